@@ -1,0 +1,27 @@
+//! What generated wire types stand on: tolerant reading, ids and times that keep their text, and one door for bytes.
+//!
+//! A reply is read in one pass and by these rules: an absent field and `null` are the same, the last of several equal
+//! keys counts, an unknown field is kept, a field of the wrong type is kept as an unknown one unless the type needs it,
+//! and only a missing or wrong *needed* field is an error. Nothing here knows a provider.
+
+mod datetime;
+mod decode;
+mod lenient;
+mod numbers;
+mod operation;
+mod repair;
+mod scalar;
+mod text;
+mod uuid;
+
+pub use datetime::DateTime;
+pub use decode::{DecodeError, decode};
+pub use lenient::{FromWire, Key, Taken, optional, read, unknown, value};
+pub use operation::OperationSpec;
+pub use repair::repair;
+pub use uuid::Uuid;
+
+/// Whether an optional JSON value would be sent as `null` or not at all; requests leave such a field out.
+pub fn is_absent(value: &Option<serde_json::Value>) -> bool {
+    matches!(value, None | Some(serde_json::Value::Null))
+}
