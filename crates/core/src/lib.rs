@@ -1,1 +1,71 @@
-//! core
+//! The pure heart of Taskward: requests, replies, retries and the machine of a long-running agent task.
+//!
+//! Nothing here does I/O, reads a clock, draws randomness or looks at the environment: time, entropy and replies are
+//! arguments. A driver asks a [`Task`] what to do ([`Task::poll`]), does it, and reports what happened. Two drivers are
+//! ready-made (`taskward-hyper`, `taskward-ureq`); the whole duty of one fits on the documentation page of [`Task`].
+//!
+//! # Layers
+//! 1. [`Operation`]: one typed request and its reply.
+//! 2. [`Call`]: one operation seen through attempts, backoff and deadline.
+//! 3. [`Task`]: one remote task from start to answer, over any [`Provider`].
+//!
+//! # What this crate does not do
+//! It opens no socket and no file, starts no thread, knows no runtime and no provider by name, and never ends a watch
+//! for what the wire did.
+
+mod call;
+mod error;
+mod event;
+mod failure;
+mod id;
+mod limits;
+mod multipart;
+mod operation;
+mod origin;
+mod outcome;
+mod policy;
+mod provider;
+mod question;
+mod request;
+mod response;
+mod retry;
+mod seed;
+mod shared;
+mod snapshot;
+mod step;
+mod target;
+mod task;
+mod time;
+
+pub use bytes;
+pub use http;
+pub use secrecy::SecretString;
+
+pub use call::{Call, CallStep};
+pub use error::{ApiError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
+pub use event::{Event, RawEvent, Status, Why};
+pub use failure::{Cause, Failure, Phase, Stage};
+pub use id::{
+    EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision,
+    TaskId,
+};
+pub use limits::{LimitTable, Limits};
+pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
+pub use operation::{Operation, Safety};
+pub use origin::{ConfigError, Credential, MAX_REDIRECTS, Origin, user_agent};
+pub use outcome::{Clock, End, Fault, Left, LeftWhy, Outcome, Output, StoppedBy};
+pub use policy::{Pace, Policy, Retry};
+pub use provider::{
+    Account, Act, Beat, Capabilities, Frame, Frames, Item, Job, Landed, Look, NoFrames, Provider,
+    Reading, Started,
+};
+pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply};
+pub use request::{Body, Request, Segment, Source, SourceKey, Stamp};
+pub use response::{Head, Response};
+pub use seed::Seed;
+pub use shared::Shared;
+pub use snapshot::{ResumeError, Snapshot};
+pub use step::Step;
+pub use target::Target;
+pub use task::{Task, Unsupported};
+pub use time::Timestamp;

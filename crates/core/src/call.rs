@@ -1,0 +1,369 @@
+//! One operation seen through: attempts, backoff, deadline.
+
+use std::time::Duration;
+
+use crate::error::{ApiError, Error};
+use crate::failure::Failure;
+use crate::id::ExchangeId;
+use crate::limits::{Kind, Limits};
+use crate::operation::{Operation, Safety};
+use crate::policy::Policy;
+use crate::request::{Body, Request};
+use crate::response::Response;
+use crate::retry::{self, Decision, Trouble};
+use crate::seed::Seed;
+use crate::shared::Shared;
+use crate::time::Timestamp;
+
+/// The machine of one [`Operation`].
+///
+/// # The driver's duty
+/// Poll; on [`CallStep::Send`] call [`sent`](Self::sent), perform the exchange and report it with
+/// [`handle_response`](Self::handle_response) or [`handle_failure`](Self::handle_failure); on [`CallStep::Wait`] wait;
+/// on [`CallStep::Done`] take the result with [`finish`](Self::finish).
+///
+/// ```text
+///          ┌──────── Wait ────────┐
+///          ▼                      │
+///  Ready ─ Send ─► InFlight ─► judged ─► Done
+/// ```
+#[derive(Debug)]
+pub struct Call<O: Operation> {
+    operation: O,
+    request: Request,
+    policy: Policy,
+    until: Timestamp,
+    now: Timestamp,
+    rng: fastrand::Rng,
+    attempts: u32,
+    state: State,
+    result: Option<Result<O::Output, Error>>,
+}
+
+#[derive(Debug)]
+enum State {
+    Ready { not_before: Timestamp },
+    InFlight,
+    Reported(Box<Result<Response, Failure>>),
+    Done,
+}
+
+/// What a call asks of its driver.
+#[derive(Debug)]
+pub enum CallStep<'a> {
+    /// Perform this exchange and report it.
+    Send {
+        /// The attempt's number, from 1.
+        id: ExchangeId,
+        /// What to send.
+        request: &'a Request,
+        /// What it may cost.
+        limits: Limits,
+    },
+    /// The exchange is under way.
+    InFlight {
+        /// The attempt's number.
+        id: ExchangeId,
+    },
+    /// Poll again then.
+    Wait {
+        /// When.
+        until: Timestamp,
+    },
+    /// Over: call [`Call::finish`].
+    Done,
+}
+
+impl<O: Operation> Call<O> {
+    /// Freezes the request of `operation`; nothing leaves yet.
+    ///
+    /// # Errors
+    /// When the operation's parameters cannot be written into a request.
+    pub fn new(operation: O, policy: Policy, seed: &Seed, now: Timestamp) -> Result<Self, Error> {
+        let request = operation.request()?.freeze(seed);
+        let until = policy.work.map_or(Timestamp::MAX, |work| now.after(work));
+        Ok(Self {
+            operation,
+            request,
+            policy,
+            until,
+            now,
+            rng: fastrand::Rng::with_seed(seed.jitter()),
+            attempts: 0,
+            state: State::Ready { not_before: now },
+            result: None,
+        })
+    }
+
+    /// What to do next. Asked twice with nothing in between, it gives the same step.
+    pub fn poll(&mut self, now: Timestamp, shared: &mut Shared) -> CallStep<'_> {
+        self.now = self.now.max(now);
+        if matches!(self.state, State::Reported(_))
+            && let State::Reported(report) = std::mem::replace(&mut self.state, State::Done)
+        {
+            self.judge(*report, shared);
+        }
+        let id = ExchangeId(u64::from(self.attempts));
+        match &self.state {
+            State::Ready { .. } if self.now >= self.until => {
+                self.end(Err(Error::new(
+                    crate::ErrorKind::Pending,
+                    "the deadline passed before the call was made",
+                )));
+                CallStep::Done
+            }
+            State::Ready { not_before } if self.now < *not_before => {
+                CallStep::Wait { until: *not_before }
+            }
+            State::Ready { .. } => CallStep::Send {
+                id: ExchangeId(u64::from(self.attempts) + 1),
+                limits: self.limits(),
+                request: &self.request,
+            },
+            State::InFlight => CallStep::InFlight { id },
+            State::Reported(_) | State::Done => CallStep::Done,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let kind = if matches!(self.request.body(), Body::Form(_)) {
+            Kind::Upload
+        } else {
+            Kind::Plain
+        };
+        let left = (self.until != Timestamp::MAX)
+            .then(|| self.until.since(self.now).max(Duration::from_millis(1)));
+        self.policy.limits.of(kind, left)
+    }
+
+    fn judge(&mut self, report: Result<Response, Failure>, shared: &mut Shared) {
+        let trouble = match report {
+            Ok(reply) if reply.status().is_success() => match self.operation.read(&reply) {
+                Ok(output) => {
+                    shared.succeeded();
+                    return self.end(Ok(output));
+                }
+                Err(error) => Trouble::Unreadable(error),
+            },
+            Ok(reply) => Trouble::Refused(Box::new(reply)),
+            Err(failure) => Trouble::Wire(failure),
+        };
+        let safety = self.operation.safety();
+        let draw = self.rng.u16(..);
+        match retry::decide(
+            &trouble,
+            safety,
+            self.attempts,
+            &self.policy.retry,
+            shared,
+            draw,
+            self.now,
+            self.until,
+        ) {
+            Decision::Again(not_before) => self.state = State::Ready { not_before },
+            Decision::Spent | Decision::Final => {
+                let error = error_of(trouble, self.now, self.attempts);
+                self.end(Err(error));
+            }
+            Decision::Unknown if safety == Safety::Repeatable => {
+                let error = error_of(trouble, self.now, self.attempts);
+                self.end(Err(error));
+            }
+            Decision::Unknown => {
+                let error = error_of(trouble, self.now, self.attempts).into_unknown(None);
+                self.end(Err(error));
+            }
+        }
+    }
+
+    fn end(&mut self, result: Result<O::Output, Error>) {
+        self.state = State::Done;
+        self.result = Some(result);
+    }
+
+    /// Tells that the first byte of this attempt may leave now.
+    pub fn sent(&mut self, id: ExchangeId) {
+        if matches!(self.state, State::Ready { .. }) && id.0 == u64::from(self.attempts) + 1 {
+            self.attempts += 1;
+            self.state = State::InFlight;
+        }
+    }
+
+    /// Records a whole reply.
+    pub fn handle_response(&mut self, id: ExchangeId, reply: Response, now: Timestamp) {
+        self.report(id, Ok(reply), now);
+    }
+
+    /// Records a failed exchange.
+    pub fn handle_failure(&mut self, id: ExchangeId, failure: Failure, now: Timestamp) {
+        self.report(id, Err(failure), now);
+    }
+
+    fn report(&mut self, id: ExchangeId, report: Result<Response, Failure>, now: Timestamp) {
+        self.now = self.now.max(now);
+        if matches!(self.state, State::InFlight) && id.0 == u64::from(self.attempts) {
+            self.state = State::Reported(Box::new(report));
+        }
+    }
+
+    /// The result, once, after [`CallStep::Done`].
+    ///
+    /// # Panics
+    /// When the call is not done, or the result was taken before.
+    pub fn finish(&mut self) -> Result<O::Output, Error> {
+        self.result
+            .take()
+            .expect("finish is called once, after Done")
+    }
+}
+
+/// The error that this evidence makes.
+pub(crate) fn error_of(trouble: Trouble, now: Timestamp, attempts: u32) -> Error {
+    let asked = trouble.retry_after(now);
+    let error = match trouble {
+        Trouble::Wire(failure) => match failure.head() {
+            Some(head) if !head.status.is_success() && !head.status.is_redirection() => {
+                Error::api(ApiError::without_body(head))
+            }
+            _ => Error::failure(failure),
+        },
+        Trouble::Refused(reply) => Error::api(ApiError::read(&reply)),
+        Trouble::Unreadable(error) => Error::read(error),
+    };
+    error.with_attempts(attempts).with_retry_after(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{BuildError, ErrorKind, ReadError};
+    use crate::failure::{Cause, Stage};
+    use http::uri::PathAndQuery;
+    use http::{Method, StatusCode};
+
+    #[derive(Debug)]
+    struct Ping(Safety);
+
+    impl Operation for Ping {
+        type Output = usize;
+        const NAME: &'static str = "ping";
+        fn safety(&self) -> Safety {
+            self.0
+        }
+        fn request(&self) -> Result<Request, BuildError> {
+            Ok(Request::empty(
+                Method::POST,
+                PathAndQuery::from_static("/ping"),
+            ))
+        }
+        fn read(&self, reply: &Response) -> Result<usize, ReadError> {
+            Ok(reply.body.len())
+        }
+    }
+
+    type Report = Result<u16, (Stage, Cause)>;
+
+    /// Runs a call against scripted reports; gives the result, the number of requests and the virtual time it took.
+    fn run(
+        safety: Safety,
+        policy: Policy,
+        script: &[Report],
+    ) -> (Result<usize, ErrorKind>, usize, u64) {
+        let mut shared = Shared::new();
+        let mut now = Timestamp::from_millis(0);
+        let mut call = Call::new(Ping(safety), policy, &Seed([1; 32]), now).expect("call");
+        let mut sent = 0;
+        loop {
+            match call.poll(now, &mut shared) {
+                CallStep::Send { id, .. } => {
+                    call.sent(id);
+                    let report = script[sent.min(script.len() - 1)].clone();
+                    sent += 1;
+                    match report {
+                        Ok(status) => {
+                            let status = StatusCode::from_u16(status).expect("status");
+                            call.handle_response(id, Response::new(status, "body"), now);
+                        }
+                        Err((stage, cause)) => {
+                            call.handle_failure(id, Failure::new(stage, cause, ""), now)
+                        }
+                    }
+                }
+                CallStep::InFlight { .. } => panic!("the report is in"),
+                CallStep::Wait { until } => now = until,
+                CallStep::Done => {
+                    return (call.finish().map_err(|e| e.kind()), sent, now.as_millis());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_read_is_repeated_until_it_works_and_a_write_without_a_key_is_not() {
+        let cut = || Err((Stage::MaybeSent, Cause::Reset));
+        let refused = || Err((Stage::NotSent, Cause::Refused));
+        let policy = Policy::default;
+        let (result, sent, _) = run(Safety::Repeatable, policy(), &[cut(), Ok(502), Ok(200)]);
+        assert_eq!((result, sent), (Ok(4), 3));
+        let (result, sent, _) = run(Safety::Keyed, policy(), &[cut(), Ok(200)]);
+        assert_eq!((result, sent), (Ok(4), 2));
+        let (result, sent, _) = run(Safety::Once, policy(), &[cut(), Ok(200)]);
+        assert_eq!((result, sent), (Err(ErrorKind::OutcomeUnknown), 1));
+        let (result, sent, _) = run(Safety::Once, policy(), &[refused(), refused(), Ok(200)]);
+        assert_eq!((result, sent), (Ok(4), 3));
+        let (result, sent, _) = run(Safety::Once, policy(), &[refused()]);
+        assert_eq!((result, sent), (Err(ErrorKind::Transport), 4));
+        let (result, sent, _) = run(Safety::Repeatable, policy(), &[Ok(404)]);
+        assert_eq!((result, sent), (Err(ErrorKind::Api), 1));
+    }
+
+    #[test]
+    fn a_call_with_a_deadline_ends_before_it() {
+        let policy = Policy {
+            work: Some(Duration::from_secs(3)),
+            ..Policy::default()
+        };
+        let (result, _, took) = run(Safety::Repeatable, policy, &[Ok(503)]);
+        assert_eq!(result, Err(ErrorKind::Transport));
+        assert!(took < 3000, "{took}");
+        let policy = Policy {
+            work: Some(Duration::ZERO),
+            ..Policy::default()
+        };
+        assert_eq!(
+            run(Safety::Repeatable, policy, &[Ok(200)]),
+            (Err(ErrorKind::Pending), 0, 0)
+        );
+    }
+
+    #[test]
+    fn one_request_means_one_request() {
+        let policy = Policy {
+            retry: crate::Retry::none(),
+            ..Policy::default()
+        };
+        assert_eq!(run(Safety::Repeatable, policy, &[Ok(503)]).1, 1);
+    }
+
+    #[test]
+    fn reports_for_other_attempts_change_nothing() {
+        let mut shared = Shared::new();
+        let now = Timestamp::from_millis(0);
+        let mut call =
+            Call::new(Ping(Safety::Once), Policy::default(), &Seed([1; 32]), now).expect("call");
+        call.handle_response(ExchangeId(1), Response::new(StatusCode::OK, ""), now);
+        assert!(matches!(
+            call.poll(now, &mut shared),
+            CallStep::Send {
+                id: ExchangeId(1),
+                ..
+            }
+        ));
+        call.sent(ExchangeId(1));
+        call.handle_response(ExchangeId(2), Response::new(StatusCode::OK, ""), now);
+        assert!(matches!(
+            call.poll(now, &mut shared),
+            CallStep::InFlight { id: ExchangeId(1) }
+        ));
+    }
+}

@@ -1,0 +1,480 @@
+//! Errors, by whose fault they are: ours to fix ([`BuildError`]), theirs ([`ReadError`], [`ApiError`]) or the wire's
+//! ([`Failure`](crate::Failure)); [`Error`] is what a whole call can end in.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::failure::{Cause, Failure, Stage};
+use crate::id::{IntentId, TaskId};
+use crate::response::{Head, Response};
+
+/// Error text kept of a reply, in bytes.
+const MAX_TEXT: usize = 2048;
+
+/// A request cannot be built: the caller's parameters are at fault, nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildError(String);
+
+impl BuildError {
+    /// An error with a message that names the parameter.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// A reply came and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadError {
+    kind: ReadErrorKind,
+    detail: String,
+}
+
+/// What is wrong with a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadErrorKind {
+    /// Nothing where JSON is needed.
+    Empty,
+    /// JSON that ends too early: the connection was cut, not the server wrong.
+    Truncated,
+    /// A page for people: a proxy, a login page, an outage page.
+    Html,
+    /// Not JSON.
+    NotJson,
+    /// JSON without what we need, or of another shape.
+    Shape,
+}
+
+impl ReadError {
+    /// An error of this kind; `detail` names the field.
+    pub fn new(kind: ReadErrorKind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+        }
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn kind(&self) -> ReadErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            ReadErrorKind::Empty => "the reply is empty",
+            ReadErrorKind::Truncated => "the reply's JSON is cut short",
+            ReadErrorKind::Html => "expected JSON, got HTML (a proxy or a network login page?)",
+            ReadErrorKind::NotJson => "the reply is not JSON",
+            ReadErrorKind::Shape => "the reply has another shape than expected",
+        })?;
+        if !self.detail.is_empty() {
+            write!(f, ": {}", self.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// The server answered, and the answer is no.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ApiError {
+    /// The status code: what to branch on.
+    pub status: StatusCode,
+    /// The server's text for people; may change at any time.
+    pub message: String,
+    /// The server's own code for the error, when it sends one.
+    pub code: Option<String>,
+    /// The server's name for the exchange.
+    pub request_id: Option<String>,
+}
+
+impl ApiError {
+    /// Reads an error reply, whatever its body is: `error`, `message` or `detail` of a JSON object, else the raw text.
+    #[must_use]
+    pub fn read(reply: &Response) -> Self {
+        let body = &reply.body[..reply.body.len().min(64 * 1024)];
+        let value: Option<serde_json::Value> = serde_json::from_slice(body).ok();
+        let found = value.as_ref().and_then(error_text);
+        let code = value.as_ref().and_then(|value| {
+            let object = value
+                .get("error")
+                .filter(|inner| inner.is_object())
+                .unwrap_or(value);
+            ["reason_code", "code"]
+                .iter()
+                .find_map(|name| object.get(*name)?.as_str().map(str::to_owned))
+        });
+        let message = found.unwrap_or_else(|| match reply.head.media_type().as_deref() {
+            Some("text/html") => String::new(),
+            _ => String::from_utf8_lossy(body).trim().to_owned(),
+        });
+        Self::of_head(&reply.head, clip(message), code)
+    }
+
+    /// The error for a reply whose body was lost.
+    #[must_use]
+    pub fn without_body(head: &Head) -> Self {
+        Self::of_head(head, String::new(), None)
+    }
+
+    fn of_head(head: &Head, message: String, code: Option<String>) -> Self {
+        Self {
+            status: head.status,
+            message,
+            code,
+            request_id: head.request_id().map(str::to_owned),
+        }
+    }
+}
+
+fn error_text(value: &serde_json::Value) -> Option<String> {
+    match value {
+        serde_json::Value::String(text) => Some(text.clone()),
+        serde_json::Value::Object(object) => ["error", "message", "detail"]
+            .iter()
+            .find_map(|name| object.get(*name).and_then(error_text)),
+        _ => None,
+    }
+}
+
+fn clip(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        let end = (0..=MAX_TEXT)
+            .rev()
+            .find(|&i| text.is_char_boundary(i))
+            .unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the server answered {}", self.status.as_u16())?;
+        if let Some(reason) = self.status.canonical_reason() {
+            write!(f, " {reason}")?;
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// What a call, or a whole `run`, can end in when it does not end in an answer.
+///
+/// ```text
+/// kind            whose fault           did the server act?     try again?
+/// Config, Input   the caller's          no                      after mending it
+/// Auth, Api       the server said no    no                      after mending it
+/// RateLimited     the server said wait  no                      later
+/// Transport       the wire's            no (a write), or a read later
+/// Decode          the server's          a read only             later
+/// OutcomeUnknown  the wire's            maybe                   look first
+/// Task            the agent's           yes                     as you like
+/// Pending         nobody's              yes, and it goes on     watch it
+/// Local           this machine's        see the message         after mending it
+/// ```
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    api: Option<ApiError>,
+    failure: Option<Failure>,
+    read: Option<ReadError>,
+    task: Option<TaskId>,
+    intent: Option<IntentId>,
+    attempts: u32,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// The kinds of [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Key, base URL or setting missing or malformed; nothing was sent.
+    Config,
+    /// The job, a file or a parameter cannot be used; nothing was sent.
+    Input,
+    /// 401 or 403.
+    Auth,
+    /// The server refused otherwise.
+    Api,
+    /// 429 until the budget was spent.
+    RateLimited,
+    /// The network failed until the budget was spent; a write was not applied.
+    Transport,
+    /// The reply to a read cannot be read.
+    Decode,
+    /// A write may or may not have been applied.
+    OutcomeUnknown,
+    /// The task ended badly: failed, stopped.
+    Task,
+    /// The task goes on: a question, a deadline, an interrupt.
+    Pending,
+    /// The task completed and its answer cannot be read yet.
+    ResultUnavailable,
+    /// Something on this side failed: a handler, a save hook, a file.
+    Local,
+}
+
+impl Error {
+    /// An error of this kind with a message that says what happened.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            api: None,
+            failure: None,
+            read: None,
+            task: None,
+            intent: None,
+            attempts: 0,
+            retry_after: None,
+            source: None,
+        }))
+    }
+
+    /// The error for a reply that says no.
+    #[must_use]
+    pub fn api(api: ApiError) -> Self {
+        let kind = match api.status.as_u16() {
+            401 | 403 => ErrorKind::Auth,
+            429 => ErrorKind::RateLimited,
+            500.. => ErrorKind::Transport,
+            _ => ErrorKind::Api,
+        };
+        let mut error = Self::new(kind, api.to_string());
+        error.0.api = Some(api);
+        error
+    }
+
+    /// The error for an exchange that failed and left nothing behind.
+    #[must_use]
+    pub fn failure(failure: Failure) -> Self {
+        let kind = match failure.cause {
+            Cause::Source | Cause::SourceChanged => ErrorKind::Input,
+            _ => ErrorKind::Transport,
+        };
+        let mut error = Self::new(kind, failure.to_string());
+        error.0.failure = Some(failure);
+        error
+    }
+
+    /// The error for a reply that cannot be read.
+    #[must_use]
+    pub fn read(read: ReadError) -> Self {
+        let kind = match read.kind() {
+            ReadErrorKind::Truncated | ReadErrorKind::Html => ErrorKind::Transport,
+            ReadErrorKind::Empty | ReadErrorKind::NotJson | ReadErrorKind::Shape => {
+                ErrorKind::Decode
+            }
+        };
+        let mut error = Self::new(kind, read.to_string());
+        error.0.read = Some(read);
+        error
+    }
+
+    /// The same evidence, as a write of unknown outcome.
+    #[must_use]
+    pub fn into_unknown(mut self, intent: Option<IntentId>) -> Self {
+        self.0.kind = ErrorKind::OutcomeUnknown;
+        self.0.intent = intent;
+        self
+    }
+
+    /// The same error, about this task.
+    #[must_use]
+    pub fn with_task(mut self, id: TaskId) -> Self {
+        self.0.task = Some(id);
+        self
+    }
+
+    /// The same error, with what the server asked to wait.
+    #[must_use]
+    pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.0.retry_after = wait;
+        self
+    }
+
+    /// The same error, after this many requests.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32) -> Self {
+        self.0.attempts = attempts;
+        self
+    }
+
+    /// The same error, with its cause.
+    #[must_use]
+    pub fn with_source(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The server's refusal, when there was one.
+    #[must_use]
+    pub fn api_error(&self) -> Option<&ApiError> {
+        self.0.api.as_ref()
+    }
+
+    /// The wire's failure, when there was one.
+    #[must_use]
+    pub fn wire_failure(&self) -> Option<&Failure> {
+        self.0.failure.as_ref()
+    }
+
+    /// The status code of the last reply, when one came.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match (&self.0.api, &self.0.failure) {
+            (Some(api), _) => Some(api.status),
+            (
+                None,
+                Some(Failure {
+                    stage: Stage::Answered(head),
+                    ..
+                }),
+            ) => Some(head.status),
+            _ => None,
+        }
+    }
+
+    /// The server's name for the last exchange, for its support to find it.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.api.as_ref()?.request_id.as_deref()
+    }
+
+    /// The task it is about; the task is not lost.
+    #[must_use]
+    pub fn task(&self) -> Option<&TaskId> {
+        self.0.task.as_ref()
+    }
+
+    /// The start or answer whose outcome is unknown.
+    #[must_use]
+    pub fn intent(&self) -> Option<&IntentId> {
+        self.0.intent.as_ref()
+    }
+
+    /// Requests made.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.0.attempts
+    }
+
+    /// How long the server asked to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
+    }
+
+    /// Whether the same call may succeed later without any change.
+    ///
+    /// # Troubleshooting
+    /// A caller that loops on this should wait at least [`retry_after`](Self::retry_after) between tries.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        let certificate = matches!(
+            &self.0.failure,
+            Some(Failure {
+                cause: Cause::Certificate,
+                ..
+            })
+        );
+        matches!(
+            self.0.kind,
+            ErrorKind::RateLimited | ErrorKind::Transport | ErrorKind::ResultUnavailable
+        ) && !certificate
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut cause: Option<&(dyn std::error::Error + 'static)> =
+            self.0.source.as_deref().map(|e| e as _);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|e| e as _)
+    }
+}
+
+impl From<BuildError> for Error {
+    fn from(error: BuildError) -> Self {
+        Self::new(ErrorKind::Input, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header;
+
+    #[test]
+    fn an_error_body_of_any_shape_still_tells_its_status() {
+        for (body, message) in [
+            (&br#"{"error":"no"}"#[..], "no"),
+            (br#"{"message":"no"}"#, "no"),
+            (br#"{"detail":"no"}"#, "no"),
+            (br#"{"error":{"message":"no","code":"x"}}"#, "no"),
+            (br#""no""#, "no"),
+            (b"plain no", "plain no"),
+            (b"", ""),
+            (b"\xff\xfe", "\u{fffd}\u{fffd}"),
+        ] {
+            let error = ApiError::read(&Response::new(StatusCode::CONFLICT, body.to_vec()));
+            assert_eq!(
+                (error.status, error.message.as_str()),
+                (StatusCode::CONFLICT, message)
+            );
+        }
+        let big = ApiError::read(&Response::new(StatusCode::BAD_GATEWAY, vec![b'x'; 5 << 20]));
+        assert!(big.message.len() < 2100);
+        let mut html = Response::new(StatusCode::BAD_GATEWAY, "<html>…");
+        html.head.headers.insert(
+            header::CONTENT_TYPE,
+            "text/html; charset=utf-8".parse().expect("value"),
+        );
+        assert_eq!(ApiError::read(&html).message, "");
+    }
+}

@@ -1,0 +1,187 @@
+//! What a task tells: events, numbered and repeated until taken, and the reasons of waits.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{MessageNo, Position, QuestionId, TaskId};
+use crate::question::{Answered, Question};
+use crate::time::Timestamp;
+
+/// A task's status as the provider words it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Status {
+    /// The provider's own word. Never interpreted outside the provider.
+    pub raw: Cow<'static, str>,
+    /// Whether the provider's contract has this word. An unknown one is told and never ends anything.
+    pub known: bool,
+    /// How long the server asks to wait before the next read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poll_hint: Option<Duration>,
+}
+
+impl Status {
+    /// A status of the contract.
+    #[must_use]
+    pub const fn known(raw: &'static str) -> Self {
+        Self {
+            raw: Cow::Borrowed(raw),
+            known: true,
+            poll_hint: None,
+        }
+    }
+
+    /// A status that the contract does not have.
+    pub fn unknown(raw: impl Into<String>) -> Self {
+        Self {
+            raw: Cow::Owned(raw.into()),
+            known: false,
+            poll_hint: None,
+        }
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.raw
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.raw)
+    }
+}
+
+/// One event of a provider's stream, as it came.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RawEvent {
+    /// Its place in the stream.
+    pub position: Option<Position>,
+    /// Its type, the provider's own word.
+    pub name: String,
+    /// The whole of it.
+    pub data: serde_json::Value,
+}
+
+impl RawEvent {
+    /// An event of this name and content.
+    pub fn new(
+        position: Option<Position>,
+        name: impl Into<String>,
+        data: serde_json::Value,
+    ) -> Self {
+        Self {
+            position,
+            name: name.into(),
+            data,
+        }
+    }
+}
+
+/// What happened, in order.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The task exists. The id is stored before this is told.
+    Started {
+        /// Its id.
+        id: TaskId,
+        /// Its status, when the reply had one.
+        status: Option<Status>,
+    },
+    /// The status changed.
+    Status(Status),
+    /// The agent asks.
+    Question(Question),
+    /// The question is no longer open, and not by an answer of ours.
+    Withdrawn(QuestionId),
+    /// The task is paused and no answer of ours can resolve it.
+    Paused(Status),
+    /// An answer's fate is known, or known to be unknown.
+    Answered {
+        /// The question.
+        question: QuestionId,
+        /// What became of the answer.
+        how: Answered,
+        /// The server's or the wire's words, when it was not applied.
+        detail: Option<String>,
+    },
+    /// A message's fate is known, or known to be unknown.
+    Sent {
+        /// The message.
+        message: MessageNo,
+        /// What became of it.
+        how: Answered,
+        /// The server's or the wire's words, when it was not applied.
+        detail: Option<String>,
+    },
+    /// The server took the request to cancel; the task's own status still has to say so.
+    Cancelling,
+    /// The server refused to cancel; the task goes on.
+    CancelRefused(String),
+    /// A request failed and is made again. Not the task's failure.
+    Retrying {
+        /// Failures in a row.
+        attempt: u32,
+        /// What failed.
+        why: String,
+        /// When it is made again.
+        until: Timestamp,
+    },
+    /// The stream was reopened and events between these positions were not seen.
+    Gap {
+        /// The last position seen before.
+        after: Position,
+        /// The first position seen after.
+        before: Position,
+    },
+    /// An event of the provider's stream.
+    Provider(RawEvent),
+}
+
+/// Why a task waits: printed by `-v`, and part of every wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// The schedule says when to look next.
+    Pace,
+    /// The server asked to wait this long.
+    Asked,
+    /// A request failed; it is made again later.
+    Backoff,
+    /// No two status reads are closer than the floor.
+    Floor,
+    /// A question is open; an answer may come earlier.
+    Question,
+    /// A review is open that only the provider's own pages resolve.
+    Review,
+    /// The deadline is near.
+    Deadline,
+}
+
+impl Why {
+    /// A short phrase for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pace => "next look",
+            Self::Asked => "the server asked to wait",
+            Self::Backoff => "backing off after a failure",
+            Self::Floor => "keeping the shortest interval",
+            Self::Question => "waiting for an answer",
+            Self::Review => "waiting for a review",
+            Self::Deadline => "until the deadline",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,129 @@
+//! Names for things: each kind of id is its own type.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::seed::Seed;
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text as it is; it is encoded wherever it enters a URL.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text of the id.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// The id that a provider gave a task. Whatever the server sent is an id, even when it is not a UUID.
+    TaskId
+}
+text_id! {
+    /// A question's id, stable across processes and snapshots.
+    QuestionId
+}
+text_id! {
+    /// Names one start that may or may not have reached the server: what to quote when its outcome is unknown.
+    IntentId
+}
+text_id! {
+    /// The place in a task's conversation before a write of ours; made and read by the provider, opaque to the machine.
+    Mark
+}
+
+/// Key that lets a server recognise a repeated write. Minted once, before the first attempt, and frozen with the body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// Takes a key that the caller chose.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Mints the key of one use: a version-4 UUID from `seed`, bound to what it protects.
+    #[must_use]
+    pub fn mint(seed: &Seed, label: &str, bound_to: &[u8]) -> Self {
+        let bytes = seed.derive(label, bound_to);
+        Self(
+            uuid::Builder::from_random_bytes(bytes)
+                .into_uuid()
+                .to_string(),
+        )
+    }
+
+    /// The text of the key, as it goes into the header.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number_id! {
+    /// One exchange with the server: a request and its reply, or a stream.
+    ExchangeId
+}
+number_id! {
+    /// Number of an event, from 1, without gaps, in order.
+    EventNo
+}
+number_id! {
+    /// Number of a state worth storing; grows with each.
+    Revision
+}
+number_id! {
+    /// Number of a message handed to [`Task::send_message`](crate::Task::send_message).
+    MessageNo
+}
+number_id! {
+    /// Place in a task's event stream; later events have larger positions.
+    Position
+}

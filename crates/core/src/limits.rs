@@ -1,0 +1,98 @@
+//! What an exchange may cost: times and sizes, enforced by the adapter.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of one exchange; the adapter enforces them and reports a [`Failure`](crate::Failure) that names the one hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Resolving, connecting and the TLS handshake together.
+    pub connect: Duration,
+    /// From the last byte sent to the end of the reply's head, informational replies included.
+    pub head: Duration,
+    /// Longest silence while a body is read, and longest standstill while one is sent.
+    pub idle: Duration,
+    /// The whole exchange; `None` on streams.
+    pub total: Option<Duration>,
+    /// Largest reply body in bytes.
+    pub max_body: u64,
+}
+
+/// The defaults by kind of exchange, plain data in [`Policy`](crate::Policy).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct LimitTable {
+    /// Resolving, connecting and the TLS handshake together.
+    pub connect: Duration,
+    /// Head of a status read.
+    pub status_head: Duration,
+    /// Head of every other reply without an upload.
+    pub head: Duration,
+    /// Head of a reply to an upload: servers check files before they answer.
+    pub upload_head: Duration,
+    /// Longest silence inside a body.
+    pub idle: Duration,
+    /// Longest silence on a stream before the task is looked at by a plain read.
+    pub stream_idle: Duration,
+    /// Largest reply body in bytes.
+    pub max_body: u64,
+}
+
+impl Default for LimitTable {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            status_head: Duration::from_secs(10),
+            head: Duration::from_secs(60),
+            upload_head: Duration::from_secs(300),
+            idle: Duration::from_secs(30),
+            stream_idle: Duration::from_secs(300),
+            max_body: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// The kind of an exchange, as far as limits go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Status,
+    Plain,
+    Upload,
+    Stream,
+}
+
+impl LimitTable {
+    /// The limits of one exchange that must be over `left` from now.
+    pub(crate) fn of(&self, kind: Kind, left: Option<Duration>) -> Limits {
+        let head = match kind {
+            Kind::Status => self.status_head,
+            Kind::Plain | Kind::Stream => self.head,
+            Kind::Upload => self.upload_head,
+        };
+        // A body that dribbles below its idle limit must end too; an upload may take as long as it moves.
+        let whole = match kind {
+            Kind::Status | Kind::Plain => Some(self.connect + head + self.idle * 10),
+            Kind::Upload | Kind::Stream => None,
+        };
+        let total = match (whole, left) {
+            _ if kind == Kind::Stream => None,
+            (Some(whole), Some(left)) => Some(whole.min(left)),
+            (whole, left) => whole.or(left),
+        };
+        let idle = if kind == Kind::Stream {
+            self.stream_idle
+        } else {
+            self.idle
+        };
+        Limits {
+            connect: self.connect,
+            head,
+            idle,
+            total,
+            max_body: self.max_body,
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! The edge where credentials live: the server's origin, the key, and the one function that joins them to a request.
+
+use std::fmt;
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri, header};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::failure::{Cause, Failure, Stage};
+use crate::request::{Body, Request};
+use crate::response::Head;
+
+/// Redirects followed before an exchange fails.
+pub const MAX_REDIRECTS: u32 = 3;
+
+/// A setting that cannot be used; nothing was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    /// An error with a message that names the setting; never the value of a key.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<ConfigError> for crate::Error {
+    fn from(error: ConfigError) -> Self {
+        Self::new(crate::ErrorKind::Config, error.to_string())
+    }
+}
+
+/// Scheme, host, port and a path that precedes every target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+    base: String,
+}
+
+impl Origin {
+    /// Reads a base URL. A trailing slash, and a trailing `api_prefix` that the targets bring themselves, are dropped.
+    ///
+    /// # Errors
+    /// When it is not an `https` URL (`http` is for loopback only), or has a user, a query or a fragment.
+    pub fn parse(base_url: &str, api_prefix: &str) -> Result<Self, ConfigError> {
+        let err = |why: &str| {
+            Err(ConfigError::new(format!(
+                "the base URL {:?} {why}",
+                redact_user(base_url)
+            )))
+        };
+        let text = base_url.trim();
+        if text.contains('#') {
+            return err("has a fragment");
+        }
+        let Ok(uri) = text.parse::<Uri>() else {
+            return err("is not a URL");
+        };
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return err("needs a scheme and a host, as in https://example.com");
+        };
+        if authority.as_str().contains('@') {
+            return err("has a user or password: keys are passed apart from it");
+        }
+        if uri.query().is_some() {
+            return err("has a query");
+        }
+        if authority.host().is_empty() {
+            return err("has no host");
+        }
+        if *scheme == Scheme::HTTP {
+            if !is_loopback(authority.host()) {
+                return err(
+                    "would send the key unencrypted: use https (http is for loopback only)",
+                );
+            }
+        } else if *scheme != Scheme::HTTPS {
+            return err("is neither https nor http");
+        }
+        let mut base: String = uri
+            .path()
+            .split('/')
+            .filter(|s| !s.is_empty())
+            .map(|s| format!("/{s}"))
+            .collect();
+        if let Some(rest) = base.strip_suffix(api_prefix) {
+            base = rest.to_owned();
+        }
+        Ok(Self {
+            scheme: scheme.clone(),
+            authority: authority.clone(),
+            base,
+        })
+    }
+
+    /// Host name or address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.authority.host()
+    }
+
+    /// The port, given or implied.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.authority
+            .port_u16()
+            .unwrap_or(if self.scheme == Scheme::HTTPS {
+                443
+            } else {
+                80
+            })
+    }
+
+    /// Whether the server is this machine: then no proxy is used.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        is_loopback(self.host())
+    }
+
+    /// Whether exchanges are encrypted.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// Joins request, server and key: the head of what goes onto the wire. The key is marked sensitive, so that no
+    /// `Debug` prints it, and stands in `Authorization` only.
+    ///
+    /// # Panics
+    /// Never: every part was checked when it was made.
+    #[must_use]
+    pub fn seal(
+        &self,
+        request: &Request,
+        credential: &Credential,
+        agent: &HeaderValue,
+    ) -> http::Request<()> {
+        let target = if self.base.is_empty() {
+            request.target().clone()
+        } else {
+            format!("{}{}", self.base, request.target())
+                .parse()
+                .expect("a path in front of a path is a path")
+        };
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(target);
+        let uri = Uri::from_parts(parts).expect("scheme, authority and path make a URI");
+        let mut sealed = http::Request::new(());
+        *sealed.method_mut() = request.method().clone();
+        *sealed.uri_mut() = uri;
+        *sealed.headers_mut() = request.headers().clone();
+        let headers = sealed.headers_mut();
+        headers.insert(header::AUTHORIZATION, credential.0.clone());
+        headers.insert(header::USER_AGENT, agent.clone());
+        if !matches!(request.body(), Body::Empty) || request.method() == http::Method::POST {
+            headers.insert(header::CONTENT_LENGTH, request.body().len().into());
+        }
+        sealed
+    }
+
+    /// Judges a reply: `None` when it is no redirect, else the request to send instead.
+    ///
+    /// Only 307 and 308, and 301, 302 and 303 of a read, are followed, and only to this origin: no header of ours
+    /// reaches another one (RFC 9110 section 15.4; the key, and custom headers, would go along).
+    ///
+    /// # Errors
+    /// A refusal, at stage answered, that names the target's origin.
+    pub fn follow(
+        &self,
+        request: &Request,
+        head: &Head,
+        hops: u32,
+    ) -> Option<Result<Request, Failure>> {
+        if !head.status.is_redirection() {
+            return None;
+        }
+        Some(
+            self.redirect_target(request, head, hops)
+                .map(|target| request.redirected(target))
+                .map_err(|why| {
+                    Failure::new(
+                        Stage::Answered(Box::new(head.clone())),
+                        Cause::Redirect,
+                        why,
+                    )
+                }),
+        )
+    }
+
+    fn redirect_target(
+        &self,
+        request: &Request,
+        head: &Head,
+        hops: u32,
+    ) -> Result<PathAndQuery, String> {
+        let status = head.status.as_u16();
+        match status {
+            307 | 308 => {}
+            301..=303 if request.method().is_safe() => {}
+            301..=303 => {
+                return Err(format!(
+                    "{status} would turn a {} into a GET",
+                    request.method()
+                ));
+            }
+            _ => return Err(format!("{status} is no redirect that can be followed")),
+        }
+        let mut values = head.headers.get_all(header::LOCATION).iter();
+        let Some(value) = values.next() else {
+            return Err(format!("{status} without a Location"));
+        };
+        if values.any(|other| other != value) {
+            return Err(format!("{status} with several different Locations"));
+        }
+        let text = value
+            .to_str()
+            .map_err(|_| format!("{status} with an unreadable Location"))?;
+        let target = match text.parse::<Uri>() {
+            Ok(uri) if uri.authority().is_some() => {
+                let to = Origin::parse(
+                    &format!(
+                        "{}://{}",
+                        uri.scheme_str().unwrap_or("?"),
+                        uri.authority().map_or("", Authority::as_str)
+                    ),
+                    "",
+                );
+                if !to.is_ok_and(|to| to.same_server(self)) {
+                    let to = uri.authority().map_or("?", Authority::host);
+                    return Err(format!(
+                        "{status} to another origin, {}://{to}",
+                        uri.scheme_str().unwrap_or("?")
+                    ));
+                }
+                uri.path_and_query().cloned()
+            }
+            Ok(uri) if text.starts_with('/') && !text.starts_with("//") => {
+                uri.path_and_query().cloned()
+            }
+            _ => None,
+        };
+        let target =
+            target.ok_or_else(|| format!("{status} to neither a path nor a URL of this server"))?;
+        if hops >= MAX_REDIRECTS {
+            return Err(format!("more than {MAX_REDIRECTS} redirects"));
+        }
+        // Targets stand below the base path, which sealing adds again.
+        match target.as_str().strip_prefix(self.base.as_str()) {
+            Some(rest) if rest.starts_with('/') => rest
+                .parse()
+                .map_err(|_| format!("{status} to an unreadable path")),
+            _ => Err(format!("{status} out of the base path {}", self.base)),
+        }
+    }
+
+    fn same_server(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && self.host().eq_ignore_ascii_case(other.host())
+            && self.port() == other.port()
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.base)
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn redact_user(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => format!("{}://…{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+/// An API key, ready for the wire. Neither `Debug` nor `Display` nor serde shows it.
+#[derive(Clone)]
+pub struct Credential(HeaderValue);
+
+impl Credential {
+    /// A bearer key. One trailing line break, as `echo` and editors leave it, is dropped.
+    ///
+    /// # Errors
+    /// When it is empty, a placeholder, or has characters no key has; the message names the class of mistake and at
+    /// most the first four characters.
+    pub fn bearer(key: &SecretString) -> Result<Self, ConfigError> {
+        let key = key.expose_secret();
+        let key = key
+            .strip_suffix('\n')
+            .map_or(key, |key| key.strip_suffix('\r').unwrap_or(key));
+        let refuse = |why: &str| {
+            let start: String = key
+                .chars()
+                .take(4)
+                .filter(char::is_ascii_alphanumeric)
+                .collect();
+            let shown = if key.chars().count() >= 16 {
+                format!(", begins with {start:?}")
+            } else {
+                String::new()
+            };
+            Err(ConfigError::new(format!(
+                "the API key {why} ({} characters{shown})",
+                key.chars().count()
+            )))
+        };
+        if key.is_empty() {
+            return Err(ConfigError::new("the API key is empty"));
+        }
+        if key.starts_with('\u{feff}') {
+            return refuse("starts with a byte order mark: save it as plain UTF-8");
+        }
+        if key.contains(['\n', '\r']) {
+            return refuse("has a line break inside");
+        }
+        if key.contains(['"', '\'', '“', '”', '‘', '’']) {
+            return refuse("has quotes around or inside it");
+        }
+        if key.to_ascii_lowercase().starts_with("bearer ") {
+            return refuse("starts with \"Bearer \": give the key alone");
+        }
+        if key.contains(char::is_whitespace) {
+            return refuse("has white space in it");
+        }
+        if !key.bytes().all(|b| b.is_ascii_graphic()) {
+            return refuse("has characters that no key has");
+        }
+        if [
+            "YOUR_API_KEY",
+            "YOUR-API-KEY",
+            "<API_KEY>",
+            "API_KEY",
+            "CHANGEME",
+        ]
+        .contains(&key.to_ascii_uppercase().as_str())
+        {
+            return Err(ConfigError::new(
+                "the API key is a placeholder: put the real one there",
+            ));
+        }
+        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+            .expect("visible ASCII is a header value");
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+
+    /// Replaces the key in a text from the server or a library, wherever it was echoed.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        let value = self.0.to_str().expect("made from ASCII");
+        let key = value.strip_prefix("Bearer ").unwrap_or(value);
+        text.replace(key, "[key]")
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(..)")
+    }
+}
+
+/// The default `User-Agent`; `extra` is appended for a program built on top.
+///
+/// # Errors
+/// When `extra` cannot stand in a header.
+pub fn user_agent(extra: Option<&str>) -> Result<HeaderValue, ConfigError> {
+    let mut text = format!("taskward/{}", env!("CARGO_PKG_VERSION"));
+    if let Some(extra) = extra {
+        text.push(' ');
+        text.push_str(extra);
+    }
+    HeaderValue::from_str(&text)
+        .map_err(|_| ConfigError::new("the user agent has characters that a header cannot carry"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Method, StatusCode};
+
+    fn origin(url: &str) -> Result<String, String> {
+        Origin::parse(url, "/api/v1")
+            .map(|o| o.to_string())
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_base_url_is_understood_with_and_without_its_prefix() {
+        for (url, shown) in [
+            ("https://h.example", "https://h.example"),
+            ("https://h.example/", "https://h.example"),
+            ("https://h.example/api/v1/", "https://h.example"),
+            (
+                "https://h.example//proxy//api/v1",
+                "https://h.example/proxy",
+            ),
+            ("http://127.0.0.1:80/", "http://127.0.0.1:80"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(origin(url).as_deref(), Ok(shown), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_that_could_leak_the_key_is_refused() {
+        for (url, why) in [
+            ("http://h.example", "unencrypted"),
+            ("http://127.0.0.1.h.example", "unencrypted"),
+            ("https://user:pass@h.example", "user or password"),
+            ("https://h.example?x=1", "query"),
+            ("https://h.example#x", "fragment"),
+            ("ftp://h.example", "neither https"),
+            ("h.example", "scheme"),
+            ("", "not a URL"),
+        ] {
+            let text = origin(url).expect_err(url);
+            assert!(
+                text.contains(why) && !text.contains("pass@"),
+                "{url}: {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_key_with_a_mistake_is_refused_without_being_shown() {
+        let bearer = |key: &str| {
+            Credential::bearer(&SecretString::from(key))
+                .map(|_| ())
+                .map_err(|e| e.to_string())
+        };
+        assert_eq!(bearer("abc_123\n"), Ok(()));
+        for (key, why) in [
+            ("", "empty"),
+            ("supersecretkey\nX: y", "line break"),
+            ("super secret key value", "white space"),
+            ("Bearer supersecretkey", "alone"),
+            ("\u{feff}supersecretkey", "byte order mark"),
+            ("“supersecretkey”", "quotes"),
+            ("supersecretkeyü", "characters that no key has"),
+            ("YOUR_API_KEY", "placeholder"),
+        ] {
+            let text = bearer(key).expect_err(key);
+            assert!(
+                text.contains(why) && !text.contains("secretkey"),
+                "{key}: {text}"
+            );
+        }
+        let credential = Credential::bearer(&SecretString::from("canary-key")).expect("key");
+        assert!(!format!("{credential:?}").contains("canary"));
+        assert_eq!(credential.redact("echo: canary-key!"), "echo: [key]!");
+    }
+
+    #[test]
+    fn sealing_adds_server_key_and_length_and_hides_the_key() {
+        let origin = Origin::parse("https://h.example/proxy", "").expect("origin");
+        let credential = Credential::bearer(&SecretString::from("canary-key")).expect("key");
+        let request = Request::json(Method::POST, PathAndQuery::from_static("/a?b=c"), &"x")
+            .expect("request");
+        let sealed = origin.seal(
+            &request,
+            &credential,
+            &user_agent(Some("x/1")).expect("agent"),
+        );
+        assert_eq!(sealed.uri(), "https://h.example/proxy/a?b=c");
+        assert_eq!(sealed.headers()["authorization"], "Bearer canary-key");
+        assert_eq!(sealed.headers()["content-length"], "3");
+        assert!(!format!("{sealed:?}").contains("canary"));
+    }
+
+    #[test]
+    fn redirects_stay_on_the_same_origin_and_keep_the_method() {
+        let origin = Origin::parse("https://h.example/base", "").expect("origin");
+        let get = Request::get(PathAndQuery::from_static("/a"));
+        let post = Request::empty(Method::POST, PathAndQuery::from_static("/a"));
+        let check = |request: &Request, status: u16, location: &[&str], hops| {
+            let mut head = Head::new(StatusCode::from_u16(status).expect("status"));
+            for value in location {
+                head.headers
+                    .append(header::LOCATION, value.parse().expect("value"));
+            }
+            origin.follow(request, &head, hops).map(|r| {
+                r.map(|r| format!("{} {}", r.method(), r.target()))
+                    .map_err(|e| e.detail)
+            })
+        };
+        assert_eq!(check(&get, 200, &[], 0), None);
+        assert_eq!(
+            check(&get, 302, &["/base/b?c"], 0),
+            Some(Ok("GET /b?c".into()))
+        );
+        assert_eq!(
+            check(&post, 307, &["https://H.example:443/base/b"], 0),
+            Some(Ok("POST /b".into()))
+        );
+        assert_eq!(
+            check(&post, 308, &["/base/b", "/base/b"], 2),
+            Some(Ok("POST /b".into()))
+        );
+        for (request, status, location, hops) in [
+            (&post, 302, &["/base/b"][..], 0),
+            (&get, 302, &["https://evil.example/base/b"], 0),
+            (&get, 302, &["https://h.example:444/base/b"], 0),
+            (&get, 302, &["http://h.example/base/b"], 0),
+            (&get, 302, &["//evil.example/base"], 0),
+            (&get, 302, &["file:///etc/passwd"], 0),
+            (&get, 302, &["javascript:alert(1)"], 0),
+            (&get, 302, &[""], 0),
+            (&get, 302, &[], 0),
+            (&get, 302, &["/base/a", "/base/b"], 0),
+            (&get, 302, &["/elsewhere"], 0),
+            (&get, 302, &["/base/b"], 3),
+            (&get, 304, &["/base/b"], 0),
+        ] {
+            assert!(
+                matches!(check(request, status, location, hops), Some(Err(_))),
+                "{status} {location:?}"
+            );
+        }
+    }
+}

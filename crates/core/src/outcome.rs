@@ -1,0 +1,358 @@
+//! How a task's watch ends.
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{ApiError, Error, ErrorKind, ReadError};
+use crate::event::Status;
+use crate::id::{IntentId, TaskId};
+use crate::question::Question;
+use crate::snapshot::Snapshot;
+
+/// The answer of a completed task, alike for every provider.
+pub trait Output {
+    /// The answer in words, when it has any.
+    fn text(&self) -> Option<String>;
+
+    /// The structured answer, when there is one.
+    fn json(&self) -> Option<&Value>;
+
+    /// Everything the server sent.
+    fn raw(&self) -> &Value;
+
+    /// The structured answer as the caller's own type; the answer's text is read as JSON when there is no other.
+    ///
+    /// # Errors
+    /// When there is no structured answer, or it has another shape.
+    fn data<T: DeserializeOwned>(&self) -> Result<T, ReadError>
+    where
+        Self: Sized,
+    {
+        use crate::error::ReadErrorKind::{Empty, Shape};
+        if let Some(value) = self.json() {
+            return T::deserialize(value).map_err(|e| ReadError::new(Shape, e.to_string()));
+        }
+        match self.text() {
+            Some(text) => serde_json::from_str(&text).map_err(|e| {
+                ReadError::new(
+                    Shape,
+                    format!("the answer is text, not structured data ({e})"),
+                )
+            }),
+            None => Err(ReadError::new(
+                Empty,
+                "the task completed without an answer",
+            )),
+        }
+    }
+}
+
+/// Why the agent failed, as far as the provider tells.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// The status word.
+    pub status: Status,
+    /// A line for people, when the trail has one.
+    pub message: Option<String>,
+    /// The steps that led to it, when they were read.
+    pub trail: Option<Value>,
+}
+
+impl Fault {
+    /// A failure of this status, nothing else known.
+    #[must_use]
+    pub fn new(status: Status) -> Self {
+        Self {
+            status,
+            message: None,
+            trail: None,
+        }
+    }
+
+    /// The same with what the trail tells.
+    #[must_use]
+    pub fn with_trail(mut self, message: Option<String>, trail: Value) -> Self {
+        self.message = message;
+        self.trail = Some(trail);
+        self
+    }
+}
+
+/// Who stopped a task, as far as we know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoppedBy {
+    /// This task asked for it.
+    Us,
+    /// Somebody else, or the provider's system.
+    Other,
+}
+
+/// Which of the two clocks ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Clock {
+    /// The agent's.
+    Work,
+    /// The human's.
+    Human,
+}
+
+/// How a watch ended. Nothing on the wire ends one once the id is known: see the crate's documentation for the table.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome<O> {
+    /// The task completed, and this is its answer.
+    Succeeded {
+        /// The task.
+        id: TaskId,
+        /// The answer.
+        output: O,
+    },
+    /// The task completed and its answer cannot be read.
+    ResultUnavailable {
+        /// The task.
+        id: TaskId,
+        /// The last try's error.
+        why: String,
+    },
+    /// The agent failed.
+    Failed {
+        /// The task.
+        id: TaskId,
+        /// What is known of it.
+        fault: Fault,
+    },
+    /// The task was stopped.
+    Stopped {
+        /// The task.
+        id: TaskId,
+        /// By whom.
+        by: StoppedBy,
+        /// What is known of it.
+        fault: Fault,
+    },
+    /// The server refused the start: no task exists.
+    Refused(ApiError),
+    /// The start was never received: no task exists, trying again is safe.
+    NotStarted {
+        /// Why it was given up.
+        why: String,
+        /// Requests made.
+        attempts: u32,
+    },
+    /// The start may have been received. It was not repeated.
+    Unknown {
+        /// The start, for reconciling.
+        intent: IntentId,
+        /// What happened to it.
+        why: String,
+        /// Whether the server said that it did something.
+        likely: bool,
+    },
+    /// The key was refused in the middle; the task goes on.
+    AccessLost {
+        /// The task.
+        id: TaskId,
+        /// The refusal.
+        error: ApiError,
+    },
+    /// The server no longer knows the task.
+    Gone {
+        /// The task.
+        id: TaskId,
+        /// The refusal.
+        error: ApiError,
+    },
+    /// A deadline passed; the task, if it exists, goes on.
+    DeadlineExceeded {
+        /// The task, when it had started.
+        id: Option<TaskId>,
+        /// Which clock ran out.
+        clock: Clock,
+        /// The last status seen.
+        last: Option<Status>,
+    },
+}
+
+impl<O> Outcome<O> {
+    /// The task, when one is known.
+    pub fn task(&self) -> Option<&TaskId> {
+        match self {
+            Self::Succeeded { id, .. }
+            | Self::ResultUnavailable { id, .. }
+            | Self::Failed { id, .. }
+            | Self::Stopped { id, .. }
+            | Self::AccessLost { id, .. }
+            | Self::Gone { id, .. } => Some(id),
+            Self::DeadlineExceeded { id, .. } => id.as_ref(),
+            Self::Refused(_) | Self::NotStarted { .. } | Self::Unknown { .. } => None,
+        }
+    }
+
+    /// The name of this end in machine-readable output.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Succeeded { .. } => "succeeded",
+            Self::ResultUnavailable { .. } => "result_unavailable",
+            Self::Failed { .. } => "task_failed",
+            Self::Stopped { .. } => "task_stopped",
+            Self::Refused(_) => "refused",
+            Self::NotStarted { .. } => "not_started",
+            Self::Unknown { .. } => "outcome_unknown",
+            Self::AccessLost { .. } => "access_lost",
+            Self::Gone { .. } => "gone",
+            Self::DeadlineExceeded { .. } => "deadline",
+        }
+    }
+
+    /// The answer, or an error that says how the task ended instead.
+    ///
+    /// # Errors
+    /// Every end but [`Outcome::Succeeded`].
+    pub fn into_answer(self) -> Result<O, Error> {
+        let task = self.task().cloned();
+        let error = match self {
+            Self::Succeeded { output, .. } => return Ok(output),
+            Self::ResultUnavailable { why, .. } => Error::new(
+                ErrorKind::ResultUnavailable,
+                format!("the task completed, but its answer cannot be read yet: {why}"),
+            ),
+            Self::Failed { fault, .. } => {
+                Error::new(ErrorKind::Task, describe("the task failed", &fault))
+            }
+            Self::Stopped { by, fault, .. } => {
+                let text = match by {
+                    StoppedBy::Us => "the task was stopped as asked",
+                    StoppedBy::Other => "the task was stopped by someone else",
+                };
+                Error::new(ErrorKind::Task, describe(text, &fault))
+            }
+            Self::Refused(api) => Error::api(api),
+            Self::NotStarted { why, attempts } => Error::new(
+                ErrorKind::Transport,
+                format!("the task was not started: {why}"),
+            )
+            .with_attempts(attempts),
+            Self::Unknown { intent, why, .. } => Error::new(
+                ErrorKind::OutcomeUnknown,
+                format!("the task may have started: {why}"),
+            )
+            .into_unknown(Some(intent)),
+            Self::AccessLost { error, .. } => Error::api(error),
+            Self::Gone { error, .. } => Error::api(error),
+            Self::DeadlineExceeded { clock, last, id } => {
+                let clock = match clock {
+                    Clock::Work => "the deadline passed",
+                    Clock::Human => "nobody answered in time",
+                };
+                let goes_on = if id.is_some() {
+                    "; the task goes on"
+                } else {
+                    " before the task was started"
+                };
+                let last = last
+                    .map(|s| format!(" (last status: {s})"))
+                    .unwrap_or_default();
+                Error::new(ErrorKind::Pending, format!("{clock}{goes_on}{last}"))
+            }
+        };
+        Err(match task {
+            Some(id) => error.with_task(id),
+            None => error,
+        })
+    }
+}
+
+fn describe(what: &str, fault: &Fault) -> String {
+    match &fault.message {
+        Some(message) => format!("{what}: {message}"),
+        None => what.to_owned(),
+    }
+}
+
+/// Why a driver handed control back although the task goes on.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum LeftWhy {
+    /// A question nobody here can answer.
+    Question(Question),
+    /// An answer that may or may not have arrived; the question still shows.
+    AnswerUnknown(Question),
+    /// A review that only the provider's own pages resolve.
+    Review(Status),
+    /// The caller interrupted the watch.
+    Interrupted,
+}
+
+/// Control handed back; the task goes on and the snapshot leads back to it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Left {
+    /// The task.
+    pub id: TaskId,
+    /// Why.
+    pub why: LeftWhy,
+    /// Where to resume, here or in another process.
+    pub snapshot: Snapshot,
+}
+
+impl Left {
+    /// Control handed back at this point.
+    #[must_use]
+    pub fn new(id: TaskId, why: LeftWhy, snapshot: Snapshot) -> Self {
+        Self { id, why, snapshot }
+    }
+}
+
+/// What a driver returns: the task's end, or control handed back.
+#[derive(Debug)]
+pub enum End<O> {
+    /// The watch is over.
+    Done(Outcome<O>),
+    /// The task goes on without us.
+    Left(Box<Left>),
+}
+
+impl<O> End<O> {
+    /// The answer, or an error that says what happened instead.
+    ///
+    /// # Errors
+    /// Every end but a success.
+    pub fn into_answer(self) -> Result<O, Error> {
+        match self {
+            Self::Done(outcome) => outcome.into_answer(),
+            Self::Left(left) => {
+                let text = match &left.why {
+                    LeftWhy::Question(question) if question.text.is_empty() => {
+                        "the agent waits for an answer".to_owned()
+                    }
+                    LeftWhy::Question(question) => {
+                        format!("the agent waits for an answer: {}", question.text)
+                    }
+                    LeftWhy::AnswerUnknown(_) => {
+                        "the answer may or may not have arrived".to_owned()
+                    }
+                    LeftWhy::Review(status) => {
+                        format!("the task waits for a human's review ({status})")
+                    }
+                    LeftWhy::Interrupted => "interrupted; the task goes on".to_owned(),
+                };
+                let kind = match &left.why {
+                    LeftWhy::AnswerUnknown(_) => ErrorKind::OutcomeUnknown,
+                    _ => ErrorKind::Pending,
+                };
+                Err(Error::new(kind, text).with_task(left.id))
+            }
+        }
+    }
+
+    /// The outcome, when the watch is over.
+    pub fn outcome(&self) -> Option<&Outcome<O>> {
+        match self {
+            Self::Done(outcome) => Some(outcome),
+            Self::Left(_) => None,
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Policy: plain data with pure functions over it; nothing here knows what time it is.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::limits::LimitTable;
+
+/// How a task is followed. All of it is data: it is stored in the snapshot and printed by `-v`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Policy {
+    /// How long the agent may work; `None` waits for ever. Time in which a human is asked does not count.
+    pub work: Option<Duration>,
+    /// How long a human may take; `None` waits for ever. Runs only while a question or a review is open.
+    pub human: Option<Duration>,
+    /// How often the status is read.
+    pub pace: Pace,
+    /// How failed requests are repeated.
+    pub retry: Retry,
+    /// Times and sizes of single exchanges.
+    pub limits: LimitTable,
+    /// Whether the trail of a failed or stopped task is read.
+    pub trail: bool,
+    /// How long the answer of a completed task may stay unreadable before the watch gives it up.
+    pub result_patience: Duration,
+    /// How long a 404 right after the start is taken for a record that is not visible yet.
+    pub not_found_grace: Duration,
+    /// Wait between the reads that confirm a 404 or 410 in the middle of a watch.
+    pub not_found_wait: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            work: None,
+            human: None,
+            pace: Pace::default(),
+            retry: Retry::default(),
+            limits: LimitTable::default(),
+            trail: true,
+            result_patience: Duration::from_secs(60),
+            not_found_grace: Duration::from_secs(30),
+            not_found_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The polling schedule: 1 s, then half as long again each time, up to 10 s. Jitter only lengthens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Pace {
+    /// Wait before the first read.
+    pub first: Duration,
+    /// Longest wait.
+    pub cap: Duration,
+    /// No two status reads are closer than this.
+    pub floor: Duration,
+    /// Largest lengthening in percent.
+    pub jitter_percent: u8,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            cap: Duration::from_secs(10),
+            floor: Duration::from_secs(1),
+            jitter_percent: 20,
+        }
+    }
+}
+
+impl Pace {
+    /// Divides every wait by `factor`: for a simulator that runs faster than the world.
+    #[must_use]
+    pub fn sped_up(self, factor: u32) -> Self {
+        let factor = factor.max(1);
+        Self {
+            first: self.first / factor,
+            cap: self.cap / factor,
+            floor: self.floor / factor,
+            ..self
+        }
+    }
+
+    /// The wait after one of `wait` milliseconds; compares before it multiplies, so nothing overflows.
+    pub(crate) fn grown(self, wait: u64) -> u64 {
+        let cap = crate::time::millis(self.cap);
+        if wait >= cap / 3 * 2 {
+            cap
+        } else {
+            wait + wait / 2
+        }
+    }
+
+    /// `wait` lengthened by `draw`, a number of 0 to 255.
+    pub(crate) fn jittered(self, wait: u64, draw: u8) -> u64 {
+        wait.saturating_add(wait / 100 * u64::from(self.jitter_percent) / 255 * u64::from(draw))
+    }
+}
+
+/// Retries of single requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Retry {
+    /// Requests made for one read, the first included.
+    pub reads: u32,
+    /// Requests made for one write, the first included.
+    pub writes: u32,
+    /// Largest first backoff; doubles with each failure.
+    pub base: Duration,
+    /// Largest backoff of our own.
+    pub cap: Duration,
+    /// Largest `Retry-After` that is honoured.
+    pub hint_cap: Duration,
+    /// Whether a 503 with `Retry-After` proves that a write without a key was not run.
+    pub unkeyed_503: bool,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            reads: 5,
+            writes: 4,
+            base: Duration::from_millis(500),
+            cap: Duration::from_secs(30),
+            hint_cap: crate::failure::MAX_HINT,
+            unkeyed_503: true,
+        }
+    }
+}
+
+impl Retry {
+    /// One request, whatever happens.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            reads: 1,
+            writes: 1,
+            ..Self::default()
+        }
+    }
+
+    /// The upper end of the backoff after `failures` failures in a row, in milliseconds.
+    pub(crate) fn ceiling(self, failures: u32) -> u64 {
+        let base = crate::time::millis(self.base);
+        let cap = crate::time::millis(self.cap);
+        let doublings = failures.saturating_sub(1);
+        // Compared before it is shifted: `base << doublings` may not fit.
+        if doublings >= 63 || base > cap >> doublings {
+            cap
+        } else {
+            base << doublings
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schedule_grows_by_half_to_its_cap_and_jitter_only_lengthens() {
+        let pace = Pace::default();
+        let mut waits = vec![1000];
+        while waits.len() < 8 {
+            waits.push(pace.grown(waits[waits.len() - 1]));
+        }
+        assert_eq!(waits, [1000, 1500, 2250, 3375, 5062, 7593, 10_000, 10_000]);
+        assert_eq!(
+            (pace.jittered(1000, 0), pace.jittered(10_000, 0)),
+            (1000, 10_000)
+        );
+        for draw in 0..=u8::MAX {
+            assert!((1000..=1200).contains(&pace.jittered(1000, draw)));
+        }
+        assert_eq!(
+            Pace {
+                cap: Duration::MAX,
+                ..pace
+            }
+            .grown(u64::MAX),
+            u64::MAX
+        );
+    }
+
+    #[test]
+    fn backoff_saturates_however_often_it_is_asked() {
+        let retry = Retry::default();
+        let ceilings: Vec<u64> = (1..=9).map(|n| retry.ceiling(n)).collect();
+        assert_eq!(
+            ceilings,
+            [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000]
+        );
+        for failures in 0..10_000 {
+            assert!(retry.ceiling(failures) <= 30_000);
+        }
+        let odd = Retry {
+            base: Duration::MAX,
+            cap: Duration::MAX,
+            ..retry
+        };
+        assert_eq!(odd.ceiling(u32::MAX), u64::MAX);
+    }
+}

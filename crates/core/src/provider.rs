@@ -1,0 +1,316 @@
+//! The one trait a provider implements: what its requests are and what its replies mean. No state, no time, no I/O.
+
+use std::fmt::Debug;
+
+use bytes::Bytes;
+
+use crate::error::{BuildError, ReadError};
+use crate::event::{RawEvent, Status};
+use crate::id::{IdempotencyKey, Mark, Position, TaskId};
+use crate::operation::Safety;
+use crate::outcome::{Fault, Output};
+use crate::question::{Answer, Question};
+use crate::request::{Request, Source};
+use crate::response::Response;
+
+/// What to start: the provider's own description of the work.
+pub trait Job: Clone + Debug + Send + Sync + 'static {
+    /// The files it sends, for the adapter to look at before the request is built.
+    fn sources(&mut self) -> Vec<&mut Source> {
+        Vec::new()
+    }
+}
+
+/// A way of looking at a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Look {
+    /// The cheap read: what polling repeats.
+    Status,
+    /// What the agent asks, if it asks.
+    Questions,
+    /// Events after a position, as a list.
+    Events {
+        /// The last position seen.
+        after: Option<Position>,
+    },
+    /// Events after a position, as a stream.
+    Stream {
+        /// The last position seen.
+        after: Option<Position>,
+    },
+    /// The steps of a task that ended badly.
+    Trail,
+    /// The answer of a task that completed.
+    Result,
+}
+
+/// What a reply says about the task.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Reading<O> {
+    /// It goes on.
+    Pending(Status),
+    /// It goes on or is over, and this has to be read before judging.
+    Next(Look, Status),
+    /// It waits for answers to these. Empty: it waits, and the questions stand in the event stream.
+    Asking(Vec<Question>),
+    /// It waits for something that no answer of ours resolves.
+    Paused(Status),
+    /// It completed, and this is the answer.
+    Ready(O),
+    /// The agent failed.
+    Failed(Fault),
+    /// It was stopped.
+    Stopped(Fault),
+    /// A status that the contract does not have. Never an end.
+    Unknown(Status),
+}
+
+/// A write to a task that exists.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Act<'a> {
+    /// The answer to a question.
+    Answer {
+        /// The question.
+        question: &'a Question,
+        /// The answer.
+        answer: &'a Answer,
+        /// The key, when answers are keyed.
+        key: Option<&'a IdempotencyKey>,
+    },
+    /// A message nobody asked for.
+    Message(&'a str),
+    /// Stop.
+    Cancel,
+}
+
+/// What a conversation read after a write says about that write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landed {
+    /// It is not there.
+    No,
+    /// It is there.
+    Yes,
+    /// The agent has spoken since.
+    Replied,
+}
+
+/// A task that a start made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// Its id.
+    pub id: TaskId,
+    /// Its status, when the reply has one.
+    pub status: Option<Status>,
+}
+
+/// What a provider can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// What makes a start safe to repeat.
+    pub start: Safety,
+    /// What makes an answer safe to repeat.
+    pub answer: Safety,
+    /// Whether there is an event stream.
+    pub stream: bool,
+    /// Whether a task can be cancelled.
+    pub cancel: bool,
+    /// Whether a message can be sent without being asked.
+    pub message: bool,
+    /// Whether there is a trail to read.
+    pub trail: bool,
+}
+
+impl Capabilities {
+    /// The least a provider has: a start without a key, and polling.
+    pub const LEAST: Self = Self {
+        start: Safety::Once,
+        answer: Safety::Once,
+        stream: false,
+        cancel: false,
+        message: false,
+        trail: false,
+    };
+}
+
+/// Where a provider's settings come from and what they default to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Account {
+    /// Environment variable of the key.
+    pub key_variable: &'static str,
+    /// Environment variable of the base URL.
+    pub base_url_variable: &'static str,
+    /// The base URL when nobody says otherwise.
+    pub base_url: &'static str,
+    /// What every target begins with; a base URL may end in it.
+    pub api_prefix: &'static str,
+}
+
+impl Account {
+    /// The settings of a provider.
+    #[must_use]
+    pub const fn new(
+        key_variable: &'static str,
+        base_url_variable: &'static str,
+        base_url: &'static str,
+        api_prefix: &'static str,
+    ) -> Self {
+        Self {
+            key_variable,
+            base_url_variable,
+            base_url,
+            api_prefix,
+        }
+    }
+}
+
+/// What a provider means: which request does what, and what a reply says.
+///
+/// Every method is a function of its arguments. Unknown words of the server keep their text and never end a task.
+pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
+    /// What to start.
+    type Job: Job;
+    /// The answer of a completed task.
+    type Output: Output + Clone + Debug + Send + Sync + 'static;
+    /// What cuts a stream into events; [`NoFrames`] without a stream.
+    type Frames: Frames;
+
+    /// The provider's name in `NAME:ID`, in snapshots and in settings.
+    const NAME: &'static str;
+    /// Where its settings come from.
+    const ACCOUNT: Account;
+    /// What it can do.
+    const CAPABILITIES: Capabilities;
+
+    /// The request that starts `job`.
+    ///
+    /// # Errors
+    /// When the job cannot be written into one: nothing was sent.
+    fn start(&self, job: &Self::Job, key: Option<&IdempotencyKey>) -> Result<Request, BuildError>;
+
+    /// Reads a 2xx reply to a start. A task id is enough.
+    ///
+    /// # Errors
+    /// When there is no id in it.
+    fn read_start(&self, reply: &Response) -> Result<Started, ReadError>;
+
+    /// The request of one look.
+    ///
+    /// # Errors
+    /// When the id cannot be written into a path, or there is no such look here.
+    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError>;
+
+    /// Reads a 2xx reply to a look.
+    ///
+    /// # Errors
+    /// When it cannot be read; the task may be anything.
+    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Self::Output>, ReadError>;
+
+    /// The request of a write to a task.
+    ///
+    /// # Errors
+    /// When it cannot be written, or there is no such write here.
+    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError>;
+
+    /// The conversation's newest place, from a reply to [`Look::Questions`].
+    ///
+    /// # Errors
+    /// When the reply cannot be read.
+    fn mark(&self, _reply: &Response) -> Result<Mark, ReadError> {
+        Ok(Mark::new(""))
+    }
+
+    /// Whether a write made after `mark` shows in a reply to [`Look::Questions`]; `text` is what was written.
+    ///
+    /// # Errors
+    /// When the reply cannot be read.
+    fn landed(&self, _reply: &Response, _mark: &Mark, _text: &str) -> Result<Landed, ReadError> {
+        Ok(Landed::No)
+    }
+
+    /// Reads one frame of the stream; `None` for frames that say nothing.
+    ///
+    /// # Errors
+    /// When the frame cannot be read; the stream goes on.
+    fn read_frame(&self, _frame: &Frame) -> Result<Option<Item>, ReadError> {
+        Ok(None)
+    }
+}
+
+/// Cuts a stream's bytes into frames. Fed chunk by chunk; the same frames whatever the cuts.
+pub trait Frames: Default + Debug + Send + 'static {
+    /// Takes the next bytes.
+    fn push(&mut self, bytes: Bytes);
+
+    /// The next whole frame.
+    ///
+    /// # Errors
+    /// When a frame is larger than its cap; the stream is of no further use.
+    fn next_frame(&mut self) -> Result<Option<Frame>, ReadError>;
+}
+
+/// One frame of a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame {
+    /// Its name, empty when it has none.
+    pub name: String,
+    /// Its content.
+    pub data: String,
+}
+
+impl Frame {
+    /// A frame of this name and content.
+    pub fn new(name: impl Into<String>, data: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            data: data.into(),
+        }
+    }
+}
+
+/// What a frame says.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Item {
+    /// The event.
+    pub event: RawEvent,
+    /// What it means for the task.
+    pub beat: Beat,
+}
+
+impl Item {
+    /// An event and what it means.
+    #[must_use]
+    pub fn new(event: RawEvent, beat: Beat) -> Self {
+        Self { event, beat }
+    }
+}
+
+/// What an event means for the task. An event alone ends nothing: a read of the task judges.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Beat {
+    /// The task goes on.
+    Passing,
+    /// The task waits for this answer, unless a later event or read says otherwise.
+    Asking(Question),
+    /// The task seems over.
+    Ending,
+}
+
+/// For providers without a stream.
+#[derive(Debug, Default)]
+pub struct NoFrames;
+
+impl Frames for NoFrames {
+    fn push(&mut self, _bytes: Bytes) {}
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
+        Ok(None)
+    }
+}

@@ -1,0 +1,154 @@
+//! Questions an agent asks a human, and the answers.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::id::QuestionId;
+
+/// What kind of answer a question wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum QuestionKind {
+    /// A message in words.
+    Text,
+    /// Yes or no to a step.
+    Approval,
+    /// A JSON object.
+    Data,
+    /// Something this version does not know; the raw payload tells.
+    Other(String),
+}
+
+/// A question that the agent waits on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Question {
+    /// Its id, stable across processes: to answer it later, or to recognise it.
+    pub id: QuestionId,
+    /// What kind of answer it wants.
+    pub kind: QuestionKind,
+    /// The question itself: the newest thing the agent said. Empty when it said nothing.
+    pub text: String,
+    /// Everything the agent said since it was last spoken to, oldest first, as the server sent it.
+    pub messages: Vec<Value>,
+    /// Whether the id is a stand-in: the server shows that it waits, but not what for. Such a question is told only
+    /// after several reads agree.
+    #[serde(default)]
+    pub stand_in: bool,
+}
+
+impl Question {
+    /// A question in words.
+    pub fn new(id: impl Into<QuestionId>, kind: QuestionKind, text: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            kind,
+            text: text.into(),
+            messages: Vec::new(),
+            stand_in: false,
+        }
+    }
+
+    /// The same question with what the agent said before it.
+    #[must_use]
+    pub fn with_messages(mut self, messages: Vec<Value>) -> Self {
+        self.messages = messages;
+        self
+    }
+
+    /// The same question, known by a stand-in id only.
+    #[must_use]
+    pub fn as_stand_in(mut self) -> Self {
+        self.stand_in = true;
+        self
+    }
+
+    /// The question's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A human's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Answer {
+    /// Words.
+    Text(String),
+    /// Yes.
+    Approve,
+    /// No.
+    Reject {
+        /// Why, for the record.
+        reason: Option<String>,
+    },
+    /// A JSON object.
+    Input(Map<String, Value>),
+}
+
+impl Answer {
+    /// An answer in words.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// What a question handler decides.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// This is the answer.
+    Answer(Answer),
+    /// Not here, not now: hand control back; the task goes on waiting.
+    Leave,
+    /// Stop the task.
+    Cancel,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+/// How the answer to a question ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Answered {
+    /// The agent has it.
+    Applied,
+    /// The question was no longer open: answered elsewhere, withdrawn, or the task went on. Nothing was sent.
+    Gone,
+    /// The server refused it; the question may still be open.
+    Refused,
+    /// It may have arrived. It is not sent again by itself.
+    Unknown,
+}
+
+/// An answer that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// No question of this id is open.
+    NotOpen(QuestionId),
+    /// An answer to it is already on its way.
+    Underway(QuestionId),
+    /// This kind of answer does not fit the question.
+    Unfit(String),
+}
+
+impl std::fmt::Display for AnswerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotOpen(id) => write!(f, "question {id} is not open"),
+            Self::Underway(id) => write!(f, "an answer to question {id} is already on its way"),
+            Self::Unfit(why) => write!(f, "the answer does not fit the question: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for AnswerError {}

@@ -1,0 +1,327 @@
+//! Requests: origin-form, without credentials, with a body that can be sent again.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::error::BuildError;
+use crate::id::IdempotencyKey;
+use crate::multipart::{Form, Part};
+use crate::seed::{Seed, hex};
+
+/// One HTTP request. It names no server and holds no credential: [`Origin::seal`](crate::Origin::seal) adds both as the
+/// adapter sends it.
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: Method,
+    target: PathAndQuery,
+    headers: HeaderMap,
+    body: Body,
+}
+
+/// The body of a request.
+#[derive(Clone, Debug, Default)]
+pub enum Body {
+    /// None.
+    #[default]
+    Empty,
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// A form whose parts are bytes or files.
+    Form(Form),
+}
+
+/// A stretch of a body, in sending order.
+#[derive(Clone, Debug)]
+pub enum Segment<'a> {
+    /// Bytes in memory.
+    Bytes(&'a Bytes),
+    /// A file's content: exactly [`Source::len`] bytes of it.
+    Source(&'a Source),
+}
+
+impl Body {
+    /// The exact length in bytes, known before anything is read.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.segments().map(|segment| segment.len()).sum()
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What to send, in order.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> + '_ {
+        let (bytes, form) = match self {
+            Self::Empty => (None, None),
+            Self::Bytes(bytes) => (Some(Segment::Bytes(bytes)), None),
+            Self::Form(form) => (None, Some(form.segments())),
+        };
+        bytes.into_iter().chain(form.into_iter().flatten())
+    }
+}
+
+impl Segment<'_> {
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Source(source) => source.len,
+        }
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A file to send, as plain data: the core never opens it.
+///
+/// A job names it by path; the adapter looks at it once (length and stamp) when the task starts, opens it for each
+/// attempt and compares the stamp, so that two attempts can never send different bytes unseen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Where it is.
+    pub key: SourceKey,
+    /// Its length in bytes.
+    pub len: u64,
+    /// What tells a changed file from the same one.
+    pub stamp: Stamp,
+}
+
+impl Source {
+    /// The file at `path`, not yet looked at.
+    pub fn path(path: impl Into<PathBuf>) -> Self {
+        Self {
+            key: SourceKey::Path(path.into()),
+            len: 0,
+            stamp: Stamp::default(),
+        }
+    }
+
+    /// Content that the caller's own driver knows under `key`.
+    pub fn key(key: impl Into<String>, len: u64) -> Self {
+        Self {
+            key: SourceKey::Key(key.into()),
+            len,
+            stamp: Stamp::default(),
+        }
+    }
+
+    /// The path, when it is a file.
+    #[must_use]
+    pub fn as_path(&self) -> Option<&Path> {
+        match &self.key {
+            SourceKey::Path(path) => Some(path),
+            SourceKey::Key(_) => None,
+        }
+    }
+}
+
+/// Where a source's bytes come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SourceKey {
+    /// A file.
+    Path(PathBuf),
+    /// Whatever the caller's own driver knows under this name.
+    Key(String),
+}
+
+/// What a file looked like when it was described; zeros where the platform has no such thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Stamp {
+    /// Modification time in nanoseconds since the Unix epoch.
+    pub modified: u64,
+    /// The file system's device number.
+    pub device: u64,
+    /// The file's number on it.
+    pub inode: u64,
+}
+
+impl Request {
+    /// A GET of `target` that accepts JSON.
+    #[must_use]
+    pub fn get(target: PathAndQuery) -> Self {
+        Self::new(Method::GET, target, Body::Empty)
+    }
+
+    /// A request without a body.
+    #[must_use]
+    pub fn empty(method: Method, target: PathAndQuery) -> Self {
+        Self::new(method, target, Body::Empty)
+    }
+
+    /// A request that carries `value` as JSON.
+    ///
+    /// # Errors
+    /// When the value does not serialise.
+    pub fn json(
+        method: Method,
+        target: PathAndQuery,
+        value: &impl Serialize,
+    ) -> Result<Self, BuildError> {
+        let bytes = serde_json::to_vec(value)
+            .map_err(|e| BuildError::new(format!("cannot write the JSON body: {e}")))?;
+        let mut request = Self::new(method, target, Body::Bytes(bytes.into()));
+        request.headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        Ok(request)
+    }
+
+    /// A request that carries `parts` as `multipart/form-data`.
+    ///
+    /// # Errors
+    /// When a part's name or content type cannot be written.
+    pub fn form(
+        method: Method,
+        target: PathAndQuery,
+        parts: Vec<Part>,
+    ) -> Result<Self, BuildError> {
+        let form = Form::new(parts)?;
+        let mut request = Self::new(method, target, Body::Empty);
+        request.set_form(form);
+        Ok(request)
+    }
+
+    fn new(method: Method, target: PathAndQuery, body: Body) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        Self {
+            method,
+            target,
+            headers,
+            body,
+        }
+    }
+
+    fn set_form(&mut self, form: Form) {
+        let value = HeaderValue::from_str(&format!(
+            "multipart/form-data; boundary={}",
+            form.boundary()
+        ))
+        .expect("a boundary is letters and digits");
+        self.headers.insert(header::CONTENT_TYPE, value);
+        self.body = Body::Form(form);
+    }
+
+    /// Asks for an event stream instead of JSON.
+    #[must_use]
+    pub fn streaming(mut self) -> Self {
+        self.headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("text/event-stream"),
+        );
+        self.headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        self
+    }
+
+    /// Adds a header. `Authorization`, `Host`, lengths and encodings belong to the sealing and are refused.
+    ///
+    /// # Errors
+    /// When the header is one of those.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self, BuildError> {
+        const OURS: [HeaderName; 6] = [
+            header::AUTHORIZATION,
+            header::HOST,
+            header::CONTENT_LENGTH,
+            header::TRANSFER_ENCODING,
+            header::CONTENT_TYPE,
+            header::USER_AGENT,
+        ];
+        if OURS.contains(&name) {
+            return Err(BuildError::new(format!(
+                "the header {name} cannot be set by hand"
+            )));
+        }
+        self.headers.append(name, value);
+        Ok(self)
+    }
+
+    /// Adds the idempotency key.
+    ///
+    /// # Errors
+    /// When the caller's key cannot stand in a header.
+    pub fn keyed(mut self, key: &IdempotencyKey) -> Result<Self, BuildError> {
+        let value = HeaderValue::from_str(key.as_str()).map_err(|_| {
+            BuildError::new("the idempotency key has characters that a header cannot carry")
+        })?;
+        self.headers
+            .insert(HeaderName::from_static("idempotency-key"), value);
+        Ok(self)
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Path and query.
+    #[must_use]
+    pub fn target(&self) -> &PathAndQuery {
+        &self.target
+    }
+
+    /// The headers, without credentials.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// SHA-256, in hexadecimal, over method, target and body: part heads, inline bytes, names, lengths and stamps of
+    /// files (not their contents). Two attempts of one write have the same digest.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(self.method.as_str());
+        hash.update([0]);
+        hash.update(self.target.as_str());
+        hash.update([0]);
+        match &self.body {
+            Body::Empty => {}
+            Body::Bytes(bytes) => hash.update(bytes),
+            // The boundary is random; what it separates is not.
+            Body::Form(form) => form.digest(&mut hash),
+        }
+        hex(&<[u8; 32]>::from(hash.finalize()))
+    }
+
+    /// Fixes what is random about the body, so that every attempt sends the same bytes.
+    pub(crate) fn freeze(mut self, seed: &Seed) -> Self {
+        match std::mem::take(&mut self.body) {
+            Body::Form(form) => self.set_form(form.with_boundary(seed)),
+            body => self.body = body,
+        }
+        self
+    }
+
+    /// The same request for another target, after a redirect of the same origin.
+    #[must_use]
+    pub fn redirected(&self, target: PathAndQuery) -> Self {
+        Self {
+            target,
+            ..self.clone()
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The retry matrix: one pure function of stage, cause, status and safety, and the backoff that follows from it.
+
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::error::ReadError;
+use crate::failure::{Cause, Failure, Stage};
+use crate::operation::Safety;
+use crate::policy::Retry;
+use crate::response::{Head, Response};
+use crate::shared::Shared;
+use crate::time::{Timestamp, millis};
+
+/// What an exchange that did not succeed showed.
+#[derive(Clone, Debug)]
+pub(crate) enum Trouble {
+    /// The wire failed.
+    Wire(Failure),
+    /// The server answered with something other than 2xx.
+    Refused(Box<Response>),
+    /// A 2xx whose body cannot be read.
+    Unreadable(ReadError),
+}
+
+impl Trouble {
+    pub(crate) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Wire(failure) => failure.head().map(|head| head.status),
+            Self::Refused(reply) => Some(reply.status()),
+            Self::Unreadable(_) => None,
+        }
+    }
+
+    fn head(&self) -> Option<&Head> {
+        match self {
+            Self::Wire(failure) => failure.head(),
+            Self::Refused(reply) => Some(&reply.head),
+            Self::Unreadable(_) => None,
+        }
+    }
+
+    /// The wait that the server asked for; only where the status gives it a meaning.
+    pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
+        let head = self.head()?;
+        let asked = matches!(head.status.as_u16(), 408 | 425 | 429 | 500..=599);
+        asked.then(|| head.retry_after(now))?
+    }
+
+    fn is_timeout(&self) -> bool {
+        matches!(
+            self,
+            Self::Wire(Failure {
+                cause: Cause::Timeout(_),
+                ..
+            })
+        )
+    }
+}
+
+/// What the matrix says of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It may be tried again.
+    Retry,
+    /// It is decided: nothing was done, and trying again would not change that.
+    Final,
+    /// It may have been done. A write without a key stops here.
+    Unknown,
+}
+
+/// The matrix of stage and status against safety.
+pub(crate) fn judge(trouble: &Trouble, safety: Safety, policy: &Retry) -> Verdict {
+    let ambiguous = if safety == Safety::Once {
+        Verdict::Unknown
+    } else {
+        Verdict::Retry
+    };
+    match trouble {
+        Trouble::Unreadable(_) => ambiguous,
+        Trouble::Refused(reply) => judge_status(&reply.head, safety, policy),
+        Trouble::Wire(failure) => match (&failure.stage, &failure.cause) {
+            (Stage::NotSent, Cause::Certificate | Cause::SourceChanged | Cause::Source) => {
+                Verdict::Final
+            }
+            (Stage::NotSent, _) => Verdict::Retry,
+            // The same bytes cannot be sent again.
+            (Stage::MaybeSent, Cause::SourceChanged | Cause::Source) if safety != Safety::Once => {
+                Verdict::Final
+            }
+            (Stage::MaybeSent, _) => ambiguous,
+            // A redirect that is refused was answered, and nothing was done.
+            (Stage::Answered(_), Cause::Redirect) => Verdict::Final,
+            (Stage::Answered(head), _) if head.status.is_success() => match failure.cause {
+                Cause::TooLarge { .. } | Cause::Encoding if safety != Safety::Once => {
+                    Verdict::Final
+                }
+                _ => ambiguous,
+            },
+            (Stage::Answered(head), _) => judge_status(head, safety, policy),
+        },
+    }
+}
+
+fn judge_status(head: &Head, safety: Safety, policy: &Retry) -> Verdict {
+    let once = safety == Safety::Once;
+    match head.status.as_u16() {
+        429 => Verdict::Retry,
+        408 | 425 if once => Verdict::Unknown,
+        408 | 425 => Verdict::Retry,
+        501 | 505 | 511 => Verdict::Final,
+        503 if once
+            && policy.unkeyed_503
+            && head.headers.contains_key(http::header::RETRY_AFTER) =>
+        {
+            Verdict::Retry
+        }
+        // 600 and above are no HTTP; whoever sends them may have done anything.
+        500.. if once => Verdict::Unknown,
+        500.. => Verdict::Retry,
+        _ => Verdict::Final,
+    }
+}
+
+/// What to do after a failed attempt of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// Try again, not before this.
+    Again(Timestamp),
+    /// The budget or the deadline is spent; the write, if it was one, was not applied.
+    Spent,
+    /// Decided by the server or by the cause.
+    Final,
+    /// It may have been applied.
+    Unknown,
+}
+
+/// Attempts of one call: the counter and the rule for the next one.
+pub(crate) fn decide(
+    trouble: &Trouble,
+    safety: Safety,
+    attempts: u32,
+    policy: &Retry,
+    shared: &mut Shared,
+    draw: u16,
+    now: Timestamp,
+    until: Timestamp,
+) -> Decision {
+    match judge(trouble, safety, policy) {
+        Verdict::Final => return Decision::Final,
+        Verdict::Unknown => return Decision::Unknown,
+        Verdict::Retry => {}
+    }
+    let allowed = if safety == Safety::Repeatable {
+        policy.reads
+    } else {
+        policy.writes
+    };
+    let next = now.after(wait(trouble, attempts, policy, draw, now));
+    if attempts >= allowed || next > until || !shared.take(trouble.is_timeout()) {
+        // A keyed write that may have been received and cannot be repeated any more is of unknown outcome.
+        return if safety == Safety::Keyed && may_have_happened(trouble) {
+            Decision::Unknown
+        } else {
+            Decision::Spent
+        };
+    }
+    Decision::Again(next)
+}
+
+fn may_have_happened(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Wire(failure) => {
+            failure.stage != Stage::NotSent
+                && failure.head().is_none_or(|h| h.status.as_u16() != 429)
+        }
+        Trouble::Refused(reply) => reply.status().as_u16() != 429,
+        Trouble::Unreadable(_) => true,
+    }
+}
+
+/// The wait after `failures` failures in a row: full jitter below the backoff's ceiling, or what the server asked for
+/// when that is longer (and no longer than its cap).
+pub(crate) fn wait(
+    trouble: &Trouble,
+    failures: u32,
+    policy: &Retry,
+    draw: u16,
+    now: Timestamp,
+) -> Duration {
+    let own = scale(policy.ceiling(failures), draw);
+    let asked = trouble
+        .retry_after(now)
+        .map_or(0, |wait| millis(wait.min(policy.hint_cap)));
+    Duration::from_millis(own.max(asked))
+}
+
+/// `ceiling × draw / 65535`, without overflow.
+fn scale(ceiling: u64, draw: u16) -> u64 {
+    let product = u128::from(ceiling) * u128::from(draw) / u128::from(u16::MAX);
+    u64::try_from(product).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ReadErrorKind;
+    use crate::failure::Phase;
+    use Safety::{Keyed, Once, Repeatable};
+    use Verdict::{Final, Retry as Again, Unknown};
+
+    fn wire(stage: Stage, cause: Cause) -> Trouble {
+        Trouble::Wire(Failure::new(stage, cause, ""))
+    }
+
+    fn answered(status: u16) -> Trouble {
+        Trouble::Refused(Box::new(Response::new(
+            StatusCode::from_u16(status).expect("status"),
+            "",
+        )))
+    }
+
+    /// Every row of the matrix: read or idempotent write, keyed write, write without a key.
+    #[test]
+    fn the_retry_matrix_is_the_documented_one() {
+        let ok = || Stage::Answered(Box::new(Head::new(StatusCode::OK)));
+        let with_hint = |status: u16| {
+            let mut reply = Response::new(StatusCode::from_u16(status).expect("status"), "");
+            reply
+                .head
+                .headers
+                .insert("retry-after", "1".parse().expect("value"));
+            Trouble::Refused(Box::new(reply))
+        };
+        let rows: Vec<(Trouble, [Verdict; 3])> = vec![
+            (wire(Stage::NotSent, Cause::Resolve), [Again, Again, Again]),
+            (wire(Stage::NotSent, Cause::Refused), [Again, Again, Again]),
+            (wire(Stage::NotSent, Cause::Tls), [Again, Again, Again]),
+            (
+                wire(Stage::NotSent, Cause::Timeout(Phase::Connect)),
+                [Again, Again, Again],
+            ),
+            (
+                wire(Stage::NotSent, Cause::Certificate),
+                [Final, Final, Final],
+            ),
+            (
+                wire(Stage::NotSent, Cause::SourceChanged),
+                [Final, Final, Final],
+            ),
+            (
+                wire(Stage::MaybeSent, Cause::Reset),
+                [Again, Again, Unknown],
+            ),
+            (
+                wire(Stage::MaybeSent, Cause::Timeout(Phase::Head)),
+                [Again, Again, Unknown],
+            ),
+            (
+                wire(Stage::MaybeSent, Cause::Protocol),
+                [Again, Again, Unknown],
+            ),
+            (
+                wire(Stage::MaybeSent, Cause::SourceChanged),
+                [Final, Final, Unknown],
+            ),
+            (
+                wire(Stage::MaybeSent, Cause::Abandoned),
+                [Again, Again, Unknown],
+            ),
+            (wire(ok(), Cause::Truncated), [Again, Again, Unknown]),
+            (
+                wire(ok(), Cause::Timeout(Phase::Body)),
+                [Again, Again, Unknown],
+            ),
+            (
+                wire(ok(), Cause::TooLarge { cap: 1 }),
+                [Final, Final, Unknown],
+            ),
+            (wire(ok(), Cause::Redirect), [Final, Final, Final]),
+            (
+                Trouble::Unreadable(ReadError::new(ReadErrorKind::Truncated, "")),
+                [Again, Again, Unknown],
+            ),
+            (answered(408), [Again, Again, Unknown]),
+            (answered(425), [Again, Again, Unknown]),
+            (answered(429), [Again, Again, Again]),
+            (answered(500), [Again, Again, Unknown]),
+            (answered(502), [Again, Again, Unknown]),
+            (answered(503), [Again, Again, Unknown]),
+            (with_hint(503), [Again, Again, Again]),
+            (answered(504), [Again, Again, Unknown]),
+            (answered(600), [Again, Again, Unknown]),
+            (answered(501), [Final, Final, Final]),
+            (answered(505), [Final, Final, Final]),
+            (answered(304), [Final, Final, Final]),
+            (answered(400), [Final, Final, Final]),
+            (answered(401), [Final, Final, Final]),
+            (answered(404), [Final, Final, Final]),
+            (answered(409), [Final, Final, Final]),
+            (answered(422), [Final, Final, Final]),
+        ];
+        for (trouble, expected) in rows {
+            let found =
+                [Repeatable, Keyed, Once].map(|safety| judge(&trouble, safety, &Retry::default()));
+            assert_eq!(found, expected, "{trouble:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_given_wait_is_honoured_up_to_its_cap() {
+        let now = Timestamp::from_millis(0);
+        let hint = |value: &str, status: u16| {
+            let mut reply = Response::new(StatusCode::from_u16(status).expect("status"), "");
+            reply
+                .head
+                .headers
+                .insert("retry-after", value.parse().expect("value"));
+            wait(
+                &Trouble::Refused(Box::new(reply)),
+                1,
+                &Retry::default(),
+                u16::MAX,
+                now,
+            )
+            .as_millis()
+        };
+        assert_eq!(hint("7", 429), 7_000);
+        assert_eq!(hint("99999999", 429), 300_000);
+        assert_eq!(hint("0", 429), 500, "our own backoff when it is longer");
+        assert_eq!(hint("7", 400), 500, "no meaning on a 400");
+    }
+
+    #[test]
+    fn a_retry_that_cannot_meet_the_deadline_is_not_made() {
+        let now = Timestamp::from_millis(1000);
+        let run = |attempts, safety, trouble: &Trouble, until| {
+            decide(
+                trouble,
+                safety,
+                attempts,
+                &Retry::default(),
+                &mut Shared::new(),
+                u16::MAX,
+                now,
+                until,
+            )
+        };
+        let reset = wire(Stage::MaybeSent, Cause::Reset);
+        assert_eq!(
+            run(1, Repeatable, &reset, Timestamp::MAX),
+            Decision::Again(Timestamp::from_millis(1500))
+        );
+        assert_eq!(
+            run(1, Repeatable, &reset, Timestamp::from_millis(1499)),
+            Decision::Spent
+        );
+        assert_eq!(run(5, Repeatable, &reset, Timestamp::MAX), Decision::Spent);
+        assert_eq!(run(4, Keyed, &reset, Timestamp::MAX), Decision::Unknown);
+        assert_eq!(
+            run(
+                4,
+                Keyed,
+                &wire(Stage::NotSent, Cause::Refused),
+                Timestamp::MAX
+            ),
+            Decision::Spent
+        );
+        assert_eq!(run(1, Once, &reset, Timestamp::MAX), Decision::Unknown);
+    }
+}

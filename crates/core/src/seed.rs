@@ -1,0 +1,59 @@
+//! Randomness as a value: everything random comes from one [`Seed`] that the adapter draws.
+
+use sha2::{Digest as _, Sha256};
+
+/// 32 bytes of fresh entropy, drawn by the adapter at a task's or a call's birth.
+///
+/// Idempotency keys, form boundaries and jitter come from it; the same seed gives the same bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Seed(pub [u8; 32]);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seed(..)")
+    }
+}
+
+impl Seed {
+    /// Sixteen bytes for one use, told apart from other uses by `label` and by the data it is bound to.
+    pub(crate) fn derive(&self, label: &str, bound_to: &[u8]) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        hash.update(self.0);
+        hash.update([label.len() as u8]);
+        hash.update(label);
+        hash.update(bound_to);
+        let digest: [u8; 32] = hash.finalize().into();
+        let mut out = [0; 16];
+        out.copy_from_slice(&digest[..16]);
+        out
+    }
+
+    /// The start state of the jitter generator.
+    pub(crate) fn jitter(&self) -> u64 {
+        let bytes = self.derive("jitter", &[]);
+        u64::from_le_bytes(bytes[..8].try_into().expect("eight of sixteen bytes"))
+    }
+}
+
+/// Writes bytes as lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// Reads 32 bytes of hexadecimal.
+pub(crate) fn unhex32(text: &str) -> Option<[u8; 32]> {
+    let mut out = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (i, byte) in out.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    Some(out)
+}

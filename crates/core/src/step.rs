@@ -1,0 +1,61 @@
+//! What the machine asks of its driver.
+
+use crate::event::{Event, Why};
+use crate::id::{EventNo, ExchangeId, Revision};
+use crate::limits::Limits;
+use crate::outcome::Outcome;
+use crate::request::Request;
+use crate::time::Timestamp;
+
+/// One thing to do. It is left behind only by its acknowledgement, a report, a wish of the application or later time.
+#[derive(Debug)]
+pub enum Step<'a, O> {
+    /// Store [`Task::snapshot`](crate::Task::snapshot), then call [`Task::saved`](crate::Task::saved). No write leaves
+    /// before it.
+    Save {
+        /// What to acknowledge.
+        revision: Revision,
+    },
+    /// Call [`Task::sent`](crate::Task::sent), perform the exchange, report exactly once.
+    Send {
+        /// What to report under.
+        id: ExchangeId,
+        /// What to send.
+        request: &'a Request,
+        /// What it may cost.
+        limits: Limits,
+    },
+    /// Read the open stream until this time; then poll again, whether something came or not.
+    Receive {
+        /// The stream.
+        id: ExchangeId,
+        /// A wake-up, not a timeout: nothing is reported when it passes.
+        until: Timestamp,
+    },
+    /// Drop that stream, then call [`Task::closed`](crate::Task::closed).
+    Close {
+        /// The stream.
+        id: ExchangeId,
+    },
+    /// An exchange is under way; its report is the next input. A driver that does not hold it reports it abandoned.
+    InFlight {
+        /// The exchange.
+        id: ExchangeId,
+    },
+    /// Nothing to do until then; an answer, a message or a cancel may come earlier.
+    Wait {
+        /// When to poll again.
+        until: Timestamp,
+        /// What is waited for.
+        why: Why,
+    },
+    /// Tell this, then call [`Task::taken`](crate::Task::taken).
+    Event {
+        /// What to acknowledge.
+        no: EventNo,
+        /// What happened.
+        event: &'a Event,
+    },
+    /// Over. Said again for ever.
+    Done(&'a Outcome<O>),
+}

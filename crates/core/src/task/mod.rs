@@ -1,0 +1,4 @@
+/// x
+pub struct Task;
+/// x
+pub struct Unsupported;

@@ -1,0 +1,72 @@
+//! Time as a value: the core never reads a clock.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A moment in milliseconds since the Unix epoch; only the caller can make one.
+///
+/// An adapter anchors it to the wall clock once and moves it by a monotonic clock, so that it can be stored, compared
+/// with an HTTP date and never runs back.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The latest moment there is; stands for "never".
+    pub const MAX: Self = Self(u64::MAX);
+
+    /// The moment `millis` milliseconds after the Unix epoch.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// The moment `wait` later; saturates.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(self.0.saturating_add(millis(wait)))
+    }
+
+    /// The time from `earlier` to `self`; zero when `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// `wait` in whole milliseconds, rounded up so that a wait never ends early; saturates.
+pub(crate) fn millis(wait: Duration) -> u64 {
+    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_arithmetic_saturates_at_both_ends() {
+        assert_eq!(
+            Timestamp::from_millis(5).since(Timestamp::from_millis(9)),
+            Duration::ZERO
+        );
+        assert_eq!(
+            Timestamp::from_millis(5).after(Duration::MAX),
+            Timestamp::MAX
+        );
+        assert_eq!(
+            Timestamp::from_millis(5)
+                .after(Duration::from_micros(1))
+                .as_millis(),
+            6
+        );
+    }
+}
