@@ -1,0 +1,228 @@
+//! What the simulated agents do, as pure functions from a conversation to steps.
+
+mod asker;
+mod chat;
+mod echo;
+mod failing;
+mod invoice;
+mod reviewer;
+mod script;
+mod slow;
+
+use std::fmt::Debug;
+
+use serde_json::{Value, json};
+
+pub(crate) use script::Script;
+
+use crate::message::Upload;
+
+/// One thing an agent does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Runs for so many milliseconds.
+    Work(u64),
+    /// Shows a status of the script's own choice for so many milliseconds.
+    Show(String, u64),
+    /// Leaves a passing entry that no reply ever shows.
+    Think(String),
+    /// Calls a tool: an entry of the feed.
+    Tool { name: &'static str, content: Value },
+    /// Says something and goes on.
+    Say(String),
+    /// Asks something and waits for a message. Nothing follows it in a turn.
+    Ask(String),
+    /// Ends the turn and waits for a message. Nothing follows it in a turn.
+    Pause,
+    /// Waits for a human at the dashboard.
+    Review(String),
+    /// Ends well.
+    Complete(Answer),
+    /// Ends badly.
+    Fail(String),
+}
+
+/// What a completed task leaves behind.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) shape: Shape,
+    pub(crate) data: Option<Value>,
+}
+
+/// How the end stands in the feed.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Shape {
+    /// A `task_complete` step with `structuredContent.summary`.
+    Summary(String),
+    /// A `task_complete` step with a free-form result.
+    Object(Value),
+    /// No `task_complete` step: what was said last is the answer.
+    LastContent,
+}
+
+/// The conversation so far, as an agent sees it when its turn comes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Talk {
+    pub(crate) query: Option<String>,
+    pub(crate) files: Vec<Upload>,
+    pub(crate) output_config: Option<Value>,
+    /// The user's messages after the query that were taken up.
+    pub(crate) replies: Vec<String>,
+    /// 0 for the turn that the run began.
+    pub(crate) turn: usize,
+}
+
+impl Talk {
+    fn query(&self) -> &str {
+        self.query.as_deref().unwrap_or_default()
+    }
+
+    fn last_reply(&self) -> &str {
+        self.replies.last().map_or("", String::as_str)
+    }
+}
+
+/// An agent: what it does in the turn that now begins.
+pub(crate) trait Agent: Debug + Send {
+    fn turn(&self, talk: &Talk) -> Vec<Step>;
+}
+
+impl<F: Fn(&Talk) -> Vec<Step> + Send> Agent for Named<F> {
+    fn turn(&self, talk: &Talk) -> Vec<Step> {
+        (self.turn)(talk)
+    }
+}
+
+/// A function as an agent.
+struct Named<F> {
+    name: &'static str,
+    turn: F,
+}
+
+impl<F> Debug for Named<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// One entry of the built-in registry.
+pub(crate) struct BuiltIn {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) version: u32,
+    pub(crate) status: &'static str,
+    pub(crate) is_active: bool,
+    pub(crate) agent: Box<dyn Agent>,
+}
+
+/// The agents that every simulator has, oldest first.
+pub(crate) fn built_in() -> Vec<BuiltIn> {
+    fn entry(name: &'static str, about: &'static str, turn: fn(&Talk) -> Vec<Step>) -> BuiltIn {
+        let agent = Box::new(Named { name, turn });
+        BuiltIn {
+            name,
+            about,
+            version: 1,
+            status: "published",
+            is_active: true,
+            agent,
+        }
+    }
+    let old_echo = entry("echo", "Returns the query.", echo::old_turn);
+    let new_echo = entry(
+        "echo",
+        "Returns the query and the files' digests.",
+        echo::turn,
+    );
+    let draft = entry("draft", "A draft that is not runnable yet.", echo::old_turn);
+    let archived = entry("archived", "An agent that was put away.", echo::old_turn);
+    let inactive = entry("inactive", "An agent that is switched off.", echo::old_turn);
+    vec![
+        BuiltIn {
+            status: "archived",
+            ..archived
+        },
+        old_echo,
+        entry(
+            "invoice",
+            "Reads the line items of CSV, JSON and text invoices.",
+            invoice::turn,
+        ),
+        entry(
+            "asker",
+            "Asks one question and uses the answer.",
+            asker::turn,
+        ),
+        entry(
+            "chat",
+            "Pauses after each turn; the message bye ends it.",
+            chat::turn,
+        ),
+        entry(
+            "reviewer",
+            "Waits for an approval in the dashboard.",
+            reviewer::turn,
+        ),
+        entry("slow", "Takes ten minutes.", slow::turn),
+        entry("failing", "Fails.", failing::turn),
+        BuiltIn {
+            is_active: false,
+            ..inactive
+        },
+        BuiltIn {
+            status: "draft",
+            ..draft
+        },
+        BuiltIn {
+            version: 2,
+            ..new_echo
+        },
+    ]
+}
+
+/// What is told of a file: all that is known but its bytes.
+fn describe(file: &Upload) -> Value {
+    json!({ "name": file.name, "type": file.content_type, "size": file.size, "sha256": file.sha256 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_no_turn_anything_follows_what_ends_it() {
+        let upload = Upload {
+            field: "files".into(),
+            name: "a.txt".into(),
+            content_type: "text/plain".into(),
+            size: 16,
+            sha256: "0".repeat(64),
+            head: b"2 x Widget @ 3.5".to_vec(),
+        };
+        for agent in built_in() {
+            let mut talk = Talk {
+                query: Some("hello".into()),
+                files: vec![upload.clone()],
+                ..Talk::default()
+            };
+            for turn in 0..3 {
+                talk.turn = turn;
+                let steps = agent.agent.turn(&talk);
+                let ends = |step: &Step| {
+                    matches!(
+                        step,
+                        Step::Ask(_) | Step::Pause | Step::Complete(_) | Step::Fail(_)
+                    )
+                };
+                let end = steps.iter().position(ends);
+                assert_eq!(
+                    end,
+                    Some(steps.len() - 1),
+                    "{} in turn {turn}: {steps:?}",
+                    agent.name
+                );
+                talk.replies.push("bye".into());
+            }
+        }
+    }
+}

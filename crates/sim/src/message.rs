@@ -1,0 +1,244 @@
+//! What the machine is asked and what it answers, free of any HTTP library.
+
+use serde_json::Value;
+
+/// A request, its body already taken apart.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The head.
+    pub head: Head,
+    /// The body.
+    pub body: SimBody,
+}
+
+/// Method, target and header fields of a request.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The method, in capitals.
+    pub method: String,
+    /// The path as sent, percent-encoded, without the query.
+    pub path: String,
+    /// The query as sent, without the question mark; empty when there is none.
+    pub query: String,
+    /// Header fields in order, names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A request body as the machine sees it.
+#[derive(Debug, Clone)]
+pub enum SimBody {
+    /// The bytes of a body that is no form; empty when there was none.
+    Bytes(Vec<u8>),
+    /// A multipart form.
+    Form(Form),
+}
+
+/// A parsed multipart form: its parts in order.
+#[derive(Debug, Clone, Default)]
+pub struct Form {
+    /// The parts.
+    pub parts: Vec<Part>,
+}
+
+/// One part of a form.
+#[derive(Debug, Clone)]
+pub enum Part {
+    /// A part without a file name: a value.
+    Text {
+        /// The part's name.
+        name: String,
+        /// Its bytes.
+        value: Vec<u8>,
+    },
+    /// A part with a file name.
+    File(Upload),
+}
+
+/// An uploaded file, as much of it as is kept.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// The part's name, such as `files`.
+    pub field: String,
+    /// The file name.
+    pub name: String,
+    /// The part's content type; empty when it said none.
+    pub content_type: String,
+    /// The file's length in bytes.
+    pub size: u64,
+    /// SHA-256 of the whole file, in hexadecimal.
+    pub sha256: String,
+    /// The first [`KEPT_BYTES`] of the file.
+    pub head: Vec<u8>,
+}
+
+/// How many bytes of an uploaded file reach the machine; of the rest it knows length and digest.
+pub const KEPT_BYTES: usize = 1 << 20;
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The status code.
+    pub status: u16,
+    /// Header fields besides `Content-Length`, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A request without header fields or body.
+    #[must_use]
+    pub fn new(method: &str, target: &str) -> Self {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let head = Head {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: Vec::new(),
+        };
+        Self {
+            head,
+            body: SimBody::Bytes(Vec::new()),
+        }
+    }
+
+    /// Adds a header field.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.head
+            .headers
+            .push((name.to_ascii_lowercase(), value.to_owned()));
+        self
+    }
+
+    /// Makes the body JSON and says so in `Content-Type`.
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.body = SimBody::Bytes(body.to_string().into_bytes());
+        self.header("content-type", "application/json")
+    }
+
+    /// Makes the body a form and says so in `Content-Type`.
+    #[must_use]
+    pub fn form(mut self, form: Form) -> Self {
+        self.body = SimBody::Form(form);
+        self.header("content-type", "multipart/form-data; boundary=x")
+    }
+}
+
+impl Head {
+    /// The first value of a header field, asked for in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The media type of the body in lower case, without parameters.
+    #[must_use]
+    pub fn media_type(&self) -> String {
+        let value = self.header("content-type").unwrap_or_default();
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase()
+    }
+
+    /// The path's segments, percent-decoded.
+    pub(crate) fn segments(&self) -> Vec<String> {
+        self.path
+            .split('/')
+            .skip(1)
+            .map(|segment| percent_decode(segment, b' '))
+            .collect()
+    }
+
+    /// The query's pairs, decoded.
+    pub(crate) fn pairs(&self) -> Vec<(String, String)> {
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        pairs
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .map(|(key, value)| (percent_decode(key, b'+'), percent_decode(value, b'+')))
+            .collect()
+    }
+}
+
+impl Reply {
+    /// A JSON reply.
+    #[must_use]
+    pub fn json(status: u16, body: &Value) -> Self {
+        let headers = vec![("content-type", "application/json".to_owned())];
+        Self {
+            status,
+            headers,
+            body: body.to_string().into_bytes(),
+        }
+    }
+
+    /// The error envelope of the platform.
+    #[must_use]
+    pub fn error(status: u16, text: impl Into<String>) -> Self {
+        Self::json(status, &serde_json::json!({ "error": text.into() }))
+    }
+
+    /// The body as JSON; `Null` when it is none.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or(Value::Null)
+    }
+}
+
+/// Decodes percent escapes; the byte `space` stands for a blank. A broken escape stays as it is.
+fn percent_decode(text: &str, space: u8) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = (bytes[at] == b'%')
+            .then(|| bytes.get(at + 1..at + 3))
+            .flatten();
+        let decoded = escape
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match decoded {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(if bytes[at] == space { b' ' } else { bytes[at] });
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_and_segments_are_decoded_once() {
+        let head = Request::new("GET", "/a%2Fb/c+d?q=a+b%26c&x&%zz=%4").head;
+        assert_eq!(head.segments(), ["a/b", "c+d"]);
+        let pairs: Vec<_> = head.pairs();
+        let expected = [("q", "a b&c"), ("x", ""), ("%zz", "%4")];
+        assert_eq!(
+            pairs,
+            expected.map(|(key, value)| (key.to_owned(), value.to_owned()))
+        );
+    }
+
+    #[test]
+    fn the_media_type_has_no_parameters() {
+        let request =
+            Request::new("POST", "/").header("Content-Type", "Application/JSON; charset=utf-8");
+        assert_eq!(request.head.media_type(), "application/json");
+    }
+}

@@ -1,0 +1,152 @@
+//! Query parameters and pages of the two lists.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::ids::is_uuid;
+use crate::message::{Head, Reply};
+use crate::switches::Switches;
+use crate::time::parse_rfc3339;
+
+const TASK_STATUSES: [&str; 8] = [
+    "pending",
+    "queued",
+    "running",
+    "waiting_for_input",
+    "awaiting_review",
+    "completed",
+    "failed",
+    "stopped",
+];
+const AGENT_STATUSES: [&str; 3] = ["draft", "published", "archived"];
+
+/// Which list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Agents,
+    Tasks,
+}
+
+/// The parameters of a list, checked.
+#[derive(Debug, Default)]
+pub(crate) struct Params {
+    limit: usize,
+    /// Entries with a number below this are left to list.
+    below: Option<usize>,
+    statuses: Option<Vec<String>>,
+    q: Option<String>,
+    pub(crate) agent_id: Option<String>,
+    created_after: Option<i64>,
+    created_before: Option<i64>,
+}
+
+impl Params {
+    /// Reads the query of a list; the 400 when it is wrong.
+    pub(crate) fn read(head: &Head, kind: Kind, switches: &Switches) -> Result<Self, Reply> {
+        let bad = |text: String| Reply::error(400, text);
+        let mut params = Self {
+            limit: 20,
+            ..Self::default()
+        };
+        for (key, value) in head.pairs() {
+            match (key.as_str(), kind) {
+                ("limit", _) => {
+                    let wrong = || bad("limit must be an integer from 1 to 100".to_owned());
+                    let limit: i64 = value.parse().map_err(|_| wrong())?;
+                    if !(1..=100).contains(&limit) && !switches.clamp_limit {
+                        return Err(wrong());
+                    }
+                    params.limit = usize::try_from(limit.clamp(1, 100)).map_err(|_| wrong())?;
+                }
+                ("cursor", _) => {
+                    params.below =
+                        Some(read_cursor(&value).ok_or_else(|| bad("Invalid cursor".to_owned()))?);
+                }
+                ("status", _) => {
+                    let known: &[&str] = if kind == Kind::Tasks {
+                        &TASK_STATUSES
+                    } else {
+                        &AGENT_STATUSES
+                    };
+                    let statuses: Vec<String> = value.split(',').map(str::to_owned).collect();
+                    if let Some(odd) = statuses
+                        .iter()
+                        .find(|status| !known.contains(&status.as_str()))
+                    {
+                        return Err(bad(format!("Unknown status {odd:?}")));
+                    }
+                    params.statuses = Some(statuses);
+                }
+                ("q", _) => params.q = Some(value.to_lowercase()),
+                ("agent_id", Kind::Tasks) => {
+                    if !is_uuid(&value) {
+                        return Err(bad("Invalid agent_id format".to_owned()));
+                    }
+                    params.agent_id = Some(value.to_ascii_lowercase());
+                }
+                ("created_after" | "created_before", Kind::Tasks) => {
+                    let at = parse_rfc3339(&value)
+                        .ok_or_else(|| bad(format!("Invalid {key} format")))?;
+                    if key == "created_after" {
+                        params.created_after = Some(at);
+                    } else {
+                        params.created_before = Some(at);
+                    }
+                }
+                _ => return Err(bad(format!("Unknown query parameter {key:?}"))),
+            }
+        }
+        Ok(params)
+    }
+
+    /// Whether an entry passes the filters; `default` judges the status when none was asked for.
+    pub(crate) fn accepts(
+        &self,
+        status: &str,
+        default: bool,
+        name: Option<&str>,
+        created_at: u64,
+    ) -> bool {
+        let created_at = i64::try_from(created_at).unwrap_or(i64::MAX);
+        self.statuses
+            .as_ref()
+            .map_or(default, |wanted| wanted.iter().any(|one| one == status))
+            && self
+                .q
+                .as_ref()
+                .is_none_or(|q| name.is_some_and(|name| name.to_lowercase().contains(q)))
+            && self.created_after.is_none_or(|bound| created_at >= bound)
+            && self.created_before.is_none_or(|bound| created_at <= bound)
+    }
+
+    /// One page of entries that come newest first, each with its number (older entries have lower ones).
+    pub(crate) fn page(&self, newest_first: impl Iterator<Item = (usize, Value)>) -> Reply {
+        let mut left =
+            newest_first.filter(|(number, _)| self.below.is_none_or(|below| *number < below));
+        let page: Vec<(usize, Value)> = left.by_ref().take(self.limit).collect();
+        let has_more = left.next().is_some();
+        let cursor = page
+            .last()
+            .filter(|_| has_more)
+            .map(|(number, _)| write_cursor(*number));
+        let data: Vec<Value> = page.into_iter().map(|(_, value)| value).collect();
+        Reply::json(
+            200,
+            &json!({ "data": data, "has_more": has_more, "next_cursor": cursor }),
+        )
+    }
+}
+
+fn write_cursor(number: usize) -> String {
+    URL_SAFE_NO_PAD.encode(format!("below:{number}"))
+}
+
+fn read_cursor(text: &str) -> Option<usize> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    std::str::from_utf8(&bytes)
+        .ok()?
+        .strip_prefix("below:")?
+        .parse()
+        .ok()
+}

@@ -1,0 +1,530 @@
+//! The Nanonets Agents platform as a pure machine.
+//!
+//! [`Server::handle`] takes a request and the time and gives the reply; [`Server::advance`] lets time pass. The same
+//! seed and the same script give byte-identical replies.
+//!
+//! # What is modelled
+//! Run (JSON and multipart), the task list, status, summary, result, messages, message and cancel; the agent list and
+//! one agent. The other documented operations answer 501, everything else 404 or 405 with the list of routes.
+//!
+//! # Assumptions
+//! Where the contract is silent, [`Switches`](crate::Switches) decides. What no switch covers:
+//! * Order of judgement: route, key, id format, existence, workspace, state, body.
+//! * A field of the wrong type, null included, is a 400; unknown fields are ignored, unknown query parameters are not.
+//! * A cursor may be used with other filters than those it was made with.
+//! * A message to a task that is pending, queued, running or in review is taken up when the agent's turn ends; it
+//!   answers no question that comes later.
+//! * A task that goes on after a wait takes its place among the agent's running ones, or is `queued` again.
+//! * The agent's closing words stand in the message log, too.
+//! * An archived version can still be run by its id.
+
+mod engine;
+mod list;
+mod registry;
+mod routes;
+mod run;
+mod stats;
+mod task;
+mod views;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+pub use stats::{QuestionStats, Stats, TaskStats};
+
+use crate::ids;
+use crate::message::{Head, Reply, Request, SimBody};
+use crate::scenario::Scenario;
+use crate::switches::{LateMessage, RejectEnds, Switches};
+use crate::time::http_date;
+use list::{Kind, Params};
+use registry::Record;
+use routes::Endpoint;
+use task::{Entry, Phase, Role, Task};
+use views::View;
+
+/// The platform's server.
+#[derive(Debug)]
+pub struct Server {
+    seed: u64,
+    api_key: String,
+    switches: Switches,
+    agents: Vec<Record>,
+    /// Oldest first; a task's number is its place.
+    tasks: Vec<Task>,
+    numbers: BTreeMap<String, usize>,
+    /// When to look at which task. Entries may be stale: the task's own timers are what counts.
+    agenda: BTreeSet<(u64, usize)>,
+    questions: Vec<QuestionStats>,
+    requests: BTreeMap<String, u64>,
+    now: u64,
+}
+
+/// An agent that can be run: its id and name.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AgentRef {
+    /// The id of this version.
+    pub id: String,
+    /// The display name.
+    pub name: String,
+}
+
+/// What a human can do to a task in the vendor's dashboard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DashboardAction {
+    /// Lets a task in review go on.
+    Approve,
+    /// Refuses a task in review.
+    Reject,
+    /// Answers a task that waits for input.
+    Answer(
+        /// The text.
+        String,
+    ),
+    /// Stops a task that has not ended.
+    Stop,
+}
+
+impl Server {
+    /// A platform whose ids and key follow from the seed.
+    #[must_use]
+    pub fn new(seed: u64, scenario: &Scenario, now: u64) -> Self {
+        Self {
+            seed,
+            api_key: ids::api_key(seed),
+            switches: scenario.switches.clone(),
+            agents: registry::records(seed, scenario, now),
+            tasks: Vec::new(),
+            numbers: BTreeMap::new(),
+            agenda: BTreeSet::new(),
+            questions: Vec::new(),
+            requests: BTreeMap::new(),
+            now,
+        }
+    }
+
+    /// The only key it takes.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+
+    /// The agents that can be run, one for each name, newest version first; without the fillers.
+    #[must_use]
+    pub fn agents(&self) -> Vec<AgentRef> {
+        let runnable = |agent: &&Record| agent.status == "published" && agent.is_active;
+        let mut refs: Vec<AgentRef> = Vec::new();
+        for agent in self.agents.iter().rev().filter(runnable) {
+            if !agent.name.starts_with("filler-")
+                && !refs.iter().any(|known| known.name == agent.name)
+            {
+                refs.push(AgentRef {
+                    id: agent.id.clone(),
+                    name: agent.name.clone(),
+                });
+            }
+        }
+        refs.reverse();
+        refs
+    }
+
+    /// The id of the newest version of the agent with this name, runnable or not.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> Option<String> {
+        self.agents
+            .iter()
+            .rev()
+            .find(|agent| agent.name == name)
+            .map(|agent| agent.id.clone())
+    }
+
+    /// The id of an agent of another workspace.
+    #[must_use]
+    pub fn foreign_agent(&self) -> String {
+        ids::uuid(self.seed, "foreign agent", 0)
+    }
+
+    /// The id of a task of another workspace.
+    #[must_use]
+    pub fn foreign_task(&self) -> String {
+        ids::uuid(self.seed, "foreign task", 0)
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let per_task = self.tasks.iter().map(|task| {
+            let stats = TaskStats {
+                agent: self.agents[task.agent].name.clone(),
+                status: task.status().to_owned(),
+                requests: task.requests.clone(),
+            };
+            (task.id.clone(), stats)
+        });
+        Stats {
+            tasks: self.tasks.len() as u64,
+            starts: self.tasks.len() as u64,
+            endpoints: self.requests.clone(),
+            questions: self.questions.clone(),
+            per_task: per_task.collect(),
+        }
+    }
+
+    /// The name of the endpoint that a head is for, and the id of the task that it names; for logs and fault rules.
+    #[must_use]
+    pub fn endpoint(head: &Head) -> (&'static str, Option<String>) {
+        match routes::resolve(head) {
+            Ok((endpoint, id)) => (endpoint.name(), endpoint.is_of_a_task().then_some(id)),
+            Err(_) => ("unknown", None),
+        }
+    }
+
+    /// Refuses what the head alone condemns, so that no body needs to be read: route, key, id, workspace, an agent
+    /// that cannot be run, a body of the wrong type.
+    ///
+    /// # Errors
+    /// With the reply that refuses.
+    pub fn admit(&self, head: &Head) -> Result<(), Reply> {
+        self.judge_head(head)
+            .map(|_| ())
+            .map_err(|reply| self.date(reply))
+    }
+
+    /// Answers a request.
+    pub fn handle(&mut self, request: Request, now: u64) -> Reply {
+        self.advance(now);
+        let reply = match self.judge_head(&request.head) {
+            Ok((endpoint, id)) => {
+                *self.requests.entry(endpoint.name().to_owned()).or_default() += 1;
+                self.answer(endpoint, &id, request)
+                    .unwrap_or_else(|refusal| refusal)
+            }
+            Err(refusal) => refusal,
+        };
+        // With a lag of zero something may be due at this very instant.
+        self.advance(now);
+        self.date(reply)
+    }
+
+    /// Does what a human does in the dashboard.
+    ///
+    /// # Errors
+    /// With the reason when there is no such task or it is not in the state for it.
+    pub fn dashboard(
+        &mut self,
+        task_id: &str,
+        action: DashboardAction,
+        now: u64,
+    ) -> Result<(), String> {
+        self.advance(now);
+        let number = self
+            .numbers
+            .get(task_id)
+            .copied()
+            .ok_or_else(|| format!("no task {task_id:?}"))?;
+        let phase = self.tasks[number].phase;
+        let wrong = || format!("task {task_id} is {}", phase.name());
+        match action {
+            DashboardAction::Approve if phase == Phase::Review => self.approve(number),
+            DashboardAction::Reject if phase == Phase::Review => match self.switches.reject_ends {
+                RejectEnds::Failed => self.fail(number, "Rejected in review.".to_owned()),
+                RejectEnds::Stopped => self.stop(number),
+            },
+            DashboardAction::Answer(text) if phase == Phase::Waiting => {
+                self.take_message(number, text);
+            }
+            DashboardAction::Stop if !phase.is_terminal() => self.stop(number),
+            DashboardAction::Approve
+            | DashboardAction::Reject
+            | DashboardAction::Answer(_)
+            | DashboardAction::Stop => return Err(wrong()),
+        }
+        self.fill_slots(self.tasks[number].agent);
+        self.advance(now);
+        Ok(())
+    }
+
+    fn judge_head(&self, head: &Head) -> Result<(Endpoint, String), Reply> {
+        let (endpoint, id) = routes::resolve(head)?;
+        self.check_key(head)?;
+        match endpoint {
+            Endpoint::Agents | Endpoint::Tasks | Endpoint::Unmodelled => {}
+            Endpoint::Agent => {
+                self.find_agent(&id)?;
+            }
+            Endpoint::Run => {
+                self.find_runnable(&id)?;
+                run::check_media_type(head)?;
+            }
+            Endpoint::Message => {
+                self.find_task(&id)?;
+                if head.media_type() != "application/json" {
+                    return Err(Reply::error(400, "Content-Type must be application/json"));
+                }
+            }
+            Endpoint::Status
+            | Endpoint::Summary
+            | Endpoint::Result
+            | Endpoint::Messages
+            | Endpoint::Cancel => {
+                self.find_task(&id)?;
+            }
+        }
+        Ok((endpoint, id))
+    }
+
+    fn answer(&mut self, endpoint: Endpoint, id: &str, request: Request) -> Result<Reply, Reply> {
+        let number = if endpoint.is_of_a_task() {
+            self.find_task(id)?
+        } else {
+            0
+        };
+        if endpoint.is_of_a_task() {
+            *self.tasks[number]
+                .requests
+                .entry(endpoint.name().to_owned())
+                .or_default() += 1;
+        }
+        let object = |map| Reply::json(200, &Value::Object(map));
+        Ok(match endpoint {
+            Endpoint::Agents => self.list_agents(&request.head)?,
+            Endpoint::Agent => {
+                let agent = &self.agents[self.find_agent(id)?];
+                Reply::json(200, &agent.full(self.switches.fractional_seconds))
+            }
+            Endpoint::Run => self.run(id, request)?,
+            Endpoint::Tasks => self.list_tasks(&request.head)?,
+            Endpoint::Status => object(self.view(number).task(&self.tasks[number])),
+            Endpoint::Summary => object(self.view(number).summary(&self.tasks[number])),
+            Endpoint::Result => object(self.view(number).result(&self.tasks[number])),
+            Endpoint::Messages => {
+                Reply::json(200, &self.view(number).messages(&self.tasks[number]))
+            }
+            Endpoint::Message => self.message(number, &request.body)?,
+            Endpoint::Cancel => self.cancel(number),
+            Endpoint::Unmodelled => Reply::error(501, "the simulator does not model this"),
+        })
+    }
+
+    fn message(&mut self, number: usize, body: &SimBody) -> Result<Reply, Reply> {
+        let SimBody::Bytes(bytes) = body else {
+            return Err(Reply::error(400, "The body must be JSON"));
+        };
+        let body: Value = serde_json::from_slice(bytes)
+            .map_err(|_| Reply::error(400, "The body is not valid JSON"))?;
+        let text = body["message"]
+            .as_str()
+            .filter(|text| !text.trim().is_empty());
+        let text = text.ok_or_else(|| {
+            Reply::error(400, "message is required and must be a non-empty string")
+        })?;
+        let task = &self.tasks[number];
+        let status = task.status().to_owned();
+        let fate = match task.phase {
+            Phase::Completed => self.switches.message_to_completed,
+            Phase::Failed | Phase::Stopped => self.switches.message_to_ended,
+            Phase::Pending | Phase::Queued | Phase::Running | Phase::Waiting | Phase::Review => {
+                LateMessage::Reopen
+            }
+        };
+        let refuse = |code| {
+            Err(Reply::error(
+                code,
+                format!("The task is {status} and takes no messages"),
+            ))
+        };
+        match fate {
+            LateMessage::Reopen => {}
+            LateMessage::Conflict => return refuse(409),
+            LateMessage::BadRequest => return refuse(400),
+        }
+        let id = self.take_message(number, text.to_owned());
+        if self.switches.empty_write_replies {
+            return Ok(empty());
+        }
+        let body = json!({
+            "message_id": id,
+            "task_id": self.tasks[number].id,
+            "status": status,
+            "message": "Message accepted and queued.",
+        });
+        Ok(Reply::json(200, &body))
+    }
+
+    /// Logs a user message and has it taken up; gives its id.
+    fn take_message(&mut self, number: usize, text: String) -> String {
+        let text = if self.switches.trim_messages {
+            text.trim().to_owned()
+        } else {
+            text
+        };
+        self.give_title(number, &text);
+        let id = self.add_to_log(number, Role::User, text.clone());
+        self.add_to_feed(number, Entry::Message(Role::User, text.clone()));
+        let task = &mut self.tasks[number];
+        task.unread.push(text);
+        if let Some(question) = task.question {
+            self.questions[question].answers += 1;
+        }
+        if (task.phase == Phase::Waiting || task.phase.is_terminal()) && task.wakes_at.is_none() {
+            let at = self.now.saturating_add(self.switches.reply_lag_ms);
+            task.wakes_at = Some(at);
+            self.agenda.insert((at, number));
+        }
+        id
+    }
+
+    fn cancel(&mut self, number: usize) -> Reply {
+        let task = &mut self.tasks[number];
+        if !task.phase.is_terminal() && task.stops_at.is_none() {
+            let at = self.now.saturating_add(self.switches.cancel_lag_ms);
+            task.stops_at = Some(at);
+            self.agenda.insert((at, number));
+            self.advance(self.now);
+        }
+        if self.switches.empty_write_replies {
+            return empty();
+        }
+        Reply::json(
+            200,
+            &Value::Object(self.view(number).task(&self.tasks[number])),
+        )
+    }
+
+    fn list_agents(&self, head: &Head) -> Result<Reply, Reply> {
+        let params = Params::read(head, Kind::Agents, &self.switches)?;
+        let newest_first = self.agents.iter().enumerate().rev().filter(|(_, agent)| {
+            params.accepts(
+                agent.status,
+                agent.status != "archived",
+                Some(&agent.name),
+                agent.created_at,
+            )
+        });
+        let fraction = self.switches.fractional_seconds;
+        Ok(params.page(newest_first.map(|(number, agent)| (number, agent.item(fraction)))))
+    }
+
+    fn list_tasks(&self, head: &Head) -> Result<Reply, Reply> {
+        let params = Params::read(head, Kind::Tasks, &self.switches)?;
+        let newest_first = self.tasks.iter().enumerate().rev().filter(|(_, task)| {
+            let of_agent = |id: &String| self.agents[task.agent].id == *id;
+            !self.is_hidden(task)
+                && params.agent_id.as_ref().is_none_or(of_agent)
+                && params.accepts(task.status(), true, task.title.as_deref(), task.created_at)
+        });
+        Ok(params.page(newest_first.map(|(number, task)| {
+            let mut item = self.view(number).task(task);
+            item.insert("agent_name".to_owned(), json!(self.agents[task.agent].name));
+            (number, Value::Object(item))
+        })))
+    }
+
+    fn check_key(&self, head: &Head) -> Result<(), Reply> {
+        let key = head
+            .header("authorization")
+            .and_then(|value| value.strip_prefix("Bearer "));
+        match key {
+            Some(key) if key == self.api_key => Ok(()),
+            Some(key) if key.starts_with(ids::KEY_PREFIX) => {
+                Err(Reply::error(401, "Invalid API key"))
+            }
+            Some(_) => {
+                let warning = "This is a simulator and takes only its own fake key. If you sent it a real one: \
+                               it was neither kept nor logged, but point your program at the right base URL.";
+                Err(Reply::error(401, warning))
+            }
+            None => Err(Reply::error(
+                401,
+                "Missing or malformed Authorization header",
+            )),
+        }
+    }
+
+    fn find_task(&self, id: &str) -> Result<usize, Reply> {
+        if !ids::is_uuid(id) {
+            return Err(Reply::error(400, "Invalid task_id format"));
+        }
+        let id = id.to_ascii_lowercase();
+        if id == self.foreign_task() {
+            return Err(self.foreign("Task"));
+        }
+        let number = self
+            .numbers
+            .get(&id)
+            .copied()
+            .filter(|number| !self.is_hidden(&self.tasks[*number]));
+        number.ok_or_else(|| Reply::error(404, "Task not found"))
+    }
+
+    fn find_agent(&self, id: &str) -> Result<usize, Reply> {
+        if !ids::is_uuid(id) {
+            return Err(Reply::error(400, "Invalid agent_id format"));
+        }
+        let id = id.to_ascii_lowercase();
+        if id == self.foreign_agent() {
+            return Err(self.foreign("Agent"));
+        }
+        let by_id = self.agents.iter().position(|agent| agent.id == id);
+        let newest = |agent: &Record| agent.group_id == id && agent.status == "published";
+        let by_group = || {
+            self.agents
+                .iter()
+                .rposition(newest)
+                .filter(|_| self.switches.group_id_addresses_agent)
+        };
+        by_id
+            .or_else(by_group)
+            .ok_or_else(|| Reply::error(404, "Agent not found"))
+    }
+
+    fn find_runnable(&self, id: &str) -> Result<usize, Reply> {
+        let number = self.find_agent(id)?;
+        let agent = &self.agents[number];
+        if !agent.is_active {
+            return Err(Reply::error(403, "Agent is inactive"));
+        }
+        if agent.status == "draft" && !self.switches.draft_runs {
+            return Err(Reply::error(403, "Agent is a draft; publish it first"));
+        }
+        Ok(number)
+    }
+
+    fn foreign(&self, what: &str) -> Reply {
+        if self.switches.foreign_is_404 {
+            return Reply::error(404, format!("{what} not found"));
+        }
+        Reply::error(403, format!("{what} belongs to another workspace"))
+    }
+
+    fn is_hidden(&self, task: &Task) -> bool {
+        self.now
+            < task
+                .created_at
+                .saturating_add(self.switches.new_task_hidden_ms)
+    }
+
+    fn view(&self, number: usize) -> View<'_> {
+        let agent_id = &self.agents[self.tasks[number].agent].id;
+        View {
+            seed: self.seed,
+            switches: &self.switches,
+            agent_id,
+            now: self.now,
+        }
+    }
+
+    fn date(&self, mut reply: Reply) -> Reply {
+        reply.headers.push(("date", http_date(self.now)));
+        reply
+    }
+}
+
+fn empty() -> Reply {
+    Reply {
+        status: 200,
+        headers: Vec::new(),
+        body: Vec::new(),
+    }
+}

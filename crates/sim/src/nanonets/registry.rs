@@ -1,0 +1,111 @@
+//! The workspace's agents.
+
+use std::collections::VecDeque;
+
+use serde_json::{Value, json};
+
+use crate::agents::{Agent, built_in};
+use crate::ids;
+use crate::scenario::Scenario;
+use crate::time::rfc3339;
+
+/// One version of an agent.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    pub(crate) group_id: String,
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    pub(crate) status: &'static str,
+    pub(crate) is_active: bool,
+    pub(crate) created_at: u64,
+    about: String,
+    pub(crate) behaviour: Box<dyn Agent>,
+    /// How many of its tasks hold a slot.
+    pub(crate) slots: u32,
+    /// Its tasks that wait for one.
+    pub(crate) queue: VecDeque<usize>,
+}
+
+/// All agents, oldest first.
+pub(crate) fn records(seed: u64, scenario: &Scenario, now: u64) -> Vec<Record> {
+    let scripted = |name: &str| scenario.agents.iter().any(|agent| agent.name == name);
+    let mut records: Vec<Record> = built_in()
+        .into_iter()
+        .filter(|agent| !scripted(agent.name))
+        .map(|agent| Record {
+            version: agent.version,
+            status: agent.status,
+            is_active: agent.is_active,
+            ..Record::new(seed, agent.name, agent.version, agent.about, agent.agent)
+        })
+        .collect();
+    for agent in &scenario.agents {
+        let script = Box::new(agent.script.clone());
+        let record = Record::new(seed, &agent.name, 1, "Follows a scenario file.", script);
+        records.push(Record {
+            is_active: agent.is_active,
+            ..record
+        });
+    }
+    // The fillers are the newest, so that finding any other agent takes paging.
+    for number in 1..=scenario.switches.filler_agents {
+        let echo = built_in()
+            .into_iter()
+            .rfind(|agent| agent.name == "echo")
+            .expect("echo is built in");
+        records.push(Record::new(
+            seed,
+            &format!("filler-{number:03}"),
+            1,
+            echo.about,
+            echo.agent,
+        ));
+    }
+    const HOUR: u64 = 3_600_000;
+    let count = records.len() as u64;
+    for (age, record) in records.iter_mut().enumerate() {
+        record.created_at = now.saturating_sub((count - age as u64) * HOUR);
+    }
+    records
+}
+
+impl Record {
+    fn new(seed: u64, name: &str, version: u32, about: &str, behaviour: Box<dyn Agent>) -> Self {
+        Self {
+            id: ids::uuid(seed, &format!("agent {name}"), u64::from(version)),
+            group_id: ids::uuid(seed, &format!("group {name}"), 0),
+            name: name.to_owned(),
+            version,
+            status: "published",
+            is_active: true,
+            created_at: 0,
+            about: about.to_owned(),
+            behaviour,
+            slots: 0,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// The agent as lists have it.
+    pub(crate) fn item(&self, fraction: bool) -> Value {
+        let created_at = rfc3339(self.created_at, fraction);
+        json!({
+            "id": self.id,
+            "agent_group_id": self.group_id,
+            "version_number": self.version,
+            "status": self.status,
+            "name": self.name,
+            "is_active": self.is_active,
+            "created_at": created_at,
+            "updated_at": created_at,
+        })
+    }
+
+    /// The agent with its configuration.
+    pub(crate) fn full(&self, fraction: bool) -> Value {
+        let mut value = self.item(fraction);
+        value["config"] = json!({ "system_prompt": self.about, "tools": [], "model": "simulated" });
+        value
+    }
+}

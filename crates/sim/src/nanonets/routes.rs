@@ -1,0 +1,136 @@
+//! The platform's routes.
+
+use serde_json::json;
+
+use crate::message::{Head, Reply};
+
+/// An endpoint, by what it is counted under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Agents,
+    Agent,
+    Run,
+    Tasks,
+    Status,
+    Summary,
+    Result,
+    Messages,
+    Message,
+    Cancel,
+    /// Documented, not modelled.
+    Unmodelled,
+}
+
+/// Method, path and endpoint of every operation that the contract documents.
+const ROUTES: [(&str, &str, Endpoint); 14] = [
+    ("GET", "/api/v1/agents", Endpoint::Agents),
+    ("POST", "/api/v1/agents", Endpoint::Unmodelled),
+    ("GET", "/api/v1/agents/{agent_id}", Endpoint::Agent),
+    ("PATCH", "/api/v1/agents/{agent_id}", Endpoint::Unmodelled),
+    ("POST", "/api/v1/agents/{agent_id}/run", Endpoint::Run),
+    (
+        "GET",
+        "/api/v1/agents/{agent_id}/versions",
+        Endpoint::Unmodelled,
+    ),
+    (
+        "POST",
+        "/api/v1/agents/{agent_id}/versions/publish",
+        Endpoint::Unmodelled,
+    ),
+    ("GET", "/api/v1/tasks", Endpoint::Tasks),
+    ("GET", "/api/v1/tasks/{task_id}", Endpoint::Status),
+    ("GET", "/api/v1/tasks/{task_id}/summary", Endpoint::Summary),
+    ("GET", "/api/v1/tasks/{task_id}/result", Endpoint::Result),
+    (
+        "GET",
+        "/api/v1/tasks/{task_id}/messages",
+        Endpoint::Messages,
+    ),
+    ("POST", "/api/v1/tasks/{task_id}/message", Endpoint::Message),
+    ("POST", "/api/v1/tasks/{task_id}/cancel", Endpoint::Cancel),
+];
+
+impl Endpoint {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Agents => "agents",
+            Self::Agent => "agent",
+            Self::Run => "run",
+            Self::Tasks => "tasks",
+            Self::Status => "status",
+            Self::Summary => "summary",
+            Self::Result => "result",
+            Self::Messages => "messages",
+            Self::Message => "message",
+            Self::Cancel => "cancel",
+            Self::Unmodelled => "unmodelled",
+        }
+    }
+
+    /// Whether the id in its path is a task's.
+    pub(crate) fn is_of_a_task(self) -> bool {
+        match self {
+            Self::Status
+            | Self::Summary
+            | Self::Result
+            | Self::Messages
+            | Self::Message
+            | Self::Cancel => true,
+            Self::Agents | Self::Agent | Self::Run | Self::Tasks | Self::Unmodelled => false,
+        }
+    }
+}
+
+/// The endpoint of a request and the id in its path (empty when the path has none), or the 404, 405 or 501 that a
+/// client of another contract gets.
+pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), Reply> {
+    let segments = head.segments();
+    let mut known_path = false;
+    for (method, pattern, endpoint) in ROUTES {
+        let Some(id) = match_path(pattern, &segments) else {
+            continue;
+        };
+        known_path = true;
+        if method != head.method {
+            continue;
+        }
+        if endpoint == Endpoint::Unmodelled {
+            return Err(Reply::error(
+                501,
+                format!("the simulator does not model {method} {pattern}"),
+            ));
+        }
+        return Ok((endpoint, id));
+    }
+    let routes: Vec<String> = ROUTES
+        .iter()
+        .map(|(method, pattern, _)| format!("{method} {pattern}"))
+        .collect();
+    let (code, what) = if known_path {
+        (405, "no such method on")
+    } else {
+        (404, "no such route:")
+    };
+    let error = format!("{what} {} {}", head.method, head.path);
+    Err(Reply::json(
+        code,
+        &json!({ "error": error, "routes": routes }),
+    ))
+}
+
+fn match_path(pattern: &str, segments: &[String]) -> Option<String> {
+    let parts: Vec<&str> = pattern.split('/').skip(1).collect();
+    if parts.len() != segments.len() {
+        return None;
+    }
+    let mut id = String::new();
+    for (part, segment) in parts.into_iter().zip(segments) {
+        if part.starts_with('{') && !segment.is_empty() {
+            id.clone_from(segment);
+        } else if part != segment {
+            return None;
+        }
+    }
+    Some(id)
+}

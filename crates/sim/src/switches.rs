@@ -1,0 +1,182 @@
+//! Every assumption that the contract does not settle, as a switch.
+
+use serde::{Deserialize, Serialize};
+
+/// How the simulated platform behaves where its contract is silent or contradicts itself.
+///
+/// A scenario file sets them in its `[switches]` table; what it leaves out keeps the default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Switches {
+    /// How long a new task stays `pending` before a worker takes it (0: never seen).
+    pub pending_ms: u64,
+    /// For how long a new task answers 404, as on a replica that lags behind.
+    pub new_task_hidden_ms: u64,
+    /// How long after a message the status keeps its old value; the message is in the log at once.
+    pub reply_lag_ms: u64,
+    /// How long after a cancel the status keeps its old value.
+    pub cancel_lag_ms: u64,
+    /// How long after the end `/summary` still reads `running`.
+    pub summary_lag_ms: u64,
+    /// How long after the end `/result` still reads `running`.
+    pub result_lag_ms: u64,
+    /// How many tasks of one agent run at once; more stay `queued`, first come, first served (0: no limit).
+    pub concurrency_limit: u32,
+    /// Whether a task that waits for a human counts among those that run.
+    pub waiting_holds_slot: bool,
+    /// The code of a run that made a task.
+    pub run_status_code: u16,
+    /// Whether the reply to a run leaves `status` out, as the vendor's own sample does.
+    pub run_reply_omits_status: bool,
+    /// Whether the replies to a message and to a cancel have no body.
+    pub empty_write_replies: bool,
+    /// Whether optional fields without a value are sent as null instead of left out.
+    pub explicit_nulls: bool,
+    /// Whether timestamps carry milliseconds.
+    pub fractional_seconds: bool,
+    /// The key under which `/messages` holds its list.
+    pub message_envelope: Envelope,
+    /// What a message's `content` is.
+    pub content_shape: ContentShape,
+    /// Whether the query is the first user message of the log.
+    pub keep_query_in_log: bool,
+    /// Whether user messages lose white space at both ends on their way into the log.
+    pub trim_messages: bool,
+    /// Whether user messages stand in the feed of `/result`, too.
+    pub user_messages_in_feed: bool,
+    /// Where `extracted_data` stands in the summary.
+    pub extracted_data: DataPlace,
+    /// Whether `/summary` shows an answer before the task has ended.
+    pub live_answers: bool,
+    /// What a task's title is.
+    pub title: Title,
+    /// What a message to a `completed` task does.
+    pub message_to_completed: LateMessage,
+    /// What a message to a `failed` or `stopped` task does.
+    pub message_to_ended: LateMessage,
+    /// What the dashboard's reject makes of a task in review.
+    pub reject_ends: RejectEnds,
+    /// Whether a resource of another workspace answers 404 instead of 403.
+    pub foreign_is_404: bool,
+    /// Whether a `limit` outside 1 to 100 is moved into that range instead of refused.
+    pub clamp_limit: bool,
+    /// Whether an `agent_group_id` in place of an agent's id means its newest published version.
+    pub group_id_addresses_agent: bool,
+    /// Whether a draft can be run.
+    pub draft_runs: bool,
+    /// Whether the part name `files.items` is taken for `files`.
+    pub accept_files_items: bool,
+    /// The largest file a run takes; larger ones answer 400 (absent: any size).
+    pub max_file_bytes: Option<u64>,
+    /// How many more agents there are, so that the list has several pages.
+    pub filler_agents: u32,
+}
+
+/// The key of the message list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Envelope {
+    /// Under `data` and under `messages`.
+    Both,
+    /// Under `data`, as the reference says.
+    Data,
+    /// Under `messages`, as the guide's code reads it.
+    Messages,
+}
+
+/// The form of a message's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentShape {
+    /// A string.
+    Text,
+    /// An object with a `text`.
+    Object,
+    /// A list of blocks, each with `type` and `text`.
+    Blocks,
+}
+
+/// The place of `extracted_data` in a summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataPlace {
+    /// Beside `result`.
+    Top,
+    /// In `result`.
+    Result,
+    /// In `result.structuredContent`.
+    StructuredContent,
+}
+
+/// The source of a title.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Title {
+    /// The beginning of the first user message.
+    FirstMessage,
+    /// A made-up one that has no word of the message.
+    Generated,
+    /// None ever.
+    Absent,
+}
+
+/// The fate of a message that comes after the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LateMessage {
+    /// It opens a new turn of the same task.
+    Reopen,
+    /// 409.
+    Conflict,
+    /// 400.
+    BadRequest,
+}
+
+/// The end of a rejected task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectEnds {
+    /// `failed`.
+    Failed,
+    /// `stopped`.
+    Stopped,
+}
+
+impl Default for Switches {
+    fn default() -> Self {
+        Self {
+            pending_ms: 0,
+            new_task_hidden_ms: 0,
+            reply_lag_ms: 1_000,
+            cancel_lag_ms: 0,
+            summary_lag_ms: 0,
+            result_lag_ms: 0,
+            concurrency_limit: 2,
+            waiting_holds_slot: false,
+            run_status_code: 201,
+            run_reply_omits_status: false,
+            empty_write_replies: false,
+            explicit_nulls: false,
+            fractional_seconds: false,
+            message_envelope: Envelope::Both,
+            content_shape: ContentShape::Text,
+            keep_query_in_log: true,
+            trim_messages: false,
+            user_messages_in_feed: false,
+            extracted_data: DataPlace::Top,
+            live_answers: true,
+            title: Title::FirstMessage,
+            message_to_completed: LateMessage::Reopen,
+            message_to_ended: LateMessage::Conflict,
+            reject_ends: RejectEnds::Failed,
+            foreign_is_404: false,
+            clamp_limit: false,
+            group_id_addresses_agent: false,
+            draft_runs: false,
+            accept_files_items: false,
+            max_file_bytes: None,
+            filler_agents: 0,
+        }
+    }
+}

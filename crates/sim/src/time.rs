@@ -1,0 +1,139 @@
+//! Milliseconds since the epoch as the texts that the wire carries, and spans as people write them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// RFC 3339 in UTC, with milliseconds when asked for.
+pub(crate) fn rfc3339(ms: u64, fraction: bool) -> String {
+    let pattern = if fraction {
+        "%Y-%m-%dT%H:%M:%S%.3fZ"
+    } else {
+        "%Y-%m-%dT%H:%M:%SZ"
+    };
+    timestamp(ms).strftime(pattern).to_string()
+}
+
+/// The form of the `Date` header (RFC 9110, section 5.6.7).
+pub(crate) fn http_date(ms: u64) -> String {
+    timestamp(ms)
+        .strftime("%a, %d %b %Y %H:%M:%S GMT")
+        .to_string()
+}
+
+/// Milliseconds of an RFC 3339 text; `None` when it is not one.
+pub(crate) fn parse_rfc3339(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>()
+        .ok()
+        .map(Timestamp::as_millisecond)
+}
+
+fn timestamp(ms: u64) -> Timestamp {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
+/// A length of simulated time, written `250ms`, `5s`, `10m` or `1h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Span(
+    /// Milliseconds.
+    pub u64,
+);
+
+impl Span {
+    /// Reads `250ms`, `5s`, `1.5s`, `10m`, `1h`.
+    ///
+    /// # Errors
+    /// When the text is no number followed by one of these units.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is no length of time (write it like \"250ms\", \"5s\", \"10m\" or \"1h\")"
+            )
+        };
+        let digits = text
+            .find(|c: char| c.is_ascii_alphabetic())
+            .ok_or_else(wrong)?;
+        let unit = match &text[digits..] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        let (whole, fraction) = text[..digits]
+            .split_once('.')
+            .unwrap_or((&text[..digits], ""));
+        let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || fraction.len() > 3 || !is_number(whole) || !is_number(fraction) {
+            return Err(wrong());
+        }
+        let whole: u64 = whole.parse().map_err(|_| wrong())?;
+        let thousandths: u64 = format!("{fraction:0<3}").parse().map_err(|_| wrong())?;
+        let ms = whole.checked_mul(unit).ok_or_else(wrong)?;
+        Ok(Self(ms.saturating_add(thousandths * unit / 1_000)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&format!("{}ms", self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_the_wire_has_them() {
+        assert_eq!(rfc3339(1_778_580_942_345, false), "2026-05-12T10:15:42Z");
+        assert_eq!(rfc3339(1_778_580_942_345, true), "2026-05-12T10:15:42.345Z");
+        assert_eq!(http_date(784_111_777_000), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(rfc3339(u64::MAX, false).len(), 20);
+    }
+
+    #[test]
+    fn offsets_and_fractions_are_read() {
+        assert_eq!(
+            parse_rfc3339("2026-05-12T12:15:42.345+02:00"),
+            Some(1_778_580_942_345)
+        );
+        assert_eq!(parse_rfc3339("yesterday"), None);
+    }
+
+    #[test]
+    fn spans_are_read_and_rubbish_is_named() {
+        for (text, ms) in [
+            ("250ms", 250),
+            ("5s", 5_000),
+            ("1.5s", 1_500),
+            ("10m", 600_000),
+            ("1h", 3_600_000),
+        ] {
+            assert_eq!(Span::parse(text), Ok(Span(ms)), "{text}");
+        }
+        for text in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "5 s",
+            "5d",
+            "1.s2",
+            "99999999999999999999h",
+            "1.2345s",
+        ] {
+            assert!(
+                Span::parse(text).is_err_and(|why| why.contains(text)),
+                "{text}"
+            );
+        }
+    }
+}
