@@ -1,2 +1,43 @@
-//! x
-fn main() {}
+//! Repository tasks. `cargo xtask --help` lists them; each is a file of its own.
+
+mod ci;
+mod codegen;
+mod repo;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Repository tasks of Taskward.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Write the wire types from the specifications in `spec/`
+    Codegen(codegen::Args),
+    /// Check the layering of the crates and other rules of the repository
+    Tidy,
+    /// Run everything that a change must pass, fastest first
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Codegen(args) => codegen::run(args),
+        Task::Tidy => tidy::run(),
+        Task::Ci => ci::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `cargo xtask ci`: everything that a change must pass, in order of speed.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{codegen, repo, tidy};
+
+/// Runs all steps and stops at the first that fails.
+pub(crate) fn run() -> Result<()> {
+    let readme = repo::read(&repo::root().join("README.md"))?;
+    let test = test_command(&readme)?;
+    timed("format", || cargo(&["fmt", "--all", "--check"]))?;
+    timed("tidy", tidy::run)?;
+    timed("codegen", || codegen::run(codegen::Args { check: true }))?;
+    timed("clippy", || {
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--locked",
+            "--",
+            "--deny",
+            "warnings",
+        ])
+    })?;
+    timed("docs", || {
+        let args = [
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--all-features",
+            "--locked",
+        ];
+        execute(
+            Command::new(env!("CARGO"))
+                .args(args)
+                .env("RUSTDOCFLAGS", "-D warnings"),
+        )
+    })?;
+    if repo::root().join("benches/Cargo.toml").exists() {
+        timed("benches", || {
+            cargo(&[
+                "check",
+                "--manifest-path",
+                "benches/Cargo.toml",
+                "--benches",
+                "--locked",
+            ])
+        })?;
+    }
+    // Last, so that the log ends with the summary of the tests themselves.
+    begin(&format!("tests: {test}"));
+    execute(Command::new("bash").args(["-c", test]))
+}
+
+/// The command that the README gives for running the tests.
+fn test_command(readme: &str) -> Result<&str> {
+    let mut lines = readme
+        .lines()
+        .map(str::trim)
+        .skip_while(|line| *line != TEST_MARKER)
+        .skip(1);
+    let fence = lines.find(|line| !line.is_empty());
+    ensure!(
+        fence.is_some_and(|line| line.starts_with("```")),
+        "README.md has no \"{TEST_MARKER}\" with a fenced command behind it"
+    );
+    let command = lines
+        .next()
+        .filter(|line| !line.is_empty() && !line.starts_with("```"));
+    let command = command.with_context(|| {
+        format!("README.md has no command in the fence behind \"{TEST_MARKER}\"")
+    })?;
+    Ok(command.strip_prefix("$ ").unwrap_or(command))
+}
+
+const TEST_MARKER: &str = "<!-- command: test -->";
+
+fn timed(name: &str, step: impl FnOnce() -> Result<()>) -> Result<()> {
+    begin(name);
+    let start = Instant::now();
+    step().with_context(|| format!("step {name} failed"))?;
+    println!("ci: {name} passed in {}", shown(start.elapsed()));
+    Ok(())
+}
+
+fn begin(name: &str) {
+    println!("ci: {name}");
+}
+
+fn shown(time: Duration) -> String {
+    format!("{}.{} s", time.as_secs(), time.subsec_millis() / 100)
+}
+
+fn cargo(args: &[&str]) -> Result<()> {
+    execute(Command::new(env!("CARGO")).args(args))
+}
+
+fn execute(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    let status = command.current_dir(repo::root()).status();
+    let status = status.with_context(|| format!("cannot run {shown}"))?;
+    ensure!(status.success(), "{shown} ended with {status}");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_command_is_the_one_behind_the_marker() {
+        let readme = "```sh\nother\n```\n\n<!-- command: test -->\n\n```sh\n$ cargo test --workspace\nsecond\n```\n";
+        assert_eq!(test_command(readme).unwrap(), "cargo test --workspace");
+        assert_eq!(
+            test_command(&readme.replace("$ ", "  ")).unwrap(),
+            "cargo test --workspace"
+        );
+    }
+
+    #[test]
+    fn a_readme_without_the_command_is_an_error() {
+        for readme in [
+            "",
+            "```sh\ncargo test\n```\n",
+            "<!-- command: test -->\n",
+            "<!-- command: test -->\ncargo test\n",
+            "<!-- command: test -->\n```sh\n```\n",
+        ] {
+            assert!(
+                test_command(readme)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("<!-- command: test -->"),
+                "{readme}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failing_step_is_named_with_its_command() {
+        let error = timed("sad", || execute(&mut Command::new("false"))).unwrap_err();
+        assert_eq!(
+            format!("{error:#}"),
+            "step sad failed: \"false\" ended with exit status: 1"
+        );
+        let error = execute(&mut Command::new("no-such-program-here")).unwrap_err();
+        assert!(error.to_string().starts_with("cannot run"), "{error}");
+    }
+}

@@ -1,0 +1,122 @@
+//! From the model to a Rust file.
+
+use anyhow::{Context, Result};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::{
+    HEADER, emit_enum, emit_struct,
+    model::{Model, Operation, Shape, Type},
+    names,
+};
+
+/// Writes a whole file.
+pub(super) fn file(model: &Model) -> Result<String> {
+    let mut items = quote!();
+    for def in &model.types {
+        let name = format_ident!("{}", def.name);
+        let docs = docs(&def.doc, || format!("`{}` of the specification.", def.name));
+        items.extend(match &def.shape {
+            Shape::Struct(fields) => emit_struct::item(model, def, fields, &docs),
+            Shape::Enum(variants) => emit_enum::item(&name, variants, &docs),
+            Shape::Alias(target) => {
+                let target = ty(target);
+                quote!(#docs pub type #name = #target;)
+            }
+        });
+    }
+    if !model.operations.is_empty() {
+        items.extend(operations(&model.operations));
+    }
+    let mut parsed: syn::File =
+        syn::parse2(items).context("the emitter wrote something that is not Rust")?;
+    let about = format!(
+        "Wire types of \"{}\", version {}.",
+        model.title, model.version
+    );
+    let mut text = format!("{HEADER}\n\n//! {}\n\nuse crate::wire;\n", escaped(&about));
+    // One by one, because the printer leaves no empty line between items.
+    for item in std::mem::take(&mut parsed.items) {
+        parsed.items = vec![item];
+        text.push('\n');
+        text.push_str(&prettyplease::unparse(&parsed));
+    }
+    Ok(text)
+}
+
+/// A type in Rust.
+pub(super) fn ty(ty: &Type) -> TokenStream {
+    match ty {
+        Type::Text => quote!(String),
+        Type::Bool => quote!(bool),
+        Type::I32 => quote!(i32),
+        Type::I64 => quote!(i64),
+        Type::F64 => quote!(f64),
+        Type::Uuid => quote!(wire::Uuid),
+        Type::DateTime => quote!(wire::DateTime),
+        Type::Json => quote!(serde_json::Value),
+        Type::JsonObject => quote!(serde_json::Map<String, serde_json::Value>),
+        Type::List(item) => {
+            let item = self::ty(item);
+            quote!(Vec<#item>)
+        }
+        Type::Named(name) => {
+            let name = format_ident!("{name}");
+            quote!(#name)
+        }
+    }
+}
+
+/// A doc comment.
+pub(super) fn docs(text: &str, otherwise: impl FnOnce() -> String) -> TokenStream {
+    let text = if text.is_empty() {
+        otherwise()
+    } else {
+        escaped(text)
+    };
+    let lines = text.lines().map(|line| format!(" {line}"));
+    quote!(#(#[doc = #lines])*)
+}
+
+/// Text in which rustdoc sees neither links nor tags.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    let mut is_code = false;
+    for letter in text.chars() {
+        is_code ^= letter == '`';
+        if !is_code && matches!(letter, '[' | ']' | '<' | '>' | '*' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
+}
+
+fn operations(operations: &[Operation]) -> TokenStream {
+    let names: Vec<_> = operations
+        .iter()
+        .map(|operation| format_ident!("{}", names::screaming(&operation.id)))
+        .collect();
+    let consts = operations.iter().zip(&names).map(|(operation, name)| {
+        let Operation {
+            id,
+            method,
+            path,
+            doc,
+        } = operation;
+        let docs = docs(doc, || format!("`{id}`."));
+        quote! {
+            #docs
+            pub const #name: OperationSpec = OperationSpec::new(#id, #method, #path);
+        }
+    });
+    quote! {
+        /// The operations of the specification.
+        pub mod operations {
+            use crate::wire::OperationSpec;
+            #(#consts)*
+            /// All of them, in the specification's order.
+            pub const ALL: &[OperationSpec] = &[#(#names),*];
+        }
+    }
+}

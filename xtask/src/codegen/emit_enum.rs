@@ -1,0 +1,87 @@
+//! Open enums: what the specification lists, and room for what it does not.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use super::{emit, model::Variant};
+
+/// Writes one enum with its conversions.
+pub(super) fn item(name: &Ident, variants: &[Variant], docs: &TokenStream) -> TokenStream {
+    let idents: Vec<_> = variants
+        .iter()
+        .map(|variant| format_ident!("{}", variant.rust))
+        .collect();
+    let wires: Vec<_> = variants.iter().map(|variant| &variant.wire).collect();
+    let variant_docs = variants
+        .iter()
+        .map(|variant| emit::docs(&variant.doc, String::new));
+    quote! {
+        #docs
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum #name {
+            #(#variant_docs #idents,)*
+            /// A value that the specification does not list, as it came; JSON text if it was not a string.
+            Unknown(String),
+        }
+
+        impl #name {
+            /// The value as it is on the wire.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    #(Self::#idents => #wires,)*
+                    Self::Unknown(value) => value,
+                }
+            }
+
+            fn known(value: &str) -> Option<Self> {
+                match value {
+                    #(#wires => Some(Self::#idents),)*
+                    _ => None,
+                }
+            }
+        }
+
+        impl From<&str> for #name {
+            fn from(value: &str) -> Self {
+                Self::known(value).unwrap_or_else(|| Self::Unknown(value.to_owned()))
+            }
+        }
+
+        impl From<String> for #name {
+            fn from(value: String) -> Self {
+                Self::known(&value).unwrap_or(Self::Unknown(value))
+            }
+        }
+
+        impl std::fmt::Display for #name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl wire::FromWire for #name {
+            const EXPECTED: &'static str = "a string";
+
+            fn from_text(text: &str) -> Option<Self> {
+                Some(Self::from(text))
+            }
+
+            fn from_json(value: serde_json::Value) -> Result<Self, serde_json::Value> {
+                Ok(Self::Unknown(value.to_string()))
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for #name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                wire::read(deserializer)
+            }
+        }
+
+        impl serde::Serialize for #name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    }
+}

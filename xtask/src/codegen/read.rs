@@ -1,0 +1,485 @@
+//! From an OpenAPI document to the model.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail, ensure};
+use oas3::{
+    Spec,
+    spec::{ObjectOrReference, ObjectSchema, Schema, SchemaType, SchemaTypeSet},
+};
+
+use super::{
+    model::{Field, Model, Operation, Shape, Type, TypeDef, Usage, Variant},
+    names,
+};
+
+/// Reads the types that JSON requests and replies are made of, and the operations.
+pub(super) fn model(spec: &Spec) -> Result<Model> {
+    let mut reader = Reader {
+        spec,
+        usage: BTreeMap::new(),
+        types: Vec::new(),
+    };
+    let operations = reader.operations()?;
+    let schemas = spec
+        .components
+        .iter()
+        .flat_map(|components| components.schemas.iter());
+    for (name, schema) in schemas {
+        if let Some(&usage) = reader.usage.get(name) {
+            reader
+                .define(name, schema, usage)
+                .with_context(|| format!("schema {name}"))?;
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for def in &reader.types {
+        ensure!(seen.insert(&def.name), "two types are called {}", def.name);
+    }
+    Ok(Model {
+        title: spec.info.title.clone(),
+        version: spec.info.version.clone(),
+        types: reader.types,
+        operations,
+    })
+}
+
+struct Reader<'a> {
+    spec: &'a Spec,
+    /// How each component schema is used; those that are not are not written.
+    usage: BTreeMap<String, Usage>,
+    types: Vec<TypeDef>,
+}
+
+const REQUEST: Usage = Usage {
+    in_request: true,
+    in_reply: false,
+};
+const REPLY: Usage = Usage {
+    in_request: false,
+    in_reply: true,
+};
+
+/// Finding out what is used, and how.
+impl<'a> Reader<'a> {
+    fn operations(&mut self) -> Result<Vec<Operation>> {
+        let mut operations = Vec::new();
+        for (path, item) in self.spec.paths.iter().flatten() {
+            for (method, operation) in item.methods() {
+                let id = operation.operation_id.clone();
+                let id = id.with_context(|| format!("{method} {path} has no operationId"))?;
+                for parameter in item.parameters.iter().chain(&operation.parameters) {
+                    let parameter = parameter.resolve(self.spec)?;
+                    parameter
+                        .schema
+                        .iter()
+                        .try_for_each(|schema| self.mark(schema, REQUEST))?;
+                }
+                if let Some(body) = operation.request_body(self.spec)? {
+                    for (media_type, content) in body.content.iter() {
+                        // The parts of a multipart body belong to its encoder.
+                        if !media_type.starts_with("multipart/") {
+                            content
+                                .schema
+                                .iter()
+                                .try_for_each(|schema| self.mark(schema, REQUEST))?;
+                        }
+                    }
+                }
+                for (status, response) in operation.responses.iter().flatten() {
+                    let response = response.resolve(self.spec);
+                    let response = response.with_context(|| format!("reply {status} of {id}"))?;
+                    for content in response.content.values() {
+                        content
+                            .schema
+                            .iter()
+                            .try_for_each(|schema| self.mark(schema, REPLY))?;
+                    }
+                }
+                operations.push(Operation {
+                    id,
+                    method: method.as_str().to_owned(),
+                    path: path.clone(),
+                    doc: operation.summary.clone().unwrap_or_default(),
+                });
+            }
+        }
+        Ok(operations)
+    }
+
+    /// Marks every component schema that can be reached from this one.
+    fn mark(&mut self, schema: &Schema, usage: Usage) -> Result<()> {
+        let schema = match view(schema)? {
+            View::Anything => return Ok(()),
+            View::Inline(schema) => schema,
+            View::Reference { name, .. } => {
+                let known = self.usage.entry(name.to_owned()).or_default();
+                let union = Usage {
+                    in_request: known.in_request || usage.in_request,
+                    in_reply: known.in_reply || usage.in_reply,
+                };
+                if *known == union {
+                    return Ok(());
+                }
+                *known = union;
+                return self.mark(self.component(name)?, usage);
+            }
+        };
+        let nested = schema.properties.values().chain(schema.items.as_deref());
+        let nested = nested.chain(
+            schema
+                .all_of
+                .iter()
+                .chain(&schema.any_of)
+                .chain(&schema.one_of),
+        );
+        for schema in nested {
+            self.mark(schema, usage)?;
+        }
+        Ok(())
+    }
+
+    fn component(&self, name: &str) -> Result<&'a Schema> {
+        let components = self.spec.components.as_ref();
+        components
+            .and_then(|components| components.schemas.get(name))
+            .with_context(|| format!("schema {name} is not there"))
+    }
+}
+
+/// Reading schemas.
+impl Reader<'_> {
+    /// Defines the type of a component schema.
+    fn define(&mut self, name: &str, schema: &Schema, usage: Usage) -> Result<()> {
+        let place = Place {
+            name: names::type_name(name),
+            doc: doc_of(schema),
+            usage,
+        };
+        let ty = self.ty(schema, &place)?.ty;
+        if ty != Type::Named(place.name.clone()) {
+            self.types.push(TypeDef {
+                name: place.name,
+                doc: place.doc,
+                usage,
+                shape: Shape::Alias(ty),
+            });
+        }
+        Ok(())
+    }
+
+    /// The type of a schema; a struct or an enum that is written inline gets the name of its place.
+    fn ty(&mut self, schema: &Schema, place: &Place) -> Result<Found> {
+        let schema = match view(schema)? {
+            View::Anything => return Ok(Type::Json.into()),
+            View::Inline(schema) => schema,
+            View::Reference { name, .. } => {
+                let nullable = match view(self.component(name)?)? {
+                    View::Inline(target) => target.is_nullable().unwrap_or(false),
+                    View::Anything | View::Reference { .. } => false,
+                };
+                return Ok(Found {
+                    ty: Type::Named(names::type_name(name)),
+                    nullable,
+                });
+            }
+        };
+        let nullable = schema.is_nullable().unwrap_or(false);
+        if !schema.enum_values.is_empty() {
+            return self.open_enum(schema, place);
+        }
+        if !schema.all_of.is_empty() {
+            return Ok(Found {
+                ty: self.merged(schema, place)?,
+                nullable,
+            });
+        }
+        if let Some(found) = self.choice(schema, place)? {
+            return Ok(found);
+        }
+        let ty = match single_type(schema) {
+            Kind::Any if schema.properties.is_empty() => Type::Json,
+            Kind::Any | Kind::One(SchemaType::Object) => self.object(schema, place)?,
+            Kind::Several | Kind::One(SchemaType::Null) => Type::Json,
+            Kind::One(SchemaType::Boolean) => Type::Bool,
+            Kind::One(SchemaType::Number) => Type::F64,
+            Kind::One(SchemaType::Integer) => match schema.format.as_deref() {
+                Some("int32") => Type::I32,
+                _ => Type::I64,
+            },
+            Kind::One(SchemaType::String) => match schema.format.as_deref() {
+                Some("uuid") => Type::Uuid,
+                Some("date-time") => Type::DateTime,
+                _ => Type::Text,
+            },
+            Kind::One(SchemaType::Array) => {
+                let item = match &schema.items {
+                    Some(items) => self.ty(items, &place.inner("Item", doc_of(items)))?.ty,
+                    None => Type::Json,
+                };
+                Type::List(Box::new(item))
+            }
+        };
+        Ok(Found { ty, nullable })
+    }
+
+    fn open_enum(&mut self, schema: &ObjectSchema, place: &Place) -> Result<Found> {
+        let described = schema.extensions.get("enum-descriptions");
+        let mut variants: Vec<Variant> = Vec::new();
+        let mut nullable = schema.is_nullable().unwrap_or(false);
+        for value in &schema.enum_values {
+            let wire = match value {
+                serde_json::Value::String(wire) => wire.clone(),
+                serde_json::Value::Null => {
+                    nullable = true;
+                    continue;
+                }
+                _ => bail!("an enum of other than strings is not supported"),
+            };
+            let mut rust = names::pascal(&wire);
+            if rust == "Unknown" {
+                // That name is the open end's.
+                rust = "UnknownValue".to_owned();
+            }
+            ensure!(
+                variants.iter().all(|variant| variant.rust != rust),
+                "two values are called {rust}"
+            );
+            let doc = described
+                .and_then(|all| all.get(&wire))
+                .and_then(|doc| doc.as_str());
+            let doc = doc.map_or_else(|| format!("`{wire}`."), |doc| format!("`{wire}`: {doc}."));
+            variants.push(Variant { wire, rust, doc });
+        }
+        self.push(place, Shape::Enum(variants));
+        Ok(Found {
+            ty: Type::Named(place.name.clone()),
+            nullable,
+        })
+    }
+
+    /// `allOf`: one struct of all fields. A single reference with nothing added is an alias.
+    fn merged(&mut self, schema: &ObjectSchema, place: &Place) -> Result<Type> {
+        if let [only] = schema.all_of.as_slice()
+            && let View::Reference { .. } = view(only)?
+            && schema.properties.is_empty()
+        {
+            return Ok(self.ty(only, place)?.ty);
+        }
+        let mut whole = ObjectSchema::default();
+        self.collect(schema, &mut whole)?;
+        self.object(&whole, place)
+    }
+
+    fn collect(&self, schema: &ObjectSchema, whole: &mut ObjectSchema) -> Result<()> {
+        for member in &schema.all_of {
+            let mut member = view(member)?;
+            while let View::Reference { name, .. } = member {
+                member = view(self.component(name)?)?;
+            }
+            if let View::Inline(member) = member {
+                self.collect(member, whole)?;
+            }
+        }
+        whole.properties.extend(
+            schema
+                .properties
+                .iter()
+                .map(|(name, field)| (name.clone(), field.clone())),
+        );
+        whole.required.extend(schema.required.iter().cloned());
+        Ok(())
+    }
+
+    /// `anyOf` and `oneOf`, unless they only say which fields go together.
+    fn choice(&mut self, schema: &ObjectSchema, place: &Place) -> Result<Option<Found>> {
+        let mut types = Vec::new();
+        let mut nullable = false;
+        for member in schema.any_of.iter().chain(&schema.one_of) {
+            match view(member)? {
+                View::Anything => return Ok(Some(Type::Json.into())),
+                View::Inline(member) if is_list_of_required(member) => {}
+                View::Inline(member)
+                    if matches!(single_type(member), Kind::One(SchemaType::Null)) =>
+                {
+                    nullable = true
+                }
+                View::Inline(_) | View::Reference { .. } => types.push(member),
+            }
+        }
+        match types.as_slice() {
+            [] => Ok(None),
+            [only] => {
+                let found = self.ty(only, place)?;
+                Ok(Some(Found {
+                    nullable: nullable || found.nullable,
+                    ..found
+                }))
+            }
+            _ => bail!("a choice between several types is not supported"),
+        }
+    }
+
+    fn object(&mut self, schema: &ObjectSchema, place: &Place) -> Result<Type> {
+        if schema.properties.is_empty() {
+            return Ok(Type::JsonObject);
+        }
+        let mut fields: Vec<Field> = Vec::new();
+        for (wire, property) in schema.properties.iter() {
+            let mut rust = names::snake(wire);
+            if rust == "extra" {
+                // That name is the map's.
+                rust = "extra_field".to_owned();
+            }
+            ensure!(
+                fields.iter().all(|field| field.rust != rust),
+                "two fields are called {rust}"
+            );
+            let inner = place.inner(&names::pascal(wire), doc_of(property));
+            let found = self.ty(property, &inner)?;
+            let doc = if inner.doc.is_empty() {
+                format!("`{wire}`.")
+            } else {
+                inner.doc
+            };
+            let required = schema.required.contains(wire) && !found.nullable;
+            fields.push(Field {
+                wire: wire.clone(),
+                rust,
+                doc,
+                ty: found.ty,
+                required,
+            });
+        }
+        let is_open = match &schema.additional_properties {
+            Some(open) => matches!(view(open)?, View::Anything),
+            None => false,
+        };
+        if is_open && fields.iter().all(|field| field.ty == Type::Json) {
+            return Ok(Type::Json);
+        }
+        self.push(place, Shape::Struct(fields));
+        Ok(Type::Named(place.name.clone()))
+    }
+
+    fn push(&mut self, place: &Place, shape: Shape) {
+        let (name, doc) = (place.name.clone(), place.doc.clone());
+        self.types.push(TypeDef {
+            name,
+            doc,
+            usage: place.usage,
+            shape,
+        });
+    }
+}
+
+/// Where a type is written, which names it if nothing else does.
+struct Place {
+    name: String,
+    doc: String,
+    usage: Usage,
+}
+
+impl Place {
+    fn inner(&self, name: &str, doc: String) -> Self {
+        Self {
+            name: format!("{}{name}", self.name),
+            doc,
+            usage: self.usage,
+        }
+    }
+}
+
+struct Found {
+    ty: Type,
+    nullable: bool,
+}
+
+impl From<Type> for Found {
+    fn from(ty: Type) -> Self {
+        Self {
+            ty,
+            nullable: false,
+        }
+    }
+}
+
+enum View<'a> {
+    /// `true` or `{}`.
+    Anything,
+    Inline(&'a ObjectSchema),
+    Reference {
+        name: &'a str,
+        doc: Option<&'a str>,
+    },
+}
+
+fn view(schema: &Schema) -> Result<View<'_>> {
+    Ok(match schema {
+        Schema::Boolean(any) if any.0 => View::Anything,
+        Schema::Boolean(_) => bail!("a schema that nothing fits is not supported"),
+        Schema::Object(schema) => match schema.as_ref() {
+            ObjectOrReference::Ref {
+                ref_path,
+                description,
+                ..
+            } => {
+                let name = ref_path.strip_prefix("#/components/schemas/");
+                let name =
+                    name.with_context(|| format!("reference {ref_path} is not supported"))?;
+                View::Reference {
+                    name,
+                    doc: description.as_deref(),
+                }
+            }
+            ObjectOrReference::Object(schema) if *schema == ObjectSchema::default() => {
+                View::Anything
+            }
+            ObjectOrReference::Object(schema) => View::Inline(schema),
+        },
+    })
+}
+
+fn doc_of(schema: &Schema) -> String {
+    let doc = match view(schema) {
+        Ok(View::Inline(schema)) => schema.description.as_deref(),
+        Ok(View::Reference { doc, .. }) => doc,
+        Ok(View::Anything) | Err(_) => None,
+    };
+    doc.unwrap_or_default().trim().to_owned()
+}
+
+/// A member of `anyOf` that says only which fields must be there.
+fn is_list_of_required(schema: &ObjectSchema) -> bool {
+    let only = ObjectSchema {
+        required: schema.required.clone(),
+        ..ObjectSchema::default()
+    };
+    !schema.required.is_empty() && *schema == only
+}
+
+enum Kind {
+    Any,
+    One(SchemaType),
+    Several,
+}
+
+/// The one type of a schema beside `null`.
+fn single_type(schema: &ObjectSchema) -> Kind {
+    match &schema.schema_type {
+        None => Kind::Any,
+        Some(SchemaTypeSet::Single(one)) => Kind::One(*one),
+        Some(SchemaTypeSet::Multiple(several)) => {
+            match several
+                .iter()
+                .filter(|one| **one != SchemaType::Null)
+                .collect::<Vec<_>>()
+                .as_slice()
+            {
+                [] => Kind::One(SchemaType::Null),
+                [one] => Kind::One(**one),
+                _ => Kind::Several,
+            }
+        }
+    }
+}

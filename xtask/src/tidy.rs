@@ -1,0 +1,335 @@
+//! `cargo xtask tidy`: rules of the repository that no compiler checks.
+
+use std::{path::Path, process::Command};
+
+use anyhow::{Context, Result, bail, ensure};
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+
+use crate::{codegen, repo};
+
+/// Which of our crates each may depend on (normal dependencies). The arrows run strictly downward.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("taskward-core", &[]),
+    ("taskward-providers", &["taskward-core"]),
+    ("taskward-hyper", &["taskward-core"]),
+    ("taskward-ureq", &["taskward-core"]),
+    ("taskward-sim", &["taskward-core"]),
+    ("taskward-journal", &["taskward-core"]),
+    (
+        "taskward",
+        &[
+            "taskward-core",
+            "taskward-hyper",
+            "taskward-ureq",
+            "taskward-providers",
+            "taskward-journal",
+        ],
+    ),
+    ("taskward-cli", &["taskward", "taskward-sim"]),
+    ("xtask", &[]),
+];
+
+/// Crates that a pure crate may not even reach: executors, transports, sockets, entropy and other clocks.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "async-std",
+    "smol",
+    "hyper",
+    "hyper-util",
+    "ureq",
+    "reqwest",
+    "rustls",
+    "mio",
+    "socket2",
+    "rand",
+    "rand_core",
+    "getrandom",
+    "chrono",
+    "time",
+    "tempfile",
+    "log",
+    "tracing",
+];
+
+/// The crates without I/O, clock and chance, and what each may not reach beside [`IMPURE`].
+const PURE: &[(&str, &[&str])] = &[("taskward-core", &["jiff"]), ("taskward-providers", &[])];
+
+/// Providers that are named somewhere before their specification is here.
+const PROVIDERS: &[&str] = &["nanonets", "agent-harness"];
+
+/// A longer file holds more than one idea.
+const MAX_LINES: usize = 900;
+
+/// Checks everything and tells all that is wrong.
+pub(crate) fn run() -> Result<()> {
+    let mut faults = layering()?;
+    for (name, banned) in PURE {
+        faults.extend(impurities(name, &reached(name)?, banned));
+    }
+    faults.extend(sources()?);
+    if faults.is_empty() {
+        return Ok(());
+    }
+    bail!("the repository is untidy:\n  {}", faults.join("\n  "));
+}
+
+/// The arrows between our crates, from `cargo metadata`.
+fn layering() -> Result<Vec<String>> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(repo::root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .context("cannot read the workspace's metadata")?;
+    Ok(metadata.packages.iter().flat_map(wrong_arrows).collect())
+}
+
+fn wrong_arrows(package: &Package) -> Vec<String> {
+    let name = package.name.as_str();
+    let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| *known == name) else {
+        return vec![format!(
+            "crate {name} has no place in the layering (xtask/src/tidy.rs)"
+        )];
+    };
+    let mut faults = Vec::new();
+    for dependency in package
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.path.is_some())
+    {
+        let sibling = dependency.name.as_str();
+        match dependency.kind {
+            DependencyKind::Development => {
+                if dependency.req.to_string() != "*" {
+                    faults.push(format!(
+                        "{name}: dev-dependency {sibling} must be path-only, without a version"
+                    ));
+                }
+                if name == "taskward-core" {
+                    faults.push(format!(
+                        "{name} may not dev-depend on {sibling}: its tests would see a second core"
+                    ));
+                }
+            }
+            _ if !allowed.contains(&sibling) => {
+                faults.push(format!("{name} may not depend on {sibling}"))
+            }
+            _ => {}
+        }
+    }
+    faults
+}
+
+/// The crates that a crate of ours reaches by normal dependencies with all its features.
+///
+/// `cargo metadata` would add the features that other members ask for, so this is `cargo tree`.
+fn reached(name: &str) -> Result<Vec<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--all-features",
+            "--edges",
+            "normal,no-proc-macro",
+            "--prefix",
+            "none",
+        ])
+        .args(["--package", name, "--format", "{p}"])
+        .current_dir(repo::root())
+        .output()
+        .context("cannot run cargo tree")?;
+    ensure!(
+        output.status.success(),
+        "cargo tree failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let tree = String::from_utf8(output.stdout)?;
+    Ok(tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect())
+}
+
+fn impurities(name: &str, reached: &[String], banned: &[&str]) -> Vec<String> {
+    let banned = IMPURE
+        .iter()
+        .chain(banned)
+        .filter(|banned| reached.iter().any(|reached| reached == *banned));
+    banned
+        .map(|banned| {
+            format!("{name} reaches {banned}, but it is to stay without I/O, clock and chance")
+        })
+        .collect()
+}
+
+/// Rules for single files.
+fn sources() -> Result<Vec<String>> {
+    let root = repo::root();
+    let mut names = Vec::new();
+    for folder in repo::entries(&root.join("spec"))? {
+        names.push(repo::name(&folder)?.to_owned());
+    }
+    names.extend(PROVIDERS.iter().map(|&name| name.to_owned()));
+    names.sort();
+    names.dedup();
+
+    let mut faults = Vec::new();
+    for folder in ["crates", "xtask", "benches", "fuzz"] {
+        for path in repo::rust_files(&root.join(folder))? {
+            let (shown, text) = (repo::shown(&path), repo::read(&path)?);
+            if is_generated(&path) {
+                faults.extend(header_fault(&text).map(|fault| format!("{shown}: {fault}")));
+            } else {
+                faults.extend(length_fault(&text).map(|fault| format!("{shown}: {fault}")));
+            }
+            if path.starts_with(root.join("crates/core")) {
+                let named = named_providers(&text, &names);
+                faults.extend(named.into_iter().map(|fault| format!("{shown}:{fault}")));
+            }
+        }
+    }
+    Ok(faults)
+}
+
+fn is_generated(path: &Path) -> bool {
+    path.components()
+        .any(|part| part.as_os_str() == "generated")
+        || path.ends_with("expected.rs")
+}
+
+fn header_fault(text: &str) -> Option<String> {
+    (text.lines().next() != Some(codegen::HEADER))
+        .then(|| format!("the first line must be \"{}\"", codegen::HEADER))
+}
+
+fn length_fault(text: &str) -> Option<String> {
+    let lines = text.lines().count();
+    (lines > MAX_LINES).then(|| format!("{lines} lines are more than {MAX_LINES}"))
+}
+
+/// Where a text names a provider, in any of the ways in which words are joined.
+fn named_providers(text: &str, names: &[String]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.to_lowercase();
+        for name in names {
+            if ["-", "_", " ", ""]
+                .iter()
+                .any(|joint| line.contains(&name.to_lowercase().replace('-', joint)))
+            {
+                faults.push(format!("{number}: core may not name the provider {name}"));
+            }
+        }
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn package(name: &str, dependencies: serde_json::Value) -> Package {
+        let package = json!({
+            "name": name, "version": "0.1.0", "id": "id", "dependencies": dependencies, "targets": [],
+            "features": {}, "manifest_path": "/Cargo.toml", "authors": [], "categories": [], "keywords": [],
+            "edition": "2024",
+        });
+        serde_json::from_value(package).unwrap()
+    }
+
+    fn dependency(name: &str, req: &str, kind: Option<&str>) -> serde_json::Value {
+        json!({
+            "name": name, "req": req, "kind": kind, "optional": false, "uses_default_features": true,
+            "features": [], "path": format!("/{name}"),
+        })
+    }
+
+    #[test]
+    fn an_arrow_that_does_not_run_down_is_told() {
+        let check = |name, dependencies| wrong_arrows(&package(name, dependencies));
+        assert_eq!(
+            check(
+                "taskward-hyper",
+                json!([dependency("taskward-core", "^0.1.0", None)])
+            ),
+            [""; 0]
+        );
+        assert_eq!(
+            check(
+                "taskward-hyper",
+                json!([dependency("taskward-providers", "^0.1.0", None)])
+            ),
+            ["taskward-hyper may not depend on taskward-providers"]
+        );
+        assert_eq!(
+            check(
+                "taskward-core",
+                json!([dependency("taskward-providers", "^0.1.0", Some("build"))])
+            ),
+            ["taskward-core may not depend on taskward-providers"]
+        );
+        assert_eq!(
+            check("taskward-extra", json!([])),
+            ["crate taskward-extra has no place in the layering (xtask/src/tidy.rs)"]
+        );
+    }
+
+    #[test]
+    fn a_dev_dependency_on_a_sibling_has_no_version() {
+        let check = |name, req| {
+            wrong_arrows(&package(
+                name,
+                json!([dependency("taskward-sim", req, Some("dev"))]),
+            ))
+        };
+        assert_eq!(check("taskward-providers", "*"), [""; 0]);
+        assert_eq!(
+            check("taskward-providers", "^0.1.0"),
+            [
+                "taskward-providers: dev-dependency taskward-sim must be path-only, without a version"
+            ]
+        );
+        assert_eq!(
+            check("taskward-core", "*"),
+            ["taskward-core may not dev-depend on taskward-sim: its tests would see a second core"]
+        );
+    }
+
+    #[test]
+    fn a_pure_crate_that_reaches_io_is_told() {
+        let reached = ["http", "tokio", "jiff"].map(str::to_owned);
+        assert_eq!(impurities("taskward-providers", &reached, &[]).len(), 1);
+        let faults = impurities("taskward-core", &reached, &["jiff"]);
+        assert_eq!(
+            faults[0],
+            "taskward-core reaches tokio, but it is to stay without I/O, clock and chance"
+        );
+        assert!(faults[1].contains("reaches jiff"));
+    }
+
+    #[test]
+    fn a_provider_is_found_however_it_is_written() {
+        let names = ["agent-harness".to_owned(), "nanonets".to_owned()];
+        let text = "fine\nsee AgentHarness\nagent_harness and NANONETS\nan agent, harnessed\n";
+        let expected = [
+            "2: core may not name the provider agent-harness",
+            "3: core may not name the provider agent-harness",
+            "3: core may not name the provider nanonets",
+        ];
+        assert_eq!(named_providers(text, &names), expected);
+    }
+
+    #[test]
+    fn a_long_file_and_a_wrong_header_are_told() {
+        assert_eq!(length_fault(&"x\n".repeat(MAX_LINES)), None);
+        assert!(length_fault(&"x\n".repeat(MAX_LINES + 1)).is_some());
+        assert_eq!(
+            header_fault(&format!("{}\nmod a;\n", codegen::HEADER)),
+            None
+        );
+        assert!(header_fault("// Written by hand.\n").is_some());
+        assert!(header_fault("").is_some());
+    }
+}
