@@ -1,3 +1,4 @@
 //! providers
 
+pub mod generated;
 pub mod wire;
