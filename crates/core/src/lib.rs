@@ -60,7 +60,7 @@ pub use provider::{
     Reading, Started,
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply};
-pub use request::{Body, Request, Segment, Source, SourceKey, Stamp};
+pub use request::{Body, Frozen, Request, Segment, Source, SourceKey, Stamp};
 pub use response::{Head, Response};
 pub use seed::Seed;
 pub use shared::Shared;

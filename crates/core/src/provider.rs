@@ -55,6 +55,8 @@ pub enum Reading<O> {
     Next(Look, Status),
     /// It waits for answers to these. Empty: it waits, and the questions stand in the event stream.
     Asking(Vec<Question>),
+    /// Nothing is asked any more, although the task was last seen to wait: somebody answered, it has yet to move.
+    NotAsking,
     /// It waits for something that no answer of ours resolves.
     Paused(Status),
     /// It completed, and this is the answer.

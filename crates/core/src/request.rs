@@ -33,6 +33,17 @@ pub enum Body {
     Bytes(Bytes),
     /// A form whose parts are bytes or files.
     Form(Form),
+    /// A body read back from a snapshot: the same bytes and files in the same order.
+    Frozen(Vec<Frozen>),
+}
+
+/// A stretch of a frozen body.
+#[derive(Clone, Debug)]
+pub enum Frozen {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// A file.
+    Source(Source),
 }
 
 /// A stretch of a body, in sending order.
@@ -59,12 +70,20 @@ impl Body {
 
     /// What to send, in order.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> + '_ {
-        let (bytes, form) = match self {
-            Self::Empty => (None, None),
-            Self::Bytes(bytes) => (Some(Segment::Bytes(bytes)), None),
-            Self::Form(form) => (None, Some(form.segments())),
+        let (bytes, form, frozen) = match self {
+            Self::Empty => (None, None, None),
+            Self::Bytes(bytes) => (Some(Segment::Bytes(bytes)), None, None),
+            Self::Form(form) => (None, Some(form.segments()), None),
+            Self::Frozen(frozen) => (None, None, Some(frozen)),
         };
-        bytes.into_iter().chain(form.into_iter().flatten())
+        let frozen = frozen.into_iter().flatten().map(|segment| match segment {
+            Frozen::Bytes(bytes) => Segment::Bytes(bytes),
+            Frozen::Source(source) => Segment::Source(source),
+        });
+        bytes
+            .into_iter()
+            .chain(form.into_iter().flatten())
+            .chain(frozen)
     }
 }
 
@@ -115,6 +134,18 @@ impl Source {
             key: SourceKey::Key(key.into()),
             len,
             stamp: Stamp::default(),
+        }
+    }
+
+    pub(crate) fn digest(&self, hash: &mut Sha256) {
+        hash.update(format!("{:?}", self.key));
+        for number in [
+            self.len,
+            self.stamp.modified,
+            self.stamp.device,
+            self.stamp.inode,
+        ] {
+            hash.update(number.to_le_bytes());
         }
     }
 
@@ -303,6 +334,10 @@ impl Request {
             Body::Bytes(bytes) => hash.update(bytes),
             // The boundary is random; what it separates is not.
             Body::Form(form) => form.digest(&mut hash),
+            Body::Frozen(frozen) => frozen.iter().for_each(|segment| match segment {
+                Frozen::Bytes(bytes) => hash.update(bytes),
+                Frozen::Source(source) => source.digest(&mut hash),
+            }),
         }
         hex(&<[u8; 32]>::from(hash.finalize()))
     }
@@ -314,6 +349,31 @@ impl Request {
             body => self.body = body,
         }
         self
+    }
+
+    /// A request read back from a snapshot.
+    pub(crate) fn restored(
+        method: Method,
+        target: PathAndQuery,
+        headers: HeaderMap,
+        segments: Vec<Result<Bytes, Source>>,
+    ) -> Self {
+        let body = if segments.is_empty() {
+            Body::Empty
+        } else {
+            Body::Frozen(
+                segments
+                    .into_iter()
+                    .map(|s| s.map_or_else(Frozen::Source, Frozen::Bytes))
+                    .collect(),
+            )
+        };
+        Self {
+            method,
+            target,
+            headers,
+            body,
+        }
     }
 
     /// The same request for another target, after a redirect of the same origin.

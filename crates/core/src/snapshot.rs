@@ -1,7 +1,242 @@
 //! A stored task: a format of its own, versioned, without secrets.
-/// x
-#[derive(Clone, Debug)]
-pub struct Snapshot;
-/// x
-#[derive(Clone, Debug)]
-pub struct ResumeError;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Status;
+use crate::id::{IdempotencyKey, IntentId, Mark, Position, Revision, TaskId};
+use crate::policy::Policy;
+use crate::request::Source;
+use crate::task::{Ask, DeliveryStage, Parcel};
+use crate::time::Timestamp;
+
+/// The version that this crate writes.
+const VERSION: u32 = 1;
+
+/// Everything that another process needs to go on with a task, and no secret.
+///
+/// It serialises with serde, as one JSON object whose `v` is its version; files of every version are read for ever.
+///
+/// ```
+/// # use taskward_core::Snapshot;
+/// let text = r#"{"v":1,"provider":"toy","task":"42","saved_at":0}"#;
+/// let snapshot: Snapshot = serde_json::from_str(text)?;
+/// assert_eq!(snapshot.task().map(|id| id.as_str()), Some("42"));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Snapshot(pub(crate) Saved);
+
+impl Snapshot {
+    /// The provider's name.
+    #[must_use]
+    pub fn provider(&self) -> &str {
+        &self.0.provider
+    }
+
+    /// The task's id, once it is known.
+    #[must_use]
+    pub fn task(&self) -> Option<&TaskId> {
+        self.0.task.as_ref()
+    }
+
+    /// The start that it describes, while no id is known.
+    #[must_use]
+    pub fn intent(&self) -> Option<&IntentId> {
+        self.0.start.as_ref().map(|start| &start.intent)
+    }
+
+    /// Grows with each state that must be stored.
+    #[must_use]
+    pub fn revision(&self) -> Revision {
+        self.0.revision
+    }
+
+    /// Whether the watch was over when it was stored.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.0.ended.is_some()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    pub(crate) v: u32,
+    pub(crate) provider: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) task: Option<TaskId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) start: Option<SavedStart>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended: Option<SavedEnd>,
+    pub(crate) saved_at: Timestamp,
+    /// Time left on the clocks at `saved_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) work_left: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) human_left: Option<Duration>,
+    #[serde(default)]
+    pub(crate) human_runs: bool,
+    #[serde(default)]
+    pub(crate) paused: bool,
+    #[serde(default)]
+    pub(crate) policy: Policy,
+    /// The seed in hexadecimal: keys and boundaries come from it, no credential does.
+    #[serde(default)]
+    pub(crate) seed: String,
+    #[serde(default)]
+    pub(crate) jitter: u64,
+    #[serde(default)]
+    pub(crate) revision: Revision,
+    #[serde(default)]
+    pub(crate) events_taken: u64,
+    #[serde(default)]
+    pub(crate) exchanges: u64,
+    #[serde(default)]
+    pub(crate) messages: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) position: Option<Position>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status: Option<Status>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) asks: Vec<Ask>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) deliveries: Vec<SavedDelivery>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) turn: Option<SavedTurn>,
+    #[serde(default)]
+    pub(crate) cancel: SavedCancel,
+}
+
+/// A start without an id yet. A keyed one holds the request, to be sent again byte for byte; one without a key holds
+/// what reconciling needs, and is never sent again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedStart {
+    pub(crate) intent: IntentId,
+    pub(crate) digest: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<SavedRequest>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedRequest {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<SavedSegment>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedSegment {
+    Base64(String),
+    Source(Source),
+}
+
+/// How a watch without an id ended; one with an id is looked at again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedEnd {
+    /// The task tells its end itself.
+    Task,
+    Refused {
+        status: u16,
+        message: String,
+        code: Option<String>,
+        request_id: Option<String>,
+    },
+    NotStarted {
+        why: String,
+        attempts: u32,
+    },
+    Unknown {
+        intent: IntentId,
+        why: String,
+        likely: bool,
+    },
+    Deadline,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedDelivery {
+    pub(crate) parcel: Parcel,
+    pub(crate) stage: DeliveryStage,
+    pub(crate) mark: Mark,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<IdempotencyKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedTurn {
+    pub(crate) text: String,
+    pub(crate) stage: SavedTurnStage,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedTurnStage {
+    Baseline,
+    Sending { working: bool },
+    Unproven { mark: Mark },
+    Taken,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedCancel {
+    #[default]
+    Idle,
+    Wanted,
+    Accepted,
+    Refused,
+}
+
+impl Saved {
+    pub(crate) const fn version() -> u32 {
+        VERSION
+    }
+}
+
+/// A snapshot that this task cannot go on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// It was written by a newer version.
+    Version(u32),
+    /// It belongs to another provider.
+    Provider {
+        /// The snapshot's.
+        found: String,
+        /// The one it was given to.
+        expected: &'static str,
+    },
+    /// Something in it makes no sense.
+    Broken(String),
+}
+
+impl std::fmt::Display for ResumeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Version(v) => write!(
+                f,
+                "the snapshot has version {v}, and this program reads up to {VERSION}"
+            ),
+            Self::Provider { found, expected } => {
+                write!(f, "the snapshot is of {found}, not of {expected}")
+            }
+            Self::Broken(why) => write!(f, "the snapshot is damaged: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for ResumeError {}
+
+impl From<ResumeError> for crate::Error {
+    fn from(error: ResumeError) -> Self {
+        Self::new(crate::ErrorKind::Input, error.to_string())
+    }
+}

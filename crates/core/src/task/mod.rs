@@ -1,4 +1,647 @@
-/// x
-pub struct Task;
-/// x
-pub struct Unsupported;
+//! The machine of one remote task.
+
+mod asks;
+mod clocks;
+mod deliver;
+mod events;
+mod judge;
+mod judge_delivery;
+mod judge_stream;
+mod phase;
+mod plan;
+mod store;
+mod stream;
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+pub(crate) use asks::{Ask, Standing};
+pub(crate) use deliver::{Parcel, Stage as DeliveryStage};
+
+use crate::error::Error;
+use crate::event::{Event, Status};
+use crate::failure::Failure;
+use crate::id::{
+    EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision,
+    TaskId,
+};
+use crate::outcome::{Clock, Outcome};
+use crate::policy::Policy;
+use crate::provider::{Look, Provider};
+use crate::question::{Answer, AnswerError, Question, QuestionKind};
+use crate::request::Request;
+use crate::response::{Head, Response};
+use crate::seed::{Seed, hex};
+use crate::shared::Shared;
+use crate::snapshot::{ResumeError, Snapshot};
+use crate::step::Step;
+use crate::time::Timestamp;
+
+use asks::Asks;
+use clocks::Clocks;
+use deliver::Delivery;
+use events::Events;
+use phase::{NotFound, Phase, Starting};
+use plan::Next;
+use stream::{MAX_UNREAD, Stream};
+
+/// One remote task, from start to answer, as a machine without I/O.
+///
+/// # The driver's duty
+/// Whoever owns a task repeats:
+///
+/// 1. `poll(now, shared)` gives one [`Step`]. Asking is harmless: the same step comes until it is left behind.
+/// 2. Do it, and say so:
+///    - [`Step::Save`]: store [`snapshot`](Self::snapshot), then [`saved`](Self::saved).
+///    - [`Step::Send`]: [`sent`](Self::sent), before the first byte may leave; then perform the exchange within its
+///      limits and report it exactly once, with [`handle_response`](Self::handle_response) or
+///      [`handle_failure`](Self::handle_failure). A 2xx `text/event-stream` is reported with
+///      [`handle_head`](Self::handle_head), each chunk with [`handle_chunk`](Self::handle_chunk), and its end with
+///      [`handle_end`](Self::handle_end) or `handle_failure`.
+///    - [`Step::Receive`]: wait for the stream's next chunk, at most until the given time.
+///    - [`Step::Close`]: drop the stream, then [`closed`](Self::closed).
+///    - [`Step::InFlight`]: wait for the exchange; if it is not held any more, report [`Failure::abandoned`].
+///    - [`Step::Wait`]: wait until then, or until the application wants something.
+///    - [`Step::Event`]: tell it, then [`taken`](Self::taken).
+///    - [`Step::Done`]: stop; [`into_outcome`](Self::into_outcome) gives the outcome away.
+/// 3. At any time: [`answer`](Self::answer), [`send_message`](Self::send_message), [`cancel`](Self::cancel).
+///
+/// Reports only record; every decision is made in `poll`. A report for an exchange that is not under way changes
+/// nothing. Time never runs back inside a task, and after `Done` nothing changes.
+///
+/// ```text
+/// Starting ──► Following ──► Fetching ──► Ended
+///    │            │  └─────► Tracing ───────▲
+///    └────────────┴─────────────────────────┘
+/// ```
+///
+/// # What ends it
+/// Once the id is known, nothing on the wire does: only the task itself, a deadline, 401/403, a confirmed 404/410, or a
+/// lasting failure to read the answer of a task that completed.
+#[derive(Debug)]
+pub struct Task<P: Provider> {
+    provider: P,
+    policy: Policy,
+    seed: Seed,
+    rng: fastrand::Rng,
+    now: Timestamp,
+    id: Option<TaskId>,
+    /// When this process saw the task start: a 404 soon after is a record not visible yet.
+    started: Option<Timestamp>,
+    phase: Phase<P::Output>,
+    exchange: Option<Exchange>,
+    exchanges: u64,
+    stream: Stream<P::Frames>,
+    asks: Asks,
+    deliveries: VecDeque<Delivery>,
+    messages: u64,
+    turn: Option<Turn>,
+    cancel: Cancel,
+    clocks: Clocks,
+    events: Events,
+    save: Save,
+    /// The status request, built once.
+    status_request: Option<Request>,
+    last_status: Option<Status>,
+    paused: bool,
+    /// Wait before the next look, in milliseconds: the schedule's present value.
+    interval: u64,
+    /// When the last status read left: the floor counts from here.
+    looked: Option<Timestamp>,
+    /// Failed looks in a row.
+    misses: u32,
+    not_found: Option<NotFound>,
+}
+
+/// The one exchange beside the stream.
+#[derive(Debug)]
+struct Exchange {
+    id: ExchangeId,
+    purpose: Purpose,
+    /// The request, unless it is one that the task keeps.
+    request: Option<Request>,
+    flight: Flight,
+}
+
+#[derive(Debug)]
+enum Flight {
+    /// Shown to the driver, not yet sent.
+    Planned,
+    /// Under way.
+    InFlight,
+    /// Its report is in.
+    Reported(Box<Result<Response, Failure>>),
+}
+
+/// What an exchange is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Purpose {
+    Start,
+    Look(Look),
+    /// The read before a delivery.
+    Check,
+    /// A delivery's write.
+    Write,
+    /// A read that looks for a delivery's write.
+    Reconcile,
+    Cancel,
+    OpenStream(Option<Position>),
+}
+
+/// One turn of a conversation that was there before: what the task showed before our message is not this turn's result.
+#[derive(Debug, Clone)]
+struct Turn {
+    text: String,
+    stage: TurnStage,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum TurnStage {
+    /// The task is looked at once, to know what was there before.
+    Baseline,
+    /// The message is being delivered.
+    Sending { working: bool },
+    /// Delivered; what the task shows may still be the state before it.
+    Unproven { mark: Mark },
+    /// The task has moved since: what it shows now is this turn's.
+    Taken,
+}
+
+/// The cancel region.
+#[derive(Debug, Clone, PartialEq)]
+enum Cancel {
+    Idle,
+    Wanted { tries: u32, due: Timestamp },
+    Accepted,
+    Refused,
+}
+
+/// Which states are stored.
+#[derive(Debug, Clone, Copy, Default)]
+struct Save {
+    revision: Revision,
+    saved: Revision,
+}
+
+impl Save {
+    /// The present state must be stored before anything else leaves.
+    fn need(&mut self) {
+        self.revision.0 += 1;
+    }
+
+    fn is_due(self) -> bool {
+        self.saved < self.revision
+    }
+}
+
+/// The provider has no such thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    provider: &'static str,
+    what: &'static str,
+}
+
+impl std::fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is not part of the {} API", self.what, self.provider)
+    }
+}
+
+impl std::error::Error for Unsupported {}
+
+impl From<Unsupported> for Error {
+    fn from(error: Unsupported) -> Self {
+        Self::new(crate::ErrorKind::Input, error.to_string())
+    }
+}
+
+impl<P: Provider> Task<P> {
+    /// A task that is to be started. Nothing leaves before the first `poll`.
+    ///
+    /// # Errors
+    /// When the job cannot be written into a request.
+    pub fn start(
+        provider: P,
+        job: &P::Job,
+        policy: Policy,
+        seed: Seed,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        Self::start_keyed(provider, job, None, policy, seed, now)
+    }
+
+    /// A task that is to be started under the caller's own idempotency key, where the provider takes one.
+    ///
+    /// # Errors
+    /// When the job or the key cannot be written into a request.
+    pub fn start_keyed(
+        provider: P,
+        job: &P::Job,
+        key: Option<IdempotencyKey>,
+        policy: Policy,
+        seed: Seed,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let safety = P::CAPABILITIES.start;
+        let mut request = provider.start(job, key.as_ref())?.freeze(&seed);
+        let digest = request.digest();
+        if safety == crate::Safety::Keyed && key.is_none() {
+            let key = IdempotencyKey::mint(&seed, "start", digest.as_bytes());
+            request = provider.start(job, Some(&key))?.freeze(&seed);
+        }
+        let intent = IntentId::new(hex(&seed.derive("intent", digest.as_bytes())[..6]));
+        let phase = Phase::Starting(Box::new(Starting {
+            request,
+            safety,
+            intent,
+            attempts: 0,
+            due: now,
+            maybe: false,
+            last: None,
+        }));
+        let mut task = Self::new(provider, None, phase, None, policy, seed, now);
+        task.save.need();
+        Ok(task)
+    }
+
+    /// A task that exists, from what it shows now; events after `after` are told.
+    pub fn attach(
+        provider: P,
+        id: TaskId,
+        after: Option<Position>,
+        policy: Policy,
+        seed: Seed,
+        now: Timestamp,
+    ) -> Self {
+        let phase = Phase::follow(Look::Status, now, crate::Why::Pace);
+        Self::new(provider, Some(id), phase, after, policy, seed, now)
+    }
+
+    /// A turn of a task that exists: posts `text` and follows the task to its next pause or end. What the task showed
+    /// before the message is never reported as this turn's result.
+    ///
+    /// # Errors
+    /// When the provider takes no messages.
+    pub fn continue_with(
+        provider: P,
+        id: TaskId,
+        text: String,
+        policy: Policy,
+        seed: Seed,
+        now: Timestamp,
+    ) -> Result<Self, Unsupported> {
+        if !P::CAPABILITIES.message {
+            return Err(unsupported::<P>("sending a message"));
+        }
+        let mut task = Self::attach(provider, id, None, policy, seed, now);
+        task.turn = Some(Turn {
+            text,
+            stage: TurnStage::Baseline,
+        });
+        Ok(task)
+    }
+
+    /// A task stored by [`snapshot`](Self::snapshot), here or in another process. An exchange that was under way is
+    /// taken for abandoned; a write without a key that may have left is not repeated.
+    ///
+    /// # Errors
+    /// When the snapshot is of another provider or of a newer version.
+    pub fn resume(provider: P, saved: Snapshot, now: Timestamp) -> Result<Self, ResumeError> {
+        store::resume(provider, saved, now)
+    }
+
+    fn new(
+        provider: P,
+        id: Option<TaskId>,
+        phase: Phase<P::Output>,
+        after: Option<Position>,
+        policy: Policy,
+        seed: Seed,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            provider,
+            rng: fastrand::Rng::with_seed(seed.jitter()),
+            seed,
+            now,
+            id,
+            started: None,
+            phase,
+            exchange: None,
+            exchanges: 0,
+            stream: Stream::new(after, now),
+            asks: Asks::default(),
+            deliveries: VecDeque::new(),
+            messages: 0,
+            turn: None,
+            cancel: Cancel::Idle,
+            clocks: Clocks::new(policy.work, policy.human, now),
+            events: Events::default(),
+            save: Save::default(),
+            status_request: None,
+            last_status: None,
+            paused: false,
+            interval: crate::time::millis(policy.pace.first),
+            looked: None,
+            misses: 0,
+            not_found: None,
+            policy,
+        }
+    }
+
+    /// What to do next.
+    ///
+    /// A question, not an action: asked twice with nothing in between, it gives the same step. An earlier `now` than
+    /// one seen before counts as that one.
+    pub fn poll(&mut self, now: Timestamp, shared: &mut Shared) -> Step<'_, P::Output> {
+        self.now = self.now.max(now);
+        match self.decide(shared) {
+            Next::Save => Step::Save {
+                revision: self.save.revision,
+            },
+            Next::Event => {
+                let (no, event) = self.events.first().expect("decided because there is one");
+                Step::Event { no, event }
+            }
+            Next::Close(id) => Step::Close { id },
+            Next::Done => match &self.phase {
+                Phase::Ended(outcome) => Step::Done(outcome),
+                _ => unreachable!("decided because the task has ended"),
+            },
+            Next::InFlight(id) => Step::InFlight { id },
+            Next::Receive(id, until) => Step::Receive { id, until },
+            Next::Wait(until, why) => Step::Wait { until, why },
+            Next::Send(limits) => {
+                let exchange = self.exchange.as_ref().expect("planned just now");
+                let request = match (&exchange.request, &self.phase) {
+                    (Some(request), _) => request,
+                    (None, Phase::Starting(starting)) => &starting.request,
+                    (None, _) => self
+                        .status_request
+                        .as_ref()
+                        .expect("built when it was planned"),
+                };
+                Step::Send {
+                    id: exchange.id,
+                    request,
+                    limits,
+                }
+            }
+        }
+    }
+
+    /// Acknowledges [`Step::Save`].
+    pub fn saved(&mut self, revision: Revision) {
+        self.save.saved = self.save.saved.max(revision.min(self.save.revision));
+    }
+
+    /// Acknowledges [`Step::Send`]: from now on the request may have left.
+    pub fn sent(&mut self, id: ExchangeId) {
+        let now = self.now;
+        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id) else {
+            return;
+        };
+        if !matches!(exchange.flight, Flight::Planned) {
+            return;
+        }
+        exchange.flight = Flight::InFlight;
+        self.exchanges = id.0;
+        match &exchange.purpose {
+            Purpose::Start => {
+                if let Phase::Starting(starting) = &mut self.phase {
+                    starting.attempts += 1;
+                }
+            }
+            Purpose::Look(Look::Status) => self.looked = Some(now),
+            Purpose::OpenStream(_) => self.stream.enter(stream::StreamState::Opening),
+            Purpose::Look(_)
+            | Purpose::Check
+            | Purpose::Write
+            | Purpose::Reconcile
+            | Purpose::Cancel => {}
+        }
+    }
+
+    /// Acknowledges [`Step::Close`].
+    pub fn closed(&mut self, id: ExchangeId) {
+        if matches!(self.stream.state, stream::StreamState::Closing(closing) if closing == id) {
+            self.stream.enter(stream::StreamState::Closed {
+                due: Timestamp::MAX,
+            });
+        }
+    }
+
+    /// Acknowledges [`Step::Event`]; moves the stored position when it came from the stream.
+    pub fn taken(&mut self, no: EventNo) {
+        if let Some(Event::Provider(event)) = self.events.take(no) {
+            self.stream.taken = self.stream.taken.max(event.position);
+        }
+    }
+
+    /// Records a whole reply.
+    pub fn handle_response(&mut self, id: ExchangeId, reply: Response, now: Timestamp) {
+        self.report(id, Ok(reply), now);
+    }
+
+    /// Records a failed exchange, or a stream that broke.
+    pub fn handle_failure(&mut self, id: ExchangeId, failure: Failure, now: Timestamp) {
+        self.now = self.now.max(now);
+        match self.stream.of(id) {
+            Some(open) => open.end = Some(failure.to_string()),
+            None => self.report(id, Err(failure), now),
+        }
+    }
+
+    fn report(&mut self, id: ExchangeId, report: Result<Response, Failure>, now: Timestamp) {
+        self.now = self.now.max(now);
+        if let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id)
+            && matches!(exchange.flight, Flight::InFlight)
+        {
+            exchange.flight = Flight::Reported(Box::new(report));
+        }
+    }
+
+    /// Records the head of a stream: 2xx `text/event-stream` only.
+    pub fn handle_head(&mut self, id: ExchangeId, _head: Head, now: Timestamp) {
+        self.now = self.now.max(now);
+        let opening = |exchange: &&mut Exchange| {
+            exchange.id == id
+                && matches!(exchange.flight, Flight::InFlight)
+                && matches!(exchange.purpose, Purpose::OpenStream(_))
+        };
+        if self.exchange.as_mut().filter(opening).is_some() {
+            self.exchange = None;
+            self.stream.opened(id, self.now);
+        }
+    }
+
+    /// Records a chunk of a stream; it is decoded lazily, one event per step.
+    pub fn handle_chunk(&mut self, id: ExchangeId, bytes: Bytes, now: Timestamp) {
+        self.now = self.now.max(now);
+        let now = self.now;
+        if let Some(open) = self.stream.of(id) {
+            open.heard = now;
+            open.chunks.push_back(bytes);
+            if open.chunks.iter().map(Bytes::len).sum::<usize>() > MAX_UNREAD {
+                open.end = Some(format!(
+                    "more than {MAX_UNREAD} bytes were handed over unread"
+                ));
+            }
+        }
+    }
+
+    /// Records the clean end of a stream. It ends nothing but the stream.
+    pub fn handle_end(&mut self, id: ExchangeId, now: Timestamp) {
+        self.now = self.now.max(now);
+        if let Some(open) = self.stream.of(id) {
+            open.end = Some("the server ended the stream".to_owned());
+        }
+    }
+
+    /// The task's id, once it is known.
+    #[must_use]
+    pub fn id(&self) -> Option<&TaskId> {
+        self.id.as_ref()
+    }
+
+    /// The last status seen.
+    #[must_use]
+    pub fn status(&self) -> Option<&Status> {
+        self.last_status.as_ref()
+    }
+
+    /// The questions that an answer may go to now.
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        self.asks.open()
+    }
+
+    /// Whether a review is open that no answer of ours resolves.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Answers an open question. It leaves after one more read that still shows the question, and at most once.
+    ///
+    /// # Errors
+    /// When no such question is open, an answer is under way, or this kind of answer does not fit.
+    pub fn answer(
+        &mut self,
+        question: &QuestionId,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<(), AnswerError> {
+        self.now = self.now.max(now);
+        let ask = self
+            .asks
+            .get(question)
+            .filter(|ask| ask.standing != Standing::Settled);
+        let Some(ask) = ask.filter(|_| matches!(self.phase, Phase::Following(_))) else {
+            return Err(AnswerError::NotOpen(question.clone()));
+        };
+        if ask.standing == Standing::Answering {
+            return Err(AnswerError::Underway(question.clone()));
+        }
+        fits(&ask.question, &answer)?;
+        let question = ask.question.clone();
+        let key = (P::CAPABILITIES.answer == crate::Safety::Keyed).then(|| {
+            let task = self.id.as_ref().map_or("", TaskId::as_str);
+            IdempotencyKey::mint(
+                &self.seed,
+                "answer",
+                format!("{task}\n{}\n{answer:?}", question.id).as_bytes(),
+            )
+        });
+        self.asks.set(&question.id, Standing::Answering);
+        let parcel = Parcel::Answer {
+            question: Box::new(question),
+            answer,
+        };
+        self.deliveries
+            .push_back(Delivery::new(parcel, key, self.now));
+        self.mode();
+        Ok(())
+    }
+
+    /// Sends a message that nobody asked for; what becomes of it is told by [`Event::Sent`].
+    ///
+    /// # Errors
+    /// When the provider takes no messages.
+    pub fn send_message(&mut self, text: String, now: Timestamp) -> Result<MessageNo, Unsupported> {
+        self.now = self.now.max(now);
+        if !P::CAPABILITIES.message {
+            return Err(unsupported::<P>("sending a message"));
+        }
+        Ok(self.queue_message(text))
+    }
+
+    fn queue_message(&mut self, text: String) -> MessageNo {
+        self.messages += 1;
+        let no = MessageNo(self.messages);
+        self.deliveries
+            .push_back(Delivery::new(Parcel::Message { no, text }, None, self.now));
+        no
+    }
+
+    /// Asks the server to stop the task; kept until the id is known. The task's own status says how it ended.
+    ///
+    /// # Errors
+    /// When the provider has no such call.
+    pub fn cancel(&mut self, now: Timestamp) -> Result<(), Unsupported> {
+        self.now = self.now.max(now);
+        if !P::CAPABILITIES.cancel {
+            return Err(unsupported::<P>("cancelling a task"));
+        }
+        if matches!(self.cancel, Cancel::Idle | Cancel::Refused) && !self.phase.is_ended() {
+            self.cancel = Cancel::Wanted {
+                tries: 0,
+                due: self.now,
+            };
+            self.save.need();
+        }
+        Ok(())
+    }
+
+    /// The task as a value to store: versioned, without secrets.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        store::snapshot(self)
+    }
+
+    /// The outcome, when the task is over.
+    #[must_use]
+    pub fn into_outcome(self) -> Option<Outcome<P::Output>> {
+        match self.phase {
+            Phase::Ended(outcome) => Some(*outcome),
+            _ => None,
+        }
+    }
+
+    /// Lets the human's clock run while somebody is asked, else the agent's.
+    fn mode(&mut self) {
+        let human = self.paused || self.asks.open().next().is_some();
+        self.clocks
+            .run(if human { Clock::Human } else { Clock::Work }, self.now);
+    }
+}
+
+fn unsupported<P: Provider>(what: &'static str) -> Unsupported {
+    Unsupported {
+        provider: P::NAME,
+        what,
+    }
+}
+
+fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerError> {
+    let unfit = |why: &str| Err(AnswerError::Unfit(why.to_owned()));
+    match (&question.kind, answer) {
+        (QuestionKind::Text, Answer::Text(text)) if text.trim().is_empty() => unfit("it is empty"),
+        (QuestionKind::Text, Answer::Text(_)) | (QuestionKind::Other(_), _) => Ok(()),
+        (QuestionKind::Approval, Answer::Approve | Answer::Reject { .. }) => Ok(()),
+        (QuestionKind::Data, Answer::Input(_) | Answer::Reject { .. }) => Ok(()),
+        (QuestionKind::Text, _) => unfit("it wants words"),
+        (QuestionKind::Approval, _) => unfit("it wants an approval or a rejection"),
+        (QuestionKind::Data, _) => unfit("it wants a JSON object"),
+    }
+}

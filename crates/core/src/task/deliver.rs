@@ -1,0 +1,97 @@
+//! The delivery region: writes to a task that exists, each applied at most once.
+//!
+//! ```text
+//! Check ──still asked──► Write ──2xx──► Applied
+//!   │                     │ ▲ │
+//!   └─► Gone              │ └─┘ never sent, or keyed: again
+//!                         ├─refused──► Refused
+//!                         └─fate unknown──► Reconcile ──shows──► Applied
+//!                                               └──three times not──► Unknown
+//! ```
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{IdempotencyKey, Mark, MessageNo};
+use crate::question::{Answer, Question};
+use crate::time::Timestamp;
+
+/// What is delivered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Parcel {
+    /// The answer to a question.
+    Answer {
+        question: Box<Question>,
+        answer: Answer,
+    },
+    /// A message nobody asked for.
+    Message { no: MessageNo, text: String },
+}
+
+impl Parcel {
+    /// What a conversation shows of it once it has arrived.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Answer {
+                answer: Answer::Text(text),
+                ..
+            }
+            | Self::Message { text, .. } => text,
+            Self::Answer { .. } => "",
+        }
+    }
+}
+
+/// How far a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    /// One read before it leaves: is the question still open, and where does the conversation stand?
+    Check,
+    /// Stored, and leaving.
+    Write,
+    /// Its fate is unknown: reads tell.
+    Reconcile,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Delivery {
+    pub(super) parcel: Parcel,
+    pub(super) stage: Stage,
+    pub(super) tries: u32,
+    pub(super) due: Timestamp,
+    pub(super) mark: Mark,
+    pub(super) key: Option<IdempotencyKey>,
+    /// What went wrong with the write, for the report.
+    pub(super) trouble: Option<String>,
+}
+
+impl Delivery {
+    pub(super) fn new(parcel: Parcel, key: Option<IdempotencyKey>, now: Timestamp) -> Self {
+        Self {
+            parcel,
+            stage: Stage::Check,
+            tries: 0,
+            due: now,
+            mark: Mark::new(""),
+            key,
+            trouble: None,
+        }
+    }
+
+    pub(super) fn enter(&mut self, stage: Stage, now: Timestamp) {
+        self.stage = stage;
+        self.tries = 0;
+        self.due = now;
+    }
+}
+
+/// Reads that look for a write of unknown fate before it is reported unknown.
+pub(super) const RECONCILE_LOOKS: u32 = 3;
+
+/// Wait before the next of those reads: the log may lag behind the write.
+pub(super) fn reconcile_wait(tries: u32) -> Duration {
+    Duration::from_secs(u64::from(tries.min(RECONCILE_LOOKS)) * 2)
+}

@@ -1,0 +1,46 @@
+//! Events wait here, numbered, until the driver has taken them.
+
+use std::collections::VecDeque;
+
+use crate::event::Event;
+use crate::id::EventNo;
+
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    queue: VecDeque<Event>,
+    taken: u64,
+}
+
+impl Events {
+    /// Goes on numbering after `taken` events.
+    pub(super) fn after(taken: u64) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            taken,
+        }
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        self.queue.push_back(event);
+    }
+
+    pub(super) fn first(&self) -> Option<(EventNo, &Event)> {
+        self.queue
+            .front()
+            .map(|event| (EventNo(self.taken + 1), event))
+    }
+
+    /// Lets go of the first event if it is this one.
+    pub(super) fn take(&mut self, no: EventNo) -> Option<Event> {
+        if no.0 != self.taken + 1 {
+            return None;
+        }
+        let event = self.queue.pop_front()?;
+        self.taken += 1;
+        Some(event)
+    }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+}

@@ -1,0 +1,673 @@
+//! Judgement: what a report means for the task.
+
+use crate::error::ApiError;
+use crate::event::{Event, Status, Why};
+use crate::failure::Failure;
+use crate::operation::Safety;
+use crate::outcome::{Fault, Outcome, StoppedBy};
+use crate::provider::{Landed, Look, Provider, Reading};
+use crate::question::Answered;
+use crate::response::Response;
+use crate::retry::{self, Decision, Trouble, Verdict};
+use crate::shared::Shared;
+use crate::time::{Timestamp, millis};
+
+use super::deliver::Stage;
+use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
+use super::stream::{CROSS_CHECK, StreamState};
+use super::{Cancel, Flight, Purpose, Task, TurnStage};
+
+pub(super) type Report = Result<Response, Failure>;
+
+impl<P: Provider> Task<P> {
+    /// Takes the report that is in, if any, and moves the task accordingly.
+    pub(super) fn judge_report(&mut self, shared: &mut Shared) {
+        if !self
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| matches!(exchange.flight, Flight::Reported(_)))
+        {
+            return;
+        }
+        let exchange = self.exchange.take().expect("checked above");
+        let Flight::Reported(report) = exchange.flight else {
+            return;
+        };
+        if self.phase.is_ended() {
+            return;
+        }
+        match exchange.purpose {
+            Purpose::Start => self.judge_start(*report, shared),
+            Purpose::Look(look) => self.judge_look(&look, *report, shared),
+            Purpose::Check => self.judge_check(*report, shared),
+            Purpose::Write => self.judge_write(*report, shared),
+            Purpose::Reconcile => self.judge_reconcile(*report, shared),
+            Purpose::Cancel => self.judge_cancel(*report, shared),
+            Purpose::OpenStream(_) => self.judge_unopened(*report, shared),
+        }
+        self.mode();
+    }
+
+    pub(super) fn end(&mut self, outcome: Outcome<P::Output>) {
+        self.exchange = None;
+        self.phase.enter(Phase::Ended(Box::new(outcome)));
+        self.save.need();
+    }
+
+    pub(super) fn known_id(&self) -> crate::id::TaskId {
+        self.id
+            .clone()
+            .expect("looks are made once the id is known")
+    }
+
+    // --- the start ---------------------------------------------------------------------------------------------
+
+    fn judge_start(&mut self, report: Report, shared: &mut Shared) {
+        let trouble = match sort(report) {
+            Ok(reply) => match self.provider.read_start(&reply) {
+                Ok(started) => {
+                    shared.succeeded();
+                    return self.begin(started.id, started.status);
+                }
+                Err(error) => Trouble::Unreadable(error),
+            },
+            Err(trouble) => trouble,
+        };
+        let until = self.clocks.deadline();
+        let draw = self.rng.u16(..);
+        let now = self.now;
+        let Phase::Starting(starting) = &mut self.phase else {
+            return;
+        };
+        let likely = matches!(trouble, Trouble::Unreadable(_))
+            || trouble.status().is_some_and(|s| s.is_success());
+        let decision = retry::decide(
+            &trouble,
+            starting.safety,
+            starting.attempts,
+            &self.policy.retry,
+            shared,
+            draw,
+            now,
+            until,
+        );
+        let attempts = starting.attempts;
+        let intent = starting.intent.clone();
+        let why = describe(&trouble);
+        match decision {
+            Decision::Again(due) if self.cancel == Cancel::Idle || starting.maybe => {
+                starting.maybe |= starting.safety != Safety::Once
+                    && retry::judge(&trouble, Safety::Once, &self.policy.retry) == Verdict::Unknown;
+                starting.due = due;
+                starting.last = Some(why.clone());
+                self.events.push(Event::Retrying {
+                    attempt: attempts,
+                    why,
+                    until: due,
+                });
+            }
+            Decision::Again(_) => {
+                let why = "it was cancelled before it was sent".to_owned();
+                self.end(Outcome::NotStarted { why, attempts });
+            }
+            Decision::Unknown => self.end(Outcome::Unknown {
+                intent,
+                why,
+                likely,
+            }),
+            Decision::Spent | Decision::Final
+                if starting.maybe && !matches!(trouble, Trouble::Refused(_)) =>
+            {
+                self.end(Outcome::Unknown {
+                    intent,
+                    why,
+                    likely,
+                });
+            }
+            Decision::Spent => self.end(Outcome::NotStarted { why, attempts }),
+            Decision::Final => match trouble {
+                Trouble::Refused(reply) => self.end(Outcome::Refused(ApiError::read(&reply))),
+                Trouble::Wire(Failure {
+                    stage: crate::Stage::Answered(head),
+                    ..
+                }) if !head.status.is_redirection() => {
+                    self.end(Outcome::Refused(ApiError::without_body(&head)));
+                }
+                Trouble::Wire(_) | Trouble::Unreadable(_) => {
+                    self.end(Outcome::NotStarted { why, attempts })
+                }
+            },
+        }
+    }
+
+    fn begin(&mut self, id: crate::id::TaskId, status: Option<Status>) {
+        self.id = Some(id.clone());
+        self.started = Some(self.now);
+        self.last_status.clone_from(&status);
+        self.events.push(Event::Started { id, status });
+        let due = self.schedule(None);
+        self.phase
+            .enter(Phase::follow(Look::Status, due, Why::Pace));
+        self.stream.state = StreamState::Closed { due: self.now };
+        if let Cancel::Wanted { due, .. } = &mut self.cancel {
+            *due = self.now;
+        }
+        self.save.need();
+    }
+
+    // --- looks -------------------------------------------------------------------------------------------------
+
+    fn judge_look(&mut self, look: &Look, report: Report, shared: &mut Shared) {
+        let read = sort(report).and_then(|reply| match self.provider.read(look, &reply) {
+            Ok(reading) => Ok((reading, reply)),
+            Err(error) => Err(Trouble::Unreadable(error)),
+        });
+        let (reading, reply) = match read {
+            Ok(read) => read,
+            Err(trouble) => return self.look_failed(look, &trouble, shared),
+        };
+        shared.succeeded();
+        self.misses = 0;
+        self.not_found = None;
+        match &self.phase {
+            Phase::Fetching(_) => return self.judge_answer(reading),
+            Phase::Tracing(_) => return self.judge_trail(reading),
+            Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
+        }
+        match self.turn.as_ref().map(|turn| turn.stage.clone()) {
+            Some(TurnStage::Baseline) => self.baseline(&reading),
+            Some(TurnStage::Unproven { mark }) => self.prove(look, reading, &reply, &mark),
+            Some(TurnStage::Sending { .. } | TurnStage::Taken) | None => self.apply(reading),
+        }
+    }
+
+    /// A look that showed nothing: never the task's failure.
+    fn look_failed(&mut self, look: &Look, trouble: &Trouble, shared: &mut Shared) {
+        if let Some(error) = access_lost(trouble) {
+            let id = self.known_id();
+            return self.end(Outcome::AccessLost { id, error });
+        }
+        match &mut self.phase {
+            Phase::Fetching(_) => return self.answer_missing(&describe(trouble), Some(trouble)),
+            Phase::Tracing(tracing) => {
+                tracing.tries += 1;
+                tracing.due = self.now.after(self.policy.pace.first);
+                if tracing.tries >= TRAIL_LOOKS {
+                    self.end_traced();
+                }
+                return;
+            }
+            Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
+        }
+        let Some((due, why)) = self.missed(trouble, shared) else {
+            return;
+        };
+        // What a reply called for is called for again by the next status.
+        let next = if matches!(look, Look::Questions) {
+            Look::Questions
+        } else {
+            Look::Status
+        };
+        if let Phase::Following(following) = &mut self.phase {
+            following.next = next;
+            following.due = due;
+            following.why = why;
+        }
+    }
+
+    /// Counts a failed read and says when to try again; `None` when it ended the task.
+    pub(super) fn missed(
+        &mut self,
+        trouble: &Trouble,
+        shared: &mut Shared,
+    ) -> Option<(Timestamp, Why)> {
+        if let Some(error) = missing(
+            trouble,
+            self.last_status.is_some() || self.started.is_some(),
+        ) {
+            return self.confirm_gone(error).map(|due| (due, Why::Backoff));
+        }
+        self.misses = self.misses.saturating_add(1);
+        let draw = self.rng.u16(..);
+        let mut wait = millis(retry::wait(
+            trouble,
+            self.misses,
+            &self.policy.retry,
+            draw,
+            self.now,
+        ));
+        if !shared.take(false) {
+            // The origin's budget is spent: a look is never refused for good, only put off as long as it may be.
+            wait = wait.max(millis(self.policy.retry.cap));
+        }
+        let asked = trouble
+            .retry_after(self.now)
+            .is_some_and(|asked| millis(asked) >= wait);
+        let due = self
+            .now
+            .after(std::time::Duration::from_millis(wait))
+            .max(self.schedule(None));
+        let why = describe(trouble);
+        self.events.push(Event::Retrying {
+            attempt: self.misses,
+            why,
+            until: due,
+        });
+        Some((due, if asked { Why::Asked } else { Why::Backoff }))
+    }
+
+    /// A 404 or 410: not visible yet soon after the start, else gone once several reads agree.
+    fn confirm_gone(&mut self, error: ApiError) -> Option<Timestamp> {
+        let now = self.now;
+        let fresh = self
+            .started
+            .is_some_and(|started| now < started.after(self.policy.not_found_grace));
+        let not_found = match self.not_found.take() {
+            Some(seen) => NotFound {
+                looks: seen.looks + 1,
+                error,
+                ..seen
+            },
+            None => NotFound {
+                since: now,
+                looks: 1,
+                error,
+            },
+        };
+        if fresh {
+            self.not_found = Some(NotFound {
+                looks: 0,
+                ..not_found
+            });
+            return Some(self.schedule(None));
+        }
+        if not_found.looks >= NOT_FOUND_LOOKS {
+            let id = self.known_id();
+            self.end(Outcome::Gone {
+                id,
+                error: not_found.error,
+            });
+            return None;
+        }
+        let due = now.after(self.policy.not_found_wait);
+        self.events.push(Event::Retrying {
+            attempt: not_found.looks,
+            why: not_found.error.to_string(),
+            until: due,
+        });
+        self.not_found = Some(not_found);
+        Some(due)
+    }
+
+    /// What a reading means once it is known to be about now.
+    pub(super) fn apply(&mut self, reading: Reading<P::Output>) {
+        match reading {
+            Reading::Pending(status) | Reading::Unknown(status) => {
+                let hint = status.poll_hint;
+                self.note(status);
+                self.paused = false;
+                self.asks.withdraw(&mut self.events);
+                self.look_again(Look::Status, hint);
+            }
+            Reading::NotAsking => {
+                self.paused = false;
+                self.asks.withdraw(&mut self.events);
+                self.look_again(Look::Status, None);
+            }
+            Reading::Asking(questions) => {
+                self.paused = false;
+                self.ask(questions);
+                self.look_again(Look::Status, None);
+            }
+            Reading::Paused(status) => {
+                let first = !std::mem::replace(&mut self.paused, true);
+                let hint = status.poll_hint;
+                self.note(status.clone());
+                self.asks.withdraw(&mut self.events);
+                if first {
+                    self.events.push(Event::Paused(status));
+                }
+                self.look_again(Look::Status, hint);
+            }
+            Reading::Next(Look::Result, status) => {
+                self.note(status);
+                self.leave();
+                let fetching = Fetching {
+                    since: self.now,
+                    due: self.now,
+                    tries: 0,
+                };
+                self.interval = millis(self.policy.pace.first);
+                self.phase.enter(Phase::Fetching(fetching));
+            }
+            Reading::Next(look, status) => {
+                self.note(status);
+                self.paused = false;
+                if let Phase::Following(following) = &mut self.phase {
+                    following.next = look;
+                    following.due = self.now;
+                    following.why = Why::Pace;
+                }
+            }
+            // Only the read of the answer is an answer; before that it tells that there is one.
+            Reading::Ready(_) => self.look_again(Look::Status, None),
+            Reading::Failed(fault) => self.ended_badly(Ending::Failed(fault)),
+            Reading::Stopped(fault) => self.ended_badly(Ending::Stopped(fault)),
+        }
+    }
+
+    fn ended_badly(&mut self, ending: Ending) {
+        self.note(ending.status().clone());
+        self.leave();
+        if P::CAPABILITIES.trail && self.policy.trail {
+            self.phase.enter(Phase::Tracing(Tracing {
+                ending,
+                due: self.now,
+                tries: 0,
+            }));
+        } else {
+            let outcome = self.outcome_of(ending);
+            self.end(outcome);
+        }
+    }
+
+    /// The task is over: nothing is asked any more, and nothing is delivered.
+    fn leave(&mut self) {
+        self.paused = false;
+        self.asks.withdraw(&mut self.events);
+        while let Some(delivery) = self.deliveries.front() {
+            let how = match delivery.stage {
+                Stage::Check | Stage::Write => Answered::Gone,
+                // It left, and the task moved on after it.
+                Stage::Reconcile => Answered::Applied,
+            };
+            self.finish_delivery(how, None);
+        }
+    }
+
+    fn outcome_of(&self, ending: Ending) -> Outcome<P::Output> {
+        let id = self.known_id();
+        match ending {
+            Ending::Failed(fault) => Outcome::Failed { id, fault },
+            Ending::Stopped(fault) => {
+                let by = if self.cancel == Cancel::Accepted {
+                    StoppedBy::Us
+                } else {
+                    StoppedBy::Other
+                };
+                Outcome::Stopped { id, by, fault }
+            }
+        }
+    }
+
+    /// Tells a change of status; a change starts the schedule again.
+    fn note(&mut self, status: Status) {
+        if self
+            .last_status
+            .as_ref()
+            .is_some_and(|last| last.raw == status.raw)
+        {
+            return;
+        }
+        self.interval = millis(self.policy.pace.first);
+        self.events.push(Event::Status(status.clone()));
+        self.last_status = Some(status);
+    }
+
+    fn ask(&mut self, questions: Vec<crate::Question>) {
+        if questions.is_empty()
+            && let Some(open) = self.stream.open_mut()
+            && let Some((question, _)) = open.asking.take()
+        {
+            return self.asks.offer(vec![question], &mut self.events);
+        }
+        if !questions.is_empty() {
+            self.asks.offer(questions, &mut self.events);
+        }
+    }
+
+    /// Plans the next look by the schedule.
+    pub(super) fn look_again(&mut self, look: Look, hint: Option<std::time::Duration>) {
+        let due = if self.stream.open().is_some() {
+            self.now.after(CROSS_CHECK)
+        } else {
+            self.schedule(hint)
+        };
+        if let Phase::Following(following) = &mut self.phase {
+            following.next = look;
+            following.due = due;
+            following.why = if hint.is_some() {
+                Why::Asked
+            } else {
+                Why::Pace
+            };
+        }
+    }
+
+    /// The next time by the schedule, which grows: the largest of the server's hint, the floor and the schedule's wait
+    /// with jitter.
+    fn schedule(&mut self, hint: Option<std::time::Duration>) -> Timestamp {
+        let pace = self.policy.pace;
+        let wait = pace.jittered(self.interval, self.rng.u8(..));
+        self.interval = pace.grown(self.interval);
+        let wait = wait
+            .max(millis(pace.floor))
+            .max(hint.map_or(0, |hint| millis(hint.min(crate::failure::MAX_HINT))));
+        self.now.after(std::time::Duration::from_millis(wait))
+    }
+
+    // --- the answer and the trail --------------------------------------------------------------------------------
+
+    fn judge_answer(&mut self, reading: Reading<P::Output>) {
+        match reading {
+            Reading::Ready(output) => {
+                let id = self.known_id();
+                self.end(Outcome::Succeeded { id, output });
+            }
+            // Completion was seen and is final: a read that shows an earlier state is stale.
+            _ => self.answer_missing("the server still shows an earlier state", None),
+        }
+    }
+
+    fn answer_missing(&mut self, why: &str, trouble: Option<&Trouble>) {
+        let asked = trouble.and_then(|trouble| trouble.retry_after(self.now));
+        let due = self.schedule(asked);
+        let Phase::Fetching(fetching) = &mut self.phase else {
+            return;
+        };
+        fetching.tries += 1;
+        let attempt = fetching.tries;
+        if due > fetching.since.after(self.policy.result_patience) {
+            let id = self.known_id();
+            return self.end(Outcome::ResultUnavailable {
+                id,
+                why: why.to_owned(),
+            });
+        }
+        fetching.due = due;
+        self.events.push(Event::Retrying {
+            attempt,
+            why: why.to_owned(),
+            until: due,
+        });
+    }
+
+    fn judge_trail(&mut self, reading: Reading<P::Output>) {
+        let read = match reading {
+            Reading::Failed(fault) => Some(Ending::Failed(fault)),
+            Reading::Stopped(fault) => Some(Ending::Stopped(fault)),
+            _ => None,
+        };
+        let Phase::Tracing(tracing) = &mut self.phase else {
+            return;
+        };
+        if let Some(read) = read {
+            let known = std::mem::replace(
+                &mut tracing.ending,
+                Ending::Failed(Fault::new(Status::known(""))),
+            );
+            tracing.ending = known.with_trail_of(read);
+        }
+        self.end_traced();
+    }
+
+    pub(super) fn end_traced(&mut self) {
+        if let Phase::Tracing(tracing) = &self.phase {
+            let outcome = self.outcome_of(tracing.ending.clone());
+            self.end(outcome);
+        }
+    }
+
+    // --- one turn of a conversation ------------------------------------------------------------------------------
+
+    /// The look before a message of ours: was the task at work, or had it paused or ended?
+    fn baseline(&mut self, reading: &Reading<P::Output>) {
+        let working = matches!(reading, Reading::Pending(_) | Reading::Unknown(_));
+        if let Reading::Pending(status)
+        | Reading::Unknown(status)
+        | Reading::Next(_, status)
+        | Reading::Paused(status) = reading
+        {
+            self.note(status.clone());
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.stage = TurnStage::Sending { working };
+            let text = turn.text.clone();
+            self.queue_message(text);
+        }
+    }
+
+    /// A reading after our message: is it about this turn yet?
+    fn prove(
+        &mut self,
+        look: &Look,
+        reading: Reading<P::Output>,
+        reply: &Response,
+        mark: &crate::Mark,
+    ) {
+        let moved = match (look, &reading) {
+            (_, Reading::Pending(_)) => true,
+            (Look::Questions, _) => {
+                let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
+                matches!(self.provider.landed(reply, mark, text), Ok(Landed::Replied))
+            }
+            _ => false,
+        };
+        if moved {
+            if let Some(turn) = &mut self.turn {
+                turn.stage = TurnStage::Taken;
+            }
+            self.save.need();
+            return match (look, &reading) {
+                // What the conversation shows is new; what the status shows has to be read again.
+                (Look::Questions, Reading::NotAsking) => self.look_again(Look::Status, None),
+                _ => self.apply(reading),
+            };
+        }
+        match (look, reading) {
+            (Look::Questions, _) => self.look_again(Look::Status, None),
+            // It paused or ended, before or after our message: the conversation tells which.
+            (
+                _,
+                Reading::Next(..)
+                | Reading::Asking(_)
+                | Reading::Failed(_)
+                | Reading::Stopped(_)
+                | Reading::Ready(_),
+            ) => {
+                if let Phase::Following(following) = &mut self.phase {
+                    following.next = Look::Questions;
+                    following.due = self.now;
+                }
+            }
+            (_, reading) => {
+                if let Reading::Unknown(status) | Reading::Paused(status) = reading {
+                    self.note(status);
+                }
+                self.look_again(Look::Status, None);
+            }
+        }
+    }
+
+    // --- cancel --------------------------------------------------------------------------------------------------
+
+    fn judge_cancel(&mut self, report: Report, shared: &mut Shared) {
+        let Cancel::Wanted { tries, .. } = self.cancel else {
+            return;
+        };
+        let trouble = match sort(report) {
+            // An acknowledgement is no end: the task's own status says how it ended.
+            Ok(_) => {
+                shared.succeeded();
+                self.cancel = Cancel::Accepted;
+                self.events.push(Event::Cancelling);
+                self.interval = millis(self.policy.pace.first);
+                if let Phase::Following(following) = &mut self.phase {
+                    following.next = Look::Status;
+                    following.due = self.now;
+                }
+                return self.save.need();
+            }
+            Err(trouble) => trouble,
+        };
+        let why = describe(&trouble);
+        if retry::judge(&trouble, Safety::Repeatable, &self.policy.retry) == Verdict::Retry {
+            let draw = self.rng.u16(..);
+            let tries = tries.saturating_add(1);
+            let due = self.now.after(retry::wait(
+                &trouble,
+                tries,
+                &self.policy.retry,
+                draw,
+                self.now,
+            ));
+            shared.take(false);
+            self.cancel = Cancel::Wanted { tries, due };
+            self.events.push(Event::Retrying {
+                attempt: tries,
+                why,
+                until: due,
+            });
+        } else {
+            self.cancel = Cancel::Refused;
+            self.events.push(Event::CancelRefused(why));
+        }
+    }
+}
+
+pub(super) fn sort(report: Report) -> Result<Response, Trouble> {
+    match report {
+        Ok(reply) if reply.status().is_success() => Ok(reply),
+        Ok(reply) => Err(Trouble::Refused(Box::new(reply))),
+        Err(failure) => Err(Trouble::Wire(failure)),
+    }
+}
+
+pub(super) fn describe(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Wire(failure) => failure.to_string(),
+        Trouble::Refused(reply) => ApiError::read(reply).to_string(),
+        Trouble::Unreadable(error) => error.to_string(),
+    }
+}
+
+fn refusal(trouble: &Trouble) -> Option<ApiError> {
+    match trouble {
+        Trouble::Refused(reply) => Some(ApiError::read(reply)),
+        Trouble::Wire(failure) => failure.head().map(ApiError::without_body),
+        Trouble::Unreadable(_) => None,
+    }
+}
+
+pub(super) fn access_lost(trouble: &Trouble) -> Option<ApiError> {
+    refusal(trouble).filter(|error| matches!(error.status.as_u16(), 401 | 403))
+}
+
+/// A task that is not there; before anything was ever seen of it, a refusal of its very id counts too.
+fn missing(trouble: &Trouble, seen: bool) -> Option<ApiError> {
+    refusal(trouble).filter(|error| match error.status.as_u16() {
+        404 | 410 => true,
+        400 | 422 => !seen,
+        _ => false,
+    })
+}

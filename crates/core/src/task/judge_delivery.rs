@@ -1,0 +1,257 @@
+//! What a reply means for an answer or a message on its way.
+
+use crate::error::ApiError;
+use crate::event::Event;
+use crate::id::{IntentId, Mark};
+use crate::operation::Safety;
+use crate::outcome::Outcome;
+use crate::provider::{Landed, Look, Provider, Reading};
+use crate::question::{Answered, Question};
+use crate::retry::{self, Trouble, Verdict};
+use crate::seed::hex;
+use crate::shared::Shared;
+use crate::time::millis;
+
+use super::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
+use super::judge::{Report, access_lost, describe, sort};
+use super::phase::Phase;
+use super::{Flight, Task, TurnStage};
+
+impl<P: Provider> Task<P> {
+    pub(super) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
+        let read = sort(report).and_then(|reply| {
+            let mark = self.provider.mark(&reply).map_err(Trouble::Unreadable)?;
+            let reading = self
+                .provider
+                .read(&Look::Questions, &reply)
+                .map_err(Trouble::Unreadable)?;
+            Ok((mark, reading))
+        });
+        let (mark, reading) = match read {
+            Ok(read) => read,
+            Err(trouble) => return self.delivery_read_failed(&trouble, shared),
+        };
+        shared.succeeded();
+        self.misses = 0;
+        self.not_found = None;
+        let Some(delivery) = self.deliveries.front() else {
+            return;
+        };
+        let question = match &delivery.parcel {
+            Parcel::Answer { question, .. } => Some(question.clone()),
+            Parcel::Message { .. } => None,
+        };
+        if let Some(question) = &question {
+            let shown = shows(&reading, question);
+            if !shown {
+                self.finish_delivery(Answered::Gone, None);
+                return self.apply(reading);
+            }
+        }
+        let now = self.now;
+        if let Some(delivery) = self.deliveries.front_mut() {
+            delivery.mark = mark;
+            delivery.enter(Stage::Write, now);
+            self.save.need();
+        }
+    }
+
+    fn delivery_read_failed(&mut self, trouble: &Trouble, shared: &mut Shared) {
+        if let Some(error) = access_lost(trouble) {
+            let id = self.known_id();
+            return self.end(Outcome::AccessLost { id, error });
+        }
+        let Some((due, _)) = self.missed(trouble, shared) else {
+            return;
+        };
+        if let Some(delivery) = self.deliveries.front_mut() {
+            delivery.due = due;
+        }
+    }
+
+    pub(super) fn judge_write(&mut self, report: Report, shared: &mut Shared) {
+        let trouble = match sort(report) {
+            // Any 2xx is an acceptance, whatever its body is.
+            Ok(_) => {
+                shared.succeeded();
+                return self.finish_delivery(Answered::Applied, None);
+            }
+            Err(trouble) => trouble,
+        };
+        let Some(delivery) = self.deliveries.front_mut() else {
+            return;
+        };
+        let safety = match &delivery.parcel {
+            Parcel::Answer { .. } => P::CAPABILITIES.answer,
+            Parcel::Message { .. } => Safety::Once,
+        };
+        let why = describe(&trouble);
+        match retry::judge(&trouble, safety, &self.policy.retry) {
+            // A 2xx was seen, its body was not: it was taken.
+            _ if trouble.status().is_some_and(|status| status.is_success()) => {
+                self.finish_delivery(Answered::Applied, None)
+            }
+            Verdict::Retry => {
+                delivery.tries = delivery.tries.saturating_add(1);
+                let draw = self.rng.u16(..);
+                delivery.due = self.now.after(retry::wait(
+                    &trouble,
+                    delivery.tries,
+                    &self.policy.retry,
+                    draw,
+                    self.now,
+                ));
+                let (attempt, until) = (delivery.tries, delivery.due);
+                shared.take(false);
+                self.events.push(Event::Retrying {
+                    attempt,
+                    why,
+                    until,
+                });
+            }
+            Verdict::Final => match trouble.status() {
+                Some(status) if status.as_u16() == 401 => {
+                    let id = self.known_id();
+                    if let Some(error) = access_lost(&trouble) {
+                        self.end(Outcome::AccessLost { id, error });
+                    }
+                }
+                _ => self.refused_delivery(&trouble, why),
+            },
+            Verdict::Unknown => {
+                delivery.trouble = Some(why);
+                delivery.enter(Stage::Reconcile, self.now);
+                self.save.need();
+            }
+        }
+    }
+
+    fn refused_delivery(&mut self, trouble: &Trouble, why: String) {
+        let turn =
+            matches!(&self.turn, Some(turn) if matches!(turn.stage, TurnStage::Sending { .. }));
+        self.finish_delivery(Answered::Refused, Some(why));
+        if turn && let Trouble::Refused(reply) = trouble {
+            self.end(Outcome::Refused(ApiError::read(reply)));
+        }
+    }
+
+    pub(super) fn judge_reconcile(&mut self, report: Report, shared: &mut Shared) {
+        let Some(delivery) = self.deliveries.front() else {
+            return;
+        };
+        let text = delivery.parcel.text().to_owned();
+        let mark = delivery.mark.clone();
+        let read = sort(report).and_then(|reply| {
+            let landed = self
+                .provider
+                .landed(&reply, &mark, &text)
+                .map_err(Trouble::Unreadable)?;
+            let reading = self
+                .provider
+                .read(&Look::Questions, &reply)
+                .map_err(Trouble::Unreadable)?;
+            Ok((landed, reading))
+        });
+        let (landed, reading) = match read {
+            Ok(read) => read,
+            Err(trouble) => return self.delivery_read_failed(&trouble, shared),
+        };
+        shared.succeeded();
+        self.misses = 0;
+        self.not_found = None;
+        match landed {
+            Landed::Yes | Landed::Replied => self.finish_delivery(Answered::Applied, None),
+            Landed::No => {
+                let Some(delivery) = self.deliveries.front_mut() else {
+                    return;
+                };
+                delivery.tries += 1;
+                if delivery.tries < RECONCILE_LOOKS {
+                    delivery.due = self.now.after(reconcile_wait(delivery.tries));
+                    return;
+                }
+                let why = delivery.trouble.clone();
+                self.finish_delivery(Answered::Unknown, why);
+                if self.turn.is_none() {
+                    self.apply(reading);
+                }
+            }
+        }
+    }
+
+    pub(super) fn finish_delivery(&mut self, how: Answered, detail: Option<String>) {
+        let Some(delivery) = self.deliveries.pop_front() else {
+            return;
+        };
+        if self
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| matches!(exchange.flight, Flight::Planned))
+        {
+            self.exchange = None;
+        }
+        let Delivery {
+            parcel,
+            mark,
+            trouble,
+            ..
+        } = delivery;
+        let detail = detail.or(trouble).filter(|_| how != Answered::Applied);
+        match parcel {
+            Parcel::Answer { question, .. } => {
+                self.asks.settle(&question.id, how);
+                self.events.push(Event::Answered {
+                    question: question.id,
+                    how,
+                    detail,
+                });
+            }
+            Parcel::Message { no, .. } => {
+                self.events.push(Event::Sent {
+                    message: no,
+                    how,
+                    detail: detail.clone(),
+                });
+                self.turn_sent(how, mark, detail);
+            }
+        }
+        self.interval = millis(self.policy.pace.first);
+        if matches!(self.phase, Phase::Following(_)) {
+            self.look_again(Look::Status, None);
+        }
+        self.save.need();
+        self.mode();
+    }
+
+    fn turn_sent(&mut self, how: Answered, mark: Mark, detail: Option<String>) {
+        let Some(turn) = &mut self.turn else { return };
+        let TurnStage::Sending { working } = turn.stage else {
+            return;
+        };
+        match how {
+            Answered::Applied if working => turn.stage = TurnStage::Taken,
+            Answered::Applied => turn.stage = TurnStage::Unproven { mark },
+            Answered::Unknown => {
+                let intent =
+                    IntentId::new(hex(&self.seed.derive("intent", turn.text.as_bytes())[..6]));
+                let why = detail.unwrap_or_else(|| "the reply to the message was lost".to_owned());
+                self.end(Outcome::Unknown {
+                    intent,
+                    why,
+                    likely: false,
+                });
+            }
+            // Told as an event; a refusal by the server ends the turn where its reply is at hand.
+            Answered::Refused | Answered::Gone => turn.stage = TurnStage::Taken,
+        }
+    }
+}
+
+/// Whether a reading still shows the question; one without questions of its own says that the task still waits.
+fn shows<O>(reading: &Reading<O>, question: &Question) -> bool {
+    match reading {
+        Reading::Asking(questions) if questions.is_empty() => true,
+        Reading::Asking(questions) => questions.iter().any(|shown| shown.id == question.id),
+        _ => false,
+    }
+}

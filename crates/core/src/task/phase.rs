@@ -1,0 +1,172 @@
+//! The phase region: where a task is between its start and its end. Whatever changes the phase stands in this file.
+
+use crate::error::ApiError;
+use crate::event::{Status, Why};
+use crate::id::IntentId;
+use crate::operation::Safety;
+use crate::outcome::{Fault, Outcome};
+use crate::provider::Look;
+use crate::request::Request;
+use crate::time::Timestamp;
+
+/// The phases and the steps between them, as drawn in ARCHITECTURE.md.
+pub(super) const EDGES: &[(&str, &str, &str)] = &[
+    ("Starting", "2xx with an id", "Following"),
+    (
+        "Starting",
+        "refused, not started, unknown, deadline",
+        "Ended",
+    ),
+    ("Following", "completed", "Fetching"),
+    ("Following", "failed or stopped", "Tracing"),
+    (
+        "Following",
+        "failed or stopped without a trail, access lost, gone, deadline",
+        "Ended",
+    ),
+    ("Fetching", "answer read, or given up", "Ended"),
+    ("Tracing", "trail read, or given up", "Ended"),
+];
+
+/// Where a task is.
+#[derive(Debug)]
+pub(super) enum Phase<O> {
+    /// No id yet.
+    Starting(Box<Starting>),
+    /// The id is known; the task goes on.
+    Following(Following),
+    /// It completed; the answer is being read.
+    Fetching(Fetching),
+    /// It ended badly; the trail is being read.
+    Tracing(Tracing),
+    /// Over.
+    Ended(Box<Outcome<O>>),
+}
+
+#[derive(Debug)]
+pub(super) struct Starting {
+    pub(super) request: Request,
+    pub(super) safety: Safety,
+    pub(super) intent: IntentId,
+    pub(super) attempts: u32,
+    pub(super) due: Timestamp,
+    /// Whether any attempt may have reached the server.
+    pub(super) maybe: bool,
+    pub(super) last: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Following {
+    pub(super) next: Look,
+    pub(super) due: Timestamp,
+    pub(super) why: Why,
+}
+
+#[derive(Debug)]
+pub(super) struct Fetching {
+    pub(super) since: Timestamp,
+    pub(super) due: Timestamp,
+    pub(super) tries: u32,
+}
+
+#[derive(Debug)]
+pub(super) struct Tracing {
+    pub(super) ending: Ending,
+    pub(super) due: Timestamp,
+    pub(super) tries: u32,
+}
+
+/// A bad end that is certain.
+#[derive(Debug, Clone)]
+pub(super) enum Ending {
+    Failed(Fault),
+    Stopped(Fault),
+}
+
+impl Ending {
+    pub(super) fn status(&self) -> &Status {
+        let (Self::Failed(fault) | Self::Stopped(fault)) = self;
+        &fault.status
+    }
+
+    /// The same end with what the trail tells; a trail of another end is not believed over the status.
+    pub(super) fn with_trail_of(self, read: Self) -> Self {
+        match (self, read) {
+            (Self::Failed(_), Self::Failed(fault)) => Self::Failed(fault),
+            (Self::Stopped(_), Self::Stopped(fault)) => Self::Stopped(fault),
+            (known, _) => known,
+        }
+    }
+}
+
+impl<O> Phase<O> {
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Starting(_) => "Starting",
+            Self::Following(_) => "Following",
+            Self::Fetching(_) => "Fetching",
+            Self::Tracing(_) => "Tracing",
+            Self::Ended(_) => "Ended",
+        }
+    }
+
+    /// Moves to `next`.
+    pub(super) fn enter(&mut self, next: Self) {
+        debug_assert!(
+            EDGES
+                .iter()
+                .any(|(from, _, to)| *from == self.name() && *to == next.name()),
+            "{} to {} is not drawn",
+            self.name(),
+            next.name()
+        );
+        *self = next;
+    }
+
+    pub(super) fn follow(next: Look, due: Timestamp, why: Why) -> Self {
+        Self::Following(Following { next, due, why })
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self, Self::Ended(_))
+    }
+}
+
+/// What confirms that a task is gone.
+#[derive(Debug, Clone)]
+pub(super) struct NotFound {
+    pub(super) looks: u32,
+    pub(super) error: ApiError,
+}
+
+/// Reads in a row that must say 404 or 410.
+pub(super) const NOT_FOUND_LOOKS: u32 = 3;
+
+/// Reads of a trail before it is given up: it is best effort.
+pub(super) const TRAIL_LOOKS: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::EDGES;
+
+    #[test]
+    fn the_drawn_diagram_is_the_code() {
+        let drawn = include_str!("../../../../ARCHITECTURE.md");
+        for (from, on, to) in EDGES {
+            let line = format!("{from} --> {to}: {on}");
+            assert!(
+                drawn.contains(&line),
+                "ARCHITECTURE.md does not draw `{line}`"
+            );
+        }
+        let arrows = drawn
+            .lines()
+            .filter(|line| line.contains(" --> ") && line.contains(": "))
+            .count();
+        assert_eq!(
+            arrows,
+            EDGES.len() + super::super::stream::EDGES.len(),
+            "ARCHITECTURE.md draws arrows that the code does not have"
+        );
+    }
+}

@@ -1,0 +1,358 @@
+//! Decisions: the one place that says what a task does next.
+
+use std::time::Duration;
+
+use crate::event::{Event, Why};
+use crate::id::{ExchangeId, IntentId};
+use crate::limits::{Kind, Limits};
+use crate::outcome::{Clock, Outcome};
+use crate::provider::{Act, Look, Provider};
+use crate::question::Answered;
+use crate::request::Body;
+use crate::shared::Shared;
+use crate::time::Timestamp;
+
+use super::deliver::{Parcel, Stage};
+use super::phase::Phase;
+use super::stream::{QUIET, StreamState};
+use super::{Cancel, Exchange, Flight, Purpose, Task, Turn, TurnStage};
+
+/// A decided step, before the references that the driver gets are taken.
+pub(super) enum Next {
+    Save,
+    Event,
+    Close(ExchangeId),
+    Done,
+    InFlight(ExchangeId),
+    Send(Limits),
+    Receive(ExchangeId, Timestamp),
+    Wait(Timestamp, Why),
+}
+
+/// The earliest of several things that are due.
+struct Earliest<T> {
+    due: Timestamp,
+    why: Why,
+    what: Option<T>,
+}
+
+impl<T> Earliest<T> {
+    fn offer(&mut self, due: Timestamp, why: Why, what: Option<T>) {
+        if due < self.due {
+            *self = Self { due, why, what };
+        }
+    }
+}
+
+impl<P: Provider> Task<P> {
+    pub(super) fn decide(&mut self, shared: &mut Shared) -> Next {
+        self.judge_report(shared);
+        loop {
+            if self.save.is_due() {
+                return Next::Save;
+            }
+            if self.events.first().is_some() {
+                return Next::Event;
+            }
+            if self.phase.is_ended() {
+                return self.wind_down();
+            }
+            if self.now >= self.clocks.deadline() {
+                self.expire();
+                continue;
+            }
+            if self.read_stream(shared) {
+                continue;
+            }
+            if let Some(exchange) = self
+                .exchange
+                .as_ref()
+                .filter(|exchange| matches!(exchange.flight, Flight::InFlight))
+            {
+                return Next::InFlight(exchange.id);
+            }
+            let plan = self.plan();
+            if plan.due > self.now || plan.what.is_none() {
+                self.exchange = None;
+                let deadline = self.clocks.deadline();
+                let (until, why) = if deadline <= plan.due {
+                    (deadline, Why::Deadline)
+                } else {
+                    (plan.due, plan.why)
+                };
+                return match self.stream.open() {
+                    Some(open) => Next::Receive(open.id, until),
+                    None => Next::Wait(until, self.reason(why)),
+                };
+            }
+            let purpose = plan.what.expect("checked above");
+            if self.prepare(purpose) {
+                return Next::Send(self.limits());
+            }
+        }
+    }
+
+    /// After the end: the stream is closed, then it is over.
+    fn wind_down(&mut self) -> Next {
+        self.exchange = None;
+        if let Some(open) = self.stream.open() {
+            let id = open.id;
+            self.stream.enter(StreamState::Closing(id));
+        }
+        match self.stream.state {
+            StreamState::Closing(id) => Next::Close(id),
+            _ => Next::Done,
+        }
+    }
+
+    /// While a human is awaited, a wait is for them, whatever else would end it.
+    fn reason(&self, why: Why) -> Why {
+        match (self.clocks.running(), why) {
+            (_, Why::Deadline | Why::Backoff | Why::Asked) | (Clock::Work, _) => why,
+            (Clock::Human, _) if self.paused => Why::Review,
+            (Clock::Human, _) => Why::Question,
+        }
+    }
+
+    /// What comes next, and when. Writes first: they were asked for.
+    fn plan(&self) -> Earliest<Purpose> {
+        let mut plan = Earliest {
+            due: Timestamp::MAX,
+            why: Why::Pace,
+            what: None,
+        };
+        match &self.phase {
+            Phase::Starting(starting) => {
+                plan.offer(starting.due, Why::Backoff, Some(Purpose::Start))
+            }
+            Phase::Fetching(fetching) => plan.offer(
+                fetching.due,
+                Why::Backoff,
+                Some(Purpose::Look(Look::Result)),
+            ),
+            Phase::Tracing(tracing) => {
+                plan.offer(tracing.due, Why::Backoff, Some(Purpose::Look(Look::Trail)))
+            }
+            Phase::Ended(_) => {}
+            Phase::Following(following) => {
+                if let Cancel::Wanted { due, .. } = self.cancel {
+                    plan.offer(due, Why::Backoff, Some(Purpose::Cancel));
+                }
+                if let Some(delivery) = self.deliveries.front() {
+                    let purpose = match delivery.stage {
+                        Stage::Check => Purpose::Check,
+                        Stage::Write => Purpose::Write,
+                        Stage::Reconcile => Purpose::Reconcile,
+                    };
+                    self.offer_due(&mut plan, delivery.due, Why::Backoff, purpose);
+                }
+                if matches!(
+                    self.turn,
+                    Some(Turn {
+                        stage: TurnStage::Sending { .. },
+                        ..
+                    })
+                ) {
+                    return plan;
+                }
+                let due = match (&following.next, self.looked) {
+                    (Look::Status, Some(looked)) => {
+                        following.due.max(looked.after(self.policy.pace.floor))
+                    }
+                    _ => following.due,
+                };
+                self.offer_due(
+                    &mut plan,
+                    due,
+                    following.why,
+                    Purpose::Look(following.next.clone()),
+                );
+                if P::CAPABILITIES.stream {
+                    self.plan_stream(&mut plan);
+                }
+            }
+        }
+        plan
+    }
+
+    /// Offers `purpose` unless something that is already due was offered before: the order of offers is the order of
+    /// importance among what is due.
+    fn offer_due(&self, plan: &mut Earliest<Purpose>, due: Timestamp, why: Why, purpose: Purpose) {
+        if plan.due > self.now || plan.what.is_none() {
+            plan.offer(due, why, Some(purpose));
+        }
+    }
+
+    fn plan_stream(&self, plan: &mut Earliest<Purpose>) {
+        match &self.stream.state {
+            StreamState::Closed { due } => {
+                self.offer_due(
+                    plan,
+                    *due,
+                    Why::Backoff,
+                    Purpose::OpenStream(self.stream.taken),
+                );
+            }
+            StreamState::Open(open) => {
+                plan.offer(
+                    open.heard.after(self.policy.limits.stream_idle),
+                    Why::Pace,
+                    None,
+                );
+                if let Some((_, since)) = open.asking.as_ref().filter(|_| !open.checked) {
+                    plan.offer(since.after(QUIET), Why::Pace, None);
+                }
+            }
+            StreamState::Opening | StreamState::Closing(_) => {}
+        }
+    }
+
+    /// Builds the exchange for `purpose`; false when that changed the plan instead.
+    fn prepare(&mut self, purpose: Purpose) -> bool {
+        if self
+            .exchange
+            .as_ref()
+            .is_some_and(|exchange| exchange.purpose == purpose)
+        {
+            return true;
+        }
+        let built = match (&purpose, &self.id) {
+            (Purpose::Start, _) => Ok(None),
+            (Purpose::Look(Look::Status), Some(id)) => match &self.status_request {
+                Some(_) => Ok(None),
+                None => self.provider.look(id, &Look::Status).map(|request| {
+                    self.status_request = Some(request);
+                    None
+                }),
+            },
+            (Purpose::Look(look), Some(id)) => self.provider.look(id, look).map(Some),
+            (Purpose::Check | Purpose::Reconcile, Some(id)) => {
+                self.provider.look(id, &Look::Questions).map(Some)
+            }
+            (Purpose::OpenStream(after), Some(id)) => self
+                .provider
+                .look(id, &Look::Stream { after: *after })
+                .map(|request| Some(request.streaming())),
+            (Purpose::Cancel, Some(id)) => self.provider.act(id, &Act::Cancel).map(Some),
+            (Purpose::Write, Some(id)) => {
+                let delivery = self
+                    .deliveries
+                    .front()
+                    .expect("planned because there is one");
+                let act = match &delivery.parcel {
+                    Parcel::Answer { question, answer } => Act::Answer {
+                        question,
+                        answer,
+                        key: delivery.key.as_ref(),
+                    },
+                    Parcel::Message { text, .. } => Act::Message(text),
+                };
+                self.provider
+                    .act(id, &act)
+                    .map(|request| Some(request.freeze(&self.seed)))
+            }
+            (_, None) => unreachable!("only a start is planned before the id is known"),
+        };
+        match built {
+            Ok(request) => {
+                let id = ExchangeId(self.exchanges + 1);
+                self.exchange = Some(Exchange {
+                    id,
+                    purpose,
+                    request,
+                    flight: Flight::Planned,
+                });
+                true
+            }
+            Err(error) => {
+                self.unbuildable(&purpose, error.to_string());
+                false
+            }
+        }
+    }
+
+    /// A request that cannot be built will never be: what wanted it is given up, aloud.
+    fn unbuildable(&mut self, purpose: &Purpose, why: String) {
+        match purpose {
+            Purpose::Check | Purpose::Write | Purpose::Reconcile => {
+                self.finish_delivery(Answered::Refused, Some(why))
+            }
+            Purpose::Cancel => {
+                self.cancel = Cancel::Refused;
+                self.events.push(Event::CancelRefused(why));
+            }
+            Purpose::OpenStream(_) => {
+                self.stream.state = StreamState::Closed {
+                    due: Timestamp::MAX,
+                };
+            }
+            Purpose::Look(Look::Trail) => self.end_traced(),
+            Purpose::Start | Purpose::Look(_) => {
+                let id = self
+                    .id
+                    .clone()
+                    .expect("a start's request was built at birth");
+                self.end(Outcome::ResultUnavailable { id, why });
+            }
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let exchange = self.exchange.as_ref().expect("prepared just now");
+        let kind = match (&exchange.purpose, &self.phase) {
+            (Purpose::Start, Phase::Starting(starting))
+                if matches!(starting.request.body(), Body::Form(_)) =>
+            {
+                Kind::Upload
+            }
+            (Purpose::Look(Look::Status), _) => Kind::Status,
+            (Purpose::OpenStream(_), _) => Kind::Stream,
+            _ => Kind::Plain,
+        };
+        let left = self
+            .clocks
+            .left(self.now)
+            .map(|left| left.max(Duration::from_millis(1)));
+        self.policy.limits.of(kind, left)
+    }
+
+    /// The running clock has run out.
+    fn expire(&mut self) {
+        let clock = self.clocks.running();
+        let in_flight = |purpose: &Purpose| {
+            self.exchange
+                .as_ref()
+                .is_some_and(|e| e.purpose == *purpose && !matches!(e.flight, Flight::Planned))
+        };
+        if let Phase::Starting(starting) = &self.phase
+            && (starting.maybe || in_flight(&Purpose::Start))
+        {
+            let intent: IntentId = starting.intent.clone();
+            let why = "the deadline passed before the reply came".to_owned();
+            return self.end(Outcome::Unknown {
+                intent,
+                why,
+                likely: false,
+            });
+        }
+        if in_flight(&Purpose::Write) {
+            self.finish_delivery(
+                Answered::Unknown,
+                Some("the deadline passed before the reply came".to_owned()),
+            );
+        }
+        let outcome = match (&self.phase, &self.id) {
+            (Phase::Fetching(_), Some(id)) => Outcome::ResultUnavailable {
+                id: id.clone(),
+                why: "the deadline passed before it could be read".to_owned(),
+            },
+            (Phase::Tracing(_), _) => return self.end_traced(),
+            _ => Outcome::DeadlineExceeded {
+                id: self.id.clone(),
+                clock,
+                last: self.last_status.clone(),
+            },
+        };
+        self.end(outcome);
+    }
+}

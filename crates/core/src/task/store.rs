@@ -1,0 +1,329 @@
+//! From the machine to its snapshot and back.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::StatusCode;
+
+use crate::error::ApiError;
+use crate::event::Why;
+use crate::operation::Safety;
+use crate::outcome::{Clock, Outcome};
+use crate::provider::{Look, Provider};
+use crate::request::{Request, Segment};
+use crate::seed::{Seed, hex, unhex32};
+use crate::snapshot::{
+    ResumeError, Saved, SavedCancel, SavedDelivery, SavedEnd, SavedRequest, SavedSegment,
+    SavedStart, SavedTurn, SavedTurnStage, Snapshot,
+};
+use crate::time::Timestamp;
+
+use super::asks::Asks;
+use super::clocks::Clocks;
+use super::deliver::{Delivery, Parcel, Stage};
+use super::events::Events;
+use super::phase::{Phase, Starting};
+use super::{Cancel, Task, Turn, TurnStage};
+
+pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
+    let (work_left, human_left) = task.clocks.left_at(task.now);
+    Snapshot(Saved {
+        v: Saved::version(),
+        provider: P::NAME.to_owned(),
+        task: task.id.clone(),
+        start: match &task.phase {
+            Phase::Starting(starting) => Some(SavedStart {
+                intent: starting.intent.clone(),
+                digest: starting.request.digest(),
+                request: (starting.safety != Safety::Once).then(|| save_request(&starting.request)),
+            }),
+            _ => None,
+        },
+        ended: match &task.phase {
+            Phase::Ended(outcome) => Some(save_end(outcome)),
+            _ => None,
+        },
+        saved_at: task.now,
+        work_left,
+        human_left,
+        human_runs: task.clocks.running() == Clock::Human,
+        paused: task.paused,
+        policy: task.policy.clone(),
+        seed: hex(&task.seed.0),
+        jitter: task.rng.get_seed(),
+        revision: task.save.revision,
+        events_taken: task.events.taken(),
+        exchanges: task.exchanges,
+        messages: task.messages,
+        started_at: task.started,
+        position: task.stream.taken,
+        status: task.last_status.clone(),
+        asks: task.asks.all().cloned().collect(),
+        deliveries: task
+            .deliveries
+            .iter()
+            .map(|delivery| SavedDelivery {
+                parcel: delivery.parcel.clone(),
+                stage: delivery.stage,
+                mark: delivery.mark.clone(),
+                key: delivery.key.clone(),
+            })
+            .collect(),
+        turn: task.turn.as_ref().map(|turn| SavedTurn {
+            text: turn.text.clone(),
+            stage: match &turn.stage {
+                TurnStage::Baseline => SavedTurnStage::Baseline,
+                TurnStage::Sending { working } => SavedTurnStage::Sending { working: *working },
+                TurnStage::Unproven { mark } => SavedTurnStage::Unproven { mark: mark.clone() },
+                TurnStage::Taken => SavedTurnStage::Taken,
+            },
+        }),
+        cancel: match task.cancel {
+            Cancel::Idle => SavedCancel::Idle,
+            Cancel::Wanted { .. } => SavedCancel::Wanted,
+            Cancel::Accepted => SavedCancel::Accepted,
+            Cancel::Refused => SavedCancel::Refused,
+        },
+    })
+}
+
+fn save_end<O>(outcome: &Outcome<O>) -> SavedEnd {
+    match outcome {
+        Outcome::Refused(error) => SavedEnd::Refused {
+            status: error.status.as_u16(),
+            message: error.message.clone(),
+            code: error.code.clone(),
+            request_id: error.request_id.clone(),
+        },
+        Outcome::NotStarted { why, attempts } => SavedEnd::NotStarted {
+            why: why.clone(),
+            attempts: *attempts,
+        },
+        Outcome::Unknown {
+            intent,
+            why,
+            likely,
+        } => SavedEnd::Unknown {
+            intent: intent.clone(),
+            why: why.clone(),
+            likely: *likely,
+        },
+        Outcome::DeadlineExceeded { id: None, .. } => SavedEnd::Deadline,
+        Outcome::Succeeded { .. }
+        | Outcome::ResultUnavailable { .. }
+        | Outcome::Failed { .. }
+        | Outcome::Stopped { .. }
+        | Outcome::AccessLost { .. }
+        | Outcome::Gone { .. }
+        | Outcome::DeadlineExceeded { .. } => SavedEnd::Task,
+    }
+}
+
+pub(super) fn resume<P: Provider>(
+    provider: P,
+    saved: Snapshot,
+    now: Timestamp,
+) -> Result<Task<P>, ResumeError> {
+    let Snapshot(saved) = saved;
+    if saved.v > Saved::version() {
+        return Err(ResumeError::Version(saved.v));
+    }
+    if saved.provider != P::NAME {
+        return Err(ResumeError::Provider {
+            found: saved.provider,
+            expected: P::NAME,
+        });
+    }
+    // If the clock went back since, no time has passed.
+    let now = now.max(saved.saved_at);
+    let seed = match saved.seed.as_str() {
+        "" => Seed([0; 32]),
+        text => Seed(
+            unhex32(text)
+                .ok_or_else(|| ResumeError::Broken("the seed is not 32 bytes".to_owned()))?,
+        ),
+    };
+    let phase = phase_of::<P>(&saved, now)?;
+    let keyed_answers = P::CAPABILITIES.answer != Safety::Once;
+    let mut task = Task::new(
+        provider,
+        saved.task,
+        phase,
+        saved.position,
+        saved.policy,
+        seed,
+        now,
+    );
+    task.rng = fastrand::Rng::with_seed(saved.jitter);
+    task.started = saved.started_at;
+    task.exchanges = saved.exchanges;
+    task.messages = saved.messages;
+    task.events = Events::after(saved.events_taken);
+    task.save.revision = saved.revision;
+    task.save.saved = saved.revision;
+    task.last_status = saved.status;
+    task.paused = saved.paused;
+    task.clocks = Clocks::new(saved.work_left, saved.human_left, saved.saved_at);
+    if saved.human_runs {
+        task.clocks.run(Clock::Human, saved.saved_at);
+    }
+    // Open questions are told again: nobody may have heard of them.
+    let (open, known): (Vec<_>, Vec<_>) = saved
+        .asks
+        .into_iter()
+        .partition(|ask| matches!(ask.standing, super::Standing::Open));
+    task.asks = Asks::restore(known);
+    for ask in open {
+        task.asks.offer_again(ask.question, &mut task.events);
+    }
+    task.deliveries = saved
+        .deliveries
+        .into_iter()
+        .map(|delivery| {
+            let keyed = keyed_answers && matches!(delivery.parcel, Parcel::Answer { .. });
+            let mut restored = Delivery::new(delivery.parcel, delivery.key, now);
+            restored.mark = delivery.mark;
+            restored.stage = match delivery.stage {
+                // It may have left after this was stored.
+                Stage::Write if !keyed => Stage::Reconcile,
+                stage => stage,
+            };
+            if restored.stage == Stage::Reconcile {
+                restored.trouble = Some("the process ended before the reply came".to_owned());
+            }
+            restored
+        })
+        .collect();
+    task.turn = saved.turn.map(|turn| Turn {
+        text: turn.text,
+        stage: match turn.stage {
+            SavedTurnStage::Baseline => TurnStage::Baseline,
+            SavedTurnStage::Sending { working } => TurnStage::Sending { working },
+            SavedTurnStage::Unproven { mark } => TurnStage::Unproven { mark },
+            SavedTurnStage::Taken => TurnStage::Taken,
+        },
+    });
+    task.cancel = match saved.cancel {
+        SavedCancel::Idle => Cancel::Idle,
+        SavedCancel::Wanted => Cancel::Wanted { tries: 0, due: now },
+        SavedCancel::Accepted => Cancel::Accepted,
+        SavedCancel::Refused => Cancel::Refused,
+    };
+    task.mode();
+    Ok(task)
+}
+
+fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Output>, ResumeError> {
+    let over = |outcome| Ok(Phase::Ended(Box::new(outcome)));
+    match (&saved.task, &saved.ended, &saved.start) {
+        (
+            _,
+            Some(SavedEnd::Refused {
+                status,
+                message,
+                code,
+                request_id,
+            }),
+            _,
+        ) => {
+            let status = StatusCode::from_u16(*status)
+                .map_err(|_| ResumeError::Broken(format!("{status} is no status code")))?;
+            over(Outcome::Refused(ApiError {
+                status,
+                message: message.clone(),
+                code: code.clone(),
+                request_id: request_id.clone(),
+            }))
+        }
+        (_, Some(SavedEnd::NotStarted { why, attempts }), _) => over(Outcome::NotStarted {
+            why: why.clone(),
+            attempts: *attempts,
+        }),
+        (
+            _,
+            Some(SavedEnd::Unknown {
+                intent,
+                why,
+                likely,
+            }),
+            _,
+        ) => over(Outcome::Unknown {
+            intent: intent.clone(),
+            why: why.clone(),
+            likely: *likely,
+        }),
+        (None, Some(SavedEnd::Deadline), _) => over(Outcome::DeadlineExceeded {
+            id: None,
+            clock: Clock::Work,
+            last: None,
+        }),
+        (Some(_), _, _) => Ok(Phase::follow(Look::Status, now, Why::Pace)),
+        (None, _, Some(start)) => match &start.request {
+            Some(request) => Ok(Phase::Starting(Box::new(Starting {
+                request: load_request(request)?,
+                safety: P::CAPABILITIES.start,
+                intent: start.intent.clone(),
+                attempts: 0,
+                due: now,
+                maybe: true,
+                last: None,
+            }))),
+            None => over(Outcome::Unknown {
+                intent: start.intent.clone(),
+                why: "the process ended before the reply to the start came".to_owned(),
+                likely: false,
+            }),
+        },
+        (None, _, None) => Err(ResumeError::Broken(
+            "it has neither a task nor a start".to_owned(),
+        )),
+    }
+}
+
+fn save_request(request: &Request) -> SavedRequest {
+    SavedRequest {
+        method: request.method().as_str().to_owned(),
+        target: request.target().as_str().to_owned(),
+        headers: request
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.as_str().to_owned(),
+                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
+                )
+            })
+            .collect(),
+        body: request
+            .body()
+            .segments()
+            .map(|segment| match segment {
+                Segment::Bytes(bytes) => SavedSegment::Base64(STANDARD.encode(bytes)),
+                Segment::Source(source) => SavedSegment::Source(source.clone()),
+            })
+            .collect(),
+    }
+}
+
+fn load_request(saved: &SavedRequest) -> Result<Request, ResumeError> {
+    let broken = |what: &str| ResumeError::Broken(format!("the start's {what} cannot be read"));
+    let method = saved.method.parse().map_err(|_| broken("method"))?;
+    let target = saved.target.parse().map_err(|_| broken("target"))?;
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in &saved.headers {
+        headers.append(
+            name.parse::<http::HeaderName>()
+                .map_err(|_| broken("header"))?,
+            value.parse().map_err(|_| broken("header"))?,
+        );
+    }
+    let mut segments = Vec::with_capacity(saved.body.len());
+    for segment in &saved.body {
+        segments.push(match segment {
+            SavedSegment::Base64(text) => {
+                Ok(STANDARD.decode(text).map_err(|_| broken("body"))?.into())
+            }
+            SavedSegment::Source(source) => Err(source.clone()),
+        });
+    }
+    Ok(Request::restored(method, target, headers, segments))
+}
