@@ -268,11 +268,7 @@ impl<P: Provider> Task<P> {
                 error,
                 ..seen
             },
-            None => NotFound {
-                since: now,
-                looks: 1,
-                error,
-            },
+            None => NotFound { looks: 1, error },
         };
         if fresh {
             self.not_found = Some(NotFound {
