@@ -1,4 +1,30 @@
-//! providers
+//! Taskward's providers: what each agent platform's requests and replies mean.
+//!
+//! One module per provider, over wire types generated from its specification. Pure: a provider holds no state, reads no
+//! clock and does no I/O; it tells the machine of `taskward-core` which request does what and what a reply says.
+//!
+//! # What this crate does not do
+//! It sends nothing and waits for nothing: the adapters do. It never ends a task for a word it does not know.
 
 pub mod generated;
+pub mod nanonets;
 pub mod wire;
+
+use taskward_core::{ReadError, ReadErrorKind};
+
+impl From<wire::DecodeError> for ReadError {
+    fn from(error: wire::DecodeError) -> Self {
+        use wire::DecodeError as E;
+        let kind = match &error {
+            E::Empty => ReadErrorKind::Empty,
+            E::Truncated { .. } => ReadErrorKind::Truncated,
+            E::NotJson {
+                looks_like_html: true,
+                ..
+            } => ReadErrorKind::Html,
+            E::NotJson { .. } | E::Charset { .. } | E::TrailingData => ReadErrorKind::NotJson,
+            E::TooDeep | E::Shape { .. } => ReadErrorKind::Shape,
+        };
+        Self::new(kind, error.to_string())
+    }
+}

@@ -1,0 +1,21 @@
+//! Nanonets Agents: tasks started with text or files, followed by polling.
+//!
+//! - [`Job`]: what to run. [`Answer`]: what came of it.
+//! - [`Nanonets`]: the [`Provider`](taskward_core::Provider).
+//! - [`operations`]: every endpoint by itself.
+//!
+//! A start takes no idempotency key, so one whose reply is lost ends in
+//! [`Outcome::Unknown`](taskward_core::Outcome::Unknown) and is never repeated by itself. An answer is a message: it is
+//! reconciled by reading the conversation.
+
+mod answer;
+mod conversation;
+mod job;
+pub mod operations;
+mod provider;
+mod status;
+
+pub use crate::generated::nanonets as types;
+pub use answer::Answer;
+pub use job::{File, Job};
+pub use provider::Nanonets;

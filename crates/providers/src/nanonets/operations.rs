@@ -1,0 +1,329 @@
+//! Every endpoint by itself, for calls without a task to follow.
+
+use serde::de::DeserializeOwned;
+use taskward_core::{BuildError, Operation, ReadError, Request, Response, Safety, Source, Target};
+
+use super::conversation;
+use super::job::Job;
+use super::provider::{cancel_request, message_request, task_target};
+use super::types::{
+    Agent, AgentList, AgentStatus, Message, RunAgentResponse, SendMessageResponse, Task, TaskList,
+    TaskResult, TaskStatus, TaskSummary,
+};
+use crate::wire;
+
+fn json<T: DeserializeOwned>(reply: &Response) -> Result<T, ReadError> {
+    Ok(wire::decode(&reply.body)?)
+}
+
+/// Starts a task and returns at once. To see it through, give the [`Job`] to a client's `run` instead.
+#[derive(Clone, Debug)]
+pub struct RunAgent(pub Job);
+
+impl Operation for RunAgent {
+    type Output = RunAgentResponse;
+    const NAME: &'static str = "runAgent";
+
+    fn safety(&self) -> Safety {
+        Safety::Once
+    }
+
+    fn request(&self) -> Result<Request, BuildError> {
+        self.0.request()
+    }
+
+    fn read(&self, reply: &Response) -> Result<RunAgentResponse, ReadError> {
+        json(reply)
+    }
+
+    fn sources(&mut self) -> Vec<&mut Source> {
+        taskward_core::Job::sources(&mut self.0)
+    }
+}
+
+/// Defines an operation on one task, by its id.
+macro_rules! on_task {
+    ($(#[$doc:meta])* $name:ident, $operation:literal, $output:ty, $rest:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $name(pub String);
+
+        impl $name {
+            /// On this task.
+            pub fn new(task: impl Into<String>) -> Self {
+                Self(task.into())
+            }
+        }
+
+        impl Operation for $name {
+            type Output = $output;
+            const NAME: &'static str = $operation;
+
+            fn request(&self) -> Result<Request, BuildError> {
+                Ok(Request::get(task_target(&self.0, $rest)?))
+            }
+
+            fn read(&self, reply: &Response) -> Result<$output, ReadError> {
+                json(reply)
+            }
+        }
+    };
+}
+
+on_task! {
+    /// Reads a task's status: the cheapest read.
+    GetTaskStatus, "getTaskStatus", Task, ""
+}
+on_task! {
+    /// Reads a task with its final answer. Before the task has completed, the answer is the newest thing said.
+    GetTaskSummary, "getTaskSummary", TaskSummary, "/summary"
+}
+on_task! {
+    /// Reads a task with its whole feed.
+    GetTaskResult, "getTaskResult", TaskResult, "/result"
+}
+
+/// Reads a task's conversation, oldest first.
+#[derive(Clone, Debug)]
+pub struct ListTaskMessages(pub String);
+
+impl Operation for ListTaskMessages {
+    type Output = Vec<Message>;
+    const NAME: &'static str = "listTaskMessages";
+
+    fn request(&self) -> Result<Request, BuildError> {
+        Ok(Request::get(task_target(&self.0, "/messages")?))
+    }
+
+    fn read(&self, reply: &Response) -> Result<Vec<Message>, ReadError> {
+        conversation::read(&reply.body)
+    }
+}
+
+/// Posts a message to a task. Not repeated when its fate is unknown: read the conversation then.
+#[derive(Clone, Debug)]
+pub struct SendTaskMessage {
+    /// The task.
+    pub task: String,
+    /// The text.
+    pub message: String,
+}
+
+impl Operation for SendTaskMessage {
+    type Output = SendMessageResponse;
+    const NAME: &'static str = "sendTaskMessage";
+
+    fn safety(&self) -> Safety {
+        Safety::Once
+    }
+
+    fn request(&self) -> Result<Request, BuildError> {
+        message_request(&self.task, &self.message)
+    }
+
+    fn read(&self, reply: &Response) -> Result<SendMessageResponse, ReadError> {
+        // The acceptance is the status code; an empty body takes nothing from it.
+        if reply.body.iter().all(u8::is_ascii_whitespace) {
+            return json(&Response::new(reply.status(), "{}"));
+        }
+        json(reply)
+    }
+}
+
+/// Stops a task. Idempotent: a task that is over is returned unchanged, `completed` included.
+#[derive(Clone, Debug)]
+pub struct CancelTask(pub String);
+
+impl Operation for CancelTask {
+    type Output = Option<Task>;
+    const NAME: &'static str = "cancelTask";
+
+    fn request(&self) -> Result<Request, BuildError> {
+        cancel_request(&self.0)
+    }
+
+    fn read(&self, reply: &Response) -> Result<Option<Task>, ReadError> {
+        if reply.body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(None);
+        }
+        json(reply).map(Some)
+    }
+}
+
+/// Lists the workspace's agents, a page at a time.
+#[derive(Clone, Debug, Default)]
+pub struct ListAgents {
+    /// Where the page begins: the cursor of the page before.
+    pub cursor: Option<String>,
+    /// Entries on a page, 1 to 100; 20 when left out.
+    pub limit: Option<u32>,
+    /// Only names that contain this, whatever the case.
+    pub name: Option<String>,
+    /// Only these states; all but archived when empty.
+    pub status: Vec<AgentStatus>,
+}
+
+impl Operation for ListAgents {
+    type Output = AgentList;
+    const NAME: &'static str = "listAgents";
+
+    fn request(&self) -> Result<Request, BuildError> {
+        let target = Target::new("/api/v1/agents")
+            .query_opt("cursor", self.cursor.as_deref())
+            .query_opt("limit", self.limit.map(|n| n.to_string()).as_deref())
+            .query_opt("q", self.name.as_deref())
+            .query_opt(
+                "status",
+                joined(self.status.iter().map(AgentStatus::as_str)).as_deref(),
+            );
+        Ok(Request::get(target.build()?))
+    }
+
+    fn read(&self, reply: &Response) -> Result<AgentList, ReadError> {
+        json(reply)
+    }
+}
+
+/// Reads one agent version with its configuration.
+#[derive(Clone, Debug)]
+pub struct GetAgent(pub String);
+
+impl Operation for GetAgent {
+    type Output = Agent;
+    const NAME: &'static str = "getAgent";
+
+    fn request(&self) -> Result<Request, BuildError> {
+        Ok(Request::get(
+            Target::new("/api/v1/agents").segment(&self.0)?.build()?,
+        ))
+    }
+
+    fn read(&self, reply: &Response) -> Result<Agent, ReadError> {
+        json(reply)
+    }
+}
+
+/// Lists the workspace's tasks, newest first, a page at a time.
+#[derive(Clone, Debug, Default)]
+pub struct ListTasks {
+    /// Where the page begins: the cursor of the page before.
+    pub cursor: Option<String>,
+    /// Entries on a page, 1 to 100; 20 when left out.
+    pub limit: Option<u32>,
+    /// Only this agent's.
+    pub agent: Option<String>,
+    /// Only these states.
+    pub status: Vec<TaskStatus>,
+    /// Only those made at this time or later, RFC 3339.
+    pub created_after: Option<String>,
+    /// Only those made at this time or earlier, RFC 3339.
+    pub created_before: Option<String>,
+    /// Only titles that contain this, whatever the case.
+    pub title: Option<String>,
+}
+
+impl Operation for ListTasks {
+    type Output = TaskList;
+    const NAME: &'static str = "listTasks";
+
+    fn request(&self) -> Result<Request, BuildError> {
+        let target = Target::new("/api/v1/tasks")
+            .query_opt("cursor", self.cursor.as_deref())
+            .query_opt("limit", self.limit.map(|n| n.to_string()).as_deref())
+            .query_opt("agent_id", self.agent.as_deref())
+            .query_opt(
+                "status",
+                joined(self.status.iter().map(TaskStatus::as_str)).as_deref(),
+            )
+            .query_opt("created_after", self.created_after.as_deref())
+            .query_opt("created_before", self.created_before.as_deref())
+            .query_opt("q", self.title.as_deref());
+        Ok(Request::get(target.build()?))
+    }
+
+    fn read(&self, reply: &Response) -> Result<TaskList, ReadError> {
+        json(reply)
+    }
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a str>) -> Option<String> {
+    let text = words.collect::<Vec<_>>().join(",");
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::nanonets::operations;
+
+    /// Compares an operation's request with the specification's method and path.
+    fn check<O: Operation>(operation: &O) -> &'static str {
+        let spec = operations::ALL
+            .iter()
+            .find(|spec| spec.id == O::NAME)
+            .expect("a documented operation");
+        let request = operation.request().expect("request");
+        let path = spec
+            .path
+            .replace("{task_id}", "ID")
+            .replace("{agent_id}", "ID");
+        assert_eq!(
+            (request.method().as_str(), request.target().path()),
+            (spec.method, path.as_str())
+        );
+        O::NAME
+    }
+
+    #[test]
+    fn operations_are_those_of_the_specification() {
+        let id = || "ID".to_owned();
+        let built = [
+            check(&RunAgent(Job::agent("ID").query("x"))),
+            check(&GetTaskStatus(id())),
+            check(&GetTaskSummary(id())),
+            check(&GetTaskResult(id())),
+            check(&ListTaskMessages(id())),
+            check(&SendTaskMessage {
+                task: id(),
+                message: "x".into(),
+            }),
+            check(&CancelTask(id())),
+            check(&ListAgents::default()),
+            check(&GetAgent(id())),
+            check(&ListTasks::default()),
+        ];
+        assert_eq!(built.len(), 10);
+    }
+
+    #[test]
+    fn filters_are_encoded_and_left_out_when_absent() {
+        let list = ListTasks {
+            limit: Some(5),
+            status: vec![TaskStatus::Running, TaskStatus::from("new&one")],
+            title: Some("a b".into()),
+            ..ListTasks::default()
+        };
+        assert_eq!(
+            list.request().expect("request").target(),
+            "/api/v1/tasks?limit=5&status=running%2Cnew%26one&q=a%20b"
+        );
+        assert_eq!(
+            ListAgents::default().request().expect("request").target(),
+            "/api/v1/agents"
+        );
+    }
+
+    #[test]
+    fn an_empty_acceptance_is_an_acceptance() {
+        let reply = Response::new(http::StatusCode::ACCEPTED, "");
+        assert!(
+            SendTaskMessage {
+                task: "t".into(),
+                message: "x".into()
+            }
+            .read(&reply)
+            .is_ok()
+        );
+        assert_eq!(CancelTask("t".into()).read(&reply).expect("read"), None);
+    }
+}

@@ -1,0 +1,255 @@
+//! The provider: which request does what, and what a reply says.
+
+use http::Method;
+use serde_json::Value;
+use taskward_core::{
+    Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Landed, Look, Mark, NoFrames,
+    Provider, ReadError, Reading, Request, Response, Safety, Started, Target, TaskId,
+};
+
+use super::answer::Answer;
+use super::conversation;
+use super::job::Job;
+use super::status::{Peek, status_of};
+use super::types::{RunAgentResponse, SendMessageRequest, TaskResult, TaskStatus};
+use crate::wire;
+
+/// The Nanonets Agents platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nanonets;
+
+pub(super) fn task_target(
+    id: &str,
+    rest: &'static str,
+) -> Result<http::uri::PathAndQuery, BuildError> {
+    Target::new("/api/v1/tasks").segment(id)?.path(rest).build()
+}
+
+pub(super) fn message_request(id: &str, text: &str) -> Result<Request, BuildError> {
+    let body = SendMessageRequest {
+        message: text.to_owned(),
+    };
+    Request::json(Method::POST, task_target(id, "/message")?, &body)
+}
+
+pub(super) fn cancel_request(id: &str) -> Result<Request, BuildError> {
+    Ok(Request::empty(Method::POST, task_target(id, "/cancel")?))
+}
+
+impl Provider for Nanonets {
+    type Job = Job;
+    type Output = Answer;
+    type Frames = NoFrames;
+
+    const NAME: &'static str = "nanonets";
+
+    const ACCOUNT: Account = Account::new(
+        "NANONETS_API_KEY",
+        "NANONETS_BASE_URL",
+        "https://agents.nanonets.com",
+        "/api/v1",
+    );
+
+    const CAPABILITIES: Capabilities = {
+        let mut can = Capabilities::LEAST;
+        can.start = Safety::Once;
+        can.answer = Safety::Once;
+        can.cancel = true;
+        can.message = true;
+        can.trail = true;
+        can
+    };
+
+    fn start(&self, job: &Job, _key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
+        job.request()
+    }
+
+    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+        let started: RunAgentResponse = wire::decode(&reply.body)?;
+        Ok(Started {
+            id: TaskId::new(started.task_id.as_str()),
+            status: started.status.as_ref().map(status_of),
+        })
+    }
+
+    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
+        let rest = match look {
+            Look::Status => "",
+            Look::Questions => "/messages",
+            Look::Result => "/summary",
+            Look::Trail => "/result",
+            _ => return Err(BuildError::new("this platform has no event stream")),
+        };
+        Ok(Request::get(task_target(id.as_str(), rest)?))
+    }
+
+    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Answer>, ReadError> {
+        match look {
+            Look::Questions => Ok(conversation::asked(&conversation::read(&reply.body)?)),
+            Look::Result => {
+                let raw: Value = wire::decode(&reply.body)?;
+                let status = raw
+                    .get("status")
+                    .and_then(Value::as_str)
+                    .map(TaskStatus::from);
+                match status {
+                    Some(TaskStatus::Completed) => Ok(Reading::Ready(Answer::new(raw))),
+                    // An answer is one only once the task itself says so: before, it is the newest thing said.
+                    Some(other) => Ok(Reading::Pending(status_of(&other))),
+                    None => Err(ReadError::new(
+                        taskward_core::ReadErrorKind::Shape,
+                        "the summary has no \"status\"",
+                    )),
+                }
+            }
+            Look::Trail => {
+                let result: TaskResult = wire::decode(&reply.body)?;
+                let feed = result.feed.unwrap_or_default();
+                let fault = Fault::new(status_of(&result.status))
+                    .with_trail(feed.iter().rev().find_map(message_of), Value::Array(feed));
+                Ok(match result.status {
+                    TaskStatus::Failed => Reading::Failed(fault),
+                    TaskStatus::Stopped => Reading::Stopped(fault),
+                    other => Reading::Pending(status_of(&other)),
+                })
+            }
+            _ => {
+                let peek: Peek = wire::decode(&reply.body)?;
+                let status = status_of(&peek.status);
+                Ok(match peek.status {
+                    TaskStatus::Pending | TaskStatus::Queued | TaskStatus::Running => {
+                        Reading::Pending(status)
+                    }
+                    TaskStatus::WaitingForInput => Reading::Next(Look::Questions, status),
+                    TaskStatus::AwaitingReview => Reading::Paused(status),
+                    TaskStatus::Completed => Reading::Next(Look::Result, status),
+                    TaskStatus::Failed => Reading::Failed(Fault::new(status)),
+                    TaskStatus::Stopped => Reading::Stopped(Fault::new(status)),
+                    TaskStatus::Unknown(_) => Reading::Unknown(status),
+                })
+            }
+        }
+    }
+
+    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+        match act {
+            Act::Answer {
+                answer: taskward_core::Answer::Text(text),
+                ..
+            } => message_request(id.as_str(), text),
+            Act::Message(text) => message_request(id.as_str(), text),
+            Act::Cancel => cancel_request(id.as_str()),
+            _ => Err(BuildError::new("an answer on this platform is a text")),
+        }
+    }
+
+    fn mark(&self, reply: &Response) -> Result<Mark, ReadError> {
+        Ok(conversation::mark(&conversation::read(&reply.body)?))
+    }
+
+    fn landed(&self, reply: &Response, mark: &Mark, text: &str) -> Result<Landed, ReadError> {
+        Ok(conversation::landed(
+            &conversation::read(&reply.body)?,
+            mark,
+            text,
+        ))
+    }
+}
+
+/// A line about a failure: the newest feed item that says something.
+fn message_of(item: &Value) -> Option<String> {
+    ["error", "content", "result", "message"]
+        .iter()
+        .find_map(|name| conversation::text_of(item.get(*name)?))
+        .filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::StatusCode;
+
+    fn reply(body: &str) -> Response {
+        Response::new(StatusCode::OK, body.to_owned())
+    }
+
+    fn read(look: Look, body: &str) -> String {
+        match Nanonets.read(&look, &reply(body)) {
+            Ok(Reading::Pending(status)) => format!("pending {status}"),
+            Ok(Reading::Next(look, status)) => format!("next {look:?} {status}"),
+            Ok(Reading::Paused(status)) => format!("paused {status}"),
+            Ok(Reading::Failed(fault)) => format!("failed {:?}", fault.message),
+            Ok(Reading::Stopped(fault)) => format!("stopped {:?}", fault.message),
+            Ok(Reading::Unknown(status)) => format!("unknown {status}"),
+            Ok(Reading::Ready(_)) => "ready".to_owned(),
+            Ok(other) => format!("{other:?}"),
+            Err(error) => format!("error {:?}", error.kind()),
+        }
+    }
+
+    #[test]
+    fn every_status_is_read_as_the_contract_says() {
+        for (status, reading) in [
+            ("pending", "pending pending"),
+            ("queued", "pending queued"),
+            ("running", "pending running"),
+            ("waiting_for_input", "next Questions waiting_for_input"),
+            ("awaiting_review", "paused awaiting_review"),
+            ("completed", "next Result completed"),
+            ("failed", "failed None"),
+            ("stopped", "stopped None"),
+            ("paused", "unknown paused"),
+        ] {
+            assert_eq!(
+                read(Look::Status, &format!(r#"{{"status":"{status}"}}"#)),
+                reading
+            );
+        }
+    }
+
+    #[test]
+    fn a_summary_is_an_answer_only_when_the_task_is_completed() {
+        assert_eq!(read(Look::Result, r#"{"status":"completed"}"#), "ready");
+        assert_eq!(
+            read(Look::Result, r#"{"status":"running","result":"so far"}"#),
+            "pending running"
+        );
+        assert_eq!(read(Look::Result, r#"{"result":"x"}"#), "error Shape");
+        assert_eq!(
+            read(Look::Result, r#"{"status":"completed","result":"#),
+            "error Truncated"
+        );
+        assert_eq!(read(Look::Result, "<html>"), "error Html");
+        assert_eq!(read(Look::Result, ""), "error Empty");
+    }
+
+    #[test]
+    fn a_trail_tells_the_newest_thing_said() {
+        let feed = r#"{"status":"failed","feed":[{"content":"first"},{"error":{"text":"boom"}},{"type":"end"}]}"#;
+        assert_eq!(read(Look::Trail, feed), "failed Some(\"boom\")");
+        assert_eq!(read(Look::Trail, r#"{"status":"stopped"}"#), "stopped None");
+    }
+
+    #[test]
+    fn a_start_reply_with_a_task_id_is_a_started_task_whatever_else_is_wrong() {
+        for body in [
+            r#"{"task_id":"t"}"#,
+            r#"{"task_id":"t","status":null,"agent_id":7,"created_at":{},"message":[1]}"#,
+            "\u{feff}{\"task_id\":\"t\",\"message\":\"\\ud83d\"}",
+        ] {
+            assert_eq!(
+                Nanonets.read_start(&reply(body)).expect(body).id.as_str(),
+                "t"
+            );
+        }
+        for body in [
+            "{}",
+            r#"{"task_id":null}"#,
+            r#"{"task_id":"t""#,
+            "",
+            "<html>",
+        ] {
+            assert!(Nanonets.read_start(&reply(body)).is_err(), "{body}");
+        }
+    }
+}
