@@ -1,1 +1,29 @@
-//! taskward
+//! Sees long-running agent tasks through: start, follow, answer, survive faults, fetch the result.
+//!
+//! A façade: features pick the adapters, modules hold the providers.
+//!
+//! - [`Client`] (feature `async`): over hyper and tokio.
+//! - [`blocking::Client`] (feature `blocking`): its twin over ureq, without a runtime.
+//! - [`nanonets`]: the Nanonets Agents platform.
+//! - [`core`]: the machine itself, to drive by hand in a runtime of your own.
+//!
+//! # What this crate does not do
+//! It never repeats a start that may have been received, never takes a lost connection for a failed task, and has no
+//! switch that turns TLS verification off.
+
+pub use taskward_core as core;
+pub use taskward_core::{
+    Answer, Answered, ApiError, Credential, End, Error, ErrorKind, Event, Fault, IdempotencyKey, Left, LeftWhy, Outcome,
+    Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply, SecretString, Snapshot, Status, StoppedBy,
+    TaskId,
+};
+pub use taskward_providers::{nanonets, wire};
+
+#[cfg(feature = "async")]
+pub use taskward_hyper::*;
+
+/// The blocking twin of the async client: the same methods, without a runtime.
+#[cfg(feature = "blocking")]
+pub mod blocking {
+    pub use taskward_ureq::*;
+}
