@@ -1,1 +1,49 @@
-//! hyper
+//! Taskward's async adapter: drives the core over hyper, tokio and rustls.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use taskward_core::{Answer, End, Output as _, Provider};
+//! use taskward_hyper::Client;
+//!
+//! # async fn ask(_: &str) -> Result<String, std::io::Error> { Ok(String::new()) }
+//! async fn follow<P: Provider>(job: P::Job) -> Result<(), taskward_core::Error> {
+//!     let client = Client::<P>::from_env()?;
+//!     let end = client
+//!         .run(job)
+//!         .deadline(Duration::from_secs(900))
+//!         .on_question(async |q| Ok(Answer::text(ask(q.text()).await?)))
+//!         .await?;
+//!     println!("{:?}", end.into_answer()?.text());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`Client`] holds one account: server, key, connections, retry budget. [`Client::run`] and its siblings describe what
+//! to do ([`Run`]); awaiting one drives the task to its end, [`Run::start`] gives a [`Running`] that can be watched,
+//! answered and left. [`Client::call`] performs any single operation with retries.
+//!
+//! Every future is `Send + 'static` and runs on a current-thread runtime as well; it needs tokio's I/O and time.
+//! Exchanges move only while they are polled: nothing is spawned but reads of files.
+//!
+//! # What this crate does not do
+//! It decides nothing: retries, redirects, pace and ends are the core's. It never unpacks a compressed reply, keeps no
+//! cookies, speaks HTTP/1.1 only, and has no switch that turns verification of certificates off.
+
+mod body;
+mod client;
+mod clock;
+mod drive;
+mod failure;
+mod handle;
+mod run;
+mod running;
+mod send;
+mod source;
+mod tls;
+mod wire;
+
+pub use client::{Builder, Client};
+pub use handle::Handle;
+pub use run::{BoxError, Run};
+pub use running::{Events, Running, Started};
+pub use taskward_core as core;

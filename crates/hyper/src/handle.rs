@@ -1,0 +1,69 @@
+//! Wishes from elsewhere: answers, messages and cancels for a task that another future drives.
+
+use taskward_core::{Answer, Error, ErrorKind, MessageNo, QuestionId};
+use tokio::sync::{mpsc, oneshot};
+
+/// Speaks to a task that is driven elsewhere. Cheap to clone.
+///
+/// A wish is taken when the [`Running`](crate::Running) is next polled; what became of it is told as an event.
+#[derive(Clone, Debug)]
+pub struct Handle(pub(crate) mpsc::UnboundedSender<Wish>);
+
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Answer(QuestionId, Answer, Taken<()>),
+    Message(String, Taken<MessageNo>),
+    Cancel(Taken<()>),
+    Interrupt(Taken<()>),
+}
+
+type Taken<T> = oneshot::Sender<Result<T, Error>>;
+
+impl Handle {
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// When no such question is open, an answer to it is under way, it does not fit, or nobody drives the task any more.
+    pub async fn answer(
+        &self,
+        question: impl Into<QuestionId>,
+        answer: impl Into<Answer>,
+    ) -> Result<(), Error> {
+        let (question, answer) = (question.into(), answer.into());
+        self.wish(|taken| Wish::Answer(question, answer, taken))
+            .await
+    }
+
+    /// Sends a message that nobody asked for.
+    ///
+    /// # Errors
+    /// When the provider has no such thing, or nobody drives the task any more.
+    pub async fn send_message(&self, text: impl Into<String>) -> Result<MessageNo, Error> {
+        let text = text.into();
+        self.wish(|taken| Wish::Message(text, taken)).await
+    }
+
+    /// Asks for the task to be stopped; its own end tells whether it was.
+    ///
+    /// # Errors
+    /// When the provider has no such thing, or nobody drives the task any more.
+    pub async fn cancel(&self) -> Result<(), Error> {
+        self.wish(Wish::Cancel).await
+    }
+
+    /// Ends the watch, not the task: `wait` returns [`LeftWhy::Interrupted`](taskward_core::LeftWhy) as soon as the
+    /// task's id is known.
+    ///
+    /// # Errors
+    /// When nobody drives the task any more.
+    pub async fn interrupt(&self) -> Result<(), Error> {
+        self.wish(Wish::Interrupt).await
+    }
+
+    async fn wish<T>(&self, wish: impl FnOnce(Taken<T>) -> Wish) -> Result<T, Error> {
+        let gone = || Error::new(ErrorKind::Local, "nobody drives the task any more");
+        let (taken, reply) = oneshot::channel();
+        self.0.send(wish(taken)).map_err(|_| gone())?;
+        reply.await.map_err(|_| gone())?
+    }
+}

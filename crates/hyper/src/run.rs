@@ -1,0 +1,201 @@
+//! What to do with a task, before anything is done.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use taskward_core::{
+    End, Error, ErrorKind, Event, Job as _, Policy, Provider, Question, Reply, Snapshot, Task,
+    TaskId,
+};
+
+use crate::client::{Client, seed};
+use crate::running::Running;
+use crate::source;
+
+/// The error of a hook: anything that `?` turns into a boxed one.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+pub(crate) type Asking = Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>;
+pub(crate) type OnQuestion = Box<dyn FnMut(Question) -> Asking + Send>;
+pub(crate) type OnEvent = Box<dyn FnMut(&Event) + Send>;
+pub(crate) type OnSave = Box<dyn FnMut(&Snapshot) -> Result<(), BoxError> + Send>;
+
+/// Where a task comes from.
+pub(crate) enum Goal<P: Provider> {
+    Start(Box<P::Job>),
+    Attach(TaskId),
+    Resume(Box<Snapshot>),
+    Continue(TaskId, String),
+}
+
+/// What the caller wants to be asked and told.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) question: Option<OnQuestion>,
+    pub(crate) event: Option<OnEvent>,
+    pub(crate) save: Option<OnSave>,
+    pub(crate) leave_review: bool,
+}
+
+/// A task to follow, described but not begun: await it, or [`start`](Self::start) it.
+#[must_use = "nothing happens until it is awaited or started"]
+pub struct Run<P: Provider> {
+    client: Client<P>,
+    goal: Goal<P>,
+    policy: Option<Policy>,
+    work: Option<Duration>,
+    human: Option<Duration>,
+    hooks: Hooks,
+}
+
+impl<P: Provider> fmt::Debug for Run<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Provider> Run<P> {
+    pub(crate) fn new(client: Client<P>, goal: Goal<P>) -> Self {
+        Self {
+            client,
+            goal,
+            policy: None,
+            work: None,
+            human: None,
+            hooks: Hooks::default(),
+        }
+    }
+
+    /// How long the agent may work. When it is over, the watch ends and the task goes on.
+    pub fn deadline(mut self, work: Duration) -> Self {
+        self.work = Some(work);
+        self
+    }
+
+    /// How long a human may take over a question or a review.
+    pub fn answer_deadline(mut self, human: Duration) -> Self {
+        self.human = Some(human);
+        self
+    }
+
+    /// How the task is followed; the client's policy by default. Deadlines given here come on top.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Answers the agent's questions, one at a time and each once. The future runs beside the watch; it is dropped when
+    /// the question is withdrawn or the task ends. An error ends the watch and leaves the task alone.
+    ///
+    /// Without a handler a question ends the watch: [`LeftWhy::Question`](taskward_core::LeftWhy).
+    pub fn on_question<F, Fut, R>(mut self, mut handler: F) -> Self
+    where
+        F: FnMut(Question) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<R, BoxError>> + Send + 'static,
+        R: Into<Reply>,
+    {
+        self.hooks.question = Some(Box::new(move |question| {
+            let reply = handler(question);
+            Box::pin(async move { reply.await.map(Into::into) })
+        }));
+        self
+    }
+
+    /// Is told every event.
+    pub fn on_event(mut self, hook: impl FnMut(&Event) + Send + 'static) -> Self {
+        self.hooks.event = Some(Box::new(hook));
+        self
+    }
+
+    /// Stores the task at every point worth it, before any write leaves. An error ends the watch before that write.
+    pub fn on_save(
+        mut self,
+        hook: impl FnMut(&Snapshot) -> Result<(), BoxError> + Send + 'static,
+    ) -> Self {
+        self.hooks.save = Some(Box::new(hook));
+        self
+    }
+
+    /// Whether to leave when the task pauses for a review that no answer resolves; it is waited out by default.
+    pub fn leave_review(mut self, leave: bool) -> Self {
+        self.hooks.leave_review = leave;
+        self
+    }
+
+    /// Looks at the files to send and sets the task up; nothing is sent before the handle is used.
+    ///
+    /// # Errors
+    /// When the job, a file, a snapshot or a setting cannot be used.
+    pub async fn start(self) -> Result<Running<P>, Error> {
+        let client = self.client;
+        let inner = client.inner();
+        let policy = policy(
+            self.policy.unwrap_or_else(|| inner.policy.clone()),
+            self.work,
+            self.human,
+        );
+        let provider = inner.provider.clone();
+        let task = match self.goal {
+            Goal::Start(mut job) => {
+                if !job.sources().is_empty() {
+                    job = off_the_reactor(move || {
+                        source::resolve(job.sources())?;
+                        Ok(job)
+                    })
+                    .await?;
+                }
+                Task::start(provider, &job, policy, seed()?, inner.clock.now())?
+            }
+            Goal::Attach(id) => {
+                Task::attach(provider, id, None, policy, seed()?, inner.clock.now())
+            }
+            Goal::Continue(id, text) => {
+                let now = inner.clock.now();
+                Task::continue_with(provider, id.clone(), text, policy, seed()?, now)
+                    .map_err(|e| unsupported(&e).with_task(id))?
+            }
+            Goal::Resume(snapshot) => Task::resume(provider, *snapshot, inner.clock.now())
+                .map_err(|e| Error::new(ErrorKind::Input, e.to_string()))?,
+        };
+        Ok(Running::new(client, task, self.hooks))
+    }
+}
+
+fn policy(mut policy: Policy, work: Option<Duration>, human: Option<Duration>) -> Policy {
+    policy.work = work.or(policy.work);
+    policy.human = human.or(policy.human);
+    policy
+}
+
+/// A wish that the provider has no request for.
+pub(crate) fn unsupported(error: &impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Input, error.to_string())
+}
+
+/// Looks at files without holding up the runtime.
+pub(crate) async fn off_the_reactor<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| {
+        Err(Error::new(
+            ErrorKind::Local,
+            format!("looking at the files was interrupted: {e}"),
+        ))
+    })
+}
+
+impl<P: Provider> IntoFuture for Run<P> {
+    type Output = Result<End<P::Output>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    /// Follows the task to its end, or until control is handed back.
+    ///
+    /// Not cancel-safe before the task's id is known: a future dropped then leaves a start of unknown fate.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.start().await?.wait().await })
+    }
+}

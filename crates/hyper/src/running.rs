@@ -1,0 +1,434 @@
+//! A task that is being followed: told, answered, left.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::poll_fn;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use taskward_core::{
+    Answer, AnswerError, Answered, End, Error, ErrorKind, Event, Left, LeftWhy, MessageNo,
+    Provider, Question, QuestionId, Reply, Snapshot, Task, TaskId,
+};
+use tokio::sync::mpsc;
+
+use crate::client::Client;
+use crate::drive::Drive;
+use crate::handle::{Handle, Wish};
+use crate::run::{Asking, BoxError, Hooks, OnEvent, OnQuestion, unsupported};
+
+/// A task that is being followed. It owns the machine and its exchanges: dropping the future of [`next`](Self::next) or
+/// [`wait`](Self::wait) loses nothing, dropping the `Running` itself ends the watch and leaves the task alone.
+pub struct Running<P: Provider> {
+    course: Course<P>,
+    on_event: Option<OnEvent>,
+    desk: Desk,
+    handle: Handle,
+    wishes: mpsc::UnboundedReceiver<Wish>,
+    interrupted: bool,
+}
+
+enum Course<P: Provider> {
+    Live(Box<Drive<P>>),
+    Over(Box<Snapshot>),
+}
+
+/// Questions on their way to the handler.
+struct Desk {
+    handler: Option<OnQuestion>,
+    leave_review: bool,
+    /// Told to the caller of `next`, who may still leave them to `wait`.
+    told: Vec<QuestionId>,
+    /// Given to the handler once, and never again.
+    asked: Vec<QuestionId>,
+    queue: VecDeque<Question>,
+    asking: Option<(Question, Asking)>,
+}
+
+impl<P: Provider> fmt::Debug for Running<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Provider> Running<P> {
+    pub(crate) fn new(client: Client<P>, task: Task<P>, hooks: Hooks) -> Self {
+        let (sender, wishes) = mpsc::unbounded_channel();
+        Self {
+            course: Course::Live(Box::new(Drive::new(client, task, hooks.save))),
+            on_event: hooks.event,
+            desk: Desk {
+                handler: hooks.question,
+                leave_review: hooks.leave_review,
+                told: Vec::new(),
+                asked: Vec::new(),
+                queue: VecDeque::new(),
+                asking: None,
+            },
+            handle: Handle(sender),
+            wishes,
+            interrupted: false,
+        }
+    }
+
+    /// The task's id, once it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&TaskId> {
+        match &self.course {
+            Course::Live(drive) => drive.task.id(),
+            Course::Over(snapshot) => snapshot.task(),
+        }
+    }
+
+    /// The next event; `None` when the task is over. Questions are the caller's to [`answer`](Self::answer): the
+    /// handler works in [`wait`](Self::wait) only.
+    ///
+    /// # Errors
+    /// When the save hook failed: the write it was for did not leave.
+    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+        poll_fn(|cx| self.poll_told(cx)).await
+    }
+
+    /// The events as a stream, the same as [`next`](Self::next).
+    pub fn events(&mut self) -> Events<'_, P> {
+        Events(self)
+    }
+
+    /// Follows the task to its end, or until control is handed back: by a question without a handler, an answer of
+    /// unknown fate, a review that is not waited for, or an interrupt.
+    ///
+    /// # Errors
+    /// When the handler or the save hook failed; the task is untouched. After the outcome has been given once.
+    pub async fn wait(&mut self) -> Result<End<P::Output>, Error> {
+        poll_fn(|cx| self.poll_end(cx)).await
+    }
+
+    /// A handle to answer, cancel or interrupt from elsewhere while this is driven.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The questions an answer may go to now.
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        let task = match &self.course {
+            Course::Live(drive) => Some(&drive.task),
+            Course::Over(_) => None,
+        };
+        task.into_iter().flat_map(Task::questions)
+    }
+
+    /// Answers an open question; it leaves as the task is driven on.
+    ///
+    /// # Errors
+    /// When no such question is open, an answer to it is under way, or it does not fit.
+    pub fn answer(
+        &mut self,
+        question: &QuestionId,
+        answer: impl Into<Answer>,
+    ) -> Result<(), AnswerError> {
+        match &mut self.course {
+            Course::Live(drive) => {
+                let now = drive.now();
+                drive.task.answer(question, answer.into(), now)
+            }
+            Course::Over(_) => Err(AnswerError::NotOpen(question.clone())),
+        }
+    }
+
+    /// Sends a message that nobody asked for; it leaves as the task is driven on.
+    ///
+    /// # Errors
+    /// When the provider has no such thing, or the task is over.
+    pub fn send_message(&mut self, text: impl Into<String>) -> Result<MessageNo, Error> {
+        let drive = self.live()?;
+        let now = drive.now();
+        drive
+            .task
+            .send_message(text.into(), now)
+            .map_err(|e| unsupported(&e))
+    }
+
+    /// Asks for the task to be stopped as it is driven on; its own end tells whether it was.
+    ///
+    /// # Errors
+    /// When the provider has no such thing, or the task is over.
+    pub fn cancel(&mut self) -> Result<(), Error> {
+        let drive = self.live()?;
+        let now = drive.now();
+        drive.task.cancel(now).map_err(|e| unsupported(&e))
+    }
+
+    /// What to store to come back to the task, here or in another process.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        match &self.course {
+            Course::Live(drive) => drive.task.snapshot(),
+            Course::Over(snapshot) => Snapshot::clone(snapshot),
+        }
+    }
+
+    /// Where the task stands, for leaving it; `None` while it has no id.
+    #[must_use]
+    pub fn interrupt(&self) -> Option<Left> {
+        let id = self.id()?.clone();
+        Some(Left::new(id, LeftWhy::Interrupted, self.snapshot()))
+    }
+
+    pub(crate) async fn started(mut self) -> Result<Started<P>, Error> {
+        while self.id().is_none() {
+            if self.next().await?.is_none() {
+                let end = self.wait().await?.into_answer();
+                return Err(end.expect_err("a task without an id has no answer"));
+            }
+        }
+        Ok(Started(self))
+    }
+
+    fn live(&mut self) -> Result<&mut Drive<P>, Error> {
+        match &mut self.course {
+            Course::Live(drive) => Ok(drive),
+            Course::Over(_) => Err(Error::new(ErrorKind::Input, "the task is over")),
+        }
+    }
+
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
+        let event = ready!(self.poll_event(cx))?;
+        if let Some(Event::Question(question)) = &event {
+            self.desk.told.push(question.id.clone());
+        }
+        Poll::Ready(Ok(event))
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
+        self.hear(cx);
+        let Course::Live(drive) = &mut self.course else {
+            return Poll::Ready(Ok(None));
+        };
+        let event = ready!(drive.poll_event(cx))?;
+        if let (Some(hook), Some(event)) = (&mut self.on_event, &event) {
+            hook(event);
+        }
+        Poll::Ready(Ok(event))
+    }
+
+    /// Takes the wishes of handles. Whoever asked may have gone away meanwhile.
+    fn hear(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(wish)) = self.wishes.poll_recv(cx) {
+            match wish {
+                Wish::Answer(question, answer, taken) => {
+                    let refused = |e: AnswerError| Error::new(ErrorKind::Input, e.to_string());
+                    let _ = taken.send(self.answer(&question, answer).map_err(refused));
+                }
+                Wish::Message(text, taken) => {
+                    let _ = taken.send(self.send_message(text));
+                }
+                Wish::Cancel(taken) => {
+                    let _ = taken.send(self.cancel());
+                }
+                Wish::Interrupt(taken) => {
+                    self.interrupted = true;
+                    let _ = taken.send(Ok(()));
+                }
+            }
+        }
+    }
+
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<End<P::Output>, Error>> {
+        for id in std::mem::take(&mut self.desk.told) {
+            if let Some(question) = self.open(&id)
+                && let Some(why) = self.desk.receive(question)
+            {
+                return Poll::Ready(self.leave(why));
+            }
+        }
+        loop {
+            if let Some(reply) = self.desk.poll_reply(cx) {
+                let (question, reply) = reply.map_err(|e| self.failed(e))?;
+                if let Some(why) = self.reply(question, reply)? {
+                    return Poll::Ready(self.leave(why));
+                }
+            }
+            let event = self.poll_event(cx)?;
+            if self.interrupted && self.id().is_some() {
+                self.interrupted = false;
+                return Poll::Ready(self.leave(LeftWhy::Interrupted));
+            }
+            match event {
+                Poll::Ready(Some(event)) => {
+                    if let Some(why) = self.judge(event) {
+                        return Poll::Ready(self.leave(why));
+                    }
+                }
+                Poll::Ready(None) => return Poll::Ready(self.end()),
+                Poll::Pending if self.desk.is_new() => {}
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// Whether an event hands control back.
+    fn judge(&mut self, event: Event) -> Option<LeftWhy> {
+        match event {
+            Event::Question(question) => self.desk.receive(question),
+            Event::Withdrawn(id) => {
+                self.desk.withdraw(&id);
+                None
+            }
+            Event::Paused(status) if self.desk.leave_review => Some(LeftWhy::Review(status)),
+            Event::Answered { question, how, .. } => {
+                let question = self.open(&question)?;
+                match how {
+                    Answered::Unknown => Some(LeftWhy::AnswerUnknown(question)),
+                    Answered::Refused => Some(LeftWhy::Question(question)),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Does what the handler decided.
+    fn reply(&mut self, question: Question, reply: Reply) -> Result<Option<LeftWhy>, Error> {
+        match reply {
+            Reply::Answer(answer) => match self.answer(&question.id, answer) {
+                Ok(()) => Ok(None),
+                // Withdrawn, or answered elsewhere, while the handler thought.
+                Err(AnswerError::NotOpen(_) | AnswerError::Underway(_)) => Ok(None),
+                Err(unfit) => Err(self.failed(Box::new(unfit))),
+            },
+            Reply::Cancel => self.cancel().map(|()| None),
+            _ => Ok(Some(LeftWhy::Question(question))),
+        }
+    }
+
+    fn open(&self, id: &QuestionId) -> Option<Question> {
+        self.questions()
+            .find(|question| question.id == *id)
+            .cloned()
+    }
+
+    fn failed(&self, error: BoxError) -> Error {
+        let error =
+            Error::new(ErrorKind::Local, "the question was not answered").with_source(error);
+        match self.id() {
+            Some(id) => error.with_task(id.clone()),
+            None => error,
+        }
+    }
+
+    fn leave(&self, why: LeftWhy) -> Result<End<P::Output>, Error> {
+        let id = self
+            .id()
+            .expect("a task that asks or is left has an id")
+            .clone();
+        Ok(End::Left(Box::new(Left::new(id, why, self.snapshot()))))
+    }
+
+    fn end(&mut self) -> Result<End<P::Output>, Error> {
+        // A handler that still thinks thinks about nothing.
+        self.desk.asking = None;
+        let over = Course::Over(Box::new(self.snapshot()));
+        let outcome = match std::mem::replace(&mut self.course, over) {
+            Course::Live(drive) => drive.into_outcome(),
+            Course::Over(_) => None,
+        };
+        outcome.map(End::Done).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Local,
+                "the task is over and its outcome was given before",
+            )
+        })
+    }
+}
+
+impl Desk {
+    /// Takes a question; gives the reason to leave when nobody here can answer it.
+    fn receive(&mut self, question: Question) -> Option<LeftWhy> {
+        if self.asked.contains(&question.id) {
+            let waits = |held: &Question| held.id == question.id;
+            let pending = self.queue.iter().any(waits)
+                || self.asking.as_ref().is_some_and(|(held, _)| waits(held));
+            return (!pending).then_some(LeftWhy::Question(question));
+        }
+        if self.handler.is_none() {
+            return Some(LeftWhy::Question(question));
+        }
+        self.asked.push(question.id.clone());
+        self.queue.push_back(question);
+        None
+    }
+
+    fn withdraw(&mut self, id: &QuestionId) {
+        self.queue.retain(|question| question.id != *id);
+        self.asking.take_if(|(question, _)| question.id == *id);
+    }
+
+    /// Whether a question waits and nobody is asked yet.
+    fn is_new(&self) -> bool {
+        self.asking.is_none() && !self.queue.is_empty()
+    }
+
+    /// What the handler decided, when it has; the next question is put to it when it is free.
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Option<Result<(Question, Reply), BoxError>> {
+        if self.is_new()
+            && let (Some(handler), Some(question)) = (&mut self.handler, self.queue.pop_front())
+        {
+            let asking = handler(question.clone());
+            self.asking = Some((question, asking));
+        }
+        let (_, asking) = self.asking.as_mut()?;
+        let Poll::Ready(reply) = asking.as_mut().poll(cx) else {
+            return None;
+        };
+        let (question, _) = self.asking.take()?;
+        Some(reply.map(|reply| (question, reply)))
+    }
+}
+
+/// The events of a [`Running`] as a stream.
+#[derive(Debug)]
+pub struct Events<'a, P: Provider>(&'a mut Running<P>);
+
+impl<P: Provider> futures_core::Stream for Events<'_, P> {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_told(cx).map(Result::transpose)
+    }
+}
+
+/// A [`Running`] whose task is known to exist.
+#[derive(Debug)]
+pub struct Started<P: Provider>(Running<P>);
+
+impl<P: Provider> Started<P> {
+    /// The task's id: all that another process needs to [`attach`](Client::attach).
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.0.id().expect("a started task has an id").clone()
+    }
+
+    /// The running task.
+    #[must_use]
+    pub fn into_running(self) -> Running<P> {
+        self.0
+    }
+}
+
+impl<P: Provider> Deref for Started<P> {
+    type Target = Running<P>;
+
+    fn deref(&self) -> &Running<P> {
+        &self.0
+    }
+}
+
+impl<P: Provider> DerefMut for Started<P> {
+    fn deref_mut(&mut self) -> &mut Running<P> {
+        &mut self.0
+    }
+}

@@ -1,0 +1,367 @@
+//! One exchange, from a request of the core to exactly one report.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use taskward_core::{
+    Cause, Credential, Failure, Head, Limits, Origin, Phase, Request, Response, Stage,
+};
+use tokio::time::{Sleep, sleep_until};
+
+use crate::body::{self, Upload};
+use crate::failure::{self, Fault};
+use crate::wire::{Connection, Dialer, Marks};
+
+/// Bytes read of a refusal's body.
+const MAX_ERROR_BODY: u64 = 64 * 1024;
+
+/// What all exchanges of one client share.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) origin: Origin,
+    pub(crate) credential: Credential,
+    pub(crate) agent: HeaderValue,
+    pub(crate) dialer: Dialer,
+}
+
+/// How one exchange ended.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// With a whole reply.
+    Reply(Response),
+    /// With the head of a stream that is now open.
+    Stream(Head, Box<EventStream>),
+    /// Without either.
+    Failed(Failure),
+}
+
+/// Performs one exchange, redirects of the same origin included.
+pub(crate) async fn exchange(
+    transport: Arc<Transport>,
+    request: Request,
+    limits: Limits,
+) -> Report {
+    let begun = Instant::now();
+    let report = match attempt(&transport, &request, &limits, begun).await {
+        Ok(report) => report,
+        Err(mut failure) => {
+            failure.detail = transport.credential.redact(&failure.detail);
+            Report::Failed(failure)
+        }
+    };
+    let (status, detail) = match &report {
+        Report::Reply(reply) => (reply.status().as_u16(), String::new()),
+        Report::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
+        Report::Failed(failure) => (
+            failure.head().map_or(0, |head| head.status.as_u16()),
+            failure.to_string(),
+        ),
+    };
+    tracing::debug!(
+        method = %request.method(),
+        target = %request.target(),
+        status,
+        detail,
+        ms = begun.elapsed().as_millis(),
+        "exchange"
+    );
+    report
+}
+
+async fn attempt(
+    transport: &Arc<Transport>,
+    request: &Request,
+    limits: &Limits,
+    begun: Instant,
+) -> Result<Report, Failure> {
+    let mut moved: Option<Request> = None;
+    for hops in 0.. {
+        let request = moved.as_ref().unwrap_or(request);
+        let (head, reply) = head(transport, request, limits, begun).await?;
+        match transport.origin.follow(request, &head, hops) {
+            Some(next) => moved = Some(next?),
+            None => return receive(request, head, reply).await,
+        }
+    }
+    unreachable!("the core refuses the redirect after the last")
+}
+
+/// Sends a request and waits for the head of its reply.
+async fn head(
+    transport: &Arc<Transport>,
+    request: &Request,
+    limits: &Limits,
+    begun: Instant,
+) -> Result<(Head, Reply), Failure> {
+    let not_sent = |fault: Fault| fault.at(Stage::NotSent);
+    body::check(request.body()).await.map_err(not_sent)?;
+    let dialer = &transport.dialer;
+    let end = limits.total.map(|total| begun + total);
+    let mut connection = match dialer.kept().await {
+        Some(connection) => connection,
+        None => {
+            let until = Instant::now() + limits.connect;
+            let until = end.map_or(until, |end| end.min(until));
+            dialer.connect(until).await.map_err(not_sent)?
+        }
+    };
+    connection.marks.restart();
+    let marks = connection.marks.clone();
+    let upload = Upload::new(request.body(), marks.clone());
+    let sealed = origin_form(transport.origin.seal(
+        request,
+        &transport.credential,
+        &transport.agent,
+    ));
+    let outcome = {
+        let sending = connection.sender.send_request(sealed.map(|()| upload));
+        let mut sending = pin!(sending);
+        let mut alarm = pin!(sleep_until(marks.head_deadline(limits).0.into()));
+        poll_fn(|cx| {
+            connection.poll_drive(cx);
+            if let Poll::Ready(result) = sending.as_mut().poll(cx) {
+                return Poll::Ready(Ok(result));
+            }
+            poll_due(alarm.as_mut(), cx, end, || marks.head_deadline(limits)).map(Err)
+        })
+        .await
+    };
+    let response = match outcome {
+        Ok(Ok(response)) => response,
+        Ok(Err(error)) => {
+            return Err(judge(&marks, |broken| {
+                failure::of_head(&error, broken, &dialer.server(), dialer.is_tls())
+            }));
+        }
+        Err(phase) => return Err(judge(&marks, |_| Fault::timeout(phase))),
+    };
+    marks.lock().moved = Instant::now();
+    let (parts, incoming) = response.into_parts();
+    let head = Head {
+        status: parts.status,
+        headers: parts.headers,
+    };
+    let reply = Reply {
+        transport: transport.clone(),
+        connection: Some(connection),
+        incoming,
+        limits: *limits,
+        end,
+    };
+    Ok((head, reply))
+}
+
+/// The failure of an exchange without a reply: the marks know the stage, and our own reason comes first.
+fn judge(marks: &Marks, of: impl FnOnce(Option<String>) -> Fault) -> Failure {
+    let (sent, fault, broken) = {
+        let mut progress = marks.lock();
+        (progress.sent, progress.fault.take(), progress.broken.take())
+    };
+    let fault = fault.unwrap_or_else(|| of(broken));
+    fault.at(if sent {
+        Stage::MaybeSent
+    } else {
+        Stage::NotSent
+    })
+}
+
+/// HTTP/1.1 to an origin server: the path alone, and the authority in `Host` (RFC 9112 section 3.2.1).
+fn origin_form(mut sealed: http::Request<()>) -> http::Request<()> {
+    let uri = std::mem::take(sealed.uri_mut()).into_parts();
+    if let Some(authority) = uri.authority
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        sealed.headers_mut().insert(header::HOST, host);
+    }
+    if let Some(path) = uri.path_and_query {
+        *sealed.uri_mut() = path.into();
+    }
+    sealed
+}
+
+/// Takes in what follows a head: a whole body, or the beginning of a stream.
+async fn receive(request: &Request, head: Head, mut reply: Reply) -> Result<Report, Failure> {
+    let answered = |head: &Head, fault: Fault| fault.at(Stage::Answered(Box::new(head.clone())));
+    if let Some(encoding) = foreign_encoding(&head) {
+        return Err(answered(&head, Fault::new(Cause::Encoding, encoding)));
+    }
+    let success = head.status.is_success();
+    let wants_stream = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept == "text/event-stream");
+    if success && wants_stream && head.media_type().as_deref() == Some("text/event-stream") {
+        let stream = EventStream {
+            head: head.clone(),
+            reply,
+        };
+        return Ok(Report::Stream(head, Box::new(stream)));
+    }
+    let cap = if success {
+        reply.limits.max_body
+    } else {
+        MAX_ERROR_BODY
+    };
+    let expected = reply.incoming.size_hint().exact();
+    if success && expected.is_some_and(|length| length > cap) {
+        return Err(answered(
+            &head,
+            Fault::new(Cause::TooLarge { cap }, "by its Content-Length"),
+        ));
+    }
+    let room = usize::try_from(expected.unwrap_or(0).min(cap)).unwrap_or(0);
+    let mut whole = BytesMut::with_capacity(room);
+    let mut alarm = pin!(sleep_until((Instant::now() + reply.limits.idle).into()));
+    let body = loop {
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(next) = reply.poll_bytes(cx) {
+                return Poll::Ready(Ok(next));
+            }
+            let due = reply.moved() + reply.limits.idle;
+            poll_due(alarm.as_mut(), cx, reply.end, || (due, Phase::Body)).map(Err)
+        })
+        .await;
+        match next {
+            Ok(None) => {
+                reply.done();
+                break whole.freeze();
+            }
+            Ok(Some(Ok(bytes))) if whole.len() as u64 + bytes.len() as u64 <= cap => {
+                whole.extend_from_slice(&bytes);
+            }
+            Ok(Some(Ok(_))) if success => {
+                return Err(answered(&head, Fault::new(Cause::TooLarge { cap }, "")));
+            }
+            // Enough of a refusal to tell what it says.
+            Ok(Some(Ok(bytes))) => {
+                let room = usize::try_from(cap).unwrap_or(usize::MAX) - whole.len();
+                whole.extend_from_slice(&bytes[..room]);
+                break whole.freeze();
+            }
+            Ok(Some(Err(fault))) => return Err(answered(&head, fault)),
+            Err(phase) => return Err(answered(&head, Fault::timeout(phase))),
+        }
+    };
+    Ok(Report::Reply(Response { head, body }))
+}
+
+/// The content encoding, when it is one: nobody asked for any, and nothing is inflated here.
+fn foreign_encoding(head: &Head) -> Option<String> {
+    let mut values = head.headers.get_all(header::CONTENT_ENCODING).iter();
+    let foreign = values.find(|value| {
+        let value = value.as_bytes().trim_ascii();
+        !value.is_empty() && !value.eq_ignore_ascii_case(b"identity")
+    })?;
+    Some(String::from_utf8_lossy(foreign.as_bytes()).into_owned())
+}
+
+/// A reply whose body is still to come. The connection moves only while this is polled.
+#[derive(Debug)]
+struct Reply {
+    transport: Arc<Transport>,
+    connection: Option<Connection>,
+    incoming: Incoming,
+    limits: Limits,
+    end: Option<Instant>,
+}
+
+impl Reply {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+        loop {
+            if let Some(connection) = &mut self.connection {
+                connection.poll_drive(cx);
+            }
+            let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+            match frame.map(|frame| frame.map(http_body::Frame::into_data)) {
+                None => {
+                    // Once more, so that the connection learns that this exchange is over.
+                    if let Some(connection) = &mut self.connection {
+                        connection.poll_drive(cx);
+                    }
+                    return Poll::Ready(None);
+                }
+                Some(Ok(Ok(bytes))) => {
+                    if let Some(connection) = &self.connection {
+                        connection.marks.lock().moved = Instant::now();
+                    }
+                    return Poll::Ready(Some(Ok(bytes)));
+                }
+                // Trailers say nothing to us.
+                Some(Ok(Err(_))) => {}
+                Some(Err(error)) => {
+                    let server = self.transport.dialer.server();
+                    return Poll::Ready(Some(Err(failure::of_body(&error, &server))));
+                }
+            }
+        }
+    }
+
+    fn moved(&self) -> Instant {
+        match &self.connection {
+            Some(connection) => connection.marks.lock().moved,
+            None => Instant::now(),
+        }
+    }
+
+    /// Keeps the connection, when the exchange left it clean.
+    fn done(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.is_ready()
+        {
+            self.transport.dialer.keep(connection);
+        }
+    }
+}
+
+/// An open stream of events. Its silence is judged by the core; dropping it closes it.
+#[derive(Debug)]
+pub(crate) struct EventStream {
+    head: Head,
+    reply: Reply,
+}
+
+impl EventStream {
+    /// The next bytes; `None` at its end.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Failure>>> {
+        let next = ready!(self.reply.poll_bytes(cx));
+        Poll::Ready(next.map(|bytes| {
+            bytes.map_err(|mut fault| {
+                fault.detail = self.reply.transport.credential.redact(&fault.detail);
+                fault.at(Stage::Answered(Box::new(self.head.clone())))
+            })
+        }))
+    }
+}
+
+/// Ready with the phase that took too long. The deadline moves on while bytes move, so it is asked for at each poll.
+fn poll_due(
+    mut alarm: Pin<&mut Sleep>,
+    cx: &mut Context<'_>,
+    end: Option<Instant>,
+    deadline: impl Fn() -> (Instant, Phase),
+) -> Poll<Phase> {
+    loop {
+        let (at, phase) = match (deadline(), end) {
+            ((at, _), Some(end)) if end <= at => (end, Phase::Total),
+            (due, _) => due,
+        };
+        if at <= Instant::now() {
+            return Poll::Ready(phase);
+        }
+        // A later deadline leaves the timer alone until it fires.
+        if alarm.is_elapsed() || at < alarm.deadline().into_std() {
+            alarm.as_mut().reset(at.into());
+        }
+        ready!(alarm.as_mut().poll(cx));
+    }
+}
