@@ -32,8 +32,14 @@ mod scenario;
 mod switches;
 mod time;
 
+#[cfg(feature = "http")]
+mod http;
+
 pub use faults::{Fault, FaultRule, Faults};
 pub use message::{Form, Head, KEPT_BYTES, Part, Reply, Request, SimBody, Upload};
 pub use scenario::{Scenario, ScenarioError};
 pub use switches::{ContentShape, DataPlace, Envelope, LateMessage, RejectEnds, Switches, Title};
 pub use time::Span;
+
+#[cfg(feature = "http")]
+pub use http::{Builder, NanonetsAccess, RequestRecord, Sim};

@@ -1,0 +1,375 @@
+//! One connection: reads requests, has them answered, lets faults out.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::Shared;
+use super::deliver::{Delivery, Then, deliver, is_applied, replacement};
+use super::service;
+use super::state::{Digested, Opening};
+use super::wire::{Framing, ParsedHead, parse_head};
+use crate::faults::Fault;
+use crate::message::{Head, Reply, Request, SimBody};
+use crate::multipart::{Multipart, boundary};
+
+/// So much is read at a time.
+const PIECE: usize = 256 << 10;
+/// A body that is no form may not be longer.
+const MAX_BODY: usize = 16 << 20;
+/// A client that still sends when its reply is out is listened to for so long, lest a reset eat the reply.
+const LINGER: Duration = Duration::from_secs(30);
+/// And no longer than so much silence.
+const LINGER_SILENCE: Duration = Duration::from_secs(5);
+
+pub(super) async fn serve(
+    stream: TcpStream,
+    shared: Arc<Shared>,
+    mut refusals: watch::Receiver<u64>,
+) {
+    // A connection that breaks is the client's affair; there is nobody to tell.
+    let mut connection = Connection {
+        stream,
+        unread: Vec::new(),
+        piece: vec![0; PIECE],
+    };
+    let _ = connection.run(&shared, &mut refusals).await;
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// What came behind the last thing that was read.
+    unread: Vec<u8>,
+    piece: Vec<u8>,
+}
+
+/// A body, or why there is none.
+enum ReadBody {
+    Whole(SimBody),
+    /// It is no body of its kind; the rest of it was not read.
+    Bad(String),
+}
+
+impl Connection {
+    async fn run(
+        &mut self,
+        shared: &Shared,
+        refusals: &mut watch::Receiver<u64>,
+    ) -> io::Result<()> {
+        let _ = self.stream.set_nodelay(true);
+        loop {
+            let parsed = tokio::select! {
+                parsed = self.read_head() => parsed?,
+                _ = refusals.changed() => return self.stream.set_zero_linger(),
+            };
+            let delivery = match parsed {
+                None => return Ok(()),
+                Some(Err(why)) => deliver(&Reply::error(400, why), None, false),
+                Some(Ok(parsed)) if service::is_service(&parsed.head.path) => {
+                    self.answer_service(shared, parsed).await?
+                }
+                Some(Ok(parsed)) => self.answer(shared, parsed).await?,
+            };
+            self.stream.write_all(&delivery.bytes).await?;
+            match delivery.then {
+                Then::KeepAlive => {}
+                Then::Close => return self.close().await,
+                Then::Reset => return self.stream.set_zero_linger(),
+                Then::Hold => {
+                    while self.stream.read(&mut self.piece).await? > 0 {}
+                    return Ok(());
+                }
+                Then::Refuse(span) => {
+                    let span = shared.lock().clock.to_real(span);
+                    shared.refuse(span).await;
+                    return self.stream.set_zero_linger();
+                }
+            }
+        }
+    }
+
+    /// The next head: `None` when the client has gone, an error text when it is no head.
+    async fn read_head(&mut self) -> io::Result<Option<Result<ParsedHead, String>>> {
+        loop {
+            match parse_head(&self.unread) {
+                Ok(Some((length, parsed))) => {
+                    self.unread.drain(..length);
+                    return Ok(Some(Ok(parsed)));
+                }
+                Ok(None) => {}
+                Err(why) => return Ok(Some(Err(why))),
+            }
+            let count = self.stream.read(&mut self.piece).await?;
+            if count == 0 {
+                return Ok(None);
+            }
+            self.unread.extend_from_slice(&self.piece[..count]);
+        }
+    }
+
+    async fn answer_service(
+        &mut self,
+        shared: &Shared,
+        parsed: ParsedHead,
+    ) -> io::Result<Delivery> {
+        let ParsedHead {
+            head,
+            mut body,
+            keep_alive,
+            expects_continue,
+        } = parsed;
+        self.send_continue(expects_continue).await?;
+        let mut bytes = Vec::new();
+        Ok(match self.read_plain(&mut body, &mut bytes).await? {
+            Ok(()) => deliver(
+                &service::handle(&mut shared.lock(), &head, &bytes),
+                None,
+                keep_alive,
+            ),
+            Err(why) => deliver(&Reply::error(400, why), None, false),
+        })
+    }
+
+    async fn answer(&mut self, shared: &Shared, parsed: ParsedHead) -> io::Result<Delivery> {
+        let ParsedHead {
+            head,
+            mut body,
+            keep_alive,
+            expects_continue,
+        } = parsed;
+        let opening = shared.lock().open(&head);
+        if let Some(refusal) = &opening.refusal {
+            return Ok(self.refuse_early(shared, &head, &opening, refusal, &body, keep_alive));
+        }
+        self.send_continue(expects_continue).await?;
+        if let Some(Fault::Status {
+            after_bytes: Some(count),
+            ..
+        }) = &opening.fault
+        {
+            self.discard(&mut body, *count).await?;
+        } else {
+            match self.read_body(&head, &mut body, opening.max_file).await? {
+                ReadBody::Whole(whole) => {
+                    return self
+                        .answer_whole(shared, head, opening, whole, keep_alive)
+                        .await;
+                }
+                ReadBody::Bad(why) => {
+                    let reply = Reply::error(400, why);
+                    return Ok(
+                        self.refuse_early(shared, &head, &opening, &reply, &body, keep_alive)
+                    );
+                }
+            }
+        }
+        let reply = opening
+            .fault
+            .as_ref()
+            .and_then(replacement)
+            .expect("a status fault has a reply");
+        shared.lock().record(
+            &head,
+            &opening,
+            &Digested::new(&nothing()),
+            None,
+            Some(reply.status),
+        );
+        Ok(deliver(
+            &reply,
+            opening.fault.as_ref(),
+            keep_alive && body.is_done(),
+        ))
+    }
+
+    /// Answers a request of which everything was read.
+    async fn answer_whole(
+        &mut self,
+        shared: &Shared,
+        head: Head,
+        opening: Opening,
+        body: SimBody,
+        keep_alive: bool,
+    ) -> io::Result<Delivery> {
+        let fault = opening.fault.as_ref();
+        let digested = Digested::new(&body);
+        let (delivery, wait) = {
+            let mut state = shared.lock();
+            let applied = is_applied(fault).then(|| {
+                state.apply(Request {
+                    head: head.clone(),
+                    body,
+                })
+            });
+            let replaced = fault.and_then(replacement);
+            let reply = applied.as_ref().or(replaced.as_ref());
+            let delivery = match reply {
+                Some(reply) => deliver(reply, fault, keep_alive),
+                None => deliver(&Reply::error(500, "never sent"), fault, keep_alive),
+            };
+            // A status line that is cut short tells nothing.
+            let tells = delivery.bytes.len() >= "HTTP/1.1 200 ".len();
+            let sent = reply.map(|reply| reply.status).filter(|_| tells);
+            state.record(&head, &opening, &digested, applied.as_ref(), sent);
+            let wait = if let Some(Fault::Latency(span)) = fault {
+                state.clock.let_pass(*span)
+            } else {
+                Duration::ZERO
+            };
+            (delivery, wait)
+        };
+        if !wait.is_zero() {
+            sleep(wait).await;
+        }
+        Ok(delivery)
+    }
+
+    /// Answers a request whose body need not, or cannot, be read to its end.
+    fn refuse_early(
+        &self,
+        shared: &Shared,
+        head: &Head,
+        opening: &Opening,
+        reply: &Reply,
+        body: &Framing,
+        keep_alive: bool,
+    ) -> Delivery {
+        shared.lock().record(
+            head,
+            opening,
+            &Digested::new(&nothing()),
+            Some(reply),
+            Some(reply.status),
+        );
+        deliver(reply, None, keep_alive && body.is_done())
+    }
+
+    async fn send_continue(&mut self, expected: bool) -> io::Result<()> {
+        if expected && self.unread.is_empty() {
+            self.stream
+                .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn read_body(
+        &mut self,
+        head: &Head,
+        body: &mut Framing,
+        max_file: Option<u64>,
+    ) -> io::Result<ReadBody> {
+        if head.media_type() != "multipart/form-data" {
+            let mut bytes = Vec::new();
+            let read = self.read_plain(body, &mut bytes).await?;
+            return Ok(read.map_or_else(ReadBody::Bad, |()| ReadBody::Whole(SimBody::Bytes(bytes))));
+        }
+        let Some(boundary) = head.header("content-type").and_then(boundary) else {
+            return Ok(ReadBody::Bad(
+                "multipart/form-data without a boundary".to_owned(),
+            ));
+        };
+        let mut parser = Multipart::new(&boundary, max_file);
+        let read = self
+            .read_each(body, |piece| {
+                parser.push(piece).map_err(|why| why.to_string())
+            })
+            .await?;
+        let form = read.and_then(|()| parser.finish().map_err(|why| why.to_string()));
+        Ok(form.map_or_else(ReadBody::Bad, |form| ReadBody::Whole(SimBody::Form(form))))
+    }
+
+    async fn read_plain(
+        &mut self,
+        body: &mut Framing,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<Result<(), String>> {
+        let take = |piece: &[u8]| {
+            if bytes.len() + piece.len() > MAX_BODY {
+                return Err("body too long".to_owned());
+            }
+            bytes.extend_from_slice(piece);
+            Ok(())
+        };
+        self.read_each(body, take).await
+    }
+
+    /// Reads at least so many bytes of a body, or all of it.
+    async fn discard(&mut self, body: &mut Framing, count: u64) -> io::Result<()> {
+        let mut seen = 0;
+        let enough = |piece: &[u8]| {
+            seen += piece.len() as u64;
+            if seen >= count {
+                Err(String::new())
+            } else {
+                Ok(())
+            }
+        };
+        if count > 0 {
+            // Its only error is that it is enough.
+            let _ = self.read_each(body, enough).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands a body piece by piece to `take`, until it ends or `take` refuses; says so when it ends early.
+    async fn read_each(
+        &mut self,
+        body: &mut Framing,
+        mut take: impl FnMut(&[u8]) -> Result<(), String>,
+    ) -> io::Result<Result<(), String>> {
+        let unread = std::mem::take(&mut self.unread);
+        match feed(body, &unread, &mut take) {
+            Ok(used) => self.unread.extend_from_slice(&unread[used..]),
+            Err(why) => return Ok(Err(why)),
+        }
+        while !body.is_done() {
+            let count = self.stream.read(&mut self.piece).await?;
+            if count == 0 {
+                return Ok(Err("the body ended early".to_owned()));
+            }
+            match feed(body, &self.piece[..count], &mut take) {
+                Ok(used) => self.unread.extend_from_slice(&self.piece[used..count]),
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Ends the connection so that the client gets to read what was sent.
+    async fn close(&mut self) -> io::Result<()> {
+        self.stream.shutdown().await?;
+        let until = Instant::now() + LINGER;
+        while Instant::now() < until {
+            match timeout(LINGER_SILENCE, self.stream.read(&mut self.piece)).await {
+                Ok(Ok(count)) if count > 0 => {}
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Hands the body's bytes in a piece to `take`; gives how many of the piece's bytes were the body's.
+fn feed(
+    body: &mut Framing,
+    piece: &[u8],
+    take: &mut impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<usize, String> {
+    let mut used = 0;
+    while !body.is_done() && used < piece.len() {
+        let taken = body.take(&piece[used..])?;
+        used += taken.consumed;
+        take(taken.data)?;
+    }
+    Ok(used)
+}
+
+fn nothing() -> SimBody {
+    SimBody::Bytes(Vec::new())
+}

@@ -1,0 +1,396 @@
+//! A real server on loopback over the pure machines.
+//!
+//! Plain HTTP/1.1, one thread, one connection per task. Everything that decides is elsewhere and pure; here is what
+//! touches sockets and the clock.
+
+mod clock;
+mod connection;
+mod deliver;
+mod service;
+mod state;
+mod wire;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::sleep;
+
+pub use state::RequestRecord;
+
+use crate::faults::FaultRule;
+use crate::nanonets::{AgentRef, DashboardAction, Stats};
+use crate::scenario::Scenario;
+use crate::time::Span;
+use clock::Clock;
+use state::State;
+
+/// A running simulator; it stops when dropped.
+///
+/// It has its own thread, so it serves blocking and asynchronous tests alike. Besides the platform it answers service
+/// requests under `/_sim` (`GET /_sim` lists them).
+///
+/// ```
+/// let sim = taskward_sim::Sim::spawn()?;
+/// let access = sim.nanonets();
+/// assert!(access.base_url.starts_with("http://127.0.0.1:"));
+/// assert!(access.agents.iter().any(|agent| agent.name == "invoice"));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Sim {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    /// Dropped, it stops the thread.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How to reach the simulated Nanonets platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NanonetsAccess {
+    /// The URL in front of `/api/v1`.
+    pub base_url: String,
+    /// The only key it takes; a fake one.
+    pub api_key: String,
+    /// The agents that can be run, each name once.
+    pub agents: Vec<AgentRef>,
+}
+
+/// A simulator about to be spawned.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    seed: u64,
+    speed: f64,
+    scenario: Scenario,
+    address: SocketAddr,
+    manual_step: Option<Span>,
+    records_bodies: bool,
+}
+
+impl Sim {
+    /// Starts a simulator with the default scenario on a free loopback port, at the speed of the wall clock.
+    ///
+    /// # Errors
+    /// When no port can be bound or no thread started.
+    pub fn spawn() -> io::Result<Self> {
+        Self::builder().spawn()
+    }
+
+    /// Says how to start one.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder {
+            seed: 0,
+            speed: 1.0,
+            scenario: Scenario::default(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            manual_step: None,
+            records_bodies: false,
+        }
+    }
+
+    /// The address it listens at.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL it listens at, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How to reach the simulated Nanonets platform.
+    #[must_use]
+    pub fn nanonets(&self) -> NanonetsAccess {
+        let state = self.shared.lock();
+        NanonetsAccess {
+            base_url: self.url(),
+            api_key: state.server.api_key().to_owned(),
+            agents: state.server.agents(),
+        }
+    }
+
+    /// The id of the newest version of an agent, runnable or not.
+    ///
+    /// # Panics
+    /// When there is no agent of that name: a typo in a test.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> String {
+        let id = self.shared.lock().server.agent(name);
+        id.unwrap_or_else(|| panic!("the simulator has no agent {name:?}"))
+    }
+
+    /// The ids of an agent and of a task of another workspace.
+    #[must_use]
+    pub fn foreign_ids(&self) -> (String, String) {
+        let state = self.shared.lock();
+        (state.server.foreign_agent(), state.server.foreign_task())
+    }
+
+    /// What the platform has counted.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().server.stats()
+    }
+
+    /// The log: every request but the service ones, oldest first.
+    #[must_use]
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.shared.lock().log.iter().cloned().collect()
+    }
+
+    /// Puts these faults in place of those in force; their counts begin anew.
+    pub fn set_faults(&self, rules: Vec<FaultRule>) {
+        self.shared.lock().set_faults(rules);
+    }
+
+    /// Moves simulated time on.
+    pub fn advance(&self, by: Duration) {
+        let by = Span(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
+        let mut state = self.shared.lock();
+        state.clock.advance(by);
+        let now = state.clock.now();
+        state.server.advance(now);
+    }
+
+    /// Simulated time, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.shared.lock().clock.now()
+    }
+
+    /// Does what a human does in the vendor's dashboard.
+    ///
+    /// # Errors
+    /// With the reason when there is no such task or it is not in the state for it.
+    pub fn dashboard(&self, task_id: &str, action: DashboardAction) -> Result<(), String> {
+        let mut state = self.shared.lock();
+        let now = state.clock.now();
+        state.server.dashboard(task_id, action, now)
+    }
+
+    /// Forgets all tasks, counts and logs, and puts the scenario's faults in force again. Ids begin anew, too.
+    pub fn reset(&self) {
+        self.shared.lock().reset();
+    }
+
+    /// The line that tells another program where everything is.
+    #[must_use]
+    pub fn ready_line(&self) -> Value {
+        json!({ "v": 1, "type": "ready", "listen": self.url(), "providers": { "nanonets": self.nanonets() } })
+    }
+
+    /// The lines to paste into a shell.
+    #[must_use]
+    pub fn export_lines(&self) -> String {
+        let access = self.nanonets();
+        format!(
+            "export NANONETS_API_KEY={}\nexport NANONETS_BASE_URL={}\n",
+            access.api_key, access.base_url
+        )
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has been printed; dropping is no place for another.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Builder {
+    /// Ids, the key and the faults' chances follow from this number; 0 by default.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// How many times faster than the wall clock simulated time runs.
+    #[must_use]
+    pub fn speed(mut self, times: f64) -> Self {
+        self.speed = times;
+        self
+    }
+
+    /// Switches, further agents and faults.
+    #[must_use]
+    pub fn scenario(mut self, scenario: Scenario) -> Self {
+        self.scenario = scenario;
+        self
+    }
+
+    /// Adds a fault to the scenario's.
+    #[must_use]
+    pub fn fault(mut self, rule: FaultRule) -> Self {
+        self.scenario.faults.push(rule);
+        self
+    }
+
+    /// Listens here instead of at a free loopback port. Any address but a loopback one lets others in.
+    #[must_use]
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Takes simulated time off the wall clock: it starts at 2026-01-01 and moves by `per_status_poll` as each status
+    /// request comes in, and otherwise only by [`Sim::advance`].
+    #[must_use]
+    pub fn manual_clock(mut self, per_status_poll: Duration) -> Self {
+        self.manual_step = Some(Span(
+            u64::try_from(per_status_poll.as_millis()).unwrap_or(u64::MAX),
+        ));
+        self
+    }
+
+    /// Keeps the JSON bodies of requests and replies in the log.
+    #[must_use]
+    pub fn record_bodies(mut self) -> Self {
+        self.records_bodies = true;
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When the speed is no positive number, the address cannot be bound, or no thread can be started.
+    pub fn spawn(self) -> io::Result<Sim> {
+        if !(self.speed.is_finite() && self.speed > 0.0) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the speed must be a positive number",
+            ));
+        }
+        let listener = bind(self.address)?;
+        let address = listener.local_addr()?;
+        let clock = self
+            .manual_step
+            .map_or_else(|| Clock::running(self.speed), Clock::manual);
+        let (refusals, requests) = mpsc::unbounded_channel();
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(
+                self.seed,
+                self.scenario,
+                clock,
+                self.records_bodies,
+            )),
+            refusals,
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let serving = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("taskward-sim".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = listen(listener, address, serving, requests) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Sim {
+            shared,
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    refusals: mpsc::UnboundedSender<Refusal>,
+}
+
+/// A wish that nobody listens for a while, and whom to tell that it is so.
+#[derive(Debug)]
+struct Refusal {
+    span: Duration,
+    closed: oneshot::Sender<()>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No invariant of the state spans a panic: a request that panicked has ended its own connection.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the port for so long; returns as soon as it is closed.
+    async fn refuse(&self, span: Duration) {
+        let (closed, is_closed) = oneshot::channel();
+        if self.refusals.send(Refusal { span, closed }).is_ok() {
+            // When the listener has ended, the port is closed for good.
+            let _ = is_closed.await;
+        }
+    }
+}
+
+/// The pause before what failed for a passing reason is tried again.
+const RETRY: Duration = Duration::from_millis(20);
+
+fn bind(address: SocketAddr) -> io::Result<StdListener> {
+    let listener = StdListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Accepts connections, and stops accepting while refusals last.
+async fn listen(
+    first: StdListener,
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    mut refusals: mpsc::UnboundedReceiver<Refusal>,
+) {
+    let (epoch, _) = watch::channel(0u64);
+    let mut listener = TcpListener::from_std(first).expect("the runtime drives I/O");
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                match accepted {
+                    Ok((stream, _)) => {
+                        tokio::spawn(connection::serve(stream, Arc::clone(&shared), epoch.subscribe()));
+                    }
+                    // Out of descriptors, or gone before it was accepted: neither lasts.
+                    Err(_) => sleep(RETRY).await,
+                }
+            }
+            Some(refusal) = refusals.recv() => {
+                drop(listener);
+                // Idle connections would be a way in.
+                epoch.send_modify(|epoch| *epoch += 1);
+                // The one who asked may have gone.
+                let _ = refusal.closed.send(());
+                sleep(refusal.span).await;
+                listener = rebind(address).await;
+            }
+        }
+    }
+}
+
+/// Binds the port again; somebody may have taken it meanwhile, so it may take more than one try.
+async fn rebind(address: SocketAddr) -> TcpListener {
+    loop {
+        if let Ok(listener) = bind(address).and_then(TcpListener::from_std) {
+            return listener;
+        }
+        sleep(RETRY).await;
+    }
+}

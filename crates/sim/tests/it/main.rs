@@ -1,0 +1,18 @@
+//! The simulator from outside: the pure platform, its conformance to the contract, the server on loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a helper that fails is a test that fails"
+)]
+
+mod common;
+mod conformance;
+mod nanonets;
+mod requests;
+
+#[cfg(feature = "http")]
+mod faults;
+#[cfg(feature = "http")]
+mod http;
+#[cfg(feature = "http")]
+mod uploads;
