@@ -1,0 +1,86 @@
+//! The contenders: what is measured, under which name, against which target.
+
+use crate::{decode, machine};
+
+/// Something that is done over and over.
+pub struct Contender {
+    /// Which bench it belongs to.
+    pub group: &'static str,
+    /// Its name in tables and on the command line.
+    pub name: &'static str,
+    /// What it must not exceed; `None` for peers.
+    pub target: Option<Target>,
+    /// Sets it up; each call of what comes back is one iteration.
+    pub prepare: fn() -> Box<dyn FnMut()>,
+}
+
+/// Upper bounds of one iteration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Instructions in user space.
+    pub instructions: u64,
+    /// Allocations.
+    pub allocations: u64,
+}
+
+const fn at_most(instructions: u64, allocations: u64) -> Option<Target> {
+    Some(Target {
+        instructions,
+        allocations,
+    })
+}
+
+/// All of them, peers beside ours.
+#[must_use]
+pub fn contenders() -> Vec<Contender> {
+    vec![
+        Contender {
+            group: "machine",
+            name: "decision",
+            target: at_most(300, 0),
+            prepare: machine::decision,
+        },
+        Contender {
+            group: "machine",
+            name: "decision-and-decode",
+            target: at_most(4_300, 0),
+            prepare: machine::decision_and_decode,
+        },
+        Contender {
+            group: "machine",
+            name: "backon-next-wait",
+            target: None,
+            prepare: machine::backon_next_wait,
+        },
+        Contender {
+            group: "machine",
+            name: "backon-retry",
+            target: None,
+            prepare: machine::backon_retry,
+        },
+        Contender {
+            group: "decode",
+            name: "status",
+            target: at_most(4_000, 0),
+            prepare: decode::status,
+        },
+        Contender {
+            group: "decode",
+            name: "task",
+            target: at_most(6_500, 3),
+            prepare: decode::task,
+        },
+        Contender {
+            group: "decode",
+            name: "serde-derive",
+            target: None,
+            prepare: decode::serde_derive,
+        },
+        Contender {
+            group: "decode",
+            name: "serde-value",
+            target: None,
+            prepare: decode::serde_value,
+        },
+    ]
+}

@@ -1,0 +1,178 @@
+//! One poll decision: a status reply is taken in, the next wait is decided, and when it is over the next request.
+
+use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
+use taskward_core::{
+    Account, Act, BuildError, Capabilities, IdempotencyKey, Job, Look, NoFrames, Output, Policy,
+    Provider, ReadError, Reading, Request, Response, Seed, Shared, Started, Status, Step, Target,
+    Task, TaskId, Timestamp,
+};
+use taskward_providers::nanonets::Nanonets;
+
+use crate::decode::reply;
+
+/// A provider that reads nothing: what is left is the machine.
+#[derive(Clone, Debug, Default)]
+struct Trivial;
+
+#[derive(Clone, Debug)]
+struct Nothing;
+
+impl Job for Nothing {}
+
+impl Output for Nothing {
+    fn text(&self) -> Option<String> {
+        None
+    }
+
+    fn json(&self) -> Option<&serde_json::Value> {
+        None
+    }
+
+    fn raw(&self) -> &serde_json::Value {
+        &serde_json::Value::Null
+    }
+}
+
+impl Provider for Trivial {
+    type Job = Nothing;
+    type Output = Nothing;
+    type Frames = NoFrames;
+
+    const NAME: &'static str = "trivial";
+    const ACCOUNT: Account = Account::new("KEY", "URL", "http://127.0.0.1", "");
+    const CAPABILITIES: Capabilities = Capabilities::LEAST;
+
+    fn start(&self, _job: &Nothing, _key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
+        Err(BuildError::new("nothing is started here"))
+    }
+
+    fn read_start(&self, _reply: &Response) -> Result<Started, ReadError> {
+        Ok(Started {
+            id: TaskId::new("t"),
+            status: None,
+        })
+    }
+
+    fn look(&self, id: &TaskId, _look: &Look) -> Result<Request, BuildError> {
+        Ok(Request::get(
+            Target::new("/tasks").segment(id.as_str())?.build()?,
+        ))
+    }
+
+    fn read(&self, _look: &Look, _reply: &Response) -> Result<Reading<Nothing>, ReadError> {
+        Ok(Reading::Pending(Status::known("running")))
+    }
+
+    fn act(&self, _id: &TaskId, _act: &Act<'_>) -> Result<Request, BuildError> {
+        Err(BuildError::new("nothing is written here"))
+    }
+}
+
+/// A watched task and its driver's side of one poll.
+struct Watch<P: Provider> {
+    task: Task<P>,
+    shared: Shared,
+    now: Timestamp,
+}
+
+impl<P: Provider> Watch<P> {
+    fn new(provider: P) -> Self {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let id = TaskId::new("8c1e0a4e-5c0b-4f6e-9d1a-000000000001");
+        let task = Task::attach(provider, id, None, Policy::default(), Seed([7; 32]), now);
+        let mut watch = Self {
+            task,
+            shared: Shared::new(),
+            now,
+        };
+        // The first sight of the status is told; from then on nothing changes.
+        watch.poll_once();
+        watch
+    }
+
+    /// Waits (by moving time), sends, and takes the reply in: two calls of `poll`, `sent` and `handle_response`.
+    fn poll_once(&mut self) {
+        loop {
+            match self.task.poll(self.now, &mut self.shared) {
+                Step::Send { id, request, .. } => {
+                    black_box(request);
+                    self.task.sent(id);
+                    self.task.handle_response(id, reply(), self.now);
+                }
+                Step::Wait { until, .. } => {
+                    self.now = until;
+                    return;
+                }
+                Step::Event { no, .. } => self.task.taken(no),
+                Step::Save { revision } => self.task.saved(revision),
+                step => unreachable!("a running task asks for nothing else: {step:?}"),
+            }
+        }
+    }
+}
+
+/// The decision alone.
+pub(crate) fn decision() -> Box<dyn FnMut()> {
+    let mut watch = Watch::new(Trivial);
+    Box::new(move || watch.poll_once())
+}
+
+/// The decision and the read of a 203-byte reply.
+pub(crate) fn decision_and_decode() -> Box<dyn FnMut()> {
+    let mut watch = Watch::new(Nanonets);
+    Box::new(move || watch.poll_once())
+}
+
+fn schedule() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_factor(1.5)
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(Duration::from_secs(10))
+        .with_jitter()
+        .without_max_times()
+}
+
+/// A peer: the next wait, from an iterator. No deadline, no hint of the server, no state of the task.
+pub(crate) fn backon_next_wait() -> Box<dyn FnMut()> {
+    let mut waits = schedule().build();
+    Box::new(move || {
+        black_box(waits.next());
+    })
+}
+
+/// Turns of one retry loop; what setting it up costs is spread over them.
+const TURNS: u32 = 1_000;
+
+/// A peer: one turn of its retry loop around an operation that is ready at once, with a sleep that is, too.
+pub(crate) fn backon_retry() -> Box<dyn FnMut()> {
+    let mut turn = 0;
+    Box::new(move || {
+        turn += 1;
+        if turn < TURNS {
+            return;
+        }
+        turn = 0;
+        let mut left = TURNS;
+        let operation = move || {
+            left -= 1;
+            ready(if black_box(left) == 0 {
+                Ok(())
+            } else {
+                Err(())
+            })
+        };
+        let sleep = |wait: Duration| -> Ready<()> {
+            black_box(wait);
+            ready(())
+        };
+        let run = pin!(operation.retry(schedule()).sleep(sleep));
+        let done = run.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(done, Poll::Ready(Ok(()))));
+    })
+}
