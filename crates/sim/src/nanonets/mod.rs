@@ -8,7 +8,7 @@
 //! one agent. The other documented operations answer 501, everything else 404 or 405 with the list of routes.
 //!
 //! # Assumptions
-//! Where the contract is silent, [`Switches`](crate::Switches) decides. What no switch covers:
+//! Where the contract is silent, [`Switches`] decides. What no switch covers:
 //! * Order of judgement: route, key, id format, existence, workspace, state, body.
 //! * A field of the wrong type, null included, is a 400; unknown fields are ignored, unknown query parameters are not.
 //! * A cursor may be used with other filters than those it was made with.

@@ -27,7 +27,15 @@ pub(super) fn read_with_header(text: &str) -> Option<Vec<Item>> {
         names(Column::Description) && (names(Column::UnitPrice) || names(Column::Amount))
     };
     let header = rows.iter().position(is_header)?;
-    let columns: Vec<Option<Column>> = rows[header].iter().map(|name| column(name)).collect();
+    let names = &rows[header];
+    // Beside a description, a column such as `item` holds a number or a code.
+    let says_description = |name: &String| name.trim().eq_ignore_ascii_case("description");
+    let has_description = names.iter().any(says_description);
+    let of_name = |name: &String| match column(name) {
+        Some(Column::Description) if has_description && !says_description(name) => None,
+        column => column,
+    };
+    let columns: Vec<Option<Column>> = names.iter().map(of_name).collect();
     Some(
         rows[header + 1..]
             .iter()
@@ -125,6 +133,12 @@ mod tests {
         assert_eq!(items.len(), 2);
         assert_eq!(items[0].amount, Decimal::parse("7").unwrap());
         assert_eq!(items[1].amount, Decimal::parse("1250.05").unwrap());
+    }
+
+    #[test]
+    fn a_description_comes_before_other_names() {
+        let items = read("Item,Description,Qty,Price\n1,Widget,2,3.50\n");
+        assert_eq!(items[0].description, "Widget");
     }
 
     #[test]

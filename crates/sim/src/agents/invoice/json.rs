@@ -45,7 +45,10 @@ fn item(object: &Map<String, Value>) -> Option<Item> {
             .map(|(_, value)| value)
     };
     let number = |wanted| field(wanted).and_then(Decimal::from_json);
-    let description = field(Column::Description)?.as_str()?;
+    let description = object
+        .get("description")
+        .or_else(|| field(Column::Description))?
+        .as_str()?;
     Item::new(
         description,
         number(Column::Quantity),

@@ -141,9 +141,11 @@ fn read_file(file: &Upload) -> Result<Vec<Item>, String> {
         csv::read(text)
     } else {
         // A name such as invoice.pdf says nothing of the text inside: try what fits.
+        let found = |items: &Vec<Item>| !items.is_empty();
         json::read(text)
             .ok()
-            .or_else(|| csv::read_with_header(text))
+            .filter(found)
+            .or_else(|| csv::read_with_header(text).filter(found))
             .unwrap_or_else(|| lines::read(text))
     };
     if items.is_empty() {
@@ -171,10 +173,8 @@ fn column(name: &str) -> Option<Column> {
         .collect();
     Some(match name.as_str() {
         "description" | "desc" | "item" | "items" | "itemname" | "name" | "product"
-        | "productname" | "article" | "service" | "title" | "position" => Column::Description,
-        "quantity" | "qty" | "count" | "units" | "pieces" | "pcs" | "number" | "hours" => {
-            Column::Quantity
-        }
+        | "productname" | "article" | "service" | "title" => Column::Description,
+        "quantity" | "qty" | "count" | "units" | "pieces" | "pcs" | "hours" => Column::Quantity,
         "unitprice" | "price" | "rate" | "unitcost" | "cost" | "priceperunit" | "each"
         | "unitamount" => Column::UnitPrice,
         "amount" | "total" | "linetotal" | "lineamount" | "sum" | "totalprice" | "net"
