@@ -10,7 +10,7 @@ use crate::operation::{Operation, Safety};
 use crate::policy::Policy;
 use crate::request::{Body, Request};
 use crate::response::Response;
-use crate::retry::{self, Decision, Trouble};
+use crate::retry::{self, Attempt, Decision, Trouble};
 use crate::seed::Seed;
 use crate::shared::Shared;
 use crate::time::Timestamp;
@@ -150,16 +150,14 @@ impl<O: Operation> Call<O> {
         };
         let safety = self.operation.safety();
         let draw = self.rng.u16(..);
-        match retry::decide(
-            &trouble,
+        let attempt = Attempt {
             safety,
-            self.attempts,
-            &self.policy.retry,
-            shared,
+            number: self.attempts,
             draw,
-            self.now,
-            self.until,
-        ) {
+            now: self.now,
+            until: self.until,
+        };
+        match retry::decide(&trouble, &attempt, &self.policy.retry, shared) {
             Decision::Again(not_before) => self.state = State::Ready { not_before },
             Decision::Spent | Decision::Final => {
                 let error = error_of(trouble, self.now, self.attempts);

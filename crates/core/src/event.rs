@@ -19,7 +19,11 @@ pub struct Status {
     /// Whether the provider's contract has this word. An unknown one is told and never ends anything.
     pub known: bool,
     /// How long the server asks to wait before the next read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "crate::time::stored::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub poll_hint: Option<Duration>,
 }
 

@@ -26,16 +26,22 @@ pub struct Limits {
 #[non_exhaustive]
 pub struct LimitTable {
     /// Resolving, connecting and the TLS handshake together.
+    #[serde(with = "crate::time::stored")]
     pub connect: Duration,
     /// Head of a status read.
+    #[serde(with = "crate::time::stored")]
     pub status_head: Duration,
     /// Head of every other reply without an upload.
+    #[serde(with = "crate::time::stored")]
     pub head: Duration,
     /// Head of a reply to an upload: servers check files before they answer.
+    #[serde(with = "crate::time::stored")]
     pub upload_head: Duration,
     /// Longest silence inside a body.
+    #[serde(with = "crate::time::stored")]
     pub idle: Duration,
     /// Longest silence on a stream before the task is looked at by a plain read.
+    #[serde(with = "crate::time::stored")]
     pub stream_idle: Duration,
     /// Largest reply body in bytes.
     pub max_body: u64,

@@ -12,8 +12,10 @@ use crate::limits::LimitTable;
 #[non_exhaustive]
 pub struct Policy {
     /// How long the agent may work; `None` waits for ever. Time in which a human is asked does not count.
+    #[serde(with = "crate::time::stored::optional")]
     pub work: Option<Duration>,
     /// How long a human may take; `None` waits for ever. Runs only while a question or a review is open.
+    #[serde(with = "crate::time::stored::optional")]
     pub human: Option<Duration>,
     /// How often the status is read.
     pub pace: Pace,
@@ -24,10 +26,13 @@ pub struct Policy {
     /// Whether the trail of a failed or stopped task is read.
     pub trail: bool,
     /// How long the answer of a completed task may stay unreadable before the watch gives it up.
+    #[serde(with = "crate::time::stored")]
     pub result_patience: Duration,
     /// How long a 404 right after the start is taken for a record that is not visible yet.
+    #[serde(with = "crate::time::stored")]
     pub not_found_grace: Duration,
     /// Wait between the reads that confirm a 404 or 410 in the middle of a watch.
+    #[serde(with = "crate::time::stored")]
     pub not_found_wait: Duration,
 }
 
@@ -53,10 +58,13 @@ impl Default for Policy {
 #[non_exhaustive]
 pub struct Pace {
     /// Wait before the first read.
+    #[serde(with = "crate::time::stored")]
     pub first: Duration,
     /// Longest wait.
+    #[serde(with = "crate::time::stored")]
     pub cap: Duration,
     /// No two status reads are closer than this.
+    #[serde(with = "crate::time::stored")]
     pub floor: Duration,
     /// Largest lengthening in percent.
     pub jitter_percent: u8,
@@ -112,10 +120,13 @@ pub struct Retry {
     /// Requests made for one write, the first included.
     pub writes: u32,
     /// Largest first backoff; doubles with each failure.
+    #[serde(with = "crate::time::stored")]
     pub base: Duration,
     /// Largest backoff of our own.
+    #[serde(with = "crate::time::stored")]
     pub cap: Duration,
     /// Largest `Retry-After` that is honoured.
+    #[serde(with = "crate::time::stored")]
     pub hint_cap: Duration,
     /// Whether a 503 with `Retry-After` proves that a write without a key was not run.
     pub unkeyed_503: bool,

@@ -135,17 +135,35 @@ pub(crate) enum Decision {
     Unknown,
 }
 
-/// Attempts of one call: the counter and the rule for the next one.
+/// One attempt of a call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attempt {
+    /// What makes it safe to repeat.
+    pub(crate) safety: Safety,
+    /// Its number, from 1.
+    pub(crate) number: u32,
+    /// A random number, for the jitter of the next wait.
+    pub(crate) draw: u16,
+    /// When it failed.
+    pub(crate) now: Timestamp,
+    /// When the call must be over.
+    pub(crate) until: Timestamp,
+}
+
+/// Judges one attempt and plans the next.
 pub(crate) fn decide(
     trouble: &Trouble,
-    safety: Safety,
-    attempts: u32,
+    attempt: &Attempt,
     policy: &Retry,
     shared: &mut Shared,
-    draw: u16,
-    now: Timestamp,
-    until: Timestamp,
 ) -> Decision {
+    let Attempt {
+        safety,
+        number,
+        draw,
+        now,
+        until,
+    } = *attempt;
     match judge(trouble, safety, policy) {
         Verdict::Final => return Decision::Final,
         Verdict::Unknown => return Decision::Unknown,
@@ -156,8 +174,8 @@ pub(crate) fn decide(
     } else {
         policy.writes
     };
-    let next = now.after(wait(trouble, attempts, policy, draw, now));
-    if attempts >= allowed || next > until || !shared.take(trouble.is_timeout()) {
+    let next = now.after(wait(trouble, number, policy, draw, now));
+    if number >= allowed || next > until || !shared.take(trouble.is_timeout()) {
         // A keyed write that may have been received and cannot be repeated any more is of unknown outcome.
         return if safety == Safety::Keyed && may_have_happened(trouble) {
             Decision::Unknown
@@ -334,16 +352,18 @@ mod tests {
     #[test]
     fn a_retry_that_cannot_meet_the_deadline_is_not_made() {
         let now = Timestamp::from_millis(1000);
-        let run = |attempts, safety, trouble: &Trouble, until| {
+        let run = |number, safety, trouble: &Trouble, until| {
             decide(
                 trouble,
-                safety,
-                attempts,
+                &Attempt {
+                    safety,
+                    number,
+                    draw: u16::MAX,
+                    now,
+                    until,
+                },
                 &Retry::default(),
                 &mut Shared::new(),
-                u16::MAX,
-                now,
-                until,
             )
         };
         let reset = wire(Stage::MaybeSent, Cause::Reset);

@@ -73,9 +73,17 @@ pub(crate) struct Saved {
     pub(crate) ended: Option<SavedEnd>,
     pub(crate) saved_at: Timestamp,
     /// Time left on the clocks at `saved_at`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "crate::time::stored::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) work_left: Option<Duration>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "crate::time::stored::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) human_left: Option<Duration>,
     #[serde(default)]
     pub(crate) human_runs: bool,

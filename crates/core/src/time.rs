@@ -48,6 +48,43 @@ pub(crate) fn millis(wait: Duration) -> u64 {
     u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
+/// Durations are stored as whole milliseconds.
+pub(crate) mod stored {
+    use super::{Duration, millis};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        wait: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        millis(*wait).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+
+    /// The same, for what may be absent.
+    pub(crate) mod optional {
+        use super::{Deserialize, Deserializer, Duration, Serialize, Serializer, millis};
+
+        pub(crate) fn serialize<S: Serializer>(
+            wait: &Option<Duration>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            wait.map(millis).serialize(serializer)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use crate::outcome::{Fault, Outcome, StoppedBy};
 use crate::provider::{Landed, Look, Provider, Reading};
 use crate::question::Answered;
 use crate::response::Response;
-use crate::retry::{self, Decision, Trouble, Verdict};
+use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
 use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
 
@@ -81,16 +81,14 @@ impl<P: Provider> Task<P> {
         };
         let likely = matches!(trouble, Trouble::Unreadable(_))
             || trouble.status().is_some_and(|s| s.is_success());
-        let decision = retry::decide(
-            &trouble,
-            starting.safety,
-            starting.attempts,
-            &self.policy.retry,
-            shared,
+        let attempt = Attempt {
+            safety: starting.safety,
+            number: starting.attempts,
             draw,
             now,
             until,
-        );
+        };
+        let decision = retry::decide(&trouble, &attempt, &self.policy.retry, shared);
         let attempts = starting.attempts;
         let intent = starting.intent.clone();
         let why = describe(&trouble);
@@ -266,7 +264,6 @@ impl<P: Provider> Task<P> {
             Some(seen) => NotFound {
                 looks: seen.looks + 1,
                 error,
-                ..seen
             },
             None => NotFound { looks: 1, error },
         };
@@ -549,6 +546,8 @@ impl<P: Provider> Task<P> {
             }
             _ => false,
         };
+        // A short turn must not slip through between two looks.
+        self.interval = millis(self.policy.pace.first);
         if moved {
             if let Some(turn) = &mut self.turn {
                 turn.stage = TurnStage::Taken;

@@ -129,7 +129,7 @@ enum Flight {
     /// Shown to the driver, not yet sent.
     Planned,
     /// Under way.
-    InFlight,
+    Underway,
     /// Its report is in.
     Reported(Box<Result<Response, Failure>>),
 }
@@ -405,7 +405,7 @@ impl<P: Provider> Task<P> {
         if !matches!(exchange.flight, Flight::Planned) {
             return;
         }
-        exchange.flight = Flight::InFlight;
+        exchange.flight = Flight::Underway;
         self.exchanges = id.0;
         match &exchange.purpose {
             Purpose::Start => {
@@ -456,7 +456,7 @@ impl<P: Provider> Task<P> {
     fn report(&mut self, id: ExchangeId, report: Result<Response, Failure>, now: Timestamp) {
         self.now = self.now.max(now);
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id)
-            && matches!(exchange.flight, Flight::InFlight)
+            && matches!(exchange.flight, Flight::Underway)
         {
             exchange.flight = Flight::Reported(Box::new(report));
         }
@@ -467,12 +467,14 @@ impl<P: Provider> Task<P> {
         self.now = self.now.max(now);
         let opening = |exchange: &&mut Exchange| {
             exchange.id == id
-                && matches!(exchange.flight, Flight::InFlight)
+                && matches!(exchange.flight, Flight::Underway)
                 && matches!(exchange.purpose, Purpose::OpenStream(_))
         };
         if self.exchange.as_mut().filter(opening).is_some() {
             self.exchange = None;
             self.stream.opened(id, self.now);
+            // The stream tells what happens; reads are a cross-check now.
+            self.look_again(Look::Status, None);
         }
     }
 

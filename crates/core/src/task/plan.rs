@@ -67,7 +67,7 @@ impl<P: Provider> Task<P> {
             if let Some(exchange) = self
                 .exchange
                 .as_ref()
-                .filter(|exchange| matches!(exchange.flight, Flight::InFlight))
+                .filter(|exchange| matches!(exchange.flight, Flight::Underway))
             {
                 return Next::InFlight(exchange.id);
             }

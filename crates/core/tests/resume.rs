@@ -1,0 +1,200 @@
+//! A task goes on in another process: from the snapshot of any step, and from the last one that was stored.
+#![allow(missing_docs)]
+
+mod world;
+
+use std::collections::BTreeSet;
+
+use taskward_core::{Policy, Snapshot, Task};
+use world::Act::{Ask, Complete, Fail, Review, Work};
+use world::{Ended, Toy, Wish, World, at, policy};
+
+type Make = fn() -> World;
+
+fn scenarios() -> Vec<(&'static str, Make)> {
+    vec![
+        ("plain", || World::new(&[Work(3000), Complete("42")])),
+        ("failing", || World::new(&[Work(3000), Fail("boom")])),
+        ("asking", || {
+            World::new(&[Work(500), Ask("which?"), Work(500), Complete("42")])
+                .answers(&["this", "this"])
+        }),
+        ("asking twice", || {
+            World::new(&[Ask("a?"), Work(500), Ask("b?"), Complete("42")]).answers(&["x", "y", "z"])
+        }),
+        ("review", || {
+            World::new(&[Work(500), Review, Work(500), Complete("42")])
+                .wish(60_000, Wish::Dashboard("approve"))
+        }),
+        ("cancelled", || {
+            World::new(&[Work(600_000)]).wish(5000, Wish::Cancel)
+        }),
+        ("bad network", || {
+            World::new(&[Work(20_000), Complete("42")]).faults(|n, _, path| {
+                if n % 3 == 0 && path != "/start" {
+                    world::Fault::Status(503)
+                } else {
+                    world::Fault::None
+                }
+            })
+        }),
+    ]
+}
+
+/// Runs a scenario up to its `n`-th step, kills it there and goes on from `pick` of what is known then.
+fn killed_at(make: Make, n: usize, keyed: bool, stored: bool) -> Option<(String, Ended, World)> {
+    if keyed {
+        kill::<true>(make, n, stored)
+    } else {
+        kill::<false>(make, n, stored)
+    }
+}
+
+fn kill<const KEYED: bool>(make: Make, n: usize, stored: bool) -> Option<(String, Ended, World)> {
+    let mut world = make();
+    let task = world.start::<KEYED, false>();
+    world.kill_after = Some(n);
+    if world.drive(task) != Ended::Stopped {
+        return None;
+    }
+    world.kill_after = None;
+    let (step, here) = world.snapshots.last().expect("a step").clone();
+    let snapshot = match stored {
+        true => world.saved.last()?.clone(),
+        false => here,
+    };
+    // What another process reads is text.
+    let text = serde_json::to_string(&snapshot).expect("json");
+    let snapshot: Snapshot = serde_json::from_str(&text).expect("json");
+    world.now += 3000;
+    if world.wanted_cancel {
+        // A wish that was not stored yet died with its process; whoever had it has it again.
+        world.wishes.push((world.now + 5000, Wish::Cancel));
+    }
+    let task: Task<Toy<KEYED, false>> = Task::resume(Toy, snapshot, at(world.now)).expect("resume");
+    let ended = world.drive(task);
+    Some((step, ended, world))
+}
+
+#[test]
+fn a_task_resumed_at_any_step_reaches_the_same_end_but_for_unkeyed_writes() {
+    let mut named = BTreeSet::new();
+    let mut kills = 0;
+    for (name, make) in scenarios() {
+        let expected = make().run();
+        for keyed in [false, true] {
+            for stored in [false, true] {
+                for n in 1.. {
+                    let Some((step, ended, world)) = killed_at(make, n, keyed, stored) else {
+                        if n > 1 {
+                            break;
+                        }
+                        continue;
+                    };
+                    kills += 1;
+                    let said: BTreeSet<&String> = world.server.said.iter().collect();
+                    assert_eq!(
+                        said.len(),
+                        world.server.said.len(),
+                        "{name}, {step}: an answer was applied twice"
+                    );
+                    assert!(world.server.starts <= 1, "{name}, {step}: started twice");
+                    if ended != expected {
+                        // What invariant 6 names: a start or an answer without a key that may have left.
+                        let step = step.split(' ').next().expect("name").to_owned();
+                        let what = match &ended {
+                            Ended::Outcome(text) if text.starts_with("unknown") => "start unknown",
+                            Ended::Left(text) if text == "answer unknown" => "answer unknown",
+                            other => panic!(
+                                "{name}, {step}, keyed {keyed}, stored {stored}: {other:?}\n{}",
+                                world.trace.join("\n")
+                            ),
+                        };
+                        assert!(!keyed || what != "start unknown", "{name}, {step}");
+                        named.insert(format!("{what} at {step}"));
+                    }
+                }
+            }
+        }
+    }
+    assert!(kills > 300, "{kills}");
+    assert_eq!(
+        named.into_iter().collect::<Vec<_>>(),
+        [
+            "answer unknown at Save",
+            "answer unknown at Send",
+            "start unknown at Save",
+            "start unknown at Send",
+        ]
+    );
+}
+
+#[test]
+fn deadlines_are_kept_as_time_left_and_a_clock_that_went_back_costs_nothing() {
+    let mut hurried: Policy = policy();
+    hurried.work = Some(std::time::Duration::from_secs(60));
+    let mut world = World::new(&[Work(600_000)]).wish(20_000, Wish::Stop);
+    let task = world.start_with::<false, false>(hurried);
+    assert_eq!(world.drive(task), Ended::Stopped);
+    let saved = world.snapshots.last().expect("step").1.clone();
+    let end_of = |resumed_at: u64| {
+        let mut world = World::new(&[Work(600_000)]);
+        world.server = world.server.clone().begun(0);
+        world.now = resumed_at;
+        let task: Task<Toy<false, false>> =
+            Task::resume(Toy, saved.clone(), at(resumed_at)).expect("resume");
+        let started = world.now;
+        world.drive(task);
+        world.now - started
+    };
+    let left = end_of(30_000);
+    assert!((29_000..=31_000).contains(&left), "{left}");
+    assert_eq!(end_of(200_000), 0, "the time between the processes counts");
+}
+
+#[test]
+fn a_snapshot_of_another_provider_or_a_newer_version_is_refused() {
+    let read = |text: &str| {
+        let snapshot: Snapshot = serde_json::from_str(text).expect("json");
+        Task::<Toy<false, false>>::resume(Toy, snapshot, at(0))
+            .map(|_| ())
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(
+        read(r#"{"v":1,"provider":"toy","task":"t1","saved_at":0}"#),
+        Ok(())
+    );
+    assert!(
+        read(r#"{"v":1,"provider":"other","task":"t1","saved_at":0}"#)
+            .expect_err("other")
+            .contains("other")
+    );
+    assert!(
+        read(r#"{"v":9,"provider":"toy","task":"t1","saved_at":0}"#)
+            .expect_err("newer")
+            .contains('9')
+    );
+    assert!(read(r#"{"v":1,"provider":"toy","saved_at":0}"#).is_err());
+    assert!(read(r#"{"v":1,"provider":"toy","task":"t1","saved_at":0,"seed":"zz"}"#).is_err());
+}
+
+#[test]
+fn the_snapshot_format_is_the_one_in_the_golden_file() {
+    let mut world =
+        World::new(&[Work(500), Ask("which?"), Work(500), Complete("42")]).answers(&["this"]);
+    world.run();
+    let at_answer = world
+        .saved
+        .iter()
+        .find(|saved| format!("{saved:?}").contains("Write"))
+        .expect("an answer is stored");
+    let text = serde_json::to_string_pretty(at_answer).expect("json");
+    let golden = include_str!("golden/snapshot-v1.json");
+    assert_eq!(
+        text.trim(),
+        golden.trim(),
+        "a changed format is a new version: keep the old file and add one"
+    );
+    let read: Snapshot = serde_json::from_str(golden).expect("golden files are read for ever");
+    assert_eq!(&read, at_answer);
+}

@@ -1,0 +1,216 @@
+//! A streamed task: open, cut, reopened from a position, answered while open, closed.
+#![allow(missing_docs)]
+
+mod world;
+
+use taskward_core::{Position, Snapshot, Task, TaskId};
+use world::Act::{Ask, Complete, Work};
+use world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+
+const STREAM: [(u64, u64, &str); 3] = [(500, 1, "begin"), (1500, 2, "step"), (4000, 3, "end")];
+
+fn streamed(script: &[world::Act], stream: &[(u64, u64, &'static str)]) -> World {
+    let mut world = World::new(script);
+    world.server.stream = stream.to_vec();
+    world
+}
+
+fn run(world: &mut World) -> Ended {
+    let task = world.start::<true, true>();
+    world.drive(task)
+}
+
+fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+#[test]
+fn a_streamed_task_is_read_once_the_stream_says_that_it_is_over() {
+    let mut world = streamed(&[Work(4000), Complete("42")], &STREAM);
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(
+        world.lines(),
+        [
+            "send POST /start",
+            "event started t1 running",
+            "open GET /t/t1/stream",
+            "event event Some(1) begin",
+            "event event Some(2) step",
+            "event event Some(3) end",
+            "send GET /t/t1",
+            "event status done",
+            "send GET /t/t1/result",
+            "close",
+            "done succeeded 42",
+        ]
+    );
+}
+
+#[test]
+fn the_end_of_a_stream_ends_nothing_and_it_is_reopened_after_the_last_taken_event() {
+    for replays in [false, true] {
+        let mut world =
+            streamed(&[Work(4000), Complete("42")], &STREAM).wish(2000, Wish::CutStream);
+        world.server.replays = replays;
+        assert_eq!(run(&mut world), outcome("succeeded 42"));
+        assert_eq!(world.count("open GET /t/t1/stream?after=2"), 1);
+        for event in ["Some(1) begin", "Some(2) step", "Some(3) end"] {
+            assert_eq!(world.count(event), 1, "replays {replays}: {event}");
+        }
+        let cut = world
+            .lines()
+            .iter()
+            .position(|line| line.starts_with("event retrying"))
+            .expect("told");
+        assert_eq!(
+            world.lines()[cut + 1],
+            "send GET /t/t1",
+            "the task is read after a cut"
+        );
+    }
+}
+
+#[test]
+fn a_stream_that_never_opens_is_no_reason_to_stop_watching() {
+    let mut world = streamed(&[Work(60_000), Complete("42")], &[]).faults(|_, _, path| {
+        if path.contains("stream") {
+            Fault::Status(404)
+        } else {
+            Fault::None
+        }
+    });
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+}
+
+#[test]
+fn a_refused_key_on_a_reconnect_ends_the_watch() {
+    let mut world = streamed(&[Work(60_000)], &STREAM[..2]).wish(2000, Wish::CutStream);
+    world.faults = Box::new(|_, _, path| {
+        if path.contains("after") {
+            Fault::Status(401)
+        } else {
+            Fault::None
+        }
+    });
+    assert_eq!(run(&mut world), outcome("access_lost"));
+}
+
+#[test]
+fn silence_is_judged_by_a_read_and_not_taken_for_an_end() {
+    let mut world = streamed(
+        &[Work(900_000), Complete("42")],
+        &[(500, 1, "begin"), (900_500, 2, "end")],
+    );
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert!(world.count("nothing came for 300 s") >= 2);
+    assert_eq!(world.count("event event"), 2);
+}
+
+#[test]
+fn a_question_is_answered_while_the_stream_stays_open() {
+    let stream = [
+        (500, 1, "begin"),
+        (1000, 2, "wait"),
+        (9000, 3, "step"),
+        (12_000, 4, "end"),
+    ];
+    let mut world = streamed(
+        &[Work(900), Ask("which?"), Work(6000), Complete("42")],
+        &stream,
+    )
+    .answers(&["this"]);
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(world.server.said, ["this"]);
+    assert_eq!(world.count("open GET"), 1);
+    assert_eq!(world.count("event question q2"), 1);
+    let lines = world.lines();
+    let order: Vec<usize> = [
+        "question q2",
+        "POST /t/t1/say",
+        "answered q2 Applied",
+        "event Some(3)",
+    ]
+    .iter()
+    .map(|what| {
+        lines
+            .iter()
+            .position(|line| line.contains(what))
+            .expect(what)
+    })
+    .collect();
+    assert!(order.is_sorted(), "{lines:#?}");
+}
+
+#[test]
+fn a_wait_in_replayed_events_is_history() {
+    let stream = [(10, 1, "wait"), (20, 2, "step"), (5000, 3, "end")];
+    let mut world = streamed(&[Work(5000), Complete("42")], &stream).answers(&["no"]);
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(world.count("event question"), 0);
+}
+
+#[test]
+fn a_gap_is_told_once_and_only_across_a_reconnect() {
+    let stream = [
+        (500, 1, "begin"),
+        (1500, 3, "step"),
+        (3000, 6, "step"),
+        (5000, 7, "end"),
+    ];
+    let mut world = streamed(&[Work(5000), Complete("42")], &stream).wish(2000, Wish::CutStream);
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(world.count("Gap"), 1);
+    assert_eq!(
+        world.count("Gap { after: Position(3), before: Position(6) }"),
+        1
+    );
+}
+
+#[test]
+fn the_stored_position_is_the_last_taken_one() {
+    let mut world = streamed(&[Work(4000), Complete("42")], &STREAM);
+    run(&mut world);
+    for (name, snapshot) in world.snapshots.clone() {
+        // Resumed from any step, every event that was not taken comes, and no other.
+        let taken = position(&snapshot);
+        if snapshot.task().is_none() {
+            continue;
+        }
+        let mut again = streamed(&[Work(4000), Complete("42")], &STREAM);
+        again.server = again.server.clone().begun(20);
+        again.now = 10_000;
+        let task: Task<Toy<true, true>> = Task::resume(Toy, snapshot, at(10_000)).expect("resume");
+        assert_eq!(again.drive(task), outcome("succeeded 42"), "{name}");
+        for (_, seq, _) in STREAM {
+            let times = again.count(&format!("event Some({seq})"));
+            assert!(
+                times <= usize::from(seq > taken),
+                "{name}: {seq} {times} times, taken {taken}"
+            );
+        }
+    }
+}
+
+fn position(snapshot: &Snapshot) -> u64 {
+    let value = serde_json::to_value(snapshot).expect("json");
+    value["position"].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn a_task_is_attached_after_a_position() {
+    let mut world = streamed(&[Work(4000), Complete("42")], &STREAM);
+    world.server = world.server.clone().begun(0);
+    let task: Task<Toy<true, true>> = Task::attach(
+        Toy,
+        TaskId::new("t1"),
+        Some(Position(1)),
+        policy(),
+        seed(),
+        at(0),
+    );
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    assert_eq!(
+        (world.count("Some(1) begin"), world.count("Some(2) step")),
+        (0, 1)
+    );
+}

@@ -1,0 +1,452 @@
+//! A toy platform, a toy server and a driver in virtual time. A run gives its whole trace; the driver checks on the way
+//! what must hold at every step.
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    reason = "each test binary uses its part"
+)]
+
+pub mod server;
+pub mod toy;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::StatusCode;
+use taskward_core::{
+    Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Outcome, Policy, Provider, Question,
+    Response, Seed, Shared, Snapshot, Stage, Step, Task, TaskId, Timestamp,
+};
+
+pub use server::{Act, Server};
+pub use toy::{Toy, ToyJob};
+
+/// What happens to one request on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// Nothing left.
+    Refused,
+    /// The server never saw it, but that cannot be known.
+    LostRequest,
+    /// The server acted and the reply was lost.
+    LostReply,
+    /// A status instead; the server did not act.
+    Status(u16),
+    /// A status after the server acted.
+    StatusAfter(u16),
+    /// The reply's body is cut: it looks whole to the wire.
+    CutBody,
+    /// A page for people.
+    Html,
+}
+
+/// How questions are dealt with.
+pub type Answerer = Box<dyn FnMut(&Question) -> Option<Answer>>;
+/// Which fault request number `n` (from 1) of this method and path meets.
+pub type Faults = Box<dyn FnMut(usize, &str, &str) -> Fault>;
+
+pub struct World {
+    pub server: Server,
+    pub now: u64,
+    pub shared: Shared,
+    pub faults: Faults,
+    pub answerer: Answerer,
+    /// At these times, the server's dashboard or the application does something.
+    pub wishes: Vec<(u64, Wish)>,
+    pub trace: Vec<String>,
+    pub requests: usize,
+    /// The snapshot at each step, with the step's name.
+    pub snapshots: Vec<(String, Snapshot)>,
+    /// The snapshots that a driver stored.
+    pub saved: Vec<Snapshot>,
+    pub status_sent: Vec<u64>,
+    /// Whether a question that nobody answers is waited out instead of left.
+    pub stays: bool,
+    /// Whether the application asked for a cancel.
+    pub wanted_cancel: bool,
+    /// The process ends after this many steps.
+    pub kill_after: Option<usize>,
+    stream: Option<ExchangeId>,
+    answered: BTreeMap<String, u32>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Wish {
+    Cancel,
+    Message(&'static str),
+    Dashboard(&'static str),
+    OtherClient(&'static str),
+    CutStream,
+    Stop,
+}
+
+/// How a run ended.
+#[derive(Debug, PartialEq)]
+pub enum Ended {
+    Outcome(String),
+    /// Nobody answers.
+    Left(String),
+    /// The test let go.
+    Stopped,
+}
+
+pub fn policy() -> Policy {
+    let mut policy = Policy::default();
+    policy.pace.jitter_percent = 0;
+    policy
+}
+
+pub fn seed() -> Seed {
+    Seed([3; 32])
+}
+
+pub fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+impl World {
+    pub fn new(script: &[Act]) -> Self {
+        Self {
+            server: Server::new(script),
+            now: 0,
+            shared: Shared::new(),
+            faults: Box::new(|_, _, _| Fault::None),
+            answerer: Box::new(|_| None),
+            wishes: Vec::new(),
+            trace: Vec::new(),
+            requests: 0,
+            snapshots: Vec::new(),
+            saved: Vec::new(),
+            status_sent: Vec::new(),
+            stays: false,
+            wanted_cancel: false,
+            kill_after: None,
+            stream: None,
+            answered: BTreeMap::new(),
+        }
+    }
+
+    pub fn faults(mut self, faults: impl FnMut(usize, &str, &str) -> Fault + 'static) -> Self {
+        self.faults = Box::new(faults);
+        self
+    }
+
+    pub fn answers(mut self, texts: &'static [&'static str]) -> Self {
+        let mut texts = texts.iter();
+        self.answerer = Box::new(move |_| texts.next().map(|text| Answer::text(*text)));
+        self
+    }
+
+    pub fn wish(mut self, at: u64, wish: Wish) -> Self {
+        self.wishes.push((at, wish));
+        self.wishes.sort_by_key(|(at, _)| *at);
+        self
+    }
+
+    pub fn start<const KEYED: bool, const STREAM: bool>(&self) -> Task<Toy<KEYED, STREAM>> {
+        self.start_with(policy())
+    }
+
+    pub fn start_with<const KEYED: bool, const STREAM: bool>(
+        &self,
+        policy: Policy,
+    ) -> Task<Toy<KEYED, STREAM>> {
+        Task::start(Toy, &ToyJob("go".into()), policy, seed(), at(self.now)).expect("a task")
+    }
+
+    pub fn attach(&self, policy: Policy) -> Task<Toy<false, false>> {
+        Task::attach(Toy, TaskId::new("t1"), None, policy, seed(), at(self.now))
+    }
+
+    /// Runs a polling task that is started here.
+    pub fn run(&mut self) -> Ended {
+        let task = self.start::<false, false>();
+        self.drive(task)
+    }
+
+    pub fn say(&mut self, line: String) {
+        self.trace.push(format!("{:>6} {line}", self.now));
+    }
+
+    /// Drives a task to its end, checking at each step that asking is harmless.
+    pub fn drive<P: Provider<Output = toy::Output>>(&mut self, mut task: Task<P>) -> Ended {
+        let deadline = self.now + 100 * 3_600_000;
+        for _ in 0..200_000 {
+            assert!(
+                self.now < deadline,
+                "the watch does not end:\n{}",
+                self.trace.join("\n")
+            );
+            let due: Vec<Wish> = {
+                let now = self.now;
+                let split = self
+                    .wishes
+                    .iter()
+                    .position(|(at, _)| *at > now)
+                    .unwrap_or(self.wishes.len());
+                self.wishes.drain(..split).map(|(_, wish)| wish).collect()
+            };
+            for wish in due {
+                match wish {
+                    Wish::Cancel => {
+                        self.wanted_cancel = true;
+                        task.cancel(at(self.now)).expect("cancel");
+                    }
+                    Wish::Message(text) => drop(
+                        task.send_message(text.to_owned(), at(self.now))
+                            .expect("message"),
+                    ),
+                    Wish::Dashboard(what) => self.server.dashboard(what, self.now),
+                    Wish::OtherClient(text) => self.server.other_client(text, self.now),
+                    Wish::CutStream => {
+                        if let Some(id) = self.stream.take() {
+                            task.handle_end(id, at(self.now));
+                        }
+                    }
+                    Wish::Stop => return Ended::Stopped,
+                }
+            }
+            let first = format!("{:?}", task.poll(at(self.now), &mut self.shared));
+            let again = format!("{:?}", task.poll(at(self.now), &mut self.shared));
+            assert_eq!(first, again, "asking twice gives the same step");
+            let earlier = format!(
+                "{:?}",
+                task.poll(at(self.now.saturating_sub(500)), &mut self.shared)
+            );
+            assert_eq!(first, earlier, "time does not run back");
+            let name: String = first.chars().take_while(|c| c.is_alphanumeric()).collect();
+            self.snapshots
+                .push((format!("{name} at {}", self.now), task.snapshot()));
+            if self.kill_after == Some(self.snapshots.len()) {
+                return Ended::Stopped;
+            }
+            match task.poll(at(self.now), &mut self.shared) {
+                Step::Save { revision } => {
+                    self.saved.push(task.snapshot());
+                    task.saved(revision);
+                }
+                Step::Event { no, event } => {
+                    let event = event.clone();
+                    self.say(format!("event {}", show(&event)));
+                    task.taken(no);
+                    if let Some(left) = self.react(&mut task, &event) {
+                        return left;
+                    }
+                }
+                Step::Send { id, request, .. } => {
+                    let request = request.clone();
+                    task.sent(id);
+                    self.exchange(&mut task, id, &request);
+                }
+                Step::Receive { id, until } => self.receive(&mut task, id, until),
+                Step::Close { id } => {
+                    self.say("close".into());
+                    self.stream = None;
+                    task.closed(id);
+                }
+                Step::InFlight { id } => {
+                    task.handle_failure(id, Failure::abandoned(), at(self.now))
+                }
+                Step::Wait { until, .. } => self.sleep(until),
+                Step::Done(outcome) => {
+                    let text = outcome_text(outcome);
+                    self.say(format!("done {text}"));
+                    return Ended::Outcome(text);
+                }
+            }
+        }
+        panic!(
+            "too many steps:\n{}",
+            self.trace[self.trace.len() - 60..].join("\n")
+        );
+    }
+
+    fn sleep(&mut self, until: Timestamp) {
+        let wish = self.wishes.first().map_or(u64::MAX, |(at, _)| *at);
+        let until = until.as_millis().min(wish);
+        assert!(until > self.now, "a wait into the past at {}", self.now);
+        assert_ne!(
+            until,
+            u64::MAX,
+            "a wait for ever:\n{}",
+            self.trace.join("\n")
+        );
+        self.now = until;
+    }
+
+    fn react<P: Provider>(&mut self, task: &mut Task<P>, event: &Event) -> Option<Ended> {
+        match event {
+            Event::Question(question) => match (self.answerer)(question) {
+                Some(answer) => {
+                    *self.answered.entry(question.id.to_string()).or_default() += 1;
+                    task.answer(&question.id, answer, at(self.now))
+                        .expect("an open question");
+                    None
+                }
+                None => (!self.stays).then(|| Ended::Left(question.text.clone())),
+            },
+            Event::Answered {
+                how: Answered::Unknown | Answered::Refused,
+                question,
+                ..
+            } => {
+                let open = task.questions().any(|open| open.id == *question);
+                open.then(|| Ended::Left("answer unknown".into()))
+            }
+            _ => None,
+        }
+    }
+
+    fn exchange<P: Provider>(
+        &mut self,
+        task: &mut Task<P>,
+        id: ExchangeId,
+        request: &taskward_core::Request,
+    ) {
+        self.requests += 1;
+        let (method, path) = (
+            request.method().as_str().to_owned(),
+            request.target().as_str().to_owned(),
+        );
+        let stage = if path.ends_with("/stream") || path.contains("/stream?") {
+            "open"
+        } else {
+            "send"
+        };
+        if method == "GET" && path == "/t/t1" {
+            self.status_sent.push(self.now);
+        }
+        let fault = (self.faults)(self.requests, &method, &path);
+        let mut line = format!("{stage} {method} {path}");
+        if fault != Fault::None {
+            line.push_str(&format!(" [{fault:?}]"));
+        }
+        self.say(line);
+        self.now += 20;
+        let now = at(self.now);
+        let fail = |stage, cause| Failure::new(stage, cause, "test");
+        match fault {
+            Fault::Refused => {
+                return task.handle_failure(id, fail(Stage::NotSent, Cause::Refused), now);
+            }
+            Fault::LostRequest => {
+                return task.handle_failure(id, fail(Stage::MaybeSent, Cause::Reset), now);
+            }
+            Fault::Status(status) => {
+                let status = StatusCode::from_u16(status).expect("status");
+                return task.handle_response(
+                    id,
+                    Response::new(status, r#"{"error":"injected"}"#),
+                    now,
+                );
+            }
+            _ => {}
+        }
+        if stage == "open" {
+            let mut head = Head::new(StatusCode::OK);
+            head.headers
+                .insert("content-type", "text/event-stream".parse().expect("value"));
+            let after = path
+                .split_once("after=")
+                .and_then(|(_, n)| n.parse().ok())
+                .unwrap_or(0);
+            self.server.open_stream(after);
+            self.stream = Some(id);
+            return task.handle_head(id, head, now);
+        }
+        let key = request
+            .headers()
+            .get("idempotency-key")
+            .and_then(|key| key.to_str().ok());
+        let (status, body) = self
+            .server
+            .handle(&method, &path, &body_of(request), key, self.now);
+        let mut reply = Response::new(StatusCode::from_u16(status).expect("status"), body);
+        match fault {
+            Fault::LostReply => {
+                return task.handle_failure(id, fail(Stage::MaybeSent, Cause::Reset), now);
+            }
+            Fault::StatusAfter(status) => {
+                reply = Response::new(StatusCode::from_u16(status).expect("status"), "late");
+            }
+            Fault::CutBody => reply.body.truncate(reply.body.len() / 2),
+            Fault::Html => reply.body = Bytes::from_static(b"<html>"),
+            _ => {}
+        }
+        task.handle_response(id, reply, now);
+    }
+
+    fn receive<P: Provider>(&mut self, task: &mut Task<P>, id: ExchangeId, until: Timestamp) {
+        if self.stream != Some(id) {
+            return task.handle_failure(id, Failure::abandoned(), at(self.now));
+        }
+        let wish = self.wishes.first().map_or(u64::MAX, |(at, _)| *at);
+        let until = until.as_millis().min(wish);
+        match self.server.next_chunk(self.now, until) {
+            Some((when, chunk)) => {
+                self.now = self.now.max(when);
+                task.handle_chunk(id, chunk, at(self.now));
+            }
+            None => {
+                assert!(until > self.now, "a receive into the past at {}", self.now);
+                self.now = until;
+            }
+        }
+    }
+
+    /// The events and requests, without times.
+    pub fn lines(&self) -> Vec<String> {
+        self.trace.iter().map(|line| line[7..].to_owned()).collect()
+    }
+
+    pub fn count(&self, what: &str) -> usize {
+        self.trace.iter().filter(|line| line.contains(what)).count()
+    }
+}
+
+fn body_of(request: &taskward_core::Request) -> String {
+    request
+        .body()
+        .segments()
+        .map(|segment| match segment {
+            taskward_core::Segment::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            taskward_core::Segment::Source(_) => String::new(),
+        })
+        .collect()
+}
+
+fn show(event: &Event) -> String {
+    match event {
+        Event::Started { id, status } => format!(
+            "started {id} {}",
+            status.as_ref().map_or("?", |s| s.as_str())
+        ),
+        Event::Status(status) => format!("status {status}"),
+        Event::Question(question) => format!("question {} {:?}", question.id, question.text),
+        Event::Withdrawn(id) => format!("withdrawn {id}"),
+        Event::Paused(status) => format!("paused {status}"),
+        Event::Answered { question, how, .. } => format!("answered {question} {how:?}"),
+        Event::Sent { message, how, .. } => format!("sent {message} {how:?}"),
+        Event::Retrying { attempt, why, .. } => format!("retrying {attempt} {why}"),
+        Event::Provider(event) => format!("event {:?} {}", event.position.map(|p| p.0), event.name),
+        other => format!("{other:?}"),
+    }
+}
+
+pub fn outcome_text(outcome: &Outcome<toy::Output>) -> String {
+    match outcome {
+        Outcome::Succeeded { output, .. } => format!("succeeded {}", output.0),
+        Outcome::Failed { fault, .. } => format!("failed {:?}", fault.message),
+        Outcome::Stopped { by, .. } => format!("stopped by {by:?}"),
+        Outcome::Unknown { likely, .. } => format!("unknown likely={likely}"),
+        Outcome::DeadlineExceeded { clock, last, .. } => {
+            format!(
+                "deadline {clock:?} {}",
+                last.as_ref().map_or("-", |s| s.as_str())
+            )
+        }
+        other => other.code().to_owned(),
+    }
+}

@@ -1,0 +1,256 @@
+//! The toy platform: plain text where the real ones speak JSON. With keys or without, with a stream or without.
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+use taskward_core::{
+    Account, Act, Answer, Beat, BuildError, Capabilities, Fault, Frame, Frames, IdempotencyKey,
+    Item, Job, Landed, Look, Mark, Position, Provider, Question, QuestionKind, RawEvent, ReadError,
+    ReadErrorKind, Reading, Request, Response, Safety, Started, Status, Target, TaskId,
+};
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Toy<const KEYED: bool, const STREAM: bool>;
+
+#[derive(Clone, Debug)]
+pub struct ToyJob(pub String);
+
+impl Job for ToyJob {}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output(pub String);
+
+impl taskward_core::Output for Output {
+    fn text(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+    fn json(&self) -> Option<&Value> {
+        None
+    }
+    fn raw(&self) -> &Value {
+        &Value::Null
+    }
+}
+
+fn text(reply: &Response) -> Result<&str, ReadError> {
+    let bad = |kind| ReadError::new(kind, "");
+    let text = std::str::from_utf8(&reply.body).map_err(|_| bad(ReadErrorKind::NotJson))?;
+    if text.starts_with('<') {
+        return Err(bad(ReadErrorKind::Html));
+    }
+    // Every reply of the toy server ends in a full stop, so that a cut one is seen.
+    text.strip_suffix('.')
+        .ok_or_else(|| bad(ReadErrorKind::Truncated))
+}
+
+fn status(word: &str) -> Status {
+    match word {
+        "running" => Status::known("running"),
+        "waiting" => Status::known("waiting"),
+        "review" => Status::known("review"),
+        "done" => Status::known("done"),
+        "failed" => Status::known("failed"),
+        "stopped" => Status::known("stopped"),
+        other => Status::unknown(other),
+    }
+}
+
+/// Role, id and text of each message.
+fn log(reply: &Response) -> Result<Vec<(String, String, String)>, ReadError> {
+    let lines = text(reply)?.lines();
+    Ok(lines
+        .map(|line| {
+            let mut words = line.splitn(3, ' ').map(str::to_owned);
+            (
+                words.next().unwrap_or_default(),
+                words.next().unwrap_or_default(),
+                words.next().unwrap_or_default(),
+            )
+        })
+        .collect())
+}
+
+impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
+    type Job = ToyJob;
+    type Output = Output;
+    type Frames = Lines;
+    const NAME: &'static str = "toy";
+    const ACCOUNT: Account = Account::new("TOY_KEY", "TOY_URL", "https://toy.example", "");
+    const CAPABILITIES: Capabilities = {
+        let mut can = Capabilities::LEAST;
+        can.start = if KEYED { Safety::Keyed } else { Safety::Once };
+        can.answer = if KEYED { Safety::Keyed } else { Safety::Once };
+        can.stream = STREAM;
+        can.cancel = true;
+        can.message = true;
+        can.trail = true;
+        can
+    };
+
+    fn start(&self, job: &ToyJob, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
+        let request = Request::json(Method::POST, Target::new("/start").build()?, &job.0)?;
+        key.map_or(Ok(request.clone()), |key| request.keyed(key))
+    }
+
+    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+        let mut words = text(reply)?.split(' ');
+        let id = words.next().filter(|id| !id.is_empty());
+        let id = id.ok_or_else(|| ReadError::new(ReadErrorKind::Shape, "no id"))?;
+        Ok(Started {
+            id: TaskId::new(id),
+            status: words.next().map(status),
+        })
+    }
+
+    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
+        let target = Target::new("/t").segment(id.as_str())?;
+        let target = match look {
+            Look::Status => target,
+            Look::Questions => target.path("/log"),
+            Look::Result => target.path("/result"),
+            Look::Trail => target.path("/trail"),
+            Look::Stream { after } => target
+                .path("/stream")
+                .query_opt("after", after.map(|p| p.to_string()).as_deref()),
+            _ => return Err(BuildError::new("no such look")),
+        };
+        Ok(Request::get(target.build()?))
+    }
+
+    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Output>, ReadError> {
+        let body = text(reply)?;
+        Ok(match look {
+            Look::Questions => {
+                let log = log(reply)?;
+                match log.last() {
+                    // With a stream, the questions stand in it.
+                    Some((role, ..)) if STREAM && role == "assistant" => {
+                        Reading::Asking(Vec::new())
+                    }
+                    Some((role, id, text)) if role == "assistant" => {
+                        Reading::Asking(vec![Question::new(
+                            id.as_str(),
+                            QuestionKind::Text,
+                            text.as_str(),
+                        )])
+                    }
+                    Some(_) if log.iter().any(|(role, ..)| role == "assistant") => {
+                        Reading::NotAsking
+                    }
+                    _ => Reading::Asking(vec![
+                        Question::new(format!("silent{}", log.len()), QuestionKind::Text, "")
+                            .as_stand_in(),
+                    ]),
+                }
+            }
+            Look::Result => match body.strip_prefix("done ") {
+                Some(answer) => Reading::Ready(Output(answer.to_owned())),
+                None => Reading::Pending(status(body)),
+            },
+            Look::Trail => {
+                let (word, trail) = body.split_once(' ').unwrap_or((body, ""));
+                let fault =
+                    Fault::new(status(word)).with_trail(Some(trail.to_owned()), json!([trail]));
+                if word == "failed" {
+                    Reading::Failed(fault)
+                } else {
+                    Reading::Stopped(fault)
+                }
+            }
+            _ => match body {
+                "running" => Reading::Pending(status(body)),
+                "waiting" if STREAM => Reading::Asking(Vec::new()),
+                "waiting" => Reading::Next(Look::Questions, status(body)),
+                "review" => Reading::Paused(status(body)),
+                "done" => Reading::Next(Look::Result, status(body)),
+                "failed" => Reading::Failed(Fault::new(status(body))),
+                "stopped" => Reading::Stopped(Fault::new(status(body))),
+                other => Reading::Unknown(status(other)),
+            },
+        })
+    }
+
+    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+        let target = Target::new("/t").segment(id.as_str())?;
+        match act {
+            Act::Answer {
+                answer: Answer::Text(text),
+                key,
+                ..
+            } => {
+                let request = Request::json(Method::POST, target.path("/say").build()?, text)?;
+                key.map_or(Ok(request.clone()), |key| request.keyed(key))
+            }
+            Act::Message(text) => Request::json(Method::POST, target.path("/say").build()?, text),
+            Act::Cancel => Ok(Request::empty(
+                Method::POST,
+                target.path("/cancel").build()?,
+            )),
+            _ => Err(BuildError::new("not a text")),
+        }
+    }
+
+    fn mark(&self, reply: &Response) -> Result<Mark, ReadError> {
+        Ok(Mark::new(log(reply)?.len().to_string()))
+    }
+
+    fn landed(&self, reply: &Response, mark: &Mark, text: &str) -> Result<Landed, ReadError> {
+        let log = log(reply)?;
+        let new = &log[mark.as_str().parse::<usize>().unwrap_or(0).min(log.len())..];
+        let user = new
+            .iter()
+            .rposition(|(role, ..)| role == "user")
+            .map_or(0, |i| i + 1);
+        Ok(
+            if new[user..].iter().any(|(role, ..)| role == "assistant") {
+                Landed::Replied
+            } else if new
+                .iter()
+                .any(|(role, _, said)| role == "user" && said == text)
+            {
+                Landed::Yes
+            } else {
+                Landed::No
+            },
+        )
+    }
+
+    fn read_frame(&self, frame: &Frame) -> Result<Option<Item>, ReadError> {
+        let seq: u64 = frame
+            .name
+            .parse()
+            .map_err(|_| ReadError::new(ReadErrorKind::Shape, "seq"))?;
+        let word = frame.data.split(' ').next().unwrap_or_default();
+        let event = RawEvent::new(Some(Position(seq)), frame.data.clone(), json!(seq));
+        let beat = match word {
+            "wait" => Beat::Asking(Question::new(
+                format!("q{seq}"),
+                QuestionKind::Text,
+                frame.data.clone(),
+            )),
+            "end" => Beat::Ending,
+            _ => Beat::Passing,
+        };
+        Ok(Some(Item::new(event, beat)))
+    }
+}
+
+/// `SEQ TEXT` per line.
+#[derive(Debug, Default)]
+pub struct Lines(Vec<u8>);
+
+impl Frames for Lines {
+    fn push(&mut self, bytes: Bytes) {
+        self.0.extend_from_slice(&bytes);
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
+        let Some(end) = self.0.iter().position(|byte| *byte == b'\n') else {
+            return Ok(None);
+        };
+        let line: Vec<u8> = self.0.drain(..=end).collect();
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let (seq, data) = line.split_once(' ').unwrap_or((&line, ""));
+        Ok(Some(Frame::new(seq, data)))
+    }
+}
