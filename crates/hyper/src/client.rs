@@ -11,12 +11,12 @@ use taskward_core::{
 };
 
 use crate::clock::Clock;
+use crate::dial::Dialer;
 use crate::drive;
 use crate::run::{Goal, Run};
 use crate::running::Started;
 use crate::send::Transport;
 use crate::tls;
-use crate::wire::Dialer;
 
 /// One account of a provider. Cheap to clone; clones share connections and retry budget.
 pub struct Client<P: Provider>(Arc<Inner<P>>);

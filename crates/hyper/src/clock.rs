@@ -39,9 +39,22 @@ impl Clock {
     }
 }
 
+/// The moment `wait` after `from`; a wait beyond all measure ends in thirty years.
+pub(crate) fn later(from: Instant, wait: Duration) -> Instant {
+    from.checked_add(wait)
+        .unwrap_or_else(|| from + Duration::from_secs(30 * 365 * 86_400))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_absurd_limit_is_a_very_late_moment() {
+        let now = Instant::now();
+        assert!(later(now, Duration::MAX) > now + Duration::from_secs(86_400));
+        assert_eq!(later(now, Duration::ZERO), now);
+    }
 
     #[test]
     fn a_fast_clock_shortens_waits_and_never_runs_back() {

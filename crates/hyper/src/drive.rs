@@ -3,14 +3,17 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use taskward_core::{
-    Call, CallStep, Error, ErrorKind, Event, ExchangeId, Failure, Limits, Operation, Outcome,
-    Provider, Request, Step, Task, Timestamp,
+    AnswerError, Call, CallStep, Error, ErrorKind, Event, ExchangeId, Failure, Limits, Operation,
+    Outcome, Provider, Request, Step, Task, Timestamp,
 };
+use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
 use crate::client::{Client, seed};
-use crate::run::{OnSave, off_the_reactor};
+use crate::handle::{Handle, Wish};
+use crate::run::{OnSave, off_the_reactor, unsupported};
 use crate::send::{EventStream, Report, exchange};
 use crate::source;
 
@@ -24,10 +27,14 @@ pub(crate) struct Drive<P: Provider> {
     stream: Option<(ExchangeId, Box<EventStream>)>,
     sleep: Option<(Timestamp, Pin<Box<Sleep>>)>,
     save: Option<OnSave>,
+    inbox: mpsc::UnboundedReceiver<Wish>,
+    sender: mpsc::UnboundedSender<Wish>,
+    pub(crate) interrupted: bool,
 }
 
 impl<P: Provider> Drive<P> {
     pub(crate) fn new(client: Client<P>, task: Task<P>, save: Option<OnSave>) -> Self {
+        let (sender, inbox) = mpsc::unbounded_channel();
         Self {
             client,
             task,
@@ -35,6 +42,9 @@ impl<P: Provider> Drive<P> {
             stream: None,
             sleep: None,
             save,
+            inbox,
+            sender,
+            interrupted: false,
         }
     }
 
@@ -42,12 +52,22 @@ impl<P: Provider> Drive<P> {
         self.client.inner().clock.now()
     }
 
-    /// Goes on to the next event; `None` when the task is over.
+    pub(crate) fn handle(&self) -> Handle {
+        Handle(self.sender.clone())
+    }
+
+    /// Goes on to the next event; `None` when the task is over, or its watch interrupted.
     pub(crate) fn poll_event(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Event>, Error>> {
         loop {
+            while let Poll::Ready(Some(wish)) = self.inbox.poll_recv(cx) {
+                self.hear(wish);
+            }
+            if self.interrupted && self.task.id().is_some() {
+                return Poll::Ready(Ok(None));
+            }
             self.poll_exchange(cx);
             let now = self.now();
             let step = {
@@ -119,7 +139,7 @@ impl<P: Provider> Drive<P> {
     }
 
     /// Reports what a stream brought.
-    fn received(&mut self, id: ExchangeId, next: Option<Result<bytes::Bytes, Failure>>) {
+    fn received(&mut self, id: ExchangeId, next: Option<Result<Bytes, Failure>>) {
         let now = self.now();
         if !matches!(next, Some(Ok(_))) {
             self.stream = None;
@@ -141,6 +161,29 @@ impl<P: Provider> Drive<P> {
         }
         self.sleep = None;
         Poll::Ready(())
+    }
+
+    /// Takes a wish of a handle. Whoever asked may have gone away meanwhile.
+    fn hear(&mut self, wish: Wish) {
+        let now = self.now();
+        match wish {
+            Wish::Answer(question, answer, taken) => {
+                let refused = |e: AnswerError| Error::new(ErrorKind::Input, e.to_string());
+                let result = self.task.answer(&question, answer, now);
+                let _ = taken.send(result.map_err(refused));
+            }
+            Wish::Message(text, taken) => {
+                let result = self.task.send_message(text, now);
+                let _ = taken.send(result.map_err(|e| unsupported(&e)));
+            }
+            Wish::Cancel(taken) => {
+                let _ = taken.send(self.task.cancel(now).map_err(|e| unsupported(&e)));
+            }
+            Wish::Interrupt(taken) => {
+                self.interrupted = true;
+                let _ = taken.send(Ok(()));
+            }
+        }
     }
 
     /// How the task ended, after [`poll_event`](Self::poll_event) said `None`.

@@ -32,6 +32,7 @@
 mod body;
 mod client;
 mod clock;
+mod dial;
 mod drive;
 mod failure;
 mod handle;

@@ -11,11 +11,10 @@ use taskward_core::{
     Answer, AnswerError, Answered, End, Error, ErrorKind, Event, Left, LeftWhy, MessageNo,
     Provider, Question, QuestionId, Reply, Snapshot, Task, TaskId,
 };
-use tokio::sync::mpsc;
 
 use crate::client::Client;
 use crate::drive::Drive;
-use crate::handle::{Handle, Wish};
+use crate::handle::Handle;
 use crate::run::{Asking, BoxError, Hooks, OnEvent, OnQuestion, unsupported};
 
 /// A task that is being followed. It owns the machine and its exchanges: dropping the future of [`next`](Self::next) or
@@ -25,8 +24,6 @@ pub struct Running<P: Provider> {
     on_event: Option<OnEvent>,
     desk: Desk,
     handle: Handle,
-    wishes: mpsc::UnboundedReceiver<Wish>,
-    interrupted: bool,
 }
 
 enum Course<P: Provider> {
@@ -56,9 +53,10 @@ impl<P: Provider> fmt::Debug for Running<P> {
 
 impl<P: Provider> Running<P> {
     pub(crate) fn new(client: Client<P>, task: Task<P>, hooks: Hooks) -> Self {
-        let (sender, wishes) = mpsc::unbounded_channel();
+        let drive = Drive::new(client, task, hooks.save);
         Self {
-            course: Course::Live(Box::new(Drive::new(client, task, hooks.save))),
+            handle: drive.handle(),
+            course: Course::Live(Box::new(drive)),
             on_event: hooks.event,
             desk: Desk {
                 handler: hooks.question,
@@ -68,9 +66,6 @@ impl<P: Provider> Running<P> {
                 queue: VecDeque::new(),
                 asking: None,
             },
-            handle: Handle(sender),
-            wishes,
-            interrupted: false,
         }
     }
 
@@ -83,7 +78,7 @@ impl<P: Provider> Running<P> {
         }
     }
 
-    /// The next event; `None` when the task is over. Questions are the caller's to [`answer`](Self::answer): the
+    /// The next event; `None` when the task is over, or its watch interrupted by a [`Handle`]. Questions are the caller's to [`answer`](Self::answer): the
     /// handler works in [`wait`](Self::wait) only.
     ///
     /// # Errors
@@ -204,7 +199,6 @@ impl<P: Provider> Running<P> {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
-        self.hear(cx);
         let Course::Live(drive) = &mut self.course else {
             return Poll::Ready(Ok(None));
         };
@@ -213,28 +207,6 @@ impl<P: Provider> Running<P> {
             hook(event);
         }
         Poll::Ready(Ok(event))
-    }
-
-    /// Takes the wishes of handles. Whoever asked may have gone away meanwhile.
-    fn hear(&mut self, cx: &mut Context<'_>) {
-        while let Poll::Ready(Some(wish)) = self.wishes.poll_recv(cx) {
-            match wish {
-                Wish::Answer(question, answer, taken) => {
-                    let refused = |e: AnswerError| Error::new(ErrorKind::Input, e.to_string());
-                    let _ = taken.send(self.answer(&question, answer).map_err(refused));
-                }
-                Wish::Message(text, taken) => {
-                    let _ = taken.send(self.send_message(text));
-                }
-                Wish::Cancel(taken) => {
-                    let _ = taken.send(self.cancel());
-                }
-                Wish::Interrupt(taken) => {
-                    self.interrupted = true;
-                    let _ = taken.send(Ok(()));
-                }
-            }
-        }
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<End<P::Output>, Error>> {
@@ -252,12 +224,7 @@ impl<P: Provider> Running<P> {
                     return Poll::Ready(self.leave(why));
                 }
             }
-            let event = self.poll_event(cx)?;
-            if self.interrupted && self.id().is_some() {
-                self.interrupted = false;
-                return Poll::Ready(self.leave(LeftWhy::Interrupted));
-            }
-            match event {
+            match self.poll_event(cx)? {
                 Poll::Ready(Some(event)) => {
                     if let Some(why) = self.judge(event) {
                         return Poll::Ready(self.leave(why));
@@ -329,6 +296,11 @@ impl<P: Provider> Running<P> {
     }
 
     fn end(&mut self) -> Result<End<P::Output>, Error> {
+        if let Course::Live(drive) = &mut self.course
+            && std::mem::take(&mut drive.interrupted)
+        {
+            return self.leave(LeftWhy::Interrupted);
+        }
         // A handler that still thinks thinks about nothing.
         self.desk.asking = None;
         let over = Course::Over(Box::new(self.snapshot()));

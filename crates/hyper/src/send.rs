@@ -16,8 +16,10 @@ use taskward_core::{
 use tokio::time::{Sleep, sleep_until};
 
 use crate::body::{self, Upload};
+use crate::clock::later;
+use crate::dial::Dialer;
 use crate::failure::{self, Fault};
-use crate::wire::{Connection, Dialer, Marks};
+use crate::wire::{Connection, Marks};
 
 /// Bytes read of a refusal's body.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
@@ -103,11 +105,11 @@ async fn head(
     let not_sent = |fault: Fault| fault.at(Stage::NotSent);
     body::check(request.body()).await.map_err(not_sent)?;
     let dialer = &transport.dialer;
-    let end = limits.total.map(|total| begun + total);
+    let end = limits.total.map(|total| later(begun, total));
     let mut connection = match dialer.kept().await {
         Some(connection) => connection,
         None => {
-            let until = Instant::now() + limits.connect;
+            let until = later(Instant::now(), limits.connect);
             let until = end.map_or(until, |end| end.min(until));
             dialer.connect(until).await.map_err(not_sent)?
         }
@@ -218,13 +220,13 @@ async fn receive(request: &Request, head: Head, mut reply: Reply) -> Result<Repo
     }
     let room = usize::try_from(expected.unwrap_or(0).min(cap)).unwrap_or(0);
     let mut whole = BytesMut::with_capacity(room);
-    let mut alarm = pin!(sleep_until((Instant::now() + reply.limits.idle).into()));
+    let mut alarm = pin!(sleep_until(later(reply.moved(), reply.limits.idle).into()));
     let body = loop {
         let next = poll_fn(|cx| {
             if let Poll::Ready(next) = reply.poll_bytes(cx) {
                 return Poll::Ready(Ok(next));
             }
-            let due = reply.moved() + reply.limits.idle;
+            let due = later(reply.moved(), reply.limits.idle);
             poll_due(alarm.as_mut(), cx, reply.end, || (due, Phase::Body)).map(Err)
         })
         .await;

@@ -1,36 +1,26 @@
-//! Connections: how one comes about, what passes over it, and which are kept for the next exchange.
+//! What passes over a connection, and how far an exchange has come.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hyper::client::conn::http1;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use taskward_core::{Cause, ConfigError, Limits, Origin, Phase};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use taskward_core::{Limits, Phase};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::body::Upload;
-use crate::failure::{self, Fault};
+use crate::clock::later;
+use crate::failure::Fault;
 
 /// Largest head of a reply, all of its fields together.
 const MAX_HEAD: usize = 64 * 1024;
 /// Most fields in it.
 const MAX_FIELDS: usize = 100;
-/// Connections kept idle.
-const MAX_IDLE: usize = 8;
-/// How long one is kept; servers close theirs after a minute or more.
-const IDLE_AGE: Duration = Duration::from_secs(50);
-/// Largest head of a proxy's answer.
-const MAX_PROXY_HEAD: usize = 8 * 1024;
 
 /// How far one exchange has come. Written by the connection and the body, read by whoever judges a failure.
 #[derive(Debug)]
@@ -69,9 +59,9 @@ impl Marks {
     pub(crate) fn head_deadline(&self, limits: &Limits) -> (Instant, Phase) {
         let progress = self.lock();
         if progress.whole {
-            (progress.moved + limits.head, Phase::Head)
+            (later(progress.moved, limits.head), Phase::Head)
         } else {
-            (progress.moved + limits.idle, Phase::Send)
+            (later(progress.moved, limits.idle), Phase::Send)
         }
     }
 }
@@ -85,227 +75,6 @@ impl Progress {
             broken: None,
             fault: None,
         }
-    }
-}
-
-/// Makes connections to one server, directly or through a proxy.
-#[derive(Debug)]
-pub(crate) struct Dialer {
-    host: String,
-    port: u16,
-    tls: Option<Arc<ClientConfig>>,
-    proxy: Option<Proxy>,
-    idle: Mutex<Vec<(Instant, Connection)>>,
-}
-
-#[derive(Debug)]
-struct Proxy {
-    host: String,
-    port: u16,
-    authorization: Option<http::HeaderValue>,
-}
-
-impl Dialer {
-    /// A dialer of `origin`. The proxy variables are read here, once; this machine is never reached through one.
-    pub(crate) fn new(
-        origin: &Origin,
-        tls: Option<Arc<ClientConfig>>,
-    ) -> Result<Self, ConfigError> {
-        let proxy = if origin.is_loopback() {
-            None
-        } else {
-            let uri = origin
-                .to_string()
-                .parse()
-                .map_err(|_| ConfigError::new("the base URL is not a URL"))?;
-            Matcher::from_env()
-                .intercept(&uri)
-                .map(|found| Proxy::new(&found))
-                .transpose()?
-        };
-        Ok(Self {
-            host: origin.host().trim_matches(['[', ']']).to_owned(),
-            port: origin.port(),
-            tls,
-            proxy,
-            idle: Mutex::new(Vec::new()),
-        })
-    }
-
-    /// Host and port, for messages.
-    pub(crate) fn server(&self) -> String {
-        join(&self.host, self.port)
-    }
-
-    pub(crate) fn is_tls(&self) -> bool {
-        self.tls.is_some()
-    }
-
-    /// A connection kept from an earlier exchange that is still open.
-    pub(crate) async fn kept(&self) -> Option<Connection> {
-        loop {
-            let (since, mut connection) = self.idle().pop()?;
-            if since.elapsed() < IDLE_AGE && connection.is_usable().await {
-                return Some(connection);
-            }
-        }
-    }
-
-    /// A new connection, ready for a request; nothing of one has left.
-    pub(crate) async fn connect(&self, until: Instant) -> Result<Connection, Fault> {
-        let link = tokio::time::timeout_at(until.into(), self.link(until))
-            .await
-            .unwrap_or_else(|_| {
-                let why = format!("{} did not answer in time", self.server());
-                Err(Fault::new(Cause::Timeout(Phase::Connect), why))
-            })?;
-        let marks = Arc::new(Marks::new());
-        let watched = Watched {
-            link,
-            marks: marks.clone(),
-        };
-        let (sender, driver) = http1::Builder::new()
-            .max_header_size(MAX_HEAD)
-            .max_headers(MAX_FIELDS)
-            .handshake(TokioIo::new(watched))
-            .await
-            .map_err(|e| failure::of_head(&e, None, &self.server(), self.is_tls()))?;
-        Ok(Connection {
-            sender,
-            driver: Box::pin(driver),
-            over: false,
-            marks,
-        })
-    }
-
-    /// Keeps a connection whose exchange is complete.
-    pub(crate) fn keep(&self, connection: Connection) {
-        let mut idle = self.idle();
-        idle.retain(|(since, _)| since.elapsed() < IDLE_AGE);
-        if idle.len() < MAX_IDLE {
-            idle.push((Instant::now(), connection));
-        }
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, Connection)>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn link(&self, until: Instant) -> Result<Link, Fault> {
-        let tcp = match &self.proxy {
-            None => dial(&self.host, self.port, until).await?,
-            Some(proxy) => {
-                let through = |fault: Fault| Fault::new(Cause::Proxy, proxy.words(&fault.detail));
-                let tcp = dial(&proxy.host, proxy.port, until)
-                    .await
-                    .map_err(through)?;
-                tunnel(tcp, proxy, &self.server()).await?
-            }
-        };
-        let Some(config) = &self.tls else {
-            return Ok(Link::Plain(tcp));
-        };
-        let name = ServerName::try_from(self.host.clone()).map_err(|_| {
-            Fault::new(
-                Cause::Tls,
-                format!("{:?} is no name for a server", self.host),
-            )
-        })?;
-        let tls = TlsConnector::from(config.clone())
-            .connect(name, tcp)
-            .await
-            .map_err(|e| failure::of_handshake(&e, &self.server()))?;
-        Ok(Link::Tls(Box::new(tls)))
-    }
-}
-
-fn join(host: &str, port: u16) -> String {
-    if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    }
-}
-
-/// Connects to the first address that answers; each gets its share of the time left.
-async fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, Fault> {
-    let server = join(host, port);
-    let unknown = |why: String| Fault::new(Cause::Resolve, format!("{host}: {why}"));
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|e| unknown(e.to_string()))?
-        .collect();
-    let mut last = unknown("it has no address".to_owned());
-    for (at, address) in addresses.iter().enumerate() {
-        let left = until.saturating_duration_since(Instant::now());
-        let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
-        match tokio::time::timeout(left / rest, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => {
-                // Requests are written whole: waiting for more only delays them. Without it they arrive as well.
-                let _ = tcp.set_nodelay(true);
-                return Ok(tcp);
-            }
-            Ok(Err(e)) => last = failure::of_connect(&e, &server),
-            Err(_) => {
-                let why = format!("{server} did not answer in time");
-                last = Fault::new(Cause::Timeout(Phase::Connect), why);
-            }
-        }
-    }
-    Err(last)
-}
-
-impl Proxy {
-    fn new(found: &Intercept) -> Result<Self, ConfigError> {
-        let uri = found.uri();
-        if uri.scheme_str() != Some("http") {
-            return Err(ConfigError::new(
-                "the proxy variables of the environment name a proxy that is not an http:// URL; only those are used",
-            ));
-        }
-        Ok(Self {
-            host: uri
-                .host()
-                .unwrap_or_default()
-                .trim_matches(['[', ']'])
-                .to_owned(),
-            port: uri.port_u16().unwrap_or(80),
-            authorization: found.basic_auth().cloned(),
-        })
-    }
-
-    fn words(&self, why: &str) -> String {
-        let proxy = join(&self.host, self.port);
-        format!("the proxy {proxy} (from HTTPS_PROXY or ALL_PROXY): {why}")
-    }
-}
-
-/// Asks the proxy for a tunnel to `server` (RFC 9110 section 9.3.6). The key never passes in the clear.
-async fn tunnel(mut tcp: TcpStream, proxy: &Proxy, server: &str) -> Result<TcpStream, Fault> {
-    let fault = |why: &str| Fault::new(Cause::Proxy, proxy.words(why));
-    let mut head = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n").into_bytes();
-    if let Some(authorization) = &proxy.authorization {
-        head.extend_from_slice(b"Proxy-Authorization: ");
-        head.extend_from_slice(authorization.as_bytes());
-        head.extend_from_slice(b"\r\n");
-    }
-    head.extend_from_slice(b"\r\n");
-    tcp.write_all(&head)
-        .await
-        .map_err(|e| fault(&e.to_string()))?;
-    let mut reply = Vec::new();
-    // Byte by byte: what follows the head belongs to the server.
-    while !reply.ends_with(b"\r\n\r\n") {
-        if reply.len() == MAX_PROXY_HEAD {
-            return Err(fault("its answer has no end"));
-        }
-        reply.push(tcp.read_u8().await.map_err(|e| fault(&e.to_string()))?);
-    }
-    let line = String::from_utf8_lossy(&reply);
-    let line = line.lines().next().unwrap_or_default();
-    match line.split(' ').nth(1) {
-        Some(status) if line.starts_with("HTTP/1.") && status.starts_with('2') => Ok(tcp),
-        _ => Err(fault(&format!("it answered {line:?}"))),
     }
 }
 
@@ -326,6 +95,25 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
+    pub(crate) async fn new(link: Link) -> Result<Self, hyper::Error> {
+        let marks = Arc::new(Marks::new());
+        let watched = Watched {
+            link,
+            marks: marks.clone(),
+        };
+        let (sender, driver) = http1::Builder::new()
+            .max_header_size(MAX_HEAD)
+            .max_headers(MAX_FIELDS)
+            .handshake(TokioIo::new(watched))
+            .await?;
+        Ok(Self {
+            sender,
+            driver: Box::pin(driver),
+            over: false,
+            marks,
+        })
+    }
+
     /// Moves bytes. Its errors reach the sender and the body, where they are judged.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>) {
         if !self.over && self.driver.as_mut().poll(cx).is_ready() {
@@ -339,7 +127,7 @@ impl Connection {
     }
 
     /// Looks whether the server has closed it meanwhile, or sent what nobody asked for.
-    async fn is_usable(&mut self) -> bool {
+    pub(crate) async fn is_usable(&mut self) -> bool {
         std::future::poll_fn(|cx| {
             self.poll_drive(cx);
             Poll::Ready(())
@@ -351,7 +139,7 @@ impl Connection {
 
 /// A socket, encrypted or not.
 #[derive(Debug)]
-enum Link {
+pub(crate) enum Link {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }

@@ -1,1 +1,49 @@
-//! ureq
+//! Taskward's blocking adapter: drives the core over ureq and rustls.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use taskward_core::{Answer, Output as _, Provider};
+//! use taskward_ureq::Client;
+//!
+//! # fn ask(_: &str) -> Result<String, std::io::Error> { Ok(String::new()) }
+//! fn follow<P: Provider>(job: P::Job) -> Result<(), taskward_core::Error> {
+//!     let client = Client::<P>::from_env()?;
+//!     let end = client
+//!         .run(job)
+//!         .deadline(Duration::from_secs(900))
+//!         .on_question(|q| Ok(Answer::text(ask(q.text())?)))
+//!         .wait()?;
+//!     println!("{:?}", end.into_answer()?.text());
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`Client`] holds one account: server, key, connections, retry budget. [`Client::run`] and its siblings describe what
+//! to do ([`Run`]); [`Run::wait`] drives the task to its end, [`Run::start`] gives a [`Running`] that can be watched,
+//! answered and left. [`Client::call`] performs any single operation with retries.
+//!
+//! Everything runs on the calling thread, but for one thread per open stream, and one per lookup of a host name.
+//!
+//! # What this crate does not do
+//! It decides nothing: retries, redirects, pace and ends are the core's. It never unpacks a compressed reply, keeps no
+//! cookies, and has no switch that turns verification of certificates off.
+
+mod body;
+mod client;
+mod clock;
+mod dial;
+mod drive;
+mod failure;
+mod handle;
+mod run;
+mod running;
+mod send;
+mod source;
+mod tls;
+mod wire;
+
+pub use client::{Builder, Client};
+pub use handle::Handle;
+pub use run::{BoxError, Run};
+pub use running::{Events, Running, Started};
+pub use taskward_core as core;

@@ -1,0 +1,73 @@
+//! The one reader of clocks: wall time once, then monotonic time.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use taskward_core::Timestamp;
+
+/// Wall clock time that moves with the monotonic clock, so that it never runs back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    anchor: Timestamp,
+    since: Instant,
+    speed: u32,
+}
+
+impl Clock {
+    /// A clock that runs `speed` times as fast as the world; 1 unless the server is a simulator that does the same.
+    pub(crate) fn new(speed: u32) -> Self {
+        let wall = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            anchor: Timestamp::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
+            since: Instant::now(),
+            speed: speed.max(1),
+        }
+    }
+
+    /// The present moment.
+    pub(crate) fn now(&self) -> Timestamp {
+        let passed = self.since.elapsed().saturating_mul(self.speed);
+        // Rounded down: a wait that seems over is over.
+        let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        Timestamp::from_millis(self.anchor.as_millis().saturating_add(millis))
+    }
+
+    /// How long to sleep until `until`.
+    pub(crate) fn left(&self, until: Timestamp) -> Duration {
+        until.since(self.now()) / self.speed
+    }
+}
+
+/// The moment `wait` after `from`; a wait beyond all measure ends in thirty years.
+pub(crate) fn later(from: Instant, wait: Duration) -> Instant {
+    from.checked_add(wait)
+        .unwrap_or_else(|| from + Duration::from_secs(30 * 365 * 86_400))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absurd_limit_is_a_very_late_moment() {
+        let now = Instant::now();
+        assert!(later(now, Duration::MAX) > now + Duration::from_secs(86_400));
+        assert_eq!(later(now, Duration::ZERO), now);
+    }
+
+    #[test]
+    fn a_fast_clock_shortens_waits_and_never_runs_back() {
+        let clock = Clock::new(20);
+        let start = clock.now();
+        let left = clock.left(start.after(Duration::from_secs(20)));
+        assert!(left <= Duration::from_secs(1), "{left:?}");
+        assert!(left > Duration::from_millis(500), "{left:?}");
+        assert!(clock.now() >= start);
+        assert_eq!(clock.left(start), Duration::ZERO);
+        assert_eq!(
+            Clock::new(0).left(Timestamp::from_millis(0)),
+            Duration::ZERO
+        );
+    }
+}

@@ -1,0 +1,72 @@
+//! Wishes from elsewhere: answers, messages and cancels for a task that another thread drives.
+
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use taskward_core::{Answer, Error, ErrorKind, MessageNo, QuestionId};
+
+use crate::drive::Input;
+
+/// Speaks to a task that another thread drives. Cheap to clone.
+///
+/// A wish is taken when the [`Running`](crate::Running) is driven and its exchange under way is over; until then its
+/// method waits. What became of it is told as an event.
+#[derive(Clone, Debug)]
+pub struct Handle(pub(crate) SyncSender<Input>);
+
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Answer(QuestionId, Answer, Taken<()>),
+    Message(String, Taken<MessageNo>),
+    Cancel(Taken<()>),
+    Interrupt(Taken<()>),
+}
+
+type Taken<T> = SyncSender<Result<T, Error>>;
+
+impl Handle {
+    /// Answers a question.
+    ///
+    /// # Errors
+    /// When no such question is open, an answer to it is under way, it does not fit, or nobody drives the task any more.
+    pub fn answer(
+        &self,
+        question: impl Into<QuestionId>,
+        answer: impl Into<Answer>,
+    ) -> Result<(), Error> {
+        let (question, answer) = (question.into(), answer.into());
+        self.wish(|taken| Wish::Answer(question, answer, taken))
+    }
+
+    /// Sends a message that nobody asked for.
+    ///
+    /// # Errors
+    /// When the provider has no such thing, or nobody drives the task any more.
+    pub fn send_message(&self, text: impl Into<String>) -> Result<MessageNo, Error> {
+        let text = text.into();
+        self.wish(|taken| Wish::Message(text, taken))
+    }
+
+    /// Asks for the task to be stopped; its own end tells whether it was.
+    ///
+    /// # Errors
+    /// When the provider has no such thing, or nobody drives the task any more.
+    pub fn cancel(&self) -> Result<(), Error> {
+        self.wish(Wish::Cancel)
+    }
+
+    /// Ends the watch, not the task: `wait` returns [`LeftWhy::Interrupted`](taskward_core::LeftWhy) as soon as the
+    /// task's id is known.
+    ///
+    /// # Errors
+    /// When nobody drives the task any more.
+    pub fn interrupt(&self) -> Result<(), Error> {
+        self.wish(Wish::Interrupt)
+    }
+
+    fn wish<T>(&self, wish: impl FnOnce(Taken<T>) -> Wish) -> Result<T, Error> {
+        let gone = || Error::new(ErrorKind::Local, "nobody drives the task any more");
+        let (taken, reply) = sync_channel(1);
+        self.0.send(Input::Wish(wish(taken))).map_err(|_| gone())?;
+        reply.recv().map_err(|_| gone())?
+    }
+}

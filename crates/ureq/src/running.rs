@@ -1,0 +1,339 @@
+//! A task that is being followed: told, answered, left.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use taskward_core::{
+    Answer, AnswerError, Answered, End, Error, ErrorKind, Event, Left, LeftWhy, MessageNo,
+    Provider, Question, QuestionId, Reply, Snapshot, Task, TaskId,
+};
+
+use crate::client::Client;
+use crate::drive::Drive;
+use crate::handle::Handle;
+use crate::run::{BoxError, Hooks, OnEvent, OnQuestion, unsupported};
+
+/// A task that is being followed. It owns the machine and its exchanges: dropping it ends the watch and leaves the task
+/// alone.
+pub struct Running<P: Provider> {
+    course: Course<P>,
+    on_event: Option<OnEvent>,
+    desk: Desk,
+    handle: Handle,
+}
+
+enum Course<P: Provider> {
+    Live(Box<Drive<P>>),
+    Over(Box<Snapshot>),
+}
+
+/// Questions on their way to the handler.
+struct Desk {
+    handler: Option<OnQuestion>,
+    leave_review: bool,
+    /// Told to the caller of `next`, who may still leave them to `wait`.
+    told: Vec<QuestionId>,
+    /// Given to the handler once, and never again.
+    asked: Vec<QuestionId>,
+}
+
+impl<P: Provider> fmt::Debug for Running<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Provider> Running<P> {
+    pub(crate) fn new(client: Client<P>, task: Task<P>, hooks: Hooks) -> Self {
+        let drive = Drive::new(client, task, hooks.save);
+        Self {
+            handle: drive.handle(),
+            course: Course::Live(Box::new(drive)),
+            on_event: hooks.event,
+            desk: Desk {
+                handler: hooks.question,
+                leave_review: hooks.leave_review,
+                told: Vec::new(),
+                asked: Vec::new(),
+            },
+        }
+    }
+
+    /// The task's id, once it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&TaskId> {
+        match &self.course {
+            Course::Live(drive) => drive.task.id(),
+            Course::Over(snapshot) => snapshot.task(),
+        }
+    }
+
+    /// The next event; `None` when the task is over, or its watch interrupted by a [`Handle`]. Questions are the caller's to [`answer`](Self::answer): the
+    /// handler works in [`wait`](Self::wait) only.
+    ///
+    /// # Errors
+    /// When the save hook failed: the write it was for did not leave.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the iterator is `events`; this is the async adapter's word"
+    )]
+    pub fn next(&mut self) -> Result<Option<Event>, Error> {
+        let event = self.event()?;
+        if let Some(Event::Question(question)) = &event {
+            self.desk.told.push(question.id.clone());
+        }
+        Ok(event)
+    }
+
+    /// The events as an iterator, the same as [`next`](Self::next).
+    pub fn events(&mut self) -> Events<'_, P> {
+        Events(self)
+    }
+
+    /// Follows the task to its end, or until control is handed back: by a question without a handler, an answer of
+    /// unknown fate, a review that is not waited for, or an interrupt.
+    ///
+    /// # Errors
+    /// When the handler or the save hook failed; the task is untouched. After the outcome has been given once.
+    pub fn wait(&mut self) -> Result<End<P::Output>, Error> {
+        for id in std::mem::take(&mut self.desk.told) {
+            if let Some(question) = self.open(&id)
+                && let Some(why) = self.ask(question)?
+            {
+                return self.leave(why);
+            }
+        }
+        while let Some(event) = self.event()? {
+            if let Some(why) = self.judge(event)? {
+                return self.leave(why);
+            }
+        }
+        self.end()
+    }
+
+    /// A handle to answer, cancel or interrupt from another thread while this is driven.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The questions an answer may go to now.
+    pub fn questions(&self) -> impl Iterator<Item = &Question> {
+        let task = match &self.course {
+            Course::Live(drive) => Some(&drive.task),
+            Course::Over(_) => None,
+        };
+        task.into_iter().flat_map(Task::questions)
+    }
+
+    /// Answers an open question; it leaves as the task is driven on.
+    ///
+    /// # Errors
+    /// When no such question is open, an answer to it is under way, or it does not fit.
+    pub fn answer(
+        &mut self,
+        question: &QuestionId,
+        answer: impl Into<Answer>,
+    ) -> Result<(), AnswerError> {
+        match &mut self.course {
+            Course::Live(drive) => {
+                let now = drive.now();
+                drive.task.answer(question, answer.into(), now)
+            }
+            Course::Over(_) => Err(AnswerError::NotOpen(question.clone())),
+        }
+    }
+
+    /// Sends a message that nobody asked for; it leaves as the task is driven on.
+    ///
+    /// # Errors
+    /// When the provider has no such thing, or the task is over.
+    pub fn send_message(&mut self, text: impl Into<String>) -> Result<MessageNo, Error> {
+        let drive = self.live()?;
+        let now = drive.now();
+        drive
+            .task
+            .send_message(text.into(), now)
+            .map_err(|e| unsupported(&e))
+    }
+
+    /// Asks for the task to be stopped as it is driven on; its own end tells whether it was.
+    ///
+    /// # Errors
+    /// When the provider has no such thing, or the task is over.
+    pub fn cancel(&mut self) -> Result<(), Error> {
+        let drive = self.live()?;
+        let now = drive.now();
+        drive.task.cancel(now).map_err(|e| unsupported(&e))
+    }
+
+    /// What to store to come back to the task, here or in another process.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        match &self.course {
+            Course::Live(drive) => drive.task.snapshot(),
+            Course::Over(snapshot) => Snapshot::clone(snapshot),
+        }
+    }
+
+    /// Where the task stands, for leaving it; `None` while it has no id.
+    #[must_use]
+    pub fn interrupt(&self) -> Option<Left> {
+        let id = self.id()?.clone();
+        Some(Left::new(id, LeftWhy::Interrupted, self.snapshot()))
+    }
+
+    pub(crate) fn started(mut self) -> Result<Started<P>, Error> {
+        while self.id().is_none() {
+            if self.next()?.is_none() {
+                let end = self.wait()?.into_answer();
+                return Err(end.expect_err("a task without an id has no answer"));
+            }
+        }
+        Ok(Started(self))
+    }
+
+    fn live(&mut self) -> Result<&mut Drive<P>, Error> {
+        match &mut self.course {
+            Course::Live(drive) => Ok(drive),
+            Course::Over(_) => Err(Error::new(ErrorKind::Input, "the task is over")),
+        }
+    }
+
+    fn event(&mut self) -> Result<Option<Event>, Error> {
+        let Course::Live(drive) = &mut self.course else {
+            return Ok(None);
+        };
+        let event = drive.event()?;
+        if let (Some(hook), Some(event)) = (&mut self.on_event, &event) {
+            hook(event);
+        }
+        Ok(event)
+    }
+
+    /// Whether an event hands control back.
+    fn judge(&mut self, event: Event) -> Result<Option<LeftWhy>, Error> {
+        match event {
+            Event::Question(question) => self.ask(question),
+            Event::Paused(status) if self.desk.leave_review => Ok(Some(LeftWhy::Review(status))),
+            Event::Answered { question, how, .. } => {
+                let question = self.open(&question);
+                Ok(question.and_then(|question| match how {
+                    Answered::Unknown => Some(LeftWhy::AnswerUnknown(question)),
+                    Answered::Refused => Some(LeftWhy::Question(question)),
+                    _ => None,
+                }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Puts a question to the handler and does what it decides; gives the reason to leave when nobody here can answer.
+    fn ask(&mut self, question: Question) -> Result<Option<LeftWhy>, Error> {
+        let Some(handler) = &mut self.desk.handler else {
+            return Ok(Some(LeftWhy::Question(question)));
+        };
+        if self.desk.asked.contains(&question.id) {
+            return Ok(Some(LeftWhy::Question(question)));
+        }
+        self.desk.asked.push(question.id.clone());
+        match handler(question.clone()).map_err(|e| self.failed(e))? {
+            Reply::Answer(answer) => match self.answer(&question.id, answer) {
+                Ok(()) => Ok(None),
+                // Withdrawn, or answered elsewhere, while the handler thought.
+                Err(AnswerError::NotOpen(_) | AnswerError::Underway(_)) => Ok(None),
+                Err(unfit) => Err(self.failed(Box::new(unfit))),
+            },
+            Reply::Cancel => self.cancel().map(|()| None),
+            _ => Ok(Some(LeftWhy::Question(question))),
+        }
+    }
+
+    fn open(&self, id: &QuestionId) -> Option<Question> {
+        self.questions()
+            .find(|question| question.id == *id)
+            .cloned()
+    }
+
+    fn failed(&self, error: BoxError) -> Error {
+        let error =
+            Error::new(ErrorKind::Local, "the question was not answered").with_source(error);
+        match self.id() {
+            Some(id) => error.with_task(id.clone()),
+            None => error,
+        }
+    }
+
+    fn leave(&self, why: LeftWhy) -> Result<End<P::Output>, Error> {
+        let id = self
+            .id()
+            .expect("a task that asks or is left has an id")
+            .clone();
+        Ok(End::Left(Box::new(Left::new(id, why, self.snapshot()))))
+    }
+
+    fn end(&mut self) -> Result<End<P::Output>, Error> {
+        if let Course::Live(drive) = &mut self.course
+            && std::mem::take(&mut drive.interrupted)
+        {
+            return self.leave(LeftWhy::Interrupted);
+        }
+        let over = Course::Over(Box::new(self.snapshot()));
+        let outcome = match std::mem::replace(&mut self.course, over) {
+            Course::Live(drive) => drive.into_outcome(),
+            Course::Over(_) => None,
+        };
+        outcome.map(End::Done).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Local,
+                "the task is over and its outcome was given before",
+            )
+        })
+    }
+}
+
+/// The events of a [`Running`] as an iterator.
+#[derive(Debug)]
+pub struct Events<'a, P: Provider>(&'a mut Running<P>);
+
+impl<P: Provider> Iterator for Events<'_, P> {
+    type Item = Result<Event, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().transpose()
+    }
+}
+
+/// A [`Running`] whose task is known to exist.
+#[derive(Debug)]
+pub struct Started<P: Provider>(Running<P>);
+
+impl<P: Provider> Started<P> {
+    /// The task's id: all that another process needs to [`attach`](Client::attach).
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.0.id().expect("a started task has an id").clone()
+    }
+
+    /// The running task.
+    #[must_use]
+    pub fn into_running(self) -> Running<P> {
+        self.0
+    }
+}
+
+impl<P: Provider> Deref for Started<P> {
+    type Target = Running<P>;
+
+    fn deref(&self) -> &Running<P> {
+        &self.0
+    }
+}
+
+impl<P: Provider> DerefMut for Started<P> {
+    fn deref_mut(&mut self) -> &mut Running<P> {
+        &mut self.0
+    }
+}

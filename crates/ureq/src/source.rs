@@ -1,0 +1,183 @@
+//! Files to send: looked at once when a job is built, opened for each attempt and compared.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use taskward_core::{Cause, Error, ErrorKind, Source, SourceKey, Stamp};
+
+use crate::failure::Fault;
+
+/// Looks at every file: fills in its length and what tells it from a changed one.
+pub(crate) fn resolve(sources: Vec<&mut Source>) -> Result<(), Error> {
+    for source in sources {
+        let SourceKey::Path(path) = &source.key else {
+            return Err(Error::new(
+                ErrorKind::Input,
+                "this adapter sends files by path only",
+            ));
+        };
+        let meta = look(path).map_err(|why| Error::new(ErrorKind::Input, why))?;
+        (source.len, source.stamp) = (meta.len(), stamp(&meta));
+    }
+    Ok(())
+}
+
+/// A readable regular file's metadata, or a line that names it and says what is wrong.
+fn look(path: &Path) -> Result<Metadata, String> {
+    let unreadable = |e: io::Error| format!("cannot read the file {}: {e}", path.display());
+    // Before it is opened: opening a FIFO waits for its writer.
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if meta.is_dir() {
+        return Err(format!("{} is a directory, not a file", path.display()));
+    }
+    if !meta.is_file() {
+        return Err(format!(
+            "{} is no regular file: save it as one first",
+            path.display()
+        ));
+    }
+    File::open(path)
+        .and_then(|file| file.metadata())
+        .map_err(unreadable)
+}
+
+fn stamp(meta: &Metadata) -> Stamp {
+    let modified = meta
+        .modified()
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX));
+    #[cfg(unix)]
+    let (device, inode) = {
+        use std::os::unix::fs::MetadataExt as _;
+        (meta.dev(), meta.ino())
+    };
+    #[cfg(not(unix))]
+    let (device, inode) = (0, 0);
+    Stamp {
+        modified,
+        device,
+        inode,
+    }
+}
+
+/// A file opened for one attempt, the same one that was described.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    file: File,
+    name: String,
+    left: u64,
+}
+
+impl Opened {
+    /// Opens `source` and compares it with its description.
+    pub(crate) fn new(source: &Source) -> Result<Self, Fault> {
+        let path = source
+            .as_path()
+            .ok_or_else(|| Fault::new(Cause::Source, "this adapter sends files by path only"))?;
+        let name = path.display().to_string();
+        let unreadable =
+            |e: io::Error| Fault::new(Cause::Source, format!("cannot read {name}: {e}"));
+        let file = File::open(path).map_err(unreadable)?;
+        let meta = file.metadata().map_err(unreadable)?;
+        if meta.len() != source.len || stamp(&meta) != source.stamp {
+            return Err(Fault::new(
+                Cause::SourceChanged,
+                format!("{name} is no longer the file it was"),
+            ));
+        }
+        Ok(Self {
+            file,
+            name,
+            left: source.len,
+        })
+    }
+
+    /// Fills `out` with the next bytes; 0 after exactly the described length, even when the file has grown.
+    pub(crate) fn read(&mut self, out: &mut [u8]) -> Result<usize, Fault> {
+        let want = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
+        let mut done = 0;
+        while done < want {
+            match self.file.read(&mut out[done..want]) {
+                Ok(0) => {
+                    return Err(Fault::new(
+                        Cause::SourceChanged,
+                        format!("{} shrank while it was sent", self.name),
+                    ));
+                }
+                Ok(read) => done += read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    let why = format!("cannot read {}: {e}", self.name);
+                    return Err(Fault::new(Cause::Source, why));
+                }
+            }
+        }
+        self.left -= done as u64;
+        Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn described(path: &Path) -> Source {
+        let mut source = Source::path(path);
+        resolve(vec![&mut source]).expect("a readable file");
+        source
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_sent_is_refused_by_name() {
+        let dir = tempfile::tempdir().expect("dir");
+        let missing = dir.path().join("missing.csv");
+        for (path, word) in [
+            (missing.as_path(), "missing.csv"),
+            (dir.path(), "directory"),
+            (Path::new("/dev/null"), "regular"),
+        ] {
+            let error = resolve(vec![&mut Source::path(path)]).expect_err("refused");
+            assert_eq!(error.kind(), ErrorKind::Input);
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        let error = resolve(vec![&mut Source::key("k", 3)]).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::Input);
+    }
+
+    #[test]
+    fn a_changed_file_is_not_sent_and_a_grown_one_is_sent_as_it_was() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("a.txt");
+        std::fs::write(&path, "hello").expect("write");
+        let source = described(&path);
+        let mut opened = Opened::new(&source).expect("same file");
+        let mut longer = File::options().append(true).open(&path).expect("open");
+        longer.write_all(b" world").expect("append");
+        let mut out = [0; 64];
+        assert_eq!(opened.read(&mut out), Ok(5));
+        assert_eq!(&out[..5], b"hello");
+        assert_eq!(opened.read(&mut out), Ok(0));
+        let fault = Opened::new(&source).expect_err("it changed");
+        assert_eq!(fault.cause, Cause::SourceChanged);
+    }
+
+    #[test]
+    fn a_file_that_shrinks_while_it_is_sent_is_never_padded() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("a.bin");
+        std::fs::write(&path, vec![7; 300 * 1024]).expect("write");
+        let mut opened = Opened::new(&described(&path)).expect("same file");
+        let mut out = vec![0; 256 * 1024];
+        assert_eq!(opened.read(&mut out), Ok(256 * 1024));
+        File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_len(260 * 1024))
+            .expect("shrink");
+        let fault = opened.read(&mut out).expect_err("it shrank");
+        assert_eq!(fault.cause, Cause::SourceChanged);
+    }
+}

@@ -1,0 +1,401 @@
+//! What passes over a connection, and how far an exchange has come. ureq keeps the idle ones.
+
+use std::cell::RefCell;
+use std::io::{self, BufRead as _, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustls::{ClientConnection, StreamOwned};
+use taskward_core::{Limits, Phase};
+use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
+
+use crate::clock::later;
+use crate::failure::Fault;
+
+/// Largest head of a reply, all of its fields together.
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
+/// Bytes written at a time, and so read from a file at a time.
+const OUTPUT: usize = 256 * 1024;
+/// Bytes read at a time; a whole head has to fit.
+const INPUT: usize = 128 * 1024;
+
+/// How far one exchange has come, and what it may cost. Shared by the connection, the body and whoever judges a failure.
+#[derive(Debug)]
+pub(crate) struct Marks(Mutex<Progress>);
+
+#[derive(Debug)]
+pub(crate) struct Progress {
+    limits: Limits,
+    end: Option<Instant>,
+    /// What is read next.
+    pub(crate) reading: Reading,
+    /// Whether a byte of the request may have left.
+    pub(crate) sent: bool,
+    /// When a byte last moved.
+    pub(crate) moved: Instant,
+    /// What a write ran into. The reply may still be there to be read.
+    pub(crate) broken: Option<String>,
+    /// Whether the reply came before the request was whole.
+    early: bool,
+    /// Why our side gave up.
+    pub(crate) fault: Option<Fault>,
+    /// To cut a stream off from another thread.
+    pub(crate) socket: Option<Arc<TcpStream>>,
+}
+
+/// What is read of a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Head,
+    Body,
+    /// A stream: its silence is judged by the core.
+    Stream,
+}
+
+thread_local! {
+    /// The exchange that this thread performs. ureq connects and sends on the calling thread, and this is how a
+    /// connection, kept or new, learns whose bytes it carries.
+    static CURRENT: RefCell<Option<Arc<Marks>>> = const { RefCell::new(None) };
+}
+
+impl Marks {
+    pub(crate) fn new(limits: &Limits, end: Option<Instant>) -> Self {
+        Self(Mutex::new(Progress {
+            limits: *limits,
+            end,
+            reading: Reading::Head,
+            sent: false,
+            moved: Instant::now(),
+            broken: None,
+            early: false,
+            fault: None,
+            socket: None,
+        }))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Progress> {
+        // Plain data: nothing is left half-written by a panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does `work` as part of this exchange.
+    pub(crate) fn during<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+        struct Leave;
+        impl Drop for Leave {
+            fn drop(&mut self) {
+                CURRENT.set(None);
+            }
+        }
+        CURRENT.set(Some(self.clone()));
+        let _leave = Leave;
+        work()
+    }
+
+    pub(crate) fn current() -> Option<Arc<Self>> {
+        CURRENT.with_borrow(Clone::clone)
+    }
+}
+
+impl Progress {
+    /// Whether sending is over although the request is not whole.
+    pub(crate) fn is_over(&self) -> bool {
+        self.early || self.broken.is_some()
+    }
+
+    fn capped(&self, at: Instant, phase: Phase) -> (Instant, Phase) {
+        match self.end {
+            Some(end) if end <= at => (end, Phase::Total),
+            _ => (at, phase),
+        }
+    }
+
+    fn write_deadline(&self) -> (Instant, Phase) {
+        self.capped(later(self.moved, self.limits.idle), Phase::Send)
+    }
+
+    fn read_deadline(&self) -> (Instant, Phase) {
+        match self.reading {
+            Reading::Head => self.capped(later(self.moved, self.limits.head), Phase::Head),
+            Reading::Body => self.capped(later(self.moved, self.limits.idle), Phase::Body),
+            Reading::Stream => (later(self.moved, Duration::MAX), Phase::Body),
+        }
+    }
+
+    pub(crate) fn connect_deadline(&self) -> Instant {
+        let until = later(Instant::now(), self.limits.connect);
+        self.end.map_or(until, |end| end.min(until))
+    }
+}
+
+/// A socket whose every read and write ends at a moment.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    pub(crate) tcp: Arc<TcpStream>,
+    until: Instant,
+}
+
+impl Socket {
+    pub(crate) fn new(tcp: Arc<TcpStream>, until: Instant) -> Self {
+        Self { tcp, until }
+    }
+
+    fn left(&self) -> io::Result<Duration> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        Ok(left)
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.tcp.set_read_timeout(Some(self.left()?))?;
+        (&*self.tcp).read(out)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.tcp.set_write_timeout(Some(self.left()?))?;
+        (&*self.tcp).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether an operation ended because its time was over; a socket's own timeout says it would have to wait.
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock
+    )
+}
+
+/// A socket, encrypted or not.
+#[derive(Debug)]
+pub(crate) enum Link {
+    Plain(Socket),
+    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+}
+
+impl Link {
+    fn socket(&mut self) -> &mut Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => &mut tls.sock,
+        }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(out),
+            Self::Tls(tls) => tls.read(out),
+        }
+    }
+
+    /// What there is to read now, without waiting and without taking it.
+    fn glance(&mut self) -> Glance {
+        let tcp = self.socket().tcp.clone();
+        if tcp.set_nonblocking(true).is_err() {
+            return Glance::Over;
+        }
+        let glance = match self {
+            Self::Plain(_) => {
+                let mut start = [0; 16];
+                match tcp.peek(&mut start) {
+                    Ok(seen) => Glance::of(&start[..seen]),
+                    Err(e) if is_timeout(&e) => Glance::Nothing,
+                    Err(_) => Glance::Over,
+                }
+            }
+            Self::Tls(tls) => glance_tls(&mut tls.conn, &tcp),
+        };
+        match tcp.set_nonblocking(false) {
+            Ok(()) => glance,
+            Err(_) => Glance::Over,
+        }
+    }
+}
+
+/// Records may be waiting that carry no content, session tickets for one: only the decrypted bytes count.
+fn glance_tls(session: &mut ClientConnection, tcp: &TcpStream) -> Glance {
+    let mut socket = tcp;
+    loop {
+        match session.reader().fill_buf() {
+            Ok(start) => return Glance::of(start),
+            Err(e) if is_timeout(&e) => {}
+            Err(_) => return Glance::Over,
+        }
+        match session.read_tls(&mut socket) {
+            Ok(0) => return Glance::Over,
+            Ok(_) if session.process_new_packets().is_ok() => {}
+            Err(e) if is_timeout(&e) => return Glance::Nothing,
+            Ok(_) | Err(_) => return Glance::Over,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Glance {
+    /// Nothing yet.
+    Nothing,
+    /// Less than a status line, or an informational reply: the real one is still to come.
+    Interim,
+    /// A reply.
+    Reply,
+    /// The other side has closed, or broken off.
+    Over,
+}
+
+impl Glance {
+    fn of(start: &[u8]) -> Self {
+        match start {
+            [] => Self::Over,
+            [b'H', b'T', b'T', b'P', b'/', _, b'.', _, b' ', b'1', ..] => Self::Interim,
+            _ if start.len() < 10 => Self::Interim,
+            _ => Self::Reply,
+        }
+    }
+}
+
+/// A connection as ureq uses it; it writes down how far each exchange has come and keeps to its limits.
+///
+/// A write that fails is not the end: a server that refuses an upload answers and closes, and its reply may be waiting.
+/// So the failure is noted, the rest of the body goes nowhere, and reading decides. The same when the reply is there
+/// before the body is whole.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    link: Link,
+    buffers: LazyBuffers,
+    marks: Arc<Marks>,
+}
+
+impl Wire {
+    pub(crate) fn new(link: Link, marks: Arc<Marks>) -> Self {
+        Self {
+            link,
+            buffers: LazyBuffers::new(INPUT, OUTPUT),
+            marks,
+        }
+    }
+
+    /// Takes part in the exchange under way; tells whether this is its first write.
+    fn adopt(&mut self) -> bool {
+        if let Some(marks) = Marks::current() {
+            self.marks = marks;
+        }
+        let mut progress = self.marks.lock();
+        let first = !progress.sent;
+        if first {
+            progress.sent = true;
+            progress.moved = Instant::now();
+            progress.socket = Some(self.link.socket().tcp.clone());
+        }
+        first
+    }
+
+    fn timed_out(&self, phase: Phase) -> ureq::Error {
+        self.marks.lock().fault = Some(Fault::timeout(phase));
+        ureq::Error::Io(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Writes a stretch; `Some` when its time was over.
+    fn send(&mut self, amount: usize) -> Option<Phase> {
+        let mut done = 0;
+        while done < amount {
+            let (until, phase) = self.marks.lock().write_deadline();
+            self.link.socket().until = until;
+            let written = match self.link.write(&self.buffers.output()[done..amount]) {
+                Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => self.link.flush().map(|()| written),
+                Err(error) => Err(error),
+            };
+            let mut progress = self.marks.lock();
+            match written {
+                Ok(written) => {
+                    progress.moved = Instant::now();
+                    done += written;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if is_timeout(&e) => return Some(phase),
+                Err(e) => {
+                    progress.broken = Some(format!("the connection was lost while sending: {e}"));
+                    return None;
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Transport for Wire {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, _timeout: NextTimeout) -> Result<(), ureq::Error> {
+        let first = self.adopt();
+        if self.marks.lock().is_over() {
+            return Ok(());
+        }
+        // Between the pieces of an upload: a refusal need not wait for the rest.
+        if !first && matches!(self.link.glance(), Glance::Reply | Glance::Over) {
+            self.marks.lock().early = true;
+            return Ok(());
+        }
+        match self.send(amount) {
+            Some(phase) => Err(self.timed_out(phase)),
+            None => Ok(()),
+        }
+    }
+
+    fn await_input(&mut self, _timeout: NextTimeout) -> Result<bool, ureq::Error> {
+        let (until, phase) = self.marks.lock().read_deadline();
+        self.link.socket().until = until;
+        let read = match self.link.read(self.buffers.input_append_buf()) {
+            Ok(read) => read,
+            Err(e) if is_timeout(&e) => return Err(self.timed_out(phase)),
+            Err(e) => return Err(ureq::Error::Io(e)),
+        };
+        self.buffers.input_appended(read);
+        let mut progress = self.marks.lock();
+        if progress.reading != Reading::Head {
+            progress.moved = Instant::now();
+        }
+        Ok(read > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        !self.marks.lock().is_over()
+            && self.buffers.input().is_empty()
+            && self.link.glance() == Glance::Nothing
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self.link, Link::Tls(_))
+    }
+}
+
+/// Cuts a stream off, whoever reads it.
+pub(crate) fn hang_up(socket: &TcpStream) {
+    // It may be closed already, which is as good.
+    let _ = socket.shutdown(Shutdown::Both);
+}
