@@ -1,0 +1,150 @@
+//! The specification as a judge of exchanges: method, path, query, bodies, in both directions.
+
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+const SPEC: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../spec/nanonets/openapi.yaml"
+);
+
+pub(crate) struct Spec {
+    document: Value,
+    validators: BTreeMap<String, Validator>,
+}
+
+impl Spec {
+    /// The judge that all runs share: schemas are compiled once.
+    pub(crate) fn judge() -> MutexGuard<'static, Self> {
+        static JUDGE: LazyLock<Mutex<Spec>> = LazyLock::new(|| {
+            let text = std::fs::read_to_string(SPEC).expect("the specification");
+            let document = yaml_serde::from_str(&text).expect("yaml");
+            Mutex::new(Spec {
+                document,
+                validators: BTreeMap::new(),
+            })
+        });
+        JUDGE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Judges one exchange; gives the operation's id.
+    pub(crate) fn check(
+        &mut self,
+        target: (&str, &str),
+        body: Option<&Value>,
+        reply: Option<(u16, &Value)>,
+    ) -> String {
+        let (method, target) = target;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (operation, shared) = self.operation(method, path);
+        let id = operation["operationId"]
+            .as_str()
+            .expect("an operation id")
+            .to_owned();
+        self.check_query(&operation, &shared, query, &id);
+        match body {
+            Some(body) => {
+                let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+                assert!(!schema.is_null(), "{id} takes no JSON body");
+                self.validate(&schema.clone(), body, &id);
+            }
+            None => assert!(
+                operation["requestBody"].is_null()
+                    || !operation["requestBody"]["content"]["multipart/form-data"].is_null(),
+                "{id} needs a body"
+            ),
+        }
+        if let Some((status, reply)) = reply {
+            let responses = &operation["responses"];
+            let response = [status.to_string(), format!("{}XX", status / 100)]
+                .iter()
+                .find_map(|key| responses.get(key))
+                .unwrap_or_else(|| panic!("{id} does not document {status}"))
+                .clone();
+            let response = self.resolve(&response);
+            self.validate(
+                &response["content"]["application/json"]["schema"].clone(),
+                reply,
+                &id,
+            );
+        }
+        id
+    }
+
+    fn operation(&self, method: &str, path: &str) -> (Value, Value) {
+        let segments: Vec<&str> = path.split('/').collect();
+        let paths = self.document["paths"].as_object().expect("paths");
+        for (template, item) in paths {
+            let parts: Vec<&str> = template.split('/').collect();
+            let fits = parts.len() == segments.len()
+                && parts
+                    .iter()
+                    .zip(&segments)
+                    .all(|(part, segment)| part.starts_with('{') || part == segment);
+            if fits && let Some(operation) = item.get(method.to_lowercase()) {
+                return (operation.clone(), item["parameters"].clone());
+            }
+        }
+        panic!("{method} {path} is not documented");
+    }
+
+    fn check_query(&self, operation: &Value, shared: &Value, query: &str, id: &str) {
+        let known: Vec<String> = [&operation["parameters"], shared]
+            .iter()
+            .filter_map(|list| list.as_array())
+            .flatten()
+            .map(|parameter| {
+                self.resolve(parameter)["name"]
+                    .as_str()
+                    .expect("a name")
+                    .to_owned()
+            })
+            .collect();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let name = pair.split('=').next().unwrap_or_default();
+            assert!(
+                known.iter().any(|known| known == name),
+                "{id} has no parameter {name}"
+            );
+        }
+    }
+
+    fn resolve(&self, value: &Value) -> Value {
+        match value.get("$ref").and_then(Value::as_str) {
+            Some(reference) => self
+                .document
+                .pointer(reference.trim_start_matches('#'))
+                .expect("a reference")
+                .clone(),
+            None => value.clone(),
+        }
+    }
+
+    fn validate(&mut self, schema: &Value, value: &Value, id: &str) {
+        let components = self.document["components"].clone();
+        let validator = self
+            .validators
+            .entry(schema.to_string())
+            .or_insert_with(|| {
+                let mut root = schema.clone();
+                root["components"] = components;
+                jsonschema::draft202012::options()
+                    .should_validate_formats(true)
+                    .build(&root)
+                    .expect("a schema")
+            });
+        let errors: Vec<String> = validator
+            .iter_errors(value)
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{id}: {errors:?} in {value}");
+    }
+}
+
+/// A reply's body as a value; `{}` stands for none.
+pub(crate) fn value_of(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| json!({}))
+}
