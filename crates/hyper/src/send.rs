@@ -33,6 +33,40 @@ pub(crate) struct Transport {
     pub(crate) dialer: Dialer,
 }
 
+impl Transport {
+    /// Takes the key out of what a failure tells: servers and libraries echo it.
+    fn clean_failure(&self, failure: &mut Failure) {
+        failure.detail = self.credential.redact(&failure.detail);
+        if let Stage::Answered(head) = &mut failure.stage {
+            self.clean_head(head);
+        }
+    }
+
+    /// Takes the key out of a refusal, which is shown to people. An answer is left as it is.
+    fn clean_reply(&self, reply: &mut Response) {
+        if reply.status().is_success() {
+            return;
+        }
+        self.clean_head(&mut reply.head);
+        let text = String::from_utf8_lossy(&reply.body);
+        let clean = self.credential.redact(&text);
+        if clean != text {
+            reply.body = clean.into();
+        }
+    }
+
+    fn clean_head(&self, head: &mut Head) {
+        for value in head.headers.values_mut() {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let clean = self.credential.redact(&text);
+            if clean != text {
+                *value = HeaderValue::from_str(&clean)
+                    .unwrap_or_else(|_| HeaderValue::from_static("[key]"));
+            }
+        }
+    }
+}
+
 /// How one exchange ended.
 #[derive(Debug)]
 pub(crate) enum Report {
@@ -51,13 +85,14 @@ pub(crate) async fn exchange(
     limits: Limits,
 ) -> Report {
     let begun = Instant::now();
-    let report = match attempt(&transport, &request, &limits, begun).await {
-        Ok(report) => report,
-        Err(mut failure) => {
-            failure.detail = transport.credential.redact(&failure.detail);
-            Report::Failed(failure)
-        }
-    };
+    let mut report = attempt(&transport, &request, &limits, begun)
+        .await
+        .unwrap_or_else(Report::Failed);
+    match &mut report {
+        Report::Reply(reply) => transport.clean_reply(reply),
+        Report::Failed(failure) => transport.clean_failure(failure),
+        Report::Stream(..) => {}
+    }
     let (status, detail) = match &report {
         Report::Reply(reply) => (reply.status().as_u16(), String::new()),
         Report::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
@@ -337,9 +372,10 @@ impl EventStream {
     ) -> Poll<Option<Result<Bytes, Failure>>> {
         let next = ready!(self.reply.poll_bytes(cx));
         Poll::Ready(next.map(|bytes| {
-            bytes.map_err(|mut fault| {
-                fault.detail = self.reply.transport.credential.redact(&fault.detail);
-                fault.at(Stage::Answered(Box::new(self.head.clone())))
+            bytes.map_err(|fault| {
+                let mut failure = fault.at(Stage::Answered(Box::new(self.head.clone())));
+                self.reply.transport.clean_failure(&mut failure);
+                failure
             })
         }))
     }

@@ -1,0 +1,257 @@
+//! A server that says what it is told to, byte for byte, and an operation that hands replies over as they are.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use taskward_core::http::Method;
+use taskward_core::http::uri::PathAndQuery;
+use taskward_core::{
+    BuildError, Cause, Content, Error, ErrorKind, Operation, Part, Policy, ReadError, Request,
+    Response, Retry, Safety, SecretString, Source, Stage,
+};
+
+/// The key of every test; it must show up nowhere but in `Authorization`.
+pub(crate) const KEY: &str = "canary-4f1c2b7e9d";
+
+pub(crate) fn key() -> SecretString {
+    SecretString::from(KEY)
+}
+
+/// One request that reached the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Seen {
+    pub(crate) fn line(&self) -> &str {
+        self.head.lines().next().unwrap_or_default()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().skip(1).find_map(|line| {
+            let (found, value) = line.split_once(':')?;
+            found.eq_ignore_ascii_case(name).then(|| value.trim())
+        })
+    }
+}
+
+/// A server on loopback; each connection is handled by the script, which gets its number from 0.
+pub(crate) struct Server {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// One accepted connection.
+pub(crate) struct Conn {
+    pub(crate) tcp: TcpStream,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Server {
+    pub(crate) fn new(script: impl Fn(&mut Conn, usize) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let (log, script) = (seen.clone(), Arc::new(script));
+        std::thread::spawn(move || {
+            for (number, tcp) in listener.incoming().enumerate() {
+                let Ok(tcp) = tcp else { return };
+                let (seen, script) = (log.clone(), script.clone());
+                std::thread::spawn(move || script(&mut Conn { tcp, seen }, number));
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// Reads one request, says this, closes.
+    pub(crate) fn says(reply: impl Into<Vec<u8>>) -> Self {
+        let reply = reply.into();
+        Self::new(move |conn, _| {
+            conn.request();
+            conn.say(&reply);
+        })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("log").clone()
+    }
+}
+
+impl Conn {
+    /// Reads a request's head; `None` when the connection ended.
+    pub(crate) fn head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            if self.tcp.read(&mut byte).ok()? == 0 {
+                return None;
+            }
+            head.push(byte[0]);
+        }
+        Some(String::from_utf8_lossy(&head).into_owned())
+    }
+
+    /// Reads a whole request.
+    pub(crate) fn request(&mut self) -> Option<Seen> {
+        let head = self.head()?;
+        let mut seen = Seen {
+            head,
+            body: Vec::new(),
+        };
+        let length = seen
+            .header("content-length")
+            .map_or(0, |value| value.parse::<usize>().expect("a content length"));
+        seen.body = vec![0; length];
+        self.tcp.read_exact(&mut seen.body).ok()?;
+        self.seen.lock().expect("log").push(seen.clone());
+        Some(seen)
+    }
+
+    /// Writes; whether the other side still listens is its own affair.
+    pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.tcp.write_all(bytes.as_ref()).is_ok()
+    }
+
+    pub(crate) fn json(&mut self, body: &str) -> bool {
+        self.say(ok(body))
+    }
+
+    /// Holds the connection open until the other side closes it.
+    pub(crate) fn hold(&mut self) {
+        let _ = self.tcp.set_read_timeout(Some(Duration::from_secs(20)));
+        let mut rest = [0; 1024];
+        while matches!(self.tcp.read(&mut rest), Ok(1..)) {}
+    }
+}
+
+pub(crate) fn ok(body: &str) -> String {
+    format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// One attempt, short limits.
+pub(crate) fn impatient() -> Policy {
+    let mut policy = Policy::default();
+    policy.retry = Retry::none();
+    policy.limits.connect = Duration::from_secs(5);
+    policy.limits.head = Duration::from_millis(400);
+    policy.limits.upload_head = Duration::from_millis(400);
+    policy.limits.idle = Duration::from_millis(400);
+    policy.limits.max_body = 256 * 1024;
+    policy
+}
+
+/// An operation that hands its reply over as it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Probe {
+    pub(crate) method: Method,
+    pub(crate) file: Option<Source>,
+    pub(crate) json: Option<&'static str>,
+    pub(crate) safety: Safety,
+}
+
+impl Probe {
+    pub(crate) fn get() -> Self {
+        Self {
+            method: Method::GET,
+            file: None,
+            json: None,
+            safety: Safety::Repeatable,
+        }
+    }
+
+    pub(crate) fn post(json: &'static str) -> Self {
+        Self {
+            method: Method::POST,
+            json: Some(json),
+            safety: Safety::Once,
+            ..Self::get()
+        }
+    }
+
+    pub(crate) fn upload(path: &Path) -> Self {
+        Self {
+            method: Method::POST,
+            file: Some(Source::path(path)),
+            safety: Safety::Once,
+            ..Self::get()
+        }
+    }
+}
+
+impl Operation for Probe {
+    type Output = Response;
+    const NAME: &'static str = "probe";
+
+    fn safety(&self) -> Safety {
+        self.safety
+    }
+
+    fn request(&self) -> Result<Request, BuildError> {
+        let target = PathAndQuery::from_static("/probe?x=1");
+        if let Some(file) = &self.file {
+            let content = Content::Source(file.clone());
+            let part = Part::file("file", "file.bin", "application/octet-stream", content);
+            return Request::form(self.method.clone(), target, vec![part]);
+        }
+        match self.json {
+            Some(text) => Request::json(self.method.clone(), target, &text),
+            None => Ok(Request::empty(self.method.clone(), target)),
+        }
+    }
+
+    fn read(&self, reply: &Response) -> Result<Response, ReadError> {
+        Ok(reply.clone())
+    }
+
+    fn sources(&mut self) -> Vec<&mut Source> {
+        self.file.as_mut().into_iter().collect()
+    }
+}
+
+/// How an exchange ended, in a form that tables compare.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Ended {
+    Ok(u16),
+    NotSent(Cause),
+    MaybeSent(Cause),
+    Answered(u16, Cause),
+    Api(u16),
+    Other(ErrorKind),
+}
+
+pub(crate) fn ended(result: &Result<Response, Error>) -> Ended {
+    let error = match result {
+        Ok(reply) => return Ended::Ok(reply.status().as_u16()),
+        Err(error) => error,
+    };
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains(KEY), "the key is in {shown}");
+    if let Some(api) = error.api_error() {
+        return Ended::Api(api.status.as_u16());
+    }
+    let Some(failure) = error.wire_failure() else {
+        return Ended::Other(error.kind());
+    };
+    let cause = failure.cause.clone();
+    match &failure.stage {
+        Stage::NotSent => Ended::NotSent(cause),
+        Stage::MaybeSent => Ended::MaybeSent(cause),
+        Stage::Answered(head) => Ended::Answered(head.status.as_u16(), cause),
+    }
+}
