@@ -13,9 +13,9 @@
 
 pub use taskward_core as core;
 pub use taskward_core::{
-    Answer, Answered, ApiError, Credential, End, Error, ErrorKind, Event, Fault, IdempotencyKey, Left, LeftWhy, Outcome,
-    Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply, SecretString, Snapshot, Status, StoppedBy,
-    TaskId,
+    Answer, Answered, ApiError, Credential, End, Error, ErrorKind, Event, Fault, IdempotencyKey,
+    Left, LeftWhy, Outcome, Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply,
+    SecretString, Snapshot, Status, StoppedBy, TaskId,
 };
 pub use taskward_providers::{nanonets, wire};
 

@@ -1,0 +1,151 @@
+//! The examples, run against the simulator.
+
+#[allow(dead_code)]
+#[path = "../examples/custom_runtime.rs"]
+mod custom_runtime;
+#[cfg(feature = "async")]
+#[allow(dead_code)]
+#[path = "../examples/quickstart.rs"]
+mod quickstart;
+#[cfg(feature = "blocking")]
+#[allow(dead_code)]
+#[path = "../examples/quickstart_blocking.rs"]
+mod quickstart_blocking;
+#[cfg(feature = "async")]
+#[allow(dead_code)]
+#[path = "../examples/resume_elsewhere.rs"]
+mod resume_elsewhere;
+
+use taskward::core::{Credential, Origin, Output as _};
+use taskward::nanonets::Job;
+use taskward_sim::{Fault, FaultRule, Sim};
+
+/// The simulator and the clients run this many times faster than the world.
+const SPEED: u32 = 20;
+
+const INVOICE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/invoice.csv");
+
+fn sim() -> Sim {
+    let sim = Sim::builder().speed(f64::from(SPEED)).spawn();
+    sim.expect("loopback has a free port")
+}
+
+#[cfg(feature = "async")]
+fn client(sim: &Sim) -> taskward::Client<taskward::nanonets::Nanonets> {
+    taskward::Client::builder()
+        .key(sim.nanonets().api_key.into())
+        .base_url(&sim.url())
+        .speed(SPEED)
+        .build()
+        .expect("the simulator's key and address can be used")
+}
+
+/// Method and path of every request, without ids, and equal neighbours once.
+fn trace(sim: &Sim) -> Vec<String> {
+    let mut trace: Vec<String> = sim
+        .requests()
+        .iter()
+        .map(|request| format!("{} {}", request.method, request.endpoint))
+        .collect();
+    trace.dedup();
+    trace
+}
+
+#[test]
+fn a_runtime_of_ones_own_asks_uploads_and_survives_lost_replies() {
+    custom_runtime::main().unwrap();
+
+    let busy = Fault::Status {
+        code: 503,
+        retry_after: Some("1".to_owned()),
+        after_bytes: None,
+    };
+    let sim = Sim::builder()
+        .speed(f64::from(SPEED))
+        .fault(FaultRule::new(busy).on("status").count(1))
+        .fault(FaultRule::new(Fault::CutBody(9)).on("summary").count(1))
+        .spawn()
+        .unwrap();
+    let runtime = custom_runtime::Runtime {
+        origin: Origin::parse(&sim.url(), "/api/v1").unwrap(),
+        credential: Credential::bearer(&sim.nanonets().api_key.into()).unwrap(),
+    };
+    let answer = runtime.run(Job::agent(sim.agent("asker")).query("Price?"));
+    assert_eq!(answer.unwrap().text().as_deref(), Some("Done, in EUR."));
+    let answers: Vec<u64> = sim.stats().questions.iter().map(|q| q.answers).collect();
+    assert_eq!(answers, [1]);
+    let struck: Vec<&str> = sim.requests().iter().filter_map(|r| r.fault).collect();
+    assert_eq!(struck, ["status", "cut-body"]);
+
+    let answer = runtime.run(Job::agent(sim.agent("invoice")).file(INVOICE));
+    let answer = answer.unwrap();
+    let data = answer.json().unwrap();
+    assert_eq!(data["total"], 302.1);
+    assert_eq!(
+        data["files"][0]["size"],
+        std::fs::metadata(INVOICE).unwrap().len()
+    );
+}
+
+#[cfg(feature = "async")]
+#[tokio::test]
+async fn the_quickstart_reads_the_line_items() {
+    let sim = sim();
+    let agent = sim.agent("invoice");
+    let invoice = quickstart::extract(&client(&sim), &agent, INVOICE)
+        .await
+        .unwrap();
+    assert_eq!((invoice.items.len(), invoice.total), (4, 302.1));
+    assert_eq!(invoice.items[3].description, "Delivery, \"express\"");
+    assert_eq!(trace(&sim), ["POST run", "GET status", "GET summary"]);
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn the_blocking_quickstart_reads_the_line_items() {
+    let sim = sim();
+    let client = taskward::blocking::Client::builder()
+        .key(sim.nanonets().api_key.into())
+        .base_url(&sim.url())
+        .speed(SPEED)
+        .build()
+        .unwrap();
+    let invoice = quickstart_blocking::extract(&client, &sim.agent("invoice"), INVOICE).unwrap();
+    assert_eq!((invoice.items.len(), invoice.total), (4, 302.1));
+    assert_eq!(invoice.items[3].description, "Delivery, \"express\"");
+    assert_eq!(trace(&sim), ["POST run", "GET status", "GET summary"]);
+}
+
+#[cfg(feature = "async")]
+#[tokio::test]
+async fn a_task_started_here_is_finished_there_from_its_file() {
+    let sim = sim();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("task.json");
+    let agent = sim.agent("asker");
+    let id = resume_elsewhere::start(&client(&sim), &agent, file.clone())
+        .await
+        .unwrap();
+    let stored = std::fs::read_to_string(&file).unwrap();
+    assert!(stored.contains(id.as_str()), "{stored}");
+    assert!(!stored.contains(&sim.nanonets().api_key), "{stored}");
+
+    // Another client: nothing is left of the first but the file.
+    let answer = resume_elsewhere::finish(&client(&sim), file, "CHF".to_owned())
+        .await
+        .unwrap();
+    assert_eq!(answer.text().as_deref(), Some("Done, in CHF."));
+    let stats = sim.stats();
+    assert_eq!((stats.starts, stats.questions[0].answers), (1, 1));
+}
+
+#[cfg(feature = "async")]
+#[tokio::test]
+async fn the_id_alone_leads_back_to_the_task() {
+    let sim = sim();
+    let job = Job::agent(sim.agent("echo")).query("hello");
+    let id = client(&sim).start(job).await.unwrap().id();
+    let answer = client(&sim).attach(id).await.unwrap().into_answer();
+    assert_eq!(answer.unwrap().text().as_deref(), Some("hello"));
+    assert_eq!(sim.stats().starts, 1);
+}
