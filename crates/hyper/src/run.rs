@@ -70,7 +70,8 @@ impl<P: Provider> Run<P> {
         }
     }
 
-    /// How long the agent may work. When it is over, the watch ends and the task goes on.
+    /// How long the agent may work. When it is over, the watch ends and the task goes on. A resumed task keeps the
+    /// deadlines and the policy that it was stored with.
     pub fn deadline(mut self, work: Duration) -> Self {
         self.work = Some(work);
         self
@@ -133,6 +134,7 @@ impl<P: Provider> Run<P> {
     pub async fn start(self) -> Result<Running<P>, Error> {
         let client = self.client;
         let inner = client.inner();
+        let own = self.policy.is_some() || self.work.is_some() || self.human.is_some();
         let policy = policy(
             self.policy.unwrap_or_else(|| inner.policy.clone()),
             self.work,
@@ -157,6 +159,12 @@ impl<P: Provider> Run<P> {
                 let now = inner.clock.now();
                 Task::continue_with(provider, id.clone(), text, policy, seed()?, now)
                     .map_err(|e| unsupported(&e).with_task(id))?
+            }
+            Goal::Resume(_) if own => {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    "a stored task keeps the policy and the deadlines it was stored with",
+                ));
             }
             Goal::Resume(snapshot) => Task::resume(provider, *snapshot, inner.clock.now())
                 .map_err(|e| Error::new(ErrorKind::Input, e.to_string()))?,

@@ -1,0 +1,424 @@
+//! Tasks followed over the simulator: questions, hooks, handles, leaving and coming back.
+
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use taskward_core::{
+    Answer, Answered, Clock, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Reply,
+    SecretString, StoppedBy,
+};
+use taskward_hyper::{BoxError, Client, Running};
+use taskward_providers::nanonets::{Job, Nanonets};
+use taskward_sim::nanonets::DashboardAction;
+use taskward_sim::{Fault, FaultRule, Sim};
+
+type Result<T = ()> = std::result::Result<T, Box<dyn StdError>>;
+
+/// A simulator and a client, both this much faster than the world.
+const SPEED: u32 = 50;
+
+fn setup() -> Result<(Sim, Client<Nanonets>)> {
+    let sim = Sim::builder().speed(f64::from(SPEED)).spawn()?;
+    let access = sim.nanonets();
+    let client = Client::builder()
+        .key(SecretString::from(access.api_key))
+        .base_url(&access.base_url)
+        .speed(SPEED)
+        .build()?;
+    Ok((sim, client))
+}
+
+fn job(sim: &Sim, agent: &str) -> Job {
+    Job::agent(sim.agent(agent)).query("Convert 10 dollars.")
+}
+
+async fn ask(_question: &str) -> std::result::Result<String, std::io::Error> {
+    Ok("EUR".to_owned())
+}
+
+fn answers(sim: &Sim) -> Vec<u64> {
+    sim.stats().questions.iter().map(|q| q.answers).collect()
+}
+
+#[tokio::test]
+async fn a_question_reaches_the_handler_and_its_answer_the_agent() -> Result {
+    let (sim, client) = setup()?;
+    let end = client
+        .run(job(&sim, "asker"))
+        .deadline(Duration::from_secs(900))
+        .on_question(async |q| Ok(Answer::text(ask(q.text()).await?)))
+        .await?;
+    assert_eq!(end.into_answer()?.text().as_deref(), Some("Done, in EUR."));
+    assert_eq!(answers(&sim), [1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_a_handler_a_question_hands_control_back() -> Result {
+    let (sim, client) = setup()?;
+    let End::Left(left) = client.run(job(&sim, "asker")).await? else {
+        panic!("nobody could answer");
+    };
+    let LeftWhy::Question(question) = &left.why else {
+        panic!("left for {:?}", left.why);
+    };
+    assert!(question.text().contains("currency"));
+    // Another watch of it hands control back as well; a stored one goes on with a handler.
+    let again = client.attach(left.id.clone()).await?;
+    assert!(matches!(again, End::Left(_)));
+    let end = client
+        .resume(left.snapshot)
+        .on_question(async |_| Ok(Answer::text("CHF")))
+        .await?;
+    assert_eq!(end.into_answer()?.text().as_deref(), Some("Done, in CHF."));
+    assert_eq!(answers(&sim), [1]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_leaves_the_task_alone() -> Result {
+    let (sim, client) = setup()?;
+    let error = client
+        .run(job(&sim, "asker"))
+        .on_question(async |_| -> std::result::Result<Answer, BoxError> {
+            Err("the human went home".into())
+        })
+        .await
+        .expect_err("the handler failed");
+    assert_eq!(error.kind(), ErrorKind::Local);
+    assert!(error.to_string().contains("went home"), "{error}");
+    assert_eq!(answers(&sim), [0]);
+    let id = error.task().expect("the task is known").clone();
+    let left = client
+        .attach(id)
+        .on_question(async |_| Ok(Reply::Leave))
+        .await?;
+    assert!(matches!(left, End::Left(_)));
+    assert_eq!(answers(&sim), [0]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handler_can_stop_the_task() -> Result {
+    let (sim, client) = setup()?;
+    let end = client
+        .run(job(&sim, "asker"))
+        .on_question(async |_| Ok(Reply::Cancel))
+        .await?;
+    let Some(Outcome::Stopped { by, .. }) = end.outcome() else {
+        panic!("{end:?}");
+    };
+    assert_eq!(*by, StoppedBy::Us);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_handler_is_dropped_when_its_question_is_answered_elsewhere() -> Result {
+    struct Tell(Arc<Mutex<bool>>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            *self.0.lock().expect("flag") = true;
+        }
+    }
+    let (sim, client) = setup()?;
+    let dropped = Arc::new(Mutex::new(false));
+    let flag = dropped.clone();
+    let started = client.start(job(&sim, "asker")).await?;
+    let id = started.id();
+    let run = client
+        .attach(id.clone())
+        .on_question(move |_| {
+            let guard = Tell(flag.clone());
+            async move {
+                let _guard = guard;
+                std::future::pending::<()>().await;
+                Ok(Reply::Leave)
+            }
+        })
+        .on_event({
+            let sim = Arc::new(sim);
+            move |event| {
+                if matches!(event, Event::Question(_)) {
+                    let action = DashboardAction::Answer("YEN".to_owned());
+                    sim.dashboard(id.as_str(), action).expect("it waits");
+                }
+            }
+        });
+    let answer = run.await?.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("Done, in YEN."));
+    assert!(*dropped.lock().expect("flag"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_not_sent() -> Result {
+    let (sim, client) = setup()?;
+    let error = client
+        .run(job(&sim, "echo"))
+        .on_save(|_| Err("the disk is full".into()))
+        .await
+        .expect_err("it could not be stored");
+    assert_eq!(error.kind(), ErrorKind::Local);
+    assert!(error.to_string().contains("disk is full"), "{error}");
+    assert!(sim.requests().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_task_is_stored_before_its_start_and_once_its_id_is_known() -> Result {
+    let (sim, client) = setup()?;
+    let saved = Arc::new(Mutex::new(Vec::new()));
+    let log = saved.clone();
+    let end = client
+        .run(job(&sim, "echo"))
+        .on_save(move |snapshot| {
+            log.lock().expect("log").push(snapshot.clone());
+            Ok(())
+        })
+        .await?;
+    let saved = saved.lock().expect("log");
+    assert!(saved[0].task().is_none() && saved[0].intent().is_some());
+    assert_eq!(saved[1].task(), end.outcome().and_then(Outcome::task));
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropping_the_future_of_next_loses_nothing() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "asker")).start().await?;
+    let mut told = Vec::new();
+    loop {
+        // Far shorter than an exchange takes, so that nearly every one is cut.
+        let Ok(next) = tokio::time::timeout(Duration::from_micros(300), running.next()).await
+        else {
+            continue;
+        };
+        let Some(event) = next? else { break };
+        if let Event::Question(question) = &event {
+            running.answer(&question.id, Answer::text("EUR"))?;
+        }
+        told.push(name(&event));
+    }
+    let answer = running.wait().await?.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("Done, in EUR."));
+    assert_eq!(sim.stats().starts, 1);
+    assert_eq!(answers(&sim), [1]);
+    assert_eq!(told[0], "started");
+    assert_eq!(told.iter().filter(|name| **name == "question").count(), 1);
+    assert_eq!(told.iter().filter(|name| **name == "answered").count(), 1);
+    Ok(())
+}
+
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Started { .. } => "started",
+        Event::Question(_) => "question",
+        Event::Answered {
+            how: Answered::Applied,
+            ..
+        } => "answered",
+        _ => "other",
+    }
+}
+
+#[tokio::test]
+async fn a_handle_answers_while_the_events_are_read_elsewhere() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "asker")).start().await?;
+    let handle = running.handle();
+    let (questions, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let reader = tokio::spawn(async move {
+        let mut events = running.events();
+        while let Some(event) = std::future::poll_fn(|cx| {
+            futures_core::Stream::poll_next(std::pin::Pin::new(&mut events), cx)
+        })
+        .await
+        {
+            if let Event::Question(question) = event.expect("nothing is stored") {
+                questions.send(question).expect("somebody listens");
+            }
+        }
+        running
+    });
+    let question = asked.recv().await.ok_or("no question")?;
+    let wrong = handle.answer("no such question", Answer::text("x")).await;
+    assert_eq!(wrong.expect_err("it is not open").kind(), ErrorKind::Input);
+    handle.answer(question.id, Answer::text("EUR")).await?;
+    let mut running = reader.await?;
+    let answer = running.wait().await?.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("Done, in EUR."));
+    let again = running.wait().await.expect_err("it was given once");
+    assert_eq!(again.kind(), ErrorKind::Local);
+    assert!(running.cancel().is_err() && running.snapshot().is_ended());
+    drop(running);
+    assert!(handle.cancel().await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "slow")).start().await?;
+    let handle = running.handle();
+    let watch = tokio::spawn(async move {
+        let end = running.wait().await;
+        (running, end)
+    });
+    handle.interrupt().await?;
+    let (mut running, end) = watch.await?;
+    let End::Left(left) = end? else {
+        panic!("it was interrupted");
+    };
+    assert_eq!(left.why, LeftWhy::Interrupted);
+    assert_eq!(running.interrupt().map(|left| left.id), Some(left.id));
+    running.cancel()?;
+    let end = running.wait().await?;
+    assert!(
+        matches!(end.outcome(), Some(Outcome::Stopped { .. })),
+        "{end:?}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_question_told_by_next_is_left_to_wait_when_it_was_not_answered() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "asker")).start().await?;
+    while !matches!(running.next().await?, Some(Event::Question(_))) {}
+    assert_eq!(running.questions().count(), 1);
+    let left = running.wait().await?;
+    assert!(matches!(left, End::Left(_)), "{left:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_started_task_can_be_followed_by_its_id() -> Result {
+    let (sim, client) = setup()?;
+    let id = client.start(job(&sim, "echo")).await?.id();
+    let end = client.attach(id.clone()).await?;
+    assert_eq!(end.outcome().and_then(Outcome::task), Some(&id));
+    end.into_answer()?;
+    assert_eq!(sim.stats().starts, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_watch() -> Result {
+    let (sim, client) = setup()?;
+    let end = client
+        .run(job(&sim, "slow"))
+        .deadline(Duration::from_secs(20))
+        .await?;
+    let Some(Outcome::DeadlineExceeded { clock, .. }) = end.outcome() else {
+        panic!("{end:?}");
+    };
+    assert_eq!(*clock, Clock::Work);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_stored_task_keeps_its_deadlines() -> Result {
+    let (sim, client) = setup()?;
+    let snapshot = client.start(job(&sim, "echo")).await?.snapshot();
+    let run = client.resume(snapshot).deadline(Duration::from_secs(5));
+    assert_eq!(run.await.expect_err("refused").kind(), ErrorKind::Config);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_review_is_waited_out_unless_the_caller_leaves_it() -> Result {
+    let (sim, client) = setup()?;
+    let End::Left(left) = client.run(job(&sim, "reviewer")).leave_review(true).await? else {
+        panic!("it pauses");
+    };
+    assert!(matches!(left.why, LeftWhy::Review(_)));
+    let sim = Arc::new(sim);
+    let dashboard = sim.clone();
+    let id = left.id.clone();
+    let end = client
+        .attach(left.id)
+        .on_event(move |event| {
+            if matches!(event, Event::Paused(_)) {
+                dashboard
+                    .dashboard(id.as_str(), DashboardAction::Approve)
+                    .expect("in review");
+            }
+        })
+        .await?;
+    end.into_answer()?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_start_whose_reply_is_lost_is_never_made_again() -> Result {
+    let (sim, client) = setup()?;
+    sim.set_faults(vec![
+        FaultRule::new(Fault::LostReplyAfterApply(0)).on("run"),
+    ]);
+    let end = client.run(job(&sim, "echo")).await?;
+    assert!(
+        matches!(end.outcome(), Some(Outcome::Unknown { .. })),
+        "{end:?}"
+    );
+    let error = client.start(job(&sim, "echo")).await.expect_err("unknown");
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
+    assert!(error.intent().is_some());
+    assert_eq!(sim.stats().starts, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_start_says_why() -> Result {
+    let (sim, _) = setup()?;
+    let client = Client::<Nanonets>::builder()
+        .key(SecretString::from("not-the-right-key"))
+        .base_url(&sim.nanonets().base_url)
+        .build()?;
+    let error = client.start(job(&sim, "echo")).await.expect_err("refused");
+    assert_eq!(error.kind(), ErrorKind::Auth);
+    let file = client
+        .run(job(&sim, "invoice").file("no/such/file.csv"))
+        .await;
+    assert_eq!(file.expect_err("no file").kind(), ErrorKind::Input);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_goes_on_with_a_task_that_is_over() -> Result {
+    let (sim, client) = setup()?;
+    let end = client
+        .run(job(&sim, "chat"))
+        .on_question(async |_| Ok(Answer::text("bye")))
+        .await?;
+    let id = end
+        .outcome()
+        .and_then(Outcome::task)
+        .ok_or("no task")?
+        .clone();
+    let before = sim.stats().endpoints.get("message").copied();
+    let next = client.continue_with(id, "Once more.").await?;
+    assert_ne!(sim.stats().endpoints.get("message").copied(), before);
+    drop(next);
+    Ok(())
+}
+
+#[test]
+fn futures_and_handles_go_anywhere() {
+    fn anywhere<T: Send + 'static>(_: &T) {}
+    fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
+    fn check(client: Client<Nanonets>, job: Job, mut running: Running<Nanonets>) {
+        shared(&client);
+        shared(&running.handle());
+        anywhere(&client.run(job.clone()).into_future());
+        let other = client.clone();
+        anywhere(&async move { other.start(job).await });
+        anywhere(&async move {
+            client
+                .call(taskward_providers::nanonets::operations::ListAgents::default())
+                .await
+        });
+        anywhere(&async move { running.next().await });
+    }
+    let _ = check;
+}
