@@ -27,3 +27,7 @@ pub use taskward_hyper::*;
 pub mod blocking {
     pub use taskward_ureq::*;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use jsonschema::Validator;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 const SPEC: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -142,9 +142,4 @@ impl Spec {
             .collect();
         assert!(errors.is_empty(), "{id}: {errors:?} in {value}");
     }
-}
-
-/// A reply's body as a value; `{}` stands for none.
-pub(crate) fn value_of(body: &[u8]) -> Value {
-    serde_json::from_slice(body).unwrap_or_else(|_| json!({}))
 }

@@ -10,7 +10,7 @@ use taskward_sim::multipart::{Multipart, boundary};
 use taskward_sim::nanonets::{DashboardAction, Server, Stats};
 use taskward_sim::{Fault, FaultRule, Faults, Scenario};
 
-use crate::spec::{Spec, value_of};
+use crate::spec::Spec;
 
 /// When the simulated time begins: 2026-05-12T10:15:00Z.
 pub(crate) const START: u64 = 1_778_580_900_000;
@@ -365,4 +365,9 @@ fn describe(outcome: &Outcome<nanonets::Answer>) -> String {
         Outcome::Failed { fault, .. } => format!("failed {:?}", fault.message),
         other => other.code().to_owned(),
     }
+}
+
+/// A reply's body as a value; `{}` stands for none.
+fn value_of(body: &[u8]) -> serde_json::Value {
+    serde_json::from_slice(body).unwrap_or_else(|_| serde_json::json!({}))
 }
