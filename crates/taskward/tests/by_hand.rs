@@ -1,0 +1,92 @@
+//! The machine driven by hand, without server and clock: what holds between its steps.
+
+use taskward::core::http::StatusCode;
+use taskward::core::{
+    Answer, Cause, EventNo, ExchangeId, Failure, Head, Policy, Response, Revision, Seed, Shared,
+    Stage, Step, Task, TaskId, Timestamp,
+};
+use taskward::nanonets::Nanonets;
+
+fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + seconds * 1000)
+}
+
+fn attached() -> Task<Nanonets> {
+    let id = TaskId::new("8c1e0a4e-0000-4000-8000-000000000001");
+    Task::attach(Nanonets, id, None, Policy::default(), Seed([7; 32]), at(0))
+}
+
+fn reply(body: &str) -> Response {
+    Response::new(StatusCode::OK, body.to_owned())
+}
+
+/// Sends what is to be sent at this time and answers it.
+fn exchange(task: &mut Task<Nanonets>, now: Timestamp, body: &str) -> ExchangeId {
+    let Step::Send { id, .. } = task.poll(now, &mut Shared::new()) else {
+        panic!("nothing is sent");
+    };
+    task.sent(id);
+    task.handle_response(id, reply(body), now);
+    id
+}
+
+#[test]
+fn an_event_is_repeated_until_it_is_taken_and_the_numbers_have_no_gaps() {
+    let mut task = attached();
+    let mut shared = Shared::new();
+    for (n, status) in ["pending", "queued", "running"].into_iter().enumerate() {
+        let now = at(20 * n as u64);
+        exchange(&mut task, now, &format!(r#"{{"status":"{status}"}}"#));
+        let expected = EventNo(n as u64 + 1);
+        for later in 0..3 {
+            match task.poll(
+                now.after(std::time::Duration::from_millis(later)),
+                &mut shared,
+            ) {
+                Step::Event { no, .. } => assert_eq!(no, expected),
+                step => panic!("{step:?} instead of event {expected}"),
+            }
+            task.taken(EventNo(expected.0 + 1));
+            task.taken(EventNo(expected.0 - 1));
+        }
+        task.taken(expected);
+        assert!(matches!(task.poll(now, &mut shared), Step::Wait { .. }));
+    }
+}
+
+#[test]
+fn after_the_end_nothing_changes() {
+    let mut task = attached();
+    let mut shared = Shared::new();
+    let look = exchange(&mut task, at(0), r#"{"status":"completed"}"#);
+    let end = loop {
+        match task.poll(at(0), &mut shared) {
+            Step::Send { .. } => {
+                exchange(&mut task, at(0), r#"{"status":"completed","result":"yes"}"#);
+            }
+            Step::Save { revision } => task.saved(revision),
+            Step::Event { no, .. } => task.taken(no),
+            step => break format!("{step:?}"),
+        }
+    };
+    assert!(end.starts_with("Done(Succeeded"), "{end}");
+    let stored = task.snapshot();
+
+    for id in [look, ExchangeId(2), ExchangeId(3)] {
+        task.sent(id);
+        task.handle_response(id, reply(r#"{"status":"running"}"#), at(1));
+        task.handle_failure(id, Failure::new(Stage::MaybeSent, Cause::Reset, ""), at(2));
+        task.handle_head(id, Head::new(StatusCode::OK), at(2));
+        task.handle_chunk(id, "data: x\n\n".into(), at(2));
+        task.handle_end(id, at(2));
+        task.closed(id);
+    }
+    task.saved(Revision(99));
+    task.taken(EventNo(1));
+    assert!(task.answer(&"q".into(), Answer::text("a"), at(3)).is_err());
+    task.cancel(at(3)).expect("there is a cancel here");
+    assert_eq!(format!("{:?}", task.poll(at(9_999_999), &mut shared)), end);
+    assert!(task.snapshot().is_ended());
+    assert_eq!(task.snapshot().revision(), stored.revision());
+    assert_eq!(shared, Shared::new());
+}
