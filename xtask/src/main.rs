@@ -4,6 +4,7 @@ mod ci;
 mod codegen;
 mod repo;
 mod tidy;
+mod upload;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Check the layering of the crates and other rules of the repository
     Tidy,
+    /// Send a large file through both adapters and measure them (builds in release mode)
+    UploadTest(upload::Args),
     /// Run everything that a change must pass, fastest first
     Ci,
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Codegen(args) => codegen::run(args),
         Task::Tidy => tidy::run(),
+        Task::UploadTest(args) => upload::run(&args),
         Task::Ci => ci::run(),
     };
     match done {

@@ -187,6 +187,7 @@ impl std::error::Error for ApiError {}
 /// Auth, Api       the server said no    no                      after mending it
 /// RateLimited     the server said wait  no                      later
 /// Transport       the wire's            no (a write), or a read later
+/// Protocol        the server's          no                      after mending it
 /// Decode          the server's          a read only             later
 /// OutcomeUnknown  the wire's            maybe                   look first
 /// Task            the agent's           yes                     as you like
@@ -226,6 +227,8 @@ pub enum ErrorKind {
     RateLimited,
     /// The network failed until the budget was spent; a write was not applied.
     Transport,
+    /// What answered is not the server we know: an untrusted certificate, a redirect elsewhere, not HTTP.
+    Protocol,
     /// The reply to a read cannot be read.
     Decode,
     /// A write may or may not have been applied.
@@ -276,7 +279,19 @@ impl Error {
     pub fn failure(failure: Failure) -> Self {
         let kind = match failure.cause {
             Cause::Source | Cause::SourceChanged => ErrorKind::Input,
-            _ => ErrorKind::Transport,
+            Cause::Certificate
+            | Cause::Redirect
+            | Cause::Encoding
+            | Cause::Protocol
+            | Cause::TooLarge { .. } => ErrorKind::Protocol,
+            Cause::Resolve
+            | Cause::Refused
+            | Cause::Tls
+            | Cause::Proxy
+            | Cause::Timeout(_)
+            | Cause::Reset
+            | Cause::Truncated
+            | Cause::Abandoned => ErrorKind::Transport,
         };
         let mut error = Self::new(kind, failure.to_string());
         error.0.failure = Some(failure);
@@ -406,17 +421,10 @@ impl Error {
     /// A caller that loops on this should wait at least [`retry_after`](Self::retry_after) between tries.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        let certificate = matches!(
-            &self.0.failure,
-            Some(Failure {
-                cause: Cause::Certificate,
-                ..
-            })
-        );
         matches!(
             self.0.kind,
             ErrorKind::RateLimited | ErrorKind::Transport | ErrorKind::ResultUnavailable
-        ) && !certificate
+        )
     }
 }
 

@@ -141,6 +141,8 @@ pub enum Outcome<O> {
         why: String,
         /// Requests made.
         attempts: u32,
+        /// Whether the same start may work later: the network's trouble, not a decision.
+        temporary: bool,
     },
     /// The start may have been received. It was not repeated.
     Unknown {
@@ -230,11 +232,18 @@ impl<O> Outcome<O> {
                 Error::new(ErrorKind::Task, describe(text, &fault))
             }
             Self::Refused(api) => Error::api(api),
-            Self::NotStarted { why, attempts } => Error::new(
-                ErrorKind::Transport,
-                format!("the task was not started: {why}"),
-            )
-            .with_attempts(attempts),
+            Self::NotStarted {
+                why,
+                attempts,
+                temporary,
+            } => {
+                let kind = if temporary {
+                    ErrorKind::Transport
+                } else {
+                    ErrorKind::Protocol
+                };
+                Error::new(kind, format!("the task was not started: {why}")).with_attempts(attempts)
+            }
             Self::Unknown { intent, why, .. } => Error::new(
                 ErrorKind::OutcomeUnknown,
                 format!("the task may have started: {why}"),

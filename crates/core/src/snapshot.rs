@@ -160,6 +160,7 @@ pub(crate) enum SavedEnd {
     NotStarted {
         why: String,
         attempts: u32,
+        temporary: bool,
     },
     Unknown {
         intent: IntentId,

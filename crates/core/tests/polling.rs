@@ -469,8 +469,35 @@ fn a_cancel_is_judged_by_what_the_task_says() {
     assert_eq!(run(&[Work(600_000)], 5000), "stopped by Us");
     assert_eq!(run(&[Ask("which?")], 5000), "stopped by Us");
     assert_eq!(run(&[Work(4990), Complete("42")], 5000), "succeeded 42");
-    // Before the id is known it is kept.
-    assert_eq!(run(&[Work(600_000)], 0), "stopped by Us");
+}
+
+#[test]
+fn a_cancel_while_the_start_is_under_way_is_kept_until_the_id_is_known() {
+    let mut world = World::new(&[Work(600_000)]);
+    let mut task = world.start::<false, false>();
+    let id = loop {
+        match task.poll(at(0), &mut world.shared) {
+            taskward_core::Step::Save { revision } => task.saved(revision),
+            taskward_core::Step::Send { id, .. } => break id,
+            other => panic!("{other:?}"),
+        }
+    };
+    task.sent(id);
+    task.cancel(at(5)).expect("cancel");
+    let (_, body) = world.server.handle("POST", "/start", "", None, 10);
+    task.handle_response(
+        id,
+        taskward_core::Response::new(http::StatusCode::CREATED, body),
+        at(10),
+    );
+    world.now = 10;
+    assert_eq!(world.drive(task), outcome("stopped by Us"));
+}
+
+#[test]
+fn a_start_cancelled_before_it_left_is_not_made() {
+    let mut world = World::new(&[Work(600_000)]).wish(0, Wish::Cancel);
+    assert_eq!((world.run(), world.requests), (outcome("not_started"), 0));
 }
 
 #[test]

@@ -14,10 +14,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let job = Job::agent(agent).file(PathBuf::from(file));
     let end = match adapter.as_str() {
         "async" => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()?;
             runtime.block_on(async { taskward::Client::<Nanonets>::from_env()?.run(job).await })
         }
-        "blocking" => taskward::blocking::Client::<Nanonets>::from_env().and_then(|client| client.run(job).wait()),
+        "blocking" => taskward::blocking::Client::<Nanonets>::from_env()
+            .and_then(|client| client.run(job).wait()),
         other => return Err(format!("there is no adapter {other:?}").into()),
     };
     println!("{}", report(end));
@@ -26,11 +30,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 fn report(end: Result<End<nanonets::Answer>, Error>) -> serde_json::Value {
     let (end, status, answer) = match end {
-        Ok(End::Done(Outcome::Succeeded { output, .. })) => ("succeeded".to_owned(), None, Some(output.raw().clone())),
-        Ok(End::Done(Outcome::Refused(error))) => ("refused".to_owned(), Some(error.status.as_u16()), None),
+        Ok(End::Done(Outcome::Succeeded { output, .. })) => {
+            ("succeeded".to_owned(), None, Some(output.raw().clone()))
+        }
+        Ok(End::Done(Outcome::Refused(error))) => {
+            ("refused".to_owned(), Some(error.status.as_u16()), None)
+        }
         Ok(End::Done(other)) => (other.code().to_owned(), None, None),
         Ok(End::Left(left)) => (format!("left {:?}", left.why), None, None),
-        Err(error) => (error.to_string(), error.status().map(|status| status.as_u16()), None),
+        Err(error) => (
+            error.to_string(),
+            error.status().map(|status| status.as_u16()),
+            None,
+        ),
     };
     serde_json::json!({ "end": end, "status": status, "answer": answer, "peak_kib": peak_kib() })
 }
@@ -38,6 +50,8 @@ fn report(end: Result<End<nanonets::Answer>, Error>) -> serde_json::Value {
 /// The largest resident set so far, where the system tells (Linux).
 fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
 }

@@ -17,6 +17,9 @@ use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOO
 use super::stream::{CROSS_CHECK, StreamState};
 use super::{Cancel, Flight, Purpose, Task, TurnStage};
 
+/// Why a start that was cancelled in time was not made.
+pub(super) const CANCELLED: &str = "it was cancelled before it was sent";
+
 pub(super) type Report = Result<Response, Failure>;
 
 impl<P: Provider> Task<P> {
@@ -105,8 +108,11 @@ impl<P: Provider> Task<P> {
                 });
             }
             Decision::Again(_) => {
-                let why = "it was cancelled before it was sent".to_owned();
-                self.end(Outcome::NotStarted { why, attempts });
+                self.end(Outcome::NotStarted {
+                    why: CANCELLED.to_owned(),
+                    attempts,
+                    temporary: false,
+                });
             }
             Decision::Unknown => self.end(Outcome::Unknown {
                 intent,
@@ -122,7 +128,11 @@ impl<P: Provider> Task<P> {
                     likely,
                 });
             }
-            Decision::Spent => self.end(Outcome::NotStarted { why, attempts }),
+            Decision::Spent => self.end(Outcome::NotStarted {
+                why,
+                attempts,
+                temporary: true,
+            }),
             Decision::Final => match trouble {
                 Trouble::Refused(reply) => self.end(Outcome::Refused(ApiError::read(&reply))),
                 Trouble::Wire(Failure {
@@ -132,7 +142,11 @@ impl<P: Provider> Task<P> {
                     self.end(Outcome::Refused(ApiError::without_body(&head)));
                 }
                 Trouble::Wire(_) | Trouble::Unreadable(_) => {
-                    self.end(Outcome::NotStarted { why, attempts })
+                    self.end(Outcome::NotStarted {
+                        why,
+                        attempts,
+                        temporary: false,
+                    });
                 }
             },
         }

@@ -13,6 +13,7 @@ use crate::shared::Shared;
 use crate::time::Timestamp;
 
 use super::deliver::{Parcel, Stage};
+use super::judge::CANCELLED;
 use super::phase::Phase;
 use super::stream::{QUIET, StreamState};
 use super::{Cancel, Exchange, Flight, Purpose, Task, Turn, TurnStage};
@@ -57,6 +58,14 @@ impl<P: Provider> Task<P> {
             if self.phase.is_ended() {
                 return self.wind_down();
             }
+            if self.is_cancelled_unsent() {
+                self.end(Outcome::NotStarted {
+                    why: CANCELLED.to_owned(),
+                    attempts: 0,
+                    temporary: false,
+                });
+                continue;
+            }
             if self.now >= self.clocks.deadline() {
                 self.expire();
                 continue;
@@ -90,6 +99,12 @@ impl<P: Provider> Task<P> {
                 return Next::Send(self.limits());
             }
         }
+    }
+
+    /// Whether a start was cancelled before any of it left.
+    fn is_cancelled_unsent(&self) -> bool {
+        let unsent = matches!(&self.phase, Phase::Starting(starting) if starting.attempts == 0 && !starting.maybe);
+        unsent && matches!(self.cancel, Cancel::Wanted { .. })
     }
 
     /// After the end: the stream is closed, then it is over.

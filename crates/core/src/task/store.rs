@@ -94,9 +94,14 @@ fn save_end<O>(outcome: &Outcome<O>) -> SavedEnd {
             code: error.code.clone(),
             request_id: error.request_id.clone(),
         },
-        Outcome::NotStarted { why, attempts } => SavedEnd::NotStarted {
+        Outcome::NotStarted {
+            why,
+            attempts,
+            temporary,
+        } => SavedEnd::NotStarted {
             why: why.clone(),
             attempts: *attempts,
+            temporary: *temporary,
         },
         Outcome::Unknown {
             intent,
@@ -234,9 +239,18 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 request_id: request_id.clone(),
             }))
         }
-        (_, Some(SavedEnd::NotStarted { why, attempts }), _) => over(Outcome::NotStarted {
+        (
+            _,
+            Some(SavedEnd::NotStarted {
+                why,
+                attempts,
+                temporary,
+            }),
+            _,
+        ) => over(Outcome::NotStarted {
             why: why.clone(),
             attempts: *attempts,
+            temporary: *temporary,
         }),
         (
             _,
