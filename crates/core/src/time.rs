@@ -44,8 +44,11 @@ impl Timestamp {
 }
 
 /// `wait` in whole milliseconds, rounded up so that a wait never ends early; saturates.
-pub(crate) fn millis(wait: Duration) -> u64 {
-    u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+pub(crate) const fn millis(wait: Duration) -> u64 {
+    // Not by way of `as_millis`: that divides 128-bit numbers, on the path of every poll.
+    wait.as_secs()
+        .saturating_mul(1000)
+        .saturating_add(wait.subsec_nanos().div_ceil(1_000_000) as u64)
 }
 
 /// Durations are stored as whole milliseconds.

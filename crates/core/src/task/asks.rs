@@ -128,7 +128,9 @@ impl Asks {
     /// A read showed that nothing is asked.
     pub(super) fn withdraw(&mut self, events: &mut Events) {
         self.stand_in = None;
-        self.keep_only(|_| false, events);
+        if !self.asks.is_empty() {
+            self.keep_only(|_| false, events);
+        }
     }
 
     fn keep_only(&mut self, shown: impl Fn(&QuestionId) -> bool, events: &mut Events) {

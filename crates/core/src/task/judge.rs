@@ -15,7 +15,7 @@ use crate::time::{Timestamp, millis};
 use super::deliver::Stage;
 use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
 use super::stream::{CROSS_CHECK, StreamState};
-use super::{Cancel, Flight, Purpose, Task, TurnStage};
+use super::{Cancel, Purpose, Task, TurnStage};
 
 /// Why a start that was cancelled in time was not made.
 pub(super) const CANCELLED: &str = "it was cancelled before it was sent";
@@ -25,34 +25,30 @@ pub(super) type Report = Result<Response, Failure>;
 impl<P: Provider> Task<P> {
     /// Takes the report that is in, if any, and moves the task accordingly.
     pub(super) fn judge_report(&mut self, shared: &mut Shared) {
-        if !self
-            .exchange
-            .as_ref()
-            .is_some_and(|exchange| matches!(exchange.flight, Flight::Reported(_)))
-        {
+        let Some(report) = self.reported.take() else {
             return;
-        }
-        let exchange = self.exchange.take().expect("checked above");
-        let Flight::Reported(report) = exchange.flight else {
+        };
+        let Some(exchange) = self.exchange.take() else {
             return;
         };
         if self.phase.is_ended() {
             return;
         }
         match exchange.purpose {
-            Purpose::Start => self.judge_start(*report, shared),
-            Purpose::Look(look) => self.judge_look(&look, *report, shared),
-            Purpose::Check => self.judge_check(*report, shared),
-            Purpose::Write => self.judge_write(*report, shared),
-            Purpose::Reconcile => self.judge_reconcile(*report, shared),
-            Purpose::Cancel => self.judge_cancel(*report, shared),
-            Purpose::OpenStream(_) => self.judge_unopened(*report, shared),
+            Purpose::Start => self.judge_start(report, shared),
+            Purpose::Look(look) => self.judge_look(&look, report, shared),
+            Purpose::Check => self.judge_check(report, shared),
+            Purpose::Write => self.judge_write(report, shared),
+            Purpose::Reconcile => self.judge_reconcile(report, shared),
+            Purpose::Cancel => self.judge_cancel(report, shared),
+            Purpose::OpenStream(_) => self.judge_unopened(report, shared),
         }
         self.mode();
     }
 
     pub(super) fn end(&mut self, outcome: Outcome<P::Output>) {
         self.exchange = None;
+        self.reported = None;
         self.phase.enter(Phase::Ended(Box::new(outcome)));
         self.save.need();
     }
@@ -170,13 +166,18 @@ impl<P: Provider> Task<P> {
     // --- looks -------------------------------------------------------------------------------------------------
 
     fn judge_look(&mut self, look: &Look, report: Report, shared: &mut Shared) {
-        let read = sort(report).and_then(|reply| match self.provider.read(look, &reply) {
-            Ok(reading) => Ok((reading, reply)),
-            Err(error) => Err(Trouble::Unreadable(error)),
-        });
-        let (reading, reply) = match read {
-            Ok(read) => read,
-            Err(trouble) => return self.look_failed(look, &trouble, shared),
+        // By reference: a reply is large, and this is the path of every poll.
+        let (reading, reply) = match &report {
+            Ok(reply) if reply.status().is_success() => match self.provider.read(look, reply) {
+                Ok(reading) => (reading, reply),
+                Err(error) => return self.look_failed(look, &Trouble::Unreadable(error), shared),
+            },
+            _ => {
+                if let Err(trouble) = sort(report) {
+                    self.look_failed(look, &trouble, shared);
+                }
+                return;
+            }
         };
         shared.succeeded();
         self.misses = 0;
@@ -188,7 +189,7 @@ impl<P: Provider> Task<P> {
         }
         match self.turn.as_ref().map(|turn| turn.stage.clone()) {
             Some(TurnStage::Baseline) => self.baseline(&reading),
-            Some(TurnStage::Unproven { mark }) => self.prove(look, reading, &reply, &mark),
+            Some(TurnStage::Unproven { mark }) => self.prove(look, reading, reply, &mark),
             Some(TurnStage::Sending { .. } | TurnStage::Taken) | None => self.apply(reading),
         }
     }

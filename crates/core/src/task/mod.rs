@@ -91,6 +91,8 @@ pub struct Task<P: Provider> {
     started: Option<Timestamp>,
     phase: Phase<P::Output>,
     exchange: Option<Exchange>,
+    /// What became of the exchange, until it is judged.
+    reported: Option<Result<Response, Failure>>,
     exchanges: u64,
     stream: Stream<P::Frames>,
     asks: Asks,
@@ -131,7 +133,7 @@ enum Flight {
     /// Under way.
     Underway,
     /// Its report is in.
-    Reported(Box<Result<Response, Failure>>),
+    Reported,
 }
 
 /// What an exchange is for.
@@ -329,6 +331,7 @@ impl<P: Provider> Task<P> {
             started: None,
             phase,
             exchange: None,
+            reported: None,
             exchanges: 0,
             stream: Stream::new(after, now),
             asks: Asks::default(),
@@ -458,7 +461,8 @@ impl<P: Provider> Task<P> {
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id)
             && matches!(exchange.flight, Flight::Underway)
         {
-            exchange.flight = Flight::Reported(Box::new(report));
+            exchange.flight = Flight::Reported;
+            self.reported = Some(report);
         }
     }
 

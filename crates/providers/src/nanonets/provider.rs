@@ -10,7 +10,7 @@ use taskward_core::{
 use super::answer::Answer;
 use super::conversation;
 use super::job::Job;
-use super::status::{Peek, status_of};
+use super::status::{peek, status_of};
 use super::types::{RunAgentResponse, SendMessageRequest, TaskResult, TaskStatus};
 use crate::wire;
 
@@ -114,7 +114,7 @@ impl Provider for Nanonets {
                 })
             }
             _ => {
-                let peek: Peek = wire::decode(&reply.body)?;
+                let peek = peek(&reply.body)?;
                 let status = status_of(&peek.status);
                 Ok(match peek.status {
                     TaskStatus::Pending | TaskStatus::Queued | TaskStatus::Running => {
