@@ -36,6 +36,12 @@ pub fn contenders() -> Vec<Contender> {
     vec![
         Contender {
             group: "machine",
+            name: "waiting",
+            target: at_most(300, 0),
+            prepare: machine::waiting,
+        },
+        Contender {
+            group: "machine",
             name: "decision",
             target: at_most(300, 0),
             prepare: machine::decision,

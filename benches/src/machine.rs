@@ -123,6 +123,16 @@ pub(crate) fn decision() -> Box<dyn FnMut()> {
     Box::new(move || watch.poll_once())
 }
 
+/// A question asked too early: nothing is in, nothing is due.
+pub(crate) fn waiting() -> Box<dyn FnMut()> {
+    let mut watch = Watch::new(Trivial);
+    let early = Timestamp::from_millis(watch.now.as_millis() - 1);
+    Box::new(move || {
+        let step = watch.task.poll(early, &mut watch.shared);
+        assert!(matches!(black_box(step), Step::Wait { .. }));
+    })
+}
+
 /// The decision and the read of a 203-byte reply.
 pub(crate) fn decision_and_decode() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Nanonets);
