@@ -1,0 +1,419 @@
+//! What can be said on the command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{BoolishValueParser, PossibleValuesParser};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::task_ref::TaskRef;
+
+/// Sees long-running agent tasks through: start, follow, answer, fetch the result.
+#[derive(Debug, Parser)]
+#[command(
+    name = "taskward",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  taskward run --sim -f invoice.csv            an invoice through the simulator: no account needed
+  taskward run --agent invoices -f a.pdf -f b.pdf 'Extract the line items.'
+  id=$(taskward run --agent invoices -f a.pdf --detach); taskward watch $id
+  taskward help exit-codes                     topics: environment, exit-codes, json, questions, recovery"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options everywhere")]
+pub(crate) struct Global {
+    /// Whose tasks
+    #[arg(
+        long,
+        global = true,
+        value_name = "PROVIDER",
+        default_value = "nanonets",
+        hide_possible_values = true
+    )]
+    pub(crate) provider: ProviderName,
+    /// Print JSON lines on stdout and nothing on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Tell no progress, only errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Tell more: reasons, every retry
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorWhen,
+    /// Never ask anything on the terminal
+    #[arg(long, global = true, env = "TASKWARD_NO_INPUT", value_parser = BoolishValueParser::new())]
+    pub(crate) no_input: bool,
+    /// Read the API key from this file instead of NANONETS_API_KEY
+    #[arg(long, global = true, value_name = "PATH", conflicts_with = "key_stdin")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Read the API key from stdin
+    #[arg(long, global = true)]
+    pub(crate) key_stdin: bool,
+}
+
+/// The providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProviderName {
+    /// Nanonets Agents.
+    Nanonets,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a task, follow it, print its answer
+    Run(Box<Run>),
+    /// Follow tasks that exist to their end
+    Watch(Watch),
+    /// Read a task's status once
+    Status(OneTask),
+    /// Print the answer of a task that is over
+    Result(ResultOf),
+    /// Print a task's conversation
+    Messages(OneTask),
+    /// Answer a question, or send a message
+    Reply(Reply),
+    /// Stop a task
+    Cancel(Cancel),
+    /// List tasks, newest first
+    Ls(Ls),
+    /// List and show agents
+    #[command(subcommand)]
+    Agents(Agents),
+    /// Make any call of the API with your key
+    Api(Api),
+    /// Run the simulator until Ctrl-C
+    Sim(SimArgs),
+    /// Explain a command or a topic: environment, exit-codes, json, questions, recovery
+    Help {
+        /// The command or topic
+        #[arg(value_name = "COMMAND or TOPIC")]
+        topic: Vec<String>,
+    },
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward run --sim -f invoice.csv
+  taskward run --agent invoices -f 'scan.pdf;name=invoice.pdf' --output-schema @schema.json
+  echo 'Summarise this.' | taskward run --agent writer - -f notes.txt
+  taskward run --sim --agent asker 'Convert 5.' --answer EUR")]
+pub(crate) struct Run {
+    /// The agent, by id or exact name
+    #[arg(long, value_name = "ID or NAME")]
+    pub(crate) agent: Option<String>,
+    /// What to do; - reads it from stdin
+    #[arg(value_name = "PROMPT or -")]
+    pub(crate) prompt: Option<String>,
+    /// Send a file; - is stdin
+    #[arg(short, long = "file", value_name = "PATH[;name=N][;type=T]")]
+    pub(crate) files: Vec<OsString>,
+    /// The wanted shape of the structured answer: JSON, or words
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub(crate) output_schema: Option<String>,
+    /// Hints for the output
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub(crate) instructions: Option<String>,
+    /// Print the task's name and leave; the task goes on
+    #[arg(long)]
+    pub(crate) detach: bool,
+    /// Use a simulator inside this process: no account needed, nothing leaves this machine
+    #[arg(long)]
+    pub(crate) sim: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// How a task is followed: of `run`, `watch` and `reply --watch`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Follow {
+    /// How long the agent may work, as in 90s, 10m or 2h; 0 waits for ever
+    #[arg(long, value_name = "TIME", env = "TASKWARD_TIMEOUT", default_value = "10m", value_parser = time)]
+    pub(crate) timeout: Duration,
+    /// How long a human may take over a question or a review; 0 waits for ever
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
+    pub(crate) answer_timeout: Duration,
+    /// Answer the first question with this, the next with the next
+    #[arg(long = "answer", value_name = "TEXT|@FILE")]
+    pub(crate) answers: Vec<String>,
+    /// Answer questions with what this command prints; it gets the question as JSON on stdin
+    #[arg(long, value_name = "CMD")]
+    pub(crate) on_question: Option<String>,
+    /// Leave when the task waits for a review in the dashboard, instead of waiting it out
+    #[arg(long)]
+    pub(crate) no_wait_review: bool,
+    /// Write the answer to this file, too
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Which part of the answer: by default data when there is any, else the summary, else the result
+    #[arg(long, value_name = "PART")]
+    pub(crate) print: Option<Print>,
+    /// How many times as fast as the world clocks run: for simulators on this machine [default with --sim: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) speed: Option<u32>,
+}
+
+/// Parts of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Print {
+    /// The structured data, as JSON.
+    Data,
+    /// The answer in words.
+    Summary,
+    /// The final answer as the server sent it, as JSON.
+    Result,
+}
+
+/// `watch`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward watch nanonets:8c1e0a4e-0000-4000-8000-000000000001
+  taskward watch $id --answer 'EUR' -o answer.json
+  taskward watch $a $b $c --json")]
+pub(crate) struct Watch {
+    /// The tasks, as PROVIDER:ID or ID
+    #[arg(required = true, value_name = "TASK")]
+    pub(crate) tasks: Vec<TaskRef>,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// `status`, `messages`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward status $id
+  taskward messages $id --json | jq -r .text")]
+pub(crate) struct OneTask {
+    /// The task, as PROVIDER:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskRef,
+}
+
+/// `result`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward result $id
+  taskward result $id --print summary
+  taskward result $id --full")]
+pub(crate) struct ResultOf {
+    /// The task, as PROVIDER:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskRef,
+    /// Print the whole feed of the task's steps, whatever its state
+    #[arg(long, conflicts_with = "print")]
+    pub(crate) full: bool,
+    /// Write the answer to this file, too
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Which part of the answer: by default data when there is any, else the summary, else the result
+    #[arg(long, value_name = "PART")]
+    pub(crate) print: Option<Print>,
+}
+
+/// `reply`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward reply $id 'In euros, please.'
+  taskward reply $id 'In euros, please.' --watch
+  taskward reply $id - < answer.txt")]
+pub(crate) struct Reply {
+    /// The task, as PROVIDER:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskRef,
+    /// The answer or message; - reads it from stdin
+    #[arg(value_name = "TEXT or -", allow_hyphen_values = true)]
+    pub(crate) text: String,
+    /// Follow the task afterwards, to its next question or its end
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// `cancel`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward cancel $id
+  taskward cancel $id --yes")]
+pub(crate) struct Cancel {
+    /// The task, as PROVIDER:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskRef,
+    /// Do not ask first
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// How long to wait for the end; 0 waits for ever
+    #[arg(long, value_name = "TIME", env = "TASKWARD_TIMEOUT", default_value = "10m", value_parser = time)]
+    pub(crate) timeout: Duration,
+    /// How many times as fast as the world clocks run: for simulators on this machine
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) speed: Option<u32>,
+}
+
+/// `ls`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward ls --status running,waiting_for_input
+  taskward ls --agent invoices --since 2h
+  taskward ls --limit 200 --json | jq -r .task")]
+pub(crate) struct Ls {
+    /// Only tasks in these states
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(TASK_STATUSES))]
+    pub(crate) status: Vec<String>,
+    /// Only this agent's, by id or exact name
+    #[arg(long, value_name = "ID or NAME")]
+    pub(crate) agent: Option<String>,
+    /// Only tasks made since: a time span as in 2h, or an RFC 3339 time
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
+}
+
+const TASK_STATUSES: [&str; 8] = [
+    "pending",
+    "queued",
+    "running",
+    "waiting_for_input",
+    "awaiting_review",
+    "completed",
+    "failed",
+    "stopped",
+];
+
+/// `agents`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Agents {
+    /// List agents, newest first
+    #[command(after_help = "Examples:
+  taskward agents list
+  taskward agents list --name invoice --json")]
+    List {
+        /// Only names that contain this
+        #[arg(long, value_name = "TEXT")]
+        name: Option<String>,
+    },
+    /// Show an agent with its configuration
+    #[command(after_help = "Examples:
+  taskward agents show invoices
+  taskward agents show invoices | jq .config")]
+    Show {
+        /// The agent, by id or exact name
+        #[arg(value_name = "ID or NAME")]
+        agent: String,
+    },
+}
+
+/// `api`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward api GET /agents
+  taskward api GET '/tasks?limit=5&status=running' | jq .data
+  taskward api POST /tasks/ID/message -d '{\"message\":\"Hello\"}'")]
+pub(crate) struct Api {
+    /// GET, POST, …
+    #[arg(value_name = "METHOD")]
+    pub(crate) method: String,
+    /// The path, with or without /api/v1, and the query
+    #[arg(value_name = "PATH")]
+    pub(crate) path: String,
+    /// A JSON body
+    #[arg(short, long, value_name = "BODY|@FILE")]
+    pub(crate) data: Option<String>,
+}
+
+/// `sim`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward sim --speed 20
+  taskward sim --listen 127.0.0.1:4010 --scenario slow-replies.toml
+  taskward sim --json --seed 7 --faults flaky.toml")]
+pub(crate) struct SimArgs {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// How many times as fast as the world simulated time runs
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) speed: u32,
+    /// Ids, the key and the faults' chances follow from this number
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// A TOML file of switches, agents and faults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// A TOML file of faults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) faults: Option<PathBuf>,
+}
+
+/// Reads a time span: `90s`, `10m`, `1h 30m`, or seconds.
+pub(crate) fn time(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.trim().parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    humantime::parse_duration(text).map_err(|e| format!("{e}: write it as 90s, 10m or 2h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_surface_is_consistent_and_no_option_takes_a_secret() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands().chain([&command]) {
+            for arg in sub.get_arguments() {
+                let name = arg.get_id().as_str();
+                assert!(
+                    !name.contains("key") || ["key_file", "key_stdin"].contains(&name),
+                    "{name}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_span_is_read_in_every_usual_form() {
+        for (text, seconds) in [
+            ("0", 0),
+            ("90", 90),
+            ("90s", 90),
+            ("10m", 600),
+            ("1h 30m", 5400),
+        ] {
+            assert_eq!(time(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "soon", "-1", "1x"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Time as the client counts it: the world's, or faster in front of a simulator.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use taskward::core::Timestamp;
+
+/// The client's clock, for display.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    anchor: Timestamp,
+    since: Instant,
+    speed: u32,
+}
+
+impl Clock {
+    /// A clock that runs `speed` times as fast as the world.
+    pub(crate) fn new(speed: u32) -> Self {
+        let wall = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        Self {
+            anchor: Timestamp::from_millis(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX)),
+            since: Instant::now(),
+            speed,
+        }
+    }
+
+    /// How many times as fast as the world it runs.
+    pub(crate) fn speed(&self) -> u32 {
+        self.speed
+    }
+
+    /// The time since it was made.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.since.elapsed().saturating_mul(self.speed)
+    }
+
+    /// How long it is until `until`.
+    pub(crate) fn left(&self, until: Timestamp) -> Duration {
+        until.since(self.anchor.after(self.elapsed()))
+    }
+
+    /// A span of this clock in the world's time.
+    pub(crate) fn real(&self, span: Duration) -> Duration {
+        span / self.speed
+    }
+}
+
+/// A span for people: `7s`, `2m 05s`, `1h 02m`.
+pub(crate) fn span(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, s) => format!("{s}s"),
+        (0, m, s) => format!("{m}m {s:02}s"),
+        (h, m, _) => format!("{h}h {m:02}m"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        for (seconds, text) in [(0, "0s"), (59, "59s"), (125, "2m 05s"), (3725, "1h 02m")] {
+            assert_eq!(span(Duration::from_secs(seconds)), text);
+        }
+    }
+}

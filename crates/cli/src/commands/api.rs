@@ -1,0 +1,144 @@
+//! `taskward api`: any call of the API, with the key, to the server it belongs to and nowhere else.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use taskward::Provider as _;
+use taskward::core::bytes::Bytes;
+use taskward::core::http::{Method, uri::PathAndQuery};
+use taskward::core::{BuildError, Operation, ReadError, Request, Response, Safety};
+use taskward::nanonets::Nanonets;
+
+use crate::args::{Api, Global};
+use crate::exit::Exit;
+use crate::out::{Out, pretty};
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::text_arg::text_or_file;
+
+pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<Problem>> {
+    let call = Raw::new(&args)?;
+    let session = Session::open(out.clone(), global, None)?;
+    let body = session.call(call).await?;
+    match serde_json::from_slice::<Value>(&body) {
+        Ok(value) if out.is_json() => out.line(&value),
+        Ok(value) if out.is_for_people() => out.print(&pretty(&value))?,
+        _ => {
+            let text = String::from_utf8_lossy(&body);
+            let end = if text.is_empty() || text.ends_with('\n') {
+                ""
+            } else {
+                "\n"
+            };
+            out.print(&format!("{text}{end}"))?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+struct Raw {
+    method: Method,
+    target: PathAndQuery,
+    body: Option<Value>,
+}
+
+impl Raw {
+    fn new(args: &Api) -> Result<Self, Box<Problem>> {
+        let method = args.method.to_uppercase();
+        let method = Method::from_bytes(method.as_bytes())
+            .map_err(|_| Problem::input(format!("{:?} is no HTTP method", args.method)))?;
+        let target = target(&args.path)
+            .map_err(|why| Problem::input(format!("the path {:?} {why}", args.path)))?;
+        let body = match &args.data {
+            None => None,
+            Some(data) => {
+                let text = text_or_file("--data", data)?;
+                let value = serde_json::from_str(&text)
+                    .map_err(|e| Problem::input(format!("--data is not JSON: {e}")))?;
+                Some(value)
+            }
+        };
+        Ok(Self {
+            method,
+            target,
+            body,
+        })
+    }
+}
+
+/// The target of a path that may leave out the API's prefix. It can name no other server.
+fn target(path: &str) -> Result<PathAndQuery, &'static str> {
+    if path.contains("://") || path.starts_with("//") {
+        return Err("names a server: give the path alone, the server comes from the settings");
+    }
+    if path.contains('#') {
+        return Err("has a fragment");
+    }
+    let prefix = Nanonets::ACCOUNT.api_prefix;
+    let path = path.trim_start_matches('/');
+    let below = prefix.trim_start_matches('/');
+    let rest = path
+        .strip_prefix(below)
+        .filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        .map(|rest| rest.trim_start_matches('/'))
+        .unwrap_or(path);
+    let slash = if rest.is_empty() || rest.starts_with('?') {
+        ""
+    } else {
+        "/"
+    };
+    format!("{prefix}{slash}{rest}")
+        .parse()
+        .map_err(|_| "has characters that a URL cannot carry: encode them as %20 and so on")
+}
+
+impl Operation for Raw {
+    type Output = Bytes;
+    const NAME: &'static str = "api";
+
+    fn safety(&self) -> Safety {
+        if self.method.is_safe() {
+            Safety::Repeatable
+        } else {
+            Safety::Once
+        }
+    }
+
+    fn request(&self) -> Result<Request, BuildError> {
+        match &self.body {
+            Some(body) => Request::json(self.method.clone(), self.target.clone(), body),
+            None => Ok(Request::empty(self.method.clone(), self.target.clone())),
+        }
+    }
+
+    fn read(&self, reply: &Response) -> Result<Bytes, ReadError> {
+        Ok(reply.body.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_stays_on_its_server_with_and_without_the_prefix() {
+        for (path, full) in [
+            ("agents", "/api/v1/agents"),
+            ("/agents?limit=5", "/api/v1/agents?limit=5"),
+            ("/api/v1/agents", "/api/v1/agents"),
+            ("api/v1/tasks?x=1", "/api/v1/tasks?x=1"),
+            ("/api/v10", "/api/v1/api/v10"),
+            ("", "/api/v1"),
+        ] {
+            assert_eq!(target(path).expect(path).as_str(), full);
+        }
+        for path in [
+            "https://evil.example/agents",
+            "//evil.example",
+            "/a b",
+            "/a#b",
+        ] {
+            assert!(target(path).is_err(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `taskward help`: a command's page, or a topic's.
+
+use clap::CommandFactory as _;
+
+use crate::args::Cli;
+use crate::exit::{self, Exit};
+use crate::out::Out;
+use crate::problem::Problem;
+
+const TOPICS: [(&str, &str); 5] = [
+    ("environment", ENVIRONMENT),
+    ("exit-codes", exit::HELP),
+    ("json", JSON),
+    ("questions", QUESTIONS),
+    ("recovery", RECOVERY),
+];
+
+const ENVIRONMENT: &str = "\
+Environment:
+
+  NANONETS_API_KEY     the API key; --key-file PATH and --key-stdin come before it
+  NANONETS_BASE_URL    the server; https, or http on this machine; /api/v1 at the end is understood
+  TASKWARD_TIMEOUT     the default of --timeout
+  TASKWARD_NO_INPUT    1: never ask anything on the terminal
+  TASKWARD_DEBUG       http: tell every request on stderr (method, path, status, time; no bodies, no key)
+  NO_COLOR, CLICOLOR_FORCE, TERM=dumb, CI   as everywhere: colours and the spinner
+
+No option takes a key: it would show in ps and in the shell's history. Nothing is read from the project directory.
+";
+
+const JSON: &str = "\
+With --json stdout is JSON lines and stderr is silent (unless -v). Every line has \"v\":1 and a \"type\"; lines about a
+task have \"task\" (PROVIDER:ID) and \"task_id\".
+
+  task.created    the task exists; the first line of run
+  task.status     its status changed: status, known, elapsed_ms
+  task.question   the agent asks: id, kind, text, messages
+  event           anything else that happened: name (answered, sent, withdrawn, review, cancelling, …)
+  note            retrying (attempt, why, wait_ms), watching
+  gap             events that were missed
+  result          the last line of a success: exit 0, status, data, text, result
+  error           the last line otherwise: code, exit, message, retry (no, later), task_id, intent_id, request_id,
+                  http_status, attempts, hint (commands to go on with)
+
+One-shot commands print lines of type status, message, task, agent or feed instead of a result.
+";
+
+const QUESTIONS: &str = "\
+When the agent asks, the answer comes from the first of these that has one:
+
+  --answer TEXT|@FILE     in order, one for each question
+  --on-question CMD       gets the question as JSON on stdin, prints the answer on stdout; printing nothing leaves
+  the terminal            a prompt, when stdin and stderr are one and neither --json nor --no-input is given
+
+When nobody answers, the command ends with 8 and prints the command that does:
+
+  taskward reply nanonets:ID 'YOUR ANSWER' --watch
+
+A question is answered once: before an answer leaves, a read makes sure that the question is still open.
+A review can be resolved in the platform's dashboard only; --no-wait-review leaves instead of waiting it out.
+";
+
+const RECOVERY: &str = "\
+The task goes on whatever happens here. Its name, PROVIDER:ID, is printed as soon as it exists:
+
+  taskward watch nanonets:ID      follows it to its end, from any machine with the key
+  taskward result nanonets:ID     prints its answer once it is over
+  taskward cancel nanonets:ID     stops it
+
+Exit 5 means that the reply to a write was lost: the task, or the message, may exist. It was not sent again. Look first:
+
+  taskward ls --since 15m         is the task there?
+  taskward messages nanonets:ID   is the message there?
+";
+
+pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<Problem>> {
+    let mut command = Cli::command();
+    command.build();
+    let Some(name) = topic.first() else {
+        out.print(&command.render_long_help().to_string())?;
+        return Ok(Exit::Ok);
+    };
+    if let Some((_, text)) = TOPICS.iter().find(|(topic, _)| topic == name) {
+        out.print(text)?;
+        return Ok(Exit::Ok);
+    }
+    let page = topic.iter().try_fold(&mut command, |command, name| {
+        command.find_subcommand_mut(name)
+    });
+    match page {
+        Some(page) => out.print(&page.render_long_help().to_string())?,
+        None => {
+            let topics: Vec<&str> = TOPICS.iter().map(|(topic, _)| *topic).collect();
+            return Err(Problem::new(
+                Exit::Usage,
+                "usage",
+                format!("there is no command or topic {:?}", topic.join(" ")),
+            )
+            .why(format!("Topics: {}", topics.join(", ")))
+            .next("see", "taskward --help", ""));
+        }
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,65 @@
+//! `taskward messages`: a task's conversation, oldest first.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use taskward::nanonets::operations::ListTaskMessages;
+use taskward::nanonets::types::Message;
+
+use super::table;
+use crate::args::{Global, OneTask};
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::report::words;
+use crate::session::Session;
+use crate::task_ref::TaskRef;
+
+pub(super) async fn messages(
+    out: Arc<Out>,
+    global: &Global,
+    args: OneTask,
+) -> Result<Exit, Box<Problem>> {
+    let session = Session::open(out.clone(), global, None)?;
+    let messages = session
+        .call(ListTaskMessages(args.task.id().to_string()))
+        .await
+        .map_err(|problem| problem.task(Some(args.task.clone())))?;
+    for message in &messages {
+        if out.is_json() {
+            out.line(&line(&args.task, message));
+        } else {
+            out.print(&text(message, out.is_for_people()))?;
+        }
+    }
+    if messages.is_empty() {
+        out.say("nothing has been said yet");
+    }
+    Ok(Exit::Ok)
+}
+
+fn said(message: &Message) -> String {
+    message.content.as_ref().map(words).unwrap_or_default()
+}
+
+fn text(message: &Message, people: bool) -> String {
+    let role = message.role.as_ref().map_or("?", |role| role.as_str());
+    let at = table::when(message.created_at.as_ref(), people);
+    let said = said(message);
+    let said: String = said.lines().map(|line| format!("  {line}\n")).collect();
+    format!("{role}  {at}\n{said}")
+}
+
+fn line(task: &TaskRef, message: &Message) -> serde_json::Value {
+    json!({
+        "v": 1,
+        "type": "message",
+        "task": task.to_string(),
+        "task_id": task.id().as_str(),
+        "id": message.id.as_ref().map(|id| id.as_str()),
+        "role": message.role.as_ref().map(|role| role.as_str()),
+        "text": said(message),
+        "content": message.content,
+        "created_at": message.created_at.as_ref().map(|at| at.as_str()),
+    })
+}

@@ -1,0 +1,44 @@
+//! The commands, one file each.
+
+mod agents;
+mod api;
+mod cancel;
+mod help;
+mod ls;
+mod messages;
+mod reply;
+mod result;
+mod run;
+mod sim;
+mod status;
+mod table;
+mod watch;
+
+use std::sync::Arc;
+
+use crate::args::{Cli, Command};
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+
+/// Does what was asked.
+pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> Result<Exit, Box<Problem>> {
+    let global = &cli.global;
+    let exit = match cli.command {
+        Command::Run(args) => run::run(out.clone(), global, *args).await,
+        Command::Watch(args) => watch::watch(out.clone(), global, args).await,
+        Command::Status(args) => status::status(out.clone(), global, args).await,
+        Command::Result(args) => result::result(out.clone(), global, args).await,
+        Command::Messages(args) => messages::messages(out.clone(), global, args).await,
+        Command::Reply(args) => reply::reply(out.clone(), global, args).await,
+        Command::Cancel(args) => cancel::cancel(out.clone(), global, args).await,
+        Command::Ls(args) => ls::ls(out.clone(), global, args).await,
+        Command::Agents(args) => agents::agents(out.clone(), global, args).await,
+        Command::Api(args) => api::api(out.clone(), global, args).await,
+        Command::Sim(args) => sim::sim(out.clone(), args).await,
+        Command::Help { topic } => help::help(&out, &topic),
+    }?;
+    // What the JSON modes printed is checked once, at the end.
+    out.check()?;
+    Ok(exit)
+}

@@ -1,0 +1,218 @@
+//! `taskward reply`: answers a question or sends a message, once, and sees it land.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use taskward::{Answered, Event, Outcome};
+
+use crate::answers::{Asker, checked};
+use crate::args::{Global, Reply};
+use crate::clock::span;
+use crate::ends::{self, Began};
+use crate::exit::Exit;
+use crate::follow::{Deadlines, Followed, Watched};
+use crate::out::Out;
+use crate::print::Destination;
+use crate::problem::Problem;
+use crate::report::{Reporter, result_line, words};
+use crate::session::Session;
+use crate::task_ref::TaskRef;
+use crate::text_arg::stdin_text;
+
+/// How long a message may take to show an effect before the command says that it has not.
+const LANDING: Duration = Duration::from_secs(10);
+
+pub(super) async fn reply(
+    out: Arc<Out>,
+    global: &Global,
+    args: Reply,
+) -> Result<Exit, Box<Problem>> {
+    let from_stdin = args.text == "-";
+    if from_stdin && global.key_stdin {
+        return Err(Problem::new(
+            Exit::Usage,
+            "usage",
+            "--key-stdin and the text - both read stdin, and it can be read once",
+        ));
+    }
+    let text = if from_stdin {
+        let text = stdin_text("text")?;
+        // The line break that echo and editors leave.
+        text.strip_suffix('\n').unwrap_or(&text).to_owned()
+    } else {
+        args.text
+    };
+    let text = checked("the text", text)?;
+    let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
+    let stdin_is_taken = from_stdin || global.key_stdin;
+    let asker = Arc::new(Asker::new(
+        out.clone(),
+        global,
+        &args.follow,
+        stdin_is_taken,
+    )?);
+    let session = Session::open(out.clone(), global, args.follow.speed)?;
+    session.banner();
+    let task = args.task;
+    let reporter = Arc::new(Reporter::new(
+        out.clone(),
+        session.clock,
+        Some(task.clone()),
+        false,
+    ));
+    reporter.watching();
+    let run = session.client.continue_with(task.id().clone(), text);
+    let began = Began::Message(task.clone());
+    let watched = Watched::new(run, began, reporter, Deadlines::of(&args.follow))
+        .leaving_reviews(args.follow.no_wait_review);
+    if args.watch {
+        let followed = watched.answered_by(asker).begin(&session).await?;
+        followed.to_the_end(&to).await
+    } else {
+        let followed = watched.begin(&session).await?;
+        landed(&session, followed, &task).await
+    }
+}
+
+/// What was seen after the message left.
+enum Seen {
+    /// The task was at work, or is now.
+    Working,
+    /// The agent spoke again, and waits.
+    Spoke(String),
+    /// The task is over, or waits for a review.
+    Moved,
+    /// Nothing yet.
+    Nothing,
+}
+
+async fn landed(
+    session: &Session,
+    mut followed: Followed<'_>,
+    task: &TaskRef,
+) -> Result<Exit, Box<Problem>> {
+    let out = &session.out;
+    if !sent(&mut followed)
+        .await
+        .map_err(|problem| problem.task(Some(task.clone())))?
+    {
+        let end = followed
+            .running
+            .wait()
+            .await
+            .map_err(|error| session.problem(&error))?;
+        return match end {
+            taskward::End::Done(outcome) => Err(over(session, &followed, task, outcome)),
+            taskward::End::Left(left) => Err(ends::left(session, &left, Exit::Interrupted)),
+        };
+    }
+    let status = followed.reporter.status();
+    let seen = match status.as_str() {
+        // It was at work all along: nothing has to move for the message to count.
+        "pending" | "queued" | "running" => Seen::Working,
+        _ => effect(session, &mut followed).await?,
+    };
+    out.still();
+    let status = followed.reporter.status();
+    if out.is_json() {
+        let mut line = result_line(task, &status, None);
+        line["landed"] = json!(!matches!(seen, Seen::Nothing));
+        line["text"] = match &seen {
+            Seen::Spoke(text) => json!(text),
+            _ => json!(null),
+        };
+        out.line(&line);
+        return Ok(Exit::Ok);
+    }
+    match seen {
+        Seen::Working => out.say(&format!("the task goes on: it is {status}")),
+        Seen::Moved => out.say(&format!("the task moved on: it is {status}")),
+        Seen::Spoke(text) => {
+            out.say("the agent replied:");
+            out.print(&format!("{text}\n"))?;
+        }
+        Seen::Nothing => out.say(&format!(
+            "the server took it; the task still shows {status} after {}",
+            span(LANDING)
+        )),
+    }
+    let watch = session.command(&format!("watch {}", task.quoted()));
+    out.say(&format!("follow: {watch}"));
+    Ok(Exit::Ok)
+}
+
+/// Sends the message; `false` when the watch ended over it.
+async fn sent(followed: &mut Followed<'_>) -> Result<bool, Box<Problem>> {
+    while let Some(event) = followed.event().await? {
+        match event {
+            Event::Sent {
+                how: Answered::Applied,
+                ..
+            } => return Ok(true),
+            Event::Sent {
+                how: Answered::Refused,
+                detail,
+                ..
+            } => {
+                // A refusal by the server ends the watch and says more.
+                if followed.event().await?.is_none() {
+                    return Ok(false);
+                }
+                let why = detail.unwrap_or_default();
+                return Err(
+                    Problem::new(Exit::Other, "refused", "the message was not delivered").why(why),
+                );
+            }
+            _ => {}
+        }
+    }
+    Ok(false)
+}
+
+/// Waits for the message to show an effect.
+async fn effect(session: &Session, followed: &mut Followed<'_>) -> Result<Seen, Box<Problem>> {
+    let patience = tokio::time::sleep(session.clock.real(LANDING));
+    tokio::pin!(patience);
+    loop {
+        let event = tokio::select! {
+            event = followed.event() => event?,
+            () = &mut patience => return Ok(Seen::Nothing),
+        };
+        match event {
+            Some(Event::Question(question)) => {
+                let text = match question.text.is_empty() {
+                    true => question.messages.last().map(words).unwrap_or_default(),
+                    false => question.text,
+                };
+                return Ok(Seen::Spoke(text));
+            }
+            Some(Event::Status(_) | Event::Paused(_)) | None => return Ok(Seen::Moved),
+            Some(_) => {}
+        }
+    }
+}
+
+/// The end of a task whose watch ended before the message was known to be sent.
+fn over(
+    session: &Session,
+    followed: &Followed<'_>,
+    task: &TaskRef,
+    outcome: Outcome<taskward::nanonets::Answer>,
+) -> Box<Problem> {
+    let began = Began::Message(task.clone());
+    match ends::outcome(session, &began, &followed.reporter, outcome) {
+        Err(problem) => problem.task(Some(task.clone())),
+        Ok(_) => Problem::new(
+            Exit::Other,
+            "refused",
+            "the task ended before the message was sent",
+        )
+        .next(
+            "see",
+            session.command(&format!("result {}", task.quoted())),
+            "",
+        )
+        .task(Some(task.clone())),
+    }
+}

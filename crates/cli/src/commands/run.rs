@@ -1,0 +1,199 @@
+//! `taskward run`: starts a task, follows it, prints its answer.
+
+use std::sync::Arc;
+
+use taskward::nanonets::Job;
+
+use crate::agents;
+use crate::answers::Asker;
+use crate::args::{Global, Run};
+use crate::ends::Began;
+use crate::exit::Exit;
+use crate::files::{self, Files};
+use crate::follow::{Deadlines, Watched};
+use crate::out::Out;
+use crate::print::Destination;
+use crate::problem::Problem;
+use crate::report::{Reporter, result_line};
+use crate::session::Session;
+use crate::text_arg::{stdin_text, text_or_file};
+
+pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exit, Box<Problem>> {
+    let stdin_is_taken = takes_stdin(global, &args)?;
+    if args.sim && args.detach {
+        return Err(Problem::new(
+            Exit::Usage,
+            "usage",
+            "--sim and --detach do not go together",
+        )
+        .why("The simulator ends with this command, and the task with it.")
+        .next(
+            "instead",
+            "taskward sim",
+            "a simulator that stays, for another shell",
+        ));
+    }
+    let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
+    let asker = Asker::new(out.clone(), global, &args.follow, stdin_is_taken)?;
+    // Whatever is wrong with the work itself is said before anything is sent.
+    let work = Work::look(&args)?;
+    let session = if args.sim {
+        Session::simulated(out.clone(), args.follow.speed)?
+    } else {
+        Session::open(out.clone(), global, args.follow.speed)?
+    };
+    let wanted = match &args.agent {
+        Some(agent) => agent.as_str(),
+        None if args.sim && work.files.files.is_empty() => "echo",
+        None if args.sim => "invoice",
+        None => {
+            return Err(Problem::new(
+                Exit::Usage,
+                "usage",
+                "which agent? --agent takes an id or a name",
+            )
+            .next("see", session.command("agents list"), ""));
+        }
+    };
+    session.banner();
+    let agent = agents::resolve(&session, wanted).await?;
+    work.announce(&out);
+    let reporter = Arc::new(Reporter::new(out.clone(), session.clock, None, false));
+    let watched = Watched::new(
+        session.client.run(work.job(&agent)),
+        Began::Start { agent },
+        reporter,
+        Deadlines::of(&args.follow),
+    )
+    .answered_by(Arc::new(asker))
+    .leaving_reviews(args.follow.no_wait_review);
+    let mut followed = watched.begin(&session).await?;
+    if !args.detach {
+        return followed.to_the_end(&to).await;
+    }
+    let task = followed.to_the_id().await?;
+    if out.is_json() {
+        out.line(&result_line(&task, &followed.reporter.status(), None));
+    } else {
+        out.print(&format!("{task}\n"))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Whether something reads stdin, and no two things do.
+fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<Problem>> {
+    let readers = [
+        (global.key_stdin, "--key-stdin"),
+        (args.prompt.as_deref() == Some("-"), "the prompt -"),
+        (
+            args.files
+                .iter()
+                .any(|file| file == "-" || file.to_string_lossy().starts_with("-;")),
+            "-f -",
+        ),
+    ];
+    let taken: Vec<&str> = readers
+        .iter()
+        .filter(|(taken, _)| *taken)
+        .map(|(_, name)| *name)
+        .collect();
+    match taken.as_slice() {
+        [] => Ok(false),
+        [_] => Ok(true),
+        _ => Err(Problem::new(
+            Exit::Usage,
+            "usage",
+            format!(
+                "{} all read stdin, and it can be read once",
+                taken.join(" and ")
+            ),
+        )),
+    }
+}
+
+/// What is to be done, without saying by whom.
+struct Work {
+    prompt: Option<String>,
+    files: Files,
+    output_schema: Option<String>,
+    instructions: Option<String>,
+}
+
+impl Work {
+    fn look(args: &Run) -> Result<Self, Box<Problem>> {
+        let prompt = match args.prompt.as_deref() {
+            Some("-") => Some(stdin_text("prompt")?),
+            prompt => prompt.map(str::to_owned),
+        };
+        let files = files::look(&args.files)?;
+        let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
+        if prompt.is_none() && files.files.is_empty() {
+            return Err(Problem::new(
+                Exit::Usage,
+                "usage",
+                "there is nothing to run: give a prompt, a file (-f PATH) or both",
+            ));
+        }
+        let text = |name, value: &Option<String>| {
+            value
+                .as_deref()
+                .map(|value| text_or_file(name, value))
+                .transpose()
+        };
+        let output_schema = text("--output-schema", &args.output_schema)?;
+        if let Some(schema) = &output_schema {
+            check_schema(schema)?;
+        }
+        Ok(Self {
+            prompt,
+            files,
+            output_schema,
+            instructions: text("--instructions", &args.instructions)?,
+        })
+    }
+
+    fn announce(&self, out: &Out) {
+        for warning in &self.files.warnings {
+            out.say(&format!("warning: {warning}"));
+        }
+        let count = self.files.files.len();
+        if count > 0 {
+            let files = if count == 1 { "file" } else { "files" };
+            out.say(&format!(
+                "sending {count} {files}, {}",
+                files::size(self.files.bytes)
+            ));
+        }
+    }
+
+    fn job(&self, agent: &str) -> Job {
+        let mut job = Job::agent(agent);
+        if let Some(prompt) = &self.prompt {
+            job = job.query(prompt);
+        }
+        for file in &self.files.files {
+            job = job.attach(file.clone());
+        }
+        if let Some(schema) = &self.output_schema {
+            job = job.output_schema(schema);
+        }
+        if let Some(instructions) = &self.instructions {
+            job = job.instructions(instructions);
+        }
+        job
+    }
+}
+
+/// A schema is JSON or words; one that begins like JSON has to be JSON.
+fn check_schema(schema: &str) -> Result<(), Box<Problem>> {
+    if !schema.trim_start().starts_with(['{', '[']) {
+        return Ok(());
+    }
+    match serde_json::from_str::<serde_json::Value>(schema) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(
+            Problem::input(format!("--output-schema is not JSON: {error}"))
+                .why("It begins like JSON; a description in words begins otherwise."),
+        ),
+    }
+}

@@ -1,0 +1,76 @@
+//! `taskward sim`: the simulator as a server of its own, until Ctrl-C.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use taskward_sim::{Scenario, Sim};
+
+use crate::args::SimArgs;
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::signals::Signals;
+
+pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<Problem>> {
+    let mut scenario = match &args.scenario {
+        Some(path) => Scenario::parse(&read(path)?).map_err(|e| bad(path, &e))?,
+        None => Scenario::default(),
+    };
+    if let Some(path) = &args.faults {
+        let faults = Scenario::parse_faults(&read(path)?).map_err(|e| bad(path, &e))?;
+        scenario.faults.extend(faults);
+    }
+    let mut signals = Signals::listen();
+    let sim = Sim::builder()
+        .listen(args.listen)
+        .speed(f64::from(args.speed))
+        .seed(args.seed)
+        .scenario(scenario)
+        .spawn()
+        .map_err(|e| {
+            Problem::new(
+                Exit::Other,
+                "local",
+                format!("the simulator cannot listen at {}: {e}", args.listen),
+            )
+            .next(
+                "or",
+                "taskward sim --listen 127.0.0.1:0",
+                "takes a free port",
+            )
+        })?;
+    if out.is_json() {
+        out.line(&sim.ready_line());
+    } else {
+        out.print(&sim.export_lines())?;
+        let names: Vec<String> = sim
+            .nanonets()
+            .agents
+            .into_iter()
+            .map(|agent| agent.name)
+            .collect();
+        out.say(&format!(
+            "simulator at {}, {}x, until Ctrl-C",
+            sim.url(),
+            args.speed
+        ));
+        out.say(&format!("agents: {}", names.join(", ")));
+        if !args.listen.ip().is_loopback() {
+            out.say("warning: others on the network can reach it");
+        }
+    }
+    // Whoever waits for the ready line and has gone away needs no simulator.
+    out.check()?;
+    signals.recv().await;
+    drop(sim);
+    Ok(Exit::Ok)
+}
+
+fn read(path: &Path) -> Result<String, Box<Problem>> {
+    std::fs::read_to_string(path)
+        .map_err(|e| Problem::input(format!("cannot read {}: {e}", path.display())))
+}
+
+fn bad(path: &Path, error: &impl std::fmt::Display) -> Box<Problem> {
+    Problem::input(format!("{} cannot be used", path.display())).why(error.to_string())
+}

@@ -1,0 +1,80 @@
+//! Lists: aligned columns for people, tabs for pipes.
+
+use std::time::{Duration, SystemTime};
+
+use taskward::wire::DateTime;
+
+use crate::clock::span;
+use crate::sanitise::one_line;
+
+/// The rows as text; people get a head and aligned columns.
+pub(super) fn render(head: &[&str], rows: &[Vec<String>], people: bool) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| one_line(cell)).collect())
+        .collect();
+    if !people {
+        return rows.iter().map(|row| row.join("\t") + "\n").collect();
+    }
+    let head: Vec<String> = head.iter().map(|name| name.to_uppercase()).collect();
+    let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(&rows).collect();
+    let widths: Vec<usize> = (0..head.len())
+        .map(|column| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    lines
+        .iter()
+        .map(|line| {
+            let cells: Vec<String> = line
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:width$}"))
+                .collect();
+            cells.join("  ").trim_end().to_owned() + "\n"
+        })
+        .collect()
+}
+
+/// A time: how long ago for people, as the server sent it for programs.
+pub(super) fn when(at: Option<&DateTime>, people: bool) -> String {
+    let Some(at) = at else { return String::new() };
+    let millis = at
+        .unix_millis()
+        .and_then(|millis| u64::try_from(millis).ok());
+    let ago = millis.and_then(|millis| {
+        SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
+            .ok()
+    });
+    match ago {
+        Some(ago) if people && ago < Duration::from_secs(48 * 3600) => format!("{} ago", span(ago)),
+        Some(ago) if people => format!("{} days ago", ago.as_secs() / 86_400),
+        _ => at.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_get_columns_and_pipes_get_tabs() {
+        let rows = [
+            vec!["a".to_owned(), "two\nlines".to_owned()],
+            vec!["long".to_owned(), String::new()],
+        ];
+        assert_eq!(
+            render(&["id", "title"], &rows, false),
+            "a\ttwo lines\nlong\t\n"
+        );
+        assert_eq!(
+            render(&["id", "title"], &rows, true),
+            "ID    TITLE\na     two lines\nlong\n"
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! Following one task: events told, questions answered, signals heard, until its end or until it is left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskward::nanonets::{Answer, Nanonets};
+use taskward::{End, Event, Run, Running};
+
+use crate::answers::Asker;
+use crate::args::Follow;
+use crate::ends::{self, Began};
+use crate::exit::Exit;
+use crate::print::Destination;
+use crate::problem::Problem;
+use crate::report::Reporter;
+use crate::session::Session;
+use crate::task_ref::TaskRef;
+
+/// How long a signal waits for the reply to a start.
+const LAST_CHANCE: Duration = Duration::from_secs(2);
+
+/// A task about to be followed.
+pub(crate) struct Watched {
+    /// What is done with it.
+    pub(crate) run: Run<Nanonets>,
+    /// What was sent first.
+    pub(crate) began: Began,
+    /// Who tells its events.
+    pub(crate) reporter: Arc<Reporter>,
+}
+
+/// How long both may take; zero is for ever.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadlines {
+    work: Duration,
+    human: Duration,
+}
+
+impl Deadlines {
+    /// As the options say.
+    pub(crate) fn of(follow: &Follow) -> Self {
+        Self {
+            work: follow.timeout,
+            human: follow.answer_timeout,
+        }
+    }
+
+    /// The same for agent and human.
+    pub(crate) fn both(limit: Duration) -> Self {
+        Self {
+            work: limit,
+            human: limit,
+        }
+    }
+}
+
+impl Watched {
+    /// With its events told.
+    pub(crate) fn new(
+        mut run: Run<Nanonets>,
+        began: Began,
+        reporter: Arc<Reporter>,
+        deadlines: Deadlines,
+    ) -> Self {
+        if !deadlines.work.is_zero() {
+            run = run.deadline(deadlines.work);
+        }
+        if !deadlines.human.is_zero() {
+            run = run.answer_deadline(deadlines.human);
+        }
+        let teller = reporter.clone();
+        Self {
+            run: run.on_event(move |event| teller.event(event)),
+            began,
+            reporter,
+        }
+    }
+
+    /// With somebody who answers its questions.
+    pub(crate) fn answered_by(mut self, asker: Arc<Asker>) -> Self {
+        let reporter = self.reporter.clone();
+        self.run = self.run.on_question(move |question| {
+            let (asker, reporter) = (asker.clone(), reporter.clone());
+            async move { asker.ask(question, &reporter).await }
+        });
+        self
+    }
+
+    /// Whether it is left when it waits for a review.
+    pub(crate) fn leaving_reviews(mut self, leave: bool) -> Self {
+        self.run = self.run.leave_review(leave);
+        self
+    }
+
+    /// Sets the task up; nothing is sent yet.
+    pub(crate) async fn begin(self, session: &Session) -> Result<Followed<'_>, Box<Problem>> {
+        let running = session
+            .unless_interrupted(self.run.start())
+            .await?
+            .map_err(|error| session.problem(&error))?;
+        Ok(Followed {
+            session,
+            running,
+            began: self.began,
+            reporter: self.reporter,
+        })
+    }
+}
+
+/// A task that is being followed.
+pub(crate) struct Followed<'a> {
+    session: &'a Session,
+    /// The task.
+    pub(crate) running: Running<Nanonets>,
+    began: Began,
+    /// Who tells its events.
+    pub(crate) reporter: Arc<Reporter>,
+}
+
+/// What ended a wait.
+enum Woken<T> {
+    By(T),
+    Signal(Exit),
+    Output,
+    Tick,
+}
+
+impl Followed<'_> {
+    /// Follows the task to its end, or until it is left, and prints its answer.
+    pub(crate) async fn to_the_end(mut self, to: &Destination) -> Result<Exit, Box<Problem>> {
+        let mut signals = self.session.signals.clone();
+        let mut ticks = tokio::time::interval(self.session.out.beat());
+        let end = loop {
+            let woken = tokio::select! {
+                end = self.running.wait() => Woken::By(end),
+                exit = signals.recv() => Woken::Signal(exit),
+                () = self.session.out.failed() => Woken::Output,
+                _ = ticks.tick() => Woken::Tick,
+            };
+            match woken {
+                Woken::By(end) => break end,
+                Woken::Signal(exit) => return Err(self.interrupted(exit).await),
+                Woken::Output => self.session.out.check()?,
+                Woken::Tick => self.reporter.tick(),
+            }
+        };
+        self.session.out.still();
+        let end = end.map_err(|error| self.session.problem(&error))?;
+        let (task, answer) = self.answer(end)?;
+        to.deliver(self.session, &task, &answer)
+    }
+
+    fn answer(&self, end: End<Answer>) -> Result<(TaskRef, Answer), Box<Problem>> {
+        match end {
+            End::Done(outcome) => {
+                let task = outcome.task().cloned().map(TaskRef::new);
+                let answer = ends::outcome(self.session, &self.began, &self.reporter, outcome)?;
+                Ok((task.expect("a task with an answer has an id"), answer))
+            }
+            End::Left(left) => Err(ends::left(self.session, &left, Exit::Interrupted)),
+        }
+    }
+
+    /// Waits until the task exists.
+    pub(crate) async fn to_the_id(&mut self) -> Result<TaskRef, Box<Problem>> {
+        loop {
+            if let Some(id) = self.running.id() {
+                return Ok(TaskRef::new(id.clone()));
+            }
+            if self.event().await?.is_none() {
+                return Err(self.ended().await);
+            }
+        }
+    }
+
+    /// The next event, told; `None` when the watch is over.
+    pub(crate) async fn event(&mut self) -> Result<Option<Event>, Box<Problem>> {
+        let mut signals = self.session.signals.clone();
+        let mut ticks = tokio::time::interval(self.session.out.beat());
+        loop {
+            let woken = tokio::select! {
+                event = self.running.next() => Woken::By(event),
+                exit = signals.recv() => Woken::Signal(exit),
+                () = self.session.out.failed() => Woken::Output,
+                _ = ticks.tick() => Woken::Tick,
+            };
+            match woken {
+                Woken::By(event) => return event.map_err(|error| self.session.problem(&error)),
+                Woken::Signal(exit) => return Err(self.interrupted(exit).await),
+                Woken::Output => self.session.out.check()?,
+                Woken::Tick => self.reporter.tick(),
+            }
+        }
+    }
+
+    /// How a task that never got an id ended.
+    async fn ended(&mut self) -> Box<Problem> {
+        match self.running.wait().await {
+            Err(error) => self.session.problem(&error),
+            Ok(end) => match self.answer(end) {
+                Err(problem) => problem,
+                Ok((task, _)) => {
+                    Problem::new(Exit::Other, "internal", "a task with an answer had no id")
+                        .task(Some(task))
+                }
+            },
+        }
+    }
+
+    /// The end that a signal makes: at once when the task is known, else after a short wait for the reply to the start.
+    async fn interrupted(&mut self, exit: Exit) -> Box<Problem> {
+        self.session.out.still();
+        let limit = tokio::time::sleep(LAST_CHANCE);
+        tokio::pin!(limit);
+        while self.running.id().is_none() {
+            let event = tokio::select! {
+                event = self.running.next() => event,
+                () = &mut limit => {
+                    let why = "interrupted before the server had answered";
+                    let snapshot = self.running.snapshot();
+                    return ends::unknown(self.session, &self.began, why, false)
+                        .intent(snapshot.intent().map(ToString::to_string))
+                        .attempts(self.reporter.attempts());
+                }
+            };
+            match event {
+                Ok(Some(_)) => {}
+                Ok(None) => return self.ended().await,
+                Err(error) => return self.session.problem(&error),
+            }
+        }
+        let question = self.running.questions().next().cloned();
+        ends::detached(self.session, &self.reporter.task(), question.as_ref(), exit)
+    }
+}

@@ -1,0 +1,164 @@
+//! Where the key and the server come from. No option takes a key: it would show in `ps` and in the shell's history.
+
+use std::fmt;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use taskward::{Credential, Provider as _, SecretString, nanonets::Nanonets};
+
+use crate::args::Global;
+use crate::exit::Exit;
+use crate::problem::Problem;
+
+/// More than any key has; whatever is longer is another file.
+const MAX_KEY: u64 = 16 * 1024;
+
+/// Shorter keys are not looked for in output: too many words have them inside.
+const MIN_REDACTED: usize = 8;
+
+/// A key and a server that go together.
+pub(crate) struct Account {
+    /// The key.
+    pub(crate) key: SecretString,
+    /// Takes the key out of whatever is printed.
+    pub(crate) redactor: Option<Credential>,
+    /// The server's URL.
+    pub(crate) base_url: String,
+    /// Where the key came from, for advice when it is refused.
+    pub(crate) source: KeySource,
+}
+
+/// Where a key came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum KeySource {
+    /// The environment.
+    Variable(&'static str),
+    /// `--key-file`.
+    File(PathBuf),
+    /// `--key-stdin`.
+    Stdin,
+    /// The simulator in this process.
+    Simulator,
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "the environment variable {name}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Stdin => f.write_str("stdin"),
+            Self::Simulator => f.write_str("the simulator"),
+        }
+    }
+}
+
+impl KeySource {
+    /// What a printed command needs to find the same key, with a space in front.
+    pub(crate) fn flag(&self) -> String {
+        match self {
+            Self::File(path) => {
+                let path = path.to_string_lossy();
+                format!(" --key-file {}", crate::task_ref::quote(&path))
+            }
+            Self::Stdin => " --key-stdin".to_owned(),
+            Self::Variable(_) | Self::Simulator => String::new(),
+        }
+    }
+}
+
+/// The account that options and environment name; the key's shape is checked before anything is sent.
+pub(crate) fn account(global: &Global) -> Result<Account, Box<Problem>> {
+    let names = Nanonets::ACCOUNT;
+    let (text, source) = if global.key_stdin {
+        (
+            read_key(std::io::stdin().lock(), "stdin")?,
+            KeySource::Stdin,
+        )
+    } else if let Some(path) = &global.key_file {
+        (key_file(path)?, KeySource::File(path.clone()))
+    } else {
+        match variable(names.key_variable)? {
+            Some(key) => (key, KeySource::Variable(names.key_variable)),
+            None => return Err(no_key(names.key_variable)),
+        }
+    };
+    let long = text.trim_end().len() >= MIN_REDACTED;
+    let key = SecretString::from(text);
+    let credential = Credential::bearer(&key).map_err(|error| {
+        Problem::new(Exit::Usage, "config", error.to_string())
+            .why(format!("The key came from {source}. Nothing was sent."))
+    })?;
+    let base_url = match variable(names.base_url_variable)? {
+        Some(url) if !url.trim().is_empty() => url,
+        _ => names.base_url.to_owned(),
+    };
+    Ok(Account {
+        key,
+        redactor: long.then_some(credential),
+        base_url,
+        source,
+    })
+}
+
+fn no_key(variable: &str) -> Box<Problem> {
+    Problem::new(Exit::Auth, "no_key", "there is no API key")
+        .why(format!(
+            "Set the environment variable {variable}, or give --key-file PATH or --key-stdin. Nothing was sent."
+        ))
+        .next(
+            "or",
+            "taskward run --sim 'Hello'",
+            "the simulator needs no key",
+        )
+}
+
+fn variable(name: &str) -> Result<Option<String>, Box<Problem>> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => Err(Problem::new(
+            Exit::Usage,
+            "config",
+            format!("the environment variable {name} is not UTF-8 text"),
+        )),
+    }
+}
+
+fn key_file(path: &Path) -> Result<String, Box<Problem>> {
+    let name = path.display().to_string();
+    let unreadable = |e: std::io::Error| {
+        Problem::new(
+            Exit::Usage,
+            "config",
+            format!("cannot read the key file {name}: {e}"),
+        )
+    };
+    let meta = std::fs::metadata(path).map_err(unreadable)?;
+    if meta.is_dir() {
+        return Err(Problem::new(
+            Exit::Usage,
+            "config",
+            format!("the key file {name} is a directory"),
+        ));
+    }
+    read_key(std::fs::File::open(path).map_err(unreadable)?, &name)
+}
+
+fn read_key(source: impl std::io::Read, name: &str) -> Result<String, Box<Problem>> {
+    let wrong = |why: &str| {
+        Problem::new(
+            Exit::Usage,
+            "config",
+            format!("cannot read a key from {name}: {why}"),
+        )
+    };
+    let mut bytes = Vec::new();
+    source
+        .take(MAX_KEY + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| wrong(&e.to_string()))?;
+    if bytes.len() as u64 > MAX_KEY {
+        return Err(wrong("it is too long for a key"));
+    }
+    String::from_utf8(bytes).map_err(|_| wrong("it is not text"))
+}

@@ -1,0 +1,258 @@
+//! The two streams: stdout is the answer, stderr the conversation. Everything printed passes here, and the key does not.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+use taskward::Credential;
+use tokio::sync::Notify;
+
+use crate::args::{ColorWhen, Global};
+use crate::exit::Exit;
+use crate::problem::Problem;
+use crate::sanitise::{self, clean};
+
+/// Where everything is printed.
+#[derive(Debug)]
+pub(crate) struct Out {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    /// Whether a person reads stdout.
+    stdout_is_terminal: bool,
+    /// Whether stderr takes colours.
+    colours: bool,
+    /// Drawn when a person watches stderr.
+    spinner: Option<ProgressBar>,
+    redactor: OnceLock<Credential>,
+    failure: Mutex<Option<io::Error>>,
+    failed: Notify,
+}
+
+impl Out {
+    pub(crate) fn new(global: &Global) -> Self {
+        let choice = match global.color {
+            ColorWhen::Auto => anstream::AutoStream::choice(&io::stderr()),
+            ColorWhen::Always => anstream::ColorChoice::Always,
+            ColorWhen::Never => anstream::ColorChoice::Never,
+        };
+        let animated = io::stderr().is_terminal()
+            && !global.json
+            && !global.quiet
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            && std::env::var_os("CI").is_none();
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            stdout_is_terminal: io::stdout().is_terminal(),
+            colours: choice != anstream::ColorChoice::Never,
+            spinner: animated.then(spinner),
+            redactor: OnceLock::new(),
+            failure: Mutex::new(None),
+            failed: Notify::new(),
+        }
+    }
+
+    /// Whether stdout is JSON lines.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether reasons and every retry are told.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Whether a person reads stdout.
+    pub(crate) fn is_for_people(&self) -> bool {
+        self.stdout_is_terminal
+    }
+
+    /// From now on this key is printed nowhere.
+    pub(crate) fn redact(&self, redactor: Option<Credential>) {
+        if let Some(redactor) = redactor {
+            // One account per process: it is set once.
+            let _ = self.redactor.set(redactor);
+        }
+    }
+
+    fn safe(&self, text: &str) -> String {
+        match self.redactor.get() {
+            Some(redactor) => redactor.redact(text),
+            None => text.to_owned(),
+        }
+    }
+
+    // --- stdout --------------------------------------------------------------------------------------------------
+
+    /// Prints a part of the answer.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Box<Problem>> {
+        let text = self.safe(text);
+        let text = if self.stdout_is_terminal {
+            clean(&text)
+        } else {
+            text.into()
+        };
+        self.write(text.as_bytes());
+        self.check()
+    }
+
+    /// Prints JSON for people and programs alike.
+    pub(crate) fn print_json(&self, value: &Value) -> Result<(), Box<Problem>> {
+        self.print(&pretty(value))
+    }
+
+    /// Prints one line of the JSON modes.
+    pub(crate) fn line(&self, value: &Value) {
+        let text = sanitise::json(self.safe(&value.to_string()));
+        self.write(format!("{text}\n").as_bytes());
+    }
+
+    fn write(&self, bytes: &[u8]) {
+        let write = || -> io::Result<()> {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(bytes)?;
+            stdout.flush()
+        };
+        let result = match &self.spinner {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        };
+        if let Err(error) = result {
+            *self.failure() = Some(error);
+            self.failed.notify_one();
+        }
+    }
+
+    fn failure(&self) -> std::sync::MutexGuard<'_, Option<io::Error>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ready once stdout takes no more.
+    pub(crate) async fn failed(&self) {
+        self.failed.notified().await;
+    }
+
+    /// Whether everything printed so far has arrived.
+    pub(crate) fn check(&self) -> Result<(), Box<Problem>> {
+        match self.failure().take() {
+            None => Ok(()),
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Problem::new(
+                Exit::ReaderGone,
+                "reader_gone",
+                "the reader of the output went away",
+            )),
+            Some(error) => Err(Problem::new(
+                Exit::Other,
+                "output",
+                format!("cannot write to stdout: {error}"),
+            )),
+        }
+    }
+
+    // --- stderr --------------------------------------------------------------------------------------------------
+
+    /// Tells something that a script does not miss.
+    pub(crate) fn say(&self, line: &str) {
+        if !self.quiet {
+            self.tell(line);
+        }
+    }
+
+    /// Tells something that must not get lost, also with `--quiet`.
+    pub(crate) fn tell(&self, line: &str) {
+        if !self.json || self.verbose {
+            self.talk(&format!("{}\n", clean(&self.safe(line))));
+        }
+    }
+
+    /// Shows what a person is to answer to.
+    pub(crate) fn prompt(&self, text: &str) {
+        self.talk(&clean(&self.safe(text)));
+    }
+
+    /// Prints the end of the program: on stdout as JSON, or on stderr.
+    pub(crate) fn problem(&self, problem: &Problem) {
+        if problem.exit() == Exit::ReaderGone {
+            return;
+        }
+        self.still();
+        if self.json {
+            self.line(&problem.json());
+        }
+        if !self.json || self.verbose {
+            self.talk(&self.safe(&problem.text(|head| self.paint(head))));
+        }
+    }
+
+    fn talk(&self, text: &str) {
+        let write = || {
+            // Nobody is left to tell that stderr is closed.
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+        };
+        match &self.spinner {
+            Some(spinner) => spinner.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn paint(&self, head: &str) -> String {
+        if !self.colours {
+            return head.to_owned();
+        }
+        let colour = if head == "error:" {
+            AnsiColor::Red
+        } else {
+            AnsiColor::Yellow
+        };
+        let style = Style::new().bold().fg_color(Some(colour.into()));
+        format!("{style}{head}{style:#}")
+    }
+
+    // --- the spinner ---------------------------------------------------------------------------------------------
+
+    /// How often the spinner turns, or a heartbeat is considered.
+    pub(crate) fn beat(&self) -> Duration {
+        match self.spinner {
+            Some(_) => Duration::from_millis(100),
+            None => Duration::from_secs(1),
+        }
+    }
+
+    /// Turns the spinner; `false` when there is none.
+    pub(crate) fn spin(&self, message: &str) -> bool {
+        let Some(spinner) = &self.spinner else {
+            return false;
+        };
+        if spinner.is_finished() {
+            spinner.reset();
+        }
+        spinner.set_message(clean(&self.safe(message)).into_owned());
+        spinner.tick();
+        true
+    }
+
+    /// Takes the spinner off the screen until it turns again.
+    pub(crate) fn still(&self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+}
+
+/// JSON as it is printed: indented, its strings free of control characters.
+pub(crate) fn pretty(value: &Value) -> String {
+    let text = serde_json::to_string_pretty(value).expect("a JSON value serialises");
+    format!("{}\n", sanitise::json(text))
+}
+
+fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("a valid template");
+    let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    spinner.set_style(style.tick_chars("|/-\\ "));
+    spinner
+}

@@ -1,0 +1,184 @@
+//! The answer: which part of it is printed, and where.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use taskward::Output as _;
+use taskward::nanonets::Answer;
+
+use crate::args::Print;
+use crate::exit::Exit;
+use crate::out::pretty;
+use crate::problem::Problem;
+use crate::report::result_line;
+use crate::session::Session;
+use crate::task_ref::TaskRef;
+
+/// Where an answer goes besides stdout, checked before anything is sent.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Destination {
+    file: Option<PathBuf>,
+    part: Option<Print>,
+}
+
+impl Destination {
+    /// `-o` and `--print`.
+    pub(crate) fn new(file: Option<PathBuf>, part: Option<Print>) -> Result<Self, Box<Problem>> {
+        if let Some(path) = &file {
+            writable(path).map_err(|why| {
+                Problem::input(format!(
+                    "cannot write the answer to {}: {why}",
+                    path.display()
+                ))
+                .why("Nothing was sent.")
+            })?;
+        }
+        Ok(Self { file, part })
+    }
+
+    /// Prints the answer of a task that completed.
+    pub(crate) fn deliver(
+        &self,
+        session: &Session,
+        task: &TaskRef,
+        answer: &Answer,
+    ) -> Result<Exit, Box<Problem>> {
+        let out = &session.out;
+        out.still();
+        let again = |problem: Box<Problem>, note| {
+            let command = session.command(&format!("result {}", task.quoted()));
+            match session.sim() {
+                None => problem.next("see", command, note),
+                Some(_) => problem,
+            }
+            .task(Some(task.clone()))
+        };
+        let text = self
+            .render(answer)
+            .map_err(|problem| again(problem, "what there is"))?;
+        if let Some(path) = &self.file {
+            write(path, text.as_bytes())
+                .map_err(|e| {
+                    Problem::new(
+                        Exit::Other,
+                        "output",
+                        format!("cannot write the answer to {}: {e}", path.display()),
+                    )
+                })
+                .map_err(|problem| again(problem, "the answer again"))?;
+        }
+        if out.is_json() {
+            out.line(&result_line(task, "completed", Some(answer)));
+        } else if text.is_empty() {
+            out.say("the task completed without an answer");
+        } else {
+            out.print(&text)
+                .map_err(|problem| again(problem, "the answer again"))?;
+        }
+        Ok(Exit::Ok)
+    }
+
+    fn render(&self, answer: &Answer) -> Result<String, Box<Problem>> {
+        let missing = |what: &str| {
+            Problem::new(
+                Exit::Other,
+                "no_answer",
+                format!("the task completed without {what}"),
+            )
+        };
+        let words = || answer.text().map(|text| text.trim_end().to_owned() + "\n");
+        let result = || answer.result().map(pretty);
+        match self.part {
+            None => Ok(answer
+                .extracted_data()
+                .map(pretty)
+                .or_else(words)
+                .or_else(result)
+                .unwrap_or_default()),
+            Some(Print::Data) => answer
+                .json()
+                .map(pretty)
+                .ok_or_else(|| missing("structured data")),
+            Some(Print::Summary) => words().ok_or_else(|| missing("an answer in words")),
+            Some(Print::Result) => result().ok_or_else(|| missing("a result")),
+        }
+    }
+}
+
+/// Why a file cannot be written, as far as can be told without writing it.
+fn writable(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(meta) if meta.is_dir() => return Err("it is a directory".to_owned()),
+        Ok(meta) if meta.permissions().readonly() => return Err("it is read-only".to_owned()),
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    if path.file_name().is_none() {
+        return Err("it has no file name".to_owned());
+    }
+    match std::fs::metadata(parent(path)) {
+        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(_) => Err(format!("{} is not a directory", parent(path).display())),
+        Err(error) => Err(format!("{}: {error}", parent(path).display())),
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Writes a file whole or not at all: beside it first, then in its place.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A device or a pipe is written to, never replaced; through a symbolic link its target is replaced.
+    let target = match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => return std::fs::write(path, bytes),
+        Ok(_) => std::fs::canonicalize(path)?,
+        Err(_) => path.to_owned(),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".taskward-");
+    #[cfg(unix)]
+    let permissions = {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::Permissions::from_mode(0o666)
+    };
+    #[cfg(unix)]
+    builder.permissions(permissions);
+    let mut file = builder.tempfile_in(parent(&target))?;
+    if let Ok(meta) = std::fs::metadata(&target) {
+        file.as_file().set_permissions(meta.permissions())?;
+    }
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(&target)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_what_is_no_file_is_refused_beforehand() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("a.json");
+        for text in ["first", "second, longer"] {
+            write(&path, text.as_bytes()).expect("written");
+            assert_eq!(std::fs::read_to_string(&path).expect("read"), text);
+        }
+        assert_eq!(std::fs::read_dir(dir.path()).expect("dir").count(), 1);
+        assert!(
+            writable(dir.path())
+                .expect_err("refused")
+                .contains("directory")
+        );
+        assert!(writable(&dir.path().join("no/such")).is_err());
+        assert!(writable(&path.join("below")).is_err());
+        assert_eq!(writable(&path), Ok(()));
+        assert_eq!(writable(Path::new("new.json")), Ok(()));
+    }
+}

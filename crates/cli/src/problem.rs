@@ -1,0 +1,259 @@
+//! What went wrong, or why the program leaves a task alone: what, why, what next, ids last.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::exit::Exit;
+use crate::sanitise::{clean, one_line};
+use crate::task_ref::TaskRef;
+
+/// An end of the program that is not a plain success.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    head: &'static str,
+    code: &'static str,
+    exit: Exit,
+    what: String,
+    why: Vec<String>,
+    next: Vec<Next>,
+    ids: Ids,
+}
+
+/// One thing to do next.
+#[derive(Clone, Debug)]
+struct Next {
+    label: &'static str,
+    command: String,
+    note: &'static str,
+}
+
+/// What to quote when asking for help.
+#[derive(Clone, Debug, Default)]
+struct Ids {
+    task: Option<TaskRef>,
+    intent: Option<String>,
+    request: Option<String>,
+    status: Option<u16>,
+    attempts: Option<u32>,
+    retry_after: Option<Duration>,
+}
+
+impl Problem {
+    /// An error: its exit code, its name for programs, and what happened.
+    pub(crate) fn new(exit: Exit, code: &'static str, what: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
+            head: "error",
+            code,
+            exit,
+            what: what.into(),
+            why: Vec::new(),
+            next: Vec::new(),
+            ids: Ids::default(),
+        })
+    }
+
+    /// Something wrong with what was asked for; nothing was sent.
+    pub(crate) fn input(what: impl Into<String>) -> Box<Self> {
+        Self::new(Exit::Usage, "input", what)
+    }
+
+    /// The same, under another first word: not every end is an error.
+    pub(crate) fn headed(mut self: Box<Self>, head: &'static str) -> Box<Self> {
+        self.head = head;
+        self
+    }
+
+    /// Adds a line that explains.
+    pub(crate) fn why(mut self: Box<Self>, line: impl Into<String>) -> Box<Self> {
+        self.why.push(line.into());
+        self
+    }
+
+    /// Adds a command to go on with.
+    pub(crate) fn next(
+        mut self: Box<Self>,
+        label: &'static str,
+        command: impl Into<String>,
+        note: &'static str,
+    ) -> Box<Self> {
+        self.next.push(Next {
+            label,
+            command: command.into(),
+            note,
+        });
+        self
+    }
+
+    /// Names the task.
+    pub(crate) fn task(mut self: Box<Self>, task: Option<TaskRef>) -> Box<Self> {
+        self.ids.task = task.or(self.ids.task);
+        self
+    }
+
+    /// Names the start or message of unknown outcome.
+    pub(crate) fn intent(mut self: Box<Self>, intent: Option<String>) -> Box<Self> {
+        self.ids.intent = intent;
+        self
+    }
+
+    /// Names the exchange: the server's id for it and its status code.
+    pub(crate) fn exchange(
+        mut self: Box<Self>,
+        request: Option<String>,
+        status: Option<u16>,
+    ) -> Box<Self> {
+        self.ids.request = request;
+        self.ids.status = status;
+        self
+    }
+
+    /// Tells the requests made.
+    pub(crate) fn attempts(mut self: Box<Self>, attempts: u32) -> Box<Self> {
+        self.ids.attempts = (attempts > 0).then_some(attempts);
+        self
+    }
+
+    /// Tells how long the server asked to wait.
+    pub(crate) fn retry_after(mut self: Box<Self>, wait: Option<Duration>) -> Box<Self> {
+        self.ids.retry_after = wait;
+        self
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// For people: a few lines, the ids on the last. `head` is the first word as it is to be shown.
+    pub(crate) fn text(&self, paint: impl Fn(&str) -> String) -> String {
+        let mut out = format!(
+            "{} {}\n",
+            paint(&format!("{}:", self.head)),
+            one_line(&self.what)
+        );
+        for why in &self.why {
+            for line in clean(why).lines() {
+                let _ = writeln!(out, "  {line}");
+            }
+        }
+        let labels = self
+            .next
+            .iter()
+            .map(|next| next.label.len() + 1)
+            .max()
+            .unwrap_or(0);
+        let commands = self
+            .next
+            .iter()
+            .filter(|next| !next.note.is_empty())
+            .map(|next| next.command.chars().count())
+            .max()
+            .unwrap_or(0);
+        for next in &self.next {
+            let label = format!("{}:", next.label);
+            let command = clean(&next.command);
+            let line = match next.note {
+                "" => format!("  {label:labels$} {command}"),
+                note => format!("  {label:labels$} {command:commands$}  ({note})"),
+            };
+            let _ = writeln!(out, "{line}");
+        }
+        let mut ids = Vec::new();
+        if let Some(task) = &self.ids.task {
+            ids.push(format!("task {}", one_line(&task.to_string())));
+        }
+        if let Some(intent) = &self.ids.intent {
+            ids.push(format!("intent {intent}"));
+        }
+        if let Some(status) = self.ids.status {
+            ids.push(format!("http {status}"));
+        }
+        if let Some(request) = &self.ids.request {
+            ids.push(format!("request {}", one_line(request)));
+        }
+        if let Some(attempts) = self.ids.attempts {
+            ids.push(format!("attempts {attempts}"));
+        }
+        ids.push(format!("exit {}", self.exit.code()));
+        let _ = writeln!(out, "  {}", ids.join("  "));
+        out
+    }
+
+    /// For programs: the last line of the JSON modes.
+    pub(crate) fn json(&self) -> Value {
+        let why = self.why.join("\n");
+        let message = if why.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{}\n{why}", self.what)
+        };
+        let retry = if self.exit == Exit::TryLater {
+            "later"
+        } else {
+            "no"
+        };
+        json!({
+            "v": 1,
+            "type": "error",
+            "code": self.code,
+            "exit": self.exit.code(),
+            "message": message,
+            "retry": retry,
+            "retry_after": self.ids.retry_after.map(|wait| wait.as_secs()),
+            "task": self.ids.task.as_ref().map(ToString::to_string),
+            "task_id": self.ids.task.as_ref().map(|task| task.id().as_str()),
+            "intent_id": self.ids.intent,
+            "request_id": self.ids.request,
+            "http_status": self.ids.status,
+            "attempts": self.ids.attempts,
+            "hint": self.next.iter().map(|next| next.command.as_str()).collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Box<Problem> {
+        Problem::new(
+            Exit::Unknown,
+            "outcome_unknown",
+            "the reply\nwas \u{1b}[31mlost",
+        )
+        .why("The task may exist.")
+        .next("see", "taskward ls", "looks for it")
+        .next("or", "taskward run", "")
+        .intent(Some("7f3a".into()))
+        .attempts(1)
+    }
+
+    #[test]
+    fn people_read_what_why_what_next_and_ids_last() {
+        let expected = "\
+error: the reply was lost
+  The task may exist.
+  see: taskward ls  (looks for it)
+  or:  taskward run
+  intent 7f3a  attempts 1  exit 5
+";
+        assert_eq!(sample().text(str::to_owned), expected);
+    }
+
+    #[test]
+    fn programs_read_the_same_with_every_key_present() {
+        let value = sample().task(Some("a".parse().expect("id"))).json();
+        assert_eq!(
+            value,
+            json!({
+                "v": 1, "type": "error", "code": "outcome_unknown", "exit": 5,
+                "message": "the reply\nwas \u{1b}[31mlost\nThe task may exist.",
+                "retry": "no", "retry_after": null, "task": "nanonets:a", "task_id": "a",
+                "intent_id": "7f3a", "request_id": null, "http_status": null, "attempts": 1,
+                "hint": ["taskward ls", "taskward run"],
+            })
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! Events as JSON lines: `"v":1`, a `type`, and the task wherever it is known.
+
+use serde_json::{Map, Value, json};
+use taskward::{Answered, Event, Output as _, Question, QuestionKind, nanonets::Answer};
+
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::task_ref::TaskRef;
+
+fn line(kind: &str, task: Option<&TaskRef>, fields: Value) -> Value {
+    let mut line = Map::new();
+    line.insert("v".into(), 1.into());
+    line.insert("type".into(), kind.into());
+    line.insert("task".into(), task.map(ToString::to_string).into());
+    line.insert("task_id".into(), task.map(|task| task.id().as_str()).into());
+    if let Value::Object(fields) = fields {
+        line.extend(fields);
+    }
+    Value::Object(line)
+}
+
+/// The first line about a task that existed before.
+pub(super) fn watching(task: &TaskRef) -> Value {
+    line("note", Some(task), json!({ "note": "watching" }))
+}
+
+/// The line for an event.
+pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Value {
+    let told = |name: &str, mut fields: Value| {
+        fields["name"] = name.into();
+        line("event", task, fields)
+    };
+    match event {
+        Event::Started { status, .. } => line(
+            "task.created",
+            task,
+            json!({ "status": status.as_ref().map(|status| status.as_str()) }),
+        ),
+        Event::Status(status) => line(
+            "task.status",
+            task,
+            json!({
+                "status": status.as_str(),
+                "known": status.known,
+                "elapsed_ms": millis(clock.elapsed()),
+            }),
+        ),
+        Event::Question(asked) => question(asked, task),
+        Event::Withdrawn(id) => told("withdrawn", json!({ "question_id": id.as_str() })),
+        Event::Paused(status) => told("review", json!({ "status": status.as_str() })),
+        Event::Answered {
+            question,
+            how,
+            detail,
+        } => told(
+            "answered",
+            json!({ "question_id": question.as_str(), "how": fate(*how), "detail": detail }),
+        ),
+        Event::Sent { how, detail, .. } => {
+            told("sent", json!({ "how": fate(*how), "detail": detail }))
+        }
+        Event::Cancelling => told("cancelling", json!({})),
+        Event::CancelRefused(why) => told("cancel_refused", json!({ "detail": why })),
+        Event::Retrying {
+            attempt,
+            why,
+            until,
+        } => line(
+            "note",
+            task,
+            json!({
+                "note": "retrying",
+                "attempt": attempt,
+                "why": why,
+                "wait_ms": millis(clock.left(*until)),
+            }),
+        ),
+        Event::Gap { after, before } => {
+            line("gap", task, json!({ "after": after, "before": before }))
+        }
+        Event::Provider(raw) => told("provider", json!({ "event": raw.name, "data": raw.data })),
+        _ => told("other", json!({})),
+    }
+}
+
+/// A question, as its line and as `--on-question` gets it.
+pub(super) fn question(question: &Question, task: Option<&TaskRef>) -> Value {
+    let kind = match &question.kind {
+        QuestionKind::Text => "text",
+        QuestionKind::Approval => "approval",
+        QuestionKind::Data => "data",
+        QuestionKind::Other(kind) => kind,
+        _ => "other",
+    };
+    line(
+        "task.question",
+        task,
+        json!({
+            "id": question.id.as_str(),
+            "kind": kind,
+            "text": question.text,
+            "messages": question.messages,
+        }),
+    )
+}
+
+/// The last line of a success; `answer` when the task left one.
+pub(crate) fn result(task: &TaskRef, status: &str, answer: Option<&Answer>) -> Value {
+    let fields = json!({ "exit": Exit::Ok.code(), "status": status });
+    let mut line = line("result", Some(task), fields);
+    if let Some(answer) = answer {
+        line["data"] = answer.extracted_data().cloned().into();
+        line["text"] = answer.text().into();
+        line["result"] = answer.result().cloned().into();
+    }
+    line
+}
+
+fn fate(how: Answered) -> Value {
+    serde_json::to_value(how).unwrap_or_default()
+}
+
+fn millis(span: std::time::Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taskward::Status;
+
+    #[test]
+    fn every_line_has_a_version_a_type_and_its_task() {
+        let task: TaskRef = "a".parse().expect("id");
+        let clock = Clock::new(1);
+        let events = [
+            Event::Started {
+                id: "a".into(),
+                status: None,
+            },
+            Event::Status(Status::unknown("odd")),
+            Event::Question(Question::new("q", QuestionKind::Text, "Which?")),
+            Event::Cancelling,
+            Event::Retrying {
+                attempt: 2,
+                why: "reset".into(),
+                until: taskward::core::Timestamp::from_millis(0),
+            },
+        ];
+        let types = [
+            "task.created",
+            "task.status",
+            "task.question",
+            "event",
+            "note",
+        ];
+        for (event, kind) in events.iter().zip(types) {
+            let line = super::event(event, Some(&task), &clock);
+            assert_eq!(
+                (line["v"].as_u64(), line["type"].as_str()),
+                (Some(1), Some(kind))
+            );
+            assert_eq!(
+                (line["task"].as_str(), line["task_id"].as_str()),
+                (Some("nanonets:a"), Some("a"))
+            );
+        }
+    }
+}

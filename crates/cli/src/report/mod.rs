@@ -1,0 +1,163 @@
+//! What happens to a task, told as it happens: to people on stderr, to programs as JSON lines on stdout.
+
+mod json;
+mod text;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use taskward::{Event, Question};
+
+use crate::clock::{Clock, span};
+use crate::out::Out;
+use crate::task_ref::TaskRef;
+
+/// Silence after which a line says that the watch goes on, where no spinner turns.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// Tells the events of one task.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    out: Arc<Out>,
+    clock: Clock,
+    /// Whether lines name their task: several are watched at once.
+    named: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    task: Option<TaskRef>,
+    status: String,
+    spoke: Instant,
+    /// Requests made in a row for one thing, the failed ones included.
+    attempts: u32,
+}
+
+impl Reporter {
+    pub(crate) fn new(out: Arc<Out>, clock: Clock, task: Option<TaskRef>, named: bool) -> Self {
+        let state = State {
+            task,
+            status: "starting".to_owned(),
+            spoke: Instant::now(),
+            attempts: 1,
+        };
+        Self {
+            out,
+            clock,
+            named,
+            state: Mutex::new(state),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The task, once it is known.
+    pub(crate) fn task(&self) -> Option<TaskRef> {
+        self.state().task.clone()
+    }
+
+    /// The last status seen.
+    pub(crate) fn status(&self) -> String {
+        self.state().status.clone()
+    }
+
+    /// Requests made for the write that was under way last.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.state().attempts
+    }
+
+    /// Tells that a task that exists is followed.
+    pub(crate) fn watching(&self) {
+        let Some(task) = self.task() else { return };
+        if self.out.is_json() {
+            self.out.line(&json::watching(&task));
+        }
+        self.say(&format!("task {task}"));
+    }
+
+    /// Tells an event.
+    pub(crate) fn event(&self, event: &Event) {
+        {
+            let mut state = self.state();
+            match event {
+                Event::Started { id, status } => {
+                    let task = TaskRef::new(id.clone());
+                    remember(&task);
+                    state.task = Some(task);
+                    if let Some(status) = status {
+                        state.status = status.to_string();
+                    }
+                    state.attempts = 1;
+                }
+                Event::Status(status) => state.status = status.to_string(),
+                Event::Retrying { attempt, .. } => state.attempts = attempt + 1,
+                _ => {}
+            }
+        }
+        let task = self.task();
+        if self.out.is_json() {
+            self.out
+                .line(&json::event(event, task.as_ref(), &self.clock));
+        }
+        if let Event::Started { .. } = event {
+            // The id is the product: it is told whatever else is not.
+            if let Some(line) = text::event(event, &self.clock, self.out.is_verbose()) {
+                self.out.tell(&line);
+            }
+        } else if let Some(line) = text::event(event, &self.clock, self.out.is_verbose()) {
+            self.say(&line);
+        }
+    }
+
+    /// Tells a line about the task.
+    pub(crate) fn say(&self, line: &str) {
+        self.state().spoke = Instant::now();
+        match self.task() {
+            Some(task) if self.named => self.out.say(&format!("{task}  {line}")),
+            _ => self.out.say(line),
+        }
+    }
+
+    /// Tells a question that is about to be answered here.
+    pub(crate) fn question(&self, question: &Question) {
+        self.say(&text::question(question));
+    }
+
+    /// The question as a program reads it.
+    pub(crate) fn question_json(&self, question: &Question) -> serde_json::Value {
+        json::question(question, self.task().as_ref())
+    }
+
+    /// Called now and then: turns the spinner, or says after a long silence that the watch goes on.
+    pub(crate) fn tick(&self) {
+        let elapsed = span(self.clock.elapsed());
+        let status = self.status();
+        if self.out.spin(&format!("{status}  {elapsed}")) {
+            return;
+        }
+        if self.state().spoke.elapsed() >= HEARTBEAT {
+            self.say(&format!("still {status} ({elapsed})"));
+        }
+    }
+}
+
+/// The newest task of this process, for the last words of a panic.
+static NEWEST: Mutex<Option<String>> = Mutex::new(None);
+
+fn remember(task: &TaskRef) {
+    *NEWEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.to_string());
+}
+
+/// The newest task that this process started.
+pub(crate) fn newest() -> Option<String> {
+    NEWEST
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
+pub(crate) use json::result as result_line;
+pub(crate) use text::words;

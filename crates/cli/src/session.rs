@@ -1,0 +1,251 @@
+//! One run of the program against one account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskward::core::{Cause, Operation, Origin};
+use taskward::nanonets::Nanonets;
+use taskward::{Client, Error, ErrorKind, Provider as _, SecretString};
+use taskward_sim::Sim;
+
+use crate::args::{Global, ProviderName};
+use crate::clock::Clock;
+use crate::exit::Exit;
+use crate::keys::{self, KeySource};
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::signals::Signals;
+use crate::task_ref::TaskRef;
+
+/// How fast both sides run with `--sim`, unless `--speed` says otherwise.
+const SIM_SPEED: u32 = 20;
+
+/// Everything a command needs.
+pub(crate) struct Session {
+    /// Where to print.
+    pub(crate) out: Arc<Out>,
+    /// The account.
+    pub(crate) client: Client<Nanonets>,
+    /// The clock that the client runs by.
+    pub(crate) clock: Clock,
+    /// Ctrl-C.
+    pub(crate) signals: Signals,
+    /// Where the key came from.
+    source: KeySource,
+    /// The simulator in this process; it ends with the session.
+    sim: Option<Sim>,
+}
+
+impl Session {
+    /// A session with the account of options and environment.
+    pub(crate) fn open(
+        out: Arc<Out>,
+        global: &Global,
+        speed: Option<u32>,
+    ) -> Result<Self, Box<Problem>> {
+        match global.provider {
+            ProviderName::Nanonets => {}
+        }
+        let account = keys::account(global)?;
+        out.redact(account.redactor);
+        let prefix = Nanonets::ACCOUNT.api_prefix;
+        let loopback = Origin::parse(&account.base_url, prefix).is_ok_and(|o| o.is_loopback());
+        if speed.is_some_and(|speed| speed > 1) && !loopback {
+            return Err(Problem::input(
+                "--speed is for simulators: the server is not on this machine",
+            ));
+        }
+        Self::build(
+            out,
+            account.key,
+            &account.base_url,
+            account.source,
+            speed.unwrap_or(1),
+            None,
+        )
+    }
+
+    /// A session with a simulator of its own.
+    pub(crate) fn simulated(out: Arc<Out>, speed: Option<u32>) -> Result<Self, Box<Problem>> {
+        let speed = speed.unwrap_or(SIM_SPEED);
+        let sim = Sim::builder()
+            .speed(f64::from(speed))
+            .spawn()
+            .map_err(|e| {
+                Problem::new(
+                    Exit::Other,
+                    "local",
+                    format!("cannot start the simulator: {e}"),
+                )
+            })?;
+        let access = sim.nanonets();
+        let key = SecretString::from(access.api_key);
+        Self::build(
+            out,
+            key,
+            &access.base_url,
+            KeySource::Simulator,
+            speed,
+            Some(sim),
+        )
+    }
+
+    fn build(
+        out: Arc<Out>,
+        key: SecretString,
+        base_url: &str,
+        source: KeySource,
+        speed: u32,
+        sim: Option<Sim>,
+    ) -> Result<Self, Box<Problem>> {
+        let client = Client::<Nanonets>::builder()
+            .key(key)
+            .base_url(base_url)
+            .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
+            .speed(speed)
+            .build()
+            .map_err(|error| {
+                Problem::new(Exit::Usage, "config", error.to_string()).why(format!(
+                    "The server comes from {} (default {}). Nothing was sent.",
+                    Nanonets::ACCOUNT.base_url_variable,
+                    Nanonets::ACCOUNT.base_url
+                ))
+            })?;
+        Ok(Self {
+            out,
+            client,
+            clock: Clock::new(speed),
+            signals: Signals::listen(),
+            source,
+            sim,
+        })
+    }
+
+    /// The simulator in this process.
+    pub(crate) fn sim(&self) -> Option<&Sim> {
+        self.sim.as_ref()
+    }
+
+    /// Where the key came from.
+    pub(crate) fn key_source(&self) -> &KeySource {
+        &self.source
+    }
+
+    /// A command line that works as it is printed, with the same key.
+    pub(crate) fn command(&self, rest: &str) -> String {
+        format!("taskward {rest}{}", self.source.flag())
+    }
+
+    /// Says once which server is used when it is not the vendor's.
+    pub(crate) fn banner(&self) {
+        let url = self.client.base_url();
+        if self.sim.is_some() {
+            self.out.say(&format!(
+                "simulator at {url}, {}x; nothing leaves this machine",
+                self.speed()
+            ));
+        } else if url != Nanonets::ACCOUNT.base_url {
+            self.out.say(&format!(
+                "server {url} ({})",
+                Nanonets::ACCOUNT.base_url_variable
+            ));
+        }
+    }
+
+    fn speed(&self) -> u32 {
+        self.clock.speed()
+    }
+
+    /// Performs one operation.
+    pub(crate) async fn call<O>(&self, operation: O) -> Result<O::Output, Box<Problem>>
+    where
+        O: Operation + Send + 'static,
+        O::Output: Send,
+    {
+        self.unless_interrupted(self.client.call(operation))
+            .await?
+            .map_err(|error| self.problem(&error))
+    }
+
+    /// `work`, unless a signal comes first.
+    pub(crate) async fn unless_interrupted<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Box<Problem>> {
+        let mut signals = self.signals.clone();
+        tokio::select! {
+            done = work => Ok(done),
+            exit = signals.recv() => {
+                Err(Problem::new(exit, "interrupted", "interrupted").headed("stopped"))
+            }
+        }
+    }
+
+    /// The end that an error of the client means.
+    pub(crate) fn problem(&self, error: &Error) -> Box<Problem> {
+        let (exit, code) = classify(error);
+        let mut problem = Problem::new(exit, code, error.to_string())
+            .task(error.task().cloned().map(TaskRef::new))
+            .intent(error.intent().map(ToString::to_string))
+            .exchange(
+                error.request_id().map(str::to_owned),
+                error.status().map(|status| status.as_u16()),
+            )
+            .attempts(error.attempts())
+            .retry_after(error.retry_after());
+        for line in self.advice(error) {
+            problem = problem.why(line);
+        }
+        problem
+    }
+
+    fn advice(&self, error: &Error) -> Vec<String> {
+        let mut advice = Vec::new();
+        match error.kind() {
+            ErrorKind::Auth if error.status().is_some_and(|s| s.as_u16() == 403) => {
+                advice.push("The key is valid and is not allowed to do this.".to_owned());
+            }
+            ErrorKind::Auth => advice.push(format!("The key came from {}.", self.source)),
+            ErrorKind::RateLimited => {
+                let wait = error.retry_after().unwrap_or(Duration::from_secs(60));
+                advice.push(format!("Try again in {}.", crate::clock::span(wait)));
+            }
+            ErrorKind::Transport => {
+                if error
+                    .wire_failure()
+                    .is_some_and(|f| f.cause == Cause::Resolve)
+                {
+                    advice.push(format!(
+                        "Check the name of the server, {}, and the network.",
+                        self.client.base_url()
+                    ));
+                }
+                if error.is_retryable() {
+                    advice.push("Nothing was changed; try again later.".to_owned());
+                }
+            }
+            ErrorKind::OutcomeUnknown => advice.push("Nothing was sent again.".to_owned()),
+            _ => {}
+        }
+        advice
+    }
+}
+
+/// Exit code and name of an error.
+fn classify(error: &Error) -> (Exit, &'static str) {
+    match error.kind() {
+        ErrorKind::Config => (Exit::Usage, "config"),
+        ErrorKind::Input => (Exit::Usage, "input"),
+        ErrorKind::Auth => (Exit::Auth, "auth"),
+        ErrorKind::Api => (Exit::Other, "api"),
+        ErrorKind::RateLimited => (Exit::TryLater, "rate_limited"),
+        ErrorKind::Transport => (Exit::TryLater, "transport"),
+        ErrorKind::Protocol => (Exit::Other, "protocol"),
+        ErrorKind::Decode => (Exit::Other, "decode"),
+        ErrorKind::OutcomeUnknown => (Exit::Unknown, "outcome_unknown"),
+        ErrorKind::Task => (Exit::TaskBad, "task_failed"),
+        ErrorKind::Pending => (Exit::Pending, "waiting"),
+        ErrorKind::ResultUnavailable => (Exit::TryLater, "result_unavailable"),
+        _ => (Exit::Other, "local"),
+    }
+}

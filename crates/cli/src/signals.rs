@@ -1,0 +1,78 @@
+//! Ctrl-C and its siblings: the first detaches, the second ends the process at once.
+
+use tokio::sync::watch;
+
+use crate::exit::Exit;
+
+/// Hears signals. Clones hear the same ones.
+#[derive(Clone, Debug)]
+pub(crate) struct Signals(watch::Receiver<Option<Exit>>);
+
+impl Signals {
+    /// Listens from now on; needs a runtime.
+    pub(crate) fn listen() -> Self {
+        let (heard, receiver) = watch::channel(None);
+        tokio::spawn(async move {
+            let Ok(mut source) = Source::new() else {
+                // Without handlers the system's own apply: the process ends at the first.
+                return std::future::pending().await;
+            };
+            heard.send_replace(Some(source.recv().await));
+            let code = source.recv().await.code();
+            std::process::exit(code.into());
+        });
+        Self(receiver)
+    }
+
+    /// The first signal, also when it came before.
+    pub(crate) async fn recv(&mut self) -> Exit {
+        match self.0.wait_for(Option::is_some).await {
+            Ok(exit) => exit.unwrap_or(Exit::Interrupted),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(unix)]
+struct Source {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Source {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn recv(&mut self) -> Exit {
+        tokio::select! {
+            _ = self.interrupt.recv() => Exit::Interrupted,
+            _ = self.terminate.recv() => Exit::Terminated,
+            _ = self.hang_up.recv() => Exit::Terminated,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Source;
+
+#[cfg(not(unix))]
+impl Source {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn recv(&mut self) -> Exit {
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Exit::Interrupted,
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
