@@ -5,8 +5,6 @@ mod clocks;
 mod deliver;
 mod events;
 mod judge;
-mod judge_delivery;
-mod judge_stream;
 mod phase;
 mod plan;
 mod store;

@@ -1,5 +1,8 @@
 //! Judgement: what a report means for the task.
 
+mod delivery;
+mod stream;
+
 use crate::error::ApiError;
 use crate::event::{Event, Status, Why};
 use crate::failure::Failure;

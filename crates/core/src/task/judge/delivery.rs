@@ -12,13 +12,13 @@ use crate::seed::hex;
 use crate::shared::Shared;
 use crate::time::millis;
 
-use super::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
-use super::judge::{Report, access_lost, describe, sort};
-use super::phase::Phase;
-use super::{Flight, Task, TurnStage};
+use super::{Report, access_lost, describe, sort};
+use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
+use crate::task::phase::Phase;
+use crate::task::{Flight, Task, TurnStage};
 
 impl<P: Provider> Task<P> {
-    pub(super) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
+    pub(in crate::task) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
         let read = sort(report).and_then(|reply| {
             let mark = self.provider.mark(&reply).map_err(Trouble::Unreadable)?;
             let reading = self
@@ -69,7 +69,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    pub(super) fn judge_write(&mut self, report: Report, shared: &mut Shared) {
+    pub(in crate::task) fn judge_write(&mut self, report: Report, shared: &mut Shared) {
         let trouble = match sort(report) {
             // Any 2xx is an acceptance, whatever its body is.
             Ok(_) => {
@@ -135,7 +135,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    pub(super) fn judge_reconcile(&mut self, report: Report, shared: &mut Shared) {
+    pub(in crate::task) fn judge_reconcile(&mut self, report: Report, shared: &mut Shared) {
         let Some(delivery) = self.deliveries.front() else {
             return;
         };
@@ -179,7 +179,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    pub(super) fn finish_delivery(&mut self, how: Answered, detail: Option<String>) {
+    pub(in crate::task) fn finish_delivery(&mut self, how: Answered, detail: Option<String>) {
         let Some(delivery) = self.deliveries.pop_front() else {
             return;
         };

@@ -9,15 +9,15 @@ use crate::retry::Trouble;
 use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
 
-use super::Task;
-use super::judge::{Report, access_lost, describe};
-use super::phase::Phase;
-use super::stream::{QUIET, StreamState, UPTIME};
+use super::{Report, access_lost, describe};
 use crate::outcome::Outcome;
+use crate::task::Task;
+use crate::task::phase::Phase;
+use crate::task::stream::{QUIET, StreamState, UPTIME};
 
 impl<P: Provider> Task<P> {
     /// Takes the next thing out of the stream; true when it changed anything.
-    pub(super) fn read_stream(&mut self, shared: &mut Shared) -> bool {
+    pub(in crate::task) fn read_stream(&mut self, shared: &mut Shared) -> bool {
         if !matches!(self.phase, Phase::Following(_)) {
             return false;
         }
@@ -104,7 +104,7 @@ impl<P: Provider> Task<P> {
         self.mode();
     }
 
-    pub(super) fn look_now(&mut self) {
+    pub(in crate::task) fn look_now(&mut self) {
         if let Phase::Following(following) = &mut self.phase {
             following.next = Look::Status;
             following.due = self.now;
@@ -125,7 +125,7 @@ impl<P: Provider> Task<P> {
         self.look_now();
     }
 
-    pub(super) fn judge_unopened(&mut self, report: Report, shared: &mut Shared) {
+    pub(in crate::task) fn judge_unopened(&mut self, report: Report, shared: &mut Shared) {
         let trouble = match report {
             Ok(reply) if reply.status().is_success() => Trouble::Unreadable(ReadError::new(
                 ReadErrorKind::Shape,
