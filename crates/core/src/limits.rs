@@ -80,7 +80,11 @@ impl LimitTable {
         };
         // A body that dribbles below its idle limit must end too; an upload may take as long as it moves.
         let whole = match kind {
-            Kind::Status | Kind::Plain => Some(self.connect + head + self.idle * 10),
+            Kind::Status | Kind::Plain => Some(
+                self.connect
+                    .saturating_add(head)
+                    .saturating_add(self.idle.saturating_mul(10)),
+            ),
             Kind::Upload | Kind::Stream => None,
         };
         let total = match (whole, left) {
@@ -100,5 +104,29 @@ impl LimitTable {
             total,
             max_body: self.max_body,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn absurd_limits_saturate() {
+        let table = LimitTable {
+            connect: Duration::MAX,
+            idle: Duration::MAX,
+            ..LimitTable::default()
+        };
+        assert_eq!(table.of(Kind::Status, None).total, Some(Duration::MAX));
+        assert_eq!(table.of(Kind::Upload, None).total, None);
+        assert_eq!(
+            table.of(Kind::Upload, Some(Duration::from_secs(1))).total,
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(
+            table.of(Kind::Stream, Some(Duration::from_secs(1))).total,
+            None
+        );
     }
 }

@@ -587,6 +587,40 @@ fn a_message_to_a_running_task_is_told_delivered() {
 }
 
 #[test]
+fn a_message_to_a_task_that_is_over_is_refused() {
+    let mut world = World::new(&[Complete("42")]);
+    let mut task = world.attach(policy());
+    world.server = world.server.clone().begun(0);
+    for _ in 0..20 {
+        match task.poll(at(world.now), &mut world.shared) {
+            taskward_core::Step::Send { id, request, .. } => {
+                let path = request.target().to_string();
+                task.sent(id);
+                let (_, body) = world.server.handle("GET", &path, "", None, world.now);
+                task.handle_response(
+                    id,
+                    taskward_core::Response::new(http::StatusCode::OK, body),
+                    at(world.now),
+                );
+            }
+            taskward_core::Step::Event { no, .. } => task.taken(no),
+            taskward_core::Step::Save { revision } => task.saved(revision),
+            taskward_core::Step::Done(_) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(task.send_message("more".into(), at(world.now)).is_err());
+    assert!(
+        task.answer(
+            &"m1".into(),
+            taskward_core::Answer::text("x"),
+            at(world.now)
+        )
+        .is_err()
+    );
+}
+
+#[test]
 fn the_same_inputs_give_the_same_steps() {
     let run = || {
         let mut world = World::new(&[Work(9000), Ask("a?"), Work(4000), Complete("42")])

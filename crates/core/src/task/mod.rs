@@ -195,7 +195,7 @@ impl Save {
     }
 }
 
-/// The provider has no such thing.
+/// The provider has no such thing, or not now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
     provider: &'static str,
@@ -204,7 +204,7 @@ pub struct Unsupported {
 
 impl std::fmt::Display for Unsupported {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} is not part of the {} API", self.what, self.provider)
+        write!(f, "{} is not possible on {}", self.what, self.provider)
     }
 }
 
@@ -571,11 +571,15 @@ impl<P: Provider> Task<P> {
     /// Sends a message that nobody asked for; what becomes of it is told by [`Event::Sent`].
     ///
     /// # Errors
-    /// When the provider takes no messages.
+    /// When the provider takes no messages, or the task is over: then a new turn goes on with it
+    /// ([`continue_with`](Self::continue_with)).
     pub fn send_message(&mut self, text: String, now: Timestamp) -> Result<MessageNo, Unsupported> {
         self.now = self.now.max(now);
         if !P::CAPABILITIES.message {
             return Err(unsupported::<P>("sending a message"));
+        }
+        if !matches!(self.phase, Phase::Starting(_) | Phase::Following(_)) {
+            return Err(unsupported::<P>("sending a message to a task that is over"));
         }
         Ok(self.queue_message(text))
     }

@@ -12,7 +12,9 @@ use std::borrow::Cow;
 /// ```
 pub fn repair(body: &[u8]) -> Cow<'_, str> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let text = String::from_utf8_lossy(body);
+    // The plain check is several times as fast as the lossy one, and nearly always enough.
+    let text =
+        std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     let Some(first) = next_lone(&text, 0) else {
         return text;
     };
