@@ -1,0 +1,364 @@
+//! A provider with an event stream, driven over a real connection: told, answered while open, cut, reopened, closed.
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use support::{Conn, Server, key};
+use taskward_core::bytes::Bytes;
+use taskward_core::http::Method;
+use taskward_core::{
+    Account, Act, Answer, Beat, BuildError, Capabilities, End, ErrorKind, Event, Frame, Frames,
+    IdempotencyKey, Item, Job, Landed, Look, Mark, Output as _, Position, Provider, Question,
+    QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety, Started,
+    Status, Target, TaskId,
+};
+use taskward_ureq::Client;
+
+/// Plain text, one word of status, `SEQ WORD` per line of the stream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Toy;
+
+#[derive(Clone, Debug)]
+struct Work;
+
+impl Job for Work {}
+
+#[derive(Clone, Debug)]
+struct Text(String);
+
+impl taskward_core::Output for Text {
+    fn text(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+    fn json(&self) -> Option<&serde_json::Value> {
+        None
+    }
+    fn raw(&self) -> &serde_json::Value {
+        &serde_json::Value::Null
+    }
+}
+
+impl Provider for Toy {
+    type Job = Work;
+    type Output = Text;
+    type Frames = Lines;
+    const NAME: &'static str = "toy";
+    const ACCOUNT: Account = Account::new(
+        "TASKWARD_TEST_KEY_THAT_NOBODY_SETS",
+        "TASKWARD_TEST_URL_THAT_NOBODY_SETS",
+        "https://toy.invalid",
+        "",
+    );
+    const CAPABILITIES: Capabilities = {
+        let mut can = Capabilities::LEAST;
+        can.start = Safety::Keyed;
+        can.answer = Safety::Keyed;
+        can.stream = true;
+        can
+    };
+
+    fn start(&self, _job: &Work, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
+        let request = Request::json(Method::POST, Target::new("/start").build()?, &"go")?;
+        key.map_or(Ok(request.clone()), |key| request.keyed(key))
+    }
+
+    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+        Ok(Started {
+            id: TaskId::new(text(reply)),
+            status: None,
+        })
+    }
+
+    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
+        let target = Target::new("/t").segment(id.as_str())?;
+        let target = match look {
+            Look::Stream { after } => target
+                .path("/stream")
+                .query_opt("after", after.map(|p| p.to_string()).as_deref()),
+            Look::Result => target.path("/result"),
+            _ => target,
+        };
+        Ok(Request::get(target.build()?))
+    }
+
+    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Text>, ReadError> {
+        Ok(match (look, text(reply).as_str()) {
+            (Look::Result, answer) => Reading::Ready(Text(answer.to_owned())),
+            (_, "waiting") => Reading::Asking(Vec::new()),
+            (_, "done") => Reading::Next(Look::Result, Status::known("done")),
+            _ => Reading::Pending(Status::known("running")),
+        })
+    }
+
+    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+        let target = Target::new("/t").segment(id.as_str())?.path("/say");
+        match act {
+            Act::Answer {
+                answer: Answer::Text(text),
+                key: Some(key),
+                ..
+            } => Request::json(Method::POST, target.build()?, text)?.keyed(key),
+            _ => Err(BuildError::new("only keyed answers in words")),
+        }
+    }
+
+    fn mark(&self, _reply: &Response) -> Result<Mark, ReadError> {
+        Ok(Mark::new(""))
+    }
+
+    fn landed(&self, _reply: &Response, _mark: &Mark, _text: &str) -> Result<Landed, ReadError> {
+        Ok(Landed::No)
+    }
+
+    fn read_frame(&self, frame: &Frame) -> Result<Option<Item>, ReadError> {
+        let seq = frame.name.parse();
+        let seq = seq.map_err(|_| ReadError::new(ReadErrorKind::Shape, "no number"))?;
+        let word = frame.data.as_str();
+        let event = RawEvent::new(Some(Position(seq)), word, serde_json::Value::Null);
+        let beat = match word {
+            "wait" => Beat::Asking(Question::new("q2", QuestionKind::Text, "Which?")),
+            "end" => Beat::Ending,
+            _ => Beat::Passing,
+        };
+        Ok(Some(Item::new(event, beat)))
+    }
+}
+
+fn text(reply: &Response) -> String {
+    String::from_utf8_lossy(&reply.body).into_owned()
+}
+
+#[derive(Debug, Default)]
+struct Lines(Vec<u8>);
+
+impl Frames for Lines {
+    fn push(&mut self, bytes: Bytes) {
+        self.0.extend_from_slice(&bytes);
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
+        let Some(end) = self.0.iter().position(|byte| *byte == b'\n') else {
+            return Ok(None);
+        };
+        let line: Vec<u8> = self.0.drain(..=end).collect();
+        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+        let (seq, data) = line.split_once(' ').unwrap_or((&line, ""));
+        Ok(Some(Frame::new(seq, data)))
+    }
+}
+
+/// What the toy's server knows.
+#[derive(Debug, Default)]
+struct Platform {
+    answers: Mutex<Vec<String>>,
+    streams_over: Mutex<usize>,
+}
+
+impl Platform {
+    fn answered(&self) -> bool {
+        !self.answers.lock().expect("answers").is_empty()
+    }
+
+    /// Answers one request; the stream is cut in its second event when `cuts` says so.
+    fn serve(&self, conn: &mut Conn, cuts: bool) {
+        while let Some(seen) = conn.request() {
+            let line = seen.line().to_owned();
+            let target = line.split(' ').nth(1).unwrap_or_default();
+            match target {
+                "/start" => conn.json("7"),
+                "/t/7" if self.answered() => conn.json("done"),
+                "/t/7" => conn.json("waiting"),
+                "/t/7/result" => conn.json("EUR"),
+                "/t/7/say" => {
+                    let said = String::from_utf8_lossy(&seen.body).into_owned();
+                    self.answers.lock().expect("answers").push(said);
+                    conn.json("")
+                }
+                stream => {
+                    assert_eq!(seen.header("accept"), Some("text/event-stream"));
+                    self.stream(conn, stream, cuts);
+                    return;
+                }
+            };
+        }
+    }
+
+    fn stream(&self, conn: &mut Conn, target: &str, cuts: bool) {
+        conn.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n");
+        if target == "/t/7/stream" {
+            conn.say("1 work\n");
+            if cuts {
+                // In the middle of an event, which has to come again.
+                conn.say("2 wa");
+                return;
+            }
+        }
+        if !self.answered() {
+            conn.say("2 wa");
+            std::thread::sleep(Duration::from_millis(30));
+            conn.say("it\n");
+        }
+        while !self.answered() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        conn.say("3 work\n4 end\n");
+        // Stays open: the client has to close it.
+        conn.hold();
+        *self.streams_over.lock().expect("streams") += 1;
+    }
+}
+
+fn setup(cuts: bool) -> (Server, Arc<Platform>, Client<Toy>) {
+    let platform = Arc::new(Platform::default());
+    let serving = platform.clone();
+    let server = Server::new(move |conn, _| serving.serve(conn, cuts));
+    let client = Client::builder()
+        .key(key())
+        .base_url(&server.url())
+        .speed(20)
+        .build()
+        .expect("settings");
+    (server, platform, client)
+}
+
+/// The words of the stream, in the order they were told.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl Told {
+    fn hook(&self) -> impl FnMut(&Event) + Send + 'static {
+        let told = self.0.clone();
+        move |event| {
+            if let Event::Provider(event) = event {
+                let place = event.position.map_or(0, |p| p.0);
+                let line = format!("{place} {}", event.name);
+                told.lock().expect("told").push(line);
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().expect("told").clone()
+    }
+}
+
+fn check(server: &Server, platform: &Platform, told: &Told, end: End<Text>) {
+    let answer = end.into_answer().expect("an answer");
+    assert_eq!(answer.text().as_deref(), Some("EUR"));
+    let all = told.all();
+    assert_eq!(all[..2], ["1 work", "2 wait"]);
+    assert_eq!(*platform.answers.lock().expect("answers"), ["\"EUR\""]);
+    let begun = Instant::now();
+    while *platform.streams_over.lock().expect("streams") == 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "a stream is left open"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(
+        server
+            .seen()
+            .iter()
+            .any(|seen| seen.line().contains("/stream"))
+    );
+}
+
+#[test]
+fn a_question_in_a_stream_is_answered_while_the_stream_is_open() {
+    let (server, platform, client) = setup(false);
+    let told = Told::default();
+    let end = client
+        .run(Work)
+        .on_event(told.hook())
+        .on_question(|_| Ok(Answer::text("EUR")))
+        .wait()
+        .expect("an end");
+    check(&server, &platform, &told, end);
+    let streams = server
+        .seen()
+        .iter()
+        .filter(|seen| seen.line().contains("/stream"))
+        .count();
+    assert_eq!(streams, 1);
+}
+
+#[test]
+fn a_stream_that_is_cut_is_reopened_where_it_was() {
+    let (server, platform, client) = setup(true);
+    let told = Told::default();
+    let end = client
+        .run(Work)
+        .on_event(told.hook())
+        .on_question(|_| Ok(Answer::text("EUR")))
+        .wait()
+        .expect("an end");
+    check(&server, &platform, &told, end);
+    assert!(
+        server
+            .seen()
+            .iter()
+            .any(|seen| seen.line().contains("/stream?after=1")),
+        "{:?}",
+        server.seen()
+    );
+}
+
+#[test]
+fn leaving_closes_the_stream() {
+    let (_server, platform, client) = setup(false);
+    let end = client.run(Work).wait().expect("an end");
+    let End::Left(left) = end else {
+        panic!("nobody could answer");
+    };
+    let end = client
+        .resume(left.snapshot)
+        .on_question(|_| Ok(Answer::text("EUR")))
+        .wait()
+        .expect("an end");
+    assert_eq!(end.into_answer().expect("an answer").0, "EUR");
+    let begun = Instant::now();
+    while *platform.streams_over.lock().expect("streams") < 2 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "a stream is left open"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_missing_key_names_the_variable_to_set() {
+    for error in [
+        Client::<Toy>::from_env().expect_err("no key"),
+        Client::<Toy>::builder().build().expect_err("no key"),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(
+            error
+                .to_string()
+                .contains("TASKWARD_TEST_KEY_THAT_NOBODY_SETS"),
+            "{error}"
+        );
+    }
+    let insecure = Client::<Toy>::builder()
+        .key(key())
+        .base_url("http://toy.invalid");
+    assert_eq!(
+        insecure.build().expect_err("refused").kind(),
+        ErrorKind::Config
+    );
+    let shown = format!(
+        "{:?}",
+        Client::<Toy>::builder()
+            .key(key())
+            .base_url("http://[::1]:1")
+            .build()
+    );
+    assert!(
+        shown.contains("toy") && !shown.contains(support::KEY),
+        "{shown}"
+    );
+}
