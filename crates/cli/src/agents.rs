@@ -159,6 +159,8 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
 fn none(session: &Session, wanted: &str, all: &[AgentListItem]) -> Box<Problem> {
     let mut names: Vec<&str> = all
         .iter()
+        .filter(|agent| agent.status == Some(AgentStatus::Published))
+        .filter(|agent| agent.is_active != Some(false))
         .filter_map(|agent| agent.name.as_deref())
         .collect();
     names.sort_unstable();

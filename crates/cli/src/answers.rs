@@ -82,7 +82,7 @@ impl Asker {
         }
         if let Some(terminal) = &self.terminal {
             let mut terminal = terminal.lock().await;
-            self.out.still();
+            let _hold = self.out.hold();
             reporter.question(&question);
             return Ok(match terminal.ask(&self.out).await {
                 Some(answer) => Answer::text(answer).into(),
@@ -202,13 +202,14 @@ impl Terminal {
             let line = reader.lines.recv().await?;
             self.abandoned = false;
             let line = line?;
+            out.typed();
             let line = line.trim_end_matches(['\n', '\r']);
             if stale {
-                out.prompt(
-                    "that line was begun for the question before; please type the answer again\n",
+                out.tell(
+                    "that line was begun for the question before; please type the answer again",
                 );
             } else if line.trim().is_empty() {
-                out.prompt("an answer takes words; Ctrl-D leaves the question open\n");
+                out.tell("an answer takes words; Ctrl-D leaves the question open");
             } else {
                 return Some(line.to_owned());
             }

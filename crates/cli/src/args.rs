@@ -68,18 +68,15 @@ pub(crate) struct Global {
 /// The providers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProviderName {
-    /// Nanonets Agents.
     Nanonets,
 }
 
 /// When to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
-    /// On a terminal, unless NO_COLOR is set.
+    // On a terminal, unless NO_COLOR is set. (No doc comments here: they would make every help page a long one.)
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
@@ -132,7 +129,12 @@ pub(crate) struct Run {
     #[arg(value_name = "PROMPT or -")]
     pub(crate) prompt: Option<String>,
     /// Send a file; - is stdin
-    #[arg(short, long = "file", value_name = "PATH[;name=N][;type=T]")]
+    #[arg(
+        short,
+        long = "file",
+        value_name = "PATH[;name=N][;type=T]",
+        allow_hyphen_values = true
+    )]
     pub(crate) files: Vec<OsString>,
     /// The wanted shape of the structured answer: JSON, or words
     #[arg(long, value_name = "TEXT|@FILE")]
@@ -182,11 +184,11 @@ pub(crate) struct Follow {
 /// Parts of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Print {
-    /// The structured data, as JSON.
+    // The structured data, as JSON.
     Data,
-    /// The answer in words.
+    // The answer in words.
     Summary,
-    /// The final answer as the server sent it, as JSON.
+    // The final answer as the server sent it, as JSON.
     Result,
 }
 

@@ -141,7 +141,7 @@ pub(crate) fn outcome(
 }
 
 /// Control handed back: the task goes on.
-pub(crate) fn left(session: &Session, left: &Left, exit: Exit) -> Box<Problem> {
+pub(crate) fn left(session: &Session, left: &Left) -> Box<Problem> {
     let task = TaskRef::new(left.id.clone());
     let known = Some(task.clone());
     let problem = match &left.why {
@@ -153,19 +153,9 @@ pub(crate) fn left(session: &Session, left: &Left, exit: Exit) -> Box<Problem> {
             )
             .headed("waiting");
             let problem = asked(problem, question);
-            if session.sim().is_some() {
-                problem.next(
-                    "or",
-                    "taskward run --sim … --answer 'YOUR ANSWER'",
-                    "again, with the answer",
-                )
-            } else {
-                let answer = answer_command(session, &task);
-                let cancel = cancel_command(session, &task);
-                problem
-                    .next("answer", answer, "")
-                    .next("cancel", cancel, "")
-            }
+            problem
+                .next("answer", answer_command(session, &task), "")
+                .next("cancel", cancel_command(session, &task), "")
         }
         LeftWhy::AnswerUnknown(question) => {
             let problem = Problem::new(
@@ -191,7 +181,7 @@ pub(crate) fn left(session: &Session, left: &Left, exit: Exit) -> Box<Problem> {
             .headed("waiting"),
             &known,
         ),
-        _ => detached(session, &known, None, exit),
+        _ => detached(session, &known, None, Exit::Interrupted),
     };
     simulated(session, problem.task(known))
 }
@@ -206,7 +196,7 @@ pub(crate) fn detached(
     let problem =
         Problem::new(exit, "interrupted", "the watch ended; the task goes on").headed("detached");
     let problem = match (question, task) {
-        (Some(question), Some(task)) if session.sim().is_none() => {
+        (Some(question), Some(task)) => {
             asked(problem, question).next("answer", answer_command(session, task), "")
         }
         _ => problem,
@@ -236,12 +226,8 @@ pub(crate) fn unknown(session: &Session, began: &Began, why: &str, likely: bool)
             let list = format!("ls --agent {} --since 15m", quote(agent));
             problem(may)
                 .why("Nothing was sent again.")
+                .why("The same command again starts another task, which may be billed twice.")
                 .next("see", session.command(&list), "whether it is there")
-                .next(
-                    "or",
-                    "the same command again",
-                    "starts another task, may be billed twice",
-                )
         }
         Began::Watch => problem("it is not known whether the task exists"),
     }
@@ -318,30 +304,38 @@ fn cancel_command(session: &Session, task: &TaskRef) -> String {
 
 fn goes_on(session: &Session, problem: Box<Problem>, task: &Option<TaskRef>) -> Box<Problem> {
     match task {
-        Some(task) if session.sim().is_none() => problem
+        Some(task) => problem
             .next(
                 "back",
                 session.command(&format!("watch {}", task.quoted())),
                 "",
             )
             .next("cancel", cancel_command(session, task), ""),
-        _ => problem,
+        None => problem,
     }
 }
 
-/// What is different when the server was in this process.
+/// What is different when the server was in this process: it is gone, and no command reaches its tasks.
 fn simulated(session: &Session, problem: Box<Problem>) -> Box<Problem> {
     if session.sim().is_none() {
         return problem;
     }
-    match problem.exit() {
-        Exit::TaskBad | Exit::Usage | Exit::Auth | Exit::Other => problem,
-        _ => problem
-            .why("The simulator ended with this command, and its task with it.")
-            .next(
-                "keep",
-                "taskward sim",
-                "a simulator that stays, for another shell",
-            ),
+    let waits = problem.exit() == Exit::Pending;
+    let problem = problem
+        .without_next()
+        .why("The simulator ended with this command, and its task with it.")
+        .next(
+            "keep",
+            "taskward sim",
+            "a simulator that stays, for another shell",
+        );
+    if waits {
+        problem.next(
+            "or",
+            "taskward run --sim --answer 'YOUR ANSWER' …",
+            "answers within one command",
+        )
+    } else {
+        problem
     }
 }

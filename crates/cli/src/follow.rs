@@ -157,7 +157,7 @@ impl Followed<'_> {
                 let answer = ends::outcome(self.session, &self.began, &self.reporter, outcome)?;
                 Ok((task.expect("a task with an answer has an id"), answer))
             }
-            End::Left(left) => Err(ends::left(self.session, &left, Exit::Interrupted)),
+            End::Left(left) => Err(ends::left(self.session, &left)),
         }
     }
 

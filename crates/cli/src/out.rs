@@ -1,6 +1,7 @@
 //! The two streams: stdout is the answer, stderr the conversation. Everything printed passes here, and the key does not.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +28,10 @@ pub(crate) struct Out {
     colours: bool,
     /// Drawn when a person watches stderr.
     spinner: Option<ProgressBar>,
+    /// Whether a prompt has the last line of the screen, so that nothing may be drawn.
+    held: AtomicBool,
+    /// Whether a prompt stands at the end of a line that nobody has ended.
+    open_line: AtomicBool,
     redactor: OnceLock<Credential>,
     failure: Mutex<Option<io::Error>>,
     failed: Notify,
@@ -51,6 +56,8 @@ impl Out {
             stdout_is_terminal: io::stdout().is_terminal(),
             colours: choice != anstream::ColorChoice::Never,
             spinner: animated.then(spinner),
+            held: AtomicBool::new(false),
+            open_line: AtomicBool::new(false),
             redactor: OnceLock::new(),
             failure: Mutex::new(None),
             failed: Notify::new(),
@@ -118,7 +125,7 @@ impl Out {
             stdout.write_all(bytes)?;
             stdout.flush()
         };
-        let result = match &self.spinner {
+        let result = match self.drawn() {
             Some(spinner) => spinner.suspend(write),
             None => write(),
         };
@@ -170,9 +177,15 @@ impl Out {
         }
     }
 
-    /// Shows what a person is to answer to.
+    /// Shows what a person is to answer to; the line stays open for the answer.
     pub(crate) fn prompt(&self, text: &str) {
         self.talk(&clean(&self.safe(text)));
+        self.open_line.store(true, Ordering::Relaxed);
+    }
+
+    /// The person ended the line.
+    pub(crate) fn typed(&self) {
+        self.open_line.store(false, Ordering::Relaxed);
     }
 
     /// Prints the end of the program: on stdout as JSON, or on stderr.
@@ -190,11 +203,18 @@ impl Out {
     }
 
     fn talk(&self, text: &str) {
+        let end = if self.open_line.swap(false, Ordering::Relaxed) {
+            "\n"
+        } else {
+            ""
+        };
         let write = || {
             // Nobody is left to tell that stderr is closed.
-            let _ = io::stderr().lock().write_all(text.as_bytes());
+            let _ = io::stderr()
+                .lock()
+                .write_all(format!("{end}{text}").as_bytes());
         };
-        match &self.spinner {
+        match self.drawn() {
             Some(spinner) => spinner.suspend(write),
             None => write(),
         }
@@ -228,12 +248,29 @@ impl Out {
         let Some(spinner) = &self.spinner else {
             return false;
         };
+        if self.held.load(Ordering::Relaxed) {
+            return true;
+        }
         if spinner.is_finished() {
             spinner.reset();
         }
         spinner.set_message(clean(&self.safe(message)).into_owned());
         spinner.tick();
         true
+    }
+
+    /// The spinner, while it is on the screen.
+    fn drawn(&self) -> Option<&ProgressBar> {
+        self.spinner
+            .as_ref()
+            .filter(|spinner| !spinner.is_finished())
+    }
+
+    /// Takes the spinner off the screen for as long as somebody types.
+    pub(crate) fn hold(&self) -> Hold<'_> {
+        self.still();
+        self.held.store(true, Ordering::Relaxed);
+        Hold(self)
     }
 
     /// Takes the spinner off the screen until it turns again.
@@ -244,14 +281,25 @@ impl Out {
     }
 }
 
+/// A prompt on the screen; the spinner turns again when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Hold<'a>(&'a Out);
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.held.store(false, Ordering::Relaxed);
+    }
+}
+
 /// JSON as it is printed: indented, its strings free of control characters.
 pub(crate) fn pretty(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).expect("a JSON value serialises");
     format!("{}\n", sanitise::json(text))
 }
 
+/// A line no longer than its words: the terminal writes ^C behind them, and a full line would break there.
 fn spinner() -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {wide_msg}").expect("a valid template");
+    let style = ProgressStyle::with_template("{spinner} {msg}").expect("a valid template");
     let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     spinner.set_style(style.tick_chars("|/-\\ "));
     spinner

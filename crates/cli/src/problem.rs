@@ -86,6 +86,12 @@ impl Problem {
         self
     }
 
+    /// Takes back every command to go on with.
+    pub(crate) fn without_next(mut self: Box<Self>) -> Box<Self> {
+        self.next.clear();
+        self
+    }
+
     /// Names the task.
     pub(crate) fn task(mut self: Box<Self>, task: Option<TaskRef>) -> Box<Self> {
         self.ids.task = task.or(self.ids.task);

@@ -61,7 +61,7 @@ pub(super) async fn cancel(
         .map_err(|error| session.problem(&error))?;
     let outcome = match end {
         End::Done(outcome) => outcome,
-        End::Left(left) => return Err(ends::left(&session, &left, Exit::Interrupted)),
+        End::Left(left) => return Err(ends::left(&session, &left)),
     };
     let status = match &outcome {
         Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => "completed",
@@ -110,6 +110,9 @@ fn confirm(out: &Out, global: &Global, task: &TaskRef) -> Result<(), Box<Problem
     ));
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
+    if line.ends_with('\n') {
+        out.typed();
+    }
     match (read, line.trim()) {
         (Ok(_), "y" | "Y" | "yes") => Ok(()),
         _ => Err(

@@ -134,7 +134,7 @@ impl Reporter {
     /// Called now and then: turns the spinner, or says after a long silence that the watch goes on.
     pub(crate) fn tick(&self) {
         let elapsed = span(self.clock.elapsed());
-        let status = self.status();
+        let status: String = self.status().chars().take(40).collect();
         if self.out.spin(&format!("{status}  {elapsed}")) {
             return;
         }
