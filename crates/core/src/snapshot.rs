@@ -89,6 +89,9 @@ pub(crate) struct Saved {
     pub(crate) human_runs: bool,
     #[serde(default)]
     pub(crate) paused: bool,
+    /// Whether something was delivered and the status has not moved since.
+    #[serde(default)]
+    pub(crate) lags: bool,
     #[serde(default)]
     pub(crate) policy: Policy,
     /// The seed in hexadecimal: keys and boundaries come from it, no credential does.

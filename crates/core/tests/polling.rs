@@ -6,7 +6,7 @@ mod world;
 use std::time::Duration;
 
 use taskward_core::{Task, TaskId, Timestamp};
-use world::Act::{Ask, Complete, Fail, Review, Show, Work};
+use world::Act::{Ask, Complete, Fail, Review, Say, Show, Work};
 use world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 
 fn outcome(text: &str) -> Ended {
@@ -223,6 +223,18 @@ fn a_question_and_its_answer_leave_this_trace() {
             "event answered m1 Applied",
         ]
     );
+}
+
+#[test]
+fn the_agents_last_words_after_an_answer_are_not_taken_for_a_question() {
+    // At some lag the status read is stale, and the conversation, read a moment later, already has the end in it.
+    for lag in (0..3000).step_by(10) {
+        let mut world = World::new(&[Ask("which?"), Say("Done."), Complete("42")])
+            .answers(&["this", "unwanted"]);
+        world.server.lag = lag;
+        assert_eq!(world.run(), outcome("succeeded 42"), "lag {lag}");
+        assert_eq!(world.server.said, ["this"], "lag {lag}");
+    }
 }
 
 #[test]

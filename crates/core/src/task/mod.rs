@@ -105,6 +105,7 @@ pub struct Task<P: Provider> {
     status_request: Option<Request>,
     last_status: Option<Status>,
     paused: bool,
+    lag: Lag,
     /// Wait before the next look, in milliseconds: the schedule's present value.
     interval: u64,
     /// When the last status read left: the floor counts from here.
@@ -166,6 +167,21 @@ enum TurnStage {
     Unproven { mark: Mark },
     /// The task has moved since: what it shows now is this turn's.
     Taken,
+}
+
+/// Whether the status may still be the one from before a write of ours.
+///
+/// After a delivery a status that says "waiting" may be stale, while the conversation, read a moment later, shows what
+/// the agent has said since: perhaps its last words, and no question. So what it says is a question only once a status
+/// read *after* it was said still says that the task waits.
+#[derive(Debug, Clone, PartialEq)]
+enum Lag {
+    /// The status has moved since, or nothing was delivered.
+    None,
+    /// Something was delivered and the status has not moved since.
+    Delivered,
+    /// This was said since; the next status tells whether it is a question.
+    Said(QuestionId),
 }
 
 /// The cancel region.
@@ -343,6 +359,7 @@ impl<P: Provider> Task<P> {
             status_request: None,
             last_status: None,
             paused: false,
+            lag: Lag::None,
             interval: crate::time::millis(policy.pace.first),
             looked: None,
             misses: 0,

@@ -22,7 +22,7 @@ use super::clocks::Clocks;
 use super::deliver::{Delivery, Parcel, Stage};
 use super::events::Events;
 use super::phase::{Phase, Starting};
-use super::{Cancel, Task, Turn, TurnStage};
+use super::{Cancel, Lag, Task, Turn, TurnStage};
 
 pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
     let (work_left, human_left) = task.clocks.left_at(task.now);
@@ -47,6 +47,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         human_left,
         human_runs: task.clocks.running() == Clock::Human,
         paused: task.paused,
+        lags: task.lag != Lag::None,
         policy: task.policy.clone(),
         seed: hex(&task.seed.0),
         jitter: task.rng.get_seed(),
@@ -167,6 +168,11 @@ pub(super) fn resume<P: Provider>(
     task.save.saved = saved.revision;
     task.last_status = saved.status;
     task.paused = saved.paused;
+    task.lag = if saved.lags {
+        Lag::Delivered
+    } else {
+        Lag::None
+    };
     task.clocks = Clocks::new(saved.work_left, saved.human_left, saved.saved_at);
     if saved.human_runs {
         task.clocks.run(Clock::Human, saved.saved_at);

@@ -10,6 +10,8 @@ pub enum Act {
     Show(&'static str, u64),
     /// Asks; goes on `lag` after the answer.
     Ask(&'static str),
+    /// Says something and goes on.
+    Say(&'static str),
     /// Waits for the dashboard.
     Review,
     Complete(&'static str),
@@ -95,6 +97,10 @@ impl Server {
                     }
                     self.resume_at.filter(|at| now >= *at)
                 }
+                Act::Say(text) => {
+                    self.log.push(("assistant", text.to_owned()));
+                    Some(self.since)
+                }
                 Act::Review => self.resume_at.filter(|at| now >= *at),
                 Act::Complete(_) | Act::Fail(_) => match self.resume_at {
                     // A message carries a finished conversation on, when the script goes on.
@@ -116,7 +122,7 @@ impl Server {
             return "stopped";
         }
         match self.script.get(self.at) {
-            Some(Act::Work(_)) | None => "running",
+            Some(Act::Work(_) | Act::Say(_)) | None => "running",
             Some(Act::Show(word, _)) => word,
             Some(Act::Ask(_)) => "waiting",
             Some(Act::Review) => "review",

@@ -15,7 +15,7 @@ use crate::time::millis;
 use super::{Report, access_lost, describe, sort};
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
 use crate::task::phase::Phase;
-use crate::task::{Flight, Task, TurnStage};
+use crate::task::{Flight, Lag, Task, TurnStage};
 
 impl<P: Provider> Task<P> {
     pub(in crate::task) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
@@ -214,6 +214,9 @@ impl<P: Provider> Task<P> {
                 });
                 self.turn_sent(how, mark, detail);
             }
+        }
+        if how != Answered::Refused {
+            self.lag = Lag::Delivered;
         }
         self.interval = millis(self.policy.pace.first);
         if matches!(self.phase, Phase::Following(_)) {

@@ -18,7 +18,7 @@ use crate::time::{Timestamp, millis};
 use super::deliver::Stage;
 use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
 use super::stream::{CROSS_CHECK, StreamState};
-use super::{Cancel, Purpose, Task, TurnStage};
+use super::{Cancel, Lag, Purpose, Task, TurnStage};
 
 /// Why a start that was cancelled in time was not made.
 pub(super) const CANCELLED: &str = "it was cancelled before it was sent";
@@ -314,6 +314,7 @@ impl<P: Provider> Task<P> {
     pub(super) fn apply(&mut self, reading: Reading<P::Output>) {
         match reading {
             Reading::Pending(status) | Reading::Unknown(status) => {
+                self.lag = Lag::None;
                 let hint = status.poll_hint;
                 self.note(status);
                 self.paused = false;
@@ -327,10 +328,13 @@ impl<P: Provider> Task<P> {
             }
             Reading::Asking(questions) => {
                 self.paused = false;
-                self.ask(questions);
+                if self.is_believed(&questions) {
+                    self.ask(questions);
+                }
                 self.look_again(Look::Status, None);
             }
             Reading::Paused(status) => {
+                self.lag = Lag::None;
                 let first = !std::mem::replace(&mut self.paused, true);
                 let hint = status.poll_hint;
                 self.note(status.clone());
@@ -423,6 +427,26 @@ impl<P: Provider> Task<P> {
         self.interval = millis(self.policy.pace.first);
         self.events.push(Event::Status(status.clone()));
         self.last_status = Some(status);
+    }
+
+    /// Whether these are questions, or the agent's words that a stale status made look like one: see [`Lag`].
+    fn is_believed(&mut self, questions: &[crate::Question]) -> bool {
+        let newest = questions
+            .iter()
+            .map(|question| &question.id)
+            .find(|id| self.asks.get(id).is_none());
+        let Some(newest) = newest else { return true };
+        match &self.lag {
+            Lag::None => true,
+            Lag::Said(said) if said == newest => {
+                self.lag = Lag::None;
+                true
+            }
+            Lag::Delivered | Lag::Said(_) => {
+                self.lag = Lag::Said(newest.clone());
+                false
+            }
+        }
     }
 
     fn ask(&mut self, questions: Vec<crate::Question>) {
