@@ -207,7 +207,7 @@ impl Link {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(out),
-            Self::Tls(tls) => tls.read(out),
+            Self::Tls(tls) => read_tls(tls, out),
         }
     }
 
@@ -232,6 +232,21 @@ impl Link {
             Ok(()) => glance,
             Err(_) => Glance::Over,
         }
+    }
+}
+
+/// Reads and never writes, unlike the stream's own `read`: what could not be sent must not stand before the reply. What
+/// the session has to say for itself goes out with the next write.
+fn read_tls(tls: &mut StreamOwned<ClientConnection, Socket>, out: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match tls.conn.reader().read(out) {
+            Err(e) if is_timeout(&e) => {}
+            read => return read,
+        }
+        tls.conn.read_tls(&mut tls.sock)?;
+        tls.conn
+            .process_new_packets()
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
     }
 }
 

@@ -122,6 +122,13 @@ impl Conn {
         Some(seen)
     }
 
+    /// Notes a request that was read in another way.
+    pub(crate) fn note(&self, request: &[u8]) {
+        let head = String::from_utf8_lossy(request).into_owned();
+        let body = Vec::new();
+        self.seen.lock().expect("log").push(Seen { head, body });
+    }
+
     /// Writes; whether the other side still listens is its own affair.
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.tcp.write_all(bytes.as_ref()).is_ok()
@@ -150,7 +157,7 @@ pub(crate) fn ok(body: &str) -> String {
 pub(crate) fn impatient() -> Policy {
     let mut policy = Policy::default();
     policy.retry = Retry::none();
-    policy.limits.connect = Duration::from_secs(5);
+    policy.limits.connect = Duration::from_secs(1);
     policy.limits.head = Duration::from_millis(400);
     policy.limits.upload_head = Duration::from_millis(400);
     policy.limits.idle = Duration::from_millis(400);
