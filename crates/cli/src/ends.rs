@@ -123,11 +123,10 @@ pub(crate) fn outcome(
             let elapsed = span(session.clock.elapsed());
             let problem = Problem::new(Exit::Timeout, code, what).headed("timeout");
             match id {
-                Some(_) => goes_on(
-                    session,
-                    problem.why(format!("The task goes on: {last} after {elapsed}.")),
-                    &task,
-                ),
+                Some(_) => {
+                    let seen = format!("The task was {last} after {elapsed}.");
+                    goes_on(session, problem.why(seen), &task)
+                }
                 None => problem.why("The task was not started."),
             }
         }
@@ -193,8 +192,7 @@ pub(crate) fn detached(
     question: Option<&Question>,
     exit: Exit,
 ) -> Box<Problem> {
-    let problem =
-        Problem::new(exit, "interrupted", "the watch ended; the task goes on").headed("detached");
+    let problem = Problem::new(exit, "interrupted", "the watch ended").headed("detached");
     let problem = match (question, task) {
         (Some(question), Some(task)) => {
             asked(problem, question).next("answer", answer_command(session, task), "")
@@ -304,7 +302,10 @@ fn cancel_command(session: &Session, task: &TaskRef) -> String {
 
 fn goes_on(session: &Session, problem: Box<Problem>, task: &Option<TaskRef>) -> Box<Problem> {
     match task {
+        // In this process the simulator's end is told instead.
+        _ if session.sim().is_some() => problem,
         Some(task) => problem
+            .why("The task goes on.")
             .next(
                 "back",
                 session.command(&format!("watch {}", task.quoted())),

@@ -127,7 +127,7 @@ enum Woken<T> {
 
 impl Followed<'_> {
     /// Follows the task to its end, or until it is left, and prints its answer.
-    pub(crate) async fn to_the_end(mut self, to: &Destination) -> Result<Exit, Box<Problem>> {
+    pub(crate) async fn finish(mut self, to: &Destination) -> Result<Exit, Box<Problem>> {
         let mut signals = self.session.signals.clone();
         let mut ticks = tokio::time::interval(self.session.out.beat());
         let end = loop {
@@ -162,7 +162,7 @@ impl Followed<'_> {
     }
 
     /// Waits until the task exists.
-    pub(crate) async fn to_the_id(&mut self) -> Result<TaskRef, Box<Problem>> {
+    pub(crate) async fn until_known(&mut self) -> Result<TaskRef, Box<Problem>> {
         loop {
             if let Some(id) = self.running.id() {
                 return Ok(TaskRef::new(id.clone()));

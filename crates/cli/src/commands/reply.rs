@@ -68,7 +68,7 @@ pub(super) async fn reply(
         .leaving_reviews(args.follow.no_wait_review);
     if args.watch {
         let followed = watched.answered_by(asker).begin(&session).await?;
-        followed.to_the_end(&to).await
+        followed.finish(&to).await
     } else {
         let followed = watched.begin(&session).await?;
         landed(&session, followed, &task).await

@@ -58,20 +58,21 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
     session.banner();
     let agent = agents::resolve(&session, wanted).await?;
     work.announce(&out);
-    let reporter = Arc::new(Reporter::new(out.clone(), session.clock, None, false));
+    let reporter = Reporter::new(out.clone(), session.clock, None, false)
+        .with_dashboard(session.sim().map(|sim| sim.url()));
     let watched = Watched::new(
         session.client.run(work.job(&agent)),
         Began::Start { agent },
-        reporter,
+        Arc::new(reporter),
         Deadlines::of(&args.follow),
     )
     .answered_by(Arc::new(asker))
     .leaving_reviews(args.follow.no_wait_review);
     let mut followed = watched.begin(&session).await?;
     if !args.detach {
-        return followed.to_the_end(&to).await;
+        return followed.finish(&to).await;
     }
-    let task = followed.to_the_id().await?;
+    let task = followed.until_known().await?;
     if out.is_json() {
         out.line(&result_line(&task, &followed.reporter.status(), None));
     } else {

@@ -48,7 +48,7 @@ pub(super) async fn watch(
         let watched = Watched::new(run, Began::Watch, reporter, Deadlines::of(&args.follow))
             .answered_by(asker.clone())
             .leaving_reviews(args.follow.no_wait_review);
-        watched.begin(&session).await?.to_the_end(&to).await
+        watched.begin(&session).await?.finish(&to).await
     };
     if let [task] = args.tasks.as_slice() {
         return one(task).await;

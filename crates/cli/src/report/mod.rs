@@ -10,7 +10,7 @@ use taskward::{Event, Question};
 
 use crate::clock::{Clock, span};
 use crate::out::Out;
-use crate::task_ref::TaskRef;
+use crate::task_ref::{TaskRef, quote};
 
 /// Silence after which a line says that the watch goes on, where no spinner turns.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -22,6 +22,8 @@ pub(crate) struct Reporter {
     clock: Clock,
     /// Whether lines name their task: several are watched at once.
     named: bool,
+    /// Where reviews are decided, when that is a simulator's URL.
+    dashboard: Option<String>,
     state: Mutex<State>,
 }
 
@@ -46,8 +48,15 @@ impl Reporter {
             out,
             clock,
             named,
+            dashboard: None,
             state: Mutex::new(state),
         }
+    }
+
+    /// Reviews are decided at the simulator of this URL.
+    pub(crate) fn with_dashboard(mut self, url: Option<String>) -> Self {
+        self.dashboard = url;
+        self
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -102,13 +111,25 @@ impl Reporter {
             self.out
                 .line(&json::event(event, task.as_ref(), &self.clock));
         }
-        if let Event::Started { .. } = event {
+        let Some(line) = text::event(event, &self.clock, self.out.is_verbose()) else {
+            return;
+        };
+        match event {
             // The id is the product: it is told whatever else is not.
-            if let Some(line) = text::event(event, &self.clock, self.out.is_verbose()) {
-                self.out.tell(&line);
+            Event::Started { .. } => self.out.tell(&line),
+            Event::Paused(_) => {
+                self.say(&line);
+                self.review();
             }
-        } else if let Some(line) = text::event(event, &self.clock, self.out.is_verbose()) {
-            self.say(&line);
+            _ => self.say(&line),
+        }
+    }
+
+    /// Tells how a review is decided where a simulator plays the dashboard.
+    fn review(&self) {
+        if let (Some(url), Some(task)) = (&self.dashboard, self.task()) {
+            let path = format!("{url}/_sim/dashboard/tasks/{}/approve", task.id());
+            self.say(&format!("approve: curl -X POST {}", quote(&path)));
         }
     }
 

@@ -1,0 +1,167 @@
+//! A simulator and the program in front of it.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+use taskward_sim::{Fault, FaultRule, Sim};
+
+/// How fast both sides run.
+pub(crate) const SPEED: u32 = 20;
+
+/// No command may hang; far more than any takes.
+const GUARD: Duration = Duration::from_secs(90);
+
+pub(crate) struct World {
+    pub(crate) sim: Sim,
+    speed: u32,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::of(Sim::builder(), SPEED)
+    }
+
+    pub(crate) fn of(builder: taskward_sim::Builder, speed: u32) -> Self {
+        let sim = builder.speed(f64::from(speed)).spawn();
+        Self {
+            sim: sim.expect("a free port"),
+            speed,
+        }
+    }
+
+    pub(crate) fn with_fault(endpoint: &str, fault: Fault) -> Self {
+        let world = Self::new();
+        world
+            .sim
+            .set_faults(vec![FaultRule::new(fault).on(endpoint)]);
+        world
+    }
+
+    /// The program with this simulator's account in its environment, and nothing else.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let access = self.sim.nanonets();
+        let mut command = bare(args);
+        command
+            .env("NANONETS_API_KEY", access.api_key)
+            .env("NANONETS_BASE_URL", access.base_url + "/api/v1");
+        command
+    }
+
+    /// Runs it; whatever it prints holds neither the key nor an escape sequence.
+    pub(crate) fn run(&self, args: &[&str]) -> Ended {
+        self.run_with(args, "")
+    }
+
+    pub(crate) fn run_with(&self, args: &[&str], stdin: &str) -> Ended {
+        self.ended(self.command(args), stdin)
+    }
+
+    pub(crate) fn ended(&self, command: Command, stdin: &str) -> Ended {
+        let ended = end(command, stdin);
+        let key = self.sim.nanonets().api_key;
+        for text in [&ended.stdout, &ended.stderr] {
+            assert!(!text.contains(&key), "the key was printed: {text}");
+        }
+        ended
+    }
+
+    /// The same with the client's clock as fast as the simulator's.
+    pub(crate) fn fast(&self, args: &[&str]) -> Ended {
+        let speed = self.speed.to_string();
+        self.run(&[args, &["--speed", &speed]].concat())
+    }
+
+    /// Starts a task and leaves it.
+    pub(crate) fn start(&self, agent: &str) -> String {
+        let ended = self.run(&["run", "--agent", agent, "hello", "--detach"]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.stdout.trim_end().to_owned()
+    }
+}
+
+/// The program without any account.
+pub(crate) fn bare(args: &[&str]) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_taskward"));
+    let mut command = Command::new(program);
+    let here = program.parent().expect("it is in a directory");
+    let path = format!(
+        "{}:{}",
+        here.display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    command.args(args).env_clear().env("PATH", path);
+    command
+}
+
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+pub(crate) fn end(command: Command, stdin: &str) -> Ended {
+    let output = assert_cmd::Command::from_std(command)
+        .write_stdin(stdin)
+        .timeout(GUARD)
+        .output()
+        .expect("it runs");
+    let ended = Ended {
+        code: output.status.code().expect("it ends by itself"),
+        stdout: String::from_utf8(output.stdout).expect("text"),
+        stderr: String::from_utf8(output.stderr).expect("text"),
+    };
+    assert!(
+        !ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'),
+        "{ended:?}"
+    );
+    ended
+}
+
+impl Ended {
+    /// The JSON lines of stdout; stderr is silent, and the last line names the exit code.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        assert_eq!(self.stderr, "", "{self:?}");
+        let lines: Vec<Value> = self
+            .stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
+            .collect();
+        for line in &lines {
+            assert!(line["v"] == 1 && line["type"].is_string(), "{line}");
+        }
+        lines
+    }
+
+    /// The last line, which is a result or an error and tells the exit code.
+    pub(crate) fn last(&self) -> Value {
+        let last = self.lines().pop().expect("at least one line");
+        assert!(
+            last["type"] == "result" || last["type"] == "error",
+            "{last}"
+        );
+        assert_eq!(last["exit"], self.code, "{last}");
+        last
+    }
+
+    /// Whether stderr says all of these.
+    pub(crate) fn says(&self, words: &[&str]) {
+        for word in words {
+            assert!(self.stderr.contains(word), "{word:?} in {self:?}");
+        }
+    }
+
+    /// The command printed behind a label.
+    pub(crate) fn printed(&self, label: &str) -> String {
+        let label = format!("{label}:");
+        let line = self
+            .stderr
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix(&label));
+        line.unwrap_or_else(|| panic!("no {label} in {self:?}"))
+            .trim()
+            .to_owned()
+    }
+}

@@ -1,0 +1,212 @@
+//! The table of exit codes, row by row, in words and as JSON.
+
+use serde_json::json;
+use taskward_sim::Fault;
+
+use crate::common::{Ended, SPEED, World, bare, end};
+
+/// Runs `args` twice, in words and with `--json`, and compares code and name.
+fn check(world: &World, args: &[&str], code: i32, name: &str) -> Ended {
+    let words = world.run(args);
+    assert_eq!(words.code, code, "{args:?}: {words:?}");
+    if code != 0 && !words.stderr.is_empty() {
+        words.says(&[&format!("exit {code}")]);
+    }
+    let lines = world.run(&[args, &["--json"]].concat());
+    assert_eq!(lines.code, code, "{args:?}: {lines:?}");
+    let last = lines.last();
+    assert_eq!(last["code"].as_str().unwrap_or("result"), name, "{last}");
+    words
+}
+
+#[test]
+fn a_task_that_ended_has_the_same_code_however_it_is_asked_for() {
+    let world = World::new();
+    let speed = SPEED.to_string();
+    let fast = ["--speed", &speed];
+    for (agent, code, name) in [("echo", 0, "result"), ("failing", 3, "task_failed")] {
+        check(
+            &world,
+            &[&["run", "--agent", agent, "hi"], &fast[..]].concat(),
+            code,
+            name,
+        );
+        let task = world.start(agent);
+        check(&world, &[&["watch", &task], &fast[..]].concat(), code, name);
+        check(&world, &[&["watch", &task], &fast[..]].concat(), code, name);
+        check(&world, &["result", &task], code, name);
+        assert_eq!(world.run(&["status", &task]).code, code);
+        assert_eq!(world.run(&["result", &task, "--full"]).code, code);
+        assert_eq!(
+            world.run(&["status", &task, "--json"]).lines()[0]["exit"],
+            code
+        );
+    }
+    let task = world.start("slow");
+    let stopped = world.fast(&["cancel", &task, "--yes"]);
+    assert_eq!(
+        (stopped.code, stopped.stdout.as_str()),
+        (0, "stopped\n"),
+        "{stopped:?}"
+    );
+    check(
+        &world,
+        &["watch", &task, "--speed", &speed],
+        3,
+        "task_stopped",
+    );
+    check(&world, &["result", &task], 3, "task_stopped");
+    assert_eq!(world.run(&["status", &task]).code, 3);
+}
+
+#[test]
+fn a_task_that_goes_on_is_pending_or_out_of_time() {
+    let world = World::new();
+    let speed = SPEED.to_string();
+    let slow = world.start("slow");
+    assert_eq!(world.run(&["status", &slow]).code, 8);
+    check(&world, &["result", &slow], 8, "waiting").says(&["taskward watch nanonets:"]);
+    let late = check(
+        &world,
+        &["watch", &slow, "--timeout", "5s", "--speed", &speed],
+        124,
+        "deadline",
+    );
+    late.says(&[
+        "taskward watch nanonets:",
+        "taskward cancel nanonets:",
+        "The task goes on",
+    ]);
+    let review = [
+        "run",
+        "--agent",
+        "reviewer",
+        "pay",
+        "--no-wait-review",
+        "--speed",
+        &speed,
+    ];
+    check(&world, &review, 8, "waiting").says(&["review", "dashboard"]);
+    let unanswered = world.start("reviewer");
+    let watch = [
+        "watch",
+        &unanswered,
+        "--answer-timeout",
+        "5s",
+        "--speed",
+        &speed,
+    ];
+    check(&world, &watch, 124, "deadline");
+}
+
+#[test]
+fn a_lost_reply_to_the_start_is_unknown_and_nothing_is_sent_again() {
+    let world = World::with_fault("run", Fault::LostReplyAfterApply(40));
+    let ended = check(
+        &world,
+        &["run", "--agent", "echo", "hi"],
+        5,
+        "outcome_unknown",
+    );
+    ended.says(&[
+        "may have been started",
+        "Nothing was sent again",
+        "taskward ls --agent",
+        "intent ",
+    ]);
+    let lines = world.run(&["run", "--agent", "echo", "hi", "--detach", "--json"]);
+    assert_eq!(lines.code, 5);
+    let last = lines.last();
+    assert!(
+        last["intent_id"].is_string() && last["task_id"].is_null(),
+        "{last}"
+    );
+    assert_eq!(world.sim.stats().starts, 3, "one start for each command");
+}
+
+#[test]
+fn a_lost_reply_to_a_message_is_looked_for_and_not_sent_again() {
+    let world = World::new();
+    let task = world.start("asker");
+    assert_eq!(world.fast(&["watch", &task]).code, 8);
+    let lost = taskward_sim::FaultRule::new(Fault::LostReplyAfterApply(20));
+    world.sim.set_faults(vec![lost.on("message")]);
+    let ended = world.fast(&["reply", &task, "EUR"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(world.sim.stats().questions[0].answers, 1);
+}
+
+#[test]
+fn a_refusal_by_the_server_tells_its_words_and_the_status() {
+    let world = World::new();
+    let stranger = "00000000-0000-4000-8000-000000000000";
+    let run = ["run", "--agent", stranger, "hi"];
+    check(&world, &run, 1, "refused").says(&["404", "taskward agents list"]);
+    let mut command = bare(&["run", "--agent", stranger, "hi", "--json"]);
+    command
+        .env("NANONETS_API_KEY", "sim_key_of_nobody")
+        .env("NANONETS_BASE_URL", world.sim.url());
+    let wrong = end(command, "");
+    let last = wrong.last();
+    assert_eq!(
+        (wrong.code, &last["http_status"]),
+        (4, &json!(401)),
+        "{last}"
+    );
+    assert!(
+        last["message"]
+            .as_str()
+            .expect("text")
+            .contains("NANONETS_API_KEY"),
+        "{last}"
+    );
+    assert!(!wrong.stdout.contains("sim_key_of_nobody"));
+    let done = world.start("failing");
+    assert_eq!(world.fast(&["watch", &done]).code, 3);
+    let late = world.fast(&["reply", &done, "too late"]);
+    assert_eq!(late.code, 1, "{late:?}");
+    late.says(&["refused the message", "409"]);
+}
+
+#[test]
+fn the_network_is_tried_again_and_then_it_is_later() {
+    let mut command = bare(&["run", "--agent", "echo", "hi", "--speed", "1000", "--json"]);
+    command
+        .env("NANONETS_API_KEY", "sim_key_unused")
+        .env("NANONETS_BASE_URL", "http://127.0.0.1:1");
+    let ended = end(command, "");
+    let last = ended.last();
+    assert_eq!(
+        (ended.code, &last["retry"]),
+        (75, &json!("later")),
+        "{last}"
+    );
+    assert!(
+        last["message"]
+            .as_str()
+            .expect("text")
+            .contains("127.0.0.1:1"),
+        "{last}"
+    );
+    assert_eq!(last["attempts"], 5, "{last}");
+}
+
+#[test]
+fn a_third_of_failed_looks_ends_nothing_and_is_told_once_each() {
+    // Ten minutes of work.
+    let world = World::of(taskward_sim::Sim::builder(), 200);
+    let rule = taskward_sim::FaultRule::new(Fault::Status {
+        code: 503,
+        retry_after: None,
+        after_bytes: None,
+    });
+    world.sim.set_faults(vec![rule.on("status").every(3)]);
+    let ended = world.fast(&["run", "--agent", "slow", "hi", "--timeout", "0"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let incidents = ended
+        .stderr
+        .lines()
+        .filter(|line| line.contains("retrying"))
+        .count();
+    assert!((1..=40).contains(&incidents), "{ended:?}");
+}

@@ -1,0 +1,136 @@
+//! Ctrl-C detaches, and `taskward sim` runs until it.
+#![cfg(unix)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use taskward_sim::Fault;
+
+use crate::common::{World, bare};
+
+fn spawn(mut command: Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().expect("it runs")
+}
+
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// Reads lines until one holds `word`.
+fn until(source: impl std::io::Read, word: &str) -> (String, impl std::io::Read) {
+    let mut source = BufReader::new(source);
+    let mut line = String::new();
+    while !line.contains(word) {
+        line.clear();
+        assert_ne!(
+            source.read_line(&mut line).expect("a line"),
+            0,
+            "it ended before {word:?}"
+        );
+    }
+    (line, source)
+}
+
+#[test]
+fn ctrl_c_detaches_and_says_how_to_come_back() {
+    for (name, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 143)] {
+        let world = World::new();
+        let mut child = spawn(world.command(&["run", "--agent", "slow", "hi"]));
+        let (line, mut rest) = until(child.stderr.take().expect("piped"), "task nanonets:");
+        signal(&child, name);
+        let mut said = String::new();
+        rest.read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("ends").code(), Some(code), "{said}");
+        let task = line.split_whitespace().nth(1).expect("a task");
+        assert!(
+            said.contains(&format!("back:   taskward watch {task}\n")),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!("cancel: taskward cancel {task} --yes\n")),
+            "{said}"
+        );
+        assert_eq!(world.sim.stats().endpoints.get("cancel"), None);
+    }
+}
+
+#[test]
+fn ctrl_c_in_json_ends_with_an_error_line() {
+    let world = World::new();
+    let mut child = spawn(world.command(&["run", "--agent", "slow", "hi", "--json"]));
+    let (_, rest) = until(child.stdout.take().expect("piped"), "task.created");
+    signal(&child, "-INT");
+    let last = BufReader::new(rest)
+        .lines()
+        .last()
+        .expect("a line")
+        .expect("text");
+    let last: Value = serde_json::from_str(&last).expect("JSON");
+    assert_eq!(
+        (child.wait().expect("ends").code(), &last["exit"]),
+        (Some(130), &130.into())
+    );
+    assert_eq!(last["code"], "interrupted");
+}
+
+#[test]
+fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
+    let world = World::with_fault("run", Fault::Stall);
+    let mut child = spawn(world.command(&["run", "--agent", "slow", "hi"]));
+    // The request has arrived: from now on nobody knows.
+    let started = || {
+        world
+            .sim
+            .requests()
+            .iter()
+            .any(|request| request.endpoint == "run")
+    };
+    while !started() && child.try_wait().expect("asked").is_none() {
+        std::thread::yield_now();
+    }
+    signal(&child, "-INT");
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().expect("piped");
+    stderr.read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("ends").code(), Some(5), "{said}");
+    assert!(
+        said.contains("may have been started") && said.contains("intent "),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_simulator_serves_until_ctrl_c_and_tells_programs_where() {
+    let mut child = spawn(bare(&["sim", "--json", "--seed", "7", "--speed", "50"]));
+    let (ready, _rest) = until(child.stdout.take().expect("piped"), "ready");
+    let ready: Value = serde_json::from_str(&ready).expect("JSON");
+    assert_eq!((&ready["v"], &ready["type"]), (&1.into(), &"ready".into()));
+    let access = &ready["providers"]["nanonets"];
+    let mut run = bare(&[
+        "run", "--agent", "echo", "hi", "--print", "summary", "--speed", "50",
+    ]);
+    run.env(
+        "NANONETS_API_KEY",
+        access["api_key"].as_str().expect("a key"),
+    );
+    run.env(
+        "NANONETS_BASE_URL",
+        access["base_url"].as_str().expect("a URL"),
+    );
+    let ended = crate::common::end(run, "");
+    assert_eq!(
+        (ended.code, ended.stdout.as_str()),
+        (0, "hi\n"),
+        "{ended:?}"
+    );
+    signal(&child, "-INT");
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+}
