@@ -229,3 +229,63 @@ async fn tunnel(mut tcp: TcpStream, proxy: &Proxy, server: &str) -> Result<TcpSt
         _ => Err(fault(&format!("it answered {line:?}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    /// Asks a proxy that answers this for a tunnel; gives what it was asked, and what came out.
+    fn ask(reply: &'static str) -> (String, Result<String, Fault>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let proxy = Proxy {
+            host: "127.0.0.1".to_owned(),
+            port,
+            authorization: Some(http::HeaderValue::from_static("Basic eDp5")),
+        };
+        let server = std::thread::spawn(move || {
+            let (mut tcp, _) = listener.accept().expect("a connection");
+            let mut asked = vec![0; 1024];
+            let read = tcp.read(&mut asked).expect("a request");
+            tcp.write_all(reply.as_bytes()).expect("room");
+            String::from_utf8_lossy(&asked[..read]).into_owned()
+        });
+        let until = Instant::now() + Duration::from_secs(5);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let result = runtime.block_on(async {
+            let tcp = dial("127.0.0.1", port, until).await?;
+            let mut tcp = tunnel(tcp, &proxy, "h.example:443").await?;
+            let mut rest = String::new();
+            tcp.read_to_string(&mut rest).await.expect("the rest");
+            Ok(rest)
+        });
+        (server.join().expect("no panic"), result)
+    }
+
+    #[test]
+    fn a_tunnel_begins_right_after_the_proxys_head() {
+        let (asked, result) = ask("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nafter");
+        assert_eq!(result.as_deref(), Ok("after"));
+        assert!(asked.starts_with("CONNECT h.example:443 HTTP/1.1\r\nHost: h.example:443\r\n"));
+        assert!(asked.contains("Proxy-Authorization: Basic eDp5\r\n"));
+    }
+
+    #[test]
+    fn a_proxy_that_refuses_is_told_with_its_variable() {
+        for (reply, words) in [
+            ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
+            ("<html>log in</html>\r\n\r\n", "log in"),
+            ("HTTP/1.1 200", ""),
+        ] {
+            let fault = ask(reply).1.expect_err("no tunnel");
+            assert_eq!(fault.cause, Cause::Proxy, "{reply:?}");
+            assert!(fault.detail.contains("HTTPS_PROXY"), "{fault}");
+            assert!(fault.detail.contains(words), "{fault}");
+        }
+    }
+}

@@ -1,16 +1,19 @@
 //! Files to send: looked at once when a job is built, opened for each attempt and compared.
 
+use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use taskward_core::{Cause, Error, ErrorKind, Source, SourceKey, Stamp};
 
 use crate::failure::Fault;
 
 /// Bytes read from a file at a time.
-pub(crate) const CHUNK: u64 = 256 * 1024;
+const CHUNK: usize = 256 * 1024;
+/// Buffers on their way that are waited for, to be used again.
+const MAX_LENT: usize = 4;
 
 /// Looks at every file: fills in its length and what tells it from a changed one.
 pub(crate) fn resolve(sources: Vec<&mut Source>) -> Result<(), Error> {
@@ -72,6 +75,7 @@ pub(crate) struct Opened {
     file: File,
     name: String,
     left: u64,
+    lent: VecDeque<Bytes>,
 }
 
 impl Opened {
@@ -95,6 +99,7 @@ impl Opened {
             file,
             name,
             left: source.len,
+            lent: VecDeque::new(),
         })
     }
 
@@ -103,20 +108,37 @@ impl Opened {
         if self.left == 0 {
             return Ok(None);
         }
-        let want = self.left.min(CHUNK);
-        let mut chunk = Vec::with_capacity(usize::try_from(want).expect("a chunk fits in memory"));
-        let read = (&mut self.file)
-            .take(want)
-            .read_to_end(&mut chunk)
-            .map_err(|e| Fault::new(Cause::Source, format!("cannot read {}: {e}", self.name)))?;
-        if (read as u64) < want {
-            return Err(Fault::new(
-                Cause::SourceChanged,
-                format!("{} shrank while it was sent", self.name),
-            ));
+        let want = usize::try_from(self.left).map_or(CHUNK, |left| left.min(CHUNK));
+        let mut chunk = self.buffer(want);
+        self.file
+            .read_exact(&mut chunk)
+            .map_err(|e| match e.kind() {
+                io::ErrorKind::UnexpectedEof => Fault::new(
+                    Cause::SourceChanged,
+                    format!("{} shrank while it was sent", self.name),
+                ),
+                _ => Fault::new(Cause::Source, format!("cannot read {}: {e}", self.name)),
+            })?;
+        self.left -= want as u64;
+        let chunk = chunk.freeze();
+        self.lent.push_back(chunk.clone());
+        Ok(Some(chunk))
+    }
+
+    /// A buffer that was sent meanwhile, or a new one while few are on their way.
+    fn buffer(&mut self, want: usize) -> BytesMut {
+        if let Some(oldest) = self.lent.pop_front() {
+            match oldest.try_into_mut() {
+                Ok(mut buffer) if buffer.len() >= want => {
+                    buffer.truncate(want);
+                    return buffer;
+                }
+                Ok(_) => {}
+                Err(busy) if self.lent.len() < MAX_LENT => self.lent.push_front(busy),
+                Err(_) => {}
+            }
         }
-        self.left -= want;
-        Ok(Some(chunk.into()))
+        BytesMut::zeroed(want)
     }
 }
 

@@ -264,3 +264,58 @@ fn tunnel(mut socket: Socket, proxy: &Proxy, server: &str) -> Result<Arc<TcpStre
         _ => Err(fault(&format!("it answered {line:?}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Asks a proxy that answers this for a tunnel; gives what it was asked, and what came out.
+    fn ask(reply: &'static str) -> (String, Result<String, Fault>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let proxy = Proxy {
+            host: "127.0.0.1".to_owned(),
+            port,
+            authorization: Some("Basic eDp5".to_owned()),
+        };
+        let server = std::thread::spawn(move || {
+            let (mut tcp, _) = listener.accept().expect("a connection");
+            let mut asked = vec![0; 1024];
+            let read = tcp.read(&mut asked).expect("a request");
+            tcp.write_all(reply.as_bytes()).expect("room");
+            String::from_utf8_lossy(&asked[..read]).into_owned()
+        });
+        let until = Instant::now() + Duration::from_secs(5);
+        let result = dial("127.0.0.1", port, until)
+            .and_then(|tcp| tunnel(Socket::new(tcp, until), &proxy, "h.example:443"))
+            .map(|tcp| {
+                let mut rest = String::new();
+                (&*tcp).read_to_string(&mut rest).expect("the rest");
+                rest
+            });
+        (server.join().expect("no panic"), result)
+    }
+
+    #[test]
+    fn a_tunnel_begins_right_after_the_proxys_head() {
+        let (asked, result) = ask("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nafter");
+        assert_eq!(result.as_deref(), Ok("after"));
+        assert!(asked.starts_with("CONNECT h.example:443 HTTP/1.1\r\nHost: h.example:443\r\n"));
+        assert!(asked.contains("Proxy-Authorization: Basic eDp5\r\n"));
+    }
+
+    #[test]
+    fn a_proxy_that_refuses_is_told_with_its_variable() {
+        for (reply, words) in [
+            ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
+            ("<html>log in</html>\r\n\r\n", "log in"),
+            ("HTTP/1.1 200", ""),
+        ] {
+            let fault = ask(reply).1.expect_err("no tunnel");
+            assert_eq!(fault.cause, Cause::Proxy, "{reply:?}");
+            assert!(fault.detail.contains("HTTPS_PROXY"), "{fault}");
+            assert!(fault.detail.contains(words), "{fault}");
+        }
+    }
+}

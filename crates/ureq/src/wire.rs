@@ -414,3 +414,22 @@ pub(crate) fn hang_up(socket: &TcpStream) {
     // It may be closed already, which is as good.
     let _ = socket.shutdown(Shutdown::Both);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_informational_reply_does_not_end_an_upload() {
+        for (start, expected) in [
+            ("", Glance::Over),
+            ("HTTP/1.1", Glance::Interim),
+            ("HTTP/1.1 103 Ea", Glance::Interim),
+            ("HTTP/1.1 100 Con", Glance::Interim),
+            ("HTTP/1.1 400 Bad", Glance::Reply),
+            ("<html><head><tit", Glance::Reply),
+        ] {
+            assert_eq!(Glance::of(start.as_bytes()), expected, "{start:?}");
+        }
+    }
+}
