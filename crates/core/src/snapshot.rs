@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::Status;
 use crate::id::{IdempotencyKey, IntentId, Mark, Position, Revision, TaskId};
 use crate::policy::Policy;
+use crate::question::Question;
 use crate::request::Source;
 use crate::task::{Ask, DeliveryStage, Parcel};
 use crate::time::Timestamp;
@@ -111,6 +112,9 @@ pub(crate) struct Saved {
     pub(crate) started_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<Position>,
+    /// A question that the stream brought and that is yet to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asking: Option<Question>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -142,6 +142,21 @@ fn a_question_is_answered_while_the_stream_stays_open() {
 }
 
 #[test]
+fn a_question_survives_the_connection_that_brought_it() {
+    for cut in [1010, 1500, 2100, 3000] {
+        let stream = [(500, 1, "begin"), (1000, 2, "wait"), (30_000, 3, "end")];
+        let mut world = streamed(
+            &[Work(900), Ask("which?"), Work(6000), Complete("42")],
+            &stream,
+        )
+        .wish(cut, Wish::CutStream)
+        .answers(&["this"]);
+        assert_eq!(run(&mut world), outcome("succeeded 42"), "cut at {cut}");
+        assert_eq!(world.server.said, ["this"], "cut at {cut}");
+    }
+}
+
+#[test]
 fn a_wait_in_replayed_events_is_history() {
     let stream = [(10, 1, "wait"), (20, 2, "step"), (5000, 3, "end")];
     let mut world = streamed(&[Work(5000), Complete("42")], &stream).answers(&["no"]);

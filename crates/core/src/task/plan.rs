@@ -214,7 +214,9 @@ impl<P: Provider> Task<P> {
                     Why::Pace,
                     None,
                 );
-                if let Some((_, since)) = open.asking.as_ref().filter(|_| !open.checked) {
+                if let Some((_, since)) =
+                    self.stream.asking.as_ref().filter(|_| !self.stream.checked)
+                {
                     plan.offer(since.after(QUIET), Why::Pace, None);
                 }
             }

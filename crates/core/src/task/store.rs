@@ -57,6 +57,11 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         messages: task.messages,
         started_at: task.started,
         position: task.stream.taken,
+        asking: task
+            .stream
+            .asking
+            .as_ref()
+            .map(|(question, _)| question.clone()),
         status: task.last_status.clone(),
         asks: task.asks.all().cloned().collect(),
         deliveries: task
@@ -213,6 +218,7 @@ pub(super) fn resume<P: Provider>(
             SavedTurnStage::Taken => TurnStage::Taken,
         },
     });
+    task.stream.asking = saved.asking.map(|question| (question, now));
     task.cancel = match saved.cancel {
         SavedCancel::Idle => Cancel::Idle,
         SavedCancel::Wanted => Cancel::Wanted { tries: 0, due: now },

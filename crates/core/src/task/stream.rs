@@ -42,10 +42,6 @@ pub(super) struct Open<F> {
     pub(super) heard: Timestamp,
     /// How it ended, once it has.
     pub(super) end: Option<String>,
-    /// A question that the newest event asks, and since when; told once the stream is quiet and a read agrees.
-    pub(super) asking: Option<(Question, Timestamp)>,
-    /// Whether the read that judges that question was asked for.
-    pub(super) checked: bool,
 }
 
 #[derive(Debug)]
@@ -59,6 +55,11 @@ pub(super) struct Stream<F> {
     pub(super) taken: Option<Position>,
     /// Whether the next event is the first since a reconnect: only there is a gap told.
     pub(super) reopened: bool,
+    /// A question that the newest event asks, and since when; told once nothing followed it for a while and a read
+    /// agrees. It outlives the connection that brought it: the event is taken and comes no more.
+    pub(super) asking: Option<(Question, Timestamp)>,
+    /// Whether the read that judges that question was asked for.
+    pub(super) checked: bool,
 }
 
 /// A stream that lived this long was worth opening.
@@ -78,6 +79,8 @@ impl<F: Frames> Stream<F> {
             decoded: after,
             taken: after,
             reopened: false,
+            asking: None,
+            checked: false,
         }
     }
 
@@ -132,8 +135,6 @@ impl<F: Frames> Stream<F> {
             opened: now,
             heard: now,
             end: None,
-            asking: None,
-            checked: false,
         })));
     }
 }

@@ -451,8 +451,7 @@ impl<P: Provider> Task<P> {
 
     fn ask(&mut self, questions: Vec<crate::Question>) {
         if questions.is_empty()
-            && let Some(open) = self.stream.open_mut()
-            && let Some((question, _)) = open.asking.take()
+            && let Some((question, _)) = self.stream.asking.take()
         {
             return self.asks.offer(vec![question], &mut self.events);
         }

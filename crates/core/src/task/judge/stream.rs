@@ -59,11 +59,12 @@ impl<P: Provider> Task<P> {
             self.cut(format!("nothing came for {} s", idle.as_secs()), shared);
             return true;
         }
-        let quiet = open
+        let quiet = self
+            .stream
             .asking
             .as_ref()
             .is_some_and(|(_, since)| now >= since.after(QUIET));
-        if quiet && !std::mem::replace(&mut open.checked, true) {
+        if quiet && !std::mem::replace(&mut self.stream.checked, true) {
             self.look_now();
             return true;
         }
@@ -86,19 +87,15 @@ impl<P: Provider> Task<P> {
         }
         self.stream.decoded = self.stream.decoded.max(position);
         self.stream.failures = 0;
-        let now = self.now;
-        let Some(open) = self.stream.open_mut() else {
-            return;
-        };
-        open.asking = None;
-        open.checked = false;
+        self.stream.asking = None;
+        self.stream.checked = false;
         match item.beat {
-            Beat::Passing => {}
-            Beat::Asking(question) => open.asking = Some((question, now)),
-            Beat::Ending => self.look_now(),
-        }
-        if matches!(self.stream.open(), Some(open) if open.asking.is_none()) {
-            self.asks.withdraw(&mut self.events);
+            Beat::Passing => self.asks.withdraw(&mut self.events),
+            Beat::Asking(question) => self.stream.asking = Some((question, self.now)),
+            Beat::Ending => {
+                self.asks.withdraw(&mut self.events);
+                self.look_now();
+            }
         }
         self.events.push(Event::Provider(item.event));
         self.mode();
