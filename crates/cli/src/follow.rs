@@ -141,7 +141,7 @@ impl Followed<'_> {
                 Woken::By(end) => break end,
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
                 Woken::Output => self.session.out.check()?,
-                Woken::Tick => self.reporter.tick(),
+                Woken::Tick => self.reporter.tick(self.running.waiting()),
             }
         };
         self.session.out.still();
@@ -188,7 +188,7 @@ impl Followed<'_> {
                 Woken::By(event) => return event.map_err(|error| self.session.problem(&error)),
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
                 Woken::Output => self.session.out.check()?,
-                Woken::Tick => self.reporter.tick(),
+                Woken::Tick => self.reporter.tick(self.running.waiting()),
             }
         }
     }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use taskward_core::{
     AnswerError, Call, CallStep, Error, ErrorKind, Event, ExchangeId, Failure, Limits, Operation,
-    Outcome, Provider, Request, Step, Task, Timestamp,
+    Outcome, Provider, Request, Step, Task, Timestamp, Why,
 };
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
@@ -26,6 +26,8 @@ pub(crate) struct Drive<P: Provider> {
     exchange: Option<(ExchangeId, Exchange)>,
     stream: Option<(ExchangeId, Box<EventStream>)>,
     sleep: Option<(Timestamp, Pin<Box<Sleep>>)>,
+    /// What is waited for at present.
+    pub(crate) waiting: Option<(Timestamp, Why)>,
     save: Option<OnSave>,
     inbox: mpsc::UnboundedReceiver<Wish>,
     sender: mpsc::UnboundedSender<Wish>,
@@ -41,6 +43,7 @@ impl<P: Provider> Drive<P> {
             exchange: None,
             stream: None,
             sleep: None,
+            waiting: None,
             save,
             inbox,
             sender,
@@ -88,6 +91,7 @@ impl<P: Provider> Drive<P> {
                 } => {
                     let exchange = self.client.exchange(request, limits);
                     self.task.sent(id);
+                    self.waiting = None;
                     self.exchange = Some((id, exchange));
                 }
                 Step::InFlight { id } => match &self.exchange {
@@ -106,7 +110,10 @@ impl<P: Provider> Drive<P> {
                     self.stream.take_if(|(held, _)| *held == id);
                     self.task.closed(id);
                 }
-                Step::Wait { until, .. } => ready!(self.poll_until(until, cx)),
+                Step::Wait { until, why } => {
+                    self.waiting = Some((until, why));
+                    ready!(self.poll_until(until, cx));
+                }
                 Step::Event { no, event } => {
                     let event = event.clone();
                     self.task.taken(no);

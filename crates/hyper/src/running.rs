@@ -6,10 +6,11 @@ use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use taskward_core::{
     Answer, AnswerError, Answered, End, Error, ErrorKind, Event, Left, LeftWhy, MessageNo,
-    Provider, Question, QuestionId, Reply, Snapshot, Task, TaskId,
+    Provider, Question, QuestionId, Reply, Snapshot, Task, TaskId, Why,
 };
 
 use crate::client::Client;
@@ -155,6 +156,16 @@ impl<P: Provider> Running<P> {
         let drive = self.live()?;
         let now = drive.now();
         drive.task.cancel(now).map_err(|e| unsupported(&e))
+    }
+
+    /// How long the present wait still lasts and what it is for; `None` while an exchange is under way.
+    #[must_use]
+    pub fn waiting(&self) -> Option<(Duration, Why)> {
+        let Course::Live(drive) = &self.course else {
+            return None;
+        };
+        let (until, why) = drive.waiting?;
+        Some((until.since(drive.now()), why))
     }
 
     /// What to store to come back to the task, here or in another process.

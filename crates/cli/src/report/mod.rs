@@ -6,7 +6,7 @@ mod text;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use taskward::{Event, Question};
+use taskward::{Event, Question, Why};
 
 use crate::clock::{Clock, span};
 use crate::out::Out;
@@ -153,10 +153,14 @@ impl Reporter {
     }
 
     /// Called now and then: turns the spinner, or says after a long silence that the watch goes on.
-    pub(crate) fn tick(&self) {
+    pub(crate) fn tick(&self, waiting: Option<(Duration, Why)>) {
         let elapsed = span(self.clock.elapsed());
         let status: String = self.status().chars().take(40).collect();
-        if self.out.spin(&format!("{status}  {elapsed}")) {
+        let next = waiting.map(|(left, _)| format!("  next look in {}", span(left)));
+        if self
+            .out
+            .spin(&format!("{status}  {elapsed}{}", next.unwrap_or_default()))
+        {
             return;
         }
         if self.state().spoke.elapsed() >= HEARTBEAT {
