@@ -20,6 +20,17 @@ pub struct Limits {
     pub max_body: u64,
 }
 
+impl Limits {
+    /// The same limits for an exchange that must be over `left` from now.
+    pub(crate) fn within(mut self, left: Option<Duration>) -> Self {
+        self.total = match (self.total, left) {
+            (Some(total), Some(left)) => Some(total.min(left)),
+            (total, left) => total.or(left),
+        };
+        self
+    }
+}
+
 /// The defaults by kind of exchange, plain data in [`Policy`](crate::Policy).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -87,22 +98,21 @@ impl LimitTable {
             ),
             Kind::Upload | Kind::Stream => None,
         };
-        let total = match (whole, left) {
-            _ if kind == Kind::Stream => None,
-            (Some(whole), Some(left)) => Some(whole.min(left)),
-            (whole, left) => whole.or(left),
-        };
         let idle = if kind == Kind::Stream {
             self.stream_idle
         } else {
             self.idle
         };
-        Limits {
+        let limits = Limits {
             connect: self.connect,
             head,
             idle,
-            total,
+            total: whole,
             max_body: self.max_body,
+        };
+        match kind {
+            Kind::Stream => limits,
+            Kind::Status | Kind::Plain | Kind::Upload => limits.within(left),
         }
     }
 }

@@ -93,21 +93,6 @@ impl Pace {
             ..self
         }
     }
-
-    /// The wait after one of `wait` milliseconds; compares before it multiplies, so nothing overflows.
-    pub(crate) fn grown(self, wait: u64) -> u64 {
-        let cap = crate::time::millis(self.cap);
-        if wait >= cap / 3 * 2 {
-            cap
-        } else {
-            wait + wait / 2
-        }
-    }
-
-    /// `wait` lengthened by `draw`, a number of 0 to 255.
-    pub(crate) fn jittered(self, wait: u64, draw: u8) -> u64 {
-        wait.saturating_add(wait / 100 * u64::from(self.jitter_percent) / 255 * u64::from(draw))
-    }
 }
 
 /// Retries of single requests.
@@ -173,31 +158,6 @@ impl Retry {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_schedule_grows_by_half_to_its_cap_and_jitter_only_lengthens() {
-        let pace = Pace::default();
-        let mut waits = vec![1000];
-        while waits.len() < 8 {
-            waits.push(pace.grown(waits[waits.len() - 1]));
-        }
-        assert_eq!(waits, [1000, 1500, 2250, 3375, 5062, 7593, 10_000, 10_000]);
-        assert_eq!(
-            (pace.jittered(1000, 0), pace.jittered(10_000, 0)),
-            (1000, 10_000)
-        );
-        for draw in 0..=u8::MAX {
-            assert!((1000..=1200).contains(&pace.jittered(1000, draw)));
-        }
-        assert_eq!(
-            Pace {
-                cap: Duration::MAX,
-                ..pace
-            }
-            .grown(u64::MAX),
-            u64::MAX
-        );
-    }
 
     #[test]
     fn backoff_saturates_however_often_it_is_asked() {

@@ -56,6 +56,10 @@ impl Asks {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.asks.is_empty()
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Ask> {
         self.asks.values()
     }

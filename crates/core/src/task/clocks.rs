@@ -5,22 +5,21 @@ use std::time::Duration;
 use crate::outcome::Clock;
 use crate::time::Timestamp;
 
-/// Time left on both clocks, and which one runs since when.
+/// When the running clock runs out, and what is left on the one that stands.
 #[derive(Debug, Clone)]
 pub(super) struct Clocks {
-    work: Option<Duration>,
-    human: Option<Duration>,
     running: Clock,
-    since: Timestamp,
+    deadline: Timestamp,
+    standing: Option<Duration>,
 }
 
 impl Clocks {
+    /// Both clocks, the agent's running from `now`.
     pub(super) fn new(work: Option<Duration>, human: Option<Duration>, now: Timestamp) -> Self {
         Self {
-            work,
-            human,
             running: Clock::Work,
-            since: now,
+            deadline: from(work, now),
+            standing: human,
         }
     }
 
@@ -28,38 +27,37 @@ impl Clocks {
         self.running
     }
 
-    /// Lets the other clock run from `now` on.
+    /// Lets this clock run from `now` on, and the other one stand.
     pub(super) fn run(&mut self, clock: Clock, now: Timestamp) {
         if clock != self.running {
-            (self.work, self.human) = self.left_at(now);
+            let left = self.left(now);
+            self.deadline = from(self.standing, now);
+            self.standing = left;
             self.running = clock;
-            self.since = now;
         }
     }
 
     /// Time left on the work and the human clock.
     pub(super) fn left_at(&self, now: Timestamp) -> (Option<Duration>, Option<Duration>) {
-        let spent = now.since(self.since);
         match self.running {
-            Clock::Work => (self.work.map(|left| left.saturating_sub(spent)), self.human),
-            Clock::Human => (self.work, self.human.map(|left| left.saturating_sub(spent))),
+            Clock::Work => (self.left(now), self.standing),
+            Clock::Human => (self.standing, self.left(now)),
         }
     }
 
     /// When the running clock runs out.
     pub(super) fn deadline(&self) -> Timestamp {
-        let left = match self.running {
-            Clock::Work => self.work,
-            Clock::Human => self.human,
-        };
-        left.map_or(Timestamp::MAX, |left| self.since.after(left))
+        self.deadline
     }
 
     /// Time left on the running clock.
     pub(super) fn left(&self, now: Timestamp) -> Option<Duration> {
-        let deadline = self.deadline();
-        (deadline != Timestamp::MAX).then(|| deadline.since(now))
+        (self.deadline != Timestamp::MAX).then(|| self.deadline.since(now))
     }
+}
+
+fn from(left: Option<Duration>, now: Timestamp) -> Timestamp {
+    left.map_or(Timestamp::MAX, |left| now.after(left))
 }
 
 #[cfg(test)]
@@ -77,5 +75,18 @@ mod tests {
         clocks.run(Clock::Work, at(40));
         assert_eq!(clocks.deadline(), at(90));
         assert_eq!(clocks.left_at(at(1000)), (seconds(0), seconds(70)));
+    }
+
+    #[test]
+    fn a_clock_without_an_end_never_runs_out() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let mut clocks = Clocks::new(None, Some(Duration::from_secs(5)), at(0));
+        assert_eq!(
+            (clocks.deadline(), clocks.left(at(1 << 40))),
+            (Timestamp::MAX, None)
+        );
+        clocks.run(Clock::Human, at(10));
+        clocks.run(Clock::Work, at(12));
+        assert_eq!(clocks.left_at(at(99)), (None, Some(Duration::from_secs(3))));
     }
 }

@@ -7,6 +7,7 @@ mod events;
 mod judge;
 mod phase;
 mod plan;
+mod rhythm;
 mod store;
 mod stream;
 
@@ -24,6 +25,7 @@ use crate::id::{
     EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision,
     TaskId,
 };
+use crate::limits::{Kind, Limits};
 use crate::outcome::{Clock, Outcome};
 use crate::policy::Policy;
 use crate::provider::{Look, Provider};
@@ -42,6 +44,7 @@ use deliver::Delivery;
 use events::Events;
 use phase::{NotFound, Phase, Starting};
 use plan::Next;
+use rhythm::Rhythm;
 use stream::{MAX_UNREAD, Stream};
 
 /// One remote task, from start to answer, as a machine without I/O.
@@ -106,8 +109,9 @@ pub struct Task<P: Provider> {
     last_status: Option<Status>,
     paused: bool,
     lag: Lag,
-    /// Wait before the next look, in milliseconds: the schedule's present value.
-    interval: u64,
+    rhythm: Rhythm,
+    /// The limits of a status read, before the deadline trims them.
+    status_limits: Limits,
     /// When the last status read left: the floor counts from here.
     looked: Option<Timestamp>,
     /// Failed looks in a row.
@@ -360,7 +364,8 @@ impl<P: Provider> Task<P> {
             last_status: None,
             paused: false,
             lag: Lag::None,
-            interval: crate::time::millis(policy.pace.first),
+            rhythm: Rhythm::new(policy.pace),
+            status_limits: policy.limits.of(Kind::Status, None),
             looked: None,
             misses: 0,
             not_found: None,
@@ -645,7 +650,7 @@ impl<P: Provider> Task<P> {
 
     /// Lets the human's clock run while somebody is asked, else the agent's.
     fn mode(&mut self) {
-        let human = self.paused || self.asks.open().next().is_some();
+        let human = self.paused || (!self.asks.is_empty() && self.asks.open().next().is_some());
         self.clocks
             .run(if human { Clock::Human } else { Clock::Work }, self.now);
     }

@@ -171,9 +171,9 @@ impl<P: Provider> Task<P> {
                     return plan;
                 }
                 let due = match (&following.next, self.looked) {
-                    (Look::Status, Some(looked)) => {
-                        following.due.max(looked.after(self.policy.pace.floor))
-                    }
+                    (Look::Status, Some(looked)) => following.due.max(Timestamp::from_millis(
+                        looked.as_millis().saturating_add(self.rhythm.floor),
+                    )),
                     _ => following.due,
                 };
                 self.offer_due(
@@ -316,20 +316,20 @@ impl<P: Provider> Task<P> {
 
     fn limits(&self) -> Limits {
         let exchange = self.exchange.as_ref().expect("prepared just now");
+        let left = self
+            .clocks
+            .left(self.now)
+            .map(|left| left.max(Duration::from_millis(1)));
         let kind = match (&exchange.purpose, &self.phase) {
+            (Purpose::Look(Look::Status), _) => return self.status_limits.within(left),
             (Purpose::Start, Phase::Starting(starting))
                 if matches!(starting.request.body(), Body::Form(_)) =>
             {
                 Kind::Upload
             }
-            (Purpose::Look(Look::Status), _) => Kind::Status,
             (Purpose::OpenStream(_), _) => Kind::Stream,
             _ => Kind::Plain,
         };
-        let left = self
-            .clocks
-            .left(self.now)
-            .map(|left| left.max(Duration::from_millis(1)));
         self.policy.limits.of(kind, left)
     }
 

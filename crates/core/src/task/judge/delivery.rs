@@ -10,7 +10,6 @@ use crate::question::{Answered, Question};
 use crate::retry::{self, Trouble, Verdict};
 use crate::seed::hex;
 use crate::shared::Shared;
-use crate::time::millis;
 
 use super::{Report, access_lost, describe, sort};
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
@@ -218,7 +217,7 @@ impl<P: Provider> Task<P> {
         if how != Answered::Refused {
             self.lag = Lag::Delivered;
         }
-        self.interval = millis(self.policy.pace.first);
+        self.rhythm.restart();
         if matches!(self.phase, Phase::Following(_)) {
             self.look_again(Look::Status, None);
         }

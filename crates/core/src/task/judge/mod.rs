@@ -352,7 +352,7 @@ impl<P: Provider> Task<P> {
                     due: self.now,
                     tries: 0,
                 };
-                self.interval = millis(self.policy.pace.first);
+                self.rhythm.restart();
                 self.phase.enter(Phase::Fetching(fetching));
             }
             Reading::Next(look, status) => {
@@ -424,7 +424,7 @@ impl<P: Provider> Task<P> {
         {
             return;
         }
-        self.interval = millis(self.policy.pace.first);
+        self.rhythm.restart();
         self.events.push(Event::Status(status.clone()));
         self.last_status = Some(status);
     }
@@ -481,13 +481,9 @@ impl<P: Provider> Task<P> {
     /// The next time by the schedule, which grows: the largest of the server's hint, the floor and the schedule's wait
     /// with jitter.
     fn schedule(&mut self, hint: Option<std::time::Duration>) -> Timestamp {
-        let pace = self.policy.pace;
-        let wait = pace.jittered(self.interval, self.rng.u8(..));
-        self.interval = pace.grown(self.interval);
-        let wait = wait
-            .max(millis(pace.floor))
-            .max(hint.map_or(0, |hint| millis(hint.min(crate::failure::MAX_HINT))));
-        self.now.after(std::time::Duration::from_millis(wait))
+        let wait = self.rhythm.next(self.rng.u8(..));
+        let hint = hint.map_or(0, |hint| millis(hint.min(crate::failure::MAX_HINT)));
+        Timestamp::from_millis(self.now.as_millis().saturating_add(wait.max(hint)))
     }
 
     // --- the answer and the trail --------------------------------------------------------------------------------
@@ -588,7 +584,7 @@ impl<P: Provider> Task<P> {
             _ => false,
         };
         // A short turn must not slip through between two looks.
-        self.interval = millis(self.policy.pace.first);
+        self.rhythm.restart();
         if moved {
             if let Some(turn) = &mut self.turn {
                 turn.stage = TurnStage::Taken;
@@ -637,7 +633,7 @@ impl<P: Provider> Task<P> {
                 shared.succeeded();
                 self.cancel = Cancel::Accepted;
                 self.events.push(Event::Cancelling);
-                self.interval = millis(self.policy.pace.first);
+                self.rhythm.restart();
                 if let Phase::Following(following) = &mut self.phase {
                     following.next = Look::Status;
                     following.due = self.now;
