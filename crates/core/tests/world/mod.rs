@@ -306,6 +306,14 @@ impl World {
         request: &taskward_core::Request,
     ) {
         self.requests += 1;
+        if request.method() != http::Method::GET {
+            let stored = self.saved.last().map(Snapshot::revision);
+            assert_eq!(
+                stored,
+                Some(task.snapshot().revision()),
+                "no write leaves before the state is stored"
+            );
+        }
         let (method, path) = (
             request.method().as_str().to_owned(),
             request.target().as_str().to_owned(),
