@@ -171,6 +171,10 @@ pub(super) fn resume<P: Provider>(
     task.events = Events::after(saved.events_taken);
     task.save.revision = saved.revision;
     task.save.saved = saved.revision;
+    if !task.phase.is_ended() {
+        // What was resumed is a state of its own, and the snapshot may never have been stored where it is now.
+        task.save.need();
+    }
     task.last_status = saved.status;
     task.paused = saved.paused;
     task.lag = if saved.lags {
