@@ -11,8 +11,9 @@ use crate::{codegen, repo};
 const ARROWS: &[(&str, &[&str])] = &[
     ("taskward-core", &[]),
     ("taskward-providers", &["taskward-core"]),
-    ("taskward-hyper", &["taskward-core"]),
-    ("taskward-ureq", &["taskward-core"]),
+    ("taskward-edge", &["taskward-core"]),
+    ("taskward-hyper", &["taskward-core", "taskward-edge"]),
+    ("taskward-ureq", &["taskward-core", "taskward-edge"]),
     ("taskward-sim", &["taskward-core"]),
     ("taskward-journal", &["taskward-core"]),
     (

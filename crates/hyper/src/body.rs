@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use taskward_core::{Body, Cause, Segment, Source};
+use taskward_edge::failure::Fault;
+use taskward_edge::source::Opened;
 use tokio::task::JoinHandle;
 
-use crate::failure::Fault;
-use crate::source::Opened;
+use crate::chunks::Chunks;
 use crate::wire::Marks;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.
@@ -42,11 +43,11 @@ fn interrupted(error: &tokio::task::JoinError) -> Fault {
 enum Piece {
     Bytes(Bytes),
     Source(Source),
-    Opened(Opened),
+    Opened(Chunks),
 }
 
 /// A file with what was read of it, `None` at its end.
-type Read = Result<(Opened, Option<Bytes>), Fault>;
+type Read = Result<(Chunks, Option<Bytes>), Fault>;
 
 /// The body of one attempt, as hyper pulls it.
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl Upload {
                 Some(Piece::Bytes(bytes)) => return Poll::Ready(Ok(Some(bytes))),
                 Some(Piece::Source(source)) => {
                     self.reading = Some(tokio::task::spawn_blocking(move || {
-                        let mut opened = Opened::new(&source)?;
+                        let mut opened = Chunks::new(&source)?;
                         let chunk = opened.read()?;
                         Ok((opened, chunk))
                     }));

@@ -8,14 +8,15 @@ use taskward_core::{
     AnswerError, Call, CallStep, Error, ErrorKind, Event, ExchangeId, Failure, Limits, Operation,
     Outcome, Provider, Request, Step, Task, Timestamp, Why,
 };
+use taskward_edge::entropy::seed;
+use taskward_edge::source;
 use tokio::sync::mpsc;
 use tokio::time::Sleep;
 
-use crate::client::{Client, seed};
+use crate::client::Client;
 use crate::handle::{Handle, Wish};
 use crate::run::{OnSave, off_the_reactor, unsupported};
 use crate::send::{EventStream, Report, exchange};
-use crate::source;
 
 type Exchange = Pin<Box<dyn Future<Output = Report> + Send>>;
 

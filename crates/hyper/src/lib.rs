@@ -30,8 +30,8 @@
 //! cookies, speaks HTTP/1.1 only, and has no switch that turns verification of certificates off.
 
 mod body;
+mod chunks;
 mod client;
-mod clock;
 mod dial;
 mod drive;
 mod failure;
@@ -39,8 +39,6 @@ mod handle;
 mod run;
 mod running;
 mod send;
-mod source;
-mod tls;
 mod wire;
 
 pub use client::{Builder, Client};

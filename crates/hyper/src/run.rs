@@ -9,10 +9,11 @@ use taskward_core::{
     End, Error, ErrorKind, Event, Job as _, Policy, Provider, Question, Reply, Snapshot, Task,
     TaskId,
 };
+use taskward_edge::entropy::seed;
+use taskward_edge::source;
 
-use crate::client::{Client, seed};
+use crate::client::Client;
 use crate::running::Running;
-use crate::source;
 
 /// The error of a hook: anything that `?` turns into a boxed one.
 pub type BoxError = Box<dyn StdError + Send + Sync>;

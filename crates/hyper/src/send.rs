@@ -6,77 +6,48 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use taskward_core::{
-    Cause, Credential, Failure, Head, Limits, Origin, Phase, Request, Response, Stage,
-};
+use taskward_core::{Credential, Failure, Head, Limits, Origin, Phase, Request, Response, Stage};
+use taskward_edge::clock::later;
+use taskward_edge::failure::Fault;
+use taskward_edge::reply::{self, Follows};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::body::{self, Upload};
-use crate::clock::later;
 use crate::dial::Dialer;
-use crate::failure::{self, Fault};
+use crate::failure;
 use crate::wire::{Connection, Marks};
-
-/// Bytes read of a refusal's body.
-const MAX_ERROR_BODY: u64 = 64 * 1024;
 
 /// What all exchanges of one client share.
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) origin: Origin,
-    pub(crate) credential: Credential,
-    pub(crate) agent: HeaderValue,
+    credential: Credential,
+    agent: HeaderValue,
     pub(crate) dialer: Dialer,
 }
 
 impl Transport {
-    /// Takes the key out of what a failure tells: servers and libraries echo it.
-    fn clean_failure(&self, failure: &mut Failure) {
-        failure.detail = self.credential.redact(&failure.detail);
-        if let Stage::Answered(head) = &mut failure.stage {
-            self.clean_head(head);
-        }
-    }
-
-    /// Takes the key out of a refusal, which is shown to people. An answer is left as it is.
-    fn clean_reply(&self, reply: &mut Response) {
-        if reply.status().is_success() {
-            return;
-        }
-        self.clean_head(&mut reply.head);
-        let text = String::from_utf8_lossy(&reply.body);
-        let clean = self.credential.redact(&text);
-        if clean != text {
-            reply.body = clean.into();
-        }
-    }
-
-    fn clean_head(&self, head: &mut Head) {
-        for value in head.headers.values_mut() {
-            let text = String::from_utf8_lossy(value.as_bytes());
-            let clean = self.credential.redact(&text);
-            if clean != text {
-                *value = HeaderValue::from_str(&clean)
-                    .unwrap_or_else(|_| HeaderValue::from_static("[key]"));
-            }
+    pub(crate) fn new(
+        origin: Origin,
+        credential: Credential,
+        agent: HeaderValue,
+        dialer: Dialer,
+    ) -> Self {
+        Self {
+            origin,
+            credential,
+            agent,
+            dialer,
         }
     }
 }
 
 /// How one exchange ended.
-#[derive(Debug)]
-pub(crate) enum Report {
-    /// With a whole reply.
-    Reply(Response),
-    /// With the head of a stream that is now open.
-    Stream(Head, Box<EventStream>),
-    /// Without either.
-    Failed(Failure),
-}
+pub(crate) type Report = reply::Report<EventStream>;
 
 /// Performs one exchange, redirects of the same origin included.
 pub(crate) async fn exchange(
@@ -88,19 +59,8 @@ pub(crate) async fn exchange(
     let mut report = attempt(&transport, &request, &limits, begun)
         .await
         .unwrap_or_else(Report::Failed);
-    match &mut report {
-        Report::Reply(reply) => transport.clean_reply(reply),
-        Report::Failed(failure) => transport.clean_failure(failure),
-        Report::Stream(..) => {}
-    }
-    let (status, detail) = match &report {
-        Report::Reply(reply) => (reply.status().as_u16(), String::new()),
-        Report::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
-        Report::Failed(failure) => (
-            failure.head().map_or(0, |head| head.status.as_u16()),
-            failure.to_string(),
-        ),
-    };
+    report.clean(&transport.credential);
+    let (status, detail) = report.summary();
     tracing::debug!(
         method = %request.method(),
         target = %request.target(),
@@ -202,11 +162,7 @@ fn judge(marks: &Marks, of: impl FnOnce(Option<String>) -> Fault) -> Failure {
         (progress.sent, progress.fault.take(), progress.broken.take())
     };
     let fault = fault.unwrap_or_else(|| of(broken));
-    fault.at(if sent {
-        Stage::MaybeSent
-    } else {
-        Stage::NotSent
-    })
+    fault.unanswered(sent)
 }
 
 /// HTTP/1.1 to an origin server: the path alone, and the authority in `Host` (RFC 9112 section 3.2.1).
@@ -225,78 +181,40 @@ fn origin_form(mut sealed: http::Request<()>) -> http::Request<()> {
 
 /// Takes in what follows a head: a whole body, or the beginning of a stream.
 async fn receive(request: &Request, head: Head, mut reply: Reply) -> Result<Report, Failure> {
-    let answered = |head: &Head, fault: Fault| fault.at(Stage::Answered(Box::new(head.clone())));
-    if let Some(encoding) = foreign_encoding(&head) {
-        return Err(answered(&head, Fault::new(Cause::Encoding, encoding)));
-    }
-    let success = head.status.is_success();
-    let wants_stream = request
-        .headers()
-        .get(header::ACCEPT)
-        .is_some_and(|accept| accept == "text/event-stream");
-    if success && wants_stream && head.media_type().as_deref() == Some("text/event-stream") {
-        let stream = EventStream {
-            head: head.clone(),
-            reply,
-        };
-        return Ok(Report::Stream(head, Box::new(stream)));
-    }
-    let cap = if success {
-        reply.limits.max_body
-    } else {
-        MAX_ERROR_BODY
-    };
-    let expected = reply.incoming.size_hint().exact();
-    if success && expected.is_some_and(|length| length > cap) {
-        return Err(answered(
-            &head,
-            Fault::new(Cause::TooLarge { cap }, "by its Content-Length"),
-        ));
-    }
-    let room = usize::try_from(expected.unwrap_or(0).min(cap)).unwrap_or(0);
-    let mut whole = BytesMut::with_capacity(room);
-    let mut alarm = pin!(sleep_until(later(reply.moved(), reply.limits.idle).into()));
-    let body = loop {
-        let next = poll_fn(|cx| {
-            if let Poll::Ready(next) = reply.poll_bytes(cx) {
-                return Poll::Ready(Ok(next));
-            }
-            let due = later(reply.moved(), reply.limits.idle);
-            poll_due(alarm.as_mut(), cx, reply.end, || (due, Phase::Body)).map(Err)
-        })
-        .await;
-        match next {
-            Ok(None) => {
-                reply.done();
-                break whole.freeze();
-            }
-            Ok(Some(Ok(bytes))) if whole.len() as u64 + bytes.len() as u64 <= cap => {
-                whole.extend_from_slice(&bytes);
-            }
-            Ok(Some(Ok(_))) if success => {
-                return Err(answered(&head, Fault::new(Cause::TooLarge { cap }, "")));
-            }
-            // Enough of a refusal to tell what it says.
-            Ok(Some(Ok(bytes))) => {
-                let room = usize::try_from(cap).unwrap_or(usize::MAX) - whole.len();
-                whole.extend_from_slice(&bytes[..room]);
-                break whole.freeze();
-            }
-            Ok(Some(Err(fault))) => return Err(answered(&head, fault)),
-            Err(phase) => return Err(answered(&head, Fault::timeout(phase))),
+    let length = reply.incoming.size_hint().exact();
+    let mut body = match Follows::of(request, &head, length, &reply.limits)? {
+        Follows::Body(body) => body,
+        Follows::Stream => {
+            let stream = EventStream {
+                head: head.clone(),
+                reply,
+            };
+            return Ok(Report::Stream(head, Box::new(stream)));
         }
     };
+    let mut alarm = pin!(sleep_until(later(reply.moved(), reply.limits.idle).into()));
+    loop {
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(next) = reply.poll_bytes(cx) {
+                return Poll::Ready(next.transpose());
+            }
+            let due = later(reply.moved(), reply.limits.idle);
+            poll_due(alarm.as_mut(), cx, reply.end, || (due, Phase::Body))
+                .map(|phase| Err(Fault::timeout(phase)))
+        })
+        .await;
+        let more = next.and_then(|bytes| bytes.map(|bytes| body.take(&bytes)).transpose());
+        match more.map_err(|fault| fault.after(&head))? {
+            Some(true) => {}
+            Some(false) => break,
+            None => {
+                reply.done();
+                break;
+            }
+        }
+    }
+    let body = body.into_bytes();
     Ok(Report::Reply(Response { head, body }))
-}
-
-/// The content encoding, when it is one: nobody asked for any, and nothing is inflated here.
-fn foreign_encoding(head: &Head) -> Option<String> {
-    let mut values = head.headers.get_all(header::CONTENT_ENCODING).iter();
-    let foreign = values.find(|value| {
-        let value = value.as_bytes().trim_ascii();
-        !value.is_empty() && !value.eq_ignore_ascii_case(b"identity")
-    })?;
-    Some(String::from_utf8_lossy(foreign.as_bytes()).into_owned())
 }
 
 /// A reply whose body is still to come. The connection moves only while this is polled.
@@ -373,8 +291,8 @@ impl EventStream {
         let next = ready!(self.reply.poll_bytes(cx));
         Poll::Ready(next.map(|bytes| {
             bytes.map_err(|fault| {
-                let mut failure = fault.at(Stage::Answered(Box::new(self.head.clone())));
-                self.reply.transport.clean_failure(&mut failure);
+                let mut failure = fault.after(&self.head);
+                reply::clean_failure(&self.reply.transport.credential, &mut failure);
                 failure
             })
         }))

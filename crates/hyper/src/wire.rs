@@ -9,16 +9,15 @@ use std::time::Instant;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use taskward_core::{Limits, Phase};
+use taskward_edge::clock::later;
+use taskward_edge::failure::Fault;
+use taskward_edge::reply::MAX_HEAD;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use crate::body::Upload;
-use crate::clock::later;
-use crate::failure::Fault;
 
-/// Largest head of a reply, all of its fields together.
-const MAX_HEAD: usize = 64 * 1024;
 /// Most fields in it.
 const MAX_FIELDS: usize = 100;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use taskward_core::{Body, Segment, Source};
+use taskward_edge::failure::Fault;
+use taskward_edge::source::Opened;
 
-use crate::failure::Fault;
-use crate::source::Opened;
 use crate::wire::Marks;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.

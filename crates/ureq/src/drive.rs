@@ -7,12 +7,13 @@ use taskward_core::{
     AnswerError, Call, CallStep, Error, ErrorKind, Event, ExchangeId, Failure, Limits, Operation,
     Outcome, Provider, Request, Step, Task, Timestamp,
 };
+use taskward_edge::entropy::seed;
+use taskward_edge::source;
 
-use crate::client::{Client, seed};
+use crate::client::Client;
 use crate::handle::{Handle, Wish};
 use crate::run::{OnSave, unsupported};
 use crate::send::{EventStream, Line, Report, exchange};
-use crate::source;
 
 /// Inputs kept before whoever sends them waits: a stream's reader stays this far ahead at most.
 const MAX_INPUTS: usize = 64;

@@ -30,7 +30,6 @@
 
 mod body;
 mod client;
-mod clock;
 mod dial;
 mod drive;
 mod failure;
@@ -38,8 +37,6 @@ mod handle;
 mod run;
 mod running;
 mod send;
-mod source;
-mod tls;
 mod wire;
 
 pub use client::{Builder, Client};

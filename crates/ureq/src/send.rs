@@ -3,33 +3,29 @@
 use std::io::Read as _;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderValue, header};
-use taskward_core::{Cause, Credential, Failure, Head, Limits, Origin, Request, Response, Stage};
+use http::HeaderValue;
+use taskward_core::{Credential, Failure, Head, Limits, Origin, Request, Response, Stage};
+use taskward_edge::failure::Fault;
+use taskward_edge::reply::{self, Follows, MAX_HEAD};
+use taskward_edge::route::{IDLE_AGE, MAX_IDLE};
 use ureq::config::AutoHeaderValue;
 use ureq::{Agent, BodyReader, SendBody};
 
 use crate::body::{self, Upload};
 use crate::dial::{Dialer, NoResolver};
-use crate::failure::{self, Fault};
-use crate::wire::{MAX_HEAD, Marks, Reading, hang_up};
+use crate::failure;
+use crate::wire::{Marks, Reading, hang_up};
 
-/// Bytes read of a refusal's body.
-const MAX_ERROR_BODY: u64 = 64 * 1024;
 /// Bytes read from a body at a time.
 const CHUNK: usize = 16 * 1024;
-/// Connections kept idle.
-const MAX_IDLE: usize = 8;
-/// How long one is kept; servers close theirs after a minute or more.
-const IDLE_AGE: Duration = Duration::from_secs(50);
-
 /// What all exchanges of one client share.
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) origin: Origin,
-    pub(crate) credential: Credential,
+    credential: Credential,
     agent: HeaderValue,
     http: Agent,
     server: String,
@@ -64,68 +60,17 @@ impl Transport {
             server,
         }
     }
-
-    /// Takes the key out of what a failure tells: servers and libraries echo it.
-    fn clean_failure(&self, failure: &mut Failure) {
-        failure.detail = self.credential.redact(&failure.detail);
-        if let Stage::Answered(head) = &mut failure.stage {
-            self.clean_head(head);
-        }
-    }
-
-    /// Takes the key out of a refusal, which is shown to people. An answer is left as it is.
-    fn clean_reply(&self, reply: &mut Response) {
-        if reply.status().is_success() {
-            return;
-        }
-        self.clean_head(&mut reply.head);
-        let text = String::from_utf8_lossy(&reply.body);
-        let clean = self.credential.redact(&text);
-        if clean != text {
-            reply.body = clean.into();
-        }
-    }
-
-    fn clean_head(&self, head: &mut Head) {
-        for value in head.headers.values_mut() {
-            let text = String::from_utf8_lossy(value.as_bytes());
-            let clean = self.credential.redact(&text);
-            if clean != text {
-                *value = HeaderValue::from_str(&clean)
-                    .unwrap_or_else(|_| HeaderValue::from_static("[key]"));
-            }
-        }
-    }
 }
 
 /// How one exchange ended.
-#[derive(Debug)]
-pub(crate) enum Report {
-    /// With a whole reply.
-    Reply(Response),
-    /// With the head of a stream that is now open.
-    Stream(Head, Box<EventStream>),
-    /// Without either.
-    Failed(Failure),
-}
+pub(crate) type Report = reply::Report<EventStream>;
 
 /// Performs one exchange, redirects of the same origin included.
 pub(crate) fn exchange(transport: &Arc<Transport>, request: &Request, limits: &Limits) -> Report {
     let begun = Instant::now();
     let mut report = attempt(transport, request, limits, begun).unwrap_or_else(Report::Failed);
-    match &mut report {
-        Report::Reply(reply) => transport.clean_reply(reply),
-        Report::Failed(failure) => transport.clean_failure(failure),
-        Report::Stream(..) => {}
-    }
-    let (status, detail) = match &report {
-        Report::Reply(reply) => (reply.status().as_u16(), String::new()),
-        Report::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
-        Report::Failed(failure) => (
-            failure.head().map_or(0, |head| head.status.as_u16()),
-            failure.to_string(),
-        ),
-    };
+    report.clean(&transport.credential);
+    let (status, detail) = report.summary();
     tracing::debug!(
         method = %request.method(),
         target = %request.target(),
@@ -205,11 +150,7 @@ fn judge(marks: &Marks, of: impl FnOnce(Option<String>) -> Fault) -> Failure {
         (progress.sent, progress.fault.take(), progress.broken.take())
     };
     let fault = fault.unwrap_or_else(|| of(broken));
-    fault.at(if sent {
-        Stage::MaybeSent
-    } else {
-        Stage::NotSent
-    })
+    fault.unanswered(sent)
 }
 
 /// Takes in what follows a head: a whole body, or the beginning of a stream.
@@ -219,63 +160,25 @@ fn receive(
     mut reply: Reply,
     limits: &Limits,
 ) -> Result<Report, Failure> {
-    let answered = |head: &Head, fault: Fault| fault.at(Stage::Answered(Box::new(head.clone())));
-    if let Some(encoding) = foreign_encoding(&head) {
-        return Err(answered(&head, Fault::new(Cause::Encoding, encoding)));
-    }
-    let success = head.status.is_success();
-    let wants_stream = request
-        .headers()
-        .get(header::ACCEPT)
-        .is_some_and(|accept| accept == "text/event-stream");
-    if success && wants_stream && head.media_type().as_deref() == Some("text/event-stream") {
-        let stream = Box::new(reply.into_stream(head.clone()));
-        return Ok(Report::Stream(head, stream));
-    }
-    let cap = if success {
-        limits.max_body
-    } else {
-        MAX_ERROR_BODY
+    let mut body = match Follows::of(request, &head, reply.expected, limits)? {
+        Follows::Body(body) => body,
+        Follows::Stream => {
+            let stream = Box::new(reply.into_stream(head.clone()));
+            return Ok(Report::Stream(head, stream));
+        }
     };
-    if success && reply.expected.is_some_and(|length| length > cap) {
-        return Err(answered(
-            &head,
-            Fault::new(Cause::TooLarge { cap }, "by its Content-Length"),
-        ));
-    }
-    let room = usize::try_from(reply.expected.unwrap_or(0).min(cap)).unwrap_or(0);
-    let mut whole = Vec::with_capacity(room);
     let mut chunk = [0; CHUNK];
     loop {
-        match reply.read(&mut chunk) {
-            Ok([]) => break,
-            Ok(bytes) if whole.len() as u64 + bytes.len() as u64 <= cap => {
-                whole.extend_from_slice(bytes);
-            }
-            Ok(_) if success => {
-                return Err(answered(&head, Fault::new(Cause::TooLarge { cap }, "")));
-            }
-            // Enough of a refusal to tell what it says.
-            Ok(bytes) => {
-                let room = usize::try_from(cap).unwrap_or(usize::MAX) - whole.len();
-                whole.extend_from_slice(&bytes[..room]);
-                break;
-            }
-            Err(fault) => return Err(answered(&head, fault)),
+        let more = reply.read(&mut chunk).and_then(|bytes| match bytes {
+            [] => Ok(false),
+            bytes => body.take(bytes),
+        });
+        if !more.map_err(|fault| fault.after(&head))? {
+            break;
         }
     }
-    let body = Bytes::from(whole);
+    let body = body.into_bytes();
     Ok(Report::Reply(Response { head, body }))
-}
-
-/// The content encoding, when it is one: nobody asked for any, and nothing is inflated here.
-fn foreign_encoding(head: &Head) -> Option<String> {
-    let mut values = head.headers.get_all(header::CONTENT_ENCODING).iter();
-    let foreign = values.find(|value| {
-        let value = value.as_bytes().trim_ascii();
-        !value.is_empty() && !value.eq_ignore_ascii_case(b"identity")
-    })?;
-    Some(String::from_utf8_lossy(foreign.as_bytes()).into_owned())
 }
 
 /// A reply whose body is still to come.
@@ -326,8 +229,8 @@ impl EventStream {
             Ok([]) => None,
             Ok(bytes) => Some(Ok(Bytes::copy_from_slice(bytes))),
             Err(fault) => {
-                let mut failure = fault.at(Stage::Answered(Box::new(self.head.clone())));
-                self.reply.transport.clean_failure(&mut failure);
+                let mut failure = fault.after(&self.head);
+                reply::clean_failure(&self.reply.transport.credential, &mut failure);
                 Some(Err(failure))
             }
         }

@@ -8,13 +8,10 @@ use std::time::{Duration, Instant};
 
 use rustls::{ClientConnection, StreamOwned};
 use taskward_core::{Limits, Phase};
+use taskward_edge::clock::later;
+use taskward_edge::failure::Fault;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-use crate::clock::later;
-use crate::failure::Fault;
-
-/// Largest head of a reply, all of its fields together.
-pub(crate) const MAX_HEAD: usize = 64 * 1024;
 /// Bytes written at a time, and so read from a file at a time.
 const OUTPUT: usize = 256 * 1024;
 /// Bytes read at a time; a whole head has to fit.

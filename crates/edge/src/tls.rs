@@ -10,7 +10,10 @@ use rustls_platform_verifier::Verifier;
 use taskward_core::ConfigError;
 
 /// The settings of every handshake; `ca_files` are PEM files of roots to trust besides the platform's.
-pub(crate) fn config(ca_files: &[PathBuf]) -> Result<Arc<ClientConfig>, ConfigError> {
+///
+/// # Errors
+/// When a file holds no root, or the platform's cannot be used.
+pub fn config(ca_files: &[PathBuf]) -> Result<Arc<ClientConfig>, ConfigError> {
     let mut roots: Vec<CertificateDer<'static>> = Vec::new();
     for path in ca_files {
         let before = roots.len();

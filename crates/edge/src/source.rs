@@ -1,22 +1,18 @@
 //! Files to send: looked at once when a job is built, opened for each attempt and compared.
 
-use std::collections::VecDeque;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use bytes::{Bytes, BytesMut};
 use taskward_core::{Cause, Error, ErrorKind, Source, SourceKey, Stamp};
 
 use crate::failure::Fault;
 
-/// Bytes read from a file at a time.
-const CHUNK: usize = 256 * 1024;
-/// Buffers on their way that are waited for, to be used again.
-const MAX_LENT: usize = 4;
-
 /// Looks at every file: fills in its length and what tells it from a changed one.
-pub(crate) fn resolve(sources: Vec<&mut Source>) -> Result<(), Error> {
+///
+/// # Errors
+/// When one is no readable regular file.
+pub fn resolve(sources: Vec<&mut Source>) -> Result<(), Error> {
     for source in sources {
         let SourceKey::Path(path) = &source.key else {
             return Err(Error::new(
@@ -71,16 +67,18 @@ fn stamp(meta: &Metadata) -> Stamp {
 
 /// A file opened for one attempt, the same one that was described.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub struct Opened {
     file: File,
     name: String,
     left: u64,
-    lent: VecDeque<Bytes>,
 }
 
 impl Opened {
     /// Opens `source` and compares it with its description.
-    pub(crate) fn new(source: &Source) -> Result<Self, Fault> {
+    ///
+    /// # Errors
+    /// When it cannot be read or is another one now.
+    pub fn new(source: &Source) -> Result<Self, Fault> {
         let path = source
             .as_path()
             .ok_or_else(|| Fault::new(Cause::Source, "this adapter sends files by path only"))?;
@@ -99,46 +97,40 @@ impl Opened {
             file,
             name,
             left: source.len,
-            lent: VecDeque::new(),
         })
     }
 
-    /// The next bytes; `None` after exactly the described length, even when the file has grown.
-    pub(crate) fn read(&mut self) -> Result<Option<Bytes>, Fault> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let want = usize::try_from(self.left).map_or(CHUNK, |left| left.min(CHUNK));
-        let mut chunk = self.buffer(want);
-        self.file
-            .read_exact(&mut chunk)
-            .map_err(|e| match e.kind() {
-                io::ErrorKind::UnexpectedEof => Fault::new(
-                    Cause::SourceChanged,
-                    format!("{} shrank while it was sent", self.name),
-                ),
-                _ => Fault::new(Cause::Source, format!("cannot read {}: {e}", self.name)),
-            })?;
-        self.left -= want as u64;
-        let chunk = chunk.freeze();
-        self.lent.push_back(chunk.clone());
-        Ok(Some(chunk))
+    /// How many bytes are still to be read.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left
     }
 
-    /// A buffer that was sent meanwhile, or a new one while few are on their way.
-    fn buffer(&mut self, want: usize) -> BytesMut {
-        if let Some(oldest) = self.lent.pop_front() {
-            match oldest.try_into_mut() {
-                Ok(mut buffer) if buffer.len() >= want => {
-                    buffer.truncate(want);
-                    return buffer;
+    /// Fills `out` with the next bytes; 0 after exactly the described length, even when the file has grown.
+    ///
+    /// # Errors
+    /// When it cannot be read or has shrunk.
+    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, Fault> {
+        let want = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
+        let mut done = 0;
+        while done < want {
+            match self.file.read(&mut out[done..want]) {
+                Ok(0) => {
+                    return Err(Fault::new(
+                        Cause::SourceChanged,
+                        format!("{} shrank while it was sent", self.name),
+                    ));
                 }
-                Ok(_) => {}
-                Err(busy) if self.lent.len() < MAX_LENT => self.lent.push_front(busy),
-                Err(_) => {}
+                Ok(read) => done += read,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => {
+                    let why = format!("cannot read {}: {e}", self.name);
+                    return Err(Fault::new(Cause::Source, why));
+                }
             }
         }
-        BytesMut::zeroed(want)
+        self.left -= done as u64;
+        Ok(done)
     }
 }
 
@@ -179,8 +171,10 @@ mod tests {
         let mut opened = Opened::new(&source).expect("same file");
         let mut longer = File::options().append(true).open(&path).expect("open");
         longer.write_all(b" world").expect("append");
-        assert_eq!(opened.read(), Ok(Some(Bytes::from_static(b"hello"))));
-        assert_eq!(opened.read(), Ok(None));
+        let mut out = [0; 64];
+        assert_eq!(opened.read(&mut out), Ok(5));
+        assert_eq!(&out[..5], b"hello");
+        assert_eq!(opened.read(&mut out), Ok(0));
         let fault = Opened::new(&source).expect_err("it changed");
         assert_eq!(fault.cause, Cause::SourceChanged);
     }
@@ -191,16 +185,14 @@ mod tests {
         let path = dir.path().join("a.bin");
         std::fs::write(&path, vec![7; 300 * 1024]).expect("write");
         let mut opened = Opened::new(&described(&path)).expect("same file");
-        assert_eq!(
-            opened.read().map(|b| b.map(|b| b.len())),
-            Ok(Some(256 * 1024))
-        );
+        let mut out = vec![0; 256 * 1024];
+        assert_eq!(opened.read(&mut out), Ok(256 * 1024));
         File::options()
             .write(true)
             .open(&path)
             .and_then(|file| file.set_len(260 * 1024))
             .expect("shrink");
-        let fault = opened.read().expect_err("it shrank");
+        let fault = opened.read(&mut out).expect_err("it shrank");
         assert_eq!(fault.cause, Cause::SourceChanged);
     }
 }

@@ -6,7 +6,7 @@ use taskward_core::Timestamp;
 
 /// Wall clock time that moves with the monotonic clock, so that it never runs back.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub struct Clock {
     anchor: Timestamp,
     since: Instant,
     speed: u32,
@@ -14,7 +14,8 @@ pub(crate) struct Clock {
 
 impl Clock {
     /// A clock that runs `speed` times as fast as the world; 1 unless the server is a simulator that does the same.
-    pub(crate) fn new(speed: u32) -> Self {
+    #[must_use]
+    pub fn new(speed: u32) -> Self {
         let wall = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
@@ -26,7 +27,8 @@ impl Clock {
     }
 
     /// The present moment.
-    pub(crate) fn now(&self) -> Timestamp {
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
         let passed = self.since.elapsed().saturating_mul(self.speed);
         // Rounded down: a wait that seems over is over.
         let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
@@ -34,13 +36,15 @@ impl Clock {
     }
 
     /// How long to sleep until `until`.
-    pub(crate) fn left(&self, until: Timestamp) -> Duration {
+    #[must_use]
+    pub fn left(&self, until: Timestamp) -> Duration {
         until.since(self.now()) / self.speed
     }
 }
 
 /// The moment `wait` after `from`; a wait beyond all measure ends in thirty years.
-pub(crate) fn later(from: Instant, wait: Duration) -> Instant {
+#[must_use]
+pub fn later(from: Instant, wait: Duration) -> Instant {
     from.checked_add(wait)
         .unwrap_or_else(|| from + Duration::from_secs(30 * 365 * 86_400))
 }

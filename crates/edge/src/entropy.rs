@@ -1,0 +1,18 @@
+//! The one source of chance.
+
+use taskward_core::{Error, ErrorKind, Seed};
+
+/// Fresh entropy for one task or call.
+///
+/// # Errors
+/// When the system gives none.
+pub fn seed() -> Result<Seed, Error> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|e| {
+        Error::new(
+            ErrorKind::Local,
+            format!("the system gives no randomness: {e}"),
+        )
+    })?;
+    Ok(Seed(bytes))
+}

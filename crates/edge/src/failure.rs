@@ -1,0 +1,226 @@
+//! From the words of sockets and rustls to a [`Failure`].
+//!
+//! The stage is never guessed from an error: it comes from how far the exchange had come.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::SystemTime;
+
+use rustls::CertificateError;
+use taskward_core::{Cause, Failure, Head, Phase, Stage};
+
+/// What went wrong, before anything is said about the stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What it is.
+    pub cause: Cause,
+    /// What the library said, and about which server.
+    pub detail: String,
+}
+
+impl Fault {
+    /// A fault in these words.
+    pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
+        Self {
+            cause,
+            detail: detail.into(),
+        }
+    }
+
+    /// A limit of an exchange that was reached.
+    #[must_use]
+    pub fn timeout(phase: Phase) -> Self {
+        Self::new(Cause::Timeout(phase), "")
+    }
+
+    /// A connection that did not come about in time; `server` is host and port.
+    #[must_use]
+    pub fn too_late(server: &str) -> Self {
+        let why = format!("{server} did not answer in time");
+        Self::new(Cause::Timeout(Phase::Connect), why)
+    }
+
+    /// The failure of an exchange that had come so far.
+    #[must_use]
+    pub fn at(self, stage: Stage) -> Failure {
+        Failure::new(stage, self.cause, self.detail)
+    }
+
+    /// The failure of an exchange without a reply; `sent` is whether a byte of the request may have left.
+    #[must_use]
+    pub fn unanswered(self, sent: bool) -> Failure {
+        self.at(if sent {
+            Stage::MaybeSent
+        } else {
+            Stage::NotSent
+        })
+    }
+
+    /// The failure of an exchange that broke off after this head.
+    #[must_use]
+    pub fn after(self, head: &Head) -> Failure {
+        self.at(Stage::Answered(Box::new(head.clone())))
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl StdError for Fault {}
+
+/// A TCP connection that did not come about; `server` is host and port.
+#[must_use]
+pub fn of_connect(error: &io::Error, server: &str) -> Fault {
+    let cause = match error.kind() {
+        io::ErrorKind::TimedOut => Cause::Timeout(Phase::Connect),
+        _ => Cause::Refused,
+    };
+    Fault::new(cause, format!("{server}: {error}"))
+}
+
+/// A handshake that failed.
+#[must_use]
+pub fn of_handshake(error: &io::Error, server: &str) -> Fault {
+    match find::<rustls::Error>(error) {
+        Some(rustls::Error::InvalidCertificate(why)) => Fault::new(
+            Cause::Certificate,
+            format!("{server}: {}", certificate_words(why)),
+        ),
+        Some(rustls::Error::InvalidMessage(_)) => Fault::new(
+            Cause::Tls,
+            format!("{server} does not speak TLS (is this a plain HTTP port?)"),
+        ),
+        Some(error) => Fault::new(Cause::Tls, format!("{server}: {error}")),
+        None => Fault::new(
+            Cause::Tls,
+            format!("{server}: the connection was lost in the handshake: {error}"),
+        ),
+    }
+}
+
+fn certificate_words(why: &CertificateError) -> String {
+    let today = || httpdate::fmt_http_date(SystemTime::now());
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => format!(
+            "its certificate has expired (this machine's clock says {})",
+            today()
+        ),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => format!(
+            "its certificate is not valid yet (this machine's clock says {})",
+            today()
+        ),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another name".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "its certificate was issued by an authority unknown here (add it with a CA file)"
+                .to_owned()
+        }
+        CertificateError::Revoked => "its certificate was revoked".to_owned(),
+        other => format!("its certificate cannot be used: {other:?}"),
+    }
+}
+
+/// An error and all its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// The first error of type `E` in a chain; errors wrapped by [`io::Error`] are looked into.
+#[must_use]
+pub fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::pki_types::{ServerName, UnixTime};
+
+    fn handshake(error: rustls::Error) -> Fault {
+        of_handshake(
+            &io::Error::new(io::ErrorKind::InvalidData, error),
+            "h.example:443",
+        )
+    }
+
+    #[test]
+    fn a_refused_certificate_says_what_is_wrong_with_it() {
+        let certificate = |why| handshake(rustls::Error::InvalidCertificate(why));
+        let now = UnixTime::now();
+        for (why, word) in [
+            (CertificateError::Expired, "expired (this machine's clock"),
+            (
+                CertificateError::NotValidYetContext {
+                    time: now,
+                    not_before: now,
+                },
+                "not valid yet (this machine's clock",
+            ),
+            (
+                CertificateError::NotValidForNameContext {
+                    expected: ServerName::try_from("h.example").expect("name"),
+                    presented: Vec::new(),
+                },
+                "another name",
+            ),
+            (CertificateError::UnknownIssuer, "CA file"),
+            (CertificateError::BadSignature, "BadSignature"),
+        ] {
+            let fault = certificate(why);
+            assert_eq!(fault.cause, Cause::Certificate);
+            assert!(fault.detail.contains(word), "{fault}");
+            assert!(fault.detail.starts_with("h.example:443"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_handshake_with_something_else_is_no_certificate_error() {
+        let fault = handshake(rustls::Error::InvalidMessage(
+            rustls::InvalidMessage::InvalidContentType,
+        ));
+        assert_eq!(fault.cause, Cause::Tls);
+        assert!(fault.detail.contains("plain HTTP port"), "{fault}");
+        let cut = of_handshake(
+            &io::Error::from(io::ErrorKind::UnexpectedEof),
+            "h.example:443",
+        );
+        assert_eq!(cut.cause, Cause::Tls);
+    }
+
+    #[test]
+    fn a_connection_that_does_not_come_about_names_the_server() {
+        let fault = of_connect(
+            &io::Error::from(io::ErrorKind::ConnectionRefused),
+            "127.0.0.1:9",
+        );
+        assert_eq!(fault.cause, Cause::Refused);
+        assert!(fault.detail.contains("127.0.0.1:9"), "{fault}");
+        let fault = of_connect(&io::Error::from(io::ErrorKind::TimedOut), "h:1");
+        assert_eq!(fault.cause, Cause::Timeout(Phase::Connect));
+    }
+}

@@ -1,0 +1,16 @@
+#![doc = "What both adapters share at the edge of the world: the clock, files, trust roots, settings, and what a reply's \
+head or an io error means."]
+//!
+//! Internal to `taskward-hyper` and `taskward-ureq`: it changes with them, and its version promises nothing.
+//!
+//! Nothing here waits and nothing here sends: that is what the adapters differ in. What both must do alike is tested
+//! by the suite in `conformance/`, which each of them runs.
+
+pub mod clock;
+pub mod entropy;
+pub mod failure;
+pub mod reply;
+pub mod route;
+pub mod settings;
+pub mod source;
+pub mod tls;

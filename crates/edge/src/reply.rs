@@ -1,0 +1,171 @@
+//! What a reply's head says about its body, how much of a body is kept, and what of both may be shown.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderValue, header};
+use taskward_core::{Cause, Credential, Failure, Head, Limits, Request, Response, Stage};
+
+use crate::failure::Fault;
+
+/// Largest head of a reply, all of its fields together.
+pub const MAX_HEAD: usize = 64 * 1024;
+/// Bytes read of a refusal's body.
+const MAX_ERROR_BODY: u64 = 64 * 1024;
+
+/// How one exchange ended; `S` is the adapter's open stream.
+#[derive(Debug)]
+pub enum Report<S> {
+    /// With a whole reply.
+    Reply(Response),
+    /// With the head of a stream that is now open.
+    Stream(Head, Box<S>),
+    /// Without either.
+    Failed(Failure),
+}
+
+impl<S> Report<S> {
+    /// Takes the key out of what is shown to people. An answer is left as it is.
+    pub fn clean(&mut self, credential: &Credential) {
+        match self {
+            Self::Reply(reply) => clean_reply(credential, reply),
+            Self::Failed(failure) => clean_failure(credential, failure),
+            Self::Stream(..) => {}
+        }
+    }
+
+    /// Status (0 without a head) and further words, for a log.
+    #[must_use]
+    pub fn summary(&self) -> (u16, String) {
+        match self {
+            Self::Reply(reply) => (reply.status().as_u16(), String::new()),
+            Self::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
+            Self::Failed(failure) => (
+                failure.head().map_or(0, |head| head.status.as_u16()),
+                failure.to_string(),
+            ),
+        }
+    }
+}
+
+/// Takes the key out of what a failure tells: servers and libraries echo it.
+pub fn clean_failure(credential: &Credential, failure: &mut Failure) {
+    failure.detail = credential.redact(&failure.detail);
+    if let Stage::Answered(head) = &mut failure.stage {
+        clean_head(credential, head);
+    }
+}
+
+/// Takes the key out of a refusal.
+fn clean_reply(credential: &Credential, reply: &mut Response) {
+    if reply.status().is_success() {
+        return;
+    }
+    clean_head(credential, &mut reply.head);
+    let text = String::from_utf8_lossy(&reply.body);
+    let clean = credential.redact(&text);
+    if clean != text {
+        reply.body = clean.into();
+    }
+}
+
+fn clean_head(credential: &Credential, head: &mut Head) {
+    for value in head.headers.values_mut() {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let clean = credential.redact(&text);
+        if clean != text {
+            *value =
+                HeaderValue::from_str(&clean).unwrap_or_else(|_| HeaderValue::from_static("[key]"));
+        }
+    }
+}
+
+/// What follows a head.
+#[derive(Debug)]
+pub enum Follows {
+    /// The stream that was asked for.
+    Stream,
+    /// A body, to be read whole.
+    Body(Gathering),
+}
+
+impl Follows {
+    /// Judges a head that is no redirect; `length` is what its body is said to measure.
+    ///
+    /// # Errors
+    /// When the body is compressed, or an answer announces more than its cap.
+    pub fn of(
+        request: &Request,
+        head: &Head,
+        length: Option<u64>,
+        limits: &Limits,
+    ) -> Result<Self, Failure> {
+        if let Some(encoding) = foreign_encoding(head) {
+            return Err(Fault::new(Cause::Encoding, encoding).after(head));
+        }
+        let success = head.status.is_success();
+        let wants_stream = request
+            .headers()
+            .get(header::ACCEPT)
+            .is_some_and(|accept| accept == "text/event-stream");
+        if success && wants_stream && head.media_type().as_deref() == Some("text/event-stream") {
+            return Ok(Self::Stream);
+        }
+        let cap = if success {
+            limits.max_body
+        } else {
+            MAX_ERROR_BODY
+        };
+        if success && length.is_some_and(|length| length > cap) {
+            let fault = Fault::new(Cause::TooLarge { cap }, "by its Content-Length");
+            return Err(fault.after(head));
+        }
+        let room = usize::try_from(length.unwrap_or(0).min(cap)).unwrap_or(0);
+        Ok(Self::Body(Gathering {
+            success,
+            cap,
+            whole: BytesMut::with_capacity(room),
+        }))
+    }
+}
+
+/// The content encoding, when it is one: nobody asked for any, and nothing is inflated here.
+fn foreign_encoding(head: &Head) -> Option<String> {
+    let mut values = head.headers.get_all(header::CONTENT_ENCODING).iter();
+    let foreign = values.find(|value| {
+        let value = value.as_bytes().trim_ascii();
+        !value.is_empty() && !value.eq_ignore_ascii_case(b"identity")
+    })?;
+    Some(String::from_utf8_lossy(foreign.as_bytes()).into_owned())
+}
+
+/// A body as it comes in, never longer than its cap.
+#[derive(Debug)]
+pub struct Gathering {
+    success: bool,
+    cap: u64,
+    whole: BytesMut,
+}
+
+impl Gathering {
+    /// Takes more in; `false` when no more is wanted, since it is enough of a refusal to tell what it says.
+    ///
+    /// # Errors
+    /// When an answer is longer than its cap.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        if self.whole.len() as u64 + bytes.len() as u64 <= self.cap {
+            self.whole.extend_from_slice(bytes);
+            return Ok(true);
+        }
+        if self.success {
+            return Err(Fault::new(Cause::TooLarge { cap: self.cap }, ""));
+        }
+        let room = usize::try_from(self.cap).unwrap_or(usize::MAX) - self.whole.len();
+        self.whole.extend_from_slice(&bytes[..room]);
+        Ok(false)
+    }
+
+    /// What was taken in.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.whole.freeze()
+    }
+}

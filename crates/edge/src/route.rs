@@ -1,0 +1,164 @@
+//! Where connections go: server, TLS, and a proxy on the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use taskward_core::{Cause, ConfigError, Origin};
+
+use crate::failure::Fault;
+
+/// Connections kept idle.
+pub const MAX_IDLE: usize = 8;
+/// How long one is kept; servers close theirs after a minute or more.
+pub const IDLE_AGE: Duration = Duration::from_secs(50);
+/// Largest head of a proxy's answer.
+const MAX_PROXY_HEAD: usize = 8 * 1024;
+
+/// The way to one server.
+#[derive(Debug)]
+pub struct Route {
+    /// The server's name or address, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How it is spoken to; in the clear without.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// What stands in between.
+    pub proxy: Option<Proxy>,
+}
+
+impl Route {
+    /// The way to `origin`. `proxy` reads the proxy variables, once; this machine is never reached through one.
+    ///
+    /// # Errors
+    /// When the proxy variables cannot be used.
+    pub fn new(
+        origin: &Origin,
+        tls: Option<Arc<ClientConfig>>,
+        proxy: impl FnOnce(&Origin) -> Result<Option<Proxy>, ConfigError>,
+    ) -> Result<Self, ConfigError> {
+        let proxy = if origin.is_loopback() {
+            None
+        } else {
+            proxy(origin)?
+        };
+        Ok(Self {
+            host: bare(origin.host()),
+            port: origin.port(),
+            tls,
+            proxy,
+        })
+    }
+
+    /// Host and port, for messages.
+    #[must_use]
+    pub fn server(&self) -> String {
+        join(&self.host, self.port)
+    }
+
+    /// The name that the server's certificate has to bear.
+    ///
+    /// # Errors
+    /// When the host can be none.
+    pub fn server_name(&self) -> Result<ServerName<'static>, Fault> {
+        ServerName::try_from(self.host.clone()).map_err(|_| {
+            Fault::new(
+                Cause::Tls,
+                format!("{:?} is no name for a server", self.host),
+            )
+        })
+    }
+}
+
+/// Host and port in one word.
+#[must_use]
+pub fn join(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
+    }
+}
+
+/// A host without the brackets of an IPv6 address.
+fn bare(host: &str) -> String {
+    host.trim_matches(['[', ']']).to_owned()
+}
+
+/// The refusal of a proxy that is spoken to in another way than plain HTTP.
+#[must_use]
+pub fn unusable_proxy() -> ConfigError {
+    ConfigError::new(
+        "the proxy variables of the environment name a proxy that is not an http:// URL; only those are used",
+    )
+}
+
+/// A proxy that makes tunnels (RFC 9110 section 9.3.6). The key never passes it in the clear.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Its name or address, without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    authorization: Option<HeaderValue>,
+}
+
+impl Proxy {
+    /// A proxy as its URL names it.
+    #[must_use]
+    pub fn new(host: &str, port: u16, authorization: Option<HeaderValue>) -> Self {
+        Self {
+            host: bare(host),
+            port,
+            authorization,
+        }
+    }
+
+    /// A failure that is the proxy's.
+    #[must_use]
+    pub fn fault(&self, why: &str) -> Fault {
+        let proxy = join(&self.host, self.port);
+        let words = format!("the proxy {proxy} (from HTTPS_PROXY or ALL_PROXY): {why}");
+        Fault::new(Cause::Proxy, words)
+    }
+
+    /// What asks for a tunnel to `server`.
+    #[must_use]
+    pub fn request(&self, server: &str) -> Vec<u8> {
+        let mut head = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n").into_bytes();
+        if let Some(authorization) = &self.authorization {
+            head.extend_from_slice(b"Proxy-Authorization: ");
+            head.extend_from_slice(authorization.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+
+    /// Whether an answer's head is complete. What follows it belongs to the server, so it is read byte by byte.
+    ///
+    /// # Errors
+    /// When it is longer than a proxy has reason for.
+    pub fn is_whole(&self, answer: &[u8]) -> Result<bool, Fault> {
+        match answer.ends_with(b"\r\n\r\n") {
+            false if answer.len() == MAX_PROXY_HEAD => Err(self.fault("its answer has no end")),
+            whole => Ok(whole),
+        }
+    }
+
+    /// Whether the tunnel is there.
+    ///
+    /// # Errors
+    /// When the proxy refused, or is none.
+    pub fn judge(&self, answer: &[u8]) -> Result<(), Fault> {
+        let line = String::from_utf8_lossy(answer);
+        let line = line.lines().next().unwrap_or_default();
+        match line.split(' ').nth(1) {
+            Some(status) if line.starts_with("HTTP/1.") && status.starts_with('2') => Ok(()),
+            _ => Err(self.fault(&format!("it answered {line:?}"))),
+        }
+    }
+}
