@@ -32,6 +32,7 @@ mod retry;
 mod seed;
 mod shared;
 mod snapshot;
+pub mod sse;
 mod step;
 mod target;
 mod task;
