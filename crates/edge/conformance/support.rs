@@ -1,7 +1,5 @@
 //! A server that says what it is told to, byte for byte, and an operation that hands replies over as they are.
 
-#![allow(dead_code, reason = "each test file uses its part of it")]
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;

@@ -1,7 +1,5 @@
 //! TLS: what is trusted, what is refused, and that nothing of a request leaves before that is settled.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,14 +7,15 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use support::{Ended, Probe, Server, ended, impatient, key, ok};
 use taskward_core::{Cause, Error, Response};
-use taskward_hyper::Client;
 use taskward_providers::nanonets::Nanonets;
+
+use super::support::{self, Ended, Probe, Server, ended, impatient, key, ok};
+use crate::adapter::{Client, calls};
 
 fn cert(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/certs")
+        .join("../edge/conformance/certs")
         .join(name)
 }
 
@@ -62,18 +61,7 @@ fn call(url: &str, ca: Option<&str>, probes: &[Probe]) -> Vec<Result<Response, E
     if let Some(ca) = ca {
         builder = builder.ca_file(cert(ca));
     }
-    let client = builder.build().expect("settings");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let mut results = Vec::new();
-        for probe in probes {
-            results.push(client.call(probe.clone()).await);
-        }
-        results
-    })
+    calls(&builder.build().expect("settings"), probes)
 }
 
 fn one(url: &str, ca: Option<&str>) -> (Ended, String) {

@@ -1,11 +1,8 @@
 //! A provider with an event stream, driven over a real connection: told, answered while open, cut, reopened, closed.
 
-mod support;
-
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use support::{Conn, Server, key};
 use taskward_core::bytes::Bytes;
 use taskward_core::http::Method;
 use taskward_core::{
@@ -14,7 +11,9 @@ use taskward_core::{
     QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety, Started,
     Status, Target, TaskId,
 };
-use taskward_hyper::Client;
+
+use super::support::{self, Conn, Server, key};
+use crate::adapter::{Client, follow, handler};
 
 /// Plain text, one word of status, `SEQ WORD` per line of the stream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -266,16 +265,17 @@ fn check(server: &Server, platform: &Platform, told: &Told, end: End<Text>) {
     );
 }
 
-#[tokio::test]
-async fn a_question_in_a_stream_is_answered_while_the_stream_is_open() {
+#[test]
+fn a_question_in_a_stream_is_answered_while_the_stream_is_open() {
     let (server, platform, client) = setup(false);
     let told = Told::default();
-    let end = client
-        .run(Work)
-        .on_event(told.hook())
-        .on_question(async |_| Ok(Answer::text("EUR")))
-        .await
-        .expect("an end");
+    let end = follow(
+        client
+            .run(Work)
+            .on_event(told.hook())
+            .on_question(handler(|_| Ok(Answer::text("EUR")))),
+    )
+    .expect("an end");
     check(&server, &platform, &told, end);
     let streams = server
         .seen()
@@ -285,16 +285,17 @@ async fn a_question_in_a_stream_is_answered_while_the_stream_is_open() {
     assert_eq!(streams, 1);
 }
 
-#[tokio::test]
-async fn a_stream_that_is_cut_is_reopened_where_it_was() {
+#[test]
+fn a_stream_that_is_cut_is_reopened_where_it_was() {
     let (server, platform, client) = setup(true);
     let told = Told::default();
-    let end = client
-        .run(Work)
-        .on_event(told.hook())
-        .on_question(async |_| Ok(Answer::text("EUR")))
-        .await
-        .expect("an end");
+    let end = follow(
+        client
+            .run(Work)
+            .on_event(told.hook())
+            .on_question(handler(|_| Ok(Answer::text("EUR")))),
+    )
+    .expect("an end");
     check(&server, &platform, &told, end);
     assert!(
         server
@@ -306,18 +307,19 @@ async fn a_stream_that_is_cut_is_reopened_where_it_was() {
     );
 }
 
-#[tokio::test]
-async fn leaving_closes_the_stream() {
+#[test]
+fn leaving_closes_the_stream() {
     let (_server, platform, client) = setup(false);
-    let end = client.run(Work).await.expect("an end");
+    let end = follow(client.run(Work)).expect("an end");
     let End::Left(left) = end else {
         panic!("nobody could answer");
     };
-    let end = client
-        .resume(left.snapshot)
-        .on_question(async |_| Ok(Answer::text("EUR")))
-        .await
-        .expect("an end");
+    let end = follow(
+        client
+            .resume(left.snapshot)
+            .on_question(handler(|_| Ok(Answer::text("EUR")))),
+    )
+    .expect("an end");
     assert_eq!(end.into_answer().expect("an answer").0, "EUR");
     let begun = Instant::now();
     while *platform.streams_over.lock().expect("streams") < 2 {

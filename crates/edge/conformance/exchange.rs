@@ -1,15 +1,14 @@
 //! Every kind of exchange against a server scripted byte by byte: what is reported, and what reached the server.
 
-mod support;
-
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use support::{Conn, Ended, Probe, Server, ended, impatient, key, ok};
-use taskward_core::{Cause, Error, ErrorKind, Phase, Policy, Response, Retry, Safety};
+use taskward_core::{Cause, ErrorKind, Phase, Policy, Retry, Safety};
 use taskward_providers::nanonets::Nanonets;
-use taskward_ureq::Client;
+
+use super::support::{self, Conn, Ended, Probe, Server, ended, impatient, key, ok};
+use crate::adapter::{Client, calls};
 
 fn client(base_url: &str, policy: Policy) -> Client<Nanonets> {
     Client::builder()
@@ -18,14 +17,6 @@ fn client(base_url: &str, policy: Policy) -> Client<Nanonets> {
         .policy(policy)
         .build()
         .expect("settings")
-}
-
-/// Performs operations one after another on one client.
-fn calls(client: &Client<Nanonets>, probes: &[Probe]) -> Vec<Result<Response, Error>> {
-    probes
-        .iter()
-        .map(|probe| client.call(probe.clone()))
-        .collect()
 }
 
 fn call(base_url: &str, probe: Probe) -> Ended {

@@ -1,0 +1,60 @@
+//! How the suite uses this adapter: every future on a runtime of the test's own thread.
+
+use std::pin::Pin;
+
+use taskward_core::{End, Error, Operation, Provider, Question};
+use taskward_hyper::Run;
+pub(crate) use taskward_hyper::{BoxError, Client};
+use tokio::runtime::{Builder, Runtime};
+
+thread_local! {
+    static RUNTIME: Runtime = runtime();
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+}
+
+/// Waits for a call.
+pub(crate) fn block_on<F: IntoFuture>(call: F) -> F::Output {
+    RUNTIME.with(|runtime| runtime.block_on(call.into_future()))
+}
+
+/// Performs operations one after another, in a runtime that ends with the last of them.
+pub(crate) fn calls<P, O>(client: &Client<P>, operations: &[O]) -> Vec<Result<O::Output, Error>>
+where
+    P: Provider,
+    O: Operation + Clone + Send + 'static,
+    O::Output: Send,
+{
+    runtime().block_on(async {
+        let mut results = Vec::new();
+        for operation in operations {
+            results.push(client.call(operation.clone()).await);
+        }
+        results
+    })
+}
+
+/// Follows a task to its end.
+pub(crate) fn follow<P: Provider>(run: Run<P>) -> Result<End<P::Output>, Error> {
+    block_on(run)
+}
+
+type Asking<R> = Pin<Box<dyn Future<Output = Result<R, BoxError>> + Send>>;
+
+/// A handler of questions that does not answer at once.
+pub(crate) fn handler<R: Send + 'static>(
+    mut answer: impl FnMut(Question) -> Result<R, BoxError> + Send + 'static,
+) -> impl FnMut(Question) -> Asking<R> + Send + 'static {
+    move |question| {
+        let reply = answer(question);
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            reply
+        })
+    }
+}

@@ -1,0 +1,169 @@
+//! What dropped futures and handlers that run beside the watch bring with them.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use taskward_core::{
+    Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Reply,
+};
+use taskward_hyper::{Client, Running};
+use taskward_providers::nanonets::{Job, Nanonets};
+use taskward_sim::nanonets::DashboardAction;
+
+use crate::suite::follow::{Result, answers, job, setup};
+
+#[tokio::test]
+async fn a_handler_is_dropped_when_its_question_is_answered_elsewhere() -> Result {
+    struct Tell(Arc<Mutex<bool>>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            *self.0.lock().expect("flag") = true;
+        }
+    }
+    let (sim, client) = setup()?;
+    let dropped = Arc::new(Mutex::new(false));
+    let flag = dropped.clone();
+    let started = client.start(job(&sim, "asker")).await?;
+    let id = started.id();
+    let run = client
+        .attach(id.clone())
+        .on_question(move |_| {
+            let guard = Tell(flag.clone());
+            async move {
+                let _guard = guard;
+                std::future::pending::<()>().await;
+                Ok(Reply::Leave)
+            }
+        })
+        .on_event({
+            let sim = Arc::new(sim);
+            move |event| {
+                if matches!(event, Event::Question(_)) {
+                    let action = DashboardAction::Answer("YEN".to_owned());
+                    sim.dashboard(id.as_str(), action).expect("it waits");
+                }
+            }
+        });
+    let answer = run.await?.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("Done, in YEN."));
+    assert!(*dropped.lock().expect("flag"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropping_the_future_of_next_loses_nothing() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "asker")).start().await?;
+    let mut told = Vec::new();
+    loop {
+        // Far shorter than an exchange takes, so that nearly every one is cut.
+        let Ok(next) = tokio::time::timeout(Duration::from_micros(300), running.next()).await
+        else {
+            continue;
+        };
+        let Some(event) = next? else { break };
+        if let Event::Question(question) = &event {
+            running.answer(&question.id, Answer::text("EUR"))?;
+        }
+        told.push(name(&event));
+    }
+    let answer = running.wait().await?.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("Done, in EUR."));
+    assert_eq!(sim.stats().starts, 1);
+    assert_eq!(answers(&sim), [1]);
+    assert_eq!(told[0], "started");
+    assert_eq!(told.iter().filter(|name| **name == "question").count(), 1);
+    assert_eq!(told.iter().filter(|name| **name == "answered").count(), 1);
+    Ok(())
+}
+
+fn name(event: &Event) -> &'static str {
+    match event {
+        Event::Started { .. } => "started",
+        Event::Question(_) => "question",
+        Event::Answered {
+            how: Answered::Applied,
+            ..
+        } => "answered",
+        _ => "other",
+    }
+}
+
+#[tokio::test]
+async fn a_handle_answers_while_the_events_are_read_elsewhere() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "asker")).start().await?;
+    let handle = running.handle();
+    let (questions, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let reader = tokio::spawn(async move {
+        let mut events = running.events();
+        while let Some(event) = std::future::poll_fn(|cx| {
+            futures_core::Stream::poll_next(std::pin::Pin::new(&mut events), cx)
+        })
+        .await
+        {
+            if let Event::Question(question) = event.expect("nothing is stored") {
+                questions.send(question).expect("somebody listens");
+            }
+        }
+        running
+    });
+    let question = asked.recv().await.ok_or("no question")?;
+    let wrong = handle.answer("no such question", Answer::text("x")).await;
+    assert_eq!(wrong.expect_err("it is not open").kind(), ErrorKind::Input);
+    handle.answer(question.id, Answer::text("EUR")).await?;
+    let mut running = reader.await?;
+    let answer = running.wait().await?.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("Done, in EUR."));
+    let again = running.wait().await.expect_err("it was given once");
+    assert_eq!(again.kind(), ErrorKind::Local);
+    assert!(running.cancel().is_err() && running.snapshot().is_ended());
+    drop(running);
+    assert!(handle.cancel().await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "slow")).start().await?;
+    let handle = running.handle();
+    let watch = tokio::spawn(async move {
+        let end = running.wait().await;
+        (running, end)
+    });
+    handle.interrupt().await?;
+    let (mut running, end) = watch.await?;
+    let End::Left(left) = end? else {
+        panic!("it was interrupted");
+    };
+    assert_eq!(left.why, LeftWhy::Interrupted);
+    assert_eq!(running.interrupt().map(|left| left.id), Some(left.id));
+    running.cancel()?;
+    let end = running.wait().await?;
+    assert!(
+        matches!(end.outcome(), Some(Outcome::Stopped { .. })),
+        "{end:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn futures_and_handles_go_anywhere() {
+    fn anywhere<T: Send + 'static>(_: &T) {}
+    fn shared<T: Clone + Send + Sync + 'static>(_: &T) {}
+    fn check(client: Client<Nanonets>, job: Job, mut running: Running<Nanonets>) {
+        shared(&client);
+        shared(&running.handle());
+        anywhere(&client.run(job.clone()).into_future());
+        let other = client.clone();
+        anywhere(&async move { other.start(job).await });
+        anywhere(&async move {
+            client
+                .call(taskward_providers::nanonets::operations::ListAgents::default())
+                .await
+        });
+        anywhere(&async move { running.next().await });
+    }
+    let _ = check;
+}

@@ -1,0 +1,6 @@
+//! The suite of all adapters, run with the async one, and what only this one has to show.
+
+mod adapter;
+mod futures;
+#[path = "../../../edge/conformance/mod.rs"]
+mod suite;

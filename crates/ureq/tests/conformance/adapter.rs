@@ -1,0 +1,34 @@
+//! How the suite uses this adapter: a call that returns has been waited for.
+
+use taskward_core::{End, Error, Operation, Provider, Question};
+use taskward_ureq::Run;
+pub(crate) use taskward_ureq::{BoxError, Client};
+
+/// Waits for a call: it did.
+pub(crate) fn block_on<T>(result: T) -> T {
+    result
+}
+
+/// Performs operations one after another.
+pub(crate) fn calls<P, O>(client: &Client<P>, operations: &[O]) -> Vec<Result<O::Output, Error>>
+where
+    P: Provider,
+    O: Operation + Clone,
+{
+    operations
+        .iter()
+        .map(|operation| client.call(operation.clone()))
+        .collect()
+}
+
+/// Follows a task to its end.
+pub(crate) fn follow<P: Provider>(run: Run<P>) -> Result<End<P::Output>, Error> {
+    run.wait()
+}
+
+/// A handler of questions.
+pub(crate) fn handler<R>(
+    answer: impl FnMut(Question) -> Result<R, BoxError> + Send + 'static,
+) -> impl FnMut(Question) -> Result<R, BoxError> + Send + 'static {
+    answer
+}

@@ -1,0 +1,104 @@
+//! What threads and handlers on the calling thread bring with them.
+
+use std::sync::Arc;
+
+use taskward_core::{Answer, End, ErrorKind, Event, LeftWhy, Outcome, Output as _};
+use taskward_providers::nanonets::Nanonets;
+use taskward_sim::nanonets::DashboardAction;
+use taskward_ureq::{BoxError, Client, Handle, Run, Running};
+
+use crate::suite::follow::{Result, answers, job, setup};
+
+#[test]
+fn an_answer_from_elsewhere_makes_the_handlers_own_late() -> Result {
+    let (sim, client) = setup()?;
+    let sim = Arc::new(sim);
+    let id = client.start(job(&sim, "asker"))?.id();
+    let (dashboard, task) = (sim.clone(), id.clone());
+    let end = client
+        .attach(id)
+        .on_question(move |_| {
+            let action = DashboardAction::Answer("YEN".to_owned());
+            dashboard.dashboard(task.as_str(), action)?;
+            Ok(Answer::text("EUR"))
+        })
+        .wait()?;
+    assert_eq!(end.into_answer()?.text().as_deref(), Some("Done, in YEN."));
+    assert_eq!(answers(&sim), [1]);
+    Ok(())
+}
+
+#[test]
+fn a_handler_that_panics_sends_nothing() -> Result {
+    let (sim, client) = setup()?;
+    let run = client
+        .run(job(&sim, "asker"))
+        .on_question(|_| -> std::result::Result<Answer, BoxError> { panic!("oh") });
+    let panicked = std::thread::spawn(move || run.wait().map(|_| ())).join();
+    assert!(panicked.is_err());
+    assert_eq!(answers(&sim), [0]);
+    Ok(())
+}
+
+#[test]
+fn a_handle_answers_while_the_events_are_read_elsewhere() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "asker")).start()?;
+    let handle = running.handle();
+    let (questions, asked) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        for event in running.events() {
+            if let Event::Question(question) = event.expect("nothing is stored") {
+                questions.send(question).expect("somebody listens");
+            }
+        }
+        running
+    });
+    let question = asked.recv()?;
+    let wrong = handle.answer("no such question", Answer::text("x"));
+    assert_eq!(wrong.expect_err("it is not open").kind(), ErrorKind::Input);
+    handle.answer(question.id, Answer::text("EUR"))?;
+    let mut running = reader.join().expect("no panic");
+    let answer = running.wait()?.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("Done, in EUR."));
+    let again = running.wait().expect_err("it was given once");
+    assert_eq!(again.kind(), ErrorKind::Local);
+    assert!(running.cancel().is_err() && running.snapshot().is_ended());
+    assert!(handle.cancel().is_err());
+    Ok(())
+}
+
+#[test]
+fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "slow")).start()?;
+    let handle = running.handle();
+    let watch = std::thread::spawn(move || {
+        let end = running.wait();
+        (running, end)
+    });
+    handle.interrupt()?;
+    let (mut running, end) = watch.join().expect("no panic");
+    let End::Left(left) = end? else {
+        panic!("it was interrupted");
+    };
+    assert_eq!(left.why, LeftWhy::Interrupted);
+    assert_eq!(running.interrupt().map(|left| left.id), Some(left.id));
+    running.cancel()?;
+    let end = running.wait()?;
+    assert!(
+        matches!(end.outcome(), Some(Outcome::Stopped { .. })),
+        "{end:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn clients_and_handles_go_anywhere() {
+    fn anywhere<T: Send + 'static>() {}
+    fn shared<T: Clone + Send + Sync + 'static>() {}
+    shared::<Client<Nanonets>>();
+    shared::<Handle>();
+    anywhere::<Run<Nanonets>>();
+    anywhere::<Running<Nanonets>>();
+}
