@@ -39,7 +39,7 @@ impl Phase {
             Self::Send => "sending",
             Self::Head => "waiting for the reply",
             Self::Body => "reading the reply",
-            Self::Total => "the whole exchange",
+            Self::Total => "exchanging the whole",
         }
     }
 }
@@ -133,6 +133,7 @@ impl fmt::Display for Failure {
             Cause::Tls => f.write_str("the TLS handshake failed")?,
             Cause::Certificate => f.write_str("the server's certificate is not trusted")?,
             Cause::Proxy => f.write_str("the proxy refused")?,
+            Cause::Timeout(Phase::Total) => f.write_str("the whole exchange took too long")?,
             Cause::Timeout(phase) => write!(f, "timed out while {}", phase.name())?,
             Cause::Reset => f.write_str("the connection was lost")?,
             Cause::Truncated => f.write_str("the reply was cut short")?,

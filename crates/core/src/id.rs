@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::BuildError;
 use crate::seed::Seed;
+use crate::target::Target;
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -50,6 +52,24 @@ text_id! {
     /// The id that a provider gave a task. Whatever the server sent is an id, even when it is not a UUID.
     TaskId
 }
+impl TaskId {
+    /// Whether the id can name a task in a path: not empty, not `.` or `..`, not endless, without control characters
+    /// and without traces of a repair, which would make it another task's.
+    ///
+    /// # Errors
+    /// Says which of these it is.
+    pub fn check(&self) -> Result<(), BuildError> {
+        if self
+            .0
+            .chars()
+            .any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER)
+        {
+            return Err(BuildError::new(format!("{:?} is not an id", self.0)));
+        }
+        Target::new("").segment(&self.0).map(|_| ())
+    }
+}
+
 text_id! {
     /// A question's id, stable across processes and snapshots.
     QuestionId

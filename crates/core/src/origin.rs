@@ -77,6 +77,16 @@ impl Origin {
         if authority.host().is_empty() {
             return err("has no host");
         }
+        // The URL type lets a port through that is none, and would leave us with the default one: another server.
+        let port = &authority.as_str()[authority.host().len()..];
+        let digits = port
+            .strip_prefix(':')
+            .filter(|port| port.bytes().all(|b| b.is_ascii_digit()));
+        if !port.is_empty()
+            && !digits.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        {
+            return err("has no valid port");
+        }
         if *scheme == Scheme::HTTP {
             if !is_loopback(authority.host()) {
                 return err(
@@ -237,7 +247,8 @@ impl Origin {
                     "",
                 );
                 if !to.is_ok_and(|to| to.same_server(self)) {
-                    let to = uri.authority().map_or("?", Authority::host);
+                    let to = uri.authority().map_or("?", Authority::as_str);
+                    let to = to.rsplit('@').next().unwrap_or_default();
                     return Err(format!(
                         "{status} to another origin, {}://{to}",
                         uri.scheme_str().unwrap_or("?")
@@ -300,31 +311,23 @@ impl Credential {
     /// A bearer key. One trailing line break, as `echo` and editors leave it, is dropped.
     ///
     /// # Errors
-    /// When it is empty, a placeholder, or has characters no key has; the message names the class of mistake and at
-    /// most the first four characters.
+    /// When it is empty, a placeholder, or has characters no key has; the message names the class of mistake and its
+    /// length, never a character.
     pub fn bearer(key: &SecretString) -> Result<Self, ConfigError> {
         let key = key.expose_secret();
         let key = key
             .strip_suffix('\n')
             .map_or(key, |key| key.strip_suffix('\r').unwrap_or(key));
         let refuse = |why: &str| {
-            let start: String = key
-                .chars()
-                .take(4)
-                .filter(char::is_ascii_alphanumeric)
-                .collect();
-            let shown = if key.chars().count() >= 16 {
-                format!(", begins with {start:?}")
-            } else {
-                String::new()
-            };
             Err(ConfigError::new(format!(
-                "the API key {why} ({} characters{shown})",
+                "the API key {why} ({} characters)",
                 key.chars().count()
             )))
         };
         if key.is_empty() {
-            return Err(ConfigError::new("the API key is empty"));
+            return Err(ConfigError::new(
+                "the API key is empty; the platform's dashboard makes new ones",
+            ));
         }
         if key.starts_with('\u{feff}') {
             return refuse("starts with a byte order mark: save it as plain UTF-8");
@@ -344,6 +347,7 @@ impl Credential {
         if !key.bytes().all(|b| b.is_ascii_graphic()) {
             return refuse("has characters that no key has");
         }
+        let shout = key.to_ascii_uppercase();
         if [
             "YOUR_API_KEY",
             "YOUR-API-KEY",
@@ -351,7 +355,9 @@ impl Credential {
             "API_KEY",
             "CHANGEME",
         ]
-        .contains(&key.to_ascii_uppercase().as_str())
+        .contains(&shout.as_str())
+            || key.ends_with("...")
+            || key.ends_with('…')
         {
             return Err(ConfigError::new(
                 "the API key is a placeholder: put the real one there",
@@ -431,6 +437,13 @@ mod tests {
             ("ftp://h.example", "neither https"),
             ("h.example", "scheme"),
             ("", "not a URL"),
+            ("http://127.0.0.1:99999", "port"),
+            ("http://127.0.0.1:0", "port"),
+            ("http://127.0.0.1:-1", "port"),
+            ("http://127.0.0.1:+80", "port"),
+            ("http://127.0.0.1:", "port"),
+            ("http://[::1]:65536", "port"),
+            ("https://h.example:443443", "port"),
         ] {
             let text = origin(url).expect_err(url);
             assert!(
@@ -457,6 +470,7 @@ mod tests {
             ("“supersecretkey”", "quotes"),
             ("supersecretkeyü", "characters that no key has"),
             ("YOUR_API_KEY", "placeholder"),
+            ("sk_test_...", "placeholder"),
         ] {
             let text = bearer(key).expect_err(key);
             assert!(
@@ -520,6 +534,8 @@ mod tests {
             (&get, 302, &["https://evil.example/base/b"], 0),
             (&get, 302, &["https://h.example:444/base/b"], 0),
             (&get, 302, &["http://h.example/base/b"], 0),
+            (&get, 302, &["https://h.example:443443/base/b"], 0),
+            (&get, 302, &["https://h.example:/base/b"], 0),
             (&get, 302, &["//evil.example/base"], 0),
             (&get, 302, &["file:///etc/passwd"], 0),
             (&get, 302, &["javascript:alert(1)"], 0),

@@ -80,9 +80,11 @@ pub(crate) fn judge(trouble: &Trouble, safety: Safety, policy: &Retry) -> Verdic
         Trouble::Unreadable(_) => ambiguous,
         Trouble::Refused(reply) => judge_status(&reply.head, safety, policy),
         Trouble::Wire(failure) => match (&failure.stage, &failure.cause) {
-            (Stage::NotSent, Cause::Certificate | Cause::SourceChanged | Cause::Source) => {
-                Verdict::Final
-            }
+            // What answers there is not, and will not become, the server we know.
+            (
+                Stage::NotSent,
+                Cause::Certificate | Cause::Protocol | Cause::SourceChanged | Cause::Source,
+            ) => Verdict::Final,
             (Stage::NotSent, _) => Verdict::Retry,
             // The same bytes cannot be sent again.
             (Stage::MaybeSent, Cause::SourceChanged | Cause::Source) if safety != Safety::Once => {
@@ -262,6 +264,7 @@ mod tests {
                 wire(Stage::NotSent, Cause::Certificate),
                 [Final, Final, Final],
             ),
+            (wire(Stage::NotSent, Cause::Protocol), [Final, Final, Final]),
             (
                 wire(Stage::NotSent, Cause::SourceChanged),
                 [Final, Final, Final],

@@ -72,6 +72,16 @@ fn a_start_that_may_have_been_received_is_never_repeated() {
 }
 
 #[test]
+fn a_started_task_whose_id_cannot_be_used_is_of_unknown_outcome() {
+    for id in ["", "..", "a\nb", "\u{fffd}", &"x".repeat(10_000)] {
+        let mut world = World::new(&[]);
+        world.server.id = Some(id.to_owned());
+        assert_eq!(world.run(), outcome("unknown likely=true"), "{id:.20}");
+        assert_eq!(world.requests, 1, "{id:.20}");
+    }
+}
+
+#[test]
 fn a_start_that_never_left_is_repeated_and_then_given_up() {
     let mut world = World::new(&[Complete("42")])
         .faults(|n, _, _| if n < 3 { Fault::Refused } else { Fault::None });

@@ -41,6 +41,8 @@ pub struct Server {
     /// Events of the stream: when, seq, text.
     pub stream: Vec<(u64, u64, &'static str)>,
     streamed: u64,
+    /// The id that a start gives, instead of the one the rest goes by.
+    pub id: Option<String>,
     /// Whether a reopened stream starts over instead of after the position.
     pub replays: bool,
 }
@@ -65,6 +67,7 @@ impl Server {
             said: Vec::new(),
             stream: Vec::new(),
             streamed: 0,
+            id: None,
             replays: false,
         }
     }
@@ -176,7 +179,10 @@ impl Server {
         }
         if path == "/start" {
             self.create(now);
-            return (201, "t1 running.".into());
+            return (
+                201,
+                format!("{} running.", self.id.as_deref().unwrap_or("t1")),
+            );
         }
         let Some(created) = self.created else {
             return (404, "none".into());

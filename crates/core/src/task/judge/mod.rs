@@ -3,12 +3,12 @@
 mod delivery;
 mod stream;
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::{Event, Status, Why};
 use crate::failure::Failure;
 use crate::operation::Safety;
 use crate::outcome::{Fault, Outcome, StoppedBy};
-use crate::provider::{Landed, Look, Provider, Reading};
+use crate::provider::{Landed, Look, Provider, Reading, Started};
 use crate::question::Answered;
 use crate::response::Response;
 use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
@@ -66,7 +66,8 @@ impl<P: Provider> Task<P> {
 
     fn judge_start(&mut self, report: Report, shared: &mut Shared) {
         let trouble = match sort(report) {
-            Ok(reply) => match self.provider.read_start(&reply) {
+            // An id that cannot be asked for is as good as none.
+            Ok(reply) => match self.provider.read_start(&reply).and_then(usable) {
                 Ok(started) => {
                     shared.succeeded();
                     return self.begin(started.id, started.status);
@@ -702,4 +703,14 @@ fn missing(trouble: &Trouble, seen: bool) -> Option<ApiError> {
         400 | 422 => !seen,
         _ => false,
     })
+}
+
+fn usable(started: Started) -> Result<Started, ReadError> {
+    match started.id.check() {
+        Ok(()) => Ok(started),
+        Err(error) => Err(ReadError::new(
+            ReadErrorKind::Shape,
+            format!("the task id cannot be used: {error}"),
+        )),
+    }
 }
