@@ -3,14 +3,19 @@ head or an io error means."]
 //!
 //! Internal to `taskward-hyper` and `taskward-ureq`: it changes with them, and its version promises nothing.
 //!
+//! And what they share on the way there: how a followed task begins, is wished of, and ends.
+//!
 //! Nothing here waits and nothing here sends: that is what the adapters differ in. What both must do alike is tested
 //! by the suite in `conformance/`, which each of them runs.
 
 pub mod clock;
+pub mod course;
 pub mod entropy;
 pub mod failure;
 pub mod reply;
 pub mod route;
+pub mod run;
 pub mod settings;
 pub mod source;
 pub mod tls;
+pub mod watch;

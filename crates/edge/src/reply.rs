@@ -2,7 +2,10 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
-use taskward_core::{Cause, Credential, Failure, Head, Limits, Request, Response, Stage};
+use taskward_core::{
+    Call, Cause, Credential, ExchangeId, Failure, Head, Limits, Operation, Request, Response,
+    Stage, Timestamp,
+};
 
 use crate::failure::Fault;
 
@@ -29,6 +32,16 @@ impl<S> Report<S> {
             Self::Reply(reply) => clean_reply(credential, reply),
             Self::Failed(failure) => clean_failure(credential, failure),
             Self::Stream(..) => {}
+        }
+    }
+
+    /// Tells a call how its exchange ended.
+    pub fn conclude<O: Operation>(self, call: &mut Call<O>, id: ExchangeId, now: Timestamp) {
+        match self {
+            Self::Reply(reply) => call.handle_response(id, reply, now),
+            Self::Failed(failure) => call.handle_failure(id, failure, now),
+            // An operation asks for one document.
+            Self::Stream(..) => call.handle_failure(id, Failure::abandoned(), now),
         }
     }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use taskward_core::{Error, Operation, Policy, Provider, SecretString, Shared, Snapshot, TaskId};
 use taskward_edge::clock::Clock;
+use taskward_edge::run::Goal;
 use taskward_edge::settings::Settings;
 
 use crate::dial::Dialer;
 use crate::drive;
-use crate::run::{Goal, Run};
+use crate::run::Run;
 use crate::running::Started;
 use crate::send::Transport;
 

@@ -1,6 +1,7 @@
 //! Wishes from elsewhere: answers, messages and cancels for a task that another future drives.
 
-use taskward_core::{Answer, Error, ErrorKind, MessageNo, QuestionId};
+use taskward_core::{Answer, Error, MessageNo, QuestionId};
+use taskward_edge::watch::{Taken, Wish, gone};
 use tokio::sync::{mpsc, oneshot};
 
 /// Speaks to a task that is driven elsewhere. Cheap to clone.
@@ -8,16 +9,6 @@ use tokio::sync::{mpsc, oneshot};
 /// A wish is taken when the [`Running`](crate::Running) is next polled; what became of it is told as an event.
 #[derive(Clone, Debug)]
 pub struct Handle(pub(crate) mpsc::UnboundedSender<Wish>);
-
-#[derive(Debug)]
-pub(crate) enum Wish {
-    Answer(QuestionId, Answer, Taken<()>),
-    Message(String, Taken<MessageNo>),
-    Cancel(Taken<()>),
-    Interrupt(Taken<()>),
-}
-
-type Taken<T> = oneshot::Sender<Result<T, Error>>;
 
 impl Handle {
     /// Answers a question.
@@ -60,9 +51,13 @@ impl Handle {
         self.wish(Wish::Interrupt).await
     }
 
-    async fn wish<T>(&self, wish: impl FnOnce(Taken<T>) -> Wish) -> Result<T, Error> {
-        let gone = || Error::new(ErrorKind::Local, "nobody drives the task any more");
-        let (taken, reply) = oneshot::channel();
+    async fn wish<T: Send + 'static>(
+        &self,
+        wish: impl FnOnce(Taken<T>) -> Wish,
+    ) -> Result<T, Error> {
+        let (told, reply) = oneshot::channel();
+        // Whoever asked may have gone away meanwhile.
+        let taken = Box::new(move |result| drop(told.send(result)));
         self.0.send(wish(taken)).map_err(|_| gone())?;
         reply.await.map_err(|_| gone())?
     }

@@ -1,54 +1,28 @@
 //! What to do with a task, before anything is done.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use taskward_core::{
-    End, Error, ErrorKind, Event, Job as _, Policy, Provider, Question, Reply, Snapshot, Task,
-    TaskId,
-};
-use taskward_edge::entropy::seed;
+use taskward_core::{End, Error, ErrorKind, Event, Policy, Provider, Question, Reply, Snapshot};
+use taskward_edge::run::{Goal, Hooks, Plan};
 use taskward_edge::source;
 
 use crate::client::Client;
 use crate::running::Running;
 
-/// The error of a hook: anything that `?` turns into a boxed one.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
+#[doc(inline)]
+pub use taskward_edge::run::BoxError;
 
 pub(crate) type Asking = Pin<Box<dyn Future<Output = Result<Reply, BoxError>> + Send>>;
 pub(crate) type OnQuestion = Box<dyn FnMut(Question) -> Asking + Send>;
-pub(crate) type OnEvent = Box<dyn FnMut(&Event) + Send>;
-pub(crate) type OnSave = Box<dyn FnMut(&Snapshot) -> Result<(), BoxError> + Send>;
-
-/// Where a task comes from.
-pub(crate) enum Goal<P: Provider> {
-    Start(Box<P::Job>),
-    Attach(TaskId),
-    Resume(Box<Snapshot>),
-    Continue(TaskId, String),
-}
-
-/// What the caller wants to be asked and told.
-#[derive(Default)]
-pub(crate) struct Hooks {
-    pub(crate) question: Option<OnQuestion>,
-    pub(crate) event: Option<OnEvent>,
-    pub(crate) save: Option<OnSave>,
-    pub(crate) leave_review: bool,
-}
 
 /// A task to follow, described but not begun: await it, or [`start`](Self::start) it.
 #[must_use = "nothing happens until it is awaited or started"]
 pub struct Run<P: Provider> {
     client: Client<P>,
-    goal: Goal<P>,
-    policy: Option<Policy>,
-    work: Option<Duration>,
-    human: Option<Duration>,
-    hooks: Hooks,
+    plan: Plan<P>,
+    hooks: Hooks<OnQuestion>,
 }
 
 impl<P: Provider> fmt::Debug for Run<P> {
@@ -63,10 +37,7 @@ impl<P: Provider> Run<P> {
     pub(crate) fn new(client: Client<P>, goal: Goal<P>) -> Self {
         Self {
             client,
-            goal,
-            policy: None,
-            work: None,
-            human: None,
+            plan: Plan::new(goal),
             hooks: Hooks::default(),
         }
     }
@@ -74,19 +45,19 @@ impl<P: Provider> Run<P> {
     /// How long the agent may work. When it is over, the watch ends and the task goes on. A resumed task keeps the
     /// deadlines and the policy that it was stored with.
     pub fn deadline(mut self, work: Duration) -> Self {
-        self.work = Some(work);
+        self.plan.work = Some(work);
         self
     }
 
     /// How long a human may take over a question or a review.
     pub fn answer_deadline(mut self, human: Duration) -> Self {
-        self.human = Some(human);
+        self.plan.human = Some(human);
         self
     }
 
     /// How the task is followed; the client's policy by default. Deadlines given here come on top.
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = Some(policy);
+        self.plan.policy = Some(policy);
         self
     }
 
@@ -133,56 +104,18 @@ impl<P: Provider> Run<P> {
     /// # Errors
     /// When the job, a file, a snapshot or a setting cannot be used.
     pub async fn start(self) -> Result<Running<P>, Error> {
-        let client = self.client;
+        let (client, mut plan) = (self.client, self.plan);
+        if !plan.sources().is_empty() {
+            plan = off_the_reactor(move || {
+                source::resolve(plan.sources())?;
+                Ok(plan)
+            })
+            .await?;
+        }
         let inner = client.inner();
-        let own = self.policy.is_some() || self.work.is_some() || self.human.is_some();
-        let policy = policy(
-            self.policy.unwrap_or_else(|| inner.policy.clone()),
-            self.work,
-            self.human,
-        );
-        let provider = inner.provider.clone();
-        let task = match self.goal {
-            Goal::Start(mut job) => {
-                if !job.sources().is_empty() {
-                    job = off_the_reactor(move || {
-                        source::resolve(job.sources())?;
-                        Ok(job)
-                    })
-                    .await?;
-                }
-                Task::start(provider, &job, policy, seed()?, inner.clock.now())?
-            }
-            Goal::Attach(id) => {
-                Task::attach(provider, id, None, policy, seed()?, inner.clock.now())
-            }
-            Goal::Continue(id, text) => {
-                let now = inner.clock.now();
-                Task::continue_with(provider, id.clone(), text, policy, seed()?, now)
-                    .map_err(|e| unsupported(&e).with_task(id))?
-            }
-            Goal::Resume(_) if own => {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    "a stored task keeps the policy and the deadlines it was stored with",
-                ));
-            }
-            Goal::Resume(snapshot) => Task::resume(provider, *snapshot, inner.clock.now())
-                .map_err(|e| Error::new(ErrorKind::Input, e.to_string()))?,
-        };
+        let task = plan.into_task(inner.provider.clone(), &inner.policy, inner.clock.now())?;
         Ok(Running::new(client, task, self.hooks))
     }
-}
-
-fn policy(mut policy: Policy, work: Option<Duration>, human: Option<Duration>) -> Policy {
-    policy.work = work.or(policy.work);
-    policy.human = human.or(policy.human);
-    policy
-}
-
-/// A wish that the provider has no request for.
-pub(crate) fn unsupported(error: &impl fmt::Display) -> Error {
-    Error::new(ErrorKind::Input, error.to_string())
 }
 
 /// Looks at files without holding up the runtime.

@@ -9,27 +9,24 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, AnswerError, Answered, End, Error, ErrorKind, Event, Left, LeftWhy, MessageNo,
-    Provider, Question, QuestionId, Reply, Snapshot, Task, TaskId, Why,
+    Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, Provider, Question,
+    QuestionId, Reply, Snapshot, Task, TaskId, Why,
 };
+use taskward_edge::course::{Course, Driver as _};
+use taskward_edge::run::{BoxError, Hooks, OnEvent};
 
 use crate::client::Client;
 use crate::drive::Drive;
 use crate::handle::Handle;
-use crate::run::{Asking, BoxError, Hooks, OnEvent, OnQuestion, unsupported};
+use crate::run::{Asking, OnQuestion};
 
 /// A task that is being followed. It owns the machine and its exchanges: dropping the future of [`next`](Self::next) or
 /// [`wait`](Self::wait) loses nothing, dropping the `Running` itself ends the watch and leaves the task alone.
 pub struct Running<P: Provider> {
-    course: Course<P>,
+    course: Course<Drive<P>>,
     on_event: Option<OnEvent>,
     desk: Desk,
     handle: Handle,
-}
-
-enum Course<P: Provider> {
-    Live(Box<Drive<P>>),
-    Over(Box<Snapshot>),
 }
 
 /// Questions on their way to the handler.
@@ -53,7 +50,7 @@ impl<P: Provider> fmt::Debug for Running<P> {
 }
 
 impl<P: Provider> Running<P> {
-    pub(crate) fn new(client: Client<P>, task: Task<P>, hooks: Hooks) -> Self {
+    pub(crate) fn new(client: Client<P>, task: Task<P>, hooks: Hooks<OnQuestion>) -> Self {
         let drive = Drive::new(client, task, hooks.save);
         Self {
             handle: drive.handle(),
@@ -73,10 +70,7 @@ impl<P: Provider> Running<P> {
     /// The task's id, once it has one.
     #[must_use]
     pub fn id(&self) -> Option<&TaskId> {
-        match &self.course {
-            Course::Live(drive) => drive.task.id(),
-            Course::Over(snapshot) => snapshot.task(),
-        }
+        self.course.id()
     }
 
     /// The next event; `None` when the task is over, or its watch interrupted by a [`Handle`]. Questions are the caller's to [`answer`](Self::answer): the
@@ -110,11 +104,7 @@ impl<P: Provider> Running<P> {
 
     /// The questions an answer may go to now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
-        let task = match &self.course {
-            Course::Live(drive) => Some(&drive.task),
-            Course::Over(_) => None,
-        };
-        task.into_iter().flat_map(Task::questions)
+        self.course.questions()
     }
 
     /// Answers an open question; it leaves as the task is driven on.
@@ -126,13 +116,7 @@ impl<P: Provider> Running<P> {
         question: &QuestionId,
         answer: impl Into<Answer>,
     ) -> Result<(), AnswerError> {
-        match &mut self.course {
-            Course::Live(drive) => {
-                let now = drive.now();
-                drive.task.answer(question, answer.into(), now)
-            }
-            Course::Over(_) => Err(AnswerError::NotOpen(question.clone())),
-        }
+        self.course.answer(question, answer.into())
     }
 
     /// Sends a message that nobody asked for; it leaves as the task is driven on.
@@ -140,12 +124,7 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the provider has no such thing, or the task is over.
     pub fn send_message(&mut self, text: impl Into<String>) -> Result<MessageNo, Error> {
-        let drive = self.live()?;
-        let now = drive.now();
-        drive
-            .task
-            .send_message(text.into(), now)
-            .map_err(|e| unsupported(&e))
+        self.course.send_message(text.into())
     }
 
     /// Asks for the task to be stopped as it is driven on; its own end tells whether it was.
@@ -153,9 +132,7 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the provider has no such thing, or the task is over.
     pub fn cancel(&mut self) -> Result<(), Error> {
-        let drive = self.live()?;
-        let now = drive.now();
-        drive.task.cancel(now).map_err(|e| unsupported(&e))
+        self.course.cancel()
     }
 
     /// How long the present wait still lasts and what it is for; `None` while an exchange is under way.
@@ -165,23 +142,19 @@ impl<P: Provider> Running<P> {
             return None;
         };
         let (until, why) = drive.waiting?;
-        Some((until.since(drive.now()), why))
+        Some((until.since(drive.watch().now()), why))
     }
 
     /// What to store to come back to the task, here or in another process.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        match &self.course {
-            Course::Live(drive) => drive.task.snapshot(),
-            Course::Over(snapshot) => Snapshot::clone(snapshot),
-        }
+        self.course.snapshot()
     }
 
     /// Where the task stands, for leaving it; `None` while it has no id.
     #[must_use]
     pub fn interrupt(&self) -> Option<Left> {
-        let id = self.id()?.clone();
-        Some(Left::new(id, LeftWhy::Interrupted, self.snapshot()))
+        self.course.left(LeftWhy::Interrupted)
     }
 
     pub(crate) async fn started(mut self) -> Result<Started<P>, Error> {
@@ -192,13 +165,6 @@ impl<P: Provider> Running<P> {
             }
         }
         Ok(Started(self))
-    }
-
-    fn live(&mut self) -> Result<&mut Drive<P>, Error> {
-        match &mut self.course {
-            Course::Live(drive) => Ok(drive),
-            Course::Over(_) => Err(Error::new(ErrorKind::Input, "the task is over")),
-        }
     }
 
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
@@ -222,23 +188,23 @@ impl<P: Provider> Running<P> {
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<End<P::Output>, Error>> {
         for id in std::mem::take(&mut self.desk.told) {
-            if let Some(question) = self.open(&id)
+            if let Some(question) = self.course.open(&id)
                 && let Some(why) = self.desk.receive(question)
             {
-                return Poll::Ready(self.leave(why));
+                return Poll::Ready(Ok(self.course.leave(why)));
             }
         }
         loop {
             if let Some(reply) = self.desk.poll_reply(cx) {
-                let (question, reply) = reply.map_err(|e| self.failed(e))?;
-                if let Some(why) = self.reply(question, reply)? {
-                    return Poll::Ready(self.leave(why));
+                let (question, reply) = reply.map_err(|e| self.course.unanswered(e))?;
+                if let Some(why) = self.course.reply(question, reply)? {
+                    return Poll::Ready(Ok(self.course.leave(why)));
                 }
             }
             match self.poll_event(cx)? {
                 Poll::Ready(Some(event)) => {
                     if let Some(why) = self.judge(event) {
-                        return Poll::Ready(self.leave(why));
+                        return Poll::Ready(Ok(self.course.leave(why)));
                     }
                 }
                 Poll::Ready(None) => return Poll::Ready(self.end()),
@@ -257,74 +223,18 @@ impl<P: Provider> Running<P> {
                 None
             }
             Event::Paused(status) if self.desk.leave_review => Some(LeftWhy::Review(status)),
-            Event::Answered { question, how, .. } => {
-                let question = self.open(&question)?;
-                match how {
-                    Answered::Unknown => Some(LeftWhy::AnswerUnknown(question)),
-                    Answered::Refused => Some(LeftWhy::Question(question)),
-                    _ => None,
-                }
-            }
+            Event::Answered { question, how, .. } => self.course.judge_answer(&question, &how),
             _ => None,
         }
     }
 
-    /// Does what the handler decided.
-    fn reply(&mut self, question: Question, reply: Reply) -> Result<Option<LeftWhy>, Error> {
-        match reply {
-            Reply::Answer(answer) => match self.answer(&question.id, answer) {
-                Ok(()) => Ok(None),
-                // Withdrawn, or answered elsewhere, while the handler thought.
-                Err(AnswerError::NotOpen(_) | AnswerError::Underway(_)) => Ok(None),
-                Err(unfit) => Err(self.failed(Box::new(unfit))),
-            },
-            Reply::Cancel => self.cancel().map(|()| None),
-            _ => Ok(Some(LeftWhy::Question(question))),
-        }
-    }
-
-    fn open(&self, id: &QuestionId) -> Option<Question> {
-        self.questions()
-            .find(|question| question.id == *id)
-            .cloned()
-    }
-
-    fn failed(&self, error: BoxError) -> Error {
-        let error =
-            Error::new(ErrorKind::Local, "the question was not answered").with_source(error);
-        match self.id() {
-            Some(id) => error.with_task(id.clone()),
-            None => error,
-        }
-    }
-
-    fn leave(&self, why: LeftWhy) -> Result<End<P::Output>, Error> {
-        let id = self
-            .id()
-            .expect("a task that asks or is left has an id")
-            .clone();
-        Ok(End::Left(Box::new(Left::new(id, why, self.snapshot()))))
-    }
-
     fn end(&mut self) -> Result<End<P::Output>, Error> {
-        if let Course::Live(drive) = &mut self.course
-            && std::mem::take(&mut drive.interrupted)
-        {
-            return self.leave(LeftWhy::Interrupted);
+        let end = self.course.end();
+        if matches!(self.course, Course::Over(_)) {
+            // A handler that still thinks thinks about nothing.
+            self.desk.asking = None;
         }
-        // A handler that still thinks thinks about nothing.
-        self.desk.asking = None;
-        let over = Course::Over(Box::new(self.snapshot()));
-        let outcome = match std::mem::replace(&mut self.course, over) {
-            Course::Live(drive) => drive.into_outcome(),
-            Course::Over(_) => None,
-        };
-        outcome.map(End::Done).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Local,
-                "the task is over and its outcome was given before",
-            )
-        })
+        end
     }
 }
 

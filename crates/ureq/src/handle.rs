@@ -2,7 +2,8 @@
 
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use taskward_core::{Answer, Error, ErrorKind, MessageNo, QuestionId};
+use taskward_core::{Answer, Error, MessageNo, QuestionId};
+use taskward_edge::watch::{Taken, Wish, gone};
 
 use crate::drive::Input;
 
@@ -12,16 +13,6 @@ use crate::drive::Input;
 /// method waits. What became of it is told as an event.
 #[derive(Clone, Debug)]
 pub struct Handle(pub(crate) SyncSender<Input>);
-
-#[derive(Debug)]
-pub(crate) enum Wish {
-    Answer(QuestionId, Answer, Taken<()>),
-    Message(String, Taken<MessageNo>),
-    Cancel(Taken<()>),
-    Interrupt(Taken<()>),
-}
-
-type Taken<T> = SyncSender<Result<T, Error>>;
 
 impl Handle {
     /// Answers a question.
@@ -63,9 +54,10 @@ impl Handle {
         self.wish(Wish::Interrupt)
     }
 
-    fn wish<T>(&self, wish: impl FnOnce(Taken<T>) -> Wish) -> Result<T, Error> {
-        let gone = || Error::new(ErrorKind::Local, "nobody drives the task any more");
-        let (taken, reply) = sync_channel(1);
+    fn wish<T: Send + 'static>(&self, wish: impl FnOnce(Taken<T>) -> Wish) -> Result<T, Error> {
+        let (told, reply) = sync_channel(1);
+        // Whoever asked may have gone away meanwhile.
+        let taken = Box::new(move |result| drop(told.send(result)));
         self.0.send(Input::Wish(wish(taken))).map_err(|_| gone())?;
         reply.recv().map_err(|_| gone())?
     }

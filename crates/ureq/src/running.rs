@@ -4,27 +4,24 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use taskward_core::{
-    Answer, AnswerError, Answered, End, Error, ErrorKind, Event, Left, LeftWhy, MessageNo,
-    Provider, Question, QuestionId, Reply, Snapshot, Task, TaskId,
+    Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, Provider, Question,
+    QuestionId, Snapshot, Task, TaskId,
 };
+use taskward_edge::course::Course;
+use taskward_edge::run::{Hooks, OnEvent};
 
 use crate::client::Client;
 use crate::drive::Drive;
 use crate::handle::Handle;
-use crate::run::{BoxError, Hooks, OnEvent, OnQuestion, unsupported};
+use crate::run::OnQuestion;
 
 /// A task that is being followed. It owns the machine and its exchanges: dropping it ends the watch and leaves the task
 /// alone.
 pub struct Running<P: Provider> {
-    course: Course<P>,
+    course: Course<Drive<P>>,
     on_event: Option<OnEvent>,
     desk: Desk,
     handle: Handle,
-}
-
-enum Course<P: Provider> {
-    Live(Box<Drive<P>>),
-    Over(Box<Snapshot>),
 }
 
 /// Questions on their way to the handler.
@@ -46,7 +43,7 @@ impl<P: Provider> fmt::Debug for Running<P> {
 }
 
 impl<P: Provider> Running<P> {
-    pub(crate) fn new(client: Client<P>, task: Task<P>, hooks: Hooks) -> Self {
+    pub(crate) fn new(client: Client<P>, task: Task<P>, hooks: Hooks<OnQuestion>) -> Self {
         let drive = Drive::new(client, task, hooks.save);
         Self {
             handle: drive.handle(),
@@ -64,10 +61,7 @@ impl<P: Provider> Running<P> {
     /// The task's id, once it has one.
     #[must_use]
     pub fn id(&self) -> Option<&TaskId> {
-        match &self.course {
-            Course::Live(drive) => drive.task.id(),
-            Course::Over(snapshot) => snapshot.task(),
-        }
+        self.course.id()
     }
 
     /// The next event; `None` when the task is over, or its watch interrupted by a [`Handle`]. Questions are the caller's to [`answer`](Self::answer): the
@@ -99,18 +93,18 @@ impl<P: Provider> Running<P> {
     /// When the handler or the save hook failed; the task is untouched. After the outcome has been given once.
     pub fn wait(&mut self) -> Result<End<P::Output>, Error> {
         for id in std::mem::take(&mut self.desk.told) {
-            if let Some(question) = self.open(&id)
+            if let Some(question) = self.course.open(&id)
                 && let Some(why) = self.ask(question)?
             {
-                return self.leave(why);
+                return Ok(self.course.leave(why));
             }
         }
         while let Some(event) = self.event()? {
             if let Some(why) = self.judge(event)? {
-                return self.leave(why);
+                return Ok(self.course.leave(why));
             }
         }
-        self.end()
+        self.course.end()
     }
 
     /// A handle to answer, cancel or interrupt from another thread while this is driven.
@@ -121,11 +115,7 @@ impl<P: Provider> Running<P> {
 
     /// The questions an answer may go to now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
-        let task = match &self.course {
-            Course::Live(drive) => Some(&drive.task),
-            Course::Over(_) => None,
-        };
-        task.into_iter().flat_map(Task::questions)
+        self.course.questions()
     }
 
     /// Answers an open question; it leaves as the task is driven on.
@@ -137,13 +127,7 @@ impl<P: Provider> Running<P> {
         question: &QuestionId,
         answer: impl Into<Answer>,
     ) -> Result<(), AnswerError> {
-        match &mut self.course {
-            Course::Live(drive) => {
-                let now = drive.now();
-                drive.task.answer(question, answer.into(), now)
-            }
-            Course::Over(_) => Err(AnswerError::NotOpen(question.clone())),
-        }
+        self.course.answer(question, answer.into())
     }
 
     /// Sends a message that nobody asked for; it leaves as the task is driven on.
@@ -151,12 +135,7 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the provider has no such thing, or the task is over.
     pub fn send_message(&mut self, text: impl Into<String>) -> Result<MessageNo, Error> {
-        let drive = self.live()?;
-        let now = drive.now();
-        drive
-            .task
-            .send_message(text.into(), now)
-            .map_err(|e| unsupported(&e))
+        self.course.send_message(text.into())
     }
 
     /// Asks for the task to be stopped as it is driven on; its own end tells whether it was.
@@ -164,25 +143,19 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the provider has no such thing, or the task is over.
     pub fn cancel(&mut self) -> Result<(), Error> {
-        let drive = self.live()?;
-        let now = drive.now();
-        drive.task.cancel(now).map_err(|e| unsupported(&e))
+        self.course.cancel()
     }
 
     /// What to store to come back to the task, here or in another process.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        match &self.course {
-            Course::Live(drive) => drive.task.snapshot(),
-            Course::Over(snapshot) => Snapshot::clone(snapshot),
-        }
+        self.course.snapshot()
     }
 
     /// Where the task stands, for leaving it; `None` while it has no id.
     #[must_use]
     pub fn interrupt(&self) -> Option<Left> {
-        let id = self.id()?.clone();
-        Some(Left::new(id, LeftWhy::Interrupted, self.snapshot()))
+        self.course.left(LeftWhy::Interrupted)
     }
 
     pub(crate) fn started(mut self) -> Result<Started<P>, Error> {
@@ -193,13 +166,6 @@ impl<P: Provider> Running<P> {
             }
         }
         Ok(Started(self))
-    }
-
-    fn live(&mut self) -> Result<&mut Drive<P>, Error> {
-        match &mut self.course {
-            Course::Live(drive) => Ok(drive),
-            Course::Over(_) => Err(Error::new(ErrorKind::Input, "the task is over")),
-        }
     }
 
     fn event(&mut self) -> Result<Option<Event>, Error> {
@@ -218,14 +184,7 @@ impl<P: Provider> Running<P> {
         match event {
             Event::Question(question) => self.ask(question),
             Event::Paused(status) if self.desk.leave_review => Ok(Some(LeftWhy::Review(status))),
-            Event::Answered { question, how, .. } => {
-                let question = self.open(&question);
-                Ok(question.and_then(|question| match how {
-                    Answered::Unknown => Some(LeftWhy::AnswerUnknown(question)),
-                    Answered::Refused => Some(LeftWhy::Question(question)),
-                    _ => None,
-                }))
-            }
+            Event::Answered { question, how, .. } => Ok(self.course.judge_answer(&question, &how)),
             _ => Ok(None),
         }
     }
@@ -239,58 +198,8 @@ impl<P: Provider> Running<P> {
             return Ok(Some(LeftWhy::Question(question)));
         }
         self.desk.asked.push(question.id.clone());
-        match handler(question.clone()).map_err(|e| self.failed(e))? {
-            Reply::Answer(answer) => match self.answer(&question.id, answer) {
-                Ok(()) => Ok(None),
-                // Withdrawn, or answered elsewhere, while the handler thought.
-                Err(AnswerError::NotOpen(_) | AnswerError::Underway(_)) => Ok(None),
-                Err(unfit) => Err(self.failed(Box::new(unfit))),
-            },
-            Reply::Cancel => self.cancel().map(|()| None),
-            _ => Ok(Some(LeftWhy::Question(question))),
-        }
-    }
-
-    fn open(&self, id: &QuestionId) -> Option<Question> {
-        self.questions()
-            .find(|question| question.id == *id)
-            .cloned()
-    }
-
-    fn failed(&self, error: BoxError) -> Error {
-        let error =
-            Error::new(ErrorKind::Local, "the question was not answered").with_source(error);
-        match self.id() {
-            Some(id) => error.with_task(id.clone()),
-            None => error,
-        }
-    }
-
-    fn leave(&self, why: LeftWhy) -> Result<End<P::Output>, Error> {
-        let id = self
-            .id()
-            .expect("a task that asks or is left has an id")
-            .clone();
-        Ok(End::Left(Box::new(Left::new(id, why, self.snapshot()))))
-    }
-
-    fn end(&mut self) -> Result<End<P::Output>, Error> {
-        if let Course::Live(drive) = &mut self.course
-            && std::mem::take(&mut drive.interrupted)
-        {
-            return self.leave(LeftWhy::Interrupted);
-        }
-        let over = Course::Over(Box::new(self.snapshot()));
-        let outcome = match std::mem::replace(&mut self.course, over) {
-            Course::Live(drive) => drive.into_outcome(),
-            Course::Over(_) => None,
-        };
-        outcome.map(End::Done).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Local,
-                "the task is over and its outcome was given before",
-            )
-        })
+        let reply = handler(question.clone()).map_err(|e| self.course.unanswered(e))?;
+        self.course.reply(question, reply)
     }
 }
 

@@ -1,0 +1,118 @@
+//! What to do with a task, before anything is done, and whom to ask and tell on the way.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use taskward_core::{
+    Error, ErrorKind, Event, Job as _, Policy, Provider, Snapshot, Source, Task, TaskId, Timestamp,
+};
+
+use crate::entropy::seed;
+
+/// The error of a hook: anything that `?` turns into a boxed one.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Is told every event.
+pub type OnEvent = Box<dyn FnMut(&Event) + Send>;
+/// Stores a task.
+pub type OnSave = Box<dyn FnMut(&Snapshot) -> Result<(), BoxError> + Send>;
+
+/// What the caller wants to be asked and told; `Q` is the adapter's handler of questions.
+pub struct Hooks<Q> {
+    /// Answers questions.
+    pub question: Option<Q>,
+    /// Is told every event.
+    pub event: Option<OnEvent>,
+    /// Stores the task.
+    pub save: Option<OnSave>,
+    /// Whether to leave when the task pauses for a review.
+    pub leave_review: bool,
+}
+
+impl<Q> Default for Hooks<Q> {
+    fn default() -> Self {
+        Self {
+            question: None,
+            event: None,
+            save: None,
+            leave_review: false,
+        }
+    }
+}
+
+/// Where a task comes from.
+pub enum Goal<P: Provider> {
+    /// A new one.
+    Start(Box<P::Job>),
+    /// One that is there, by its id.
+    Attach(TaskId),
+    /// One that was stored.
+    Resume(Box<Snapshot>),
+    /// One that is over, gone on with by a message.
+    Continue(TaskId, String),
+}
+
+/// A task to follow, as it was asked for.
+pub struct Plan<P: Provider> {
+    /// Where it comes from.
+    pub goal: Goal<P>,
+    /// How it is followed, when not as the client says.
+    pub policy: Option<Policy>,
+    /// How long the agent may work.
+    pub work: Option<Duration>,
+    /// How long a human may take.
+    pub human: Option<Duration>,
+}
+
+impl<P: Provider> Plan<P> {
+    /// A plan that leaves everything else to the client's policy.
+    #[must_use]
+    pub fn new(goal: Goal<P>) -> Self {
+        Self {
+            goal,
+            policy: None,
+            work: None,
+            human: None,
+        }
+    }
+
+    /// The files to look at before the task is made.
+    pub fn sources(&mut self) -> Vec<&mut Source> {
+        match &mut self.goal {
+            Goal::Start(job) => job.sources(),
+            Goal::Attach(_) | Goal::Resume(_) | Goal::Continue(..) => Vec::new(),
+        }
+    }
+
+    /// The task; `policy` is the client's.
+    ///
+    /// # Errors
+    /// When the job, a snapshot or a setting cannot be used.
+    pub fn into_task(self, provider: P, policy: &Policy, now: Timestamp) -> Result<Task<P>, Error> {
+        let own = self.policy.is_some() || self.work.is_some() || self.human.is_some();
+        let mut policy = self.policy.unwrap_or_else(|| policy.clone());
+        policy.work = self.work.or(policy.work);
+        policy.human = self.human.or(policy.human);
+        match self.goal {
+            Goal::Start(job) => Ok(Task::start(provider, &job, policy, seed()?, now)?),
+            Goal::Attach(id) => Ok(Task::attach(provider, id, None, policy, seed()?, now)),
+            Goal::Continue(id, text) => {
+                Task::continue_with(provider, id.clone(), text, policy, seed()?, now)
+                    .map_err(|e| unsupported(&e).with_task(id))
+            }
+            Goal::Resume(_) if own => Err(Error::new(
+                ErrorKind::Config,
+                "a stored task keeps the policy and the deadlines it was stored with",
+            )),
+            Goal::Resume(snapshot) => Task::resume(provider, *snapshot, now)
+                .map_err(|e| Error::new(ErrorKind::Input, e.to_string())),
+        }
+    }
+}
+
+/// A wish that the provider has no request for.
+#[must_use]
+pub fn unsupported(error: &impl fmt::Display) -> Error {
+    Error::new(ErrorKind::Input, error.to_string())
+}

@@ -1,0 +1,153 @@
+//! A task while it is driven, and what is wished of it from elsewhere.
+
+use bytes::Bytes;
+use taskward_core::{
+    Answer, Error, ErrorKind, ExchangeId, Failure, MessageNo, Outcome, Provider, QuestionId,
+    Revision, Task, TaskId, Timestamp,
+};
+
+use crate::clock::Clock;
+use crate::reply::Report;
+use crate::run::{OnSave, unsupported};
+
+/// Tells whoever wished something what became of it.
+pub type Taken<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
+
+/// What a handle wishes of a task that is driven elsewhere.
+pub enum Wish {
+    /// To answer a question.
+    Answer(QuestionId, Answer, Taken<()>),
+    /// To send a message that nobody asked for.
+    Message(String, Taken<MessageNo>),
+    /// To stop the task.
+    Cancel(Taken<()>),
+    /// To end the watch.
+    Interrupt(Taken<()>),
+}
+
+/// The answer to a wish that nobody hears.
+#[must_use]
+pub fn gone() -> Error {
+    Error::new(ErrorKind::Local, "nobody drives the task any more")
+}
+
+/// A task with what every driver needs beside it.
+pub struct Watch<P: Provider> {
+    /// The machine.
+    pub task: Task<P>,
+    clock: Clock,
+    save: Option<OnSave>,
+    interrupted: bool,
+}
+
+impl<P: Provider> Watch<P> {
+    /// A task that is about to be driven.
+    #[must_use]
+    pub fn new(task: Task<P>, clock: Clock, save: Option<OnSave>) -> Self {
+        Self {
+            task,
+            clock,
+            save,
+            interrupted: false,
+        }
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether the watch is to end here: it was interrupted, and the task's id is known.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted && self.task.id().is_some()
+    }
+
+    /// Whether it was interrupted; told once.
+    pub fn take_interrupt(&mut self) -> bool {
+        std::mem::take(&mut self.interrupted)
+    }
+
+    /// How the task ended, when it has.
+    #[must_use]
+    pub fn into_outcome(self) -> Option<Outcome<P::Output>> {
+        self.task.into_outcome()
+    }
+
+    /// Stores the task, when somebody wants it stored.
+    ///
+    /// # Errors
+    /// When the hook failed.
+    pub fn save(&mut self, revision: Revision) -> Result<(), Error> {
+        if let Some(save) = &mut self.save {
+            save(&self.task.snapshot()).map_err(|e| {
+                let text = "the task could not be stored, so nothing more was sent";
+                about(
+                    Error::new(ErrorKind::Local, text).with_source(e),
+                    self.task.id(),
+                )
+            })?;
+        }
+        self.task.saved(revision);
+        Ok(())
+    }
+
+    /// Reports how an exchange ended; gives the stream that it opened.
+    pub fn report<S>(&mut self, id: ExchangeId, report: Report<S>) -> Option<Box<S>> {
+        let now = self.now();
+        match report {
+            Report::Reply(reply) => self.task.handle_response(id, reply, now),
+            Report::Failed(failure) => self.task.handle_failure(id, failure, now),
+            Report::Stream(head, stream) => {
+                self.task.handle_head(id, head, now);
+                return Some(stream);
+            }
+        }
+        None
+    }
+
+    /// Reports an exchange or a stream that the driver does not hold.
+    pub fn abandoned(&mut self, id: ExchangeId) {
+        let now = self.now();
+        self.task.handle_failure(id, Failure::abandoned(), now);
+    }
+
+    /// Reports what a stream brought; `None` is its end.
+    pub fn received(&mut self, id: ExchangeId, next: Option<Result<Bytes, Failure>>) {
+        let now = self.now();
+        match next {
+            Some(Ok(bytes)) => self.task.handle_chunk(id, bytes, now),
+            Some(Err(failure)) => self.task.handle_failure(id, failure, now),
+            None => self.task.handle_end(id, now),
+        }
+    }
+
+    /// Takes a wish.
+    pub fn hear(&mut self, wish: Wish) {
+        let now = self.now();
+        match wish {
+            Wish::Answer(question, answer, taken) => {
+                let result = self.task.answer(&question, answer, now);
+                taken(result.map_err(|e| Error::new(ErrorKind::Input, e.to_string())));
+            }
+            Wish::Message(text, taken) => {
+                let result = self.task.send_message(text, now);
+                taken(result.map_err(|e| unsupported(&e)));
+            }
+            Wish::Cancel(taken) => taken(self.task.cancel(now).map_err(|e| unsupported(&e))),
+            Wish::Interrupt(taken) => {
+                self.interrupted = true;
+                taken(Ok(()));
+            }
+        }
+    }
+}
+
+/// An error with the task it is about, when that is known.
+pub(crate) fn about(error: Error, task: Option<&TaskId>) -> Error {
+    match task {
+        Some(id) => error.with_task(id.clone()),
+        None => error,
+    }
+}
