@@ -74,15 +74,25 @@ fn refuse(error: &clap::Error, wants_json: bool) -> Exit {
     if wants_json && error.use_stderr() {
         let text = error.render().to_string();
         let text = text.trim_start_matches("error: ").trim_end();
-        let line = Problem::new(Exit::Usage, "usage", text).json();
+        let line = out::json_line(&Problem::new(Exit::Usage, "usage", text).json());
         // Whoever reads nothing needs no reason.
         let _ = writeln!(std::io::stdout(), "{line}");
         return Exit::Usage;
     }
-    match error.print() {
+    if error.use_stderr() {
+        // Nobody is left to tell that stderr is closed.
+        let _ = error.print();
+        return Exit::Usage;
+    }
+    match error.print().and_then(|()| std::io::stdout().flush()) {
+        Ok(()) => Exit::Ok,
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::ReaderGone,
-        _ if error.use_stderr() => Exit::Usage,
-        _ => Exit::Ok,
+        Err(error) => {
+            let what = format!("cannot write to stdout: {error}");
+            let problem = Problem::new(Exit::Other, "output", what);
+            let _ = write!(std::io::stderr(), "{}", problem.text(str::to_owned));
+            problem.exit()
+        }
     }
 }
 
@@ -100,7 +110,7 @@ fn last_words(wants_json: bool) {
         };
         // Nobody is left to tell that the streams are closed.
         if wants_json {
-            let _ = writeln!(std::io::stdout(), "{}", problem.json());
+            let _ = writeln!(std::io::stdout(), "{}", out::json_line(&problem.json()));
         } else {
             let _ = write!(std::io::stderr(), "{}", problem.text(str::to_owned));
         }

@@ -35,6 +35,8 @@ pub(crate) struct Out {
     redactor: OnceLock<Credential>,
     failure: Mutex<Option<io::Error>>,
     failed: Notify,
+    /// Whether stdout took no more: whatever still has to be said goes to stderr.
+    broken: AtomicBool,
 }
 
 impl Out {
@@ -61,6 +63,7 @@ impl Out {
             redactor: OnceLock::new(),
             failure: Mutex::new(None),
             failed: Notify::new(),
+            broken: AtomicBool::new(false),
         }
     }
 
@@ -115,8 +118,7 @@ impl Out {
 
     /// Prints one line of the JSON modes.
     pub(crate) fn line(&self, value: &Value) {
-        let text = sanitise::json(self.safe(&value.to_string()));
-        self.write(format!("{text}\n").as_bytes());
+        self.write(format!("{}\n", self.safe(&json_line(value))).as_bytes());
     }
 
     fn write(&self, bytes: &[u8]) {
@@ -130,6 +132,7 @@ impl Out {
             None => write(),
         };
         if let Err(error) = result {
+            self.broken.store(true, Ordering::Relaxed);
             *self.failure() = Some(error);
             self.failed.notify_one();
         }
@@ -190,14 +193,15 @@ impl Out {
 
     /// Prints the end of the program: on stdout as JSON, or on stderr.
     pub(crate) fn problem(&self, problem: &Problem) {
-        if problem.exit() == Exit::ReaderGone {
+        // A reader that went away misses nothing, unless a task goes on without anybody who knows its name.
+        if problem.exit() == Exit::ReaderGone && !problem.has_task() {
             return;
         }
         self.still();
         if self.json {
             self.line(&problem.json());
         }
-        if !self.json || self.verbose {
+        if !self.json || self.verbose || self.broken.load(Ordering::Relaxed) {
             self.talk(&self.safe(&problem.text(|head| self.paint(head))));
         }
     }
@@ -291,6 +295,25 @@ impl Drop for Hold<'_> {
     }
 }
 
+/// A JSON line as it is printed: its version and its type first, its strings free of control characters.
+pub(crate) fn json_line(value: &Value) -> String {
+    let text = match value {
+        Value::Object(fields) if fields.contains_key("v") && fields.contains_key("type") => {
+            let first = ["v", "type"];
+            let rest = fields.keys().map(String::as_str);
+            let names = first
+                .into_iter()
+                .chain(rest.filter(|name| !first.contains(name)));
+            let fields: Vec<String> = names
+                .map(|name| format!("{}:{}", Value::from(name), value[name]))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        value => value.to_string(),
+    };
+    sanitise::json(text)
+}
+
 /// JSON as it is printed: indented, its strings free of control characters.
 pub(crate) fn pretty(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).expect("a JSON value serialises");
@@ -303,4 +326,19 @@ fn spinner() -> ProgressBar {
     let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     spinner.set_style(style.tick_chars("|/-\\ "));
     spinner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_line_begins_with_its_version_and_its_type_and_loses_nothing() {
+        let value = json!({"task": "a", "type": "x", "a\"b": {"v": 2}, "v": 1});
+        let line = json_line(&value);
+        assert!(line.starts_with(r#"{"v":1,"type":"x","#), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).expect("JSON"), value);
+        assert_eq!(json_line(&json!({"v": 1})), r#"{"v":1}"#);
+    }
 }

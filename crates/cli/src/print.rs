@@ -56,8 +56,9 @@ impl Destination {
         let text = self
             .render(answer)
             .map_err(|problem| again(problem, "what there is"))?;
-        if let Some(path) = &self.file {
-            write(path, text.as_bytes())
+        // An answer that its file does not take is printed all the same.
+        let kept = match &self.file {
+            Some(path) => write(path, text.as_bytes())
                 .map_err(|e| {
                     Problem::new(
                         Exit::Other,
@@ -65,17 +66,20 @@ impl Destination {
                         format!("cannot write the answer to {}: {e}", path.display()),
                     )
                 })
-                .map_err(|problem| again(problem, "the answer again"))?;
-        }
+                .map_err(|problem| again(problem, "the answer again")),
+            None => Ok(()),
+        };
         if out.is_json() {
             out.line(&result_line(task, "completed", Some(answer)));
+            out.check()
+                .map_err(|problem| again(problem, "the answer again"))?;
         } else if text.is_empty() {
             out.say("the task completed without an answer");
         } else {
             out.print(&text)
                 .map_err(|problem| again(problem, "the answer again"))?;
         }
-        Ok(Exit::Ok)
+        kept.map(|()| Exit::Ok)
     }
 
     fn render(&self, answer: &Answer) -> Result<String, Box<Problem>> {
@@ -105,12 +109,21 @@ impl Destination {
     }
 }
 
-/// Why a file cannot be written, as far as can be told without writing it.
+/// Why a file cannot be written, as far as can be told without writing it: one beside it is made and dropped.
 fn writable(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {
         Ok(meta) if meta.is_dir() => return Err("it is a directory".to_owned()),
         Ok(meta) if meta.permissions().readonly() => return Err("it is read-only".to_owned()),
-        Ok(_) => return Ok(()),
+        Ok(meta) if is_device(&meta) => return Ok(()),
+        Ok(meta) if !meta.is_file() => {
+            return Err(
+                "it is a pipe or a socket; the answer is on stdout, too: pipe that".to_owned(),
+            );
+        }
+        Ok(_) => {
+            let target = std::fs::canonicalize(path).map_err(|e| e.to_string())?;
+            return beside(&target).map(drop).map_err(|e| e.to_string());
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error.to_string()),
     }
@@ -118,7 +131,7 @@ fn writable(path: &Path) -> Result<(), String> {
         return Err("it has no file name".to_owned());
     }
     match std::fs::metadata(parent(path)) {
-        Ok(meta) if meta.is_dir() => Ok(()),
+        Ok(meta) if meta.is_dir() => beside(path).map(drop).map_err(|e| e.to_string()),
         Ok(_) => Err(format!("{} is not a directory", parent(path).display())),
         Err(error) => Err(format!("{}: {error}", parent(path).display())),
     }
@@ -131,14 +144,20 @@ fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Writes a file whole or not at all: beside it first, then in its place.
-fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A device or a pipe is written to, never replaced; through a symbolic link its target is replaced.
-    let target = match std::fs::metadata(path) {
-        Ok(meta) if !meta.is_file() => return std::fs::write(path, bytes),
-        Ok(_) => std::fs::canonicalize(path)?,
-        Err(_) => path.to_owned(),
-    };
+/// A device that takes bytes one after the other, as /dev/null does.
+#[cfg(unix)]
+fn is_device(meta: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    meta.file_type().is_char_device()
+}
+
+#[cfg(not(unix))]
+fn is_device(_: &std::fs::Metadata) -> bool {
+    false
+}
+
+/// A new file in the directory of `target`; it is gone when it is dropped.
+fn beside(target: &Path) -> io::Result<tempfile::NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".taskward-");
     #[cfg(unix)]
@@ -148,7 +167,18 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     #[cfg(unix)]
     builder.permissions(permissions);
-    let mut file = builder.tempfile_in(parent(&target))?;
+    builder.tempfile_in(parent(target))
+}
+
+/// Writes a file whole or not at all: beside it first, then in its place.
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A device is written to, never replaced; through a symbolic link its target is replaced.
+    let target = match std::fs::metadata(path) {
+        Ok(meta) if !meta.is_file() => return std::fs::write(path, bytes),
+        Ok(_) => std::fs::canonicalize(path)?,
+        Err(_) => path.to_owned(),
+    };
+    let mut file = beside(&target)?;
     if let Ok(meta) = std::fs::metadata(&target) {
         file.as_file().set_permissions(meta.permissions())?;
     }
@@ -180,5 +210,15 @@ mod tests {
         assert!(writable(&path.join("below")).is_err());
         assert_eq!(writable(&path), Ok(()));
         assert_eq!(writable(Path::new("new.json")), Ok(()));
+        #[cfg(unix)]
+        {
+            assert_eq!(writable(Path::new("/dev/null")), Ok(()));
+            let socket = dir.path().join("socket");
+            let _bound = std::os::unix::net::UnixListener::bind(&socket).expect("bound");
+            assert!(writable(&socket).expect_err("refused").contains("socket"));
+        }
+        #[cfg(target_os = "linux")]
+        assert!(writable(Path::new("/proc/self/new.json")).is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).expect("dir").count(), 2);
     }
 }

@@ -127,6 +127,11 @@ impl Problem {
         self
     }
 
+    /// Whether it names a task.
+    pub(crate) fn has_task(&self) -> bool {
+        self.ids.task.is_some()
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// Whether a character can move the cursor, hide text or show it in another order than it has.
-fn is_unsafe(c: char) -> bool {
+pub(crate) fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         | '\u{200e}' | '\u{200f}' | '\u{61c}'

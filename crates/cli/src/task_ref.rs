@@ -5,6 +5,11 @@ use std::str::FromStr;
 
 use taskward::{Provider as _, TaskId, nanonets::Nanonets};
 
+use crate::sanitise::is_unsafe;
+
+/// The longest id that is taken: more than a URL's path has room for makes no sense.
+const MAX_ID: usize = 2048;
+
 /// A task of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TaskRef {
@@ -45,7 +50,13 @@ impl FromStr for TaskRef {
             }
             _ => text,
         };
-        match id {
+        if id.len() > MAX_ID {
+            return Err(format!(
+                "the id has {} bytes, and an id has at most {MAX_ID}",
+                id.len()
+            ));
+        }
+        match decode(id).as_str() {
             "" => Err("the id is empty".to_owned()),
             "." | ".." => Err(format!("{id:?} is not an id")),
             id => Ok(Self::new(TaskId::new(id))),
@@ -55,8 +66,54 @@ impl FromStr for TaskRef {
 
 impl fmt::Display for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", Nanonets::NAME, self.id)
+        write!(f, "{}:{}", Nanonets::NAME, encode(self.id.as_str()))
     }
+}
+
+/// An id as it is shown, on one line whatever it holds: what a terminal acts on is percent-encoded, and so is a percent
+/// sign that would be taken for such a code.
+fn encode(id: &str) -> String {
+    let mut out = String::with_capacity(id.len());
+    for (at, c) in id.char_indices() {
+        let hidden = is_unsafe(c) || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        if hidden || code(&id.as_bytes()[at..]).is_some() {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// The id that was shown as `text`.
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        match code(rest) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[3..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+/// The byte that `text` begins with the code of, when it is one that is ever encoded: `%41` stays what it is.
+fn code(text: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = text else {
+        return None;
+    };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
+    (byte == b'%' || !(0x20..0x7f).contains(&byte)).then_some(byte)
 }
 
 /// `text` as one word of a POSIX shell command.
@@ -96,6 +153,28 @@ mod tests {
         for text in ["", "nanonets:", "nanonets:..", "..", "other:1"] {
             assert!(text.parse::<TaskRef>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn whatever_an_id_holds_it_is_shown_on_one_line_and_read_back() {
+        for (id, shown) in [
+            ("a\nb\tc", "nanonets:a%0Ab%09c"),
+            ("50%", "nanonets:50%"),
+            ("%41%0A", "nanonets:%41%250A"),
+            ("%%0A", "nanonets:%%250A"),
+            ("\u{202e}x\u{9b}", "nanonets:%E2%80%AEx%C2%9B"),
+            ("schön", "nanonets:schön"),
+        ] {
+            let task = TaskRef::new(id.into());
+            assert_eq!(task.to_string(), shown);
+            assert_eq!(shown.parse(), Ok(task));
+        }
+    }
+
+    #[test]
+    fn an_id_is_no_longer_than_any_id() {
+        assert!("a".repeat(MAX_ID).parse::<TaskRef>().is_ok());
+        assert!("a".repeat(MAX_ID + 1).parse::<TaskRef>().is_err());
     }
 
     #[test]
