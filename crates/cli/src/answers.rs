@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use taskward::{Answer, BoxError, Question, Reply};
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
@@ -41,7 +41,7 @@ impl Asker {
             .map(|answer| checked("--answer", text_or_file("--answer", answer)?))
             .collect::<Result<_, _>>()?;
         let person = !global.json
-            && !global.no_input
+            && !global.no_input()?
             && !stdin_is_taken
             && io::stdin().is_terminal()
             && io::stderr().is_terminal();
@@ -107,15 +107,21 @@ impl Asker {
         let failed = |why: String| -> BoxError {
             format!("the command of --on-question, {command:?}, {why}").into()
         };
-        let mut child = Command::new(shell)
+        let mut process = Command::new(shell);
+        process
             .args([flag, command])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr)
-            .kill_on_drop(true)
+            .kill_on_drop(true);
+        #[cfg(unix)]
+        process.process_group(0);
+        let mut child = process
             .spawn()
             .map_err(|e| failed(format!("cannot be run: {e}")))?;
+        let mut group = Group(child.id());
         let stdin = child.stdin.take();
+        let stdout = child.stdout.take();
         let feed = async move {
             if let Some(mut stdin) = stdin {
                 // A command that does not read its stdin need not.
@@ -123,19 +129,59 @@ impl Asker {
                 let _ = stdin.write_all(b"\n").await;
             }
         };
-        let (output, ()) = tokio::join!(child.wait_with_output(), feed);
-        let output = output.map_err(|e| failed(format!("was lost: {e}")))?;
-        if !output.status.success() {
-            return Err(failed(format!("ended with {}", output.status)));
-        }
-        let text = String::from_utf8(output.stdout)
-            .map_err(|_| failed("printed something that is not UTF-8 text".to_owned()))?;
-        if text.len() > MAX_ANSWER {
+        let read = async {
+            let mut bytes = Vec::new();
+            if let Some(stdout) = stdout {
+                let mut stdout = stdout.take(MAX_ANSWER as u64 + 1);
+                stdout.read_to_end(&mut bytes).await?;
+            }
+            if bytes.len() <= MAX_ANSWER {
+                let status = child.wait().await?;
+                return Ok((bytes, Some(status)));
+            }
+            Ok((bytes, None))
+        };
+        let fed_and_read = async {
+            tokio::pin!(read, feed);
+            // A command that has said enough need not hear the rest.
+            tokio::select! {
+                read = &mut read => read,
+                () = &mut feed => read.await,
+            }
+        };
+        let (bytes, status) = fed_and_read
+            .await
+            .map_err(|e: io::Error| failed(format!("was lost: {e}")))?;
+        let Some(status) = status else {
             return Err(failed(format!("printed more than {MAX_ANSWER} bytes")));
+        };
+        group.0 = None;
+        if !status.success() {
+            return Err(failed(format!("ended with {status}")));
         }
+        let text = String::from_utf8(bytes)
+            .map_err(|_| failed("printed something that is not UTF-8 text".to_owned()))?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
         Ok((!text.trim().is_empty()).then(|| text.to_owned()))
+    }
+}
+
+/// A command with everything that it started: all of it ends with this value.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let Some(leader) = self.0 else { return };
+        if cfg!(unix) {
+            // The shell's own kill: no library of ours sends a signal. Nobody is left to tell that it failed.
+            let _ = std::process::Command::new("sh")
+                .args(["-c", "kill -s KILL -- \"-$0\"", &leader.to_string()])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status();
+        }
     }
 }
 

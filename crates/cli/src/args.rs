@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{BoolishValueParser, PossibleValuesParser};
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::exit::Exit;
+use crate::problem::Problem;
 use crate::task_ref::TaskRef;
 
 /// Sees long-running agent tasks through: start, follow, answer, fetch the result.
@@ -55,8 +57,8 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: ColorWhen,
     /// Never ask anything on the terminal
-    #[arg(long, global = true, env = "TASKWARD_NO_INPUT", value_parser = BoolishValueParser::new())]
-    pub(crate) no_input: bool,
+    #[arg(long, global = true)]
+    no_input: bool,
     /// Read the API key from this file instead of NANONETS_API_KEY
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "key_stdin")]
     pub(crate) key_file: Option<PathBuf>,
@@ -143,7 +145,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TEXT|@FILE")]
     pub(crate) instructions: Option<String>,
     /// Print the task's name and leave; the task goes on
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["output", "print", "answers", "on_question"])]
     pub(crate) detach: bool,
     /// Use a simulator inside this process: no account needed, nothing leaves this machine
     #[arg(long)]
@@ -155,9 +157,9 @@ pub(crate) struct Run {
 /// How a task is followed: of `run`, `watch` and `reply --watch`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Follow {
-    /// How long the agent may work, as in 90s, 10m or 2h; 0 waits for ever
-    #[arg(long, value_name = "TIME", env = "TASKWARD_TIMEOUT", default_value = "10m", value_parser = time)]
-    pub(crate) timeout: Duration,
+    /// How long the agent may work, as in 90s, 10m or 2h; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) timeout: Option<Duration>,
     /// How long a human may take over a question or a review; 0 waits for ever
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
     pub(crate) answer_timeout: Duration,
@@ -262,7 +264,9 @@ pub(crate) struct Reply {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   taskward cancel $id
-  taskward cancel $id --yes")]
+  taskward cancel $id --yes
+
+Prints how the task ended, and exits with 0 when it is stopped or had completed, with 3 when it had failed.")]
 pub(crate) struct Cancel {
     /// The task, as PROVIDER:ID or ID
     #[arg(value_name = "TASK")]
@@ -270,9 +274,9 @@ pub(crate) struct Cancel {
     /// Do not ask first
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// How long to wait for the end; 0 waits for ever
-    #[arg(long, value_name = "TIME", env = "TASKWARD_TIMEOUT", default_value = "10m", value_parser = time)]
-    pub(crate) timeout: Duration,
+    /// How long to wait for the end; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) timeout: Option<Duration>,
     /// How many times as fast as the world clocks run: for simulators on this machine
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) speed: Option<u32>,
@@ -373,6 +377,46 @@ pub(crate) struct SimArgs {
     /// A TOML file of faults
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+}
+
+impl Global {
+    /// Whether nothing may be asked on the terminal: by option or environment.
+    pub(crate) fn no_input(&self) -> Result<bool, Box<Problem>> {
+        if self.no_input {
+            return Ok(true);
+        }
+        let value = from_environment("TASKWARD_NO_INPUT", |text| {
+            match text.to_lowercase().as_str() {
+                "1" | "true" | "yes" | "y" | "on" => Ok(true),
+                "0" | "false" | "no" | "n" | "off" => Ok(false),
+                _ => Err("it is 1 or 0".to_owned()),
+            }
+        })?;
+        Ok(value.unwrap_or(false))
+    }
+}
+
+/// The time of `--timeout`: the option's, the environment's, or ten minutes.
+pub(crate) fn timeout(option: Option<Duration>) -> Result<Duration, Box<Problem>> {
+    if let Some(time) = option {
+        return Ok(time);
+    }
+    Ok(from_environment("TASKWARD_TIMEOUT", time)?.unwrap_or(Duration::from_secs(600)))
+}
+
+/// The value of a variable; an empty one counts as none.
+fn from_environment<T>(
+    name: &str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Box<Problem>> {
+    let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else {
+        return Ok(None);
+    };
+    let text = value.to_string_lossy();
+    read(text.trim()).map(Some).map_err(|why| {
+        let what = format!("the environment variable {name} is {text:?}: {why}");
+        Problem::new(Exit::Usage, "config", what).why("Nothing was sent.")
+    })
 }
 
 /// Reads a time span: `90s`, `10m`, `1h 30m`, or seconds.

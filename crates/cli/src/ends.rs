@@ -4,12 +4,13 @@ use std::io::IsTerminal as _;
 
 use taskward::core::Clock;
 use taskward::nanonets::Answer;
-use taskward::{ApiError, Fault, Left, LeftWhy, Outcome, Question, StoppedBy};
+use taskward::{ApiError, Fault, Left, LeftWhy, Outcome, Question, Status, StoppedBy};
 
 use crate::clock::span;
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::report::{Reporter, words};
+use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::{TaskRef, quote};
 
@@ -50,24 +51,16 @@ pub(crate) fn outcome(
         )
         .why(why)
         .next("later", of("result"), ""),
-        Outcome::Failed { fault, .. } => {
-            bad("the task failed", code, &fault, of("result") + " --full")
-        }
+        Outcome::Failed { fault, .. } => bad("the task failed", code, of("result"), Some(&fault)),
+        // What was said last is not why it was stopped.
         Outcome::Stopped {
-            by: StoppedBy::Us,
-            fault,
-            ..
-        } => bad(
-            "the task was stopped, as asked",
+            by: StoppedBy::Us, ..
+        } => bad("the task was stopped, as asked", code, of("result"), None),
+        Outcome::Stopped { .. } => bad(
+            "the task was stopped, not by this command",
             code,
-            &fault,
-            of("result") + " --full",
-        ),
-        Outcome::Stopped { fault, .. } => bad(
-            "the task was stopped by someone else",
-            code,
-            &fault,
-            of("result") + " --full",
+            of("result"),
+            None,
         ),
         Outcome::Refused(error) => refused(session, began, code, error),
         Outcome::NotStarted {
@@ -119,15 +112,26 @@ pub(crate) fn outcome(
                 Clock::Human => "--answer-timeout is over: nobody answered",
                 _ => "--timeout is over",
             };
-            let last = last.map_or_else(|| reporter.status(), |status| status.to_string());
             let elapsed = span(session.clock.elapsed());
             let problem = Problem::new(Exit::Timeout, code, what).headed("timeout");
             match id {
                 Some(_) => {
-                    let seen = format!("The task was {last} after {elapsed}.");
+                    let seen = match last.as_ref().or(reporter.seen().as_ref()) {
+                        Some(status) => format!("{} after {elapsed}.", state(status)),
+                        None => match reporter.trouble() {
+                            Some(why) => {
+                                format!("Its status could not be read; last: {}", one_line(&why))
+                            }
+                            None => format!("Its status was not read within {elapsed}."),
+                        },
+                    };
                     goes_on(session, problem.why(seen), &task)
                 }
-                None => problem.why("The task was not started."),
+                None => match reporter.trouble() {
+                    Some(why) => problem.why(format!("Last: {}", one_line(&why))),
+                    None => problem,
+                }
+                .why("The task was not started."),
             }
         }
         _ => Problem::new(
@@ -137,6 +141,39 @@ pub(crate) fn outcome(
         ),
     };
     Err(simulated(session, problem.task(task)))
+}
+
+/// A status in a sentence's beginning, whatever the server calls it.
+fn state(status: &Status) -> String {
+    match one_line(status.as_str()) {
+        word if word.is_empty() => "The task had a status without a name".to_owned(),
+        word if status.known => format!("The task was {word}"),
+        word => format!("The task's status was {word:?}, which this version does not know,"),
+    }
+}
+
+/// Whoever was to answer failed: the task goes on, and so does its question.
+pub(crate) fn unanswered(
+    session: &Session,
+    problem: Box<Problem>,
+    task: &Option<TaskRef>,
+    question: Option<&Question>,
+) -> Box<Problem> {
+    let problem = match (question, task) {
+        (Some(question), Some(task)) => asked(problem.why("The question is still open:"), question)
+            .next("answer", answer_command(session, task), ""),
+        _ => problem,
+    };
+    simulated(session, goes_on(session, problem, task).task(task.clone()))
+}
+
+/// stdout takes no more while a task is watched.
+pub(crate) fn unheard(
+    session: &Session,
+    problem: Box<Problem>,
+    task: &Option<TaskRef>,
+) -> Box<Problem> {
+    simulated(session, goes_on(session, problem, task).task(task.clone()))
 }
 
 /// Control handed back: the task goes on.
@@ -231,13 +268,13 @@ pub(crate) fn unknown(session: &Session, began: &Began, why: &str, likely: bool)
     }
 }
 
-fn bad(what: &str, code: &'static str, fault: &Fault, trail: String) -> Box<Problem> {
+fn bad(what: &str, code: &'static str, result: String, fault: Option<&Fault>) -> Box<Problem> {
     let problem = Problem::new(Exit::TaskBad, code, what);
-    let problem = match &fault.message {
+    let problem = match fault.and_then(|fault| fault.message.as_ref()) {
         Some(message) => problem.why(message.clone()),
         None => problem,
     };
-    problem.next("see", trail, "every step")
+    problem.next("see", result + " --full", "every step")
 }
 
 fn refused(session: &Session, began: &Began, code: &'static str, error: ApiError) -> Box<Problem> {
@@ -253,11 +290,16 @@ fn refused(session: &Session, began: &Began, code: &'static str, error: ApiError
     let problem = exchange(Problem::new(exit, code, what), &error).why(error.to_string());
     match (status, began) {
         (401, _) => problem.why(format!("The key came from {}.", session.key_source())),
-        (404, Began::Start { .. }) => problem.next(
-            "see",
-            session.command("agents list"),
-            "the agents there are",
-        ),
+        (403 | 404, Began::Start { agent }) => problem
+            .why(format!(
+                "The agent {:?} may be inactive, or of another workspace than the key.",
+                one_line(agent)
+            ))
+            .next(
+                "see",
+                session.command("agents list"),
+                "the agents there are",
+            ),
         (409, Began::Message(task)) => problem.next(
             "see",
             session.command(&format!("status {}", task.quoted())),

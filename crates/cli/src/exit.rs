@@ -44,7 +44,7 @@ Exit codes, by meaning:
   0    the task ended well, or the command did what was asked
   1    anything not listed here: a refusal by the server, a protocol error, a bug
   2    usage, configuration or input; nothing was sent
-  3    the task ended badly: it failed or was stopped
+  3    the task ended badly: it failed or was stopped (cancel: it had failed)
   4    the API key is missing, was refused, or is not allowed to
   5    outcome unknown: a task or a reply may exist; the text says how to find out
   8    still pending: running, queued, waiting for an answer or a review

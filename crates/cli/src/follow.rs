@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::nanonets::{Answer, Nanonets};
-use taskward::{End, Event, Run, Running};
+use taskward::{End, ErrorKind, Event, Policy, Run, Running};
 
 use crate::answers::Asker;
-use crate::args::Follow;
+use crate::args::{self, Follow};
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::print::Destination;
@@ -38,11 +38,32 @@ pub(crate) struct Deadlines {
 
 impl Deadlines {
     /// As the options say.
-    pub(crate) fn of(follow: &Follow) -> Self {
-        Self {
-            work: follow.timeout,
+    pub(crate) fn of(follow: &Follow) -> Result<Self, Box<Problem>> {
+        Ok(Self {
+            work: args::timeout(follow.timeout)?,
             human: follow.answer_timeout,
+        })
+    }
+
+    /// The agent's.
+    pub(crate) fn work(self) -> Option<Duration> {
+        (!self.work.is_zero()).then_some(self.work)
+    }
+
+    /// What is left when `spent` of the agent's is over: never nothing, which would be for ever.
+    pub(crate) fn after(mut self, spent: Duration) -> Self {
+        if let Some(work) = self.work() {
+            self.work = work.saturating_sub(spent).max(Duration::from_millis(1));
         }
+        self
+    }
+
+    /// How a task is followed within these.
+    pub(crate) fn policy(self) -> Policy {
+        let mut policy = Policy::default();
+        policy.work = self.work();
+        policy.human = (!self.human.is_zero()).then_some(self.human);
+        policy
     }
 
     /// The same for agent and human.
@@ -55,22 +76,18 @@ impl Deadlines {
 }
 
 impl Watched {
-    /// With its events told.
+    /// With its events told, and this policy alone: the client's own is for single calls.
     pub(crate) fn new(
-        mut run: Run<Nanonets>,
+        run: Run<Nanonets>,
         began: Began,
         reporter: Arc<Reporter>,
-        deadlines: Deadlines,
+        policy: Policy,
     ) -> Self {
-        if !deadlines.work.is_zero() {
-            run = run.deadline(deadlines.work);
-        }
-        if !deadlines.human.is_zero() {
-            run = run.answer_deadline(deadlines.human);
-        }
         let teller = reporter.clone();
         Self {
-            run: run.on_event(move |event| teller.event(event)),
+            run: run
+                .policy(policy)
+                .on_event(move |event| teller.event(event)),
             began,
             reporter,
         }
@@ -140,12 +157,23 @@ impl Followed<'_> {
             match woken {
                 Woken::By(end) => break end,
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
-                Woken::Output => self.session.out.check()?,
+                Woken::Output => self.check()?,
                 Woken::Tick => self.reporter.tick(self.running.waiting()),
             }
         };
         self.session.out.still();
-        let end = end.map_err(|error| self.session.problem(&error))?;
+        let end = end.map_err(|error| {
+            let problem = self.session.problem(&error);
+            match error.kind() {
+                // Whoever was to answer failed.
+                ErrorKind::Local => {
+                    let question = self.running.questions().next();
+                    let task = self.reporter.task();
+                    ends::unanswered(self.session, problem, &task, question)
+                }
+                _ => problem,
+            }
+        })?;
         let (task, answer) = self.answer(end)?;
         to.deliver(self.session, &task, &answer)
     }
@@ -187,7 +215,7 @@ impl Followed<'_> {
             match woken {
                 Woken::By(event) => return event.map_err(|error| self.session.problem(&error)),
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
-                Woken::Output => self.session.out.check()?,
+                Woken::Output => self.check()?,
                 Woken::Tick => self.reporter.tick(self.running.waiting()),
             }
         }
@@ -210,17 +238,24 @@ impl Followed<'_> {
     /// The end that a signal makes: at once when the task is known, else after a short wait for the reply to the start.
     async fn interrupted(&mut self, exit: Exit) -> Box<Problem> {
         self.session.out.still();
+        if self.running.id().is_none() {
+            let wait = LAST_CHANCE.as_secs();
+            let out = self.session.out.clone();
+            out.tell(&format!(
+                "waiting up to {wait} s for the reply to the start; Ctrl-C again leaves without it"
+            ));
+            let unknown = self.unknown();
+            self.session
+                .signals
+                .at_second(move |exit| out.last_words(&unknown.ending(exit)));
+        }
         let limit = tokio::time::sleep(LAST_CHANCE);
         tokio::pin!(limit);
         while self.running.id().is_none() {
             let event = tokio::select! {
                 event = self.running.next() => event,
                 () = &mut limit => {
-                    let why = "interrupted before the server had answered";
-                    let snapshot = self.running.snapshot();
-                    return ends::unknown(self.session, &self.began, why, false)
-                        .intent(snapshot.intent().map(ToString::to_string))
-                        .attempts(self.reporter.attempts());
+                    return self.unknown();
                 }
             };
             match event {
@@ -231,5 +266,23 @@ impl Followed<'_> {
         }
         let question = self.running.questions().next().cloned();
         ends::detached(self.session, &self.reporter.task(), question.as_ref(), exit)
+    }
+
+    /// The end of a start that nobody waits for any longer.
+    fn unknown(&self) -> Box<Problem> {
+        let why = "interrupted before the server had answered";
+        let snapshot = self.running.snapshot();
+        ends::unknown(self.session, &self.began, why, false)
+            .intent(snapshot.intent().map(ToString::to_string))
+            .attempts(self.reporter.attempts())
+    }
+
+    /// Whether stdout still takes what is printed; the task goes on when it does not.
+    fn check(&self) -> Result<(), Box<Problem>> {
+        let task = self.reporter.task();
+        self.session
+            .out
+            .check()
+            .map_err(|problem| ends::unheard(self.session, problem, &task))
     }
 }

@@ -16,6 +16,10 @@ const MAX_KEY: u64 = 16 * 1024;
 /// Shorter keys are not looked for in output: too many words have them inside.
 const MIN_REDACTED: usize = 8;
 
+/// Who has no key reads this.
+const WHERE_FROM: &str =
+    "Keys are made in the platform's dashboard, under Settings, API Keys; each is shown once.";
+
 /// A key and a server that go together.
 pub(crate) struct Account {
     /// The key.
@@ -83,10 +87,16 @@ pub(crate) fn account(global: &Global) -> Result<Account, Box<Problem>> {
         }
     };
     let long = text.trim_end().len() >= MIN_REDACTED;
+    let empty = text.trim().is_empty();
     let key = SecretString::from(text);
     let credential = Credential::bearer(&key).map_err(|error| {
-        Problem::new(Exit::Usage, "config", error.to_string())
-            .why(format!("The key came from {source}. Nothing was sent."))
+        let problem = Problem::new(Exit::Usage, "config", error.to_string())
+            .why(format!("The key came from {source}. Nothing was sent."));
+        if empty {
+            problem.why(WHERE_FROM)
+        } else {
+            problem
+        }
     })?;
     let base_url = match variable(names.base_url_variable)? {
         Some(url) if !url.trim().is_empty() => url,
@@ -105,6 +115,7 @@ fn no_key(variable: &str) -> Box<Problem> {
         .why(format!(
             "Set the environment variable {variable}, or give --key-file PATH or --key-stdin. Nothing was sent."
         ))
+        .why(WHERE_FROM)
         .next(
             "or",
             "taskward run --sim 'Hello'",

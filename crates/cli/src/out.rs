@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 use taskward::Credential;
 use tokio::sync::Notify;
 
 use crate::args::{ColorWhen, Global};
+use crate::clock::span;
 use crate::exit::Exit;
 use crate::problem::Problem;
-use crate::sanitise::{self, clean};
+use crate::sanitise::{self, clean, one_line};
 
 /// Where everything is printed.
 #[derive(Debug)]
@@ -164,6 +165,21 @@ impl Out {
         }
     }
 
+    /// Tells that a single call is made again after a wait.
+    pub(crate) fn retrying(&self, attempt: u32, wait: Duration, why: &str) {
+        if self.json {
+            self.line(&json!({
+                "v": 1,
+                "type": "note",
+                "note": "retrying",
+                "attempt": attempt,
+                "why": why,
+                "wait_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            }));
+        }
+        self.say(&format!("retrying in {}: {}", span(wait), one_line(why)));
+    }
+
     // --- stderr --------------------------------------------------------------------------------------------------
 
     /// Tells something that a script does not miss.
@@ -203,6 +219,16 @@ impl Out {
         }
         if !self.json || self.verbose || self.broken.load(Ordering::Relaxed) {
             self.talk(&self.safe(&problem.text(|head| self.paint(head))));
+        }
+    }
+
+    /// Prints an end that nobody waits for, in one line.
+    pub(crate) fn last_words(&self, problem: &Problem) {
+        self.still();
+        if self.json {
+            self.line(&problem.json());
+        } else {
+            self.talk(&format!("{}\n", self.safe(&problem.brief())));
         }
     }
 
@@ -331,7 +357,6 @@ fn spinner() -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_line_begins_with_its_version_and_its_type_and_loses_nothing() {

@@ -65,6 +65,12 @@ impl Problem {
         self
     }
 
+    /// The same with another exit code.
+    pub(crate) fn ending(mut self: Box<Self>, exit: Exit) -> Box<Self> {
+        self.exit = exit;
+        self
+    }
+
     /// Adds a line that explains.
     pub(crate) fn why(mut self: Box<Self>, line: impl Into<String>) -> Box<Self> {
         self.why.push(line.into());
@@ -190,6 +196,11 @@ impl Problem {
         ids.push(format!("exit {}", self.exit.code()));
         let _ = writeln!(out, "  {}", ids.join("  "));
         out
+    }
+
+    /// All of it on one line, for whoever waits for nothing any more.
+    pub(crate) fn brief(&self) -> String {
+        one_line(&self.text(str::to_owned))
     }
 
     /// For programs: the last line of the JSON modes.

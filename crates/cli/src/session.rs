@@ -1,9 +1,10 @@
 //! One run of the program against one account.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward::core::{Cause, Operation, Origin};
+use taskward::core::{Cause, Operation, Origin, Policy, Retry, Safety};
 use taskward::nanonets::Nanonets;
 use taskward::{Client, Error, ErrorKind, Provider as _, SecretString};
 use taskward_sim::Sim;
@@ -16,6 +17,9 @@ use crate::out::Out;
 use crate::problem::Problem;
 use crate::signals::Signals;
 use crate::task_ref::TaskRef;
+
+/// How long a single call may take with all its retries; a wait that would be longer fails at once and is named.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How fast both sides run with `--sim`, unless `--speed` says otherwise.
 const SIM_SPEED: u32 = 20;
@@ -103,6 +107,7 @@ impl Session {
             .base_url(base_url)
             .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
             .speed(speed)
+            .policy(single(speed))
             .build()
             .map_err(|error| {
                 Problem::new(Exit::Usage, "config", error.to_string()).why(format!(
@@ -156,15 +161,37 @@ impl Session {
         self.clock.speed()
     }
 
-    /// Performs one operation.
+    /// Performs one operation; every wait before another try is told.
     pub(crate) async fn call<O>(&self, operation: O) -> Result<O::Output, Box<Problem>>
     where
-        O: Operation + Send + 'static,
+        O: Operation + Clone + Send + 'static,
         O::Output: Send,
     {
-        self.unless_interrupted(self.client.call(operation))
-            .await?
-            .map_err(|error| self.problem(&error))
+        let began = self.clock.elapsed();
+        let retry = Retry::default();
+        let allowed = match operation.safety() {
+            Safety::Once => retry.writes,
+            _ => retry.reads,
+        };
+        let mut attempts = 1;
+        loop {
+            let reply = self
+                .unless_interrupted(self.client.call(operation.clone()))
+                .await?;
+            let error = match reply {
+                Ok(output) => return Ok(output),
+                Err(error) => error,
+            };
+            let wait = backoff(&retry, attempts).max(error.retry_after().unwrap_or_default());
+            let left = patience(self.speed()).saturating_sub(self.clock.elapsed() - began);
+            if !error.is_retryable() || attempts >= allowed || wait >= left {
+                return Err(self.problem(&error).attempts(attempts));
+            }
+            self.out.retrying(attempts, wait, &error.to_string());
+            self.unless_interrupted(tokio::time::sleep(self.clock.real(wait)))
+                .await?;
+            attempts += 1;
+        }
     }
 
     /// `work`, unless a signal comes first.
@@ -193,6 +220,9 @@ impl Session {
             )
             .attempts(error.attempts())
             .retry_after(error.retry_after());
+        if let Some(wait) = error.retry_after() {
+            problem = problem.why(format!("The server asks to wait {} s.", wait.as_secs()));
+        }
         for line in self.advice(error) {
             problem = problem.why(line);
         }
@@ -206,9 +236,8 @@ impl Session {
                 advice.push("The key is valid and is not allowed to do this.".to_owned());
             }
             ErrorKind::Auth => advice.push(format!("The key came from {}.", self.source)),
-            ErrorKind::RateLimited => {
-                let wait = error.retry_after().unwrap_or(Duration::from_secs(60));
-                advice.push(format!("Try again in {}.", crate::clock::span(wait)));
+            ErrorKind::RateLimited if error.retry_after().is_none() => {
+                advice.push("Try again in a minute.".to_owned());
             }
             ErrorKind::Transport => {
                 if error
@@ -229,6 +258,28 @@ impl Session {
         }
         advice
     }
+}
+
+/// How the client makes one call: once, for the retries are told and made here.
+fn single(speed: u32) -> Policy {
+    let mut policy = Policy::default();
+    policy.work = Some(patience(speed));
+    policy.retry = Retry::none();
+    policy
+}
+
+/// The patience of a clock of this speed: limits of exchanges are in the world's time.
+fn patience(speed: u32) -> Duration {
+    PATIENCE.saturating_mul(speed)
+}
+
+/// The wait after this many failures in a row: somewhere in the upper half of a span that doubles each time.
+fn backoff(retry: &Retry, failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let half = retry.base.saturating_mul(1 << doublings).min(retry.cap) / 2;
+    // Seeded anew for each.
+    let draw = RandomState::new().hash_one(failures) as u32;
+    half + half.mul_f64(f64::from(draw) / f64::from(u32::MAX))
 }
 
 /// Exit code and name of an error.

@@ -1,32 +1,52 @@
 //! Ctrl-C and its siblings: the first detaches, the second ends the process at once.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use tokio::sync::watch;
 
 use crate::exit::Exit;
 
+/// What is done at the second signal, before the process ends.
+type Parting = Arc<Mutex<Option<Box<dyn FnOnce(Exit) + Send>>>>;
+
 /// Hears signals. Clones hear the same ones.
-#[derive(Clone, Debug)]
-pub(crate) struct Signals(watch::Receiver<Option<Exit>>);
+#[derive(Clone)]
+pub(crate) struct Signals {
+    first: watch::Receiver<Option<Exit>>,
+    parting: Parting,
+}
 
 impl Signals {
     /// Listens from now on; needs a runtime.
     pub(crate) fn listen() -> Self {
-        let (heard, receiver) = watch::channel(None);
+        let (heard, first) = watch::channel(None);
+        let parting = Parting::default();
+        let last = parting.clone();
         tokio::spawn(async move {
             let Ok(mut source) = Source::new() else {
                 // Without handlers the system's own apply: the process ends at the first.
                 return std::future::pending().await;
             };
             heard.send_replace(Some(source.recv().await));
-            let code = source.recv().await.code();
-            std::process::exit(code.into());
+            let exit = source.recv().await;
+            let words = last.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(words) = words {
+                words(exit);
+            }
+            std::process::exit(exit.code().into());
         });
-        Self(receiver)
+        Self { first, parting }
+    }
+
+    /// At the second signal this is done before the process ends.
+    pub(crate) fn at_second(&self, words: impl FnOnce(Exit) + Send + 'static) {
+        let mut parting = self.parting.lock().unwrap_or_else(PoisonError::into_inner);
+        *parting = Some(Box::new(words));
     }
 
     /// The first signal, also when it came before.
     pub(crate) async fn recv(&mut self) -> Exit {
-        match self.0.wait_for(Option::is_some).await {
+        match self.first.wait_for(Option::is_some).await {
             Ok(exit) => exit.unwrap_or(Exit::Interrupted),
             Err(_) => std::future::pending().await,
         }

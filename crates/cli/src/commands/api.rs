@@ -36,6 +36,7 @@ pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exi
     Ok(Exit::Ok)
 }
 
+#[derive(Clone)]
 struct Raw {
     method: Method,
     target: PathAndQuery,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use taskward::{End, Event, Outcome};
 
-use crate::args::{Cancel, Global};
+use crate::args::{self, Cancel, Global};
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
@@ -21,6 +21,7 @@ pub(super) async fn cancel(
     args: Cancel,
 ) -> Result<Exit, Box<Problem>> {
     let task = args.task;
+    let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
         confirm(&out, global, &task)?;
     }
@@ -34,11 +35,11 @@ pub(super) async fn cancel(
     ));
     reporter.watching();
     // Only the end counts: neither the steps of a stopped task nor the answer of a completed one are waited for.
-    let mut policy = session.client.policy().clone();
+    let mut policy = deadlines.policy();
     policy.trail = false;
     policy.result_patience = std::time::Duration::ZERO;
-    let run = session.client.attach(task.id().clone()).policy(policy);
-    let watched = Watched::new(run, Began::Watch, reporter, Deadlines::both(args.timeout));
+    let run = session.client.attach(task.id().clone());
+    let watched = Watched::new(run, Began::Watch, reporter, policy);
     let mut followed = watched.begin(&session).await?;
     followed
         .running
@@ -63,10 +64,10 @@ pub(super) async fn cancel(
         End::Done(outcome) => outcome,
         End::Left(left) => return Err(ends::left(&session, &left)),
     };
-    let status = match &outcome {
-        Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => "completed",
-        Outcome::Failed { .. } => "failed",
-        Outcome::Stopped { .. } => "stopped",
+    let (status, exit) = match &outcome {
+        Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => ("completed", Exit::Ok),
+        Outcome::Failed { .. } => ("failed", Exit::TaskBad),
+        Outcome::Stopped { .. } => ("stopped", Exit::Ok),
         _ => {
             let problem = ends::outcome(&session, &Began::Watch, &followed.reporter, outcome)
                 .expect_err("every success is named above");
@@ -74,20 +75,22 @@ pub(super) async fn cancel(
         }
     };
     if out.is_json() {
-        out.line(&result_line(&task, status, None));
+        let mut line = result_line(&task, status, None);
+        line["exit"] = exit.code().into();
+        out.line(&line);
     } else {
         if status != "stopped" {
             out.say("the task had ended before it could be stopped");
         }
         out.print(&format!("{status}\n"))?;
     }
-    Ok(Exit::Ok)
+    Ok(exit)
 }
 
 /// Asks a person; a script says `--yes`.
 fn confirm(out: &Out, global: &Global, task: &TaskRef) -> Result<(), Box<Problem>> {
     let person = !global.json
-        && !global.no_input
+        && !global.no_input()?
         && !global.key_stdin
         && io::stdin().is_terminal()
         && io::stderr().is_terminal();
@@ -105,6 +108,7 @@ fn confirm(out: &Out, global: &Global, task: &TaskRef) -> Result<(), Box<Problem
         )
         .task(Some(task.clone())));
     }
+    let _hold = out.hold();
     out.prompt(&format!(
         "stop {task}? What it has done so far is lost [y/N] "
     ));

@@ -20,7 +20,7 @@ Environment:
 
   NANONETS_API_KEY     the API key; --key-file PATH and --key-stdin come before it
   NANONETS_BASE_URL    the server; https, or http on this machine; /api/v1 at the end is understood
-  TASKWARD_TIMEOUT     the default of --timeout
+  TASKWARD_TIMEOUT     the default of --timeout; empty, as any of these, counts as unset
   TASKWARD_NO_INPUT    1: never ask anything on the terminal
   TASKWARD_DEBUG       http: tell every request on stderr (method, path, status, time; no bodies, no key)
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, CI   as everywhere: colours and the spinner
@@ -38,9 +38,9 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
   event           anything else that happened: name (answered, sent, withdrawn, review, cancelling, …)
   note            retrying (attempt, why, wait_ms), watching
   gap             events that were missed
-  result          the last line of a success: exit 0, status, data, text, result
+  result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, result
   error           the last line otherwise: code, exit, message, retry (no, later), task_id, intent_id, request_id,
-                  http_status, attempts, hint (commands to go on with)
+                  http_status, attempts, retry_after (seconds), hint (commands to go on with)
 
 One-shot commands print lines of type status, message, task, agent or feed instead of a result.
 ";

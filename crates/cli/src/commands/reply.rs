@@ -44,6 +44,7 @@ pub(super) async fn reply(
         args.text
     };
     let text = checked("the text", text)?;
+    let deadlines = Deadlines::of(&args.follow)?;
     let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
     let stdin_is_taken = from_stdin || global.key_stdin;
     let asker = Arc::new(Asker::new(
@@ -64,7 +65,7 @@ pub(super) async fn reply(
     reporter.watching();
     let run = session.client.continue_with(task.id().clone(), text);
     let began = Began::Message(task.clone());
-    let watched = Watched::new(run, began, reporter, Deadlines::of(&args.follow))
+    let watched = Watched::new(run, began, reporter, deadlines.policy())
         .leaving_reviews(args.follow.no_wait_review);
     if args.watch {
         let followed = watched.answered_by(asker).begin(&session).await?;

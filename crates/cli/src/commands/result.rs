@@ -49,25 +49,23 @@ async fn answer(session: &Session, task: &TaskRef, to: &Destination) -> Result<E
         }
     };
     let trail = session.command(&format!("result {} --full", task.quoted()));
-    let bad = |what: &str, code, fault: &Fault| {
-        let problem = Problem::new(Exit::TaskBad, code, what);
-        match &fault.message {
-            Some(message) => problem.why(message.clone()),
-            None => problem,
-        }
-        .next("see", trail.clone(), "every step")
+    let bad = |what: &str, code| {
+        Problem::new(Exit::TaskBad, code, what).next("see", trail.clone(), "every step")
     };
-    // Only a task that is over has a trail worth reading for this.
-    if matches!(status.as_str(), "failed" | "stopped") {
-        let trail = session.call(look(Look::Trail)).await;
-        let fault = match trail {
-            Ok(Reading::Failed(fault) | Reading::Stopped(fault)) => fault,
-            _ => Fault::new(status.clone()),
-        };
-        return Err(match status.as_str() {
-            "failed" => bad("the task failed", "task_failed", &fault),
-            _ => bad("the task was stopped", "task_stopped", &fault),
-        });
+    match status.as_str() {
+        "failed" => {
+            let problem = bad("the task failed", "task_failed");
+            return Err(match session.call(look(Look::Trail)).await {
+                Ok(Reading::Failed(Fault {
+                    message: Some(message),
+                    ..
+                })) => problem.why(message),
+                _ => problem,
+            });
+        }
+        // What was said last is not why it was stopped.
+        "stopped" => return Err(bad("the task was stopped", "task_stopped")),
+        _ => {}
     }
     Err(Problem::new(
         Exit::Pending,
@@ -103,6 +101,7 @@ async fn full(session: &Session, task: &TaskRef) -> Result<Exit, Box<Problem>> {
 }
 
 /// One look at a task, as the provider reads it.
+#[derive(Clone)]
 struct Read {
     id: TaskId,
     look: Look,

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use taskward::nanonets::Job;
+use taskward::Provider as _;
+use taskward::nanonets::{Job, Nanonets};
 
 use crate::agents;
 use crate::answers::Asker;
 use crate::args::{Global, Run};
-use crate::ends::Began;
+use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::files::{self, Files};
 use crate::follow::{Deadlines, Watched};
@@ -19,6 +20,7 @@ use crate::session::Session;
 use crate::text_arg::{stdin_text, text_or_file};
 
 pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exit, Box<Problem>> {
+    let deadlines = Deadlines::of(&args.follow)?;
     let stdin_is_taken = takes_stdin(global, &args)?;
     if args.sim && args.detach {
         return Err(Problem::new(
@@ -56,7 +58,7 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
         }
     };
     session.banner();
-    let agent = agents::resolve(&session, wanted).await?;
+    let agent = within(&session, deadlines, agents::resolve(&session, wanted)).await?;
     work.announce(&out);
     let reporter = Reporter::new(out.clone(), session.clock, None, false)
         .with_dashboard(session.sim().map(|sim| sim.url()));
@@ -64,7 +66,7 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
         session.client.run(work.job(&agent)),
         Began::Start { agent },
         Arc::new(reporter),
-        Deadlines::of(&args.follow),
+        deadlines.after(session.clock.elapsed()).policy(),
     )
     .answered_by(Arc::new(asker))
     .leaving_reviews(args.follow.no_wait_review);
@@ -73,12 +75,31 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
         return followed.finish(&to).await;
     }
     let task = followed.until_known().await?;
-    if out.is_json() {
+    let told = if out.is_json() {
         out.line(&result_line(&task, &followed.reporter.status(), None));
+        out.check()
     } else {
-        out.print(&format!("{task}\n"))?;
-    }
+        out.print(&format!("{task}\n"))
+    };
+    told.map_err(|problem| ends::unheard(&session, problem, &Some(task)))?;
     Ok(Exit::Ok)
+}
+
+/// `lookup`, as long as the agent may work.
+async fn within<T>(
+    session: &Session,
+    deadlines: Deadlines,
+    lookup: impl Future<Output = Result<T, Box<Problem>>>,
+) -> Result<T, Box<Problem>> {
+    let Some(work) = deadlines.work() else {
+        return lookup.await;
+    };
+    match tokio::time::timeout(session.clock.real(work), lookup).await {
+        Ok(found) => found,
+        Err(_) => Err(Problem::new(Exit::Timeout, "deadline", "--timeout is over")
+            .headed("timeout")
+            .why("The agent was still looked for; nothing was started.")),
+    }
 }
 
 /// Whether something reads stdin, and no two things do.
@@ -145,12 +166,17 @@ impl Work {
         if let Some(schema) = &output_schema {
             check_schema(schema)?;
         }
-        Ok(Self {
+        let work = Self {
             prompt,
             files,
             output_schema,
             instructions: text("--instructions", &args.instructions)?,
-        })
+        };
+        // Whether all of it can be written into a request does not depend on the agent.
+        Nanonets
+            .start(&work.job("agent"), None)
+            .map_err(|error| Problem::input(error.to_string()).why("Nothing was sent."))?;
+        Ok(work)
     }
 
     fn announce(&self, out: &Out) {

@@ -26,6 +26,7 @@ pub(super) async fn watch(
             "-o takes the answer of one task, and several are watched",
         ));
     }
+    let deadlines = Deadlines::of(&args.follow)?;
     let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
     let asker = Arc::new(Asker::new(
         out.clone(),
@@ -45,7 +46,7 @@ pub(super) async fn watch(
         ));
         reporter.watching();
         let run = session.client.attach(task.id().clone());
-        let watched = Watched::new(run, Began::Watch, reporter, Deadlines::of(&args.follow))
+        let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
             .answered_by(asker.clone())
             .leaving_reviews(args.follow.no_wait_review);
         watched.begin(&session).await?.finish(&to).await

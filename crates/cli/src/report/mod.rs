@@ -6,7 +6,7 @@ mod text;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use taskward::{Event, Question, Why};
+use taskward::{Event, Question, Status, Why};
 
 use crate::clock::{Clock, span};
 use crate::out::Out;
@@ -30,7 +30,10 @@ pub(crate) struct Reporter {
 #[derive(Debug)]
 struct State {
     task: Option<TaskRef>,
-    status: String,
+    /// The last status that the server told.
+    status: Option<Status>,
+    /// What failed last, until something works.
+    trouble: Option<String>,
     spoke: Instant,
     /// Requests made in a row for one thing, the failed ones included.
     attempts: u32,
@@ -40,7 +43,8 @@ impl Reporter {
     pub(crate) fn new(out: Arc<Out>, clock: Clock, task: Option<TaskRef>, named: bool) -> Self {
         let state = State {
             task,
-            status: "starting".to_owned(),
+            status: None,
+            trouble: None,
             spoke: Instant::now(),
             attempts: 1,
         };
@@ -68,9 +72,22 @@ impl Reporter {
         self.state().task.clone()
     }
 
-    /// The last status seen.
+    /// The last status seen, as a word.
     pub(crate) fn status(&self) -> String {
+        match &self.state().status {
+            Some(status) => status.to_string(),
+            None => "starting".to_owned(),
+        }
+    }
+
+    /// The last status seen.
+    pub(crate) fn seen(&self) -> Option<Status> {
         self.state().status.clone()
+    }
+
+    /// What failed last, when nothing has worked since.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.state().trouble.clone()
     }
 
     /// Requests made for the write that was under way last.
@@ -96,13 +113,20 @@ impl Reporter {
                     let task = TaskRef::new(id.clone());
                     remember(&task);
                     state.task = Some(task);
-                    if let Some(status) = status {
-                        state.status = status.to_string();
+                    if status.is_some() {
+                        state.status.clone_from(status);
                     }
                     state.attempts = 1;
+                    state.trouble = None;
                 }
-                Event::Status(status) => state.status = status.to_string(),
-                Event::Retrying { attempt, .. } => state.attempts = attempt + 1,
+                Event::Status(status) => {
+                    state.status = Some(status.clone());
+                    state.trouble = None;
+                }
+                Event::Retrying { attempt, why, .. } => {
+                    state.attempts = attempt + 1;
+                    state.trouble = Some(why.clone());
+                }
                 _ => {}
             }
         }
