@@ -15,6 +15,9 @@ pub const MAX_LINES: usize = 1_000_000;
 /// lines of data would pass any cap on bytes.
 pub const LINE_OVERHEAD: usize = 8;
 
+/// Buffer that is kept from one event to the next, in bytes; what a larger event took is given back after it.
+pub const RETAINED: usize = 256 * 1024;
+
 /// The most that a [`Decoder`](super::Decoder) takes before an event is whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

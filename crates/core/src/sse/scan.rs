@@ -1,6 +1,85 @@
 //! Where a line ends.
 
+/// Bytes of a word.
+const WORD: usize = size_of::<u64>();
+
+/// What is no longer is searched word by word. `memchr` is the faster one beyond it, once it has started.
+const SHORT: usize = 64;
+
 /// The place of the first CR or LF.
+#[inline]
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
-    memchr::memchr2(b'\n', b'\r', bytes)
+    if is_inside(bytes) {
+        return None;
+    }
+    if bytes.len() <= SHORT {
+        return short_end(bytes);
+    }
+    // Names, ids and blank lines end within a few words, however much follows.
+    let (start, rest) = bytes.split_at(SHORT / 2);
+    short_end(start).or_else(|| Some(SHORT / 2 + memchr::memchr2(b'\n', b'\r', rest)?))
+}
+
+const ONES: u64 = u64::from_ne_bytes([1; WORD]);
+const TOPS: u64 = ONES << 7;
+
+/// The top bit of each byte under `limit`, which is at most 128, and maybe of bytes above the first of them.
+#[inline]
+fn under(limit: u8, word: u64) -> u64 {
+    word.wrapping_sub(ONES * u64::from(limit)) & !word
+}
+
+/// Whether a short piece is surely the inside of a line. That it holds no control character at all is cheaper to see
+/// than which it holds.
+#[inline]
+pub(super) fn is_inside(bytes: &[u8]) -> bool {
+    const FIRST_OTHER: u8 = b'\r' + 1;
+    if bytes.len() > SHORT {
+        return false;
+    }
+    let (words, tail) = bytes.as_chunks::<WORD>();
+    let Some(last) = bytes.last_chunk::<WORD>() else {
+        return tail.iter().all(|byte| *byte >= FIRST_OTHER);
+    };
+    // The last word overlaps the one before.
+    let last = under(FIRST_OTHER, u64::from_le_bytes(*last));
+    let found = words.iter().fold(last, |found, word| {
+        found | under(FIRST_OTHER, u64::from_le_bytes(*word))
+    });
+    found & TOPS == 0
+}
+
+#[inline]
+fn short_end(bytes: &[u8]) -> Option<usize> {
+    let (words, tail) = bytes.as_chunks::<WORD>();
+    for (number, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let is = |byte: u8| under(1, word ^ (ONES * u64::from(byte)));
+        let ends = (is(b'\n') | is(b'\r')) & TOPS;
+        if ends != 0 {
+            return Some(number * WORD + ends.trailing_zeros() as usize / 8);
+        }
+    }
+    let place = tail.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
+    Some(words.len() * WORD + place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_end_is_found_at_every_place_of_every_length() {
+        // Neighbours in value are what arithmetic on words gets wrong.
+        for filler in [b'x', 0, 9, 0x0b, 0x0c, 0x0e, 0x8a, 0x8d, 0xff] {
+            for length in 0..160 {
+                let mut bytes = vec![filler; length];
+                assert_eq!(line_end(&bytes), None, "{filler} of {length}");
+                for place in (0..length).rev() {
+                    bytes[place] = if place % 3 == 0 { b'\r' } else { b'\n' };
+                    assert_eq!(line_end(&bytes), Some(place), "{filler} of {length}");
+                }
+            }
+        }
+    }
 }
