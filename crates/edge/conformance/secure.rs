@@ -131,7 +131,7 @@ fn https_and_http_ports_are_told_apart() {
         &format!("https://127.0.0.1:{}", chatty.port()),
         Some("ca.pem"),
     );
-    assert_eq!(end, Ended::NotSent(Cause::Tls));
+    assert_eq!(end, Ended::NotSent(Cause::Protocol));
     assert!(text.contains("plain HTTP port"), "{text}");
 
     let secure = server("good.pem");

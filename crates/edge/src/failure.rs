@@ -90,7 +90,7 @@ pub fn of_handshake(error: &io::Error, server: &str) -> Fault {
             format!("{server}: {}", certificate_words(why)),
         ),
         Some(rustls::Error::InvalidMessage(_)) => Fault::new(
-            Cause::Tls,
+            Cause::Protocol,
             format!("{server} does not speak TLS (is this a plain HTTP port?)"),
         ),
         Some(error) => Fault::new(Cause::Tls, format!("{server}: {error}")),
@@ -203,7 +203,7 @@ mod tests {
         let fault = handshake(rustls::Error::InvalidMessage(
             rustls::InvalidMessage::InvalidContentType,
         ));
-        assert_eq!(fault.cause, Cause::Tls);
+        assert_eq!(fault.cause, Cause::Protocol);
         assert!(fault.detail.contains("plain HTTP port"), "{fault}");
         let cut = of_handshake(
             &io::Error::from(io::ErrorKind::UnexpectedEof),

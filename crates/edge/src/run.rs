@@ -96,8 +96,12 @@ impl<P: Provider> Plan<P> {
         policy.human = self.human.or(policy.human);
         match self.goal {
             Goal::Start(job) => Ok(Task::start(provider, &job, policy, seed()?, now)?),
-            Goal::Attach(id) => Ok(Task::attach(provider, id, None, policy, seed()?, now)),
+            Goal::Attach(id) => {
+                id.check()?;
+                Ok(Task::attach(provider, id, None, policy, seed()?, now))
+            }
             Goal::Continue(id, text) => {
+                id.check()?;
                 Task::continue_with(provider, id.clone(), text, policy, seed()?, now)
                     .map_err(|e| unsupported(&e).with_task(id))
             }

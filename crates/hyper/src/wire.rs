@@ -127,6 +127,8 @@ impl Connection {
 
     /// Looks whether the server has closed it meanwhile, or sent what nobody asked for.
     pub(crate) async fn is_usable(&mut self) -> bool {
+        // A close that came while the runtime did not turn is seen only once it has.
+        tokio::task::yield_now().await;
         std::future::poll_fn(|cx| {
             self.poll_drive(cx);
             Poll::Ready(())

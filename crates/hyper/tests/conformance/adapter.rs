@@ -23,14 +23,14 @@ pub(crate) fn block_on<F: IntoFuture>(call: F) -> F::Output {
     RUNTIME.with(|runtime| runtime.block_on(call.into_future()))
 }
 
-/// Performs operations one after another, in a runtime that ends with the last of them.
+/// Performs operations one after another.
 pub(crate) fn calls<P, O>(client: &Client<P>, operations: &[O]) -> Vec<Result<O::Output, Error>>
 where
     P: Provider,
     O: Operation + Clone + Send + 'static,
     O::Output: Send,
 {
-    runtime().block_on(async {
+    block_on(async {
         let mut results = Vec::new();
         for operation in operations {
             results.push(client.call(operation.clone()).await);
