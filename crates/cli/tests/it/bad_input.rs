@@ -69,6 +69,36 @@ fn a_job_that_cannot_be_sent_is_refused_by_name() {
         2,
         &["/no/such/dir"],
     );
+    let file = format!("{dir}/a.csv");
+    std::fs::write(&file, "a,b\n").expect("write");
+    refused(
+        &["run", "--agent", "echo", "-f", &format!("{file};type=a\nb")],
+        2,
+        &["content type", "Nothing was sent"],
+    );
+    refused(
+        &[
+            "run",
+            "--agent",
+            "echo",
+            "-f",
+            &format!("{file};name={}", "n".repeat(256)),
+        ],
+        2,
+        &["256 bytes"],
+    );
+    for option in [
+        ["-o", "a.json"],
+        ["--print", "data"],
+        ["--answer", "a"],
+        ["--on-question", "a"],
+    ] {
+        refused(
+            &[&["run", "--agent", "echo", "hi", "--detach"], &option[..]].concat(),
+            2,
+            &["--detach", option[0]],
+        );
+    }
     refused(
         &["run", "--agent", "echo", "-", "-f", "-"],
         2,
@@ -89,7 +119,8 @@ fn a_job_that_cannot_be_sent_is_refused_by_name() {
 
 #[test]
 fn a_task_a_message_and_a_path_that_make_no_sense_are_refused() {
-    for task in ["..", "", "nanonets:", "elsewhere:1"] {
+    let long = "a".repeat(2049);
+    for task in ["..", "", "nanonets:", "elsewhere:1", &long] {
         refused(&["status", task], 2, &["error:"]);
     }
     refused(&["reply", "t", ""], 2, &["empty"]);
@@ -154,6 +185,7 @@ fn a_key_is_asked_for_and_its_shape_is_checked_before_anything_is_sent() {
             word,
             "The key came from the environment variable NANONETS_API_KEY",
         ]);
+        assert_eq!(ended.stderr.contains("Settings, API Keys"), key.is_empty());
         assert!(!ended.stderr.contains("canary"), "{ended:?}");
     }
     assert_eq!(world.sim.requests(), []);
@@ -199,6 +231,23 @@ fn a_key_comes_from_a_file_or_from_stdin_and_its_last_line_break_is_dropped() {
     missing.says(&["/no/such/key"]);
     let both = run(&["run", "--agent", "echo", "-", "--key-stdin"], "x");
     assert_eq!(both.code, 2, "{both:?}");
+}
+
+#[test]
+fn a_variable_that_is_empty_counts_as_unset_and_a_bad_one_is_named() {
+    let world = World::new();
+    let with = |name: &str, value: &str| {
+        let mut command = world.command(&["cancel", "t"]);
+        command.env(name, value);
+        let ended = world.ended(command, "");
+        assert_eq!(ended.code, 2, "{ended:?}");
+        ended
+    };
+    for name in ["TASKWARD_TIMEOUT", "TASKWARD_NO_INPUT"] {
+        with(name, "").says(&["--yes"]);
+        with(name, "maybe").says(&[name, "maybe", "Nothing was sent"]);
+    }
+    assert_eq!(world.sim.requests(), []);
 }
 
 #[test]

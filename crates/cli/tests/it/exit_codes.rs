@@ -141,7 +141,7 @@ fn a_refusal_by_the_server_tells_its_words_and_the_status() {
     let world = World::new();
     let stranger = "00000000-0000-4000-8000-000000000000";
     let run = ["run", "--agent", stranger, "hi"];
-    check(&world, &run, 1, "refused").says(&["404", "taskward agents list"]);
+    check(&world, &run, 1, "refused").says(&["404", stranger, "inactive", "taskward agents list"]);
     let mut command = bare(&["run", "--agent", stranger, "hi", "--json"]);
     command
         .env("NANONETS_API_KEY", "sim_key_of_nobody")
@@ -189,6 +189,78 @@ fn the_network_is_tried_again_and_then_it_is_later() {
         "{last}"
     );
     assert_eq!(last["attempts"], 5, "{last}");
+}
+
+fn down(retry_after: Option<&str>) -> Fault {
+    Fault::Status {
+        code: 503,
+        retry_after: retry_after.map(str::to_owned),
+        after_bytes: None,
+    }
+}
+
+#[test]
+fn a_server_that_asks_to_wait_for_hours_is_told_to_the_caller_at_once() {
+    let world = World::with_fault("agents", down(Some("9999")));
+    let list = check(&world, &["agents", "list"], 75, "transport");
+    list.says(&["asks to wait 9999 s"]);
+    let json = world.run(&["run", "--agent", "echo", "hi", "--json"]);
+    assert_eq!((json.code, &json.last()["retry_after"]), (75, &json!(9999)));
+}
+
+#[test]
+fn every_wait_of_a_single_call_is_told_and_a_deadline_ends_it() {
+    let world = World::new();
+    let once = taskward_sim::FaultRule::new(down(Some("1")))
+        .on("agents")
+        .count(1);
+    world.sim.set_faults(vec![once]);
+    let ended = world.fast(&["run", "--agent", "echo", "hi"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    ended.says(&["retrying in 1s: "]);
+    let world = World::with_fault("agents", Fault::Stall);
+    let run = [
+        "run",
+        "--agent",
+        "echo",
+        "hi",
+        "--timeout",
+        "5s",
+        "--speed",
+        "20",
+    ];
+    check(&world, &run, 124, "deadline").says(&["nothing was started"]);
+}
+
+#[test]
+fn a_deadline_without_any_status_says_what_went_wrong_last() {
+    let world = World::with_fault("status", down(None));
+    let run = ["run", "--agent", "slow", "hi", "--timeout", "60s"];
+    let ended = world.fast(&run);
+    assert_eq!(ended.code, 124, "{ended:?}");
+    ended.says(&["The task was", "The task goes on"]);
+    let task = world.start("slow");
+    let ended = world.fast(&["watch", &task, "--timeout", "60s"]);
+    ended.says(&["Its status could not be read; last: ", "503"]);
+}
+
+#[test]
+fn a_cancel_tells_how_the_task_had_ended_already() {
+    let world = World::new();
+    for (agent, code, word) in [("echo", 0, "completed\n"), ("failing", 3, "failed\n")] {
+        let task = world.start(agent);
+        world.fast(&["watch", &task]);
+        let ended = world.fast(&["cancel", &task, "--yes"]);
+        assert_eq!(
+            (ended.code, ended.stdout.as_str()),
+            (code, word),
+            "{ended:?}"
+        );
+        assert_eq!(
+            world.fast(&["cancel", &task, "--yes", "--json"]).last()["status"],
+            word.trim()
+        );
+    }
 }
 
 #[test]

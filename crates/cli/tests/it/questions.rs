@@ -60,8 +60,48 @@ fn a_command_answers_from_the_question_it_is_given() {
     assert_eq!(silent.code, 8, "{silent:?}");
     let broken = world.fast(&["run", "--agent", "asker", "5", "--on-question", "exit 7"]);
     assert_eq!(broken.code, 1, "{broken:?}");
-    broken.says(&["exit 7", "task nanonets:"]);
-    assert_eq!(answers(&world), [1, 0, 0]);
+    broken.says(&[
+        "exit 7",
+        "Which currency",
+        "The task goes on.",
+        "taskward watch nanonets:",
+        "taskward cancel nanonets:",
+    ]);
+    assert!(broken.printed("answer").contains("reply nanonets:"));
+    let lines = world.fast(&[
+        "run",
+        "--agent",
+        "asker",
+        "5",
+        "--on-question",
+        "false",
+        "--json",
+    ]);
+    let hints = lines.last()["hint"].as_array().expect("hints").len();
+    assert_eq!((lines.code, hints), (1, 3), "{lines:?}");
+    assert_eq!(answers(&world), [1, 0, 0, 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_command_that_never_stops_talking_is_ended_with_all_that_it_started() {
+    let world = World::new();
+    let dir = tempfile::tempdir().expect("dir");
+    let pid = dir.path().join("pid");
+    let command = format!("sleep 1000 & echo $! >'{}'; yes", pid.display());
+    let ended = world.fast(&["run", "--agent", "asker", "5", "--on-question", &command]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    ended.says(&["printed more than 262144 bytes", "The task goes on."]);
+    let child = std::fs::read_to_string(&pid).expect("written");
+    // Whoever inherits it may take a moment to bury it.
+    let state = |pid: &str| {
+        let output = std::process::Command::new("ps")
+            .args(["-o", "stat=", "-p", pid])
+            .output();
+        String::from_utf8(output.expect("ps runs").stdout).expect("text")
+    };
+    let state = state(child.trim());
+    assert!(state.is_empty() || state.starts_with('Z'), "{state}");
 }
 
 #[cfg(unix)]

@@ -81,8 +81,8 @@ fn ctrl_c_in_json_ends_with_an_error_line() {
     assert_eq!(last["code"], "interrupted");
 }
 
-#[test]
-fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
+/// A start whose reply does not come, interrupted once or twice: the code, and what was said after the first.
+fn interrupted_start(again: bool) -> (Option<i32>, String) {
     let world = World::with_fault("run", Fault::Stall);
     let mut child = spawn(world.command(&["run", "--agent", "slow", "hi"]));
     // The request has arrived: from now on nobody knows.
@@ -97,14 +97,33 @@ fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
         std::thread::yield_now();
     }
     signal(&child, "-INT");
+    let stderr = child.stderr.take().expect("piped");
+    let (_, mut rest) = until(stderr, "waiting up to 2 s");
     let mut said = String::new();
-    let mut stderr = child.stderr.take().expect("piped");
-    stderr.read_to_string(&mut said).expect("text");
-    assert_eq!(child.wait().expect("ends").code(), Some(5), "{said}");
+    if again {
+        signal(&child, "-INT");
+    }
+    rest.read_to_string(&mut said).expect("text");
+    (child.wait().expect("ends").code(), said)
+}
+
+#[test]
+fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
+    let (code, said) = interrupted_start(false);
+    assert_eq!(code, Some(5), "{said}");
     assert!(
         said.contains("may have been started") && said.contains("intent "),
         "{said}"
     );
+}
+
+#[test]
+fn the_second_ctrl_c_does_not_wait_and_says_so_in_one_line() {
+    let (code, said) = interrupted_start(true);
+    assert_eq!((code, said.lines().count()), (Some(130), 1), "{said}");
+    for words in ["may have been started", "intent ", "exit 130"] {
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]

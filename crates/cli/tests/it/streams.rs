@@ -152,6 +152,26 @@ fn text_of_the_agent_cannot_steer_a_terminal() {
     assert!(question.expect("asked")["text"].is_string());
 }
 
+#[cfg(unix)]
+#[test]
+fn an_answer_that_its_file_does_not_take_is_printed_all_the_same() {
+    let world = World::new();
+    let ended = world.fast(&["run", "--agent", "echo", "hi", "-o", "/dev/full"]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stdout.contains("hi"), "{ended:?}");
+    ended.says(&["/dev/full", "taskward result nanonets:"]);
+}
+
+#[test]
+fn an_id_with_a_line_break_stays_one_line() {
+    let world = World::new();
+    let ended = world.run(&["status", "nanonets:a\nb"]);
+    assert_eq!(world.sim.requests()[0].path, "/api/v1/tasks/a%0Ab");
+    ended.says(&["task nanonets:a%0Ab"]);
+    world.run(&["status", "nanonets:a%0Ab"]);
+    assert_eq!(world.sim.requests()[1].path, "/api/v1/tasks/a%0Ab");
+}
+
 #[test]
 fn closed_and_full_streams_make_no_panic() {
     let world = World::new();
@@ -167,8 +187,21 @@ fn closed_and_full_streams_make_no_panic() {
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("ends");
     assert_eq!(output.status.code(), Some(141));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    if let Ok(full) = std::fs::File::options().write(true).open("/dev/full") {
+    // The task goes on, and nobody else knows its name.
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("back:   taskward watch nanonets:"), "{text}");
+    let full = || std::fs::File::options().write(true).open("/dev/full");
+    if let Ok(full) = full() {
+        let help = bare(&["--help"]).stdout(full).output().expect("runs");
+        assert_eq!(help.status.code(), Some(1), "{help:?}");
+    }
+    if let Ok(full) = full() {
+        let output = world.command(&args).stdout(full).output().expect("runs");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("taskward watch nanonets:"), "{text}");
+    }
+    if let Ok(full) = full() {
         let output = world
             .command(&args[..4])
             .args(&args[5..])
