@@ -40,6 +40,14 @@ impl Pages {
     }
 }
 
+/// What a 403 or 404 for an agent given by its id may mean.
+pub(crate) fn unreachable(agent: &str) -> String {
+    format!(
+        "The agent {:?} may be inactive, or of another workspace than the key.",
+        one_line(agent)
+    )
+}
+
 /// All agents whose name contains `name`, any state but archived, newest first.
 pub(crate) async fn all(
     session: &Session,

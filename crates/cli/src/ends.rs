@@ -6,6 +6,7 @@ use taskward::core::Clock;
 use taskward::nanonets::Answer;
 use taskward::{ApiError, Fault, Left, LeftWhy, Outcome, Question, Status, StoppedBy};
 
+use crate::agents;
 use crate::clock::span;
 use crate::exit::Exit;
 use crate::problem::Problem;
@@ -290,16 +291,11 @@ fn refused(session: &Session, began: &Began, code: &'static str, error: ApiError
     let problem = exchange(Problem::new(exit, code, what), &error).why(error.to_string());
     match (status, began) {
         (401, _) => problem.why(format!("The key came from {}.", session.key_source())),
-        (403 | 404, Began::Start { agent }) => problem
-            .why(format!(
-                "The agent {:?} may be inactive, or of another workspace than the key.",
-                one_line(agent)
-            ))
-            .next(
-                "see",
-                session.command("agents list"),
-                "the agents there are",
-            ),
+        (403 | 404, Began::Start { agent }) => problem.why(agents::unreachable(agent)).next(
+            "see",
+            session.command("agents list"),
+            "the agents there are",
+        ),
         (409, Began::Message(task)) => problem.next(
             "see",
             session.command(&format!("status {}", task.quoted())),

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::Value;
 use taskward::Credential;
 use tokio::sync::Notify;
 
 use crate::args::{ColorWhen, Global};
-use crate::clock::span;
 use crate::exit::Exit;
 use crate::problem::Problem;
-use crate::sanitise::{self, clean, one_line};
+use crate::sanitise::{self, clean};
 
 /// Where everything is printed.
 #[derive(Debug)]
@@ -163,21 +162,6 @@ impl Out {
                 format!("cannot write to stdout: {error}"),
             )),
         }
-    }
-
-    /// Tells that a single call is made again after a wait.
-    pub(crate) fn retrying(&self, attempt: u32, wait: Duration, why: &str) {
-        if self.json {
-            self.line(&json!({
-                "v": 1,
-                "type": "note",
-                "note": "retrying",
-                "attempt": attempt,
-                "why": why,
-                "wait_ms": u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            }));
-        }
-        self.say(&format!("retrying in {}: {}", span(wait), one_line(why)));
     }
 
     // --- stderr --------------------------------------------------------------------------------------------------
@@ -357,6 +341,7 @@ fn spinner() -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_line_begins_with_its_version_and_its_type_and_loses_nothing() {

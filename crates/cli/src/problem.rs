@@ -138,6 +138,11 @@ impl Problem {
         self.ids.task.is_some()
     }
 
+    /// The status code of the server's reply.
+    pub(crate) fn http_status(&self) -> Option<u16> {
+        self.ids.status
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

@@ -10,11 +10,12 @@ use taskward::{Client, Error, ErrorKind, Provider as _, SecretString};
 use taskward_sim::Sim;
 
 use crate::args::{Global, ProviderName};
-use crate::clock::Clock;
+use crate::clock::{Clock, span};
 use crate::exit::Exit;
 use crate::keys::{self, KeySource};
 use crate::out::Out;
 use crate::problem::Problem;
+use crate::sanitise::one_line;
 use crate::signals::Signals;
 use crate::task_ref::TaskRef;
 
@@ -187,7 +188,9 @@ impl Session {
             if !error.is_retryable() || attempts >= allowed || wait >= left {
                 return Err(self.problem(&error).attempts(attempts));
             }
-            self.out.retrying(attempts, wait, &error.to_string());
+            // Not as a JSON line: what a single call prints is its data alone.
+            let why = one_line(&error.to_string());
+            self.out.say(&format!("retrying in {}: {why}", span(wait)));
             self.unless_interrupted(tokio::time::sleep(self.clock.real(wait)))
                 .await?;
             attempts += 1;

@@ -45,7 +45,13 @@ async fn list(session: &Session, name: Option<&str>) -> Result<Exit, Box<Problem
 
 async fn show(session: &Session, wanted: &str) -> Result<Exit, Box<Problem>> {
     let id = agents::resolve(session, wanted).await?;
-    let agent = session.call(GetAgent(id)).await?;
+    let agent = session
+        .call(GetAgent(id.clone()))
+        .await
+        .map_err(|problem| match problem.http_status() {
+            Some(403 | 404) => problem.why(agents::unreachable(&id)),
+            _ => problem,
+        })?;
     let mut value = json!({
         "id": agent.id.as_str(),
         "agent_group_id": agent.agent_group_id.as_ref().map(|id| id.as_str()),
