@@ -114,12 +114,17 @@ impl Asker {
             .stdout(Stdio::piped())
             .stderr(stderr)
             .kill_on_drop(true);
+        // At a terminal it stays in our group: a group of its own could not ask the person there, and Ctrl-C reaches
+        // all of ours.
+        let alone = cfg!(unix) && !io::stdin().is_terminal();
         #[cfg(unix)]
-        process.process_group(0);
+        if alone {
+            process.process_group(0);
+        }
         let mut child = process
             .spawn()
             .map_err(|e| failed(format!("cannot be run: {e}")))?;
-        let mut group = Group(child.id());
+        let mut group = Group(child.id().filter(|_| alone));
         let stdin = child.stdin.take();
         let stdout = child.stdout.take();
         let feed = async move {
@@ -167,21 +172,19 @@ impl Asker {
     }
 }
 
-/// A command with everything that it started: all of it ends with this value.
+/// A command in a group of its own, with everything that it started: all of it ends with this value.
 struct Group(Option<u32>);
 
 impl Drop for Group {
     fn drop(&mut self) {
         let Some(leader) = self.0 else { return };
-        if cfg!(unix) {
-            // The shell's own kill: no library of ours sends a signal. Nobody is left to tell that it failed.
-            let _ = std::process::Command::new("sh")
-                .args(["-c", "kill -s KILL -- \"-$0\"", &leader.to_string()])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
-        }
+        // The shell's own kill: no library of ours sends a signal. Nobody is left to tell that it failed.
+        let _ = std::process::Command::new("sh")
+            .args(["-c", "kill -s KILL -- \"-$0\"", &leader.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
