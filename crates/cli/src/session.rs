@@ -1,10 +1,9 @@
 //! One run of the program against one account.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward::core::{Cause, Operation, Origin, Policy, Retry, Safety};
+use taskward::core::{Cause, Operation, Origin, Policy, Retrying};
 use taskward::nanonets::Nanonets;
 use taskward::{Client, Error, ErrorKind, Provider as _, SecretString};
 use taskward_sim::Sim;
@@ -168,33 +167,14 @@ impl Session {
         O: Operation + Clone + Send + 'static,
         O::Output: Send,
     {
-        let began = self.clock.elapsed();
-        let retry = Retry::default();
-        let allowed = match operation.safety() {
-            Safety::Once => retry.writes,
-            _ => retry.reads,
+        // Not as a JSON line: what a single call prints is its data alone.
+        let told = |retrying: &Retrying| {
+            let why = one_line(&retrying.why);
+            self.out
+                .say(&format!("retrying in {}: {why}", span(retrying.wait)));
         };
-        let mut attempts = 1;
-        loop {
-            let reply = self
-                .unless_interrupted(self.client.call(operation.clone()))
-                .await?;
-            let error = match reply {
-                Ok(output) => return Ok(output),
-                Err(error) => error,
-            };
-            let wait = backoff(&retry, attempts).max(error.retry_after().unwrap_or_default());
-            let left = patience(self.speed()).saturating_sub(self.clock.elapsed() - began);
-            if !error.is_retryable() || attempts >= allowed || wait >= left {
-                return Err(self.problem(&error).attempts(attempts));
-            }
-            // Not as a JSON line: what a single call prints is its data alone.
-            let why = one_line(&error.to_string());
-            self.out.say(&format!("retrying in {}: {why}", span(wait)));
-            self.unless_interrupted(tokio::time::sleep(self.clock.real(wait)))
-                .await?;
-            attempts += 1;
-        }
+        let reply = self.unless_interrupted(self.client.call_telling(operation, told));
+        reply.await?.map_err(|error| self.problem(&error))
     }
 
     /// `work`, unless a signal comes first.
@@ -263,26 +243,11 @@ impl Session {
     }
 }
 
-/// How the client makes one call: once, for the retries are told and made here.
+/// How the client makes one call: within its patience, which is in the world's time.
 fn single(speed: u32) -> Policy {
     let mut policy = Policy::default();
-    policy.work = Some(patience(speed));
-    policy.retry = Retry::none();
+    policy.work = Some(PATIENCE.saturating_mul(speed));
     policy
-}
-
-/// The patience of a clock of this speed: limits of exchanges are in the world's time.
-fn patience(speed: u32) -> Duration {
-    PATIENCE.saturating_mul(speed)
-}
-
-/// The wait after this many failures in a row: somewhere in the upper half of a span that doubles each time.
-fn backoff(retry: &Retry, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    let half = retry.base.saturating_mul(1 << doublings).min(retry.cap) / 2;
-    // Seeded anew for each.
-    let draw = RandomState::new().hash_one(failures) as u32;
-    half + half.mul_f64(f64::from(draw) / f64::from(u32::MAX))
 }
 
 /// Exit code and name of an error.

@@ -42,10 +42,25 @@ pub struct Call<O: Operation> {
 
 #[derive(Debug)]
 enum State {
-    Ready { not_before: Timestamp },
+    Ready {
+        not_before: Timestamp,
+        retrying: Option<Retrying>,
+    },
     InFlight,
     Reported(Box<Result<Response, Failure>>),
     Done,
+}
+
+/// A request failed and is made again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retrying {
+    /// Requests made so far.
+    pub attempt: u32,
+    /// What went wrong with the last one.
+    pub why: String,
+    /// How long it is waited before the next.
+    pub wait: Duration,
 }
 
 /// What a call asks of its driver.
@@ -69,6 +84,8 @@ pub enum CallStep<'a> {
     Wait {
         /// When.
         until: Timestamp,
+        /// What is waited for.
+        retrying: &'a Retrying,
     },
     /// Over: call [`Call::finish`].
     Done,
@@ -90,7 +107,10 @@ impl<O: Operation> Call<O> {
             now,
             rng: fastrand::Rng::with_seed(seed.jitter()),
             attempts: 0,
-            state: State::Ready { not_before: now },
+            state: State::Ready {
+                not_before: now,
+                retrying: None,
+            },
             result: None,
         })
     }
@@ -103,18 +123,19 @@ impl<O: Operation> Call<O> {
         {
             self.judge(*report, shared);
         }
+        if matches!(self.state, State::Ready { .. }) && self.now >= self.until {
+            let text = "the deadline passed before the call was made";
+            self.end(Err(Error::new(crate::ErrorKind::Pending, text)));
+        }
         let id = ExchangeId(u64::from(self.attempts));
         match &self.state {
-            State::Ready { .. } if self.now >= self.until => {
-                self.end(Err(Error::new(
-                    crate::ErrorKind::Pending,
-                    "the deadline passed before the call was made",
-                )));
-                CallStep::Done
-            }
-            State::Ready { not_before } if self.now < *not_before => {
-                CallStep::Wait { until: *not_before }
-            }
+            State::Ready {
+                not_before,
+                retrying: Some(retrying),
+            } if self.now < *not_before => CallStep::Wait {
+                until: *not_before,
+                retrying,
+            },
             State::Ready { .. } => CallStep::Send {
                 id: ExchangeId(u64::from(self.attempts) + 1),
                 limits: self.limits(),
@@ -158,7 +179,19 @@ impl<O: Operation> Call<O> {
             until: self.until,
         };
         match retry::decide(&trouble, &attempt, &self.policy.retry, shared) {
-            Decision::Again(not_before) => self.state = State::Ready { not_before },
+            Decision::Again(not_before) => {
+                let why = trouble.to_string();
+                let wait = not_before.since(self.now);
+                let retrying = Some(Retrying {
+                    attempt: self.attempts,
+                    why,
+                    wait,
+                });
+                self.state = State::Ready {
+                    not_before,
+                    retrying,
+                };
+            }
             Decision::Spent | Decision::Final => {
                 let error = error_of(trouble, self.now, self.attempts);
                 self.end(Err(error));
@@ -288,7 +321,13 @@ mod tests {
                     }
                 }
                 CallStep::InFlight { .. } => panic!("the report is in"),
-                CallStep::Wait { until } => now = until,
+                CallStep::Wait { until, retrying } => {
+                    assert_eq!(
+                        (retrying.attempt, retrying.wait),
+                        (sent as u32, until.since(now))
+                    );
+                    now = until;
+                }
                 CallStep::Done => {
                     return (call.finish().map_err(|e| e.kind()), sent, now.as_millis());
                 }

@@ -42,7 +42,7 @@ pub use bytes;
 pub use http;
 pub use secrecy::SecretString;
 
-pub use call::{Call, CallStep};
+pub use call::{Call, CallStep, Retrying};
 pub use error::{ApiError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
 pub use event::{Event, RawEvent, Status, Why};
 pub use failure::{Cause, Failure, Phase, Stage};

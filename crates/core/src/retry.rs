@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::error::ReadError;
+use crate::error::{ApiError, ReadError};
 use crate::failure::{Cause, Failure, Stage};
 use crate::operation::Safety;
 use crate::policy::Retry;
@@ -55,6 +55,16 @@ impl Trouble {
                 ..
             })
         )
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Wire(failure) => failure.fmt(f),
+            Self::Refused(reply) => ApiError::read(reply).fmt(f),
+            Self::Unreadable(error) => error.fmt(f),
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use taskward_core::{Error, Operation, Policy, Provider, SecretString, Shared, Snapshot, TaskId};
+use taskward_core::{
+    Error, Operation, Policy, Provider, Retrying, SecretString, Shared, Snapshot, TaskId,
+};
 use taskward_edge::clock::Clock;
 use taskward_edge::run::Goal;
 use taskward_edge::settings::Settings;
@@ -104,7 +106,23 @@ impl<P: Provider> Client<P> {
         O: Operation + Send + 'static,
         O::Output: Send,
     {
-        drive::call(self, operation).await
+        drive::call(self, operation, |_| ()).await
+    }
+
+    /// Performs one operation like [`call`](Self::call), and tells each failure that is retried, before the wait.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_telling<O>(
+        &self,
+        operation: O,
+        told: impl FnMut(&Retrying) + Send,
+    ) -> Result<O::Output, Error>
+    where
+        O: Operation + Send + 'static,
+        O::Output: Send,
+    {
+        drive::call(self, operation, told).await
     }
 
     /// The server this client talks to.

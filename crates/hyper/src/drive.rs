@@ -5,8 +5,8 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use taskward_core::{
-    Call, CallStep, Error, Event, ExchangeId, Failure, Limits, Operation, Provider, Request, Step,
-    Task, Timestamp, Why,
+    Call, CallStep, Error, Event, ExchangeId, Failure, Limits, Operation, Provider, Request,
+    Retrying, Step, Task, Timestamp, Why,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
@@ -175,7 +175,11 @@ impl<P: Provider> Client<P> {
 }
 
 /// Sees one operation through.
-pub(crate) async fn call<P, O>(client: &Client<P>, mut operation: O) -> Result<O::Output, Error>
+pub(crate) async fn call<P, O>(
+    client: &Client<P>,
+    mut operation: O,
+    mut told: impl FnMut(&Retrying) + Send,
+) -> Result<O::Output, Error>
 where
     P: Provider,
     O: Operation + Send + 'static,
@@ -193,7 +197,7 @@ where
     loop {
         enum Act {
             Exchange(ExchangeId, Exchange),
-            Wait(Timestamp),
+            Wait(Timestamp, Retrying),
         }
         let act = {
             let mut shared = client.shared();
@@ -203,7 +207,7 @@ where
                     request,
                     limits,
                 } => Act::Exchange(id, client.exchange(request, limits)),
-                CallStep::Wait { until } => Act::Wait(until),
+                CallStep::Wait { until, retrying } => Act::Wait(until, retrying.clone()),
                 CallStep::InFlight { id } => {
                     call.handle_failure(id, Failure::abandoned(), inner.clock.now());
                     continue;
@@ -212,7 +216,10 @@ where
             }
         };
         match act {
-            Act::Wait(until) => tokio::time::sleep(inner.clock.left(until)).await,
+            Act::Wait(until, retrying) => {
+                told(&retrying);
+                tokio::time::sleep(inner.clock.left(until)).await;
+            }
             Act::Exchange(id, exchange) => {
                 call.sent(id);
                 let report = exchange.await;

@@ -15,7 +15,7 @@ pub use taskward_core as core;
 pub use taskward_core::{
     Answer, Answered, ApiError, Credential, End, Error, ErrorKind, Event, Fault, IdempotencyKey,
     Left, LeftWhy, Outcome, Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply,
-    SecretString, Snapshot, Status, StoppedBy, TaskId, Why,
+    Retrying, SecretString, Snapshot, Status, StoppedBy, TaskId, Why,
 };
 pub use taskward_providers::{nanonets, wire};
 

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use taskward_core::{Error, Operation, Policy, Provider, SecretString, Shared, Snapshot, TaskId};
+use taskward_core::{
+    Error, Operation, Policy, Provider, Retrying, SecretString, Shared, Snapshot, TaskId,
+};
 use taskward_edge::clock::Clock;
 use taskward_edge::run::Goal;
 use taskward_edge::settings::Settings;
@@ -100,7 +102,19 @@ impl<P: Provider> Client<P> {
     /// # Errors
     /// When it is refused, fails until its budget is spent, or may or may not have been done.
     pub fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Error> {
-        drive::call(self, operation)
+        drive::call(self, operation, |_| ())
+    }
+
+    /// Performs one operation like [`call`](Self::call), and tells each failure that is retried, before the wait.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub fn call_telling<O: Operation>(
+        &self,
+        operation: O,
+        told: impl FnMut(&Retrying),
+    ) -> Result<O::Output, Error> {
+        drive::call(self, operation, told)
     }
 
     /// The server this client talks to.

@@ -4,8 +4,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
 use bytes::Bytes;
 use taskward_core::{
-    Call, CallStep, Error, Event, ExchangeId, Failure, Limits, Operation, Provider, Request, Step,
-    Task, Timestamp,
+    Call, CallStep, Error, Event, ExchangeId, Failure, Limits, Operation, Provider, Request,
+    Retrying, Step, Task, Timestamp,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
@@ -171,7 +171,11 @@ impl<P: Provider> Client<P> {
 }
 
 /// Sees one operation through.
-pub(crate) fn call<P, O>(client: &Client<P>, mut operation: O) -> Result<O::Output, Error>
+pub(crate) fn call<P, O>(
+    client: &Client<P>,
+    mut operation: O,
+    mut told: impl FnMut(&Retrying),
+) -> Result<O::Output, Error>
 where
     P: Provider,
     O: Operation,
@@ -198,7 +202,10 @@ where
             CallStep::InFlight { id } => {
                 call.handle_failure(id, Failure::abandoned(), inner.clock.now());
             }
-            CallStep::Wait { until } => std::thread::sleep(inner.clock.left(until)),
+            CallStep::Wait { until, retrying } => {
+                told(retrying);
+                std::thread::sleep(inner.clock.left(until));
+            }
             CallStep::Done => return call.finish(),
         }
     }

@@ -11,7 +11,7 @@ use crate::retry::{self, Trouble, Verdict};
 use crate::seed::hex;
 use crate::shared::Shared;
 
-use super::{Report, access_lost, describe, sort};
+use super::{Report, access_lost, sort};
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
 use crate::task::phase::Phase;
 use crate::task::{Flight, Lag, Task, TurnStage};
@@ -84,7 +84,7 @@ impl<P: Provider> Task<P> {
             Parcel::Answer { .. } => P::CAPABILITIES.answer,
             Parcel::Message { .. } => Safety::Once,
         };
-        let why = describe(&trouble);
+        let why = trouble.to_string();
         match retry::judge(&trouble, safety, &self.policy.retry) {
             // A 2xx was seen, its body was not: it was taken.
             _ if trouble.status().is_some_and(|status| status.is_success()) => {

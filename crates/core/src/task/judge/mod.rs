@@ -94,7 +94,7 @@ impl<P: Provider> Task<P> {
         let decision = retry::decide(&trouble, &attempt, &self.policy.retry, shared);
         let attempts = starting.attempts;
         let intent = starting.intent.clone();
-        let why = describe(&trouble);
+        let why = trouble.to_string();
         match decision {
             Decision::Again(due) if self.cancel == Cancel::Idle || starting.maybe => {
                 starting.maybe |= starting.safety != Safety::Once
@@ -205,7 +205,7 @@ impl<P: Provider> Task<P> {
             return self.end(Outcome::AccessLost { id, error });
         }
         match &mut self.phase {
-            Phase::Fetching(_) => return self.answer_missing(&describe(trouble), Some(trouble)),
+            Phase::Fetching(_) => return self.answer_missing(&trouble.to_string(), Some(trouble)),
             Phase::Tracing(tracing) => {
                 tracing.tries += 1;
                 tracing.due = self.now.after(self.policy.pace.first);
@@ -264,7 +264,7 @@ impl<P: Provider> Task<P> {
             .now
             .after(std::time::Duration::from_millis(wait))
             .max(self.schedule(None));
-        let why = describe(trouble);
+        let why = trouble.to_string();
         self.events.push(Event::Retrying {
             attempt: self.misses,
             why,
@@ -643,7 +643,7 @@ impl<P: Provider> Task<P> {
             }
             Err(trouble) => trouble,
         };
-        let why = describe(&trouble);
+        let why = trouble.to_string();
         if retry::judge(&trouble, Safety::Repeatable, &self.policy.retry) == Verdict::Retry {
             let draw = self.rng.u16(..);
             let tries = tries.saturating_add(1);
@@ -673,14 +673,6 @@ pub(super) fn sort(report: Report) -> Result<Response, Trouble> {
         Ok(reply) if reply.status().is_success() => Ok(reply),
         Ok(reply) => Err(Trouble::Refused(Box::new(reply))),
         Err(failure) => Err(Trouble::Wire(failure)),
-    }
-}
-
-pub(super) fn describe(trouble: &Trouble) -> String {
-    match trouble {
-        Trouble::Wire(failure) => failure.to_string(),
-        Trouble::Refused(reply) => ApiError::read(reply).to_string(),
-        Trouble::Unreadable(error) => error.to_string(),
     }
 }
 

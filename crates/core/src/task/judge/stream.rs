@@ -9,7 +9,7 @@ use crate::retry::Trouble;
 use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
 
-use super::{Report, access_lost, describe};
+use super::{Report, access_lost};
 use crate::outcome::Outcome;
 use crate::task::Task;
 use crate::task::phase::Phase;
@@ -143,7 +143,7 @@ impl<P: Provider> Task<P> {
         self.stream.enter(StreamState::Closed { due });
         self.events.push(Event::Retrying {
             attempt: self.stream.failures,
-            why: describe(&trouble),
+            why: trouble.to_string(),
             until: due,
         });
         self.look_now();
