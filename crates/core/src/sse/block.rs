@@ -46,34 +46,36 @@ impl Block {
     }
 
     /// Reads a whole line, not empty, for which there is room.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read_line(&mut self, line: &[u8]) -> Result<(), TooLarge> {
-        match line {
-            [b':', ..] => {
+        match line.first() {
+            Some(b':') => {
                 self.comments += 1;
                 return Ok(());
             }
-            [b'd', b'a', b't', b'a', rest @ ..] => {
-                if let Some(value) = value(rest) {
+            Some(b'd') => {
+                if let Some(value) = line.strip_prefix(b"data").and_then(value) {
                     self.add_data(value);
                 }
             }
-            [b'e', b'v', b'e', b'n', b't', rest @ ..] => {
-                if let Some(value) = value(rest) {
+            Some(b'e') => {
+                if let Some(value) = line.strip_prefix(b"event").and_then(value) {
                     self.has_name = !value.is_empty();
                     if value != self.name.as_bytes() {
                         write_text(&mut self.name, value);
                     }
                 }
             }
-            [b'i', b'd', rest @ ..] => {
-                if let Some(value) = value(rest).filter(|value| !value.contains(&0)) {
+            Some(b'i') => {
+                let value = line.strip_prefix(b"id").and_then(value);
+                if let Some(value) = value.filter(|value| value.iter().all(|byte| *byte != 0)) {
                     self.has_id = true;
                     write_text(&mut self.next_id, value);
                 }
             }
-            [b'r', b'e', b't', b'r', b'y', rest @ ..] => {
-                self.retry = value(rest).and_then(milliseconds).or(self.retry);
+            Some(b'r') => {
+                let value = line.strip_prefix(b"retry").and_then(value);
+                self.retry = value.and_then(milliseconds).or(self.retry);
             }
             _ => {}
         }
