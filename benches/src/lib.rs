@@ -1,7 +1,8 @@
-//! What one poll decision and one decoded reply cost: instructions, allocations and time, beside peers.
+//! What one poll decision, one decoded reply and one event of a stream cost: instructions, allocations and time, beside peers.
 //!
 //! - `cargo run --release --bin count` prints the table: instructions by callgrind, allocations by a counting
 //!   allocator, time by bursts, and the target of each row.
+//! - `cargo run --release --bin count sse` prints the rows of one bench.
 //! - `cargo bench` measures the same contenders with criterion.
 //!
 //! Both run every [`Contender`] in one process, so that rows of one table can be compared.
@@ -10,6 +11,7 @@ pub mod alloc;
 mod contender;
 mod decode;
 mod machine;
+mod sse;
 
-pub use contender::{Contender, Target, contenders};
+pub use contender::{Bound, Claim, Contender, Target, claims, contenders};
 pub use decode::TASK_JSON;

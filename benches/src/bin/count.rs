@@ -1,11 +1,12 @@
 //! Prints what each contender costs: instructions, allocations, nanoseconds, and its target.
 //!
-//! `count` prints the table; `count run NAME N` does one contender N times, for callgrind to watch.
+//! `count` prints the table, `count GROUP` the rows of one bench; `count run NAME N` does one contender N times, for callgrind to watch.
 
+use std::collections::HashMap;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use taskward_benches::{Contender, alloc, contenders};
+use taskward_benches::{Bound, Claim, Contender, alloc, claims, contenders};
 
 #[global_allocator]
 static ALLOCATOR: alloc::Counting = alloc::Counting;
@@ -21,10 +22,11 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
-        [] => table(),
+        [] => table(None),
+        [group] if contenders().iter().any(|one| one.group == group) => table(Some(group)),
         ["run", name, times] => run(name, times),
         _ => {
-            eprintln!("usage: count [run NAME TIMES]");
+            eprintln!("usage: count [GROUP | run NAME TIMES]");
             ExitCode::from(2)
         }
     }
@@ -41,8 +43,8 @@ fn run(name: &str, times: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Exits 1 when a target is missed.
-fn table() -> ExitCode {
+/// Exits 1 when a target is missed or a claim does not hold.
+fn table(group: Option<&str>) -> ExitCode {
     let has_valgrind = Command::new("valgrind")
         .arg("--version")
         .output()
@@ -50,12 +52,16 @@ fn table() -> ExitCode {
     if !has_valgrind {
         eprintln!("count: valgrind is not installed, so instructions are not counted");
     }
-    println!("| bench | what | instructions | allocations | ns | target |");
-    println!("|---|---|---|---|---|---|");
+    println!("| bench | what | instructions | allocations | ns | MB/s | target |");
+    println!("|---|---|---|---|---|---|---|");
     let mut missed = false;
-    for contender in contenders() {
-        let instructions = has_valgrind.then(|| instructions(contender.name));
+    let mut counted = HashMap::new();
+    let wanted = |one: &&'static str| group.is_none_or(|group| group == *one);
+    for contender in contenders().into_iter().filter(|one| wanted(&one.group)) {
+        let instructions = has_valgrind.then(|| instructions(&contender));
+        counted.insert(contender.name, instructions);
         let allocations = allocations(&contender);
+        let nanoseconds = nanoseconds(contender.name);
         let verdict = contender.target.map_or_else(String::new, |target| {
             let held = instructions.is_none_or(|count| count <= target.instructions as f64)
                 && allocations <= target.allocations as f64;
@@ -67,19 +73,89 @@ fn table() -> ExitCode {
             )
         });
         println!(
-            "| {} | {} | {} | {allocations:.2} | {} | {verdict} |",
+            "| {} | {} | {} | {allocations:.2} | {:.0} | {} | {verdict} |",
             contender.group,
             contender.name,
             instructions.map_or_else(|| "-".to_owned(), |count| format!("{count:.0}")),
-            nanoseconds(&contender),
+            nanoseconds,
+            match contender.bytes {
+                0 => "-".to_owned(),
+                bytes => format!("{:.0}", megabytes_per_second(bytes, nanoseconds)),
+            },
         );
+    }
+    let claims: Vec<Claim> = claims()
+        .into_iter()
+        .filter(|one| wanted(&one.group))
+        .collect();
+    if !claims.is_empty() {
+        println!("\n| claim | measured | holds |\n|---|---|---|");
+    }
+    for claim in claims {
+        let Some((said, measured, holds)) = judge(&claim, &counted) else {
+            continue;
+        };
+        missed |= !holds;
+        let word = if holds { "held" } else { "MISSED" };
+        println!("| {} {said} | {measured:.2} | {word} |", claim.what);
     }
     ExitCode::from(u8::from(missed))
 }
 
+/// What is claimed in words, what was measured, and whether it holds; `None` when instructions were not counted.
+fn judge(
+    claim: &Claim,
+    counted: &HashMap<&'static str, Option<f64>>,
+) -> Option<(String, f64, bool)> {
+    Some(match claim.bound {
+        Bound::TimesAsFast(least, than) => {
+            let [ours, theirs] = bursts([claim.what, than]);
+            // Neighbours only ever slow down, so the fastest burst of each tells most.
+            let [ours, theirs] =
+                [ours, theirs].map(|times| times.into_iter().fold(f64::MAX, f64::min));
+            let measured = theirs / ours;
+            let said = format!("is at least {least} times as fast as {than}");
+            (said, measured, measured >= least)
+        }
+        Bound::TimesTheInstructions(most, of) => {
+            let measured = counted[claim.what]? / counted[of]?;
+            let said = format!("takes at most {most} times the instructions of {of}");
+            (said, measured, measured <= most)
+        }
+        Bound::MegabytesPerSecond(least) => {
+            let time = nanoseconds(claim.what);
+            let measured = megabytes_per_second(named(claim.what).bytes, time);
+            (
+                format!("reads at least {least} MB/s"),
+                measured,
+                measured >= least,
+            )
+        }
+    })
+}
+
+/// The contender of a name that a claim is about.
+fn named(name: &str) -> Contender {
+    contenders()
+        .into_iter()
+        .find(|one| one.name == name)
+        .expect("claims are about contenders")
+}
+
+fn megabytes_per_second(bytes: u64, nanoseconds: f64) -> f64 {
+    bytes as f64 * 1e3 / nanoseconds
+}
+
+/// Fewer iterations of what takes long.
+fn scaled(iterations: u64, contender: &Contender) -> u64 {
+    iterations / (contender.bytes / 1024).max(1)
+}
+
 /// Instructions of one iteration: the difference between two run lengths, so that start and end of the process cancel.
-fn instructions(name: &str) -> f64 {
-    let [short, long] = [ITERATIONS, 2 * ITERATIONS].map(|times| {
+fn instructions(contender: &Contender) -> f64 {
+    let name = contender.name;
+    let iterations = scaled(ITERATIONS, contender);
+    let [short, long] = [iterations, 2 * iterations].map(|times| {
         let program = std::env::current_exe().expect("a running program has a path");
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
@@ -87,10 +163,11 @@ fn instructions(name: &str) -> f64 {
             .args(["run", name, &times.to_string()])
             .output()
             .expect("valgrind answered before");
+        assert!(output.status.success(), "{name} failed under callgrind");
         collected(&String::from_utf8_lossy(&output.stderr))
             .unwrap_or_else(|| panic!("callgrind said nothing of {name}"))
     });
-    long.saturating_sub(short) as f64 / ITERATIONS as f64
+    long.saturating_sub(short) as f64 / iterations as f64
 }
 
 /// The figure of callgrind's last line, `==1== Collected : 123`.
@@ -100,22 +177,38 @@ fn collected(report: &str) -> Option<u64> {
 }
 
 fn allocations(contender: &Contender) -> f64 {
+    let burst = scaled(BURST, contender);
     let mut once = (contender.prepare)();
-    (0..BURST).for_each(|_| once());
+    (0..burst).for_each(|_| once());
     let before = alloc::count();
-    (0..BURST).for_each(|_| once());
-    (alloc::count() - before) as f64 / BURST as f64
+    (0..burst).for_each(|_| once());
+    (alloc::count() - before) as f64 / burst as f64
 }
 
-fn nanoseconds(contender: &Contender) -> u64 {
-    let mut once = (contender.prepare)();
-    let mut bursts: Vec<u128> = (0..BURSTS)
-        .map(|_| {
+/// The time of one iteration.
+fn nanoseconds(name: &str) -> f64 {
+    let [times] = bursts([name]);
+    median(times)
+}
+
+/// Times of one iteration, burst by burst, the contenders taking turns.
+fn bursts<const N: usize>(names: [&str; N]) -> [Vec<f64>; N] {
+    let contenders = names.map(named);
+    let mut running = contenders.each_ref().map(|one| {
+        let burst = scaled(BURST, one);
+        ((one.prepare)(), burst, Vec::with_capacity(BURSTS))
+    });
+    for _ in 0..BURSTS {
+        for (once, burst, times) in &mut running {
             let start = Instant::now();
-            (0..BURST).for_each(|_| once());
-            start.elapsed().as_nanos() / u128::from(BURST)
-        })
-        .collect();
-    bursts.sort_unstable();
-    bursts[BURSTS / 2] as u64
+            (0..*burst).for_each(|_| once());
+            times.push(start.elapsed().as_nanos() as f64 / *burst as f64);
+        }
+    }
+    running.map(|(_, _, times)| times)
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
