@@ -84,4 +84,23 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_piece_with_a_control_character_is_not_surely_inside() {
+        for length in 0..=SHORT {
+            // What is beyond ASCII, and what borrows from its neighbour.
+            for filler in [b' ', 0x0e, 0x7f, 0x80, 0x8d, 0xff] {
+                let mut bytes = vec![filler; length];
+                assert!(is_inside(&bytes), "{filler} of {length}");
+                for place in 0..length {
+                    for end in *b"\r\n" {
+                        bytes[place] = end;
+                        assert!(!is_inside(&bytes), "{filler} of {length} at {place}");
+                    }
+                    bytes[place] = filler;
+                }
+            }
+        }
+        assert!(!is_inside(&[b'x'; SHORT + 1]));
+    }
 }
