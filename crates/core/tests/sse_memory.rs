@@ -11,7 +11,11 @@ const BETWEEN_EVENTS: usize = 5 * RETAINED + 1024;
 fn feed(decoder: &mut Decoder, bytes: &[u8], chunk: usize) -> (usize, usize) {
     let (mut events, mut held) = (0, 0);
     for mut rest in bytes.chunks(chunk) {
-        while decoder.next_event(&mut rest).unwrap().is_some() {
+        while decoder
+            .next_event(&mut rest)
+            .expect("within caps")
+            .is_some()
+        {
             events += 1;
             held = held.max(decoder.capacity());
         }
