@@ -6,7 +6,7 @@ use crate::error::{ApiError, Error};
 use crate::failure::Failure;
 use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
-use crate::operation::{Operation, Safety};
+use crate::operation::Operation;
 use crate::policy::Policy;
 use crate::request::{Body, Request};
 use crate::response::Response;
@@ -36,6 +36,8 @@ pub struct Call<O: Operation> {
     now: Timestamp,
     rng: fastrand::Rng,
     attempts: u32,
+    /// Whether any attempt so far may have been received.
+    maybe: bool,
     state: State,
     result: Option<Result<O::Output, Error>>,
 }
@@ -107,6 +109,7 @@ impl<O: Operation> Call<O> {
             now,
             rng: fastrand::Rng::with_seed(seed.jitter()),
             attempts: 0,
+            maybe: false,
             state: State::Ready {
                 not_before: now,
                 retrying: None,
@@ -177,9 +180,11 @@ impl<O: Operation> Call<O> {
             draw,
             now: self.now,
             until: self.until,
+            maybe: self.maybe,
         };
         match retry::decide(&trouble, &attempt, &self.policy.retry, shared) {
             Decision::Again(not_before) => {
+                self.maybe |= retry::may_have_happened(&trouble, &self.policy.retry);
                 let why = trouble.to_string();
                 let wait = not_before.since(self.now);
                 let retrying = Some(Retrying {
@@ -193,10 +198,6 @@ impl<O: Operation> Call<O> {
                 };
             }
             Decision::Spent | Decision::Final => {
-                let error = error_of(trouble, self.now, self.attempts);
-                self.end(Err(error));
-            }
-            Decision::Unknown if safety == Safety::Repeatable => {
                 let error = error_of(trouble, self.now, self.attempts);
                 self.end(Err(error));
             }
@@ -269,6 +270,7 @@ mod tests {
     use super::*;
     use crate::error::{BuildError, ErrorKind, ReadError};
     use crate::failure::{Cause, Stage};
+    use crate::operation::Safety;
     use http::uri::PathAndQuery;
     use http::{Method, StatusCode};
 
@@ -352,6 +354,24 @@ mod tests {
         assert_eq!((result, sent), (Err(ErrorKind::Transport), 4));
         let (result, sent, _) = run(Safety::Repeatable, policy(), &[Ok(404)]);
         assert_eq!((result, sent), (Err(ErrorKind::Api), 1));
+    }
+
+    #[test]
+    fn a_keyed_write_that_may_have_been_received_stays_unknown_whatever_its_repetition_is_told() {
+        let lost = || Err((Stage::MaybeSent, Cause::Reset));
+        for later in [
+            Ok(429),
+            Ok(503),
+            Ok(401),
+            Ok(409),
+            Err((Stage::NotSent, Cause::Refused)),
+        ] {
+            let script = [lost(), later.clone()];
+            let (result, _, _) = run(Safety::Keyed, Policy::default(), &script);
+            assert_eq!(result, Err(ErrorKind::OutcomeUnknown), "{later:?}");
+        }
+        let (result, _, _) = run(Safety::Keyed, Policy::default(), &[Ok(429)]);
+        assert_eq!(result, Err(ErrorKind::RateLimited), "never received");
     }
 
     #[test]

@@ -160,6 +160,8 @@ pub(crate) struct Attempt {
     pub(crate) now: Timestamp,
     /// When the call must be over.
     pub(crate) until: Timestamp,
+    /// Whether an earlier attempt may have been received.
+    pub(crate) maybe: bool,
 }
 
 /// Judges one attempt and plans the next.
@@ -175,9 +177,20 @@ pub(crate) fn decide(
         draw,
         now,
         until,
+        maybe,
     } = *attempt;
+    // A keyed write of which any attempt may have been received is of unknown outcome once it is not repeated, whatever
+    // its last repetition was told.
+    let given_up = |decision| {
+        let maybe = maybe || may_have_happened(trouble, policy);
+        if safety == Safety::Keyed && maybe {
+            Decision::Unknown
+        } else {
+            decision
+        }
+    };
     match judge(trouble, safety, policy) {
-        Verdict::Final => return Decision::Final,
+        Verdict::Final => return given_up(Decision::Final),
         Verdict::Unknown => return Decision::Unknown,
         Verdict::Retry => {}
     }
@@ -188,25 +201,14 @@ pub(crate) fn decide(
     };
     let next = now.after(wait(trouble, number, policy, draw, now));
     if number >= allowed || next > until || !shared.take(trouble.is_timeout()) {
-        // A keyed write that may have been received and cannot be repeated any more is of unknown outcome.
-        return if safety == Safety::Keyed && may_have_happened(trouble) {
-            Decision::Unknown
-        } else {
-            Decision::Spent
-        };
+        return given_up(Decision::Spent);
     }
     Decision::Again(next)
 }
 
-fn may_have_happened(trouble: &Trouble) -> bool {
-    match trouble {
-        Trouble::Wire(failure) => {
-            failure.stage != Stage::NotSent
-                && failure.head().is_none_or(|h| h.status.as_u16() != 429)
-        }
-        Trouble::Refused(reply) => reply.status().as_u16() != 429,
-        Trouble::Unreadable(_) => true,
-    }
+/// Whether the attempt may have been received: what stops a write without a key.
+pub(crate) fn may_have_happened(trouble: &Trouble, policy: &Retry) -> bool {
+    judge(trouble, Safety::Once, policy) == Verdict::Unknown
 }
 
 /// The wait after `failures` failures in a row: full jitter below the backoff's ceiling, or what the server asked for
@@ -374,6 +376,7 @@ mod tests {
                     draw: u16::MAX,
                     now,
                     until,
+                    maybe: false,
                 },
                 &Retry::default(),
                 &mut Shared::new(),

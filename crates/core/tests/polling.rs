@@ -119,6 +119,27 @@ fn a_keyed_start_is_repeated_with_the_same_key_and_makes_one_task() {
 }
 
 #[test]
+fn a_keyed_start_that_may_have_been_received_stays_unknown_whatever_its_repetition_is_told() {
+    for later in [
+        Fault::Status(429),
+        Fault::Status(503),
+        Fault::Status(401),
+        Fault::Status(409),
+        Fault::Refused,
+    ] {
+        let mut world = World::new(&[Complete("42")])
+            .faults(move |n, _, _| if n == 1 { Fault::LostReply } else { later });
+        let task = world.start::<true, false>();
+        assert_eq!(
+            world.drive(task),
+            outcome("unknown likely=false"),
+            "{later:?}"
+        );
+        assert_eq!(world.server.starts, 1, "{later:?}");
+    }
+}
+
+#[test]
 fn no_failed_look_ends_a_watch() {
     let faults = [
         Fault::Refused,
@@ -512,6 +533,29 @@ fn a_cancel_while_the_start_is_under_way_is_kept_until_the_id_is_known() {
         taskward_core::Response::new(http::StatusCode::CREATED, body),
         at(10),
     );
+    world.now = 10;
+    assert_eq!(world.drive(task), outcome("stopped by Us"));
+}
+
+#[test]
+fn a_keyed_start_whose_reply_is_lost_is_repeated_to_be_cancelled() {
+    let mut world = World::new(&[Work(600_000)]);
+    let mut task = world.start::<true, false>();
+    let id = loop {
+        match task.poll(at(0), &mut world.shared) {
+            taskward_core::Step::Save { revision } => task.saved(revision),
+            taskward_core::Step::Send { id, .. } => break id,
+            other => panic!("{other:?}"),
+        }
+    };
+    task.sent(id);
+    task.cancel(at(5)).expect("cancel");
+    let lost = taskward_core::Failure::new(
+        taskward_core::Stage::MaybeSent,
+        taskward_core::Cause::Reset,
+        "test",
+    );
+    task.handle_failure(id, lost, at(10));
     world.now = 10;
     assert_eq!(world.drive(task), outcome("stopped by Us"));
 }

@@ -278,7 +278,6 @@ impl<P: Provider> Task<P> {
             attempts: 0,
             due: now,
             maybe: false,
-            last: None,
         }));
         let mut task = Self::new(provider, None, phase, None, policy, seed, now);
         task.save.need();

@@ -52,7 +52,6 @@ pub(super) struct Starting {
     pub(super) due: Timestamp,
     /// Whether any attempt may have reached the server.
     pub(super) maybe: bool,
-    pub(super) last: Option<String>,
 }
 
 #[derive(Debug)]

@@ -295,7 +295,6 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 attempts: 0,
                 due: now,
                 maybe: true,
-                last: None,
             }))),
             None => over(Outcome::Unknown {
                 intent: start.intent.clone(),

@@ -82,6 +82,7 @@ impl<P: Provider> Task<P> {
         let Phase::Starting(starting) = &mut self.phase else {
             return;
         };
+        starting.maybe |= retry::may_have_happened(&trouble, &self.policy.retry);
         let likely = matches!(trouble, Trouble::Unreadable(_))
             || trouble.status().is_some_and(|s| s.is_success());
         let attempt = Attempt {
@@ -90,6 +91,7 @@ impl<P: Provider> Task<P> {
             draw,
             now,
             until,
+            maybe: starting.maybe,
         };
         let decision = retry::decide(&trouble, &attempt, &self.policy.retry, shared);
         let attempts = starting.attempts;
@@ -97,10 +99,7 @@ impl<P: Provider> Task<P> {
         let why = trouble.to_string();
         match decision {
             Decision::Again(due) if self.cancel == Cancel::Idle || starting.maybe => {
-                starting.maybe |= starting.safety != Safety::Once
-                    && retry::judge(&trouble, Safety::Once, &self.policy.retry) == Verdict::Unknown;
                 starting.due = due;
-                starting.last = Some(why.clone());
                 self.events.push(Event::Retrying {
                     attempt: attempts,
                     why,
@@ -119,15 +118,6 @@ impl<P: Provider> Task<P> {
                 why,
                 likely,
             }),
-            Decision::Spent | Decision::Final
-                if starting.maybe && !matches!(trouble, Trouble::Refused(_)) =>
-            {
-                self.end(Outcome::Unknown {
-                    intent,
-                    why,
-                    likely,
-                });
-            }
             Decision::Spent => self.end(Outcome::NotStarted {
                 why,
                 attempts,
