@@ -24,10 +24,12 @@
 
 mod agents;
 mod faults;
+pub mod harness;
 mod ids;
 mod message;
 pub mod multipart;
 pub mod nanonets;
+mod routes;
 mod scenario;
 mod switches;
 mod time;
@@ -36,7 +38,9 @@ mod time;
 mod http;
 
 pub use faults::{Fault, FaultRule, Faults};
-pub use message::{Form, Head, KEPT_BYTES, Part, Reply, Request, SimBody, Upload};
+pub use message::{
+    Answer, Form, Frame, Head, KEPT_BYTES, Part, Pulled, Reply, Request, SimBody, StreamId, Upload,
+};
 pub use scenario::{Scenario, ScenarioError};
 pub use switches::{ContentShape, DataPlace, Envelope, LateMessage, RejectEnds, Switches, Title};
 pub use time::Span;

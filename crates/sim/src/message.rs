@@ -85,6 +85,63 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// What a platform answers: a whole reply, or the head of an event stream whose body comes piece by piece.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A reply with its body.
+    Whole(
+        /// The reply.
+        Reply,
+    ),
+    /// An open stream.
+    Stream {
+        /// Status and header fields; the body is empty.
+        head: Reply,
+        /// What the body is asked for by.
+        id: StreamId,
+    },
+}
+
+/// The number of an open stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId(
+    /// The number.
+    pub u64,
+);
+
+/// What a stream has to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pulled {
+    /// Frames, in order; there may be more behind them.
+    Frames(
+        /// The frames.
+        Vec<Frame>,
+    ),
+    /// Nothing now.
+    Pending,
+    /// Nothing any more: the server closes it.
+    End,
+}
+
+/// One whole frame of an event stream, with the blank line that ends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// The sequence number of its event; `None` for a heartbeat and the like.
+    pub seq: Option<u64>,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// The reply; of a stream the head.
+    #[must_use]
+    pub fn into_reply(self) -> Reply {
+        match self {
+            Self::Whole(reply) | Self::Stream { head: reply, .. } => reply,
+        }
+    }
+}
+
 impl Request {
     /// A request without header fields or body.
     #[must_use]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::message::{Head, Reply};
+use crate::routes::{self, Route};
 
 /// An endpoint, by what it is counted under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub(crate) enum Endpoint {
 }
 
 /// Method, path and endpoint of every operation that the contract documents.
-const ROUTES: [(&str, &str, Endpoint); 14] = [
+static ROUTES: [Route<Endpoint>; 14] = [
     ("GET", "/api/v1/agents", Endpoint::Agents),
     ("POST", "/api/v1/agents", Endpoint::Unmodelled),
     ("GET", "/api/v1/agents/{agent_id}", Endpoint::Agent),
@@ -85,52 +86,15 @@ impl Endpoint {
 /// The endpoint of a request and the id in its path (empty when the path has none), or the 404, 405 or 501 that a
 /// client of another contract gets.
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), Reply> {
-    let segments = head.segments();
-    let mut known_path = false;
-    for (method, pattern, endpoint) in ROUTES {
-        let Some(id) = match_path(pattern, &segments) else {
-            continue;
-        };
-        known_path = true;
-        if method != head.method {
-            continue;
-        }
-        if endpoint == Endpoint::Unmodelled {
-            return Err(Reply::error(
-                501,
-                format!("the simulator does not model {method} {pattern}"),
-            ));
-        }
-        return Ok((endpoint, id));
+    match routes::resolve(&ROUTES, head) {
+        Ok(((method, pattern, Endpoint::Unmodelled), _)) => Err(Reply::error(
+            501,
+            format!("the simulator does not model {method} {pattern}"),
+        )),
+        Ok(((_, _, endpoint), id)) => Ok((*endpoint, id)),
+        Err(none) => Err(Reply::json(
+            none.status,
+            &json!({ "error": none.error, "routes": none.routes }),
+        )),
     }
-    let routes: Vec<String> = ROUTES
-        .iter()
-        .map(|(method, pattern, _)| format!("{method} {pattern}"))
-        .collect();
-    let (code, what) = if known_path {
-        (405, "no such method on")
-    } else {
-        (404, "no such route:")
-    };
-    let error = format!("{what} {} {}", head.method, head.path);
-    Err(Reply::json(
-        code,
-        &json!({ "error": error, "routes": routes }),
-    ))
-}
-
-fn match_path(pattern: &str, segments: &[String]) -> Option<String> {
-    let parts: Vec<&str> = pattern.split('/').skip(1).collect();
-    if parts.len() != segments.len() {
-        return None;
-    }
-    let mut id = String::new();
-    for (part, segment) in parts.into_iter().zip(segments) {
-        if part.starts_with('{') && !segment.is_empty() {
-            id.clone_from(segment);
-        } else if part != segment {
-            return None;
-        }
-    }
-    Some(id)
 }

@@ -1,0 +1,63 @@
+//! Which of a platform's operations a request is for.
+
+use crate::message::Head;
+
+/// Method, path pattern and endpoint of an operation.
+pub(crate) type Route<E> = (&'static str, &'static str, E);
+
+/// Why no operation takes a request.
+#[derive(Debug)]
+pub(crate) struct NoRoute {
+    /// 404, or 405 when the path is known.
+    pub(crate) status: u16,
+    pub(crate) error: String,
+    /// What there is instead, so that a client of another contract is noticed.
+    pub(crate) routes: Vec<String>,
+}
+
+/// The route of a request and the id in its path (empty when the path has none).
+pub(crate) fn resolve<E>(
+    routes: &'static [Route<E>],
+    head: &Head,
+) -> Result<(&'static Route<E>, String), NoRoute> {
+    let segments = head.segments();
+    let mut known_path = false;
+    for route in routes {
+        let Some(id) = match_path(route.1, &segments) else {
+            continue;
+        };
+        if route.0 == head.method {
+            return Ok((route, id));
+        }
+        known_path = true;
+    }
+    let (status, what) = if known_path {
+        (405, "no such method on")
+    } else {
+        (404, "no such route:")
+    };
+    Err(NoRoute {
+        status,
+        error: format!("{what} {} {}", head.method, head.path),
+        routes: routes
+            .iter()
+            .map(|(method, pattern, _)| format!("{method} {pattern}"))
+            .collect(),
+    })
+}
+
+fn match_path(pattern: &str, segments: &[String]) -> Option<String> {
+    let parts: Vec<&str> = pattern.split('/').skip(1).collect();
+    if parts.len() != segments.len() {
+        return None;
+    }
+    let mut id = String::new();
+    for (part, segment) in parts.into_iter().zip(segments) {
+        if part.starts_with('{') && !segment.is_empty() {
+            id.clone_from(segment);
+        } else if part != segment {
+            return None;
+        }
+    }
+    Some(id)
+}
