@@ -25,10 +25,12 @@ golden! {
     both_ways "golden/both_ways/expected.rs"
     free_form "golden/free_form/expected.rs"
     kept_text "golden/kept_text/expected.rs"
+    list_or_object "golden/list_or_object/expected.rs"
     multipart "golden/multipart/expected.rs"
     names "golden/names/expected.rs"
     open_enum "golden/open_enum/expected.rs"
     operation_table "golden/operation_table/expected.rs"
+    or_default "golden/or_default/expected.rs"
     overlay "golden/overlay/expected.rs"
     requests_skip "golden/requests_skip/expected.rs"
     tolerant "golden/tolerant/expected.rs"
@@ -84,6 +86,17 @@ fn an_enum_keeps_what_it_does_not_know() {
 }
 
 #[test]
+fn an_enum_that_is_only_sent_has_the_listed_values_unless_it_is_said_to_be_open() {
+    use open_enum::{Order, Topic};
+    let all = Order::ALL.iter().map(|order| order.as_str());
+    assert_eq!(all.collect::<Vec<_>>(), ["newest-first", "unknown"]);
+    assert_eq!(Order::Unknown.to_string(), "unknown");
+    assert_eq!(sent(&Order::NewestFirst), json!("newest-first"));
+    assert_eq!(sent(&Topic::News), json!("news"));
+    assert_eq!(sent(&Topic::from("odd")), json!("odd"));
+}
+
+#[test]
 fn absent_and_null_are_the_same() {
     use absent_is_null::Reply;
     let absent: Reply = from_str(r#"{"id":"a"}"#).unwrap();
@@ -125,11 +138,11 @@ fn a_request_leaves_absent_fields_out() {
         anything: Some(json!([null])),
         not_before: Some("2026-05-12T10:15:42Z".into()),
         on_behalf_of: Some("me".into()),
-        modes: Some(vec![RequestModesItem::Fast, "slow".into()]),
+        modes: Some(vec![RequestModesItem::Fast]),
     };
     let expected = json!({
         "query": "q", "parent": "p", "maxItems": 3, "config": {"hint": "h"}, "anything": [null],
-        "not_before": "2026-05-12T10:15:42Z", "on_behalf_of": "me", "modes": ["fast", "slow"],
+        "not_before": "2026-05-12T10:15:42Z", "on_behalf_of": "me", "modes": ["fast"],
     });
     assert_eq!(sent(&whole), expected);
 }
@@ -147,6 +160,104 @@ fn ids_and_timestamps_keep_their_text() {
     .unwrap();
     assert!(reply.id.parsed().is_some());
     assert_eq!(reply.created_at.unwrap().unix_millis(), Some(1500));
+}
+
+#[test]
+fn text_that_may_be_an_integer_is_text() {
+    use kept_text::Reply;
+    let cursor = |json: &str| {
+        let reply: Reply = from_str(&format!(r#"{{"id":"a","cursor":{json}}}"#)).unwrap();
+        let text = reply.cursor.map(|cursor| cursor.to_string());
+        (text, reply.extra.get("cursor").cloned())
+    };
+    assert_eq!(cursor("\"c\""), (Some("c".to_owned()), None));
+    assert_eq!(cursor("12"), (Some("12".to_owned()), None));
+    assert_eq!(cursor("null"), (None, None));
+    assert_eq!(cursor("[1]"), (None, Some(json!([1]))));
+}
+
+#[test]
+fn a_list_is_read_alone_and_under_each_of_its_names() {
+    use list_or_object::{Page, Thing};
+    let ids = |things: &[Thing]| {
+        things
+            .iter()
+            .map(|thing| thing.id.clone())
+            .collect::<Vec<_>>()
+    };
+    let page = |json: &str| from_str::<Page>(json).unwrap();
+    for json in [
+        r#"[{"id":"a"}]"#,
+        r#"{"things":[{"id":"a"}]}"#,
+        r#"{"type":[{"id":"a"}]}"#,
+        r#"{"data":[{"id":"a"}],"things":null,"cursor":null}"#,
+        r#"{"data":[{"id":"b"}],"things":[{"id":"a"}]}"#,
+    ] {
+        let read = page(json);
+        assert_eq!(ids(&read.things), ["a"], "{json}");
+        assert!(read.extra.is_empty() && read.cursor.is_none(), "{json}");
+    }
+    assert_eq!(page("[]"), page(r#"{"data":[]}"#));
+
+    let whole = page(r#"{"cursor":7,"things":[{"id":"a"}],"tags":["t"],"data":"odd","new":1}"#);
+    assert_eq!(whole.cursor.unwrap().as_str(), "7");
+    assert_eq!(whole.tags, Some(vec!["t".to_owned()]));
+    assert_eq!(Value::from(whole.extra), json!({"data": "odd", "new": 1}));
+}
+
+#[test]
+fn the_odd_items_of_a_list_are_left_over_and_only_odd_items_are_no_list() {
+    use list_or_object::Page;
+    for json in [
+        r#"[{"id":"a"},{"name":"no id"},null,{"id":"b"}]"#,
+        r#"{"things":[{"id":"a"},{"name":"no id"},null,{"id":"b"}]}"#,
+    ] {
+        let page: Page = from_str(json).unwrap();
+        assert_eq!(page.things.len(), 2, "{json}");
+        assert_eq!(page.extra["things"], json!([{"name": "no id"}, null]));
+    }
+    let none = r#"Page has no array under any of ["things", "type", "data"]"#;
+    let cases = [
+        ("{}", none),
+        (r#"{"items":[{"id":"a"}],"cursor":"c"}"#, none),
+        (r#"{"things":null}"#, none),
+        (r#"{"data":{"things":[]}}"#, none),
+        ("[{}]", "no item under \"things\" of Page is a Thing object"),
+        (
+            r#"{"data":["secret",null]}"#,
+            "no item under \"data\" of Page is a Thing object",
+        ),
+        (
+            "\"secret\"",
+            "expected an array, alone or under \"things\", \"type\" or \"data\", found a string",
+        ),
+    ];
+    for (json, expected) in cases {
+        let error = wire::decode::<Page>(json.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{json}");
+    }
+}
+
+#[test]
+fn a_field_with_an_empty_value_is_never_absent() {
+    use or_default::{Event, Move, Payload};
+    for json in [
+        "{}",
+        r#"{"payload":null,"tags":null}"#,
+        r#"{"payload":{"hidden":null,"value":null}}"#,
+    ] {
+        assert_eq!(from_str::<Event>(json).unwrap(), Event::default(), "{json}");
+    }
+    let odd: Event = from_str(r#"{"payload":7,"tags":["a",1]}"#).unwrap();
+    assert_eq!(
+        (odd.payload, odd.tags, odd.note),
+        (Payload::default(), vec!["a".to_owned()], None)
+    );
+    assert_eq!(Value::from(odd.extra), json!({"payload": 7, "tags": [1]}));
+    let whole: Event = from_str(r#"{"payload":{"hidden":true,"value":{"to":"b"}}}"#).unwrap();
+    assert!(whole.payload.hidden);
+    let payload: Move = serde_json::from_value(whole.payload.value).unwrap();
+    assert_eq!(payload.to.as_deref(), Some("b"));
 }
 
 #[test]
@@ -226,8 +337,9 @@ fn free_forms_are_plain_json() {
 fn a_multipart_request_makes_no_struct() {
     let written = include_str!("golden/multipart/expected.rs");
     assert!(written.contains("pub struct Reply "));
-    for name in ["Upload", "Options", "Unused"] {
-        assert!(!written.contains(name), "{name}");
+    for name in ["Upload", "Options", "Unused", "Stream"] {
+        assert!(!written.contains(&format!("struct {name}")), "{name}");
+        assert!(!written.contains(&format!("type {name}")), "{name}");
     }
     assert_eq!(
         from_str::<multipart::Reply>(r#"{"size":"12"}"#)
@@ -258,7 +370,7 @@ fn the_last_of_equal_keys_counts() {
 fn a_field_of_the_wrong_type_is_kept_under_its_name() {
     use tolerant::Reply;
     let odd = json!({
-        "title": {"a": [1, null]}, "done": "yes", "share": "half", "small": 3_000_000_000_u64,
+        "title": {"a": [1, null]}, "done": "yes", "share": "half", "small": 3_000_000_000_u64, "wide": -1,
         "owner": {"name": "no id"}, "items": [{"name": "no id"}, 1], "names": 1,
         "map": [], "key": 1.5, "extra": 7, "unnamed": {"b": 2},
     });
@@ -274,13 +386,13 @@ fn a_field_of_the_wrong_type_is_kept_under_its_name() {
     assert_eq!(Value::from(reply.extra), odd);
 
     let good = json!({
-        "status": "a", "count": "5", "title": "t", "done": false, "share": 1, "small": 2.0,
+        "status": "a", "count": "5", "title": "t", "done": false, "share": 1, "small": 2.0, "wide": 18_446_744_073_709_551_615_u64,
         "owner": {"id": "o"}, "items": [{"id": "i"}], "names": ["n"], "map": "m", "key": "k", "extra": "e",
     });
     let reply: Reply = from_str(&good.to_string()).unwrap();
     assert_eq!(
-        (reply.count, reply.share, reply.small),
-        (5, Some(1.0), Some(2))
+        (reply.count, reply.share, reply.small, reply.wide),
+        (5, Some(1.0), Some(2), Some(u64::MAX))
     );
     assert_eq!(reply.owner.unwrap().id, "o");
     assert_eq!(reply.items.unwrap()[0].id, "i");
@@ -333,7 +445,7 @@ fn the_overlay_softens_what_is_needed() {
 
 #[test]
 fn what_is_sent_back_keeps_what_was_not_known() {
-    use both_ways::{Level, Profile};
+    use both_ways::{Draft, Level, Profile};
     let body =
         json!({"name": "n", "fullName": "N", "level": "top", "settings": {"a": null}, "new": [1]});
     let mut profile: Profile = from_str(&body.to_string()).unwrap();
@@ -344,11 +456,33 @@ fn what_is_sent_back_keeps_what_was_not_known() {
         sent(&profile),
         json!({"name": "n", "level": "low", "settings": {"a": null}, "new": [1]})
     );
+    profile.extra.insert("name".to_owned(), json!("twice"));
+    profile
+        .extra
+        .insert("fullName".to_owned(), json!("only here"));
+    let text = serde_json::to_string(&profile).unwrap();
+    assert_eq!(text.matches("\"name\"").count(), 1);
+    assert_eq!(
+        (&sent(&profile)["name"], &sent(&profile)["fullName"]),
+        (&json!("n"), &json!("only here"))
+    );
     let fresh = Profile {
         name: "m".to_owned(),
         ..Profile::default()
     };
     assert_eq!(sent(&fresh), json!({"name": "m"}));
+    let mut draft = Draft {
+        name: "d".to_owned(),
+        anything: Some(Value::Null),
+        ..Draft::default()
+    };
+    assert_eq!(sent(&draft), json!({"name": "d"}));
+    draft.extra.insert("new".to_owned(), json!([null]));
+    draft.extra.insert("anything".to_owned(), Value::Null);
+    assert_eq!(
+        sent(&draft),
+        json!({"name": "d", "new": [null], "anything": null})
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use super::{
-    HEADER, emit_enum, emit_struct,
+    HEADER, emit_enum, emit_list, emit_struct,
     model::{Model, Operation, Shape, Type},
     names,
 };
@@ -17,8 +17,18 @@ pub(super) fn file(model: &Model) -> Result<String> {
         let name = format_ident!("{}", def.name);
         let docs = docs(&def.doc, || format!("`{}` of the specification.", def.name));
         items.extend(match &def.shape {
-            Shape::Struct(fields) => emit_struct::item(model, def, fields, &docs),
-            Shape::Enum(variants) => emit_enum::item(&name, variants, &docs),
+            Shape::Struct { fields, is_open } => {
+                emit_struct::item(model, def, fields, *is_open, &docs)
+            }
+            Shape::List(list) => emit_list::item(def, list, &docs),
+            Shape::Enum {
+                variants,
+                is_open: true,
+            } => emit_enum::open(&name, variants, &docs),
+            Shape::Enum {
+                variants,
+                is_open: false,
+            } => emit_enum::closed(&name, variants, &docs),
             Shape::Alias(target) => {
                 let target = ty(target);
                 quote!(#docs pub type #name = #target;)
@@ -51,9 +61,11 @@ pub(super) fn ty(ty: &Type) -> TokenStream {
         Type::Bool => quote!(bool),
         Type::I32 => quote!(i32),
         Type::I64 => quote!(i64),
+        Type::U64 => quote!(u64),
         Type::F64 => quote!(f64),
         Type::Uuid => quote!(wire::Uuid),
         Type::DateTime => quote!(wire::DateTime),
+        Type::Token => quote!(wire::Token),
         Type::Json => quote!(serde_json::Value),
         Type::JsonObject => quote!(serde_json::Map<String, serde_json::Value>),
         Type::List(item) => {

@@ -1,20 +1,42 @@
-//! Open enums: what the specification lists, and room for what it does not.
+//! Enums. Those of replies are open: what the specification lists, and room for what it does not.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use super::{emit, model::Variant};
 
-/// Writes one enum with its conversions.
-pub(super) fn item(name: &Ident, variants: &[Variant], docs: &TokenStream) -> TokenStream {
-    let idents: Vec<_> = variants
-        .iter()
-        .map(|variant| format_ident!("{}", variant.rust))
-        .collect();
-    let wires: Vec<_> = variants.iter().map(|variant| &variant.wire).collect();
-    let variant_docs = variants
-        .iter()
-        .map(|variant| emit::docs(&variant.doc, String::new));
+/// Writes an enum that is only sent.
+pub(super) fn closed(name: &Ident, variants: &[Variant], docs: &TokenStream) -> TokenStream {
+    let (idents, wires, variant_docs) = parts(variants);
+    let conversions = to_text(name);
+    quote! {
+        #docs
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum #name {
+            #(#variant_docs #idents,)*
+        }
+
+        impl #name {
+            /// Every value that the specification lists, in its order.
+            pub const ALL: &[Self] = &[#(Self::#idents),*];
+
+            /// The value as it is on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    #(Self::#idents => #wires,)*
+                }
+            }
+        }
+
+        #conversions
+    }
+}
+
+/// Writes an enum that is read, with its conversions.
+pub(super) fn open(name: &Ident, variants: &[Variant], docs: &TokenStream) -> TokenStream {
+    let (idents, wires, variant_docs) = parts(variants);
+    let conversions = to_text(name);
     quote! {
         #docs
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -54,12 +76,6 @@ pub(super) fn item(name: &Ident, variants: &[Variant], docs: &TokenStream) -> To
             }
         }
 
-        impl std::fmt::Display for #name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
         impl wire::FromWire for #name {
             const EXPECTED: &'static str = "a string";
 
@@ -75,6 +91,29 @@ pub(super) fn item(name: &Ident, variants: &[Variant], docs: &TokenStream) -> To
         impl<'de> serde::Deserialize<'de> for #name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 wire::read(deserializer)
+            }
+        }
+
+        #conversions
+    }
+}
+
+fn parts(variants: &[Variant]) -> (Vec<Ident>, Vec<&str>, Vec<TokenStream>) {
+    let idents = variants
+        .iter()
+        .map(|variant| format_ident!("{}", variant.rust));
+    let wires = variants.iter().map(|variant| variant.wire.as_str());
+    let docs = variants
+        .iter()
+        .map(|variant| emit::docs(&variant.doc, String::new));
+    (idents.collect(), wires.collect(), docs.collect())
+}
+
+fn to_text(name: &Ident) -> TokenStream {
+    quote! {
+        impl std::fmt::Display for #name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
             }
         }
 

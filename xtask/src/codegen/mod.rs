@@ -6,6 +6,7 @@
 
 mod emit;
 mod emit_enum;
+mod emit_list;
 mod emit_struct;
 mod model;
 mod names;

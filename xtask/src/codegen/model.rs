@@ -24,9 +24,17 @@ pub(super) struct Usage {
 }
 
 pub(super) enum Shape {
-    Struct(Vec<Field>),
-    /// Always open: it keeps values that the specification does not list.
-    Enum(Vec<Variant>),
+    Struct {
+        fields: Vec<Field>,
+        /// The specification says that there may be other fields.
+        is_open: bool,
+    },
+    List(List),
+    Enum {
+        variants: Vec<Variant>,
+        /// It keeps values that the specification does not list.
+        is_open: bool,
+    },
     Alias(Type),
 }
 
@@ -35,7 +43,27 @@ pub(super) struct Field {
     pub(super) rust: String,
     pub(super) doc: String,
     pub(super) ty: Type,
-    pub(super) required: bool,
+    pub(super) presence: Presence,
+}
+
+/// What it means that a field is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// The whole object cannot be read.
+    Needed,
+    /// The same as the empty value of its type.
+    OrDefault,
+    /// Something of its own.
+    Optional,
+}
+
+/// A list that stands alone or in an object, there under one of several names.
+pub(super) struct List {
+    pub(super) item: Type,
+    /// The names in the order of preference; the first is the Rust field's.
+    pub(super) names: Vec<String>,
+    /// What else the object holds.
+    pub(super) fields: Vec<Field>,
 }
 
 pub(super) struct Variant {
@@ -50,9 +78,12 @@ pub(super) enum Type {
     Bool,
     I32,
     I64,
+    U64,
     F64,
     Uuid,
     DateTime,
+    /// A string or an integer, kept as text.
+    Token,
     /// Any JSON.
     Json,
     /// Any JSON object.
@@ -73,8 +104,9 @@ impl Model {
     /// Whether a type has an obvious empty value.
     pub(super) fn has_default(&self, ty: &Type) -> bool {
         match ty {
-            Type::Uuid | Type::DateTime => false,
-            Type::Text | Type::Bool | Type::I32 | Type::I64 | Type::F64 => true,
+            Type::Uuid | Type::DateTime | Type::Token => false,
+            Type::Text | Type::Bool => true,
+            Type::I32 | Type::I64 | Type::U64 | Type::F64 => true,
             Type::Json | Type::JsonObject | Type::List(_) => true,
             Type::Named(name) => match self
                 .types
@@ -82,9 +114,10 @@ impl Model {
                 .find(|def| def.name == *name)
                 .map(|def| &def.shape)
             {
-                Some(Shape::Struct(fields)) => self.fields_have_defaults(fields),
+                Some(Shape::Struct { fields, .. }) => self.fields_have_defaults(fields),
                 Some(Shape::Alias(target)) => self.has_default(target),
-                Some(Shape::Enum(_)) | None => false,
+                Some(Shape::List(list)) => self.fields_have_defaults(&list.fields),
+                Some(Shape::Enum { .. }) | None => false,
             },
         }
     }
@@ -93,6 +126,6 @@ impl Model {
     pub(super) fn fields_have_defaults(&self, fields: &[Field]) -> bool {
         fields
             .iter()
-            .all(|field| !field.required || self.has_default(&field.ty))
+            .all(|field| field.presence == Presence::Optional || self.has_default(&field.ty))
     }
 }

@@ -9,7 +9,7 @@ use oas3::{
 };
 
 use super::{
-    model::{Field, Model, Operation, Shape, Type, TypeDef, Usage, Variant},
+    model::{Field, List, Model, Operation, Presence, Shape, Type, TypeDef, Usage, Variant},
     names,
 };
 
@@ -89,11 +89,14 @@ impl<'a> Reader<'a> {
                 for (status, response) in operation.responses.iter().flatten() {
                     let response = response.resolve(self.spec);
                     let response = response.with_context(|| format!("reply {status} of {id}"))?;
-                    for content in response.content.values() {
-                        content
-                            .schema
-                            .iter()
-                            .try_for_each(|schema| self.mark(schema, REPLY))?;
+                    for (media_type, content) in &response.content {
+                        // The text of an event stream belongs to its decoder.
+                        if media_type != "text/event-stream" {
+                            content
+                                .schema
+                                .iter()
+                                .try_for_each(|schema| self.mark(schema, REPLY))?;
+                        }
                     }
                 }
                 operations.push(Operation {
@@ -112,18 +115,7 @@ impl<'a> Reader<'a> {
         let schema = match view(schema)? {
             View::Anything => return Ok(()),
             View::Inline(schema) => schema,
-            View::Reference { name, .. } => {
-                let known = self.usage.entry(name.to_owned()).or_default();
-                let union = Usage {
-                    in_request: known.in_request || usage.in_request,
-                    in_reply: known.in_reply || usage.in_reply,
-                };
-                if *known == union {
-                    return Ok(());
-                }
-                *known = union;
-                return self.mark(self.component(name)?, usage);
-            }
+            View::Reference { name, .. } => return self.mark_component(name, usage),
         };
         let nested = schema.properties.values().chain(schema.items.as_deref());
         let nested = nested.chain(
@@ -136,7 +128,30 @@ impl<'a> Reader<'a> {
         for schema in nested {
             self.mark(schema, usage)?;
         }
+        // What the any-JSON part of an event holds is told by the event's type.
+        let by_type = schema.extensions.get("payload-by-type");
+        for reference in by_type
+            .and_then(|all| all.as_object())
+            .iter()
+            .flat_map(|all| all.values())
+        {
+            let reference = reference.as_str().unwrap_or_default();
+            self.mark_component(component_name(reference)?, usage)?;
+        }
         Ok(())
+    }
+
+    fn mark_component(&mut self, name: &str, usage: Usage) -> Result<()> {
+        let known = self.usage.entry(name.to_owned()).or_default();
+        let union = Usage {
+            in_request: known.in_request || usage.in_request,
+            in_reply: known.in_reply || usage.in_reply,
+        };
+        if *known == union {
+            return Ok(());
+        }
+        *known = union;
+        self.mark(self.component(name)?, usage)
     }
 
     fn component(&self, name: &str) -> Result<&'a Schema> {
@@ -174,24 +189,25 @@ impl Reader<'_> {
             View::Anything => return Ok(Type::Json.into()),
             View::Inline(schema) => schema,
             View::Reference { name, .. } => {
-                let nullable = match view(self.component(name)?)? {
-                    View::Inline(target) => target.is_nullable().unwrap_or(false),
-                    View::Anything | View::Reference { .. } => false,
-                };
-                return Ok(Found {
-                    ty: Type::Named(names::type_name(name)),
-                    nullable,
-                });
+                let mut found = Found::from(Type::Named(names::type_name(name)));
+                if let View::Inline(target) = view(self.component(name)?)? {
+                    found.nullable = target.is_nullable().unwrap_or(false);
+                    found.or_default = is_or_default(target);
+                }
+                return Ok(found);
             }
         };
         let nullable = schema.is_nullable().unwrap_or(false);
+        let or_default = is_or_default(schema);
         if !schema.enum_values.is_empty() {
-            return self.open_enum(schema, place);
+            // What is only sent needs no room for values that this specification does not know.
+            return self.an_enum(schema, place, place.usage.in_reply);
         }
         if !schema.all_of.is_empty() {
             return Ok(Found {
                 ty: self.merged(schema, place)?,
                 nullable,
+                or_default,
             });
         }
         if let Some(found) = self.choice(schema, place)? {
@@ -200,11 +216,13 @@ impl Reader<'_> {
         let ty = match single_type(schema) {
             Kind::Any if schema.properties.is_empty() => Type::Json,
             Kind::Any | Kind::One(SchemaType::Object) => self.object(schema, place)?,
+            Kind::TextOrInteger => Type::Token,
             Kind::Several | Kind::One(SchemaType::Null) => Type::Json,
             Kind::One(SchemaType::Boolean) => Type::Bool,
             Kind::One(SchemaType::Number) => Type::F64,
             Kind::One(SchemaType::Integer) => match schema.format.as_deref() {
                 Some("int32") => Type::I32,
+                Some("uint64") => Type::U64,
                 _ => Type::I64,
             },
             Kind::One(SchemaType::String) => match schema.format.as_deref() {
@@ -220,10 +238,14 @@ impl Reader<'_> {
                 Type::List(Box::new(item))
             }
         };
-        Ok(Found { ty, nullable })
+        Ok(Found {
+            ty,
+            nullable,
+            or_default,
+        })
     }
 
-    fn open_enum(&mut self, schema: &ObjectSchema, place: &Place) -> Result<Found> {
+    fn an_enum(&mut self, schema: &ObjectSchema, place: &Place, is_open: bool) -> Result<Found> {
         let described = schema.extensions.get("enum-descriptions");
         let mut variants: Vec<Variant> = Vec::new();
         let mut nullable = schema.is_nullable().unwrap_or(false);
@@ -237,7 +259,7 @@ impl Reader<'_> {
                 _ => bail!("an enum of other than strings is not supported"),
             };
             let mut rust = names::pascal(&wire);
-            if rust == "Unknown" {
+            if is_open && rust == "Unknown" {
                 // That name is the open end's.
                 rust = "UnknownValue".to_owned();
             }
@@ -251,10 +273,11 @@ impl Reader<'_> {
             let doc = doc.map_or_else(|| format!("`{wire}`."), |doc| format!("`{wire}`: {doc}."));
             variants.push(Variant { wire, rust, doc });
         }
-        self.push(place, Shape::Enum(variants));
+        self.push(place, Shape::Enum { variants, is_open });
         Ok(Found {
             ty: Type::Named(place.name.clone()),
             nullable,
+            or_default: false,
         })
     }
 
@@ -316,8 +339,73 @@ impl Reader<'_> {
                     ..found
                 }))
             }
+            [one, other] => {
+                let found = self.one_of_two(one, other, place)?;
+                Ok(Some(Found { nullable, ..found }))
+            }
             _ => bail!("a choice between several types is not supported"),
         }
+    }
+
+    /// Two types of which each reply has one: an enum with an open end, or a list with or without an object around it.
+    fn one_of_two(&mut self, one: &Schema, other: &Schema, place: &Place) -> Result<Found> {
+        if let (View::Inline(one), View::Inline(other)) = (view(one)?, view(other)?) {
+            let string = Kind::One(SchemaType::String);
+            match (single_type(one), single_type(other)) {
+                kinds if kinds == (string, string) => {
+                    match (one.enum_values.is_empty(), other.enum_values.is_empty()) {
+                        (false, true) => return self.an_enum(one, place, true),
+                        (true, false) => return self.an_enum(other, place, true),
+                        _ => {}
+                    }
+                }
+                (Kind::One(SchemaType::Array), Kind::One(SchemaType::Object)) => {
+                    return Ok(self.list(one, other, place)?.into());
+                }
+                (Kind::One(SchemaType::Object), Kind::One(SchemaType::Array)) => {
+                    return Ok(self.list(other, one, place)?.into());
+                }
+                _ => {}
+            }
+        }
+        bail!("a choice between several types is not supported")
+    }
+
+    /// A list alone, or an object that holds such a list under one of the names of its lists.
+    fn list(&mut self, alone: &ObjectSchema, object: &ObjectSchema, place: &Place) -> Result<Type> {
+        ensure!(
+            !place.usage.in_request,
+            "a choice between an array and an object is not supported in requests"
+        );
+        ensure!(
+            object.required.is_empty(),
+            "an object that may also be its array alone cannot need fields"
+        );
+        let item = alone.items.as_deref().context("the array has no items")?;
+        let mut names = Vec::new();
+        let mut fields = Vec::new();
+        for (wire, property) in object.properties.iter() {
+            match view(property)? {
+                View::Inline(list) if list.items.as_deref() == Some(item) => {
+                    names.push(wire.clone())
+                }
+                _ => fields.push(self.field(wire, property, &[], place)?),
+            }
+        }
+        ensure!(
+            !names.is_empty(),
+            "the object has no array of the items that stand alone in the other case"
+        );
+        let item = self.ty(item, &place.inner("Item", doc_of(item)))?.ty;
+        self.push(
+            place,
+            Shape::List(List {
+                item,
+                names,
+                fields,
+            }),
+        );
+        Ok(Type::Named(place.name.clone()))
     }
 
     fn object(&mut self, schema: &ObjectSchema, place: &Place) -> Result<Type> {
@@ -326,30 +414,13 @@ impl Reader<'_> {
         }
         let mut fields: Vec<Field> = Vec::new();
         for (wire, property) in schema.properties.iter() {
-            let mut rust = names::snake(wire);
-            if rust == "extra" {
-                // That name is the map's.
-                rust = "extra_field".to_owned();
-            }
+            let field = self.field(wire, property, &schema.required, place)?;
             ensure!(
-                fields.iter().all(|field| field.rust != rust),
-                "two fields are called {rust}"
+                fields.iter().all(|other| other.rust != field.rust),
+                "two fields are called {}",
+                field.rust
             );
-            let inner = place.inner(&names::pascal(wire), doc_of(property));
-            let found = self.ty(property, &inner)?;
-            let doc = if inner.doc.is_empty() {
-                format!("`{wire}`.")
-            } else {
-                inner.doc
-            };
-            let required = schema.required.contains(wire) && !found.nullable;
-            fields.push(Field {
-                wire: wire.clone(),
-                rust,
-                doc,
-                ty: found.ty,
-                required,
-            });
+            fields.push(field);
         }
         let is_open = match &schema.additional_properties {
             Some(open) => matches!(view(open)?, View::Anything),
@@ -358,8 +429,43 @@ impl Reader<'_> {
         if is_open && fields.iter().all(|field| field.ty == Type::Json) {
             return Ok(Type::Json);
         }
-        self.push(place, Shape::Struct(fields));
+        self.push(place, Shape::Struct { fields, is_open });
         Ok(Type::Named(place.name.clone()))
+    }
+
+    fn field(
+        &mut self,
+        wire: &str,
+        property: &Schema,
+        required: &[String],
+        place: &Place,
+    ) -> Result<Field> {
+        let mut rust = names::snake(wire);
+        if rust == "extra" {
+            // That name is the map's.
+            rust = "extra_field".to_owned();
+        }
+        let inner = place.inner(&names::pascal(wire), doc_of(property));
+        let found = self.ty(property, &inner)?;
+        let doc = if inner.doc.is_empty() {
+            format!("`{wire}`.")
+        } else {
+            inner.doc
+        };
+        let presence = if required.iter().any(|name| name == wire) && !found.nullable {
+            Presence::Needed
+        } else if found.or_default && !place.usage.in_request {
+            Presence::OrDefault
+        } else {
+            Presence::Optional
+        };
+        Ok(Field {
+            wire: wire.to_owned(),
+            rust,
+            doc,
+            ty: found.ty,
+            presence,
+        })
     }
 
     fn push(&mut self, place: &Place, shape: Shape) {
@@ -393,6 +499,8 @@ impl Place {
 struct Found {
     ty: Type,
     nullable: bool,
+    /// See [`is_or_default`].
+    or_default: bool,
 }
 
 impl From<Type> for Found {
@@ -400,6 +508,7 @@ impl From<Type> for Found {
         Self {
             ty,
             nullable: false,
+            or_default: false,
         }
     }
 }
@@ -423,21 +532,21 @@ fn view(schema: &Schema) -> Result<View<'_>> {
                 ref_path,
                 description,
                 ..
-            } => {
-                let name = ref_path.strip_prefix("#/components/schemas/");
-                let name =
-                    name.with_context(|| format!("reference {ref_path} is not supported"))?;
-                View::Reference {
-                    name,
-                    doc: description.as_deref(),
-                }
-            }
+            } => View::Reference {
+                name: component_name(ref_path)?,
+                doc: description.as_deref(),
+            },
             ObjectOrReference::Object(schema) if *schema == ObjectSchema::default() => {
                 View::Anything
             }
             ObjectOrReference::Object(schema) => View::Inline(schema),
         },
     })
+}
+
+fn component_name(reference: &str) -> Result<&str> {
+    let name = reference.strip_prefix("#/components/schemas/");
+    name.with_context(|| format!("reference {reference} is not supported"))
 }
 
 fn doc_of(schema: &Schema) -> String {
@@ -458,9 +567,17 @@ fn is_list_of_required(schema: &ObjectSchema) -> bool {
     !schema.required.is_empty() && *schema == only
 }
 
+/// Whether a field of this schema that is absent means the same as its type's empty value. The keyword `default` would
+/// say so too, but not with `null`, and its other values are for the server to fill in.
+fn is_or_default(schema: &ObjectSchema) -> bool {
+    schema.extensions.get("or-default") == Some(&serde_json::Value::Bool(true))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
     Any,
     One(SchemaType),
+    TextOrInteger,
     Several,
 }
 
@@ -478,6 +595,8 @@ fn single_type(schema: &ObjectSchema) -> Kind {
             {
                 [] => Kind::One(SchemaType::Null),
                 [one] => Kind::One(**one),
+                [SchemaType::String, SchemaType::Integer] => Kind::TextOrInteger,
+                [SchemaType::Integer, SchemaType::String] => Kind::TextOrInteger,
                 _ => Kind::Several,
             }
         }

@@ -3,4 +3,6 @@
 //! Wire types, written from the specifications in `spec/`.
 
 #[rustfmt::skip]
+pub mod agent_harness;
+#[rustfmt::skip]
 pub mod nanonets;

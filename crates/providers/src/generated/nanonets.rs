@@ -107,12 +107,6 @@ impl From<String> for TaskStatus {
     }
 }
 
-impl std::fmt::Display for TaskStatus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 impl wire::FromWire for TaskStatus {
     const EXPECTED: &'static str = "a string";
     fn from_text(text: &str) -> Option<Self> {
@@ -128,6 +122,12 @@ impl<'de> serde::Deserialize<'de> for TaskStatus {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         wire::read(deserializer)
+    }
+}
+
+impl std::fmt::Display for TaskStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -183,12 +183,6 @@ impl From<String> for AgentStatus {
     }
 }
 
-impl std::fmt::Display for AgentStatus {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 impl wire::FromWire for AgentStatus {
     const EXPECTED: &'static str = "a string";
     fn from_text(text: &str) -> Option<Self> {
@@ -204,6 +198,12 @@ impl<'de> serde::Deserialize<'de> for AgentStatus {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         wire::read(deserializer)
+    }
+}
+
+impl std::fmt::Display for AgentStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -882,12 +882,6 @@ impl From<String> for MessageRole {
     }
 }
 
-impl std::fmt::Display for MessageRole {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 impl wire::FromWire for MessageRole {
     const EXPECTED: &'static str = "a string";
     fn from_text(text: &str) -> Option<Self> {
@@ -903,6 +897,12 @@ impl<'de> serde::Deserialize<'de> for MessageRole {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         wire::read(deserializer)
+    }
+}
+
+impl std::fmt::Display for MessageRole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

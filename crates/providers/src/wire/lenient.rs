@@ -223,75 +223,11 @@ impl<'de> Deserialize<'de> for Key<'de> {
     }
 }
 
-/// A needed list: one odd item spoils it. An optional one keeps its good items and leaves the odd ones over.
-impl<T: FromWire> FromWire for Vec<T> {
-    const EXPECTED: &'static str = "an array";
-    const FALLIBLE: bool = true;
-
-    fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Taken<Self>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(Take::<T>::new())? {
-            let position = items.len();
-            let odd = match item {
-                Taken::Is(item) => {
-                    items.push(item);
-                    continue;
-                }
-                Taken::Null => "null",
-                Taken::Not(value) => kind(&value),
-            };
-            let expected = T::EXPECTED;
-            return Err(A::Error::custom(format_args!(
-                "item {position} of a list is {odd}, expected {expected}"
-            )));
-        }
-        Ok(Taken::Is(items))
-    }
-
-    fn read_optional<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<(Option<Self>, Option<Value>), D::Error> {
-        Ok(match Take::<Sorted<T>>::new().deserialize(deserializer)? {
-            Taken::Null => (None, None),
-            Taken::Is(Sorted { good, odd }) if odd.is_empty() => (Some(good), None),
-            Taken::Is(Sorted { good, odd }) => (Some(good), Some(Value::Array(odd))),
-            Taken::Not(value) => (None, Some(value)),
-        })
-    }
-}
-
-/// The items of a list, those that are a `T` apart from the others.
-struct Sorted<T> {
-    good: Vec<T>,
-    odd: Vec<Value>,
-}
-
-impl<T: FromWire> FromWire for Sorted<T> {
-    const EXPECTED: &'static str = "an array";
-
-    fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Taken<Self>, A::Error> {
-        let mut sorted = Self {
-            good: Vec::new(),
-            odd: Vec::new(),
-        };
-        while let Some((good, odd)) = seq.next_element_seed(Optional(PhantomData))? {
-            match (good, odd) {
-                (None, None) => sorted.odd.push(Value::Null),
-                (good, odd) => {
-                    sorted.good.extend(good);
-                    sorted.odd.extend(odd);
-                }
-            }
-        }
-        Ok(Taken::Is(sorted))
-    }
-}
-
 /// Takes one value whatever it is.
-struct Take<T>(PhantomData<T>);
+pub(super) struct Take<T>(PhantomData<T>);
 
 impl<T> Take<T> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(PhantomData)
     }
 }
@@ -352,7 +288,7 @@ impl<'de, T: FromWire> Visitor<'de> for Take<T> {
 }
 
 /// Takes one optional value whatever it is.
-struct Optional<T>(PhantomData<T>);
+pub(super) struct Optional<T>(pub(super) PhantomData<T>);
 
 impl<'de, T: FromWire> DeserializeSeed<'de> for Optional<T> {
     type Value = (Option<T>, Option<Value>);
@@ -378,7 +314,7 @@ fn retaken<T: FromWire>(value: Value) -> Taken<T> {
     }
 }
 
-fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
@@ -390,12 +326,12 @@ fn kind(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn optional_of<T: FromWire>(json: Value) -> (Option<T>, Option<Value>) {
+    pub(in crate::wire) fn optional_of<T: FromWire>(json: Value) -> (Option<T>, Option<Value>) {
         T::read_optional(&mut serde_json::Deserializer::from_str(&json.to_string())).unwrap()
     }
 
@@ -420,27 +356,5 @@ mod tests {
             optional_of::<bool>(json!("true")),
             (None, Some(json!("true")))
         );
-    }
-
-    #[test]
-    fn an_optional_list_keeps_its_good_items_and_leaves_the_odd_ones_over() {
-        let (good, odd) = optional_of::<Vec<String>>(json!(["a", 1, null, "b", {}]));
-        assert_eq!(good, Some(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(odd, Some(json!([1, null, {}])));
-        assert_eq!(
-            optional_of::<Vec<String>>(json!("a")),
-            (None, Some(json!("a")))
-        );
-        let (good, odd) = optional_of::<Vec<Vec<i64>>>(json!([[1], ["x"], []]));
-        assert_eq!(good, Some(vec![vec![1], vec![], vec![]]));
-        assert_eq!(odd, Some(json!([["x"]])));
-    }
-
-    #[test]
-    fn a_needed_list_names_its_odd_item() {
-        let error = read::<_, Vec<String>>(json!(["a", null]))
-            .unwrap_err()
-            .to_string();
-        assert_eq!(error, "item 1 of a list is null, expected a string");
     }
 }

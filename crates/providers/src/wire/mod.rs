@@ -7,19 +7,25 @@
 mod datetime;
 mod decode;
 mod lenient;
+mod list;
 mod numbers;
 mod operation;
 mod repair;
 mod scalar;
 mod text;
+mod token;
 mod uuid;
+mod writer;
 
 pub use datetime::DateTime;
 pub use decode::{DecodeError, decode};
 pub use lenient::{FromWire, Key, Taken, optional, read, unknown, value};
+pub use list::{first_list, items};
 pub use operation::OperationSpec;
 pub use repair::repair;
+pub use token::Token;
 pub use uuid::Uuid;
+pub use writer::ObjectWriter;
 
 /// Whether an optional JSON value would be sent as `null` or not at all; requests leave such a field out.
 pub fn is_absent(value: &Option<serde_json::Value>) -> bool {

@@ -52,6 +52,23 @@ impl FromWire for i64 {
     }
 }
 
+impl FromWire for u64 {
+    const EXPECTED: &'static str = "an integer that is not negative";
+
+    fn from_text(text: &str) -> Option<Self> {
+        if text.starts_with('+') {
+            None
+        } else {
+            text.parse().ok()
+        }
+    }
+
+    fn from_json(value: Value) -> Result<Self, Value> {
+        let whole = || value.as_f64().and_then(whole)?.try_into().ok();
+        value.as_u64().or_else(whole).ok_or(value)
+    }
+}
+
 impl FromWire for i32 {
     const EXPECTED: &'static str = "an integer of 32 bits";
 
@@ -126,6 +143,28 @@ mod tests {
         ];
         for (json, expected) in cases {
             assert_eq!(integer(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_integer_without_a_sign_has_64_bits() {
+        let unsigned = |json: &str| read(&mut serde_json::Deserializer::from_str(json)).ok();
+        let cases = [
+            ("0", Some(0)),
+            ("12.0", Some(12)),
+            ("\"12\"", Some(12)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("\"18446744073709551615\"", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("-1", None),
+            ("-1.0", None),
+            ("\"-1\"", None),
+            ("\"+1\"", None),
+            ("1.5", None),
+            ("[]", None),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(unsigned(json), expected, "{json}");
         }
     }
 

@@ -5,22 +5,17 @@
 use crate::wire;
 
 /// `Profile` of the specification.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Profile {
     /// `name`.
     pub name: String,
     /// `fullName`.
-    #[serde(rename = "fullName")]
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub full_name: Option<String>,
     /// `level`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub level: Option<Level>,
     /// `settings`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Settings>,
     /// Fields that the specification does not name, and those of another type than it says.
-    #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -80,6 +75,45 @@ impl<'de> serde::Deserialize<'de> for Profile {
     }
 }
 
+impl serde::Serialize for Profile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = wire::ObjectWriter::<S>::new(serializer)?;
+        object.field("name", &self.name)?;
+        if self.full_name.is_some() {
+            object.field("fullName", &self.full_name)?;
+        }
+        if self.level.is_some() {
+            object.field("level", &self.level)?;
+        }
+        if self.settings.is_some() {
+            object.field("settings", &self.settings)?;
+        }
+        object.finish(&self.extra)
+    }
+}
+
+/// `Draft` of the specification.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Draft {
+    /// `name`.
+    pub name: String,
+    /// `anything`.
+    pub anything: Option<serde_json::Value>,
+    /// Fields that the specification does not name; one that is set above is not sent twice.
+    pub extra: serde_json::Map<String, serde_json::Value>,
+}
+
+impl serde::Serialize for Draft {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = wire::ObjectWriter::<S>::new(serializer)?;
+        object.field("name", &self.name)?;
+        if !wire::is_absent(&self.anything) {
+            object.field("anything", &self.anything)?;
+        }
+        object.finish(&self.extra)
+    }
+}
+
 /// `Level` of the specification.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -122,12 +156,6 @@ impl From<String> for Level {
     }
 }
 
-impl std::fmt::Display for Level {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 impl wire::FromWire for Level {
     const EXPECTED: &'static str = "a string";
     fn from_text(text: &str) -> Option<Self> {
@@ -143,6 +171,12 @@ impl<'de> serde::Deserialize<'de> for Level {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         wire::read(deserializer)
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -164,6 +198,12 @@ pub mod operations {
         "POST",
         "/things",
     );
+    /// `makeDraft`.
+    pub const MAKE_DRAFT: OperationSpec = OperationSpec::new(
+        "makeDraft",
+        "POST",
+        "/drafts",
+    );
     /// All of them, in the specification's order.
-    pub const ALL: &[OperationSpec] = &[MAKE_THING];
+    pub const ALL: &[OperationSpec] = &[MAKE_THING, MAKE_DRAFT];
 }

@@ -10,6 +10,8 @@ use crate::wire;
 pub struct Reply {
     /// `id`.
     pub id: wire::Uuid,
+    /// `cursor`.
+    pub cursor: Option<wire::Token>,
     /// `created_at`.
     pub created_at: Option<wire::DateTime>,
     /// Fields that the specification does not name, and those of another type than it says.
@@ -23,11 +25,15 @@ impl wire::FromWire for Reply {
         mut map: A,
     ) -> Result<wire::Taken<Self>, A::Error> {
         let mut field_id = wire::Taken::Null;
+        let mut field_cursor = None;
         let mut field_created_at = None;
         let mut extra = serde_json::Map::new();
         while let Some(key) = map.next_key::<wire::Key<'de>>()? {
             match key.as_str() {
                 "id" => field_id = wire::value(&mut map)?,
+                "cursor" => {
+                    wire::optional(&mut map, "cursor", &mut field_cursor, &mut extra)?
+                }
                 "created_at" => {
                     wire::optional(
                         &mut map,
@@ -42,6 +48,7 @@ impl wire::FromWire for Reply {
         Ok(
             wire::Taken::Is(Self {
                 id: field_id.need("Reply", "id")?,
+                cursor: field_cursor,
                 created_at: field_created_at,
                 extra,
             }),

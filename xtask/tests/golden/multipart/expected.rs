@@ -44,6 +44,12 @@ pub mod operations {
     use crate::wire::OperationSpec;
     /// `upload`.
     pub const UPLOAD: OperationSpec = OperationSpec::new("upload", "POST", "/uploads");
+    /// `streamUploads`.
+    pub const STREAM_UPLOADS: OperationSpec = OperationSpec::new(
+        "streamUploads",
+        "GET",
+        "/uploads/stream",
+    );
     /// All of them, in the specification's order.
-    pub const ALL: &[OperationSpec] = &[UPLOAD];
+    pub const ALL: &[OperationSpec] = &[UPLOAD, STREAM_UPLOADS];
 }

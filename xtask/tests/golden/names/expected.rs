@@ -46,12 +46,6 @@ impl From<String> for ReplyInnerKind {
     }
 }
 
-impl std::fmt::Display for ReplyInnerKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 impl wire::FromWire for ReplyInnerKind {
     const EXPECTED: &'static str = "a string";
     fn from_text(text: &str) -> Option<Self> {
@@ -67,6 +61,12 @@ impl<'de> serde::Deserialize<'de> for ReplyInnerKind {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         wire::read(deserializer)
+    }
+}
+
+impl std::fmt::Display for ReplyInnerKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

@@ -46,12 +46,6 @@ impl From<String> for ReplyMood {
     }
 }
 
-impl std::fmt::Display for ReplyMood {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 impl wire::FromWire for ReplyMood {
     const EXPECTED: &'static str = "a string";
     fn from_text(text: &str) -> Option<Self> {
@@ -67,6 +61,12 @@ impl<'de> serde::Deserialize<'de> for ReplyMood {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         wire::read(deserializer)
+    }
+}
+
+impl std::fmt::Display for ReplyMood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
     }
 }
 
@@ -134,6 +134,108 @@ impl<'de> serde::Deserialize<'de> for Reply {
     }
 }
 
+/// Only sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Order {
+    /// `newest-first`.
+    NewestFirst,
+    /// `unknown`.
+    Unknown,
+}
+
+impl Order {
+    /// Every value that the specification lists, in its order.
+    pub const ALL: &[Self] = &[Self::NewestFirst, Self::Unknown];
+    /// The value as it is on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NewestFirst => "newest-first",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl std::fmt::Display for Order {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl serde::Serialize for Order {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// Only sent, but open.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Topic {
+    /// `news`.
+    News,
+    /// A value that the specification does not list, as it came; JSON text if it was not a string.
+    Unknown(String),
+}
+
+impl Topic {
+    /// The value as it is on the wire.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::News => "news",
+            Self::Unknown(value) => value,
+        }
+    }
+    fn known(value: &str) -> Option<Self> {
+        match value {
+            "news" => Some(Self::News),
+            _ => None,
+        }
+    }
+}
+
+impl From<&str> for Topic {
+    fn from(value: &str) -> Self {
+        Self::known(value).unwrap_or_else(|| Self::Unknown(value.to_owned()))
+    }
+}
+
+impl From<String> for Topic {
+    fn from(value: String) -> Self {
+        Self::known(&value).unwrap_or(Self::Unknown(value))
+    }
+}
+
+impl wire::FromWire for Topic {
+    const EXPECTED: &'static str = "a string";
+    fn from_text(text: &str) -> Option<Self> {
+        Some(Self::from(text))
+    }
+    fn from_json(value: serde_json::Value) -> Result<Self, serde_json::Value> {
+        Ok(Self::Unknown(value.to_string()))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Topic {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Self, D::Error> {
+        wire::read(deserializer)
+    }
+}
+
+impl std::fmt::Display for Topic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl serde::Serialize for Topic {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// Where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -180,12 +282,6 @@ impl From<String> for Status {
     }
 }
 
-impl std::fmt::Display for Status {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
 impl wire::FromWire for Status {
     const EXPECTED: &'static str = "a string";
     fn from_text(text: &str) -> Option<Self> {
@@ -201,6 +297,12 @@ impl<'de> serde::Deserialize<'de> for Status {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         wire::read(deserializer)
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

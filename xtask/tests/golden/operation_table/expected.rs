@@ -5,13 +5,11 @@
 use crate::wire;
 
 /// `Reply` of the specification.
-#[derive(Debug, Clone, PartialEq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Reply {
     /// `id`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Fields that the specification does not name, and those of another type than it says.
-    #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -37,6 +35,16 @@ impl<'de> serde::Deserialize<'de> for Reply {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         wire::read(deserializer)
+    }
+}
+
+impl serde::Serialize for Reply {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = wire::ObjectWriter::<S>::new(serializer)?;
+        if self.id.is_some() {
+            object.field("id", &self.id)?;
+        }
+        object.finish(&self.extra)
     }
 }
 

@@ -5,64 +5,27 @@
 use crate::wire;
 
 /// `RequestModesItem` of the specification.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RequestModesItem {
     /// `fast`.
     Fast,
-    /// A value that the specification does not list, as it came; JSON text if it was not a string.
-    Unknown(String),
 }
 
 impl RequestModesItem {
+    /// Every value that the specification lists, in its order.
+    pub const ALL: &[Self] = &[Self::Fast];
     /// The value as it is on the wire.
-    pub fn as_str(&self) -> &str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Fast => "fast",
-            Self::Unknown(value) => value,
         }
-    }
-    fn known(value: &str) -> Option<Self> {
-        match value {
-            "fast" => Some(Self::Fast),
-            _ => None,
-        }
-    }
-}
-
-impl From<&str> for RequestModesItem {
-    fn from(value: &str) -> Self {
-        Self::known(value).unwrap_or_else(|| Self::Unknown(value.to_owned()))
-    }
-}
-
-impl From<String> for RequestModesItem {
-    fn from(value: String) -> Self {
-        Self::known(&value).unwrap_or(Self::Unknown(value))
     }
 }
 
 impl std::fmt::Display for RequestModesItem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-impl wire::FromWire for RequestModesItem {
-    const EXPECTED: &'static str = "a string";
-    fn from_text(text: &str) -> Option<Self> {
-        Some(Self::from(text))
-    }
-    fn from_json(value: serde_json::Value) -> Result<Self, serde_json::Value> {
-        Ok(Self::Unknown(value.to_string()))
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for RequestModesItem {
-    fn deserialize<D: serde::Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Self, D::Error> {
-        wire::read(deserializer)
     }
 }
 

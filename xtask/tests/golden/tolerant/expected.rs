@@ -20,6 +20,8 @@ pub struct Reply {
     pub share: Option<f64>,
     /// `small`.
     pub small: Option<i32>,
+    /// `wide`.
+    pub wide: Option<u64>,
     /// `owner`.
     pub owner: Option<Owner>,
     /// `items`.
@@ -48,6 +50,7 @@ impl wire::FromWire for Reply {
         let mut field_done = None;
         let mut field_share = None;
         let mut field_small = None;
+        let mut field_wide = None;
         let mut field_owner = None;
         let mut field_items = None;
         let mut field_names = None;
@@ -69,6 +72,7 @@ impl wire::FromWire for Reply {
                 "small" => {
                     wire::optional(&mut map, "small", &mut field_small, &mut extra)?
                 }
+                "wide" => wire::optional(&mut map, "wide", &mut field_wide, &mut extra)?,
                 "owner" => {
                     wire::optional(&mut map, "owner", &mut field_owner, &mut extra)?
                 }
@@ -99,6 +103,7 @@ impl wire::FromWire for Reply {
                 done: field_done,
                 share: field_share,
                 small: field_small,
+                wide: field_wide,
                 owner: field_owner,
                 items: field_items,
                 names: field_names,

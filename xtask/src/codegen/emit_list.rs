@@ -1,0 +1,89 @@
+//! Lists that stand alone or in an object: one struct for both.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+use super::{
+    emit_struct,
+    model::{Field, List, Presence, Type, TypeDef},
+    names,
+};
+
+/// Writes the struct and its reader.
+pub(super) fn item(def: &TypeDef, list: &List, docs: &TokenStream) -> TokenStream {
+    let (name, owner) = (format_ident!("{}", def.name), &def.name);
+    let first = &list.names[0];
+    let ty = Type::List(Box::new(list.item.clone()));
+    let items = Field {
+        wire: first.clone(),
+        rust: names::snake(first),
+        doc: format!(
+            "The items, which stand alone or under {}.",
+            enumerated(&list.names, '`')
+        ),
+        ty: ty.clone(),
+        presence: Presence::OrDefault,
+    };
+    let member = names::ident(&items.rust);
+    let members = std::iter::once(&items).chain(&list.fields);
+    let members = members.map(|field| emit_struct::member(field, false));
+    // In the object each name is an optional field: its good items are read, the odd ones are left over.
+    let lists: Vec<_> = list
+        .names
+        .iter()
+        .map(|name| Field {
+            wire: name.clone(),
+            rust: names::snake(name),
+            doc: String::new(),
+            ty: ty.clone(),
+            presence: Presence::Optional,
+        })
+        .collect();
+    let fields: Vec<_> = lists.iter().chain(&list.fields).collect();
+    let (names, slots) = (&list.names, lists.iter().map(emit_struct::slot));
+    let inits = emit_struct::inits(owner, &list.fields);
+    let reading = emit_struct::read_fields(&fields);
+    let expected = format!("an array, alone or under {}", enumerated(&list.names, '"'));
+    let deserialize = emit_struct::deserialize(&name);
+    quote! {
+        #docs
+        #[derive(Debug, Clone, PartialEq, Default)]
+        #[non_exhaustive]
+        pub struct #name {
+            #(#members)*
+            /// Fields that the specification does not name, those of another type than it says, and odd items.
+            pub extra: serde_json::Map<String, serde_json::Value>,
+        }
+
+        impl wire::FromWire for #name {
+            const EXPECTED: &'static str = #expected;
+            const FALLIBLE: bool = true;
+
+            fn from_seq<'de, A: serde::de::SeqAccess<'de>>(seq: A) -> Result<wire::Taken<Self>, A::Error> {
+                let mut extra = serde_json::Map::new();
+                let #member = wire::items(seq, #owner, #first, &mut extra)?;
+                Ok(wire::Taken::Is(Self { #member, extra, ..Self::default() }))
+            }
+
+            fn from_map<'de, A: serde::de::MapAccess<'de>>(mut map: A) -> Result<wire::Taken<Self>, A::Error> {
+                #reading
+                let #member = wire::first_list(#owner, [#((#names, #slots)),*], &extra)?;
+                Ok(wire::Taken::Is(Self { #member, #inits extra }))
+            }
+        }
+
+        #deserialize
+    }
+}
+
+/// `a`, `b` or `c`.
+fn enumerated(names: &[String], quote: char) -> String {
+    let quoted: Vec<_> = names
+        .iter()
+        .map(|name| format!("{quote}{name}{quote}"))
+        .collect();
+    match quoted.as_slice() {
+        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        _ => quoted.concat(),
+    }
+}
