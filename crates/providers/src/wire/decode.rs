@@ -68,16 +68,11 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
     } else {
         text
     };
-    let error = match serde_json::from_str(&text) {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    if error.to_string().starts_with(OUT_OF_RANGE)
-        && let Ok(value) = serde_json::from_str(&quote_wide_numbers(&text))
-    {
-        return Ok(value);
+    let mut read = serde_json::from_str(&text);
+    if matches!(&read, Err(error) if error.to_string().starts_with(OUT_OF_RANGE)) {
+        read = serde_json::from_str(&quote_wide_numbers(&text));
     }
-    Err(classify(&error, &text))
+    read.map_err(|error| classify(&error, &text))
 }
 
 // Messages of `serde_json`, which has no public kind for them; the tests below would notice a change.
