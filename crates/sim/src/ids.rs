@@ -27,6 +27,15 @@ pub(crate) fn api_key(seed: u64) -> String {
 /// What every fake key starts with; anything else might be a real one.
 pub(crate) const KEY_PREFIX: &str = "sim_key_";
 
+/// What is said to a key that does not look like a fake one.
+pub(crate) const REAL_KEY_WARNING: &str = "This is a simulator and takes only its own fake key. If you sent it a real \
+     one: it was neither kept nor logged, but point your program at the right base URL.";
+
+/// 16 hexadecimal digits: the name of the `n`th thing of a kind under a seed.
+pub(crate) fn token(seed: u64, kind: &str, n: u64) -> String {
+    hex(&digest(seed, kind, n)[..8])
+}
+
 /// A number below 1 that follows from the seed: the `n`th throw of the die `kind`.
 pub(crate) fn chance(seed: u64, kind: &str, n: u64) -> f64 {
     let mut bytes = [0u8; 8];

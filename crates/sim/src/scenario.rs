@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use crate::agents::{Answer, Script, Shape, Step};
 use crate::faults::FaultRule;
+use crate::harness::{self, ScriptedRun};
 use crate::switches::Switches;
 use crate::time::Span;
 
-/// What a simulator is told besides its seed: switches, further agents, faults.
+/// What a simulator is told besides its seed: switches, further agents and runs, faults.
 ///
 /// ```
 /// let scenario = taskward_sim::Scenario::parse(r#"
@@ -25,6 +26,20 @@ use crate::time::Span;
 ///         { complete = { summary = "Ordered from {answer}.", data = { ordered = true } } },
 ///     ]
 ///
+///     [agent_harness]
+///     signal_timeout_ms = 60000
+///
+///     [[run]]
+///     name = "order"
+///     steps = [
+///         { run = "2s" },
+///         { delta = "Ordering chairs." },
+///         { step_done = "succeeded" },
+///         { wait = { kind = "approval", payload = { total = 520 }, timeout = "10m" } },
+///         { delta = " Ordered." },
+///         { succeed = true },
+///     ]
+///
 ///     [[fault]]
 ///     on = "status"
 ///     kind = "status"
@@ -36,11 +51,14 @@ use crate::time::Span;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Scenario {
-    /// How the platform behaves where its contract is silent.
+    /// How Nanonets behaves where its contract is silent: `[switches]`.
     pub switches: Switches,
+    /// How Agent Harness behaves where its contract is silent: `[agent_harness]`.
+    pub agent_harness: harness::Switches,
     /// The faults in force from the beginning.
     pub faults: Vec<FaultRule>,
     pub(crate) agents: Vec<ScriptedAgent>,
+    pub(crate) runs: Vec<ScriptedRun>,
 }
 
 /// An agent that the file spells out. It takes the place of a built-in one of the same name.
@@ -71,8 +89,10 @@ impl Scenario {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             switches: raw.switches,
+            agent_harness: raw.agent_harness,
             faults: raw.fault,
             agents,
+            runs: raw.run,
         })
     }
 
@@ -98,7 +118,11 @@ struct RawScenario {
     #[serde(default)]
     switches: Switches,
     #[serde(default)]
+    agent_harness: harness::Switches,
+    #[serde(default)]
     agent: Vec<RawAgent>,
+    #[serde(default)]
+    run: Vec<ScriptedRun>,
     #[serde(default)]
     fault: Vec<FaultRule>,
 }
@@ -239,6 +263,7 @@ mod tests {
     fn an_empty_file_is_the_default() {
         let scenario = Scenario::parse("").unwrap();
         assert_eq!(scenario.switches, Switches::default());
+        assert_eq!(scenario.agent_harness, harness::Switches::default());
         assert!(scenario.agents.is_empty() && scenario.faults.is_empty());
     }
 
@@ -251,6 +276,7 @@ mod tests {
         };
         check("[switches]\nreply_lag = 3", "reply_lag");
         check("[switch]", "switch");
+        check("[agent_harness]\nsignal_timeout = 3", "signal_timeout");
         check("[[agent]]\nname = \"a\"", "steps");
         check("[[fault]]\nkind = \"status\"", "needs \"code\"");
         check(&agent("{ran = \"5s\"}"), "ran");
@@ -270,6 +296,25 @@ mod tests {
             &agent("{complete = {summary = \"x\", object = {}}}"),
             "not both",
         );
+    }
+
+    #[test]
+    fn a_wrong_run_is_told_by_its_place() {
+        let check = |steps: &str, expected: &str| {
+            let text = format!("[[run]]\nname = \"r\"\nsteps = [{steps}]");
+            let error = Scenario::parse(&text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        check("{ran = \"5s\"}", "ran");
+        check("{}", "run \"r\", step 1: is empty");
+        check("{stall = false}", "\"stall\" can only be true");
+        check("{run = \"1s\", delta = \"x\"}", "step 1: says two things");
+        check("{wait = {reason = \"X\"}}", "kind");
+        check(
+            "{deltas = {count = 1, bytes = 99999999, every = \"0ms\"}}",
+            "\"bytes\" is more",
+        );
+        check("{fail = \"x\"}, {delta = \"y\"}", "step 1 ends the run");
     }
 
     #[test]

@@ -1,20 +1,114 @@
 //! The Agent Harness platform as a pure machine.
+//!
+//! [`Server::handle`] takes a request and the time and gives the reply, or the head of an event stream whose frames
+//! [`Server::pull`] gives; [`Server::advance`] lets time pass. The same seed and the same script give byte-identical
+//! replies.
+//!
+//! ```
+//! use taskward_sim::{Answer, Pulled, Request, Scenario, harness::Server};
+//!
+//! let mut server = Server::new(7, &Scenario::default(), 0);
+//! let key = format!("Bearer {}", server.api_key());
+//! let create = Request::new("POST", "/v1/runs")
+//!     .header("authorization", &key)
+//!     .header("idempotency-key", "4f1c")
+//!     .json(&serde_json::json!({ "input": { "goal": "Write to the team." } }));
+//! let run = server.handle(create, 0).into_reply().value();
+//! let path = format!("/v1/runs/{}/events/stream", run["id"].as_str().ok_or("no id")?);
+//! let open = Request::new("GET", &path).header("authorization", &key);
+//! let Answer::Stream { id, .. } = server.handle(open, 0) else { return Err("no stream") };
+//! let Pulled::Frames(frames) = server.pull(id, 0) else { return Err("no frames") };
+//! assert!(frames[0].bytes.starts_with(b"event: run_event\ndata: {\"seq\":1,\"type\":\"run.created\""));
+//! # Ok::<(), &str>(())
+//! ```
+//!
+//! # What is modelled
+//! Every operation of the contract. `input.scenario` says what a run does: [`Server::scenarios`] lists the names. Some
+//! of the built-in ones take more fields of `input`: `signal_timeout_ms` (those that wait); `events`, `interval_ms` and
+//! `delta_bytes` (`long-stream`); `bytes` (`big-event`).
+//!
+//! # Assumptions
+//! Where the contract is silent, [`Switches`] decides. What no switch covers:
+//! * Order of judgement: route, key, existence, required header fields, body, repetition, state.
+//! * Reason codes of our own: `invalid_request`, `idempotency_key_required`, `idempotency_conflict`,
+//!   `idempotency_in_progress`, `run_not_stalled`, `invalid_cursor`, `route_not_found`; in events `COMPLETED`,
+//!   `REJECTED`, `MAX_STEPS`, `AWAITING_INPUT`, `cancelled_in_dashboard`, `heartbeat_lost`. A wait for data has
+//!   `input_kind` `data`.
+//! * A field of the wrong type, null included, is refused; unknown fields are kept and shown by a read, unknown query
+//!   parameters are ignored.
+//! * A key belongs to the customer, not to the credential; a signal's key also to its run. Only signals that were taken
+//!   are remembered; a key that comes back with another signal answers 409.
+//! * After an approval or data, no event tells that the run is running again, unless the switch for undocumented
+//!   events is on.
+//! * A rotated key keeps its id; its old secret is worth nothing at once. A stream stays open when its key is revoked.
+//! * A cursor stands for the last event of its page.
 
+mod create;
+mod engine;
+mod events;
+mod keys;
+mod log;
+mod refusal;
 mod routes;
+mod run;
+mod scripted;
+mod scripts;
+mod signal;
 mod stats;
+mod stream;
 mod switches;
+mod usage;
 
-use crate::message::{Answer, Head, Pulled, Reply, Request, StreamId};
-use crate::scenario::Scenario;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+pub(crate) use scripted::ScriptedRun;
 pub use stats::{RunStats, Stats, WaitStats};
 pub use switches::{
     AuthCodes, CursorName, CursorType, KeyPlace, LimitStatus, LineEnding, Replay, Switches, Wrapper,
 };
 
+use crate::ids;
+use crate::message::{Answer, Head, Reply, Request, StreamId};
+use crate::scenario::Scenario;
+use crate::time::http_date;
+use create::Creation;
+use keys::Key;
+use refusal::Refusal;
+use routes::Endpoint;
+use run::Run;
+use stream::Stream;
+
+/// The description that `/openapi.json` serves: the contract in this repository, as JSON.
+const OPENAPI: &str = include_str!("openapi.json");
+
 /// The platform's server.
 #[derive(Debug)]
 pub struct Server {
+    seed: u64,
     api_key: String,
+    switches: Switches,
+    scripted: Vec<ScriptedRun>,
+    keys: Vec<Key>,
+    /// How many secrets there were besides the first.
+    secrets: u64,
+    /// Oldest first; a run's number is its place.
+    runs: Vec<Run>,
+    numbers: BTreeMap<String, usize>,
+    /// The newest creation under each idempotency key.
+    creations: BTreeMap<String, Creation>,
+    streams: BTreeMap<StreamId, Stream>,
+    /// When to look at which run. Entries may be stale: the run's own timers are what counts.
+    agenda: BTreeSet<(u64, usize)>,
+    waits: Vec<WaitStats>,
+    requests: BTreeMap<String, u64>,
+    /// How many requests came.
+    calls: u64,
+    replays: u64,
+    conflicts: u64,
+    streams_opened: u64,
+    resumes: u64,
     now: u64,
 }
 
@@ -31,7 +125,7 @@ pub enum DashboardAction {
     /// Lets a waiting run go on with data.
     Input(
         /// The data.
-        serde_json::Map<String, serde_json::Value>,
+        Map<String, Value>,
     ),
     /// Cancels a run that has not ended.
     Stop,
@@ -42,9 +136,27 @@ pub enum DashboardAction {
 impl Server {
     /// A platform whose ids and key follow from the seed.
     #[must_use]
-    pub fn new(seed: u64, _scenario: &Scenario, now: u64) -> Self {
+    pub fn new(seed: u64, scenario: &Scenario, now: u64) -> Self {
+        let key = Key::new(seed, 0, now);
         Self {
-            api_key: format!("key_sim_{seed}:secret"),
+            seed,
+            api_key: key.credential(),
+            switches: scenario.agent_harness.clone(),
+            scripted: scenario.runs.clone(),
+            keys: vec![key],
+            secrets: 0,
+            runs: Vec::new(),
+            numbers: BTreeMap::new(),
+            creations: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            agenda: BTreeSet::new(),
+            waits: Vec::new(),
+            requests: BTreeMap::new(),
+            calls: 0,
+            replays: 0,
+            conflicts: 0,
+            streams_opened: 0,
+            resumes: 0,
             now,
         }
     }
@@ -53,6 +165,38 @@ impl Server {
     #[must_use]
     pub fn api_key(&self) -> &str {
         &self.api_key
+    }
+
+    /// The id of a run of another customer.
+    #[must_use]
+    pub fn foreign_run(&self) -> String {
+        format!("run_{}", ids::token(self.seed, "foreign run", 0))
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let per_run = self.runs.iter().map(|run| {
+            let stats = RunStats {
+                scenario: run.scenario.clone(),
+                status: run.phase.name().to_owned(),
+                streams: run.streams,
+                requests: run.requests.clone(),
+            };
+            (run.id.clone(), stats)
+        });
+        let runs = self.runs.len() as u64;
+        Stats {
+            runs,
+            starts: runs,
+            replays: self.replays,
+            conflicts: self.conflicts,
+            streams: self.streams_opened,
+            resumes: self.resumes,
+            endpoints: self.requests.clone(),
+            waits: self.waits.clone(),
+            per_run: per_run.collect(),
+        }
     }
 
     /// The name of the endpoint that a head is for, and the id of the run that it names; for logs and fault rules.
@@ -64,63 +208,121 @@ impl Server {
         }
     }
 
-    /// Refuses what the head alone condemns, so that no body needs to be read.
+    /// Refuses what the head alone condemns, so that no body needs to be read: route, key, id, required header fields,
+    /// a body of the wrong type.
     ///
     /// # Errors
     /// With the reply that refuses.
     pub fn admit(&self, head: &Head) -> Result<(), Reply> {
-        routes::resolve(head)
+        let id = self.id_of_call(self.calls + 1);
+        self.judge_head(head)
             .map(|_| ())
-            .map_err(|none| Reply::error(none.status, none.error))
+            .map_err(|refusal| self.date(refusal.reply(&id)))
     }
 
     /// Answers a request.
     pub fn handle(&mut self, request: Request, now: u64) -> Answer {
         self.advance(now);
-        Answer::Whole(match self.admit(&request.head) {
-            Ok(()) => Reply::error(501, "not there yet"),
-            Err(reply) => reply,
-        })
-    }
-
-    /// What a stream has to send now, at most some 64 KiB at a time; a stream that is not open has ended.
-    pub fn pull(&mut self, _stream: StreamId, now: u64) -> Pulled {
+        self.calls += 1;
+        let answer = match self.judge_head(&request.head) {
+            Ok((endpoint, id)) => {
+                *self.requests.entry(endpoint.name().to_owned()).or_default() += 1;
+                self.answer(endpoint, &id, &request)
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let answer =
+            answer.unwrap_or_else(|refusal| Answer::Whole(refusal.reply(&self.request_id())));
+        // With a lag of zero something may be due at this very instant.
         self.advance(now);
-        Pulled::End
+        match answer {
+            Answer::Whole(reply) => Answer::Whole(self.date(reply)),
+            Answer::Stream { head, id } => Answer::Stream {
+                head: self.date(head),
+                id,
+            },
+        }
     }
 
-    /// Forgets a stream whose client went away.
-    pub fn close(&mut self, _stream: StreamId) {}
-
-    /// When something happens by itself next, on an open stream or to a run; always later than the last time passed
-    /// in. `None` when only a request can change anything.
-    #[must_use]
-    pub fn next_change(&self) -> Option<u64> {
-        None
+    fn judge_head(&self, head: &Head) -> Result<(Endpoint, String), Refusal> {
+        let (endpoint, id) = routes::resolve(head)?;
+        let events = self.switches.events_missing;
+        let events = events.filter(|_| endpoint == Endpoint::Events);
+        let stream = self.switches.stream_missing;
+        let stream = stream.filter(|_| endpoint == Endpoint::Stream);
+        if let Some(code) = events.or(stream) {
+            let error = format!("no such route: {} {}", head.method, head.path);
+            return Err(Refusal::new(code, "route_not_found", error));
+        }
+        if !endpoint.is_open() {
+            self.check_key(head)?;
+        }
+        if endpoint.is_of_a_run() {
+            self.find_run(&id)?;
+        }
+        if endpoint.takes_json() && head.media_type() != "application/json" {
+            let error = "Content-Type must be application/json";
+            return Err(Refusal::new(400, "invalid_request", error));
+        }
+        if endpoint == Endpoint::CreateRun && create::idempotency_key(head).is_none() {
+            let error = "the header field idempotency-key is required";
+            return Err(Refusal::new(400, "idempotency_key_required", error));
+        }
+        Ok((endpoint, id))
     }
 
-    /// Lets everything happen that is due by `now`.
-    pub fn advance(&mut self, now: u64) {
-        self.now = self.now.max(now);
-    }
-
-    /// What was counted so far.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats::default()
-    }
-
-    /// Does what a human does in the dashboard.
-    ///
-    /// # Errors
-    /// With the reason when there is no such run or it is not in the state for it.
-    pub fn dashboard(
+    fn answer(
         &mut self,
-        run: &str,
-        _action: DashboardAction,
-        now: u64,
-    ) -> Result<(), String> {
-        self.advance(now);
-        Err(format!("no run {run:?}"))
+        endpoint: Endpoint,
+        id: &str,
+        request: &Request,
+    ) -> Result<Answer, Refusal> {
+        let (head, body) = (&request.head, &request.body);
+        let mut number = 0;
+        if endpoint.is_of_a_run() {
+            number = self.find_run(id)?;
+            let requests = &mut self.runs[number].requests;
+            *requests.entry(endpoint.name().to_owned()).or_default() += 1;
+        }
+        Ok(Answer::Whole(match endpoint {
+            Endpoint::CreateRun => self.create_run(head, body)?,
+            Endpoint::ReadRun => Reply::json(200, &Value::Object(self.view(number))),
+            Endpoint::Events => self.events(number, head)?,
+            Endpoint::Stream => return Ok(self.open_stream(number, head)),
+            Endpoint::Signal => self.signal(number, head, body)?,
+            Endpoint::Resume => self.resume(number)?,
+            Endpoint::Usage => self.usage(head)?,
+            Endpoint::CreateKey => self.create_key()?,
+            Endpoint::RevokeKey => self.revoke_key(id)?,
+            Endpoint::RotateKey => self.rotate_key(id)?,
+            Endpoint::Health => Reply::json(200, &json!({ "status": "ok" })),
+            Endpoint::OpenApi => Reply {
+                status: 200,
+                headers: vec![("content-type", "application/json".to_owned())],
+                body: OPENAPI.as_bytes().to_vec(),
+            },
+        }))
+    }
+
+    fn find_run(&self, id: &str) -> Result<usize, Refusal> {
+        let hidden = self.switches.new_run_hidden_ms;
+        let is_seen =
+            |number: &usize| self.now >= self.runs[*number].created_at.saturating_add(hidden);
+        let number = self.numbers.get(id).copied().filter(is_seen);
+        number.ok_or_else(|| Refusal::new(404, "run_not_found", "run not found"))
+    }
+
+    /// The correlation id of the call that is being answered.
+    fn request_id(&self) -> String {
+        self.id_of_call(self.calls)
+    }
+
+    fn id_of_call(&self, call: u64) -> String {
+        format!("req_{}", ids::token(self.seed, "call", call))
+    }
+
+    fn date(&self, mut reply: Reply) -> Reply {
+        reply.headers.push(("date", http_date(self.now)));
+        reply
     }
 }

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How the simulated platform behaves where its contract is silent or contradicts itself.
 ///
 /// A scenario file sets them in its `[agent_harness]` table; what it leaves out keeps the default. A lag of
-/// 18446744073709551615 ms is one for ever; in a file, which has no number that large, any text of the table may be
-/// left as it is and the number written as 9223372036854775807.
+/// 9223372036854775807 ms (the largest number of such a file) is one for ever.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -60,7 +59,7 @@ pub struct Switches {
     pub api_key_lifetime_ms: Option<u64>,
     /// How many keys there can be.
     pub api_key_limit: u32,
-    /// How much the sequence number grows from event to event.
+    /// How much the sequence number grows from event to event; 0 counts as 1.
     pub seq_step: u64,
     /// Whether the four client-supplied fields are taken out of events.
     pub redaction: bool,
@@ -244,6 +243,23 @@ impl Default for Switches {
             stream_ends: true,
             stream_ends_at_wait: false,
             line_ending: LineEnding::Lf,
+        }
+    }
+}
+
+impl Switches {
+    /// The sequence number of a run's event, whose own number begins at 0.
+    pub(crate) fn seq_of(&self, number: u64) -> u64 {
+        number
+            .saturating_mul(self.seq_step.max(1))
+            .saturating_add(1)
+    }
+
+    /// The number of the first event behind a sequence number.
+    pub(crate) fn first_behind(&self, seq: u64) -> u64 {
+        match seq.checked_sub(1) {
+            Some(before) => before / self.seq_step.max(1) + 1,
+            None => 0,
         }
     }
 }

@@ -430,11 +430,7 @@ impl Server {
             Some(key) if key.starts_with(ids::KEY_PREFIX) => {
                 Err(Reply::error(401, "Invalid API key"))
             }
-            Some(_) => {
-                let warning = "This is a simulator and takes only its own fake key. If you sent it a real one: \
-                               it was neither kept nor logged, but point your program at the right base URL.";
-                Err(Reply::error(401, warning))
-            }
+            Some(_) => Err(Reply::error(401, ids::REAL_KEY_WARNING)),
             None => Err(Reply::error(
                 401,
                 "Missing or malformed Authorization header",

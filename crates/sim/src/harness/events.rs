@@ -1,0 +1,97 @@
+//! Events in pages.
+
+use serde_json::Value;
+
+use super::Server;
+use super::refusal::Refusal;
+use super::switches::{CursorName, CursorType, Wrapper};
+use crate::message::{Head, Reply};
+
+/// What an opaque cursor begins with.
+const CURSOR: &str = "cur_";
+
+impl Server {
+    pub(super) fn events(&self, number: usize, head: &Head) -> Result<Reply, Refusal> {
+        let switches = &self.switches;
+        let name = match switches.events_wrapper {
+            Wrapper::Bare => return Ok(self.all_events(number)),
+            Wrapper::Events => "events",
+            Wrapper::Data => "data",
+            Wrapper::Items => "items",
+            Wrapper::Results => "results",
+        };
+        let pairs = head.pairs();
+        let given = pairs
+            .iter()
+            .find(|(key, _)| *key == switches.cursor_parameter);
+        let from = match given {
+            Some((_, cursor)) => switches.first_behind(self.read_cursor(cursor)?),
+            None => 0,
+        };
+        let visible = self.runs[number].log.visible(self.now);
+        let until = visible.min(from.saturating_add(u64::from(switches.event_page_size)));
+        let last = if until > from {
+            Some(switches.seq_of(until - 1))
+        } else {
+            from.checked_sub(1).map(|number| switches.seq_of(number))
+        };
+        let last = last.filter(|_| until < visible || !switches.cursor_ends);
+        let cursor = match (last, switches.cursor_type) {
+            (None, _) => Value::Null,
+            (Some(seq), CursorType::Integer) => Value::from(seq),
+            (Some(seq), CursorType::String) => Value::String(format!("{CURSOR}{seq}")),
+        };
+        let cursor_name = match switches.cursor_name {
+            CursorName::NextCursor => "next_cursor",
+            CursorName::Cursor => "cursor",
+        };
+        let mut body = format!("{{\"{name}\":").into_bytes();
+        self.write_events(&mut body, number, from..until);
+        body.extend_from_slice(format!(",\"{cursor_name}\":{cursor}}}").as_bytes());
+        Ok(json(body))
+    }
+
+    fn all_events(&self, number: usize) -> Reply {
+        let mut body = Vec::new();
+        let visible = self.runs[number].log.visible(self.now);
+        self.write_events(&mut body, number, 0..visible);
+        json(body)
+    }
+
+    fn write_events(&self, body: &mut Vec<u8>, number: usize, events: std::ops::Range<u64>) {
+        body.push(b'[');
+        for event in events.clone() {
+            if event > events.start {
+                body.push(b',');
+            }
+            body.extend(self.envelope(number, event));
+        }
+        body.push(b']');
+    }
+
+    fn read_cursor(&self, cursor: &str) -> Result<u64, Refusal> {
+        let digits = match self.switches.cursor_type {
+            CursorType::String => cursor.strip_prefix(CURSOR),
+            CursorType::Integer => Some(cursor),
+        };
+        digits
+            .and_then(|digits| digits.parse().ok())
+            .ok_or_else(|| Refusal::new(400, "invalid_cursor", "the cursor is none of ours"))
+    }
+
+    /// An event that there is, as JSON on one line.
+    pub(super) fn envelope(&self, number: usize, event: u64) -> Vec<u8> {
+        let seq = self.switches.seq_of(event);
+        let log = &self.runs[number].log;
+        log.envelope(event, seq, self.switches.redaction)
+            .expect("only numbers of visible events are asked for")
+    }
+}
+
+fn json(body: Vec<u8>) -> Reply {
+    Reply {
+        status: 200,
+        headers: vec![("content-type", "application/json".to_owned())],
+        body,
+    }
+}
