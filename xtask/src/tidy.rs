@@ -55,9 +55,6 @@ const IMPURE: &[&str] = &[
 /// The crates without I/O, clock and chance, and what each may not reach beside [`IMPURE`].
 const PURE: &[(&str, &[&str])] = &[("taskward-core", &["jiff"]), ("taskward-providers", &[])];
 
-/// Providers that are named somewhere before their specification is here.
-const PROVIDERS: &[&str] = &["nanonets", "agent-harness"];
-
 /// A longer file holds more than one idea.
 const MAX_LINES: usize = 900;
 
@@ -170,9 +167,6 @@ fn sources() -> Result<Vec<String>> {
     for folder in repo::entries(&root.join("spec"))? {
         names.push(repo::name(&folder)?.to_owned());
     }
-    names.extend(PROVIDERS.iter().map(|&name| name.to_owned()));
-    names.sort();
-    names.dedup();
 
     let mut faults = Vec::new();
     for folder in ["crates", "xtask", "benches", "fuzz"] {

@@ -180,6 +180,22 @@ mod tests {
                 "schema A: a choice between several types is not supported",
             ),
             (
+                "A: {oneOf: [{type: array, items: {}}, {type: object, properties: {b: {type: string}}}]}",
+                "schema A: the object has no array of the items that stand alone in the other case",
+            ),
+            (
+                "A: {oneOf: [{type: object, required: [b], properties: {b: {type: array, items: {}}}}, {type: array, items: {}}]}",
+                "schema A: an object that may also be its array alone cannot need fields",
+            ),
+            (
+                "A: {anyOf: [{type: string, enum: [a]}, {type: string, enum: [b]}]}",
+                "schema A: a choice between several types is not supported",
+            ),
+            (
+                "A: {type: object, x-payload-by-type: {b: '#/components/schemas/B'}}",
+                "schema B is not there",
+            ),
+            (
                 "A: {type: string, enum: [a, 1]}",
                 "schema A: an enum of other than strings is not supported",
             ),
