@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
 use taskward_core::{
-    Account, Act, BuildError, Capabilities, IdempotencyKey, Job, Look, NoFrames, Output, Policy,
+    Account, Act, BuildError, Capabilities, IdempotencyKey, Job, Look, Output, Policy,
     Provider, ReadError, Reading, Request, Response, Seed, Shared, Started, Status, Step, Target,
     Task, TaskId, Timestamp,
 };
@@ -42,7 +42,6 @@ impl Output for Nothing {
 impl Provider for Trivial {
     type Job = Nothing;
     type Output = Nothing;
-    type Frames = NoFrames;
 
     const NAME: &'static str = "trivial";
     const ACCOUNT: Account = Account::new("KEY", "URL", "http://127.0.0.1", "");
@@ -53,10 +52,7 @@ impl Provider for Trivial {
     }
 
     fn read_start(&self, _reply: &Response) -> Result<Started, ReadError> {
-        Ok(Started {
-            id: TaskId::new("t"),
-            status: None,
-        })
+        Ok(Started::new(TaskId::new("t"), None))
     }
 
     fn look(&self, id: &TaskId, _look: &Look) -> Result<Request, BuildError> {

@@ -97,11 +97,16 @@ pub enum Event {
         id: TaskId,
         /// Its status, when the reply had one.
         status: Option<Status>,
+        /// Whether it had been started before under the same idempotency key.
+        replayed: bool,
     },
     /// The status changed.
     Status(Status),
     /// The agent asks.
     Question(Question),
+    /// What an open question is about, which was told before that was known. Its id stays the one that it was told
+    /// under.
+    Identified(Question),
     /// The question is no longer open, and not by an answer of ours.
     Withdrawn(QuestionId),
     /// The task is paused and no answer of ours can resolve it.
@@ -143,6 +148,13 @@ pub enum Event {
         after: Position,
         /// The first position seen after.
         before: Position,
+    },
+    /// An event says that the task is over, and no read of the task agreed in time: the event stands.
+    Unconfirmed {
+        /// The event's name.
+        event: String,
+        /// The status that the task still reads.
+        status: Option<Status>,
     },
     /// An event of the provider's stream.
     Provider(RawEvent),

@@ -105,6 +105,13 @@ impl IdempotencyKey {
         )
     }
 
+    /// The key of what can be done only once, whoever does it: the same for everybody who does the same, so that the
+    /// server takes the second for the first.
+    #[must_use]
+    pub fn of(label: &str, what: &[u8]) -> Self {
+        Self::mint(&Seed([0; 32]), label, what)
+    }
+
     /// The text of the key, as it goes into the header.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -57,8 +57,8 @@ pub use origin::{ConfigError, Credential, MAX_REDIRECTS, Origin, user_agent};
 pub use outcome::{Clock, End, Fault, Left, LeftWhy, Outcome, Output, StoppedBy};
 pub use policy::{Pace, Policy, Retry};
 pub use provider::{
-    Account, Act, Beat, Capabilities, Frame, Frames, Item, Job, Landed, Look, NoFrames, Provider,
-    Reading, Started,
+    Account, Act, Beat, Capabilities, Finish, Item, Job, Landed, Look, Page, Provider, Reading,
+    Started,
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply};
 pub use request::{Body, Frozen, Request, Segment, Source, SourceKey, Stamp};
@@ -68,5 +68,5 @@ pub use shared::Shared;
 pub use snapshot::{ResumeError, Snapshot};
 pub use step::Step;
 pub use target::Target;
-pub use task::{Task, Unsupported};
+pub use task::{Signs, Task, Unsupported};
 pub use time::Timestamp;

@@ -1,6 +1,7 @@
 //! How a task's watch ends.
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::{ApiError, Error, ErrorKind, ReadError};
@@ -48,14 +49,22 @@ pub trait Output {
 }
 
 /// Why the agent failed, as far as the provider tells.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Fault {
     /// The status word.
     pub status: Status,
-    /// A line for people, when the trail has one.
+    /// The provider's own code of the reason, when it gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// A line for people, when there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Whether nobody answered a question in time, which the provider takes for an end.
+    #[serde(default)]
+    pub unanswered: bool,
     /// The steps that led to it, when they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trail: Option<Value>,
 }
 
@@ -65,9 +74,35 @@ impl Fault {
     pub fn new(status: Status) -> Self {
         Self {
             status,
+            reason: None,
             message: None,
+            unanswered: false,
             trail: None,
         }
+    }
+
+    /// The same with the provider's code of the reason and a line for people.
+    #[must_use]
+    pub fn with_reason(mut self, reason: Option<String>, message: Option<String>) -> Self {
+        self.reason = reason;
+        self.message = message;
+        self
+    }
+
+    /// The same, ended because nobody answered in time.
+    #[must_use]
+    pub fn as_unanswered(mut self) -> Self {
+        self.unanswered = true;
+        self
+    }
+
+    /// The same with what another account of the same end knows besides.
+    pub(crate) fn completed_by(mut self, other: &Self) -> Self {
+        self.reason = self.reason.or_else(|| other.reason.clone());
+        self.message = self.message.or_else(|| other.message.clone());
+        self.trail = self.trail.or_else(|| other.trail.clone());
+        self.unanswered |= other.unanswered;
+        self
     }
 
     /// The same with what the trail tells.
@@ -85,6 +120,8 @@ impl Fault {
 pub enum StoppedBy {
     /// This task asked for it.
     Us,
+    /// The provider, because nobody answered its question in time.
+    Unanswered,
     /// Somebody else, or the provider's system.
     Other,
 }
@@ -227,6 +264,9 @@ impl<O> Outcome<O> {
             Self::Stopped { by, fault, .. } => {
                 let text = match by {
                     StoppedBy::Us => "the task was stopped as asked",
+                    StoppedBy::Unanswered => {
+                        "the task was cancelled because nobody answered its question in time"
+                    }
                     StoppedBy::Other => "the task was stopped by someone else",
                 };
                 Error::new(ErrorKind::Task, describe(text, &fault))
@@ -275,9 +315,10 @@ impl<O> Outcome<O> {
 }
 
 fn describe(what: &str, fault: &Fault) -> String {
-    match &fault.message {
-        Some(message) => format!("{what}: {message}"),
-        None => what.to_owned(),
+    match (&fault.message, &fault.reason) {
+        (Some(message), Some(reason)) => format!("{what}: {message} ({reason})"),
+        (Some(text), None) | (None, Some(text)) => format!("{what}: {text}"),
+        (None, None) => what.to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{BuildError, ReadError};
 use crate::event::{RawEvent, Status};
@@ -12,6 +12,7 @@ use crate::outcome::{Fault, Output};
 use crate::question::{Answer, Question};
 use crate::request::{Request, Source};
 use crate::response::Response;
+use crate::sse;
 
 /// What to start: the provider's own description of the work.
 pub trait Job: Clone + Debug + Send + Sync + 'static {
@@ -29,10 +30,10 @@ pub enum Look {
     Status,
     /// What the agent asks, if it asks.
     Questions,
-    /// Events after a position, as a list.
+    /// One page of the list of events.
     Events {
-        /// The last position seen.
-        after: Option<Position>,
+        /// The cursor that the page before gave; the first page has none.
+        cursor: Option<String>,
     },
     /// Events after a position, as a stream.
     Stream {
@@ -67,6 +68,26 @@ pub enum Reading<O> {
     Stopped(Fault),
     /// A status that the contract does not have. Never an end.
     Unknown(Status),
+    /// A page of the list of events: what [`Look::Events`] gives.
+    Events(Page),
+}
+
+/// One page of the list of events.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Page {
+    /// The events that could be read, oldest first.
+    pub items: Vec<Item>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<String>,
+}
+
+impl Page {
+    /// A page of these events.
+    #[must_use]
+    pub fn new(items: Vec<Item>, next: Option<String>) -> Self {
+        Self { items, next }
+    }
 }
 
 /// A write to a task that exists.
@@ -106,6 +127,20 @@ pub struct Started {
     pub id: TaskId,
     /// Its status, when the reply has one.
     pub status: Option<Status>,
+    /// Whether the reply says that the same idempotency key had started it before.
+    pub replayed: bool,
+}
+
+impl Started {
+    /// A task of this id and status, started just now.
+    #[must_use]
+    pub fn new(id: TaskId, status: Option<Status>) -> Self {
+        Self {
+            id,
+            status,
+            replayed: false,
+        }
+    }
 }
 
 /// What a provider can do.
@@ -118,6 +153,8 @@ pub struct Capabilities {
     pub answer: Safety,
     /// Whether there is an event stream.
     pub stream: bool,
+    /// Whether the events of the stream can be listed, too.
+    pub events: bool,
     /// Whether a task can be cancelled.
     pub cancel: bool,
     /// Whether a message can be sent without being asked.
@@ -132,6 +169,7 @@ impl Capabilities {
         start: Safety::Once,
         answer: Safety::Once,
         stream: false,
+        events: false,
         cancel: false,
         message: false,
         trail: false,
@@ -178,8 +216,6 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     type Job: Job;
     /// The answer of a completed task.
     type Output: Output + Clone + Debug + Send + Sync + 'static;
-    /// What cuts a stream into events; [`NoFrames`] without a stream.
-    type Frames: Frames;
 
     /// The provider's name in `NAME:ID`, in snapshots and in settings.
     const NAME: &'static str;
@@ -234,48 +270,32 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         Ok(Landed::No)
     }
 
-    /// Reads one frame of the stream; `None` for frames that say nothing.
+    /// Reads one server-sent event; `None` for one that says nothing of the task, such as a heartbeat.
     ///
     /// # Errors
-    /// When the frame cannot be read; the stream goes on.
-    fn read_frame(&self, _frame: &Frame) -> Result<Option<Item>, ReadError> {
+    /// When it cannot be read; the stream goes on.
+    fn read_event(&self, _event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
         Ok(None)
     }
-}
 
-/// Cuts a stream's bytes into frames. Fed chunk by chunk; the same frames whatever the cuts.
-pub trait Frames: Default + Debug + Send + 'static {
-    /// Takes the next bytes.
-    fn push(&mut self, bytes: Bytes);
+    /// A question that an event asked, told with the events before it, oldest first and its own last.
+    fn explain(&self, question: Question, steps: &[RawEvent]) -> Question {
+        question.with_messages(steps.iter().map(|step| step.data.clone()).collect())
+    }
 
-    /// The next whole frame.
-    ///
-    /// # Errors
-    /// When a frame is larger than its cap; the stream is of no further use.
-    fn next_frame(&mut self) -> Result<Option<Frame>, ReadError>;
-}
-
-/// One frame of a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Frame {
-    /// Its name, empty when it has none.
-    pub name: String,
-    /// Its content.
-    pub data: String,
-}
-
-impl Frame {
-    /// A frame of this name and content.
-    pub fn new(name: impl Into<String>, data: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            data: data.into(),
-        }
+    /// The answer of a task whose last event says that it completed while its own read, `reply`, never agreed; `None`
+    /// when there is none without that.
+    fn unconfirmed(
+        &self,
+        _id: &TaskId,
+        _reply: Option<&Response>,
+        _event: &RawEvent,
+    ) -> Option<Self::Output> {
+        None
     }
 }
 
-/// What a frame says.
+/// What an event of the stream or the list says.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Item {
@@ -297,22 +317,25 @@ impl Item {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Beat {
-    /// The task goes on.
-    Passing,
+    /// The task is at work: whatever it asked before is asked no more.
+    Working,
+    /// It tells nothing of whether the task works or waits.
+    Neutral,
     /// The task waits for this answer, unless a later event or read says otherwise.
     Asking(Question),
     /// The task seems over.
-    Ending,
+    Ending(Finish),
 }
 
-/// For providers without a stream.
-#[derive(Debug, Default)]
-pub struct NoFrames;
-
-impl Frames for NoFrames {
-    fn push(&mut self, _bytes: Bytes) {}
-
-    fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
-        Ok(None)
-    }
+/// How a task seems to have ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Finish {
+    /// It completed.
+    Succeeded,
+    /// The agent failed.
+    Failed(Fault),
+    /// It was stopped.
+    Stopped(Fault),
 }

@@ -30,8 +30,11 @@ pub struct Question {
     pub kind: QuestionKind,
     /// The question itself: the newest thing the agent said. Empty when it said nothing.
     pub text: String,
-    /// Everything the agent said since it was last spoken to, oldest first, as the server sent it.
+    /// Everything the agent said or did since it was last spoken to, oldest first, as the server sent it.
     pub messages: Vec<Value>,
+    /// What the server sent to ask, whole, where the question is more than words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
     /// Whether the id is a stand-in: the server shows that it waits, but not what for. Such a question is told only
     /// after several reads agree.
     #[serde(default)]
@@ -46,6 +49,7 @@ impl Question {
             kind,
             text: text.into(),
             messages: Vec::new(),
+            payload: None,
             stand_in: false,
         }
     }
@@ -54,6 +58,13 @@ impl Question {
     #[must_use]
     pub fn with_messages(mut self, messages: Vec<Value>) -> Self {
         self.messages = messages;
+        self
+    }
+
+    /// The same question with what the server sent to ask it.
+    #[must_use]
+    pub fn with_payload(mut self, payload: Value) -> Self {
+        self.payload = Some(payload);
         self
     }
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::Status;
+use crate::event::{RawEvent, Status};
 use crate::id::{IdempotencyKey, IntentId, Mark, Position, Revision, TaskId};
 use crate::policy::Policy;
+use crate::provider::Finish;
 use crate::question::Question;
 use crate::request::Source;
 use crate::task::{Ask, DeliveryStage, Parcel};
@@ -115,6 +116,9 @@ pub(crate) struct Saved {
     /// A question that the stream brought and that is yet to be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asking: Option<Question>,
+    /// An event that says that the task is over, until a read of the task agrees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ending: Option<SavedEnding>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -150,6 +154,12 @@ pub(crate) struct SavedRequest {
 pub(crate) enum SavedSegment {
     Base64(String),
     Source(Source),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedEnding {
+    pub(crate) finish: Finish,
+    pub(crate) event: RawEvent,
 }
 
 /// How a watch without an id ended; one with an id is looked at again.

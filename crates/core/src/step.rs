@@ -41,6 +41,8 @@ pub enum Step<'a, O> {
     InFlight {
         /// The exchange.
         id: ExchangeId,
+        /// The open stream, when it may be read meanwhile. A driver that waits for the exchange alone loses nothing.
+        stream: Option<ExchangeId>,
     },
     /// Nothing to do until then; an answer, a message or a cancel may come earlier.
     Wait {

@@ -3,19 +3,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use taskward_core::bytes::Bytes;
 use taskward_core::http::Method;
 use taskward_core::{
-    Account, Act, Answer, Beat, BuildError, Capabilities, End, ErrorKind, Event, Frame, Frames,
+    Account, Act, Answer, Beat, BuildError, Capabilities, End, ErrorKind, Event, Finish,
     IdempotencyKey, Item, Job, Landed, Look, Mark, Output as _, Position, Provider, Question,
     QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety, Started,
-    Status, Target, TaskId,
+    Status, Target, TaskId, sse,
 };
 
 use super::support::{self, Conn, Server, key};
 use crate::adapter::{Client, follow, handler};
 
-/// Plain text, one word of status, `SEQ WORD` per line of the stream.
+/// Plain text, one word of status, `SEQ WORD` as the data of an event.
 #[derive(Clone, Copy, Debug, Default)]
 struct Toy;
 
@@ -42,7 +41,6 @@ impl taskward_core::Output for Text {
 impl Provider for Toy {
     type Job = Work;
     type Output = Text;
-    type Frames = Lines;
     const NAME: &'static str = "toy";
     const ACCOUNT: Account = Account::new(
         "TASKWARD_TEST_KEY_THAT_NOBODY_SETS",
@@ -64,10 +62,7 @@ impl Provider for Toy {
     }
 
     fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
-        Ok(Started {
-            id: TaskId::new(text(reply)),
-            status: None,
-        })
+        Ok(Started::new(TaskId::new(text(reply)), None))
     }
 
     fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
@@ -111,15 +106,15 @@ impl Provider for Toy {
         Ok(Landed::No)
     }
 
-    fn read_frame(&self, frame: &Frame) -> Result<Option<Item>, ReadError> {
-        let seq = frame.name.parse();
+    fn read_event(&self, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+        let (seq, word) = event.data.split_once(' ').unwrap_or((event.data, ""));
+        let seq = seq.parse();
         let seq = seq.map_err(|_| ReadError::new(ReadErrorKind::Shape, "no number"))?;
-        let word = frame.data.as_str();
         let event = RawEvent::new(Some(Position(seq)), word, serde_json::Value::Null);
         let beat = match word {
             "wait" => Beat::Asking(Question::new("q2", QuestionKind::Text, "Which?")),
-            "end" => Beat::Ending,
-            _ => Beat::Passing,
+            "end" => Beat::Ending(Finish::Succeeded),
+            _ => Beat::Working,
         };
         Ok(Some(Item::new(event, beat)))
     }
@@ -127,25 +122,6 @@ impl Provider for Toy {
 
 fn text(reply: &Response) -> String {
     String::from_utf8_lossy(&reply.body).into_owned()
-}
-
-#[derive(Debug, Default)]
-struct Lines(Vec<u8>);
-
-impl Frames for Lines {
-    fn push(&mut self, bytes: Bytes) {
-        self.0.extend_from_slice(&bytes);
-    }
-
-    fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
-        let Some(end) = self.0.iter().position(|byte| *byte == b'\n') else {
-            return Ok(None);
-        };
-        let line: Vec<u8> = self.0.drain(..=end).collect();
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        let (seq, data) = line.split_once(' ').unwrap_or((&line, ""));
-        Ok(Some(Frame::new(seq, data)))
-    }
 }
 
 /// What the toy's server knows.
@@ -187,22 +163,22 @@ impl Platform {
     fn stream(&self, conn: &mut Conn, target: &str, cuts: bool) {
         conn.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n");
         if target == "/t/7/stream" {
-            conn.say("1 work\n");
+            conn.say("data: 1 work\n\n");
             if cuts {
                 // In the middle of an event, which has to come again.
-                conn.say("2 wa");
+                conn.say("data: 2 wa");
                 return;
             }
         }
         if !self.answered() {
-            conn.say("2 wa");
+            conn.say("data: 2 wa");
             std::thread::sleep(Duration::from_millis(30));
-            conn.say("it\n");
+            conn.say("it\n\n");
         }
         while !self.answered() {
             std::thread::sleep(Duration::from_millis(5));
         }
-        conn.say("3 work\n4 end\n");
+        conn.say("data: 3 work\n\ndata: 4 end\n\n");
         // Stays open: the client has to close it.
         conn.hold();
         *self.streams_over.lock().expect("streams") += 1;

@@ -85,11 +85,20 @@ impl<P: Provider> Drive<P> {
                     self.waiting = None;
                     self.exchange = Some((id, exchange));
                 }
-                Step::InFlight { id } => match &self.exchange {
-                    // Polled above, in this same turn.
-                    Some((held, _)) if *held == id => return Poll::Pending,
-                    _ => self.watch.abandoned(id),
-                },
+                Step::InFlight { id, stream } => {
+                    if self.exchange.as_ref().is_none_or(|(held, _)| *held != id) {
+                        self.watch.abandoned(id);
+                        continue;
+                    }
+                    // The exchange was polled above, in this same turn; the stream goes on beside it.
+                    match (&mut self.stream, stream) {
+                        (Some((held, reading)), Some(stream)) if *held == stream => {
+                            let next = ready!(reading.poll_next(cx));
+                            self.received(stream, next);
+                        }
+                        _ => return Poll::Pending,
+                    }
+                }
                 Step::Receive { id, until } => match &mut self.stream {
                     Some((held, stream)) if *held == id => match stream.poll_next(cx) {
                         Poll::Ready(next) => self.received(id, next),

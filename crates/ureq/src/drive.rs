@@ -78,7 +78,7 @@ impl<P: Provider> Drive<P> {
                     self.report(id, report);
                 }
                 // An exchange is over before the next poll: this one was somebody else's.
-                Step::InFlight { id } => self.watch.abandoned(id),
+                Step::InFlight { id, .. } => self.watch.abandoned(id),
                 Step::Receive { id, until } => match &self.stream {
                     Some((held, _)) if *held == id => self.wait_until(until),
                     _ => self.watch.abandoned(id),

@@ -109,7 +109,7 @@ impl Reporter {
         {
             let mut state = self.state();
             match event {
-                Event::Started { id, status } => {
+                Event::Started { id, status, .. } => {
                     let task = TaskRef::new(id.clone());
                     remember(&task);
                     state.task = Some(task);

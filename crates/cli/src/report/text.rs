@@ -11,7 +11,7 @@ use crate::task_ref::TaskRef;
 pub(super) fn event(event: &Event, clock: &Clock, verbose: bool) -> Option<String> {
     let elapsed = span(clock.elapsed());
     Some(match event {
-        Event::Started { id, status } => {
+        Event::Started { id, status, .. } => {
             let task = TaskRef::new(id.clone());
             match status {
                 Some(status) => format!("task {task}  {} ({elapsed})", one_line(status.as_str())),

@@ -34,6 +34,24 @@ pub(crate) enum Standing {
 pub(crate) struct Ask {
     pub(crate) question: Question,
     pub(crate) standing: Standing,
+    /// The server's own id, when the question was told under a stand-in and seen since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) known_as: Option<QuestionId>,
+}
+
+impl Ask {
+    fn open(question: Question) -> Self {
+        Self {
+            question,
+            standing: Standing::Open,
+            known_as: None,
+        }
+    }
+
+    /// The id that the server knows it by.
+    pub(crate) fn server_id(&self) -> &QuestionId {
+        self.known_as.as_ref().unwrap_or(&self.question.id)
+    }
 }
 
 /// Reads in a row that must show a stand-in question before it is told.
@@ -64,16 +82,10 @@ impl Asks {
         self.asks.values()
     }
 
-    /// Tells an open question once more, in a process that may not have heard of it.
+    /// Tells a question: a new one, or one once more in a process that may not have heard of it.
     pub(super) fn offer_again(&mut self, question: Question, events: &mut Events) {
         events.push(Event::Question(question.clone()));
-        self.asks.insert(
-            question.id.clone(),
-            Ask {
-                question,
-                standing: Standing::Open,
-            },
-        );
+        self.asks.insert(question.id.clone(), Ask::open(question));
     }
 
     /// Those that a human may answer now.
@@ -84,14 +96,61 @@ impl Asks {
             .map(|ask| &ask.question)
     }
 
+    /// The question that was told last and may still be what the task waits for, as the server names it.
+    pub(super) fn waiting(&self) -> Option<Question> {
+        let ask = self
+            .asks
+            .values()
+            .rev()
+            .find(|ask| ask.standing != Standing::Settled)?;
+        (!ask.question.stand_in || ask.known_as.is_some()).then(|| {
+            let mut question = ask.question.clone();
+            question.id = ask.server_id().clone();
+            question
+        })
+    }
+
     pub(super) fn get(&self, id: &QuestionId) -> Option<&Ask> {
-        self.asks.get(id)
+        self.asks.get(id).or_else(|| {
+            self.asks
+                .values()
+                .find(|ask| ask.known_as.as_ref() == Some(id))
+        })
+    }
+
+    /// Whether an answer to this question has arrived, or can no more.
+    pub(super) fn is_settled(&self, id: &QuestionId) -> bool {
+        self.get(id)
+            .is_some_and(|ask| matches!(ask.standing, Standing::Settled | Standing::Answering))
     }
 
     pub(super) fn set(&mut self, id: &QuestionId, standing: Standing) {
         if let Some(ask) = self.asks.get_mut(id) {
             ask.standing = standing;
         }
+    }
+
+    /// The server's id of a question that was told under a stand-in: the same question, not told again. A settled one
+    /// counts as long as the status `lags`, or the next question would be taken for it.
+    pub(super) fn identify(&mut self, seen: &Question, lags: bool, events: &mut Events) -> bool {
+        self.stand_in = None;
+        if let Some(ask) = self.get(&seen.id) {
+            return !matches!(ask.standing, Standing::Open | Standing::Doubtful)
+                || ask.known_as.is_some();
+        }
+        let unnamed = self.asks.values_mut().find(|ask| {
+            let alive = ask.standing != Standing::Settled || lags;
+            ask.question.stand_in && ask.known_as.is_none() && alive
+        });
+        let Some(ask) = unnamed else { return false };
+        ask.known_as = Some(seen.id.clone());
+        ask.question.kind = seen.kind.clone();
+        ask.question.text.clone_from(&seen.text);
+        ask.question.payload.clone_from(&seen.payload);
+        if matches!(ask.standing, Standing::Open | Standing::Doubtful) {
+            events.push(Event::Identified(ask.question.clone()));
+        }
+        true
     }
 
     /// A read showed exactly these questions: new ones are told, vanished ones withdrawn.
@@ -101,22 +160,23 @@ impl Asks {
             events,
         );
         for question in questions {
-            if self.asks.contains_key(&question.id) || !self.believable(&question) {
+            if self.get(&question.id).is_some() || !self.believable(&question, STAND_IN_LOOKS) {
                 continue;
             }
-            events.push(Event::Question(question.clone()));
-            self.asks.insert(
-                question.id.clone(),
-                Ask {
-                    question,
-                    standing: Standing::Open,
-                },
-            );
+            self.offer_again(question, events);
+        }
+    }
+
+    /// A read showed that something is asked, and nothing shows what: told after so many reads that agree.
+    pub(super) fn offer_stand_in(&mut self, question: Question, looks: u32, events: &mut Events) {
+        if self.believable(&question, looks) {
+            self.stand_in = None;
+            self.offer_again(question, events);
         }
     }
 
     /// Whether a stand-in question has shown often enough.
-    fn believable(&mut self, question: &Question) -> bool {
+    fn believable(&mut self, question: &Question, wanted: u32) -> bool {
         if !question.stand_in {
             self.stand_in = None;
             return true;
@@ -126,7 +186,7 @@ impl Asks {
             _ => 1,
         };
         self.stand_in = Some((question.id.clone(), looks));
-        looks >= STAND_IN_LOOKS
+        looks >= wanted
     }
 
     /// A read showed that nothing is asked.
@@ -142,7 +202,7 @@ impl Asks {
             // Settled ones stay known, or a stale read would offer them again; an answer under way is judged there.
             Standing::Settled | Standing::Answering => true,
             Standing::Open | Standing::Doubtful => {
-                let keep = shown(id);
+                let keep = shown(id) || ask.known_as.as_ref().is_some_and(&shown);
                 if !keep {
                     events.push(Event::Withdrawn(id.clone()));
                 }

@@ -2,12 +2,16 @@
 //!
 //! ```text
 //! Check ──still asked──► Write ──2xx──► Applied
-//!   │                     │ ▲ │
-//!   └─► Gone              │ └─┘ never sent, or keyed: again
+//!   │                     │ ▲ │ ▲
+//!   └─► Gone              │ └─┘ └─── keyed, and still asked
+//!                         │ never sent     │
 //!                         ├─refused──► Refused
-//!                         └─fate unknown──► Reconcile ──shows──► Applied
+//!                         └─fate unknown──► Reconcile ──shows, or asked no more──► Applied
 //!                                               └──three times not──► Unknown
 //! ```
+//!
+//! A keyed answer may be repeated, and is, but only while the task still asks: a server that forgot the key would take
+//! it for the answer to its next question.
 
 use std::time::Duration;
 
@@ -60,10 +64,19 @@ pub(crate) enum Stage {
 pub(super) struct Delivery {
     pub(super) parcel: Parcel,
     pub(super) stage: Stage,
-    pub(super) tries: u32,
+    /// Attempts of the write.
+    pub(super) writes: u32,
+    /// Reads that looked for it and did not tell.
+    pub(super) looks: u32,
     pub(super) due: Timestamp,
     pub(super) mark: Mark,
     pub(super) key: Option<IdempotencyKey>,
+    /// Whether an attempt of the write may have been received.
+    pub(super) maybe: bool,
+    /// Whether the server then refused to take it again.
+    pub(super) refused: bool,
+    /// Its check waits for the list of events.
+    pub(super) confirming: bool,
     /// What went wrong with the write, for the report.
     pub(super) trouble: Option<String>,
 }
@@ -73,17 +86,20 @@ impl Delivery {
         Self {
             parcel,
             stage: Stage::Check,
-            tries: 0,
+            writes: 0,
+            looks: 0,
             due: now,
             mark: Mark::new(""),
             key,
+            maybe: false,
+            refused: false,
+            confirming: false,
             trouble: None,
         }
     }
 
     pub(super) fn enter(&mut self, stage: Stage, now: Timestamp) {
         self.stage = stage;
-        self.tries = 0;
         self.due = now;
     }
 }
@@ -92,6 +108,6 @@ impl Delivery {
 pub(super) const RECONCILE_LOOKS: u32 = 3;
 
 /// Wait before the next of those reads: the log may lag behind the write.
-pub(super) fn reconcile_wait(tries: u32) -> Duration {
-    Duration::from_secs(u64::from(tries.min(RECONCILE_LOOKS)) * 2)
+pub(super) fn reconcile_wait(looks: u32) -> Duration {
+    Duration::from_secs(u64::from(looks.min(RECONCILE_LOOKS)) * 2)
 }

@@ -28,7 +28,7 @@ use crate::id::{
 use crate::limits::{Kind, Limits};
 use crate::outcome::{Clock, Outcome};
 use crate::policy::Policy;
-use crate::provider::{Look, Provider};
+use crate::provider::{Look, Provider, Reading};
 use crate::question::{Answer, AnswerError, Question, QuestionKind};
 use crate::request::Request;
 use crate::response::{Head, Response};
@@ -95,7 +95,10 @@ pub struct Task<P: Provider> {
     /// What became of the exchange, until it is judged.
     reported: Option<Result<Response, Failure>>,
     exchanges: u64,
-    stream: Stream<P::Frames>,
+    stream: Stream,
+    /// A reading that is judged once the list of events was read.
+    held: Option<Reading<P::Output>>,
+    signs: Signs,
     asks: Asks,
     deliveries: VecDeque<Delivery>,
     messages: u64,
@@ -188,6 +191,19 @@ enum Lag {
     Said(QuestionId),
 }
 
+/// When something was last seen of a task: the wire, its replies, the task itself. A heartbeat is a sign of the wire
+/// only; a reply that shows no change is no progress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Signs {
+    /// The server sent anything at all.
+    pub heard: Option<Timestamp>,
+    /// A reply or an event could be read.
+    pub observed: Option<Timestamp>,
+    /// The status changed, or something new happened.
+    pub progressed: Option<Timestamp>,
+}
+
 /// The cancel region.
 #[derive(Debug, Clone, PartialEq)]
 enum Cancel {
@@ -278,6 +294,7 @@ impl<P: Provider> Task<P> {
             attempts: 0,
             due: now,
             maybe: false,
+            conflicts: 0,
         }));
         let mut task = Self::new(provider, None, phase, None, policy, seed, now);
         task.save.need();
@@ -351,6 +368,8 @@ impl<P: Provider> Task<P> {
             reported: None,
             exchanges: 0,
             stream: Stream::new(after, now),
+            held: None,
+            signs: Signs::default(),
             asks: Asks::default(),
             deliveries: VecDeque::new(),
             messages: 0,
@@ -391,7 +410,10 @@ impl<P: Provider> Task<P> {
                 Phase::Ended(outcome) => Step::Done(outcome),
                 _ => unreachable!("decided because the task has ended"),
             },
-            Next::InFlight(id) => Step::InFlight { id },
+            Next::InFlight(id) => Step::InFlight {
+                id,
+                stream: self.stream.readable(),
+            },
             Next::Receive(id, until) => Step::Receive { id, until },
             Next::Wait(until, why) => Step::Wait { until, why },
             Next::Send(limits) => {
@@ -458,6 +480,7 @@ impl<P: Provider> Task<P> {
     pub fn taken(&mut self, no: EventNo) {
         if let Some(Event::Provider(event)) = self.events.take(no) {
             self.stream.taken = self.stream.taken.max(event.position);
+            self.stream.steps.push(event);
         }
     }
 
@@ -481,6 +504,9 @@ impl<P: Provider> Task<P> {
             && matches!(exchange.flight, Flight::Underway)
         {
             exchange.flight = Flight::Reported;
+            if !matches!(&report, Err(failure) if failure.head().is_none()) {
+                self.signs.heard = Some(self.now);
+            }
             self.reported = Some(report);
         }
     }
@@ -495,6 +521,7 @@ impl<P: Provider> Task<P> {
         };
         if self.exchange.as_mut().filter(opening).is_some() {
             self.exchange = None;
+            self.signs.heard = Some(self.now);
             self.stream.opened(id, self.now);
             // The stream tells what happens; reads are a cross-check now.
             self.look_again(Look::Status, None);
@@ -507,6 +534,10 @@ impl<P: Provider> Task<P> {
         let now = self.now;
         if let Some(open) = self.stream.of(id) {
             open.heard = now;
+            self.signs.heard = Some(now);
+            if bytes.is_empty() {
+                return;
+            }
             open.chunks.push_back(bytes);
             if open.chunks.iter().map(Bytes::len).sum::<usize>() > MAX_UNREAD {
                 open.end = Some(format!(
@@ -541,6 +572,13 @@ impl<P: Provider> Task<P> {
         self.asks.open()
     }
 
+    /// When the wire, the task's replies and the task itself last gave a sign: three clocks that never stand in for one
+    /// another.
+    #[must_use]
+    pub fn signs(&self) -> Signs {
+        self.signs
+    }
+
     /// Whether a review is open that no answer of ours resolves.
     #[must_use]
     pub fn is_paused(&self) -> bool {
@@ -570,13 +608,10 @@ impl<P: Provider> Task<P> {
         }
         fits(&ask.question, &answer)?;
         let question = ask.question.clone();
+        let server_id = ask.server_id().clone();
         let key = (P::CAPABILITIES.answer == crate::Safety::Keyed).then(|| {
             let task = self.id.as_ref().map_or("", TaskId::as_str);
-            IdempotencyKey::mint(
-                &self.seed,
-                "answer",
-                format!("{task}\n{}\n{answer:?}", question.id).as_bytes(),
-            )
+            answer_key(task, &server_id, &answer)
         });
         self.asks.set(&question.id, Standing::Answering);
         let parcel = Parcel::Answer {
@@ -647,6 +682,12 @@ impl<P: Provider> Task<P> {
         }
     }
 
+    fn exchange_is_underway(&self) -> bool {
+        self.exchange
+            .as_ref()
+            .is_some_and(|exchange| !matches!(exchange.flight, Flight::Planned))
+    }
+
     /// Lets the human's clock run while somebody is asked, else the agent's.
     fn mode(&mut self) {
         let human = self.paused || (!self.asks.is_empty() && self.asks.open().next().is_some());
@@ -660,6 +701,12 @@ fn unsupported<P: Provider>(what: &'static str) -> Unsupported {
         provider: P::NAME,
         what,
     }
+}
+
+/// The key of an answer: the same for whoever answers the same question alike, so that it is taken once.
+fn answer_key(task: &str, question: &QuestionId, answer: &Answer) -> IdempotencyKey {
+    let answer = serde_json::to_string(answer).unwrap_or_default();
+    IdempotencyKey::of("answer", format!("{task}\n{question}\n{answer}").as_bytes())
 }
 
 fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerError> {

@@ -21,7 +21,7 @@ pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Following", "failed or stopped", "Tracing"),
     (
         "Following",
-        "failed or stopped without a trail, access lost, gone, deadline",
+        "answer seen, failed or stopped without a trail, access lost, gone, deadline",
         "Ended",
     ),
     ("Fetching", "answer read, or given up", "Ended"),
@@ -52,6 +52,8 @@ pub(super) struct Starting {
     pub(super) due: Timestamp,
     /// Whether any attempt may have reached the server.
     pub(super) maybe: bool,
+    /// Refusals as a conflict since then.
+    pub(super) conflicts: u32,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,14 @@ pub(super) enum Ending {
 }
 
 impl Ending {
+    /// The same end with its fault changed.
+    pub(super) fn map(self, change: impl FnOnce(Fault) -> Fault) -> Self {
+        match self {
+            Self::Failed(fault) => Self::Failed(change(fault)),
+            Self::Stopped(fault) => Self::Stopped(change(fault)),
+        }
+    }
+
     pub(super) fn status(&self) -> &Status {
         let (Self::Failed(fault) | Self::Stopped(fault)) = self;
         &fault.status

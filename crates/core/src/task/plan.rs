@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 use super::deliver::{Parcel, Stage};
 use super::judge::CANCELLED;
 use super::phase::Phase;
-use super::stream::{QUIET, StreamState};
+use super::stream::{CONFIRM, QUIET, StreamState};
 use super::{Cancel, Exchange, Flight, Purpose, Task, Turn, TurnStage};
 
 /// A decided step, before the references that the driver gets are taken.
@@ -153,6 +153,13 @@ impl<P: Provider> Task<P> {
                 if let Cancel::Wanted { due, .. } = self.cancel {
                     plan.offer(due, Why::Backoff, Some(Purpose::Cancel));
                 }
+                if let Some(fill) = &self.stream.fill {
+                    let look = Look::Events {
+                        cursor: fill.cursor.clone(),
+                    };
+                    plan.offer(fill.due, self.fill_why(), Some(Purpose::Look(look)));
+                    return plan;
+                }
                 if let Some(delivery) = self.deliveries.front() {
                     let purpose = match delivery.stage {
                         Stage::Check => Purpose::Check,
@@ -199,6 +206,18 @@ impl<P: Provider> Task<P> {
     }
 
     fn plan_stream(&self, plan: &mut Earliest<Purpose>) {
+        if let Some(ending) = &self.stream.ending {
+            plan.offer(ending.since.after(CONFIRM), Why::Pace, None);
+            return;
+        }
+        if let Some(wait) = self
+            .stream
+            .wait
+            .as_ref()
+            .filter(|wait| !wait.checked && !wait.told)
+        {
+            plan.offer(wait.since.after(QUIET), Why::Pace, None);
+        }
         match &self.stream.state {
             StreamState::Closed { due } => {
                 self.offer_due(
@@ -214,10 +233,8 @@ impl<P: Provider> Task<P> {
                     Why::Pace,
                     None,
                 );
-                if let Some((_, since)) =
-                    self.stream.asking.as_ref().filter(|_| !self.stream.checked)
-                {
-                    plan.offer(since.after(QUIET), Why::Pace, None);
+                if !open.covered && P::CAPABILITIES.events && !self.stream.unlisted {
+                    plan.offer(open.opened.after(QUIET), Why::Pace, None);
                 }
             }
             StreamState::Opening | StreamState::Closing(_) => {}

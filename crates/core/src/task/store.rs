@@ -12,16 +12,17 @@ use crate::provider::{Look, Provider};
 use crate::request::{Request, Segment};
 use crate::seed::{Seed, hex, unhex32};
 use crate::snapshot::{
-    ResumeError, Saved, SavedCancel, SavedDelivery, SavedEnd, SavedRequest, SavedSegment,
-    SavedStart, SavedTurn, SavedTurnStage, Snapshot,
+    ResumeError, Saved, SavedCancel, SavedDelivery, SavedEnd, SavedEnding, SavedRequest,
+    SavedSegment, SavedStart, SavedTurn, SavedTurnStage, Snapshot,
 };
 use crate::time::Timestamp;
 
 use super::asks::Asks;
 use super::clocks::Clocks;
-use super::deliver::{Delivery, Parcel, Stage};
+use super::deliver::{Delivery, Stage};
 use super::events::Events;
 use super::phase::{Phase, Starting};
+use super::stream::{Ending, Wait};
 use super::{Cancel, Lag, Task, Turn, TurnStage};
 
 pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
@@ -59,9 +60,14 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         position: task.stream.taken,
         asking: task
             .stream
-            .asking
+            .wait
             .as_ref()
-            .map(|(question, _)| question.clone()),
+            .filter(|wait| !wait.told)
+            .map(|wait| wait.question.clone()),
+        ending: task.stream.ending.as_ref().map(|ending| SavedEnding {
+            finish: ending.finish.clone(),
+            event: ending.event.clone(),
+        }),
         status: task.last_status.clone(),
         asks: task.asks.all().cloned().collect(),
         deliveries: task
@@ -154,7 +160,6 @@ pub(super) fn resume<P: Provider>(
         ),
     };
     let phase = phase_of::<P>(&saved, now)?;
-    let keyed_answers = P::CAPABILITIES.answer != Safety::Once;
     let mut task = Task::new(
         provider,
         saved.task,
@@ -199,12 +204,11 @@ pub(super) fn resume<P: Provider>(
         .deliveries
         .into_iter()
         .map(|delivery| {
-            let keyed = keyed_answers && matches!(delivery.parcel, Parcel::Answer { .. });
             let mut restored = Delivery::new(delivery.parcel, delivery.key, now);
             restored.mark = delivery.mark;
             restored.stage = match delivery.stage {
-                // It may have left after this was stored.
-                Stage::Write if !keyed => Stage::Reconcile,
+                // It may have left after this was stored: read before anything is done.
+                Stage::Write => Stage::Reconcile,
                 stage => stage,
             };
             if restored.stage == Stage::Reconcile {
@@ -222,7 +226,20 @@ pub(super) fn resume<P: Provider>(
             SavedTurnStage::Taken => TurnStage::Taken,
         },
     });
-    task.stream.asking = saved.asking.map(|question| (question, now));
+    task.stream.wait = match saved.asking {
+        Some(question) => Some(Wait::new(question, now)),
+        None => task.asks.waiting().map(|question| Wait {
+            told: true,
+            ..Wait::new(question, now)
+        }),
+    };
+    task.stream.ending = saved.ending.map(|ending| Ending {
+        finish: ending.finish,
+        event: ending.event,
+        since: now,
+        tries: 0,
+        reply: None,
+    });
     task.cancel = match saved.cancel {
         SavedCancel::Idle => Cancel::Idle,
         SavedCancel::Wanted => Cancel::Wanted { tries: 0, due: now },
@@ -295,6 +312,7 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 attempts: 0,
                 due: now,
                 maybe: true,
+                conflicts: 0,
             }))),
             None => over(Outcome::Unknown {
                 intent: start.intent.clone(),

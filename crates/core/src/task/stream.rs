@@ -1,13 +1,18 @@
-//! The stream region: an open event stream beside at most one other exchange.
+//! The stream region: an open event stream beside at most one other exchange, and the list of events that fills in
+//! what the stream did not carry.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 
+use crate::event::RawEvent;
 use crate::id::{ExchangeId, Position};
-use crate::provider::Frames;
+use crate::provider::{Finish, Item};
 use crate::question::Question;
+use crate::response::Response;
+use crate::sse::Decoder;
 use crate::time::Timestamp;
 
 /// The states and the steps between them, as drawn in ARCHITECTURE.md.
@@ -22,76 +27,169 @@ pub(super) const EDGES: &[(&str, &str, &str)] = &[
 
 /// Where the stream stands.
 #[derive(Debug)]
-pub(super) enum StreamState<F> {
+pub(super) enum StreamState {
     /// None is open; one is opened at `due`.
     Closed { due: Timestamp },
     /// The request is under way.
     Opening,
     /// Open.
-    Open(Box<Open<F>>),
+    Open(Box<Open>),
     /// The driver is asked to drop it.
     Closing(ExchangeId),
 }
 
 #[derive(Debug)]
-pub(super) struct Open<F> {
+pub(super) struct Open {
     pub(super) id: ExchangeId,
-    pub(super) frames: F,
+    pub(super) decoder: Decoder,
     pub(super) chunks: VecDeque<Bytes>,
     pub(super) opened: Timestamp,
     pub(super) heard: Timestamp,
     /// How it ended, once it has.
     pub(super) end: Option<String>,
+    /// Whether this connection has brought an event, old or new: until then it may be one that never will.
+    pub(super) carried: bool,
+    /// Whether it is known to go on where the last connection ended: its first event said so, or the list was read.
+    pub(super) covered: bool,
+    /// An event that came before that was known.
+    pub(super) held: Option<Item>,
+}
+
+impl Open {
+    /// Whether what happens is known from this connection alone.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.carried && self.covered
+    }
+
+    /// Whether bytes wait here that are not decoded yet.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.chunks.is_empty()
+    }
+}
+
+/// A reading of the list of events, page by page.
+#[derive(Debug, Clone)]
+pub(super) struct Fill {
+    pub(super) cursor: Option<String>,
+    pub(super) due: Timestamp,
+    pub(super) tries: u32,
+    /// The newest position that a page of this reading had: a page without a newer one ends it, whatever cursor it
+    /// gives.
+    pub(super) reached: Option<Position>,
+}
+
+/// The newest event that asks, while nothing after it shows the task at work. It outlives the connection that brought
+/// it: the event is taken and comes no more.
+#[derive(Debug, Clone)]
+pub(super) struct Wait {
+    pub(super) question: Question,
+    pub(super) since: Timestamp,
+    /// Whether the read that judges it was asked for.
+    pub(super) checked: bool,
+    /// Whether it was told.
+    pub(super) told: bool,
+}
+
+impl Wait {
+    pub(super) fn new(question: Question, since: Timestamp) -> Self {
+        Self {
+            question,
+            since,
+            checked: false,
+            told: false,
+        }
+    }
+}
+
+/// An event that says that the task is over, until a read of the task agrees.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    pub(super) finish: Finish,
+    pub(super) event: RawEvent,
+    pub(super) since: Timestamp,
+    pub(super) tries: u32,
+    /// The newest read that did not agree.
+    pub(super) reply: Option<Response>,
 }
 
 #[derive(Debug)]
-pub(super) struct Stream<F> {
-    pub(super) state: StreamState<F>,
+pub(super) struct Stream {
+    pub(super) state: StreamState,
     /// Failures in a row; a new event or half a minute of uptime clears it.
     pub(super) failures: u32,
+    /// The platform said that there is no stream; it is asked again now and then.
+    pub(super) missing: bool,
+    /// Events in a row that could not be read.
+    pub(super) unreadable: u32,
     /// The position of the last event that was decoded: what is dropped after a reconnect.
     pub(super) decoded: Option<Position>,
     /// The position of the last event that was taken: what is stored, and asked for.
     pub(super) taken: Option<Position>,
     /// Whether the next event is the first since a reconnect: only there is a gap told.
     pub(super) reopened: bool,
-    /// A question that the newest event asks, and since when; told once nothing followed it for a while and a read
-    /// agrees. It outlives the connection that brought it: the event is taken and comes no more.
-    pub(super) asking: Option<(Question, Timestamp)>,
-    /// Whether the read that judges that question was asked for.
-    pub(super) checked: bool,
+    pub(super) wait: Option<Wait>,
+    pub(super) ending: Option<Ending>,
+    pub(super) steps: Steps,
+    /// The reading of the list under way.
+    pub(super) fill: Option<Fill>,
+    /// Where the next reading of the list begins: the newest page that was read.
+    pub(super) cursor: Option<String>,
+    /// The platform said that there is no list.
+    pub(super) unlisted: bool,
+    /// Whether the last reading of the list came to its end.
+    pub(super) listed: bool,
 }
 
 /// A stream that lived this long was worth opening.
 pub(super) const UPTIME: Duration = Duration::from_secs(30);
-/// A question in the stream is told when nothing followed it for this long.
+/// A question in the stream is told when nothing followed it for this long; and an opened stream that brought nothing
+/// for this long is compared with the list.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
-/// The task is read this often beside an open stream, as a cross-check.
+/// The task is read this often beside an open stream, as a cross-check; and a stream that the platform said it does
+/// not have is asked for again.
 pub(super) const CROSS_CHECK: Duration = Duration::from_secs(600);
+/// How long a task's own read may contradict the event that ended it.
+pub(super) const CONFIRM: Duration = Duration::from_secs(30);
+/// Failures in a row after which the task is followed by polling, while the stream is still tried.
+pub(super) const FALLBACK: u32 = 3;
+/// Events in a row that cannot be read before the stream is given up for a while.
+pub(super) const MAX_UNREADABLE: u32 = 10;
+/// Tries of one page of the list.
+pub(super) const FILL_TRIES: u32 = 4;
 /// Bytes a driver may hand over before they are decoded.
 pub(super) const MAX_UNREAD: usize = 32 * 1024 * 1024;
+/// Shortest and longest wait before a reconnect that a stream's `retry` field can ask for.
+pub(super) const RETRY_RANGE: (Duration, Duration) =
+    (Duration::from_millis(500), Duration::from_secs(60));
 
-impl<F: Frames> Stream<F> {
+impl Stream {
     pub(super) fn new(after: Option<Position>, now: Timestamp) -> Self {
         Self {
             state: StreamState::Closed { due: now },
             failures: 0,
+            missing: false,
+            unreadable: 0,
             decoded: after,
             taken: after,
             reopened: false,
-            asking: None,
-            checked: false,
+            wait: None,
+            ending: None,
+            steps: Steps::default(),
+            fill: None,
+            cursor: None,
+            unlisted: false,
+            listed: false,
         }
     }
 
-    pub(super) fn open(&self) -> Option<&Open<F>> {
+    pub(super) fn open(&self) -> Option<&Open> {
         match &self.state {
             StreamState::Open(open) => Some(open),
             StreamState::Closed { .. } | StreamState::Opening | StreamState::Closing(_) => None,
         }
     }
 
-    pub(super) fn open_mut(&mut self) -> Option<&mut Open<F>> {
+    pub(super) fn open_mut(&mut self) -> Option<&mut Open> {
         match &mut self.state {
             StreamState::Open(open) => Some(open),
             StreamState::Closed { .. } | StreamState::Opening | StreamState::Closing(_) => None,
@@ -99,12 +197,37 @@ impl<F: Frames> Stream<F> {
     }
 
     /// The open stream of this id.
-    pub(super) fn of(&mut self, id: ExchangeId) -> Option<&mut Open<F>> {
+    pub(super) fn of(&mut self, id: ExchangeId) -> Option<&mut Open> {
         self.open_mut()
             .filter(|open| open.id == id && open.end.is_none())
     }
 
-    fn name(state: &StreamState<F>) -> &'static str {
+    /// The open stream, when the driver may go on reading it beside an exchange.
+    pub(super) fn readable(&self) -> Option<ExchangeId> {
+        let open = self.open()?;
+        let busy = self.fill.is_some() || self.ending.is_some() || open.has_unread();
+        (!busy && open.end.is_none()).then_some(open.id)
+    }
+
+    /// Whether the open stream alone tells what happens.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.open().is_some_and(Open::is_trusted)
+    }
+
+    /// Whether the task is followed by polling, because the stream is not to be had.
+    pub(super) fn fell_back(&self) -> bool {
+        self.missing || self.failures >= FALLBACK
+    }
+
+    /// Whether this position may follow the last event without another between them.
+    pub(super) fn is_next(&self, position: Position) -> bool {
+        position.0
+            <= self
+                .decoded
+                .map_or(1, |decoded| decoded.0.saturating_add(1))
+    }
+
+    fn name(state: &StreamState) -> &'static str {
         match state {
             StreamState::Closed { .. } => "Closed",
             StreamState::Opening => "Opening",
@@ -114,7 +237,7 @@ impl<F: Frames> Stream<F> {
     }
 
     /// Moves to `next`.
-    pub(super) fn enter(&mut self, next: StreamState<F>) {
+    pub(super) fn enter(&mut self, next: StreamState) {
         debug_assert!(
             EDGES
                 .iter()
@@ -128,13 +251,64 @@ impl<F: Frames> Stream<F> {
 
     pub(super) fn opened(&mut self, id: ExchangeId, now: Timestamp) {
         self.reopened = self.decoded.is_some();
+        self.missing = false;
         self.enter(StreamState::Open(Box::new(Open {
             id,
-            frames: F::default(),
+            decoder: Decoder::new(),
             chunks: VecDeque::new(),
             opened: now,
             heard: now,
             end: None,
+            carried: false,
+            covered: false,
+            held: None,
         })));
+    }
+}
+
+/// The newest events that were taken, for the human who is asked next.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    events: VecDeque<RawEvent>,
+}
+
+impl Steps {
+    /// Events kept.
+    const MAX: usize = 64;
+
+    /// Bytes of text in an event that is kept; larger ones are no step to show.
+    const MAX_TEXT: usize = 16 * 1024;
+
+    pub(super) fn push(&mut self, event: RawEvent) {
+        if text_beyond(&event.data, Self::MAX_TEXT).is_none() {
+            return;
+        }
+        if self.events.len() == Self::MAX {
+            self.events.pop_front();
+        }
+        self.events.push_back(event);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+    }
+
+    pub(super) fn as_slice(&mut self) -> &[RawEvent] {
+        self.events.make_contiguous()
+    }
+}
+
+/// What is left of `room` after the text in `value`; `None` when it does not fit. Looks at no more than fits.
+fn text_beyond(value: &Value, room: usize) -> Option<usize> {
+    let room = room.checked_sub(8)?;
+    match value {
+        Value::String(text) => room.checked_sub(text.len()),
+        Value::Array(values) => values
+            .iter()
+            .try_fold(room, |room, value| text_beyond(value, room)),
+        Value::Object(map) => map.iter().try_fold(room, |room, (name, value)| {
+            text_beyond(value, room.checked_sub(name.len())?)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(room),
     }
 }

@@ -246,7 +246,7 @@ impl World {
                     self.stream = None;
                     task.closed(id);
                 }
-                Step::InFlight { id } => {
+                Step::InFlight { id, .. } => {
                     task.handle_failure(id, Failure::abandoned(), at(self.now))
                 }
                 Step::Wait { until, .. } => self.sleep(until),
@@ -427,7 +427,7 @@ fn body_of(request: &taskward_core::Request) -> String {
 
 fn show(event: &Event) -> String {
     match event {
-        Event::Started { id, status } => format!(
+        Event::Started { id, status, .. } => format!(
             "started {id} {}",
             status.as_ref().map_or("?", |s| s.as_str())
         ),

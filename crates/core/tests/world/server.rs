@@ -243,6 +243,6 @@ impl Server {
             return None;
         }
         self.streamed = seq;
-        Some((when, Bytes::from(format!("{seq} {text}\n"))))
+        Some((when, Bytes::from(format!("data: {seq} {text}\n\n"))))
     }
 }

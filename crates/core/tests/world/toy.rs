@@ -1,12 +1,11 @@
 //! The toy platform: plain text where the real ones speak JSON. With keys or without, with a stream or without.
 
-use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 use taskward_core::{
-    Account, Act, Answer, Beat, BuildError, Capabilities, Fault, Frame, Frames, IdempotencyKey,
-    Item, Job, Landed, Look, Mark, Position, Provider, Question, QuestionKind, RawEvent, ReadError,
-    ReadErrorKind, Reading, Request, Response, Safety, Started, Status, Target, TaskId,
+    Account, Act, Answer, Beat, BuildError, Capabilities, Fault, Finish, IdempotencyKey, Item, Job,
+    Landed, Look, Mark, Position, Provider, Question, QuestionKind, RawEvent, ReadError,
+    ReadErrorKind, Reading, Request, Response, Safety, Started, Status, Target, TaskId, sse,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,7 +72,6 @@ fn log(reply: &Response) -> Result<Vec<(String, String, String)>, ReadError> {
 impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
     type Job = ToyJob;
     type Output = Output;
-    type Frames = Lines;
     const NAME: &'static str = "toy";
     const ACCOUNT: Account = Account::new("TOY_KEY", "TOY_URL", "https://toy.example", "");
     const CAPABILITIES: Capabilities = {
@@ -96,10 +94,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         let mut words = text(reply)?.split(' ');
         let id = words.next().filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| ReadError::new(ReadErrorKind::Shape, "no id"))?;
-        Ok(Started {
-            id: TaskId::new(id),
-            status: words.next().map(status),
-        })
+        Ok(Started::new(TaskId::new(id), words.next().map(status)))
     }
 
     fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
@@ -215,42 +210,29 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         )
     }
 
-    fn read_frame(&self, frame: &Frame) -> Result<Option<Item>, ReadError> {
-        let seq: u64 = frame
-            .name
-            .parse()
-            .map_err(|_| ReadError::new(ReadErrorKind::Shape, "seq"))?;
-        let word = frame.data.split(' ').next().unwrap_or_default();
-        let event = RawEvent::new(Some(Position(seq)), frame.data.clone(), json!(seq));
-        let beat = match word {
-            "wait" => Beat::Asking(Question::new(
-                format!("q{seq}"),
-                QuestionKind::Text,
-                frame.data.clone(),
-            )),
-            "end" => Beat::Ending,
-            _ => Beat::Passing,
-        };
-        Ok(Some(Item::new(event, beat)))
+    fn read_event(&self, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+        let (seq, text) = event.data.split_once(' ').unwrap_or((event.data, ""));
+        item(seq, text).map(Some)
     }
 }
 
-/// `SEQ TEXT` per line.
-#[derive(Debug, Default)]
-pub struct Lines(Vec<u8>);
-
-impl Frames for Lines {
-    fn push(&mut self, bytes: Bytes) {
-        self.0.extend_from_slice(&bytes);
-    }
-
-    fn next_frame(&mut self) -> Result<Option<Frame>, ReadError> {
-        let Some(end) = self.0.iter().position(|byte| *byte == b'\n') else {
-            return Ok(None);
-        };
-        let line: Vec<u8> = self.0.drain(..=end).collect();
-        let line = String::from_utf8_lossy(&line).trim_end().to_owned();
-        let (seq, data) = line.split_once(' ').unwrap_or((&line, ""));
-        Ok(Some(Frame::new(seq, data)))
-    }
+/// The event number `seq`, which says `text`.
+pub fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
+    let seq: u64 = seq
+        .parse()
+        .map_err(|_| ReadError::new(ReadErrorKind::Shape, "seq"))?;
+    let event = RawEvent::new(Some(Position(seq)), text, json!(seq));
+    let beat = match text.split(' ').next().unwrap_or_default() {
+        "wait" => Beat::Asking(Question::new(format!("q{seq}"), QuestionKind::Text, text)),
+        "end" => Beat::Ending(Finish::Succeeded),
+        "broke" => Beat::Ending(Finish::Failed(
+            Fault::new(Status::known("failed")).with_reason(Some("broke".into()), None),
+        )),
+        "late" => Beat::Ending(Finish::Stopped(
+            Fault::new(Status::known("stopped")).as_unanswered(),
+        )),
+        "note" => Beat::Neutral,
+        _ => Beat::Working,
+    };
+    Ok(Item::new(event, beat))
 }

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::Value;
 use taskward_core::{
-    Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Landed, Look, Mark, NoFrames,
+    Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Landed, Look, Mark,
     Provider, ReadError, Reading, Request, Response, Safety, Started, Target, TaskId,
 };
 
@@ -39,7 +39,6 @@ pub(super) fn cancel_request(id: &str) -> Result<Request, BuildError> {
 impl Provider for Nanonets {
     type Job = Job;
     type Output = Answer;
-    type Frames = NoFrames;
 
     const NAME: &'static str = "nanonets";
 
@@ -66,10 +65,10 @@ impl Provider for Nanonets {
 
     fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
         let started: RunAgentResponse = wire::decode(&reply.body)?;
-        Ok(Started {
-            id: TaskId::new(started.task_id.as_str()),
-            status: started.status.as_ref().map(status_of),
-        })
+        Ok(Started::new(
+            TaskId::new(started.task_id.as_str()),
+            started.status.as_ref().map(status_of),
+        ))
     }
 
     fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {

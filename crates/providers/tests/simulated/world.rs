@@ -153,7 +153,7 @@ impl World {
                     );
                     self.now = until;
                 }
-                Step::InFlight { id } => task.handle_failure(id, Failure::abandoned(), now),
+                Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
                 Step::Done(outcome) => return Ended::Outcome(describe(outcome)),
                 Step::Receive { .. } | Step::Close { .. } => panic!("there is no stream"),
             }

@@ -44,7 +44,17 @@ impl<P: Provider> Task<P> {
             let shown = shows(&reading, question);
             if !shown {
                 self.finish_delivery(Answered::Gone, None);
-                return self.apply(reading);
+                return self.weigh(reading);
+            }
+            if matches!(&reading, Reading::Asking(questions) if questions.is_empty())
+                && self.has_list()
+            {
+                // The task waits; its events tell whether for this.
+                if let Some(delivery) = self.deliveries.front_mut() {
+                    delivery.confirming = true;
+                    delivery.mark = mark;
+                }
+                return self.begin_fill();
             }
         }
         let now = self.now;
@@ -53,6 +63,56 @@ impl<P: Provider> Task<P> {
             delivery.enter(Stage::Write, now);
             self.save.need();
         }
+    }
+
+    /// The list of events was read after the task was seen to wait: is it still this question?
+    pub(super) fn conclude_check(&mut self) {
+        let Some(delivery) = self.deliveries.front_mut() else {
+            return;
+        };
+        if !std::mem::take(&mut delivery.confirming) {
+            return;
+        }
+        let Parcel::Answer { question, .. } = &delivery.parcel else {
+            return;
+        };
+        let server_id = self
+            .asks
+            .get(&question.id)
+            .map_or(&question.id, |ask| ask.server_id());
+        let asked = match &self.stream.wait {
+            Some(wait) => wait.question.id == *server_id,
+            // Of a stand-in the events tell nothing.
+            None => question.stand_in && self.stream.ending.is_none(),
+        };
+        match (asked, delivery.stage) {
+            (true, Stage::Reconcile) => self.still_asked(),
+            (true, _) => {
+                delivery.enter(Stage::Write, self.now);
+                self.save.need();
+            }
+            (false, Stage::Reconcile) => self.finish_delivery(Answered::Applied, None),
+            (false, _) => self.finish_delivery(Answered::Gone, None),
+        }
+    }
+
+    /// A keyed answer of unknown fate, and the task still asks.
+    fn still_asked(&mut self) {
+        let now = self.now;
+        let Some(delivery) = self.deliveries.front_mut() else {
+            return;
+        };
+        delivery.looks += 1;
+        if !delivery.refused && delivery.writes < self.policy.retry.writes {
+            delivery.enter(Stage::Write, now);
+            return self.save.need();
+        }
+        if delivery.looks < RECONCILE_LOOKS {
+            delivery.due = now.after(reconcile_wait(delivery.looks));
+            return;
+        }
+        let why = delivery.trouble.clone();
+        self.finish_delivery(Answered::Unknown, why);
     }
 
     fn delivery_read_failed(&mut self, trouble: &Trouble, shared: &mut Shared) {
@@ -84,23 +144,33 @@ impl<P: Provider> Task<P> {
             Parcel::Answer { .. } => P::CAPABILITIES.answer,
             Parcel::Message { .. } => Safety::Once,
         };
+        delivery.writes = delivery.writes.saturating_add(1);
         let why = trouble.to_string();
-        match retry::judge(&trouble, safety, &self.policy.retry) {
+        if trouble.status().is_some_and(|status| status.is_success()) {
             // A 2xx was seen, its body was not: it was taken.
-            _ if trouble.status().is_some_and(|status| status.is_success()) => {
-                self.finish_delivery(Answered::Applied, None)
-            }
+            return self.finish_delivery(Answered::Applied, None);
+        }
+        let keyed = safety == Safety::Keyed;
+        let maybe = retry::may_have_happened(&trouble, &self.policy.retry);
+        let draw = self.rng.u16(..);
+        let wait = retry::wait(
+            &trouble,
+            delivery.writes,
+            &self.policy.retry,
+            draw,
+            self.now,
+        );
+        match retry::judge(&trouble, safety, &self.policy.retry) {
             Verdict::Retry => {
-                delivery.tries = delivery.tries.saturating_add(1);
-                let draw = self.rng.u16(..);
-                delivery.due = self.now.after(retry::wait(
-                    &trouble,
-                    delivery.tries,
-                    &self.policy.retry,
-                    draw,
-                    self.now,
-                ));
-                let (attempt, until) = (delivery.tries, delivery.due);
+                // A keyed write may be repeated, but not before the task was seen to ask still.
+                if maybe {
+                    delivery.maybe = true;
+                    delivery.trouble = Some(why.clone());
+                    delivery.enter(Stage::Reconcile, self.now);
+                    self.save.need();
+                }
+                delivery.due = self.now.after(wait);
+                let (attempt, until) = (delivery.writes, delivery.due);
                 shared.take(false);
                 self.events.push(Event::Retrying {
                     attempt,
@@ -115,9 +185,17 @@ impl<P: Provider> Task<P> {
                         self.end(Outcome::AccessLost { id, error });
                     }
                 }
+                // The task may have moved because of the attempt before: it tells.
+                Some(status) if keyed && delivery.maybe && matches!(status.as_u16(), 409 | 422) => {
+                    delivery.refused = true;
+                    delivery.trouble = Some(why);
+                    delivery.enter(Stage::Reconcile, self.now);
+                    self.save.need();
+                }
                 _ => self.refused_delivery(&trouble, why),
             },
             Verdict::Unknown => {
+                delivery.maybe = true;
                 delivery.trouble = Some(why);
                 delivery.enter(Stage::Reconcile, self.now);
                 self.save.need();
@@ -138,6 +216,12 @@ impl<P: Provider> Task<P> {
         let Some(delivery) = self.deliveries.front() else {
             return;
         };
+        if let Parcel::Answer { question, .. } = &delivery.parcel
+            && P::CAPABILITIES.answer == Safety::Keyed
+        {
+            let question = question.clone();
+            return self.reconcile_keyed(&question, report, shared);
+        }
         let text = delivery.parcel.text().to_owned();
         let mark = delivery.mark.clone();
         let read = sort(report).and_then(|reply| {
@@ -164,9 +248,9 @@ impl<P: Provider> Task<P> {
                 let Some(delivery) = self.deliveries.front_mut() else {
                     return;
                 };
-                delivery.tries += 1;
-                if delivery.tries < RECONCILE_LOOKS {
-                    delivery.due = self.now.after(reconcile_wait(delivery.tries));
+                delivery.looks += 1;
+                if delivery.looks < RECONCILE_LOOKS {
+                    delivery.due = self.now.after(reconcile_wait(delivery.looks));
                     return;
                 }
                 let why = delivery.trouble.clone();
@@ -176,6 +260,33 @@ impl<P: Provider> Task<P> {
                 }
             }
         }
+    }
+
+    /// A keyed answer of unknown fate: once the task asks no more, it has arrived.
+    fn reconcile_keyed(&mut self, question: &Question, report: Report, shared: &mut Shared) {
+        let reading = sort(report).and_then(|reply| {
+            self.provider
+                .read(&Look::Questions, &reply)
+                .map_err(Trouble::Unreadable)
+        });
+        let reading = match reading {
+            Ok(reading) => reading,
+            Err(trouble) => return self.delivery_read_failed(&trouble, shared),
+        };
+        shared.succeeded();
+        self.misses = 0;
+        self.not_found = None;
+        if !shows(&reading, question) {
+            self.finish_delivery(Answered::Applied, None);
+            return self.weigh(reading);
+        }
+        if self.has_list() {
+            if let Some(delivery) = self.deliveries.front_mut() {
+                delivery.confirming = true;
+            }
+            return self.begin_fill();
+        }
+        self.still_asked();
     }
 
     pub(in crate::task) fn finish_delivery(&mut self, how: Answered, detail: Option<String>) {

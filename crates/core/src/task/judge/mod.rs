@@ -1,6 +1,7 @@
 //! Judgement: what a report means for the task.
 
 mod delivery;
+mod list;
 mod stream;
 
 use crate::error::{ApiError, ReadError, ReadErrorKind};
@@ -8,7 +9,7 @@ use crate::event::{Event, Status, Why};
 use crate::failure::Failure;
 use crate::operation::Safety;
 use crate::outcome::{Fault, Outcome, StoppedBy};
-use crate::provider::{Landed, Look, Provider, Reading, Started};
+use crate::provider::{Finish, Landed, Look, Provider, Reading, Started};
 use crate::question::Answered;
 use crate::response::Response;
 use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
@@ -17,11 +18,16 @@ use crate::time::{Timestamp, millis};
 
 use super::deliver::Stage;
 use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
-use super::stream::{CROSS_CHECK, StreamState};
+use super::stream::{CROSS_CHECK, QUIET, StreamState};
 use super::{Cancel, Lag, Purpose, Task, TurnStage};
 
 /// Why a start that was cancelled in time was not made.
 pub(super) const CANCELLED: &str = "it was cancelled before it was sent";
+
+/// Refusals as a conflict that a keyed start bears after an attempt of its own may have been received.
+const CONFLICTS: u32 = 2;
+/// The wait after the first of them.
+const CONFLICT_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
 pub(super) type Report = Result<Response, Failure>;
 
@@ -70,7 +76,7 @@ impl<P: Provider> Task<P> {
             Ok(reply) => match self.provider.read_start(&reply).and_then(usable) {
                 Ok(started) => {
                     shared.succeeded();
-                    return self.begin(started.id, started.status);
+                    return self.begin(started);
                 }
                 Err(error) => Trouble::Unreadable(error),
             },
@@ -82,6 +88,22 @@ impl<P: Provider> Task<P> {
         let Phase::Starting(starting) = &mut self.phase else {
             return;
         };
+        let conflict = starting.safety == Safety::Keyed
+            && starting.maybe
+            && trouble
+                .status()
+                .is_some_and(|s| matches!(s.as_u16(), 409 | 422));
+        if conflict && starting.conflicts < CONFLICTS {
+            // It may mean that the attempt before is still being worked on.
+            starting.conflicts += 1;
+            starting.due = now.after(CONFLICT_WAIT * starting.conflicts);
+            let event = Event::Retrying {
+                attempt: starting.attempts,
+                why: trouble.to_string(),
+                until: starting.due,
+            };
+            return self.events.push(event);
+        }
         starting.maybe |= retry::may_have_happened(&trouble, &self.policy.retry);
         let likely = matches!(trouble, Trouble::Unreadable(_))
             || trouble.status().is_some_and(|s| s.is_success());
@@ -142,11 +164,22 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn begin(&mut self, id: crate::id::TaskId, status: Option<Status>) {
+    fn begin(&mut self, started: Started) {
+        let Started {
+            id,
+            status,
+            replayed,
+        } = started;
         self.id = Some(id.clone());
         self.started = Some(self.now);
         self.last_status.clone_from(&status);
-        self.events.push(Event::Started { id, status });
+        self.signs.observed = Some(self.now);
+        self.signs.progressed = Some(self.now);
+        self.events.push(Event::Started {
+            id,
+            status,
+            replayed,
+        });
         let due = self.schedule(None);
         self.phase
             .enter(Phase::follow(Look::Status, due, Why::Pace));
@@ -176,20 +209,40 @@ impl<P: Provider> Task<P> {
         shared.succeeded();
         self.misses = 0;
         self.not_found = None;
+        self.signs.observed = Some(self.now);
         match &self.phase {
             Phase::Fetching(_) => return self.judge_answer(reading),
             Phase::Tracing(_) => return self.judge_trail(reading),
             Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
         }
+        if let Reading::Events(page) = reading {
+            return self.take_page(page);
+        }
+        if let Some(ending) = &mut self.stream.ending {
+            ending.reply = Some(reply.clone());
+        }
         match self.turn.as_ref().map(|turn| turn.stage.clone()) {
             Some(TurnStage::Baseline) => self.baseline(&reading),
             Some(TurnStage::Unproven { mark }) => self.prove(look, reading, reply, &mark),
-            Some(TurnStage::Sending { .. } | TurnStage::Taken) | None => self.apply(reading),
+            Some(TurnStage::Sending { .. } | TurnStage::Taken) | None => self.weigh(reading),
+        }
+    }
+
+    /// Judges a reading, once everything that happened before it is known.
+    pub(super) fn weigh(&mut self, reading: Reading<P::Output>) {
+        if self.wants_list(&reading) {
+            self.held = Some(reading);
+            self.begin_fill();
+        } else {
+            self.apply(reading);
         }
     }
 
     /// A look that showed nothing: never the task's failure.
     fn look_failed(&mut self, look: &Look, trouble: &Trouble, shared: &mut Shared) {
+        if matches!(look, Look::Events { .. }) {
+            return self.page_failed(trouble, shared);
+        }
         if let Some(error) = access_lost(trouble) {
             let id = self.known_id();
             return self.end(Outcome::AccessLost { id, error });
@@ -303,13 +356,16 @@ impl<P: Provider> Task<P> {
 
     /// What a reading means once it is known to be about now.
     pub(super) fn apply(&mut self, reading: Reading<P::Output>) {
+        if self.contradicts_ending(&reading) {
+            return;
+        }
         match reading {
             Reading::Pending(status) | Reading::Unknown(status) => {
                 self.lag = Lag::None;
                 let hint = status.poll_hint;
                 self.note(status);
                 self.paused = false;
-                self.asks.withdraw(&mut self.events);
+                self.unask();
                 self.look_again(Look::Status, hint);
             }
             Reading::NotAsking => {
@@ -329,7 +385,7 @@ impl<P: Provider> Task<P> {
                 let first = !std::mem::replace(&mut self.paused, true);
                 let hint = status.poll_hint;
                 self.note(status.clone());
-                self.asks.withdraw(&mut self.events);
+                self.unask();
                 if first {
                     self.events.push(Event::Paused(status));
                 }
@@ -355,14 +411,39 @@ impl<P: Provider> Task<P> {
                     following.why = Why::Pace;
                 }
             }
-            // Only the read of the answer is an answer; before that it tells that there is one.
-            Reading::Ready(_) => self.look_again(Look::Status, None),
+            // The status has the answer in it.
+            Reading::Ready(output) => {
+                self.leave();
+                let id = self.known_id();
+                self.end(Outcome::Succeeded { id, output });
+            }
+            Reading::Events(_) => {}
             Reading::Failed(fault) => self.ended_badly(Ending::Failed(fault)),
             Reading::Stopped(fault) => self.ended_badly(Ending::Stopped(fault)),
         }
     }
 
+    /// The event that ended the task stands, although no read of the task agreed.
+    pub(super) fn stand(&mut self, ending: Ending, why: String) {
+        let ending = ending.map(|mut fault| {
+            fault.message = Some(match fault.message.take() {
+                Some(message) => format!("{message}; {why}"),
+                None => why,
+            });
+            fault
+        });
+        self.leave();
+        let outcome = self.outcome_of(ending);
+        self.end(outcome);
+    }
+
     fn ended_badly(&mut self, ending: Ending) {
+        let ending = match self.stream.ending.take().map(|told| told.finish) {
+            Some(Finish::Failed(told) | Finish::Stopped(told)) => {
+                ending.map(|fault| fault.completed_by(&told))
+            }
+            Some(Finish::Succeeded) | None => ending,
+        };
         self.note(ending.status().clone());
         self.leave();
         if P::CAPABILITIES.trail && self.policy.trail {
@@ -396,7 +477,9 @@ impl<P: Provider> Task<P> {
         match ending {
             Ending::Failed(fault) => Outcome::Failed { id, fault },
             Ending::Stopped(fault) => {
-                let by = if self.cancel == Cancel::Accepted {
+                let by = if fault.unanswered {
+                    StoppedBy::Unanswered
+                } else if self.cancel == Cancel::Accepted {
                     StoppedBy::Us
                 } else {
                     StoppedBy::Other
@@ -416,6 +499,7 @@ impl<P: Provider> Task<P> {
             return;
         }
         self.rhythm.restart();
+        self.signs.progressed = Some(self.now);
         self.events.push(Event::Status(status.clone()));
         self.last_status = Some(status);
     }
@@ -441,22 +525,24 @@ impl<P: Provider> Task<P> {
     }
 
     fn ask(&mut self, questions: Vec<crate::Question>) {
-        if questions.is_empty()
-            && let Some((question, _)) = self.stream.asking.take()
-        {
-            return self.asks.offer(vec![question], &mut self.events);
-        }
-        if !questions.is_empty() {
+        if questions.is_empty() {
+            self.ask_as_events_tell();
+        } else {
             self.asks.offer(questions, &mut self.events);
         }
     }
 
     /// Plans the next look by the schedule.
     pub(super) fn look_again(&mut self, look: Look, hint: Option<std::time::Duration>) {
-        let due = if self.stream.open().is_some() {
-            self.now.after(CROSS_CHECK)
-        } else {
-            self.schedule(hint)
+        let untold = self.stream.wait.as_ref().is_some_and(|wait| !wait.told);
+        let due = match self.stream.open() {
+            Some(open) if open.carried && !untold => self.now.after(CROSS_CHECK),
+            // It has brought nothing yet: is it worth trusting? Asked ever more seldom.
+            Some(open) if !untold => {
+                let so_far = self.now.since(open.opened);
+                self.now.after(so_far.clamp(QUIET, CROSS_CHECK))
+            }
+            Some(_) | None => self.schedule(hint),
         };
         if let Phase::Following(following) = &mut self.phase {
             following.next = look;

@@ -2,18 +2,42 @@
 
 use std::time::Duration;
 
+use bytes::Buf as _;
+
 use crate::error::{ReadError, ReadErrorKind};
 use crate::event::{Event, Why};
-use crate::provider::{Beat, Frames as _, Item, Look, Provider};
+use crate::outcome::Outcome;
+use crate::provider::{Beat, Finish, Item, Look, Provider, Reading};
+use crate::question::{Question, QuestionKind};
 use crate::retry::Trouble;
 use crate::shared::Shared;
+use crate::task::phase::Phase;
+use crate::task::stream::{
+    CONFIRM, CROSS_CHECK, Ending, FALLBACK, MAX_UNREADABLE, QUIET, RETRY_RANGE, StreamState,
+    UPTIME, Wait,
+};
+use crate::task::{Lag, Task};
 use crate::time::{Timestamp, millis};
 
 use super::{Report, access_lost};
-use crate::outcome::Outcome;
-use crate::task::Task;
-use crate::task::phase::Phase;
-use crate::task::stream::{QUIET, StreamState, UPTIME};
+
+/// Where an event came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    Stream,
+    List,
+}
+
+/// What the open stream has next.
+enum Next {
+    Item(Box<Item>),
+    /// Something that says nothing.
+    Skipped,
+    Unreadable,
+    TooLarge(String),
+    Ended(String),
+    Nothing,
+}
 
 impl<P: Provider> Task<P> {
     /// Takes the next thing out of the stream; true when it changed anything.
@@ -21,78 +45,156 @@ impl<P: Provider> Task<P> {
         if !matches!(self.phase, Phase::Following(_)) {
             return false;
         }
+        if self.settle_ending() || self.check_wait() {
+            return true;
+        }
+        if self.stream.fill.is_some() || self.stream.ending.is_some() {
+            return false;
+        }
         let now = self.now;
         let idle = self.policy.limits.stream_idle;
-        let Some(open) = self.stream.open_mut() else {
+        let Some(open) = self.stream.open() else {
             return false;
         };
         if now >= open.opened.after(UPTIME) {
             self.stream.failures = 0;
         }
+        match self.next_of_stream() {
+            Next::Item(item) => self.take_streamed(*item),
+            Next::Skipped => {}
+            Next::Unreadable => {
+                self.stream.unreadable += 1;
+                if self.stream.unreadable >= MAX_UNREADABLE {
+                    self.stream.failures = self.stream.failures.max(FALLBACK);
+                    let why = format!("{MAX_UNREADABLE} events in a row could not be read");
+                    self.cut(why, shared);
+                }
+            }
+            Next::TooLarge(why) => {
+                // One more try: then what is too large once is taken to be so for good.
+                if self.stream.failures > 0 {
+                    self.stream.failures = self.stream.failures.max(FALLBACK);
+                }
+                self.cut(why, shared);
+            }
+            Next::Ended(why) => self.cut(why, shared),
+            Next::Nothing => return self.mind_silence(idle, shared),
+        }
+        true
+    }
+
+    fn next_of_stream(&mut self) -> Next {
         let Some(open) = self.stream.open_mut() else {
+            return Next::Nothing;
+        };
+        let Some(chunk) = open.chunks.front_mut() else {
+            return match open.end.take() {
+                Some(why) => Next::Ended(why),
+                None => Next::Nothing,
+            };
+        };
+        let mut rest: &[u8] = chunk;
+        let before = rest.len();
+        let next = match open.decoder.next_event(&mut rest) {
+            Ok(Some(event)) => match self.provider.read_event(&event) {
+                Ok(Some(item)) => Next::Item(Box::new(item)),
+                Ok(None) => Next::Skipped,
+                Err(_) => Next::Unreadable,
+            },
+            Ok(None) => Next::Skipped,
+            Err(too_large) => Next::TooLarge(too_large.to_string()),
+        };
+        let used = before - rest.len();
+        chunk.advance(used);
+        if chunk.is_empty() {
+            open.chunks.pop_front();
+        }
+        next
+    }
+
+    /// Nothing is there to read: for how long now?
+    fn mind_silence(&mut self, idle: Duration, shared: &mut Shared) -> bool {
+        let now = self.now;
+        let Some(open) = self.stream.open() else {
             return false;
         };
-        match open.frames.next_frame() {
-            Ok(Some(frame)) => match self.provider.read_frame(&frame) {
-                Ok(Some(item)) => {
-                    self.take_item(item);
-                    return true;
-                }
-                // One bad frame is skipped; the position does not move.
-                Ok(None) | Err(_) => return true,
-            },
-            Ok(None) => {}
-            Err(error) => {
-                self.cut(error.to_string(), shared);
-                return true;
-            }
-        }
-        if let Some(bytes) = open.chunks.pop_front() {
-            open.frames.push(bytes);
-            return true;
-        }
-        if let Some(end) = open.end.take() {
-            self.cut(end, shared);
-            return true;
-        }
         if now >= open.heard.after(idle) {
             self.cut(format!("nothing came for {} s", idle.as_secs()), shared);
             return true;
         }
-        let quiet = self
-            .stream
-            .asking
-            .as_ref()
-            .is_some_and(|(_, since)| now >= since.after(QUIET));
-        if quiet && !std::mem::replace(&mut self.stream.checked, true) {
-            self.look_now();
+        if !open.covered && now >= open.opened.after(QUIET) && self.has_list() {
+            // It may go on where the last one ended, and have nothing to tell; or it may not.
+            self.begin_fill();
             return true;
         }
         false
     }
 
-    fn take_item(&mut self, item: Item) {
+    /// An event of the open stream. The first of a connection tells whether the connection goes on where the last one
+    /// ended; if it does not, the list is read before it is told.
+    fn take_streamed(&mut self, item: Item) {
+        self.stream.unreadable = 0;
+        let position = item.event.position;
+        let next = position.is_none_or(|position| self.stream.is_next(position));
+        let has_list = self.has_list();
+        let Some(open) = self.stream.open_mut() else {
+            return;
+        };
+        let first = !std::mem::replace(&mut open.carried, true);
+        if !open.covered && !next && has_list {
+            open.held = Some(item);
+            return self.begin_fill();
+        }
+        open.covered = true;
+        if first {
+            // From now on reads are a cross-check.
+            self.look_again(Look::Status, None);
+        }
+        self.take_item(item, From::Stream);
+    }
+
+    pub(super) fn take_item(&mut self, item: Item, from: From) {
         let position = item.event.position;
         if let (Some(position), Some(decoded)) = (position, self.stream.decoded) {
             if position <= decoded {
                 return;
             }
-            let reopened = std::mem::take(&mut self.stream.reopened);
-            if reopened && position.0 > decoded.0 + 1 {
-                self.events.push(Event::Gap {
-                    after: decoded,
-                    before: position,
-                });
+            if from == From::Stream {
+                let reopened = std::mem::take(&mut self.stream.reopened);
+                if reopened && position.0 > decoded.0.saturating_add(1) {
+                    self.events.push(Event::Gap {
+                        after: decoded,
+                        before: position,
+                    });
+                }
             }
         }
+        if self.stream.ending.is_some() {
+            // The first end stands; what follows it is not told.
+            return;
+        }
         self.stream.decoded = self.stream.decoded.max(position);
-        self.stream.failures = 0;
-        self.stream.asking = None;
-        self.stream.checked = false;
+        if from == From::Stream {
+            self.stream.failures = 0;
+        }
+        self.signs.observed = Some(self.now);
+        self.signs.progressed = Some(self.now);
         match item.beat {
-            Beat::Passing => self.asks.withdraw(&mut self.events),
-            Beat::Asking(question) => self.stream.asking = Some((question, self.now)),
-            Beat::Ending => {
+            Beat::Neutral => {}
+            Beat::Working => {
+                self.stream.wait = None;
+                self.asks.withdraw(&mut self.events);
+            }
+            Beat::Asking(question) => self.take_wait(question),
+            Beat::Ending(finish) => {
+                self.stream.wait = None;
+                self.stream.ending = Some(Ending {
+                    finish,
+                    event: item.event.clone(),
+                    since: self.now,
+                    tries: 0,
+                    reply: None,
+                });
                 self.asks.withdraw(&mut self.events);
                 self.look_now();
             }
@@ -100,6 +202,159 @@ impl<P: Provider> Task<P> {
         self.events.push(Event::Provider(item.event));
         self.mode();
     }
+
+    // --- a question in the stream --------------------------------------------------------------------------------
+
+    /// The newest event asks. It may be history, so it is told later; unless it is what a read has already shown.
+    fn take_wait(&mut self, question: Question) {
+        let mut wait = Wait::new(question, self.now);
+        wait.told = self
+            .asks
+            .identify(&wait.question, self.lag != Lag::None, &mut self.events);
+        if !wait.told {
+            self.asks.withdraw(&mut self.events);
+        }
+        self.stream.wait = Some(wait);
+    }
+
+    /// After a while without events the task is read, which judges whether the question is one.
+    fn check_wait(&mut self) -> bool {
+        let now = self.now;
+        let Some(wait) = self.stream.wait.as_mut() else {
+            return false;
+        };
+        if wait.told || wait.checked || now < wait.since.after(QUIET) {
+            return false;
+        }
+        wait.checked = true;
+        self.look_now();
+        true
+    }
+
+    /// The task says that it waits, and that its events tell for what.
+    pub(super) fn ask_as_events_tell(&mut self) {
+        let now = self.now;
+        match &mut self.stream.wait {
+            Some(wait) if wait.told => {}
+            Some(wait) if now >= wait.since.after(QUIET) => {
+                wait.told = true;
+                let question = wait.question.clone();
+                let question = self
+                    .provider
+                    .explain(question, self.stream.steps.as_slice());
+                self.stream.steps.clear();
+                self.asks.offer(vec![question], &mut self.events);
+            }
+            // Told once nothing has followed it for a while.
+            Some(_) => {}
+            // After an answer of ours a status may be stale for any time; before one, it means what it says.
+            None if self.lag == Lag::None => {
+                let known = self.asks.all().filter(|ask| ask.question.stand_in).count();
+                let open = self.asks.open().any(|question| question.stand_in);
+                if !open {
+                    let id = format!("stand-in-{}", known + 1);
+                    let kind = QuestionKind::Other("unknown".to_owned());
+                    let question = Question::new(id, kind, "").as_stand_in();
+                    let looks = if self.has_list() && self.stream.listed {
+                        6
+                    } else {
+                        3
+                    };
+                    self.asks.offer_stand_in(question, looks, &mut self.events);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A read says that the task works: what it asked is asked no more, or its events are ahead of its status.
+    pub(super) fn unask(&mut self) {
+        self.asks.withdraw(&mut self.events);
+        if let Some(wait) = &mut self.stream.wait
+            && !self.asks.is_settled(&wait.question.id)
+        {
+            wait.told = false;
+        }
+    }
+
+    // --- an end in the stream ------------------------------------------------------------------------------------
+
+    /// Whether this reading contradicts the event that ended the task; then the task is read again.
+    pub(super) fn contradicts_ending(&mut self, reading: &Reading<P::Output>) -> bool {
+        let (Reading::Pending(status) | Reading::Unknown(status) | Reading::Paused(status)) =
+            reading
+        else {
+            if matches!(reading, Reading::Asking(_) | Reading::NotAsking)
+                && self.stream.ending.is_some()
+            {
+                self.read_again_after_ending();
+                return true;
+            }
+            return false;
+        };
+        if self.stream.ending.is_none() {
+            return false;
+        }
+        self.note(status.clone());
+        self.read_again_after_ending();
+        true
+    }
+
+    fn read_again_after_ending(&mut self) {
+        let Some(ending) = &mut self.stream.ending else {
+            return;
+        };
+        let wait = Duration::from_secs(1 << ending.tries.min(3));
+        ending.tries += 1;
+        let due = self.now.after(wait);
+        if let Phase::Following(following) = &mut self.phase {
+            following.next = Look::Status;
+            following.due = due;
+            following.why = Why::Pace;
+        }
+    }
+
+    /// The event stands when no read has agreed for long enough.
+    fn settle_ending(&mut self) -> bool {
+        let due = |ending: &Ending| self.now >= ending.since.after(CONFIRM);
+        if self.exchange_is_underway() || !self.stream.ending.as_ref().is_some_and(due) {
+            return false;
+        }
+        let Some(ending) = self.stream.ending.take() else {
+            return false;
+        };
+        self.events.push(Event::Unconfirmed {
+            event: ending.event.name.clone(),
+            status: self.last_status.clone(),
+        });
+        let reads = self
+            .last_status
+            .as_ref()
+            .map_or("unread", |status| status.as_str());
+        let why = format!(
+            "its own read still says {reads} {} s after the event {}",
+            CONFIRM.as_secs(),
+            ending.event.name
+        );
+        let id = self.known_id();
+        match ending.finish {
+            Finish::Succeeded => {
+                let output = self
+                    .provider
+                    .unconfirmed(&id, ending.reply.as_ref(), &ending.event);
+                self.leave();
+                self.end(match output {
+                    Some(output) => Outcome::Succeeded { id, output },
+                    None => Outcome::ResultUnavailable { id, why },
+                });
+            }
+            Finish::Failed(fault) => self.stand(crate::task::phase::Ending::Failed(fault), why),
+            Finish::Stopped(fault) => self.stand(crate::task::phase::Ending::Stopped(fault), why),
+        }
+        true
+    }
+
+    // --- the connection ------------------------------------------------------------------------------------------
 
     pub(in crate::task) fn look_now(&mut self) {
         if let Phase::Following(following) = &mut self.phase {
@@ -112,7 +367,9 @@ impl<P: Provider> Task<P> {
     /// The stream ended, whatever way: the task is read, which judges, and the stream is reopened after a backoff.
     fn cut(&mut self, why: String, shared: &mut Shared) {
         self.stream.failures = self.stream.failures.saturating_add(1);
-        let due = self.stream_backoff(shared);
+        let asked = self.stream.open().and_then(|open| open.decoder.retry());
+        let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
+        let due = self.stream_backoff(asked, shared);
         self.events.push(Event::Retrying {
             attempt: self.stream.failures,
             why,
@@ -123,14 +380,22 @@ impl<P: Provider> Task<P> {
     }
 
     pub(in crate::task) fn judge_unopened(&mut self, report: Report, shared: &mut Shared) {
+        let mut absent = false;
         let trouble = match report {
-            Ok(reply) if reply.status().is_success() => Trouble::Unreadable(ReadError::new(
-                ReadErrorKind::Shape,
-                format!(
-                    "expected an event stream, got {}",
-                    reply.head.media_type().unwrap_or_default()
-                ),
-            )),
+            Ok(reply) if reply.status().is_success() => {
+                // An empty reply is how a server says that it wants no more of this.
+                absent = reply.status().as_u16() == 204 || self.stream.failures > 0;
+                Trouble::Unreadable(ReadError::new(
+                    ReadErrorKind::Shape,
+                    format!(
+                        "expected an event stream, got {}",
+                        reply
+                            .head
+                            .media_type()
+                            .unwrap_or_else(|| "a reply without a type".to_owned())
+                    ),
+                ))
+            }
             Ok(reply) => Trouble::Refused(Box::new(reply)),
             Err(failure) => Trouble::Wire(failure),
         };
@@ -138,8 +403,18 @@ impl<P: Provider> Task<P> {
             let id = self.known_id();
             return self.end(Outcome::AccessLost { id, error });
         }
+        absent |= trouble
+            .status()
+            .is_some_and(|status| matches!(status.as_u16(), 404 | 405 | 406 | 410 | 501));
         self.stream.failures = self.stream.failures.saturating_add(1);
-        let due = self.stream_backoff(shared);
+        let due = if absent {
+            self.stream.missing = true;
+            self.now.after(CROSS_CHECK)
+        } else {
+            let asked = trouble.retry_after(self.now);
+            let asked = asked.map(|asked| asked.min(self.policy.retry.hint_cap));
+            self.stream_backoff(asked, shared)
+        };
         self.stream.enter(StreamState::Closed { due });
         self.events.push(Event::Retrying {
             attempt: self.stream.failures,
@@ -149,15 +424,17 @@ impl<P: Provider> Task<P> {
         self.look_now();
     }
 
-    fn stream_backoff(&mut self, shared: &mut Shared) -> Timestamp {
+    /// When to reconnect: after our own backoff, or what was asked for when that is longer.
+    fn stream_backoff(&mut self, asked: Option<Duration>, shared: &mut Shared) -> Timestamp {
         let draw = u64::from(self.rng.u16(..));
         let ceiling = self.policy.retry.ceiling(self.stream.failures);
         let own = ceiling / 2 + ceiling / 2 * draw / u64::from(u16::MAX);
-        let wait = if shared.take(false) {
+        let own = if shared.take(false) {
             own
         } else {
             millis(self.policy.retry.cap)
         };
+        let wait = own.max(asked.map_or(0, millis));
         self.now.after(Duration::from_millis(wait))
     }
 }
