@@ -12,6 +12,7 @@ mod model;
 mod names;
 mod overlay;
 mod read;
+mod view;
 
 use std::{
     fs,

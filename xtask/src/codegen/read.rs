@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context, Result, bail, ensure};
 use oas3::{
     Spec,
-    spec::{ObjectOrReference, ObjectSchema, Schema, SchemaType, SchemaTypeSet},
+    spec::{ObjectSchema, Schema, SchemaType},
 };
 
 use super::{
     model::{Field, List, Model, Operation, Presence, Shape, Type, TypeDef, Usage, Variant},
     names,
+    view::{
+        Kind, View, component_name, doc_of, is_list_of_required, is_or_default, single_type, view,
+    },
 };
 
 /// Reads the types that JSON requests and replies are made of, and the operations.
@@ -509,96 +512,6 @@ impl From<Type> for Found {
             ty,
             nullable: false,
             or_default: false,
-        }
-    }
-}
-
-enum View<'a> {
-    /// `true` or `{}`.
-    Anything,
-    Inline(&'a ObjectSchema),
-    Reference {
-        name: &'a str,
-        doc: Option<&'a str>,
-    },
-}
-
-fn view(schema: &Schema) -> Result<View<'_>> {
-    Ok(match schema {
-        Schema::Boolean(any) if any.0 => View::Anything,
-        Schema::Boolean(_) => bail!("a schema that nothing fits is not supported"),
-        Schema::Object(schema) => match schema.as_ref() {
-            ObjectOrReference::Ref {
-                ref_path,
-                description,
-                ..
-            } => View::Reference {
-                name: component_name(ref_path)?,
-                doc: description.as_deref(),
-            },
-            ObjectOrReference::Object(schema) if *schema == ObjectSchema::default() => {
-                View::Anything
-            }
-            ObjectOrReference::Object(schema) => View::Inline(schema),
-        },
-    })
-}
-
-fn component_name(reference: &str) -> Result<&str> {
-    let name = reference.strip_prefix("#/components/schemas/");
-    name.with_context(|| format!("reference {reference} is not supported"))
-}
-
-fn doc_of(schema: &Schema) -> String {
-    let doc = match view(schema) {
-        Ok(View::Inline(schema)) => schema.description.as_deref(),
-        Ok(View::Reference { doc, .. }) => doc,
-        Ok(View::Anything) | Err(_) => None,
-    };
-    doc.unwrap_or_default().trim().to_owned()
-}
-
-/// A member of `anyOf` that says only which fields must be there.
-fn is_list_of_required(schema: &ObjectSchema) -> bool {
-    let only = ObjectSchema {
-        required: schema.required.clone(),
-        ..ObjectSchema::default()
-    };
-    !schema.required.is_empty() && *schema == only
-}
-
-/// Whether a field of this schema that is absent means the same as its type's empty value. The keyword `default` would
-/// say so too, but not with `null`, and its other values are for the server to fill in.
-fn is_or_default(schema: &ObjectSchema) -> bool {
-    schema.extensions.get("or-default") == Some(&serde_json::Value::Bool(true))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    Any,
-    One(SchemaType),
-    TextOrInteger,
-    Several,
-}
-
-/// The one type of a schema beside `null`.
-fn single_type(schema: &ObjectSchema) -> Kind {
-    match &schema.schema_type {
-        None => Kind::Any,
-        Some(SchemaTypeSet::Single(one)) => Kind::One(*one),
-        Some(SchemaTypeSet::Multiple(several)) => {
-            match several
-                .iter()
-                .filter(|one| **one != SchemaType::Null)
-                .collect::<Vec<_>>()
-                .as_slice()
-            {
-                [] => Kind::One(SchemaType::Null),
-                [one] => Kind::One(**one),
-                [SchemaType::String, SchemaType::Integer] => Kind::TextOrInteger,
-                [SchemaType::Integer, SchemaType::String] => Kind::TextOrInteger,
-                _ => Kind::Several,
-            }
         }
     }
 }
