@@ -29,6 +29,7 @@ mod ids;
 mod message;
 pub mod multipart;
 pub mod nanonets;
+mod platform;
 mod routes;
 mod scenario;
 mod switches;
@@ -37,7 +38,7 @@ mod time;
 #[cfg(feature = "http")]
 mod http;
 
-pub use faults::{Fault, FaultRule, Faults};
+pub use faults::{Corruption, Fault, FaultRule, Faults};
 pub use message::{
     Answer, Form, Frame, Head, KEPT_BYTES, Part, Pulled, Reply, Request, SimBody, StreamId, Upload,
 };
@@ -46,4 +47,4 @@ pub use switches::{ContentShape, DataPlace, Envelope, LateMessage, RejectEnds, S
 pub use time::Span;
 
 #[cfg(feature = "http")]
-pub use http::{Builder, NanonetsAccess, RequestRecord, Sim};
+pub use http::{Builder, HarnessAccess, NanonetsAccess, RequestRecord, Sim};

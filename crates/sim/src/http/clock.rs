@@ -16,7 +16,7 @@ pub(super) enum Clock {
         speed: f64,
         skipped: u64,
     },
-    /// Moves only when told to, and by a step at each status poll.
+    /// Moves only when told to, and by a step as each look at a task comes in.
     Manual { now: u64, step: Span },
 }
 
@@ -66,10 +66,26 @@ impl Clock {
         }
     }
 
-    /// Tells a manual clock that the status was polled.
-    pub(super) fn tick(&mut self) {
-        if let Self::Manual { step, .. } = *self {
-            self.advance(step);
+    /// Tells a manual clock that a task was looked at; whether it moved.
+    pub(super) fn tick(&mut self) -> bool {
+        match *self {
+            Self::Manual { step, .. } if step > Span(0) => {
+                self.advance(step);
+                true
+            }
+            Self::Manual { .. } | Self::Running { .. } => false,
+        }
+    }
+
+    /// How long to sleep until then; `None` when no sleep brings it about.
+    pub(super) fn until(&self, at: u64) -> Option<Duration> {
+        match self {
+            // A millisecond more than the rounding takes away, so that nobody wakes too early again and again.
+            Self::Running { .. } => {
+                let span = Span(at.saturating_sub(self.now()));
+                Some(self.to_real(span) + Duration::from_millis(1))
+            }
+            Self::Manual { .. } => None,
         }
     }
 

@@ -10,10 +10,12 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Shared;
-use super::deliver::{Delivery, Then, deliver, is_applied, replacement};
+use super::deliver::{Delivery, Opened, Tail, Then, deliver, is_applied, open, replacement};
 use super::service;
+use super::shape::Shaper;
 use super::state::{Digested, Opening};
-use super::wire::{Framing, ParsedHead, parse_head};
+use super::streaming::{OpenStream, Streaming};
+use super::wire::{Framing, ParsedHead, Way, parse_head};
 use crate::faults::Fault;
 use crate::message::{Head, Reply, Request, SimBody};
 use crate::multipart::{Multipart, boundary};
@@ -41,11 +43,27 @@ pub(super) async fn serve(
     let _ = connection.run(&shared, &mut refusals).await;
 }
 
-struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
     /// What came behind the last thing that was read.
-    unread: Vec<u8>,
-    piece: Vec<u8>,
+    pub(super) unread: Vec<u8>,
+    pub(super) piece: Vec<u8>,
+}
+
+/// What is sent for a request.
+enum Outgoing {
+    Whole(Delivery),
+    Stream(Streaming),
+}
+
+impl Outgoing {
+    /// How many bytes leave at once.
+    fn first_bytes(&self) -> usize {
+        match self {
+            Self::Whole(delivery) => delivery.bytes.len(),
+            Self::Stream(streaming) => streaming.opened.head.len(),
+        }
+    }
 }
 
 /// A body, or why there is none.
@@ -58,7 +76,7 @@ enum ReadBody {
 impl Connection {
     async fn run(
         &mut self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         refusals: &mut watch::Receiver<u64>,
     ) -> io::Result<()> {
         let _ = self.stream.set_nodelay(true);
@@ -67,16 +85,21 @@ impl Connection {
                 parsed = self.read_head() => parsed?,
                 _ = refusals.changed() => return self.stream.set_zero_linger(),
             };
-            let delivery = match parsed {
+            let outgoing = match parsed {
                 None => return Ok(()),
-                Some(Err(why)) => deliver(&Reply::error(400, why), None, false),
+                Some(Err(why)) => {
+                    Outgoing::Whole(deliver(&Reply::error(400, why), None, Way::CLOSING))
+                }
                 Some(Ok(parsed)) if service::is_service(&parsed.head.path) => {
-                    self.answer_service(shared, parsed).await?
+                    Outgoing::Whole(self.answer_service(shared, parsed).await?)
                 }
                 Some(Ok(parsed)) => self.answer(shared, parsed).await?,
             };
-            self.stream.write_all(&delivery.bytes).await?;
-            match delivery.then {
+            let then = match outgoing {
+                Outgoing::Whole(delivery) => self.send(shared, delivery).await?,
+                Outgoing::Stream(streaming) => self.send_stream(streaming, refusals).await?,
+            };
+            match then {
                 Then::KeepAlive => {}
                 Then::Close => return self.close().await,
                 Then::Reset => return self.stream.set_zero_linger(),
@@ -91,6 +114,26 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Sends what is no stream; gives what is to become of the connection.
+    async fn send(&mut self, shared: &Shared, delivery: Delivery) -> io::Result<Then> {
+        self.stream.write_all(&delivery.bytes).await?;
+        match delivery.tail {
+            Tail::Nothing => {}
+            Tail::Pieces { bytes, size, pause } => {
+                for piece in bytes.chunks(size) {
+                    let wait = shared.lock().let_pass(pause);
+                    sleep(wait).await;
+                    self.stream.write_all(piece).await?;
+                }
+            }
+            // Ends with the error that tells that the client has gone.
+            Tail::Endless(block) => loop {
+                self.stream.write_all(&block).await?;
+            },
+        }
+        Ok(delivery.then)
     }
 
     /// The next head: `None` when the client has gone, an error text when it is no head.
@@ -120,7 +163,7 @@ impl Connection {
         let ParsedHead {
             head,
             mut body,
-            keep_alive,
+            way,
             expects_continue,
         } = parsed;
         self.send_continue(expects_continue).await?;
@@ -129,22 +172,22 @@ impl Connection {
             Ok(()) => deliver(
                 &service::handle(&mut shared.lock(), &head, &bytes),
                 None,
-                keep_alive,
+                way,
             ),
-            Err(why) => deliver(&Reply::error(400, why), None, false),
+            Err(why) => deliver(&Reply::error(400, why), None, Way::CLOSING),
         })
     }
 
-    async fn answer(&mut self, shared: &Shared, parsed: ParsedHead) -> io::Result<Delivery> {
+    async fn answer(&mut self, shared: &Arc<Shared>, parsed: ParsedHead) -> io::Result<Outgoing> {
         let ParsedHead {
             head,
             mut body,
-            keep_alive,
+            way,
             expects_continue,
         } = parsed;
         let opening = shared.lock().open(&head);
         if let Some(refusal) = &opening.refusal {
-            return Ok(self.refuse_early(shared, &head, &opening, refusal, &body, keep_alive));
+            return Ok(refuse_early(shared, &head, &opening, refusal, &body, way));
         }
         self.send_continue(expects_continue).await?;
         if let Some(Fault::Status {
@@ -155,23 +198,19 @@ impl Connection {
             self.discard(&mut body, *count).await?;
         } else {
             match self.read_body(&head, &mut body, opening.max_file).await? {
-                ReadBody::Whole(whole) => {
-                    return self
-                        .answer_whole(shared, head, opening, whole, keep_alive)
-                        .await;
+                ReadBody::Whole(body) => {
+                    return Ok(answer_whole(shared, head, opening, body, way).await);
                 }
                 ReadBody::Bad(why) => {
                     let reply = Reply::error(400, why);
-                    return Ok(
-                        self.refuse_early(shared, &head, &opening, &reply, &body, keep_alive)
-                    );
+                    return Ok(refuse_early(shared, &head, &opening, &reply, &body, way));
                 }
             }
         }
         let reply = opening
             .fault
             .as_ref()
-            .and_then(replacement)
+            .and_then(|fault| replacement(fault, opening.media_type()))
             .expect("a status fault has a reply");
         shared.lock().record(
             &head,
@@ -180,73 +219,11 @@ impl Connection {
             None,
             Some(reply.status),
         );
-        Ok(deliver(
+        Ok(Outgoing::Whole(deliver(
             &reply,
             opening.fault.as_ref(),
-            keep_alive && body.is_done(),
-        ))
-    }
-
-    /// Answers a request of which everything was read.
-    async fn answer_whole(
-        &mut self,
-        shared: &Shared,
-        head: Head,
-        opening: Opening,
-        body: SimBody,
-        keep_alive: bool,
-    ) -> io::Result<Delivery> {
-        let fault = opening.fault.as_ref();
-        let digested = Digested::new(&body);
-        let (delivery, wait) = {
-            let mut state = shared.lock();
-            let applied = is_applied(fault).then(|| {
-                state.apply(Request {
-                    head: head.clone(),
-                    body,
-                })
-            });
-            let replaced = fault.and_then(replacement);
-            let reply = applied.as_ref().or(replaced.as_ref());
-            let delivery = match reply {
-                Some(reply) => deliver(reply, fault, keep_alive),
-                None => deliver(&Reply::error(500, "never sent"), fault, keep_alive),
-            };
-            // A status line that is cut short tells nothing.
-            let tells = delivery.bytes.len() >= "HTTP/1.1 200 ".len();
-            let sent = reply.map(|reply| reply.status).filter(|_| tells);
-            state.record(&head, &opening, &digested, applied.as_ref(), sent);
-            let wait = if let Some(Fault::Latency(span)) = fault {
-                state.clock.let_pass(*span)
-            } else {
-                Duration::ZERO
-            };
-            (delivery, wait)
-        };
-        if !wait.is_zero() {
-            sleep(wait).await;
-        }
-        Ok(delivery)
-    }
-
-    /// Answers a request whose body need not, or cannot, be read to its end.
-    fn refuse_early(
-        &self,
-        shared: &Shared,
-        head: &Head,
-        opening: &Opening,
-        reply: &Reply,
-        body: &Framing,
-        keep_alive: bool,
-    ) -> Delivery {
-        shared.lock().record(
-            head,
-            opening,
-            &Digested::new(&nothing()),
-            Some(reply),
-            Some(reply.status),
-        );
-        deliver(reply, None, keep_alive && body.is_done())
+            way.if_read(&body),
+        )))
     }
 
     async fn send_continue(&mut self, expected: bool) -> io::Result<()> {
@@ -353,6 +330,80 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Answers a request of which everything was read.
+async fn answer_whole(
+    shared: &Arc<Shared>,
+    head: Head,
+    opening: Opening,
+    body: SimBody,
+    way: Way,
+) -> Outgoing {
+    let fault = opening.fault.as_ref();
+    let digested = Digested::new(&body);
+    let (outgoing, wait) = {
+        let mut state = shared.lock();
+        let applied = is_applied(fault).then(|| {
+            let head = head.clone();
+            state.apply(Request { head, body }, &opening)
+        });
+        let replaced = fault.and_then(|fault| replacement(fault, opening.media_type()));
+        let ticket = applied.as_ref().and_then(|applied| applied.ticket);
+        let applied = applied.map(|applied| applied.reply);
+        let reply = applied.as_ref().or(replaced.as_ref());
+        let sent_in_vain = Reply::error(500, "never sent");
+        let shown = reply.unwrap_or(&sent_in_vain);
+        let outgoing = match ticket.map(|ticket| (ticket, open(shown, fault, way))) {
+            Some((ticket, Opened::Stream(opened))) => {
+                let last_event_id = head.header("last-event-id");
+                let shaper = Shaper::new(fault, opened.head.len() as u64, last_event_id);
+                Outgoing::Stream(Streaming {
+                    open: OpenStream::new(shared, &state, ticket),
+                    opened,
+                    shaper,
+                })
+            }
+            Some((ticket, Opened::Instead(delivery))) => {
+                state.close(ticket);
+                Outgoing::Whole(delivery)
+            }
+            None => Outgoing::Whole(deliver(shown, fault, way)),
+        };
+        // A status line that is cut short tells nothing.
+        let tells = outgoing.first_bytes() >= "HTTP/1.1 200 ".len();
+        let sent = reply.map(|reply| reply.status).filter(|_| tells);
+        state.record(&head, &opening, &digested, applied.as_ref(), sent);
+        let wait = if let Some(Fault::Latency(span)) = fault {
+            state.let_pass(*span)
+        } else {
+            Duration::ZERO
+        };
+        (outgoing, wait)
+    };
+    if !wait.is_zero() {
+        sleep(wait).await;
+    }
+    outgoing
+}
+
+/// Answers a request whose body need not, or cannot, be read to its end.
+fn refuse_early(
+    shared: &Shared,
+    head: &Head,
+    opening: &Opening,
+    reply: &Reply,
+    body: &Framing,
+    way: Way,
+) -> Outgoing {
+    shared.lock().record(
+        head,
+        opening,
+        &Digested::new(&nothing()),
+        Some(reply),
+        Some(reply.status),
+    );
+    Outgoing::Whole(deliver(reply, None, way.if_read(body)))
 }
 
 /// Hands the body's bytes in a piece to `take`; gives how many of the piece's bytes were the body's.

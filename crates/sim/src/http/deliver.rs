@@ -1,5 +1,8 @@
-//! A reply as the bytes that leave, and what becomes of the connection: the pure half of every fault.
+//! A reply as the bytes that leave, and what becomes of the connection: the pure half of every fault but for what is
+//! done to the frames of a stream.
 
+use super::bomb::gzip_bomb;
+use super::wire::Way;
 use crate::faults::Fault;
 use crate::message::Reply;
 use crate::time::Span;
@@ -8,7 +11,23 @@ use crate::time::Span;
 #[derive(Debug, PartialEq)]
 pub(super) struct Delivery {
     pub(super) bytes: Vec<u8>,
+    /// What follows the bytes, slowly or for ever.
+    pub(super) tail: Tail,
     pub(super) then: Then,
+}
+
+/// Bytes that do not leave all at once.
+#[derive(Debug, PartialEq)]
+pub(super) enum Tail {
+    Nothing,
+    /// In such pieces, after such a pause each.
+    Pieces {
+        bytes: Vec<u8>,
+        size: usize,
+        pause: Span,
+    },
+    /// This block again and again, until the client goes away.
+    Endless(Vec<u8>),
 }
 
 /// What happens when the bytes are out.
@@ -23,14 +42,57 @@ pub(super) enum Then {
     Refuse(Span),
 }
 
+/// What becomes of the head of an event stream.
+#[derive(Debug, PartialEq)]
+pub(super) enum Opened {
+    /// It is sent, and the frames follow.
+    Stream(OpenedStream),
+    /// The fault leaves nothing of the frames.
+    Instead(Delivery),
+}
+
+/// What stands around the frames of a stream.
+#[derive(Debug, PartialEq)]
+pub(super) struct OpenedStream {
+    pub(super) head: Vec<u8>,
+    pub(super) is_chunked: bool,
+    /// What follows a body that has ended well.
+    pub(super) coda: Vec<u8>,
+    /// And then.
+    pub(super) then: Then,
+}
+
+/// How the head says where the body ends.
+#[derive(Clone, Copy)]
+enum Length {
+    Known(u64),
+    Chunked,
+    /// With the connection.
+    Open,
+}
+
 /// Whether a request that a fault strikes is applied all the same.
 pub(super) fn is_applied(fault: Option<&Fault>) -> bool {
     match fault {
         None => true,
         Some(
             Fault::Latency(_)
+            | Fault::ResetAfter(_)
+            | Fault::CutHead(_)
             | Fault::CutBody(_)
+            | Fault::StallAfter(_)
+            | Fault::Dribble { .. }
+            | Fault::DuplicateReply
             | Fault::TruncatedJson
+            | Fault::WrongContentType(_)
+            | Fault::EndlessBody(_)
+            | Fault::StaleRead
+            | Fault::Replay(_)
+            | Fault::SeqGap { .. }
+            | Fault::Reorder { .. }
+            | Fault::DuplicateEvent { .. }
+            | Fault::StreamEof { .. }
+            | Fault::CorruptEvent { .. }
             | Fault::LostReplyAfterApply(_),
         ) => true,
         Some(
@@ -39,13 +101,26 @@ pub(super) fn is_applied(fault: Option<&Fault>) -> bool {
             | Fault::CloseBeforeHead
             | Fault::Stall
             | Fault::Status { .. }
-            | Fault::Html200,
+            | Fault::Html200
+            | Fault::GzipBomb
+            | Fault::EndlessLine
+            | Fault::EndlessData
+            | Fault::Redirect { .. },
         ) => false,
     }
 }
 
-/// The reply that a fault puts in place of the machine's.
-pub(super) fn replacement(fault: &Fault) -> Option<Reply> {
+/// The reply that a fault puts in place of the machine's. The endpoint would have answered with this media type.
+pub(super) fn replacement(fault: &Fault, media_type: &str) -> Option<Reply> {
+    let ok = |fields: &[(&'static str, &str)], body: Vec<u8>| Reply {
+        status: 200,
+        headers: fields
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect(),
+        body,
+    };
+    let typed = ("content-type", media_type);
     match fault {
         Fault::Status {
             code, retry_after, ..
@@ -56,76 +131,245 @@ pub(super) fn replacement(fault: &Fault) -> Option<Reply> {
             }
             Some(reply)
         }
-        Fault::Html200 => Some(Reply {
-            status: 200,
-            headers: vec![("content-type", "text/html; charset=utf-8".to_owned())],
-            body: b"<!doctype html><title>Sign in</title><p>Please sign in to this network."
-                .to_vec(),
-        }),
+        Fault::Redirect { to, code } => {
+            let mut reply = Reply::error(*code, format!("simulated fault: status {code}"));
+            if let Some(to) = to {
+                reply.headers.push(("location", to.clone()));
+            }
+            Some(reply)
+        }
+        Fault::Html200 => Some(ok(
+            &[("content-type", "text/html; charset=utf-8")],
+            b"<!doctype html><title>Sign in</title><p>Please sign in to this network.".to_vec(),
+        )),
+        Fault::GzipBomb => Some(ok(&[typed, ("content-encoding", "gzip")], gzip_bomb())),
+        Fault::EndlessLine if media_type == EVENT_STREAM => Some(ok(&[typed], b"data: ".to_vec())),
+        Fault::EndlessLine => Some(ok(&[typed], b"\"".to_vec())),
+        Fault::EndlessData => Some(ok(&[typed], Vec::new())),
         Fault::Latency(_)
         | Fault::Refuse(_)
         | Fault::Reset
+        | Fault::ResetAfter(_)
         | Fault::CloseBeforeHead
+        | Fault::CutHead(_)
         | Fault::CutBody(_)
         | Fault::Stall
+        | Fault::StallAfter(_)
+        | Fault::Dribble { .. }
+        | Fault::DuplicateReply
         | Fault::TruncatedJson
+        | Fault::WrongContentType(_)
+        | Fault::EndlessBody(_)
+        | Fault::StaleRead
+        | Fault::Replay(_)
+        | Fault::SeqGap { .. }
+        | Fault::Reorder { .. }
+        | Fault::DuplicateEvent { .. }
+        | Fault::StreamEof { .. }
+        | Fault::CorruptEvent { .. }
         | Fault::LostReplyAfterApply(_) => None,
     }
 }
 
-/// The bytes of a reply as the fault lets them out.
-pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, keep_alive: bool) -> Delivery {
-    let then = if keep_alive {
-        Then::KeepAlive
-    } else {
-        Then::Close
+/// A whole reply as the fault lets it out.
+pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> Delivery {
+    let then = Then::of(way);
+    let whole = || {
+        let mut bytes = head(reply, Length::of(&reply.body), then);
+        bytes.extend_from_slice(&reply.body);
+        bytes
     };
-    let cut = |(head, body): (Vec<u8>, &[u8]), length: u64| {
-        let mut bytes = head;
-        bytes.extend_from_slice(body);
-        bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-        Delivery {
-            bytes,
-            then: Then::Close,
-        }
-    };
-    let nothing = |then| Delivery {
-        bytes: Vec::new(),
-        then,
+    let cut_body = |length: u64, end: Then| {
+        let mut bytes = head(reply, Length::of(&reply.body), then);
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        bytes.extend_from_slice(&reply.body[..length.min(reply.body.len())]);
+        Delivery::of(bytes, end)
     };
     match fault {
-        None | Some(Fault::Latency(_) | Fault::Status { .. } | Fault::Html200) => {
-            let mut bytes = head(reply, reply.body.len(), then);
-            bytes.extend_from_slice(&reply.body);
-            Delivery { bytes, then }
+        Some(Fault::CloseBeforeHead) => Delivery::of(Vec::new(), Then::Close),
+        Some(Fault::Reset) => Delivery::of(Vec::new(), Then::Reset),
+        Some(Fault::Stall) => Delivery::of(Vec::new(), Then::Hold),
+        Some(Fault::Refuse(span)) => Delivery::of(Vec::new(), Then::Refuse(*span)),
+        Some(Fault::CutHead(length)) => {
+            let head = head(reply, Length::of(&reply.body), then);
+            Delivery::of(cut(head, *length), Then::Close)
+        }
+        Some(Fault::CutBody(length)) => cut_body(*length, Then::Close),
+        Some(Fault::ResetAfter(length)) => cut_body(*length, Then::Reset),
+        Some(Fault::StallAfter(length)) => cut_body(*length, Then::Hold),
+        Some(Fault::LostReplyAfterApply(length)) => {
+            Delivery::of(cut(whole(), *length), Then::Close)
         }
         Some(Fault::TruncatedJson) => {
             let half = &reply.body[..reply.body.len() / 2];
-            let mut bytes = head(reply, half.len(), then);
+            let mut bytes = head(reply, Length::of(half), then);
             bytes.extend_from_slice(half);
-            Delivery { bytes, then }
+            Delivery::of(bytes, then)
         }
-        Some(Fault::CutBody(length)) => {
-            let head = head(reply, reply.body.len(), then);
-            let end = head.len() as u64;
-            cut((head, &reply.body), end.saturating_add(*length))
-        }
-        Some(Fault::LostReplyAfterApply(length)) => {
-            cut((head(reply, reply.body.len(), then), &reply.body), *length)
-        }
-        Some(Fault::CloseBeforeHead) => nothing(Then::Close),
-        Some(Fault::Reset) => nothing(Then::Reset),
-        Some(Fault::Stall) => nothing(Then::Hold),
-        Some(Fault::Refuse(span)) => nothing(Then::Refuse(*span)),
+        Some(Fault::DuplicateReply) => Delivery::of(whole().repeat(2), then),
+        Some(Fault::WrongContentType(value)) => deliver(&retyped(reply, value), None, way),
+        Some(Fault::Dribble { bytes, pause }) => Delivery {
+            bytes: head(reply, Length::of(&reply.body), then),
+            tail: Tail::Pieces {
+                bytes: reply.body.clone(),
+                size: usize::try_from(*bytes).unwrap_or(usize::MAX),
+                pause: *pause,
+            },
+            then,
+        },
+        Some(Fault::EndlessBody(claimed)) => endless(reply, *claimed, b" ", way),
+        Some(Fault::EndlessLine) => endless(reply, None, b"x", way),
+        Some(Fault::EndlessData) => endless(reply, None, b"data:\n", way),
+        None
+        | Some(
+            Fault::Latency(_)
+            | Fault::Status { .. }
+            | Fault::Html200
+            | Fault::GzipBomb
+            | Fault::Redirect { .. }
+            | Fault::StaleRead
+            | Fault::Replay(_)
+            | Fault::SeqGap { .. }
+            | Fault::Reorder { .. }
+            | Fault::DuplicateEvent { .. }
+            | Fault::StreamEof { .. }
+            | Fault::CorruptEvent { .. },
+        ) => Delivery::of(whole(), then),
     }
 }
 
-fn head(reply: &Reply, length: usize, then: Then) -> Vec<u8> {
+/// The head of an event stream as the fault lets it out; what becomes of the frames is the
+/// [`Shaper`](super::shape::Shaper)'s.
+pub(super) fn open(reply: &Reply, fault: Option<&Fault>, way: Way) -> Opened {
+    let is_chunked = way.takes_chunks;
+    let length = Length::unknown(way);
+    let then = if is_chunked {
+        Then::of(way)
+    } else {
+        Then::Close
+    };
+    let plain = head(reply, length, then);
+    let (head, coda) = match fault {
+        Some(Fault::CutHead(count)) => {
+            return Opened::Instead(Delivery::of(cut(plain, *count), Then::Close));
+        }
+        Some(Fault::LostReplyAfterApply(count)) if *count < plain.len() as u64 => {
+            return Opened::Instead(Delivery::of(cut(plain, *count), Then::Close));
+        }
+        Some(Fault::EndlessBody(claimed)) => {
+            return Opened::Instead(endless(reply, *claimed, b":\n", way));
+        }
+        Some(Fault::WrongContentType(value)) => {
+            (head(&retyped(reply, value), length, then), Vec::new())
+        }
+        Some(Fault::DuplicateReply) => (plain, head(reply, Length::Known(0), then)),
+        _ => (plain, Vec::new()),
+    };
+    Opened::Stream(OpenedStream {
+        head,
+        is_chunked,
+        coda,
+        then,
+    })
+}
+
+/// A piece of a body as a chunk (RFC 9112, section 7.1). An empty piece would be the last one: it gives nothing.
+pub(super) fn chunk(piece: &[u8]) -> Vec<u8> {
+    if piece.is_empty() {
+        return Vec::new();
+    }
+    let mut bytes = format!("{:x}\r\n", piece.len()).into_bytes();
+    bytes.extend_from_slice(piece);
+    bytes.extend_from_slice(b"\r\n");
+    bytes
+}
+
+/// What ends a body of chunks.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// The media type of event streams.
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
+
+/// An endless body leaves in blocks of about this size.
+const BLOCK: usize = 64 << 10;
+
+/// The reply's body and then the filling for ever.
+fn endless(reply: &Reply, claimed: Option<u64>, filling: &[u8], way: Way) -> Delivery {
+    let length = claimed.map_or_else(|| Length::unknown(way), Length::Known);
+    let mut bytes = head(reply, length, Then::of(way));
+    let block = filling.repeat(BLOCK / filling.len());
+    let block = if matches!(length, Length::Chunked) {
+        bytes.extend(chunk(&reply.body));
+        chunk(&block)
+    } else {
+        bytes.extend_from_slice(&reply.body);
+        block
+    };
+    Delivery {
+        bytes,
+        tail: Tail::Endless(block),
+        then: Then::Close,
+    }
+}
+
+fn cut(mut bytes: Vec<u8>, length: u64) -> Vec<u8> {
+    bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+    bytes
+}
+
+fn retyped(reply: &Reply, content_type: &str) -> Reply {
+    let mut reply = reply.clone();
+    reply.headers.retain(|(name, _)| *name != "content-type");
+    reply
+        .headers
+        .push(("content-type", content_type.to_owned()));
+    reply
+}
+
+impl Delivery {
+    fn of(bytes: Vec<u8>, then: Then) -> Self {
+        Self {
+            bytes,
+            tail: Tail::Nothing,
+            then,
+        }
+    }
+}
+
+impl Then {
+    fn of(way: Way) -> Self {
+        if way.keep_alive {
+            Self::KeepAlive
+        } else {
+            Self::Close
+        }
+    }
+}
+
+impl Length {
+    fn of(body: &[u8]) -> Self {
+        Self::Known(body.len() as u64)
+    }
+
+    fn unknown(way: Way) -> Self {
+        if way.takes_chunks {
+            Self::Chunked
+        } else {
+            Self::Open
+        }
+    }
+}
+
+fn head(reply: &Reply, length: Length, then: Then) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {} {}\r\n", reply.status, reason(reply.status));
     for (name, value) in &reply.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    text.push_str(&format!("content-length: {length}\r\n"));
+    match length {
+        Length::Known(length) => text.push_str(&format!("content-length: {length}\r\n")),
+        Length::Chunked => text.push_str("transfer-encoding: chunked\r\n"),
+        Length::Open => {}
+    }
     if then == Then::Close {
         text.push_str("connection: close\r\n");
     }
@@ -159,34 +403,40 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
+    const WAY: Way = Way {
+        keep_alive: true,
+        takes_chunks: true,
+    };
+    /// The way back to a client of HTTP/1.0.
+    const OLD: Way = Way::CLOSING;
+
     fn reply() -> Reply {
         Reply {
             status: 201,
-            headers: vec![("date", "today".to_owned())],
+            headers: vec![("content-type", "a/b".to_owned())],
             body: b"{\"a\":1}".to_vec(),
         }
     }
 
     #[test]
     fn every_fault_has_its_bytes() {
-        let whole = "HTTP/1.1 201 Created\r\ndate: today\r\ncontent-length: 7\r\n\r\n{\"a\":1}";
+        let whole =
+            "HTTP/1.1 201 Created\r\ncontent-type: a/b\r\ncontent-length: 7\r\n\r\n{\"a\":1}";
+        let head = whole.len() - 7;
         let check = |fault: Option<Fault>, expected: &str, then: Then| {
-            let delivery = deliver(&reply(), fault.as_ref(), true);
-            assert_eq!(
-                (
-                    String::from_utf8(delivery.bytes).unwrap().as_str(),
-                    delivery.then
-                ),
-                (expected, then)
-            );
+            let delivery = deliver(&reply(), fault.as_ref(), WAY);
+            let text = String::from_utf8(delivery.bytes).unwrap();
+            assert_eq!((text.as_str(), delivery.then), (expected, then));
+            assert_eq!(delivery.tail, Tail::Nothing);
         };
         check(None, whole, Then::KeepAlive);
         check(Some(Fault::Latency(Span(9))), whole, Then::KeepAlive);
-        check(
-            Some(Fault::CutBody(3)),
-            &whole[..whole.len() - 4],
-            Then::Close,
-        );
+        check(Some(Fault::StaleRead), whole, Then::KeepAlive);
+        check(Some(Fault::CutHead(12)), "HTTP/1.1 201", Then::Close);
+        check(Some(Fault::CutHead(u64::MAX)), &whole[..head], Then::Close);
+        check(Some(Fault::CutBody(3)), &whole[..head + 3], Then::Close);
+        check(Some(Fault::ResetAfter(0)), &whole[..head], Then::Reset);
+        check(Some(Fault::StallAfter(6)), &whole[..head + 6], Then::Hold);
         check(Some(Fault::LostReplyAfterApply(0)), "", Then::Close);
         check(
             Some(Fault::LostReplyAfterApply(12)),
@@ -202,6 +452,11 @@ mod tests {
             .replace("length: 7", "length: 3")
             .replace("{\"a\":1}", "{\"a");
         check(Some(Fault::TruncatedJson), &half, Then::KeepAlive);
+        let twice = whole.repeat(2);
+        check(Some(Fault::DuplicateReply), &twice, Then::KeepAlive);
+        let retyped = Fault::WrongContentType("text/x-bogus".into());
+        let expected = whole.replace("a/b", "text/x-bogus");
+        check(Some(retyped), &expected, Then::KeepAlive);
         check(Some(Fault::CloseBeforeHead), "", Then::Close);
         check(Some(Fault::Reset), "", Then::Reset);
         check(Some(Fault::Stall), "", Then::Hold);
@@ -209,13 +464,126 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_ends_says_so() {
-        let delivery = deliver(&reply(), None, false);
-        assert_eq!(delivery.then, Then::Close);
-        assert!(
-            String::from_utf8(delivery.bytes)
-                .unwrap()
-                .contains("\r\nconnection: close\r\n")
+    fn a_dribbled_body_leaves_in_pieces_behind_its_head() {
+        let fault = Fault::Dribble {
+            bytes: 2,
+            pause: Span(9),
+        };
+        let delivery = deliver(&reply(), Some(&fault), WAY);
+        assert!(delivery.bytes.ends_with(b"content-length: 7\r\n\r\n"));
+        assert_eq!(
+            delivery.tail,
+            Tail::Pieces {
+                bytes: reply().body,
+                size: 2,
+                pause: Span(9)
+            }
         );
+        assert_eq!(delivery.then, Then::KeepAlive);
+    }
+
+    #[test]
+    fn an_endless_body_comes_in_chunks_or_under_a_claim_or_until_the_end() {
+        let check = |claimed: Option<u64>, way: Way, field: &str, first: &[u8], block: &[u8]| {
+            let delivery = deliver(&reply(), Some(&Fault::EndlessBody(claimed)), way);
+            let text = String::from_utf8(delivery.bytes.clone()).unwrap();
+            assert!(text.contains(field), "{text}");
+            assert!(delivery.bytes.ends_with(first), "{text}");
+            let Tail::Endless(endless) = delivery.tail else {
+                unreachable!("{:?}", delivery.tail)
+            };
+            assert!(endless.starts_with(block));
+        };
+        let chunks = "transfer-encoding: chunked\r\n";
+        check(None, WAY, chunks, b"7\r\n{\"a\":1}\r\n", b"10000\r\n   ");
+        check(
+            Some(99),
+            WAY,
+            "content-length: 99\r\n",
+            b"{\"a\":1}",
+            b"   ",
+        );
+        check(None, OLD, "connection: close\r\n", b"{\"a\":1}", b"   ");
+    }
+
+    #[test]
+    fn what_takes_the_place_of_a_reply_fits_the_endpoint() {
+        let check = |fault: Fault, media_type: &str, status: u16, field: (&'static str, &str)| {
+            let reply = replacement(&fault, media_type).unwrap();
+            assert_eq!(reply.status, status, "{fault:?}");
+            let field = (field.0, field.1.to_owned());
+            assert!(reply.headers.contains(&field), "{:?}", reply.headers);
+            assert!(!is_applied(Some(&fault)));
+            reply.body
+        };
+        let json = "application/json";
+        let redirect = |to: &str| Fault::Redirect {
+            to: Some(to.into()),
+            code: 302,
+        };
+        check(redirect("file:///x"), json, 302, ("location", "file:///x"));
+        check(Fault::GzipBomb, json, 200, ("content-encoding", "gzip"));
+        let line = check(Fault::EndlessLine, json, 200, ("content-type", json));
+        assert_eq!(line, b"\"");
+        let line = check(
+            Fault::EndlessLine,
+            EVENT_STREAM,
+            200,
+            ("content-type", EVENT_STREAM),
+        );
+        assert_eq!(line, b"data: ");
+        let nowhere = Fault::Redirect {
+            to: None,
+            code: 307,
+        };
+        let reply = replacement(&nowhere, json).unwrap();
+        assert!(reply.headers.iter().all(|(name, _)| *name != "location"));
+    }
+
+    #[test]
+    fn a_connection_that_ends_says_so() {
+        let delivery = deliver(&reply(), None, OLD);
+        assert_eq!(delivery.then, Then::Close);
+        let text = String::from_utf8(delivery.bytes).unwrap();
+        assert!(text.contains("\r\nconnection: close\r\n"));
+    }
+
+    #[test]
+    fn the_head_of_a_stream_names_no_length() {
+        let head = Reply {
+            status: 200,
+            headers: vec![("content-type", EVENT_STREAM.to_owned())],
+            body: Vec::new(),
+        };
+        let opened = |fault: Option<Fault>, way: Way| match open(&head, fault.as_ref(), way) {
+            Opened::Stream(opened) => opened,
+            Opened::Instead(delivery) => unreachable!("{delivery:?}"),
+        };
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let plain = opened(None, WAY);
+        assert_eq!(
+            text(&plain.head),
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        );
+        assert_eq!((plain.is_chunked, plain.then), (true, Then::KeepAlive));
+        let old = opened(None, OLD);
+        assert!(text(&old.head).ends_with("event-stream\r\nconnection: close\r\n\r\n"));
+        assert_eq!((old.is_chunked, old.then), (false, Then::Close));
+        let twice = opened(Some(Fault::DuplicateReply), WAY);
+        assert!(text(&twice.coda).ends_with("content-length: 0\r\n\r\n"));
+        let cut = open(&head, Some(&Fault::CutHead(4)), WAY);
+        let expected = Delivery::of(b"HTTP".to_vec(), Then::Close);
+        assert_eq!(cut, Opened::Instead(expected));
+        let length = plain.head.len() as u64;
+        let lost = |bytes| open(&head, Some(&Fault::LostReplyAfterApply(bytes)), WAY);
+        assert!(matches!(lost(length - 1), Opened::Instead(_)));
+        assert!(matches!(lost(length), Opened::Stream(_)));
+    }
+
+    #[test]
+    fn chunks_carry_their_length() {
+        assert_eq!(chunk(&[b'x'; 26]).len(), 4 + 26 + 2);
+        assert_eq!(chunk(b"abc"), b"3\r\nabc\r\n");
+        assert_eq!(chunk(b""), b"", "an empty chunk would be the last");
     }
 }

@@ -3,11 +3,14 @@
 //! Plain HTTP/1.1, one thread, one connection per task. Everything that decides is elsewhere and pure; here is what
 //! touches sockets and the clock.
 
+mod bomb;
 mod clock;
 mod connection;
 mod deliver;
 mod service;
+mod shape;
 mod state;
+mod streaming;
 mod wire;
 
 use std::io;
@@ -25,6 +28,7 @@ use tokio::time::sleep;
 pub use state::RequestRecord;
 
 use crate::faults::FaultRule;
+use crate::harness;
 use crate::nanonets::{AgentRef, DashboardAction, Stats};
 use crate::scenario::Scenario;
 use crate::time::Span;
@@ -33,8 +37,8 @@ use state::State;
 
 /// A running simulator; it stops when dropped.
 ///
-/// It has its own thread, so it serves blocking and asynchronous tests alike. Besides the platform it answers service
-/// requests under `/_sim` (`GET /_sim` lists them).
+/// It has its own thread, so it serves blocking and asynchronous tests alike. One port serves both platforms, which
+/// their paths tell apart, and answers service requests under `/_sim` (`GET /_sim` lists them).
 ///
 /// ```
 /// let sim = taskward_sim::Sim::spawn()?;
@@ -62,6 +66,18 @@ pub struct NanonetsAccess {
     pub api_key: String,
     /// The agents that can be run, each name once.
     pub agents: Vec<AgentRef>,
+}
+
+/// How to reach the simulated Agent Harness platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HarnessAccess {
+    /// The URL in front of `/v1`.
+    pub base_url: String,
+    /// The key it begins with, `key_id:secret`; a fake one.
+    pub api_key: String,
+    /// What a run's `input.scenario` may name; the first is the default.
+    pub scenarios: Vec<String>,
 }
 
 /// A simulator about to be spawned.
@@ -115,8 +131,19 @@ impl Sim {
         let state = self.shared.lock();
         NanonetsAccess {
             base_url: self.url(),
-            api_key: state.server.api_key().to_owned(),
-            agents: state.server.agents(),
+            api_key: state.nanonets.api_key().to_owned(),
+            agents: state.nanonets.agents(),
+        }
+    }
+
+    /// How to reach the simulated Agent Harness platform.
+    #[must_use]
+    pub fn harness(&self) -> HarnessAccess {
+        let state = self.shared.lock();
+        HarnessAccess {
+            base_url: self.url(),
+            api_key: state.harness.api_key().to_owned(),
+            scenarios: state.harness.scenarios(),
         }
     }
 
@@ -126,7 +153,7 @@ impl Sim {
     /// When there is no agent of that name: a typo in a test.
     #[must_use]
     pub fn agent(&self, name: &str) -> String {
-        let id = self.shared.lock().server.agent(name);
+        let id = self.shared.lock().nanonets.agent(name);
         id.unwrap_or_else(|| panic!("the simulator has no agent {name:?}"))
     }
 
@@ -134,13 +161,22 @@ impl Sim {
     #[must_use]
     pub fn foreign_ids(&self) -> (String, String) {
         let state = self.shared.lock();
-        (state.server.foreign_agent(), state.server.foreign_task())
+        (
+            state.nanonets.foreign_agent(),
+            state.nanonets.foreign_task(),
+        )
     }
 
-    /// What the platform has counted.
+    /// What the Nanonets platform has counted.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.lock().server.stats()
+        self.shared.lock().nanonets.stats()
+    }
+
+    /// What the Agent Harness platform has counted.
+    #[must_use]
+    pub fn harness_stats(&self) -> harness::Stats {
+        self.shared.lock().harness.stats()
     }
 
     /// The log: every request but the service ones, oldest first.
@@ -157,10 +193,7 @@ impl Sim {
     /// Moves simulated time on.
     pub fn advance(&self, by: Duration) {
         let by = Span(u64::try_from(by.as_millis()).unwrap_or(u64::MAX));
-        let mut state = self.shared.lock();
-        state.clock.advance(by);
-        let now = state.clock.now();
-        state.server.advance(now);
+        self.shared.lock().advance(by);
     }
 
     /// Simulated time, in milliseconds since the epoch.
@@ -169,17 +202,28 @@ impl Sim {
         self.shared.lock().clock.now()
     }
 
-    /// Does what a human does in the vendor's dashboard.
+    /// Does what a human does in the dashboard of Nanonets.
     ///
     /// # Errors
     /// With the reason when there is no such task or it is not in the state for it.
     pub fn dashboard(&self, task_id: &str, action: DashboardAction) -> Result<(), String> {
-        let mut state = self.shared.lock();
-        let now = state.clock.now();
-        state.server.dashboard(task_id, action, now)
+        self.shared.lock().nanonets_dashboard(task_id, action)
     }
 
-    /// Forgets all tasks, counts and logs, and puts the scenario's faults in force again. Ids begin anew, too.
+    /// Does what a human does in the dashboard of Agent Harness.
+    ///
+    /// # Errors
+    /// With the reason when there is no such run or it is not in the state for it.
+    pub fn harness_dashboard(
+        &self,
+        run: &str,
+        action: harness::DashboardAction,
+    ) -> Result<(), String> {
+        self.shared.lock().harness_dashboard(run, action)
+    }
+
+    /// Forgets all tasks, runs, counts and logs, cuts open streams, and puts the scenario's faults in force again. Ids
+    /// begin anew, too.
     pub fn reset(&self) {
         self.shared.lock().reset();
     }
@@ -187,16 +231,18 @@ impl Sim {
     /// The line that tells another program where everything is.
     #[must_use]
     pub fn ready_line(&self) -> Value {
-        json!({ "v": 1, "type": "ready", "listen": self.url(), "providers": { "nanonets": self.nanonets() } })
+        json!({ "v": 1, "type": "ready", "listen": self.url(),
+            "providers": { "nanonets": self.nanonets(), "agent-harness": self.harness() } })
     }
 
     /// The lines to paste into a shell.
     #[must_use]
     pub fn export_lines(&self) -> String {
-        let access = self.nanonets();
+        let (nanonets, harness) = (self.nanonets(), self.harness());
         format!(
-            "export NANONETS_API_KEY={}\nexport NANONETS_BASE_URL={}\n",
-            access.api_key, access.base_url
+            "export NANONETS_API_KEY={}\nexport NANONETS_BASE_URL={}\n\
+             export AGENT_HARNESS_API_KEY={}\nexport AGENT_HARNESS_BASE_URL={}\n",
+            nanonets.api_key, nanonets.base_url, harness.api_key, harness.base_url
         )
     }
 }
@@ -247,12 +293,15 @@ impl Builder {
         self
     }
 
-    /// Takes simulated time off the wall clock: it starts at 2026-01-01 and moves by `per_status_poll` as each status
-    /// request comes in, and otherwise only by [`Sim::advance`].
+    /// Takes simulated time off the wall clock: it starts at 2026-01-01 and moves by `per_look` as each look at a task
+    /// comes in, by what a fault says that lets time pass, and otherwise only by [`Sim::advance`].
+    ///
+    /// A look at a task is a status request of Nanonets, and of Agent Harness a read of a run, of a page of its events
+    /// or the opening of its stream. An open stream moves nothing: it sends what is due when something else does.
     #[must_use]
-    pub fn manual_clock(mut self, per_status_poll: Duration) -> Self {
+    pub fn manual_clock(mut self, per_look: Duration) -> Self {
         self.manual_step = Some(Span(
-            u64::try_from(per_status_poll.as_millis()).unwrap_or(u64::MAX),
+            u64::try_from(per_look.as_millis()).unwrap_or(u64::MAX),
         ));
         self
     }

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::state::State;
 use crate::faults::FaultRule;
+use crate::harness;
 use crate::message::{Head, Reply};
 use crate::nanonets::DashboardAction;
 use crate::time::{Span, http_date};
 
-const ROUTES: [&str; 12] = [
+const ROUTES: [&str; 17] = [
     "GET /_sim/faults",
     "PUT /_sim/faults",
     "DELETE /_sim/faults",
@@ -20,6 +21,11 @@ const ROUTES: [&str; 12] = [
     "POST /_sim/dashboard/tasks/{id}/reject",
     "POST /_sim/dashboard/tasks/{id}/answer",
     "POST /_sim/dashboard/tasks/{id}/stop",
+    "POST /_sim/dashboard/runs/{id}/approve",
+    "POST /_sim/dashboard/runs/{id}/reject",
+    "POST /_sim/dashboard/runs/{id}/input",
+    "POST /_sim/dashboard/runs/{id}/cancel",
+    "POST /_sim/dashboard/runs/{id}/stall",
     "POST /_sim/advance",
     "POST /_sim/reset",
     "GET /_sim",
@@ -43,6 +49,12 @@ struct DashboardAnswer {
     message: String,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct DashboardReject {
+    reason: String,
+}
+
 /// Whether a path is the simulator's own.
 pub(super) fn is_service(path: &str) -> bool {
     path == "/_sim" || path.starts_with("/_sim/")
@@ -58,8 +70,7 @@ pub(super) fn handle(state: &mut State, head: &Head, body: &[u8]) -> Reply {
 fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
     let segments = head.segments();
     let segments: Vec<&str> = segments.iter().map(String::as_str).skip(1).collect();
-    let now = state.clock.now();
-    state.server.advance(now);
+    state.catch_up();
     match (head.method.as_str(), segments.as_slice()) {
         ("GET", []) => Ok(ok(&json!({ "routes": ROUTES }))),
         ("GET", ["faults"]) => Ok(ok(&json!(FaultList {
@@ -78,8 +89,9 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
         }
         ("GET", ["requests"]) => Ok(ok(&json!({ "requests": state.log }))),
         ("GET", ["stats"]) => {
-            let mut stats = json!(state.server.stats());
+            let mut stats = json!(state.nanonets.stats());
             stats["faulted"] = json!(state.faulted());
+            stats["agent-harness"] = json!(state.harness.stats());
             Ok(ok(&stats))
         }
         ("POST", ["dashboard", "tasks", id, action]) => {
@@ -90,16 +102,25 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
                 "stop" => DashboardAction::Stop,
                 _ => return Err(unknown(head)),
             };
-            let done_or = state.server.dashboard(id, action, now);
-            done_or
-                .map(|()| done())
-                .map_err(|why| Reply::error(409, why))
+            acted(state.nanonets_dashboard(id, action))
+        }
+        ("POST", ["dashboard", "runs", id, action]) => {
+            let action = match *action {
+                "approve" => harness::DashboardAction::Approve,
+                "reject" => {
+                    let reason = read_or_default::<DashboardReject>(body)?.reason;
+                    harness::DashboardAction::Reject(reason)
+                }
+                "input" => harness::DashboardAction::Input(read(body)?),
+                "cancel" => harness::DashboardAction::Stop,
+                "stall" => harness::DashboardAction::Stall,
+                _ => return Err(unknown(head)),
+            };
+            acted(state.harness_dashboard(id, action))
         }
         ("POST", ["advance"]) => {
             let Advance { by } = read(body)?;
-            state.clock.advance(by);
-            let now = state.clock.now();
-            state.server.advance(now);
+            state.advance(by);
             Ok(done())
         }
         ("POST", ["reset"]) => {
@@ -108,6 +129,20 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
         }
         _ => Err(unknown(head)),
     }
+}
+
+/// Reads a body that may as well be empty or null.
+fn read_or_default<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, Reply> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    Ok(read::<Option<T>>(body)?.unwrap_or_default())
+}
+
+fn acted(done_or: Result<(), String>) -> Result<Reply, Reply> {
+    done_or
+        .map(|()| done())
+        .map_err(|why| Reply::error(409, why))
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Reply> {

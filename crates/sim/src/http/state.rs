@@ -1,21 +1,28 @@
 //! What all connections share: the platform, the faults, the clock, the log.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 
 use super::clock::Clock;
+use super::deliver::EVENT_STREAM;
 use crate::faults::{Fault, FaultRule, Faults};
+use crate::harness;
 use crate::ids::hex;
-use crate::message::{Form, Head, Part, Reply, Request, SimBody};
-use crate::nanonets::Server;
+use crate::message::{Answer, Form, Head, Part, Pulled, Reply, Request, SimBody, StreamId};
+use crate::nanonets;
+use crate::platform::Platform;
 use crate::scenario::Scenario;
-use crate::time::rfc3339;
+use crate::time::{Span, rfc3339};
 
 /// The log keeps the newest so many requests.
 const MAX_LOG: usize = 100_000;
+/// A longer reply is not kept for a stale read.
+const MAX_KEPT: usize = 1 << 20;
 
 /// One request in the log. It never holds a header field, so no key.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -60,17 +67,39 @@ fn as_time<S: Serializer>(ms: &u64, serializer: S) -> Result<S::Ok, S::Error> {
 pub(super) struct State {
     seed: u64,
     scenario: Scenario,
-    pub(super) server: Server,
+    pub(super) nanonets: nanonets::Server,
+    pub(super) harness: harness::Server,
     pub(super) faults: Faults,
     pub(super) clock: Clock,
     pub(super) log: VecDeque<RequestRecord>,
     records_bodies: bool,
     faulted: BTreeMap<&'static str, u64>,
+    /// What each read of a task was told last, by its target.
+    told: BTreeMap<String, Reply>,
+    /// Moves on whenever a stream may have something to send for another reason than that time passed by itself.
+    changes: watch::Sender<u64>,
+    /// How often everything was forgotten.
+    epoch: u64,
+}
+
+/// An open stream, among those since the last reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket {
+    stream: StreamId,
+    epoch: u64,
+}
+
+/// What the platform made of a request: its reply, and the stream when it opened one.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub(super) reply: Reply,
+    pub(super) ticket: Option<Ticket>,
 }
 
 /// What the head of a request has decided.
 #[derive(Debug)]
 pub(super) struct Opening {
+    platform: Platform,
     pub(super) endpoint: &'static str,
     pub(super) task: Option<String>,
     pub(super) fault: Option<Fault>,
@@ -79,13 +108,40 @@ pub(super) struct Opening {
     pub(super) max_file: Option<u64>,
 }
 
+impl Opening {
+    /// What the endpoint answers with when all is well.
+    pub(super) fn media_type(&self) -> &'static str {
+        if self.is_stream() {
+            EVENT_STREAM
+        } else {
+            "application/json"
+        }
+    }
+
+    fn is_stream(&self) -> bool {
+        self.platform == Platform::AgentHarness && self.endpoint == "stream"
+    }
+
+    /// Whether it looks at one task, which moves a manual clock.
+    fn is_a_look(&self) -> bool {
+        match self.platform {
+            Platform::Nanonets => self.endpoint == "status",
+            Platform::AgentHarness => matches!(self.endpoint, "read_run" | "events" | "stream"),
+        }
+    }
+}
+
 impl State {
     pub(super) fn new(seed: u64, scenario: Scenario, clock: Clock, records_bodies: bool) -> Self {
         Self {
-            server: Server::new(seed, &scenario, clock.now()),
+            nanonets: nanonets::Server::new(seed, &scenario, clock.now()),
+            harness: harness::Server::new(seed, &scenario, clock.now()),
             faults: Faults::new(seed, scenario.faults.clone()),
             log: VecDeque::new(),
             faulted: BTreeMap::new(),
+            told: BTreeMap::new(),
+            changes: watch::Sender::new(0),
+            epoch: 0,
             seed,
             scenario,
             clock,
@@ -93,12 +149,17 @@ impl State {
         }
     }
 
-    /// Forgets everything that happened; ids begin anew.
+    /// Forgets everything that happened; ids begin anew, and open streams are cut.
     pub(super) fn reset(&mut self) {
-        self.server = Server::new(self.seed, &self.scenario, self.clock.now());
+        let now = self.clock.now();
+        self.nanonets = nanonets::Server::new(self.seed, &self.scenario, now);
+        self.harness = harness::Server::new(self.seed, &self.scenario, now);
         self.faults = Faults::new(self.seed, self.scenario.faults.clone());
         self.log.clear();
         self.faulted.clear();
+        self.told.clear();
+        self.epoch += 1;
+        self.announce();
     }
 
     pub(super) fn set_faults(&mut self, rules: Vec<FaultRule>) {
@@ -110,29 +171,156 @@ impl State {
         &self.faulted
     }
 
+    /// Lets the platforms do what is due, and gives the time.
+    pub(super) fn catch_up(&mut self) -> u64 {
+        let now = self.clock.now();
+        self.nanonets.advance(now);
+        self.harness.advance(now);
+        now
+    }
+
+    /// Moves simulated time on.
+    pub(super) fn advance(&mut self, by: Span) {
+        self.clock.advance(by);
+        self.catch_up();
+        self.announce();
+    }
+
+    /// Lets a span of simulated time pass: gives how long to sleep, or moves a manual clock.
+    pub(super) fn let_pass(&mut self, span: Span) -> Duration {
+        let sleep = self.clock.let_pass(span);
+        if sleep.is_zero() {
+            self.announce();
+        }
+        sleep
+    }
+
+    /// Does what a human does in the dashboard of Nanonets.
+    pub(super) fn nanonets_dashboard(
+        &mut self,
+        task: &str,
+        action: nanonets::DashboardAction,
+    ) -> Result<(), String> {
+        let now = self.clock.now();
+        self.nanonets.dashboard(task, action, now)
+    }
+
+    /// Does what a human does in the dashboard of Agent Harness.
+    pub(super) fn harness_dashboard(
+        &mut self,
+        run: &str,
+        action: harness::DashboardAction,
+    ) -> Result<(), String> {
+        let now = self.clock.now();
+        let done = self.harness.dashboard(run, action, now);
+        self.announce();
+        done
+    }
+
     /// Judges a head.
     pub(super) fn open(&mut self, head: &Head) -> Opening {
-        let (endpoint, task) = Server::endpoint(head);
-        if endpoint == "status" {
-            self.clock.tick();
-        }
-        let now = self.clock.now();
-        self.server.advance(now);
-        let fault = self.faults.decide(endpoint, &head.method, &head.path);
-        let refusal = self.server.admit(head).err().filter(|_| fault.is_none());
-        Opening {
+        let platform = Platform::of(&head.path);
+        let (endpoint, task) = match platform {
+            Platform::Nanonets => nanonets::Server::endpoint(head),
+            Platform::AgentHarness => harness::Server::endpoint(head),
+        };
+        let mut opening = Opening {
+            platform,
             endpoint,
             task,
-            fault,
-            refusal,
+            fault: None,
+            refusal: None,
             max_file: self.scenario.switches.max_file_bytes,
+        };
+        if opening.is_a_look() && self.clock.tick() {
+            self.announce();
         }
+        self.catch_up();
+        opening.fault = self.faults.decide(endpoint, &head.method, &head.path);
+        if opening.fault.is_none() {
+            opening.refusal = match platform {
+                Platform::Nanonets => self.nanonets.admit(head).err(),
+                Platform::AgentHarness => self.harness.admit(head).err(),
+            };
+        }
+        opening
     }
 
     /// Has the platform answer.
-    pub(super) fn apply(&mut self, request: Request) -> Reply {
+    pub(super) fn apply(&mut self, request: Request, opening: &Opening) -> Applied {
         let now = self.clock.now();
-        self.server.handle(request, now)
+        let is_read = request.head.method == "GET";
+        let target = format!("{}?{}", request.head.path, request.head.query);
+        let answer = match opening.platform {
+            Platform::Nanonets => Answer::Whole(self.nanonets.handle(request, now)),
+            Platform::AgentHarness => {
+                let answer = self.harness.handle(request, now);
+                if !is_read {
+                    self.announce();
+                }
+                answer
+            }
+        };
+        match answer {
+            Answer::Stream { head, id } => {
+                let ticket = Ticket {
+                    stream: id,
+                    epoch: self.epoch,
+                };
+                Applied {
+                    reply: head,
+                    ticket: Some(ticket),
+                }
+            }
+            Answer::Whole(reply) if is_read && opening.task.is_some() => Applied {
+                reply: self.told(target, reply, opening.fault.as_ref()),
+                ticket: None,
+            },
+            Answer::Whole(reply) => Applied {
+                reply,
+                ticket: None,
+            },
+        }
+    }
+
+    /// The reply to a read, or the one before it when the read is to be stale.
+    fn told(&mut self, target: String, reply: Reply, fault: Option<&Fault>) -> Reply {
+        if fault == Some(&Fault::StaleRead)
+            && let Some(earlier) = self.told.get(&target)
+        {
+            return earlier.clone();
+        }
+        if (200..300).contains(&reply.status) && reply.body.len() <= MAX_KEPT {
+            self.told.insert(target, reply.clone());
+        }
+        reply
+    }
+
+    /// What a stream has to send; after a reset nothing ever again, which is no end of it.
+    pub(super) fn pull(&mut self, ticket: Ticket) -> Option<Pulled> {
+        let now = self.clock.now();
+        (ticket.epoch == self.epoch).then(|| self.harness.pull(ticket.stream, now))
+    }
+
+    /// Forgets a stream.
+    pub(super) fn close(&mut self, ticket: Ticket) {
+        if ticket.epoch == self.epoch {
+            self.harness.close(ticket.stream);
+        }
+    }
+
+    /// How long to sleep until something happens by itself; `None` when nothing does.
+    pub(super) fn until_next_change(&self) -> Option<Duration> {
+        self.clock.until(self.harness.next_change()?)
+    }
+
+    /// Hears of everything but the passing of time that may give a stream something to send.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn announce(&self) {
+        self.changes.send_modify(|count| *count += 1);
     }
 
     /// Notes a request. The reply is the platform's; `None` when it saw nothing.
@@ -144,7 +332,12 @@ impl State {
         reply: Option<&Reply>,
         sent: Option<u16>,
     ) {
-        let made = || reply.and_then(|reply| reply.value()["task_id"].as_str().map(str::to_owned));
+        let field = match (opening.platform, opening.endpoint) {
+            (Platform::Nanonets, _) => "task_id",
+            (Platform::AgentHarness, "create_run") => "id",
+            (Platform::AgentHarness, _) => "",
+        };
+        let made = || reply.and_then(|reply| reply.value()[field].as_str().map(str::to_owned));
         let task = opening.task.clone().or_else(made);
         if reply.is_none() {
             *self.faulted.entry(opening.endpoint).or_default() += 1;

@@ -16,8 +16,32 @@ const MAX_LINE: usize = 4 << 10;
 pub(super) struct ParsedHead {
     pub(super) head: Head,
     pub(super) body: Framing,
-    pub(super) keep_alive: bool,
+    pub(super) way: Way,
     pub(super) expects_continue: bool,
+}
+
+/// What a request says about the way back.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Way {
+    pub(super) keep_alive: bool,
+    /// Whether the client knows chunks: since HTTP/1.1.
+    pub(super) takes_chunks: bool,
+}
+
+impl Way {
+    /// Back to one whose request was not understood.
+    pub(super) const CLOSING: Self = Self {
+        keep_alive: false,
+        takes_chunks: false,
+    };
+
+    /// The way back when so much of the request's body was read: behind the rest no other request is found.
+    pub(super) fn if_read(self, body: &Framing) -> Self {
+        Self {
+            keep_alive: self.keep_alive && body.is_done(),
+            ..self
+        }
+    }
 }
 
 /// Reads a head from the beginning of the bytes: with its length, or `None` when it is not complete yet.
@@ -52,7 +76,11 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(usize, ParsedHead)>, St
             .split(',')
             .any(|part| part.trim().eq_ignore_ascii_case(token))
     };
-    let keep_alive = request.version == Some(1) && !says("connection", "close");
+    let takes_chunks = request.version == Some(1);
+    let way = Way {
+        keep_alive: takes_chunks && !says("connection", "close"),
+        takes_chunks,
+    };
     let expects_continue = says("expect", "100-continue");
     let body = framing(&head)?;
     Ok(Some((
@@ -60,7 +88,7 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(usize, ParsedHead)>, St
         ParsedHead {
             head,
             body,
-            keep_alive,
+            way,
             expects_continue,
         },
     )))
@@ -242,7 +270,7 @@ mod tests {
             (parsed.head.path.as_str(), parsed.head.query.as_str()),
             ("/a", "b=c")
         );
-        assert!(parsed.keep_alive && parsed.expects_continue && !parsed.body.is_done());
+        assert!(parsed.way.keep_alive && parsed.expects_continue && !parsed.body.is_done());
     }
 
     #[test]

@@ -201,7 +201,7 @@ fn the_service_endpoints_tell_what_happened() {
     assert_eq!(service("POST", "/_sim/reset", Value::Null).0, 200);
     assert_eq!(get(&sim, "/_sim/stats").1["tasks"], 0);
     assert_eq!(get(&sim, "/_sim/nothing").0, 404);
-    assert_eq!(get(&sim, "/_sim").1["routes"].as_array().unwrap().len(), 12);
+    assert_eq!(get(&sim, "/_sim").1["routes"].as_array().unwrap().len(), 17);
     assert_eq!(service("POST", "/_sim/advance", json!({ "by": 2 })).0, 400);
 }
 
@@ -247,10 +247,14 @@ fn the_ready_line_says_how_to_reach_it() {
             .unwrap()
             .contains(&json!({ "id": sim.agent("invoice"), "name": "invoice" }))
     );
+    let harness = &line["providers"]["agent-harness"];
+    assert_eq!(harness["scenarios"][0], "approve-email");
     let expected = format!(
-        "export NANONETS_API_KEY={}\nexport NANONETS_BASE_URL={}\n",
+        "export NANONETS_API_KEY={}\nexport NANONETS_BASE_URL={url}\n\
+         export AGENT_HARNESS_API_KEY={}\nexport AGENT_HARNESS_BASE_URL={url}\n",
         nanonets["api_key"].as_str().unwrap(),
-        sim.url()
+        harness["api_key"].as_str().unwrap(),
+        url = harness["base_url"].as_str().unwrap(),
     );
     assert_eq!(sim.export_lines(), expected);
 }

@@ -1,0 +1,218 @@
+//! The kinds of faults.
+
+use crate::harness::Replay;
+use crate::time::Span;
+
+/// What goes wrong. The [module](super) has the table of what each does.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The reply comes late.
+    Latency(
+        /// By how much simulated time.
+        Span,
+    ),
+    /// The connection is reset and the port is closed; open streams are reset, too.
+    Refuse(
+        /// For how long, in simulated time.
+        Span,
+    ),
+    /// The connection is reset before the first byte of the reply.
+    Reset,
+    /// The connection is reset inside the reply's body.
+    ResetAfter(
+        /// After this many bytes of it.
+        u64,
+    ),
+    /// The connection ends before the first byte of the reply.
+    CloseBeforeHead,
+    /// The connection ends inside the reply's head.
+    CutHead(
+        /// After this many bytes of it.
+        u64,
+    ),
+    /// The connection ends inside the reply's body.
+    CutBody(
+        /// After this many bytes of it.
+        u64,
+    ),
+    /// No reply ever.
+    Stall,
+    /// Silence for ever inside the reply's body.
+    StallAfter(
+        /// After this many bytes of it.
+        u64,
+    ),
+    /// The body comes in small pieces.
+    Dribble {
+        /// So many bytes each.
+        bytes: u64,
+        /// So much simulated time before each.
+        pause: Span,
+    },
+    /// The reply comes twice, one behind the other.
+    DuplicateReply,
+    /// An error status.
+    Status {
+        /// The code.
+        code: u16,
+        /// The value of `Retry-After`.
+        retry_after: Option<String>,
+        /// Answer as soon as this many bytes of the request's body came; without it, after all of them.
+        after_bytes: Option<u64>,
+    },
+    /// A web page, as a captive portal sends it.
+    Html200,
+    /// JSON that stops in the middle.
+    TruncatedJson,
+    /// The right body under another content type.
+    WrongContentType(
+        /// The value of `Content-Type`.
+        String,
+    ),
+    /// A small body in gzip that grows to a gigabyte.
+    GzipBomb,
+    /// The reply's body, and then blanks without end.
+    EndlessBody(
+        /// The length that the head claims; without it, the body comes in chunks.
+        Option<u64>,
+    ),
+    /// A body of one line without end.
+    EndlessLine,
+    /// A body of empty `data:` lines without end.
+    EndlessData,
+    /// A redirect.
+    Redirect {
+        /// The value of `Location`; without it, there is no such field.
+        to: Option<String>,
+        /// The code.
+        code: u16,
+    },
+    /// The reply that this endpoint gave earlier for the same task.
+    StaleRead,
+    /// The stream begins elsewhere than the switches say.
+    Replay(
+        /// Where.
+        Replay,
+    ),
+    /// Events are missing from the stream.
+    SeqGap {
+        /// So many come first.
+        after_events: u64,
+        /// So many are missing.
+        events: u64,
+    },
+    /// Two neighbouring events of the stream are swapped.
+    Reorder {
+        /// So many come first.
+        after_events: u64,
+    },
+    /// An event of the stream comes twice.
+    DuplicateEvent {
+        /// So many come first.
+        after_events: u64,
+    },
+    /// The stream ends well, but early.
+    StreamEof {
+        /// After so many events.
+        after_events: u64,
+    },
+    /// Events of the stream cannot be read.
+    CorruptEvent {
+        /// So many good ones come first.
+        after_events: u64,
+        /// So many are bad.
+        events: u64,
+        /// What is wrong with them.
+        form: Corruption,
+    },
+    /// The request is applied and its reply lost.
+    LostReplyAfterApply(
+        /// This many bytes of the reply, head included, still arrive.
+        u64,
+    ),
+}
+
+/// What is wrong with an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Corruption {
+    /// Its data is no JSON.
+    NotJson,
+    /// It has no `seq`.
+    NoSeq,
+    /// Its `seq` is negative.
+    NegativeSeq,
+    /// Its `seq` is 2 to the 64th.
+    HugeSeq,
+}
+
+impl Fault {
+    /// The name under which files write it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Latency(_) => "latency",
+            Self::Refuse(_) => "refuse",
+            Self::Reset | Self::ResetAfter(_) => "reset",
+            Self::CloseBeforeHead => "close-before-head",
+            Self::CutHead(_) => "cut-head",
+            Self::CutBody(_) => "cut-body",
+            Self::Stall | Self::StallAfter(_) => "stall",
+            Self::Dribble { .. } => "dribble",
+            Self::DuplicateReply => "duplicate-reply",
+            Self::Status { .. } => "status",
+            Self::Html200 => "html-200",
+            Self::TruncatedJson => "truncated-json",
+            Self::WrongContentType(_) => "wrong-content-type",
+            Self::GzipBomb => "gzip-bomb",
+            Self::EndlessBody(_) => "endless-body",
+            Self::EndlessLine => "endless-line",
+            Self::EndlessData => "endless-data",
+            Self::Redirect { .. } => "redirect",
+            Self::StaleRead => "stale-read",
+            Self::Replay(_) => "replay",
+            Self::SeqGap { .. } => "seq-gap",
+            Self::Reorder { .. } => "reorder",
+            Self::DuplicateEvent { .. } => "duplicate-event",
+            Self::StreamEof { .. } => "stream-eof",
+            Self::CorruptEvent { .. } => "corrupt-event",
+            Self::LostReplyAfterApply(_) => "lost-reply-after-apply",
+        }
+    }
+
+    /// Whether it strikes nothing but streams.
+    #[must_use]
+    pub fn is_of_streams(&self) -> bool {
+        match self {
+            Self::Replay(_)
+            | Self::SeqGap { .. }
+            | Self::Reorder { .. }
+            | Self::DuplicateEvent { .. }
+            | Self::StreamEof { .. }
+            | Self::CorruptEvent { .. } => true,
+            Self::Latency(_)
+            | Self::Refuse(_)
+            | Self::Reset
+            | Self::ResetAfter(_)
+            | Self::CloseBeforeHead
+            | Self::CutHead(_)
+            | Self::CutBody(_)
+            | Self::Stall
+            | Self::StallAfter(_)
+            | Self::Dribble { .. }
+            | Self::DuplicateReply
+            | Self::Status { .. }
+            | Self::Html200
+            | Self::TruncatedJson
+            | Self::WrongContentType(_)
+            | Self::GzipBomb
+            | Self::EndlessBody(_)
+            | Self::EndlessLine
+            | Self::EndlessData
+            | Self::Redirect { .. }
+            | Self::StaleRead
+            | Self::LostReplyAfterApply(_) => false,
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Faults: what goes wrong, and for which requests.
+//!
+//! A [`FaultRule`] names the requests it means (endpoint, method, end of the path) and which of them it strikes (after
+//! the first `after`, every `every`th, at most `count`, with a `probability` that the seed decides). The first rule
+//! that strikes wins. Deciding is pure; the HTTP front carries the fault out.
+//!
+//! An endpoint is named as the statistics count it, alone (`stream`) or with its platform (`agent-harness.stream`).
+//!
+//! | `kind` | applied | a whole reply | an event stream |
+//! |---|---|---|---|
+//! | `latency` (`for`) | yes | comes that much simulated time later | opens that much later |
+//! | `refuse` (`for`) | no | a reset, then a closed port for that long | the same; streams already open are reset |
+//! | `reset` | no | a reset | the same |
+//! | `reset` (`after_bytes`) | yes | the head, so many bytes of the body, a reset | the same |
+//! | `close-before-head` | no | the end of the connection, no byte | the same |
+//! | `cut-head` (`bytes`) | yes | so many bytes of the head, then the end of the connection | the same |
+//! | `cut-body` (`bytes`) | yes | the head, so many bytes of the body, the end of the connection | the same |
+//! | `stall` | no | nothing, until the client goes away | the same |
+//! | `stall` (`after_bytes`) | yes | the head, so many bytes of the body, then nothing | the same, not even heartbeats |
+//! | `dribble` (`bytes`, `pause`) | yes | the head, then the body in such pieces | the same |
+//! | `duplicate-reply` | yes | twice on the same connection | behind its end, its head once more with an empty body |
+//! | `status` (`code`, `retry_after`, `after_bytes`) | no | that code, once so many bytes of the body came | does not open: that code |
+//! | `html-200` | no | 200 with a web page | the same |
+//! | `truncated-json` | yes | complete, but its JSON stops in the middle | the JSON of each event stops in the middle |
+//! | `wrong-content-type` (`content_type`) | yes | under that type, `text/plain` if none is given | the same |
+//! | `gzip-bomb` | no | a megabyte of gzip that inflates to a gigabyte of zeros | the same |
+//! | `endless-body` (`bytes`) | yes | its body, then blanks for ever; `bytes` is a `Content-Length` it claims | comment lines for ever, and no event |
+//! | `endless-line` | no | one line for ever | one `data:` line for ever |
+//! | `endless-data` | no | empty `data:` lines for ever | the same |
+//! | `redirect` (`to`, `code`) | no | that code (307) to there; without `to`, no `Location` | the same |
+//! | `stale-read` | yes | what this endpoint told of the task before, if anything | what the log holds as it opens, then its end |
+//! | `replay` (`mode`) | yes | | begins `from-start`, behind the `last-event-id`, or is `live-only` |
+//! | `seq-gap` (`after_events`, `events`) | yes | | lacks so many events |
+//! | `reorder` (`after_events`) | yes | | swaps the next two events |
+//! | `duplicate-event` (`after_events`) | yes | | has the next event twice |
+//! | `stream-eof` (`after_events`) | yes | | ends well after so many events |
+//! | `corrupt-event` (`after_events`, `events`, `form`) | yes | | so many events are `not-json`, or have `no-seq`, a `negative-seq` or a `huge-seq` |
+//! | `lost-reply-after-apply` (`after_bytes`) | yes | so many bytes of it, head included, then the end | the same |
+//!
+//! Where the third column is empty, the rule passes over every request that opens no stream: it neither strikes nor
+//! counts it. Bytes of a body are those of its text: the framing of chunks is not counted, so a stream can be cut at
+//! every byte. Events are counted from the first that the connection carries; heartbeats are no events.
+
+mod kind;
+mod written;
+
+pub use kind::{Corruption, Fault};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids;
+use crate::platform::Platform;
+use written::Raw;
+
+/// A fault and the requests it strikes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Raw", into = "Raw")]
+pub struct FaultRule {
+    fault: Fault,
+    on: Option<String>,
+    method: Option<String>,
+    path: Option<String>,
+    after: u64,
+    every: u64,
+    count: Option<u64>,
+    probability: Option<f64>,
+}
+
+impl FaultRule {
+    /// A rule that strikes every request.
+    #[must_use]
+    pub fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            on: None,
+            method: None,
+            path: None,
+            after: 0,
+            every: 1,
+            count: None,
+            probability: None,
+        }
+    }
+
+    /// Strikes only this endpoint, by the name that `/_sim/stats` counts it under, alone or behind its platform's:
+    /// `agent-harness.events`.
+    #[must_use]
+    pub fn on(mut self, endpoint: &str) -> Self {
+        self.on = Some(endpoint.to_owned());
+        self
+    }
+
+    /// Strikes only this method.
+    #[must_use]
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = Some(method.to_owned());
+        self
+    }
+
+    /// Strikes only paths that end so.
+    #[must_use]
+    pub fn path_ends_with(mut self, suffix: &str) -> Self {
+        self.path = Some(suffix.to_owned());
+        self
+    }
+
+    /// Spares the first so many of the requests that match.
+    #[must_use]
+    pub fn after(mut self, requests: u64) -> Self {
+        self.after = requests;
+        self
+    }
+
+    /// Strikes every `n`th of the requests that match, the first of them included.
+    #[must_use]
+    pub fn every(mut self, n: u64) -> Self {
+        self.every = n.max(1);
+        self
+    }
+
+    /// Strikes at most so many times.
+    #[must_use]
+    pub fn count(mut self, times: u64) -> Self {
+        self.count = Some(times);
+        self
+    }
+
+    /// Strikes with this chance, 0 to 1.
+    #[must_use]
+    pub fn probability(mut self, chance: f64) -> Self {
+        self.probability = Some(chance);
+        self
+    }
+}
+
+/// The rules in force, with what each has seen.
+#[derive(Debug, Default)]
+pub struct Faults {
+    seed: u64,
+    rules: Vec<(FaultRule, Seen)>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    matched: u64,
+    struck: u64,
+}
+
+impl Faults {
+    /// Rules that have seen nothing yet; the seed decides their chances.
+    #[must_use]
+    pub fn new(seed: u64, rules: Vec<FaultRule>) -> Self {
+        let rules = rules
+            .into_iter()
+            .map(|rule| (rule, Seen::default()))
+            .collect();
+        Self { seed, rules }
+    }
+
+    /// The rules, in order.
+    #[must_use]
+    pub fn rules(&self) -> Vec<FaultRule> {
+        self.rules.iter().map(|(rule, _)| rule.clone()).collect()
+    }
+
+    /// The fault that strikes this request. Every rule that matches counts it.
+    ///
+    /// The endpoint is what [`nanonets`](crate::nanonets::Server::endpoint) or
+    /// [`harness`](crate::harness::Server::endpoint) says.
+    pub fn decide(&mut self, endpoint: &str, method: &str, path: &str) -> Option<Fault> {
+        let platform = Platform::of(path).name();
+        let is_meant = |on: &str| {
+            on == endpoint
+                || on
+                    .split_once('.')
+                    .is_some_and(|(of, name)| of == platform && name == endpoint)
+        };
+        let is_stream = endpoint == "stream";
+        let mut decided = None;
+        for (number, (rule, seen)) in self.rules.iter_mut().enumerate() {
+            let matches = rule.on.as_deref().is_none_or(is_meant)
+                && (is_stream || !rule.fault.is_of_streams())
+                && rule
+                    .method
+                    .as_deref()
+                    .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+                && rule
+                    .path
+                    .as_deref()
+                    .is_none_or(|suffix| path.ends_with(suffix));
+            if !matches {
+                continue;
+            }
+            let index = seen.matched;
+            seen.matched += 1;
+            let due = index >= rule.after
+                && (index - rule.after).is_multiple_of(rule.every)
+                && rule.count.is_none_or(|count| seen.struck < count)
+                && rule.probability.is_none_or(|chance| {
+                    ids::chance(self.seed, &format!("fault {number}"), index) < chance
+                });
+            if due && decided.is_none() {
+                seen.struck += 1;
+                decided = Some(rule.fault.clone());
+            }
+        }
+        decided
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn strikes(rule: FaultRule, requests: usize) -> Vec<usize> {
+        let mut faults = Faults::new(1, vec![rule]);
+        (0..requests)
+            .filter(|_| faults.decide("status", "GET", "/api/v1/tasks/1").is_some())
+            .collect()
+    }
+
+    #[test]
+    fn a_rule_counts_only_the_requests_it_means() {
+        let reset = || FaultRule::new(Fault::Reset);
+        assert_eq!(strikes(reset(), 3), [0, 1, 2]);
+        assert_eq!(strikes(reset().after(1).every(2).count(2), 9), [1, 3]);
+        assert_eq!(strikes(reset().on("run"), 3), [0; 0]);
+        assert_eq!(
+            strikes(reset().on("status").method("get").path_ends_with("/1"), 1),
+            [0]
+        );
+        assert_eq!(strikes(reset().path_ends_with("/2"), 1), [0; 0]);
+    }
+
+    #[test]
+    fn an_endpoint_may_be_named_with_its_platform() {
+        let decide = |on: &str, endpoint: &str, path: &str| {
+            let mut faults = Faults::new(1, vec![FaultRule::new(Fault::Reset).on(on)]);
+            faults.decide(endpoint, "GET", path).is_some()
+        };
+        assert!(decide(
+            "agent-harness.events",
+            "events",
+            "/v1/runs/1/events"
+        ));
+        assert!(decide("nanonets.status", "status", "/api/v1/tasks/1"));
+        assert!(!decide("nanonets.events", "events", "/v1/runs/1/events"));
+        assert!(!decide(
+            "agent-harness.stream",
+            "events",
+            "/v1/runs/1/events"
+        ));
+    }
+
+    #[test]
+    fn a_fault_of_streams_passes_over_everything_else() {
+        let rule = FaultRule::new(Fault::StreamEof { after_events: 0 }).count(1);
+        let mut faults = Faults::new(1, vec![rule]);
+        assert_eq!(faults.decide("read_run", "GET", "/v1/runs/1"), None);
+        assert_eq!(
+            faults.decide("stream", "GET", "/v1/runs/1/events/stream"),
+            Some(Fault::StreamEof { after_events: 0 })
+        );
+    }
+
+    #[test]
+    fn chances_are_the_seeds_and_come_true() {
+        let rule = || FaultRule::new(Fault::Stall).probability(0.3);
+        let first = strikes(rule(), 1_000);
+        assert_eq!(first, strikes(rule(), 1_000));
+        assert!((250..350).contains(&first.len()), "{} of 1000", first.len());
+    }
+
+    #[test]
+    fn the_first_rule_that_strikes_wins() {
+        let rules = vec![
+            FaultRule::new(Fault::Reset).count(1),
+            FaultRule::new(Fault::Stall),
+        ];
+        let mut faults = Faults::new(1, rules);
+        let mut decide = || faults.decide("status", "GET", "/");
+        assert_eq!(
+            (decide(), decide()),
+            (Some(Fault::Reset), Some(Fault::Stall))
+        );
+    }
+}

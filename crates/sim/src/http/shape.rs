@@ -1,0 +1,418 @@
+//! An event stream as a fault lets it out: which bytes of which frames, and how it ends.
+
+use std::ops::Range;
+
+use crate::faults::{Corruption, Fault};
+use crate::harness::Replay;
+use crate::message::Frame;
+use crate::time::Span;
+
+/// Frames in, bytes out. Nothing is kept but one frame at most.
+#[derive(Debug)]
+pub(super) struct Shaper {
+    edit: Edit,
+    /// The body ends behind so many bytes, in this way.
+    limit: Option<(u64, End)>,
+    pace: Option<(usize, Span)>,
+    /// Bytes that went out.
+    bytes: u64,
+    /// Events that came in.
+    events: u64,
+    /// The event that lets its neighbour go first.
+    held: Option<Vec<u8>>,
+    /// Whether everything has come that the log held as the stream was opened.
+    is_live: bool,
+}
+
+/// How a stream ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// As a complete body does.
+    Finish,
+    /// With the connection, in the middle of the body.
+    Cut,
+    Reset,
+    /// It does not: it falls silent.
+    Hold,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Edit {
+    Nothing,
+    Gap {
+        after: u64,
+        events: u64,
+    },
+    Swap {
+        after: u64,
+    },
+    Double {
+        after: u64,
+    },
+    Eof {
+        after: u64,
+    },
+    Corrupt {
+        after: u64,
+        events: u64,
+        form: Corruption,
+    },
+    Truncate,
+    /// Ends where the log ends as yet.
+    Snapshot,
+    /// Leaves out what the log held at the opening.
+    LiveOnly,
+    /// Leaves out events up to this one.
+    Behind(u64),
+}
+
+impl Shaper {
+    /// The shaper of a stream behind so many bytes of head that a client opened with this `Last-Event-ID`.
+    pub(super) fn new(fault: Option<&Fault>, head: u64, last_event_id: Option<&str>) -> Self {
+        let mut limit = None;
+        let mut pace = None;
+        let mut edit = Edit::Nothing;
+        match fault {
+            Some(Fault::CutBody(bytes)) => limit = Some((*bytes, End::Cut)),
+            Some(Fault::LostReplyAfterApply(bytes)) => {
+                limit = Some((bytes.saturating_sub(head), End::Cut));
+            }
+            Some(Fault::ResetAfter(bytes)) => limit = Some((*bytes, End::Reset)),
+            Some(Fault::StallAfter(bytes)) => limit = Some((*bytes, End::Hold)),
+            Some(Fault::Dribble { bytes, pause }) => {
+                pace = Some((usize::try_from(*bytes).unwrap_or(usize::MAX), *pause));
+            }
+            Some(Fault::TruncatedJson) => edit = Edit::Truncate,
+            Some(Fault::StaleRead) => edit = Edit::Snapshot,
+            Some(Fault::Replay(Replay::LiveOnly)) => edit = Edit::LiveOnly,
+            Some(Fault::Replay(Replay::LastEventId)) => {
+                let seen = last_event_id.and_then(|id| id.trim().parse().ok());
+                edit = seen.map_or(Edit::Nothing, Edit::Behind);
+            }
+            Some(Fault::SeqGap {
+                after_events: after,
+                events,
+            }) => {
+                edit = Edit::Gap {
+                    after: *after,
+                    events: *events,
+                };
+            }
+            Some(Fault::Reorder {
+                after_events: after,
+            }) => edit = Edit::Swap { after: *after },
+            Some(Fault::DuplicateEvent {
+                after_events: after,
+            }) => edit = Edit::Double { after: *after },
+            Some(Fault::StreamEof {
+                after_events: after,
+            }) => edit = Edit::Eof { after: *after },
+            Some(Fault::CorruptEvent {
+                after_events: after,
+                events,
+                form,
+            }) => {
+                edit = Edit::Corrupt {
+                    after: *after,
+                    events: *events,
+                    form: *form,
+                };
+            }
+            // The rest is done before the first frame, or not to the body.
+            Some(
+                Fault::Latency(_)
+                | Fault::Refuse(_)
+                | Fault::Reset
+                | Fault::CloseBeforeHead
+                | Fault::CutHead(_)
+                | Fault::Stall
+                | Fault::DuplicateReply
+                | Fault::Status { .. }
+                | Fault::Html200
+                | Fault::WrongContentType(_)
+                | Fault::GzipBomb
+                | Fault::EndlessBody(_)
+                | Fault::EndlessLine
+                | Fault::EndlessData
+                | Fault::Redirect { .. }
+                | Fault::Replay(Replay::FromStart),
+            )
+            | None => {}
+        }
+        Self {
+            edit,
+            limit,
+            pace,
+            bytes: 0,
+            events: 0,
+            held: None,
+            is_live: false,
+        }
+    }
+
+    /// So many bytes at a time, after such a pause each.
+    pub(super) fn pace(&self) -> Option<(usize, Span)> {
+        self.pace
+    }
+
+    /// The end, when it has come already.
+    pub(super) fn due(&self) -> Option<End> {
+        if let Edit::Eof { after } = self.edit
+            && self.events >= after
+        {
+            return Some(End::Finish);
+        }
+        self.limit
+            .filter(|(limit, _)| self.bytes >= *limit)
+            .map(|(_, end)| end)
+    }
+
+    /// Lets frames out, up to the end if that comes within them.
+    pub(super) fn push(&mut self, frames: Vec<Frame>, out: &mut Vec<u8>) -> Option<End> {
+        for frame in frames {
+            if let Some(end) = self.due() {
+                return Some(end);
+            }
+            match frame.seq {
+                Some(seq) => self.event(seq, frame.bytes, out),
+                None => self.emit(&frame.bytes, out),
+            }
+        }
+        self.due()
+    }
+
+    /// Hears that there is nothing more for now.
+    pub(super) fn pending(&mut self) -> Option<End> {
+        self.is_live = true;
+        (self.edit == Edit::Snapshot).then_some(End::Finish)
+    }
+
+    /// Hears that there is nothing more at all.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> End {
+        if let Some(held) = self.held.take() {
+            self.emit(&held, out);
+        }
+        self.due().unwrap_or(End::Finish)
+    }
+
+    fn event(&mut self, seq: u64, mut frame: Vec<u8>, out: &mut Vec<u8>) {
+        let index = self.events;
+        self.events += 1;
+        match self.edit {
+            Edit::Gap { after, events } if in_range(index, after, events) => return,
+            Edit::LiveOnly if !self.is_live => return,
+            Edit::Behind(seen) if seq <= seen => return,
+            Edit::Swap { after } if index == after => {
+                self.held = Some(frame);
+                return;
+            }
+            Edit::Double { after } if index == after => self.emit(&frame, out),
+            Edit::Corrupt {
+                after,
+                events,
+                form,
+            } if in_range(index, after, events) => frame = corrupt(&frame, seq, form),
+            Edit::Truncate => {
+                frame = with_data(&frame, |data| data[..data.len() / 2].to_vec());
+            }
+            Edit::Nothing
+            | Edit::Gap { .. }
+            | Edit::LiveOnly
+            | Edit::Behind(_)
+            | Edit::Swap { .. }
+            | Edit::Double { .. }
+            | Edit::Eof { .. }
+            | Edit::Corrupt { .. }
+            | Edit::Snapshot => {}
+        }
+        self.emit(&frame, out);
+        if let Some(held) = self.held.take() {
+            self.emit(&held, out);
+        }
+    }
+
+    fn emit(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        let room = self
+            .limit
+            .map_or(u64::MAX, |(limit, _)| limit.saturating_sub(self.bytes));
+        let take = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
+        out.extend_from_slice(&bytes[..take]);
+        self.bytes += take as u64;
+    }
+}
+
+fn in_range(index: u64, after: u64, events: u64) -> bool {
+    index >= after && index - after < events
+}
+
+/// The frame with something wrong with its data.
+fn corrupt(frame: &[u8], seq: u64, form: Corruption) -> Vec<u8> {
+    let number = format!("\"seq\":{seq}");
+    with_data(frame, |data| match form {
+        Corruption::NotJson => b"not json".to_vec(),
+        Corruption::NoSeq => replaced(data, &number, "\"number\":0"),
+        Corruption::NegativeSeq => replaced(data, &number, &format!("\"seq\":-{seq}")),
+        Corruption::HugeSeq => replaced(data, &number, "\"seq\":18446744073709551616"),
+    })
+}
+
+/// The frame with other data in the place of its first line of data.
+fn with_data(frame: &[u8], edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Vec<u8> {
+    let Some(range) = data_range(frame) else {
+        return frame.to_vec();
+    };
+    let data = edit(&frame[range.clone()]);
+    [&frame[..range.start], &data, &frame[range.end..]].concat()
+}
+
+/// Where the value of the first line of data stands.
+fn data_range(frame: &[u8]) -> Option<Range<usize>> {
+    let mut start = 0;
+    loop {
+        let line = &frame[start..];
+        let length = memchr::memchr2(b'\n', b'\r', line)?;
+        if let Some(value) = line[..length].strip_prefix(b"data:") {
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            return Some(start + length - value.len()..start + length);
+        }
+        start += length + 1;
+    }
+}
+
+/// The text with the first occurrence of `old` replaced.
+fn replaced(text: &[u8], old: &str, new: &str) -> Vec<u8> {
+    match memchr::memmem::find(text, old.as_bytes()) {
+        Some(at) => [&text[..at], new.as_bytes(), &text[at + old.len()..]].concat(),
+        None => text.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(seq: u64) -> Frame {
+        Frame {
+            seq: Some(seq),
+            bytes: format!("data: {{\"seq\":{seq},\"x\":1}}\n\n").into_bytes(),
+        }
+    }
+
+    fn heartbeat() -> Frame {
+        Frame {
+            seq: None,
+            bytes: b": here\n\n".to_vec(),
+        }
+    }
+
+    /// What comes out of three events with a heartbeat in between, and how it ends.
+    fn shaped(fault: Option<Fault>, last_event_id: Option<&str>) -> (String, End) {
+        let mut shaper = Shaper::new(fault.as_ref(), 100, last_event_id);
+        let mut out = Vec::new();
+        let end = shaper
+            .due()
+            .or_else(|| shaper.push(vec![frame(1), heartbeat()], &mut out))
+            .or_else(|| shaper.pending())
+            .or_else(|| shaper.push(vec![frame(2), frame(3)], &mut out))
+            .unwrap_or_else(|| shaper.finish(&mut out));
+        (String::from_utf8(out).unwrap(), end)
+    }
+
+    /// The numbers of the events in a text, in order; `h` for a heartbeat.
+    fn numbers(text: &str) -> String {
+        let digits = text.split("\n\n").filter(|frame| !frame.is_empty());
+        digits
+            .map(|frame| match frame.strip_prefix("data: {\"seq\":") {
+                Some(rest) => &rest[..1],
+                None => "h",
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_stream_is_cut_at_every_byte() {
+        let (whole, end) = shaped(None, None);
+        assert_eq!((numbers(&whole).as_str(), end), ("1h23", End::Finish));
+        for length in 0..=whole.len() {
+            for (fault, expected) in [
+                (Fault::CutBody(length as u64), End::Cut),
+                (Fault::LostReplyAfterApply(100 + length as u64), End::Cut),
+                (Fault::ResetAfter(length as u64), End::Reset),
+                (Fault::StallAfter(length as u64), End::Hold),
+            ] {
+                let (text, end) = shaped(Some(fault), None);
+                assert_eq!((text.as_str(), end), (&whole[..length], expected));
+            }
+        }
+        let beyond = Fault::CutBody(whole.len() as u64 + 1);
+        assert_eq!(shaped(Some(beyond), None), (whole, End::Finish));
+    }
+
+    #[test]
+    fn events_are_left_out_swapped_and_doubled() {
+        let check = |fault: Fault, expected: &str| {
+            let (text, end) = shaped(Some(fault.clone()), None);
+            assert_eq!(
+                (numbers(&text).as_str(), end),
+                (expected, End::Finish),
+                "{fault:?}"
+            );
+        };
+        let gap = |after_events, events| Fault::SeqGap {
+            after_events,
+            events,
+        };
+        check(gap(0, 1), "h23");
+        check(gap(1, 1), "1h3");
+        check(gap(1, 9), "1h");
+        check(Fault::Reorder { after_events: 0 }, "h213");
+        check(Fault::Reorder { after_events: 1 }, "1h32");
+        check(Fault::Reorder { after_events: 2 }, "1h23");
+        check(Fault::DuplicateEvent { after_events: 1 }, "1h223");
+        check(Fault::StreamEof { after_events: 0 }, "");
+        check(Fault::StreamEof { after_events: 2 }, "1h2");
+        check(Fault::StaleRead, "1h");
+        check(Fault::Replay(Replay::LiveOnly), "h23");
+        check(Fault::Replay(Replay::LastEventId), "1h23");
+        check(Fault::Replay(Replay::FromStart), "1h23");
+        let (text, _) = shaped(Some(Fault::Replay(Replay::LastEventId)), Some("2"));
+        assert_eq!(numbers(&text), "h3");
+    }
+
+    #[test]
+    fn bad_events_are_bad_in_the_way_that_was_asked_for() {
+        let check = |form: Corruption, expected: &str| {
+            let fault = Fault::CorruptEvent {
+                after_events: 1,
+                events: 1,
+                form,
+            };
+            let (text, _) = shaped(Some(fault), None);
+            let frames: Vec<&str> = text.split("\n\n").collect();
+            assert_eq!(frames[2], expected);
+            assert_eq!(frames[3], "data: {\"seq\":3,\"x\":1}");
+        };
+        check(Corruption::NotJson, "data: not json");
+        check(Corruption::NoSeq, "data: {\"number\":0,\"x\":1}");
+        check(Corruption::NegativeSeq, "data: {\"seq\":-2,\"x\":1}");
+        check(
+            Corruption::HugeSeq,
+            "data: {\"seq\":18446744073709551616,\"x\":1}",
+        );
+        let (text, _) = shaped(Some(Fault::TruncatedJson), None);
+        assert!(text.starts_with("data: {\"seq\":\n\n: here\n\n"), "{text}");
+    }
+
+    #[test]
+    fn data_is_found_whatever_ends_a_line() {
+        for ending in ["\n", "\r", "\r\n"] {
+            let frame = format!("event: run_event{ending}data: {{}}{ending}{ending}");
+            let changed = with_data(frame.as_bytes(), |data| [data, b"!"].concat());
+            assert_eq!(
+                String::from_utf8(changed).unwrap(),
+                frame.replace("{}", "{}!")
+            );
+        }
+        assert_eq!(with_data(b": x\n\n", |_| Vec::new()), b": x\n\n");
+    }
+}

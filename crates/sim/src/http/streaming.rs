@@ -1,0 +1,169 @@
+//! An open event stream on a connection: frames as they come due, no faster than the client reads.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use super::Shared;
+use super::connection::Connection;
+use super::deliver::{LAST_CHUNK, OpenedStream, Then, chunk};
+use super::shape::{End, Shaper};
+use super::state::{State, Ticket};
+use super::wire::MAX_HEAD;
+use crate::message::Pulled;
+
+/// A stream whose head is about to be sent.
+pub(super) struct Streaming {
+    pub(super) open: OpenStream,
+    pub(super) opened: OpenedStream,
+    pub(super) shaper: Shaper,
+}
+
+/// The platform's end of a stream: told when the connection's end is gone, in whatever way it went.
+pub(super) struct OpenStream {
+    shared: Arc<Shared>,
+    ticket: Ticket,
+    changes: watch::Receiver<u64>,
+}
+
+/// What a stream has to send.
+enum Next {
+    Bytes,
+    End(End),
+    /// Nothing, for so long or until something changes.
+    Wait(Option<Duration>),
+}
+
+/// What ended a wait.
+enum Woken {
+    ToGoOn,
+    /// The client went away, or nobody is to be listened to.
+    ToLeave(Then),
+}
+
+impl OpenStream {
+    pub(super) fn new(shared: &Arc<Shared>, state: &State, ticket: Ticket) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            ticket,
+            changes: state.changes(),
+        }
+    }
+
+    /// Asks the platform once, and shapes what it gives.
+    fn next(&mut self, shaper: &mut Shaper, out: &mut Vec<u8>) -> Next {
+        let mut state = self.shared.lock();
+        // What changes from here on ends the wait that may follow.
+        self.changes.mark_unchanged();
+        match state.pull(self.ticket) {
+            Some(Pulled::Frames(frames)) => {
+                let end = shaper.push(frames, out);
+                end.map_or(Next::Bytes, Next::End)
+            }
+            Some(Pulled::Pending) => match shaper.pending() {
+                Some(end) => Next::End(end),
+                None => Next::Wait(state.until_next_change()),
+            },
+            Some(Pulled::End) => Next::End(shaper.finish(out)),
+            None => Next::End(End::Cut),
+        }
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        self.shared.lock().close(self.ticket);
+    }
+}
+
+impl Connection {
+    /// Sends a stream to its end; gives what is to become of the connection.
+    pub(super) async fn send_stream(
+        &mut self,
+        streaming: Streaming,
+        refusals: &mut watch::Receiver<u64>,
+    ) -> io::Result<Then> {
+        let Streaming {
+            mut open,
+            opened,
+            mut shaper,
+        } = streaming;
+        self.stream.write_all(&opened.head).await?;
+        let mut out = Vec::new();
+        let mut end = shaper.due();
+        loop {
+            if let Some(end) = end {
+                return self.end_stream(end, &opened).await;
+            }
+            let next = open.next(&mut shaper, &mut out);
+            let pause = shaper.pace();
+            for piece in out.chunks(pause.map_or(usize::MAX, |(size, _)| size)) {
+                if let Some((_, span)) = pause {
+                    let wait = open.shared.lock().let_pass(span);
+                    sleep(wait).await;
+                }
+                if opened.is_chunked {
+                    self.stream.write_all(&chunk(piece)).await?;
+                } else {
+                    self.stream.write_all(piece).await?;
+                }
+            }
+            out.clear();
+            match next {
+                Next::Bytes => {}
+                Next::End(how) => end = Some(how),
+                Next::Wait(limit) => match self.wait(&mut open.changes, limit, refusals).await {
+                    Woken::ToGoOn => {}
+                    Woken::ToLeave(then) => return Ok(then),
+                },
+            }
+        }
+    }
+
+    async fn end_stream(&mut self, end: End, opened: &OpenedStream) -> io::Result<Then> {
+        Ok(match end {
+            End::Finish => {
+                if opened.is_chunked {
+                    self.stream.write_all(LAST_CHUNK).await?;
+                }
+                self.stream.write_all(&opened.coda).await?;
+                opened.then
+            }
+            End::Cut => Then::Close,
+            End::Reset => Then::Reset,
+            End::Hold => Then::Hold,
+        })
+    }
+
+    /// Waits until there may be something to send, or nobody to send it to.
+    async fn wait(
+        &mut self,
+        changes: &mut watch::Receiver<u64>,
+        limit: Option<Duration>,
+        refusals: &mut watch::Receiver<u64>,
+    ) -> Woken {
+        let due = async {
+            match limit {
+                Some(limit) => sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = changes.changed() => Woken::ToGoOn,
+            () = due => Woken::ToGoOn,
+            _ = refusals.changed() => Woken::ToLeave(Then::Reset),
+            // A client may send its next request early; a long one waits in the socket.
+            read = self.stream.read(&mut self.piece), if self.unread.len() < MAX_HEAD => match read {
+                Ok(count) if count > 0 => {
+                    self.unread.extend_from_slice(&self.piece[..count]);
+                    Woken::ToGoOn
+                }
+                _ => Woken::ToLeave(Then::Close),
+            },
+        }
+    }
+}
