@@ -99,6 +99,17 @@ impl Server {
         self.agenda.insert((until, number));
     }
 
+    /// Ends step and wait without a successor; gives the time when the step was to end.
+    fn clear_timers(&mut self, number: usize) -> Option<u64> {
+        let run = &mut self.runs[number];
+        let step_ends_at = run.step_ends_at.take();
+        let times_out_at = run.wait.take().map(|wait| wait.times_out_at);
+        for at in step_ends_at.into_iter().chain(times_out_at) {
+            self.agenda.remove(&(at, number));
+        }
+        step_ends_at
+    }
+
     fn wait_for_human(&mut self, number: usize, wait: Wait) {
         let now = self.now;
         let timeout = wait.timeout_ms.unwrap_or(self.switches.signal_timeout_ms);
@@ -129,9 +140,9 @@ impl Server {
     /// Goes on behind a wait.
     pub(super) fn go_on(&mut self, number: usize, action: &str, data: Map<String, Value>) {
         let now = self.now;
+        self.clear_timers(number);
         let run = &mut self.runs[number];
         run.hold_status(now, self.switches.signal_lag_ms);
-        run.wait = None;
         run.data = data;
         run.phase = Phase::Running;
         run.updated_at = now;
@@ -181,8 +192,8 @@ impl Server {
 
     /// Takes the worker from a running run; what it was at is done when it comes back.
     pub(super) fn lose_worker(&mut self, number: usize) {
-        let run = &mut self.runs[number];
-        if let Some(until) = run.step_ends_at.take() {
+        if let Some(until) = self.clear_timers(number) {
+            let run = &mut self.runs[number];
             let rest = run.log.cut(self.now);
             run.steps.push_front(match rest {
                 Some((count, every_ms, bytes)) => Step::Deltas {
@@ -216,12 +227,11 @@ impl Server {
         more: Map<String, Value>,
     ) {
         let now = self.now;
+        self.clear_timers(number);
         let run = &mut self.runs[number];
         run.hold_status(now, self.switches.end_lag_ms);
         run.ended_at = Some(now);
         run.steps.clear();
-        run.step_ends_at = None;
-        run.wait = None;
         self.change(number, kind, to, Some(reason), more);
     }
 

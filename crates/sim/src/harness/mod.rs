@@ -99,7 +99,7 @@ pub struct Server {
     /// The newest creation under each idempotency key.
     creations: BTreeMap<String, Creation>,
     streams: BTreeMap<StreamId, Stream>,
-    /// When to look at which run. Entries may be stale: the run's own timers are what counts.
+    /// The timers: when to look at which run.
     agenda: BTreeSet<(u64, usize)>,
     waits: Vec<WaitStats>,
     requests: BTreeMap<String, u64>,

@@ -7,6 +7,8 @@
 
 mod common;
 mod conformance;
+mod contract;
+mod harness;
 mod nanonets;
 mod requests;
 
