@@ -39,7 +39,8 @@
 //!
 //! Where the third column is empty, the rule passes over every request that opens no stream: it neither strikes nor
 //! counts it. Bytes of a body are those of its text: the framing of chunks is not counted, so a stream can be cut at
-//! every byte. Events are counted from the first that the connection carries; heartbeats are no events.
+//! every byte. A replay goes back no further than the switch `replay` lets it: where that is `live_only`, no fault brings
+//! events back. Events are counted from the first that the connection carries; heartbeats are no events.
 
 mod kind;
 mod written;

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::clock::Clock;
 use super::deliver::EVENT_STREAM;
 use crate::faults::{Fault, FaultRule, Faults};
-use crate::harness;
+use crate::harness::{self, Replay};
 use crate::ids::hex;
 use crate::message::{Answer, Form, Head, Part, Pulled, Reply, Request, SimBody, StreamId};
 use crate::nanonets;
@@ -247,7 +247,11 @@ impl State {
     }
 
     /// Has the platform answer.
-    pub(super) fn apply(&mut self, request: Request, opening: &Opening) -> Applied {
+    pub(super) fn apply(&mut self, mut request: Request, opening: &Opening) -> Applied {
+        if opening.fault == Some(Fault::Replay(Replay::FromStart)) {
+            let fields = &mut request.head.headers;
+            fields.retain(|(name, _)| name != "last-event-id");
+        }
         let now = self.clock.now();
         let is_read = request.head.method == "GET";
         let target = format!("{}?{}", request.head.path, request.head.query);

@@ -167,3 +167,60 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+    use std::time::{Duration, Instant};
+
+    use crate::Sim;
+    use crate::message::{Answer, Request};
+
+    /// How long until something happens by itself on the platform.
+    fn next_change(sim: &Sim) -> Option<u64> {
+        let state = sim.shared.lock();
+        let at = state.harness.next_change();
+        at.map(|at| at - state.clock.now())
+    }
+
+    #[test]
+    fn the_platform_forgets_a_stream_whose_client_went_away() {
+        const HEARTBEAT: Option<u64> = Some(15_000);
+        for scenario in ["approve-email", "long-stream"] {
+            let sim = Sim::builder().manual_clock(Duration::ZERO).spawn().unwrap();
+            let key = format!("Bearer {}", sim.harness().api_key);
+            let input = serde_json::json!({
+                "scenario": scenario, "events": 400_000, "interval_ms": 0, "delta_bytes": 100,
+            });
+            let create = Request::new("POST", "/v1/runs")
+                .header("authorization", &key)
+                .header("idempotency-key", "k")
+                .json(&serde_json::json!({ "input": input }));
+            let reply = {
+                let mut state = sim.shared.lock();
+                let now = state.clock.now();
+                state.harness.handle(create, now)
+            };
+            let Answer::Whole(reply) = reply else {
+                unreachable!("{reply:?}")
+            };
+            let run = reply.value()["id"].as_str().unwrap().to_owned();
+            // One stream waits for something to send, the other for its client to read.
+            sim.advance(Duration::from_secs(10));
+            let mut client = TcpStream::connect(sim.address()).unwrap();
+            let request = format!(
+                "GET /v1/runs/{run}/events/stream HTTP/1.1\r\nAuthorization: {key}\r\n\r\n"
+            );
+            client.write_all(request.as_bytes()).unwrap();
+            client.read_exact(&mut [0]).unwrap();
+            assert_eq!(next_change(&sim), HEARTBEAT, "{scenario}");
+            drop(client);
+            let until = Instant::now() + Duration::from_secs(20);
+            while next_change(&sim) == HEARTBEAT {
+                assert!(Instant::now() < until, "{scenario}: still open");
+                std::thread::yield_now();
+            }
+        }
+    }
+}

@@ -159,3 +159,104 @@ fn a_refusing_simulator_closes_its_port_for_a_while() {
     }
     assert_eq!(get(&sim, "/api/v1/tasks").0, 200);
 }
+
+#[test]
+fn a_reply_may_be_right_but_for_its_type_or_come_twice_or_in_pieces() {
+    let sim = still().spawn().unwrap();
+    let ask = || {
+        let request = head(&sim, "GET", "/api/v1/agents", "Connection: close\r\n");
+        let (bytes, error) = raw(&sim, &request);
+        assert_eq!(error, None);
+        String::from_utf8(bytes).unwrap()
+    };
+    let whole = ask();
+    let strike = |fault: Fault| {
+        sim.set_faults(vec![FaultRule::new(fault).on("nanonets.agents")]);
+        ask()
+    };
+    assert_eq!(strike(Fault::DuplicateReply), whole.repeat(2));
+    let typed = strike(Fault::WrongContentType("text/plain".into()));
+    assert!(typed.contains("content-type: text/plain\r\n") && !typed.contains("application/json"));
+    assert_eq!(
+        typed.split("\r\n\r\n").nth(1),
+        whole.split("\r\n\r\n").nth(1)
+    );
+    let head = whole.find("\r\n\r\n").unwrap() + 4;
+    assert_eq!(strike(Fault::CutHead(30)), whole[..30]);
+    assert_eq!(strike(Fault::CutHead(u64::MAX)), whole[..head]);
+    let before = sim.now();
+    let dribbled = strike(Fault::Dribble {
+        bytes: 100,
+        pause: Span(1_000),
+    });
+    assert_eq!(
+        dribbled.split("\r\n\r\n").nth(1),
+        whole.split("\r\n\r\n").nth(1)
+    );
+    assert!(sim.now() - before >= 2_000, "a pause before each piece");
+}
+
+#[test]
+fn a_body_without_end_goes_on_until_the_client_leaves() {
+    let sim = still().spawn().unwrap();
+    for (fault, field, first, filling) in [
+        (Fault::EndlessBody(None), "chunked", "{", " "),
+        (
+            Fault::EndlessBody(Some(10 << 30)),
+            "content-length: 10737418240",
+            "{",
+            " ",
+        ),
+        (Fault::EndlessLine, "chunked", "\"", "x"),
+        (Fault::EndlessData, "chunked", "data:", "data:\n"),
+    ] {
+        sim.set_faults(vec![FaultRule::new(fault).on("agents")]);
+        let mut stream = connect(&sim);
+        stream
+            .write_all(head(&sim, "GET", "/api/v1/agents", "").as_bytes())
+            .unwrap();
+        let mut bytes = vec![0; 20 << 20];
+        stream.read_exact(&mut bytes).unwrap();
+        let reply = String::from_utf8(bytes).unwrap();
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(field), "{head}");
+        assert!(body[..20].contains(first), "{}", &body[..20]);
+        let text = &body[body.len() / 2..][..1_000];
+        assert!(text.contains(&filling.repeat(100)), "{text}");
+    }
+}
+
+#[test]
+fn a_redirect_points_where_it_was_told_to() {
+    let sim = still().spawn().unwrap();
+    let strike = |to: Option<&str>| {
+        let to = to.map(str::to_owned);
+        let fault = Fault::Redirect { to, code: 307 };
+        sim.set_faults(vec![FaultRule::new(fault).on("run")]);
+        let request = run_request(&sim, "echo", "x").replace("Host:", "Connection: close\r\nHost:");
+        String::from_utf8(raw(&sim, &request).0).unwrap()
+    };
+    let reply = strike(Some("/elsewhere"));
+    assert!(reply.starts_with("HTTP/1.1 307 ") && reply.contains("location: /elsewhere\r\n"));
+    assert!(strike(Some("")).contains("location: \r\n"));
+    assert!(!strike(None).contains("location"));
+    assert_eq!(sim.stats().starts, 0);
+}
+
+#[test]
+fn a_stale_read_tells_what_the_same_read_told_before() {
+    let sim = still().spawn().unwrap();
+    let (_, run) = exchange(&sim, &run_request(&sim, "echo", "x"));
+    let path = format!("/api/v1/tasks/{}", run["task_id"].as_str().unwrap());
+    let status = || get(&sim, &path).1["status"].clone();
+    let stale = || sim.set_faults(vec![FaultRule::new(Fault::StaleRead).on("status")]);
+    stale();
+    assert_eq!(status(), "running", "nothing older to tell");
+    sim.advance(std::time::Duration::from_secs(2));
+    assert_eq!(status(), "running", "it has been completed since");
+    sim.set_faults(Vec::new());
+    assert_eq!(status(), "completed");
+    stale();
+    assert_eq!(status(), "completed");
+    assert!(sim.requests().iter().all(|record| record.applied));
+}

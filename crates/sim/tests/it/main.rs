@@ -15,6 +15,10 @@ mod requests;
 #[cfg(feature = "http")]
 mod faults;
 #[cfg(feature = "http")]
+mod faults_of_streams;
+#[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
+mod streams;
 #[cfg(feature = "http")]
 mod uploads;
