@@ -10,6 +10,9 @@ use crate::time::rfc3339;
 /// What a client supplied and no event shows.
 const REDACTED: [&str; 4] = ["input", "metadata", "attachment_refs", "sensitivity_tags"];
 
+/// The `kind` of a fragment of text.
+const CONTENT_DELTA: &str = "content_delta";
+
 /// The events of a run in the order of their time. An event may lie in the future: it is seen from its time on.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
@@ -139,21 +142,19 @@ impl Log {
     /// An event in its public envelope, as JSON on one line.
     pub(crate) fn envelope(&self, number: u64, seq: u64, redact: bool) -> Option<Vec<u8>> {
         let chunk = self.chunk_of(number)?;
-        let (kind, value) = match &chunk.what {
-            What::One(kind, value) => (kind.as_ref(), Cow::Borrowed(value)),
-            What::Deltas { bytes } => ("step.progress", Cow::Owned(delta(&text(number, *bytes)))),
-        };
-        let (redacted, value) = match value.as_object().filter(|_| redact) {
-            Some(map) if REDACTED.iter().any(|key| map.contains_key(*key)) => {
-                (true, Cow::Owned(without_client_data(map)))
+        let made_up;
+        let (kind, payload) = match &chunk.what {
+            What::One(kind, value) => (kind.as_ref(), Payload::of(value, redact)),
+            What::Deltas { bytes } => {
+                made_up = text(number, *bytes);
+                ("step.progress", Payload::of_text(&made_up))
             }
-            _ => (false, value),
         };
         let envelope = Envelope {
             seq,
             kind,
             timestamp: rfc3339(chunk.at(number - chunk.first), true),
-            payload: Payload { redacted, value },
+            payload,
         };
         Some(serde_json::to_vec(&envelope).expect("texts and JSON values serialise"))
     }
@@ -161,7 +162,7 @@ impl Log {
 
 /// The payload of a fragment of text.
 pub(crate) fn delta(text: &str) -> Value {
-    json!({ "kind": "content_delta", "content_delta": text })
+    json!({ "kind": CONTENT_DELTA, "content_delta": text })
 }
 
 /// An object without what the client supplied.
@@ -200,7 +201,46 @@ struct Envelope<'a> {
 #[derive(Serialize)]
 struct Payload<'a> {
     redacted: bool,
-    value: Cow<'a, Value>,
+    value: Shown<'a>,
+}
+
+/// A payload as it is shown. A fragment of text is written without a map in between: there are millions of them.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Stored(&'a Value),
+    Redacted(Value),
+    Delta {
+        content_delta: &'a str,
+        kind: &'static str,
+    },
+}
+
+impl<'a> Payload<'a> {
+    fn of(value: &'a Value, redact: bool) -> Self {
+        let map = value.as_object().filter(|_| redact);
+        match map.filter(|map| REDACTED.iter().any(|key| map.contains_key(*key))) {
+            Some(map) => Self {
+                redacted: true,
+                value: Shown::Redacted(without_client_data(map)),
+            },
+            None => Self {
+                redacted: false,
+                value: Shown::Stored(value),
+            },
+        }
+    }
+
+    fn of_text(content_delta: &'a str) -> Self {
+        let kind = CONTENT_DELTA;
+        Self {
+            redacted: false,
+            value: Shown::Delta {
+                content_delta,
+                kind,
+            },
+        }
+    }
 }
 
 #[cfg(test)]

@@ -27,6 +27,13 @@
 //! of the built-in ones take more fields of `input`: `signal_timeout_ms` (those that wait); `events`, `interval_ms` and
 //! `delta_bytes` (`long-stream`); `bytes` (`big-event`).
 //!
+//! A `[[run]]` of a scenario file adds one, with steps of these kinds: `run = "5s"` (takes time), `progress = {..}`,
+//! `delta = "text"`, `deltas = { count, bytes, every }`, `step_done = "outcome"`, `tool = {..}`,
+//! `emit = { type, value }` (any event, a terminal one included; the run does not care),
+//! `wait = { kind, reason, payload, timeout }` (only `kind` is needed), `stall = true`, and the ends `limit = "reason"`,
+//! `fail = "reason"`, `succeed = true`. In a `delta`, `{goal}`, `{data}` and `{data.NAME}` stand for the goal of the
+//! run and the data of the last signal.
+//!
 //! # Assumptions
 //! Where the contract is silent, [`Switches`] decides. What no switch covers:
 //! * Order of judgement: route, key, existence, required header fields, body, repetition, state.
