@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::BuildError;
+use crate::question::Answer;
 use crate::seed::Seed;
 use crate::target::Target;
 
@@ -105,11 +106,13 @@ impl IdempotencyKey {
         )
     }
 
-    /// The key of what can be done only once, whoever does it: the same for everybody who does the same, so that the
-    /// server takes the second for the first.
+    /// The key of an answer to a question: the same for whoever answers it alike, so that the server takes the second
+    /// for the first.
     #[must_use]
-    pub fn of(label: &str, what: &[u8]) -> Self {
-        Self::mint(&Seed([0; 32]), label, what)
+    pub fn of_answer(task: &str, question: &str, answer: &Answer) -> Self {
+        let answer = serde_json::to_string(answer).unwrap_or_default();
+        let bound_to = format!("{task}\n{question}\n{answer}");
+        Self::mint(&Seed([0; 32]), "answer", bound_to.as_bytes())
     }
 
     /// The text of the key, as it goes into the header.

@@ -369,18 +369,36 @@ impl Credential {
         Ok(Self(value))
     }
 
-    /// Replaces the key in a text from the server or a library, wherever it was echoed.
+    fn key(&self) -> &str {
+        let value = self.0.to_str().expect("made from ASCII");
+        value.strip_prefix("Bearer ").unwrap_or(value)
+    }
+
+    /// The part of a `key_id:secret` that may be shown; `None` for a key that is all secret.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        let (id, secret) = self.key().split_once(':')?;
+        (!id.is_empty() && !secret.is_empty()).then_some(id)
+    }
+
+    /// Replaces the key in a text from the server or a library, wherever it was echoed. Of a `key_id:secret` the id
+    /// stays; the secret goes even where it stands alone.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        let value = self.0.to_str().expect("made from ASCII");
-        let key = value.strip_prefix("Bearer ").unwrap_or(value);
-        text.replace(key, "[key]")
+        let text = text.replace(self.key(), "[key]");
+        match (self.key_id(), self.key().split_once(':')) {
+            (Some(_), Some((_, secret))) => text.replace(secret, "[secret]"),
+            _ => text,
+        }
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credential(..)")
+        match self.key_id() {
+            Some(id) => write!(f, "Credential({id}:..)"),
+            None => f.write_str("Credential(..)"),
+        }
     }
 }
 

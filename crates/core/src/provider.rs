@@ -54,8 +54,10 @@ pub enum Reading<O> {
     Pending(Status),
     /// It goes on or is over, and this has to be read before judging.
     Next(Look, Status),
-    /// It waits for answers to these. Empty: it waits, and the questions stand in the event stream.
+    /// It waits for answers to these.
     Asking(Vec<Question>),
+    /// It waits for an answer, and its events tell to what.
+    Waiting(Status),
     /// Nothing is asked any more, although the task was last seen to wait: somebody answered, it has yet to move.
     NotAsking,
     /// It waits for something that no answer of ours resolves.

@@ -132,7 +132,7 @@ impl From<Answer> for Reply {
 pub enum Answered {
     /// The agent has it.
     Applied,
-    /// The question was no longer open: answered elsewhere, withdrawn, or the task went on. Nothing was sent.
+    /// The question was no longer open: answered elsewhere, withdrawn, or the task went on. The answer was not taken.
     Gone,
     /// The server refused it; the question may still be open.
     Refused,

@@ -80,7 +80,7 @@ impl Provider for Toy {
     fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Text>, ReadError> {
         Ok(match (look, text(reply).as_str()) {
             (Look::Result, answer) => Reading::Ready(Text(answer.to_owned())),
-            (_, "waiting") => Reading::Asking(Vec::new()),
+            (_, "waiting") => Reading::Waiting(Status::known("waiting")),
             (_, "done") => Reading::Next(Look::Result, Status::known("done")),
             _ => Reading::Pending(Status::known("running")),
         })

@@ -2,7 +2,7 @@
 
 use taskward_core::{
     Answer, AnswerError, Answered, End, Error, ErrorKind, Left, LeftWhy, MessageNo, Provider,
-    Question, QuestionId, Reply, Snapshot, Task, TaskId,
+    Question, QuestionId, Reply, Signs, Snapshot, Task, TaskId,
 };
 
 use crate::run::{BoxError, unsupported};
@@ -37,6 +37,14 @@ impl<D: Driver> Course<D> {
         match self {
             Self::Live(driver) => driver.watch().task.id(),
             Self::Over(snapshot) => snapshot.task(),
+        }
+    }
+
+    /// When the wire, the task's replies and the task itself last gave a sign, while it is driven.
+    pub fn signs(&self) -> Option<Signs> {
+        match self {
+            Self::Live(driver) => Some(driver.watch().task.signs()),
+            Self::Over(_) => None,
         }
     }
 

@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use taskward_core::{
-    Error, ErrorKind, Event, Job as _, Policy, Provider, Snapshot, Source, Task, TaskId, Timestamp,
+    Error, ErrorKind, Event, IdempotencyKey, Job as _, Policy, Position, Provider, Safety,
+    Snapshot, Source, Task, TaskId, Timestamp,
 };
 
 use crate::entropy::seed;
@@ -59,6 +60,10 @@ pub struct Plan<P: Provider> {
     pub goal: Goal<P>,
     /// How it is followed, when not as the client says.
     pub policy: Option<Policy>,
+    /// The caller's own idempotency key for a start.
+    pub key: Option<IdempotencyKey>,
+    /// The position after which a task that is there tells its events.
+    pub after: Option<Position>,
     /// How long the agent may work.
     pub work: Option<Duration>,
     /// How long a human may take.
@@ -72,6 +77,8 @@ impl<P: Provider> Plan<P> {
         Self {
             goal,
             policy: None,
+            key: None,
+            after: None,
             work: None,
             human: None,
         }
@@ -94,11 +101,25 @@ impl<P: Provider> Plan<P> {
         let mut policy = self.policy.unwrap_or_else(|| policy.clone());
         policy.work = self.work.or(policy.work);
         policy.human = self.human.or(policy.human);
+        let starts = matches!(self.goal, Goal::Start(_));
+        if self.key.is_some() && !(starts && P::CAPABILITIES.start == Safety::Keyed) {
+            let why = if starts {
+                format!("a start on {} takes no idempotency key", P::NAME)
+            } else {
+                "only a start takes an idempotency key".to_owned()
+            };
+            return Err(Error::new(ErrorKind::Input, why));
+        }
+        if self.after.is_some() && !(P::CAPABILITIES.stream && matches!(self.goal, Goal::Attach(_)))
+        {
+            let why = "only a task that is attached to and has events has a position";
+            return Err(Error::new(ErrorKind::Input, why));
+        }
         match self.goal {
-            Goal::Start(job) => Ok(Task::start(provider, &job, policy, seed()?, now)?),
+            Goal::Start(job) => Task::start_keyed(provider, &job, self.key, policy, seed()?, now),
             Goal::Attach(id) => {
                 id.check()?;
-                Ok(Task::attach(provider, id, None, policy, seed()?, now))
+                Ok(Task::attach(provider, id, self.after, policy, seed()?, now))
             }
             Goal::Continue(id, text) => {
                 id.check()?;

@@ -4,7 +4,10 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use taskward_core::{End, Error, ErrorKind, Event, Policy, Provider, Question, Reply, Snapshot};
+use taskward_core::{
+    End, Error, ErrorKind, Event, IdempotencyKey, Policy, Position, Provider, Question, Reply,
+    Snapshot,
+};
 use taskward_edge::run::{Goal, Hooks, Plan};
 use taskward_edge::source;
 
@@ -52,6 +55,19 @@ impl<P: Provider> Run<P> {
     /// How long a human may take over a question or a review.
     pub fn answer_deadline(mut self, human: Duration) -> Self {
         self.plan.human = Some(human);
+        self
+    }
+
+    /// Starts the task under a key of the caller's: a start repeated with it, by whatever process, gives the task that
+    /// it made the first time. Only where the platform takes keys; without this one is made.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.plan.key = Some(IdempotencyKey::new(key));
+        self
+    }
+
+    /// Tells only the events after this position, of a task that is attached to.
+    pub fn after(mut self, position: Position) -> Self {
+        self.plan.after = Some(position);
         self
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use taskward_core::{
     Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, Provider, Question,
-    QuestionId, Reply, Snapshot, Task, TaskId, Why,
+    QuestionId, Reply, Signs, Snapshot, Task, TaskId, Why,
 };
 use taskward_edge::course::{Course, Driver as _};
 use taskward_edge::run::{BoxError, Hooks, OnEvent};
@@ -100,6 +100,12 @@ impl<P: Provider> Running<P> {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// When the wire, the task's replies and the task itself last gave a sign. A task that only the wire still gives
+    /// signs of may be stuck.
+    pub fn signs(&self) -> Signs {
+        self.course.signs().unwrap_or_default()
     }
 
     /// The questions an answer may go to now.

@@ -6,6 +6,7 @@
 //! # What this crate does not do
 //! It sends nothing and waits for nothing: the adapters do. It never ends a task for a word it does not know.
 
+pub mod agent_harness;
 pub mod generated;
 pub mod nanonets;
 pub mod wire;

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use taskward_core::{
     Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, Provider, Question,
-    QuestionId, Snapshot, Task, TaskId,
+    QuestionId, Signs, Snapshot, Task, TaskId,
 };
 use taskward_edge::course::Course;
 use taskward_edge::run::{Hooks, OnEvent};
@@ -111,6 +111,12 @@ impl<P: Provider> Running<P> {
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// When the wire, the task's replies and the task itself last gave a sign. A task that only the wire still gives
+    /// signs of may be stuck.
+    pub fn signs(&self) -> Signs {
+        self.course.signs().unwrap_or_default()
     }
 
     /// The questions an answer may go to now.

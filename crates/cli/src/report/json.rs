@@ -137,6 +137,7 @@ mod tests {
             Event::Started {
                 id: "a".into(),
                 status: None,
+                replayed: false,
             },
             Event::Status(Status::unknown("odd")),
             Event::Question(Question::new("q", QuestionKind::Text, "Which?")),

@@ -611,7 +611,7 @@ impl<P: Provider> Task<P> {
         let server_id = ask.server_id().clone();
         let key = (P::CAPABILITIES.answer == crate::Safety::Keyed).then(|| {
             let task = self.id.as_ref().map_or("", TaskId::as_str);
-            answer_key(task, &server_id, &answer)
+            IdempotencyKey::of_answer(task, server_id.as_str(), &answer)
         });
         self.asks.set(&question.id, Standing::Answering);
         let parcel = Parcel::Answer {
@@ -701,12 +701,6 @@ fn unsupported<P: Provider>(what: &'static str) -> Unsupported {
         provider: P::NAME,
         what,
     }
-}
-
-/// The key of an answer: the same for whoever answers the same question alike, so that it is taken once.
-fn answer_key(task: &str, question: &QuestionId, answer: &Answer) -> IdempotencyKey {
-    let answer = serde_json::to_string(answer).unwrap_or_default();
-    IdempotencyKey::of("answer", format!("{task}\n{question}\n{answer}").as_bytes())
 }
 
 fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerError> {

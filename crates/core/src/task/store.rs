@@ -212,6 +212,7 @@ pub(super) fn resume<P: Provider>(
                 stage => stage,
             };
             if restored.stage == Stage::Reconcile {
+                restored.maybe = true;
                 restored.trouble = Some("the process ended before the reply came".to_owned());
             }
             restored

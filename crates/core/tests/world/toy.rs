@@ -120,7 +120,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                 match log.last() {
                     // With a stream, the questions stand in it.
                     Some((role, ..)) if STREAM && role == "assistant" => {
-                        Reading::Asking(Vec::new())
+                        Reading::Waiting(status("waiting"))
                     }
                     Some((role, id, text)) if role == "assistant" => {
                         Reading::Asking(vec![Question::new(
@@ -154,7 +154,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
             }
             _ => match body {
                 "running" => Reading::Pending(status(body)),
-                "waiting" if STREAM => Reading::Asking(Vec::new()),
+                "waiting" if STREAM => Reading::Waiting(status(body)),
                 "waiting" => Reading::Next(Look::Questions, status(body)),
                 "review" => Reading::Paused(status(body)),
                 "done" => Reading::Next(Look::Result, status(body)),

@@ -3,14 +3,14 @@
 use http::Method;
 use serde_json::Value;
 use taskward_core::{
-    Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Landed, Look, Mark,
-    Provider, ReadError, Reading, Request, Response, Safety, Started, Target, TaskId,
+    Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Landed, Look, Mark, Provider,
+    ReadError, Reading, Request, Response, Safety, Started, Target, TaskId,
 };
 
 use super::answer::Answer;
 use super::conversation;
 use super::job::Job;
-use super::status::{peek, status_of};
+use super::status::status_of;
 use super::types::{RunAgentResponse, SendMessageRequest, TaskResult, TaskStatus};
 use crate::wire;
 
@@ -113,9 +113,9 @@ impl Provider for Nanonets {
                 })
             }
             _ => {
-                let peek = peek(&reply.body)?;
-                let status = status_of(&peek.status);
-                Ok(match peek.status {
+                let found: TaskStatus = wire::peek(&reply.body)?;
+                let status = status_of(&found);
+                Ok(match found {
                     TaskStatus::Pending | TaskStatus::Queued | TaskStatus::Running => {
                         Reading::Pending(status)
                     }

@@ -46,9 +46,7 @@ impl<P: Provider> Task<P> {
                 self.finish_delivery(Answered::Gone, None);
                 return self.weigh(reading);
             }
-            if matches!(&reading, Reading::Asking(questions) if questions.is_empty())
-                && self.has_list()
-            {
+            if matches!(&reading, Reading::Waiting(_)) && self.has_list() {
                 // The task waits; its events tell whether for this.
                 if let Some(delivery) = self.deliveries.front_mut() {
                     delivery.confirming = true;
@@ -91,9 +89,23 @@ impl<P: Provider> Task<P> {
                 delivery.enter(Stage::Write, self.now);
                 self.save.need();
             }
-            (false, Stage::Reconcile) => self.finish_delivery(Answered::Applied, None),
+            (false, Stage::Reconcile) => self.asked_no_more(),
             (false, _) => self.finish_delivery(Answered::Gone, None),
         }
+    }
+
+    /// A keyed answer of unknown fate, and the task asks no more: ours was taken, unless none of ours can have been.
+    fn asked_no_more(&mut self) {
+        let taken = self
+            .deliveries
+            .front()
+            .is_none_or(|delivery| delivery.maybe);
+        let how = if taken {
+            Answered::Applied
+        } else {
+            Answered::Gone
+        };
+        self.finish_delivery(how, None);
     }
 
     /// A keyed answer of unknown fate, and the task still asks.
@@ -112,7 +124,12 @@ impl<P: Provider> Task<P> {
             return;
         }
         let why = delivery.trouble.clone();
-        self.finish_delivery(Answered::Unknown, why);
+        let how = if delivery.maybe {
+            Answered::Unknown
+        } else {
+            Answered::Refused
+        };
+        self.finish_delivery(how, why);
     }
 
     fn delivery_read_failed(&mut self, trouble: &Trouble, shared: &mut Shared) {
@@ -185,8 +202,8 @@ impl<P: Provider> Task<P> {
                         self.end(Outcome::AccessLost { id, error });
                     }
                 }
-                // The task may have moved because of the attempt before: it tells.
-                Some(status) if keyed && delivery.maybe && matches!(status.as_u16(), 409 | 422) => {
+                // The task may have moved, because of an attempt before or without us: it tells.
+                Some(status) if keyed && matches!(status.as_u16(), 409 | 422) => {
                     delivery.refused = true;
                     delivery.trouble = Some(why);
                     delivery.enter(Stage::Reconcile, self.now);
@@ -277,7 +294,7 @@ impl<P: Provider> Task<P> {
         self.misses = 0;
         self.not_found = None;
         if !shows(&reading, question) {
-            self.finish_delivery(Answered::Applied, None);
+            self.asked_no_more();
             return self.weigh(reading);
         }
         if self.has_list() {
@@ -360,10 +377,10 @@ impl<P: Provider> Task<P> {
     }
 }
 
-/// Whether a reading still shows the question; one without questions of its own says that the task still waits.
+/// Whether a reading still shows the question, or may: a task that waits does not always say for what.
 fn shows<O>(reading: &Reading<O>, question: &Question) -> bool {
     match reading {
-        Reading::Asking(questions) if questions.is_empty() => true,
+        Reading::Waiting(_) => true,
         Reading::Asking(questions) => questions.iter().any(|shown| shown.id == question.id),
         _ => false,
     }

@@ -28,12 +28,12 @@ impl<P: Provider> Task<P> {
             Reading::Ready(_) | Reading::Failed(_) | Reading::Stopped(_) | Reading::Next(..) => {
                 true
             }
-            Reading::Asking(_) => !trusted || self.stream.wait.is_none(),
+            Reading::Waiting(_) => !trusted || self.stream.wait.is_none(),
             Reading::Pending(_) | Reading::Paused(_) | Reading::Unknown(_) => {
                 let silent = self.stream.open().is_some_and(|open| !open.carried);
                 silent || self.stream.fell_back()
             }
-            Reading::NotAsking | Reading::Events(_) => false,
+            Reading::Asking(_) | Reading::NotAsking | Reading::Events(_) => false,
         }
     }
 

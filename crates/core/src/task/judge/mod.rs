@@ -376,8 +376,14 @@ impl<P: Provider> Task<P> {
             Reading::Asking(questions) => {
                 self.paused = false;
                 if self.is_believed(&questions) {
-                    self.ask(questions);
+                    self.asks.offer(questions, &mut self.events);
                 }
+                self.look_again(Look::Status, None);
+            }
+            Reading::Waiting(status) => {
+                self.note(status);
+                self.paused = false;
+                self.ask_as_events_tell();
                 self.look_again(Look::Status, None);
             }
             Reading::Paused(status) => {
@@ -521,14 +527,6 @@ impl<P: Provider> Task<P> {
                 self.lag = Lag::Said(newest.clone());
                 false
             }
-        }
-    }
-
-    fn ask(&mut self, questions: Vec<crate::Question>) {
-        if questions.is_empty() {
-            self.ask_as_events_tell();
-        } else {
-            self.asks.offer(questions, &mut self.events);
         }
     }
 
@@ -680,6 +678,7 @@ impl<P: Provider> Task<P> {
                 _,
                 Reading::Next(..)
                 | Reading::Asking(_)
+                | Reading::Waiting(_)
                 | Reading::Failed(_)
                 | Reading::Stopped(_)
                 | Reading::Ready(_),

@@ -281,21 +281,21 @@ impl<P: Provider> Task<P> {
 
     /// Whether this reading contradicts the event that ended the task; then the task is read again.
     pub(super) fn contradicts_ending(&mut self, reading: &Reading<P::Output>) -> bool {
-        let (Reading::Pending(status) | Reading::Unknown(status) | Reading::Paused(status)) =
-            reading
-        else {
-            if matches!(reading, Reading::Asking(_) | Reading::NotAsking)
-                && self.stream.ending.is_some()
-            {
-                self.read_again_after_ending();
-                return true;
-            }
-            return false;
-        };
         if self.stream.ending.is_none() {
             return false;
         }
-        self.note(status.clone());
+        match reading {
+            Reading::Pending(status)
+            | Reading::Unknown(status)
+            | Reading::Paused(status)
+            | Reading::Waiting(status) => self.note(status.clone()),
+            Reading::Asking(_) | Reading::NotAsking => {}
+            Reading::Ready(_)
+            | Reading::Failed(_)
+            | Reading::Stopped(_)
+            | Reading::Next(..)
+            | Reading::Events(_) => return false,
+        }
         self.read_again_after_ending();
         true
     }

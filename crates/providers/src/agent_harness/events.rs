@@ -1,0 +1,103 @@
+//! What an event says, and what it means for the run.
+
+use serde::Deserialize as _;
+use serde_json::{Map, Value};
+use taskward_core::{
+    Beat, Fault, Finish, Item, Position, Question, QuestionKind, RawEvent, Status,
+};
+
+use super::types::{
+    AwaitingInputPayload, EventReasonCode, InputKind, RunEvent, RunEventType,
+    StatusTransitionPayload,
+};
+
+/// The SSE name of a run's events; frames of another name say nothing of the run.
+pub(super) const RUN_EVENT: &str = "run_event";
+
+/// An event as the machine takes it.
+pub(super) fn item_of(event: RunEvent) -> Item {
+    let beat = beat_of(&event);
+    let position = Position(event.seq);
+    let name = event.r#type.as_str().to_owned();
+    Item::new(RawEvent::new(Some(position), name, envelope(event)), beat)
+}
+
+fn beat_of(event: &RunEvent) -> Beat {
+    match &event.r#type {
+        RunEventType::RunCreated
+        | RunEventType::RunWorkerStarted
+        | RunEventType::StepProgress
+        | RunEventType::StepDone => Beat::Working,
+        RunEventType::RunAwaitingInput => Beat::Asking(question_of(event)),
+        RunEventType::RunWorkerSucceeded => Beat::Ending(Finish::Succeeded),
+        RunEventType::RunWorkerFailed => Beat::Ending(Finish::Failed(fault_of(event, "failed"))),
+        RunEventType::RunLimitExceeded => {
+            let mut fault = fault_of(event, "failed");
+            fault
+                .reason
+                .get_or_insert_with(|| "limit_exceeded".to_owned());
+            fault.message = Some("the run exceeded a limit".to_owned());
+            Beat::Ending(Finish::Failed(fault))
+        }
+        RunEventType::RunCancelled => {
+            let mut fault = fault_of(event, "cancelled");
+            if fault.reason.as_deref() == Some(EventReasonCode::SignalTimeout.as_str()) {
+                fault.message = Some("no signal came within the platform's timeout".to_owned());
+                fault = fault.as_unanswered();
+            }
+            Beat::Ending(Finish::Stopped(fault))
+        }
+        // What the catalogue does not have may be anything.
+        RunEventType::Unknown(_) => Beat::Neutral,
+    }
+}
+
+fn fault_of(event: &RunEvent, status: &'static str) -> Fault {
+    let reason = StatusTransitionPayload::deserialize(&event.payload.value)
+        .ok()
+        .and_then(|transition| transition.reason_code);
+    Fault::new(Status::known(status)).with_reason(reason.map(|code| code.to_string()), None)
+}
+
+/// A wait. Its id is its place in the log: the platform gives it no other.
+fn question_of(event: &RunEvent) -> Question {
+    let payload = AwaitingInputPayload::deserialize(&event.payload.value).unwrap_or_default();
+    let approval = payload.reason_code == Some(EventReasonCode::AwaitingApproval);
+    let kind = match payload.input_kind {
+        Some(InputKind::Approval) => QuestionKind::Approval,
+        // One kind is documented; these are what a wait for data would be called.
+        Some(InputKind::Unknown(kind))
+            if ["data", "input", "user_input", "submit_input"].contains(&kind.as_str()) =>
+        {
+            QuestionKind::Data
+        }
+        Some(InputKind::Unknown(kind)) => QuestionKind::Other(kind),
+        None if approval => QuestionKind::Approval,
+        None => QuestionKind::Other("unknown".to_owned()),
+    };
+    Question::new(event.seq.to_string(), kind, "").with_payload(event.payload.value.clone())
+}
+
+/// The event as it came. The platform leaves the run's id out of it.
+fn envelope(event: RunEvent) -> Value {
+    let RunEvent {
+        seq,
+        r#type,
+        timestamp,
+        payload,
+        extra,
+        ..
+    } = event;
+    let mut inner = payload.extra;
+    inner.insert("redacted".to_owned(), Value::Bool(payload.redacted));
+    inner.insert("value".to_owned(), payload.value);
+    let mut outer = Map::new();
+    outer.insert("seq".to_owned(), seq.into());
+    outer.insert("type".to_owned(), Value::String(r#type.to_string()));
+    if let Some(timestamp) = timestamp {
+        outer.insert("timestamp".to_owned(), Value::String(timestamp.to_string()));
+    }
+    outer.insert("payload".to_owned(), Value::Object(inner));
+    outer.extend(extra);
+    Value::Object(outer)
+}

@@ -1,0 +1,28 @@
+//! Agent Harness: runs created under an idempotency key and followed by server-sent events.
+//!
+//! - [`Job`]: what to run. [`Answer`]: what came of it. [`Transcript`]: what the agent said on the way.
+//! - [`AgentHarness`]: the [`Provider`](taskward_core::Provider).
+//! - [`operations`]: every endpoint by itself.
+//!
+//! A start is keyed, so one whose reply is lost is repeated under the same key and creates nothing twice. A run asks by
+//! an event that carries no text: [`Question::messages`](taskward_core::Question::messages) are the events that led to
+//! it. It is answered by [`Answer::Approve`](taskward_core::Answer::Approve), by
+//! [`Answer::Reject`](taskward_core::Answer::Reject), which makes the run fail, or by
+//! [`Answer::Input`](taskward_core::Answer::Input).
+//!
+//! What is known of the platform's interface is told in `spec/agent-harness/SOURCE.md`: parts of it are guesses, and
+//! read tolerantly.
+
+mod answer;
+mod events;
+mod job;
+pub mod operations;
+mod provider;
+mod signal;
+mod transcript;
+
+pub use crate::generated::agent_harness as types;
+pub use answer::Answer;
+pub use job::Job;
+pub use provider::AgentHarness;
+pub use transcript::{Piece, Transcript};

@@ -1,0 +1,171 @@
+//! The provider: which request does what, and what a reply says.
+
+use http::HeaderName;
+use serde_json::Value;
+use taskward_core::{
+    Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Item, Look, Page, Provider,
+    Question, RawEvent, ReadError, Reading, Request, Response, Safety, Started, Status, Target,
+    TaskId, sse,
+};
+
+use super::answer::Answer;
+use super::events::{RUN_EVENT, item_of};
+use super::job::Job;
+use super::signal::{signal_of, signal_request};
+use super::transcript::{Transcript, prompt_of};
+use super::types::{CreateRunResponse, RunEvent, RunEventPage, RunStatus};
+use crate::wire;
+
+/// The Agent Harness platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AgentHarness;
+
+/// The path of a run, or of something under it.
+pub(super) fn run_target(id: &str, rest: &'static str) -> Result<Target, BuildError> {
+    Ok(Target::new("/v1/runs").segment(id)?.path(rest))
+}
+
+/// The request of one page of a run's events. `parameter` names the cursor in the query.
+pub(super) fn events_request(
+    id: &str,
+    parameter: &str,
+    cursor: Option<&str>,
+) -> Result<Request, BuildError> {
+    let target = run_target(id, "/events")?.query_opt(parameter, cursor);
+    Ok(Request::get(target.build()?))
+}
+
+impl Provider for AgentHarness {
+    type Job = Job;
+    type Output = Answer;
+
+    const NAME: &'static str = "agent-harness";
+    const ACCOUNT: Account = Account::new(
+        "AGENT_HARNESS_API_KEY",
+        "AGENT_HARNESS_BASE_URL",
+        "https://api.agentharness.com",
+        "/v1",
+    );
+    const CAPABILITIES: Capabilities = {
+        let mut can = Capabilities::LEAST;
+        can.start = Safety::Keyed;
+        can.answer = Safety::Keyed;
+        can.stream = true;
+        can.events = true;
+        can
+    };
+
+    fn start(&self, job: &Job, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
+        job.request(key)
+    }
+
+    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+        let run: CreateRunResponse = wire::decode(&reply.body)?;
+        let mut started = Started::new(
+            TaskId::new(run.id.as_str()),
+            run.status.as_ref().map(status_of),
+        );
+        started.replayed = run.replayed.unwrap_or(false);
+        Ok(started)
+    }
+
+    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
+        let id = id.as_str();
+        match look {
+            Look::Status | Look::Questions | Look::Result => {
+                Ok(Request::get(run_target(id, "")?.build()?))
+            }
+            Look::Events { cursor } => events_request(id, "cursor", cursor.as_deref()),
+            Look::Stream { after } => {
+                let request = Request::get(run_target(id, "/events/stream")?.build()?);
+                match after {
+                    // Undocumented, and harmless where it is not understood.
+                    Some(seq) => request.header(
+                        HeaderName::from_static("last-event-id"),
+                        http::HeaderValue::from(seq.0),
+                    ),
+                    None => Ok(request),
+                }
+            }
+            _ => Err(BuildError::new("this platform has no trail")),
+        }
+    }
+
+    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Answer>, ReadError> {
+        if let Look::Events { .. } = look {
+            let page: RunEventPage = wire::decode(&reply.body)?;
+            let next = page.next_cursor.or(page.cursor);
+            return Ok(Reading::Events(Page::new(
+                page.events.into_iter().map(item_of).collect(),
+                next.map(|cursor| cursor.as_str().to_owned())
+                    .filter(|cursor| !cursor.is_empty()),
+            )));
+        }
+        let found: RunStatus = wire::peek(&reply.body)?;
+        let status = status_of(&found);
+        Ok(match found {
+            RunStatus::Queued | RunStatus::Running | RunStatus::Stalled => Reading::Pending(status),
+            RunStatus::AwaitingInput => Reading::Waiting(status),
+            RunStatus::Succeeded => Reading::Ready(Answer::new(wire::decode(&reply.body)?)),
+            RunStatus::Failed => Reading::Failed(Fault::new(status)),
+            RunStatus::Cancelled => Reading::Stopped(Fault::new(status)),
+            RunStatus::Unknown(_) => Reading::Unknown(status),
+        })
+    }
+
+    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+        match act {
+            Act::Answer {
+                answer,
+                key: Some(key),
+                ..
+            } => signal_request(id.as_str(), signal_of(answer)?, key),
+            Act::Answer { .. } => Err(BuildError::new("an answer on this platform needs a key")),
+            _ => Err(BuildError::new(
+                "this platform's interface has no such call",
+            )),
+        }
+    }
+
+    fn read_event(&self, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+        if event.name != RUN_EVENT || event.data.trim().is_empty() {
+            return Ok(None);
+        }
+        let event: RunEvent = wire::decode(event.data.as_bytes())?;
+        Ok(Some(item_of(event)))
+    }
+
+    /// The event carries no text: what the agent said before it is shown in its place.
+    fn explain(&self, mut question: Question, steps: &[RawEvent]) -> Question {
+        let prompt = question.payload.as_ref().and_then(prompt_of);
+        question.text = match prompt {
+            Some(prompt) => prompt.to_owned(),
+            None => Transcript::of_steps(steps).text().to_owned(),
+        };
+        question.with_messages(steps.iter().map(|step| step.data.clone()).collect())
+    }
+
+    fn unconfirmed(
+        &self,
+        id: &TaskId,
+        reply: Option<&Response>,
+        event: &RawEvent,
+    ) -> Option<Answer> {
+        let raw: Option<Value> = reply.and_then(|reply| wire::decode(&reply.body).ok());
+        Some(Answer::unconfirmed(id, raw, event))
+    }
+}
+
+/// The status for the machine; known words allocate nothing.
+fn status_of(status: &RunStatus) -> Status {
+    match status {
+        RunStatus::Queued => Status::known("queued"),
+        RunStatus::Running => Status::known("running"),
+        RunStatus::AwaitingInput => Status::known("awaiting_input"),
+        RunStatus::Stalled => Status::known("stalled"),
+        RunStatus::Succeeded => Status::known("succeeded"),
+        RunStatus::Failed => Status::known("failed"),
+        RunStatus::Cancelled => Status::known("cancelled"),
+        RunStatus::Unknown(raw) => Status::unknown(raw.clone()),
+    }
+}
