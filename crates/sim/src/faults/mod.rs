@@ -5,42 +5,6 @@
 //! that strikes wins. Deciding is pure; the HTTP front carries the fault out.
 //!
 //! An endpoint is named as the statistics count it, alone (`stream`) or with its platform (`agent-harness.stream`).
-//!
-//! | `kind` | applied | a whole reply | an event stream |
-//! |---|---|---|---|
-//! | `latency` (`for`) | yes | comes that much simulated time later | opens that much later |
-//! | `refuse` (`for`) | no | a reset, then a closed port for that long | the same; streams already open are reset |
-//! | `reset` | no | a reset | the same |
-//! | `reset` (`after_bytes`) | yes | the head, so many bytes of the body, a reset | the same |
-//! | `close-before-head` | no | the end of the connection, no byte | the same |
-//! | `cut-head` (`bytes`) | yes | so many bytes of the head, then the end of the connection | the same |
-//! | `cut-body` (`bytes`) | yes | the head, so many bytes of the body, the end of the connection | the same |
-//! | `stall` | no | nothing, until the client goes away | the same |
-//! | `stall` (`after_bytes`) | yes | the head, so many bytes of the body, then nothing | the same, not even heartbeats |
-//! | `dribble` (`bytes`, `pause`) | yes | the head, then the body in such pieces | the same |
-//! | `duplicate-reply` | yes | twice on the same connection | behind its end, its head once more with an empty body |
-//! | `status` (`code`, `retry_after`, `after_bytes`) | no | that code, once so many bytes of the body came | does not open: that code |
-//! | `html-200` | no | 200 with a web page | the same |
-//! | `truncated-json` | yes | complete, but its JSON stops in the middle | the JSON of each event stops in the middle |
-//! | `wrong-content-type` (`content_type`) | yes | under that type, `text/plain` if none is given | the same |
-//! | `gzip-bomb` | no | a megabyte of gzip that inflates to a gigabyte of zeros | the same |
-//! | `endless-body` (`bytes`) | yes | its body, then blanks for ever; `bytes` is a `Content-Length` it claims | comment lines for ever, and no event |
-//! | `endless-line` | no | one line for ever | one `data:` line for ever |
-//! | `endless-data` | no | empty `data:` lines for ever | the same |
-//! | `redirect` (`to`, `code`) | no | that code (307) to there; without `to`, no `Location` | the same |
-//! | `stale-read` | yes | what this endpoint told of the task before, if anything | what the log holds as it opens, then its end |
-//! | `replay` (`mode`) | yes | | begins `from-start`, behind the `last-event-id`, or is `live-only` |
-//! | `seq-gap` (`after_events`, `events`) | yes | | lacks so many events |
-//! | `reorder` (`after_events`) | yes | | swaps the next two events |
-//! | `duplicate-event` (`after_events`) | yes | | has the next event twice |
-//! | `stream-eof` (`after_events`) | yes | | ends well after so many events |
-//! | `corrupt-event` (`after_events`, `events`, `form`) | yes | | so many events are `not-json`, or have `no-seq`, a `negative-seq` or a `huge-seq` |
-//! | `lost-reply-after-apply` (`after_bytes`) | yes | so many bytes of it, head included, then the end | the same |
-//!
-//! Where the third column is empty, the rule passes over every request that opens no stream: it neither strikes nor
-//! counts it. Bytes of a body are those of its text: the framing of chunks is not counted, so a stream can be cut at
-//! every byte. A replay goes back no further than the switch `replay` lets it: where that is `live_only`, no fault brings
-//! events back. Events are counted from the first that the connection carries; heartbeats are no events.
 
 mod kind;
 mod written;

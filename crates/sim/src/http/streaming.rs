@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::Shared;
@@ -100,6 +101,10 @@ impl Connection {
                 return self.end_stream(end, &opened).await;
             }
             let next = open.next(&mut shaper, &mut out);
+            if out.is_empty() {
+                // A fault may leave nothing of many frames; others want to be served meanwhile.
+                yield_now().await;
+            }
             let pause = shaper.pace();
             for piece in out.chunks(pause.map_or(usize::MAX, |(size, _)| size)) {
                 if let Some((_, span)) = pause {
