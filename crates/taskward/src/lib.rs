@@ -5,6 +5,7 @@
 //! - [`Client`] (feature `async`): over hyper and tokio.
 //! - [`blocking::Client`] (feature `blocking`): its twin over ureq, without a runtime.
 //! - [`nanonets`]: the Nanonets Agents platform.
+//! - [`agent_harness`]: the Agent Harness platform.
 //! - [`core`]: the machine itself, to drive by hand in a runtime of your own.
 //!
 //! # What this crate does not do
@@ -17,7 +18,7 @@ pub use taskward_core::{
     Left, LeftWhy, Outcome, Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply,
     Retrying, SecretString, Snapshot, Status, StoppedBy, TaskId, Why,
 };
-pub use taskward_providers::{nanonets, wire};
+pub use taskward_providers::{agent_harness, nanonets, wire};
 
 #[cfg(feature = "async")]
 pub use taskward_hyper::*;
