@@ -40,8 +40,7 @@ impl<S> Report<S> {
         match self {
             Self::Reply(reply) => call.handle_response(id, reply, now),
             Self::Failed(failure) => call.handle_failure(id, failure, now),
-            // An operation asks for one document.
-            Self::Stream(..) => call.handle_failure(id, Failure::abandoned(), now),
+            Self::Stream(..) => unreachable!("a call asks for its reply whole"),
         }
     }
 
@@ -91,6 +90,15 @@ fn clean_head(credential: &Credential, head: &mut Head) {
     }
 }
 
+/// What becomes of a reply that is an event stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// It is handed over open, for a task that is followed.
+    Open,
+    /// It is read to its end within the limits of any other body, for an operation.
+    Whole,
+}
+
 /// What follows a head.
 #[derive(Debug)]
 pub enum Follows {
@@ -110,15 +118,17 @@ impl Follows {
         head: &Head,
         length: Option<u64>,
         limits: &Limits,
+        streams: Streams,
     ) -> Result<Self, Failure> {
         if let Some(encoding) = foreign_encoding(head) {
             return Err(Fault::new(Cause::Encoding, encoding).after(head));
         }
         let success = head.status.is_success();
-        let wants_stream = request
-            .headers()
-            .get(header::ACCEPT)
-            .is_some_and(|accept| accept == "text/event-stream");
+        let wants_stream = streams == Streams::Open
+            && request
+                .headers()
+                .get(header::ACCEPT)
+                .is_some_and(|accept| accept == "text/event-stream");
         if success && wants_stream && head.media_type().as_deref() == Some("text/event-stream") {
             return Ok(Self::Stream);
         }

@@ -113,6 +113,12 @@ impl<P: Provider> Watch<P> {
         self.task.handle_failure(id, Failure::abandoned(), now);
     }
 
+    /// Reports that more of a stream is there than was asked for. Silence is what the server does: time in which the
+    /// driver did not read is none.
+    pub fn stirred(&mut self, id: ExchangeId) {
+        self.received(id, Some(Ok(Bytes::new())));
+    }
+
     /// Reports what a stream brought; `None` is its end.
     pub fn received(&mut self, id: ExchangeId, next: Option<Result<Bytes, Failure>>) {
         let now = self.now();

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use taskward_core::{
@@ -10,6 +11,7 @@ use taskward_core::{
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
+use taskward_edge::reply::Streams;
 use taskward_edge::run::OnSave;
 use taskward_edge::source;
 use taskward_edge::watch::{Watch, Wish};
@@ -21,6 +23,11 @@ use crate::handle::Handle;
 use crate::run::off_the_reactor;
 use crate::send::{EventStream, Report, exchange};
 
+/// Wishes kept before whoever sends them waits.
+const MAX_WISHES: usize = 16;
+/// After this long without being polled, what came meanwhile may not have been noticed yet.
+const AWAY: Duration = Duration::from_millis(100);
+
 type Exchange = Pin<Box<dyn Future<Output = Report> + Send>>;
 
 /// A task with its exchanges: dropping a future that polls it loses nothing.
@@ -28,22 +35,54 @@ pub(crate) struct Drive<P: Provider> {
     client: Client<P>,
     watch: Watch<P>,
     exchange: Option<(ExchangeId, Exchange)>,
-    stream: Option<(ExchangeId, Box<EventStream>)>,
+    stream: Option<Reading>,
+    /// When it was last polled, and the turn of the runtime that is waited for since.
+    polled: Instant,
+    turn: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     sleep: Option<(Timestamp, Pin<Box<Sleep>>)>,
     /// What is waited for at present.
     pub(crate) waiting: Option<(Timestamp, Why)>,
-    inbox: mpsc::UnboundedReceiver<Wish>,
-    sender: mpsc::UnboundedSender<Wish>,
+    inbox: mpsc::Receiver<Wish>,
+    sender: mpsc::Sender<Wish>,
+}
+
+/// The open stream, read at most one chunk ahead of what the machine asks for.
+struct Reading {
+    id: ExchangeId,
+    stream: Box<EventStream>,
+    ahead: Option<Chunk>,
+}
+
+/// What a stream brought; `None` is its end.
+type Chunk = Option<Result<Bytes, Failure>>;
+
+impl Reading {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Chunk> {
+        match self.ahead.take() {
+            Some(next) => Poll::Ready(next),
+            None => self.stream.poll_next(cx),
+        }
+    }
+
+    /// Ready once there is something to read.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.ahead.is_none() {
+            self.ahead = Some(ready!(self.stream.poll_next(cx)));
+        }
+        Poll::Ready(())
+    }
 }
 
 impl<P: Provider> Drive<P> {
     pub(crate) fn new(client: Client<P>, task: Task<P>, save: Option<OnSave>) -> Self {
-        let (sender, inbox) = mpsc::unbounded_channel();
+        let (sender, inbox) = mpsc::channel(MAX_WISHES);
         Self {
             watch: Watch::new(task, client.inner().clock, save),
             client,
             exchange: None,
             stream: None,
+            polled: Instant::now(),
+            turn: None,
             sleep: None,
             waiting: None,
             inbox,
@@ -60,6 +99,32 @@ impl<P: Provider> Drive<P> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Event>, Error>> {
+        ready!(self.poll_back(cx));
+        let event = self.poll_steps(cx);
+        self.polled = Instant::now();
+        event
+    }
+
+    /// Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
+    fn poll_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(reading) = &mut self.stream else {
+            return Poll::Ready(());
+        };
+        if reading.poll_ahead(cx).is_pending() && self.polled.elapsed() > AWAY {
+            // A runtime that was held up, too, has to look at its sockets first.
+            let turn = self
+                .turn
+                .get_or_insert_with(|| Box::pin(tokio::task::yield_now()));
+            ready!(turn.as_mut().poll(cx));
+        }
+        self.turn = None;
+        if reading.poll_ahead(cx).is_ready() {
+            self.watch.stirred(reading.id);
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
         loop {
             while let Poll::Ready(Some(wish)) = self.inbox.poll_recv(cx) {
                 self.watch.hear(wish);
@@ -80,7 +145,7 @@ impl<P: Provider> Drive<P> {
                     request,
                     limits,
                 } => {
-                    let exchange = self.client.exchange(request, limits);
+                    let exchange = self.client.exchange(request, limits, Streams::Open);
                     self.watch.task.sent(id);
                     self.waiting = None;
                     self.exchange = Some((id, exchange));
@@ -91,23 +156,23 @@ impl<P: Provider> Drive<P> {
                         continue;
                     }
                     // The exchange was polled above, in this same turn; the stream goes on beside it.
-                    match (&mut self.stream, stream) {
-                        (Some((held, reading)), Some(stream)) if *held == stream => {
-                            let next = ready!(reading.poll_next(cx));
-                            self.received(stream, next);
+                    match &mut self.stream {
+                        Some(reading) if stream == Some(reading.id) => {
+                            let (id, next) = (reading.id, ready!(reading.poll_next(cx)));
+                            self.received(id, next);
                         }
                         _ => return Poll::Pending,
                     }
                 }
                 Step::Receive { id, until } => match &mut self.stream {
-                    Some((held, stream)) if *held == id => match stream.poll_next(cx) {
+                    Some(reading) if reading.id == id => match reading.poll_next(cx) {
                         Poll::Ready(next) => self.received(id, next),
                         Poll::Pending => ready!(self.poll_until(until, cx)),
                     },
                     _ => self.watch.abandoned(id),
                 },
                 Step::Close { id } => {
-                    self.stream.take_if(|(held, _)| *held == id);
+                    self.stream.take_if(|reading| reading.id == id);
                     self.watch.task.closed(id);
                 }
                 Step::Wait { until, why } => {
@@ -135,12 +200,16 @@ impl<P: Provider> Drive<P> {
         };
         self.exchange = None;
         if let Some(stream) = self.watch.report(id, report) {
-            self.stream = Some((id, stream));
+            self.stream = Some(Reading {
+                id,
+                stream,
+                ahead: None,
+            });
         }
     }
 
     /// Reports what a stream brought.
-    fn received(&mut self, id: ExchangeId, next: Option<Result<Bytes, Failure>>) {
+    fn received(&mut self, id: ExchangeId, next: Chunk) {
         if !matches!(next, Some(Ok(_))) {
             self.stream = None;
         }
@@ -177,9 +246,9 @@ impl<P: Provider> Driver for Drive<P> {
 }
 
 impl<P: Provider> Client<P> {
-    fn exchange(&self, request: &Request, limits: Limits) -> Exchange {
+    fn exchange(&self, request: &Request, limits: Limits, streams: Streams) -> Exchange {
         let transport = self.inner().transport.clone();
-        Box::pin(exchange(transport, request.clone(), limits))
+        Box::pin(exchange(transport, request.clone(), limits, streams))
     }
 }
 
@@ -215,7 +284,7 @@ where
                     id,
                     request,
                     limits,
-                } => Act::Exchange(id, client.exchange(request, limits)),
+                } => Act::Exchange(id, client.exchange(request, limits, Streams::Whole)),
                 CallStep::Wait { until, retrying } => Act::Wait(until, retrying.clone()),
                 CallStep::InFlight { id } => {
                     call.handle_failure(id, Failure::abandoned(), inner.clock.now());

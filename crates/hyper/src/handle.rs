@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 ///
 /// A wish is taken when the [`Running`](crate::Running) is next polled; what became of it is told as an event.
 #[derive(Clone, Debug)]
-pub struct Handle(pub(crate) mpsc::UnboundedSender<Wish>);
+pub struct Handle(pub(crate) mpsc::Sender<Wish>);
 
 impl Handle {
     /// Answers a question.
@@ -58,7 +58,7 @@ impl Handle {
         let (told, reply) = oneshot::channel();
         // Whoever asked may have gone away meanwhile.
         let taken = Box::new(move |result| drop(told.send(result)));
-        self.0.send(wish(taken)).map_err(|_| gone())?;
+        self.0.send(wish(taken)).await.map_err(|_| gone())?;
         reply.await.map_err(|_| gone())?
     }
 }

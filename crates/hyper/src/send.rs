@@ -13,7 +13,7 @@ use hyper::body::Incoming;
 use taskward_core::{Credential, Failure, Head, Limits, Origin, Phase, Request, Response, Stage};
 use taskward_edge::clock::later;
 use taskward_edge::failure::Fault;
-use taskward_edge::reply::{self, Follows};
+use taskward_edge::reply::{self, Follows, Streams};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::body::{self, Upload};
@@ -54,9 +54,10 @@ pub(crate) async fn exchange(
     transport: Arc<Transport>,
     request: Request,
     limits: Limits,
+    streams: Streams,
 ) -> Report {
     let begun = Instant::now();
-    let mut report = attempt(&transport, &request, &limits, begun)
+    let mut report = attempt(&transport, &request, &limits, streams, begun)
         .await
         .unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
@@ -76,6 +77,7 @@ async fn attempt(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
+    streams: Streams,
     begun: Instant,
 ) -> Result<Report, Failure> {
     let mut moved: Option<Request> = None;
@@ -84,7 +86,7 @@ async fn attempt(
         let (head, reply) = head(transport, request, limits, begun).await?;
         match transport.origin.follow(request, &head, hops) {
             Some(next) => moved = Some(next?),
-            None => return receive(request, head, reply).await,
+            None => return receive(request, head, reply, streams).await,
         }
     }
     unreachable!("the core refuses the redirect after the last")
@@ -180,9 +182,14 @@ fn origin_form(mut sealed: http::Request<()>) -> http::Request<()> {
 }
 
 /// Takes in what follows a head: a whole body, or the beginning of a stream.
-async fn receive(request: &Request, head: Head, mut reply: Reply) -> Result<Report, Failure> {
+async fn receive(
+    request: &Request,
+    head: Head,
+    mut reply: Reply,
+    streams: Streams,
+) -> Result<Report, Failure> {
     let length = reply.incoming.size_hint().exact();
-    let mut body = match Follows::of(request, &head, length, &reply.limits)? {
+    let mut body = match Follows::of(request, &head, length, &reply.limits, streams)? {
         Follows::Body(body) => body,
         Follows::Stream => {
             let stream = EventStream {

@@ -1,64 +1,57 @@
 //! Does what the machines of the core ask for. Its async twin is read beside it.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-
-use bytes::Bytes;
 use taskward_core::{
     Call, CallStep, Error, Event, ExchangeId, Failure, Limits, Operation, Provider, Request,
     Retrying, Step, Task, Timestamp,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
+use taskward_edge::reply::Streams;
 use taskward_edge::run::OnSave;
 use taskward_edge::source;
-use taskward_edge::watch::{Watch, Wish};
+use taskward_edge::watch::Watch;
 
 use crate::client::Client;
 use crate::handle::Handle;
+use crate::inbox::{Chunk, DriversInbox, Input};
 use crate::send::{EventStream, Line, Report, exchange};
-
-/// Inputs kept before whoever sends them waits: a stream's reader stays this far ahead at most.
-const MAX_INPUTS: usize = 64;
-
-/// What comes in while the driver waits.
-pub(crate) enum Input {
-    Wish(Wish),
-    Stream(ExchangeId, Option<Result<Bytes, Failure>>),
-}
 
 /// A task with its exchanges.
 pub(crate) struct Drive<P: Provider> {
     client: Client<P>,
     watch: Watch<P>,
     stream: Option<(ExchangeId, Line)>,
-    inbox: Receiver<Input>,
-    sender: SyncSender<Input>,
+    inbox: DriversInbox,
 }
 
 impl<P: Provider> Drive<P> {
     pub(crate) fn new(client: Client<P>, task: Task<P>, save: Option<OnSave>) -> Self {
-        let (sender, inbox) = sync_channel(MAX_INPUTS);
         Self {
             watch: Watch::new(task, client.inner().clock, save),
             client,
             stream: None,
-            inbox,
-            sender,
+            inbox: DriversInbox::default(),
         }
     }
 
     pub(crate) fn handle(&self) -> Handle {
-        Handle(self.sender.clone())
+        Handle(self.inbox.0.clone())
     }
 
     /// Goes on to the next event; `None` when the task is over, or its watch interrupted.
     pub(crate) fn event(&mut self) -> Result<Option<Event>, Error> {
         loop {
-            while let Ok(input) = self.inbox.try_recv() {
-                self.take(input);
+            while let Some(wish) = self.inbox.take_wish() {
+                self.watch.hear(wish);
             }
             if self.watch.is_interrupted() {
                 return Ok(None);
+            }
+            // Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
+            if let Some((id, _)) = &self.stream
+                && self.inbox.has_chunk()
+            {
+                self.watch.stirred(*id);
             }
             let now = self.watch.now();
             let step = {
@@ -74,20 +67,20 @@ impl<P: Provider> Drive<P> {
                 } => {
                     let request = request.clone();
                     self.watch.task.sent(id);
-                    let report = self.client.exchange(&request, limits);
+                    let report = self.client.exchange(&request, limits, Streams::Open);
                     self.report(id, report);
                 }
                 // An exchange is over before the next poll: this one was somebody else's.
                 Step::InFlight { id, .. } => self.watch.abandoned(id),
                 Step::Receive { id, until } => match &self.stream {
-                    Some((held, _)) if *held == id => self.wait_until(until),
+                    Some((held, _)) if *held == id => self.wait(until, true),
                     _ => self.watch.abandoned(id),
                 },
                 Step::Close { id } => {
-                    self.stream.take_if(|(held, _)| *held == id);
+                    self.drop_stream(id);
                     self.watch.task.closed(id);
                 }
-                Step::Wait { until, .. } => self.wait_until(until),
+                Step::Wait { until, .. } => self.wait(until, false),
                 Step::Event { no, event } => {
                     let event = event.clone();
                     self.watch.task.taken(no);
@@ -108,12 +101,13 @@ impl<P: Provider> Drive<P> {
 
     /// Reads a stream in a thread of its own, which ends with the stream, or with the driver.
     fn read_aside(&mut self, id: ExchangeId, mut stream: Box<EventStream>) {
-        let inbox = self.sender.clone();
+        self.inbox.open(id);
+        let inbox = self.inbox.0.clone();
         let reader = move || {
             loop {
                 let next = stream.read();
                 let more = matches!(next, Some(Ok(_)));
-                if inbox.send(Input::Stream(id, next)).is_err() || !more {
+                if !inbox.bring(id, next) || !more {
                     return;
                 }
             }
@@ -123,27 +117,27 @@ impl<P: Provider> Drive<P> {
         }
     }
 
-    /// Reports what a stream brought; one that was closed meanwhile brings nothing.
-    fn received(&mut self, id: ExchangeId, next: Option<Result<Bytes, Failure>>) {
+    /// Reports what a stream brought.
+    fn received(&mut self, id: ExchangeId, next: Chunk) {
         if !matches!(next, Some(Ok(_))) {
-            self.stream.take_if(|(held, _)| *held == id);
+            self.drop_stream(id);
         }
         self.watch.received(id, next);
     }
 
-    fn wait_until(&mut self, until: Timestamp) {
-        let left = self.client.inner().clock.left(until);
-        match self.inbox.recv_timeout(left) {
-            Ok(input) => self.take(input),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => unreachable!("the driver holds a sender"),
+    fn drop_stream(&mut self, id: ExchangeId) {
+        if self.stream.take_if(|(held, _)| *held == id).is_some() {
+            self.inbox.close(id);
         }
     }
 
-    fn take(&mut self, input: Input) {
-        match input {
-            Input::Wish(wish) => self.watch.hear(wish),
-            Input::Stream(id, next) => self.received(id, next),
+    /// Waits for a wish or, when the stream is to be read, for what it brings.
+    fn wait(&mut self, until: Timestamp, reads: bool) {
+        let left = self.client.inner().clock.left(until);
+        match self.inbox.wait(left, reads) {
+            Some(Input::Wish(wish)) => self.watch.hear(wish),
+            Some(Input::Chunk(id, next)) => self.received(id, next),
+            None => {}
         }
     }
 }
@@ -165,8 +159,8 @@ impl<P: Provider> Driver for Drive<P> {
 }
 
 impl<P: Provider> Client<P> {
-    fn exchange(&self, request: &Request, limits: Limits) -> Report {
-        exchange(&self.inner().transport, request, &limits)
+    fn exchange(&self, request: &Request, limits: Limits, streams: Streams) -> Report {
+        exchange(&self.inner().transport, request, &limits, streams)
     }
 }
 
@@ -196,7 +190,7 @@ where
             } => {
                 let request = request.clone();
                 call.sent(id);
-                let report = client.exchange(&request, limits);
+                let report = client.exchange(&request, limits, Streams::Whole);
                 report.conclude(&mut call, id, inner.clock.now());
             }
             CallStep::InFlight { id } => {

@@ -1,18 +1,19 @@
 //! Wishes from elsewhere: answers, messages and cancels for a task that another thread drives.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use taskward_core::{Answer, Error, MessageNo, QuestionId};
 use taskward_edge::watch::{Taken, Wish, gone};
 
-use crate::drive::Input;
+use crate::inbox::Inbox;
 
 /// Speaks to a task that another thread drives. Cheap to clone.
 ///
 /// A wish is taken when the [`Running`](crate::Running) is driven and its exchange under way is over; until then its
 /// method waits. What became of it is told as an event.
 #[derive(Clone, Debug)]
-pub struct Handle(pub(crate) SyncSender<Input>);
+pub struct Handle(pub(crate) Arc<Inbox>);
 
 impl Handle {
     /// Answers a question.
@@ -58,7 +59,7 @@ impl Handle {
         let (told, reply) = sync_channel(1);
         // Whoever asked may have gone away meanwhile.
         let taken = Box::new(move |result| drop(told.send(result)));
-        self.0.send(Input::Wish(wish(taken))).map_err(|_| gone())?;
+        self.0.wish(wish(taken))?;
         reply.recv().map_err(|_| gone())?
     }
 }

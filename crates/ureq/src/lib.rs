@@ -34,6 +34,7 @@ mod dial;
 mod drive;
 mod failure;
 mod handle;
+mod inbox;
 mod run;
 mod running;
 mod send;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use taskward_core::{Credential, Failure, Head, Limits, Origin, Request, Response, Stage};
 use taskward_edge::failure::Fault;
-use taskward_edge::reply::{self, Follows, MAX_HEAD};
+use taskward_edge::reply::{self, Follows, MAX_HEAD, Streams};
 use taskward_edge::route::{IDLE_AGE, MAX_IDLE};
 use ureq::config::AutoHeaderValue;
 use ureq::{Agent, BodyReader, SendBody};
@@ -66,9 +66,15 @@ impl Transport {
 pub(crate) type Report = reply::Report<EventStream>;
 
 /// Performs one exchange, redirects of the same origin included.
-pub(crate) fn exchange(transport: &Arc<Transport>, request: &Request, limits: &Limits) -> Report {
+pub(crate) fn exchange(
+    transport: &Arc<Transport>,
+    request: &Request,
+    limits: &Limits,
+    streams: Streams,
+) -> Report {
     let begun = Instant::now();
-    let mut report = attempt(transport, request, limits, begun).unwrap_or_else(Report::Failed);
+    let mut report =
+        attempt(transport, request, limits, streams, begun).unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
     let (status, detail) = report.summary();
     tracing::debug!(
@@ -86,6 +92,7 @@ fn attempt(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
+    streams: Streams,
     begun: Instant,
 ) -> Result<Report, Failure> {
     let mut moved: Option<Request> = None;
@@ -94,7 +101,7 @@ fn attempt(
         let (head, reply) = head(transport, request, limits, begun)?;
         match transport.origin.follow(request, &head, hops) {
             Some(next) => moved = Some(next?),
-            None => return receive(request, head, reply, limits),
+            None => return receive(request, head, reply, limits, streams),
         }
     }
     unreachable!("the core refuses the redirect after the last")
@@ -159,8 +166,9 @@ fn receive(
     head: Head,
     mut reply: Reply,
     limits: &Limits,
+    streams: Streams,
 ) -> Result<Report, Failure> {
-    let mut body = match Follows::of(request, &head, reply.expected, limits)? {
+    let mut body = match Follows::of(request, &head, reply.expected, limits, streams)? {
         Follows::Body(body) => body,
         Follows::Stream => {
             let stream = Box::new(reply.into_stream(head.clone()));
