@@ -123,7 +123,12 @@ impl ApiError {
             Some("text/html") => String::new(),
             _ => String::from_utf8_lossy(body).trim().to_owned(),
         });
-        Self::of_head(&reply.head, clip(message), code)
+        let mut error = Self::of_head(&reply.head, clip(message), code);
+        if error.request_id.is_none() {
+            let id = value.as_ref().and_then(|value| value.get("request_id"));
+            error.request_id = id.and_then(|id| id.as_str()).map(str::to_owned);
+        }
+        error
     }
 
     /// The error for a reply whose body was lost.
@@ -173,7 +178,10 @@ impl fmt::Display for ApiError {
         if !self.message.is_empty() {
             write!(f, ": {}", self.message)?;
         }
-        Ok(())
+        match &self.code {
+            Some(code) => write!(f, " ({code})"),
+            None => Ok(()),
+        }
     }
 }
 

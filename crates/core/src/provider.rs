@@ -64,6 +64,8 @@ pub enum Reading<O> {
     Paused(Status),
     /// It completed, and this is the answer.
     Ready(O),
+    /// It completed, and the reply to a status read has the answer in it.
+    Succeeded(Status, O),
     /// The agent failed.
     Failed(Fault),
     /// It was stopped.

@@ -186,7 +186,7 @@ enum Lag {
     /// The status has moved since, or nothing was delivered.
     None,
     /// Something was delivered and the status has not moved since.
-    Delivered,
+    Delivered(Timestamp),
     /// This was said since; the next status tells whether it is a question.
     Said(QuestionId),
 }
@@ -469,10 +469,11 @@ impl<P: Provider> Task<P> {
 
     /// Acknowledges [`Step::Close`].
     pub fn closed(&mut self, id: ExchangeId) {
-        if matches!(self.stream.state, stream::StreamState::Closing(closing) if closing == id) {
-            self.stream.enter(stream::StreamState::Closed {
-                due: Timestamp::MAX,
-            });
+        match self.stream.state {
+            stream::StreamState::Closing { id: closing, due } if closing == id => {
+                self.stream.enter(stream::StreamState::Closed { due });
+            }
+            _ => {}
         }
     }
 

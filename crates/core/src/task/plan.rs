@@ -55,8 +55,19 @@ impl<P: Provider> Task<P> {
             if self.events.first().is_some() {
                 return Next::Event;
             }
+            if let StreamState::Closing { id, .. } = self.stream.state {
+                return Next::Close(id);
+            }
             if self.phase.is_ended() {
-                return self.wind_down();
+                self.exchange = None;
+                match self.stream.open().map(|open| open.id) {
+                    Some(id) => self.stream.enter(StreamState::Closing {
+                        id,
+                        due: Timestamp::MAX,
+                    }),
+                    None => return Next::Done,
+                }
+                continue;
             }
             if self.is_cancelled_unsent() {
                 self.end(Outcome::NotStarted {
@@ -89,8 +100,8 @@ impl<P: Provider> Task<P> {
                 } else {
                     (plan.due, plan.why)
                 };
-                return match self.stream.open() {
-                    Some(open) => Next::Receive(open.id, until),
+                return match self.stream.readable() {
+                    Some(id) => Next::Receive(id, until),
                     None => Next::Wait(until, self.reason(why)),
                 };
             }
@@ -105,19 +116,6 @@ impl<P: Provider> Task<P> {
     fn is_cancelled_unsent(&self) -> bool {
         let unsent = matches!(&self.phase, Phase::Starting(starting) if starting.attempts == 0 && !starting.maybe);
         unsent && matches!(self.cancel, Cancel::Wanted { .. })
-    }
-
-    /// After the end: the stream is closed, then it is over.
-    fn wind_down(&mut self) -> Next {
-        self.exchange = None;
-        if let Some(open) = self.stream.open() {
-            let id = open.id;
-            self.stream.enter(StreamState::Closing(id));
-        }
-        match self.stream.state {
-            StreamState::Closing(id) => Next::Close(id),
-            _ => Next::Done,
-        }
     }
 
     /// While a human is awaited, a wait is for them, whatever else would end it.
@@ -237,7 +235,7 @@ impl<P: Provider> Task<P> {
                     plan.offer(open.opened.after(QUIET), Why::Pace, None);
                 }
             }
-            StreamState::Opening | StreamState::Closing(_) => {}
+            StreamState::Opening | StreamState::Closing { .. } => {}
         }
     }
 

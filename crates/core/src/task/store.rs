@@ -183,7 +183,7 @@ pub(super) fn resume<P: Provider>(
     task.last_status = saved.status;
     task.paused = saved.paused;
     task.lag = if saved.lags {
-        Lag::Delivered
+        Lag::Delivered(now)
     } else {
         Lag::None
     };

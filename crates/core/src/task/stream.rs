@@ -20,8 +20,8 @@ pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Closed", "due", "Opening"),
     ("Opening", "2xx event stream", "Open"),
     ("Opening", "refused or failed", "Closed"),
-    ("Open", "end, silence or failure", "Closed"),
-    ("Open", "the task is over", "Closing"),
+    ("Open", "end or failure", "Closed"),
+    ("Open", "silence, too much, or the task is over", "Closing"),
     ("Closing", "closed", "Closed"),
 ];
 
@@ -34,8 +34,8 @@ pub(super) enum StreamState {
     Opening,
     /// Open.
     Open(Box<Open>),
-    /// The driver is asked to drop it.
-    Closing(ExchangeId),
+    /// The driver is asked to drop it; another is opened at `due`.
+    Closing { id: ExchangeId, due: Timestamp },
 }
 
 #[derive(Debug)]
@@ -134,6 +134,8 @@ pub(super) struct Stream {
     pub(super) fill: Option<Fill>,
     /// Where the next reading of the list begins: the newest page that was read.
     pub(super) cursor: Option<String>,
+    /// The task was read to wait, and no event tells for what.
+    pub(super) unexplained: bool,
     /// The platform said that there is no list.
     pub(super) unlisted: bool,
     /// Whether the last reading of the list came to its end.
@@ -150,12 +152,14 @@ pub(super) const QUIET: Duration = Duration::from_secs(1);
 pub(super) const CROSS_CHECK: Duration = Duration::from_secs(600);
 /// How long a task's own read may contradict the event that ended it.
 pub(super) const CONFIRM: Duration = Duration::from_secs(30);
+/// How long a status may stay behind an answer of ours.
+pub(super) const STALE: Duration = Duration::from_secs(60);
 /// Failures in a row after which the task is followed by polling, while the stream is still tried.
 pub(super) const FALLBACK: u32 = 3;
 /// Events in a row that cannot be read before the stream is given up for a while.
 pub(super) const MAX_UNREADABLE: u32 = 10;
-/// Tries of one page of the list.
-pub(super) const FILL_TRIES: u32 = 4;
+/// Tries of one page of the list, about a minute of them: until then nothing newer is told.
+pub(super) const FILL_TRIES: u32 = 10;
 /// Bytes a driver may hand over before they are decoded.
 pub(super) const MAX_UNREAD: usize = 32 * 1024 * 1024;
 /// Shortest and longest wait before a reconnect that a stream's `retry` field can ask for.
@@ -177,6 +181,7 @@ impl Stream {
             steps: Steps::default(),
             fill: None,
             cursor: None,
+            unexplained: false,
             unlisted: false,
             listed: false,
         }
@@ -185,14 +190,14 @@ impl Stream {
     pub(super) fn open(&self) -> Option<&Open> {
         match &self.state {
             StreamState::Open(open) => Some(open),
-            StreamState::Closed { .. } | StreamState::Opening | StreamState::Closing(_) => None,
+            StreamState::Closed { .. } | StreamState::Opening | StreamState::Closing { .. } => None,
         }
     }
 
     pub(super) fn open_mut(&mut self) -> Option<&mut Open> {
         match &mut self.state {
             StreamState::Open(open) => Some(open),
-            StreamState::Closed { .. } | StreamState::Opening | StreamState::Closing(_) => None,
+            StreamState::Closed { .. } | StreamState::Opening | StreamState::Closing { .. } => None,
         }
     }
 
@@ -232,7 +237,7 @@ impl Stream {
             StreamState::Closed { .. } => "Closed",
             StreamState::Opening => "Opening",
             StreamState::Open(_) => "Open",
-            StreamState::Closing(_) => "Closing",
+            StreamState::Closing { .. } => "Closing",
         }
     }
 

@@ -106,7 +106,9 @@ impl Provider for AgentHarness {
         Ok(match found {
             RunStatus::Queued | RunStatus::Running | RunStatus::Stalled => Reading::Pending(status),
             RunStatus::AwaitingInput => Reading::Waiting(status),
-            RunStatus::Succeeded => Reading::Ready(Answer::new(wire::decode(&reply.body)?)),
+            RunStatus::Succeeded => {
+                Reading::Succeeded(status, Answer::new(wire::decode(&reply.body)?))
+            }
             RunStatus::Failed => Reading::Failed(Fault::new(status)),
             RunStatus::Cancelled => Reading::Stopped(Fault::new(status)),
             RunStatus::Unknown(_) => Reading::Unknown(status),

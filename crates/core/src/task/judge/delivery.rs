@@ -1,6 +1,6 @@
 //! What a reply means for an answer or a message on its way.
 
-use crate::error::ApiError;
+use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::Event;
 use crate::id::{IntentId, Mark};
 use crate::operation::Safety;
@@ -147,7 +147,11 @@ impl<P: Provider> Task<P> {
 
     pub(in crate::task) fn judge_write(&mut self, report: Report, shared: &mut Shared) {
         let trouble = match sort(report) {
-            // Any 2xx is an acceptance, whatever its body is.
+            // A page comes from something in between: a login, a proxy.
+            Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
+                Trouble::Unreadable(ReadError::new(ReadErrorKind::Html, "a web page"))
+            }
+            // Any other 2xx is an acceptance, whatever its body is.
             Ok(_) => {
                 shared.succeeded();
                 return self.finish_delivery(Answered::Applied, None);
@@ -343,7 +347,7 @@ impl<P: Provider> Task<P> {
             }
         }
         if how != Answered::Refused {
-            self.lag = Lag::Delivered;
+            self.lag = Lag::Delivered(self.now);
         }
         self.rhythm.restart();
         if matches!(self.phase, Phase::Following(_)) {

@@ -25,15 +25,18 @@ impl<P: Provider> Task<P> {
         let trusted = self.stream.is_trusted();
         match reading {
             // The end is told after everything before it.
-            Reading::Ready(_) | Reading::Failed(_) | Reading::Stopped(_) | Reading::Next(..) => {
-                true
-            }
+            Reading::Succeeded(..)
+            | Reading::Failed(_)
+            | Reading::Stopped(_)
+            | Reading::Next(..) => true,
             Reading::Waiting(_) => !trusted || self.stream.wait.is_none(),
             Reading::Pending(_) | Reading::Paused(_) | Reading::Unknown(_) => {
                 let silent = self.stream.open().is_some_and(|open| !open.carried);
                 silent || self.stream.fell_back()
             }
-            Reading::Asking(_) | Reading::NotAsking | Reading::Events(_) => false,
+            Reading::Ready(_) | Reading::Asking(_) | Reading::NotAsking | Reading::Events(_) => {
+                false
+            }
         }
     }
 

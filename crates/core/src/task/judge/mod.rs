@@ -417,8 +417,10 @@ impl<P: Provider> Task<P> {
                     following.why = Why::Pace;
                 }
             }
-            // The status has the answer in it.
-            Reading::Ready(output) => {
+            // Only the read of the answer is an answer; before that it tells that there is one.
+            Reading::Ready(_) => self.look_again(Look::Status, None),
+            Reading::Succeeded(status, output) => {
+                self.note(status);
                 self.leave();
                 let id = self.known_id();
                 self.end(Outcome::Succeeded { id, output });
@@ -523,7 +525,7 @@ impl<P: Provider> Task<P> {
                 self.lag = Lag::None;
                 true
             }
-            Lag::Delivered | Lag::Said(_) => {
+            Lag::Delivered(_) | Lag::Said(_) => {
                 self.lag = Lag::Said(newest.clone());
                 false
             }
@@ -532,7 +534,8 @@ impl<P: Provider> Task<P> {
 
     /// Plans the next look by the schedule.
     pub(super) fn look_again(&mut self, look: Look, hint: Option<std::time::Duration>) {
-        let untold = self.stream.wait.as_ref().is_some_and(|wait| !wait.told);
+        let untold = self.stream.wait.as_ref().is_some_and(|wait| !wait.told)
+            || (self.stream.unexplained && self.asks.open().next().is_none());
         let due = match self.stream.open() {
             Some(open) if open.carried && !untold => self.now.after(CROSS_CHECK),
             // It has brought nothing yet: is it worth trusting? Asked ever more seldom.
@@ -565,7 +568,7 @@ impl<P: Provider> Task<P> {
 
     fn judge_answer(&mut self, reading: Reading<P::Output>) {
         match reading {
-            Reading::Ready(output) => {
+            Reading::Ready(output) | Reading::Succeeded(_, output) => {
                 let id = self.known_id();
                 self.end(Outcome::Succeeded { id, output });
             }
@@ -681,7 +684,8 @@ impl<P: Provider> Task<P> {
                 | Reading::Waiting(_)
                 | Reading::Failed(_)
                 | Reading::Stopped(_)
-                | Reading::Ready(_),
+                | Reading::Ready(_)
+                | Reading::Succeeded(..),
             ) => {
                 if let Phase::Following(following) = &mut self.phase {
                     following.next = Look::Questions;

@@ -13,7 +13,7 @@ use crate::retry::Trouble;
 use crate::shared::Shared;
 use crate::task::phase::Phase;
 use crate::task::stream::{
-    CONFIRM, CROSS_CHECK, Ending, FALLBACK, MAX_UNREADABLE, QUIET, RETRY_RANGE, StreamState,
+    CONFIRM, CROSS_CHECK, Ending, FALLBACK, MAX_UNREADABLE, QUIET, RETRY_RANGE, STALE, StreamState,
     UPTIME, Wait,
 };
 use crate::task::{Lag, Task};
@@ -77,7 +77,7 @@ impl<P: Provider> Task<P> {
                 }
                 self.cut(why, shared);
             }
-            Next::Ended(why) => self.cut(why, shared),
+            Next::Ended(why) => self.ended(why, shared),
             Next::Nothing => return self.mind_silence(idle, shared),
         }
         true
@@ -145,7 +145,12 @@ impl<P: Provider> Task<P> {
             open.held = Some(item);
             return self.begin_fill();
         }
-        open.covered = true;
+        if first && next {
+            self.stream.reopened = false;
+        }
+        if let Some(open) = self.stream.open_mut() {
+            open.covered = true;
+        }
         if first {
             // From now on reads are a cross-check.
             self.look_again(Look::Status, None);
@@ -234,6 +239,8 @@ impl<P: Provider> Task<P> {
     /// The task says that it waits, and that its events tell for what.
     pub(super) fn ask_as_events_tell(&mut self) {
         let now = self.now;
+        self.stream.unexplained = false;
+        let believed = self.lag == Lag::None || self.has_lagged_too_long();
         match &mut self.stream.wait {
             Some(wait) if wait.told => {}
             Some(wait) if now >= wait.since.after(QUIET) => {
@@ -248,7 +255,8 @@ impl<P: Provider> Task<P> {
             // Told once nothing has followed it for a while.
             Some(_) => {}
             // After an answer of ours a status may be stale for any time; before one, it means what it says.
-            None if self.lag == Lag::None => {
+            None if believed => {
+                self.stream.unexplained = true;
                 let known = self.asks.all().filter(|ask| ask.question.stand_in).count();
                 let open = self.asks.open().any(|question| question.stand_in);
                 if !open {
@@ -265,6 +273,16 @@ impl<P: Provider> Task<P> {
             }
             None => {}
         }
+    }
+
+    /// Whether a status that has not moved since our answer can no longer be stale: the task waits again. Only where no
+    /// events tell better.
+    fn has_lagged_too_long(&self) -> bool {
+        let since = match self.lag {
+            Lag::Delivered(since) => since,
+            Lag::None | Lag::Said(_) => return false,
+        };
+        !self.has_list() && self.stream.open().is_none() && self.now >= since.after(STALE)
     }
 
     /// A read says that the task works: what it asked is asked no more, or its events are ahead of its status.
@@ -291,6 +309,7 @@ impl<P: Provider> Task<P> {
             | Reading::Waiting(status) => self.note(status.clone()),
             Reading::Asking(_) | Reading::NotAsking => {}
             Reading::Ready(_)
+            | Reading::Succeeded(..)
             | Reading::Failed(_)
             | Reading::Stopped(_)
             | Reading::Next(..)
@@ -364,8 +383,23 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The stream ended, whatever way: the task is read, which judges, and the stream is reopened after a backoff.
+    /// The stream ended by itself.
+    fn ended(&mut self, why: String, shared: &mut Shared) {
+        let due = self.lost(why, shared);
+        self.stream.enter(StreamState::Closed { due });
+    }
+
+    /// The stream is of no more use: the driver has to let go of it.
     fn cut(&mut self, why: String, shared: &mut Shared) {
+        let Some(id) = self.stream.open().map(|open| open.id) else {
+            return;
+        };
+        let due = self.lost(why, shared);
+        self.stream.enter(StreamState::Closing { id, due });
+    }
+
+    /// The stream is gone, whatever way: the task is read, which judges, and the stream is reopened after a backoff.
+    fn lost(&mut self, why: String, shared: &mut Shared) -> Timestamp {
         self.stream.failures = self.stream.failures.saturating_add(1);
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
         let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
@@ -375,8 +409,8 @@ impl<P: Provider> Task<P> {
             why,
             until: due,
         });
-        self.stream.enter(StreamState::Closed { due });
         self.look_now();
+        due
     }
 
     pub(in crate::task) fn judge_unopened(&mut self, report: Report, shared: &mut Shared) {

@@ -251,7 +251,7 @@ impl World {
         let value = value_of(&reply.body);
         // An empty acceptance is a deliberate deviation from the specification.
         let judged = (!reply.body.is_empty()).then_some((reply.status, &value));
-        Spec::judge().check((method, target), json.as_ref(), judged);
+        Spec::judge("nanonets").check((method, target), json.as_ref(), judged);
         self.now += TRIP;
         let mut response = Response::new(
             StatusCode::from_u16(reply.status).expect("status"),

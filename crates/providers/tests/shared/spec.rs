@@ -1,15 +1,10 @@
 //! The specification as a judge of exchanges: method, path, query, bodies, in both directions.
 
 use std::collections::BTreeMap;
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jsonschema::Validator;
 use serde_json::Value;
-
-const SPEC: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/../../spec/nanonets/openapi.yaml"
-);
 
 pub(crate) struct Spec {
     document: Value,
@@ -17,17 +12,22 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// The judge that all runs share: schemas are compiled once.
-    pub(crate) fn judge() -> MutexGuard<'static, Self> {
-        static JUDGE: LazyLock<Mutex<Spec>> = LazyLock::new(|| {
-            let text = std::fs::read_to_string(SPEC).expect("the specification");
+    /// The judge that all runs against this provider share: schemas are compiled once.
+    pub(crate) fn judge(provider: &'static str) -> MutexGuard<'static, Self> {
+        static JUDGE: OnceLock<Mutex<Spec>> = OnceLock::new();
+        let judge = JUDGE.get_or_init(|| {
+            let spec = format!(
+                "{}/../../spec/{provider}/openapi.yaml",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            let text = std::fs::read_to_string(spec).expect("the specification");
             let document = yaml_serde::from_str(&text).expect("yaml");
             Mutex::new(Spec {
                 document,
                 validators: BTreeMap::new(),
             })
         });
-        JUDGE.lock().unwrap_or_else(PoisonError::into_inner)
+        judge.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Judges one exchange; gives the operation's id.

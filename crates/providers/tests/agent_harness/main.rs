@@ -1,0 +1,17 @@
+//! The provider and the machine against the simulated platform, in virtual time. Every request and every reply of these
+//! runs is held against the specification; the faults are injected by name on top.
+#![allow(missing_docs)]
+
+mod answers;
+mod ends;
+#[path = "../shared/spec.rs"]
+mod spec;
+mod streams;
+mod world;
+
+/// The three ways a server may begin a stream that is opened again.
+const REPLAYS: [&str; 3] = ["from_start", "last_event_id", "live_only"];
+
+fn replaying(replay: &str) -> String {
+    format!("[agent_harness]\nreplay = \"{replay}\"\n")
+}

@@ -1,0 +1,577 @@
+//! The real provider against the simulated platform, in virtual time: hours pass in milliseconds.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use http::StatusCode;
+use taskward_core::{
+    Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Outcome, Output as _, Policy,
+    Question, QuestionId, QuestionKind, Request, Response, Seed, Segment, Shared, Snapshot, Stage,
+    Step, Task, Timestamp,
+};
+use taskward_providers::agent_harness::{self, AgentHarness, Job};
+use taskward_sim::harness::{DashboardAction, Server, Stats};
+use taskward_sim::{Pulled, Scenario, StreamId};
+
+use crate::spec::Spec;
+
+/// When the simulated time begins: 2026-05-12T10:15:00Z.
+pub(crate) const START: u64 = 1_778_580_900_000;
+/// One way through the network.
+const TRIP: u64 = 10;
+/// A head of about this length precedes each reply.
+pub(crate) const HEAD_LEN: usize = 120;
+
+/// What the wire does to an exchange.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Fault {
+    None,
+    /// Never sent.
+    Refuse,
+    /// Sent, not received.
+    Reset,
+    /// Answered by something in front of the server.
+    Status(u16),
+    /// Answered by a page.
+    Html,
+    /// Received; the reply is cut after so many bytes, head included.
+    Lost(usize),
+    /// Received just after somebody else approved in the dashboard.
+    Overtaken,
+    /// A stream of which so many bytes of the body arrive.
+    Cut(usize),
+}
+
+type Faults = Box<dyn FnMut(&str, &str, usize) -> Fault>;
+type Answerer = Box<dyn FnMut(&Question) -> Option<(u64, Answer)>>;
+
+struct Stream {
+    exchange: ExchangeId,
+    sim: StreamId,
+    ready: VecDeque<u8>,
+    /// What may still arrive.
+    budget: usize,
+}
+
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) now: u64,
+    /// Endpoint, method, and how many requests of that endpoint came before.
+    pub(crate) faults: Faults,
+    /// What a human says, and how long it takes.
+    pub(crate) answerer: Answerer,
+    pub(crate) wishes: Vec<(u64, Wish)>,
+    pub(crate) steps: usize,
+    /// Whether exchanges are held against the specification.
+    pub(crate) judged: bool,
+    pub(crate) saved: Vec<Snapshot>,
+    pub(crate) kill_after: Option<usize>,
+    /// What was told, but for the run's own events.
+    pub(crate) told: Vec<String>,
+    /// The run's own events: `SEQ TYPE`.
+    pub(crate) log: Vec<String>,
+    pub(crate) requests: Vec<String>,
+    pub(crate) stream_bytes: usize,
+    pub(crate) start_reply_len: usize,
+    pub(crate) chunk: usize,
+    seen: std::collections::BTreeMap<&'static str, usize>,
+    answers: Vec<(u64, QuestionId, Answer)>,
+    shared: Shared,
+    stream: Option<Stream>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    Dashboard(DashboardAction),
+    RevokeKey,
+    ResumeRun,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Ended {
+    Outcome(String),
+    Left(String),
+    Killed,
+}
+
+/// Data for a run that wants some.
+pub(crate) fn data() -> Answer {
+    let recipient = serde_json::Value::from("ops@example.com");
+    Answer::Input([("recipient".to_owned(), recipient)].into_iter().collect())
+}
+
+pub(crate) fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+impl World {
+    pub(crate) fn new(scenario: &str) -> Self {
+        let scenario = Scenario::parse(scenario).expect("a scenario");
+        Self {
+            server: Server::new(7, &scenario, START),
+            now: START,
+            faults: Box::new(|_, _, _| Fault::None),
+            answerer: Box::new(|_| None),
+            wishes: Vec::new(),
+            steps: 0,
+            judged: true,
+            saved: Vec::new(),
+            kill_after: None,
+            told: Vec::new(),
+            log: Vec::new(),
+            requests: Vec::new(),
+            stream_bytes: 0,
+            start_reply_len: 0,
+            chunk: usize::MAX,
+            seen: std::collections::BTreeMap::new(),
+            answers: Vec::new(),
+            shared: Shared::new(),
+            stream: None,
+        }
+    }
+
+    pub(crate) fn faults(
+        mut self,
+        faults: impl FnMut(&str, &str, usize) -> Fault + 'static,
+    ) -> Self {
+        self.faults = Box::new(faults);
+        self
+    }
+
+    /// Answers the first questions so, each after `wait` milliseconds.
+    pub(crate) fn answers(mut self, wait: u64, answers: Vec<Answer>) -> Self {
+        let mut answers = answers.into_iter();
+        self.answerer = Box::new(move |_| answers.next().map(|answer| (wait, answer)));
+        self
+    }
+
+    /// Answers every question at once, as it wants to be answered.
+    pub(crate) fn approves(mut self) -> Self {
+        self.answerer = Box::new(|question| {
+            let answer = match question.kind {
+                QuestionKind::Data => data(),
+                _ => Answer::Approve,
+            };
+            Some((0, answer))
+        });
+        self
+    }
+
+    /// `after` milliseconds from the start.
+    pub(crate) fn wish(mut self, after: u64, wish: Wish) -> Self {
+        self.wishes.push((START + after, wish));
+        self
+    }
+
+    pub(crate) fn stats(&mut self) -> Stats {
+        self.server.advance(self.now);
+        self.server.stats()
+    }
+
+    pub(crate) fn count(&self, what: &str) -> usize {
+        self.told.iter().filter(|line| line.contains(what)).count()
+    }
+
+    pub(crate) fn asked(&self, endpoint: &str) -> usize {
+        self.requests
+            .iter()
+            .filter(|line| line.split(' ').next() == Some(endpoint))
+            .count()
+    }
+
+    pub(crate) fn run(&mut self, scenario: &str) -> Ended {
+        self.run_with(scenario, Policy::default())
+    }
+
+    pub(crate) fn run_with(&mut self, scenario: &str, policy: Policy) -> Ended {
+        let job = Job::goal("Write to the team.").with_input("scenario", scenario);
+        self.run_job(&job, policy)
+    }
+
+    pub(crate) fn run_job(&mut self, job: &Job, policy: Policy) -> Ended {
+        let now = Timestamp::from_millis(self.now);
+        let task = Task::start(AgentHarness, job, policy, Seed([5; 32]), now).expect("a task");
+        self.drive(task)
+    }
+
+    pub(crate) fn drive(&mut self, mut task: Task<AgentHarness>) -> Ended {
+        for _ in 0..200_000 {
+            self.grant(&mut task);
+            let now = Timestamp::from_millis(self.now);
+            self.steps += 1;
+            if self.kill_after == Some(self.steps) {
+                self.hang_up();
+                return Ended::Killed;
+            }
+            match task.poll(now, &mut self.shared) {
+                Step::Save { revision } => {
+                    self.saved.push(task.snapshot());
+                    task.saved(revision);
+                }
+                Step::Event { no, event } => {
+                    let event = event.clone();
+                    task.taken(no);
+                    if let Some(left) = self.react(&task, &event) {
+                        self.hang_up();
+                        return left;
+                    }
+                }
+                Step::Send { id, request, .. } => {
+                    let request = request.clone();
+                    task.sent(id);
+                    self.exchange(&mut task, id, &request);
+                }
+                Step::Wait { until, .. } => {
+                    let until = until.as_millis().min(self.next_wish());
+                    assert!(
+                        until > self.now && until - START < 100 * 3_600_000,
+                        "the watch does not end: {:#?}",
+                        self.told
+                    );
+                    self.now = until;
+                }
+                Step::Receive { until, .. } => {
+                    let until = until.as_millis().min(self.next_wish());
+                    assert!(until - START < 100 * 3_600_000, "the watch does not end");
+                    self.receive(&mut task, until);
+                }
+                Step::Close { id } => {
+                    self.hang_up();
+                    task.closed(id);
+                }
+                Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
+                Step::Done(outcome) => return Ended::Outcome(describe(outcome)),
+            }
+        }
+        panic!("too many steps: {:#?}", self.told);
+    }
+
+    fn hang_up(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            self.server.close(stream.sim);
+        }
+    }
+
+    fn next_wish(&self) -> u64 {
+        let wishes = self.wishes.iter().map(|(at, _)| *at);
+        let answers = self.answers.iter().map(|(at, ..)| *at);
+        wishes.chain(answers).min().unwrap_or(u64::MAX)
+    }
+
+    fn grant(&mut self, task: &mut Task<AgentHarness>) {
+        let now = self.now;
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.wishes)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
+        self.wishes = later;
+        for (_, wish) in due {
+            let id = task.id().expect("a task").to_string();
+            match wish {
+                Wish::Dashboard(action) => {
+                    self.server
+                        .dashboard(&id, action, now)
+                        .expect("the dashboard");
+                }
+                Wish::RevokeKey => {
+                    let key = self.server.api_key().to_owned();
+                    let key_id = key.split(':').next().expect("an id");
+                    self.ask("DELETE", &format!("/v1/api-keys/{key_id}"));
+                }
+                Wish::ResumeRun => self.ask("POST", &format!("/v1/runs/{id}/resume")),
+            }
+        }
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.answers)
+            .into_iter()
+            .partition(|(at, ..)| *at <= now);
+        self.answers = later;
+        for (_, question, answer) in due {
+            // Withdrawn meanwhile: nobody answers it any more.
+            if let Err(why) = task.answer(&question, answer, Timestamp::from_millis(now)) {
+                self.told.push(format!("late: {why}"));
+            }
+        }
+    }
+
+    fn ask(&mut self, method: &str, path: &str) {
+        let key = format!("Bearer {}", self.server.api_key());
+        let request = taskward_sim::Request::new(method, path).header("authorization", &key);
+        let reply = self.server.handle(request, self.now).into_reply();
+        assert!(reply.status < 300, "{method} {path}: {}", reply.status);
+    }
+
+    fn react(&mut self, task: &Task<AgentHarness>, event: &Event) -> Option<Ended> {
+        match event {
+            Event::Provider(event) => {
+                let seq = event.position.expect("a position").0;
+                self.log.push(format!("{seq} {}", event.name));
+            }
+            Event::Started { replayed, .. } => {
+                self.told.push(format!("started replayed {replayed}"))
+            }
+            Event::Status(status) => self.told.push(format!("status {status}")),
+            Event::Retrying { why, .. } => self.told.push(format!("retrying {why}")),
+            Event::Question(question) => {
+                self.told
+                    .push(format!("question {} {:?}", question.id, question.kind));
+                match (self.answerer)(question) {
+                    Some((wait, answer)) => {
+                        self.answers
+                            .push((self.now + wait, question.id.clone(), answer));
+                    }
+                    None => return Some(Ended::Left(question.id.to_string())),
+                }
+            }
+            Event::Answered {
+                question,
+                how,
+                detail,
+            } => {
+                let detail = detail.as_deref().unwrap_or_default();
+                self.told.push(
+                    format!("answered {question} {how:?} {detail}")
+                        .trim_end()
+                        .to_owned(),
+                );
+                let open = task.questions().any(|open| open.id == *question);
+                let stuck = matches!(how, Answered::Unknown | Answered::Refused) && open;
+                return stuck.then(|| Ended::Left(format!("{how:?}")));
+            }
+            other => self.told.push(format!("{other:?}")),
+        }
+        None
+    }
+
+    fn exchange(&mut self, task: &mut Task<AgentHarness>, id: ExchangeId, request: &Request) {
+        self.now += TRIP;
+        let (method, target) = (request.method().as_str(), request.target().as_str());
+        let (sim, json) = translate(request, self.server.api_key());
+        let (endpoint, _) = Server::endpoint(&sim.head);
+        let before = self.seen.entry(endpoint).or_default();
+        let number = *before;
+        *before += 1;
+        let position = sim
+            .head
+            .headers
+            .iter()
+            .find(|(name, _)| name == "last-event-id");
+        self.requests.push(match position {
+            Some((_, position)) => format!("{endpoint} after {position}"),
+            None => endpoint.to_owned(),
+        });
+        let fault = (self.faults)(endpoint, method, number);
+        let now = self.now;
+        let at = |trips: u64| Timestamp::from_millis(now + trips * TRIP);
+        let failed = |stage, cause| Failure::new(stage, cause, "injected");
+        match &fault {
+            Fault::Refuse => {
+                return task.handle_failure(id, failed(Stage::NotSent, Cause::Refused), at(0));
+            }
+            Fault::Reset => {
+                return task.handle_failure(id, failed(Stage::MaybeSent, Cause::Reset), at(1));
+            }
+            Fault::Status(code) => {
+                let code = StatusCode::from_u16(*code).expect("code");
+                return task.handle_response(
+                    id,
+                    Response::new(code, r#"{"error":"injected"}"#),
+                    at(1),
+                );
+            }
+            Fault::Html => {
+                let mut page = Response::new(StatusCode::OK, "<!doctype html>");
+                let html = "text/html".parse().expect("value");
+                page.head.headers.insert("content-type", html);
+                return task.handle_response(id, page, at(1));
+            }
+            Fault::Overtaken => {
+                let run = task.id().expect("a run").to_string();
+                let approve = DashboardAction::Approve;
+                self.server
+                    .dashboard(&run, approve, self.now)
+                    .expect("the dashboard");
+            }
+            Fault::None | Fault::Lost(_) | Fault::Cut(_) => {}
+        }
+        let answer = self.server.handle(sim, self.now);
+        self.now += TRIP;
+        let now = Timestamp::from_millis(self.now);
+        let reply = match answer {
+            taskward_sim::Answer::Stream { head, id: sim } => {
+                assert_eq!(request.headers()["accept"], "text/event-stream");
+                assert!(self.stream.is_none(), "one stream at a time");
+                if let Fault::Lost(cut) = fault
+                    && cut < HEAD_LEN
+                {
+                    self.server.close(sim);
+                    return task.handle_failure(id, failed(Stage::MaybeSent, Cause::Reset), now);
+                }
+                let budget = match fault {
+                    Fault::Cut(bytes) => bytes,
+                    Fault::Lost(cut) => cut - HEAD_LEN,
+                    _ => usize::MAX,
+                };
+                self.stream = Some(Stream {
+                    exchange: id,
+                    sim,
+                    ready: VecDeque::new(),
+                    budget,
+                });
+                let mut opened = Head::new(StatusCode::from_u16(head.status).expect("status"));
+                opened
+                    .headers
+                    .insert("content-type", "text/event-stream".parse().expect("value"));
+                return task.handle_head(id, opened, now);
+            }
+            taskward_sim::Answer::Whole(reply) => reply,
+        };
+        let value: serde_json::Value =
+            serde_json::from_slice(&reply.body).unwrap_or_else(|_| serde_json::json!({}));
+        // An empty acceptance, and a code that is a switch of the simulator, are deliberate deviations.
+        let documented = !reply.body.is_empty() && endpoint != "unknown";
+        let judged = documented.then_some((reply.status, &value));
+        if self.judged && !self.deviates(endpoint, reply.status) {
+            Spec::judge("agent-harness").check((method, target), json.as_ref(), judged);
+        }
+        let mut response = Response::new(
+            StatusCode::from_u16(reply.status).expect("status"),
+            reply.body.clone(),
+        );
+        let json = "application/json".parse().expect("value");
+        response.head.headers.insert("content-type", json);
+        if endpoint == "create_run" {
+            self.start_reply_len = HEAD_LEN + response.body.len();
+        }
+        match fault {
+            Fault::Lost(cut) => cut_reply(task, id, response, cut, now),
+            _ => task.handle_response(id, response, now),
+        }
+    }
+
+    /// Replies that the switches make other than the specification has them.
+    fn deviates(&self, endpoint: &str, status: u16) -> bool {
+        matches!(
+            (endpoint, status),
+            ("events" | "stream", 404 | 405 | 406 | 501) | ("events", 400)
+        )
+    }
+
+    fn receive(&mut self, task: &mut Task<AgentHarness>, until: u64) {
+        let Some(stream) = &mut self.stream else {
+            panic!("a stream that nobody holds");
+        };
+        let at = Timestamp::from_millis(self.now);
+        if stream.ready.is_empty() && stream.budget > 0 {
+            match self.server.pull(stream.sim, self.now) {
+                Pulled::Frames(frames) => {
+                    for frame in frames {
+                        stream.ready.extend(frame.bytes);
+                    }
+                }
+                Pulled::Pending => {
+                    let next = self.server.next_change().unwrap_or(u64::MAX).min(until);
+                    self.now = next.max(self.now + 1).min(until.max(self.now + 1));
+                    self.server.advance(self.now);
+                    return;
+                }
+                Pulled::End => {
+                    let id = stream.exchange;
+                    self.hang_up();
+                    return task.handle_end(id, at);
+                }
+            }
+        }
+        let id = stream.exchange;
+        let take = stream.ready.len().min(self.chunk).min(stream.budget);
+        if take == 0 {
+            // Cut: by a reset or a clean end, in turn.
+            let clean = self.stream_bytes.is_multiple_of(2);
+            self.hang_up();
+            if clean {
+                return task.handle_end(id, at);
+            }
+            let head = Box::new(Head::new(StatusCode::OK));
+            let cut = Failure::new(Stage::Answered(head), Cause::Truncated, "cut");
+            return task.handle_failure(id, cut, at);
+        }
+        stream.budget -= take;
+        self.stream_bytes += take;
+        let bytes: Vec<u8> = stream.ready.drain(..take).collect();
+        task.handle_chunk(id, Bytes::from(bytes), at);
+    }
+}
+
+/// What a driver sees of a reply that is cut after `cut` bytes: no head, or a head and too little body, which the wire
+/// notices when a length was promised and not when the body ends with the connection.
+fn cut_reply(
+    task: &mut Task<AgentHarness>,
+    id: ExchangeId,
+    reply: Response,
+    cut: usize,
+    now: Timestamp,
+) {
+    if cut < HEAD_LEN {
+        return task.handle_failure(id, Failure::new(Stage::MaybeSent, Cause::Reset, "cut"), now);
+    }
+    let kept = (cut - HEAD_LEN).min(reply.body.len());
+    if cut.is_multiple_of(2) && kept < reply.body.len() {
+        let stage = Stage::Answered(Box::new(reply.head));
+        return task.handle_failure(id, Failure::new(stage, Cause::Truncated, "cut"), now);
+    }
+    let body = reply.body.slice(..kept);
+    task.handle_response(
+        id,
+        Response {
+            head: reply.head,
+            body,
+        },
+        now,
+    );
+}
+
+fn translate(request: &Request, key: &str) -> (taskward_sim::Request, Option<serde_json::Value>) {
+    let mut sim = taskward_sim::Request::new(request.method().as_str(), request.target().as_str())
+        .header("authorization", &format!("Bearer {key}"));
+    for name in ["idempotency-key", "last-event-id", "accept"] {
+        if let Some(value) = request.headers().get(name) {
+            sim = sim.header(name, value.to_str().expect("text"));
+        }
+    }
+    let mut bytes = Vec::new();
+    for segment in request.body().segments() {
+        match segment {
+            Segment::Bytes(part) => bytes.extend_from_slice(part),
+            Segment::Source(source) => panic!("no files here: {source:?}"),
+        }
+    }
+    if bytes.is_empty() {
+        return (sim, None);
+    }
+    let value: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
+    (sim.json(&value), Some(value))
+}
+
+fn describe(outcome: &Outcome<agent_harness::Answer>) -> String {
+    match outcome {
+        Outcome::Succeeded { output, .. } => format!(
+            "succeeded{} {}",
+            if output.is_confirmed() {
+                ""
+            } else {
+                " unconfirmed"
+            },
+            output.raw()["status"].as_str().unwrap_or("?")
+        ),
+        Outcome::Stopped { by, fault, .. } => format!(
+            "stopped by {by:?} {}",
+            fault.reason.as_deref().unwrap_or_default()
+        )
+        .trim_end()
+        .to_owned(),
+        Outcome::Failed { fault, .. } => {
+            format!("failed {}", fault.reason.as_deref().unwrap_or_default())
+                .trim_end()
+                .to_owned()
+        }
+        other => other.code().to_owned(),
+    }
+}
