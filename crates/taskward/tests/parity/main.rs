@@ -3,7 +3,7 @@
 //! the only deviations, each named in its case.
 #![allow(missing_docs)]
 
-#[path = "../../../providers/tests/simulated/spec.rs"]
+#[path = "../../../providers/tests/shared/spec.rs"]
 mod spec;
 
 use std::collections::BTreeSet;
@@ -275,7 +275,7 @@ fn seen(sim: &Sim) -> Vec<String> {
                 .zip(request.status)
                 .filter(|_| request.fault.is_none());
             let reply = reply.map(|(body, status)| (status, body));
-            Spec::judge().check(
+            Spec::judge("nanonets").check(
                 (&request.method, &target),
                 request.request_body.as_ref(),
                 reply,
