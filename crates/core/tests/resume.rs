@@ -198,3 +198,21 @@ fn the_snapshot_format_is_the_one_in_the_golden_file() {
     let read: Snapshot = serde_json::from_str(golden).expect("golden files are read for ever");
     assert_eq!(&read, at_answer);
 }
+
+#[test]
+fn a_keyed_start_is_not_repeated_once_its_key_is_old() {
+    let mut world = World::new(&[Complete("42")]);
+    let task = world.start::<true, false>();
+    let saved = task.snapshot();
+    for (hours, end) in [(11, "succeeded 42"), (13, "unknown likely=false")] {
+        let now = at(10 + hours * 3_600_000);
+        let task: Task<Toy<true, false>> = Task::resume(Toy, saved.clone(), now).expect("resume");
+        let mut world = World::new(&[Complete("42")]);
+        world.now = now.as_millis();
+        let ended = world.drive(task);
+        assert!(
+            format!("{ended:?}").contains(end),
+            "{hours} hours: {ended:?}"
+        );
+    }
+}

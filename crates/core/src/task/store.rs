@@ -1,5 +1,7 @@
 //! From the machine to its snapshot and back.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
@@ -24,6 +26,9 @@ use super::events::Events;
 use super::phase::{Phase, Starting};
 use super::stream::{Ending, Wait};
 use super::{Cancel, Lag, Task, Turn, TurnStage};
+
+/// How old an idempotency key may be and still be repeated: servers forget them, and none says when.
+const KEY_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
 pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
     let (work_left, human_left) = task.clocks.left_at(task.now);
@@ -306,6 +311,14 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
         }),
         (Some(_), _, _) => Ok(Phase::follow(Look::Status, now, Why::Pace)),
         (None, _, Some(start)) => match &start.request {
+            Some(_) if now > saved.saved_at.after(KEY_LIFETIME) => over(Outcome::Unknown {
+                intent: start.intent.clone(),
+                why: format!(
+                    "its idempotency key is older than {} hours, so the server may have forgotten it",
+                    KEY_LIFETIME.as_secs() / 3600
+                ),
+                likely: false,
+            }),
             Some(request) => Ok(Phase::Starting(Box::new(Starting {
                 request: load_request(request)?,
                 safety: P::CAPABILITIES.start,

@@ -74,6 +74,8 @@ pub(crate) struct World {
     pub(crate) stream_bytes: usize,
     pub(crate) start_reply_len: usize,
     pub(crate) chunk: usize,
+    /// Whether the streams are unreadable.
+    pub(crate) garbles: bool,
     seen: std::collections::BTreeMap<&'static str, usize>,
     answers: Vec<(u64, QuestionId, Answer)>,
     shared: Shared,
@@ -123,6 +125,7 @@ impl World {
             stream_bytes: 0,
             start_reply_len: 0,
             chunk: usize::MAX,
+            garbles: false,
             seen: std::collections::BTreeMap::new(),
             answers: Vec::new(),
             shared: Shared::new(),
@@ -464,7 +467,13 @@ impl World {
             match self.server.pull(stream.sim, self.now) {
                 Pulled::Frames(frames) => {
                     for frame in frames {
-                        stream.ready.extend(frame.bytes);
+                        let text = String::from_utf8(frame.bytes).expect("text");
+                        let text = if self.garbles {
+                            text.replace("\"seq\":", "\"sequence\":")
+                        } else {
+                            text
+                        };
+                        stream.ready.extend(text.into_bytes());
                     }
                 }
                 Pulled::Pending => {

@@ -84,6 +84,7 @@ impl<P: Provider> Task<P> {
             return self.end(Outcome::AccessLost { id, error });
         }
         let now = self.now;
+        let fresh = self.is_fresh();
         let draw = self.rng.u16(..);
         let Some(fill) = &mut self.stream.fill else {
             return;
@@ -91,7 +92,11 @@ impl<P: Provider> Task<P> {
         let refused = trouble
             .status()
             .filter(|status| status.is_client_error())
-            .is_some_and(|status| !matches!(status.as_u16(), 408 | 425 | 429));
+            .is_some_and(|status| match status.as_u16() {
+                408 | 425 | 429 => false,
+                404 => !fresh,
+                _ => true,
+            });
         if refused && fill.cursor.is_some() {
             // The cursor is of no more use.
             *fill = Fill {

@@ -316,12 +316,16 @@ impl<P: Provider> Task<P> {
         Some((due, if asked { Why::Asked } else { Why::Backoff }))
     }
 
+    /// Whether this process started the task so recently that a 404 may mean a record that is not visible yet.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.started
+            .is_some_and(|started| self.now < started.after(self.policy.not_found_grace))
+    }
+
     /// A 404 or 410: not visible yet soon after the start, else gone once several reads agree.
     fn confirm_gone(&mut self, error: ApiError) -> Option<Timestamp> {
         let now = self.now;
-        let fresh = self
-            .started
-            .is_some_and(|started| now < started.after(self.policy.not_found_grace));
+        let fresh = self.is_fresh();
         let not_found = match self.not_found.take() {
             Some(seen) => NotFound {
                 looks: seen.looks + 1,

@@ -439,7 +439,11 @@ impl<P: Provider> Task<P> {
         }
         absent |= trouble
             .status()
-            .is_some_and(|status| matches!(status.as_u16(), 404 | 405 | 406 | 410 | 501));
+            .is_some_and(|status| match status.as_u16() {
+                404 => !self.is_fresh(),
+                405 | 406 | 410 | 501 => true,
+                _ => false,
+            });
         self.stream.failures = self.stream.failures.saturating_add(1);
         let due = if absent {
             self.stream.missing = true;
