@@ -183,6 +183,51 @@ fn of_a_refusal_without_end_enough_is_read() {
 }
 
 #[test]
+fn an_operation_reads_an_event_stream_to_its_end_within_the_limits_of_a_body() {
+    let cap = impatient().limits.max_body;
+    let stream =
+        |rest: &str| format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{rest}");
+    let endless = "data: x\n\n".repeat(usize::try_from(cap).expect("small") / 9 + 1);
+    for (reply, expected) in [
+        (stream("\r\ndata: 1\n\ndata: 2\n\n"), Ended::Ok(200)),
+        (
+            stream("Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n0\r\n\r\n"),
+            Ended::Ok(200),
+        ),
+        (
+            stream("Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n"),
+            Ended::Answered(200, Cause::Truncated),
+        ),
+        (
+            stream("Content-Encoding: gzip\r\n\r\n"),
+            Ended::Answered(200, Cause::Encoding),
+        ),
+        (
+            stream(&format!("\r\n{endless}")),
+            Ended::Answered(200, Cause::TooLarge { cap }),
+        ),
+    ] {
+        assert_eq!(
+            call(&Server::says(reply.clone()).url(), Probe::stream()),
+            expected,
+            "{:?}",
+            &reply[..80]
+        );
+    }
+    let silent = Server::new(move |conn, _| {
+        conn.request();
+        conn.say(stream("\r\ndata: 1\n\n"));
+        conn.hold();
+    });
+    assert_eq!(
+        call(&silent.url(), Probe::stream()),
+        Ended::Answered(200, Cause::Timeout(Phase::Body))
+    );
+    let seen = &silent.seen()[0];
+    assert_eq!(seen.header("accept"), Some("text/event-stream"));
+}
+
+#[test]
 fn silence_is_told_by_the_phase_it_falls_into() {
     let cases: [(&str, Ended); 3] = [
         ("", Ended::MaybeSent(Cause::Timeout(Phase::Head))),

@@ -1,8 +1,10 @@
 //! What every adapter must do, whichever way it waits. Each runs these tests in its own `tests/conformance`, where a
 //! module `adapter` says how its calls are waited for.
 
+mod backpressure;
 mod exchange;
 pub(crate) mod follow;
+mod harness;
 mod secure;
-mod stream;
-mod support;
+pub(crate) mod stream;
+pub(crate) mod support;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use taskward_core::http::Method;
 use taskward_core::{
     Account, Act, Answer, Beat, BuildError, Capabilities, End, ErrorKind, Event, Finish,
-    IdempotencyKey, Item, Job, Landed, Look, Mark, Output as _, Position, Provider, Question,
-    QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety, Started,
-    Status, Target, TaskId, sse,
+    IdempotencyKey, Item, Job, Landed, Look, Mark, Output as _, Policy, Position, Provider,
+    Question, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety,
+    Started, Status, Target, TaskId, sse,
 };
 
 use super::support::{self, Conn, Server, key};
@@ -16,15 +16,15 @@ use crate::adapter::{Client, follow, handler};
 
 /// Plain text, one word of status, `SEQ WORD` as the data of an event.
 #[derive(Clone, Copy, Debug, Default)]
-struct Toy;
+pub(crate) struct Toy;
 
 #[derive(Clone, Debug)]
-struct Work;
+pub(crate) struct Work;
 
 impl Job for Work {}
 
 #[derive(Clone, Debug)]
-struct Text(String);
+pub(crate) struct Text(String);
 
 impl taskward_core::Output for Text {
     fn text(&self) -> Option<String> {
@@ -124,20 +124,24 @@ fn text(reply: &Response) -> String {
     String::from_utf8_lossy(&reply.body).into_owned()
 }
 
+/// The head of a stream whose end is the connection's.
+pub(crate) const STREAM_HEAD: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n";
+
 /// What the toy's server knows.
 #[derive(Debug, Default)]
-struct Platform {
+pub(crate) struct Platform {
     answers: Mutex<Vec<String>>,
     streams_over: Mutex<usize>,
 }
 
 impl Platform {
-    fn answered(&self) -> bool {
+    pub(super) fn answered(&self) -> bool {
         !self.answers.lock().expect("answers").is_empty()
     }
 
-    /// Answers one request; the stream is cut in its second event when `cuts` says so.
-    fn serve(&self, conn: &mut Conn, cuts: bool) {
+    /// Answers the requests of one connection; `stream` says what a stream does.
+    fn serve(&self, conn: &mut Conn, stream: impl Fn(&Self, &mut Conn, &str)) {
         while let Some(seen) = conn.request() {
             let line = seen.line().to_owned();
             let target = line.split(' ').nth(1).unwrap_or_default();
@@ -151,17 +155,18 @@ impl Platform {
                     self.answers.lock().expect("answers").push(said);
                     conn.json("")
                 }
-                stream => {
+                target => {
                     assert_eq!(seen.header("accept"), Some("text/event-stream"));
-                    self.stream(conn, stream, cuts);
+                    stream(self, conn, target);
                     return;
                 }
             };
         }
     }
 
+    /// A stream that asks; it is cut in its second event when `cuts` says so.
     fn stream(&self, conn: &mut Conn, target: &str, cuts: bool) {
-        conn.say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n\r\n");
+        conn.say(STREAM_HEAD);
         if target == "/t/7/stream" {
             conn.say("data: 1 work\n\n");
             if cuts {
@@ -186,12 +191,24 @@ impl Platform {
 }
 
 fn setup(cuts: bool) -> (Server, Arc<Platform>, Client<Toy>) {
+    let stream = move |platform: &Platform, conn: &mut Conn, target: &str| {
+        platform.stream(conn, target, cuts);
+    };
+    setup_with(Policy::default(), stream)
+}
+
+/// A server whose streams do this, and a client twenty times as fast as the world.
+pub(crate) fn setup_with(
+    policy: Policy,
+    stream: impl Fn(&Platform, &mut Conn, &str) + Send + Sync + 'static,
+) -> (Server, Arc<Platform>, Client<Toy>) {
     let platform = Arc::new(Platform::default());
     let serving = platform.clone();
-    let server = Server::new(move |conn, _| serving.serve(conn, cuts));
+    let server = Server::new(move |conn, _| serving.serve(conn, &stream));
     let client = Client::builder()
         .key(key())
         .base_url(&server.url())
+        .policy(policy)
         .speed(20)
         .build()
         .expect("settings");

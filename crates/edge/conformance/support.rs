@@ -170,6 +170,8 @@ pub(crate) struct Probe {
     pub(crate) file: Option<Source>,
     pub(crate) json: Option<&'static str>,
     pub(crate) safety: Safety,
+    /// Whether it asks for an event stream.
+    pub(crate) stream: bool,
 }
 
 impl Probe {
@@ -179,6 +181,14 @@ impl Probe {
             file: None,
             json: None,
             safety: Safety::Repeatable,
+            stream: false,
+        }
+    }
+
+    pub(crate) fn stream() -> Self {
+        Self {
+            stream: true,
+            ..Self::get()
         }
     }
 
@@ -218,6 +228,7 @@ impl Operation for Probe {
         }
         match self.json {
             Some(text) => Request::json(self.method.clone(), target, &text),
+            None if self.stream => Ok(Request::get(target).streaming()),
             None => Ok(Request::empty(self.method.clone(), target)),
         }
     }

@@ -27,6 +27,8 @@ use crate::send::{EventStream, Report, exchange};
 const MAX_WISHES: usize = 16;
 /// After this long without being polled, what came meanwhile may not have been noticed yet.
 const AWAY: Duration = Duration::from_millis(100);
+/// Bytes read of a stream before others of the same runtime have their turn, the exchange under way among them.
+const SHARE: usize = 64 * 1024;
 
 type Exchange = Pin<Box<dyn Future<Output = Report> + Send>>;
 
@@ -36,9 +38,12 @@ pub(crate) struct Drive<P: Provider> {
     watch: Watch<P>,
     exchange: Option<(ExchangeId, Exchange)>,
     stream: Option<Reading>,
-    /// When it was last polled, and the turn of the runtime that is waited for since.
-    polled: Instant,
+    /// Bytes read of it since others had their turn.
+    share: usize,
+    /// The others' turn.
     turn: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// When it was last polled.
+    polled: Instant,
     sleep: Option<(Timestamp, Pin<Box<Sleep>>)>,
     /// What is waited for at present.
     pub(crate) waiting: Option<(Timestamp, Why)>,
@@ -81,8 +86,9 @@ impl<P: Provider> Drive<P> {
             client,
             exchange: None,
             stream: None,
-            polled: Instant::now(),
+            share: 0,
             turn: None,
+            polled: Instant::now(),
             sleep: None,
             waiting: None,
             inbox,
@@ -99,6 +105,9 @@ impl<P: Provider> Drive<P> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Event>, Error>> {
+        if self.turn.is_some() {
+            ready!(self.poll_turn(cx));
+        }
         ready!(self.poll_back(cx));
         let event = self.poll_steps(cx);
         self.polled = Instant::now();
@@ -110,17 +119,41 @@ impl<P: Provider> Drive<P> {
         let Some(reading) = &mut self.stream else {
             return Poll::Ready(());
         };
-        if reading.poll_ahead(cx).is_pending() && self.polled.elapsed() > AWAY {
-            // A runtime that was held up, too, has to look at its sockets first.
-            let turn = self
-                .turn
-                .get_or_insert_with(|| Box::pin(tokio::task::yield_now()));
-            ready!(turn.as_mut().poll(cx));
-        }
-        self.turn = None;
         if reading.poll_ahead(cx).is_ready() {
             self.watch.stirred(reading.id);
+        } else if self.polled.elapsed() > AWAY {
+            // A runtime that was held up, too, has to look at its sockets first.
+            self.polled = Instant::now();
+            return self.poll_turn(cx);
         }
+        Poll::Ready(())
+    }
+
+    /// Lets the runtime turn once.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let turn = self
+            .turn
+            .get_or_insert_with(|| Box::pin(tokio::task::yield_now()));
+        ready!(turn.as_mut().poll(cx));
+        self.turn = None;
+        Poll::Ready(())
+    }
+
+    /// The next of the open stream.
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.share > SHARE {
+            self.share = 0;
+            ready!(self.poll_turn(cx));
+        }
+        let Some(reading) = &mut self.stream else {
+            return Poll::Ready(());
+        };
+        let (id, next) = (reading.id, ready!(reading.poll_next(cx)));
+        match &next {
+            Some(Ok(bytes)) => self.share += bytes.len(),
+            Some(Err(_)) | None => self.stream = None,
+        }
+        self.watch.received(id, next);
         Poll::Ready(())
     }
 
@@ -157,18 +190,16 @@ impl<P: Provider> Drive<P> {
                     }
                     // The exchange was polled above, in this same turn; the stream goes on beside it.
                     match &mut self.stream {
-                        Some(reading) if stream == Some(reading.id) => {
-                            let (id, next) = (reading.id, ready!(reading.poll_next(cx)));
-                            self.received(id, next);
-                        }
+                        Some(reading) if stream == Some(reading.id) => ready!(self.poll_stream(cx)),
                         _ => return Poll::Pending,
                     }
                 }
                 Step::Receive { id, until } => match &mut self.stream {
-                    Some(reading) if reading.id == id => match reading.poll_next(cx) {
-                        Poll::Ready(next) => self.received(id, next),
-                        Poll::Pending => ready!(self.poll_until(until, cx)),
-                    },
+                    Some(reading) if reading.id == id => {
+                        if self.poll_stream(cx).is_pending() {
+                            ready!(self.poll_until(until, cx));
+                        }
+                    }
                     _ => self.watch.abandoned(id),
                 },
                 Step::Close { id } => {
@@ -206,14 +237,6 @@ impl<P: Provider> Drive<P> {
                 ahead: None,
             });
         }
-    }
-
-    /// Reports what a stream brought.
-    fn received(&mut self, id: ExchangeId, next: Chunk) {
-        if !matches!(next, Some(Ok(_))) {
-            self.stream = None;
-        }
-        self.watch.received(id, next);
     }
 
     fn poll_until(&mut self, until: Timestamp, cx: &mut Context<'_>) -> Poll<()> {

@@ -1,8 +1,20 @@
 //! The examples, run against the simulator.
 
+#[cfg(feature = "async")]
+#[allow(dead_code)]
+#[path = "../examples/approvals.rs"]
+mod approvals;
+#[cfg(feature = "blocking")]
+#[allow(dead_code)]
+#[path = "../examples/approvals_blocking.rs"]
+mod approvals_blocking;
 #[allow(dead_code)]
 #[path = "../examples/custom_runtime.rs"]
 mod custom_runtime;
+#[cfg(feature = "async")]
+#[allow(dead_code)]
+#[path = "../examples/follow_many.rs"]
+mod follow_many;
 #[cfg(feature = "async")]
 #[allow(dead_code)]
 #[path = "../examples/quickstart.rs"]
@@ -38,6 +50,26 @@ fn client(sim: &Sim) -> taskward::Client<taskward::nanonets::Nanonets> {
         .speed(SPEED)
         .build()
         .expect("the simulator's key and address can be used")
+}
+
+#[cfg(feature = "async")]
+fn harness_client(sim: &Sim) -> taskward::Client<taskward::agent_harness::AgentHarness> {
+    taskward::Client::builder()
+        .key(sim.harness().api_key.into())
+        .base_url(&sim.url())
+        .speed(SPEED)
+        .build()
+        .expect("the simulator's key and address can be used")
+}
+
+/// What ended each wait, and how many signals came for it.
+fn signals(sim: &Sim) -> Vec<(String, u64)> {
+    let waits = sim.harness_stats().waits.into_iter();
+    let of = |wait: taskward_sim::harness::WaitStats| (wait.action, wait.received);
+    waits
+        .map(of)
+        .map(|(action, received)| (action.unwrap_or_default(), received))
+        .collect()
 }
 
 /// Method and path of every request, without ids, and equal neighbours once.
@@ -148,4 +180,67 @@ async fn the_id_alone_leads_back_to_the_task() {
     let answer = client(&sim).attach(id).await.unwrap().into_answer();
     assert_eq!(answer.unwrap().text().as_deref(), Some("hello"));
     assert_eq!(sim.stats().starts, 1);
+}
+
+#[cfg(feature = "async")]
+#[tokio::test]
+async fn a_run_goes_on_once_it_was_approved_and_fails_once_it_was_not() {
+    let sim = sim();
+    let client = harness_client(&sim);
+    approvals::run(&client, "Write.", async |question| {
+        assert!(question.text().starts_with("Subject:"));
+        Ok(taskward::Answer::Approve)
+    })
+    .await
+    .unwrap();
+    let refused = approvals::run(&client, "Write.", async |_| {
+        let reason = Some("not today".to_owned());
+        Ok(taskward::Answer::Reject { reason })
+    });
+    let error = refused.await.unwrap_err().to_string();
+    assert!(error.contains("failed"), "{error}");
+    let expected = ["approve", "reject"].map(|action| (action.to_owned(), 1));
+    assert_eq!(signals(&sim), expected);
+    assert_eq!(sim.harness_stats().streams, 2);
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn a_run_goes_on_once_it_was_approved_without_a_runtime() {
+    let sim = sim();
+    let client = taskward::blocking::Client::builder()
+        .key(sim.harness().api_key.into())
+        .base_url(&sim.url())
+        .speed(SPEED)
+        .build()
+        .unwrap();
+    approvals_blocking::run(&client, "Write.", |_| Ok(taskward::Answer::Approve)).unwrap();
+    assert_eq!(signals(&sim), [("approve".to_owned(), 1)]);
+}
+
+#[cfg(feature = "async")]
+#[tokio::test]
+async fn each_of_many_runs_gets_its_own_answer() {
+    let sim = sim();
+    let (desk, mut questions) = tokio::sync::mpsc::channel::<follow_many::Open>(5);
+    let people = tokio::spawn(async move {
+        while let Some(open) = questions.recv().await {
+            let answer = match open.goal.as_str() {
+                "goal 3" => taskward::Answer::Reject { reason: None },
+                _ => taskward::Answer::Approve,
+            };
+            open.answer.send(answer).expect("the run waits");
+        }
+    });
+    let goals = (1..=10).map(|n| format!("goal {n}"));
+    let client = harness_client(&sim);
+    let ends = follow_many::follow(&client, goals, desk).await.unwrap();
+    people.await.unwrap();
+    let failed: Vec<&str> = ends
+        .iter()
+        .filter(|(_, end)| !end.starts_with("succeeded"))
+        .map(|(goal, _)| goal.as_str())
+        .collect();
+    assert_eq!((ends.len(), failed), (10, vec!["goal 3"]));
+    assert!(signals(&sim).iter().all(|(_, signals)| *signals == 1));
 }

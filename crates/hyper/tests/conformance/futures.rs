@@ -1,16 +1,17 @@
 //! What dropped futures and handlers that run beside the watch bring with them.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use taskward_core::{
-    Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Reply,
+    Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy, Reply,
 };
 use taskward_hyper::{Client, Running};
 use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::nanonets::DashboardAction;
 
 use crate::suite::follow::{Result, answers, job, setup};
+use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
 
 #[tokio::test]
 async fn a_handler_is_dropped_when_its_question_is_answered_elsewhere() -> Result {
@@ -145,6 +146,56 @@ async fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
         matches!(end.outcome(), Some(Outcome::Stopped { .. })),
         "{end:?}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
+    let (_server, _platform, client) = setup_with(Policy::default(), |_, conn, _| {
+        conn.say(STREAM_HEAD);
+        conn.say("data: 1 work\n\n");
+        conn.hold();
+    });
+    let mut running = client.run(Work).start().await?;
+    let handle = running.handle();
+    let (told, mut heard) = tokio::sync::mpsc::channel(1);
+    let watch = tokio::spawn(async move {
+        while let Some(event) = running.next().await.expect("nothing is stored") {
+            if let Event::Provider(_) = event {
+                told.send(()).await.expect("somebody listens");
+            }
+        }
+        running.wait().await
+    });
+    heard.recv().await.ok_or("no event")?;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let begun = Instant::now();
+    handle.interrupt().await?;
+    let end = watch.await??;
+    assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_busy_stream_leaves_the_others_of_its_runtime_their_turns() -> Result {
+    let (_server, _platform, client) = setup_with(Policy::default(), |_, conn, _| {
+        conn.say(STREAM_HEAD);
+        conn.say("data: 1 work\n\n");
+        let nothing = ":\n".repeat(100_000);
+        while conn.say(&nothing) {}
+    });
+    let mut running = client.run(Work).start().await?;
+    let handle = running.handle();
+    let watch = tokio::spawn(async move { running.wait().await });
+    for _ in 0..5 {
+        let begun = Instant::now();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let late = begun.elapsed();
+        assert!(late < Duration::from_secs(1), "{late:?}");
+    }
+    handle.interrupt().await?;
+    assert!(matches!(watch.await??, End::Left(_)));
     Ok(())
 }
 

@@ -1,13 +1,15 @@
 //! What threads and handlers on the calling thread bring with them.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use taskward_core::{Answer, End, ErrorKind, Event, LeftWhy, Outcome, Output as _};
+use taskward_core::{Answer, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy};
 use taskward_providers::nanonets::Nanonets;
 use taskward_sim::nanonets::DashboardAction;
 use taskward_ureq::{BoxError, Client, Handle, Run, Running};
 
 use crate::suite::follow::{Result, answers, job, setup};
+use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
 
 #[test]
 fn an_answer_from_elsewhere_makes_the_handlers_own_late() -> Result {
@@ -90,6 +92,34 @@ fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
         matches!(end.outcome(), Some(Outcome::Stopped { .. })),
         "{end:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
+    let (_server, _platform, client) = setup_with(Policy::default(), |_, conn, _| {
+        conn.say(STREAM_HEAD);
+        conn.say("data: 1 work\n\n");
+        conn.hold();
+    });
+    let mut running = client.run(Work).start()?;
+    let handle = running.handle();
+    let (told, heard) = std::sync::mpsc::channel();
+    let watch = std::thread::spawn(move || {
+        for event in running.events() {
+            if let Event::Provider(_) = event.expect("nothing is stored") {
+                told.send(()).expect("somebody listens");
+            }
+        }
+        running.wait()
+    });
+    heard.recv()?;
+    std::thread::sleep(Duration::from_millis(100));
+    let begun = Instant::now();
+    handle.interrupt()?;
+    let end = watch.join().expect("no panic")?;
+    assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
+    assert!(begun.elapsed() < Duration::from_secs(2));
     Ok(())
 }
 

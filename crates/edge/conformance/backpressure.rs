@@ -1,0 +1,150 @@
+//! Whoever follows a stream may be slow: the server waits for it, and the time it takes is no silence of the server's.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use taskward_core::{Answer, Event, Output as _, Policy};
+
+use super::stream::{STREAM_HEAD, Work, setup_with};
+use super::support::Conn;
+use crate::adapter::{follow, handler};
+
+/// Half a second of the world, for a client that is twenty times as fast.
+const IDLE: Duration = Duration::from_secs(10);
+/// Three times as long.
+const AWAY: Duration = Duration::from_millis(1500);
+
+/// Gives up on silent streams after [`IDLE`].
+fn impatient() -> Policy {
+    let mut policy = Policy::default();
+    policy.limits.stream_idle = IDLE;
+    policy
+}
+
+/// Says something without a meaning until `done`.
+fn beat(conn: &mut Conn, done: impl Fn() -> bool) {
+    while !done() && conn.say(":\n\n") {
+        sleep(Duration::from_millis(50));
+    }
+}
+
+fn requests(server: &super::support::Server, target: &str) -> usize {
+    let asks = |seen: &&super::support::Seen| seen.line().contains(target);
+    server.seen().iter().filter(asks).count()
+}
+
+#[test]
+fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
+    let back = Arc::new(AtomicBool::new(false));
+    let came_back = back.clone();
+    let (server, _platform, client) = setup_with(impatient(), move |platform, conn, _| {
+        conn.say(STREAM_HEAD);
+        conn.say("data: 1 work\n\n");
+        beat(conn, || came_back.load(Ordering::SeqCst));
+        conn.say("data: 2 wait\n\n");
+        beat(conn, || platform.answered());
+        conn.say("data: 3 work\n\ndata: 4 end\n\n");
+        conn.hold();
+    });
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let log = told.clone();
+    let end = follow(
+        client
+            .run(Work)
+            .on_event(move |event| match event {
+                Event::Provider(event) => {
+                    log.lock().expect("log").push(event.name.clone());
+                    if event.name == "work" && !back.swap(true, Ordering::SeqCst) {
+                        sleep(AWAY);
+                    }
+                }
+                Event::Retrying { why, .. } => panic!("the stream was given up: {why}"),
+                _ => {}
+            })
+            .on_question(handler(|_| {
+                sleep(AWAY);
+                Ok(Answer::text("EUR"))
+            })),
+    );
+    let answer = end.expect("an end").into_answer().expect("an answer");
+    assert_eq!(answer.text().as_deref(), Some("EUR"));
+    let told = told.lock().expect("log").clone();
+    assert_eq!(told, ["work", "wait", "work", "end"]);
+    assert_eq!(requests(&server, "/stream"), 1);
+    assert_eq!(requests(&server, "/say"), 1);
+}
+
+#[test]
+fn a_server_that_is_silent_is_asked_for_another_stream() {
+    let streams = AtomicUsize::new(0);
+    let (server, _platform, client) = setup_with(impatient(), move |platform, conn, _| {
+        conn.say(STREAM_HEAD);
+        if streams.fetch_add(1, Ordering::SeqCst) == 0 {
+            conn.say("data: 1 work\n\n");
+            return conn.hold();
+        }
+        conn.say("data: 2 wait\n\n");
+        beat(conn, || platform.answered());
+        conn.say("data: 3 end\n\n");
+        conn.hold();
+    });
+    let begun = Instant::now();
+    let run = client
+        .run(Work)
+        .on_question(handler(|_| Ok(Answer::text("EUR"))));
+    follow(run)
+        .expect("an end")
+        .into_answer()
+        .expect("an answer");
+    assert!(begun.elapsed() >= IDLE / 20);
+    assert_eq!(requests(&server, "/stream"), 2);
+}
+
+#[test]
+fn a_server_that_is_faster_than_its_reader_waits_for_it() {
+    const EVENTS: usize = 20_000;
+    /// What the buffers of two sockets may hold, and a reader's own.
+    const AHEAD: usize = 16 << 20;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counted = sent.clone();
+    let (server, _platform, client) = setup_with(Policy::default(), move |platform, conn, _| {
+        conn.say(STREAM_HEAD);
+        let word = "x".repeat(2000);
+        for number in 1..=EVENTS {
+            let event = format!("data: {number} {word}\n\n");
+            if !conn.say(&event) {
+                return;
+            }
+            counted.fetch_add(event.len(), Ordering::SeqCst);
+        }
+        conn.say(format!("data: {} wait\n\n", EVENTS + 1));
+        beat(conn, || platform.answered());
+        conn.say(format!("data: {} end\n\n", EVENTS + 2));
+        conn.hold();
+    });
+    let next = Arc::new(AtomicUsize::new(1));
+    let expected = next.clone();
+    let run = client
+        .run(Work)
+        .on_event(move |event| {
+            if let Event::Provider(event) = event {
+                let number = expected.fetch_add(1, Ordering::SeqCst);
+                assert_eq!(event.position.map(|p| p.0), Some(number as u64));
+                if number == 100 {
+                    let before = sent.load(Ordering::SeqCst);
+                    sleep(Duration::from_millis(700));
+                    let more = sent.load(Ordering::SeqCst) - before;
+                    assert!(more < AHEAD, "{more} bytes came while nobody read");
+                }
+            }
+        })
+        .on_question(handler(|_| Ok(Answer::text("EUR"))));
+    follow(run)
+        .expect("an end")
+        .into_answer()
+        .expect("an answer");
+    assert_eq!(next.load(Ordering::SeqCst), EVENTS + 3);
+    assert_eq!(requests(&server, "/stream"), 1);
+}

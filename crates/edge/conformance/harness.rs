@@ -1,0 +1,252 @@
+//! Runs of Agent Harness followed over the simulator, whatever becomes of their streams.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use taskward_core::{Answer, End, Event, Outcome, SecretString};
+use taskward_providers::agent_harness::operations::{ListRunEvents, StreamRunEvents};
+use taskward_providers::agent_harness::{self, AgentHarness, Job};
+use taskward_sim::harness::Stats;
+use taskward_sim::{Fault, FaultRule, Sim};
+
+use super::follow::Result;
+use super::support::{Server, key};
+use crate::adapter::{Client, calls, follow, handler};
+
+/// A simulator and a client, both this much faster than the world.
+const SPEED: u32 = 100;
+
+fn setup(faults: Vec<FaultRule>) -> Result<(Sim, Client<AgentHarness>)> {
+    let sim = Sim::builder().speed(f64::from(SPEED)).spawn()?;
+    sim.set_faults(faults);
+    let access = sim.harness();
+    let mut policy = taskward_core::Policy::default();
+    // A second of the world.
+    policy.limits.stream_idle = Duration::from_secs(u64::from(SPEED));
+    let client = Client::builder()
+        .key(SecretString::from(access.api_key))
+        .base_url(&access.base_url)
+        .policy(policy)
+        .speed(SPEED)
+        .build()?;
+    Ok((sim, client))
+}
+
+fn job(scenario: &str) -> Job {
+    Job::goal("Draft and send the weekly team update.").with_input("scenario", scenario)
+}
+
+/// Strikes streams.
+fn on_streams(fault: Fault) -> FaultRule {
+    FaultRule::new(fault).on("agent-harness.stream")
+}
+
+fn status(code: u16) -> Fault {
+    Fault::Status {
+        code,
+        retry_after: None,
+        after_bytes: None,
+    }
+}
+
+/// A run as it was told.
+struct Told {
+    /// The positions of its events.
+    events: Vec<u64>,
+    /// Its other events.
+    others: Vec<Event>,
+    end: End<agent_harness::Answer>,
+}
+
+/// Follows a run to its end, approving what it asks.
+fn follow_approving(client: &Client<AgentHarness>, job: Job) -> Result<Told> {
+    let told = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+    let log = told.clone();
+    let run = client
+        .run(job)
+        .deadline(Duration::from_secs(3600))
+        .on_event(move |event| {
+            let mut log = log.lock().expect("log");
+            match event {
+                Event::Provider(event) => log.0.extend(event.position.map(|p| p.0)),
+                other => log.1.push(other.clone()),
+            }
+        })
+        .on_question(handler(|_| Ok(Answer::Approve)));
+    let end = follow(run)?;
+    let (events, others) = std::mem::take(&mut *told.lock().expect("log"));
+    Ok(Told {
+        events,
+        others,
+        end,
+    })
+}
+
+/// The positions of all events of the only run, as the platform lists them.
+fn listed(sim: &Sim, client: &Client<AgentHarness>) -> Result<Vec<u64>> {
+    let stats = sim.harness_stats();
+    let run = stats.per_run.keys().next().ok_or("no run")?;
+    let page = calls(client, &[ListRunEvents::new(run.clone())]).remove(0)?;
+    Ok(page.events.iter().map(|event| event.seq).collect())
+}
+
+/// How often each wait was ended by a signal of ours.
+fn signals(stats: &Stats) -> Vec<(u64, u64)> {
+    let of = |wait: &taskward_sim::harness::WaitStats| (wait.applied, wait.refused);
+    stats.waits.iter().map(of).collect()
+}
+
+#[test]
+fn a_run_is_followed_by_its_stream_and_its_wait_answered_once() -> Result {
+    let (sim, client) = setup(Vec::new())?;
+    let told = follow_approving(&client, job("approve-email"))?;
+    assert!(matches!(told.end, End::Done(Outcome::Succeeded { .. })));
+    assert_eq!(told.events, listed(&sim, &client)?);
+    let stats = sim.harness_stats();
+    assert_eq!(
+        (stats.starts, stats.streams, signals(&stats)),
+        (1, 1, vec![(1, 0)])
+    );
+    // The same, read at once by an operation.
+    let run = stats.per_run.keys().next().ok_or("no run")?.clone();
+    let events = calls(&client, &[StreamRunEvents(run)]).remove(0)?;
+    let seqs: Vec<u64> = events.iter().map(|event| event.seq).collect();
+    assert_eq!(seqs, told.events);
+    Ok(())
+}
+
+#[test]
+fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() -> Result {
+    let endless = |fault: Fault| vec![on_streams(fault)];
+    for faults in [
+        endless(Fault::EndlessLine),
+        endless(Fault::EndlessData),
+        endless(Fault::EndlessBody(None)),
+        endless(Fault::GzipBomb),
+        endless(Fault::Html200),
+        endless(Fault::StreamEof { after_events: 0 }),
+        endless(Fault::StallAfter(0)),
+        endless(Fault::CutBody(700)),
+        endless(Fault::Reset),
+        endless(Fault::Redirect {
+            to: Some("http://elsewhere.example/".to_owned()),
+            code: 307,
+        }),
+        endless(status(404)),
+        endless(status(503)),
+        vec![on_streams(Fault::DuplicateReply)],
+        vec![on_streams(Fault::ResetAfter(900)).count(2)],
+        vec![on_streams(Fault::TruncatedJson).count(1)],
+    ] {
+        let name = format!("{faults:?}");
+        let (sim, client) = setup(faults)?;
+        let told = follow_approving(&client, job("approve-email"))?;
+        assert!(
+            matches!(told.end, End::Done(Outcome::Succeeded { .. })),
+            "{name}: {:?}",
+            told.end
+        );
+        let all = listed(&sim, &client)?;
+        assert_eq!(told.events, all, "{name}: {:?}", told.others);
+        let stats = sim.harness_stats();
+        assert_eq!((stats.starts, signals(&stats)), (1, vec![(1, 0)]), "{name}");
+        let looks: u64 = stats.endpoints.values().sum();
+        assert!(looks < 200, "{name}: {stats:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn events_of_many_megabytes_pass() -> Result {
+    for bytes in [7_000_000, 14_000_000] {
+        let (sim, client) = setup(Vec::new())?;
+        let told = follow_approving(&client, job("big-event").with_input("bytes", bytes))?;
+        assert!(
+            matches!(told.end, End::Done(Outcome::Succeeded { .. })),
+            "{:?}",
+            told.end
+        );
+        let last = told.events.len() as u64;
+        assert!(last > 3 && told.events == (1..=last).collect::<Vec<_>>());
+        let retried = told
+            .others
+            .iter()
+            .any(|event| matches!(event, Event::Retrying { .. }));
+        assert!(!retried, "{:?}", told.others);
+        assert_eq!(sim.harness_stats().streams, 1);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_key_revoked_in_mid_run_ends_the_watch_and_says_that_the_run_goes_on() -> Result {
+    let (sim, client) = setup(vec![
+        on_streams(Fault::StreamEof { after_events: 2 }).count(1),
+        on_streams(status(401)),
+    ])?;
+    let told = follow_approving(&client, job("approve-email"))?;
+    let End::Done(Outcome::AccessLost { id, error }) = told.end else {
+        panic!("{:?}", told.end);
+    };
+    assert_eq!(error.status.as_u16(), 401);
+    assert!(sim.harness_stats().per_run.contains_key(id.as_str()));
+    assert_eq!(told.events, [1, 2]);
+    Ok(())
+}
+
+#[test]
+fn a_stream_is_redirected_within_its_own_server_only() {
+    let other = Server::says("");
+    let elsewhere = other.url();
+    let server = Server::new(move |conn, _| {
+        while let Some(seen) = conn.request() {
+            let line = seen.line().to_owned();
+            if line.starts_with("GET /v1/runs/r/events/stream") {
+                conn.say("HTTP/1.1 307 Moved\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n");
+            } else if line.starts_with("GET /there") {
+                conn.say(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\nevent: run_event\ndata: \
+                     {\"seq\":1,\"type\":\"run.worker.succeeded\",\"payload\":{\"value\":null}}\n\n",
+                );
+                return conn.hold();
+            } else if line.starts_with("GET /v1/runs/s/events/stream") {
+                conn.say(format!(
+                    "HTTP/1.1 307 Moved\r\nLocation: {elsewhere}/there\r\nContent-Length: 0\r\n\r\n"
+                ));
+            } else if line.contains("/events") {
+                conn.json("[]");
+            } else {
+                // Until a stream was seen, it works.
+                let id = if line.contains("/r ") { "r" } else { "s" };
+                conn.json(&format!("{{\"id\":\"{id}\",\"status\":\"running\"}}"));
+            }
+        }
+    });
+    let client = Client::<AgentHarness>::builder()
+        .key(key())
+        .base_url(&server.url())
+        .speed(SPEED)
+        .build()
+        .expect("settings");
+    let watch = |run: &str| {
+        let run = client.attach(run).deadline(Duration::from_secs(60));
+        follow(run).expect("an end")
+    };
+    let End::Done(end) = watch("r") else {
+        panic!("nothing asks");
+    };
+    assert!(matches!(end, Outcome::Succeeded { .. }), "{end:?}");
+    let followed: Vec<_> = server
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.line().starts_with("GET /there"))
+        .collect();
+    assert_eq!(followed.len(), 1);
+    assert_eq!(followed[0].header("accept"), Some("text/event-stream"));
+    assert!(followed[0].header("authorization").is_some());
+    let End::Done(end) = watch("s") else {
+        panic!("nothing asks");
+    };
+    assert!(matches!(end, Outcome::DeadlineExceeded { .. }), "{end:?}");
+    assert!(other.seen().is_empty(), "another server was asked");
+}
