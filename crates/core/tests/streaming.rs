@@ -229,3 +229,136 @@ fn a_task_is_attached_after_a_position() {
         (0, 1)
     );
 }
+
+/// A platform that goes on with what happens next when a stream is reopened, and lists the rest.
+fn listed(script: &[world::Act], stream: &[(u64, u64, &'static str)]) -> World {
+    let mut world = streamed(script, stream);
+    world.server.live = true;
+    world.server.page = Some(2);
+    world
+}
+
+#[test]
+fn what_a_stream_leaves_out_is_read_from_the_list_before_anything_else_is_told() {
+    let stream = [
+        (5, 1, "begin"),
+        (300, 2, "step"),
+        (600, 3, "step"),
+        (2600, 4, "step"),
+        (4000, 5, "end"),
+    ];
+    let mut world = listed(&[Work(4000), Complete("42")], &stream).wish(500, Wish::CutStream);
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(
+        world.lines(),
+        [
+            "send POST /start",
+            "event started t1 running",
+            "open GET /t/t1/stream",
+            // The first event of the connection is not the task's first.
+            "send GET /t/t1/events",
+            "event event Some(1) begin",
+            "event event Some(2) step",
+            "event retrying 1 the server ended the stream",
+            "send GET /t/t1",
+            "open GET /t/t1/stream?after=2",
+            // Nothing has come for a second: what was missed?
+            "send GET /t/t1/events",
+            "send GET /t/t1/events?cursor=2",
+            "event event Some(3) step",
+            "event event Some(4) step",
+            "event event Some(5) end",
+            "send GET /t/t1",
+            "event status done",
+            "send GET /t/t1/result",
+            "close",
+            "done succeeded 42",
+        ]
+    );
+}
+
+#[test]
+fn an_end_that_no_read_confirms_stands_after_half_a_minute() {
+    for (end, result) in [
+        ("end", "result_unavailable"),
+        ("broke", "failed"),
+        ("late", "stopped"),
+    ] {
+        let stream = [(500, 1, "begin"), (1500, 2, end), (2000, 3, "step")];
+        let mut world = streamed(&[Work(900_000)], &stream);
+        let Ended::Outcome(text) = run(&mut world) else {
+            panic!("it ends");
+        };
+        assert!(text.starts_with(result), "{text}");
+        assert!((31_000..33_000).contains(&world.now), "{}", world.now);
+        assert_eq!(world.count("Unconfirmed"), 1);
+        // The task's own read is asked again, ever more seldom; what follows the end is not told.
+        assert_eq!(world.count("send GET /t/t1"), 6);
+        assert_eq!(world.count("Some(3)"), 0);
+    }
+}
+
+#[test]
+fn a_tail_that_only_the_list_has_is_told_before_the_end() {
+    let stream = [(5, 1, "begin"), (1500, 2, "step"), (3900, 3, "broke")];
+    let mut world = listed(&[Work(4000), world::Act::Fail("out of paper")], &stream)
+        .wish(1000, Wish::CutStream)
+        .faults(|_, _, path| match path {
+            "/t/t1/stream?after=1" => Fault::Status(503),
+            _ => Fault::None,
+        });
+    let Ended::Outcome(text) = run(&mut world) else {
+        panic!("it ends");
+    };
+    assert!(text.starts_with("failed"), "{text}");
+    for event in ["Some(1) begin", "Some(2) step", "Some(3) broke"] {
+        assert_eq!(world.count(event), 1, "{event}");
+    }
+    assert!(
+        world
+            .lines()
+            .last()
+            .is_some_and(|last| last.starts_with("done"))
+    );
+}
+
+#[test]
+fn a_task_with_a_list_is_resumed_at_any_step_and_misses_nothing() {
+    let stream = [
+        (5, 1, "begin"),
+        (1000, 2, "wait"),
+        (4500, 3, "step"),
+        (8000, 4, "end"),
+    ];
+    let make = || {
+        listed(
+            &[Work(900), Ask("which?"), Work(6000), Complete("42")],
+            &stream,
+        )
+        .wish(4000, Wish::CutStream)
+        // Killed before its answer is stored, the task asks once more.
+        .answers(&["this", "this"])
+    };
+    let mut whole = make();
+    assert_eq!(run(&mut whole), outcome("succeeded 42"));
+    for (number, (name, _)) in whole.snapshots.clone().into_iter().enumerate() {
+        let mut world = make();
+        world.kill_after = Some(number + 1);
+        run(&mut world);
+        let (Some(saved), told) = (world.saved.last().cloned(), world.trace.clone()) else {
+            continue;
+        };
+        world.kill_after = None;
+        world.hang_up();
+        let later = world.now + 300;
+        world.now = later;
+        let task: Task<Toy<true, true>> = Task::resume(Toy, saved, at(later)).expect("resume");
+        assert_eq!(world.drive(task), outcome("succeeded 42"), "{name}");
+        assert_eq!(world.server.said, ["this"], "{name}");
+        assert!(told.len() <= world.trace.len());
+        for (_, seq, _) in stream {
+            let event = format!("event Some({seq})");
+            assert!(world.count(&event) >= 1, "{name}: {seq} is missing");
+        }
+    }
+}

@@ -263,6 +263,11 @@ impl World {
         );
     }
 
+    /// The process that held the stream is gone.
+    pub fn hang_up(&mut self) {
+        self.stream = None;
+    }
+
     fn sleep(&mut self, until: Timestamp) {
         let wish = self.wishes.first().map_or(u64::MAX, |(at, _)| *at);
         let until = until.as_millis().min(wish);
@@ -360,7 +365,7 @@ impl World {
                 .split_once("after=")
                 .and_then(|(_, n)| n.parse().ok())
                 .unwrap_or(0);
-            self.server.open_stream(after);
+            self.server.open_stream(after, self.now);
             self.stream = Some(id);
             return task.handle_head(id, head, now);
         }

@@ -43,6 +43,10 @@ pub struct Server {
     streamed: u64,
     /// The id that a start gives, instead of the one the rest goes by.
     pub id: Option<String>,
+    /// How many events a page of the list has; without it there is no list.
+    pub page: Option<usize>,
+    /// Whether a reopened stream starts with what happens next.
+    pub live: bool,
     /// Whether a reopened stream starts over instead of after the position.
     pub replays: bool,
 }
@@ -69,6 +73,8 @@ impl Server {
             streamed: 0,
             id: None,
             replays: false,
+            page: None,
+            live: false,
         }
     }
 
@@ -202,6 +208,29 @@ impl Server {
                     .collect();
                 (200, format!("{}.", lines.join("\n")))
             }
+            ("GET", list) if list.starts_with("/events") => {
+                let Some(size) = self.page else {
+                    return (405, "no list".into());
+                };
+                let from: usize = list
+                    .split_once('=')
+                    .map_or(0, |(_, at)| at.parse().unwrap_or(0));
+                let past: Vec<_> = self
+                    .stream
+                    .iter()
+                    .filter(|(when, ..)| *when <= now)
+                    .collect();
+                let mut lines: Vec<String> = past
+                    .iter()
+                    .skip(from)
+                    .take(size)
+                    .map(|(_, seq, text)| format!("{seq} {text}"))
+                    .collect();
+                if from + lines.len() < past.len() {
+                    lines.push(format!("next {}", from + lines.len()));
+                }
+                (200, format!("{}.", lines.join("\n")))
+            }
             ("GET", "/result") => match self.script.get(self.at) {
                 Some(Act::Complete(answer)) if now >= self.since + self.result_lag => {
                     (200, format!("done {answer}."))
@@ -230,8 +259,13 @@ impl Server {
         }
     }
 
-    pub fn open_stream(&mut self, after: u64) {
-        self.streamed = if self.replays { 0 } else { after };
+    pub fn open_stream(&mut self, after: u64, now: u64) {
+        let past = self.stream.iter().filter(|(when, ..)| *when <= now);
+        self.streamed = match () {
+            () if self.live => past.map(|(_, seq, _)| *seq).max().unwrap_or(0),
+            () if self.replays => 0,
+            () => after,
+        };
     }
 
     pub fn next_chunk(&mut self, now: u64, until: u64) -> Option<(u64, Bytes)> {

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 use taskward_core::{
     Account, Act, Answer, Beat, BuildError, Capabilities, Fault, Finish, IdempotencyKey, Item, Job,
-    Landed, Look, Mark, Position, Provider, Question, QuestionKind, RawEvent, ReadError,
+    Landed, Look, Mark, Page, Position, Provider, Question, QuestionKind, RawEvent, ReadError,
     ReadErrorKind, Reading, Request, Response, Safety, Started, Status, Target, TaskId, sse,
 };
 
@@ -79,6 +79,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         can.start = if KEYED { Safety::Keyed } else { Safety::Once };
         can.answer = if KEYED { Safety::Keyed } else { Safety::Once };
         can.stream = STREAM;
+        can.events = STREAM;
         can.cancel = true;
         can.message = true;
         can.trail = true;
@@ -107,6 +108,9 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
             Look::Stream { after } => target
                 .path("/stream")
                 .query_opt("after", after.map(|p| p.to_string()).as_deref()),
+            Look::Events { cursor } => target
+                .path("/events")
+                .query_opt("cursor", cursor.as_deref()),
             _ => return Err(BuildError::new("no such look")),
         };
         Ok(Request::get(target.build()?))
@@ -137,6 +141,17 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                             .as_stand_in(),
                     ]),
                 }
+            }
+            Look::Events { .. } => {
+                // `SEQ TEXT` in lines, `next CURSOR` the last of them.
+                let mut page = Page::default();
+                for line in body.lines() {
+                    match line.split_once(' ').unwrap_or((line, "")) {
+                        ("next", cursor) => page.next = Some(cursor.to_owned()),
+                        (seq, text) => page.items.push(item(seq, text)?),
+                    }
+                }
+                Reading::Events(page)
             }
             Look::Result => match body.strip_prefix("done ") {
                 Some(answer) => Reading::Ready(Output(answer.to_owned())),
