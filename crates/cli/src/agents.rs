@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListAgents;
 use taskward::nanonets::types::{AgentListItem, AgentStatus};
 
@@ -50,7 +51,7 @@ pub(crate) fn unreachable(agent: &str) -> String {
 
 /// All agents whose name contains `name`, any state but archived, newest first.
 pub(crate) async fn all(
-    session: &Session,
+    session: &Session<Nanonets>,
     name: Option<&str>,
 ) -> Result<Vec<AgentListItem>, Box<Problem>> {
     let mut agents = Vec::new();
@@ -75,7 +76,10 @@ pub(crate) async fn all(
 
 /// The id of the agent that `wanted` names: an id as it is, or the newest published version of an agent of exactly this
 /// name.
-pub(crate) async fn resolve(session: &Session, wanted: &str) -> Result<String, Box<Problem>> {
+pub(crate) async fn resolve(
+    session: &Session<Nanonets>,
+    wanted: &str,
+) -> Result<String, Box<Problem>> {
     if wanted.trim().is_empty() {
         return Err(Problem::input("the agent's name is empty"));
     }
@@ -133,7 +137,7 @@ fn pick<'a>(wanted: &str, agents: &'a [AgentListItem]) -> Pick<'a> {
     }
 }
 
-fn several(session: &Session, wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
+fn several(session: &Session<Nanonets>, wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
     let what = format!("{} agents are named {wanted:?}", agents.len());
     agents.iter().fold(
         Problem::input(what).why("Name the one by its id. Nothing was started."),
@@ -164,7 +168,7 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
     .why("Only a published and active agent runs. Nothing was started.")
 }
 
-fn none(session: &Session, wanted: &str, all: &[AgentListItem]) -> Box<Problem> {
+fn none(session: &Session<Nanonets>, wanted: &str, all: &[AgentListItem]) -> Box<Problem> {
     let mut names: Vec<&str> = all
         .iter()
         .filter(|agent| agent.status == Some(AgentStatus::Published))

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
 use crate::problem::Problem;
-use crate::task_ref::TaskRef;
+use crate::task_ref::{TaskArg, TaskRef};
 
 /// Sees long-running agent tasks through: start, follow, answer, fetch the result.
 #[derive(Debug, Parser)]
@@ -22,6 +22,7 @@ use crate::task_ref::TaskRef;
   taskward run --sim -f invoice.csv            an invoice through the simulator: no account needed
   taskward run --agent invoices -f a.pdf -f b.pdf 'Extract the line items.'
   id=$(taskward run --agent invoices -f a.pdf --detach); taskward watch $id
+  taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
   taskward help exit-codes                     topics: environment, exit-codes, json, questions, recovery"
 )]
 pub(crate) struct Cli {
@@ -35,15 +36,14 @@ pub(crate) struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options everywhere")]
 pub(crate) struct Global {
-    /// Whose tasks
+    /// Whose tasks: nanonets or agent-harness [default: what the task's name says, or else nanonets]
     #[arg(
         long,
         global = true,
         value_name = "PROVIDER",
-        default_value = "nanonets",
         hide_possible_values = true
     )]
-    pub(crate) provider: ProviderName,
+    provider: Option<ProviderName>,
     /// Print JSON lines on stdout and nothing on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -59,7 +59,7 @@ pub(crate) struct Global {
     /// Never ask anything on the terminal
     #[arg(long, global = true)]
     no_input: bool,
-    /// Read the API key from this file instead of NANONETS_API_KEY
+    /// Read the API key from this file instead of the environment
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "key_stdin")]
     pub(crate) key_file: Option<PathBuf>,
     /// Read the API key from stdin
@@ -71,6 +71,7 @@ pub(crate) struct Global {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProviderName {
     Nanonets,
+    AgentHarness,
 }
 
 /// When to colour.
@@ -97,6 +98,16 @@ pub(crate) enum Command {
     Messages(OneTask),
     /// Answer a question, or send a message
     Reply(Reply),
+    /// Let a run that waits for an approval go on
+    Approve(Approve),
+    /// Refuse what a run waits for: the run fails
+    Reject(Reject),
+    /// Give a run the data that it waits for
+    Input(Input),
+    /// List a run's events, oldest first
+    Events(Events),
+    /// Bring a stalled run back to work
+    ResumeRun(ResumeRun),
     /// Stop a task
     Cancel(Cancel),
     /// List tasks, newest first
@@ -104,6 +115,8 @@ pub(crate) enum Command {
     /// List and show agents
     #[command(subcommand)]
     Agents(Agents),
+    /// Show what was used, added up
+    Usage(Usage),
     /// Make any call of the API with your key
     Api(Api),
     /// Run the simulator until Ctrl-C
@@ -122,15 +135,17 @@ pub(crate) enum Command {
   taskward run --sim -f invoice.csv
   taskward run --agent invoices -f 'scan.pdf;name=invoice.pdf' --output-schema @schema.json
   echo 'Summarise this.' | taskward run --agent writer - -f notes.txt
-  taskward run --sim --agent asker 'Convert 5.' --answer EUR")]
+  taskward run --sim --agent asker 'Convert 5.' --answer EUR
+  taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
+  taskward run --provider agent-harness --idempotency-key nightly-7 --input '{\"goal\": \"Report.\", \"day\": 7}'")]
 pub(crate) struct Run {
-    /// The agent, by id or exact name
+    /// The agent, by id or exact name (Nanonets)
     #[arg(long, value_name = "ID or NAME")]
     pub(crate) agent: Option<String>,
-    /// What to do; - reads it from stdin
+    /// What to do: a prompt, the goal of a run; - reads it from stdin
     #[arg(value_name = "PROMPT or -")]
     pub(crate) prompt: Option<String>,
-    /// Send a file; - is stdin
+    /// Send a file; - is stdin (Nanonets)
     #[arg(
         short,
         long = "file",
@@ -138,14 +153,29 @@ pub(crate) struct Run {
         allow_hyphen_values = true
     )]
     pub(crate) files: Vec<OsString>,
-    /// The wanted shape of the structured answer: JSON, or words
+    /// The wanted shape of the structured answer: JSON, or words (Nanonets)
     #[arg(long, value_name = "TEXT|@FILE")]
     pub(crate) output_schema: Option<String>,
-    /// Hints for the output
+    /// Hints for the output (Nanonets)
     #[arg(long, value_name = "TEXT|@FILE")]
     pub(crate) instructions: Option<String>,
+    /// The input of the run, a JSON object; the prompt becomes its goal (Agent Harness)
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub(crate) input: Option<String>,
+    /// Data of your own to keep with the run, a JSON object (Agent Harness)
+    #[arg(long, value_name = "JSON|@FILE")]
+    pub(crate) metadata: Option<String>,
+    /// The workspace that the run is accounted to (Agent Harness)
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: Option<String>,
+    /// Whom the run is accounted to (Agent Harness)
+    #[arg(long, value_name = "ID")]
+    pub(crate) subject: Option<String>,
+    /// Start it once only: the same key again follows the run that it made (Agent Harness)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
     /// Print the task's name and leave; the task goes on
-    #[arg(long, conflicts_with_all = ["output", "print", "answers", "on_question"])]
+    #[arg(long, conflicts_with_all = ["output", "print", "answers", "on_question", "on_approval"])]
     pub(crate) detach: bool,
     /// Use a simulator inside this process: no account needed, nothing leaves this machine
     #[arg(long)]
@@ -154,7 +184,7 @@ pub(crate) struct Run {
     pub(crate) follow: Follow,
 }
 
-/// How a task is followed: of `run`, `watch` and `reply --watch`.
+/// How a task is followed: of `run`, `watch` and every `--watch`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Follow {
     /// How long the agent may work, as in 90s, 10m or 2h; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
@@ -163,13 +193,16 @@ pub(crate) struct Follow {
     /// How long a human may take over a question or a review; 0 waits for ever
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
     pub(crate) answer_timeout: Duration,
-    /// Answer the first question with this, the next with the next
+    /// Answer the first question with this, the next with the next; Agent Harness takes JSON objects
     #[arg(long = "answer", value_name = "TEXT|@FILE")]
     pub(crate) answers: Vec<String>,
     /// Answer questions with what this command prints; it gets the question as JSON on stdin
     #[arg(long, value_name = "CMD")]
     pub(crate) on_question: Option<String>,
-    /// Leave when the task waits for a review in the dashboard, instead of waiting it out
+    /// What to do when a run waits for an approval; reject makes it fail (Agent Harness) [default: ask]
+    #[arg(long, value_name = "approve|reject|ask", hide_possible_values = true)]
+    pub(crate) on_approval: Option<OnApproval>,
+    /// Leave when the task waits for a review in the dashboard, instead of waiting it out (Nanonets)
     #[arg(long)]
     pub(crate) no_wait_review: bool,
     /// Write the answer to this file, too
@@ -183,6 +216,16 @@ pub(crate) struct Follow {
     pub(crate) speed: Option<u32>,
 }
 
+/// What is done about approvals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnApproval {
+    Approve,
+    // The run fails.
+    Reject,
+    // A person at the terminal; without one it is left.
+    Ask,
+}
+
 /// Parts of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Print {
@@ -190,7 +233,7 @@ pub(crate) enum Print {
     Data,
     // The answer in words.
     Summary,
-    // The final answer as the server sent it, as JSON.
+    // The final answer, or the run, as the server sent it, as JSON.
     Result,
 }
 
@@ -203,7 +246,7 @@ pub(crate) enum Print {
 pub(crate) struct Watch {
     /// The tasks, as PROVIDER:ID or ID
     #[arg(required = true, value_name = "TASK")]
-    pub(crate) tasks: Vec<TaskRef>,
+    pub(crate) tasks: Vec<TaskArg>,
     #[command(flatten)]
     pub(crate) follow: Follow,
 }
@@ -216,7 +259,7 @@ pub(crate) struct Watch {
 pub(crate) struct OneTask {
     /// The task, as PROVIDER:ID or ID
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskRef,
+    pub(crate) task: TaskArg,
 }
 
 /// `result`.
@@ -228,7 +271,7 @@ pub(crate) struct OneTask {
 pub(crate) struct ResultOf {
     /// The task, as PROVIDER:ID or ID
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskRef,
+    pub(crate) task: TaskArg,
     /// Print the whole feed of the task's steps, whatever its state
     #[arg(long, conflicts_with = "print")]
     pub(crate) full: bool,
@@ -249,7 +292,7 @@ pub(crate) struct ResultOf {
 pub(crate) struct Reply {
     /// The task, as PROVIDER:ID or ID
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskRef,
+    pub(crate) task: TaskArg,
     /// The answer or message; - reads it from stdin
     #[arg(value_name = "TEXT or -", allow_hyphen_values = true)]
     pub(crate) text: String,
@@ -258,6 +301,140 @@ pub(crate) struct Reply {
     pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) follow: Follow,
+}
+
+/// `approve`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward approve $run
+  taskward approve $run --watch
+
+Exits with 0 when the approval was taken, and with --watch as watch does.")]
+pub(crate) struct Approve {
+    /// The run, as agent-harness:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskArg,
+    /// Follow the run afterwards, to its next question or its end
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// `reject`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward reject $run --reason 'Wrong recipients.'
+  taskward reject $run --yes
+
+The run fails: this is not \"go on without it\". Exits with 0 when the rejection was taken.")]
+pub(crate) struct Reject {
+    /// The run, as agent-harness:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskArg,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub(crate) reason: Option<String>,
+    /// Do not ask first
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Follow the run afterwards, to its end
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// `input`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward input $run recipient=team@example.com copies:=2 --watch
+  taskward input $run '{\"recipient\": \"team@example.com\"}'
+  taskward input $run @data.json
+  jq .data reply.json | taskward input $run -
+
+KEY=VALUE gives text, KEY:=JSON anything else. Without any, a terminal asks for them.")]
+pub(crate) struct Input {
+    /// The run, as agent-harness:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskArg,
+    /// The data: fields, or one JSON object, in place, from a file or from stdin
+    #[arg(value_name = "KEY=VALUE or JSON|@FILE|-")]
+    pub(crate) data: Vec<String>,
+    /// Follow the run afterwards, to its next question or its end
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// `events`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward events $run
+  taskward events $run --after 21 --follow
+  taskward events $run --json | jq .event.type
+
+Prints number, time, type and content, with tabs between them.")]
+pub(crate) struct Events {
+    /// The run, as agent-harness:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskArg,
+    /// Only events after this one
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) after: Option<u64>,
+    /// Go on to the run's end, as events come; nothing is answered
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// How long the agent may work, with --follow; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
+    #[arg(long, value_name = "TIME", value_parser = time, requires = "follow")]
+    pub(crate) timeout: Option<Duration>,
+    /// How many times as fast as the world clocks run: for simulators on this machine
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) speed: Option<u32>,
+}
+
+/// `resume-run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward resume-run $run
+  taskward resume-run $run --watch")]
+pub(crate) struct ResumeRun {
+    /// The run, as agent-harness:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskArg,
+    /// Follow the run afterwards, to its next question or its end
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// `usage`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward usage
+  taskward usage --workspace marketing --start 7d --granularity hour
+  taskward usage --start 2026-03-01T00:00:00+01:00 --json | jq .usage")]
+pub(crate) struct Usage {
+    /// Only of this workspace
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: Option<String>,
+    /// Only of this person or system
+    #[arg(long, value_name = "ID")]
+    pub(crate) subject: Option<String>,
+    /// Only of this kind: run.created, task.completed, tool.invoked, tokens.consumed, …
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) event_type: Option<String>,
+    /// From then on: a time span as in 2h, or an RFC 3339 time with its offset [default: this month, UTC]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) start: Option<String>,
+    /// Up to then [default: now]
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) end: Option<String>,
+    /// The size of the buckets: hour, day or month [default: day]
+    #[arg(long, value_name = "SIZE", value_parser = ["hour", "day", "month"], hide_possible_values = true)]
+    pub(crate) granularity: Option<String>,
 }
 
 /// `cancel`.
@@ -270,7 +447,7 @@ Prints how the task ended, and exits with 0 when it is stopped or had completed,
 pub(crate) struct Cancel {
     /// The task, as PROVIDER:ID or ID
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskRef,
+    pub(crate) task: TaskArg,
     /// Do not ask first
     #[arg(short, long)]
     pub(crate) yes: bool,
@@ -342,17 +519,21 @@ pub(crate) enum Agents {
 #[command(after_help = "Examples:
   taskward api GET /agents
   taskward api GET '/tasks?limit=5&status=running' | jq .data
-  taskward api POST /tasks/ID/message -d '{\"message\":\"Hello\"}'")]
+  taskward api POST /tasks/ID/message -d '{\"message\":\"Hello\"}'
+  taskward api POST /runs/ID/signal --provider agent-harness --idempotency-key k1 -d '{\"action\":\"approve\"}'")]
 pub(crate) struct Api {
     /// GET, POST, …
     #[arg(value_name = "METHOD")]
     pub(crate) method: String,
-    /// The path, with or without /api/v1, and the query
+    /// The path, with or without /api/v1 or /v1, and the query
     #[arg(value_name = "PATH")]
     pub(crate) path: String,
     /// A JSON body
     #[arg(short, long, value_name = "BODY|@FILE")]
     pub(crate) data: Option<String>,
+    /// Send this Idempotency-Key; the call is then repeated when its reply is lost
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
 }
 
 /// `sim`.
@@ -380,6 +561,63 @@ pub(crate) struct SimArgs {
 }
 
 impl Global {
+    /// The provider of a command that names no task.
+    pub(crate) fn provider(&self) -> ProviderName {
+        self.provider_or(ProviderName::Nanonets)
+    }
+
+    /// The provider of a command that one of them has.
+    pub(crate) fn provider_or(&self, fallback: ProviderName) -> ProviderName {
+        self.provider.unwrap_or(fallback)
+    }
+
+    /// The task, of the provider that its name, `--provider` or else `fallback` says.
+    pub(crate) fn task_or(
+        &self,
+        task: &TaskArg,
+        fallback: ProviderName,
+    ) -> Result<(ProviderName, TaskRef), Box<Problem>> {
+        let provider = match (task.provider(), self.provider) {
+            (Some(named), Some(wanted)) if named != wanted => {
+                return Err(Problem::new(
+                    Exit::Usage,
+                    "usage",
+                    format!("--provider {wanted} and a task of {named} do not go together"),
+                )
+                .why("Nothing was sent."));
+            }
+            (Some(provider), _) | (None, Some(provider)) => provider,
+            (None, None) => fallback,
+        };
+        Ok((provider, task.of(provider)))
+    }
+
+    /// The task, of the provider that its name or `--provider` says, or else of Nanonets.
+    pub(crate) fn task(&self, task: &TaskArg) -> Result<(ProviderName, TaskRef), Box<Problem>> {
+        self.task_or(task, ProviderName::Nanonets)
+    }
+
+    /// Refuses a command that only `provider` has; `instead` is what to do on another one.
+    pub(crate) fn only(
+        &self,
+        provider: ProviderName,
+        found: ProviderName,
+        command: &str,
+        instead: &str,
+    ) -> Result<(), Box<Problem>> {
+        if provider == found {
+            return Ok(());
+        }
+        let what = format!(
+            "{command} is for {}, not for {}",
+            provider.title(),
+            found.title()
+        );
+        Err(Problem::new(Exit::Usage, "usage", what)
+            .why(instead)
+            .why("Nothing was sent."))
+    }
+
     /// Whether nothing may be asked on the terminal: by option or environment.
     pub(crate) fn no_input(&self) -> Result<bool, Box<Problem>> {
         if self.no_input {
@@ -440,7 +678,8 @@ mod tests {
             for arg in sub.get_arguments() {
                 let name = arg.get_id().as_str();
                 assert!(
-                    !name.contains("key") || ["key_file", "key_stdin"].contains(&name),
+                    !name.contains("key")
+                        || ["key_file", "key_stdin", "idempotency_key"].contains(&name),
                     "{name}"
                 );
             }

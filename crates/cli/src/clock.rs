@@ -40,6 +40,11 @@ impl Clock {
         until.since(self.anchor.after(self.elapsed()))
     }
 
+    /// How long ago `at` was.
+    pub(crate) fn ago(&self, at: Timestamp) -> Duration {
+        self.anchor.after(self.elapsed()).since(at)
+    }
+
     /// A span of this clock in the world's time.
     pub(crate) fn real(&self, span: Duration) -> Duration {
         span / self.speed

@@ -3,14 +3,16 @@
 use std::io::IsTerminal as _;
 
 use taskward::core::Clock;
-use taskward::nanonets::Answer;
-use taskward::{ApiError, Fault, Left, LeftWhy, Outcome, Question, Status, StoppedBy};
+use taskward::{
+    ApiError, Fault, Left, LeftWhy, Outcome, Question, QuestionKind, Status, StoppedBy,
+};
 
 use crate::agents;
 use crate::clock::span;
 use crate::exit::Exit;
+use crate::platform::{Hint, Platform};
 use crate::problem::Problem;
-use crate::report::{Reporter, words};
+use crate::report::{Reporter, asked_in_words};
 use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::{TaskRef, quote};
@@ -19,29 +21,51 @@ use crate::task_ref::{TaskRef, quote};
 #[derive(Clone, Debug)]
 pub(crate) enum Began {
     /// A start of this agent.
-    Start { agent: String },
+    Agent(String),
+    /// A start under a key.
+    Keyed(Keyed),
     /// A message to a task.
     Message(TaskRef),
     /// Nothing: the task was only watched.
     Watch,
 }
 
+/// A start that can be repeated.
+#[derive(Clone, Debug)]
+pub(crate) struct Keyed {
+    /// Its idempotency key.
+    pub(crate) key: String,
+    /// The same command line without a key: a new run.
+    pub(crate) anew: String,
+}
+
 /// The answer of a task that completed; every other end as the problem it is.
-pub(crate) fn outcome(
-    session: &Session,
+pub(crate) fn outcome<P: Platform>(
+    session: &Session<P>,
     began: &Began,
     reporter: &Reporter,
-    outcome: Outcome<Answer>,
-) -> Result<Answer, Box<Problem>> {
+    outcome: Outcome<P::Output>,
+) -> Result<P::Output, Box<Problem>> {
     let task = outcome
         .task()
-        .cloned()
-        .map(TaskRef::new)
+        .map(|id| session.task(id))
         .or_else(|| reporter.task());
     let code = outcome.code();
     let of = |command: &str| match &task {
         Some(task) => session.command(&format!("{command} {}", task.quoted())),
         None => session.command(command),
+    };
+    let bad = |what: &str, fault: Option<&Fault>| {
+        let problem = Problem::new(Exit::TaskBad, code, what)
+            .reason(fault.and_then(|fault| fault.reason.clone()));
+        let problem = match fault.and_then(|fault| fault.message.as_ref()) {
+            Some(message) => problem.why(message.clone()),
+            None => problem,
+        };
+        match &task {
+            Some(task) => hint(session, problem, P::history(task)),
+            None => problem,
+        }
     };
     let problem = match outcome {
         Outcome::Succeeded { output, .. } => return Ok(output),
@@ -52,17 +76,23 @@ pub(crate) fn outcome(
         )
         .why(why)
         .next("later", of("result"), ""),
-        Outcome::Failed { fault, .. } => bad("the task failed", code, of("result"), Some(&fault)),
+        Outcome::Failed { fault, .. } => bad("the task failed", Some(&fault)),
+        Outcome::Stopped {
+            by: StoppedBy::Unanswered,
+            fault,
+            ..
+        } => bad(
+            "the task was cancelled: nobody answered its question in time",
+            Some(&fault),
+        ),
         // What was said last is not why it was stopped.
         Outcome::Stopped {
             by: StoppedBy::Us, ..
-        } => bad("the task was stopped, as asked", code, of("result"), None),
-        Outcome::Stopped { .. } => bad(
-            "the task was stopped, not by this command",
-            code,
-            of("result"),
-            None,
-        ),
+        } => bad("the task was stopped, as asked", None),
+        Outcome::Stopped { mut fault, .. } => {
+            fault.message = None;
+            bad("the task was stopped, not by this command", Some(&fault))
+        }
         Outcome::Refused(error) => refused(session, began, code, error),
         Outcome::NotStarted {
             why,
@@ -102,12 +132,16 @@ pub(crate) fn outcome(
                 .why(format!("The key came from {}.", session.key_source()))
                 .next("back", of("watch"), "with a key that works")
         }
-        Outcome::Gone { error, .. } => exchange(
-            Problem::new(Exit::Other, code, "the server does not know this task"),
-            &error,
-        )
-        .why(error.to_string())
-        .next("see", session.command("ls"), ""),
+        Outcome::Gone { error, .. } => {
+            let what = "the server does not know this task";
+            let problem = exchange(Problem::new(Exit::Other, code, what), &error);
+            let problem = problem.why(error.to_string());
+            if P::LISTS {
+                problem.next("see", session.command("ls"), "")
+            } else {
+                problem
+            }
+        }
         Outcome::DeadlineExceeded { clock, last, id } => {
             let what = match clock {
                 Clock::Human => "--answer-timeout is over: nobody answered",
@@ -117,7 +151,8 @@ pub(crate) fn outcome(
             let problem = Problem::new(Exit::Timeout, code, what).headed("timeout");
             match id {
                 Some(_) => {
-                    let seen = match last.as_ref().or(reporter.seen().as_ref()) {
+                    let last = last.or(reporter.seen());
+                    let seen = match &last {
                         Some(status) => format!("{} after {elapsed}.", state(status)),
                         None => match reporter.trouble() {
                             Some(why) => {
@@ -125,6 +160,11 @@ pub(crate) fn outcome(
                             }
                             None => format!("Its status was not read within {elapsed}."),
                         },
+                    };
+                    let stuck = last.zip(task.as_ref());
+                    let problem = match stuck.and_then(|(s, task)| P::stuck(task, &s)) {
+                        Some(way_out) => hint(session, problem, way_out),
+                        None => problem,
                     };
                     goes_on(session, problem.why(seen), &task)
                 }
@@ -154,23 +194,25 @@ fn state(status: &Status) -> String {
 }
 
 /// Whoever was to answer failed: the task goes on, and so does its question.
-pub(crate) fn unanswered(
-    session: &Session,
+pub(crate) fn unanswered<P: Platform>(
+    session: &Session<P>,
     problem: Box<Problem>,
     task: &Option<TaskRef>,
     question: Option<&Question>,
 ) -> Box<Problem> {
     let problem = match (question, task) {
-        (Some(question), Some(task)) => asked(problem.why("The question is still open:"), question)
-            .next("answer", answer_command(session, task), ""),
+        (Some(question), Some(task)) => {
+            let problem = asked(problem.why("The question is still open:"), question);
+            answers(session, problem, task, question)
+        }
         _ => problem,
     };
     simulated(session, goes_on(session, problem, task).task(task.clone()))
 }
 
 /// stdout takes no more while a task is watched.
-pub(crate) fn unheard(
-    session: &Session,
+pub(crate) fn unheard<P: Platform>(
+    session: &Session<P>,
     problem: Box<Problem>,
     task: &Option<TaskRef>,
 ) -> Box<Problem> {
@@ -178,21 +220,18 @@ pub(crate) fn unheard(
 }
 
 /// Control handed back: the task goes on.
-pub(crate) fn left(session: &Session, left: &Left) -> Box<Problem> {
-    let task = TaskRef::new(left.id.clone());
+pub(crate) fn left<P: Platform>(session: &Session<P>, left: &Left) -> Box<Problem> {
+    let task = session.task(&left.id);
     let known = Some(task.clone());
     let problem = match &left.why {
         LeftWhy::Question(question) => {
-            let problem = Problem::new(
-                Exit::Pending,
-                "waiting",
-                "the agent asks, and nobody here can answer",
-            )
-            .headed("waiting");
-            let problem = asked(problem, question);
-            problem
-                .next("answer", answer_command(session, &task), "")
-                .next("cancel", cancel_command(session, &task), "")
+            let what = match question.kind {
+                QuestionKind::Approval => "the run waits for an approval, and nobody here gives it",
+                _ => "the agent asks, and nobody here can answer",
+            };
+            let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
+            let problem = answers(session, asked(problem, question), &task, question);
+            cancel(session, problem, &task)
         }
         LeftWhy::AnswerUnknown(question) => {
             let problem = Problem::new(
@@ -200,13 +239,17 @@ pub(crate) fn left(session: &Session, left: &Left) -> Box<Problem> {
                 "outcome_unknown",
                 "the answer may or may not have arrived; it was not sent again",
             );
-            asked(problem, question)
-                .next(
-                    "see",
-                    session.command(&format!("messages {}", task.quoted())),
-                    "whether it is there",
-                )
-                .next("again", answer_command(session, &task), "if it is not")
+            let problem = asked(problem, question).next(
+                "see",
+                session.command(&P::conversation(&task)),
+                "whether it is there",
+            );
+            P::answers(&task, question).into_iter().take(1).fold(
+                problem,
+                |problem, (_, command, _)| {
+                    problem.next("again", session.command(&command), "if it is not")
+                },
+            )
         }
         LeftWhy::Review(_) => goes_on(
             session,
@@ -224,61 +267,67 @@ pub(crate) fn left(session: &Session, left: &Left) -> Box<Problem> {
 }
 
 /// Ctrl-C while a task is watched.
-pub(crate) fn detached(
-    session: &Session,
+pub(crate) fn detached<P: Platform>(
+    session: &Session<P>,
     task: &Option<TaskRef>,
     question: Option<&Question>,
     exit: Exit,
 ) -> Box<Problem> {
     let problem = Problem::new(exit, "interrupted", "the watch ended").headed("detached");
     let problem = match (question, task) {
-        (Some(question), Some(task)) => {
-            asked(problem, question).next("answer", answer_command(session, task), "")
-        }
+        (Some(question), Some(task)) => answers(session, asked(problem, question), task, question),
         _ => problem,
     };
     simulated(session, goes_on(session, problem, task).task(task.clone()))
 }
 
 /// A signal, or a lost reply, while a start or a message is on its way.
-pub(crate) fn unknown(session: &Session, began: &Began, why: &str, likely: bool) -> Box<Problem> {
+pub(crate) fn unknown<P: Platform>(
+    session: &Session<P>,
+    began: &Began,
+    why: &str,
+    likely: bool,
+) -> Box<Problem> {
     let problem =
         |what: &str| Problem::new(Exit::Unknown, "outcome_unknown", what).why(why.to_owned());
+    let may = if likely {
+        "the task was probably started, and its id is lost"
+    } else {
+        "the task may have been started"
+    };
     match began {
         Began::Message(task) => problem("the message may or may not have arrived")
             .why("It was not sent again.")
             .next(
                 "see",
-                session.command(&format!("messages {}", task.quoted())),
+                session.command(&P::conversation(task)),
                 "whether it is there",
             )
             .task(Some(task.clone())),
-        Began::Start { agent } => {
-            let may = if likely {
-                "the task was probably started, and its id is lost"
-            } else {
-                "the task may have been started"
-            };
+        Began::Agent(agent) => {
             let list = format!("ls --agent {} --since 15m", quote(agent));
             problem(may)
                 .why("Nothing was sent again.")
                 .why("The same command again starts another task, which may be billed twice.")
                 .next("see", session.command(&list), "whether it is there")
         }
+        Began::Keyed(start) => problem(may)
+            .why("The same command with the same key follows the run if it is there, and starts it if it is not.")
+            .next(
+                "again",
+                format!("{} --idempotency-key {}", start.anew, quote(&start.key)),
+                "never makes two",
+            ),
         Began::Watch => problem("it is not known whether the task exists"),
     }
 }
 
-fn bad(what: &str, code: &'static str, result: String, fault: Option<&Fault>) -> Box<Problem> {
-    let problem = Problem::new(Exit::TaskBad, code, what);
-    let problem = match fault.and_then(|fault| fault.message.as_ref()) {
-        Some(message) => problem.why(message.clone()),
-        None => problem,
-    };
-    problem.next("see", result + " --full", "every step")
-}
-
-fn refused(session: &Session, began: &Began, code: &'static str, error: ApiError) -> Box<Problem> {
+fn refused<P: Platform>(
+    session: &Session<P>,
+    began: &Began,
+    code: &'static str,
+    error: ApiError,
+) -> Box<Problem> {
     let status = error.status.as_u16();
     let exit = match status {
         401 | 403 => Exit::Auth,
@@ -286,16 +335,22 @@ fn refused(session: &Session, began: &Began, code: &'static str, error: ApiError
     };
     let what = match began {
         Began::Message(_) => "the server refused the message",
-        Began::Start { .. } | Began::Watch => "the server refused to start the task",
+        Began::Agent(_) | Began::Keyed(_) | Began::Watch => "the server refused to start the task",
     };
     let problem = exchange(Problem::new(exit, code, what), &error).why(error.to_string());
     match (status, began) {
         (401, _) => problem.why(format!("The key came from {}.", session.key_source())),
-        (403 | 404, Began::Start { agent }) => problem.why(agents::unreachable(agent)).next(
+        (403 | 404, Began::Agent(agent)) => problem.why(agents::unreachable(agent)).next(
             "see",
             session.command("agents list"),
             "the agents there are",
         ),
+        (409, Began::Keyed(start)) => problem
+            .why(format!(
+                "The idempotency key {:?} was used before with other parameters. Nothing was started.",
+                one_line(&start.key)
+            ))
+            .next("anew", start.anew.clone(), "another run, under a new key"),
         (409, Began::Message(task)) => problem.next(
             "see",
             session.command(&format!("status {}", task.quoted())),
@@ -306,56 +361,71 @@ fn refused(session: &Session, began: &Began, code: &'static str, error: ApiError
 }
 
 fn exchange(problem: Box<Problem>, error: &ApiError) -> Box<Problem> {
-    problem.exchange(error.request_id.clone(), Some(error.status.as_u16()))
-}
-
-fn asked(mut problem: Box<Problem>, question: &Question) -> Box<Problem> {
-    let text = match question.text.trim() {
-        "" => question.messages.last().map(words).unwrap_or_default(),
-        text => text.to_owned(),
-    };
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        problem = problem.why(line);
-    }
-    if text.trim().is_empty() {
-        problem = problem.why("The agent asked and sent no text.");
-    }
     problem
+        .exchange(error.request_id.clone(), Some(error.status.as_u16()))
+        .reason(error.code.clone())
 }
 
-/// The command that answers, as a script runs it once the answer is put in; run as it is, it sends these two words.
-fn answer_command(session: &Session, task: &TaskRef) -> String {
-    session.command(&format!("reply {} 'YOUR ANSWER' --watch", task.quoted()))
+fn asked(problem: Box<Problem>, question: &Question) -> Box<Problem> {
+    asked_in_words(question)
+        .into_iter()
+        .fold(problem, |problem, line| problem.why(line))
 }
 
-/// The command that stops the task; without a terminal there is nobody to ask whether it is meant.
-fn cancel_command(session: &Session, task: &TaskRef) -> String {
+fn hint<P: Platform>(session: &Session<P>, problem: Box<Problem>, hint: Hint) -> Box<Problem> {
+    let (label, command, note) = hint;
+    problem.next(label, session.command(&command), note)
+}
+
+/// The commands that answer a question.
+pub(crate) fn answers<P: Platform>(
+    session: &Session<P>,
+    problem: Box<Problem>,
+    task: &TaskRef,
+    question: &Question,
+) -> Box<Problem> {
+    P::answers(task, question)
+        .into_iter()
+        .fold(problem, |problem, it| hint(session, problem, it))
+}
+
+/// The command that stops the task, where there is one; without a terminal nobody is there to ask whether it is meant.
+fn cancel<P: Platform>(
+    session: &Session<P>,
+    problem: Box<Problem>,
+    task: &TaskRef,
+) -> Box<Problem> {
+    if !P::CAPABILITIES.cancel {
+        return problem;
+    }
     let yes = if std::io::stdin().is_terminal() {
         ""
     } else {
         " --yes"
     };
-    session.command(&format!("cancel {}{yes}", task.quoted()))
+    let command = session.command(&format!("cancel {}{yes}", task.quoted()));
+    problem.next("cancel", command, "")
 }
 
-fn goes_on(session: &Session, problem: Box<Problem>, task: &Option<TaskRef>) -> Box<Problem> {
+fn goes_on<P: Platform>(
+    session: &Session<P>,
+    problem: Box<Problem>,
+    task: &Option<TaskRef>,
+) -> Box<Problem> {
     match task {
         // In this process the simulator's end is told instead.
         _ if session.sim().is_some() => problem,
-        Some(task) => problem
-            .why("The task goes on.")
-            .next(
-                "back",
-                session.command(&format!("watch {}", task.quoted())),
-                "",
-            )
-            .next("cancel", cancel_command(session, task), ""),
+        Some(task) => {
+            let watch = session.command(&format!("watch {}", task.quoted()));
+            let problem = problem.why("The task goes on.").next("back", watch, "");
+            cancel(session, problem, task)
+        }
         None => problem,
     }
 }
 
 /// What is different when the server was in this process: it is gone, and no command reaches its tasks.
-fn simulated(session: &Session, problem: Box<Problem>) -> Box<Problem> {
+fn simulated<P: Platform>(session: &Session<P>, problem: Box<Problem>) -> Box<Problem> {
     if session.sim().is_none() {
         return problem;
     }
@@ -371,7 +441,7 @@ fn simulated(session: &Session, problem: Box<Problem>) -> Box<Problem> {
     if waits {
         problem.next(
             "or",
-            "taskward run --sim --answer 'YOUR ANSWER' …",
+            format!("taskward {}", P::UNATTENDED),
             "answers within one command",
         )
     } else {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward::nanonets::{Answer, Nanonets};
-use taskward::{End, ErrorKind, Event, Policy, Run, Running};
+use taskward::{End, ErrorKind, Event, Outcome, Policy, Run, Running, StoppedBy};
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};
 use crate::ends::{self, Began};
 use crate::exit::Exit;
+use crate::platform::Platform;
 use crate::print::Destination;
 use crate::problem::Problem;
 use crate::report::Reporter;
@@ -20,9 +20,9 @@ use crate::task_ref::TaskRef;
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// A task about to be followed.
-pub(crate) struct Watched {
+pub(crate) struct Watched<P: Platform> {
     /// What is done with it.
-    pub(crate) run: Run<Nanonets>,
+    pub(crate) run: Run<P>,
     /// What was sent first.
     pub(crate) began: Began,
     /// Who tells its events.
@@ -75,14 +75,9 @@ impl Deadlines {
     }
 }
 
-impl Watched {
+impl<P: Platform> Watched<P> {
     /// With its events told, and this policy alone: the client's own is for single calls.
-    pub(crate) fn new(
-        run: Run<Nanonets>,
-        began: Began,
-        reporter: Arc<Reporter>,
-        policy: Policy,
-    ) -> Self {
+    pub(crate) fn new(run: Run<P>, began: Began, reporter: Arc<Reporter>, policy: Policy) -> Self {
         let teller = reporter.clone();
         Self {
             run: run
@@ -110,7 +105,7 @@ impl Watched {
     }
 
     /// Sets the task up; nothing is sent yet.
-    pub(crate) async fn begin(self, session: &Session) -> Result<Followed<'_>, Box<Problem>> {
+    pub(crate) async fn begin(self, session: &Session<P>) -> Result<Followed<'_, P>, Box<Problem>> {
         let running = session
             .unless_interrupted(self.run.start())
             .await?
@@ -125,10 +120,10 @@ impl Watched {
 }
 
 /// A task that is being followed.
-pub(crate) struct Followed<'a> {
-    session: &'a Session,
+pub(crate) struct Followed<'a, P: Platform> {
+    session: &'a Session<P>,
     /// The task.
-    pub(crate) running: Running<Nanonets>,
+    pub(crate) running: Running<P>,
     began: Began,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
@@ -142,7 +137,7 @@ enum Woken<T> {
     Tick,
 }
 
-impl Followed<'_> {
+impl<P: Platform> Followed<'_, P> {
     /// Follows the task to its end, or until it is left, and prints its answer.
     pub(crate) async fn finish(mut self, to: &Destination) -> Result<Exit, Box<Problem>> {
         let mut signals = self.session.signals.clone();
@@ -158,7 +153,7 @@ impl Followed<'_> {
                 Woken::By(end) => break end,
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
                 Woken::Output => self.check()?,
-                Woken::Tick => self.reporter.tick(self.running.waiting()),
+                Woken::Tick => self.tick(),
             }
         };
         self.session.out.still();
@@ -174,26 +169,61 @@ impl Followed<'_> {
                 _ => problem,
             }
         })?;
-        let (task, answer) = self.answer(end)?;
-        to.deliver(self.session, &task, &answer)
+        let (task, answer) = self.answer(end).await?;
+        let said = self.reporter.said();
+        to.deliver(self.session, &task, &answer, said.as_deref())
     }
 
-    fn answer(&self, end: End<Answer>) -> Result<(TaskRef, Answer), Box<Problem>> {
-        match end {
-            End::Done(outcome) => {
-                let task = outcome.task().cloned().map(TaskRef::new);
-                let answer = ends::outcome(self.session, &self.began, &self.reporter, outcome)?;
-                Ok((task.expect("a task with an answer has an id"), answer))
+    /// The answer of a watch that is over, or why there is none.
+    pub(crate) async fn answer(
+        &self,
+        end: End<P::Output>,
+    ) -> Result<(TaskRef, P::Output), Box<Problem>> {
+        let outcome = match end {
+            End::Done(outcome) => outcome,
+            End::Left(left) => return Err(ends::left(self.session, &left)),
+        };
+        let task = outcome.task().map(|id| self.session.task(id));
+        let unanswered = matches!(
+            outcome,
+            Outcome::Stopped {
+                by: StoppedBy::Unanswered,
+                ..
             }
-            End::Left(left) => Err(ends::left(self.session, &left)),
+        );
+        match ends::outcome(self.session, &self.began, &self.reporter, outcome) {
+            Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
+            Err(problem) if unanswered => Err(self.anew(problem, task).await),
+            Err(problem) => Err(problem),
         }
+    }
+
+    /// With the command that starts the same task once more: nobody can answer this one any longer.
+    async fn anew(&self, problem: Box<Problem>, task: Option<TaskRef>) -> Box<Problem> {
+        if let Began::Keyed(start) = &self.began {
+            let note = "the same run anew, under a new key";
+            return problem.next("again", start.anew.clone(), note);
+        }
+        let Some(task) = task else { return problem };
+        match P::anew(self.session, &task).await {
+            Some((label, command, note)) => {
+                problem.next(label, self.session.command(&command), note)
+            }
+            None => problem,
+        }
+    }
+
+    fn tick(&self) {
+        let asked = self.running.questions().next().is_some();
+        self.reporter
+            .tick(self.running.waiting(), &self.running.signs(), asked);
     }
 
     /// Waits until the task exists.
     pub(crate) async fn until_known(&mut self) -> Result<TaskRef, Box<Problem>> {
         loop {
             if let Some(id) = self.running.id() {
-                return Ok(TaskRef::new(id.clone()));
+                return Ok(self.session.task(id));
             }
             if self.event().await?.is_none() {
                 return Err(self.ended().await);
@@ -216,7 +246,7 @@ impl Followed<'_> {
                 Woken::By(event) => return event.map_err(|error| self.session.problem(&error)),
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
                 Woken::Output => self.check()?,
-                Woken::Tick => self.reporter.tick(self.running.waiting()),
+                Woken::Tick => self.tick(),
             }
         }
     }
@@ -225,7 +255,7 @@ impl Followed<'_> {
     async fn ended(&mut self) -> Box<Problem> {
         match self.running.wait().await {
             Err(error) => self.session.problem(&error),
-            Ok(end) => match self.answer(end) {
+            Ok(end) => match self.answer(end).await {
                 Err(problem) => problem,
                 Ok((task, _)) => {
                     Problem::new(Exit::Other, "internal", "a task with an answer had no id")

@@ -4,10 +4,11 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use taskward::{Credential, Provider as _, SecretString, nanonets::Nanonets};
+use taskward::{Credential, SecretString};
 
 use crate::args::Global;
 use crate::exit::Exit;
+use crate::platform::Platform;
 use crate::problem::Problem;
 
 /// More than any key has; whatever is longer is another file.
@@ -15,10 +16,6 @@ const MAX_KEY: u64 = 16 * 1024;
 
 /// Shorter keys are not looked for in output: too many words have them inside.
 const MIN_REDACTED: usize = 8;
-
-/// Who has no key reads this.
-const WHERE_FROM: &str =
-    "Keys are made in the platform's dashboard, under Settings, API Keys; each is shown once.";
 
 /// A key and a server that go together.
 pub(crate) struct Account {
@@ -71,8 +68,8 @@ impl KeySource {
 }
 
 /// The account that options and environment name; the key's shape is checked before anything is sent.
-pub(crate) fn account(global: &Global) -> Result<Account, Box<Problem>> {
-    let names = Nanonets::ACCOUNT;
+pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Problem>> {
+    let names = P::ACCOUNT;
     let (text, source) = if global.key_stdin {
         (
             read_key(std::io::stdin().lock(), "stdin")?,
@@ -83,7 +80,7 @@ pub(crate) fn account(global: &Global) -> Result<Account, Box<Problem>> {
     } else {
         match variable(names.key_variable)? {
             Some(key) => (key, KeySource::Variable(names.key_variable)),
-            None => return Err(no_key(names.key_variable)),
+            None => return Err(no_key::<P>()),
         }
     };
     let long = text.trim_end().len() >= MIN_REDACTED;
@@ -92,11 +89,7 @@ pub(crate) fn account(global: &Global) -> Result<Account, Box<Problem>> {
     let credential = Credential::bearer(&key).map_err(|error| {
         let problem = Problem::new(Exit::Usage, "config", error.to_string())
             .why(format!("The key came from {source}. Nothing was sent."));
-        if empty {
-            problem.why(WHERE_FROM)
-        } else {
-            problem
-        }
+        if empty { problem.why(P::KEYS) } else { problem }
     })?;
     let base_url = match variable(names.base_url_variable)? {
         Some(url) if !url.trim().is_empty() => url,
@@ -110,15 +103,16 @@ pub(crate) fn account(global: &Global) -> Result<Account, Box<Problem>> {
     })
 }
 
-fn no_key(variable: &str) -> Box<Problem> {
+fn no_key<P: Platform>() -> Box<Problem> {
     Problem::new(Exit::Auth, "no_key", "there is no API key")
         .why(format!(
-            "Set the environment variable {variable}, or give --key-file PATH or --key-stdin. Nothing was sent."
+            "Set the environment variable {}, or give --key-file PATH or --key-stdin. Nothing was sent.",
+            P::ACCOUNT.key_variable
         ))
-        .why(WHERE_FROM)
+        .why(P::KEYS)
         .next(
             "or",
-            "taskward run --sim 'Hello'",
+            format!("taskward {}", P::SIMULATED),
             "the simulator needs no key",
         )
 }

@@ -11,6 +11,7 @@ mod files;
 mod follow;
 mod keys;
 mod out;
+mod platform;
 mod print;
 mod problem;
 mod report;
@@ -104,10 +105,7 @@ fn last_words(wants_json: bool) {
             .map_or_else(String::new, |at| format!(" at {at}"));
         let problem = Problem::new(Exit::Other, "internal", format!("a bug in taskward{place}"))
             .why("Whatever was started goes on.");
-        let problem = match report::newest().and_then(|task| task.parse().ok()) {
-            Some(task) => problem.task(Some(task)),
-            None => problem,
-        };
+        let problem = problem.task(report::newest());
         // Nobody is left to tell that the streams are closed.
         if wants_json {
             let _ = writeln!(std::io::stdout(), "{}", out::json_line(&problem.json()));

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,6 +15,9 @@ use crate::args::{ColorWhen, Global};
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::sanitise::{self, clean};
+
+/// How long an open line of text waits for more of it before the spinner may have the next.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// Where everything is printed.
 #[derive(Debug)]
@@ -30,8 +33,12 @@ pub(crate) struct Out {
     spinner: Option<ProgressBar>,
     /// Whether a prompt has the last line of the screen, so that nothing may be drawn.
     held: AtomicBool,
-    /// Whether a prompt stands at the end of a line that nobody has ended.
+    /// Whether stderr has a line that nobody has ended.
     open_line: AtomicBool,
+    /// When a part of a text was last written, while its line is the open one.
+    flowed: Mutex<Option<Instant>>,
+    /// Whether text may flow: a person reads along.
+    flows: bool,
     redactor: OnceLock<Credential>,
     failure: Mutex<Option<io::Error>>,
     failed: Notify,
@@ -60,6 +67,8 @@ impl Out {
             spinner: animated.then(spinner),
             held: AtomicBool::new(false),
             open_line: AtomicBool::new(false),
+            flowed: Mutex::new(None),
+            flows: io::stderr().is_terminal() && !global.json && !global.quiet,
             redactor: OnceLock::new(),
             failure: Mutex::new(None),
             failed: Notify::new(),
@@ -122,6 +131,9 @@ impl Out {
     }
 
     fn write(&self, bytes: &[u8]) {
+        if self.flowed().is_some() {
+            self.talk("");
+        }
         let write = || -> io::Result<()> {
             let mut stdout = io::stdout().lock();
             stdout.write_all(bytes)?;
@@ -216,7 +228,31 @@ impl Out {
         }
     }
 
+    /// Whether a text may be shown part by part.
+    pub(crate) fn flows(&self) -> bool {
+        self.flows
+    }
+
+    /// Shows the next part of a text; its line stays open for the one after it.
+    pub(crate) fn flow(&self, text: &str) {
+        self.still();
+        let text = clean(&self.safe(text)).into_owned();
+        if self.flowed().is_some() {
+            self.open_line.store(false, Ordering::Relaxed);
+        }
+        self.talk(&text);
+        if !text.ends_with('\n') {
+            self.open_line.store(true, Ordering::Relaxed);
+            *self.flowed() = Some(Instant::now());
+        }
+    }
+
+    fn flowed(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.flowed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn talk(&self, text: &str) {
+        *self.flowed() = None;
         let end = if self.open_line.swap(false, Ordering::Relaxed) {
             "\n"
         } else {
@@ -264,6 +300,12 @@ impl Out {
         };
         if self.held.load(Ordering::Relaxed) {
             return true;
+        }
+        let flowed = *self.flowed();
+        match flowed {
+            Some(at) if at.elapsed() < PAUSE => return true,
+            Some(_) => self.talk(""),
+            None => {}
         }
         if spinner.is_finished() {
             spinner.reset();

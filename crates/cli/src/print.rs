@@ -3,12 +3,9 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use taskward::Output as _;
-use taskward::nanonets::Answer;
-
 use crate::args::Print;
 use crate::exit::Exit;
-use crate::out::pretty;
+use crate::platform::Platform;
 use crate::problem::Problem;
 use crate::report::result_line;
 use crate::session::Session;
@@ -36,12 +33,13 @@ impl Destination {
         Ok(Self { file, part })
     }
 
-    /// Prints the answer of a task that completed.
-    pub(crate) fn deliver(
+    /// Prints the answer of a task that ended well; `said` is what the agent was seen to say.
+    pub(crate) fn deliver<P: Platform>(
         &self,
-        session: &Session,
+        session: &Session<P>,
         task: &TaskRef,
-        answer: &Answer,
+        answer: &P::Output,
+        said: Option<&str>,
     ) -> Result<Exit, Box<Problem>> {
         let out = &session.out;
         out.still();
@@ -53,9 +51,13 @@ impl Destination {
             }
             .task(Some(task.clone()))
         };
-        let text = self
-            .render(answer)
-            .map_err(|problem| again(problem, "what there is"))?;
+        let text = P::part(answer, said, self.part).map_err(|what| {
+            let what = format!("the task completed without {what}");
+            again(
+                Problem::new(Exit::Other, "no_answer", what),
+                "what there is",
+            )
+        })?;
         // An answer that its file does not take is printed all the same.
         let kept = match &self.file {
             Some(path) => write(path, text.as_bytes())
@@ -70,7 +72,7 @@ impl Destination {
             None => Ok(()),
         };
         if out.is_json() {
-            out.line(&result_line(task, "completed", Some(answer)));
+            out.line(&result_line(task, P::DONE, P::fields(answer, said)));
             out.check()
                 .map_err(|problem| again(problem, "the answer again"))?;
         } else if text.is_empty() {
@@ -80,32 +82,6 @@ impl Destination {
                 .map_err(|problem| again(problem, "the answer again"))?;
         }
         kept.map(|()| Exit::Ok)
-    }
-
-    fn render(&self, answer: &Answer) -> Result<String, Box<Problem>> {
-        let missing = |what: &str| {
-            Problem::new(
-                Exit::Other,
-                "no_answer",
-                format!("the task completed without {what}"),
-            )
-        };
-        let words = || answer.text().map(|text| text.trim_end().to_owned() + "\n");
-        let result = || answer.result().map(pretty);
-        match self.part {
-            None => Ok(answer
-                .extracted_data()
-                .map(pretty)
-                .or_else(words)
-                .or_else(result)
-                .unwrap_or_default()),
-            Some(Print::Data) => answer
-                .json()
-                .map(pretty)
-                .ok_or_else(|| missing("structured data")),
-            Some(Print::Summary) => words().ok_or_else(|| missing("an answer in words")),
-            Some(Print::Result) => result().ok_or_else(|| missing("a result")),
-        }
     }
 }
 

@@ -36,6 +36,7 @@ struct Ids {
     intent: Option<String>,
     request: Option<String>,
     status: Option<u16>,
+    reason: Option<String>,
     attempts: Option<u32>,
     retry_after: Option<Duration>,
 }
@@ -121,6 +122,12 @@ impl Problem {
         self
     }
 
+    /// Tells the provider's own code of the reason.
+    pub(crate) fn reason(mut self: Box<Self>, code: Option<String>) -> Box<Self> {
+        self.ids.reason = code.or(self.ids.reason);
+        self
+    }
+
     /// Tells the requests made.
     pub(crate) fn attempts(mut self: Box<Self>, attempts: u32) -> Box<Self> {
         self.ids.attempts = (attempts > 0).then_some(attempts);
@@ -192,6 +199,9 @@ impl Problem {
         if let Some(status) = self.ids.status {
             ids.push(format!("http {status}"));
         }
+        if let Some(reason) = &self.ids.reason {
+            ids.push(format!("reason {}", one_line(reason)));
+        }
         if let Some(request) = &self.ids.request {
             ids.push(format!("request {}", one_line(request)));
         }
@@ -234,6 +244,7 @@ impl Problem {
             "intent_id": self.ids.intent,
             "request_id": self.ids.request,
             "http_status": self.ids.status,
+            "reason": self.ids.reason,
             "attempts": self.ids.attempts,
             "hint": self.next.iter().map(|next| next.command.as_str()).collect::<Vec<_>>(),
         })
@@ -243,6 +254,7 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use taskward::nanonets::Nanonets;
 
     fn sample() -> Box<Problem> {
         Problem::new(
@@ -271,14 +283,15 @@ error: the reply was lost
 
     #[test]
     fn programs_read_the_same_with_every_key_present() {
-        let value = sample().task(Some("a".parse().expect("id"))).json();
+        let task = TaskRef::of::<Nanonets>("a".into());
+        let value = sample().task(Some(task)).json();
         assert_eq!(
             value,
             json!({
                 "v": 1, "type": "error", "code": "outcome_unknown", "exit": 5,
                 "message": "the reply\nwas \u{1b}[31mlost\nThe task may exist.",
                 "retry": "no", "retry_after": null, "task": "nanonets:a", "task_id": "a",
-                "intent_id": "7f3a", "request_id": null, "http_status": null, "attempts": 1,
+                "intent_id": "7f3a", "request_id": null, "http_status": null, "reason": null, "attempts": 1,
                 "hint": ["taskward ls", "taskward run"],
             })
         );

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::core::{Cause, Operation, Origin, Policy, Retrying};
-use taskward::nanonets::Nanonets;
-use taskward::{Client, Error, ErrorKind, Provider as _, SecretString};
+use taskward::{Client, Error, ErrorKind, SecretString, TaskId};
 use taskward_sim::Sim;
 
-use crate::args::{Global, ProviderName};
+use crate::args::Global;
 use crate::clock::{Clock, span};
 use crate::exit::Exit;
 use crate::keys::{self, KeySource};
 use crate::out::Out;
+use crate::platform::Platform;
 use crate::problem::Problem;
 use crate::sanitise::one_line;
 use crate::signals::Signals;
@@ -25,11 +25,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const SIM_SPEED: u32 = 20;
 
 /// Everything a command needs.
-pub(crate) struct Session {
+pub(crate) struct Session<P: Platform> {
     /// Where to print.
     pub(crate) out: Arc<Out>,
     /// The account.
-    pub(crate) client: Client<Nanonets>,
+    pub(crate) client: Client<P>,
     /// The clock that the client runs by.
     pub(crate) clock: Clock,
     /// Ctrl-C.
@@ -40,19 +40,16 @@ pub(crate) struct Session {
     sim: Option<Sim>,
 }
 
-impl Session {
+impl<P: Platform> Session<P> {
     /// A session with the account of options and environment.
     pub(crate) fn open(
         out: Arc<Out>,
         global: &Global,
         speed: Option<u32>,
     ) -> Result<Self, Box<Problem>> {
-        match global.provider {
-            ProviderName::Nanonets => {}
-        }
-        let account = keys::account(global)?;
+        let account = keys::account::<P>(global)?;
         out.redact(account.redactor);
-        let prefix = Nanonets::ACCOUNT.api_prefix;
+        let prefix = P::ACCOUNT.api_prefix;
         let loopback = Origin::parse(&account.base_url, prefix).is_ok_and(|o| o.is_loopback());
         if speed.is_some_and(|speed| speed > 1) && !loopback {
             return Err(Problem::input(
@@ -82,12 +79,11 @@ impl Session {
                     format!("cannot start the simulator: {e}"),
                 )
             })?;
-        let access = sim.nanonets();
-        let key = SecretString::from(access.api_key);
+        let (base_url, key) = P::simulated(&sim);
         Self::build(
             out,
-            key,
-            &access.base_url,
+            SecretString::from(key),
+            &base_url,
             KeySource::Simulator,
             speed,
             Some(sim),
@@ -102,7 +98,7 @@ impl Session {
         speed: u32,
         sim: Option<Sim>,
     ) -> Result<Self, Box<Problem>> {
-        let client = Client::<Nanonets>::builder()
+        let client = Client::<P>::builder()
             .key(key)
             .base_url(base_url)
             .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
@@ -112,8 +108,8 @@ impl Session {
             .map_err(|error| {
                 Problem::new(Exit::Usage, "config", error.to_string()).why(format!(
                     "The server comes from {} (default {}). Nothing was sent.",
-                    Nanonets::ACCOUNT.base_url_variable,
-                    Nanonets::ACCOUNT.base_url
+                    P::ACCOUNT.base_url_variable,
+                    P::ACCOUNT.base_url
                 ))
             })?;
         Ok(Self {
@@ -129,6 +125,11 @@ impl Session {
     /// The simulator in this process.
     pub(crate) fn sim(&self) -> Option<&Sim> {
         self.sim.as_ref()
+    }
+
+    /// The task of this id.
+    pub(crate) fn task(&self, id: &TaskId) -> TaskRef {
+        TaskRef::of::<P>(id.clone())
     }
 
     /// Where the key came from.
@@ -149,11 +150,9 @@ impl Session {
                 "simulator at {url}, {}x; nothing leaves this machine",
                 self.speed()
             ));
-        } else if url != Nanonets::ACCOUNT.base_url {
-            self.out.say(&format!(
-                "server {url} ({})",
-                Nanonets::ACCOUNT.base_url_variable
-            ));
+        } else if url != P::ACCOUNT.base_url {
+            self.out
+                .say(&format!("server {url} ({})", P::ACCOUNT.base_url_variable));
         }
     }
 
@@ -195,13 +194,14 @@ impl Session {
     pub(crate) fn problem(&self, error: &Error) -> Box<Problem> {
         let (exit, code) = classify(error);
         let mut problem = Problem::new(exit, code, error.to_string())
-            .task(error.task().cloned().map(TaskRef::new))
+            .task(error.task().map(|id| self.task(id)))
             .intent(error.intent().map(ToString::to_string))
             .exchange(
                 error.request_id().map(str::to_owned),
                 error.status().map(|status| status.as_u16()),
             )
             .attempts(error.attempts())
+            .reason(error.api_error().and_then(|api| api.code.clone()))
             .retry_after(error.retry_after());
         if let Some(wait) = error.retry_after() {
             problem = problem.why(format!("The server asks to wait {} s.", wait.as_secs()));

@@ -3,23 +3,51 @@
 use std::fmt;
 use std::str::FromStr;
 
-use taskward::{Provider as _, TaskId, nanonets::Nanonets};
+use taskward::TaskId;
 
+use crate::args::ProviderName;
+use crate::platform::Platform;
 use crate::sanitise::is_unsafe;
 
 /// The longest id that is taken: more than a URL's path has room for makes no sense.
 const MAX_ID: usize = 2048;
 
+/// A task as it was named: an id alone leaves its provider to the command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TaskArg {
+    provider: Option<ProviderName>,
+    id: TaskId,
+}
+
+impl TaskArg {
+    /// The provider that was named.
+    pub(crate) fn provider(&self) -> Option<ProviderName> {
+        self.provider
+    }
+
+    /// The task, of this provider.
+    pub(crate) fn of(&self, provider: ProviderName) -> TaskRef {
+        TaskRef {
+            provider,
+            id: self.id.clone(),
+        }
+    }
+}
+
 /// A task of a provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TaskRef {
+    provider: ProviderName,
     id: TaskId,
 }
 
 impl TaskRef {
     /// The task of this id.
-    pub(crate) fn new(id: TaskId) -> Self {
-        Self { id }
+    pub(crate) fn of<P: Platform>(id: TaskId) -> Self {
+        Self {
+            provider: P::ID,
+            id,
+        }
     }
 
     /// Its id, without the provider.
@@ -33,22 +61,22 @@ impl TaskRef {
     }
 }
 
-impl FromStr for TaskRef {
+impl FromStr for TaskArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let id = match text.split_once(':') {
-            Some((provider, id)) if provider == Nanonets::NAME => id,
+        let (provider, id) = match text.split_once(':') {
             // An id may hold a colon; a word in front of it is a provider.
-            Some((provider, _))
-                if !provider.is_empty() && provider.bytes().all(|b| b.is_ascii_lowercase()) =>
-            {
-                return Err(format!(
-                    "there is no provider {provider:?}: a task is {}:ID, or its id alone",
-                    Nanonets::NAME
-                ));
-            }
-            _ => text,
+            Some((name, id)) if is_word(name) => match ProviderName::named(name) {
+                Some(provider) => (Some(provider), id),
+                None => {
+                    return Err(format!(
+                        "there is no provider {name:?}: a task is PROVIDER:ID, or its id alone, and the providers are {}",
+                        ProviderName::ALL.map(ProviderName::as_str).join(", ")
+                    ));
+                }
+            },
+            _ => (None, text),
         };
         if id.len() > MAX_ID {
             return Err(format!(
@@ -59,14 +87,21 @@ impl FromStr for TaskRef {
         match decode(id).as_str() {
             "" => Err("the id is empty".to_owned()),
             "." | ".." => Err(format!("{id:?} is not an id")),
-            id => Ok(Self::new(TaskId::new(id))),
+            id => Ok(Self {
+                provider,
+                id: TaskId::new(id),
+            }),
         }
     }
 }
 
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+}
+
 impl fmt::Display for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", Nanonets::NAME, encode(self.id.as_str()))
+        write!(f, "{}:{}", self.provider, encode(self.id.as_str()))
     }
 }
 
@@ -128,30 +163,27 @@ pub(crate) fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use taskward::nanonets::Nanonets;
+
+    fn named(text: &str) -> Result<TaskRef, String> {
+        let task: TaskArg = text.parse()?;
+        Ok(task.of(task.provider().unwrap_or(ProviderName::Nanonets)))
+    }
 
     #[test]
     fn a_task_is_named_with_and_without_its_provider() {
-        for text in ["nanonets:a-1", "a-1"] {
-            let task: TaskRef = text.parse().expect(text);
-            assert_eq!(
-                (task.id().as_str(), task.to_string().as_str()),
-                ("a-1", "nanonets:a-1")
-            );
+        for (text, id, shown) in [
+            ("nanonets:a-1", "a-1", "nanonets:a-1"),
+            ("a-1", "a-1", "nanonets:a-1"),
+            ("agent-harness:run_1", "run_1", "agent-harness:run_1"),
+            ("nanonets:x:y", "x:y", "nanonets:x:y"),
+            ("X1:y", "X1:y", "nanonets:X1:y"),
+        ] {
+            let task = named(text).expect(text);
+            assert_eq!((task.id().as_str(), task.to_string().as_str()), (id, shown));
         }
-        assert_eq!(
-            "nanonets:x:y"
-                .parse::<TaskRef>()
-                .expect("odd")
-                .id()
-                .as_str(),
-            "x:y"
-        );
-        assert_eq!(
-            "X1:y".parse::<TaskRef>().expect("odd").id().as_str(),
-            "X1:y"
-        );
-        for text in ["", "nanonets:", "nanonets:..", "..", "other:1"] {
-            assert!(text.parse::<TaskRef>().is_err(), "{text}");
+        for text in ["", "nanonets:", "agent-harness:..", "..", "other:1"] {
+            assert!(named(text).is_err(), "{text}");
         }
     }
 
@@ -165,16 +197,16 @@ mod tests {
             ("\u{202e}x\u{9b}", "nanonets:%E2%80%AEx%C2%9B"),
             ("schön", "nanonets:schön"),
         ] {
-            let task = TaskRef::new(id.into());
+            let task = TaskRef::of::<Nanonets>(id.into());
             assert_eq!(task.to_string(), shown);
-            assert_eq!(shown.parse(), Ok(task));
+            assert_eq!(named(shown), Ok(task));
         }
     }
 
     #[test]
     fn an_id_is_no_longer_than_any_id() {
-        assert!("a".repeat(MAX_ID).parse::<TaskRef>().is_ok());
-        assert!("a".repeat(MAX_ID + 1).parse::<TaskRef>().is_err());
+        assert!("a".repeat(MAX_ID).parse::<TaskArg>().is_ok());
+        assert!("a".repeat(MAX_ID + 1).parse::<TaskArg>().is_err());
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! Text options: `TEXT`, or `@FILE` for the text of a file (`@@…` is a text that begins with `@`), and `-` for stdin.
 
 use std::io::Read as _;
+use std::time::SystemTime;
 
+use serde_json::{Map, Value};
+use taskward::wire::DateTime;
+
+use crate::answers::form;
 use crate::problem::Problem;
 
 /// The largest text that is read from a file or from stdin.
@@ -24,10 +29,34 @@ pub(crate) fn text_or_file(name: &str, value: &str) -> Result<String, Box<Proble
     }
 }
 
+/// The JSON object that an option means, in place or from a file.
+pub(crate) fn json_object(name: &str, value: &str) -> Result<Map<String, Value>, Box<Problem>> {
+    form::object(&text_or_file(name, value)?).map_err(|why| {
+        Problem::input(format!("{name} takes a JSON object: {why}")).why("Nothing was sent.")
+    })
+}
+
 /// The whole of stdin as text.
 pub(crate) fn stdin_text(what: &str) -> Result<String, Box<Problem>> {
     read_text(std::io::stdin().lock())
         .map_err(|why| Problem::input(format!("cannot read the {what} from stdin: {why}")))
+}
+
+/// The moment that an option means, RFC 3339: a time, or a span before now.
+pub(crate) fn moment(name: &str, text: &str) -> Result<String, Box<Problem>> {
+    if DateTime::from(text).unix_millis().is_some() {
+        return Ok(text.to_owned());
+    }
+    let span = crate::args::time(text).map_err(|_| {
+        Problem::input(format!(
+            "{name} {text:?} is neither a time span as in 2h nor an RFC 3339 time with its offset"
+        ))
+    })?;
+    let at = SystemTime::now()
+        .checked_sub(span)
+        .filter(|at| *at >= SystemTime::UNIX_EPOCH)
+        .unwrap_or(SystemTime::UNIX_EPOCH);
+    Ok(humantime::format_rfc3339_seconds(at).to_string())
 }
 
 fn read_text(source: impl std::io::Read) -> Result<String, String> {
@@ -63,5 +92,22 @@ mod tests {
         let missing = text_or_file("--answer", "@/no/such").expect_err("missing");
         assert_eq!(missing.exit().code(), 2);
         assert!(missing.text(str::to_owned).contains("/no/such"));
+    }
+
+    #[test]
+    fn a_moment_is_a_time_or_a_span_before_now() {
+        let at = "2026-05-12T10:15:42Z";
+        assert_eq!(moment("--since", at).expect("moment"), at);
+        let day = DateTime::from(moment("--since", "24h").expect("span").as_str());
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .expect("after 1970");
+        let ago = now.as_millis() as i64 - day.unix_millis().expect("a time");
+        assert!((86_399_000..86_405_000).contains(&ago), "{ago}");
+        assert_eq!(
+            moment("--since", "99999999999").expect("long"),
+            "1970-01-01T00:00:00Z"
+        );
+        assert!(moment("--since", "yesterday").is_err());
     }
 }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::GetAgent;
 use taskward::nanonets::types::AgentListItem;
 
 use super::table;
 use crate::agents;
-use crate::args::{Agents, Global};
+use crate::args::{Agents, Global, ProviderName};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
@@ -19,14 +20,16 @@ pub(super) async fn agents(
     global: &Global,
     args: Agents,
 ) -> Result<Exit, Box<Problem>> {
-    let session = Session::open(out, global, None)?;
+    let instead = "Its runs are started without naming an agent.";
+    global.only(ProviderName::Nanonets, global.provider(), "agents", instead)?;
+    let session: Session<Nanonets> = Session::open(out, global, None)?;
     match args {
         Agents::List { name } => list(&session, name.as_deref()).await,
         Agents::Show { agent } => show(&session, &agent).await,
     }
 }
 
-async fn list(session: &Session, name: Option<&str>) -> Result<Exit, Box<Problem>> {
+async fn list(session: &Session<Nanonets>, name: Option<&str>) -> Result<Exit, Box<Problem>> {
     let out = &session.out;
     let agents = agents::all(session, name).await?;
     if out.is_json() {
@@ -43,7 +46,7 @@ async fn list(session: &Session, name: Option<&str>) -> Result<Exit, Box<Problem
     Ok(Exit::Ok)
 }
 
-async fn show(session: &Session, wanted: &str) -> Result<Exit, Box<Problem>> {
+async fn show(session: &Session<Nanonets>, wanted: &str) -> Result<Exit, Box<Problem>> {
     let id = agents::resolve(session, wanted).await?;
     let agent = session
         .call(GetAgent(id.clone()))

@@ -3,23 +3,26 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use taskward::Provider as _;
+use taskward::agent_harness::AgentHarness;
 use taskward::core::bytes::Bytes;
 use taskward::core::http::{Method, uri::PathAndQuery};
 use taskward::core::{BuildError, Operation, ReadError, Request, Response, Safety};
 use taskward::nanonets::Nanonets;
+use taskward::{IdempotencyKey, Provider as _};
 
-use crate::args::{Api, Global};
+use crate::args::{Api, Global, ProviderName};
 use crate::exit::Exit;
 use crate::out::{Out, pretty};
+use crate::platform::Platform;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::text_arg::text_or_file;
 
 pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<Problem>> {
-    let call = Raw::new(&args)?;
-    let session = Session::open(out.clone(), global, None)?;
-    let body = session.call(call).await?;
+    let body = match global.provider() {
+        ProviderName::Nanonets => call::<Nanonets>(out.clone(), global, &args).await,
+        ProviderName::AgentHarness => call::<AgentHarness>(out.clone(), global, &args).await,
+    }?;
     match serde_json::from_slice::<Value>(&body) {
         Ok(value) if out.is_json() => out.line(&value),
         Ok(value) if out.is_for_people() => out.print(&pretty(&value))?,
@@ -36,19 +39,30 @@ pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exi
     Ok(Exit::Ok)
 }
 
+async fn call<P: Platform>(
+    out: Arc<Out>,
+    global: &Global,
+    args: &Api,
+) -> Result<Bytes, Box<Problem>> {
+    let call = Raw::new(P::ACCOUNT.api_prefix, args)?;
+    let session: Session<P> = Session::open(out, global, None)?;
+    session.call(call).await
+}
+
 #[derive(Clone)]
 struct Raw {
     method: Method,
     target: PathAndQuery,
     body: Option<Value>,
+    key: Option<IdempotencyKey>,
 }
 
 impl Raw {
-    fn new(args: &Api) -> Result<Self, Box<Problem>> {
+    fn new(prefix: &str, args: &Api) -> Result<Self, Box<Problem>> {
         let method = args.method.to_uppercase();
         let method = Method::from_bytes(method.as_bytes())
             .map_err(|_| Problem::input(format!("{:?} is no HTTP method", args.method)))?;
-        let target = target(&args.path)
+        let target = target(prefix, &args.path)
             .map_err(|why| Problem::input(format!("the path {:?} {why}", args.path)))?;
         let body = match &args.data {
             None => None,
@@ -59,25 +73,32 @@ impl Raw {
                 Some(value)
             }
         };
-        Ok(Self {
+        let call = Self {
             method,
             target,
             body,
-        })
+            key: args.idempotency_key.as_deref().map(IdempotencyKey::new),
+        };
+        call.request()
+            .map_err(|error| Problem::input(error.to_string()).why("Nothing was sent."))?;
+        Ok(call)
     }
 }
 
 /// The target of a path that may leave out the API's prefix. It can name no other server.
-fn target(path: &str) -> Result<PathAndQuery, &'static str> {
+fn target(prefix: &str, path: &str) -> Result<PathAndQuery, &'static str> {
     if path.contains("://") || path.starts_with("//") {
         return Err("names a server: give the path alone, the server comes from the settings");
     }
     if path.contains('#') {
         return Err("has a fragment");
     }
-    let prefix = Nanonets::ACCOUNT.api_prefix;
     let path = path.trim_start_matches('/');
     let below = prefix.trim_start_matches('/');
+    // These two stand beside the API, not in it.
+    let beside = prefix == AgentHarness::ACCOUNT.api_prefix
+        && (path.starts_with("health/") || path == "openapi.json");
+    let prefix = if beside { "" } else { prefix };
     let rest = path
         .strip_prefix(below)
         .filter(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
@@ -100,15 +121,21 @@ impl Operation for Raw {
     fn safety(&self) -> Safety {
         if self.method.is_safe() {
             Safety::Repeatable
+        } else if self.key.is_some() {
+            Safety::Keyed
         } else {
             Safety::Once
         }
     }
 
     fn request(&self) -> Result<Request, BuildError> {
-        match &self.body {
-            Some(body) => Request::json(self.method.clone(), self.target.clone(), body),
-            None => Ok(Request::empty(self.method.clone(), self.target.clone())),
+        let request = match &self.body {
+            Some(body) => Request::json(self.method.clone(), self.target.clone(), body)?,
+            None => Request::empty(self.method.clone(), self.target.clone()),
+        };
+        match &self.key {
+            Some(key) => request.keyed(key),
+            None => Ok(request),
         }
     }
 
@@ -131,7 +158,16 @@ mod tests {
             ("/api/v10", "/api/v1/api/v10"),
             ("", "/api/v1"),
         ] {
-            assert_eq!(target(path).expect(path).as_str(), full);
+            assert_eq!(target("/api/v1", path).expect(path).as_str(), full);
+        }
+        for (path, full) in [
+            ("runs/1/signal", "/v1/runs/1/signal"),
+            ("/v1/usage?start=x", "/v1/usage?start=x"),
+            ("/v10", "/v1/v10"),
+            ("/health/live", "/health/live"),
+            ("openapi.json", "/openapi.json"),
+        ] {
+            assert_eq!(target("/v1", path).expect(path).as_str(), full);
         }
         for path in [
             "https://evil.example/agents",
@@ -139,7 +175,7 @@ mod tests {
             "/a b",
             "/a#b",
         ] {
-            assert!(target(path).is_err(), "{path}");
+            assert!(target("/v1", path).is_err(), "{path}");
         }
     }
 }

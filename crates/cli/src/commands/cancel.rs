@@ -1,11 +1,14 @@
 //! `taskward cancel`: asks the server to stop a task and tells how it really ended.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, BufRead as _};
 use std::sync::Arc;
 
+use serde_json::Map;
+use taskward::nanonets::Nanonets;
 use taskward::{End, Event, Outcome};
 
-use crate::args::{self, Cancel, Global};
+use crate::answers::is_attended;
+use crate::args::{self, Cancel, Global, ProviderName};
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
@@ -20,19 +23,25 @@ pub(super) async fn cancel(
     global: &Global,
     args: Cancel,
 ) -> Result<Exit, Box<Problem>> {
-    let task = args.task;
+    let (provider, task) = global.task(&args.task)?;
+    if provider != ProviderName::Nanonets {
+        let what = format!("cancelling is not part of the API of {}", provider.title());
+        return Err(Problem::new(Exit::Usage, "unsupported", what)
+            .why("Its documentation names no such call. Nothing was sent.")
+            .next(
+                "if you know one",
+                format!("taskward api METHOD PATH --provider {provider}"),
+                "makes any call",
+            )
+            .task(Some(task)));
+    }
     let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
         confirm(&out, global, &task)?;
     }
-    let session = Session::open(out.clone(), global, args.speed)?;
+    let session: Session<Nanonets> = Session::open(out.clone(), global, args.speed)?;
     session.banner();
-    let reporter = Arc::new(Reporter::new(
-        out.clone(),
-        session.clock,
-        Some(task.clone()),
-        false,
-    ));
+    let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
     reporter.watching();
     // Only the end counts: neither the steps of a stopped task nor the answer of a completed one are waited for.
     let mut policy = deadlines.policy();
@@ -75,7 +84,7 @@ pub(super) async fn cancel(
         }
     };
     if out.is_json() {
-        let mut line = result_line(&task, status, None);
+        let mut line = result_line(&task, status, Map::new());
         line["exit"] = exit.code().into();
         out.line(&line);
     } else {
@@ -89,12 +98,7 @@ pub(super) async fn cancel(
 
 /// Asks a person; a script says `--yes`.
 fn confirm(out: &Out, global: &Global, task: &TaskRef) -> Result<(), Box<Problem>> {
-    let person = !global.json
-        && !global.no_input()?
-        && !global.key_stdin
-        && io::stdin().is_terminal()
-        && io::stderr().is_terminal();
-    if !person {
+    if !is_attended(global)? {
         return Err(Problem::new(
             Exit::Usage,
             "usage",

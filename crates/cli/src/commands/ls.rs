@@ -1,25 +1,31 @@
 //! `taskward ls`: the workspace's tasks, newest first.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use serde_json::json;
+use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListTasks;
 use taskward::nanonets::types::{TaskListItem, TaskStatus};
-use taskward::wire::DateTime;
 
 use super::table;
 use crate::agents::{self, PAGE, Pages};
-use crate::args::{Global, Ls};
+use crate::args::{Global, Ls, ProviderName};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
+use crate::text_arg::moment;
 
 pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit, Box<Problem>> {
-    let created_after = args.since.as_deref().map(since).transpose()?;
-    let session = Session::open(out.clone(), global, None)?;
+    let created_after = args
+        .since
+        .as_deref()
+        .map(|text| moment("--since", text))
+        .transpose()?;
+    let instead = "Its documentation names no call that lists runs: keep their names.";
+    global.only(ProviderName::Nanonets, global.provider(), "ls", instead)?;
+    let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let agent = match &args.agent {
         Some(agent) => Some(agents::resolve(&session, agent).await?),
         None => None,
@@ -71,7 +77,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
 fn reference(task: &TaskListItem) -> Option<TaskRef> {
     task.task_id
         .as_ref()
-        .map(|id| TaskRef::new(id.as_str().into()))
+        .map(|id| TaskRef::of::<Nanonets>(id.as_str().into()))
 }
 
 fn row(task: &TaskListItem, people: bool) -> Vec<String> {
@@ -104,40 +110,4 @@ fn line(task: &TaskListItem) -> serde_json::Value {
         "created_at": task.created_at.as_ref().map(|at| at.as_str()),
         "updated_at": task.updated_at.as_ref().map(|at| at.as_str()),
     })
-}
-
-/// The moment that `--since` means, RFC 3339.
-fn since(text: &str) -> Result<String, Box<Problem>> {
-    if DateTime::from(text).unix_millis().is_some() {
-        return Ok(text.to_owned());
-    }
-    let span = crate::args::time(text).map_err(|_| {
-        Problem::input(format!(
-            "--since {text:?} is neither a time span as in 2h nor an RFC 3339 time"
-        ))
-    })?;
-    let at = SystemTime::now()
-        .checked_sub(span)
-        .filter(|at| *at >= SystemTime::UNIX_EPOCH)
-        .unwrap_or(SystemTime::UNIX_EPOCH);
-    Ok(humantime::format_rfc3339_seconds(at).to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn since_is_a_span_or_a_moment() {
-        let at = "2026-05-12T10:15:42Z";
-        assert_eq!(since(at).expect("moment"), at);
-        let day = DateTime::from(since("24h").expect("span").as_str());
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .expect("after 1970");
-        let ago = now.as_millis() as i64 - day.unix_millis().expect("a time");
-        assert!((86_399_000..86_405_000).contains(&ago), "{ago}");
-        assert_eq!(since("99999999999").expect("long"), "1970-01-01T00:00:00Z");
-        assert!(since("yesterday").is_err());
-    }
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListTaskMessages;
 use taskward::nanonets::types::Message;
 
 use super::table;
-use crate::args::{Global, OneTask};
+use crate::args::{Global, OneTask, ProviderName};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
@@ -20,14 +21,17 @@ pub(super) async fn messages(
     global: &Global,
     args: OneTask,
 ) -> Result<Exit, Box<Problem>> {
-    let session = Session::open(out.clone(), global, None)?;
+    let (provider, task) = global.task(&args.task)?;
+    let instead = "A run has no conversation; taskward events lists what happened to it.";
+    global.only(ProviderName::Nanonets, provider, "messages", instead)?;
+    let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let messages = session
-        .call(ListTaskMessages(args.task.id().to_string()))
+        .call(ListTaskMessages(task.id().to_string()))
         .await
-        .map_err(|problem| problem.task(Some(args.task.clone())))?;
+        .map_err(|problem| problem.task(Some(task.clone())))?;
     for message in &messages {
         if out.is_json() {
-            out.line(&line(&args.task, message));
+            out.line(&line(&task, message));
         } else {
             out.print(&text(message, out.is_for_people()))?;
         }

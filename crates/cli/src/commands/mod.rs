@@ -1,17 +1,22 @@
 //! The commands, one file each.
 
 mod agents;
+mod answer;
 mod api;
 mod cancel;
+mod events;
 mod help;
+mod look;
 mod ls;
 mod messages;
 mod reply;
 mod result;
+mod resume_run;
 mod run;
 mod sim;
 mod status;
 mod table;
+mod usage;
 mod watch;
 
 use std::sync::Arc;
@@ -31,6 +36,12 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> Result<Exit, Box<Problem
         Command::Result(args) => result::result(out.clone(), global, args).await,
         Command::Messages(args) => messages::messages(out.clone(), global, args).await,
         Command::Reply(args) => reply::reply(out.clone(), global, args).await,
+        Command::Approve(args) => answer::approve(out.clone(), global, args).await,
+        Command::Reject(args) => answer::reject(out.clone(), global, args).await,
+        Command::Input(args) => answer::input(out.clone(), global, args).await,
+        Command::Events(args) => events::events(out.clone(), global, args).await,
+        Command::ResumeRun(args) => resume_run::resume_run(out.clone(), global, args).await,
+        Command::Usage(args) => usage::usage(out.clone(), global, args).await,
         Command::Cancel(args) => cancel::cancel(out.clone(), global, args).await,
         Command::Ls(args) => ls::ls(out.clone(), global, args).await,
         Command::Agents(args) => agents::agents(out.clone(), global, args).await,

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, json};
+use taskward::nanonets::Nanonets;
 use taskward::{Answered, Event, Outcome};
 
 use crate::answers::{Asker, checked};
-use crate::args::{Global, Reply};
+use crate::args::{Global, ProviderName, Reply};
 use crate::clock::span;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
@@ -28,6 +29,9 @@ pub(super) async fn reply(
     global: &Global,
     args: Reply,
 ) -> Result<Exit, Box<Problem>> {
+    let (provider, task) = global.task(&args.task)?;
+    let instead = "A run that waits is answered by approve, reject or input.";
+    global.only(ProviderName::Nanonets, provider, "reply", instead)?;
     let from_stdin = args.text == "-";
     if from_stdin && global.key_stdin {
         return Err(Problem::new(
@@ -51,17 +55,12 @@ pub(super) async fn reply(
         out.clone(),
         global,
         &args.follow,
+        provider,
         stdin_is_taken,
     )?);
-    let session = Session::open(out.clone(), global, args.follow.speed)?;
+    let session: Session<Nanonets> = Session::open(out.clone(), global, args.follow.speed)?;
     session.banner();
-    let task = args.task;
-    let reporter = Arc::new(Reporter::new(
-        out.clone(),
-        session.clock,
-        Some(task.clone()),
-        false,
-    ));
+    let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
     reporter.watching();
     let run = session.client.continue_with(task.id().clone(), text);
     let began = Began::Message(task.clone());
@@ -89,8 +88,8 @@ enum Seen {
 }
 
 async fn landed(
-    session: &Session,
-    mut followed: Followed<'_>,
+    session: &Session<Nanonets>,
+    mut followed: Followed<'_, Nanonets>,
     task: &TaskRef,
 ) -> Result<Exit, Box<Problem>> {
     let out = &session.out;
@@ -117,7 +116,7 @@ async fn landed(
     out.still();
     let status = followed.reporter.status();
     if out.is_json() {
-        let mut line = result_line(task, &status, None);
+        let mut line = result_line(task, &status, Map::new());
         line["landed"] = json!(!matches!(seen, Seen::Nothing));
         line["text"] = match &seen {
             Seen::Spoke(text) => json!(text),
@@ -144,7 +143,7 @@ async fn landed(
 }
 
 /// Sends the message; `false` when the watch ended over it.
-async fn sent(followed: &mut Followed<'_>) -> Result<bool, Box<Problem>> {
+async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<Problem>> {
     while let Some(event) = followed.event().await? {
         match event {
             Event::Sent {
@@ -172,7 +171,10 @@ async fn sent(followed: &mut Followed<'_>) -> Result<bool, Box<Problem>> {
 }
 
 /// Waits for the message to show an effect.
-async fn effect(session: &Session, followed: &mut Followed<'_>) -> Result<Seen, Box<Problem>> {
+async fn effect(
+    session: &Session<Nanonets>,
+    followed: &mut Followed<'_, Nanonets>,
+) -> Result<Seen, Box<Problem>> {
     let patience = tokio::time::sleep(session.clock.real(LANDING));
     tokio::pin!(patience);
     loop {
@@ -196,8 +198,8 @@ async fn effect(session: &Session, followed: &mut Followed<'_>) -> Result<Seen, 
 
 /// The end of a task whose watch ended before the message was known to be sent.
 fn over(
-    session: &Session,
-    followed: &Followed<'_>,
+    session: &Session<Nanonets>,
+    followed: &Followed<'_, Nanonets>,
     task: &TaskRef,
     outcome: Outcome<taskward::nanonets::Answer>,
 ) -> Box<Problem> {

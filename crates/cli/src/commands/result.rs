@@ -3,17 +3,24 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use taskward::core::{BuildError, Look, Operation, ReadError, Reading, Request, Response};
+use taskward::agent_harness::operations::GetRun;
+use taskward::agent_harness::{AgentHarness, Transcript};
+use taskward::core::{Beat, Finish, Look, Reading};
+use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::GetTaskResult;
-use taskward::nanonets::{Answer, Nanonets};
-use taskward::{Fault, Provider as _, TaskId};
+use taskward::{Fault, Outcome, Output as _, Status, StoppedBy};
 
-use super::status::exit_of;
-use crate::args::{Global, ResultOf};
+use super::look::{Read, each_event};
+use super::status::{exit_of, exit_of_run};
+use crate::args::{Global, ProviderName, ResultOf};
+use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::platform::Platform;
 use crate::print::Destination;
 use crate::problem::Problem;
+use crate::report::Reporter;
+use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
 
@@ -23,22 +30,36 @@ pub(super) async fn result(
     args: ResultOf,
 ) -> Result<Exit, Box<Problem>> {
     let to = Destination::new(args.output, args.print)?;
-    let session = Session::open(out, global, None)?;
-    let done = if args.full {
-        full(&session, &args.task).await
-    } else {
-        answer(&session, &args.task, &to).await
+    let (provider, task) = global.task(&args.task)?;
+    let done = match provider {
+        ProviderName::Nanonets => {
+            let session: Session<Nanonets> = Session::open(out, global, None)?;
+            if args.full {
+                full(&session, &task).await
+            } else {
+                answer(&session, &task, &to).await
+            }
+        }
+        ProviderName::AgentHarness => {
+            let session: Session<AgentHarness> = Session::open(out, global, None)?;
+            if args.full {
+                log(&session, &task).await
+            } else {
+                run(&session, &task, &to).await
+            }
+        }
     };
-    done.map_err(|problem| problem.task(Some(args.task)))
+    done.map_err(|problem| problem.task(Some(task)))
 }
 
-async fn answer(session: &Session, task: &TaskRef, to: &Destination) -> Result<Exit, Box<Problem>> {
-    let look = |look| Read {
-        id: task.id().clone(),
-        look,
-    };
+async fn answer(
+    session: &Session<Nanonets>,
+    task: &TaskRef,
+    to: &Destination,
+) -> Result<Exit, Box<Problem>> {
+    let look = |look| Read::<Nanonets>::new(task, look);
     let status = match session.call(look(Look::Result)).await? {
-        Reading::Ready(answer) => return to.deliver(session, task, &answer),
+        Reading::Ready(answer) => return to.deliver(session, task, &answer, None),
         Reading::Pending(status) => status,
         _ => {
             return Err(Problem::new(
@@ -67,23 +88,113 @@ async fn answer(session: &Session, task: &TaskRef, to: &Destination) -> Result<E
         "stopped" => return Err(bad("the task was stopped", "task_stopped")),
         _ => {}
     }
-    Err(Problem::new(
+    Err(pending(session, task, &status))
+}
+
+fn pending<P: Platform>(session: &Session<P>, task: &TaskRef, status: &Status) -> Box<Problem> {
+    Problem::new(
         Exit::Pending,
         "waiting",
-        format!("the task is not over: it is {status}"),
+        format!("the task is not over: it is {}", one_line(status.as_str())),
     )
     .headed("pending")
     .next(
         "follow",
         session.command(&format!("watch {}", task.quoted())),
         "",
-    ))
+    )
 }
 
-async fn full(session: &Session, task: &TaskRef) -> Result<Exit, Box<Problem>> {
+/// What came of a run; what it said and why it failed stands in its events.
+async fn run(
+    session: &Session<AgentHarness>,
+    task: &TaskRef,
+    to: &Destination,
+) -> Result<Exit, Box<Problem>> {
+    let look = Read::<AgentHarness>::new(task, Look::Result);
+    let reading = session.call(look).await?;
+    let ended = |outcome| {
+        let reporter = Reporter::new(session, Some(task.clone()), false);
+        ends::outcome(session, &Began::Watch, &reporter, outcome).map(|_| Exit::Ok)
+    };
+    match reading {
+        Reading::Ready(answer) => {
+            let mut said = Transcript::default();
+            if answer.text().is_none() {
+                each_event(session, task, None, |item| {
+                    said.push(&item.event);
+                    Ok(())
+                })
+                .await?;
+            }
+            let said = Some(said.text()).filter(|said| !said.trim().is_empty());
+            to.deliver(session, task, &answer, said)
+        }
+        Reading::Failed(fault) => {
+            let id = task.id().clone();
+            let fault = told(session, task, fault).await;
+            ended(Outcome::Failed { id, fault })
+        }
+        Reading::Stopped(fault) => {
+            let id = task.id().clone();
+            let fault = told(session, task, fault).await;
+            let by = match fault.unanswered {
+                true => StoppedBy::Unanswered,
+                false => StoppedBy::Other,
+            };
+            ended(Outcome::Stopped { id, by, fault })
+        }
+        Reading::Pending(status) | Reading::Waiting(status) | Reading::Unknown(status) => {
+            Err(pending(session, task, &status))
+        }
+        _ => {
+            let what = "the run reads like no run";
+            Err(Problem::new(Exit::Other, "decode", what))
+        }
+    }
+}
+
+/// The fault as the run's last event tells it; the run's own read knows its status alone.
+async fn told(session: &Session<AgentHarness>, task: &TaskRef, read: Fault) -> Fault {
+    let mut fault = read;
+    // A list that cannot be read leaves what is known.
+    let _ = each_event(session, task, None, |item| {
+        if let Beat::Ending(Finish::Failed(told) | Finish::Stopped(told)) = &item.beat {
+            fault = told.clone();
+        }
+        Ok(())
+    })
+    .await;
+    fault
+}
+
+/// All events of a run.
+async fn log(session: &Session<AgentHarness>, task: &TaskRef) -> Result<Exit, Box<Problem>> {
+    let run = session.call(GetRun::new(task.id().as_str())).await?;
+    let exit = exit_of_run(&run.status);
+    let mut feed = Vec::new();
+    each_event(session, task, None, |item| {
+        feed.push(item.event.data.clone());
+        Ok(())
+    })
+    .await?;
+    print_feed(session, task, run.status.as_str(), exit, Value::Array(feed))
+}
+
+async fn full(session: &Session<Nanonets>, task: &TaskRef) -> Result<Exit, Box<Problem>> {
     let result = session.call(GetTaskResult::new(task.id().as_str())).await?;
     let exit = exit_of(&result.status);
     let feed = Value::Array(result.feed.unwrap_or_default());
+    print_feed(session, task, result.status.as_str(), exit, feed)
+}
+
+fn print_feed<P: Platform>(
+    session: &Session<P>,
+    task: &TaskRef,
+    status: &str,
+    exit: Exit,
+    feed: Value,
+) -> Result<Exit, Box<Problem>> {
     if session.out.is_json() {
         session.out.line(&json!({
             "v": 1,
@@ -91,31 +202,11 @@ async fn full(session: &Session, task: &TaskRef) -> Result<Exit, Box<Problem>> {
             "exit": exit.code(),
             "task": task.to_string(),
             "task_id": task.id().as_str(),
-            "status": result.status.as_str(),
+            "status": status,
             "feed": feed,
         }));
     } else {
         session.out.print_json(&feed)?;
     }
     Ok(exit)
-}
-
-/// One look at a task, as the provider reads it.
-#[derive(Clone)]
-struct Read {
-    id: TaskId,
-    look: Look,
-}
-
-impl Operation for Read {
-    type Output = Reading<Answer>;
-    const NAME: &'static str = "look";
-
-    fn request(&self) -> Result<Request, BuildError> {
-        Nanonets.look(&self.id, &self.look)
-    }
-
-    fn read(&self, reply: &Response) -> Result<Reading<Answer>, ReadError> {
-        Nanonets.read(&self.look, reply)
-    }
 }

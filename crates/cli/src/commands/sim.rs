@@ -54,7 +54,9 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<Proble
             sim.url(),
             args.speed
         ));
-        out.say(&format!("agents: {}", names.join(", ")));
+        out.say(&format!("nanonets agents: {}", names.join(", ")));
+        let runs = sim.harness().scenarios.join(", ");
+        out.say(&format!("agent-harness runs, by input.scenario: {runs}"));
         if !args.listen.ip().is_loopback() {
             out.say("warning: others on the network can reach it");
         }

@@ -2,29 +2,48 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use taskward::Status;
+use taskward::agent_harness::AgentHarness;
+use taskward::agent_harness::operations::GetRun;
+use taskward::agent_harness::types::RunStatus;
+use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::GetTaskStatus;
 use taskward::nanonets::types::TaskStatus;
+use taskward::wire::DateTime;
 
 use super::table;
-use crate::args::{Global, OneTask};
+use crate::args::{Global, OneTask, ProviderName};
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::platform::Platform as _;
 use crate::problem::Problem;
 use crate::sanitise::one_line;
 use crate::session::Session;
+use crate::task_ref::TaskRef;
 
 pub(super) async fn status(
     out: Arc<Out>,
     global: &Global,
     args: OneTask,
 ) -> Result<Exit, Box<Problem>> {
-    let session = Session::open(out.clone(), global, None)?;
-    let name = args.task.to_string();
+    match global.task(&args.task)? {
+        (ProviderName::Nanonets, task) => nanonets(out, global, &task).await,
+        (ProviderName::AgentHarness, task) => harness(out, global, &task).await,
+    }
+}
+
+async fn nanonets(
+    out: Arc<Out>,
+    global: &Global,
+    task_ref: &TaskRef,
+) -> Result<Exit, Box<Problem>> {
+    let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
+    let name = task_ref.to_string();
     let task = session
-        .call(GetTaskStatus::new(args.task.id().as_str()))
+        .call(GetTaskStatus::new(task_ref.id().as_str()))
         .await
-        .map_err(|problem| problem.task(Some(args.task.clone())))?;
+        .map_err(|problem| problem.task(Some(task_ref.clone())))?;
     let exit = exit_of(&task.status);
     if out.is_json() {
         out.line(&json!({
@@ -32,7 +51,7 @@ pub(super) async fn status(
             "type": "status",
             "exit": exit.code(),
             "task": name,
-            "task_id": args.task.id().as_str(),
+            "task_id": task_ref.id().as_str(),
             "status": task.status.as_str(),
             "title": task.title,
             "agent_id": task.agent_id.as_ref().map(|id| id.as_str()),
@@ -51,11 +70,61 @@ pub(super) async fn status(
         ),
         task.title.as_deref().map(one_line).unwrap_or_default(),
     ];
-    let line = fields
-        .map(|field| one_line(&field))
-        .join(if people { "  " } else { "\t" });
-    out.print(&format!("{}\n", line.trim_end()))?;
+    line(&out, fields)?;
     Ok(exit)
+}
+
+async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit, Box<Problem>> {
+    let session: Session<AgentHarness> = Session::open(out.clone(), global, None)?;
+    let run = session
+        .call(GetRun::new(task.id().as_str()))
+        .await
+        .map_err(|problem| problem.task(Some(task.clone())))?;
+    let exit = exit_of_run(&run.status);
+    if out.is_json() {
+        out.line(&json!({
+            "v": 1,
+            "type": "status",
+            "exit": exit.code(),
+            "task": task.to_string(),
+            "task_id": task.id().as_str(),
+            "status": run.status.as_str(),
+            "run": run.extra,
+        }));
+        return Ok(exit);
+    }
+    let people = out.is_for_people();
+    let at = run.extra.get("updated_at").or(run.extra.get("created_at"));
+    let at = at.and_then(Value::as_str).map(DateTime::from);
+    let goal = run.extra.get("input").and_then(|input| input.get("goal"));
+    let fields = [
+        task.to_string(),
+        run.status.as_str().to_owned(),
+        table::when(at.as_ref(), people),
+        goal.and_then(Value::as_str).unwrap_or_default().to_owned(),
+    ];
+    line(&out, fields)?;
+    let status = Status::unknown(run.status.as_str());
+    if let Some((label, command, note)) = AgentHarness::stuck(task, &status) {
+        let command = session.command(&command);
+        out.say(&format!("{label}: {command}  ({note})"));
+    }
+    Ok(exit)
+}
+
+fn line(out: &Out, fields: [String; 4]) -> Result<(), Box<Problem>> {
+    let between = if out.is_for_people() { "  " } else { "\t" };
+    let line = fields.map(|field| one_line(&field)).join(between);
+    out.print(&format!("{}\n", line.trim_end()))
+}
+
+/// The code of a run's state.
+pub(super) fn exit_of_run(status: &RunStatus) -> Exit {
+    match status {
+        RunStatus::Succeeded => Exit::Ok,
+        RunStatus::Failed | RunStatus::Cancelled => Exit::TaskBad,
+        _ => Exit::Pending,
+    }
 }
 
 /// The code of a state: done, ended badly, or not over.

@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use taskward::agent_harness::AgentHarness;
+use taskward::nanonets::Nanonets;
+
 use crate::answers::Asker;
-use crate::args::{Global, Watch};
+use crate::args::{Follow, Global, ProviderName, Watch};
 use crate::ends::Began;
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
 use crate::out::Out;
+use crate::platform::Platform;
 use crate::print::Destination;
 use crate::problem::Problem;
 use crate::report::Reporter;
@@ -26,35 +30,55 @@ pub(super) async fn watch(
             "-o takes the answer of one task, and several are watched",
         ));
     }
-    let deadlines = Deadlines::of(&args.follow)?;
-    let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
-    let asker = Arc::new(Asker::new(
-        out.clone(),
-        global,
-        &args.follow,
-        global.key_stdin,
-    )?);
-    let session = Session::open(out.clone(), global, args.follow.speed)?;
+    let mut tasks = Vec::new();
+    let mut provider = global.provider();
+    for task in &args.tasks {
+        let (found, task) = global.task(task)?;
+        if !tasks.is_empty() && found != provider {
+            return Err(Problem::new(
+                Exit::Usage,
+                "usage",
+                format!("tasks of {provider} and of {found} are watched by two commands"),
+            )
+            .why("They have different keys and servers."));
+        }
+        provider = found;
+        tasks.push(task);
+    }
+    match provider {
+        ProviderName::Nanonets => all::<Nanonets>(out, global, &tasks, &args.follow).await,
+        ProviderName::AgentHarness => all::<AgentHarness>(out, global, &tasks, &args.follow).await,
+    }
+}
+
+/// Follows these tasks.
+pub(super) async fn all<P: Platform>(
+    out: Arc<Out>,
+    global: &Global,
+    tasks: &[TaskRef],
+    follow: &Follow,
+) -> Result<Exit, Box<Problem>> {
+    let deadlines = Deadlines::of(follow)?;
+    let to = Destination::new(follow.output.clone(), follow.print)?;
+    let stdin_is_taken = global.key_stdin;
+    let asker = Asker::new(out.clone(), global, follow, P::ID, stdin_is_taken)?;
+    let asker = Arc::new(asker);
+    let session: Session<P> = Session::open(out.clone(), global, follow.speed)?;
     session.banner();
     let one = async |task: &TaskRef| {
-        let several = args.tasks.len() > 1;
-        let reporter = Arc::new(Reporter::new(
-            out.clone(),
-            session.clock,
-            Some(task.clone()),
-            several,
-        ));
+        let several = tasks.len() > 1;
+        let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), several));
         reporter.watching();
         let run = session.client.attach(task.id().clone());
         let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
             .answered_by(asker.clone())
-            .leaving_reviews(args.follow.no_wait_review);
+            .leaving_reviews(follow.no_wait_review);
         watched.begin(&session).await?.finish(&to).await
     };
-    if let [task] = args.tasks.as_slice() {
+    if let [task] = tasks {
         return one(task).await;
     }
-    let ends = futures_util::future::join_all(args.tasks.iter().map(|task| async {
+    let ends = futures_util::future::join_all(tasks.iter().map(|task| async {
         let end = one(task).await;
         if let Err(problem) = &end {
             out.problem(problem);

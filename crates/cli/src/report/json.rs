@@ -1,11 +1,16 @@
 //! Events as JSON lines: `"v":1`, a `type`, and the task wherever it is known.
 
 use serde_json::{Map, Value, json};
-use taskward::{Answered, Event, Output as _, Question, QuestionKind, nanonets::Answer};
+use taskward::{Answered, Event, Question, QuestionKind};
 
 use crate::clock::Clock;
 use crate::exit::Exit;
 use crate::task_ref::TaskRef;
+
+/// A line about a task.
+pub(crate) fn about(task: &TaskRef, kind: &str, fields: Value) -> Value {
+    line(kind, Some(task), fields)
+}
 
 fn line(kind: &str, task: Option<&TaskRef>, fields: Value) -> Value {
     let mut line = Map::new();
@@ -31,10 +36,12 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
         line("event", task, fields)
     };
     match event {
-        Event::Started { status, .. } => line(
+        Event::Started {
+            status, replayed, ..
+        } => line(
             "task.created",
             task,
-            json!({ "status": status.as_ref().map(|status| status.as_str()) }),
+            json!({ "status": status.as_ref().map(|status| status.as_str()), "replayed": replayed }),
         ),
         Event::Status(status) => line(
             "task.status",
@@ -78,13 +85,26 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
         Event::Gap { after, before } => {
             line("gap", task, json!({ "after": after, "before": before }))
         }
-        Event::Provider(raw) => told("provider", json!({ "event": raw.name, "data": raw.data })),
+        Event::Identified(asked) => told("identified", shown(asked)),
+        Event::Unconfirmed { event, status } => told(
+            "unconfirmed",
+            json!({ "event": event, "status": status.as_ref().map(|status| status.as_str()) }),
+        ),
+        Event::Provider(raw) => line(
+            "event",
+            task,
+            json!({ "seq": raw.position, "event": raw.data }),
+        ),
         _ => told("other", json!({})),
     }
 }
 
 /// A question, as its line and as `--on-question` gets it.
 pub(super) fn question(question: &Question, task: Option<&TaskRef>) -> Value {
+    line("task.question", task, shown(question))
+}
+
+fn shown(question: &Question) -> Value {
     let kind = match &question.kind {
         QuestionKind::Text => "text",
         QuestionKind::Approval => "approval",
@@ -92,26 +112,27 @@ pub(super) fn question(question: &Question, task: Option<&TaskRef>) -> Value {
         QuestionKind::Other(kind) => kind,
         _ => "other",
     };
-    line(
-        "task.question",
-        task,
-        json!({
-            "id": question.id.as_str(),
-            "kind": kind,
-            "text": question.text,
-            "messages": question.messages,
-        }),
-    )
+    let mut shown = json!({
+        "id": question.id.as_str(),
+        "kind": kind,
+        "text": question.text,
+        "messages": question.messages,
+    });
+    if let Some(payload) = &question.payload {
+        shown["payload"] = payload.clone();
+    }
+    shown
 }
 
-/// The last line of a success; `answer` when the task left one.
-pub(crate) fn result(task: &TaskRef, status: &str, answer: Option<&Answer>) -> Value {
-    let fields = json!({ "exit": Exit::Ok.code(), "status": status });
-    let mut line = line("result", Some(task), fields);
-    if let Some(answer) = answer {
-        line["data"] = answer.extracted_data().cloned().into();
-        line["text"] = answer.text().into();
-        line["result"] = answer.result().cloned().into();
+/// The last line of a success, with what is special about it.
+pub(crate) fn result(task: &TaskRef, status: &str, fields: Map<String, Value>) -> Value {
+    let mut line = line(
+        "result",
+        Some(task),
+        json!({ "exit": Exit::Ok.code(), "status": status }),
+    );
+    if let Value::Object(line) = &mut line {
+        line.extend(fields);
     }
     line
 }
@@ -128,10 +149,11 @@ fn millis(span: std::time::Duration) -> u64 {
 mod tests {
     use super::*;
     use taskward::Status;
+    use taskward::nanonets::Nanonets;
 
     #[test]
     fn every_line_has_a_version_a_type_and_its_task() {
-        let task: TaskRef = "a".parse().expect("id");
+        let task = TaskRef::of::<Nanonets>("a".into());
         let clock = Clock::new(1);
         let events = [
             Event::Started {

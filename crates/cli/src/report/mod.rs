@@ -1,30 +1,57 @@
 //! What happens to a task, told as it happens: to people on stderr, to programs as JSON lines on stdout.
 
 mod json;
+mod steps;
 mod text;
+mod voice;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use taskward::{Event, Question, Status, Why};
+use taskward::core::{RawEvent, Signs};
+use taskward::{Event, Question, Status, TaskId, Why};
+use tokio::sync::watch;
 
 use crate::clock::{Clock, span};
 use crate::out::Out;
+use crate::platform::{Hint, Platform};
+use crate::session::Session;
 use crate::task_ref::{TaskRef, quote};
+use voice::{Told, Voice};
 
 /// Silence after which a line says that the watch goes on, where no spinner turns.
 const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// A task without any progress for so long may be stuck: how long is told, and when the server was last heard.
+const NO_PROGRESS: Duration = Duration::from_secs(120);
 
 /// Tells the events of one task.
 #[derive(Debug)]
 pub(crate) struct Reporter {
     out: Arc<Out>,
     clock: Clock,
+    kind: Kind,
     /// Whether lines name their task: several are watched at once.
     named: bool,
+    /// Whether the provider's own events are what was asked for: they go to stdout, each on a line.
+    listing: bool,
+    /// Whether the provider's own events are not told, only heard.
+    hushed: AtomicBool,
+    /// What printed commands need to find the same key.
+    flags: String,
     /// Where reviews are decided, when that is a simulator's URL.
     dashboard: Option<String>,
     state: Mutex<State>,
+    /// The question that was identified last, after it had been told.
+    identified: watch::Sender<Option<Question>>,
+}
+
+/// What differs between the providers.
+#[derive(Clone, Copy, Debug)]
+struct Kind {
+    task: fn(TaskId) -> TaskRef,
+    stuck: fn(&TaskRef, &Status) -> Option<Hint>,
 }
 
 #[derive(Debug)]
@@ -37,24 +64,45 @@ struct State {
     spoke: Instant,
     /// Requests made in a row for one thing, the failed ones included.
     attempts: u32,
+    voice: Voice,
 }
 
 impl Reporter {
-    pub(crate) fn new(out: Arc<Out>, clock: Clock, task: Option<TaskRef>, named: bool) -> Self {
+    /// Of a task that is named or about to be started; `named` when it is one of several.
+    pub(crate) fn new<P: Platform>(
+        session: &Session<P>,
+        task: Option<TaskRef>,
+        named: bool,
+    ) -> Self {
         let state = State {
             task,
             status: None,
             trouble: None,
             spoke: Instant::now(),
             attempts: 1,
+            voice: Voice::default(),
         };
         Self {
-            out,
-            clock,
+            out: session.out.clone(),
+            clock: session.clock,
+            kind: Kind {
+                task: TaskRef::of::<P>,
+                stuck: P::stuck,
+            },
             named,
+            listing: false,
+            hushed: AtomicBool::new(false),
+            flags: session.key_source().flag(),
             dashboard: None,
             state: Mutex::new(state),
+            identified: watch::Sender::new(None),
         }
+    }
+
+    /// The provider's own events go to stdout.
+    pub(crate) fn listing(mut self) -> Self {
+        self.listing = true;
+        self
     }
 
     /// Reviews are decided at the simulator of this URL.
@@ -95,6 +143,39 @@ impl Reporter {
         self.state().attempts
     }
 
+    /// From now on the provider's own events are not told, or told again.
+    pub(crate) fn hush(&self, hushed: bool) {
+        self.hushed.store(hushed, Ordering::Relaxed);
+    }
+
+    /// What the agent has said so far, as far as it stands.
+    pub(crate) fn said(&self) -> Option<String> {
+        self.state().voice.text().map(str::to_owned)
+    }
+
+    /// A span of the client's clock in the world's time.
+    pub(crate) fn real(&self, span: Duration) -> Duration {
+        self.clock.real(span)
+    }
+
+    /// What this question turns out to be about, when that is told later than the question.
+    pub(crate) async fn identified(&self, question: &Question) -> Question {
+        let mut news = self.identified.subscribe();
+        let is_news = |told: &Option<Question>| {
+            told.as_ref()
+                .is_some_and(|told| told.id == question.id && told.kind != question.kind)
+        };
+        let told = news
+            .wait_for(is_news)
+            .await
+            .ok()
+            .and_then(|told| told.clone());
+        match told {
+            Some(told) => told,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Tells that a task that exists is followed.
     pub(crate) fn watching(&self) {
         let Some(task) = self.task() else { return };
@@ -110,7 +191,7 @@ impl Reporter {
             let mut state = self.state();
             match event {
                 Event::Started { id, status, .. } => {
-                    let task = TaskRef::new(id.clone());
+                    let task = (self.kind.task)(id.clone());
                     remember(&task);
                     state.task = Some(task);
                     if status.is_some() {
@@ -130,22 +211,74 @@ impl Reporter {
                 _ => {}
             }
         }
+        if let Event::Identified(question) = event {
+            self.identified.send_replace(Some(question.clone()));
+        }
         let task = self.task();
+        if let (Event::Provider(raw), true) = (event, self.hushed.load(Ordering::Relaxed)) {
+            // As if it flowed: nothing is held back for later.
+            self.state().voice.take(raw, true);
+            return;
+        }
         if self.out.is_json() {
             self.out
                 .line(&json::event(event, task.as_ref(), &self.clock));
         }
-        let Some(line) = text::event(event, &self.clock, self.out.is_verbose()) else {
+        if let Event::Provider(raw) = event {
+            return self.step(raw);
+        }
+        let Some(line) = text::event(event, task.as_ref(), &self.clock, self.out.is_verbose())
+        else {
             return;
         };
         match event {
             // The id is the product: it is told whatever else is not.
-            Event::Started { .. } => self.out.tell(&line),
+            Event::Started { replayed, .. } => {
+                self.out.tell(&line);
+                if *replayed {
+                    self.say("this key was used before: following the run it started");
+                }
+            }
             Event::Paused(_) => {
                 self.say(&line);
                 self.review();
             }
+            Event::Status(status) => {
+                self.say(&line);
+                self.way_out(status);
+            }
             _ => self.say(&line),
+        }
+    }
+
+    /// Tells an event of the provider's own.
+    fn step(&self, event: &RawEvent) {
+        if self.listing {
+            if !self.out.is_json() {
+                // That stdout takes no more is noticed by whoever waits.
+                let _ = self
+                    .out
+                    .print(&format!("{}\n", cells(&event.data).join("\t")));
+            }
+            return;
+        }
+        let flows = !self.named && self.out.flows();
+        let told = self.state().voice.take(event, flows);
+        match told {
+            Told::Flow(text) => {
+                self.state().spoke = Instant::now();
+                self.out.flow(&text);
+            }
+            Told::Lines(lines) => lines.iter().for_each(|line| self.say(line)),
+        }
+    }
+
+    /// Tells what helps a task on that is stuck.
+    fn way_out(&self, status: &Status) {
+        let Some(task) = self.task() else { return };
+        if let Some((label, command, note)) = (self.kind.stuck)(&task, status) {
+            let flags = &self.flags;
+            self.say(&format!("{label}: taskward {command}{flags}  ({note})"));
         }
     }
 
@@ -159,10 +292,17 @@ impl Reporter {
 
     /// Tells a line about the task.
     pub(crate) fn say(&self, line: &str) {
-        self.state().spoke = Instant::now();
-        match self.task() {
-            Some(task) if self.named => self.out.say(&format!("{task}  {line}")),
-            _ => self.out.say(line),
+        let held_back = {
+            let mut state = self.state();
+            state.spoke = Instant::now();
+            state.voice.rest()
+        };
+        let name = self.task().filter(|_| self.named);
+        for line in held_back.iter().map(String::as_str).chain([line]) {
+            match &name {
+                Some(task) => self.out.say(&format!("{task}  {line}")),
+                None => self.out.say(line),
+            }
         }
     }
 
@@ -176,37 +316,57 @@ impl Reporter {
         json::question(question, self.task().as_ref())
     }
 
-    /// Called now and then: turns the spinner, or says after a long silence that the watch goes on.
-    pub(crate) fn tick(&self, waiting: Option<(Duration, Why)>) {
+    /// Called now and then: turns the spinner, or says after a long silence that the watch goes on. `asked` tells
+    /// whether it is a human who is waited for.
+    pub(crate) fn tick(&self, waiting: Option<(Duration, Why)>, signs: &Signs, asked: bool) {
         let elapsed = span(self.clock.elapsed());
         let status: String = self.status().chars().take(40).collect();
-        let next = waiting.map(|(left, _)| format!("  next look in {}", span(left)));
-        if self
-            .out
-            .spin(&format!("{status}  {elapsed}{}", next.unwrap_or_default()))
-        {
+        let stuck = if asked { None } else { self.no_progress(signs) };
+        let next = match (&stuck, waiting) {
+            (Some(stuck), _) => format!("  {stuck}"),
+            (None, Some((left, _))) => format!("  next look in {}", span(left)),
+            (None, None) => String::new(),
+        };
+        if self.out.spin(&format!("{status}  {elapsed}{next}")) {
             return;
         }
         if self.state().spoke.elapsed() >= HEARTBEAT {
-            self.say(&format!("still {status} ({elapsed})"));
+            let stuck = stuck.map(|stuck| format!(": {stuck}")).unwrap_or_default();
+            self.say(&format!("still {status} ({elapsed}){stuck}"));
         }
+    }
+
+    fn no_progress(&self, signs: &Signs) -> Option<String> {
+        let idle = self.clock.ago(signs.progressed?);
+        if idle < NO_PROGRESS {
+            return None;
+        }
+        let idle = span(idle);
+        Some(match signs.heard {
+            Some(at) => {
+                let heard = span(self.clock.ago(at));
+                format!("no progress for {idle}, last heard {heard} ago")
+            }
+            None => format!("no progress for {idle}"),
+        })
     }
 }
 
 /// The newest task of this process, for the last words of a panic.
-static NEWEST: Mutex<Option<String>> = Mutex::new(None);
+static NEWEST: Mutex<Option<TaskRef>> = Mutex::new(None);
 
 fn remember(task: &TaskRef) {
-    *NEWEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.to_string());
+    *NEWEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.clone());
 }
 
 /// The newest task that this process started.
-pub(crate) fn newest() -> Option<String> {
+pub(crate) fn newest() -> Option<TaskRef> {
     NEWEST
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone()
 }
 
-pub(crate) use json::result as result_line;
-pub(crate) use text::words;
+pub(crate) use json::{about, result as result_line};
+pub(crate) use steps::cells;
+pub(crate) use text::{asked as asked_in_words, words};

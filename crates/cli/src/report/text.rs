@@ -1,18 +1,31 @@
 //! Events in words: one line each.
 
 use serde_json::Value;
-use taskward::{Answered, Event, Question};
+use taskward::{Answered, Event, Question, QuestionKind};
 
 use crate::clock::{Clock, span};
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
+use super::steps;
+
+/// How many of the events that led to a question are shown with it.
+const STEPS: usize = 8;
+
+/// How many lines of what the agent said before it.
+const LINES: usize = 20;
+
 /// The line for an event; none for those that are told elsewhere, or with `-v` only.
-pub(super) fn event(event: &Event, clock: &Clock, verbose: bool) -> Option<String> {
+pub(super) fn event(
+    event: &Event,
+    task: Option<&TaskRef>,
+    clock: &Clock,
+    verbose: bool,
+) -> Option<String> {
     let elapsed = span(clock.elapsed());
     Some(match event {
-        Event::Started { id, status, .. } => {
-            let task = TaskRef::new(id.clone());
+        Event::Started { status, .. } => {
+            let task = task.map(ToString::to_string).unwrap_or_default();
             match status {
                 Some(status) => format!("task {task}  {} ({elapsed})", one_line(status.as_str())),
                 None => format!("task {task}  ({elapsed})"),
@@ -44,7 +57,15 @@ pub(super) fn event(event: &Event, clock: &Clock, verbose: bool) -> Option<Strin
         Event::Gap { after, before } => {
             format!("events between {after} and {before} were missed")
         }
-        Event::Provider(raw) if verbose => format!("event {}", one_line(&raw.name)),
+        Event::Identified(question) => format!("the question is {}", wanted(question)),
+        Event::Unconfirmed { event, status } => {
+            let read = match status {
+                Some(status) => format!("still reads {:?}", one_line(status.as_str())),
+                None => "could not be read".to_owned(),
+            };
+            let event = one_line(event);
+            format!("unconfirmed: {event} says that the task is over, and the task {read}; the event stands")
+        }
         _ => return None,
     })
 }
@@ -65,16 +86,93 @@ fn delivered(what: &str, how: Answered, detail: Option<&str>) -> String {
 
 /// The question as a person reads it: everything said since the agent was last spoken to.
 pub(super) fn question(question: &Question) -> String {
-    let mut said: Vec<String> = question.messages.iter().map(words).collect();
-    if said.last().is_none_or(|last| *last != question.text) {
-        said.push(question.text.clone());
-    }
-    said.retain(|text| !text.trim().is_empty());
+    let said = if question.kind == QuestionKind::Text {
+        let mut said: Vec<String> = question.messages.iter().map(words).collect();
+        if said.last().is_none_or(|last| *last != question.text) {
+            said.push(question.text.clone());
+        }
+        said.retain(|text| !text.trim().is_empty());
+        said
+    } else {
+        asked(question)
+    };
     if said.is_empty() {
         return "question: the agent asks without words".to_owned();
     }
     let indented: Vec<String> = said.iter().map(|text| text.replace('\n', "\n  ")).collect();
     format!("question: {}", indented.join("\n  "))
+}
+
+/// What is asked, line by line: the words of the agent, or what the events tell of a wait that has none.
+pub(crate) fn asked(question: &Question) -> Vec<String> {
+    if question.kind != QuestionKind::Text {
+        return waits(question);
+    }
+    let text = match question.text.trim() {
+        "" => question.messages.last().map(words).unwrap_or_default(),
+        text => text.to_owned(),
+    };
+    let said = text.lines().filter(|line| !line.trim().is_empty());
+    let said: Vec<String> = said.map(str::to_owned).collect();
+    if said.is_empty() {
+        return vec!["The agent asked and sent no text.".to_owned()];
+    }
+    said
+}
+
+/// What a question wants, in a few words.
+fn wanted(question: &Question) -> String {
+    let what = match &question.kind {
+        QuestionKind::Text => "an answer in words".to_owned(),
+        QuestionKind::Approval => "an approval".to_owned(),
+        QuestionKind::Data => "data, a JSON object".to_owned(),
+        QuestionKind::Other(kind) if kind == "unknown" => {
+            "an answer; its events do not tell of which kind".to_owned()
+        }
+        QuestionKind::Other(kind) => {
+            format!("{:?}, a kind this version does not know", one_line(kind))
+        }
+        _ => "an answer".to_owned(),
+    };
+    let reason = question.payload.as_ref().and_then(|payload| {
+        let code = payload.get("reason_code")?.as_str()?;
+        Some(format!(" ({})", one_line(code)))
+    });
+    what + &reason.unwrap_or_default()
+}
+
+fn is_of_the_run(kind: &str) -> bool {
+    kind.starts_with("run.")
+}
+
+fn waits(question: &Question) -> Vec<String> {
+    let mut lines = vec![format!("The run waits for {}.", wanted(question))];
+    // Fragments of text are shown together, and the run's own events tell nothing of the work.
+    let steps: Vec<String> = question
+        .messages
+        .iter()
+        .filter(|event| event["payload"]["value"]["kind"] != "content_delta")
+        .filter(|event| !event["type"].as_str().is_some_and(is_of_the_run))
+        .map(steps::line)
+        .collect();
+    if !steps.is_empty() {
+        lines.push("Steps before it:".to_owned());
+        lines.extend(steps[steps.len().saturating_sub(STEPS)..].iter().cloned());
+    }
+    let asks = question.payload.as_ref().and_then(Value::as_object);
+    let asks = asks.is_some_and(|payload| payload.values().any(|value| *value == question.text));
+    let said: Vec<&str> = question.text.trim().lines().collect();
+    if !said.is_empty() {
+        let head = if asks { "It asks:" } else { "It said:" };
+        lines.push(head.to_owned());
+        let shown = said.len().saturating_sub(LINES);
+        let indented = |line: &&str| format!("  {line}").trim_end().to_owned();
+        lines.extend(said[shown..].iter().map(indented));
+    }
+    if !asks {
+        lines.push("The API sends no description of what it waits for.".to_owned());
+    }
+    lines
 }
 
 /// The words of a message's content, whatever its shape.
@@ -112,7 +210,7 @@ mod tests {
             why: "reset\nby peer".into(),
             until: taskward::core::Timestamp::from_millis(0),
         };
-        let line = |event: &Event, verbose| super::event(event, &clock, verbose);
+        let line = |event: &Event, verbose| super::event(event, None, &clock, verbose);
         assert_eq!(
             line(&retrying(1), false).as_deref(),
             Some("retrying in 0s: reset by peer")

@@ -1,49 +1,31 @@
-//! `taskward run`: starts a task, follows it, prints its answer.
+//! A task of Nanonets: an agent, a prompt, files.
 
 use std::sync::Arc;
 
 use taskward::Provider as _;
 use taskward::nanonets::{Job, Nanonets};
 
+use super::{Plan, launch, open};
 use crate::agents;
-use crate::answers::Asker;
 use crate::args::{Global, Run};
-use crate::ends::{self, Began};
+use crate::ends::Began;
 use crate::exit::Exit;
 use crate::files::{self, Files};
-use crate::follow::{Deadlines, Watched};
+use crate::follow::Deadlines;
 use crate::out::Out;
-use crate::print::Destination;
 use crate::problem::Problem;
-use crate::report::{Reporter, result_line};
 use crate::session::Session;
 use crate::text_arg::{stdin_text, text_or_file};
 
-pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exit, Box<Problem>> {
-    let deadlines = Deadlines::of(&args.follow)?;
-    let stdin_is_taken = takes_stdin(global, &args)?;
-    if args.sim && args.detach {
-        return Err(Problem::new(
-            Exit::Usage,
-            "usage",
-            "--sim and --detach do not go together",
-        )
-        .why("The simulator ends with this command, and the task with it.")
-        .next(
-            "instead",
-            "taskward sim",
-            "a simulator that stays, for another shell",
-        ));
-    }
-    let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
-    let asker = Asker::new(out.clone(), global, &args.follow, stdin_is_taken)?;
+pub(super) async fn run(
+    out: Arc<Out>,
+    global: &Global,
+    args: &Run,
+    plan: Plan,
+) -> Result<Exit, Box<Problem>> {
     // Whatever is wrong with the work itself is said before anything is sent.
-    let work = Work::look(&args)?;
-    let session = if args.sim {
-        Session::simulated(out.clone(), args.follow.speed)?
-    } else {
-        Session::open(out.clone(), global, args.follow.speed)?
-    };
+    let work = Work::look(args)?;
+    let session: Session<Nanonets> = open(out.clone(), global, args)?;
     let wanted = match &args.agent {
         Some(agent) => agent.as_str(),
         None if args.sim && work.files.files.is_empty() => "echo",
@@ -58,36 +40,15 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
         }
     };
     session.banner();
-    let agent = within(&session, deadlines, agents::resolve(&session, wanted)).await?;
+    let agent = within(&session, plan.deadlines, agents::resolve(&session, wanted)).await?;
     work.announce(&out);
-    let reporter = Reporter::new(out.clone(), session.clock, None, false)
-        .with_dashboard(session.sim().map(|sim| sim.url()));
-    let watched = Watched::new(
-        session.client.run(work.job(&agent)),
-        Began::Start { agent },
-        Arc::new(reporter),
-        deadlines.after(session.clock.elapsed()).policy(),
-    )
-    .answered_by(Arc::new(asker))
-    .leaving_reviews(args.follow.no_wait_review);
-    let mut followed = watched.begin(&session).await?;
-    if !args.detach {
-        return followed.finish(&to).await;
-    }
-    let task = followed.until_known().await?;
-    let told = if out.is_json() {
-        out.line(&result_line(&task, &followed.reporter.status(), None));
-        out.check()
-    } else {
-        out.print(&format!("{task}\n"))
-    };
-    told.map_err(|problem| ends::unheard(&session, problem, &Some(task)))?;
-    Ok(Exit::Ok)
+    let start = session.client.run(work.job(&agent));
+    launch(&session, start, Began::Agent(agent), args, plan).await
 }
 
 /// `lookup`, as long as the agent may work.
 async fn within<T>(
-    session: &Session,
+    session: &Session<Nanonets>,
     deadlines: Deadlines,
     lookup: impl Future<Output = Result<T, Box<Problem>>>,
 ) -> Result<T, Box<Problem>> {
@@ -99,37 +60,6 @@ async fn within<T>(
         Err(_) => Err(Problem::new(Exit::Timeout, "deadline", "--timeout is over")
             .headed("timeout")
             .why("The agent was still looked for; nothing was started.")),
-    }
-}
-
-/// Whether something reads stdin, and no two things do.
-fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<Problem>> {
-    let readers = [
-        (global.key_stdin, "--key-stdin"),
-        (args.prompt.as_deref() == Some("-"), "the prompt -"),
-        (
-            args.files
-                .iter()
-                .any(|file| file == "-" || file.to_string_lossy().starts_with("-;")),
-            "-f -",
-        ),
-    ];
-    let taken: Vec<&str> = readers
-        .iter()
-        .filter(|(taken, _)| *taken)
-        .map(|(_, name)| *name)
-        .collect();
-    match taken.as_slice() {
-        [] => Ok(false),
-        [_] => Ok(true),
-        _ => Err(Problem::new(
-            Exit::Usage,
-            "usage",
-            format!(
-                "{} all read stdin, and it can be read once",
-                taken.join(" and ")
-            ),
-        )),
     }
 }
 

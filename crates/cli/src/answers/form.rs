@@ -1,0 +1,139 @@
+//! Data as people write it: `KEY=VALUE`, `KEY:=JSON`, or a whole JSON object; and what a command of `--on-question`
+//! prints.
+
+use serde_json::{Map, Value};
+use taskward::{Answer, QuestionKind};
+
+/// Adds a field, written `KEY=VALUE` for a text and `KEY:=JSON` for anything else.
+pub(crate) fn field(data: &mut Map<String, Value>, text: &str) -> Result<(), String> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(format!(
+            "{text:?} is no field: write KEY=VALUE, KEY:=JSON, or one JSON object"
+        ));
+    };
+    let (name, value) = match name.strip_suffix(':') {
+        Some(name) => {
+            let value = serde_json::from_str(value)
+                .map_err(|e| format!("the value of {name:?} is not JSON: {e}"))?;
+            (name, value)
+        }
+        None => (name, Value::from(value)),
+    };
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(format!("{text:?} has no name before the ="));
+    }
+    match data.insert(name.to_owned(), value) {
+        None => Ok(()),
+        Some(_) => Err(format!("{name:?} is given twice; the later one counts")),
+    }
+}
+
+/// A JSON object.
+pub(crate) fn object(text: &str) -> Result<Map<String, Value>, String> {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(data)) => Ok(data),
+        Ok(other) => Err(format!("it is {}, not a JSON object", kind(&other))),
+        Err(error) => Err(format!("it is not JSON: {error}")),
+    }
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The answer that a command printed: words for a question in words, else `{"approve": true}`, `{"reject": "why"}` or
+/// `{"input": {…}}`.
+pub(super) fn printed(kind: &QuestionKind, text: String) -> Result<Answer, String> {
+    if *kind == QuestionKind::Text {
+        return Ok(Answer::text(text));
+    }
+    const FORMS: &str = "{\"approve\": true}, {\"reject\": \"WHY\"} or {\"input\": {…}}";
+    let data = object(&text).map_err(|why| format!("{why}; it is {FORMS}"))?;
+    let mut fields = data.into_iter();
+    match (fields.next(), fields.next()) {
+        (Some((name, Value::Bool(true))), None) if name == "approve" => Ok(Answer::Approve),
+        (Some((name, Value::Bool(true))), None) if name == "reject" => {
+            Ok(Answer::Reject { reason: None })
+        }
+        (Some((name, Value::String(reason))), None) if name == "reject" => Ok(Answer::Reject {
+            reason: Some(reason).filter(|reason| !reason.trim().is_empty()),
+        }),
+        (Some((name, Value::Object(data))), None) if name == "input" => Ok(Answer::Input(data)),
+        _ => Err(format!("it is no answer: an answer is {FORMS}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn fields_are_texts_unless_they_say_that_they_are_json() {
+        let mut data = Map::new();
+        for text in ["to=a=b", "n:=2", "list:=[1]", "empty="] {
+            field(&mut data, text).expect(text);
+        }
+        assert_eq!(
+            Value::Object(data.clone()),
+            json!({"to": "a=b", "n": 2, "list": [1], "empty": ""})
+        );
+        for text in ["alone", "=x", "n:=two", ":=1", "to=c"] {
+            assert!(field(&mut data, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_an_object_is_data() {
+        assert!(object("{}").is_ok());
+        for (text, word) in [
+            ("[]", "a list"),
+            ("\"x\"", "a text"),
+            ("{", "not JSON"),
+            ("", "not JSON"),
+        ] {
+            assert!(object(text).expect_err(text).contains(word), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_command_prints_is_exactly_one_answer() {
+        let read = |text: &str| printed(&QuestionKind::Approval, text.to_owned());
+        assert_eq!(read(r#"{"approve": true}"#), Ok(Answer::Approve));
+        assert_eq!(
+            read(r#"{"reject": true}"#),
+            Ok(Answer::Reject { reason: None })
+        );
+        assert_eq!(
+            read(r#"{"reject": "no"}"#),
+            Ok(Answer::Reject {
+                reason: Some("no".into())
+            })
+        );
+        assert!(matches!(
+            read(r#"{"input": {"a": 1}}"#),
+            Ok(Answer::Input(_))
+        ));
+        for text in [
+            "approve",
+            "{}",
+            r#"{"approve": false}"#,
+            r#"{"approve": true, "reject": "x"}"#,
+            r#"{"input": 1}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert_eq!(
+            printed(&QuestionKind::Text, "{}".into()),
+            Ok(Answer::text("{}"))
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! Who answers the agent's questions: `--on-approval` and `--answer`s in order, then `--on-question`, then a person at
+//! the terminal.
+
+mod command;
+pub(crate) mod form;
+mod terminal;
+
+use std::collections::VecDeque;
+use std::io::{self, IsTerminal as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use taskward::{Answer, BoxError, Question, QuestionKind, Reply};
+
+use crate::args::{Follow, Global, OnApproval, ProviderName};
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::report::Reporter;
+use crate::text_arg::text_or_file;
+use terminal::Terminal;
+
+/// The longest answer; more than a person writes, and than a conversation is made for.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// How long a question whose kind is not known yet waits for it, before it goes to whoever takes any kind.
+const UNNAMED: Duration = Duration::from_secs(15);
+
+/// Answers questions.
+pub(crate) struct Asker {
+    out: Arc<Out>,
+    answers: Mutex<VecDeque<Answer>>,
+    on_approval: OnApproval,
+    command: Option<String>,
+    /// One question at a time, also when several tasks ask.
+    terminal: Option<tokio::sync::Mutex<Terminal>>,
+}
+
+impl Asker {
+    pub(crate) fn new(
+        out: Arc<Out>,
+        global: &Global,
+        follow: &Follow,
+        provider: ProviderName,
+        stdin_is_taken: bool,
+    ) -> Result<Self, Box<Problem>> {
+        fits(follow, provider)?;
+        let answers = follow
+            .answers
+            .iter()
+            .map(|answer| {
+                let text = checked("--answer", text_or_file("--answer", answer)?)?;
+                match provider {
+                    ProviderName::Nanonets => Ok(Answer::text(text)),
+                    ProviderName::AgentHarness => form::object(&text)
+                        .map(Answer::Input)
+                        .map_err(|why| {
+                            Problem::input(format!("--answer is data for a run: {why}"))
+                                .why("An approval is given with --on-approval approve. Nothing was sent.")
+                        }),
+                }
+            })
+            .collect::<Result<_, _>>()?;
+        let person = is_attended(global)? && !stdin_is_taken;
+        Ok(Self {
+            out,
+            answers: Mutex::new(answers),
+            on_approval: follow.on_approval.unwrap_or(OnApproval::Ask),
+            command: follow.on_question.clone(),
+            terminal: person.then(|| tokio::sync::Mutex::new(Terminal::default())),
+        })
+    }
+
+    /// The answer to a question, or `Leave` when nobody here has one. Dropped when the question is withdrawn.
+    pub(crate) async fn ask(
+        &self,
+        mut question: Question,
+        reporter: &Reporter,
+    ) -> Result<Reply, BoxError> {
+        loop {
+            // What it is about may be told while somebody already thinks about it.
+            tokio::select! {
+                reply = self.answer(&question, reporter) => return reply,
+                identified = reporter.identified(&question) => question = identified,
+            }
+        }
+    }
+
+    async fn answer(&self, question: &Question, reporter: &Reporter) -> Result<Reply, BoxError> {
+        let unnamed = question.stand_in && matches!(question.kind, QuestionKind::Other(_));
+        if unnamed && self.terminal.is_none() {
+            tokio::time::sleep(reporter.real(UNNAMED)).await;
+        }
+        if let Some(answer) = self.given(&question.kind) {
+            reporter.question(question);
+            return Ok(self.told(answer, reporter));
+        }
+        if let Some(command) = &self.command {
+            reporter.question(question);
+            let json = reporter.question_json(question).to_string();
+            let quiet = self.out.is_json() && !self.out.is_verbose();
+            return Ok(match command::run(command, json, quiet).await? {
+                Some(text) => {
+                    let answer = form::printed(&question.kind, text).map_err(|why| {
+                        format!("what the command of --on-question, {command:?}, printed cannot be sent: {why}")
+                    })?;
+                    self.told(answer, reporter)
+                }
+                None => Reply::Leave,
+            });
+        }
+        if let Some(terminal) = &self.terminal {
+            let mut terminal = terminal.lock().await;
+            let _hold = self.out.hold();
+            reporter.question(question);
+            return Ok(match terminal.ask(&self.out, &question.kind).await {
+                Some(answer) => answer.into(),
+                None => Reply::Leave,
+            });
+        }
+        Ok(Reply::Leave)
+    }
+
+    /// What the options say to a question of this kind. Data never approves, and an approval never sends data.
+    fn given(&self, kind: &QuestionKind) -> Option<Answer> {
+        match (kind, self.on_approval) {
+            (QuestionKind::Approval, OnApproval::Approve) => Some(Answer::Approve),
+            (QuestionKind::Approval, OnApproval::Reject) => Some(Answer::Reject {
+                reason: Some("rejected by --on-approval reject".to_owned()),
+            }),
+            (QuestionKind::Text | QuestionKind::Data, _) => self
+                .answers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop_front(),
+            _ => None,
+        }
+    }
+
+    fn told(&self, answer: Answer, reporter: &Reporter) -> Reply {
+        reporter.say(&format!("answer: {}", in_words(&answer)));
+        answer.into()
+    }
+}
+
+/// Whether a person sits at the terminal and may be asked.
+pub(crate) fn is_attended(global: &Global) -> Result<bool, Box<Problem>> {
+    Ok(!global.json
+        && !global.no_input()?
+        && !global.key_stdin
+        && io::stdin().is_terminal()
+        && io::stderr().is_terminal())
+}
+
+/// Data that a person at the terminal gives, `None` when nothing was given.
+pub(crate) async fn typed_data(out: &Out) -> Option<Map<String, Value>> {
+    let _hold = out.hold();
+    out.tell("KEY=VALUE lines and then an empty one, or one JSON object; Ctrl-D gives up");
+    Terminal::default().data(out, "data> ").await
+}
+
+/// An answer in a few words.
+pub(crate) fn in_words(answer: &Answer) -> String {
+    match answer {
+        Answer::Text(text) => text.clone(),
+        Answer::Approve => "approve".to_owned(),
+        Answer::Reject { reason: None } => "reject".to_owned(),
+        Answer::Reject {
+            reason: Some(reason),
+        } => format!("reject: {reason}"),
+        Answer::Input(data) => Value::Object(data.clone()).to_string(),
+        _ => "an answer".to_owned(),
+    }
+}
+
+/// Whether the options are for this provider.
+fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<Problem>> {
+    let alien = match provider {
+        ProviderName::Nanonets => follow.on_approval.map(|_| "--on-approval"),
+        ProviderName::AgentHarness => follow.no_wait_review.then_some("--no-wait-review"),
+    };
+    match alien {
+        Some(option) => Err(not_here(option, provider)),
+        None => Ok(()),
+    }
+}
+
+/// An option that another provider has.
+pub(crate) fn not_here(option: &str, provider: ProviderName) -> Box<Problem> {
+    let what = format!("{option} is not for {}", provider.title());
+    Problem::new(Exit::Usage, "usage", what).why("Nothing was sent.")
+}
+
+/// An answer or message that can be sent.
+pub(crate) fn checked(name: &str, text: String) -> Result<String, Box<Problem>> {
+    if text.trim().is_empty() {
+        return Err(Problem::input(format!(
+            "{name} is empty: an agent takes words"
+        )));
+    }
+    if text.len() > MAX_ANSWER {
+        return Err(Problem::input(format!(
+            "{name} has {} bytes, and an answer has at most {MAX_ANSWER}",
+            text.len()
+        )));
+    }
+    Ok(text)
+}

@@ -1,0 +1,85 @@
+//! `taskward events`: what happened to a run, oldest first, each event on a line.
+
+use std::sync::Arc;
+
+use serde_json::{Map, json};
+use taskward::agent_harness::AgentHarness;
+use taskward::core::{Position, RawEvent};
+
+use super::look::each_event;
+use crate::args::{Events, Global, ProviderName};
+use crate::ends::Began;
+use crate::exit::Exit;
+use crate::follow::{Deadlines, Watched};
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::report::{Reporter, about, cells, result_line};
+use crate::session::Session;
+use crate::task_ref::TaskRef;
+
+/// What a task of Nanonets has instead.
+const INSTEAD: &str = "A task's steps are printed by taskward result TASK --full.";
+
+pub(super) async fn events(
+    out: Arc<Out>,
+    global: &Global,
+    args: Events,
+) -> Result<Exit, Box<Problem>> {
+    let harness = ProviderName::AgentHarness;
+    let (provider, task) = global.task_or(&args.task, harness)?;
+    global.only(harness, provider, "events", INSTEAD)?;
+    let session: Session<AgentHarness> = Session::open(out, global, args.speed)?;
+    let after = args.after.map(Position);
+    if args.follow {
+        return follow(&session, &task, after, args.timeout).await;
+    }
+    let mut count = 0;
+    each_event(&session, &task, after, |item| {
+        count += 1;
+        print(&session.out, &task, &item.event)
+    })
+    .await
+    .map_err(|problem| problem.task(Some(task.clone())))?;
+    if count == 0 {
+        session.out.say("no events");
+    }
+    Ok(Exit::Ok)
+}
+
+fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> Result<(), Box<Problem>> {
+    if out.is_json() {
+        let fields = json!({ "seq": event.position, "event": event.data });
+        out.line(&about(task, "event", fields));
+        return out.check();
+    }
+    out.print(&format!("{}\n", cells(&event.data).join("\t")))
+}
+
+/// Prints events as they come, to the end of the run.
+async fn follow(
+    session: &Session<AgentHarness>,
+    task: &TaskRef,
+    after: Option<Position>,
+    timeout: Option<std::time::Duration>,
+) -> Result<Exit, Box<Problem>> {
+    let mut policy = Deadlines::both(crate::args::timeout(timeout)?).policy();
+    // Whoever only reads along waits for the human as long as the platform does.
+    policy.human = None;
+    let reporter = Reporter::new(session, Some(task.clone()), false).listing();
+    let mut run = session.client.attach(task.id().clone());
+    if let Some(after) = after {
+        run = run.after(after);
+    }
+    let watched = Watched::new(run, Began::Watch, Arc::new(reporter), policy);
+    let mut followed = watched.begin(session).await?;
+    while followed.event().await?.is_some() {}
+    session.out.still();
+    let end = followed.running.wait().await;
+    let end = end.map_err(|error| session.problem(&error))?;
+    followed.answer(end).await?;
+    if session.out.is_json() {
+        let status = followed.reporter.status();
+        session.out.line(&result_line(task, &status, Map::new()));
+    }
+    Ok(Exit::Ok)
+}

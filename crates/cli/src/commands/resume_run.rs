@@ -1,0 +1,52 @@
+//! `taskward resume-run`: brings a stalled run back to work.
+
+use std::sync::Arc;
+
+use serde_json::Map;
+use taskward::agent_harness::AgentHarness;
+use taskward::agent_harness::operations::ResumeRun as Resume;
+
+use super::watch;
+use crate::args::{Global, ProviderName, ResumeRun};
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::report::result_line;
+use crate::session::Session;
+
+/// What a task of Nanonets has instead.
+const INSTEAD: &str = "Its tasks do not stall; one that is over is gone on with by taskward reply.";
+
+pub(super) async fn resume_run(
+    out: Arc<Out>,
+    global: &Global,
+    args: ResumeRun,
+) -> Result<Exit, Box<Problem>> {
+    let harness = ProviderName::AgentHarness;
+    let (provider, task) = global.task_or(&args.task, harness)?;
+    global.only(harness, provider, "resume-run", INSTEAD)?;
+    let session: Session<AgentHarness> = Session::open(out.clone(), global, args.follow.speed)?;
+    session
+        .call(Resume(task.id().to_string()))
+        .await
+        .map_err(|problem| {
+            problem
+                .next(
+                    "see",
+                    session.command(&format!("status {}", task.quoted())),
+                    "only a stalled run can be resumed",
+                )
+                .task(Some(task.clone()))
+        })?;
+    out.say("the run was resumed");
+    if args.watch {
+        return watch::all::<AgentHarness>(out, global, &[task], &args.follow).await;
+    }
+    if out.is_json() {
+        out.line(&result_line(&task, "resumed", Map::new()));
+    } else {
+        let watch = session.command(&format!("watch {}", task.quoted()));
+        out.say(&format!("follow: {watch}"));
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,114 @@
+//! A run of Agent Harness: a free-form input, started under a key.
+
+use std::sync::Arc;
+
+use serde_json::Map;
+use taskward::agent_harness::{AgentHarness, Job};
+use taskward::core::Seed;
+use taskward::{IdempotencyKey, Provider as _};
+
+use super::{Plan, launch, open};
+use crate::args::{Global, Run};
+use crate::ends::{Began, Keyed};
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::task_ref::quote;
+use crate::text_arg::{json_object, stdin_text};
+
+pub(super) async fn run(
+    out: Arc<Out>,
+    global: &Global,
+    args: &Run,
+    plan: Plan,
+) -> Result<Exit, Box<Problem>> {
+    let job = job(args)?;
+    let key = match &args.idempotency_key {
+        Some(key) if key.trim().is_empty() => {
+            return Err(Problem::input("--idempotency-key is empty").why("Nothing was sent."));
+        }
+        Some(key) => IdempotencyKey::new(key),
+        None => fresh_key()?,
+    };
+    // Whether all of it can be written into a request is known without a server.
+    AgentHarness
+        .start(&job, Some(&key))
+        .map_err(|error| Problem::input(error.to_string()).why("Nothing was sent."))?;
+    let session: Session<AgentHarness> = open(out, global, args)?;
+    session.banner();
+    let start = session.client.run(job).idempotency_key(key.as_str());
+    let began = Began::Keyed(Keyed {
+        key: key.as_str().to_owned(),
+        anew: anew(),
+    });
+    launch(&session, start, began, args, plan).await
+}
+
+fn job(args: &Run) -> Result<Job, Box<Problem>> {
+    let object = |name, value: &Option<String>| {
+        let object = value.as_deref().map(|value| json_object(name, value));
+        object.transpose()
+    };
+    let goal = match args.prompt.as_deref() {
+        Some("-") => Some(stdin_text("goal")?),
+        goal => goal.map(str::to_owned),
+    };
+    let goal = goal.filter(|goal| !goal.trim().is_empty());
+    let input = object("--input", &args.input)?;
+    let mut job = match (&goal, input) {
+        (None, None) => {
+            return Err(Problem::new(
+                Exit::Usage,
+                "usage",
+                "there is nothing to run: give a goal, --input JSON or both",
+            ));
+        }
+        (Some(_), Some(input)) if input.contains_key("goal") => {
+            return Err(Problem::new(
+                Exit::Usage,
+                "usage",
+                "the goal is given twice: as the prompt and in --input",
+            ));
+        }
+        (_, input) => Job::input(input.unwrap_or_else(Map::new)),
+    };
+    if let Some(goal) = goal {
+        job = job.with_input("goal", goal);
+    }
+    if let Some(metadata) = object("--metadata", &args.metadata)? {
+        job = job.metadata(metadata);
+    }
+    if let Some(workspace) = &args.workspace {
+        job = job.workspace(workspace);
+    }
+    if let Some(subject) = &args.subject {
+        job = job.subject(subject);
+    }
+    Ok(job)
+}
+
+/// A key of our own, so that it can be told when it is needed: a start of unknown outcome is found by it.
+fn fresh_key() -> Result<IdempotencyKey, Box<Problem>> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| {
+        let what = format!("the system gives no random numbers for a key: {error}");
+        Problem::new(Exit::Other, "local", what).why("Nothing was sent.")
+    })?;
+    Ok(IdempotencyKey::mint(&Seed(seed), "start", &[]))
+}
+
+/// This command line without a key of its own: it starts another run.
+fn anew() -> String {
+    let mut words = vec!["taskward".to_owned()];
+    let mut args = std::env::args_os().skip(1);
+    while let Some(arg) = args.next() {
+        let arg = arg.to_string_lossy();
+        if arg == "--idempotency-key" {
+            args.next();
+        } else if !arg.starts_with("--idempotency-key=") {
+            words.push(quote(&arg));
+        }
+    }
+    words.join(" ")
+}

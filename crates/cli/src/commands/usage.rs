@@ -1,0 +1,130 @@
+//! `taskward usage`: what was used, added up.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use taskward::agent_harness::AgentHarness;
+use taskward::agent_harness::operations::GetUsage;
+use taskward::agent_harness::types::{UsageEventType, UsageGranularity};
+use taskward::wire::DateTime;
+
+use super::table;
+use crate::args::{Global, ProviderName, Usage};
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::text_arg::moment;
+
+/// What Nanonets has instead.
+const INSTEAD: &str = "Its API tells no usage; the platform's dashboard does.";
+
+pub(super) async fn usage(
+    out: Arc<Out>,
+    global: &Global,
+    args: Usage,
+) -> Result<Exit, Box<Problem>> {
+    let harness = ProviderName::AgentHarness;
+    global.only(harness, global.provider_or(harness), "usage", INSTEAD)?;
+    let at = |name, text: Option<String>| text.map(|text| moment(name, &text)).transpose();
+    let (start, end) = (at("--start", args.start)?, at("--end", args.end)?);
+    if let (Some(start), Some(end)) = (&start, &end)
+        && DateTime::from(start.as_str()).unix_millis()
+            >= DateTime::from(end.as_str()).unix_millis()
+    {
+        let what = format!("--start {start} is not before --end {end}");
+        return Err(Problem::input(what).why("Nothing was sent."));
+    }
+    let session: Session<AgentHarness> = Session::open(out.clone(), global, None)?;
+    let usage = session
+        .call(GetUsage {
+            workspace: args.workspace,
+            subject: args.subject,
+            event_type: args.event_type.as_deref().map(UsageEventType::from),
+            start,
+            end,
+            granularity: args.granularity.as_deref().map(|size| match size {
+                "hour" => UsageGranularity::Hour,
+                "month" => UsageGranularity::Month,
+                _ => UsageGranularity::Day,
+            }),
+        })
+        .await?;
+    if out.is_json() {
+        out.line(&json!({ "v": 1, "type": "usage", "usage": usage }));
+        return Ok(Exit::Ok);
+    }
+    // The platform does not document the reply: whatever list of objects it has is the table.
+    let Some((columns, rows)) = usage.values().find_map(rows) else {
+        out.print_json(&Value::Object(usage))?;
+        return Ok(Exit::Ok);
+    };
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    out.print(&table::render(&columns, &rows, out.is_for_people()))?;
+    for (name, value) in &usage {
+        if let Some(note) = note(value) {
+            out.say(&format!("{name}: {note}"));
+        }
+    }
+    if rows.is_empty() {
+        out.say("nothing was used");
+    }
+    Ok(Exit::Ok)
+}
+
+/// A list of objects as rows: a column for every name there is, in the order of the first.
+fn rows(value: &Value) -> Option<(Vec<String>, Vec<Vec<String>>)> {
+    let items: Option<Vec<&Map<String, Value>>> =
+        value.as_array()?.iter().map(Value::as_object).collect();
+    let items = items?;
+    let mut columns: Vec<String> = Vec::new();
+    for name in items.iter().flat_map(|item| item.keys()) {
+        if !columns.contains(name) {
+            columns.push(name.clone());
+        }
+    }
+    let row = |item: &&Map<String, Value>| {
+        let cell = |name: &String| item.get(name).map(cell).unwrap_or_default();
+        columns.iter().map(cell).collect()
+    };
+    let rows = items.iter().map(row).collect();
+    Some((columns, rows))
+}
+
+/// What stands beside the table.
+fn note(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(_) | Value::Null => None,
+        Value::Object(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, value)| format!("{name} {}", cell(value)));
+            Some(fields.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty())
+        }
+        value => Some(cell(value)),
+    }
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        value => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_list_of_objects_is_a_table() {
+        let value = json!([{"a": 1, "b": "x"}, {"b": null, "c": [2]}]);
+        let (columns, cells) = rows(&value).expect("a table");
+        assert_eq!(columns, ["a", "b", "c"]);
+        assert_eq!(cells, [["1", "x", ""], ["", "", "[2]"]]);
+        assert_eq!(rows(&json!([1])), None);
+        assert_eq!(rows(&json!("x")), None);
+        assert_eq!(rows(&json!([])), Some((Vec::new(), Vec::new())));
+    }
+}

@@ -1,0 +1,277 @@
+//! What the program has to know of a provider besides what the library does: words, commands and parts of an answer.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+use taskward::agent_harness::operations::GetRun;
+use taskward::agent_harness::{self, AgentHarness};
+use taskward::nanonets::{self, Nanonets};
+use taskward::{Output as _, Provider, Question, QuestionKind, Status};
+use taskward_sim::Sim;
+
+use crate::args::{Print, ProviderName};
+use crate::out::pretty;
+use crate::session::Session;
+use crate::task_ref::{TaskRef, quote};
+
+/// A command to go on with: its label, the command without `taskward`, a note.
+pub(crate) type Hint = (&'static str, String, &'static str);
+
+/// A provider, as the program shows it.
+pub(crate) trait Platform: Provider {
+    /// Its name in options and in front of ids.
+    const ID: ProviderName;
+    /// Its name for people.
+    const TITLE: &'static str;
+    /// Where keys are made: for whoever has none.
+    const KEYS: &'static str;
+    /// What a simulated first run looks like, after `taskward`.
+    const SIMULATED: &'static str;
+    /// The status of a task that ended well.
+    const DONE: &'static str;
+    /// What answers questions within one command.
+    const UNATTENDED: &'static str;
+    /// Whether its tasks can be listed.
+    const LISTS: bool;
+
+    /// Server and key in a simulator.
+    fn simulated(sim: &Sim) -> (String, String);
+
+    /// The command that shows all that happened to a task.
+    fn history(task: &TaskRef) -> Hint;
+
+    /// The command that shows whether a message or an answer has arrived.
+    fn conversation(task: &TaskRef) -> String;
+
+    /// The commands that answer a question.
+    fn answers(task: &TaskRef, question: &Question) -> Vec<Hint>;
+
+    /// The command that helps a task on that is stuck in this status.
+    fn stuck(_task: &TaskRef, _status: &Status) -> Option<Hint> {
+        None
+    }
+
+    /// The command that starts the same task anew, as far as the server tells what was started.
+    async fn anew(_session: &Session<Self>, _task: &TaskRef) -> Option<Hint> {
+        None
+    }
+
+    /// The wanted part of an answer; `said` is what the agent was seen to say. An error names what there is none of.
+    fn part(
+        answer: &Self::Output,
+        said: Option<&str>,
+        part: Option<Print>,
+    ) -> Result<String, &'static str>;
+
+    /// An answer as the fields of a JSON line.
+    fn fields(answer: &Self::Output, said: Option<&str>) -> Map<String, Value>;
+}
+
+impl Platform for Nanonets {
+    const ID: ProviderName = ProviderName::Nanonets;
+    const TITLE: &'static str = "Nanonets";
+    const KEYS: &'static str =
+        "Keys are made in the platform's dashboard, under Settings, API Keys; each is shown once.";
+    const SIMULATED: &'static str = "run --sim 'Hello'";
+    const DONE: &'static str = "completed";
+    const UNATTENDED: &'static str = "run --sim --answer 'YOUR ANSWER' …";
+    const LISTS: bool = true;
+
+    fn simulated(sim: &Sim) -> (String, String) {
+        let access = sim.nanonets();
+        (access.base_url, access.api_key)
+    }
+
+    fn history(task: &TaskRef) -> Hint {
+        let command = format!("result {} --full", task.quoted());
+        ("see", command, "every step")
+    }
+
+    fn conversation(task: &TaskRef) -> String {
+        format!("messages {}", task.quoted())
+    }
+
+    /// As a script runs it once the answer is put in; run as it is, it sends these two words.
+    fn answers(task: &TaskRef, _question: &Question) -> Vec<Hint> {
+        let command = format!("reply {} 'YOUR ANSWER' --watch", task.quoted());
+        vec![("answer", command, "")]
+    }
+
+    fn part(
+        answer: &nanonets::Answer,
+        _said: Option<&str>,
+        part: Option<Print>,
+    ) -> Result<String, &'static str> {
+        let words = || answer.text().map(ended);
+        let result = || answer.result().map(pretty);
+        match part {
+            None => Ok(answer
+                .extracted_data()
+                .map(pretty)
+                .or_else(words)
+                .or_else(result)
+                .unwrap_or_default()),
+            Some(Print::Data) => answer.json().map(pretty).ok_or("structured data"),
+            Some(Print::Summary) => words().ok_or("an answer in words"),
+            Some(Print::Result) => result().ok_or("a result"),
+        }
+    }
+
+    fn fields(answer: &nanonets::Answer, _said: Option<&str>) -> Map<String, Value> {
+        object(json!({
+            "data": answer.extracted_data(),
+            "text": answer.text(),
+            "result": answer.result(),
+        }))
+    }
+}
+
+impl Platform for AgentHarness {
+    const ID: ProviderName = ProviderName::AgentHarness;
+    const TITLE: &'static str = "Agent Harness";
+    const KEYS: &'static str =
+        "A key is KEY_ID:SECRET, as the platform issued it; both parts and the colon are needed.";
+    const SIMULATED: &'static str = "run --sim --provider agent-harness 'Write to the team.'";
+    const DONE: &'static str = "succeeded";
+    const UNATTENDED: &'static str = "run --sim --provider agent-harness --on-approval approve …";
+    const LISTS: bool = false;
+
+    fn simulated(sim: &Sim) -> (String, String) {
+        let access = sim.harness();
+        (access.base_url, access.api_key)
+    }
+
+    fn history(task: &TaskRef) -> Hint {
+        let command = format!("events {}", task.quoted());
+        ("see", command, "every event")
+    }
+
+    fn conversation(task: &TaskRef) -> String {
+        format!("events {}", task.quoted())
+    }
+
+    fn answers(task: &TaskRef, question: &Question) -> Vec<Hint> {
+        let task = task.quoted();
+        let approve: Hint = ("approve", format!("approve {task} --watch"), "");
+        let input: Hint = ("input", format!("input {task} KEY=VALUE --watch"), "");
+        let reject: Hint = (
+            "reject",
+            format!("reject {task} --reason 'WHY' --yes --watch"),
+            "the run fails",
+        );
+        match question.kind {
+            QuestionKind::Approval => vec![approve, reject],
+            QuestionKind::Data => vec![input, reject],
+            _ => vec![approve, input, reject],
+        }
+    }
+
+    /// A stalled run has lost its worker.
+    fn stuck(task: &TaskRef, status: &Status) -> Option<Hint> {
+        (status.as_str() == "stalled").then(|| {
+            (
+                "resume",
+                format!("resume-run {} --watch", task.quoted()),
+                "brings it back to work",
+            )
+        })
+    }
+
+    async fn anew(session: &Session<Self>, task: &TaskRef) -> Option<Hint> {
+        let run = session.call(GetRun::new(task.id().as_str())).await.ok()?;
+        let mut command = format!("run --provider {}", Self::NAME);
+        let note = match run.extra.get("input") {
+            Some(input @ Value::Object(_)) => {
+                command += &format!(" --input {}", quote(&input.to_string()));
+                "the same run anew"
+            }
+            _ => {
+                command += " --input @FILE";
+                "with that run's input, which the platform does not show"
+            }
+        };
+        if let Some(metadata @ Value::Object(_)) = run.extra.get("metadata") {
+            command += &format!(" --metadata {}", quote(&metadata.to_string()));
+        }
+        for (name, option) in [("workspace_id", "workspace"), ("subject_id", "subject")] {
+            if let Some(Value::String(label)) = run.extra.get(name) {
+                command += &format!(" --{option} {}", quote(label));
+            }
+        }
+        Some(("again", command, note))
+    }
+
+    /// The platform documents no result: what the agent said stands in for it.
+    fn part(
+        answer: &agent_harness::Answer,
+        said: Option<&str>,
+        part: Option<Print>,
+    ) -> Result<String, &'static str> {
+        let words = || answer.text().or_else(|| said.map(str::to_owned)).map(ended);
+        let data = || answer.json().map(pretty);
+        match part {
+            None => Ok(answer
+                .text()
+                .map(ended)
+                .or_else(data)
+                .or_else(words)
+                .unwrap_or_default()),
+            Some(Print::Data) => data().ok_or("structured data"),
+            Some(Print::Summary) => words().ok_or("an answer in words"),
+            Some(Print::Result) => Ok(pretty(answer.raw())),
+        }
+    }
+
+    fn fields(answer: &agent_harness::Answer, said: Option<&str>) -> Map<String, Value> {
+        object(json!({
+            "data": answer.json(),
+            "text": answer.text().or_else(|| said.map(str::to_owned)),
+            "run": answer.raw(),
+            "confirmed": answer.is_confirmed(),
+        }))
+    }
+}
+
+/// Words that end in one line break.
+fn ended(text: impl AsRef<str>) -> String {
+    text.as_ref().trim_end().to_owned() + "\n"
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+impl ProviderName {
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Nanonets, Self::AgentHarness];
+
+    /// The provider of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+
+    /// Its name in options and in front of ids.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Nanonets => Nanonets::NAME,
+            Self::AgentHarness => AgentHarness::NAME,
+        }
+    }
+
+    /// Its name for people.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Nanonets => Nanonets::TITLE,
+            Self::AgentHarness => AgentHarness::TITLE,
+        }
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
