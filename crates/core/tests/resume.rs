@@ -201,7 +201,7 @@ fn the_snapshot_format_is_the_one_in_the_golden_file() {
 
 #[test]
 fn a_keyed_start_is_not_repeated_once_its_key_is_old() {
-    let mut world = World::new(&[Complete("42")]);
+    let world = World::new(&[Complete("42")]);
     let task = world.start::<true, false>();
     let saved = task.snapshot();
     for (hours, end) in [(11, "succeeded 42"), (13, "unknown likely=false")] {

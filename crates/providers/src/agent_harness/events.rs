@@ -7,7 +7,7 @@ use taskward_core::{
 };
 
 use super::types::{
-    AwaitingInputPayload, EventReasonCode, InputKind, RunEvent, RunEventType,
+    AwaitingInputPayload, EventReasonCode, InputKind, RunEvent, RunEventType, RunStatus,
     StatusTransitionPayload,
 };
 
@@ -16,13 +16,26 @@ pub(super) const RUN_EVENT: &str = "run_event";
 
 /// An event as the machine takes it.
 pub(super) fn item_of(event: RunEvent) -> Item {
-    let beat = beat_of(&event);
+    let status = status_after(&event);
+    let beat = beat_of(&event, status.as_ref());
     let position = Position(event.seq);
     let name = event.r#type.as_str().to_owned();
     Item::new(RawEvent::new(Some(position), name, envelope(event)), beat)
+        .with_status(status.as_ref().map(status_of))
 }
 
-fn beat_of(event: &RunEvent) -> Beat {
+/// The status that a transition leads to, unless it is an end: that is for the run's own read to say.
+fn status_after(event: &RunEvent) -> Option<RunStatus> {
+    let to = event.payload.value.get("to_status")?.as_str()?;
+    let to = RunStatus::from(to);
+    let goes_on = matches!(
+        to,
+        RunStatus::Queued | RunStatus::Running | RunStatus::AwaitingInput | RunStatus::Stalled
+    );
+    goes_on.then_some(to)
+}
+
+fn beat_of(event: &RunEvent, status: Option<&RunStatus>) -> Beat {
     match &event.r#type {
         RunEventType::RunCreated
         | RunEventType::RunWorkerStarted
@@ -47,7 +60,8 @@ fn beat_of(event: &RunEvent) -> Beat {
             }
             Beat::Ending(Finish::Stopped(fault))
         }
-        // What the catalogue does not have may be anything.
+        // What the catalogue does not have may be anything, unless it says where it leads.
+        RunEventType::Unknown(_) if status == Some(&RunStatus::Running) => Beat::Working,
         RunEventType::Unknown(_) => Beat::Neutral,
     }
 }
@@ -57,6 +71,20 @@ fn fault_of(event: &RunEvent, status: &'static str) -> Fault {
         .ok()
         .and_then(|transition| transition.reason_code);
     Fault::new(Status::known(status)).with_reason(reason.map(|code| code.to_string()), None)
+}
+
+/// The status for the machine; known words allocate nothing.
+pub(super) fn status_of(status: &RunStatus) -> Status {
+    match status {
+        RunStatus::Queued => Status::known("queued"),
+        RunStatus::Running => Status::known("running"),
+        RunStatus::AwaitingInput => Status::known("awaiting_input"),
+        RunStatus::Stalled => Status::known("stalled"),
+        RunStatus::Succeeded => Status::known("succeeded"),
+        RunStatus::Failed => Status::known("failed"),
+        RunStatus::Cancelled => Status::known("cancelled"),
+        RunStatus::Unknown(raw) => Status::unknown(raw.clone()),
+    }
 }
 
 /// A wait. Its id is its place in the log: the platform gives it no other.

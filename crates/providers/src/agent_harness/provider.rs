@@ -4,12 +4,12 @@ use http::HeaderName;
 use serde_json::Value;
 use taskward_core::{
     Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Item, Look, Page, Provider,
-    Question, RawEvent, ReadError, Reading, Request, Response, Safety, Started, Status, Target,
-    TaskId, sse,
+    Question, RawEvent, ReadError, Reading, Request, Response, Safety, Started, Target, TaskId,
+    sse,
 };
 
 use super::answer::Answer;
-use super::events::{RUN_EVENT, item_of};
+use super::events::{RUN_EVENT, item_of, status_of};
 use super::job::Job;
 use super::signal::{signal_of, signal_request};
 use super::transcript::{Transcript, prompt_of};
@@ -155,19 +155,5 @@ impl Provider for AgentHarness {
     ) -> Option<Answer> {
         let raw: Option<Value> = reply.and_then(|reply| wire::decode(&reply.body).ok());
         Some(Answer::unconfirmed(id, raw, event))
-    }
-}
-
-/// The status for the machine; known words allocate nothing.
-fn status_of(status: &RunStatus) -> Status {
-    match status {
-        RunStatus::Queued => Status::known("queued"),
-        RunStatus::Running => Status::known("running"),
-        RunStatus::AwaitingInput => Status::known("awaiting_input"),
-        RunStatus::Stalled => Status::known("stalled"),
-        RunStatus::Succeeded => Status::known("succeeded"),
-        RunStatus::Failed => Status::known("failed"),
-        RunStatus::Cancelled => Status::known("cancelled"),
-        RunStatus::Unknown(raw) => Status::unknown(raw.clone()),
     }
 }

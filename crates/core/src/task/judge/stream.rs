@@ -205,6 +205,9 @@ impl<P: Provider> Task<P> {
             }
         }
         self.events.push(Event::Provider(item.event));
+        if let Some(status) = item.status {
+            self.note(status);
+        }
         self.mode();
     }
 
