@@ -55,7 +55,9 @@ impl<P: Provider> Task<P> {
             if self.events.first().is_some() {
                 return Next::Event;
             }
-            if let StreamState::Closing { id, .. } = self.stream.state {
+            if P::CAPABILITIES.stream
+                && let StreamState::Closing { id, .. } = self.stream.state
+            {
                 return Next::Close(id);
             }
             if self.phase.is_ended() {
@@ -100,7 +102,12 @@ impl<P: Provider> Task<P> {
                 } else {
                     (plan.due, plan.why)
                 };
-                return match self.stream.readable() {
+                let readable = if P::CAPABILITIES.stream {
+                    self.stream.readable()
+                } else {
+                    None
+                };
+                return match readable {
                     Some(id) => Next::Receive(id, until),
                     None => Next::Wait(until, self.reason(why)),
                 };
@@ -151,7 +158,9 @@ impl<P: Provider> Task<P> {
                 if let Cancel::Wanted { due, .. } = self.cancel {
                     plan.offer(due, Why::Backoff, Some(Purpose::Cancel));
                 }
-                if let Some(fill) = &self.stream.fill {
+                if P::CAPABILITIES.events
+                    && let Some(fill) = &self.stream.fill
+                {
                     let look = Look::Events {
                         cursor: fill.cursor.clone(),
                     };

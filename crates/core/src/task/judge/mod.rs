@@ -215,10 +215,10 @@ impl<P: Provider> Task<P> {
             Phase::Tracing(_) => return self.judge_trail(reading),
             Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
         }
-        if let Reading::Events(page) = reading {
-            return self.take_page(page);
-        }
-        if let Some(ending) = &mut self.stream.ending {
+        if P::CAPABILITIES.stream
+            && *look == Look::Status
+            && let Some(ending) = &mut self.stream.ending
+        {
             ending.reply = Some(reply.clone());
         }
         match self.turn.as_ref().map(|turn| turn.stage.clone()) {
@@ -230,7 +230,7 @@ impl<P: Provider> Task<P> {
 
     /// Judges a reading, once everything that happened before it is known.
     pub(super) fn weigh(&mut self, reading: Reading<P::Output>) {
-        if self.wants_list(&reading) {
+        if P::CAPABILITIES.events && self.wants_list(&reading) {
             self.held = Some(reading);
             self.begin_fill();
         } else {
@@ -429,7 +429,7 @@ impl<P: Provider> Task<P> {
                 let id = self.known_id();
                 self.end(Outcome::Succeeded { id, output });
             }
-            Reading::Events(_) => {}
+            Reading::Events(page) => self.take_page(page),
             Reading::Failed(fault) => self.ended_badly(Ending::Failed(fault)),
             Reading::Stopped(fault) => self.ended_badly(Ending::Stopped(fault)),
         }
@@ -538,6 +538,10 @@ impl<P: Provider> Task<P> {
 
     /// Plans the next look by the schedule.
     pub(super) fn look_again(&mut self, look: Look, hint: Option<std::time::Duration>) {
+        if !P::CAPABILITIES.stream {
+            let due = self.schedule(hint);
+            return self.plan_look(look, due, hint);
+        }
         let untold = self.stream.wait.as_ref().is_some_and(|wait| !wait.told)
             || (self.stream.unexplained && self.asks.open().next().is_none());
         let due = match self.stream.open() {
@@ -549,6 +553,10 @@ impl<P: Provider> Task<P> {
             }
             Some(_) | None => self.schedule(hint),
         };
+        self.plan_look(look, due, hint);
+    }
+
+    fn plan_look(&mut self, look: Look, due: Timestamp, hint: Option<std::time::Duration>) {
         if let Phase::Following(following) = &mut self.phase {
             following.next = look;
             following.due = due;

@@ -42,7 +42,7 @@ enum Next {
 impl<P: Provider> Task<P> {
     /// Takes the next thing out of the stream; true when it changed anything.
     pub(in crate::task) fn read_stream(&mut self, shared: &mut Shared) -> bool {
-        if !matches!(self.phase, Phase::Following(_)) {
+        if !P::CAPABILITIES.stream || !matches!(self.phase, Phase::Following(_)) {
             return false;
         }
         if self.settle_ending() || self.check_wait() {
@@ -302,7 +302,7 @@ impl<P: Provider> Task<P> {
 
     /// Whether this reading contradicts the event that ended the task; then the task is read again.
     pub(super) fn contradicts_ending(&mut self, reading: &Reading<P::Output>) -> bool {
-        if self.stream.ending.is_none() {
+        if !P::CAPABILITIES.stream || self.stream.ending.is_none() {
             return false;
         }
         match reading {
