@@ -307,26 +307,13 @@ pub struct Item {
     pub event: RawEvent,
     /// What it means for the task.
     pub beat: Beat,
-    /// The status that the task has since, when the event tells it. That a task is over is for a read to say.
-    pub status: Option<Status>,
 }
 
 impl Item {
     /// An event and what it means.
     #[must_use]
     pub fn new(event: RawEvent, beat: Beat) -> Self {
-        Self {
-            event,
-            beat,
-            status: None,
-        }
-    }
-
-    /// The same, with the status that the task has since.
-    #[must_use]
-    pub fn with_status(mut self, status: Option<Status>) -> Self {
-        self.status = status;
-        self
+        Self { event, beat }
     }
 }
 

@@ -16,26 +16,13 @@ pub(super) const RUN_EVENT: &str = "run_event";
 
 /// An event as the machine takes it.
 pub(super) fn item_of(event: RunEvent) -> Item {
-    let status = status_after(&event);
-    let beat = beat_of(&event, status.as_ref());
+    let beat = beat_of(&event);
     let position = Position(event.seq);
     let name = event.r#type.as_str().to_owned();
     Item::new(RawEvent::new(Some(position), name, envelope(event)), beat)
-        .with_status(status.as_ref().map(status_of))
 }
 
-/// The status that a transition leads to, unless it is an end: that is for the run's own read to say.
-fn status_after(event: &RunEvent) -> Option<RunStatus> {
-    let to = event.payload.value.get("to_status")?.as_str()?;
-    let to = RunStatus::from(to);
-    let goes_on = matches!(
-        to,
-        RunStatus::Queued | RunStatus::Running | RunStatus::AwaitingInput | RunStatus::Stalled
-    );
-    goes_on.then_some(to)
-}
-
-fn beat_of(event: &RunEvent, status: Option<&RunStatus>) -> Beat {
+fn beat_of(event: &RunEvent) -> Beat {
     match &event.r#type {
         RunEventType::RunCreated
         | RunEventType::RunWorkerStarted
@@ -61,7 +48,12 @@ fn beat_of(event: &RunEvent, status: Option<&RunStatus>) -> Beat {
             Beat::Ending(Finish::Stopped(fault))
         }
         // What the catalogue does not have may be anything, unless it says where it leads.
-        RunEventType::Unknown(_) if status == Some(&RunStatus::Running) => Beat::Working,
+        RunEventType::Unknown(_)
+            if event.payload.value.get("to_status").and_then(Value::as_str)
+                == Some(RunStatus::Running.as_str()) =>
+        {
+            Beat::Working
+        }
         RunEventType::Unknown(_) => Beat::Neutral,
     }
 }

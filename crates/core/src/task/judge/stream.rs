@@ -205,9 +205,6 @@ impl<P: Provider> Task<P> {
             }
         }
         self.events.push(Event::Provider(item.event));
-        if let Some(status) = item.status {
-            self.note(status);
-        }
         self.mode();
     }
 
