@@ -1,6 +1,6 @@
 //! The contenders: what is measured, under which name, against which target.
 
-use crate::{decode, machine, sse};
+use crate::{decode, machine, sse, stream};
 
 /// Something that is done over and over.
 pub struct Contender {
@@ -98,6 +98,20 @@ pub fn contenders() -> Vec<Contender> {
             target: None,
             bytes: 0,
             prepare: decode::serde_value,
+        },
+        Contender {
+            group: "stream",
+            name: "event-told",
+            target: None,
+            bytes: 0,
+            prepare: stream::told,
+        },
+        Contender {
+            group: "stream",
+            name: "sse-core-and-value",
+            target: None,
+            bytes: 0,
+            prepare: stream::by_hand,
         },
     ];
     contenders.extend(sse::contenders());

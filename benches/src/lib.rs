@@ -12,6 +12,7 @@ mod contender;
 mod decode;
 mod machine;
 mod sse;
+mod stream;
 
 pub use contender::{Bound, Claim, Contender, Target, claims, contenders};
 pub use decode::TASK_JSON;

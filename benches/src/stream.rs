@@ -1,0 +1,100 @@
+//! One event of a stream, from the chunk to the event that is told: as a followed task takes it, and as a loop by hand
+//! would.
+
+use std::hint::black_box;
+
+use serde_json::Value;
+use taskward_core::bytes::Bytes;
+use taskward_core::http::StatusCode;
+use taskward_core::{Event, Head, Policy, Position, Seed, Shared, Step, Task, TaskId, Timestamp};
+use taskward_providers::agent_harness::AgentHarness;
+
+/// One event as the platform sends it: about 190 bytes.
+fn frame(seq: u64) -> Bytes {
+    let data = format!(
+        r#"{{"seq":{seq},"type":"step.progress","timestamp":"2026-03-04T05:06:07.123Z","payload":{{"redacted":false,"value":{{"kind":"content_delta","content_delta":"and so on, word for word"}}}}}}"#
+    );
+    Bytes::from(format!("event: run_event\ndata: {data}\n\n"))
+}
+
+/// How many events are made beforehand; their numbers have one length, so that all cost the same.
+const EVENTS: u64 = 50_000;
+const FIRST: u64 = 100_001;
+
+fn frames() -> Vec<Bytes> {
+    (FIRST..FIRST + EVENTS).map(frame).collect()
+}
+
+/// A task whose stream is open, at the place before the first frame.
+fn opened(now: Timestamp, shared: &mut Shared) -> (Task<AgentHarness>, taskward_core::ExchangeId) {
+    let after = Some(Position(FIRST - 1));
+    let id = TaskId::new("run_1");
+    let mut task = Task::attach(
+        AgentHarness,
+        id,
+        after,
+        Policy::default(),
+        Seed([7; 32]),
+        now,
+    );
+    loop {
+        match task.poll(now, shared) {
+            Step::Save { revision } => task.saved(revision),
+            Step::Event { no, .. } => task.taken(no),
+            Step::Send { id, request, .. } => {
+                let streams = request.target().path().ends_with("/stream");
+                task.sent(id);
+                if streams {
+                    task.handle_head(id, Head::new(StatusCode::OK), now);
+                    return (task, id);
+                }
+                let reply = r#"{"id":"run_1","status":"running"}"#;
+                task.handle_response(id, taskward_core::Response::new(StatusCode::OK, reply), now);
+            }
+            step => unreachable!("a task that is attached to opens its stream: {step:?}"),
+        }
+    }
+}
+
+/// The machine: the chunk is handed over, decoded, judged and told.
+pub(crate) fn told() -> Box<dyn FnMut()> {
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    let mut shared = Shared::new();
+    let frames = frames();
+    let (mut task, mut id) = opened(now, &mut shared);
+    let mut next = 0;
+    Box::new(move || {
+        if next == frames.len() {
+            next = 0;
+            (task, id) = opened(now, &mut shared);
+        }
+        task.handle_chunk(id, frames[next].clone(), now);
+        next += 1;
+        loop {
+            match task.poll(now, &mut shared) {
+                Step::Event { no, event } => {
+                    assert!(matches!(black_box(event), Event::Provider(_)));
+                    task.taken(no);
+                }
+                Step::Receive { .. } => return,
+                step => unreachable!("an event comes alone: {step:?}"),
+            }
+        }
+    })
+}
+
+/// A loop by hand: a peer's decoder and a value. No position, no duplicates dropped, nothing judged.
+pub(crate) fn by_hand() -> Box<dyn FnMut()> {
+    let frames = frames();
+    let mut decoder = sse_core::SseDecoder::new();
+    let mut next = 0;
+    Box::new(move || {
+        let mut rest: &[u8] = &frames[next % frames.len()];
+        next += 1;
+        let Some(Ok(sse_core::SseEvent::Message(message))) = decoder.next(&mut rest) else {
+            unreachable!("a chunk is an event");
+        };
+        let value: Value = serde_json::from_str(&message.data).expect("JSON");
+        black_box(value);
+    })
+}
