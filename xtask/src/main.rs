@@ -3,6 +3,8 @@
 mod ci;
 mod codegen;
 mod repo;
+mod simulator;
+mod stream;
 mod tidy;
 mod upload;
 
@@ -26,6 +28,8 @@ enum Task {
     Tidy,
     /// Send a large file through both adapters and measure them (builds in release mode)
     UploadTest(upload::Args),
+    /// Follow a stream of millions of events through both adapters and measure them (builds in release mode)
+    StreamTest(stream::Args),
     /// Run everything that a change must pass, fastest first
     Ci,
 }
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         Task::Codegen(args) => codegen::run(args),
         Task::Tidy => tidy::run(),
         Task::UploadTest(args) => upload::run(&args),
+        Task::StreamTest(args) => stream::run(&args),
         Task::Ci => ci::run(),
     };
     match done {

@@ -1,16 +1,14 @@
 //! `cargo xtask upload-test`: a large file through both adapters, each in a process of its own, against a simulator in
 //! another: the digest must be the file's, the memory must stay small, and a refusal in the middle must be seen.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::repo;
+use crate::simulator::{Simulator, build};
 
 /// The most memory that a client may take, whatever the file's size.
 const PEAK_KIB: u64 = 32 * 1024;
@@ -25,14 +23,14 @@ pub(crate) struct Args {
 
 /// Runs the test and prints a line for each adapter.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    build()?;
+    build("upload")?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let (file, digest) = write_file(folder.path(), args.mib)?;
     println!("{} MiB, sha256 {digest}", args.mib);
-    let simulator = Simulator::start()?;
+    let simulator = Simulator::start(100)?;
     for adapter in ["async", "blocking"] {
         simulator.faults(&json!([]))?;
-        let report = simulator.upload(adapter, &file)?;
+        let report = upload(&simulator, adapter, &file)?;
         let found = find(&report["answer"], "sha256").unwrap_or_default();
         let peak = report["peak_kib"].as_u64().context("no memory reading")?;
         println!(
@@ -53,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         simulator.faults(
             &json!([{ "kind": "status", "on": "run", "code": 400, "after_bytes": half }]),
         )?;
-        let report = simulator.upload(adapter, &file)?;
+        let report = upload(&simulator, adapter, &file)?;
         println!(
             "{adapter:9} end={} status={} (refused after {} MiB)",
             report["end"],
@@ -68,28 +66,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn build() -> Result<()> {
-    for what in [
-        &["-p", "taskward-cli"][..],
-        &["-p", "taskward", "--example", "upload"],
-    ] {
-        let status = cargo()
-            .args(["build", "--release", "--quiet", "--locked"])
-            .args(what)
-            .status()?;
-        ensure!(status.success(), "cannot build {what:?}");
-    }
-    Ok(())
-}
-
-fn cargo() -> Command {
-    Command::new(env!("CARGO"))
-}
-
-fn binary(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| repo::root().join("target"), PathBuf::from);
-    target.join("release").join(name)
+fn upload(simulator: &Simulator, adapter: &str, file: &Path) -> Result<Value> {
+    let agents = simulator.account("nanonets")["agents"].as_array();
+    let agent = agents
+        .context("no agents")?
+        .iter()
+        .find(|agent| agent["name"] == "echo")
+        .context("no agent named echo")?;
+    let agent = agent["id"].as_str().unwrap_or_default();
+    let file = file.to_str().context("an odd path")?;
+    simulator.client("upload", "nanonets", &[adapter, agent, file])
 }
 
 /// Writes a file whose every MiB differs, and gives its digest.
@@ -122,87 +108,5 @@ fn find<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
         }
         Value::Array(items) => items.iter().find_map(|inner| find(inner, name)),
         _ => None,
-    }
-}
-
-/// A simulator in a process of its own; ends with this value.
-struct Simulator {
-    process: Child,
-    ready: Value,
-}
-
-impl Simulator {
-    fn start() -> Result<Self> {
-        let mut process = Command::new(binary("taskward"))
-            .args(["sim", "--json", "--speed", "100"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start the simulator")?;
-        let mut line = String::new();
-        let output = process.stdout.take().context("no output")?;
-        BufReader::new(output).read_line(&mut line)?;
-        let ready =
-            serde_json::from_str(&line).with_context(|| format!("no ready line: {line:?}"))?;
-        Ok(Self { process, ready })
-    }
-
-    fn account(&self) -> &Value {
-        &self.ready["providers"]["nanonets"]
-    }
-
-    fn upload(&self, adapter: &str, file: &Path) -> Result<Value> {
-        let agents = self.account()["agents"].as_array().context("no agents")?;
-        let agent = agents
-            .iter()
-            .find(|agent| agent["name"] == "echo")
-            .context("no agent named echo")?;
-        let output = Command::new(binary("examples/upload"))
-            .arg(adapter)
-            .arg(agent["id"].as_str().unwrap_or_default())
-            .arg(file)
-            .env(
-                "NANONETS_API_KEY",
-                self.account()["api_key"].as_str().unwrap_or_default(),
-            )
-            .env(
-                "NANONETS_BASE_URL",
-                self.account()["base_url"].as_str().unwrap_or_default(),
-            )
-            .output()?;
-        if !output.status.success() {
-            bail!("{adapter}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
-    }
-
-    fn faults(&self, faults: &Value) -> Result<()> {
-        let address = self.ready["listen"]
-            .as_str()
-            .context("no address")?
-            .trim_start_matches("http://")
-            .to_owned();
-        let body = json!({ "faults": faults }).to_string();
-        let mut stream = TcpStream::connect(&address)?;
-        write!(
-            stream,
-            "PUT /_sim/faults HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        )?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply)?;
-        ensure!(
-            reply.starts_with("HTTP/1.1 2"),
-            "the simulator refused the faults: {reply}"
-        );
-        Ok(())
-    }
-}
-
-impl Drop for Simulator {
-    fn drop(&mut self) {
-        // It may have ended by itself already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }

@@ -228,6 +228,24 @@ fn an_operation_reads_an_event_stream_to_its_end_within_the_limits_of_a_body() {
 }
 
 #[test]
+fn a_refusal_that_dribbles_ends_even_where_an_exchange_has_no_end() {
+    let server = Server::new(|conn, _| {
+        conn.request();
+        conn.say("HTTP/1.1 500 Oops\r\nContent-Length: 100000\r\n\r\n");
+        while conn.say("x") {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let file = file(10);
+    let begun = Instant::now();
+    assert_eq!(
+        call(&server.url(), Probe::upload(file.path())),
+        Ended::Api(500)
+    );
+    assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
 fn silence_is_told_by_the_phase_it_falls_into() {
     let cases: [(&str, Ended); 3] = [
         ("", Ended::MaybeSent(Cause::Timeout(Phase::Head))),

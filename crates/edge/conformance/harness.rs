@@ -124,6 +124,7 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
         endless(Fault::EndlessBody(None)),
         endless(Fault::GzipBomb),
         endless(Fault::Html200),
+        endless(Fault::WrongContentType("text/plain".to_owned())),
         endless(Fault::StreamEof { after_events: 0 }),
         endless(Fault::StallAfter(0)),
         endless(Fault::CutBody(700)),

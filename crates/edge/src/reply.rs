@@ -1,5 +1,7 @@
 //! What a reply's head says about its body, how much of a body is kept, and what of both may be shown.
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, header};
 use taskward_core::{
@@ -7,6 +9,7 @@ use taskward_core::{
     Stage, Timestamp,
 };
 
+use crate::clock::later;
 use crate::failure::Fault;
 
 /// Largest head of a reply, all of its fields together.
@@ -104,6 +107,8 @@ pub enum Streams {
 pub enum Follows {
     /// The stream that was asked for.
     Stream,
+    /// Something else than that stream: its head says all, and it may have no end.
+    Other,
     /// A body, to be read whole.
     Body(Gathering),
 }
@@ -129,8 +134,11 @@ impl Follows {
                 .headers()
                 .get(header::ACCEPT)
                 .is_some_and(|accept| accept == "text/event-stream");
-        if success && wants_stream && head.media_type().as_deref() == Some("text/event-stream") {
-            return Ok(Self::Stream);
+        if success && wants_stream {
+            return Ok(match head.media_type().as_deref() {
+                Some("text/event-stream") => Self::Stream,
+                _ => Self::Other,
+            });
         }
         let cap = if success {
             limits.max_body
@@ -184,6 +192,17 @@ impl Gathering {
         let room = usize::try_from(self.cap).unwrap_or(usize::MAX) - self.whole.len();
         self.whole.extend_from_slice(&bytes[..room]);
         Ok(false)
+    }
+
+    /// When it has to be whole; `end` is the end of the exchange. A refusal is cut short: it is only words, and an
+    /// exchange that may last for ever must not wait for ever for them.
+    #[must_use]
+    pub fn until(&self, limits: &Limits, end: Option<Instant>) -> Option<Instant> {
+        if self.success {
+            return end;
+        }
+        let due = later(Instant::now(), limits.head);
+        Some(end.map_or(due, |end| end.min(due)))
     }
 
     /// What was taken in.

@@ -198,7 +198,12 @@ async fn receive(
             };
             return Ok(Report::Stream(head, Box::new(stream)));
         }
+        Follows::Other => {
+            let body = Bytes::new();
+            return Ok(Report::Reply(Response { head, body }));
+        }
     };
+    reply.end = body.until(&reply.limits, reply.end);
     let mut alarm = pin!(sleep_until(later(reply.moved(), reply.limits.idle).into()));
     loop {
         let next = poll_fn(|cx| {

@@ -8,7 +8,8 @@ const SPEED: u32 = 1000;
 
 /// The beginning of the reply that a connection carries before it ends, to its last byte and beyond.
 fn at_every_byte(mut start: impl FnMut(&str, SecretString) -> Event) {
-    let sim = Sim::builder().speed(f64::from(SPEED)).spawn().unwrap();
+    let sim = Sim::builder().speed(f64::from(SPEED)).spawn();
+    let sim = sim.expect("loopback has a free port");
     let access = sim.harness();
     for bytes in 0.. {
         let lost = Fault::LostReplyAfterApply(bytes);

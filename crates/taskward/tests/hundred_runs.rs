@@ -19,7 +19,7 @@ fn sim() -> Sim {
         .fault(on_streams(Fault::StreamEof { after_events: 9 }).probability(0.3))
         .fault(on_streams(Fault::Reset).probability(0.2))
         .spawn()
-        .unwrap()
+        .expect("loopback has a free port")
 }
 
 /// A time to think, up to twenty seconds of the simulated world, that has nothing to do with the order of the runs.

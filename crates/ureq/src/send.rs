@@ -174,7 +174,15 @@ fn receive(
             let stream = Box::new(reply.into_stream(head.clone()));
             return Ok(Report::Stream(head, stream));
         }
+        Follows::Other => {
+            let body = Bytes::new();
+            return Ok(Report::Reply(Response { head, body }));
+        }
     };
+    {
+        let mut progress = reply.marks.lock();
+        progress.end = body.until(limits, progress.end);
+    }
     let mut chunk = [0; CHUNK];
     loop {
         let more = reply.read(&mut chunk).and_then(|bytes| match bytes {

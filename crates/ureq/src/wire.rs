@@ -24,7 +24,8 @@ pub(crate) struct Marks(Mutex<Progress>);
 #[derive(Debug)]
 pub(crate) struct Progress {
     limits: Limits,
-    end: Option<Instant>,
+    /// When the exchange is given up, whatever moves.
+    pub(crate) end: Option<Instant>,
     /// What is read next.
     pub(crate) reading: Reading,
     /// Whether a byte of the request may have left.

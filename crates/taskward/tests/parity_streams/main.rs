@@ -1,0 +1,318 @@
+//! Both adapters follow the same runs of Agent Harness through the same faults, and must tell the same story. Every
+//! exchange on the way is held against the specification.
+//!
+//! Server and clients run faster than the world, and how often a run is read beside its stream depends on the moment.
+//! So what is compared is what does not: the events of the run in their order, what was asked, what became of the
+//! answers, the outcome, the runs that were made and the signals for each wait. The events must also be the ones that
+//! the platform lists, each once.
+#![allow(missing_docs)]
+
+mod cases;
+#[path = "../../../providers/tests/shared/spec.rs"]
+mod spec;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cases::Case;
+use spec::Spec;
+use taskward::agent_harness::operations::ListRunEvents;
+use taskward::agent_harness::{self, AgentHarness, Job};
+use taskward::core::{LeftWhy, Question, QuestionKind, SecretString};
+use taskward::{Answer, End, Error, Event, Outcome, Policy, Reply};
+use taskward_sim::harness::Stats;
+use taskward_sim::{Scenario, Sim};
+
+/// Server and clients run this many times faster than the world.
+const SPEED: u32 = 200;
+/// A quarter of a second of the world.
+const IDLE: Duration = Duration::from_secs(50);
+
+/// What a run left behind.
+#[derive(Debug, Default, PartialEq)]
+struct Record {
+    /// Events of the run: position and name.
+    events: Vec<String>,
+    /// Questions and what became of the answers.
+    answers: Vec<String>,
+    end: String,
+    starts: u64,
+    waits: Vec<String>,
+}
+
+/// What is kept of the events that are told.
+#[derive(Default)]
+struct Log {
+    positions: Vec<u64>,
+    record: Record,
+}
+
+impl Log {
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::Provider(event) => {
+                let position = event.position.expect("events have positions").0;
+                self.positions.push(position);
+                self.record
+                    .events
+                    .push(format!("{position} {}", event.name));
+            }
+            Event::Answered { how, .. } => self.record.answers.push(format!("{how:?}")),
+            _ => {}
+        }
+    }
+}
+
+/// What both clients are given.
+struct Stage {
+    sim: Sim,
+    key: SecretString,
+    base_url: String,
+    policy: Policy,
+    job: Job,
+    log: Arc<Mutex<Log>>,
+}
+
+impl Stage {
+    fn of(case: &Case) -> Self {
+        let file = format!("[agent_harness]\n{}", case.switches);
+        let mut builder = Sim::builder()
+            .seed(7)
+            .speed(f64::from(SPEED))
+            .scenario(Scenario::parse(&file).expect("a scenario"))
+            .record_bodies();
+        for rule in &case.faults {
+            builder = builder.fault(rule.clone());
+        }
+        let sim = builder.spawn().expect("a simulator");
+        let access = sim.harness();
+        let mut policy = Policy::default();
+        policy.limits.stream_idle = IDLE;
+        policy.work = Some(case.patience());
+        policy.human = Some(case.patience());
+        Self {
+            key: access.api_key.into(),
+            base_url: access.base_url,
+            sim,
+            policy,
+            job: case.job(),
+            log: Arc::default(),
+        }
+    }
+
+    fn hook(&self) -> impl FnMut(&Event) + Send + 'static {
+        let log = self.log.clone();
+        move |event| log.lock().expect("log").take(event)
+    }
+
+    /// Answers by the kind of the question.
+    fn answer(&self) -> impl FnMut(&Question) -> Reply + Send + 'static {
+        let log = self.log.clone();
+        move |question| {
+            let told = format!("{:?} {:?}", question.kind, question.text());
+            log.lock().expect("log").record.answers.push(told);
+            let input = || {
+                [("data".to_owned(), "the team".into())]
+                    .into_iter()
+                    .collect()
+            };
+            match question.kind {
+                QuestionKind::Approval => Answer::Approve.into(),
+                QuestionKind::Data => Answer::Input(input()).into(),
+                _ => Reply::Leave,
+            }
+        }
+    }
+
+    /// What the run left behind; every exchange is judged on the way, and `listed` is what the platform lists.
+    fn record(self, end: Result<End<agent_harness::Answer>, Error>, listed: &[u64]) -> Record {
+        judge(&self.sim);
+        let Log {
+            positions,
+            mut record,
+        } = std::mem::take(&mut *self.log.lock().expect("log"));
+        let is_over = matches!(
+            end,
+            Ok(End::Done(
+                Outcome::Succeeded { .. } | Outcome::Failed { .. } | Outcome::Stopped { .. }
+            ))
+        );
+        if is_over && !listed.is_empty() {
+            assert_eq!(positions, listed, "{record:?} {:?}", story(&self.sim));
+        }
+        let stats = self.sim.harness_stats();
+        record.starts = stats.starts;
+        record.waits = waits(&stats);
+        record.end = describe(end);
+        record
+    }
+}
+
+fn waits(stats: &Stats) -> Vec<String> {
+    let of = |wait: &taskward_sim::harness::WaitStats| {
+        format!(
+            "{} {:?} received {} applied {} replayed {} refused {}",
+            wait.seq, wait.action, wait.received, wait.applied, wait.replayed, wait.refused
+        )
+    };
+    stats.waits.iter().map(of).collect()
+}
+
+fn describe(end: Result<End<agent_harness::Answer>, Error>) -> String {
+    match end {
+        Ok(End::Done(Outcome::Succeeded { output, .. })) => {
+            format!("succeeded, confirmed: {}", output.is_confirmed())
+        }
+        Ok(End::Done(Outcome::Failed { fault, .. })) => format!("failed {fault:?}"),
+        Ok(End::Done(Outcome::Stopped { by, fault, .. })) => format!("stopped {by:?} {fault:?}"),
+        Ok(End::Done(other)) => other.code().to_owned(),
+        Ok(End::Left(left)) => match &left.why {
+            LeftWhy::Question(question) => format!("left question {:?}", question.kind),
+            other => format!("left {other:?}"),
+        },
+        Err(error) => format!("error {:?}", error.kind()),
+    }
+}
+
+/// What the simulator saw, for a test that failed.
+fn story(sim: &Sim) -> Vec<String> {
+    let line = |request: taskward_sim::RequestRecord| {
+        format!(
+            "{} {:?} {:?}",
+            request.endpoint, request.status, request.fault
+        )
+    };
+    sim.requests().into_iter().map(line).collect()
+}
+
+/// Holds every exchange against the specification.
+fn judge(sim: &Sim) {
+    for request in sim.requests() {
+        let target = match request.query.as_str() {
+            "" => request.path.clone(),
+            query => format!("{}?{query}", request.path),
+        };
+        let untouched = request.fault.is_none();
+        // A write may be answered by nothing.
+        let body = request.reply_body.as_ref().filter(|body| !body.is_null());
+        let reply = request.status.zip(body);
+        Spec::judge("agent-harness").check(
+            (&request.method, &target),
+            request.request_body.as_ref(),
+            reply.filter(|_| untouched),
+        );
+    }
+}
+
+async fn through_hyper(case: &Case) -> Record {
+    let stage = Stage::of(case);
+    let client = taskward::Client::<AgentHarness>::builder()
+        .key(stage.key.clone())
+        .base_url(&stage.base_url)
+        .policy(stage.policy.clone())
+        .speed(SPEED);
+    let client = client.build().expect("a client");
+    let mut answer = stage.answer();
+    let end = client
+        .run(stage.job.clone())
+        .on_event(stage.hook())
+        .on_question(move |question| std::future::ready(Ok(answer(&question))))
+        .await;
+    stage.sim.set_faults(Vec::new());
+    let mut listed = Vec::new();
+    let runs = stage.sim.harness_stats().per_run;
+    if let Some(run) = runs.keys().next().filter(|_| !case.is_lossy()) {
+        let page = client.call(ListRunEvents::new(run.clone())).await;
+        let page = page.expect("a page");
+        listed = page.events.iter().map(|event| event.seq).collect();
+    }
+    stage.record(end, &listed)
+}
+
+fn through_ureq(case: &Case) -> Record {
+    let stage = Stage::of(case);
+    let client = taskward::blocking::Client::<AgentHarness>::builder()
+        .key(stage.key.clone())
+        .base_url(&stage.base_url)
+        .policy(stage.policy.clone())
+        .speed(SPEED);
+    let client = client.build().expect("a client");
+    let mut answer = stage.answer();
+    let end = client
+        .run(stage.job.clone())
+        .on_event(stage.hook())
+        .on_question(move |question| Ok(answer(&question)))
+        .wait();
+    stage.sim.set_faults(Vec::new());
+    let mut listed = Vec::new();
+    let runs = stage.sim.harness_stats().per_run;
+    if let Some(run) = runs.keys().next().filter(|_| !case.is_lossy()) {
+        let page = client.call(ListRunEvents::new(run.clone()));
+        let page = page.expect("a page");
+        listed = page.events.iter().map(|event| event.seq).collect();
+    }
+    stage.record(end, &listed)
+}
+
+/// Runs a scenario through every case in both adapters; `end` is how each must end.
+fn check(scenario: &'static str, end: &str, waits: usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let cases = cases::of(scenario);
+    for case in &cases {
+        let hyper = runtime.block_on(through_hyper(case));
+        let ureq = through_ureq(case);
+        assert_eq!(hyper, ureq, "{scenario}: {}", case.name);
+        assert!(
+            ureq.end.starts_with(end),
+            "{scenario}: {}: {ureq:#?}",
+            case.name
+        );
+        assert_eq!(ureq.starts, 1, "{scenario}: {}", case.name);
+        assert_eq!(ureq.waits.len(), waits, "{scenario}: {}", case.name);
+        let once = |wait: &String| wait.contains("applied 1") && wait.contains("refused 0");
+        assert!(
+            ureq.waits.iter().all(once),
+            "{scenario}: {}: {ureq:#?}",
+            case.name
+        );
+    }
+    assert!(cases.len() > 8, "{}", cases.len());
+}
+
+#[test]
+fn an_approved_run_is_told_alike() {
+    check("approve-email", "succeeded, confirmed: true", 1);
+}
+
+#[test]
+fn a_run_that_needs_input_is_told_alike() {
+    check("needs-input", "succeeded, confirmed: true", 1);
+}
+
+#[test]
+fn a_run_of_two_waits_is_told_alike() {
+    check("two-waits", "succeeded, confirmed: true", 2);
+}
+
+#[test]
+fn a_long_run_is_told_alike() {
+    check("long-stream", "succeeded, confirmed: true", 0);
+}
+
+#[test]
+fn a_run_over_its_limit_is_told_alike() {
+    check("limit", "failed", 0);
+}
+
+#[test]
+fn a_stalled_run_is_told_alike() {
+    check("stall", "deadline", 0);
+}
+
+#[test]
+fn a_run_of_a_large_event_is_told_alike() {
+    check("big-event", "succeeded, confirmed: true", 0);
+}
