@@ -151,7 +151,8 @@ pub(crate) fn outcome<P: Platform>(
             let problem = Problem::new(Exit::Timeout, code, what).headed("timeout");
             match id {
                 Some(_) => {
-                    let last = last.or(reporter.seen());
+                    // Events tell a status before any read does.
+                    let last = reporter.seen().or(last);
                     let seen = match &last {
                         Some(status) => format!("{} after {elapsed}.", state(status)),
                         None => match reporter.trouble() {

@@ -44,10 +44,11 @@ Exit codes, by meaning:
   0    the task ended well, or the command did what was asked
   1    anything not listed here: a refusal by the server, a protocol error, a bug
   2    usage, configuration or input; nothing was sent
-  3    the task ended badly: it failed or was stopped (cancel: it had failed)
+  3    the task ended badly: it failed, was stopped, rejected or cancelled, went over a limit, or nobody answered it in
+       the platform's time (cancel: it had failed)
   4    the API key is missing, was refused, or is not allowed to
   5    outcome unknown: a task or a reply may exist; the text says how to find out
-  8    still pending: running, queued, waiting for an answer or a review
+  8    still pending: running, queued, stalled, waiting for an answer or a review
   75   temporary: network, 429 or 5xx after the retries; nothing was changed, try later
   124  --timeout or --answer-timeout reached; the task goes on
   130  Ctrl-C; detached, the task goes on (143: SIGTERM or SIGHUP)

@@ -157,6 +157,7 @@ impl<P: Platform> Followed<'_, P> {
             }
         };
         self.session.out.still();
+        self.reporter.finish();
         let end = end.map_err(|error| {
             let problem = self.session.problem(&error);
             match error.kind() {

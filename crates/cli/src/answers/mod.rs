@@ -25,7 +25,7 @@ use terminal::Terminal;
 const MAX_ANSWER: usize = 256 * 1024;
 
 /// How long a question whose kind is not known yet waits for it, before it goes to whoever takes any kind.
-const UNNAMED: Duration = Duration::from_secs(15);
+const UNNAMED: Duration = Duration::from_secs(60);
 
 /// Answers questions.
 pub(crate) struct Asker {
@@ -89,7 +89,7 @@ impl Asker {
 
     async fn answer(&self, question: &Question, reporter: &Reporter) -> Result<Reply, BoxError> {
         let unnamed = question.stand_in && matches!(question.kind, QuestionKind::Other(_));
-        if unnamed && self.terminal.is_none() {
+        if unnamed && self.is_automatic() {
             tokio::time::sleep(reporter.real(UNNAMED)).await;
         }
         if let Some(answer) = self.given(&question.kind) {
@@ -120,6 +120,12 @@ impl Asker {
             });
         }
         Ok(Reply::Leave)
+    }
+
+    /// Whether options answer, each only certain kinds of questions.
+    fn is_automatic(&self) -> bool {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.on_approval != OnApproval::Ask || self.command.is_some() || !answers.is_empty()
     }
 
     /// What the options say to a question of this kind. Data never approves, and an approval never sends data.

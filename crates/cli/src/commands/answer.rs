@@ -362,7 +362,9 @@ fn not_waiting(
         "the run does not wait for an answer: it is {}",
         one_line(status)
     );
-    let problem = Problem::new(Exit::Other, "run_not_awaiting_input", what);
+    // The platform's own word for it, which a signal sent now would be answered with.
+    const REASON: &str = "run_not_awaiting_input";
+    let problem = Problem::new(Exit::Other, REASON, what).reason(Some(REASON.to_owned()));
     let problem = match detail {
         Some(detail) => problem.why(detail),
         None => problem,

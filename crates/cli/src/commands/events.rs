@@ -39,7 +39,11 @@ pub(super) async fn events(
         print(&session.out, &task, &item.event)
     })
     .await
-    .map_err(|problem| problem.task(Some(task.clone())))?;
+    .map_err(|problem| match problem.exit() {
+        // Whoever has read enough misses nothing.
+        Exit::ReaderGone => problem,
+        _ => problem.task(Some(task.clone())),
+    })?;
     if count == 0 {
         session.out.say("no events");
     }

@@ -18,12 +18,16 @@ const TOPICS: [(&str, &str); 5] = [
 const ENVIRONMENT: &str = "\
 Environment:
 
-  NANONETS_API_KEY     the API key; --key-file PATH and --key-stdin come before it
-  NANONETS_BASE_URL    the server; https, or http on this machine; /api/v1 at the end is understood
-  TASKWARD_TIMEOUT     the default of --timeout; empty, as any of these, counts as unset
-  TASKWARD_NO_INPUT    1: never ask anything on the terminal
-  TASKWARD_DEBUG       http: tell every request on stderr (method, path, status, time; no bodies, no key)
+  NANONETS_API_KEY         the API key; --key-file PATH and --key-stdin come before it
+  NANONETS_BASE_URL        the server; https, or http on this machine; /api/v1 at the end is understood
+  AGENT_HARNESS_API_KEY    the same for Agent Harness: KEY_ID:SECRET; only KEY_ID is ever shown
+  AGENT_HARNESS_BASE_URL   its server; /v1 at the end is understood
+  TASKWARD_TIMEOUT         the default of --timeout; empty, as any of these, counts as unset
+  TASKWARD_NO_INPUT        1: never ask anything on the terminal
+  TASKWARD_DEBUG           http: tell every request on stderr (method, path, status, time; no bodies, no key)
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, CI   as everywhere: colours and the spinner
+
+The provider is Nanonets, unless --provider or the name of the task (agent-harness:ID) says otherwise.
 
 No option takes a key: it would show in ps and in the shell's history. Nothing is read from the project directory.
 ";
@@ -32,31 +36,47 @@ const JSON: &str = "\
 With --json stdout is JSON lines and stderr is silent (unless -v). Every line has \"v\":1 and a \"type\"; lines about a
 task have \"task\" (PROVIDER:ID) and \"task_id\".
 
-  task.created    the task exists; the first line of run
+  task.created    the task exists; the first line of run: status, replayed (its idempotency key was used before)
   task.status     its status changed: status, known, elapsed_ms
-  task.question   the agent asks: id, kind, text, messages
-  event           anything else that happened: name (answered, sent, withdrawn, review, cancelling, …)
+  task.question   the agent asks: id, kind (text, approval, data, or another word), text, messages, payload
+  event           an event of the provider: seq, event (as the server sent it); or anything else that happened: name
+                  (answered, sent, withdrawn, identified, unconfirmed, review, cancelling, …)
   note            retrying (attempt, why, wait_ms), watching
   gap             events that were missed
-  result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, result
+  result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, and
+                  result (Nanonets) or run (Agent Harness: the run as it was read) and confirmed
   error           the last line otherwise: code, exit, message, retry (no, later), task_id, intent_id, request_id,
-                  http_status, attempts, retry_after (seconds), hint (commands to go on with)
+                  http_status, reason (the provider's code), attempts, retry_after (seconds), hint (commands to go on
+                  with)
 
-One-shot commands print lines of type status, message, task, agent or feed instead of a result.
+One-shot commands print lines of type status, message, task, agent, feed, event or usage instead of a result.
 ";
 
 const QUESTIONS: &str = "\
 When the agent asks, the answer comes from the first of these that has one:
 
-  --answer TEXT|@FILE     in order, one for each question
-  --on-question CMD       gets the question as JSON on stdin, prints the answer on stdout; printing nothing leaves
+  --on-approval WHAT      approve or reject whatever a run wants approved; reject makes the run fail; ask is the default
+  --answer TEXT|@FILE     in order, one for each question; for a run, JSON objects for its questions for data: it never
+                          approves anything
+  --on-question CMD       gets the question as JSON on stdin, prints the answer on stdout; printing nothing leaves. An
+                          answer in words is printed as it is; to a run, one of
+                          {\"approve\": true}   {\"reject\": \"WHY\"}   {\"input\": {\"key\": \"value\"}}
   the terminal            a prompt, when stdin and stderr are one and neither --json nor --no-input is given
 
 When nobody answers, the command ends with 8 and prints the command that does:
 
   taskward reply nanonets:ID 'YOUR ANSWER' --watch
+  taskward approve agent-harness:ID --watch
+  taskward input agent-harness:ID KEY=VALUE --watch
+  taskward reject agent-harness:ID --reason 'WHY' --yes --watch
 
-A question is answered once: before an answer leaves, a read makes sure that the question is still open.
+A question is answered once: before an answer leaves, a read makes sure that the question is still open. Answers to a
+run carry a key, so that one whose reply is lost is repeated and counts once.
+
+The events of a run carry no description of what is to be approved: the steps before it, and what the agent said, are
+shown in its place. A run that nobody answers in the platform's time is cancelled (signal_timeout, exit 3), and the
+command that starts the same run anew is printed.
+
 A review can be resolved in the platform's dashboard only; --no-wait-review leaves instead of waiting it out.
 ";
 
@@ -66,11 +86,15 @@ The task goes on whatever happens here. Its name, PROVIDER:ID, is printed as soo
   taskward watch nanonets:ID      follows it to its end, from any machine with the key
   taskward result nanonets:ID     prints its answer once it is over
   taskward cancel nanonets:ID     stops it
+  taskward resume-run agent-harness:ID   brings a stalled run back to work; nothing else does
 
 Exit 5 means that the reply to a write was lost: the task, or the message, may exist. It was not sent again. Look first:
 
   taskward ls --since 15m         is the task there?
   taskward messages nanonets:ID   is the message there?
+
+A start of a run is repeated under its key by itself, and never makes two. When its fate stays unknown all the same, the
+printed command with --idempotency-key KEY follows the run if it is there, and starts it if it is not.
 ";
 
 pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<Problem>> {

@@ -118,7 +118,7 @@ async fn run(
         ends::outcome(session, &Began::Watch, &reporter, outcome).map(|_| Exit::Ok)
     };
     match reading {
-        Reading::Ready(answer) => {
+        Reading::Ready(answer) | Reading::Succeeded(_, answer) => {
             let mut said = Transcript::default();
             if answer.text().is_none() {
                 each_event(session, task, None, |item| {

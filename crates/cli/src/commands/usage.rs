@@ -72,7 +72,7 @@ pub(super) async fn usage(
     Ok(Exit::Ok)
 }
 
-/// A list of objects as rows: a column for every name there is, in the order of the first.
+/// A list of objects as rows: a column for every name there is.
 fn rows(value: &Value) -> Option<(Vec<String>, Vec<Vec<String>>)> {
     let items: Option<Vec<&Map<String, Value>>> =
         value.as_array()?.iter().map(Value::as_object).collect();

@@ -253,6 +253,7 @@ impl Reporter {
 
     /// Tells an event of the provider's own.
     fn step(&self, event: &RawEvent) {
+        self.moved(event);
         if self.listing {
             if !self.out.is_json() {
                 // That stdout takes no more is noticed by whoever waits.
@@ -270,6 +271,22 @@ impl Reporter {
                 self.out.flow(&text);
             }
             Told::Lines(lines) => lines.iter().for_each(|line| self.say(line)),
+        }
+    }
+
+    /// A stream tells a status before any read does. One that is told anew, from the start, tells old ones.
+    fn moved(&self, event: &RawEvent) {
+        let word = |name: &str| event.data["payload"]["value"][name].as_str();
+        let (Some(from), Some(to)) = (word("from_status"), word("to_status")) else {
+            return;
+        };
+        let mut state = self.state();
+        if let Some(status) = &mut state.status
+            && status.as_str() == from
+        {
+            let known = status.known;
+            *status = Status::unknown(to);
+            status.known = known;
         }
     }
 
@@ -303,6 +320,14 @@ impl Reporter {
                 Some(task) => self.out.say(&format!("{task}  {line}")),
                 None => self.out.say(line),
             }
+        }
+    }
+
+    /// Tells what was held back for the end of its step.
+    pub(crate) fn finish(&self) {
+        let held_back = self.state().voice.rest();
+        for line in &held_back {
+            self.say(line);
         }
     }
 

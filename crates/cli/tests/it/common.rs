@@ -2,9 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use taskward_sim::{Fault, FaultRule, Sim};
 
 /// How fast both sides run.
@@ -39,13 +39,16 @@ impl World {
         world
     }
 
-    /// The program with this simulator's account in its environment, and nothing else.
+    /// The program with this simulator's accounts in its environment, and nothing else.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let access = self.sim.nanonets();
+        let nanonets = self.sim.nanonets();
+        let harness = self.sim.harness();
         let mut command = bare(args);
         command
-            .env("NANONETS_API_KEY", access.api_key)
-            .env("NANONETS_BASE_URL", access.base_url + "/api/v1");
+            .env("NANONETS_API_KEY", nanonets.api_key)
+            .env("NANONETS_BASE_URL", nanonets.base_url + "/api/v1")
+            .env("AGENT_HARNESS_API_KEY", harness.api_key)
+            .env("AGENT_HARNESS_BASE_URL", harness.base_url + "/v1");
         command
     }
 
@@ -60,9 +63,12 @@ impl World {
 
     pub(crate) fn ended(&self, command: Command, stdin: &str) -> Ended {
         let ended = end(command, stdin);
-        let key = self.sim.nanonets().api_key;
-        for text in [&ended.stdout, &ended.stderr] {
-            assert!(!text.contains(&key), "the key was printed: {text}");
+        let harness = self.sim.harness().api_key;
+        let (_, secret) = harness.split_once(':').expect("an id and a secret");
+        for key in [self.sim.nanonets().api_key.as_str(), secret] {
+            for text in [&ended.stdout, &ended.stderr] {
+                assert!(!text.contains(key), "the key was printed: {text}");
+            }
         }
         ended
     }
@@ -78,6 +84,53 @@ impl World {
         let ended = self.run(&["run", "--agent", agent, "hello", "--detach"]);
         assert_eq!(ended.code, 0, "{ended:?}");
         ended.stdout.trim_end().to_owned()
+    }
+}
+
+/// Runs of Agent Harness.
+impl World {
+    /// Starts a run of this input and leaves it.
+    pub(crate) fn start_run(&self, input: &Value) -> String {
+        let input = input.to_string();
+        let ended = self.run(&[
+            "run",
+            "--provider",
+            "agent-harness",
+            "--input",
+            &input,
+            "--detach",
+        ]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.stdout.trim_end().to_owned()
+    }
+
+    /// Starts a built-in run and waits until it has this status.
+    pub(crate) fn start_until(&self, scenario: &str, status: &str) -> String {
+        let run = self.start_run(&json!({ "scenario": scenario, "goal": "the report" }));
+        self.wait_until(&run, status);
+        run
+    }
+
+    /// Waits until a run has this status.
+    pub(crate) fn wait_until(&self, run: &str, status: &str) {
+        let id = run.strip_prefix("agent-harness:").expect("a run");
+        let end = Instant::now() + GUARD;
+        let now = || {
+            // The simulator looks at its clock when it is asked something.
+            self.sim.advance(Duration::ZERO);
+            self.sim.harness_stats().per_run[id].status.clone()
+        };
+        while now() != status {
+            assert!(Instant::now() < end, "{run} is never {status}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// `run` of this input as fast as the simulator.
+    pub(crate) fn harness(&self, input: &Value, args: &[&str]) -> Ended {
+        let input = input.to_string();
+        let run = ["run", "--provider", "agent-harness", "--input", &input];
+        self.fast(&[&run, args].concat())
     }
 }
 

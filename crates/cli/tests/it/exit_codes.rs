@@ -6,7 +6,7 @@ use taskward_sim::Fault;
 use crate::common::{Ended, SPEED, World, bare, end};
 
 /// Runs `args` twice, in words and with `--json`, and compares code and name.
-fn check(world: &World, args: &[&str], code: i32, name: &str) -> Ended {
+pub(crate) fn check(world: &World, args: &[&str], code: i32, name: &str) -> Ended {
     let words = world.run(args);
     assert_eq!(words.code, code, "{args:?}: {words:?}");
     if code != 0 && !words.stderr.is_empty() {
