@@ -3,11 +3,17 @@
 /// Bytes of a word.
 const WORD: usize = size_of::<u64>();
 
+/// Bytes of the vectors that every machine of 64 bits has.
+const VECTOR: usize = 16;
+
 /// What is no longer is searched word by word. `memchr` is the faster one beyond it, once it has started.
 const SHORT: usize = 64;
 
 /// So much of a long piece is searched word by word before: names, ids and blank lines mostly end within it.
 const FIRST: usize = 24;
+
+/// What is under it is an end or a control character of another kind; few lines hold one of those.
+const FIRST_OTHER: u8 = b'\r' + 1;
 
 /// The place of the first CR or LF.
 #[inline]
@@ -35,35 +41,51 @@ fn under(limit: u8, word: u64) -> u64 {
 /// than which it holds.
 #[inline]
 pub(super) fn is_inside(bytes: &[u8]) -> bool {
-    const FIRST_OTHER: u8 = b'\r' + 1;
     if bytes.len() > SHORT {
         return false;
     }
-    let (words, tail) = bytes.as_chunks::<WORD>();
-    let Some(last) = bytes.last_chunk::<WORD>() else {
-        return tail.iter().all(|byte| *byte >= FIRST_OTHER);
+    let (vectors, tail) = bytes.as_chunks::<VECTOR>();
+    let Some(last) = bytes.last_chunk::<VECTOR>() else {
+        return all_other(tail);
     };
-    // The last word overlaps the one before.
-    let last = under(FIRST_OTHER, u64::from_le_bytes(*last));
-    let found = words.iter().fold(last, |found, word| {
-        found | under(FIRST_OTHER, u64::from_le_bytes(*word))
-    });
-    found & TOPS == 0
+    // The last vector overlaps the one before.
+    vectors.iter().all(|vector| all_other(vector)) && all_other(last)
+}
+
+/// Whether no byte is a control character that may be an end. Without an early way out, so that many are compared at
+/// once.
+#[inline]
+fn all_other(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(true, |all, byte| all & (*byte >= FIRST_OTHER))
 }
 
 #[inline]
 fn short_end(bytes: &[u8]) -> Option<usize> {
     let (words, tail) = bytes.as_chunks::<WORD>();
     for (number, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let is = |byte: u8| under(1, word ^ (ONES * u64::from(byte)));
-        let ends = (is(b'\n') | is(b'\r')) & TOPS;
-        if ends != 0 {
-            return Some(number * WORD + ends.trailing_zeros() as usize / 8);
+        if let Some(place) = word_end(*word) {
+            return Some(number * WORD + place);
         }
     }
-    let place = tail.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
-    Some(words.len() * WORD + place)
+    match bytes.last_chunk() {
+        // The last word overlaps the one before.
+        Some(last) => Some(bytes.len() - WORD + word_end(*last)?),
+        None => tail.iter().position(|byte| matches!(byte, b'\n' | b'\r')),
+    }
+}
+
+/// The place of the first end in a word; most words are done with one look for anything under [`FIRST_OTHER`].
+#[inline]
+fn word_end(word: [u8; WORD]) -> Option<usize> {
+    let word = u64::from_le_bytes(word);
+    if under(FIRST_OTHER, word) & TOPS == 0 {
+        return None;
+    }
+    let is = |byte: u8| under(1, word ^ (ONES * u64::from(byte)));
+    let ends = (is(b'\n') | is(b'\r')) & TOPS;
+    (ends != 0).then(|| ends.trailing_zeros() as usize / 8)
 }
 
 #[cfg(test)]
