@@ -1,7 +1,7 @@
 //! Data as people write it: `KEY=VALUE`, `KEY:=JSON`, or a whole JSON object; and what a command of `--on-question`
 //! prints.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use taskward::{Answer, QuestionKind};
 
 /// Adds a field, written `KEY=VALUE` for a text and `KEY:=JSON` for anything else.
@@ -71,10 +71,23 @@ pub(super) fn printed(kind: &QuestionKind, text: String) -> Result<Answer, Strin
     }
 }
 
+/// An answer in the form in which a command prints one; words are a text.
+pub(crate) fn as_json(answer: &Answer) -> Value {
+    match answer {
+        Answer::Text(text) => text.as_str().into(),
+        Answer::Approve => json!({ "approve": true }),
+        Answer::Reject { reason: None } => json!({ "reject": true }),
+        Answer::Reject {
+            reason: Some(reason),
+        } => json!({ "reject": reason }),
+        Answer::Input(data) => json!({ "input": data }),
+        _ => Value::Null,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn fields_are_texts_unless_they_say_that_they_are_json() {
@@ -108,6 +121,14 @@ mod tests {
     fn what_a_command_prints_is_exactly_one_answer() {
         let read = |text: &str| printed(&QuestionKind::Approval, text.to_owned());
         assert_eq!(read(r#"{"approve": true}"#), Ok(Answer::Approve));
+        for text in [
+            r#"{"approve":true}"#,
+            r#"{"reject":true}"#,
+            r#"{"reject":"no"}"#,
+            r#"{"input":{"a":1}}"#,
+        ] {
+            assert_eq!(as_json(&read(text).expect(text)).to_string(), text);
+        }
         assert_eq!(
             read(r#"{"reject": true}"#),
             Ok(Answer::Reject { reason: None })

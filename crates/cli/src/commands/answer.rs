@@ -3,14 +3,14 @@
 use std::io::{self, BufRead as _};
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use taskward::agent_harness::AgentHarness;
 use taskward::agent_harness::operations::GetRun;
 use taskward::agent_harness::types::RunStatus;
 use taskward::core::AnswerError;
 use taskward::{Answer, Answered, Event, Question};
 
-use crate::answers::{self, Asker, checked, form, in_words, is_attended};
+use crate::answers::{self, Asker, checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, ProviderName, Reject};
 use crate::ends::{self, Began};
 use crate::exit::Exit;
@@ -249,10 +249,7 @@ async fn sent(
             Typed::Withdrawn => return Err(moved(session, followed, task, None).await),
         },
     };
-    let said = match &answer {
-        Answer::Input(data) => json!({ "input": data }),
-        answer => in_words(answer).into(),
-    };
+    let said = form::as_json(&answer);
     match followed.running.answer(&question.id, answer) {
         Ok(()) => {}
         Err(AnswerError::Unfit(why)) => {

@@ -346,7 +346,11 @@ impl Reporter {
     pub(crate) fn tick(&self, waiting: Option<(Duration, Why)>, signs: &Signs, asked: bool) {
         let elapsed = span(self.clock.elapsed());
         let status: String = self.status().chars().take(40).collect();
-        let stuck = if asked { None } else { self.no_progress(signs) };
+        let stuck = if asked {
+            None
+        } else {
+            no_progress(&self.clock, signs)
+        };
         let next = match (&stuck, waiting) {
             (Some(stuck), _) => format!("  {stuck}"),
             (None, Some((left, _))) => format!("  next look in {}", span(left)),
@@ -360,21 +364,22 @@ impl Reporter {
             self.say(&format!("still {status} ({elapsed}){stuck}"));
         }
     }
+}
 
-    fn no_progress(&self, signs: &Signs) -> Option<String> {
-        let idle = self.clock.ago(signs.progressed?);
-        if idle < NO_PROGRESS {
-            return None;
-        }
-        let idle = span(idle);
-        Some(match signs.heard {
-            Some(at) => {
-                let heard = span(self.clock.ago(at));
-                format!("no progress for {idle}, last heard {heard} ago")
-            }
-            None => format!("no progress for {idle}"),
-        })
+/// How long nothing has moved, once that is long, and when the server was last heard.
+fn no_progress(clock: &Clock, signs: &Signs) -> Option<String> {
+    let idle = clock.ago(signs.progressed?);
+    if idle < NO_PROGRESS {
+        return None;
     }
+    let idle = span(idle);
+    Some(match signs.heard {
+        Some(at) => {
+            let heard = span(clock.ago(at));
+            format!("no progress for {idle}, last heard {heard} ago")
+        }
+        None => format!("no progress for {idle}"),
+    })
 }
 
 /// The newest task of this process, for the last words of a panic.
@@ -395,3 +400,31 @@ pub(crate) fn newest() -> Option<TaskRef> {
 pub(crate) use json::{about, result as result_line};
 pub(crate) use steps::cells;
 pub(crate) use text::{asked as asked_in_words, words};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taskward::core::Timestamp;
+
+    #[test]
+    fn a_task_that_only_the_wire_gives_signs_of_is_told_with_both_times() {
+        let clock = Clock::new(1);
+        let wall = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("after 1970");
+        let ago = |seconds| {
+            let at = wall - Duration::from_secs(seconds);
+            Some(Timestamp::from_millis(at.as_millis() as u64))
+        };
+        let told = |heard, progressed| {
+            let mut signs = Signs::default();
+            (signs.heard, signs.progressed) = (heard, progressed);
+            no_progress(&clock, &signs)
+        };
+        let told_long = told(ago(5), ago(725)).expect("told");
+        assert_eq!(told_long, "no progress for 12m 05s, last heard 5s ago");
+        assert_eq!(told(ago(5), ago(60)), None);
+        assert_eq!(told(ago(5), None), None);
+        assert_eq!(told(None, ago(125)), Some("no progress for 2m 05s".into()));
+    }
+}

@@ -36,7 +36,7 @@ fn an_approval_is_taken_once_and_the_run_goes_on() {
     assert_eq!((ended.code, ended.stdout), (0, watched.stdout));
     let run = world.start_until("approve-email", "awaiting_input");
     let lines = world.fast(&["approve", &run, "--json"]);
-    assert_eq!(lines.last()["answer"], "approve");
+    assert_eq!(lines.last()["answer"], json!({ "approve": true }));
 }
 
 #[test]

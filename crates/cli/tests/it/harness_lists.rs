@@ -220,4 +220,22 @@ fn every_example_of_the_help_runs() {
             assert_eq!(ended.code, code, "{example}: {ended:?}");
         }
     }
+    // The first of them has its own simulator, and nobody approves in the second.
+    let runs = examples("run");
+    let runs: Vec<&String> = runs
+        .iter()
+        .filter(|example| example.contains("agent-harness"))
+        .collect();
+    let codes: Vec<i32> = runs
+        .iter()
+        .map(|example| {
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", &format!("{example} --speed 200")]);
+            for (name, value) in world.command(&[]).get_envs() {
+                shell.env(name, value.expect("set"));
+            }
+            world.ended(shell, "").code
+        })
+        .collect();
+    assert_eq!(codes, [0, 8], "{runs:?}");
 }

@@ -1,5 +1,7 @@
 //! What can be said on the command line.
 
+mod runs;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +14,8 @@ use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::task_ref::{TaskArg, TaskRef};
 
+pub(crate) use runs::{Approve, Events, Input, Reject, ResumeRun, Usage};
+
 /// Sees long-running agent tasks through: start, follow, answer, fetch the result.
 #[derive(Debug, Parser)]
 #[command(
@@ -19,11 +23,11 @@ use crate::task_ref::{TaskArg, TaskRef};
     version,
     disable_help_subcommand = true,
     after_help = "Examples:
-  taskward run --sim -f invoice.csv            an invoice through the simulator: no account needed
+  taskward run --sim -f invoice.csv       an invoice through the simulator: no account needed
   taskward run --agent invoices -f a.pdf -f b.pdf 'Extract the line items.'
   id=$(taskward run --agent invoices -f a.pdf --detach); taskward watch $id
   taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
-  taskward help exit-codes                     topics: environment, exit-codes, json, questions, recovery"
+  taskward help exit-codes                topics: environment, exit-codes, json, questions, recovery"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -137,7 +141,7 @@ pub(crate) enum Command {
   echo 'Summarise this.' | taskward run --agent writer - -f notes.txt
   taskward run --sim --agent asker 'Convert 5.' --answer EUR
   taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
-  taskward run --provider agent-harness --idempotency-key nightly-7 --input '{\"goal\": \"Report.\", \"day\": 7}'")]
+  taskward run --provider agent-harness --idempotency-key nightly-7 --input '{\"goal\": \"Report.\"}'")]
 pub(crate) struct Run {
     /// The agent, by id or exact name (Nanonets)
     #[arg(long, value_name = "ID or NAME")]
@@ -303,140 +307,6 @@ pub(crate) struct Reply {
     pub(crate) follow: Follow,
 }
 
-/// `approve`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  taskward approve $run
-  taskward approve $run --watch
-
-Exits with 0 when the approval was taken, and with --watch as watch does.")]
-pub(crate) struct Approve {
-    /// The run, as agent-harness:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
-    /// Follow the run afterwards, to its next question or its end
-    #[arg(long)]
-    pub(crate) watch: bool,
-    #[command(flatten)]
-    pub(crate) follow: Follow,
-}
-
-/// `reject`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  taskward reject $run --reason 'Wrong recipients.'
-  taskward reject $run --yes
-
-The run fails: this is not \"go on without it\". Exits with 0 when the rejection was taken.")]
-pub(crate) struct Reject {
-    /// The run, as agent-harness:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
-    /// Why, for the record
-    #[arg(long, value_name = "TEXT|@FILE")]
-    pub(crate) reason: Option<String>,
-    /// Do not ask first
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    /// Follow the run afterwards, to its end
-    #[arg(long)]
-    pub(crate) watch: bool,
-    #[command(flatten)]
-    pub(crate) follow: Follow,
-}
-
-/// `input`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  taskward input $run recipient=team@example.com copies:=2 --watch
-  taskward input $run '{\"recipient\": \"team@example.com\"}'
-  taskward input $run @data.json
-  jq .data reply.json | taskward input $run -
-
-KEY=VALUE gives text, KEY:=JSON anything else. Without any, a terminal asks for them.")]
-pub(crate) struct Input {
-    /// The run, as agent-harness:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
-    /// The data: fields, or one JSON object, in place, from a file or from stdin
-    #[arg(value_name = "KEY=VALUE or JSON|@FILE|-")]
-    pub(crate) data: Vec<String>,
-    /// Follow the run afterwards, to its next question or its end
-    #[arg(long)]
-    pub(crate) watch: bool,
-    #[command(flatten)]
-    pub(crate) follow: Follow,
-}
-
-/// `events`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  taskward events $run
-  taskward events $run --after 21 --follow
-  taskward events $run --json | jq .event.type
-
-Prints number, time, type and content, with tabs between them.")]
-pub(crate) struct Events {
-    /// The run, as agent-harness:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
-    /// Only events after this one
-    #[arg(long, value_name = "SEQ")]
-    pub(crate) after: Option<u64>,
-    /// Go on to the run's end, as events come; nothing is answered
-    #[arg(short, long)]
-    pub(crate) follow: bool,
-    /// How long the agent may work, with --follow; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
-    #[arg(long, value_name = "TIME", value_parser = time, requires = "follow")]
-    pub(crate) timeout: Option<Duration>,
-    /// How many times as fast as the world clocks run: for simulators on this machine
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) speed: Option<u32>,
-}
-
-/// `resume-run`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  taskward resume-run $run
-  taskward resume-run $run --watch")]
-pub(crate) struct ResumeRun {
-    /// The run, as agent-harness:ID or ID
-    #[arg(value_name = "TASK")]
-    pub(crate) task: TaskArg,
-    /// Follow the run afterwards, to its next question or its end
-    #[arg(long)]
-    pub(crate) watch: bool,
-    #[command(flatten)]
-    pub(crate) follow: Follow,
-}
-
-/// `usage`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  taskward usage
-  taskward usage --workspace marketing --start 7d --granularity hour
-  taskward usage --start 2026-03-01T00:00:00+01:00 --json | jq .usage")]
-pub(crate) struct Usage {
-    /// Only of this workspace
-    #[arg(long, value_name = "ID")]
-    pub(crate) workspace: Option<String>,
-    /// Only of this person or system
-    #[arg(long, value_name = "ID")]
-    pub(crate) subject: Option<String>,
-    /// Only of this kind: run.created, task.completed, tool.invoked, tokens.consumed, …
-    #[arg(long, value_name = "TYPE")]
-    pub(crate) event_type: Option<String>,
-    /// From then on: a time span as in 2h, or an RFC 3339 time with its offset [default: this month, UTC]
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) start: Option<String>,
-    /// Up to then [default: now]
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) end: Option<String>,
-    /// The size of the buckets: hour, day or month [default: day]
-    #[arg(long, value_name = "SIZE", value_parser = ["hour", "day", "month"], hide_possible_values = true)]
-    pub(crate) granularity: Option<String>,
-}
-
 /// `cancel`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -520,7 +390,7 @@ pub(crate) enum Agents {
   taskward api GET /agents
   taskward api GET '/tasks?limit=5&status=running' | jq .data
   taskward api POST /tasks/ID/message -d '{\"message\":\"Hello\"}'
-  taskward api POST /runs/ID/signal --provider agent-harness --idempotency-key k1 -d '{\"action\":\"approve\"}'")]
+  taskward api POST /runs/ID/signal --provider agent-harness --idempotency-key k1 -d @signal.json")]
 pub(crate) struct Api {
     /// GET, POST, …
     #[arg(value_name = "METHOD")]
@@ -682,6 +552,19 @@ mod tests {
                         || ["key_file", "key_stdin", "idempotency_key"].contains(&name),
                     "{name}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn an_example_stays_on_its_line() {
+        let command = Cli::command();
+        for sub in command.get_subcommands().chain([&command]) {
+            let help = sub.get_after_help().map(ToString::to_string);
+            for line in help.unwrap_or_default().lines() {
+                // A wider line is broken where the terminal's width is not known.
+                let wide = line.starts_with("  ") && line.chars().count() > 100;
+                assert!(!wide, "{line}");
             }
         }
     }
