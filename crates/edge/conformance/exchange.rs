@@ -1,16 +1,15 @@
 //! Every kind of exchange against a server scripted byte by byte: what is reported, and what reached the server.
 
-use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use taskward_core::{Cause, ErrorKind, Phase, Policy, Retry, Safety};
+use taskward_core::{Cause, ErrorKind, Phase, Policy};
 use taskward_providers::nanonets::Nanonets;
 
-use super::support::{self, Conn, Ended, Probe, Server, ended, impatient, key, ok};
+use super::support::{self, Ended, Probe, Server, ended, impatient, key, ok};
 use crate::adapter::{Client, calls};
 
-fn client(base_url: &str, policy: Policy) -> Client<Nanonets> {
+pub(super) fn client(base_url: &str, policy: Policy) -> Client<Nanonets> {
     Client::builder()
         .key(key())
         .base_url(base_url)
@@ -19,11 +18,11 @@ fn client(base_url: &str, policy: Policy) -> Client<Nanonets> {
         .expect("settings")
 }
 
-fn call(base_url: &str, probe: Probe) -> Ended {
+pub(super) fn call(base_url: &str, probe: Probe) -> Ended {
     ended(&calls(&client(base_url, impatient()), &[probe])[0])
 }
 
-fn get(server: &Server) -> Ended {
+pub(super) fn get(server: &Server) -> Ended {
     call(&server.url(), Probe::get())
 }
 
@@ -225,24 +224,6 @@ fn an_operation_reads_an_event_stream_to_its_end_within_the_limits_of_a_body() {
     );
     let seen = &silent.seen()[0];
     assert_eq!(seen.header("accept"), Some("text/event-stream"));
-}
-
-#[test]
-fn a_refusal_that_dribbles_ends_even_where_an_exchange_has_no_end() {
-    let server = Server::new(|conn, _| {
-        conn.request();
-        conn.say("HTTP/1.1 500 Oops\r\nContent-Length: 100000\r\n\r\n");
-        while conn.say("x") {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    });
-    let file = file(10);
-    let begun = Instant::now();
-    assert_eq!(
-        call(&server.url(), Probe::upload(file.path())),
-        Ended::Api(500)
-    );
-    assert!(begun.elapsed() < Duration::from_secs(5));
 }
 
 #[test]
@@ -453,200 +434,4 @@ fn a_kept_connection_that_dies_under_a_write_is_not_used_to_write_again() {
     let error = results[1].as_ref().expect_err("it may have been received");
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown);
     assert_eq!(server.seen().len(), 2);
-}
-
-/// A file of `len` bytes that are not all alike.
-fn file(len: usize) -> tempfile::NamedTempFile {
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
-    file.write_all(&bytes).expect("room");
-    file
-}
-
-#[test]
-fn a_file_arrives_whole_with_its_length_beforehand() {
-    for len in [0, 1, 256 * 1024, 3_000_000] {
-        let file = file(len);
-        let server = Server::says(ok("{}"));
-        assert_eq!(
-            call(&server.url(), Probe::upload(file.path())),
-            Ended::Ok(200)
-        );
-        let seen = &server.seen()[0];
-        assert_eq!(
-            seen.header("content-length"),
-            Some(seen.body.len().to_string().as_str())
-        );
-        assert_eq!(seen.header("transfer-encoding"), None);
-        let content = std::fs::read(file.path()).expect("the file");
-        let start = seen
-            .body
-            .windows(4)
-            .position(|w| w == b"\r\n\r\n")
-            .expect("a part")
-            + 4;
-        assert!(seen.body[start..start + len] == content[..], "{len}");
-        assert!(seen.body[start + len..].starts_with(b"\r\n--"), "{len}");
-    }
-}
-
-#[test]
-fn a_refusal_in_the_middle_of_an_upload_is_told_as_that_refusal() {
-    let file = file(32 << 20);
-    /// Reads the head and a little, refuses, and does this with the rest.
-    fn refuse(conn: &mut Conn, status: u16) {
-        conn.head();
-        let mut some = vec![0; 100_000];
-        let _ = conn.tcp.read_exact(&mut some);
-        conn.say(format!(
-            "HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{{\"error\":\"no\"}}"
-        ));
-    }
-    // Closing with unread bytes resets the connection.
-    let closes = Server::new(|conn, _| refuse(conn, 400));
-    let waits = Server::new(|conn, _| {
-        refuse(conn, 413);
-        std::thread::sleep(Duration::from_secs(3));
-    });
-    let drains = Server::new(|conn, _| {
-        refuse(conn, 401);
-        conn.hold();
-    });
-    for (server, status) in [(closes, 400), (waits, 413), (drains, 401)] {
-        let result = &calls(
-            &client(&server.url(), impatient()),
-            &[Probe::upload(file.path())],
-        )[0];
-        assert_eq!(ended(result), Ended::Api(status));
-        let text = result.as_ref().expect_err("refused").to_string();
-        assert!(text.contains("no"), "{text}");
-    }
-}
-
-#[test]
-fn an_upload_that_stands_still_is_given_up() {
-    let file = file(32 << 20);
-    let server = Server::new(|conn, _| {
-        conn.head();
-        std::thread::sleep(Duration::from_secs(5));
-    });
-    assert_eq!(
-        call(&server.url(), Probe::upload(file.path())),
-        Ended::MaybeSent(Cause::Timeout(Phase::Send))
-    );
-}
-
-#[test]
-fn an_upload_that_is_cut_off_may_have_been_received() {
-    let file = file(32 << 20);
-    let server = Server::new(|conn, _| {
-        conn.head();
-    });
-    assert_eq!(
-        call(&server.url(), Probe::upload(file.path())),
-        Ended::MaybeSent(Cause::Reset)
-    );
-}
-
-#[test]
-fn a_file_that_changed_between_two_attempts_is_not_sent_again() {
-    let file = file(1000);
-    let path = file.path().to_owned();
-    let server = Server::new(move |conn, _| {
-        conn.request();
-        std::fs::write(&path, "something else").expect("write");
-        conn.say("HTTP/1.1 429 Slow down\r\nContent-Length: 0\r\n\r\n");
-    });
-    let mut policy = impatient();
-    policy.retry = Retry::default();
-    policy.retry.base = Duration::from_millis(10);
-    let result = calls(
-        &client(&server.url(), policy),
-        &[Probe::upload(file.path())],
-    );
-    assert_eq!(ended(&result[0]), Ended::NotSent(Cause::SourceChanged));
-    assert_eq!(server.seen().len(), 1);
-}
-
-#[test]
-fn a_file_that_shrinks_under_the_upload_ends_it() {
-    let file = file(16 << 20);
-    let handle = file.reopen().expect("the file");
-    let server = Server::new(move |conn, _| {
-        conn.head();
-        handle.set_len(1000).expect("shrink");
-        conn.hold();
-    });
-    assert_eq!(
-        call(&server.url(), Probe::upload(file.path())),
-        Ended::MaybeSent(Cause::SourceChanged)
-    );
-}
-
-#[test]
-fn a_file_that_is_not_there_is_an_input_error_before_any_request() {
-    let server = Server::says(ok("{}"));
-    let dir = tempfile::tempdir().expect("dir");
-    for path in [dir.path().join("none.pdf"), dir.path().to_owned()] {
-        let result = &calls(&client(&server.url(), impatient()), &[Probe::upload(&path)])[0];
-        assert_eq!(ended(result), Ended::Other(ErrorKind::Input));
-    }
-    assert!(server.seen().is_empty());
-}
-
-#[test]
-fn a_read_is_repeated_until_it_works() {
-    let server = Server::new(|conn, number| {
-        conn.request();
-        match number {
-            0 => {}
-            1 => {
-                conn.say("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
-            }
-            _ => {
-                conn.json("{}");
-            }
-        }
-    });
-    let mut policy = Policy::default();
-    policy.retry.base = Duration::from_millis(10);
-    let result = calls(&client(&server.url(), policy), &[Probe::get()]);
-    assert_eq!(ended(&result[0]), Ended::Ok(200));
-    assert_eq!(server.seen().len(), 3);
-}
-
-#[test]
-fn the_key_is_taken_out_of_what_is_told() {
-    let server = Server::new(|conn, _| {
-        let seen = conn.request().expect("a request");
-        let key = seen.header("authorization").expect("a key").to_owned();
-        conn.say(format!(
-            "HTTP/1.1 302 Found\r\nLocation: https://{}.example/\r\nContent-Length: 0\r\n\r\n",
-            &key[7..]
-        ));
-    });
-    assert_eq!(get(&server), Ended::Answered(302, Cause::Redirect));
-    let server = Server::new(|conn, _| {
-        let seen = conn.request().expect("a request");
-        let head = "HTTP/1.1 400 Bad\r\nContent-Type: text/plain\r\n";
-        let key = seen.header("authorization").expect("a key");
-        conn.say(format!(
-            "{head}X-Request-Id: {key}\r\nContent-Length: {}\r\n\r\n{key}",
-            key.len()
-        ));
-    });
-    let result = &calls(&client(&server.url(), impatient()), &[Probe::get()])[0];
-    assert_eq!(ended(result), Ended::Api(400));
-    let error = result.as_ref().expect_err("refused");
-    assert_eq!(error.request_id(), Some("Bearer [key]"));
-}
-
-#[test]
-fn an_empty_post_says_that_it_is_empty() {
-    let server = Server::says(ok("{}"));
-    let mut probe = Probe::get();
-    probe.method = taskward_core::http::Method::POST;
-    probe.safety = Safety::Once;
-    assert_eq!(call(&server.url(), probe), Ended::Ok(200));
-    assert_eq!(server.seen()[0].header("content-length"), Some("0"));
 }

@@ -8,3 +8,4 @@ mod harness;
 mod secure;
 pub(crate) mod stream;
 pub(crate) mod support;
+mod uploads;
