@@ -147,8 +147,11 @@ pub(super) const UPTIME: Duration = Duration::from_secs(30);
 /// A question in the stream is told when nothing followed it for this long; and an opened stream that brought nothing
 /// for this long is compared with the list.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
-/// The task is read this often beside an open stream, as a cross-check; and a stream that the platform said it does
-/// not have is asked for again.
+/// The task is read when its stream has told nothing for this long, then ever more seldom: a task may stall or wait
+/// without an event.
+pub(super) const LULL: Duration = Duration::from_secs(30);
+/// The task is read at least this often beside an open stream, as a cross-check; and a stream that the platform said
+/// it does not have is asked for again.
 pub(super) const CROSS_CHECK: Duration = Duration::from_secs(600);
 /// How long a task's own read may contradict the event that ended it.
 pub(super) const CONFIRM: Duration = Duration::from_secs(30);

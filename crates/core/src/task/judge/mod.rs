@@ -18,7 +18,7 @@ use crate::time::{Timestamp, millis};
 
 use super::deliver::Stage;
 use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
-use super::stream::{CROSS_CHECK, QUIET, StreamState};
+use super::stream::{CROSS_CHECK, LULL, QUIET, StreamState};
 use super::{Cancel, Lag, Purpose, Task, TurnStage};
 
 /// Why a start that was cancelled in time was not made.
@@ -545,7 +545,11 @@ impl<P: Provider> Task<P> {
         let untold = self.stream.wait.as_ref().is_some_and(|wait| !wait.told)
             || (self.stream.unexplained && self.asks.open().next().is_none());
         let due = match self.stream.open() {
-            Some(open) if open.carried && !untold => self.now.after(CROSS_CHECK),
+            Some(open) if open.carried && !untold => {
+                let progressed = self.signs.progressed.unwrap_or(open.opened);
+                let lull = self.now.since(progressed);
+                self.now.after(lull.clamp(LULL, CROSS_CHECK))
+            }
             // It has brought nothing yet: is it worth trusting? Asked ever more seldom.
             Some(open) if !untold => {
                 let so_far = self.now.since(open.opened);

@@ -13,8 +13,8 @@ use crate::retry::Trouble;
 use crate::shared::Shared;
 use crate::task::phase::Phase;
 use crate::task::stream::{
-    CONFIRM, CROSS_CHECK, Ending, FALLBACK, MAX_UNREADABLE, QUIET, RETRY_RANGE, STALE, StreamState,
-    UPTIME, Wait,
+    CONFIRM, CROSS_CHECK, Ending, FALLBACK, LULL, MAX_UNREADABLE, QUIET, RETRY_RANGE, STALE,
+    StreamState, UPTIME, Wait,
 };
 use crate::task::{Lag, Task};
 use crate::time::{Timestamp, millis};
@@ -156,6 +156,18 @@ impl<P: Provider> Task<P> {
             self.look_again(Look::Status, None);
         }
         self.take_item(item, From::Stream);
+        self.put_off_check();
+    }
+
+    /// While events come the task need not be read, but for the cross-check.
+    fn put_off_check(&mut self) {
+        let lull = self.now.after(LULL);
+        let check = self.looked.map_or(lull, |looked| looked.after(CROSS_CHECK));
+        if let Phase::Following(following) = &mut self.phase
+            && following.due > self.now
+        {
+            following.due = lull.min(check).max(self.now);
+        }
     }
 
     pub(super) fn take_item(&mut self, item: Item, from: From) {
