@@ -11,10 +11,10 @@ use super::stream::{STREAM_HEAD, Work, setup_with};
 use super::support::Conn;
 use crate::adapter::{follow, handler};
 
-/// Half a second of the world, for a client that is twenty times as fast.
-const IDLE: Duration = Duration::from_secs(10);
-/// Three times as long.
-const AWAY: Duration = Duration::from_millis(1500);
+/// A second of the world, for a client that is twenty times as fast.
+const IDLE: Duration = Duration::from_secs(20);
+/// More than twice as long.
+const AWAY: Duration = Duration::from_millis(2200);
 
 /// Gives up on silent streams after [`IDLE`].
 fn impatient() -> Policy {
@@ -81,7 +81,9 @@ fn a_server_that_is_silent_is_asked_for_another_stream() {
     let streams = AtomicUsize::new(0);
     let (server, _platform, client) = setup_with(impatient(), move |platform, conn, _| {
         conn.say(STREAM_HEAD);
-        if streams.fetch_add(1, Ordering::SeqCst) == 0 {
+        let is_first = streams.fetch_add(1, Ordering::SeqCst) == 0;
+        platform.works.store(is_first, Ordering::SeqCst);
+        if is_first {
             conn.say("data: 1 work\n\n");
             return conn.hold();
         }

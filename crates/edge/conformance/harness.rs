@@ -15,14 +15,17 @@ use crate::adapter::{Client, calls, follow, handler};
 
 /// A simulator and a client, both this much faster than the world.
 const SPEED: u32 = 100;
+/// Soon enough for a test, and late enough for a machine that is busy.
+const SOON: Duration = Duration::from_secs(1);
+const LATE: Duration = Duration::from_secs(60);
 
-fn setup(faults: Vec<FaultRule>) -> Result<(Sim, Client<AgentHarness>)> {
+/// A simulator of these faults, and a client that takes a stream for dead after `idle` of the world.
+fn setup(faults: Vec<FaultRule>, idle: Duration) -> Result<(Sim, Client<AgentHarness>)> {
     let sim = Sim::builder().speed(f64::from(SPEED)).spawn()?;
     sim.set_faults(faults);
     let access = sim.harness();
     let mut policy = taskward_core::Policy::default();
-    // A second of the world.
-    policy.limits.stream_idle = Duration::from_secs(u64::from(SPEED));
+    policy.limits.stream_idle = idle * SPEED;
     let client = Client::builder()
         .key(SecretString::from(access.api_key))
         .base_url(&access.base_url)
@@ -98,7 +101,7 @@ fn signals(stats: &Stats) -> Vec<(u64, u64)> {
 
 #[test]
 fn a_run_is_followed_by_its_stream_and_its_wait_answered_once() -> Result {
-    let (sim, client) = setup(Vec::new())?;
+    let (sim, client) = setup(Vec::new(), LATE)?;
     let told = follow_approving(&client, job("approve-email"))?;
     assert!(matches!(told.end, End::Done(Outcome::Succeeded { .. })));
     assert_eq!(told.events, listed(&sim, &client)?);
@@ -140,7 +143,7 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
         vec![on_streams(Fault::TruncatedJson).count(1)],
     ] {
         let name = format!("{faults:?}");
-        let (sim, client) = setup(faults)?;
+        let (sim, client) = setup(faults, SOON)?;
         let told = follow_approving(&client, job("approve-email"))?;
         assert!(
             matches!(told.end, End::Done(Outcome::Succeeded { .. })),
@@ -160,7 +163,7 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
 #[test]
 fn events_of_many_megabytes_pass() -> Result {
     for bytes in [7_000_000, 14_000_000] {
-        let (sim, client) = setup(Vec::new())?;
+        let (sim, client) = setup(Vec::new(), LATE)?;
         let told = follow_approving(&client, job("big-event").with_input("bytes", bytes))?;
         assert!(
             matches!(told.end, End::Done(Outcome::Succeeded { .. })),
@@ -181,10 +184,13 @@ fn events_of_many_megabytes_pass() -> Result {
 
 #[test]
 fn a_key_revoked_in_mid_run_ends_the_watch_and_says_that_the_run_goes_on() -> Result {
-    let (sim, client) = setup(vec![
-        on_streams(Fault::StreamEof { after_events: 2 }).count(1),
-        on_streams(status(401)),
-    ])?;
+    let (sim, client) = setup(
+        vec![
+            on_streams(Fault::StreamEof { after_events: 2 }).count(1),
+            on_streams(status(401)),
+        ],
+        LATE,
+    )?;
     let told = follow_approving(&client, job("approve-email"))?;
     let End::Done(Outcome::AccessLost { id, error }) = told.end else {
         panic!("{:?}", told.end);

@@ -1,5 +1,6 @@
 //! A provider with an event stream, driven over a real connection: told, answered while open, cut, reopened, closed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,8 @@ pub(crate) const STREAM_HEAD: &str =
 pub(crate) struct Platform {
     answers: Mutex<Vec<String>>,
     streams_over: Mutex<usize>,
+    /// Whether the task reads as being at work.
+    pub(crate) works: AtomicBool,
 }
 
 impl Platform {
@@ -147,6 +150,7 @@ impl Platform {
             let target = line.split(' ').nth(1).unwrap_or_default();
             match target {
                 "/start" => conn.json("7"),
+                "/t/7" if self.works.load(Ordering::SeqCst) => conn.json("running"),
                 "/t/7" if self.answered() => conn.json("done"),
                 "/t/7" => conn.json("waiting"),
                 "/t/7/result" => conn.json("EUR"),
