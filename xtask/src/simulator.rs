@@ -48,8 +48,12 @@ impl Simulator {
         let mut line = String::new();
         let output = process.stdout.take().context("no output")?;
         BufReader::new(output).read_line(&mut line)?;
-        let ready =
+        let ready: Value =
             serde_json::from_str(&line).with_context(|| format!("no ready line: {line:?}"))?;
+        ensure!(
+            ready["type"] == "ready",
+            "the simulator did not start: {ready}"
+        );
         Ok(Self { process, ready })
     }
 

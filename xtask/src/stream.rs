@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::simulator::{Simulator, build};
 
 /// The most memory that a client may take, however many events come.
-const PEAK_KIB: u64 = 32 * 1024;
+const PEAK_KIB: u64 = 16 * 1024;
 /// The most that it may take of what never ends: the largest event it would take, twice while that grows, and what it
 /// always takes.
-const PEAK_KIB_ENDLESS: u64 = 96 * 1024;
-/// The simulator runs this many times faster than the world: eight hours in a third of a second, or as fast as the
-/// client reads.
-const SPEED: u32 = 100_000;
+const PEAK_KIB_ENDLESS: u64 = 64 * 1024;
+/// The simulator runs this many times faster than the world: eight hours in three seconds, or as fast as the client
+/// reads.
+const SPEED: u32 = 10_000;
 /// How long the run takes, in simulated milliseconds.
 const RUN_MS: u64 = 8 * 3_600_000;
 
