@@ -152,6 +152,8 @@ impl<O: Operation> Call<O> {
     fn limits(&self) -> Limits {
         let kind = if matches!(self.request.body(), Body::Form(_)) {
             Kind::Upload
+        } else if self.request.is_streaming() {
+            Kind::Stream
         } else {
             Kind::Plain
         };
@@ -391,6 +393,33 @@ mod tests {
             run(Safety::Repeatable, policy, &[Ok(200)]),
             (Err(ErrorKind::Pending), 0, 0)
         );
+    }
+
+    #[test]
+    fn a_stream_is_read_as_long_as_it_goes_on_within_the_deadline() {
+        struct Watch;
+        impl Operation for Watch {
+            type Output = ();
+            const NAME: &'static str = "watch";
+            fn request(&self) -> Result<Request, BuildError> {
+                Ok(Request::get(PathAndQuery::from_static("/stream")).streaming())
+            }
+            fn read(&self, _: &Response) -> Result<(), ReadError> {
+                Ok(())
+            }
+        }
+        let now = Timestamp::from_millis(0);
+        for work in [None, Some(Duration::from_secs(3600))] {
+            let policy = Policy {
+                work,
+                ..Policy::default()
+            };
+            let mut call = Call::new(Watch, policy, &Seed([1; 32]), now).expect("call");
+            let CallStep::Send { limits, .. } = call.poll(now, &mut Shared::new()) else {
+                panic!("it is sent");
+            };
+            assert_eq!(limits.total, work);
+        }
     }
 
     #[test]

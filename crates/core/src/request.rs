@@ -296,6 +296,13 @@ impl Request {
         Ok(self)
     }
 
+    /// Whether it asks for an event stream.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.headers
+            .get(header::ACCEPT)
+            .is_some_and(|accept| accept == "text/event-stream")
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {

@@ -529,7 +529,8 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Records a chunk of a stream; it is decoded lazily, one event per step.
+    /// Records a chunk of a stream; it is decoded lazily, one event per step. An empty one says that more has come which
+    /// the driver has not read: no silence.
     pub fn handle_chunk(&mut self, id: ExchangeId, bytes: Bytes, now: Timestamp) {
         self.now = self.now.max(now);
         let now = self.now;

@@ -136,6 +136,8 @@ pub(super) struct Stream {
     pub(super) cursor: Option<String>,
     /// The task was read to wait, and no event tells for what.
     pub(super) unexplained: bool,
+    /// The list itself has holes in its numbers: they mean nothing here.
+    pub(super) sparse: bool,
     /// The platform said that there is no list.
     pub(super) unlisted: bool,
     /// Whether the last reading of the list came to its end.
@@ -185,6 +187,7 @@ impl Stream {
             fill: None,
             cursor: None,
             unexplained: false,
+            sparse: false,
             unlisted: false,
             listed: false,
         }

@@ -131,17 +131,19 @@ impl<P: Provider> Task<P> {
     }
 
     /// An event of the open stream. The first of a connection tells whether the connection goes on where the last one
-    /// ended; if it does not, the list is read before it is told.
+    /// ended; if it does not, the list is read before it is told. So it is where later numbers have a hole, unless holes
+    /// are known to mean nothing.
     fn take_streamed(&mut self, item: Item) {
         self.stream.unreadable = 0;
         let position = item.event.position;
         let next = position.is_none_or(|position| self.stream.is_next(position));
         let has_list = self.has_list();
+        let sparse = self.stream.sparse;
         let Some(open) = self.stream.open_mut() else {
             return;
         };
         let first = !std::mem::replace(&mut open.carried, true);
-        if !open.covered && !next && has_list {
+        if !next && has_list && !(open.covered && sparse) {
             open.held = Some(item);
             return self.begin_fill();
         }
@@ -176,7 +178,9 @@ impl<P: Provider> Task<P> {
             if position <= decoded {
                 return;
             }
-            if from == From::Stream {
+            if from == From::List {
+                self.stream.sparse |= !self.stream.is_next(position);
+            } else {
                 let reopened = std::mem::take(&mut self.stream.reopened);
                 if reopened && position.0 > decoded.0.saturating_add(1) {
                     self.events.push(Event::Gap {
