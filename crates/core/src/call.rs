@@ -159,7 +159,8 @@ impl<O: Operation> Call<O> {
         };
         let left = (self.until != Timestamp::MAX)
             .then(|| self.until.since(self.now).max(Duration::from_millis(1)));
-        self.policy.limits.of(kind, left)
+        // A stream has no limit of its own; the caller's holds all the same.
+        self.policy.limits.of(kind, left).within(left)
     }
 
     fn judge(&mut self, report: Result<Response, Failure>, shared: &mut Shared) {
