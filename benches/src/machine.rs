@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
 use taskward_core::{
-    Account, Act, BuildError, Capabilities, IdempotencyKey, Job, Look, Output, Policy,
-    Provider, ReadError, Reading, Request, Response, Seed, Shared, Started, Status, Step, Target,
-    Task, TaskId, Timestamp,
+    Account, Act, BuildError, Capabilities, IdempotencyKey, Job, Look, Output, Policy, Provider,
+    ReadError, Reading, Request, Response, Seed, Shared, Started, Status, Step, Target, Task,
+    TaskId, Timestamp,
 };
 use taskward_providers::nanonets::Nanonets;
 
