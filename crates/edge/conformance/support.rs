@@ -159,6 +159,7 @@ pub(crate) fn impatient() -> Policy {
     policy.limits.head = Duration::from_millis(400);
     policy.limits.upload_head = Duration::from_millis(400);
     policy.limits.idle = Duration::from_millis(400);
+    policy.limits.stream_idle = Duration::from_millis(400);
     policy.limits.max_body = 256 * 1024;
     policy
 }
