@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod answers;
+mod attack;
 mod ends;
 #[path = "../shared/spec.rs"]
 mod spec;

@@ -40,9 +40,18 @@ pub(crate) enum Fault {
     Overtaken,
     /// A stream of which so many bytes of the body arrive.
     Cut(usize),
+    /// Answered by something in front of the server, which asks to be left alone for so long.
+    Hint(u16, &'static str),
+    /// A redirect that the driver refuses to follow.
+    Redirect,
+    /// Dropped by the driver, which says so; the server has it all the same.
+    Abandoned,
+    /// Answered after so many milliseconds.
+    Late(u64),
 }
 
 type Faults = Box<dyn FnMut(&str, &str, usize) -> Fault>;
+type Rewrite = Box<dyn FnMut(&str, usize, Response) -> Response>;
 type Answerer = Box<dyn FnMut(&Question) -> Option<(u64, Answer)>>;
 
 struct Stream {
@@ -76,6 +85,22 @@ pub(crate) struct World {
     pub(crate) chunk: usize,
     /// What becomes of a frame on its way.
     pub(crate) mangle: fn(String) -> Option<String>,
+    /// What becomes of a whole reply on its way: endpoint, and how many requests of that endpoint came before.
+    pub(crate) rewrite: Option<Rewrite>,
+    /// Whether each step is asked for twice and compared, and the distance of the run's reads is minded.
+    pub(crate) strict: bool,
+    /// How long the application is busy with each event of the run, in milliseconds.
+    pub(crate) busy: u64,
+    /// Whether a kill leaves the state of that very moment behind, not only what was saved before.
+    pub(crate) keeps_last: bool,
+    /// When each request left, beside `requests`.
+    pub(crate) times: Vec<u64>,
+    /// Answers that were given and whose fate was not told yet.
+    delivering: usize,
+    /// When the last read of the run left that no answer called for.
+    read_at: Option<u64>,
+    told_no: u64,
+    exchange_no: u64,
     seen: std::collections::BTreeMap<&'static str, usize>,
     answers: Vec<(u64, QuestionId, Answer)>,
     shared: Shared,
@@ -85,6 +110,8 @@ pub(crate) struct World {
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
     Dashboard(DashboardAction),
+    /// The same, at a moment when it may be of no effect.
+    Race(DashboardAction),
     RevokeKey,
     ResumeRun,
 }
@@ -126,6 +153,15 @@ impl World {
             start_reply_len: 0,
             chunk: usize::MAX,
             mangle: Some,
+            rewrite: None,
+            strict: false,
+            busy: 0,
+            keeps_last: false,
+            times: Vec::new(),
+            delivering: 0,
+            read_at: None,
+            told_no: 0,
+            exchange_no: 0,
             seen: std::collections::BTreeMap::new(),
             answers: Vec::new(),
             shared: Shared::new(),
@@ -198,13 +234,21 @@ impl World {
     }
 
     pub(crate) fn drive(&mut self, mut task: Task<AgentHarness>) -> Ended {
+        (self.told_no, self.exchange_no, self.read_at) = (0, 0, None);
         for _ in 0..200_000 {
             self.grant(&mut task);
             let now = Timestamp::from_millis(self.now);
             self.steps += 1;
             if self.kill_after == Some(self.steps) {
+                if self.keeps_last {
+                    task.poll(now, &mut self.shared);
+                    self.saved.push(task.snapshot());
+                }
                 self.hang_up();
                 return Ended::Killed;
+            }
+            if self.strict {
+                self.ask_twice(&mut task, now);
             }
             match task.poll(now, &mut self.shared) {
                 Step::Save { revision } => {
@@ -213,6 +257,11 @@ impl World {
                 }
                 Step::Event { no, event } => {
                     let event = event.clone();
+                    assert!(no.0 > self.told_no, "event {no:?} after {}", self.told_no);
+                    self.told_no = no.0;
+                    if matches!(event, Event::Provider(_)) {
+                        self.now += self.busy;
+                    }
                     task.taken(no);
                     if let Some(left) = self.react(&task, &event) {
                         self.hang_up();
@@ -221,6 +270,9 @@ impl World {
                 }
                 Step::Send { id, request, .. } => {
                     let request = request.clone();
+                    assert!(id.0 > self.exchange_no, "exchange {id:?} again");
+                    self.exchange_no = id.0;
+                    self.mind_floor(&request);
                     task.sent(id);
                     self.exchange(&mut task, id, &request);
                 }
@@ -243,16 +295,68 @@ impl World {
                     task.closed(id);
                 }
                 Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
-                Step::Done(outcome) => return Ended::Outcome(describe(outcome)),
+                Step::Done(outcome) => {
+                    let end = describe(outcome);
+                    if self.strict {
+                        self.ask_twice(&mut task, now);
+                    }
+                    return Ended::Outcome(end);
+                }
             }
         }
         panic!("too many steps: {:#?}", self.told);
+    }
+
+    /// Asked twice, and with an earlier time, it gives the same step.
+    fn ask_twice(&mut self, task: &mut Task<AgentHarness>, now: Timestamp) {
+        let first = digest(&task.poll(now, &mut self.shared));
+        let shared = self.shared.clone();
+        // A snapshot costs more than a step.
+        let saved = self.steps.is_multiple_of(5).then(|| task.snapshot());
+        disturb(task, now);
+        let earlier = Timestamp::from_millis(self.now.saturating_sub(5_000));
+        let second = digest(&task.poll(earlier, &mut self.shared));
+        assert_eq!(first, second, "asked twice: {:#?}", self.told);
+        assert_eq!(shared, self.shared, "asked twice, the budget is another");
+        if let Some(saved) = saved {
+            assert!(
+                saved == task.snapshot(),
+                "asked twice, the state is another"
+            );
+        }
+    }
+
+    /// No two reads of the run that no answer calls for are closer than a second.
+    fn mind_floor(&mut self, request: &Request) {
+        let target = request.target().as_str();
+        if !self.strict
+            || request.method() != "GET"
+            || target.contains("/events")
+            || self.delivering > 0
+        {
+            return;
+        }
+        if let Some(before) = self.read_at.replace(self.now) {
+            assert!(
+                self.now >= before + 1000,
+                "reads at {before} and {}: {:#?}",
+                self.now,
+                self.told
+            );
+        }
     }
 
     fn hang_up(&mut self) {
         if let Some(stream) = self.stream.take() {
             self.server.close(stream.sim);
         }
+    }
+
+    /// Another process goes on.
+    pub(crate) fn forget(&mut self) {
+        self.answers.clear();
+        // One may be under way.
+        self.delivering = 1;
     }
 
     fn next_wish(&self) -> u64 {
@@ -268,8 +372,15 @@ impl World {
             .partition(|(at, _)| *at <= now);
         self.wishes = later;
         for (_, wish) in due {
-            let id = task.id().expect("a task").to_string();
+            let Some(id) = task.id().map(ToString::to_string) else {
+                assert!(!matches!(wish, Wish::Dashboard(_)), "no task yet");
+                self.wishes.push((now + 1, wish));
+                continue;
+            };
             match wish {
+                Wish::Race(action) => {
+                    let _ = self.server.dashboard(&id, action, now);
+                }
                 Wish::Dashboard(action) => {
                     self.server
                         .dashboard(&id, action, now)
@@ -289,8 +400,9 @@ impl World {
         self.answers = later;
         for (_, question, answer) in due {
             // Withdrawn meanwhile: nobody answers it any more.
-            if let Err(why) = task.answer(&question, answer, Timestamp::from_millis(now)) {
-                self.told.push(format!("late: {why}"));
+            match task.answer(&question, answer, Timestamp::from_millis(now)) {
+                Ok(()) => self.delivering += 1,
+                Err(why) => self.told.push(format!("late: {why}")),
             }
         }
     }
@@ -329,6 +441,7 @@ impl World {
                 how,
                 detail,
             } => {
+                self.delivering = self.delivering.saturating_sub(1);
                 let detail = detail.as_deref().unwrap_or_default();
                 self.told.push(
                     format!("answered {question} {how:?} {detail}")
@@ -361,6 +474,7 @@ impl World {
             Some((_, position)) => format!("{endpoint} after {position}"),
             None => endpoint.to_owned(),
         });
+        self.times.push(self.now);
         let fault = (self.faults)(endpoint, method, number);
         let now = self.now;
         let at = |trips: u64| Timestamp::from_millis(now + trips * TRIP);
@@ -393,10 +507,31 @@ impl World {
                     .dashboard(&run, approve, self.now)
                     .expect("the dashboard");
             }
-            Fault::None | Fault::Lost(_) | Fault::Cut(_) => {}
+            Fault::Hint(code, wait) => {
+                let code = StatusCode::from_u16(*code).expect("code");
+                let mut reply = Response::new(code, r#"{"error":"injected"}"#);
+                let value = wait.parse().expect("value");
+                reply.head.headers.insert("retry-after", value);
+                return task.handle_response(id, reply, at(1));
+            }
+            Fault::Abandoned => {
+                if let taskward_sim::Answer::Stream { id: sim, .. } = self.server.handle(sim, now) {
+                    self.server.close(sim);
+                }
+                return task.handle_failure(id, Failure::abandoned(), at(0));
+            }
+            Fault::Redirect => {
+                let head = Box::new(Head::new(StatusCode::FOUND));
+                let refused = failed(Stage::Answered(head), Cause::Redirect);
+                return task.handle_failure(id, refused, at(1));
+            }
+            Fault::None | Fault::Lost(_) | Fault::Cut(_) | Fault::Late(_) => {}
         }
         let answer = self.server.handle(sim, self.now);
         self.now += TRIP;
+        if let Fault::Late(wait) = fault {
+            self.now += wait;
+        }
         let now = Timestamp::from_millis(self.now);
         let reply = match answer {
             taskward_sim::Answer::Stream { head, id: sim } => {
@@ -441,6 +576,9 @@ impl World {
         );
         let json = "application/json".parse().expect("value");
         response.head.headers.insert("content-type", json);
+        if let Some(rewrite) = &mut self.rewrite {
+            response = rewrite(endpoint, number, response);
+        }
         if endpoint == "create_run" {
             self.start_reply_len = HEAD_LEN + response.body.len();
         }
@@ -502,6 +640,36 @@ impl World {
         self.stream_bytes += take;
         let bytes: Vec<u8> = stream.ready.drain(..take).collect();
         task.handle_chunk(id, Bytes::from(bytes), at);
+    }
+}
+
+/// Reports and wishes that change nothing: of exchanges that nobody made, and of what this platform has not.
+fn disturb(task: &mut Task<AgentHarness>, now: Timestamp) {
+    for id in [ExchangeId(0), ExchangeId(u64::MAX)] {
+        task.sent(id);
+        task.handle_head(id, Head::new(StatusCode::OK), now);
+        task.handle_chunk(id, Bytes::from_static(b"data: {}\n\n"), now);
+        task.handle_end(id, now);
+        task.handle_failure(id, Failure::abandoned(), now);
+        task.handle_response(id, Response::new(StatusCode::UNAUTHORIZED, ""), now);
+        task.closed(id);
+    }
+    task.taken(taskward_core::EventNo(u64::MAX));
+    assert!(task.cancel(now).is_err());
+    assert!(task.send_message("hello".to_owned(), now).is_err());
+    let unknown = QuestionId::new("nobody asked this");
+    assert!(task.answer(&unknown, Answer::Approve, now).is_err());
+}
+
+/// What a step is, but for what an outcome or an event has in it.
+fn digest(step: &Step<'_, agent_harness::Answer>) -> String {
+    match step {
+        Step::Event { no, .. } => format!("event {no:?}"),
+        Step::Send { id, request, .. } => {
+            format!("send {id:?} {} {}", request.method(), request.target())
+        }
+        Step::Done(outcome) => outcome.code().to_owned(),
+        other => format!("{other:?}"),
     }
 }
 
