@@ -76,6 +76,24 @@ pub enum Reading<O> {
     Events(Page),
 }
 
+impl<O> Reading<O> {
+    /// Whether it says that the task is over.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Self::Next(look, _) => matches!(look, Look::Result),
+            Self::Succeeded(..) | Self::Failed(_) | Self::Stopped(_) => true,
+            Self::Pending(_)
+            | Self::Asking(_)
+            | Self::Waiting(_)
+            | Self::NotAsking
+            | Self::Paused(_)
+            | Self::Ready(_)
+            | Self::Unknown(_)
+            | Self::Events(_) => false,
+        }
+    }
+}
+
 /// One page of the list of events.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

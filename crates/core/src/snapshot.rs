@@ -113,9 +113,9 @@ pub(crate) struct Saved {
     pub(crate) started_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<Position>,
-    /// A question that the stream brought and that is yet to be told.
+    /// The newest question that the events ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) asking: Option<Question>,
+    pub(crate) wait: Option<SavedWait>,
     /// An event that says that the task is over, until a read of the task agrees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ending: Option<SavedEnding>,
@@ -154,6 +154,15 @@ pub(crate) struct SavedRequest {
 pub(crate) enum SavedSegment {
     Base64(String),
     Source(Source),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedWait {
+    pub(crate) question: Question,
+    #[serde(default)]
+    pub(crate) told: bool,
+    #[serde(default)]
+    pub(crate) doubtful: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

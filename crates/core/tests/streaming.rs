@@ -362,3 +362,37 @@ fn a_task_with_a_list_is_resumed_at_any_step_and_misses_nothing() {
         }
     }
 }
+
+#[test]
+fn a_list_that_begins_with_the_newest_is_told_in_order_all_the_same() {
+    let stream = [
+        (5, 1, "begin"),
+        (300, 2, "step"),
+        (600, 3, "step"),
+        (900, 4, "step"),
+        (6000, 5, "step"),
+        (6100, 6, "step"),
+        (6200, 7, "step"),
+        (7900, 8, "end"),
+    ];
+    let mut world = listed(&[Work(8000), Complete("42")], &stream).faults(|_, _, path| {
+        if path.contains("stream") {
+            Fault::Status(405)
+        } else {
+            Fault::None
+        }
+    });
+    world.server.newest_first = true;
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    let told: Vec<String> = world
+        .lines()
+        .into_iter()
+        .filter_map(|line| line.strip_prefix("event event Some(").map(str::to_owned))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "1) begin", "2) step", "3) step", "4) step", "5) step", "6) step", "7) step", "8) end"
+        ]
+    );
+}

@@ -26,6 +26,8 @@ pub(crate) enum Standing {
     Answering,
     /// Answered; never offered again.
     Settled,
+    /// Answered, and the task has worked since.
+    Past,
     /// An answer went wrong; only the caller's explicit answer repeats it.
     Doubtful,
 }
@@ -52,6 +54,17 @@ impl Ask {
     pub(crate) fn server_id(&self) -> &QuestionId {
         self.known_as.as_ref().unwrap_or(&self.question.id)
     }
+}
+
+/// What is known of a question that an event asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// Nothing: it is to be told.
+    New,
+    /// It was told.
+    Told,
+    /// It seems to be one that was answered under a stand-in.
+    Settled,
 }
 
 /// Reads in a row that must show a stand-in question before it is told.
@@ -84,8 +97,13 @@ impl Asks {
 
     /// Tells a question: a new one, or one once more in a process that may not have heard of it.
     pub(super) fn offer_again(&mut self, question: Question, events: &mut Events) {
-        events.push(Event::Question(question.clone()));
-        self.asks.insert(question.id.clone(), Ask::open(question));
+        self.tell(Ask::open(question), events);
+    }
+
+    /// Tells an open question, with all that is known of it.
+    pub(super) fn tell(&mut self, ask: Ask, events: &mut Events) {
+        events.push(Event::Question(ask.question.clone()));
+        self.asks.insert(ask.question.id.clone(), ask);
     }
 
     /// Those that a human may answer now.
@@ -94,20 +112,6 @@ impl Asks {
             .values()
             .filter(|ask| matches!(ask.standing, Standing::Open | Standing::Doubtful))
             .map(|ask| &ask.question)
-    }
-
-    /// The question that was told last and may still be what the task waits for, as the server names it.
-    pub(super) fn waiting(&self) -> Option<Question> {
-        let ask = self
-            .asks
-            .values()
-            .rev()
-            .find(|ask| ask.standing != Standing::Settled)?;
-        (!ask.question.stand_in || ask.known_as.is_some()).then(|| {
-            let mut question = ask.question.clone();
-            question.id = ask.server_id().clone();
-            question
-        })
     }
 
     pub(super) fn get(&self, id: &QuestionId) -> Option<&Ask> {
@@ -120,8 +124,12 @@ impl Asks {
 
     /// Whether an answer to this question has arrived, or can no more.
     pub(super) fn is_settled(&self, id: &QuestionId) -> bool {
-        self.get(id)
-            .is_some_and(|ask| matches!(ask.standing, Standing::Settled | Standing::Answering))
+        self.get(id).is_some_and(|ask| {
+            matches!(
+                ask.standing,
+                Standing::Settled | Standing::Past | Standing::Answering
+            )
+        })
     }
 
     pub(super) fn set(&mut self, id: &QuestionId, standing: Standing) {
@@ -130,27 +138,65 @@ impl Asks {
         }
     }
 
-    /// The server's id of a question that was told under a stand-in: the same question, not told again. A settled one
-    /// counts as long as the status `lags`, or the next question would be taken for it.
-    pub(super) fn identify(&mut self, seen: &Question, lags: bool, events: &mut Events) -> bool {
+    /// Whether the question that an event asks was told before, perhaps under a stand-in: then it is the same, and not
+    /// told again. A settled stand-in counts while the status `lags`: its event may come late.
+    pub(super) fn identify(
+        &mut self,
+        seen: &Question,
+        lags: bool,
+        events: &mut Events,
+    ) -> Identity {
         self.stand_in = None;
-        if let Some(ask) = self.get(&seen.id) {
-            return !matches!(ask.standing, Standing::Open | Standing::Doubtful)
-                || ask.known_as.is_some();
+        if self.get(&seen.id).is_some() {
+            return Identity::Told;
         }
         let unnamed = self.asks.values_mut().find(|ask| {
-            let alive = ask.standing != Standing::Settled || lags;
+            let alive = match ask.standing {
+                Standing::Open | Standing::Answering | Standing::Doubtful => true,
+                Standing::Settled => lags,
+                Standing::Past => false,
+            };
             ask.question.stand_in && ask.known_as.is_none() && alive
         });
-        let Some(ask) = unnamed else { return false };
+        let Some(ask) = unnamed else {
+            return Identity::New;
+        };
         ask.known_as = Some(seen.id.clone());
         ask.question.kind = seen.kind.clone();
         ask.question.text.clone_from(&seen.text);
         ask.question.payload.clone_from(&seen.payload);
-        if matches!(ask.standing, Standing::Open | Standing::Doubtful) {
-            events.push(Event::Identified(ask.question.clone()));
+        match ask.standing {
+            Standing::Open | Standing::Doubtful => {
+                events.push(Event::Identified(ask.question.clone()));
+                Identity::Told
+            }
+            Standing::Answering => Identity::Told,
+            Standing::Settled | Standing::Past => Identity::Settled,
         }
-        true
+    }
+
+    /// The task works: what was settled lies behind it, and no later event is about that.
+    pub(super) fn pass(&mut self) {
+        for ask in self.asks.values_mut() {
+            if ask.standing == Standing::Settled && ask.question.stand_in {
+                ask.standing = Standing::Past;
+            }
+        }
+    }
+
+    /// The event of this id is about a question of its own, and not about the one it was taken for.
+    pub(super) fn part(&mut self, id: &QuestionId) {
+        for ask in self.asks.values_mut() {
+            if ask.known_as.as_ref() == Some(id) {
+                ask.known_as = None;
+                ask.standing = Standing::Past;
+            }
+        }
+    }
+
+    /// A question whose answer was not taken may be told again.
+    pub(super) fn forget(&mut self, id: &QuestionId) {
+        self.asks.remove(id);
     }
 
     /// A read showed exactly these questions: new ones are told, vanished ones withdrawn.
@@ -200,13 +246,18 @@ impl Asks {
     fn keep_only(&mut self, shown: impl Fn(&QuestionId) -> bool, events: &mut Events) {
         self.asks.retain(|id, ask| match ask.standing {
             // Settled ones stay known, or a stale read would offer them again; an answer under way is judged there.
-            Standing::Settled | Standing::Answering => true,
+            Standing::Settled | Standing::Past | Standing::Answering => true,
             Standing::Open | Standing::Doubtful => {
-                let keep = shown(id) || ask.known_as.as_ref().is_some_and(&shown);
-                if !keep {
+                let shown = shown(id) || ask.known_as.as_ref().is_some_and(&shown);
+                if !shown {
                     events.push(Event::Withdrawn(id.clone()));
                 }
-                keep
+                // An answer to a doubtful one may have arrived: it is not asked again by itself.
+                let doubtful = ask.standing == Standing::Doubtful;
+                if !shown && doubtful {
+                    ask.standing = Standing::Settled;
+                }
+                shown || doubtful
             }
         });
     }

@@ -130,6 +130,8 @@ struct Exchange {
     /// The request, unless it is one that the task keeps.
     request: Option<Request>,
     flight: Flight,
+    /// When it left, once it has.
+    sent: Timestamp,
 }
 
 #[derive(Debug)]
@@ -450,6 +452,7 @@ impl<P: Provider> Task<P> {
             return;
         }
         exchange.flight = Flight::Underway;
+        exchange.sent = now;
         self.exchanges = id.0;
         match &exchange.purpose {
             Purpose::Start => {
@@ -457,7 +460,12 @@ impl<P: Provider> Task<P> {
                     starting.attempts += 1;
                 }
             }
-            Purpose::Look(Look::Status) => self.looked = Some(now),
+            Purpose::Look(Look::Status) => {
+                self.looked = Some(now);
+                if let Some(ending) = &mut self.stream.ending {
+                    ending.asked.get_or_insert(now);
+                }
+            }
             Purpose::OpenStream(_) => self.stream.enter(stream::StreamState::Opening),
             Purpose::Look(_)
             | Purpose::Check
@@ -479,7 +487,14 @@ impl<P: Provider> Task<P> {
 
     /// Acknowledges [`Step::Event`]; moves the stored position when it came from the stream.
     pub fn taken(&mut self, no: EventNo) {
-        if let Some(Event::Provider(event)) = self.events.take(no) {
+        let Some(event) = self.events.take(no) else {
+            return;
+        };
+        if let Some(open) = self.stream.open_mut() {
+            // The driver did something else meanwhile.
+            open.listening = None;
+        }
+        if let Event::Provider(event) = event {
             self.stream.taken = self.stream.taken.max(event.position);
             self.stream.steps.push(event);
         }
@@ -505,6 +520,9 @@ impl<P: Provider> Task<P> {
             && matches!(exchange.flight, Flight::Underway)
         {
             exchange.flight = Flight::Reported;
+            if let Some(open) = self.stream.open_mut() {
+                open.not_listening_for(self.now.since(exchange.sent));
+            }
             if !matches!(&report, Err(failure) if failure.head().is_none()) {
                 self.signs.heard = Some(self.now);
             }

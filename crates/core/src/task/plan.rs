@@ -93,6 +93,11 @@ impl<P: Provider> Task<P> {
             {
                 return Next::InFlight(exchange.id);
             }
+            let readable = if P::CAPABILITIES.stream {
+                self.listen()
+            } else {
+                None
+            };
             let plan = self.plan();
             if plan.due > self.now || plan.what.is_none() {
                 self.exchange = None;
@@ -101,11 +106,6 @@ impl<P: Provider> Task<P> {
                     (deadline, Why::Deadline)
                 } else {
                     (plan.due, plan.why)
-                };
-                let readable = if P::CAPABILITIES.stream {
-                    self.stream.readable()
-                } else {
-                    None
                 };
                 return match readable {
                     Some(id) => Next::Receive(id, until),
@@ -117,6 +117,14 @@ impl<P: Provider> Task<P> {
                 return Next::Send(self.limits());
             }
         }
+    }
+
+    /// The stream that the driver is to read, and since when it is.
+    fn listen(&mut self) -> Option<ExchangeId> {
+        let id = self.stream.readable()?;
+        let now = self.now;
+        self.stream.open_mut()?.listening.get_or_insert(now);
+        Some(id)
     }
 
     /// Whether a start was cancelled before any of it left.
@@ -214,7 +222,9 @@ impl<P: Provider> Task<P> {
 
     fn plan_stream(&self, plan: &mut Earliest<Purpose>) {
         if let Some(ending) = &self.stream.ending {
-            plan.offer(ending.since.after(CONFIRM), Why::Pace, None);
+            if let Some(asked) = ending.asked {
+                plan.offer(asked.after(CONFIRM), Why::Pace, None);
+            }
             return;
         }
         if let Some(wait) = self
@@ -223,7 +233,7 @@ impl<P: Provider> Task<P> {
             .as_ref()
             .filter(|wait| !wait.checked && !wait.told)
         {
-            plan.offer(wait.since.after(QUIET), Why::Pace, None);
+            plan.offer(self.quiet_from(wait.since).after(QUIET), Why::Pace, None);
         }
         match &self.stream.state {
             StreamState::Closed { due } => {
@@ -235,12 +245,9 @@ impl<P: Provider> Task<P> {
                 );
             }
             StreamState::Open(open) => {
-                plan.offer(
-                    open.heard.after(self.policy.limits.stream_idle),
-                    Why::Pace,
-                    None,
-                );
-                if !open.covered && P::CAPABILITIES.events && !self.stream.unlisted {
+                let since = open.listening.unwrap_or(self.now).max(open.heard);
+                plan.offer(since.after(self.policy.limits.stream_idle), Why::Pace, None);
+                if !open.covered && self.has_list() {
                     plan.offer(open.opened.after(QUIET), Why::Pace, None);
                 }
             }
@@ -302,6 +309,7 @@ impl<P: Provider> Task<P> {
                     purpose,
                     request,
                     flight: Flight::Planned,
+                    sent: self.now,
                 });
                 true
             }
@@ -381,6 +389,11 @@ impl<P: Provider> Task<P> {
                 Answered::Unknown,
                 Some("the deadline passed before the reply came".to_owned()),
             );
+        }
+        if let Some(reading) = self.held.take_if(|held| held.is_over()) {
+            // It was over in time; what its list still had is not told.
+            self.stream.fill = None;
+            return self.apply(reading);
         }
         let outcome = match (&self.phase, &self.id) {
             (Phase::Fetching(_), Some(id)) => Outcome::ResultUnavailable {

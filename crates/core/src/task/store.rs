@@ -15,7 +15,7 @@ use crate::request::{Request, Segment};
 use crate::seed::{Seed, hex, unhex32};
 use crate::snapshot::{
     ResumeError, Saved, SavedCancel, SavedDelivery, SavedEnd, SavedEnding, SavedRequest,
-    SavedSegment, SavedStart, SavedTurn, SavedTurnStage, Snapshot,
+    SavedSegment, SavedStart, SavedTurn, SavedTurnStage, SavedWait, Snapshot,
 };
 use crate::time::Timestamp;
 
@@ -63,16 +63,21 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         messages: task.messages,
         started_at: task.started,
         position: task.stream.taken,
-        asking: task
-            .stream
-            .wait
-            .as_ref()
-            .filter(|wait| !wait.told)
-            .map(|wait| wait.question.clone()),
-        ending: task.stream.ending.as_ref().map(|ending| SavedEnding {
-            finish: ending.finish.clone(),
-            event: ending.event.clone(),
+        wait: task.stream.wait.as_ref().map(|wait| SavedWait {
+            question: wait.question.clone(),
+            told: wait.told,
+            doubtful: wait.doubtful,
         }),
+        // What was not taken comes again, this event among it.
+        ending: task
+            .stream
+            .ending
+            .as_ref()
+            .filter(|ending| ending.event.position <= task.stream.taken)
+            .map(|ending| SavedEnding {
+                finish: ending.finish.clone(),
+                event: ending.event.clone(),
+            }),
         status: task.last_status.clone(),
         asks: task.asks.all().cloned().collect(),
         deliveries: task
@@ -203,7 +208,7 @@ pub(super) fn resume<P: Provider>(
         .partition(|ask| matches!(ask.standing, super::Standing::Open));
     task.asks = Asks::restore(known);
     for ask in open {
-        task.asks.offer_again(ask.question, &mut task.events);
+        task.asks.tell(ask, &mut task.events);
     }
     task.deliveries = saved
         .deliveries
@@ -232,17 +237,15 @@ pub(super) fn resume<P: Provider>(
             SavedTurnStage::Taken => TurnStage::Taken,
         },
     });
-    task.stream.wait = match saved.asking {
-        Some(question) => Some(Wait::new(question, now)),
-        None => task.asks.waiting().map(|question| Wait {
-            told: true,
-            ..Wait::new(question, now)
-        }),
-    };
+    task.stream.wait = saved.wait.map(|wait| Wait {
+        told: wait.told,
+        doubtful: wait.doubtful,
+        ..Wait::new(wait.question, now)
+    });
     task.stream.ending = saved.ending.map(|ending| Ending {
         finish: ending.finish,
         event: ending.event,
-        since: now,
+        asked: None,
         tries: 0,
         reply: None,
     });

@@ -45,6 +45,9 @@ pub(super) struct Open {
     pub(super) chunks: VecDeque<Bytes>,
     pub(super) opened: Timestamp,
     pub(super) heard: Timestamp,
+    /// Since when the driver is asked to read it and nothing is there. Time in which it did something else is no
+    /// silence.
+    pub(super) listening: Option<Timestamp>,
     /// How it ended, once it has.
     pub(super) end: Option<String>,
     /// Whether this connection has brought an event, old or new: until then it may be one that never will.
@@ -61,6 +64,17 @@ impl Open {
         self.carried && self.covered
     }
 
+    /// The driver was busy with something else for this long.
+    pub(super) fn not_listening_for(&mut self, busy: Duration) {
+        self.listening = self.listening.map(|since| since.after(busy));
+    }
+
+    /// How long nothing has come although the driver listened.
+    pub(super) fn silence(&self, now: Timestamp) -> Duration {
+        self.listening
+            .map_or(Duration::ZERO, |since| now.since(since.max(self.heard)))
+    }
+
     /// Whether bytes wait here that are not decoded yet.
     pub(super) fn has_unread(&self) -> bool {
         !self.chunks.is_empty()
@@ -73,9 +87,37 @@ pub(super) struct Fill {
     pub(super) cursor: Option<String>,
     pub(super) due: Timestamp,
     pub(super) tries: u32,
-    /// The newest position that a page of this reading had: a page without a newer one ends it, whatever cursor it
-    /// gives.
+    /// When it began.
+    pub(super) since: Timestamp,
+    /// Whether it goes on from a cursor of an earlier reading, which the platform may have forgotten.
+    pub(super) inherited: bool,
+    /// The newest position that a page of this reading had.
     pub(super) reached: Option<Position>,
+    /// The most events that a page of this reading had: a shorter one is the last there is.
+    pub(super) largest: usize,
+    /// Empty pages in a row.
+    pub(super) empty: u32,
+    /// What the platform lists newest first, until all of it is here.
+    pub(super) reversed: Option<Vec<Item>>,
+    /// The newest question among events that were known before, unless a later one shows the task at work.
+    pub(super) past: Option<Question>,
+}
+
+impl Fill {
+    pub(super) fn new(cursor: Option<String>, now: Timestamp) -> Self {
+        Self {
+            inherited: cursor.is_some(),
+            cursor,
+            due: now,
+            tries: 0,
+            since: now,
+            reached: None,
+            largest: 0,
+            empty: 0,
+            reversed: None,
+            past: None,
+        }
+    }
 }
 
 /// The newest event that asks, while nothing after it shows the task at work. It outlives the connection that brought
@@ -88,6 +130,8 @@ pub(super) struct Wait {
     pub(super) checked: bool,
     /// Whether it was told.
     pub(super) told: bool,
+    /// Whether it was taken for a stand-in that was answered before: it may be the next question instead.
+    pub(super) doubtful: bool,
 }
 
 impl Wait {
@@ -97,6 +141,7 @@ impl Wait {
             since,
             checked: false,
             told: false,
+            doubtful: false,
         }
     }
 }
@@ -106,7 +151,8 @@ impl Wait {
 pub(super) struct Ending {
     pub(super) finish: Finish,
     pub(super) event: RawEvent,
-    pub(super) since: Timestamp,
+    /// When a read that should agree first left.
+    pub(super) asked: Option<Timestamp>,
     pub(super) tries: u32,
     /// The newest read that did not agree.
     pub(super) reply: Option<Response>,
@@ -138,8 +184,8 @@ pub(super) struct Stream {
     pub(super) unexplained: bool,
     /// The list itself has holes in its numbers: they mean nothing here.
     pub(super) sparse: bool,
-    /// The platform said that there is no list.
-    pub(super) unlisted: bool,
+    /// When the platform said that there is no list; it is asked again now and then.
+    pub(super) unlisted: Option<Timestamp>,
     /// Whether the last reading of the list came to its end.
     pub(super) listed: bool,
 }
@@ -163,8 +209,14 @@ pub(super) const STALE: Duration = Duration::from_secs(60);
 pub(super) const FALLBACK: u32 = 3;
 /// Events in a row that cannot be read before the stream is given up for a while.
 pub(super) const MAX_UNREADABLE: u32 = 10;
-/// Tries of one page of the list, about a minute of them: until then nothing newer is told.
-pub(super) const FILL_TRIES: u32 = 10;
+/// How long a page of the list is tried: until then nothing newer is told.
+pub(super) const FILL_PATIENCE: Duration = Duration::from_secs(60);
+/// The same, when the task was read to be over.
+pub(super) const FILL_PATIENCE_AT_END: Duration = Duration::from_secs(20);
+/// Empty pages in a row that are followed by another.
+pub(super) const EMPTY_PAGES: u32 = 3;
+/// Events of a list that comes newest first.
+pub(super) const MAX_REVERSED: usize = 100_000;
 /// Bytes a driver may hand over before they are decoded.
 pub(super) const MAX_UNREAD: usize = 32 * 1024 * 1024;
 /// Shortest and longest wait before a reconnect that a stream's `retry` field can ask for.
@@ -188,7 +240,7 @@ impl Stream {
             cursor: None,
             unexplained: false,
             sparse: false,
-            unlisted: false,
+            unlisted: None,
             listed: false,
         }
     }
@@ -216,7 +268,9 @@ impl Stream {
     /// The open stream, when the driver may go on reading it beside an exchange.
     pub(super) fn readable(&self) -> Option<ExchangeId> {
         let open = self.open()?;
-        let busy = self.fill.is_some() || self.ending.is_some() || open.has_unread();
+        // While the list is read the stream tells one event: how far the list has to be read.
+        let busy = self.fill.is_some() && open.held.is_some();
+        let busy = busy || self.ending.is_some() || open.has_unread();
         (!busy && open.end.is_none()).then_some(open.id)
     }
 
@@ -269,6 +323,7 @@ impl Stream {
             chunks: VecDeque::new(),
             opened: now,
             heard: now,
+            listening: None,
             end: None,
             carried: false,
             covered: false,

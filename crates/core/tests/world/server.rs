@@ -45,6 +45,8 @@ pub struct Server {
     pub id: Option<String>,
     /// How many events a page of the list has; without it there is no list.
     pub page: Option<usize>,
+    /// Whether the list begins with the newest.
+    pub newest_first: bool,
     /// Whether a reopened stream starts with what happens next.
     pub live: bool,
     /// Whether a reopened stream starts over instead of after the position.
@@ -74,6 +76,7 @@ impl Server {
             id: None,
             replays: false,
             page: None,
+            newest_first: false,
             live: false,
         }
     }
@@ -215,11 +218,14 @@ impl Server {
                 let from: usize = list
                     .split_once('=')
                     .map_or(0, |(_, at)| at.parse().unwrap_or(0));
-                let past: Vec<_> = self
+                let mut past: Vec<_> = self
                     .stream
                     .iter()
                     .filter(|(when, ..)| *when <= now)
                     .collect();
+                if self.newest_first {
+                    past.reverse();
+                }
                 let mut lines: Vec<String> = past
                     .iter()
                     .skip(from)

@@ -5,6 +5,7 @@
 mod answers;
 mod attack;
 mod ends;
+mod regressions;
 #[path = "../shared/spec.rs"]
 mod spec;
 mod streams;

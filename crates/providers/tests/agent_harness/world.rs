@@ -51,7 +51,7 @@ pub(crate) enum Fault {
 }
 
 type Faults = Box<dyn FnMut(&str, &str, usize) -> Fault>;
-type Rewrite = Box<dyn FnMut(&str, usize, Response) -> Response>;
+pub(crate) type Rewrite = Box<dyn FnMut(&str, usize, Response) -> Response>;
 type Answerer = Box<dyn FnMut(&Question) -> Option<(u64, Answer)>>;
 
 struct Stream {

@@ -12,8 +12,10 @@ use crate::seed::hex;
 use crate::shared::Shared;
 
 use super::{Report, access_lost, sort};
+use crate::id::QuestionId;
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
 use crate::task::phase::Phase;
+use crate::task::stream::Wait;
 use crate::task::{Flight, Lag, Task, TurnStage};
 
 impl<P: Provider> Task<P> {
@@ -43,8 +45,14 @@ impl<P: Provider> Task<P> {
         if let Some(question) = &question {
             let shown = shows(&reading, question);
             if !shown {
-                self.finish_delivery(Answered::Gone, None);
+                self.asked_no_more();
                 return self.weigh(reading);
+            }
+            if matches!(&reading, Reading::Waiting(_))
+                && !self.has_list()
+                && !self.still_asks(&question.id, false)
+            {
+                return self.asked_no_more();
             }
             if matches!(&reading, Reading::Waiting(_)) && self.has_list() {
                 // The task waits; its events tell whether for this.
@@ -63,49 +71,75 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The list of events was read after the task was seen to wait: is it still this question?
-    pub(super) fn conclude_check(&mut self) {
+    /// Whether what is known of the events allows that the task waits for an answer to this; `read` tells whether all of
+    /// them are known.
+    fn still_asks(&self, question: &QuestionId, read: bool) -> bool {
+        let ask = self.asks.get(question);
+        let server_id = ask.map_or(question, |ask| ask.server_id());
+        let stand_in = ask.is_some_and(|ask| ask.question.stand_in);
+        let known = read || self.stream.is_trusted();
+        match &self.stream.wait {
+            Some(wait) => wait.question.id == *server_id,
+            // Of a stand-in the events tell nothing.
+            None => (stand_in || !known) && self.stream.ending.is_none(),
+        }
+    }
+
+    /// The list of events was read after the task was seen to wait, or could not be: is it still this question?
+    pub(super) fn conclude_check(&mut self, complete: bool) {
+        let now = self.now;
+        let put_off = now.after(self.policy.retry.cap);
+        let unknown = !complete && self.has_list() && !self.stream.is_trusted();
         let Some(delivery) = self.deliveries.front_mut() else {
             return;
         };
         if !std::mem::take(&mut delivery.confirming) {
             return;
         }
+        if unknown {
+            // Looked at again before anything is sent.
+            delivery.due = put_off;
+            return;
+        }
         let Parcel::Answer { question, .. } = &delivery.parcel else {
             return;
         };
-        let server_id = self
-            .asks
-            .get(&question.id)
-            .map_or(&question.id, |ask| ask.server_id());
-        let asked = match &self.stream.wait {
-            Some(wait) => wait.question.id == *server_id,
-            // Of a stand-in the events tell nothing.
-            None => question.stand_in && self.stream.ending.is_none(),
-        };
-        match (asked, delivery.stage) {
+        let id = question.id.clone();
+        let stage = delivery.stage;
+        match (self.still_asks(&id, complete), stage) {
             (true, Stage::Reconcile) => self.still_asked(),
             (true, _) => {
-                delivery.enter(Stage::Write, self.now);
+                if let Some(delivery) = self.deliveries.front_mut() {
+                    delivery.enter(Stage::Write, now);
+                }
                 self.save.need();
             }
-            (false, Stage::Reconcile) => self.asked_no_more(),
-            (false, _) => self.finish_delivery(Answered::Gone, None),
+            (false, _) => self.asked_no_more(),
         }
     }
 
-    /// A keyed answer of unknown fate, and the task asks no more: ours was taken, unless none of ours can have been.
+    /// The task asks no more: our answer was taken, unless none of ours can have been.
     fn asked_no_more(&mut self) {
-        let taken = self
-            .deliveries
-            .front()
-            .is_none_or(|delivery| delivery.maybe);
-        let how = if taken {
-            Answered::Applied
-        } else {
-            Answered::Gone
+        let Some(delivery) = self.deliveries.front() else {
+            return;
         };
-        self.finish_delivery(how, None);
+        if delivery.maybe {
+            return self.finish_delivery(Answered::Applied, None);
+        }
+        let question = match &delivery.parcel {
+            Parcel::Answer { question, .. } => Some(question.id.clone()),
+            Parcel::Message { .. } => None,
+        };
+        self.finish_delivery(Answered::Gone, None);
+        // Its events do not say so: a read may have been stale, and then it is asked again.
+        if let Some(question) = question
+            && let Some(wait) = &mut self.stream.wait
+            && wait.question.id == question
+        {
+            *wait = Wait::new(wait.question.clone(), self.now);
+            self.asks.forget(&question);
+            self.mode();
+        }
     }
 
     /// A keyed answer of unknown fate, and the task still asks.
@@ -184,12 +218,19 @@ impl<P: Provider> Task<P> {
         match retry::judge(&trouble, safety, &self.policy.retry) {
             Verdict::Retry => {
                 // A keyed write may be repeated, but not before the task was seen to ask still.
-                if maybe {
-                    delivery.maybe = true;
-                    delivery.trouble = Some(why.clone());
+                delivery.maybe |= maybe;
+                delivery.trouble = Some(why.clone());
+                if delivery.maybe {
                     delivery.enter(Stage::Reconcile, self.now);
-                    self.save.need();
+                } else if matches!(delivery.parcel, Parcel::Answer { .. }) {
+                    // What it answers may be answered by somebody else meanwhile.
+                    delivery.enter(Stage::Check, self.now);
                 }
+                self.save.need();
+                let delivery = self
+                    .deliveries
+                    .front_mut()
+                    .expect("it stands at the front until it is finished");
                 delivery.due = self.now.after(wait);
                 let (attempt, until) = (delivery.writes, delivery.due);
                 shared.take(false);
@@ -307,7 +348,11 @@ impl<P: Provider> Task<P> {
             }
             return self.begin_fill();
         }
-        self.still_asked();
+        if self.still_asks(&question.id, false) {
+            self.still_asked();
+        } else {
+            self.asked_no_more();
+        }
     }
 
     pub(in crate::task) fn finish_delivery(&mut self, how: Answered, detail: Option<String>) {

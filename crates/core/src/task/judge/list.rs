@@ -1,20 +1,26 @@
 //! Reading the list of events: what the stream did not carry is told before anything else is judged.
 
+use crate::error::ReadErrorKind;
 use crate::event::{Event, Why};
 use crate::outcome::Outcome;
-use crate::provider::{Page, Provider, Reading};
+use crate::provider::{Beat, Item, Page, Provider, Reading};
+use crate::question::Question;
 use crate::retry::{self, Trouble};
 use crate::shared::Shared;
 use crate::task::Task;
-use crate::task::stream::{FILL_TRIES, Fill};
+use crate::task::stream::{
+    CROSS_CHECK, EMPTY_PAGES, FILL_PATIENCE, FILL_PATIENCE_AT_END, Fill, MAX_REVERSED,
+};
+use crate::time::Timestamp;
 
 use super::access_lost;
 use super::stream::From;
 
 impl<P: Provider> Task<P> {
     /// Whether there is a list to read.
-    pub(super) fn has_list(&self) -> bool {
-        P::CAPABILITIES.events && !self.stream.unlisted
+    pub(in crate::task) fn has_list(&self) -> bool {
+        let missing = |since: Timestamp| self.now < since.after(CROSS_CHECK);
+        P::CAPABILITIES.events && !self.stream.unlisted.is_some_and(missing)
     }
 
     /// Whether events may have happened that this reading rests on and that were not told.
@@ -43,37 +49,84 @@ impl<P: Provider> Task<P> {
     /// Reads the list from the newest page that was read before.
     pub(super) fn begin_fill(&mut self) {
         if self.stream.fill.is_none() {
-            self.stream.fill = Some(Fill {
-                cursor: self.stream.cursor.clone(),
-                due: self.now,
-                tries: 0,
-                reached: None,
-            });
+            self.stream.fill = Some(Fill::new(self.stream.cursor.clone(), self.now));
         }
     }
 
     /// Takes a page of the list.
     pub(super) fn take_page(&mut self, page: Page) {
         let Page { mut items, next } = page;
-        items.sort_by_key(|item| item.event.position);
-        let newest = items.iter().filter_map(|item| item.event.position).max();
-        for item in items {
-            self.take_item(item, From::List);
-        }
-        let Some(fill) = &mut self.stream.fill else {
+        let Some(mut fill) = self.stream.fill.take() else {
             return;
         };
-        let advanced = newest > fill.reached;
-        fill.reached = fill.reached.max(newest);
+        let first = fill.reached.is_none();
+        let positions = || items.iter().filter_map(|item| item.event.position);
+        let (newest, oldest) = (positions().max(), positions().min());
+        if first && items.len() > 1 && items.first().map(|item| item.event.position) == Some(newest)
+        {
+            fill.reversed = Some(Vec::new());
+            self.stream.cursor = None;
+        }
         fill.tries = 0;
-        self.stream.cursor.clone_from(&fill.cursor);
-        match next {
-            // A page that brings nothing newer is the last, whatever its cursor is.
-            Some(next) if advanced && fill.cursor.as_ref() != Some(&next) => {
-                fill.cursor = Some(next);
-                fill.due = self.now;
+        fill.inherited = false;
+        fill.reached = fill.reached.max(newest);
+        let count = items.len();
+        let known = oldest <= self.stream.decoded;
+        let held = self.stream.open().and_then(|open| open.held.as_ref());
+        let held = held.and_then(|item| item.event.position);
+        let more = match &next {
+            None => false,
+            Some(next) if fill.cursor.as_ref() == Some(next) => false,
+            // Newest first: until what is known.
+            Some(_) if fill.reversed.is_some() => count > 0 && !known,
+            Some(_) if count == 0 => {
+                fill.empty += 1;
+                fill.largest == 0 && fill.empty < EMPTY_PAGES
             }
-            _ => self.end_fill(true),
+            // The stream goes on from here; or this is all there was when the page was made.
+            Some(_) => held.is_none_or(|held| fill.reached < Some(held)) && count >= fill.largest,
+        };
+        fill.largest = fill.largest.max(count);
+        items.sort_by_key(|item| item.event.position);
+        match &mut fill.reversed {
+            Some(collected) => {
+                collected.extend(items);
+                let all = !more || collected.len() > MAX_REVERSED;
+                let collected = if all {
+                    std::mem::take(collected)
+                } else {
+                    Vec::new()
+                };
+                let mut collected = collected;
+                collected.sort_by_key(|item| item.event.position);
+                self.take_listed(collected, &mut fill);
+                if all {
+                    self.stream.fill = Some(fill);
+                    return self.end_fill(true);
+                }
+            }
+            None => {
+                self.stream.cursor.clone_from(&fill.cursor);
+                self.take_listed(items, &mut fill);
+            }
+        }
+        fill.cursor = next;
+        fill.due = self.now;
+        self.stream.fill = Some(fill);
+        if !more {
+            self.end_fill(true);
+        }
+    }
+
+    /// Tells what is new of these, oldest first; of what is not, the last tells whether the task waits.
+    fn take_listed(&mut self, items: Vec<Item>, fill: &mut Fill) {
+        for item in items {
+            match &item.beat {
+                Beat::Asking(question) => fill.past = Some(question.clone()),
+                Beat::Working | Beat::Ending(_) => fill.past = None,
+                Beat::Neutral => {}
+            }
+            self.take_item(item, From::List);
         }
     }
 
@@ -86,47 +139,44 @@ impl<P: Provider> Task<P> {
         let now = self.now;
         let fresh = self.is_fresh();
         let draw = self.rng.u16(..);
+        let over = self.held.as_ref().is_some_and(Reading::is_over);
         let Some(fill) = &mut self.stream.fill else {
             return;
         };
         let refused = trouble
             .status()
-            .filter(|status| status.is_client_error())
             .is_some_and(|status| match status.as_u16() {
                 408 | 425 | 429 => false,
                 404 => !fresh,
-                _ => true,
+                501 => true,
+                _ => status.is_client_error(),
             });
-        if refused && fill.cursor.is_some() {
-            // The cursor is of no more use.
-            *fill = Fill {
-                cursor: None,
-                due: now,
-                tries: 0,
-                reached: None,
-            };
+        if refused && fill.inherited {
+            // The cursor is of no more use; the list may be.
+            *fill = Fill::new(None, fill.since);
             self.stream.cursor = None;
             return;
         }
-        if refused
-            || trouble
-                .status()
-                .is_some_and(|status| status.as_u16() == 501)
-        {
-            self.stream.unlisted = true;
+        let shapeless =
+            matches!(trouble, Trouble::Unreadable(error) if error.kind() == ReadErrorKind::Shape);
+        if refused || (shapeless && fill.tries > 0) {
+            // One that refuses a cursor that it gave itself cannot be read to its end either.
+            self.stream.unlisted = Some(now);
             return self.end_fill(false);
         }
         fill.tries += 1;
-        if fill.tries >= FILL_TRIES {
+        let wait = retry::wait(trouble, fill.tries, &self.policy.retry, draw, now);
+        let patience = if over {
+            FILL_PATIENCE_AT_END
+        } else {
+            FILL_PATIENCE
+        };
+        let due = now.after(wait);
+        // One wait that the server asked for is granted, however long.
+        let asked = !over && fill.tries == 1 && trouble.retry_after(now).is_some();
+        if due > fill.since.after(patience) && !asked {
             return self.end_fill(false);
         }
-        let due = now.after(retry::wait(
-            trouble,
-            fill.tries,
-            &self.policy.retry,
-            draw,
-            now,
-        ));
         fill.due = due;
         let attempt = fill.tries;
         shared.take(false);
@@ -139,24 +189,36 @@ impl<P: Provider> Task<P> {
 
     /// The list was read to its end, or given up: what waited for it goes on.
     fn end_fill(&mut self, complete: bool) {
-        self.stream.fill = None;
+        let past = self.stream.fill.take().and_then(|fill| fill.past);
         self.stream.listed = complete;
         let mut held = None;
         if let Some(open) = self.stream.open_mut() {
             open.covered = true;
+            open.listening = None;
             held = open.held.take();
         }
         if complete {
             self.stream.reopened = false;
+            self.recall(past);
         }
         if let Some(item) = held {
             self.take_item(item, From::Stream);
         }
-        self.conclude_check();
+        self.conclude_check(complete);
         match self.held.take() {
             Some(reading) => self.apply(reading),
             None if self.stream.ending.is_some() => {}
             None => self.look_again(crate::Look::Status, None),
+        }
+    }
+
+    /// The newest event asks, and was known before this process: somebody else was told, or nobody.
+    fn recall(&mut self, past: Option<Question>) {
+        let Some(question) = past.filter(|_| self.stream.wait.is_none()) else {
+            return;
+        };
+        if self.stream.ending.is_none() && !self.asks.is_settled(&question.id) {
+            self.take_wait(question);
         }
     }
 

@@ -16,7 +16,6 @@ use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
 use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
 
-use super::deliver::Stage;
 use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
 use super::stream::{CROSS_CHECK, LULL, QUIET, StreamState};
 use super::{Cancel, Lag, Purpose, Task, TurnStage};
@@ -475,10 +474,11 @@ impl<P: Provider> Task<P> {
         self.paused = false;
         self.asks.withdraw(&mut self.events);
         while let Some(delivery) = self.deliveries.front() {
-            let how = match delivery.stage {
-                Stage::Check | Stage::Write => Answered::Gone,
-                // It left, and the task moved on after it.
-                Stage::Reconcile => Answered::Applied,
+            // If it left, the task moved on after it.
+            let how = if delivery.maybe {
+                Answered::Applied
+            } else {
+                Answered::Gone
             };
             self.finish_delivery(how, None);
         }

@@ -11,9 +11,10 @@ use crate::provider::{Beat, Finish, Item, Look, Provider, Reading};
 use crate::question::{Question, QuestionKind};
 use crate::retry::Trouble;
 use crate::shared::Shared;
+use crate::task::asks::Identity;
 use crate::task::phase::Phase;
 use crate::task::stream::{
-    CONFIRM, CROSS_CHECK, Ending, FALLBACK, LULL, MAX_UNREADABLE, QUIET, RETRY_RANGE, STALE,
+    CONFIRM, CROSS_CHECK, Ending, FALLBACK, LULL, MAX_UNREADABLE, Open, QUIET, RETRY_RANGE, STALE,
     StreamState, UPTIME, Wait,
 };
 use crate::task::{Lag, Task};
@@ -45,16 +46,19 @@ impl<P: Provider> Task<P> {
         if !P::CAPABILITIES.stream || !matches!(self.phase, Phase::Following(_)) {
             return false;
         }
-        if self.settle_ending() || self.check_wait() {
+        if self.settle_ending() {
             return true;
         }
-        if self.stream.fill.is_some() || self.stream.ending.is_some() {
+        if self.stream.ending.is_some() {
             return false;
+        }
+        if self.stream.fill.is_some() {
+            return self.peek_stream();
         }
         let now = self.now;
         let idle = self.policy.limits.stream_idle;
         let Some(open) = self.stream.open() else {
-            return false;
+            return self.check_wait();
         };
         if now >= open.opened.after(UPTIME) {
             self.stream.failures = 0;
@@ -78,7 +82,22 @@ impl<P: Provider> Task<P> {
                 self.cut(why, shared);
             }
             Next::Ended(why) => self.ended(why, shared),
-            Next::Nothing => return self.mind_silence(idle, shared),
+            Next::Nothing => return self.check_wait() || self.mind_silence(idle, shared),
+        }
+        true
+    }
+
+    /// While the list is read: the stream's next event, which tells how far the list has to be.
+    fn peek_stream(&mut self) -> bool {
+        let idle = |open: &Open| open.held.is_none() && open.has_unread();
+        if !self.stream.open().is_some_and(idle) {
+            return false;
+        }
+        if let Next::Item(item) = self.next_of_stream()
+            && let Some(open) = self.stream.open_mut()
+        {
+            open.carried = true;
+            open.held = Some(*item);
         }
         true
     }
@@ -118,7 +137,7 @@ impl<P: Provider> Task<P> {
         let Some(open) = self.stream.open() else {
             return false;
         };
-        if now >= open.heard.after(idle) {
+        if open.silence(now) >= idle {
             self.cut(format!("nothing came for {} s", idle.as_secs()), shared);
             return true;
         }
@@ -205,6 +224,7 @@ impl<P: Provider> Task<P> {
             Beat::Working => {
                 self.stream.wait = None;
                 self.asks.withdraw(&mut self.events);
+                self.asks.pass();
             }
             Beat::Asking(question) => self.take_wait(question),
             Beat::Ending(finish) => {
@@ -212,7 +232,7 @@ impl<P: Provider> Task<P> {
                 self.stream.ending = Some(Ending {
                     finish,
                     event: item.event.clone(),
-                    since: self.now,
+                    asked: None,
                     tries: 0,
                     reply: None,
                 });
@@ -227,11 +247,13 @@ impl<P: Provider> Task<P> {
     // --- a question in the stream --------------------------------------------------------------------------------
 
     /// The newest event asks. It may be history, so it is told later; unless it is what a read has already shown.
-    fn take_wait(&mut self, question: Question) {
+    pub(super) fn take_wait(&mut self, question: Question) {
         let mut wait = Wait::new(question, self.now);
-        wait.told = self
+        let known = self
             .asks
             .identify(&wait.question, self.lag != Lag::None, &mut self.events);
+        wait.told = known != Identity::New;
+        wait.doubtful = known == Identity::Settled;
         if !wait.told {
             self.asks.withdraw(&mut self.events);
         }
@@ -240,16 +262,26 @@ impl<P: Provider> Task<P> {
 
     /// After a while without events the task is read, which judges whether the question is one.
     fn check_wait(&mut self) -> bool {
-        let now = self.now;
-        let Some(wait) = self.stream.wait.as_mut() else {
+        let Some(wait) = self.stream.wait.as_ref() else {
             return false;
         };
-        if wait.told || wait.checked || now < wait.since.after(QUIET) {
+        let quiet = self.quiet_from(wait.since).after(QUIET);
+        if wait.told || wait.checked || self.now < quiet || self.exchange_is_underway() {
             return false;
         }
-        wait.checked = true;
+        if let Some(wait) = self.stream.wait.as_mut() {
+            wait.checked = true;
+        }
         self.look_now();
         true
+    }
+
+    /// Since when nothing has followed an event of this time: while the driver did not read, something may have.
+    pub(in crate::task) fn quiet_from(&self, since: Timestamp) -> Timestamp {
+        match self.stream.open() {
+            Some(open) => since.max(open.listening.unwrap_or(self.now)),
+            None => since,
+        }
     }
 
     /// The task says that it waits, and that its events tell for what.
@@ -258,8 +290,16 @@ impl<P: Provider> Task<P> {
         self.stream.unexplained = false;
         let believed = self.lag == Lag::None || self.has_lagged_too_long();
         match &mut self.stream.wait {
+            Some(wait) if wait.told && wait.doubtful && now >= wait.since.after(STALE) => {
+                // Nothing has come of the answer that it was taken to have: it is a question of its own.
+                self.asks.part(&wait.question.id);
+                wait.doubtful = false;
+                wait.told = false;
+                self.ask_as_events_tell();
+            }
             Some(wait) if wait.told => {}
-            Some(wait) if now >= wait.since.after(QUIET) => {
+            // Nothing had followed it for a while when this read was made.
+            Some(wait) if wait.checked => {
                 wait.told = true;
                 let question = wait.question.clone();
                 let question = self
@@ -291,14 +331,16 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Whether a status that has not moved since our answer can no longer be stale: the task waits again. Only where no
-    /// events tell better.
+    /// Whether a status that has not moved since our answer can no longer be stale: the task waits again, for something
+    /// that no event told. Where there are events, one has to show that the answer was taken.
     fn has_lagged_too_long(&self) -> bool {
         let since = match self.lag {
             Lag::Delivered(since) => since,
             Lag::None | Lag::Said(_) => return false,
         };
-        !self.has_list() && self.stream.open().is_none() && self.now >= since.after(STALE)
+        let has_events = self.has_list() || self.stream.open().is_some();
+        let progressed = self.signs.progressed.unwrap_or(since).max(since);
+        (!has_events || progressed > since) && self.now >= progressed.after(STALE)
     }
 
     /// A read says that the task works: what it asked is asked no more, or its events are ahead of its status.
@@ -351,8 +393,11 @@ impl<P: Provider> Task<P> {
 
     /// The event stands when no read has agreed for long enough.
     fn settle_ending(&mut self) -> bool {
-        let due = |ending: &Ending| self.now >= ending.since.after(CONFIRM);
-        if self.exchange_is_underway() || !self.stream.ending.as_ref().is_some_and(due) {
+        let overdue = |asked: Timestamp| self.now >= asked.after(CONFIRM);
+        let asked = self.stream.ending.as_ref().and_then(|ending| ending.asked);
+        // What was read while the list was read is judged first.
+        let busy = self.exchange_is_underway() || self.stream.fill.is_some() || self.held.is_some();
+        if busy || !asked.is_some_and(overdue) {
             return false;
         }
         let Some(ending) = self.stream.ending.take() else {
