@@ -8,7 +8,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::event::RawEvent;
-use crate::id::{ExchangeId, Position};
+use crate::id::{ExchangeId, Position, QuestionId};
 use crate::provider::{Finish, Item};
 use crate::question::Question;
 use crate::response::Response;
@@ -87,7 +87,7 @@ pub(super) struct Fill {
     pub(super) cursor: Option<String>,
     pub(super) due: Timestamp,
     pub(super) tries: u32,
-    /// When it began.
+    /// When it began, or last got a page.
     pub(super) since: Timestamp,
     /// Whether it goes on from a cursor of an earlier reading, which the platform may have forgotten.
     pub(super) inherited: bool,
@@ -134,6 +134,15 @@ pub(super) struct Wait {
     pub(super) doubtful: bool,
 }
 
+/// What followed a question: it tells whose answer was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sequel {
+    /// The task went on.
+    Worked,
+    /// The task failed or was stopped.
+    EndedBadly,
+}
+
 impl Wait {
     pub(super) fn new(question: Question, since: Timestamp) -> Self {
         Self {
@@ -174,6 +183,8 @@ pub(super) struct Stream {
     /// Whether the next event is the first since a reconnect: only there is a gap told.
     pub(super) reopened: bool,
     pub(super) wait: Option<Wait>,
+    /// What followed the question before, as the events tell it.
+    pub(super) sequel: Option<(QuestionId, Sequel)>,
     pub(super) ending: Option<Ending>,
     pub(super) steps: Steps,
     /// The reading of the list under way.
@@ -234,6 +245,7 @@ impl Stream {
             taken: after,
             reopened: false,
             wait: None,
+            sequel: None,
             ending: None,
             steps: Steps::default(),
             fill: None,
@@ -282,6 +294,13 @@ impl Stream {
     /// Whether the task is followed by polling, because the stream is not to be had.
     pub(super) fn fell_back(&self) -> bool {
         self.missing || self.failures >= FALLBACK
+    }
+
+    /// The newest question is asked no more.
+    pub(super) fn close_wait(&mut self, sequel: Sequel) {
+        if let Some(wait) = self.wait.take() {
+            self.sequel = Some((wait.question.id, sequel));
+        }
     }
 
     /// Whether this position may follow the last event without another between them.

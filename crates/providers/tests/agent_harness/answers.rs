@@ -340,3 +340,39 @@ fn a_run_resumed_at_any_step_reaches_the_same_end() {
         }
     }
 }
+
+#[test]
+fn an_answer_that_was_lost_is_not_taken_for_somebody_elses() {
+    let reject = || Answer::Reject { reason: None };
+    let rejected = || DashboardAction::Reject("no".to_owned());
+    for missing in [
+        "",
+        "[agent_harness]\nevents_missing = 404\n",
+        "[agent_harness]\nevents_missing = 404\nstream_missing = 404\n",
+    ] {
+        for (answer, action, how) in [
+            (reject(), DashboardAction::Approve, "Gone"),
+            (Answer::Approve, rejected(), "Gone"),
+            (reject(), rejected(), "Applied"),
+            (Answer::Approve, DashboardAction::Approve, "Applied"),
+        ] {
+            let mut world = World::new(missing).answers(0, vec![answer.clone()]).faults(
+                move |endpoint, _, number| match (endpoint, number) {
+                    ("signal", 0) => Fault::Preempted(action.clone()),
+                    _ => Fault::None,
+                },
+            );
+            let ended = world.run("approve-email");
+            // With nothing but the run's status, what followed an approval cannot be told from a later failure.
+            let blind = missing.contains("stream") && how == "Gone" && answer == Answer::Approve;
+            let how = if blind { "Unknown" } else { how };
+            assert_eq!(
+                world.count(how),
+                1,
+                "{missing} {answer:?} {ended:?}: {:#?}",
+                world.told
+            );
+            assert_eq!(world.asked("signal"), 1);
+        }
+    }
+}

@@ -38,6 +38,8 @@ pub(crate) enum Fault {
     Lost(usize),
     /// Received just after somebody else approved in the dashboard.
     Overtaken,
+    /// Never received, and somebody else did this in the dashboard just before.
+    Preempted(DashboardAction),
     /// A stream of which so many bytes of the body arrive.
     Cut(usize),
     /// Answered by something in front of the server, which asks to be left alone for so long.
@@ -499,6 +501,14 @@ impl World {
                 let html = "text/html".parse().expect("value");
                 page.head.headers.insert("content-type", html);
                 return task.handle_response(id, page, at(1));
+            }
+            Fault::Preempted(action) => {
+                let run = task.id().expect("a run").to_string();
+                self.server
+                    .dashboard(&run, action.clone(), self.now)
+                    .expect("the dashboard");
+                let lost = failed(Stage::MaybeSent, Cause::Reset);
+                return task.handle_failure(id, lost, at(1));
             }
             Fault::Overtaken => {
                 let run = task.id().expect("a run").to_string();

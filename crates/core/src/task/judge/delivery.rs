@@ -6,7 +6,7 @@ use crate::id::{IntentId, Mark};
 use crate::operation::Safety;
 use crate::outcome::Outcome;
 use crate::provider::{Landed, Look, Provider, Reading};
-use crate::question::{Answered, Question};
+use crate::question::{Answer, Answered, Question};
 use crate::retry::{self, Trouble, Verdict};
 use crate::seed::hex;
 use crate::shared::Shared;
@@ -15,7 +15,7 @@ use super::{Report, access_lost, sort};
 use crate::id::QuestionId;
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
 use crate::task::phase::Phase;
-use crate::task::stream::Wait;
+use crate::task::stream::{Sequel, Wait};
 use crate::task::{Flight, Lag, Task, TurnStage};
 
 impl<P: Provider> Task<P> {
@@ -45,14 +45,14 @@ impl<P: Provider> Task<P> {
         if let Some(question) = &question {
             let shown = shows(&reading, question);
             if !shown {
-                self.asked_no_more();
+                self.asked_no_more(sequel_of(&reading));
                 return self.weigh(reading);
             }
             if matches!(&reading, Reading::Waiting(_))
                 && !self.has_list()
                 && !self.still_asks(&question.id, false)
             {
-                return self.asked_no_more();
+                return self.asked_no_more(Some(Sequel::Worked));
             }
             if matches!(&reading, Reading::Waiting(_)) && self.has_list() {
                 // The task waits; its events tell whether for this.
@@ -106,7 +106,21 @@ impl<P: Provider> Task<P> {
         };
         let id = question.id.clone();
         let stage = delivery.stage;
-        match (self.still_asks(&id, complete), stage) {
+        // What was read before the list, when it says that the task does not wait.
+        let read = self.held.as_ref().and_then(sequel_of);
+        let told = self.still_asks(&id, complete);
+        if let Some(delivery) = self.deliveries.front_mut()
+            && read.is_some()
+            && told
+            && delivery.maybe
+            && delivery.looks < RECONCILE_LOOKS
+        {
+            // The task has moved, and its events are yet to say how.
+            delivery.looks += 1;
+            delivery.due = now.after(reconcile_wait(delivery.looks));
+            return;
+        }
+        match (read.is_none() && told, stage) {
             (true, Stage::Reconcile) => self.still_asked(),
             (true, _) => {
                 if let Some(delivery) = self.deliveries.front_mut() {
@@ -114,31 +128,62 @@ impl<P: Provider> Task<P> {
                 }
                 self.save.need();
             }
-            (false, _) => self.asked_no_more(),
+            (false, _) => self.asked_no_more(read.or(Some(Sequel::Worked))),
         }
     }
 
-    /// The task asks no more: our answer was taken, unless none of ours can have been.
-    fn asked_no_more(&mut self) {
+    /// The task asks no more: was our answer taken, or somebody else's? `read` is what a read of the task shows to have
+    /// followed.
+    pub(super) fn asked_no_more(&mut self, read: Option<Sequel>) {
         let Some(delivery) = self.deliveries.front() else {
             return;
         };
-        if delivery.maybe {
-            return self.finish_delivery(Answered::Applied, None);
-        }
-        let question = match &delivery.parcel {
-            Parcel::Answer { question, .. } => Some(question.id.clone()),
-            Parcel::Message { .. } => None,
+        let (question, answer) = match &delivery.parcel {
+            Parcel::Answer { question, answer } => (question.id.clone(), answer),
+            Parcel::Message { .. } if delivery.maybe => {
+                return self.finish_delivery(Answered::Applied, None);
+            }
+            Parcel::Message { .. } => return self.finish_delivery(Answered::Gone, None),
         };
+        if delivery.maybe {
+            let how = self.fate(answer, &question, read);
+            let detail = "what followed is not what this answer asks for: somebody else answered";
+            let detail = (how == Answered::Gone).then(|| detail.to_owned());
+            return self.finish_delivery(how, detail);
+        }
         self.finish_delivery(Answered::Gone, None);
         // Its events do not say so: a read may have been stale, and then it is asked again.
-        if let Some(question) = question
-            && let Some(wait) = &mut self.stream.wait
+        if let Some(wait) = &mut self.stream.wait
             && wait.question.id == question
         {
             *wait = Wait::new(wait.question.clone(), self.now);
             self.asks.forget(&question);
             self.mode();
+        }
+    }
+
+    /// What became of an answer that may have arrived, by what followed the question. A rejection ends a task; every
+    /// other answer lets it go on.
+    fn fate(&self, answer: &Answer, question: &QuestionId, read: Option<Sequel>) -> Answered {
+        let ask = self.asks.get(question);
+        let server_id = ask.map_or(question, |ask| ask.server_id());
+        let told = self.stream.sequel.as_ref();
+        let told = told
+            .filter(|(id, _)| id == server_id)
+            .map(|(_, sequel)| *sequel);
+        match (answer, told, read) {
+            (Answer::Text(_), _, _) => Answered::Applied,
+            (Answer::Reject { .. }, Some(Sequel::EndedBadly), _)
+            | (Answer::Reject { .. }, None, Some(Sequel::EndedBadly)) => Answered::Applied,
+            (Answer::Reject { .. }, Some(Sequel::Worked), _)
+            | (Answer::Reject { .. }, None, Some(Sequel::Worked)) => Answered::Gone,
+            (Answer::Reject { .. }, None, None) => Answered::Unknown,
+            (Answer::Approve | Answer::Input(_), Some(Sequel::EndedBadly), _) => Answered::Gone,
+            // It may have gone on for a while.
+            (Answer::Approve | Answer::Input(_), None, Some(Sequel::EndedBadly)) => {
+                Answered::Unknown
+            }
+            (Answer::Approve | Answer::Input(_), _, _) => Answered::Applied,
         }
     }
 
@@ -338,20 +383,23 @@ impl<P: Provider> Task<P> {
         shared.succeeded();
         self.misses = 0;
         self.not_found = None;
-        if !shows(&reading, question) {
-            self.asked_no_more();
-            return self.weigh(reading);
-        }
+        let shown = shows(&reading, question);
         if self.has_list() {
+            // The events tell what followed.
             if let Some(delivery) = self.deliveries.front_mut() {
                 delivery.confirming = true;
             }
+            self.held = (!shown).then_some(reading);
             return self.begin_fill();
+        }
+        if !shown {
+            self.asked_no_more(sequel_of(&reading));
+            return self.weigh(reading);
         }
         if self.still_asks(&question.id, false) {
             self.still_asked();
         } else {
-            self.asked_no_more();
+            self.asked_no_more(Some(Sequel::Worked));
         }
     }
 
@@ -423,6 +471,22 @@ impl<P: Provider> Task<P> {
             // Told as an event; a refusal by the server ends the turn where its reply is at hand.
             Answered::Refused | Answered::Gone => turn.stage = TurnStage::Taken,
         }
+    }
+}
+
+/// What a reading shows to have followed a question; `None` when it may still be asked.
+fn sequel_of<O>(reading: &Reading<O>) -> Option<Sequel> {
+    match reading {
+        Reading::Failed(_) | Reading::Stopped(_) => Some(Sequel::EndedBadly),
+        Reading::Waiting(_) | Reading::Events(_) => None,
+        Reading::Pending(_)
+        | Reading::Next(..)
+        | Reading::Asking(_)
+        | Reading::NotAsking
+        | Reading::Paused(_)
+        | Reading::Ready(_)
+        | Reading::Succeeded(..)
+        | Reading::Unknown(_) => Some(Sequel::Worked),
     }
 }
 

@@ -68,6 +68,7 @@ impl<P: Provider> Task<P> {
             self.stream.cursor = None;
         }
         fill.tries = 0;
+        fill.since = self.now;
         fill.inherited = false;
         fill.reached = fill.reached.max(newest);
         let count = items.len();

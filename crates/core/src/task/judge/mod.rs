@@ -10,14 +10,13 @@ use crate::failure::Failure;
 use crate::operation::Safety;
 use crate::outcome::{Fault, Outcome, StoppedBy};
 use crate::provider::{Finish, Landed, Look, Provider, Reading, Started};
-use crate::question::Answered;
 use crate::response::Response;
 use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
 use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
 
 use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
-use super::stream::{CROSS_CHECK, LULL, QUIET, StreamState};
+use super::stream::{CROSS_CHECK, LULL, QUIET, Sequel, StreamState};
 use super::{Cancel, Lag, Purpose, Task, TurnStage};
 
 /// Why a start that was cancelled in time was not made.
@@ -402,7 +401,7 @@ impl<P: Provider> Task<P> {
             }
             Reading::Next(Look::Result, status) => {
                 self.note(status);
-                self.leave();
+                self.leave(Sequel::Worked);
                 let fetching = Fetching {
                     since: self.now,
                     due: self.now,
@@ -424,7 +423,7 @@ impl<P: Provider> Task<P> {
             Reading::Ready(_) => self.look_again(Look::Status, None),
             Reading::Succeeded(status, output) => {
                 self.note(status);
-                self.leave();
+                self.leave(Sequel::Worked);
                 let id = self.known_id();
                 self.end(Outcome::Succeeded { id, output });
             }
@@ -443,7 +442,7 @@ impl<P: Provider> Task<P> {
             });
             fault
         });
-        self.leave();
+        self.leave(Sequel::EndedBadly);
         let outcome = self.outcome_of(ending);
         self.end(outcome);
     }
@@ -456,7 +455,7 @@ impl<P: Provider> Task<P> {
             Some(Finish::Succeeded) | None => ending,
         };
         self.note(ending.status().clone());
-        self.leave();
+        self.leave(Sequel::EndedBadly);
         if P::CAPABILITIES.trail && self.policy.trail {
             self.phase.enter(Phase::Tracing(Tracing {
                 ending,
@@ -470,17 +469,11 @@ impl<P: Provider> Task<P> {
     }
 
     /// The task is over: nothing is asked any more, and nothing is delivered.
-    fn leave(&mut self) {
+    fn leave(&mut self, sequel: Sequel) {
         self.paused = false;
         self.asks.withdraw(&mut self.events);
-        while let Some(delivery) = self.deliveries.front() {
-            // If it left, the task moved on after it.
-            let how = if delivery.maybe {
-                Answered::Applied
-            } else {
-                Answered::Gone
-            };
-            self.finish_delivery(how, None);
+        while !self.deliveries.is_empty() {
+            self.asked_no_more(Some(sequel));
         }
     }
 
@@ -541,6 +534,9 @@ impl<P: Provider> Task<P> {
         if !P::CAPABILITIES.stream {
             let due = self.schedule(hint);
             return self.plan_look(look, due, hint);
+        }
+        if self.stream.ending.is_some() {
+            return self.read_again_after_ending();
         }
         let untold = self.stream.wait.as_ref().is_some_and(|wait| !wait.told)
             || (self.stream.unexplained && self.asks.open().next().is_none());

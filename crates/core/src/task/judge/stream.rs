@@ -15,7 +15,7 @@ use crate::task::asks::Identity;
 use crate::task::phase::Phase;
 use crate::task::stream::{
     CONFIRM, CROSS_CHECK, Ending, FALLBACK, LULL, MAX_UNREADABLE, Open, QUIET, RETRY_RANGE, STALE,
-    StreamState, UPTIME, Wait,
+    Sequel, StreamState, UPTIME, Wait,
 };
 use crate::task::{Lag, Task};
 use crate::time::{Timestamp, millis};
@@ -222,13 +222,16 @@ impl<P: Provider> Task<P> {
         match item.beat {
             Beat::Neutral => {}
             Beat::Working => {
-                self.stream.wait = None;
+                self.stream.close_wait(Sequel::Worked);
                 self.asks.withdraw(&mut self.events);
                 self.asks.pass();
             }
             Beat::Asking(question) => self.take_wait(question),
             Beat::Ending(finish) => {
-                self.stream.wait = None;
+                self.stream.close_wait(match finish {
+                    Finish::Succeeded => Sequel::Worked,
+                    Finish::Failed(_) | Finish::Stopped(_) => Sequel::EndedBadly,
+                });
                 self.stream.ending = Some(Ending {
                     finish,
                     event: item.event.clone(),
@@ -248,6 +251,14 @@ impl<P: Provider> Task<P> {
 
     /// The newest event asks. It may be history, so it is told later; unless it is what a read has already shown.
     pub(super) fn take_wait(&mut self, question: Question) {
+        if self
+            .stream
+            .wait
+            .as_ref()
+            .is_some_and(|wait| wait.question.id != question.id)
+        {
+            self.stream.close_wait(Sequel::Worked);
+        }
         let mut wait = Wait::new(question, self.now);
         let known = self
             .asks
@@ -377,7 +388,7 @@ impl<P: Provider> Task<P> {
         true
     }
 
-    fn read_again_after_ending(&mut self) {
+    pub(super) fn read_again_after_ending(&mut self) {
         let Some(ending) = &mut self.stream.ending else {
             return;
         };
@@ -422,7 +433,7 @@ impl<P: Provider> Task<P> {
                 let output = self
                     .provider
                     .unconfirmed(&id, ending.reply.as_ref(), &ending.event);
-                self.leave();
+                self.leave(Sequel::Worked);
                 self.end(match output {
                     Some(output) => Outcome::Succeeded { id, output },
                     None => Outcome::ResultUnavailable { id, why },
