@@ -35,6 +35,8 @@ pub(crate) enum Began {
 pub(crate) struct Keyed {
     /// Its idempotency key.
     pub(crate) key: String,
+    /// Whether this command made the key itself: nobody else can have used it.
+    pub(crate) minted: bool,
     /// The same command line without a key: a new run.
     pub(crate) anew: String,
 }
@@ -93,7 +95,7 @@ pub(crate) fn outcome<P: Platform>(
             fault.message = None;
             bad("the task was stopped, not by this command", Some(&fault))
         }
-        Outcome::Refused(error) => refused(session, began, code, error),
+        Outcome::Refused(error) => refused(session, began, code, error, reporter.attempts() > 1),
         Outcome::NotStarted {
             why,
             attempts,
@@ -316,7 +318,7 @@ pub(crate) fn unknown<P: Platform>(
             .why("The same command with the same key follows the run if it is there, and starts it if it is not.")
             .next(
                 "again",
-                format!("{} --idempotency-key {}", start.anew, quote(&start.key)),
+                again(start),
                 "never makes two",
             ),
         Began::Watch => problem("it is not known whether the task exists"),
@@ -328,6 +330,7 @@ fn refused<P: Platform>(
     began: &Began,
     code: &'static str,
     error: ApiError,
+    repeated: bool,
 ) -> Box<Problem> {
     let status = error.status.as_u16();
     let exit = match status {
@@ -346,12 +349,7 @@ fn refused<P: Platform>(
             session.command("agents list"),
             "the agents there are",
         ),
-        (409, Began::Keyed(start)) => problem
-            .why(format!(
-                "The idempotency key {:?} was used before with other parameters. Nothing was started.",
-                one_line(&start.key)
-            ))
-            .next("anew", start.anew.clone(), "another run, under a new key"),
+        (409, Began::Keyed(start)) => conflict(problem, start, repeated),
         (409, Began::Message(task)) => problem.next(
             "see",
             session.command(&format!("status {}", task.quoted())),
@@ -359,6 +357,28 @@ fn refused<P: Platform>(
         ),
         _ => problem,
     }
+}
+
+/// A key that the server refused: it does not say which of the two reasons it had.
+fn conflict(problem: Box<Problem>, start: &Keyed, repeated: bool) -> Box<Problem> {
+    // An earlier attempt of this very command may be what is still being worked on.
+    let fate = if start.minted || repeated {
+        "An earlier attempt of this command may have started a run."
+    } else {
+        "This command started nothing."
+    };
+    problem
+        .why(format!(
+            "The server refused the idempotency key {:?}: it was used with another job, or its first use is still being worked on. {fate}",
+            one_line(&start.key)
+        ))
+        .next("again", again(start), "follows the run of this key, if it is the same job")
+        .next("anew", start.anew.clone(), "another run, under a new key")
+}
+
+/// The same command line under the same key.
+fn again(start: &Keyed) -> String {
+    format!("{} --idempotency-key {}", start.anew, quote(&start.key))
 }
 
 fn exchange(problem: Box<Problem>, error: &ApiError) -> Box<Problem> {

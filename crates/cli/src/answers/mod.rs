@@ -20,6 +20,7 @@ use crate::problem::Problem;
 use crate::report::Reporter;
 use crate::text_arg::text_or_file;
 use terminal::Terminal;
+pub(crate) use terminal::drop_typed;
 
 /// The longest answer; more than a person writes, and than a conversation is made for.
 const MAX_ANSWER: usize = 256 * 1024;
@@ -163,6 +164,7 @@ pub(crate) fn is_attended(global: &Global) -> Result<bool, Box<Problem>> {
 pub(crate) async fn typed_data(out: &Out) -> Option<Map<String, Value>> {
     let _hold = out.hold();
     out.tell("KEY=VALUE lines and then an empty one, or one JSON object; Ctrl-D gives up");
+    drop_typed(out);
     Terminal::default().data(out, "data> ").await
 }
 

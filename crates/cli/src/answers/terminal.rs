@@ -43,6 +43,25 @@ impl Reader {
     }
 }
 
+/// What is said of lines that were typed too early.
+const DROPPED: &str = "what was typed before this question is no answer to it, and was dropped";
+
+/// Drops what was typed and not read yet: a question is answered by whoever has seen it.
+#[cfg(unix)]
+pub(crate) fn drop_typed(out: &Out) {
+    use rustix::termios::{QueueSelector, tcflush};
+    let stdin = io::stdin();
+    let waiting = rustix::io::ioctl_fionread(&stdin).is_ok_and(|bytes| bytes > 0);
+    // Where this fails there is no terminal, and nobody was asked anything.
+    if tcflush(&stdin, QueueSelector::IFlush).is_ok() && waiting {
+        out.tell(DROPPED);
+    }
+}
+
+/// Elsewhere a terminal hands out its lines unasked, and none can be told from a later one.
+#[cfg(not(unix))]
+pub(crate) fn drop_typed(_: &Out) {}
+
 /// What a person at an approval typed.
 enum Choice {
     Approve,
@@ -65,6 +84,7 @@ impl Choice {
 impl Terminal {
     /// The answer to a question of this kind; `None` when it is left.
     pub(super) async fn ask(&mut self, out: &Out, kind: &QuestionKind) -> Option<Answer> {
+        self.catch_up(out);
         match kind {
             QuestionKind::Approval => self.approval(out).await,
             QuestionKind::Data => {
@@ -74,6 +94,18 @@ impl Terminal {
             QuestionKind::Other(_) => self.anything(out).await,
             _ => self.words(out).await.map(Answer::text),
         }
+    }
+
+    /// Drops every line that was typed before the question was on the screen: it was meant for something else.
+    fn catch_up(&mut self, out: &Out) {
+        if let Some(reader) = &mut self.reader
+            && reader.lines.try_recv().is_ok()
+        {
+            self.abandoned = false;
+            out.typed();
+            out.tell(DROPPED);
+        }
+        drop_typed(out);
     }
 
     async fn words(&mut self, out: &Out) -> Option<String> {
@@ -173,6 +205,10 @@ impl Terminal {
         while !line.trim().is_empty() {
             if let Err(why) = form::field(&mut data, &line) {
                 out.tell(&why);
+                // Nothing of use was typed yet: it may still be an object.
+                if data.is_empty() {
+                    return Some(None);
+                }
             }
             line = self.line(out, prompt).await?;
             if let Choice::Leave = Choice::read(&line) {

@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
 use crate::sanitise::one_line;
 use crate::session::Session;
-use crate::task_ref::{TaskArg, TaskRef};
+use crate::task_ref::{TaskArg, TaskRef, quote};
 use crate::text_arg::{json_object, stdin_text, text_or_file};
 
 /// What a task of Nanonets has instead.
@@ -131,20 +131,22 @@ fn confirm(
     reason: &mut Option<String>,
 ) -> Result<(), Box<Problem>> {
     if !is_attended(global)? {
+        let given = std::env::args_os().skip(1);
+        let given = given.map(|word| quote(&word.to_string_lossy()));
+        let words: Vec<String> = std::iter::once("taskward".to_owned())
+            .chain(given)
+            .collect();
         return Err(Problem::new(
             Exit::Usage,
             "usage",
             "rejecting makes the run fail, and there is no terminal to ask on",
         )
         .why("Nothing was sent.")
-        .next(
-            "do it",
-            format!("taskward reject {} --yes", task.quoted()),
-            "",
-        )
+        .next("do it", format!("{} --yes", words.join(" ")), "")
         .task(Some(task.clone())));
     }
     let _hold = out.hold();
+    answers::drop_typed(out);
     let read = |prompt: &str| {
         out.prompt(prompt);
         let mut line = String::new();

@@ -173,11 +173,19 @@ fn the_same_key_is_the_same_run_and_says_so() {
     assert_eq!(world.sim.harness_stats().runs, 1);
     let input = json!({ "goal": "another" }).to_string();
     let other = [&HARNESS[..], &["--input", &input], &key[..2]].concat();
-    check(&world, &other, 1, "refused").says(&[
-        "\"nightly-7\" was used before with other parameters",
+    let refused = check(&world, &other, 1, "refused");
+    refused.says(&[
+        "\"nightly-7\": it was used with another job, or its first use is still being worked on",
+        "This command started nothing.",
         "409",
         "idempotency_conflict",
     ]);
+    assert!(
+        refused
+            .printed("again")
+            .contains("--idempotency-key nightly-7")
+    );
+    assert!(!refused.printed("anew").contains("--idempotency-key"));
     assert_eq!(world.sim.harness_stats().runs, 1);
 }
 

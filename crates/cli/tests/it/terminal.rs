@@ -181,6 +181,8 @@ fn data_is_typed_line_by_line_or_as_one_object() {
     let mut terminal = Terminal::open(&world, &["input", &waiting, "--watch", "--speed", "20"]);
     let shown = terminal.until("data> ");
     assert!(shown.contains("To whom shall I write"), "{shown}");
+    terminal.types("nonsense");
+    terminal.until("is no field");
     terminal.types("{\"to\": \"everyone\"}");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(0), "{shown}");
@@ -193,6 +195,33 @@ fn data_is_typed_line_by_line_or_as_one_object() {
         .map(|wait| wait.action)
         .collect();
     assert_eq!(actions, vec![Some("submit_input".to_owned()); 2]);
+}
+
+#[test]
+fn what_was_typed_before_a_question_was_shown_never_answers_it() {
+    let world = World::new();
+    let input = json!({ "scenario": "two-waits" }).to_string();
+    let mut terminal = Terminal::open(&world, &run(&input, &[]));
+    terminal.until("agent-harness:");
+    terminal.types("approve");
+    let shown = terminal.until("approve, reject or leave> ");
+    assert!(shown.contains("was dropped"), "{shown}");
+    assert_eq!(world.sim.harness_stats().waits[0].received, 0);
+    // A second answer in one go is for a question that nobody has seen.
+    terminal.types("approve\nto=you\n");
+    let shown = terminal.until("data> ");
+    assert!(shown.contains("was dropped"), "{shown}");
+    terminal.types("leave");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(8), "{shown}");
+    let received: Vec<_> = world
+        .sim
+        .harness_stats()
+        .waits
+        .iter()
+        .map(|wait| wait.received)
+        .collect();
+    assert_eq!(received, [1, 0]);
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(super) async fn run(
     let start = session.client.run(job).idempotency_key(key.as_str());
     let began = Began::Keyed(Keyed {
         key: key.as_str().to_owned(),
+        minted: args.idempotency_key.is_none(),
         anew: anew(),
     });
     launch(&session, start, began, args, plan).await
