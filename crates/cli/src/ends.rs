@@ -223,16 +223,28 @@ pub(crate) fn unheard<P: Platform>(
 }
 
 /// Control handed back: the task goes on.
-pub(crate) fn left<P: Platform>(session: &Session<P>, left: &Left) -> Box<Problem> {
+pub(crate) fn left<P: Platform>(
+    session: &Session<P>,
+    reporter: &Reporter,
+    left: &Left,
+) -> Box<Problem> {
     let task = session.task(&left.id);
     let known = Some(task.clone());
     let problem = match &left.why {
         LeftWhy::Question(question) => {
+            let refusal = reporter.refusal(&question.id);
             let what = match question.kind {
+                _ if refusal.is_some() => {
+                    "the server refused the answer, and the run still waits for one"
+                }
                 QuestionKind::Approval => "the run waits for an approval, and nobody here gives it",
                 _ => "the agent asks, and nobody here can answer",
             };
             let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
+            let problem = match refusal {
+                Some(why) => problem.why(why),
+                None => problem,
+            };
             let problem = answers(session, asked(problem, question), &task, question);
             cancel(session, problem, &task)
         }
@@ -267,6 +279,19 @@ pub(crate) fn left<P: Platform>(session: &Session<P>, left: &Left) -> Box<Proble
         _ => detached(session, &known, None, Exit::Interrupted),
     };
     simulated(session, problem.task(known))
+}
+
+/// A signal while an answer is on its way.
+pub(crate) fn answering<P: Platform>(session: &Session<P>, task: &TaskRef) -> Box<Problem> {
+    let what = "the answer may or may not have arrived";
+    let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
+        .why("Interrupted before the server had answered. The task goes on.")
+        .next(
+            "see",
+            session.command(&format!("watch {}", task.quoted())),
+            "whether it is there",
+        );
+    simulated(session, problem.task(Some(task.clone())))
 }
 
 /// Ctrl-C while a task is watched.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward::{End, ErrorKind, Event, Outcome, Policy, Run, Running, StoppedBy};
+use taskward::{End, ErrorKind, Event, Outcome, Policy, Reply, Run, Running, StoppedBy};
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};
@@ -93,7 +93,13 @@ impl<P: Platform> Watched<P> {
         let reporter = self.reporter.clone();
         self.run = self.run.on_question(move |question| {
             let (asker, reporter) = (asker.clone(), reporter.clone());
-            async move { asker.ask(question, &reporter).await }
+            async move {
+                let reply = asker.ask(question, &reporter).await?;
+                if !matches!(reply, Reply::Leave) {
+                    reporter.answer_given();
+                }
+                Ok(reply)
+            }
         });
         self
     }
@@ -182,7 +188,7 @@ impl<P: Platform> Followed<'_, P> {
     ) -> Result<(TaskRef, P::Output), Box<Problem>> {
         let outcome = match end {
             End::Done(outcome) => outcome,
-            End::Left(left) => return Err(ends::left(self.session, &left)),
+            End::Left(left) => return Err(ends::left(self.session, &self.reporter, &left)),
         };
         let task = outcome.task().map(|id| self.session.task(id));
         let unanswered = matches!(
@@ -266,37 +272,54 @@ impl<P: Platform> Followed<'_, P> {
         }
     }
 
-    /// The end that a signal makes: at once when the task is known, else after a short wait for the reply to the start.
+    /// The end that a signal makes: at once, unless a start or an answer is on its way, whose reply is waited for a
+    /// little.
     async fn interrupted(&mut self, exit: Exit) -> Box<Problem> {
         self.session.out.still();
-        if self.running.id().is_none() {
+        if let Some(unknown) = self.on_its_way() {
             let wait = LAST_CHANCE.as_secs();
             let out = self.session.out.clone();
+            let what = match self.running.id() {
+                Some(_) => "answer",
+                None => "start",
+            };
             out.tell(&format!(
-                "waiting up to {wait} s for the reply to the start; Ctrl-C again leaves without it"
+                "waiting up to {wait} s for the reply to the {what}; Ctrl-C again leaves without it"
             ));
-            let unknown = self.unknown();
             self.session
                 .signals
                 .at_second(move |exit| out.last_words(&unknown.ending(exit)));
         }
         let limit = tokio::time::sleep(LAST_CHANCE);
         tokio::pin!(limit);
-        while self.running.id().is_none() {
+        while let Some(unknown) = self.on_its_way() {
             let event = tokio::select! {
                 event = self.running.next() => event,
                 () = &mut limit => {
-                    return self.unknown();
+                    return unknown;
                 }
             };
             match event {
                 Ok(Some(_)) => {}
+                // How it ended is told by whoever looks again.
+                Ok(None) if self.running.id().is_some() => break,
                 Ok(None) => return self.ended().await,
                 Err(error) => return self.session.problem(&error),
             }
         }
         let question = self.running.questions().next().cloned();
         ends::detached(self.session, &self.reporter.task(), question.as_ref(), exit)
+    }
+
+    /// The end of a start or an answer whose fate is not known yet, were it left now.
+    fn on_its_way(&self) -> Option<Box<Problem>> {
+        match self.running.id() {
+            None => Some(self.unknown()),
+            Some(id) => self
+                .reporter
+                .is_answering()
+                .then(|| ends::answering(self.session, &self.session.task(id))),
+        }
     }
 
     /// The end of a start that nobody waits for any longer.

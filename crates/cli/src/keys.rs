@@ -78,7 +78,7 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
     } else if let Some(path) = &global.key_file {
         (key_file(path)?, KeySource::File(path.clone()))
     } else {
-        match variable(names.key_variable)? {
+        match variable(names.key_variable)?.filter(|key| !key.is_empty()) {
             Some(key) => (key, KeySource::Variable(names.key_variable)),
             None => return Err(no_key::<P>()),
         }

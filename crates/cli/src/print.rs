@@ -33,6 +33,11 @@ impl Destination {
         Ok(Self { file, part })
     }
 
+    /// Whether the answer in words was asked for, and nothing else will do.
+    pub(crate) fn wants_words(&self) -> bool {
+        matches!(self.part, Some(Print::Summary))
+    }
+
     /// Prints the answer of a task that ended well; `said` is what the agent was seen to say.
     pub(crate) fn deliver<P: Platform>(
         &self,

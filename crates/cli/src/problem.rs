@@ -150,6 +150,11 @@ impl Problem {
         self.ids.status
     }
 
+    /// What happened, in a line.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

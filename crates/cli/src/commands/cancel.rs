@@ -71,7 +71,7 @@ pub(super) async fn cancel(
         .map_err(|error| session.problem(&error))?;
     let outcome = match end {
         End::Done(outcome) => outcome,
-        End::Left(left) => return Err(ends::left(&session, &left)),
+        End::Left(left) => return Err(ends::left(&session, &followed.reporter, &left)),
     };
     let (status, exit) = match &outcome {
         Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => ("completed", Exit::Ok),

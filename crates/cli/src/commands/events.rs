@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Map, json};
+use taskward::Outcome;
 use taskward::agent_harness::AgentHarness;
-use taskward::core::{Position, RawEvent};
+use taskward::core::{Clock, Position, RawEvent};
 
 use super::look::each_event;
 use crate::args::{Events, Global, ProviderName};
-use crate::ends::Began;
+use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
 use crate::out::Out;
@@ -76,7 +77,30 @@ async fn follow(
     }
     let watched = Watched::new(run, Began::Watch, Arc::new(reporter), policy);
     let mut followed = watched.begin(session).await?;
-    while followed.event().await?.is_some() {}
+    let told = async {
+        while followed.event().await?.is_some() {}
+        Ok::<_, Box<Problem>>(())
+    };
+    // The run's own clock stands still while a human is asked; a time limit that was given does not.
+    match timeout.filter(|limit| !limit.is_zero()) {
+        Some(limit) => match tokio::time::timeout(session.clock.real(limit), told).await {
+            Ok(told) => told?,
+            Err(_) => {
+                session.out.still();
+                let over = Outcome::DeadlineExceeded {
+                    clock: Clock::Work,
+                    last: None,
+                    id: Some(task.id().clone()),
+                };
+                let began = Began::Watch;
+                return match ends::outcome(session, &began, &followed.reporter, over) {
+                    Err(problem) => Err(problem),
+                    Ok(_) => Ok(Exit::Timeout),
+                };
+            }
+        },
+        None => told.await?,
+    }
     session.out.still();
     let end = followed.running.wait().await;
     let end = end.map_err(|error| session.problem(&error))?;

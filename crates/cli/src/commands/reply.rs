@@ -104,7 +104,7 @@ async fn landed(
             .map_err(|error| session.problem(&error))?;
         return match end {
             taskward::End::Done(outcome) => Err(over(session, &followed, task, outcome)),
-            taskward::End::Left(left) => Err(ends::left(session, &left)),
+            taskward::End::Left(left) => Err(ends::left(session, &followed.reporter, &left)),
         };
     }
     let status = followed.reporter.status();

@@ -120,12 +120,26 @@ async fn run(
     match reading {
         Reading::Ready(answer) | Reading::Succeeded(_, answer) => {
             let mut said = Transcript::default();
+            let mut unread = None;
             if answer.text().is_none() {
-                each_event(session, task, None, |item| {
+                let read = each_event(session, task, None, |item| {
                     said.push(&item.event);
                     Ok(())
                 })
-                .await?;
+                .await;
+                unread = read.err();
+            }
+            if let Some(problem) = unread {
+                let signal = matches!(problem.exit(), Exit::Interrupted | Exit::Terminated);
+                // Words that were asked for stand in the events alone; else the run's own read is the result.
+                if signal || to.wants_words() {
+                    return Err(problem);
+                }
+                said = Transcript::default();
+                session.out.say(&format!(
+                    "the events could not be read, and so the text: {}",
+                    one_line(problem.what())
+                ));
             }
             let said = Some(said.text()).filter(|said| !said.trim().is_empty());
             to.deliver(session, task, &answer, said)

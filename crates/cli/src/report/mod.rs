@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use taskward::core::{RawEvent, Signs};
-use taskward::{Event, Question, Status, TaskId, Why};
+use taskward::{Answered, Event, Question, QuestionId, Status, TaskId, Why};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, span};
@@ -64,6 +64,10 @@ struct State {
     spoke: Instant,
     /// Requests made in a row for one thing, the failed ones included.
     attempts: u32,
+    /// Whether an answer was given whose fate is not known yet.
+    answering: bool,
+    /// The question whose answer the server refused last, and in which words.
+    refused: Option<(QuestionId, String)>,
     voice: Voice,
 }
 
@@ -80,6 +84,8 @@ impl Reporter {
             trouble: None,
             spoke: Instant::now(),
             attempts: 1,
+            answering: false,
+            refused: None,
             voice: Voice::default(),
         };
         Self {
@@ -136,6 +142,23 @@ impl Reporter {
     /// What failed last, when nothing has worked since.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.state().trouble.clone()
+    }
+
+    /// An answer was given; its fate is told by an event.
+    pub(crate) fn answer_given(&self) {
+        self.state().answering = true;
+    }
+
+    /// Whether an answer is on its way.
+    pub(crate) fn is_answering(&self) -> bool {
+        self.state().answering
+    }
+
+    /// What the server said when it refused the answer to this question.
+    pub(crate) fn refusal(&self, question: &QuestionId) -> Option<String> {
+        let state = self.state();
+        let (_, why) = state.refused.as_ref().filter(|(id, _)| id == question)?;
+        Some(why.clone())
     }
 
     /// Requests made for the write that was under way last.
@@ -207,6 +230,17 @@ impl Reporter {
                 Event::Retrying { attempt, why, .. } => {
                     state.attempts = attempt + 1;
                     state.trouble = Some(why.clone());
+                }
+                Event::Question(_) => state.answering = false,
+                Event::Answered {
+                    question,
+                    how,
+                    detail,
+                } => {
+                    state.answering = false;
+                    let refused = *how == Answered::Refused;
+                    state.refused =
+                        refused.then(|| (question.clone(), detail.clone().unwrap_or_default()));
                 }
                 _ => {}
             }

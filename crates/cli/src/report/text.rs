@@ -38,9 +38,7 @@ pub(super) fn event(
         ),
         // Told by whoever answers it, or in the last words.
         Event::Question(_) => return None,
-        Event::Withdrawn(_) => {
-            "the question was withdrawn: it was answered elsewhere, or the task went on".to_owned()
-        }
+        Event::Withdrawn(_) => "the question was withdrawn".to_owned(),
         Event::Paused(_) => {
             "waiting for a human's review in the platform's dashboard; nothing from here can resolve it"
                 .to_owned()

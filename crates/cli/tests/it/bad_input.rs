@@ -120,7 +120,15 @@ fn a_job_that_cannot_be_sent_is_refused_by_name() {
 #[test]
 fn a_task_a_message_and_a_path_that_make_no_sense_are_refused() {
     let long = "a".repeat(2049);
-    for task in ["..", "", "nanonets:", "elsewhere:1", &long] {
+    for task in [
+        "..",
+        "",
+        "nanonets:",
+        "elsewhere:1",
+        "a\nb",
+        "nanonets:a%1Bb",
+        &long,
+    ] {
         refused(&["status", task], 2, &["error:"]);
     }
     refused(&["reply", "t", ""], 2, &["empty"]);
@@ -170,8 +178,11 @@ fn a_key_is_asked_for_and_its_shape_is_checked_before_anything_is_sent() {
         "--key-file",
         "--key-stdin",
     ]);
+    // An empty variable counts as none.
+    let unset = with_key(Some(""));
+    assert_eq!((unset.code, unset.stderr), (4, none.stderr));
     for (key, word) in [
-        ("", "empty"),
+        (" ", "white space"),
         ("secretcanary-with\ninside", "line break"),
         ("secretcanary with space", "white space"),
         ("\"secretcanary-quoted\"", "quotes"),
@@ -185,7 +196,7 @@ fn a_key_is_asked_for_and_its_shape_is_checked_before_anything_is_sent() {
             word,
             "The key came from the environment variable NANONETS_API_KEY",
         ]);
-        assert_eq!(ended.stderr.contains("Settings, API Keys"), key.is_empty());
+        assert_eq!(ended.stderr.contains("Settings, API Keys"), key == " ");
         assert!(!ended.stderr.contains("canary"), "{ended:?}");
     }
     assert_eq!(world.sim.requests(), []);

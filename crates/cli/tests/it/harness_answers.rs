@@ -50,6 +50,8 @@ fn a_rejection_wants_consent_and_makes_the_run_fail() {
         &format!("taskward reject {run} --yes"),
     ]);
     assert_eq!(applied(&world), [(0, None)]);
+    let reasoned = world.run(&["reject", &run, "--reason", "Not now."]);
+    reasoned.says(&[&format!("taskward reject {run} --reason 'Not now.' --yes")]);
     let ended = world.fast(&["reject", &run, "--reason", "Wrong recipients.", "--yes"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     check(&world, &["watch", &run, "--speed", "20"], 3, "task_failed");
@@ -311,4 +313,26 @@ fn what_a_wait_is_about_may_be_told_after_the_wait() {
     let asked = lines.iter().filter(|line| line["type"] == "task.question");
     assert_eq!(asked.count(), 1);
     assert_eq!(applied(&world), [(1, Some("approve".to_owned()))]);
+}
+
+#[test]
+fn an_answer_that_the_server_refuses_is_told_in_its_words() {
+    let world = World::new();
+    let run = world.start_until("approve-email", "awaiting_input");
+    let refuse = Fault::Status {
+        code: 400,
+        retry_after: None,
+        after_bytes: None,
+    };
+    world
+        .sim
+        .set_faults(vec![FaultRule::new(refuse).on("signal")]);
+    let watch = ["watch", &run, "--on-approval", "approve", "--speed", "20"];
+    check(&world, &watch, 8, "waiting").says(&["the server refused the answer", "400"]);
+    let lines = world.run(&[&watch[..], &["--json"]].concat());
+    let message = lines.last()["message"].to_string();
+    assert!(
+        message.contains("refused the answer") && message.contains("400"),
+        "{message}"
+    );
 }

@@ -1,7 +1,7 @@
 //! What is listed of runs: events, usage; resuming; and every example of the help.
 
 use serde_json::{Value, json};
-use taskward_sim::{Scenario, Sim};
+use taskward_sim::{Fault, FaultRule, Scenario, Sim};
 
 use crate::common::{SPEED, World, bare, end};
 use crate::exit_codes::check;
@@ -238,4 +238,44 @@ fn every_example_of_the_help_runs() {
         })
         .collect();
     assert_eq!(codes, [0, 8], "{runs:?}");
+}
+
+#[test]
+fn a_result_is_the_runs_own_read_when_its_events_cannot_be_read() {
+    let world = World::new();
+    let run = world.start_until("long-stream", "succeeded");
+    let missing = Fault::Status {
+        code: 404,
+        retry_after: None,
+        after_bytes: None,
+    };
+    world
+        .sim
+        .set_faults(vec![FaultRule::new(missing).on("events")]);
+    for more in [&[][..], &["--print", "result"]] {
+        let ended = world.run(&[&["result", &run], more].concat());
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.says(&["the events could not be read"]);
+        assert_eq!(
+            ended
+                .stderr
+                .lines()
+                .filter(|line| line.contains("events"))
+                .count(),
+            1
+        );
+    }
+    // The words stand in the events alone.
+    let words = world.run(&["result", &run, "--print", "summary"]);
+    assert_eq!(words.code, 1, "{words:?}");
+    words.says(&["404"]);
+}
+
+#[test]
+fn following_events_ends_at_its_time_limit_also_while_the_run_waits_for_a_human() {
+    let world = World::new();
+    let run = world.start_until("approve-email", "awaiting_input");
+    let ended = world.fast(&["events", &run, "--follow", "--timeout", "10s"]);
+    assert_eq!(ended.code, 124, "{ended:?}");
+    ended.says(&["--timeout is over", &format!("taskward watch {run}")]);
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
-use taskward_sim::Fault;
+use taskward_sim::{Fault, FaultRule};
 
 use crate::common::{World, bare};
 
@@ -123,6 +123,41 @@ fn the_second_ctrl_c_does_not_wait_and_says_so_in_one_line() {
     assert_eq!((code, said.lines().count()), (Some(130), 1), "{said}");
     for words in ["may have been started", "intent ", "exit 130"] {
         assert!(said.contains(words), "{said}");
+    }
+}
+
+#[test]
+fn ctrl_c_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
+    let world = World::new();
+    let run = world.start_until("approve-email", "awaiting_input");
+    world
+        .sim
+        .set_faults(vec![FaultRule::new(Fault::Stall).on("signal")]);
+    for args in [
+        &["watch", &run, "--on-approval", "approve"][..],
+        &["approve", &run],
+    ] {
+        let before = world.sim.requests().len();
+        let mut child = spawn(world.command(args));
+        let sent = || {
+            let requests = world.sim.requests();
+            requests[before..].iter().any(|it| it.endpoint == "signal")
+        };
+        while !sent() && child.try_wait().expect("asked").is_none() {
+            std::thread::yield_now();
+        }
+        signal(&child, "-INT");
+        let mut said = String::new();
+        let mut stderr = child.stderr.take().expect("piped");
+        stderr.read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("ends").code(), Some(5), "{said}");
+        for words in [
+            "waiting up to 2 s for the reply to the answer",
+            "the answer may or may not have arrived",
+            &format!("taskward watch {run}"),
+        ] {
+            assert!(said.contains(words), "{words:?} in {said}");
+        }
     }
 }
 

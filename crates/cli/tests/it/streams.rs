@@ -163,13 +163,14 @@ fn an_answer_that_its_file_does_not_take_is_printed_all_the_same() {
 }
 
 #[test]
-fn an_id_with_a_line_break_stays_one_line() {
+fn an_id_with_a_line_break_is_refused_in_words_and_nothing_is_sent() {
     let world = World::new();
-    let ended = world.run(&["status", "nanonets:a\nb"]);
-    assert_eq!(world.sim.requests()[0].path, "/api/v1/tasks/a%0Ab");
-    ended.says(&["task nanonets:a%0Ab"]);
-    world.run(&["status", "nanonets:a%0Ab"]);
-    assert_eq!(world.sim.requests()[1].path, "/api/v1/tasks/a%0Ab");
+    for id in ["nanonets:a\nb", "nanonets:a%0Ab"] {
+        let ended = world.run(&["status", id]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        ended.says(&["control characters"]);
+    }
+    assert_eq!(world.sim.requests(), []);
 }
 
 #[test]
