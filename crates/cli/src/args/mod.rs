@@ -144,7 +144,7 @@ pub(crate) enum Command {
   taskward run --provider agent-harness --idempotency-key nightly-7 --input '{\"goal\": \"Report.\"}'")]
 pub(crate) struct Run {
     /// The agent, by id or exact name (Nanonets)
-    #[arg(long, value_name = "ID or NAME")]
+    #[arg(long, value_name = "ID or NAME", value_parser = label)]
     pub(crate) agent: Option<String>,
     /// What to do: a prompt, the goal of a run; - reads it from stdin
     #[arg(value_name = "PROMPT or -")]
@@ -170,10 +170,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) metadata: Option<String>,
     /// The workspace that the run is accounted to (Agent Harness)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) workspace: Option<String>,
     /// Whom the run is accounted to (Agent Harness)
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) subject: Option<String>,
     /// Start it once only: the same key again follows the run that it made (Agent Harness)
     #[arg(long, value_name = "KEY")]
@@ -340,7 +340,7 @@ pub(crate) struct Ls {
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(TASK_STATUSES))]
     pub(crate) status: Vec<String>,
     /// Only this agent's, by id or exact name
-    #[arg(long, value_name = "ID or NAME")]
+    #[arg(long, value_name = "ID or NAME", value_parser = label)]
     pub(crate) agent: Option<String>,
     /// Only tasks made since: a time span as in 2h, or an RFC 3339 time
     #[arg(long, value_name = "WHEN")]
@@ -379,7 +379,7 @@ pub(crate) enum Agents {
   taskward agents show invoices | jq .config")]
     Show {
         /// The agent, by id or exact name
-        #[arg(value_name = "ID or NAME")]
+        #[arg(value_name = "ID or NAME", value_parser = label)]
         agent: String,
     },
 }
@@ -525,6 +525,14 @@ fn from_environment<T>(
         let what = format!("the environment variable {name} is {text:?}: {why}");
         Problem::new(Exit::Usage, "config", what).why("Nothing was sent.")
     })
+}
+
+/// Reads an id or a name, which goes into requests and onto the screen.
+pub(crate) fn label(text: &str) -> Result<String, String> {
+    match text.chars().any(char::is_control) {
+        true => Err(format!("{text:?} has control characters, and no id has")),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// Reads a time span: `90s`, `10m`, `1h 30m`, or seconds.

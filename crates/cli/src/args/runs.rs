@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Follow, time};
+use super::{Follow, label, time};
 use crate::task_ref::TaskArg;
 
 /// `approve`.
@@ -122,10 +122,10 @@ pub(crate) struct ResumeRun {
   taskward usage --start 2026-03-01T00:00:00+01:00 --json | jq .usage")]
 pub(crate) struct Usage {
     /// Only of this workspace
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) workspace: Option<String>,
     /// Only of this person or system
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) subject: Option<String>,
     /// Only of this kind: run.created, task.completed, tool.invoked, tokens.consumed, …
     #[arg(long, value_name = "TYPE")]

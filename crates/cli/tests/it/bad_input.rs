@@ -131,6 +131,12 @@ fn a_task_a_message_and_a_path_that_make_no_sense_are_refused() {
     ] {
         refused(&["status", task], 2, &["error:"]);
     }
+    for of in [
+        &["agents", "show", "a\nb"][..],
+        &["run", "hi", "--agent", "a\u{1b}b"],
+    ] {
+        refused(of, 2, &["control characters"]);
+    }
     refused(&["reply", "t", ""], 2, &["empty"]);
     refused(&["reply", "t", "-"], 2, &["empty"]);
     refused(&["cancel", "t"], 2, &["--yes"]);
