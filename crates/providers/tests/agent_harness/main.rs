@@ -6,7 +6,7 @@ mod answers;
 mod attack;
 mod ends;
 mod regressions;
-#[path = "../shared/spec.rs"]
+#[path = "../judge/spec.rs"]
 mod spec;
 mod streams;
 mod world;

@@ -2,7 +2,7 @@
 //! runs is held against the specification; the faults are injected by name on top.
 #![allow(missing_docs)]
 
-#[path = "../shared/spec.rs"]
+#[path = "../judge/spec.rs"]
 mod spec;
 mod world;
 

@@ -3,7 +3,7 @@
 //! the only deviations, each named in its case.
 #![allow(missing_docs)]
 
-#[path = "../../../providers/tests/shared/spec.rs"]
+#[path = "../../../providers/tests/judge/spec.rs"]
 mod spec;
 
 use std::collections::BTreeSet;

@@ -7,7 +7,7 @@
 #![allow(missing_docs)]
 
 mod cases;
-#[path = "../../../providers/tests/shared/spec.rs"]
+#[path = "../../../providers/tests/judge/spec.rs"]
 mod spec;
 
 use std::sync::{Arc, Mutex};
