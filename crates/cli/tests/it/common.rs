@@ -114,14 +114,26 @@ impl World {
     /// Waits until a run has this status.
     pub(crate) fn wait_until(&self, run: &str, status: &str) {
         let id = run.strip_prefix("agent-harness:").expect("a run");
-        let end = Instant::now() + GUARD;
-        let now = || {
+        self.wait_for(&format!("{run} to be {status}"), || {
             // The simulator looks at its clock when it is asked something.
             self.sim.advance(Duration::ZERO);
-            self.sim.harness_stats().per_run[id].status.clone()
-        };
-        while now() != status {
-            assert!(Instant::now() < end, "{run} is never {status}");
+            self.sim.harness_stats().per_run[id].status == status
+        });
+    }
+
+    /// Waits until somebody reads the stream of a run.
+    pub(crate) fn wait_for_stream(&self, run: &str) {
+        let id = run.strip_prefix("agent-harness:").expect("a run");
+        self.wait_for(&format!("a stream of {run}"), || {
+            self.sim.harness_stats().per_run[id].streams > 0
+        });
+    }
+
+    /// Waits for what another process does: there is nothing to be woken by.
+    fn wait_for(&self, what: &str, is_so: impl Fn() -> bool) {
+        let end = Instant::now() + GUARD;
+        while !is_so() {
+            assert!(Instant::now() < end, "waited in vain for {what}");
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -61,7 +61,7 @@ fn events_are_followed_to_the_end_and_nothing_is_answered() {
     };
     let ended = std::thread::scope(|scope| {
         let followed = scope.spawn(|| world.fast(&["events", &run, "--follow", "--after", "12"]));
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        world.wait_for_stream(&run);
         approve().expect("it waits");
         followed.join().expect("no panic")
     });

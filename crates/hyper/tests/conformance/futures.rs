@@ -13,6 +13,9 @@ use taskward_sim::nanonets::DashboardAction;
 use crate::suite::follow::{Result, answers, job, setup};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
 
+/// Nothing here takes so long, unless it takes for ever.
+const GUARD: Duration = Duration::from_secs(60);
+
 #[tokio::test]
 async fn a_handler_is_dropped_when_its_question_is_answered_elsewhere() -> Result {
     struct Tell(Arc<Mutex<bool>>);
@@ -168,12 +171,13 @@ async fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
         running.wait().await
     });
     heard.recv().await.ok_or("no event")?;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let begun = Instant::now();
+    // On one thread: the watch goes on until nothing is left for it to do.
+    for _ in 0..64 {
+        tokio::task::yield_now().await;
+    }
     handle.interrupt().await?;
-    let end = watch.await??;
+    let end = tokio::time::timeout(GUARD, watch).await???;
     assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
-    assert!(begun.elapsed() < Duration::from_secs(2));
     Ok(())
 }
 

@@ -138,41 +138,34 @@ fn a_read_success_is_not_made_unconfirmed_by_a_failing_list() {
     assert_eq!(ended, done());
 }
 
+/// A short run without a stream, whose list puts everybody off.
+fn over_soon_and_never_listed() -> (World, Job) {
+    let world =
+        World::new("[agent_harness]\nstream_missing = 404\n").faults(
+            |endpoint, _, _| match endpoint {
+                "events" => Fault::Hint(429, "300"),
+                _ => Fault::None,
+            },
+        );
+    let job = Job::goal("g")
+        .with_input("scenario", "long-stream")
+        .with_input("events", 10)
+        .with_input("interval_ms", 10);
+    (world, job)
+}
+
 #[test]
 fn a_success_that_was_read_is_told_at_the_deadline() {
     let mut policy = Policy::default();
     policy.work = Some(Duration::from_secs(60));
-    let mut world = World::new("[agent_harness]\nstream_missing = 404\n")
-        .approves()
-        .faults(|endpoint, _, _| {
-            if endpoint == "events" {
-                Fault::Hint(429, "300")
-            } else {
-                Fault::None
-            }
-        });
-    let job = Job::goal("g")
-        .with_input("scenario", "long-stream")
-        .with_input("events", 10)
-        .with_input("interval_ms", 10);
+    let (mut world, job) = over_soon_and_never_listed();
     let ended = world.run_job(&job, policy);
     assert_eq!(ended, done());
 }
+
 #[test]
 fn a_success_that_was_read_is_told_soon() {
-    let mut world = World::new("[agent_harness]\nstream_missing = 404\n")
-        .approves()
-        .faults(|endpoint, _, _| {
-            if endpoint == "events" {
-                Fault::Hint(429, "300")
-            } else {
-                Fault::None
-            }
-        });
-    let job = Job::goal("g")
-        .with_input("scenario", "long-stream")
-        .with_input("events", 10)
-        .with_input("interval_ms", 10);
+    let (mut world, job) = over_soon_and_never_listed();
     assert!(matches!(
         world.run_job(&job, Policy::default()),
         Ended::Outcome(_)
