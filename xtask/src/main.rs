@@ -2,6 +2,7 @@
 
 mod ci;
 mod codegen;
+mod faults;
 mod repo;
 mod simulator;
 mod stream;
@@ -24,6 +25,8 @@ struct Cli {
 enum Task {
     /// Write the wire types from the specifications in `spec/`
     Codegen(codegen::Args),
+    /// Write the table of faults and of the tests that hold their outcomes
+    Faults(faults::Args),
     /// Check the layering of the crates and other rules of the repository
     Tidy,
     /// Send a large file through both adapters and measure them (builds in release mode)
@@ -37,6 +40,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Codegen(args) => codegen::run(args),
+        Task::Faults(args) => faults::run(&args),
         Task::Tidy => tidy::run(),
         Task::UploadTest(args) => upload::run(&args),
         Task::StreamTest(args) => stream::run(&args),
