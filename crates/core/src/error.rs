@@ -274,6 +274,8 @@ impl Error {
         let kind = match api.status.as_u16() {
             401 | 403 => ErrorKind::Auth,
             429 => ErrorKind::RateLimited,
+            // What the server cannot do it will not do later.
+            501 | 505 | 511 => ErrorKind::Api,
             500.. => ErrorKind::Transport,
             _ => ErrorKind::Api,
         };

@@ -62,7 +62,14 @@ impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Wire(failure) => failure.fmt(f),
-            Self::Refused(reply) => ApiError::read(reply).fmt(f),
+            Self::Refused(reply) => {
+                let error = ApiError::read(reply);
+                error.fmt(f)?;
+                match &error.request_id {
+                    Some(id) => write!(f, " (request {id})"),
+                    None => Ok(()),
+                }
+            }
             Self::Unreadable(error) => error.fmt(f),
         }
     }
@@ -220,11 +227,28 @@ pub(crate) fn wait(
     draw: u16,
     now: Timestamp,
 ) -> Duration {
-    let own = scale(policy.ceiling(failures), draw);
-    let asked = trouble
-        .retry_after(now)
-        .map_or(0, |wait| millis(wait.min(policy.hint_cap)));
-    Duration::from_millis(own.max(asked))
+    let own = Duration::from_millis(scale(policy.ceiling(failures), draw));
+    asked(trouble, policy, draw, now).map_or(own, |asked| own.max(asked))
+}
+
+/// The wait that the server asked for, up to its cap. It is lengthened by up to a tenth: many who are told the same,
+/// a date above all, must not come back at the same moment.
+pub(crate) fn asked(
+    trouble: &Trouble,
+    policy: &Retry,
+    draw: u16,
+    now: Timestamp,
+) -> Option<Duration> {
+    let asked = millis(trouble.retry_after(now)?.min(policy.hint_cap));
+    let lengthened = asked.saturating_add(scale(asked / 10, draw));
+    Some(Duration::from_millis(lengthened))
+}
+
+/// The wait of what may be put off and not given up, while the budget is spent: the upper half of the longest backoff,
+/// so that all who wait for the same server do not come back at the same moment.
+pub(crate) fn put_off(policy: &Retry, draw: u16) -> Duration {
+    let longest = millis(policy.cap);
+    Duration::from_millis(longest - longest / 2 + scale(longest / 2, draw))
 }
 
 /// `ceiling × draw / 65535`, without overflow.
@@ -253,6 +277,8 @@ mod tests {
     }
 
     /// Every row of the matrix: read or idempotent write, keyed write, write without a key.
+    ///
+    /// Rows: F12, F13.
     #[test]
     fn the_retry_matrix_is_the_documented_one() {
         let ok = || Stage::Answered(Box::new(Head::new(StatusCode::OK)));
@@ -326,11 +352,14 @@ mod tests {
             (answered(600), [Again, Again, Unknown]),
             (answered(501), [Final, Final, Final]),
             (answered(505), [Final, Final, Final]),
+            (answered(511), [Final, Final, Final]),
             (answered(304), [Final, Final, Final]),
             (answered(400), [Final, Final, Final]),
             (answered(401), [Final, Final, Final]),
             (answered(404), [Final, Final, Final]),
             (answered(409), [Final, Final, Final]),
+            (answered(413), [Final, Final, Final]),
+            (answered(415), [Final, Final, Final]),
             (answered(422), [Final, Final, Final]),
         ];
         for (trouble, expected) in rows {
@@ -343,7 +372,7 @@ mod tests {
     #[test]
     fn a_server_given_wait_is_honoured_up_to_its_cap() {
         let now = Timestamp::from_millis(0);
-        let hint = |value: &str, status: u16| {
+        let drawn = |value: &str, status: u16, draw: u16| {
             let mut reply = Response::new(StatusCode::from_u16(status).expect("status"), "");
             reply
                 .head
@@ -353,15 +382,23 @@ mod tests {
                 &Trouble::Refused(Box::new(reply)),
                 1,
                 &Retry::default(),
-                u16::MAX,
+                draw,
                 now,
             )
             .as_millis()
         };
-        assert_eq!(hint("7", 429), 7_000);
-        assert_eq!(hint("99999999", 429), 300_000);
+        let hint = |value: &str, status: u16| drawn(value, status, u16::MAX);
+        assert_eq!((drawn("7", 429, 0), hint("7", 429)), (7_000, 7_700));
+        let most = (drawn("99999999", 429, 0), hint("99999999", 429));
+        assert_eq!(most, (300_000, 330_000));
         assert_eq!(hint("0", 429), 500, "our own backoff when it is longer");
         assert_eq!(hint("7", 400), 500, "no meaning on a 400");
+    }
+
+    #[test]
+    fn what_is_put_off_comes_back_spread_over_half_the_longest_backoff() {
+        let wait = |draw| put_off(&Retry::default(), draw).as_millis();
+        assert_eq!((wait(0), wait(u16::MAX)), (15_000, 30_000));
     }
 
     #[test]

@@ -116,7 +116,7 @@ impl<P: Provider> Task<P> {
         let decision = retry::decide(&trouble, &attempt, &self.policy.retry, shared);
         let attempts = starting.attempts;
         let intent = starting.intent.clone();
-        let why = trouble.to_string();
+        let mut why = trouble.to_string();
         match decision {
             Decision::Again(due) if self.cancel == Cancel::Idle || starting.maybe => {
                 starting.due = due;
@@ -138,11 +138,16 @@ impl<P: Provider> Task<P> {
                 why,
                 likely,
             }),
-            Decision::Spent => self.end(Outcome::NotStarted {
-                why,
-                attempts,
-                temporary: true,
-            }),
+            Decision::Spent => {
+                if let Some(asked) = trouble.retry_after(now) {
+                    why.push_str(&format!("; it asks to wait {} s", asked.as_secs()));
+                }
+                self.end(Outcome::NotStarted {
+                    why,
+                    attempts,
+                    temporary: true,
+                });
+            }
             Decision::Final => match trouble {
                 Trouble::Refused(reply) => self.end(Outcome::Refused(ApiError::read(&reply))),
                 Trouble::Wire(Failure {
@@ -295,11 +300,10 @@ impl<P: Provider> Task<P> {
             self.now,
         ));
         if !shared.take(false) {
-            // The origin's budget is spent: a look is never refused for good, only put off as long as it may be.
-            wait = wait.max(millis(self.policy.retry.cap));
+            // The origin's budget is spent: a look is never refused for good, only put off.
+            wait = wait.max(millis(retry::put_off(&self.policy.retry, draw)));
         }
-        let asked = trouble
-            .retry_after(self.now)
+        let asked = retry::asked(trouble, &self.policy.retry, draw, self.now)
             .is_some_and(|asked| millis(asked) >= wait);
         let due = self
             .now

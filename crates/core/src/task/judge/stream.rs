@@ -9,7 +9,7 @@ use crate::event::{Event, Why};
 use crate::outcome::Outcome;
 use crate::provider::{Beat, Finish, Item, Look, Provider, Reading};
 use crate::question::{Question, QuestionKind};
-use crate::retry::Trouble;
+use crate::retry::{self, Trouble};
 use crate::shared::Shared;
 use crate::task::asks::Identity;
 use crate::task::phase::Phase;
@@ -521,8 +521,8 @@ impl<P: Provider> Task<P> {
             self.stream.missing = true;
             self.now.after(CROSS_CHECK)
         } else {
-            let asked = trouble.retry_after(self.now);
-            let asked = asked.map(|asked| asked.min(self.policy.retry.hint_cap));
+            let draw = self.rng.u16(..);
+            let asked = retry::asked(&trouble, &self.policy.retry, draw, self.now);
             self.stream_backoff(asked, shared)
         };
         self.stream.enter(StreamState::Closed { due });
@@ -536,13 +536,12 @@ impl<P: Provider> Task<P> {
 
     /// When to reconnect: after our own backoff, or what was asked for when that is longer.
     fn stream_backoff(&mut self, asked: Option<Duration>, shared: &mut Shared) -> Timestamp {
-        let draw = u64::from(self.rng.u16(..));
+        let draw = self.rng.u16(..);
         let ceiling = self.policy.retry.ceiling(self.stream.failures);
-        let own = ceiling / 2 + ceiling / 2 * draw / u64::from(u16::MAX);
         let own = if shared.take(false) {
-            own
+            ceiling / 2 + ceiling / 2 * u64::from(draw) / u64::from(u16::MAX)
         } else {
-            millis(self.policy.retry.cap)
+            millis(retry::put_off(&self.policy.retry, draw))
         };
         let wait = own.max(asked.map_or(0, millis));
         self.now.after(Duration::from_millis(wait))
