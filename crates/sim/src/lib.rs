@@ -43,7 +43,9 @@ pub use message::{
     Answer, Form, Frame, Head, KEPT_BYTES, Part, Pulled, Reply, Request, SimBody, StreamId, Upload,
 };
 pub use scenario::{Scenario, ScenarioError};
-pub use switches::{ContentShape, DataPlace, Envelope, LateMessage, RejectEnds, Switches, Title};
+pub use switches::{
+    ContentShape, DataPlace, Envelope, LateMessage, ListEnd, RejectEnds, Switches, Title,
+};
 pub use time::Span;
 
 #[cfg(feature = "http")]

@@ -27,6 +27,16 @@ pub struct Switches {
     pub waiting_holds_slot: bool,
     /// The code of a run that made a task.
     pub run_status_code: u16,
+    /// The code of a message that was taken.
+    pub message_status_code: u16,
+    /// The code of a creation that made an agent.
+    pub create_agent_status_code: u16,
+    /// The code of a publish that made a version.
+    pub publish_status_code: u16,
+    /// The code of a name that another agent has.
+    pub name_clash_status_code: u16,
+    /// Whether a field of a JSON request that is null counts as left out; otherwise it is of the wrong type.
+    pub null_is_absent: bool,
     /// Whether the reply to a run leaves `status` out, as the vendor's own sample does.
     pub run_reply_omits_status: bool,
     /// Whether the replies to a message and to a cancel have no body.
@@ -61,7 +71,13 @@ pub struct Switches {
     pub foreign_is_404: bool,
     /// Whether a `limit` outside 1 to 100 is moved into that range instead of refused.
     pub clamp_limit: bool,
-    /// Whether an `agent_group_id` in place of an agent's id means its newest published version.
+    /// How the last page of a list says that it is the last.
+    pub list_end: ListEnd,
+    /// Whether the list of an agent's versions comes in pages; otherwise it is whole, without `has_more` and
+    /// `next_cursor`, and takes no parameters.
+    pub versions_in_pages: bool,
+    /// Whether an `agent_group_id` in place of an agent's id, in a path or a filter, means its newest published version
+    /// or any of its versions.
     pub group_id_addresses_agent: bool,
     /// Whether a draft can be run.
     pub draft_runs: bool,
@@ -133,6 +149,22 @@ pub enum LateMessage {
     BadRequest,
 }
 
+/// The end of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListEnd {
+    /// `has_more` is false and `next_cursor` is null.
+    Null,
+    /// `has_more` is false and `next_cursor` is left out.
+    Absent,
+    /// `has_more` is false and `next_cursor` is an empty string.
+    Empty,
+    /// `has_more` is false all the same when there is a `next_cursor`, behind which an empty page waits.
+    CursorWithoutMore,
+    /// `has_more` is true although `next_cursor` is null.
+    MoreWithoutCursor,
+}
+
 /// The end of a rejected task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -155,6 +187,11 @@ impl Default for Switches {
             concurrency_limit: 2,
             waiting_holds_slot: false,
             run_status_code: 201,
+            message_status_code: 200,
+            create_agent_status_code: 201,
+            publish_status_code: 200,
+            name_clash_status_code: 409,
+            null_is_absent: false,
             run_reply_omits_status: false,
             empty_write_replies: false,
             explicit_nulls: false,
@@ -172,6 +209,8 @@ impl Default for Switches {
             reject_ends: RejectEnds::Failed,
             foreign_is_404: false,
             clamp_limit: false,
+            list_end: ListEnd::Null,
+            versions_in_pages: false,
             group_id_addresses_agent: false,
             draft_runs: false,
             accept_files_items: false,

@@ -10,6 +10,7 @@ mod script;
 mod slow;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -83,11 +84,11 @@ impl Talk {
 }
 
 /// An agent: what it does in the turn that now begins.
-pub(crate) trait Agent: Debug + Send {
+pub(crate) trait Agent: Debug + Send + Sync {
     fn turn(&self, talk: &Talk) -> Vec<Step>;
 }
 
-impl<F: Fn(&Talk) -> Vec<Step> + Send> Agent for Named<F> {
+impl<F: Fn(&Talk) -> Vec<Step> + Send + Sync> Agent for Named<F> {
     fn turn(&self, talk: &Talk) -> Vec<Step> {
         (self.turn)(talk)
     }
@@ -112,13 +113,13 @@ pub(crate) struct BuiltIn {
     pub(crate) version: u32,
     pub(crate) status: &'static str,
     pub(crate) is_active: bool,
-    pub(crate) agent: Box<dyn Agent>,
+    pub(crate) agent: Arc<dyn Agent>,
 }
 
 /// The agents that every simulator has, oldest first.
 pub(crate) fn built_in() -> Vec<BuiltIn> {
     fn entry(name: &'static str, about: &'static str, turn: fn(&Talk) -> Vec<Step>) -> BuiltIn {
-        let agent = Box::new(Named { name, turn });
+        let agent = Arc::new(Named { name, turn });
         BuiltIn {
             name,
             about,

@@ -210,6 +210,19 @@ impl Sim {
         self.shared.lock().nanonets_dashboard(task_id, action)
     }
 
+    /// Does what a human does in the editor of Nanonets' dashboard: saves changes (`name`, `system_prompt`, `config`,
+    /// `is_active`) as the agent's draft, and gives the draft's id.
+    ///
+    /// # Errors
+    /// With the reason when there is no such agent or the changes are none.
+    pub fn draft_agent(&self, agent_id: &str, changes: &Value) -> Result<String, String> {
+        let drafted = self.shared.lock().draft_agent(agent_id, changes);
+        drafted.map_err(|refusal| {
+            let body = refusal.value();
+            body["error"].as_str().unwrap_or_default().to_owned()
+        })
+    }
+
     /// Does what a human does in the dashboard of Agent Harness.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use crate::message::{Head, Reply};
 use crate::nanonets::DashboardAction;
 use crate::time::{Span, http_date};
 
-const ROUTES: [&str; 17] = [
+const ROUTES: [&str; 18] = [
     "GET /_sim/faults",
     "PUT /_sim/faults",
     "DELETE /_sim/faults",
@@ -21,6 +21,7 @@ const ROUTES: [&str; 17] = [
     "POST /_sim/dashboard/tasks/{id}/reject",
     "POST /_sim/dashboard/tasks/{id}/answer",
     "POST /_sim/dashboard/tasks/{id}/stop",
+    "POST /_sim/dashboard/agents/{id}/draft",
     "POST /_sim/dashboard/runs/{id}/approve",
     "POST /_sim/dashboard/runs/{id}/reject",
     "POST /_sim/dashboard/runs/{id}/input",
@@ -103,6 +104,10 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
                 _ => return Err(unknown(head)),
             };
             acted(state.nanonets_dashboard(id, action))
+        }
+        ("POST", ["dashboard", "agents", id, "draft"]) => {
+            let id = state.draft_agent(id, &read(body)?)?;
+            Ok(ok(&json!({ "ok": true, "id": id })))
         }
         ("POST", ["dashboard", "runs", id, action]) => {
             let action = match *action {

@@ -205,6 +205,12 @@ impl State {
         self.nanonets.dashboard(task, action, now)
     }
 
+    /// Saves a draft in the dashboard of Nanonets.
+    pub(super) fn draft_agent(&mut self, agent: &str, changes: &Value) -> Result<String, Reply> {
+        let now = self.clock.now();
+        self.nanonets.draft_agent(agent, changes, now)
+    }
+
     /// Does what a human does in the dashboard of Agent Harness.
     pub(super) fn harness_dashboard(
         &mut self,

@@ -61,7 +61,7 @@ impl Server {
     /// Sets a new task going.
     pub(super) fn start(&mut self, number: usize) {
         let task = &mut self.tasks[number];
-        task.steps = self.agents[task.agent].behaviour.turn(&task.talk).into();
+        task.steps = task.behaviour.turn(&task.talk).into();
         if self.switches.pending_ms > 0 {
             let until = self.now.saturating_add(self.switches.pending_ms);
             task.step_ends_at = Some(until);
@@ -80,7 +80,7 @@ impl Server {
         task.talk.turn += 1;
         task.question = None;
         task.ended = None;
-        task.steps = self.agents[task.agent].behaviour.turn(&task.talk).into();
+        task.steps = task.behaviour.turn(&task.talk).into();
         if task.phase == Phase::Running {
             self.run_steps(number);
         } else {

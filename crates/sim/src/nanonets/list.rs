@@ -1,4 +1,4 @@
-//! Query parameters and pages of the two lists.
+//! Query parameters and pages of the lists.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::ids::is_uuid;
 use crate::message::{Head, Reply};
-use crate::switches::Switches;
+use crate::switches::{ListEnd, Switches};
 use crate::time::parse_rfc3339;
 
 const TASK_STATUSES: [&str; 8] = [
@@ -21,15 +21,19 @@ const TASK_STATUSES: [&str; 8] = [
 ];
 const AGENT_STATUSES: [&str; 3] = ["draft", "published", "archived"];
 
+/// How many entries a page has when the request does not say.
+const DEFAULT_LIMIT: usize = 20;
+
 /// Which list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Agents,
     Tasks,
+    Versions,
 }
 
 /// The parameters of a list, checked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Params {
     limit: usize,
     /// Entries with a number below this are left to list.
@@ -37,6 +41,7 @@ pub(crate) struct Params {
     statuses: Option<Vec<String>>,
     q: Option<String>,
     pub(crate) agent_id: Option<String>,
+    end: ListEnd,
     created_after: Option<i64>,
     created_before: Option<i64>,
 }
@@ -46,8 +51,14 @@ impl Params {
     pub(crate) fn read(head: &Head, kind: Kind, switches: &Switches) -> Result<Self, Reply> {
         let bad = |text: String| Reply::error(400, text);
         let mut params = Self {
-            limit: 20,
-            ..Self::default()
+            limit: DEFAULT_LIMIT,
+            below: None,
+            statuses: None,
+            q: None,
+            agent_id: None,
+            created_after: None,
+            created_before: None,
+            end: switches.list_end,
         };
         for (key, value) in head.pairs() {
             match (key.as_str(), kind) {
@@ -63,7 +74,7 @@ impl Params {
                     params.below =
                         Some(read_cursor(&value).ok_or_else(|| bad("Invalid cursor".to_owned()))?);
                 }
-                ("status", _) => {
+                ("status", Kind::Agents | Kind::Tasks) => {
                     let known: &[&str] = if kind == Kind::Tasks {
                         &TASK_STATUSES
                     } else {
@@ -78,7 +89,7 @@ impl Params {
                     }
                     params.statuses = Some(statuses);
                 }
-                ("q", _) => params.q = Some(value.to_lowercase()),
+                ("q", Kind::Agents | Kind::Tasks) => params.q = Some(value.to_lowercase()),
                 ("agent_id", Kind::Tasks) => {
                     if !is_uuid(&value) {
                         return Err(bad("Invalid agent_id format".to_owned()));
@@ -126,15 +137,25 @@ impl Params {
             newest_first.filter(|(number, _)| self.below.is_none_or(|below| *number < below));
         let page: Vec<(usize, Value)> = left.by_ref().take(self.limit).collect();
         let has_more = left.next().is_some();
-        let cursor = page
-            .last()
-            .filter(|_| has_more)
-            .map(|(number, _)| write_cursor(*number));
+        let last = page.last().map(|(number, _)| *number);
+        let cursor = write_cursor(last.or(self.below).unwrap_or_default());
         let data: Vec<Value> = page.into_iter().map(|(_, value)| value).collect();
-        Reply::json(
-            200,
-            &json!({ "data": data, "has_more": has_more, "next_cursor": cursor }),
-        )
+        let body = if has_more {
+            json!({ "data": data, "has_more": true, "next_cursor": cursor })
+        } else {
+            match self.end {
+                ListEnd::Null => json!({ "data": data, "has_more": false, "next_cursor": null }),
+                ListEnd::Absent => json!({ "data": data, "has_more": false }),
+                ListEnd::Empty => json!({ "data": data, "has_more": false, "next_cursor": "" }),
+                ListEnd::CursorWithoutMore => {
+                    json!({ "data": data, "has_more": false, "next_cursor": cursor })
+                }
+                ListEnd::MoreWithoutCursor => {
+                    json!({ "data": data, "has_more": true, "next_cursor": null })
+                }
+            }
+        };
+        Reply::json(200, &body)
     }
 }
 

@@ -4,8 +4,8 @@
 //! seed and the same script give byte-identical replies.
 //!
 //! # What is modelled
-//! Run (JSON and multipart), the task list, status, summary, result, messages, message and cancel; the agent list and
-//! one agent. The other documented operations answer 501, everything else 404 or 405 with the list of routes.
+//! Every documented operation. Everything else answers 404 or 405 with the list of routes, and a request in an encoding
+//! that is not understood 501.
 //!
 //! # Assumptions
 //! Where the contract is silent, [`Switches`] decides. What no switch covers:
@@ -16,10 +16,19 @@
 //!   answers no question that comes later.
 //! * A task that goes on after a wait takes its place among the agent's running ones, or is `queued` again.
 //! * The agent's closing words stand in the message log, too.
-//! * An archived version can still be run by its id.
+//! * An archived version can still be run, and any version be updated, by its id.
+//! * A creation and an update judge alike: a `system_prompt` beside a `config` that has one of its own is ignored.
+//! * A name is taken when another agent has a version under it that is not archived.
+//! * An update that says nothing changes nothing, and the tasks that an agent has go on as they began.
+//!
+//! # What a created agent does
+//! It acts like the agent of the simulator that its `config.acts_like` names, or else like the one whose name is its
+//! whole system prompt (`asker`, `slow`, ...); any other echoes. An `acts_like` without such an agent is a 400. An update
+//! may give any agent another behaviour in the same way.
 
 mod engine;
 mod list;
+mod manage;
 mod registry;
 mod routes;
 mod run;
@@ -28,11 +37,13 @@ mod task;
 mod views;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 pub use stats::{QuestionStats, Stats, TaskStats};
 
+use crate::agents::Agent;
 use crate::ids;
 use crate::message::{Head, Reply, Request, SimBody};
 use crate::scenario::Scenario;
@@ -51,6 +62,11 @@ pub struct Server {
     api_key: String,
     switches: Switches,
     agents: Vec<Record>,
+    /// What an agent can act like, by name.
+    behaviours: BTreeMap<String, Arc<dyn Agent>>,
+    creates: u64,
+    updates: u64,
+    publishes: u64,
     /// Oldest first; a task's number is its place.
     tasks: Vec<Task>,
     numbers: BTreeMap<String, usize>,
@@ -90,11 +106,20 @@ impl Server {
     /// A platform whose ids and key follow from the seed.
     #[must_use]
     pub fn new(seed: u64, scenario: &Scenario, now: u64) -> Self {
+        let agents = registry::records(seed, scenario, now);
+        // Of the versions of an agent the newest.
+        let behaviours = agents
+            .iter()
+            .map(|agent| (agent.name.clone(), Arc::clone(&agent.behaviour)));
         Self {
             seed,
             api_key: ids::api_key(seed),
             switches: scenario.switches.clone(),
-            agents: registry::records(seed, scenario, now),
+            behaviours: behaviours.collect(),
+            agents,
+            creates: 0,
+            updates: 0,
+            publishes: 0,
             tasks: Vec::new(),
             numbers: BTreeMap::new(),
             agenda: BTreeSet::new(),
@@ -165,6 +190,9 @@ impl Server {
         Stats {
             tasks: self.tasks.len() as u64,
             starts: self.tasks.len() as u64,
+            creates: self.creates,
+            updates: self.updates,
+            publishes: self.publishes,
             endpoints: self.requests.clone(),
             questions: self.questions.clone(),
             per_task: per_task.collect(),
@@ -249,9 +277,14 @@ impl Server {
         let (endpoint, id) = routes::resolve(head)?;
         self.check_key(head)?;
         match endpoint {
-            Endpoint::Agents | Endpoint::Tasks | Endpoint::Unmodelled => {}
-            Endpoint::Agent => {
+            Endpoint::Agents | Endpoint::Tasks => {}
+            Endpoint::CreateAgent => check_json(head)?,
+            Endpoint::Agent | Endpoint::Versions | Endpoint::Publish => {
                 self.find_agent(&id)?;
+            }
+            Endpoint::UpdateAgent => {
+                self.find_agent(&id)?;
+                check_json(head)?;
             }
             Endpoint::Run => {
                 self.find_runnable(&id)?;
@@ -259,9 +292,7 @@ impl Server {
             }
             Endpoint::Message => {
                 self.find_task(&id)?;
-                if head.media_type() != "application/json" {
-                    return Err(Reply::error(400, "Content-Type must be application/json"));
-                }
+                check_json(head)?;
             }
             Endpoint::Status
             | Endpoint::Summary
@@ -293,6 +324,10 @@ impl Server {
                 let agent = &self.agents[self.find_agent(id)?];
                 Reply::json(200, &agent.full(self.switches.fractional_seconds))
             }
+            Endpoint::CreateAgent => self.create_agent(&request.body)?,
+            Endpoint::UpdateAgent => self.update_agent(id, &request.body)?,
+            Endpoint::Versions => self.list_versions(id, &request.head)?,
+            Endpoint::Publish => self.publish(id)?,
             Endpoint::Run => self.run(id, request)?,
             Endpoint::Tasks => self.list_tasks(&request.head)?,
             Endpoint::Status => object(self.view(number).task(&self.tasks[number])),
@@ -303,7 +338,6 @@ impl Server {
             }
             Endpoint::Message => self.message(number, &request.body)?,
             Endpoint::Cancel => self.cancel(number),
-            Endpoint::Unmodelled => Reply::error(501, "the simulator does not model this"),
         })
     }
 
@@ -349,7 +383,7 @@ impl Server {
             "status": status,
             "message": "Message accepted and queued.",
         });
-        Ok(Reply::json(200, &body))
+        Ok(Reply::json(self.switches.message_status_code, &body))
     }
 
     /// Logs a user message and has it taken up; gives its id.
@@ -409,7 +443,10 @@ impl Server {
     fn list_tasks(&self, head: &Head) -> Result<Reply, Reply> {
         let params = Params::read(head, Kind::Tasks, &self.switches)?;
         let newest_first = self.tasks.iter().enumerate().rev().filter(|(_, task)| {
-            let of_agent = |id: &String| self.agents[task.agent].id == *id;
+            let agent = &self.agents[task.agent];
+            let of_agent = |id: &String| {
+                agent.id == *id || (self.switches.group_id_addresses_agent && agent.group_id == *id)
+            };
             !self.is_hidden(task)
                 && params.agent_id.as_ref().is_none_or(of_agent)
                 && params.accepts(task.status(), true, task.title.as_deref(), task.created_at)
@@ -463,11 +500,8 @@ impl Server {
             return Err(self.foreign("Agent"));
         }
         let by_id = self.agents.iter().position(|agent| agent.id == id);
-        let newest = |agent: &Record| agent.group_id == id && agent.status == "published";
         let by_group = || {
-            self.agents
-                .iter()
-                .rposition(newest)
+            self.newest(&id, "published")
                 .filter(|_| self.switches.group_id_addresses_agent)
         };
         by_id
@@ -515,6 +549,13 @@ impl Server {
         reply.headers.push(("date", http_date(self.now)));
         reply
     }
+}
+
+fn check_json(head: &Head) -> Result<(), Reply> {
+    if head.media_type() == "application/json" {
+        return Ok(());
+    }
+    Err(Reply::error(400, "Content-Type must be application/json"))
 }
 
 fn empty() -> Reply {

@@ -1,8 +1,9 @@
 //! The workspace's agents.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::agents::{Agent, built_in};
 use crate::ids;
@@ -19,8 +20,10 @@ pub(crate) struct Record {
     pub(crate) status: &'static str,
     pub(crate) is_active: bool,
     pub(crate) created_at: u64,
-    about: String,
-    pub(crate) behaviour: Box<dyn Agent>,
+    pub(crate) updated_at: u64,
+    pub(crate) config: Map<String, Value>,
+    /// What it does unless its configuration names another behaviour.
+    pub(crate) behaviour: Arc<dyn Agent>,
     /// How many of its tasks hold a slot.
     pub(crate) slots: u32,
     /// Its tasks that wait for one.
@@ -41,7 +44,7 @@ pub(crate) fn records(seed: u64, scenario: &Scenario, now: u64) -> Vec<Record> {
         })
         .collect();
     for agent in &scenario.agents {
-        let script = Box::new(agent.script.clone());
+        let script = Arc::new(agent.script.clone());
         let record = Record::new(seed, &agent.name, 1, "Follows a scenario file.", script);
         records.push(Record {
             is_active: agent.is_active,
@@ -66,12 +69,19 @@ pub(crate) fn records(seed: u64, scenario: &Scenario, now: u64) -> Vec<Record> {
     let count = records.len() as u64;
     for (age, record) in records.iter_mut().enumerate() {
         record.created_at = now.saturating_sub((count - age as u64) * HOUR);
+        record.updated_at = record.created_at;
     }
     records
 }
 
 impl Record {
-    fn new(seed: u64, name: &str, version: u32, about: &str, behaviour: Box<dyn Agent>) -> Self {
+    pub(crate) fn new(
+        seed: u64,
+        name: &str,
+        version: u32,
+        about: &str,
+        behaviour: Arc<dyn Agent>,
+    ) -> Self {
         Self {
             id: ids::uuid(seed, &format!("agent {name}"), u64::from(version)),
             group_id: ids::uuid(seed, &format!("group {name}"), 0),
@@ -80,7 +90,8 @@ impl Record {
             status: "published",
             is_active: true,
             created_at: 0,
-            about: about.to_owned(),
+            updated_at: 0,
+            config: config_of(about),
             behaviour,
             slots: 0,
             queue: VecDeque::new(),
@@ -89,7 +100,6 @@ impl Record {
 
     /// The agent as lists have it.
     pub(crate) fn item(&self, fraction: bool) -> Value {
-        let created_at = rfc3339(self.created_at, fraction);
         json!({
             "id": self.id,
             "agent_group_id": self.group_id,
@@ -97,15 +107,45 @@ impl Record {
             "status": self.status,
             "name": self.name,
             "is_active": self.is_active,
-            "created_at": created_at,
-            "updated_at": created_at,
+            "created_at": rfc3339(self.created_at, fraction),
+            "updated_at": rfc3339(self.updated_at, fraction),
         })
     }
 
     /// The agent with its configuration.
     pub(crate) fn full(&self, fraction: bool) -> Value {
         let mut value = self.item(fraction);
-        value["config"] = json!({ "system_prompt": self.about, "tools": [], "model": "simulated" });
+        value["config"] = Value::Object(self.config.clone());
         value
     }
+}
+
+/// The configuration of an agent for which nothing but its prompt was said.
+pub(crate) fn config_of(prompt: &str) -> Map<String, Value> {
+    let mut config = Map::new();
+    config.insert("system_prompt".to_owned(), json!(prompt));
+    config.insert("tools".to_owned(), json!([]));
+    config.insert("model".to_owned(), json!("simulated"));
+    config
+}
+
+/// The behaviour that a configuration names: the agent of its `acts_like`, or else the one whose name is the whole
+/// prompt.
+///
+/// # Errors
+/// With the reason when `acts_like` names none.
+pub(crate) fn named_behaviour(
+    behaviours: &BTreeMap<String, Arc<dyn Agent>>,
+    config: &Map<String, Value>,
+) -> Result<Option<Arc<dyn Agent>>, String> {
+    if let Some(name) = config.get("acts_like") {
+        let named = name.as_str().and_then(|name| behaviours.get(name));
+        return named.cloned().map(Some).ok_or_else(|| {
+            let known: Vec<&str> = behaviours.keys().map(String::as_str).collect();
+            let known = known.join(", ");
+            format!("config.acts_like {name} is no behaviour of the simulator (known: {known})")
+        });
+    }
+    let prompt = config.get("system_prompt").and_then(Value::as_str);
+    Ok(prompt.and_then(|prompt| behaviours.get(prompt.trim()).cloned()))
 }

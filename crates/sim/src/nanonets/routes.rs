@@ -9,7 +9,11 @@ use crate::routes::{self, Route};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Agents,
+    CreateAgent,
     Agent,
+    UpdateAgent,
+    Versions,
+    Publish,
     Run,
     Tasks,
     Status,
@@ -18,26 +22,24 @@ pub(crate) enum Endpoint {
     Messages,
     Message,
     Cancel,
-    /// Documented, not modelled.
-    Unmodelled,
 }
 
 /// Method, path and endpoint of every operation that the contract documents.
 static ROUTES: [Route<Endpoint>; 14] = [
     ("GET", "/api/v1/agents", Endpoint::Agents),
-    ("POST", "/api/v1/agents", Endpoint::Unmodelled),
+    ("POST", "/api/v1/agents", Endpoint::CreateAgent),
     ("GET", "/api/v1/agents/{agent_id}", Endpoint::Agent),
-    ("PATCH", "/api/v1/agents/{agent_id}", Endpoint::Unmodelled),
+    ("PATCH", "/api/v1/agents/{agent_id}", Endpoint::UpdateAgent),
     ("POST", "/api/v1/agents/{agent_id}/run", Endpoint::Run),
     (
         "GET",
         "/api/v1/agents/{agent_id}/versions",
-        Endpoint::Unmodelled,
+        Endpoint::Versions,
     ),
     (
         "POST",
         "/api/v1/agents/{agent_id}/versions/publish",
-        Endpoint::Unmodelled,
+        Endpoint::Publish,
     ),
     ("GET", "/api/v1/tasks", Endpoint::Tasks),
     ("GET", "/api/v1/tasks/{task_id}", Endpoint::Status),
@@ -56,7 +58,11 @@ impl Endpoint {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Agents => "agents",
+            Self::CreateAgent => "create_agent",
             Self::Agent => "agent",
+            Self::UpdateAgent => "update_agent",
+            Self::Versions => "versions",
+            Self::Publish => "publish",
             Self::Run => "run",
             Self::Tasks => "tasks",
             Self::Status => "status",
@@ -65,7 +71,6 @@ impl Endpoint {
             Self::Messages => "messages",
             Self::Message => "message",
             Self::Cancel => "cancel",
-            Self::Unmodelled => "unmodelled",
         }
     }
 
@@ -78,19 +83,22 @@ impl Endpoint {
             | Self::Messages
             | Self::Message
             | Self::Cancel => true,
-            Self::Agents | Self::Agent | Self::Run | Self::Tasks | Self::Unmodelled => false,
+            Self::Agents
+            | Self::CreateAgent
+            | Self::Agent
+            | Self::UpdateAgent
+            | Self::Versions
+            | Self::Publish
+            | Self::Run
+            | Self::Tasks => false,
         }
     }
 }
 
-/// The endpoint of a request and the id in its path (empty when the path has none), or the 404, 405 or 501 that a
-/// client of another contract gets.
+/// The endpoint of a request and the id in its path (empty when the path has none), or the 404 or 405 that a client of
+/// another contract gets.
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), Reply> {
     match routes::resolve(&ROUTES, head) {
-        Ok(((method, pattern, Endpoint::Unmodelled), _)) => Err(Reply::error(
-            501,
-            format!("the simulator does not model {method} {pattern}"),
-        )),
         Ok(((_, _, endpoint), id)) => Ok((*endpoint, id)),
         Err(none) => Err(Reply::json(
             none.status,

@@ -27,7 +27,7 @@ impl Server {
     pub(super) fn run(&mut self, agent_id: &str, request: Request) -> Result<Reply, Reply> {
         let agent = self.find_runnable(agent_id)?;
         let talk = match (request.head.media_type().as_str(), request.body) {
-            (JSON, SimBody::Bytes(bytes)) => read_json(&bytes)?,
+            (JSON, SimBody::Bytes(bytes)) => read_json(&bytes, &self.switches)?,
             (MULTIPART, SimBody::Form(form)) => read_form(form, &self.switches)?,
             _ => return Err(bad("The body does not match its Content-Type")),
         };
@@ -62,6 +62,7 @@ impl Server {
         self.tasks.push(Task {
             id,
             agent,
+            behaviour: self.behaviour(agent),
             created_at: self.now,
             updated_at: self.now,
             phase: Phase::Pending,
@@ -91,12 +92,8 @@ impl Server {
     }
 }
 
-fn read_json(bytes: &[u8]) -> Result<Talk, Reply> {
-    let body: Value =
-        serde_json::from_slice(bytes).map_err(|_| bad("The body is not valid JSON"))?;
-    let Value::Object(body) = body else {
-        return Err(bad("The body must be a JSON object"));
-    };
+fn read_json(bytes: &[u8], switches: &Switches) -> Result<Talk, Reply> {
+    let body = read_object(bytes, switches)?;
     let query = match body.get("query") {
         None => None,
         Some(Value::String(query)) => Some(query.clone()),
@@ -111,6 +108,19 @@ fn read_json(bytes: &[u8]) -> Result<Talk, Reply> {
         output_config,
         ..Talk::default()
     })
+}
+
+/// A JSON body that is an object. Fields that are null are there or not, as the switch says.
+pub(super) fn read_object(bytes: &[u8], switches: &Switches) -> Result<Map<String, Value>, Reply> {
+    let body: Value =
+        serde_json::from_slice(bytes).map_err(|_| bad("The body is not valid JSON"))?;
+    let Value::Object(mut body) = body else {
+        return Err(bad("The body must be a JSON object"));
+    };
+    if switches.null_is_absent {
+        body.retain(|_, value| !value.is_null());
+    }
+    Ok(body)
 }
 
 fn read_form(form: Form, switches: &Switches) -> Result<Talk, Reply> {
@@ -163,6 +173,6 @@ fn read_output_config(value: &Value) -> Result<Value, Reply> {
     Ok(value.clone())
 }
 
-fn bad(text: &str) -> Reply {
+pub(super) fn bad(text: &str) -> Reply {
     Reply::error(400, text)
 }

@@ -13,8 +13,14 @@ pub struct Stats {
     pub tasks: u64,
     /// How many runs made a task.
     pub starts: u64,
+    /// How many agents were created.
+    pub creates: u64,
+    /// How many updates of an agent were accepted.
+    pub updates: u64,
+    /// How many drafts were published.
+    pub publishes: u64,
     /// Applied requests by endpoint: `run`, `status`, `summary`, `result`, `messages`, `message`, `cancel`, `tasks`,
-    /// `agents`, `agent`.
+    /// `agents`, `agent`, `create_agent`, `update_agent`, `versions`, `publish`.
     pub endpoints: BTreeMap<String, u64>,
     /// Every question that was ever open, in order, with the messages that came while it was.
     pub questions: Vec<QuestionStats>,

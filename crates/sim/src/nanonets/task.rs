@@ -1,10 +1,11 @@
 //! A task of the platform: plain data, and what can be said of it without looking elsewhere.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::agents::{Step, Talk};
+use crate::agents::{Agent, Step, Talk};
 
 /// Where a task stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,8 @@ impl Phase {
 pub(crate) struct Task {
     pub(crate) id: String,
     pub(crate) agent: usize,
+    /// What its agent did when it was started; an update of the agent is for later ones.
+    pub(crate) behaviour: Arc<dyn Agent>,
     pub(crate) created_at: u64,
     pub(crate) updated_at: u64,
     pub(crate) phase: Phase,

@@ -201,8 +201,29 @@ fn the_service_endpoints_tell_what_happened() {
     assert_eq!(service("POST", "/_sim/reset", Value::Null).0, 200);
     assert_eq!(get(&sim, "/_sim/stats").1["tasks"], 0);
     assert_eq!(get(&sim, "/_sim/nothing").0, 404);
-    assert_eq!(get(&sim, "/_sim").1["routes"].as_array().unwrap().len(), 17);
+    assert_eq!(get(&sim, "/_sim").1["routes"].as_array().unwrap().len(), 18);
     assert_eq!(service("POST", "/_sim/advance", json!({ "by": 2 })).0, 400);
+}
+
+#[test]
+fn a_draft_is_saved_in_the_dashboard_and_published_through_the_api() {
+    let sim = still().spawn().unwrap();
+    let echo = sim.agent("echo");
+    let path = format!("/_sim/dashboard/agents/{echo}/draft");
+    let save = |body: Value| exchange(&sim, &json_request(&sim, "POST", &path, &body));
+    assert_eq!(save(json!({ "name": 1 })).0, 400);
+    let (status, saved) = save(json!({ "system_prompt": "Answer briefly." }));
+    assert_eq!(status, 200);
+    assert_eq!(
+        sim.draft_agent(&echo, &json!({})).as_ref().ok(),
+        saved["id"].as_str().map(str::to_owned).as_ref()
+    );
+    let refused = sim.draft_agent("x", &json!({})).unwrap_err();
+    assert_eq!(refused, "Invalid agent_id format");
+    let publish = format!("/api/v1/agents/{echo}/versions/publish");
+    let (status, version) = exchange(&sim, &head(&sim, "POST", &publish, ""));
+    assert_eq!((status, &version["id"]), (200, &saved["id"]));
+    assert_eq!(sim.stats().publishes, 1);
 }
 
 #[test]

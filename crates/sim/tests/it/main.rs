@@ -5,6 +5,7 @@
     reason = "a helper that fails is a test that fails"
 )]
 
+mod agents;
 mod common;
 mod conformance;
 mod contract;

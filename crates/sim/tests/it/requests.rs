@@ -331,12 +331,11 @@ fn unknown_routes_and_methods_name_the_known_ones() {
         ("GET", "/", 404),
         ("GET", "/api/v1/tasks/", 404),
         ("DELETE", "/api/v1/tasks", 405),
-        ("POST", "/api/v1/agents", 501),
-        ("GET", "/api/v1/agents/x/versions", 501),
+        ("PUT", "/api/v1/agents/x", 405),
+        ("DELETE", "/api/v1/agents/x/versions/publish", 405),
     ] {
         let reply = send(method, path);
         assert_eq!(reply.status, status, "{method} {path}");
-        let routes = reply.value()["routes"].as_array().map_or(0, Vec::len);
-        assert_eq!(routes, if status == 501 { 0 } else { 14 });
+        assert_eq!(reply.value()["routes"].as_array().unwrap().len(), 14);
     }
 }
