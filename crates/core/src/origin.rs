@@ -130,6 +130,14 @@ impl Origin {
             })
     }
 
+    /// The server and the path in front of every target, written in one way however the base URL was: what is stored
+    /// with a task, to tell whose it is.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let host = self.host().to_ascii_lowercase();
+        format!("{}://{host}:{}{}", self.scheme, self.port(), self.base)
+    }
+
     /// Whether the server is this machine: then no proxy is used.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
@@ -250,7 +258,7 @@ impl Origin {
                     let to = uri.authority().map_or("?", Authority::as_str);
                     let to = to.rsplit('@').next().unwrap_or_default();
                     return Err(format!(
-                        "{status} to another origin, {}://{to}",
+                        "{status} to another origin, {}://{to} (a network login page?)",
                         uri.scheme_str().unwrap_or("?")
                     ));
                 }
@@ -374,6 +382,12 @@ impl Credential {
         value.strip_prefix("Bearer ").unwrap_or(value)
     }
 
+    /// Whether the key begins with `prefix`, as the keys of a simulator do.
+    #[must_use]
+    pub fn starts_with(&self, prefix: &str) -> bool {
+        self.key().starts_with(prefix)
+    }
+
     /// The part of a `key_id:secret` that may be shown; `None` for a key that is all secret.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
@@ -441,6 +455,25 @@ mod tests {
             ("http://[::1]:8080", "http://[::1]:8080"),
         ] {
             assert_eq!(origin(url).as_deref(), Ok(shown), "{url}");
+        }
+    }
+
+    #[test]
+    fn one_server_has_one_canonical_form() {
+        let canonical = |url| Origin::parse(url, "/api/v1").expect(url).canonical();
+        for url in [
+            "https://H.example",
+            "https://h.example:443/",
+            "https://h.example/api/v1",
+        ] {
+            assert_eq!(canonical(url), "https://h.example:443", "{url}");
+        }
+        for url in [
+            "https://h.example:444",
+            "https://h.example/proxy",
+            "https://i.example",
+        ] {
+            assert_ne!(canonical(url), "https://h.example:443", "{url}");
         }
     }
 

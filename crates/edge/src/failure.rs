@@ -6,8 +6,10 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::SystemTime;
 
-use rustls::CertificateError;
+use rustls::{CertificateError, OtherError};
 use taskward_core::{Cause, Failure, Head, Phase, Stage};
+
+use crate::tls::SelfSigned;
 
 /// What went wrong, before anything is said about the stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +103,13 @@ pub fn of_handshake(error: &io::Error, server: &str) -> Fault {
     }
 }
 
+/// How to trust one more authority.
+const HOW_TO_TRUST: &str = if cfg!(any(windows, target_vendor = "apple", target_os = "android")) {
+    "a CA file of the client's adds it, or the system's own store"
+} else {
+    "a CA file of the client's adds it, or one that SSL_CERT_FILE names"
+};
+
 fn certificate_words(why: &CertificateError) -> String {
     let today = || httpdate::fmt_http_date(SystemTime::now());
     match why {
@@ -116,10 +125,20 @@ fn certificate_words(why: &CertificateError) -> String {
             "its certificate is for another name".to_owned()
         }
         CertificateError::UnknownIssuer => {
-            "its certificate was issued by an authority unknown here (add it with a CA file)"
-                .to_owned()
+            format!("its certificate was issued by an authority unknown here ({HOW_TO_TRUST})")
         }
         CertificateError::Revoked => "its certificate was revoked".to_owned(),
+        CertificateError::Other(OtherError(why)) if why.is::<SelfSigned>() => {
+            format!("its certificate is self-signed ({HOW_TO_TRUST})")
+        }
+        CertificateError::Other(OtherError(why))
+            if matches!(why.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+        {
+            format!(
+                "its certificate is an authority's own, self-signed: the server needs one that is issued by it \
+                 (then add the authority: {HOW_TO_TRUST})"
+            )
+        }
         other => format!("its certificate cannot be used: {other:?}"),
     }
 }

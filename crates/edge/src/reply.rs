@@ -16,6 +16,8 @@ use crate::failure::Fault;
 pub const MAX_HEAD: usize = 64 * 1024;
 /// Bytes read of a refusal's body.
 const MAX_ERROR_BODY: u64 = 64 * 1024;
+/// Characters that a log shows of a web page that came in place of an answer.
+const MAX_PAGE: usize = 200;
 
 /// How one exchange ended; `S` is the adapter's open stream.
 #[derive(Debug)]
@@ -49,9 +51,9 @@ impl<S> Report<S> {
 
     /// Status (0 without a head) and further words, for a log.
     #[must_use]
-    pub fn summary(&self) -> (u16, String) {
+    pub fn summary(&self, credential: &Credential) -> (u16, String) {
         match self {
-            Self::Reply(reply) => (reply.status().as_u16(), String::new()),
+            Self::Reply(reply) => (reply.status().as_u16(), page(reply, credential)),
             Self::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
             Self::Failed(failure) => (
                 failure.head().map_or(0, |head| head.status.as_u16()),
@@ -59,6 +61,25 @@ impl<S> Report<S> {
             ),
         }
     }
+}
+
+/// The beginning of a web page that came in place of an answer: of the proxy, or of the network's login. No other body
+/// is shown, since answers are nobody else's business.
+fn page(reply: &Response, credential: &Credential) -> String {
+    let start = reply.body.trim_ascii_start();
+    if !start.starts_with(b"<") {
+        return String::new();
+    }
+    // A key that the cut would halve is whole in this much.
+    let start = &start[..start.len().min(64 * MAX_PAGE)];
+    let text = credential.redact(&String::from_utf8_lossy(start));
+    let shown = text.chars().take(MAX_PAGE).map(|c| match c {
+        c if c.is_control() => ' ',
+        // Bidirectional controls turn lines of a terminal around.
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => ' ',
+        c => c,
+    });
+    shown.collect()
 }
 
 /// Takes the key out of what a failure tells: servers and libraries echo it.
@@ -209,5 +230,27 @@ impl Gathering {
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.whole.freeze()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::StatusCode;
+    use taskward_core::SecretString;
+
+    /// Rows: B11.
+    #[test]
+    fn a_log_shows_the_beginning_of_a_page_and_nothing_of_an_answer() {
+        let credential = Credential::bearer(&SecretString::from("canary-key")).expect("a key");
+        let words = |body: &str| {
+            let reply = Response::new(StatusCode::OK, body.to_owned());
+            Report::<()>::Reply(reply).summary(&credential).1
+        };
+        let page = format!("\n<html>\u{1b}[31m\u{202e}canary-key{}", "x".repeat(300));
+        let shown = words(&page);
+        assert!(shown.starts_with("<html> [31m [key]xxx"), "{shown}");
+        assert_eq!(shown.chars().count(), MAX_PAGE);
+        assert_eq!(words(r#"{"status":"completed"}"#), "");
     }
 }

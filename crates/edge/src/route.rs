@@ -96,6 +96,15 @@ pub fn unusable_proxy() -> ConfigError {
     )
 }
 
+/// The variable of the environment that names the proxy of TLS connections, and what it says.
+#[must_use]
+pub fn proxy_variable() -> Option<(&'static str, String)> {
+    ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .into_iter()
+        .filter_map(|name| Some((name, std::env::var(name).ok()?)))
+        .find(|(_, value)| !value.is_empty())
+}
+
 /// A proxy that makes tunnels (RFC 9110 section 9.3.6). The key never passes it in the clear.
 #[derive(Debug)]
 pub struct Proxy {
@@ -104,16 +113,23 @@ pub struct Proxy {
     /// Its port.
     pub port: u16,
     authorization: Option<HeaderValue>,
+    variable: &'static str,
 }
 
 impl Proxy {
-    /// A proxy as its URL names it.
+    /// A proxy as the URL in this variable of the environment names it.
     #[must_use]
-    pub fn new(host: &str, port: u16, authorization: Option<HeaderValue>) -> Self {
+    pub fn new(
+        variable: &'static str,
+        host: &str,
+        port: u16,
+        authorization: Option<HeaderValue>,
+    ) -> Self {
         Self {
             host: bare(host),
             port,
             authorization,
+            variable,
         }
     }
 
@@ -121,7 +137,7 @@ impl Proxy {
     #[must_use]
     pub fn fault(&self, why: &str) -> Fault {
         let proxy = join(&self.host, self.port);
-        let words = format!("the proxy {proxy} (from HTTPS_PROXY or ALL_PROXY): {why}");
+        let words = format!("the proxy {proxy} (from {}): {why}", self.variable);
         Fault::new(Cause::Proxy, words)
     }
 

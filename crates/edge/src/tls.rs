@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustls::ClientConfig;
-use rustls::pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 use taskward_core::ConfigError;
 
@@ -41,9 +42,77 @@ pub fn config(ca_files: &[PathBuf]) -> Result<Arc<ClientConfig>, ConfigError> {
         .map_err(broken)?
         // The name is rustls's: this verifier is the platform's own.
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(Arc::new(Wording(verifier)))
         .with_no_client_auth();
     Ok(Arc::new(config))
+}
+
+/// The platform's verifier, whose refusals say when a certificate vouches for itself. It accepts what that one accepts.
+#[derive(Debug)]
+struct Wording(Verifier);
+
+/// A certificate that no authority has signed, only its own key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SelfSigned;
+
+impl std::fmt::Display for SelfSigned {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("it is self-signed")
+    }
+}
+
+impl std::error::Error for SelfSigned {}
+
+impl SelfSigned {
+    /// Why a certificate was refused, in other words when it is its own issuer.
+    fn or(why: rustls::Error, certificate: &CertificateDer<'_>) -> rustls::Error {
+        let unknown = CertificateError::UnknownIssuer;
+        let own = webpki::EndEntityCert::try_from(certificate)
+            .is_ok_and(|certificate| certificate.issuer() == certificate.subject());
+        if own && why == rustls::Error::InvalidCertificate(unknown) {
+            return CertificateError::Other(OtherError(Arc::new(Self))).into();
+        }
+        why
+    }
+}
+
+impl ServerCertVerifier for Wording {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.0
+            .verify_server_cert(certificate, intermediates, name, ocsp, now)
+            .map_err(|why| SelfSigned::or(why, certificate))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 #[cfg(test)]

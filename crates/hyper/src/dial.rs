@@ -8,7 +8,9 @@ use hyper_util::client::proxy::matcher::Matcher;
 use rustls::ClientConfig;
 use taskward_core::{Cause, ConfigError, Origin};
 use taskward_edge::failure::{Fault, of_connect, of_handshake};
-use taskward_edge::route::{IDLE_AGE, MAX_IDLE, Proxy, Route, join, unusable_proxy};
+use taskward_edge::route::{
+    IDLE_AGE, MAX_IDLE, Proxy, Route, join, proxy_variable, unusable_proxy,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -56,9 +58,7 @@ impl Dialer {
 
     /// A new connection, ready for a request; nothing of one has left.
     pub(crate) async fn connect(&self, until: Instant) -> Result<Connection, Fault> {
-        let link = tokio::time::timeout_at(until.into(), self.link(until))
-            .await
-            .unwrap_or_else(|_| Err(Fault::too_late(&self.server())))?;
+        let link = in_time(until, &self.server(), self.link(until)).await?;
         Connection::new(link)
             .await
             .map_err(|e| failure::of_head(&e, None, &self.server(), self.is_tls()))
@@ -105,7 +105,9 @@ fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
         .to_string()
         .parse()
         .map_err(|_| ConfigError::new("the base URL is not a URL"))?;
-    let Some(found) = Matcher::from_env().intercept(&uri) else {
+    let (Some((variable, _)), Some(found)) =
+        (proxy_variable(), Matcher::from_env().intercept(&uri))
+    else {
         return Ok(None);
     };
     let uri = found.uri();
@@ -113,21 +115,39 @@ fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
         return Err(unusable_proxy());
     }
     Ok(Some(Proxy::new(
+        variable,
         uri.host().unwrap_or_default(),
         uri.port_u16().unwrap_or(80),
         found.basic_auth().cloned(),
     )))
 }
 
-/// Connects to the first address that answers; each gets its share of the time left.
+/// Waits for a connection to `server`, the lookup of its name included: nothing else ends one that never answers.
+async fn in_time<T>(
+    until: Instant,
+    server: &str,
+    connecting: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    tokio::time::timeout_at(until.into(), connecting)
+        .await
+        .unwrap_or_else(|_| Err(Fault::too_late(server)))
+}
+
 async fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, Fault> {
-    let server = join(host, port);
     let unknown = |why: String| Fault::new(Cause::Resolve, format!("{host}: {why}"));
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
         .await
         .map_err(|e| unknown(e.to_string()))?
         .collect();
-    let mut last = unknown("it has no address".to_owned());
+    if addresses.is_empty() {
+        return Err(unknown("it has no address".to_owned()));
+    }
+    reach(&addresses, &join(host, port), until).await
+}
+
+/// Connects to the first address that answers; each gets its share of the time left.
+async fn reach(addresses: &[SocketAddr], server: &str, until: Instant) -> Result<TcpStream, Fault> {
+    let mut last = Fault::too_late(server);
     for (at, address) in addresses.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
         let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
@@ -137,8 +157,8 @@ async fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, Fault>
                 let _ = tcp.set_nodelay(true);
                 return Ok(tcp);
             }
-            Ok(Err(e)) => last = of_connect(&e, &server),
-            Err(_) => last = Fault::too_late(&server),
+            Ok(Err(e)) => last = of_connect(&e, server),
+            Err(_) => last = Fault::too_late(server),
         }
     }
     Err(last)
@@ -156,14 +176,32 @@ async fn tunnel(mut tcp: TcpStream, proxy: &Proxy, server: &str) -> Result<TcpSt
     Ok(tcp)
 }
 
+#[cfg(test)]
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(work)
+}
+
+/// The address of the connection that comes about.
+#[cfg(test)]
+fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, Fault> {
+    let tcp = block_on(reach(addresses, "h.example:443", until))?;
+    Ok(tcp.peer_addr().expect("it is connected"))
+}
+
+/// What becomes of a lookup that never answers.
+#[cfg(test)]
+fn unanswered(until: Instant) -> Result<(), Fault> {
+    block_on(async { in_time(until, "h.example:443", std::future::pending()).await })
+}
+
 /// What comes out of a tunnel.
 #[cfg(test)]
 fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
+    block_on(async {
         let tcp = dial(&proxy.host, proxy.port, until).await?;
         let mut tcp = tunnel(tcp, proxy, server).await?;
         let mut rest = String::new();
@@ -173,5 +211,5 @@ fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, Fault>
 }
 
 #[cfg(test)]
-#[path = "../../edge/conformance/tunnel.rs"]
+#[path = "../../edge/conformance/dialing.rs"]
 mod tests;

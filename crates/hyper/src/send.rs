@@ -61,7 +61,7 @@ pub(crate) async fn exchange(
         .await
         .unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
-    let (status, detail) = report.summary();
+    let (status, detail) = report.summary(&transport.credential);
     tracing::debug!(
         method = %request.method(),
         target = %request.target(),

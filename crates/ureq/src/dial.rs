@@ -12,7 +12,7 @@ use http::HeaderValue;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use taskward_core::{Cause, ConfigError, Origin};
 use taskward_edge::failure::{Fault, of_connect, of_handshake};
-use taskward_edge::route::{Proxy, Route, join, unusable_proxy};
+use taskward_edge::route::{Proxy, Route, join, proxy_variable, unusable_proxy};
 use ureq::ProxyProtocol;
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -106,14 +106,21 @@ fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 
-/// Connects to the first address that answers; each gets its share of the time left.
 fn dial(host: &str, port: u16, until: Instant) -> Result<Arc<TcpStream>, Fault> {
     let server = join(host, port);
     let unknown = |why: String| Fault::new(Cause::Resolve, format!("{host}: {why}"));
     let addresses = resolve(host, port, until)
         .ok_or_else(|| Fault::too_late(&server))?
         .map_err(|e| unknown(e.to_string()))?;
-    let mut last = unknown("it has no address".to_owned());
+    if addresses.is_empty() {
+        return Err(unknown("it has no address".to_owned()));
+    }
+    reach(&addresses, &server, until)
+}
+
+/// Connects to the first address that answers; each gets its share of the time left.
+fn reach(addresses: &[SocketAddr], server: &str, until: Instant) -> Result<Arc<TcpStream>, Fault> {
+    let mut last = Fault::too_late(server);
     for (at, address) in addresses.iter().enumerate() {
         let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let share = (left(until) / rest).max(Duration::from_millis(1));
@@ -123,26 +130,33 @@ fn dial(host: &str, port: u16, until: Instant) -> Result<Arc<TcpStream>, Fault> 
                 let _ = tcp.set_nodelay(true);
                 return Ok(Arc::new(tcp));
             }
-            Err(e) if is_timeout(&e) => last = Fault::too_late(&server),
-            Err(e) => last = of_connect(&e, &server),
+            Err(e) if is_timeout(&e) => last = Fault::too_late(server),
+            Err(e) => last = of_connect(&e, server),
         }
     }
     Err(last)
 }
 
-/// Looks a host up in a thread of its own, since nothing else can end a lookup that never answers.
 fn resolve(host: &str, port: u16, until: Instant) -> Option<io::Result<Vec<SocketAddr>>> {
     if let Ok(address) = host.parse() {
         return Some(Ok(vec![SocketAddr::new(address, port)]));
     }
-    let (answer, answers) = mpsc::channel();
     let host = host.to_owned();
+    in_time(until, move || {
+        let found = (host.as_str(), port).to_socket_addrs()?;
+        Ok(found.collect())
+    })
+}
+
+/// Looks a host up in a thread of its own, since nothing else can end a lookup that never answers.
+fn in_time<T: Send + 'static>(
+    until: Instant,
+    lookup: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Option<io::Result<T>> {
+    let (answer, answers) = mpsc::channel();
     let lookup = move || {
-        let found = (host.as_str(), port)
-            .to_socket_addrs()
-            .map(Iterator::collect);
         // Nobody waits any more when it took too long.
-        let _ = answer.send(found);
+        let _ = answer.send(lookup());
     };
     if let Err(e) = std::thread::Builder::new().spawn(lookup) {
         return Some(Err(e));
@@ -152,12 +166,7 @@ fn resolve(host: &str, port: u16, until: Instant) -> Option<io::Result<Vec<Socke
 
 /// The proxy that the environment names for `origin`.
 fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
-    let variables = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    let value = variables
-        .iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.is_empty());
-    let Some(value) = value else {
+    let Some((variable, value)) = proxy_variable() else {
         return Ok(None);
     };
     let found = ureq::Proxy::new(&value).map_err(|_| unusable_proxy())?;
@@ -177,7 +186,12 @@ fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
         })
         .transpose()
         .map_err(|_| unusable_proxy())?;
-    Ok(Some(Proxy::new(found.host(), found.port(), authorization)))
+    Ok(Some(Proxy::new(
+        variable,
+        found.host(),
+        found.port(),
+        authorization,
+    )))
 }
 
 /// Asks the proxy for a tunnel to `server`.
@@ -194,6 +208,24 @@ fn tunnel(mut socket: Socket, proxy: &Proxy, server: &str) -> Result<Arc<TcpStre
     Ok(socket.tcp)
 }
 
+/// The address of the connection that comes about.
+#[cfg(test)]
+fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, Fault> {
+    let tcp = reach(addresses, "h.example:443", until)?;
+    Ok(tcp.peer_addr().expect("it is connected"))
+}
+
+/// What becomes of a lookup that never answers.
+#[cfg(test)]
+fn unanswered(until: Instant) -> Result<(), Fault> {
+    let (_open, never) = mpsc::channel::<()>();
+    let lookup = move || never.recv().map_err(io::Error::other);
+    match in_time(until, lookup) {
+        None => Err(Fault::too_late("h.example:443")),
+        Some(answer) => panic!("{answer:?}"),
+    }
+}
+
 /// What comes out of a tunnel.
 #[cfg(test)]
 fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, Fault> {
@@ -205,5 +237,5 @@ fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, Fault>
 }
 
 #[cfg(test)]
-#[path = "../../edge/conformance/tunnel.rs"]
+#[path = "../../edge/conformance/dialing.rs"]
 mod tests;

@@ -76,7 +76,7 @@ pub(crate) fn exchange(
     let mut report =
         attempt(transport, request, limits, streams, begun).unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
-    let (status, detail) = report.summary();
+    let (status, detail) = report.summary(&transport.credential);
     tracing::debug!(
         method = %request.method(),
         target = %request.target(),
