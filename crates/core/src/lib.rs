@@ -23,6 +23,7 @@ mod multipart;
 mod operation;
 mod origin;
 mod outcome;
+mod pages;
 mod policy;
 mod provider;
 mod question;
@@ -55,6 +56,7 @@ pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use operation::{Operation, Safety};
 pub use origin::{ConfigError, Credential, MAX_REDIRECTS, Origin, user_agent};
 pub use outcome::{Clock, End, Fault, Left, LeftWhy, Outcome, Output, StoppedBy};
+pub use pages::{List, ListPage, Pages};
 pub use policy::{Pace, Policy, Retry};
 pub use provider::{
     Account, Act, Beat, Capabilities, Finish, Item, Job, Landed, Look, Page, Provider, Reading,

@@ -1,0 +1,338 @@
+//! Lists that come in pages: where one ends, and that it does.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{Error, ErrorKind};
+use crate::operation::Operation;
+
+/// Pages of one walk. A list of ever new cursors would have no end, and 65,536 digests take two megabytes; whoever has
+/// a longer list goes on from the cursor that the error names.
+const MAX_PAGES: usize = 65_536;
+
+/// Bytes of a cursor shown in a message.
+const MAX_SHOWN: usize = 80;
+
+/// An operation whose reply is one page of a list.
+pub trait List: Operation {
+    /// What the list is made of.
+    type Item;
+
+    /// Takes a page in: its entries, and what it says of the next one. Entries that came before may be left out.
+    fn take(&mut self, page: Self::Output) -> ListPage<Self::Item>;
+
+    /// Where its page begins; `None` on the first.
+    fn cursor(&self) -> Option<&str>;
+
+    /// Turns to the page that begins there, filters and all else unchanged.
+    fn turn(&mut self, cursor: String);
+}
+
+/// One page of a list, as the server told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListPage<T> {
+    /// Its entries, in the list's order.
+    pub items: Vec<T>,
+    /// Whether the server says that more follow; `None` when it does not say.
+    pub has_more: Option<bool>,
+    /// Where the next page begins, as the server said it.
+    pub next: Option<String>,
+}
+
+impl<T> ListPage<T> {
+    /// A page of these entries.
+    #[must_use]
+    pub fn new(items: Vec<T>, has_more: Option<bool>, next: Option<String>) -> Self {
+        Self {
+            items,
+            has_more,
+            next,
+        }
+    }
+}
+
+/// The walk through the pages of a [`List`], without I/O.
+///
+/// Ask for the [`next`](Self::next) operation, perform it, give its output to [`take`](Self::take), until there is none.
+/// An operation that failed is still the next one: the walk goes on where it stood.
+///
+/// # Where a list ends
+/// Where `has_more` is false, or the cursor is null, absent or empty, whatever the other one says. A cursor that comes a
+/// second time is an error of the kind [`Protocol`](ErrorKind::Protocol), told after the entries of the page that
+/// brought it: such a list has no end. So is a walk of more than 65,536 pages.
+#[derive(Clone, Debug)]
+pub struct Pages<O> {
+    operation: O,
+    state: State,
+    /// Digests of the cursors that were followed. No cursor is kept whole: they may be of any length.
+    seen: BTreeSet<[u8; 16]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    More,
+    End,
+    /// The operation's cursor was followed before.
+    Loop,
+}
+
+impl<O: List + Clone> Pages<O> {
+    /// The walk that begins with this operation, at its cursor if it has one.
+    #[must_use]
+    pub fn new(operation: O) -> Self {
+        let seen = operation.cursor().map(digest).into_iter().collect();
+        Self {
+            operation,
+            state: State::More,
+            seen,
+        }
+    }
+
+    /// The operation that reads the next page; `None` after the last. Asked twice, it gives the same one.
+    ///
+    /// # Errors
+    /// When the list goes in circles, or on for ever.
+    pub fn next(&self) -> Result<Option<O>, Error> {
+        let wrong = |what: fmt::Arguments<'_>| {
+            let cursor = shown(self.operation.cursor().unwrap_or_default());
+            let text = format!("{}: {what} the cursor {cursor:?}", O::NAME);
+            Err(Error::new(ErrorKind::Protocol, text))
+        };
+        match self.state {
+            State::End => Ok(None),
+            State::Loop => wrong(format_args!(
+                "the server's list goes in circles: it repeats"
+            )),
+            State::More if self.seen.len() >= MAX_PAGES => wrong(format_args!(
+                "the server's list did not end within {MAX_PAGES} pages; it goes on at"
+            )),
+            State::More => Ok(Some(self.operation.clone())),
+        }
+    }
+
+    /// Takes the page in that [`next`](Self::next) asked for, and gives its entries.
+    pub fn take(&mut self, page: O::Output) -> Vec<O::Item> {
+        let page = self.operation.take(page);
+        let next = page.next.filter(|cursor| !cursor.is_empty());
+        self.state = match next {
+            Some(cursor) if page.has_more != Some(false) => {
+                let is_new = self.seen.insert(digest(&cursor));
+                self.operation.turn(cursor);
+                if is_new { State::More } else { State::Loop }
+            }
+            _ => State::End,
+        };
+        page.items
+    }
+
+    /// Where the page begins that comes next: with it, another walk goes on where this one stands. `None` at the
+    /// beginning and at the end.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        match self.state {
+            State::End => None,
+            State::More | State::Loop => self.operation.cursor(),
+        }
+    }
+}
+
+fn digest(cursor: &str) -> [u8; 16] {
+    let whole = Sha256::digest(cursor);
+    let mut half = [0; 16];
+    half.copy_from_slice(&whole[..16]);
+    half
+}
+
+/// The beginning of a cursor.
+fn shown(cursor: &str) -> String {
+    let end = cursor
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .take_while(|end| *end <= MAX_SHOWN)
+        .last();
+    let end = end.unwrap_or(0);
+    let more = if end < cursor.len() { "…" } else { "" };
+    format!("{}{more}", &cursor[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{BuildError, ReadError};
+    use crate::request::Request;
+    use crate::response::Response;
+    use crate::target::Target;
+
+    /// Numbers, filtered by a word.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Numbers {
+        word: &'static str,
+        cursor: Option<String>,
+    }
+
+    type Reply = (Vec<u32>, Option<bool>, Option<&'static str>);
+
+    impl Operation for Numbers {
+        type Output = ListPage<u32>;
+        const NAME: &'static str = "listNumbers";
+
+        fn request(&self) -> Result<Request, BuildError> {
+            let target = Target::new("/n")
+                .query("q", self.word)
+                .query_opt("cursor", self.cursor.as_deref());
+            Ok(Request::get(target.build()?))
+        }
+
+        fn read(&self, _: &Response) -> Result<ListPage<u32>, ReadError> {
+            unreachable!("the tests hand pages over")
+        }
+    }
+
+    impl List for Numbers {
+        type Item = u32;
+
+        fn take(&mut self, page: ListPage<u32>) -> ListPage<u32> {
+            page
+        }
+
+        fn cursor(&self) -> Option<&str> {
+            self.cursor.as_deref()
+        }
+
+        fn turn(&mut self, cursor: String) {
+            self.cursor = Some(cursor);
+        }
+    }
+
+    fn numbers(cursor: Option<&str>) -> Pages<Numbers> {
+        Pages::new(Numbers {
+            word: "x",
+            cursor: cursor.map(str::to_owned),
+        })
+    }
+
+    fn page((items, has_more, next): Reply) -> ListPage<u32> {
+        ListPage::new(items, has_more, next.map(str::to_owned))
+    }
+
+    /// Walks to the end: what was asked for, what came, and the error.
+    fn walk(
+        mut pages: Pages<Numbers>,
+        replies: &[Reply],
+    ) -> (Vec<String>, Vec<u32>, Option<String>) {
+        let (mut asked, mut items) = (Vec::new(), Vec::new());
+        loop {
+            match pages.next() {
+                Ok(None) => return (asked, items, None),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Protocol);
+                    return (asked, items, Some(error.to_string()));
+                }
+                Ok(Some(operation)) => {
+                    let reply = replies.get(asked.len()).expect("no page too many");
+                    let target = operation.request().expect("request").target().to_string();
+                    asked.push(target);
+                    items.extend(pages.take(page(reply.clone())));
+                }
+            }
+        }
+    }
+
+    /// Rows: D21.
+    #[test]
+    fn a_list_ends_in_every_form_in_which_a_server_says_so() {
+        for last in [
+            (Some(false), None),
+            (Some(false), Some("")),
+            (Some(false), Some("c")),
+            (Some(true), None),
+            (Some(true), Some("")),
+            (None, None),
+            (None, Some("")),
+        ] {
+            let (has_more, next) = last;
+            let replies = [
+                (vec![1, 2], Some(true), Some("a")),
+                // Whoever does not say whether more follow says it with the cursor; a page may be empty.
+                (vec![], None, Some("b")),
+                (vec![3], has_more, next),
+            ];
+            let (asked, items, error) = walk(numbers(None), &replies);
+            assert_eq!(
+                asked,
+                ["/n?q=x", "/n?q=x&cursor=a", "/n?q=x&cursor=b"],
+                "{last:?}"
+            );
+            assert_eq!((items, error), (vec![1, 2, 3], None), "{last:?}");
+        }
+    }
+
+    /// Rows: D21.
+    #[test]
+    fn a_cursor_that_comes_again_is_an_error_that_names_it_after_the_entries() {
+        let page = |number, next| (vec![number], Some(true), Some(next));
+        for (begin, replies, pages) in [
+            // The page after itself, a circle of two, and back to where the caller began.
+            (None, vec![page(1, "a"), page(2, "a")], 2),
+            (None, vec![page(1, "a"), page(2, "b"), page(3, "a")], 3),
+            (Some("z"), vec![page(1, "a"), page(2, "z")], 2),
+        ] {
+            let repeated = begin.unwrap_or("a");
+            let (asked, items, error) = walk(numbers(begin), &replies);
+            assert_eq!((asked.len(), items.len()), (pages, pages));
+            assert_eq!(
+                error.expect("a loop"),
+                format!(
+                    "listNumbers: the server's list goes in circles: it repeats the cursor {repeated:?}"
+                )
+            );
+        }
+    }
+
+    #[test]
+    fn a_list_without_end_is_given_up_at_a_cursor_to_go_on_from() {
+        let mut pages = numbers(None);
+        let mut count = 0_u32;
+        let error = loop {
+            match pages.next() {
+                Ok(operation) => operation.expect("it has no end"),
+                Err(error) => break error,
+            };
+            count += 1;
+            pages.take(ListPage::new(vec![], None, Some(count.to_string())));
+        };
+        assert_eq!(count as usize, MAX_PAGES);
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        let cursor = pages.cursor().expect("a cursor");
+        assert!(error.to_string().ends_with(&format!("{cursor:?}")));
+    }
+
+    #[test]
+    fn a_page_that_failed_is_asked_for_again_and_the_cursor_is_told() {
+        let mut pages = numbers(None);
+        assert_eq!(pages.cursor(), None);
+        pages.take(page((vec![1], Some(true), Some("a"))));
+        let first = pages.next().expect("no loop");
+        assert_eq!(first, pages.next().expect("no loop"));
+        assert_eq!(pages.cursor(), Some("a"));
+        let later = Pages::new(first.expect("a page"));
+        assert_eq!(later.cursor(), Some("a"));
+        pages.take(page((vec![2], Some(false), Some("b"))));
+        assert_eq!(pages.cursor(), None);
+    }
+
+    #[test]
+    fn a_long_cursor_is_told_by_its_beginning() {
+        assert_eq!(shown("short"), "short");
+        let long = "ä".repeat(100);
+        let told = shown(&long);
+        assert!(
+            long.starts_with(told.trim_end_matches('…'))
+                && told.len() <= MAX_SHOWN + '…'.len_utf8()
+        );
+        assert!(told.ends_with('…'));
+    }
+}
