@@ -5,8 +5,8 @@ use std::fmt;
 use http::Method;
 use serde_json::{Map, Value};
 use taskward_core::{
-    BuildError, IdempotencyKey, Operation, ReadError, ReadErrorKind, Request, Response, Safety,
-    Target, sse,
+    BuildError, IdempotencyKey, List, ListPage, Operation, ReadError, ReadErrorKind, Request,
+    Response, Safety, Target, sse,
 };
 
 use super::events::RUN_EVENT;
@@ -84,6 +84,9 @@ impl Operation for GetRun {
 }
 
 /// Reads a page of a run's events, oldest first.
+///
+/// As a list it tells each event once, also where a page begins with events of the one before, and ends where nothing
+/// new is on a page: the cursor of a run that goes on may be the place to look at later.
 #[derive(Clone, Debug)]
 pub struct ListRunEvents {
     /// The run.
@@ -92,6 +95,8 @@ pub struct ListRunEvents {
     pub cursor: Option<String>,
     /// The query parameter that carries the cursor. The platform's documentation does not name it; `cursor` is a guess.
     pub cursor_parameter: String,
+    /// The last event of the pages before.
+    last: Option<u64>,
 }
 
 impl ListRunEvents {
@@ -101,6 +106,7 @@ impl ListRunEvents {
             run: run.into(),
             cursor: None,
             cursor_parameter: "cursor".to_owned(),
+            last: None,
         }
     }
 
@@ -122,6 +128,30 @@ impl Operation for ListRunEvents {
 
     fn read(&self, reply: &Response) -> Result<RunEventPage, ReadError> {
         Ok(wire::decode(&reply.body)?)
+    }
+}
+
+impl List for ListRunEvents {
+    type Item = RunEvent;
+
+    fn take(&mut self, page: RunEventPage) -> ListPage<RunEvent> {
+        let before = self.last;
+        let mut events = page.events;
+        events.retain(|event| Some(event.seq) > before);
+        self.last = events.iter().map(|event| event.seq).max().max(before);
+        let next = page.next_cursor.or(page.cursor);
+        let next = next
+            .map(|cursor| cursor.as_str().to_owned())
+            .filter(|cursor| !events.is_empty() && self.cursor.as_ref() != Some(cursor));
+        ListPage::new(events, None, next)
+    }
+
+    fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    fn turn(&mut self, cursor: String) {
+        self.cursor = Some(cursor);
     }
 }
 
@@ -429,7 +459,7 @@ mod tests {
     use crate::generated::agent_harness::operations;
     use http::StatusCode;
     use serde_json::json;
-    use taskward_core::Answer;
+    use taskward_core::{Answer, Pages};
 
     /// Compares an operation's request with the specification's method and path.
     fn check<O: Operation>(operation: &O) -> &'static str {
@@ -471,6 +501,40 @@ mod tests {
         ];
         let all: Vec<&str> = operations::ALL.iter().map(|spec| spec.id).collect();
         assert_eq!(built.as_slice(), all);
+    }
+
+    /// Rows: D21.
+    #[test]
+    fn a_run_s_events_are_listed_once_each_however_the_list_goes_on() {
+        let page = |text: &str| -> RunEventPage { wire::decode(text.as_bytes()).expect(text) };
+        let event = |seq: u64| format!(r#"{{"seq":{seq},"type":"step.progress","payload":{{}}}}"#);
+        let events = |range: std::ops::RangeInclusive<u64>| -> String {
+            range.map(event).collect::<Vec<_>>().join(",")
+        };
+        let (one, two) = (events(1..=2), events(1..=4));
+        let first = format!(r#"{{"events":[{one}],"next_cursor":2}}"#);
+        for second in [
+            // The list begins anew with every page, and its cursor comes again, is a later place, or is none.
+            format!(r#"{{"data":[{two}],"cursor":"2"}}"#),
+            format!(r#"{{"data":[{two}],"cursor":""}}"#),
+            format!("[{two}]"),
+        ] {
+            let mut pages = Pages::new(ListRunEvents::new("r"));
+            let mut seen = pages.take(page(&first));
+            assert_eq!(pages.cursor(), Some("2"));
+            seen.extend(pages.take(page(&second)));
+            let numbers: Vec<u64> = seen.iter().map(|event| event.seq).collect();
+            assert_eq!(numbers, [1, 2, 3, 4], "{second}");
+            assert!(pages.next().expect("no loop").is_none(), "{second}");
+        }
+        let mut pages = Pages::new(ListRunEvents::new("r"));
+        pages.take(page(&first));
+        // A cursor that is new each time proves nothing: there was nothing new on the page.
+        assert_eq!(
+            pages.take(page(&format!(r#"{{"events":[{one}],"cursor":"later"}}"#))),
+            []
+        );
+        assert!(pages.next().expect("no loop").is_none());
     }
 
     #[test]

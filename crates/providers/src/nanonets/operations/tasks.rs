@@ -1,20 +1,15 @@
-//! Every endpoint by itself, for calls without a task to follow.
+//! Tasks: starting, reading, answering, stopping, listing.
 
-use serde::de::DeserializeOwned;
 use taskward_core::{BuildError, Operation, ReadError, Request, Response, Safety, Source, Target};
 
-use super::conversation;
-use super::job::Job;
-use super::provider::{cancel_request, message_request, task_target};
-use super::types::{
-    Agent, AgentList, AgentStatus, Message, RunAgentResponse, SendMessageResponse, Task, TaskList,
-    TaskResult, TaskStatus, TaskSummary,
+use super::{joined, json, list_of, paged};
+use crate::nanonets::conversation;
+use crate::nanonets::job::Job;
+use crate::nanonets::provider::{cancel_request, message_request, task_target};
+use crate::nanonets::types::{
+    Message, RunAgentResponse, SendMessageResponse, Task, TaskList, TaskListItem, TaskResult,
+    TaskStatus, TaskSummary,
 };
-use crate::wire;
-
-fn json<T: DeserializeOwned>(reply: &Response) -> Result<T, ReadError> {
-    Ok(wire::decode(&reply.body)?)
-}
 
 /// Starts a task and returns at once. To see it through, give the [`Job`] to a client's `run` instead.
 #[derive(Clone, Debug)]
@@ -150,59 +145,6 @@ impl Operation for CancelTask {
     }
 }
 
-/// Lists the workspace's agents, a page at a time.
-#[derive(Clone, Debug, Default)]
-pub struct ListAgents {
-    /// Where the page begins: the cursor of the page before.
-    pub cursor: Option<String>,
-    /// Entries on a page, 1 to 100; 20 when left out.
-    pub limit: Option<u32>,
-    /// Only names that contain this, whatever the case.
-    pub name: Option<String>,
-    /// Only these states; all but archived when empty.
-    pub status: Vec<AgentStatus>,
-}
-
-impl Operation for ListAgents {
-    type Output = AgentList;
-    const NAME: &'static str = "listAgents";
-
-    fn request(&self) -> Result<Request, BuildError> {
-        let target = Target::new("/api/v1/agents")
-            .query_opt("cursor", self.cursor.as_deref())
-            .query_opt("limit", self.limit.map(|n| n.to_string()).as_deref())
-            .query_opt("q", self.name.as_deref())
-            .query_opt(
-                "status",
-                joined(self.status.iter().map(AgentStatus::as_str)).as_deref(),
-            );
-        Ok(Request::get(target.build()?))
-    }
-
-    fn read(&self, reply: &Response) -> Result<AgentList, ReadError> {
-        json(reply)
-    }
-}
-
-/// Reads one agent version with its configuration.
-#[derive(Clone, Debug)]
-pub struct GetAgent(pub String);
-
-impl Operation for GetAgent {
-    type Output = Agent;
-    const NAME: &'static str = "getAgent";
-
-    fn request(&self) -> Result<Request, BuildError> {
-        Ok(Request::get(
-            Target::new("/api/v1/agents").segment(&self.0)?.build()?,
-        ))
-    }
-
-    fn read(&self, reply: &Response) -> Result<Agent, ReadError> {
-        json(reply)
-    }
-}
-
 /// Lists the workspace's tasks, newest first, a page at a time.
 #[derive(Clone, Debug, Default)]
 pub struct ListTasks {
@@ -227,9 +169,8 @@ impl Operation for ListTasks {
     const NAME: &'static str = "listTasks";
 
     fn request(&self) -> Result<Request, BuildError> {
-        let target = Target::new("/api/v1/tasks")
-            .query_opt("cursor", self.cursor.as_deref())
-            .query_opt("limit", self.limit.map(|n| n.to_string()).as_deref())
+        let target = Target::new("/api/v1/tasks");
+        let target = paged(target, self.cursor.as_deref(), self.limit)
             .query_opt("agent_id", self.agent.as_deref())
             .query_opt(
                 "status",
@@ -246,54 +187,11 @@ impl Operation for ListTasks {
     }
 }
 
-fn joined<'a>(words: impl Iterator<Item = &'a str>) -> Option<String> {
-    let text = words.collect::<Vec<_>>().join(",");
-    (!text.is_empty()).then_some(text)
-}
+list_of!(ListTasks, TaskListItem);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::generated::nanonets::operations;
-
-    /// Compares an operation's request with the specification's method and path.
-    fn check<O: Operation>(operation: &O) -> &'static str {
-        let spec = operations::ALL
-            .iter()
-            .find(|spec| spec.id == O::NAME)
-            .expect("a documented operation");
-        let request = operation.request().expect("request");
-        let path = spec
-            .path
-            .replace("{task_id}", "ID")
-            .replace("{agent_id}", "ID");
-        assert_eq!(
-            (request.method().as_str(), request.target().path()),
-            (spec.method, path.as_str())
-        );
-        O::NAME
-    }
-
-    #[test]
-    fn operations_are_those_of_the_specification() {
-        let id = || "ID".to_owned();
-        let built = [
-            check(&RunAgent(Job::agent("ID").query("x"))),
-            check(&GetTaskStatus(id())),
-            check(&GetTaskSummary(id())),
-            check(&GetTaskResult(id())),
-            check(&ListTaskMessages(id())),
-            check(&SendTaskMessage {
-                task: id(),
-                message: "x".into(),
-            }),
-            check(&CancelTask(id())),
-            check(&ListAgents::default()),
-            check(&GetAgent(id())),
-            check(&ListTasks::default()),
-        ];
-        assert_eq!(built.len(), 10);
-    }
 
     #[test]
     fn filters_are_encoded_and_left_out_when_absent() {
@@ -308,8 +206,8 @@ mod tests {
             "/api/v1/tasks?limit=5&status=running%2Cnew%26one&q=a%20b"
         );
         assert_eq!(
-            ListAgents::default().request().expect("request").target(),
-            "/api/v1/agents"
+            ListTasks::default().request().expect("request").target(),
+            "/api/v1/tasks"
         );
     }
 
