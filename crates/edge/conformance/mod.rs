@@ -5,6 +5,7 @@ mod backpressure;
 mod exchange;
 pub(crate) mod follow;
 mod harness;
+mod lists;
 mod secure;
 pub(crate) mod stream;
 pub(crate) mod support;

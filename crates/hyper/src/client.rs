@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Error, Operation, Policy, Provider, Retrying, SecretString, Shared, Snapshot, TaskId,
+    Error, List, Operation, Policy, Provider, Retrying, SecretString, Shared, Snapshot, TaskId,
 };
 use taskward_edge::clock::Clock;
 use taskward_edge::run::Goal;
@@ -14,6 +14,7 @@ use taskward_edge::settings::Settings;
 
 use crate::dial::Dialer;
 use crate::drive;
+use crate::list::Entries;
 use crate::run::Run;
 use crate::running::Started;
 use crate::send::Transport;
@@ -123,6 +124,15 @@ impl<P: Provider> Client<P> {
         O::Output: Send,
     {
         drive::call(self, operation, told).await
+    }
+
+    /// Reads a list to its end, page by page, each like a [`call`](Self::call): its entries as a stream.
+    pub fn list<O>(&self, operation: O) -> Entries<P, O>
+    where
+        O: List + Clone + Send + 'static,
+        O::Output: Send,
+    {
+        Entries::new(self.clone(), operation)
     }
 
     /// The server this client talks to.

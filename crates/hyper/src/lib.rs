@@ -36,6 +36,7 @@ mod dial;
 mod drive;
 mod failure;
 mod handle;
+mod list;
 mod run;
 mod running;
 mod send;
@@ -43,6 +44,7 @@ mod wire;
 
 pub use client::{Builder, Client};
 pub use handle::Handle;
+pub use list::Entries;
 pub use run::{BoxError, Run};
 pub use running::{Events, Running, Started};
 pub use taskward_core as core;

@@ -35,6 +35,7 @@ mod drive;
 mod failure;
 mod handle;
 mod inbox;
+mod list;
 mod run;
 mod running;
 mod send;
@@ -42,6 +43,7 @@ mod wire;
 
 pub use client::{Builder, Client};
 pub use handle::Handle;
+pub use list::Entries;
 pub use run::{BoxError, Run};
 pub use running::{Events, Running, Started};
 pub use taskward_core as core;

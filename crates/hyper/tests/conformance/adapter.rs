@@ -1,10 +1,12 @@
 //! How the suite uses this adapter: every future on a runtime of the test's own thread.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 
-use taskward_core::{End, Error, Operation, Provider, Question};
-use taskward_hyper::Run;
+use futures_core::Stream;
+use taskward_core::{End, Error, List, Operation, Provider, Question};
 pub(crate) use taskward_hyper::{BoxError, Client};
+use taskward_hyper::{Entries, Run};
 use tokio::runtime::{Builder, Runtime};
 
 thread_local! {
@@ -37,6 +39,22 @@ where
         }
         results
     })
+}
+
+/// Reads a list to its end, or to an error; gives the list back with what it gave.
+pub(crate) fn entries<P, O>(mut list: Entries<P, O>) -> (Entries<P, O>, Vec<Result<O::Item, Error>>)
+where
+    P: Provider,
+    O: List + Clone + Send + 'static,
+    O::Output: Send,
+{
+    let mut found = Vec::new();
+    block_on(async {
+        while let Some(entry) = poll_fn(|cx| Pin::new(&mut list).poll_next(cx)).await {
+            found.push(entry);
+        }
+    });
+    (list, found)
 }
 
 /// Follows a task to its end.

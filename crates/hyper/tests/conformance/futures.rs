@@ -211,6 +211,9 @@ fn futures_and_handles_go_anywhere() {
         shared(&client);
         shared(&running.handle());
         anywhere(&client.run(job.clone()).into_future());
+        let mut list = client.list(taskward_providers::nanonets::operations::ListAgents::default());
+        anywhere(&list);
+        anywhere(&async move { list.next_page().await.map(|_| ()) });
         let other = client.clone();
         anywhere(&async move { other.start(job).await });
         anywhere(&async move {

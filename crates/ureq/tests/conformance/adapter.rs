@@ -1,8 +1,8 @@
 //! How the suite uses this adapter: a call that returns has been waited for.
 
-use taskward_core::{End, Error, Operation, Provider, Question};
-use taskward_ureq::Run;
+use taskward_core::{End, Error, List, Operation, Provider, Question};
 pub(crate) use taskward_ureq::{BoxError, Client};
+use taskward_ureq::{Entries, Run};
 
 /// Waits for a call: it did.
 pub(crate) fn block_on<T>(result: T) -> T {
@@ -19,6 +19,16 @@ where
         .iter()
         .map(|operation| client.call(operation.clone()))
         .collect()
+}
+
+/// Reads a list to its end, or to an error; gives the list back with what it gave.
+pub(crate) fn entries<P, O>(mut list: Entries<P, O>) -> (Entries<P, O>, Vec<Result<O::Item, Error>>)
+where
+    P: Provider,
+    O: List + Clone,
+{
+    let found = list.by_ref().collect();
+    (list, found)
 }
 
 /// Follows a task to its end.
