@@ -47,6 +47,7 @@ fn the_state_is_stored_before_the_start_leaves_and_before_the_id_is_told() {
     assert!(world.saved.last().expect("saved").is_ended());
 }
 
+/// Rows: F11.
 #[test]
 fn a_start_that_may_have_been_received_is_never_repeated() {
     for fault in [
@@ -92,6 +93,7 @@ fn a_start_that_never_left_is_repeated_and_then_given_up() {
     assert_eq!(world.count("POST /start"), 4);
 }
 
+/// Rows: F1, F13.
 #[test]
 fn a_rate_limited_start_is_repeated_and_a_refused_one_is_not() {
     let mut world = World::new(&[Complete("42")]).faults(|n, _, _| {
@@ -139,6 +141,7 @@ fn a_keyed_start_that_may_have_been_received_stays_unknown_whatever_its_repetiti
     }
 }
 
+/// Rows: D1.
 #[test]
 fn no_failed_look_ends_a_watch() {
     let faults = [
@@ -416,6 +419,7 @@ fn a_deadline_ends_the_watch_on_time_and_not_the_task() {
     assert_eq!(world.requests, 0);
 }
 
+/// Rows: D12.
 #[test]
 fn an_unknown_status_is_told_once_and_ends_nothing() {
     let mut world = World::new(&[Show("paused", 60_000), Show("", 5000), Complete("42")]);

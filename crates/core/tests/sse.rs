@@ -83,6 +83,7 @@ fn check(vector: &Vector<'_>) {
     });
 }
 
+/// Rows: E21.
 #[test]
 fn the_vectors_of_the_web_platform_tests_hold() {
     let comments = {
@@ -204,6 +205,7 @@ fn the_vectors_of_the_web_platform_tests_hold() {
     }
 }
 
+/// Rows: E10, E11, E19, E21.
 #[test]
 fn what_the_web_platform_tests_leave_open_holds() {
     let vectors = [
@@ -324,6 +326,7 @@ fn only_event_streams_are_taken_for_one() {
     }
 }
 
+/// Rows: E21.
 #[test]
 fn the_decoder_agrees_with_an_obvious_one_on_whatever_comes() {
     let words: [&[u8]; 30] = [
@@ -401,6 +404,7 @@ fn a_cut_block_leaves_nothing_to_the_next_connection() {
     }
 }
 
+/// Rows: E11.
 #[test]
 fn an_id_in_force_is_sent_back_when_a_header_can_hold_it() {
     let sent = |id: &str| {
@@ -555,6 +559,7 @@ fn endless(first: &str, chunk: &str, times: usize) -> (usize, Option<TooLarge>) 
     (times, None)
 }
 
+/// Rows: E1.
 #[test]
 fn a_line_that_never_ends_is_too_large() {
     let chunk = "x".repeat(64 * 1024);
@@ -570,6 +575,7 @@ fn a_line_that_never_ends_is_too_large() {
     }
 }
 
+/// Rows: E2.
 #[test]
 fn endless_lines_of_nothing_are_too_large() {
     for line in ["data:\n", "data\n", "x\n", "id\r\n", "retry\r"] {

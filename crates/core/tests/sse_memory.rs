@@ -77,6 +77,7 @@ fn lines_without_a_meaning_are_not_kept() {
     }
 }
 
+/// Rows: E25.
 #[test]
 fn a_stream_in_its_stride_needs_no_more_memory() {
     let events = "event: a\nid: 123\ndata: one\ndata: two\n\n:\n\n".repeat(1000);

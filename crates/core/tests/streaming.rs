@@ -46,6 +46,7 @@ fn a_streamed_task_is_read_once_the_stream_says_that_it_is_over() {
     );
 }
 
+/// Rows: E15, E18.
 #[test]
 fn the_end_of_a_stream_ends_nothing_and_it_is_reopened_after_the_last_taken_event() {
     for replays in [false, true] {
@@ -82,6 +83,7 @@ fn a_stream_that_never_opens_is_no_reason_to_stop_watching() {
     assert_eq!(run(&mut world), outcome("succeeded 42"));
 }
 
+/// Rows: E8.
 #[test]
 fn a_refused_key_on_a_reconnect_ends_the_watch() {
     let mut world = streamed(&[Work(60_000)], &STREAM[..2]).wish(2000, Wish::CutStream);
@@ -95,6 +97,7 @@ fn a_refused_key_on_a_reconnect_ends_the_watch() {
     assert_eq!(run(&mut world), outcome("access_lost"));
 }
 
+/// Rows: E4.
 #[test]
 fn silence_is_judged_by_a_read_and_not_taken_for_an_end() {
     let mut world = streamed(
@@ -164,6 +167,7 @@ fn a_wait_in_replayed_events_is_history() {
     assert_eq!(world.count("event question"), 0);
 }
 
+/// Rows: E13.
 #[test]
 fn a_gap_is_told_once_and_only_across_a_reconnect() {
     let stream = [
@@ -238,6 +242,7 @@ fn listed(script: &[world::Act], stream: &[(u64, u64, &'static str)]) -> World {
     world
 }
 
+/// Rows: E13.
 #[test]
 fn what_a_stream_leaves_out_is_read_from_the_list_before_anything_else_is_told() {
     let stream = [
@@ -277,6 +282,7 @@ fn what_a_stream_leaves_out_is_read_from_the_list_before_anything_else_is_told()
     );
 }
 
+/// Rows: E17.
 #[test]
 fn an_end_that_no_read_confirms_stands_after_half_a_minute() {
     for (end, result) in [
@@ -298,6 +304,7 @@ fn an_end_that_no_read_confirms_stands_after_half_a_minute() {
     }
 }
 
+/// Rows: E18.
 #[test]
 fn a_tail_that_only_the_list_has_is_told_before_the_end() {
     let stream = [(5, 1, "begin"), (1500, 2, "step"), (3900, 3, "broke")];
