@@ -47,7 +47,11 @@ impl Snapshot {
     /// The start that it describes, while no id is known.
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {
-        self.0.start.as_ref().map(|start| &start.intent)
+        match (&self.0.start, &self.0.ended) {
+            (Some(start), _) => Some(&start.intent),
+            (None, Some(SavedEnd::Unknown { intent, .. })) => Some(intent),
+            (None, _) => None,
+        }
     }
 
     /// Grows with each state that must be stored.

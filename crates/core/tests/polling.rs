@@ -47,7 +47,7 @@ fn the_state_is_stored_before_the_start_leaves_and_before_the_id_is_told() {
     assert!(world.saved.last().expect("saved").is_ended());
 }
 
-/// Rows: F11.
+/// Rows: F11, G1, G3.
 #[test]
 fn a_start_that_may_have_been_received_is_never_repeated() {
     for fault in [
@@ -111,6 +111,7 @@ fn a_rate_limited_start_is_repeated_and_a_refused_one_is_not() {
     }
 }
 
+/// Rows: G2.
 #[test]
 fn a_keyed_start_is_repeated_with_the_same_key_and_makes_one_task() {
     let mut world = World::new(&[Complete("42")])
@@ -120,6 +121,7 @@ fn a_keyed_start_is_repeated_with_the_same_key_and_makes_one_task() {
     assert_eq!(world.count("POST /start"), 3);
 }
 
+/// Rows: G7.
 #[test]
 fn a_keyed_start_that_may_have_been_received_stays_unknown_whatever_its_repetition_is_told() {
     for later in [
@@ -227,6 +229,7 @@ fn no_two_status_reads_are_closer_than_the_floor() {
     }
 }
 
+/// Rows: H2.
 #[test]
 fn a_question_is_answered_once_however_long_the_server_takes_to_move() {
     for lag in [0, 1000, 3000, 20_000] {
@@ -259,6 +262,7 @@ fn a_question_and_its_answer_leave_this_trace() {
     );
 }
 
+/// Rows: H2.
 #[test]
 fn the_agents_last_words_after_an_answer_are_not_taken_for_a_question() {
     // At some lag the status read is stale, and the conversation, read a moment later, already has the end in it.
@@ -271,6 +275,7 @@ fn the_agents_last_words_after_an_answer_are_not_taken_for_a_question() {
     }
 }
 
+/// Rows: H3.
 #[test]
 fn two_questions_are_told_apart() {
     let mut world = World::new(&[Ask("a?"), Ask("b?"), Complete("42")]).answers(&["x", "y"]);
@@ -278,6 +283,7 @@ fn two_questions_are_told_apart() {
     assert_eq!(world.server.said, ["x", "y"]);
 }
 
+/// Rows: H1.
 #[test]
 fn a_lost_reply_to_an_answer_is_reconciled_by_reading() {
     let lost = |fault| {
@@ -322,6 +328,7 @@ fn a_lost_reply_to_an_answer_is_reconciled_by_reading() {
     );
 }
 
+/// Rows: H1.
 #[test]
 fn an_unknown_answer_is_repeated_only_by_the_caller() {
     let mut world = World::new(&[Ask("which?"), Complete("42")]);
@@ -346,6 +353,7 @@ fn an_unknown_answer_is_repeated_only_by_the_caller() {
     assert_eq!(world.server.said, ["again"]);
 }
 
+/// Rows: H15.
 #[test]
 fn an_answer_that_comes_too_late_is_not_sent() {
     let mut world = World::new(&[Ask("which?"), Work(60_000), Complete("42")]);
@@ -371,6 +379,7 @@ fn an_answer_that_comes_too_late_is_not_sent() {
     assert_eq!(world.count("answered m1 Gone"), 1);
 }
 
+/// Rows: H15.
 #[test]
 fn a_question_answered_elsewhere_is_withdrawn() {
     let mut world = World::new(&[Ask("which?"), Work(30_000), Complete("42")])
@@ -381,6 +390,7 @@ fn a_question_answered_elsewhere_is_withdrawn() {
     assert_eq!(world.count("event withdrawn m1"), 1);
 }
 
+/// Rows: H10.
 #[test]
 fn a_silent_wait_is_told_only_after_several_looks() {
     let mut world = World::new(&[Show("waiting", 600_000)]);
@@ -388,6 +398,7 @@ fn a_silent_wait_is_told_only_after_several_looks() {
     assert_eq!(world.count("GET /t/t1/log"), 3);
 }
 
+/// Rows: H6.
 #[test]
 fn a_review_is_waited_out_on_the_humans_clock() {
     let mut patient = policy();
@@ -404,6 +415,7 @@ fn a_review_is_waited_out_on_the_humans_clock() {
     assert!((601_000..640_000).contains(&world.now), "{}", world.now);
 }
 
+/// Rows: J5.
 #[test]
 fn a_deadline_ends_the_watch_on_time_and_not_the_task() {
     let mut hurried = policy();
@@ -427,6 +439,7 @@ fn an_unknown_status_is_told_once_and_ends_nothing() {
     assert_eq!(world.count("event status paused"), 1);
 }
 
+/// Rows: I7, I8.
 #[test]
 fn a_record_that_is_not_visible_yet_is_waited_for_and_a_vanished_one_is_confirmed() {
     let mut world = World::new(&[Work(20_000), Complete("42")]);
@@ -487,6 +500,7 @@ fn a_failed_task_brings_its_trail_if_it_can_be_read() {
     assert_eq!(world.count("/trail"), 0);
 }
 
+/// Rows: I6, I9.
 #[test]
 fn a_stale_answer_is_read_again_and_a_missing_one_is_not_a_failure() {
     let mut world = World::new(&[Complete("42")]);
@@ -503,6 +517,7 @@ fn a_stale_answer_is_read_again_and_a_missing_one_is_not_a_failure() {
     assert!(world.count("/result") > 3);
 }
 
+/// Rows: I1.
 #[test]
 fn a_cancel_is_judged_by_what_the_task_says() {
     let run = |script: &[world::Act], when| {
@@ -579,6 +594,7 @@ fn a_cancel_before_the_start_left_ends_it() {
     assert!(world.requests < 3);
 }
 
+/// Rows: I5.
 #[test]
 fn a_task_stopped_by_someone_else_says_so() {
     let mut world = World::new(&[Work(600_000)]).wish(5000, Wish::Dashboard("stop"));
@@ -632,6 +648,7 @@ fn a_turn_never_reports_what_was_there_before_its_message() {
     );
 }
 
+/// Rows: H4.
 #[test]
 fn a_turn_that_is_refused_says_so() {
     let mut world = World::new(&[Fail("boom")]);

@@ -129,6 +129,7 @@ fn a_task_resumed_at_any_step_reaches_the_same_end_but_for_unkeyed_writes() {
     );
 }
 
+/// Rows: J1.
 #[test]
 fn deadlines_are_kept_as_time_left_and_a_clock_that_went_back_costs_nothing() {
     let mut hurried: Policy = policy();

@@ -40,12 +40,16 @@ pub enum Fault {
     CutBody,
     /// A page for people.
     Html,
+    /// The server acted and its reply did not come within the time for its head.
+    TimedOut,
 }
 
 /// How questions are dealt with.
 pub type Answerer = Box<dyn FnMut(&Question) -> Option<Answer>>;
 /// Which fault request number `n` (from 1) of this method and path meets.
 pub type Faults = Box<dyn FnMut(usize, &str, &str) -> Fault>;
+/// What becomes of a reply on its way: path, time and reply.
+pub type Rewrite = Box<dyn FnMut(&str, u64, &mut Response)>;
 
 pub struct World {
     pub server: Server,
@@ -68,6 +72,11 @@ pub struct World {
     pub wanted_cancel: bool,
     /// The process ends after this many steps.
     pub kill_after: Option<usize>,
+    pub rewrite: Rewrite,
+    /// At this step the clock is found to have moved on by so much, as after a suspended machine or a late timer.
+    pub asleep: Option<(usize, u64)>,
+    /// Each write that left: path, key, and the digest of the request.
+    pub writes: Vec<(String, Option<String>, String)>,
     stream: Option<ExchangeId>,
     answered: BTreeMap<String, u32>,
 }
@@ -123,6 +132,9 @@ impl World {
             stays: false,
             wanted_cancel: false,
             kill_after: None,
+            rewrite: Box::new(|_, _, _| {}),
+            asleep: None,
+            writes: Vec::new(),
             stream: None,
             answered: BTreeMap::new(),
         }
@@ -222,13 +234,19 @@ impl World {
             if self.kill_after == Some(self.snapshots.len()) {
                 return Ended::Stopped;
             }
+            let asleep = match self.asleep {
+                Some((step, long)) if step == self.snapshots.len() => long,
+                _ => 0,
+            };
             match task.poll(at(self.now), &mut self.shared) {
                 Step::Save { revision } => {
+                    self.now += asleep;
                     self.saved.push(task.snapshot());
                     task.saved(revision);
                 }
                 Step::Event { no, event } => {
                     let event = event.clone();
+                    self.now += asleep;
                     self.say(format!("event {}", show(&event)));
                     task.taken(no);
                     if let Some(left) = self.react(&mut task, &event) {
@@ -238,10 +256,12 @@ impl World {
                 Step::Send { id, request, .. } => {
                     let request = request.clone();
                     task.sent(id);
-                    self.exchange(&mut task, id, &request);
+                    self.exchange(&mut task, id, &request, asleep);
                 }
+                Step::Receive { .. } if asleep > 0 => self.now += asleep,
                 Step::Receive { id, until } => self.receive(&mut task, id, until),
                 Step::Close { id } => {
+                    self.now += asleep;
                     self.say("close".into());
                     self.stream = None;
                     task.closed(id);
@@ -249,7 +269,10 @@ impl World {
                 Step::InFlight { id, .. } => {
                     task.handle_failure(id, Failure::abandoned(), at(self.now))
                 }
-                Step::Wait { until, .. } => self.sleep(until),
+                Step::Wait { until, .. } => {
+                    self.sleep(until);
+                    self.now += asleep;
+                }
                 Step::Done(outcome) => {
                     let text = outcome_text(outcome);
                     self.say(format!("done {text}"));
@@ -309,6 +332,7 @@ impl World {
         task: &mut Task<P>,
         id: ExchangeId,
         request: &taskward_core::Request,
+        asleep: u64,
     ) {
         self.requests += 1;
         if request.method() != http::Method::GET {
@@ -331,13 +355,20 @@ impl World {
         if method == "GET" && path == "/t/t1" {
             self.status_sent.push(self.now);
         }
+        if method != "GET" {
+            let key = request.headers().get("idempotency-key");
+            let key = key.map(|key| key.to_str().expect("text").to_owned());
+            self.writes.push((path.clone(), key, request.digest()));
+        }
         let fault = (self.faults)(self.requests, &method, &path);
         let mut line = format!("{stage} {method} {path}");
         if fault != Fault::None {
             line.push_str(&format!(" [{fault:?}]"));
         }
         self.say(line);
-        self.now += 20;
+        // The server acts at once; the driver may find its reply much later.
+        let arrived = self.now + 20;
+        self.now = arrived + asleep;
         let now = at(self.now);
         let fail = |stage, cause| Failure::new(stage, cause, "test");
         match fault {
@@ -365,7 +396,7 @@ impl World {
                 .split_once("after=")
                 .and_then(|(_, n)| n.parse().ok())
                 .unwrap_or(0);
-            self.server.open_stream(after, self.now);
+            self.server.open_stream(after, arrived);
             self.stream = Some(id);
             return task.handle_head(id, head, now);
         }
@@ -375,9 +406,14 @@ impl World {
             .and_then(|key| key.to_str().ok());
         let (status, body) = self
             .server
-            .handle(&method, &path, &body_of(request), key, self.now);
+            .handle(&method, &path, &body_of(request), key, arrived);
         let mut reply = Response::new(StatusCode::from_u16(status).expect("status"), body);
+        (self.rewrite)(&path, self.now, &mut reply);
         match fault {
+            Fault::TimedOut => {
+                let cause = Cause::Timeout(taskward_core::Phase::Head);
+                return task.handle_failure(id, fail(Stage::MaybeSent, cause), now);
+            }
             Fault::LostReply => {
                 return task.handle_failure(id, fail(Stage::MaybeSent, Cause::Reset), now);
             }

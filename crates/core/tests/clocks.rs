@@ -1,0 +1,379 @@
+//! Clocks that jump, sleep, lie or never end, in virtual time against a toy server.
+#![allow(missing_docs)]
+
+mod world;
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use taskward_core::{Step, Task};
+use world::Act::{Ask, Complete, Review, Work};
+use world::{Act, Ended, Fault, Toy, Wish, World, at, policy};
+
+const YEAR: u64 = 365 * 86_400_000;
+const TWO_HOURS: u64 = 7_200_000;
+
+/// Some of everything: work, a question, a review, failed looks.
+const SCRIPT: [Act; 6] = [
+    Work(12_000),
+    Ask("which?"),
+    Work(3000),
+    Review,
+    Work(2000),
+    Complete("42"),
+];
+
+fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+fn world(from: u64) -> World {
+    slept(from, 0)
+}
+
+/// The same, with the review approved so much later.
+fn slept(from: u64, long: u64) -> World {
+    let mut world = World::new(&SCRIPT)
+        .answers(&["this"])
+        .wish(from + long + 60_000, Wish::Dashboard("approve"))
+        .faults(
+            |n, _, path| match n % 5 == 0 && path != "/start" && !path.ends_with("/say") {
+                true => Fault::Status(503),
+                false => Fault::None,
+            },
+        );
+    world.now = from;
+    world
+}
+
+/// What happened, each with the time since the beginning.
+fn since(from: u64, world: &World) -> Vec<(u64, String)> {
+    let lines = world.trace.iter().map(|line| {
+        let (at, what) = line.trim_start().split_once(' ').expect("a time");
+        (at.parse::<u64>().expect("a time") - from, what.to_owned())
+    });
+    lines.collect()
+}
+
+/// Rows: J1.
+#[test]
+fn what_year_it_is_makes_no_difference() {
+    let year = 56 * YEAR;
+    let mut now = world(year);
+    assert_eq!(now.run(), outcome("succeeded 42"));
+    for from in [0, year - YEAR, year + YEAR, year + 1000 * YEAR] {
+        let mut then = world(from);
+        assert_eq!(then.run(), outcome("succeeded 42"), "{from}");
+        assert_eq!(since(from, &then), since(year, &now), "{from}");
+    }
+}
+
+/// Rows: J1.
+#[test]
+fn a_clock_that_steps_back_a_year_stands_still_for_a_task() {
+    let mut world = World::new(&[]);
+    world.now = 56 * YEAR;
+    let mut task = world.attach(policy());
+    let now = at(world.now);
+    let Step::Send { id, .. } = task.poll(now, &mut world.shared) else {
+        panic!("a first look");
+    };
+    task.sent(id);
+    let back = at(55 * YEAR);
+    let running = taskward_core::Response::new(http::StatusCode::OK, "running.");
+    task.handle_response(id, running, back);
+    let until = loop {
+        match task.poll(back, &mut world.shared) {
+            Step::Wait { until, .. } => break until,
+            Step::Event { no, .. } => task.taken(no),
+            Step::Save { revision } => task.saved(revision),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(until, now.after(Duration::from_secs(1)));
+}
+
+/// What a run with one long sleep did: status reads within a second of waking, and all of them.
+fn awake(world: &World, woke: u64) -> (usize, usize) {
+    let reads = &world.status_sent;
+    let soon = reads
+        .iter()
+        .filter(|at| (woke..woke + 1000).contains(*at))
+        .count();
+    (soon, reads.len())
+}
+
+/// Rows: J2, J7.
+#[test]
+fn a_machine_that_slept_at_any_moment_looks_once_and_goes_on() {
+    for long in [600_000, TWO_HOURS] {
+        let mut whole = slept(0, long);
+        assert_eq!(whole.run(), outcome("succeeded 42"));
+        let steps = whole.snapshots.len().min(150);
+        assert!(steps > 50, "{steps}");
+        for step in 1..=steps {
+            let mut world = slept(0, long);
+            world.asleep = Some((step, long));
+            let context = || format!("{long} ms at step {step}");
+            assert_eq!(world.run(), outcome("succeeded 42"), "{}", context());
+            assert_eq!(world.server.starts, 1, "{}", context());
+            assert_eq!(world.server.said, ["this"], "{}", context());
+            // From one read to the next there is always the floor: no burst makes up for what was missed.
+            for pair in world.status_sent.windows(2) {
+                assert!(pair[1] - pair[0] >= 1000, "{}: {pair:?}", context());
+            }
+            let woke = world
+                .snapshots
+                .get(step)
+                .map(|(name, _)| name.rsplit(' ').next().expect("a time"))
+                .map(|at| at.parse().expect("a time"));
+            if let Some(woke) = woke {
+                let (soon, all) = awake(&world, woke);
+                assert!(soon <= 1, "{}: {soon} reads", context());
+                assert!(
+                    all <= whole.status_sent.len() + 1,
+                    "{}: {all} reads",
+                    context()
+                );
+            }
+        }
+    }
+}
+
+/// Rows: J2.
+#[test]
+fn a_stream_that_slept_is_dead_and_opened_again_after_the_last_event() {
+    let stream = [
+        (500, 1, "begin"),
+        (1500, 2, "step"),
+        (TWO_HOURS * 2, 3, "step"),
+        (TWO_HOURS * 2 + 2000, 4, "end"),
+    ];
+    let script = [Work(TWO_HOURS * 2 + 2000), Complete("42")];
+    let make = |asleep| {
+        let mut world = World::new(&script);
+        world.server.stream = stream.to_vec();
+        world.asleep = asleep;
+        let task = world.start::<true, true>();
+        assert_eq!(world.drive(task), outcome("succeeded 42"), "{asleep:?}");
+        world
+    };
+    let whole = make(None);
+    let second = "event event Some(2) step";
+    let told = whole.lines().iter().position(|line| line == second);
+    assert!(told.is_some());
+    let waits: Vec<usize> = whole
+        .snapshots
+        .iter()
+        .enumerate()
+        .filter(|(_, (name, _))| name.starts_with("Receive at 1") && name.len() == 15)
+        .map(|(at, _)| at + 1)
+        .collect();
+    let asleep_at = *waits.last().expect("it listens after the second event");
+    let world = make(Some((asleep_at, TWO_HOURS)));
+    let lines = since(0, &world);
+    let woke = lines
+        .iter()
+        .position(|(at, _)| *at >= TWO_HOURS)
+        .expect("it wakes");
+    let after: Vec<&str> = lines[woke..]
+        .iter()
+        .map(|(_, what)| what.as_str())
+        .collect();
+    assert!(
+        after[0].contains("retrying") && after[0].contains("nothing came"),
+        "{after:#?}"
+    );
+    let soon = lines[woke..]
+        .iter()
+        .filter(|(at, what)| *at < lines[woke].0 + 1000 && what == "send GET /t/t1");
+    assert_eq!(soon.count(), 1, "{after:#?}");
+    assert!(
+        after.contains(&"open GET /t/t1/stream?after=2"),
+        "{after:#?}"
+    );
+    for (_, seq, _) in stream {
+        assert_eq!(world.count(&format!("event event Some({seq})")), 1, "{seq}");
+    }
+}
+
+/// Rows: J2.
+#[test]
+fn a_deadline_counts_the_time_that_was_slept() {
+    let hurried = || {
+        let mut hurried = policy();
+        hurried.work = Some(Duration::from_secs(3600));
+        hurried
+    };
+    let run = |asleep| {
+        let mut world = World::new(&[Work(90_000), Complete("42")]);
+        world.asleep = asleep;
+        let task = world.start_with::<false, false>(hurried());
+        let ended = world.drive(task);
+        (ended, world)
+    };
+    let (ended, whole) = run(None);
+    assert_eq!(ended, outcome("succeeded 42"));
+    let waits = whole.snapshots.iter().enumerate();
+    let mut slept = 0;
+    for (at, _) in waits.filter(|(_, (name, _))| name.starts_with("Wait")) {
+        let (ended, world) = run(Some((at + 1, TWO_HOURS)));
+        assert_eq!(ended, outcome("deadline Work running"), "step {at}");
+        let before = whole.snapshots[..=at]
+            .iter()
+            .filter(|(name, _)| name.starts_with("Send"));
+        assert_eq!(
+            world.requests,
+            before.count(),
+            "step {at}: not even one more look"
+        );
+        slept += 1;
+    }
+    assert!(slept > 5, "{slept}");
+}
+
+/// Rows: J3.
+#[test]
+fn a_deadline_that_passes_while_a_look_is_under_way_cuts_it_and_tells_the_last_status() {
+    let mut hurried = policy();
+    hurried.work = Some(Duration::from_secs(30));
+    let mut world = World::new(&[]);
+    let mut task: Task<Toy<false, false>> = world.start_with(hurried);
+    let mut now = 0;
+    let mut looks = 0;
+    loop {
+        match task.poll(at(now), &mut world.shared) {
+            Step::Save { revision } => task.saved(revision),
+            Step::Event { no, .. } => task.taken(no),
+            Step::Wait { until, .. } => now = until.as_millis(),
+            Step::Send {
+                id,
+                request,
+                limits,
+            } => {
+                let target = request.target().to_string();
+                let left = Duration::from_millis(30_000 - now);
+                assert!(
+                    limits.total.is_some_and(|total| total <= left),
+                    "{target} at {now}"
+                );
+                task.sent(id);
+                looks += 1;
+                if looks > 4 {
+                    // It hangs; the driver wakes when its limit is over and asks what to do.
+                    now +=
+                        u64::try_from(limits.total.expect("checked").as_millis()).expect("small");
+                    assert_eq!(now, 30_000);
+                    continue;
+                }
+                let body = if target == "/start" {
+                    "t1 running."
+                } else {
+                    "running."
+                };
+                let reply = taskward_core::Response::new(http::StatusCode::OK, body);
+                task.handle_response(id, reply, at(now));
+            }
+            Step::Done(outcome) => {
+                assert_eq!(world::outcome_text(outcome), "deadline Work running");
+                assert_eq!(outcome.task().map(|id| id.as_str()), Some("t1"));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!((now, looks), (30_000, 5));
+}
+
+/// Rows: J4.
+#[test]
+fn a_deadline_that_passes_during_a_start_leaves_it_unknown() {
+    for keyed in [false, true] {
+        let mut hurried = policy();
+        hurried.work = Some(Duration::from_secs(30));
+        let mut world = World::new(&[]).faults(|_, _, _| Fault::LostRequest);
+        // The sleep stands for an upload that takes longer than there is time.
+        world.asleep = Some((2, 31_000));
+        let ended = if keyed {
+            let task: Task<Toy<true, false>> = world.start_with(hurried);
+            world.drive(task)
+        } else {
+            let task: Task<Toy<false, false>> = world.start_with(hurried);
+            world.drive(task)
+        };
+        assert_eq!(ended, outcome("unknown likely=false"), "keyed {keyed}");
+        assert_eq!(world.requests, 1, "keyed {keyed}");
+    }
+    // One that provably never left was not made.
+    let mut hurried = policy();
+    hurried.work = Some(Duration::from_secs(30));
+    let mut world = World::new(&[]).faults(|_, _, _| Fault::Refused);
+    world.asleep = Some((2, 31_000));
+    let task = world.start_with::<false, false>(hurried);
+    assert_eq!(world.drive(task), outcome("not_started"));
+}
+
+/// Rows: J5.
+#[test]
+fn a_deadline_that_has_passed_ends_a_watch_before_anything_is_sent() {
+    let none = || {
+        let mut none = policy();
+        none.work = Some(Duration::ZERO);
+        none
+    };
+    let mut world = World::new(&[Complete("42")]);
+    let task = world.start_with::<false, false>(none());
+    assert_eq!(world.drive(task), outcome("deadline Work -"));
+    assert_eq!(world.requests, 0);
+    let mut world = World::new(&[Complete("42")]);
+    let task = world.start_with::<true, true>(none());
+    assert_eq!(world.drive(task), outcome("deadline Work -"));
+    assert_eq!(world.requests, 0);
+    let task = world.attach(none());
+    assert_eq!(world.drive(task), outcome("deadline Work -"));
+    assert_eq!(world.requests, 0);
+}
+
+/// Rows: J6.
+#[test]
+fn a_deadline_beyond_all_measure_is_none() {
+    for longest in [
+        Duration::from_secs(u64::MAX),
+        Duration::MAX,
+        Duration::from_millis(u64::MAX),
+    ] {
+        let unhurried = || {
+            let mut unhurried = policy();
+            unhurried.work = Some(longest);
+            unhurried.human = Some(longest);
+            unhurried
+        };
+        for from in [0, 56 * YEAR] {
+            let mut patient = world(from);
+            let task = patient.start_with::<false, false>(unhurried());
+            assert_eq!(patient.drive(task), outcome("succeeded 42"), "{longest:?}");
+            let mut endless = world(from);
+            let task = endless.start_with::<false, false>(policy());
+            assert_eq!(endless.drive(task), outcome("succeeded 42"));
+            assert_eq!(since(from, &patient), since(from, &endless), "{longest:?}");
+        }
+    }
+}
+
+/// Rows: J8.
+#[test]
+fn what_the_server_takes_for_the_time_makes_no_difference() {
+    let mut unsaid = world(56 * YEAR);
+    assert_eq!(unsaid.run(), outcome("succeeded 42"));
+    for skew in [-10_800_i64, -7, 0, 7, 10_800] {
+        let mut wrong = world(56 * YEAR);
+        wrong.rewrite = Box::new(move |_, now, reply| {
+            let seconds = (now / 1000).checked_add_signed(skew).expect("after 1970");
+            let date = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+            let date = HeaderValue::try_from(httpdate::fmt_http_date(date)).expect("a date");
+            reply.head.headers.insert("date", date);
+        });
+        assert_eq!(wrong.run(), outcome("succeeded 42"), "{skew} s");
+        assert_eq!(wrong.trace, unsaid.trace, "{skew} s");
+    }
+}

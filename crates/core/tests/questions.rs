@@ -1,0 +1,291 @@
+//! Questions and answers whose fate is not known, in virtual time against a toy server.
+#![allow(missing_docs)]
+
+mod world;
+
+use taskward_core::{Answer, AnswerError, QuestionId, Step, Task};
+use world::Act::{Ask, Complete, Fail, Show, Work};
+use world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+
+fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+/// Rows: H1.
+#[test]
+fn an_answer_that_three_reads_do_not_show_is_told_unknown_and_the_caller_is_asked() {
+    for fault in [Fault::LostRequest, Fault::Status(500), Fault::Status(502)] {
+        let mut world = World::new(&[Ask("which?"), Complete("42")])
+            .answers(&["this", "again"])
+            .faults(move |_, _, path| {
+                if path.ends_with("/say") {
+                    fault
+                } else {
+                    Fault::None
+                }
+            });
+        assert_eq!(
+            world.run(),
+            Ended::Left("answer unknown".into()),
+            "{fault:?}"
+        );
+        let lines = world.lines();
+        let sent = lines
+            .iter()
+            .position(|line| line.contains("POST /t/t1/say"))
+            .expect("sent");
+        let after = &lines[sent + 1..];
+        let reads = after.iter().filter(|line| line.contains("/log")).count();
+        assert!(reads >= 3, "{fault:?}: {lines:#?}");
+        assert!(
+            !after.iter().any(|line| line.contains("POST")),
+            "{fault:?}: {lines:#?}"
+        );
+        assert!(
+            after.iter().any(|line| line == "event answered m1 Unknown"),
+            "{fault:?}: {lines:#?}"
+        );
+        assert_eq!(world.count("event question m1"), 1, "{fault:?}");
+    }
+}
+
+/// Rows: H1, H2.
+#[test]
+fn a_delivered_answer_is_recognised_by_any_of_its_traces() {
+    // Our text in the log, a newer message of the agent's, or a status that has moved: whichever comes first.
+    for lag in [0, 10, 500, 3000, 20_000] {
+        for fault in [Fault::LostReply, Fault::TimedOut, Fault::StatusAfter(504)] {
+            for script in [
+                &[Ask("a?"), Work(500), Complete("42")][..],
+                &[Ask("a?"), Ask("b?"), Complete("42")],
+                &[Ask("a?"), Complete("42")],
+            ] {
+                let mut first = true;
+                let mut world =
+                    World::new(script)
+                        .answers(&["x", "y"])
+                        .faults(move |_, _, path| {
+                            match path.ends_with("/say") && std::mem::take(&mut first) {
+                                true => fault,
+                                false => Fault::None,
+                            }
+                        });
+                world.server.lag = lag;
+                let context = format!("{fault:?}, lag {lag}, {script:?}");
+                assert_eq!(world.run(), outcome("succeeded 42"), "{context}");
+                assert_eq!(world.count("answered m1 Applied"), 1, "{context}");
+                let asks = script.iter().filter(|act| matches!(act, Ask(_))).count();
+                assert_eq!(world.server.said.len(), asks, "{context}");
+            }
+        }
+    }
+}
+
+/// Rows: H3.
+#[test]
+fn a_question_that_follows_within_one_look_is_answered_for_itself() {
+    for lag in (0..4000).step_by(130) {
+        for pause in [0, 200, 900] {
+            let mut world = World::new(&[Ask("a?"), Work(pause), Ask("b?"), Complete("42")])
+                .answers(&["x", "y", "unwanted"]);
+            world.server.lag = lag;
+            let context = format!("lag {lag}, pause {pause}");
+            assert_eq!(world.run(), outcome("succeeded 42"), "{context}");
+            assert_eq!(world.server.said, ["x", "y"], "{context}");
+            assert_eq!(world.count("event question"), 2, "{context}");
+        }
+    }
+}
+
+/// Rows: H2.
+#[test]
+fn another_process_does_not_offer_a_question_that_was_just_answered() {
+    for lag in [1000, 3000, 20_000] {
+        let mut world = World::new(&[Ask("which?"), Work(500), Complete("42")]).answers(&["this"]);
+        world.server.lag = lag;
+        let mut replied = false;
+        let task = world.start::<false, false>();
+        // The first process goes as soon as its answer is there.
+        for step in 1..200 {
+            let mut again =
+                World::new(&[Ask("which?"), Work(500), Complete("42")]).answers(&["this"]);
+            again.server.lag = lag;
+            again.kill_after = Some(step);
+            let task = again.start::<false, false>();
+            assert_eq!(again.drive(task), Ended::Stopped);
+            if again.count("answered m1 Applied") == 1 {
+                replied = true;
+                world = again;
+                break;
+            }
+        }
+        drop(task);
+        assert!(replied, "lag {lag}");
+        world.kill_after = None;
+        let task = world.attach(policy());
+        let asked = world.count("event question");
+        assert_eq!(world.drive(task), outcome("succeeded 42"), "lag {lag}");
+        assert_eq!(world.count("event question"), asked, "lag {lag}");
+        assert_eq!(world.server.said, ["this"], "lag {lag}");
+    }
+}
+
+/// Rows: H4.
+#[test]
+fn a_message_to_a_task_that_ended_is_sent_once_and_its_refusal_told() {
+    for (script, status) in [(&[Fail("boom")][..], None), (&[Complete("42")], Some(400))] {
+        let mut world = World::new(script);
+        world.server = world.server.clone().begun(0);
+        if let Some(status) = status {
+            world.faults = Box::new(move |_, _, path| match path.ends_with("/say") {
+                true => Fault::Status(status),
+                false => Fault::None,
+            });
+        }
+        let task: Task<Toy<false, false>> =
+            Task::continue_with(Toy, "t1".into(), "more".into(), policy(), seed(), at(0))
+                .expect("turn");
+        assert_eq!(world.drive(task), outcome("refused"), "{script:?}");
+        assert_eq!(world.count("POST /t/t1/say"), 1, "{script:?}");
+        assert_eq!(
+            world.lines()[0],
+            "send GET /t/t1",
+            "its state is read first"
+        );
+        assert!(world.server.said.is_empty(), "{script:?}");
+    }
+}
+
+/// Rows: H5, H6.
+#[test]
+fn a_task_that_waits_for_ever_is_waited_for_as_long_as_the_human_may_take() {
+    for (script, end) in [
+        (&[Ask("which?")][..], "deadline Human waiting"),
+        (&[world::Act::Review], "deadline Human review"),
+    ] {
+        let mut patient = policy();
+        patient.work = Some(std::time::Duration::from_secs(10));
+        patient.human = Some(std::time::Duration::from_secs(86_400));
+        let mut world = World::new(script);
+        world.stays = true;
+        let task = world.start_with::<false, false>(patient);
+        assert_eq!(world.drive(task), outcome(end));
+        assert!(
+            (86_400_000..86_411_000).contains(&world.now),
+            "{}",
+            world.now
+        );
+        assert!(world.server.said.is_empty());
+    }
+    // Without anybody to answer, control is handed back with the question's words.
+    let mut world = World::new(&[Ask("which?")]);
+    assert_eq!(world.run(), Ended::Left("which?".into()));
+}
+
+/// Rows: H8.
+#[test]
+fn an_empty_answer_is_refused_and_every_other_one_arrives_as_it_was_given() {
+    let mut world = World::new(&[Ask("which?"), Complete("42")]);
+    assert_eq!(world.run(), Ended::Left("which?".into()));
+    let saved = world.snapshots.last().expect("a step").1.clone();
+    let id = QuestionId::new("m1");
+    let resumed = || -> Task<Toy<false, false>> {
+        Task::resume(Toy, saved.clone(), at(world.now)).expect("resume")
+    };
+    for empty in ["", " ", "\n\t ", "\u{a0}\u{2003}"] {
+        let mut task = resumed();
+        let refused = task.answer(&id, Answer::text(empty), at(world.now));
+        assert!(
+            matches!(refused, Err(AnswerError::Unfit(_))),
+            "{empty:?}: {refused:?}"
+        );
+        assert_eq!(task.questions().count(), 1, "{empty:?}: it is still open");
+    }
+    let long = "long ".repeat(2 * 1024 * 1024);
+    for text in [
+        "\0",
+        "a\0b\u{1b}[2Jc\u{7f}\u{9b}\r\n",
+        "\u{202e}rtl \u{fffd}",
+        &long,
+    ] {
+        let mut again = World::new(&[]);
+        again.server = world.server.clone();
+        again.now = world.now;
+        again.stays = true;
+        let mut task = resumed();
+        task.answer(&id, Answer::text(text), at(world.now))
+            .expect("it is open");
+        assert_eq!(again.drive(task), outcome("succeeded 42"), "{text:.20?}");
+        assert!(again.server.said == [text], "{text:.20?}");
+    }
+}
+
+/// Rows: H10.
+#[test]
+fn a_wait_without_words_is_told_after_three_reads_and_taken_back_when_it_passes() {
+    let mut world = World::new(&[Show("waiting", 60_000), Complete("42")]);
+    world.stays = true;
+    assert_eq!(world.run(), outcome("succeeded 42"));
+    let lines = world.lines();
+    let told = lines
+        .iter()
+        .position(|line| line.starts_with("event question"))
+        .expect("told");
+    let reads = lines[..told]
+        .iter()
+        .filter(|line| line.contains("/log"))
+        .count();
+    assert_eq!(reads, 3, "{lines:#?}");
+    assert_eq!(world.count("event question"), 1);
+    assert_eq!(world.count("event withdrawn"), 1);
+    // One that soon has words is asked in them.
+    let mut world =
+        World::new(&[Show("waiting", 1500), Ask("which?"), Complete("42")]).answers(&["x"]);
+    assert_eq!(world.run(), outcome("succeeded 42"));
+    assert_eq!(world.count("event question m1 \"which?\""), 1);
+    assert_eq!(world.count("event question"), 1);
+}
+
+/// Rows: H15.
+#[test]
+fn somebody_else_may_answer_at_any_moment_and_nothing_is_said_twice() {
+    let script = [Ask("which?"), Work(30_000), Complete("42")];
+    for after in (1030..9000).step_by(70) {
+        let mut world = World::new(&script).wish(after, Wish::OtherClient("early"));
+        world = world.answers(&["ours"]);
+        assert_eq!(world.run(), outcome("succeeded 42"), "{after}");
+        let said = &world.server.said;
+        // One that comes while ours is on its way cannot be told from one that comes first.
+        assert!(
+            said.iter().filter(|text| *text == "ours").count() <= 1,
+            "{after}: {said:?}"
+        );
+        let told = world.count("event answered") + world.count("event withdrawn");
+        assert_eq!(told, world.count("event question"), "{after}: {said:?}");
+    }
+}
+
+/// Rows: H17.
+#[test]
+fn a_question_whose_handler_died_is_told_again_and_was_not_answered() {
+    let mut world = World::new(&[Ask("which?"), Complete("42")]);
+    assert_eq!(world.run(), Ended::Left("which?".into()));
+    let saved = world.snapshots.last().expect("a step").1.clone();
+    assert_eq!(world.count("POST /t/t1/say"), 0);
+    assert!(world.server.said.is_empty());
+    let mut task: Task<Toy<false, false>> =
+        Task::resume(Toy, saved, at(world.now)).expect("resume");
+    loop {
+        match task.poll(at(world.now), &mut world.shared) {
+            Step::Save { revision } => task.saved(revision),
+            Step::Event { event, .. } => {
+                assert!(
+                    matches!(event, taskward_core::Event::Question(question) if question.text == "which?"),
+                    "{event:?}"
+                );
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
