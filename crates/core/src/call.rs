@@ -200,12 +200,14 @@ impl<O: Operation> Call<O> {
                     retrying,
                 };
             }
-            Decision::Spent | Decision::Final => {
-                let error = error_of(trouble, self.now, self.attempts);
-                self.end(Err(error));
-            }
-            Decision::Unknown => {
-                let error = error_of(trouble, self.now, self.attempts).into_unknown(None);
+            decided @ (Decision::Spent | Decision::Final | Decision::Unknown) => {
+                let maybe = self.maybe || retry::may_have_happened(&trouble, &self.policy.retry);
+                // What may be repeated may have changed something all the same.
+                let changed = maybe && !self.request.method().is_safe();
+                let mut error = error_of(trouble, self.now, self.attempts);
+                if changed || decided == Decision::Unknown {
+                    error = error.into_unknown(None);
+                }
                 self.end(Err(error));
             }
         }
@@ -287,10 +289,11 @@ mod tests {
             self.0
         }
         fn request(&self) -> Result<Request, BuildError> {
-            Ok(Request::empty(
-                Method::POST,
-                PathAndQuery::from_static("/ping"),
-            ))
+            let method = match self.0 {
+                Safety::Repeatable => Method::GET,
+                Safety::Keyed | Safety::Once => Method::POST,
+            };
+            Ok(Request::empty(method, PathAndQuery::from_static("/ping")))
         }
         fn read(&self, reply: &Response) -> Result<usize, ReadError> {
             Ok(reply.body.len())
@@ -299,15 +302,23 @@ mod tests {
 
     type Report = Result<u16, (Stage, Cause)>;
 
-    /// Runs a call against scripted reports; gives the result, the number of requests and the virtual time it took.
     fn run(
         safety: Safety,
         policy: Policy,
         script: &[Report],
     ) -> (Result<usize, ErrorKind>, usize, u64) {
+        run_of(Ping(safety), policy, script)
+    }
+
+    /// Runs a call against scripted reports; gives the result, the number of requests and the virtual time it took.
+    fn run_of(
+        operation: impl Operation<Output = usize>,
+        policy: Policy,
+        script: &[Report],
+    ) -> (Result<usize, ErrorKind>, usize, u64) {
         let mut shared = Shared::new();
         let mut now = Timestamp::from_millis(0);
-        let mut call = Call::new(Ping(safety), policy, &Seed([1; 32]), now).expect("call");
+        let mut call = Call::new(operation, policy, &Seed([1; 32]), now).expect("call");
         let mut sent = 0;
         loop {
             match call.poll(now, &mut shared) {
@@ -375,6 +386,37 @@ mod tests {
         }
         let (result, _, _) = run(Safety::Keyed, Policy::default(), &[Ok(429)]);
         assert_eq!(result, Err(ErrorKind::RateLimited), "never received");
+    }
+
+    #[test]
+    fn a_write_that_may_be_repeated_is_of_unknown_outcome_once_it_is_not() {
+        #[derive(Debug)]
+        struct Change;
+        impl Operation for Change {
+            type Output = usize;
+            const NAME: &'static str = "change";
+            fn request(&self) -> Result<Request, BuildError> {
+                let target = PathAndQuery::from_static("/thing");
+                Ok(Request::empty(Method::PATCH, target))
+            }
+            fn read(&self, reply: &Response) -> Result<usize, ReadError> {
+                Ok(reply.body.len())
+            }
+        }
+        let lost = || Err((Stage::MaybeSent, Cause::Reset));
+        let refused = || Err((Stage::NotSent, Cause::Refused));
+        for (script, end) in [
+            (vec![lost(), Ok(200)], Ok(4)),
+            (vec![lost()], Err(ErrorKind::OutcomeUnknown)),
+            (vec![lost(), refused()], Err(ErrorKind::OutcomeUnknown)),
+            (vec![Ok(500), Ok(404)], Err(ErrorKind::OutcomeUnknown)),
+            (vec![refused()], Err(ErrorKind::Transport)),
+            (vec![Ok(409)], Err(ErrorKind::Api)),
+            (vec![Ok(429)], Err(ErrorKind::RateLimited)),
+        ] {
+            let (result, _, _) = run_of(Change, Policy::default(), &script);
+            assert_eq!(result, end, "{script:?}");
+        }
     }
 
     #[test]
