@@ -314,6 +314,55 @@ mod tests {
         (form.boundary().to_owned(), out)
     }
 
+    /// One part as it was read.
+    #[derive(Debug, PartialEq)]
+    struct Read {
+        head: Vec<String>,
+        content: Vec<u8>,
+    }
+
+    impl Read {
+        /// A parameter of its `Content-Disposition`, as it stands there.
+        fn parameter(&self, name: &str) -> Option<&str> {
+            let (_, rest) = self.head[0].split_once(&format!("; {name}=\""))?;
+            rest.split_once('"').map(|(value, _)| value)
+        }
+    }
+
+    /// Reads a form by RFC 2046 alone: it knows the boundary and nothing of how the form was written.
+    fn parse(boundary: &str, body: &[u8]) -> Vec<Read> {
+        let find = |bytes: &[u8], needle: &[u8]| {
+            bytes
+                .windows(needle.len())
+                .position(|window| window == needle)
+                .expect("a delimiter or a blank line")
+        };
+        let delimiter = [b"\r\n--", boundary.as_bytes()].concat();
+        let mut rest = body
+            .strip_prefix(&delimiter[2..])
+            .expect("a first delimiter");
+        let mut parts = Vec::new();
+        while rest != b"--\r\n" {
+            rest = rest.strip_prefix(b"\r\n").expect("a line ends");
+            let blank = find(rest, b"\r\n\r\n");
+            let head = String::from_utf8(rest[..blank].to_vec()).expect("text");
+            rest = &rest[blank + 4..];
+            let end = find(rest, &delimiter);
+            let head: Vec<String> = head.split("\r\n").map(str::to_owned).collect();
+            // A line break by itself would be one for some readers.
+            assert!(
+                !head.iter().any(|line| line.contains(['\r', '\n'])),
+                "{head:?}"
+            );
+            parts.push(Read {
+                head,
+                content: rest[..end].to_vec(),
+            });
+            rest = &rest[end + delimiter.len()..];
+        }
+        parts
+    }
+
     #[test]
     fn a_form_is_written_as_rfc_7578_says() {
         let file = Content::Source(Source::key("k", 3));
@@ -328,6 +377,7 @@ mod tests {
         assert_eq!(String::from_utf8(out).expect("text"), expected);
     }
 
+    /// Rows: K8, K10.
     #[test]
     fn names_are_escaped_and_values_are_not() {
         for (name, in_name, in_filename) in [
@@ -361,6 +411,98 @@ mod tests {
         }
     }
 
+    /// Rows: K9.
+    #[test]
+    fn no_name_adds_a_header_or_a_part() {
+        for hostile in [
+            "a\r\nX-Evil: 1",
+            "a\nX-Evil: 1",
+            "a\rX-Evil: 1",
+            "a\"\r\n\r\nbody",
+            "a\"; filename=\"b",
+            "\r\n--taskward-form--\r\n",
+        ] {
+            let content = Content::Bytes("content".into());
+            let (boundary, out) = wire(vec![
+                Part::file(hostile, hostile, "text/plain", content),
+                Part::text("query", "hi"),
+            ]);
+            let parts = parse(&boundary, &out);
+            assert_eq!(parts.len(), 2, "{hostile:?}: {parts:?}");
+            assert_eq!(parts[0].head.len(), 2, "{hostile:?}: {parts:?}");
+            assert_eq!(parts[0].head[1], "Content-Type: text/plain");
+            assert_eq!(parts[0].content, b"content");
+            // Unescaped as a browser's forms are read, the name is what it was.
+            let unescape = |text: &str| {
+                text.replace("%0D", "\r")
+                    .replace("%0A", "\n")
+                    .replace("%22", "\"")
+            };
+            let filename = parts[0].parameter("filename").expect("a filename");
+            assert_eq!(unescape(filename), hostile);
+        }
+    }
+
+    /// Rows: K14, K18.
+    #[test]
+    fn whatever_the_contents_are_the_same_parts_are_read_back() {
+        let mut rng = fastrand::Rng::with_seed(14);
+        let pieces = [
+            "\r\n--taskward-",
+            "--taskward-form--\r\n",
+            "\r\nContent-Disposition: form-data; name=\"files\"; filename=\"x\"\r\n\r\n",
+            "\r",
+            "\n",
+            "--",
+            "text",
+        ];
+        for case in 0..300 {
+            let mut texts: Vec<String> = (0..rng.usize(1..5))
+                .map(|_| {
+                    (0..rng.usize(0..8))
+                        .map(|_| pieces[rng.usize(..pieces.len())])
+                        .collect()
+                })
+                .collect();
+            let form = |texts: &[String]| {
+                let part = |text: &String| Part::text("query", text.clone());
+                wire(texts.iter().map(part).collect())
+            };
+            // The very boundary that this form would have had is one of its contents, too.
+            let (taken, _) = form(&texts);
+            texts.push(format!("\r\n--{taken}\r\n"));
+            let (boundary, out) = form(&texts);
+            assert_eq!(
+                boundary.len(),
+                "taskward-".len() + 32,
+                "128 bits: {boundary}"
+            );
+            let read: Vec<Vec<u8>> = parse(&boundary, &out)
+                .into_iter()
+                .map(|part| part.content)
+                .collect();
+            let sent: Vec<Vec<u8>> = texts.into_iter().map(String::into_bytes).collect();
+            assert_eq!(read, sent, "case {case}");
+        }
+    }
+
+    /// Rows: K6.
+    #[test]
+    fn the_length_of_a_form_counts_beyond_four_gigabytes() {
+        let huge = 5 << 30;
+        let part = |len| {
+            let content = Content::Source(Source::key("k", len));
+            Part::file("files", "a.bin", "application/octet-stream", content)
+        };
+        let length = |parts| {
+            let form = Request::form(Method::POST, PathAndQuery::from_static("/"), parts);
+            form.expect("form").freeze(&seed()).body().len()
+        };
+        let framing = length(vec![part(0), part(0)]);
+        assert_eq!(length(vec![part(huge), part(huge)]), framing + 2 * huge);
+    }
+
+    /// Rows: K14.
     #[test]
     fn a_boundary_that_a_value_holds_is_not_used() {
         let mut inside = String::new();
@@ -393,23 +535,31 @@ mod tests {
         assert_eq!(request(1).digest(), request(2).digest());
     }
 
+    /// Rows: L7.
     #[test]
     fn a_content_type_cannot_smuggle_a_header() {
         let part = Part::file("a", "b", "text/plain\r\nX: y", Content::Bytes(Bytes::new()));
         assert!(Form::new(vec![part]).is_err());
     }
 
+    /// Rows: K12, K13.
     #[test]
     fn only_the_last_component_of_a_name_is_kept() {
         for (name, clean) in [
             ("../../etc/passwd", "passwd"),
             ("C:\\x\\y.pdf", "y.pdf"),
+            ("~/a.pdf", "a.pdf"),
             ("~", "~"),
+            ("", "file"),
+            (".", "file"),
             ("dir/", "file"),
             ("..", "file"),
         ] {
             assert_eq!(clean_filename(name).expect(name), clean);
         }
-        assert!(clean_filename(&"x".repeat(256)).is_err());
+        assert!(clean_filename(&"x".repeat(255)).is_ok());
+        for len in [256, 10_000] {
+            assert!(clean_filename(&"x".repeat(len)).is_err());
+        }
     }
 }

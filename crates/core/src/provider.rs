@@ -210,6 +210,8 @@ pub struct Account {
     pub base_url: &'static str,
     /// What every target begins with; a base URL may end in it.
     pub api_prefix: &'static str,
+    /// What the keys of a simulator begin with, when they can be told from real ones: they go to no other server.
+    pub simulated_key: Option<&'static str>,
 }
 
 impl Account {
@@ -226,7 +228,15 @@ impl Account {
             base_url_variable,
             base_url,
             api_prefix,
+            simulated_key: None,
         }
+    }
+
+    /// The same, with keys of a simulator that begin like this.
+    #[must_use]
+    pub const fn with_simulated_key(mut self, prefix: &'static str) -> Self {
+        self.simulated_key = Some(prefix);
+        self
     }
 }
 

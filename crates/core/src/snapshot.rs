@@ -38,6 +38,13 @@ impl Snapshot {
         &self.0.provider
     }
 
+    /// The server that the task was started or looked at on, as [`Origin::canonical`](crate::Origin::canonical) writes
+    /// it, when whoever drove the task said so.
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.0.origin.as_deref()
+    }
+
     /// The task's id, once it is known.
     #[must_use]
     pub fn task(&self) -> Option<&TaskId> {
@@ -71,6 +78,9 @@ impl Snapshot {
 pub(crate) struct Saved {
     pub(crate) v: u32,
     pub(crate) provider: String,
+    /// The server it belongs to: another one knows nothing of it, and its job is none of that one's business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<TaskId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,6 +263,13 @@ pub enum ResumeError {
         /// The one it was given to.
         expected: &'static str,
     },
+    /// It belongs to another server.
+    Origin {
+        /// The snapshot's.
+        found: String,
+        /// The one it was given to.
+        expected: String,
+    },
     /// Something in it makes no sense.
     Broken(String),
 }
@@ -267,6 +284,10 @@ impl std::fmt::Display for ResumeError {
             Self::Provider { found, expected } => {
                 write!(f, "the snapshot is of {found}, not of {expected}")
             }
+            Self::Origin { found, expected } => write!(
+                f,
+                "the snapshot is of a task on {found}, not on {expected}: resume it with a client of that server, or attach to the task's id"
+            ),
             Self::Broken(why) => write!(f, "the snapshot is damaged: {why}"),
         }
     }

@@ -107,6 +107,11 @@ impl Conn {
     /// Reads a whole request.
     pub(crate) fn request(&mut self) -> Option<Seen> {
         let head = self.head()?;
+        self.body(head)
+    }
+
+    /// Reads the rest of the request that begins with this head.
+    pub(crate) fn body(&mut self, head: String) -> Option<Seen> {
         let mut seen = Seen {
             head,
             body: Vec::new(),

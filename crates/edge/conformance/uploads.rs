@@ -1,6 +1,6 @@
 //! Files on their way: whole, refused in the middle, held up, changed.
 
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::time::{Duration, Instant};
 
 use taskward_core::{Cause, ErrorKind, Phase, Policy, Retry, Safety};
@@ -17,6 +17,7 @@ fn file(len: usize) -> tempfile::NamedTempFile {
     file
 }
 
+/// Rows: K5, K16.
 #[test]
 fn a_file_arrives_whole_with_its_length_beforehand() {
     for len in [0, 1, 256 * 1024, 3_000_000] {
@@ -32,6 +33,8 @@ fn a_file_arrives_whole_with_its_length_beforehand() {
             Some(seen.body.len().to_string().as_str())
         );
         assert_eq!(seen.header("transfer-encoding"), None);
+        // Nobody is asked to say "100 Continue" first, so nobody has to.
+        assert_eq!(seen.header("expect"), None);
         let content = std::fs::read(file.path()).expect("the file");
         let start = seen
             .body
@@ -44,6 +47,7 @@ fn a_file_arrives_whole_with_its_length_beforehand() {
     }
 }
 
+/// Rows: K15.
 #[test]
 fn a_refusal_in_the_middle_of_an_upload_is_told_as_that_refusal() {
     let file = file(32 << 20);
@@ -102,6 +106,7 @@ fn an_upload_that_is_cut_off_may_have_been_received() {
     );
 }
 
+/// Rows: K4.
 #[test]
 fn a_file_that_changed_between_two_attempts_is_not_sent_again() {
     let file = file(1000);
@@ -122,6 +127,36 @@ fn a_file_that_changed_between_two_attempts_is_not_sent_again() {
     assert_eq!(server.seen().len(), 1);
 }
 
+/// Rows: K2.
+#[test]
+fn a_file_that_grows_under_the_upload_is_sent_as_long_as_it_was() {
+    let file = file(16 << 20);
+    let was = std::fs::read(file.path()).expect("the file");
+    let handle = std::sync::Mutex::new(file.reopen().expect("the file"));
+    let server = Server::new(move |conn, _| {
+        let head = conn.head().expect("a head");
+        let mut handle = handle.lock().expect("whole");
+        handle.seek(SeekFrom::End(0)).expect("its end");
+        handle.write_all(b"more and more").expect("room");
+        conn.body(head);
+        conn.say(ok("{}"));
+    });
+    assert_eq!(
+        call(&server.url(), Probe::upload(file.path())),
+        Ended::Ok(200)
+    );
+    let body = &server.seen()[0].body;
+    let start = body.len() - was.len();
+    let at = body[..start]
+        .windows(4)
+        .position(|w| w == b"\r\n\r\n")
+        .expect("a part")
+        + 4;
+    assert!(body[at..at + was.len()] == was[..]);
+    assert!(body[at + was.len()..].starts_with(b"\r\n--"));
+}
+
+/// Rows: K3.
 #[test]
 fn a_file_that_shrinks_under_the_upload_ends_it() {
     let file = file(16 << 20);
@@ -137,6 +172,7 @@ fn a_file_that_shrinks_under_the_upload_ends_it() {
     );
 }
 
+/// Rows: K1.
 #[test]
 fn a_file_that_is_not_there_is_an_input_error_before_any_request() {
     let server = Server::says(ok("{}"));
@@ -169,6 +205,7 @@ fn a_read_is_repeated_until_it_works() {
     assert_eq!(server.seen().len(), 3);
 }
 
+/// Rows: L6.
 #[test]
 fn the_key_is_taken_out_of_what_is_told() {
     let server = Server::new(|conn, _| {
@@ -193,6 +230,30 @@ fn the_key_is_taken_out_of_what_is_told() {
     assert_eq!(ended(result), Ended::Api(400));
     let error = result.as_ref().expect_err("refused");
     assert_eq!(error.request_id(), Some("Bearer [key]"));
+}
+
+/// Rows: L14.
+#[test]
+fn what_a_server_wants_to_be_remembered_is_not() {
+    let server = Server::new(|conn, _| {
+        while conn.request().is_some() {
+            conn.say(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\
+                 Set-Cookie: session=1; Path=/\r\nStrict-Transport-Security: max-age=31536000\r\n\
+                 Clear-Site-Data: \"*\"\r\nReferrer-Policy: unsafe-url\r\n\r\n{}",
+            );
+        }
+    });
+    let client = client(&server.url(), impatient());
+    for _ in 0..3 {
+        assert_eq!(ended(&calls(&client, &[Probe::get()])[0]), Ended::Ok(200));
+    }
+    let seen = server.seen();
+    let heads: Vec<&str> = seen.iter().map(|seen| seen.head.as_str()).collect();
+    assert_eq!(heads, [heads[0]; 3]);
+    for name in ["cookie", "referer"] {
+        assert_eq!(seen[0].header(name), None);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use taskward_core::{
-    Error, ErrorKind, Event, IdempotencyKey, Job as _, Policy, Position, Provider, Safety,
+    Error, ErrorKind, Event, IdempotencyKey, Job as _, Origin, Policy, Position, Provider, Safety,
     Snapshot, Source, Task, TaskId, Timestamp,
 };
 
@@ -92,11 +92,23 @@ impl<P: Provider> Plan<P> {
         }
     }
 
-    /// The task; `policy` is the client's.
+    /// The task, of the server at `origin`; `policy` is the client's.
     ///
     /// # Errors
     /// When the job, a snapshot or a setting cannot be used.
-    pub fn into_task(self, provider: P, policy: &Policy, now: Timestamp) -> Result<Task<P>, Error> {
+    pub fn into_task(
+        self,
+        provider: P,
+        origin: &Origin,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Task<P>, Error> {
+        self.task(provider, policy, now)?
+            .of_origin(origin)
+            .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))
+    }
+
+    fn task(self, provider: P, policy: &Policy, now: Timestamp) -> Result<Task<P>, Error> {
         let own = self.policy.is_some() || self.work.is_some() || self.human.is_some();
         let mut policy = self.policy.unwrap_or_else(|| policy.clone());
         policy.work = self.work.or(policy.work);

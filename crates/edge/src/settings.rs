@@ -102,6 +102,7 @@ impl Settings {
         };
         let credential = Credential::bearer(key)?;
         let origin = Origin::parse(&self.base_url, self.account.api_prefix)?;
+        self.check_place(&credential, &origin)?;
         let tls = (origin.is_tls() || !self.ca_files.is_empty())
             .then(|| tls::config(&self.ca_files))
             .transpose()?
@@ -117,6 +118,22 @@ impl Settings {
             policy,
             clock: Clock::new(self.speed),
         })
+    }
+}
+
+impl Settings {
+    /// A simulator's key with the server of real ones is a half of two settings: what was meant for the simulator would
+    /// be sent to the platform, and billed.
+    fn check_place(&self, key: &Credential, origin: &Origin) -> Result<(), ConfigError> {
+        match self.account.simulated_key {
+            Some(prefix) if !origin.is_loopback() && key.starts_with(prefix) => {
+                Err(ConfigError::new(format!(
+                    "the API key is a simulator's ({prefix}...), and {origin} is none on this machine: set {} to the simulator's URL, or give this server's key",
+                    self.account.base_url_variable
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

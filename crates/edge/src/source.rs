@@ -70,6 +70,7 @@ fn stamp(meta: &Metadata) -> Stamp {
 pub struct Opened {
     file: File,
     name: String,
+    len: u64,
     left: u64,
 }
 
@@ -96,6 +97,7 @@ impl Opened {
         Ok(Self {
             file,
             name,
+            len: source.len,
             left: source.len,
         })
     }
@@ -104,6 +106,11 @@ impl Opened {
     #[must_use]
     pub fn left(&self) -> u64 {
         self.left
+    }
+
+    /// Whether the file is longer by now than it was described.
+    fn has_grown(&self) -> bool {
+        self.file.metadata().is_ok_and(|meta| meta.len() > self.len)
     }
 
     /// Fills `out` with the next bytes; 0 after exactly the described length, even when the file has grown.
@@ -130,6 +137,13 @@ impl Opened {
             }
         }
         self.left -= done as u64;
+        if done > 0 && self.left == 0 && self.has_grown() {
+            tracing::warn!(
+                file = self.name,
+                bytes = self.len,
+                "the file grew while it was sent; it was sent as long as it was"
+            );
+        }
         Ok(done)
     }
 }
@@ -145,14 +159,27 @@ mod tests {
         source
     }
 
+    /// Rows: K1, K7, K19.
+    #[cfg(unix)]
     #[test]
     fn a_file_that_cannot_be_sent_is_refused_by_name() {
         let dir = tempfile::tempdir().expect("dir");
-        let missing = dir.path().join("missing.csv");
+        let at = |name: &str| dir.path().join(name);
+        // Opened, the pipe would wait for a writer for ever.
+        let made = std::process::Command::new("mkfifo")
+            .arg(at("pipe"))
+            .status();
+        assert!(made.expect("mkfifo runs").success());
+        let _bound = std::os::unix::net::UnixListener::bind(at("socket")).expect("bound");
+        std::os::unix::fs::symlink(at("loop"), at("loop")).expect("a link");
         for (path, word) in [
-            (missing.as_path(), "missing.csv"),
+            (at("missing.csv").as_path(), "missing.csv"),
             (dir.path(), "directory"),
             (Path::new("/dev/null"), "regular"),
+            (Path::new("/dev/zero"), "regular"),
+            (at("pipe").as_path(), "pipe is no regular file"),
+            (at("socket").as_path(), "socket is no regular file"),
+            (at("loop").as_path(), "symbolic links"),
         ] {
             let error = resolve(vec![&mut Source::path(path)]).expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::Input);
@@ -162,6 +189,26 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Input);
     }
 
+    /// Rows: K19.
+    #[test]
+    fn a_file_that_cannot_be_read_on_is_told_by_name() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut opened = Opened {
+            // Reading fails as it does on a share that is gone.
+            file: File::options().write(true).open(file.path()).expect("open"),
+            name: "share/a.csv".to_owned(),
+            len: 5,
+            left: 5,
+        };
+        let fault = opened.read(&mut [0; 64]).expect_err("it cannot be read");
+        assert_eq!(fault.cause, Cause::Source);
+        assert!(
+            fault.detail.contains("cannot read share/a.csv"),
+            "{fault:?}"
+        );
+    }
+
+    /// Rows: K2, K4.
     #[test]
     fn a_changed_file_is_not_sent_and_a_grown_one_is_sent_as_it_was() {
         let dir = tempfile::tempdir().expect("dir");
@@ -175,10 +222,47 @@ mod tests {
         assert_eq!(opened.read(&mut out), Ok(5));
         assert_eq!(&out[..5], b"hello");
         assert_eq!(opened.read(&mut out), Ok(0));
+        assert!(opened.has_grown());
         let fault = Opened::new(&source).expect_err("it changed");
         assert_eq!(fault.cause, Cause::SourceChanged);
     }
 
+    /// Rows: K4.
+    #[test]
+    fn a_file_that_was_replaced_or_touched_is_another_one() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("a.txt");
+        let changes: [&dyn Fn(); 3] = [
+            // Of the same length each.
+            &|| std::fs::write(&path, "HELLO").expect("written anew"),
+            &|| {
+                let touched = std::time::SystemTime::now() + std::time::Duration::from_secs(3);
+                let file = File::options().write(true).open(&path).expect("open");
+                file.set_modified(touched).expect("touched");
+            },
+            &|| {
+                let other = dir.path().join("b.txt");
+                std::fs::write(&other, "hello").expect("write");
+                let kept = std::fs::metadata(&path).and_then(|meta| meta.modified());
+                let file = File::options().write(true).open(&other).expect("open");
+                file.set_modified(kept.expect("a time")).expect("touched");
+                std::fs::rename(&other, &path).expect("replaced");
+            },
+        ];
+        for change in changes {
+            std::fs::write(&path, "hello").expect("write");
+            let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+            let file = File::options().write(true).open(&path).expect("open");
+            file.set_modified(long_ago).expect("dated");
+            let source = described(&path);
+            Opened::new(&source).expect("the same file");
+            change();
+            let fault = Opened::new(&source).expect_err("it changed");
+            assert_eq!(fault.cause, Cause::SourceChanged);
+        }
+    }
+
+    /// Rows: K3.
     #[test]
     fn a_file_that_shrinks_while_it_is_sent_is_never_padded() {
         let dir = tempfile::tempdir().expect("dir");

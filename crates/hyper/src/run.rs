@@ -129,7 +129,12 @@ impl<P: Provider> Run<P> {
             .await?;
         }
         let inner = client.inner();
-        let task = plan.into_task(inner.provider.clone(), &inner.policy, inner.clock.now())?;
+        let task = plan.into_task(
+            inner.provider.clone(),
+            &inner.transport.origin,
+            &inner.policy,
+            inner.clock.now(),
+        )?;
         Ok(Running::new(client, task, self.hooks))
     }
 }

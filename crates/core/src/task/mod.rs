@@ -26,6 +26,7 @@ use crate::id::{
     TaskId,
 };
 use crate::limits::{Kind, Limits};
+use crate::origin::Origin;
 use crate::outcome::{Clock, Outcome};
 use crate::policy::Policy;
 use crate::provider::{Look, Provider, Reading};
@@ -83,6 +84,8 @@ use stream::{MAX_UNREAD, Stream};
 #[derive(Debug)]
 pub struct Task<P: Provider> {
     provider: P,
+    /// The server it belongs to, when the driver said so.
+    origin: Option<String>,
     policy: Policy,
     seed: Seed,
     rng: fastrand::Rng,
@@ -349,6 +352,21 @@ impl<P: Provider> Task<P> {
         store::resume(provider, saved, now)
     }
 
+    /// The same task, of this server: its snapshots say so.
+    ///
+    /// # Errors
+    /// When it was stored as a task of another server, which has no business with it.
+    pub fn of_origin(mut self, origin: &Origin) -> Result<Self, ResumeError> {
+        let expected = origin.canonical();
+        match self.origin.take() {
+            Some(found) if found != expected => Err(ResumeError::Origin { found, expected }),
+            _ => {
+                self.origin = Some(expected);
+                Ok(self)
+            }
+        }
+    }
+
     fn new(
         provider: P,
         id: Option<TaskId>,
@@ -360,6 +378,7 @@ impl<P: Provider> Task<P> {
     ) -> Self {
         Self {
             provider,
+            origin: None,
             rng: fastrand::Rng::with_seed(seed.jitter()),
             seed,
             now,

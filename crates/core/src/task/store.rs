@@ -35,6 +35,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
     Snapshot(Saved {
         v: Saved::version(),
         provider: P::NAME.to_owned(),
+        origin: task.origin.clone(),
         task: task.id.clone(),
         start: match &task.phase {
             Phase::Starting(starting) => Some(SavedStart {
@@ -179,6 +180,7 @@ pub(super) fn resume<P: Provider>(
         seed,
         now,
     );
+    task.origin = saved.origin;
     task.rng = fastrand::Rng::with_seed(saved.jitter);
     task.started = saved.started_at;
     task.exchanges = saved.exchanges;

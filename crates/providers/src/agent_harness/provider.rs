@@ -45,7 +45,8 @@ impl Provider for AgentHarness {
         "AGENT_HARNESS_BASE_URL",
         "https://api.agentharness.com",
         "/v1",
-    );
+    )
+    .with_simulated_key("key_sim_");
     const CAPABILITIES: Capabilities = {
         let mut can = Capabilities::LEAST;
         can.start = Safety::Keyed;

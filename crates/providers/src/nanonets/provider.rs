@@ -47,7 +47,8 @@ impl Provider for Nanonets {
         "NANONETS_BASE_URL",
         "https://agents.nanonets.com",
         "/api/v1",
-    );
+    )
+    .with_simulated_key("sim_key_");
 
     const CAPABILITIES: Capabilities = {
         let mut can = Capabilities::LEAST;
