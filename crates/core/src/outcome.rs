@@ -21,6 +21,11 @@ pub trait Output {
     /// Everything the server sent.
     fn raw(&self) -> &Value;
 
+    /// Whether some of its text was lost on its way: U+FFFD stands where it was.
+    fn is_damaged(&self) -> bool {
+        is_damaged(self.raw())
+    }
+
     /// The structured answer as the caller's own type; the answer's text is read as JSON when there is no other.
     ///
     /// # Errors
@@ -45,6 +50,18 @@ pub trait Output {
                 "the task completed without an answer",
             )),
         }
+    }
+}
+
+fn is_damaged(value: &Value) -> bool {
+    let lost = |text: &str| text.contains(char::REPLACEMENT_CHARACTER);
+    match value {
+        Value::String(text) => lost(text),
+        Value::Array(items) => items.iter().any(is_damaged),
+        Value::Object(object) => object
+            .iter()
+            .any(|(name, value)| lost(name) || is_damaged(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::{
-    numbers::{may_hold_wide_integer, quote_wide_numbers},
+    numbers::{may_hold_wide_integer, quote_numbers},
     repair::{BYTE_ORDER_MARK, repair},
 };
 
@@ -64,19 +64,23 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
     }
     let text = repair(body);
     let text = if may_hold_wide_integer(&text) {
-        Cow::Owned(quote_wide_numbers(&text).into_owned())
+        Cow::Owned(quote_numbers(&text).into_owned())
     } else {
         text
     };
-    let mut read = serde_json::from_str(&text);
-    if matches!(&read, Err(error) if error.to_string().starts_with(OUT_OF_RANGE)) {
-        read = serde_json::from_str(&quote_wide_numbers(&text));
-    }
-    read.map_err(|error| classify(&error, &text))
+    serde_json::from_str(&text).or_else(|error| match error.classify() {
+        // Perhaps a number that is none, or one out of range.
+        Category::Syntax => match quote_numbers(&text) {
+            Cow::Borrowed(_) => Err(classify(&error, &text)),
+            Cow::Owned(text) => {
+                serde_json::from_str(&text).map_err(|error| classify(&error, &text))
+            }
+        },
+        Category::Io | Category::Data | Category::Eof => Err(classify(&error, &text)),
+    })
 }
 
 // Messages of `serde_json`, which has no public kind for them; the tests below would notice a change.
-const OUT_OF_RANGE: &str = "number out of range";
 const TRAILING: &str = "trailing characters";
 const TOO_DEEP: &str = "recursion limit exceeded";
 
@@ -160,8 +164,8 @@ mod tests {
         for text in [
             "Bad Gateway",
             "{'a':1}",
-            "NaN",
-            "{\"a\":NaN}",
+            "{\"a\":nan}",
+            "[NaNa]",
             "\"a\u{0}\"",
             "{\"a\":01}",
         ] {
@@ -201,6 +205,10 @@ mod tests {
         let wide = "1234567890123456789012345678901234567890";
         assert_eq!(decode::<Value>(wide.as_bytes()), Ok(json!(wide)));
         assert_eq!(decode::<Value>(b"[1e400,1]"), Ok(json!(["1e400", 1])));
+        assert_eq!(
+            decode::<Value>(b"[NaN, -Infinity,Infinity,1]"),
+            Ok(json!(["NaN", "-Infinity", "Infinity", 1]))
+        );
     }
 
     #[test]
@@ -216,7 +224,7 @@ mod tests {
         assert_eq!(
             error,
             DecodeError::Shape {
-                message: "expected a string, found an array".to_owned()
+                message: "expected an undamaged id, found an array".to_owned()
             }
         );
     }

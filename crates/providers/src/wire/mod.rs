@@ -2,7 +2,8 @@
 //!
 //! A reply is read in one pass and by these rules: an absent field and `null` are the same, the last of several equal
 //! keys counts, an unknown field is kept, a field of the wrong type is kept as an unknown one unless the type needs it,
-//! and only a missing or wrong *needed* field is an error. Nothing here knows a provider.
+//! and only a missing or wrong *needed* field is an error. Damaged text, and a number that no Rust number holds, spoil
+//! nothing but themselves. Nothing here knows a provider.
 
 mod datetime;
 mod decode;
@@ -24,7 +25,7 @@ pub use lenient::{FromWire, Key, Taken, optional, read, unknown, value};
 pub use list::{first_list, items};
 pub use operation::OperationSpec;
 pub use peek::peek;
-pub use repair::repair;
+pub use repair::{is_damaged, repair};
 pub use token::Token;
 pub use uuid::Uuid;
 pub use writer::ObjectWriter;

@@ -1,9 +1,10 @@
-//! Numbers that no Rust number holds: kept as text rather than rounded or refused.
+//! Numbers that no JSON or no Rust number holds: kept as text rather than rounded or refused.
 
 use std::borrow::Cow;
 
-/// Quotes every number that would overflow or lose digits: integers beyond 64 bits and floats beyond `f64`.
-pub(super) fn quote_wide_numbers(text: &str) -> Cow<'_, str> {
+/// Quotes every number that would overflow or lose digits, integers beyond 64 bits and floats beyond `f64`, and the
+/// words that some servers write where JSON has no number: `NaN`, `Infinity`, `-Infinity`.
+pub(super) fn quote_numbers(text: &str) -> Cow<'_, str> {
     let mut quoted = String::new();
     let mut copied = 0;
     let mut rest = text.char_indices().peekable();
@@ -16,6 +17,11 @@ pub(super) fn quote_wide_numbers(text: &str) -> Cow<'_, str> {
                     _ => {}
                 }
             }
+        } else if let Some(word) = WORDS.iter().find(|word| text[start..].starts_with(**word)) {
+            quoted.push_str(&text[copied..start]);
+            quoted.extend(["\"", word, "\""]);
+            copied = start + word.len();
+            while rest.next_if(|(at, _)| *at < copied).is_some() {}
         } else if first == '-' || first.is_ascii_digit() {
             let mut end = start + 1;
             while let Some((at, _)) =
@@ -37,6 +43,9 @@ pub(super) fn quote_wide_numbers(text: &str) -> Cow<'_, str> {
     quoted.push_str(&text[copied..]);
     Cow::Owned(quoted)
 }
+
+/// What Python's and other libraries write for what is no number.
+const WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
 
 /// Whether some run of digits is so long that it may be an integer beyond 64 bits. Looks at one byte in
 /// [`WIDE_DIGITS`] of a text without long runs.
@@ -89,7 +98,11 @@ mod tests {
         let expected = format!(
             r#"{{"a":"{wide}","b":["1e400","-1e400",1e300],"c":"{wide}","d\"":"-{wide}","é":0.12345678901234567890123}}"#
         );
-        assert_eq!(quote_wide_numbers(&text), expected);
+        assert_eq!(quote_numbers(&text), expected);
+        assert_eq!(
+            quote_numbers(r#"[NaN,-Infinity,{"NaN":Infinity},"NaN",nan,"\"NaN"]"#),
+            r#"["NaN","-Infinity",{"NaN":"Infinity"},"NaN",nan,"\"NaN"]"#
+        );
         for text in [
             "18446744073709551615",
             "-9223372036854775808",
@@ -98,10 +111,7 @@ mod tests {
             "\"1e400",
             "\"\\",
         ] {
-            assert!(
-                matches!(quote_wide_numbers(text), Cow::Borrowed(_)),
-                "{text}"
-            );
+            assert!(matches!(quote_numbers(text), Cow::Borrowed(_)), "{text}");
         }
     }
 

@@ -4,7 +4,9 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::{DecodeError, FromWire, Key, Taken, decode, value};
+use serde_json::Value;
+
+use super::{DecodeError, FromWire, Key, Taken, decode, is_damaged, value};
 
 /// The `status` of the object in `body` and nothing else: no field is copied, none that is not needed can fail. Most
 /// replies need no repair, so they are read at once; what fails is read again by the tolerant rules, which also word
@@ -43,7 +45,24 @@ impl<'de, S: FromWire> Visitor<'de> for PeekVisitor<S> {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        Ok(Peek(status.need("object", "status")?))
+        let Whole(status) = status.need("object", "status")?;
+        Ok(Peek(status))
+    }
+}
+
+/// A status of which nothing was lost: else it may be another word, and is not told as one.
+struct Whole<S>(S);
+
+impl<S: FromWire> FromWire for Whole<S> {
+    const EXPECTED: &'static str = "an undamaged status";
+
+    fn from_text(text: &str) -> Option<Self> {
+        let whole = !is_damaged(text);
+        whole.then(|| S::from_text(text)).flatten().map(Self)
+    }
+
+    fn from_json(value: Value) -> Result<Self, Value> {
+        S::from_json(value).map(Self)
     }
 }
 
@@ -77,6 +96,11 @@ mod tests {
             let found = read(&format!(r#"{{"status":{odd}}}"#)).expect(odd);
             assert!(matches!(found, TaskStatus::Unknown(_)), "{odd}");
         }
+        for damaged in [r#""runn\ud83ding""#, "\"\u{fffd}\""] {
+            let error = read(&format!(r#"{{"status":{damaged}}}"#)).expect_err(damaged);
+            assert!(error.contains("an undamaged status"), "{error}");
+        }
+        assert!(peek::<TaskStatus>(b"{\"status\":\"runn\xffing\"}").is_err());
         assert!(read("{}").expect_err("no status").contains("status"));
         assert!(read(r#"{"status":null}"#).is_err());
     }

@@ -28,6 +28,11 @@ pub fn repair(body: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Whether something in this text was lost on its way, here or before: U+FFFD stands in its place.
+pub fn is_damaged(text: &str) -> bool {
+    text.contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// What some servers put before UTF-8 text.
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

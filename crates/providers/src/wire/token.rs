@@ -3,9 +3,13 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::lenient::{FromWire, read};
+use super::{
+    lenient::{FromWire, read},
+    repair::is_damaged,
+};
 
-/// An opaque value that may come as a string or as an integer, kept as text; a cursor, say.
+/// An opaque value that may come as a string or as an integer, kept as text; a cursor, say. One that lost a character
+/// on its way is none.
 ///
 /// ```
 /// # use taskward_providers::wire::{Token, decode};
@@ -22,10 +26,10 @@ impl Token {
 }
 
 impl FromWire for Token {
-    const EXPECTED: &'static str = "a string or an integer";
+    const EXPECTED: &'static str = "an undamaged string or an integer";
 
     fn from_text(text: &str) -> Option<Self> {
-        Some(Self::from(text))
+        (!is_damaged(text)).then(|| Self::from(text))
     }
 
     fn from_json(value: Value) -> Result<Self, Value> {

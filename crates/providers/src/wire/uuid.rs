@@ -5,10 +5,12 @@ use serde_json::Value;
 
 use super::{
     lenient::{FromWire, read},
+    repair::is_damaged,
     text::Text,
 };
 
-/// An id that should be a UUID and keeps its text when it is not: an odd id is still an id.
+/// An id that should be a UUID and keeps its text when it is not: an odd id is still an id. One that lost a character
+/// on its way is none: it may be another's.
 ///
 /// Two ids are equal when their texts are.
 ///
@@ -37,10 +39,10 @@ impl Uuid {
 }
 
 impl FromWire for Uuid {
-    const EXPECTED: &'static str = "a string";
+    const EXPECTED: &'static str = "an undamaged id";
 
     fn from_text(text: &str) -> Option<Self> {
-        Some(Self::from(text))
+        (!is_damaged(text)).then(|| Self::from(text))
     }
 
     fn from_json(value: Value) -> Result<Self, Value> {
@@ -119,7 +121,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.starts_with("expected a string, found an object"),
+            error.starts_with("expected an undamaged id, found an object"),
             "{error}"
         );
     }
