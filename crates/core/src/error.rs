@@ -276,7 +276,9 @@ impl Error {
             429 => ErrorKind::RateLimited,
             // What the server cannot do it will not do later.
             501 | 505 | 511 => ErrorKind::Api,
-            500.. => ErrorKind::Transport,
+            500..=599 => ErrorKind::Transport,
+            // No HTTP as we speak it.
+            600.. => ErrorKind::Protocol,
             _ => ErrorKind::Api,
         };
         let mut error = Self::new(kind, api.to_string());

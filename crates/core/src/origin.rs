@@ -245,29 +245,23 @@ impl Origin {
             .to_str()
             .map_err(|_| format!("{status} with an unreadable Location"))?;
         let target = match text.parse::<Uri>() {
-            Ok(uri) if uri.authority().is_some() => {
-                let to = Origin::parse(
-                    &format!(
-                        "{}://{}",
-                        uri.scheme_str().unwrap_or("?"),
-                        uri.authority().map_or("", Authority::as_str)
-                    ),
-                    "",
-                );
-                if !to.is_ok_and(|to| to.same_server(self)) {
-                    let to = uri.authority().map_or("?", Authority::as_str);
-                    let to = to.rsplit('@').next().unwrap_or_default();
-                    return Err(format!(
-                        "{status} to another origin, {}://{to} (a network login page?)",
-                        uri.scheme_str().unwrap_or("?")
-                    ));
+            Ok(uri) => match (uri.scheme_str(), uri.authority()) {
+                (Some(scheme), Some(to)) => {
+                    let origin = Origin::parse(&format!("{scheme}://{to}"), "");
+                    if !origin.is_ok_and(|to| to.same_server(self)) {
+                        let to = to.as_str().rsplit('@').next().unwrap_or_default();
+                        return Err(format!(
+                            "{status} to another origin, {scheme}://{to} (a network login page?)"
+                        ));
+                    }
+                    uri.path_and_query().cloned()
                 }
-                uri.path_and_query().cloned()
-            }
-            Ok(uri) if text.starts_with('/') && !text.starts_with("//") => {
-                uri.path_and_query().cloned()
-            }
-            _ => None,
+                (None, None) if text.starts_with('/') && !text.starts_with("//") => {
+                    uri.path_and_query().cloned()
+                }
+                _ => None,
+            },
+            Err(_) => None,
         };
         let target =
             target.ok_or_else(|| format!("{status} to neither a path nor a URL of this server"))?;

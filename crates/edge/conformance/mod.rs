@@ -6,6 +6,8 @@ mod exchange;
 pub(crate) mod follow;
 mod harness;
 mod lists;
+mod probes;
+mod redirects;
 mod secure;
 pub(crate) mod stream;
 pub(crate) mod support;

@@ -3,14 +3,15 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use taskward_core::http::Method;
 use taskward_core::http::uri::PathAndQuery;
+use taskward_core::http::{HeaderName, HeaderValue, Method};
 use taskward_core::{
-    BuildError, Cause, Content, Error, ErrorKind, Operation, Part, Policy, ReadError, Request,
-    Response, Retry, Safety, SecretString, Source, Stage,
+    BuildError, Cause, Content, Error, ErrorKind, IdempotencyKey, Operation, Part, Policy,
+    ReadError, Request, Response, Retry, Safety, SecretString, Source, Stage,
 };
 
 /// The key of every test; it must show up nowhere but in `Authorization`.
@@ -43,6 +44,7 @@ impl Seen {
 /// A server on loopback; each connection is handled by the script, which gets its number from 0.
 pub(crate) struct Server {
     address: SocketAddr,
+    connections: Arc<AtomicUsize>,
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
@@ -57,15 +59,21 @@ impl Server {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (log, script) = (seen.clone(), Arc::new(script));
+        let connections: Arc<AtomicUsize> = Arc::default();
+        let (log, count, script) = (seen.clone(), connections.clone(), Arc::new(script));
         std::thread::spawn(move || {
-            for (number, tcp) in listener.incoming().enumerate() {
+            for tcp in listener.incoming() {
                 let Ok(tcp) = tcp else { return };
+                let number = count.fetch_add(1, Ordering::SeqCst);
                 let (seen, script) = (log.clone(), script.clone());
                 std::thread::spawn(move || script(&mut Conn { tcp, seen }, number));
             }
         });
-        Self { address, seen }
+        Self {
+            address,
+            connections,
+            seen,
+        }
     }
 
     /// Reads one request, says this, closes.
@@ -77,12 +85,38 @@ impl Server {
         })
     }
 
+    /// Reads one request, says this, and then the same again and again for as long as anybody takes it. The other end
+    /// hears how many bytes were taken.
+    pub(crate) fn floods(
+        head: &'static str,
+        more: impl Into<Vec<u8>>,
+    ) -> (Self, mpsc::Receiver<u64>) {
+        let (taken, heard) = mpsc::channel();
+        let more = more.into();
+        let server = Self::new(move |conn, _| {
+            conn.request();
+            conn.say(head);
+            let mut count = 0;
+            while let Ok(some @ 1..) = conn.tcp.write(&more) {
+                count += some as u64;
+            }
+            // Nobody listens when the test does not count.
+            let _ = taken.send(count);
+        });
+        (server, heard)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.address.port()
+    }
+
+    /// Connections that were made, whatever came over them.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
@@ -178,6 +212,8 @@ pub(crate) struct Probe {
     pub(crate) safety: Safety,
     /// Whether it asks for an event stream.
     pub(crate) stream: bool,
+    /// Whether it brings an idempotency key and a header of its own.
+    pub(crate) keyed: bool,
 }
 
 impl Probe {
@@ -188,6 +224,7 @@ impl Probe {
             json: None,
             safety: Safety::Repeatable,
             stream: false,
+            keyed: false,
         }
     }
 
@@ -204,6 +241,15 @@ impl Probe {
             json: Some(json),
             safety: Safety::Once,
             ..Self::get()
+        }
+    }
+
+    /// A write with an idempotency key, and another header that is nobody else's business.
+    pub(crate) fn keyed(json: &'static str) -> Self {
+        Self {
+            safety: Safety::Keyed,
+            keyed: true,
+            ..Self::post(json)
         }
     }
 
@@ -226,6 +272,28 @@ impl Operation for Probe {
     }
 
     fn request(&self) -> Result<Request, BuildError> {
+        let request = self.bare()?;
+        if !self.keyed {
+            return Ok(request);
+        }
+        let name = HeaderName::from_static("x-workspace");
+        let value = HeaderValue::from_static("secret-workspace");
+        request
+            .keyed(&IdempotencyKey::new("secret-idempotency-key"))?
+            .header(name, value)
+    }
+
+    fn read(&self, reply: &Response) -> Result<Response, ReadError> {
+        Ok(reply.clone())
+    }
+
+    fn sources(&mut self) -> Vec<&mut Source> {
+        self.file.as_mut().into_iter().collect()
+    }
+}
+
+impl Probe {
+    fn bare(&self) -> Result<Request, BuildError> {
         let target = PathAndQuery::from_static("/probe?x=1");
         if let Some(file) = &self.file {
             let content = Content::Source(file.clone());
@@ -237,14 +305,6 @@ impl Operation for Probe {
             None if self.stream => Ok(Request::get(target).streaming()),
             None => Ok(Request::empty(self.method.clone(), target)),
         }
-    }
-
-    fn read(&self, reply: &Response) -> Result<Response, ReadError> {
-        Ok(reply.clone())
-    }
-
-    fn sources(&mut self) -> Vec<&mut Source> {
-        self.file.as_mut().into_iter().collect()
     }
 }
 

@@ -179,6 +179,14 @@ impl Follows {
     }
 }
 
+/// Whether a head says in two ways where its body ends. The chunks are believed, but what follows them may be part of
+/// another reply (RFC 9112 section 6.3): the connection is not used again.
+#[must_use]
+pub fn is_framed_twice(head: &Head) -> bool {
+    head.headers.contains_key(header::CONTENT_LENGTH)
+        && head.headers.contains_key(header::TRANSFER_ENCODING)
+}
+
 /// The content encoding, when it is one: nobody asked for any, and nothing is inflated here.
 fn foreign_encoding(head: &Head) -> Option<String> {
     let mut values = head.headers.get_all(header::CONTENT_ENCODING).iter();

@@ -150,6 +150,7 @@ async fn head(
     let reply = Reply {
         transport: transport.clone(),
         connection: Some(connection),
+        keep: !reply::is_framed_twice(&head),
         incoming,
         limits: *limits,
         end,
@@ -234,6 +235,8 @@ async fn receive(
 struct Reply {
     transport: Arc<Transport>,
     connection: Option<Connection>,
+    /// Whether the connection may be used again.
+    keep: bool,
     incoming: Incoming,
     limits: Limits,
     end: Option<Instant>,
@@ -280,6 +283,7 @@ impl Reply {
     /// Keeps the connection, when the exchange left it clean.
     fn done(&mut self) {
         if let Some(connection) = self.connection.take()
+            && self.keep
             && connection.is_ready()
         {
             self.transport.dialer.keep(connection);

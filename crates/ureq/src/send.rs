@@ -131,16 +131,17 @@ fn head(
             failure::of_head(&error, broken, &transport.server, transport.origin.is_tls())
         })
     })?;
-    {
-        let mut progress = marks.lock();
-        progress.moved = Instant::now();
-        progress.reading = Reading::Body;
-    }
     let (parts, body) = response.into_parts();
     let head = Head {
         status: parts.status,
         headers: parts.headers,
     };
+    {
+        let mut progress = marks.lock();
+        progress.moved = Instant::now();
+        progress.reading = Reading::Body;
+        progress.keep = !reply::is_framed_twice(&head);
+    }
     let reply = Reply {
         transport: transport.clone(),
         marks,

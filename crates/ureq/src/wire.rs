@@ -38,6 +38,8 @@ pub(crate) struct Progress {
     early: bool,
     /// Why our side gave up.
     pub(crate) fault: Option<Fault>,
+    /// Whether the connection may be used again.
+    pub(crate) keep: bool,
     /// To cut a stream off from another thread.
     pub(crate) socket: Option<Arc<TcpStream>>,
 }
@@ -68,6 +70,7 @@ impl Marks {
             broken: None,
             early: false,
             fault: None,
+            keep: true,
             socket: None,
         }))
     }
@@ -397,9 +400,11 @@ impl Transport for Wire {
     }
 
     fn is_open(&mut self) -> bool {
-        !self.marks.lock().is_over()
-            && self.buffers.input().is_empty()
-            && self.link.glance() == Glance::Nothing
+        let usable = {
+            let progress = self.marks.lock();
+            progress.keep && !progress.is_over()
+        };
+        usable && self.buffers.input().is_empty() && self.link.glance() == Glance::Nothing
     }
 
     fn is_tls(&self) -> bool {
