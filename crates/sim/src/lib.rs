@@ -38,7 +38,7 @@ mod time;
 #[cfg(feature = "http")]
 mod http;
 
-pub use faults::{Corruption, Fault, FaultRule, Faults};
+pub use faults::{Corruption, Fault, FaultError, FaultRule, Faults};
 pub use message::{
     Answer, Form, Frame, Head, KEPT_BYTES, Part, Pulled, Reply, Request, SimBody, StreamId, Upload,
 };

@@ -1,5 +1,7 @@
 //! What the machine is asked and what it answers, free of any HTTP library.
 
+use std::fmt;
+
 use serde_json::Value;
 
 /// A request, its body already taken apart.
@@ -11,8 +13,8 @@ pub struct Request {
     pub body: SimBody,
 }
 
-/// Method, target and header fields of a request.
-#[derive(Debug, Clone)]
+/// Method, target and header fields of a request. Its `Debug` keeps the credential to itself: it might be a real one.
+#[derive(Clone)]
 pub struct Head {
     /// The method, in capitals.
     pub method: String,
@@ -205,6 +207,13 @@ impl Head {
             .to_ascii_lowercase()
     }
 
+    /// Why no simulated platform can model the request, whatever it asks for.
+    pub(crate) fn unmodelled(&self) -> Option<&'static str> {
+        let encoding = self.header("content-encoding")?;
+        (!encoding.trim().eq_ignore_ascii_case("identity"))
+            .then_some("the simulator takes no content encoding")
+    }
+
     /// The path's segments, percent-decoded.
     pub(crate) fn segments(&self) -> Vec<String> {
         self.path
@@ -221,6 +230,25 @@ impl Head {
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .map(|(key, value)| (percent_decode(key, b'+'), percent_decode(value, b'+')))
             .collect()
+    }
+}
+
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<(&str, &str)> = self
+            .headers
+            .iter()
+            .map(|(name, value)| match name.as_str() {
+                "authorization" => ("authorization", "..."),
+                name => (name, value.as_str()),
+            })
+            .collect();
+        f.debug_struct("Head")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("query", &self.query)
+            .field("headers", &headers)
+            .finish()
     }
 }
 

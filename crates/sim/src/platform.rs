@@ -1,5 +1,25 @@
 //! Which of the simulated platforms a path belongs to.
 
+use crate::{harness, nanonets};
+
+/// Whether an endpoint has this name, alone or behind its platform's; `unknown` is what no route is for.
+pub(crate) fn has_endpoint(name: &str) -> bool {
+    let has = |platform: Platform, name: &str| {
+        name == "unknown"
+            || match platform {
+                Platform::Nanonets => nanonets::has_endpoint(name),
+                Platform::AgentHarness => harness::has_endpoint(name),
+            }
+    };
+    let of_some = |name: &str| has(Platform::Nanonets, name) || has(Platform::AgentHarness, name);
+    of_some(name)
+        || name.split_once('.').is_some_and(|(of, name)| {
+            [Platform::Nanonets, Platform::AgentHarness]
+                .into_iter()
+                .any(|platform| of == platform.name() && has(platform, name))
+        })
+}
+
 /// A platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Platform {

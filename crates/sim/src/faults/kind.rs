@@ -30,6 +30,7 @@ use crate::time::Span;
 /// | `endless-data` | no | empty `data:` lines for ever | the same |
 /// | `redirect` (`to`, `code`) | no | that code (307) to there; without `to`, no `Location` | the same |
 /// | `stale-read` | yes | what this endpoint told of the task before, if anything | what the log holds as it opens, then its end |
+/// | `looped-cursor` | yes | a page of a list says that there is more, behind a cursor that leads to its first page | |
 /// | `replay` (`mode`) | yes | | begins `from-start`, behind the `last-event-id`, or is `live-only` |
 /// | `seq-gap` (`after_events`, `events`) | yes | | lacks so many events |
 /// | `reorder` (`after_events`) | yes | | swaps the next two events |
@@ -39,7 +40,8 @@ use crate::time::Span;
 /// | `lost-reply-after-apply` (`after_bytes`) | yes | so many bytes of it, head included, then the end | the same |
 ///
 /// Where the third column is empty, the rule passes over every request that opens no stream: it neither strikes nor
-/// counts it. Bytes of a body are those of its text: the framing of chunks is not counted, so a stream can be cut at
+/// counts it. In the same way `looped-cursor` passes over everything but the lists of agents, versions, tasks and events.
+/// Bytes of a body are those of its text: the framing of chunks is not counted, so a stream can be cut at
 /// every byte. A replay goes back no further than the switch `replay` lets it: where that is `live_only`, no fault brings
 /// events back. Events are counted from the first that the connection carries; heartbeats are no events.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,6 +130,8 @@ pub enum Fault {
     },
     /// The reply that this endpoint gave earlier for the same task.
     StaleRead,
+    /// The cursor of a page leads back to the first page.
+    LoopedCursor,
     /// The stream begins elsewhere than the switches say.
     Replay(
         /// Where.
@@ -186,6 +190,37 @@ pub enum Corruption {
 }
 
 impl Fault {
+    /// The names of all kinds.
+    pub const KINDS: [&str; 27] = [
+        "latency",
+        "refuse",
+        "reset",
+        "close-before-head",
+        "cut-head",
+        "cut-body",
+        "stall",
+        "dribble",
+        "duplicate-reply",
+        "status",
+        "html-200",
+        "truncated-json",
+        "wrong-content-type",
+        "gzip-bomb",
+        "endless-body",
+        "endless-line",
+        "endless-data",
+        "redirect",
+        "stale-read",
+        "looped-cursor",
+        "replay",
+        "seq-gap",
+        "reorder",
+        "duplicate-event",
+        "stream-eof",
+        "corrupt-event",
+        "lost-reply-after-apply",
+    ];
+
     /// The name under which files write it.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -209,6 +244,7 @@ impl Fault {
             Self::EndlessData => "endless-data",
             Self::Redirect { .. } => "redirect",
             Self::StaleRead => "stale-read",
+            Self::LoopedCursor => "looped-cursor",
             Self::Replay(_) => "replay",
             Self::SeqGap { .. } => "seq-gap",
             Self::Reorder { .. } => "reorder",
@@ -219,16 +255,16 @@ impl Fault {
         }
     }
 
-    /// Whether it strikes nothing but streams.
-    #[must_use]
-    pub fn is_of_streams(&self) -> bool {
+    /// What it can strike.
+    pub(super) fn scope(&self) -> Scope {
         match self {
             Self::Replay(_)
             | Self::SeqGap { .. }
             | Self::Reorder { .. }
             | Self::DuplicateEvent { .. }
             | Self::StreamEof { .. }
-            | Self::CorruptEvent { .. } => true,
+            | Self::CorruptEvent { .. } => Scope::Streams,
+            Self::LoopedCursor => Scope::Lists,
             Self::Latency(_)
             | Self::Refuse(_)
             | Self::Reset
@@ -250,7 +286,29 @@ impl Fault {
             | Self::EndlessData
             | Self::Redirect { .. }
             | Self::StaleRead
-            | Self::LostReplyAfterApply(_) => false,
+            | Self::LostReplyAfterApply(_) => Scope::Any,
+        }
+    }
+}
+
+/// What a fault can strike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every request.
+    Any,
+    /// What opens an event stream.
+    Streams,
+    /// What reads a page of a list.
+    Lists,
+}
+
+impl Scope {
+    /// The narrow scope that an endpoint is in.
+    pub(super) fn of(endpoint: &str) -> Self {
+        match endpoint {
+            "stream" => Self::Streams,
+            "agents" | "versions" | "tasks" | "events" => Self::Lists,
+            _ => Self::Any,
         }
     }
 }

@@ -5,16 +5,21 @@
 //! that strikes wins. Deciding is pure; the HTTP front carries the fault out.
 //!
 //! An endpoint is named as the statistics count it, alone (`stream`) or with its platform (`agent-harness.stream`).
+//!
+//! A rule is written as a table of a file (`[[fault]]`), as an entry of `PUT /_sim/faults`, or as the text of a flag.
 
+mod flag;
 mod kind;
 mod written;
 
+pub use flag::FaultError;
 pub use kind::{Corruption, Fault};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids;
 use crate::platform::Platform;
+use kind::Scope;
 use written::Raw;
 
 /// A fault and the requests it strikes.
@@ -140,11 +145,11 @@ impl Faults {
                     .split_once('.')
                     .is_some_and(|(of, name)| of == platform && name == endpoint)
         };
-        let is_stream = endpoint == "stream";
+        let scope = Scope::of(endpoint);
         let mut decided = None;
         for (number, (rule, seen)) in self.rules.iter_mut().enumerate() {
             let matches = rule.on.as_deref().is_none_or(is_meant)
-                && (is_stream || !rule.fault.is_of_streams())
+                && (rule.fault.scope() == Scope::Any || rule.fault.scope() == scope)
                 && rule
                     .method
                     .as_deref()
@@ -226,6 +231,17 @@ mod tests {
             faults.decide("stream", "GET", "/v1/runs/1/events/stream"),
             Some(Fault::StreamEof { after_events: 0 })
         );
+    }
+
+    #[test]
+    fn a_fault_of_lists_passes_over_everything_else() {
+        let rule = FaultRule::new(Fault::LoopedCursor);
+        let mut faults = Faults::new(1, vec![rule]);
+        let mut strikes = |endpoint, path| faults.decide(endpoint, "GET", path).is_some();
+        assert!(!strikes("status", "/api/v1/tasks/1"));
+        assert!(!strikes("stream", "/v1/runs/1/events/stream"));
+        assert!(strikes("tasks", "/api/v1/tasks"));
+        assert!(strikes("events", "/v1/runs/1/events"));
     }
 
     #[test]

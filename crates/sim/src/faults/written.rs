@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::FaultRule;
 use super::kind::{Corruption, Fault};
 use crate::harness::Replay;
+use crate::platform;
 use crate::time::Span;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -79,11 +80,6 @@ impl From<Replay> for Mode {
         }
     }
 }
-
-const KINDS: &str = "latency, refuse, reset, close-before-head, cut-head, cut-body, stall, dribble, duplicate-reply, \
-                     status, html-200, truncated-json, wrong-content-type, gzip-bomb, endless-body, endless-line, \
-                     endless-data, redirect, stale-read, replay, seq-gap, reorder, duplicate-event, stream-eof, \
-                     corrupt-event, lost-reply-after-apply";
 
 impl Raw {
     /// The fault, and the fields besides the selecting ones that it has a use for.
@@ -164,6 +160,7 @@ impl Raw {
                 (Fault::Redirect { to, code }, &["to", "code"])
             }
             "stale-read" => (Fault::StaleRead, &[]),
+            "looped-cursor" => (Fault::LoopedCursor, &[]),
             "replay" => (
                 Fault::Replay(self.mode.ok_or_else(|| needs("mode"))?.into()),
                 &["mode"],
@@ -190,7 +187,10 @@ impl Raw {
                 Fault::LostReplyAfterApply(self.after_bytes.unwrap_or(0)),
                 &["after_bytes"],
             ),
-            _ => return Err(format!("unknown fault {kind:?} (known: {KINDS})")),
+            _ => {
+                let known = Fault::KINDS.join(", ");
+                return Err(format!("unknown fault {kind:?} (known: {known})"));
+            }
         })
     }
 
@@ -236,6 +236,9 @@ impl TryFrom<Raw> for FaultRule {
             {
                 return Err(format!("{field:?} has a line break"));
             }
+        }
+        if let Some(on) = raw.on.as_deref().filter(|on| !platform::has_endpoint(on)) {
+            return Err(format!("there is no endpoint {on:?}"));
         }
         if raw
             .probability
@@ -326,7 +329,8 @@ impl From<FaultRule> for Raw {
             | Fault::GzipBomb
             | Fault::EndlessLine
             | Fault::EndlessData
-            | Fault::StaleRead => {}
+            | Fault::StaleRead
+            | Fault::LoopedCursor => {}
         }
         raw
     }
@@ -376,6 +380,7 @@ mod tests {
                 code: 307,
             },
             Fault::StaleRead,
+            Fault::LoopedCursor,
             Fault::Replay(Replay::FromStart),
             Fault::Replay(Replay::LastEventId),
             Fault::Replay(Replay::LiveOnly),
@@ -393,7 +398,7 @@ mod tests {
             },
             Fault::LostReplyAfterApply(7),
         ];
-        for kind in KINDS.split(", ") {
+        for kind in Fault::KINDS {
             assert!(faults.iter().any(|fault| fault.name() == kind), "{kind}");
         }
         for fault in faults {
@@ -479,6 +484,10 @@ mod tests {
         check(r#"{"kind":"reset","often":3}"#, "unknown field `often`");
         check(r#"{"kind":"reset","probability":3}"#, "not between 0 and 1");
         check(r#"{"kind":"reset","every":0}"#, "\"every\" is 0");
+        check(
+            r#"{"kind":"reset","on":"agent-harness.status"}"#,
+            "no endpoint \"agent-harness.status\"",
+        );
         check(r#"{"kind":"latency","for":"soon"}"#, "no length of time");
     }
 }

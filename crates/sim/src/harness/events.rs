@@ -36,15 +36,8 @@ impl Server {
             from.checked_sub(1).map(|number| switches.seq_of(number))
         };
         let last = last.filter(|_| until < visible || !switches.cursor_ends);
-        let cursor = match (last, switches.cursor_type) {
-            (None, _) => Value::Null,
-            (Some(seq), CursorType::Integer) => Value::from(seq),
-            (Some(seq), CursorType::String) => Value::String(format!("{CURSOR}{seq}")),
-        };
-        let cursor_name = match switches.cursor_name {
-            CursorName::NextCursor => "next_cursor",
-            CursorName::Cursor => "cursor",
-        };
+        let cursor = last.map_or(Value::Null, |seq| self.write_cursor(seq));
+        let cursor_name = self.cursor_name();
         let mut body = format!("{{\"{name}\":").into_bytes();
         self.write_events(&mut body, number, from..until);
         body.extend_from_slice(format!(",\"{cursor_name}\":{cursor}}}").as_bytes());
@@ -67,6 +60,32 @@ impl Server {
             body.extend(self.envelope(number, event));
         }
         body.push(b']');
+    }
+
+    /// The page with a cursor that leads back to the first page, wherever it has one.
+    pub(crate) fn looped(&self, mut reply: Reply) -> Reply {
+        if let Value::Object(mut page) = reply.value()
+            && let Some(cursor) = page.get_mut(self.cursor_name())
+        {
+            *cursor = self.write_cursor(0);
+            reply.body = Value::Object(page).to_string().into_bytes();
+        }
+        reply
+    }
+
+    fn cursor_name(&self) -> &'static str {
+        match self.switches.cursor_name {
+            CursorName::NextCursor => "next_cursor",
+            CursorName::Cursor => "cursor",
+        }
+    }
+
+    /// The cursor behind the event with this sequence number.
+    fn write_cursor(&self, seq: u64) -> Value {
+        match self.switches.cursor_type {
+            CursorType::Integer => Value::from(seq),
+            CursorType::String => Value::String(format!("{CURSOR}{seq}")),
+        }
     }
 
     fn read_cursor(&self, cursor: &str) -> Result<u64, Refusal> {

@@ -37,7 +37,7 @@
 //! # Assumptions
 //! Where the contract is silent, [`Switches`] decides. What no switch covers:
 //! * Order of judgement: route, key, existence, required header fields, body, repetition, state.
-//! * Reason codes of our own: `invalid_request`, `idempotency_key_required`, `idempotency_conflict`,
+//! * Reason codes of our own: `not_modelled` (with 501), `invalid_request`, `idempotency_key_required`, `idempotency_conflict`,
 //!   `idempotency_in_progress`, `run_not_stalled`, `invalid_cursor`, `route_not_found`; in events `COMPLETED`,
 //!   `REJECTED`, `MAX_STEPS`, `AWAITING_INPUT`, `cancelled_in_dashboard`, `heartbeat_lost`. A wait for data has
 //!   `input_kind` `data`.
@@ -84,6 +84,7 @@ use create::Creation;
 use keys::Key;
 use refusal::Refusal;
 use routes::Endpoint;
+pub(crate) use routes::has_endpoint;
 use run::Run;
 use stream::Stream;
 
@@ -263,6 +264,9 @@ impl Server {
         }
         if !endpoint.is_open() {
             self.check_key(head)?;
+        }
+        if let Some(why) = head.unmodelled() {
+            return Err(Refusal::new(501, "not_modelled", why));
         }
         if endpoint.is_of_a_run() {
             self.find_run(&id)?;

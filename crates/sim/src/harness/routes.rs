@@ -81,6 +81,13 @@ impl Endpoint {
     }
 }
 
+/// Whether an endpoint is counted under this name.
+pub(crate) fn has_endpoint(name: &str) -> bool {
+    ROUTES
+        .iter()
+        .any(|(_, _, endpoint)| endpoint.name() == name)
+}
+
 /// The endpoint of a request and the id in its path (empty when the path has none).
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), NoRoute> {
     routes::resolve(&ROUTES, head).map(|((_, _, endpoint), id)| (*endpoint, id))

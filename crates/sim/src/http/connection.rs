@@ -15,7 +15,7 @@ use super::service;
 use super::shape::Shaper;
 use super::state::{Digested, Opening};
 use super::streaming::{OpenStream, Streaming};
-use super::wire::{Framing, ParsedHead, Way, parse_head};
+use super::wire::{BadHead, Framing, ParsedHead, Way, parse_head};
 use crate::faults::Fault;
 use crate::message::{Head, Reply, Request, SimBody};
 use crate::multipart::{Multipart, boundary};
@@ -87,8 +87,9 @@ impl Connection {
             };
             let outgoing = match parsed {
                 None => return Ok(()),
-                Some(Err(why)) => {
-                    Outgoing::Whole(deliver(&Reply::error(400, why), None, Way::CLOSING))
+                Some(Err(bad)) => {
+                    let reply = Reply::error(bad.status, bad.why);
+                    Outgoing::Whole(deliver(&reply, None, Way::CLOSING))
                 }
                 Some(Ok(parsed)) if service::is_service(&parsed.head.path) => {
                     Outgoing::Whole(self.answer_service(shared, parsed).await?)
@@ -136,8 +137,8 @@ impl Connection {
         Ok(delivery.then)
     }
 
-    /// The next head: `None` when the client has gone, an error text when it is no head.
-    async fn read_head(&mut self) -> io::Result<Option<Result<ParsedHead, String>>> {
+    /// The next head: `None` when the client has gone, an error when it is no head.
+    async fn read_head(&mut self) -> io::Result<Option<Result<ParsedHead, BadHead>>> {
         loop {
             match parse_head(&self.unread) {
                 Ok(Some((length, parsed))) => {

@@ -87,6 +87,7 @@ pub(super) fn is_applied(fault: Option<&Fault>) -> bool {
             | Fault::WrongContentType(_)
             | Fault::EndlessBody(_)
             | Fault::StaleRead
+            | Fault::LoopedCursor
             | Fault::Replay(_)
             | Fault::SeqGap { .. }
             | Fault::Reorder { .. }
@@ -161,6 +162,7 @@ pub(super) fn replacement(fault: &Fault, media_type: &str) -> Option<Reply> {
         | Fault::WrongContentType(_)
         | Fault::EndlessBody(_)
         | Fault::StaleRead
+        | Fault::LoopedCursor
         | Fault::Replay(_)
         | Fault::SeqGap { .. }
         | Fault::Reorder { .. }
@@ -228,6 +230,7 @@ pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> Deliver
             | Fault::GzipBomb
             | Fault::Redirect { .. }
             | Fault::StaleRead
+            | Fault::LoopedCursor
             | Fault::Replay(_)
             | Fault::SeqGap { .. }
             | Fault::Reorder { .. }

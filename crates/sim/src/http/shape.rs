@@ -134,6 +134,7 @@ impl Shaper {
                 | Fault::EndlessBody(_)
                 | Fault::EndlessLine
                 | Fault::EndlessData
+                | Fault::LoopedCursor
                 | Fault::Redirect { .. }
                 | Fault::Replay(Replay::FromStart),
             )

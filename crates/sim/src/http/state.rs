@@ -282,6 +282,13 @@ impl State {
                     ticket: Some(ticket),
                 }
             }
+            Answer::Whole(reply) if opening.fault == Some(Fault::LoopedCursor) => Applied {
+                reply: match opening.platform {
+                    Platform::Nanonets => nanonets::looped(reply),
+                    Platform::AgentHarness => self.harness.looped(reply),
+                },
+                ticket: None,
+            },
             Answer::Whole(reply) if is_read && opening.task.is_some() => Applied {
                 reply: self.told(target, reply, opening.fault.as_ref()),
                 ticket: None,

@@ -44,17 +44,33 @@ impl Way {
     }
 }
 
+/// Why a head is refused before its route is known.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadHead {
+    pub(super) status: u16,
+    pub(super) why: String,
+}
+
+impl BadHead {
+    fn malformed(why: impl Into<String>) -> Self {
+        Self {
+            status: 400,
+            why: why.into(),
+        }
+    }
+}
+
 /// Reads a head from the beginning of the bytes: with its length, or `None` when it is not complete yet.
-pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(usize, ParsedHead)>, String> {
+pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(usize, ParsedHead)>, BadHead> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut fields);
     let length = match request
         .parse(bytes)
-        .map_err(|why| format!("malformed request head: {why}"))?
+        .map_err(|why| BadHead::malformed(format!("malformed request head: {why}")))?
     {
         httparse::Status::Complete(length) => length,
         httparse::Status::Partial if bytes.len() > MAX_HEAD => {
-            return Err("request head too long".to_owned());
+            return Err(BadHead::malformed("request head too long"));
         }
         httparse::Status::Partial => return Ok(None),
     };
@@ -94,7 +110,7 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(usize, ParsedHead)>, St
     )))
 }
 
-fn framing(head: &Head) -> Result<Framing, String> {
+fn framing(head: &Head) -> Result<Framing, BadHead> {
     let lengths: Vec<&str> = head
         .headers
         .iter()
@@ -106,18 +122,24 @@ fn framing(head: &Head) -> Result<Framing, String> {
             state: State::Size,
             line: Vec::new(),
         }),
-        (Some(_), []) => Err("unknown transfer encoding".to_owned()),
-        (Some(_), _) => Err("both Content-Length and Transfer-Encoding".to_owned()),
+        // RFC 9112, section 6.1: a transfer coding that is not understood.
+        (Some(_), []) => Err(BadHead {
+            status: 501,
+            why: "the simulator takes no transfer encoding but chunked".to_owned(),
+        }),
+        (Some(_), _) => Err(BadHead::malformed(
+            "both Content-Length and Transfer-Encoding",
+        )),
         (None, []) => Ok(Framing::of_length(0)),
         (None, [first, rest @ ..]) => {
             let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
             if !is_number || rest.iter().any(|other| other != first) {
-                return Err("malformed Content-Length".to_owned());
+                return Err(BadHead::malformed("malformed Content-Length"));
             }
             first
                 .parse()
                 .map(Framing::of_length)
-                .map_err(|_| "malformed Content-Length".to_owned())
+                .map_err(|_| BadHead::malformed("malformed Content-Length"))
         }
     }
 }
@@ -242,7 +264,7 @@ impl Framing {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Option<(usize, ParsedHead)>, String> {
+    fn parse(text: &str) -> Result<Option<(usize, ParsedHead)>, BadHead> {
         parse_head(text.as_bytes())
     }
 

@@ -159,6 +159,16 @@ impl Params {
     }
 }
 
+/// The page as one that others follow, of which the next is the first: the beginning of a walk without end.
+pub(crate) fn looped(mut reply: Reply) -> Reply {
+    if let (200, Value::Object(mut page)) = (reply.status, reply.value()) {
+        page.insert("has_more".to_owned(), json!(true));
+        page.insert("next_cursor".to_owned(), json!(write_cursor(usize::MAX)));
+        reply.body = Value::Object(page).to_string().into_bytes();
+    }
+    reply
+}
+
 fn write_cursor(number: usize) -> String {
     URL_SAFE_NO_PAD.encode(format!("below:{number}"))
 }

@@ -49,9 +49,11 @@ use crate::message::{Head, Reply, Request, SimBody};
 use crate::scenario::Scenario;
 use crate::switches::{LateMessage, RejectEnds, Switches};
 use crate::time::http_date;
+pub(crate) use list::looped;
 use list::{Kind, Params};
 use registry::Record;
 use routes::Endpoint;
+pub(crate) use routes::has_endpoint;
 use task::{Entry, Phase, Role, Task};
 use views::View;
 
@@ -276,6 +278,9 @@ impl Server {
     fn judge_head(&self, head: &Head) -> Result<(Endpoint, String), Reply> {
         let (endpoint, id) = routes::resolve(head)?;
         self.check_key(head)?;
+        if let Some(why) = head.unmodelled() {
+            return Err(Reply::error(501, why));
+        }
         match endpoint {
             Endpoint::Agents | Endpoint::Tasks => {}
             Endpoint::CreateAgent => check_json(head)?,

@@ -95,6 +95,13 @@ impl Endpoint {
     }
 }
 
+/// Whether an endpoint is counted under this name.
+pub(crate) fn has_endpoint(name: &str) -> bool {
+    ROUTES
+        .iter()
+        .any(|(_, _, endpoint)| endpoint.name() == name)
+}
+
 /// The endpoint of a request and the id in its path (empty when the path has none), or the 404 or 405 that a client of
 /// another contract gets.
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), Reply> {

@@ -14,6 +14,8 @@ mod nanonets;
 mod requests;
 
 #[cfg(feature = "http")]
+mod every_fault;
+#[cfg(feature = "http")]
 mod faults;
 #[cfg(feature = "http")]
 mod faults_of_streams;
