@@ -166,6 +166,10 @@ impl<P: Provider> Task<P> {
             return self.end_fill(false);
         }
         fill.tries += 1;
+        if fill.tries == 1 {
+            // Patience begins here: the first look alone may have taken as long.
+            fill.since = now;
+        }
         let wait = retry::wait(trouble, fill.tries, &self.policy.retry, draw, now);
         let patience = if over {
             FILL_PATIENCE_AT_END

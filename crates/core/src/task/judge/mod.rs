@@ -488,7 +488,7 @@ impl<P: Provider> Task<P> {
             Ending::Stopped(fault) => {
                 let by = if fault.unanswered {
                     StoppedBy::Unanswered
-                } else if self.cancel == Cancel::Accepted {
+                } else if self.cancel_was_tried() {
                     StoppedBy::Us
                 } else {
                     StoppedBy::Other
@@ -496,6 +496,14 @@ impl<P: Provider> Task<P> {
                 Outcome::Stopped { id, by, fault }
             }
         }
+    }
+
+    /// Whether a request to cancel was accepted, or failed and may have been received all the same.
+    fn cancel_was_tried(&self) -> bool {
+        matches!(
+            self.cancel,
+            Cancel::Accepted | Cancel::Wanted { tries: 1.., .. }
+        )
     }
 
     /// Tells a change of status; a change starts the schedule again.
@@ -601,6 +609,10 @@ impl<P: Provider> Task<P> {
         };
         fetching.tries += 1;
         let attempt = fetching.tries;
+        if attempt == 1 {
+            // Patience begins here: the first look alone may have taken as long.
+            fetching.since = self.now;
+        }
         if due > fetching.since.after(self.policy.result_patience) {
             let id = self.known_id();
             return self.end(Outcome::ResultUnavailable {
