@@ -17,22 +17,17 @@ pub(super) fn quote_numbers(text: &str) -> Cow<'_, str> {
                     _ => {}
                 }
             }
-        } else if let Some(word) = WORDS.iter().find(|word| text[start..].starts_with(**word)) {
-            quoted.push_str(&text[copied..start]);
-            quoted.extend(["\"", word, "\""]);
-            copied = start + word.len();
-            while rest.next_if(|(at, _)| *at < copied).is_some() {}
-        } else if first == '-' || first.is_ascii_digit() {
+        } else if is_of_token(first) {
             let mut end = start + 1;
-            while let Some((at, _)) =
-                rest.next_if(|(_, c)| matches!(c, '0'..='9' | '.' | 'e' | 'E' | '+' | '-'))
-            {
-                end = at + 1;
+            while rest.next_if(|(_, c)| is_of_token(*c)).is_some() {
+                end += 1;
             }
-            let number = &text[start..end];
-            if is_wide(number) {
+            let token = &text[start..end];
+            // JSON has no numbers for names, and does not get them by being quoted.
+            let is_value = || !text[end..].trim_start().starts_with(':');
+            if (WORDS.contains(&token) || is_wide(token)) && is_value() {
                 quoted.push_str(&text[copied..start]);
-                quoted.extend(["\"", number, "\""]);
+                quoted.extend(["\"", token, "\""]);
                 copied = end;
             }
         }
@@ -46,6 +41,10 @@ pub(super) fn quote_numbers(text: &str) -> Cow<'_, str> {
 
 /// What Python's and other libraries write for what is no number.
 const WORDS: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+
+fn is_of_token(c: char) -> bool {
+    matches!(c, '0'..='9' | 'a'..='z' | 'A'..='Z' | '.' | '+' | '-')
+}
 
 /// Whether some run of digits is so long that it may be an integer beyond 64 bits. Looks at one byte in
 /// [`WIDE_DIGITS`] of a text without long runs.
@@ -75,14 +74,15 @@ pub(super) fn may_hold_wide_integer(text: &str) -> bool {
 /// Digits of the least integer that may not fit into `i64` or `u64`.
 const WIDE_DIGITS: usize = 19;
 
-fn is_wide(number: &str) -> bool {
-    let digits = number.strip_prefix('-').unwrap_or(number);
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return !digits.is_empty()
-            && number.parse::<u64>().is_err()
-            && number.parse::<i64>().is_err();
+fn is_wide(token: &str) -> bool {
+    let digits = token.strip_prefix('-').unwrap_or(token);
+    if !digits.starts_with(|first: char| first.is_ascii_digit()) {
+        return false;
     }
-    number.parse::<f64>().is_ok_and(f64::is_infinite)
+    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return token.parse::<u64>().is_err() && token.parse::<i64>().is_err();
+    }
+    token.parse::<f64>().is_ok_and(f64::is_infinite)
 }
 
 #[cfg(test)]
@@ -100,8 +100,10 @@ mod tests {
         );
         assert_eq!(quote_numbers(&text), expected);
         assert_eq!(
-            quote_numbers(r#"[NaN,-Infinity,{"NaN":Infinity},"NaN",nan,"\"NaN"]"#),
-            r#"["NaN","-Infinity",{"NaN":"Infinity"},"NaN",nan,"\"NaN"]"#
+            quote_numbers(
+                r#"[NaN,-Infinity,{"NaN":Infinity,NaN:1,1e400 :2},"NaN",nan,NaN1,"\"NaN"]"#
+            ),
+            r#"["NaN","-Infinity",{"NaN":"Infinity",NaN:1,1e400 :2},"NaN",nan,NaN1,"\"NaN"]"#
         );
         for text in [
             "18446744073709551615",
