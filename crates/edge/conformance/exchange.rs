@@ -101,6 +101,7 @@ fn an_operation_reads_an_event_stream_to_its_end_within_the_limits_of_a_body() {
     assert_eq!(seen.header("accept"), Some("text/event-stream"));
 }
 
+/// Rows: B24.
 #[test]
 fn silence_is_told_by_the_phase_it_falls_into() {
     let cases: [(&str, Ended); 3] = [
@@ -126,6 +127,7 @@ fn silence_is_told_by_the_phase_it_falls_into() {
     }
 }
 
+/// Rows: B23.
 #[test]
 fn a_body_that_dribbles_ends_with_the_whole_exchange() {
     let server = Server::new(|conn, _| {
@@ -144,6 +146,7 @@ fn a_body_that_dribbles_ends_with_the_whole_exchange() {
     );
 }
 
+/// Rows: B1.
 #[test]
 fn a_write_whose_reply_is_lost_may_have_been_received() {
     let server = Server::says("");
@@ -194,18 +197,47 @@ fn a_kept_connection_that_has_died_costs_nothing() {
     assert_eq!(server.seen().len(), 3);
 }
 
+/// Rows: B28.
 #[test]
 fn a_kept_connection_with_unasked_bytes_is_not_used_again() {
-    let server = Server::new(|conn, _| {
-        conn.request();
-        conn.say(format!(
-            "{}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil",
-            ok("good")
-        ));
-        conn.hold();
-    });
-    let client = client(&server.url(), impatient());
-    for result in calls(&client, &[Probe::get(), Probe::get()]) {
-        assert_eq!(result.expect("a reply").body, "good");
+    let evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
+    for unasked in [evil, "x", "\r\n\r\nevil"] {
+        let server = Server::new(move |conn, number| {
+            conn.request();
+            conn.say(ok(&number.to_string()) + unasked);
+            conn.hold();
+        });
+        let client = client(&server.url(), impatient());
+        let results = calls(&client, &[Probe::get(), Probe::post("x")]);
+        for (number, result) in results.into_iter().enumerate() {
+            assert_eq!(result.expect("a reply").body, number.to_string());
+        }
+        assert_eq!(server.connections(), 2);
+    }
+}
+
+/// Rows: B25.
+#[test]
+fn a_reset_in_the_middle_of_a_body_is_a_reply_cut_short() {
+    for begun in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n1234",
+        // A reset is an error even where a close would be the end.
+        "HTTP/1.1 200 OK\r\n\r\n1234",
+    ] {
+        let server = Server::new(move |conn, _| {
+            conn.head();
+            // The request's body is there and is not read, so that closing resets the connection.
+            let _ = conn.tcp.peek(&mut [0]);
+            conn.say(begun);
+        });
+        let result = &calls(&client(&server.url(), impatient()), &[Probe::post("x")])[0];
+        assert_eq!(
+            ended(result),
+            Ended::Answered(200, Cause::Truncated),
+            "{begun:?}"
+        );
+        let kind = result.as_ref().expect_err("cut short").kind();
+        assert_eq!(kind, ErrorKind::OutcomeUnknown);
     }
 }

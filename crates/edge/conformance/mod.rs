@@ -2,6 +2,7 @@
 //! module `adapter` says how its calls are waited for.
 
 mod backpressure;
+mod bodies;
 mod exchange;
 pub(crate) mod follow;
 mod harness;

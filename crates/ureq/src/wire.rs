@@ -389,6 +389,10 @@ impl Transport for Wire {
         let read = match self.link.read(self.buffers.input_append_buf()) {
             Ok(read) => read,
             Err(e) if is_timeout(&e) => return Err(self.timed_out(phase)),
+            // ureq would take a reset for the end of a body, where nothing else marks it.
+            Err(e) if self.marks.lock().reading != Reading::Head => {
+                return Err(ureq::Error::Io(io::Error::other(e)));
+            }
             Err(e) => return Err(ureq::Error::Io(e)),
         };
         self.buffers.input_appended(read);
