@@ -201,7 +201,7 @@ fn an_empty_answer_is_refused_and_every_other_one_arrives_as_it_was_given() {
         );
         assert_eq!(task.questions().count(), 1, "{empty:?}: it is still open");
     }
-    let long = "long ".repeat(2 * 1024 * 1024);
+    let long = "long ".repeat(60_000);
     for text in [
         "\0",
         "a\0b\u{1b}[2Jc\u{7f}\u{9b}\r\n",

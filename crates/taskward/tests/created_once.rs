@@ -31,6 +31,7 @@ fn at_every_byte(mut start: impl FnMut(&str, SecretString) -> Event) {
     }
 }
 
+/// Rows: G2.
 #[cfg(feature = "async")]
 #[test]
 fn a_lost_reply_at_every_byte_creates_one_run_in_async() {
@@ -56,6 +57,7 @@ fn a_lost_reply_at_every_byte_creates_one_run_in_async() {
     });
 }
 
+/// Rows: G2.
 #[cfg(feature = "blocking")]
 #[test]
 fn a_lost_reply_at_every_byte_creates_one_run_in_blocking() {

@@ -23,6 +23,7 @@ fn lost(what: &'static str, cut: usize) -> impl FnMut(&str, &str, usize) -> Faul
     }
 }
 
+/// Rows: G2, G3.
 #[test]
 fn a_create_whose_reply_is_lost_at_any_byte_makes_one_run() {
     let mut cut = 0;
@@ -40,6 +41,7 @@ fn a_create_whose_reply_is_lost_at_any_byte_makes_one_run() {
     }
 }
 
+/// Rows: H12.
 #[test]
 fn a_signal_whose_reply_is_lost_at_any_byte_is_one_signal() {
     for idempotency in [true, false] {
@@ -104,6 +106,7 @@ fn a_signal_that_stays_unanswered_is_unknown_in_the_end() {
     assert_eq!(world.asked("signal"), 4);
 }
 
+/// Rows: H15.
 #[test]
 fn somebody_elses_answer_withdraws_the_question_and_ours_is_not_sent() {
     let mut world = World::new("")
@@ -119,6 +122,7 @@ fn somebody_elses_answer_withdraws_the_question_and_ours_is_not_sent() {
     );
 }
 
+/// Rows: H11, H15.
 #[test]
 fn an_answer_that_meets_somebody_elses_is_gone_and_no_error() {
     // The run is answered between our last look and our signal, which the server therefore refuses.
@@ -152,6 +156,7 @@ fn an_answer_that_meets_somebody_elses_is_gone_and_no_error() {
     );
 }
 
+/// Rows: H13.
 #[test]
 fn a_rejection_fails_the_run() {
     let reject = Answer::Reject {
@@ -234,6 +239,7 @@ fn a_question_is_told_with_what_led_to_it() {
     }
 }
 
+/// Rows: G7.
 #[test]
 fn a_key_of_the_callers_gives_the_same_run_twice_and_another_job_is_refused() {
     let mut world = World::new("").approves();
@@ -262,6 +268,7 @@ fn a_key_of_the_callers_gives_the_same_run_twice_and_another_job_is_refused() {
     assert_eq!(world.stats().starts, 1);
 }
 
+/// Rows: G7.
 #[test]
 fn a_conflict_after_an_attempt_of_our_own_is_waited_out() {
     let scenario = |ms: u64| format!("[agent_harness]\ncreate_in_progress_ms = {ms}\n");
@@ -341,6 +348,7 @@ fn a_run_resumed_at_any_step_reaches_the_same_end() {
     }
 }
 
+/// Rows: H12.
 #[test]
 fn an_answer_that_was_lost_is_not_taken_for_somebody_elses() {
     let reject = || Answer::Reject { reason: None };

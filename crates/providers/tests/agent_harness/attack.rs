@@ -57,6 +57,7 @@ fn asked_once(world: &World) {
     }
 }
 
+/// Rows: H15.
 #[test]
 fn somebody_else_may_answer_at_any_moment() {
     for replay in REPLAYS {
@@ -130,6 +131,7 @@ fn a_run_may_be_stopped_at_any_moment() {
     }
 }
 
+/// Rows: J3.
 #[test]
 fn a_deadline_may_pass_at_any_moment_and_is_kept() {
     for work in (0..2_500).step_by(37) {
@@ -148,6 +150,7 @@ fn a_deadline_may_pass_at_any_moment_and_is_kept() {
     }
 }
 
+/// Rows: H5.
 #[test]
 fn only_the_humans_clock_runs_while_a_question_is_open() {
     for replay in REPLAYS {

@@ -6,6 +6,7 @@ use taskward_sim::harness::DashboardAction;
 
 use crate::world::{Fault, Wish, World, outcome};
 
+/// Rows: I11.
 #[test]
 fn a_limit_is_a_failure_whatever_the_run_reads_then() {
     for (status, end) in [
@@ -24,6 +25,7 @@ fn a_limit_is_a_failure_whatever_the_run_reads_then() {
     }
 }
 
+/// Rows: I6.
 #[test]
 fn a_run_whose_read_lags_behind_its_last_event_is_read_again_until_it_agrees() {
     let mut world = World::new("[agent_harness]\nend_lag_ms = 20000\n").approves();
@@ -55,6 +57,7 @@ fn an_event_stands_when_the_run_never_agrees_and_the_outcome_says_so() {
     );
 }
 
+/// Rows: H14.
 #[test]
 fn nobody_answering_in_time_is_an_end_of_its_own() {
     let job = Job::goal("g").with_input("signal_timeout_ms", 60_000);

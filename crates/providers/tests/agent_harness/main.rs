@@ -8,7 +8,10 @@ mod ends;
 mod regressions;
 #[path = "../judge/spec.rs"]
 mod spec;
+mod starts;
 mod streams;
+mod time;
+mod waits;
 mod world;
 
 /// The three ways a server may begin a stream that is opened again.

@@ -267,6 +267,7 @@ fn a_stream_that_opens_well_and_stays_empty_hides_nothing() {
     assert_eq!(world.log, whole("approve-email"));
 }
 
+/// Rows: I7.
 #[test]
 fn a_run_that_is_not_visible_yet_is_waited_for() {
     let log = whole("approve-email");

@@ -97,6 +97,12 @@ pub(crate) struct World {
     pub(crate) keeps_last: bool,
     /// When each request left, beside `requests`.
     pub(crate) times: Vec<u64>,
+    /// At this step the clock is found to have moved on by so much, as after a suspended machine or a late timer.
+    pub(crate) asleep: Option<(usize, u64)>,
+    /// What each step was, and when.
+    pub(crate) path: Vec<(String, u64)>,
+    /// The key and the digest of each write, by its endpoint.
+    pub(crate) writes: Vec<(String, String, String)>,
     /// Answers that were given and whose fate was not told yet.
     delivering: usize,
     /// When the last read of the run left that no answer called for.
@@ -160,6 +166,9 @@ impl World {
             busy: 0,
             keeps_last: false,
             times: Vec::new(),
+            asleep: None,
+            path: Vec::new(),
+            writes: Vec::new(),
             delivering: 0,
             read_at: None,
             told_no: 0,
@@ -252,6 +261,12 @@ impl World {
             if self.strict {
                 self.ask_twice(&mut task, now);
             }
+            let asleep = match self.asleep {
+                Some((step, long)) if step == self.steps => long,
+                _ => 0,
+            };
+            let name = digest(&task.poll(now, &mut self.shared));
+            self.path.push((name, self.now));
             match task.poll(now, &mut self.shared) {
                 Step::Save { revision } => {
                     self.saved.push(task.snapshot());
@@ -276,7 +291,7 @@ impl World {
                     self.exchange_no = id.0;
                     self.mind_floor(&request);
                     task.sent(id);
-                    self.exchange(&mut task, id, &request);
+                    self.exchange(&mut task, id, &request, asleep);
                 }
                 Step::Wait { until, .. } => {
                     let until = until.as_millis().min(self.next_wish());
@@ -285,7 +300,11 @@ impl World {
                         "the watch does not end: {:#?}",
                         self.told
                     );
-                    self.now = until;
+                    self.now = until + asleep;
+                }
+                Step::Receive { .. } if asleep > 0 => {
+                    self.now += asleep;
+                    self.server.advance(self.now);
                 }
                 Step::Receive { until, .. } => {
                     let until = until.as_millis().min(self.next_wish());
@@ -459,7 +478,13 @@ impl World {
         None
     }
 
-    fn exchange(&mut self, task: &mut Task<AgentHarness>, id: ExchangeId, request: &Request) {
+    fn exchange(
+        &mut self,
+        task: &mut Task<AgentHarness>,
+        id: ExchangeId,
+        request: &Request,
+        asleep: u64,
+    ) {
         self.now += TRIP;
         let (method, target) = (request.method().as_str(), request.target().as_str());
         let (sim, json) = translate(request, self.server.api_key());
@@ -477,6 +502,12 @@ impl World {
             None => endpoint.to_owned(),
         });
         self.times.push(self.now);
+        if method != "GET" {
+            let key = request.headers().get("idempotency-key");
+            let key = key.map_or("", |key| key.to_str().expect("text")).to_owned();
+            self.writes
+                .push((endpoint.to_owned(), key, request.digest()));
+        }
         let fault = (self.faults)(endpoint, method, number);
         let now = self.now;
         let at = |trips: u64| Timestamp::from_millis(now + trips * TRIP);
@@ -538,7 +569,7 @@ impl World {
             Fault::None | Fault::Lost(_) | Fault::Cut(_) | Fault::Late(_) => {}
         }
         let answer = self.server.handle(sim, self.now);
-        self.now += TRIP;
+        self.now += TRIP + asleep;
         if let Fault::Late(wait) = fault {
             self.now += wait;
         }

@@ -2,8 +2,12 @@
 //! runs is held against the specification; the faults are injected by name on top.
 #![allow(missing_docs)]
 
+mod ends;
+mod questions;
 #[path = "../judge/spec.rs"]
 mod spec;
+mod starts;
+mod time;
 mod world;
 
 use std::collections::BTreeSet;
@@ -70,6 +74,7 @@ fn thirty_percent_of_faulted_status_replies_for_ten_minutes_end_in_the_answer() 
     }
 }
 
+/// Rows: G1, G3.
 #[test]
 fn a_start_whose_reply_is_lost_at_any_byte_is_unknown_and_never_sent_again() {
     let mut whole = World::new("");
@@ -105,6 +110,7 @@ fn a_completed_task_is_summarised_once_and_a_failed_one_is_traced_once() {
     assert!(!stats.endpoints.contains_key("summary"));
 }
 
+/// Rows: I6.
 #[test]
 fn a_stale_summary_is_not_an_answer() {
     let mut world = World::new("[switches]\nsummary_lag_ms = 7000\n");
@@ -113,6 +119,7 @@ fn a_stale_summary_is_not_an_answer() {
     assert!(world.stats().endpoints["summary"] > 1);
 }
 
+/// Rows: H2.
 #[test]
 fn a_question_is_answered_once_whatever_the_lag_and_whatever_the_log_looks_like() {
     for lag in [0, 1000, 3000, 30_000] {
@@ -145,6 +152,7 @@ fn a_question_is_answered_once_whatever_the_lag_and_whatever_the_log_looks_like(
     }
 }
 
+/// Rows: H1.
 #[test]
 fn a_lost_reply_to_an_answer_is_found_in_the_conversation() {
     let lost = FaultRule::new(Fault::LostReplyAfterApply(0))
@@ -184,6 +192,7 @@ fn a_conversational_agent_pauses_after_each_turn() {
     );
 }
 
+/// Rows: H6.
 #[test]
 fn a_review_goes_on_through_the_dashboard_only() {
     let mut world = World::new("").wish(3_600_000, Wish::Dashboard(DashboardAction::Approve));
@@ -196,6 +205,7 @@ fn a_review_goes_on_through_the_dashboard_only() {
     assert!(!world.stats().endpoints.contains_key("message"));
 }
 
+/// Rows: I1, I4.
 #[test]
 fn a_cancel_gives_the_true_end() {
     let cancelled = |agent: &str, after: u64, scenario: &str| {

@@ -18,6 +18,8 @@ pub(crate) const START: u64 = 1_778_580_900_000;
 const TRIP: u64 = 10;
 
 type Answerer = Box<dyn FnMut(&Question) -> Option<Answer>>;
+/// What becomes of a reply on its way: endpoint, time and reply.
+pub(crate) type Rewrite = Box<dyn FnMut(&str, u64, Response) -> Response>;
 
 pub(crate) struct World {
     pub(crate) server: Server,
@@ -33,6 +35,13 @@ pub(crate) struct World {
     pub(crate) events: Vec<String>,
     pub(crate) requests: Vec<String>,
     pub(crate) start_reply_len: usize,
+    pub(crate) rewrite: Rewrite,
+    /// At this step the clock is found to have moved on by so much, as after a suspended machine or a late timer.
+    pub(crate) asleep: Option<(usize, u64)>,
+    /// The content type and the body of each write, beside its line in `requests`.
+    pub(crate) writes: Vec<(String, String, Vec<u8>)>,
+    /// When each request left, beside `requests`.
+    pub(crate) times: Vec<u64>,
     shared: Shared,
 }
 
@@ -69,6 +78,10 @@ impl World {
             events: Vec::new(),
             requests: Vec::new(),
             start_reply_len: 0,
+            rewrite: Box::new(|_, _, reply| reply),
+            asleep: None,
+            writes: Vec::new(),
+            times: Vec::new(),
             shared: Shared::new(),
         }
     }
@@ -122,6 +135,10 @@ impl World {
             if self.kill_after == Some(self.snapshots.len()) {
                 return Ended::Killed;
             }
+            let asleep = match self.asleep {
+                Some((step, long)) if step == self.snapshots.len() => long,
+                _ => 0,
+            };
             match task.poll(now, &mut self.shared) {
                 Step::Save { revision } => {
                     self.saved.push(task.snapshot());
@@ -137,7 +154,7 @@ impl World {
                 Step::Send { id, request, .. } => {
                     let request = request.clone();
                     task.sent(id);
-                    self.exchange(&mut task, id, &request);
+                    self.exchange(&mut task, id, &request, asleep);
                 }
                 Step::Wait { until, .. } => {
                     let wish = self
@@ -151,7 +168,7 @@ impl World {
                         until > self.now && until - START < 100 * 3_600_000,
                         "the watch does not end"
                     );
-                    self.now = until;
+                    self.now = until + asleep;
                 }
                 Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
                 Step::Done(outcome) => return Ended::Outcome(describe(outcome)),
@@ -214,12 +231,25 @@ impl World {
         None
     }
 
-    fn exchange(&mut self, task: &mut Task<Nanonets>, id: ExchangeId, request: &Request) {
+    fn exchange(
+        &mut self,
+        task: &mut Task<Nanonets>,
+        id: ExchangeId,
+        request: &Request,
+        asleep: u64,
+    ) {
         self.now += TRIP;
+        self.times.push(self.now);
         let (method, target) = (request.method().as_str(), request.target().as_str());
         self.requests
             .push(format!("{method} {}", anonymous(target)));
-        let (sim, json) = translate(request, self.server.api_key());
+        let (sim, json, body) = translate(request, self.server.api_key());
+        if method != "GET" {
+            let media = request.headers().get("content-type");
+            let media = media.map_or("", |media| media.to_str().expect("text"));
+            self.writes
+                .push((anonymous(target), media.to_owned(), body));
+        }
         let (endpoint, _) = Server::endpoint(&sim.head);
         let fault = self
             .faults
@@ -252,7 +282,7 @@ impl World {
         // An empty acceptance is a deliberate deviation from the specification.
         let judged = (!reply.body.is_empty()).then_some((reply.status, &value));
         Spec::judge("nanonets").check((method, target), json.as_ref(), judged);
-        self.now += TRIP;
+        self.now += TRIP + asleep;
         let mut response = Response::new(
             StatusCode::from_u16(reply.status).expect("status"),
             reply.body.clone(),
@@ -261,6 +291,7 @@ impl World {
             .head
             .headers
             .insert("content-type", "application/json".parse().expect("value"));
+        let mut response = (self.rewrite)(endpoint, self.now, response);
         let body = response.body.clone();
         match fault {
             Some(Fault::LostReplyAfterApply(_)) => {
@@ -324,7 +355,11 @@ fn anonymous(target: &str) -> String {
         .join("/")
 }
 
-fn translate(request: &Request, key: &str) -> (taskward_sim::Request, Option<serde_json::Value>) {
+/// The request as the simulator takes it, its body as JSON where it is that, and as it is.
+fn translate(
+    request: &Request,
+    key: &str,
+) -> (taskward_sim::Request, Option<serde_json::Value>, Vec<u8>) {
     let mut sim = taskward_sim::Request::new(request.method().as_str(), request.target().as_str())
         .header("authorization", &format!("Bearer {key}"));
     let mut bytes = Vec::new();
@@ -339,18 +374,18 @@ fn translate(request: &Request, key: &str) -> (taskward_sim::Request, Option<ser
         .get("content-type")
         .map(|value| value.to_str().expect("text").to_owned());
     match media {
-        None => (sim, None),
+        None => (sim, None, bytes),
         Some(media) if media.starts_with("multipart/") => {
             let mut parser = Multipart::new(&boundary(&media).expect("a boundary"), None);
             parser.push(&bytes).expect("a form");
             sim = sim
                 .header("content-type", &media)
                 .form(parser.finish().expect("a whole form"));
-            (sim, None)
+            (sim, None, bytes)
         }
         Some(_) => {
             let value = value_of(&bytes);
-            (sim.json(&value), Some(value))
+            (sim.json(&value), Some(value), bytes)
         }
     }
 }

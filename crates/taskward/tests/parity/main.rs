@@ -452,6 +452,7 @@ fn both_adapters_leave_the_same_trace_of_every_scenario() {
     assert!(cases.len() > 35, "{}", cases.len());
 }
 
+/// Rows: G1, H1, H5.
 #[test]
 fn each_scenario_ends_as_its_name_says() {
     let runtime = tokio::runtime::Builder::new_current_thread()
