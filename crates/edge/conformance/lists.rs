@@ -101,12 +101,12 @@ fn a_list_is_read_to_its_end_with_its_filters_on_every_page() {
                 &page(&["c"], end),
             ),
         ]);
-        let list = client(&server, impatient()).list(ListAgents {
+        let mut list = client(&server, impatient()).list(ListAgents {
             limit: Some(2),
             status: vec![AgentStatus::Draft],
             ..ListAgents::default()
         });
-        let (_, found) = entries(list);
+        let found = entries(&mut list);
         let all = ["a", "b", "c"].map(|id| Ok(id.to_owned()));
         assert_eq!(ids(found, |agent| agent.id.to_string()), all, "{end}");
         assert_eq!(asked(&server).len(), 2, "{end}");
@@ -132,8 +132,8 @@ fn a_list_that_goes_in_circles_ends_in_an_error_after_its_entries() {
             &page(&["v1"], r#","next_cursor":"a""#),
         ),
     ]);
-    let list = client(&server, impatient()).list(ListAgentVersions::new("g"));
-    let (mut list, found) = entries(list);
+    let mut list = client(&server, impatient()).list(ListAgentVersions::new("g"));
+    let found = entries(&mut list);
     let expected = [
         Ok("v2".to_owned()),
         Ok("v1".to_owned()),
@@ -186,7 +186,8 @@ fn a_walk_goes_on_where_it_failed() -> Result {
         (next, &page(&["b"], "")),
     ]);
     let client = client(&server, impatient());
-    let (mut list, found) = entries(client.list(ListAgents::default()));
+    let mut list = client.list(ListAgents::default());
+    let found = entries(&mut list);
     let expected = [Ok("a".to_owned()), Err(ErrorKind::Transport)];
     assert_eq!(ids(found, |agent| agent.id.to_string()), expected);
     let cursor = list.cursor().map(str::to_owned);
@@ -197,7 +198,7 @@ fn a_walk_goes_on_where_it_failed() -> Result {
         cursor,
         ..ListAgents::default()
     };
-    let (_, found) = entries(client.list(later));
+    let found = entries(&mut client.list(later));
     assert_eq!(
         ids(found, |agent| agent.id.to_string()),
         [Ok("b".to_owned())]
@@ -213,8 +214,8 @@ fn every_page_is_repeated_like_any_call() {
         ("/api/v1/agents?cursor=n", &failure(503)),
         ("/api/v1/agents?cursor=n", &page(&["b"], "")),
     ]);
-    let list = client(&server, Policy::default()).list(ListAgents::default());
-    let (_, found) = entries(list);
+    let mut list = client(&server, Policy::default()).list(ListAgents::default());
+    let found = entries(&mut list);
     let all = ["a", "b"].map(|id| Ok(id.to_owned()));
     assert_eq!(ids(found, |agent| agent.id.to_string()), all);
     assert_eq!(asked(&server).len(), 4);
@@ -234,7 +235,7 @@ fn the_simulators_lists_are_read_whole() -> Result {
         name: Some("FILLER".into()),
         ..ListAgents::default()
     };
-    let (_, found) = entries(client.list(fillers));
+    let found = entries(&mut client.list(fillers));
     let names: std::result::Result<Vec<_>, _> = found
         .into_iter()
         .map(|agent| agent.map(|agent| agent.name))
@@ -250,7 +251,7 @@ fn the_simulators_lists_are_read_whole() -> Result {
         status: vec![TaskStatus::Failed],
         ..ListTasks::default()
     };
-    let (_, found) = entries(client.list(none));
+    let found = entries(&mut client.list(none));
     assert!(found.is_empty());
     Ok(())
 }

@@ -41,20 +41,20 @@ where
     })
 }
 
-/// Reads a list to its end, or to an error; gives the list back with what it gave.
-pub(crate) fn entries<P, O>(mut list: Entries<P, O>) -> (Entries<P, O>, Vec<Result<O::Item, Error>>)
+/// Reads a list to its end, or to an error.
+pub(crate) fn entries<P, O>(list: &mut Entries<P, O>) -> Vec<Result<O::Item, Error>>
 where
     P: Provider,
     O: List + Clone + Send + 'static,
     O::Output: Send,
 {
-    let mut found = Vec::new();
     block_on(async {
-        while let Some(entry) = poll_fn(|cx| Pin::new(&mut list).poll_next(cx)).await {
+        let mut found = Vec::new();
+        while let Some(entry) = poll_fn(|cx| Pin::new(&mut *list).poll_next(cx)).await {
             found.push(entry);
         }
-    });
-    (list, found)
+        found
+    })
 }
 
 /// Follows a task to its end.

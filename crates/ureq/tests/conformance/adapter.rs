@@ -21,14 +21,13 @@ where
         .collect()
 }
 
-/// Reads a list to its end, or to an error; gives the list back with what it gave.
-pub(crate) fn entries<P, O>(mut list: Entries<P, O>) -> (Entries<P, O>, Vec<Result<O::Item, Error>>)
+/// Reads a list to its end, or to an error.
+pub(crate) fn entries<P, O>(list: &mut Entries<P, O>) -> Vec<Result<O::Item, Error>>
 where
     P: Provider,
     O: List + Clone,
 {
-    let found = list.by_ref().collect();
-    (list, found)
+    list.collect()
 }
 
 /// Follows a task to its end.
