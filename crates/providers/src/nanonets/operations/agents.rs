@@ -14,6 +14,23 @@ fn agent_target(id: &str, rest: &'static str) -> Result<Target, BuildError> {
     Ok(Target::new("/api/v1/agents").segment(id)?.path(rest))
 }
 
+/// An agent as lists have it: without its configuration.
+impl From<Agent> for AgentVersion {
+    fn from(agent: Agent) -> Self {
+        Self {
+            id: agent.id,
+            agent_group_id: agent.agent_group_id,
+            version_number: agent.version_number,
+            status: agent.status,
+            name: agent.name,
+            is_active: agent.is_active,
+            created_at: agent.created_at,
+            updated_at: agent.updated_at,
+            extra: agent.extra,
+        }
+    }
+}
+
 /// Lists the workspace's agents, newest first, a page at a time.
 #[derive(Clone, Debug, Default)]
 pub struct ListAgents {
