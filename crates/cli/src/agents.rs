@@ -1,43 +1,33 @@
 //! Agents by name: over all pages, versions of one agent as one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListAgents;
 use taskward::nanonets::types::{AgentListItem, AgentStatus};
 
-use crate::exit::Exit;
+use crate::pages::{self, PAGE};
 use crate::problem::Problem;
 use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::quote;
 
-/// The largest page that the API gives.
-pub(crate) const PAGE: u32 = 100;
+/// What an agent is looked up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// To run it: only a published and active one will do.
+    Run,
+    /// To look at it or to change it.
+    Care,
+}
 
-/// Where the next page of a list begins.
-#[derive(Debug, Default)]
-pub(crate) struct Pages(HashSet<String>);
-
-impl Pages {
-    /// The cursor of the next page; `None` after the last one.
-    pub(crate) fn next(
-        &mut self,
-        has_more: Option<bool>,
-        cursor: Option<String>,
-    ) -> Result<Option<String>, Box<Problem>> {
-        let more = has_more != Some(false);
-        let Some(cursor) = cursor.filter(|cursor| more && !cursor.is_empty()) else {
-            return Ok(None);
-        };
-        if !self.0.insert(cursor.clone()) {
-            return Err(Problem::new(
-                Exit::Other,
-                "decode",
-                "the server's list goes in circles: it repeats a cursor",
-            ));
+impl For {
+    /// What was not done when none is found.
+    fn undone(self) -> &'static str {
+        match self {
+            Self::Run => "Nothing was started.",
+            Self::Care => "Nothing was changed.",
         }
-        Ok(Some(cursor))
     }
 }
 
@@ -50,35 +40,30 @@ pub(crate) fn unreachable(agent: &str) -> String {
 }
 
 /// All agents whose name contains `name`, any state but archived, newest first.
-pub(crate) async fn all(
+async fn all(
     session: &Session<Nanonets>,
     name: Option<&str>,
 ) -> Result<Vec<AgentListItem>, Box<Problem>> {
+    let operation = ListAgents {
+        limit: Some(PAGE),
+        name: name.map(str::to_owned),
+        ..ListAgents::default()
+    };
     let mut agents = Vec::new();
-    let mut pages = Pages::default();
-    let mut cursor = None;
-    loop {
-        let list = session
-            .call(ListAgents {
-                cursor: cursor.take(),
-                limit: Some(PAGE),
-                name: name.map(str::to_owned),
-                status: Vec::new(),
-            })
-            .await?;
-        agents.extend(list.data);
-        cursor = pages.next(list.has_more, list.next_cursor)?;
-        if cursor.is_none() {
-            return Ok(agents);
-        }
-    }
+    pages::each(session, operation, u32::MAX, |agent| {
+        agents.push(agent);
+        Ok(())
+    })
+    .await?;
+    Ok(agents)
 }
 
-/// The id of the agent that `wanted` names: an id as it is, or the newest published version of an agent of exactly this
-/// name.
+/// The id of the agent that `wanted` names: an id as it is, or the newest version of an agent of exactly this name, a
+/// published one before any other.
 pub(crate) async fn resolve(
     session: &Session<Nanonets>,
     wanted: &str,
+    purpose: For,
 ) -> Result<String, Box<Problem>> {
     if wanted.trim().is_empty() {
         return Err(Problem::input("the agent's name is empty"));
@@ -87,16 +72,16 @@ pub(crate) async fn resolve(
         return Ok(wanted.to_owned());
     }
     let found = all(session, Some(wanted)).await?;
-    match pick(wanted, &found) {
+    match pick(wanted, &found, purpose) {
         Pick::One(id) => Ok(id),
-        Pick::Several(agents) => Err(several(session, wanted, &agents)),
+        Pick::Several(agents) => Err(several(session, wanted, &agents, purpose)),
         Pick::NotRunnable(agents) => Err(not_runnable(wanted, &agents)),
         Pick::None => {
             let all = all(session, None).await?;
             // An id need not be a UUID.
             match all.iter().find(|agent| agent.id.as_str() == wanted) {
                 Some(agent) => Ok(agent.id.to_string()),
-                None => Err(none(session, wanted, &all)),
+                None => Err(none(session, wanted, &all, purpose)),
             }
         }
     }
@@ -110,46 +95,58 @@ enum Pick<'a> {
     None,
 }
 
-fn pick<'a>(wanted: &str, agents: &'a [AgentListItem]) -> Pick<'a> {
+fn pick<'a>(wanted: &str, agents: &'a [AgentListItem], purpose: For) -> Pick<'a> {
     let named: Vec<&AgentListItem> = agents
         .iter()
         .filter(|agent| agent.name.as_deref() == Some(wanted))
         .collect();
+    let rank = |agent: &AgentListItem| (is_published(agent), agent.version_number);
     let mut groups: BTreeMap<&str, &AgentListItem> = BTreeMap::new();
     for agent in &named {
-        if agent.status != Some(AgentStatus::Published) {
+        if purpose == For::Run && !is_published(agent) {
             continue;
         }
         // Without a group, every id is an agent of its own.
         let group = agent.agent_group_id.as_ref().unwrap_or(&agent.id).as_str();
         let newest = groups.entry(group).or_insert(agent);
-        if agent.version_number > newest.version_number {
+        if rank(agent) > rank(newest) {
             *newest = agent;
         }
     }
     let newest: Vec<&AgentListItem> = groups.into_values().collect();
     match newest.as_slice() {
-        [agent] if agent.is_active != Some(false) => Pick::One(agent.id.to_string()),
-        [agent] => Pick::NotRunnable(vec![agent]),
+        [agent] if purpose == For::Run && agent.is_active == Some(false) => {
+            Pick::NotRunnable(vec![agent])
+        }
+        [agent] => Pick::One(agent.id.to_string()),
         [] if named.is_empty() => Pick::None,
         [] => Pick::NotRunnable(named),
         _ => Pick::Several(newest),
     }
 }
 
-fn several(session: &Session<Nanonets>, wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
+fn is_published(agent: &AgentListItem) -> bool {
+    agent.status == Some(AgentStatus::Published)
+}
+
+fn several(
+    session: &Session<Nanonets>,
+    wanted: &str,
+    agents: &[&AgentListItem],
+    purpose: For,
+) -> Box<Problem> {
     let what = format!("{} agents are named {wanted:?}", agents.len());
-    agents.iter().fold(
-        Problem::input(what).why("Name the one by its id. Nothing was started."),
-        |problem, agent| {
+    let why = format!("Name the one by its id. {}", purpose.undone());
+    agents
+        .iter()
+        .fold(Problem::input(what).why(why), |problem, agent| {
             let note = match agent.is_active {
                 Some(false) => "inactive",
                 _ => "active",
             };
             let command = format!("agents show {}", quote(agent.id.as_str()));
             problem.next("see", session.command(&command), note)
-        },
-    )
+        })
 }
 
 fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
@@ -168,11 +165,17 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
     .why("Only a published and active agent runs. Nothing was started.")
 }
 
-fn none(session: &Session<Nanonets>, wanted: &str, all: &[AgentListItem]) -> Box<Problem> {
+fn none(
+    session: &Session<Nanonets>,
+    wanted: &str,
+    all: &[AgentListItem],
+    purpose: For,
+) -> Box<Problem> {
     let mut names: Vec<&str> = all
         .iter()
-        .filter(|agent| agent.status == Some(AgentStatus::Published))
-        .filter(|agent| agent.is_active != Some(false))
+        .filter(|agent| {
+            purpose != For::Run || (is_published(agent) && agent.is_active != Some(false))
+        })
         .filter_map(|agent| agent.name.as_deref())
         .collect();
     names.sort_unstable();
@@ -190,7 +193,7 @@ fn none(session: &Session<Nanonets>, wanted: &str, all: &[AgentListItem]) -> Box
         problem = problem.why(format!("There are: {}{more}", names.join(", ")));
     }
     problem
-        .why("Nothing was started.")
+        .why(purpose.undone())
         .next("see", session.command("agents list"), "")
 }
 
@@ -254,8 +257,8 @@ mod tests {
             ("a1", "g", 1, "published", true),
             ("a2", "g", 2, "published", true),
         ]);
-        assert_eq!(pick("invoices", &list), Pick::One("a2".into()));
-        assert_eq!(pick("Invoices", &list), Pick::None);
+        assert_eq!(pick("invoices", &list, For::Run), Pick::One("a2".into()));
+        assert_eq!(pick("Invoices", &list, For::Run), Pick::None);
     }
 
     #[test]
@@ -264,7 +267,9 @@ mod tests {
             ("a", "g", 1, "published", true),
             ("b", "h", 1, "published", true),
         ]);
-        assert!(matches!(pick("invoices", &several), Pick::Several(found) if found.len() == 2));
+        assert!(
+            matches!(pick("invoices", &several, For::Run), Pick::Several(found) if found.len() == 2)
+        );
         for list in [
             agents(&[("a", "g", 1, "published", false)]),
             agents(&[("a", "g", 1, "draft", true)]),
@@ -275,9 +280,28 @@ mod tests {
             ]),
         ] {
             assert!(
-                matches!(pick("invoices", &list), Pick::NotRunnable(_)),
+                matches!(pick("invoices", &list, For::Run), Pick::NotRunnable(_)),
                 "{list:?}"
             );
+        }
+    }
+
+    #[test]
+    fn an_agent_that_cannot_be_run_can_still_be_looked_at_and_changed() {
+        for (list, picked) in [
+            (agents(&[("a", "g", 1, "published", false)]), "a"),
+            (agents(&[("a", "g", 1, "draft", true)]), "a"),
+            // A change is live in what is published; a draft is the dashboard's.
+            (
+                agents(&[
+                    ("a", "g", 3, "draft", true),
+                    ("b", "g", 2, "published", false),
+                ]),
+                "b",
+            ),
+        ] {
+            let found = pick("invoices", &list, For::Care);
+            assert_eq!(found, Pick::One(picked.into()));
         }
     }
 
@@ -293,17 +317,5 @@ mod tests {
         ] {
             assert_eq!(closest(wanted, &names), found, "{wanted}");
         }
-    }
-
-    #[test]
-    fn a_list_ends_where_it_says_and_never_goes_in_circles() {
-        let mut pages = Pages::default();
-        let mut next = |more, cursor: Option<&str>| pages.next(more, cursor.map(str::to_owned));
-        assert_eq!(next(Some(true), Some("a")).expect("page"), Some("a".into()));
-        assert_eq!(next(None, Some("b")).expect("page"), Some("b".into()));
-        assert_eq!(next(Some(true), None).expect("end"), None);
-        assert_eq!(next(Some(true), Some("")).expect("end"), None);
-        assert_eq!(next(Some(false), Some("c")).expect("end"), None);
-        assert!(next(Some(true), Some("a")).is_err());
     }
 }

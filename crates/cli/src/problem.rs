@@ -72,6 +72,20 @@ impl Problem {
         self
     }
 
+    /// The same in words that say what it means; what was said of it before explains.
+    pub(crate) fn meaning(mut self: Box<Self>, what: impl Into<String>) -> Box<Self> {
+        let said = std::mem::replace(&mut self.what, what.into());
+        self.why.insert(0, said);
+        self
+    }
+
+    /// A refusal by the server, whatever its status, in words that say what it means; its own words explain.
+    pub(crate) fn refusal(mut self: Box<Self>, what: impl Into<String>) -> Box<Self> {
+        self.why.clear();
+        self.code = "refused";
+        self.meaning(what).ending(Exit::Other)
+    }
+
     /// Adds a line that explains.
     pub(crate) fn why(mut self: Box<Self>, line: impl Into<String>) -> Box<Self> {
         self.why.push(line.into());

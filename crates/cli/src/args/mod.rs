@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+mod lists;
 mod runs;
 
 use std::ffi::OsString;
@@ -7,13 +8,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::task_ref::{TaskArg, TaskRef};
 
+pub(crate) use lists::{Agents, CreateAgent, Ls, UpdateAgent};
 pub(crate) use runs::{Approve, Events, Input, Reject, ResumeRun, Usage};
 
 /// Sees long-running agent tasks through: start, follow, answer, fetch the result.
@@ -116,7 +117,7 @@ pub(crate) enum Command {
     Cancel(Cancel),
     /// List tasks, newest first
     Ls(Ls),
-    /// List and show agents
+    /// List, show, create, change and publish agents
     #[command(subcommand)]
     Agents(Agents),
     /// Show what was used, added up
@@ -327,61 +328,6 @@ pub(crate) struct Cancel {
     /// How many times as fast as the world clocks run: for simulators on this machine
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) speed: Option<u32>,
-}
-
-/// `ls`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  taskward ls --status running,waiting_for_input
-  taskward ls --agent invoices --since 2h
-  taskward ls --limit 200 --json | jq -r .task")]
-pub(crate) struct Ls {
-    /// Only tasks in these states
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(TASK_STATUSES))]
-    pub(crate) status: Vec<String>,
-    /// Only this agent's, by id or exact name
-    #[arg(long, value_name = "ID or NAME", value_parser = label)]
-    pub(crate) agent: Option<String>,
-    /// Only tasks made since: a time span as in 2h, or an RFC 3339 time
-    #[arg(long, value_name = "WHEN")]
-    pub(crate) since: Option<String>,
-    /// At most this many
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) limit: u32,
-}
-
-const TASK_STATUSES: [&str; 8] = [
-    "pending",
-    "queued",
-    "running",
-    "waiting_for_input",
-    "awaiting_review",
-    "completed",
-    "failed",
-    "stopped",
-];
-
-/// `agents`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Agents {
-    /// List agents, newest first
-    #[command(after_help = "Examples:
-  taskward agents list
-  taskward agents list --name invoice --json")]
-    List {
-        /// Only names that contain this
-        #[arg(long, value_name = "TEXT")]
-        name: Option<String>,
-    },
-    /// Show an agent with its configuration
-    #[command(after_help = "Examples:
-  taskward agents show invoices
-  taskward agents show invoices | jq .config")]
-    Show {
-        /// The agent, by id or exact name
-        #[arg(value_name = "ID or NAME", value_parser = label)]
-        agent: String,
-    },
 }
 
 /// `api`.

@@ -1,19 +1,28 @@
-//! `taskward agents`: list and show.
+//! `taskward agents`: list, show, create, change, publish.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 use taskward::nanonets::Nanonets;
-use taskward::nanonets::operations::GetAgent;
-use taskward::nanonets::types::AgentListItem;
+use taskward::nanonets::operations::{
+    CreateAgent, GetAgent, ListAgentVersions, ListAgents, PublishAgentVersion, UpdateAgent,
+};
+use taskward::nanonets::types::{
+    Agent, AgentConfig, AgentListItem, AgentStatus, CreateAgentRequest, UpdateAgentRequest,
+};
 
-use super::table;
-use crate::agents;
-use crate::args::{Agents, Global, ProviderName};
+use super::table::{self, Shown};
+use crate::agents::{self, For};
+use crate::args::{self, Agents, Global, ProviderName};
+use crate::confirm;
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::pages;
 use crate::problem::Problem;
+use crate::sanitise::one_line;
 use crate::session::Session;
+use crate::task_ref::quote;
+use crate::text_arg::{json_object, text_or_file};
 
 pub(super) async fn agents(
     out: Arc<Out>,
@@ -22,77 +31,347 @@ pub(super) async fn agents(
 ) -> Result<Exit, Box<Problem>> {
     let instead = "Its runs are started without naming an agent.";
     global.only(ProviderName::Nanonets, global.provider(), "agents", instead)?;
-    let session: Session<Nanonets> = Session::open(out, global, None)?;
+    let open = |out: Arc<Out>| Session::<Nanonets>::open(out, global, None);
     match args {
-        Agents::List { name } => list(&session, name.as_deref()).await,
-        Agents::Show { agent } => show(&session, &agent).await,
-    }
-}
-
-async fn list(session: &Session<Nanonets>, name: Option<&str>) -> Result<Exit, Box<Problem>> {
-    let out = &session.out;
-    let agents = agents::all(session, name).await?;
-    if out.is_json() {
-        for agent in &agents {
-            out.line(&line(agent));
+        Agents::List {
+            name,
+            status,
+            limit,
+        } => list(&open(out)?, name, &status, limit.unwrap_or(u32::MAX)).await,
+        Agents::Show { agent } => show(&open(out)?, &agent).await,
+        Agents::Create(args) => {
+            let request = creation(&args)?;
+            create(&open(out)?, request).await
         }
-    } else if agents.is_empty() {
-        out.say("no agents");
-    } else {
-        let rows: Vec<Vec<String>> = agents.iter().map(row).collect();
-        let head = ["id", "name", "version", "status"];
-        out.print(&table::render(&head, &rows, out.is_for_people()))?;
-    }
+        Agents::Update(args) => update(out, global, args).await,
+        Agents::Versions { agent, limit } => {
+            versions(&open(out)?, &agent, limit.unwrap_or(u32::MAX)).await
+        }
+        Agents::Publish { agent } => publish(&open(out)?, &agent).await,
+    }?;
     Ok(Exit::Ok)
 }
 
-async fn show(session: &Session<Nanonets>, wanted: &str) -> Result<Exit, Box<Problem>> {
-    let id = agents::resolve(session, wanted).await?;
+async fn list(
+    session: &Session<Nanonets>,
+    name: Option<String>,
+    status: &[String],
+    most: u32,
+) -> Result<(), Box<Problem>> {
+    let status = status.iter().map(String::as_str);
+    let operation = ListAgents {
+        cursor: None,
+        limit: pages::size(most),
+        name,
+        status: status.map(AgentStatus::from).collect(),
+    };
+    let shown = Shown {
+        head: &["id", "name", "version", "status"],
+        row: |agent: &AgentListItem, _| {
+            let name = agent.name.clone().unwrap_or_default();
+            vec![agent.id.to_string(), name, version(agent), state(agent)]
+        },
+        line,
+        none: "no agents",
+    };
+    table::list(session, operation, most, shown).await
+}
+
+async fn show(session: &Session<Nanonets>, wanted: &str) -> Result<(), Box<Problem>> {
+    let id = agents::resolve(session, wanted, For::Care).await?;
     let agent = session
         .call(GetAgent(id.clone()))
         .await
-        .map_err(|problem| match problem.http_status() {
-            Some(403 | 404) => problem.why(agents::unreachable(&id)),
-            _ => problem,
-        })?;
-    let mut value = json!({
-        "id": agent.id.as_str(),
-        "agent_group_id": agent.agent_group_id.as_ref().map(|id| id.as_str()),
-        "version_number": agent.version_number,
-        "status": agent.status.as_ref().map(|status| status.as_str()),
-        "name": agent.name,
-        "is_active": agent.is_active,
-        "created_at": agent.created_at.as_ref().map(|at| at.as_str()),
-        "updated_at": agent.updated_at.as_ref().map(|at| at.as_str()),
-        "config": agent.config,
-    });
+        .map_err(|problem| missing(session, problem, &id))?;
+    let mut value = whole(agent);
     if session.out.is_json() {
-        value["v"] = 1.into();
-        value["type"] = "agent".into();
         session.out.line(&value);
-    } else {
-        session.out.print_json(&value)?;
+        return Ok(());
     }
-    Ok(Exit::Ok)
+    if let Value::Object(fields) = &mut value {
+        fields.retain(|name, _| !["v", "type"].contains(&name.as_str()));
+    }
+    session.out.print_json(&value)
 }
 
-fn row(agent: &AgentListItem) -> Vec<String> {
-    let status = agent.status.as_ref().map_or("", |status| status.as_str());
-    let status = match agent.is_active {
-        Some(false) => format!("{status}, inactive"),
-        _ => status.to_owned(),
+/// The name that was given; one without a letter is none.
+fn named(name: Option<&str>) -> Result<Option<String>, Box<Problem>> {
+    match name {
+        Some(name) if name.trim().is_empty() => {
+            Err(Problem::input("the name is empty").why("Nothing was sent."))
+        }
+        name => Ok(name.map(str::to_owned)),
+    }
+}
+
+fn prompt(given: Option<&str>) -> Result<Option<String>, Box<Problem>> {
+    given
+        .map(|text| text_or_file("--system-prompt", text))
+        .transpose()
+}
+
+fn config(given: Option<&str>) -> Result<Option<AgentConfig>, Box<Problem>> {
+    given.map(|text| json_object("--config", text)).transpose()
+}
+
+fn creation(args: &args::CreateAgent) -> Result<CreateAgentRequest, Box<Problem>> {
+    Ok(CreateAgentRequest {
+        name: named(args.name.as_deref())?,
+        system_prompt: prompt(args.system_prompt.as_deref())?,
+        config: config(args.config.as_deref())?,
+    })
+}
+
+async fn create(
+    session: &Session<Nanonets>,
+    request: CreateAgentRequest,
+) -> Result<(), Box<Problem>> {
+    let name = request.name.clone();
+    let agent = session
+        .call(CreateAgent(request))
+        .await
+        .map_err(|problem| uncreated(session, problem, name.as_deref()))?;
+    told(session, "created", agent)
+}
+
+/// Why an agent was not created, or may have been.
+fn uncreated(
+    session: &Session<Nanonets>,
+    problem: Box<Problem>,
+    name: Option<&str>,
+) -> Box<Problem> {
+    let list = match name {
+        Some(name) => format!("agents list --name {}", quote(name)),
+        None => "agents list --limit 5".to_owned(),
     };
-    vec![
-        agent.id.to_string(),
-        agent.name.clone().unwrap_or_default(),
+    let list = session.command(&list);
+    if problem.exit() == Exit::Unknown {
+        let again = match name {
+            Some(_) => "The same command again is refused if it was: a name is used once.",
+            None => "The same command again may create a second one.",
+        };
+        return problem
+            .meaning("it is not known whether the agent was created")
+            .why(again)
+            .next("see", list, "whether it is there; newest first");
+    }
+    match (problem.http_status(), name) {
+        (Some(409), Some(name)) => problem
+            .refusal(taken(name))
+            .why("Nothing was created.")
+            .next("see", list, ""),
+        (Some(400 | 409 | 422), _) => problem
+            .refusal("the server refused to create the agent")
+            .why("Nothing was created."),
+        _ => problem,
+    }
+}
+
+async fn update(
+    out: Arc<Out>,
+    global: &Global,
+    args: args::UpdateAgent,
+) -> Result<(), Box<Problem>> {
+    let change = UpdateAgentRequest {
+        name: named(args.name.as_deref())?,
+        system_prompt: prompt(args.system_prompt.as_deref())?,
+        config: config(args.config.as_deref())?,
+        is_active: match (args.activate, args.deactivate) {
+            (false, false) => None,
+            (active, _) => Some(active),
+        },
+    };
+    if change == UpdateAgentRequest::default() {
+        let what = "there is nothing to change";
+        return Err(Problem::input(what).why(
+            "Give --name, --system-prompt, --config, --activate or --deactivate. Nothing was sent.",
+        ));
+    }
+    let replaces = change.config.as_ref().filter(|_| !args.yes);
+    if replaces.is_some() {
+        confirm::attended(global, "--config replaces the agent's whole configuration")?;
+    }
+    let session: Session<Nanonets> = Session::open(out, global, None)?;
+    let id = agents::resolve(&session, &args.agent, For::Care).await?;
+    if let Some(config) = replaces {
+        let present = session
+            .call(GetAgent(id.clone()))
+            .await
+            .map_err(|problem| missing(&session, problem, &id))?;
+        if !confirm::sure(
+            &session.out,
+            &replacement(&args.agent, present.config, config),
+        ) {
+            return Err(confirm::declined("not changed; the agent is as it was"));
+        }
+    }
+    let name = change.name.clone();
+    let agent = session
+        .call(UpdateAgent::new(id.clone(), change))
+        .await
+        .map_err(|problem| unchanged(&session, problem, &id, name.as_deref()))?;
+    told(&session, "changed", agent)
+}
+
+/// The question before a configuration is replaced: what the new one does not have is named.
+fn replacement(agent: &str, present: Option<AgentConfig>, new: &AgentConfig) -> String {
+    let present = present.unwrap_or_default();
+    let gone: Vec<String> = present
+        .keys()
+        .filter(|name| !new.contains_key(*name))
+        .map(|name| one_line(name))
+        .collect();
+    let gone = match gone.as_slice() {
+        [] => String::new(),
+        gone => format!(" The new one has no {}.", gone.join(", ")),
+    };
+    format!("replace the whole configuration of {agent:?}?{gone}")
+}
+
+/// Why an agent was not changed, or may have been.
+fn unchanged(
+    session: &Session<Nanonets>,
+    problem: Box<Problem>,
+    id: &str,
+    name: Option<&str>,
+) -> Box<Problem> {
+    if problem.exit() == Exit::Unknown {
+        let show = session.command(&format!("agents show {}", quote(id)));
+        return problem
+            .meaning("it is not known whether the agent was changed")
+            .why("The same command again does no harm: it sets the same values.")
+            .next("see", show, "how it is now");
+    }
+    let refusal =
+        |problem: Box<Problem>, what: String| problem.refusal(what).why("The agent is as it was.");
+    match (problem.http_status(), name) {
+        (Some(409), Some(name)) => refusal(problem, taken(name)),
+        (Some(400 | 409 | 422), _) => {
+            refusal(problem, "the server refused to change the agent".to_owned())
+        }
+        _ => missing(session, problem, id),
+    }
+}
+
+async fn versions(
+    session: &Session<Nanonets>,
+    wanted: &str,
+    most: u32,
+) -> Result<(), Box<Problem>> {
+    let id = agents::resolve(session, wanted, For::Care).await?;
+    let operation = ListAgentVersions {
+        limit: pages::size(most),
+        ..ListAgentVersions::new(id.clone())
+    };
+    let shown = Shown {
+        head: &["id", "version", "status", "created", "name"],
+        row: |agent: &AgentListItem, people| {
+            let created = table::when(agent.created_at.as_ref(), people);
+            let name = agent.name.clone().unwrap_or_default();
+            let id = agent.id.to_string();
+            vec![id, version(agent), state(agent), created, name]
+        },
+        line,
+        none: "no versions",
+    };
+    table::list(session, operation, most, shown)
+        .await
+        .map_err(|problem| missing(session, problem, &id))
+}
+
+async fn publish(session: &Session<Nanonets>, wanted: &str) -> Result<(), Box<Problem>> {
+    let id = agents::resolve(session, wanted, For::Care).await?;
+    let published = session
+        .call(PublishAgentVersion(id.clone()))
+        .await
+        .map_err(|problem| unpublished(session, problem, wanted, &id))?;
+    announce(session, "published", &published);
+    print(session, published.id.as_str(), &line(&published))
+}
+
+/// Why a draft was not published, or may have been.
+fn unpublished(
+    session: &Session<Nanonets>,
+    problem: Box<Problem>,
+    wanted: &str,
+    id: &str,
+) -> Box<Problem> {
+    let versions = session.command(&format!("agents versions {}", quote(id)));
+    if problem.exit() == Exit::Unknown {
+        return problem
+            .meaning("it is not known whether the draft was published")
+            .next("see", versions, "whether there is a new version");
+    }
+    match problem.http_status() {
+        Some(409) => problem
+            .refusal(format!("the agent {wanted:?} has nothing to publish"))
+            .why("Drafts are made in the platform's dashboard; what agents update changes is live at once.")
+            .next("see", versions, "the versions there are"),
+        Some(400 | 422) => problem.refusal("the server refused to publish the draft"),
+        _ => missing(session, problem, id),
+    }
+}
+
+/// A refusal of an agent's id. For one of another workspace the platform's documentation has both 403 and 404.
+fn missing(session: &Session<Nanonets>, problem: Box<Problem>, id: &str) -> Box<Problem> {
+    match problem.http_status() {
+        Some(403 | 404) if problem.exit() != Exit::Unknown => problem
+            .refusal(format!("the workspace of this key has no agent {id:?}"))
+            .next(
+                "see",
+                session.command("agents list"),
+                "the agents there are",
+            ),
+        _ => problem,
+    }
+}
+
+fn taken(name: &str) -> String {
+    format!("the name {name:?} is taken: a workspace uses a name once")
+}
+
+/// Tells what became of an agent, and prints its id.
+fn told(session: &Session<Nanonets>, what: &str, agent: Agent) -> Result<(), Box<Problem>> {
+    announce(session, what, &agent.clone().into());
+    let id = agent.id.to_string();
+    print(session, &id, &whole(agent))
+}
+
+/// Prints an id for scripts, or all of it for programs.
+fn print(session: &Session<Nanonets>, id: &str, value: &Value) -> Result<(), Box<Problem>> {
+    if session.out.is_json() {
+        session.out.line(value);
+        return Ok(());
+    }
+    session.out.print(&format!("{}\n", one_line(id)))
+}
+
+fn announce(session: &Session<Nanonets>, what: &str, agent: &AgentListItem) {
+    let name = agent.name.clone().unwrap_or_else(|| agent.id.to_string());
+    let mut words = vec![format!("{what}: {}", one_line(&name))];
+    words.extend(
         agent
             .version_number
-            .map(|n| n.to_string())
-            .unwrap_or_default(),
-        status,
-    ]
+            .map(|number| format!("version {number}")),
+    );
+    words.extend(Some(one_line(&state(agent))).filter(|state| !state.is_empty()));
+    session.out.say(&words.join(", "));
 }
 
+fn version(agent: &AgentListItem) -> String {
+    let number = agent.version_number.map(|number| number.to_string());
+    number.unwrap_or_default()
+}
+
+fn state(agent: &AgentListItem) -> String {
+    let status = agent.status.as_ref().map_or("", |status| status.as_str());
+    match agent.is_active {
+        Some(false) => format!("{status}, inactive"),
+        _ => status.to_owned(),
+    }
+}
+
+/// An agent as a JSON line.
 fn line(agent: &AgentListItem) -> Value {
     json!({
         "v": 1,
@@ -103,5 +382,15 @@ fn line(agent: &AgentListItem) -> Value {
         "status": agent.status.as_ref().map(|status| status.as_str()),
         "name": agent.name,
         "is_active": agent.is_active,
+        "created_at": agent.created_at.as_ref().map(|at| at.as_str()),
+        "updated_at": agent.updated_at.as_ref().map(|at| at.as_str()),
     })
+}
+
+/// An agent with its configuration as a JSON line.
+fn whole(mut agent: Agent) -> Value {
+    let config = agent.config.take();
+    let mut value = line(&agent.into());
+    value["config"] = config.map_or(Value::Null, Value::Object);
+    value
 }

@@ -1,6 +1,5 @@
 //! `taskward approve`, `reject` and `input`: the answers to a run that waits.
 
-use std::io::{self, BufRead as _};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -12,6 +11,7 @@ use taskward::{Answer, Answered, Event, Question};
 
 use crate::answers::{self, Asker, checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, ProviderName, Reject};
+use crate::confirm;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Followed, Watched};
@@ -22,7 +22,7 @@ use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
 use crate::sanitise::one_line;
 use crate::session::Session;
-use crate::task_ref::{TaskArg, TaskRef, quote};
+use crate::task_ref::{TaskArg, TaskRef};
 use crate::text_arg::{json_object, stdin_text, text_or_file};
 
 /// What a task of Nanonets has instead.
@@ -130,44 +130,16 @@ fn confirm(
     task: &TaskRef,
     reason: &mut Option<String>,
 ) -> Result<(), Box<Problem>> {
-    if !is_attended(global)? {
-        let given = std::env::args_os().skip(1);
-        let given = given.map(|word| quote(&word.to_string_lossy()));
-        let words: Vec<String> = std::iter::once("taskward".to_owned())
-            .chain(given)
-            .collect();
-        return Err(Problem::new(
-            Exit::Usage,
-            "usage",
-            "rejecting makes the run fail, and there is no terminal to ask on",
-        )
-        .why("Nothing was sent.")
-        .next("do it", format!("{} --yes", words.join(" ")), "")
-        .task(Some(task.clone())));
-    }
-    let _hold = out.hold();
-    answers::drop_typed(out);
-    let read = |prompt: &str| {
-        out.prompt(prompt);
-        let mut line = String::new();
-        let read = io::stdin().lock().read_line(&mut line);
-        if line.ends_with('\n') {
-            out.typed();
-        }
-        read.is_ok().then(|| line.trim().to_owned())
-    };
-    let sure = read(&format!(
-        "reject {task}? The run fails; it does not go on without the step [y/N] "
-    ));
-    if !matches!(sure.as_deref(), Some("y" | "Y" | "yes")) {
-        return Err(
-            Problem::new(Exit::Usage, "declined", "not rejected; the run still waits")
-                .headed("kept")
-                .task(Some(task.clone())),
-        );
+    confirm::attended(global, "rejecting makes the run fail")
+        .map_err(|problem| problem.task(Some(task.clone())))?;
+    let question = format!("reject {task}? The run fails; it does not go on without the step");
+    if !confirm::sure(out, &question) {
+        let declined = confirm::declined("not rejected; the run still waits");
+        return Err(declined.task(Some(task.clone())));
     }
     if reason.is_none() {
-        *reason = read("reason (empty for none)> ").filter(|reason| !reason.is_empty());
+        *reason =
+            confirm::typed(out, "reason (empty for none)> ").filter(|reason| !reason.is_empty());
     }
     Ok(())
 }

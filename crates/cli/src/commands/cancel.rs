@@ -1,14 +1,13 @@
 //! `taskward cancel`: asks the server to stop a task and tells how it really ended.
 
-use std::io::{self, BufRead as _};
 use std::sync::Arc;
 
 use serde_json::Map;
 use taskward::nanonets::Nanonets;
 use taskward::{End, Event, Outcome};
 
-use crate::answers::is_attended;
 use crate::args::{self, Cancel, Global, ProviderName};
+use crate::confirm;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
@@ -16,7 +15,6 @@ use crate::out::Out;
 use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
 use crate::session::Session;
-use crate::task_ref::TaskRef;
 
 pub(super) async fn cancel(
     out: Arc<Out>,
@@ -37,7 +35,13 @@ pub(super) async fn cancel(
     }
     let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
-        confirm(&out, global, &task)?;
+        confirm::attended(global, "cancelling cannot be undone")
+            .map_err(|problem| problem.task(Some(task.clone())))?;
+        let question = format!("stop {task}? What it has done so far is lost");
+        if !confirm::sure(&out, &question) {
+            let declined = confirm::declined("not cancelled; the task goes on");
+            return Err(declined.task(Some(task)));
+        }
     }
     let session: Session<Nanonets> = Session::open(out.clone(), global, args.speed)?;
     session.banner();
@@ -94,39 +98,4 @@ pub(super) async fn cancel(
         out.print(&format!("{status}\n"))?;
     }
     Ok(exit)
-}
-
-/// Asks a person; a script says `--yes`.
-fn confirm(out: &Out, global: &Global, task: &TaskRef) -> Result<(), Box<Problem>> {
-    if !is_attended(global)? {
-        return Err(Problem::new(
-            Exit::Usage,
-            "usage",
-            "cancelling cannot be undone, and there is no terminal to ask on",
-        )
-        .why("Nothing was sent.")
-        .next(
-            "do it",
-            format!("taskward cancel {} --yes", task.quoted()),
-            "",
-        )
-        .task(Some(task.clone())));
-    }
-    let _hold = out.hold();
-    out.prompt(&format!(
-        "stop {task}? What it has done so far is lost [y/N] "
-    ));
-    let mut line = String::new();
-    let read = io::stdin().lock().read_line(&mut line);
-    if line.ends_with('\n') {
-        out.typed();
-    }
-    match (read, line.trim()) {
-        (Ok(_), "y" | "Y" | "yes") => Ok(()),
-        _ => Err(
-            Problem::new(Exit::Usage, "declined", "not cancelled; the task goes on")
-                .headed("kept")
-                .task(Some(task.clone())),
-        ),
-    }
 }

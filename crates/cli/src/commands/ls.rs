@@ -6,71 +6,57 @@ use serde_json::json;
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListTasks;
 use taskward::nanonets::types::{TaskListItem, TaskStatus};
+use taskward::wire::DateTime;
 
-use super::table;
-use crate::agents::{self, PAGE, Pages};
+use super::table::{self, Shown};
+use crate::agents::{self, For};
 use crate::args::{Global, Ls, ProviderName};
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::pages;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
 use crate::text_arg::moment;
 
 pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit, Box<Problem>> {
-    let created_after = args
-        .since
-        .as_deref()
-        .map(|text| moment("--since", text))
-        .transpose()?;
+    let bound = |name, text: &Option<String>| {
+        let bound = text.as_deref().map(|text| moment(name, text));
+        bound.transpose()
+    };
+    let created_after = bound("--since", &args.since)?;
+    let created_before = bound("--until", &args.until)?;
+    if let (Some(after), Some(before)) = (&created_after, &created_before) {
+        let millis = |at: &str| DateTime::from(at).unix_millis();
+        if millis(after) > millis(before) {
+            let what = format!("--since {after} is later than --until {before}");
+            return Err(Problem::input(what).why("Nothing was sent."));
+        }
+    }
     let instead = "Its documentation names no call that lists runs: keep their names.";
     global.only(ProviderName::Nanonets, global.provider(), "ls", instead)?;
-    let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
+    let session: Session<Nanonets> = Session::open(out, global, None)?;
     let agent = match &args.agent {
-        Some(agent) => Some(agents::resolve(&session, agent).await?),
+        Some(agent) => Some(agents::resolve(&session, agent, For::Care).await?),
         None => None,
     };
-    let mut pages = Pages::default();
-    let mut cursor = None;
-    let mut rows = Vec::new();
-    let mut left = args.limit;
-    while left > 0 {
-        let list = session
-            .call(ListTasks {
-                cursor: cursor.take(),
-                limit: Some(left.min(PAGE)),
-                agent: agent.clone(),
-                status: args
-                    .status
-                    .iter()
-                    .map(|status| TaskStatus::from(status.as_str()))
-                    .collect(),
-                created_after: created_after.clone(),
-                ..ListTasks::default()
-            })
-            .await?;
-        for task in list.data.iter().take(left as usize) {
-            left -= 1;
-            if out.is_json() {
-                out.line(&line(task));
-            } else {
-                rows.push(row(task, out.is_for_people()));
-            }
-        }
-        out.check()?;
-        cursor = pages.next(list.has_more, list.next_cursor)?;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if !out.is_json() {
-        if rows.is_empty() {
-            out.say("no tasks");
-        } else {
-            let head = ["task", "status", "created", "agent", "title"];
-            out.print(&table::render(&head, &rows, out.is_for_people()))?;
-        }
-    }
+    let statuses = args.status.iter().map(String::as_str);
+    let operation = ListTasks {
+        cursor: None,
+        limit: pages::size(args.limit),
+        agent,
+        status: statuses.map(TaskStatus::from).collect(),
+        created_after,
+        created_before,
+        title: args.title,
+    };
+    let shown = Shown {
+        head: &["task", "status", "created", "agent", "title"],
+        row,
+        line,
+        none: "no tasks",
+    };
+    table::list(&session, operation, args.limit, shown).await?;
     Ok(Exit::Ok)
 }
 

@@ -2,10 +2,58 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde_json::Value;
+use taskward::core::List;
 use taskward::wire::DateTime;
 
 use crate::clock::span;
+use crate::pages;
+use crate::platform::Platform;
+use crate::problem::Problem;
 use crate::sanitise::one_line;
+use crate::session::Session;
+
+/// How the entries of a list are printed.
+pub(super) struct Shown<T> {
+    pub(super) head: &'static [&'static str],
+    /// An entry for people, or for a pipe.
+    pub(super) row: fn(&T, bool) -> Vec<String>,
+    /// An entry for programs.
+    pub(super) line: fn(&T) -> Value,
+    /// What is said of an empty list.
+    pub(super) none: &'static str,
+}
+
+/// Prints a list, at most so many entries. What came before an error is printed.
+pub(super) async fn list<P: Platform, O>(
+    session: &Session<P>,
+    operation: O,
+    most: u32,
+    shown: Shown<O::Item>,
+) -> Result<(), Box<Problem>>
+where
+    O: List + Clone + Send + 'static,
+    O::Output: Send,
+{
+    let out = &session.out;
+    let people = out.is_for_people();
+    let mut rows = Vec::new();
+    let read = pages::each(session, operation, most, |item| {
+        if out.is_json() {
+            out.line(&(shown.line)(&item));
+            return out.check();
+        }
+        rows.push((shown.row)(&item, people));
+        Ok(())
+    })
+    .await;
+    if !rows.is_empty() {
+        out.print(&render(shown.head, &rows, people))?;
+    } else if read.is_ok() && !out.is_json() {
+        out.say(shown.none);
+    }
+    read
+}
 
 /// The rows as text; people get a head and aligned columns.
 pub(super) fn render(head: &[&str], rows: &[Vec<String>], people: bool) -> String {

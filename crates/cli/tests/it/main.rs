@@ -1,5 +1,6 @@
 //! The program as a script meets it, against a simulator in this process.
 
+mod agents;
 mod bad_input;
 mod commands;
 mod common;

@@ -283,3 +283,24 @@ fn rejecting_by_command_asks_first() {
     assert_eq!(code, Some(0), "{shown}");
     assert_eq!(world.sim.harness_stats().waits[0].applied, 1);
 }
+
+#[test]
+fn a_person_is_told_what_a_new_configuration_leaves_out_before_it_replaces_the_old_one() {
+    let world = World::new();
+    let update = ["agents", "update", "echo", "--config", r#"{"tools": []}"#];
+    for (said, code, updates) in [("n", 2, 0), ("y", 0, 1)] {
+        let mut terminal = Terminal::open(&world, &update);
+        let shown = terminal.until("[y/N] ");
+        for words in [
+            "replace the whole configuration of \"echo\"?",
+            "system_prompt",
+        ] {
+            assert!(shown.contains(words), "{shown}");
+        }
+        assert!(!shown.contains("tools"), "{shown}");
+        terminal.types(said);
+        let (ended, shown) = terminal.end();
+        assert_eq!(ended, Some(code), "{shown}");
+        assert_eq!(world.sim.stats().updates, updates);
+    }
+}

@@ -6,7 +6,7 @@ use taskward::Provider as _;
 use taskward::nanonets::{Job, Nanonets};
 
 use super::{Plan, launch, open};
-use crate::agents;
+use crate::agents::{self, For};
 use crate::args::{Global, Run};
 use crate::ends::Began;
 use crate::exit::Exit;
@@ -40,7 +40,12 @@ pub(super) async fn run(
         }
     };
     session.banner();
-    let agent = within(&session, plan.deadlines, agents::resolve(&session, wanted)).await?;
+    let agent = within(
+        &session,
+        plan.deadlines,
+        agents::resolve(&session, wanted, For::Run),
+    )
+    .await?;
     work.announce(&out);
     let start = session.client.run(work.job(&agent));
     launch(&session, start, Began::Agent(agent), args, plan).await
