@@ -270,6 +270,22 @@ impl Reply {
         Self::json(status, &serde_json::json!({ "error": text.into() }))
     }
 
+    /// A success with a field more in its object, and in each object of its lists.
+    pub(crate) fn extended(mut self) -> Self {
+        let (200..300, Value::Object(mut body)) = (self.status, self.value()) else {
+            return self;
+        };
+        let added = || serde_json::json!({ "since": "a later release" });
+        for list in body.values_mut().filter_map(Value::as_array_mut) {
+            for entry in list.iter_mut().filter_map(Value::as_object_mut) {
+                entry.insert("added_later".to_owned(), added());
+            }
+        }
+        body.insert("added_later".to_owned(), added());
+        self.body = Value::Object(body).to_string().into_bytes();
+        self
+    }
+
     /// The body as JSON; `Null` when it is none.
     #[must_use]
     pub fn value(&self) -> Value {

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::rfc3339;
+
 /// How the simulated platform behaves where its contract is silent or contradicts itself.
 ///
 /// A scenario file sets them in its `[switches]` table; what it leaves out keeps the default.
@@ -45,16 +47,34 @@ pub struct Switches {
     pub explicit_nulls: bool,
     /// Whether timestamps carry milliseconds.
     pub fractional_seconds: bool,
+    /// Whether timestamps end in `+00:00` instead of `Z`.
+    pub numeric_offsets: bool,
+    /// Whether replies, and the entries of lists, have a field that no page documents.
+    pub extra_fields: bool,
     /// The key under which `/messages` holds its list.
     pub message_envelope: Envelope,
     /// What a message's `content` is.
     pub content_shape: ContentShape,
+    /// Whether a message of the log has nothing but `role` and `content`.
+    pub bare_messages: bool,
+    /// Whether a message of a role that no page documents, `system`, follows each one of the log.
+    pub system_messages: bool,
+    /// The name under which the reply to a message gives the message's id.
+    pub message_id_field: String,
     /// Whether the query is the first user message of the log.
     pub keep_query_in_log: bool,
     /// Whether user messages lose white space at both ends on their way into the log.
     pub trim_messages: bool,
     /// Whether user messages stand in the feed of `/result`, too.
     pub user_messages_in_feed: bool,
+    /// The name of the answer in `/summary`.
+    pub answer_field: String,
+    /// The name of the feed in `/result`.
+    pub feed_field: String,
+    /// Whether `/summary` and `/result` have `status` alone of the task's own fields.
+    pub bare_answers: bool,
+    /// The code with which `/summary` and `/result` are refused before the end (absent: they are not).
+    pub early_answer_code: Option<u16>,
     /// Where `extracted_data` stands in the summary.
     pub extracted_data: DataPlace,
     /// Whether `/summary` shows an answer before the task has ended.
@@ -69,6 +89,10 @@ pub struct Switches {
     pub reject_ends: RejectEnds,
     /// Whether a resource of another workspace answers 404 instead of 403.
     pub foreign_is_404: bool,
+    /// Whether the entries of the task list have no `agent_name`.
+    pub omit_agent_name: bool,
+    /// Whether a cursor is refused with other filters than those it was made with.
+    pub cursor_binds_filters: bool,
     /// Whether a `limit` outside 1 to 100 is moved into that range instead of refused.
     pub clamp_limit: bool,
     /// How the last page of a list says that it is the last.
@@ -196,11 +220,20 @@ impl Default for Switches {
             empty_write_replies: false,
             explicit_nulls: false,
             fractional_seconds: false,
+            numeric_offsets: false,
+            extra_fields: false,
             message_envelope: Envelope::Both,
             content_shape: ContentShape::Text,
+            bare_messages: false,
+            system_messages: false,
+            message_id_field: "message_id".to_owned(),
             keep_query_in_log: true,
             trim_messages: false,
             user_messages_in_feed: false,
+            answer_field: "result".to_owned(),
+            feed_field: "feed".to_owned(),
+            bare_answers: false,
+            early_answer_code: None,
             extracted_data: DataPlace::Top,
             live_answers: true,
             title: Title::FirstMessage,
@@ -208,6 +241,8 @@ impl Default for Switches {
             message_to_ended: LateMessage::Conflict,
             reject_ends: RejectEnds::Failed,
             foreign_is_404: false,
+            omit_agent_name: false,
+            cursor_binds_filters: false,
             clamp_limit: false,
             list_end: ListEnd::Null,
             versions_in_pages: false,
@@ -216,6 +251,17 @@ impl Default for Switches {
             accept_files_items: false,
             max_file_bytes: None,
             filler_agents: 0,
+        }
+    }
+}
+
+impl Switches {
+    /// A timestamp as replies write it.
+    pub(crate) fn time(&self, ms: u64) -> String {
+        let text = rfc3339(ms, self.fractional_seconds);
+        match text.strip_suffix('Z') {
+            Some(local) if self.numeric_offsets => format!("{local}+00:00"),
+            _ => text,
         }
     }
 }

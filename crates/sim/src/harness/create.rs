@@ -127,7 +127,9 @@ impl Server {
             return Err(Refusal::new(409, "idempotency_in_progress", error));
         }
         let mut view = self.view(earlier.run);
-        view.insert("replayed".to_owned(), Value::Bool(true));
+        if switches.replayed_field {
+            view.insert("replayed".to_owned(), Value::Bool(true));
+        }
         let reply = Reply::json(switches.replay_status_code, &Value::Object(view));
         self.replays += 1;
         Ok(Some(reply))
@@ -196,6 +198,9 @@ impl Server {
             ("updated_at", json!(rfc3339(run.updated_at, true))),
         ];
         view.extend(facts.map(|(key, value)| (key.to_owned(), value)));
+        if self.switches.bare_runs {
+            view.retain(|field, _| ["id", "status"].contains(&field.as_str()));
+        }
         view
     }
 }

@@ -62,8 +62,10 @@ impl Server {
         body.push(b']');
     }
 
-    /// The page with a cursor that leads back to the first page, wherever it has one.
-    pub(crate) fn looped(&self, mut reply: Reply) -> Reply {
+    /// A page of events with a cursor that leads back to the first page, as
+    /// [`Fault::LoopedCursor`](crate::Fault::LoopedCursor) has it; one without a cursor stays as it is.
+    #[must_use]
+    pub fn looped(&self, mut reply: Reply) -> Reply {
         if let Value::Object(mut page) = reply.value()
             && let Some(cursor) = page.get_mut(self.cursor_name())
         {

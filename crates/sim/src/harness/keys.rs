@@ -19,6 +19,8 @@ pub(crate) struct Key {
     secret: String,
     issued_at: u64,
     is_revoked: bool,
+    /// The secret before the last rotation, and until when it opens.
+    replaced: Option<(String, u64)>,
 }
 
 impl Key {
@@ -29,7 +31,20 @@ impl Key {
             secret: secret(seed, n),
             issued_at: now,
             is_revoked: false,
+            replaced: None,
         }
+    }
+
+    /// Whether this is what a client of the key sends.
+    fn opens_with(&self, given: &str, now: u64) -> bool {
+        let Some(secret) = given
+            .strip_prefix(&self.id)
+            .and_then(|it| it.strip_prefix(':'))
+        else {
+            return false;
+        };
+        let was = |(old, until): &(String, u64)| old == secret && now < *until;
+        secret == self.secret || self.replaced.as_ref().is_some_and(was)
     }
 
     /// As a client sends it.
@@ -73,7 +88,7 @@ impl Server {
         if !given.starts_with(KEY_PREFIX) {
             return refuse("invalid_api_key", "AUTH_KEY_INVALID", ids::REAL_KEY_WARNING);
         }
-        let Some(key) = self.keys.iter().find(|key| key.credential() == given) else {
+        let Some(key) = self.keys.iter().find(|key| key.opens_with(given, self.now)) else {
             return refuse("invalid_api_key", "AUTH_KEY_INVALID", "unknown API key");
         };
         let expires_at = match self.switches.api_key_lifetime_ms {
@@ -118,11 +133,13 @@ impl Server {
         })
     }
 
-    /// Gives a key a new secret; the old one is worth nothing from now on.
+    /// Gives a key a new secret; the old one opens as long as the switch says.
     pub(super) fn rotate_key(&mut self, id: &str) -> Result<Reply, Refusal> {
         let (seed, n, now) = (self.seed, self.next_secret(), self.now);
+        let until = now.saturating_add(self.switches.rotated_key_grace_ms);
         let key = self.live_key(id)?;
-        key.secret = secret(seed, n);
+        let old = std::mem::replace(&mut key.secret, secret(seed, n));
+        key.replaced = Some((old, until));
         key.issued_at = now;
         Ok(key.reply(200))
     }

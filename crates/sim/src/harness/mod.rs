@@ -38,7 +38,7 @@
 //! Where the contract is silent, [`Switches`] decides. What no switch covers:
 //! * Order of judgement: route, key, existence, required header fields, body, repetition, state.
 //! * Reason codes of our own: `not_modelled` (with 501), `invalid_request`, `idempotency_key_required`, `idempotency_conflict`,
-//!   `idempotency_in_progress`, `run_not_stalled`, `invalid_cursor`, `route_not_found`; in events `COMPLETED`,
+//!   `idempotency_in_progress`, `session_required`, `run_not_stalled`, `invalid_cursor`, `route_not_found`; in events `COMPLETED`,
 //!   `REJECTED`, `MAX_STEPS`, `AWAITING_INPUT`, `cancelled_in_dashboard`, `heartbeat_lost`. A wait for data has
 //!   `input_kind` `data`.
 //! * A field of the wrong type, null included, is refused; unknown fields are kept and shown by a read, unknown query
@@ -47,7 +47,7 @@
 //!   are remembered; a key that comes back with another signal answers 409.
 //! * After an approval or data, no event tells that the run is running again, unless the switch for undocumented
 //!   events is on.
-//! * A rotated key keeps its id; its old secret is worth nothing at once. A stream stays open when its key is revoked.
+//! * A rotated key keeps its id. A stream stays open when its key is revoked.
 //! * A cursor stands for the last event of its page.
 
 mod create;
@@ -244,6 +244,9 @@ impl Server {
         // With a lag of zero something may be due at this very instant.
         self.advance(now);
         match answer {
+            Answer::Whole(reply) if self.switches.extra_fields => {
+                Answer::Whole(self.date(reply.extended()))
+            }
             Answer::Whole(reply) => Answer::Whole(self.date(reply)),
             Answer::Stream { head, id } => Answer::Stream {
                 head: self.date(head),
@@ -254,16 +257,30 @@ impl Server {
 
     fn judge_head(&self, head: &Head) -> Result<(Endpoint, String), Refusal> {
         let (endpoint, id) = routes::resolve(head)?;
-        let events = self.switches.events_missing;
-        let events = events.filter(|_| endpoint == Endpoint::Events);
-        let stream = self.switches.stream_missing;
-        let stream = stream.filter(|_| endpoint == Endpoint::Stream);
-        if let Some(code) = events.or(stream) {
+        let missing = match endpoint {
+            Endpoint::Events => self.switches.events_missing,
+            Endpoint::Stream => self.switches.stream_missing,
+            Endpoint::Resume => self.switches.resume_missing,
+            Endpoint::CreateRun
+            | Endpoint::ReadRun
+            | Endpoint::Signal
+            | Endpoint::Usage
+            | Endpoint::CreateKey
+            | Endpoint::RevokeKey
+            | Endpoint::RotateKey
+            | Endpoint::Health
+            | Endpoint::OpenApi => None,
+        };
+        if let Some(code) = missing {
             let error = format!("no such route: {} {}", head.method, head.path);
             return Err(Refusal::new(code, "route_not_found", error));
         }
         if !endpoint.is_open() {
             self.check_key(head)?;
+        }
+        if endpoint.is_of_keys() && !self.switches.keys_manage_keys {
+            let error = "keys are managed with an account's session";
+            return Err(Refusal::new(403, "session_required", error));
         }
         if let Some(why) = head.unmodelled() {
             return Err(Refusal::new(501, "not_modelled", why));
@@ -277,7 +294,8 @@ impl Server {
         }
         if endpoint == Endpoint::CreateRun && create::idempotency_key(head).is_none() {
             let error = "the header field idempotency-key is required";
-            return Err(Refusal::new(400, "idempotency_key_required", error));
+            let code = self.switches.key_missing_status_code;
+            return Err(Refusal::new(code, "idempotency_key_required", error));
         }
         Ok((endpoint, id))
     }
@@ -320,7 +338,8 @@ impl Server {
         let is_seen =
             |number: &usize| self.now >= self.runs[*number].created_at.saturating_add(hidden);
         let number = self.numbers.get(id).copied().filter(is_seen);
-        number.ok_or_else(|| Refusal::new(404, "run_not_found", "run not found"))
+        let code = self.switches.run_not_found_status_code;
+        number.ok_or_else(|| Refusal::new(code, "run_not_found", "run not found"))
     }
 
     /// The correlation id of the call that is being answered.

@@ -75,6 +75,11 @@ impl Endpoint {
         matches!(self, Self::Health | Self::OpenApi)
     }
 
+    /// Whether it manages keys.
+    pub(crate) fn is_of_keys(self) -> bool {
+        matches!(self, Self::CreateKey | Self::RevokeKey | Self::RotateKey)
+    }
+
     /// Whether it takes nothing but a JSON body.
     pub(crate) fn takes_json(self) -> bool {
         matches!(self, Self::CreateRun | Self::Signal)

@@ -28,6 +28,10 @@ pub struct Switches {
     pub create_status_code: u16,
     /// The code of a creation that gives an earlier run.
     pub replay_status_code: u16,
+    /// Whether the reply to such a creation says `replayed`.
+    pub replayed_field: bool,
+    /// The code of a creation without a key.
+    pub key_missing_status_code: u16,
     /// The code of a creation whose key was used with other parameters.
     pub key_conflict_status_code: u16,
     /// For how long after a creation another one with its key answers 409.
@@ -38,6 +42,12 @@ pub struct Switches {
     pub input_required: bool,
     /// The code of a body with a field that is missing or of the wrong type.
     pub validation_status_code: u16,
+    /// The code of a run that there is not.
+    pub run_not_found_status_code: u16,
+    /// Whether a run shows nothing but its `id` and `status`.
+    pub bare_runs: bool,
+    /// Whether replies, and the entries of lists, have a field that no page documents. Streams do not.
+    pub extra_fields: bool,
     /// The code of a signal that was taken, and of a resume.
     pub signal_status_code: u16,
     /// Whether the replies to a signal and a resume have no body.
@@ -57,6 +67,11 @@ pub struct Switches {
     pub auth_codes: AuthCodes,
     /// How long after its issue a key expires (absent: never).
     pub api_key_lifetime_ms: Option<u64>,
+    /// For how long the secret that a rotation replaced still opens.
+    pub rotated_key_grace_ms: u64,
+    /// Whether keys are managed with a key; otherwise they take a credential that the simulator does not have, and a
+    /// key answers 403.
+    pub keys_manage_keys: bool,
     /// How many keys there can be.
     pub api_key_limit: u32,
     /// How much the sequence number grows from event to event; 0 counts as 1.
@@ -83,6 +98,8 @@ pub struct Switches {
     pub event_page_size: u32,
     /// The code with which the polling endpoint is refused (absent: it works).
     pub events_missing: Option<u16>,
+    /// The code with which a resume is refused (absent: it works).
+    pub resume_missing: Option<u16>,
     /// The code with which the stream is refused (absent: it works).
     pub stream_missing: Option<u16>,
     /// Which events a new stream begins with.
@@ -207,11 +224,16 @@ impl Default for Switches {
             wait_event_lag_ms: 0,
             create_status_code: 201,
             replay_status_code: 200,
+            replayed_field: true,
+            key_missing_status_code: 400,
             key_conflict_status_code: 409,
             create_in_progress_ms: 0,
             key_lifetime_ms: None,
             input_required: false,
             validation_status_code: 400,
+            run_not_found_status_code: 404,
+            bare_runs: false,
+            extra_fields: false,
             signal_status_code: 200,
             empty_write_replies: false,
             signal_idempotency: true,
@@ -221,6 +243,8 @@ impl Default for Switches {
             strict_signals: false,
             auth_codes: AuthCodes::ErrorReference,
             api_key_lifetime_ms: None,
+            rotated_key_grace_ms: 0,
+            keys_manage_keys: true,
             api_key_limit: 10,
             seq_step: 1,
             redaction: true,
@@ -234,6 +258,7 @@ impl Default for Switches {
             cursor_parameter: "cursor".to_owned(),
             event_page_size: 100,
             events_missing: None,
+            resume_missing: None,
             stream_missing: None,
             replay: Replay::FromStart,
             event_ids: false,

@@ -38,6 +38,8 @@ pub(crate) struct Params {
     limit: usize,
     /// Entries with a number below this are left to list.
     below: Option<usize>,
+    /// What a cursor is for besides its place: the filters, if the switch binds it to them.
+    filters: String,
     statuses: Option<Vec<String>>,
     q: Option<String>,
     pub(crate) agent_id: Option<String>,
@@ -53,6 +55,7 @@ impl Params {
         let mut params = Self {
             limit: DEFAULT_LIMIT,
             below: None,
+            filters: filters(head, switches),
             statuses: None,
             q: None,
             agent_id: None,
@@ -71,8 +74,10 @@ impl Params {
                     params.limit = usize::try_from(limit.clamp(1, 100)).map_err(|_| wrong())?;
                 }
                 ("cursor", _) => {
-                    params.below =
-                        Some(read_cursor(&value).ok_or_else(|| bad("Invalid cursor".to_owned()))?);
+                    params.below = Some(
+                        read_cursor(&value, &params.filters)
+                            .ok_or_else(|| bad("Invalid cursor".to_owned()))?,
+                    );
                 }
                 ("status", Kind::Agents | Kind::Tasks) => {
                     let known: &[&str] = if kind == Kind::Tasks {
@@ -138,7 +143,7 @@ impl Params {
         let page: Vec<(usize, Value)> = left.by_ref().take(self.limit).collect();
         let has_more = left.next().is_some();
         let last = page.last().map(|(number, _)| *number);
-        let cursor = write_cursor(last.or(self.below).unwrap_or_default());
+        let cursor = write_cursor(last.or(self.below).unwrap_or_default(), &self.filters);
         let data: Vec<Value> = page.into_iter().map(|(_, value)| value).collect();
         let body = if has_more {
             json!({ "data": data, "has_more": true, "next_cursor": cursor })
@@ -159,25 +164,44 @@ impl Params {
     }
 }
 
-/// The page as one that others follow, of which the next is the first: the beginning of a walk without end.
-pub(crate) fn looped(mut reply: Reply) -> Reply {
+/// The page as one that others follow, of which the next is the first, as
+/// [`Fault::LoopedCursor`](crate::Fault::LoopedCursor) has it.
+#[must_use]
+pub fn looped(mut reply: Reply) -> Reply {
     if let (200, Value::Object(mut page)) = (reply.status, reply.value()) {
         page.insert("has_more".to_owned(), json!(true));
-        page.insert("next_cursor".to_owned(), json!(write_cursor(usize::MAX)));
+        page.insert(
+            "next_cursor".to_owned(),
+            json!(write_cursor(usize::MAX, "")),
+        );
         reply.body = Value::Object(page).to_string().into_bytes();
     }
     reply
 }
 
-fn write_cursor(number: usize) -> String {
-    URL_SAFE_NO_PAD.encode(format!("below:{number}"))
+/// The filters of a request, in one order; nothing when a cursor is not bound to them.
+fn filters(head: &Head, switches: &Switches) -> String {
+    if !switches.cursor_binds_filters {
+        return String::new();
+    }
+    let mut pairs = head.pairs();
+    pairs.retain(|(key, _)| !["cursor", "limit"].contains(&key.as_str()));
+    pairs.sort();
+    json!(pairs).to_string()
 }
 
-fn read_cursor(text: &str) -> Option<usize> {
+fn write_cursor(number: usize, filters: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("below:{number}:{filters}"))
+}
+
+/// The place that a cursor stands for; `None` when it is none of ours or made with other filters. The one of a looped
+/// page goes with all.
+fn read_cursor(text: &str, filters: &str) -> Option<usize> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    std::str::from_utf8(&bytes)
+    let (number, made_with) = std::str::from_utf8(&bytes)
         .ok()?
         .strip_prefix("below:")?
-        .parse()
-        .ok()
+        .split_once(':')?;
+    let number = number.parse().ok()?;
+    (made_with == filters || number == usize::MAX).then_some(number)
 }

@@ -81,7 +81,7 @@ impl Server {
             ..Record::new(self.seed, &name, 1, "", Arc::clone(echo))
         };
         self.creates += 1;
-        let reply = record.full(self.switches.fractional_seconds);
+        let reply = record.full(&self.switches);
         self.agents.push(record);
         Ok(Reply::json(self.switches.create_agent_status_code, &reply))
     }
@@ -91,20 +91,19 @@ impl Server {
         let wish = self.read_wish(body)?;
         self.change(number, wish)?;
         self.updates += 1;
-        let reply = self.agents[number].full(self.switches.fractional_seconds);
+        let reply = self.agents[number].full(&self.switches);
         Ok(Reply::json(200, &reply))
     }
 
     pub(super) fn list_versions(&self, id: &str, head: &Head) -> Result<Reply, Reply> {
         let group_id = &self.agents[self.find_agent(id)?].group_id;
-        let fraction = self.switches.fractional_seconds;
         let newest_first = self
             .agents
             .iter()
             .enumerate()
             .rev()
             .filter(|(_, agent)| agent.group_id == *group_id)
-            .map(|(number, agent)| (number, agent.item(fraction)));
+            .map(|(number, agent)| (number, agent.item(&self.switches)));
         if self.switches.versions_in_pages {
             let params = Params::read(head, Kind::Versions, &self.switches)?;
             return Ok(params.page(newest_first));
@@ -138,7 +137,7 @@ impl Server {
         self.agents[draft].status = "published";
         self.agents[draft].updated_at = now;
         self.publishes += 1;
-        let reply = self.agents[draft].item(self.switches.fractional_seconds);
+        let reply = self.agents[draft].item(&self.switches);
         Ok(Reply::json(self.switches.publish_status_code, &reply))
     }
 

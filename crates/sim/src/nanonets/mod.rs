@@ -11,7 +11,6 @@
 //! Where the contract is silent, [`Switches`] decides. What no switch covers:
 //! * Order of judgement: route, key, id format, existence, workspace, state, body.
 //! * A field of the wrong type, null included, is a 400; unknown fields are ignored, unknown query parameters are not.
-//! * A cursor may be used with other filters than those it was made with.
 //! * A message to a task that is pending, queued, running or in review is taken up when the agent's turn ends; it
 //!   answers no question that comes later.
 //! * A task that goes on after a wait takes its place among the agent's running ones, or is `queued` again.
@@ -49,7 +48,7 @@ use crate::message::{Head, Reply, Request, SimBody};
 use crate::scenario::Scenario;
 use crate::switches::{LateMessage, RejectEnds, Switches};
 use crate::time::http_date;
-pub(crate) use list::looped;
+pub use list::looped;
 use list::{Kind, Params};
 use registry::Record;
 use routes::Endpoint;
@@ -234,6 +233,9 @@ impl Server {
         };
         // With a lag of zero something may be due at this very instant.
         self.advance(now);
+        if self.switches.extra_fields {
+            return self.date(reply.extended());
+        }
         self.date(reply)
     }
 
@@ -307,6 +309,14 @@ impl Server {
                 self.find_task(&id)?;
             }
         }
+        if !endpoint.is_a_list()
+            && let Some((key, _)) = head.pairs().first()
+        {
+            return Err(Reply::error(
+                400,
+                format!("Unknown query parameter {key:?}"),
+            ));
+        }
         Ok((endpoint, id))
     }
 
@@ -327,7 +337,7 @@ impl Server {
             Endpoint::Agents => self.list_agents(&request.head)?,
             Endpoint::Agent => {
                 let agent = &self.agents[self.find_agent(id)?];
-                Reply::json(200, &agent.full(self.switches.fractional_seconds))
+                Reply::json(200, &agent.full(&self.switches))
             }
             Endpoint::CreateAgent => self.create_agent(&request.body)?,
             Endpoint::UpdateAgent => self.update_agent(id, &request.body)?,
@@ -336,8 +346,14 @@ impl Server {
             Endpoint::Run => self.run(id, request)?,
             Endpoint::Tasks => self.list_tasks(&request.head)?,
             Endpoint::Status => object(self.view(number).task(&self.tasks[number])),
-            Endpoint::Summary => object(self.view(number).summary(&self.tasks[number])),
-            Endpoint::Result => object(self.view(number).result(&self.tasks[number])),
+            Endpoint::Summary => {
+                self.check_answer(number)?;
+                object(self.view(number).summary(&self.tasks[number]))
+            }
+            Endpoint::Result => {
+                self.check_answer(number)?;
+                object(self.view(number).result(&self.tasks[number]))
+            }
             Endpoint::Messages => {
                 Reply::json(200, &self.view(number).messages(&self.tasks[number]))
             }
@@ -382,12 +398,12 @@ impl Server {
         if self.switches.empty_write_replies {
             return Ok(empty());
         }
-        let body = json!({
-            "message_id": id,
+        let mut body = json!({
             "task_id": self.tasks[number].id,
             "status": status,
             "message": "Message accepted and queued.",
         });
+        body[&self.switches.message_id_field] = json!(id);
         Ok(Reply::json(self.switches.message_status_code, &body))
     }
 
@@ -441,8 +457,8 @@ impl Server {
                 agent.created_at,
             )
         });
-        let fraction = self.switches.fractional_seconds;
-        Ok(params.page(newest_first.map(|(number, agent)| (number, agent.item(fraction)))))
+        let item = |(number, agent): (usize, &Record)| (number, agent.item(&self.switches));
+        Ok(params.page(newest_first.map(item)))
     }
 
     fn list_tasks(&self, head: &Head) -> Result<Reply, Reply> {
@@ -458,9 +474,21 @@ impl Server {
         });
         Ok(params.page(newest_first.map(|(number, task)| {
             let mut item = self.view(number).task(task);
-            item.insert("agent_name".to_owned(), json!(self.agents[task.agent].name));
+            if !self.switches.omit_agent_name {
+                item.insert("agent_name".to_owned(), json!(self.agents[task.agent].name));
+            }
             (number, Value::Object(item))
         })))
+    }
+
+    /// Refuses to read the answer of a task that has not ended, if the switch says so.
+    fn check_answer(&self, number: usize) -> Result<(), Reply> {
+        match self.switches.early_answer_code {
+            Some(code) if !self.tasks[number].phase.is_terminal() => {
+                Err(Reply::error(code, "The task has not ended yet"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_key(&self, head: &Head) -> Result<(), Reply> {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::agents::{Agent, built_in};
 use crate::ids;
 use crate::scenario::Scenario;
-use crate::time::rfc3339;
+use crate::switches::Switches;
 
 /// One version of an agent.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Record {
     }
 
     /// The agent as lists have it.
-    pub(crate) fn item(&self, fraction: bool) -> Value {
+    pub(crate) fn item(&self, switches: &Switches) -> Value {
         json!({
             "id": self.id,
             "agent_group_id": self.group_id,
@@ -107,14 +107,14 @@ impl Record {
             "status": self.status,
             "name": self.name,
             "is_active": self.is_active,
-            "created_at": rfc3339(self.created_at, fraction),
-            "updated_at": rfc3339(self.updated_at, fraction),
+            "created_at": switches.time(self.created_at),
+            "updated_at": switches.time(self.updated_at),
         })
     }
 
     /// The agent with its configuration.
-    pub(crate) fn full(&self, fraction: bool) -> Value {
-        let mut value = self.item(fraction);
+    pub(crate) fn full(&self, switches: &Switches) -> Value {
+        let mut value = self.item(switches);
         value["config"] = Value::Object(self.config.clone());
         value
     }

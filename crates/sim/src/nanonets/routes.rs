@@ -74,6 +74,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether it takes query parameters.
+    pub(crate) fn is_a_list(self) -> bool {
+        matches!(self, Self::Agents | Self::Versions | Self::Tasks)
+    }
+
     /// Whether the id in its path is a task's.
     pub(crate) fn is_of_a_task(self) -> bool {
         match self {

@@ -10,7 +10,6 @@ use crate::agents::Talk;
 use crate::ids;
 use crate::message::{Form, Head, Part, Reply, Request, SimBody};
 use crate::switches::Switches;
-use crate::time::rfc3339;
 
 const JSON: &str = "application/json";
 const MULTIPART: &str = "multipart/form-data";
@@ -46,7 +45,7 @@ impl Server {
             "task_id": task.id,
             "agent_id": self.agents[agent].id,
             "message": "Task created successfully. Poll its status until it ends.",
-            "created_at": rfc3339(task.created_at, self.switches.fractional_seconds),
+            "created_at": self.switches.time(task.created_at),
         });
         if !self.switches.run_reply_omits_status {
             body["status"] = json!(task.status());

@@ -5,7 +5,6 @@ use serde_json::{Map, Value, json};
 use super::task::{Entry, FeedItem, Message, Role, Task};
 use crate::ids;
 use crate::switches::{ContentShape, DataPlace, Envelope, Switches};
-use crate::time::rfc3339;
 
 /// What every view needs besides the task.
 pub(crate) struct View<'a> {
@@ -34,7 +33,7 @@ impl View<'_> {
 
     /// The answer without the steps that led to it.
     pub(crate) fn summary(&self, task: &Task) -> Map<String, Value> {
-        let mut map = self.task(task);
+        let mut map = self.head_of_answer(task);
         let (feed, is_over) = self.feed_seen(task, self.switches.summary_lag_ms, &mut map);
         let shown = is_over || self.switches.live_answers;
         let mut result = shown.then(|| self.final_result(feed)).flatten();
@@ -56,14 +55,14 @@ impl View<'_> {
                 }
             }
         }
-        self.insert(&mut map, "result", result);
+        self.insert(&mut map, &self.switches.answer_field, result);
         self.insert(&mut map, "extracted_data", top);
         map
     }
 
     /// The task with its feed.
     pub(crate) fn result(&self, task: &Task) -> Map<String, Value> {
-        let mut map = self.task(task);
+        let mut map = self.head_of_answer(task);
         let (feed, _) = self.feed_seen(task, self.switches.result_lag_ms, &mut map);
         let entries = feed
             .iter()
@@ -72,7 +71,16 @@ impl View<'_> {
         let feed: Vec<Value> = entries
             .map(|(number, item)| self.feed_item(task, number, item))
             .collect();
-        map.insert("feed".into(), Value::Array(feed));
+        map.insert(self.switches.feed_field.clone(), Value::Array(feed));
+        map
+    }
+
+    /// What an answer has of the task's own fields.
+    fn head_of_answer(&self, task: &Task) -> Map<String, Value> {
+        let mut map = self.task(task);
+        if self.switches.bare_answers {
+            map.retain(|field, _| field == "status");
+        }
         map
     }
 
@@ -82,6 +90,9 @@ impl View<'_> {
         let mut list = Vec::new();
         for message in &task.messages {
             list.push(self.message(task, message, parent));
+            if self.switches.system_messages {
+                list.push(self.system_message(task, message));
+            }
             parent = Some(message.id.as_str());
         }
         match self.switches.message_envelope {
@@ -170,11 +181,25 @@ impl View<'_> {
         let user = (message.role == Role::User).then(|| json!(ids::uuid(self.seed, "user", 0)));
         self.insert(&mut map, "user_id", user);
         self.insert(&mut map, "parent_id", parent.map(|parent| json!(parent)));
+        if self.switches.bare_messages {
+            map.retain(|field, _| ["role", "content"].contains(&field.as_str()));
+        }
         Value::Object(map)
     }
 
+    /// What the system remarks on a message.
+    fn system_message(&self, task: &Task, message: &Message) -> Value {
+        let mut value = self.message(task, message, Some(&message.id));
+        if let Some(id) = value.get_mut("id") {
+            *id = json!(ids::uuid(self.seed, &format!("system {}", message.id), 0));
+        }
+        value["role"] = json!("system");
+        value["content"] = json!("Noted.");
+        value
+    }
+
     fn time(&self, ms: u64) -> String {
-        rfc3339(ms, self.switches.fractional_seconds)
+        self.switches.time(ms)
     }
 
     /// Inserts an optional field the way the switch says.

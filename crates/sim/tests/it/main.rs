@@ -12,6 +12,7 @@ mod contract;
 mod harness;
 mod nanonets;
 mod requests;
+mod silences;
 
 #[cfg(feature = "http")]
 mod every_fault;
@@ -21,6 +22,8 @@ mod faults;
 mod faults_of_streams;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(feature = "http")]
+mod openness;
 #[cfg(feature = "http")]
 mod streams;
 #[cfg(feature = "http")]

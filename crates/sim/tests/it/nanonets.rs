@@ -38,6 +38,7 @@ fn a_task_runs_and_leaves_a_summary() {
     assert_eq!(world.server.next_due(), None);
 }
 
+/// Rows: N2.
 #[test]
 fn the_same_seed_and_script_give_the_same_bytes() {
     let play = || {
@@ -47,6 +48,7 @@ fn the_same_seed_and_script_give_the_same_bytes() {
         world.after(60_000).get(&format!("/tasks/{asker}/result"));
         world.log(&asker);
         world.get("/tasks");
+        world.post("/agents", &json!({ "name": "Buyer" }));
         world.get("/agents");
         world.trace
     };

@@ -322,6 +322,7 @@ fn a_group_id_addresses_an_agent_only_by_the_switch() {
     }
 }
 
+/// Rows: N3.
 #[test]
 fn unknown_routes_and_methods_name_the_known_ones() {
     let mut world = World::new("");

@@ -13,6 +13,7 @@ fn reason(reply: &Reply) -> (u16, Value) {
     (reply.status, reply.value()["reason_code"].clone())
 }
 
+/// Rows: N5.
 #[test]
 fn only_the_fake_key_opens() {
     for (switches, missing, wrong) in [
@@ -207,6 +208,7 @@ fn usage_adds_up_what_the_filters_keep() {
     }
 }
 
+/// Rows: N3.
 #[test]
 fn every_route_has_its_name_and_others_get_the_list() {
     let endpoint = |method: &str, path: &str| -> (&str, Option<String>) {

@@ -45,6 +45,7 @@ fn the_default_run_drafts_asks_sends_and_succeeds() {
     assert_eq!(events[0]["timestamp"], "2026-05-12T10:15:00.000Z");
 }
 
+/// Rows: N2.
 #[test]
 fn the_same_seed_and_script_give_the_same_bytes() {
     let play = || {

@@ -8,4 +8,4 @@ mod polling;
 mod signals;
 mod starts;
 mod streams;
-mod world;
+pub(crate) mod world;
