@@ -46,6 +46,8 @@ pub(crate) struct Params {
     end: ListEnd,
     created_after: Option<i64>,
     created_before: Option<i64>,
+    /// The precision of the timestamps that replies show, in milliseconds: bounds include what they show.
+    grain: u64,
 }
 
 impl Params {
@@ -61,6 +63,11 @@ impl Params {
             agent_id: None,
             created_after: None,
             created_before: None,
+            grain: if switches.fractional_seconds {
+                1
+            } else {
+                1_000
+            },
             end: switches.list_end,
         };
         for (key, value) in head.pairs() {
@@ -124,7 +131,8 @@ impl Params {
         name: Option<&str>,
         created_at: u64,
     ) -> bool {
-        let created_at = i64::try_from(created_at).unwrap_or(i64::MAX);
+        let shown = created_at - created_at % self.grain;
+        let created_at = i64::try_from(shown).unwrap_or(i64::MAX);
         self.statuses
             .as_ref()
             .map_or(default, |wanted| wanted.iter().any(|one| one == status))

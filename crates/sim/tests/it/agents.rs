@@ -395,3 +395,17 @@ fn tasks_are_filtered_by_the_group_of_their_agent_only_by_the_switch() {
         assert_eq!(tasks["data"].as_array().unwrap().len(), count);
     }
 }
+
+#[test]
+fn bounds_of_time_include_what_a_task_shows() {
+    for switch in [false, true] {
+        let mut world = World::new(&format!("fractional_seconds = {switch}"));
+        let task = world.after(700).run("echo", "x");
+        let status = world.get(&format!("/tasks/{task}")).value();
+        let shown = status["created_at"].as_str().unwrap().to_owned();
+        for bound in ["created_after", "created_before"] {
+            let tasks = world.get(&format!("/tasks?{bound}={shown}")).value();
+            assert_eq!(tasks["data"][0]["task_id"], task, "{bound}={shown}");
+        }
+    }
+}
