@@ -8,6 +8,7 @@ mod questions;
 mod spec;
 mod starts;
 mod time;
+mod values;
 mod world;
 
 use std::collections::BTreeSet;
