@@ -12,3 +12,4 @@ mod questions;
 mod signals;
 mod streams;
 mod terminal;
+mod wire_rows;
