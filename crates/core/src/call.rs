@@ -34,7 +34,9 @@ pub struct Call<O: Operation> {
     policy: Policy,
     until: Timestamp,
     now: Timestamp,
-    rng: fastrand::Rng,
+    seed: Seed,
+    /// Made at the first wait: most calls have none.
+    rng: Option<fastrand::Rng>,
     attempts: u32,
     /// Whether any attempt so far may have been received.
     maybe: bool,
@@ -107,7 +109,8 @@ impl<O: Operation> Call<O> {
             policy,
             until,
             now,
-            rng: fastrand::Rng::with_seed(seed.jitter()),
+            seed: seed.clone(),
+            rng: None,
             attempts: 0,
             maybe: false,
             state: State::Ready {
@@ -176,7 +179,10 @@ impl<O: Operation> Call<O> {
             Err(failure) => Trouble::Wire(failure),
         };
         let safety = self.operation.safety();
-        let draw = self.rng.u16(..);
+        let rng = self
+            .rng
+            .get_or_insert_with(|| fastrand::Rng::with_seed(self.seed.jitter()));
+        let draw = rng.u16(..);
         let attempt = Attempt {
             safety,
             number: self.attempts,

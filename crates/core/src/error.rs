@@ -10,6 +10,9 @@ use crate::failure::{Cause, Failure, Stage};
 use crate::id::{IntentId, TaskId};
 use crate::response::{Head, Response};
 
+/// The error of a caller's own code: anything that `?` turns into a boxed one.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Error text kept of a reply, in bytes.
 const MAX_TEXT: usize = 2048;
 
@@ -216,7 +219,7 @@ struct Inner {
     intent: Option<IntentId>,
     attempts: u32,
     retry_after: Option<Duration>,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    source: Option<BoxError>,
 }
 
 /// The kinds of [`Error`].

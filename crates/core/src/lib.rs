@@ -18,6 +18,7 @@ mod error;
 mod event;
 mod failure;
 mod id;
+mod journal;
 mod limits;
 mod multipart;
 mod operation;
@@ -44,13 +45,14 @@ pub use http;
 pub use secrecy::SecretString;
 
 pub use call::{Call, CallStep, Retrying};
-pub use error::{ApiError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
+pub use error::{ApiError, BoxError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
 pub use event::{Event, RawEvent, Status, Why};
 pub use failure::{Cause, Failure, Phase, Stage};
 pub use id::{
     EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision,
     TaskId,
 };
+pub use journal::Journal;
 pub use limits::{LimitTable, Limits};
 pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use operation::{Operation, Safety};

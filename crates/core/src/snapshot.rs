@@ -61,6 +61,12 @@ impl Snapshot {
         }
     }
 
+    /// Whether it is of a start that may or may not have made a task: no id is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.0.task.is_none() && self.intent().is_some()
+    }
+
     /// Grows with each state that must be stored.
     #[must_use]
     pub fn revision(&self) -> Revision {

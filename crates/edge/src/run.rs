@@ -1,6 +1,5 @@
 //! What to do with a task, before anything is done, and whom to ask and tell on the way.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use taskward_core::{
 
 use crate::entropy::seed;
 
-/// The error of a hook: anything that `?` turns into a boxed one.
-pub type BoxError = Box<dyn StdError + Send + Sync>;
+#[doc(inline)]
+pub use taskward_core::BoxError;
 
 /// Is told every event.
 pub type OnEvent = Box<dyn FnMut(&Event) + Send>;

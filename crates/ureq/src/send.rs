@@ -19,8 +19,11 @@ use crate::dial::{Dialer, NoResolver};
 use crate::failure;
 use crate::wire::{Marks, Reading, hang_up};
 
-/// Bytes read from a body at a time.
-const CHUNK: usize = 16 * 1024;
+/// Bytes read from a body at a time. They are cleared first, which few replies are worth much of.
+const CHUNK: usize = 2 * 1024;
+/// Bytes read from a stream at a time.
+const STREAM_CHUNK: usize = 16 * 1024;
+
 /// What all exchanges of one client share.
 #[derive(Debug)]
 pub(crate) struct Transport {
@@ -220,7 +223,11 @@ impl Reply {
 
     fn into_stream(self, head: Head) -> EventStream {
         self.marks.lock().reading = Reading::Stream;
-        EventStream { head, reply: self }
+        EventStream {
+            head,
+            reply: self,
+            chunk: vec![0; STREAM_CHUNK].into(),
+        }
     }
 }
 
@@ -228,6 +235,7 @@ impl Reply {
 pub(crate) struct EventStream {
     head: Head,
     reply: Reply,
+    chunk: Box<[u8]>,
 }
 
 impl std::fmt::Debug for EventStream {
@@ -241,8 +249,7 @@ impl std::fmt::Debug for EventStream {
 impl EventStream {
     /// The next bytes; `None` at its end.
     pub(crate) fn read(&mut self) -> Option<Result<Bytes, Failure>> {
-        let mut chunk = [0; CHUNK];
-        match self.reply.read(&mut chunk) {
+        match self.reply.read(&mut self.chunk) {
             Ok([]) => None,
             Ok(bytes) => Some(Ok(Bytes::copy_from_slice(bytes))),
             Err(fault) => {
