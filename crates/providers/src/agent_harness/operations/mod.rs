@@ -1,6 +1,6 @@
 //! Every endpoint by itself, for calls without a run to follow.
 
-use std::fmt;
+mod keys;
 
 use http::Method;
 use serde_json::{Map, Value};
@@ -9,15 +9,17 @@ use taskward_core::{
     Response, Safety, Target, sse,
 };
 
-use super::events::RUN_EVENT;
-use super::job::Job;
-use super::provider::{events_request, run_target};
-use super::signal::{signal_of, signal_request};
-use super::types::{
+use crate::agent_harness::events::RUN_EVENT;
+use crate::agent_harness::job::Job;
+use crate::agent_harness::provider::{events_request, run_target};
+use crate::agent_harness::signal::{signal_of, signal_request};
+use crate::agent_harness::types::{
     CreateRunResponse, OpenObject, Run, RunEvent, RunEventPage, SignalAction, SignalRequest, Usage,
     UsageEventType, UsageGranularity,
 };
 use crate::wire;
+
+pub use keys::{CreateApiKey, IssuedKey, RevokeApiKey, RotateApiKey};
 
 /// Reads a reply whose body may be missing: the acceptance is the status code.
 fn accepted(reply: &Response) -> Result<OpenObject, ReadError> {
@@ -302,105 +304,6 @@ impl Operation for GetUsage {
     }
 }
 
-/// A credential that the platform issued. Its `Debug` shows the key's id and nothing else.
-#[derive(Clone, PartialEq)]
-pub struct IssuedKey(OpenObject);
-
-impl IssuedKey {
-    /// The id of the key, under either of the names it may have.
-    #[must_use]
-    pub fn key_id(&self) -> Option<&str> {
-        ["key_id", "id"]
-            .iter()
-            .find_map(|name| self.0.get(*name)?.as_str())
-            .map(|id| id.split(':').next().unwrap_or_default())
-    }
-
-    /// Everything that the platform sent, the secret among it.
-    #[must_use]
-    pub fn expose_secret(&self) -> &OpenObject {
-        &self.0
-    }
-}
-
-impl fmt::Debug for IssuedKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IssuedKey")
-            .field("key_id", &self.key_id())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Issues a key. Not repeated when its fate is unknown.
-#[derive(Clone, Debug, Default)]
-pub struct CreateApiKey {
-    /// Fields of the request; the platform's documentation names none.
-    pub body: OpenObject,
-}
-
-impl Operation for CreateApiKey {
-    type Output = IssuedKey;
-    const NAME: &'static str = "createApiKey";
-
-    fn safety(&self) -> Safety {
-        Safety::Once
-    }
-
-    fn request(&self) -> Result<Request, BuildError> {
-        Request::json(
-            Method::POST,
-            Target::new("/v1/api-keys").build()?,
-            &self.body,
-        )
-    }
-
-    fn read(&self, reply: &Response) -> Result<IssuedKey, ReadError> {
-        Ok(IssuedKey(wire::decode(&reply.body)?))
-    }
-}
-
-/// Revokes a key, by its id: the part of the credential before the colon.
-#[derive(Clone, Debug)]
-pub struct RevokeApiKey(pub String);
-
-impl Operation for RevokeApiKey {
-    type Output = ();
-    const NAME: &'static str = "revokeApiKey";
-
-    fn request(&self) -> Result<Request, BuildError> {
-        let target = Target::new("/v1/api-keys").segment(&self.0)?.build()?;
-        Ok(Request::empty(Method::DELETE, target))
-    }
-
-    fn read(&self, _reply: &Response) -> Result<(), ReadError> {
-        Ok(())
-    }
-}
-
-/// Replaces a key, by its id. Not repeated when its fate is unknown: the first replacement would be lost.
-#[derive(Clone, Debug)]
-pub struct RotateApiKey(pub String);
-
-impl Operation for RotateApiKey {
-    type Output = IssuedKey;
-    const NAME: &'static str = "rotateApiKey";
-
-    fn safety(&self) -> Safety {
-        Safety::Once
-    }
-
-    fn request(&self) -> Result<Request, BuildError> {
-        let target = Target::new("/v1/api-keys")
-            .segment(&self.0)?
-            .path("/rotate");
-        Ok(Request::empty(Method::POST, target.build()?))
-    }
-
-    fn read(&self, reply: &Response) -> Result<IssuedKey, ReadError> {
-        Ok(IssuedKey(wire::decode(&reply.body)?))
-    }
-}
-
 /// Defines a probe: a read whose answer is its status code.
 macro_rules! probe {
     ($(#[$doc:meta])* $name:ident, $operation:literal, $path:literal) => {
@@ -576,20 +479,6 @@ mod tests {
             assert_ne!(other.expect("a signal").key, signal.key);
         }
         assert!(SignalRun::answer("run_1", "7", &Answer::text("yes")).is_err());
-    }
-
-    #[test]
-    fn an_issued_key_shows_its_id_alone() {
-        let reply = Response::new(
-            StatusCode::CREATED,
-            r#"{"key_id":"key_a","api_key":"key_a:hush","secret":"hush"}"#,
-        );
-        let key = CreateApiKey::default().read(&reply).expect("a key");
-        assert_eq!(
-            format!("{key:?}"),
-            r#"IssuedKey { key_id: Some("key_a"), .. }"#
-        );
-        assert_eq!(key.expose_secret()["secret"], "hush");
     }
 
     #[test]
