@@ -127,6 +127,19 @@ impl<P: Provider> Client<P> {
     }
 
     /// Reads a list to its end, page by page, each like a [`call`](Self::call): its entries as a stream.
+    ///
+    /// ```no_run
+    /// # use taskward_core::{List, Provider};
+    /// # use taskward_hyper::Client;
+    /// # async fn count<P: Provider, O>(client: Client<P>, agents: O) -> Result<(), taskward_core::Error>
+    /// # where O: List + Clone + Send + 'static, O::Output: Send {
+    /// let mut list = client.list(agents);
+    /// while let Some(page) = list.next_page().await? {
+    ///     println!("{} more", page.len());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list<O>(&self, operation: O) -> Entries<P, O>
     where
         O: List + Clone + Send + 'static,

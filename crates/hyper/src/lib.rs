@@ -20,7 +20,8 @@
 //!
 //! [`Client`] holds one account: server, key, connections, retry budget. [`Client::run`] and its siblings describe what
 //! to do ([`Run`]); awaiting one drives the task to its end, [`Run::start`] gives a [`Running`] that can be watched,
-//! answered and left. [`Client::call`] performs any single operation with retries.
+//! answered and left. [`Client::call`] performs any single operation with retries, [`Client::list`] gives the entries of
+//! a list as a stream.
 //!
 //! Every future is `Send + 'static` and runs on a current-thread runtime as well; it needs tokio's I/O and time.
 //! Exchanges move only while they are polled: nothing is spawned but reads of files.

@@ -119,6 +119,18 @@ impl<P: Provider> Client<P> {
     }
 
     /// Reads a list to its end, page by page, each like a [`call`](Self::call): its entries as an iterator.
+    ///
+    /// ```no_run
+    /// # use taskward_core::{List, Provider};
+    /// # use taskward_ureq::Client;
+    /// # fn count<P: Provider, O: List + Clone>(client: Client<P>, agents: O) -> Result<(), taskward_core::Error> {
+    /// for agent in client.list(agents) {
+    ///     let agent = agent?;
+    /// #   drop(agent);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn list<O: List + Clone>(&self, operation: O) -> Entries<P, O> {
         Entries::new(self.clone(), operation)
     }

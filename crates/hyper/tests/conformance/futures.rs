@@ -7,6 +7,7 @@ use taskward_core::{
     Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy, Reply,
 };
 use taskward_hyper::{Client, Running};
+use taskward_providers::nanonets::operations::ListAgents;
 use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::nanonets::DashboardAction;
 
@@ -78,6 +79,34 @@ async fn dropping_the_future_of_next_loses_nothing() -> Result {
     assert_eq!(told[0], "started");
     assert_eq!(told.iter().filter(|name| **name == "question").count(), 1);
     assert_eq!(told.iter().filter(|name| **name == "answered").count(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn dropping_the_future_of_a_page_loses_nothing() -> Result {
+    let scenario = taskward_sim::Scenario::parse("[switches]\nfiller_agents = 30")?;
+    let sim = taskward_sim::Sim::builder().scenario(scenario).spawn()?;
+    let access = sim.nanonets();
+    let client: Client<Nanonets> = Client::builder()
+        .key(taskward_core::SecretString::from(access.api_key))
+        .base_url(&access.base_url)
+        .build()?;
+    let mut list = client.list(ListAgents {
+        limit: Some(4),
+        name: Some("filler".into()),
+        ..ListAgents::default()
+    });
+    let mut count = 0;
+    loop {
+        // Far shorter than an exchange takes, so that nearly every one is cut.
+        let Ok(page) = tokio::time::timeout(Duration::from_micros(50), list.next_page()).await
+        else {
+            continue;
+        };
+        let Some(page) = page? else { break };
+        count += page.len();
+    }
+    assert_eq!((count, sim.requests().len()), (30, 8));
     Ok(())
 }
 
@@ -211,16 +240,12 @@ fn futures_and_handles_go_anywhere() {
         shared(&client);
         shared(&running.handle());
         anywhere(&client.run(job.clone()).into_future());
-        let mut list = client.list(taskward_providers::nanonets::operations::ListAgents::default());
+        let mut list = client.list(ListAgents::default());
         anywhere(&list);
         anywhere(&async move { list.next_page().await.map(|_| ()) });
         let other = client.clone();
         anywhere(&async move { other.start(job).await });
-        anywhere(&async move {
-            client
-                .call(taskward_providers::nanonets::operations::ListAgents::default())
-                .await
-        });
+        anywhere(&async move { client.call(ListAgents::default()).await });
         anywhere(&async move { running.next().await });
     }
     let _ = check;
