@@ -149,6 +149,11 @@ pub enum Event {
         /// The first position seen after.
         before: Position,
     },
+    /// An event came again with other content. The first one stands, and is told; this is told once for each connection.
+    Altered {
+        /// Its place in the stream.
+        position: Position,
+    },
     /// An event says that the task is over, and no read of the task agreed in time: the event stands.
     Unconfirmed {
         /// The event's name.

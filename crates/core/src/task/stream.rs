@@ -56,6 +56,8 @@ pub(super) struct Open {
     pub(super) covered: bool,
     /// An event that came before that was known.
     pub(super) held: Option<Item>,
+    /// Whether it was told that an event came again with other content.
+    pub(super) altered: bool,
 }
 
 impl Open {
@@ -120,6 +122,41 @@ impl Fill {
     }
 }
 
+/// The wording of the newest events, to notice one that comes again with another.
+#[derive(Debug, Default)]
+pub(super) struct Worded(VecDeque<(Position, u64)>);
+
+/// Events whose wording is remembered: what comes again comes soon, or with all the others after a reconnect.
+const WORDED: usize = 64;
+
+impl Worded {
+    /// Takes an event in; whether it came before, worded otherwise.
+    pub(super) fn differs(&mut self, position: Position, wording: &str) -> bool {
+        let digest = digest(wording);
+        let newest = self.0.back().map(|(newest, _)| *newest);
+        if newest.is_none_or(|newest| newest < position) {
+            self.0.push_back((position, digest));
+            if self.0.len() > WORDED {
+                self.0.pop_front();
+            }
+            return false;
+        }
+        let known = self.0.iter().find(|(known, _)| *known == position);
+        known.is_some_and(|(_, known)| *known != digest)
+    }
+}
+
+/// Tells wordings apart, eight bytes at a time: it is made of every event. Not against an adversary, who words them all.
+fn digest(text: &str) -> u64 {
+    text.as_bytes()
+        .chunks(8)
+        .fold(text.len() as u64, |hash, chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            (hash.rotate_left(5) ^ u64::from_le_bytes(word)).wrapping_mul(0x517c_c1b7_2722_0a95)
+        })
+}
+
 /// The newest event that asks, while nothing after it shows the task at work. It outlives the connection that brought
 /// it: the event is taken and comes no more.
 #[derive(Debug, Clone)]
@@ -176,6 +213,8 @@ pub(super) struct Stream {
     pub(super) missing: bool,
     /// Events in a row that could not be read.
     pub(super) unreadable: u32,
+    /// How the newest events of the stream were worded.
+    pub(super) worded: Worded,
     /// The position of the last event that was decoded: what is dropped after a reconnect.
     pub(super) decoded: Option<Position>,
     /// The position of the last event that was taken: what is stored, and asked for.
@@ -241,6 +280,7 @@ impl Stream {
             failures: 0,
             missing: false,
             unreadable: 0,
+            worded: Worded::default(),
             decoded: after,
             taken: after,
             reopened: false,
@@ -347,6 +387,7 @@ impl Stream {
             carried: false,
             covered: false,
             held: None,
+            altered: false,
         })));
     }
 }

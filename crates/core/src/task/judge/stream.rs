@@ -103,7 +103,8 @@ impl<P: Provider> Task<P> {
     }
 
     fn next_of_stream(&mut self) -> Next {
-        let Some(open) = self.stream.open_mut() else {
+        let worded = &mut self.stream.worded;
+        let StreamState::Open(open) = &mut self.stream.state else {
             return Next::Nothing;
         };
         let Some(chunk) = open.chunks.front_mut() else {
@@ -114,9 +115,14 @@ impl<P: Provider> Task<P> {
         };
         let mut rest: &[u8] = chunk;
         let before = rest.len();
+        let mut altered = None;
         let next = match open.decoder.next_event(&mut rest) {
             Ok(Some(event)) => match self.provider.read_event(&event) {
-                Ok(Some(item)) => Next::Item(Box::new(item)),
+                Ok(Some(item)) => {
+                    let place = item.event.position;
+                    altered = place.filter(|at| worded.differs(*at, event.data));
+                    Next::Item(Box::new(item))
+                }
                 Ok(None) => Next::Skipped,
                 Err(_) => Next::Unreadable,
             },
@@ -127,6 +133,11 @@ impl<P: Provider> Task<P> {
         chunk.advance(used);
         if chunk.is_empty() {
             open.chunks.pop_front();
+        }
+        if let Some(position) = altered
+            && !std::mem::replace(&mut open.altered, true)
+        {
+            self.events.push(Event::Altered { position });
         }
         next
     }
