@@ -59,6 +59,7 @@ fn a_task_that_ended_has_the_same_code_however_it_is_asked_for() {
     assert_eq!(world.run(&["status", &task]).code, 3);
 }
 
+/// Rows: H6, J3.
 #[test]
 fn a_task_that_goes_on_is_pending_or_out_of_time() {
     let world = World::new();
@@ -99,6 +100,7 @@ fn a_task_that_goes_on_is_pending_or_out_of_time() {
     check(&world, &watch, 124, "deadline");
 }
 
+/// Rows: G1.
 #[test]
 fn a_lost_reply_to_the_start_is_unknown_and_nothing_is_sent_again() {
     let world = World::with_fault("run", Fault::LostReplyAfterApply(40));
@@ -124,6 +126,7 @@ fn a_lost_reply_to_the_start_is_unknown_and_nothing_is_sent_again() {
     assert_eq!(world.sim.stats().starts, 3, "one start for each command");
 }
 
+/// Rows: H1.
 #[test]
 fn a_lost_reply_to_a_message_is_looked_for_and_not_sent_again() {
     let world = World::new();
@@ -136,6 +139,7 @@ fn a_lost_reply_to_a_message_is_looked_for_and_not_sent_again() {
     assert_eq!(world.sim.stats().questions[0].answers, 1);
 }
 
+/// Rows: H4.
 #[test]
 fn a_refusal_by_the_server_tells_its_words_and_the_status() {
     let world = World::new();
@@ -244,6 +248,7 @@ fn a_deadline_without_any_status_says_what_went_wrong_last() {
     ended.says(&["Its status could not be read; last: ", "503"]);
 }
 
+/// Rows: I1.
 #[test]
 fn a_cancel_tells_how_the_task_had_ended_already() {
     let world = World::new();

@@ -39,6 +39,7 @@ fn an_approval_is_taken_once_and_the_run_goes_on() {
     assert_eq!(lines.last()["answer"], json!({ "approve": true }));
 }
 
+/// Rows: H13.
 #[test]
 fn a_rejection_wants_consent_and_makes_the_run_fail() {
     let world = World::new();
@@ -117,6 +118,7 @@ fn an_answer_that_does_not_fit_is_not_sent_and_the_one_that_does_is_printed() {
     assert_eq!(applied(&world), [(0, None), (0, None)]);
 }
 
+/// Rows: H11.
 #[test]
 fn a_run_that_does_not_wait_is_told_with_its_status_and_the_platforms_word() {
     let world = World::new();
@@ -186,6 +188,7 @@ fn a_signal_by_hand_gets_the_platforms_own_refusals() {
     assert_eq!(world.run(&health).code, 0);
 }
 
+/// Rows: H12.
 #[test]
 fn a_lost_reply_to_a_signal_is_repeated_under_its_key_and_counts_once() {
     let world = World::new();
@@ -197,6 +200,7 @@ fn a_lost_reply_to_a_signal_is_repeated_under_its_key_and_counts_once() {
     assert_eq!(applied(&world), [(1, Some("approve".to_owned()))]);
 }
 
+/// Rows: H12.
 #[test]
 fn a_signal_that_is_never_answered_is_of_unknown_fate() {
     let world = World::new();
@@ -216,6 +220,7 @@ fn a_signal_that_is_never_answered_is_of_unknown_fate() {
     );
 }
 
+/// Rows: H5, H7.
 #[test]
 fn the_printed_command_answers_as_it_stands() {
     let world = World::new();

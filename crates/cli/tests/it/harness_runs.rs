@@ -47,6 +47,7 @@ fn a_run_that_is_approved_prints_what_the_agent_said() {
     ]);
 }
 
+/// Rows: I8, I11.
 #[test]
 fn every_end_of_a_run_has_its_code_in_words_and_as_json() {
     let world = scripted(
@@ -102,6 +103,7 @@ fn a_run_that_ended_has_the_same_code_however_it_is_asked_for() {
     check(&world, &["result", &waits], 8, "waiting");
 }
 
+/// Rows: H14.
 #[test]
 fn a_wait_that_nobody_answers_in_time_is_named_and_started_anew_by_the_printed_command() {
     let world = World::new();
@@ -157,6 +159,7 @@ fn a_wait_that_nobody_answers_in_time_is_named_and_started_anew_by_the_printed_c
     assert_eq!(world.run(&["result", &run]).code, 3);
 }
 
+/// Rows: G7.
 #[test]
 fn the_same_key_is_the_same_run_and_says_so() {
     let world = World::new();
@@ -216,6 +219,7 @@ fn a_start_of_unknown_fate_is_found_by_the_printed_command() {
     assert_eq!(world.sim.harness_stats().runs, 2);
 }
 
+/// Rows: G2.
 #[test]
 fn one_lost_reply_is_repeated_under_its_key_and_makes_one_run() {
     let world = World::new();
@@ -349,6 +353,7 @@ fn a_stream_that_is_cut_again_and_again_changes_nothing_that_is_told() {
     assert_eq!(world.sim.harness_stats().waits[0].received, 1);
 }
 
+/// Rows: I12.
 #[test]
 fn what_makes_no_sense_is_refused_before_anything_is_sent() {
     let world = World::new();

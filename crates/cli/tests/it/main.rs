@@ -4,6 +4,7 @@ mod agents;
 mod bad_input;
 mod commands;
 mod common;
+mod end_rows;
 mod exit_codes;
 mod harness_answers;
 mod harness_lists;

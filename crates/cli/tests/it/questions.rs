@@ -45,6 +45,7 @@ fn an_answer_finishes_the_task_and_is_used_by_it() {
     assert_eq!(answers(&world), [1]);
 }
 
+/// Rows: H17.
 #[cfg(unix)]
 #[test]
 fn a_command_answers_from_the_question_it_is_given() {
@@ -104,6 +105,7 @@ fn a_command_that_never_stops_talking_is_ended_with_all_that_it_started() {
     assert!(state.is_empty() || state.starts_with('Z'), "{state}");
 }
 
+/// Rows: H5, H7.
 #[cfg(unix)]
 #[test]
 fn the_printed_command_answers_as_it_stands() {
@@ -134,6 +136,7 @@ fn the_printed_command_answers_as_it_stands() {
     assert_eq!(answers(&world), [1]);
 }
 
+/// Rows: H5, H7.
 #[test]
 fn nobody_to_answer_is_told_to_programs_with_the_command_that_does() {
     let world = World::new();
@@ -211,6 +214,7 @@ fn in_one_process_with_its_simulator_a_question_ends_both() {
     assert_eq!(ended.code, 0, "{ended:?}");
 }
 
+/// Rows: H6.
 #[test]
 fn a_review_in_the_dashboard_lets_the_same_run_finish() {
     let world = World::new();
