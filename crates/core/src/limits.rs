@@ -121,6 +121,28 @@ impl LimitTable {
 mod tests {
     use super::*;
 
+    /// Rows: A4, B23.
+    #[test]
+    fn the_limits_of_an_exchange_are_the_documented_ones() {
+        let table = LimitTable::default();
+        let seconds = |kind| {
+            let limits = table.of(kind, None);
+            let total = limits.total.map(|total| total.as_secs());
+            (
+                limits.connect.as_secs(),
+                limits.head.as_secs(),
+                limits.idle.as_secs(),
+                total,
+            )
+        };
+        // A body may dribble for ten times the longest silence, and no longer.
+        assert_eq!(seconds(Kind::Status), (10, 10, 30, Some(10 + 10 + 300)));
+        assert_eq!(seconds(Kind::Plain), (10, 60, 30, Some(10 + 60 + 300)));
+        assert_eq!(seconds(Kind::Upload), (10, 300, 30, None));
+        assert_eq!(seconds(Kind::Stream), (10, 60, 300, None));
+        assert_eq!(table.max_body, 16 << 20);
+    }
+
     #[test]
     fn absurd_limits_saturate() {
         let table = LimitTable {

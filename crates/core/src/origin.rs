@@ -435,6 +435,7 @@ mod tests {
             .map_err(|e| e.to_string())
     }
 
+    /// Rows: A13.
     #[test]
     fn a_base_url_is_understood_with_and_without_its_prefix() {
         for (url, shown) in [
@@ -471,6 +472,7 @@ mod tests {
         }
     }
 
+    /// Rows: A10, A13.
     #[test]
     fn a_base_url_that_could_leak_the_key_is_refused() {
         for (url, why) in [
@@ -545,6 +547,7 @@ mod tests {
         assert!(!format!("{sealed:?}").contains("canary"));
     }
 
+    /// Rows: C1, C2, C3, C4, C5, C6, C7, C8, C9, C10.
     #[test]
     fn redirects_stay_on_the_same_origin_and_keep_the_method() {
         let origin = Origin::parse("https://h.example/base", "").expect("origin");
@@ -588,6 +591,9 @@ mod tests {
             (&get, 302, &[], 0),
             (&get, 302, &["/base/a", "/base/b"], 0),
             (&get, 302, &["/elsewhere"], 0),
+            (&get, 302, &["elsewhere"], 0),
+            (&get, 302, &["h.example"], 0),
+            (&get, 302, &["?y"], 0),
             (&get, 302, &["/base/b"], 3),
             (&get, 304, &["/base/b"], 0),
         ] {

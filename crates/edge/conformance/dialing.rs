@@ -3,14 +3,21 @@
 //! what comes `through` a tunnel.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use taskward_core::{Cause, Phase};
 use taskward_edge::failure::Fault;
 use taskward_edge::route::Proxy;
 
+#[cfg(target_os = "linux")]
+use hole::Hole;
+
 use super::{reached, through, unanswered};
+
+#[cfg(target_os = "linux")]
+#[path = "hole.rs"]
+mod hole;
 
 /// Asks a proxy that answers this for a tunnel; gives what it was asked, and what came out.
 fn ask(reply: &'static str) -> (String, Result<String, Fault>) {
@@ -53,22 +60,12 @@ fn a_proxy_that_refuses_is_told_with_its_variable() {
     }
 }
 
-/// A listener that takes no more connections: a further one waits for an answer that never comes.
-#[cfg(target_os = "linux")]
-fn black_hole() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let wait = Duration::from_millis(30);
-    let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&address, wait).ok());
-    let waiting = waiting.take(10_000).collect();
-    (listener, waiting, address)
-}
-
 /// Rows: A4, A5.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_address_that_does_not_answer_leaves_time_for_the_next() {
-    let (_hole, _waiting, dead) = black_hole();
+    let hole = Hole::new();
+    let dead = hole.address;
     let until = |millis| Instant::now() + Duration::from_millis(millis);
     let fault = reached(&[dead], until(50)).expect_err("nobody answers");
     assert_eq!(fault.cause, Cause::Timeout(Phase::Connect));

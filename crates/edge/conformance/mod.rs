@@ -6,6 +6,8 @@ mod bodies;
 mod exchange;
 pub(crate) mod follow;
 mod harness;
+#[cfg(target_os = "linux")]
+mod hole;
 mod lists;
 mod probes;
 mod redirects;

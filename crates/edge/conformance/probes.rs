@@ -418,6 +418,24 @@ fn what_never_left_is_told_as_not_sent() {
     }
 }
 
+/// Rows: A4.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_server_that_never_answers_is_given_up_within_the_time_to_connect() {
+    // Both alone: no limit at all.
+    let hole = super::hole::Hole::new();
+    let mut policy = impatient();
+    policy.limits.connect = Duration::from_millis(50);
+    let client = client(&format!("http://{}", hole.address), policy);
+    for result in calls(&client, &[Probe::get(), Probe::post("x")]) {
+        let timeout = Cause::Timeout(Phase::Connect);
+        assert_eq!(ended(&result), Ended::NotSent(timeout));
+        assert_eq!(kind(&result), Some(ErrorKind::Transport));
+        let error = result.expect_err("nobody answers").to_string();
+        assert!(error.contains(&hole.address.to_string()), "{error}");
+    }
+}
+
 #[test]
 fn nothing_that_is_sent_shows_its_key() {
     // ureq alone: method and address. hyper alone: the `Debug` of a request prints the key.
