@@ -136,7 +136,7 @@ fn a_deadline_that_passes_during_an_upload_leaves_it_unknown() {
         sim.set_faults(vec![FaultRule::new(Fault::Stall).on("run")]);
         let end = through!(adapter, Nanonets, &sim, 1, |client| client
             .run(upload(&sim))
-            .deadline(Duration::from_millis(300)));
+            .deadline(Duration::from_millis(1500)));
         let ended = outcome(end);
         assert!(
             matches!(ended, Outcome::Unknown { .. }),
@@ -152,8 +152,13 @@ fn a_deadline_that_passes_during_a_look_ends_it_with_the_last_status() {
     for adapter in BOTH {
         let sim = sim();
         sim.set_faults(vec![FaultRule::new(Fault::Stall).on("status")]);
+        let mut eager = Policy::default();
+        eager.pace.first = Duration::from_millis(50);
+        eager.pace.floor = Duration::from_millis(50);
+        let policy = || eager.clone();
         let end = through!(adapter, Nanonets, &sim, 1, |client| client
             .run(job(&sim, "slow"))
+            .policy(policy())
             .deadline(Duration::from_millis(1500)));
         let Outcome::DeadlineExceeded { id, clock, last } = outcome(end) else {
             panic!("{adapter:?}: a deadline ends it");
