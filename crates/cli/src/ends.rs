@@ -62,7 +62,7 @@ pub(crate) fn outcome<P: Platform>(
             .reason(fault.and_then(|fault| fault.reason.clone()));
         let problem = match fault.and_then(|fault| fault.message.as_ref()) {
             Some(message) => problem.why(message.clone()),
-            None => problem,
+            None => problem.why("The platform says no more about it."),
         };
         match &task {
             Some(task) => hint(session, problem, P::history(task)),

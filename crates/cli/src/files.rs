@@ -19,8 +19,31 @@ pub(crate) struct Files {
     pub(crate) bytes: u64,
     /// What a person should know about them.
     pub(crate) warnings: Vec<String>,
+    /// What was seen of those that somebody else may still write to.
+    pub(crate) seen: Vec<Seen>,
     /// Holds what came from stdin until the run is over.
     _spooled: Vec<TempPath>,
+}
+
+/// A file as it was when it was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    path: PathBuf,
+    len: u64,
+}
+
+impl Seen {
+    /// What to tell when it has become longer since: that part was not sent.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let len = std::fs::metadata(&self.path).ok()?.len();
+        (len > self.len).then(|| {
+            format!(
+                "{} grew while it was sent: its first {} were sent",
+                self.path.display(),
+                size(self.len)
+            )
+        })
+    }
 }
 
 /// One `-f`.
@@ -84,7 +107,12 @@ pub(crate) fn look(args: &[impl AsRef<OsStr>]) -> Result<Files, Box<Problem>> {
             out._spooled.push(path);
             (kept, len)
         } else {
-            (spec.path.clone(), readable(&spec.path)?)
+            let (path, len) = (spec.path.clone(), readable(&spec.path)?);
+            out.seen.push(Seen {
+                path: path.clone(),
+                len,
+            });
+            (path, len)
         };
         if len == 0 {
             out.warnings.push(format!("{name} is empty"));
@@ -96,7 +124,7 @@ pub(crate) fn look(args: &[impl AsRef<OsStr>]) -> Result<Files, Box<Problem>> {
             && spec.name.is_none()
         {
             out.warnings.push(format!(
-                "the name of {name} is not UTF-8 and is sent as far as it can be; ;name=… gives another"
+                "the name of {name} is not UTF-8 and is sent as far as it can be; ;name=... gives another"
             ));
         }
         let mut file = File::path(path);

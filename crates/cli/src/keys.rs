@@ -27,6 +27,10 @@ pub(crate) struct Account {
     pub(crate) base_url: String,
     /// Where the key came from, for advice when it is refused.
     pub(crate) source: KeySource,
+    /// Whether it is the key of a simulator.
+    pub(crate) is_simulated: bool,
+    /// Whether a line break at its end was dropped.
+    pub(crate) was_trimmed: bool,
 }
 
 /// Where a key came from.
@@ -84,13 +88,17 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
         }
     };
     let long = text.trim_end().len() >= MIN_REDACTED;
-    let empty = text.trim().is_empty();
+    let was_trimmed = text.ends_with('\n');
     let key = SecretString::from(text);
     let credential = Credential::bearer(&key).map_err(|error| {
-        let problem = Problem::new(Exit::Usage, "config", error.to_string())
-            .why(format!("The key came from {source}. Nothing was sent."));
-        if empty { problem.why(P::KEYS) } else { problem }
+        Problem::new(Exit::Usage, "config", error.to_string())
+            .why(format!("The key came from {source}. Nothing was sent."))
+            .why(P::KEYS)
+            .next("see", "taskward help environment", "where keys come from")
     })?;
+    let is_simulated = names
+        .simulated_key
+        .is_some_and(|prefix| credential.starts_with(prefix));
     let base_url = match variable(names.base_url_variable)? {
         Some(url) if !url.trim().is_empty() => url,
         _ => names.base_url.to_owned(),
@@ -100,6 +108,8 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
         redactor: long.then_some(credential),
         base_url,
         source,
+        is_simulated,
+        was_trimmed,
     })
 }
 
@@ -127,6 +137,32 @@ fn variable(name: &str) -> Result<Option<String>, Box<Problem>> {
             format!("the environment variable {name} is not UTF-8 text"),
         )),
     }
+}
+
+impl KeySource {
+    /// What a person should know about it.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let Self::File(path) = self else { return None };
+        let mode = open_to_others(path)?;
+        Some(format!(
+            "others on this machine can read the key file {} (mode {mode:o}); chmod 600 keeps it yours",
+            path.display()
+        ))
+    }
+}
+
+/// The permissions of a file that others than its owner can read or write.
+#[cfg(unix)]
+fn open_to_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let meta = std::fs::metadata(path).ok()?;
+    let mode = meta.permissions().mode() & 0o777;
+    (meta.is_file() && mode & 0o066 != 0).then_some(mode)
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path) -> Option<u32> {
+    None
 }
 
 fn key_file(path: &Path) -> Result<String, Box<Problem>> {

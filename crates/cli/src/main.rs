@@ -28,7 +28,7 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 use args::Cli;
 use exit::Exit;
@@ -38,15 +38,28 @@ use problem::Problem;
 fn main() -> ExitCode {
     let wants_json = std::env::args_os().any(|arg| arg == "--json");
     last_words(wants_json);
-    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| match Cli::try_parse() {
-        Ok(cli) => perform(cli),
+    let ended = guarded(|| match parse() {
+        Ok((cli, name)) => perform(cli, &name),
         Err(error) => refuse(&error, wants_json),
-    }));
-    // A panic has said its words.
-    ExitCode::from(ended.unwrap_or(Exit::Other).code())
+    });
+    ExitCode::from(ended.code())
 }
 
-fn perform(cli: Cli) -> Exit {
+/// What `work` ends with; a panic has said its words.
+fn guarded(work: impl FnOnce() -> Exit) -> Exit {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Exit::Other)
+}
+
+/// The command line, and the name of its command.
+fn parse() -> Result<(Cli, String), clap::Error> {
+    let mut command = Cli::command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((cli, name))
+}
+
+fn perform(cli: Cli, name: &str) -> Exit {
     log_requests();
     let out = Arc::new(Out::new(&cli.global));
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -66,6 +79,7 @@ fn perform(cli: Cli) -> Exit {
     match end {
         Ok(exit) => exit,
         Err(problem) => {
+            let problem = problem.of_command(name);
             out.problem(&problem);
             problem.exit()
         }
@@ -105,14 +119,19 @@ fn last_words(wants_json: bool) {
         let place = panic
             .location()
             .map_or_else(String::new, |at| format!(" at {at}"));
+        let task = report::newest();
         let problem = Problem::new(Exit::Other, "internal", format!("a bug in taskward{place}"))
             .why("Whatever was started goes on.");
-        let problem = problem.task(report::newest());
+        let problem = match &task {
+            Some(task) => problem.next("back", format!("taskward watch {}", task.quoted()), ""),
+            None => problem,
+        };
+        let problem = problem.task(task);
         // Nobody is left to tell that the streams are closed.
         if wants_json {
             let _ = writeln!(std::io::stdout(), "{}", out::json_line(&problem.json()));
         } else {
-            let _ = write!(std::io::stderr(), "{}", problem.text(str::to_owned));
+            let _ = writeln!(std::io::stderr(), "{}", problem.brief());
         }
     }));
 }
@@ -125,5 +144,71 @@ fn log_requests() {
             .with_writer(std::io::stderr)
             .with_ansi(false)
             .init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use taskward::nanonets::Nanonets;
+
+    /// Makes the test below a program that panics.
+    const CHILD: &str = "TASKWARD_TEST_PANICS";
+
+    /// A panic ends a process, so the test runs itself once more in one of its own.
+    ///
+    /// Rows: M10.
+    #[test]
+    fn a_panic_says_one_line_without_what_it_was_about_and_names_the_task() {
+        const CANARY: &str = "canary-4f1c2b7e9d";
+        if let Ok(how) = std::env::var(CHILD) {
+            last_words(how == "json");
+            report::remember(&task_ref::TaskRef::of::<Nanonets>("8c1e".into()));
+            let exit = guarded(|| panic!("the key is {CANARY}"));
+            std::process::exit(exit.code().into());
+        }
+        let run = |how: &str| {
+            let output = Command::new(std::env::current_exe().expect("this test"))
+                .args([
+                    "--exact",
+                    "--nocapture",
+                    "tests::a_panic_says_one_line_without_what_it_was_about_and_names_the_task",
+                ])
+                .env(CHILD, how)
+                .output()
+                .expect("it runs");
+            assert_eq!(output.status.code(), Some(1), "{output:?}");
+            let text = |bytes| String::from_utf8(bytes).expect("text");
+            let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+            assert!(
+                !stdout.contains(CANARY) && !stderr.contains(CANARY),
+                "{stdout}{stderr}"
+            );
+            (stdout, stderr)
+        };
+        let (_, stderr) = run("words");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        assert!(
+            stderr.starts_with("error: a bug in taskward at crates/cli/src/main.rs:"),
+            "{stderr}"
+        );
+        for words in [
+            "goes on",
+            "taskward watch nanonets:8c1e",
+            "task nanonets:8c1e",
+            "exit 1",
+        ] {
+            assert!(stderr.contains(words), "{words:?} in {stderr}");
+        }
+        let (stdout, stderr) = run("json");
+        assert_eq!(stderr, "");
+        // The lines before it are the test runner's.
+        let last: serde_json::Value =
+            serde_json::from_str(stdout.lines().last().expect("a line")).expect("JSON");
+        assert_eq!(
+            (&last["code"], &last["exit"], &last["task"]),
+            (&"internal".into(), &1.into(), &"nanonets:8c1e".into())
+        );
     }
 }

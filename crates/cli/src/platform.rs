@@ -74,7 +74,7 @@ impl Platform for Nanonets {
         "Keys are made in the platform's dashboard, under Settings, API Keys; each is shown once.";
     const SIMULATED: &'static str = "run --sim 'Hello'";
     const DONE: &'static str = "completed";
-    const UNATTENDED: &'static str = "run --sim --answer 'YOUR ANSWER' …";
+    const UNATTENDED: &'static str = "run --sim --answer 'YOUR ANSWER' ...";
     const LISTS: bool = true;
 
     fn simulated(sim: &Sim) -> (String, String) {
@@ -133,7 +133,7 @@ impl Platform for AgentHarness {
         "A key is KEY_ID:SECRET, as the platform issued it; both parts and the colon are needed.";
     const SIMULATED: &'static str = "run --sim --provider agent-harness 'Write to the team.'";
     const DONE: &'static str = "succeeded";
-    const UNATTENDED: &'static str = "run --sim --provider agent-harness --on-approval approve …";
+    const UNATTENDED: &'static str = "run --sim --provider agent-harness --on-approval approve ...";
     const LISTS: bool = false;
 
     fn simulated(sim: &Sim) -> (String, String) {

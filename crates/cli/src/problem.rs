@@ -107,6 +107,31 @@ impl Problem {
         self
     }
 
+    /// Names the help page of the command, when the command line is at fault and nothing else is named to go on with.
+    pub(crate) fn of_command(self: Box<Self>, name: &str) -> Box<Self> {
+        if self.exit != Exit::Usage || !self.next.is_empty() {
+            return self;
+        }
+        self.next("see", format!("taskward help {name}"), "")
+    }
+
+    /// The commands to go on with; there always is one.
+    fn next_steps(&self) -> Vec<Next> {
+        if !self.next.is_empty() {
+            return self.next.clone();
+        }
+        let topic = match self.exit {
+            Exit::Usage => "--help",
+            Exit::Auth => "help environment",
+            _ => "help recovery",
+        };
+        vec![Next {
+            label: "see",
+            command: format!("taskward {topic}"),
+            note: "",
+        }]
+    }
+
     /// Takes back every command to go on with.
     pub(crate) fn without_next(mut self: Box<Self>) -> Box<Self> {
         self.next.clear();
@@ -186,20 +211,19 @@ impl Problem {
                 let _ = writeln!(out, "  {line}");
             }
         }
-        let labels = self
-            .next
+        let steps = self.next_steps();
+        let labels = steps
             .iter()
             .map(|next| next.label.len() + 1)
             .max()
             .unwrap_or(0);
-        let commands = self
-            .next
+        let commands = steps
             .iter()
             .filter(|next| !next.note.is_empty())
             .map(|next| next.command.chars().count())
             .max()
             .unwrap_or(0);
-        for next in &self.next {
+        for next in &steps {
             let label = format!("{}:", next.label);
             let command = clean(&next.command);
             let line = match next.note {
@@ -265,7 +289,7 @@ impl Problem {
             "http_status": self.ids.status,
             "reason": self.ids.reason,
             "attempts": self.ids.attempts,
-            "hint": self.next.iter().map(|next| next.command.as_str()).collect::<Vec<_>>(),
+            "hint": self.next_steps().into_iter().map(|next| next.command).collect::<Vec<_>>(),
         })
     }
 }
@@ -298,6 +322,17 @@ error: the reply was lost
   intent 7f3a  attempts 1  exit 5
 ";
         assert_eq!(sample().text(str::to_owned), expected);
+    }
+
+    #[test]
+    fn there_always_is_something_to_go_on_with() {
+        let steps = |exit| Problem::new(exit, "x", "x").json()["hint"][0].clone();
+        assert_eq!(steps(Exit::Other), "taskward help recovery");
+        assert_eq!(steps(Exit::Auth), "taskward help environment");
+        assert_eq!(steps(Exit::Usage), "taskward --help");
+        let usage = Problem::input("x").of_command("run").json();
+        assert_eq!(usage["hint"], json!(["taskward help run"]));
+        assert_eq!(sample().of_command("run").json()["hint"][0], "taskward ls");
     }
 
     #[test]

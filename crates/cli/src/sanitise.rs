@@ -83,6 +83,7 @@ pub(crate) fn json(text: String) -> String {
 mod tests {
     use super::*;
 
+    /// Rows: K10.
     #[test]
     fn no_sequence_reaches_the_terminal_and_the_words_do() {
         for (hostile, shown) in [

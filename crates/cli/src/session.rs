@@ -54,16 +54,40 @@ impl<P: Platform> Session<P> {
         if speed.is_some_and(|speed| speed > 1) && !loopback {
             return Err(Problem::input(
                 "--speed is for simulators: the server is not on this machine",
+            )
+            .why("Nothing was sent."));
+        }
+        if speed.is_some_and(|speed| speed > 1) && !account.is_simulated {
+            return Err(Problem::input(
+                "--speed is for simulators, and the key is none of a simulator's",
+            )
+            .why(format!(
+                "The key came from {}. Nothing was sent.",
+                account.source
+            ))
+            .next("see", "taskward sim", "prints the key that it takes"));
+        }
+        if let Some(warning) = account.source.warning() {
+            out.say(&format!("warning: {warning}"));
+        }
+        if account.was_trimmed && out.is_verbose() {
+            out.say(&format!(
+                "the line break at the end of the key from {} was dropped",
+                account.source
             ));
         }
-        Self::build(
+        let session = Self::build(
             out,
             account.key,
             &account.base_url,
             account.source,
             speed.unwrap_or(1),
             None,
-        )
+        )?;
+        if !loopback {
+            session.name_server();
+        }
+        Ok(session)
     }
 
     /// A session with a simulator of its own.
@@ -142,15 +166,27 @@ impl<P: Platform> Session<P> {
         format!("taskward {rest}{}", self.source.flag())
     }
 
-    /// Says once which server is used when it is not the vendor's.
+    /// Says which server on this machine is used; any other that is not the vendor's was named before anything was sent.
     pub(crate) fn banner(&self) {
-        let url = self.client.base_url();
         if self.sim.is_some() {
             self.out.say(&format!(
-                "simulator at {url}, {}x; nothing leaves this machine",
+                "simulator at {}, {}x; nothing leaves this machine",
+                self.client.base_url(),
                 self.speed()
             ));
-        } else if url != P::ACCOUNT.base_url {
+        } else if self.is_local() {
+            self.name_server();
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        let prefix = P::ACCOUNT.api_prefix;
+        Origin::parse(&self.client.base_url(), prefix).is_ok_and(|origin| origin.is_loopback())
+    }
+
+    fn name_server(&self) {
+        let url = self.client.base_url();
+        if url != P::ACCOUNT.base_url {
             self.out
                 .say(&format!("server {url} ({})", P::ACCOUNT.base_url_variable));
         }
@@ -209,7 +245,30 @@ impl<P: Platform> Session<P> {
         for line in self.advice(error) {
             problem = problem.why(line);
         }
-        problem
+        self.way_on(problem, error)
+    }
+
+    /// With the command that tells more.
+    fn way_on(&self, problem: Box<Problem>, error: &Error) -> Box<Problem> {
+        let task = error.task().map(|id| self.task(id));
+        let (label, command, note) = match (error.kind(), &task) {
+            (ErrorKind::OutcomeUnknown, Some(task)) => {
+                ("see", P::conversation(task), "whether it is there")
+            }
+            (ErrorKind::Task, Some(task)) => P::history(task),
+            (ErrorKind::Pending, Some(task)) => ("back", format!("watch {}", task.quoted()), ""),
+            (ErrorKind::ResultUnavailable, Some(task)) => {
+                ("later", format!("result {}", task.quoted()), "")
+            }
+            // Whoever knows the question says how it is answered.
+            (ErrorKind::Local, _) => return problem,
+            (_, Some(task)) => ("see", format!("status {}", task.quoted()), ""),
+            (ErrorKind::Config, None) => {
+                return problem.next("see", "taskward help environment", "");
+            }
+            _ => return problem,
+        };
+        problem.next(label, self.command(&command), note)
     }
 
     fn advice(&self, error: &Error) -> Vec<String> {
@@ -237,6 +296,25 @@ impl<P: Platform> Session<P> {
                 }
             }
             ErrorKind::OutcomeUnknown => advice.push("Nothing was sent again.".to_owned()),
+            ErrorKind::Config | ErrorKind::Input => advice.push("Nothing was sent.".to_owned()),
+            ErrorKind::Api => {
+                advice.push("The server decided; the same again would be refused again.".to_owned())
+            }
+            ErrorKind::Protocol => advice.push(format!(
+                "What answered is not {} as it is known. The server is {}.",
+                P::TITLE,
+                self.client.base_url()
+            )),
+            ErrorKind::Decode => advice
+                .push("Nothing was changed. TASKWARD_DEBUG=http tells every exchange.".to_owned()),
+            ErrorKind::Task => advice.push("It does not go on.".to_owned()),
+            ErrorKind::Pending => advice.push("The task goes on.".to_owned()),
+            ErrorKind::ResultUnavailable => {
+                advice.push("It is kept by the platform; try again later.".to_owned());
+            }
+            ErrorKind::Local => {
+                advice.push("It failed here, not on the server.".to_owned());
+            }
             _ => {}
         }
         advice

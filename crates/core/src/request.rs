@@ -392,3 +392,37 @@ impl Request {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows: L7, L8.
+    #[test]
+    fn what_the_sealing_writes_is_set_by_nobody_else_and_no_value_holds_a_line_break() {
+        let request = || Request::get(PathAndQuery::from_static("/"));
+        for name in [
+            "Authorization",
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "User-Agent",
+        ] {
+            let name: HeaderName = name.parse().expect("a name");
+            let value = HeaderValue::from_static("x");
+            let error = request().header(name.clone(), value).expect_err("refused");
+            assert!(error.to_string().contains(name.as_str()), "{error}");
+        }
+        let name = HeaderName::from_static("x-foo");
+        let with = request().header(name, HeaderValue::from_static("a"));
+        assert_eq!(with.expect("taken").headers()["x-foo"], "a");
+        for hostile in ["a\r\nAuthorization: b", "a\nb", "a\rb", "a\0b"] {
+            assert!(HeaderValue::from_str(hostile).is_err(), "{hostile:?}");
+            let error = request()
+                .keyed(&IdempotencyKey::new(hostile))
+                .expect_err("refused");
+            assert!(!error.to_string().contains("Authorization"), "{error}");
+            assert!(crate::user_agent(Some(hostile)).is_err(), "{hostile:?}");
+        }
+    }
+}

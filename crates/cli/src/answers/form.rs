@@ -50,12 +50,12 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// The answer that a command printed: words for a question in words, else `{"approve": true}`, `{"reject": "why"}` or
-/// `{"input": {…}}`.
+/// `{"input": {...}}`.
 pub(super) fn printed(kind: &QuestionKind, text: String) -> Result<Answer, String> {
     if *kind == QuestionKind::Text {
         return Ok(Answer::text(text));
     }
-    const FORMS: &str = "{\"approve\": true}, {\"reject\": \"WHY\"} or {\"input\": {…}}";
+    const FORMS: &str = "{\"approve\": true}, {\"reject\": \"WHY\"} or {\"input\": {...}}";
     let data = object(&text).map_err(|why| format!("{why}; it is {FORMS}"))?;
     let mut fields = data.into_iter();
     match (fields.next(), fields.next()) {

@@ -338,7 +338,7 @@ pub(crate) struct Cancel {
   taskward api POST /tasks/ID/message -d '{\"message\":\"Hello\"}'
   taskward api POST /runs/ID/signal --provider agent-harness --idempotency-key k1 -d @signal.json")]
 pub(crate) struct Api {
-    /// GET, POST, …
+    /// GET, POST, ...
     #[arg(value_name = "METHOD")]
     pub(crate) method: String,
     /// The path, with or without /api/v1 or /v1, and the query

@@ -127,7 +127,7 @@ pub(crate) struct Usage {
     /// Only of this person or system
     #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) subject: Option<String>,
-    /// Only of this kind: run.created, task.completed, tool.invoked, tokens.consumed, …
+    /// Only of this kind: run.created, task.completed, tool.invoked, tokens.consumed, ...
     #[arg(long, value_name = "TYPE")]
     pub(crate) event_type: Option<String>,
     /// From then on: a time span as in 2h, or an RFC 3339 time with its offset [default: this month, UTC]

@@ -40,7 +40,7 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
   task.status     its status changed: status, known, elapsed_ms
   task.question   the agent asks: id, kind (text, approval, data, or another word), text, messages, payload
   event           an event of the provider: seq, event (as the server sent it); or anything else that happened: name
-                  (answered, sent, withdrawn, identified, unconfirmed, review, cancelling, …)
+                  (answered, sent, withdrawn, identified, unconfirmed, review, cancelling, ...)
   note            retrying (attempt, why, wait_ms), watching
   gap             events that were missed
   result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, and

@@ -14,6 +14,7 @@ use taskward::{Answered, Event, Question, QuestionId, Status, TaskId, Why};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, span};
+use crate::files::Seen;
 use crate::out::Out;
 use crate::platform::{Hint, Platform};
 use crate::session::Session;
@@ -42,6 +43,8 @@ pub(crate) struct Reporter {
     flags: String,
     /// Where reviews are decided, when that is a simulator's URL.
     dashboard: Option<String>,
+    /// The files of the start, as they were looked at.
+    files: Vec<Seen>,
     state: Mutex<State>,
     /// The question that was identified last, after it had been told.
     identified: watch::Sender<Option<Question>>,
@@ -100,6 +103,7 @@ impl Reporter {
             hushed: AtomicBool::new(false),
             flags: session.key_source().flag(),
             dashboard: None,
+            files: Vec::new(),
             state: Mutex::new(state),
             identified: watch::Sender::new(None),
         }
@@ -114,6 +118,12 @@ impl Reporter {
     /// Reviews are decided at the simulator of this URL.
     pub(crate) fn with_dashboard(mut self, url: Option<String>) -> Self {
         self.dashboard = url;
+        self
+    }
+
+    /// The start sends these files.
+    pub(crate) fn with_files(mut self, files: Vec<Seen>) -> Self {
+        self.files = files;
         self
     }
 
@@ -202,6 +212,7 @@ impl Reporter {
     /// Tells that a task that exists is followed.
     pub(crate) fn watching(&self) {
         let Some(task) = self.task() else { return };
+        remember(&task);
         if self.out.is_json() {
             self.out.line(&json::watching(&task));
         }
@@ -269,6 +280,9 @@ impl Reporter {
             // The id is the product: it is told whatever else is not.
             Event::Started { replayed, .. } => {
                 self.out.tell(&line);
+                for warning in self.files.iter().filter_map(Seen::warning) {
+                    self.say(&format!("warning: {warning}"));
+                }
                 if *replayed {
                     self.say("this key was used before: following the run it started");
                 }
@@ -419,11 +433,12 @@ fn no_progress(clock: &Clock, signs: &Signs) -> Option<String> {
 /// The newest task of this process, for the last words of a panic.
 static NEWEST: Mutex<Option<TaskRef>> = Mutex::new(None);
 
-fn remember(task: &TaskRef) {
+/// Keeps the task for the last words.
+pub(crate) fn remember(task: &TaskRef) {
     *NEWEST.lock().unwrap_or_else(PoisonError::into_inner) = Some(task.clone());
 }
 
-/// The newest task that this process started.
+/// The newest task that this process started or watches.
 pub(crate) fn newest() -> Option<TaskRef> {
     NEWEST
         .lock()

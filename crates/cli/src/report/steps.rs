@@ -57,7 +57,7 @@ fn short(value: &Value) -> String {
 /// The beginning of a text.
 pub(crate) fn clipped(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", &text[..end]),
+        Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),
     }
 }

@@ -17,6 +17,7 @@ fn refused(args: &[&str], code: i32, words: &[&str]) {
     );
 }
 
+/// Rows: K1, K7, K13.
 #[test]
 fn a_job_that_cannot_be_sent_is_refused_by_name() {
     let dir = tempfile::tempdir().expect("dir");
@@ -39,11 +40,13 @@ fn a_job_that_cannot_be_sent_is_refused_by_name() {
         &["missing.pdf", "Nothing was sent"],
     );
     refused(&["run", "--agent", "echo", "-f", dir], 2, &["directory"]);
-    refused(
-        &["run", "--agent", "echo", "-f", "/dev/null"],
-        2,
-        &["no regular file"],
-    );
+    for special in ["/dev/null", "/dev/zero"] {
+        refused(
+            &["run", "--agent", "echo", "-f", special],
+            2,
+            &["no regular file", "-f -"],
+        );
+    }
     refused(
         &["run", "--agent", "echo", "hi", "--answer", ""],
         2,
@@ -165,6 +168,7 @@ fn an_id_with_a_slash_stays_one_segment_of_its_path() {
     );
 }
 
+/// Rows: L2, L3, L4.
 #[test]
 fn a_key_is_asked_for_and_its_shape_is_checked_before_anything_is_sent() {
     let world = World::new();
@@ -201,13 +205,14 @@ fn a_key_is_asked_for_and_its_shape_is_checked_before_anything_is_sent() {
         ended.says(&[
             word,
             "The key came from the environment variable NANONETS_API_KEY",
+            "Settings, API Keys",
         ]);
-        assert_eq!(ended.stderr.contains("Settings, API Keys"), key == " ");
         assert!(!ended.stderr.contains("canary"), "{ended:?}");
     }
     assert_eq!(world.sim.requests(), []);
 }
 
+/// Rows: L1, L4.
 #[test]
 fn a_key_comes_from_a_file_or_from_stdin_and_its_last_line_break_is_dropped() {
     let world = World::new();
@@ -224,6 +229,16 @@ fn a_key_comes_from_a_file_or_from_stdin_and_its_last_line_break_is_dropped() {
     };
     assert_eq!(run(&["ls", "--key-file", path], "").code, 0);
     assert_eq!(run(&["ls", "--key-stdin"], &key).code, 0);
+    // What was dropped is told to whoever wants to know, and nothing of the key is.
+    run(&["ls", "--key-stdin", "-v"], &key).says(&["the line break", "from stdin was dropped"]);
+    for (content, word) in [("", "empty"), ("YOUR_API_KEY\n", "placeholder")] {
+        let path = dir.path().join("no key");
+        std::fs::write(&path, content).expect("write");
+        let path = path.to_str().expect("utf-8");
+        let ended = run(&["ls", "--key-file", path], "");
+        assert_eq!(ended.code, 2, "{ended:?}");
+        ended.says(&[word, "Settings, API Keys"]);
+    }
     let asked = run(
         &[
             "run",

@@ -1,7 +1,7 @@
 //! The table of exit codes, row by row, in words and as JSON.
 
 use serde_json::json;
-use taskward_sim::Fault;
+use taskward_sim::{Fault, FaultRule};
 
 use crate::common::{Ended, SPEED, World, bare, end};
 
@@ -268,22 +268,52 @@ fn a_cancel_tells_how_the_task_had_ended_already() {
     }
 }
 
+/// Acceptance test W1: of ten minutes of looks, three in ten fail at random, each in another way.
 #[test]
-fn a_third_of_failed_looks_ends_nothing_and_is_told_once_each() {
-    // Ten minutes of work.
-    let world = World::of(taskward_sim::Sim::builder(), 200);
-    let rule = taskward_sim::FaultRule::new(Fault::Status {
-        code: 503,
-        retry_after: None,
-        after_bytes: None,
+fn w1_a_third_of_failed_looks_ends_nothing_and_each_is_told_once() {
+    let failing = || {
+        [
+            down(None),
+            Fault::Reset,
+            Fault::CloseBeforeHead,
+            Fault::Html200,
+            Fault::TruncatedJson,
+        ]
+        .map(|fault| FaultRule::new(fault).probability(0.07))
+    };
+    let watched = |endpoints: &[&str], args: &[&str], seed| {
+        let world = World::of(taskward_sim::Sim::builder().seed(seed), 200);
+        let rules = endpoints
+            .iter()
+            .flat_map(|endpoint| failing().map(|rule| rule.on(endpoint)));
+        // A run is looked at when its stream cannot be had.
+        let no_stream = FaultRule::new(down(None)).on("stream");
+        world.sim.set_faults(rules.chain([no_stream]).collect());
+        let ended = world.fast(&[args, &["--timeout", "0"]].concat());
+        assert_eq!(ended.code, 0, "{ended:?}");
+        let failed = world.sim.requests().into_iter();
+        let failed = failed.filter(|request| request.fault.is_some()).count();
+        assert!(failed >= 10, "{failed}");
+        let told = ended.stderr.matches("retrying").count();
+        assert!(
+            (1..=failed).contains(&told),
+            "{told} of {failed}: {ended:?}"
+        );
+        // Besides them there are the server, the task, and its changes of status.
+        let others = ended
+            .stderr
+            .lines()
+            .filter(|line| !line.contains("retrying"));
+        assert!(others.count() < 40, "{ended:?}");
+    };
+    let harness = ["run", "--provider", "agent-harness", "--input", LONG];
+    std::thread::scope(|scope| {
+        for seed in [1, 2] {
+            scope.spawn(move || watched(&["status"], &["run", "--agent", "slow", "hi"], seed));
+            scope.spawn(move || watched(&["read_run", "events"], &harness, seed));
+        }
     });
-    world.sim.set_faults(vec![rule.on("status").every(3)]);
-    let ended = world.fast(&["run", "--agent", "slow", "hi", "--timeout", "0"]);
-    assert_eq!(ended.code, 0, "{ended:?}");
-    let incidents = ended
-        .stderr
-        .lines()
-        .filter(|line| line.contains("retrying"))
-        .count();
-    assert!((1..=40).contains(&incidents), "{ended:?}");
 }
+
+/// A run of ten minutes.
+const LONG: &str = r#"{"scenario":"long-stream","interval_ms":60000,"events":10}"#;

@@ -3,11 +3,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 use taskward_sim::{Fault, FaultRule};
 
-use crate::common::{World, bare};
+use crate::common::{World, assert_hidden, bare, secrets};
 
 fn spawn(mut command: Command) -> Child {
     command
@@ -39,6 +40,7 @@ fn until(source: impl std::io::Read, word: &str) -> (String, impl std::io::Read)
     (line, source)
 }
 
+/// Rows: M1, M4.
 #[test]
 fn ctrl_c_detaches_and_says_how_to_come_back() {
     for (name, code) in [("-INT", 130), ("-TERM", 143), ("-HUP", 143)] {
@@ -107,6 +109,7 @@ fn interrupted_start(again: bool) -> (Option<i32>, String) {
     (child.wait().expect("ends").code(), said)
 }
 
+/// Rows: M3.
 #[test]
 fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
     let (code, said) = interrupted_start(false);
@@ -117,6 +120,7 @@ fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
     );
 }
 
+/// Rows: M2.
 #[test]
 fn the_second_ctrl_c_does_not_wait_and_says_so_in_one_line() {
     let (code, said) = interrupted_start(true);
@@ -159,6 +163,115 @@ fn ctrl_c_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
             assert!(said.contains(words), "{words:?} in {said}");
         }
     }
+}
+
+/// Runs it, interrupts it after this many milliseconds, and looks at what it leaves behind.
+fn interrupted_after(millis: u64, args: &[&str]) {
+    let world = World::new();
+    let existing = world.start("slow");
+    let args: Vec<&str> = args
+        .iter()
+        .map(|arg| {
+            if *arg == "EXISTING" {
+                existing.as_str()
+            } else {
+                arg
+            }
+        })
+        .collect();
+    let writes = |world: &World| {
+        let stats = (world.sim.stats().starts, world.sim.harness_stats().starts);
+        stats.0 + stats.1
+    };
+    let before = writes(&world);
+    let mut child = spawn(world.command(&args));
+    std::thread::sleep(Duration::from_millis(millis));
+    // It may be over by now.
+    if child.try_wait().expect("asked").is_none() {
+        signal(&child, "-INT");
+    }
+    let output = child.wait_with_output().expect("ends");
+    let text = |bytes| String::from_utf8(bytes).expect("text");
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    let context = format!("{args:?} after {millis} ms: {stdout}{stderr}");
+    assert_hidden(&secrets(&world.command(&[])), &[&stdout, &stderr]);
+    for stream in [&stdout, &stderr] {
+        assert!(stream.is_empty() || stream.ends_with('\n'), "{context}");
+    }
+    let json = args.contains(&"--json");
+    if json {
+        assert_eq!(stderr, "", "{context}");
+        for line in stdout.lines() {
+            let line: Value = serde_json::from_str(line).expect(&context);
+            assert!(line["type"].is_string(), "{context}");
+        }
+    }
+    let Some(code) = output.status.code() else {
+        // Before it hears signals the system ends it: then nothing was sent yet.
+        assert_eq!(writes(&world), before, "{context}");
+        assert_eq!(stdout, "", "{context}");
+        return;
+    };
+    assert!([0, 3, 5, 8, 130].contains(&code), "{code}: {context}");
+    if writes(&world) > before || code == 5 {
+        let named = [
+            "intent ",
+            "task nanonets:",
+            "task agent-harness:",
+            "\"intent_id\":\"",
+            "\"task_id\":\"",
+        ];
+        let all = format!("{stdout}{stderr}");
+        assert!(named.iter().any(|name| all.contains(name)), "{context}");
+    }
+    if code == 130 {
+        let last = if json { &stdout } else { &stderr };
+        let last = last.lines().last().expect(&context);
+        assert!(
+            last.contains("exit 130") || last.contains("\"exit\":130"),
+            "{context}"
+        );
+    }
+}
+
+/// Acceptance test W5: no instant of a Ctrl-C leaves half a line, or a task without its name.
+#[test]
+fn w5_ctrl_c_at_any_instant_leaves_whole_lines_and_a_name() {
+    let commands: [&[&str]; 5] = [
+        &["run", "--agent", "slow", "hi", "--speed", "20"],
+        &["run", "--agent", "slow", "hi", "--speed", "20", "--json"],
+        &[
+            "run",
+            "--provider",
+            "agent-harness",
+            "--input",
+            r#"{"scenario":"long-stream"}"#,
+            "--speed",
+            "20",
+        ],
+        &[
+            "run",
+            "--provider",
+            "agent-harness",
+            "--input",
+            r#"{"scenario":"long-stream"}"#,
+            "--speed",
+            "20",
+            "--json",
+        ],
+        &["watch", "EXISTING", "--speed", "20"],
+    ];
+    // As good as random, and the same in every run of the test.
+    let instants: Vec<u64> = (0..20u64).map(|n| n * n * 7919 % 400).collect();
+    std::thread::scope(|scope| {
+        for chunk in instants.chunks(5) {
+            scope.spawn(move || {
+                for (millis, args) in chunk.iter().zip(commands) {
+                    interrupted_after(*millis, args);
+                }
+            });
+        }
+    });
 }
 
 #[test]

@@ -173,6 +173,7 @@ fn an_id_with_a_line_break_is_refused_in_words_and_nothing_is_sent() {
     assert_eq!(world.sim.requests(), []);
 }
 
+/// Rows: M5, M6.
 #[test]
 fn closed_and_full_streams_make_no_panic() {
     let world = World::new();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use taskward_sim::harness::DashboardAction;
 
-use crate::common::World;
+use crate::common::{World, assert_hidden, secrets};
 
 /// No prompt takes so long.
 const GUARD: Duration = Duration::from_secs(60);
@@ -21,18 +21,28 @@ struct Terminal {
     screen: Receiver<u8>,
     /// All that was shown.
     seen: String,
+    /// What must not be.
+    secrets: Vec<String>,
 }
 
 impl Terminal {
     fn open(world: &World, args: &[&str]) -> Self {
+        // Without a spinner, which would be drawn over the text.
+        Self::with(world, args, "24x80", &[("TERM", "dumb")])
+    }
+
+    /// A terminal of this size, in rows and columns, and these variables.
+    fn with(world: &World, args: &[&str], size: &str, variables: &[(&str, &str)]) -> Self {
         let taskward = world.command(args);
         let words: Vec<String> = std::iter::once(taskward.get_program())
             .chain(taskward.get_args())
             .map(|word| format!("'{}'", word.to_str().expect("text").replace('\'', r"'\''")))
             .collect();
-        // At the end the terminal is asked whether it still is in the mode that it began with.
+        // At the end the terminal is asked whether it still is in the mode that it began with; the shell stays for that
+        // when it hears a Ctrl-C, too.
+        let (rows, columns) = size.split_once('x').expect("a size");
         let line = format!(
-            "before=$(stty -g); {}; code=$?; [ \"$(stty -g)\" = \"$before\" ] && echo restored; exit $code",
+            "trap : INT; stty rows {rows} cols {columns}; before=$(stty -g); {}; code=$?; [ \"$(stty -g)\" = \"$before\" ] && echo restored; exit $code",
             words.join(" ")
         );
         let mut script = Command::new("script");
@@ -40,8 +50,7 @@ impl Terminal {
         for (name, value) in taskward.get_envs() {
             script.env(name, value.expect("set"));
         }
-        // Without a spinner, which would be drawn over the text.
-        script.env("TERM", "dumb");
+        script.envs(variables.iter().copied());
         let mut child = script
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -62,6 +71,7 @@ impl Terminal {
             child,
             screen,
             seen: String::new(),
+            secrets: secrets(&taskward),
         }
     }
 
@@ -85,9 +95,13 @@ impl Terminal {
     }
 
     fn types(&mut self, line: &str) {
-        let keys = self.keys.as_mut().expect("open");
-        keys.write_all(format!("{line}\n").as_bytes())
-            .and_then(|()| keys.flush())
+        self.presses(&format!("{line}\n"));
+    }
+
+    fn presses(&mut self, keys: &str) {
+        let open = self.keys.as_mut().expect("open");
+        open.write_all(keys.as_bytes())
+            .and_then(|()| open.flush())
             .expect("typed");
     }
 
@@ -103,7 +117,9 @@ impl Terminal {
         }
         drop(self.keys.take());
         let code = self.child.wait().expect("ends").code();
-        (code, String::from_utf8_lossy(&shown).into_owned())
+        let shown = String::from_utf8_lossy(&shown).into_owned();
+        assert_hidden(&self.secrets, &[&self.seen, &shown]);
+        (code, shown)
     }
 }
 
@@ -302,5 +318,74 @@ fn a_person_is_told_what_a_new_configuration_leaves_out_before_it_replaces_the_o
         let (ended, shown) = terminal.end();
         assert_eq!(ended, Some(code), "{shown}");
         assert_eq!(world.sim.stats().updates, updates);
+    }
+}
+
+/// Acceptance test W7, on a terminal: one that is said to be plain gets no escape sequence, and NO_COLOR no colour,
+/// however narrow it is.
+///
+/// Rows: M11.
+#[test]
+fn w7_a_plain_terminal_gets_no_escape_sequence_and_no_color_gets_no_colour() {
+    let world = World::new();
+    let run = ["run", "--agent", "failing", "hi", "--speed", "20"];
+    for size in ["24x20", "24x80", "0x0"] {
+        for variables in [
+            &[("TERM", "dumb")][..],
+            &[("TERM", "dumb"), ("LC_ALL", "C")],
+            &[("TERM", "dumb"), ("CI", "1"), ("NO_COLOR", "1")],
+        ] {
+            let (code, shown) = Terminal::with(&world, &run, size, variables).end();
+            assert_eq!(code, Some(3), "{shown}");
+            assert!(
+                !shown.contains('\u{1b}') && shown.is_ascii(),
+                "{size} {variables:?}: {shown:?}"
+            );
+        }
+        let variables = [("TERM", "xterm-256color"), ("NO_COLOR", "1")];
+        let (code, shown) = Terminal::with(&world, &run, size, &variables).end();
+        assert_eq!(code, Some(3), "{shown}");
+        // A colour is a control sequence that ends with m.
+        let sequences = shown.split("\u{1b}[").skip(1);
+        for sequence in sequences {
+            let end = sequence.find(|c: char| c.is_ascii_alphabetic());
+            assert_ne!(
+                end.map(|end| &sequence[end..=end]),
+                Some("m"),
+                "{size}: {shown:?}"
+            );
+        }
+    }
+}
+
+/// Acceptance test W5, on a terminal: wherever Ctrl-C is typed, the terminal is as it was.
+///
+/// Rows: M2.
+#[test]
+fn w5_ctrl_c_restores_the_terminal() {
+    let world = World::new();
+    let input = json!({ "goal": "x" }).to_string();
+    let animated = [("TERM", "xterm-256color")];
+    for (until, again) in [
+        ("task agent-harness:", false),
+        ("Subject", false),
+        ("waits for an approval", false),
+        ("leave> ", false),
+        ("leave> ", true),
+    ] {
+        let mut terminal = Terminal::with(&world, &run(&input, &[]), "24x80", &animated);
+        terminal.until(until);
+        // What a terminal makes a signal of.
+        terminal.presses("\u{3}");
+        if again {
+            terminal.presses("\u{3}");
+        }
+        let (code, shown) = terminal.end();
+        assert_eq!(code, Some(130), "{until}: {shown}");
+        assert!(shown.contains("restored"), "{until}: {shown}");
+        assert!(
+            again || shown.contains("agent-harness:"),
+            "{until}: {shown}"
+        );
     }
 }

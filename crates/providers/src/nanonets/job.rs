@@ -240,6 +240,7 @@ mod tests {
         );
     }
 
+/// Rows: K20.
     #[test]
     fn files_are_sent_as_parts_named_files_and_the_output_configuration_is_encoded_twice() {
         let job = Job::agent("a")

@@ -11,6 +11,7 @@ use crate::answers::{Asker, not_here};
 use crate::args::{Global, ProviderName, Run};
 use crate::ends::{self, Began};
 use crate::exit::Exit;
+use crate::files::Seen;
 use crate::follow::{Deadlines, Watched};
 use crate::out::Out;
 use crate::platform::Platform;
@@ -34,6 +35,7 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
             provider,
             takes_stdin(global, &args)?,
         )?,
+        files: Vec::new(),
     };
     if args.sim && args.detach {
         return Err(Problem::new(
@@ -115,6 +117,7 @@ struct Plan {
     deadlines: Deadlines,
     to: Destination,
     asker: Asker,
+    files: Vec<Seen>,
 }
 
 fn open<P: Platform>(
@@ -138,8 +141,9 @@ async fn launch<P: Platform>(
     plan: Plan,
 ) -> Result<Exit, Box<Problem>> {
     let out = &session.out;
-    let reporter =
-        Reporter::new(session, None, false).with_dashboard(session.sim().map(|sim| sim.url()));
+    let reporter = Reporter::new(session, None, false)
+        .with_dashboard(session.sim().map(|sim| sim.url()))
+        .with_files(plan.files);
     let deadlines = plan.deadlines.after(session.clock.elapsed());
     let watched = Watched::new(start, began, Arc::new(reporter), deadlines.policy())
         .answered_by(Arc::new(plan.asker))

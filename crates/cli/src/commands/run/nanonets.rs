@@ -21,7 +21,7 @@ pub(super) async fn run(
     out: Arc<Out>,
     global: &Global,
     args: &Run,
-    plan: Plan,
+    mut plan: Plan,
 ) -> Result<Exit, Box<Problem>> {
     // Whatever is wrong with the work itself is said before anything is sent.
     let work = Work::look(args)?;
@@ -47,6 +47,7 @@ pub(super) async fn run(
     )
     .await?;
     work.announce(&out);
+    plan.files.clone_from(&work.files.seen);
     let start = session.client.run(work.job(&agent));
     launch(&session, start, Began::Agent(agent), args, plan).await
 }
