@@ -10,8 +10,8 @@ use taskward_core::{Cause, ConfigError, Origin};
 
 use crate::failure::Fault;
 
-/// Connections kept idle.
-pub const MAX_IDLE: usize = 8;
+/// Connections kept idle: as many as a service has requests under way at once.
+pub const MAX_IDLE: usize = 256;
 /// How long one is kept; servers close theirs after a minute or more.
 pub const IDLE_AGE: Duration = Duration::from_secs(50);
 /// Largest head of a proxy's answer.

@@ -1,5 +1,6 @@
 //! How a connection comes about: name, address, proxy, handshake, all within one limit. And which are kept.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -18,11 +19,14 @@ use tokio_rustls::TlsConnector;
 use crate::failure;
 use crate::wire::{Connection, Link};
 
+type Idle = VecDeque<(Instant, Connection)>;
+
 /// Makes connections to one server, directly or through a proxy.
 #[derive(Debug)]
 pub(crate) struct Dialer {
     route: Route,
-    idle: Mutex<Vec<(Instant, Connection)>>,
+    /// In the order in which they fell idle; the last one is used first.
+    idle: Mutex<Idle>,
 }
 
 impl Dialer {
@@ -33,7 +37,7 @@ impl Dialer {
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             route: Route::new(origin, tls, proxy_from_env)?,
-            idle: Mutex::new(Vec::new()),
+            idle: Mutex::default(),
         })
     }
 
@@ -49,7 +53,7 @@ impl Dialer {
     /// A connection kept from an earlier exchange that is still open.
     pub(crate) async fn kept(&self) -> Option<Connection> {
         loop {
-            let (since, mut connection) = self.idle().pop()?;
+            let (since, mut connection) = self.idle().pop_back()?;
             if since.elapsed() < IDLE_AGE && connection.is_usable().await {
                 return Some(connection);
             }
@@ -67,13 +71,17 @@ impl Dialer {
     /// Keeps a connection whose exchange is complete.
     pub(crate) fn keep(&self, connection: Connection) {
         let mut idle = self.idle();
-        idle.retain(|(since, _)| since.elapsed() < IDLE_AGE);
+        let now = Instant::now();
+        let is_old = |(since, _): &(Instant, _)| now.duration_since(*since) >= IDLE_AGE;
+        while idle.front().is_some_and(is_old) {
+            idle.pop_front();
+        }
         if idle.len() < MAX_IDLE {
-            idle.push((Instant::now(), connection));
+            idle.push_back((now, connection));
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, Connection)>> {
+    fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
