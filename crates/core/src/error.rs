@@ -473,6 +473,7 @@ mod tests {
     use super::*;
     use http::header;
 
+    /// Rows: D17.
     #[test]
     fn an_error_body_of_any_shape_still_tells_its_status() {
         for (body, message) in [

@@ -159,6 +159,7 @@ impl Retry {
 mod tests {
     use super::*;
 
+    /// Rows: F14.
     #[test]
     fn backoff_saturates_however_often_it_is_asked() {
         let retry = Retry::default();

@@ -122,6 +122,7 @@ mod tests {
         head
     }
 
+    /// Rows: F4, F5, F6.
     #[test]
     fn retry_after_takes_the_largest_valid_value() {
         let now = Timestamp::from_millis(784_111_777_000); // Sun, 06 Nov 1994 08:49:37 GMT

@@ -369,6 +369,7 @@ mod tests {
         }
     }
 
+    /// Rows: F2, F3, F7.
     #[test]
     fn a_server_given_wait_is_honoured_up_to_its_cap() {
         let now = Timestamp::from_millis(0);

@@ -61,6 +61,7 @@ impl Default for Shared {
 mod tests {
     use super::*;
 
+    /// Rows: F8.
     #[test]
     fn a_drained_budget_refuses_and_refills_with_successes() {
         let mut shared = Shared::new();

@@ -128,6 +128,7 @@ mod tests {
         event("step.done", json!({"outcome": outcome}))
     }
 
+    /// Rows: E26.
     #[test]
     fn a_retried_step_takes_its_own_words_back_and_no_others() {
         let events = [

@@ -272,6 +272,7 @@ fn a_stream_that_is_there_every_other_time_and_a_list_likewise_lose_nothing() {
     }
 }
 
+/// Rows: E10.
 #[test]
 fn the_wait_that_a_stream_asks_for_is_kept_within_its_bounds() {
     for (field, least, most) in [

@@ -76,6 +76,7 @@ fn nobody_answering_in_time_is_an_end_of_its_own() {
     );
 }
 
+/// Rows: E27.
 #[test]
 fn a_stalled_run_is_told_and_never_resumed_by_itself() {
     let mut world = World::new("").wish(3_600_000, Wish::ResumeRun);
@@ -97,6 +98,7 @@ fn a_key_that_is_revoked_in_mid_run_ends_the_watch() {
     assert_eq!(world.run("approve-email"), outcome("access_lost"));
 }
 
+/// Rows: E17.
 #[test]
 fn a_terminal_event_in_mid_run_is_contradicted_by_the_run_and_stands_all_the_same() {
     let scenario = r#"
@@ -124,6 +126,7 @@ fn a_terminal_event_in_mid_run_is_contradicted_by_the_run_and_stands_all_the_sam
     assert_eq!(world.count("Unconfirmed"), 1);
 }
 
+/// Rows: E19.
 #[test]
 fn unknown_events_are_told_and_end_nothing() {
     let scenario = r#"

@@ -9,8 +9,10 @@ mod regressions;
 #[path = "../judge/spec.rs"]
 mod spec;
 mod starts;
+mod stream_rows;
 mod streams;
 mod time;
+mod values;
 mod waits;
 mod world;
 

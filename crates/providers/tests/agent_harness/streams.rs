@@ -66,6 +66,7 @@ fn a_run_is_followed_by_its_stream_and_judged_by_its_own_read() {
     );
 }
 
+/// Rows: E13, E15, E18, E21.
 #[test]
 fn a_stream_cut_at_any_byte_yields_the_uncut_log_and_outcome_in_every_way_of_replaying() {
     for (run, step) in [("short", 1), ("approve-email", 23)] {
@@ -182,6 +183,7 @@ fn numbers_with_holes_and_other_line_endings_are_no_loss() {
     }
 }
 
+/// Rows: D14.
 #[test]
 fn a_run_without_a_stream_is_followed_by_its_list_of_events() {
     let log = whole("approve-email");
@@ -229,6 +231,7 @@ fn a_run_without_stream_and_list_is_followed_by_its_status_alone() {
     }
 }
 
+/// Rows: E22.
 #[test]
 fn a_stream_that_opens_well_and_dies_at_once_costs_little_for_ten_minutes() {
     let mut world = World::new("").faults(|endpoint, _, _| {
@@ -296,6 +299,7 @@ fn a_stream_that_recovers_is_followed_again() {
     assert!(world.asked("read_run") < 45, "{}", world.asked("read_run"));
 }
 
+/// Rows: E13, E20.
 #[test]
 fn what_a_stream_drops_in_the_middle_is_read_from_the_list() {
     let log = whole("approve-email");
@@ -319,6 +323,7 @@ fn what_a_stream_drops_in_the_middle_is_read_from_the_list() {
     assert!(world.asked("events") <= 9, "{}", world.asked("events"));
 }
 
+/// Rows: E20.
 #[test]
 fn events_that_cannot_be_read_are_skipped_and_ten_of_them_send_us_to_the_list() {
     // Over the stream every event comes broken; the list tells them whole.
@@ -339,6 +344,7 @@ fn a_question_that_only_the_run_shows_is_the_one_that_its_event_tells_later() {
     assert_eq!(world.stats().waits[0].received, 1);
 }
 
+/// Rows: E3, E4.
 #[test]
 fn eight_hours_of_silence_cost_a_read_now_and_then() {
     let mut world = World::new("").answers(8 * 3_600_000, vec![taskward_core::Answer::Approve]);

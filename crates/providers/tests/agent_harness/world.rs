@@ -53,6 +53,7 @@ pub(crate) enum Fault {
 }
 
 type Faults = Box<dyn FnMut(&str, &str, usize) -> Fault>;
+pub(crate) type Frames = Box<dyn FnMut(String) -> String>;
 pub(crate) type Rewrite = Box<dyn FnMut(&str, usize, Response) -> Response>;
 type Answerer = Box<dyn FnMut(&Question) -> Option<(u64, Answer)>>;
 
@@ -87,6 +88,8 @@ pub(crate) struct World {
     pub(crate) chunk: usize,
     /// What becomes of a frame on its way.
     pub(crate) mangle: fn(String) -> Option<String>,
+    /// What becomes of the frames on their way, each in the light of those before it.
+    pub(crate) frames: Option<Frames>,
     /// What becomes of a whole reply on its way: endpoint, and how many requests of that endpoint came before.
     pub(crate) rewrite: Option<Rewrite>,
     /// Whether each step is asked for twice and compared, and the distance of the run's reads is minded.
@@ -161,6 +164,7 @@ impl World {
             start_reply_len: 0,
             chunk: usize::MAX,
             mangle: Some,
+            frames: None,
             rewrite: None,
             strict: false,
             busy: 0,
@@ -647,7 +651,10 @@ impl World {
                 Pulled::Frames(frames) => {
                     for frame in frames {
                         let text = String::from_utf8(frame.bytes).expect("text");
-                        let text = (self.mangle)(text).unwrap_or_default();
+                        let mut text = (self.mangle)(text).unwrap_or_default();
+                        if let Some(frames) = &mut self.frames {
+                            text = frames(text);
+                        }
                         stream.ready.extend(text.into_bytes());
                     }
                 }
@@ -663,6 +670,10 @@ impl World {
                     return task.handle_end(id, at);
                 }
             }
+        }
+        if stream.ready.is_empty() && stream.budget > 0 {
+            // All of it was lost on its way.
+            return;
         }
         let id = stream.exchange;
         let take = stream.ready.len().min(self.chunk).min(stream.budget);
