@@ -141,11 +141,11 @@ impl Conn {
     /// Reads a whole request.
     pub(crate) fn request(&mut self) -> Option<Seen> {
         let head = self.head()?;
-        self.body(head)
+        self.body(head, &[])
     }
 
-    /// Reads the rest of the request that begins with this head.
-    pub(crate) fn body(&mut self, head: String) -> Option<Seen> {
+    /// Reads the rest of the request that begins with this head and this much of its body.
+    pub(crate) fn body(&mut self, head: String, begun: &[u8]) -> Option<Seen> {
         let mut seen = Seen {
             head,
             body: Vec::new(),
@@ -153,8 +153,9 @@ impl Conn {
         let length = seen
             .header("content-length")
             .map_or(0, |value| value.parse::<usize>().expect("a content length"));
-        seen.body = vec![0; length];
-        self.tcp.read_exact(&mut seen.body).ok()?;
+        seen.body = begun.to_vec();
+        seen.body.resize(length, 0);
+        self.tcp.read_exact(&mut seen.body[begun.len()..]).ok()?;
         self.seen.lock().expect("log").push(seen.clone());
         Some(seen)
     }
