@@ -102,7 +102,7 @@ fn a_run_that_is_given_data_survives_each_fault_of_each_operation() {
     .each(50);
 }
 
-/// Rows: E18.
+/// Rows: E4, E15, E18.
 #[test]
 fn a_stream_survives_each_fault_of_each_operation_in_every_way_of_replaying() {
     for (name, file) in [

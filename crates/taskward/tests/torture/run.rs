@@ -1,0 +1,303 @@
+//! One run of a scenario through one adapter and a proxy that may let one operation fail.
+
+use std::time::Duration;
+
+use taskward::agent_harness::{self, AgentHarness};
+use taskward::core::{Answered, Output, Provider, Question};
+use taskward::nanonets::{self, Nanonets};
+use taskward::{Answer, End, Error, Event, Outcome, Policy};
+use taskward_sim::{Head, Scenario as File, Sim, harness};
+use tokio::runtime::Runtime;
+
+use crate::proxy::{Fault, Operation, Proxy};
+
+/// The longest silence of a stream, by the client's clock.
+const STREAM_SILENCE: Duration = Duration::from_secs(20);
+
+/// What the server counted.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Tally {
+    pub(crate) starts: u64,
+    /// For each question, how many answers were applied.
+    pub(crate) answers: Vec<u64>,
+}
+
+/// A provider with its simulated server.
+pub(crate) trait Simulated: Provider {
+    /// Whether writes carry a key under which they may be repeated.
+    const KEYED: bool;
+    /// How many times as fast as the world the client's clock runs.
+    const SPEED: u32;
+    /// The longest silence of an exchange where one is to time out, by the world's clock.
+    const SILENCE: Duration;
+
+    fn sim(file: &str) -> Sim;
+    fn key(sim: &Sim) -> String;
+    fn endpoint(head: &Head) -> &'static str;
+    fn tally(sim: &Sim) -> Tally;
+    fn told(output: &Self::Output) -> String;
+}
+
+impl Simulated for Nanonets {
+    const KEYED: bool = false;
+    const SPEED: u32 = 400;
+    const SILENCE: Duration = Duration::from_millis(1_000);
+
+    /// Its time moves with each look, so that every run makes the same requests.
+    fn sim(file: &str) -> Sim {
+        let file = File::parse(file).expect("a scenario");
+        let builder = Sim::builder().seed(7).scenario(file);
+        let builder = builder.manual_clock(Duration::from_secs(1));
+        builder.spawn().expect("a simulator")
+    }
+
+    fn key(sim: &Sim) -> String {
+        sim.nanonets().api_key
+    }
+
+    fn endpoint(head: &Head) -> &'static str {
+        taskward_sim::nanonets::Server::endpoint(head).0
+    }
+
+    fn tally(sim: &Sim) -> Tally {
+        let stats = sim.stats();
+        Tally {
+            starts: stats.starts,
+            answers: stats.questions.iter().map(|asked| asked.answers).collect(),
+        }
+    }
+
+    fn told(output: &nanonets::Answer) -> String {
+        format!("{:?} {:?}", output.text(), output.json())
+    }
+}
+
+impl Simulated for AgentHarness {
+    const KEYED: bool = true;
+    const SPEED: u32 = 50;
+    /// So short that the end of a run, which is to be read within half a minute, can be read again.
+    const SILENCE: Duration = Duration::from_millis(400);
+
+    fn sim(file: &str) -> Sim {
+        let file = File::parse(file).expect("a scenario");
+        let builder = Sim::builder().seed(7).scenario(file);
+        let builder = builder.speed(f64::from(Self::SPEED));
+        builder.spawn().expect("a simulator")
+    }
+
+    fn key(sim: &Sim) -> String {
+        sim.harness().api_key
+    }
+
+    fn endpoint(head: &Head) -> &'static str {
+        harness::Server::endpoint(head).0
+    }
+
+    fn tally(sim: &Sim) -> Tally {
+        let stats = sim.harness_stats();
+        // A signal that came again under its key is the same one.
+        let own = |wait: &harness::WaitStats| wait.received - wait.replayed;
+        for wait in &stats.waits {
+            assert!(wait.applied <= 1 && own(wait) <= 1, "{wait:?}");
+        }
+        Tally {
+            starts: stats.starts,
+            answers: stats.waits.iter().map(|wait| wait.applied).collect(),
+        }
+    }
+
+    fn told(output: &agent_harness::Answer) -> String {
+        format!("confirmed {}", output.is_confirmed())
+    }
+}
+
+/// What is run, and what a human does meanwhile.
+pub(crate) struct Scenario<P: Simulated> {
+    pub(crate) name: &'static str,
+    /// The simulator's switches.
+    pub(crate) file: &'static str,
+    pub(crate) job: fn(&Sim) -> P::Job,
+    pub(crate) answer: fn(&Question) -> Answer,
+    /// The endpoint from whose first exchange on operations fail: what comes before is another scenario's.
+    pub(crate) from: &'static str,
+    /// Whether the task is cancelled as soon as it has started.
+    pub(crate) cancels: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Adapter {
+    Hyper,
+    Ureq,
+}
+
+/// What a run left behind.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Record {
+    pub(crate) end: String,
+    /// The provider's own events: `SEQ TYPE`.
+    pub(crate) log: Vec<String>,
+    /// What else was told, but for statuses, retries and acknowledgements: which are seen depends on when one looks.
+    pub(crate) told: Vec<String>,
+    pub(crate) tally: Tally,
+}
+
+/// A run, and what passed the proxy.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) record: Record,
+    pub(crate) operations: Vec<Operation>,
+    /// Whether the operation that was to fail was met.
+    pub(crate) struck: bool,
+}
+
+/// What the human does about an event.
+enum Reaction {
+    Nothing,
+    Answer(Question, Answer),
+    Cancel,
+    Leave,
+}
+
+struct Stage<'a, P: Simulated> {
+    scenario: &'a Scenario<P>,
+    sim: Sim,
+    proxy: Proxy,
+    policy: Policy,
+    log: Vec<String>,
+    told: Vec<String>,
+}
+
+/// Runs a scenario through an adapter, failing what the target says.
+pub(crate) fn run<P: Simulated>(
+    adapter: Adapter,
+    scenario: &Scenario<P>,
+    target: Option<(Operation, Fault)>,
+    runtime: &Runtime,
+) -> Run {
+    let sim = P::sim(scenario.file);
+    let mut policy = Policy::default();
+    policy.limits.stream_idle = STREAM_SILENCE;
+    if matches!(target, Some((_, Fault::Timeout))) {
+        policy.limits.status_head = P::SILENCE;
+        policy.limits.head = P::SILENCE;
+        policy.limits.upload_head = P::SILENCE;
+        policy.limits.idle = P::SILENCE;
+    }
+    let mut stage = Stage {
+        scenario,
+        proxy: Proxy::new(runtime, sim.address(), P::endpoint, target),
+        sim,
+        policy,
+        log: Vec::new(),
+        told: Vec::new(),
+    };
+    let end = match adapter {
+        Adapter::Hyper => runtime.block_on(stage.through_hyper()),
+        Adapter::Ureq => stage.through_ureq(),
+    };
+    let record = Record {
+        end: end.map_or_else(|error| format!("error {error}"), describe::<P>),
+        log: stage.log,
+        told: stage.told,
+        tally: P::tally(&stage.sim),
+    };
+    Run {
+        record,
+        operations: stage.proxy.operations(),
+        struck: stage.proxy.has_struck(),
+    }
+}
+
+impl<P: Simulated> Stage<'_, P> {
+    async fn through_hyper(&mut self) -> Result<Option<End<P::Output>>, Error> {
+        let client = taskward::Client::<P>::builder()
+            .key(P::key(&self.sim).into())
+            .base_url(&self.proxy.url())
+            .policy(self.policy.clone())
+            .speed(P::SPEED)
+            .build()?;
+        let job = (self.scenario.job)(&self.sim);
+        let mut running = client.run(job).start().await?;
+        while let Some(event) = running.next().await? {
+            match self.react(&event) {
+                Reaction::Nothing => {}
+                Reaction::Answer(question, answer) => {
+                    running.answer(&question.id, answer).expect("it is open");
+                }
+                Reaction::Cancel => running.cancel()?,
+                Reaction::Leave => return Ok(None),
+            }
+        }
+        running.wait().await.map(Some)
+    }
+
+    fn through_ureq(&mut self) -> Result<Option<End<P::Output>>, Error> {
+        let client = taskward::blocking::Client::<P>::builder()
+            .key(P::key(&self.sim).into())
+            .base_url(&self.proxy.url())
+            .policy(self.policy.clone())
+            .speed(P::SPEED)
+            .build()?;
+        let job = (self.scenario.job)(&self.sim);
+        let mut running = client.run(job).start()?;
+        while let Some(event) = running.next()? {
+            match self.react(&event) {
+                Reaction::Nothing => {}
+                Reaction::Answer(question, answer) => {
+                    running.answer(&question.id, answer).expect("it is open");
+                }
+                Reaction::Cancel => running.cancel()?,
+                Reaction::Leave => return Ok(None),
+            }
+        }
+        running.wait().map(Some)
+    }
+
+    fn react(&mut self, event: &Event) -> Reaction {
+        let (line, reaction) = match event {
+            Event::Provider(event) => {
+                let seq = event.position.expect("a position").0;
+                self.log.push(format!("{seq} {}", event.name));
+                return Reaction::Nothing;
+            }
+            Event::Retrying { .. } => {
+                self.proxy.reopen();
+                return Reaction::Nothing;
+            }
+            Event::Status(_) | Event::Cancelling => return Reaction::Nothing,
+            Event::Started { .. } if self.scenario.cancels => ("started", Reaction::Cancel),
+            Event::Started { .. } => ("started", Reaction::Nothing),
+            Event::Question(question) => {
+                let answer = (self.scenario.answer)(question);
+                ("question", Reaction::Answer(question.clone(), answer))
+            }
+            Event::Answered { how, .. } => match how {
+                Answered::Applied => ("applied", Reaction::Nothing),
+                Answered::Unknown => ("unknown", Reaction::Leave),
+                _ => ("not applied", Reaction::Nothing),
+            },
+            other => {
+                self.told.push(format!("{other:?}"));
+                return Reaction::Nothing;
+            }
+        };
+        self.told.push(line.to_owned());
+        reaction
+    }
+}
+
+fn describe<P: Simulated>(end: Option<End<P::Output>>) -> String {
+    match end {
+        None => "left answer unknown".to_owned(),
+        Some(End::Left(left)) => format!("left {:?}", left.why),
+        Some(End::Done(outcome)) => match outcome {
+            Outcome::Succeeded { output, .. } => format!("succeeded {}", P::told(&output)),
+            Outcome::Stopped { by, fault, .. } => format!("stopped by {by:?} {:?}", fault.reason),
+            Outcome::Failed { fault, .. } => {
+                format!("failed {:?} {:?}", fault.reason, fault.message)
+            }
+            Outcome::Unknown { likely: true, .. } => "likely started".to_owned(),
+            other => other.code().to_owned(),
+        },
+    }
+}
