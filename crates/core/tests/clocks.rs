@@ -313,6 +313,38 @@ fn a_deadline_that_passes_during_a_start_leaves_it_unknown() {
     assert_eq!(world.drive(task), outcome("not_started"));
 }
 
+/// Rows: J4.
+#[test]
+fn a_start_that_hangs_at_the_deadline_is_unknown_and_not_merely_late() {
+    let mut hurried = policy();
+    hurried.work = Some(Duration::from_secs(30));
+    let mut world = World::new(&[]);
+    let mut task: Task<Toy<false, false>> = world.start_with(hurried);
+    loop {
+        match task.poll(at(0), &mut world.shared) {
+            Step::Save { revision } => task.saved(revision),
+            Step::Send { id, limits, .. } => {
+                assert_eq!(limits.total, Some(Duration::from_secs(30)));
+                task.sent(id);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(matches!(
+        task.poll(at(29_999), &mut world.shared),
+        Step::InFlight { .. }
+    ));
+    let Step::Save { revision } = task.poll(at(30_000), &mut world.shared) else {
+        panic!("the end is stored");
+    };
+    task.saved(revision);
+    let Step::Done(outcome) = task.poll(at(30_000), &mut world.shared) else {
+        panic!("it is over");
+    };
+    assert_eq!(world::outcome_text(outcome), "unknown likely=false");
+}
+
 /// Rows: J5.
 #[test]
 fn a_deadline_that_has_passed_ends_a_watch_before_anything_is_sent() {
