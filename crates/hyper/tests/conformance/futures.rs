@@ -1,7 +1,7 @@
 //! What dropped futures and handlers that run beside the watch bring with them.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use taskward_core::{
     Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy, Reply,
@@ -210,8 +210,24 @@ async fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_busy_stream_leaves_the_others_of_its_runtime_their_turns() -> Result {
+/// Whoever is never given a turn waits for ever: that is what the guard sees, not how long a turn takes.
+#[test]
+fn a_busy_stream_leaves_the_others_of_its_runtime_their_turns() {
+    let (done, finished) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let others = runtime.block_on(beside_a_busy_stream());
+        done.send(others.map_err(|e| e.to_string()))
+            .expect("somebody waits");
+    });
+    let others = finished.recv_timeout(GUARD);
+    others.expect("they get their turns").expect("no error");
+}
+
+async fn beside_a_busy_stream() -> Result {
     let (_server, _platform, client) = setup_with(Policy::default(), |_, conn, _| {
         conn.say(STREAM_HEAD);
         conn.say("data: 1 work\n\n");
@@ -222,10 +238,7 @@ async fn a_busy_stream_leaves_the_others_of_its_runtime_their_turns() -> Result 
     let handle = running.handle();
     let watch = tokio::spawn(async move { running.wait().await });
     for _ in 0..5 {
-        let begun = Instant::now();
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let late = begun.elapsed();
-        assert!(late < Duration::from_secs(1), "{late:?}");
     }
     handle.interrupt().await?;
     assert!(matches!(watch.await??, End::Left(_)));
