@@ -83,7 +83,7 @@ pub(crate) fn json(text: String) -> String {
 mod tests {
     use super::*;
 
-    /// Rows: K10.
+    /// Rows: K10, D20.
     #[test]
     fn no_sequence_reaches_the_terminal_and_the_words_do() {
         for (hostile, shown) in [
@@ -105,6 +105,7 @@ mod tests {
         assert_eq!(one_line(" a\r\n b\u{1b}[K\tc "), "a b c");
     }
 
+    /// Rows: D20.
     #[test]
     fn json_keeps_its_value_and_holds_nothing_unsafe() {
         let value = serde_json::json!({"a": "x\u{1b}[31m\u{9b}\u{202e}\n\u{7f}é"});

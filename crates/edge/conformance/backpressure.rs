@@ -104,6 +104,7 @@ fn a_server_that_is_silent_is_asked_for_another_stream() {
     assert_eq!(requests(&server, "/stream"), 2);
 }
 
+/// Rows: E23.
 #[test]
 fn a_server_that_is_faster_than_its_reader_waits_for_it() {
     const EVENTS: usize = 20_000;

@@ -157,6 +157,7 @@ fn a_task_a_message_and_a_path_that_make_no_sense_are_refused() {
     refused(&["watch", "a", "b", "-o", "x.json"], 2, &["-o"]);
 }
 
+/// Rows: D16.
 #[test]
 fn an_id_with_a_slash_stays_one_segment_of_its_path() {
     let world = World::new();

@@ -203,6 +203,7 @@ fn down(retry_after: Option<&str>) -> Fault {
     }
 }
 
+/// Rows: F3.
 #[test]
 fn a_server_that_asks_to_wait_for_hours_is_told_to_the_caller_at_once() {
     let world = World::with_fault("agents", down(Some("9999")));
@@ -236,6 +237,7 @@ fn every_wait_of_a_single_call_is_told_and_a_deadline_ends_it() {
     check(&world, &run, 124, "deadline").says(&["nothing was started"]);
 }
 
+/// Rows: F10.
 #[test]
 fn a_deadline_without_any_status_says_what_went_wrong_last() {
     let world = World::with_fault("status", down(None));

@@ -91,6 +91,7 @@ fn events_are_followed_to_the_end_and_nothing_is_answered() {
     );
 }
 
+/// Rows: E27.
 #[test]
 fn a_stalled_run_is_told_and_resumed_only_when_it_is_asked_for() {
     let world = World::new();

@@ -230,6 +230,7 @@ fn one_lost_reply_is_repeated_under_its_key_and_makes_one_run() {
     assert_eq!(world.sim.harness_stats().runs, 1);
 }
 
+/// Rows: E8.
 #[test]
 fn a_key_that_is_refused_at_once_or_in_the_middle_ends_the_watch_and_not_the_run() {
     let world = World::new();
@@ -334,6 +335,7 @@ fn a_part_of_the_answer_can_be_chosen_and_kept_in_a_file() {
     none.says(&["without structured data"]);
 }
 
+/// Rows: E15, E18.
 #[test]
 fn a_stream_that_is_cut_again_and_again_changes_nothing_that_is_told() {
     let world = World::new();

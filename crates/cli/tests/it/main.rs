@@ -18,4 +18,5 @@ mod streams;
 mod terminal;
 mod terminal_states;
 mod uploads;
+mod value_rows;
 mod wire_rows;

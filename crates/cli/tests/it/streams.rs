@@ -130,6 +130,7 @@ fn a_usage_error_is_json_too() {
     }
 }
 
+/// Rows: D20.
 #[test]
 fn text_of_the_agent_cannot_steer_a_terminal() {
     let world = World::new();
@@ -162,6 +163,7 @@ fn an_answer_that_its_file_does_not_take_is_printed_all_the_same() {
     ended.says(&["/dev/full", "taskward result nanonets:"]);
 }
 
+/// Rows: D16.
 #[test]
 fn an_id_with_a_line_break_is_refused_in_words_and_nothing_is_sent() {
     let world = World::new();
