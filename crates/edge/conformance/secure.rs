@@ -3,14 +3,15 @@
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use taskward_core::{Cause, Error, ErrorKind, Response};
+use taskward_core::{Cause, Error, ErrorKind, Phase, Response};
 use taskward_providers::nanonets::Nanonets;
 
-use super::support::{self, Ended, Probe, Server, ended, impatient, key, ok};
+use super::support::{Ended, Probe, Server, ended, impatient, key, ok};
 use crate::adapter::{Client, calls};
 
 fn cert(name: &str) -> PathBuf {
@@ -132,15 +133,15 @@ fn a_certificate_that_proves_nothing_is_refused_before_anything_is_sent() {
     ] {
         let server = server(certificate);
         let url = format!("https://localhost:{}", server.port());
-        for probe in [Probe::get(), Probe::keyed("x"), Probe::post("x")] {
-            // As often as the policy allows: once, since nothing would change.
-            let mut builder = Client::<Nanonets>::builder().key(key()).base_url(&url);
-            if let Some(ca) = ca {
-                builder = builder.ca_file(cert(ca));
-            }
-            let client = builder.build().expect("settings");
-            let result = &calls(&client, &[probe])[0];
-            assert_eq!(ended(result), Ended::NotSent(Cause::Certificate));
+        // As often as the policy allows: once, since nothing would change.
+        let mut builder = Client::<Nanonets>::builder().key(key()).base_url(&url);
+        if let Some(ca) = ca {
+            builder = builder.ca_file(cert(ca));
+        }
+        let client = builder.build().expect("settings");
+        let probes = [Probe::get(), Probe::keyed("x"), Probe::post("x")];
+        for result in calls(&client, &probes) {
+            assert_eq!(ended(&result), Ended::NotSent(Cause::Certificate));
             let error = result.as_ref().expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::Protocol, "{certificate}");
             assert_eq!(error.attempts(), 1, "{certificate}");
@@ -205,7 +206,7 @@ fn an_encrypted_reply_ends_only_when_its_server_says_so() {
 fn a_redirect_out_of_tls_is_refused_and_nothing_goes_there_in_the_clear() {
     let plain = Server::says(ok("{}"));
     for host in ["localhost", "127.0.0.1"] {
-        for status in [301, 302, 303, 307, 308] {
+        for status in [302, 307] {
             let location = format!("http://{host}:{}/probe", plain.port());
             let secure = replying("good.pem", move |_| {
                 format!(
@@ -249,12 +250,19 @@ fn https_and_http_ports_are_told_apart() {
     let plain = Server::says(ok("{}"));
     let url = format!("https://127.0.0.1:{}", plain.port());
     // Nothing of the request has left: a handshake is not a request.
-    let (end, text) = one(&url, Some("ca.pem"));
-    assert!(
-        matches!(end, Ended::NotSent(Cause::Tls | Cause::Timeout(_))),
-        "{end:?}"
+    let client = Client::<Nanonets>::builder()
+        .key(key())
+        .base_url(&url)
+        .policy(impatient())
+        .connect(Duration::from_millis(200))
+        .ca_file(cert("ca.pem"))
+        .build()
+        .expect("settings");
+    let silent = &calls(&client, &[Probe::post("x")])[0];
+    assert_eq!(
+        ended(silent),
+        Ended::NotSent(Cause::Timeout(Phase::Connect))
     );
-    assert!(!text.contains(support::KEY));
     let chatty = Server::new(|conn, _| {
         conn.say("HTTP/1.1 400 Bad Request\r\n\r\n");
         conn.hold();
