@@ -46,6 +46,17 @@ struct Row {
     exit: String,
     /// Why no test covers it.
     why: Option<String>,
+    /// What is not built yet, and without which it cannot be covered.
+    needs: Option<String>,
+}
+
+impl Row {
+    /// Why it has no test.
+    fn excuse(&self) -> Option<String> {
+        let needs = self.needs.as_ref();
+        let needs = needs.map(|part| format!("it needs {part}, which is not built yet"));
+        self.why.clone().or(needs)
+    }
 }
 
 /// A test that names rows.
@@ -151,19 +162,18 @@ fn wrong(catalogue: &Catalogue, cover: &Cover) -> Vec<String> {
     }
     for row in rows() {
         let id = &row.id;
-        match (cover.contains_key(id), &row.why) {
-            (true, Some(_)) => wrong.push(format!("{id} has a test, and says why it has none")),
-            (false, None) => wrong.push(format!("{id} has no test, and does not say why")),
-            (false, Some(_)) if row.safety => {
-                wrong.push(format!("{id} is safety-critical and has no test"));
-            }
-            _ => {}
+        let (has_test, excused) = (cover.contains_key(id), row.excuse().is_some());
+        if has_test && excused {
+            wrong.push(format!("{id} has a test, and says why it has none"));
+        } else if !has_test && !excused {
+            wrong.push(format!("{id} has no test, and does not say why"));
+        } else if !has_test && row.safety && row.needs.is_none() {
+            wrong.push(format!("{id} is safety-critical and has no test"));
         }
     }
-    let others = rows().filter(|row| !row.safety).count();
-    let held = rows()
-        .filter(|row| !row.safety && cover.contains_key(&row.id))
-        .count();
+    let others = || rows().filter(|row| !row.safety && row.needs.is_none());
+    let held = others().filter(|row| cover.contains_key(&row.id)).count();
+    let others = others().count();
     if held * 100 < others * WANTED {
         wrong.push(format!(
             "{held} of {others} rows that are not safety-critical have a test: too few"
@@ -239,7 +249,7 @@ fn table(catalogue: &Catalogue, cover: &Cover) -> String {
 
 fn held_by(row: &Row, cover: &Cover) -> String {
     let Some(tests) = cover.get(&row.id) else {
-        return format!("none: {}", cell(row.why.as_deref().unwrap_or("?")));
+        return format!("none: {}", cell(&row.excuse().unwrap_or_default()));
     };
     let links = tests
         .iter()
@@ -301,6 +311,8 @@ mod tests {
             row("A3", ""),
             row("A4", ""),
             row("A5", "why = \"stale\""),
+            row("A6", "safety = true\nneeds = \"a part\""),
+            row("A7", "needs = \"a part\""),
         ];
         let cover: Cover = ["A4", "A5", "A9"]
             .into_iter()
