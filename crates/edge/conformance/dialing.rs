@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use taskward_core::{Cause, Phase};
+use taskward_core::{Cause, Error, ErrorKind, Phase, Stage};
 use taskward_edge::failure::Fault;
 use taskward_edge::route::Proxy;
 
@@ -57,6 +57,9 @@ fn a_proxy_that_refuses_is_told_with_its_variable() {
         assert_eq!(fault.cause, Cause::Proxy, "{reply:?}");
         assert!(fault.detail.contains("(from HTTPS_PROXY)"), "{fault}");
         assert!(fault.detail.contains(words), "{fault}");
+        // Nothing was sent: it may be tried again, now and later.
+        let error = Error::failure(fault.at(Stage::NotSent));
+        assert_eq!(error.kind(), ErrorKind::Transport);
     }
 }
 

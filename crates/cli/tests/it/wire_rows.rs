@@ -3,8 +3,8 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -14,7 +14,8 @@ use taskward_sim::{Fault, FaultRule};
 
 use crate::common::{Ended, World, bare, end};
 
-const KEY: &str = "sim_key_unused";
+/// In every key here; nothing may show it.
+const CANARY: &str = "canary-of-the-wire";
 /// An agent by its id: nothing is read before the start.
 const AGENT: &str = "00000000-0000-4000-8000-000000000001";
 
@@ -65,20 +66,26 @@ impl Server {
 
 /// Reads a request, its body included; whether there was one.
 fn request(stream: &mut impl Read) -> bool {
+    let Some(head) = head(stream) else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase()
+            .strip_prefix("content-length: ")?
+            .parse()
+            .ok()
+    });
+    stream.read_exact(&mut vec![0; length.unwrap_or(0)]).is_ok()
+}
+
+fn head(stream: &mut impl Read) -> Option<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        if !matches!(stream.read(&mut byte), Ok(1)) {
-            return false;
-        }
+        stream.read_exact(&mut byte).ok()?;
         head.push(byte[0]);
     }
-    let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-    let length = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |length| length.parse().expect("a length"));
-    stream.read_exact(&mut vec![0; length]).is_ok()
+    Some(String::from_utf8_lossy(&head).into_owned())
 }
 
 /// Runs a task of this agent; the account is of this server.
@@ -88,16 +95,19 @@ fn run(url: &str, agent: &str, env: &[(&str, &str)]) -> Ended {
     let port = ["http://127.0.0.1:", "https://localhost:"]
         .iter()
         .find_map(|here| url.strip_prefix(here));
-    if port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+    let here = port.is_some_and(|port| port.parse::<u16>().is_ok());
+    let mut key = CANARY.to_owned();
+    if here {
         args.extend(["--speed", "1000"]);
+        key.insert_str(0, "sim_key_");
     }
     let mut command = bare(&args);
     command
-        .env("NANONETS_API_KEY", KEY)
+        .env("NANONETS_API_KEY", key)
         .env("NANONETS_BASE_URL", url)
         .envs(env.iter().copied());
     let ended = end(command, "");
-    assert!(!ended.stdout.contains(KEY), "{ended:?}");
+    assert!(!ended.stdout.contains(CANARY), "{ended:?}");
     ended
 }
 
@@ -398,4 +408,47 @@ fn slashes_of_a_base_url_are_as_they_should_be() {
         let ended = world.ended(command, "");
         assert_eq!(ended.code, 0, "{tail:?}: {ended:?}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_proxy_of_the_environment_makes_tunnels_and_sees_no_key() {
+    let ca = certificate("ca.pem");
+    let ca = ca.to_str().expect("text");
+    for variable in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"] {
+        let secure = secure("other.pem");
+        let target = secure.address;
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = asked.clone();
+        let proxy = Server::with(move |near| {
+            let head = head(near).unwrap_or_default();
+            log.lock().expect("log").push(head);
+            let mut far = TcpStream::connect(target).expect("the server");
+            let _ = near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
+            let mut back = (
+                far.try_clone().expect("a socket"),
+                near.try_clone().expect("a socket"),
+            );
+            std::thread::spawn(move || std::io::copy(&mut back.0, &mut back.1));
+            let _ = std::io::copy(near, &mut far);
+            true
+        });
+        let env = [(variable, proxy.url()), ("SSL_CERT_FILE", ca.to_owned())];
+        let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let error = error(&run("https://other.example", AGENT, &env), 4);
+        assert_eq!(error["http_status"], 401, "{error}");
+        let asked = asked.lock().expect("log").clone();
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert!(asked[0].starts_with("CONNECT other.example:443 HTTP/1.1\r\n"));
+        assert!(
+            !asked[0].contains(CANARY) && !asked[0].to_lowercase().contains("\r\nauthorization")
+        );
+    }
+}
+
+#[test]
+fn a_proxy_that_is_no_http_proxy_is_refused_before_anything_is_sent() {
+    let env = [("HTTPS_PROXY", "socks5://127.0.0.1:1")];
+    let error = error(&run("https://other.example", AGENT, &env), 2);
+    assert!(message(&error).contains("proxy"), "{error}");
 }
