@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use taskward_core::{Credential, Failure, Head, Limits, Origin, Request, Response, Stage};
 use taskward_edge::failure::Fault;
 use taskward_edge::reply::{self, Follows, MAX_HEAD, Streams};
@@ -125,9 +126,11 @@ fn head(
     } else {
         SendBody::from_owned_reader(Upload::new(request.body(), marks.clone()))
     };
-    let sealed = transport
+    let mut sealed = transport
         .origin
         .seal(request, &transport.credential, &transport.agent);
+    // ureq logs the bytes that it writes, at the finest level: the key joins them on the wire.
+    marks.lock().authorization = sealed.headers_mut().remove(AUTHORIZATION);
     let outcome = marks.during(|| transport.http.run(sealed.map(|()| body)));
     let response = outcome.map_err(|error| {
         judge(&marks, |broken| {

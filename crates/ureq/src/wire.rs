@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use rustls::{ClientConnection, StreamOwned};
 use taskward_core::{Limits, Phase};
 use taskward_edge::clock::later;
@@ -28,6 +29,8 @@ pub(crate) struct Progress {
     pub(crate) end: Option<Instant>,
     /// What is read next.
     pub(crate) reading: Reading,
+    /// What the head says besides what ureq writes: the key, which ureq never sees.
+    pub(crate) authorization: Option<HeaderValue>,
     /// Whether a byte of the request may have left.
     pub(crate) sent: bool,
     /// When a byte last moved.
@@ -65,6 +68,7 @@ impl Marks {
             limits: *limits,
             end,
             reading: Reading::Head,
+            authorization: None,
             sent: false,
             moved: Instant::now(),
             broken: None,
@@ -102,6 +106,16 @@ impl Progress {
     /// Whether sending is over although the request is not whole.
     pub(crate) fn is_over(&self) -> bool {
         self.early || self.broken.is_some()
+    }
+
+    /// The beginning of a request as it leaves: with the key behind its first line.
+    fn with_key(&mut self, head: &[u8]) -> Vec<u8> {
+        let Some(key) = self.authorization.take() else {
+            return head.to_owned();
+        };
+        let line = head.windows(2).position(|two| two == b"\r\n");
+        let (line, rest) = head.split_at(line.expect("ureq writes a first line whole"));
+        [line, b"\r\nauthorization: ", key.as_bytes(), rest].concat()
     }
 
     fn capped(&self, at: Instant, phase: Phase) -> (Instant, Phase) {
@@ -333,13 +347,22 @@ impl Wire {
         ureq::Error::Io(io::ErrorKind::TimedOut.into())
     }
 
-    /// Writes a stretch; `Some` when its time was over.
-    fn send(&mut self, amount: usize) -> Option<Phase> {
+    /// Writes the beginning of a request, or a stretch of its rest; `Some` when its time was over.
+    fn send(&mut self, amount: usize, first: bool) -> Option<Phase> {
+        let head = first.then(|| {
+            let output = &self.buffers.output()[..amount];
+            self.marks.lock().with_key(output)
+        });
+        let amount = head.as_ref().map_or(amount, Vec::len);
         let mut done = 0;
         while done < amount {
             let (until, phase) = self.marks.lock().write_deadline();
             self.link.socket().until = until;
-            let written = match self.link.write(&self.buffers.output()[done..amount]) {
+            let bytes = match &head {
+                Some(head) => &head[done..],
+                None => &self.buffers.output()[done..amount],
+            };
+            let written = match self.link.write(bytes) {
                 Ok(0) => Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => self.link.flush().map(|()| written),
                 Err(error) => Err(error),
@@ -377,7 +400,7 @@ impl Transport for Wire {
             self.marks.lock().early = true;
             return Ok(());
         }
-        match self.send(amount) {
+        match self.send(amount, first) {
             Some(phase) => Err(self.timed_out(phase)),
             None => Ok(()),
         }
