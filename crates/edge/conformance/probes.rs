@@ -91,7 +91,6 @@ fn a_reply_cut_anywhere_is_told_by_what_was_there() {
     }
 }
 
-/// Rows: B10.
 #[test]
 fn a_body_whose_end_nothing_marks_is_whole_for_the_wire() {
     // Both alone: 200 without an error. The core judges the text.
@@ -220,7 +219,6 @@ fn chunks_win_over_a_length_and_their_connection_is_not_used_again() {
     }
 }
 
-/// Rows: B13.
 #[test]
 fn every_reply_with_a_status_is_a_reply() {
     for (reply, ends) in [
