@@ -389,6 +389,10 @@ impl<P: Provider> Task<P> {
                 Answered::Unknown,
                 Some("the deadline passed before the reply came".to_owned()),
             );
+            if self.phase.is_ended() {
+                // It was the message of a turn, whose end is that nobody knows whether it was taken.
+                return;
+            }
         }
         if let Some(reading) = self.held.take_if(|held| held.is_over()) {
             // It was over in time; what its list still had is not told.

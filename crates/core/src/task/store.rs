@@ -30,6 +30,9 @@ use super::{Cancel, Lag, Task, Turn, TurnStage};
 /// How old an idempotency key may be and still be repeated: servers forget them, and none says when.
 const KEY_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
+/// What a stored counter may have come to: each goes on from there, one by one, for ever.
+const MOST_COUNTED: u64 = u64::MAX / 2;
+
 pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
     let (work_left, human_left) = task.clocks.left_at(task.now);
     Snapshot(Saved {
@@ -160,6 +163,16 @@ pub(super) fn resume<P: Provider>(
             found: saved.provider,
             expected: P::NAME,
         });
+    }
+    let counted = [
+        saved.revision.0,
+        saved.events_taken,
+        saved.exchanges,
+        saved.messages,
+    ];
+    if counted.iter().any(|count| *count > MOST_COUNTED) {
+        let why = "it counts more than any task can have done";
+        return Err(ResumeError::Broken(why.to_owned()));
     }
     // If the clock went back since, no time has passed.
     let now = now.max(saved.saved_at);
