@@ -3,6 +3,7 @@
 mod ci;
 mod codegen;
 mod faults;
+mod fuzz;
 mod repo;
 mod simulator;
 mod stream;
@@ -29,6 +30,8 @@ enum Task {
     Faults(faults::Args),
     /// Check the layering of the crates and other rules of the repository
     Tidy,
+    /// Run the fuzz targets for some time each (needs a nightly toolchain and a C++ compiler)
+    Fuzz(fuzz::Args),
     /// Send a large file through both adapters and measure them (builds in release mode)
     UploadTest(upload::Args),
     /// Follow a stream of millions of events through both adapters and measure them (builds in release mode)
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Task::Codegen(args) => codegen::run(args),
         Task::Faults(args) => faults::run(&args),
         Task::Tidy => tidy::run(),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::UploadTest(args) => upload::run(&args),
         Task::StreamTest(args) => stream::run(&args),
         Task::Ci => ci::run(),

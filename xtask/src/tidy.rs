@@ -27,6 +27,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("taskward-cli", &["taskward", "taskward-sim"]),
+    (
+        "taskward-fuzzing",
+        &["taskward-core", "taskward-providers", "taskward-sim"],
+    ),
     ("xtask", &[]),
 ];
 

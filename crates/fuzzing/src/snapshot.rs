@@ -1,0 +1,71 @@
+//! Files that say they are a stored task.
+
+use taskward_core::{Provider, Shared, Snapshot, Step, Task, Timestamp};
+use taskward_providers::agent_harness::AgentHarness;
+use taskward_providers::nanonets::Nanonets;
+
+/// Steps that a resumed task is led through.
+const STEPS: usize = 40;
+
+/// The bytes are a file. It is refused in words, or it is a task that goes on and can be stored again.
+pub fn target(data: &[u8]) {
+    let Ok(snapshot) = serde_json::from_slice::<Snapshot>(data) else {
+        return;
+    };
+    let text = serde_json::to_string(&snapshot).expect("a snapshot is JSON");
+    assert_eq!(
+        serde_json::from_str::<Snapshot>(&text).expect("what was written can be read"),
+        snapshot
+    );
+    goes_on(Nanonets, &snapshot);
+    goes_on(AgentHarness, &snapshot);
+}
+
+fn goes_on<P: Provider>(provider: P, snapshot: &Snapshot) {
+    let mut now = Timestamp::from_millis(1_700_000_000_000);
+    let mut task = match Task::resume(provider, snapshot.clone(), now) {
+        Ok(task) => task,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return;
+        }
+    };
+    assert_eq!(snapshot.provider(), P::NAME);
+    assert_eq!(task.id(), snapshot.task());
+    let mut shared = Shared::new();
+    for _ in 0..STEPS {
+        enum Do {
+            Save(taskward_core::Revision),
+            Send(taskward_core::ExchangeId),
+            Close(taskward_core::ExchangeId),
+            Take(taskward_core::EventNo),
+        }
+        let next = match task.poll(now, &mut shared) {
+            Step::Done(_) => break,
+            Step::Save { revision } => Do::Save(revision),
+            Step::Send { id, .. } => Do::Send(id),
+            Step::Close { id } => Do::Close(id),
+            Step::Event { no, .. } => Do::Take(no),
+            Step::Wait { until, .. } => {
+                now = until;
+                continue;
+            }
+            step @ (Step::Receive { .. } | Step::InFlight { .. }) => {
+                panic!("nothing is under way: {step:?}")
+            }
+        };
+        match next {
+            Do::Save(revision) => {
+                let stored = task.snapshot();
+                assert_eq!((stored.task(), stored.revision()), (task.id(), revision));
+                task.saved(revision);
+            }
+            Do::Send(id) => {
+                task.sent(id);
+                task.handle_failure(id, taskward_core::Failure::abandoned(), now);
+            }
+            Do::Close(id) => task.closed(id),
+            Do::Take(no) => task.taken(no),
+        }
+    }
+}

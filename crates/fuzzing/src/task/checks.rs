@@ -1,0 +1,185 @@
+//! What was sent, said and told so far, and what follows from it.
+
+use std::collections::BTreeSet;
+
+use taskward_core::http::StatusCode;
+use taskward_core::{
+    EventNo, Failure, Outcome, Position, Response, Safety, Stage, TaskId, Timestamp,
+};
+
+use super::platforms::Platform;
+
+/// What an exchange is for, as a server can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Start,
+    /// An answer or a message.
+    Write,
+    Stream,
+    Status,
+    Other,
+}
+
+/// What a request that is to leave looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outgoing {
+    pub(super) kind: Kind,
+    pub(super) key: Option<String>,
+    /// Of a start, whose every attempt is the same.
+    pub(super) digest: Option<String>,
+}
+
+/// The account of what happened.
+#[derive(Default)]
+pub(super) struct Checks {
+    /// The last event that was taken.
+    pub(super) taken: EventNo,
+    /// The last place in the stream that was told in this process.
+    pub(super) position: Option<Position>,
+    /// The id that the application was told.
+    pub(super) told: Option<TaskId>,
+    /// Answers and messages that were taken on.
+    pub(super) accepted: u64,
+    /// Whether 503 with a hint proves that a write without a key was not run.
+    pub(super) unkeyed_503: bool,
+    start: Option<Outgoing>,
+    /// Whether a start without a key may have been received.
+    start_left: bool,
+    /// Writes without a key that may have been received.
+    writes_left: u64,
+    write_keys: BTreeSet<String>,
+    looked: Option<Timestamp>,
+    completed: bool,
+    failed: bool,
+    stopped: bool,
+    refused: BTreeSet<u16>,
+}
+
+impl Checks {
+    /// A request is about to leave.
+    pub(super) fn sends<P: Platform>(&mut self, request: &Outgoing, now: Timestamp) {
+        let can = P::CAPABILITIES;
+        match request.kind {
+            Kind::Start => {
+                assert!(
+                    can.start != Safety::Once || !self.start_left,
+                    "a start that may have been received is sent again"
+                );
+                let first = self.start.get_or_insert_with(|| request.clone());
+                assert_eq!(first, request, "every attempt of a start is the same");
+            }
+            Kind::Write if can.answer == Safety::Once => assert!(
+                self.writes_left < self.accepted,
+                "a write that may have been received is sent again"
+            ),
+            Kind::Write => {
+                let key = request.key.clone().expect("an answer has its key");
+                self.write_keys.insert(key);
+                assert!(
+                    self.write_keys.len() as u64 <= self.accepted,
+                    "an answer goes out under two keys"
+                );
+            }
+            // Where there is a stream, the read before an answer leaves is the same request.
+            Kind::Status if !can.stream => {
+                let floor = taskward_core::Pace::default().floor;
+                let looked = self.looked.replace(now);
+                assert!(
+                    looked.is_none_or(|looked| now.since(looked) >= floor),
+                    "two looks are closer than the floor"
+                );
+            }
+            Kind::Stream | Kind::Status | Kind::Other => {}
+        }
+    }
+
+    /// What became of a request is told.
+    pub(super) fn reported(&mut self, kind: Kind, report: &Result<Response, Failure>) {
+        let head = match report {
+            Ok(reply) => Some(&reply.head),
+            Err(failure) => failure.head(),
+        };
+        if let Some(head) = head {
+            self.refused.insert(head.status.as_u16());
+        }
+        let left = match (report, head) {
+            (Err(failure), None) => failure.stage != Stage::NotSent,
+            (_, Some(head)) => {
+                let has_hint = head.headers.contains_key("retry-after");
+                may_have_run(head.status, has_hint && self.unkeyed_503)
+            }
+            (Ok(_), None) => unreachable!("a reply has a head"),
+        };
+        if left {
+            self.left(kind);
+        }
+    }
+
+    /// A request may have been received.
+    pub(super) fn left(&mut self, kind: Kind) {
+        match kind {
+            Kind::Start => self.start_left = true,
+            Kind::Write => self.writes_left += 1,
+            Kind::Stream | Kind::Status | Kind::Other => {}
+        }
+    }
+
+    /// The server said this in a 2xx reply, or so far on a stream.
+    pub(super) fn said<P: Platform>(&mut self, bytes: &[u8]) {
+        // What is escaped may be any word.
+        let escaped = bytes.contains(&b'\\');
+        let says = |words: &[&str]| {
+            let one = |word: &&str| bytes.windows(word.len()).any(|at| at == word.as_bytes());
+            escaped || words.iter().any(one)
+        };
+        self.completed |= says(P::COMPLETED);
+        self.failed |= says(P::FAILED);
+        self.stopped |= says(P::STOPPED);
+    }
+
+    /// Another process goes on from what was stored when `taken` and `position` were the last.
+    pub(super) fn resumed(&mut self, taken: EventNo) {
+        self.taken = taken;
+        self.position = None;
+        self.looked = None;
+    }
+
+    fn was_refused(&self, with: &[u16]) {
+        let was = with.iter().any(|status| self.refused.contains(status));
+        assert!(was, "nobody said any of {with:?}");
+    }
+
+    /// Whether this end may be told of a task of this id.
+    pub(super) fn ended<O>(&self, outcome: &Outcome<O>, id: Option<&TaskId>, out_of_time: bool) {
+        let code = outcome.code();
+        // Of a turn whose message is refused or lost the end names no task, as that of a start.
+        if !matches!(outcome, Outcome::Refused(_) | Outcome::Unknown { .. }) {
+            assert_eq!(outcome.task(), id, "{code}");
+        }
+        match outcome {
+            Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => {
+                assert!(self.completed, "{code}, and nobody said that it completed");
+            }
+            Outcome::Failed { .. } => assert!(self.failed, "nobody said that it failed"),
+            Outcome::Stopped { .. } => assert!(self.stopped, "nobody said that it was stopped"),
+            Outcome::AccessLost { .. } => self.was_refused(&[401, 403]),
+            // Of an id that never was seen to be one, 400 and 422 say that it is none.
+            Outcome::Gone { .. } => self.was_refused(&[400, 404, 410, 422]),
+            Outcome::DeadlineExceeded { .. } => assert!(out_of_time, "the deadline came early"),
+            Outcome::NotStarted { .. } => {
+                assert!(!self.start_left, "it may have been started");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a server that answers so may have run a write, by the rules of HTTP and one of ours.
+fn may_have_run(status: StatusCode, hint_proves: bool) -> bool {
+    match status.as_u16() {
+        408 | 425 => true,
+        501 | 505 | 511 => false,
+        503 => !hint_proves,
+        status => (200..300).contains(&status) || status >= 500,
+    }
+}

@@ -1,0 +1,38 @@
+//! The machine of a task, led through whatever the bytes say: replies of every shape, failures at every stage, wishes of
+//! the application, crashes, and time in leaps.
+
+mod checks;
+mod input;
+mod platforms;
+mod world;
+
+use taskward_core::Provider;
+use taskward_providers::agent_harness::AgentHarness;
+use taskward_providers::nanonets::Nanonets;
+
+use platforms::Platform;
+use world::World;
+
+/// A task that is polled and started without a key.
+pub fn nanonets(data: &[u8]) {
+    ends(Nanonets, data);
+}
+
+/// A task over a stream, started and answered under keys.
+pub fn agent_harness(data: &[u8]) {
+    ends(AgentHarness, data);
+}
+
+/// How the task of these bytes ends, each time that it does; `provider` is the provider's name.
+#[must_use]
+pub fn ends_of(provider: &str, data: &[u8]) -> Vec<&'static str> {
+    if provider == Nanonets::NAME {
+        ends(Nanonets, data)
+    } else {
+        ends(AgentHarness, data)
+    }
+}
+
+fn ends<P: Platform>(provider: P, data: &[u8]) -> Vec<&'static str> {
+    World::new(provider, data).map_or_else(Vec::new, World::run)
+}
