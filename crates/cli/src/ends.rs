@@ -367,6 +367,10 @@ fn refused<P: Platform>(
         Began::Agent(_) | Began::Keyed(_) | Began::Watch => "the server refused to start the task",
     };
     let problem = exchange(Problem::new(exit, code, what), &error).why(error.to_string());
+    let problem = match began {
+        Began::Message(task) => problem.task(Some(task.clone())),
+        Began::Agent(_) | Began::Keyed(_) | Began::Watch => problem,
+    };
     match (status, began) {
         (401, _) => problem.why(format!("The key came from {}.", session.key_source())),
         (403 | 404, Began::Agent(agent)) => problem.why(agents::unreachable(agent)).next(

@@ -113,7 +113,8 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
     })
 }
 
-fn no_key<P: Platform>() -> Box<Problem> {
+/// What is said where a key is missing.
+pub(crate) fn no_key<P: Platform>() -> Box<Problem> {
     Problem::new(Exit::Auth, "no_key", "there is no API key")
         .why(format!(
             "Set the environment variable {}, or give --key-file PATH or --key-stdin. Nothing was sent.",

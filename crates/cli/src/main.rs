@@ -10,6 +10,8 @@ mod ends;
 mod exit;
 mod files;
 mod follow;
+#[cfg(test)]
+mod golden;
 mod keys;
 mod out;
 mod pages;

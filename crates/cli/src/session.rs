@@ -114,6 +114,14 @@ impl<P: Platform> Session<P> {
         )
     }
 
+    /// A session with the platform's own server, for tests that send nothing.
+    #[cfg(test)]
+    pub(crate) fn offline(out: Arc<Out>) -> Result<Self, Box<Problem>> {
+        let (key, source) = ("id:live-canary-4f1c2b7e9d", P::ACCOUNT.key_variable);
+        let source = KeySource::Variable(source);
+        Self::build(out, key.into(), P::ACCOUNT.base_url, source, 1, None)
+    }
+
     fn build(
         out: Arc<Out>,
         key: SecretString,
@@ -296,6 +304,9 @@ impl<P: Platform> Session<P> {
                 }
             }
             ErrorKind::OutcomeUnknown => advice.push("Nothing was sent again.".to_owned()),
+            ErrorKind::Input if error.wire_failure().is_some() => {
+                advice.push("Nothing was sent again.".to_owned());
+            }
             ErrorKind::Config | ErrorKind::Input => advice.push("Nothing was sent.".to_owned()),
             ErrorKind::Api => {
                 advice.push("The server decided; the same again would be refused again.".to_owned())

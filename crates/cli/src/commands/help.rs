@@ -93,6 +93,13 @@ Exit 5 means that the reply to a write was lost: the task, or the message, may e
   taskward ls --since 15m         is the task there?
   taskward messages nanonets:ID   is the message there?
 
+Exit 75 means that nothing was changed: the same command again is safe, after the time that the server asked for, if it
+asked for one.
+
+After a refusal (exit 1 with an http status) the same again would be refused again: the server's words say what is wrong.
+When what answered is not the platform (a web page, a certificate, a redirect elsewhere), look at the server that is
+named and at the proxy; TASKWARD_DEBUG=http tells every exchange.
+
 A start of a run is repeated under its key by itself, and never makes two. When its fate stays unknown all the same, the
 printed command with --idempotency-key KEY follows the run if it is there, and starts it if it is not.
 ";

@@ -13,7 +13,7 @@ use crate::common::{Ended, World, bare, end};
 
 const AGENT: &str = "00000000-0000-4000-8000-000000000001";
 
-/// A server for starts only, which does something in the middle of each.
+/// A server for starts only, which does something in the middle of each, or at its end.
 struct Server {
     url: String,
     /// The bodies that came whole.
@@ -21,16 +21,19 @@ struct Server {
 }
 
 impl Server {
-    /// `between` gets the number of the request once its head has come, and says what is answered.
-    fn new(between: impl Fn(usize) -> &'static str + Send + 'static) -> Self {
+    /// `middle` is done once a head has come, `end` once its body has; that one says what is answered.
+    fn new(
+        middle: impl Fn() + Send + 'static,
+        end: impl Fn() -> &'static str + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let bodies: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
         let log = bodies.clone();
         std::thread::spawn(move || {
-            for (number, tcp) in listener.incoming().enumerate() {
+            for tcp in listener.incoming() {
                 let Ok(tcp) = tcp else { return };
-                serve(tcp, &log, || between(number));
+                serve(tcp, &log, &middle, &end);
             }
         });
         Self { url, bodies }
@@ -46,7 +49,12 @@ impl Server {
     }
 }
 
-fn serve(tcp: TcpStream, log: &Mutex<Vec<Vec<u8>>>, between: impl FnOnce() -> &'static str) {
+fn serve(
+    tcp: TcpStream,
+    log: &Mutex<Vec<Vec<u8>>>,
+    middle: impl Fn(),
+    end: impl Fn() -> &'static str,
+) {
     let mut reader = BufReader::new(tcp.try_clone().expect("the socket"));
     let mut length = 0;
     loop {
@@ -64,11 +72,12 @@ fn serve(tcp: TcpStream, log: &Mutex<Vec<Vec<u8>>>, between: impl FnOnce() -> &'
             length = value.trim().parse().expect("a length");
         }
     }
-    let reply = between();
+    middle();
     let mut body = vec![0; length];
     if reader.read_exact(&mut body).is_ok() {
         log.lock().expect("whole").push(body);
     }
+    let reply = end();
     // Whether the other side still listens is its own affair.
     let _ = reader.into_inner().write_all(reply.as_bytes());
 }
@@ -88,14 +97,12 @@ fn large() -> tempfile::NamedTempFile {
 fn a_file_that_grows_while_it_is_sent_is_sent_as_it_was_with_a_warning() {
     let file = large();
     let path = file.path().to_owned();
-    let server = Server::new(move |_| {
-        let mut file = std::fs::File::options()
-            .append(true)
-            .open(&path)
-            .expect("open");
+    let grow = move || {
+        let file = std::fs::File::options().append(true).open(&path);
+        let mut file = file.expect("open");
         file.write_all(&[b'y'; 1000]).expect("room");
-        STARTED
-    });
+    };
+    let server = Server::new(grow, || STARTED);
     let ended = server.send(file.path());
     assert_eq!(
         (ended.code, ended.stdout.as_str()),
@@ -116,14 +123,11 @@ fn a_file_that_grows_while_it_is_sent_is_sent_as_it_was_with_a_warning() {
 fn a_file_that_shrinks_while_it_is_sent_leaves_a_start_of_unknown_fate() {
     let file = large();
     let path = file.path().to_owned();
-    let server = Server::new(move |_| {
-        let file = std::fs::File::options()
-            .write(true)
-            .open(&path)
-            .expect("open");
-        file.set_len(1000).expect("shrunk");
-        STARTED
-    });
+    let shrink = move || {
+        let file = std::fs::File::options().write(true).open(&path);
+        file.expect("open").set_len(1000).expect("shrunk");
+    };
+    let server = Server::new(shrink, || STARTED);
     let ended = server.send(file.path());
     assert_eq!(ended.code, 5, "{ended:?}");
     ended.says(&[
@@ -144,10 +148,11 @@ fn a_file_that_changed_between_two_attempts_is_not_sent_again() {
     let path = dir.path().join("a.csv");
     std::fs::write(&path, "a,b\n").expect("write");
     let changed = path.clone();
-    let server = Server::new(move |_| {
+    let change = move || {
         std::fs::write(&changed, "c,d and more\n").expect("write");
         "HTTP/1.1 429 Slow\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    });
+    };
+    let server = Server::new(|| (), change);
     let ended = server.send(&path);
     assert_eq!(ended.code, 1, "{ended:?}");
     ended.says(&["was not started", "a.csv is no longer the file it was"]);

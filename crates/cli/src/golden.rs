@@ -1,0 +1,538 @@
+//! What the program says at every kind of error and every end of a task, for people and for programs, compared with
+//! `tests/golden`. `TASKWARD_REWRITE_GOLDEN=1 cargo test` writes the files anew.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser as _;
+use taskward::agent_harness::AgentHarness;
+use taskward::core::http::{HeaderValue, StatusCode};
+use taskward::core::{
+    Cause, Clock, Failure, Head, IntentId, Phase, Policy, ReadError, ReadErrorKind, Response, Seed,
+    Stage, Task, Timestamp,
+};
+use taskward::nanonets::Nanonets;
+use taskward::{
+    ApiError, Error, ErrorKind, Event, Fault, Left, LeftWhy, Outcome, Question, QuestionKind,
+    Status, StoppedBy, TaskId,
+};
+
+use crate::args::Cli;
+use crate::ends::{self, Began, Keyed};
+use crate::exit::Exit;
+use crate::keys;
+use crate::out::{Out, json_line};
+use crate::platform::Platform;
+use crate::problem::Problem;
+use crate::report::Reporter;
+use crate::session::Session;
+
+/// An id that tells nothing.
+const TASK: &str = "t-1";
+
+/// What the table is made from.
+struct Table<P: Platform> {
+    session: Session<P>,
+    began: Began,
+    rows: Vec<(String, Box<Problem>)>,
+}
+
+/// A refusal with all that a server can say of it.
+fn refusal(status: u16, message: &str) -> ApiError {
+    let status = StatusCode::from_u16(status).expect("a status");
+    let body = serde_json::json!({ "error": message, "code": "some_code" }).to_string();
+    let mut reply = Response::new(status, body);
+    let headers = &mut reply.head.headers;
+    headers.insert("x-request-id", HeaderValue::from_static("req-7"));
+    ApiError::read(&reply)
+}
+
+fn question(kind: QuestionKind) -> Question {
+    Question::new("q-1", kind, "Which currency?\nEuros, or dollars?")
+}
+
+impl<P: Platform> Table<P> {
+    fn new(began: Began) -> Self {
+        let cli = Cli::try_parse_from(["taskward", "ls", "--quiet", "--color", "never"]);
+        let out = Out::new(&cli.expect("a command line").global);
+        let session = Session::offline(Arc::new(out)).expect("settings");
+        Self {
+            session,
+            began,
+            rows: Vec::new(),
+        }
+    }
+
+    fn reporter(&self) -> Reporter {
+        Reporter::new(&self.session, None, false)
+    }
+
+    fn row(&mut self, name: impl Into<String>, problem: Box<Problem>) {
+        self.rows.push((name.into(), problem));
+    }
+
+    fn error(&mut self, name: &str, error: Error) {
+        let problem = self.session.problem(&error);
+        self.row(format!("error {:?}: {name}", error.kind()), problem);
+    }
+
+    fn outcome(&mut self, name: &str, outcome: Outcome<P::Output>) {
+        let began = self.began.clone();
+        self.outcome_of(name, &began, self.reporter(), outcome);
+    }
+
+    fn outcome_of(
+        &mut self,
+        name: &str,
+        began: &Began,
+        reporter: Reporter,
+        outcome: Outcome<P::Output>,
+    ) {
+        let name = format!("outcome {}: {name}", outcome.code());
+        match ends::outcome(&self.session, began, &reporter, outcome) {
+            Ok(_) => panic!("{name} is a success"),
+            Err(problem) => self.row(name, problem),
+        }
+    }
+
+    fn left(&mut self, name: &str, why: LeftWhy) {
+        let now = Timestamp::from_millis(0);
+        let (policy, seed) = (Policy::default(), Seed([0; 32]));
+        let task = Task::attach(P::default(), TASK.into(), None, policy, seed, now);
+        let left = Left::new(TASK.into(), why, task.snapshot());
+        let problem = ends::left(&self.session, &self.reporter(), &left);
+        self.row(format!("left: {name}"), problem);
+    }
+
+    fn errors(&mut self) {
+        let task = || TaskId::new(TASK);
+        let failed =
+            |stage, cause, detail: &str| Error::failure(Failure::new(stage, cause, detail));
+        let answered = || {
+            let mut head = Head::new(StatusCode::FOUND);
+            head.headers
+                .insert("x-request-id", HeaderValue::from_static("req-7"));
+            Stage::Answered(Box::new(head))
+        };
+        self.error(
+            "a setting",
+            Error::new(ErrorKind::Config, "the base URL \"x\" is not a URL"),
+        );
+        self.error(
+            "a parameter",
+            Error::new(
+                ErrorKind::Input,
+                "cannot read the file a.csv: permission denied",
+            ),
+        );
+        self.error(
+            "a changed file",
+            failed(
+                Stage::NotSent,
+                Cause::SourceChanged,
+                "a.csv is no longer the file it was",
+            ),
+        );
+        self.error("401", Error::api(refusal(401, "who are you?")));
+        self.error(
+            "403",
+            Error::api(refusal(403, "not yours")).with_task(task()),
+        );
+        self.error("422", Error::api(refusal(422, "the field x is missing")));
+        self.error(
+            "404 of a task",
+            Error::api(refusal(404, "no such task")).with_task(task()),
+        );
+        self.error(
+            "429",
+            Error::api(refusal(429, "slow down")).with_attempts(5),
+        );
+        let wait = Some(Duration::from_secs(9999));
+        self.error(
+            "429, and when to come back",
+            Error::api(refusal(429, "slow down")).with_retry_after(wait),
+        );
+        for (name, cause) in [
+            ("no such host", Cause::Resolve),
+            ("nothing listens", Cause::Refused),
+            ("a handshake", Cause::Tls),
+            ("a proxy", Cause::Proxy),
+            ("connecting took too long", Cause::Timeout(Phase::Connect)),
+        ] {
+            let error = failed(
+                Stage::NotSent,
+                cause,
+                "h.example:443: the system's own words",
+            );
+            self.error(name, error.with_attempts(5));
+        }
+        for (name, cause) in [
+            ("no reply in time", Cause::Timeout(Phase::Head)),
+            ("a reset", Cause::Reset),
+            ("a reply cut short", Cause::Truncated),
+        ] {
+            self.error(
+                name,
+                failed(Stage::MaybeSent, cause, "h.example:443").with_attempts(5),
+            );
+        }
+        self.error(
+            "503",
+            Error::api(refusal(503, "down for a while")).with_attempts(5),
+        );
+        self.error(
+            "a certificate",
+            failed(
+                Stage::NotSent,
+                Cause::Certificate,
+                "h.example:443: it is for another name",
+            ),
+        );
+        self.error(
+            "a redirect elsewhere",
+            failed(
+                answered(),
+                Cause::Redirect,
+                "302 to another origin, https://e.example",
+            ),
+        );
+        self.error(
+            "not HTTP",
+            failed(
+                Stage::MaybeSent,
+                Cause::Protocol,
+                "h.example:443: not a status line",
+            ),
+        );
+        self.error(
+            "too large",
+            failed(answered(), Cause::TooLarge { cap: 16 << 20 }, ""),
+        );
+        self.error("encoded", failed(answered(), Cause::Encoding, "gzip"));
+        for (name, kind) in [
+            ("empty", ReadErrorKind::Empty),
+            ("not JSON", ReadErrorKind::NotJson),
+            ("another shape", ReadErrorKind::Shape),
+            ("a page for people", ReadErrorKind::Html),
+        ] {
+            self.error(
+                name,
+                Error::read(ReadError::new(kind, "status reply has no \"status\" field")),
+            );
+        }
+        let lost = || failed(Stage::MaybeSent, Cause::Reset, "h.example:443");
+        self.error("a write", lost().into_unknown(Some(IntentId::new("7f3a"))));
+        self.error(
+            "a write to a task",
+            lost().into_unknown(None).with_task(task()),
+        );
+        self.error(
+            "a task",
+            Error::new(ErrorKind::Task, "the task failed: it broke").with_task(task()),
+        );
+        self.error(
+            "it goes on",
+            Error::new(ErrorKind::Pending, "the deadline passed").with_task(task()),
+        );
+        let unread = "the task completed, but its answer cannot be read yet";
+        self.error(
+            "an answer",
+            Error::new(ErrorKind::ResultUnavailable, unread).with_task(task()),
+        );
+        self.error(
+            "a hook",
+            Error::new(ErrorKind::Local, "the task could not be stored").with_task(task()),
+        );
+    }
+
+    fn outcomes(&mut self) {
+        let id = || TaskId::new(TASK);
+        let fault = |status: &'static str| Fault::new(Status::known(status));
+        let told = |status| {
+            fault(status).with_reason(
+                Some("SOME_REASON".into()),
+                Some("The ledger refused.".into()),
+            )
+        };
+        self.outcome(
+            "read later",
+            Outcome::ResultUnavailable {
+                id: id(),
+                why: "the server answered 503 Service Unavailable".into(),
+            },
+        );
+        self.outcome(
+            "with a reason",
+            Outcome::Failed {
+                id: id(),
+                fault: told("failed"),
+            },
+        );
+        self.outcome(
+            "without one",
+            Outcome::Failed {
+                id: id(),
+                fault: fault("failed"),
+            },
+        );
+        for (name, by) in [
+            ("by us", StoppedBy::Us),
+            ("unanswered", StoppedBy::Unanswered),
+            ("by others", StoppedBy::Other),
+        ] {
+            self.outcome(
+                name,
+                Outcome::Stopped {
+                    id: id(),
+                    by,
+                    fault: told("stopped"),
+                },
+            );
+        }
+        for status in [400, 401, 403, 404, 409, 422] {
+            self.outcome(
+                &status.to_string(),
+                Outcome::Refused(refusal(status, "the server's own words")),
+            );
+        }
+        let message = Began::Message(self.session.task(&id()));
+        let refused = Outcome::Refused(refusal(409, "it is over"));
+        self.outcome_of("409 of a message", &message, self.reporter(), refused);
+        let hostile = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{202e}\r\nand a second line";
+        self.outcome("hostile words", Outcome::Refused(refusal(400, hostile)));
+        for (name, temporary) in [("for now", true), ("for good", false)] {
+            let why = "h.example:443: connection refused".into();
+            self.outcome(
+                name,
+                Outcome::NotStarted {
+                    why,
+                    attempts: 5,
+                    temporary,
+                },
+            );
+        }
+        let unknown = |likely| Outcome::Unknown {
+            intent: IntentId::new("7f3a"),
+            why: "the connection was reset after the request had been sent".into(),
+            likely,
+        };
+        self.outcome("perhaps", unknown(false));
+        self.outcome("probably", unknown(true));
+        self.outcome_of("a message", &message, self.reporter(), unknown(false));
+        self.outcome_of("of a watch", &Began::Watch, self.reporter(), unknown(false));
+        for status in [401, 403] {
+            let error = refusal(status, "the server's own words");
+            self.outcome(&status.to_string(), Outcome::AccessLost { id: id(), error });
+        }
+        let error = refusal(404, "no such task");
+        self.outcome("404", Outcome::Gone { id: id(), error });
+        let late = |id, clock, last: Option<&'static str>| Outcome::DeadlineExceeded {
+            id,
+            clock,
+            last: last.map(Status::known),
+        };
+        self.outcome(
+            "of the agent",
+            late(Some(id()), Clock::Work, Some("running")),
+        );
+        self.outcome(
+            "of the human",
+            late(Some(id()), Clock::Human, Some("waiting")),
+        );
+        self.outcome(
+            "of a stalled one",
+            late(Some(id()), Clock::Work, Some("stalled")),
+        );
+        self.outcome("before any status", late(Some(id()), Clock::Work, None));
+        self.outcome("before the start", late(None, Clock::Work, None));
+        let reporter = self.reporter();
+        reporter.event(&Event::Retrying {
+            attempt: 4,
+            why: "the server answered 503 Service Unavailable".into(),
+            until: Timestamp::from_millis(0),
+        });
+        let began = self.began.clone();
+        self.outcome_of(
+            "with trouble",
+            &began,
+            reporter,
+            late(Some(id()), Clock::Work, None),
+        );
+    }
+
+    fn handed_back(&mut self) {
+        self.left(
+            "a question in words",
+            LeftWhy::Question(question(QuestionKind::Text)),
+        );
+        self.left(
+            "an approval",
+            LeftWhy::Question(question(QuestionKind::Approval)),
+        );
+        self.left("data", LeftWhy::Question(question(QuestionKind::Data)));
+        let new = QuestionKind::Other("new".into());
+        self.left("something new", LeftWhy::Question(question(new)));
+        self.left(
+            "an answer on its way",
+            LeftWhy::AnswerUnknown(question(QuestionKind::Text)),
+        );
+        self.left(
+            "a review",
+            LeftWhy::Review(Status::known("awaiting_review")),
+        );
+        self.left("interrupted", LeftWhy::Interrupted);
+        let task = self.session.task(&TASK.into());
+        let known = Some(task.clone());
+        for (name, exit) in [("Ctrl-C", Exit::Interrupted), ("SIGTERM", Exit::Terminated)] {
+            let problem = ends::detached(&self.session, &known, None, exit);
+            self.row(format!("interrupted: {name}"), problem);
+        }
+        let open = question(QuestionKind::Text);
+        let problem = ends::detached(&self.session, &known, Some(&open), Exit::Interrupted);
+        self.row("interrupted: with an open question", problem);
+        let problem = ends::answering(&self.session, &task);
+        self.row("interrupted: while an answer is on its way", problem);
+        let why = "interrupted before the server had answered";
+        let problem = ends::unknown(&self.session, &self.began, why, false);
+        self.row(
+            "interrupted: while a start is on its way",
+            problem.intent(Some("7f3a".into())),
+        );
+        let full = || {
+            Problem::new(
+                Exit::Other,
+                "output",
+                "cannot write to stdout: no space left",
+            )
+        };
+        self.row(
+            "output: a full disk",
+            ends::unheard(&self.session, full(), &known),
+        );
+        let gone = Problem::new(
+            Exit::ReaderGone,
+            "reader_gone",
+            "the reader of the output went away",
+        );
+        self.row(
+            "output: nobody reads",
+            ends::unheard(&self.session, gone, &known),
+        );
+        let failed = Error::new(ErrorKind::Local, "the question was not answered: it broke");
+        let failed = self.session.problem(&failed.with_task(TASK.into()));
+        let problem = ends::unanswered(&self.session, failed, &known, Some(&open));
+        self.row("answers: the command of --on-question broke", problem);
+        self.row("key: there is none", keys::no_key::<P>());
+    }
+
+    /// What is in the golden file; every row is held against what each must have.
+    fn text(mut self) -> String {
+        self.errors();
+        self.outcomes();
+        self.handed_back();
+        let mut all = String::new();
+        for (name, problem) in &self.rows {
+            let (text, json) = (problem.text(str::to_owned), json_line(&problem.json()));
+            check(name, &text, &problem.json());
+            // Who sits at a terminal is asked whether it is meant.
+            let [text, json] = [text, json]
+                .map(|text| text.replace("cancel nanonets:t-1 --yes", "cancel nanonets:t-1"));
+            let _ = write!(all, "=== {name}\n{text}{json}\n\n");
+        }
+        all
+    }
+}
+
+/// What, why, what next, ids; and nothing that a terminal acts on.
+fn check(name: &str, text: &str, json: &serde_json::Value) {
+    let lines: Vec<&str> = text.lines().collect();
+    let (head, what) = lines[0].split_once(": ").expect("a first word");
+    assert!(
+        ["error", "timeout", "waiting", "detached"].contains(&head),
+        "{name}: {text}"
+    );
+    assert!(!what.is_empty(), "{name}: {text}");
+    // The last line has the ids; a hint begins with its label.
+    let hints = lines
+        .iter()
+        .filter(|line| line.contains(": ") && line.contains("taskward "));
+    assert!(hints.count() >= 1, "{name}: nothing to do next in {text}");
+    let hints = json["hint"].as_array().expect("hints");
+    assert!(!hints.is_empty(), "{name}: {json}");
+    for hint in hints {
+        let hint = hint.as_str().expect("a command");
+        assert!(hint.starts_with("taskward "), "{name}: {hint}");
+    }
+    let message = json["message"].as_str().expect("a message");
+    let explained = message.lines().count() > 1 || what.contains(": ");
+    assert!(explained, "{name}: no reason in {text}");
+    let last = lines.last().expect("lines");
+    assert!(
+        last.ends_with(&format!("exit {}", json["exit"])),
+        "{name}: {text}"
+    );
+    for (key, word) in [
+        ("task", "task "),
+        ("intent_id", "intent "),
+        ("request_id", "request "),
+        ("http_status", "http "),
+    ] {
+        assert_eq!(
+            json[key].is_null(),
+            !last.contains(word),
+            "{name}: {key} in {text}"
+        );
+    }
+    for no in ["unknown error", "unexpected error", "something went wrong"] {
+        assert!(!text.to_lowercase().contains(no), "{name}: {text}");
+    }
+    assert!(
+        text.is_ascii() && !text.contains(['\u{1b}', '\u{7}', '\r']),
+        "{name}: {text:?}"
+    );
+}
+
+fn compare(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    if std::env::var_os("TASKWARD_REWRITE_GOLDEN").is_some() {
+        std::fs::write(&path, text).expect("written");
+        return;
+    }
+    let golden = std::fs::read_to_string(&path).expect("a golden file");
+    for (now, then) in text.split("=== ").zip(golden.split("=== ")) {
+        assert_eq!(
+            now, then,
+            "{name} has changed; TASKWARD_REWRITE_GOLDEN=1 writes it anew"
+        );
+    }
+    assert_eq!(
+        text.len(),
+        golden.len(),
+        "{name} has more or fewer rows than it had"
+    );
+}
+
+/// Acceptance test W11: every kind of error and every end has what, why, what next and its ids.
+#[test]
+fn w11_every_error_says_what_why_what_next_and_its_ids() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        let agent = Began::Agent("invoices".into());
+        compare("nanonets.txt", &Table::<Nanonets>::new(agent).text());
+        let keyed = Began::Keyed(Keyed {
+            key: "nightly-7".into(),
+            minted: true,
+            anew: "taskward run --provider agent-harness 'Report.'".into(),
+        });
+        compare(
+            "agent-harness.txt",
+            &Table::<AgentHarness>::new(keyed).text(),
+        );
+    });
+}
