@@ -187,7 +187,7 @@ fn none(
     }
     const SHOWN: usize = 12;
     if !names.is_empty() {
-        let more = if names.len() > SHOWN { ", …" } else { "" };
+        let more = if names.len() > SHOWN { ", ..." } else { "" };
         names.truncate(SHOWN);
         let names: Vec<String> = names.iter().map(|name| one_line(name)).collect();
         problem = problem.why(format!("There are: {}{more}", names.join(", ")));
