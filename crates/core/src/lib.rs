@@ -31,6 +31,7 @@ mod question;
 mod request;
 mod response;
 mod retry;
+mod search;
 mod seed;
 mod shared;
 mod snapshot;
@@ -61,16 +62,17 @@ pub use outcome::{Clock, End, Fault, Left, LeftWhy, Outcome, Output, StoppedBy};
 pub use pages::{List, ListPage, Pages};
 pub use policy::{Pace, Policy, Retry};
 pub use provider::{
-    Account, Act, Beat, Capabilities, Finish, Item, Job, Landed, Look, Page, Provider, Reading,
-    Started,
+    Account, Act, Beat, Candidate, Capabilities, Clue, Finish, Item, Job, Landed, Look, Page,
+    Provider, Reading, Started,
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply};
 pub use request::{Body, Frozen, Request, Segment, Source, SourceKey, Stamp};
 pub use response::{Head, Response};
+pub use search::{Probe, Search, SearchStep, Sighting};
 pub use seed::Seed;
 pub use shared::Shared;
 pub use snapshot::{ResumeError, Snapshot};
 pub use step::Step;
 pub use target::Target;
-pub use task::{Signs, Task, Unsupported};
+pub use task::{Signs, Sought, Task, Unsupported};
 pub use time::Timestamp;

@@ -500,7 +500,7 @@ mod tests {
         }
     }
 
-/// Rows: L2, L3, L4.
+    /// Rows: L2, L3, L4.
     #[test]
     fn a_key_with_a_mistake_is_refused_without_being_shown() {
         let bearer = |key: &str| {
@@ -531,7 +531,7 @@ mod tests {
         assert_eq!(credential.redact("echo: canary-key!"), "echo: [key]!");
     }
 
-/// Rows: L5.
+    /// Rows: L5.
     #[test]
     fn sealing_adds_server_key_and_length_and_hides_the_key() {
         let origin = Origin::parse("https://h.example/proxy", "").expect("origin");

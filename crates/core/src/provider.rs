@@ -3,16 +3,23 @@
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use crate::error::{BuildError, ReadError};
+use crate::error::{BuildError, ReadError, ReadErrorKind};
 use crate::event::{RawEvent, Status};
 use crate::id::{IdempotencyKey, Mark, Position, TaskId};
 use crate::operation::Safety;
 use crate::outcome::{Fault, Output};
+use crate::pages::ListPage;
 use crate::question::{Answer, Question};
 use crate::request::{Request, Source};
 use crate::response::Response;
+use crate::seed::hex;
 use crate::sse;
+use crate::time::Timestamp;
+
+/// Characters of a first line that are kept.
+const MAX_TITLE: usize = 80;
 
 /// What to start: the provider's own description of the work.
 pub trait Job: Clone + Debug + Send + Sync + 'static {
@@ -165,6 +172,83 @@ impl Started {
     }
 }
 
+/// What the task of a start is known by, should the reply to the start be lost.
+///
+/// It tells nothing of what the agent was told but how it begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Clue {
+    /// Whom it was for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// A digest of the first thing said to the agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// How that begins, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+impl Clue {
+    /// A task of this agent.
+    #[must_use]
+    pub fn agent(agent: impl Into<String>) -> Self {
+        Self {
+            agent: Some(agent.into()),
+            ..Self::default()
+        }
+    }
+
+    /// The same, and this was said first.
+    #[must_use]
+    pub fn said(mut self, text: &str) -> Self {
+        let begin = text.trim().lines().next().unwrap_or_default();
+        self.digest = Some(Self::digest_of(text));
+        self.title = Some(begin.chars().take(MAX_TITLE).collect());
+        self
+    }
+
+    /// Whether this is what was said first; blanks at either end do not count.
+    #[must_use]
+    pub fn is_said(&self, text: &str) -> bool {
+        self.digest.as_deref() == Some(Self::digest_of(text).as_str())
+    }
+
+    fn digest_of(text: &str) -> String {
+        hex(&Sha256::digest(text.trim())[..16])
+    }
+}
+
+/// A task that a start of unknown outcome may have made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Candidate {
+    /// The task.
+    pub id: TaskId,
+    /// Its status.
+    pub status: Option<Status>,
+    /// When it was made, as the server wrote it.
+    pub created_at: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// Whether the first thing said to its agent is the one that was said; `None` when that cannot be told.
+    pub is_said: Option<bool>,
+}
+
+impl Candidate {
+    /// A task of this id.
+    #[must_use]
+    pub fn new(id: TaskId) -> Self {
+        Self {
+            id,
+            status: None,
+            created_at: None,
+            title: None,
+            is_said: None,
+        }
+    }
+}
+
 /// What a provider can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -300,6 +384,53 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     /// When the reply cannot be read.
     fn landed(&self, _reply: &Response, _mark: &Mark, _text: &str) -> Result<Landed, ReadError> {
         Ok(Landed::No)
+    }
+
+    /// What the task of this start is known by, where tasks can be searched.
+    fn clue(&self, _job: &Self::Job) -> Option<Clue> {
+        None
+    }
+
+    /// One page of the tasks that a start may have made: those of `clue` made in this time, newest first. Asked only of
+    /// a provider that gives clues.
+    ///
+    /// # Errors
+    /// When they cannot be searched.
+    fn search(
+        &self,
+        _clue: &Clue,
+        _from: Timestamp,
+        _until: Option<Timestamp>,
+        _cursor: Option<&str>,
+    ) -> Result<Request, BuildError> {
+        Err(BuildError::new(format!("{} has no search", Self::NAME)))
+    }
+
+    /// Reads a reply to [`search`](Self::search).
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read_search(&self, _reply: &Response) -> Result<ListPage<Candidate>, ReadError> {
+        Err(ReadError::new(ReadErrorKind::Shape, "there is no search"))
+    }
+
+    /// The request of the first thing said to a task's agent.
+    ///
+    /// # Errors
+    /// When the id cannot be written into a path, or that cannot be read.
+    fn opening(&self, _id: &TaskId) -> Result<Request, BuildError> {
+        Err(BuildError::new(format!(
+            "{} has no conversations",
+            Self::NAME
+        )))
+    }
+
+    /// Reads a reply to [`opening`](Self::opening); `None` when nothing was said.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn read_opening(&self, _reply: &Response) -> Result<Option<String>, ReadError> {
+        Ok(None)
     }
 
     /// Reads one server-sent event; `None` for one that says nothing of the task, such as a heartbeat.

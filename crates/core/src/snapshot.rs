@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{RawEvent, Status};
 use crate::id::{IdempotencyKey, IntentId, Mark, Position, Revision, TaskId};
 use crate::policy::Policy;
-use crate::provider::Finish;
+use crate::provider::{Clue, Finish};
 use crate::question::Question;
 use crate::request::Source;
 use crate::task::{Ask, DeliveryStage, Parcel};
@@ -51,20 +51,59 @@ impl Snapshot {
         self.0.task.as_ref()
     }
 
-    /// The start that it describes, while no id is known.
+    /// The start it came from; `None` of a task that was only followed.
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {
-        match (&self.0.start, &self.0.ended) {
-            (Some(start), _) => Some(&start.intent),
-            (None, Some(SavedEnd::Unknown { intent, .. })) => Some(intent),
-            (None, _) => None,
-        }
+        let ended = match &self.0.ended {
+            Some(SavedEnd::Unknown { intent, .. }) => Some(intent),
+            _ => None,
+        };
+        let start = self.0.start.as_ref().map(|start| &start.intent);
+        self.0.intent.as_ref().or(start).or(ended)
     }
 
     /// Whether it is of a start that may or may not have made a task: no id is known.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
-        self.0.task.is_none() && self.intent().is_some()
+        let of_a_start = match &self.0.ended {
+            Some(end) => matches!(end, SavedEnd::Unknown { .. }),
+            None => self.0.start.is_some(),
+        };
+        self.0.task.is_none() && of_a_start
+    }
+
+    /// A digest of what a start of unknown outcome sent. Only where the platform takes idempotency keys, two runs of one
+    /// command have different ones.
+    #[must_use]
+    pub fn digest(&self) -> Option<&str> {
+        self.0.start.as_ref().map(|start| start.digest.as_str())
+    }
+
+    /// What the task of a start of unknown outcome would be known by.
+    #[must_use]
+    pub fn clue(&self) -> Option<&Clue> {
+        self.0.start.as_ref()?.clue.as_ref()
+    }
+
+    /// Whether a start of unknown outcome can be repeated: it has an idempotency key.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        let start = self.0.start.as_ref();
+        self.is_unknown() && start.is_some_and(|start| start.request.is_some())
+    }
+
+    /// The same start, to be sent again under these deadlines.
+    pub(crate) fn reopened(mut self, policy: Policy, now: Timestamp) -> Self {
+        let saved = &mut self.0;
+        if let Some(start) = &mut saved.start {
+            start.begun_at.get_or_insert(saved.saved_at);
+        }
+        saved.ended = None;
+        saved.saved_at = saved.saved_at.max(now);
+        saved.work_left = policy.work;
+        saved.human_left = policy.human;
+        saved.policy = policy;
+        self
     }
 
     /// Grows with each state that must be stored.
@@ -89,6 +128,10 @@ pub(crate) struct Saved {
     pub(crate) origin: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<TaskId>,
+    /// The start it came from, when it was started and not only followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) intent: Option<IntentId>,
+    /// That start, until it is known what became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) start: Option<SavedStart>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,6 +200,13 @@ pub(crate) struct Saved {
 pub(crate) struct SavedStart {
     pub(crate) intent: IntentId,
     pub(crate) digest: String,
+    /// When it began; snapshots of before this was kept say when they were stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) begun_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clue: Option<Clue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<SavedRequest>,
 }

@@ -5,7 +5,7 @@ mod world;
 
 use std::collections::BTreeSet;
 
-use taskward_core::{Snapshot, Task};
+use taskward_core::{Policy, Snapshot, Task};
 use world::Act::{Complete, Work};
 use world::{Ended, Fault, Toy, World, at};
 
@@ -142,7 +142,7 @@ fn let_go<const KEYED: bool>() -> Vec<(String, World, Snapshot)> {
         world.kill_after = None;
         let (name, _) = world.snapshots.last().expect("a step").clone();
         let stored = world.saved.last().cloned();
-        if let Some(saved) = stored.filter(|saved| saved.intent().is_some()) {
+        if let Some(saved) = stored.filter(Snapshot::is_unknown) {
             states.push((name, world, saved));
         }
     }
@@ -172,4 +172,54 @@ fn a_start_whose_driver_is_gone_stays_open_and_nothing_is_cancelled() {
         assert!(ended.is_ended() && intent.is_some(), "{name}");
         assert_eq!(ended.intent().cloned(), intent, "{name}: it is still open");
     }
+}
+
+/// A start under a key that ended unknown: every reply was lost.
+fn unknown_start() -> (World, Snapshot) {
+    const LOST: &[Fault] = &[Fault::LostReply; 8];
+    let mut world = World::new(&[Complete("42")]).faults(attempts(LOST));
+    let task = world.start::<true, false>();
+    assert_eq!(world.drive(task), outcome("unknown likely=false"));
+    let saved = world.saved.last().expect("a snapshot").clone();
+    assert!(saved.is_unknown() && saved.is_repeatable() && saved.is_ended());
+    (world, saved)
+}
+
+#[test]
+fn a_start_under_a_key_that_ended_unknown_is_recovered_with_the_same_key_and_bytes() {
+    let (mut world, saved) = unknown_start();
+    let text = serde_json::to_string(&saved).expect("json");
+    let saved: Snapshot = serde_json::from_str(&text).expect("json");
+    let resumed: Task<Toy<true, false>> =
+        Task::resume(Toy, saved.clone(), at(world.now)).expect("resume");
+    let sent = world.writes.len();
+    assert_eq!(world.drive(resumed), outcome("unknown likely=false"));
+    assert_eq!(world.writes.len(), sent, "resuming alone repeats nothing");
+    world.faults = Box::new(|_, _, _| Fault::None);
+    let task: Task<Toy<true, false>> =
+        Task::recover(Toy, saved.clone(), Policy::default(), at(world.now)).expect("recover");
+    assert_eq!(task.snapshot().intent(), saved.intent());
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    assert_eq!(world.writes.len(), sent + 1);
+    assert!(world.writes.iter().all(|write| *write == world.writes[0]));
+    assert_eq!(world.server.starts, 1);
+    let last = world.saved.last().expect("a snapshot");
+    assert_eq!(last.intent(), saved.intent(), "the task keeps its name");
+    assert!(!last.is_unknown() && last.digest().is_none());
+}
+
+/// Rows: G8.
+#[test]
+fn a_key_that_is_old_is_not_recovered_however_often_the_start_is_stored_again() {
+    let (mut world, mut saved) = unknown_start();
+    let sent = world.writes.len();
+    for _ in 0..3 {
+        world.now += 6 * 3_600_000;
+        let task: Task<Toy<true, false>> = Task::resume(Toy, saved, at(world.now)).expect("resume");
+        saved = task.snapshot();
+    }
+    let task: Task<Toy<true, false>> =
+        Task::recover(Toy, saved, Policy::default(), at(world.now)).expect("recover");
+    assert_eq!(world.drive(task), outcome("unknown likely=false"));
+    assert_eq!(world.writes.len(), sent);
 }

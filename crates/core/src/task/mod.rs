@@ -4,6 +4,7 @@ mod asks;
 mod clocks;
 mod deliver;
 mod events;
+mod intent;
 mod judge;
 mod phase;
 mod plan;
@@ -43,6 +44,8 @@ use asks::Asks;
 use clocks::Clocks;
 use deliver::Delivery;
 use events::Events;
+pub use intent::Sought;
+use intent::{Intent, Unresolved};
 use phase::{NotFound, Phase, Starting};
 use plan::Next;
 use rhythm::Rhythm;
@@ -91,6 +94,10 @@ pub struct Task<P: Provider> {
     rng: fastrand::Rng,
     now: Timestamp,
     id: Option<TaskId>,
+    /// The start it came from.
+    intent: Option<Intent>,
+    /// That start, when nobody knows what became of it.
+    unresolved: Option<Box<Unresolved>>,
     /// When this process saw the task start: a 404 soon after is a record not visible yet.
     started: Option<Timestamp>,
     phase: Phase<P::Output>,
@@ -291,17 +298,21 @@ impl<P: Provider> Task<P> {
             let key = IdempotencyKey::mint(&seed, "start", digest.as_bytes());
             request = provider.start(job, Some(&key))?.freeze(&seed);
         }
-        let intent = IntentId::new(hex(&seed.derive("intent", digest.as_bytes())[..6]));
+        let intent = Intent {
+            id: IntentId::new(hex(&seed.derive("intent", digest.as_bytes())[..6])),
+            begun_at: now,
+            clue: provider.clue(job),
+        };
         let phase = Phase::Starting(Box::new(Starting {
             request,
             safety,
-            intent,
             attempts: 0,
             due: now,
             maybe: false,
             conflicts: 0,
         }));
         let mut task = Self::new(provider, None, phase, None, policy, seed, now);
+        task.intent = Some(intent);
         task.save.need();
         Ok(task)
     }
@@ -367,6 +378,27 @@ impl<P: Provider> Task<P> {
         }
     }
 
+    /// A stored task, to find out what became of its start: one under an idempotency key that ended unknown is sent
+    /// again, with the same key and bytes, under the deadlines of `policy`. Every other one is as
+    /// [`resume`](Self::resume) has it: where it is [`sought`](Self::sought), a [`Search`](crate::Search) looks for its
+    /// task.
+    ///
+    /// # Errors
+    /// As [`resume`](Self::resume).
+    pub fn recover(
+        provider: P,
+        saved: Snapshot,
+        policy: Policy,
+        now: Timestamp,
+    ) -> Result<Self, ResumeError> {
+        let saved = if saved.is_repeatable() {
+            saved.reopened(policy, now)
+        } else {
+            saved
+        };
+        store::resume(provider, saved, now)
+    }
+
     fn new(
         provider: P,
         id: Option<TaskId>,
@@ -383,6 +415,8 @@ impl<P: Provider> Task<P> {
             seed,
             now,
             id,
+            intent: None,
+            unresolved: None,
             started: None,
             phase,
             exchange: None,

@@ -2,7 +2,6 @@
 
 use crate::error::ApiError;
 use crate::event::{Status, Why};
-use crate::id::IntentId;
 use crate::operation::Safety;
 use crate::outcome::{Fault, Outcome};
 use crate::provider::Look;
@@ -47,7 +46,6 @@ pub(super) enum Phase<O> {
 pub(super) struct Starting {
     pub(super) request: Request,
     pub(super) safety: Safety,
-    pub(super) intent: IntentId,
     pub(super) attempts: u32,
     pub(super) due: Timestamp,
     /// Whether any attempt may have reached the server.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Event, Why};
-use crate::id::{ExchangeId, IntentId};
+use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
 use crate::outcome::{Clock, Outcome};
 use crate::provider::{Act, Look, Provider};
@@ -376,13 +376,8 @@ impl<P: Provider> Task<P> {
         if let Phase::Starting(starting) = &self.phase
             && (starting.maybe || in_flight(&Purpose::Start))
         {
-            let intent: IntentId = starting.intent.clone();
             let why = "the deadline passed before the reply came".to_owned();
-            return self.end(Outcome::Unknown {
-                intent,
-                why,
-                likely: false,
-            });
+            return self.end_unknown(why, false);
         }
         if in_flight(&Purpose::Write) {
             self.finish_delivery(

@@ -8,7 +8,6 @@ use http::StatusCode;
 
 use crate::error::ApiError;
 use crate::event::Why;
-use crate::operation::Safety;
 use crate::outcome::{Clock, Outcome};
 use crate::provider::{Look, Provider};
 use crate::request::{Request, Segment};
@@ -23,6 +22,7 @@ use super::asks::Asks;
 use super::clocks::Clocks;
 use super::deliver::{Delivery, Stage};
 use super::events::Events;
+use super::intent::{Intent, Unresolved};
 use super::phase::{Phase, Starting};
 use super::stream::{Ending, Wait};
 use super::{Cancel, Lag, Task, Turn, TurnStage};
@@ -40,14 +40,8 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         provider: P::NAME.to_owned(),
         origin: task.origin.clone(),
         task: task.id.clone(),
-        start: match &task.phase {
-            Phase::Starting(starting) => Some(SavedStart {
-                intent: starting.intent.clone(),
-                digest: starting.request.digest(),
-                request: (starting.safety != Safety::Once).then(|| save_request(&starting.request)),
-            }),
-            _ => None,
-        },
+        intent: task.intent.as_ref().map(|intent| intent.id.clone()),
+        start: save_start(task),
         ended: match &task.phase {
             Phase::Ended(outcome) => Some(save_end(outcome)),
             _ => None,
@@ -109,6 +103,24 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
             Cancel::Accepted => SavedCancel::Accepted,
             Cancel::Refused => SavedCancel::Refused,
         },
+    })
+}
+
+/// The start, until it is known what became of it.
+fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
+    let intent = task.intent.as_ref()?;
+    let unresolved = match &task.phase {
+        Phase::Starting(starting) => Unresolved::of(starting, None),
+        Phase::Ended(_) => task.unresolved.as_deref()?.clone(),
+        Phase::Following(_) | Phase::Fetching(_) | Phase::Tracing(_) => return None,
+    };
+    Some(SavedStart {
+        intent: intent.id.clone(),
+        digest: unresolved.digest,
+        begun_at: Some(intent.begun_at),
+        ended_at: unresolved.ended_at,
+        clue: intent.clue.clone(),
+        request: unresolved.request.as_ref().map(save_request),
     })
 }
 
@@ -184,6 +196,11 @@ pub(super) fn resume<P: Provider>(
         ),
     };
     let phase = phase_of::<P>(&saved, now)?;
+    let intent = intent_of(&saved);
+    let unresolved = match &phase {
+        Phase::Ended(_) => unresolved_of(&saved)?,
+        _ => None,
+    };
     let mut task = Task::new(
         provider,
         saved.task,
@@ -194,6 +211,8 @@ pub(super) fn resume<P: Provider>(
         now,
     );
     task.origin = saved.origin;
+    task.intent = intent;
+    task.unresolved = unresolved;
     task.rng = fastrand::Rng::with_seed(saved.jitter);
     task.started = saved.started_at;
     task.exchanges = saved.exchanges;
@@ -329,18 +348,19 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
         }),
         (Some(_), _, _) => Ok(Phase::follow(Look::Status, now, Why::Pace)),
         (None, _, Some(start)) => match &start.request {
-            Some(_) if now > saved.saved_at.after(KEY_LIFETIME) => over(Outcome::Unknown {
-                intent: start.intent.clone(),
-                why: format!(
-                    "its idempotency key is older than {} hours, so the server may have forgotten it",
-                    KEY_LIFETIME.as_secs() / 3600
-                ),
-                likely: false,
-            }),
+            Some(_) if now > start.begun_at.unwrap_or(saved.saved_at).after(KEY_LIFETIME) => {
+                over(Outcome::Unknown {
+                    intent: start.intent.clone(),
+                    why: format!(
+                        "its idempotency key is older than {} hours, so the server may have forgotten it",
+                        KEY_LIFETIME.as_secs() / 3600
+                    ),
+                    likely: false,
+                })
+            }
             Some(request) => Ok(Phase::Starting(Box::new(Starting {
                 request: load_request(request)?,
                 safety: P::CAPABILITIES.start,
-                intent: start.intent.clone(),
                 attempts: 0,
                 due: now,
                 maybe: true,
@@ -356,6 +376,29 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
             "it has neither a task nor a start".to_owned(),
         )),
     }
+}
+
+fn intent_of(saved: &Saved) -> Option<Intent> {
+    let start = saved.start.as_ref();
+    let id = saved.intent.as_ref().or(start.map(|start| &start.intent))?;
+    Some(Intent {
+        id: id.clone(),
+        begun_at: start
+            .and_then(|start| start.begun_at)
+            .unwrap_or(saved.saved_at),
+        clue: start.and_then(|start| start.clue.clone()),
+    })
+}
+
+fn unresolved_of(saved: &Saved) -> Result<Option<Box<Unresolved>>, ResumeError> {
+    let Some(start) = saved.start.as_ref().filter(|_| saved.task.is_none()) else {
+        return Ok(None);
+    };
+    Ok(Some(Box::new(Unresolved {
+        digest: start.digest.clone(),
+        request: start.request.as_ref().map(load_request).transpose()?,
+        ended_at: start.ended_at,
+    })))
 }
 
 fn save_request(request: &Request) -> SavedRequest {

@@ -93,6 +93,14 @@ fn fnv(bytes: &[u8]) -> u64 {
     })
 }
 
+/// The first thing that a user said.
+pub(super) fn opening(messages: &[Message]) -> Option<String> {
+    let first = messages
+        .iter()
+        .find(|message| is(message, &MessageRole::User))?;
+    first.content.as_ref().map(words)
+}
+
 /// Where the conversation stands: its length and its newest message.
 pub(super) fn mark(messages: &[Message]) -> Mark {
     let newest = messages

@@ -161,6 +161,11 @@ impl Job {
         self
     }
 
+    /// Whom it is for and what is said to it first.
+    pub(super) fn first_words(&self) -> (&str, Option<&str>) {
+        (&self.agent, self.query.as_deref())
+    }
+
     /// The request of the run.
     ///
     /// # Errors
@@ -240,7 +245,7 @@ mod tests {
         );
     }
 
-/// Rows: K20.
+    /// Rows: K20.
     #[test]
     fn files_are_sent_as_parts_named_files_and_the_output_configuration_is_encoded_twice() {
         let job = Job::agent("a")

@@ -3,15 +3,19 @@
 use http::Method;
 use serde_json::Value;
 use taskward_core::{
-    Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Landed, Look, Mark, Provider,
-    ReadError, Reading, Request, Response, Safety, Started, Target, TaskId,
+    Account, Act, BuildError, Candidate, Capabilities, Clue, Fault, IdempotencyKey, Landed,
+    ListPage, Look, Mark, Operation as _, Provider, ReadError, Reading, Request, Response, Safety,
+    Started, Target, TaskId, Timestamp,
 };
 
 use super::answer::Answer;
 use super::conversation;
 use super::job::Job;
+use super::operations::ListTasks;
 use super::status::status_of;
-use super::types::{RunAgentResponse, SendMessageRequest, TaskResult, TaskStatus};
+use super::types::{
+    RunAgentResponse, SendMessageRequest, TaskList, TaskListItem, TaskResult, TaskStatus,
+};
 use crate::wire;
 
 /// The Nanonets Agents platform.
@@ -143,6 +147,54 @@ impl Provider for Nanonets {
         }
     }
 
+    fn clue(&self, job: &Job) -> Option<Clue> {
+        let (agent, query) = job.first_words();
+        let clue = Clue::agent(agent);
+        Some(match query {
+            Some(query) => clue.said(query),
+            None => clue,
+        })
+    }
+
+    fn search(
+        &self,
+        clue: &Clue,
+        from: Timestamp,
+        until: Option<Timestamp>,
+        cursor: Option<&str>,
+    ) -> Result<Request, BuildError> {
+        ListTasks {
+            cursor: cursor.map(str::to_owned),
+            limit: Some(100),
+            agent: clue.agent.clone(),
+            created_after: Some(written(from)?),
+            created_before: until.map(written).transpose()?,
+            ..ListTasks::default()
+        }
+        .request()
+    }
+
+    fn read_search(&self, reply: &Response) -> Result<ListPage<Candidate>, ReadError> {
+        let list: TaskList = wire::decode(&reply.body)?;
+        let candidate = |task: TaskListItem| {
+            let mut candidate = Candidate::new(TaskId::new(task.task_id?.as_str()));
+            candidate.status = Some(status_of(&task.status));
+            candidate.created_at = task.created_at.map(|at| at.as_str().to_owned());
+            candidate.title = task.title;
+            Some(candidate)
+        };
+        let items = list.data.into_iter().filter_map(candidate).collect();
+        Ok(ListPage::new(items, list.has_more, list.next_cursor))
+    }
+
+    fn opening(&self, id: &TaskId) -> Result<Request, BuildError> {
+        Ok(Request::get(task_target(id.as_str(), "/messages")?))
+    }
+
+    fn read_opening(&self, reply: &Response) -> Result<Option<String>, ReadError> {
+        Ok(conversation::opening(&conversation::read(&reply.body)?))
+    }
+
     fn mark(&self, reply: &Response) -> Result<Mark, ReadError> {
         Ok(conversation::mark(&conversation::read(&reply.body)?))
     }
@@ -154,6 +206,15 @@ impl Provider for Nanonets {
             text,
         ))
     }
+}
+
+/// A moment as the API reads it.
+fn written(at: Timestamp) -> Result<String, BuildError> {
+    i64::try_from(at.as_millis())
+        .ok()
+        .and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok())
+        .map(|at| at.to_string())
+        .ok_or_else(|| BuildError::new("the clock of this machine is beyond the year 9999"))
 }
 
 /// A line about a failure: the newest feed item that says something.

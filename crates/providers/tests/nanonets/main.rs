@@ -4,6 +4,7 @@
 
 mod ends;
 mod questions;
+mod search;
 #[path = "../judge/spec.rs"]
 mod spec;
 mod starts;

@@ -69,7 +69,7 @@ fn a_run_whose_driver_is_gone_is_left_alone_and_its_intent_kept() {
         assert_eq!(world.run("echo", "x"), Ended::Killed);
         world.kill_after = None;
         let stored = world.saved.last().cloned();
-        let Some(saved) = stored.filter(|saved| saved.intent().is_some()) else {
+        let Some(saved) = stored.filter(Snapshot::is_unknown) else {
             continue;
         };
         let intent = saved.intent().cloned();

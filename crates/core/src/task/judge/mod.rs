@@ -115,7 +115,6 @@ impl<P: Provider> Task<P> {
         };
         let decision = retry::decide(&trouble, &attempt, &self.policy.retry, shared);
         let attempts = starting.attempts;
-        let intent = starting.intent.clone();
         let mut why = trouble.to_string();
         match decision {
             Decision::Again(due) if self.cancel == Cancel::Idle || starting.maybe => {
@@ -133,11 +132,7 @@ impl<P: Provider> Task<P> {
                     temporary: false,
                 });
             }
-            Decision::Unknown => self.end(Outcome::Unknown {
-                intent,
-                why,
-                likely,
-            }),
+            Decision::Unknown => self.end_unknown(why, likely),
             Decision::Spent => {
                 if let Some(asked) = trouble.retry_after(now) {
                     why.push_str(&format!("; it asks to wait {} s", asked.as_secs()));

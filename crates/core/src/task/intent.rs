@@ -1,0 +1,83 @@
+//! What is known of a start besides its phase: its name, when it began, what its task would be known by, and what is left
+//! of it when nobody knows what became of it.
+
+use crate::id::IntentId;
+use crate::operation::Safety;
+use crate::outcome::Outcome;
+use crate::provider::{Clue, Provider};
+use crate::request::Request;
+use crate::time::Timestamp;
+
+use super::Task;
+use super::phase::{Phase, Starting};
+
+/// Kept as long as the task is.
+#[derive(Clone, Debug)]
+pub(super) struct Intent {
+    pub(super) id: IntentId,
+    pub(super) begun_at: Timestamp,
+    pub(super) clue: Option<Clue>,
+}
+
+/// A start of unknown outcome.
+#[derive(Clone, Debug)]
+pub(super) struct Unresolved {
+    pub(super) digest: String,
+    /// What is sent again; without a key, nothing is.
+    pub(super) request: Option<Request>,
+    /// When it was given up; `None` when its process ended before.
+    pub(super) ended_at: Option<Timestamp>,
+}
+
+impl Unresolved {
+    pub(super) fn of(starting: &Starting, ended_at: Option<Timestamp>) -> Self {
+        Self {
+            digest: starting.request.digest(),
+            request: (starting.safety != Safety::Once).then(|| starting.request.clone()),
+            ended_at,
+        }
+    }
+}
+
+/// A start that may or may not have made a task, for whoever looks for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sought {
+    /// The start.
+    pub intent: IntentId,
+    /// What the task would be known by.
+    pub clue: Clue,
+    /// When the start began, by the clock of the machine that began it.
+    pub begun_at: Timestamp,
+    /// When it was given up; `None` when its process ended before.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl<P: Provider> Task<P> {
+    /// What to look for when the start is of unknown outcome, cannot be repeated, and left something to know its task
+    /// by.
+    #[must_use]
+    pub fn sought(&self) -> Option<Sought> {
+        let unresolved = self.unresolved.as_ref()?;
+        let intent = self.intent.as_ref()?;
+        Some(Sought {
+            intent: intent.id.clone(),
+            clue: intent.clue.clone()?,
+            begun_at: intent.begun_at,
+            ended_at: unresolved.ended_at,
+        })
+    }
+
+    /// The start may or may not have made a task, and is not repeated.
+    pub(super) fn end_unknown(&mut self, why: String, likely: bool) {
+        if let Phase::Starting(starting) = &self.phase {
+            self.unresolved = Some(Box::new(Unresolved::of(starting, Some(self.now))));
+        }
+        let intent = self.intent.as_ref().map(|intent| intent.id.clone());
+        self.end(Outcome::Unknown {
+            intent: intent.unwrap_or_else(|| IntentId::new("")),
+            why,
+            likely,
+        });
+    }
+}
