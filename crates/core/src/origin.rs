@@ -13,6 +13,9 @@ use crate::response::Head;
 /// Redirects followed before an exchange fails.
 pub const MAX_REDIRECTS: u32 = 3;
 
+/// Longest path of a base URL, in bytes.
+const MAX_BASE: usize = 16 * 1024;
+
 /// A setting that cannot be used; nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(String);
@@ -105,6 +108,9 @@ impl Origin {
         if let Some(rest) = base.strip_suffix(api_prefix) {
             base = rest.to_owned();
         }
+        if base.len() > MAX_BASE {
+            return err("has a path that is too long");
+        }
         Ok(Self {
             scheme: scheme.clone(),
             authority: authority.clone(),
@@ -154,7 +160,7 @@ impl Origin {
     /// `Debug` prints it, and stands in `Authorization` only.
     ///
     /// # Panics
-    /// Never: every part was checked when it was made.
+    /// Never for a target of [`Target`](crate::Target) or of a stored task: every part was checked when it was made.
     #[must_use]
     pub fn seal(
         &self,
@@ -427,6 +433,7 @@ pub fn user_agent(extra: Option<&str>) -> Result<HeaderValue, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::target::MAX_TARGET;
     use http::{Method, StatusCode};
 
     fn origin(url: &str) -> Result<String, String> {
@@ -470,6 +477,19 @@ mod tests {
         ] {
             assert_ne!(canonical(url), "https://h.example:443", "{url}");
         }
+    }
+
+    #[test]
+    fn the_longest_base_and_the_longest_target_are_sealed_together() {
+        let url = |len: usize| format!("https://h.example/{}", "b".repeat(len));
+        let origin = Origin::parse(&url(MAX_BASE - 1), "").expect("origin");
+        assert!(Origin::parse(&url(MAX_BASE), "").is_err());
+        let target = format!("/{}", "t".repeat(MAX_TARGET - 1));
+        let request = Request::get(target.parse().expect("a path"));
+        let key = Credential::bearer(&SecretString::from("k")).expect("key");
+        let agent = user_agent(None).expect("agent");
+        let sealed = origin.seal(&request, &key, &agent);
+        assert_eq!(sealed.uri().path().len(), MAX_BASE + MAX_TARGET);
     }
 
     /// Rows: A10, A13.

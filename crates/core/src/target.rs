@@ -17,6 +17,9 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 /// Longest id or query value that enters a URL; servers and proxies refuse longer lines anyway.
 const MAX_TEXT: usize = 2048;
 
+/// Longest target. What a base URL adds to it still makes a URL, whose type ends at 64 KiB.
+pub(crate) const MAX_TARGET: usize = 32 * 1024;
+
 /// Builds a path and query in which every inserted text stays where it was put.
 ///
 /// ```
@@ -97,6 +100,12 @@ impl Target {
     /// # Errors
     /// When the whole is too long for a request line.
     pub fn build(self) -> Result<PathAndQuery, BuildError> {
+        if self.text.len() > MAX_TARGET {
+            return Err(BuildError::new(format!(
+                "a request path of {} bytes is too long (at most {MAX_TARGET})",
+                self.text.len()
+            )));
+        }
         PathAndQuery::try_from(self.text)
             .map_err(|e| BuildError::new(format!("cannot build the request path: {e}")))
     }
@@ -131,5 +140,17 @@ mod tests {
         for id in ["", ".", "..", &"x".repeat(10_000)] {
             assert!(Target::new("/t").segment(id).is_err(), "{id:.20}");
         }
+    }
+
+    #[test]
+    fn a_target_has_a_largest_length() {
+        let of = |len: usize| Target::new("/t").query("q", &"x".repeat(len)).build();
+        let most = MAX_TARGET - "/t?q=".len();
+        assert!(of(most).is_ok());
+        let error = of(most + 1).expect_err("too long").to_string();
+        assert_eq!(
+            error,
+            "a request path of 32769 bytes is too long (at most 32768)"
+        );
     }
 }

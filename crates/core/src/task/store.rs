@@ -16,6 +16,7 @@ use crate::snapshot::{
     ResumeError, Saved, SavedCancel, SavedDelivery, SavedEnd, SavedEnding, SavedRequest,
     SavedSegment, SavedStart, SavedTurn, SavedTurnStage, SavedWait, Snapshot,
 };
+use crate::target::MAX_TARGET;
 use crate::time::Timestamp;
 
 use super::asks::Asks;
@@ -429,6 +430,9 @@ fn save_request(request: &Request) -> SavedRequest {
 fn load_request(saved: &SavedRequest) -> Result<Request, ResumeError> {
     let broken = |what: &str| ResumeError::Broken(format!("the start's {what} cannot be read"));
     let method = saved.method.parse().map_err(|_| broken("method"))?;
+    if !saved.target.starts_with('/') || saved.target.len() > MAX_TARGET {
+        return Err(broken("target"));
+    }
     let target = saved.target.parse().map_err(|_| broken("target"))?;
     let mut headers = http::HeaderMap::new();
     for (name, value) in &saved.headers {
