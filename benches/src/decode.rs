@@ -43,10 +43,10 @@ pub(crate) fn task() -> Box<dyn FnMut()> {
 /// What a client without care would write: strings for everything, strict.
 #[derive(Deserialize)]
 #[allow(dead_code)]
-struct Plain {
+pub(crate) struct Plain {
     task_id: String,
     agent_id: String,
-    status: String,
+    pub(crate) status: String,
     created_at: String,
     updated_at: String,
     title: String,

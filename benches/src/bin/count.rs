@@ -3,9 +3,10 @@
 //! `count` prints the table, `count GROUP` the rows of one bench; `count run NAME N` does one contender N times, for callgrind to watch.
 
 use std::collections::HashMap;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
+use taskward_benches::figures::{self, median};
 use taskward_benches::{Bound, Claim, Contender, alloc, claims, contenders};
 
 #[global_allocator]
@@ -45,10 +46,7 @@ fn run(name: &str, times: &str) -> ExitCode {
 
 /// Exits 1 when a target is missed or a claim does not hold.
 fn table(group: Option<&str>) -> ExitCode {
-    let has_valgrind = Command::new("valgrind")
-        .arg("--version")
-        .output()
-        .is_ok_and(|output| output.status.success());
+    let has_valgrind = figures::has_valgrind();
     if !has_valgrind {
         eprintln!("count: valgrind is not installed, so instructions are not counted");
     }
@@ -155,25 +153,9 @@ fn scaled(iterations: u64, contender: &Contender) -> u64 {
 fn instructions(contender: &Contender) -> f64 {
     let name = contender.name;
     let iterations = scaled(ITERATIONS, contender);
-    let [short, long] = [iterations, 2 * iterations].map(|times| {
-        let program = std::env::current_exe().expect("a running program has a path");
-        let output = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(program)
-            .args(["run", name, &times.to_string()])
-            .output()
-            .expect("valgrind answered before");
-        assert!(output.status.success(), "{name} failed under callgrind");
-        collected(&String::from_utf8_lossy(&output.stderr))
-            .unwrap_or_else(|| panic!("callgrind said nothing of {name}"))
-    });
+    let [short, long] = [iterations, 2 * iterations]
+        .map(|times| figures::instructions(&["run", name, &times.to_string()]));
     long.saturating_sub(short) as f64 / iterations as f64
-}
-
-/// The figure of callgrind's last line, `==1== Collected : 123`.
-fn collected(report: &str) -> Option<u64> {
-    let (_, figure) = report.rsplit_once("Collected : ")?;
-    figure.split_whitespace().next()?.parse().ok()
 }
 
 fn allocations(contender: &Contender) -> f64 {
@@ -206,9 +188,4 @@ fn bursts<const N: usize>(names: [&str; N]) -> [Vec<f64>; N] {
         }
     }
     running.map(|(_, _, times)| times)
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_unstable_by(f64::total_cmp);
-    figures[figures.len() / 2]
 }

@@ -1,0 +1,278 @@
+//! Prints what whole polls and uploads cost over loopback, ours beside peers, and which targets hold.
+//!
+//! `transport poll` and `transport upload [MIB]` print a table each; every client runs in a process of its own, pinned
+//! to another processor than the server where `taskset` is there, and the clients take turns.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+
+use taskward_benches::alloc;
+use taskward_benches::figures::{has_valgrind, instructions, median};
+use taskward_benches::transport::poll::{IN_FLIGHT, POLLERS};
+use taskward_benches::transport::upload::UPLOADERS;
+use taskward_benches::transport::{Taken, server};
+
+#[global_allocator]
+static ALLOCATOR: alloc::Counting = alloc::Counting;
+
+/// Each client runs so often; the medians are shown.
+const ROUNDS: usize = 7;
+/// Polls of one run.
+const POLLS: u64 = 32 * IN_FLIGHT;
+/// Polls of the shorter run under callgrind; the longer one has three times as many.
+const COUNTED: u64 = 4 * IN_FLIGHT;
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args[..] {
+        ["poll"] => polls(),
+        ["upload"] => uploads(1024),
+        ["upload", mib] => uploads(mib.parse()?),
+        ["serve"] => {
+            server::serve()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        ["client", name, server, what] => {
+            let taken = match POLLERS.iter().find(|one| one.name == name) {
+                Some(poller) => (poller.run)(server, what.parse()?),
+                None => {
+                    let uploader = UPLOADERS.iter().find(|one| one.name == name);
+                    (uploader.ok_or("no such client")?.run)(server, Path::new(what))
+                }
+            };
+            println!("{}", serde_json::to_string(&taken)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => {
+            eprintln!("usage: transport poll | upload [MIB]");
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// This program again, pinned to a processor where that can be done.
+fn myself(processor: &str) -> Result<Command, Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    let has_taskset = Command::new("taskset")
+        .args(["-c", processor, "true"])
+        .status()
+        .is_ok_and(|status| status.success());
+    Ok(if has_taskset {
+        let mut command = Command::new("taskset");
+        command.args(["-c", processor]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    })
+}
+
+/// The server's process; it ends with this value.
+struct Server {
+    process: Child,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Result<Self, Box<dyn Error>> {
+        let mut process = myself("0")?
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut address = String::new();
+        let output = process.stdout.take().ok_or("no output")?;
+        BufReader::new(output).read_line(&mut address)?;
+        Ok(Self {
+            process,
+            address: address.trim().to_owned(),
+        })
+    }
+
+    fn client(&self, name: &str, what: &str) -> Result<Taken, Box<dyn Error>> {
+        let output = myself("1")?
+            .args(["client", name, &self.address, what])
+            .stderr(Stdio::inherit())
+            .output()?;
+        if !output.status.success() {
+            return Err(format!("{name} failed").into());
+        }
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// One figure of each run of each client.
+type Figures = HashMap<&'static str, Vec<f64>>;
+
+/// The medians of a client's runs, each divided by what `than` took in the same round.
+fn ratio(figures: &Figures, name: &str, than: &str) -> f64 {
+    let pairs = figures[name].iter().zip(&figures[than]);
+    median(pairs.map(|(ours, theirs)| ours / theirs).collect())
+}
+
+fn polls() -> Result<ExitCode, Box<dyn Error>> {
+    let server = Server::start()?;
+    let (mut cpu, mut allocations) = (Figures::new(), Figures::new());
+    for _ in 0..ROUNDS {
+        for poller in &POLLERS {
+            let taken = server.client(poller.name, &POLLS.to_string())?;
+            let each = taken.requests as f64;
+            cpu.entry(poller.name)
+                .or_default()
+                .push(taken.cpu_us / each);
+            allocations
+                .entry(poller.name)
+                .or_default()
+                .push(taken.allocations as f64 / each);
+        }
+    }
+    let mut counted = HashMap::new();
+    if has_valgrind() {
+        for poller in &POLLERS {
+            let [short, long] = [COUNTED, 3 * COUNTED].map(|polls| {
+                instructions(&["client", poller.name, &server.address, &polls.to_string()])
+            });
+            let each = (long - short) as f64 / (2 * COUNTED) as f64;
+            counted.insert(poller.name, each);
+        }
+    } else {
+        eprintln!("transport: valgrind is not installed, so instructions are not counted");
+    }
+    println!(
+        "| client | instructions | allocations | CPU us | CPU ratio to hyper-conn | to ureq |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for poller in &POLLERS {
+        let name = poller.name;
+        println!(
+            "| {name} | {} | {:.1} | {:.1} | {:.2} | {:.2} |",
+            counted
+                .get(name)
+                .map_or_else(|| "-".to_owned(), |count| format!("{count:.0}")),
+            median(allocations[name].clone()),
+            median(cpu[name].clone()),
+            ratio(&cpu, name, "hyper-conn"),
+            ratio(&cpu, name, "ureq"),
+        );
+    }
+    let mut claims = Claims::default();
+    for (name, most) in [
+        ("async-follow", 35_000.0),
+        ("async-call", 35_000.0),
+        ("blocking-follow", 42_000.0),
+        ("blocking-call", 42_000.0),
+    ] {
+        if let Some(count) = counted.get(name) {
+            claims.at_most(&format!("{name}: instructions of a poll"), *count, most);
+        }
+    }
+    for (name, than, most) in [
+        ("async-follow", "hyper-conn", 1.25),
+        ("async-call", "hyper-conn", 1.25),
+        ("blocking-follow", "ureq", 1.10),
+        ("blocking-call", "ureq", 1.10),
+    ] {
+        let what = format!("{name}: CPU beside {than}");
+        claims.at_most(&what, ratio(&cpu, name, than), most);
+    }
+    for (name, by_hand) in [
+        ("async-call", "hyper-conn+serde"),
+        ("blocking-call", "ureq+serde"),
+    ] {
+        if let (Some(ours), Some(theirs)) = (counted.get(name), counted.get(by_hand)) {
+            let what = format!("{name}: instructions on top of {by_hand}");
+            claims.at_most(&what, ours - theirs, 3_000.0);
+        }
+        let more = median(allocations[name].clone()) - median(allocations[by_hand].clone());
+        claims.at_most(
+            &format!("{name}: allocations on top of {by_hand}"),
+            more,
+            5.0,
+        );
+    }
+    Ok(claims.told())
+}
+
+fn uploads(mib: u64) -> Result<ExitCode, Box<dyn Error>> {
+    // In memory where that can be: a disk would be measured otherwise.
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory)?
+    } else {
+        tempfile::tempdir()?
+    };
+    let path = folder.path().join("upload.bin");
+    let mut file = std::fs::File::create(&path)?;
+    let piece: Vec<u8> = (0..1024 * 1024_u32).map(|i| (i ^ (i >> 8)) as u8).collect();
+    for _ in 0..mib {
+        file.write_all(&piece)?;
+    }
+    drop(file);
+    let path = path.to_str().ok_or("an odd path")?;
+    let server = Server::start()?;
+    let (mut cpu, mut growth) = (Figures::new(), Figures::new());
+    for _ in 0..ROUNDS {
+        for uploader in &UPLOADERS {
+            let taken = server.client(uploader.name, path)?;
+            let seconds = taken.cpu_us / 1e6 * 1024.0 / mib as f64;
+            cpu.entry(uploader.name).or_default().push(seconds);
+            growth
+                .entry(uploader.name)
+                .or_default()
+                .push(taken.growth_kib as f64);
+        }
+    }
+    println!("| client, {mib} MiB | CPU s/GiB | CPU ratio to read+write | memory growth KiB |");
+    println!("|---|---|---|---|");
+    for uploader in &UPLOADERS {
+        let name = uploader.name;
+        println!(
+            "| {name} | {:.2} | {:.2} | {:.0} |",
+            median(cpu[name].clone()),
+            ratio(&cpu, name, "read+write"),
+            median(growth[name].clone())
+        );
+    }
+    let mut claims = Claims::default();
+    for name in ["async", "blocking"] {
+        let what = format!("{name}: CPU beside read+write");
+        claims.at_most(&what, ratio(&cpu, name, "read+write"), 1.3);
+        let what = format!("{name}: memory growth in KiB");
+        claims.at_most(&what, median(growth[name].clone()), 4096.0);
+    }
+    Ok(claims.told())
+}
+
+/// Targets and what was measured.
+#[derive(Default)]
+struct Claims(Vec<(String, f64, f64)>);
+
+impl Claims {
+    fn at_most(&mut self, what: &str, measured: f64, most: f64) {
+        self.0.push((what.to_owned(), measured, most));
+    }
+
+    /// Prints them; exits 1 when one is missed.
+    fn told(self) -> ExitCode {
+        println!("\n| target | at most | measured | |\n|---|---|---|---|");
+        let mut missed = false;
+        for (what, measured, most) in self.0 {
+            let held = measured <= most;
+            missed |= !held;
+            let word = if held { "held" } else { "MISSED" };
+            println!("| {what} | {most} | {measured:.2} | {word} |");
+        }
+        ExitCode::from(u8::from(missed))
+    }
+}
