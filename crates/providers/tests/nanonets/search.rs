@@ -128,14 +128,13 @@ fn the_servers_clock_says_what_time_is_meant() {
         // The platform's clock is ahead, or behind.
         world.now = (START as i64 + skew.max(0)) as u64;
         let sought = lost(&mut world, true);
-        let mut sought_by_us = sought.clone();
         let ours = |at: Timestamp| {
             Timestamp::from_millis(u64::try_from(at.as_millis() as i64 - skew).expect("a time"))
         };
-        sought_by_us.begun_at = ours(sought.begun_at);
-        sought_by_us.ended_at = sought.ended_at.map(ours);
+        let mut by_us = sought.clone();
+        (by_us.begun_at, by_us.ended_at) = (ours(sought.begun_at), sought.ended_at.map(ours));
         world.now = (world.now as i64 - skew) as u64;
-        let (found, requests) = find(&mut world, sought_by_us, skew);
+        let (found, requests) = find(&mut world, by_us, skew);
         assert_eq!(found.len(), 1, "{hours} h: {requests:?}");
         assert_eq!(requests.len(), 3, "the first look was for another time");
     }
