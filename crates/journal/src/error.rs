@@ -1,0 +1,34 @@
+//! What a journal cannot do.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::entry::EntryId;
+
+/// A journal that could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The file system refused.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+    /// Another process starts this task, or finds out what became of its start.
+    #[error("another process is at work on {0}")]
+    Claimed(EntryId),
+    /// No entry has this id or begins with it.
+    #[error("the journal has no entry {0}")]
+    NoEntry(String),
+    /// Several entries begin with this.
+    #[error("{0} is the beginning of several entries: give more of it")]
+    Ambiguous(String),
+    /// A snapshot that cannot be written.
+    #[error("the task cannot be written down: {0}")]
+    Encode(#[from] serde_json::Error),
+}

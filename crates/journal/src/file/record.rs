@@ -1,0 +1,51 @@
+//! One line of a journal's file: a checksum, and a state of the task as JSON.
+
+use serde::{Deserialize, Serialize};
+use taskward_core::{Snapshot, Timestamp};
+
+/// The version that is written.
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record {
+    v: u32,
+    pub(super) at: Timestamp,
+    pub(super) snapshot: Snapshot,
+}
+
+/// Only the version, which is read first: the rest of a newer one may be of any shape.
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+/// The line, its end included.
+pub(super) fn write(snapshot: &Snapshot, at: Timestamp) -> serde_json::Result<String> {
+    let record = Record {
+        v: VERSION,
+        at,
+        snapshot: snapshot.clone(),
+    };
+    let json = serde_json::to_string(&record)?;
+    Ok(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())))
+}
+
+/// A line without its end, or what is wrong with it.
+pub(super) fn read(line: &[u8]) -> Result<Record, String> {
+    let damaged = || "it is damaged".to_owned();
+    let (sum, json) = line.split_at_checked(9).ok_or_else(damaged)?;
+    let sum = std::str::from_utf8(sum).ok().and_then(|sum| {
+        let digits = sum.strip_suffix(' ')?;
+        u32::from_str_radix(digits, 16).ok()
+    });
+    if sum != Some(crc32fast::hash(json)) {
+        return Err(damaged());
+    }
+    let Version { v } = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    if v > VERSION {
+        return Err(format!(
+            "it was written by a newer version ({v}; this one reads up to {VERSION})"
+        ));
+    }
+    serde_json::from_slice(json).map_err(|e| e.to_string())
+}
