@@ -14,13 +14,3 @@ pub trait Journal: Send + Sync {
     /// When it cannot be kept: the write that was to follow does not leave.
     fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError>;
 }
-
-/// A function that keeps snapshots, in a database of the caller's for example.
-impl<F> Journal for F
-where
-    F: Fn(&Snapshot) -> Result<(), BoxError> + Send + Sync,
-{
-    fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError> {
-        self(snapshot)
-    }
-}

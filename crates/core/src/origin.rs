@@ -306,7 +306,9 @@ fn is_loopback(host: &str) -> bool {
 
 fn redact_user(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
-        (Some(scheme), Some(at)) if at > scheme => format!("{}://…{}", &url[..scheme], &url[at..]),
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}://...{}", &url[..scheme], &url[at..])
+        }
         _ => url.to_owned(),
     }
 }

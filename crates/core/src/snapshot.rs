@@ -92,7 +92,7 @@ impl Snapshot {
         self.is_unknown() && start.is_some_and(|start| start.request.is_some())
     }
 
-    /// The same start, to be sent again under these deadlines.
+    /// The same task, to be taken up again under these deadlines.
     pub(crate) fn reopened(mut self, policy: Policy, now: Timestamp) -> Self {
         let saved = &mut self.0;
         if let Some(start) = &mut saved.start {

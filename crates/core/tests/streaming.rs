@@ -109,6 +109,18 @@ fn silence_is_judged_by_a_read_and_not_taken_for_an_end() {
     assert_eq!(world.count("event event"), 2);
 }
 
+/// Rows: E4.
+#[test]
+fn a_stream_that_brings_nothing_is_silent_from_its_first_moment_however_often_the_list_is_read() {
+    let mut world = listed(&[Work(900_000), Complete("42")], &[]);
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert!(world.count("/events") > 1);
+    let silent = |line: &&String| line.contains("nothing came for 300 s");
+    let cut = world.trace.iter().find(silent).expect("it is cut");
+    let at: u64 = cut[..7].trim().parse().expect("a time");
+    assert!((300_000..302_000).contains(&at), "{cut}");
+}
+
 #[test]
 fn a_question_is_answered_while_the_stream_stays_open() {
     let stream = [
@@ -302,6 +314,45 @@ fn an_end_that_no_read_confirms_stands_after_half_a_minute() {
         assert_eq!(world.count("send GET /t/t1"), 6);
         assert_eq!(world.count("Some(3)"), 0);
     }
+}
+
+/// Rows: E17.
+#[test]
+fn one_read_that_stalls_does_not_spend_the_patience_for_an_end_to_be_confirmed() {
+    let stream = [(500, 1, "begin"), (1500, 2, "end")];
+    let ends = || streamed(&[Work(1400), Complete("42")], &stream);
+    let mut whole = ends();
+    assert_eq!(run(&mut whole), outcome("succeeded 42"));
+    let is_read = |(name, _): &(String, Snapshot)| {
+        let at = name.strip_prefix("Send at ");
+        at.is_some_and(|at| at.parse::<u64>().is_ok_and(|at| at >= 1500))
+    };
+    let read = whole.snapshots.iter().position(is_read).expect("read");
+    let mut reads = 0;
+    let mut world = ends().faults(move |_, _, path| {
+        reads += usize::from(path == "/t/t1");
+        match (path, reads) {
+            ("/t/t1", 1) => Fault::TimedOut,
+            _ => Fault::None,
+        }
+    });
+    world.asleep = Some((read + 1, 40_000));
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!((world.count("Unconfirmed"), world.count("TimedOut")), (0, 1));
+    assert!(world.now > 40_000, "{}", world.now);
+}
+
+/// Rows: E17.
+#[test]
+fn an_end_stands_with_the_words_that_no_read_could_be_made_when_none_could() {
+    let stream = [(500, 1, "begin"), (1500, 2, "broke")];
+    let mut world = streamed(&[Work(900_000)], &stream).faults(|_, _, path| match path {
+        "/t/t1" => Fault::Status(503),
+        _ => Fault::None,
+    });
+    let words = "its own read failed for 30 s after the event broke";
+    assert_eq!(run(&mut world), outcome(&format!("failed Some({words:?})")));
+    assert_eq!(world.count("Unconfirmed { event: \"broke\", status: None }"), 1);
 }
 
 /// Rows: E18.

@@ -10,6 +10,7 @@ mod harness;
 mod hole;
 mod lists;
 mod probes;
+mod recover;
 mod redirects;
 mod secure;
 pub(crate) mod stream;

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod course;
 pub mod entropy;
 pub mod failure;
+pub mod recover;
 pub mod reply;
 pub mod route;
 pub mod run;

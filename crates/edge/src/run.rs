@@ -1,11 +1,12 @@
 //! What to do with a task, before anything is done, and whom to ask and tell on the way.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Error, ErrorKind, Event, IdempotencyKey, Job as _, Origin, Policy, Position, Provider, Safety,
-    Snapshot, Source, Task, TaskId, Timestamp,
+    Error, ErrorKind, Event, IdempotencyKey, Job as _, Journal, Origin, Policy, Position, Provider,
+    Safety, Snapshot, Source, Task, TaskId, Timestamp,
 };
 
 use crate::entropy::seed;
@@ -15,8 +16,27 @@ pub use taskward_core::BoxError;
 
 /// Is told every event.
 pub type OnEvent = Box<dyn FnMut(&Event) + Send>;
-/// Stores a task.
-pub type OnSave = Box<dyn FnMut(&Snapshot) -> Result<(), BoxError> + Send>;
+
+/// A hook of the caller's as a journal.
+pub struct SaveHook<F>(Mutex<F>);
+
+impl<F> SaveHook<F> {
+    /// The journal that gives every state to `hook`.
+    pub fn new(hook: F) -> Self {
+        Self(Mutex::new(hook))
+    }
+}
+
+impl<F> Journal for SaveHook<F>
+where
+    F: FnMut(&Snapshot) -> Result<(), BoxError> + Send,
+{
+    fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError> {
+        // What a hook that panicked has left behind is its own business.
+        let mut hook = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hook(snapshot)
+    }
+}
 
 /// What the caller wants to be asked and told; `Q` is the adapter's handler of questions.
 pub struct Hooks<Q> {
@@ -24,8 +44,8 @@ pub struct Hooks<Q> {
     pub question: Option<Q>,
     /// Is told every event.
     pub event: Option<OnEvent>,
-    /// Stores the task.
-    pub save: Option<OnSave>,
+    /// Keeps the task, in place of the client's journal.
+    pub journal: Option<Arc<dyn Journal>>,
     /// Whether to leave when the task pauses for a review.
     pub leave_review: bool,
 }
@@ -35,7 +55,7 @@ impl<Q> Default for Hooks<Q> {
         Self {
             question: None,
             event: None,
-            save: None,
+            journal: None,
             leave_review: false,
         }
     }
@@ -49,6 +69,8 @@ pub enum Goal<P: Provider> {
     Attach(TaskId),
     /// One that was stored.
     Resume(Box<Snapshot>),
+    /// One whose start may or may not have made it, repeated under its key.
+    Recover(Box<Snapshot>),
     /// One that is over, gone on with by a message.
     Continue(TaskId, String),
 }
@@ -87,7 +109,7 @@ impl<P: Provider> Plan<P> {
     pub fn sources(&mut self) -> Vec<&mut Source> {
         match &mut self.goal {
             Goal::Start(job) => job.sources(),
-            Goal::Attach(_) | Goal::Resume(_) | Goal::Continue(..) => Vec::new(),
+            Goal::Attach(_) | Goal::Resume(_) | Goal::Recover(_) | Goal::Continue(..) => Vec::new(),
         }
     }
 
@@ -141,6 +163,8 @@ impl<P: Provider> Plan<P> {
                 ErrorKind::Config,
                 "a stored task keeps the policy and the deadlines it was stored with",
             )),
+            Goal::Recover(snapshot) => Task::recover(provider, *snapshot, policy, now)
+                .map_err(|e| Error::new(ErrorKind::Input, e.to_string())),
             Goal::Resume(snapshot) => Task::resume(provider, *snapshot, now)
                 .map_err(|e| Error::new(ErrorKind::Input, e.to_string())),
         }

@@ -1,5 +1,6 @@
 //! The settings of a client: from the caller or the environment, checked before anything is sent.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use rustls::ClientConfig;
 use taskward_core::{
-    Account, ConfigError, Credential, Error, ErrorKind, Origin, Policy, SecretString, user_agent,
+    Account, ConfigError, Credential, Error, ErrorKind, Journal, Origin, Policy, SecretString,
+    user_agent,
 };
 
 use crate::clock::Clock;
@@ -32,10 +34,11 @@ pub struct Settings {
     pub agent: Option<String>,
     /// How many times as fast as the world the clock runs.
     pub speed: u32,
+    /// Keeps the tasks that are followed.
+    pub journal: Option<Arc<dyn Journal>>,
 }
 
 /// Settings that can be used.
-#[derive(Debug)]
 pub struct Checked {
     /// The server.
     pub origin: Origin,
@@ -49,6 +52,16 @@ pub struct Checked {
     pub policy: Policy,
     /// The clock.
     pub clock: Clock,
+    /// Keeps the tasks that are followed.
+    pub journal: Option<Arc<dyn Journal>>,
+}
+
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checked")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Settings {
@@ -65,6 +78,7 @@ impl Settings {
             ca_files: Vec::new(),
             agent: None,
             speed: 1,
+            journal: None,
         }
     }
 
@@ -117,6 +131,7 @@ impl Settings {
             agent: user_agent(self.agent.as_deref())?,
             policy,
             clock: Clock::new(self.speed),
+            journal: self.journal,
         })
     }
 }

@@ -1,14 +1,16 @@
 //! A task while it is driven, and what is wished of it from elsewhere.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use taskward_core::{
-    Answer, Error, ErrorKind, ExchangeId, Failure, MessageNo, Outcome, Provider, QuestionId,
-    Revision, Task, TaskId, Timestamp,
+    Answer, Error, ErrorKind, ExchangeId, Failure, Journal, MessageNo, Outcome, Provider,
+    QuestionId, Revision, Snapshot, Task, TaskId, Timestamp,
 };
 
 use crate::clock::Clock;
 use crate::reply::Report;
-use crate::run::{OnSave, unsupported};
+use crate::run::{BoxError, unsupported};
 
 /// Tells whoever wished something what became of it.
 pub type Taken<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
@@ -36,18 +38,18 @@ pub struct Watch<P: Provider> {
     /// The machine.
     pub task: Task<P>,
     clock: Clock,
-    save: Option<OnSave>,
+    journal: Option<Arc<dyn Journal>>,
     interrupted: bool,
 }
 
 impl<P: Provider> Watch<P> {
     /// A task that is about to be driven.
     #[must_use]
-    pub fn new(task: Task<P>, clock: Clock, save: Option<OnSave>) -> Self {
+    pub fn new(task: Task<P>, clock: Clock, journal: Option<Arc<dyn Journal>>) -> Self {
         Self {
             task,
             clock,
-            save,
+            journal,
             interrupted: false,
         }
     }
@@ -75,20 +77,23 @@ impl<P: Provider> Watch<P> {
         self.task.into_outcome()
     }
 
-    /// Stores the task, when somebody wants it stored.
+    /// What is to be kept, and where; `None` when nobody wants it kept. How it went is told to [`kept`](Self::kept).
+    #[must_use]
+    pub fn to_keep(&self) -> Option<(Arc<dyn Journal>, Snapshot)> {
+        let journal = self.journal.clone()?;
+        Some((journal, self.task.snapshot()))
+    }
+
+    /// Takes in how it went.
     ///
     /// # Errors
-    /// When the hook failed.
-    pub fn save(&mut self, revision: Revision) -> Result<(), Error> {
-        if let Some(save) = &mut self.save {
-            save(&self.task.snapshot()).map_err(|e| {
-                let text = "the task could not be stored, so nothing more was sent";
-                about(
-                    Error::new(ErrorKind::Local, text).with_source(e),
-                    self.task.id(),
-                )
-            })?;
-        }
+    /// When it could not be kept: the task asks for it again.
+    pub fn kept(&mut self, revision: Revision, how: Result<(), BoxError>) -> Result<(), Error> {
+        how.map_err(|e| {
+            let text = "the task could not be stored, so nothing more was sent";
+            let error = Error::new(ErrorKind::Local, text).with_source(e);
+            about(error, self.task.id())
+        })?;
         self.task.saved(revision);
         Ok(())
     }

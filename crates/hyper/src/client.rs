@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Error, List, Operation, Policy, Provider, Retrying, SecretString, Shared, Snapshot, TaskId,
+    Error, Journal, List, Operation, Policy, Provider, Retrying, SecretString, Shared, Snapshot,
+    TaskId,
 };
 use taskward_edge::clock::Clock;
+use taskward_edge::recover::Recovery;
 use taskward_edge::run::Goal;
 use taskward_edge::settings::Settings;
 
 use crate::dial::Dialer;
 use crate::drive;
 use crate::list::Entries;
+use crate::recover;
 use crate::run::Run;
 use crate::running::Started;
 use crate::send::Transport;
@@ -27,6 +30,7 @@ pub(crate) struct Inner<P> {
     pub(crate) transport: Arc<Transport>,
     pub(crate) policy: Policy,
     pub(crate) clock: Clock,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
     shared: Mutex<Shared>,
 }
 
@@ -81,6 +85,16 @@ impl<P: Provider> Client<P> {
     /// Follows a task from where it was stored.
     pub fn resume(&self, snapshot: Snapshot) -> Run<P> {
         Run::new(self.clone(), Goal::Resume(Box::new(snapshot)))
+    }
+
+    /// Finds out what became of a stored task whose end nobody saw. One whose id is known, or whose start can be repeated
+    /// under its key, is there to be followed. For the task of any other start it looks on the server, twice where
+    /// nothing is found, and adopts nothing.
+    ///
+    /// # Errors
+    /// When the snapshot is of a start that made no task, or left nothing to know its task by; or the search fails.
+    pub async fn recover(&self, snapshot: Snapshot) -> Result<Recovery<Run<P>>, Error> {
+        recover::recover(self, snapshot).await
     }
 
     /// Sends a message to a task that exists, whatever its state, and follows it to the next pause or end.
@@ -229,6 +243,13 @@ impl<P: Provider> Builder<P> {
         self
     }
 
+    /// Keeps every task that is followed, so that no crash loses it: an intent before its start leaves, the id before
+    /// anybody is told. A [`Run`] may keep its own elsewhere.
+    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.settings.journal = Some(Arc::new(journal));
+        self
+    }
+
     /// For simulators: the clock runs `factor` times as fast, and waits are that much shorter. Limits of single
     /// exchanges stay as they are.
     pub fn speed(mut self, factor: u32) -> Self {
@@ -253,6 +274,7 @@ impl<P: Provider> Builder<P> {
             )),
             policy: settings.policy,
             clock: settings.clock,
+            journal: settings.journal,
             shared: Mutex::new(Shared::new()),
         })))
     }

@@ -1,21 +1,22 @@
 //! Does what the machines of the core ask for. Its blocking twin is read beside it.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use taskward_core::{
-    Call, CallStep, Error, Event, ExchangeId, Failure, Limits, Operation, Provider, Request,
-    Retrying, Step, Task, Timestamp, Why,
+    BoxError, Call, CallStep, Error, Event, ExchangeId, Failure, Journal, Limits, Operation,
+    Provider, Request, Retrying, Revision, Step, Task, Timestamp, Why,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
 use taskward_edge::reply::Streams;
-use taskward_edge::run::OnSave;
 use taskward_edge::source;
 use taskward_edge::watch::{Watch, Wish};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 use crate::client::Client;
@@ -37,6 +38,8 @@ pub(crate) struct Drive<P: Provider> {
     client: Client<P>,
     watch: Watch<P>,
     exchange: Option<(ExchangeId, Exchange)>,
+    /// The state that is being kept.
+    saving: Option<(Revision, JoinHandle<Result<(), BoxError>>)>,
     stream: Option<Reading>,
     /// Bytes read of it since others had their turn.
     share: usize,
@@ -79,12 +82,13 @@ impl Reading {
 }
 
 impl<P: Provider> Drive<P> {
-    pub(crate) fn new(client: Client<P>, task: Task<P>, save: Option<OnSave>) -> Self {
+    pub(crate) fn new(client: Client<P>, task: Task<P>, journal: Option<Arc<dyn Journal>>) -> Self {
         let (sender, inbox) = mpsc::channel(MAX_WISHES);
         Self {
-            watch: Watch::new(task, client.inner().clock, save),
+            watch: Watch::new(task, client.inner().clock, journal),
             client,
             exchange: None,
+            saving: None,
             stream: None,
             share: 0,
             turn: None,
@@ -172,7 +176,7 @@ impl<P: Provider> Drive<P> {
                 self.watch.task.poll(now, &mut shared)
             };
             match step {
-                Step::Save { revision } => self.watch.save(revision)?,
+                Step::Save { revision } => ready!(self.poll_save(revision, cx))?,
                 Step::Send {
                     id,
                     request,
@@ -218,6 +222,26 @@ impl<P: Provider> Drive<P> {
                 Step::Done(_) => return Poll::Ready(Ok(None)),
             }
         }
+    }
+
+    /// Keeps the task, off the runtime: what is durable may take its time.
+    fn poll_save(&mut self, revision: Revision, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.saving.is_none() {
+            let Some((journal, snapshot)) = self.watch.to_keep() else {
+                return Poll::Ready(self.watch.kept(revision, Ok(())));
+            };
+            let keep = move || journal.record(&snapshot);
+            self.saving = Some((revision, tokio::task::spawn_blocking(keep)));
+        }
+        let Some((revision, saving)) = &mut self.saving else {
+            return Poll::Ready(Ok(()));
+        };
+        let revision = *revision;
+        let how = ready!(Pin::new(saving).poll(cx));
+        self.saving = None;
+        // Whoever panics over it has not kept it.
+        let how = how.unwrap_or_else(|panicked| Err(panicked.into()));
+        Poll::Ready(self.watch.kept(revision, how))
     }
 
     /// Moves the exchange under way, and reports it when it is over.

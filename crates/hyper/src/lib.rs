@@ -38,6 +38,7 @@ mod drive;
 mod failure;
 mod handle;
 mod list;
+mod recover;
 mod run;
 mod running;
 mod send;
@@ -49,3 +50,5 @@ pub use list::Entries;
 pub use run::{BoxError, Run};
 pub use running::{Events, Running, Started};
 pub use taskward_core as core;
+#[doc(inline)]
+pub use taskward_edge::recover::Recovery;

@@ -6,6 +6,7 @@
 //! - [`blocking::Client`] (feature `blocking`): its twin over ureq, without a runtime.
 //! - [`nanonets`]: the Nanonets Agents platform.
 //! - [`agent_harness`]: the Agent Harness platform.
+//! - [`journal`]: where tasks are kept so that no crash loses them.
 //! - [`core`]: the machine itself, to drive by hand in a runtime of your own.
 //!
 //! # What this crate does not do
@@ -14,14 +15,20 @@
 
 pub use taskward_core as core;
 pub use taskward_core::{
-    Answer, Answered, ApiError, Credential, End, Error, ErrorKind, Event, Fault, IdempotencyKey,
-    Left, LeftWhy, Outcome, Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply,
-    Retrying, SecretString, Snapshot, Status, StoppedBy, TaskId, Why,
+    Answer, Answered, ApiError, Candidate, Credential, End, Error, ErrorKind, Event, Fault,
+    IdempotencyKey, Journal, Left, LeftWhy, Outcome, Output, Policy, Provider, Question,
+    QuestionId, QuestionKind, Reply, Retrying, SecretString, Snapshot, Status, StoppedBy, TaskId,
+    Why,
 };
 pub use taskward_providers::{agent_harness, nanonets, wire};
 
 #[cfg(feature = "async")]
 pub use taskward_hyper::*;
+
+/// Where followed tasks are kept so that no crash loses them: [`FileJournal`](journal::FileJournal), or a
+/// [`Journal`] of your own.
+#[cfg(feature = "journal")]
+pub use taskward_journal as journal;
 
 /// The blocking twin of the async client: the same methods, without a runtime.
 #[cfg(feature = "blocking")]

@@ -1,13 +1,14 @@
 //! Does what the machines of the core ask for. Its async twin is read beside it.
 
+use std::sync::Arc;
+
 use taskward_core::{
-    Call, CallStep, Error, Event, ExchangeId, Failure, Limits, Operation, Provider, Request,
-    Retrying, Step, Task, Timestamp,
+    Call, CallStep, Error, Event, ExchangeId, Failure, Journal, Limits, Operation, Provider,
+    Request, Retrying, Step, Task, Timestamp,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
 use taskward_edge::reply::Streams;
-use taskward_edge::run::OnSave;
 use taskward_edge::source;
 use taskward_edge::watch::Watch;
 
@@ -25,9 +26,9 @@ pub(crate) struct Drive<P: Provider> {
 }
 
 impl<P: Provider> Drive<P> {
-    pub(crate) fn new(client: Client<P>, task: Task<P>, save: Option<OnSave>) -> Self {
+    pub(crate) fn new(client: Client<P>, task: Task<P>, journal: Option<Arc<dyn Journal>>) -> Self {
         Self {
-            watch: Watch::new(task, client.inner().clock, save),
+            watch: Watch::new(task, client.inner().clock, journal),
             client,
             stream: None,
             inbox: DriversInbox::default(),
@@ -59,7 +60,13 @@ impl<P: Provider> Drive<P> {
                 self.watch.task.poll(now, &mut shared)
             };
             match step {
-                Step::Save { revision } => self.watch.save(revision)?,
+                Step::Save { revision } => {
+                    let kept = match self.watch.to_keep() {
+                        Some((journal, snapshot)) => journal.record(&snapshot),
+                        None => Ok(()),
+                    };
+                    self.watch.kept(revision, kept)?;
+                }
                 Step::Send {
                     id,
                     request,

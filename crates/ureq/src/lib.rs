@@ -37,6 +37,7 @@ mod failure;
 mod handle;
 mod inbox;
 mod list;
+mod recover;
 mod run;
 mod running;
 mod send;
@@ -48,3 +49,5 @@ pub use list::Entries;
 pub use run::{BoxError, Run};
 pub use running::{Events, Running, Started};
 pub use taskward_core as core;
+#[doc(inline)]
+pub use taskward_edge::recover::Recovery;

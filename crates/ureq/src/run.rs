@@ -1,12 +1,13 @@
 //! What to do with a task, before anything is done.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use taskward_core::{
     End, Error, Event, IdempotencyKey, Policy, Position, Provider, Question, Reply, Snapshot,
 };
-use taskward_edge::run::{Goal, Hooks, Plan};
+use taskward_edge::run::{Goal, Hooks, Plan, SaveHook};
 use taskward_edge::source;
 
 use crate::client::Client;
@@ -93,12 +94,13 @@ impl<P: Provider> Run<P> {
         self
     }
 
-    /// Stores the task at every point worth it, before any write leaves. An error ends the watch before that write.
+    /// Gives every state that must survive to `hook`, in place of the client's journal: before any write leaves, and
+    /// before the task's id is told. An error ends the watch before that write.
     pub fn on_save(
         mut self,
         hook: impl FnMut(&Snapshot) -> Result<(), BoxError> + Send + 'static,
     ) -> Self {
-        self.hooks.save = Some(Box::new(hook));
+        self.hooks.journal = Some(Arc::new(SaveHook::new(hook)));
         self
     }
 

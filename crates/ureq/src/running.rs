@@ -44,7 +44,8 @@ impl<P: Provider> fmt::Debug for Running<P> {
 
 impl<P: Provider> Running<P> {
     pub(crate) fn new(client: Client<P>, task: Task<P>, hooks: Hooks<OnQuestion>) -> Self {
-        let drive = Drive::new(client, task, hooks.save);
+        let journal = hooks.journal.or_else(|| client.inner().journal.clone());
+        let drive = Drive::new(client, task, journal);
         Self {
             handle: drive.handle(),
             course: Course::Live(Box::new(drive)),

@@ -378,8 +378,8 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// A stored task, to find out what became of its start: one under an idempotency key that ended unknown is sent
-    /// again, with the same key and bytes, under the deadlines of `policy`. Every other one is as
+    /// A stored task, taken up again under the deadlines of `policy`: one whose id is known is followed, and a start
+    /// under an idempotency key that ended unknown is sent again, with the same key and bytes. Every other one is as
     /// [`resume`](Self::resume) has it: where it is [`sought`](Self::sought), a [`Search`](crate::Search) looks for its
     /// task.
     ///
@@ -391,7 +391,7 @@ impl<P: Provider> Task<P> {
         policy: Policy,
         now: Timestamp,
     ) -> Result<Self, ResumeError> {
-        let saved = if saved.is_repeatable() {
+        let saved = if saved.task().is_some() || saved.is_repeatable() {
             saved.reopened(policy, now)
         } else {
             saved
@@ -513,12 +513,7 @@ impl<P: Provider> Task<P> {
                     starting.attempts += 1;
                 }
             }
-            Purpose::Look(Look::Status) => {
-                self.looked = Some(now);
-                if let Some(ending) = &mut self.stream.ending {
-                    ending.asked.get_or_insert(now);
-                }
-            }
+            Purpose::Look(Look::Status) => self.looked = Some(now),
             Purpose::OpenStream(_) => self.stream.enter(stream::StreamState::Opening),
             Purpose::Look(_)
             | Purpose::Check

@@ -222,8 +222,8 @@ impl<P: Provider> Task<P> {
 
     fn plan_stream(&self, plan: &mut Earliest<Purpose>) {
         if let Some(ending) = &self.stream.ending {
-            if let Some(asked) = ending.asked {
-                plan.offer(asked.after(CONFIRM), Why::Pace, None);
+            if let Some(doubted) = ending.doubted {
+                plan.offer(doubted.after(CONFIRM), Why::Pace, None);
             }
             return;
         }

@@ -280,7 +280,7 @@ pub(super) fn resume<P: Provider>(
     task.stream.ending = saved.ending.map(|ending| Ending {
         finish: ending.finish,
         event: ending.event,
-        asked: None,
+        doubted: None,
         tries: 0,
         reply: None,
     });

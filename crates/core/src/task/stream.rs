@@ -197,8 +197,8 @@ impl Wait {
 pub(super) struct Ending {
     pub(super) finish: Finish,
     pub(super) event: RawEvent,
-    /// When a read that should agree first left.
-    pub(super) asked: Option<Timestamp>,
+    /// When a read first failed or did not agree.
+    pub(super) doubted: Option<Timestamp>,
     pub(super) tries: u32,
     /// The newest read that did not agree.
     pub(super) reply: Option<Response>,
@@ -251,7 +251,7 @@ pub(super) const LULL: Duration = Duration::from_secs(30);
 /// The task is read at least this often beside an open stream, as a cross-check; and a stream that the platform said
 /// it does not have is asked for again.
 pub(super) const CROSS_CHECK: Duration = Duration::from_secs(600);
-/// How long a task's own read may contradict the event that ended it.
+/// How long the event that ended a task waits for a read to agree, once one did not.
 pub(super) const CONFIRM: Duration = Duration::from_secs(30);
 /// How long a status may stay behind an answer of ours.
 pub(super) const STALE: Duration = Duration::from_secs(60);

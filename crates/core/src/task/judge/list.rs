@@ -199,8 +199,11 @@ impl<P: Provider> Task<P> {
         let mut held = None;
         if let Some(open) = self.stream.open_mut() {
             open.covered = true;
-            open.listening = None;
             held = open.held.take();
+            if held.is_some() {
+                // It was not read meanwhile.
+                open.listening = None;
+            }
         }
         if complete {
             self.stream.reopened = false;

@@ -260,6 +260,9 @@ impl<P: Provider> Task<P> {
         let Some((due, why)) = self.missed(trouble, shared) else {
             return;
         };
+        if let Some(ending) = &mut self.stream.ending {
+            ending.doubted.get_or_insert(self.now);
+        }
         // What a reply called for is called for again by the next status.
         let next = if matches!(look, Look::Questions) {
             Look::Questions

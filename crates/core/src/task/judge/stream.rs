@@ -246,7 +246,7 @@ impl<P: Provider> Task<P> {
                 self.stream.ending = Some(Ending {
                     finish,
                     event: item.event.clone(),
-                    asked: None,
+                    doubted: None,
                     tries: 0,
                     reply: None,
                 });
@@ -405,6 +405,7 @@ impl<P: Provider> Task<P> {
         };
         let wait = Duration::from_secs(1 << ending.tries.min(3));
         ending.tries += 1;
+        ending.doubted.get_or_insert(self.now);
         let due = self.now.after(wait);
         if let Phase::Following(following) = &mut self.phase {
             following.next = Look::Status;
@@ -415,29 +416,28 @@ impl<P: Provider> Task<P> {
 
     /// The event stands when no read has agreed for long enough.
     fn settle_ending(&mut self) -> bool {
-        let overdue = |asked: Timestamp| self.now >= asked.after(CONFIRM);
-        let asked = self.stream.ending.as_ref().and_then(|ending| ending.asked);
+        let overdue = |doubted: Timestamp| self.now >= doubted.after(CONFIRM);
+        let doubted = self.stream.ending.as_ref();
+        let doubted = doubted.and_then(|ending| ending.doubted);
         // What was read while the list was read is judged first.
         let busy = self.exchange_is_underway() || self.stream.fill.is_some() || self.held.is_some();
-        if busy || !asked.is_some_and(overdue) {
+        if busy || !doubted.is_some_and(overdue) {
             return false;
         }
         let Some(ending) = self.stream.ending.take() else {
             return false;
         };
-        self.events.push(Event::Unconfirmed {
-            event: ending.event.name.clone(),
-            status: self.last_status.clone(),
-        });
-        let reads = self
-            .last_status
-            .as_ref()
-            .map_or("unread", |status| status.as_str());
-        let why = format!(
-            "its own read still says {reads} {} s after the event {}",
-            CONFIRM.as_secs(),
-            ending.event.name
-        );
+        // A status of before the event contradicts nothing.
+        let read = ending.reply.as_ref();
+        let status = read.and_then(|_| self.last_status.clone());
+        let reads = match &status {
+            Some(status) => format!("still says {status}"),
+            None => "failed for".to_owned(),
+        };
+        let (patience, name) = (CONFIRM.as_secs(), ending.event.name.clone());
+        let why = format!("its own read {reads} {patience} s after the event {name}");
+        let event = name;
+        self.events.push(Event::Unconfirmed { event, status });
         let id = self.known_id();
         match ending.finish {
             Finish::Succeeded => {

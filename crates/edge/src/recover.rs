@@ -1,0 +1,50 @@
+//! What becomes of a start whose outcome nobody knows.
+
+use taskward_core::{
+    Candidate, Error, ErrorKind, Origin, Provider, Search, Snapshot, Task, Timestamp,
+};
+
+/// What can be done about a stored task; `R` is the adapter's run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Recovery<R> {
+    /// Its id is known, or its start can be repeated under its idempotency key: follow it.
+    Follow(R),
+    /// Its start cannot be repeated. These are the tasks that it may have made, newest first: none, one or several. Which
+    /// of them it is, if any, is for a human to say: nothing is adopted.
+    Found(Vec<Candidate>),
+}
+
+/// How a stored task is recovered.
+pub enum Way<P> {
+    /// By following it.
+    Follow(Box<Snapshot>),
+    /// By looking for it.
+    Search(Box<Search<P>>),
+}
+
+/// The way for this snapshot.
+///
+/// # Errors
+/// When it was never started, or left nothing to know its task by.
+pub fn way<P: Provider>(
+    provider: P,
+    origin: &Origin,
+    snapshot: Snapshot,
+    now: Timestamp,
+) -> Result<Way<P>, Error> {
+    if snapshot.task().is_some() || snapshot.is_repeatable() {
+        return Ok(Way::Follow(Box::new(snapshot)));
+    }
+    if !snapshot.is_unknown() {
+        let text = "there is nothing to recover: the start is known to have made no task";
+        return Err(Error::new(ErrorKind::Input, text));
+    }
+    let task = Task::resume(provider.clone(), snapshot, now)?.of_origin(origin)?;
+    let Some(sought) = task.sought() else {
+        let text =
+            "the start left nothing to know its task by: look through the tasks of its agent";
+        return Err(Error::new(ErrorKind::Input, text));
+    };
+    Ok(Way::Search(Box::new(Search::new(provider, sought))))
+}

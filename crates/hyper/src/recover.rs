@@ -1,0 +1,42 @@
+//! Finds out what became of a start. Its blocking twin is read beside it.
+
+use taskward_core::{Candidate, Error, Provider, Search, SearchStep, Snapshot};
+use taskward_edge::recover::{Recovery, Way, way};
+use taskward_edge::run::Goal;
+
+use crate::client::Client;
+use crate::run::Run;
+
+pub(crate) async fn recover<P: Provider>(
+    client: &Client<P>,
+    snapshot: Snapshot,
+) -> Result<Recovery<Run<P>>, Error> {
+    let inner = client.inner();
+    let origin = &inner.transport.origin;
+    match way(inner.provider.clone(), origin, snapshot, inner.clock.now())? {
+        Way::Follow(snapshot) => Ok(Recovery::Follow(Run::new(
+            client.clone(),
+            Goal::Recover(snapshot),
+        ))),
+        Way::Search(sought) => Ok(Recovery::Found(search(client, *sought).await?)),
+    }
+}
+
+async fn search<P: Provider>(
+    client: &Client<P>,
+    mut search: Search<P>,
+) -> Result<Vec<Candidate>, Error> {
+    let clock = client.inner().clock;
+    loop {
+        match search.next(clock.now()) {
+            SearchStep::Done => return Ok(search.finish()),
+            SearchStep::Wait(until) => tokio::time::sleep(clock.left(until)).await,
+            SearchStep::Look(probe) => match client.call(probe).await {
+                Ok(seen) => search.take(seen, clock.now()),
+                // A conversation that cannot be read says nothing against its task.
+                Err(_) if search.skip(clock.now()) => {}
+                Err(error) => return Err(error),
+            },
+        }
+    }
+}
