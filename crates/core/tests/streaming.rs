@@ -338,7 +338,10 @@ fn one_read_that_stalls_does_not_spend_the_patience_for_an_end_to_be_confirmed()
     });
     world.asleep = Some((read + 1, 40_000));
     assert_eq!(run(&mut world), outcome("succeeded 42"));
-    assert_eq!((world.count("Unconfirmed"), world.count("TimedOut")), (0, 1));
+    assert_eq!(
+        (world.count("Unconfirmed"), world.count("TimedOut")),
+        (0, 1)
+    );
     assert!(world.now > 40_000, "{}", world.now);
 }
 
@@ -352,7 +355,10 @@ fn an_end_stands_with_the_words_that_no_read_could_be_made_when_none_could() {
     });
     let words = "its own read failed for 30 s after the event broke";
     assert_eq!(run(&mut world), outcome(&format!("failed Some({words:?})")));
-    assert_eq!(world.count("Unconfirmed { event: \"broke\", status: None }"), 1);
+    assert_eq!(
+        world.count("Unconfirmed { event: \"broke\", status: None }"),
+        1
+    );
 }
 
 /// Rows: E18.
