@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{codegen, repo, tidy};
+use crate::{codegen, faults, repo, tidy};
 
 /// Runs all steps and stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
@@ -16,6 +16,7 @@ pub(crate) fn run() -> Result<()> {
     timed("format", || cargo(&["fmt", "--all", "--check"]))?;
     timed("tidy", tidy::run)?;
     timed("codegen", || codegen::run(codegen::Args { check: true }))?;
+    timed("faults", || faults::run(&faults::Args { check: true }))?;
     timed("clippy", || {
         cargo(&[
             "clippy",
