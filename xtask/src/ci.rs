@@ -54,6 +54,17 @@ pub(crate) fn run() -> Result<()> {
             ])
         })?;
     }
+    // What no default feature has.
+    timed("sqlite", || {
+        cargo(&[
+            "test",
+            "-p",
+            "taskward-journal",
+            "--all-features",
+            "--locked",
+            "--quiet",
+        ])
+    })?;
     // Last, so that the log ends with the summary of the tests themselves.
     begin(&format!("tests: {test}"));
     execute(Command::new("bash").args(["-c", test]))

@@ -28,6 +28,19 @@ pub enum JournalError {
     /// Several entries begin with this.
     #[error("{0} is the beginning of several entries: give more of it")]
     Ambiguous(String),
+    /// The database failed.
+    #[cfg(feature = "sqlite")]
+    #[error("the journal's database: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// The database is of a newer version.
+    #[cfg(feature = "sqlite")]
+    #[error("{} was written by a newer version ({version}): use that one", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+    },
     /// A snapshot that cannot be written.
     #[error("the task cannot be written down: {0}")]
     Encode(#[from] serde_json::Error),

@@ -7,12 +7,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use taskward_core::{BoxError, Journal, Snapshot, Timestamp};
+use taskward_core::{BoxError, Journal, Snapshot};
 
 use crate::entry::{Damage, Entry, EntryId, Listing};
 use crate::error::JournalError;
+use crate::time::{millis, now};
 
 /// A file is written anew once it is larger.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -314,13 +315,11 @@ fn read(path: &Path, id: EntryId, damage: &mut Vec<Damage>) -> Option<Entry> {
     })
 }
 
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    Timestamp::from_millis(since.map_or(0, millis))
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+/// Makes a file that only its owner may read, when it is not there.
+#[cfg(feature = "sqlite")]
+pub(crate) fn touch(path: &Path) -> Result<(), JournalError> {
+    let made = options().append(true).create(true).open(path);
+    made.map(drop).map_err(|e| failed("open", path, e))
 }
 
 fn failed(what: &'static str, path: &Path, source: io::Error) -> JournalError {
