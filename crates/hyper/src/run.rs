@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward_core::{
-    End, Error, ErrorKind, Event, IdempotencyKey, Policy, Position, Provider, Question, Reply,
-    Snapshot,
+    End, Error, ErrorKind, Event, IdempotencyKey, Journal, Policy, Position, Provider, Question,
+    Reply, Snapshot,
 };
 use taskward_edge::run::{Goal, Hooks, Plan, SaveHook};
 use taskward_edge::source;
@@ -98,6 +98,12 @@ impl<P: Provider> Run<P> {
     /// Is told every event.
     pub fn on_event(mut self, hook: impl FnMut(&Event) + Send + 'static) -> Self {
         self.hooks.event = Some(Box::new(hook));
+        self
+    }
+
+    /// Keeps this task in `journal`, in place of the client's.
+    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.hooks.journal = Some(Arc::new(journal));
         self
     }
 

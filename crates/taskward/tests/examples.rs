@@ -15,6 +15,10 @@ mod custom_runtime;
 #[allow(dead_code)]
 #[path = "../examples/follow_many.rs"]
 mod follow_many;
+#[cfg(feature = "blocking")]
+#[allow(dead_code)]
+#[path = "../examples/own_database.rs"]
+mod own_database;
 #[cfg(feature = "async")]
 #[allow(dead_code)]
 #[path = "../examples/quickstart.rs"]
@@ -243,4 +247,34 @@ async fn each_of_many_runs_gets_its_own_answer() {
         .collect();
     assert_eq!((ends.len(), failed), (10, vec!["goal 3"]));
     assert!(signals(&sim).iter().all(|(_, signals)| *signals == 1));
+}
+
+#[cfg(feature = "blocking")]
+#[test]
+fn an_order_whose_start_was_lost_is_worked_on_by_the_task_that_it_made() {
+    let sim = sim();
+    let lost = FaultRule::new(Fault::LostReplyAfterApply(0));
+    sim.set_faults(vec![lost.on("run").count(1)]);
+    let client = taskward::blocking::Client::builder()
+        .key(sim.nanonets().api_key.into())
+        .base_url(&sim.url())
+        .speed(SPEED)
+        .build()
+        .expect("the simulator's key and address can be used");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("shop.db");
+    let shop = own_database::Shop::open(&file).expect("a database");
+    let agent = sim.agent("echo");
+    let work = |shop| own_database::work(&client, shop, 17, &agent, "Find the supplier.");
+    let error = work(&shop).expect_err("its reply was lost");
+    assert!(error.to_string().contains("may"), "{error}");
+    // Another worker.
+    let shop = own_database::Shop::open(&file).expect("a database");
+    let answer = work(&shop).expect("it is found");
+    assert_eq!(answer.text().as_deref(), Some("Find the supplier."));
+    assert_eq!(sim.stats().starts, 1);
+    let task = shop.task(17).expect("it can be read").expect("it is kept");
+    assert!(task.is_ended());
+    work(&shop).expect("once more, and nothing is started");
+    assert_eq!(sim.stats().starts, 1);
 }
