@@ -61,10 +61,10 @@ impl Question {
         self
     }
 
-    /// The same question with what the server sent to ask it.
+    /// The same question with what the server sent to ask it; `null` is nothing, here and once it was stored.
     #[must_use]
     pub fn with_payload(mut self, payload: Value) -> Self {
-        self.payload = Some(payload);
+        self.payload = Some(payload).filter(|payload| !payload.is_null());
         self
     }
 
