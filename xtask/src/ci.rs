@@ -43,13 +43,14 @@ pub(crate) fn run() -> Result<()> {
                 .env("RUSTDOCFLAGS", "-D warnings"),
         )
     })?;
-    if repo::root().join("benches/Cargo.toml").exists() {
-        timed("benches", || {
+    for apart in ["benches", "fuzz"] {
+        timed(apart, || {
+            let manifest = format!("{apart}/Cargo.toml");
             cargo(&[
                 "check",
                 "--manifest-path",
-                "benches/Cargo.toml",
-                "--benches",
+                &manifest,
+                "--all-targets",
                 "--locked",
             ])
         })?;
