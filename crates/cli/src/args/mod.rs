@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use taskward_sim::FaultRule;
 
 use crate::exit::Exit;
 use crate::problem::Problem;
@@ -357,7 +358,8 @@ pub(crate) struct Api {
 #[command(after_help = "Examples:
   taskward sim --speed 20
   taskward sim --listen 127.0.0.1:4010 --scenario slow-replies.toml
-  taskward sim --json --seed 7 --faults flaky.toml")]
+  taskward sim --json --seed 7 --faults flaky.toml
+  taskward sim --fault status:code=503,probability=0.3,on=run --fault latency:for=2s,count=5")]
 pub(crate) struct SimArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
@@ -374,6 +376,9 @@ pub(crate) struct SimArgs {
     /// A TOML file of faults
     #[arg(long, value_name = "FILE")]
     pub(crate) faults: Option<PathBuf>,
+    /// A fault, KIND:FIELD=VALUE,... with the fields of a file; an unknown kind lists them all; may be repeated
+    #[arg(long = "fault", value_name = "RULE")]
+    pub(crate) fault: Vec<FaultRule>,
 }
 
 impl Global {

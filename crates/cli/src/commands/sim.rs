@@ -20,6 +20,7 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<Proble
         let faults = Scenario::parse_faults(&read(path)?).map_err(|e| bad(path, &e))?;
         scenario.faults.extend(faults);
     }
+    scenario.faults.extend(args.fault);
     let mut signals = Signals::listen();
     let sim = Sim::builder()
         .listen(args.listen)

@@ -275,6 +275,41 @@ fn w5_ctrl_c_at_any_instant_leaves_whole_lines_and_a_name() {
 }
 
 #[test]
+fn a_fault_of_the_command_line_strikes_and_one_that_is_none_is_refused() {
+    let faults = [
+        "--fault",
+        "status:code=403,on=agents",
+        "--fault",
+        "refuse:for=1s,after=99",
+    ];
+    let mut child = spawn(bare(&[&["sim", "--json"], &faults[..]].concat()));
+    let (ready, _rest) = until(child.stdout.take().expect("piped"), "ready");
+    let ready: Value = serde_json::from_str(&ready).expect("JSON");
+    let access = &ready["providers"]["nanonets"];
+    let mut list = bare(&["agents", "list", "--json"]);
+    for (name, field) in [
+        ("NANONETS_API_KEY", "api_key"),
+        ("NANONETS_BASE_URL", "base_url"),
+    ] {
+        list.env(name, access[field].as_str().expect("text"));
+    }
+    let ended = crate::common::end(list, "");
+    assert_eq!(ended.last()["http_status"], 403, "{ended:?}");
+    signal(&child, "-INT");
+    assert_eq!(child.wait().expect("ends").code(), Some(0));
+    for (rule, word) in [
+        ("meteorite", "meteorite"),
+        ("status:code=often", "often"),
+        ("status:code=503,hue=red", "hue"),
+        ("", "--fault"),
+    ] {
+        let ended = crate::common::end(bare(&["sim", "--fault", rule]), "");
+        assert_eq!((ended.code, ended.stdout.as_str()), (2, ""), "{ended:?}");
+        ended.says(&["--fault", word]);
+    }
+}
+
+#[test]
 fn the_simulator_serves_until_ctrl_c_and_tells_programs_where() {
     let mut child = spawn(bare(&["sim", "--json", "--seed", "7", "--speed", "50"]));
     let (ready, _rest) = until(child.stdout.take().expect("piped"), "ready");
