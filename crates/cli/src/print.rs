@@ -3,6 +3,8 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use taskward::Output as _;
+
 use crate::args::Print;
 use crate::exit::Exit;
 use crate::platform::Platform;
@@ -76,8 +78,15 @@ impl Destination {
                 .map_err(|problem| again(problem, "the answer again")),
             None => Ok(()),
         };
+        let lost = |said: &str| said.contains(char::REPLACEMENT_CHARACTER);
+        let is_damaged = answer.is_damaged() || said.is_some_and(lost);
+        if is_damaged {
+            out.say("some text was damaged on its way: U+FFFD stands where it was");
+        }
         if out.is_json() {
-            out.line(&result_line(task, P::DONE, P::fields(answer, said)));
+            let mut fields = P::fields(answer, said);
+            fields.insert("damaged".to_owned(), is_damaged.into());
+            out.line(&result_line(task, P::DONE, fields));
             out.check()
                 .map_err(|problem| again(problem, "the answer again"))?;
         } else if text.is_empty() {

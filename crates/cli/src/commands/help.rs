@@ -42,9 +42,11 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
   event           an event of the provider: seq, event (as the server sent it); or anything else that happened: name
                   (answered, sent, withdrawn, identified, unconfirmed, review, cancelling, ...)
   note            retrying (attempt, why, wait_ms), watching
-  gap             events that were missed
-  result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, and
-                  result (Nanonets) or run (Agent Harness: the run as it was read) and confirmed
+  gap             events that were missed: after, before
+  altered         an event came again with other content, and the first stands: seq
+  result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, damaged
+                  (some text was lost on its way: U+FFFD stands where it was), and result (Nanonets) or run (Agent
+                  Harness: the run as it was read) and confirmed
   error           the last line otherwise: code, exit, message, retry (no, later), task_id, intent_id, request_id,
                   http_status, reason (the provider's code), attempts, retry_after (seconds), hint (commands to go on
                   with)

@@ -85,6 +85,7 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
         Event::Gap { after, before } => {
             line("gap", task, json!({ "after": after, "before": before }))
         }
+        Event::Altered { position } => line("altered", task, json!({ "seq": position })),
         Event::Identified(asked) => told("identified", shown(asked)),
         Event::Unconfirmed { event, status } => told(
             "unconfirmed",
@@ -169,6 +170,9 @@ mod tests {
                 why: "reset".into(),
                 until: taskward::core::Timestamp::from_millis(0),
             },
+            Event::Altered {
+                position: taskward::core::Position(7),
+            },
         ];
         let types = [
             "task.created",
@@ -176,6 +180,7 @@ mod tests {
             "task.question",
             "event",
             "note",
+            "altered",
         ];
         for (event, kind) in events.iter().zip(types) {
             let line = super::event(event, Some(&task), &clock);

@@ -55,6 +55,10 @@ pub(super) fn event(
         Event::Gap { after, before } => {
             format!("events between {after} and {before} were missed")
         }
+        Event::Altered { .. } if !verbose => return None,
+        Event::Altered { position } => {
+            format!("event {position} came again with other content; the first stands")
+        }
         Event::Identified(question) => format!("the question is {}", wanted(question)),
         Event::Unconfirmed { event, status } => {
             let read = match status {
@@ -215,6 +219,14 @@ mod tests {
         );
         assert_eq!(line(&retrying(2), false), None);
         assert!(line(&retrying(2), true).is_some());
+        let altered = Event::Altered {
+            position: taskward::core::Position(7),
+        };
+        assert_eq!(line(&altered, false), None);
+        assert_eq!(
+            line(&altered, true).as_deref(),
+            Some("event 7 came again with other content; the first stands")
+        );
         let odd = Event::Status(Status::unknown("pau\u{1b}[2Jsed"));
         assert!(line(&odd, false).expect("told").contains("\"paused\""));
         assert_eq!(

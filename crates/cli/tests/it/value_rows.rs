@@ -160,8 +160,12 @@ fn an_answer_with_odd_values_in_it_is_an_answer() {
         let ended = platform.task(&[]);
         assert_eq!(ended.code, 0, "{fields}: {ended:?}");
         assert_eq!(ended.stdout.trim_end(), text, "{fields}");
+        let is_damaged = text.contains('\u{fffd}');
+        let told = "some text was damaged on its way: U+FFFD stands where it was\n";
+        assert_eq!(ended.stderr.contains(told), is_damaged, "{ended:?}");
         let last = platform.run(&["result", TASK, "--json"]).last();
         assert_eq!(last["text"], json!(text), "{fields}: {last}");
+        assert_eq!(last["damaged"], is_damaged, "{fields}: {last}");
     }
     let broken = [
         &br#"{"status":"completed","result":"cut "#[..],
@@ -408,10 +412,10 @@ fn a_status_that_fails_for_ever_is_told_with_its_request_when_the_time_is_up() {
         ),
         _ => ok(r#"{"task_id":"t1","status":"running"}"#),
     });
-    let ended = platform.task(&["--timeout", "60s"]);
+    let ended = platform.task(&["--timeout", "30s"]);
     assert_eq!(ended.code, 124, "{ended:?}");
     ended.says(&["500", "boom", "req-7", "taskward watch nanonets:t1"]);
-    let lines = platform.task(&["--timeout", "60s", "--json"]).lines();
+    let lines = platform.task(&["--timeout", "30s", "--json"]).lines();
     let retries: Vec<&Value> = lines
         .iter()
         .filter(|line| line["note"] == "retrying")
