@@ -7,6 +7,7 @@ mod clock;
 mod commands;
 mod confirm;
 mod ends;
+mod exact;
 mod exit;
 mod files;
 mod follow;

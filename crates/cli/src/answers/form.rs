@@ -4,6 +4,8 @@
 use serde_json::{Map, Value, json};
 use taskward::{Answer, QuestionKind};
 
+use crate::exact;
+
 /// Adds a field, written `KEY=VALUE` for a text and `KEY:=JSON` for anything else.
 pub(crate) fn field(data: &mut Map<String, Value>, text: &str) -> Result<(), String> {
     let Some((name, value)) = text.split_once('=') else {
@@ -13,8 +15,7 @@ pub(crate) fn field(data: &mut Map<String, Value>, text: &str) -> Result<(), Str
     };
     let (name, value) = match name.strip_suffix(':') {
         Some(name) => {
-            let value = serde_json::from_str(value)
-                .map_err(|e| format!("the value of {name:?} is not JSON: {e}"))?;
+            let value = exact::json(value).map_err(|why| format!("the value of {name:?} {why}"))?;
             (name, value)
         }
         None => (name, Value::from(value)),
@@ -31,10 +32,10 @@ pub(crate) fn field(data: &mut Map<String, Value>, text: &str) -> Result<(), Str
 
 /// A JSON object.
 pub(crate) fn object(text: &str) -> Result<Map<String, Value>, String> {
-    match serde_json::from_str(text) {
+    match exact::json(text) {
         Ok(Value::Object(data)) => Ok(data),
         Ok(other) => Err(format!("it is {}, not a JSON object", kind(&other))),
-        Err(error) => Err(format!("it is not JSON: {error}")),
+        Err(why) => Err(format!("it {why}")),
     }
 }
 
@@ -99,7 +100,7 @@ mod tests {
             Value::Object(data.clone()),
             json!({"to": "a=b", "n": 2, "list": [1], "empty": ""})
         );
-        for text in ["alone", "=x", "n:=two", ":=1", "to=c"] {
+        for text in ["alone", "=x", "n:=two", "n:=1e-400", ":=1", "to=c"] {
             assert!(field(&mut data, text).is_err(), "{text}");
         }
     }
@@ -112,6 +113,7 @@ mod tests {
             ("\"x\"", "a text"),
             ("{", "not JSON"),
             ("", "not JSON"),
+            ("{\"a\":1e-400}", "1e-400"),
         ] {
             assert!(object(text).expect_err(text).contains(word), "{text}");
         }

@@ -11,6 +11,7 @@ use taskward::nanonets::Nanonets;
 use taskward::{IdempotencyKey, Provider as _};
 
 use crate::args::{Api, Global, ProviderName};
+use crate::exact;
 use crate::exit::Exit;
 use crate::out::{Out, pretty};
 use crate::platform::Platform;
@@ -68,8 +69,9 @@ impl Raw {
             None => None,
             Some(data) => {
                 let text = text_or_file("--data", data)?;
-                let value = serde_json::from_str(&text)
-                    .map_err(|e| Problem::input(format!("--data is not JSON: {e}")))?;
+                let value = exact::json(&text).map_err(|why| {
+                    Problem::input(format!("--data {why}")).why("Nothing was sent.")
+                })?;
                 Some(value)
             }
         };

@@ -152,9 +152,29 @@ fn a_task_a_message_and_a_path_that_make_no_sense_are_refused() {
     refused(
         &["api", "POST", "/agents", "-d", "{"],
         2,
-        &["--data", "JSON"],
+        &["--data", "JSON", "Nothing was sent"],
     );
     refused(&["watch", "a", "b", "-o", "x.json"], 2, &["-o"]);
+}
+
+#[test]
+fn a_number_that_would_arrive_as_another_one_is_refused_and_named() {
+    let json = "{\"limit\":[1,18446744073709551616]}";
+    for (args, option) in [
+        (
+            &["agents", "update", "echo", "--yes", "--config", json][..],
+            "--config",
+        ),
+        (&["api", "POST", "/agents", "-d", json], "--data"),
+        (
+            &["run", "--provider", "agent-harness", "--input", json],
+            "--input",
+        ),
+    ] {
+        let words =
+            "has the number 18446744073709551616, which would arrive as 1.8446744073709552e+19";
+        refused(args, 2, &[option, words, "Nothing was sent"]);
+    }
 }
 
 /// Rows: D16.
