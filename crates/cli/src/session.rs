@@ -50,14 +50,17 @@ impl<P: Platform> Session<P> {
         let account = keys::account::<P>(global)?;
         out.redact(account.redactor);
         let prefix = P::ACCOUNT.api_prefix;
-        let loopback = Origin::parse(&account.base_url, prefix).is_ok_and(|o| o.is_loopback());
-        if speed.is_some_and(|speed| speed > 1) && !loopback {
+        let origin = Origin::parse(&account.base_url, prefix);
+        let loopback = origin.as_ref().is_ok_and(Origin::is_loopback);
+        // A URL that is none is refused below, in its own words.
+        let is_fast = origin.is_ok() && speed.is_some_and(|speed| speed > 1);
+        if is_fast && !loopback {
             return Err(Problem::input(
                 "--speed is for simulators: the server is not on this machine",
             )
             .why("Nothing was sent."));
         }
-        if speed.is_some_and(|speed| speed > 1) && !account.is_simulated {
+        if is_fast && !account.is_simulated {
             return Err(Problem::input(
                 "--speed is for simulators, and the key is none of a simulator's",
             )

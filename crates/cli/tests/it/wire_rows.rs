@@ -28,15 +28,14 @@ struct Server {
 impl Server {
     fn says(reply: impl Into<Vec<u8>>) -> Self {
         let reply = reply.into();
-        Self::with(move |tcp| {
-            let asked = request(tcp);
+        Self::with(move |tcp, count| {
+            request(tcp, count);
             let _ = tcp.write_all(&reply);
-            asked
         })
     }
 
-    /// A server that does this with each connection, and tells whether a request came over it.
-    fn with(serve: impl Fn(&mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+    /// A server that does this with each connection; it counts a request before it replies.
+    fn with(serve: impl Fn(&mut TcpStream, &AtomicUsize) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
         let requests: Arc<AtomicUsize> = Arc::default();
@@ -45,11 +44,7 @@ impl Server {
             for tcp in listener.incoming() {
                 let Ok(mut tcp) = tcp else { return };
                 let (count, serve) = (count.clone(), serve.clone());
-                std::thread::spawn(move || {
-                    if serve(&mut tcp) {
-                        count.fetch_add(1, Ordering::SeqCst);
-                    }
-                });
+                std::thread::spawn(move || serve(&mut tcp, &count));
             }
         });
         Self { address, requests }
@@ -64,10 +59,10 @@ impl Server {
     }
 }
 
-/// Reads a request, its body included; whether there was one.
-fn request(stream: &mut impl Read) -> bool {
+/// Reads a request, its body included, and counts it.
+fn request(stream: &mut impl Read, count: &AtomicUsize) {
     let Some(head) = head(stream) else {
-        return false;
+        return;
     };
     let length = head.lines().find_map(|line| {
         line.to_ascii_lowercase()
@@ -75,7 +70,10 @@ fn request(stream: &mut impl Read) -> bool {
             .parse()
             .ok()
     });
-    stream.read_exact(&mut vec![0; length.unwrap_or(0)]).is_ok()
+    let mut body = vec![0; length.unwrap_or(0)];
+    if stream.read_exact(&mut body).is_ok() {
+        count.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 fn head(stream: &mut impl Read) -> Option<String> {
@@ -216,12 +214,11 @@ fn a_body_that_nobody_can_use_is_an_error_for_a_read_and_unknown_for_a_start() {
     ] {
         check(reply, 1, 5);
     }
-    let endless = Server::with(|tcp| {
-        let asked = request(tcp);
+    let endless = Server::with(|tcp, count| {
+        request(tcp, count);
         let _ = tcp.write_all(ok("Transfer-Encoding: chunked\r\n\r\n").as_bytes());
         let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
         while tcp.write_all(chunk.as_bytes()).is_ok() {}
-        asked
     });
     let error = error(&read(&endless.url()), 1);
     assert!(message(&error).contains("larger than"), "{error}");
@@ -301,12 +298,11 @@ fn secure(name: &str) -> Server {
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
         .expect("settings");
     let config = Arc::new(config);
-    Server::with(move |tcp| {
+    Server::with(move |tcp, count| {
         let session = ServerConnection::new(config.clone()).expect("a session");
         let mut tls = StreamOwned::new(session, tcp);
-        let asked = request(&mut tls);
+        request(&mut tls, count);
         let _ = tls.write_all(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n");
-        asked
     })
 }
 
@@ -356,7 +352,9 @@ fn a_certificate_that_proves_nothing_is_told_and_nothing_is_sent() {
 /// Rows: A9.
 #[test]
 fn a_port_of_the_other_kind_is_told() {
-    let plain = Server::with(|tcp| tcp.write_all(b"HTTP/1.1 400 Bad\r\n\r\n").is_err());
+    let plain = Server::with(|tcp, _| {
+        let _ = tcp.write_all(b"HTTP/1.1 400 Bad\r\n\r\n");
+    });
     let ca = certificate("ca.pem");
     let env = [("SSL_CERT_FILE", ca.to_str().expect("text"))];
     let url = format!("https://localhost:{}", plain.address.port());
@@ -387,7 +385,10 @@ fn a_base_url_that_cannot_be_used_is_refused_before_anything_is_sent() {
         (format!("http://127.0.0.1:{port}/?x=1"), "query"),
         (format!("http://127.0.0.1:{port}/#x"), "fragment"),
     ] {
-        for ended in [read(&url), start(&url)] {
+        let mut fast = bare(&["run", "--agent", "echo", "hi", "--json", "--speed", "20"]);
+        fast.env("NANONETS_API_KEY", CANARY)
+            .env("NANONETS_BASE_URL", &url);
+        for ended in [read(&url), start(&url), end(fast, "")] {
             let error = error(&ended, 2);
             assert!(message(&error).contains(word), "{error}");
             assert!(!message(&error).contains("secret"), "{error}");
@@ -420,7 +421,7 @@ fn a_proxy_of_the_environment_makes_tunnels_and_sees_no_key() {
         let target = secure.address;
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = asked.clone();
-        let proxy = Server::with(move |near| {
+        let proxy = Server::with(move |near, _| {
             let head = head(near).unwrap_or_default();
             log.lock().expect("log").push(head);
             let mut far = TcpStream::connect(target).expect("the server");
@@ -431,7 +432,6 @@ fn a_proxy_of_the_environment_makes_tunnels_and_sees_no_key() {
             );
             std::thread::spawn(move || std::io::copy(&mut back.0, &mut back.1));
             let _ = std::io::copy(near, &mut far);
-            true
         });
         let env = [(variable, proxy.url()), ("SSL_CERT_FILE", ca.to_owned())];
         let env = env.each_ref().map(|(name, value)| (*name, value.as_str()));
