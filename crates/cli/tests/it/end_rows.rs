@@ -228,11 +228,11 @@ fn a_task_that_vanishes_while_it_is_watched_is_gone() {
 #[test]
 fn a_completed_task_whose_answer_cannot_be_read_is_for_later() {
     for code in [404, 409, 500] {
-        let world = World::new();
+        // The patience for an answer is waited out.
+        let world = World::of(Sim::builder(), 100);
         let rule = FaultRule::new(status(code)).on("summary");
         world.sim.set_faults(vec![rule]);
-        let speed = SPEED.to_string();
-        let run = ["run", "--agent", "echo", "hi", "--speed", &speed];
+        let run = ["run", "--agent", "echo", "hi", "--speed", "100"];
         let ended = check(&world, &run, 75, "result_unavailable");
         ended.says(&["the task completed", "taskward result nanonets:"]);
         world.sim.set_faults(Vec::new());

@@ -241,12 +241,12 @@ fn every_wait_of_a_single_call_is_told_and_a_deadline_ends_it() {
 #[test]
 fn a_deadline_without_any_status_says_what_went_wrong_last() {
     let world = World::with_fault("status", down(None));
-    let run = ["run", "--agent", "slow", "hi", "--timeout", "60s"];
+    let run = ["run", "--agent", "slow", "hi", "--timeout", "20s"];
     let ended = world.fast(&run);
     assert_eq!(ended.code, 124, "{ended:?}");
     ended.says(&["The task was", "The task goes on"]);
     let task = world.start("slow");
-    let ended = world.fast(&["watch", &task, "--timeout", "60s"]);
+    let ended = world.fast(&["watch", &task, "--timeout", "20s"]);
     ended.says(&["Its status could not be read; last: ", "503"]);
 }
 

@@ -10,6 +10,9 @@ use crate::common::{Ended, World, bare, end};
 /// A key as a platform would make it, that is none of a simulator's.
 const REAL: &str = "live-canary-4f1c2b7e9d";
 
+/// An agent by its id: nothing is read before the start.
+const AGENT: &str = "00000000-0000-4000-8000-000000000001";
+
 /// A server that remembers the heads it was sent and answers what it is told to.
 struct Server {
     url: String,
@@ -109,7 +112,7 @@ fn a_key_goes_to_the_server_it_was_given_for_and_to_no_other() {
         &["usage", "--provider", "agent-harness"],
         &["api", "GET", "/x"],
         &["api", "GET", "/x", "--provider", "agent-harness"],
-        &["reply", "nanonets:1", "x"],
+        &["run", "--agent", AGENT, "x"],
         &["approve", "agent-harness:1"],
     ] {
         let ended = with(args, &accounts);
@@ -401,10 +404,10 @@ fn a_server_that_is_not_the_vendors_is_named_before_anything_is_sent() {
     }
     let local = Server::new();
     let ended = with(
-        &["watch", "nanonets:1"],
+        &["approve", "agent-harness:1"],
         &[
-            ("NANONETS_API_KEY", REAL),
-            ("NANONETS_BASE_URL", &local.url),
+            ("AGENT_HARNESS_API_KEY", "id:live-canary-secret"),
+            ("AGENT_HARNESS_BASE_URL", &local.url),
         ],
     );
     assert!(

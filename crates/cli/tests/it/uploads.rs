@@ -21,7 +21,7 @@ struct Server {
 }
 
 impl Server {
-    /// `middle` is done once a head has come, `end` once its body has; that one says what is answered.
+    /// `middle` is done once a body has begun, `end` once its body has; that one says what is answered.
     fn new(
         middle: impl Fn() + Send + 'static,
         end: impl Fn() -> &'static str + Send + 'static,
@@ -72,6 +72,8 @@ fn serve(
             length = value.trim().parse().expect("a length");
         }
     }
+    // A head may come before the file is opened.
+    let _ = reader.fill_buf();
     middle();
     let mut body = vec![0; length];
     if reader.read_exact(&mut body).is_ok() {
