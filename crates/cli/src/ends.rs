@@ -144,7 +144,9 @@ pub(crate) fn outcome<P: Platform>(
                 problem
             }
         }
-        Outcome::DeadlineExceeded { clock, last, id } => {
+        Outcome::DeadlineExceeded {
+            clock, last, id, ..
+        } => {
             let what = match clock {
                 Clock::Human => "--answer-timeout is over: nobody answered",
                 _ => "--timeout is over",

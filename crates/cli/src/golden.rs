@@ -332,6 +332,7 @@ impl<P: Platform> Table<P> {
             id,
             clock,
             last: last.map(Status::known),
+            abandoned: taskward::Abandoned::LeftRunning,
         };
         self.outcome(
             "of the agent",

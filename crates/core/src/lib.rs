@@ -40,6 +40,7 @@ mod step;
 mod target;
 mod task;
 mod time;
+mod why;
 
 pub use bytes;
 pub use http;
@@ -47,7 +48,7 @@ pub use secrecy::SecretString;
 
 pub use call::{Call, CallStep, Retrying};
 pub use error::{ApiError, BoxError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
-pub use event::{Event, RawEvent, Status, Why};
+pub use event::{Event, RawEvent, Status};
 pub use failure::{Cause, Failure, Phase, Stage};
 pub use id::{
     EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision,
@@ -58,9 +59,9 @@ pub use limits::{LimitTable, Limits};
 pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use operation::{Operation, Safety};
 pub use origin::{ConfigError, Credential, MAX_REDIRECTS, Origin, user_agent};
-pub use outcome::{Clock, End, Fault, Left, LeftWhy, Outcome, Output, StoppedBy};
+pub use outcome::{Abandoned, Clock, End, Fault, Left, LeftWhy, Outcome, Output, StoppedBy};
 pub use pages::{List, ListPage, Pages};
-pub use policy::{Pace, Policy, Retry};
+pub use policy::{Abandon, Pace, Policy, Retry};
 pub use provider::{
     Account, Act, Beat, Candidate, Capabilities, Clue, Finish, Item, Job, Landed, Look, Page,
     Provider, Reading, Started,
@@ -76,3 +77,4 @@ pub use step::Step;
 pub use target::Target;
 pub use task::{Signs, Sought, Task, Unsupported};
 pub use time::Timestamp;
+pub use why::{Errand, Why};

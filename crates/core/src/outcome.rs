@@ -1,5 +1,7 @@
 //! How a task's watch ends.
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -143,6 +145,18 @@ pub enum StoppedBy {
     Other,
 }
 
+impl StoppedBy {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Us => "the task was stopped as asked",
+            Self::Unanswered => {
+                "the task was cancelled because nobody answered its question in time"
+            }
+            Self::Other => "the task was stopped by someone else",
+        }
+    }
+}
+
 /// Which of the two clocks ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -151,6 +165,54 @@ pub enum Clock {
     Work,
     /// The human's.
     Human,
+}
+
+/// What is known of the fate of a task whose watch ended before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Abandoned {
+    /// Nothing was asked of the server. The task, if there is one, goes on.
+    LeftRunning,
+    /// The server took the request to cancel. The task was not seen to stop.
+    CancelAccepted,
+    /// The task was asked to stop, and was seen to have stopped, in this status.
+    Confirmed(Status),
+    /// It was to be cancelled, and this is why it was not, as far as we know. The task goes on.
+    CancelFailed(String),
+    /// It was to be cancelled, which the provider cannot do. The task goes on.
+    Unsupported,
+}
+
+impl Abandoned {
+    /// The name of this fate in machine-readable output.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::LeftRunning => "left_running",
+            Self::CancelAccepted => "cancel_accepted",
+            Self::Confirmed(_) => "cancel_confirmed",
+            Self::CancelFailed(_) => "cancel_failed",
+            Self::Unsupported => "cancel_unsupported",
+        }
+    }
+}
+
+impl fmt::Display for Abandoned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeftRunning => f.write_str("the task goes on"),
+            Self::CancelAccepted => {
+                f.write_str("the task was asked to stop, and was not seen to have")
+            }
+            Self::Confirmed(status) => write!(f, "the task was stopped ({status})"),
+            Self::CancelFailed(why) => {
+                write!(f, "the task was not stopped and goes on: {why}")
+            }
+            Self::Unsupported => {
+                f.write_str("the task goes on, since it cannot be stopped from here")
+            }
+        }
+    }
 }
 
 /// How a watch ended. Nothing on the wire ends one once the id is known: see the crate's documentation for the table.
@@ -221,7 +283,7 @@ pub enum Outcome<O> {
         /// The refusal.
         error: ApiError,
     },
-    /// A deadline passed; the task, if it exists, goes on.
+    /// A deadline passed.
     DeadlineExceeded {
         /// The task, when it had started.
         id: Option<TaskId>,
@@ -229,6 +291,17 @@ pub enum Outcome<O> {
         clock: Clock,
         /// The last status seen.
         last: Option<Status>,
+        /// What was done about the task.
+        abandoned: Abandoned,
+    },
+    /// The application interrupted the watch, and something was to be done about the task first.
+    Interrupted {
+        /// The task.
+        id: TaskId,
+        /// The last status seen.
+        last: Option<Status>,
+        /// What was done about it.
+        abandoned: Abandoned,
     },
 }
 
@@ -241,7 +314,8 @@ impl<O> Outcome<O> {
             | Self::Failed { id, .. }
             | Self::Stopped { id, .. }
             | Self::AccessLost { id, .. }
-            | Self::Gone { id, .. } => Some(id),
+            | Self::Gone { id, .. }
+            | Self::Interrupted { id, .. } => Some(id),
             Self::DeadlineExceeded { id, .. } => id.as_ref(),
             Self::Refused(_) | Self::NotStarted { .. } | Self::Unknown { .. } => None,
         }
@@ -260,6 +334,7 @@ impl<O> Outcome<O> {
             Self::AccessLost { .. } => "access_lost",
             Self::Gone { .. } => "gone",
             Self::DeadlineExceeded { .. } => "deadline",
+            Self::Interrupted { .. } => "interrupted",
         }
     }
 
@@ -269,65 +344,87 @@ impl<O> Outcome<O> {
     /// Every end but [`Outcome::Succeeded`].
     pub fn into_answer(self) -> Result<O, Error> {
         let task = self.task().cloned();
+        let words = self.to_string();
         let error = match self {
             Self::Succeeded { output, .. } => return Ok(output),
-            Self::ResultUnavailable { why, .. } => Error::new(
-                ErrorKind::ResultUnavailable,
-                format!("the task completed, but its answer cannot be read yet: {why}"),
-            ),
-            Self::Failed { fault, .. } => {
-                Error::new(ErrorKind::Task, describe("the task failed", &fault))
+            Self::ResultUnavailable { .. } => Error::new(ErrorKind::ResultUnavailable, words),
+            Self::Failed { .. } | Self::Stopped { .. } => Error::new(ErrorKind::Task, words),
+            Self::Refused(error) | Self::AccessLost { error, .. } | Self::Gone { error, .. } => {
+                Error::api(error)
             }
-            Self::Stopped { by, fault, .. } => {
-                let text = match by {
-                    StoppedBy::Us => "the task was stopped as asked",
-                    StoppedBy::Unanswered => {
-                        "the task was cancelled because nobody answered its question in time"
-                    }
-                    StoppedBy::Other => "the task was stopped by someone else",
-                };
-                Error::new(ErrorKind::Task, describe(text, &fault))
-            }
-            Self::Refused(api) => Error::api(api),
             Self::NotStarted {
-                why,
                 attempts,
                 temporary,
+                ..
             } => {
                 let kind = if temporary {
                     ErrorKind::Transport
                 } else {
                     ErrorKind::Protocol
                 };
-                Error::new(kind, format!("the task was not started: {why}")).with_attempts(attempts)
+                Error::new(kind, words).with_attempts(attempts)
             }
-            Self::Unknown { intent, why, .. } => Error::new(
-                ErrorKind::OutcomeUnknown,
-                format!("the task may have started: {why}"),
-            )
-            .into_unknown(Some(intent)),
-            Self::AccessLost { error, .. } => Error::api(error),
-            Self::Gone { error, .. } => Error::api(error),
-            Self::DeadlineExceeded { clock, last, id } => {
-                let clock = match clock {
-                    Clock::Work => "the deadline passed",
-                    Clock::Human => "nobody answered in time",
-                };
-                let goes_on = if id.is_some() {
-                    "; the task goes on"
-                } else {
-                    " before the task was started"
-                };
-                let last = last
-                    .map(|s| format!(" (last status: {s})"))
-                    .unwrap_or_default();
-                Error::new(ErrorKind::Pending, format!("{clock}{goes_on}{last}"))
+            Self::Unknown { intent, .. } => {
+                Error::new(ErrorKind::OutcomeUnknown, words).into_unknown(Some(intent))
+            }
+            Self::DeadlineExceeded { .. } | Self::Interrupted { .. } => {
+                Error::new(ErrorKind::Pending, words)
             }
         };
         Err(match task {
             Some(id) => error.with_task(id),
             None => error,
         })
+    }
+}
+
+/// The reason of the end, in a line without the answer.
+impl<O> fmt::Display for Outcome<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Succeeded { .. } => f.write_str("the task completed"),
+            Self::ResultUnavailable { why, .. } => write!(
+                f,
+                "the task completed, but its answer cannot be read yet: {why}"
+            ),
+            Self::Failed { fault, .. } => f.write_str(&describe("the task failed", fault)),
+            Self::Stopped { by, fault, .. } => f.write_str(&describe(by.as_str(), fault)),
+            Self::Refused(error) => write!(f, "the start was refused: {error}"),
+            Self::NotStarted { why, .. } => write!(f, "the task was not started: {why}"),
+            Self::Unknown { why, .. } => write!(f, "the task may have started: {why}"),
+            Self::AccessLost { error, .. } => write!(f, "the key was refused: {error}"),
+            Self::Gone { error, .. } => {
+                write!(f, "the server no longer knows the task: {error}")
+            }
+            Self::DeadlineExceeded {
+                id,
+                clock,
+                last,
+                abandoned,
+            } => {
+                f.write_str(match clock {
+                    Clock::Work => "the deadline passed",
+                    Clock::Human => "nobody answered in time",
+                })?;
+                match id {
+                    Some(_) => write!(f, "; {abandoned}{}", last_seen(last.as_ref(), abandoned)),
+                    None => f.write_str(" before the task was started"),
+                }
+            }
+            Self::Interrupted {
+                last, abandoned, ..
+            } => {
+                let last = last_seen(last.as_ref(), abandoned);
+                write!(f, "interrupted; {abandoned}{last}")
+            }
+        }
+    }
+}
+
+fn last_seen(last: Option<&Status>, abandoned: &Abandoned) -> String {
+    match (last, abandoned) {
+        (None, _) | (_, Abandoned::Confirmed(_)) => String::new(),
+        (Some(status), _) => format!(" (last status: {status})"),
     }
 }
 
@@ -353,7 +450,7 @@ pub enum LeftWhy {
     Interrupted,
 }
 
-/// Control handed back; the task goes on and the snapshot leads back to it.
+/// Control handed back; unless it was stopped, the task goes on, and the snapshot leads back to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Left {
@@ -361,6 +458,8 @@ pub struct Left {
     pub id: TaskId,
     /// Why.
     pub why: LeftWhy,
+    /// What was done about the task.
+    pub abandoned: Abandoned,
     /// Where to resume, here or in another process.
     pub snapshot: Snapshot,
 }
@@ -369,7 +468,19 @@ impl Left {
     /// Control handed back at this point.
     #[must_use]
     pub fn new(id: TaskId, why: LeftWhy, snapshot: Snapshot) -> Self {
-        Self { id, why, snapshot }
+        Self {
+            id,
+            why,
+            abandoned: Abandoned::LeftRunning,
+            snapshot,
+        }
+    }
+
+    /// The same, with something done about the task.
+    #[must_use]
+    pub fn with_abandoned(mut self, abandoned: Abandoned) -> Self {
+        self.abandoned = abandoned;
+        self
     }
 }
 
@@ -404,7 +515,7 @@ impl<O> End<O> {
                     LeftWhy::Review(status) => {
                         format!("the task waits for a human's review ({status})")
                     }
-                    LeftWhy::Interrupted => "interrupted; the task goes on".to_owned(),
+                    LeftWhy::Interrupted => format!("interrupted; {}", left.abandoned),
                 };
                 let kind = match &left.why {
                     LeftWhy::AnswerUnknown(_) => ErrorKind::OutcomeUnknown,

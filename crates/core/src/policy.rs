@@ -34,6 +34,12 @@ pub struct Policy {
     /// Wait between the reads that confirm a 404 or 410 in the middle of a watch.
     #[serde(with = "crate::time::stored")]
     pub not_found_wait: Duration,
+    /// What is done about the task at the deadline.
+    #[serde(skip_serializing_if = "Abandon::is_detach")]
+    pub on_deadline: Abandon,
+    /// What is done about the task when its watch is interrupted.
+    #[serde(skip_serializing_if = "Abandon::is_detach")]
+    pub on_interrupt: Abandon,
 }
 
 impl Default for Policy {
@@ -48,7 +54,37 @@ impl Default for Policy {
             result_patience: Duration::from_secs(60),
             not_found_grace: Duration::from_secs(30),
             not_found_wait: Duration::from_secs(5),
+            on_deadline: Abandon::Detach,
+            on_interrupt: Abandon::Detach,
         }
+    }
+}
+
+/// What is done about a task whose watch ends before it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Abandon {
+    /// Nothing: the task goes on.
+    #[default]
+    Detach,
+    /// The server is asked to stop it, and its word is taken.
+    Cancel {
+        /// For how long it is asked at most.
+        #[serde(with = "crate::time::stored")]
+        within: Duration,
+    },
+    /// The server is asked to stop it, and it is looked at until it has.
+    CancelAndConfirm {
+        /// How long both may take at most.
+        #[serde(with = "crate::time::stored")]
+        within: Duration,
+    },
+}
+
+impl Abandon {
+    fn is_detach(&self) -> bool {
+        *self == Self::Detach
     }
 }
 

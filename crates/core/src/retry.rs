@@ -11,6 +11,7 @@ use crate::policy::Retry;
 use crate::response::{Head, Response};
 use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
+use crate::why::Why;
 
 /// What an exchange that did not succeed showed.
 #[derive(Clone, Debug)]
@@ -242,6 +243,20 @@ pub(crate) fn asked(
     let asked = millis(trouble.retry_after(now)?.min(policy.hint_cap));
     let lengthened = asked.saturating_add(scale(asked / 10, draw));
     Some(Duration::from_millis(lengthened))
+}
+
+/// Why a wait of this length was chosen.
+pub(crate) fn why(
+    trouble: &Trouble,
+    wait: Duration,
+    policy: &Retry,
+    draw: u16,
+    now: Timestamp,
+) -> Why {
+    match asked(trouble, policy, draw, now) {
+        Some(asked) if asked >= wait => Why::Asked,
+        Some(_) | None => Why::Backoff,
+    }
 }
 
 /// The wait of what may be put off and not given up, while the budget is spent: the upper half of the longest backoff,

@@ -1,11 +1,12 @@
 //! What the machine asks of its driver.
 
-use crate::event::{Event, Why};
+use crate::event::Event;
 use crate::id::{EventNo, ExchangeId, Revision};
 use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::request::Request;
 use crate::time::Timestamp;
+use crate::why::Why;
 
 /// One thing to do. It is left behind only by its acknowledgement, a report, a wish of the application or later time.
 #[derive(Debug)]

@@ -411,10 +411,16 @@ fn copy(outcome: &Outcome<Output>) -> Outcome<Output> {
             attempts: *attempts,
             temporary: *temporary,
         },
-        Outcome::DeadlineExceeded { id, clock, last } => Outcome::DeadlineExceeded {
+        Outcome::DeadlineExceeded {
+            id,
+            clock,
+            last,
+            abandoned,
+        } => Outcome::DeadlineExceeded {
             id: id.clone(),
             clock: *clock,
             last: last.clone(),
+            abandoned: abandoned.clone(),
         },
         other => panic!("{other:?}"),
     }

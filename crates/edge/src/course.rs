@@ -1,8 +1,8 @@
 //! The course of a followed task: driven, or over; and what hands control back.
 
 use taskward_core::{
-    Answer, AnswerError, Answered, End, Error, ErrorKind, Left, LeftWhy, MessageNo, Provider,
-    Question, QuestionId, Reply, Signs, Snapshot, Task, TaskId,
+    Answer, AnswerError, Answered, End, Error, ErrorKind, Left, LeftWhy, MessageNo, Outcome,
+    Provider, Question, QuestionId, Reply, Signs, Snapshot, Task, TaskId,
 };
 
 use crate::run::{BoxError, unsupported};
@@ -157,7 +157,7 @@ impl<D: Driver> Course<D> {
         about(error, self.id())
     }
 
-    /// The end of a watch that is handed back.
+    /// The end of a watch that is handed back; what was done about the task is told with it.
     pub fn leave(&self, why: LeftWhy) -> End<OutputOf<D>> {
         let left = self.left(why);
         End::Left(Box::new(
@@ -173,14 +173,24 @@ impl<D: Driver> Course<D> {
         if let Self::Live(driver) = self
             && driver.watch_mut().take_interrupt()
         {
-            return Ok(self.leave(LeftWhy::Interrupted));
+            let abandoned = driver.watch().task.abandoned();
+            let left = self.left(LeftWhy::Interrupted);
+            let left = left.expect("an interrupt waits for the id");
+            return Ok(End::Left(Box::new(left.with_abandoned(abandoned))));
         }
         let over = Self::Over(Box::new(self.snapshot()));
         let outcome = match std::mem::replace(self, over) {
             Self::Live(driver) => driver.into_watch().into_outcome(),
             Self::Over(_) => None,
         };
-        outcome.map(End::Done).ok_or_else(|| {
+        let end = outcome.map(|outcome| match outcome {
+            Outcome::Interrupted { id, abandoned, .. } => {
+                let left = Left::new(id, LeftWhy::Interrupted, self.snapshot());
+                End::Left(Box::new(left.with_abandoned(abandoned)))
+            }
+            outcome => End::Done(outcome),
+        });
+        end.ok_or_else(|| {
             Error::new(
                 ErrorKind::Local,
                 "the task is over and its outcome was given before",

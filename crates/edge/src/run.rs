@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Error, ErrorKind, Event, IdempotencyKey, Job as _, Journal, Origin, Policy, Position, Provider,
-    Safety, Snapshot, Source, Task, TaskId, Timestamp,
+    Abandon, Error, ErrorKind, Event, IdempotencyKey, Job as _, Journal, Origin, Policy, Position,
+    Provider, Safety, Snapshot, Source, Task, TaskId, Timestamp,
 };
 
 use crate::entropy::seed;
@@ -89,6 +89,10 @@ pub struct Plan<P: Provider> {
     pub work: Option<Duration>,
     /// How long a human may take.
     pub human: Option<Duration>,
+    /// What is done about the task at the deadline.
+    pub on_deadline: Option<Abandon>,
+    /// What is done about the task on an interrupt.
+    pub on_interrupt: Option<Abandon>,
 }
 
 impl<P: Provider> Plan<P> {
@@ -102,6 +106,8 @@ impl<P: Provider> Plan<P> {
             after: None,
             work: None,
             human: None,
+            on_deadline: None,
+            on_interrupt: None,
         }
     }
 
@@ -124,8 +130,16 @@ impl<P: Provider> Plan<P> {
         policy: &Policy,
         now: Timestamp,
     ) -> Result<Task<P>, Error> {
-        self.task(provider, policy, now)?
-            .of_origin(origin)
+        let (on_deadline, on_interrupt) = (self.on_deadline, self.on_interrupt);
+        let mut task = self.task(provider, policy, now)?;
+        // What cannot be done at the end is refused at the beginning, before it costs anything.
+        if let Some(how) = on_deadline {
+            task = task.on_deadline(how).map_err(|e| unsupported(&e))?;
+        }
+        if let Some(how) = on_interrupt {
+            task = task.on_interrupt(how).map_err(|e| unsupported(&e))?;
+        }
+        task.of_origin(origin)
             .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))
     }
 

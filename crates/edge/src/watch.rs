@@ -40,6 +40,8 @@ pub struct Watch<P: Provider> {
     clock: Clock,
     journal: Option<Arc<dyn Journal>>,
     interrupted: bool,
+    /// Whether something is done about the task before the watch ends.
+    leaving: bool,
 }
 
 impl<P: Provider> Watch<P> {
@@ -51,6 +53,7 @@ impl<P: Provider> Watch<P> {
             clock,
             journal,
             interrupted: false,
+            leaving: false,
         }
     }
 
@@ -60,7 +63,8 @@ impl<P: Provider> Watch<P> {
         self.clock.now()
     }
 
-    /// Whether the watch is to end here: it was interrupted, and the task's id is known.
+    /// Whether the watch is to end here: it was interrupted, the task's id is known, and nothing is to be done about the
+    /// task first, or whoever interrupts does not wait for it.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.interrupted && self.task.id().is_some()
@@ -148,7 +152,9 @@ impl<P: Provider> Watch<P> {
             }
             Wish::Cancel(taken) => taken(self.task.cancel(now).map_err(|e| unsupported(&e))),
             Wish::Interrupt(taken) => {
-                self.interrupted = true;
+                let again = self.leaving;
+                self.leaving = self.task.interrupt(now);
+                self.interrupted = again || !self.leaving;
                 taken(Ok(()));
             }
         }

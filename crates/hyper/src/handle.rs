@@ -42,8 +42,9 @@ impl Handle {
         self.wish(Wish::Cancel).await
     }
 
-    /// Ends the watch, not the task: `wait` returns [`LeftWhy::Interrupted`](taskward_core::LeftWhy) as soon as the
-    /// task's id is known.
+    /// Ends the watch: `wait` returns [`LeftWhy::Interrupted`](taskward_core::LeftWhy) as soon as the task's id is known.
+    /// The task goes on, unless [`Run::on_interrupt`](crate::Run::on_interrupt) says that it is stopped first; then a
+    /// second interrupt does not wait for that.
     ///
     /// # Errors
     /// When nobody drives the task any more.

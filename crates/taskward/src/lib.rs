@@ -15,10 +15,10 @@
 
 pub use taskward_core as core;
 pub use taskward_core::{
-    Answer, Answered, ApiError, Candidate, Credential, End, Error, ErrorKind, Event, Fault,
-    IdempotencyKey, Journal, Left, LeftWhy, Outcome, Output, Policy, Provider, Question,
-    QuestionId, QuestionKind, Reply, Retrying, SecretString, Snapshot, Status, StoppedBy, TaskId,
-    Why,
+    Abandon, Abandoned, Answer, Answered, ApiError, Candidate, Credential, End, Errand, Error,
+    ErrorKind, Event, Fault, IdempotencyKey, Journal, Left, LeftWhy, Outcome, Output, Policy,
+    Provider, Question, QuestionId, QuestionKind, Reply, Retrying, SecretString, Snapshot, Status,
+    StoppedBy, TaskId, Why,
 };
 pub use taskward_providers::{agent_harness, nanonets, wire};
 

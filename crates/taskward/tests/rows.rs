@@ -160,7 +160,10 @@ fn a_deadline_that_passes_during_a_look_ends_it_with_the_last_status() {
             .run(job(&sim, "slow"))
             .policy(policy())
             .deadline(Duration::from_millis(1500)));
-        let Outcome::DeadlineExceeded { id, clock, last } = outcome(end) else {
+        let Outcome::DeadlineExceeded {
+            id, clock, last, ..
+        } = outcome(end)
+        else {
             panic!("{adapter:?}: a deadline ends it");
         };
         assert_eq!(clock, Clock::Work, "{adapter:?}");

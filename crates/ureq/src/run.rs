@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward_core::{
-    End, Error, Event, IdempotencyKey, Journal, Policy, Position, Provider, Question, Reply,
-    Snapshot,
+    Abandon, End, Error, Event, IdempotencyKey, Journal, Policy, Position, Provider, Question,
+    Reply, Snapshot,
 };
 use taskward_edge::run::{Goal, Hooks, Plan, SaveHook};
 use taskward_edge::source;
@@ -54,6 +54,26 @@ impl<P: Provider> Run<P> {
     /// How long a human may take over a question or a review.
     pub fn answer_deadline(mut self, human: Duration) -> Self {
         self.plan.human = Some(human);
+        self
+    }
+
+    /// What is done about the task at the deadline: by default nothing, and it goes on. The time given here comes on top
+    /// of the deadline. What was done, and whether it is certain, stands in
+    /// [`DeadlineExceeded`](taskward_core::Outcome::DeadlineExceeded); a task that completed meanwhile has succeeded.
+    ///
+    /// Where the platform cannot cancel, the run is refused before anything is sent.
+    pub fn on_deadline(mut self, how: Abandon) -> Self {
+        self.plan.on_deadline = Some(how);
+        self
+    }
+
+    /// What is done about the task when a [`Handle`](crate::Handle) interrupts its watch: by default nothing, and it goes
+    /// on. What was done stands in [`Left`](taskward_core::Left). A second interrupt does not wait for it. Dropping a
+    /// [`Running`] never stops its task: a drop can wait for nothing.
+    ///
+    /// Where the platform cannot cancel, the run is refused before anything is sent.
+    pub fn on_interrupt(mut self, how: Abandon) -> Self {
+        self.plan.on_interrupt = Some(how);
         self
     }
 

@@ -91,6 +91,7 @@ async fn follow(
                     clock: Clock::Work,
                     last: None,
                     id: Some(task.id().clone()),
+                    abandoned: taskward::Abandoned::LeftRunning,
                 };
                 let began = Began::Watch;
                 return match ends::outcome(session, &began, &followed.reporter, over) {

@@ -11,6 +11,8 @@ pub(super) struct Clocks {
     running: Clock,
     deadline: Timestamp,
     standing: Option<Duration>,
+    /// When the running clock would have run out, once the watch ends: then neither clock counts any more.
+    closed: Option<Timestamp>,
 }
 
 impl Clocks {
@@ -20,7 +22,14 @@ impl Clocks {
             running: Clock::Work,
             deadline: from(work, now),
             standing: human,
+            closed: None,
         }
+    }
+
+    /// Ends the watch at `until`, whatever the clocks have left.
+    pub(super) fn close(&mut self, until: Timestamp) {
+        self.closed.get_or_insert(self.deadline);
+        self.deadline = until;
     }
 
     pub(super) fn running(&self) -> Clock {
@@ -29,7 +38,7 @@ impl Clocks {
 
     /// Lets this clock run from `now` on, and the other one stand.
     pub(super) fn run(&mut self, clock: Clock, now: Timestamp) {
-        if clock != self.running {
+        if clock != self.running && self.closed.is_none() {
             let left = self.left(now);
             self.deadline = from(self.standing, now);
             self.standing = left;
@@ -39,21 +48,26 @@ impl Clocks {
 
     /// Time left on the work and the human clock.
     pub(super) fn left_at(&self, now: Timestamp) -> (Option<Duration>, Option<Duration>) {
+        let left = until(self.closed.unwrap_or(self.deadline), now);
         match self.running {
-            Clock::Work => (self.left(now), self.standing),
-            Clock::Human => (self.standing, self.left(now)),
+            Clock::Work => (left, self.standing),
+            Clock::Human => (self.standing, left),
         }
     }
 
-    /// When the running clock runs out.
+    /// When the running clock runs out, or the time for leaving.
     pub(super) fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
-    /// Time left on the running clock.
+    /// Time left until then.
     pub(super) fn left(&self, now: Timestamp) -> Option<Duration> {
-        (self.deadline != Timestamp::MAX).then(|| self.deadline.since(now))
+        until(self.deadline, now)
     }
+}
+
+fn until(deadline: Timestamp, now: Timestamp) -> Option<Duration> {
+    (deadline != Timestamp::MAX).then(|| deadline.since(now))
 }
 
 fn from(left: Option<Duration>, now: Timestamp) -> Timestamp {
@@ -75,6 +89,20 @@ mod tests {
         clocks.run(Clock::Work, at(40));
         assert_eq!(clocks.deadline(), at(90));
         assert_eq!(clocks.left_at(at(1000)), (seconds(0), seconds(70)));
+    }
+
+    #[test]
+    fn the_time_for_leaving_is_neither_clocks() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let seconds = |n| Some(Duration::from_secs(n));
+        let mut clocks = Clocks::new(seconds(60), seconds(100), at(0));
+        clocks.close(at(50));
+        clocks.run(Clock::Human, at(20));
+        assert_eq!(
+            (clocks.deadline(), clocks.left(at(20))),
+            (at(50), seconds(30))
+        );
+        assert_eq!(clocks.left_at(at(20)), (seconds(40), seconds(100)));
     }
 
     #[test]

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{IdempotencyKey, Mark, MessageNo};
 use crate::question::{Answer, Question};
 use crate::time::Timestamp;
+use crate::why::Why;
 
 /// What is delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -69,6 +70,8 @@ pub(super) struct Delivery {
     /// Reads that looked for it and did not tell.
     pub(super) looks: u32,
     pub(super) due: Timestamp,
+    /// Why not before.
+    pub(super) why: Why,
     pub(super) mark: Mark,
     pub(super) key: Option<IdempotencyKey>,
     /// Whether an attempt of the write may have been received.
@@ -89,6 +92,7 @@ impl Delivery {
             writes: 0,
             looks: 0,
             due: now,
+            why: Why::Backoff,
             mark: Mark::new(""),
             key,
             maybe: false,

@@ -1,5 +1,6 @@
 //! The machine of one remote task.
 
+mod abandon;
 mod asks;
 mod clocks;
 mod deliver;
@@ -8,6 +9,7 @@ mod intent;
 mod judge;
 mod phase;
 mod plan;
+mod reasons;
 mod rhythm;
 mod store;
 mod stream;
@@ -28,7 +30,7 @@ use crate::id::{
 };
 use crate::limits::{Kind, Limits};
 use crate::origin::Origin;
-use crate::outcome::{Clock, Outcome};
+use crate::outcome::{Abandoned, Clock, Outcome};
 use crate::policy::Policy;
 use crate::provider::{Look, Provider, Reading};
 use crate::question::{Answer, AnswerError, Question, QuestionKind};
@@ -39,7 +41,9 @@ use crate::shared::Shared;
 use crate::snapshot::{ResumeError, Snapshot};
 use crate::step::Step;
 use crate::time::Timestamp;
+use crate::why::Why;
 
+use abandon::Leaving;
 use asks::Asks;
 use clocks::Clocks;
 use deliver::Delivery;
@@ -114,6 +118,10 @@ pub struct Task<P: Provider> {
     messages: u64,
     turn: Option<Turn>,
     cancel: Cancel,
+    /// Why the last request to cancel was not taken.
+    uncancelled: Option<Abandoned>,
+    /// The watch ends, and this is how.
+    leaving: Option<Leaving>,
     clocks: Clocks,
     events: Events,
     save: Save,
@@ -308,6 +316,7 @@ impl<P: Provider> Task<P> {
             safety,
             attempts: 0,
             due: now,
+            why: Why::Backoff,
             maybe: false,
             conflicts: 0,
         }));
@@ -326,7 +335,7 @@ impl<P: Provider> Task<P> {
         seed: Seed,
         now: Timestamp,
     ) -> Self {
-        let phase = Phase::follow(Look::Status, now, crate::Why::Pace);
+        let phase = Phase::follow(Look::Status, now, Why::Pace);
         Self::new(provider, Some(id), phase, after, policy, seed, now)
     }
 
@@ -430,6 +439,8 @@ impl<P: Provider> Task<P> {
             messages: 0,
             turn: None,
             cancel: Cancel::Idle,
+            uncancelled: None,
+            leaving: None,
             clocks: Clocks::new(policy.work, policy.human, now),
             events: Events::default(),
             save: Save::default(),

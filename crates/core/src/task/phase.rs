@@ -1,12 +1,13 @@
 //! The phase region: where a task is between its start and its end. Whatever changes the phase stands in this file.
 
 use crate::error::ApiError;
-use crate::event::{Status, Why};
+use crate::event::Status;
 use crate::operation::Safety;
 use crate::outcome::{Fault, Outcome};
 use crate::provider::Look;
 use crate::request::Request;
 use crate::time::Timestamp;
+use crate::why::Why;
 
 /// The phases and the steps between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
@@ -48,10 +49,19 @@ pub(super) struct Starting {
     pub(super) safety: Safety,
     pub(super) attempts: u32,
     pub(super) due: Timestamp,
+    /// Why not before.
+    pub(super) why: Why,
     /// Whether any attempt may have reached the server.
     pub(super) maybe: bool,
     /// Refusals as a conflict since then.
     pub(super) conflicts: u32,
+}
+
+impl Starting {
+    /// Whether an attempt before this one left.
+    pub(super) fn has_left_before(&self) -> bool {
+        self.attempts > 0 || self.maybe
+    }
 }
 
 #[derive(Debug)]

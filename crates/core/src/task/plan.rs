@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use crate::event::{Event, Why};
 use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
 use crate::outcome::{Clock, Outcome};
-use crate::provider::{Act, Look, Provider};
+use crate::provider::{Act, Look, Provider, Reading};
 use crate::question::Answered;
 use crate::request::Body;
 use crate::shared::Shared;
 use crate::time::Timestamp;
+use crate::why::Why;
 
+use super::abandon::Cause;
 use super::deliver::{Parcel, Stage};
 use super::judge::CANCELLED;
 use super::phase::Phase;
@@ -31,7 +32,7 @@ pub(super) enum Next {
 }
 
 /// The earliest of several things that are due.
-struct Earliest<T> {
+pub(super) struct Earliest<T> {
     due: Timestamp,
     why: Why,
     what: Option<T>,
@@ -101,15 +102,10 @@ impl<P: Provider> Task<P> {
             let plan = self.plan();
             if plan.due > self.now || plan.what.is_none() {
                 self.exchange = None;
-                let deadline = self.clocks.deadline();
-                let (until, why) = if deadline <= plan.due {
-                    (deadline, Why::Deadline)
-                } else {
-                    (plan.due, plan.why)
-                };
+                let (until, why) = self.pause_of(&plan);
                 return match readable {
                     Some(id) => Next::Receive(id, until),
-                    None => Next::Wait(until, self.reason(why)),
+                    None => Next::Wait(until, why),
                 };
             }
             let purpose = plan.what.expect("checked above");
@@ -133,17 +129,34 @@ impl<P: Provider> Task<P> {
         unsent && matches!(self.cancel, Cancel::Wanted { .. })
     }
 
-    /// While a human is awaited, a wait is for them, whatever else would end it.
+    /// How long there is nothing to do, by this plan, and why.
+    pub(super) fn pause_of(&self, plan: &Earliest<Purpose>) -> (Timestamp, Why) {
+        let deadline = self.clocks.deadline();
+        if deadline > plan.due {
+            return (plan.due, self.reason(plan.why));
+        }
+        match self.leaving {
+            Some(_) => (deadline, Why::Leaving),
+            None => (deadline, Why::Deadline),
+        }
+    }
+
+    /// While a human is awaited, a wait is for them, whatever else would end it but trouble.
     fn reason(&self, why: Why) -> Why {
         match (self.clocks.running(), why) {
-            (_, Why::Deadline | Why::Backoff | Why::Asked) | (Clock::Work, _) => why,
-            (Clock::Human, _) if self.paused => Why::Review,
-            (Clock::Human, _) => Why::Question,
+            (Clock::Human, Why::Pace | Why::Floor | Why::CrossCheck | Why::Silence) => {
+                if self.paused {
+                    Why::Review
+                } else {
+                    Why::Question
+                }
+            }
+            _ => why,
         }
     }
 
     /// What comes next, and when. Writes first: they were asked for.
-    fn plan(&self) -> Earliest<Purpose> {
+    pub(super) fn plan(&self) -> Earliest<Purpose> {
         let mut plan = Earliest {
             due: Timestamp::MAX,
             why: Why::Pace,
@@ -151,13 +164,11 @@ impl<P: Provider> Task<P> {
         };
         match &self.phase {
             Phase::Starting(starting) => {
-                plan.offer(starting.due, Why::Backoff, Some(Purpose::Start))
+                plan.offer(starting.due, starting.why, Some(Purpose::Start))
             }
-            Phase::Fetching(fetching) => plan.offer(
-                fetching.due,
-                Why::Backoff,
-                Some(Purpose::Look(Look::Result)),
-            ),
+            Phase::Fetching(fetching) => {
+                plan.offer(fetching.due, Why::Result, Some(Purpose::Look(Look::Result)))
+            }
             Phase::Tracing(tracing) => {
                 plan.offer(tracing.due, Why::Backoff, Some(Purpose::Look(Look::Trail)))
             }
@@ -165,6 +176,10 @@ impl<P: Provider> Task<P> {
             Phase::Following(following) => {
                 if let Cancel::Wanted { due, .. } = self.cancel {
                     plan.offer(due, Why::Backoff, Some(Purpose::Cancel));
+                    if self.leaving.is_some() {
+                        // Nothing else matters any more.
+                        return plan;
+                    }
                 }
                 if P::CAPABILITIES.events
                     && let Some(fill) = &self.stream.fill
@@ -175,13 +190,15 @@ impl<P: Provider> Task<P> {
                     plan.offer(fill.due, self.fill_why(), Some(Purpose::Look(look)));
                     return plan;
                 }
-                if let Some(delivery) = self.deliveries.front() {
+                if let Some(delivery) = self.deliveries.front()
+                    && self.leaving.is_none()
+                {
                     let purpose = match delivery.stage {
                         Stage::Check => Purpose::Check,
                         Stage::Write => Purpose::Write,
                         Stage::Reconcile => Purpose::Reconcile,
                     };
-                    self.offer_due(&mut plan, delivery.due, Why::Backoff, purpose);
+                    self.offer_due(&mut plan, delivery.due, delivery.why, purpose);
                 }
                 if matches!(
                     self.turn,
@@ -192,18 +209,15 @@ impl<P: Provider> Task<P> {
                 ) {
                     return plan;
                 }
-                let due = match (&following.next, self.looked) {
-                    (Look::Status, Some(looked)) => following.due.max(Timestamp::from_millis(
-                        looked.as_millis().saturating_add(self.rhythm.floor),
-                    )),
-                    _ => following.due,
-                };
-                self.offer_due(
-                    &mut plan,
-                    due,
-                    following.why,
-                    Purpose::Look(following.next.clone()),
-                );
+                let mut due = (following.due, following.why);
+                if let (Look::Status, Some(looked)) = (&following.next, self.looked) {
+                    let floor = looked.as_millis().saturating_add(self.rhythm.floor);
+                    if due.0.as_millis() < floor {
+                        due = (Timestamp::from_millis(floor), Why::Floor);
+                    }
+                }
+                let look = Purpose::Look(following.next.clone());
+                self.offer_due(&mut plan, due.0, due.1, look);
                 if P::CAPABILITIES.stream {
                     self.plan_stream(&mut plan);
                 }
@@ -223,7 +237,7 @@ impl<P: Provider> Task<P> {
     fn plan_stream(&self, plan: &mut Earliest<Purpose>) {
         if let Some(ending) = &self.stream.ending {
             if let Some(doubted) = ending.doubted {
-                plan.offer(doubted.after(CONFIRM), Why::Pace, None);
+                plan.offer(doubted.after(CONFIRM), Why::Confirm, None);
             }
             return;
         }
@@ -233,22 +247,26 @@ impl<P: Provider> Task<P> {
             .as_ref()
             .filter(|wait| !wait.checked && !wait.told)
         {
-            plan.offer(self.quiet_from(wait.since).after(QUIET), Why::Pace, None);
+            plan.offer(self.quiet_from(wait.since).after(QUIET), Why::Quiet, None);
         }
         match &self.stream.state {
             StreamState::Closed { due } => {
                 self.offer_due(
                     plan,
                     *due,
-                    Why::Backoff,
+                    Why::Reopen,
                     Purpose::OpenStream(self.stream.taken),
                 );
             }
             StreamState::Open(open) => {
                 let since = open.listening.unwrap_or(self.now).max(open.heard);
-                plan.offer(since.after(self.policy.limits.stream_idle), Why::Pace, None);
+                plan.offer(
+                    since.after(self.policy.limits.stream_idle),
+                    Why::Silence,
+                    None,
+                );
                 if !open.covered && self.has_list() {
-                    plan.offer(open.opened.after(QUIET), Why::Pace, None);
+                    plan.offer(open.opened.after(QUIET), Why::Quiet, None);
                 }
             }
             StreamState::Opening | StreamState::Closing { .. } => {}
@@ -326,10 +344,7 @@ impl<P: Provider> Task<P> {
             Purpose::Check | Purpose::Write | Purpose::Reconcile => {
                 self.finish_delivery(Answered::Refused, Some(why))
             }
-            Purpose::Cancel => {
-                self.cancel = Cancel::Refused;
-                self.events.push(Event::CancelRefused(why));
-            }
+            Purpose::Cancel => self.cancel_refused(why),
             Purpose::OpenStream(_) => {
                 self.stream.state = StreamState::Closed {
                     due: Timestamp::MAX,
@@ -367,7 +382,11 @@ impl<P: Provider> Task<P> {
 
     /// The running clock has run out.
     fn expire(&mut self) {
-        let clock = self.clocks.running();
+        let over = self.held.as_ref().is_some_and(Reading::is_over);
+        let deadline = Cause::Deadline(self.clocks.running());
+        if self.leaving.is_none() && !over && self.abandon(deadline, self.policy.on_deadline) {
+            return;
+        }
         let in_flight = |purpose: &Purpose| {
             self.exchange
                 .as_ref()
@@ -400,11 +419,7 @@ impl<P: Provider> Task<P> {
                 why: "the deadline passed before it could be read".to_owned(),
             },
             (Phase::Tracing(_), _) => return self.end_traced(),
-            _ => Outcome::DeadlineExceeded {
-                id: self.id.clone(),
-                clock,
-                last: self.last_status.clone(),
-            },
+            _ => return self.settle_leaving(),
         };
         self.end(outcome);
     }

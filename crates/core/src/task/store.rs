@@ -7,8 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 
 use crate::error::ApiError;
-use crate::event::Why;
-use crate::outcome::{Clock, Outcome};
+use crate::outcome::{Abandoned, Clock, Outcome};
 use crate::provider::{Look, Provider};
 use crate::request::{Request, Segment};
 use crate::seed::{Seed, hex, unhex32};
@@ -18,6 +17,7 @@ use crate::snapshot::{
 };
 use crate::target::MAX_TARGET;
 use crate::time::Timestamp;
+use crate::why::Why;
 
 use super::asks::Asks;
 use super::clocks::Clocks;
@@ -158,7 +158,8 @@ fn save_end<O>(outcome: &Outcome<O>) -> SavedEnd {
         | Outcome::Stopped { .. }
         | Outcome::AccessLost { .. }
         | Outcome::Gone { .. }
-        | Outcome::DeadlineExceeded { .. } => SavedEnd::Task,
+        | Outcome::DeadlineExceeded { .. }
+        | Outcome::Interrupted { .. } => SavedEnd::Task,
     }
 }
 
@@ -346,6 +347,7 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
             id: None,
             clock: Clock::Work,
             last: None,
+            abandoned: Abandoned::LeftRunning,
         }),
         (Some(_), _, _) => Ok(Phase::follow(Look::Status, now, Why::Pace)),
         (None, _, Some(start)) => match &start.request {
@@ -364,6 +366,7 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 safety: P::CAPABILITIES.start,
                 attempts: 0,
                 due: now,
+                why: Why::Backoff,
                 maybe: true,
                 conflicts: 0,
             }))),

@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Outcome, Policy, Provider, Question,
-    Response, Seed, Shared, Snapshot, Stage, Step, Task, TaskId, Timestamp,
+    Abandoned, Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Outcome, Policy,
+    Provider, Question, Response, Seed, Shared, Snapshot, Stage, Step, Task, TaskId, Timestamp,
 };
 
 pub use server::{Act, Server};
@@ -88,6 +88,7 @@ pub enum Wish {
     Dashboard(&'static str),
     OtherClient(&'static str),
     CutStream,
+    Interrupt,
     Stop,
 }
 
@@ -217,6 +218,8 @@ impl World {
                             task.handle_end(id, at(self.now));
                         }
                     }
+                    Wish::Interrupt if task.interrupt(at(self.now)) => {}
+                    Wish::Interrupt => return Ended::Left(format!("{:?}", task.abandoned())),
                     Wish::Stop => return Ended::Stopped,
                 }
             }
@@ -490,12 +493,20 @@ pub fn outcome_text(outcome: &Outcome<toy::Output>) -> String {
         Outcome::Failed { fault, .. } => format!("failed {:?}", fault.message),
         Outcome::Stopped { by, .. } => format!("stopped by {by:?}"),
         Outcome::Unknown { likely, .. } => format!("unknown likely={likely}"),
-        Outcome::DeadlineExceeded { clock, last, .. } => {
-            format!(
-                "deadline {clock:?} {}",
-                last.as_ref().map_or("-", |s| s.as_str())
-            )
+        Outcome::DeadlineExceeded {
+            clock,
+            last,
+            abandoned,
+            ..
+        } => {
+            let last = last.as_ref().map_or("-", |s| s.as_str());
+            let done = match abandoned {
+                Abandoned::LeftRunning => String::new(),
+                abandoned => format!(", {abandoned}"),
+            };
+            format!("deadline {clock:?} {last}{done}")
         }
+        Outcome::Interrupted { abandoned, .. } => format!("interrupted, {abandoned}"),
         other => other.code().to_owned(),
     }
 }

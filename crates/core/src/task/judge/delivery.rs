@@ -216,11 +216,12 @@ impl<P: Provider> Task<P> {
             let id = self.known_id();
             return self.end(Outcome::AccessLost { id, error });
         }
-        let Some((due, _)) = self.missed(trouble, shared) else {
+        let Some((due, why)) = self.missed(trouble, shared) else {
             return;
         };
         if let Some(delivery) = self.deliveries.front_mut() {
             delivery.due = due;
+            delivery.why = why;
         }
     }
 
@@ -277,6 +278,7 @@ impl<P: Provider> Task<P> {
                     .front_mut()
                     .expect("it stands at the front until it is finished");
                 delivery.due = self.now.after(wait);
+                delivery.why = retry::why(&trouble, wait, &self.policy.retry, draw, self.now);
                 let (attempt, until) = (delivery.writes, delivery.due);
                 shared.take(false);
                 self.events.push(Event::Retrying {

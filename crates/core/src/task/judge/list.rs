@@ -1,7 +1,7 @@
 //! Reading the list of events: what the stream did not carry is told before anything else is judged.
 
 use crate::error::ReadErrorKind;
-use crate::event::{Event, Why};
+use crate::event::Event;
 use crate::outcome::Outcome;
 use crate::provider::{Beat, Item, Page, Provider, Reading};
 use crate::question::Question;
@@ -12,6 +12,7 @@ use crate::task::stream::{
     CROSS_CHECK, EMPTY_PAGES, FILL_PATIENCE, FILL_PATIENCE_AT_END, Fill, MAX_REVERSED,
 };
 use crate::time::Timestamp;
+use crate::why::Why;
 
 use super::access_lost;
 use super::stream::From;

@@ -5,15 +5,16 @@ mod list;
 mod stream;
 
 use crate::error::{ApiError, ReadError, ReadErrorKind};
-use crate::event::{Event, Status, Why};
+use crate::event::{Event, Status};
 use crate::failure::Failure;
 use crate::operation::Safety;
-use crate::outcome::{Fault, Outcome, StoppedBy};
+use crate::outcome::{Abandoned, Fault, Outcome, StoppedBy};
 use crate::provider::{Finish, Landed, Look, Provider, Reading, Started};
 use crate::response::Response;
 use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
 use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
+use crate::why::Why;
 
 use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
 use super::stream::{CROSS_CHECK, LULL, QUIET, Sequel, StreamState};
@@ -54,6 +55,7 @@ impl<P: Provider> Task<P> {
     }
 
     pub(super) fn end(&mut self, outcome: Outcome<P::Output>) {
+        let outcome = self.as_left(outcome);
         self.exchange = None;
         self.reported = None;
         self.phase.enter(Phase::Ended(Box::new(outcome)));
@@ -95,6 +97,7 @@ impl<P: Provider> Task<P> {
             // It may mean that the attempt before is still being worked on.
             starting.conflicts += 1;
             starting.due = now.after(CONFLICT_WAIT * starting.conflicts);
+            starting.why = Why::Conflict;
             let event = Event::Retrying {
                 attempt: starting.attempts,
                 why: trouble.to_string(),
@@ -119,6 +122,8 @@ impl<P: Provider> Task<P> {
         match decision {
             Decision::Again(due) if self.cancel == Cancel::Idle || starting.maybe => {
                 starting.due = due;
+                let wait = due.since(now);
+                starting.why = retry::why(&trouble, wait, &self.policy.retry, draw, now);
                 self.events.push(Event::Retrying {
                     attempt: attempts,
                     why,
@@ -185,6 +190,7 @@ impl<P: Provider> Task<P> {
         if let Cancel::Wanted { due, .. } = &mut self.cancel {
             *due = self.now;
         }
+        self.begin_leaving();
         self.save.need();
     }
 
@@ -223,6 +229,9 @@ impl<P: Provider> Task<P> {
             Some(TurnStage::Baseline) => self.baseline(&reading),
             Some(TurnStage::Unproven { mark }) => self.prove(look, reading, reply, &mark),
             Some(TurnStage::Sending { .. } | TurnStage::Taken) | None => self.weigh(reading),
+        }
+        if self.leaving.is_some() {
+            self.leave_once_seen();
         }
     }
 
@@ -286,7 +295,7 @@ impl<P: Provider> Task<P> {
             trouble,
             self.last_status.is_some() || self.started.is_some(),
         ) {
-            return self.confirm_gone(error).map(|due| (due, Why::Backoff));
+            return self.confirm_gone(error);
         }
         self.misses = self.misses.saturating_add(1);
         let draw = self.rng.u16(..);
@@ -323,7 +332,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// A 404 or 410: not visible yet soon after the start, else gone once several reads agree.
-    fn confirm_gone(&mut self, error: ApiError) -> Option<Timestamp> {
+    fn confirm_gone(&mut self, error: ApiError) -> Option<(Timestamp, Why)> {
         let now = self.now;
         let fresh = self.is_fresh();
         let not_found = match self.not_found.take() {
@@ -338,7 +347,7 @@ impl<P: Provider> Task<P> {
                 looks: 0,
                 ..not_found
             });
-            return Some(self.schedule(None));
+            return Some((self.schedule(None), Why::Invisible));
         }
         if not_found.looks >= NOT_FOUND_LOOKS {
             let id = self.known_id();
@@ -355,7 +364,7 @@ impl<P: Provider> Task<P> {
             until: due,
         });
         self.not_found = Some(not_found);
-        Some(due)
+        Some((due, Why::Gone))
     }
 
     /// What a reading means once it is known to be about now.
@@ -458,7 +467,9 @@ impl<P: Provider> Task<P> {
         };
         self.note(ending.status().clone());
         self.leave(Sequel::EndedBadly);
-        if P::CAPABILITIES.trail && self.policy.trail {
+        let ours = matches!(ending, Ending::Stopped(_)) && self.cancel_was_tried();
+        let wanted = self.leaving.is_none() || !ours;
+        if P::CAPABILITIES.trail && self.policy.trail && wanted {
             self.phase.enter(Phase::Tracing(Tracing {
                 ending,
                 due: self.now,
@@ -543,38 +554,36 @@ impl<P: Provider> Task<P> {
     pub(super) fn look_again(&mut self, look: Look, hint: Option<std::time::Duration>) {
         if !P::CAPABILITIES.stream {
             let due = self.schedule(hint);
-            return self.plan_look(look, due, hint);
+            return self.plan_look(look, due, paced(hint));
         }
         if self.stream.ending.is_some() {
             return self.read_again_after_ending();
         }
         let untold = self.stream.wait.as_ref().is_some_and(|wait| !wait.told)
             || (self.stream.unexplained && self.asks.open().next().is_none());
-        let due = match self.stream.open() {
+        let (due, why) = match self.stream.open() {
             Some(open) if open.carried && !untold => {
                 let progressed = self.signs.progressed.unwrap_or(open.opened);
                 let lull = self.now.since(progressed);
-                self.now.after(lull.clamp(LULL, CROSS_CHECK))
+                let due = self.now.after(lull.clamp(LULL, CROSS_CHECK));
+                (due, Why::CrossCheck)
             }
             // It has brought nothing yet: is it worth trusting? Asked ever more seldom.
             Some(open) if !untold => {
                 let so_far = self.now.since(open.opened);
-                self.now.after(so_far.clamp(QUIET, CROSS_CHECK))
+                let due = self.now.after(so_far.clamp(QUIET, CROSS_CHECK));
+                (due, Why::CrossCheck)
             }
-            Some(_) | None => self.schedule(hint),
+            Some(_) | None => (self.schedule(hint), paced(hint)),
         };
-        self.plan_look(look, due, hint);
+        self.plan_look(look, due, why);
     }
 
-    fn plan_look(&mut self, look: Look, due: Timestamp, hint: Option<std::time::Duration>) {
+    fn plan_look(&mut self, look: Look, due: Timestamp, why: Why) {
         if let Phase::Following(following) = &mut self.phase {
             following.next = look;
             following.due = due;
-            following.why = if hint.is_some() {
-                Why::Asked
-            } else {
-                Why::Pace
-            };
+            following.why = why;
         }
     }
 
@@ -744,7 +753,8 @@ impl<P: Provider> Task<P> {
                     following.next = Look::Status;
                     following.due = self.now;
                 }
-                return self.save.need();
+                self.save.need();
+                return self.leave_once_accepted();
             }
             Err(trouble) => trouble,
         };
@@ -761,15 +771,30 @@ impl<P: Provider> Task<P> {
             ));
             shared.take(false);
             self.cancel = Cancel::Wanted { tries, due };
+            self.uncancelled = Some(Abandoned::CancelFailed(why.clone()));
             self.events.push(Event::Retrying {
                 attempt: tries,
                 why,
                 until: due,
             });
         } else {
-            self.cancel = Cancel::Refused;
-            self.events.push(Event::CancelRefused(why));
+            self.cancel_refused(why);
         }
+    }
+
+    pub(super) fn cancel_refused(&mut self, why: String) {
+        self.cancel = Cancel::Refused;
+        self.uncancelled = Some(Abandoned::CancelFailed(why.clone()));
+        self.events.push(Event::CancelRefused(why));
+        self.look_once_refused();
+    }
+}
+
+/// Why a look is planned by the schedule, or by what the server asked for.
+fn paced(hint: Option<std::time::Duration>) -> Why {
+    match hint {
+        Some(_) => Why::Asked,
+        None => Why::Pace,
     }
 }
 

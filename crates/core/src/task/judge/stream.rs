@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Buf as _;
 
 use crate::error::{ReadError, ReadErrorKind};
-use crate::event::{Event, Why};
+use crate::event::Event;
 use crate::outcome::Outcome;
 use crate::provider::{Beat, Finish, Item, Look, Provider, Reading};
 use crate::question::{Question, QuestionKind};
@@ -19,6 +19,7 @@ use crate::task::stream::{
 };
 use crate::task::{Lag, Task};
 use crate::time::{Timestamp, millis};
+use crate::why::Why;
 
 use super::{Report, access_lost};
 
@@ -199,6 +200,7 @@ impl<P: Provider> Task<P> {
             && following.due > self.now
         {
             following.due = lull.min(check).max(self.now);
+            following.why = Why::CrossCheck;
         }
     }
 
@@ -410,7 +412,7 @@ impl<P: Provider> Task<P> {
         if let Phase::Following(following) = &mut self.phase {
             following.next = Look::Status;
             following.due = due;
-            following.why = Why::Pace;
+            following.why = Why::Confirm;
         }
     }
 

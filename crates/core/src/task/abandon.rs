@@ -1,0 +1,217 @@
+//! Leaving a task that is not over: at the deadline, or because the application interrupts.
+//!
+//! ```text
+//! Detach ────────────────────────────────────────────────► LeftRunning
+//! Cancel, CancelAndConfirm ──refused, and a look shows it at work──► CancelFailed
+//!   │ accepted                └─ no reply in time ─────────► CancelFailed
+//!   ├─ Cancel ───────────────────────────────────────────► CancelAccepted
+//!   └─ CancelAndConfirm ──a look shows it stopped──► Confirmed
+//!                        └─ none does in time ───────────► CancelAccepted
+//! ```
+//!
+//! Whatever a look shows on the way is the truth: a task that completed meanwhile has succeeded.
+
+use crate::event::Status;
+use crate::outcome::{Abandoned, Clock, Outcome, StoppedBy};
+use crate::policy::Abandon;
+use crate::provider::{Look, Provider};
+use crate::time::Timestamp;
+
+use super::phase::Phase;
+use super::{Cancel, Flight, Purpose, Task, TurnStage, Unsupported, unsupported};
+
+/// A watch that ends.
+#[derive(Debug, Clone)]
+pub(super) struct Leaving {
+    cause: Cause,
+    /// Whether the task is looked at until it has stopped.
+    confirm: bool,
+}
+
+/// What ends it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Cause {
+    Deadline(Clock),
+    Interrupt,
+}
+
+impl<P: Provider> Task<P> {
+    /// The same task with what is done about it at the deadline, whatever its policy says.
+    ///
+    /// # Errors
+    /// When it is to be cancelled and the provider has no such call.
+    pub fn on_deadline(mut self, how: Abandon) -> Result<Self, Unsupported> {
+        self.policy.on_deadline = possible::<P>(how)?;
+        Ok(self)
+    }
+
+    /// The same task with what is done about it on [`interrupt`](Self::interrupt), whatever its policy says.
+    ///
+    /// # Errors
+    /// When it is to be cancelled and the provider has no such call.
+    pub fn on_interrupt(mut self, how: Abandon) -> Result<Self, Unsupported> {
+        self.policy.on_interrupt = possible::<P>(how)?;
+        Ok(self)
+    }
+
+    /// Ends the watch as the policy says. False when nothing is to be done about the task: leave it at once. True when it
+    /// is to be stopped first: drive it on to [`Step::Done`](crate::Step::Done), which is near. A task that has no id yet
+    /// gets the whole time once it has one.
+    pub fn interrupt(&mut self, now: Timestamp) -> bool {
+        self.now = self.now.max(now);
+        let how = self.policy.on_interrupt;
+        self.leaving.is_some() || self.abandon(Cause::Interrupt, how)
+    }
+
+    /// What is known of the fate of a task that is left now.
+    #[must_use]
+    pub fn abandoned(&self) -> Abandoned {
+        let underway = self.exchange.as_ref().is_some_and(|exchange| {
+            exchange.purpose == Purpose::Cancel && !matches!(exchange.flight, Flight::Planned)
+        });
+        let failed = |why: &str| Abandoned::CancelFailed(why.to_owned());
+        match (&self.cancel, &self.uncancelled) {
+            (Cancel::Accepted, _) => Abandoned::CancelAccepted,
+            (Cancel::Wanted { .. }, _) if underway => failed("no reply came in time"),
+            (_, Some(why)) => why.clone(),
+            (Cancel::Wanted { .. } | Cancel::Refused, None) => failed("it was not sent in time"),
+            (Cancel::Idle, None) => Abandoned::LeftRunning,
+        }
+    }
+
+    /// Begins to leave the task in this way; false when it is just left.
+    pub(super) fn abandon(&mut self, cause: Cause, how: Abandon) -> bool {
+        let (confirm, within) = match how {
+            Abandon::Detach => return false,
+            Abandon::Cancel { within } => (false, within),
+            Abandon::CancelAndConfirm { within } => (true, within),
+        };
+        if !P::CAPABILITIES.cancel {
+            self.uncancelled = self.id.is_some().then_some(Abandoned::Unsupported);
+            return false;
+        }
+        if !self.is_ours_to_stop() {
+            return false;
+        }
+        match self.phase {
+            Phase::Starting(_) => {}
+            Phase::Following(_) => self.clocks.close(self.now.after(within)),
+            // Its end is known; what is read still is only words.
+            Phase::Fetching(_) | Phase::Tracing(_) | Phase::Ended(_) => return false,
+        }
+        self.leaving = Some(Leaving { cause, confirm });
+        match self.cancel {
+            Cancel::Accepted if !confirm => self.settle_leaving(),
+            Cancel::Accepted => self.look_now(),
+            Cancel::Idle | Cancel::Refused => {
+                self.cancel = Cancel::Wanted {
+                    tries: 0,
+                    due: self.now,
+                };
+                self.save.need();
+            }
+            Cancel::Wanted { .. } => {}
+        }
+        true
+    }
+
+    /// The id of a task that is left is known: now it can be stopped.
+    pub(super) fn begin_leaving(&mut self) {
+        if self.leaving.is_some() {
+            let within = match self.policy.on_interrupt {
+                Abandon::Detach => return,
+                Abandon::Cancel { within } | Abandon::CancelAndConfirm { within } => within,
+            };
+            self.clocks.close(self.now.after(within));
+        }
+    }
+
+    /// Whether what runs there is of our making: a message that has not left yet made nothing.
+    fn is_ours_to_stop(&self) -> bool {
+        !self.turn.as_ref().is_some_and(|turn| {
+            matches!(turn.stage, TurnStage::Baseline | TurnStage::Sending { .. })
+        })
+    }
+
+    /// The server took the request to cancel: is that enough?
+    pub(super) fn leave_once_accepted(&mut self) {
+        if self
+            .leaving
+            .as_ref()
+            .is_some_and(|leaving| !leaving.confirm)
+        {
+            self.settle_leaving();
+        }
+    }
+
+    /// The server refused to cancel: perhaps because the task is over, which a look tells.
+    pub(super) fn look_once_refused(&mut self) {
+        if self.leaving.is_some() {
+            self.look_now();
+        }
+    }
+
+    /// A look showed a task that was not stopped: is there anything left to wait for?
+    pub(super) fn leave_once_seen(&mut self) {
+        let at_work = match &self.phase {
+            Phase::Following(following) => {
+                following.next == Look::Status && following.due > self.now
+            }
+            Phase::Starting(_) | Phase::Fetching(_) | Phase::Tracing(_) | Phase::Ended(_) => false,
+        };
+        if at_work && self.cancel == Cancel::Refused {
+            self.settle_leaving();
+        }
+    }
+
+    /// The time is over, or there is nothing left to wait for.
+    pub(super) fn settle_leaving(&mut self) {
+        let abandoned = self.abandoned();
+        let outcome = self.left_behind(self.last_status.clone(), abandoned);
+        self.end(outcome);
+    }
+
+    fn left_behind(&self, last: Option<Status>, abandoned: Abandoned) -> Outcome<P::Output> {
+        match self.leaving.as_ref().map(|leaving| leaving.cause) {
+            Some(Cause::Interrupt) => Outcome::Interrupted {
+                id: self.known_id(),
+                last,
+                abandoned,
+            },
+            Some(Cause::Deadline(clock)) => Outcome::DeadlineExceeded {
+                id: self.id.clone(),
+                clock,
+                last,
+                abandoned,
+            },
+            None => Outcome::DeadlineExceeded {
+                id: self.id.clone(),
+                clock: self.clocks.running(),
+                last,
+                abandoned,
+            },
+        }
+    }
+
+    /// How the watch of a task ends that is left: that it stopped, as we asked, is the confirmation and not the reason.
+    pub(super) fn as_left(&self, outcome: Outcome<P::Output>) -> Outcome<P::Output> {
+        match outcome {
+            Outcome::Stopped {
+                by: StoppedBy::Us,
+                fault,
+                ..
+            } if self.leaving.is_some() => {
+                let status = fault.status;
+                self.left_behind(Some(status.clone()), Abandoned::Confirmed(status))
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+fn possible<P: Provider>(how: Abandon) -> Result<Abandon, Unsupported> {
+    if how != Abandon::Detach && !P::CAPABILITIES.cancel {
+        return Err(unsupported::<P>("cancelling a task"));
+    }
+    Ok(how)
+}

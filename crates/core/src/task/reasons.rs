@@ -1,0 +1,49 @@
+//! What a task says of what it does: computed when it is asked for, so that polling costs nothing more.
+
+use crate::provider::{Look, Provider};
+use crate::time::Timestamp;
+use crate::why::{Errand, Why};
+
+use super::deliver::Parcel;
+use super::phase::Phase;
+use super::{Purpose, Task};
+
+impl<P: Provider> Task<P> {
+    /// What the request is for that [`poll`](Self::poll) gave last, while it is planned or under way.
+    #[must_use]
+    pub fn errand(&self) -> Option<Errand> {
+        Some(match &self.exchange.as_ref()?.purpose {
+            Purpose::Start => match &self.phase {
+                Phase::Starting(starting) if starting.has_left_before() => Errand::StartAgain,
+                _ => Errand::Start,
+            },
+            Purpose::Look(look) => match look {
+                Look::Status => Errand::Look,
+                Look::Questions => Errand::Questions,
+                Look::Events { .. } => Errand::Events,
+                Look::Stream { .. } => Errand::Stream,
+                Look::Trail => Errand::Trail,
+                Look::Result => Errand::Result,
+            },
+            Purpose::Check => Errand::Check,
+            Purpose::Write => match self.deliveries.front().map(|delivery| &delivery.parcel) {
+                Some(Parcel::Message { .. }) => Errand::Message,
+                Some(Parcel::Answer { .. }) | None => Errand::Answer,
+            },
+            Purpose::Reconcile => Errand::Reconcile,
+            Purpose::Cancel => Errand::Cancel,
+            Purpose::OpenStream(Some(_)) => Errand::StreamAfter,
+            Purpose::OpenStream(None) => Errand::Stream,
+        })
+    }
+
+    /// Why the task waits, and until when at most: what [`Step::Wait`] said, or is behind [`Step::Receive`]; `None` while
+    /// an exchange is under way and once the task is over.
+    #[must_use]
+    pub fn pause(&self) -> Option<(Timestamp, Why)> {
+        if self.exchange_is_underway() || self.phase.is_ended() {
+            return None;
+        }
+        Some(self.pause_of(&self.plan()))
+    }
+}

@@ -1,0 +1,141 @@
+//! Reasons as values: why a task waits, and what a request of it is for.
+
+use std::fmt;
+
+/// Why a task waits: printed by `-v`, and part of every wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Why {
+    /// The schedule says when to look next.
+    Pace,
+    /// The server asked to wait this long.
+    Asked,
+    /// A request failed; it is made again later.
+    Backoff,
+    /// No two status reads are closer than the floor.
+    Floor,
+    /// A question is open; an answer may come earlier.
+    Question,
+    /// A review is open that only the provider's own pages resolve.
+    Review,
+    /// The deadline is near.
+    Deadline,
+    /// The open stream tells what happens; the task is read now and then all the same.
+    CrossCheck,
+    /// An event may be followed by others that change what it means.
+    Quiet,
+    /// The open stream is listened to; after this long without a byte it is taken for dead.
+    Silence,
+    /// The stream is gone and is opened again.
+    Reopen,
+    /// An event says that the task is over, and a read of the task is to agree.
+    Confirm,
+    /// The task was started just now and may not be visible yet.
+    Invisible,
+    /// The server says that there is no such task; several reads have to agree.
+    Gone,
+    /// The attempt before may still be worked on.
+    Conflict,
+    /// Whether a write arrived is looked for.
+    Reconcile,
+    /// The task completed and its answer cannot be read yet.
+    Result,
+    /// The watch ends, and the time for stopping the task runs.
+    Leaving,
+}
+
+impl Why {
+    /// A short phrase for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pace => "next look",
+            Self::Asked => "the server asked to wait",
+            Self::Backoff => "backing off after a failure",
+            Self::Floor => "keeping the shortest interval",
+            Self::Question => "waiting for an answer",
+            Self::Review => "waiting for a review",
+            Self::Deadline => "until the deadline",
+            Self::CrossCheck => "the stream tells, a look now and then",
+            Self::Quiet => "seeing what follows the event",
+            Self::Silence => "listening to the stream",
+            Self::Reopen => "until the stream is opened again",
+            Self::Confirm => "until a look agrees with the event",
+            Self::Invisible => "the new task may not be visible yet",
+            Self::Gone => "asking again whether the task is gone",
+            Self::Conflict => "the attempt before may still be worked on",
+            Self::Reconcile => "looking for what became of a write",
+            Self::Result => "the answer cannot be read yet",
+            Self::Leaving => "until the time for stopping the task is over",
+        }
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a request of a task is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Errand {
+    /// Starts the task.
+    Start,
+    /// Starts it again: the attempt before did nothing, or has the same key.
+    StartAgain,
+    /// Looks at the status.
+    Look,
+    /// Reads what the task asks.
+    Questions,
+    /// Reads the list of events.
+    Events,
+    /// Reads the answer of a task that completed.
+    Result,
+    /// Reads why the task ended badly.
+    Trail,
+    /// Looks whether the question is still open, before it is answered.
+    Check,
+    /// Delivers an answer.
+    Answer,
+    /// Delivers a message.
+    Message,
+    /// Looks whether an answer or a message arrived.
+    Reconcile,
+    /// Asks the server to stop the task.
+    Cancel,
+    /// Opens the stream of events.
+    Stream,
+    /// Opens it after the last event that was taken.
+    StreamAfter,
+}
+
+impl Errand {
+    /// A short phrase for people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start the task",
+            Self::StartAgain => "start the task again",
+            Self::Look => "look at the status",
+            Self::Questions => "read the questions",
+            Self::Events => "read the list of events",
+            Self::Result => "read the answer",
+            Self::Trail => "read why it ended so",
+            Self::Check => "check that the question is still open",
+            Self::Answer => "deliver the answer",
+            Self::Message => "deliver the message",
+            Self::Reconcile => "look for what became of the write",
+            Self::Cancel => "ask for the task to be stopped",
+            Self::Stream => "open the stream",
+            Self::StreamAfter => "open the stream after the last event",
+        }
+    }
+}
+
+impl fmt::Display for Errand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
