@@ -208,7 +208,10 @@ fn every_example_of_the_help_runs() {
                 .replace("| jq .event.type", "")
                 .replace("| jq .usage", "")
                 .replace("jq .data reply.json", "cat data.json")
-                .replace("recipients.'", "recipients.' --yes");
+                .replace("recipients.'", "recipients.' --yes")
+                // As fast as the simulator.
+                .replace("--watch", "--watch --speed 200")
+                .replace("--follow", "--follow --speed 200");
             let mut shell = std::process::Command::new("sh");
             shell.args(["-c", &example]).current_dir(&dir);
             shell.env("run", &run);
