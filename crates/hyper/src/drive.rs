@@ -239,8 +239,11 @@ impl<P: Provider> Drive<P> {
         let revision = *revision;
         let how = ready!(Pin::new(saving).poll(cx));
         self.saving = None;
-        // Whoever panics over it has not kept it.
-        let how = how.unwrap_or_else(|panicked| Err(panicked.into()));
+        let how = how.unwrap_or_else(|lost| match lost.try_into_panic() {
+            // The journal is the caller's, and so is its panic.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(lost) => Err(lost.into()),
+        });
         Poll::Ready(self.watch.kept(revision, how))
     }
 
