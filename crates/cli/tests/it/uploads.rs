@@ -21,7 +21,7 @@ struct Server {
 }
 
 impl Server {
-    /// `middle` is done once a body has begun, `end` once its body has; that one says what is answered.
+    /// `middle` is done once a file is on its way, `end` once its body has; that one says what is answered.
     fn new(
         middle: impl Fn() + Send + 'static,
         end: impl Fn() -> &'static str + Send + 'static,
@@ -72,11 +72,12 @@ fn serve(
             length = value.trim().parse().expect("a length");
         }
     }
-    // A head may come before the file is opened.
-    let _ = reader.fill_buf();
-    middle();
+    // The file is opened once the head of the form has left: by then its own bytes come.
     let mut body = vec![0; length];
-    if reader.read_exact(&mut body).is_ok() {
+    let (start, rest) = body.split_at_mut(length.min(64 << 10));
+    let began = reader.read_exact(start);
+    middle();
+    if began.and_then(|()| reader.read_exact(rest)).is_ok() {
         log.lock().expect("whole").push(body);
     }
     let reply = end();
