@@ -4,7 +4,7 @@ use std::io::IsTerminal as _;
 
 use taskward::core::Clock;
 use taskward::{
-    ApiError, Fault, Left, LeftWhy, Outcome, Question, QuestionKind, Status, StoppedBy,
+    Answered, ApiError, Fault, Left, LeftWhy, Outcome, Question, QuestionKind, Status, StoppedBy,
 };
 
 use crate::agents;
@@ -20,12 +20,19 @@ use crate::task_ref::{TaskRef, quote};
 /// What was sent first, for the words about an unknown outcome.
 #[derive(Clone, Debug)]
 pub(crate) enum Began {
-    /// A start of this agent.
-    Agent(String),
+    /// A start of an agent.
+    Agent {
+        /// The agent.
+        agent: String,
+        /// The command line that starts another one.
+        anew: String,
+    },
     /// A start under a key.
     Keyed(Keyed),
     /// A message to a task.
     Message(TaskRef),
+    /// A start that was made before, repeated under its key.
+    Again,
     /// Nothing: the task was only watched.
     Watch,
 }
@@ -121,8 +128,7 @@ pub(crate) fn outcome<P: Platform>(
             intent,
             why,
             likely,
-        } => unknown(session, began, &why, likely)
-            .intent(Some(intent.to_string()))
+        } => unknown(session, began, Some(intent.to_string()), &why, likely)
             .attempts(reporter.attempts()),
         Outcome::AccessLost { error, .. } => {
             let what = match error.status.as_u16() {
@@ -147,7 +153,9 @@ pub(crate) fn outcome<P: Platform>(
         Outcome::DeadlineExceeded {
             clock, last, id, ..
         } => {
+            let unsent = unsent(began, reporter);
             let what = match clock {
+                Clock::Human if unsent.is_some() => "--answer-timeout is over",
                 Clock::Human => "--answer-timeout is over: nobody answered",
                 _ => "--timeout is over",
             };
@@ -165,6 +173,10 @@ pub(crate) fn outcome<P: Platform>(
                             }
                             None => format!("Its status was not read within {elapsed}."),
                         },
+                    };
+                    let problem = match unsent {
+                        Some(unsent) => problem.why(unsent),
+                        None => problem,
                     };
                     let stuck = last.zip(task.as_ref());
                     let problem = match stuck.and_then(|(s, task)| P::stuck(task, &s)) {
@@ -187,6 +199,16 @@ pub(crate) fn outcome<P: Platform>(
         ),
     };
     Err(simulated(session, problem.task(task)))
+}
+
+/// That what was to be said to the task never left.
+fn unsent(began: &Began, reporter: &Reporter) -> Option<&'static str> {
+    match (began, reporter.fate()) {
+        (Began::Message(_), None) => Some("The message was not sent."),
+        (Began::Message(_), Some(Answered::NotSent)) => Some("The message was not sent."),
+        (_, Some(Answered::NotSent)) => Some("The answer was not sent."),
+        _ => None,
+    }
 }
 
 /// A status in a sentence's beginning, whatever the server calls it.
@@ -315,11 +337,19 @@ pub(crate) fn detached<P: Platform>(
 pub(crate) fn unknown<P: Platform>(
     session: &Session<P>,
     began: &Began,
+    intent: Option<String>,
     why: &str,
     likely: bool,
 ) -> Box<Problem> {
-    let problem =
-        |what: &str| Problem::new(Exit::Unknown, "outcome_unknown", what).why(why.to_owned());
+    let recover = intent
+        .as_ref()
+        .filter(|_| session.memory.is_some())
+        .map(|intent| session.command(&format!("recover {intent}")));
+    let problem = |what: &str| {
+        Problem::new(Exit::Unknown, "outcome_unknown", what)
+            .why(why.to_owned())
+            .intent(intent.clone())
+    };
     let may = if likely {
         "the task was probably started, and its id is lost"
     } else {
@@ -334,20 +364,32 @@ pub(crate) fn unknown<P: Platform>(
                 "whether it is there",
             )
             .task(Some(task.clone())),
-        Began::Agent(agent) => {
-            let list = format!("ls --agent {} --since 15m", quote(agent));
-            problem(may)
-                .why("Nothing was sent again.")
-                .why("The same command again starts another task, which may be billed twice.")
-                .next("see", session.command(&list), "whether it is there")
+        Began::Agent { agent, anew } => {
+            let problem = problem(may).why("Nothing was sent again.");
+            match recover {
+                Some(recover) => problem.next("see", recover, "looks for it on the server"),
+                None => {
+                    let list = format!("ls --agent {} --since 15m", quote(agent));
+                    problem.next("see", session.command(&list), "whether it is there")
+                }
+            }
+            .next("or", anew.clone(), "starts another one, which may be billed twice")
         }
-        Began::Keyed(start) => problem(may)
-            .why("The same command with the same key follows the run if it is there, and starts it if it is not.")
-            .next(
-                "again",
-                again(start),
-                "never makes two",
-            ),
+        Began::Keyed(start) => {
+            let problem = problem(may).why("The same command with the same key follows the run if it is there, and starts it if it is not.");
+            match recover {
+                Some(recover) => problem.next("see", recover, "never makes two"),
+                None => problem,
+            }
+            .next("again", again(start), "never makes two")
+        }
+        Began::Again => {
+            let problem = problem(may).why("It was sent again under its key, which makes no second run, and nobody knows more than before.");
+            match recover {
+                Some(recover) => problem.next("later", recover, "never makes two"),
+                None => problem,
+            }
+        }
         Began::Watch => problem("it is not known whether the task exists"),
     }
 }
@@ -366,16 +408,16 @@ fn refused<P: Platform>(
     };
     let what = match began {
         Began::Message(_) => "the server refused the message",
-        Began::Agent(_) | Began::Keyed(_) | Began::Watch => "the server refused to start the task",
+        Began::Agent { .. } | Began::Keyed(_) | Began::Again | Began::Watch => "the server refused to start the task",
     };
     let problem = exchange(Problem::new(exit, code, what), &error).why(error.to_string());
     let problem = match began {
         Began::Message(task) => problem.task(Some(task.clone())),
-        Began::Agent(_) | Began::Keyed(_) | Began::Watch => problem,
+        Began::Agent { .. } | Began::Keyed(_) | Began::Again | Began::Watch => problem,
     };
     match (status, began) {
         (401, _) => problem.why(format!("The key came from {}.", session.key_source())),
-        (403 | 404, Began::Agent(agent)) => problem.why(agents::unreachable(agent)).next(
+        (403 | 404, Began::Agent { agent, .. }) => problem.why(agents::unreachable(agent)).next(
             "see",
             session.command("agents list"),
             "the agents there are",

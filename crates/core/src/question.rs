@@ -138,6 +138,8 @@ pub enum Answered {
     Refused,
     /// It may have arrived. It is not sent again by itself.
     Unknown,
+    /// The watch ended before it left. The question may still be open.
+    NotSent,
 }
 
 /// An answer that cannot be taken.

@@ -69,6 +69,8 @@ struct State {
     attempts: u32,
     /// Whether an answer was given whose fate is not known yet.
     answering: bool,
+    /// What became of the last answer or message.
+    fate: Option<Answered>,
     /// The question whose answer the server refused last, and in which words.
     refused: Option<(QuestionId, String)>,
     voice: Voice,
@@ -88,6 +90,7 @@ impl Reporter {
             spoke: Instant::now(),
             attempts: 1,
             answering: false,
+            fate: None,
             refused: None,
             voice: Voice::default(),
         };
@@ -162,6 +165,11 @@ impl Reporter {
     /// Whether an answer is on its way.
     pub(crate) fn is_answering(&self) -> bool {
         self.state().answering
+    }
+
+    /// What became of the last answer or message, once it is known.
+    pub(crate) fn fate(&self) -> Option<Answered> {
+        self.state().fate
     }
 
     /// What the server said when it refused the answer to this question.
@@ -249,10 +257,12 @@ impl Reporter {
                     detail,
                 } => {
                     state.answering = false;
+                    state.fate = Some(*how);
                     let refused = *how == Answered::Refused;
                     state.refused =
                         refused.then(|| (question.clone(), detail.clone().unwrap_or_default()));
                 }
+                Event::Sent { how, .. } => state.fate = Some(*how),
                 _ => {}
             }
         }

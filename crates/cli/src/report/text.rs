@@ -82,6 +82,7 @@ fn delivered(what: &str, how: Answered, detail: Option<&str>) -> String {
             format!("the question was no longer open, so the {what} was not sent{detail}")
         }
         Answered::Refused => format!("the server refused the {what}{detail}"),
+        Answered::NotSent => format!("the {what} was not sent{detail}"),
         _ => format!("the {what} may or may not have arrived{detail}"),
     }
 }

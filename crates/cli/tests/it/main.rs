@@ -1,6 +1,7 @@
 //! The program as a script meets it, against a simulator in this process.
 
 mod agents;
+mod attacked;
 mod bad_input;
 mod commands;
 mod common;

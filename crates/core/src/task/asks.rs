@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Open ─answer()─► Answering ─┬─► Settled (applied, gone)
-//!   │                         └─► Doubtful (unknown, refused) ─answer()─► Answering
+//!   │                         └─► Doubtful (unknown, refused, not sent) ─answer()─► Answering
 //!   └── withdrawn ──► forgotten
 //! ```
 
@@ -266,7 +266,7 @@ impl Asks {
     pub(super) fn settle(&mut self, id: &QuestionId, how: Answered) {
         let standing = match how {
             Answered::Applied | Answered::Gone => Standing::Settled,
-            Answered::Refused | Answered::Unknown => Standing::Doubtful,
+            Answered::Refused | Answered::Unknown | Answered::NotSent => Standing::Doubtful,
         };
         self.set(id, standing);
     }

@@ -398,15 +398,10 @@ impl<P: Provider> Task<P> {
             let why = "the deadline passed before the reply came".to_owned();
             return self.end_unknown(why, false);
         }
-        if in_flight(&Purpose::Write) {
-            self.finish_delivery(
-                Answered::Unknown,
-                Some("the deadline passed before the reply came".to_owned()),
-            );
-            if self.phase.is_ended() {
-                // It was the message of a turn, whose end is that nobody knows whether it was taken.
-                return;
-            }
+        self.let_go();
+        if self.phase.is_ended() {
+            // It was the message of a turn, whose end is that nobody knows whether it was taken.
+            return;
         }
         if let Some(reading) = self.held.take_if(|held| held.is_over()) {
             // It was over in time; what its list still had is not told.

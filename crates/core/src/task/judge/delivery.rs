@@ -16,7 +16,7 @@ use crate::id::QuestionId;
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
 use crate::task::phase::Phase;
 use crate::task::stream::{Sequel, Wait};
-use crate::task::{Flight, Lag, Task, TurnStage};
+use crate::task::{Flight, Lag, Purpose, Task, TurnStage};
 
 impl<P: Provider> Task<P> {
     pub(in crate::task) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
@@ -441,7 +441,7 @@ impl<P: Provider> Task<P> {
                 self.turn_sent(how, mark, detail);
             }
         }
-        if how != Answered::Refused {
+        if !matches!(how, Answered::Refused | Answered::NotSent) {
             self.lag = Lag::Delivered(self.now);
         }
         self.rhythm.restart();
@@ -450,6 +450,44 @@ impl<P: Provider> Task<P> {
         }
         self.save.need();
         self.mode();
+    }
+
+    /// The watch ends: what is known of each delivery that is not done with.
+    pub(in crate::task) fn let_go(&mut self) {
+        let writing = self.exchange.as_ref().is_some_and(|exchange| {
+            exchange.purpose == Purpose::Write && !matches!(exchange.flight, Flight::Planned)
+        });
+        let mut underway = writing;
+        while !self.phase.is_ended()
+            && let Some(delivery) = self.deliveries.front()
+        {
+            if let Some(over) = self.held.as_ref().filter(|held| held.is_over())
+                && delivery.maybe
+            {
+                // It tells what followed, if not all of it.
+                let followed = sequel_of(over);
+                self.asked_no_more(followed);
+                continue;
+            }
+            let (how, why) = if std::mem::take(&mut underway) {
+                (Answered::Unknown, "the watch ended before the reply came")
+            } else if delivery.maybe {
+                let why = "the watch ended before the task showed whether it arrived";
+                (Answered::Unknown, why)
+            } else if delivery.refused {
+                (
+                    Answered::Refused,
+                    "the watch ended before the task showed why",
+                )
+            } else {
+                (Answered::NotSent, "the watch ended before it could be sent")
+            };
+            let detail = match &delivery.trouble {
+                Some(trouble) => format!("{trouble}; {why}"),
+                None => why.to_owned(),
+            };
+            self.finish_delivery(how, Some(detail));
+        }
     }
 
     fn turn_sent(&mut self, how: Answered, mark: Mark, detail: Option<String>) {
@@ -471,7 +509,9 @@ impl<P: Provider> Task<P> {
                 });
             }
             // Told as an event; a refusal by the server ends the turn where its reply is at hand.
-            Answered::Refused | Answered::Gone => turn.stage = TurnStage::Taken,
+            Answered::Refused | Answered::Gone | Answered::NotSent => {
+                turn.stage = TurnStage::Taken;
+            }
         }
     }
 }

@@ -56,6 +56,17 @@ impl<P: Provider> Task<P> {
 
     pub(super) fn end(&mut self, outcome: Outcome<P::Output>) {
         let outcome = self.as_left(outcome);
+        let left = matches!(
+            outcome,
+            Outcome::DeadlineExceeded { .. } | Outcome::Interrupted { .. }
+        );
+        if left {
+            self.let_go();
+            if self.phase.is_ended() {
+                // Nobody knows whether the message of a turn was taken: that is its end.
+                return;
+            }
+        }
         self.exchange = None;
         self.reported = None;
         self.phase.enter(Phase::Ended(Box::new(outcome)));

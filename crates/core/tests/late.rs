@@ -1,0 +1,110 @@
+//! Answers and messages that are on their way when the watch ends, in virtual time against a toy server.
+#![allow(missing_docs)]
+
+mod world;
+
+use std::time::Duration;
+
+use taskward_core::{Abandon, Policy, Task, TaskId};
+use world::Act::{Ask, Complete, Work};
+use world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+
+/// A minute for the agent and a minute for the human.
+fn minute() -> Policy {
+    let mut policy = policy();
+    policy.work = Some(Duration::from_secs(60));
+    policy.human = Some(Duration::from_secs(60));
+    policy
+}
+
+/// A task that asks; what is said to it meets `fault`, and after that no look works.
+fn cut_off(fault: Fault) -> World {
+    let mut said = false;
+    World::new(&[Ask("which?"), Work(500), Complete("42")])
+        .answers(&["this"])
+        .faults(move |_, _, path| {
+            if path.ends_with("/say") {
+                said = true;
+                return fault;
+            }
+            if said { Fault::Refused } else { Fault::None }
+        })
+}
+
+fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+/// Rows: H1.
+#[test]
+fn an_answer_that_may_have_arrived_is_told_so_when_the_deadline_ends_the_watch() {
+    for fault in [
+        Fault::LostReply,
+        Fault::LostRequest,
+        Fault::TimedOut,
+        Fault::StatusAfter(502),
+    ] {
+        let mut world = cut_off(fault);
+        let task = world.start_with::<false, false>(minute());
+        assert_eq!(world.drive(task), Ended::Left("answer unknown".into()));
+        assert_eq!(world.count("answered m1 Unknown"), 1, "{fault:?}");
+        let mut keyed = cut_off(fault);
+        let task = keyed.start_with::<true, false>(minute());
+        assert_eq!(keyed.drive(task), Ended::Left("answer unknown".into()));
+        assert_eq!(keyed.count("answered m1 Unknown"), 1, "{fault:?}");
+    }
+}
+
+/// Rows: H1.
+#[test]
+fn a_message_that_may_have_arrived_ends_its_turn_unknown_and_not_late() {
+    for fault in [
+        Fault::LostReply,
+        Fault::LostRequest,
+        Fault::StatusAfter(502),
+    ] {
+        let mut world = cut_off(fault);
+        world.server = world.server.clone().begun(0);
+        let task = Task::<Toy<false, false>>::continue_with(
+            Toy,
+            TaskId::new("t1"),
+            "this".into(),
+            minute(),
+            seed(),
+            at(0),
+        );
+        let ended = world.drive(task.expect("a turn"));
+        assert_eq!(ended, outcome("unknown likely=false"), "{fault:?}");
+        assert_eq!(world.count("Unknown"), 1, "{fault:?}");
+    }
+}
+
+#[test]
+fn a_message_beside_the_watch_that_may_have_arrived_is_told_so_at_the_deadline() {
+    for how in [
+        Abandon::Detach,
+        Abandon::Cancel {
+            within: Duration::from_secs(10),
+        },
+    ] {
+        let mut policy = minute();
+        policy.on_deadline = how;
+        let mut world = cut_off(Fault::LostReply).wish(5000, Wish::Message("more"));
+        world.server = World::new(&[Work(600_000)]).server;
+        let task = world.start_with::<false, false>(policy);
+        let Ended::Outcome(ended) = world.drive(task) else {
+            panic!("{:#?}", world.trace);
+        };
+        assert!(ended.starts_with("deadline Work"), "{ended}");
+        assert_eq!(world.count("sent 1 Unknown"), 1, "{:#?}", world.trace);
+    }
+}
+
+#[test]
+fn an_answer_that_surely_never_left_is_told_not_sent_at_the_deadline() {
+    let mut world = cut_off(Fault::Refused);
+    let task = world.start_with::<false, false>(minute());
+    assert_eq!(world.drive(task), outcome("deadline Human waiting"));
+    assert_eq!(world.count("answered m1 NotSent"), 1, "{:#?}", world.trace);
+    assert_eq!(world.server.said, Vec::<String>::new());
+}
