@@ -450,6 +450,19 @@ pub enum LeftWhy {
     Interrupted,
 }
 
+impl LeftWhy {
+    /// The name of this reason in machine-readable output.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Question(_) => "question",
+            Self::AnswerUnknown(_) => "answer_unknown",
+            Self::Review(_) => "review",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// Control handed back; unless it was stopped, the task goes on, and the snapshot leads back to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]

@@ -1,6 +1,7 @@
 //! What every adapter must do, whichever way it waits. Each runs these tests in its own `tests/conformance`, where a
 //! module `adapter` says how its calls are waited for.
 
+mod abandon;
 mod backpressure;
 mod bodies;
 mod exchange;
@@ -15,4 +16,5 @@ mod redirects;
 mod secure;
 pub(crate) mod stream;
 pub(crate) mod support;
+mod trace;
 mod uploads;

@@ -159,6 +159,9 @@ impl<D: Driver> Course<D> {
 
     /// The end of a watch that is handed back; what was done about the task is told with it.
     pub fn leave(&self, why: LeftWhy) -> End<OutputOf<D>> {
+        if let Self::Live(driver) = self {
+            driver.watch().tells_left(&why);
+        }
         let left = self.left(why);
         End::Left(Box::new(
             left.expect("a task that asks or is left has an id"),
@@ -174,6 +177,7 @@ impl<D: Driver> Course<D> {
             && driver.watch_mut().take_interrupt()
         {
             let abandoned = driver.watch().task.abandoned();
+            driver.watch().tells_left(&LeftWhy::Interrupted);
             let left = self.left(LeftWhy::Interrupted);
             let left = left.expect("an interrupt waits for the id");
             return Ok(End::Left(Box::new(left.with_abandoned(abandoned))));

@@ -19,4 +19,5 @@ pub mod run;
 pub mod settings;
 pub mod source;
 pub mod tls;
+pub mod trace;
 pub mod watch;

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use taskward_core::{
-    Answer, Error, ErrorKind, ExchangeId, Failure, Journal, MessageNo, Outcome, Provider,
-    QuestionId, Revision, Snapshot, Task, TaskId, Timestamp,
+    Answer, Errand, Error, ErrorKind, Event, EventNo, ExchangeId, Failure, Journal, LeftWhy,
+    MessageNo, Outcome, Provider, QuestionId, Request, Revision, Snapshot, Task, TaskId, Timestamp,
+    Why,
 };
+use tracing::Span;
 
 use crate::clock::Clock;
 use crate::reply::Report;
 use crate::run::{BoxError, unsupported};
+use crate::trace::{self, Pause};
 
 /// Tells whoever wished something what became of it.
 pub type Taken<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
@@ -37,6 +40,8 @@ pub fn gone() -> Error {
 pub struct Watch<P: Provider> {
     /// The machine.
     pub task: Task<P>,
+    span: Span,
+    pause: Option<Pause>,
     clock: Clock,
     journal: Option<Arc<dyn Journal>>,
     interrupted: bool,
@@ -49,12 +54,58 @@ impl<P: Provider> Watch<P> {
     #[must_use]
     pub fn new(task: Task<P>, clock: Clock, journal: Option<Arc<dyn Journal>>) -> Self {
         Self {
+            span: trace::watch(&task),
+            pause: None,
             task,
             clock,
             journal,
             interrupted: false,
             leaving: false,
         }
+    }
+
+    /// What this watch tells of itself stands in this span.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// The span of a request that is about to be sent.
+    #[must_use]
+    pub fn requests(&mut self, request: &Request) -> Span {
+        self.pause = None;
+        let errand = self.task.errand().map_or("", Errand::as_str);
+        self.span.in_scope(|| trace::request(errand, request))
+    }
+
+    /// Tells that there is nothing to do until then.
+    pub fn waits(&mut self, until: Timestamp, why: Why) {
+        if !self.span.is_none() {
+            let now = self.now();
+            Pause::enter(&mut self.pause, &self.span, why, Some(until), now);
+        }
+    }
+
+    /// Tells that a stream is listened to.
+    pub fn listens(&mut self) {
+        if !self.span.is_none()
+            && let Some((_, why)) = self.task.pause()
+        {
+            let now = self.now();
+            Pause::enter(&mut self.pause, &self.span, why, None, now);
+        }
+    }
+
+    /// Acknowledges an event that is about to be told.
+    pub fn takes(&mut self, no: EventNo, event: &Event) {
+        self.task.taken(no);
+        if !self.span.is_none() {
+            trace::told(&self.span, event);
+        }
+    }
+
+    pub(crate) fn tells_left(&self, why: &LeftWhy) {
+        trace::left(&self.span, why);
     }
 
     /// The present moment.
@@ -78,7 +129,9 @@ impl<P: Provider> Watch<P> {
     /// How the task ended, when it has.
     #[must_use]
     pub fn into_outcome(self) -> Option<Outcome<P::Output>> {
-        self.task.into_outcome()
+        let outcome = self.task.into_outcome()?;
+        trace::ended(&self.span, &outcome);
+        Some(outcome)
     }
 
     /// What is to be kept, and where; `None` when nobody wants it kept. How it went is told to [`kept`](Self::kept).

@@ -14,10 +14,12 @@ use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
 use taskward_edge::reply::Streams;
 use taskward_edge::source;
+use taskward_edge::trace;
 use taskward_edge::watch::{Watch, Wish};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
+use tracing::Span;
 
 use crate::client::Client;
 use crate::handle::Handle;
@@ -113,7 +115,7 @@ impl<P: Provider> Drive<P> {
             ready!(self.poll_turn(cx));
         }
         ready!(self.poll_back(cx));
-        let event = self.poll_steps(cx);
+        let event = self.watch.span().in_scope(|| self.poll_steps(cx));
         self.polled = Instant::now();
         event
     }
@@ -182,7 +184,9 @@ impl<P: Provider> Drive<P> {
                     request,
                     limits,
                 } => {
-                    let exchange = self.client.exchange(request, limits, Streams::Open);
+                    let request = request.clone();
+                    let span = self.watch.requests(&request);
+                    let exchange = self.client.exchange(request, limits, Streams::Open, span);
                     self.watch.task.sent(id);
                     self.waiting = None;
                     self.exchange = Some((id, exchange));
@@ -200,6 +204,7 @@ impl<P: Provider> Drive<P> {
                 }
                 Step::Receive { id, until } => match &mut self.stream {
                     Some(reading) if reading.id == id => {
+                        self.watch.listens();
                         if self.poll_stream(cx).is_pending() {
                             ready!(self.poll_until(until, cx));
                         }
@@ -211,12 +216,13 @@ impl<P: Provider> Drive<P> {
                     self.watch.task.closed(id);
                 }
                 Step::Wait { until, why } => {
+                    self.watch.waits(until, why);
                     self.waiting = Some((until, why));
                     ready!(self.poll_until(until, cx));
                 }
                 Step::Event { no, event } => {
                     let event = event.clone();
-                    self.watch.task.taken(no);
+                    self.watch.takes(no, &event);
                     return Poll::Ready(Ok(Some(event)));
                 }
                 Step::Done(_) => return Poll::Ready(Ok(None)),
@@ -296,9 +302,9 @@ impl<P: Provider> Driver for Drive<P> {
 }
 
 impl<P: Provider> Client<P> {
-    fn exchange(&self, request: &Request, limits: Limits, streams: Streams) -> Exchange {
+    fn exchange(&self, request: Request, limits: Limits, streams: Streams, span: Span) -> Exchange {
         let transport = self.inner().transport.clone();
-        Box::pin(exchange(transport, request.clone(), limits, streams))
+        Box::pin(exchange(transport, request, limits, streams, span))
     }
 }
 
@@ -334,7 +340,11 @@ where
                     id,
                     request,
                     limits,
-                } => Act::Exchange(id, client.exchange(request, limits, Streams::Whole)),
+                } => {
+                    let span = trace::request(O::NAME, request);
+                    let exchange = client.exchange(request.clone(), limits, Streams::Whole, span);
+                    Act::Exchange(id, exchange)
+                }
                 CallStep::Wait { until, retrying } => Act::Wait(until, retrying.clone()),
                 CallStep::InFlight { id } => {
                     call.handle_failure(id, Failure::abandoned(), inner.clock.now());

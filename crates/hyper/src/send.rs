@@ -14,7 +14,9 @@ use taskward_core::{Credential, Failure, Head, Limits, Origin, Phase, Request, R
 use taskward_edge::clock::later;
 use taskward_edge::failure::Fault;
 use taskward_edge::reply::{self, Follows, Streams};
+use taskward_edge::trace;
 use tokio::time::{Sleep, sleep_until};
+use tracing::{Instrument as _, Span};
 
 use crate::body::{self, Upload};
 use crate::dial::Dialer;
@@ -55,14 +57,18 @@ pub(crate) async fn exchange(
     request: Request,
     limits: Limits,
     streams: Streams,
+    span: Span,
 ) -> Report {
     let begun = Instant::now();
     let mut report = attempt(&transport, &request, &limits, streams, begun)
+        .instrument(span.clone())
         .await
         .unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
     let (status, detail) = report.summary(&transport.credential);
+    trace::replied(&span, status, begun.elapsed());
     tracing::debug!(
+        parent: &span,
         method = %request.method(),
         target = %request.target(),
         status,

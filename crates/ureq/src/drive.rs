@@ -10,7 +10,9 @@ use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
 use taskward_edge::reply::Streams;
 use taskward_edge::source;
+use taskward_edge::trace;
 use taskward_edge::watch::Watch;
+use tracing::Span;
 
 use crate::client::Client;
 use crate::handle::Handle;
@@ -74,23 +76,30 @@ impl<P: Provider> Drive<P> {
                 } => {
                     let request = request.clone();
                     self.watch.task.sent(id);
-                    let report = self.client.exchange(&request, limits, Streams::Open);
+                    let span = self.watch.requests(&request);
+                    let report = self.client.exchange(&request, limits, Streams::Open, &span);
                     self.report(id, report);
                 }
                 // An exchange is over before the next poll: this one was somebody else's.
                 Step::InFlight { id, .. } => self.watch.abandoned(id),
                 Step::Receive { id, until } => match &self.stream {
-                    Some((held, _)) if *held == id => self.wait(until, true),
+                    Some((held, _)) if *held == id => {
+                        self.watch.listens();
+                        self.wait(until, true);
+                    }
                     _ => self.watch.abandoned(id),
                 },
                 Step::Close { id } => {
                     self.drop_stream(id);
                     self.watch.task.closed(id);
                 }
-                Step::Wait { until, .. } => self.wait(until, false),
+                Step::Wait { until, why } => {
+                    self.watch.waits(until, why);
+                    self.wait(until, false);
+                }
                 Step::Event { no, event } => {
                     let event = event.clone();
-                    self.watch.task.taken(no);
+                    self.watch.takes(no, &event);
                     return Ok(Some(event));
                 }
                 Step::Done(_) => return Ok(None),
@@ -166,8 +175,8 @@ impl<P: Provider> Driver for Drive<P> {
 }
 
 impl<P: Provider> Client<P> {
-    fn exchange(&self, request: &Request, limits: Limits, streams: Streams) -> Report {
-        exchange(&self.inner().transport, request, &limits, streams)
+    fn exchange(&self, request: &Request, limits: Limits, streams: Streams, span: &Span) -> Report {
+        exchange(&self.inner().transport, request, &limits, streams, span)
     }
 }
 
@@ -197,7 +206,8 @@ where
             } => {
                 let request = request.clone();
                 call.sent(id);
-                let report = client.exchange(&request, limits, Streams::Whole);
+                let span = trace::request(O::NAME, &request);
+                let report = client.exchange(&request, limits, Streams::Whole, &span);
                 report.conclude(&mut call, id, inner.clock.now());
             }
             CallStep::InFlight { id } => {

@@ -12,6 +12,8 @@ use taskward_core::{Credential, Failure, Head, Limits, Origin, Request, Response
 use taskward_edge::failure::Fault;
 use taskward_edge::reply::{self, Follows, MAX_HEAD, Streams};
 use taskward_edge::route::{IDLE_AGE, MAX_IDLE};
+use taskward_edge::trace;
+use tracing::Span;
 use ureq::config::AutoHeaderValue;
 use ureq::{Agent, BodyReader, SendBody};
 
@@ -75,13 +77,17 @@ pub(crate) fn exchange(
     request: &Request,
     limits: &Limits,
     streams: Streams,
+    span: &Span,
 ) -> Report {
     let begun = Instant::now();
-    let mut report =
-        attempt(transport, request, limits, streams, begun).unwrap_or_else(Report::Failed);
+    let mut report = span
+        .in_scope(|| attempt(transport, request, limits, streams, begun))
+        .unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
     let (status, detail) = report.summary(&transport.credential);
+    trace::replied(span, status, begun.elapsed());
     tracing::debug!(
+        parent: span,
         method = %request.method(),
         target = %request.target(),
         status,

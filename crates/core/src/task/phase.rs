@@ -58,9 +58,9 @@ pub(super) struct Starting {
 }
 
 impl Starting {
-    /// Whether an attempt before this one left.
-    pub(super) fn has_left_before(&self) -> bool {
-        self.attempts > 0 || self.maybe
+    /// Whether an attempt before this one left; `underway` tells whether this one has.
+    pub(super) fn has_left_before(&self, underway: bool) -> bool {
+        self.maybe || self.attempts > u32::from(underway)
     }
 }
 

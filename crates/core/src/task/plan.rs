@@ -33,9 +33,9 @@ pub(super) enum Next {
 
 /// The earliest of several things that are due.
 pub(super) struct Earliest<T> {
-    due: Timestamp,
+    pub(super) due: Timestamp,
     why: Why,
-    what: Option<T>,
+    pub(super) what: Option<T>,
 }
 
 impl<T> Earliest<T> {

@@ -14,7 +14,11 @@ impl<P: Provider> Task<P> {
     pub fn errand(&self) -> Option<Errand> {
         Some(match &self.exchange.as_ref()?.purpose {
             Purpose::Start => match &self.phase {
-                Phase::Starting(starting) if starting.has_left_before() => Errand::StartAgain,
+                Phase::Starting(starting)
+                    if starting.has_left_before(self.exchange_is_underway()) =>
+                {
+                    Errand::StartAgain
+                }
                 _ => Errand::Start,
             },
             Purpose::Look(look) => match look {
@@ -37,13 +41,15 @@ impl<P: Provider> Task<P> {
         })
     }
 
-    /// Why the task waits, and until when at most: what [`Step::Wait`] said, or is behind [`Step::Receive`]; `None` while
-    /// an exchange is under way and once the task is over.
+    /// Why the task waits, and until when at most: what [`Step::Wait`](crate::Step::Wait) said, or what is behind
+    /// [`Step::Receive`](crate::Step::Receive); `None` while there is something to do and once the task is over.
     #[must_use]
     pub fn pause(&self) -> Option<(Timestamp, Why)> {
         if self.exchange_is_underway() || self.phase.is_ended() {
             return None;
         }
-        Some(self.pause_of(&self.plan()))
+        let plan = self.plan();
+        let waits = plan.due > self.now || plan.what.is_none();
+        waits.then(|| self.pause_of(&plan))
     }
 }

@@ -1,0 +1,120 @@
+//! What a run tells of its decisions through `tracing`, in the same words from both adapters: a span `watch` for the
+//! whole, in it a span `request` for each exchange and a span `pause` for each wait, each with its reason. All of it at
+//! debug level under the target `taskward`; never a key, a body, a prompt or an answer.
+
+use std::time::Duration;
+
+use taskward_core::{Event, LeftWhy, Outcome, Provider, Request, Task, Timestamp, Why};
+use tracing::field::{Empty, display};
+use tracing::{Level, Span};
+
+/// The target of all spans and of what is told in them.
+pub const TARGET: &str = "taskward";
+
+/// The span of a watch; the task's id is filled in once it is known.
+pub(crate) fn watch<P: Provider>(task: &Task<P>) -> Span {
+    if !tracing::enabled!(target: TARGET, Level::DEBUG) {
+        return Span::none();
+    }
+    let span = tracing::debug_span!(
+        target: TARGET,
+        "watch",
+        provider = P::NAME,
+        task = Empty,
+        intent = Empty
+    );
+    if let Some(intent) = task.snapshot().intent() {
+        span.record("intent", display(intent));
+    }
+    if let Some(id) = task.id() {
+        span.record("task", display(id));
+    }
+    span
+}
+
+/// The span of a request, in that of its watch; `errand` is what it is for.
+#[must_use]
+pub fn request(errand: &'static str, request: &Request) -> Span {
+    tracing::debug_span!(
+        target: TARGET,
+        "request",
+        errand,
+        method = %request.method(),
+        target = %request.target(),
+        status = Empty,
+        ms = Empty
+    )
+}
+
+/// Notes how a request ended; a status of 0 is that of an exchange without a head.
+pub fn replied(span: &Span, status: u16, took: Duration) {
+    span.record("status", status);
+    span.record("ms", millis(took));
+}
+
+/// Tells what was decided with an event.
+pub(crate) fn told(watch: &Span, event: &Event) {
+    match event {
+        Event::Started { id, .. } => {
+            watch.record("task", display(id));
+            tracing::debug!(target: TARGET, parent: watch, "started");
+        }
+        Event::Retrying { attempt, why, .. } => {
+            tracing::debug!(target: TARGET, parent: watch, attempt, why, "retrying");
+        }
+        _ => {}
+    }
+}
+
+/// Tells how a watch ended.
+pub(crate) fn ended<O>(watch: &Span, outcome: &Outcome<O>) {
+    let abandoned = match outcome {
+        Outcome::DeadlineExceeded { abandoned, .. } | Outcome::Interrupted { abandoned, .. } => {
+            Some(abandoned.code())
+        }
+        _ => None,
+    };
+    let end = outcome.code();
+    tracing::debug!(target: TARGET, parent: watch, end, abandoned, "ended");
+}
+
+/// Tells why a watch was left.
+pub(crate) fn left(watch: &Span, why: &LeftWhy) {
+    tracing::debug!(target: TARGET, parent: watch, end = why.code(), "left");
+}
+
+/// A wait: a span from its beginning to its end.
+pub(crate) struct Pause {
+    why: Why,
+    /// Until when; a stream is listened to without one.
+    until: Option<Timestamp>,
+    _span: Span,
+}
+
+impl Pause {
+    /// The pause that goes on, or this new one.
+    pub(crate) fn enter(
+        slot: &mut Option<Self>,
+        watch: &Span,
+        why: Why,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) {
+        let same = |pause: &Self| pause.why == why && pause.until == until;
+        if slot.as_ref().is_some_and(same) {
+            return;
+        }
+        let ms = until.map(|until| millis(until.since(now)));
+        let span = tracing::debug_span!(target: TARGET, parent: watch, "pause", %why, ms);
+        tracing::debug!(target: TARGET, parent: &span, "waiting");
+        *slot = Some(Self {
+            why,
+            until,
+            _span: span,
+        });
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
