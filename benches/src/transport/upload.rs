@@ -33,7 +33,7 @@ pub const UPLOADERS: [Uploader; 5] = [
         run: ours_blocking,
     },
     Uploader {
-        name: "ureq",
+        name: "ureq-body",
         run: ureq,
     },
     Uploader {
