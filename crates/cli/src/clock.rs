@@ -51,6 +51,17 @@ impl Clock {
     }
 }
 
+/// How long ago a moment of the world was, for people.
+pub(crate) fn ago(at: Timestamp) -> String {
+    let at = SystemTime::UNIX_EPOCH + Duration::from_millis(at.as_millis());
+    match SystemTime::now().duration_since(at) {
+        Ok(ago) if ago < Duration::from_secs(48 * 3600) => format!("{} ago", span(ago)),
+        Ok(ago) => format!("{} days ago", ago.as_secs() / 86_400),
+        // Clocks differ.
+        Err(_) => "just now".to_owned(),
+    }
+}
+
 /// A span for people: `7s`, `2m 05s`, `1h 02m`.
 pub(crate) fn span(span: Duration) -> String {
     let seconds = span.as_secs();

@@ -373,7 +373,11 @@ pub(crate) fn unknown<P: Platform>(
                     problem.next("see", session.command(&list), "whether it is there")
                 }
             }
-            .next("or", anew.clone(), "starts another one, which may be billed twice")
+            .next(
+                "or",
+                anew.clone(),
+                "starts another one, which may be billed twice",
+            )
         }
         Began::Keyed(start) => {
             let problem = problem(may).why("The same command with the same key follows the run if it is there, and starts it if it is not.");
@@ -408,7 +412,9 @@ fn refused<P: Platform>(
     };
     let what = match began {
         Began::Message(_) => "the server refused the message",
-        Began::Agent { .. } | Began::Keyed(_) | Began::Again | Began::Watch => "the server refused to start the task",
+        Began::Agent { .. } | Began::Keyed(_) | Began::Again | Began::Watch => {
+            "the server refused to start the task"
+        }
     };
     let problem = exchange(Problem::new(exit, code, what), &error).why(error.to_string());
     let problem = match began {

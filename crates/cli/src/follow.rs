@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskward::Journal as _;
 use taskward::{End, ErrorKind, Event, Outcome, Policy, Reply, Run, Running, StoppedBy};
 
 use crate::answers::Asker;
@@ -116,6 +117,10 @@ impl<P: Platform> Watched<P> {
             .unless_interrupted(self.run.start())
             .await?
             .map_err(|error| session.problem(&error))?;
+        if let (Some(memory), Some(_)) = (&session.memory, running.id()) {
+            // A task that exists is not lost when it cannot be kept; that is told.
+            let _ = memory.record(&running.snapshot());
+        }
         Ok(Followed {
             session,
             running,
@@ -326,8 +331,8 @@ impl<P: Platform> Followed<'_, P> {
     fn unknown(&self) -> Box<Problem> {
         let why = "interrupted before the server had answered";
         let snapshot = self.running.snapshot();
-        ends::unknown(self.session, &self.began, why, false)
-            .intent(snapshot.intent().map(ToString::to_string))
+        let intent = snapshot.intent().map(ToString::to_string);
+        ends::unknown(self.session, &self.began, intent, why, false)
             .attempts(self.reporter.attempts())
     }
 

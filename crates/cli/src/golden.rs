@@ -321,6 +321,7 @@ impl<P: Platform> Table<P> {
         self.outcome("perhaps", unknown(false));
         self.outcome("probably", unknown(true));
         self.outcome_of("a message", &message, self.reporter(), unknown(false));
+        self.outcome_of("again", &Began::Again, self.reporter(), unknown(false));
         self.outcome_of("of a watch", &Began::Watch, self.reporter(), unknown(false));
         for status in [401, 403] {
             let error = refusal(status, "the server's own words");
@@ -396,11 +397,9 @@ impl<P: Platform> Table<P> {
         let problem = ends::answering(&self.session, &task);
         self.row("interrupted: while an answer is on its way", problem);
         let why = "interrupted before the server had answered";
-        let problem = ends::unknown(&self.session, &self.began, why, false);
-        self.row(
-            "interrupted: while a start is on its way",
-            problem.intent(Some("7f3a".into())),
-        );
+        let intent = Some("7f3a".to_owned());
+        let problem = ends::unknown(&self.session, &self.began, intent, why, false);
+        self.row("interrupted: while a start is on its way", problem);
         let full = || {
             Problem::new(
                 Exit::Other,
@@ -524,7 +523,10 @@ fn w11_every_error_says_what_why_what_next_and_its_ids() {
         .enable_all()
         .build();
     runtime.expect("a runtime").block_on(async {
-        let agent = Began::Agent("invoices".into());
+        let agent = Began::Agent {
+            agent: "invoices".into(),
+            anew: "taskward run --force-new --agent invoices 'Read it.'".into(),
+        };
         compare("nanonets.txt", &Table::<Nanonets>::new(agent).text());
         let keyed = Began::Keyed(Keyed {
             key: "nightly-7".into(),

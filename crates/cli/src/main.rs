@@ -4,6 +4,7 @@ mod agents;
 mod answers;
 mod args;
 mod clock;
+mod command_line;
 mod commands;
 mod confirm;
 mod ends;
@@ -14,6 +15,7 @@ mod follow;
 #[cfg(test)]
 mod golden;
 mod keys;
+mod memory;
 mod out;
 mod pages;
 mod platform;

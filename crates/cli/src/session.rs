@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::core::{Cause, Operation, Origin, Policy, Retrying};
-use taskward::{Client, Error, ErrorKind, SecretString, TaskId};
+use taskward::{Client, Error, ErrorKind, SecretString, Snapshot, TaskId};
 use taskward_sim::Sim;
 
 use crate::args::Global;
 use crate::clock::{Clock, span};
 use crate::exit::Exit;
 use crate::keys::{self, KeySource};
+use crate::memory::{self, Memory};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::problem::Problem;
@@ -34,6 +35,8 @@ pub(crate) struct Session<P: Platform> {
     pub(crate) clock: Clock,
     /// Ctrl-C.
     pub(crate) signals: Signals,
+    /// Where tasks are kept.
+    pub(crate) memory: Option<Memory>,
     /// Where the key came from.
     source: KeySource,
     /// The simulator in this process; it ends with the session.
@@ -46,6 +49,16 @@ impl<P: Platform> Session<P> {
         out: Arc<Out>,
         global: &Global,
         speed: Option<u32>,
+    ) -> Result<Self, Box<Problem>> {
+        Self::journaled(out, global, speed, None)
+    }
+
+    /// The same, whose tasks are kept.
+    pub(crate) fn journaled(
+        out: Arc<Out>,
+        global: &Global,
+        speed: Option<u32>,
+        memory: Option<Memory>,
     ) -> Result<Self, Box<Problem>> {
         let account = keys::account::<P>(global)?;
         out.redact(account.redactor);
@@ -86,6 +99,7 @@ impl<P: Platform> Session<P> {
             account.source,
             speed.unwrap_or(1),
             None,
+            memory,
         )?;
         if !loopback {
             session.name_server();
@@ -114,6 +128,7 @@ impl<P: Platform> Session<P> {
             KeySource::Simulator,
             speed,
             Some(sim),
+            None,
         )
     }
 
@@ -122,7 +137,10 @@ impl<P: Platform> Session<P> {
     pub(crate) fn offline(out: Arc<Out>) -> Result<Self, Box<Problem>> {
         let (key, source) = ("id:live-canary-4f1c2b7e9d", P::ACCOUNT.key_variable);
         let source = KeySource::Variable(source);
-        Self::build(out, key.into(), P::ACCOUNT.base_url, source, 1, None)
+        let folder = tempfile::tempdir().expect("a folder");
+        let memory = Memory::at(folder.path(), &out);
+        let (key, server) = (key.into(), P::ACCOUNT.base_url);
+        Self::build(out, key, server, source, 1, None, Some(memory))
     }
 
     fn build(
@@ -132,26 +150,30 @@ impl<P: Platform> Session<P> {
         source: KeySource,
         speed: u32,
         sim: Option<Sim>,
+        memory: Option<Memory>,
     ) -> Result<Self, Box<Problem>> {
-        let client = Client::<P>::builder()
+        let mut builder = Client::<P>::builder()
             .key(key)
             .base_url(base_url)
             .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
             .speed(speed)
-            .policy(single(speed))
-            .build()
-            .map_err(|error| {
-                Problem::new(Exit::Usage, "config", error.to_string()).why(format!(
-                    "The server comes from {} (default {}). Nothing was sent.",
-                    P::ACCOUNT.base_url_variable,
-                    P::ACCOUNT.base_url
-                ))
-            })?;
+            .policy(single(speed));
+        if let Some(memory) = &memory {
+            builder = builder.journal(memory.clone());
+        }
+        let client = builder.build().map_err(|error| {
+            Problem::new(Exit::Usage, "config", error.to_string()).why(format!(
+                "The server comes from {} (default {}). Nothing was sent.",
+                P::ACCOUNT.base_url_variable,
+                P::ACCOUNT.base_url
+            ))
+        })?;
         Ok(Self {
             out,
             client,
             clock: Clock::new(speed),
             signals: Signals::listen(),
+            memory,
             source,
             sim,
         })
@@ -203,6 +225,25 @@ impl<P: Platform> Session<P> {
         }
     }
 
+    /// Refuses a task that was kept and is of another server.
+    pub(crate) fn owns(&self, kept: &Snapshot) -> Result<(), Box<Problem>> {
+        let here = Origin::parse(&self.client.base_url(), P::ACCOUNT.api_prefix);
+        let here = here.map(|origin| origin.canonical()).ok();
+        match kept.origin() {
+            Some(there) if here.as_deref() != Some(there) => {
+                let what = format!("this task is on another server, {there}");
+                Err(Problem::new(Exit::Usage, "config", what)
+                    .why(format!(
+                        "The server is {} now; {} names another one. Nothing was sent.",
+                        self.client.base_url(),
+                        P::ACCOUNT.base_url_variable
+                    ))
+                    .next("see", "taskward help environment", ""))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn speed(&self) -> u32 {
         self.clock.speed()
     }
@@ -239,6 +280,9 @@ impl<P: Platform> Session<P> {
 
     /// The end that an error of the client means.
     pub(crate) fn problem(&self, error: &Error) -> Box<Problem> {
+        if let Some(problem) = memory::problem(error) {
+            return problem;
+        }
         let (exit, code) = classify(error);
         let mut problem = Problem::new(exit, code, error.to_string())
             .task(error.task().map(|id| self.task(id)))

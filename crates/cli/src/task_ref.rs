@@ -50,6 +50,16 @@ impl TaskRef {
         }
     }
 
+    /// The task of this id, of a provider that is known by name only.
+    pub(crate) fn named(provider: ProviderName, id: TaskId) -> Self {
+        Self { provider, id }
+    }
+
+    /// Whose it is.
+    pub(crate) fn provider(&self) -> ProviderName {
+        self.provider
+    }
+
     /// Its id, without the provider.
     pub(crate) fn id(&self) -> &TaskId {
         &self.id

@@ -202,6 +202,21 @@ fn old_entries_go_and_open_ones_stay() {
 }
 
 #[test]
+fn an_entry_that_nobody_works_on_can_be_removed() {
+    let (_folder, journal) = journal();
+    let (open, other) = (keep(&journal, STARTING), keep(&journal, FOLLOWED));
+    let elsewhere = FileJournal::open(journal.folder()).expect("the same folder");
+    let error = elsewhere.remove(&open).expect_err("it is being started");
+    assert!(error.to_string().contains("another process"), "{error}");
+    drop(journal);
+    elsewhere.remove(&open).expect("its process is gone");
+    let left = elsewhere.list().expect("a listing").entries;
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].id, other);
+    assert!(elsewhere.remove(&open).is_err(), "it is gone");
+}
+
+#[test]
 fn many_threads_keep_many_tasks_and_none_is_lost() {
     let (_folder, journal) = journal();
     std::thread::scope(|scope| {

@@ -11,8 +11,12 @@ use super::label;
   taskward ls --status running,waiting_for_input
   taskward ls --agent invoices --since 2h
   taskward ls --title march --since 2026-03-01T00:00:00Z --until 2026-04-01T00:00:00Z
-  taskward ls --limit 200 --json | jq -r .task")]
+  taskward ls --limit 200 --json | jq -r .task
+  taskward ls --local")]
 pub(crate) struct Ls {
+    /// Only what the journal of this machine has, of every provider; nothing is sent
+    #[arg(long, conflicts_with_all = ["status", "agent", "since", "until", "title"])]
+    pub(crate) local: bool,
     /// Only tasks in these states
     #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(TASK_STATUSES))]
     pub(crate) status: Vec<String>,

@@ -71,6 +71,9 @@ pub(crate) struct Global {
     /// Read the API key from stdin
     #[arg(long, global = true)]
     pub(crate) key_stdin: bool,
+    /// Write nothing down: a start whose reply is lost cannot be recovered
+    #[arg(long, global = true)]
+    pub(crate) no_journal: bool,
 }
 
 /// The providers.
@@ -96,6 +99,8 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Follow tasks that exist to their end
     Watch(Watch),
+    /// Find out what became of a start whose reply was lost
+    Recover(Recover),
     /// Read a task's status once
     Status(OneTask),
     /// Print the answer of a task that is over
@@ -183,6 +188,9 @@ pub(crate) struct Run {
     /// Print the task's name and leave; the task goes on
     #[arg(long, conflicts_with_all = ["output", "print", "answers", "on_question", "on_approval"])]
     pub(crate) detach: bool,
+    /// Start it although the same start was made before and nobody knows what became of it
+    #[arg(long)]
+    pub(crate) force_new: bool,
     /// Use a simulator inside this process: no account needed, nothing leaves this machine
     #[arg(long)]
     pub(crate) sim: bool,
@@ -248,11 +256,42 @@ pub(crate) enum Print {
 #[command(after_help = "Examples:
   taskward watch nanonets:8c1e0a4e-0000-4000-8000-000000000001
   taskward watch $id --answer 'EUR' -o answer.json
-  taskward watch $a $b $c --json")]
+  taskward watch $a $b $c --json
+  taskward watch --last")]
 pub(crate) struct Watch {
     /// The tasks, as PROVIDER:ID or ID
-    #[arg(required = true, value_name = "TASK")]
+    #[arg(required_unless_present = "last", value_name = "TASK")]
     pub(crate) tasks: Vec<TaskArg>,
+    /// The task that was last started or watched here
+    #[arg(long, conflicts_with = "tasks")]
+    pub(crate) last: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// `recover`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward recover
+  taskward recover 7f3a --watch
+  taskward recover 7f3a --adopt
+  taskward recover 7f3a --forget
+
+A start under a key is repeated with it, which makes no second run. Without one its task is looked for. Exits with 0
+when the task is known, with 5 when it still is not.")]
+pub(crate) struct Recover {
+    /// The start, as it was named when its reply was lost, or the beginning of that; the only one there is by default
+    #[arg(value_name = "INTENT")]
+    pub(crate) intent: Option<String>,
+    /// Take the one task that was found for the task of this start
+    #[arg(long)]
+    pub(crate) adopt: bool,
+    /// Forget the start: nothing is sent, and nobody is asked about it again
+    #[arg(long, requires = "intent", conflicts_with_all = ["adopt", "watch"])]
+    pub(crate) forget: bool,
+    /// Follow the task to its end; the one that was found is adopted
+    #[arg(long)]
+    pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) follow: Follow,
 }
@@ -382,6 +421,11 @@ pub(crate) struct SimArgs {
 }
 
 impl Global {
+    /// The provider that was named.
+    pub(crate) fn named_provider(&self) -> Option<ProviderName> {
+        self.provider
+    }
+
     /// The provider of a command that names no task.
     pub(crate) fn provider(&self) -> ProviderName {
         self.provider_or(ProviderName::Nanonets)

@@ -15,6 +15,7 @@ use crate::confirm;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Followed, Watched};
+use crate::memory::Memory;
 use crate::out::Out;
 use crate::platform::Platform as _;
 use crate::print::Destination;
@@ -166,7 +167,8 @@ async fn answer(
     let taken = stdin_is_taken || global.key_stdin;
     let harness = ProviderName::AgentHarness;
     let asker = Asker::new(out.clone(), global, follow, harness, taken)?;
-    let session: Session<AgentHarness> = Session::open(out, global, follow.speed)?;
+    let memory = Memory::for_watch(&out, global);
+    let session: Session<AgentHarness> = Session::journaled(out, global, follow.speed, memory)?;
     session.banner();
     // A question that comes up only now is not the one that is being answered.
     let run = session.call(GetRun::new(task.id().as_str())).await;

@@ -8,6 +8,7 @@ use taskward::nanonets::operations::ListTasks;
 use taskward::nanonets::types::{TaskListItem, TaskStatus};
 use taskward::wire::DateTime;
 
+use super::local;
 use super::table::{self, Shown};
 use crate::agents::{self, For};
 use crate::args::{Global, Ls, ProviderName};
@@ -20,6 +21,9 @@ use crate::task_ref::TaskRef;
 use crate::text_arg::moment;
 
 pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit, Box<Problem>> {
+    if args.local {
+        return local::all(&out, global, args.limit);
+    }
     let bound = |name, text: &Option<String>| {
         let bound = text.as_deref().map(|text| moment(name, text));
         bound.transpose()
@@ -34,8 +38,13 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
         }
     }
     let instead = "Its documentation names no call that lists runs: keep their names.";
-    global.only(ProviderName::Nanonets, global.provider(), "ls", instead)?;
-    let session: Session<Nanonets> = Session::open(out, global, None)?;
+    global
+        .only(ProviderName::Nanonets, global.provider(), "ls", instead)
+        .map_err(|problem| {
+            let local = format!("taskward ls --local --provider {}", global.provider());
+            problem.next("see", local, "the ones known here")
+        })?;
+    let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let agent = match &args.agent {
         Some(agent) => Some(agents::resolve(&session, agent, For::Care).await?),
         None => None,
@@ -50,13 +59,24 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
         created_before,
         title: args.title,
     };
+    let here = local::Here::look(&out, global);
+    let knows = |task: &TaskListItem| reference(task).is_some_and(|task| here.knows(&task));
     let shown = Shown {
-        head: &["task", "status", "created", "agent", "title"],
-        row,
-        line,
+        head: &["task", "status", "created", "agent", "title", "here"],
+        row: |task: &TaskListItem, people| {
+            let mut row = row(task, people);
+            row.push(if knows(task) { "here" } else { "" }.to_owned());
+            row
+        },
+        line: |task: &TaskListItem| {
+            let mut line = line(task);
+            line["here"] = knows(task).into();
+            line
+        },
         none: "no tasks",
     };
     table::list(&session, operation, args.limit, shown).await?;
+    here.tell_open(&out);
     Ok(Exit::Ok)
 }
 

@@ -6,9 +6,11 @@ mod api;
 mod cancel;
 mod events;
 mod help;
+mod local;
 mod look;
 mod ls;
 mod messages;
+mod recover;
 mod reply;
 mod result;
 mod resume_run;
@@ -32,6 +34,7 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> Result<Exit, Box<Problem
     let exit = match cli.command {
         Command::Run(args) => run::run(out.clone(), global, *args).await,
         Command::Watch(args) => watch::watch(out.clone(), global, args).await,
+        Command::Recover(args) => recover::recover(out.clone(), global, args).await,
         Command::Status(args) => status::status(out.clone(), global, args).await,
         Command::Result(args) => result::result(out.clone(), global, args).await,
         Command::Messages(args) => messages::messages(out.clone(), global, args).await,

@@ -13,6 +13,7 @@ use crate::clock::span;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Followed, Watched};
+use crate::memory::Memory;
 use crate::out::Out;
 use crate::print::Destination;
 use crate::problem::Problem;
@@ -58,7 +59,9 @@ pub(super) async fn reply(
         provider,
         stdin_is_taken,
     )?);
-    let session: Session<Nanonets> = Session::open(out.clone(), global, args.follow.speed)?;
+    let memory = Memory::for_watch(&out, global);
+    let session: Session<Nanonets> =
+        Session::journaled(out.clone(), global, args.follow.speed, memory)?;
     session.banner();
     let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
     reporter.watching();

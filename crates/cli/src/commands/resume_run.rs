@@ -40,7 +40,7 @@ pub(super) async fn resume_run(
         })?;
     out.say("the run was resumed");
     if args.watch {
-        return watch::all::<AgentHarness>(out, global, &[task], &args.follow).await;
+        return watch::all::<AgentHarness>(out, global, &[task], None, &args.follow).await;
     }
     if out.is_json() {
         out.line(&result_line(&task, "resumed", Map::new()));

@@ -1,12 +1,10 @@
 //! Lists: aligned columns for people, tabs for pipes.
 
-use std::time::{Duration, SystemTime};
-
 use serde_json::Value;
-use taskward::core::List;
+use taskward::core::{List, Timestamp};
 use taskward::wire::DateTime;
 
-use crate::clock::span;
+use crate::clock::ago;
 use crate::pages;
 use crate::platform::Platform;
 use crate::problem::Problem;
@@ -14,26 +12,28 @@ use crate::sanitise::one_line;
 use crate::session::Session;
 
 /// How the entries of a list are printed.
-pub(super) struct Shown<T> {
+pub(super) struct Shown<R, L> {
     pub(super) head: &'static [&'static str],
     /// An entry for people, or for a pipe.
-    pub(super) row: fn(&T, bool) -> Vec<String>,
+    pub(super) row: R,
     /// An entry for programs.
-    pub(super) line: fn(&T) -> Value,
+    pub(super) line: L,
     /// What is said of an empty list.
     pub(super) none: &'static str,
 }
 
 /// Prints a list, at most so many entries. What came before an error is printed.
-pub(super) async fn list<P: Platform, O>(
+pub(super) async fn list<P: Platform, O, R, L>(
     session: &Session<P>,
     operation: O,
     most: u32,
-    shown: Shown<O::Item>,
+    shown: Shown<R, L>,
 ) -> Result<(), Box<Problem>>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,
+    R: Fn(&O::Item, bool) -> Vec<String>,
+    L: Fn(&O::Item) -> Value,
 {
     let out = &session.out;
     let people = out.is_for_people();
@@ -94,14 +94,8 @@ pub(super) fn when(at: Option<&DateTime>, people: bool) -> String {
     let millis = at
         .unix_millis()
         .and_then(|millis| u64::try_from(millis).ok());
-    let ago = millis.and_then(|millis| {
-        SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
-            .ok()
-    });
-    match ago {
-        Some(ago) if people && ago < Duration::from_secs(48 * 3600) => format!("{} ago", span(ago)),
-        Some(ago) if people => format!("{} days ago", ago.as_secs() / 86_400),
+    match millis {
+        Some(millis) if people => ago(Timestamp::from_millis(millis)),
         _ => at.to_string(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use taskward::Snapshot;
 use taskward::agent_harness::AgentHarness;
 use taskward::nanonets::Nanonets;
 
@@ -10,6 +11,7 @@ use crate::args::{Follow, Global, ProviderName, Watch};
 use crate::ends::Began;
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
+use crate::memory::{Memory, task_of};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
@@ -30,6 +32,9 @@ pub(super) async fn watch(
             "-o takes the answer of one task, and several are watched",
         ));
     }
+    if args.last {
+        return last(out, global, &args.follow).await;
+    }
     let mut tasks = Vec::new();
     let mut provider = global.provider();
     for task in &args.tasks {
@@ -46,16 +51,38 @@ pub(super) async fn watch(
         tasks.push(task);
     }
     match provider {
-        ProviderName::Nanonets => all::<Nanonets>(out, global, &tasks, &args.follow).await,
-        ProviderName::AgentHarness => all::<AgentHarness>(out, global, &tasks, &args.follow).await,
+        ProviderName::Nanonets => all::<Nanonets>(out, global, &tasks, None, &args.follow).await,
+        ProviderName::AgentHarness => {
+            all::<AgentHarness>(out, global, &tasks, None, &args.follow).await
+        }
     }
 }
 
-/// Follows these tasks.
+/// Follows the task that was last started or watched here.
+async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, Box<Problem>> {
+    let wanted = global.named_provider();
+    let newest = Memory::open(&out, global)?
+        .list()?
+        .into_iter()
+        .filter_map(|entry| Some((task_of(&entry)?, entry.snapshot)))
+        .find(|(task, _)| wanted.is_none_or(|wanted| wanted == task.provider()));
+    let Some((task, kept)) = newest else {
+        let what = "no task was started or watched here that is still known";
+        return Err(Problem::input(what).next("see", "taskward ls", "the tasks there are"));
+    };
+    let (tasks, kept) = ([task], Some(&kept));
+    match tasks[0].provider() {
+        ProviderName::Nanonets => all::<Nanonets>(out, global, &tasks, kept, follow).await,
+        ProviderName::AgentHarness => all::<AgentHarness>(out, global, &tasks, kept, follow).await,
+    }
+}
+
+/// Follows these tasks; `kept` is what is remembered of the one.
 pub(super) async fn all<P: Platform>(
     out: Arc<Out>,
     global: &Global,
     tasks: &[TaskRef],
+    kept: Option<&Snapshot>,
     follow: &Follow,
 ) -> Result<Exit, Box<Problem>> {
     let deadlines = Deadlines::of(follow)?;
@@ -63,7 +90,11 @@ pub(super) async fn all<P: Platform>(
     let stdin_is_taken = global.key_stdin;
     let asker = Asker::new(out.clone(), global, follow, P::ID, stdin_is_taken)?;
     let asker = Arc::new(asker);
-    let session: Session<P> = Session::open(out.clone(), global, follow.speed)?;
+    let memory = Memory::for_watch(&out, global);
+    let session: Session<P> = Session::journaled(out.clone(), global, follow.speed, memory)?;
+    if let Some(kept) = kept {
+        session.owns(kept)?;
+    }
     session.banner();
     let one = async |task: &TaskRef| {
         let several = tasks.len() > 1;

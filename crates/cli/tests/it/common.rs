@@ -16,6 +16,8 @@ const GUARD: Duration = Duration::from_secs(90);
 pub(crate) struct World {
     pub(crate) sim: Sim,
     speed: u32,
+    /// Where the program keeps its journal.
+    pub(crate) state: tempfile::TempDir,
 }
 
 impl World {
@@ -28,6 +30,7 @@ impl World {
         Self {
             sim: sim.expect("a free port"),
             speed,
+            state: tempfile::tempdir().expect("a folder"),
         }
     }
 
@@ -45,6 +48,7 @@ impl World {
         let harness = self.sim.harness();
         let mut command = bare(args);
         command
+            .env("XDG_STATE_HOME", self.state.path())
             .env("NANONETS_API_KEY", nanonets.api_key)
             .env("NANONETS_BASE_URL", nanonets.base_url + "/api/v1")
             .env("AGENT_HARNESS_API_KEY", harness.api_key)
@@ -67,6 +71,14 @@ impl World {
         let all = secrets(&self.command(&[]));
         assert_hidden(&all, &[&ended.stdout, &ended.stderr]);
         ended
+    }
+
+    /// The same on another machine: nothing is known there of what was started here.
+    pub(crate) fn run_elsewhere(&self, args: &[&str]) -> Ended {
+        let elsewhere = tempfile::tempdir().expect("a folder");
+        let mut command = self.command(args);
+        command.env("XDG_STATE_HOME", elsewhere.path());
+        self.ended(command, "")
     }
 
     /// The same with the client's clock as fast as the simulator's.
@@ -142,7 +154,7 @@ impl World {
     }
 }
 
-/// The program without any account.
+/// The program without any account, and with a journal that no other program uses.
 pub(crate) fn bare(args: &[&str]) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_taskward"));
     let mut command = Command::new(program);
@@ -152,7 +164,9 @@ pub(crate) fn bare(args: &[&str]) -> Command {
         here.display(),
         std::env::var("PATH").unwrap_or_default()
     );
+    let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("state");
     command.args(args).env_clear().env("PATH", path);
+    command.env("XDG_STATE_HOME", state);
     command
 }
 

@@ -71,7 +71,7 @@ fn a_deadline_during_an_upload_does_not_hide_that_the_task_may_be_there() {
         "2s",
     ];
     let ended = check(&world, &run, 5, "outcome_unknown");
-    ended.says(&["may have been started", "taskward ls --agent", "intent "]);
+    ended.says(&["may have been started", "taskward recover ", "intent "]);
     assert_eq!(sent(&world, "run"), 2, "one for each command");
 }
 

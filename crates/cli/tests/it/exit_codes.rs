@@ -12,7 +12,7 @@ pub(crate) fn check(world: &World, args: &[&str], code: i32, name: &str) -> Ende
     if code != 0 && !words.stderr.is_empty() {
         words.says(&[&format!("exit {code}")]);
     }
-    let lines = world.run(&[args, &["--json"]].concat());
+    let lines = world.run_elsewhere(&[args, &["--json"]].concat());
     assert_eq!(lines.code, code, "{args:?}: {lines:?}");
     let last = lines.last();
     assert_eq!(last["code"].as_str().unwrap_or("result"), name, "{last}");
@@ -113,10 +113,12 @@ fn a_lost_reply_to_the_start_is_unknown_and_nothing_is_sent_again() {
     ended.says(&[
         "may have been started",
         "Nothing was sent again",
-        "taskward ls --agent",
+        "taskward recover ",
+        "taskward run --force-new --agent echo hi",
         "intent ",
     ]);
-    let lines = world.run(&["run", "--agent", "echo", "hi", "--detach", "--json"]);
+    let again = ["run", "--agent", "echo", "hi", "--detach", "--json"];
+    let lines = world.run_elsewhere(&again);
     assert_eq!(lines.code, 5);
     let last = lines.last();
     assert!(

@@ -124,6 +124,17 @@ impl FileJournal {
         Claim::take(self.folder(), id)
     }
 
+    /// Removes an entry, whatever it is: nobody will be able to find out what became of it.
+    ///
+    /// # Errors
+    /// When it cannot be removed, or another process is at work on it.
+    pub fn remove(&self, id: &EntryId) -> Result<(), JournalError> {
+        let _lock = lock(self.folder())?;
+        let _claim = Claim::take(self.folder(), id)?;
+        let path = self.path(id);
+        fs::remove_file(&path).map_err(|e| failed("remove", &path, e))
+    }
+
     /// Removes the entries that nobody needs: those not kept for `age` whose task is known, over, or was never made,
     /// beyond the `least` newest. An open one stays. Gives how many.
     ///

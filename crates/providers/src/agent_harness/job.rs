@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Map, Value};
-use taskward_core::{BuildError, IdempotencyKey, Request, Target};
+use taskward_core::{BuildError, Clue, IdempotencyKey, Request, Target};
 
 use super::types::CreateRunRequest;
 
@@ -100,6 +100,16 @@ impl Job {
         self
     }
 
+    /// The whole job as one digest; its goal for people.
+    pub(super) fn clue(&self) -> Option<Clue> {
+        let mut clue = Clue::default().said(&serde_json::to_string(&self.body).ok()?);
+        let goal = self.body.input.as_ref().and_then(|input| input.get("goal"));
+        clue.title = goal
+            .and_then(Value::as_str)
+            .and_then(|goal| Clue::default().said(goal).title);
+        Some(clue)
+    }
+
     pub(super) fn request(&self, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
         let target = Target::new("/v1/runs").build()?;
         let request = Request::json(Method::POST, target, &self.body)?;
@@ -121,6 +131,21 @@ mod tests {
             panic!("no JSON");
         };
         serde_json::from_slice(bytes).expect("JSON")
+    }
+
+    #[test]
+    fn a_clue_tells_jobs_apart_by_all_that_is_sent() {
+        let clue = |job: Job| job.clue().expect("a clue");
+        let one = clue(Job::goal("Report.\nIn full."));
+        assert_eq!(one, clue(Job::goal("Report.\nIn full.")));
+        assert_eq!(one.title.as_deref(), Some("Report."));
+        for other in [
+            Job::goal("Report."),
+            Job::goal("Report.\nIn full.").subject("user-17"),
+            Job::goal("Report.\nIn full.").with_input("copies", 2),
+        ] {
+            assert_ne!(one.digest, clue(other).digest);
+        }
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use http::HeaderName;
 use serde_json::Value;
 use taskward_core::{
-    Account, Act, BuildError, Capabilities, Fault, IdempotencyKey, Item, Look, Page, Provider,
-    Question, RawEvent, ReadError, Reading, Request, Response, Safety, Started, Target, TaskId,
-    sse,
+    Account, Act, BuildError, Capabilities, Clue, Fault, IdempotencyKey, Item, Look, Page,
+    Provider, Question, RawEvent, ReadError, Reading, Request, Response, Safety, Started, Target,
+    TaskId, sse,
 };
 
 use super::answer::Answer;
@@ -58,6 +58,11 @@ impl Provider for AgentHarness {
 
     fn start(&self, job: &Job, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
         job.request(key)
+    }
+
+    /// Runs cannot be searched; the same job is known again by it.
+    fn clue(&self, job: &Job) -> Option<Clue> {
+        job.clue()
     }
 
     fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {

@@ -9,12 +9,12 @@ use taskward::{IdempotencyKey, Provider as _};
 
 use super::{Plan, launch, open};
 use crate::args::{Global, Run};
+use crate::command_line;
 use crate::ends::{Began, Keyed};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
 use crate::session::Session;
-use crate::task_ref::quote;
 use crate::text_arg::{json_object, stdin_text};
 
 pub(super) async fn run(
@@ -41,9 +41,9 @@ pub(super) async fn run(
     let began = Began::Keyed(Keyed {
         key: key.as_str().to_owned(),
         minted: args.idempotency_key.is_none(),
-        anew: anew(),
+        anew: command_line::without("--idempotency-key"),
     });
-    launch(&session, start, began, args, plan).await
+    launch(&session, global, start, began, args, plan).await
 }
 
 fn job(args: &Run) -> Result<Job, Box<Problem>> {
@@ -97,19 +97,4 @@ fn fresh_key() -> Result<IdempotencyKey, Box<Problem>> {
         Problem::new(Exit::Other, "local", what).why("Nothing was sent.")
     })?;
     Ok(IdempotencyKey::mint(&Seed(seed), "start", &[]))
-}
-
-/// This command line without a key of its own: it starts another run.
-fn anew() -> String {
-    let mut words = vec!["taskward".to_owned()];
-    let mut args = std::env::args_os().skip(1);
-    while let Some(arg) = args.next() {
-        let arg = arg.to_string_lossy();
-        if arg == "--idempotency-key" {
-            args.next();
-        } else if !arg.starts_with("--idempotency-key=") {
-            words.push(quote(&arg));
-        }
-    }
-    words.join(" ")
 }

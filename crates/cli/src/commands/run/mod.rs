@@ -5,14 +5,18 @@ mod nanonets;
 
 use std::sync::Arc;
 
-use taskward::Run as Start;
+use taskward::{Run as Start, Snapshot};
 
-use crate::answers::{Asker, not_here};
+use crate::answers::{Asker, is_attended, not_here};
 use crate::args::{Global, ProviderName, Run};
+use crate::clock::ago;
+use crate::command_line;
+use crate::confirm;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::files::Seen;
-use crate::follow::{Deadlines, Watched};
+use crate::follow::{Deadlines, Followed, Watched};
+use crate::memory::Memory;
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
@@ -128,19 +132,20 @@ fn open<P: Platform>(
     if args.sim {
         Session::simulated(out, args.follow.speed)
     } else {
-        Session::open(out, global, args.follow.speed)
+        let memory = Memory::for_start(&out, global)?;
+        Session::journaled(out, global, args.follow.speed, memory)
     }
 }
 
 /// Starts it, and follows it unless it is to be left.
 async fn launch<P: Platform>(
     session: &Session<P>,
+    global: &Global,
     start: Start<P>,
     began: Began,
     args: &Run,
     plan: Plan,
 ) -> Result<Exit, Box<Problem>> {
-    let out = &session.out;
     let reporter = Reporter::new(session, None, false)
         .with_dashboard(session.sim().map(|sim| sim.url()))
         .with_files(plan.files);
@@ -148,10 +153,24 @@ async fn launch<P: Platform>(
     let watched = Watched::new(start, began, Arc::new(reporter), deadlines.policy())
         .answered_by(Arc::new(plan.asker))
         .leaving_reviews(args.follow.no_wait_review);
-    let mut followed = watched.begin(session).await?;
-    if !args.detach {
-        return followed.finish(&plan.to).await;
+    let followed = watched.begin(session).await?;
+    // Under a key of the caller's own a start is made once, however often it is sent.
+    if !args.force_new && args.idempotency_key.is_none() {
+        once(session, global, &followed.running.snapshot())?;
     }
+    if args.detach {
+        name(session, followed).await
+    } else {
+        followed.finish(&plan.to).await
+    }
+}
+
+/// Waits until the task exists, and prints its name.
+pub(super) async fn name<P: Platform>(
+    session: &Session<P>,
+    mut followed: Followed<'_, P>,
+) -> Result<Exit, Box<Problem>> {
+    let out = &session.out;
     let task = followed.until_known().await?;
     let told = if out.is_json() {
         let status = followed.reporter.status();
@@ -162,4 +181,41 @@ async fn launch<P: Platform>(
     };
     told.map_err(|problem| ends::unheard(session, problem, &Some(task)))?;
     Ok(Exit::Ok)
+}
+
+/// Asks whether it is meant where the same was started before and nobody knows what became of that.
+fn once<P: Platform>(
+    session: &Session<P>,
+    global: &Global,
+    start: &Snapshot,
+) -> Result<(), Box<Problem>> {
+    let Some(memory) = &session.memory else {
+        return Ok(());
+    };
+    let Some(open) = memory.twin(start) else {
+        return Ok(());
+    };
+    let (intent, ago) = (open.id.to_string(), ago(open.at));
+    if is_attended(global)? {
+        let question = format!(
+            "the same was started {ago} (intent {intent}), and nobody knows whether that made a task; start another one?"
+        );
+        if confirm::sure(&session.out, &question) {
+            return Ok(());
+        }
+    }
+    let what = format!("the same was started {ago}, and nobody knows whether that made a task");
+    Err(Problem::new(Exit::Unknown, "outcome_unknown", what)
+        .why("Nothing was sent now.")
+        .next(
+            "see",
+            session.command(&format!("recover {intent}")),
+            "finds out",
+        )
+        .next(
+            "or",
+            command_line::with("run", "--force-new"),
+            "starts another one, which may be billed twice",
+        )
+        .intent(Some(intent)))
 }

@@ -8,6 +8,7 @@ use taskward::nanonets::{Job, Nanonets};
 use super::{Plan, launch, open};
 use crate::agents::{self, For};
 use crate::args::{Global, Run};
+use crate::command_line;
 use crate::ends::Began;
 use crate::exit::Exit;
 use crate::files::{self, Files};
@@ -49,7 +50,11 @@ pub(super) async fn run(
     work.announce(&out);
     plan.files.clone_from(&work.files.seen);
     let start = session.client.run(work.job(&agent));
-    launch(&session, start, Began::Agent(agent), args, plan).await
+    let began = Began::Agent {
+        agent,
+        anew: command_line::with("run", "--force-new"),
+    };
+    launch(&session, global, start, began, args, plan).await
 }
 
 /// `lookup`, as long as the agent may work.

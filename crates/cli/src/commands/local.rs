@@ -1,0 +1,144 @@
+//! What the journal of this machine has: tasks by name, and starts that nobody knows the end of.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use taskward::core::Timestamp;
+use taskward::journal::Entry;
+
+use super::table;
+use crate::args::Global;
+use crate::clock::ago;
+use crate::exit::Exit;
+use crate::memory::{Memory, task_of};
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::task_ref::TaskRef;
+
+/// The tasks known here, beside a list of the server's.
+#[derive(Default)]
+pub(super) struct Here {
+    tasks: HashSet<String>,
+    open: usize,
+}
+
+impl Here {
+    /// Looks; what cannot be read is not known here.
+    pub(super) fn look(out: &Arc<Out>, global: &Global) -> Self {
+        let memory = Memory::existing(out, global);
+        let entries = memory.and_then(|memory| memory.list().ok());
+        let entries = entries.unwrap_or_default();
+        Self {
+            tasks: entries
+                .iter()
+                .filter_map(|entry| Some(task_of(entry)?.to_string()))
+                .collect(),
+            open: entries.iter().filter(|entry| entry.is_open()).count(),
+        }
+    }
+
+    /// Whether this one was started or watched here.
+    pub(super) fn knows(&self, task: &TaskRef) -> bool {
+        self.tasks.contains(&task.to_string())
+    }
+
+    /// Tells of the starts that no list shows.
+    pub(super) fn tell_open(&self, out: &Out) {
+        match self.open {
+            0 => {}
+            1 => out.say("nobody knows what became of a start made here: taskward recover"),
+            open => out.say(&format!(
+                "nobody knows what became of {open} starts made here: taskward recover"
+            )),
+        }
+    }
+}
+
+/// Prints everything, the one kept last first.
+pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Box<Problem>> {
+    let mut entries = of_provider(Memory::open(out, global)?.list()?, global);
+    // One that was started and then watched is there twice.
+    let mut seen = HashSet::new();
+    entries.retain(|entry| {
+        task_of(entry).is_none_or(|task| {
+            seen.insert((task.to_string(), entry.snapshot.origin().map(str::to_owned)))
+        })
+    });
+    entries.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    print(out, &entries, "nothing was started or watched here")?;
+    Ok(Exit::Ok)
+}
+
+/// Those of the provider that was named.
+pub(super) fn of_provider(mut entries: Vec<Entry>, global: &Global) -> Vec<Entry> {
+    if let Some(provider) = global.named_provider() {
+        entries.retain(|entry| entry.snapshot.provider() == provider.as_str());
+    }
+    entries
+}
+
+/// Prints entries as a table, or as JSON lines.
+pub(super) fn print(out: &Out, entries: &[Entry], none: &str) -> Result<(), Box<Problem>> {
+    if out.is_json() {
+        entries.iter().for_each(|entry| out.line(&line(entry)));
+        return out.check();
+    }
+    if entries.is_empty() {
+        out.say(none);
+        return Ok(());
+    }
+    let people = out.is_for_people();
+    let rows: Vec<Vec<String>> = entries.iter().map(|entry| row(entry, people)).collect();
+    let head = ["task or intent", "state", "kept", "server", "title"];
+    out.print(&table::render(&head, &rows, people))
+}
+
+/// What is known of the task.
+fn state(entry: &Entry) -> &'static str {
+    if entry.is_open() {
+        "unknown"
+    } else if entry.snapshot.task().is_some() {
+        "known"
+    } else {
+        "not started"
+    }
+}
+
+fn row(entry: &Entry, people: bool) -> Vec<String> {
+    let clue = entry.snapshot.clue();
+    vec![
+        task_of(entry).map_or_else(|| entry.id.to_string(), |task| task.to_string()),
+        state(entry).to_owned(),
+        if people {
+            ago(entry.at)
+        } else {
+            written(entry.at)
+        },
+        entry.snapshot.origin().unwrap_or_default().to_owned(),
+        clue.and_then(|clue| clue.title.clone()).unwrap_or_default(),
+    ]
+}
+
+fn line(entry: &Entry) -> Value {
+    let (task, kept) = (task_of(entry), &entry.snapshot);
+    let clue = kept.clue();
+    json!({
+        "v": 1,
+        "type": "local",
+        "task": task.as_ref().map(ToString::to_string),
+        "task_id": task.as_ref().map(|task| task.id().as_str()),
+        "intent_id": kept.intent().map(|intent| intent.as_str()),
+        "state": state(entry),
+        "provider": kept.provider(),
+        "server": kept.origin(),
+        "kept_at": written(entry.at),
+        "agent_id": clue.and_then(|clue| clue.agent.as_ref()),
+        "title": clue.and_then(|clue| clue.title.as_ref()),
+    })
+}
+
+fn written(at: Timestamp) -> String {
+    let at = std::time::Duration::from_millis(at.as_millis());
+    humantime::format_rfc3339_seconds(std::time::SystemTime::UNIX_EPOCH + at).to_string()
+}

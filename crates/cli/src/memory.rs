@@ -1,0 +1,304 @@
+//! What is remembered here of tasks, so that no crash loses one: each start before it leaves, each id before it is told.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use taskward::journal::{Claim, Entry, EntryId, FileJournal, JournalError};
+use taskward::{BoxError, Error, Journal, Snapshot, TaskId};
+
+use crate::args::{Global, ProviderName};
+use crate::command_line;
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::task_ref::TaskRef;
+
+/// What nobody needs any more is forgotten after this time, beyond so many of the newest.
+const KEEP: (Duration, usize) = (Duration::from_secs(30 * 86_400), 500);
+
+/// The journal of this user on this machine.
+#[derive(Clone)]
+pub(crate) struct Memory(Arc<Inner>);
+
+struct Inner {
+    journal: FileJournal,
+    out: Arc<Out>,
+    warned: AtomicBool,
+}
+
+impl Memory {
+    /// For a command that starts something: what cannot be kept is not started.
+    pub(crate) fn for_start(out: &Arc<Out>, global: &Global) -> Result<Option<Self>, Box<Problem>> {
+        if global.no_journal {
+            out.say("--no-journal: if the reply to the start is lost, recover knows nothing of it, and the same command again may start a second task");
+            return Ok(None);
+        }
+        let memory = Self::open_or_temporary(out).map_err(|why| unwritten(&why))?;
+        // What cannot be pruned is there for longer.
+        let _ = memory.0.journal.prune(KEEP.0, KEEP.1);
+        Ok(Some(memory))
+    }
+
+    /// For a command that only follows: it goes on without.
+    pub(crate) fn for_watch(out: &Arc<Out>, global: &Global) -> Option<Self> {
+        if global.no_journal {
+            out.say("--no-journal: watch --last will not know this task");
+            return None;
+        }
+        match Self::open_or_temporary(out) {
+            Ok(memory) => Some(memory),
+            Err(why) => {
+                out.say(&format!(
+                    "warning: {why}: watch --last will not know this task"
+                ));
+                None
+            }
+        }
+    }
+
+    /// For a command about what is remembered.
+    pub(crate) fn open(out: &Arc<Out>, global: &Global) -> Result<Self, Box<Problem>> {
+        if global.no_journal {
+            let what = "there is nothing to look up with --no-journal";
+            return Err(Problem::new(Exit::Usage, "usage", what).why("Nothing was sent."));
+        }
+        Self::open_or_temporary(out).map_err(|why| unread(&why))
+    }
+
+    /// For a command that needs none: what there is, without a word.
+    pub(crate) fn existing(out: &Arc<Out>, global: &Global) -> Option<Self> {
+        let folder = state_folder()?;
+        if global.no_journal || !folder.is_dir() {
+            return None;
+        }
+        Some(Self::new(FileJournal::open(folder).ok()?, out))
+    }
+
+    /// The journal in this folder.
+    #[cfg(test)]
+    pub(crate) fn at(folder: &Path, out: &Arc<Out>) -> Self {
+        Self::new(FileJournal::open(folder).expect("a folder"), out)
+    }
+
+    fn new(journal: FileJournal, out: &Arc<Out>) -> Self {
+        Self(Arc::new(Inner {
+            journal,
+            out: out.clone(),
+            warned: AtomicBool::new(false),
+        }))
+    }
+
+    /// Where the system keeps such things, or else in a temporary folder.
+    fn open_or_temporary(out: &Arc<Out>) -> Result<Self, String> {
+        let why = match state_folder() {
+            None => "there is no home folder".to_owned(),
+            Some(folder) => match FileJournal::open(&folder) {
+                Ok(journal) => return Ok(Self::new(journal, out)),
+                // It may hold starts that must not be made again.
+                Err(error) if fs::symlink_metadata(&folder).is_ok() => {
+                    return Err(error.to_string());
+                }
+                Err(error) => error.to_string(),
+            },
+        };
+        let folder = temporary_folder()?;
+        out.say(&format!(
+            "warning: {why}: tasks are kept in {} for now; XDG_STATE_HOME names a better place",
+            folder.display()
+        ));
+        let journal = FileJournal::open(folder).map_err(|error| error.to_string())?;
+        Ok(Self::new(journal, out))
+    }
+
+    /// Everything that can be read, the one kept last first. What cannot is told.
+    pub(crate) fn list(&self) -> Result<Vec<Entry>, Box<Problem>> {
+        let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
+        if let [first, rest @ ..] = listing.damage.as_slice() {
+            let more = match rest.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            let out = &self.0.out;
+            out.say(&format!(
+                "warning: a part of the journal cannot be read, and is left as it is: {first}{more}"
+            ));
+        }
+        Ok(listing.entries)
+    }
+
+    /// The entry of this name, or of the one name that begins so.
+    pub(crate) fn find(&self, name: &str) -> Result<Entry, Box<Problem>> {
+        self.0.journal.find(name).map_err(|error| {
+            let what = match &error {
+                JournalError::NoEntry(_) => format!("no start of the name {name:?} is known here"),
+                JournalError::Ambiguous(_) => {
+                    format!("several starts have names that begin with {name:?}")
+                }
+                _ => return unread(&error.to_string()),
+            };
+            Problem::input(what)
+                .why(format!(
+                    "The journal is {}.",
+                    self.0.journal.folder().display()
+                ))
+                .next("see", "taskward ls --local", "all that is known here")
+        })
+    }
+
+    /// Lets nobody else recover this start at the same time.
+    pub(crate) fn claim(&self, id: &EntryId) -> Result<Claim, Box<Problem>> {
+        self.0.journal.claim(id).map_err(|error| broken(&error))
+    }
+
+    /// Keeps a task.
+    pub(crate) fn keep(&self, snapshot: &Snapshot) -> Result<(), Box<Problem>> {
+        let kept = self.0.journal.record(snapshot);
+        kept.map_err(|error| unread(&error.to_string()))
+    }
+
+    /// Forgets a start.
+    pub(crate) fn forget(&self, id: &EntryId) -> Result<(), Box<Problem>> {
+        self.0.journal.remove(id).map_err(|error| broken(&error))
+    }
+
+    /// A start of the same work whose outcome nobody knows and nobody is finding out.
+    pub(crate) fn twin(&self, start: &Snapshot) -> Option<Entry> {
+        let entries = self.0.journal.list().ok()?.entries;
+        entries
+            .into_iter()
+            .filter(|entry| entry.is_open() && is_same_work(&entry.snapshot, start))
+            .find(|entry| self.is_left_open(&entry.id))
+    }
+
+    /// Whether a start that was open still is, and no process works on it.
+    fn is_left_open(&self, id: &EntryId) -> bool {
+        let journal = &self.0.journal;
+        // Once it is claimed, nothing changes any more.
+        let Ok(_claim) = journal.claim(id) else {
+            return false;
+        };
+        journal.find(id.as_str()).is_ok_and(|entry| entry.is_open())
+    }
+}
+
+impl Journal for Memory {
+    fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError> {
+        match self.0.journal.record(snapshot) {
+            // Nobody would know that it was sent.
+            Err(error) if snapshot.is_unknown() && !snapshot.is_ended() => Err(error),
+            Err(error) => {
+                if !self.0.warned.swap(true, Ordering::Relaxed) {
+                    self.0.out.say(&format!(
+                        "warning: {error}: what happens to the task is not kept"
+                    ));
+                }
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Whether two starts send the same to the same server. Under keys no two requests are the same, and their jobs are
+/// compared.
+fn is_same_work(one: &Snapshot, other: &Snapshot) -> bool {
+    let is_same_request = one.digest().is_some() && one.digest() == other.digest();
+    let is_same_job = one.is_repeatable() && one.clue().is_some() && one.clue() == other.clue();
+    (one.provider(), one.origin()) == (other.provider(), other.origin())
+        && (is_same_request || is_same_job)
+}
+
+/// The task of an entry, once it is known.
+pub(crate) fn task_of(entry: &Entry) -> Option<TaskRef> {
+    let provider = ProviderName::named(entry.snapshot.provider())?;
+    let id: TaskId = entry.snapshot.task()?.clone();
+    Some(TaskRef::named(provider, id))
+}
+
+/// The end that an error of the journal means, when it is one.
+pub(crate) fn problem(error: &Error) -> Option<Box<Problem>> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref::<JournalError>().map(broken)
+}
+
+fn broken(error: &JournalError) -> Box<Problem> {
+    match error {
+        JournalError::Claimed(id) => {
+            let what = format!("another process is at work on {id}");
+            Problem::new(Exit::Other, "claimed", what)
+                .why("It starts the task, or finds out what became of it. Nothing was sent.")
+                .next(
+                    "later",
+                    format!("taskward recover {id}"),
+                    "once that one has ended",
+                )
+        }
+        _ => unwritten(&error.to_string()),
+    }
+}
+
+fn unwritten(why: &str) -> Box<Problem> {
+    let what = "the start cannot be written down, and so it was not sent";
+    Problem::new(Exit::Other, "journal", what)
+        .why(why)
+        .why("Were its reply lost, nobody would know of it.")
+        .next(
+            "or",
+            command_line::with("run", "--no-journal"),
+            "starts it all the same",
+        )
+}
+
+fn unread(why: &str) -> Box<Problem> {
+    Problem::new(Exit::Other, "journal", "the journal cannot be used").why(why)
+}
+
+/// The folder of the journal, where there is a place for it.
+fn state_folder() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        let folder = PathBuf::from(std::env::var_os(name)?);
+        folder.is_absolute().then_some(folder)
+    };
+    let home = |name| folder(name).filter(|home| home.is_dir());
+    let state = folder("XDG_STATE_HOME").or_else(|| {
+        if cfg!(windows) {
+            home("LOCALAPPDATA")
+        } else {
+            Some(home("HOME")?.join(".local/state"))
+        }
+    })?;
+    Some(state.join("taskward").join("journal"))
+}
+
+/// A folder for whoever has no home. Others may write to where it is, so it has to be this user's alone.
+fn temporary_folder() -> Result<PathBuf, String> {
+    #[cfg(unix)]
+    let folder = {
+        let user = rustix::process::getuid().as_raw();
+        let folder = std::env::temp_dir().join(format!("taskward-{user}"));
+        own(&folder, user)?;
+        folder
+    };
+    // The system's temporary folder is the user's own.
+    #[cfg(not(unix))]
+    let folder = std::env::temp_dir().join("taskward");
+    Ok(folder.join("journal"))
+}
+
+#[cfg(unix)]
+fn own(folder: &Path, user: u32) -> Result<(), String> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    let made = fs::DirBuilder::new().mode(0o700).create(folder);
+    let found = fs::symlink_metadata(folder);
+    let found = found.map_err(|error| {
+        let error = made.err().unwrap_or(error);
+        format!("cannot make the folder {}: {error}", folder.display())
+    })?;
+    if found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(format!("{} is not this user's alone", folder.display()))
+}
