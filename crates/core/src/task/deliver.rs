@@ -102,6 +102,12 @@ impl Delivery {
         }
     }
 
+    /// It is looked for again a little later.
+    pub(super) fn look_later(&mut self, now: Timestamp) {
+        self.due = now.after(reconcile_wait(self.looks));
+        self.why = Why::Reconcile;
+    }
+
     pub(super) fn enter(&mut self, stage: Stage, now: Timestamp) {
         self.stage = stage;
         self.due = now;
@@ -112,6 +118,6 @@ impl Delivery {
 pub(super) const RECONCILE_LOOKS: u32 = 3;
 
 /// Wait before the next of those reads: the log may lag behind the write.
-pub(super) fn reconcile_wait(looks: u32) -> Duration {
+fn reconcile_wait(looks: u32) -> Duration {
     Duration::from_secs(u64::from(looks.min(RECONCILE_LOOKS)) * 2)
 }

@@ -10,7 +10,7 @@
 pub mod server;
 pub mod toy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -73,6 +73,8 @@ pub struct World {
     /// The process ends after this many steps.
     pub kill_after: Option<usize>,
     pub rewrite: Rewrite,
+    /// Why it was waited.
+    pub whys: BTreeSet<String>,
     /// At this step the clock is found to have moved on by so much, as after a suspended machine or a late timer.
     pub asleep: Option<(usize, u64)>,
     /// Each write that left: path, key, and the digest of the request.
@@ -134,6 +136,7 @@ impl World {
             wanted_cancel: false,
             kill_after: None,
             rewrite: Box::new(|_, _, _| {}),
+            whys: BTreeSet::new(),
             asleep: None,
             writes: Vec::new(),
             stream: None,
@@ -258,11 +261,18 @@ impl World {
                 }
                 Step::Send { id, request, .. } => {
                     let request = request.clone();
+                    let errand = task.errand();
                     task.sent(id);
+                    assert!(errand.is_some() && task.errand() == errand, "{errand:?}");
                     self.exchange(&mut task, id, &request, asleep);
                 }
                 Step::Receive { .. } if asleep > 0 => self.now += asleep,
-                Step::Receive { id, until } => self.receive(&mut task, id, until),
+                Step::Receive { id, until } => {
+                    let (end, why) = task.pause().expect("it waits");
+                    assert_eq!(end, until);
+                    self.whys.insert(format!("{why:?}"));
+                    self.receive(&mut task, id, until);
+                }
                 Step::Close { id } => {
                     self.now += asleep;
                     self.say("close".into());
@@ -272,7 +282,9 @@ impl World {
                 Step::InFlight { id, .. } => {
                     task.handle_failure(id, Failure::abandoned(), at(self.now))
                 }
-                Step::Wait { until, .. } => {
+                Step::Wait { until, why } => {
+                    assert_eq!(task.pause(), Some((until, why)));
+                    self.whys.insert(format!("{why:?}"));
                     self.sleep(until);
                     self.now += asleep;
                 }

@@ -37,6 +37,7 @@ pub(crate) enum Fault {
 
 type JobOf<S> = <<S as Platform>::Provider as Provider>::Job;
 type Faults = fn(&str, usize) -> Fault;
+type Answerer = fn(&Question) -> Answer;
 
 struct Stream {
     exchange: ExchangeId,
@@ -54,7 +55,7 @@ pub(crate) struct World<S: Platform> {
     now: u64,
     faults: Faults,
     /// What a human says, and after how long.
-    answerer: Option<(u64, fn(&Question) -> Answer)>,
+    answerer: Option<(u64, Answerer)>,
     cancel_at: u64,
     /// The process dies once this was sent.
     dies: Option<Errand>,
@@ -93,7 +94,7 @@ impl<S: Platform> World<S> {
         self
     }
 
-    pub(crate) fn answers(mut self, after: u64, answer: fn(&Question) -> Answer) -> Self {
+    pub(crate) fn answers(mut self, after: u64, answer: Answerer) -> Self {
         self.answerer = Some((after, answer));
         self
     }

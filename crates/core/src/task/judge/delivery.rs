@@ -10,10 +10,11 @@ use crate::question::{Answer, Answered, Question};
 use crate::retry::{self, Trouble, Verdict};
 use crate::seed::hex;
 use crate::shared::Shared;
+use crate::why::Why;
 
 use super::{Report, access_lost, sort};
 use crate::id::QuestionId;
-use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage, reconcile_wait};
+use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage};
 use crate::task::phase::Phase;
 use crate::task::stream::{Sequel, Wait};
 use crate::task::{Flight, Lag, Purpose, Task, TurnStage};
@@ -99,6 +100,7 @@ impl<P: Provider> Task<P> {
         if unknown {
             // Looked at again before anything is sent.
             delivery.due = put_off;
+            delivery.why = Why::Backoff;
             return;
         }
         let Parcel::Answer { question, .. } = &delivery.parcel else {
@@ -117,7 +119,7 @@ impl<P: Provider> Task<P> {
         {
             // The task has moved, and its events are yet to say how.
             delivery.looks += 1;
-            delivery.due = now.after(reconcile_wait(delivery.looks));
+            delivery.look_later(now);
             return;
         }
         match (read.is_none() && told, stage) {
@@ -199,7 +201,7 @@ impl<P: Provider> Task<P> {
             return self.save.need();
         }
         if delivery.looks < RECONCILE_LOOKS {
-            delivery.due = now.after(reconcile_wait(delivery.looks));
+            delivery.look_later(now);
             return;
         }
         let why = delivery.trouble.clone();
@@ -359,7 +361,7 @@ impl<P: Provider> Task<P> {
                 };
                 delivery.looks += 1;
                 if delivery.looks < RECONCILE_LOOKS {
-                    delivery.due = self.now.after(reconcile_wait(delivery.looks));
+                    delivery.look_later(self.now);
                     return;
                 }
                 let why = delivery.trouble.clone();

@@ -1,0 +1,150 @@
+//! Every wait says what it is for: each reason at the place that it was made for.
+#![allow(missing_docs)]
+
+mod world;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use taskward_core::{Abandon, Policy};
+use world::Act::{Ask, Complete, Review, Work};
+use world::{Act, Fault, Wish, World, policy};
+
+/// Holds the reasons of a run against those that it must give; others it may.
+fn gives(mut world: World, keyed: bool, streams: bool, policy: Policy, expected: &[&str]) {
+    let ended = match (keyed, streams) {
+        (true, true) => {
+            let task = world.start_with::<true, true>(policy);
+            world.drive(task)
+        }
+        (true, false) => {
+            let task = world.start_with::<true, false>(policy);
+            world.drive(task)
+        }
+        (false, true) => {
+            let task = world.start_with::<false, true>(policy);
+            world.drive(task)
+        }
+        (false, false) => {
+            let task = world.start_with::<false, false>(policy);
+            world.drive(task)
+        }
+    };
+    let expected: BTreeSet<String> = expected.iter().map(|why| (*why).to_owned()).collect();
+    let trace = || world.trace.join("\n");
+    assert!(
+        expected.is_subset(&world.whys),
+        "{expected:?} of {:?}, {ended:?}\n{}",
+        world.whys,
+        trace()
+    );
+}
+
+fn polled(script: &[Act], expected: &[&str]) {
+    gives(World::new(script), false, false, policy(), expected);
+}
+
+#[test]
+fn a_poll_says_whether_the_schedule_or_trouble_or_the_server_sets_its_pace() {
+    polled(&[Work(3000), Complete("42")], &["Pace"]);
+    let troubled = World::new(&[Work(3000), Complete("42")]).faults(|n, _, _| match n {
+        2 => Fault::Status(503),
+        _ => Fault::None,
+    });
+    gives(troubled, false, false, policy(), &["Backoff"]);
+    let mut asked = World::new(&[Work(3000), Complete("42")]);
+    let mut left = 1;
+    asked.rewrite = Box::new(move |path, _, reply| {
+        if path == "/t/t1" && left > 0 {
+            left -= 1;
+            reply.head.status = http::StatusCode::SERVICE_UNAVAILABLE;
+            let wait = "20".parse().expect("a value");
+            reply.head.headers.insert("retry-after", wait);
+        }
+    });
+    gives(asked, false, false, policy(), &["Asked"]);
+    // A request to cancel is followed by a look at once, but for the floor.
+    let cancelled = World::new(&[Work(60_000)]).wish(1200, Wish::Cancel);
+    gives(cancelled, false, false, policy(), &["Floor"]);
+}
+
+#[test]
+fn a_wait_for_people_says_so() {
+    let mut asking = World::new(&[Ask("which?")]).wish(9000, Wish::Dashboard("stop"));
+    asking.stays = true;
+    gives(asking, false, false, policy(), &["Question"]);
+    let reviewed = World::new(&[Review, Complete("42")]).wish(9000, Wish::Dashboard("approve"));
+    gives(reviewed, false, false, policy(), &["Review"]);
+}
+
+#[test]
+fn the_end_of_a_watch_is_waited_for_as_that() {
+    let mut late = policy();
+    late.work = Some(Duration::from_millis(5100));
+    let world = World::new(&[Work(60_000)]);
+    gives(world, false, false, late.clone(), &["Deadline"]);
+    late.on_deadline = Abandon::CancelAndConfirm {
+        within: Duration::from_millis(2500),
+    };
+    let deaf = World::new(&[Work(60_000)]).faults(|_, _, path| match path {
+        "/t/t1/cancel" => Fault::Status(200),
+        _ => Fault::None,
+    });
+    gives(deaf, false, false, late, &["Leaving"]);
+}
+
+#[test]
+fn a_task_that_is_not_found_is_new_or_gone() {
+    let mut world = World::new(&[Work(3000), Complete("42")]);
+    world.server.invisible = 3000;
+    gives(world, false, false, policy(), &["Invisible"]);
+    let gone = World::new(&[Work(600_000)]).faults(|n, _, path| match path {
+        "/t/t1" if n > 10 => Fault::Status(404),
+        _ => Fault::None,
+    });
+    gives(gone, false, false, policy(), &["Gone"]);
+}
+
+#[test]
+fn a_write_of_unknown_fate_and_an_answer_that_is_not_there_are_waited_for() {
+    let lost = World::new(&[Ask("which?"), Complete("42")])
+        .answers(&["this"])
+        .faults(|_, _, path| match path {
+            "/t/t1/say" => Fault::LostRequest,
+            _ => Fault::None,
+        });
+    gives(lost, false, false, policy(), &["Reconcile"]);
+    let mut stale = World::new(&[Complete("42")]);
+    stale.server.result_lag = 5000;
+    gives(stale, false, false, policy(), &["Result"]);
+    let conflict = World::new(&[Complete("42")]).faults(|n, _, _| match n {
+        1 => Fault::LostReply,
+        2 => Fault::Status(409),
+        _ => Fault::None,
+    });
+    gives(conflict, true, false, policy(), &["Conflict"]);
+}
+
+#[test]
+fn an_open_stream_says_what_it_is_listened_to_for() {
+    let streamed = |script: &[Act], events: &[(u64, u64, &'static str)]| {
+        let mut world = World::new(script);
+        world.server.stream = events.to_vec();
+        world
+    };
+    let mut impatient = policy();
+    impatient.limits.stream_idle = Duration::from_secs(10);
+    let silent = streamed(
+        &[Work(90_000), Complete("42")],
+        &[(500, 1, "begin"), (89_000, 2, "step"), (90_000, 3, "end")],
+    );
+    let expected = ["CrossCheck", "Silence", "Reopen"];
+    gives(silent, false, true, impatient, &expected);
+    let asking = streamed(&[Work(500), Ask("which?")], &[(500, 1, "wait")]);
+    gives(asking, false, true, policy(), &["Quiet"]);
+    let early = streamed(
+        &[Work(9000), Complete("42")],
+        &[(500, 1, "begin"), (1000, 2, "end")],
+    );
+    gives(early, false, true, policy(), &["Confirm"]);
+}
