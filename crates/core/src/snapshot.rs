@@ -99,7 +99,7 @@ impl Snapshot {
             start.begun_at.get_or_insert(saved.saved_at);
         }
         saved.ended = None;
-        saved.saved_at = saved.saved_at.max(now);
+        saved.saved_at = now;
         saved.work_left = policy.work;
         saved.human_left = policy.human;
         saved.policy = policy;

@@ -151,6 +151,11 @@ fn deadlines_are_kept_as_time_left_and_a_clock_that_went_back_costs_nothing() {
     let left = end_of(30_000);
     assert!((29_000..=31_000).contains(&left), "{left}");
     assert_eq!(end_of(200_000), 0, "the time between the processes counts");
+    let saved_at = serde_json::to_value(&saved).expect("json")["saved_at"].as_u64();
+    assert_eq!(
+        Some(end_of(5_000)),
+        saved_at.map(|saved_at| 60_000 - saved_at)
+    );
 }
 
 #[test]

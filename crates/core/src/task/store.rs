@@ -188,8 +188,8 @@ pub(super) fn resume<P: Provider>(
         let why = "it counts more than any task can have done";
         return Err(ResumeError::Broken(why.to_owned()));
     }
-    // If the clock went back since, no time has passed.
-    let now = now.max(saved.saved_at);
+    // If the clock went back since, no time has passed, and all that is to come is by the new one.
+    let saved_at = saved.saved_at.min(now);
     let seed = match saved.seed.as_str() {
         "" => Seed([0; 32]),
         text => Seed(
@@ -216,7 +216,7 @@ pub(super) fn resume<P: Provider>(
     task.intent = intent;
     task.unresolved = unresolved;
     task.rng = fastrand::Rng::with_seed(saved.jitter);
-    task.started = saved.started_at;
+    task.started = saved.started_at.map(|started| started.min(now));
     task.exchanges = saved.exchanges;
     task.messages = saved.messages;
     task.events = Events::after(saved.events_taken);
@@ -233,9 +233,9 @@ pub(super) fn resume<P: Provider>(
     } else {
         Lag::None
     };
-    task.clocks = Clocks::new(saved.work_left, saved.human_left, saved.saved_at);
+    task.clocks = Clocks::new(saved.work_left, saved.human_left, saved_at);
     if saved.human_runs {
-        task.clocks.run(Clock::Human, saved.saved_at);
+        task.clocks.run(Clock::Human, saved_at);
     }
     // Open questions are told again: nobody may have heard of them.
     let (open, known): (Vec<_>, Vec<_>) = saved
