@@ -5,6 +5,7 @@ mod codegen;
 mod faults;
 mod fuzz;
 mod repo;
+mod simulate;
 mod simulator;
 mod stream;
 mod tidy;
@@ -32,6 +33,8 @@ enum Task {
     Tidy,
     /// Run the fuzz targets for some time each (needs a nightly toolchain and a C++ compiler)
     Fuzz(fuzz::Args),
+    /// Run thousands of simulations of the task machine, or break it on purpose and see that they find it
+    Simulate(simulate::Args),
     /// Send a large file through both adapters and measure them (builds in release mode)
     UploadTest(upload::Args),
     /// Follow a stream of millions of events through both adapters and measure them (builds in release mode)
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Faults(args) => faults::run(&args),
         Task::Tidy => tidy::run(),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Simulate(args) => simulate::run(&args),
         Task::UploadTest(args) => upload::run(&args),
         Task::StreamTest(args) => stream::run(&args),
         Task::Ci => ci::run(),

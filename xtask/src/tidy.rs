@@ -17,6 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("taskward-sim", &["taskward-core"]),
     ("taskward-journal", &["taskward-core"]),
     (
+        "taskward-simulate",
+        &["taskward-core", "taskward-providers", "taskward-sim"],
+    ),
+    (
         "taskward",
         &[
             "taskward-core",

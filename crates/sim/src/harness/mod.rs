@@ -50,6 +50,7 @@
 //! * A rotated key keeps its id. A stream stays open when its key is revoked.
 //! * A cursor stands for the last event of its page.
 
+mod account;
 mod create;
 mod engine;
 mod events;

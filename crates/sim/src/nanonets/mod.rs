@@ -25,6 +25,7 @@
 //! whole system prompt (`asker`, `slow`, ...); any other echoes. An `acts_like` without such an agent is a 400. An update
 //! may give any agent another behaviour in the same way.
 
+mod account;
 mod engine;
 mod list;
 mod manage;

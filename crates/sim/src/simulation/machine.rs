@@ -1,0 +1,139 @@
+//! What the simulation needs of a platform's server.
+
+use crate::message::{Answer, Head, Pulled, Request, StreamId};
+
+/// A platform's server as a pure machine: what is asked of it, and what is true in it.
+pub trait Machine {
+    /// The key that it takes.
+    fn api_key(&self) -> &str;
+
+    /// What a request of this head would do.
+    fn effect(head: &Head) -> Effect;
+
+    /// Answers a request.
+    fn handle(&mut self, request: Request, now: u64) -> Answer;
+
+    /// What an open stream has to send.
+    fn pull(&mut self, _stream: StreamId, _now: u64) -> Pulled {
+        Pulled::End
+    }
+
+    /// Forgets a stream whose client went away.
+    fn close(&mut self, _stream: StreamId) {}
+
+    /// When something happens by itself next.
+    fn next_change(&self) -> Option<u64>;
+
+    /// What is true now, whatever reads show.
+    fn account(&mut self, now: u64) -> Account;
+
+    /// The places of all events of a task that can be seen now, oldest first; none where there are no events.
+    fn events(&self, _task: &str) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// Somebody else does this; whether it could be done.
+    fn meddle(&mut self, task: &str, meddling: &Meddling, now: u64) -> bool;
+}
+
+/// What a request does to its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// It makes a task.
+    Start,
+    /// It answers a question or sends a message.
+    Answer,
+    /// It stops a task.
+    Cancel,
+    /// It reads the status of a task, and nothing else.
+    Status,
+    /// It reads something else.
+    Read,
+    /// It opens a stream.
+    Stream,
+}
+
+impl Effect {
+    /// Whether it changes something.
+    #[must_use]
+    pub fn is_write(self) -> bool {
+        match self {
+            Self::Start | Self::Answer | Self::Cancel => true,
+            Self::Status | Self::Read | Self::Stream => false,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Answer => "answer",
+            Self::Cancel => "cancel",
+            Self::Status => "status",
+            Self::Read => "read",
+            Self::Stream => "stream",
+        }
+    }
+}
+
+/// What is true on a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Every task, oldest first.
+    pub tasks: Vec<TaskAccount>,
+    /// Every question there ever was, oldest first.
+    pub questions: Vec<QuestionAccount>,
+}
+
+/// A task on its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskAccount {
+    /// Its id.
+    pub id: String,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Its answer in words, once it completed, where a read gives it in the same words.
+    pub answer: Option<String>,
+}
+
+/// A question on its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuestionAccount {
+    /// The task that asks.
+    pub task: String,
+    /// Its id, as the client knows it.
+    pub id: String,
+    /// How many answers were applied to it.
+    pub answers: u64,
+    /// Whether it waits for one.
+    pub is_open: bool,
+}
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It goes on.
+    Going,
+    /// It waits for an answer.
+    Waiting,
+    /// It waits for somebody in the platform's own pages.
+    Review,
+    /// It completed.
+    Completed,
+    /// It failed.
+    Failed,
+    /// It was stopped.
+    Stopped,
+}
+
+/// What somebody else does to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meddling {
+    /// Another client of the same account answers its question.
+    AnswerByClient,
+    /// A human answers its question in the dashboard.
+    AnswerInDashboard,
+    /// A human approves it in the dashboard.
+    Approve,
+    /// A human stops it in the dashboard.
+    Stop,
+}

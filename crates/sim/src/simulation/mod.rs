@@ -1,0 +1,186 @@
+//! A task of the client's machine beside a simulated server, in virtual time, with faults: two hours take ten
+//! milliseconds.
+//!
+//! A [`Simulation`] does for a [`Task`](taskward_core::Task) what an adapter does, and plays everything around it: the
+//! wire, the clock, the human who is asked, the disk, and whoever else has a hand in the task. Everything random follows
+//! from one seed, so that the same seed gives the same run. At each step what happened is held against a reference
+//! model, which knows both what the client was told and what is true on the server.
+//!
+//! ```
+//! use std::time::Duration;
+//! use taskward_core::Answer;
+//! use taskward_providers::agent_harness::{AgentHarness, Job};
+//! use taskward_sim::simulation::{Mishap, Mishaps, START, Simulation};
+//! use taskward_sim::{Scenario, harness::Server};
+//!
+//! // An order that waits for an approval, which takes its human two hours.
+//! let scenario = Scenario::parse(r#"
+//!     [[run]]
+//!     name = "order"
+//!     steps = [
+//!         { run = "2s" },
+//!         { wait = { kind = "approval", timeout = "8h" } },
+//!         { run = "1s" },
+//!         { succeed = true },
+//!     ]
+//! "#)?;
+//! let job = Job::goal("Order chairs.").with_input("scenario", "order");
+//! let report = Simulation::new(AgentHarness, Server::new(7, &scenario, START), job)
+//!     .human(|_question| Some((Duration::from_secs(2 * 3600), Answer::Approve)))
+//!     .mishaps(Mishaps::none().with(Mishap::DropReply, 3).with(Mishap::Kill, 40))
+//!     .seed(42)
+//!     .run()?;
+//! assert_eq!(report.code(), Some("succeeded"));
+//! assert!(report.elapsed >= Duration::from_secs(2 * 3600));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Invariants
+//! | | |
+//! |---|---|
+//! | I-1 | one run makes at most one task |
+//! | I-2 | an answer is applied at most once, and to the question that it was written for |
+//! | I-3 | the intent is durable before the start leaves, the id before it is told; no restart loses either |
+//! | I-4 | events come in rising order, once, without a hole that is not told |
+//! | I-5 | a watch has one end, and nothing after it |
+//! | I-6 | the end that is told is the one that is true on the server |
+//! | I-7 | the key is in nothing that is stored or told |
+//! | I-8 | attempts, pace and deadlines are kept |
+//! | I-9 | what a task holds does not grow with what has happened |
+//! | I-10 | once nothing goes wrong any more, the watch ends |
+//! | I-11 | the same seed gives the same run: [`Report::trace`] |
+//!
+//! I-12, that both adapters do alike, is for tests of the adapters: here there is none.
+//!
+//! # Two modes
+//! Without [`heal_after`](Simulation::heal_after) things go wrong until the run ends or its time is up: nothing wrong
+//! may happen, but nothing good has to. With it nothing goes wrong from then on, and the watch has to reach its end.
+
+mod drive;
+mod facts;
+mod machine;
+mod mishap;
+mod model;
+mod recovery;
+mod report;
+mod wire;
+mod world;
+
+use std::time::Duration;
+
+use taskward_core::{Answer, Policy, Provider, Question};
+
+pub use machine::{Account, Effect, Machine, Meddling, QuestionAccount, Standing, TaskAccount};
+pub use mishap::{Mishap, Mishaps, Struck};
+pub use model::Invariant;
+pub use report::{Checked, Report, Violation};
+
+use world::World;
+
+/// When the simulated time begins: 2026-05-12T10:15:00Z.
+pub const START: u64 = 1_778_580_900_000;
+
+/// What a human does who is asked: answers after some time, or never.
+pub type Human = Box<dyn FnMut(&Question) -> Option<(Duration, Answer)>>;
+
+/// A task to be simulated, and all that may happen to it.
+pub struct Simulation<P: Provider, M: Machine> {
+    provider: P,
+    machine: M,
+    job: P::Job,
+    policy: Policy,
+    human: Human,
+    cancel_after: Option<Duration>,
+    mishaps: Mishaps,
+    heal_after: Option<Duration>,
+    longest: Duration,
+    seed: u64,
+    is_told: bool,
+}
+
+impl<P: Provider, M: Machine> Simulation<P, M> {
+    /// A job on a server whose time begins at [`START`]. Nothing goes wrong, nobody answers, and no deadline passes.
+    pub fn new(provider: P, machine: M, job: P::Job) -> Self {
+        Self {
+            provider,
+            machine,
+            job,
+            policy: Policy::default(),
+            human: Box::new(|_| None),
+            cancel_after: None,
+            mishaps: Mishaps::none(),
+            heal_after: None,
+            longest: Duration::from_secs(7 * 86_400),
+            seed: 0,
+            is_told: false,
+        }
+    }
+
+    /// How the task is followed.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Whoever is asked. A question that is asked again, since an answer did not arrive or the process died, is put to
+    /// them again.
+    #[must_use]
+    pub fn human(
+        mut self,
+        human: impl FnMut(&Question) -> Option<(Duration, Answer)> + 'static,
+    ) -> Self {
+        self.human = Box::new(human);
+        self
+    }
+
+    /// The caller cancels the task after this time.
+    #[must_use]
+    pub fn cancel_after(mut self, after: Duration) -> Self {
+        self.cancel_after = Some(after);
+        self
+    }
+
+    /// What goes wrong.
+    #[must_use]
+    pub fn mishaps(mut self, mishaps: Mishaps) -> Self {
+        self.mishaps = mishaps;
+        self
+    }
+
+    /// Nothing goes wrong any more after this time, and the watch must end.
+    #[must_use]
+    pub fn heal_after(mut self, after: Duration) -> Self {
+        self.heal_after = Some(after);
+        self
+    }
+
+    /// How long the whole may take: when things heal, from then on, else in all. A week, unless it is said.
+    #[must_use]
+    pub fn longest(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
+    }
+
+    /// Where everything random comes from.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Keeps the log of what happened, for [`Report::log`] and [`Violation::log`].
+    #[must_use]
+    pub fn with_log(mut self) -> Self {
+        self.is_told = true;
+        self
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// When an invariant does not hold.
+    pub fn run(self) -> Result<Report<P::Output, M>, Box<Violation>> {
+        World::new(self).run()
+    }
+}

@@ -1,0 +1,133 @@
+//! What comes after a watch that ended without knowing what became of its start.
+
+use taskward_core::{
+    Operation as _, Outcome, Provider, Search, SearchStep, Seed, Snapshot, Sought, Task, TaskId,
+};
+
+use super::facts::Fact;
+use super::machine::Machine;
+use super::mishap::Mishap;
+use super::model::Invariant;
+use super::report::Violation;
+use super::wire::{response, translate};
+use super::world::World;
+
+/// How often a start is recovered while things go wrong.
+const RECOVERIES: u32 = 3;
+/// One way of a search through the network.
+const TRIP: u64 = 20;
+/// How long a search that gets no answer waits before it asks again.
+const PATIENCE: u64 = 2_000;
+
+type Done<T = ()> = Result<T, Box<Violation>>;
+
+/// What comes after the end of a watch.
+pub(super) enum After<P: Provider> {
+    /// Another watch.
+    Watch(Box<Task<P>>),
+    /// Nothing: it ended so.
+    End(Option<Outcome<P::Output>>),
+}
+
+impl<P: Provider, M: Machine> World<P, M> {
+    /// The next watch, or how the last one ended.
+    pub(super) fn conclude(&mut self, task: Task<P>) -> Done<After<P>> {
+        let durable = self.durable.clone();
+        let sought = task.sought();
+        let outcome = task.into_outcome();
+        let (Some(Outcome::Unknown { .. }), Some(durable)) = (&outcome, durable) else {
+            return Ok(After::End(outcome));
+        };
+        self.die();
+        let saved: Snapshot = serde_json::from_str(&durable.text).expect("a snapshot is JSON");
+        if saved.is_repeatable() {
+            if self.recoveries > RECOVERIES {
+                if self.has_healed() {
+                    let why = format!("a start under a key is not recovered: {outcome:?}");
+                    return Err(self.broken(Violation::new(Invariant::I10, why)));
+                }
+                return Ok(After::End(outcome));
+            }
+            self.recoveries += 1;
+            self.wait_for_better(60_000)?;
+            let policy = self.setup.policy.clone();
+            let provider = self.setup.provider.clone();
+            let task = Task::recover(provider, saved, policy, self.clock())
+                .expect("what was stored can be gone on with");
+            self.reopen();
+            self.born(&task, Some(durable))?;
+            return Ok(After::Watch(Box::new(task)));
+        }
+        let Some(sought) = sought else {
+            return Ok(After::End(outcome));
+        };
+        self.wait_for_better(10_000)?;
+        let found = self.search(sought)?;
+        let [only] = found.as_slice() else {
+            return Ok(After::End(outcome));
+        };
+        if !self.has_healed() && self.chance.once_in(3) {
+            return Ok(After::End(outcome));
+        }
+        let seed = Seed(self.chance.bytes32());
+        let (provider, policy) = (self.setup.provider.clone(), self.setup.policy.clone());
+        let task = Task::attach(provider, only.clone(), None, policy, seed, self.clock());
+        self.reopen();
+        self.born(&task, None)?;
+        Ok(After::Watch(Box::new(task)))
+    }
+
+    /// Some time, and where things heal, until they have.
+    fn wait_for_better(&mut self, most: u64) -> Done {
+        let soon = self.now + self.chance.millis(1_000, most);
+        let healed = self.setup.heal_after.map(|_| self.healed_at);
+        let until = soon.max(healed.unwrap_or(0));
+        while self.now < until && self.now <= self.end() {
+            self.pass(until);
+            self.catch_up()?;
+        }
+        Ok(())
+    }
+
+    /// Looks for the task of a start.
+    fn search(&mut self, sought: Sought) -> Done<Vec<TaskId>> {
+        let is_reliable = self.skew == 0;
+        let mut search = Search::new(self.setup.provider.clone(), sought);
+        loop {
+            self.steps += 1;
+            match search.next(self.clock()) {
+                SearchStep::Done => break,
+                SearchStep::Wait(until) => {
+                    let until = self.when(until);
+                    self.pass(until);
+                }
+                SearchStep::Look(probe) => {
+                    if self.strikes(Mishap::DropReply) || self.strikes(Mishap::DropAfterSend) {
+                        self.pass(self.now + PATIENCE);
+                        continue;
+                    }
+                    let request = probe.request().expect("a search can be written");
+                    let sim = translate(&request, self.setup.machine.api_key());
+                    self.tell(format_args!("-> search {}", request.target().as_str()));
+                    self.now += TRIP;
+                    let served = self.setup.machine.handle(sim, self.now);
+                    let reply = response(&served.into_reply());
+                    match probe.read(&reply) {
+                        Ok(seen) => search.take(seen, self.clock()),
+                        Err(error) => {
+                            let why = format!("a search cannot be read: {error}");
+                            return Err(self.broken(Violation::new(Invariant::I3, why)));
+                        }
+                    }
+                }
+            }
+        }
+        let found: Vec<TaskId> = search.finish().into_iter().map(|one| one.id).collect();
+        self.tell(format_args!("found {found:?}"));
+        self.learn(Fact::Searched {
+            found: found.iter().map(ToString::to_string).collect(),
+            is_reliable,
+        })?;
+        Ok(found)
+    }
+}

@@ -1,0 +1,147 @@
+//! What a run leaves behind.
+
+use std::fmt;
+use std::time::Duration;
+
+use taskward_core::{Event, Outcome};
+
+use super::mishap::Struck;
+use super::model::Invariant;
+
+/// A run that broke no invariant.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Report<O, M> {
+    /// How the last watch ended; `None` when time was up before it did.
+    pub outcome: Option<Outcome<O>>,
+    /// How long it took, in simulated time.
+    pub elapsed: Duration,
+    /// The server as it was left.
+    pub machine: M,
+    /// Everything that was told, in order, by all processes.
+    pub told: Vec<Event>,
+    /// How many steps were done.
+    pub steps: u64,
+    /// How many processes there were.
+    pub processes: u32,
+    /// What went wrong.
+    pub struck: Struck,
+    /// What was checked.
+    pub checked: Checked,
+    /// A digest of everything that happened: the same seed gives the same.
+    pub trace: u64,
+    /// What happened, line by line, when it was asked for.
+    pub log: Vec<String>,
+}
+
+impl<O, M> Report<O, M> {
+    /// The name of the end, as machine-readable output has it; `None` when there was none.
+    #[must_use]
+    pub fn code(&self) -> Option<&'static str> {
+        self.outcome.as_ref().map(Outcome::code)
+    }
+}
+
+/// How often each invariant was checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked([u64; Invariant::ALL.len()]);
+
+impl Checked {
+    /// How often this one was.
+    #[must_use]
+    pub fn of(&self, invariant: Invariant) -> u64 {
+        self.0[invariant as usize]
+    }
+
+    /// How often any was.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// One more check of this.
+    pub fn count(&mut self, invariant: Invariant) {
+        self.0[invariant as usize] += 1;
+    }
+
+    /// Adds what was checked elsewhere.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+}
+
+/// An invariant that did not hold.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Violation {
+    /// Which.
+    pub invariant: Invariant,
+    /// What happened instead.
+    pub why: String,
+    /// At which step.
+    pub step: u64,
+    /// What happened before, line by line, when it was asked for.
+    pub log: Vec<String>,
+}
+
+impl Violation {
+    /// What did not hold, before it is known where.
+    pub fn new(invariant: Invariant, why: impl Into<String>) -> Self {
+        Self {
+            invariant,
+            why: why.into(),
+            step: 0,
+            log: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at step {}: {}", self.invariant, self.step, self.why)
+    }
+}
+
+impl std::error::Error for Violation {}
+
+/// Everything that happens, as lines of which at least a digest is kept.
+pub(super) struct Trace {
+    digest: u64,
+    log: Option<Vec<String>>,
+    line: String,
+}
+
+impl Trace {
+    pub(super) fn new(is_kept: bool) -> Self {
+        Self {
+            // The offset of FNV-1a.
+            digest: 0xcbf2_9ce4_8422_2325,
+            log: is_kept.then(Vec::new),
+            line: String::new(),
+        }
+    }
+
+    pub(super) fn tell(&mut self, millis: u64, what: fmt::Arguments<'_>) {
+        use fmt::Write as _;
+        self.line.clear();
+        let (seconds, rest) = (millis / 1000, millis % 1000);
+        // Writing to a string does not fail.
+        let _ = write!(self.line, "{seconds:>7}.{rest:03} {what}");
+        for byte in self.line.bytes() {
+            self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        if let Some(log) = &mut self.log {
+            log.push(self.line.clone());
+        }
+    }
+
+    pub(super) fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    pub(super) fn take_log(&mut self) -> Vec<String> {
+        self.log.take().unwrap_or_default()
+    }
+}

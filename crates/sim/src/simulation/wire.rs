@@ -1,0 +1,511 @@
+//! The wire between the task and the server.
+
+use taskward_core::http::header::{HeaderName, HeaderValue};
+use taskward_core::http::{Method, StatusCode};
+use taskward_core::{
+    Cause, ExchangeId, Failure, Head, IdempotencyKey, Limits, Phase, Provider, Request, Response,
+    Segment, Stage, Task,
+};
+
+use super::facts::{Fact, Fate, Leaving};
+use super::machine::{Effect, Machine};
+use super::mishap::Mishap;
+use super::report::Violation;
+use super::world::{Flight, Late, News, Open, World, bytes, millis};
+use crate::message::{Answer as Served, Pulled, Reply, Request as Sim, SimBody};
+use crate::multipart::{Multipart, boundary};
+
+/// One way through the network.
+const TRIP: u64 = 10;
+/// The longest that a lost request may still take, and that a reply may be late.
+const LATE: u64 = 120_000;
+/// Bytes of a stream that are read at once.
+const PIECE: usize = 4096;
+
+/// How servers refuse in a storm. Those before the bar may have done what was asked.
+const AMBIGUOUS: [u16; 4] = [500, 502, 504, 503];
+/// Those that have not.
+const HONEST: [u16; 2] = [429, 503];
+
+type Done<T = ()> = Result<T, Box<Violation>>;
+
+impl<P: Provider, M: Machine> World<P, M> {
+    /// Sends a request and finds out what will be reported of it, and when. `Ok(false)` when the process died over it.
+    pub(super) fn send(
+        &mut self,
+        task: &mut Task<P>,
+        id: ExchangeId,
+        request: &Request,
+        limits: &Limits,
+    ) -> Done<bool> {
+        self.requests += 1;
+        let no = self.requests;
+        let sim = translate(request, self.setup.machine.api_key());
+        let effect = M::effect(&sim.head);
+        let leaving = Leaving {
+            no,
+            effect,
+            key: sim.head.header("idempotency-key").map(str::to_owned),
+            digest: if effect == Effect::Start {
+                request.digest()
+            } else {
+                String::new()
+            },
+            meant: (effect == Effect::Answer)
+                .then(|| self.meant(task, &sim))
+                .flatten(),
+            now: self.clock().as_millis(),
+        };
+        self.tell(format_args!(
+            "-> {no} {} {} {}",
+            effect.name(),
+            sim.head.method,
+            request.target().as_str()
+        ));
+        self.learn(Fact::Left(leaving))?;
+        task.sent(id);
+        if self.strikes(Mishap::Kill) {
+            // What was written before may arrive all the same.
+            if self.chance.once_in(2) {
+                self.linger(no, sim);
+            }
+            return Ok(false);
+        }
+        let begun = self.now;
+        let (news, after) = self.exchange(no, sim, effect, limits)?;
+        let mut due = begun + after;
+        let mut news = news;
+        if let Some(total) = limits.total
+            && due > begun.saturating_add(millis(total))
+        {
+            // The whole exchange has a limit, too.
+            due = begun + millis(total);
+            self.hang_up(&news);
+            news = News::Failure(failed(Stage::MaybeSent, Cause::Timeout(Phase::Total)));
+        }
+        let yields = self.stream.is_some() && self.strikes(Mishap::Reorder);
+        self.flight = Some(Flight {
+            no,
+            id,
+            effect,
+            due,
+            yields,
+            news,
+        });
+        Ok(true)
+    }
+
+    /// Of a stream that nobody will read.
+    fn hang_up(&mut self, news: &News) {
+        if let News::Stream { sim, .. } = news {
+            self.setup.machine.close(*sim);
+        }
+    }
+
+    /// The question that a request answers, by its key or its words.
+    fn meant(&self, task: &Task<P>, sim: &Sim) -> Option<String> {
+        let id = task.id()?;
+        let key = sim.head.header("idempotency-key");
+        let SimBody::Bytes(body) = &sim.body else {
+            return None;
+        };
+        let body = String::from_utf8_lossy(body);
+        let mut newest_first = self.wished.iter().rev();
+        let of = newest_first.find(|(question, answer)| match (key, answer) {
+            (Some(key), _) => {
+                key == IdempotencyKey::of_answer(id.as_str(), question.as_str(), answer).as_str()
+            }
+            (None, taskward_core::Answer::Text(words)) => body.contains(words.as_str()),
+            (None, _) => false,
+        });
+        of.map(|(question, _)| question.to_string())
+    }
+
+    fn linger(&mut self, no: u64, request: Sim) {
+        let at = self.now + self.chance.millis(1, LATE);
+        self.late.push(Late { no, at, request });
+    }
+
+    /// What becomes of a request, and after how long.
+    fn exchange(
+        &mut self,
+        no: u64,
+        sim: Sim,
+        effect: Effect,
+        limits: &Limits,
+    ) -> Done<(News, u64)> {
+        let lost = |stage, cause| News::Failure(failed(stage, cause));
+        if self.strikes(Mishap::DropBeforeSend) {
+            let cause = [
+                Cause::Refused,
+                Cause::Resolve,
+                Cause::Timeout(Phase::Connect),
+            ];
+            let cause = self.chance.pick(&cause).clone();
+            let after = if cause == Cause::Refused {
+                TRIP
+            } else {
+                millis(limits.connect)
+            };
+            return Ok((lost(Stage::NotSent, cause), after));
+        }
+        if self.strikes(Mishap::DropAfterSend) {
+            let timeout = self.chance.once_in(2);
+            let (cause, after) = if timeout {
+                (Cause::Timeout(Phase::Head), millis(limits.head))
+            } else {
+                (Cause::Reset, TRIP)
+            };
+            return Ok((lost(Stage::MaybeSent, cause), after));
+        }
+        if self.strikes(Mishap::ArriveLate) {
+            self.linger(no, sim);
+            return Ok((
+                lost(Stage::MaybeSent, Cause::Timeout(Phase::Head)),
+                millis(limits.head),
+            ));
+        }
+        if self.strikes(Mishap::StatusStorm) {
+            let ambiguous = *self.chance.pick(&AMBIGUOUS);
+            let honest = *self.chance.pick(&HONEST);
+            let status = if self.chance.once_in(2) {
+                ambiguous
+            } else {
+                honest
+            };
+            self.storm = (status, 1 + self.chance.below(6) as u32);
+        }
+        let refusal = self.storm_over();
+        if let Some((status, hint)) = refusal
+            && (hint.is_some() || status == 429 || self.chance.once_in(2))
+        {
+            return Ok((self.refusal(status, hint), 2 * TRIP));
+        }
+        let target = match sim.head.method.as_str() {
+            "GET" => Some(format!("{}?{}", sim.head.path, sim.head.query)),
+            _ => None,
+        };
+        self.now += TRIP;
+        let answer = self.arrive(no, sim)?;
+        if let Some((status, hint)) = refusal {
+            // It was done, and something on the way back says otherwise.
+            self.forget(&answer);
+            return Ok((self.refusal(status, hint), TRIP));
+        }
+        let mut after = 2 * TRIP;
+        if self.strikes(Mishap::Delay) {
+            after += self.chance.millis(100, LATE);
+            if after > millis(limits.head) {
+                self.forget(&answer);
+                let timeout = Cause::Timeout(Phase::Head);
+                return Ok((lost(Stage::MaybeSent, timeout), millis(limits.head)));
+            }
+        }
+        if self.strikes(Mishap::DropReply) {
+            self.forget(&answer);
+            return Ok((lost(Stage::MaybeSent, Cause::Reset), after));
+        }
+        if self.strikes(Mishap::CutHead) {
+            self.forget(&answer);
+            let cause = [Cause::Truncated, Cause::Protocol];
+            let cause = self.chance.pick(&cause).clone();
+            return Ok((lost(Stage::MaybeSent, cause), after));
+        }
+        let news = match answer {
+            Served::Stream { head, id } => News::Stream {
+                head: head_of(&head),
+                sim: id,
+            },
+            Served::Whole(reply) => self.receive_reply(reply, target, effect),
+        };
+        Ok((news, after))
+    }
+
+    /// One request less of the storm; with a hint that says when to come again, or none.
+    fn storm_over(&mut self) -> Option<(u16, Option<u64>)> {
+        let (status, left) = self.storm;
+        if left == 0 || self.has_healed() {
+            return None;
+        }
+        self.storm.1 -= 1;
+        let hint = self.chance.once_in(2) && HONEST.contains(&status);
+        let hint = hint.then(|| self.chance.millis(0, 20));
+        Some((status, hint))
+    }
+
+    fn refusal(&mut self, status: u16, hint: Option<u64>) -> News {
+        let mut reply = Reply::error(status, "a storm");
+        if let Some(hint) = hint {
+            reply.headers.push(("retry-after", hint.to_string()));
+        }
+        News::Reply {
+            reply: response(&reply),
+            is_whole: true,
+            as_of: self.now,
+        }
+    }
+
+    fn forget(&mut self, answer: &Served) {
+        if let Served::Stream { id, .. } = answer {
+            self.setup.machine.close(*id);
+        }
+    }
+
+    fn receive_reply(&mut self, reply: Reply, target: Option<String>, effect: Effect) -> News {
+        let (mut reply, mut as_of) = (reply, self.now);
+        if let Some(target) = target.filter(|_| reply.status == 200) {
+            let remembered = self.memory.get(&target).cloned();
+            match remembered {
+                Some((older, then)) if self.strikes(Mishap::StaleRead) => {
+                    (reply, as_of) = (older, then);
+                }
+                _ => drop(self.memory.insert(target, (reply.clone(), as_of))),
+            }
+        }
+        let mut response = response(&reply);
+        if self.strikes(Mishap::CutBody) {
+            let length = response.body.len();
+            let at = self.chance.below(length);
+            // A reply to a write that is cut unnoticed may still be whole JSON only when nothing is cut.
+            if effect != Effect::Stream && self.chance.once_in(2) {
+                response.body.truncate(at);
+                return News::Reply {
+                    reply: response,
+                    is_whole: false,
+                    as_of,
+                };
+            }
+            let stage = Stage::Answered(Box::new(response.head));
+            return News::Failure(failed(stage, Cause::Truncated));
+        }
+        News::Reply {
+            reply: response,
+            is_whole: true,
+            as_of,
+        }
+    }
+
+    /// The task is told what became of its exchange.
+    pub(super) fn report(&mut self, task: &mut Task<P>) -> Done {
+        let Some(Flight {
+            no,
+            id,
+            effect,
+            news,
+            ..
+        }) = self.flight.take()
+        else {
+            return Ok(());
+        };
+        let now = self.clock();
+        let (fate, report) = match news {
+            News::Stream { head, sim } => {
+                self.tell(format_args!("<- {no} a stream"));
+                self.close_stream();
+                self.stream = Some(Open {
+                    id,
+                    sim,
+                    ready: Default::default(),
+                    stalled_until: 0,
+                });
+                task.handle_head(id, head, now);
+                return Ok(());
+            }
+            News::Reply {
+                reply,
+                is_whole,
+                as_of,
+            } => {
+                let status = reply.status().as_u16();
+                self.tell(format_args!("<- {no} {status} {}", reply.body.len()));
+                if is_whole && status == 200 && !effect.is_write() {
+                    self.learn(Fact::Read { no, as_of })?;
+                }
+                let has_hint = reply.head.headers.contains_key("retry-after");
+                let fate = if is_whole {
+                    let proves_nothing_done = status == 503 && has_hint;
+                    Fate::Whole {
+                        status,
+                        proves_nothing_done,
+                    }
+                } else {
+                    Fate::Torn(status)
+                };
+                (fate, Ok(reply))
+            }
+            News::Failure(failure) => {
+                self.tell(format_args!("<- {no} {failure}"));
+                let fate = match &failure.stage {
+                    Stage::NotSent => Fate::NotSent,
+                    Stage::MaybeSent => Fate::MaybeSent,
+                    Stage::Answered(head) => Fate::Torn(head.status.as_u16()),
+                };
+                (fate, Err(failure))
+            }
+        };
+        self.learn(Fact::Reported { no, effect, fate })?;
+        if self.strikes(Mishap::Duplicate) {
+            self.echoes.push((id, report.clone()));
+        }
+        match report {
+            Ok(reply) => task.handle_response(id, reply, now),
+            Err(failure) => task.handle_failure(id, failure, now),
+        }
+        Ok(())
+    }
+
+    /// What was reported is reported again.
+    pub(super) fn echo(&mut self, task: &mut Task<P>) {
+        if self.echoes.is_empty() || !self.chance.once_in(3) {
+            return;
+        }
+        let (id, report) = self.echoes.remove(0);
+        self.tell(format_args!("  exchange {id} is reported again"));
+        match report {
+            Ok(reply) => task.handle_response(id, reply, self.clock()),
+            Err(failure) => task.handle_failure(id, failure, self.clock()),
+        }
+    }
+
+    // --- streams -----------------------------------------------------------------------------------------------
+
+    /// Reads the stream, for so long at most. Whether anything was handed over.
+    pub(super) fn listen(&mut self, task: &mut Task<P>, until: u64) -> Done<bool> {
+        self.look();
+        let (now, true_now) = (self.clock(), self.now);
+        let Some(mut open) = self.stream.take() else {
+            return Ok(false);
+        };
+        let mut ended = false;
+        let is_stalled = true_now < open.stalled_until && !self.has_healed();
+        if open.ready.is_empty() && !is_stalled {
+            match self.setup.machine.pull(open.sim, true_now) {
+                Pulled::Frames(frames) => {
+                    open.ready
+                        .extend(frames.into_iter().flat_map(|frame| frame.bytes));
+                }
+                Pulled::Pending => {}
+                Pulled::End => ended = true,
+            }
+        }
+        let has_more = !open.ready.is_empty() && !is_stalled;
+        if has_more && self.strikes(Mishap::Delay) {
+            open.stalled_until = true_now + self.chance.millis(100, 4 * LATE);
+            self.stream = Some(open);
+            return Ok(false);
+        }
+        let breaks = !ended && has_more && self.strikes(Mishap::CutStream);
+        let ends = !ended && !breaks && has_more && self.strikes(Mishap::EndStream);
+        let take = if breaks || ends {
+            self.chance.below(open.ready.len())
+        } else if has_more {
+            let most = open.ready.len().min(PIECE);
+            if self.chance.once_in(2) {
+                most
+            } else {
+                1 + self.chance.below(most)
+            }
+        } else {
+            0
+        };
+        if take > 0 {
+            let chunk = bytes(open.ready.drain(..take));
+            self.tell(format_args!("<~ {take} bytes"));
+            task.handle_chunk(open.id, chunk, now);
+        }
+        if !(ended || breaks || ends) {
+            if take == 0 {
+                let quiet_until = if is_stalled {
+                    open.stalled_until
+                } else {
+                    u64::MAX
+                };
+                let change = self.setup.machine.next_change().unwrap_or(u64::MAX);
+                let change = if is_stalled { u64::MAX } else { change };
+                self.stream = Some(open);
+                self.pass(until.min(quiet_until).min(change));
+                return Ok(false);
+            }
+            self.stream = Some(open);
+            return Ok(true);
+        }
+        self.setup.machine.close(open.sim);
+        self.tell(format_args!(
+            "<~ {}",
+            if breaks { "breaks" } else { "ends" }
+        ));
+        if breaks {
+            let stage = Stage::Answered(Box::new(Head::new(StatusCode::OK)));
+            task.handle_failure(open.id, failed(stage, Cause::Truncated), now);
+        } else {
+            task.handle_end(open.id, now);
+        }
+        Ok(true)
+    }
+
+    pub(super) fn close_stream(&mut self) {
+        if let Some(open) = self.stream.take() {
+            self.setup.machine.close(open.sim);
+        }
+    }
+
+    /// Nothing of a process is left but what is on the wire.
+    pub(super) fn die(&mut self) {
+        self.close_stream();
+        if let Some(flight) = self.flight.take() {
+            self.hang_up(&flight.news);
+        }
+        self.echoes.clear();
+    }
+}
+
+fn failed(stage: Stage, cause: Cause) -> Failure {
+    Failure::new(stage, cause, "as the simulation has it")
+}
+
+fn head_of(reply: &Reply) -> Head {
+    let mut head = Head::new(StatusCode::from_u16(reply.status).unwrap_or_default());
+    for (name, value) in &reply.headers {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            head.headers.insert(HeaderName::from_static(name), value);
+        }
+    }
+    head
+}
+
+pub(super) fn response(reply: &Reply) -> Response {
+    Response {
+        head: head_of(reply),
+        body: reply.body.clone().into(),
+    }
+}
+
+/// The request as the server takes it.
+pub(super) fn translate(request: &Request, key: &str) -> Sim {
+    let mut sim = Sim::new(request.method().as_str(), request.target().as_str())
+        .header("authorization", &format!("Bearer {key}"));
+    for (name, value) in request.headers() {
+        sim = sim.header(name.as_str(), value.to_str().unwrap_or_default());
+    }
+    let mut body = Vec::new();
+    for segment in request.body().segments() {
+        match segment {
+            Segment::Bytes(part) => body.extend_from_slice(part),
+            // No file is read here: its length stands for it.
+            Segment::Source(source) => body.extend((0..source.len).map(|_| b'.')),
+        }
+    }
+    let media = sim.head.header("content-type").unwrap_or_default();
+    if let Some(boundary) = boundary(media)
+        && request.method() == Method::POST
+    {
+        let mut parser = Multipart::new(&boundary, None);
+        if parser.push(&body).is_ok()
+            && let Ok(form) = parser.finish()
+        {
+            return sim.form(form);
+        }
+    }
+    sim.body = SimBody::Bytes(body);
+    sim
+}

@@ -1,0 +1,333 @@
+//! Everything around the task: time, the server, the disk, the people.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use taskward_core::bytes::Bytes;
+use taskward_core::{
+    Answer, Event, ExchangeId, Failure, Provider, QuestionId, Response, Shared, Timestamp,
+};
+
+use super::facts::{Durable, Fact};
+use super::machine::{Effect, Machine, Meddling, Standing};
+use super::mishap::{Chance, Mishap, Struck};
+use super::model::{Model, Rules};
+use super::report::{Trace, Violation};
+use super::{START, Simulation};
+use crate::message::{Reply, Request, StreamId};
+
+/// How long a human in the dashboard looks at a task in review before it is approved.
+const REVIEW: u64 = 20_000;
+
+/// A request that its sender has given up, on its way.
+pub(super) struct Late {
+    pub(super) no: u64,
+    pub(super) at: u64,
+    pub(super) request: Request,
+}
+
+/// The exchange that is under way, and what will be reported of it.
+pub(super) struct Flight {
+    pub(super) no: u64,
+    pub(super) id: ExchangeId,
+    pub(super) effect: Effect,
+    pub(super) due: u64,
+    /// Whether the stream is read first.
+    pub(super) yields: bool,
+    pub(super) news: News,
+}
+
+/// What will be reported of an exchange.
+pub(super) enum News {
+    Reply {
+        reply: Response,
+        is_whole: bool,
+        as_of: u64,
+    },
+    Stream {
+        head: taskward_core::Head,
+        sim: StreamId,
+    },
+    Failure(Failure),
+}
+
+/// A stream that is open.
+pub(super) struct Open {
+    pub(super) id: ExchangeId,
+    pub(super) sim: StreamId,
+    /// What came and is not handed over.
+    pub(super) ready: VecDeque<u8>,
+    /// Until when nothing comes.
+    pub(super) stalled_until: u64,
+}
+
+/// An answer that a human has in mind.
+pub(super) struct Want {
+    pub(super) at: u64,
+    pub(super) question: QuestionId,
+    pub(super) answer: Answer,
+}
+
+pub(super) struct World<P: Provider, M: Machine> {
+    pub(super) setup: Simulation<P, M>,
+    pub(super) chance: Chance,
+    pub(super) model: Model,
+    pub(super) trace: Trace,
+    pub(super) struck: Struck,
+    pub(super) told: Vec<Event>,
+    pub(super) steps: u64,
+    pub(super) processes: u32,
+    /// The time as it is.
+    pub(super) now: u64,
+    /// By how much the client's clock is ahead.
+    pub(super) skew: i64,
+    pub(super) shared: Shared,
+    /// What is on the disk.
+    pub(super) durable: Option<Durable>,
+    pub(super) requests: u64,
+    pub(super) flight: Option<Flight>,
+    pub(super) stream: Option<Open>,
+    pub(super) late: Vec<Late>,
+    /// Reports that are handed over again.
+    pub(super) echoes: Vec<(ExchangeId, Result<Response, Failure>)>,
+    /// The newest reply to each read, and when it was made.
+    pub(super) memory: BTreeMap<String, (Reply, u64)>,
+    /// How the server refuses, and for how many requests.
+    pub(super) storm: (u16, u32),
+    pub(super) wants: Vec<Want>,
+    /// Whether the process has yet to ask its task what is open.
+    pub(super) doubts: bool,
+    /// Answers that the task took on.
+    pub(super) wished: Vec<(QuestionId, Answer)>,
+    pub(super) cancel_at: u64,
+    /// When the deadlines of the task pass at the latest, by the client's clock.
+    pub(super) deadline: u64,
+    /// When nothing goes wrong any more.
+    pub(super) healed_at: u64,
+    /// How often an unknown start was recovered.
+    pub(super) recoveries: u32,
+    /// Since when a task is in review.
+    reviewed_since: Option<u64>,
+}
+
+impl<P: Provider, M: Machine> World<P, M> {
+    pub(super) fn new(setup: Simulation<P, M>) -> Self {
+        let rules = Rules {
+            start: P::CAPABILITIES.start,
+            policy: setup.policy.clone(),
+            secret: setup.machine.api_key().to_owned(),
+        };
+        Self {
+            chance: Chance::new(setup.seed),
+            model: Model::new(rules),
+            trace: Trace::new(setup.is_told),
+            struck: Struck::default(),
+            told: Vec::new(),
+            steps: 0,
+            processes: 0,
+            now: START,
+            skew: 0,
+            shared: Shared::new(),
+            durable: None,
+            requests: 0,
+            flight: None,
+            stream: None,
+            late: Vec::new(),
+            echoes: Vec::new(),
+            memory: BTreeMap::new(),
+            storm: (0, 0),
+            wants: Vec::new(),
+            doubts: false,
+            wished: Vec::new(),
+            cancel_at: setup
+                .cancel_after
+                .map_or(u64::MAX, |after| START.saturating_add(millis(after))),
+            deadline: u64::MAX,
+            healed_at: setup
+                .heal_after
+                .map_or(u64::MAX, |after| START.saturating_add(millis(after))),
+            recoveries: 0,
+            reviewed_since: None,
+            setup,
+        }
+    }
+
+    pub(super) fn learn(&mut self, fact: Fact) -> Result<(), Box<Violation>> {
+        self.model
+            .learn(fact)
+            .map_err(|violation| self.broken(violation))
+    }
+
+    /// The violation, with where it happened.
+    pub(super) fn broken(&mut self, mut violation: Violation) -> Box<Violation> {
+        violation.step = self.steps;
+        self.tell(format_args!("{violation}"));
+        violation.log = self.trace.take_log();
+        Box::new(violation)
+    }
+
+    pub(super) fn tell(&mut self, what: std::fmt::Arguments<'_>) {
+        self.trace.tell(self.now - START, what);
+    }
+
+    // --- time --------------------------------------------------------------------------------------------------
+
+    /// What the client's clock shows.
+    pub(super) fn clock(&self) -> Timestamp {
+        Timestamp::from_millis(self.now.saturating_add_signed(self.skew))
+    }
+
+    /// When the client's clock will show this.
+    pub(super) fn when(&self, clock: Timestamp) -> u64 {
+        clock.as_millis().saturating_add_signed(-self.skew)
+    }
+
+    pub(super) fn has_healed(&self) -> bool {
+        self.now >= self.healed_at
+    }
+
+    /// When the run must be over.
+    pub(super) fn end(&self) -> u64 {
+        let from = self.setup.heal_after.map_or(START, |_| self.healed_at);
+        from.saturating_add(millis(self.setup.longest))
+    }
+
+    /// Lets time pass until then, or until something else happens before.
+    pub(super) fn pass(&mut self, until: u64) {
+        let wants = self.wants.iter().map(|want| want.at);
+        let late = self.late.iter().map(|late| late.at);
+        let cancel = Some(self.cancel_at);
+        let review = self.reviewed_since.map(|since| since + REVIEW);
+        let other = wants.chain(late).chain(cancel).chain(review);
+        let first = other.filter(|at| *at > self.now).min();
+        let until = until.min(first.unwrap_or(u64::MAX)).min(self.end() + 1);
+        self.now = until.max(self.now + 1);
+    }
+
+    // --- chance ------------------------------------------------------------------------------------------------
+
+    /// Whether this happens now.
+    pub(super) fn strikes(&mut self, mishap: Mishap) -> bool {
+        let Some(one_in) = self.setup.mishaps.one_in(mishap) else {
+            return false;
+        };
+        if self.has_healed() || !self.chance.once_in(one_in) {
+            return false;
+        }
+        self.count(mishap);
+        true
+    }
+
+    pub(super) fn count(&mut self, mishap: Mishap) {
+        self.struck.count(mishap);
+        self.tell(format_args!("! {mishap}"));
+    }
+
+    // --- the server --------------------------------------------------------------------------------------------
+
+    /// What is true on the server is seen as it is; gives the answer of the task.
+    pub(super) fn look(&mut self) -> Option<String> {
+        let account = self.setup.machine.account(self.now);
+        self.model.see(&account, self.now);
+        if P::CAPABILITIES.stream
+            && let Some(task) = account.tasks.first()
+        {
+            let events = self.setup.machine.events(&task.id);
+            self.model.see_events(events);
+        }
+        account.tasks.into_iter().next()?.answer
+    }
+
+    /// A request of ours arrives.
+    pub(super) fn arrive(
+        &mut self,
+        no: u64,
+        request: Request,
+    ) -> Result<crate::message::Answer, Box<Violation>> {
+        self.look();
+        let is_write = M::effect(&request.head).is_write();
+        let before = self.setup.machine.account(self.now);
+        let answer = self.setup.machine.handle(request, self.now);
+        if !is_write {
+            return Ok(answer);
+        }
+        let after = self.setup.machine.account(self.now);
+        let is_new = |id: &String| !before.tasks.iter().any(|task| task.id == *id);
+        let made = after
+            .tasks
+            .iter()
+            .map(|task| &task.id)
+            .find(|id| is_new(id));
+        let answered = after.questions.iter().find(|asked| {
+            let earlier = before
+                .questions
+                .iter()
+                .find(|earlier| (&earlier.id, &earlier.task) == (&asked.id, &asked.task));
+            earlier.map_or(0, |earlier| earlier.answers) < asked.answers
+        });
+        let fact = Fact::Arrived {
+            no,
+            made: made.cloned(),
+            answered: answered.map(|asked| asked.id.clone()),
+        };
+        self.tell(format_args!("  {fact:?}"));
+        self.learn(fact)?;
+        self.look();
+        Ok(answer)
+    }
+
+    /// What is due on the wire and elsewhere.
+    pub(super) fn catch_up(&mut self) -> Result<(), Box<Violation>> {
+        while let Some(at) = self.late.iter().position(|late| late.at <= self.now) {
+            let late = self.late.remove(at);
+            self.tell(format_args!("  request {} arrives late", late.no));
+            let answer = self.arrive(late.no, late.request)?;
+            if let crate::message::Answer::Stream { id, .. } = answer {
+                self.setup.machine.close(id);
+            }
+        }
+        self.meddle();
+        Ok(())
+    }
+
+    /// What others do to the task.
+    fn meddle(&mut self) {
+        let account = self.setup.machine.account(self.now);
+        let Some(task) = account.tasks.first() else {
+            return;
+        };
+        let meddling = match task.standing {
+            Standing::Waiting if self.strikes(Mishap::SecondClient) => Meddling::AnswerByClient,
+            Standing::Waiting if self.strikes(Mishap::Dashboard) => Meddling::AnswerInDashboard,
+            Standing::Review => {
+                let since = *self.reviewed_since.get_or_insert(self.now);
+                if self.now < since + REVIEW {
+                    return;
+                }
+                Meddling::Approve
+            }
+            Standing::Going if self.strikes(Mishap::Dashboard) => {
+                // Mostly they let it go on.
+                if !self.chance.once_in(4) {
+                    return;
+                }
+                Meddling::Stop
+            }
+            _ => return,
+        };
+        self.reviewed_since = None;
+        let is_done = self.setup.machine.meddle(&task.id, &meddling, self.now);
+        self.tell(format_args!("  others: {meddling:?} {is_done}"));
+        self.look();
+    }
+}
+
+/// A time in whole milliseconds.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Some bytes as a body.
+pub(super) fn bytes(of: impl IntoIterator<Item = u8>) -> Bytes {
+    of.into_iter().collect::<Vec<u8>>().into()
+}

@@ -1,0 +1,101 @@
+//! The simulations that Taskward is held to: each seed is a platform, a job, people, and what goes wrong.
+//!
+//! It does *not* simulate anything by itself: that is [`taskward_sim::simulation`].
+
+mod cases;
+mod summary;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use cases::Case;
+pub use summary::Summary;
+use taskward_sim::simulation::{Invariant, Report, Violation};
+
+/// Once in so many seeds, a run is done twice: it must be the same.
+const TWICE: u64 = 16;
+
+/// The seeds that once went wrong: a number at the beginning of each line, and what it was.
+const REGRESSIONS: &str = include_str!("../regressions.txt");
+
+/// A seed that broke something.
+#[derive(Debug)]
+pub struct Broken {
+    /// The seed.
+    pub seed: u64,
+    /// What it broke.
+    pub what: String,
+    /// What happened, line by line, when it was asked for.
+    pub log: Vec<String>,
+}
+
+/// Runs what a seed stands for.
+///
+/// # Errors
+/// When an invariant does not hold, or something panics.
+pub fn run(seed: u64, with_log: bool) -> Result<(Summary, Vec<String>), Broken> {
+    let once = |with_log| {
+        let run = AssertUnwindSafe(|| Case::new(seed).run(with_log));
+        match catch_unwind(run) {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(violation)) => Err(Broken::by(seed, &violation)),
+            Err(panic) => Err(Broken {
+                seed,
+                what: format!("a panic: {}", words_of(&*panic)),
+                log: Vec::new(),
+            }),
+        }
+    };
+    let (mut summary, log) = once(with_log)?;
+    if seed.is_multiple_of(TWICE) {
+        let (again, _) = once(false)?;
+        if again.trace != summary.trace {
+            return Err(Broken {
+                seed,
+                what: format!("{}: two runs differ", Invariant::I11),
+                log,
+            });
+        }
+        summary.checked.count(Invariant::I11);
+    }
+    Ok((summary, log))
+}
+
+/// The seeds that once went wrong.
+pub fn regressions() -> impl Iterator<Item = u64> {
+    REGRESSIONS.lines().filter_map(|line| {
+        let number = line.split_whitespace().next()?;
+        (!number.starts_with('#')).then(|| number.parse().expect("a line begins with a seed"))
+    })
+}
+
+impl Broken {
+    fn by(seed: u64, violation: &Violation) -> Self {
+        Self {
+            seed,
+            what: violation.to_string(),
+            log: violation.log.clone(),
+        }
+    }
+}
+
+fn summary_of<O, M>(report: Report<O, M>) -> (Summary, Vec<String>) {
+    let summary = Summary {
+        seeds: 1,
+        steps: report.steps,
+        processes: u64::from(report.processes),
+        simulated: report.elapsed,
+        trace: report.trace,
+        ends: [(report.code().unwrap_or("unfinished"), 1)]
+            .into_iter()
+            .collect(),
+        struck: report.struck,
+        checked: report.checked,
+    };
+    (summary, report.log)
+}
+
+fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without words")
+}

@@ -1,0 +1,68 @@
+//! What many runs come to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use taskward_sim::simulation::{Checked, Invariant, Mishap, Struck};
+
+/// The sum of some runs.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// How many.
+    pub seeds: u64,
+    /// Steps that were done.
+    pub steps: u64,
+    /// Processes that lived.
+    pub processes: u64,
+    /// Time that went by in them.
+    pub simulated: Duration,
+    /// The digest of all that happened, whatever the order of the runs.
+    pub trace: u64,
+    /// How they ended.
+    pub ends: BTreeMap<&'static str, u64>,
+    /// What went wrong.
+    pub struck: Struck,
+    /// What was checked.
+    pub checked: Checked,
+}
+
+impl Summary {
+    /// Adds another.
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.steps += other.steps;
+        self.processes += other.processes;
+        self.simulated += other.simulated;
+        self.trace ^= other.trace;
+        for (end, count) in &other.ends {
+            *self.ends.entry(end).or_default() += count;
+        }
+        self.struck.add(&other.struck);
+        self.checked.add(&other.checked);
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = self.simulated.as_secs() / 86_400;
+        writeln!(
+            f,
+            "{} seeds, {} steps, {} processes, {days} simulated days, trace {:016x}",
+            self.seeds, self.steps, self.processes, self.trace
+        )?;
+        writeln!(f, "ends:")?;
+        for (end, count) in &self.ends {
+            writeln!(f, "  {count:>9} {end}")?;
+        }
+        writeln!(f, "faults:")?;
+        for mishap in Mishap::ALL {
+            writeln!(f, "  {:>9} {mishap}", self.struck.of(mishap))?;
+        }
+        writeln!(f, "checks: {}", self.checked.total())?;
+        for invariant in Invariant::ALL {
+            writeln!(f, "  {:>9} {invariant}", self.checked.of(invariant))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! Some seeds on each run of the tests, and for ever those that once went wrong.
+
+use taskward_sim::simulation::{Invariant, Mishap};
+use taskward_simulate::{Summary, regressions, run};
+
+fn passes(seed: u64) -> Summary {
+    match run(seed, false) {
+        Ok((summary, _)) => summary,
+        Err(broken) => panic!(
+            "seed {seed}: {}\nreplay: cargo xtask simulate --seed {seed}",
+            broken.what
+        ),
+    }
+}
+
+/// How many seeds there are here.
+const SEEDS: u64 = 300;
+
+#[test]
+fn no_seed_breaks_an_invariant() {
+    let mut sum = Summary::default();
+    for seed in 0..SEEDS {
+        sum.add(&passes(seed));
+    }
+    assert_eq!(sum.seeds, SEEDS);
+    for mishap in Mishap::ALL {
+        assert!(sum.struck.of(mishap) > 0, "{mishap} never happened");
+    }
+    for invariant in Invariant::ALL {
+        assert!(
+            sum.checked.of(invariant) > 0,
+            "{invariant} was never checked"
+        );
+    }
+    for end in [
+        "succeeded",
+        "task_failed",
+        "task_stopped",
+        "outcome_unknown",
+        "deadline",
+    ] {
+        assert!(
+            sum.ends.contains_key(end),
+            "nothing ended {end}: {:?}",
+            sum.ends
+        );
+    }
+}
+
+#[test]
+fn what_once_went_wrong_does_so_no_more() {
+    let seeds: Vec<u64> = regressions().collect();
+    assert!(!seeds.is_empty());
+    for seed in seeds {
+        passes(seed);
+    }
+}
+
+#[test]
+fn a_seed_tells_what_happened_line_by_line() {
+    let (summary, log) = run(1, true).expect("it passes");
+    let (again, _) = run(1, false).expect("it passes");
+    assert_eq!(summary.trace, again.trace, "to be told changes nothing");
+    assert!(log[0].contains("process 1"), "{log:?}");
+    assert!(
+        log.last().is_some_and(|line| line.contains("end: ")),
+        "{log:?}"
+    );
+}
