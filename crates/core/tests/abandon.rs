@@ -97,6 +97,7 @@ fn at_the_deadline_the_task_is_stopped_and_seen_to_have() {
     assert_eq!(world.server.cancelled, Some(5020));
 }
 
+/// Rows: I1.
 #[test]
 fn a_task_that_completed_meanwhile_has_succeeded_whatever_was_asked() {
     // It completes after the last look before the deadline.
@@ -171,6 +172,7 @@ fn nothing_is_waited_for_longer_than_the_bound() {
     assert_eq!(none_left.now, 5000);
 }
 
+/// Rows: I2.
 #[test]
 fn a_lost_reply_to_the_request_is_asked_again_and_the_look_tells() {
     let mut asked = 0;

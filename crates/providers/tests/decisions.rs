@@ -168,6 +168,7 @@ fn a_deadline_ends_the_watch_and_says_what_was_done_about_the_task() {
     );
 }
 
+/// Rows: I1.
 #[test]
 fn a_cancel_that_meets_the_completion_changes_nothing() {
     let mut world = World::<Nanonets>::new("").cancels(2_500);
