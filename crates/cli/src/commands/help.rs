@@ -24,6 +24,7 @@ Environment:
   AGENT_HARNESS_BASE_URL   its server; /v1 at the end is understood
   TASKWARD_TIMEOUT         the default of --timeout; empty, as any of these, counts as unset
   TASKWARD_NO_INPUT        1: never ask anything on the terminal
+  XDG_STATE_HOME           where the journal of starts is kept, in taskward/journal; ~/.local/state by default
   TASKWARD_DEBUG           http: tell every request on stderr (method, path, status, time; no bodies, no key)
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, CI   as everywhere: colours and the spinner
 
@@ -51,7 +52,9 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
                   http_status, reason (the provider's code), attempts, retry_after (seconds), hint (commands to go on
                   with)
 
-One-shot commands print lines of type status, message, task, agent, feed, event or usage instead of a result.
+One-shot commands print lines of type status, message, task, agent, feed, event or usage instead of a result; recover
+and ls --local print local (a start or a task that is known here: state known, unknown or not started) and candidate
+(a task that a start may have made).
 ";
 
 const QUESTIONS: &str = "\
@@ -90,10 +93,27 @@ The task goes on whatever happens here. Its name, PROVIDER:ID, is printed as soo
   taskward cancel nanonets:ID     stops it
   taskward resume-run agent-harness:ID   brings a stalled run back to work; nothing else does
 
+  taskward watch --last           follows the task that was last started or watched here
+  taskward ls --local             all that is known here
+
 Exit 5 means that the reply to a write was lost: the task, or the message, may exist. It was not sent again. Look first:
 
-  taskward ls --since 15m         is the task there?
+  taskward recover INTENT         what became of the start? INTENT was printed; without it, the only one there is
   taskward messages nanonets:ID   is the message there?
+
+Before anything is sent, a start is written down: $XDG_STATE_HOME/taskward/journal (~/.local/state by default), readable
+by its owner only, without the key. So it is found again whatever ends this program. What recover does:
+
+  a run (it has a key)   it is sent again with the same key and bytes, which makes no second one; a key older than 12
+                         hours may be forgotten by the server, and is not used again
+  a task of Nanonets     it is looked for among the agent's tasks of that time, twice when nothing is found. One that is
+                         found is told, and taken for the task of this start with --adopt or --watch only. Of several,
+                         none is. When none is found it was probably never made: --forget, and start it anew
+
+It exits with 0 when the task is known, and prints its name; with 5 when it still is not: none, several, or several
+starts to choose from. The same command again, while nobody knows, is asked about on a terminal and exits with 5
+elsewhere; --force-new starts another one all the same. What cannot be written down is not started (exit 1), unless
+--no-journal says that it need not be. What is done is forgotten after 30 days, beyond the newest 500.
 
 Exit 75 means that nothing was changed: the same command again is safe, after the time that the server asked for, if it
 asked for one.
@@ -102,8 +122,8 @@ After a refusal (exit 1 with an http status) the same again would be refused aga
 When what answered is not the platform (a web page, a certificate, a redirect elsewhere), look at the server that is
 named and at the proxy; TASKWARD_DEBUG=http tells every exchange.
 
-A start of a run is repeated under its key by itself, and never makes two. When its fate stays unknown all the same, the
-printed command with --idempotency-key KEY follows the run if it is there, and starts it if it is not.
+A start of a run is repeated under its key by itself, and never makes two. When its fate stays unknown all the same,
+recover, or the printed command with --idempotency-key KEY, follows the run if it is there, and starts it if it is not.
 ";
 
 pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<Problem>> {

@@ -13,6 +13,7 @@ mod harness_runs;
 mod json_mode;
 mod process;
 mod questions;
+mod recover;
 mod secrets;
 mod signals;
 mod streams;

@@ -264,21 +264,48 @@ fn nothing_is_needed_but_the_environment() {
     // None at all, none that is there, and one that nobody can write to.
     for home in [None, Some("/no/such/home"), Some("/proc")] {
         let mut command = world.command(&["run", "--agent", "echo", "hi", "--speed", "200"]);
-        for name in [
-            "HOME",
-            "XDG_STATE_HOME",
-            "XDG_CONFIG_HOME",
-            "XDG_CACHE_HOME",
-        ] {
+        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
             match home {
                 Some(home) => command.env(name, home),
                 None => command.env_remove(name),
             };
         }
+        // Whatever there is to keep goes where anything may be written.
+        let temporary = tempfile::tempdir().expect("a folder");
+        command.env_remove("XDG_STATE_HOME");
+        command.env("TMPDIR", temporary.path());
         command.current_dir("/proc");
         let ended = world.ended(command, "");
         assert_eq!(ended.code, 0, "{home:?}: {ended:?}");
+        assert_eq!(ended.stderr.matches("warning").count(), 1, "{ended:?}");
+        ended.says(&[temporary.path().to_str().expect("text")]);
     }
+    // A place of its own needs no home.
+    let mut command = world.command(&["run", "--agent", "echo", "hi", "--speed", "200"]);
+    command.env_remove("HOME");
+    let ended = world.ended(command, "");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(!ended.stderr.contains("warning"), "{ended:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_temporary_folder_that_others_can_enter_is_not_trusted() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let world = World::new();
+    let temporary = tempfile::tempdir().expect("a folder");
+    let user = std::os::unix::fs::MetadataExt::uid(&temporary.path().metadata().expect("it is"));
+    let folder = temporary.path().join(format!("taskward-{user}"));
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("set");
+    let mut command = world.command(&["run", "--agent", "echo", "hi"]);
+    command
+        .env_remove("XDG_STATE_HOME")
+        .env("TMPDIR", temporary.path());
+    let ended = world.ended(command, "");
+    assert_eq!(ended.code, 1, "{ended:?}");
+    ended.says(&["is not this user's alone", "--no-journal"]);
+    assert_eq!(world.sim.stats().starts, 0);
 }
 
 /// Rows: M9.

@@ -84,8 +84,7 @@ fn ctrl_c_in_json_ends_with_an_error_line() {
 }
 
 /// A start whose reply does not come, interrupted once or twice: the code, and what was said after the first.
-fn interrupted_start(again: bool) -> (Option<i32>, String) {
-    let world = World::with_fault("run", Fault::Stall);
+fn interrupted_start(world: &World, again: bool) -> (Option<i32>, String) {
     let mut child = spawn(world.command(&["run", "--agent", "slow", "hi"]));
     // The request has arrived: from now on nobody knows.
     let started = || {
@@ -112,8 +111,10 @@ fn interrupted_start(again: bool) -> (Option<i32>, String) {
 /// Rows: M3.
 #[test]
 fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
-    let (code, said) = interrupted_start(false);
+    let world = World::with_fault("run", Fault::Stall);
+    let (code, said) = interrupted_start(&world, false);
     assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("taskward recover "), "{said}");
     assert!(
         said.contains("may have been started") && said.contains("intent "),
         "{said}"
@@ -123,11 +124,18 @@ fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
 /// Rows: M2.
 #[test]
 fn the_second_ctrl_c_does_not_wait_and_says_so_in_one_line() {
-    let (code, said) = interrupted_start(true);
+    let world = World::with_fault("run", Fault::Stall);
+    let (code, said) = interrupted_start(&world, true);
     assert_eq!((code, said.lines().count()), (Some(130), 1), "{said}");
     for words in ["may have been started", "intent ", "exit 130"] {
         assert!(said.contains(words), "{said}");
     }
+    // The journal is whole: it knows of the start, and no process holds it.
+    world.sim.set_faults(Vec::new());
+    let ended = world.fast(&["recover"]);
+    assert_eq!(ended.code, 5, "{ended:?}");
+    ended.says(&["probably never made"]);
+    assert!(!ended.stderr.contains("cannot be read"), "{ended:?}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::json;
+use taskward_sim::Fault;
 use taskward_sim::harness::DashboardAction;
 
 use crate::common::{World, assert_hidden, secrets};
@@ -298,6 +299,24 @@ fn rejecting_by_command_asks_first() {
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(0), "{shown}");
     assert_eq!(world.sim.harness_stats().waits[0].applied, 1);
+}
+
+/// Rows: G12.
+#[test]
+fn a_start_that_nobody_knows_the_end_of_is_made_again_by_whoever_means_it() {
+    let world = World::with_fault("run", Fault::LostReplyAfterApply(0));
+    let run = ["run", "--agent", "echo", "hi", "--speed", "20"];
+    assert_eq!(world.run(&run).code, 5);
+    world.sim.set_faults(Vec::new());
+    for (said, code, starts) in [("n", 5, 1), ("y", 0, 2)] {
+        let mut terminal = Terminal::open(&world, &run);
+        terminal.until("start another one?");
+        terminal.until("[y/N] ");
+        terminal.types(said);
+        let (ended, shown) = terminal.end();
+        assert_eq!(ended, Some(code), "{shown}");
+        assert_eq!(world.sim.stats().starts, starts, "{shown}");
+    }
 }
 
 #[test]

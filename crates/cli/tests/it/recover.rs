@@ -1,0 +1,470 @@
+//! What becomes of starts that nobody saw the end of: the journal, `recover`, `watch --last`.
+#![cfg(unix)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use taskward_sim::{Fault, FaultRule, Span};
+
+use crate::common::{Ended, World, bare};
+
+const GUARD: Duration = Duration::from_secs(60);
+
+/// One way to start a task.
+struct Start {
+    args: &'static [&'static str],
+    endpoint: &'static str,
+    provider: &'static str,
+}
+
+const NANONETS: Start = Start {
+    args: &["run", "--agent", "echo", "Say it once."],
+    endpoint: "run",
+    provider: "nanonets",
+};
+
+const HARNESS: Start = Start {
+    args: &[
+        "run",
+        "--provider",
+        "agent-harness",
+        "Say it once.",
+        "--on-approval",
+        "approve",
+    ],
+    endpoint: "create_run",
+    provider: "agent-harness",
+};
+
+impl Start {
+    /// How many tasks the simulator has made.
+    fn made(&self, world: &World) -> u64 {
+        match self.provider {
+            "nanonets" => world.sim.stats().starts,
+            _ => world.sim.harness_stats().runs,
+        }
+    }
+
+    /// Waits until the simulator has seen the start.
+    fn seen(&self, world: &World) {
+        let end = Instant::now() + GUARD;
+        let arrived = || {
+            let requests = world.sim.requests();
+            requests.iter().any(|one| one.endpoint == self.endpoint)
+        };
+        while !arrived() {
+            assert!(Instant::now() < end, "nothing was started");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Starts it, and loses the reply after the task was made.
+    fn lose(&self, world: &World) -> Ended {
+        let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on(self.endpoint);
+        world.sim.set_faults(vec![lost]);
+        let ended = world.fast(self.args);
+        world.sim.set_faults(Vec::new());
+        assert_eq!(ended.code, 5, "{ended:?}");
+        ended
+    }
+
+    /// Starts it, and kills the program while it waits for a reply that never comes.
+    fn kill(&self, world: &World, fault: Fault) {
+        world
+            .sim
+            .set_faults(vec![FaultRule::new(fault).on(self.endpoint)]);
+        let mut child = spawn(world.command(self.args));
+        self.seen(world);
+        child.kill().expect("killed");
+        child.wait().expect("ends");
+        world.sim.set_faults(Vec::new());
+    }
+}
+
+fn spawn(mut command: Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().expect("it runs")
+}
+
+/// The folder of the journal.
+fn journal(world: &World) -> PathBuf {
+    world.state.path().join("taskward/journal")
+}
+
+/// The name of the only start that the journal knows.
+fn intent(world: &World) -> String {
+    let names: Vec<String> = std::fs::read_dir(journal(world))
+        .expect("a journal")
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "jsonl"))
+        .map(|path| path.file_stem().expect("a name").to_string_lossy().into())
+        .collect();
+    let [name] = &names[..] else {
+        panic!("not one: {names:?}");
+    };
+    name.clone()
+}
+
+fn task(ended: &Ended) -> String {
+    assert_eq!(ended.code, 0, "{ended:?}");
+    ended.stdout.trim_end().to_owned()
+}
+
+/// Rows: G4, G5.
+#[test]
+fn a_killed_start_is_recovered_and_watched_to_its_end() {
+    for (start, how) in [(NANONETS, &["--adopt"][..]), (HARNESS, &[])] {
+        let world = World::new();
+        // The task is made, and the reply takes its time.
+        start.kill(&world, Fault::Latency(Span(3_600_000)));
+        assert_eq!(start.made(&world), 1);
+        let found = task(&world.fast(&[&["recover"], how].concat()));
+        assert!(found.starts_with(start.provider), "{found}");
+        let mut last = vec!["watch", "--last"];
+        if start.provider != "nanonets" {
+            last.extend(["--on-approval", "approve"]);
+        }
+        let ended = world.fast(&last);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.says(&[&format!("task {found}")]);
+        assert_eq!(start.made(&world), 1, "it was started once");
+        let nothing = world.run(&["recover"]);
+        assert_eq!(nothing.code, 0, "{nothing:?}");
+        nothing.says(&["nothing to recover"]);
+    }
+}
+
+/// Rows: G5.
+#[test]
+fn a_start_that_was_killed_before_it_arrived_is_treated_as_one_that_may_have() {
+    for start in [NANONETS, HARNESS] {
+        let world = World::new();
+        start.kill(&world, Fault::Stall);
+        assert_eq!(start.made(&world), 0);
+        let ended = world.fast(&["recover"]);
+        if start.provider == "nanonets" {
+            assert_eq!(ended.code, 5, "{ended:?}");
+            ended.says(&["probably never made", "--forget", "--force-new"]);
+            assert_eq!(start.made(&world), 0, "nothing was adopted or started");
+        } else {
+            assert!(task(&ended).starts_with("agent-harness:"), "{ended:?}");
+            assert_eq!(start.made(&world), 1, "its key makes it now");
+        }
+    }
+}
+
+/// Rows: G1, G14.
+#[test]
+fn what_is_found_is_adopted_only_when_that_is_asked_for() {
+    let world = World::new();
+    let lost = NANONETS.lose(&world);
+    let name = intent(&world);
+    lost.says(&[
+        &format!("taskward recover {name}"),
+        &format!("intent {name}"),
+    ]);
+    for _ in 0..2 {
+        let found = world.fast(&["recover", &name[..4]]);
+        let task = task(&found);
+        found.says(&[
+            "found one task",
+            "it was told the same first",
+            &format!("follow: taskward watch {task}\n"),
+            &format!("recover {name} --adopt"),
+        ]);
+    }
+    let lines = world.fast(&["recover", &name, "--json"]);
+    let last = lines.last();
+    assert_eq!(
+        (&last["adopted"], &last["is_said"], &last["intent_id"]),
+        (&false.into(), &true.into(), &name.as_str().into())
+    );
+    // Another one of the same words: nobody can tell which it is.
+    let twin = world.fast(&[NANONETS.args, &["--force-new"]].concat());
+    assert_eq!(twin.code, 0, "{twin:?}");
+    let several = world.fast(&["recover", &name, "--adopt"]);
+    assert_eq!(several.code, 5, "{several:?}");
+    several.says(&["2 tasks may be", "none was adopted"]);
+    assert_eq!(several.stdout.lines().count(), 2, "{several:?}");
+    let forgotten = world.run(&["recover", &name, "--forget"]);
+    assert_eq!(forgotten.code, 0, "{forgotten:?}");
+    assert_eq!(world.run(&["recover", &name]).code, 2);
+    assert_eq!(world.sim.stats().starts, 2);
+}
+
+#[test]
+fn recover_follows_what_it_found() {
+    for start in [NANONETS, HARNESS] {
+        let world = World::new();
+        start.lose(&world);
+        let made = start.made(&world);
+        let mut args = vec!["recover", "--watch"];
+        if start.provider != "nanonets" {
+            args.extend(["--on-approval", "approve"]);
+        }
+        let ended = world.fast(&args);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert!(!ended.stdout.is_empty(), "{ended:?}");
+        assert_eq!(start.made(&world), made);
+        world.run(&["recover"]).says(&["nothing to recover"]);
+    }
+}
+
+/// Rows: G12.
+#[test]
+fn the_same_command_again_is_refused_while_nobody_knows() {
+    for start in [NANONETS, HARNESS] {
+        let world = World::new();
+        start.lose(&world);
+        let (name, made) = (intent(&world), start.made(&world));
+        let again = world.fast(start.args);
+        assert_eq!(again.code, 5, "{again:?}");
+        again.says(&[
+            "nobody knows whether that made a task",
+            "Nothing was sent now.",
+            &format!("taskward recover {name}"),
+            "taskward run --force-new ",
+        ]);
+        let lines = world.fast(&[start.args, &["--json"]].concat());
+        let last = lines.last();
+        assert_eq!(
+            (&last["code"], &last["intent_id"], &last["hint"][0]),
+            (
+                &"outcome_unknown".into(),
+                &name.as_str().into(),
+                &format!("taskward recover {name}").into()
+            )
+        );
+        assert_eq!(start.made(&world), made);
+        // Another job is no repetition, and neither is one that is meant.
+        let mut other = start.args.to_vec();
+        let prompt = other.iter().position(|word| *word == "Say it once.");
+        other[prompt.expect("a prompt")] = "Say it twice.";
+        assert_eq!(world.fast(&other).code, 0);
+        assert_eq!(world.fast(&[start.args, &["--force-new"]].concat()).code, 0);
+        assert_eq!(start.made(&world), made + 2);
+    }
+}
+
+/// Rows: G10.
+#[test]
+fn a_start_that_cannot_be_written_down_is_not_sent() {
+    for start in [NANONETS, HARNESS] {
+        // The place of the journal is taken.
+        let world = World::new();
+        std::fs::create_dir(world.state.path().join("taskward")).expect("a folder");
+        std::fs::write(journal(&world), "").expect("a file");
+        let ended = world.fast(start.args);
+        refused(&world, &start, &ended);
+        // Nothing fits on the disk any more.
+        let world = World::new();
+        let full = "trap '' XFSZ; ulimit -f 0; exec \"$0\" \"$@\"";
+        let command = world.command(start.args);
+        let mut shell = Command::new("bash");
+        shell
+            .args(["-c", full])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear();
+        for (name, value) in command.get_envs() {
+            shell.env(name, value.expect("set"));
+        }
+        let ended = world.ended(shell, "");
+        refused(&world, &start, &ended);
+        // It is the caller's to do without.
+        let ended = world.fast(&[start.args, &["--no-journal"]].concat());
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.says(&["--no-journal: if the reply to the start is lost"]);
+        assert_eq!(start.made(&world), 1);
+    }
+}
+
+fn refused(world: &World, start: &Start, ended: &Ended) {
+    assert_eq!(ended.code, 1, "{ended:?}");
+    ended.says(&[
+        "cannot be written down",
+        "journal",
+        "taskward run --no-journal",
+    ]);
+    let sent = world.sim.requests();
+    let sent = sent.iter().filter(|one| one.endpoint == start.endpoint);
+    assert_eq!(sent.count(), 0, "{ended:?}");
+}
+
+#[test]
+fn a_watch_goes_on_where_nothing_can_be_kept() {
+    let world = World::new();
+    let task = world.start("echo");
+    std::fs::remove_dir_all(journal(&world)).expect("removed");
+    std::fs::write(journal(&world), "").expect("a file");
+    let ended = world.fast(&["watch", &task]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    ended.says(&["warning: ", "watch --last will not know this task"]);
+    let last = world.fast(&["watch", "--last"]);
+    assert_eq!(last.code, 1, "{last:?}");
+}
+
+/// Rows: G9.
+#[test]
+fn a_start_that_another_process_works_on_is_not_recovered() {
+    for start in [NANONETS, HARNESS] {
+        let world = World::new();
+        world
+            .sim
+            .set_faults(vec![FaultRule::new(Fault::Stall).on(start.endpoint)]);
+        let mut child = spawn(world.command(start.args));
+        start.seen(&world);
+        let name = intent(&world);
+        for args in [&["recover"][..], &["recover", &name, "--forget"]] {
+            let ended = world.fast(args);
+            assert_eq!(ended.code, 1, "{ended:?}");
+            ended.says(&[&format!("another process is at work on {name}")]);
+        }
+        // It is no start of unknown outcome: the same command is another one beside it.
+        world.sim.set_faults(Vec::new());
+        assert_eq!(world.fast(start.args).code, 0);
+        child.kill().expect("killed");
+        child.wait().expect("ends");
+        assert_eq!(world.fast(start.args).code, 5, "now it is one");
+    }
+}
+
+/// Rows: G11.
+#[test]
+fn what_cannot_be_read_of_the_journal_is_told_and_left_as_it_is() {
+    let world = World::new();
+    NANONETS.lose(&world);
+    let name = intent(&world);
+    let file = journal(&world).join(format!("{name}.jsonl"));
+    let mut text = std::fs::read_to_string(&file).expect("text");
+    text.push_str("0000");
+    std::fs::write(&file, &text).expect("written");
+    for args in [&["ls", "--local"][..], &["recover"]] {
+        let ended = world.run(args);
+        assert_eq!(ended.code, 0, "{ended:?}");
+        assert_eq!(
+            ended.stderr.matches("cannot be read").count(),
+            1,
+            "{ended:?}"
+        );
+    }
+    assert_eq!(std::fs::read_to_string(&file).expect("text"), text);
+}
+
+#[test]
+fn lists_tell_what_is_known_here() {
+    let world = World::new();
+    let task = world.start("echo");
+    HARNESS.lose(&world);
+    let local = world.run(&["ls", "--local"]);
+    assert_eq!(local.code, 0, "{local:?}");
+    let rows: Vec<Vec<&str>> = local
+        .stdout
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert_eq!(rows.len(), 2, "{local:?}");
+    assert_eq!((rows[0][1], rows[0][4]), ("unknown", "Say it once."));
+    assert_eq!((rows[1][0], rows[1][1]), (task.as_str(), "known"));
+    let lines = world.run(&["ls", "--local", "--json", "--provider", "agent-harness"]);
+    let lines = lines.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(
+        (&lines[0]["state"], &lines[0]["task"]),
+        (&"unknown".into(), &serde_json::Value::Null)
+    );
+    let remote = world.run(&["ls"]);
+    assert!(remote.stdout.trim_end().ends_with("\there"), "{remote:?}");
+    remote.says(&["nobody knows what became of a start made here: taskward recover"]);
+    let elsewhere = world.run_elsewhere(&["ls", "--json"]);
+    assert_eq!(elsewhere.lines()[0]["here"], false);
+}
+
+#[test]
+fn several_open_starts_are_listed_and_none_is_touched() {
+    let world = World::new();
+    NANONETS.lose(&world);
+    HARNESS.lose(&world);
+    let before = world.sim.requests().len();
+    let listed = world.run(&["recover"]);
+    assert_eq!(listed.code, 5, "{listed:?}");
+    assert_eq!(listed.stdout.lines().count(), 2, "{listed:?}");
+    assert_eq!(world.sim.requests().len(), before);
+    // One of each provider: the provider says which.
+    let one = world.fast(&["recover", "--provider", "agent-harness"]);
+    assert!(task(&one).starts_with("agent-harness:"), "{one:?}");
+}
+
+/// A refusal at the repetition says nothing of the first attempt.
+#[test]
+fn a_refused_recovery_leaves_the_start_open() {
+    for start in [NANONETS, HARNESS] {
+        let world = World::new();
+        start.lose(&world);
+        let made = start.made(&world);
+        for code in [401, 403, 503] {
+            let status = Fault::Status {
+                code,
+                retry_after: None,
+                after_bytes: None,
+            };
+            world.sim.set_faults(vec![FaultRule::new(status)]);
+            let ended = world.fast(&["recover", "--timeout", "30s"]);
+            assert_ne!(ended.code, 0, "{code}: {ended:?}");
+        }
+        world.sim.set_faults(Vec::new());
+        let found = task(&world.fast(&["recover"]));
+        assert!(found.starts_with(start.provider), "{found}");
+        assert_eq!(start.made(&world), made);
+    }
+}
+
+#[test]
+fn a_start_is_recovered_on_its_own_server_only() {
+    let world = World::new();
+    HARNESS.lose(&world);
+    let other = World::new();
+    let mut command = other.command(&["recover"]);
+    command.env("XDG_STATE_HOME", world.state.path());
+    let ended = other.ended(command, "");
+    assert_eq!(ended.code, 2, "{ended:?}");
+    ended.says(&["on another server", "AGENT_HARNESS_BASE_URL"]);
+    assert_eq!(other.sim.requests().len(), 0);
+}
+
+#[test]
+fn nothing_is_written_down_of_a_simulator_that_ends_with_the_command() {
+    let state = tempfile::tempdir().expect("a folder");
+    let mut command = bare(&["run", "--sim", "hi"]);
+    command.env("XDG_STATE_HOME", state.path());
+    let ended = crate::common::end(command, "");
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let files = std::fs::read_dir(state.path()).expect("the folder");
+    assert_eq!(files.count(), 0);
+}
+
+/// Everything that was written down, as text.
+fn written(folder: &Path) -> String {
+    let files = std::fs::read_dir(folder).expect("a journal");
+    let texts = files.map(|file| std::fs::read(file.expect("a file").path()).expect("bytes"));
+    texts
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .collect()
+}
+
+#[test]
+fn no_key_is_written_down_and_the_job_only_until_its_task_is_known() {
+    let world = World::new();
+    HARNESS.lose(&world);
+    let secrets = crate::common::secrets(&world.command(&[]));
+    let text = written(&journal(&world));
+    crate::common::assert_hidden(&secrets, &[&text]);
+    task(&world.fast(&["recover"]));
+    let text = written(&journal(&world));
+    crate::common::assert_hidden(&secrets, &[&text]);
+    assert!(!text.contains("\"request\""), "{text}");
+}
