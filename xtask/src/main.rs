@@ -4,6 +4,7 @@ mod ci;
 mod codegen;
 mod faults;
 mod fuzz;
+mod kill;
 mod repo;
 mod simulate;
 mod simulator;
@@ -35,6 +36,8 @@ enum Task {
     Fuzz(fuzz::Args),
     /// Run thousands of simulations of the task machine, or break it on purpose and see that they find it
     Simulate(simulate::Args),
+    /// Kill `taskward run` at random instants, recover each task, and count what the simulator made
+    KillTest(kill::Args),
     /// Send a large file through both adapters and measure them (builds in release mode)
     UploadTest(upload::Args),
     /// Follow a stream of millions of events through both adapters and measure them (builds in release mode)
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         Task::Faults(args) => faults::run(&args),
         Task::Tidy => tidy::run(),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::KillTest(args) => kill::run(&args),
         Task::Simulate(args) => simulate::run(&args),
         Task::UploadTest(args) => upload::run(&args),
         Task::StreamTest(args) => stream::run(&args),

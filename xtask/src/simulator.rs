@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -25,10 +25,17 @@ pub(crate) fn build(example: &str) -> Result<()> {
     Ok(())
 }
 
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repo::root().join("target"), PathBuf::from)
+}
+
 fn binary(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| repo::root().join("target"), PathBuf::from);
-    target.join("release").join(name)
+    target().join("release").join(name)
+}
+
+/// A program that was built without optimisation.
+pub(crate) fn debug_binary(name: &str) -> PathBuf {
+    target().join("debug").join(name)
 }
 
 /// A running simulator; it ends with this value.
@@ -40,8 +47,14 @@ pub(crate) struct Simulator {
 impl Simulator {
     /// One that is this many times faster than the world.
     pub(crate) fn start(speed: u32) -> Result<Self> {
-        let mut process = Command::new(binary("taskward"))
+        Self::of(&binary("taskward"), speed, 0)
+    }
+
+    /// The one in this program; its chances follow from a seed.
+    pub(crate) fn of(program: &Path, speed: u32, seed: u64) -> Result<Self> {
+        let mut process = Command::new(program)
             .args(["sim", "--json", "--speed", &speed.to_string()])
+            .args(["--seed", &seed.to_string()])
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start the simulator")?;
@@ -64,46 +77,65 @@ impl Simulator {
 
     /// Runs an example as a client of a platform; gives what it printed.
     pub(crate) fn client(&self, example: &str, provider: &str, args: &[&str]) -> Result<Value> {
-        let account = self.account(provider);
-        let variable = provider.to_uppercase().replace('-', "_");
-        let output = Command::new(binary("examples").join(example))
-            .args(args)
-            .env(
-                format!("{variable}_API_KEY"),
-                account["api_key"].as_str().unwrap_or_default(),
-            )
-            .env(
-                format!("{variable}_BASE_URL"),
-                account["base_url"].as_str().unwrap_or_default(),
-            )
-            .output()?;
+        let mut command = Command::new(binary("examples").join(example));
+        self.name_account(&mut command, provider);
+        let output = command.args(args).output()?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{example} {args:?}: {errors}");
         Ok(serde_json::from_slice(&output.stdout)?)
     }
 
+    /// Names both accounts in a command's environment.
+    pub(crate) fn accounts(&self, command: &mut Command) {
+        for provider in ["nanonets", "agent-harness"] {
+            self.name_account(command, provider);
+        }
+    }
+
+    fn name_account(&self, command: &mut Command, provider: &str) {
+        let account = self.account(provider);
+        let variable = provider.to_uppercase().replace('-', "_");
+        for (suffix, field) in [("API_KEY", "api_key"), ("BASE_URL", "base_url")] {
+            let value = account[field].as_str().unwrap_or_default();
+            command.env(format!("{variable}_{suffix}"), value);
+        }
+    }
+
     /// Puts these faults in force.
     pub(crate) fn faults(&self, faults: &Value) -> Result<()> {
+        let body = json!({ "faults": faults }).to_string();
+        self.ask("PUT", "/_sim/faults", &body)?;
+        Ok(())
+    }
+
+    /// What it has counted.
+    pub(crate) fn stats(&self) -> Result<Value> {
+        let reply = self.ask("GET", "/_sim/stats", "")?;
+        serde_json::from_str(&reply).with_context(|| format!("no statistics: {reply:?}"))
+    }
+
+    /// The body of its reply to a request about itself.
+    fn ask(&self, method: &str, path: &str, body: &str) -> Result<String> {
         let address = self.ready["listen"]
             .as_str()
             .context("no address")?
             .trim_start_matches("http://")
             .to_owned();
-        let body = json!({ "faults": faults }).to_string();
         let mut stream = TcpStream::connect(&address)?;
         write!(
             stream,
-            "PUT /_sim/faults HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\n\r\n{body}",
             body.len()
         )?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply)?;
+        let (head, body) = reply.split_once("\r\n\r\n").context("no reply")?;
         ensure!(
-            reply.starts_with("HTTP/1.1 2"),
-            "the simulator refused the faults: {reply}"
+            head.starts_with("HTTP/1.1 2"),
+            "the simulator refused {method} {path}: {reply}"
         );
-        Ok(())
+        Ok(body.to_owned())
     }
 }
 
