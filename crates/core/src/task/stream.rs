@@ -54,6 +54,8 @@ pub(super) struct Open {
     pub(super) carried: bool,
     /// Whether it is known to go on where the last connection ended: its first event said so, or the list was read.
     pub(super) covered: bool,
+    /// Whether an event that it carried was told.
+    pub(super) told: bool,
     /// An event that came before that was known.
     pub(super) held: Option<Item>,
     /// Whether it was told that an event came again with other content.
@@ -386,6 +388,7 @@ impl Stream {
             end: None,
             carried: false,
             covered: false,
+            told: false,
             held: None,
             altered: false,
         })));

@@ -195,19 +195,29 @@ impl<P: Provider> Task<P> {
 
     /// The list was read to its end, or given up: what waited for it goes on.
     fn end_fill(&mut self, complete: bool) {
-        let past = self.stream.fill.take().and_then(|fill| fill.past);
+        let (past, reached) = match self.stream.fill.take() {
+            Some(fill) => (fill.past, fill.reached),
+            None => (None, None),
+        };
         self.stream.listed = complete;
         let mut held = None;
+        let mut unseen = false;
         if let Some(open) = self.stream.open_mut() {
+            // Of what came before the first event of a connection nothing is known but by the list, and one that does
+            // not have this event either does not tell.
             open.covered = true;
             held = open.held.take();
-            if held.is_some() {
+            if let Some(item) = &held {
+                let first = !std::mem::replace(&mut open.told, true);
+                unseen = first && (!complete || item.event.position > reached);
                 // It was not read meanwhile.
                 open.listening = None;
             }
         }
+        if complete || unseen {
+            self.stream.reopened = unseen && !self.stream.sparse;
+        }
         if complete {
-            self.stream.reopened = false;
             self.recall(past);
         }
         if let Some(item) = held {

@@ -183,6 +183,7 @@ impl<P: Provider> Task<P> {
         }
         if let Some(open) = self.stream.open_mut() {
             open.covered = true;
+            open.told = true;
         }
         if first {
             // From now on reads are a cross-check.
