@@ -211,7 +211,7 @@ fn build(root: &Path, target: &Path) -> Result<bool> {
 /// The seed at which the build that stands there is caught, and by what.
 fn caught(target: &Path) -> Result<Option<(u64, String)>> {
     let output = Command::new(target.join("release").join(CRATE))
-        .args(["--seeds", &MUTANT_SEEDS.to_string(), "--first"])
+        .args(["--seeds", &MUTANT_SEEDS.to_string(), "--first", "--fresh"])
         .stderr(Stdio::inherit())
         .output()?;
     let output_text = String::from_utf8_lossy(&output.stdout);

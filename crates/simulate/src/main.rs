@@ -26,6 +26,9 @@ struct Args {
     /// End at the first that breaks something
     #[arg(long)]
     first: bool,
+    /// Leave out those that once went wrong
+    #[arg(long)]
+    fresh: bool,
     /// How a failing seed is run again
     #[arg(long, hide = true, default_value = "taskward-simulate")]
     name: String,
@@ -57,7 +60,7 @@ fn replay(seed: u64) -> ExitCode {
 
 fn sweep(args: &Args) -> ExitCode {
     let begun = Instant::now();
-    let old: Vec<u64> = regressions().collect();
+    let old: Vec<u64> = regressions().filter(|_| !args.fresh).collect();
     let total = args.seeds + old.len() as u64;
     let seed_of = |nth: u64| match old.get(usize::try_from(nth).unwrap_or(usize::MAX)) {
         Some(seed) => *seed,

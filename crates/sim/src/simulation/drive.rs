@@ -170,14 +170,9 @@ impl<P: Provider, M: Machine> World<P, M> {
         let id = task.id().map(ToString::to_string);
         let number = self.processes;
         self.tell(format_args!("process {number} of {id:?}"));
-        let (deadline, now) = (self.deadline, self.clock().as_millis());
+        let deadline = self.deadline;
         self.doubts = from.is_some();
-        self.learn(Fact::Born(Birth {
-            id,
-            from,
-            deadline,
-            now,
-        }))
+        self.learn(Fact::Born(Birth { id, from, deadline }))
     }
 
     /// Another process, some time later, on a machine whose clock may be another.
@@ -192,6 +187,8 @@ impl<P: Provider, M: Machine> World<P, M> {
             if jump < 0 {
                 // No time has passed by the new clock: what was left is left.
                 self.deadline = self.deadline.saturating_add(jump.unsigned_abs());
+            } else {
+                self.put_ahead += jump.unsigned_abs();
             }
         }
         self.cancel_at = self
@@ -384,11 +381,11 @@ impl<P: Provider, M: Machine> World<P, M> {
         let answer = self.look();
         self.tell(format_args!("end: {shown}"));
         let stood = id.as_ref().map_or_else(Vec::new, |id| self.model.stood(id));
-        let now_ms = now.as_millis();
+        let passed = self.now - START + self.put_ahead;
         self.learn(Fact::Said(shown))?;
         self.learn(Fact::Done(End {
             code,
-            now: now_ms,
+            passed,
             told,
             answer,
             stood,

@@ -56,8 +56,6 @@ pub(super) struct Birth {
     pub(super) from: Option<Durable>,
     /// When its deadlines pass at the latest, by its own clock.
     pub(super) deadline: u64,
-    /// What its clock shows.
-    pub(super) now: u64,
 }
 
 /// What a stored state says.
@@ -131,7 +129,8 @@ impl Fate {
 #[derive(Clone, Debug)]
 pub(super) struct End {
     pub(super) code: &'static str,
-    pub(super) now: u64,
+    /// How much time has passed, by whichever clock it was the most.
+    pub(super) passed: u64,
     /// The answer that is told, in words.
     pub(super) told: Option<String>,
     /// The answer that its task gave.

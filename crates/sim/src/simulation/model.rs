@@ -511,7 +511,7 @@ impl Model {
         let End {
             code,
             stood,
-            now,
+            passed,
             told,
             answer,
         } = end;
@@ -536,14 +536,11 @@ impl Model {
             }),
             "deadline" => {
                 let policy = &self.rules.policy;
-                let born = self.past().find_map(|fact| match fact {
-                    Fact::Born(birth) => Some(birth.now),
-                    _ => None,
-                });
                 let shortest = policy.work.into_iter().chain(policy.human).min();
                 let shortest = shortest.map_or(u128::MAX, |shortest| shortest.as_millis());
-                let passed = u128::from(now.saturating_sub(born.unwrap_or(*now)));
-                hold(passed >= shortest, || "the deadline came early".to_owned())
+                hold(u128::from(*passed) >= shortest, || {
+                    "the deadline came early".to_owned()
+                })
             }
             other => Broken(format!(
                 "{other}, which nothing on the server is a reason for"

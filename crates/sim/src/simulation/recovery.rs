@@ -4,6 +4,7 @@ use taskward_core::{
     Operation as _, Outcome, Provider, Search, SearchStep, Seed, Snapshot, Sought, Task, TaskId,
 };
 
+use super::START;
 use super::facts::Fact;
 use super::machine::Machine;
 use super::mishap::Mishap;
@@ -14,6 +15,8 @@ use super::world::World;
 
 /// How often a start is recovered while things go wrong.
 const RECOVERIES: u32 = 3;
+/// For how long a start is repeated under its key.
+const KEY_LIFETIME: u64 = 12 * 3_600_000;
 /// One way of a search through the network.
 const TRIP: u64 = 20;
 /// How long a search that gets no answer waits before it asks again.
@@ -42,7 +45,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         let saved: Snapshot = serde_json::from_str(&durable.text).expect("a snapshot is JSON");
         if saved.is_repeatable() {
             if self.recoveries > RECOVERIES {
-                if self.has_healed() {
+                if self.has_healed() && self.now < START + KEY_LIFETIME {
                     let why = format!("a start under a key is not recovered: {outcome:?}");
                     return Err(self.broken(Violation::new(Invariant::I10, why)));
                 }

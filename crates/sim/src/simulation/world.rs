@@ -81,6 +81,8 @@ pub(super) struct World<P: Provider, M: Machine> {
     pub(super) now: u64,
     /// By how much the client's clock is ahead.
     pub(super) skew: i64,
+    /// By how much that clock was put ahead, in all.
+    pub(super) put_ahead: u64,
     pub(super) shared: Shared,
     /// What is on the disk.
     pub(super) durable: Option<Durable>,
@@ -127,6 +129,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             processes: 0,
             now: START,
             skew: 0,
+            put_ahead: 0,
             shared: Shared::new(),
             durable: None,
             requests: 0,
