@@ -1,6 +1,6 @@
 //! Scenario files: small TOML documents laid over the defaults.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::agents::{Answer, Script, Shape, Step};
@@ -82,6 +82,8 @@ impl Scenario {
     pub fn parse(text: &str) -> Result<Self, ScenarioError> {
         let raw: RawScenario =
             toml::from_str(text).map_err(|why| ScenarioError(why.to_string()))?;
+        check_codes("switches", &raw.switches)?;
+        check_codes("agent_harness", &raw.agent_harness)?;
         let agents = raw
             .agent
             .into_iter()
@@ -110,6 +112,22 @@ impl Scenario {
         let raw: RawFaults = toml::from_str(text).map_err(|why| ScenarioError(why.to_string()))?;
         Ok(raw.fault)
     }
+}
+
+/// Whether each switch that is the code of a reply is one that a reply can have.
+fn check_codes(table: &str, switches: &impl Serialize) -> Result<(), ScenarioError> {
+    let switches = serde_json::to_value(switches).map_err(|why| ScenarioError(why.to_string()))?;
+    let codes = switches.as_object().into_iter().flatten();
+    for (name, code) in
+        codes.filter(|(name, _)| name.ends_with("_code") || name.ends_with("_missing"))
+    {
+        let is_code = code.as_u64().is_none_or(|code| (200..=999).contains(&code));
+        if !is_code {
+            let what = format!("[{table}] {name} = {code}: a reply's code is 200 to 999");
+            return Err(ScenarioError(what));
+        }
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
@@ -277,6 +295,14 @@ mod tests {
         check("[switches]\nreply_lag = 3", "reply_lag");
         check("[switch]", "switch");
         check("[agent_harness]\nsignal_timeout = 3", "signal_timeout");
+        check("[switches]\nrun_status_code = 99", "run_status_code = 99");
+        check("[switches]\nmessage_status_code = 0", "200 to 999");
+        check("[switches]\nearly_answer_code = 1", "early_answer_code");
+        check("[agent_harness]\nevents_missing = 100", "events_missing");
+        check(
+            "[[fault]]\nkind = \"status\"\ncode = 429\nretry_after = \"\\u0001\"",
+            "\"retry_after\" has a control character",
+        );
         check("[[agent]]\nname = \"a\"", "steps");
         check("[[fault]]\nkind = \"status\"", "needs \"code\"");
         check(&agent("{ran = \"5s\"}"), "ran");

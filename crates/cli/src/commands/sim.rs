@@ -61,6 +61,9 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<Proble
         if !args.listen.ip().is_loopback() {
             out.say("warning: others on the network can reach it");
         }
+        if args.listen.ip().is_unspecified() {
+            out.say("the lines above are for this machine; others take its address");
+        }
     }
     // Whoever waits for the ready line and has gone away needs no simulator.
     out.check()?;

@@ -230,11 +230,14 @@ impl TryFrom<Raw> for FaultRule {
             ("content_type", &raw.content_type),
             ("to", &raw.to),
         ] {
-            if value
-                .as_deref()
-                .is_some_and(|value| value.contains(['\r', '\n']))
-            {
+            let Some(value) = value.as_deref() else {
+                continue;
+            };
+            if value.contains(['\r', '\n']) {
                 return Err(format!("{field:?} has a line break"));
+            }
+            if value.contains(|c: char| c.is_control() && c != '\t') {
+                return Err(format!("{field:?} has a control character"));
             }
         }
         if let Some(on) = raw.on.as_deref().filter(|on| !platform::has_endpoint(on)) {
