@@ -102,7 +102,7 @@ pub(crate) fn outcome<P: Platform>(
             fault.message = None;
             bad("the task was stopped, not by this command", Some(&fault))
         }
-        Outcome::Refused(error) => refused(session, began, code, error, reporter.attempts() > 1),
+        Outcome::Refused(error) => refused(session, began, code, error, reporter.attempts()),
         Outcome::NotStarted {
             why,
             attempts,
@@ -305,6 +305,27 @@ pub(crate) fn left<P: Platform>(
     simulated(session, problem.task(known))
 }
 
+/// What something was to be sent to could not be read.
+pub(crate) fn unread<P: Platform>(
+    session: &Session<P>,
+    task: &Option<TaskRef>,
+    what: &str,
+    why: &str,
+) -> Box<Problem> {
+    let what = format!("{what} could not be read; nothing was sent");
+    let problem = Problem::new(Exit::TryLater, "not_sent", what)
+        .why(format!("Last: {}", one_line(why)))
+        .why("Trying again later is safe.");
+    let problem = match task {
+        Some(task) => {
+            let status = format!("status {}", task.quoted());
+            problem.next("see", session.command(&status), "")
+        }
+        None => problem,
+    };
+    problem.task(task.clone())
+}
+
 /// A signal while an answer is on its way.
 pub(crate) fn answering<P: Platform>(session: &Session<P>, task: &TaskRef) -> Box<Problem> {
     let what = "the answer may or may not have arrived";
@@ -403,7 +424,7 @@ fn refused<P: Platform>(
     began: &Began,
     code: &'static str,
     error: ApiError,
-    repeated: bool,
+    attempts: u32,
 ) -> Box<Problem> {
     let status = error.status.as_u16();
     let exit = match status {
@@ -416,7 +437,9 @@ fn refused<P: Platform>(
             "the server refused to start the task"
         }
     };
-    let problem = exchange(Problem::new(exit, code, what), &error).why(error.to_string());
+    let problem = exchange(Problem::new(exit, code, what), &error)
+        .why(one_line(&error.to_string()))
+        .attempts(attempts);
     let problem = match began {
         Began::Message(task) => problem.task(Some(task.clone())),
         Began::Agent { .. } | Began::Keyed(_) | Began::Again | Began::Watch => problem,
@@ -428,7 +451,7 @@ fn refused<P: Platform>(
             session.command("agents list"),
             "the agents there are",
         ),
-        (409, Began::Keyed(start)) => conflict(problem, start, repeated),
+        (409, Began::Keyed(start)) => conflict(problem, start, attempts > 1),
         (409, Began::Message(task)) => problem.next(
             "see",
             session.command(&format!("status {}", task.quoted())),

@@ -263,6 +263,37 @@ impl<P: Platform> Followed<'_, P> {
         }
     }
 
+    /// The next event of a watch that is there to send something: once the task could not be read so often that a single
+    /// read is given up, the watch is, unless something has left.
+    /// `what` is the part of it that is needed.
+    pub(crate) async fn event_before_sending(
+        &mut self,
+        what: &str,
+    ) -> Result<Option<Event>, Box<Problem>> {
+        let event = self.event().await?;
+        if let Some(Event::Retrying { attempt, why, .. }) = &event
+            && *attempt >= Policy::default().retry.reads
+            && !self.running.snapshot().is_delivering()
+        {
+            self.session.out.still();
+            return Err(ends::unread(self.session, &self.reporter.task(), what, why));
+        }
+        Ok(event)
+    }
+
+    /// The end of a watch that was there to send something, when it says more than that the task is over.
+    pub(crate) async fn cut_short(&mut self) -> Result<(), Box<Problem>> {
+        let end = self.running.wait().await;
+        let end = end.map_err(|error| self.session.problem(&error))?;
+        match self.answer(end).await {
+            Err(problem) => match problem.exit() {
+                Exit::Auth | Exit::Timeout | Exit::Unknown => Err(problem),
+                _ => Ok(()),
+            },
+            Ok(_) => Ok(()),
+        }
+    }
+
     /// How a task that never got an id ended.
     async fn ended(&mut self) -> Box<Problem> {
         match self.running.wait().await {

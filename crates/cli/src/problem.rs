@@ -75,7 +75,7 @@ impl Problem {
     /// The same in words that say what it means; what was said of it before explains.
     pub(crate) fn meaning(mut self: Box<Self>, what: impl Into<String>) -> Box<Self> {
         let said = std::mem::replace(&mut self.what, what.into());
-        self.why.insert(0, said);
+        self.why.insert(0, one_line(&said));
         self
     }
 
@@ -207,8 +207,10 @@ impl Problem {
             one_line(&self.what)
         );
         for why in &self.why {
-            for line in clean(why).lines() {
-                let _ = writeln!(out, "  {line}");
+            // Whatever a server says, it cannot say it as this program does.
+            for (at, line) in clean(why).lines().enumerate() {
+                let quoted = if at == 0 { "" } else { "| " };
+                let _ = writeln!(out, "  {quoted}{line}");
             }
         }
         let steps = self.next_steps();

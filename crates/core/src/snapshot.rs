@@ -51,6 +51,13 @@ impl Snapshot {
         self.0.task.as_ref()
     }
 
+    /// Whether an answer or a message may have left whose fate is not known.
+    #[must_use]
+    pub fn is_delivering(&self) -> bool {
+        let mut deliveries = self.0.deliveries.iter();
+        deliveries.any(|delivery| delivery.stage != DeliveryStage::Check)
+    }
+
     /// The start it came from; `None` of a task that was only followed.
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {

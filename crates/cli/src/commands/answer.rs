@@ -29,6 +29,9 @@ use crate::text_arg::{json_object, stdin_text, text_or_file};
 /// What a task of Nanonets has instead.
 const INSTEAD: &str = "A question of its agents is answered in words: taskward reply TASK TEXT.";
 
+/// What tells the question of a run that waits.
+const WAIT: &str = "the run waits, and its events";
+
 pub(super) async fn approve(
     out: Arc<Out>,
     global: &Global,
@@ -209,8 +212,8 @@ async fn sent(
     task: &TaskRef,
     given: Given,
 ) -> Result<Value, Box<Problem>> {
-    let Some(question) = asked(followed).await? else {
-        return Err(moved(session, followed, task, None).await);
+    let Some(question) = asked(session, followed).await? else {
+        return Err(moved(session, task, None).await);
     };
     let answer = match given {
         Given::Ready(answer) => answer,
@@ -222,7 +225,7 @@ async fn sent(
                     .headed("kept")
                     .task(Some(task.clone())));
             }
-            Typed::Withdrawn => return Err(moved(session, followed, task, None).await),
+            Typed::Withdrawn => return Err(moved(session, task, None).await),
         },
     };
     let said = form::as_json(&answer);
@@ -234,15 +237,17 @@ async fn sent(
             let problem = ends::answers(session, problem, task, &question);
             return Err(problem.task(Some(task.clone())));
         }
-        Err(_) => return Err(moved(session, followed, task, None).await),
+        Err(_) => return Err(moved(session, task, None).await),
     }
     while let Some(event) = followed.event().await? {
         let Event::Answered { how, detail, .. } = event else {
             continue;
         };
         return Err(match how {
+            // Why is told by the end of the watch.
+            Answered::NotSent => continue,
             Answered::Applied => return Ok(said),
-            Answered::Gone => moved(session, followed, task, detail).await,
+            Answered::Gone => moved(session, task, detail).await,
             Answered::Refused => {
                 let what = "the server refused the answer; the run still waits";
                 let problem = Problem::new(Exit::Other, "refused", what);
@@ -262,14 +267,16 @@ async fn sent(
             }
         });
     }
-    Err(moved(session, followed, task, None).await)
+    followed.cut_short().await?;
+    Err(moved(session, task, None).await)
 }
 
 /// The open question; `None` when the run went on or ended before it was found.
 async fn asked(
+    session: &Session<AgentHarness>,
     followed: &mut Followed<'_, AgentHarness>,
 ) -> Result<Option<Question>, Box<Problem>> {
-    while let Some(event) = followed.event().await? {
+    while let Some(event) = followed.event_before_sending(WAIT).await? {
         match event {
             Event::Question(question) => return Ok(Some(question)),
             Event::Status(status) if status.as_str() != RunStatus::AwaitingInput.as_str() => {
@@ -278,6 +285,13 @@ async fn asked(
             _ => {}
         }
     }
+    followed.cut_short().await.map_err(|problem| {
+        let trouble = followed.reporter.trouble();
+        match trouble.filter(|_| problem.exit() == Exit::Timeout) {
+            Some(why) => ends::unread(session, &followed.reporter.task(), WAIT, &why),
+            None => problem,
+        }
+    })?;
     Ok(None)
 }
 
@@ -312,17 +326,17 @@ async fn typed(
 /// The run no longer waits: what it does instead.
 async fn moved(
     session: &Session<AgentHarness>,
-    followed: &mut Followed<'_, AgentHarness>,
     task: &TaskRef,
     detail: Option<String>,
 ) -> Box<Problem> {
     session.out.still();
     let run = session.call(GetRun::new(task.id().as_str())).await;
-    let status = match &run {
-        Ok(run) => run.status.as_str().to_owned(),
-        Err(_) => followed.reporter.status(),
-    };
-    not_waiting(session, task, &status, detail)
+    match run {
+        Ok(run) => not_waiting(session, task, run.status.as_str(), detail),
+        Err(problem) => problem
+            .why("The answer was not taken.")
+            .task(Some(task.clone())),
+    }
 }
 
 fn not_waiting(

@@ -14,7 +14,12 @@ use crate::follow::{Deadlines, Watched};
 use crate::out::Out;
 use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
+use crate::sanitise::one_line;
 use crate::session::Session;
+use crate::task_ref::TaskRef;
+
+/// Failures in a row after which a server that is down is left alone.
+const GIVEN_UP: u32 = 8;
 
 pub(super) async fn cancel(
     out: Arc<Out>,
@@ -58,7 +63,16 @@ pub(super) async fn cancel(
         .running
         .cancel()
         .map_err(|error| session.problem(&error))?;
+    let mut taken = false;
     while let Some(event) = followed.event().await? {
+        match &event {
+            Event::Cancelling => taken = true,
+            Event::Retrying { attempt, why, .. } if *attempt >= GIVEN_UP => {
+                out.still();
+                return Err(unheard(&session, &task, taken, why));
+            }
+            _ => {}
+        }
         if let Event::CancelRefused(why) = event {
             return Err(
                 Problem::new(Exit::Other, "refused", "the server did not cancel the task")
@@ -98,4 +112,25 @@ pub(super) async fn cancel(
         out.print(&format!("{status}\n"))?;
     }
     Ok(exit)
+}
+
+/// The server cannot be asked to stop the task, or cannot say what became of it.
+fn unheard(session: &Session<Nanonets>, task: &TaskRef, taken: bool, why: &str) -> Box<Problem> {
+    let (what, note) = if taken {
+        (
+            "the server took the request to stop the task, and the task cannot be read",
+            "how it ended",
+        )
+    } else {
+        (
+            "the server could not be asked to stop the task",
+            "whether it goes on",
+        )
+    };
+    let status = session.command(&format!("status {}", task.quoted()));
+    Problem::new(Exit::TryLater, "not_cancelled", what)
+        .why(format!("Last: {}", one_line(why)))
+        .why("The same command again does no harm.")
+        .next("see", status, note)
+        .task(Some(task.clone()))
 }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, json};
+use taskward::core::Look;
 use taskward::nanonets::Nanonets;
 use taskward::{Answered, Event, Outcome};
 
+use super::look::Read;
 use crate::answers::{Asker, checked};
 use crate::args::{Global, ProviderName, Reply};
 use crate::clock::span;
@@ -73,8 +75,22 @@ pub(super) async fn reply(
         let followed = watched.answered_by(asker).begin(&session).await?;
         followed.finish(&to).await
     } else {
+        readable(&session, &task).await?;
         let followed = watched.begin(&session).await?;
         landed(&session, followed, &task).await
+    }
+}
+
+/// Looks whether the task can be read, as a single call does: whoever sends one message does not wait for a server that
+/// is down. A task that is gone, or not ours, is told by the watch.
+async fn readable(session: &Session<Nanonets>, task: &TaskRef) -> Result<(), Box<Problem>> {
+    let look = Read::<Nanonets>::new(task, Look::Status);
+    match session.call(look).await {
+        Err(problem) => match problem.http_status() {
+            Some(401 | 403 | 404 | 410) => Ok(()),
+            _ => Err(problem.why("Nothing was sent.").task(Some(task.clone()))),
+        },
+        Ok(_) => Ok(()),
     }
 }
 
@@ -147,7 +163,7 @@ async fn landed(
 
 /// Sends the message; `false` when the watch ended over it.
 async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<Problem>> {
-    while let Some(event) = followed.event().await? {
+    while let Some(event) = followed.event_before_sending("the task").await? {
         match event {
             Event::Sent {
                 how: Answered::Applied,

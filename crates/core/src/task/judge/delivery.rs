@@ -465,6 +465,7 @@ impl<P: Provider> Task<P> {
         {
             if let Some(over) = self.held.as_ref().filter(|held| held.is_over())
                 && delivery.maybe
+                && matches!(delivery.parcel, Parcel::Answer { .. })
             {
                 // It tells what followed, if not all of it.
                 let followed = sequel_of(over);
