@@ -37,6 +37,8 @@ pub(crate) struct Session<P: Platform> {
     pub(crate) signals: Signals,
     /// Where tasks are kept.
     pub(crate) memory: Option<Memory>,
+    /// How long a single call may take at most, when that is less than its patience.
+    pub(crate) limit: Option<Duration>,
     /// Where the key came from.
     source: KeySource,
     /// The simulator in this process; it ends with the session.
@@ -174,6 +176,7 @@ impl<P: Platform> Session<P> {
             clock: Clock::new(speed),
             signals: Signals::listen(),
             memory,
+            limit: None,
             source,
             sim,
         })
@@ -260,7 +263,9 @@ impl<P: Platform> Session<P> {
             self.out
                 .say(&format!("retrying in {}: {why}", span(retrying.wait)));
         };
-        let reply = self.unless_interrupted(self.client.call_telling(operation, told));
+        let patience = PATIENCE.saturating_mul(self.speed());
+        let within = self.limit.map_or(patience, |limit| limit.min(patience));
+        let reply = self.unless_interrupted(self.client.call_within(within, operation, told));
         reply.await?.map_err(|error| self.problem(&error))
     }
 

@@ -121,7 +121,7 @@ impl<P: Provider> Client<P> {
         O: Operation + Send + 'static,
         O::Output: Send,
     {
-        drive::call(self, operation, |_| ()).await
+        drive::call(self, self.policy().clone(), operation, |_| ()).await
     }
 
     /// Performs one operation like [`call`](Self::call), and tells each failure that is retried, before the wait.
@@ -137,7 +137,26 @@ impl<P: Provider> Client<P> {
         O: Operation + Send + 'static,
         O::Output: Send,
     {
-        drive::call(self, operation, told).await
+        drive::call(self, self.policy().clone(), operation, told).await
+    }
+
+    /// Performs one operation like [`call_telling`](Self::call_telling), within this time instead of the policy's.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_within<O>(
+        &self,
+        within: Duration,
+        operation: O,
+        told: impl FnMut(&Retrying) + Send,
+    ) -> Result<O::Output, Error>
+    where
+        O: Operation + Send + 'static,
+        O::Output: Send,
+    {
+        let mut policy = self.policy().clone();
+        policy.work = Some(within);
+        drive::call(self, policy, operation, told).await
     }
 
     /// Reads a list to its end, page by page, each like a [`call`](Self::call): its entries as a stream.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use taskward_core::{
     BoxError, Call, CallStep, Error, Event, ExchangeId, Failure, Journal, Limits, Operation,
-    Provider, Request, Retrying, Revision, Step, Task, Timestamp, Why,
+    Policy, Provider, Request, Retrying, Revision, Step, Task, Timestamp, Why,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
@@ -311,6 +311,7 @@ impl<P: Provider> Client<P> {
 /// Sees one operation through.
 pub(crate) async fn call<P, O>(
     client: &Client<P>,
+    policy: Policy,
     mut operation: O,
     mut told: impl FnMut(&Retrying) + Send,
 ) -> Result<O::Output, Error>
@@ -327,7 +328,7 @@ where
         .await?;
     }
     let inner = client.inner();
-    let mut call = Call::new(operation, inner.policy.clone(), &seed()?, inner.clock.now())?;
+    let mut call = Call::new(operation, policy, &seed()?, inner.clock.now())?;
     loop {
         enum Act {
             Exchange(ExchangeId, Exchange),

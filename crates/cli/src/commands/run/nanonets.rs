@@ -26,7 +26,9 @@ pub(super) async fn run(
 ) -> Result<Exit, Box<Problem>> {
     // Whatever is wrong with the work itself is said before anything is sent.
     let work = Work::look(args)?;
-    let session: Session<Nanonets> = open(out.clone(), global, args)?;
+    let mut session: Session<Nanonets> = open(out.clone(), global, args)?;
+    // A wait that the deadline would cut short is not begun.
+    session.limit = plan.deadlines.work();
     let wanted = match &args.agent {
         Some(agent) => agent.as_str(),
         None if args.sim && work.files.files.is_empty() => "echo",
