@@ -6,19 +6,25 @@ use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListAgents;
 use taskward::nanonets::types::{AgentListItem, AgentStatus};
 
-use crate::pages::{self, PAGE};
+use crate::exit::Exit;
+use crate::pages::{self, Extent, PAGE};
 use crate::problem::Problem;
 use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::quote;
+
+/// Pages that are read at most to find an agent by its name.
+const MOST_PAGES: u32 = 1000;
 
 /// What an agent is looked up for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum For {
     /// To run it: only a published and active one will do.
     Run,
-    /// To look at it or to change it.
+    /// To change it.
     Care,
+    /// To look at it, or for what it made.
+    Look,
 }
 
 impl For {
@@ -27,6 +33,7 @@ impl For {
         match self {
             Self::Run => "Nothing was started.",
             Self::Care => "Nothing was changed.",
+            Self::Look => "",
         }
     }
 }
@@ -50,11 +57,19 @@ async fn all(
         ..ListAgents::default()
     };
     let mut agents = Vec::new();
-    pages::each(session, operation, u32::MAX, |agent| {
+    let extent = Extent {
+        entries: u32::MAX,
+        pages: MOST_PAGES,
+    };
+    let name = |agent: &AgentListItem| agent.id.to_string();
+    let read = pages::each(session, operation, extent, name, |agent| {
         agents.push(agent);
         Ok(())
-    })
-    .await?;
+    });
+    read.await.map_err(|problem| match problem.http_status() {
+        None if problem.exit() == Exit::Other => problem.why("Name the agent by its id."),
+        _ => problem,
+    })?;
     Ok(agents)
 }
 
@@ -137,6 +152,7 @@ fn several(
 ) -> Box<Problem> {
     let what = format!("{} agents are named {wanted:?}", agents.len());
     let why = format!("Name the one by its id. {}", purpose.undone());
+    let why = why.trim_end();
     agents
         .iter()
         .fold(Problem::input(what).why(why), |problem, agent| {
@@ -192,9 +208,11 @@ fn none(
         let names: Vec<String> = names.iter().map(|name| one_line(name)).collect();
         problem = problem.why(format!("There are: {}{more}", names.join(", ")));
     }
-    problem
-        .why(purpose.undone())
-        .next("see", session.command("agents list"), "")
+    let problem = match purpose.undone() {
+        "" => problem,
+        undone => problem.why(undone),
+    };
+    problem.next("see", session.command("agents list"), "")
 }
 
 /// The name that was probably meant: the same but for its case, or a typing error or two away.

@@ -1,7 +1,10 @@
 //! Lists of the API, read page by page.
 
+use std::collections::HashSet;
+
 use taskward::core::{List, Pages};
 
+use crate::exit::Exit;
 use crate::platform::Platform;
 use crate::problem::Problem;
 use crate::session::Session;
@@ -9,28 +12,74 @@ use crate::session::Session;
 /// The largest page that the API gives.
 pub(crate) const PAGE: u32 = 100;
 
+/// Pages in a row without anything new after which a list is taken for endless.
+const STALE: u32 = 3;
+
 /// The size of the pages for a list of at most this many entries.
 pub(crate) fn size(most: u32) -> Option<u32> {
     Some(most.min(PAGE))
 }
 
-/// Gives each entry of a list, at most so many. What came before an error was given.
+/// How far a list is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Extent {
+    /// At most so many entries.
+    pub(crate) entries: u32,
+    /// At most so many pages: more are an error.
+    pub(crate) pages: u32,
+}
+
+impl Extent {
+    /// At most so many entries, on as many pages as it takes.
+    pub(crate) fn of(entries: u32) -> Self {
+        Self {
+            entries,
+            pages: u32::MAX,
+        }
+    }
+}
+
+/// Gives each entry of a list, as far as it is to be read; `name` tells entries apart. What came before an error was
+/// given.
 pub(crate) async fn each<P: Platform, O>(
     session: &Session<P>,
     operation: O,
-    most: u32,
+    extent: Extent,
+    name: impl Fn(&O::Item) -> String,
     mut take: impl FnMut(O::Item) -> Result<(), Box<Problem>>,
 ) -> Result<(), Box<Problem>>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,
 {
+    let endless = |what: String| Err(Problem::new(Exit::Other, "protocol", what));
     let mut pages = Pages::new(operation);
-    let mut left = most;
+    let mut left = extent.entries;
+    let (mut read, mut stale) = (0, 0);
+    let mut before = HashSet::new();
     while left > 0
         && let Some(operation) = pages.next().map_err(|error| session.problem(&error))?
     {
-        for item in pages.take(session.call(operation).await?) {
+        if read == extent.pages {
+            return endless(format!("the server's list did not end within {read} pages"));
+        }
+        if stale == STALE {
+            return endless(format!(
+                "the server's list goes on and on: {stale} pages in a row brought nothing new"
+            ));
+        }
+        let items = pages.take(session.call(operation).await?);
+        read += 1;
+        let names: HashSet<String> = items.iter().map(&name).collect();
+        stale = if names.is_subset(&before) {
+            stale + 1
+        } else {
+            0
+        };
+        if !names.is_empty() {
+            before = names;
+        }
+        for item in items {
             if left == 0 {
                 break;
             }

@@ -31,7 +31,9 @@ pub(crate) fn text_or_file(name: &str, value: &str) -> Result<String, Box<Proble
 
 /// The JSON object that an option means, in place or from a file.
 pub(crate) fn json_object(name: &str, value: &str) -> Result<Map<String, Value>, Box<Problem>> {
-    form::object(&text_or_file(name, value)?).map_err(|why| {
+    let text = text_or_file(name, value)?;
+    // The mark that some editors put in front.
+    form::object(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|why| {
         Problem::input(format!("{name} takes a JSON object: {why}")).why("Nothing was sent.")
     })
 }
@@ -44,7 +46,9 @@ pub(crate) fn stdin_text(what: &str) -> Result<String, Box<Problem>> {
 
 /// The moment that an option means, RFC 3339: a time, or a span before now.
 pub(crate) fn moment(name: &str, text: &str) -> Result<String, Box<Problem>> {
-    if DateTime::from(text).unix_millis().is_some() {
+    // The last day that can be written is not one of all that can be counted.
+    let is_time = DateTime::from(text).unix_millis().is_some();
+    if is_time || humantime::parse_rfc3339(text).is_ok() {
         return Ok(text.to_owned());
     }
     let span = crate::args::time(text).map_err(|_| {

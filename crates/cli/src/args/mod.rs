@@ -525,7 +525,9 @@ fn from_environment<T>(
 /// Reads an id or a name, which goes into requests and onto the screen.
 pub(crate) fn label(text: &str) -> Result<String, String> {
     match text.chars().any(char::is_control) {
-        true => Err(format!("{text:?} has control characters, and no id has")),
+        true => Err(format!(
+            "{text:?} has control characters, and neither an id nor a name has"
+        )),
         false => Ok(text.to_owned()),
     }
 }

@@ -78,7 +78,7 @@ async fn list(
 }
 
 async fn show(session: &Session<Nanonets>, wanted: &str) -> Result<(), Box<Problem>> {
-    let id = agents::resolve(session, wanted, For::Care).await?;
+    let id = agents::resolve(session, wanted, For::Look).await?;
     let agent = session
         .call(GetAgent(id.clone()))
         .await
@@ -245,7 +245,10 @@ fn unchanged(
     let refusal =
         |problem: Box<Problem>, what: String| problem.refusal(what).why("The agent is as it was.");
     match (problem.http_status(), name) {
-        (Some(409), Some(name)) => refusal(problem, taken(name)),
+        (Some(409), Some(name)) => {
+            let list = format!("agents list --name {}", quote(name));
+            refusal(problem, taken(name)).next("see", session.command(&list), "")
+        }
         (Some(400 | 409 | 422), _) => {
             refusal(problem, "the server refused to change the agent".to_owned())
         }
@@ -258,7 +261,7 @@ async fn versions(
     wanted: &str,
     most: u32,
 ) -> Result<(), Box<Problem>> {
-    let id = agents::resolve(session, wanted, For::Care).await?;
+    let id = agents::resolve(session, wanted, For::Look).await?;
     let operation = ListAgentVersions {
         limit: pages::size(most),
         ..ListAgentVersions::new(id.clone())

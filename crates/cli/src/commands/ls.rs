@@ -46,7 +46,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
         })?;
     let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let agent = match &args.agent {
-        Some(agent) => Some(agents::resolve(&session, agent, For::Care).await?),
+        Some(agent) => Some(agents::resolve(&session, agent, For::Look).await?),
         None => None,
     };
     let statuses = args.status.iter().map(String::as_str);

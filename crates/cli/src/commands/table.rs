@@ -5,7 +5,7 @@ use taskward::core::{List, Timestamp};
 use taskward::wire::DateTime;
 
 use crate::clock::ago;
-use crate::pages;
+use crate::pages::{self, Extent};
 use crate::platform::Platform;
 use crate::problem::Problem;
 use crate::sanitise::one_line;
@@ -38,14 +38,21 @@ where
     let out = &session.out;
     let people = out.is_for_people();
     let mut rows = Vec::new();
-    let read = pages::each(session, operation, most, |item| {
-        if out.is_json() {
-            out.line(&(shown.line)(&item));
-            return out.check();
-        }
-        rows.push((shown.row)(&item, people));
-        Ok(())
-    })
+    let extent = Extent::of(most);
+    let read = pages::each(
+        session,
+        operation,
+        extent,
+        |item| (shown.line)(item).to_string(),
+        |item| {
+            if out.is_json() {
+                out.line(&(shown.line)(&item));
+                return out.check();
+            }
+            rows.push((shown.row)(&item, people));
+            Ok(())
+        },
+    )
     .await;
     if !rows.is_empty() {
         out.print(&render(shown.head, &rows, people))?;

@@ -24,6 +24,22 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Message>, ReadError> {
     }
 }
 
+/// The same for whoever wants to see the conversation: a list without any message in it is no empty one.
+pub(super) fn read_all(body: &[u8]) -> Result<Vec<Message>, ReadError> {
+    let messages = read(body)?;
+    let is_odd = messages.is_empty()
+        && wire::decode::<MessageList>(body).is_ok_and(|list| {
+            ["data", "messages"]
+                .iter()
+                .any(|name| list.extra.contains_key(*name))
+        });
+    if is_odd {
+        let what = "no entry of the message list is a message";
+        return Err(ReadError::new(taskward_core::ReadErrorKind::Shape, what));
+    }
+    Ok(messages)
+}
+
 fn is(message: &Message, role: &MessageRole) -> bool {
     message.role.as_ref() == Some(role)
 }

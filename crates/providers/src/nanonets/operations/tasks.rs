@@ -91,7 +91,7 @@ impl Operation for ListTaskMessages {
     }
 
     fn read(&self, reply: &Response) -> Result<Vec<Message>, ReadError> {
-        conversation::read(&reply.body)
+        conversation::read_all(&reply.body)
     }
 }
 
