@@ -4,7 +4,8 @@ use std::io::IsTerminal as _;
 
 use taskward::core::Clock;
 use taskward::{
-    Answered, ApiError, Fault, Left, LeftWhy, Outcome, Question, QuestionKind, Status, StoppedBy,
+    Abandoned, Answered, ApiError, Fault, Left, LeftWhy, Outcome, Question, QuestionKind, Status,
+    StoppedBy,
 };
 
 use crate::agents;
@@ -151,7 +152,10 @@ pub(crate) fn outcome<P: Platform>(
             }
         }
         Outcome::DeadlineExceeded {
-            clock, last, id, ..
+            clock,
+            last,
+            id,
+            abandoned,
         } => {
             let unsent = unsent(began, reporter);
             let what = match clock {
@@ -183,7 +187,7 @@ pub(crate) fn outcome<P: Platform>(
                         Some(way_out) => hint(session, problem, way_out),
                         None => problem,
                     };
-                    goes_on(session, problem.why(seen), &task)
+                    fate(session, problem.why(seen), &task, &abandoned)
                 }
                 None => match reporter.trouble() {
                     Some(why) => problem.why(format!("Last: {}", one_line(&why))),
@@ -352,6 +356,47 @@ pub(crate) fn detached<P: Platform>(
         _ => problem,
     };
     simulated(session, goes_on(session, problem, task).task(task.clone()))
+}
+
+/// Ctrl-C where the task was to be stopped.
+pub(crate) fn abandoned<P: Platform>(
+    session: &Session<P>,
+    task: &Option<TaskRef>,
+    abandoned: &Abandoned,
+    exit: Exit,
+) -> Box<Problem> {
+    let problem = Problem::new(exit, "interrupted", "the watch ended").headed("detached");
+    let problem = fate(session, problem, task, abandoned);
+    simulated(session, problem.task(task.clone()))
+}
+
+/// What is known of a task that is left.
+fn fate<P: Platform>(
+    session: &Session<P>,
+    problem: Box<Problem>,
+    task: &Option<TaskRef>,
+    abandoned: &Abandoned,
+) -> Box<Problem> {
+    let problem = problem.abandoned(abandoned.code());
+    match (abandoned, task) {
+        (Abandoned::Confirmed(_), Some(task)) => {
+            let problem = problem.why("The task was stopped, as asked.");
+            hint(session, problem, P::history(task))
+        }
+        (Abandoned::CancelAccepted, Some(task)) => problem
+            .why("The task was asked to stop, and was not seen to have.")
+            .next(
+                "see",
+                session.command(&format!("status {}", task.quoted())),
+                "",
+            ),
+        (Abandoned::CancelFailed(why), _) => goes_on(
+            session,
+            problem.why(format!("The task was not stopped: {}", one_line(why))),
+            task,
+        ),
+        _ => goes_on(session, problem, task),
+    }
 }
 
 /// A signal, or a lost reply, while a start or a message is on its way.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward::Journal as _;
-use taskward::{End, ErrorKind, Event, Outcome, Policy, Reply, Run, Running, StoppedBy};
+use taskward::{
+    Abandon, End, ErrorKind, Event, Journal as _, Outcome, Policy, Reply, Run, Running, StoppedBy,
+};
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};
@@ -20,6 +21,9 @@ use crate::task_ref::TaskRef;
 /// How long a signal waits for the reply to a start.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 
+/// How long a task that is left may take to be seen to have stopped.
+const STOPPING: Duration = Duration::from_secs(30);
+
 /// A task about to be followed.
 pub(crate) struct Watched<P: Platform> {
     /// What is done with it.
@@ -28,6 +32,8 @@ pub(crate) struct Watched<P: Platform> {
     pub(crate) began: Began,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
+    /// Whether the task is stopped on Ctrl-C.
+    cancels: bool,
 }
 
 /// How long both may take; zero is for ever.
@@ -35,6 +41,8 @@ pub(crate) struct Watched<P: Platform> {
 pub(crate) struct Deadlines {
     work: Duration,
     human: Duration,
+    /// What is done about the task when one is over, and on Ctrl-C.
+    left: [Abandon; 2],
 }
 
 impl Deadlines {
@@ -43,6 +51,12 @@ impl Deadlines {
         Ok(Self {
             work: args::timeout(follow.timeout)?,
             human: follow.answer_timeout,
+            left: [follow.cancel_on_timeout, follow.cancel_on_interrupt].map(
+                |cancels| match cancels {
+                    true => Abandon::CancelAndConfirm { within: STOPPING },
+                    false => Abandon::Detach,
+                },
+            ),
         })
     }
 
@@ -64,6 +78,7 @@ impl Deadlines {
         let mut policy = Policy::default();
         policy.work = self.work();
         policy.human = (!self.human.is_zero()).then_some(self.human);
+        [policy.on_deadline, policy.on_interrupt] = self.left;
         policy
     }
 
@@ -72,6 +87,7 @@ impl Deadlines {
         Self {
             work: limit,
             human: limit,
+            left: [Abandon::Detach; 2],
         }
     }
 }
@@ -81,6 +97,7 @@ impl<P: Platform> Watched<P> {
     pub(crate) fn new(run: Run<P>, began: Began, reporter: Arc<Reporter>, policy: Policy) -> Self {
         let teller = reporter.clone();
         Self {
+            cancels: policy.on_interrupt != Abandon::Detach,
             run: run
                 .policy(policy)
                 .on_event(move |event| teller.event(event)),
@@ -126,6 +143,7 @@ impl<P: Platform> Watched<P> {
             running,
             began: self.began,
             reporter: self.reporter,
+            cancels: self.cancels,
         })
     }
 }
@@ -138,6 +156,7 @@ pub(crate) struct Followed<'a, P: Platform> {
     began: Began,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
+    cancels: bool,
 }
 
 /// What ended a wait.
@@ -175,7 +194,7 @@ impl<P: Platform> Followed<'_, P> {
                 // Whoever was to answer failed.
                 ErrorKind::Local => {
                     let question = self.running.questions().next();
-                    let task = self.reporter.task();
+                    let task = self.task();
                     ends::unanswered(self.session, problem, &task, question)
                 }
                 _ => problem,
@@ -276,7 +295,7 @@ impl<P: Platform> Followed<'_, P> {
             && !self.running.snapshot().is_delivering()
         {
             self.session.out.still();
-            return Err(ends::unread(self.session, &self.reporter.task(), what, why));
+            return Err(ends::unread(self.session, &self.task(), what, why));
         }
         Ok(event)
     }
@@ -312,6 +331,9 @@ impl<P: Platform> Followed<'_, P> {
     /// little.
     async fn interrupted(&mut self, exit: Exit) -> Box<Problem> {
         self.session.out.still();
+        if self.cancels {
+            return self.stopped(exit).await;
+        }
         if let Some(unknown) = self.on_its_way() {
             let wait = LAST_CHANCE.as_secs();
             let out = self.session.out.clone();
@@ -344,7 +366,54 @@ impl<P: Platform> Followed<'_, P> {
             }
         }
         let question = self.running.questions().next().cloned();
-        ends::detached(self.session, &self.reporter.task(), question.as_ref(), exit)
+        ends::detached(self.session, &self.task(), question.as_ref(), exit)
+    }
+
+    /// The end that a signal makes where the task is to be stopped: it is, within a bound.
+    async fn stopped(&mut self, exit: Exit) -> Box<Problem> {
+        let out = self.session.out.clone();
+        out.tell("stopping the task; Ctrl-C again leaves it as it is");
+        let left = match self.on_its_way() {
+            Some(unknown) => unknown,
+            None => ends::detached(self.session, &self.task(), None, exit),
+        };
+        let parting = left.clone();
+        self.session
+            .signals
+            .at_second(move |exit| out.last_words(&parting.ending(exit)));
+        let handle = self.running.handle();
+        let over = async {
+            while let Some(_event) = self.running.next().await? {}
+            self.running.wait().await
+        };
+        // A start whose reply does not come has no task that could be stopped.
+        let limit = self.session.clock.real(STOPPING) + LAST_CHANCE;
+        let ended = tokio::time::timeout(limit, async { tokio::join!(handle.interrupt(), over).1 });
+        match ended.await {
+            Err(_) => left,
+            Ok(Err(error)) => self.session.problem(&error),
+            Ok(Ok(End::Left(left))) => {
+                let task = Some(self.session.task(&left.id));
+                ends::abandoned(self.session, &task, &left.abandoned, exit)
+            }
+            Ok(Ok(end)) => match self.answer(end).await {
+                Err(problem) => problem,
+                Ok((task, _)) => {
+                    let what = "the task completed before it could be stopped";
+                    let result = self.session.command(&format!("result {}", task.quoted()));
+                    Problem::new(exit, "interrupted", what)
+                        .headed("completed")
+                        .next("see", result, "its answer")
+                        .task(Some(task))
+                }
+            },
+        }
+    }
+
+    /// The task, as soon as its id is known: before anybody is told, it is kept.
+    fn task(&self) -> Option<TaskRef> {
+        let id = self.running.id().map(|id| self.session.task(id));
+        id.or_else(|| self.reporter.task())
     }
 
     /// The end of a start or an answer whose fate is not known yet, were it left now.
@@ -369,7 +438,7 @@ impl<P: Platform> Followed<'_, P> {
 
     /// Whether stdout still takes what is printed; the task goes on when it does not.
     fn check(&self) -> Result<(), Box<Problem>> {
-        let task = self.reporter.task();
+        let task = self.task();
         self.session
             .out
             .check()

@@ -39,6 +39,7 @@ struct Ids {
     reason: Option<String>,
     attempts: Option<u32>,
     retry_after: Option<Duration>,
+    abandoned: Option<&'static str>,
 }
 
 impl Problem {
@@ -179,6 +180,12 @@ impl Problem {
         self
     }
 
+    /// Tells what is known of the fate of a task that was left.
+    pub(crate) fn abandoned(mut self: Box<Self>, fate: &'static str) -> Box<Self> {
+        self.ids.abandoned = Some(fate);
+        self
+    }
+
     /// Whether it names a task.
     pub(crate) fn has_task(&self) -> bool {
         self.ids.task.is_some()
@@ -291,6 +298,7 @@ impl Problem {
             "http_status": self.ids.status,
             "reason": self.ids.reason,
             "attempts": self.ids.attempts,
+            "abandoned": self.ids.abandoned,
             "hint": self.next_steps().into_iter().map(|next| next.command).collect::<Vec<_>>(),
         })
     }
@@ -348,6 +356,7 @@ error: the reply was lost
                 "message": "the reply\nwas \u{1b}[31mlost\nThe task may exist.",
                 "retry": "no", "retry_after": null, "task": "nanonets:a", "task_id": "a",
                 "intent_id": "7f3a", "request_id": null, "http_status": null, "reason": null, "attempts": 1,
+                "abandoned": null,
                 "hint": ["taskward ls", "taskward run"],
             })
         );

@@ -186,7 +186,13 @@ pub(crate) fn in_words(answer: &Answer) -> String {
 fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<Problem>> {
     let alien = match provider {
         ProviderName::Nanonets => follow.on_approval.map(|_| "--on-approval"),
-        ProviderName::AgentHarness => follow.no_wait_review.then_some("--no-wait-review"),
+        ProviderName::AgentHarness => [
+            (follow.no_wait_review, "--no-wait-review"),
+            (follow.cancel_on_interrupt, "--cancel-on-interrupt"),
+            (follow.cancel_on_timeout, "--cancel-on-timeout"),
+        ]
+        .into_iter()
+        .find_map(|(given, option)| given.then_some(option)),
     };
     match alien {
         Some(option) => Err(not_here(option, provider)),

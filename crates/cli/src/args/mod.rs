@@ -219,6 +219,12 @@ pub(crate) struct Follow {
     /// Leave when the task waits for a review in the dashboard, instead of waiting it out (Nanonets)
     #[arg(long)]
     pub(crate) no_wait_review: bool,
+    /// Stop the task on Ctrl-C, and see it stop; a second Ctrl-C does not wait for that (Nanonets)
+    #[arg(long)]
+    pub(crate) cancel_on_interrupt: bool,
+    /// Stop the task when --timeout or --answer-timeout is over, and see it stop (Nanonets)
+    #[arg(long)]
+    pub(crate) cancel_on_timeout: bool,
     /// Write the answer to this file, too
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -49,8 +49,9 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
                   (some text was lost on its way: U+FFFD stands where it was), and result (Nanonets) or run (Agent
                   Harness: the run as it was read) and confirmed
   error           the last line otherwise: code, exit, message, retry (no, later), task_id, intent_id, request_id,
-                  http_status, reason (the provider's code), attempts, retry_after (seconds), hint (commands to go on
-                  with)
+                  http_status, reason (the provider's code), attempts, retry_after (seconds), abandoned (what was done
+                  about a task that was left: left_running, cancel_confirmed, cancel_accepted, cancel_failed), hint
+                  (commands to go on with)
 
 One-shot commands print lines of type status, message, task, agent, feed, event or usage instead of a result; recover
 and ls --local print local (a start or a task that is known here: state known, unknown or not started) and candidate
@@ -95,6 +96,9 @@ The task goes on whatever happens here. Its name, PROVIDER:ID, is printed as soo
 
   taskward watch --last           follows the task that was last started or watched here
   taskward ls --local             all that is known here
+
+With --cancel-on-interrupt and --cancel-on-timeout a task of Nanonets is stopped when it would be left, and the end says
+whether it was seen to stop.
 
 Exit 5 means that the reply to a write was lost: the task, or the message, may exist. It was not sent again. Look first:
 

@@ -262,7 +262,9 @@ fn streams_that_are_closed_at_the_start_make_no_panic() {
 fn nothing_is_needed_but_the_environment() {
     let world = World::of(taskward_sim::Sim::builder(), 200);
     // None at all, none that is there, and one that nobody can write to.
-    for home in [None, Some("/no/such/home"), Some("/proc")] {
+    let empty = tempfile::tempdir().expect("a folder");
+    let nowhere = empty.path().join("no/home");
+    for home in [None, nowhere.to_str(), Some("/proc")] {
         let mut command = world.command(&["run", "--agent", "echo", "hi", "--speed", "200"]);
         for name in ["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
             match home {

@@ -83,6 +83,54 @@ fn ctrl_c_in_json_ends_with_an_error_line() {
     assert_eq!(last["code"], "interrupted");
 }
 
+#[test]
+fn a_task_is_stopped_when_it_would_be_left_where_that_was_asked_for() {
+    // By Ctrl-C.
+    let world = World::new();
+    let args = [
+        "run",
+        "--agent",
+        "slow",
+        "hi",
+        "--cancel-on-interrupt",
+        "--speed",
+        "20",
+    ];
+    let mut child = spawn(world.command(&args));
+    let (line, mut rest) = until(child.stderr.take().expect("piped"), "task nanonets:");
+    signal(&child, "-INT");
+    let mut said = String::new();
+    rest.read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("ends").code(), Some(130), "{said}");
+    assert!(said.contains("The task was stopped, as asked."), "{said}");
+    let task = line.split_whitespace().nth(1).expect("a task");
+    let id = task.strip_prefix("nanonets:").expect("a task's name");
+    assert_eq!(world.sim.stats().per_task[id].status, "stopped");
+    // By the deadline, and where the server does not take it.
+    for (fault, fate) in [(false, "cancel_confirmed"), (true, "cancel_failed")] {
+        let refusal = Fault::Status {
+            code: 422,
+            retry_after: None,
+            after_bytes: None,
+        };
+        let faults = fault.then(|| FaultRule::new(refusal).on("cancel"));
+        world.sim.set_faults(faults.into_iter().collect());
+        let task = world.start("slow");
+        let args = ["watch", &task, "--timeout", "5s", "--cancel-on-timeout"];
+        let ended = world.fast(&[&args[..], &["--json"]].concat());
+        assert_eq!(ended.code, 124, "{ended:?}");
+        assert_eq!(ended.last()["abandoned"], fate, "{ended:?}");
+    }
+    // What cannot be done is said before anything is sent.
+    let input = ["run", "--provider", "agent-harness", "hi"];
+    for option in ["--cancel-on-interrupt", "--cancel-on-timeout"] {
+        let ended = world.run(&[&input[..], &[option]].concat());
+        assert_eq!(ended.code, 2, "{ended:?}");
+        ended.says(&[option, "Agent Harness"]);
+    }
+    assert_eq!(world.sim.harness_stats().runs, 0);
+}
+
 /// A start whose reply does not come, interrupted once or twice: the code, and what was said after the first.
 fn interrupted_start(world: &World, again: bool) -> (Option<i32>, String) {
     let mut child = spawn(world.command(&["run", "--agent", "slow", "hi"]));
