@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -154,6 +155,14 @@ impl World {
     }
 }
 
+thread_local! {
+    /// Where the programs of one test keep their journals; it ends with the test.
+    static STATE: tempfile::TempDir = tempfile::tempdir().expect("a folder");
+}
+
+/// How many there were.
+static COMMANDS: AtomicU32 = AtomicU32::new(0);
+
 /// The program without any account, and with a journal that no other program uses.
 pub(crate) fn bare(args: &[&str]) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_taskward"));
@@ -164,9 +173,9 @@ pub(crate) fn bare(args: &[&str]) -> Command {
         here.display(),
         std::env::var("PATH").unwrap_or_default()
     );
-    let state = Path::new(env!("CARGO_TARGET_TMPDIR")).join("state");
     command.args(args).env_clear().env("PATH", path);
-    command.env("XDG_STATE_HOME", state);
+    let number = COMMANDS.fetch_add(1, Ordering::Relaxed).to_string();
+    STATE.with(|state| command.env("XDG_STATE_HOME", state.path().join(number)));
     command
 }
 
