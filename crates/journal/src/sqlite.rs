@@ -102,7 +102,7 @@ impl SqliteJournal {
     pub fn prune(&self, age: Duration) -> Result<usize, JournalError> {
         let oldest = now().as_millis().saturating_sub(millis(age));
         let oldest = i64::try_from(oldest).unwrap_or(i64::MAX);
-        let delete = "DELETE FROM tasks WHERE at < ?1 AND is_open = 0";
+        let delete = "DELETE FROM tasks WHERE at <= ?1 AND is_open = 0";
         Ok(self.connection().execute(delete, params![oldest])?)
     }
 

@@ -146,7 +146,7 @@ impl FileJournal {
         let oldest = now().as_millis().saturating_sub(millis(age));
         let mut removed = 0;
         for entry in entries.into_iter().skip(least) {
-            if entry.at.as_millis() >= oldest || entry.snapshot.is_unknown() {
+            if entry.at.as_millis() > oldest || entry.snapshot.is_unknown() {
                 continue;
             }
             let path = self.path(&entry.id);
