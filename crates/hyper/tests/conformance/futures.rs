@@ -236,9 +236,11 @@ async fn beside_a_busy_stream() -> Result {
     });
     let mut running = client.run(Work).start().await?;
     let handle = running.handle();
+    // From here on the stream never runs dry.
+    while !matches!(running.next().await?, Some(Event::Provider(_))) {}
     let watch = tokio::spawn(async move { running.wait().await });
-    for _ in 0..5 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    for _ in 0..4 {
+        tokio::task::yield_now().await;
     }
     handle.interrupt().await?;
     assert!(matches!(watch.await??, End::Left(_)));
