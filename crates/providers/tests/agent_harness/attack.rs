@@ -8,26 +8,7 @@ use taskward_providers::agent_harness::{AgentHarness, Job};
 use taskward_sim::harness::DashboardAction;
 
 use crate::world::{Ended, Fault, START, Wish, World, outcome};
-use crate::{REPLAYS, replaying};
-
-/// Two waits of one kind, so that an answer to the first would fit the second.
-const TWO: &str = r#"
-    [[run]]
-    name = "two"
-    steps = [
-        { delta = "a" },
-        { wait = { kind = "approval", reason = "AWAITING_APPROVAL" } },
-        { run = "300ms" },
-        { delta = "b" },
-        { wait = { kind = "approval", reason = "AWAITING_APPROVAL" } },
-        { run = "300ms" },
-        { succeed = true },
-    ]
-"#;
-
-fn done() -> Ended {
-    outcome("succeeded succeeded")
-}
+use crate::{REPLAYS, TWO, done, replaying};
 
 fn world(scenario: &str) -> World {
     let mut world = World::new(scenario);

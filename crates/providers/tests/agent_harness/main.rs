@@ -22,3 +22,22 @@ const REPLAYS: [&str; 3] = ["from_start", "last_event_id", "live_only"];
 fn replaying(replay: &str) -> String {
     format!("[agent_harness]\nreplay = \"{replay}\"\n")
 }
+
+/// Two waits of one kind, so that an answer to the first would fit the second.
+const TWO: &str = r#"
+    [[run]]
+    name = "two"
+    steps = [
+        { delta = "a" },
+        { wait = { kind = "approval", reason = "AWAITING_APPROVAL" } },
+        { run = "300ms" },
+        { delta = "b" },
+        { wait = { kind = "approval", reason = "AWAITING_APPROVAL" } },
+        { run = "300ms" },
+        { succeed = true },
+    ]
+"#;
+
+fn done() -> world::Ended {
+    world::outcome("succeeded succeeded")
+}

@@ -566,20 +566,7 @@ steps = [
 
 #[test]
 fn whoever_attaches_after_the_wait_is_asked_it_and_the_next() {
-    let two = r#"
-    [[run]]
-    name = "two"
-    steps = [
-        { delta = "a" },
-        { wait = { kind = "approval", reason = "AWAITING_APPROVAL" } },
-        { run = "300ms" },
-        { delta = "b" },
-        { wait = { kind = "approval", reason = "AWAITING_APPROVAL" } },
-        { run = "300ms" },
-        { succeed = true },
-    ]
-"#;
-    let mut world = World::new(two);
+    let mut world = World::new(crate::TWO);
     assert_eq!(world.run("two"), Ended::Left("4".into()));
     let run = world
         .stats()

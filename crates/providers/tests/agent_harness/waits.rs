@@ -7,26 +7,7 @@ use taskward_providers::agent_harness::AgentHarness;
 use taskward_sim::harness::DashboardAction;
 
 use crate::world::{Ended, Fault, Wish, World, data, outcome};
-use crate::{REPLAYS, replaying};
-
-/// Two waits of one kind, so that an answer to the first would fit the second.
-const TWO: &str = r#"
-    [[run]]
-    name = "two"
-    steps = [
-        { delta = "a" },
-        { wait = { kind = "approval", reason = "AWAITING_APPROVAL" } },
-        { run = "300ms" },
-        { delta = "b" },
-        { wait = { kind = "approval", reason = "AWAITING_APPROVAL" } },
-        { run = "300ms" },
-        { succeed = true },
-    ]
-"#;
-
-fn done() -> Ended {
-    outcome("succeeded succeeded")
-}
+use crate::{REPLAYS, TWO, done, replaying};
 
 fn questions(world: &World) -> Vec<&str> {
     let told = world
