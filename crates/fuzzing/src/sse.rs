@@ -2,7 +2,7 @@
 
 use taskward_core::sse::{Caps, Decoder};
 
-#[path = "../../core/tests/sse_world/oracle.rs"]
+#[path = "../../core/tests/it/sse_world/oracle.rs"]
 mod oracle;
 
 use oracle::{Oracle, feed_at};

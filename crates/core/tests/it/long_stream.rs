@@ -1,13 +1,10 @@
 //! A stream that goes on for a working day.
-#![allow(missing_docs)]
 
-mod world;
-
+use crate::world::toy::ToyJob;
+use crate::world::{Toy, at, policy, seed};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{Event, ExchangeId, Head, Outcome, Response, Shared, Step, Task};
-use world::toy::ToyJob;
-use world::{Toy, at, policy, seed};
 
 /// Eight hours.
 const DAY: u64 = 8 * 3_600_000;

@@ -1,14 +1,11 @@
 //! Clocks that jump, sleep, lie or never end, in virtual time against a toy server.
-#![allow(missing_docs)]
-
-mod world;
 
 use std::time::Duration;
 
+use crate::world::Act::{Ask, Complete, Review, Work};
+use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy};
 use http::HeaderValue;
 use taskward_core::{Step, Task};
-use world::Act::{Ask, Complete, Review, Work};
-use world::{Act, Ended, Fault, Toy, Wish, World, at, policy};
 
 const YEAR: u64 = 365 * 86_400_000;
 const TWO_HOURS: u64 = 7_200_000;
@@ -275,7 +272,7 @@ fn a_deadline_that_passes_while_a_look_is_under_way_cuts_it_and_tells_the_last_s
                 task.handle_response(id, reply, at(now));
             }
             Step::Done(outcome) => {
-                assert_eq!(world::outcome_text(outcome), "deadline Work running");
+                assert_eq!(crate::world::outcome_text(outcome), "deadline Work running");
                 assert_eq!(outcome.task().map(|id| id.as_str()), Some("t1"));
                 break;
             }
@@ -342,7 +339,7 @@ fn a_start_that_hangs_at_the_deadline_is_unknown_and_not_merely_late() {
     let Step::Done(outcome) = task.poll(at(30_000), &mut world.shared) else {
         panic!("it is over");
     };
-    assert_eq!(world::outcome_text(outcome), "unknown likely=false");
+    assert_eq!(crate::world::outcome_text(outcome), "unknown likely=false");
 }
 
 /// Rows: J5.

@@ -1,14 +1,11 @@
 //! Every wait says what it is for: each reason at the place that it was made for.
-#![allow(missing_docs)]
-
-mod world;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::world::Act::{Ask, Complete, Review, Work};
+use crate::world::{Act, Fault, Wish, World, policy};
 use taskward_core::{Abandon, Policy};
-use world::Act::{Ask, Complete, Review, Work};
-use world::{Act, Fault, Wish, World, policy};
 
 /// Holds the reasons of a run against those that it must give; others it may.
 fn gives(mut world: World, keyed: bool, streams: bool, policy: Policy, expected: &[&str]) {

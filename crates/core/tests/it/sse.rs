@@ -1,11 +1,9 @@
 //! The decoder of event streams against the vectors of the web platform tests, an obvious decoder, and its caps; every
 //! input is fed whole, cut at every place, and byte by byte.
 
-mod sse_world;
-
 use std::time::Duration;
 
-use sse_world::{End, Oracle, every_cut, feed, feed_at, owned};
+use crate::sse_world::{End, Oracle, every_cut, feed, feed_at, owned};
 use taskward_core::Head;
 use taskward_core::http::header::CONTENT_TYPE;
 use taskward_core::http::{HeaderValue, StatusCode};

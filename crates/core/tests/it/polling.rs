@@ -1,13 +1,10 @@
 //! A polled task, in virtual time against a toy server.
-#![allow(missing_docs)]
-
-mod world;
 
 use std::time::Duration;
 
+use crate::world::Act::{Ask, Complete, Fail, Review, Say, Show, Work};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 use taskward_core::{Task, TaskId, Timestamp};
-use world::Act::{Ask, Complete, Fail, Review, Say, Show, Work};
-use world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 
 fn outcome(text: &str) -> Ended {
     Ended::Outcome(text.into())
@@ -520,7 +517,7 @@ fn a_stale_answer_is_read_again_and_a_missing_one_is_not_a_failure() {
 /// Rows: I1.
 #[test]
 fn a_cancel_is_judged_by_what_the_task_says() {
-    let run = |script: &[world::Act], when| {
+    let run = |script: &[crate::world::Act], when| {
         let mut world = World::new(script).wish(when, Wish::Cancel);
         world.stays = true;
         match world.run() {
@@ -603,7 +600,7 @@ fn a_task_stopped_by_someone_else_says_so() {
 
 #[test]
 fn a_turn_never_reports_what_was_there_before_its_message() {
-    let turn = |script: &[world::Act], lag: u64, start_at: u64| {
+    let turn = |script: &[crate::world::Act], lag: u64, start_at: u64| {
         let mut world = World::new(script);
         world.server = world.server.clone().begun(0);
         world.server.lag = lag;

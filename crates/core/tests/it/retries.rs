@@ -1,11 +1,9 @@
 //! Retries and rate limits: single calls, and many tasks of one client, in virtual time.
-#![allow(missing_docs)]
-
-mod world;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::world::toy::{Output, Toy, ToyJob};
 use http::header::RETRY_AFTER;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
@@ -14,7 +12,6 @@ use taskward_core::{
     Policy, ReadError, Request, Response, Retry, Safety, Seed, Shared, Stage, Step, Task,
     Timestamp,
 };
-use world::toy::{Output, Toy, ToyJob};
 
 /// Sun, 06 Nov 1994 08:49:37 GMT: when a call is made.
 const NOON: u64 = 784_111_777_000;

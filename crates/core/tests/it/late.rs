@@ -1,13 +1,10 @@
 //! Answers and messages that are on their way when the watch ends, in virtual time against a toy server.
-#![allow(missing_docs)]
-
-mod world;
 
 use std::time::Duration;
 
+use crate::world::Act::{Ask, Complete, Work};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 use taskward_core::{Abandon, Policy, Task, TaskId};
-use world::Act::{Ask, Complete, Work};
-use world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 
 /// A minute for the agent and a minute for the human.
 fn minute() -> Policy {

@@ -1,14 +1,11 @@
 //! What is done about a task whose watch ends before it, in virtual time against a toy server: at the deadline and on an
 //! interrupt, each with its whole trace.
-#![allow(missing_docs)]
-
-mod world;
 
 use std::time::Duration;
 
+use crate::world::Act::{Ask, Complete, Fail, Review, Work};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy};
 use taskward_core::{Abandon, Policy, Snapshot, Task};
-use world::Act::{Ask, Complete, Fail, Review, Work};
-use world::{Ended, Fault, Toy, Wish, World, at, policy};
 
 const WITHIN: Duration = Duration::from_secs(10);
 const CANCEL: Abandon = Abandon::Cancel { within: WITHIN };

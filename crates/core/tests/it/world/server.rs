@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Act {
+pub(crate) enum Act {
     /// Works this long.
     Work(u64),
     /// Shows this status for this long.
@@ -19,7 +19,7 @@ pub enum Act {
 }
 
 #[derive(Clone, Debug)]
-pub struct Server {
+pub(crate) struct Server {
     script: Vec<Act>,
     at: usize,
     since: u64,
@@ -54,7 +54,7 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn new(script: &[Act]) -> Self {
+    pub(crate) fn new(script: &[Act]) -> Self {
         Self {
             script: script.to_vec(),
             at: 0,
@@ -82,7 +82,7 @@ impl Server {
     }
 
     /// A task that exists already.
-    pub fn begun(mut self, now: u64) -> Self {
+    pub(crate) fn begun(mut self, now: u64) -> Self {
         self.create(now);
         self
     }
@@ -128,7 +128,7 @@ impl Server {
         }
     }
 
-    pub fn status(&mut self, now: u64) -> &'static str {
+    pub(crate) fn status(&mut self, now: u64) -> &'static str {
         self.advance(now);
         if self.cancelled.is_some() {
             return "stopped";
@@ -143,7 +143,7 @@ impl Server {
         }
     }
 
-    pub fn dashboard(&mut self, what: &str, now: u64) {
+    pub(crate) fn dashboard(&mut self, what: &str, now: u64) {
         match what {
             "approve" => self.resume_at = Some(now),
             "stop" => self.cancelled = Some(now),
@@ -151,7 +151,7 @@ impl Server {
         }
     }
 
-    pub fn other_client(&mut self, text: &str, now: u64) {
+    pub(crate) fn other_client(&mut self, text: &str, now: u64) {
         self.say(text, now);
     }
 
@@ -167,7 +167,7 @@ impl Server {
         }
     }
 
-    pub fn handle(
+    pub(crate) fn handle(
         &mut self,
         method: &str,
         path: &str,
@@ -265,7 +265,7 @@ impl Server {
         }
     }
 
-    pub fn open_stream(&mut self, after: u64, now: u64) {
+    pub(crate) fn open_stream(&mut self, after: u64, now: u64) {
         let past = self.stream.iter().filter(|(when, ..)| *when <= now);
         self.streamed = match () {
             () if self.live => past.map(|(_, seq, _)| *seq).max().unwrap_or(0),
@@ -274,7 +274,7 @@ impl Server {
         };
     }
 
-    pub fn next_chunk(&mut self, now: u64, until: u64) -> Option<(u64, Bytes)> {
+    pub(crate) fn next_chunk(&mut self, now: u64, until: u64) -> Option<(u64, Bytes)> {
         let (when, seq, text) = *self
             .stream
             .iter()

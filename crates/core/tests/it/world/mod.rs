@@ -1,14 +1,8 @@
 //! A toy platform, a toy server and a driver in virtual time. A run gives its whole trace; the driver checks on the way
 //! what must hold at every step.
-#![allow(
-    dead_code,
-    missing_docs,
-    unreachable_pub,
-    reason = "each test binary uses its part"
-)]
 
-pub mod server;
-pub mod toy;
+pub(crate) mod server;
+pub(crate) mod toy;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,12 +13,12 @@ use taskward_core::{
     Provider, Question, Response, Seed, Shared, Snapshot, Stage, Step, Task, TaskId, Timestamp,
 };
 
-pub use server::{Act, Server};
-pub use toy::{Toy, ToyJob};
+pub(crate) use server::{Act, Server};
+pub(crate) use toy::{Toy, ToyJob};
 
 /// What happens to one request on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     None,
     /// Nothing left.
     Refused,
@@ -45,13 +39,13 @@ pub enum Fault {
 }
 
 /// How questions are dealt with.
-pub type Answerer = Box<dyn FnMut(&Question) -> Option<Answer>>;
+pub(crate) type Answerer = Box<dyn FnMut(&Question) -> Option<Answer>>;
 /// Which fault request number `n` (from 1) of this method and path meets.
-pub type Faults = Box<dyn FnMut(usize, &str, &str) -> Fault>;
+pub(crate) type Faults = Box<dyn FnMut(usize, &str, &str) -> Fault>;
 /// What becomes of a reply on its way: path, time and reply.
-pub type Rewrite = Box<dyn FnMut(&str, u64, &mut Response)>;
+pub(crate) type Rewrite = Box<dyn FnMut(&str, u64, &mut Response)>;
 
-pub struct World {
+pub(crate) struct World {
     pub server: Server,
     pub now: u64,
     pub shared: Shared,
@@ -84,7 +78,7 @@ pub struct World {
 }
 
 #[derive(Clone, Debug)]
-pub enum Wish {
+pub(crate) enum Wish {
     Cancel,
     Message(&'static str),
     Dashboard(&'static str),
@@ -96,7 +90,7 @@ pub enum Wish {
 
 /// How a run ended.
 #[derive(Debug, PartialEq)]
-pub enum Ended {
+pub(crate) enum Ended {
     Outcome(String),
     /// Nobody answers.
     Left(String),
@@ -104,22 +98,22 @@ pub enum Ended {
     Stopped,
 }
 
-pub fn policy() -> Policy {
+pub(crate) fn policy() -> Policy {
     let mut policy = Policy::default();
     policy.pace.jitter_percent = 0;
     policy
 }
 
-pub fn seed() -> Seed {
+pub(crate) fn seed() -> Seed {
     Seed([3; 32])
 }
 
-pub fn at(millis: u64) -> Timestamp {
+pub(crate) fn at(millis: u64) -> Timestamp {
     Timestamp::from_millis(millis)
 }
 
 impl World {
-    pub fn new(script: &[Act]) -> Self {
+    pub(crate) fn new(script: &[Act]) -> Self {
         Self {
             server: Server::new(script),
             now: 0,
@@ -144,50 +138,53 @@ impl World {
         }
     }
 
-    pub fn faults(mut self, faults: impl FnMut(usize, &str, &str) -> Fault + 'static) -> Self {
+    pub(crate) fn faults(
+        mut self,
+        faults: impl FnMut(usize, &str, &str) -> Fault + 'static,
+    ) -> Self {
         self.faults = Box::new(faults);
         self
     }
 
-    pub fn answers(mut self, texts: &'static [&'static str]) -> Self {
+    pub(crate) fn answers(mut self, texts: &'static [&'static str]) -> Self {
         let mut texts = texts.iter();
         self.answerer = Box::new(move |_| texts.next().map(|text| Answer::text(*text)));
         self
     }
 
-    pub fn wish(mut self, at: u64, wish: Wish) -> Self {
+    pub(crate) fn wish(mut self, at: u64, wish: Wish) -> Self {
         self.wishes.push((at, wish));
         self.wishes.sort_by_key(|(at, _)| *at);
         self
     }
 
-    pub fn start<const KEYED: bool, const STREAM: bool>(&self) -> Task<Toy<KEYED, STREAM>> {
+    pub(crate) fn start<const KEYED: bool, const STREAM: bool>(&self) -> Task<Toy<KEYED, STREAM>> {
         self.start_with(policy())
     }
 
-    pub fn start_with<const KEYED: bool, const STREAM: bool>(
+    pub(crate) fn start_with<const KEYED: bool, const STREAM: bool>(
         &self,
         policy: Policy,
     ) -> Task<Toy<KEYED, STREAM>> {
         Task::start(Toy, &ToyJob("go".into()), policy, seed(), at(self.now)).expect("a task")
     }
 
-    pub fn attach(&self, policy: Policy) -> Task<Toy<false, false>> {
+    pub(crate) fn attach(&self, policy: Policy) -> Task<Toy<false, false>> {
         Task::attach(Toy, TaskId::new("t1"), None, policy, seed(), at(self.now))
     }
 
     /// Runs a polling task that is started here.
-    pub fn run(&mut self) -> Ended {
+    pub(crate) fn run(&mut self) -> Ended {
         let task = self.start::<false, false>();
         self.drive(task)
     }
 
-    pub fn say(&mut self, line: String) {
+    pub(crate) fn say(&mut self, line: String) {
         self.trace.push(format!("{:>6} {line}", self.now));
     }
 
     /// Drives a task to its end, checking at each step that asking is harmless.
-    pub fn drive<P: Provider<Output = toy::Output>>(&mut self, mut task: Task<P>) -> Ended {
+    pub(crate) fn drive<P: Provider<Output = toy::Output>>(&mut self, mut task: Task<P>) -> Ended {
         let deadline = self.now + 100 * 3_600_000;
         for _ in 0..200_000 {
             assert!(
@@ -302,7 +299,7 @@ impl World {
     }
 
     /// The process that held the stream is gone.
-    pub fn hang_up(&mut self) {
+    pub(crate) fn hang_up(&mut self) {
         self.stream = None;
     }
 
@@ -461,11 +458,11 @@ impl World {
     }
 
     /// The events and requests, without times.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.trace.iter().map(|line| line[7..].to_owned()).collect()
     }
 
-    pub fn count(&self, what: &str) -> usize {
+    pub(crate) fn count(&self, what: &str) -> usize {
         self.trace.iter().filter(|line| line.contains(what)).count()
     }
 }
@@ -499,7 +496,7 @@ fn show(event: &Event) -> String {
     }
 }
 
-pub fn outcome_text(outcome: &Outcome<toy::Output>) -> String {
+pub(crate) fn outcome_text(outcome: &Outcome<toy::Output>) -> String {
     match outcome {
         Outcome::Succeeded { output, .. } => format!("succeeded {}", output.0),
         Outcome::Failed { fault, .. } => format!("failed {:?}", fault.message),

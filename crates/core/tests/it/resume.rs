@@ -1,13 +1,10 @@
 //! A task goes on in another process: from the snapshot of any step, and from the last one that was stored.
-#![allow(missing_docs)]
-
-mod world;
 
 use std::collections::BTreeSet;
 
+use crate::world::Act::{Ask, Complete, Fail, Review, Work};
+use crate::world::{Ended, Toy, Wish, World, at, policy};
 use taskward_core::{Policy, Snapshot, Task};
-use world::Act::{Ask, Complete, Fail, Review, Work};
-use world::{Ended, Toy, Wish, World, at, policy};
 
 type Make = fn() -> World;
 
@@ -32,9 +29,9 @@ fn scenarios() -> Vec<(&'static str, Make)> {
         ("bad network", || {
             World::new(&[Work(20_000), Complete("42")]).faults(|n, _, path| {
                 if n % 3 == 0 && path != "/start" {
-                    world::Fault::Status(503)
+                    crate::world::Fault::Status(503)
                 } else {
-                    world::Fault::None
+                    crate::world::Fault::None
                 }
             })
         }),

@@ -1,15 +1,12 @@
 //! A streamed task: open, cut, reopened from a position, answered while open, closed.
-#![allow(missing_docs)]
 
-mod world;
-
+use crate::world::Act::{Ask, Complete, Work};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 use taskward_core::{Position, Snapshot, Task, TaskId};
-use world::Act::{Ask, Complete, Work};
-use world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 
 const STREAM: [(u64, u64, &str); 3] = [(500, 1, "begin"), (1500, 2, "step"), (4000, 3, "end")];
 
-fn streamed(script: &[world::Act], stream: &[(u64, u64, &'static str)]) -> World {
+fn streamed(script: &[crate::world::Act], stream: &[(u64, u64, &'static str)]) -> World {
     let mut world = World::new(script);
     world.server.stream = stream.to_vec();
     world
@@ -247,7 +244,7 @@ fn a_task_is_attached_after_a_position() {
 }
 
 /// A platform that goes on with what happens next when a stream is reopened, and lists the rest.
-fn listed(script: &[world::Act], stream: &[(u64, u64, &'static str)]) -> World {
+fn listed(script: &[crate::world::Act], stream: &[(u64, u64, &'static str)]) -> World {
     let mut world = streamed(script, stream);
     world.server.live = true;
     world.server.page = Some(2);
@@ -365,12 +362,15 @@ fn an_end_stands_with_the_words_that_no_read_could_be_made_when_none_could() {
 #[test]
 fn a_tail_that_only_the_list_has_is_told_before_the_end() {
     let stream = [(5, 1, "begin"), (1500, 2, "step"), (3900, 3, "broke")];
-    let mut world = listed(&[Work(4000), world::Act::Fail("out of paper")], &stream)
-        .wish(1000, Wish::CutStream)
-        .faults(|_, _, path| match path {
-            "/t/t1/stream?after=1" => Fault::Status(503),
-            _ => Fault::None,
-        });
+    let mut world = listed(
+        &[Work(4000), crate::world::Act::Fail("out of paper")],
+        &stream,
+    )
+    .wish(1000, Wish::CutStream)
+    .faults(|_, _, path| match path {
+        "/t/t1/stream?after=1" => Fault::Status(503),
+        _ => Fault::None,
+    });
     let Ended::Outcome(text) = run(&mut world) else {
         panic!("it ends");
     };

@@ -1,13 +1,10 @@
 //! Was the task created? Starts whose fate is not known, in virtual time against a toy server.
-#![allow(missing_docs)]
-
-mod world;
 
 use std::collections::BTreeSet;
 
+use crate::world::Act::{Complete, Work};
+use crate::world::{Ended, Fault, Toy, World, at};
 use taskward_core::{Policy, Snapshot, Task};
-use world::Act::{Complete, Work};
-use world::{Ended, Fault, Toy, World, at};
 
 fn outcome(text: &str) -> Ended {
     Ended::Outcome(text.into())

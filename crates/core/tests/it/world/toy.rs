@@ -9,15 +9,15 @@ use taskward_core::{
 };
 
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Toy<const KEYED: bool, const STREAM: bool>;
+pub(crate) struct Toy<const KEYED: bool, const STREAM: bool>;
 
 #[derive(Clone, Debug)]
-pub struct ToyJob(pub String);
+pub(crate) struct ToyJob(pub String);
 
 impl Job for ToyJob {}
 
 #[derive(Clone, Debug, PartialEq)]
-pub struct Output(pub String);
+pub(crate) struct Output(pub String);
 
 impl taskward_core::Output for Output {
     fn text(&self) -> Option<String> {
@@ -232,7 +232,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
 }
 
 /// The event number `seq`, which says `text`.
-pub fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
+pub(crate) fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
     let seq: u64 = seq
         .parse()
         .map_err(|_| ReadError::new(ReadErrorKind::Shape, "seq"))?;

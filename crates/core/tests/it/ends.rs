@@ -1,12 +1,9 @@
 //! How tasks end while somebody cancels them, and while their records lag, vanish or come back.
-#![allow(missing_docs)]
 
-mod world;
-
+use crate::world::Act::{Complete, Fail, Show, Work};
+use crate::world::{Ended, Fault, Wish, World, policy};
 use http::StatusCode;
 use taskward_core::Response;
-use world::Act::{Complete, Fail, Show, Work};
-use world::{Ended, Fault, Wish, World, policy};
 
 fn outcome(text: &str) -> Ended {
     Ended::Outcome(text.into())
@@ -88,7 +85,7 @@ fn a_cancel_that_is_refused_is_told_once_and_not_repeated() {
 }
 
 /// From the moment the end was seen, every read of this path shows the task at work.
-fn forgetful(script: &[world::Act], stale: &'static str) -> World {
+fn forgetful(script: &[crate::world::Act], stale: &'static str) -> World {
     let mut world = World::new(script);
     let mut ended = false;
     world.rewrite = Box::new(move |path, _, reply: &mut Response| {

@@ -1,11 +1,8 @@
 //! Questions and answers whose fate is not known, in virtual time against a toy server.
-#![allow(missing_docs)]
 
-mod world;
-
+use crate::world::Act::{Ask, Complete, Fail, Show, Work};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 use taskward_core::{Answer, AnswerError, QuestionId, Step, Task};
-use world::Act::{Ask, Complete, Fail, Show, Work};
-use world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 
 fn outcome(text: &str) -> Ended {
     Ended::Outcome(text.into())
@@ -161,7 +158,7 @@ fn a_message_to_a_task_that_ended_is_sent_once_and_its_refusal_told() {
 fn a_task_that_waits_for_ever_is_waited_for_as_long_as_the_human_may_take() {
     for (script, end) in [
         (&[Ask("which?")][..], "deadline Human waiting"),
-        (&[world::Act::Review], "deadline Human review"),
+        (&[crate::world::Act::Review], "deadline Human review"),
     ] {
         let mut patient = policy();
         patient.work = Some(std::time::Duration::from_secs(10));

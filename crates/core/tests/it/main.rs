@@ -1,0 +1,18 @@
+//! The core from outside: the machine against a toy platform in virtual time, the decoder of event streams.
+
+mod abandon;
+mod clocks;
+mod ends;
+mod late;
+mod long_stream;
+mod polling;
+mod questions;
+mod reasons;
+mod resume;
+mod retries;
+mod sse;
+mod sse_memory;
+mod sse_world;
+mod starts;
+mod streaming;
+mod world;
