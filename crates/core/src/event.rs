@@ -88,7 +88,8 @@ impl RawEvent {
 }
 
 /// What happened, in order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
     /// The task exists. The id is stored before this is told.
@@ -163,4 +164,28 @@ pub enum Event {
     },
     /// An event of the provider's stream.
     Provider(RawEvent),
+}
+
+impl Event {
+    /// Whether a task that goes on from a snapshot finds it again by itself, or nobody needs it any more: an open question
+    /// is open, the platform's events follow the position, and a repetition was of its moment.
+    pub(crate) const fn comes_again(&self) -> bool {
+        match self {
+            Self::Question(_)
+            | Self::Identified(_)
+            | Self::Retrying { .. }
+            | Self::Gap { .. }
+            | Self::Altered { .. }
+            | Self::Unconfirmed { .. }
+            | Self::Provider(_) => true,
+            Self::Started { .. }
+            | Self::Status(_)
+            | Self::Withdrawn(_)
+            | Self::Paused(_)
+            | Self::Answered { .. }
+            | Self::Sent { .. }
+            | Self::Cancelling
+            | Self::CancelRefused(_) => false,
+        }
+    }
 }

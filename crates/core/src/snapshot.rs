@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{RawEvent, Status};
+use crate::event::{Event, RawEvent, Status};
 use crate::id::{IdempotencyKey, IntentId, Mark, Position, Revision, TaskId};
 use crate::policy::Policy;
 use crate::provider::{Clue, Finish};
@@ -175,6 +175,9 @@ pub(crate) struct Saved {
     pub(crate) revision: Revision,
     #[serde(default)]
     pub(crate) events_taken: u64,
+    /// Events that nobody has heard and nothing brings again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) untold: Vec<Event>,
     #[serde(default)]
     pub(crate) exchanges: u64,
     #[serde(default)]

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::event::Event;
-use crate::id::EventNo;
+use crate::id::{EventNo, QuestionId};
 
 #[derive(Debug, Default)]
 pub(super) struct Events {
@@ -12,12 +12,28 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Goes on numbering after `taken` events.
-    pub(super) fn after(taken: u64) -> Self {
+    /// Goes on numbering after `taken` events with those that nobody has heard.
+    pub(super) fn after(taken: u64, untold: Vec<Event>) -> Self {
         Self {
-            queue: VecDeque::new(),
+            queue: untold.into(),
             taken,
         }
+    }
+
+    /// What nobody has heard yet and no later read would bring again.
+    pub(super) fn untold(&self) -> Vec<Event> {
+        let mut asked: Vec<&QuestionId> = Vec::new();
+        let mut untold = Vec::new();
+        for event in &self.queue {
+            match event {
+                Event::Question(question) => asked.push(&question.id),
+                // Nobody will hear that it was asked.
+                Event::Withdrawn(id) if asked.contains(&id) => {}
+                event if event.comes_again() => {}
+                event => untold.push(event.clone()),
+            }
+        }
+        untold
     }
 
     pub(super) fn push(&mut self, event: Event) {

@@ -58,6 +58,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         jitter: task.rng.get_seed(),
         revision: task.save.revision,
         events_taken: task.events.taken(),
+        untold: task.events.untold(),
         exchanges: task.exchanges,
         messages: task.messages,
         started_at: task.started,
@@ -219,7 +220,7 @@ pub(super) fn resume<P: Provider>(
     task.started = saved.started_at.map(|started| started.min(now));
     task.exchanges = saved.exchanges;
     task.messages = saved.messages;
-    task.events = Events::after(saved.events_taken);
+    task.events = Events::after(saved.events_taken, saved.untold);
     task.save.revision = saved.revision;
     task.save.saved = saved.revision;
     if !task.phase.is_ended() {

@@ -73,6 +73,47 @@ fn kill<const KEYED: bool>(make: Make, n: usize, stored: bool) -> Option<(String
     Some((step, ended, world))
 }
 
+/// What was told of this kind, without the time.
+fn told<'a>(trace: &'a [String], kind: &str) -> BTreeSet<&'a str> {
+    let lines = trace.iter().filter_map(|line| line.split_once(" event "));
+    lines
+        .map(|(_, event)| event)
+        .filter(|event| event.starts_with(kind))
+        .collect()
+}
+
+#[test]
+fn what_nobody_had_heard_when_the_process_ended_is_told_by_the_next() {
+    let mut heard = 0;
+    for (name, make) in scenarios() {
+        let mut whole = make();
+        whole.run();
+        for stored in [false, true] {
+            for n in 1.. {
+                let Some((step, ended, world)) = killed_at(make, n, true, stored) else {
+                    if n > 1 {
+                        break;
+                    }
+                    continue;
+                };
+                if !matches!(ended, Ended::Outcome(_)) {
+                    continue;
+                }
+                for kind in ["started", "answered", "withdrawn", "cancel"] {
+                    heard += 1;
+                    assert_eq!(
+                        told(&world.trace, kind),
+                        told(&whole.trace, kind),
+                        "{name}, {step}, stored {stored}\n{}",
+                        world.trace.join("\n")
+                    );
+                }
+            }
+        }
+    }
+    assert!(heard > 300, "{heard}");
+}
+
 #[test]
 fn a_task_resumed_at_any_step_reaches_the_same_end_but_for_unkeyed_writes() {
     let mut named = BTreeSet::new();
