@@ -173,6 +173,19 @@ impl Memory {
             .find(|entry| self.is_left_open(&entry.id))
     }
 
+    /// A task of this server whose answer was under way when the process that sent it ended: nobody else may send another
+    /// before it is known what became of that one.
+    pub(crate) fn answering(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
+        let entries = self.0.journal.list().ok()?.entries;
+        let mut of_task = entries.into_iter().filter(|entry| {
+            entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
+        });
+        let newest = of_task.next()?;
+        // A process that is still at work on it finds out by itself.
+        let is_left = newest.snapshot.is_delivering() && self.claim(&newest.id).is_ok();
+        is_left.then_some(newest.snapshot)
+    }
+
     /// Whether a start that was open still is, and no process works on it.
     fn is_left_open(&self, id: &EntryId) -> bool {
         let journal = &self.0.journal;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::core::{Cause, Operation, Origin, Policy, Retrying};
-use taskward::{Client, Error, ErrorKind, SecretString, Snapshot, TaskId};
+use taskward::{Client, Error, ErrorKind, Recovery, Run, SecretString, Snapshot, TaskId};
 use taskward_sim::Sim;
 
 use crate::args::Global;
@@ -230,10 +230,8 @@ impl<P: Platform> Session<P> {
 
     /// Refuses a task that was kept and is of another server.
     pub(crate) fn owns(&self, kept: &Snapshot) -> Result<(), Box<Problem>> {
-        let here = Origin::parse(&self.client.base_url(), P::ACCOUNT.api_prefix);
-        let here = here.map(|origin| origin.canonical()).ok();
         match kept.origin() {
-            Some(there) if here.as_deref() != Some(there) => {
+            Some(there) if self.origin().as_deref() != Some(there) => {
                 let what = format!("this task is on another server, {there}");
                 Err(Problem::new(Exit::Usage, "config", what)
                     .why(format!(
@@ -245,6 +243,25 @@ impl<P: Platform> Session<P> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The server, as it is written down.
+    fn origin(&self) -> Option<String> {
+        let origin = Origin::parse(&self.client.base_url(), P::ACCOUNT.api_prefix);
+        origin.ok().map(|origin| origin.canonical())
+    }
+
+    /// Follows a task that exists, and goes on with what was left under way.
+    pub(crate) async fn follow(&self, task: &TaskRef) -> Result<Run<P>, Box<Problem>> {
+        let kept = self.memory.as_ref().zip(self.origin());
+        let kept = kept.and_then(|(memory, origin)| memory.answering(task, &origin));
+        if let Some(kept) = kept {
+            let found = self.client.recover(kept).await;
+            if let Recovery::Follow(run) = found.map_err(|error| self.problem(&error))? {
+                return Ok(run);
+            }
+        }
+        Ok(self.client.attach(task.id().clone()))
     }
 
     fn speed(&self) -> u32 {

@@ -100,7 +100,7 @@ pub(super) async fn all<P: Platform>(
         let several = tasks.len() > 1;
         let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), several));
         reporter.watching();
-        let run = session.client.attach(task.id().clone());
+        let run = session.follow(task).await?;
         let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
             .answered_by(asker.clone())
             .leaving_reviews(follow.no_wait_review);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use taskward_sim::{Fault, FaultRule, Span};
+use taskward_sim::{Fault, FaultRule, Scenario, Sim, Span};
 
 use crate::common::{Ended, World, bare};
 
@@ -46,19 +46,6 @@ impl Start {
         }
     }
 
-    /// Waits until the simulator has seen the start.
-    fn seen(&self, world: &World) {
-        let end = Instant::now() + GUARD;
-        let arrived = || {
-            let requests = world.sim.requests();
-            requests.iter().any(|one| one.endpoint == self.endpoint)
-        };
-        while !arrived() {
-            assert!(Instant::now() < end, "nothing was started");
-            std::thread::yield_now();
-        }
-    }
-
     /// Starts it, and loses the reply after the task was made.
     fn lose(&self, world: &World) -> Ended {
         let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on(self.endpoint);
@@ -75,11 +62,30 @@ impl Start {
             .sim
             .set_faults(vec![FaultRule::new(fault).on(self.endpoint)]);
         let mut child = spawn(world.command(self.args));
-        self.seen(world);
+        seen(world, self.endpoint);
         child.kill().expect("killed");
         child.wait().expect("ends");
         world.sim.set_faults(Vec::new());
     }
+}
+
+/// Waits until the simulator has seen such a request.
+fn seen(world: &World, endpoint: &str) {
+    let end = Instant::now() + GUARD;
+    let arrived = || {
+        let requests = world.sim.requests();
+        requests.iter().any(|one| one.endpoint == endpoint)
+    };
+    while !arrived() {
+        assert!(Instant::now() < end, "no {endpoint} was seen");
+        std::thread::yield_now();
+    }
+}
+
+/// How often each question was answered.
+fn answers(world: &World) -> Vec<u64> {
+    let questions = world.sim.stats().questions;
+    questions.iter().map(|question| question.answers).collect()
 }
 
 fn spawn(mut command: Command) -> Child {
@@ -317,7 +323,7 @@ fn a_start_that_another_process_works_on_is_not_recovered() {
             .sim
             .set_faults(vec![FaultRule::new(Fault::Stall).on(start.endpoint)]);
         let mut child = spawn(world.command(start.args));
-        start.seen(&world);
+        seen(&world, start.endpoint);
         let name = intent(&world);
         for args in [&["recover"][..], &["recover", &name, "--forget"]] {
             let ended = world.fast(args);
@@ -434,6 +440,26 @@ fn a_start_is_recovered_on_its_own_server_only() {
     assert_eq!(ended.code, 2, "{ended:?}");
     ended.says(&["on another server", "AGENT_HARNESS_BASE_URL"]);
     assert_eq!(other.sim.requests().len(), 0);
+}
+
+#[test]
+fn an_answer_that_was_under_way_when_its_process_was_killed_is_looked_for_and_not_sent_again() {
+    let scenario = Scenario::parse("[switches]\nreply_lag_ms = 3600000\n").expect("a scenario");
+    let world = World::of(Sim::builder().scenario(scenario), 100);
+    let slow = FaultRule::new(Fault::Latency(Span(3_600_000))).on("message");
+    world.sim.set_faults(vec![slow]);
+    let args = ["run", "--agent", "asker", "hi", "--answer", "EUR"];
+    let mut child = spawn(world.command(&[&args[..], &["--speed", "100"]].concat()));
+    seen(&world, "message");
+    child.kill().expect("killed");
+    child.wait().expect("ends");
+    assert_eq!(answers(&world), [1]);
+    // Whoever asks now is told what was so before.
+    let behind = FaultRule::new(Fault::StaleRead);
+    world.sim.set_faults(vec![behind]);
+    let ended = world.fast(&["watch", "--last", "--answer", "EUR", "--timeout", "60s"]);
+    assert_eq!(ended.code, 5, "{ended:?}");
+    assert_eq!(answers(&world), [1], "{ended:?}");
 }
 
 #[test]
