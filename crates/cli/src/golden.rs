@@ -16,7 +16,7 @@ use taskward::core::{
 use taskward::nanonets::Nanonets;
 use taskward::{
     ApiError, Error, ErrorKind, Event, Fault, Left, LeftWhy, Outcome, Question, QuestionKind,
-    Status, StoppedBy, TaskId,
+    RetryReason, Status, StoppedBy, TaskId,
 };
 
 use crate::args::Cli;
@@ -352,6 +352,7 @@ impl<P: Platform> Table<P> {
         let reporter = self.reporter();
         reporter.event(&Event::Retrying {
             attempt: 4,
+            reason: RetryReason::Status(503),
             why: "the server answered 503 Service Unavailable".into(),
             until: Timestamp::from_millis(0),
         });

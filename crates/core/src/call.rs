@@ -14,6 +14,7 @@ use crate::retry::{self, Attempt, Decision, Trouble};
 use crate::seed::Seed;
 use crate::shared::Shared;
 use crate::time::Timestamp;
+use crate::why::RetryReason;
 
 /// The machine of one [`Operation`].
 ///
@@ -62,6 +63,8 @@ pub struct Retrying {
     /// Requests made so far.
     pub attempt: u32,
     /// What went wrong with the last one.
+    pub reason: RetryReason,
+    /// The same in words.
     pub why: String,
     /// How long it is waited before the next.
     pub wait: Duration,
@@ -198,6 +201,7 @@ impl<O: Operation> Call<O> {
                 let wait = not_before.since(self.now);
                 let retrying = Some(Retrying {
                     attempt: self.attempts,
+                    reason: RetryReason::of(&trouble),
                     why,
                     wait,
                 });

@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
 
 use crate::failure::{Cause, Failure, Stage};
 use crate::id::{IntentId, TaskId};
@@ -43,7 +44,8 @@ pub struct ReadError {
 }
 
 /// What is wrong with a reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReadErrorKind {
     /// Nothing where JSON is needed.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{MessageNo, Position, QuestionId, TaskId};
 use crate::question::{Answered, Question};
 use crate::time::Timestamp;
+use crate::why::RetryReason;
 
 /// A task's status as the provider words it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +139,9 @@ pub enum Event {
     Retrying {
         /// Failures in a row.
         attempt: u32,
-        /// What failed.
+        /// Why.
+        reason: RetryReason,
+        /// The same in words.
         why: String,
         /// When it is made again.
         until: Timestamp,

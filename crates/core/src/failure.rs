@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::response::Head;
 
 /// How far an exchange had come when it failed. The stage decides whether a write may be repeated.
@@ -17,7 +19,8 @@ pub enum Stage {
 }
 
 /// Which limit ran out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
     /// Resolving, connecting or the TLS handshake.
@@ -45,7 +48,8 @@ impl Phase {
 }
 
 /// Why an exchange failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Cause {
     /// The host name did not resolve.

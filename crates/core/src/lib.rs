@@ -77,4 +77,4 @@ pub use step::Step;
 pub use target::Target;
 pub use task::{Signs, Sought, Task, Unsupported};
 pub use time::Timestamp;
-pub use why::{Errand, Why};
+pub use why::{Errand, RetryReason, Why};

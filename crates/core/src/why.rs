@@ -1,6 +1,12 @@
-//! Reasons as values: why a task waits, and what a request of it is for.
+//! Reasons as values: why a task waits, why something is tried again, and what a request of it is for.
 
 use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ReadErrorKind;
+use crate::failure::Cause;
+use crate::retry::Trouble;
 
 /// Why a task waits: printed by `-v`, and part of every wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +80,51 @@ impl Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Why a request is made again, or a stream opened again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RetryReason {
+    /// The exchange failed.
+    Wire(Cause),
+    /// The server answered with this status.
+    Status(u16),
+    /// The reply cannot be read.
+    Unreadable(ReadErrorKind),
+    /// The task completed, and its answer is not there yet.
+    NotReady,
+    /// The stream ended before the task did.
+    StreamEnded,
+    /// Nothing came on the stream for so long that it is taken for dead.
+    StreamSilent,
+    /// What came on the stream is too much, or cannot be read.
+    StreamUnusable,
+}
+
+impl RetryReason {
+    /// A word for programs; it never changes.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Wire(_) => "wire",
+            Self::Status(_) => "status",
+            Self::Unreadable(_) => "unreadable",
+            Self::NotReady => "not_ready",
+            Self::StreamEnded => "stream_ended",
+            Self::StreamSilent => "stream_silent",
+            Self::StreamUnusable => "stream_unusable",
+        }
+    }
+
+    pub(crate) fn of(trouble: &Trouble) -> Self {
+        match trouble {
+            Trouble::Wire(failure) => Self::Wire(failure.cause.clone()),
+            Trouble::Refused(reply) => Self::Status(reply.status().as_u16()),
+            Trouble::Unreadable(error) => Self::Unreadable(error.kind()),
+        }
     }
 }
 

@@ -59,8 +59,14 @@ pub(crate) fn told(watch: &Span, event: &Event) {
             watch.record("task", display(id));
             tracing::debug!(target: TARGET, parent: watch, "started");
         }
-        Event::Retrying { attempt, why, .. } => {
-            tracing::debug!(target: TARGET, parent: watch, attempt, why, "retrying");
+        Event::Retrying {
+            attempt,
+            reason,
+            why,
+            ..
+        } => {
+            let reason = reason.code();
+            tracing::debug!(target: TARGET, parent: watch, attempt, reason, why, "retrying");
         }
         _ => {}
     }

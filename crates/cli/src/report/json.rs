@@ -70,6 +70,7 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
         Event::CancelRefused(why) => told("cancel_refused", json!({ "detail": why })),
         Event::Retrying {
             attempt,
+            reason,
             why,
             until,
         } => line(
@@ -78,6 +79,7 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
             json!({
                 "note": "retrying",
                 "attempt": attempt,
+                "reason": reason.code(),
                 "why": why,
                 "wait_ms": millis(clock.left(*until)),
             }),
@@ -149,8 +151,9 @@ fn millis(span: std::time::Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use taskward::Status;
+    use taskward::core::Cause;
     use taskward::nanonets::Nanonets;
+    use taskward::{RetryReason, Status};
 
     #[test]
     fn every_line_has_a_version_a_type_and_its_task() {
@@ -167,6 +170,7 @@ mod tests {
             Event::Cancelling,
             Event::Retrying {
                 attempt: 2,
+                reason: RetryReason::Wire(Cause::Reset),
                 why: "reset".into(),
                 until: taskward::core::Timestamp::from_millis(0),
             },

@@ -203,13 +203,15 @@ pub(crate) fn words(content: &Value) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
-    use taskward::{QuestionKind, Status};
+    use taskward::core::Cause;
+    use taskward::{QuestionKind, RetryReason, Status};
 
     #[test]
     fn an_event_is_one_line_and_an_incident_is_told_once() {
         let clock = Clock::new(1);
         let retrying = |attempt| Event::Retrying {
             attempt,
+            reason: RetryReason::Wire(Cause::Reset),
             why: "reset\nby peer".into(),
             until: taskward::core::Timestamp::from_millis(0),
         };

@@ -41,7 +41,7 @@ use crate::shared::Shared;
 use crate::snapshot::{ResumeError, Snapshot};
 use crate::step::Step;
 use crate::time::Timestamp;
-use crate::why::Why;
+use crate::why::{RetryReason, Why};
 
 use abandon::Leaving;
 use asks::Asks;
@@ -53,7 +53,7 @@ use intent::{Intent, Unresolved};
 use phase::{NotFound, Phase, Starting};
 use plan::Next;
 use rhythm::Rhythm;
-use stream::{MAX_UNREAD, Stream};
+use stream::{Loss, MAX_UNREAD, Stream};
 
 /// One remote task, from start to answer, as a machine without I/O.
 ///
@@ -568,7 +568,7 @@ impl<P: Provider> Task<P> {
     pub fn handle_failure(&mut self, id: ExchangeId, failure: Failure, now: Timestamp) {
         self.now = self.now.max(now);
         match self.stream.of(id) {
-            Some(open) => open.end = Some(failure.to_string()),
+            Some(open) => open.end = Some(Loss::failed(&failure)),
             None => self.report(id, Err(failure), now),
         }
     }
@@ -619,9 +619,10 @@ impl<P: Provider> Task<P> {
             }
             open.chunks.push_back(bytes);
             if open.chunks.iter().map(Bytes::len).sum::<usize>() > MAX_UNREAD {
-                open.end = Some(format!(
-                    "more than {MAX_UNREAD} bytes were handed over unread"
-                ));
+                open.end = Some(Loss {
+                    reason: RetryReason::StreamUnusable,
+                    why: format!("more than {MAX_UNREAD} bytes were handed over unread"),
+                });
             }
         }
     }
@@ -630,7 +631,10 @@ impl<P: Provider> Task<P> {
     pub fn handle_end(&mut self, id: ExchangeId, now: Timestamp) {
         self.now = self.now.max(now);
         if let Some(open) = self.stream.of(id) {
-            open.end = Some("the server ended the stream".to_owned());
+            open.end = Some(Loss {
+                reason: RetryReason::StreamEnded,
+                why: "the server ended the stream".to_owned(),
+            });
         }
     }
 

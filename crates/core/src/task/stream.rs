@@ -8,12 +8,14 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::event::RawEvent;
+use crate::failure::Failure;
 use crate::id::{ExchangeId, Position, QuestionId};
 use crate::provider::{Finish, Item};
 use crate::question::Question;
 use crate::response::Response;
 use crate::sse::Decoder;
 use crate::time::Timestamp;
+use crate::why::RetryReason;
 
 /// The states and the steps between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
@@ -38,6 +40,23 @@ pub(super) enum StreamState {
     Closing { id: ExchangeId, due: Timestamp },
 }
 
+/// Why a stream is of no more use.
+#[derive(Debug)]
+pub(super) struct Loss {
+    pub(super) reason: RetryReason,
+    /// The same in words.
+    pub(super) why: String,
+}
+
+impl Loss {
+    pub(super) fn failed(failure: &Failure) -> Self {
+        Self {
+            reason: RetryReason::Wire(failure.cause.clone()),
+            why: failure.to_string(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) id: ExchangeId,
@@ -49,7 +68,7 @@ pub(super) struct Open {
     /// silence.
     pub(super) listening: Option<Timestamp>,
     /// How it ended, once it has.
-    pub(super) end: Option<String>,
+    pub(super) end: Option<Loss>,
     /// Whether this connection has brought an event, old or new: until then it may be one that never will.
     pub(super) carried: bool,
     /// Whether it is known to go on where the last connection ended: its first event said so, or the list was read.

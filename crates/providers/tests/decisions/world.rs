@@ -250,8 +250,13 @@ impl<S: Platform> World<S> {
                     return true;
                 }
             }
-            Event::Retrying { attempt, why, .. } => {
-                self.say("told", format!("failure {attempt}: {why}"));
+            Event::Retrying {
+                attempt,
+                reason,
+                why,
+                ..
+            } => {
+                self.say("told", format!("failure {attempt} ({reason:?}): {why}"));
             }
             other => self.say("told", format!("{other:?}")),
         }

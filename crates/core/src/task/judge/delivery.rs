@@ -10,7 +10,7 @@ use crate::question::{Answer, Answered, Question};
 use crate::retry::{self, Trouble, Verdict};
 use crate::seed::hex;
 use crate::shared::Shared;
-use crate::why::Why;
+use crate::why::{RetryReason, Why};
 
 use super::{Report, access_lost, sort};
 use crate::id::QuestionId;
@@ -285,6 +285,7 @@ impl<P: Provider> Task<P> {
                 shared.take(false);
                 self.events.push(Event::Retrying {
                     attempt,
+                    reason: RetryReason::of(&trouble),
                     why,
                     until,
                 });

@@ -12,7 +12,7 @@ use crate::task::stream::{
     CROSS_CHECK, EMPTY_PAGES, FILL_PATIENCE, FILL_PATIENCE_AT_END, Fill, MAX_REVERSED,
 };
 use crate::time::Timestamp;
-use crate::why::Why;
+use crate::why::{RetryReason, Why};
 
 use super::access_lost;
 use super::stream::From;
@@ -188,6 +188,7 @@ impl<P: Provider> Task<P> {
         shared.take(false);
         self.events.push(Event::Retrying {
             attempt,
+            reason: RetryReason::of(trouble),
             why: format!("the list of events: {trouble}"),
             until: due,
         });

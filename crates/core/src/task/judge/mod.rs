@@ -14,7 +14,7 @@ use crate::response::Response;
 use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
 use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
-use crate::why::Why;
+use crate::why::{RetryReason, Why};
 
 use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
 use super::stream::{CROSS_CHECK, LULL, QUIET, Sequel, StreamState};
@@ -111,6 +111,7 @@ impl<P: Provider> Task<P> {
             starting.why = Why::Conflict;
             let event = Event::Retrying {
                 attempt: starting.attempts,
+                reason: RetryReason::of(&trouble),
                 why: trouble.to_string(),
                 until: starting.due,
             };
@@ -137,6 +138,7 @@ impl<P: Provider> Task<P> {
                 starting.why = retry::why(&trouble, wait, &self.policy.retry, draw, now);
                 self.events.push(Event::Retrying {
                     attempt: attempts,
+                    reason: RetryReason::of(&trouble),
                     why,
                     until: due,
                 });
@@ -330,6 +332,7 @@ impl<P: Provider> Task<P> {
         let why = trouble.to_string();
         self.events.push(Event::Retrying {
             attempt: self.misses,
+            reason: RetryReason::of(trouble),
             why,
             until: due,
         });
@@ -371,6 +374,7 @@ impl<P: Provider> Task<P> {
         let due = now.after(self.policy.not_found_wait);
         self.events.push(Event::Retrying {
             attempt: not_found.looks,
+            reason: RetryReason::Status(not_found.error.status.as_u16()),
             why: not_found.error.to_string(),
             until: due,
         });
@@ -641,6 +645,7 @@ impl<P: Provider> Task<P> {
         fetching.due = due;
         self.events.push(Event::Retrying {
             attempt,
+            reason: trouble.map_or(RetryReason::NotReady, RetryReason::of),
             why: why.to_owned(),
             until: due,
         });
@@ -785,6 +790,7 @@ impl<P: Provider> Task<P> {
             self.uncancelled = Some(Abandoned::CancelFailed(why.clone()));
             self.events.push(Event::Retrying {
                 attempt: tries,
+                reason: RetryReason::of(&trouble),
                 why,
                 until: due,
             });

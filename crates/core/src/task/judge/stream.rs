@@ -14,12 +14,12 @@ use crate::shared::Shared;
 use crate::task::asks::Identity;
 use crate::task::phase::Phase;
 use crate::task::stream::{
-    CONFIRM, CROSS_CHECK, Ending, FALLBACK, LULL, MAX_UNREADABLE, Open, QUIET, RETRY_RANGE, STALE,
-    Sequel, StreamState, UPTIME, Wait,
+    CONFIRM, CROSS_CHECK, Ending, FALLBACK, LULL, Loss, MAX_UNREADABLE, Open, QUIET, RETRY_RANGE,
+    STALE, Sequel, StreamState, UPTIME, Wait,
 };
 use crate::task::{Lag, Task};
 use crate::time::{Timestamp, millis};
-use crate::why::Why;
+use crate::why::{RetryReason, Why};
 
 use super::{Report, access_lost};
 
@@ -37,7 +37,7 @@ enum Next {
     Skipped,
     Unreadable,
     TooLarge(String),
-    Ended(String),
+    Ended(Loss),
     Nothing,
 }
 
@@ -72,7 +72,7 @@ impl<P: Provider> Task<P> {
                 if self.stream.unreadable >= MAX_UNREADABLE {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                     let why = format!("{MAX_UNREADABLE} events in a row could not be read");
-                    self.cut(why, shared);
+                    self.cut(RetryReason::StreamUnusable, why, shared);
                 }
             }
             Next::TooLarge(why) => {
@@ -80,9 +80,9 @@ impl<P: Provider> Task<P> {
                 if self.stream.failures > 0 {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                 }
-                self.cut(why, shared);
+                self.cut(RetryReason::StreamUnusable, why, shared);
             }
-            Next::Ended(why) => self.ended(why, shared),
+            Next::Ended(loss) => self.ended(loss, shared),
             Next::Nothing => return self.check_wait() || self.mind_silence(idle, shared),
         }
         true
@@ -110,7 +110,7 @@ impl<P: Provider> Task<P> {
         };
         let Some(chunk) = open.chunks.front_mut() else {
             return match open.end.take() {
-                Some(why) => Next::Ended(why),
+                Some(loss) => Next::Ended(loss),
                 None => Next::Nothing,
             };
         };
@@ -150,7 +150,8 @@ impl<P: Provider> Task<P> {
             return false;
         };
         if open.silence(now) >= idle {
-            self.cut(format!("nothing came for {} s", idle.as_secs()), shared);
+            let why = format!("nothing came for {} s", idle.as_secs());
+            self.cut(RetryReason::StreamSilent, why, shared);
             return true;
         }
         if !open.covered && now >= open.opened.after(QUIET) && self.has_list() {
@@ -470,29 +471,30 @@ impl<P: Provider> Task<P> {
     }
 
     /// The stream ended by itself.
-    fn ended(&mut self, why: String, shared: &mut Shared) {
-        let due = self.lost(why, shared);
+    fn ended(&mut self, loss: Loss, shared: &mut Shared) {
+        let due = self.lost(loss, shared);
         self.stream.enter(StreamState::Closed { due });
     }
 
     /// The stream is of no more use: the driver has to let go of it.
-    fn cut(&mut self, why: String, shared: &mut Shared) {
+    fn cut(&mut self, reason: RetryReason, why: String, shared: &mut Shared) {
         let Some(id) = self.stream.open().map(|open| open.id) else {
             return;
         };
-        let due = self.lost(why, shared);
+        let due = self.lost(Loss { reason, why }, shared);
         self.stream.enter(StreamState::Closing { id, due });
     }
 
     /// The stream is gone, whatever way: the task is read, which judges, and the stream is reopened after a backoff.
-    fn lost(&mut self, why: String, shared: &mut Shared) -> Timestamp {
+    fn lost(&mut self, loss: Loss, shared: &mut Shared) -> Timestamp {
         self.stream.failures = self.stream.failures.saturating_add(1);
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
         let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
         let due = self.stream_backoff(asked, shared);
         self.events.push(Event::Retrying {
             attempt: self.stream.failures,
-            why,
+            reason: loss.reason,
+            why: loss.why,
             until: due,
         });
         self.look_now();
@@ -542,6 +544,7 @@ impl<P: Provider> Task<P> {
         self.stream.enter(StreamState::Closed { due });
         self.events.push(Event::Retrying {
             attempt: self.stream.failures,
+            reason: RetryReason::of(&trouble),
             why: trouble.to_string(),
             until: due,
         });
