@@ -535,11 +535,109 @@ mod tests {
         assert_eq!(request(1).digest(), request(2).digest());
     }
 
+    #[test]
+    fn whatever_differs_in_a_form_differs_in_its_digest() {
+        let digest = |parts: Vec<Part>| {
+            let form = Request::form(Method::POST, PathAndQuery::from_static("/"), parts);
+            form.expect("form").digest()
+        };
+        let file = |change: fn(&mut Source)| {
+            let mut source = Source::key("k", 3);
+            change(&mut source);
+            vec![Part::file(
+                "a",
+                "b.txt",
+                "text/plain",
+                Content::Source(source),
+            )]
+        };
+        let bytes = |name: &str, filename: &str, kind: &str, bytes: &'static str| {
+            vec![Part::file(
+                name,
+                filename,
+                kind,
+                Content::Bytes(bytes.into()),
+            )]
+        };
+        let forms = [
+            vec![],
+            vec![Part::text("a", "b")],
+            vec![Part::text("a", "c")],
+            vec![Part::text("b", "b")],
+            vec![Part::text("a", "b"), Part::text("a", "b")],
+            bytes("a", "b.txt", "text/plain", "xxx"),
+            bytes("b", "b.txt", "text/plain", "xxx"),
+            bytes("a", "c.txt", "text/plain", "xxx"),
+            bytes("a", "b.txt", "text/html", "xxx"),
+            bytes("a", "b.txt", "text/plain", "xx"),
+            file(|_| {}),
+            file(|source| source.key = crate::request::SourceKey::Key("l".into())),
+            file(|source| source.len = 4),
+            file(|source| source.stamp.modified = 1),
+            file(|source| source.stamp.device = 1),
+            file(|source| source.stamp.inode = 1),
+        ];
+        let all = forms.len();
+        let digests: std::collections::BTreeSet<String> = forms.into_iter().map(digest).collect();
+        assert_eq!(digests.len(), all);
+    }
+
+    #[test]
+    fn a_file_is_sent_as_what_its_extension_says_and_else_as_bytes() {
+        for (extensions, kind) in [
+            (&["gif", "GIF"][..], "image/gif"),
+            (&["jpg", "jpeg", "Jpg"], "image/jpeg"),
+            (&["png"], "image/png"),
+            (&["svg"], "image/svg+xml"),
+            (&["tif", "tiff"], "image/tiff"),
+            (&["webp"], "image/webp"),
+            (&["txt"], "text/plain"),
+            (&["csv"], "text/csv"),
+            (&["md"], "text/markdown"),
+            (&["htm", "html"], "text/html"),
+            (&["pdf", "PDF"], "application/pdf"),
+            (&["xml"], "application/xml"),
+            (&["json"], "application/json"),
+            (&["zip"], "application/zip"),
+            (&["doc"], "application/msword"),
+            (&["xls"], "application/vnd.ms-excel"),
+            (&["ppt"], "application/vnd.ms-powerpoint"),
+            (&["eml"], "message/rfc822"),
+            (&["", "exe", "pdfx", "pdf "], "application/octet-stream"),
+        ] {
+            for extension in extensions {
+                assert_eq!(content_type_of(&format!("a.b.{extension}")), kind);
+            }
+        }
+        for (extension, kind) in [
+            ("docx", "wordprocessingml.document"),
+            ("xlsx", "spreadsheetml.sheet"),
+            ("pptx", "presentationml.presentation"),
+        ] {
+            let full = format!("application/vnd.openxmlformats-officedocument.{kind}");
+            assert_eq!(content_type_of(&format!("a.{extension}")), full);
+        }
+        assert_eq!(content_type_of("pdf"), "application/octet-stream");
+    }
+
     /// Rows: L7.
     #[test]
     fn a_content_type_cannot_smuggle_a_header() {
-        let part = Part::file("a", "b", "text/plain\r\nX: y", Content::Bytes(Bytes::new()));
-        assert!(Form::new(vec![part]).is_err());
+        let form = |kind: &str| {
+            let content = Content::Bytes(Bytes::new());
+            Form::new(vec![Part::file("a", "b", kind, content)])
+        };
+        for hostile in [
+            "text/plain\r\nX: y",
+            "text/plain\n",
+            "text/plain\r",
+            "text/plain\0",
+            "text/\x7fplain",
+            "text/\x1fplain",
+        ] {
+            assert!(form(hostile).is_err(), "{hostile:?}");
+        }
+        assert!(form("text/plain; charset=utf-8").is_ok());
     }
 
     /// Rows: K12, K13.
