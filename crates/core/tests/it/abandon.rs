@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy};
-use taskward_core::{Abandon, Policy, Snapshot, Task};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use taskward_core::{Abandon, Abandoned, Policy, Snapshot, Step, Task, TaskId};
 
 const WITHIN: Duration = Duration::from_secs(10);
 const CANCEL: Abandon = Abandon::Cancel { within: WITHIN };
@@ -236,6 +236,74 @@ fn an_interrupt_leaves_at_once_or_stops_the_task_first() {
     assert_eq!(deaf.now, 13_000);
 }
 
+#[test]
+fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_to_be_unsent() {
+    let failed = |why: &str| Abandoned::CancelFailed(why.to_owned());
+    let mut world = World::new(&[Work(600_000)]);
+    world.hangs = Some("/t/t1");
+    let mut task: Task<Toy<false, false>> = world.start_with(late(CONFIRM));
+    assert_eq!(world.drive_on(&mut task), Ended::Stopped);
+    assert_eq!(task.abandoned(), Abandoned::LeftRunning);
+    task.cancel(at(world.now)).expect("cancel");
+    assert_eq!(task.abandoned(), failed("it was not sent in time"));
+    world.hangs = Some("/cancel");
+    assert_eq!(world.drive_on(&mut task), Ended::Stopped);
+    assert_eq!(task.abandoned(), failed("no reply came in time"));
+    // It is still waited for when the deadline comes, and then no longer than the bound.
+    let (deadline, end) = (5000, 15_000);
+    for now in [world.now, deadline, end - 1] {
+        let step = task.poll(at(now), &mut world.shared);
+        assert!(matches!(step, Step::InFlight { .. }), "{step:?}");
+    }
+    world.now = end;
+    let told = "the task was not stopped and goes on: no reply came in time";
+    let told = format!("deadline Work running, {told}");
+    assert_eq!(world.drive(task), outcome(&told));
+}
+
+#[test]
+fn a_turn_whose_message_has_not_left_is_nobodys_to_stop() {
+    let turn = |world: &World| {
+        Task::<Toy<false, false>>::continue_with(
+            Toy,
+            TaskId::new("t1"),
+            "more".into(),
+            interruptible(CONFIRM),
+            seed(),
+            at(world.now),
+        )
+        .expect("a turn")
+    };
+    for (time, left) in [(0, true), (10, true), (30, true), (3000, false)] {
+        let mut world = World::new(&[Work(600_000)]).wish(time, Wish::Interrupt);
+        world.server = world.server.clone().begun(0);
+        let task = turn(&world);
+        let expected = match left {
+            true => Ended::Left("LeftRunning".into()),
+            false => outcome("interrupted, the task was stopped (stopped)"),
+        };
+        assert_eq!(world.drive(task), expected, "{time}");
+        assert_eq!(world.server.cancelled.is_none(), left, "{time}");
+    }
+}
+
+#[test]
+fn what_a_refused_cancel_finds_over_is_told_once_the_list_of_its_events_is_read() {
+    let mut policy = late(CONFIRM);
+    policy.work = Some(Duration::from_millis(6500));
+    let mut world = World::new(&[Work(6400), Complete("42")]).faults(|_, _, path| match path {
+        "/t/t1/cancel" => Fault::Status(409),
+        "/t/t1/stream" => Fault::Status(405),
+        _ => Fault::None,
+    });
+    world.latency = 0;
+    world.server.page = Some(2);
+    world.server.stream = vec![(100, 1, "begin"), (6000, 2, "step"), (6400, 3, "end")];
+    let task = world.start_with::<true, true>(policy);
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    assert_eq!(world.count("event event Some(3) end"), 1);
+}
+
 /// The clock of the bound begins with the task: a start that is under way is seen through first.
 #[test]
 fn an_interrupt_before_the_id_is_known_stops_the_task_once_it_is() {
@@ -266,6 +334,19 @@ fn an_interrupt_before_the_id_is_known_stops_the_task_once_it_is() {
     let end = world.drive(task);
     assert_eq!(end, outcome("interrupted, the task was stopped (stopped)"));
     assert_eq!(world.server.starts, 1);
+
+    let mut deaf = never_stops().wish(10, Wish::Interrupt);
+    deaf.faults = Box::new(|n, _, path| match (n, path) {
+        (1, _) => Fault::LostReply,
+        (_, "/t/t1/cancel") => Fault::Status(200),
+        _ => Fault::None,
+    });
+    let task = deaf.start_with::<true, false>(interruptible(CONFIRM));
+    let accepted = "interrupted, the task was asked to stop, and was not seen to have";
+    assert_eq!(deaf.drive(task), outcome(accepted));
+    let known = deaf.trace.iter().find(|line| line.contains("started"));
+    let known: u64 = known.expect("told")[..7].trim().parse().expect("a time");
+    assert_eq!(deaf.now, known + 10_000);
 }
 
 #[test]

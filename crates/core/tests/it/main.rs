@@ -1,7 +1,9 @@
 //! The core from outside: the machine against a toy platform in virtual time, the decoder of event streams.
 
 mod abandon;
+mod abilities;
 mod clocks;
+mod driver;
 mod ends;
 mod late;
 mod long_stream;
@@ -15,4 +17,5 @@ mod sse_memory;
 mod sse_world;
 mod starts;
 mod streaming;
+mod turns;
 mod world;

@@ -10,11 +10,12 @@ use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
     Abandoned, Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Outcome, Policy,
-    Provider, Question, Response, Seed, Shared, Snapshot, Stage, Step, Task, TaskId, Timestamp,
+    Provider, Question, Response, Seed, Shared, Snapshot, Stage, Status, Step, Task, TaskId,
+    Timestamp,
 };
 
 pub(crate) use server::{Act, Server};
-pub(crate) use toy::{Toy, ToyJob};
+pub(crate) use toy::{Bare, Toy, ToyJob};
 
 /// What happens to one request on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +72,23 @@ pub(crate) struct World {
     pub whys: BTreeSet<String>,
     /// At this step the clock is found to have moved on by so much, as after a suspended machine or a late timer.
     pub asleep: Option<(usize, u64)>,
+    /// How long a request and its reply take.
+    pub latency: u64,
+    /// The first request whose path ends so is sent and stays without a reply: there the driver stops.
+    pub hangs: Option<&'static str>,
     /// Each write that left: path, key, and the digest of the request.
     pub writes: Vec<(String, Option<String>, String)>,
     stream: Option<ExchangeId>,
     answered: BTreeMap<String, u32>,
+    told: Told,
+}
+
+/// What the events have told of the task.
+#[derive(Default)]
+struct Told {
+    id: Option<TaskId>,
+    status: Option<String>,
+    paused: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -132,9 +146,12 @@ impl World {
             rewrite: Box::new(|_, _, _| {}),
             whys: BTreeSet::new(),
             asleep: None,
+            latency: 20,
+            hangs: None,
             writes: Vec::new(),
             stream: None,
             answered: BTreeMap::new(),
+            told: Told::default(),
         }
     }
 
@@ -183,9 +200,23 @@ impl World {
         self.trace.push(format!("{:>6} {line}", self.now));
     }
 
-    /// Drives a task to its end, checking at each step that asking is harmless.
+    /// Drives a task to its end, which it gives away.
     pub(crate) fn drive<P: Provider<Output = toy::Output>>(&mut self, mut task: Task<P>) -> Ended {
+        let ended = self.drive_on(&mut task);
+        let told = task.into_outcome().map(|outcome| outcome_text(&outcome));
+        if let Ended::Outcome(text) = &ended {
+            assert_eq!(told.as_ref(), Some(text));
+        }
+        ended
+    }
+
+    /// Drives a task to its end, checking at each step that asking is harmless.
+    pub(crate) fn drive_on<P: Provider<Output = toy::Output>>(
+        &mut self,
+        task: &mut Task<P>,
+    ) -> Ended {
         let deadline = self.now + 100 * 3_600_000;
+        self.told = Told::default();
         for _ in 0..60_000 {
             assert!(
                 self.now < deadline,
@@ -252,7 +283,7 @@ impl World {
                     self.now += asleep;
                     self.say(format!("event {}", show(&event)));
                     task.taken(no);
-                    if let Some(left) = self.react(&mut task, &event) {
+                    if let Some(left) = self.react(task, &event) {
                         return left;
                     }
                 }
@@ -261,14 +292,20 @@ impl World {
                     let errand = task.errand();
                     task.sent(id);
                     assert!(errand.is_some() && task.errand() == errand, "{errand:?}");
-                    self.exchange(&mut task, id, &request, asleep);
+                    let path = request.target().as_str();
+                    if self.hangs.is_some_and(|hangs| path.ends_with(hangs)) {
+                        self.say(format!("hangs {path}"));
+                        return Ended::Stopped;
+                    }
+                    self.exchange(task, id, &request, asleep);
                 }
                 Step::Receive { .. } if asleep > 0 => self.now += asleep,
                 Step::Receive { id, until } => {
                     let (end, why) = task.pause().expect("it waits");
                     assert_eq!(end, until);
+                    self.assert_told(task);
                     self.whys.insert(format!("{why:?}"));
-                    self.receive(&mut task, id, until);
+                    self.receive(task, id, until);
                 }
                 Step::Close { id } => {
                     self.now += asleep;
@@ -281,6 +318,7 @@ impl World {
                 }
                 Step::Wait { until, why } => {
                     assert_eq!(task.pause(), Some((until, why)));
+                    self.assert_told(task);
                     self.whys.insert(format!("{why:?}"));
                     self.sleep(until);
                     self.now += asleep;
@@ -316,8 +354,33 @@ impl World {
         self.now = until;
     }
 
+    /// What a task shows while it waits is what its events have told.
+    fn assert_told<P: Provider>(&self, task: &Task<P>) {
+        if self.told.id.is_some() {
+            assert_eq!(task.id(), self.told.id.as_ref());
+        }
+        if let Some(status) = &self.told.status {
+            assert_eq!(task.status().map(Status::as_str), Some(&**status));
+            assert_eq!(task.is_paused(), self.told.paused, "{status}");
+        }
+    }
+
     fn react<P: Provider>(&mut self, task: &mut Task<P>, event: &Event) -> Option<Ended> {
         match event {
+            Event::Started { id, status, .. } => {
+                self.told.id = Some(id.clone());
+                self.told.status = status.as_ref().map(|status| status.as_str().to_owned());
+                None
+            }
+            Event::Status(status) => {
+                self.told.status = Some(status.as_str().to_owned());
+                self.told.paused = false;
+                None
+            }
+            Event::Paused(_) => {
+                self.told.paused = true;
+                None
+            }
             Event::Question(question) => match (self.answerer)(question) {
                 Some(answer) => {
                     *self.answered.entry(question.id.to_string()).or_default() += 1;
@@ -379,7 +442,7 @@ impl World {
         }
         self.say(line);
         // The server acts at once; the driver may find its reply much later.
-        let arrived = self.now + 20;
+        let arrived = self.now + self.latency;
         self.now = arrived + asleep;
         let now = at(self.now);
         let fail = |stage, cause| Failure::new(stage, cause, "test");
@@ -478,7 +541,7 @@ fn body_of(request: &taskward_core::Request) -> String {
         .collect()
 }
 
-fn show(event: &Event) -> String {
+pub(crate) fn show(event: &Event) -> String {
     match event {
         Event::Started { id, status, .. } => format!(
             "started {id} {}",

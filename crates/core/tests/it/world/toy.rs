@@ -251,3 +251,43 @@ pub(crate) fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
     };
     Ok(Item::new(event, beat))
 }
+
+/// The same platform with a start and reads alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bare;
+
+const WHOLE: Toy<false, false> = Toy;
+
+impl Provider for Bare {
+    type Job = ToyJob;
+    type Output = Output;
+    const NAME: &'static str = "bare";
+    const ACCOUNT: Account = Toy::<false, false>::ACCOUNT;
+    const CAPABILITIES: Capabilities = Capabilities::LEAST;
+
+    fn start(&self, job: &ToyJob, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
+        WHOLE.start(job, key)
+    }
+
+    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+        WHOLE.read_start(reply)
+    }
+
+    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
+        match look {
+            Look::Status | Look::Questions | Look::Result => WHOLE.look(id, look),
+            _ => Err(BuildError::new("no such look")),
+        }
+    }
+
+    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Output>, ReadError> {
+        WHOLE.read(look, reply)
+    }
+
+    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+        match act {
+            Act::Answer { .. } => WHOLE.act(id, act),
+            _ => Err(BuildError::new("no such act")),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What a task tells of itself beside its steps, and reports that come out of place.
+
+use crate::world::Act::{Complete, Work};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed, show};
+use bytes::Bytes;
+use http::StatusCode;
+use taskward_core::{
+    Cause, ExchangeId, Failure, Head, IdempotencyKey, Origin, Response, ResumeError, Shared,
+    Snapshot, Stage, Step, Task,
+};
+
+fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+type Polled = Task<Toy<false, false>>;
+type Streamed = Task<Toy<true, true>>;
+
+fn reply(text: &str) -> Response {
+    Response::new(StatusCode::OK, text.to_owned())
+}
+
+/// Takes what is told and stored until something else is to be done, and gives what was told.
+fn settle<const KEYED: bool, const STREAM: bool>(
+    task: &mut Task<Toy<KEYED, STREAM>>,
+    now: u64,
+    shared: &mut Shared,
+) -> Vec<String> {
+    let mut told = Vec::new();
+    loop {
+        match task.poll(at(now), shared) {
+            Step::Save { revision } => task.saved(revision),
+            Step::Event { no, event } => {
+                told.push(show(event));
+                task.taken(no);
+            }
+            _ => return told,
+        }
+    }
+}
+
+/// What is to be done now.
+fn step<const KEYED: bool, const STREAM: bool>(
+    task: &mut Task<Toy<KEYED, STREAM>>,
+    now: u64,
+    shared: &mut Shared,
+) -> String {
+    format!("{:?}", task.poll(at(now), shared))
+}
+
+/// Sends the request that is planned now.
+fn send<const KEYED: bool, const STREAM: bool>(
+    task: &mut Task<Toy<KEYED, STREAM>>,
+    now: u64,
+    shared: &mut Shared,
+) -> ExchangeId {
+    settle(task, now, shared);
+    let Step::Send { id, .. } = task.poll(at(now), shared) else {
+        panic!("{}", step(task, now, shared));
+    };
+    task.sent(id);
+    id
+}
+
+/// A task with an open stream, at 40 ms.
+fn listening(shared: &mut Shared) -> (Streamed, ExchangeId) {
+    let mut task: Streamed = World::new(&[]).start();
+    let start = send(&mut task, 0, shared);
+    task.handle_response(start, reply("t1 running."), at(20));
+    let stream = send(&mut task, 20, shared);
+    task.handle_head(stream, Head::new(StatusCode::OK), at(40));
+    settle(&mut task, 40, shared);
+    (task, stream)
+}
+
+#[test]
+fn the_wire_its_replies_and_the_task_each_have_their_own_sign_of_life() {
+    let mut shared = Shared::new();
+    let mut task: Polled = World::new(&[]).attach(policy());
+    let signs = |task: &Polled| {
+        let signs = task.signs();
+        [signs.heard, signs.observed, signs.progressed].map(|sign| sign.map(|at| at.as_millis()))
+    };
+    let fail = |task: &mut Polled, stage, now, shared: &mut Shared| {
+        let id = send(task, now, shared);
+        let failure = Failure::new(stage, Cause::Reset, "test");
+        task.handle_failure(id, failure, at(now));
+        settle(task, now, shared);
+    };
+    assert_eq!(signs(&task), [None, None, None]);
+    fail(&mut task, Stage::MaybeSent, 0, &mut shared);
+    assert_eq!(signs(&task), [None, None, None], "nobody answered");
+    let cut = Stage::Answered(Box::new(Head::new(StatusCode::OK)));
+    fail(&mut task, cut, 10_000, &mut shared);
+    assert_eq!(signs(&task), [Some(10_000), None, None], "a head came");
+    for (now, body, expected) in [
+        (20_000, "<html>", [Some(20_000), None, None]),
+        (40_000, "running.", [Some(40_000); 3]),
+        (
+            60_000,
+            "running.",
+            [Some(60_000), Some(60_000), Some(40_000)],
+        ),
+    ] {
+        let id = send(&mut task, now, &mut shared);
+        task.handle_response(id, reply(body), at(now));
+        settle(&mut task, now, &mut shared);
+        assert_eq!(signs(&task), expected, "{body}");
+    }
+}
+
+#[test]
+fn a_stream_is_heard_with_its_head_and_every_piece_of_it() {
+    let mut shared = Shared::new();
+    let (mut task, stream) = listening(&mut shared);
+    assert_eq!(task.signs().heard, Some(at(40)));
+    task.handle_chunk(stream, Bytes::new(), at(50));
+    assert_eq!(task.signs().heard, Some(at(50)));
+    task.handle_chunk(stream, Bytes::from_static(b":\n\n"), at(60));
+    settle(&mut task, 60, &mut shared);
+    let signs = task.signs();
+    assert_eq!((signs.heard, signs.observed), (Some(at(60)), Some(at(20))));
+    task.handle_chunk(stream, Bytes::from_static(b"data: 1 step\n\n"), at(70));
+    settle(&mut task, 70, &mut shared);
+    let signs = task.signs();
+    assert_eq!([signs.observed, signs.progressed], [Some(at(70)); 2]);
+}
+
+#[test]
+fn a_head_opens_a_stream_only_for_the_request_that_asked_for_one_and_has_left() {
+    let mut shared = Shared::new();
+    let head = || Head::new(StatusCode::OK);
+    let mut task: Streamed = World::new(&[]).start();
+    let start = send(&mut task, 0, &mut shared);
+    task.handle_head(start, head(), at(10));
+    assert!(matches!(
+        task.poll(at(10), &mut shared),
+        Step::InFlight { stream: None, .. }
+    ));
+    task.handle_response(start, reply("t1 running."), at(20));
+    settle(&mut task, 20, &mut shared);
+    let Step::Send { id, .. } = task.poll(at(20), &mut shared) else {
+        panic!("a stream is asked for");
+    };
+    task.handle_head(id, head(), at(20));
+    assert!(matches!(
+        task.poll(at(20), &mut shared),
+        Step::Send { id: again, .. } if again == id
+    ));
+    task.sent(id);
+    task.handle_head(ExchangeId(id.0 + 1), head(), at(30));
+    assert!(matches!(
+        task.poll(at(30), &mut shared),
+        Step::InFlight { id: under_way, .. } if under_way == id
+    ));
+    task.handle_head(id, head(), at(40));
+    assert!(matches!(
+        task.poll(at(40), &mut shared),
+        Step::Receive { id: open, .. } if open == id
+    ));
+}
+
+#[test]
+fn only_the_stream_that_is_to_be_closed_is_taken_for_closed() {
+    let mut shared = Shared::new();
+    let (mut task, stream) = listening(&mut shared);
+    task.closed(stream);
+    assert!(matches!(
+        task.poll(at(40), &mut shared),
+        Step::Receive { .. }
+    ));
+    let late = 40 + policy().limits.stream_idle.as_millis() as u64;
+    let closes = |task: &mut Streamed, shared: &mut Shared| loop {
+        match task.poll(at(late), shared) {
+            Step::Close { id } => break id == stream,
+            Step::Event { no, .. } => task.taken(no),
+            _ => break false,
+        }
+    };
+    assert!(closes(&mut task, &mut shared), "nothing came for so long");
+    task.closed(ExchangeId(stream.0 + 7));
+    assert!(closes(&mut task, &mut shared), "that was another one");
+    task.closed(stream);
+    assert!(!closes(&mut task, &mut shared));
+}
+
+#[test]
+fn a_cancel_that_was_accepted_or_comes_too_late_asks_for_nothing() {
+    let mut world = World::new(&[Work(600_000)]).faults(|_, _, path| match path {
+        "/t/t1/cancel" => Fault::Status(200),
+        _ => Fault::None,
+    });
+    for at in [5000, 8000] {
+        world = world.wish(at, Wish::Cancel);
+    }
+    world = world.wish(20_000, Wish::Dashboard("stop"));
+    assert_eq!(world.run(), outcome("stopped by Us"));
+    assert_eq!(world.count("POST /t/t1/cancel"), 1);
+    // One that was refused may be asked for once more.
+    let mut world = World::new(&[Work(20_000), Complete("42")]).faults(|_, _, path| match path {
+        "/t/t1/cancel" => Fault::Status(409),
+        _ => Fault::None,
+    });
+    for at in [5000, 8000] {
+        world = world.wish(at, Wish::Cancel);
+    }
+    let mut task: Polled = world.start();
+    assert_eq!(world.drive_on(&mut task), outcome("succeeded 42"));
+    assert_eq!(world.count("POST /t/t1/cancel"), 2);
+    let ended = task.snapshot();
+    task.cancel(at(world.now)).expect("it could be cancelled");
+    assert_eq!(task.snapshot(), ended, "after the end nothing changes");
+    assert!(matches!(
+        task.poll(at(world.now), &mut world.shared),
+        Step::Done(_)
+    ));
+}
+
+#[test]
+fn a_start_goes_under_the_callers_key_else_under_one_of_its_own_and_without_where_none_is_taken() {
+    let key = || Some(IdempotencyKey::new("mine"));
+    let started = |world: &World| world.writes[0].1.clone();
+    let job = crate::world::ToyJob("go".into());
+    let mut world = World::new(&[Complete("42")]);
+    let task: Task<Toy<true, false>> =
+        Task::start_keyed(Toy, &job, key(), policy(), seed(), at(0)).expect("a task");
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    assert_eq!(started(&world).as_deref(), Some("mine"));
+    let mut world = World::new(&[Complete("42")]);
+    let task = world.start::<true, false>();
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    assert!(started(&world).is_some_and(|key| key != "mine"));
+    let mut world = World::new(&[Complete("42")]);
+    assert_eq!(world.run(), outcome("succeeded 42"));
+    assert_eq!(started(&world), None);
+}
+
+#[test]
+fn a_task_of_one_server_is_none_of_anothers() {
+    let here = Origin::parse("https://here.example", "").expect("an origin");
+    let there = Origin::parse("https://there.example", "").expect("an origin");
+    let task = || World::new(&[]).attach(policy());
+    let stored: Snapshot = task().of_origin(&here).expect("it was of none").snapshot();
+    let resume = || Polled::resume(Toy, stored.clone(), at(0)).expect("resume");
+    let again = resume().of_origin(&here).expect("the same");
+    assert_eq!(again.snapshot(), resume().snapshot());
+    let refused = resume().of_origin(&there).map(|_| ());
+    let Err(ResumeError::Origin { found, expected }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!((found, expected), (here.canonical(), there.canonical()));
+}

@@ -1,0 +1,235 @@
+//! A message that goes on with a task that was there before, when it is lost, refused or never leaves, in virtual time
+//! against a toy server.
+
+use std::time::Duration;
+
+use crate::world::Act::{Ask, Complete, Fail, Say, Work};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use taskward_core::{Abandon, Policy, Snapshot, Task, TaskId};
+
+type ToyTask = Task<Toy<false, false>>;
+
+/// A task that is over, with the answer of the turn before.
+fn over() -> World {
+    let script = [Complete("old"), Work(500), Say("done"), Complete("new")];
+    let mut world = World::new(&script);
+    world.server = world.server.clone().begun(0);
+    world
+}
+
+fn turn(policy: Policy) -> ToyTask {
+    let id = TaskId::new("t1");
+    Task::continue_with(Toy, id, "more".into(), policy, seed(), at(0)).expect("a turn")
+}
+
+fn minute() -> Policy {
+    let mut policy = policy();
+    policy.work = Some(Duration::from_secs(60));
+    policy
+}
+
+fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+/// What was stored last, taken up again by another process.
+fn recovered(world: &mut World) -> Ended {
+    let saved = world.saved.last().expect("a state").clone();
+    world.now += 60_000;
+    let task: ToyTask = Task::recover(Toy, saved, policy(), at(world.now)).expect("a snapshot");
+    world.drive(task)
+}
+
+/// Meets every message with `fault` while `hit` says so.
+fn struck(fault: Fault, hit: fn(u32) -> bool) -> World {
+    let mut said = 0;
+    over().faults(move |_, _, path| {
+        if path.ends_with("/say") {
+            said += 1;
+            return if hit(said) { fault } else { Fault::None };
+        }
+        Fault::None
+    })
+}
+
+#[test]
+fn a_turn_of_unknown_fate_is_recovered_by_looking_for_its_message() {
+    // Nobody could look when the reply was lost; whoever recovers can.
+    let mut lost = false;
+    let mut blind = over().faults(move |_, _, path| {
+        if path.ends_with("/say") {
+            lost = true;
+            return Fault::LostReply;
+        }
+        if lost { Fault::Refused } else { Fault::None }
+    });
+    assert_eq!(
+        blind.drive(turn(minute())),
+        outcome("unknown likely=false"),
+        "{:?}",
+        blind.trace
+    );
+    let mut seeing = over();
+    seeing.server = blind.server.clone();
+    seeing.saved = blind.saved.clone();
+    seeing.now = blind.now;
+    assert_eq!(recovered(&mut seeing), outcome("succeeded new"));
+    assert_eq!(seeing.server.said, ["more"], "it was not sent again");
+}
+
+#[test]
+fn a_task_that_shows_nothing_new_after_a_message_arrived_is_given_up_and_its_old_answer_is_not_told()
+ {
+    let mut world = World::new(&[Complete("old")]);
+    world.server = world.server.clone().begun(0);
+    assert_eq!(world.drive(turn(policy())), outcome("result_unavailable"));
+    assert_eq!(world.server.said, ["more"]);
+    assert!((600_000..700_000).contains(&world.now), "{}", world.now);
+    let looks = world.count("send GET");
+    assert!(looks < 300, "{looks}");
+}
+
+#[test]
+fn a_turn_whose_message_never_arrived_stays_unknown_when_it_is_recovered() {
+    let mut world = struck(Fault::LostRequest, |_| true);
+    assert_eq!(world.drive(turn(policy())), outcome("unknown likely=false"));
+    let sent = world.count("POST /t/t1/say");
+    assert_eq!(recovered(&mut world), outcome("unknown likely=false"));
+    assert_eq!(world.count("POST /t/t1/say"), sent, "it was not sent again");
+}
+
+#[test]
+fn the_states_of_a_turn_are_of_one_task_and_no_start() {
+    let mut world = struck(Fault::LostReply, |_| true);
+    world.drive(turn(policy()));
+    assert!(world.saved.iter().all(|saved| saved.intent().is_none()));
+}
+
+#[test]
+fn a_turn_that_was_refused_stays_refused_when_it_is_recovered() {
+    let mut world = World::new(&[Fail("boom")]);
+    world.server = world.server.clone().begun(0);
+    assert_eq!(world.drive(turn(policy())), outcome("refused"));
+    assert_eq!(recovered(&mut world), outcome("refused"));
+}
+
+#[test]
+fn a_turn_whose_message_was_not_sent_before_the_deadline_has_no_answer_later() {
+    // The conversation cannot be read, so nothing may leave.
+    let mut world = over().faults(|_, _, path| match path.ends_with("/log") {
+        true => Fault::Refused,
+        false => Fault::None,
+    });
+    let ended = world.drive(turn(minute()));
+    assert_eq!(ended, outcome("deadline Work done"));
+    assert_eq!(world.count("say"), 0, "{:?}", world.trace);
+    let mut later = over();
+    later.saved = world.saved.clone();
+    later.now = world.now;
+    let Ended::Outcome(text) = recovered(&mut later) else {
+        panic!("it has an end");
+    };
+    assert!(text.starts_with("not_started"), "{text}");
+    assert_eq!(later.count("say"), 0);
+}
+
+#[test]
+fn a_message_that_cannot_leave_is_tried_as_often_as_any_write_and_ends_its_turn() {
+    let mut world = struck(Fault::Refused, |_| true);
+    let Ended::Outcome(text) = world.drive(turn(policy())) else {
+        panic!("it has an end");
+    };
+    assert!(text.starts_with("not_started"), "{text}");
+    assert_eq!(world.count("POST /t/t1/say"), 4);
+    assert_eq!(world.count("event sent 1 NotSent"), 1);
+    let mut world = struck(Fault::Refused, |said| said < 4);
+    assert_eq!(world.drive(turn(policy())), outcome("succeeded new"));
+}
+
+#[test]
+fn an_answer_that_cannot_leave_is_tried_as_often_as_any_write_and_told_as_not_sent() {
+    let mut world = World::new(&[Ask("which?"), Work(500), Complete("42")])
+        .answers(&["this"])
+        .faults(|_, _, path| match path.ends_with("/say") {
+            true => Fault::Refused,
+            false => Fault::None,
+        })
+        .wish(600_000, Wish::Stop);
+    world.run();
+    assert_eq!(world.count("POST /t/t1/say"), 4, "{:?}", world.trace);
+    assert_eq!(world.count("answered m1 NotSent"), 1);
+}
+
+#[test]
+fn a_turn_whose_message_may_have_left_is_stopped_and_one_whose_message_has_not_is_not() {
+    let mut policy = policy();
+    policy.on_interrupt = Abandon::Cancel {
+        within: Duration::from_secs(10),
+    };
+    // The message is taken, and its reply is slow: once it has come the task is stopped.
+    let mut world = World::new(&[Complete("old"), Work(60_000), Complete("new")]);
+    world.server = world.server.clone().begun(0);
+    world.latency = 2000;
+    let mut world = world.wish(9000, Wish::Interrupt);
+    let ended = world.drive(turn(policy.clone()));
+    assert_eq!(world.server.said, ["more"], "{:?}", world.trace);
+    assert!(
+        world.server.cancelled.is_some(),
+        "{ended:?} {:?}",
+        world.trace
+    );
+    // Nothing has left yet.
+    let mut world = over().wish(10, Wish::Interrupt);
+    world.latency = 2000;
+    let ended = world.drive(turn(policy));
+    assert_eq!(ended, Ended::Left("LeftRunning".into()));
+    assert_eq!(world.server.cancelled, None);
+}
+
+#[test]
+fn a_keyed_start_is_not_repeated_by_a_process_that_slept_beyond_the_life_of_its_key() {
+    for (hours, starts, end) in [(11, 2, "succeeded 42"), (13, 1, "unknown likely=false")] {
+        let mut first = true;
+        let make = || World::new(&[Complete("42")]);
+        let mut world = make().faults(move |_, _, path| {
+            if path == "/start" && std::mem::take(&mut first) {
+                return Fault::LostReply;
+            }
+            Fault::None
+        });
+        // Asleep from the wait before the repetition on.
+        let wait = {
+            let mut awake = make().faults({
+                let mut first = true;
+                move |_, _, path| {
+                    if path == "/start" && std::mem::take(&mut first) {
+                        return Fault::LostReply;
+                    }
+                    Fault::None
+                }
+            });
+            let task = awake.start::<true, false>();
+            awake.drive(task);
+            let steps = awake.snapshots.iter();
+            let mut waits = steps
+                .enumerate()
+                .filter(|(_, (step, _))| step.starts_with("Wait"));
+            waits.next().expect("a backoff").0 + 1
+        };
+        world.asleep = Some((wait, hours * 3_600_000));
+        let task = world.start::<true, false>();
+        assert_eq!(world.drive(task), outcome(end), "{hours} hours");
+        assert_eq!(world.count("POST /start"), starts, "{hours} hours");
+    }
+}
+
+#[test]
+fn stored_turns_of_every_stage_are_read_back() {
+    let mut world = struck(Fault::LostRequest, |_| true);
+    world.drive(turn(policy()));
+    for saved in &world.saved {
+        let text = serde_json::to_string(saved).expect("json");
+        let read: Snapshot = serde_json::from_str(&text).expect("json");
+        assert_eq!(&read, saved);
+    }
+}
