@@ -63,13 +63,13 @@ pub use outcome::{Abandoned, Clock, End, Fault, Left, LeftWhy, Outcome, Output, 
 pub use pages::{List, ListPage, Pages};
 pub use policy::{Abandon, Pace, Policy, Retry};
 pub use provider::{
-    Account, Act, Beat, Candidate, Capabilities, Clue, Finish, Item, Job, Landed, Look, Page,
-    Provider, Reading, Started,
+    Account, Act, Beat, Candidate, Capabilities, Clue, Finish, Item, Job, Landed, Likeness, Look,
+    Page, Provider, Reading, Started,
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply};
 pub use request::{Body, Frozen, Request, Segment, Source, SourceKey, Stamp};
 pub use response::{Head, Response};
-pub use search::{Probe, Search, SearchStep, Sighting};
+pub use search::{Findings, Probe, Search, SearchStep, Sighting};
 pub use seed::Seed;
 pub use shared::Shared;
 pub use snapshot::{ResumeError, Snapshot};

@@ -214,6 +214,20 @@ impl Clue {
         self.digest.as_deref() == Some(Self::digest_of(text).as_str())
     }
 
+    /// Whether a title may be made of how it begins. Platforms make titles as they like: one that is not says nothing.
+    pub(crate) fn is_titled(&self, title: &str) -> bool {
+        let words = |text: &str| {
+            let text = text.trim().trim_end_matches(['…', '.']);
+            text.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        let (begin, title) = (
+            words(self.title.as_deref().unwrap_or_default()),
+            words(title),
+        );
+        let is_said = !begin.is_empty() && !title.is_empty();
+        is_said && (begin.starts_with(&title) || title.starts_with(&begin))
+    }
+
     fn digest_of(text: &str) -> String {
         hex(&Sha256::digest(text.trim())[..16])
     }
@@ -229,24 +243,44 @@ pub struct Candidate {
     pub status: Option<Status>,
     /// When it was made, as the server wrote it.
     pub created_at: Option<String>,
+    /// The same by the server's clock, where it can be read.
+    pub made_at: Option<Timestamp>,
     /// Its title.
     pub title: Option<String>,
-    /// Whether the first thing said to its agent is the one that was said; `None` when that cannot be told.
-    pub is_said: Option<bool>,
+    /// What the first thing said to its agent tells.
+    pub likeness: Likeness,
+    /// Whether it was made at another time than the clock told when the start began: that clock may have been wrong.
+    pub off_time: bool,
 }
 
 impl Candidate {
-    /// A task of this id.
+    /// A task of this id that nobody has looked at.
     #[must_use]
     pub fn new(id: TaskId) -> Self {
         Self {
             id,
             status: None,
             created_at: None,
+            made_at: None,
             title: None,
-            is_said: None,
+            likeness: Likeness::Unread,
+            off_time: false,
         }
     }
+}
+
+/// Whether the first thing said to a candidate's agent is what the start said. Where it is not, it is no candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Likeness {
+    /// It is the same.
+    Same,
+    /// It could not be read.
+    Unreadable,
+    /// Nobody looked: there were too many.
+    Unread,
+    /// The start left nothing to compare with.
+    Incomparable,
 }
 
 /// What a provider can do.

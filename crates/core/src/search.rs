@@ -1,53 +1,116 @@
 //! Looking for the task of a start whose reply was lost and that cannot be repeated.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::error::{BuildError, ReadError};
-use crate::id::TaskId;
+use crate::id::{Revision, TaskId};
 use crate::operation::Operation;
 use crate::pages::ListPage;
-use crate::provider::{Candidate, Clue, Provider};
+use crate::provider::{Candidate, Clue, Likeness, Provider};
 use crate::request::Request;
 use crate::response::Response;
+use crate::snapshot::Snapshot;
 use crate::task::Sought;
 use crate::time::Timestamp;
 
 /// How far the two ends of the time in question are moved apart: clocks tick in seconds, and replies take theirs.
 const MARGIN: Duration = Duration::from_secs(120);
+/// The same, where the clock may have been set between the start and the search.
+const WIDE_MARGIN: Duration = Duration::from_secs(86_400);
 /// Clocks that differ by less are the same.
 const SAME: Duration = Duration::from_secs(5);
 /// Between the first look that finds nothing and the second.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Pages of one look.
-const MAX_PAGES: usize = 10;
-/// Tasks whose conversation is read.
-const MAX_COMPARED: usize = 20;
+/// Pages of one look. Lists come newest first, and the task is among the oldest: 200 pages of 100 are what a busy agent
+/// makes in days, and a few megabytes.
+const MAX_PAGES: usize = 200;
+/// Conversations that are read at the time in question, and as many at another.
+const MAX_COMPARED: usize = 200;
+/// Conversations in a row that cannot be read, after which no further one is tried.
+const MAX_MISSED: usize = 3;
+/// Characters of a server's words that are kept of each task.
+const MAX_WORDS: usize = 120;
 
 /// The search for the task that a start of unknown outcome may have made. No I/O: do its steps, give it what they bring.
 ///
-/// It lists the tasks of the start's agent made about then, by the server's clock, reads what was said first in each, and
-/// when nothing fits looks once more. It adopts nothing.
+/// It lists the tasks of the start's agent made about then, by the server's clock, and reads what was said first in each,
+/// those made closest to the start before the others. When nothing fits it looks once more, and then among the tasks of
+/// the day before and of all the time since: the clock by which the start began may have been wrong. It adopts nothing.
 #[derive(Debug)]
 pub struct Search<P> {
     provider: P,
     sought: Sought,
     /// By how many milliseconds the server's clock is ahead of ours, once it has said.
     ahead: Option<i64>,
-    looks: u32,
+    /// Whether our clock shows an earlier time than when the start began.
+    ran_back: bool,
+    look: Look,
+    window: Window,
     state: State,
+    /// Every task that was listed.
+    seen: BTreeSet<TaskId>,
+    /// Those of them that may be the one.
     found: Vec<Candidate>,
+    /// How many more conversations are read.
+    budget: usize,
+    /// Conversations in a row that could not be read.
+    missed: usize,
+    /// Whether the list of this look went on.
+    was_cut: bool,
+}
+
+/// Which look it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    First,
+    Second,
+    /// At another time than the clock said.
+    Wide,
+}
+
+/// The time in question, by the server's clock.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    from: Timestamp,
+    until: Option<Timestamp>,
 }
 
 #[derive(Debug)]
 enum State {
     Listing {
+        /// Where each page but the first began, for lists may go in circles.
+        cursors: BTreeSet<String>,
         cursor: Option<String>,
-        pages: usize,
+        /// How many were found before.
+        known: usize,
     },
     /// Reads what was said first in the one at this place.
     Comparing(usize),
     Waiting(Timestamp),
     Done,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Findings {
+    /// The tasks that the start may have made, the likeliest first.
+    pub candidates: Vec<Candidate>,
+    /// Whether nothing was left out. If not, the task may be one that is not among the candidates, or there may be more
+    /// that were told the same: the list was too long, a conversation was not read, or nothing was found and the clock
+    /// cannot be trusted.
+    pub complete: bool,
+    /// How many tasks of the agent were listed.
+    pub seen: usize,
+    /// How many of them, candidates or not, were not compared with what the start said.
+    pub uncompared: usize,
+    /// Since when they were made, by the server's clock.
+    pub from: Timestamp,
+    /// Until when; `None` is until now.
+    pub until: Option<Timestamp>,
+    /// Whether the clock of this machine shows an earlier time than when the start began.
+    pub ran_back: bool,
 }
 
 /// What a search asks of its driver.
@@ -57,7 +120,7 @@ pub enum SearchStep<P> {
     Look(Probe<P>),
     /// Ask again then.
     Wait(Timestamp),
-    /// The tasks that the start may have made, newest first: call [`Search::finish`].
+    /// It is over: call [`Search::finish`].
     Done,
 }
 
@@ -72,8 +135,7 @@ pub struct Probe<P> {
 enum What {
     List {
         clue: Clue,
-        from: Timestamp,
-        until: Option<Timestamp>,
+        window: Window,
         cursor: Option<String>,
     },
     Opening(TaskId),
@@ -100,10 +162,11 @@ impl<P: Provider> Operation for Probe<P> {
         match &self.what {
             What::List {
                 clue,
-                from,
-                until,
+                window,
                 cursor,
-            } => self.provider.search(clue, *from, *until, cursor.as_deref()),
+            } => self
+                .provider
+                .search(clue, window.from, window.until, cursor.as_deref()),
             What::Opening(id) => self.provider.opening(id),
         }
     }
@@ -123,28 +186,40 @@ impl<P: Provider> Search<P> {
     /// A search that has not begun.
     #[must_use]
     pub fn new(provider: P, sought: Sought) -> Self {
-        Self {
+        let mut search = Self {
+            window: Window {
+                from: sought.begun_at,
+                until: None,
+            },
             provider,
             sought,
             ahead: None,
-            looks: 0,
-            state: State::start(),
+            ran_back: false,
+            look: Look::First,
+            state: State::Done,
+            seen: BTreeSet::new(),
             found: Vec::new(),
-        }
+            budget: MAX_COMPARED,
+            missed: 0,
+            was_cut: false,
+        };
+        let begun_at = search.sought.begun_at;
+        search.begin(begun_at);
+        search
     }
 
     /// What to do next. Asked twice, it gives the same step.
     pub fn next(&mut self, now: Timestamp) -> SearchStep<P> {
         if matches!(self.state, State::Waiting(until) if now >= until) {
-            self.state = State::start();
+            self.look = Look::Second;
+            self.begin(now);
         }
         let what = match &self.state {
             State::Done => return SearchStep::Done,
             State::Waiting(until) => return SearchStep::Wait(*until),
             State::Listing { cursor, .. } => What::List {
                 clue: self.sought.clue.clone(),
-                from: self.by_server(self.sought.begun_at, -1),
-                until: self.sought.ended_at.map(|at| self.by_server(at, 1)),
+                window: self.window,
                 cursor: cursor.clone(),
             },
             State::Comparing(at) => What::Opening(self.found[*at].id.clone()),
@@ -157,6 +232,7 @@ impl<P: Provider> Search<P> {
 
     /// Takes in what the operation brought that [`next`](Self::next) asked for.
     pub fn take(&mut self, sighting: Sighting, now: Timestamp) {
+        self.ran_back |= self.sought.begun_at > now.after(MARGIN);
         if self.ahead.is_none()
             && let Some(date) = sighting.date
         {
@@ -164,29 +240,31 @@ impl<P: Provider> Search<P> {
             self.ahead = Some(ahead);
             if ahead.unsigned_abs() > SAME.as_millis() as u64 {
                 // It was asked for another time than was meant.
-                self.state = State::start();
+                self.seen.clear();
                 self.found.clear();
+                self.begin(now);
                 return;
             }
         }
-        match (sighting.seen, &mut self.state) {
-            (Seen::List(page), State::Listing { cursor, pages }) => {
-                self.found.extend(page.items);
-                let next = page.next.filter(|next| !next.is_empty());
-                let more = page.has_more != Some(false) && *pages + 1 < MAX_PAGES;
-                match next {
-                    Some(next) if more && cursor.as_ref() != Some(&next) => {
-                        *pages += 1;
-                        *cursor = Some(next);
-                    }
-                    _ => self.compare(0, now),
-                }
-            }
+        match (sighting.seen, &self.state) {
+            (Seen::List(page), State::Listing { .. }) => self.turn(page, now),
             (Seen::Opening(said), State::Comparing(at)) => {
                 let at = *at;
-                let is_said = said.map(|said| self.sought.clue.is_said(&said));
-                self.found[at].is_said = is_said;
-                self.compare(at + 1, now);
+                self.missed = 0;
+                match said {
+                    Some(said) if self.sought.clue.is_said(&said) => {
+                        self.found[at].likeness = Likeness::Same;
+                        self.compare(at + 1, now);
+                    }
+                    Some(_) => {
+                        self.found.remove(at);
+                        self.compare(at, now);
+                    }
+                    None => {
+                        self.found[at].likeness = Likeness::Unreadable;
+                        self.compare(at + 1, now);
+                    }
+                }
             }
             // What was not asked for says nothing.
             (Seen::List(_) | Seen::Opening(_), _) => {}
@@ -196,53 +274,191 @@ impl<P: Provider> Search<P> {
     /// Passes over what a read of one conversation could not bring: the task stays one that may be it.
     pub fn skip(&mut self, now: Timestamp) -> bool {
         if let State::Comparing(at) = self.state {
+            self.missed += 1;
+            self.found[at].likeness = Likeness::Unreadable;
             self.compare(at + 1, now);
             return true;
         }
         false
     }
 
-    /// The tasks that the start may have made, newest first. None is more than likely when there are none: a start that
-    /// takes longer than two looks may still make one.
+    /// What was found. None is more than likely when there is none and the search is complete: a start that takes longer
+    /// than two looks may still make one.
     #[must_use]
-    pub fn finish(self) -> Vec<Candidate> {
-        self.found
+    pub fn finish(mut self) -> Findings {
+        let can_tell = self.can_tell();
+        let unread = |one: &Candidate| can_tell && one.likeness != Likeness::Same;
+        let uncompared = self.found.iter().filter(|one| unread(one)).count();
+        self.found.retain(|one| !(one.off_time && unread(one)));
+        // In each kind, the order in which they were compared.
+        self.found.sort_by_key(|one| one.likeness);
+        let is_trusted = can_tell && !self.ran_back;
+        let is_over = matches!(self.state, State::Done);
+        Findings {
+            complete: is_over
+                && !self.was_cut
+                && uncompared == 0
+                && (is_trusted || !self.found.is_empty()),
+            candidates: self.found,
+            seen: self.seen.len(),
+            uncompared,
+            from: self.window.from,
+            until: self.window.until,
+            ran_back: self.ran_back,
+        }
     }
 
-    /// Goes on to the candidate at this place, or to the end.
-    fn compare(&mut self, at: usize, now: Timestamp) {
-        let can_tell = self.sought.clue.digest.is_some();
-        if can_tell && at < self.found.len().min(MAX_COMPARED) {
-            self.state = State::Comparing(at);
-            return;
+    /// Begins a look.
+    fn begin(&mut self, now: Timestamp) {
+        let sought = &self.sought;
+        self.window = match self.look {
+            Look::First | Look::Second => Window {
+                from: self.by_server(sought.begun_at, -signed_span(MARGIN)),
+                until: sought
+                    .ended_at
+                    .map(|at| self.by_server(at, signed_span(MARGIN))),
+            },
+            Look::Wide => Window {
+                from: self.by_server(sought.begun_at.min(now), -signed_span(WIDE_MARGIN)),
+                until: None,
+            },
+        };
+        for one in &mut self.found {
+            if one.likeness == Likeness::Unreadable {
+                one.likeness = Likeness::Unread;
+            }
         }
-        self.found.retain(|one| one.is_said != Some(false));
-        self.looks += 1;
-        self.state = if self.found.is_empty() && self.looks < 2 {
-            State::Waiting(now.after(AGAIN))
-        } else {
-            State::Done
+        self.missed = 0;
+        self.was_cut = false;
+        self.state = State::Listing {
+            cursors: BTreeSet::new(),
+            cursor: None,
+            known: self.found.len(),
         };
     }
 
-    /// A moment of ours on the server's clock, moved outwards.
-    fn by_server(&self, at: Timestamp, outwards: i64) -> Timestamp {
-        let margin = i64::try_from(MARGIN.as_millis()).unwrap_or(i64::MAX);
-        let at = signed(at) + self.ahead.unwrap_or(0) + outwards * margin;
+    /// Takes a page of the list in, and goes on to the next one or to what it brought.
+    fn turn(&mut self, page: ListPage<Candidate>, now: Timestamp) {
+        let State::Listing {
+            cursors,
+            cursor,
+            known,
+        } = &mut self.state
+        else {
+            return;
+        };
+        for mut one in page.items {
+            if self.seen.insert(one.id.clone()) {
+                one.title = one.title.map(short);
+                one.created_at = one.created_at.map(short);
+                one.off_time = self.look == Look::Wide;
+                if self.sought.clue.digest.is_none() {
+                    one.likeness = Likeness::Incomparable;
+                }
+                self.found.push(one);
+            }
+        }
+        let next = page.next.filter(|next| !next.is_empty());
+        if let Some(next) = next.filter(|_| page.has_more != Some(false)) {
+            if cursors.len() + 1 < MAX_PAGES && cursors.insert(next.clone()) {
+                *cursor = Some(next);
+                return;
+            }
+            self.was_cut = true;
+        }
+        let known = *known;
+        self.arrange(known);
+        self.compare(0, now);
+    }
+
+    /// Puts those first that are likeliest: of such a title, made closest to when the start began. Lists come newest first,
+    /// and where nobody knows when a task was made, the oldest comes first.
+    fn arrange(&mut self, known: usize) {
+        self.found[known..].reverse();
+        let (clue, begun) = (&self.sought.clue, self.by_server(self.sought.begun_at, 0));
+        self.found.sort_by_cached_key(|one| {
+            let is_titled = one.title.as_deref().is_some_and(|t| clue.is_titled(t));
+            let away = one
+                .made_at
+                .map(|at| at.as_millis().abs_diff(begun.as_millis()));
+            (!is_titled, away.unwrap_or(u64::MAX))
+        });
+    }
+
+    /// Goes on to the next one from this place on that was not compared, or to the end of the look.
+    fn compare(&mut self, from: usize, now: Timestamp) {
+        let mut left = self.found.iter().skip(from);
+        let next = left.position(|one| one.likeness == Likeness::Unread);
+        match next {
+            Some(next) if self.budget > 0 && self.missed < MAX_MISSED => {
+                self.budget -= 1;
+                self.state = State::Comparing(from + next);
+            }
+            _ => self.conclude(now),
+        }
+    }
+
+    /// The end of a look.
+    fn conclude(&mut self, now: Timestamp) {
+        let is_it =
+            |one: &Candidate| matches!(one.likeness, Likeness::Same | Likeness::Incomparable);
+        if self.found.iter().any(is_it) || self.missed >= MAX_MISSED {
+            self.state = State::Done;
+            return;
+        }
+        match self.look {
+            Look::First => self.state = State::Waiting(now.after(AGAIN)),
+            // At another time, only what was said tells it from the others.
+            Look::Second if self.can_tell() => {
+                self.look = Look::Wide;
+                self.budget = MAX_COMPARED;
+                self.begin(now);
+            }
+            Look::Second | Look::Wide => self.state = State::Done,
+        }
+    }
+
+    /// Whether there is something to compare with.
+    fn can_tell(&self) -> bool {
+        self.sought.clue.digest.is_some()
+    }
+
+    /// A moment of ours on the server's clock, moved by so many milliseconds.
+    fn by_server(&self, at: Timestamp, moved: i64) -> Timestamp {
+        let at = signed(at) + self.ahead.unwrap_or(0) + moved;
         Timestamp::from_millis(u64::try_from(at).unwrap_or(0))
     }
 }
 
-impl State {
-    const fn start() -> Self {
-        Self::Listing {
-            cursor: None,
-            pages: 0,
-        }
+impl Snapshot {
+    /// The same start, when it is known that this is its task: [`Task::resume`](crate::Task::resume) goes on with it, and
+    /// a journal keeps it in the place of the start.
+    #[must_use]
+    pub fn adopting(mut self, task: TaskId) -> Self {
+        self.0.intent = self.intent().cloned();
+        self.0.task = Some(task);
+        self.0.start = None;
+        self.0.ended = None;
+        self.0.revision = Revision(self.0.revision.0.saturating_add(1));
+        self
     }
 }
 
-/// Milliseconds that can be compared both ways; the year 292 million is far enough.
+/// As much of a server's words as is kept.
+fn short(text: String) -> String {
+    match text.char_indices().nth(MAX_WORDS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Milliseconds that can be compared both ways; the year 73 million is far enough.
 fn signed(at: Timestamp) -> i64 {
-    i64::try_from(at.as_millis()).unwrap_or(i64::MAX / 4)
+    i64::try_from(at.as_millis())
+        .unwrap_or(i64::MAX / 4)
+        .min(i64::MAX / 4)
+}
+
+fn signed_span(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 4)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, RawEvent, Status};
-use crate::id::{IdempotencyKey, IntentId, Mark, Position, Revision, TaskId};
+use crate::id::{IdempotencyKey, IntentId, Mark, MessageNo, Position, Revision, TaskId};
 use crate::policy::Policy;
 use crate::provider::{Clue, Finish};
 use crate::question::Question;
@@ -62,7 +62,8 @@ impl Snapshot {
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {
         let ended = match &self.0.ended {
-            Some(SavedEnd::Unknown { intent, .. }) => Some(intent),
+            // That of a turn names nothing that was started.
+            Some(SavedEnd::Unknown { intent, .. }) if self.0.task.is_none() => Some(intent),
             _ => None,
         };
         let start = self.0.start.as_ref().map(|start| &start.intent);
@@ -97,6 +98,12 @@ impl Snapshot {
     pub fn is_repeatable(&self) -> bool {
         let start = self.0.start.as_ref();
         self.is_unknown() && start.is_some_and(|start| start.request.is_some())
+    }
+
+    /// Whether it is of a turn whose message is known not to have been delivered: there is nothing to take up again.
+    pub(crate) fn is_undelivered(&self) -> bool {
+        let turn = self.0.turn.as_ref();
+        turn.is_some_and(|turn| matches!(turn.stage, SavedTurnStage::Undelivered { .. }))
     }
 
     /// The same task, to be taken up again under these deadlines.
@@ -295,9 +302,21 @@ pub(crate) struct SavedTurn {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SavedTurnStage {
     Baseline,
-    Sending { working: bool },
-    Unproven { mark: Mark },
+    Sending {
+        working: bool,
+    },
+    Unproven {
+        mark: Mark,
+    },
     Taken,
+    Lost {
+        no: MessageNo,
+        mark: Mark,
+        working: bool,
+    },
+    Undelivered {
+        why: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -128,9 +128,19 @@ impl<P: Provider> Task<P> {
 
     /// Whether what runs there is of our making: a message that has not left yet made nothing.
     fn is_ours_to_stop(&self) -> bool {
-        !self.turn.as_ref().is_some_and(|turn| {
-            matches!(turn.stage, TurnStage::Baseline | TurnStage::Sending { .. })
-        })
+        match self.turn.as_ref().map(|turn| &turn.stage) {
+            Some(TurnStage::Baseline | TurnStage::Undelivered { .. }) => false,
+            Some(TurnStage::Sending { .. }) => {
+                let is_writing = self.exchange.as_ref().is_some_and(|exchange| {
+                    exchange.purpose == Purpose::Write
+                        && !matches!(exchange.flight, Flight::Planned)
+                });
+                is_writing || self.deliveries.front().is_some_and(|front| front.maybe)
+            }
+            Some(TurnStage::Unproven { .. } | TurnStage::Taken | TurnStage::Lost { .. }) | None => {
+                true
+            }
+        }
     }
 
     /// The server took the request to cancel: is that enough?

@@ -1,6 +1,8 @@
 //! What is known of a start besides its phase: its name, when it began, what its task would be known by, and what is left
 //! of it when nobody knows what became of it.
 
+use std::time::Duration;
+
 use crate::id::IntentId;
 use crate::operation::Safety;
 use crate::outcome::Outcome;
@@ -10,6 +12,22 @@ use crate::time::Timestamp;
 
 use super::Task;
 use super::phase::{Phase, Starting};
+
+/// How old an idempotency key may be and still be repeated: servers forget them, and none says when.
+const KEY_LIFETIME: Duration = Duration::from_secs(12 * 3600);
+
+/// Whether the key of a start that began then is too old to be sent again.
+pub(super) fn is_key_old(begun_at: Timestamp, now: Timestamp) -> bool {
+    now > begun_at.after(KEY_LIFETIME)
+}
+
+/// Why a start is not sent again.
+pub(super) fn old_key() -> String {
+    format!(
+        "its idempotency key is older than {} hours, so the server may have forgotten it",
+        KEY_LIFETIME.as_secs() / 3600
+    )
+}
 
 /// Kept as long as the task is.
 #[derive(Clone, Debug)]
@@ -66,6 +84,13 @@ impl<P: Provider> Task<P> {
             begun_at: intent.begun_at,
             ended_at: unresolved.ended_at,
         })
+    }
+
+    /// Whether a start may have been received and its key is too old to be sent again, however long this process slept.
+    pub(super) fn is_past_repeating(&self) -> bool {
+        let begun_at = self.intent.as_ref().map(|intent| intent.begun_at);
+        matches!(&self.phase, Phase::Starting(starting) if starting.maybe)
+            && begun_at.is_some_and(|begun_at| is_key_old(begun_at, self.now))
     }
 
     /// The start may or may not have made a task, and is not repeated.

@@ -194,6 +194,14 @@ enum TurnStage {
     Unproven { mark: Mark },
     /// The task has moved since: what it shows now is this turn's.
     Taken,
+    /// It may or may not have arrived, and nobody looks any more.
+    Lost {
+        no: MessageNo,
+        mark: Mark,
+        working: bool,
+    },
+    /// It was not delivered: nothing of what the task shows is this turn's.
+    Undelivered { why: String },
 }
 
 /// Whether the status may still be the one from before a write of ours.
@@ -400,7 +408,8 @@ impl<P: Provider> Task<P> {
         policy: Policy,
         now: Timestamp,
     ) -> Result<Self, ResumeError> {
-        let saved = if saved.task().is_some() || saved.is_repeatable() {
+        let is_followed = saved.task().is_some() && !saved.is_undelivered();
+        let saved = if is_followed || saved.is_repeatable() {
             saved.reopened(policy, now)
         } else {
             saved

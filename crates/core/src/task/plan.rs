@@ -14,6 +14,7 @@ use crate::why::Why;
 
 use super::abandon::Cause;
 use super::deliver::{Parcel, Stage};
+use super::intent::old_key;
 use super::judge::CANCELLED;
 use super::phase::Phase;
 use super::stream::{CONFIRM, QUIET, StreamState};
@@ -84,14 +85,14 @@ impl<P: Provider> Task<P> {
                 self.expire();
                 continue;
             }
+            if self.underway().is_none() && self.is_past_repeating() {
+                self.end_unknown(old_key(), false);
+                continue;
+            }
             if self.read_stream(shared) {
                 continue;
             }
-            if let Some(exchange) = self
-                .exchange
-                .as_ref()
-                .filter(|exchange| matches!(exchange.flight, Flight::Underway))
-            {
+            if let Some(exchange) = self.underway() {
                 return Next::InFlight(exchange.id);
             }
             let readable = if P::CAPABILITIES.stream {
@@ -113,6 +114,11 @@ impl<P: Provider> Task<P> {
                 return Next::Send(self.limits());
             }
         }
+    }
+
+    fn underway(&self) -> Option<&Exchange> {
+        let exchange = self.exchange.as_ref();
+        exchange.filter(|exchange| matches!(exchange.flight, Flight::Underway))
     }
 
     /// The stream that the driver is to read, and since when it is.

@@ -1,7 +1,5 @@
 //! From the machine to its snapshot and back.
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
@@ -21,15 +19,12 @@ use crate::why::Why;
 
 use super::asks::Asks;
 use super::clocks::Clocks;
-use super::deliver::{Delivery, Stage};
+use super::deliver::{Delivery, Parcel, Stage};
 use super::events::Events;
-use super::intent::{Intent, Unresolved};
+use super::intent::{Intent, Unresolved, is_key_old, old_key};
 use super::phase::{Phase, Starting};
 use super::stream::{Ending, Wait};
 use super::{Cancel, Lag, Task, Turn, TurnStage};
-
-/// How old an idempotency key may be and still be repeated: servers forget them, and none says when.
-const KEY_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
 /// What a stored counter may have come to: each goes on from there, one by one, for ever.
 const MOST_COUNTED: u64 = u64::MAX / 2;
@@ -97,6 +92,12 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
                 TurnStage::Sending { working } => SavedTurnStage::Sending { working: *working },
                 TurnStage::Unproven { mark } => SavedTurnStage::Unproven { mark: mark.clone() },
                 TurnStage::Taken => SavedTurnStage::Taken,
+                TurnStage::Lost { no, mark, working } => SavedTurnStage::Lost {
+                    no: *no,
+                    mark: mark.clone(),
+                    working: *working,
+                },
+                TurnStage::Undelivered { why } => SavedTurnStage::Undelivered { why: why.clone() },
             },
         }),
         cancel: match task.cancel {
@@ -265,15 +266,7 @@ pub(super) fn resume<P: Provider>(
             restored
         })
         .collect();
-    task.turn = saved.turn.map(|turn| Turn {
-        text: turn.text,
-        stage: match turn.stage {
-            SavedTurnStage::Baseline => TurnStage::Baseline,
-            SavedTurnStage::Sending { working } => TurnStage::Sending { working },
-            SavedTurnStage::Unproven { mark } => TurnStage::Unproven { mark },
-            SavedTurnStage::Taken => TurnStage::Taken,
-        },
-    });
+    task.turn = saved.turn.map(|turn| load_turn(turn, &mut task, now));
     task.stream.wait = saved.wait.map(|wait| Wait {
         told: wait.told,
         doubtful: wait.doubtful,
@@ -294,6 +287,40 @@ pub(super) fn resume<P: Provider>(
     };
     task.mode();
     Ok(task)
+}
+
+fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) -> Turn {
+    let stage = match saved.stage {
+        SavedTurnStage::Baseline => TurnStage::Baseline,
+        SavedTurnStage::Sending { working } => TurnStage::Sending { working },
+        SavedTurnStage::Unproven { mark } => TurnStage::Unproven { mark },
+        SavedTurnStage::Taken => TurnStage::Taken,
+        SavedTurnStage::Lost { no, mark, working } if task.phase.is_ended() => {
+            TurnStage::Lost { no, mark, working }
+        }
+        SavedTurnStage::Lost { no, mark, working } => {
+            let text = saved.text.clone();
+            let mut lost = Delivery::new(Parcel::Message { no, text }, None, now);
+            lost.stage = Stage::Reconcile;
+            lost.mark = mark;
+            lost.maybe = true;
+            task.deliveries.push_front(lost);
+            TurnStage::Sending { working }
+        }
+        SavedTurnStage::Undelivered { why } => TurnStage::Undelivered { why },
+    };
+    Turn {
+        text: saved.text,
+        stage,
+    }
+}
+
+/// Why the message of a turn was not delivered, when that is known.
+fn undelivered(saved: &Saved) -> Option<&str> {
+    match saved.turn.as_ref().map(|turn| &turn.stage) {
+        Some(SavedTurnStage::Undelivered { why }) => Some(why),
+        _ => None,
+    }
 }
 
 fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Output>, ResumeError> {
@@ -350,15 +377,19 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
             last: None,
             abandoned: Abandoned::LeftRunning,
         }),
-        (Some(_), _, _) => Ok(Phase::follow(Look::Status, now, Why::Pace)),
+        (Some(_), _, _) => match undelivered(saved) {
+            Some(why) => over(Outcome::NotStarted {
+                why: why.to_owned(),
+                attempts: 0,
+                temporary: true,
+            }),
+            None => Ok(Phase::follow(Look::Status, now, Why::Pace)),
+        },
         (None, _, Some(start)) => match &start.request {
-            Some(_) if now > start.begun_at.unwrap_or(saved.saved_at).after(KEY_LIFETIME) => {
+            Some(_) if is_key_old(start.begun_at.unwrap_or(saved.saved_at), now) => {
                 over(Outcome::Unknown {
                     intent: start.intent.clone(),
-                    why: format!(
-                        "its idempotency key is older than {} hours, so the server may have forgotten it",
-                        KEY_LIFETIME.as_secs() / 3600
-                    ),
+                    why: old_key(),
                     likely: false,
                 })
             }

@@ -2,13 +2,11 @@
 
 use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::Event;
-use crate::id::{IntentId, Mark};
 use crate::operation::Safety;
 use crate::outcome::Outcome;
 use crate::provider::{Landed, Look, Provider, Reading};
 use crate::question::{Answer, Answered, Question};
 use crate::retry::{self, Trouble, Verdict};
-use crate::seed::hex;
 use crate::shared::Shared;
 use crate::why::{RetryReason, Why};
 
@@ -145,7 +143,11 @@ impl<P: Provider> Task<P> {
             Parcel::Message { .. } if delivery.maybe => {
                 return self.finish_delivery(Answered::Applied, None);
             }
-            Parcel::Message { .. } => return self.finish_delivery(Answered::Gone, None),
+            Parcel::Message { .. } => {
+                let attempts = delivery.writes;
+                self.finish_delivery(Answered::Gone, None);
+                return self.end_undelivered(attempts, false);
+            }
         };
         if delivery.maybe {
             let how = self.fate(answer, &question, read);
@@ -264,6 +266,13 @@ impl<P: Provider> Task<P> {
             self.now,
         );
         match retry::judge(&trouble, safety, &self.policy.retry) {
+            Verdict::Retry
+                if !delivery.maybe && !maybe && delivery.writes >= self.policy.retry.writes =>
+            {
+                let attempts = delivery.writes;
+                self.finish_delivery(Answered::NotSent, Some(why));
+                self.end_undelivered(attempts, true);
+            }
             Verdict::Retry => {
                 // A keyed write may be repeated, but not before the task was seen to ask still.
                 delivery.maybe |= maybe;
@@ -318,10 +327,12 @@ impl<P: Provider> Task<P> {
     fn refused_delivery(&mut self, trouble: &Trouble, why: String) {
         let turn =
             matches!(&self.turn, Some(turn) if matches!(turn.stage, TurnStage::Sending { .. }));
+        let attempts = self.deliveries.front().map_or(0, |front| front.writes);
         self.finish_delivery(Answered::Refused, Some(why));
         if turn && let Trouble::Refused(reply) = trouble {
             self.end(Outcome::Refused(ApiError::read(reply)));
         }
+        self.end_undelivered(attempts, false);
     }
 
     pub(in crate::task) fn judge_reconcile(&mut self, report: Report, shared: &mut Shared) {
@@ -355,7 +366,11 @@ impl<P: Provider> Task<P> {
         self.misses = 0;
         self.not_found = None;
         match landed {
-            Landed::Yes | Landed::Replied => self.finish_delivery(Answered::Applied, None),
+            Landed::Yes => self.finish_delivery(Answered::Applied, None),
+            Landed::Replied => {
+                self.finish_delivery(Answered::Applied, None);
+                self.turn_replied();
+            }
             Landed::No => {
                 let Some(delivery) = self.deliveries.front_mut() else {
                     return;
@@ -441,7 +456,7 @@ impl<P: Provider> Task<P> {
                     how,
                     detail: detail.clone(),
                 });
-                self.turn_sent(how, mark, detail);
+                self.turn_sent(no, how, mark, detail);
             }
         }
         if !matches!(how, Answered::Refused | Answered::NotSent) {
@@ -491,31 +506,6 @@ impl<P: Provider> Task<P> {
                 None => why.to_owned(),
             };
             self.finish_delivery(how, Some(detail));
-        }
-    }
-
-    fn turn_sent(&mut self, how: Answered, mark: Mark, detail: Option<String>) {
-        let Some(turn) = &mut self.turn else { return };
-        let TurnStage::Sending { working } = turn.stage else {
-            return;
-        };
-        match how {
-            Answered::Applied if working => turn.stage = TurnStage::Taken,
-            Answered::Applied => turn.stage = TurnStage::Unproven { mark },
-            Answered::Unknown => {
-                let intent =
-                    IntentId::new(hex(&self.seed.derive("intent", turn.text.as_bytes())[..6]));
-                let why = detail.unwrap_or_else(|| "the reply to the message was lost".to_owned());
-                self.end(Outcome::Unknown {
-                    intent,
-                    why,
-                    likely: false,
-                });
-            }
-            // Told as an event; a refusal by the server ends the turn where its reply is at hand.
-            Answered::Refused | Answered::Gone | Answered::NotSent => {
-                turn.stage = TurnStage::Taken;
-            }
         }
     }
 }

@@ -3,13 +3,14 @@
 mod delivery;
 mod list;
 mod stream;
+mod turn;
 
 use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::{Event, Status};
 use crate::failure::Failure;
 use crate::operation::Safety;
 use crate::outcome::{Abandoned, Fault, Outcome, StoppedBy};
-use crate::provider::{Finish, Landed, Look, Provider, Reading, Started};
+use crate::provider::{Finish, Look, Provider, Reading, Started};
 use crate::response::Response;
 use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
 use crate::shared::Shared;
@@ -241,7 +242,13 @@ impl<P: Provider> Task<P> {
         match self.turn.as_ref().map(|turn| turn.stage.clone()) {
             Some(TurnStage::Baseline) => self.baseline(&reading),
             Some(TurnStage::Unproven { mark }) => self.prove(look, reading, reply, &mark),
-            Some(TurnStage::Sending { .. } | TurnStage::Taken) | None => self.weigh(reading),
+            Some(
+                TurnStage::Sending { .. }
+                | TurnStage::Taken
+                | TurnStage::Lost { .. }
+                | TurnStage::Undelivered { .. },
+            )
+            | None => self.weigh(reading),
         }
         if self.leaving.is_some() {
             self.leave_once_seen();
@@ -674,81 +681,6 @@ impl<P: Provider> Task<P> {
         if let Phase::Tracing(tracing) = &self.phase {
             let outcome = self.outcome_of(tracing.ending.clone());
             self.end(outcome);
-        }
-    }
-
-    // --- one turn of a conversation ------------------------------------------------------------------------------
-
-    /// The look before a message of ours: was the task at work, or had it paused or ended?
-    fn baseline(&mut self, reading: &Reading<P::Output>) {
-        let working = matches!(reading, Reading::Pending(_) | Reading::Unknown(_));
-        if let Reading::Pending(status)
-        | Reading::Unknown(status)
-        | Reading::Next(_, status)
-        | Reading::Paused(status) = reading
-        {
-            self.note(status.clone());
-        }
-        if let Some(turn) = &mut self.turn {
-            turn.stage = TurnStage::Sending { working };
-            let text = turn.text.clone();
-            self.queue_message(text);
-        }
-    }
-
-    /// A reading after our message: is it about this turn yet?
-    fn prove(
-        &mut self,
-        look: &Look,
-        reading: Reading<P::Output>,
-        reply: &Response,
-        mark: &crate::Mark,
-    ) {
-        let moved = match (look, &reading) {
-            (_, Reading::Pending(_)) => true,
-            (Look::Questions, _) => {
-                let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
-                matches!(self.provider.landed(reply, mark, text), Ok(Landed::Replied))
-            }
-            _ => false,
-        };
-        // A short turn must not slip through between two looks.
-        self.rhythm.restart();
-        if moved {
-            if let Some(turn) = &mut self.turn {
-                turn.stage = TurnStage::Taken;
-            }
-            self.save.need();
-            return match (look, &reading) {
-                // What the conversation shows is new; what the status shows has to be read again.
-                (Look::Questions, Reading::NotAsking) => self.look_again(Look::Status, None),
-                _ => self.apply(reading),
-            };
-        }
-        match (look, reading) {
-            (Look::Questions, _) => self.look_again(Look::Status, None),
-            // It paused or ended, before or after our message: the conversation tells which.
-            (
-                _,
-                Reading::Next(..)
-                | Reading::Asking(_)
-                | Reading::Waiting(_)
-                | Reading::Failed(_)
-                | Reading::Stopped(_)
-                | Reading::Ready(_)
-                | Reading::Succeeded(..),
-            ) => {
-                if let Phase::Following(following) = &mut self.phase {
-                    following.next = Look::Questions;
-                    following.due = self.now;
-                }
-            }
-            (_, reading) => {
-                if let Reading::Unknown(status) | Reading::Paused(status) = reading {
-                    self.note(status);
-                }
-                self.look_again(Look::Status, None);
-            }
         }
     }
 
