@@ -116,6 +116,15 @@ fn a_task_that_completed_meanwhile_has_succeeded_whatever_was_asked() {
             outcome("failed Some(\"boom\")")
         );
     }
+    // Nor does it matter that the request was taken: it did nothing.
+    let mut failed = World::new(&[Work(4990), Fail("boom")]).faults(|_, _, path| match path {
+        "/t/t1/cancel" => Fault::Status(200),
+        _ => Fault::None,
+    });
+    assert_eq!(
+        run(&mut failed, late(CONFIRM)),
+        outcome("failed Some(\"boom\")")
+    );
 }
 
 #[test]

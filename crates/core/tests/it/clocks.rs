@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::Act::{Ask, Complete, Review, Work};
+use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy};
 use http::HeaderValue;
 use taskward_core::{Step, Task};
@@ -361,6 +361,48 @@ fn a_deadline_that_has_passed_ends_a_watch_before_anything_is_sent() {
     let task = world.attach(none());
     assert_eq!(world.drive(task), outcome("deadline Work -"));
     assert_eq!(world.requests, 0);
+}
+
+#[test]
+fn a_deadline_that_passes_between_a_plan_and_its_request_leaves_nothing_unknown() {
+    let mut hurried = policy();
+    hurried.work = Some(Duration::from_secs(30));
+    let mut world = World::new(&[]);
+    let mut task: Task<Toy<true, false>> = world.start_with(hurried);
+    let Step::Save { revision } = task.poll(at(0), &mut world.shared) else {
+        panic!("it is stored first");
+    };
+    task.saved(revision);
+    assert!(matches!(
+        task.poll(at(0), &mut world.shared),
+        Step::Send { .. }
+    ));
+    world.now = 30_000;
+    assert_eq!(world.drive(task), outcome("deadline Work -"));
+}
+
+#[test]
+fn a_deadline_that_passes_while_the_end_is_read_tells_the_end() {
+    let hurried = || {
+        let mut hurried = policy();
+        hurried.work = Some(Duration::from_secs(10));
+        hurried
+    };
+    let mut world = World::new(&[Work(4000), Complete("42")]);
+    world.server.result_lag = 600_000;
+    let mut task: Task<Toy<false, false>> = world.start_with(hurried());
+    assert_eq!(world.drive_on(&mut task), outcome("result_unavailable"));
+    assert_eq!(world.now, 10_000);
+    let Some(taskward_core::Outcome::ResultUnavailable { why, .. }) = task.into_outcome() else {
+        panic!("it cannot be read");
+    };
+    assert_eq!(why, "the deadline passed before it could be read");
+    let mut world = World::new(&[Work(7000), Fail("boom")]);
+    world.hangs = Some("/trail");
+    let mut task: Task<Toy<false, false>> = world.start_with(hurried());
+    assert_eq!(world.drive_on(&mut task), Ended::Stopped);
+    world.now = 10_000;
+    assert_eq!(world.drive(task), outcome("failed None"));
 }
 
 /// Rows: J6.

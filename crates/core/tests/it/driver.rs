@@ -5,8 +5,8 @@ use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed, show};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Cause, ExchangeId, Failure, Head, IdempotencyKey, Origin, Response, ResumeError, Shared,
-    Snapshot, Stage, Step, Task,
+    Cause, Errand, ExchangeId, Failure, Head, IdempotencyKey, Origin, Response, ResumeError,
+    Shared, Snapshot, Stage, Step, Task, TaskId,
 };
 
 fn outcome(text: &str) -> Ended {
@@ -249,4 +249,33 @@ fn a_task_of_one_server_is_none_of_anothers() {
         panic!("{refused:?}");
     };
     assert_eq!((found, expected), (here.canonical(), there.canonical()));
+}
+
+#[test]
+fn what_is_asked_for_goes_before_what_is_only_due() {
+    let mut shared = Shared::new();
+    let mut world = World::new(&[Work(60_000)]);
+    world.server = world.server.clone().begun(0);
+    let mut task = world.attach(policy());
+    let id = send(&mut task, 0, &mut shared);
+    task.handle_response(id, reply("running."), at(20));
+    settle(&mut task, 20, &mut shared);
+    // The driver comes late: the next look is long due, and already planned, when a message comes.
+    let planned = |task: &mut Polled, shared: &mut Shared| {
+        assert!(matches!(task.poll(at(9000), shared), Step::Send { .. }));
+        task.errand()
+    };
+    assert_eq!(planned(&mut task, &mut shared), Some(Errand::Look));
+    task.send_message("more".into(), at(9000)).expect("sent");
+    assert_eq!(planned(&mut task, &mut shared), Some(Errand::Check));
+}
+
+#[test]
+fn an_id_that_no_request_can_hold_is_told_and_nothing_is_sent() {
+    for id in ["..", "", "."] {
+        let mut world = World::new(&[]);
+        let mut task = Polled::attach(Toy, TaskId::new(id), None, policy(), seed(), at(0));
+        assert_eq!(world.drive_on(&mut task), outcome("result_unavailable"));
+        assert_eq!(world.requests, 0, "{id:?}");
+    }
 }

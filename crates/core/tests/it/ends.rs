@@ -146,6 +146,31 @@ fn a_task_that_is_not_visible_yet_is_waited_for_half_a_minute() {
     assert!(world.now < 15_000, "{}", world.now);
 }
 
+/// Of an id that was never seen to be one, a refusal says that it is none.
+#[test]
+fn a_refused_id_is_gone_unless_it_was_seen_before() {
+    for status in [400, 422] {
+        for seen in [0, 1] {
+            let mut world = World::new(&[Work(60_000), Complete("42")]);
+            world.server = world.server.clone().begun(0);
+            world.faults = Box::new(move |n, _, _| match n > seen && n < 9 {
+                true => Fault::Status(status),
+                false => Fault::None,
+            });
+            let task = world.attach(policy());
+            let end = ["gone", "succeeded 42"][seen];
+            assert_eq!(world.drive(task), outcome(end), "{status}, {seen} seen");
+        }
+        // A start that was answered has seen it, too.
+        let mut world = World::new(&[Work(60_000), Complete("42")]);
+        world.faults = Box::new(move |n, _, path| match n < 9 && path == "/t/t1" {
+            true => Fault::Status(status),
+            false => Fault::None,
+        });
+        assert_eq!(world.run(), outcome("succeeded 42"), "{status}");
+    }
+}
+
 /// Rows: I8.
 #[test]
 fn a_task_that_vanishes_is_gone_once_two_more_reads_five_seconds_apart_say_so() {

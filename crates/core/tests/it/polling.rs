@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Say, Show, Work};
 use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
-use taskward_core::{Task, TaskId, Timestamp};
+use taskward_core::{Outcome, Task, TaskId, Timestamp};
 
 fn outcome(text: &str) -> Ended {
     Ended::Outcome(text.into())
@@ -489,6 +489,7 @@ fn a_failed_task_brings_its_trail_if_it_can_be_read() {
         }
     });
     assert_eq!(world.run(), outcome("failed None"));
+    assert_eq!(world.count("/trail"), 2);
     let mut without = policy();
     without.trail = false;
     let mut world = World::new(&[Fail("boom")]);
@@ -512,6 +513,21 @@ fn a_stale_answer_is_read_again_and_a_missing_one_is_not_a_failure() {
     });
     assert_eq!(world.run(), outcome("result_unavailable"));
     assert!(world.count("/result") > 3);
+    for attempt in 1..4 {
+        assert_eq!(world.count(&format!("retrying {attempt} ")), 1, "{attempt}");
+    }
+}
+
+#[test]
+fn a_task_that_was_stopped_brings_its_trail_too() {
+    let mut world = World::new(&[Work(600_000)]).wish(5000, Wish::Dashboard("stop"));
+    let mut task: Task<Toy<false, false>> = world.start();
+    assert_eq!(world.drive_on(&mut task), outcome("stopped by Other"));
+    let Some(Outcome::Stopped { fault, .. }) = task.into_outcome() else {
+        panic!("it was stopped");
+    };
+    assert_eq!(fault.message.as_deref(), Some("cancelled"));
+    assert_eq!(fault.trail, Some(serde_json::json!(["cancelled"])));
 }
 
 /// Rows: I1.

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::world::Act::{Ask, Complete, Review, Work};
-use crate::world::{Act, Fault, Wish, World, policy};
-use taskward_core::{Abandon, Policy};
+use crate::world::Act::{Ask, Complete, Fail, Review, Work};
+use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
+use taskward_core::{Abandon, Policy, Task};
 
 /// Holds the reasons of a run against those that it must give; others it may.
 fn gives(mut world: World, keyed: bool, streams: bool, policy: Policy, expected: &[&str]) {
@@ -144,4 +144,117 @@ fn an_open_stream_says_what_it_is_listened_to_for() {
         &[(500, 1, "begin"), (1000, 2, "end")],
     );
     gives(early, false, true, policy(), &["Confirm"]);
+}
+
+#[test]
+fn a_floor_that_delays_nothing_is_no_reason() {
+    let mut prompt = World::new(&[Work(3000), Complete("42")]);
+    prompt.latency = 0;
+    let task = prompt.start::<false, false>();
+    prompt.drive(task);
+    assert_eq!(prompt.whys.into_iter().collect::<Vec<_>>(), ["Pace"]);
+}
+
+/// What each request was for, in the order in which they left.
+fn errands(world: &World) -> Vec<String> {
+    let errands = world.errands.iter();
+    errands.map(|(errand, ..)| format!("{errand:?}")).collect()
+}
+
+#[test]
+fn every_request_says_what_it_is_for() {
+    let mut plain = World::new(&[Ask("which?"), Work(500), Complete("42")])
+        .answers(&["this"])
+        .wish(20_000, Wish::Cancel);
+    plain.run();
+    let expected = [
+        "Start",
+        "Look",
+        "Questions",
+        "Check",
+        "Answer",
+        "Look",
+        "Look",
+        "Result",
+    ];
+    assert_eq!(errands(&plain), expected);
+    let mut lost = World::new(&[Work(1500), Fail("boom")])
+        .wish(1100, Wish::Message("more"))
+        .faults(|n, _, path| match (n, path) {
+            (1 | 2, _) | (_, "/t/t1/say") => Fault::LostReply,
+            _ => Fault::None,
+        });
+    let task = lost.start::<true, false>();
+    lost.drive(task);
+    let expected = [
+        "Start",
+        "StartAgain",
+        "StartAgain",
+        "Check",
+        "Message",
+        "Reconcile",
+        "Look",
+        "Trail",
+    ];
+    assert_eq!(errands(&lost), expected);
+    // One that provably never left is still the next attempt.
+    let mut refused = World::new(&[Complete("42")]).faults(|n, _, _| match n {
+        1 => Fault::Refused,
+        _ => Fault::None,
+    });
+    refused.run();
+    let expected = ["Start", "StartAgain", "Look", "Result"];
+    assert_eq!(errands(&refused), expected);
+    let stopped = World::new(&[Work(60_000)]).wish(500, Wish::Cancel);
+    let mut stopped = stopped;
+    stopped.run();
+    let expected = ["Start", "Cancel", "Look", "Trail"];
+    assert_eq!(errands(&stopped), expected);
+    let mut streamed = World::new(&[Work(3000), Complete("42")]).wish(1000, Wish::CutStream);
+    streamed.server.stream = vec![(500, 1, "begin"), (1010, 2, "step"), (3000, 3, "end")];
+    streamed.server.live = true;
+    streamed.server.page = Some(9);
+    let task = streamed.start::<true, true>();
+    streamed.drive(task);
+    let expected = [
+        "Start",
+        "Stream",
+        "Look",
+        "StreamAfter",
+        "Events",
+        "Look",
+        "Result",
+    ];
+    assert_eq!(errands(&streamed), expected);
+}
+
+#[test]
+fn every_request_has_the_limits_of_its_kind() {
+    let mut limited = policy();
+    limited.limits.status_head = Duration::from_secs(1);
+    limited.limits.head = Duration::from_secs(2);
+    limited.limits.upload_head = Duration::from_secs(3);
+    limited.limits.stream_idle = Duration::from_secs(4);
+    let of = |world: &World, path: &str| {
+        let mut sent = world.errands.iter();
+        let found = sent.find(|(_, sent, _)| sent == path);
+        let (_, _, limits) = found.expect("it was sent");
+        (limits.head.as_secs(), limits.total.is_some())
+    };
+    for (job, start) in [("go", (2, true)), ("form go", (3, false))] {
+        let mut world = World::new(&[Work(1000), Ask("which?"), Complete("42")]).answers(&["this"]);
+        let job = crate::world::ToyJob(job.into());
+        let task: Task<Toy<false, false>> =
+            Task::start(Toy, &job, limited.clone(), seed(), at(0)).expect("a task");
+        assert_eq!(world.drive(task), Ended::Outcome("succeeded 42".into()));
+        assert_eq!(of(&world, "/start"), start, "{job:?}");
+        assert_eq!(of(&world, "/t/t1"), (1, true));
+        assert_eq!(of(&world, "/t/t1/say"), (2, true));
+        assert_eq!(of(&world, "/t/t1/result"), (2, true));
+    }
+    let mut streamed = World::new(&[Complete("42")]);
+    streamed.server.stream = vec![(500, 1, "end")];
+    let task = streamed.start_with::<false, true>(limited);
+    streamed.drive(task);
+    assert_eq!(of(&streamed, "/t/t1/stream"), (2, false));
 }

@@ -79,8 +79,27 @@ fn a_conflict_is_a_refusal_at_first_and_after_an_attempt_of_ours_it_is_waited_ou
             let context = format!("{status}, {conflicts} conflicts");
             assert_eq!(world.drive(task), outcome(end), "{context}");
             assert_eq!(world.count("POST /start"), attempts, "{context}");
+            let sent = world.trace.iter().filter(|line| line.contains("/start"));
+            let sent: Vec<u64> = sent
+                .map(|line| line[..7].trim().parse().expect("a time"))
+                .collect();
+            let waits: Vec<u64> = sent[1..]
+                .windows(2)
+                .map(|pair| pair[1] - pair[0] - 20)
+                .collect();
+            assert_eq!(waits, [2000, 4000][..attempts - 2], "{context}");
             assert_eq!(world.server.starts, 1, "{context}");
         }
+    }
+}
+
+/// Without its body a refusal is one all the same; a redirection is an answer by nobody who knows of tasks.
+#[test]
+fn a_refusal_whose_body_does_not_come_refuses_the_start() {
+    for (status, end) in [(400, "refused"), (404, "refused"), (302, "not_started")] {
+        let mut world = World::new(&[]).faults(move |_, _, _| Fault::Bodiless(status));
+        assert_eq!(world.run(), outcome(end), "{status}");
+        assert_eq!(world.requests, 1, "{status}");
     }
 }
 

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Abandoned, Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Outcome, Policy,
-    Provider, Question, Response, Seed, Shared, Snapshot, Stage, Status, Step, Task, TaskId,
-    Timestamp,
+    Abandoned, Answer, Answered, Cause, Errand, Event, ExchangeId, Failure, Head, Limits, Outcome,
+    Policy, Provider, Question, Response, Seed, Shared, Snapshot, Stage, Status, Step, Task,
+    TaskId, Timestamp,
 };
 
 pub(crate) use server::{Act, Server};
@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     Html,
     /// The server acted and its reply did not come within the time for its head.
     TimedOut,
+    /// A status instead, whose body did not come; the server did not act.
+    Bodiless(u16),
 }
 
 /// How questions are dealt with.
@@ -76,6 +78,8 @@ pub(crate) struct World {
     pub latency: u64,
     /// The first request whose path ends so is sent and stays without a reply: there the driver stops.
     pub hangs: Option<&'static str>,
+    /// What each request was for, its path and its limits.
+    pub errands: Vec<(Errand, String, Limits)>,
     /// Each write that left: path, key, and the digest of the request.
     pub writes: Vec<(String, Option<String>, String)>,
     stream: Option<ExchangeId>,
@@ -148,6 +152,7 @@ impl World {
             asleep: None,
             latency: 20,
             hangs: None,
+            errands: Vec::new(),
             writes: Vec::new(),
             stream: None,
             answered: BTreeMap::new(),
@@ -287,12 +292,19 @@ impl World {
                         return left;
                     }
                 }
-                Step::Send { id, request, .. } => {
+                Step::Send {
+                    id,
+                    request,
+                    limits,
+                } => {
                     let request = request.clone();
-                    let errand = task.errand();
+                    let errand = task.errand().expect("it is planned");
+                    assert_eq!(task.pause(), None, "{errand:?}");
                     task.sent(id);
-                    assert!(errand.is_some() && task.errand() == errand, "{errand:?}");
+                    assert_eq!(task.errand(), Some(errand));
+                    assert_eq!(task.pause(), None, "{errand:?}");
                     let path = request.target().as_str();
+                    self.errands.push((errand, path.to_owned(), limits));
                     if self.hangs.is_some_and(|hangs| path.ends_with(hangs)) {
                         self.say(format!("hangs {path}"));
                         return Ended::Stopped;
@@ -325,6 +337,7 @@ impl World {
                 }
                 Step::Done(outcome) => {
                     let text = outcome_text(outcome);
+                    assert_eq!((task.pause(), task.errand()), (None, None));
                     self.say(format!("done {text}"));
                     return Ended::Outcome(text);
                 }
@@ -452,6 +465,11 @@ impl World {
             }
             Fault::LostRequest => {
                 return task.handle_failure(id, fail(Stage::MaybeSent, Cause::Reset), now);
+            }
+            Fault::Bodiless(status) => {
+                let head = Head::new(StatusCode::from_u16(status).expect("status"));
+                let stage = Stage::Answered(Box::new(head));
+                return task.handle_failure(id, fail(stage, Cause::Reset), now);
             }
             Fault::Status(status) => {
                 let status = StatusCode::from_u16(status).expect("status");

@@ -4,8 +4,9 @@ use http::Method;
 use serde_json::{Value, json};
 use taskward_core::{
     Account, Act, Answer, Beat, BuildError, Capabilities, Fault, Finish, IdempotencyKey, Item, Job,
-    Landed, Look, Mark, Page, Position, Provider, Question, QuestionKind, RawEvent, ReadError,
-    ReadErrorKind, Reading, Request, Response, Safety, Started, Status, Target, TaskId, sse,
+    Landed, Look, Mark, Page, Part, Position, Provider, Question, QuestionKind, RawEvent,
+    ReadError, ReadErrorKind, Reading, Request, Response, Safety, Started, Status, Target, TaskId,
+    sse,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,7 +88,11 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
     };
 
     fn start(&self, job: &ToyJob, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
-        let request = Request::json(Method::POST, Target::new("/start").build()?, &job.0)?;
+        let target = Target::new("/start").build()?;
+        let request = match job.0.strip_prefix("form ") {
+            Some(text) => Request::form(Method::POST, target, vec![Part::text("job", text)])?,
+            None => Request::json(Method::POST, target, &job.0)?,
+        };
         key.map_or(Ok(request.clone()), |key| request.keyed(key))
     }
 
