@@ -40,7 +40,8 @@ impl Rhythm {
         } else {
             wait + wait / 2
         };
-        let jitter = (wait / 100).saturating_mul(self.jitter_percent) / 255 * u64::from(draw);
+        let most = (wait / 100).saturating_mul(self.jitter_percent);
+        let jitter = most.saturating_mul(u64::from(draw)) / u64::from(u8::MAX);
         wait.saturating_add(jitter).max(self.floor)
     }
 }
@@ -63,7 +64,8 @@ mod tests {
     #[test]
     fn jitter_only_lengthens_and_the_floor_holds() {
         for draw in 0..=u8::MAX {
-            assert!((1000..=1200).contains(&Rhythm::new(Pace::default()).next(draw)));
+            let wait = Rhythm::new(Pace::default()).next(draw);
+            assert_eq!(wait, 1000 + 200 * u64::from(draw) / 255);
         }
         let eager = Pace {
             first: Duration::ZERO,
