@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use taskward_core::{Abandon, Abandoned, End, ErrorKind, Event, LeftWhy, Outcome, SecretString};
+use taskward_core::{
+    Abandon, Abandoned, BoxError, End, ErrorKind, Event, Journal, LeftWhy, Outcome, SecretString,
+    Snapshot,
+};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::Nanonets;
-use taskward_sim::{Fault, FaultRule, Sim};
+use taskward_sim::{Fault, FaultRule, Sim, Span};
 
 use super::follow::{Result, job, setup};
 use crate::adapter::{Client, block_on, follow};
@@ -106,6 +109,41 @@ fn an_interrupt_stops_the_task_first_when_the_caller_says_so() -> Result {
         matches!(again.outcome(), Some(Outcome::Stopped { .. })),
         "{again:?}"
     );
+    Ok(())
+}
+
+/// Keeps starts, and no id.
+struct FullDisk;
+
+impl Journal for FullDisk {
+    fn record(&self, snapshot: &Snapshot) -> std::result::Result<(), BoxError> {
+        match snapshot.task() {
+            None => Ok(()),
+            Some(_) => Err("the disk is full".into()),
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_in_mid_start_hands_over_no_id_that_could_not_be_kept() -> Result {
+    let (sim, client) = setup()?;
+    sim.set_faults(vec![FaultRule::new(Fault::Latency(Span(30_000))).on("run")]);
+    let run = client.run(job(&sim, "slow")).journal(FullDisk);
+    let mut running = block_on(run.start())?;
+    let handle = running.handle();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            while !sim.requests().iter().any(|one| one.endpoint == "run") {
+                std::thread::yield_now();
+            }
+            block_on(handle.interrupt())
+        });
+        let error = block_on(running.wait()).expect_err("nothing was kept of it");
+        assert_eq!(error.kind(), ErrorKind::Local, "{error}");
+        assert!(error.task().is_some(), "{error:?}");
+        // It was heard, or the watch had ended before.
+        let _ = other.join().expect("no panic");
+    });
     Ok(())
 }
 

@@ -168,17 +168,17 @@ impl<P: Provider> Drive<P> {
             while let Poll::Ready(Some(wish)) = self.inbox.poll_recv(cx) {
                 self.watch.hear(wish);
             }
-            if self.watch.is_interrupted() {
-                return Poll::Ready(Ok(None));
-            }
             self.poll_exchange(cx);
             let now = self.watch.now();
+            let leaves = self.watch.is_interrupted();
             let step = {
                 let mut shared = self.client.shared();
                 self.watch.task.poll(now, &mut shared)
             };
             match step {
+                // First: what whoever interrupted is told of has to be kept.
                 Step::Save { revision } => ready!(self.poll_save(revision, cx))?,
+                _ if leaves => return Poll::Ready(Ok(None)),
                 Step::Send {
                     id,
                     request,
