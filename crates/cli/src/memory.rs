@@ -173,6 +173,26 @@ impl Memory {
             .find(|entry| self.is_left_open(&entry.id))
     }
 
+    /// The other starts on the server of this one, as they are known now.
+    pub(crate) fn others(&self, start: &Entry) -> Result<Vec<Entry>, Box<Problem>> {
+        let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
+        let mut entries = listing.entries;
+        entries.retain(|entry| {
+            entry.id != start.id
+                && entry.snapshot.intent().is_some()
+                && entry.snapshot.provider() == start.snapshot.provider()
+                && entry.snapshot.origin() == start.snapshot.origin()
+        });
+        Ok(entries)
+    }
+
+    /// Whether another process is making a start right now whose task nobody could tell from the one of this start.
+    pub(crate) fn is_rival(&self, other: &Entry, start: &Entry) -> bool {
+        other.is_open()
+            && other.snapshot.clue() == start.snapshot.clue()
+            && self.claim(&other.id).is_err()
+    }
+
     /// A task of this server whose answer was under way when the process that sent it ended: nobody else may send another
     /// before it is known what became of that one.
     pub(crate) fn answering(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use taskward_core::{
-    Answer, BoxError, End, ErrorKind, Journal, Outcome, Provider, SecretString, Snapshot,
+    Answer, BoxError, End, ErrorKind, Journal, Likeness, Outcome, Provider, SecretString, Snapshot,
 };
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{Job, Nanonets};
@@ -85,10 +85,20 @@ fn a_lost_start_without_a_key_is_looked_for_and_nothing_is_adopted() -> Result {
     let Recovery::Found(found) = block_on(client.recover(memory.last()))? else {
         panic!("it has no key");
     };
-    assert_eq!((found.len(), found[0].is_said), (1, Some(true)));
-    assert!(sim.stats().per_task.contains_key(found[0].id.as_str()));
+    let [task] = &found.candidates[..] else {
+        panic!("not one: {found:?}");
+    };
+    assert!(
+        found.complete && task.likeness == Likeness::Same,
+        "{found:?}"
+    );
+    assert!(sim.stats().per_task.contains_key(task.id.as_str()));
     assert_eq!(sim.stats().starts, 1);
-    let end = follow(client.attach(found[0].id.clone()))?;
+    let Recovery::Follow(run) = block_on(client.recover(memory.last().adopting(task.id.clone())))?
+    else {
+        panic!("its task is known");
+    };
+    let end = follow(run)?;
     assert!(
         matches!(end.outcome(), Some(Outcome::Succeeded { .. })),
         "{end:?}"
@@ -104,7 +114,8 @@ fn a_start_that_never_arrived_is_not_found() -> Result {
     let Recovery::Found(found) = block_on(client.recover(memory.last()))? else {
         panic!("it has no key");
     };
-    assert_eq!((found.len(), sim.stats().starts), (0, 0));
+    assert_eq!((found.candidates.len(), sim.stats().starts), (0, 0));
+    assert!(found.complete, "{found:?}");
     Ok(())
 }
 

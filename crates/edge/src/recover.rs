@@ -1,7 +1,7 @@
 //! What becomes of a start whose outcome nobody knows.
 
 use taskward_core::{
-    Candidate, Error, ErrorKind, Origin, Provider, Search, Snapshot, Task, Timestamp,
+    Error, ErrorKind, Findings, Origin, Provider, Search, Snapshot, Task, Timestamp,
 };
 
 /// What can be done about a stored task; `R` is the adapter's run.
@@ -10,9 +10,9 @@ use taskward_core::{
 pub enum Recovery<R> {
     /// Its id is known, or its start can be repeated under its idempotency key: follow it.
     Follow(R),
-    /// Its start cannot be repeated. These are the tasks that it may have made, newest first: none, one or several. Which
-    /// of them it is, if any, is for a human to say: nothing is adopted.
-    Found(Vec<Candidate>),
+    /// Its start cannot be repeated. These are the tasks that it may have made: none, one or several. Which of them it is,
+    /// if any, is for a human to say: nothing is adopted. [`Snapshot::adopting`] is for whoever has decided.
+    Found(Findings),
 }
 
 /// How a stored task is recovered.

@@ -91,10 +91,12 @@ pub(crate) fn work(
         Some(known) => match client.recover(known)? {
             Recovery::Follow(run) => run,
             // The start was lost. If it made a task, that is the one of this agent, about then, that was told this.
-            Recovery::Found(tasks) => match &tasks[..] {
-                [task] => client.attach(task.id.clone()),
-                [] => return Err("no task was found: clear the order's task to start one".into()),
-                several => return Err(format!("one of these is it: {several:?}").into()),
+            Recovery::Found(found) => match &found.candidates[..] {
+                [task] if found.complete && !task.off_time => client.attach(task.id.clone()),
+                [] if found.complete => {
+                    return Err("no task was found: clear the order's task to start one".into());
+                }
+                _ => return Err(format!("somebody has to look: {found:?}").into()),
             },
             _ => return Err("this version does not know how to recover it".into()),
         },

@@ -1,6 +1,6 @@
 //! Finds out what became of a start. Its async twin is read beside it.
 
-use taskward_core::{Candidate, Error, Provider, Search, SearchStep, Snapshot};
+use taskward_core::{Error, Findings, Provider, Search, SearchStep, Snapshot};
 use taskward_edge::recover::{Recovery, Way, way};
 use taskward_edge::run::Goal;
 
@@ -22,7 +22,7 @@ pub(crate) fn recover<P: Provider>(
     }
 }
 
-fn search<P: Provider>(client: &Client<P>, mut search: Search<P>) -> Result<Vec<Candidate>, Error> {
+fn search<P: Provider>(client: &Client<P>, mut search: Search<P>) -> Result<Findings, Error> {
     let clock = client.inner().clock;
     loop {
         match search.next(clock.now()) {

@@ -56,7 +56,7 @@ pub(crate) struct Global {
     /// Tell no progress, only errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Tell more: reasons, every retry
+    /// Tell more, on stderr: every request and what it is for, every wait and why, every retry
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
     /// Colours
@@ -281,6 +281,7 @@ pub(crate) struct Watch {
   taskward recover
   taskward recover 7f3a --watch
   taskward recover 7f3a --adopt
+  taskward recover 7f3a --adopt=nanonets:01c5...
   taskward recover 7f3a --forget
 
 A start under a key is repeated with it, which makes no second run. Without one its task is looked for. Exits with 0
@@ -289,9 +290,9 @@ pub(crate) struct Recover {
     /// The start, as it was named when its reply was lost, or the beginning of that; the only one there is by default
     #[arg(value_name = "INTENT")]
     pub(crate) intent: Option<String>,
-    /// Take the one task that was found for the task of this start
-    #[arg(long)]
-    pub(crate) adopt: bool,
+    /// Take the one task that was found for the task of this start; of several, this one
+    #[arg(long, value_name = "TASK", num_args = 0..=1, require_equals = true)]
+    pub(crate) adopt: Option<Option<TaskArg>>,
     /// Forget the start: nothing is sent, and nobody is asked about it again
     #[arg(long, requires = "intent", conflicts_with_all = ["adopt", "watch"])]
     pub(crate) forget: bool,

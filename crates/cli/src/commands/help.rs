@@ -54,8 +54,9 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
                   (commands to go on with)
 
 One-shot commands print lines of type status, message, task, agent, feed, event or usage instead of a result; recover
-and ls --local print local (a start or a task that is known here: state known, unknown or not started) and candidate
-(a task that a start may have made).
+and ls --local print local (a start or a task that is known here: state known, unknown or not started), candidate (a
+task that a start may have made: compared is same, unreadable, unread or incomparable) and search (how far it was looked
+for: from, until, seen, uncompared, complete, known_here).
 ";
 
 const QUESTIONS: &str = "\
@@ -110,9 +111,12 @@ by its owner only, without the key. So it is found again whatever ends this prog
 
   a run (it has a key)   it is sent again with the same key and bytes, which makes no second one; a key older than 12
                          hours may be forgotten by the server, and is not used again
-  a task of Nanonets     it is looked for among the agent's tasks of that time, twice when nothing is found. One that is
+  a task of Nanonets     it is looked for among the agent's tasks of that time, twice when nothing is found, and then
+                         among those of the day before and of all the time since, for a clock may be set. One that is
                          found is told, and taken for the task of this start with --adopt or --watch only. Of several,
-                         none is. When none is found it was probably never made: --forget, and start it anew
+                         or when not all could be compared, none is, and --adopt=TASK names one. Tasks that are known
+                         here as those of other starts are left out. When none is found it was probably never made, or
+                         it is said what was not looked at: --forget, and start it anew
 
 It exits with 0 when the task is known, and prints its name; with 5 when it still is not: none, several, or several
 starts to choose from. The same command again, while nobody knows, is asked about on a terminal and exits with 5

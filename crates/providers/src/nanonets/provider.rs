@@ -179,6 +179,7 @@ impl Provider for Nanonets {
         let candidate = |task: TaskListItem| {
             let mut candidate = Candidate::new(TaskId::new(task.task_id?.as_str()));
             candidate.status = Some(status_of(&task.status));
+            candidate.made_at = task.created_at.as_ref().and_then(made_at);
             candidate.created_at = task.created_at.map(|at| at.as_str().to_owned());
             candidate.title = task.title;
             Some(candidate)
@@ -206,6 +207,12 @@ impl Provider for Nanonets {
             text,
         ))
     }
+}
+
+/// The moment that the API wrote.
+fn made_at(at: &wire::DateTime) -> Option<Timestamp> {
+    let millis = u64::try_from(at.unix_millis()?).ok()?;
+    Some(Timestamp::from_millis(millis))
 }
 
 /// A moment as the API reads it.

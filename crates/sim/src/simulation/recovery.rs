@@ -125,7 +125,10 @@ impl<P: Provider, M: Machine> World<P, M> {
                 }
             }
         }
-        let found: Vec<TaskId> = search.finish().into_iter().map(|one| one.id).collect();
+        let found: Vec<TaskId> = {
+            let candidates = search.finish().candidates;
+            candidates.into_iter().map(|one| one.id).collect()
+        };
         self.tell(format_args!("found {found:?}"));
         self.learn(Fact::Searched {
             found: found.iter().map(ToString::to_string).collect(),

@@ -1,28 +1,31 @@
 //! `taskward recover`: finds out what became of a start whose reply was lost.
 
+mod looked;
+
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use taskward::agent_harness::AgentHarness;
-use taskward::journal::Entry;
+use taskward::journal::{Claim, Entry};
 use taskward::nanonets::Nanonets;
-use taskward::{Candidate, Recovery, Run};
+use taskward::{Candidate, Recovery, Run, Snapshot};
 
+use self::looked::{Looked, about, candidate, told};
 use super::{local, run, table};
 use crate::answers::Asker;
 use crate::args::{Global, ProviderName, Recover};
 use crate::ends::Began;
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
+use crate::keys::KeySource;
 use crate::memory::Memory;
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
 use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
-use crate::sanitise::one_line;
 use crate::session::Session;
-use crate::task_ref::TaskRef;
+use crate::task_ref::quote;
 
 pub(super) async fn recover(
     out: Arc<Out>,
@@ -37,7 +40,7 @@ pub(super) async fn recover(
             open.retain(Entry::is_open);
             if open.len() > 1 {
                 local::print(&out, &open, "")?;
-                return Err(several(&open));
+                return Err(several(&open, global));
             }
             let Some(entry) = open.pop() else {
                 out.say("nothing to recover: what became of every start made here is known");
@@ -57,6 +60,7 @@ pub(super) async fn recover(
         let what = format!("--provider {named} and a start of {provider} do not go together");
         return Err(Problem::new(Exit::Usage, "usage", what).why("Nothing was sent."));
     }
+    takes(&args, provider, &entry.snapshot)?;
     if args.forget {
         return forget(&out, &memory, &entry);
     }
@@ -67,13 +71,38 @@ pub(super) async fn recover(
 }
 
 /// Several starts: whoever asks says which.
-fn several(open: &[Entry]) -> Box<Problem> {
+fn several(open: &[Entry], global: &Global) -> Box<Problem> {
     let what = format!("nobody knows what became of {} starts", open.len());
     let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
         .why("They are recovered one by one. Nothing was sent.");
+    // As the session would write it: they may be of several providers.
+    let flag = match &global.key_file {
+        Some(path) => KeySource::File(path.clone()).flag(),
+        None if global.key_stdin => KeySource::Stdin.flag(),
+        None => String::new(),
+    };
     open.iter().take(3).fold(problem, |problem, entry| {
-        problem.next("recover", format!("taskward recover {}", entry.id), "")
+        let command = format!("taskward recover {}{flag}", entry.id);
+        problem.next("recover", command, "")
     })
+}
+
+/// Whether a task that is named to be adopted can be the one of this start.
+fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> Result<(), Box<Problem>> {
+    let Some(Some(task)) = &args.adopt else {
+        return Ok(());
+    };
+    if task.provider().is_some_and(|named| named != provider) {
+        let task = task.of(provider);
+        let what = format!("the start is one of {provider}, and so is its task: {task}");
+        return Err(Problem::input(what).why("Nothing was sent."));
+    }
+    if start.task().is_some() || start.is_repeatable() {
+        let what = "no task can be named for this start";
+        return Err(Problem::input(what)
+            .why("Its task is known, or is told when the start is repeated under its key. Nothing was sent."));
+    }
+    Ok(())
 }
 
 fn forget(out: &Out, memory: &Memory, entry: &Entry) -> Result<Exit, Box<Problem>> {
@@ -108,7 +137,7 @@ async fn one<P: Platform>(
 ) -> Result<Exit, Box<Problem>> {
     let follow = &args.follow;
     let asker = Asker::new(out.clone(), global, follow, P::ID, global.key_stdin)?;
-    let plan = Plan {
+    let mut plan = Plan {
         deadlines: Deadlines::of(follow)?,
         to: Destination::new(follow.output.clone(), follow.print)?,
         asker: Arc::new(asker),
@@ -121,27 +150,39 @@ async fn one<P: Platform>(
     session.owns(&plan.entry.snapshot)?;
     session.banner();
     // Held while it is looked for; whoever repeats a start claims it as any start is.
-    let claim = plan.memory.claim(&plan.entry.id)?;
+    let id = plan.entry.id.clone();
+    let claim = plan.memory.claim(&id);
+    let claim = claim.map_err(|problem| {
+        let again = session.command(&format!("recover {id}"));
+        problem
+            .without_next()
+            .next("later", again, "once that one has ended")
+    })?;
+    // Another process may have found out in the meantime.
+    plan.entry = plan.memory.find(id.as_str())?;
     let found = session.client.recover(plan.entry.snapshot.clone());
     let found = session.unless_interrupted(found).await?;
-    let intent = plan.entry.id.to_string();
-    let found = found.map_err(|error| session.problem(&error).intent(Some(intent.clone())))?;
+    let found = found.map_err(|error| session.problem(&error).intent(Some(id.to_string())))?;
     match found {
         Recovery::Follow(run) => {
             drop(claim);
             plan.go_on(&session, run, Began::Again).await
         }
-        Recovery::Found(tasks) => match tasks.as_slice() {
-            [task] => {
-                drop(claim);
-                plan.found(&session, task).await
+        Recovery::Found(found) => {
+            let looked = Looked::of(found, &plan.memory, &plan.entry)?;
+            let task = match &plan.args.adopt {
+                Some(Some(named)) => Some(looked.named(&named.of(P::ID))?),
+                _ => looked.only(),
+            };
+            match task {
+                Some(task) => plan.found(&session, &looked, task, claim).await,
+                None if looked.candidates().is_empty() => Err(plan.none(&session, &looked)),
+                None => Err(plan.tell_several(&session, &looked)?),
             }
-            [] => Err(plan.none(&session)),
-            tasks => Err(plan.tell_several(&session, tasks)?),
-        },
+        }
         _ => {
             let what = "this version does not know how to recover it";
-            Err(Problem::new(Exit::Other, "internal", what).intent(Some(intent)))
+            Err(Problem::new(Exit::Other, "internal", what).intent(Some(id.to_string())))
         }
     }
 }
@@ -167,30 +208,39 @@ impl Plan {
         run::name(session, followed).await
     }
 
-    /// Tells the one task that was found; it is adopted only when that was asked for.
+    /// Tells the task that was found; it is adopted only when that was asked for.
     async fn found<P: Platform>(
         self,
         session: &Session<P>,
+        looked: &Looked,
         found: &Candidate,
+        claim: Claim,
     ) -> Result<Exit, Box<Problem>> {
         let out = &session.out;
         let task = session.task(&found.id);
-        let adopts = self.args.adopt || self.args.watch;
+        let adopts = self.args.adopt.is_some() || self.args.watch;
         out.say(&format!(
             "found one task that this start may have made: {}",
             told(found)
         ));
+        if let Some(known) = looked.known() {
+            out.say(&known);
+        }
+        let adopted = self.entry.snapshot.clone().adopting(found.id.clone());
         if adopts {
-            let run = session.client.attach(found.id.clone()).start().await;
-            let run = run.map_err(|error| session.problem(&error))?;
-            self.memory.keep(&run.snapshot())?;
-            self.memory.forget(&self.entry.id)?;
+            // In the place of the start: from now on it is known here whose task this is.
+            self.memory.keep(&adopted)?;
             out.say(&format!("adopted: {} is {task}", self.entry.id));
         }
+        drop(claim);
         if self.args.watch {
+            let run = session.client.recover(adopted).await;
+            let Recovery::Follow(run) = run.map_err(|error| session.problem(&error))? else {
+                let what = "this version does not know how to follow it";
+                return Err(Problem::new(Exit::Other, "internal", what).task(Some(task)));
+            };
             let reporter = Arc::new(Reporter::new(session, Some(task), false));
             reporter.watching();
-            let run = session.client.attach(found.id.clone());
             let watched = Watched::new(run, Began::Watch, reporter, self.deadlines.policy())
                 .answered_by(self.asker)
                 .leaving_reviews(self.args.follow.no_wait_review);
@@ -204,6 +254,7 @@ impl Plan {
             let mut fields = about(found);
             fields.insert("intent_id".to_owned(), self.entry.id.as_str().into());
             fields.insert("adopted".to_owned(), adopts.into());
+            out.line(&looked.line());
             out.line(&result_line(&task, status, fields));
             return Ok(Exit::Ok);
         }
@@ -219,117 +270,87 @@ impl Plan {
         Ok(Exit::Ok)
     }
 
-    fn unresolved<P: Platform>(&self, session: &Session<P>, what: String) -> Box<Problem> {
-        let forget = session.command(&format!("recover {} --forget", self.entry.id));
-        Problem::new(Exit::Unknown, "outcome_unknown", what)
+    /// What is said when it is still not known which task it is, if any.
+    fn unresolved(&self, looked: &Looked, what: String) -> Box<Problem> {
+        let problem = Problem::new(Exit::Unknown, "outcome_unknown", what);
+        let extent = looked.extent().into_iter();
+        extent
+            .fold(problem, |problem, line| problem.why(line))
             .intent(Some(self.entry.id.to_string()))
-            .next("forget", forget, "when it is settled")
+    }
+
+    fn forget<P: Platform>(&self, session: &Session<P>, problem: Box<Problem>) -> Box<Problem> {
+        let forget = session.command(&format!("recover {} --forget", self.entry.id));
+        problem.next("forget", forget, "when it is settled")
     }
 
     /// Nothing was found.
-    fn none<P: Platform>(&self, session: &Session<P>) -> Box<Problem> {
-        let what = "no task of this start was found: it was probably never made".to_owned();
-        self.unresolved(session, what)
-            .why("Looked twice, among the agent's tasks of that time. A start that is still on its way may yet make one.")
-            .next(
-                "again",
-                session.command(&format!("recover {}", self.entry.id)),
-                "looks once more",
-            )
-            .next("or", "taskward run --force-new ...", "starts it anew")
+    fn none<P: Platform>(&self, session: &Session<P>, looked: &Looked) -> Box<Problem> {
+        if session.out.is_json() {
+            session.out.line(&looked.line());
+        }
+        let again = session.command(&format!("recover {}", self.entry.id));
+        let problem = if looked.is_whole() {
+            let what = "no task of this start was found: it was probably never made";
+            self.unresolved(looked, what.to_owned())
+                .why("A start that is still on its way may yet make one. To start it anew, give its command with --force-new.")
+                .next("again", again, "looks once more")
+        } else {
+            let what = "no task of this start was found, but it may be one that was not looked at";
+            let problem = self.unresolved(looked, what.to_owned());
+            self.list(session, looked, problem)
+                .next("again", again, "looks once more")
+        };
+        self.forget(session, problem)
     }
 
-    /// Several may be it: a human decides.
+    /// The list of what was not looked at.
+    fn list<P: Platform>(
+        &self,
+        session: &Session<P>,
+        looked: &Looked,
+        problem: Box<Problem>,
+    ) -> Box<Problem> {
+        let clue = self.entry.snapshot.clue();
+        let Some(agent) = clue.and_then(|clue| clue.agent.as_deref()) else {
+            return problem;
+        };
+        let (agent, since) = (quote(agent), looked.since());
+        let list = format!("ls --agent {agent} --since {since} --limit 1000");
+        problem.next("see", session.command(&list), "")
+    }
+
+    /// Several may be it, or it is not sure that it is this one: a human decides.
     fn tell_several<P: Platform>(
         &self,
         session: &Session<P>,
-        tasks: &[Candidate],
+        looked: &Looked,
     ) -> Result<Box<Problem>, Box<Problem>> {
         let out = &session.out;
         let name = |found: &Candidate| session.task(&found.id);
+        let mut more = 0;
         if out.is_json() {
-            for found in tasks {
+            for found in looked.candidates() {
                 out.line(&candidate(&name(found), found));
             }
+            out.line(&looked.line());
             out.check()?;
         } else {
-            let rows: Vec<Vec<String>> = tasks
-                .iter()
-                .map(|found| {
-                    let status = found
-                        .status
-                        .as_ref()
-                        .map(|status| status.as_str().to_owned());
-                    vec![
-                        name(found).to_string(),
-                        status.unwrap_or_default(),
-                        found.created_at.clone().unwrap_or_default(),
-                        sure(found).to_owned(),
-                        found.title.clone().unwrap_or_default(),
-                    ]
-                })
-                .collect();
+            let (rows, left) = looked.rows(name);
+            more = left;
             let head = ["task", "status", "created", "said", "title"];
             out.print(&table::render(&head, &rows, out.is_for_people()))?;
         }
-        let what = format!(
-            "{} tasks may be the one of this start; none was adopted",
-            tasks.len()
-        );
-        let first = name(&tasks[0]);
-        Ok(self
-            .unresolved(session, what)
-            .why("Look at what was said in each of them.")
-            .next("see", session.command(&P::conversation(&first)), ""))
+        let mut problem = self.unresolved(looked, looked.how_many());
+        if more > 0 {
+            problem = problem.why(format!("{more} more are not shown; --json has them all."));
+        }
+        let first = name(&looked.candidates()[0]);
+        let adopt = format!("recover {} --adopt={}", self.entry.id, first.quoted());
+        let problem = problem
+            .why("Look at what was said in each of them, and adopt the one that it is.")
+            .next("see", session.command(&P::conversation(&first)), "")
+            .next("adopt", session.command(&adopt), "if it is that one");
+        Ok(self.forget(session, problem))
     }
-}
-
-/// How sure it is that a task is the one.
-fn sure(found: &Candidate) -> &'static str {
-    match found.is_said {
-        Some(true) => "the same",
-        Some(false) => "something else",
-        None => "cannot be compared",
-    }
-}
-
-/// A task that was found, in words.
-fn told(found: &Candidate) -> String {
-    let status = found.status.as_ref();
-    let status = status.map_or_else(|| "of unknown status".to_owned(), |s| one_line(s.as_str()));
-    let created = match &found.created_at {
-        Some(at) => format!(", created {}", one_line(at)),
-        None => String::new(),
-    };
-    let sure = match found.is_said {
-        Some(true) => "it was told the same first",
-        _ => "what it was told first cannot be compared",
-    };
-    format!("it is {status}{created}; {sure}")
-}
-
-fn about(found: &Candidate) -> Map<String, Value> {
-    let fields = json!({
-        "created_at": found.created_at,
-        "title": found.title,
-        "is_said": found.is_said,
-    });
-    match fields {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    }
-}
-
-fn candidate(task: &TaskRef, found: &Candidate) -> Value {
-    let mut line = json!({
-        "v": 1,
-        "type": "candidate",
-        "task": task.to_string(),
-        "task_id": task.id().as_str(),
-        "status": found.status.as_ref().map(|status| status.as_str()),
-    });
-    for (name, value) in about(found) {
-        line[name] = value;
-    }
-    line
 }
