@@ -460,3 +460,99 @@ fn text_beyond(value: &Value, room: usize) -> Option<usize> {
         Value::Null | Value::Bool(_) | Value::Number(_) => Some(room),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_event_that_comes_again_in_other_words_is_noticed_while_it_is_remembered() {
+        let mut worded = Worded::default();
+        let mut differs = |position, words: &str| worded.differs(Position(position), words);
+        assert!(!differs(1, "one") && !differs(2, "two") && !differs(4, "four"));
+        assert!(!differs(2, "two") && !differs(4, "four"), "the same again");
+        assert!(differs(2, "too") && differs(4, "for") && differs(1, ""));
+        assert!(!differs(3, "three"), "it was left out before");
+        assert!(
+            differs(2, "too"),
+            "the first wording is the one that counts"
+        );
+        let last = 4 + WORDED as u64 - 1;
+        for position in 5..=last {
+            assert!(!differs(position, "more"));
+        }
+        assert!(differs(4, "for"), "the oldest that is remembered");
+        assert!(
+            !differs(last + 1, "more") && !differs(4, "for"),
+            "it is forgotten"
+        );
+        assert!(differs(5, "less"));
+    }
+
+    #[test]
+    fn wordings_that_differ_anywhere_are_told_apart() {
+        let text = "the agent reads 7 pages";
+        for place in 0..text.len() {
+            for other in 0x20..0x7f_u8 {
+                let mut bytes = text.as_bytes().to_vec();
+                if bytes[place] != other {
+                    bytes[place] = other;
+                    let other = String::from_utf8(bytes).expect("text");
+                    assert_ne!(digest(&other), digest(text), "{other}");
+                }
+            }
+            assert_ne!(digest(&text[..place]), digest(text), "{place}");
+        }
+        for padded in ["\0", "\0\0", " "] {
+            assert_ne!(digest(&format!("{text}{padded}")), digest(text));
+        }
+    }
+
+    #[test]
+    fn the_newest_steps_are_kept_but_for_those_that_are_too_large_to_show() {
+        let step = |number: usize, data: Value| RawEvent::new(None, number.to_string(), data);
+        let shown = |steps: &mut Steps| -> Vec<String> {
+            let steps = steps.as_slice().iter();
+            steps.map(|event| event.name.clone()).collect()
+        };
+        let mut steps = Steps::default();
+        let most = Steps::MAX_TEXT - 8;
+        for (number, data, fits) in [
+            (1, json!("x".repeat(most)), true),
+            (2, json!("x".repeat(most + 1)), false),
+            (3, json!(["x".repeat(most - 8), 1, true]), false),
+            (4, json!(["x".repeat(most - 24), 1, true]), true),
+            (5, json!(["x".repeat(most - 23), 1, true]), false),
+            (6, json!({"name": "x".repeat(most - 12)}), true),
+            (7, json!({"name": "x".repeat(most - 11)}), false),
+            (
+                8,
+                json!({"name": "x", "names": "x".repeat(most - 26)}),
+                true,
+            ),
+            (
+                9,
+                json!({"name": "x", "names": "x".repeat(most - 25)}),
+                false,
+            ),
+            (10, json!(vec![0; most / 8]), true),
+            (11, json!(vec![0; most / 8 + 1]), false),
+            (12, Value::Null, true),
+        ] {
+            steps.push(step(number, data));
+            let shown = shown(&mut steps).contains(&number.to_string());
+            assert_eq!(shown, fits, "{number}");
+        }
+        steps.clear();
+        assert_eq!(shown(&mut steps), [""; 0]);
+        for number in 1..=Steps::MAX + 2 {
+            steps.push(step(number, Value::Null));
+        }
+        let shown = shown(&mut steps);
+        assert_eq!(shown.len(), Steps::MAX);
+        assert_eq!(shown.first().map(String::as_str), Some("3"));
+        assert_eq!(shown.last(), Some(&(Steps::MAX + 2).to_string()));
+    }
+}
