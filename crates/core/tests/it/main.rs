@@ -6,6 +6,7 @@ mod clocks;
 mod driver;
 mod ends;
 mod late;
+mod lists;
 mod long_stream;
 mod polling;
 mod questions;
