@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use sha2::{Digest as _, Sha256};
 use taskward_core::{Snapshot, Timestamp};
 
+/// What the name of an entry begins with whose task was only followed.
+const FOLLOWED: &str = "task-";
+
 /// Names an entry: the intent of a task that was started here, or a digest of the id of one that was only followed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryId(String);
@@ -30,7 +33,7 @@ impl EntryId {
                 }
                 let digest = hash.finalize();
                 let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-                Self(format!("task-{}", hex.collect::<String>()))
+                Self(format!("{FOLLOWED}{}", hex.collect::<String>()))
             }
         }
     }
@@ -43,6 +46,12 @@ impl EntryId {
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::is_name(name).then(|| Self(name.to_owned()))
+    }
+
+    /// Whether it names a start; a task that was only followed has no start that could be lost.
+    #[must_use]
+    pub fn is_start(&self) -> bool {
+        !self.0.starts_with(FOLLOWED)
     }
 
     /// Its text.
@@ -77,6 +86,25 @@ impl Entry {
     }
 }
 
+/// Whether a state that is kept stays when this one of the same entry comes: that one is older, and came late.
+///
+/// Only states of one start can be told apart, by its intent: its task's id is never forgotten again, and whoever takes it
+/// up goes on counting its revisions. Each watch of a task that was started elsewhere counts anew.
+pub(crate) fn outlives(kept: &Snapshot, other: &Snapshot) -> bool {
+    let is_of_one_start = kept.intent().is_some() && kept.intent() == other.intent();
+    is_of_one_start
+        && match (kept.task(), other.task()) {
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            _ => other.revision() < kept.revision(),
+        }
+}
+
+/// Whether somebody has yet to find out what became of something: a start, or an answer that was under way.
+pub(crate) fn is_unsettled(snapshot: &Snapshot) -> bool {
+    snapshot.is_unknown() || snapshot.is_delivering()
+}
+
 /// A part of a journal that could not be read. It is kept as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
@@ -86,6 +114,8 @@ pub struct Damage {
     pub line: usize,
     /// What is wrong with it.
     pub why: String,
+    /// The entry that it hides: no other state of it can be read. It may be a start whose outcome nobody knows.
+    pub entry: Option<EntryId>,
 }
 
 impl fmt::Display for Damage {

@@ -1,9 +1,10 @@
 //! What a journal cannot do.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::entry::EntryId;
+use crate::entry::{Damage, EntryId};
 
 /// A journal that could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +20,23 @@ pub enum JournalError {
         /// What it said.
         source: io::Error,
     },
+    /// Another process holds the journal, and has for long.
+    #[error("another process has held {} for {} s", path.display(), wait.as_secs())]
+    Busy {
+        /// What it holds.
+        path: PathBuf,
+        /// How long it was waited for.
+        wait: Duration,
+    },
     /// Another process starts this task, or finds out what became of its start.
     #[error("another process is at work on {0}")]
     Claimed(EntryId),
     /// No entry has this id or begins with it.
     #[error("the journal has no entry {0}")]
     NoEntry(String),
+    /// There is such an entry, and nothing in it can be read.
+    #[error("the entry cannot be read: {0}")]
+    Damaged(Damage),
     /// Several entries begin with this.
     #[error("{0} is the beginning of several entries: give more of it")]
     Ambiguous(String),
@@ -44,4 +56,12 @@ pub enum JournalError {
     /// A snapshot that cannot be written.
     #[error("the task cannot be written down: {0}")]
     Encode(#[from] serde_json::Error),
+}
+
+pub(crate) fn failed(what: &'static str, path: &Path, source: io::Error) -> JournalError {
+    JournalError::Io {
+        what,
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use taskward_core::{BoxError, Journal, Snapshot};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, TransactionBehavior, params};
+use taskward_core::{BoxError, Journal, Snapshot, Timestamp};
 
-use crate::entry::{Damage, Entry, EntryId, Listing};
+use crate::entry::{Damage, Entry, EntryId, Listing, is_unsettled, outlives};
 use crate::error::JournalError;
 use crate::time::{millis, now};
 
@@ -15,6 +15,8 @@ use crate::time::{millis, now};
 const VERSION: i64 = 1;
 /// How long another writer is waited for.
 const BUSY: Duration = Duration::from_secs(10);
+/// How often a new database is tried to be opened that another connection is making.
+const PAUSE: Duration = Duration::from_millis(5);
 
 const TABLES: &str = "CREATE TABLE IF NOT EXISTS tasks (
     id TEXT PRIMARY KEY,
@@ -28,8 +30,9 @@ PRAGMA user_version = 1;";
 /// Keeps each task in a row of a table, in a file of SQLite's.
 ///
 /// A state is on disk when [`record`](Journal::record) returns (write-ahead log, synchronous in full), and takes the place
-/// of the state before. Several processes may share the file. There are no claims: give each start to one process.
-/// Clones share the connection.
+/// of the state before. One that comes late takes the place of no newer one, as [`FileJournal`](crate::FileJournal) says.
+/// Several processes may share the file. There are no claims: give each start to one process. Clones share the
+/// connection.
 #[derive(Clone, Debug)]
 pub struct SqliteJournal(Arc<Mutex<Connection>>);
 
@@ -42,7 +45,20 @@ impl SqliteJournal {
         let path = path.as_ref();
         // SQLite gives its files the mode of the first one: only the owner may read them.
         crate::file::touch(path)?;
-        let connection = Connection::open(path)?;
+        let begun = Instant::now();
+        loop {
+            match Self::connect(path) {
+                // Who makes the database, or turns its log on, keeps others out, and SQLite does not wait for that.
+                Err(JournalError::Database(error)) if is_busy(&error) && begun.elapsed() < BUSY => {
+                    std::thread::sleep(PAUSE);
+                }
+                connected => return connected,
+            }
+        }
+    }
+
+    fn connect(path: &Path) -> Result<Self, JournalError> {
+        let mut connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -53,7 +69,11 @@ impl SqliteJournal {
                 version,
             });
         }
-        connection.execute_batch(TABLES)?;
+        if version < VERSION {
+            let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            change.execute_batch(TABLES)?;
+            change.commit()?;
+        }
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
@@ -67,16 +87,10 @@ impl SqliteJournal {
             connection.prepare("SELECT id, at, snapshot FROM tasks ORDER BY at DESC, id")?;
         let mut listing = Listing::default();
         let mut rows = query.query([])?;
-        let mut line = 0;
         while let Some(row) = rows.next()? {
-            line += 1;
             match entry(row)? {
                 Ok(entry) => listing.entries.push(entry),
-                Err(why) => listing.damage.push(Damage {
-                    path: connection.path().unwrap_or_default().into(),
-                    line,
-                    why,
-                }),
+                Err(damage) => listing.damage.push(damage.of(&connection)),
             }
         }
         Ok(listing)
@@ -91,11 +105,11 @@ impl SqliteJournal {
         let mut query = connection.prepare("SELECT id, at, snapshot FROM tasks WHERE id = ?1")?;
         let found = query.query_row(params![id], entry).optional()?;
         let found = found.ok_or_else(|| JournalError::NoEntry(id.to_owned()))?;
-        found.map_err(|why| JournalError::NoEntry(format!("{id} that can be read: {why}")))
+        found.map_err(|damage| JournalError::Damaged(damage.of(&connection)))
     }
 
-    /// Removes the entries that nobody needs: those not kept for `age` whose task is known, over, or was never made. An
-    /// open one stays. Gives how many.
+    /// Removes the entries that nobody needs: those not kept for `age` whose task is known, over, or was never made. One
+    /// stays that is open or has an answer under way. Gives how many.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -110,17 +124,30 @@ impl SqliteJournal {
         let id = EntryId::of(snapshot);
         let text = serde_json::to_string(snapshot)?;
         let at = i64::try_from(now().as_millis()).unwrap_or(i64::MAX);
-        let connection = self.connection();
-        let mut insert = connection.prepare(
+        let mut connection = self.connection();
+        let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let kept: Option<Vec<u8>> = change
+            .query_row(
+                "SELECT snapshot FROM tasks WHERE id = ?1",
+                params![id.as_str()],
+                |row| Ok(row.get_ref(0)?.as_bytes()?.to_vec()),
+            )
+            .optional()?;
+        // What cannot be read is no newer state.
+        let kept: Option<Snapshot> = kept.and_then(|kept| serde_json::from_slice(&kept).ok());
+        if kept.is_some_and(|kept| outlives(&kept, snapshot)) {
+            return Ok(());
+        }
+        change.execute(
             "INSERT INTO tasks (id, at, is_open, snapshot) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO UPDATE SET at = ?2, is_open = ?3, snapshot = ?4",
+            params![id.as_str(), at, is_unsettled(snapshot), text],
         )?;
-        insert.execute(params![id.as_str(), at, snapshot.is_unknown(), text])?;
-        Ok(())
+        Ok(change.commit()?)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // Each use is one statement: nothing is left half-done by a panic.
+        // Each use is one statement or transaction: nothing is left half-done by a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -131,13 +158,46 @@ impl Journal for SqliteJournal {
     }
 }
 
+/// Whether another connection is in the way.
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(
+        code,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// A row that cannot be read.
+struct Unreadable {
+    name: String,
+    why: String,
+}
+
+impl Unreadable {
+    fn of(self, connection: &Connection) -> Damage {
+        Damage {
+            path: connection.path().unwrap_or_default().into(),
+            line: 0,
+            why: format!("the row {:?}: {}", self.name, self.why),
+            entry: EntryId::from_name(&self.name),
+        }
+    }
+}
+
 /// A row as an entry, or what is wrong with it.
-fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, String>> {
-    let (id, at, text): (String, i64, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let Some(id) = EntryId::from_name(&id) else {
-        return Ok(Err(format!("{id:?} is no name of a task")));
+fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
+    let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_bytes()?);
+    let (name, snapshot) = (String::from_utf8_lossy(text(0)?), text(2)?);
+    let at = Timestamp::from_millis(row.get::<_, i64>(1)?.unsigned_abs());
+    let read = || {
+        let snapshot: Snapshot = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
+        match EntryId::of(&snapshot) {
+            id if id.as_str() == name => Ok(Entry { id, at, snapshot }),
+            other => Err(format!("it is of another entry, {other}")),
+        }
     };
-    let at = taskward_core::Timestamp::from_millis(at.unsigned_abs());
-    let snapshot = serde_json::from_str(&text).map_err(|e| e.to_string());
-    Ok(snapshot.map(|snapshot| Entry { id, at, snapshot }))
+    Ok(read().map_err(|why| Unreadable {
+        name: name.to_string(),
+        why,
+    }))
 }

@@ -43,14 +43,116 @@ fn the_last_state_of_each_task_is_kept_and_found_by_another_process() {
 }
 
 #[test]
-fn old_entries_go_and_open_ones_stay() {
+fn old_entries_go_and_unsettled_ones_stay() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = SqliteJournal::open(folder.path().join("tasks.db")).expect("a journal");
     journal.record(&starting()).expect("kept");
     journal.record(&snapshot("t1")).expect("kept");
+    let answering = r#"{"v":1,"provider":"toy","task":"t2","saved_at":7,"deliveries":[
+        {"parcel":{"message":{"no":1,"text":"this"}},"stage":"write","mark":"2"}]}"#;
+    let answering: Snapshot = serde_json::from_str(answering).expect("a snapshot");
+    journal.record(&answering).expect("kept");
     assert_eq!(journal.prune(Duration::from_secs(60)).expect("pruned"), 0);
     assert_eq!(journal.prune(Duration::ZERO).expect("pruned"), 1);
-    assert!(journal.list().expect("a listing").entries[0].is_open());
+    let left = journal.list().expect("a listing").entries;
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().any(taskward_journal::Entry::is_open));
+    assert!(left.iter().any(|entry| entry.snapshot.is_delivering()));
+}
+
+#[test]
+fn an_older_state_of_a_start_that_comes_late_is_passed_over() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = SqliteJournal::open(folder.path().join("tasks.db")).expect("a journal");
+    let state = |revision: u64, rest: &str| -> Snapshot {
+        let text = format!(
+            r#"{{"v":1,"provider":"toy","intent":"5ec2e7","saved_at":1,"revision":{revision},{rest}}}"#
+        );
+        serde_json::from_str(&text).expect("a snapshot")
+    };
+    let (starting, started) = (
+        r#""start":{"intent":"5ec2e7","digest":"d"}"#,
+        r#""task":"t1""#,
+    );
+    let steps = [
+        (state(3, starting), true),
+        (state(2, starting), false),
+        // That its task is known is worth more than any count.
+        (state(2, started), true),
+        (state(4, starting), false),
+        (state(1, started), false),
+        (state(3, started), true),
+    ];
+    let mut last = None;
+    for (state, counts) in steps {
+        journal.record(&state).expect("it is kept or passed over");
+        if counts {
+            last = Some(state);
+        }
+        let kept = journal.find("5ec2e7").expect("it is there").snapshot;
+        assert_eq!(Some(&kept), last.as_ref());
+    }
+    // A watch of a task that was started elsewhere counts anew.
+    for revision in [40, 1] {
+        let mut watched = serde_json::to_value(snapshot("t1")).expect("a value");
+        watched["revision"] = revision.into();
+        let watched: Snapshot = serde_json::from_value(watched).expect("a snapshot");
+        journal.record(&watched).expect("kept");
+        let entries = journal.list().expect("a listing").entries;
+        assert!(entries.iter().any(|entry| entry.snapshot == watched));
+    }
+}
+
+#[test]
+fn many_open_a_new_database_at_once_and_all_of_them_keep() {
+    for _ in 0..4 {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("tasks.db");
+        let barrier = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (path, barrier) = (&path, &barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    let journal = SqliteJournal::open(path).expect("a journal");
+                    let kept = journal.record(&snapshot(&format!("t-{number}")));
+                    kept.expect("kept");
+                });
+            }
+        });
+        let journal = SqliteJournal::open(&path).expect("a journal");
+        assert_eq!(journal.list().expect("a listing").entries.len(), 8);
+    }
+}
+
+#[test]
+fn a_row_that_cannot_be_read_is_told_and_never_taken_for_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("tasks.db");
+    let journal = SqliteJournal::open(&path).expect("a journal");
+    journal.record(&starting()).expect("kept");
+    let raw = rusqlite::Connection::open(&path).expect("a database");
+    let of_another = serde_json::to_string(&snapshot("t1")).expect("text");
+    for (text, told) in [
+        ("", "EOF"),
+        ("no json", "expected"),
+        (&of_another, "of another entry"),
+    ] {
+        raw.execute("UPDATE tasks SET snapshot = ?1", [text])
+            .expect("written");
+        let listing = journal.list().expect("a listing");
+        let [damage] = listing.damage.as_slice() else {
+            panic!("not told once: {:?}", listing.damage);
+        };
+        assert!(damage.why.contains(told), "{damage}");
+        assert_eq!(damage.entry.as_ref().map(|id| id.as_str()), Some("5ec2e7"));
+        match journal.find("5ec2e7") {
+            Err(JournalError::Damaged(found)) => assert_eq!(found, *damage),
+            found => panic!("{found:?}"),
+        }
+    }
+    journal.record(&starting()).expect("kept again");
+    assert!(journal.find("5ec2e7").expect("it can be read").is_open());
 }
 
 #[test]

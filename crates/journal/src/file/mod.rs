@@ -1,25 +1,30 @@
 //! A journal of files: a folder, and in it a file for each task.
 
+mod claim;
+mod lock;
 mod record;
+mod states;
 
-use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{BoxError, Journal, Snapshot};
 
-use crate::entry::{Damage, Entry, EntryId, Listing};
-use crate::error::JournalError;
+pub use self::claim::Claim;
+use self::lock::{Lock, WAIT};
+use self::states::Writer;
+use crate::entry::{Damage, Entry, EntryId, Listing, is_unsettled, outlives};
+use crate::error::{JournalError, failed};
 use crate::time::{millis, now};
 
 /// A file is written anew once it is larger.
-const MAX_FILE: u64 = 1024 * 1024;
+const MAX_FILE: usize = 1024 * 1024;
 
 const RECORDS: &str = "jsonl";
-const CLAIM: &str = "claim";
 
 /// Keeps each task in a file of its own, in one folder.
 ///
@@ -27,8 +32,18 @@ const CLAIM: &str = "claim";
 /// it counts. A state is on disk (`fsync`) when [`record`](Journal::record) returns. What a start was made of is written
 /// over as soon as the task's id is on disk. Folder and files are readable by their owner only.
 ///
+/// A state that comes late takes the place of no newer one: of two states of one start, that with the task's id counts,
+/// and then the one of the higher revision. The other one is passed over without an error. Go on with a start from the
+/// state that the journal holds, not from an older one of your own. A task that was started elsewhere has no start: each
+/// watch of it counts anew, and the state that was kept last counts.
+///
+/// What cannot be read is told as [`Damage`] and left where it is: lines that were damaged or written by a newer version,
+/// files that are empty, are none, or hold another entry's states.
+///
 /// A start whose outcome is unknown is claimed by the process that makes it, until it is known or the process ends, so
 /// that nobody else looks for it, or repeats it, at the same time. Clones share their claims.
+///
+/// Whoever writes waits for the folder's lock (the file `lock`), for ten seconds at most.
 ///
 /// Services that follow hundreds of tasks keep them in a database instead.
 #[derive(Clone, Debug)]
@@ -38,14 +53,7 @@ pub struct FileJournal(Arc<Inner>);
 struct Inner {
     folder: PathBuf,
     claims: Mutex<HashMap<EntryId, Claim>>,
-}
-
-/// A start that nobody else may touch, until this is dropped.
-#[derive(Debug)]
-pub struct Claim {
-    folder: PathBuf,
-    id: EntryId,
-    file: Option<File>,
+    writer: Writer,
 }
 
 impl FileJournal {
@@ -57,11 +65,26 @@ impl FileJournal {
         let folder = folder.into();
         make_folder(&folder).map_err(|e| failed("make the folder", &folder, e))?;
         // Whether it can be written to is found out now, not when the first id is to be kept.
-        drop(lock(&folder)?);
-        Ok(Self(Arc::new(Inner {
+        drop(Lock::exclusive(&folder, WAIT)?);
+        Ok(Self::of(folder))
+    }
+
+    /// The journal in this folder, to look into: it need not be possible to write there.
+    ///
+    /// # Errors
+    /// When the folder is not there, or cannot be read.
+    pub fn open_to_read(folder: impl Into<PathBuf>) -> Result<Self, JournalError> {
+        let folder = folder.into();
+        fs::read_dir(&folder).map_err(|e| failed("read", &folder, e))?;
+        Ok(Self::of(folder))
+    }
+
+    fn of(folder: PathBuf) -> Self {
+        Self(Arc::new(Inner {
             folder,
             claims: Mutex::default(),
-        })))
+            writer: Writer::default(),
+        }))
     }
 
     /// The folder.
@@ -73,24 +96,132 @@ impl FileJournal {
     /// All tasks, as they were last kept.
     ///
     /// # Errors
-    /// When the folder cannot be read; a file that cannot is told as [`Damage`].
+    /// When the folder cannot be read, or another process keeps its lock; a file that cannot be read is told as
+    /// [`Damage`].
     pub fn list(&self) -> Result<Listing, JournalError> {
+        let _lock = Lock::shared(self.folder(), WAIT)?;
+        self.look()
+    }
+
+    /// The one entry whose id is this or begins with it.
+    ///
+    /// # Errors
+    /// When there is none, several are, or nothing in it can be read.
+    pub fn find(&self, id: &str) -> Result<Entry, JournalError> {
+        let Listing { entries, damage } = self.list()?;
+        let mut found: BTreeMap<String, Result<Entry, Damage>> = BTreeMap::new();
+        for entry in entries {
+            found.insert(entry.id.to_string(), Ok(entry));
+        }
+        for damage in damage {
+            if let Some(entry) = &damage.entry {
+                // The first line that is wrong stands for all.
+                found.entry(entry.to_string()).or_insert(Err(damage));
+            }
+        }
+        found.retain(|name, _| name.starts_with(id));
+        let one = match (found.remove(id), found.len()) {
+            (Some(exact), _) => Some(exact),
+            (None, 0 | 1) => found.pop_first().map(|(_, one)| one),
+            (None, _) => return Err(JournalError::Ambiguous(id.to_owned())),
+        };
+        one.ok_or_else(|| JournalError::NoEntry(id.to_owned()))?
+            .map_err(JournalError::Damaged)
+    }
+
+    /// Claims an entry: until the claim is dropped, no other process repeats its start or looks for it.
+    ///
+    /// # Errors
+    /// When another process holds it, or the folder cannot be written to.
+    pub fn claim(&self, id: &EntryId) -> Result<Claim, JournalError> {
+        let lock = Lock::exclusive(self.folder(), WAIT)?;
+        Claim::take(&lock, self.folder(), id)
+    }
+
+    /// Removes an entry, whatever it is, or what is in its place and cannot be read: nobody will be able to find out what
+    /// became of it.
+    ///
+    /// # Errors
+    /// When it cannot be removed, or another process is at work on it.
+    pub fn remove(&self, id: &EntryId) -> Result<(), JournalError> {
+        let lock = Lock::exclusive(self.folder(), WAIT)?;
+        let claim = Claim::take(&lock, self.folder(), id)?;
+        let removed = self.discard(id);
+        claim.release(&lock);
+        removed
+    }
+
+    /// Removes the entries that nobody needs: those not kept for `age` whose task is known, over, or was never made,
+    /// beyond the `least` newest. One stays that is open, has an answer under way, cannot be read in every line, or is
+    /// being worked on by a process. What processes left behind that were killed goes, too. Gives how many entries.
+    ///
+    /// # Errors
+    /// When the folder cannot be read, or a file cannot be removed.
+    pub fn prune(&self, age: Duration, least: usize) -> Result<usize, JournalError> {
         let folder = self.folder();
-        let _lock = lock(folder)?;
-        let mut listing = Listing::default();
-        let files = fs::read_dir(folder).map_err(|e| failed("read", folder, e))?;
-        for file in files {
-            let path = file.map_err(|e| failed("read", folder, e))?.path();
-            if path.extension().is_some_and(|kind| kind == RECORDS) {
-                let stem = path.file_stem().and_then(|name| name.to_str());
-                match stem.and_then(EntryId::from_name) {
-                    Some(id) => listing.entries.extend(read(&path, id, &mut listing.damage)),
-                    None => listing.damage.push(Damage {
-                        path,
-                        line: 0,
-                        why: "its name is none of a task".to_owned(),
-                    }),
+        let lock = Lock::exclusive(folder, WAIT)?;
+        // Read under the lock that it is removed under: nothing is kept in between.
+        let Listing { entries, damage } = self.look()?;
+        let oldest = now().as_millis().saturating_sub(millis(age));
+        let mut removed = 0;
+        for entry in entries.into_iter().skip(least) {
+            let path = self.path(&entry.id);
+            let is_damaged = damage.iter().any(|damage| damage.path == path);
+            if entry.at.as_millis() > oldest || is_unsettled(&entry.snapshot) || is_damaged {
+                continue;
+            }
+            let claim = match Claim::take(&lock, folder, &entry.id) {
+                Ok(claim) => claim,
+                Err(JournalError::Claimed(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            let discarded = self.discard(&entry.id);
+            claim.release(&lock);
+            discarded?;
+            removed += 1;
+        }
+        self.sweep(&lock)?;
+        Ok(removed)
+    }
+
+    /// Removes what a process that was killed left behind: under the folder's lock nobody writes a file, and only a claim
+    /// that somebody holds is locked.
+    fn sweep(&self, lock: &Lock) -> Result<(), JournalError> {
+        for path in self.paths()? {
+            match path.extension().and_then(|kind| kind.to_str()) {
+                // It was not written to the end; one that stays is written over.
+                Some(states::FRESH) => drop(fs::remove_file(path)),
+                Some(claim::KIND) => {
+                    if let Some(id) = id_of(&path)
+                        && let Ok(claim) = Claim::take(lock, self.folder(), &id)
+                    {
+                        claim.release(lock);
+                    }
                 }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything in the folder.
+    fn look(&self) -> Result<Listing, JournalError> {
+        let mut listing = Listing::default();
+        for path in self.paths()? {
+            if path.extension().is_none_or(|kind| kind != RECORDS) {
+                continue;
+            }
+            match id_of(&path) {
+                Some(id) => {
+                    let entry = states::entry(&path, id, &mut listing.damage);
+                    listing.entries.extend(entry);
+                }
+                None => listing.damage.push(Damage {
+                    path,
+                    line: 0,
+                    why: "its name is none of a task".to_owned(),
+                    entry: None,
+                }),
             }
         }
         let newest_first = |entry: &Entry| (std::cmp::Reverse(entry.at), entry.id.clone());
@@ -98,66 +229,30 @@ impl FileJournal {
         Ok(listing)
     }
 
-    /// The one entry whose id is this or begins with it.
-    ///
-    /// # Errors
-    /// When there is none, or several are.
-    pub fn find(&self, id: &str) -> Result<Entry, JournalError> {
-        let mut found: Vec<Entry> = self.list()?.entries;
-        found.retain(|entry| entry.id.as_str().starts_with(id));
-        if let Some(exact) = found.iter().position(|entry| entry.id.as_str() == id) {
-            return Ok(found.swap_remove(exact));
+    /// The files of the folder, by name.
+    fn paths(&self) -> Result<Vec<PathBuf>, JournalError> {
+        let folder = self.folder();
+        let wrong = |e| failed("read", folder, e);
+        let mut paths = Vec::new();
+        for file in fs::read_dir(folder).map_err(wrong)? {
+            paths.push(file.map_err(wrong)?.path());
         }
-        match found.pop() {
-            Some(_) if !found.is_empty() => Err(JournalError::Ambiguous(id.to_owned())),
-            Some(entry) => Ok(entry),
-            None => Err(JournalError::NoEntry(id.to_owned())),
-        }
-    }
-
-    /// Claims an entry: until the claim is dropped, no other process repeats its start or looks for it.
-    ///
-    /// # Errors
-    /// When another process holds it.
-    pub fn claim(&self, id: &EntryId) -> Result<Claim, JournalError> {
-        let _lock = lock(self.folder())?;
-        Claim::take(self.folder(), id)
-    }
-
-    /// Removes an entry, whatever it is: nobody will be able to find out what became of it.
-    ///
-    /// # Errors
-    /// When it cannot be removed, or another process is at work on it.
-    pub fn remove(&self, id: &EntryId) -> Result<(), JournalError> {
-        let _lock = lock(self.folder())?;
-        let _claim = Claim::take(self.folder(), id)?;
-        let path = self.path(id);
-        fs::remove_file(&path).map_err(|e| failed("remove", &path, e))
-    }
-
-    /// Removes the entries that nobody needs: those not kept for `age` whose task is known, over, or was never made,
-    /// beyond the `least` newest. An open one stays. Gives how many.
-    ///
-    /// # Errors
-    /// When a file cannot be removed.
-    pub fn prune(&self, age: Duration, least: usize) -> Result<usize, JournalError> {
-        let entries = self.list()?.entries;
-        let _lock = lock(self.folder())?;
-        let oldest = now().as_millis().saturating_sub(millis(age));
-        let mut removed = 0;
-        for entry in entries.into_iter().skip(least) {
-            if entry.at.as_millis() > oldest || entry.snapshot.is_unknown() {
-                continue;
-            }
-            let path = self.path(&entry.id);
-            fs::remove_file(&path).map_err(|e| failed("remove", &path, e))?;
-            removed += 1;
-        }
-        Ok(removed)
+        paths.sort();
+        Ok(paths)
     }
 
     fn path(&self, id: &EntryId) -> PathBuf {
         self.folder().join(format!("{id}.{RECORDS}"))
+    }
+
+    fn discard(&self, id: &EntryId) -> Result<(), JournalError> {
+        let path = self.path(id);
+        let removed = if path.is_dir() {
+            fs::remove_dir(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(|e| failed("remove", &path, e))
     }
 
     fn claims(&self) -> MutexGuard<'_, HashMap<EntryId, Claim>> {
@@ -167,25 +262,67 @@ impl FileJournal {
 
     fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
         let id = EntryId::of(snapshot);
-        let line = record::write(snapshot, now())?;
-        let path = self.path(&id);
-        let _lock = lock(self.folder())?;
+        let lock = Lock::exclusive(self.folder(), WAIT)?;
         let mut claims = self.claims();
-        if snapshot.is_unknown() && !snapshot.is_ended() && !claims.contains_key(&id) {
-            claims.insert(id.clone(), Claim::take(self.folder(), &id)?);
-        }
-        let size = fs::metadata(&path).map_or(0, |file| file.len());
-        // What a start was made of is not kept beyond it.
-        let resolved = !snapshot.is_unknown() && claims.contains_key(&id);
-        if resolved || size > MAX_FILE {
-            replace(&path, &line)?;
+        let fresh = if is_under_way(snapshot) && !claims.contains_key(&id) {
+            Some(Claim::take(&lock, self.folder(), &id)?)
         } else {
-            append(&path, &line)?;
+            None
+        };
+        match self.write(&id, snapshot) {
+            Ok(goes_on) => {
+                let claim = fresh.or_else(|| claims.remove(&id));
+                match claim {
+                    Some(claim) if goes_on => drop(claims.insert(id, claim)),
+                    Some(claim) => claim.release(&lock),
+                    None => {}
+                }
+                Ok(())
+            }
+            Err(error) => {
+                // Nothing is sent of a start that is not kept.
+                if let Some(claim) = fresh {
+                    claim.release(&lock);
+                }
+                Err(error)
+            }
         }
-        if !snapshot.is_unknown() || snapshot.is_ended() {
-            claims.remove(&id);
+    }
+
+    /// Writes a state down, unless a newer one is kept. Gives whether the start is under way by the one that counts.
+    fn write(&self, id: &EntryId, snapshot: &Snapshot) -> Result<bool, JournalError> {
+        let line = record::write(snapshot, now())?;
+        let (path, writer) = (self.path(id), &self.0.writer);
+        let before = match states::bytes(&path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed("write to", &path, error)),
+        };
+        let Some(before) = before else {
+            writer.replace(&path, line.as_bytes())?;
+            return Ok(is_under_way(snapshot));
+        };
+        let last = states::last(&before, id).map(|record| record.snapshot);
+        if let Some(last) = last.as_ref().filter(|last| outlives(last, snapshot)) {
+            return Ok(is_under_way(last));
         }
-        Ok(())
+        // What a start was made of is not kept beyond it.
+        let is_resolved = !snapshot.is_unknown() && last.is_some_and(|last| last.is_unknown());
+        if is_resolved || before.len() > MAX_FILE {
+            let mut lines = Vec::new();
+            for (_, unreadable, _) in states::unreadable(&before, id) {
+                lines.extend_from_slice(unreadable);
+                lines.push(b'\n');
+            }
+            // A file that is large by what cannot be read stays so.
+            if is_resolved || lines.len() < before.len() / 2 {
+                lines.extend_from_slice(line.as_bytes());
+                writer.replace(&path, &lines)?;
+                return Ok(is_under_way(snapshot));
+            }
+        }
+        writer.append(&path, &before, &line)?;
+        Ok(is_under_way(snapshot))
     }
 }
 
@@ -195,158 +332,21 @@ impl Journal for FileJournal {
     }
 }
 
-impl Claim {
-    /// Whoever calls holds the folder's lock, so that no claim is removed while another one opens it.
-    fn take(folder: &Path, id: &EntryId) -> Result<Self, JournalError> {
-        let path = folder.join(format!("{id}.{CLAIM}"));
-        let file = options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(|e| failed("open", &path, e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self {
-                folder: folder.to_owned(),
-                id: id.clone(),
-                file: Some(file),
-            }),
-            Err(fs::TryLockError::WouldBlock) => Err(JournalError::Claimed(id.clone())),
-            Err(fs::TryLockError::Error(e)) => Err(failed("lock", &path, e)),
-        }
-    }
+/// Whether a start may be made from this state on, so that nobody else may.
+fn is_under_way(snapshot: &Snapshot) -> bool {
+    snapshot.is_unknown() && !snapshot.is_ended()
 }
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        // A claim whose file stays is no claim any more: the lock ends with the handle.
-        self.file = None;
-        let _ = fs::remove_file(self.folder.join(format!("{}.{CLAIM}", self.id)));
-    }
-}
-
-/// The lock of a folder, for as long as the handle lives. Every change of a file and every claim is made under it.
-fn lock(folder: &Path) -> Result<File, JournalError> {
-    let path = folder.join("lock");
-    let file = options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|e| failed("open", &path, e))?;
-    file.lock().map_err(|e| failed("lock", &path, e))?;
-    Ok(file)
-}
-
-/// Adds a line and waits until it is on disk. What could not be written whole is taken back.
-fn append(path: &Path, line: &str) -> Result<(), JournalError> {
-    let wrong = |e| failed("write to", path, e);
-    let is_new = !path.exists();
-    let mut file = options()
-        .read(true)
-        .append(true)
-        .create(true)
-        .open(path)
-        .map_err(wrong)?;
-    let size = file.metadata().map_err(wrong)?.len();
-    let mut text = String::with_capacity(line.len() + 1);
-    if size > 0 && last_byte(&mut file).map_err(wrong)? != b'\n' {
-        // The line before was cut: it ends here.
-        text.push('\n');
-    }
-    text.push_str(line);
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| file.sync_data());
-    if let Err(error) = written {
-        // Where even this fails, the checksum tells.
-        let _ = file.set_len(size);
-        return Err(wrong(error));
-    }
-    if is_new {
-        sync_folder(path)?;
-    }
-    Ok(())
-}
-
-fn last_byte(file: &mut File) -> io::Result<u8> {
-    let mut byte = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut byte)?;
-    Ok(byte[0])
-}
-
-/// Puts one line in the place of all that were there.
-fn replace(path: &Path, line: &str) -> Result<(), JournalError> {
-    let fresh = path.with_extension("new");
-    let wrong = |e| failed("write to", &fresh, e);
-    let mut file = options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&fresh)
-        .map_err(wrong)?;
-    file.write_all(line.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(wrong)?;
-    fs::rename(&fresh, path).map_err(|e| failed("replace", path, e))?;
-    sync_folder(path)
-}
-
-/// The last state that a file holds, and what in it could not be read.
-fn read(path: &Path, id: EntryId, damage: &mut Vec<Damage>) -> Option<Entry> {
-    let mut wrong = |line, why| {
-        damage.push(Damage {
-            path: path.to_owned(),
-            line,
-            why,
-        });
-    };
-    let text = match fs::read(path) {
-        Ok(text) => text,
-        Err(error) => {
-            wrong(0, error.to_string());
-            return None;
-        }
-    };
-    let mut last = None;
-    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        if line.is_empty() {
-            continue;
-        }
-        match record::read(line) {
-            Ok(record) => last = Some(record),
-            Err(why) => wrong(number + 1, why),
-        }
-    }
-    last.map(|record| Entry {
-        id,
-        at: record.at,
-        snapshot: record.snapshot,
-    })
+/// The entry that a file is named after.
+fn id_of(path: &Path) -> Option<EntryId> {
+    EntryId::from_name(path.file_stem()?.to_str()?)
 }
 
 /// Makes a file that only its owner may read, when it is not there.
 #[cfg(feature = "sqlite")]
 pub(crate) fn touch(path: &Path) -> Result<(), JournalError> {
-    let made = options().append(true).create(true).open(path);
+    let made = lock::open(path, lock::options().append(true).create(true));
     made.map(drop).map_err(|e| failed("open", path, e))
-}
-
-fn failed(what: &'static str, path: &Path, source: io::Error) -> JournalError {
-    JournalError::Io {
-        what,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-/// Files that only their owner may read.
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {
@@ -355,16 +355,4 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder)
-}
-
-/// Waits until the name of a new file is on disk.
-fn sync_folder(path: &Path) -> Result<(), JournalError> {
-    // Elsewhere a folder is no file that could be opened, and its entries need no more than the file's own sync.
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|e| failed("write to", folder, e))?;
-    }
-    Ok(())
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use taskward_core::{Snapshot, Timestamp};
 
+use crate::entry::EntryId;
+
 /// The version that is written.
 const VERSION: u32 = 1;
 
@@ -30,8 +32,8 @@ pub(super) fn write(snapshot: &Snapshot, at: Timestamp) -> serde_json::Result<St
     Ok(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())))
 }
 
-/// A line without its end, or what is wrong with it.
-pub(super) fn read(line: &[u8]) -> Result<Record, String> {
+/// A line of this entry's file without its end, or what is wrong with it.
+pub(super) fn read(line: &[u8], id: &EntryId) -> Result<Record, String> {
     let damaged = || "it is damaged".to_owned();
     let (sum, json) = line.split_at_checked(9).ok_or_else(damaged)?;
     let sum = std::str::from_utf8(sum).ok().and_then(|sum| {
@@ -47,5 +49,9 @@ pub(super) fn read(line: &[u8]) -> Result<Record, String> {
             "it was written by a newer version ({v}; this one reads up to {VERSION})"
         ));
     }
-    serde_json::from_slice(json).map_err(|e| e.to_string())
+    let record: Record = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    match EntryId::of(&record.snapshot) {
+        named if named == *id => Ok(record),
+        other => Err(format!("it is of another entry, {other}")),
+    }
 }

@@ -1,6 +1,10 @@
 //! The journal of files: what it keeps, and what nothing can take from it.
 #![allow(missing_docs)]
 
+mod claims;
+mod damage;
+mod late;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +24,10 @@ const STARTED: &str = r#"{"v":1,"provider":"toy","origin":"https://toy.example",
 /// A task that was only followed.
 const FOLLOWED: &str = r#"{"v":1,"provider":"toy","task":"t/2","saved_at":7}"#;
 
+/// A task whose answer may have left.
+const ANSWERING: &str = r#"{"v":1,"provider":"toy","task":"t/3","saved_at":7,
+    "deliveries":[{"parcel":{"message":{"no":1,"text":"this"}},"stage":"write","mark":"2"}]}"#;
+
 fn snapshot(text: &str) -> Snapshot {
     serde_json::from_str(text).expect("a snapshot")
 }
@@ -38,6 +46,12 @@ fn keep(journal: &FileJournal, text: &str) -> EntryId {
     let snapshot = snapshot(text);
     journal.record(&snapshot).expect("it is kept");
     EntryId::of(&snapshot)
+}
+
+/// A line of a version that nobody has written yet.
+fn newer() -> String {
+    let newer = r#"{"v":99,"at":1,"what":"else"}"#;
+    format!("{:08x} {newer}\n", crc32fast::hash(newer.as_bytes()))
 }
 
 #[test]
@@ -78,83 +92,6 @@ fn what_a_start_was_made_of_is_gone_once_its_task_is_known() {
     );
 }
 
-/// Rows: G11.
-#[test]
-fn a_line_cut_at_any_byte_is_passed_over_and_the_one_before_counts() {
-    let (_folder, journal) = journal();
-    let id = keep(&journal, FOLLOWED);
-    let path = file(&journal, &id);
-    let first = fs::read(&path).expect("a file");
-    let later = FOLLOWED.replace("\"saved_at\":7", "\"saved_at\":8");
-    keep(&journal, &later);
-    let whole = fs::read(&path).expect("a file");
-    for cut in first.len()..whole.len() {
-        fs::write(&path, &whole[..cut]).expect("a cut file");
-        let listing = journal.list().expect("a listing");
-        let complete = cut + 1 == whole.len();
-        let expected = if complete { &later } else { FOLLOWED };
-        assert_eq!(listing.entries[0].snapshot, snapshot(expected), "{cut}");
-        assert_eq!(
-            listing.damage.is_empty(),
-            complete || cut == first.len(),
-            "{cut}"
-        );
-        // The next one begins on a line of its own.
-        keep(&journal, &later);
-        let listing = journal.list().expect("a listing");
-        assert_eq!(listing.entries[0].snapshot, snapshot(&later), "{cut}");
-    }
-}
-
-/// Rows: G11.
-#[test]
-fn rubbish_and_newer_versions_are_told_and_left_where_they_are() {
-    let (_folder, journal) = journal();
-    let id = keep(&journal, FOLLOWED);
-    let path = file(&journal, &id);
-    let kept = fs::read_to_string(&path).expect("a file");
-    let newer = r#"{"v":99,"at":1,"what":"else"}"#;
-    let newer = format!("{:08x} {newer}\n", crc32fast::hash(newer.as_bytes()));
-    let flipped = kept.replace("toy", "tov");
-    let all = format!("{kept}not a record\n{newer}{flipped}\u{0}\u{0}\n");
-    fs::write(&path, &all).expect("a file");
-    fs::write(journal.folder().join("Ünknown.jsonl"), "x").expect("a file");
-    let listing = journal.list().expect("a listing");
-    assert_eq!(listing.entries.len(), 1);
-    assert_eq!(listing.entries[0].snapshot, snapshot(FOLLOWED));
-    let told: Vec<String> = listing.damage.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 5, "{told:#?}");
-    assert!(
-        told.iter()
-            .any(|line| line.contains("line 3") && line.contains("newer version"))
-    );
-    assert_eq!(fs::read_to_string(&path).expect("a file"), all);
-}
-
-/// Rows: G9.
-#[test]
-fn a_start_belongs_to_one_process_until_its_task_is_known() {
-    let (_folder, journal) = journal();
-    let other = FileJournal::open(journal.folder()).expect("another process");
-    let id = keep(&journal, STARTING);
-    assert!(matches!(other.claim(&id), Err(JournalError::Claimed(_))));
-    let refused = other
-        .record(&snapshot(STARTING))
-        .expect_err("it is another's");
-    assert!(refused.to_string().contains("another process"), "{refused}");
-    keep(&journal, STARTED);
-    drop(other.claim(&id).expect("it is free"));
-    // A process that dies lets go, too.
-    let third = FileJournal::open(journal.folder()).expect("a process");
-    keep(&third, STARTING);
-    drop(third);
-    let claim = other.claim(&id).expect("its holder is gone");
-    assert!(matches!(journal.claim(&id), Err(JournalError::Claimed(_))));
-    drop(claim);
-    let names: Vec<_> = fs::read_dir(journal.folder()).expect("a folder").collect();
-    assert_eq!(names.len(), 2, "the lock and the entry: {names:?}");
-}
-
 #[test]
 fn what_cannot_be_kept_is_an_error_that_names_the_place() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -186,9 +123,10 @@ fn only_their_owner_may_read_the_files() {
 }
 
 #[test]
-fn old_entries_go_and_open_ones_stay() {
+fn old_entries_go_and_unsettled_ones_stay() {
     let (_folder, journal) = journal();
     let open = keep(&journal, STARTING);
+    let answering = keep(&journal, ANSWERING);
     for number in 0..5 {
         keep(&journal, &FOLLOWED.replace("t/2", &format!("t{number}")));
     }
@@ -196,24 +134,84 @@ fn old_entries_go_and_open_ones_stay() {
         journal.prune(Duration::from_secs(60), 0).expect("pruned"),
         0
     );
-    assert_eq!(journal.prune(Duration::ZERO, 3).expect("pruned"), 3 - 1);
+    assert_eq!(journal.prune(Duration::ZERO, 7).expect("pruned"), 0);
+    assert_eq!(journal.prune(Duration::ZERO, 0).expect("pruned"), 5);
     let left = journal.list().expect("a listing").entries;
-    assert!(left.iter().any(|entry| entry.id == open && entry.is_open()));
+    let mut left: Vec<_> = left.iter().map(|entry| &entry.id).collect();
+    left.sort();
+    assert_eq!(left, [&open, &answering]);
 }
 
 #[test]
-fn an_entry_that_nobody_works_on_can_be_removed() {
+fn the_newest_entries_stay_however_old_they_are() {
     let (_folder, journal) = journal();
-    let (open, other) = (keep(&journal, STARTING), keep(&journal, FOLLOWED));
-    let elsewhere = FileJournal::open(journal.folder()).expect("the same folder");
-    let error = elsewhere.remove(&open).expect_err("it is being started");
-    assert!(error.to_string().contains("another process"), "{error}");
-    drop(journal);
-    elsewhere.remove(&open).expect("its process is gone");
-    let left = elsewhere.list().expect("a listing").entries;
-    assert_eq!(left.len(), 1);
-    assert_eq!(left[0].id, other);
-    assert!(elsewhere.remove(&open).is_err(), "it is gone");
+    for number in 0..5 {
+        keep(&journal, &FOLLOWED.replace("t/2", &format!("t{number}")));
+    }
+    assert_eq!(journal.prune(Duration::ZERO, 3).expect("pruned"), 2);
+    assert_eq!(journal.list().expect("a listing").entries.len(), 3);
+}
+
+/// A file system that was mounted to be read has no lock that could be opened, or one that cannot be written.
+#[test]
+fn what_is_kept_can_be_read_where_nothing_can_be_written() {
+    let (_folder, journal) = journal();
+    let id = keep(&journal, FOLLOWED);
+    let lock = journal.folder().join("lock");
+    let reader = FileJournal::open_to_read(journal.folder()).expect("a folder");
+    let read = || {
+        let listing = reader.list().expect("a listing");
+        assert_eq!((listing.entries.len(), listing.damage), (1, Vec::new()));
+        reader.find(id.as_str()).expect("it is there");
+    };
+    let mut permissions = fs::metadata(&lock).expect("a lock").permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&lock, permissions).expect("it is ours");
+    read();
+    fs::remove_file(&lock).expect("it is ours");
+    read();
+    assert!(!lock.exists(), "to read makes nothing");
+    // Nobody is who may open a folder as a file.
+    fs::create_dir(&lock).expect("in its place");
+    read();
+    let error = FileJournal::open(journal.folder()).expect_err("it cannot be locked");
+    assert!(error.to_string().contains("lock"), "{error}");
+    let missing = journal.folder().join("none");
+    assert!(FileJournal::open_to_read(&missing).is_err());
+    assert!(!missing.exists());
+}
+
+/// A file that is larger than a megabyte is written anew.
+#[test]
+fn a_file_that_grew_large_keeps_its_last_state_and_what_cannot_be_read() {
+    let (_folder, journal) = journal();
+    let long = ANSWERING.replace("this", &"this ".repeat(20_000));
+    let id = keep(&journal, &long);
+    let path = file(&journal, &id);
+    let line = fs::read_to_string(&path).expect("a file");
+    let newer = newer();
+    let many = line.repeat(1024 * 1024 / line.len() + 1);
+    fs::write(&path, format!("not a record\n{newer}{many}")).expect("a large file");
+    keep(&journal, &long);
+    let text = fs::read_to_string(&path).expect("a file");
+    assert!(
+        text.starts_with(&format!("not a record\n{newer}")),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 3);
+    assert_eq!(
+        journal.find(id.as_str()).expect("it is there").snapshot,
+        snapshot(&long)
+    );
+    // Nothing is gained where all of it is damaged.
+    let rubbish = format!("{}\n", "rubbish ".repeat(20_000)).repeat(10);
+    fs::write(&path, &rubbish).expect("a large file");
+    keep(&journal, &long);
+    let text = fs::read_to_string(&path).expect("a file");
+    assert_eq!(
+        text.strip_prefix(&rubbish).map(|rest| rest.lines().count()),
+        Some(1)
+    );
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! Who works on a start.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use super::lock::{Lock, open_to_write};
+use crate::entry::EntryId;
+use crate::error::{JournalError, failed};
+
+/// What the names of the files end in.
+pub(super) const KIND: &str = "claim";
+
+/// A start that nobody else may touch, until this is dropped.
+///
+/// It is a locked file. The lock ends with the process, however that ends. The file is removed by whoever holds the
+/// folder's lock and finds it free, so that nobody locks a file that is no longer there.
+#[derive(Debug)]
+pub struct Claim {
+    folder: PathBuf,
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Claim {
+    /// Takes it under the folder's lock.
+    pub(super) fn take(_: &Lock, folder: &Path, id: &EntryId) -> Result<Self, JournalError> {
+        let path = folder.join(format!("{id}.{KIND}"));
+        let file = open_to_write(&path).map_err(|e| failed("open", &path, e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self {
+                folder: folder.to_owned(),
+                path,
+                file: Some(file),
+            }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Claimed(id.clone())),
+            Err(TryLockError::Error(e)) => Err(failed("lock", &path, e)),
+        }
+    }
+
+    /// Gives it back under the folder's lock, which whoever calls holds.
+    pub(super) fn release(mut self, lock: &Lock) {
+        self.end(Some(lock));
+    }
+
+    fn end(&mut self, lock: Option<&Lock>) {
+        if self.file.take().is_some() && lock.is_some() {
+            // One that stays is no claim: it is taken again, or removed when the journal is pruned.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            let lock = Lock::at_once(&self.folder);
+            self.end(lock.as_ref());
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Who may touch a folder, and how its files are opened.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::error::{JournalError, failed};
+
+/// How long the folder's lock is waited for: whoever holds it writes one state, or reads them all.
+pub(super) const WAIT: Duration = Duration::from_secs(10);
+/// How often it is tried meanwhile. The system's own waiting has no end.
+const PAUSE: Duration = Duration::from_millis(5);
+
+const NAME: &str = "lock";
+
+/// The lock of a folder, until this is dropped. Every change of a file is made under it, and every claim is taken and
+/// removed under it.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// To write.
+    pub(super) fn exclusive(folder: &Path, wait: Duration) -> Result<Self, JournalError> {
+        let path = folder.join(NAME);
+        let file = open_to_write(&path).map_err(|e| failed("open", &path, e))?;
+        match within(wait, || file.try_lock()) {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path, wait }),
+            Err(TryLockError::Error(e)) => Err(failed("lock", &path, e)),
+        }
+    }
+
+    /// To write, when nobody holds it now.
+    pub(super) fn at_once(folder: &Path) -> Option<Self> {
+        Self::exclusive(folder, Duration::ZERO).ok()
+    }
+
+    /// To read. Where there is nothing to lock, or locks are unknown, it is read without one: a file is replaced as a
+    /// whole, and a line that is only half there has no checksum, so nothing wrong is read; a line that is being written
+    /// is told as damaged, at worst.
+    pub(super) fn shared(folder: &Path, wait: Duration) -> Result<Option<Self>, JournalError> {
+        let path = folder.join(NAME);
+        let Ok(file) = open(&path, OpenOptions::new().read(true)) else {
+            return Ok(None);
+        };
+        match within(wait, || file.try_lock_shared()) {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path, wait }),
+            Err(TryLockError::Error(_)) => Ok(None),
+        }
+    }
+}
+
+/// Tries until it is free, or the time is over.
+fn within(wait: Duration, lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+    let begun = Instant::now();
+    loop {
+        match lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < wait => std::thread::sleep(PAUSE),
+            tried => return tried,
+        }
+    }
+}
+
+/// A file to be locked, made when it is not there.
+pub(super) fn open_to_write(path: &Path) -> io::Result<File> {
+    open(path, options().write(true).create(true).truncate(false))
+}
+
+/// Opens what is a file or nothing: a pipe would be waited for, and a device is no place for a task.
+pub(super) fn open(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => Err(io::Error::other("it is a folder, and no file")),
+        Ok(found) if !found.is_file() => Err(io::Error::other("it is no regular file")),
+        Ok(_) => options.open(path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Files that only their owner may read.
+pub(super) fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_is_never_let_go_of_ends_in_an_error_that_names_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let held = Lock::exclusive(folder.path(), WAIT).expect("it is free");
+        let wait = Duration::from_millis(20);
+        let refused = [
+            Lock::exclusive(folder.path(), wait).map(drop),
+            Lock::shared(folder.path(), wait).map(drop),
+        ];
+        for error in refused.map(|refused| refused.expect_err("it is held")) {
+            assert!(matches!(&error, JournalError::Busy { .. }), "{error}");
+            let path = folder.path().join(NAME);
+            assert!(
+                error.to_string().contains(&path.display().to_string()),
+                "{error}"
+            );
+        }
+        drop(held);
+        let reader = Lock::shared(folder.path(), wait).expect("it is free");
+        let another = Lock::shared(folder.path(), wait).expect("readers share it");
+        assert!(reader.is_some() && another.is_some());
+        assert!(Lock::at_once(folder.path()).is_none());
+    }
+}
