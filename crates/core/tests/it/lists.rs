@@ -1,7 +1,7 @@
 //! The list of a task's events, page by page, on a platform whose stream is not to be had.
 
 use crate::world::Act::{Complete, Work};
-use crate::world::{Ended, Fault, Toy, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 use taskward_core::{Task, TaskId};
 
 /// Pages by their cursors, the first under none.
@@ -273,4 +273,121 @@ fn a_cursor_that_is_refused_later_is_dropped_and_the_list_read_from_its_beginnin
     let expected = [vec!["", "a"], vec!["a", "", "a"], vec!["a"]];
     assert_eq!(readings(&world), expected);
     assert_eq!(told(&world), ["1", "2", "3"]);
+}
+
+/// What of the list fails, and asks for what wait: the reading's number from 1 gives the seconds to ask for.
+fn failing(work: u64, asks: impl Fn(usize) -> Option<u64> + 'static) -> World {
+    let mut world = paged(&[("", "1 begin.")]);
+    world.server = World::new(&[Work(work), Complete("42")]).server;
+    world.server.page = Some(1);
+    let mut readings = 0;
+    world.rewrite = Box::new(move |path, _, reply| {
+        if path.contains("/events") {
+            readings += 1;
+            reply.head.status = http::StatusCode::SERVICE_UNAVAILABLE;
+            if let Some(seconds) = asks(readings) {
+                reply.head.headers.insert("retry-after", seconds.into());
+            }
+        }
+    });
+    world
+}
+
+/// The times of these requests.
+fn times(world: &World, what: &str) -> Vec<u64> {
+    let lines = world.trace.iter().filter(|line| line.ends_with(what));
+    let times = lines.map(|line| line[..7].trim().parse().expect("a time"));
+    times.collect()
+}
+
+#[test]
+fn a_list_that_fails_keeps_a_look_waiting_for_a_minute_at_most() {
+    let mut world = failing(3_600_000, |_| None).wish(200_000, Wish::Stop);
+    let task = world.start::<true, true>();
+    assert_eq!(world.drive(task), Ended::Stopped);
+    let (looks, lists) = (times(&world, "send GET /t/t1"), times(&world, "/events"));
+    let held: Vec<u64> = lists.iter().copied().filter(|at| *at < looks[1]).collect();
+    let (first, last) = (held[0], held[held.len() - 1]);
+    assert!((10_000..=60_000).contains(&(last - first)), "{held:?}");
+    // Ever more seldom.
+    assert!((5..=15).contains(&held.len()), "{held:?}");
+    for attempt in 1..held.len() {
+        let told = format!("event retrying {attempt} the list of events");
+        assert!(world.count(&told) > 0, "{told}");
+    }
+    // Then the look counts, and the next comes in its time.
+    assert!(
+        (1000..=2000).contains(&(looks[1] - last)),
+        "{looks:?} {held:?}"
+    );
+}
+
+/// One look that stalls before the list fails takes nothing of the list's patience.
+#[test]
+fn the_patience_with_a_list_begins_with_its_first_failure() {
+    let reads = |asleep| {
+        let mut world = failing(3_600_000, |_| None).wish(400_000, Wish::Stop);
+        world.asleep = asleep;
+        let task = world.start::<true, true>();
+        assert_eq!(world.drive(task), Ended::Stopped);
+        let second = times(&world, "send GET /t/t1")[1];
+        let lists = times(&world, "/events");
+        let held = lists.iter().filter(|at| **at < second).count();
+        let sends = world.snapshots.iter();
+        let sends = sends
+            .enumerate()
+            .filter(|(_, (name, _))| name.starts_with("Send"));
+        let first_page = sends.map(|(at, _)| at + 1).nth(3);
+        (held, first_page)
+    };
+    let (whole, first_page) = reads(None);
+    let (late, _) = reads(first_page.map(|step| (step, 90_000)));
+    assert_eq!(late, whole);
+}
+
+#[test]
+fn at_the_end_of_a_task_a_list_that_fails_is_tried_for_twenty_seconds() {
+    let mut world = failing(0, |_| None);
+    run(&mut world);
+    let lists = times(&world, "/events");
+    let tried = lists[lists.len() - 1] - lists[0];
+    assert!((5000..=20_000).contains(&tried), "{lists:?}");
+    assert!(world.now <= 25_000, "{}", world.now);
+    // Nor does it help to ask for more.
+    let mut world = failing(0, |_| Some(100));
+    run(&mut world);
+    assert!(world.now <= 5000, "{}", world.now);
+}
+
+#[test]
+fn one_wait_that_the_list_asks_for_is_granted_and_no_second() {
+    // From the first on it asks, or the second alone does.
+    for (asks, granted) in [(1, true), (2, false)] {
+        let wait = move |reading| (reading == asks || granted).then_some(100);
+        let mut world = failing(3_600_000, wait).wish(250_000, Wish::Stop);
+        let task = world.start::<true, true>();
+        assert_eq!(world.drive(task), Ended::Stopped);
+        let (looks, lists) = (times(&world, "send GET /t/t1"), times(&world, "/events"));
+        let held: Vec<u64> = lists.iter().copied().filter(|at| *at < looks[1]).collect();
+        assert_eq!(held.len(), 2, "{asks}: {held:?}");
+        let waited = (100_000..110_000).contains(&(held[1] - held[0]));
+        assert_eq!(waited, granted, "{asks}: {held:?}");
+        assert!(looks[1] - held[1] < 5000, "{asks}: {looks:?} {held:?}");
+    }
+}
+
+#[test]
+fn a_list_of_another_shape_is_read_once_more_and_then_taken_for_none() {
+    let mut world = failing(400_000, |_| None);
+    world.rewrite = Box::new(move |path, now, reply| {
+        if path.contains("/events") && now < 300_000 {
+            reply.body = "what step.".into();
+        } else if path.contains("/events") {
+            reply.body = "1 begin.".into();
+        }
+    });
+    run(&mut world);
+    let lists = times(&world, "/events");
+    assert_eq!(lists.len(), 2, "{lists:?}");
+    assert!(lists[1] - lists[0] < 2000, "{lists:?}");
 }
