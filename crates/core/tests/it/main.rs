@@ -16,6 +16,7 @@ mod retries;
 mod sse;
 mod sse_memory;
 mod sse_world;
+mod stand_ins;
 mod starts;
 mod streaming;
 mod turns;

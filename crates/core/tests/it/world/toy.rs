@@ -244,6 +244,11 @@ pub(crate) fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
     let event = RawEvent::new(Some(Position(seq)), text, json!(seq));
     let beat = match text.split(' ').next().unwrap_or_default() {
         "wait" => Beat::Asking(Question::new(format!("q{seq}"), QuestionKind::Text, text)),
+        "approve" => Beat::Asking(Question::new(
+            format!("q{seq}"),
+            QuestionKind::Approval,
+            text,
+        )),
         "end" => Beat::Ending(Finish::Succeeded),
         "broke" => Beat::Ending(Finish::Failed(
             Fault::new(Status::known("failed")).with_reason(Some("broke".into()), None),

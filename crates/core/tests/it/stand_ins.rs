@@ -1,0 +1,258 @@
+//! A streamed task that waits while no event tells for what: asked under a stand-in, and known by its event later.
+
+use crate::world::Act::{Ask, Complete, Work};
+use crate::world::{Act, Ended, Fault, Toy, Wish, World, at};
+use taskward_core::{Answer, QuestionKind, Step, Task};
+
+fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+fn streamed(script: &[Act], stream: &[(u64, u64, &'static str)]) -> World {
+    let mut world = World::new(script);
+    world.server.stream = stream.to_vec();
+    world
+}
+
+fn run(world: &mut World) -> Ended {
+    let task = world.start::<true, true>();
+    world.drive(task)
+}
+
+/// When this was said first.
+fn time(world: &World, what: &str) -> u64 {
+    let line = world.trace.iter().find(|line| line.contains(what));
+    let line = line.unwrap_or_else(|| panic!("{what}:\n{}", world.trace.join("\n")));
+    line[..7].trim().parse().expect("a time")
+}
+
+type Streamed = Task<Toy<true, true>>;
+
+/// Goes on until this time.
+fn until(world: &mut World, task: &mut Streamed, time: u64) {
+    world.wishes.push((time, Wish::Stop));
+    world.wishes.sort_by_key(|(at, _)| *at);
+    assert_eq!(world.drive_on(task), Ended::Stopped);
+}
+
+#[test]
+fn each_wait_without_an_event_is_asked_under_a_stand_in_of_its_own_after_three_reads() {
+    let mut world = streamed(
+        &[
+            Work(900),
+            Ask("a?"),
+            Work(3000),
+            Ask("b?"),
+            Work(3000),
+            Complete("42"),
+        ],
+        &[(500, 1, "begin")],
+    )
+    .answers(&["x", "y"]);
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(world.server.said, ["x", "y"]);
+    for id in ["stand-in-1", "stand-in-2"] {
+        assert_eq!(world.count(&format!("event question {id} ")), 1, "{id}");
+        assert_eq!(world.count(&format!("answered {id} Applied")), 1, "{id}");
+    }
+    // Where there is a list, its word is waited for twice as long.
+    let looks = |page: Option<usize>| {
+        let mut world = streamed(&[Ask("a?")], &[(10, 1, "begin")]);
+        world.server.page = page;
+        assert_eq!(run(&mut world), Ended::Left(String::new()));
+        let told = world.now;
+        world.status_sent.iter().filter(|at| **at < told).count()
+    };
+    assert_eq!((looks(None), looks(Some(9))), (3, 6));
+}
+
+#[test]
+fn the_event_of_a_question_that_was_told_under_a_stand_in_tells_its_words_and_asks_nothing_again() {
+    for (event, kind) in [
+        ("wait", QuestionKind::Text),
+        ("approve", QuestionKind::Approval),
+    ] {
+        let mut world = streamed(
+            &[Work(900), Ask("which?"), Work(9000), Complete("42")],
+            &[(500, 1, "begin"), (50_000, 2, event), (80_000, 3, "step")],
+        );
+        world.stays = true;
+        world.server.lag = 0;
+        let mut task = world.start();
+        until(&mut world, &mut task, 60_000);
+        assert_eq!(world.count("event question stand-in-1"), 1);
+        assert_eq!(world.count("Identified"), 1);
+        let open: Vec<_> = task.questions().cloned().collect();
+        assert_eq!(open.len(), 1);
+        let shown = (open[0].id.as_str(), &*open[0].text, &open[0].kind);
+        assert_eq!(shown, ("stand-in-1", event, &kind));
+        let here = at(world.now);
+        let under =
+            |id: &str, task: &mut Streamed| task.answer(&id.into(), Answer::text("x"), here);
+        if kind == QuestionKind::Approval {
+            assert!(
+                under("stand-in-1", &mut task).is_err(),
+                "no words are wanted"
+            );
+            continue;
+        }
+        under("stand-in-1", &mut task).expect("it is open");
+        assert!(under("q2", &mut task).is_err(), "it is the same");
+        assert_eq!(world.drive(task), outcome("succeeded 42"));
+        assert_eq!(world.server.said, ["x"]);
+        assert_eq!(world.count("answered stand-in-1 Applied"), 1);
+        assert_eq!(world.count("event question"), 1);
+    }
+}
+
+#[test]
+fn an_event_that_comes_after_its_answer_asks_again_only_when_nothing_has_come_of_that_for_a_minute()
+{
+    let mut world = streamed(
+        &[Work(900), Ask("which?"), Work(3000), Complete("42")],
+        &[(500, 1, "begin"), (40_000, 2, "wait")],
+    );
+    world.server.lag = 300_000;
+    world.stays = true;
+    let mut answers = ["this"].into_iter();
+    world.answerer = Box::new(move |_| answers.next().map(Answer::text));
+    let mut task: Streamed = world.start();
+    until(&mut world, &mut task, 99_000);
+    assert_eq!(world.count("event question"), 1, "{:#?}", world.trace);
+    assert_eq!(world.count("Identified"), 0);
+    until(&mut world, &mut task, 200_000);
+    assert_eq!(world.count("event question q2"), 1, "{:#?}", world.trace);
+    assert!((100_000..170_000).contains(&time(&world, "question q2")));
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+}
+
+#[test]
+fn once_the_task_has_worked_an_event_is_about_the_next_question() {
+    let mut world = streamed(
+        &[Work(900), Ask("which?"), Work(3000), Complete("42")],
+        &[
+            (500, 1, "begin"),
+            (40_000, 2, "step"),
+            (45_000, 3, "wait"),
+            (320_000, 4, "step"),
+        ],
+    );
+    world.server.lag = 300_000;
+    world.stays = true;
+    let mut answers = ["this"].into_iter();
+    world.answerer = Box::new(move |_| answers.next().map(Answer::text));
+    let task: Streamed = world.start();
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    let asked = time(&world, "question q3");
+    assert!((46_000..50_000).contains(&asked), "{:#?}", world.trace);
+}
+
+#[test]
+fn a_question_brings_the_steps_since_the_last_one() {
+    let mut world = streamed(
+        &[Work(900), Ask("a?"), Work(5000), Ask("b?"), Complete("42")],
+        &[
+            (300, 1, "begin"),
+            (600, 2, "note"),
+            (900, 3, "wait"),
+            (6000, 4, "step"),
+            (9000, 5, "wait"),
+        ],
+    );
+    world.server.lag = 100;
+    let shown = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let seen = shown.clone();
+    world.answerer = Box::new(move |question| {
+        let steps: Vec<_> = question.messages.iter().map(ToString::to_string).collect();
+        seen.borrow_mut().push(steps.join(" "));
+        Some(Answer::text("x"))
+    });
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(*shown.borrow(), ["1 2 3", "4 5"]);
+}
+
+/// A task that asks by an event, up to the moment at which it has been told and nobody has answered.
+fn asked(page: Option<usize>) -> (World, Streamed) {
+    let mut world = streamed(
+        &[Work(900), Ask("which?"), Work(9000), Complete("42")],
+        &[(500, 1, "begin"), (1000, 2, "wait"), (60_000, 3, "end")],
+    );
+    world.stays = true;
+    world.server.page = page;
+    world.server.lag = 0;
+    let mut task = world.start();
+    until(&mut world, &mut task, 5000);
+    assert_eq!(world.count("event question q2"), 1);
+    (world, task)
+}
+
+/// Both come at once: the answer, and an event that shows the task at work.
+#[test]
+fn an_answer_to_what_the_events_show_to_be_over_is_not_sent_whatever_a_read_says() {
+    for page in [None, Some(9)] {
+        let (mut world, mut task) = asked(page);
+        let Step::Receive { id, .. } = task.poll(at(5000), &mut world.shared) else {
+            panic!("it listens");
+        };
+        world.server.stream.insert(2, (5000, 3, "step"));
+        world.server.stream[3].1 = 4;
+        let (_, chunk) = world.server.next_chunk(5000, 5000).expect("an event");
+        task.handle_chunk(id, chunk, at(5000));
+        task.answer(&"q2".into(), Answer::text("x"), at(5000))
+            .expect("it is open");
+        // Its status still says that it waits.
+        until(&mut world, &mut task, 20_000);
+        assert_eq!(world.count("answered q2 Gone"), 1, "{:#?}", world.trace);
+        assert_eq!(world.count("/say"), 0, "{page:?}");
+    }
+}
+
+/// A read that shows the question answered, while no event does, may be of before the question.
+#[test]
+fn a_question_that_a_stale_read_shows_to_be_over_is_asked_again() {
+    let (mut world, mut task) = asked(None);
+    let mut stale = true;
+    world.rewrite = Box::new(move |path, _, reply| {
+        if path.ends_with("/log") && std::mem::take(&mut stale) {
+            reply.body = "assistant m1 which?\nuser m2 this.".into();
+        }
+    });
+    world.answerer = Box::new(|_| Some(Answer::text("again")));
+    task.answer(&"q2".into(), Answer::text("x"), at(5000))
+        .expect("it is open");
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    assert_eq!(world.count("answered q2 Gone"), 1, "{:#?}", world.trace);
+    assert_eq!(world.count("event question q2"), 2, "{:#?}", world.trace);
+    assert_eq!(world.server.said, ["again"]);
+}
+
+/// Where there is a list it is read before an answer leaves: it may know what the open stream does not tell.
+#[test]
+fn an_answer_leaves_once_the_list_shows_that_it_is_still_wanted() {
+    let (mut world, mut task) = asked(Some(9));
+    let before = world.requests;
+    task.answer(&"q2".into(), Answer::text("x"), at(5000))
+        .expect("it is open");
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    assert_eq!(world.server.said, ["x"]);
+    let sent = |(_, path, _): &(_, String, _)| path.clone();
+    let sent: Vec<String> = world.errands[before..].iter().take(3).map(sent).collect();
+    assert_eq!(sent, ["/t/t1/log", "/t/t1/events", "/t/t1/say"]);
+    // One that cannot be read puts the answer off; it is not sent into the unknown.
+    let (mut world, mut task) = asked(Some(9));
+    world.server.stream.pop();
+    world = world.wish(5000, Wish::CutStream).faults(|_, _, path| {
+        match path.contains("/events") || path.contains("/stream") {
+            true => Fault::Status(503),
+            false => Fault::None,
+        }
+    });
+    task.answer(&"q2".into(), Answer::text("x"), at(5000))
+        .expect("it is open");
+    until(&mut world, &mut task, 60_000);
+    assert_eq!(world.count("/say"), 0, "{:#?}", world.trace);
+    assert_eq!(world.count("event answered"), 0);
+    world.faults = Box::new(|_, _, _| Fault::None);
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    assert_eq!(world.server.said, ["x"]);
+}
