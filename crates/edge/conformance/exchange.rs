@@ -6,7 +6,7 @@ use taskward_core::{Cause, ErrorKind, Phase, Policy};
 use taskward_providers::nanonets::Nanonets;
 
 use super::support::{self, Ended, Probe, Server, ended, impatient, key, ok};
-use crate::adapter::{Client, calls};
+use crate::adapter::{Client, block_on, calls};
 
 pub(super) fn client(base_url: &str, policy: Policy) -> Client<Nanonets> {
     Client::builder()
@@ -44,6 +44,19 @@ fn a_plain_reply_comes_through_and_the_key_goes_into_one_header() {
             .is_some_and(|v| v.starts_with("taskward/"))
     );
     assert_eq!(seen.head.matches(support::KEY).count(), 1);
+}
+
+/// Rows: F3.
+#[test]
+fn a_call_within_a_time_does_not_begin_a_wait_that_ends_after_it() {
+    let server = Server::says(b"HTTP/1.1 429 Slow\r\nRetry-After: 90\r\nContent-Length: 0\r\n\r\n");
+    let client = client(&server.url(), Policy::default());
+    let mut told = 0;
+    let call = client.call_within(Duration::from_secs(60), Probe::get(), |_| told += 1);
+    let error = block_on(call).expect_err("it is put off beyond its time");
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(90)));
+    assert_eq!((told, server.seen().len()), (0, 1));
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl<P: Provider> Client<P> {
     /// # Errors
     /// When it is refused, fails until its budget is spent, or may or may not have been done.
     pub fn call<O: Operation>(&self, operation: O) -> Result<O::Output, Error> {
-        drive::call(self, operation, |_| ())
+        drive::call(self, self.policy().clone(), operation, |_| ())
     }
 
     /// Performs one operation like [`call`](Self::call), and tells each failure that is retried, before the wait.
@@ -129,7 +129,22 @@ impl<P: Provider> Client<P> {
         operation: O,
         told: impl FnMut(&Retrying),
     ) -> Result<O::Output, Error> {
-        drive::call(self, operation, told)
+        drive::call(self, self.policy().clone(), operation, told)
+    }
+
+    /// Performs one operation like [`call_telling`](Self::call_telling), within this time instead of the policy's.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub fn call_within<O: Operation>(
+        &self,
+        within: Duration,
+        operation: O,
+        told: impl FnMut(&Retrying),
+    ) -> Result<O::Output, Error> {
+        let mut policy = self.policy().clone();
+        policy.work = Some(within);
+        drive::call(self, policy, operation, told)
     }
 
     /// Reads a list to its end, page by page, each like a [`call`](Self::call): its entries as an iterator.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use taskward_core::{
-    Call, CallStep, Error, Event, ExchangeId, Failure, Journal, Limits, Operation, Provider,
-    Request, Retrying, Step, Task, Timestamp,
+    Call, CallStep, Error, Event, ExchangeId, Failure, Journal, Limits, Operation, Policy,
+    Provider, Request, Retrying, Step, Task, Timestamp,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
@@ -183,6 +183,7 @@ impl<P: Provider> Client<P> {
 /// Sees one operation through.
 pub(crate) fn call<P, O>(
     client: &Client<P>,
+    policy: Policy,
     mut operation: O,
     mut told: impl FnMut(&Retrying),
 ) -> Result<O::Output, Error>
@@ -192,7 +193,7 @@ where
 {
     source::resolve(operation.sources())?;
     let inner = client.inner();
-    let mut call = Call::new(operation, inner.policy.clone(), &seed()?, inner.clock.now())?;
+    let mut call = Call::new(operation, policy, &seed()?, inner.clock.now())?;
     loop {
         let step = {
             let mut shared = client.shared();
