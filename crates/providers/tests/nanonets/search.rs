@@ -1,12 +1,17 @@
 //! Looking for the task of a run whose reply was lost.
 
 use taskward_core::{
-    Operation as _, Policy, Provider as _, Response, Search, SearchStep, Seed, Task, Timestamp,
+    Candidate, Findings, Likeness, Operation as _, Policy, Provider as _, Response, Search,
+    SearchStep, Seed, Snapshot, Sought, Task, Timestamp,
 };
 use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::{Fault, FaultRule};
 
 use crate::world::{START, World, outcome};
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
 
 /// The same prompt as every time.
 const PROMPT: &str = "Extract the totals.";
@@ -18,7 +23,12 @@ fn runs(world: &mut World, agent: &str, prompt: &str) {
 }
 
 /// A run whose reply is lost; gives what its snapshot says to look for.
-fn lost(world: &mut World, applied: bool) -> taskward_core::Sought {
+fn lost(world: &mut World, applied: bool) -> Sought {
+    sought(lost_start(world, applied), world.now)
+}
+
+/// A run whose reply is lost; gives its snapshot.
+fn lost_start(world: &mut World, applied: bool) -> Snapshot {
     let fault = if applied {
         Fault::LostReplyAfterApply(0)
     } else {
@@ -32,26 +42,64 @@ fn lost(world: &mut World, applied: bool) -> taskward_core::Sought {
     );
     let saved = world.saved.last().expect("a snapshot").clone();
     assert!(saved.is_unknown() && !saved.is_repeatable());
-    let task = Task::resume(Nanonets, saved, Timestamp::from_millis(world.now)).expect("resume");
+    saved
+}
+
+fn sought(saved: Snapshot, now: u64) -> Sought {
+    let task = Task::resume(Nanonets, saved, Timestamp::from_millis(now)).expect("resume");
     task.sought().expect("a clue")
 }
 
-/// Looks for it; gives the ids found, and the requests made.
-fn find(world: &mut World, sought: taskward_core::Sought, skew: i64) -> (Vec<String>, Vec<String>) {
+/// The same of a process that was killed: nobody noted when the start was given up.
+fn killed(world: &mut World, applied: bool) -> Sought {
+    let mut sought = lost(world, applied);
+    sought.ended_at = None;
+    sought
+}
+
+/// Makes so many other runs of the agent, one each time that so much has passed.
+fn others(world: &mut World, many: usize, every: u64) {
+    let target = format!("/api/v1/agents/{}/run", world.agent("echo"));
+    let bearer = format!("Bearer {}", world.server.api_key());
+    for number in 0..many {
+        world.now += every;
+        let request = taskward_sim::Request::new("POST", &target)
+            .header("authorization", &bearer)
+            .json(&serde_json::json!({ "query": format!("Job {number}.") }));
+        let reply = world.server.handle(request, world.now);
+        assert!(reply.status < 300, "{reply:?}");
+    }
+}
+
+/// Looks for it; gives what was found, and the requests made.
+fn find(world: &mut World, sought: Sought, skew: i64) -> (Findings, Vec<String>) {
     let shifted = |millis: u64| u64::try_from(millis as i64 + skew).expect("a time");
+    let bearer = format!("Bearer {}", world.server.api_key());
+    let (server, now) = (&mut world.server, &mut world.now);
+    search(sought, now, |target, now| {
+        let sim = taskward_sim::Request::new("GET", target).header("authorization", &bearer);
+        let reply = server.handle(sim, shifted(now));
+        let mut response = Response::new(http::StatusCode::OK, reply.body);
+        let date = std::time::UNIX_EPOCH + std::time::Duration::from_millis(shifted(now));
+        let date = httpdate::fmt_http_date(date);
+        let date = date.parse().expect("a value");
+        response.head.headers.insert("date", date);
+        Some(response)
+    })
+}
+
+/// Does the steps of a search; what is served as nothing cannot be read.
+fn search(
+    sought: Sought,
+    now: &mut u64,
+    mut serve: impl FnMut(&str, u64) -> Option<Response>,
+) -> (Findings, Vec<String>) {
     let mut search = Search::new(Nanonets, sought);
     let mut requests = Vec::new();
     loop {
-        let now = Timestamp::from_millis(world.now);
-        match search.next(now) {
-            SearchStep::Done => {
-                let found = search.finish();
-                return (
-                    found.into_iter().map(|one| one.id.to_string()).collect(),
-                    requests,
-                );
-            }
-            SearchStep::Wait(until) => world.now = until.as_millis(),
+        match search.next(Timestamp::from_millis(*now)) {
+            SearchStep::Done => return (search.finish(), requests),
+            SearchStep::Wait(until) => *now = until.as_millis(),
             SearchStep::Look(probe) => {
                 let request = probe.request().expect("a request");
                 let path = request.target().path();
@@ -60,24 +108,27 @@ fn find(world: &mut World, sought: taskward_core::Sought, skew: i64) -> (Vec<Str
                 } else {
                     path.to_owned()
                 });
-                let mut sim = taskward_sim::Request::new("GET", request.target().as_str());
-                let bearer = format!("Bearer {}", world.server.api_key());
-                sim = sim.header("authorization", &bearer);
-                let reply = world.server.handle(sim, shifted(world.now));
-                let mut response = Response::new(http::StatusCode::OK, reply.body);
-                let date =
-                    std::time::UNIX_EPOCH + std::time::Duration::from_millis(shifted(world.now));
-                let date = httpdate::fmt_http_date(date);
-                response
-                    .head
-                    .headers
-                    .insert("date", date.parse().expect("a value"));
-                let seen = probe.read(&response).expect("a reply");
-                world.now += 20;
-                search.take(seen, Timestamp::from_millis(world.now));
+                let reply = serve(request.target().as_str(), *now);
+                *now += 20;
+                let at = Timestamp::from_millis(*now);
+                match reply {
+                    Some(reply) => search.take(probe.read(&reply).expect("a reply"), at),
+                    None => assert!(search.skip(at), "{path} was served nothing"),
+                }
             }
         }
     }
+}
+
+/// How often a conversation was read.
+fn compared(requests: &[String]) -> usize {
+    requests.iter().filter(|one| *one == "messages").count()
+}
+
+/// Those that were told the same.
+fn same(found: &Findings) -> Vec<&Candidate> {
+    let same = |one: &&Candidate| one.likeness == Likeness::Same;
+    found.candidates.iter().filter(same).collect()
 }
 
 #[test]
@@ -91,20 +142,30 @@ fn a_run_that_was_made_is_found_by_its_agent_its_time_and_its_prompt() {
     runs(&mut world, "echo", "Something else.");
     let sought = lost(&mut world, true);
     let (found, requests) = find(&mut world, sought, 0);
-    assert_eq!(found.len(), 1, "{requests:?}");
+    assert_eq!((same(&found).len(), found.candidates.len()), (1, 1));
+    assert!(found.complete && !found.candidates[0].off_time, "{found:?}");
     assert_eq!(requests, ["/api/v1/tasks", "messages", "messages"]);
     assert_eq!(world.stats().starts, 4, "nothing is started again");
 }
 
 #[test]
-fn a_run_that_was_never_made_is_looked_for_twice() {
+fn a_run_that_was_never_made_is_looked_for_twice_and_then_at_another_time() {
     let mut world = World::new("");
+    // Somebody said the same three days ago, and other things since.
+    runs(&mut world, "echo", PROMPT);
+    world.now += 3 * DAY;
+    others(&mut world, 5, HOUR);
     let sought = lost(&mut world, false);
-    let begun = world.now;
+    let begun = sought.begun_at;
     let (found, requests) = find(&mut world, sought, 0);
-    assert_eq!((found.len(), requests.len()), (0, 2));
-    assert!(world.now >= begun + 5_000);
-    assert_eq!(world.stats().starts, 0);
+    assert_eq!((found.candidates.len(), found.complete), (0, true));
+    assert_eq!((found.seen, found.uncompared), (5, 0));
+    assert_eq!(begun.since(found.from).as_secs(), DAY / 1_000);
+    assert_eq!(found.until, None);
+    let lists = requests.iter().filter(|one| *one != "messages").count();
+    assert_eq!((lists, compared(&requests)), (3, 5));
+    assert!(world.now >= begun.as_millis() + 5_000);
+    assert_eq!(world.stats().starts, 6);
 }
 
 /// Rows: G14.
@@ -116,7 +177,7 @@ fn of_two_runs_that_may_be_it_both_are_told() {
     runs(&mut world, "echo", PROMPT);
     let (found, _) = find(&mut world, sought, 0);
     // The second one began after the first was given up, but not by more than clocks may differ.
-    assert_eq!(found.len(), 2);
+    assert_eq!((same(&found).len(), found.candidates.len()), (2, 2));
 }
 
 /// Rows: G15.
@@ -135,7 +196,7 @@ fn the_servers_clock_says_what_time_is_meant() {
         (by_us.begun_at, by_us.ended_at) = (ours(sought.begun_at), sought.ended_at.map(ours));
         world.now = (world.now as i64 - skew) as u64;
         let (found, requests) = find(&mut world, by_us, skew);
-        assert_eq!(found.len(), 1, "{hours} h: {requests:?}");
+        assert_eq!(same(&found).len(), 1, "{hours} h: {requests:?}");
         assert_eq!(requests.len(), 3, "the first look was for another time");
     }
 }
@@ -159,4 +220,216 @@ fn a_run_of_files_alone_is_known_by_agent_and_time_only() {
         !text.contains("a,b"),
         "an unkeyed start keeps no content: {text}"
     );
+}
+
+/// Whatever the platform makes of titles.
+#[test]
+fn a_start_that_was_killed_long_ago_is_the_first_that_is_compared() {
+    for (title, many) in [
+        ("generated", 1_100),
+        ("absent", 1_600),
+        ("first_message", 300),
+    ] {
+        let mut world = World::new(&format!("[switches]\ntitle = \"{title}\"\n"));
+        others(&mut world, 10, HOUR);
+        world.now += HOUR;
+        let sought = killed(&mut world, true);
+        others(&mut world, many, 36_000);
+        let (found, requests) = find(&mut world, sought, 0);
+        let [task] = same(&found)[..] else {
+            panic!("{title}: not one of {}", found.seen);
+        };
+        assert_eq!(found.candidates[0], *task, "{title}");
+        assert_eq!(found.seen, many + 1, "the list was read to its end");
+        // As many as are read, and it is said that the others were not.
+        assert_eq!(compared(&requests), 200);
+        assert_eq!(
+            (found.uncompared, found.complete),
+            (many + 1 - 200, false),
+            "{title}"
+        );
+        assert_eq!(
+            found.candidates.last().map(|one| one.likeness),
+            Some(Likeness::Unread)
+        );
+    }
+}
+
+#[test]
+fn a_start_that_left_no_words_is_among_all_of_its_agent_since_the_closest_first() {
+    let mut world = World::new("");
+    let mut sought = killed(&mut world, true);
+    sought.clue.digest = None;
+    sought.clue.title = None;
+    others(&mut world, 1_600, 36_000);
+    let (found, requests) = find(&mut world, sought, 0);
+    assert_eq!((found.candidates.len(), found.complete), (1_601, true));
+    assert_eq!(found.candidates[0].title.as_deref(), Some(PROMPT));
+    assert_eq!(found.candidates[0].likeness, Likeness::Incomparable);
+    assert_eq!((requests.len(), compared(&requests)), (17, 0));
+}
+
+#[test]
+fn of_a_busy_agent_none_is_never_certain() {
+    let mut world = World::new("[switches]\ntitle = \"absent\"\n");
+    let sought = killed(&mut world, false);
+    others(&mut world, 450, MINUTE);
+    let (found, requests) = find(&mut world, sought, 0);
+    // At its time and at another, and none of them twice.
+    assert_eq!(compared(&requests), 400);
+    assert_eq!((found.uncompared, found.complete), (50, false));
+    assert!(same(&found).is_empty() && found.candidates.len() == 50);
+}
+
+/// Rows: G15, J8.
+#[test]
+fn a_clock_that_was_set_since_the_start_does_not_hide_its_run() {
+    let (minute, hour) = (MINUTE as i64, HOUR as i64);
+    // How far the clock was ahead when the start began.
+    for ahead in [
+        -10 * minute,
+        10 * minute,
+        -3 * hour,
+        3 * hour,
+        -400 * 24 * hour,
+    ] {
+        for applied in [true, false] {
+            let mut world = World::new("");
+            others(&mut world, 3, 4 * HOUR);
+            let true_one = lost(&mut world, applied);
+            others(&mut world, 3, 1_000);
+            let wrong = |at: Timestamp| {
+                let at = u64::try_from(at.as_millis() as i64 + ahead);
+                Timestamp::from_millis(at.expect("a time"))
+            };
+            let mut sought = true_one.clone();
+            sought.begun_at = wrong(true_one.begun_at);
+            sought.ended_at = true_one.ended_at.map(wrong);
+            let (found, _) = find(&mut world, sought, 0);
+            assert_eq!(found.ran_back, ahead > 0, "{ahead}");
+            if applied {
+                let [task] = same(&found)[..] else {
+                    panic!("{ahead}: {found:?}");
+                };
+                assert!(task.off_time && found.complete, "{ahead}: {found:?}");
+                assert_eq!(found.candidates.len(), 1, "{ahead}: {found:?}");
+            } else {
+                // A clock that ran back may have been wrong by more than was looked at.
+                assert_eq!(found.candidates.len(), 0, "{ahead}: {found:?}");
+                assert_eq!(found.complete, ahead <= 0, "{ahead}: {found:?}");
+            }
+        }
+    }
+}
+
+/// A page of a list that has these runs, newest first.
+fn page(runs: impl Iterator<Item = usize>, next: Option<usize>) -> Option<Response> {
+    let data: Vec<_> = runs
+        .map(|run| serde_json::json!({ "task_id": format!("t{run}"), "status": "completed" }))
+        .collect();
+    let next = next.map(|next| next.to_string());
+    let page = serde_json::json!({ "data": data, "has_more": next.is_some(), "next_cursor": next });
+    Some(Response::new(http::StatusCode::OK, page.to_string()))
+}
+
+fn message(text: &str) -> Option<Response> {
+    let messages =
+        serde_json::json!({ "messages": [{ "id": "m", "role": "user", "content": text }] });
+    Some(Response::new(http::StatusCode::OK, messages.to_string()))
+}
+
+fn cursor(target: &str) -> usize {
+    let cursor = target
+        .split("cursor=")
+        .nth(1)
+        .map_or("0", |rest| rest.split('&').next().expect("a value"));
+    cursor.parse().expect("a number")
+}
+
+#[test]
+fn where_nobody_says_when_runs_were_made_the_oldest_is_compared_first() {
+    let mut world = World::new("");
+    let sought = killed(&mut world, false);
+    let mut first = None;
+    let total = 1_100;
+    let (found, _) = search(sought, &mut world.now, |target, _| {
+        if let Some(id) = target.strip_suffix("/messages") {
+            first.get_or_insert_with(|| id.to_owned());
+            return message(if id.ends_with("/t1") { PROMPT } else { "else" });
+        }
+        let at = cursor(target);
+        let end = (at + 100).min(total);
+        page((at..end).map(|n| total - n), (end < total).then_some(end))
+    });
+    assert_eq!(first.as_deref(), Some("/api/v1/tasks/t1"));
+    assert_eq!(same(&found).len(), 1);
+}
+
+#[test]
+fn a_list_that_does_not_end_is_left_and_that_is_told() {
+    for circle in [7, usize::MAX] {
+        let mut world = World::new("");
+        let mut sought = killed(&mut world, false);
+        sought.clue.digest = None;
+        let (found, requests) = search(sought, &mut world.now, |target, _| {
+            let at = cursor(target);
+            page(at..at + 2, Some((at + 2) % circle))
+        });
+        assert!(!found.complete, "{circle}");
+        let pages = if circle == 7 { 8 } else { 200 };
+        assert_eq!(requests.len(), pages, "{circle}");
+        assert_eq!(found.candidates.len(), found.seen, "each is told once");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_may_be_it_and_after_some_of_it_no_more_is_tried() {
+    // How many of the conversations cannot be read, and how many are tried.
+    for (unread, tried) in [(1, 8), (8, 3)] {
+        let mut world = World::new("");
+        let sought = lost(&mut world, false);
+        let (found, requests) = search(sought, &mut world.now, |target, _| {
+            let Some(id) = target.strip_suffix("/messages") else {
+                return page(0..8, None);
+            };
+            let number = id.rsplit('t').next().and_then(|id| id.parse().ok());
+            if number.is_some_and(|number: usize| number < unread) {
+                return None;
+            }
+            message(if id.ends_with("t5") { PROMPT } else { "else" })
+        });
+        assert!(!found.complete, "{found:?}");
+        assert_eq!(compared(&requests), tried);
+        assert_eq!(found.uncompared, unread);
+        let of = |kind| move |one: &&Candidate| one.likeness == kind;
+        let unreadable = found.candidates.iter().filter(of(Likeness::Unreadable));
+        assert_eq!(unreadable.count(), unread.min(3));
+        assert_eq!(same(&found).len(), usize::from(unread == 1));
+    }
+}
+
+#[test]
+fn a_start_whose_run_was_found_is_gone_on_with_under_its_own_name() {
+    let mut world = World::new("");
+    let saved = lost_start(&mut world, true);
+    let (found, _) = {
+        let sought = sought(saved.clone(), world.now);
+        find(&mut world, sought, 0)
+    };
+    let adopted = saved.clone().adopting(found.candidates[0].id.clone());
+    assert_eq!(adopted.task(), Some(&found.candidates[0].id));
+    assert_eq!(
+        (adopted.intent(), adopted.origin()),
+        (saved.intent(), saved.origin())
+    );
+    assert!(!adopted.is_unknown() && adopted.revision() > saved.revision());
+    let now = Timestamp::from_millis(world.now);
+    let task = Task::recover(Nanonets, adopted, Policy::default(), now).expect("a task");
+    let ended = format!("{:?}", world.drive(task));
+    assert!(ended.contains("succeeded"), "{ended}");
+    assert_eq!(
+        world.saved.last().expect("a state").intent(),
+        saved.intent()
+    );
+    assert_eq!(world.stats().starts, 1);
 }
