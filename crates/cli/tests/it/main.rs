@@ -11,6 +11,7 @@ mod harness_answers;
 mod harness_lists;
 mod harness_runs;
 mod json_mode;
+mod looked_for;
 mod process;
 mod questions;
 mod recover;

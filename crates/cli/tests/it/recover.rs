@@ -9,22 +9,22 @@ use taskward_sim::{Fault, FaultRule, Scenario, Sim, Span};
 
 use crate::common::{Ended, World, bare};
 
-const GUARD: Duration = Duration::from_secs(60);
+pub(crate) const GUARD: Duration = Duration::from_secs(60);
 
 /// One way to start a task.
-struct Start {
-    args: &'static [&'static str],
+pub(crate) struct Start {
+    pub(crate) args: &'static [&'static str],
     endpoint: &'static str,
     provider: &'static str,
 }
 
-const NANONETS: Start = Start {
+pub(crate) const NANONETS: Start = Start {
     args: &["run", "--agent", "echo", "Say it once."],
     endpoint: "run",
     provider: "nanonets",
 };
 
-const HARNESS: Start = Start {
+pub(crate) const HARNESS: Start = Start {
     args: &[
         "run",
         "--provider",
@@ -39,7 +39,7 @@ const HARNESS: Start = Start {
 
 impl Start {
     /// How many tasks the simulator has made.
-    fn made(&self, world: &World) -> u64 {
+    pub(crate) fn made(&self, world: &World) -> u64 {
         match self.provider {
             "nanonets" => world.sim.stats().starts,
             _ => world.sim.harness_stats().runs,
@@ -47,7 +47,7 @@ impl Start {
     }
 
     /// Starts it, and loses the reply after the task was made.
-    fn lose(&self, world: &World) -> Ended {
+    pub(crate) fn lose(&self, world: &World) -> Ended {
         let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on(self.endpoint);
         world.sim.set_faults(vec![lost]);
         let ended = world.fast(self.args);
@@ -57,7 +57,7 @@ impl Start {
     }
 
     /// Starts it, and kills the program while it waits for a reply that never comes.
-    fn kill(&self, world: &World, fault: Fault) {
+    pub(crate) fn kill(&self, world: &World, fault: Fault) {
         world
             .sim
             .set_faults(vec![FaultRule::new(fault).on(self.endpoint)]);
@@ -88,7 +88,7 @@ fn answers(world: &World) -> Vec<u64> {
     questions.iter().map(|question| question.answers).collect()
 }
 
-fn spawn(mut command: Command) -> Child {
+pub(crate) fn spawn(mut command: Command) -> Child {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -97,12 +97,12 @@ fn spawn(mut command: Command) -> Child {
 }
 
 /// The folder of the journal.
-fn journal(world: &World) -> PathBuf {
+pub(crate) fn journal(world: &World) -> PathBuf {
     world.state.path().join("taskward/journal")
 }
 
 /// The name of the only start that the journal knows.
-fn intent(world: &World) -> String {
+pub(crate) fn intent(world: &World) -> String {
     let names: Vec<String> = std::fs::read_dir(journal(world))
         .expect("a journal")
         .map(|file| file.expect("a file").path())
@@ -115,7 +115,7 @@ fn intent(world: &World) -> String {
     name.clone()
 }
 
-fn task(ended: &Ended) -> String {
+pub(crate) fn task(ended: &Ended) -> String {
     assert_eq!(ended.code, 0, "{ended:?}");
     ended.stdout.trim_end().to_owned()
 }
@@ -186,12 +186,11 @@ fn what_is_found_is_adopted_only_when_that_is_asked_for() {
     let lines = world.fast(&["recover", &name, "--json"]);
     let last = lines.last();
     assert_eq!(
-        (&last["adopted"], &last["is_said"], &last["intent_id"]),
-        (&false.into(), &true.into(), &name.as_str().into())
+        (&last["adopted"], &last["compared"], &last["intent_id"]),
+        (&false.into(), &"same".into(), &name.as_str().into())
     );
-    // Another one of the same words: nobody can tell which it is.
-    let twin = world.fast(&[NANONETS.args, &["--force-new"]].concat());
-    assert_eq!(twin.code, 0, "{twin:?}");
+    // Another one of the same words, by somebody else: nobody can tell which it is.
+    elsewhere(&world);
     let several = world.fast(&["recover", &name, "--adopt"]);
     assert_eq!(several.code, 5, "{several:?}");
     several.says(&["2 tasks may be", "none was adopted"]);
@@ -200,6 +199,11 @@ fn what_is_found_is_adopted_only_when_that_is_asked_for() {
     assert_eq!(forgotten.code, 0, "{forgotten:?}");
     assert_eq!(world.run(&["recover", &name]).code, 2);
     assert_eq!(world.sim.stats().starts, 2);
+}
+
+/// Somebody else starts the same.
+pub(crate) fn elsewhere(world: &World) -> String {
+    task(&world.run_elsewhere(&[NANONETS.args, &["--speed", "20", "--detach"]].concat()))
 }
 
 #[test]
