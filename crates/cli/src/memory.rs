@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use taskward::journal::{Claim, Entry, EntryId, FileJournal, JournalError};
+use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError, Listing};
 use taskward::{BoxError, Error, Journal, Snapshot, TaskId};
 
 use crate::args::{Global, ProviderName};
@@ -18,6 +18,17 @@ use crate::task_ref::TaskRef;
 
 /// What nobody needs any more is forgotten after this time, beyond so many of the newest.
 const KEEP: (Duration, usize) = (Duration::from_secs(30 * 86_400), 500);
+
+/// Whether this process has told that a part of the journal cannot be read.
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+/// A start that was made before, and may have been of the same work: nobody knows what became of it.
+pub(crate) enum Twin {
+    /// It was.
+    Open(Box<Entry>),
+    /// Nobody knows what it was of: nothing of it can be read.
+    Unreadable(EntryId, Damage),
+}
 
 /// The journal of this user on this machine.
 #[derive(Clone)]
@@ -65,16 +76,29 @@ impl Memory {
             let what = "there is nothing to look up with --no-journal";
             return Err(Problem::new(Exit::Usage, "usage", what).why("Nothing was sent."));
         }
-        Self::open_or_temporary(out).map_err(|why| unread(&why))
+        // To read it, it need not be possible to write to it.
+        let journal = state_folder().map(FileJournal::open_to_read);
+        match journal {
+            Some(Ok(journal)) => Ok(Self::new(journal, out)),
+            _ => Self::open_or_temporary(out).map_err(|why| unread(&why)),
+        }
     }
 
-    /// For a command that needs none: what there is, without a word.
+    /// For a command that needs none: what there is.
     pub(crate) fn existing(out: &Arc<Out>, global: &Global) -> Option<Self> {
         let folder = state_folder()?;
         if global.no_journal || !folder.is_dir() {
             return None;
         }
-        Some(Self::new(FileJournal::open(folder).ok()?, out))
+        match FileJournal::open_to_read(folder) {
+            Ok(journal) => Some(Self::new(journal, out)),
+            Err(error) => {
+                out.say(&format!(
+                    "warning: {error}: what was started here may be missing"
+                ));
+                None
+            }
+        }
     }
 
     /// The journal in this folder.
@@ -115,8 +139,16 @@ impl Memory {
 
     /// Everything that can be read, the one kept last first. What cannot is told.
     pub(crate) fn list(&self) -> Result<Vec<Entry>, Box<Problem>> {
-        let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
-        if let [first, rest @ ..] = listing.damage.as_slice() {
+        let listing = self.listing().map_err(|e| unread(&e.to_string()))?;
+        Ok(listing.entries)
+    }
+
+    /// Everything. That a part cannot be read is told once.
+    fn listing(&self) -> Result<Listing, JournalError> {
+        let listing = self.0.journal.list()?;
+        if let [first, rest @ ..] = listing.damage.as_slice()
+            && !IS_TOLD.swap(true, Ordering::Relaxed)
+        {
             let more = match rest.len() {
                 0 => String::new(),
                 more => format!(" (and {more} more)"),
@@ -126,7 +158,13 @@ impl Memory {
                 "warning: a part of the journal cannot be read, and is left as it is: {first}{more}"
             ));
         }
-        Ok(listing.entries)
+        Ok(listing)
+    }
+
+    /// The starts of which nothing can be read, each with why: nobody knows what became of them.
+    pub(crate) fn unreadable(&self) -> Result<Vec<(EntryId, Damage)>, Box<Problem>> {
+        let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
+        Ok(starts(listing.damage))
     }
 
     /// The entry of this name, or of the one name that begins so.
@@ -136,6 +174,18 @@ impl Memory {
                 JournalError::NoEntry(_) => format!("no start of the name {name:?} is known here"),
                 JournalError::Ambiguous(_) => {
                     format!("several starts have names that begin with {name:?}")
+                }
+                JournalError::Damaged(
+                    damage @ Damage {
+                        entry: Some(id), ..
+                    },
+                ) => {
+                    let what = format!("nothing of what was kept of {id} can be read");
+                    return Problem::new(Exit::Unknown, "outcome_unknown", what)
+                        .why(format!("{damage}."))
+                        .why("It may have made a task. Nothing was sent.")
+                        .next("forget", forget(id), SETTLED)
+                        .intent(Some(id.to_string()));
                 }
                 _ => return unread(&error.to_string()),
             };
@@ -148,9 +198,18 @@ impl Memory {
         })
     }
 
+    /// The entry of this name, when nothing of it can be read.
+    pub(crate) fn damaged(&self, name: &str) -> Option<EntryId> {
+        match self.0.journal.find(name) {
+            Err(JournalError::Damaged(damage)) => damage.entry,
+            _ => None,
+        }
+    }
+
     /// Lets nobody else recover this start at the same time.
     pub(crate) fn claim(&self, id: &EntryId) -> Result<Claim, Box<Problem>> {
-        self.0.journal.claim(id).map_err(|error| broken(&error))
+        let claim = self.0.journal.claim(id);
+        claim.map_err(|error| claimed_or(&error, unread))
     }
 
     /// Keeps a task.
@@ -161,22 +220,31 @@ impl Memory {
 
     /// Forgets a start.
     pub(crate) fn forget(&self, id: &EntryId) -> Result<(), Box<Problem>> {
-        self.0.journal.remove(id).map_err(|error| broken(&error))
+        let removed = self.0.journal.remove(id);
+        removed.map_err(|error| claimed_or(&error, unread))
     }
 
-    /// A start of the same work whose outcome nobody knows and nobody is finding out.
-    pub(crate) fn twin(&self, start: &Snapshot) -> Option<Entry> {
-        let entries = self.0.journal.list().ok()?.entries;
-        entries
-            .into_iter()
-            .filter(|entry| entry.is_open() && is_same_work(&entry.snapshot, start))
-            .find(|entry| self.is_left_open(&entry.id))
+    /// A start that may have been of the same work, whose outcome nobody knows, and that no process is making now.
+    pub(crate) fn twin(&self, start: &Snapshot) -> Result<Option<Twin>, Box<Problem>> {
+        let listing = self.listing().map_err(|e| unwritten(&e.to_string()))?;
+        for entry in listing.entries {
+            if entry.is_open() && is_same_work(&entry.snapshot, start) && self.is_left(&entry)? {
+                return Ok(Some(Twin::Open(Box::new(entry))));
+            }
+        }
+        for (id, damage) in starts(listing.damage) {
+            match self.0.journal.claim(&id) {
+                // It was written by another version, which is at work on it.
+                Err(JournalError::Claimed(_)) => {}
+                _ => return Ok(Some(Twin::Unreadable(id, damage))),
+            }
+        }
+        Ok(None)
     }
 
     /// The other starts on the server of this one, as they are known now.
     pub(crate) fn others(&self, start: &Entry) -> Result<Vec<Entry>, Box<Problem>> {
-        let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
-        let mut entries = listing.entries;
+        let mut entries = self.list()?;
         entries.retain(|entry| {
             entry.id != start.id
                 && entry.snapshot.intent().is_some()
@@ -196,8 +264,13 @@ impl Memory {
     /// A task of this server whose answer was under way when the process that sent it ended: nobody else may send another
     /// before it is known what became of that one.
     pub(crate) fn answering(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
-        let entries = self.0.journal.list().ok()?.entries;
-        let mut of_task = entries.into_iter().filter(|entry| {
+        let listing = self.listing().unwrap_or_else(|error| {
+            self.0.out.say(&format!(
+                "warning: {error}: an answer that was sent from here may be under way"
+            ));
+            Listing::default()
+        });
+        let mut of_task = listing.entries.into_iter().filter(|entry| {
             entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
         });
         let newest = of_task.next()?;
@@ -206,14 +279,21 @@ impl Memory {
         is_left.then_some(newest.snapshot)
     }
 
-    /// Whether a start that was open still is, and no process works on it.
-    fn is_left_open(&self, id: &EntryId) -> bool {
+    /// Whether a start that was open still is, and no process makes it.
+    fn is_left(&self, entry: &Entry) -> Result<bool, Box<Problem>> {
         let journal = &self.0.journal;
         // Once it is claimed, nothing changes any more.
-        let Ok(_claim) = journal.claim(id) else {
-            return false;
+        let _claim = match journal.claim(&entry.id) {
+            Ok(claim) => claim,
+            // Whoever has one that ended looks for its task, and has not found it.
+            Err(JournalError::Claimed(_)) => return Ok(entry.snapshot.is_ended()),
+            Err(error) => return Err(unwritten(&error.to_string())),
         };
-        journal.find(id.as_str()).is_ok_and(|entry| entry.is_open())
+        match journal.find(entry.id.as_str()) {
+            Ok(entry) => Ok(entry.is_open()),
+            Err(JournalError::NoEntry(_)) => Ok(false),
+            Err(error) => Err(unwritten(&error.to_string())),
+        }
     }
 }
 
@@ -258,6 +338,10 @@ pub(crate) fn problem(error: &Error) -> Option<Box<Problem>> {
 }
 
 fn broken(error: &JournalError) -> Box<Problem> {
+    claimed_or(error, unwritten)
+}
+
+fn claimed_or(error: &JournalError, or: fn(&str) -> Box<Problem>) -> Box<Problem> {
     match error {
         JournalError::Claimed(id) => {
             let what = format!("another process is at work on {id}");
@@ -269,9 +353,31 @@ fn broken(error: &JournalError) -> Box<Problem> {
                     "once that one has ended",
                 )
         }
-        _ => unwritten(&error.to_string()),
+        _ => or(&error.to_string()),
     }
 }
+
+/// The starts that damage hides, each with the first of it.
+fn starts(damage: Vec<Damage>) -> Vec<(EntryId, Damage)> {
+    let mut hidden: Vec<(EntryId, Damage)> = Vec::new();
+    for damage in damage {
+        let Some(id) = damage.entry.clone().filter(EntryId::is_start) else {
+            continue;
+        };
+        if hidden.iter().all(|(known, _)| *known != id) {
+            hidden.push((id, damage));
+        }
+    }
+    hidden
+}
+
+/// The command that removes what is kept of a start, readable or not.
+pub(crate) fn forget(id: &EntryId) -> String {
+    format!("taskward recover {id} --forget")
+}
+
+/// When that may be done to what cannot be read.
+pub(crate) const SETTLED: &str = "when it is settled; or move the file away";
 
 fn unwritten(why: &str) -> Box<Problem> {
     let what = "the start cannot be written down, and so it was not sent";

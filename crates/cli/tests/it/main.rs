@@ -5,6 +5,7 @@ mod attacked;
 mod bad_input;
 mod commands;
 mod common;
+mod damaged;
 mod end_rows;
 mod exit_codes;
 mod harness_answers;

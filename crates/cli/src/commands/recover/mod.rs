@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use taskward::agent_harness::AgentHarness;
-use taskward::journal::{Claim, Entry};
+use taskward::journal::{Claim, Entry, EntryId};
 use taskward::nanonets::Nanonets;
 use taskward::{Candidate, Recovery, Run, Snapshot};
 
@@ -18,7 +18,7 @@ use crate::ends::Began;
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
 use crate::keys::KeySource;
-use crate::memory::Memory;
+use crate::memory::{self, Memory};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
@@ -33,6 +33,11 @@ pub(super) async fn recover(
     args: Recover,
 ) -> Result<Exit, Box<Problem>> {
     let memory = Memory::open(&out, global)?;
+    if args.forget
+        && let Some(id) = args.intent.as_ref().and_then(|name| memory.damaged(name))
+    {
+        return forget(&out, &memory, &id);
+    }
     let entry = match &args.intent {
         Some(intent) => memory.find(intent)?,
         None => {
@@ -43,6 +48,7 @@ pub(super) async fn recover(
                 return Err(several(&open, global));
             }
             let Some(entry) = open.pop() else {
+                unreadable(&memory)?;
                 out.say("nothing to recover: what became of every start made here is known");
                 return Ok(Exit::Ok);
             };
@@ -62,7 +68,7 @@ pub(super) async fn recover(
     }
     takes(&args, provider, &entry.snapshot)?;
     if args.forget {
-        return forget(&out, &memory, &entry);
+        return forget(&out, &memory, &entry.id);
     }
     match provider {
         ProviderName::Nanonets => one::<Nanonets>(out, global, args, memory, entry).await,
@@ -105,15 +111,36 @@ fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> Result<(),
     Ok(())
 }
 
-fn forget(out: &Out, memory: &Memory, entry: &Entry) -> Result<Exit, Box<Problem>> {
-    memory.forget(&entry.id)?;
+/// Nobody knows what became of starts of which nothing can be read.
+fn unreadable(memory: &Memory) -> Result<(), Box<Problem>> {
+    let starts = memory.unreadable()?;
+    let what = match starts.len() {
+        0 => return Ok(()),
+        1 => "nobody knows what became of a start: nothing of it can be read".to_owned(),
+        some => format!("nobody knows what became of {some} starts: nothing of them can be read"),
+    };
+    let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
+        .why("What became of every other start made here is known. Nothing was sent.");
+    let told = starts
+        .iter()
+        .take(3)
+        .fold(problem, |problem, (id, damage)| {
+            let forget = memory::forget(id);
+            let problem = problem.why(format!("{damage}."));
+            problem.next("forget", forget, memory::SETTLED)
+        });
+    Err(told)
+}
+
+fn forget(out: &Out, memory: &Memory, id: &EntryId) -> Result<Exit, Box<Problem>> {
+    memory.forget(id)?;
     if out.is_json() {
         out.line(&json!({
             "v": 1, "type": "result", "exit": 0, "status": "forgotten",
-            "intent_id": entry.id.as_str(), "task": null, "task_id": null,
+            "intent_id": id.as_str(), "task": null, "task_id": null,
         }));
     } else {
-        out.say(&format!("forgotten: {}", entry.id));
+        out.say(&format!("forgotten: {id}"));
     }
     Ok(Exit::Ok)
 }

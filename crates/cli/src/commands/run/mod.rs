@@ -16,7 +16,7 @@ use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::files::Seen;
 use crate::follow::{Deadlines, Followed, Watched};
-use crate::memory::Memory;
+use crate::memory::{self, Memory, Twin};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
@@ -192,30 +192,46 @@ fn once<P: Platform>(
     let Some(memory) = &session.memory else {
         return Ok(());
     };
-    let Some(open) = memory.twin(start) else {
+    let Some(twin) = memory.twin(start)? else {
         return Ok(());
     };
-    let (intent, ago) = (open.id.to_string(), ago(open.at));
-    if is_attended(global)? {
-        let question = format!(
-            "the same was started {ago} (intent {intent}), and nobody knows whether that made a task; start another one?"
-        );
-        if confirm::sure(&session.out, &question) {
-            return Ok(());
+    let (intent, question, what, why) = match twin {
+        Twin::Open(open) => {
+            let (intent, ago) = (open.id, ago(open.at));
+            let question = format!(
+                "the same was started {ago} (intent {intent}), and nobody knows whether that made a task; start another one?"
+            );
+            let what =
+                format!("the same was started {ago}, and nobody knows whether that made a task");
+            (intent, question, what, None)
         }
+        Twin::Unreadable(intent, damage) => {
+            let what = "nothing of a start made here can be read, and it may have been the same"
+                .to_owned();
+            let question = format!("{what} ({damage}); start all the same?");
+            (intent, question, what, Some(format!("{damage}.")))
+        }
+    };
+    if is_attended(global)? && confirm::sure(&session.out, &question) {
+        return Ok(());
     }
-    let what = format!("the same was started {ago}, and nobody knows whether that made a task");
-    Err(Problem::new(Exit::Unknown, "outcome_unknown", what)
-        .why("Nothing was sent now.")
-        .next(
+    let problem = Problem::new(Exit::Unknown, "outcome_unknown", what);
+    let problem = match why {
+        Some(why) => problem
+            .why(why)
+            .next("forget", memory::forget(&intent), memory::SETTLED),
+        None => problem.next(
             "see",
             session.command(&format!("recover {intent}")),
             "finds out",
-        )
+        ),
+    };
+    Err(problem
+        .why("Nothing was sent now.")
         .next(
             "or",
             command_line::with("run", "--force-new"),
             "starts another one, which may be billed twice",
         )
-        .intent(Some(intent)))
+        .intent(Some(intent.to_string())))
 }
