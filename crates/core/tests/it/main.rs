@@ -3,6 +3,7 @@
 mod abandon;
 mod abilities;
 mod clocks;
+mod deliveries;
 mod driver;
 mod ends;
 mod late;

@@ -157,8 +157,8 @@ fn a_floor_that_delays_nothing_is_no_reason() {
 
 /// What each request was for, in the order in which they left.
 fn errands(world: &World) -> Vec<String> {
-    let errands = world.errands.iter();
-    errands.map(|(errand, ..)| format!("{errand:?}")).collect()
+    let sent = world.sent.iter();
+    sent.map(|sent| format!("{:?}", sent.errand)).collect()
 }
 
 #[test]
@@ -236,9 +236,8 @@ fn every_request_has_the_limits_of_its_kind() {
     limited.limits.upload_head = Duration::from_secs(3);
     limited.limits.stream_idle = Duration::from_secs(4);
     let of = |world: &World, path: &str| {
-        let mut sent = world.errands.iter();
-        let found = sent.find(|(_, sent, _)| sent == path);
-        let (_, _, limits) = found.expect("it was sent");
+        let sent = world.sent.iter().find(|sent| sent.path == path);
+        let limits = sent.expect("it was sent").limits;
         (limits.head.as_secs(), limits.total.is_some())
     };
     for (job, start) in [("go", (2, true)), ("form go", (3, false))] {

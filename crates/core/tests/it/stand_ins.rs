@@ -235,8 +235,8 @@ fn an_answer_leaves_once_the_list_shows_that_it_is_still_wanted() {
         .expect("it is open");
     assert_eq!(world.drive(task), outcome("succeeded 42"));
     assert_eq!(world.server.said, ["x"]);
-    let sent = |(_, path, _): &(_, String, _)| path.clone();
-    let sent: Vec<String> = world.errands[before..].iter().take(3).map(sent).collect();
+    let sent = world.sent[before..].iter().take(3);
+    let sent: Vec<&str> = sent.map(|sent| &*sent.path).collect();
     assert_eq!(sent, ["/t/t1/log", "/t/t1/events", "/t/t1/say"]);
     // One that cannot be read puts the answer off; it is not sent into the unknown.
     let (mut world, mut task) = asked(Some(9));

@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     Html,
     /// The server acted and its reply did not come within the time for its head.
     TimedOut,
+    /// A page of something in between, with 200; the server did not act.
+    Login,
     /// A status instead, whose body did not come; the server did not act.
     Bodiless(u16),
 }
@@ -58,6 +60,8 @@ pub(crate) struct World {
     pub wishes: Vec<(u64, Wish)>,
     pub trace: Vec<String>,
     pub requests: usize,
+    /// What became of each answer and message, and the words for it.
+    pub fates: Vec<(Answered, Option<String>)>,
     /// The snapshot at each step, with the step's name.
     pub snapshots: Vec<(String, Snapshot)>,
     /// The snapshots that a driver stored.
@@ -78,13 +82,21 @@ pub(crate) struct World {
     pub latency: u64,
     /// The first request whose path ends so is sent and stays without a reply: there the driver stops.
     pub hangs: Option<&'static str>,
-    /// What each request was for, its path and its limits.
-    pub errands: Vec<(Errand, String, Limits)>,
+    /// Each request that left.
+    pub sent: Vec<Sent>,
     /// Each write that left: path, key, and the digest of the request.
     pub writes: Vec<(String, Option<String>, String)>,
     stream: Option<ExchangeId>,
     answered: BTreeMap<String, u32>,
     told: Told,
+}
+
+/// A request that left.
+pub(crate) struct Sent {
+    pub at: u64,
+    pub errand: Errand,
+    pub path: String,
+    pub limits: Limits,
 }
 
 /// What the events have told of the task.
@@ -141,6 +153,7 @@ impl World {
             wishes: Vec::new(),
             trace: Vec::new(),
             requests: 0,
+            fates: Vec::new(),
             snapshots: Vec::new(),
             saved: Vec::new(),
             status_sent: Vec::new(),
@@ -152,7 +165,7 @@ impl World {
             asleep: None,
             latency: 20,
             hangs: None,
-            errands: Vec::new(),
+            sent: Vec::new(),
             writes: Vec::new(),
             stream: None,
             answered: BTreeMap::new(),
@@ -287,6 +300,11 @@ impl World {
                     let event = event.clone();
                     self.now += asleep;
                     self.say(format!("event {}", show(&event)));
+                    if let Event::Answered { how, detail, .. } | Event::Sent { how, detail, .. } =
+                        &event
+                    {
+                        self.fates.push((*how, detail.clone()));
+                    }
                     task.taken(no);
                     if let Some(left) = self.react(task, &event) {
                         return left;
@@ -304,7 +322,12 @@ impl World {
                     assert_eq!(task.errand(), Some(errand));
                     assert_eq!(task.pause(), None, "{errand:?}");
                     let path = request.target().as_str();
-                    self.errands.push((errand, path.to_owned(), limits));
+                    self.sent.push(Sent {
+                        at: self.now,
+                        errand,
+                        path: path.to_owned(),
+                        limits,
+                    });
                     if self.hangs.is_some_and(|hangs| path.ends_with(hangs)) {
                         self.say(format!("hangs {path}"));
                         return Ended::Stopped;
@@ -465,6 +488,12 @@ impl World {
             }
             Fault::LostRequest => {
                 return task.handle_failure(id, fail(Stage::MaybeSent, Cause::Reset), now);
+            }
+            Fault::Login => {
+                let mut reply = Response::new(StatusCode::OK, "<html>");
+                let html = "text/html; charset=utf-8".parse().expect("value");
+                reply.head.headers.insert("content-type", html);
+                return task.handle_response(id, reply, now);
             }
             Fault::Bodiless(status) => {
                 let head = Head::new(StatusCode::from_u16(status).expect("status"));
