@@ -86,7 +86,10 @@ pub(crate) fn work(
     agent: &str,
     prompt: &str,
 ) -> Result<Answer, BoxError> {
-    let run: Run<Nanonets> = match shop.task(order)? {
+    let known = shop.task(order)?;
+    // A start that is known to have made no task, as in an outage, is made anew.
+    let known = known.filter(|known| known.task().is_some() || known.is_unknown());
+    let run: Run<Nanonets> = match known {
         None => client.run(Job::agent(agent).query(prompt)),
         Some(known) => match client.recover(known)? {
             Recovery::Follow(run) => run,

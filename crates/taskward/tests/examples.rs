@@ -278,3 +278,28 @@ fn an_order_whose_start_was_lost_is_worked_on_by_the_task_that_it_made() {
     work(&shop).expect("once more, and nothing is started");
     assert_eq!(sim.stats().starts, 1);
 }
+
+#[cfg(feature = "blocking")]
+#[test]
+fn an_order_whose_start_never_arrived_is_started_when_the_server_is_back() {
+    let sim = sim();
+    let client = |url: &str| {
+        let client = taskward::blocking::Client::builder()
+            .key(sim.nanonets().api_key.into())
+            .base_url(url)
+            .speed(SPEED)
+            .build();
+        client.expect("the simulator's key can be used")
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let shop = own_database::Shop::open(&folder.path().join("shop.db")).expect("a database");
+    let agent = sim.agent("echo");
+    let work = |url: &str| own_database::work(&client(url), &shop, 17, &agent, "Find it.");
+    // Nobody listens there.
+    let down = work("http://127.0.0.1:9").expect_err("the server is down");
+    let task = shop.task(17).expect("it can be read").expect("it is kept");
+    assert!(task.task().is_none() && !task.is_unknown(), "{down}");
+    let answer = work(&sim.url()).expect("it is back");
+    assert_eq!(answer.text().as_deref(), Some("Find it."));
+    assert_eq!(sim.stats().starts, 1);
+}
