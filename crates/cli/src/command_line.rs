@@ -1,19 +1,28 @@
 //! This command line, to be printed as one to run again.
 
-use crate::task_ref::quote;
+use std::ffi::{OsStr, OsString};
 
-fn given() -> impl Iterator<Item = String> {
-    let args = std::env::args_os().skip(1);
-    args.map(|arg| arg.to_string_lossy().into_owned())
+use crate::task_ref::{quote, quote_bytes};
+
+fn given() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip(1)
 }
 
-fn line(words: impl IntoIterator<Item = String>) -> String {
+fn line(words: impl IntoIterator<Item = OsString>) -> String {
     let mut line = "taskward".to_owned();
     for word in words {
         line.push(' ');
-        line.push_str(&quote(&word));
+        line.push_str(&quoted(&word));
     }
     line
+}
+
+/// A word as it was given, to the byte.
+fn quoted(word: &OsStr) -> String {
+    match word.to_str() {
+        Some(text) => quote(text),
+        None => quote_bytes(word.as_encoded_bytes()),
+    }
 }
 
 /// Without an option and its value.
@@ -26,24 +35,24 @@ pub(crate) fn with(command: &str, flag: &str) -> String {
     line(added(command, flag, given()))
 }
 
-fn dropped(option: &str, mut words: impl Iterator<Item = String>) -> Vec<String> {
+fn dropped(option: &str, mut words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let joined = format!("{option}=");
     let mut kept = Vec::new();
     while let Some(word) = words.next() {
         if word == option {
             words.next();
-        } else if !word.starts_with(&joined) {
+        } else if !word.as_encoded_bytes().starts_with(joined.as_bytes()) {
             kept.push(word);
         }
     }
     kept
 }
 
-fn added(command: &str, flag: &str, words: impl Iterator<Item = String>) -> Vec<String> {
-    let mut all: Vec<String> = words.collect();
+fn added(command: &str, flag: &str, words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut all: Vec<OsString> = words.collect();
     if !all.iter().any(|word| word == flag) {
         let place = all.iter().position(|word| word == command);
-        all.insert(place.map_or(0, |place| place + 1), flag.to_owned());
+        all.insert(place.map_or(0, |place| place + 1), flag.into());
     }
     all
 }
@@ -52,8 +61,8 @@ fn added(command: &str, flag: &str, words: impl Iterator<Item = String>) -> Vec<
 mod tests {
     use super::*;
 
-    fn words(text: &str) -> impl Iterator<Item = String> {
-        text.split(' ').map(str::to_owned)
+    fn words(text: &str) -> impl Iterator<Item = OsString> {
+        text.split(' ').map(OsString::from)
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::{
-    Abandon, End, ErrorKind, Event, Journal as _, Outcome, Policy, Reply, Run, Running, StoppedBy,
+    Abandon, Abandoned, Answered, End, ErrorKind, Event, Journal as _, Outcome, Policy, Reply, Run,
+    Running, StoppedBy,
 };
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};
-use crate::ends::{self, Began};
+use crate::ends::{self, Began, Parcel};
 use crate::exit::Exit;
 use crate::platform::Platform;
 use crate::print::Destination;
@@ -18,11 +19,14 @@ use crate::report::Reporter;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
 
-/// How long a signal waits for the reply to a start.
+/// How long a signal waits for the reply to what was sent.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// How long a task that is left may take to be seen to have stopped.
 const STOPPING: Duration = Duration::from_secs(30);
+
+/// What is known of a task that was to be stopped, and whose watch ends before that.
+const UNSTOPPED: &str = "The task was not seen to stop.";
 
 /// A task about to be followed.
 pub(crate) struct Watched<P: Platform> {
@@ -32,8 +36,8 @@ pub(crate) struct Watched<P: Platform> {
     pub(crate) began: Began,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
-    /// Whether the task is stopped on Ctrl-C.
-    cancels: bool,
+    /// How it is followed.
+    policy: Policy,
 }
 
 /// How long both may take; zero is for ever.
@@ -97,12 +101,12 @@ impl<P: Platform> Watched<P> {
     pub(crate) fn new(run: Run<P>, began: Began, reporter: Arc<Reporter>, policy: Policy) -> Self {
         let teller = reporter.clone();
         Self {
-            cancels: policy.on_interrupt != Abandon::Detach,
             run: run
-                .policy(policy)
+                .policy(policy.clone())
                 .on_event(move |event| teller.event(event)),
             began,
             reporter,
+            policy,
         }
     }
 
@@ -130,6 +134,7 @@ impl<P: Platform> Watched<P> {
 
     /// Sets the task up; nothing is sent yet.
     pub(crate) async fn begin(self, session: &Session<P>) -> Result<Followed<'_, P>, Box<Problem>> {
+        let begun = session.clock.elapsed();
         let running = session
             .unless_interrupted(self.run.start())
             .await?
@@ -143,7 +148,8 @@ impl<P: Platform> Watched<P> {
             running,
             began: self.began,
             reporter: self.reporter,
-            cancels: self.cancels,
+            until: self.policy.work.map(|work| begun + work),
+            policy: self.policy,
         })
     }
 }
@@ -156,7 +162,9 @@ pub(crate) struct Followed<'a, P: Platform> {
     began: Began,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
-    cancels: bool,
+    policy: Policy,
+    /// When --timeout is over, on the client's clock.
+    until: Option<Duration>,
 }
 
 /// What ended a wait.
@@ -195,7 +203,7 @@ impl<P: Platform> Followed<'_, P> {
                 ErrorKind::Local => {
                     let question = self.running.questions().next();
                     let task = self.task();
-                    ends::unanswered(self.session, problem, &task, question)
+                    ends::unanswered(self.session, &self.reporter, problem, &task, question)
                 }
                 _ => problem,
             }
@@ -222,10 +230,68 @@ impl<P: Platform> Followed<'_, P> {
                 ..
             }
         );
-        match ends::outcome(self.session, &self.began, &self.reporter, outcome) {
+        let unstopped = self.unstopped(&outcome);
+        let outcome = self.in_our_words(outcome);
+        let end = ends::outcome(self.session, &self.began, &self.reporter, outcome);
+        match end {
             Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
             Err(problem) if unanswered => Err(self.anew(problem, task).await),
-            Err(problem) => Err(problem),
+            Err(problem) => Err(match unstopped {
+                Some(unstopped) => problem.why(unstopped),
+                None => problem,
+            }),
+        }
+    }
+
+    /// An outcome that --timeout made: the client knows it as an exchange that took too long.
+    fn in_our_words(&self, outcome: Outcome<P::Output>) -> Outcome<P::Output> {
+        match outcome {
+            Outcome::Unknown {
+                intent,
+                likely,
+                why,
+            } if self.is_late() => Outcome::Unknown {
+                intent,
+                likely,
+                why: match &self.began {
+                    // What was done about the task is told there.
+                    Began::Message(_) => format!("--timeout is over: {why}"),
+                    _ => "--timeout is over, and the server had not answered".to_owned(),
+                },
+            },
+            outcome => outcome,
+        }
+    }
+
+    /// Whether --timeout is over.
+    fn is_late(&self) -> bool {
+        let now = self.session.clock.elapsed();
+        self.until.is_some_and(|until| now >= until)
+    }
+
+    /// That a task which was to be stopped when its time is over was not even asked to.
+    fn unstopped(&self, outcome: &Outcome<P::Output>) -> Option<&'static str> {
+        if self.policy.on_deadline == Abandon::Detach {
+            return None;
+        }
+        match (outcome, &self.began) {
+            (Outcome::Unknown { .. }, _) if !self.is_late() => None,
+            // What was done about the task is told with why.
+            (Outcome::Unknown { .. }, Began::Message(_)) => None,
+            (Outcome::Unknown { .. }, _) => {
+                Some("--cancel-on-timeout could stop nothing: the id of the task is not known.")
+            }
+            (
+                Outcome::DeadlineExceeded {
+                    id: Some(_),
+                    abandoned: Abandoned::LeftRunning,
+                    ..
+                },
+                _,
+            ) => Some(
+                "--cancel-on-timeout did not stop the task: nothing of this command was at work.",
+            ),
+            _ => None,
         }
     }
 
@@ -257,7 +323,7 @@ impl<P: Platform> Followed<'_, P> {
                 return Ok(self.session.task(id));
             }
             if self.event().await?.is_none() {
-                return Err(self.ended().await);
+                return Err(self.ended(Exit::Other).await);
             }
         }
     }
@@ -313,60 +379,80 @@ impl<P: Platform> Followed<'_, P> {
         }
     }
 
-    /// How a task that never got an id ended.
-    async fn ended(&mut self) -> Box<Problem> {
+    /// How a watch ended that was to go on.
+    async fn ended(&mut self, exit: Exit) -> Box<Problem> {
         match self.running.wait().await {
             Err(error) => self.session.problem(&error),
-            Ok(end) => match self.answer(end).await {
-                Err(problem) => problem,
-                Ok((task, _)) => {
-                    Problem::new(Exit::Other, "internal", "a task with an answer had no id")
-                        .task(Some(task))
-                }
-            },
+            Ok(end) => {
+                let what = "the task completed before its watch ended";
+                self.completed(end, exit, what).await
+            }
         }
     }
 
-    /// The end that a signal makes: at once, unless a start or an answer is on its way, whose reply is waited for a
-    /// little.
+    /// The end that a signal makes: at once, unless a start, a message or an answer is on its way, whose reply is waited
+    /// for a little.
     async fn interrupted(&mut self, exit: Exit) -> Box<Problem> {
         self.session.out.still();
-        if self.cancels {
+        if self.policy.on_interrupt != Abandon::Detach {
             return self.stopped(exit).await;
         }
-        if let Some(unknown) = self.on_its_way() {
+        let waits = self.on_its_way();
+        if let Some((what, unknown)) = &waits {
             let wait = LAST_CHANCE.as_secs();
             let out = self.session.out.clone();
-            let what = match self.running.id() {
-                Some(_) => "answer",
-                None => "start",
-            };
             out.tell(&format!(
                 "waiting up to {wait} s for the reply to the {what}; Ctrl-C again leaves without it"
             ));
+            let parting = unknown.clone();
             self.session
                 .signals
-                .at_second(move |exit| out.last_words(&unknown.ending(exit)));
+                .at_second(move |exit| out.last_words(&parting.ending(exit)));
         }
         let limit = tokio::time::sleep(LAST_CHANCE);
         tokio::pin!(limit);
-        while let Some(unknown) = self.on_its_way() {
+        while let Some((_, unknown)) = self.on_its_way() {
             let event = tokio::select! {
                 event = self.running.next() => event,
-                () = &mut limit => {
-                    return unknown;
-                }
+                () = &mut limit => return unknown,
             };
             match event {
                 Ok(Some(_)) => {}
-                // How it ended is told by whoever looks again.
-                Ok(None) if self.running.id().is_some() => break,
-                Ok(None) => return self.ended().await,
+                Ok(None) => return self.ended(exit).await,
                 Err(error) => return self.session.problem(&error),
             }
         }
-        let question = self.running.questions().next().cloned();
-        ends::detached(self.session, &self.task(), question.as_ref(), exit)
+        self.detached(exit, waits.is_some())
+    }
+
+    /// The end of a watch that nothing is on its way in; whether something was `waited` for until now.
+    fn detached(&self, exit: Exit, waited: bool) -> Box<Problem> {
+        let task = self.task();
+        let said = self.reporter.last_said(&self.began);
+        let said = said.filter(|(parcel, how)| {
+            // What was delivered long ago is no news, unless it is what the command is for.
+            let is_errand = *parcel == Parcel::Message && matches!(self.began, Began::Message(_));
+            waited || is_errand || *how == Answered::NotSent
+        });
+        if let (Some((parcel, Answered::Unknown)), Some(task)) = (said, &task) {
+            return ends::undelivered(self.session, &self.reporter, task, parcel);
+        }
+        let question = self.running.questions().next();
+        ends::detached(self.session, &self.reporter, &task, question, said, exit)
+    }
+
+    /// How the task ended whose watch was about to be left.
+    async fn completed(&self, end: End<P::Output>, exit: Exit, what: &str) -> Box<Problem> {
+        match self.answer(end).await {
+            Err(problem) => problem,
+            Ok((task, _)) => {
+                let result = self.session.command(&format!("result {}", task.quoted()));
+                Problem::new(exit, "interrupted", what)
+                    .headed("completed")
+                    .next("see", result, "its answer")
+                    .task(Some(task))
+            }
+        }
     }
 
     /// The end that a signal makes where the task is to be stopped: it is, within a bound.
@@ -374,39 +460,42 @@ impl<P: Platform> Followed<'_, P> {
         let out = self.session.out.clone();
         out.tell("stopping the task; Ctrl-C again leaves it as it is");
         let left = match self.on_its_way() {
-            Some(unknown) => unknown,
-            None => ends::detached(self.session, &self.task(), None, exit),
+            Some((_, unknown)) => unknown,
+            None => self.detached(exit, false),
         };
-        let parting = left.clone();
+        let parting = left.clone().why(UNSTOPPED);
         self.session
             .signals
             .at_second(move |exit| out.last_words(&parting.ending(exit)));
         let handle = self.running.handle();
         let over = async {
             while let Some(_event) = self.running.next().await? {}
-            self.running.wait().await
+            Ok(())
         };
         // A start whose reply does not come has no task that could be stopped.
         let limit = self.session.clock.real(STOPPING) + LAST_CHANCE;
         let ended = tokio::time::timeout(limit, async { tokio::join!(handle.interrupt(), over).1 });
         match ended.await {
-            Err(_) => left,
-            Ok(Err(error)) => self.session.problem(&error),
-            Ok(Ok(End::Left(left))) => {
-                let task = Some(self.session.task(&left.id));
-                ends::abandoned(self.session, &task, &left.abandoned, exit)
+            Err(_) => {
+                return left.why(match self.running.id() {
+                    None => "Nothing was stopped: the id of the task is not known.",
+                    Some(_) => UNSTOPPED,
+                });
             }
-            Ok(Ok(end)) => match self.answer(end).await {
-                Err(problem) => problem,
-                Ok((task, _)) => {
-                    let what = "the task completed before it could be stopped";
-                    let result = self.session.command(&format!("result {}", task.quoted()));
-                    Problem::new(exit, "interrupted", what)
-                        .headed("completed")
-                        .next("see", result, "its answer")
-                        .task(Some(task))
-                }
-            },
+            Ok(Err(error)) => return self.session.problem(&error),
+            Ok(Ok(())) => {}
+        }
+        match self.running.wait().await {
+            Ok(End::Left(left)) => {
+                let task = Some(self.session.task(&left.id));
+                let (began, how) = (&self.began, &left.abandoned);
+                ends::abandoned(self.session, began, &self.reporter, &task, how, exit)
+            }
+            Ok(end) => {
+                self.completed(end, exit, "the task completed before it could be stopped")
+                    .await
+            }
+            Err(error) => self.session.problem(&error),
         }
     }
 
@@ -416,15 +505,22 @@ impl<P: Platform> Followed<'_, P> {
         id.or_else(|| self.reporter.task())
     }
 
-    /// The end of a start or an answer whose fate is not known yet, were it left now.
-    fn on_its_way(&self) -> Option<Box<Problem>> {
-        match self.running.id() {
-            None => Some(self.unknown()),
-            Some(id) => self
-                .reporter
-                .is_answering()
-                .then(|| ends::answering(self.session, &self.session.task(id))),
+    /// What has left and whose fate is not known yet, and the end that it would make.
+    fn on_its_way(&self) -> Option<(&'static str, Box<Problem>)> {
+        let Some(id) = self.running.id() else {
+            return Some(("start", self.unknown()));
+        };
+        if !self.running.snapshot().is_delivering() {
+            return None;
         }
+        // A message that the command is for comes before every answer.
+        let parcel = match (&self.began, self.reporter.last_said(&self.began)) {
+            (Began::Message(_), Some((Parcel::Message, Answered::NotSent))) => Parcel::Message,
+            _ => Parcel::Answer,
+        };
+        let task = self.session.task(id);
+        let unknown = ends::undelivered(self.session, &self.reporter, &task, parcel);
+        Some((parcel.as_str(), unknown))
     }
 
     /// The end of a start that nobody waits for any longer.
@@ -442,6 +538,6 @@ impl<P: Platform> Followed<'_, P> {
         self.session
             .out
             .check()
-            .map_err(|problem| ends::unheard(self.session, problem, &task))
+            .map_err(|problem| ends::unheard(self.session, &self.reporter, problem, &task))
     }
 }

@@ -10,17 +10,17 @@ use clap::Parser as _;
 use taskward::agent_harness::AgentHarness;
 use taskward::core::http::{HeaderValue, StatusCode};
 use taskward::core::{
-    Cause, Clock, Failure, Head, IntentId, Phase, Policy, ReadError, ReadErrorKind, Response, Seed,
-    Stage, Task, Timestamp,
+    Cause, Clock, Failure, Head, IntentId, MessageNo, Phase, Policy, ReadError, ReadErrorKind,
+    Response, Seed, Stage, Task, Timestamp,
 };
 use taskward::nanonets::Nanonets;
 use taskward::{
-    ApiError, Error, ErrorKind, Event, Fault, Left, LeftWhy, Outcome, Question, QuestionKind,
-    RetryReason, Status, StoppedBy, TaskId,
+    Abandoned, Answered, ApiError, Error, ErrorKind, Event, Fault, Left, LeftWhy, Outcome,
+    Question, QuestionKind, RetryReason, Status, StoppedBy, TaskId,
 };
 
 use crate::args::Cli;
-use crate::ends::{self, Began, Keyed};
+use crate::ends::{self, Began, Keyed, Parcel};
 use crate::exit::Exit;
 use crate::keys;
 use crate::out::{Out, json_line};
@@ -69,6 +69,13 @@ impl<P: Platform> Table<P> {
         Reporter::new(&self.session, None, false)
     }
 
+    /// Of a task that was seen at work.
+    fn at_work(&self) -> Reporter {
+        let reporter = self.reporter();
+        reporter.event(&Event::Status(Status::known("running")));
+        reporter
+    }
+
     fn row(&mut self, name: impl Into<String>, problem: Box<Problem>) {
         self.rows.push((name.into(), problem));
     }
@@ -80,7 +87,14 @@ impl<P: Platform> Table<P> {
 
     fn outcome(&mut self, name: &str, outcome: Outcome<P::Output>) {
         let began = self.began.clone();
-        self.outcome_of(name, &began, self.reporter(), outcome);
+        let reporter = self.reporter();
+        if let Outcome::DeadlineExceeded {
+            last: Some(last), ..
+        } = &outcome
+        {
+            reporter.event(&Event::Status(last.clone()));
+        }
+        self.outcome_of(name, &began, reporter, outcome);
     }
 
     fn outcome_of(
@@ -333,8 +347,20 @@ impl<P: Platform> Table<P> {
             id,
             clock,
             last: last.map(Status::known),
-            abandoned: taskward::Abandoned::LeftRunning,
+            abandoned: Abandoned::LeftRunning,
         };
+        for how in [
+            Abandoned::CancelAccepted,
+            Abandoned::Confirmed(Status::known("stopped")),
+            Abandoned::CancelFailed("the server answered 503 Service Unavailable".into()),
+        ] {
+            let name = format!("of the agent, {}", how.code());
+            let mut late = late(Some(id()), Clock::Work, Some("queued"));
+            if let Outcome::DeadlineExceeded { abandoned, .. } = &mut late {
+                *abandoned = how;
+            }
+            self.outcome(&name, late);
+        }
         self.outcome(
             "of the agent",
             late(Some(id()), Clock::Work, Some("running")),
@@ -389,14 +415,60 @@ impl<P: Platform> Table<P> {
         let task = self.session.task(&TASK.into());
         let known = Some(task.clone());
         for (name, exit) in [("Ctrl-C", Exit::Interrupted), ("SIGTERM", Exit::Terminated)] {
-            let problem = ends::detached(&self.session, &known, None, exit);
+            let reporter = self.at_work();
+            let problem = ends::detached(&self.session, &reporter, &known, None, None, exit);
             self.row(format!("interrupted: {name}"), problem);
         }
         let open = question(QuestionKind::Text);
-        let problem = ends::detached(&self.session, &known, Some(&open), Exit::Interrupted);
+        let (work, exit) = (self.at_work(), Exit::Interrupted);
+        let problem = ends::detached(&self.session, &work, &known, Some(&open), None, exit);
         self.row("interrupted: with an open question", problem);
-        let problem = ends::answering(&self.session, &task);
-        self.row("interrupted: while an answer is on its way", problem);
+        let problem = ends::detached(&self.session, &self.reporter(), &known, None, None, exit);
+        self.row("interrupted: before any status", problem);
+        for how in [Answered::Applied, Answered::NotSent, Answered::Refused] {
+            let said = Some((Parcel::Message, how));
+            let problem = ends::detached(&self.session, &work, &known, None, said, exit);
+            self.row(format!("interrupted: a message was {how:?}"), problem);
+        }
+        let gone = Some((Parcel::Answer, Answered::Gone));
+        let over = self.reporter();
+        over.event(&Event::Status(Status::known(P::DONE)));
+        let problem = ends::detached(&self.session, &over, &known, None, gone, exit);
+        self.row(
+            "interrupted: an answer was not needed any more, and the task is over",
+            problem,
+        );
+        for parcel in [Parcel::Answer, Parcel::Message] {
+            let what = parcel.as_str();
+            let problem = ends::undelivered(&self.session, &work, &task, parcel);
+            self.row(format!("interrupted: its {what} is on its way"), problem);
+            let problem = ends::undelivered(&self.session, &over, &task, parcel);
+            let name = format!("interrupted: its {what} is on its way, and the task is over");
+            self.row(name, problem);
+        }
+        let began = Began::Message(task.clone());
+        for how in [
+            Abandoned::LeftRunning,
+            Abandoned::CancelAccepted,
+            Abandoned::Confirmed(Status::known("stopped")),
+            Abandoned::CancelFailed("the server answered 503 Service Unavailable".into()),
+        ] {
+            let name = how.code();
+            let (watch, session) = (Began::Watch, &self.session);
+            let problem = ends::abandoned(session, &watch, &work, &known, &how, exit);
+            let lost = self.at_work();
+            lost.event(&Event::Sent {
+                message: MessageNo(0),
+                how: Answered::Unknown,
+                detail: None,
+            });
+            let after = ends::abandoned(session, &began, &lost, &known, &how, exit);
+            self.row(format!("interrupted, to be stopped: {name}"), problem);
+            self.row(
+                format!("interrupted, to be stopped: {name}, its message lost"),
+                after,
+            );
+        }
         let why = "interrupted before the server had answered";
         let intent = Some("7f3a".to_owned());
         let problem = ends::unknown(&self.session, &self.began, intent, why, false);
@@ -410,7 +482,7 @@ impl<P: Platform> Table<P> {
         };
         self.row(
             "output: a full disk",
-            ends::unheard(&self.session, full(), &known),
+            ends::unheard(&self.session, &work, full(), &known),
         );
         let gone = Problem::new(
             Exit::ReaderGone,
@@ -419,11 +491,11 @@ impl<P: Platform> Table<P> {
         );
         self.row(
             "output: nobody reads",
-            ends::unheard(&self.session, gone, &known),
+            ends::unheard(&self.session, &work, gone, &known),
         );
         let failed = Error::new(ErrorKind::Local, "the question was not answered: it broke");
         let failed = self.session.problem(&failed.with_task(TASK.into()));
-        let problem = ends::unanswered(&self.session, failed, &known, Some(&open));
+        let problem = ends::unanswered(&self.session, &work, failed, &known, Some(&open));
         self.row("answers: the command of --on-question broke", problem);
         self.row("key: there is none", keys::no_key::<P>());
     }
@@ -451,7 +523,10 @@ fn check(name: &str, text: &str, json: &serde_json::Value) {
     let lines: Vec<&str> = text.lines().collect();
     let (head, what) = lines[0].split_once(": ").expect("a first word");
     assert!(
-        ["error", "timeout", "waiting", "detached"].contains(&head),
+        [
+            "error", "timeout", "waiting", "detached", "stopping", "stopped"
+        ]
+        .contains(&head),
         "{name}: {text}"
     );
     assert!(!what.is_empty(), "{name}: {text}");

@@ -7,6 +7,7 @@ mod clock;
 mod command_line;
 mod commands;
 mod confirm;
+mod decisions;
 mod ends;
 mod exact;
 mod exit;
@@ -34,8 +35,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::Cli;
+use decisions::{Decisions, TARGET};
 use exit::Exit;
 use out::Out;
 use problem::Problem;
@@ -65,8 +70,8 @@ fn parse() -> Result<(Cli, String), clap::Error> {
 }
 
 fn perform(cli: Cli, name: &str) -> Exit {
-    log_requests();
     let out = Arc::new(Out::new(&cli.global));
+    log(&out);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -141,13 +146,22 @@ fn last_words(wants_json: bool) {
     }));
 }
 
-/// `TASKWARD_DEBUG=http` tells every exchange on stderr.
-fn log_requests() {
-    if std::env::var_os("TASKWARD_DEBUG").is_some_and(|value| value == "http") {
-        tracing_subscriber::fmt()
-            .with_env_filter("taskward_hyper=debug")
+/// `TASKWARD_DEBUG=http` tells every exchange on stderr, `-v` every decision.
+fn log(out: &Arc<Out>) {
+    let exchanges = std::env::var_os("TASKWARD_DEBUG").is_some_and(|value| value == "http");
+    let exchanges = exchanges.then(|| {
+        tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(false)
+            .with_filter(EnvFilter::new("taskward_hyper=debug"))
+    });
+    let decisions = out.is_verbose().then(|| {
+        Decisions::new(out.clone()).with_filter(filter_fn(|about| about.target() == TARGET))
+    });
+    if exchanges.is_some() || decisions.is_some() {
+        tracing_subscriber::registry()
+            .with(exchanges)
+            .with(decisions)
             .init();
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Out {
     stdout_is_terminal: bool,
     /// Whether stderr takes colours.
     colours: bool,
+    /// Whether lines about a task name it: several are watched at once.
+    several: AtomicBool,
     /// Drawn when a person watches stderr.
     spinner: Option<ProgressBar>,
     /// Whether a prompt has the last line of the screen, so that nothing may be drawn.
@@ -64,6 +66,7 @@ impl Out {
             verbose: global.verbose,
             stdout_is_terminal: io::stdout().is_terminal(),
             colours: choice != anstream::ColorChoice::Never,
+            several: AtomicBool::new(false),
             spinner: animated.then(spinner),
             held: AtomicBool::new(false),
             open_line: AtomicBool::new(false),
@@ -89,6 +92,16 @@ impl Out {
     /// Whether a person reads stdout.
     pub(crate) fn is_for_people(&self) -> bool {
         self.stdout_is_terminal
+    }
+
+    /// From now on lines about a task name it.
+    pub(crate) fn tell_several(&self) {
+        self.several.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether lines about a task name it.
+    pub(crate) fn tells_several(&self) -> bool {
+        self.several.load(Ordering::Relaxed)
     }
 
     /// From now on this key is printed nowhere.
@@ -218,13 +231,13 @@ impl Out {
         }
     }
 
-    /// Prints an end that nobody waits for, in one line.
+    /// Prints an end that nobody waits for.
     pub(crate) fn last_words(&self, problem: &Problem) {
         self.still();
         if self.json {
             self.line(&problem.json());
         } else {
-            self.talk(&format!("{}\n", self.safe(&problem.brief())));
+            self.talk(&self.safe(&problem.text(str::to_owned)));
         }
     }
 

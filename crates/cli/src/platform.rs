@@ -46,6 +46,9 @@ pub(crate) trait Platform: Provider {
     /// The commands that answer a question.
     fn answers(task: &TaskRef, question: &Question) -> Vec<Hint>;
 
+    /// Whether a task of this status is over.
+    fn is_over(status: &Status) -> bool;
+
     /// The command that helps a task on that is stuck in this status.
     fn stuck(_task: &TaskRef, _status: &Status) -> Option<Hint> {
         None
@@ -95,6 +98,10 @@ impl Platform for Nanonets {
     fn answers(task: &TaskRef, _question: &Question) -> Vec<Hint> {
         let command = format!("reply {} 'YOUR ANSWER' --watch", task.quoted());
         vec![("answer", command, "")]
+    }
+
+    fn is_over(status: &Status) -> bool {
+        matches!(status.as_str(), "completed" | "failed" | "stopped")
     }
 
     fn part(
@@ -164,6 +171,10 @@ impl Platform for AgentHarness {
             QuestionKind::Data => vec![input, reject],
             _ => vec![approve, input, reject],
         }
+    }
+
+    fn is_over(status: &Status) -> bool {
+        matches!(status.as_str(), "succeeded" | "failed" | "cancelled")
     }
 
     /// A stalled run has lost its worker.

@@ -67,6 +67,12 @@ impl Problem {
         self
     }
 
+    /// The same under another name for programs.
+    pub(crate) fn named(mut self: Box<Self>, code: &'static str) -> Box<Self> {
+        self.code = code;
+        self
+    }
+
     /// The same with another exit code.
     pub(crate) fn ending(mut self: Box<Self>, exit: Exit) -> Box<Self> {
         self.exit = exit;
@@ -199,6 +205,11 @@ impl Problem {
     /// What happened, in a line.
     pub(crate) fn what(&self) -> &str {
         &self.what
+    }
+
+    /// Why, in a line.
+    pub(crate) fn reasons(&self) -> String {
+        one_line(&self.why.join("; "))
     }
 
     /// The exit code.

@@ -308,7 +308,13 @@ impl<P: Platform> Session<P> {
         let (exit, code) = classify(error);
         let mut problem = Problem::new(exit, code, error.to_string())
             .task(error.task().map(|id| self.task(id)))
-            .intent(error.intent().map(ToString::to_string))
+            // Nothing looks up what was not written down.
+            .intent(
+                error
+                    .intent()
+                    .filter(|_| self.memory.is_some())
+                    .map(ToString::to_string),
+            )
             .exchange(
                 error.request_id().map(str::to_owned),
                 error.status().map(|status| status.as_u16()),

@@ -118,13 +118,17 @@ impl fmt::Display for TaskRef {
     }
 }
 
+/// Whether a character is not shown, breaks a line or changes how others are shown.
+fn is_hidden(c: char) -> bool {
+    is_unsafe(c) || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// An id as it is shown, on one line whatever it holds: what a terminal acts on is percent-encoded, and so is a percent
 /// sign that would be taken for such a code.
 fn encode(id: &str) -> String {
     let mut out = String::with_capacity(id.len());
     for (at, c) in id.char_indices() {
-        let hidden = is_unsafe(c) || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-        if hidden || code(&id.as_bytes()[at..]).is_some() {
+        if is_hidden(c) || code(&id.as_bytes()[at..]).is_some() {
             for byte in c.encode_utf8(&mut [0; 4]).bytes() {
                 out.push_str(&format!("%{byte:02X}"));
             }
@@ -164,13 +168,43 @@ fn code(text: &[u8]) -> Option<u8> {
     (byte == b'%' || !(0x20..0x7f).contains(&byte)).then_some(byte)
 }
 
-/// `text` as one word of a POSIX shell command.
+/// `text` as one word of a POSIX shell command, on one line and without what a terminal acts on.
 pub(crate) fn quote(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/@%+=,".contains(&b);
     if !text.is_empty() && text.bytes().all(plain) {
         return text.to_owned();
     }
+    if text.chars().any(is_hidden) {
+        return quote_bytes(text.as_bytes());
+    }
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Bytes that are no text, or text that cannot be shown as it is, as one word: `$'...'`, in which POSIX 2024, bash, zsh and
+/// ksh read what is hidden by its octal codes.
+pub(crate) fn quote_bytes(bytes: &[u8]) -> String {
+    let mut out = "$'".to_owned();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\n' => out.push_str(r"\n"),
+                '\t' => out.push_str(r"\t"),
+                '\'' | '\\' => out.extend(['\\', c]),
+                c if is_hidden(c) => octal(&mut out, c.encode_utf8(&mut [0; 4]).as_bytes()),
+                c => out.push(c),
+            }
+        }
+        octal(&mut out, chunk.invalid());
+    }
+    out.push('\'');
+    out
+}
+
+/// Three digits each: a digit behind them is none of theirs.
+fn octal(out: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        out.push_str(&format!("\\{byte:03o}"));
+    }
 }
 
 #[cfg(test)]
@@ -235,8 +269,14 @@ mod tests {
             ("it's", r"'it'\''s'"),
             ("$(rm)", "'$(rm)'"),
             ("", "''"),
+            ("two\nlines\tit's \\", r"$'two\nlines\tit\'s \\'"),
+            ("\u{1b}[31m7", r"$'\033[31m7'"),
+            ("\u{7}7", r"$'\0077'"),
+            ("a\u{202e}b\u{2028}", r"$'a\342\200\256b\342\200\250'"),
+            ("schön", "'schön'"),
         ] {
             assert_eq!(quote(text), word);
         }
+        assert_eq!(quote_bytes(b"a\xffb"), r"$'a\377b'");
     }
 }

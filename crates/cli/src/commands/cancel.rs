@@ -44,7 +44,7 @@ pub(super) async fn cancel(
             .map_err(|problem| problem.task(Some(task.clone())))?;
         let question = format!("stop {task}? What it has done so far is lost");
         if !confirm::sure(&out, &question) {
-            let declined = confirm::declined("not cancelled; the task goes on");
+            let declined = confirm::declined("not cancelled; the task is left as it is");
             return Err(declined.task(Some(task)));
         }
     }

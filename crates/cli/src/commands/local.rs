@@ -24,10 +24,18 @@ pub(super) struct Here {
 }
 
 impl Here {
-    /// Looks; what cannot be read is not known here.
+    /// Looks; that the journal cannot be read is told, and ends nothing.
     pub(super) fn look(out: &Arc<Out>, global: &Global) -> Self {
         let memory = Memory::existing(out, global);
-        let entries = memory.and_then(|memory| memory.list().ok());
+        let entries = memory.map(|memory| memory.list()).transpose();
+        let entries = entries.unwrap_or_else(|problem| {
+            out.say(&format!(
+                "warning: {}: starts made here may be missing: {}",
+                problem.what(),
+                problem.reasons()
+            ));
+            None
+        });
         let entries = entries.unwrap_or_default();
         Self {
             tasks: entries
@@ -55,7 +63,7 @@ impl Here {
     }
 }
 
-/// Prints everything, the one kept last first.
+/// Prints what is known, the one kept last first: at most so many tasks, and every start that nobody knows the end of.
 pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Box<Problem>> {
     let mut entries = of_provider(Memory::open(out, global)?.list()?, global);
     // One that was started and then watched is there twice.
@@ -65,8 +73,20 @@ pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Bo
             seen.insert((task.to_string(), entry.snapshot.origin().map(str::to_owned)))
         })
     });
-    entries.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    let all = entries.len();
+    let mut left = most;
+    entries.retain(|entry| {
+        let is_shown = entry.is_open() || left > 0;
+        left = left.saturating_sub(1);
+        is_shown
+    });
     print(out, &entries, "nothing was started or watched here")?;
+    if entries.len() < all {
+        let shown = entries.len();
+        out.say(&format!(
+            "{shown} of {all} shown; all: taskward ls --local --limit {all}"
+        ));
+    }
     Ok(Exit::Ok)
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use serde_json::{Map, json};
 use taskward::core::Look;
 use taskward::nanonets::Nanonets;
-use taskward::{Answered, Event, Outcome};
+use taskward::{Answered, Event};
 
 use super::look::Read;
 use crate::answers::{Asker, checked};
 use crate::args::{Global, ProviderName, Reply};
 use crate::clock::span;
-use crate::ends::{self, Began};
+use crate::ends::Began;
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Followed, Watched};
 use crate::memory::Memory;
@@ -116,15 +116,7 @@ async fn landed(
         .await
         .map_err(|problem| problem.task(Some(task.clone())))?
     {
-        let end = followed
-            .running
-            .wait()
-            .await
-            .map_err(|error| session.problem(&error))?;
-        return match end {
-            taskward::End::Done(outcome) => Err(over(session, &followed, task, outcome)),
-            taskward::End::Left(left) => Err(ends::left(session, &followed.reporter, &left)),
-        };
+        return Err(over(session, &mut followed, task).await);
     }
     let status = followed.reporter.status();
     let seen = match status.as_str() {
@@ -216,14 +208,16 @@ async fn effect(
 }
 
 /// The end of a task whose watch ended before the message was known to be sent.
-fn over(
+async fn over(
     session: &Session<Nanonets>,
-    followed: &Followed<'_, Nanonets>,
+    followed: &mut Followed<'_, Nanonets>,
     task: &TaskRef,
-    outcome: Outcome<taskward::nanonets::Answer>,
 ) -> Box<Problem> {
-    let began = Began::Message(task.clone());
-    match ends::outcome(session, &began, &followed.reporter, outcome) {
+    let end = match followed.running.wait().await {
+        Ok(end) => end,
+        Err(error) => return session.problem(&error),
+    };
+    match followed.answer(end).await {
         Err(problem) => problem.task(Some(task.clone())),
         Ok(_) => Problem::new(
             Exit::Other,

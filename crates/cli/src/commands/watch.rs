@@ -96,8 +96,11 @@ pub(super) async fn all<P: Platform>(
         session.owns(kept)?;
     }
     session.banner();
+    let several = tasks.len() > 1;
+    if several {
+        out.tell_several();
+    }
     let one = async |task: &TaskRef| {
-        let several = tasks.len() > 1;
         let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), several));
         reporter.watching();
         let run = session.follow(task).await?;

@@ -14,6 +14,7 @@ use taskward::{Answered, Event, Question, QuestionId, Status, TaskId, Why};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, span};
+use crate::ends::{Began, Parcel};
 use crate::files::Seen;
 use crate::out::Out;
 use crate::platform::{Hint, Platform};
@@ -69,8 +70,10 @@ struct State {
     attempts: u32,
     /// Whether an answer was given whose fate is not known yet.
     answering: bool,
-    /// What became of the last answer or message.
-    fate: Option<Answered>,
+    /// What became of the last answer.
+    answered: Option<Answered>,
+    /// What became of the last message.
+    sent: Option<Answered>,
     /// The question whose answer the server refused last, and in which words.
     refused: Option<(QuestionId, String)>,
     voice: Voice,
@@ -90,7 +93,8 @@ impl Reporter {
             spoke: Instant::now(),
             attempts: 1,
             answering: false,
-            fate: None,
+            answered: None,
+            sent: None,
             refused: None,
             voice: Voice::default(),
         };
@@ -162,14 +166,25 @@ impl Reporter {
         self.state().answering = true;
     }
 
-    /// Whether an answer is on its way.
-    pub(crate) fn is_answering(&self) -> bool {
-        self.state().answering
-    }
-
-    /// What became of the last answer or message, once it is known.
-    pub(crate) fn fate(&self) -> Option<Answered> {
-        self.state().fate
+    /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is
+    /// known of never left; neither did an answer that nobody took any further.
+    pub(crate) fn last_said(&self, began: &Began) -> Option<(Parcel, Answered)> {
+        let state = self.state();
+        let sent = match began {
+            Began::Message(_) => state.sent.or(Some(Answered::NotSent)),
+            _ => state.sent,
+        };
+        let answered = match state.answering {
+            true => Some(Answered::NotSent),
+            false => state.answered,
+        };
+        let message = sent.map(|how| (Parcel::Message, how));
+        let answer = answered.map(|how| (Parcel::Answer, how));
+        match message {
+            // Whoever wanted to send one wants to know first.
+            Some((_, how)) if how != Answered::Applied => message,
+            _ => answer.or(message),
+        }
     }
 
     /// What the server said when it refused the answer to this question.
@@ -257,12 +272,12 @@ impl Reporter {
                     detail,
                 } => {
                     state.answering = false;
-                    state.fate = Some(*how);
+                    state.answered = Some(*how);
                     let refused = *how == Answered::Refused;
                     state.refused =
                         refused.then(|| (question.clone(), detail.clone().unwrap_or_default()));
                 }
-                Event::Sent { how, .. } => state.fate = Some(*how),
+                Event::Sent { how, .. } => state.sent = Some(*how),
                 _ => {}
             }
         }

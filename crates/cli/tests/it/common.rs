@@ -96,6 +96,20 @@ impl World {
     }
 }
 
+/// Tasks of Nanonets.
+impl World {
+    /// Starts a task that asks one question, and waits until it has.
+    pub(crate) fn start_asker(&self) -> String {
+        let task = self.start("asker");
+        let id = task.strip_prefix("nanonets:").expect("a task");
+        self.wait_for(&format!("{task} to ask"), || {
+            self.sim.advance(Duration::ZERO);
+            self.sim.stats().per_task[id].status == "waiting_for_input"
+        });
+        task
+    }
+}
+
 /// Runs of Agent Harness.
 impl World {
     /// Starts a run of this input and leaves it.

@@ -255,7 +255,7 @@ fn a_deadline_during_a_look_tells_the_last_status_and_the_task() {
     assert_eq!(ended.code, 124, "{ended:?}");
     ended.says(&[
         "The task was running",
-        "The task goes on.",
+        "The task is left as it is.",
         &format!("taskward watch {task}"),
         &format!("taskward cancel {task}"),
     ]);

@@ -246,7 +246,7 @@ fn a_deadline_without_any_status_says_what_went_wrong_last() {
     let run = ["run", "--agent", "slow", "hi", "--timeout", "20s"];
     let ended = world.fast(&run);
     assert_eq!(ended.code, 124, "{ended:?}");
-    ended.says(&["The task was", "The task goes on"]);
+    ended.says(&["The task was", "The task is left as it is."]);
     let task = world.start("slow");
     let ended = world.fast(&["watch", &task, "--timeout", "20s"]);
     ended.says(&["Its status could not be read; last: ", "503"]);

@@ -171,13 +171,18 @@ fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
 
 /// Rows: M2.
 #[test]
-fn the_second_ctrl_c_does_not_wait_and_says_so_in_one_line() {
+fn the_second_ctrl_c_does_not_wait_and_says_what_is_left() {
     let world = World::with_fault("run", Fault::Stall);
     let (code, said) = interrupted_start(&world, true);
-    assert_eq!((code, said.lines().count()), (Some(130), 1), "{said}");
-    for words in ["may have been started", "intent ", "exit 130"] {
-        assert!(said.contains(words), "{said}");
-    }
+    assert_eq!(code, Some(130), "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "error: the task may have been started", "{said}");
+    assert!(lines[3].starts_with("  see: taskward recover "), "{said}");
+    let last = lines.last().expect("lines");
+    assert!(
+        last.starts_with("  intent ") && last.ends_with("exit 130"),
+        "{said}"
+    );
     // The journal is whole: it knows of the start, and no process holds it.
     world.sim.set_faults(Vec::new());
     let ended = world.fast(&["recover"]);
@@ -186,39 +191,91 @@ fn the_second_ctrl_c_does_not_wait_and_says_so_in_one_line() {
     assert!(!ended.stderr.contains("cannot be read"), "{ended:?}");
 }
 
+/// Runs it, interrupts it once it has sent something to this endpoint, and gives its code and its words.
+fn interrupted_write(
+    world: &World,
+    endpoint: &str,
+    name: &str,
+    args: &[&str],
+) -> (Option<i32>, String) {
+    let before = world.sim.requests().len();
+    let mut child = spawn(world.command(args));
+    let sent = || {
+        let requests = world.sim.requests();
+        requests[before..].iter().any(|it| it.endpoint == endpoint)
+    };
+    while !sent() && child.try_wait().expect("asked").is_none() {
+        std::thread::yield_now();
+    }
+    signal(&child, name);
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().expect("piped");
+    stderr.read_to_string(&mut said).expect("text");
+    (child.wait().expect("ends").code(), said)
+}
+
+/// Rows: H1.
 #[test]
-fn ctrl_c_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
+fn a_signal_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
-    world
-        .sim
-        .set_faults(vec![FaultRule::new(Fault::Stall).on("signal")]);
-    for args in [
-        &["watch", &run, "--on-approval", "approve"][..],
-        &["approve", &run],
-    ] {
-        let before = world.sim.requests().len();
-        let mut child = spawn(world.command(args));
-        let sent = || {
-            let requests = world.sim.requests();
-            requests[before..].iter().any(|it| it.endpoint == "signal")
+    let asker = world.start_asker();
+    for endpoint in ["signal", "message"] {
+        let stall = FaultRule::new(Fault::Stall).on(endpoint);
+        world.sim.set_faults(vec![stall]);
+        let commands: [(&[&str], &str, String); 2] = match endpoint {
+            "signal" => [
+                (
+                    &["watch", &run, "--on-approval", "approve"],
+                    "answer",
+                    format!("taskward watch {run}"),
+                ),
+                (
+                    &["approve", &run],
+                    "answer",
+                    format!("taskward watch {run}"),
+                ),
+            ],
+            _ => [
+                (
+                    &["reply", &asker, "EUR"],
+                    "message",
+                    format!("taskward messages {asker}"),
+                ),
+                (
+                    &["reply", &asker, "EUR", "--watch"],
+                    "message",
+                    format!("taskward messages {asker}"),
+                ),
+            ],
         };
-        while !sent() && child.try_wait().expect("asked").is_none() {
-            std::thread::yield_now();
-        }
-        signal(&child, "-INT");
-        let mut said = String::new();
-        let mut stderr = child.stderr.take().expect("piped");
-        stderr.read_to_string(&mut said).expect("text");
-        assert_eq!(child.wait().expect("ends").code(), Some(5), "{said}");
-        for words in [
-            "waiting up to 2 s for the reply to the answer",
-            "the answer may or may not have arrived",
-            &format!("taskward watch {run}"),
-        ] {
-            assert!(said.contains(words), "{words:?} in {said}");
+        for ((args, what, see), name) in commands.iter().zip(["-INT", "-TERM"]) {
+            let (code, said) = interrupted_write(&world, endpoint, name, args);
+            assert_eq!(code, Some(5), "{args:?}: {said}");
+            for words in [
+                &format!("waiting up to 2 s for the reply to the {what}"),
+                &format!("the {what} may or may not have arrived"),
+                see,
+            ] {
+                assert!(said.contains(words.as_str()), "{words:?} in {said}");
+            }
+            assert!(!said.contains("goes on"), "{said}");
         }
     }
+}
+
+#[test]
+fn a_message_that_arrives_while_a_signal_waits_for_it_is_told_as_delivered() {
+    let world = World::new();
+    let asker = world.start_asker();
+    // A second of the world.
+    let slow: FaultRule = "latency:for=20s,on=message".parse().expect("a rule");
+    world.sim.set_faults(vec![slow]);
+    let reply = ["reply", &asker, "EUR", "--watch"];
+    let (code, said) = interrupted_write(&world, "message", "-INT", &reply);
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("The message was delivered."), "{said}");
+    assert!(!said.contains("may or may not"), "{said}");
 }
 
 /// Runs it, interrupts it after this many milliseconds, and looks at what it leaves behind.

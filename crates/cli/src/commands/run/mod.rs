@@ -179,7 +179,7 @@ pub(super) async fn name<P: Platform>(
     } else {
         out.print(&format!("{task}\n"))
     };
-    told.map_err(|problem| ends::unheard(session, problem, &Some(task)))?;
+    told.map_err(|problem| ends::unheard(session, &followed.reporter, problem, &Some(task)))?;
     Ok(Exit::Ok)
 }
 

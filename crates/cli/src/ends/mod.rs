@@ -1,12 +1,9 @@
 //! How a watch ended, and what to do next: the table of exit codes.
 
-use std::io::IsTerminal as _;
+mod left;
 
 use taskward::core::Clock;
-use taskward::{
-    Abandoned, Answered, ApiError, Fault, Left, LeftWhy, Outcome, Question, QuestionKind, Status,
-    StoppedBy,
-};
+use taskward::{Abandoned, Answered, ApiError, Fault, Outcome, Question, Status, StoppedBy};
 
 use crate::agents;
 use crate::clock::span;
@@ -17,6 +14,11 @@ use crate::report::{Reporter, asked_in_words};
 use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::{TaskRef, quote};
+
+pub(crate) use left::{
+    Parcel, abandoned, answers, detached, left, unanswered, undelivered, unheard,
+};
+use left::{fate, in_brief, simulated};
 
 /// What was sent first, for the words about an unknown outcome.
 #[derive(Clone, Debug)]
@@ -134,7 +136,7 @@ pub(crate) fn outcome<P: Platform>(
         Outcome::AccessLost { error, .. } => {
             let what = match error.status.as_u16() {
                 403 => "the key is not allowed to see this task",
-                _ => "the key was refused; the task goes on",
+                _ => "the key was refused; the task is left as it is",
             };
             exchange(Problem::new(Exit::Auth, code, what), &error)
                 .why(error.to_string())
@@ -157,29 +159,24 @@ pub(crate) fn outcome<P: Platform>(
             id,
             abandoned,
         } => {
-            let unsent = unsent(began, reporter);
+            let said = reporter.last_said(began);
+            let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
             let what = match clock {
-                Clock::Human if unsent.is_some() => "--answer-timeout is over",
+                Clock::Human if unsent => "--answer-timeout is over",
                 Clock::Human => "--answer-timeout is over: nobody answered",
                 _ => "--timeout is over",
             };
-            let elapsed = span(session.clock.elapsed());
+            let what = match &abandoned {
+                Abandoned::LeftRunning => what.to_owned(),
+                abandoned => format!("{what}; {}", in_brief(abandoned)),
+            };
             let problem = Problem::new(Exit::Timeout, code, what).headed("timeout");
             match id {
                 Some(_) => {
                     // Events tell a status before any read does.
                     let last = reporter.seen().or(last);
-                    let seen = match &last {
-                        Some(status) => format!("{} after {elapsed}.", state(status)),
-                        None => match reporter.trouble() {
-                            Some(why) => {
-                                format!("Its status could not be read; last: {}", one_line(&why))
-                            }
-                            None => format!("Its status was not read within {elapsed}."),
-                        },
-                    };
-                    let problem = match unsent {
-                        Some(unsent) => problem.why(unsent),
+                    let problem = match last_seen(session, reporter, last.as_ref(), &abandoned) {
+                        Some(seen) => problem.why(seen),
                         None => problem,
                     };
                     let stuck = last.zip(task.as_ref());
@@ -187,7 +184,7 @@ pub(crate) fn outcome<P: Platform>(
                         Some(way_out) => hint(session, problem, way_out),
                         None => problem,
                     };
-                    fate(session, problem.why(seen), &task, &abandoned)
+                    fate(session, began, reporter, problem, &task, &abandoned)
                 }
                 None => match reporter.trouble() {
                     Some(why) => problem.why(format!("Last: {}", one_line(&why))),
@@ -205,14 +202,27 @@ pub(crate) fn outcome<P: Platform>(
     Err(simulated(session, problem.task(task)))
 }
 
-/// That what was to be said to the task never left.
-fn unsent(began: &Began, reporter: &Reporter) -> Option<&'static str> {
-    match (began, reporter.fate()) {
-        (Began::Message(_), None) => Some("The message was not sent."),
-        (Began::Message(_), Some(Answered::NotSent)) => Some("The message was not sent."),
-        (_, Some(Answered::NotSent)) => Some("The answer was not sent."),
-        _ => None,
-    }
+/// What was last read of a task when its time was over; nothing where its end is told.
+fn last_seen<P: Platform>(
+    session: &Session<P>,
+    reporter: &Reporter,
+    last: Option<&Status>,
+    abandoned: &Abandoned,
+) -> Option<String> {
+    let elapsed = span(session.clock.elapsed());
+    let is_fresh = *abandoned == Abandoned::LeftRunning;
+    Some(match (last, reporter.trouble()) {
+        _ if matches!(abandoned, Abandoned::Confirmed(_)) => return None,
+        (Some(status), None) if is_fresh => format!("{} after {elapsed}.", state(status)),
+        (Some(status), Some(why)) if is_fresh => format!(
+            "{} when it was last read; since then: {}",
+            state(status),
+            one_line(&why)
+        ),
+        (Some(status), _) => format!("{} when it was last read.", state(status)),
+        (None, Some(why)) => format!("Its status could not be read; last: {}", one_line(&why)),
+        (None, None) => format!("Its status was not read within {elapsed}."),
+    })
 }
 
 /// A status in a sentence's beginning, whatever the server calls it.
@@ -222,91 +232,6 @@ fn state(status: &Status) -> String {
         word if status.known => format!("The task was {word}"),
         word => format!("The task's status was {word:?}, which this version does not know,"),
     }
-}
-
-/// Whoever was to answer failed: the task goes on, and so does its question.
-pub(crate) fn unanswered<P: Platform>(
-    session: &Session<P>,
-    problem: Box<Problem>,
-    task: &Option<TaskRef>,
-    question: Option<&Question>,
-) -> Box<Problem> {
-    let problem = match (question, task) {
-        (Some(question), Some(task)) => {
-            let problem = asked(problem.why("The question is still open:"), question);
-            answers(session, problem, task, question)
-        }
-        _ => problem,
-    };
-    simulated(session, goes_on(session, problem, task).task(task.clone()))
-}
-
-/// stdout takes no more while a task is watched.
-pub(crate) fn unheard<P: Platform>(
-    session: &Session<P>,
-    problem: Box<Problem>,
-    task: &Option<TaskRef>,
-) -> Box<Problem> {
-    simulated(session, goes_on(session, problem, task).task(task.clone()))
-}
-
-/// Control handed back: the task goes on.
-pub(crate) fn left<P: Platform>(
-    session: &Session<P>,
-    reporter: &Reporter,
-    left: &Left,
-) -> Box<Problem> {
-    let task = session.task(&left.id);
-    let known = Some(task.clone());
-    let problem = match &left.why {
-        LeftWhy::Question(question) => {
-            let refusal = reporter.refusal(&question.id);
-            let what = match question.kind {
-                _ if refusal.is_some() => {
-                    "the server refused the answer, and the run still waits for one"
-                }
-                QuestionKind::Approval => "the run waits for an approval, and nobody here gives it",
-                _ => "the agent asks, and nobody here can answer",
-            };
-            let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
-            let problem = match refusal {
-                Some(why) => problem.why(why),
-                None => problem,
-            };
-            let problem = answers(session, asked(problem, question), &task, question);
-            cancel(session, problem, &task)
-        }
-        LeftWhy::AnswerUnknown(question) => {
-            let problem = Problem::new(
-                Exit::Unknown,
-                "outcome_unknown",
-                "the answer may or may not have arrived; it was not sent again",
-            );
-            let problem = asked(problem, question).next(
-                "see",
-                session.command(&P::conversation(&task)),
-                "whether it is there",
-            );
-            P::answers(&task, question).into_iter().take(1).fold(
-                problem,
-                |problem, (_, command, _)| {
-                    problem.next("again", session.command(&command), "if it is not")
-                },
-            )
-        }
-        LeftWhy::Review(_) => goes_on(
-            session,
-            Problem::new(
-                Exit::Pending,
-                "waiting",
-                "the task waits for a human's review in the platform's dashboard",
-            )
-            .headed("waiting"),
-            &known,
-        ),
-        _ => detached(session, &known, None, Exit::Interrupted),
-    };
-    simulated(session, problem.task(known))
 }
 
 /// What something was to be sent to could not be read.
@@ -330,75 +255,6 @@ pub(crate) fn unread<P: Platform>(
     problem.task(task.clone())
 }
 
-/// A signal while an answer is on its way.
-pub(crate) fn answering<P: Platform>(session: &Session<P>, task: &TaskRef) -> Box<Problem> {
-    let what = "the answer may or may not have arrived";
-    let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
-        .why("Interrupted before the server had answered. The task goes on.")
-        .next(
-            "see",
-            session.command(&format!("watch {}", task.quoted())),
-            "whether it is there",
-        );
-    simulated(session, problem.task(Some(task.clone())))
-}
-
-/// Ctrl-C while a task is watched.
-pub(crate) fn detached<P: Platform>(
-    session: &Session<P>,
-    task: &Option<TaskRef>,
-    question: Option<&Question>,
-    exit: Exit,
-) -> Box<Problem> {
-    let problem = Problem::new(exit, "interrupted", "the watch ended").headed("detached");
-    let problem = match (question, task) {
-        (Some(question), Some(task)) => answers(session, asked(problem, question), task, question),
-        _ => problem,
-    };
-    simulated(session, goes_on(session, problem, task).task(task.clone()))
-}
-
-/// Ctrl-C where the task was to be stopped.
-pub(crate) fn abandoned<P: Platform>(
-    session: &Session<P>,
-    task: &Option<TaskRef>,
-    abandoned: &Abandoned,
-    exit: Exit,
-) -> Box<Problem> {
-    let problem = Problem::new(exit, "interrupted", "the watch ended").headed("detached");
-    let problem = fate(session, problem, task, abandoned);
-    simulated(session, problem.task(task.clone()))
-}
-
-/// What is known of a task that is left.
-fn fate<P: Platform>(
-    session: &Session<P>,
-    problem: Box<Problem>,
-    task: &Option<TaskRef>,
-    abandoned: &Abandoned,
-) -> Box<Problem> {
-    let problem = problem.abandoned(abandoned.code());
-    match (abandoned, task) {
-        (Abandoned::Confirmed(_), Some(task)) => {
-            let problem = problem.why("The task was stopped, as asked.");
-            hint(session, problem, P::history(task))
-        }
-        (Abandoned::CancelAccepted, Some(task)) => problem
-            .why("The task was asked to stop, and was not seen to have.")
-            .next(
-                "see",
-                session.command(&format!("status {}", task.quoted())),
-                "",
-            ),
-        (Abandoned::CancelFailed(why), _) => goes_on(
-            session,
-            problem.why(format!("The task was not stopped: {}", one_line(why))),
-            task,
-        ),
-        _ => goes_on(session, problem, task),
-    }
-}
-
 /// A signal, or a lost reply, while a start or a message is on its way.
 pub(crate) fn unknown<P: Platform>(
     session: &Session<P>,
@@ -414,7 +270,8 @@ pub(crate) fn unknown<P: Platform>(
     let problem = |what: &str| {
         Problem::new(Exit::Unknown, "outcome_unknown", what)
             .why(why.to_owned())
-            .intent(intent.clone())
+            // Nothing looks up what was not written down.
+            .intent(intent.clone().filter(|_| session.memory.is_some()))
     };
     let may = if likely {
         "the task was probably started, and its id is lost"
@@ -429,6 +286,8 @@ pub(crate) fn unknown<P: Platform>(
                 session.command(&P::conversation(task)),
                 "whether it is there",
             )
+            // No start is looked up by it.
+            .intent(None)
             .task(Some(task.clone())),
         Began::Agent { agent, anew } => {
             let problem = problem(may).why("Nothing was sent again.");
@@ -543,76 +402,4 @@ fn asked(problem: Box<Problem>, question: &Question) -> Box<Problem> {
 fn hint<P: Platform>(session: &Session<P>, problem: Box<Problem>, hint: Hint) -> Box<Problem> {
     let (label, command, note) = hint;
     problem.next(label, session.command(&command), note)
-}
-
-/// The commands that answer a question.
-pub(crate) fn answers<P: Platform>(
-    session: &Session<P>,
-    problem: Box<Problem>,
-    task: &TaskRef,
-    question: &Question,
-) -> Box<Problem> {
-    P::answers(task, question)
-        .into_iter()
-        .fold(problem, |problem, it| hint(session, problem, it))
-}
-
-/// The command that stops the task, where there is one; without a terminal nobody is there to ask whether it is meant.
-fn cancel<P: Platform>(
-    session: &Session<P>,
-    problem: Box<Problem>,
-    task: &TaskRef,
-) -> Box<Problem> {
-    if !P::CAPABILITIES.cancel {
-        return problem;
-    }
-    let yes = if std::io::stdin().is_terminal() {
-        ""
-    } else {
-        " --yes"
-    };
-    let command = session.command(&format!("cancel {}{yes}", task.quoted()));
-    problem.next("cancel", command, "")
-}
-
-fn goes_on<P: Platform>(
-    session: &Session<P>,
-    problem: Box<Problem>,
-    task: &Option<TaskRef>,
-) -> Box<Problem> {
-    match task {
-        // In this process the simulator's end is told instead.
-        _ if session.sim().is_some() => problem,
-        Some(task) => {
-            let watch = session.command(&format!("watch {}", task.quoted()));
-            let problem = problem.why("The task goes on.").next("back", watch, "");
-            cancel(session, problem, task)
-        }
-        None => problem,
-    }
-}
-
-/// What is different when the server was in this process: it is gone, and no command reaches its tasks.
-fn simulated<P: Platform>(session: &Session<P>, problem: Box<Problem>) -> Box<Problem> {
-    if session.sim().is_none() {
-        return problem;
-    }
-    let waits = problem.exit() == Exit::Pending;
-    let problem = problem
-        .without_next()
-        .why("The simulator ended with this command, and its task with it.")
-        .next(
-            "keep",
-            "taskward sim",
-            "a simulator that stays, for another shell",
-        );
-    if waits {
-        problem.next(
-            "or",
-            format!("taskward {}", P::UNATTENDED),
-            "answers within one command",
-        )
-    } else {
-        problem
-    }
 }

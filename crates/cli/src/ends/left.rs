@@ -1,0 +1,346 @@
+//! The ends of a watch whose task is left: by a signal, at a deadline, for somebody else to answer.
+
+use std::io::IsTerminal as _;
+
+use taskward::{Abandoned, Answered, Left, LeftWhy, Question, QuestionKind};
+
+use super::{Began, asked, hint};
+use crate::exit::Exit;
+use crate::platform::Platform;
+use crate::problem::Problem;
+use crate::report::Reporter;
+use crate::sanitise::one_line;
+use crate::session::Session;
+use crate::task_ref::TaskRef;
+
+/// Something said to a task that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parcel {
+    /// What nobody asked for.
+    Message,
+    /// To a question.
+    Answer,
+}
+
+impl Parcel {
+    /// A word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// What became of it, as a sentence.
+    pub(super) fn fate(self, how: Answered) -> String {
+        let what = self.as_str();
+        match how {
+            Answered::Applied => format!("The {what} was delivered."),
+            Answered::Gone => {
+                format!("The question was no longer open, so the {what} was not sent.")
+            }
+            Answered::Refused => format!("The server refused the {what}."),
+            Answered::NotSent => format!("The {what} was not sent."),
+            _ => format!("The {what} may or may not have arrived."),
+        }
+    }
+}
+
+/// Whoever was to answer failed: the task is left, and so is its question.
+pub(crate) fn unanswered<P: Platform>(
+    session: &Session<P>,
+    reporter: &Reporter,
+    problem: Box<Problem>,
+    task: &Option<TaskRef>,
+    question: Option<&Question>,
+) -> Box<Problem> {
+    let problem = match (question, task) {
+        (Some(question), Some(task)) => {
+            let problem = asked(problem.why("The question is still open:"), question);
+            answers(session, problem, task, question)
+        }
+        _ => problem,
+    };
+    let problem = stays(session, reporter, problem, task);
+    simulated(session, problem.task(task.clone()))
+}
+
+/// stdout takes no more while a task is watched.
+pub(crate) fn unheard<P: Platform>(
+    session: &Session<P>,
+    reporter: &Reporter,
+    problem: Box<Problem>,
+    task: &Option<TaskRef>,
+) -> Box<Problem> {
+    let problem = stays(session, reporter, problem, task);
+    simulated(session, problem.task(task.clone()))
+}
+
+/// Control handed back.
+pub(crate) fn left<P: Platform>(
+    session: &Session<P>,
+    reporter: &Reporter,
+    left: &Left,
+) -> Box<Problem> {
+    let task = session.task(&left.id);
+    let known = Some(task.clone());
+    let problem = match &left.why {
+        LeftWhy::Question(question) => {
+            let refusal = reporter.refusal(&question.id);
+            let what = match question.kind {
+                _ if refusal.is_some() => {
+                    "the server refused the answer, and the run still waits for one"
+                }
+                QuestionKind::Approval => "the run waits for an approval, and nobody here gives it",
+                _ => "the agent asks, and nobody here can answer",
+            };
+            let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
+            let problem = match refusal {
+                Some(why) => problem.why(why),
+                None => problem,
+            };
+            let problem = answers(session, asked(problem, question), &task, question);
+            cancel(session, problem, &task)
+        }
+        LeftWhy::AnswerUnknown(question) => {
+            let problem = Problem::new(
+                Exit::Unknown,
+                "outcome_unknown",
+                "the answer may or may not have arrived; it was not sent again",
+            );
+            let problem = asked(problem, question).next(
+                "see",
+                session.command(&P::conversation(&task)),
+                "whether it is there",
+            );
+            P::answers(&task, question).into_iter().take(1).fold(
+                problem,
+                |problem, (_, command, _)| {
+                    problem.next("again", session.command(&command), "if it is not")
+                },
+            )
+        }
+        LeftWhy::Review(_) => {
+            let what = "the task waits for a human's review in the platform's dashboard";
+            let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
+            stays(session, reporter, problem, &known)
+        }
+        _ => {
+            let problem = parting(Exit::Interrupted);
+            stays(session, reporter, problem, &known)
+        }
+    };
+    simulated(session, problem.task(known))
+}
+
+/// A signal while something said to the task is on its way.
+pub(crate) fn undelivered<P: Platform>(
+    session: &Session<P>,
+    reporter: &Reporter,
+    task: &TaskRef,
+    parcel: Parcel,
+) -> Box<Problem> {
+    let what = format!("the {} may or may not have arrived", parcel.as_str());
+    let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
+        .why("Interrupted before the server had answered. It was not sent again.");
+    let problem = match over::<P>(reporter) {
+        Some(over) => problem.why(over),
+        None => problem,
+    };
+    let see = match parcel {
+        Parcel::Message => P::conversation(task),
+        Parcel::Answer => format!("watch {}", task.quoted()),
+    };
+    let problem = problem.next("see", session.command(&see), "whether it is there");
+    simulated(session, problem.task(Some(task.clone())))
+}
+
+/// Ctrl-C while a task is watched; what was said to it last is over and done with.
+pub(crate) fn detached<P: Platform>(
+    session: &Session<P>,
+    reporter: &Reporter,
+    task: &Option<TaskRef>,
+    question: Option<&Question>,
+    said: Option<(Parcel, Answered)>,
+    exit: Exit,
+) -> Box<Problem> {
+    let problem = match said {
+        Some((parcel, how)) => parting(exit).why(parcel.fate(how)),
+        None => parting(exit),
+    };
+    let problem = match (question, task) {
+        (Some(question), Some(task)) => answers(session, asked(problem, question), task, question),
+        _ => problem,
+    };
+    let problem = stays(session, reporter, problem, task);
+    simulated(session, problem.task(task.clone()))
+}
+
+fn parting(exit: Exit) -> Box<Problem> {
+    Problem::new(exit, "interrupted", "the watch ended").headed("detached")
+}
+
+/// Ctrl-C where the task was to be stopped.
+pub(crate) fn abandoned<P: Platform>(
+    session: &Session<P>,
+    began: &Began,
+    reporter: &Reporter,
+    task: &Option<TaskRef>,
+    abandoned: &Abandoned,
+    exit: Exit,
+) -> Box<Problem> {
+    let head = match abandoned {
+        Abandoned::Confirmed(_) => "stopped",
+        Abandoned::CancelAccepted => "stopping",
+        _ => "detached",
+    };
+    let what = format!("the watch ended; {}", in_brief(abandoned));
+    let problem = Problem::new(exit, "interrupted", what).headed(head);
+    let problem = fate(session, began, reporter, problem, task, abandoned);
+    simulated(session, problem.task(task.clone()))
+}
+
+/// What was done about a task that was to be stopped, in a few words.
+pub(super) fn in_brief(abandoned: &Abandoned) -> &'static str {
+    match abandoned {
+        Abandoned::Confirmed(_) => "the task was stopped",
+        Abandoned::CancelAccepted => "a stop was requested, and is not confirmed",
+        _ => "the task was not stopped",
+    }
+}
+
+/// What is known of a task that is left, and of what was said to it last.
+pub(super) fn fate<P: Platform>(
+    session: &Session<P>,
+    began: &Began,
+    reporter: &Reporter,
+    problem: Box<Problem>,
+    task: &Option<TaskRef>,
+    abandoned: &Abandoned,
+) -> Box<Problem> {
+    let problem = problem.abandoned(abandoned.code());
+    let said = reporter.last_said(began);
+    let problem = match said {
+        Some((parcel, how)) if how != Answered::Applied => problem.why(parcel.fate(how)),
+        _ => problem,
+    };
+    let is_lost = said.is_some_and(|(_, how)| how == Answered::Unknown);
+    let problem = match (abandoned, task) {
+        (Abandoned::Confirmed(_), Some(task)) => {
+            let problem = problem.why("The task was stopped, as asked.");
+            return hint(session, problem, P::history(task));
+        }
+        (Abandoned::CancelAccepted, Some(task)) => problem
+            .why("The task was asked to stop, and was not seen to have.")
+            .next(
+                "see",
+                session.command(&format!("status {}", task.quoted())),
+                "",
+            ),
+        (Abandoned::CancelFailed(why), _) => {
+            let why = format!("The task was not stopped: {}", one_line(why));
+            stays(session, reporter, problem.why(why), task)
+        }
+        _ => stays(session, reporter, problem, task),
+    };
+    match task {
+        // Whether what was said is there decides what the task does now.
+        Some(task) if is_lost => problem
+            .next(
+                "see",
+                session.command(&P::conversation(task)),
+                "whether it is there",
+            )
+            .named("outcome_unknown")
+            .ending(Exit::Unknown),
+        _ => problem,
+    }
+}
+
+/// The commands that answer a question.
+pub(crate) fn answers<P: Platform>(
+    session: &Session<P>,
+    problem: Box<Problem>,
+    task: &TaskRef,
+    question: &Question,
+) -> Box<Problem> {
+    P::answers(task, question)
+        .into_iter()
+        .fold(problem, |problem, it| hint(session, problem, it))
+}
+
+/// The command that stops the task, where there is one; without a terminal nobody is there to ask whether it is meant.
+fn cancel<P: Platform>(
+    session: &Session<P>,
+    problem: Box<Problem>,
+    task: &TaskRef,
+) -> Box<Problem> {
+    if !P::CAPABILITIES.cancel {
+        return problem;
+    }
+    let yes = if std::io::stdin().is_terminal() {
+        ""
+    } else {
+        " --yes"
+    };
+    let command = session.command(&format!("cancel {}{yes}", task.quoted()));
+    problem.next("cancel", command, "")
+}
+
+/// That the task was heard to be over, by the last that was heard of it.
+fn over<P: Platform>(reporter: &Reporter) -> Option<String> {
+    let status = reporter.seen().filter(P::is_over)?;
+    Some(format!(
+        "The task is over: it was last heard of as {}.",
+        one_line(status.as_str())
+    ))
+}
+
+/// A task that nothing was done about: what it does now, as far as that is known, and how to come back to it.
+fn stays<P: Platform>(
+    session: &Session<P>,
+    reporter: &Reporter,
+    problem: Box<Problem>,
+    task: &Option<TaskRef>,
+) -> Box<Problem> {
+    let Some(task) = task else { return problem };
+    // In this process the simulator's end is told instead.
+    if session.sim().is_some() {
+        return problem;
+    }
+    let watch = session.command(&format!("watch {}", task.quoted()));
+    if let Some(over) = over::<P>(reporter) {
+        return problem.why(over).next("back", watch, "");
+    }
+    let goes_on = match (reporter.seen(), reporter.trouble()) {
+        (Some(_), None) => "The task goes on.",
+        _ => "The task is left as it is.",
+    };
+    let problem = problem.why(goes_on).next("back", watch, "");
+    cancel(session, problem, task)
+}
+
+/// What is different when the server was in this process: it is gone, and no command reaches its tasks.
+pub(super) fn simulated<P: Platform>(session: &Session<P>, problem: Box<Problem>) -> Box<Problem> {
+    if session.sim().is_none() {
+        return problem;
+    }
+    let waits = problem.exit() == Exit::Pending;
+    let problem = problem
+        .without_next()
+        .why("The simulator ended with this command, and its task with it.")
+        .next(
+            "keep",
+            "taskward sim",
+            "a simulator that stays, for another shell",
+        );
+    if waits {
+        problem.next(
+            "or",
+            format!("taskward {}", P::UNATTENDED),
+            "answers within one command",
+        )
+    } else {
+        problem
+    }
+}
