@@ -1,12 +1,13 @@
 //! What a task tells of itself beside its steps, and reports that come out of place.
 
 use crate::world::Act::{Complete, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed, show};
+use crate::world::hand::{listening, reply, send, settle};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Cause, Errand, ExchangeId, Failure, Head, IdempotencyKey, Origin, Response, ResumeError,
-    Shared, Snapshot, Stage, Step, Task, TaskId,
+    Cause, Errand, ExchangeId, Failure, Head, IdempotencyKey, Origin, ResumeError, Shared,
+    Snapshot, Stage, Step, Task, TaskId,
 };
 
 fn outcome(text: &str) -> Ended {
@@ -15,63 +16,6 @@ fn outcome(text: &str) -> Ended {
 
 type Polled = Task<Toy<false, false>>;
 type Streamed = Task<Toy<true, true>>;
-
-fn reply(text: &str) -> Response {
-    Response::new(StatusCode::OK, text.to_owned())
-}
-
-/// Takes what is told and stored until something else is to be done, and gives what was told.
-fn settle<const KEYED: bool, const STREAM: bool>(
-    task: &mut Task<Toy<KEYED, STREAM>>,
-    now: u64,
-    shared: &mut Shared,
-) -> Vec<String> {
-    let mut told = Vec::new();
-    loop {
-        match task.poll(at(now), shared) {
-            Step::Save { revision } => task.saved(revision),
-            Step::Event { no, event } => {
-                told.push(show(event));
-                task.taken(no);
-            }
-            _ => return told,
-        }
-    }
-}
-
-/// What is to be done now.
-fn step<const KEYED: bool, const STREAM: bool>(
-    task: &mut Task<Toy<KEYED, STREAM>>,
-    now: u64,
-    shared: &mut Shared,
-) -> String {
-    format!("{:?}", task.poll(at(now), shared))
-}
-
-/// Sends the request that is planned now.
-fn send<const KEYED: bool, const STREAM: bool>(
-    task: &mut Task<Toy<KEYED, STREAM>>,
-    now: u64,
-    shared: &mut Shared,
-) -> ExchangeId {
-    settle(task, now, shared);
-    let Step::Send { id, .. } = task.poll(at(now), shared) else {
-        panic!("{}", step(task, now, shared));
-    };
-    task.sent(id);
-    id
-}
-
-/// A task with an open stream, at 40 ms.
-fn listening(shared: &mut Shared) -> (Streamed, ExchangeId) {
-    let mut task: Streamed = World::new(&[]).start();
-    let start = send(&mut task, 0, shared);
-    task.handle_response(start, reply("t1 running."), at(20));
-    let stream = send(&mut task, 20, shared);
-    task.handle_head(stream, Head::new(StatusCode::OK), at(40));
-    settle(&mut task, 40, shared);
-    (task, stream)
-}
 
 #[test]
 fn the_wire_its_replies_and_the_task_each_have_their_own_sign_of_life() {

@@ -3,6 +3,7 @@
 mod abandon;
 mod abilities;
 mod clocks;
+mod connections;
 mod deliveries;
 mod driver;
 mod ends;

@@ -197,7 +197,8 @@ impl<P: Provider> Task<P> {
     /// While events come the task need not be read, but for the cross-check.
     fn put_off_check(&mut self) {
         let lull = self.now.after(LULL);
-        let check = self.looked.map_or(lull, |looked| looked.after(CROSS_CHECK));
+        let read = self.looked.or(self.started);
+        let check = read.map_or(lull, |read| read.after(CROSS_CHECK));
         if let Phase::Following(following) = &mut self.phase
             && following.due > self.now
         {
@@ -208,21 +209,21 @@ impl<P: Provider> Task<P> {
 
     pub(super) fn take_item(&mut self, item: Item, from: From) {
         let position = item.event.position;
-        if let (Some(position), Some(decoded)) = (position, self.stream.decoded) {
-            if position <= decoded {
-                return;
-            }
-            if from == From::List {
+        match (position, self.stream.decoded) {
+            (Some(position), Some(decoded)) if position <= decoded => return,
+            (Some(position), Some(_)) if from == From::List => {
                 self.stream.sparse |= !self.stream.is_next(position);
-            } else {
+            }
+            (Some(position), Some(after)) => {
                 let reopened = std::mem::take(&mut self.stream.reopened);
-                if reopened && position.0 > decoded.0.saturating_add(1) {
-                    self.events.push(Event::Gap {
-                        after: decoded,
-                        before: position,
-                    });
+                if reopened && !self.stream.is_next(position) {
+                    let before = position;
+                    self.events.push(Event::Gap { after, before });
                 }
             }
+            // Before the very first nothing was told that it could leave a gap to.
+            (Some(_), None) if from == From::Stream => self.stream.reopened = false,
+            (Some(_) | None, _) => {}
         }
         if self.stream.ending.is_some() {
             // The first end stands; what follows it is not told.

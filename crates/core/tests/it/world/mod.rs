@@ -1,6 +1,7 @@
 //! A toy platform, a toy server and a driver in virtual time. A run gives its whole trace; the driver checks on the way
 //! what must hold at every step.
 
+pub(crate) mod hand;
 pub(crate) mod server;
 pub(crate) mod toy;
 

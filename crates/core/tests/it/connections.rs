@@ -1,0 +1,291 @@
+//! What a stream's connections bring, leave out, repeat and fail with.
+
+use crate::world::Act::{Complete, Work};
+use crate::world::hand::{listening, reply, send, settle};
+use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy};
+use bytes::Bytes;
+use taskward_core::{ExchangeId, Shared, Step, Task};
+
+type Streamed = Task<Toy<true, true>>;
+
+fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+fn streamed(script: &[Act], stream: &[(u64, u64, &'static str)]) -> World {
+    let mut world = World::new(script);
+    world.server.stream = stream.to_vec();
+    world
+}
+
+fn run(world: &mut World) -> Ended {
+    let task = world.start::<true, true>();
+    world.drive(task)
+}
+
+/// The events and failures that this piece of a stream brings.
+fn hear(
+    task: &mut Streamed,
+    stream: ExchangeId,
+    piece: &str,
+    now: u64,
+    shared: &mut Shared,
+) -> Vec<String> {
+    task.handle_chunk(stream, Bytes::from(piece.to_owned()), at(now));
+    settle(task, now, shared)
+}
+
+#[test]
+fn ten_events_in_a_row_that_cannot_be_read_are_too_many() {
+    let mut shared = Shared::new();
+    let (mut task, stream) = listening(&mut shared);
+    let nine = "data: what\n\n".repeat(9);
+    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
+    assert_eq!(hear(&nine, 100), [""; 0]);
+    assert_eq!(hear("data: 1 begin\n\n", 110), ["event Some(1) begin"]);
+    assert_eq!(hear(&nine, 120), [""; 0]);
+    let told = hear("data: what\n\n", 130);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("10 events in a row could not be read"),
+        "{told:?}"
+    );
+    assert!(matches!(
+        task.poll(at(130), &mut shared),
+        Step::Close { .. }
+    ));
+}
+
+#[test]
+fn an_event_that_is_too_large_once_is_tried_once_more() {
+    let mut shared = Shared::new();
+    let (mut task, mut stream) = listening(&mut shared);
+    let huge = format!("data: {}", "x".repeat(taskward_core::sse::MAX_EVENT));
+    let mut now = 100;
+    for attempt in [1, 4] {
+        let told = hear(&mut task, stream, &huge, now, &mut shared);
+        assert_eq!(told.len(), 1, "{told:?}");
+        // The second time it is polled as well, as after three failures.
+        let expected = format!("retrying {attempt} a");
+        assert!(told[0].starts_with(&expected), "{told:?}");
+        let Step::Close { id } = task.poll(at(now), &mut shared) else {
+            panic!("it is let go");
+        };
+        task.closed(id);
+        if attempt == 4 {
+            break;
+        }
+        let look = send(&mut task, now + 2000, &mut shared);
+        task.handle_response(look, reply("running."), at(now + 2000));
+        now += 2000;
+        stream = send(&mut task, now, &mut shared);
+        let head = taskward_core::Head::new(http::StatusCode::OK);
+        task.handle_head(stream, head, at(now));
+    }
+}
+
+#[test]
+fn that_events_come_again_in_other_words_is_told_once_for_each_connection() {
+    let mut shared = Shared::new();
+    let (mut task, stream) = listening(&mut shared);
+    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
+    let told = hear("data: 1 begin\n\ndata: 2 step\n\n", 100);
+    assert_eq!(told, ["event Some(1) begin", "event Some(2) step"]);
+    assert_eq!(hear("data: 1 begin\n\ndata: 2 step\n\n", 110), [""; 0]);
+    let told = hear("data: 2 stop\n\ndata: 1 began\n\n", 120);
+    assert_eq!(told, ["Altered { position: Position(2) }"]);
+}
+
+#[test]
+fn failures_in_a_row_are_counted_until_an_event_comes_or_half_a_minute_passes() {
+    let attempts = |world: &World| -> Vec<String> {
+        let lines = world.lines().into_iter();
+        let told = lines.filter_map(|line| {
+            let told = line.strip_prefix("event retrying ")?.to_owned();
+            Some(told.split_once(' ')?.0.to_owned())
+        });
+        told.collect()
+    };
+    let quiet = streamed(&[Work(600_000), Complete("42")], &[(500, 1, "begin")]);
+    // Each connection is cut soon after it was opened, and none brings anything new.
+    let mut world = quiet;
+    for cut in [2000, 6000, 12_000] {
+        world = world.wish(cut, Wish::CutStream);
+    }
+    // The last one lives.
+    for cut in [100_000, 104_000] {
+        world = world.wish(cut, Wish::CutStream);
+    }
+    world = world.wish(110_000, Wish::Stop);
+    let task = world.start::<true, true>();
+    assert_eq!(world.drive(task), Ended::Stopped);
+    assert_eq!(
+        attempts(&world),
+        ["1", "2", "3", "1", "2"],
+        "{:#?}",
+        world.trace
+    );
+    let mut world = streamed(
+        &[Work(600_000), Complete("42")],
+        &[(500, 1, "begin"), (5000, 2, "step"), (9000, 3, "step")],
+    );
+    for cut in [2000, 6000, 12_000] {
+        world = world.wish(cut, Wish::CutStream);
+    }
+    world = world.wish(15_000, Wish::Stop);
+    let task = world.start::<true, true>();
+    assert_eq!(world.drive(task), Ended::Stopped);
+    assert_eq!(attempts(&world), ["1"; 3], "{:#?}", world.trace);
+}
+
+#[test]
+fn after_three_failures_a_task_is_polled_while_its_stream_is_tried() {
+    let reads = |failures: usize| {
+        let mut opened = 0;
+        let mut world = streamed(&[Work(90_000), Complete("42")], &[]).faults(move |_, _, path| {
+            opened += usize::from(path.contains("/stream"));
+            match path.contains("/stream") && opened <= failures {
+                true => Fault::Status(503),
+                false => Fault::None,
+            }
+        });
+        world.server.page = Some(9);
+        world = world.wish(60_000, Wish::Stop);
+        let task = world.start::<true, true>();
+        assert_eq!(world.drive(task), Ended::Stopped);
+        world.count("/events")
+    };
+    // With no failure the list is read once, and with each look that the silent stream leaves.
+    let (none, many) = (reads(0), reads(99));
+    assert!(none >= 3 && many >= none, "{none} {many}");
+}
+
+#[test]
+fn a_list_is_read_no_further_than_to_what_the_stream_has_brought_meanwhile() {
+    let mut shared = Shared::new();
+    let (mut task, stream) = listening(&mut shared);
+    // It has brought nothing for a second.
+    settle(&mut task, 1040, &mut shared);
+    let mut pages = 0;
+    let mut told = Vec::new();
+    while let Step::Send { id, request, .. } = task.poll(at(1040), &mut shared) {
+        let target = request.target().as_str();
+        let from = match target.split_once("/events?cursor=") {
+            Some((_, cursor)) => cursor.parse().expect("a place"),
+            None => 0,
+        };
+        task.sent(id);
+        if pages == 0 {
+            let piece = "data: 7 step\n\ndata: 8 step\n\ndata: 9 step\n\n";
+            assert_eq!(hear(&mut task, stream, piece, 1040, &mut shared), [""; 0]);
+            assert!(matches!(
+                task.poll(at(1040), &mut shared),
+                Step::InFlight { stream: None, .. }
+            ));
+        }
+        pages += 1;
+        let (one, two) = (from + 1, from + 2);
+        let page = format!("{one} step\n{two} step\nnext {two}.");
+        task.handle_response(id, reply(&page), at(1040));
+        told.extend(settle(&mut task, 1040, &mut shared));
+    }
+    assert_eq!(pages, 4, "1 to 8; the stream has the rest");
+    let all: Vec<String> = (1..=9)
+        .map(|seq| format!("event Some({seq}) step"))
+        .collect();
+    assert_eq!(told, all);
+}
+
+/// A platform whose numbers have holes that mean nothing: once its list has shown one, none is asked about.
+#[test]
+fn holes_that_the_list_has_too_are_none() {
+    let stream = [
+        (10, 2, "step"),
+        (500, 4, "step"),
+        (2500, 8, "step"),
+        (3000, 16, "step"),
+        (4000, 32, "end"),
+    ];
+    for page in [Some(9), None] {
+        let mut world =
+            streamed(&[Work(4000), Complete("42")], &stream).wish(2000, Wish::CutStream);
+        world.server.page = page;
+        assert_eq!(run(&mut world), outcome("succeeded 42"));
+        for (_, seq, _) in stream {
+            let event = format!("event event Some({seq})");
+            assert_eq!(world.count(&event), 1, "{event}");
+        }
+        // Without a list nobody knows; only across a cut it is told.
+        let gaps = world.count("Gap { after: Position(4), before: Position(8) }");
+        assert_eq!(
+            (gaps, world.count("Gap")),
+            match page {
+                Some(_) => (0, 0),
+                None => (1, 1),
+            }
+        );
+        if page.is_some() {
+            // At the first hole, at the one after the list has shown a hole, and after the cut.
+            assert!(world.count("/events") <= 3, "{:#?}", world.trace);
+        }
+    }
+}
+
+#[test]
+fn once_a_task_was_read_to_be_over_its_stream_tells_nothing_more() {
+    let mut world = streamed(
+        &[Work(20_000), Complete("42")],
+        &[(500, 1, "begin"), (41_000, 2, "step")],
+    );
+    world.server.result_lag = 30_000;
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert!(world.now > 41_000, "{}", world.now);
+    assert_eq!(world.count("Some(2)"), 0);
+}
+
+/// Ever more seldom while nothing happens, and soon again once something did.
+#[test]
+fn beside_a_stream_that_tells_a_task_is_read_now_and_then() {
+    let mut calm = policy();
+    calm.limits.stream_idle = std::time::Duration::from_secs(86_400);
+    let mut world = streamed(
+        &[Work(90_000_000)],
+        &[(500, 1, "begin"), (1_000_000, 2, "step")],
+    );
+    world = world.wish(1_200_000, Wish::Stop);
+    let task = world.start_with::<true, true>(calm.clone());
+    assert_eq!(world.drive(task), Ended::Stopped);
+    // Each time twice as long after the last event, and ten minutes at most.
+    let expected = [
+        30_500, 60_500, 120_500, 240_500, 480_500, 960_500, 1_030_000, 1_060_000, 1_120_000,
+    ];
+    assert_eq!(world.status_sent.len(), expected.len());
+    for (read, expected) in world.status_sent.iter().zip(expected) {
+        assert!(
+            (expected..expected + 2000).contains(read),
+            "{:?}",
+            world.status_sent
+        );
+    }
+    // While events come it is read every ten minutes.
+    let busy: Vec<(u64, u64, &'static str)> =
+        (1..=1500).map(|seq| (seq * 1000, seq, "step")).collect();
+    let mut world = streamed(&[Work(90_000_000)], &busy).wish(1_500_000, Wish::Stop);
+    let task = world.start_with::<true, true>(calm.clone());
+    assert_eq!(world.drive(task), Ended::Stopped);
+    let reads = &world.status_sent;
+    assert!((2..=3).contains(&reads.len()), "{reads:?}");
+    // One that has brought nothing yet has not earned as much trust.
+    let mut world = streamed(&[Work(90_000_000)], &[]).wish(100_000, Wish::Stop);
+    world.server.page = Some(9);
+    let task = world.start_with::<true, true>(calm);
+    assert_eq!(world.drive(task), Ended::Stopped);
+    let reads = &world.status_sent;
+    assert!((1000..3000).contains(&reads[0]), "{reads:?}");
+    for pair in reads.windows(2) {
+        assert!(
+            (2 * pair[0]..2 * pair[0] + 200).contains(&pair[1]),
+            "{reads:?}"
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! A task driven by hand, one report at a time.
+
+use super::{Toy, World, at, show};
+use http::StatusCode;
+use taskward_core::{ExchangeId, Head, Response, Shared, Step, Task};
+
+pub(crate) fn reply(text: &str) -> Response {
+    Response::new(StatusCode::OK, text.to_owned())
+}
+
+/// Takes what is told and stored until something else is to be done, and gives what was told.
+pub(crate) fn settle<const KEYED: bool, const STREAM: bool>(
+    task: &mut Task<Toy<KEYED, STREAM>>,
+    now: u64,
+    shared: &mut Shared,
+) -> Vec<String> {
+    let mut told = Vec::new();
+    loop {
+        match task.poll(at(now), shared) {
+            Step::Save { revision } => task.saved(revision),
+            Step::Event { no, event } => {
+                told.push(show(event));
+                task.taken(no);
+            }
+            _ => return told,
+        }
+    }
+}
+
+/// What is to be done now.
+pub(crate) fn step<const KEYED: bool, const STREAM: bool>(
+    task: &mut Task<Toy<KEYED, STREAM>>,
+    now: u64,
+    shared: &mut Shared,
+) -> String {
+    format!("{:?}", task.poll(at(now), shared))
+}
+
+/// Sends the request that is planned now.
+pub(crate) fn send<const KEYED: bool, const STREAM: bool>(
+    task: &mut Task<Toy<KEYED, STREAM>>,
+    now: u64,
+    shared: &mut Shared,
+) -> ExchangeId {
+    settle(task, now, shared);
+    let Step::Send { id, .. } = task.poll(at(now), shared) else {
+        panic!("{}", step(task, now, shared));
+    };
+    task.sent(id);
+    id
+}
+
+/// A task with an open stream, at 40 ms.
+pub(crate) fn listening(shared: &mut Shared) -> (Task<Toy<true, true>>, ExchangeId) {
+    let mut task: Task<Toy<true, true>> = World::new(&[]).start();
+    let start = send(&mut task, 0, shared);
+    task.handle_response(start, reply("t1 running."), at(20));
+    let stream = send(&mut task, 20, shared);
+    task.handle_head(stream, Head::new(StatusCode::OK), at(40));
+    settle(&mut task, 40, shared);
+    (task, stream)
+}
