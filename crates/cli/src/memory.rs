@@ -224,7 +224,8 @@ impl Memory {
         removed.map_err(|error| claimed_or(&error, unread))
     }
 
-    /// A start that may have been of the same work, whose outcome nobody knows, and that no process is making now.
+    /// A start that may have been of the same work, whose outcome nobody knows, and that no process is making
+    /// now for the first time.
     pub(crate) fn twin(&self, start: &Snapshot) -> Result<Option<Twin>, Box<Problem>> {
         let listing = self.listing().map_err(|e| unwritten(&e.to_string()))?;
         for entry in listing.entries {
@@ -235,7 +236,7 @@ impl Memory {
         for (id, damage) in starts(listing.damage) {
             match self.0.journal.claim(&id) {
                 // It was written by another version, which is at work on it.
-                Err(JournalError::Claimed(_)) => {}
+                Err(JournalError::Claimed(id)) if self.0.journal.is_being_made(&id) => {}
                 _ => return Ok(Some(Twin::Unreadable(id, damage))),
             }
         }
@@ -279,14 +280,14 @@ impl Memory {
         is_left.then_some(newest.snapshot)
     }
 
-    /// Whether a start that was open still is, and no process makes it.
+    /// Whether a start that was open still is, and no process makes it for the first time.
     fn is_left(&self, entry: &Entry) -> Result<bool, Box<Problem>> {
         let journal = &self.0.journal;
         // Once it is claimed, nothing changes any more.
         let _claim = match journal.claim(&entry.id) {
             Ok(claim) => claim,
-            // Whoever has one that ended looks for its task, and has not found it.
-            Err(JournalError::Claimed(_)) => return Ok(entry.snapshot.is_ended()),
+            // Whoever looks for its task has not found it.
+            Err(JournalError::Claimed(id)) => return Ok(!journal.is_being_made(&id)),
             Err(error) => return Err(unwritten(&error.to_string())),
         };
         match journal.find(entry.id.as_str()) {

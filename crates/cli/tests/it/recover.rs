@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use taskward::journal::FileJournal;
 use taskward_sim::{Fault, FaultRule, Scenario, Sim, Span};
 
 use crate::common::{Ended, World, bare};
@@ -318,7 +319,7 @@ fn a_watch_goes_on_where_nothing_can_be_kept() {
     assert_eq!(last.code, 1, "{last:?}");
 }
 
-/// Rows: G9.
+/// Rows: G9, G12.
 #[test]
 fn a_start_that_another_process_works_on_is_not_recovered() {
     for start in [NANONETS, HARNESS] {
@@ -340,6 +341,11 @@ fn a_start_that_another_process_works_on_is_not_recovered() {
         child.kill().expect("killed");
         child.wait().expect("ends");
         assert_eq!(world.fast(start.args).code, 5, "now it is one");
+        // It still is while somebody finds out what became of it.
+        let journal = FileJournal::open(journal(&world)).expect("a journal");
+        let entry = journal.find(&name).expect("it is kept");
+        let _claim = journal.claim(&entry.id).expect("nobody works on it");
+        assert_eq!(world.fast(start.args).code, 5, "nobody knows yet");
     }
 }
 

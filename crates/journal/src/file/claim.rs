@@ -1,14 +1,19 @@
 //! Who works on a start.
 
 use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::lock::{Lock, open_to_write};
+use super::states;
 use crate::entry::EntryId;
 use crate::error::{JournalError, failed};
 
 /// What the names of the files end in.
 pub(super) const KIND: &str = "claim";
+
+/// What is written in the claim of whoever makes a start for the first time.
+const MAKER: &[u8] = b"makes it";
 
 /// A start that nobody else may touch, until this is dropped.
 ///
@@ -24,16 +29,38 @@ pub struct Claim {
 impl Claim {
     /// Takes it under the folder's lock.
     pub(super) fn take(_: &Lock, folder: &Path, id: &EntryId) -> Result<Self, JournalError> {
-        let path = folder.join(format!("{id}.{KIND}"));
+        let path = path(folder, id);
         let file = open_to_write(&path).map_err(|e| failed("open", &path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self {
-                folder: folder.to_owned(),
-                path,
-                file: Some(file),
-            }),
+            Ok(()) => {
+                // Of whoever held it before and was killed.
+                file.set_len(0).map_err(|e| failed("write to", &path, e))?;
+                Ok(Self {
+                    folder: folder.to_owned(),
+                    path,
+                    file: Some(file),
+                })
+            }
             Err(TryLockError::WouldBlock) => Err(JournalError::Claimed(id.clone())),
             Err(TryLockError::Error(e)) => Err(failed("lock", &path, e)),
+        }
+    }
+
+    /// Says that whoever holds it makes the start for the first time.
+    pub(super) fn of_maker(mut self) -> Self {
+        if let Some(file) = &mut self.file {
+            // Where that cannot be written, others ask once too often.
+            let _ = file.write_all(MAKER);
+        }
+        self
+    }
+
+    /// Whether the claim that another process holds says so.
+    pub(super) fn is_of_maker(folder: &Path, id: &EntryId) -> bool {
+        match states::bytes(&path(folder, id)) {
+            Ok(text) => text == MAKER,
+            // Some systems let nobody read what is locked; and one that is gone is held by nobody.
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
         }
     }
 
@@ -57,4 +84,8 @@ impl Drop for Claim {
             self.end(lock.as_ref());
         }
     }
+}
+
+fn path(folder: &Path, id: &EntryId) -> PathBuf {
+    folder.join(format!("{id}.{KIND}"))
 }

@@ -138,6 +138,13 @@ impl FileJournal {
         Claim::take(&lock, self.folder(), id)
     }
 
+    /// Whether the process that has claimed an entry makes its start for the first time. Any other one finds out what
+    /// became of a start that was made before.
+    #[must_use]
+    pub fn is_being_made(&self, id: &EntryId) -> bool {
+        Claim::is_of_maker(self.folder(), id)
+    }
+
     /// Removes an entry, whatever it is, or what is in its place and cannot be read: nobody will be able to find out what
     /// became of it.
     ///
@@ -269,10 +276,11 @@ impl FileJournal {
         } else {
             None
         };
+        let is_new = !self.path(&id).exists();
         match self.write(&id, snapshot) {
             Ok(goes_on) => {
-                let claim = fresh.or_else(|| claims.remove(&id));
-                match claim {
+                let fresh = fresh.map(|claim| if is_new { claim.of_maker() } else { claim });
+                match fresh.or_else(|| claims.remove(&id)) {
                     Some(claim) if goes_on => drop(claims.insert(id, claim)),
                     Some(claim) => claim.release(&lock),
                     None => {}

@@ -61,6 +61,26 @@ fn an_entry_that_nobody_works_on_can_be_removed() {
     assert!(elsewhere.remove(&open).is_err(), "it is gone");
 }
 
+#[test]
+fn whoever_looks_for_a_start_is_known_from_whoever_makes_it() {
+    let (_folder, journal) = journal();
+    let other = FileJournal::open(journal.folder()).expect("another process");
+    let id = keep(&journal, STARTING);
+    assert!(other.claim(&id).is_err() && other.is_being_made(&id));
+    drop(journal);
+    // Whoever made it was killed, and its claim is still there.
+    let claim = other.folder().join(format!("{id}.claim"));
+    fs::write(&claim, "makes it").expect("a claim");
+    let looking = other.claim(&id).expect("it is free");
+    assert!(!other.is_being_made(&id));
+    drop(looking);
+    // Whoever repeats it does not make it for the first time.
+    keep(&other, STARTING);
+    assert!(claim.exists() && !other.is_being_made(&id));
+    keep(&other, STARTED);
+    assert!(!claim.exists() && !other.is_being_made(&id));
+}
+
 /// Rows: G9.
 #[test]
 fn of_many_who_want_a_claim_at_once_one_has_it() {
