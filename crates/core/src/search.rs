@@ -48,8 +48,12 @@ pub struct Search<P> {
     look: Look,
     window: Window,
     state: State,
+    /// Tasks of other starts.
+    others: BTreeSet<TaskId>,
     /// Every task that was listed.
     seen: BTreeSet<TaskId>,
+    /// How many of them are of other starts.
+    excepted: usize,
     /// Those of them that may be the one.
     found: Vec<Candidate>,
     /// How many more conversations are read.
@@ -103,7 +107,9 @@ pub struct Findings {
     pub complete: bool,
     /// How many tasks of the agent were listed.
     pub seen: usize,
-    /// How many of them, candidates or not, were not compared with what the start said.
+    /// How many of them were passed over as those of other starts.
+    pub excepted: usize,
+    /// How many of the others, candidates or not, were not compared with what the start said.
     pub uncompared: usize,
     /// Since when they were made, by the server's clock.
     pub from: Timestamp,
@@ -197,7 +203,9 @@ impl<P: Provider> Search<P> {
             ran_back: false,
             look: Look::First,
             state: State::Done,
+            others: BTreeSet::new(),
             seen: BTreeSet::new(),
+            excepted: 0,
             found: Vec::new(),
             budget: MAX_COMPARED,
             missed: 0,
@@ -206,6 +214,13 @@ impl<P: Provider> Search<P> {
         let begun_at = search.sought.begun_at;
         search.begin(begun_at);
         search
+    }
+
+    /// The same; these tasks are known to be those of other starts.
+    #[must_use]
+    pub fn except(mut self, others: impl IntoIterator<Item = TaskId>) -> Self {
+        self.others.extend(others);
+        self
     }
 
     /// What to do next. Asked twice, it gives the same step.
@@ -241,6 +256,7 @@ impl<P: Provider> Search<P> {
             if ahead.unsigned_abs() > SAME.as_millis() as u64 {
                 // It was asked for another time than was meant.
                 self.seen.clear();
+                self.excepted = 0;
                 self.found.clear();
                 self.begin(now);
                 return;
@@ -301,6 +317,7 @@ impl<P: Provider> Search<P> {
                 && (is_trusted || !self.found.is_empty()),
             candidates: self.found,
             seen: self.seen.len(),
+            excepted: self.excepted,
             uncompared,
             from: self.window.from,
             until: self.window.until,
@@ -348,7 +365,10 @@ impl<P: Provider> Search<P> {
             return;
         };
         for mut one in page.items {
-            if self.seen.insert(one.id.clone()) {
+            let is_new = self.seen.insert(one.id.clone());
+            if is_new && self.others.contains(&one.id) {
+                self.excepted += 1;
+            } else if is_new {
                 one.title = one.title.map(short);
                 one.created_at = one.created_at.map(short);
                 one.off_time = self.look == Look::Wide;

@@ -1,7 +1,7 @@
 //! What becomes of a start whose outcome nobody knows.
 
 use taskward_core::{
-    Error, ErrorKind, Findings, Origin, Provider, Search, Snapshot, Task, Timestamp,
+    Error, ErrorKind, Findings, Origin, Provider, Search, Snapshot, Task, TaskId, Timestamp,
 };
 
 /// What can be done about a stored task; `R` is the adapter's run.
@@ -23,7 +23,7 @@ pub enum Way<P> {
     Search(Box<Search<P>>),
 }
 
-/// The way for this snapshot.
+/// The way for this snapshot; the tasks of `others` are those of other starts.
 ///
 /// # Errors
 /// When it was never started, or left nothing to know its task by.
@@ -31,6 +31,7 @@ pub fn way<P: Provider>(
     provider: P,
     origin: &Origin,
     snapshot: Snapshot,
+    others: Vec<TaskId>,
     now: Timestamp,
 ) -> Result<Way<P>, Error> {
     if snapshot.task().is_some() || snapshot.is_repeatable() {
@@ -46,5 +47,6 @@ pub fn way<P: Provider>(
             "the start left nothing to know its task by: look through the tasks of its agent";
         return Err(Error::new(ErrorKind::Input, text));
     };
-    Ok(Way::Search(Box::new(Search::new(provider, sought))))
+    let search = Search::new(provider, sought).except(others);
+    Ok(Way::Search(Box::new(search)))
 }

@@ -89,12 +89,24 @@ impl<P: Provider> Client<P> {
 
     /// Finds out what became of a stored task whose end nobody saw. One whose id is known, or whose start can be repeated
     /// under its key, is there to be followed. For the task of any other start it looks on the server, twice where
-    /// nothing is found, and adopts nothing.
+    /// nothing is found, and then at another time than the clock said; it adopts nothing.
     ///
     /// # Errors
     /// When the snapshot is of a start that made no task, or left nothing to know its task by; or the search fails.
     pub async fn recover(&self, snapshot: Snapshot) -> Result<Recovery<Run<P>>, Error> {
-        recover::recover(self, snapshot).await
+        recover::recover(self, snapshot, Vec::new()).await
+    }
+
+    /// As [`recover`](Self::recover); these tasks are known to be those of other starts, and none of them is found.
+    ///
+    /// # Errors
+    /// As [`recover`](Self::recover).
+    pub async fn recover_except(
+        &self,
+        snapshot: Snapshot,
+        others: impl IntoIterator<Item = TaskId>,
+    ) -> Result<Recovery<Run<P>>, Error> {
+        recover::recover(self, snapshot, others.into_iter().collect()).await
     }
 
     /// Sends a message to a task that exists, whatever its state, and follows it to the next pause or end.

@@ -1,6 +1,6 @@
 //! Finds out what became of a start. Its async twin is read beside it.
 
-use taskward_core::{Error, Findings, Provider, Search, SearchStep, Snapshot};
+use taskward_core::{Error, Findings, Provider, Search, SearchStep, Snapshot, TaskId};
 use taskward_edge::recover::{Recovery, Way, way};
 use taskward_edge::run::Goal;
 
@@ -10,10 +10,12 @@ use crate::run::Run;
 pub(crate) fn recover<P: Provider>(
     client: &Client<P>,
     snapshot: Snapshot,
+    others: Vec<TaskId>,
 ) -> Result<Recovery<Run<P>>, Error> {
     let inner = client.inner();
     let origin = &inner.transport.origin;
-    match way(inner.provider.clone(), origin, snapshot, inner.clock.now())? {
+    let provider = inner.provider.clone();
+    match way(provider, origin, snapshot, others, inner.clock.now())? {
         Way::Follow(snapshot) => Ok(Recovery::Follow(Run::new(
             client.clone(),
             Goal::Recover(snapshot),

@@ -73,10 +73,15 @@ fn others(world: &mut World, many: usize, every: u64) {
 
 /// Looks for it; gives what was found, and the requests made.
 fn find(world: &mut World, sought: Sought, skew: i64) -> (Findings, Vec<String>) {
+    serve(Search::new(Nanonets, sought), world, skew)
+}
+
+/// Does the steps of a search on the platform, whose clock is ahead by so much.
+fn serve(steps: Search<Nanonets>, world: &mut World, skew: i64) -> (Findings, Vec<String>) {
     let shifted = |millis: u64| u64::try_from(millis as i64 + skew).expect("a time");
     let bearer = format!("Bearer {}", world.server.api_key());
     let (server, now) = (&mut world.server, &mut world.now);
-    search(sought, now, |target, now| {
+    search(steps, now, |target, now| {
         let sim = taskward_sim::Request::new("GET", target).header("authorization", &bearer);
         let reply = server.handle(sim, shifted(now));
         let mut response = Response::new(http::StatusCode::OK, reply.body);
@@ -90,11 +95,10 @@ fn find(world: &mut World, sought: Sought, skew: i64) -> (Findings, Vec<String>)
 
 /// Does the steps of a search; what is served as nothing cannot be read.
 fn search(
-    sought: Sought,
+    mut search: Search<Nanonets>,
     now: &mut u64,
     mut serve: impl FnMut(&str, u64) -> Option<Response>,
 ) -> (Findings, Vec<String>) {
-    let mut search = Search::new(Nanonets, sought);
     let mut requests = Vec::new();
     loop {
         match search.next(Timestamp::from_millis(*now)) {
@@ -322,6 +326,21 @@ fn a_clock_that_was_set_since_the_start_does_not_hide_its_run() {
     }
 }
 
+#[test]
+fn the_run_of_another_start_is_not_found_and_does_not_end_the_search() {
+    let mut world = World::new("");
+    let sought = lost(&mut world, false);
+    // The impatient caller started it again.
+    runs(&mut world, "echo", PROMPT);
+    let (found, _) = find(&mut world, sought.clone(), 0);
+    let other = same(&found)[0].id.clone();
+    let search = Search::new(Nanonets, sought).except([other]);
+    let (found, requests) = serve(search, &mut world, 0);
+    assert_eq!(found.candidates, []);
+    assert_eq!((found.seen, found.excepted, found.complete), (1, 1, true));
+    assert_eq!((requests.len(), compared(&requests)), (3, 0));
+}
+
 /// A page of a list that has these runs, newest first.
 fn page(runs: impl Iterator<Item = usize>, next: Option<usize>) -> Option<Response> {
     let data: Vec<_> = runs
@@ -352,15 +371,19 @@ fn where_nobody_says_when_runs_were_made_the_oldest_is_compared_first() {
     let sought = killed(&mut world, false);
     let mut first = None;
     let total = 1_100;
-    let (found, _) = search(sought, &mut world.now, |target, _| {
-        if let Some(id) = target.strip_suffix("/messages") {
-            first.get_or_insert_with(|| id.to_owned());
-            return message(if id.ends_with("/t1") { PROMPT } else { "else" });
-        }
-        let at = cursor(target);
-        let end = (at + 100).min(total);
-        page((at..end).map(|n| total - n), (end < total).then_some(end))
-    });
+    let (found, _) = search(
+        Search::new(Nanonets, sought),
+        &mut world.now,
+        |target, _| {
+            if let Some(id) = target.strip_suffix("/messages") {
+                first.get_or_insert_with(|| id.to_owned());
+                return message(if id.ends_with("/t1") { PROMPT } else { "else" });
+            }
+            let at = cursor(target);
+            let end = (at + 100).min(total);
+            page((at..end).map(|n| total - n), (end < total).then_some(end))
+        },
+    );
     assert_eq!(first.as_deref(), Some("/api/v1/tasks/t1"));
     assert_eq!(same(&found).len(), 1);
 }
@@ -371,10 +394,14 @@ fn a_list_that_does_not_end_is_left_and_that_is_told() {
         let mut world = World::new("");
         let mut sought = killed(&mut world, false);
         sought.clue.digest = None;
-        let (found, requests) = search(sought, &mut world.now, |target, _| {
-            let at = cursor(target);
-            page(at..at + 2, Some((at + 2) % circle))
-        });
+        let (found, requests) = search(
+            Search::new(Nanonets, sought),
+            &mut world.now,
+            |target, _| {
+                let at = cursor(target);
+                page(at..at + 2, Some((at + 2) % circle))
+            },
+        );
         assert!(!found.complete, "{circle}");
         let pages = if circle == 7 { 8 } else { 200 };
         assert_eq!(requests.len(), pages, "{circle}");
@@ -388,16 +415,20 @@ fn what_cannot_be_read_may_be_it_and_after_some_of_it_no_more_is_tried() {
     for (unread, tried) in [(1, 8), (8, 3)] {
         let mut world = World::new("");
         let sought = lost(&mut world, false);
-        let (found, requests) = search(sought, &mut world.now, |target, _| {
-            let Some(id) = target.strip_suffix("/messages") else {
-                return page(0..8, None);
-            };
-            let number = id.rsplit('t').next().and_then(|id| id.parse().ok());
-            if number.is_some_and(|number: usize| number < unread) {
-                return None;
-            }
-            message(if id.ends_with("t5") { PROMPT } else { "else" })
-        });
+        let (found, requests) = search(
+            Search::new(Nanonets, sought),
+            &mut world.now,
+            |target, _| {
+                let Some(id) = target.strip_suffix("/messages") else {
+                    return page(0..8, None);
+                };
+                let number = id.rsplit('t').next().and_then(|id| id.parse().ok());
+                if number.is_some_and(|number: usize| number < unread) {
+                    return None;
+                }
+                message(if id.ends_with("t5") { PROMPT } else { "else" })
+            },
+        );
         assert!(!found.complete, "{found:?}");
         assert_eq!(compared(&requests), tried);
         assert_eq!(found.uncompared, unread);

@@ -15,37 +15,32 @@ const MAX_ROWS: usize = 20;
 
 /// What was found, and what is known here of it.
 pub(super) struct Looked {
-    pub(super) found: Findings,
-    /// Tasks that were found and are known here as those of other starts.
+    found: Findings,
+    /// Tasks that are known here as those of other starts: none of them was looked for.
     others: Vec<TaskId>,
     /// A start that another process makes now, of the same words.
     rival: Option<EntryId>,
 }
 
 impl Looked {
-    /// The findings of a search that is over. A task that was started while it went on is known here by now, or its start
-    /// is under way.
+    /// The findings of a search that is over, by what is known now; nothing when one of them is the task of a start that
+    /// was made while it went on, and it has to be looked again.
     pub(super) fn of(
-        mut found: Findings,
+        found: Findings,
         memory: &Memory,
         start: &Entry,
-    ) -> Result<Self, Box<Problem>> {
+    ) -> Result<Option<Self>, Box<Problem>> {
         let known = memory.others(start)?;
-        let is_known = |id: &TaskId| known.iter().any(|entry| entry.snapshot.task() == Some(id));
-        let mut others = Vec::new();
-        found.candidates.retain(|one| {
-            let is_other = is_known(&one.id);
-            if is_other {
-                others.push(one.id.clone());
-            }
-            !is_other
-        });
+        let others = tasks(&known);
+        if found.candidates.iter().any(|one| others.contains(&one.id)) {
+            return Ok(None);
+        }
         let rival = known.iter().find(|other| memory.is_rival(other, start));
-        Ok(Self {
+        Ok(Some(Self {
             rival: rival.map(|rival| rival.id.clone()),
             found,
             others,
-        })
+        }))
     }
 
     pub(super) fn candidates(&self) -> &[Candidate] {
@@ -124,7 +119,7 @@ impl Looked {
     /// Whose tasks, and of what time.
     fn place(&self) -> String {
         let found = &self.found;
-        let tasks = match found.seen {
+        let tasks = match found.seen - found.excepted {
             0 => "no task".to_owned(),
             1 => "one task".to_owned(),
             seen => format!("{seen} tasks"),
@@ -147,9 +142,14 @@ impl Looked {
         written(self.found.from)
     }
 
+    /// How many tasks were listed.
+    pub(super) fn seen(&self) -> usize {
+        self.found.seen
+    }
+
     /// What is left out because it is known here.
     pub(super) fn known(&self) -> Option<String> {
-        match self.others.len() {
+        match self.found.excepted {
             0 => None,
             1 => Some("1 more is known here as the task of another start.".to_owned()),
             more => Some(format!(
@@ -185,9 +185,15 @@ impl Looked {
             "seen": found.seen,
             "uncompared": found.uncompared,
             "complete": self.is_whole(),
-            "known_here": self.others.len(),
+            "known_here": found.excepted,
         })
     }
+}
+
+/// The tasks of these starts, as far as they are known.
+pub(super) fn tasks(starts: &[Entry]) -> Vec<TaskId> {
+    let tasks = starts.iter().filter_map(|start| start.snapshot.task());
+    tasks.cloned().collect()
 }
 
 /// How sure it is that a task is the one.

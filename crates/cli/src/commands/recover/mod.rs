@@ -187,30 +187,43 @@ async fn one<P: Platform>(
     })?;
     // Another process may have found out in the meantime.
     plan.entry = plan.memory.find(id.as_str())?;
-    let found = session.client.recover(plan.entry.snapshot.clone());
-    let found = session.unless_interrupted(found).await?;
-    let found = found.map_err(|error| session.problem(&error).intent(Some(id.to_string())))?;
-    match found {
-        Recovery::Follow(run) => {
-            drop(claim);
-            plan.go_on(&session, run, Began::Again).await
-        }
-        Recovery::Found(found) => {
-            let looked = Looked::of(found, &plan.memory, &plan.entry)?;
-            let task = match &plan.args.adopt {
-                Some(Some(named)) => Some(looked.named(&named.of(P::ID))?),
-                _ => looked.only(),
-            };
-            match task {
-                Some(task) => plan.found(&session, &looked, task, claim).await,
-                None if looked.candidates().is_empty() => Err(plan.none(&session, &looked)),
-                None => Err(plan.tell_several(&session, &looked)?),
+    let start = &plan.entry.snapshot;
+    if start.task().is_none() && !start.is_repeatable() {
+        let line = "looking for the task of this start among those of its agent";
+        session.out.say(line);
+    }
+    let looked = loop {
+        let others = looked::tasks(&plan.memory.others(&plan.entry)?);
+        let found = session
+            .client
+            .recover_except(plan.entry.snapshot.clone(), others);
+        let found = session.unless_interrupted(found).await?;
+        let found = found.map_err(|error| session.problem(&error).intent(Some(id.to_string())))?;
+        match found {
+            Recovery::Follow(run) => {
+                drop(claim);
+                return plan.go_on(&session, run, Began::Again).await;
+            }
+            Recovery::Found(found) => {
+                if let Some(looked) = Looked::of(found, &plan.memory, &plan.entry)? {
+                    break looked;
+                }
+            }
+            _ => {
+                let what = "this version does not know how to recover it";
+                let problem = Problem::new(Exit::Other, "internal", what);
+                return Err(problem.intent(Some(id.to_string())));
             }
         }
-        _ => {
-            let what = "this version does not know how to recover it";
-            Err(Problem::new(Exit::Other, "internal", what).intent(Some(id.to_string())))
-        }
+    };
+    let task = match &plan.args.adopt {
+        Some(Some(named)) => Some(looked.named(&named.of(P::ID))?),
+        _ => looked.only(),
+    };
+    match task {
+        Some(task) => plan.found(&session, &looked, task, claim).await,
+        None if looked.candidates().is_empty() => Err(plan.none(&session, &looked)),
+        None => Err(plan.tell_several(&session, &looked)?),
     }
 }
 
@@ -343,7 +356,10 @@ impl Plan {
             return problem;
         };
         let (agent, since) = (quote(agent), looked.since());
-        let list = format!("ls --agent {agent} --since {since} --limit 1000");
+        let list = format!(
+            "ls --agent {agent} --since {since} --limit {}",
+            looked.seen().max(1)
+        );
         problem.next("see", session.command(&list), "")
     }
 
