@@ -289,3 +289,78 @@ fn beside_a_stream_that_tells_a_task_is_read_now_and_then() {
         );
     }
 }
+
+/// An end is kept once it was heard of: before, the event comes again.
+#[test]
+fn an_end_that_was_told_is_not_forgotten_by_the_next_process() {
+    let mut shared = Shared::new();
+    let (mut task, stream) = listening(&mut shared);
+    let ending = |task: &Streamed| {
+        let saved = serde_json::to_value(task.snapshot()).expect("json");
+        (saved["position"].as_u64(), saved["ending"].is_object())
+    };
+    let piece = Bytes::from_static(b"data: 1 begin\n\ndata: 2 end\n\n");
+    task.handle_chunk(stream, piece, at(100));
+    let mut seen = Vec::new();
+    loop {
+        match task.poll(at(100), &mut shared) {
+            Step::Save { revision } => task.saved(revision),
+            Step::Event { no, .. } => {
+                seen.push(ending(&task));
+                task.taken(no);
+            }
+            _ => break,
+        }
+    }
+    seen.push(ending(&task));
+    assert_eq!(seen, [(None, false), (Some(1), false), (Some(2), true)]);
+    // The next process has the task read, and nothing comes again; what no read confirms stands.
+    let saved = task.snapshot();
+    let mut world = streamed(&[Work(900_000)], &[(50, 1, "begin"), (60, 2, "end")]);
+    world.server = world.server.clone().begun(0);
+    world.now = 200;
+    let task = Streamed::resume(Toy, saved, at(200)).expect("resume");
+    assert_eq!(world.drive(task), outcome("result_unavailable"));
+    assert_eq!((world.count("Some(1)"), world.count("Some(2)")), (0, 0));
+    assert!((30_000..33_000).contains(&world.now), "{}", world.now);
+}
+
+/// An end that no read of the status confirms stands with what a read last showed, and with nothing where none worked.
+#[test]
+fn an_unconfirmed_end_tells_what_the_task_was_last_read_to_be() {
+    let told = |pages: bool| {
+        let mut world = streamed(
+            &[Work(900_000)],
+            &[
+                (10, 1, "begin"),
+                (1500, 2, "broke"),
+                (1600, 3, "step"),
+                (1600, 4, "step"),
+            ],
+        );
+        let mut listed = false;
+        world.faults = Box::new(move |_, _, path| {
+            listed |= path.contains("/events");
+            match path {
+                "/t/t1/stream" => Fault::Status(405),
+                "/t/t1" if pages && listed => Fault::Status(503),
+                _ => Fault::None,
+            }
+        });
+        world.server.page = pages.then_some(2);
+        if !pages {
+            world.faults = Box::new(|_, _, _| Fault::None);
+        }
+        // The first reading of the list comes late enough to have the end in its first page.
+        world.server.invisible = if pages { 1800 } else { 0 };
+        let Ended::Outcome(text) = run(&mut world) else {
+            panic!("it ends");
+        };
+        assert_eq!(world.count("Unconfirmed"), 1);
+        text
+    };
+    let running = "its own read still says running 30 s after the event broke";
+    assert_eq!(told(false), format!("failed Some({running:?})"));
+    let failed = "its own read failed for 30 s after the event broke";
+    assert_eq!(told(true), format!("failed Some({failed:?})"));
+}

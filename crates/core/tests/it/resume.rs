@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Ended, Toy, Wish, World, at, policy};
-use taskward_core::{Policy, Snapshot, Task};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy};
+use serde_json::{Value, json};
+use taskward_core::{Clue, Policy, Snapshot, Sought, Task};
 
 type Make = fn() -> World;
 
@@ -261,4 +262,101 @@ fn a_keyed_start_is_not_repeated_once_its_key_is_old() {
             "{hours} hours: {ended:?}"
         );
     }
+}
+
+/// The snapshot with this change to its text.
+fn changed(saved: &Snapshot, change: impl FnOnce(&mut Value)) -> Snapshot {
+    let mut value = serde_json::to_value(saved).expect("json");
+    change(&mut value);
+    serde_json::from_value(value).expect("a snapshot")
+}
+
+/// What resuming it comes to.
+fn resumed(saved: Snapshot) -> Result<Snapshot, String> {
+    let task = Task::<Toy<true, false>>::resume(Toy, saved, at(0));
+    task.map(|task| task.snapshot())
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_snapshot_that_counts_more_than_a_task_can_have_done_is_refused() {
+    let saved = World::new(&[]).start::<true, false>().snapshot();
+    let most = u64::MAX / 2;
+    for count in ["revision", "events_taken", "exchanges", "messages"] {
+        let with = |number: u64| changed(&saved, |value| value[count] = json!(number));
+        for number in [most + 1, u64::MAX] {
+            let error = resumed(with(number)).expect_err(count);
+            assert!(error.contains("counts more"), "{count}: {error}");
+        }
+        resumed(with(most)).expect(count);
+    }
+}
+
+#[test]
+fn a_stored_start_with_a_request_that_none_can_be_is_refused() {
+    let saved = World::new(&[]).start::<true, false>().snapshot();
+    assert_eq!(
+        resumed(saved.clone()).expect("whole").digest(),
+        saved.digest()
+    );
+    let long = |len: usize| format!("/{}", "x".repeat(len - 1));
+    let most = 64 * 1024;
+    for (field, bad) in [
+        ("method", json!("GET IT")),
+        ("target", json!("start")),
+        ("target", json!("https://elsewhere.example/start")),
+        ("target", json!("/a b")),
+        ("target", json!(long(most))),
+        ("headers", json!([["a b", "c"]])),
+        ("headers", json!([["a", "b\nc"]])),
+        ("body", json!([{"base64": "?"}])),
+    ] {
+        let broken = changed(&saved, |value| {
+            value["start"]["request"][field] = bad.clone()
+        });
+        let error = resumed(broken).expect_err("it is broken");
+        assert!(error.contains("cannot be read"), "{field}: {error}");
+    }
+}
+
+/// Whoever looks for its task later knows as much as the process that gave it up.
+#[test]
+fn what_is_known_of_a_start_of_unknown_outcome_is_kept_from_process_to_process() {
+    fn lost<const KEYED: bool>() -> (Task<Toy<KEYED, false>>, Snapshot) {
+        let mut world = World::new(&[]).faults(|_, _, _| Fault::LostReply);
+        world.now = 1000;
+        let mut task = world.start::<KEYED, false>();
+        assert_eq!(task.sought(), None);
+        let unknown = Ended::Outcome("unknown likely=false".into());
+        assert_eq!(world.drive_on(&mut task), unknown);
+        let saved = task.snapshot();
+        (task, saved)
+    }
+    fn same<const KEYED: bool>() -> Sought {
+        let (task, saved) = lost::<KEYED>();
+        let sought = task.sought().expect("it is to be looked for");
+        assert_eq!(sought.clue, Clue::agent("toy").said("go"));
+        assert_eq!(sought.begun_at, at(1000));
+        assert!(sought.ended_at.is_some_and(|end| end > at(1000)));
+        assert_eq!(Some(&sought.intent), saved.intent());
+        assert_eq!(saved.is_repeatable(), KEYED);
+        let mut again = saved.clone();
+        for _ in 0..2 {
+            let task =
+                Task::<Toy<KEYED, false>>::resume(Toy, again, at(9_000_000)).expect("resume");
+            assert_eq!(task.sought().as_ref(), Some(&sought));
+            again = task.snapshot();
+            assert_eq!(again.digest(), saved.digest());
+            assert_eq!(again.clue(), saved.clue());
+            assert_eq!(again.is_repeatable(), KEYED);
+        }
+        sought
+    }
+    assert_eq!(same::<false>().begun_at, same::<true>().begun_at);
+    // Of a start whose process was gone nobody knows when it was given up.
+    let world = World::new(&[]);
+    let saved = world.start::<false, false>().snapshot();
+    let task = Task::<Toy<false, false>>::resume(Toy, saved, at(0)).expect("resume");
+    let sought = task.sought().expect("it may have left");
+    assert_eq!((sought.begun_at, sought.ended_at), (at(0), None));
 }

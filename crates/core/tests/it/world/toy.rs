@@ -3,10 +3,10 @@
 use http::Method;
 use serde_json::{Value, json};
 use taskward_core::{
-    Account, Act, Answer, Beat, BuildError, Capabilities, Fault, Finish, IdempotencyKey, Item, Job,
-    Landed, Look, Mark, Page, Part, Position, Provider, Question, QuestionKind, RawEvent,
-    ReadError, ReadErrorKind, Reading, Request, Response, Safety, Started, Status, Target, TaskId,
-    sse,
+    Account, Act, Answer, Beat, BuildError, Capabilities, Clue, Fault, Finish, IdempotencyKey,
+    Item, Job, Landed, Look, Mark, Page, Part, Position, Provider, Question, QuestionKind,
+    RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety, Started, Status,
+    Target, TaskId, sse,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,6 +94,10 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
             None => Request::json(Method::POST, target, &job.0)?,
         };
         key.map_or(Ok(request.clone()), |key| request.keyed(key))
+    }
+
+    fn clue(&self, job: &ToyJob) -> Option<Clue> {
+        Some(Clue::agent("toy").said(&job.0))
     }
 
     fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
