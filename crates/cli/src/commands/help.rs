@@ -25,7 +25,8 @@ Environment:
   TASKWARD_TIMEOUT         the default of --timeout; empty, as any of these, counts as unset
   TASKWARD_NO_INPUT        1: never ask anything on the terminal
   XDG_STATE_HOME           where the journal of starts is kept, in taskward/journal; ~/.local/state by default
-  TASKWARD_DEBUG           http: tell every request on stderr (method, path, status, time; no bodies, no key)
+  TASKWARD_DEBUG           http: tell every request on stderr (method, path, status, time; no bodies, no key); -v tells
+                           what each is for, and why it waits
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, CI   as everywhere: colours and the spinner
 
 The provider is Nanonets, unless --provider or the name of the task (agent-harness:ID) says otherwise.

@@ -56,6 +56,7 @@ pub(crate) struct Reporter {
 struct Kind {
     task: fn(TaskId) -> TaskRef,
     stuck: fn(&TaskRef, &Status) -> Option<Hint>,
+    is_over: fn(&Status) -> bool,
 }
 
 #[derive(Debug)]
@@ -104,6 +105,7 @@ impl Reporter {
             kind: Kind {
                 task: TaskRef::of::<P>,
                 stuck: P::stuck,
+                is_over: P::is_over,
             },
             named,
             listing: false,
@@ -347,19 +349,20 @@ impl Reporter {
         }
     }
 
-    /// A stream tells a status before any read does. One that is told anew, from the start, tells old ones.
+    /// A stream tells a status before any read does. One that is told anew, from the start, tells old ones; an end is none
+    /// of them.
     fn moved(&self, event: &RawEvent) {
         let word = |name: &str| event.data["payload"]["value"][name].as_str();
         let (Some(from), Some(to)) = (word("from_status"), word("to_status")) else {
             return;
         };
         let mut state = self.state();
+        let mut told = Status::unknown(to);
         if let Some(status) = &mut state.status
-            && status.as_str() == from
+            && (status.as_str() == from || (self.kind.is_over)(&told))
         {
-            let known = status.known;
-            *status = Status::unknown(to);
-            status.known = known;
+            told.known = status.known;
+            *status = told;
         }
     }
 

@@ -278,6 +278,53 @@ fn a_message_that_arrives_while_a_signal_waits_for_it_is_told_as_delivered() {
     assert!(!said.contains("may or may not"), "{said}");
 }
 
+#[test]
+fn a_task_that_was_seen_to_end_is_not_said_to_go_on() {
+    let world = World::new();
+    let run = world.start_until("approve-email", "awaiting_input");
+    // It is taken at once; its reply is half a minute away.
+    let slow: FaultRule = "latency:for=600s,on=signal".parse().expect("a rule");
+    world.sim.set_faults(vec![slow]);
+    let watch = ["watch", &run, "--on-approval", "approve", "--speed", "20"];
+    let mut child = spawn(world.command(&watch));
+    let (_, mut rest) = until(child.stderr.take().expect("piped"), "to_status: succeeded");
+    signal(&child, "-TERM");
+    let mut said = String::new();
+    rest.read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("ends").code(), Some(5), "{said}");
+    for words in [
+        "error: the answer may or may not have arrived\n",
+        "  The task is over: it was last heard of as succeeded.\n",
+    ] {
+        assert!(said.contains(words), "{words:?} in {said}");
+    }
+    assert!(!said.contains("goes on"), "{said}");
+}
+
+#[test]
+fn a_message_on_its_way_is_told_apart_from_what_was_done_about_its_task() {
+    let world = World::new();
+    let asker = world.start_asker();
+    world
+        .sim
+        .set_faults(vec![FaultRule::new(Fault::Stall).on("message")]);
+    let reply = [
+        "reply",
+        &asker,
+        "EUR",
+        "--watch",
+        "--cancel-on-interrupt",
+        "--speed",
+        "20",
+    ];
+    let (code, said) = interrupted_write(&world, "message", "-INT", &reply);
+    assert_eq!(code, Some(5), "{said}");
+    let end = said.split_once("message may or may not have arrived");
+    let (_, end) = end.unwrap_or_else(|| panic!("{said}"));
+    assert!(end.contains("task was not "), "{said}");
+    assert_eq!(world.sim.stats().endpoints.get("cancel"), None);
+}
+
 /// Runs it, interrupts it after this many milliseconds, and looks at what it leaves behind.
 fn interrupted_after(millis: u64, args: &[&str]) {
     let world = World::new();

@@ -1,6 +1,8 @@
 //! What the program says at every kind of error and every end of a task, for people and for programs, compared with
 //! `tests/golden`. `TASKWARD_REWRITE_GOLDEN=1 cargo test` writes the files anew.
 
+mod endings;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,19 +12,17 @@ use clap::Parser as _;
 use taskward::agent_harness::AgentHarness;
 use taskward::core::http::{HeaderValue, StatusCode};
 use taskward::core::{
-    Cause, Clock, Failure, Head, IntentId, MessageNo, Phase, Policy, ReadError, ReadErrorKind,
-    Response, Seed, Stage, Task, Timestamp,
+    Cause, Failure, Head, IntentId, Phase, Policy, ReadError, ReadErrorKind, Response, Seed, Stage,
+    Task, Timestamp,
 };
 use taskward::nanonets::Nanonets;
 use taskward::{
-    Abandoned, Answered, ApiError, Error, ErrorKind, Event, Fault, Left, LeftWhy, Outcome,
-    Question, QuestionKind, RetryReason, Status, StoppedBy, TaskId,
+    ApiError, Error, ErrorKind, Event, Left, LeftWhy, Outcome, Question, QuestionKind, Status,
+    TaskId,
 };
 
 use crate::args::Cli;
-use crate::ends::{self, Began, Keyed, Parcel};
-use crate::exit::Exit;
-use crate::keys;
+use crate::ends::{self, Began, Keyed};
 use crate::out::{Out, json_line};
 use crate::platform::Platform;
 use crate::problem::Problem;
@@ -259,245 +259,6 @@ impl<P: Platform> Table<P> {
             "a hook",
             Error::new(ErrorKind::Local, "the task could not be stored").with_task(task()),
         );
-    }
-
-    fn outcomes(&mut self) {
-        let id = || TaskId::new(TASK);
-        let fault = |status: &'static str| Fault::new(Status::known(status));
-        let told = |status| {
-            fault(status).with_reason(
-                Some("SOME_REASON".into()),
-                Some("The ledger refused.".into()),
-            )
-        };
-        self.outcome(
-            "read later",
-            Outcome::ResultUnavailable {
-                id: id(),
-                why: "the server answered 503 Service Unavailable".into(),
-            },
-        );
-        self.outcome(
-            "with a reason",
-            Outcome::Failed {
-                id: id(),
-                fault: told("failed"),
-            },
-        );
-        self.outcome(
-            "without one",
-            Outcome::Failed {
-                id: id(),
-                fault: fault("failed"),
-            },
-        );
-        for (name, by) in [
-            ("by us", StoppedBy::Us),
-            ("unanswered", StoppedBy::Unanswered),
-            ("by others", StoppedBy::Other),
-        ] {
-            self.outcome(
-                name,
-                Outcome::Stopped {
-                    id: id(),
-                    by,
-                    fault: told("stopped"),
-                },
-            );
-        }
-        for status in [400, 401, 403, 404, 409, 422] {
-            self.outcome(
-                &status.to_string(),
-                Outcome::Refused(refusal(status, "the server's own words")),
-            );
-        }
-        let message = Began::Message(self.session.task(&id()));
-        let refused = Outcome::Refused(refusal(409, "it is over"));
-        self.outcome_of("409 of a message", &message, self.reporter(), refused);
-        let hostile = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{202e}\r\nand a second line";
-        self.outcome("hostile words", Outcome::Refused(refusal(400, hostile)));
-        for (name, temporary) in [("for now", true), ("for good", false)] {
-            let why = "h.example:443: connection refused".into();
-            self.outcome(
-                name,
-                Outcome::NotStarted {
-                    why,
-                    attempts: 5,
-                    temporary,
-                },
-            );
-        }
-        let unknown = |likely| Outcome::Unknown {
-            intent: IntentId::new("7f3a"),
-            why: "the connection was reset after the request had been sent".into(),
-            likely,
-        };
-        self.outcome("perhaps", unknown(false));
-        self.outcome("probably", unknown(true));
-        self.outcome_of("a message", &message, self.reporter(), unknown(false));
-        self.outcome_of("again", &Began::Again, self.reporter(), unknown(false));
-        self.outcome_of("of a watch", &Began::Watch, self.reporter(), unknown(false));
-        for status in [401, 403] {
-            let error = refusal(status, "the server's own words");
-            self.outcome(&status.to_string(), Outcome::AccessLost { id: id(), error });
-        }
-        let error = refusal(404, "no such task");
-        self.outcome("404", Outcome::Gone { id: id(), error });
-        let late = |id, clock, last: Option<&'static str>| Outcome::DeadlineExceeded {
-            id,
-            clock,
-            last: last.map(Status::known),
-            abandoned: Abandoned::LeftRunning,
-        };
-        for how in [
-            Abandoned::CancelAccepted,
-            Abandoned::Confirmed(Status::known("stopped")),
-            Abandoned::CancelFailed("the server answered 503 Service Unavailable".into()),
-        ] {
-            let name = format!("of the agent, {}", how.code());
-            let mut late = late(Some(id()), Clock::Work, Some("queued"));
-            if let Outcome::DeadlineExceeded { abandoned, .. } = &mut late {
-                *abandoned = how;
-            }
-            self.outcome(&name, late);
-        }
-        self.outcome(
-            "of the agent",
-            late(Some(id()), Clock::Work, Some("running")),
-        );
-        self.outcome(
-            "of the human",
-            late(Some(id()), Clock::Human, Some("waiting")),
-        );
-        self.outcome(
-            "of a stalled one",
-            late(Some(id()), Clock::Work, Some("stalled")),
-        );
-        self.outcome("before any status", late(Some(id()), Clock::Work, None));
-        self.outcome("before the start", late(None, Clock::Work, None));
-        let reporter = self.reporter();
-        reporter.event(&Event::Retrying {
-            attempt: 4,
-            reason: RetryReason::Status(503),
-            why: "the server answered 503 Service Unavailable".into(),
-            until: Timestamp::from_millis(0),
-        });
-        let began = self.began.clone();
-        self.outcome_of(
-            "with trouble",
-            &began,
-            reporter,
-            late(Some(id()), Clock::Work, None),
-        );
-    }
-
-    fn handed_back(&mut self) {
-        self.left(
-            "a question in words",
-            LeftWhy::Question(question(QuestionKind::Text)),
-        );
-        self.left(
-            "an approval",
-            LeftWhy::Question(question(QuestionKind::Approval)),
-        );
-        self.left("data", LeftWhy::Question(question(QuestionKind::Data)));
-        let new = QuestionKind::Other("new".into());
-        self.left("something new", LeftWhy::Question(question(new)));
-        self.left(
-            "an answer on its way",
-            LeftWhy::AnswerUnknown(question(QuestionKind::Text)),
-        );
-        self.left(
-            "a review",
-            LeftWhy::Review(Status::known("awaiting_review")),
-        );
-        self.left("interrupted", LeftWhy::Interrupted);
-        let task = self.session.task(&TASK.into());
-        let known = Some(task.clone());
-        for (name, exit) in [("Ctrl-C", Exit::Interrupted), ("SIGTERM", Exit::Terminated)] {
-            let reporter = self.at_work();
-            let problem = ends::detached(&self.session, &reporter, &known, None, None, exit);
-            self.row(format!("interrupted: {name}"), problem);
-        }
-        let open = question(QuestionKind::Text);
-        let (work, exit) = (self.at_work(), Exit::Interrupted);
-        let problem = ends::detached(&self.session, &work, &known, Some(&open), None, exit);
-        self.row("interrupted: with an open question", problem);
-        let problem = ends::detached(&self.session, &self.reporter(), &known, None, None, exit);
-        self.row("interrupted: before any status", problem);
-        for how in [Answered::Applied, Answered::NotSent, Answered::Refused] {
-            let said = Some((Parcel::Message, how));
-            let problem = ends::detached(&self.session, &work, &known, None, said, exit);
-            self.row(format!("interrupted: a message was {how:?}"), problem);
-        }
-        let gone = Some((Parcel::Answer, Answered::Gone));
-        let over = self.reporter();
-        over.event(&Event::Status(Status::known(P::DONE)));
-        let problem = ends::detached(&self.session, &over, &known, None, gone, exit);
-        self.row(
-            "interrupted: an answer was not needed any more, and the task is over",
-            problem,
-        );
-        for parcel in [Parcel::Answer, Parcel::Message] {
-            let what = parcel.as_str();
-            let problem = ends::undelivered(&self.session, &work, &task, parcel);
-            self.row(format!("interrupted: its {what} is on its way"), problem);
-            let problem = ends::undelivered(&self.session, &over, &task, parcel);
-            let name = format!("interrupted: its {what} is on its way, and the task is over");
-            self.row(name, problem);
-        }
-        let began = Began::Message(task.clone());
-        for how in [
-            Abandoned::LeftRunning,
-            Abandoned::CancelAccepted,
-            Abandoned::Confirmed(Status::known("stopped")),
-            Abandoned::CancelFailed("the server answered 503 Service Unavailable".into()),
-        ] {
-            let name = how.code();
-            let (watch, session) = (Began::Watch, &self.session);
-            let problem = ends::abandoned(session, &watch, &work, &known, &how, exit);
-            let lost = self.at_work();
-            lost.event(&Event::Sent {
-                message: MessageNo(0),
-                how: Answered::Unknown,
-                detail: None,
-            });
-            let after = ends::abandoned(session, &began, &lost, &known, &how, exit);
-            self.row(format!("interrupted, to be stopped: {name}"), problem);
-            self.row(
-                format!("interrupted, to be stopped: {name}, its message lost"),
-                after,
-            );
-        }
-        let why = "interrupted before the server had answered";
-        let intent = Some("7f3a".to_owned());
-        let problem = ends::unknown(&self.session, &self.began, intent, why, false);
-        self.row("interrupted: while a start is on its way", problem);
-        let full = || {
-            Problem::new(
-                Exit::Other,
-                "output",
-                "cannot write to stdout: no space left",
-            )
-        };
-        self.row(
-            "output: a full disk",
-            ends::unheard(&self.session, &work, full(), &known),
-        );
-        let gone = Problem::new(
-            Exit::ReaderGone,
-            "reader_gone",
-            "the reader of the output went away",
-        );
-        self.row(
-            "output: nobody reads",
-            ends::unheard(&self.session, &work, gone, &known),
-        );
-        let failed = Error::new(ErrorKind::Local, "the question was not answered: it broke");
-        let failed = self.session.problem(&failed.with_task(TASK.into()));
-        let problem = ends::unanswered(&self.session, &work, failed, &known, Some(&open));
-        self.row("answers: the command of --on-question broke", problem);
-        self.row("key: there is none", keys::no_key::<P>());
     }
 
     /// What is in the golden file; every row is held against what each must have.
