@@ -286,3 +286,51 @@ fn a_question_whose_handler_died_is_told_again_and_was_not_answered() {
         }
     }
 }
+
+/// A task that waits all the time, and whose status says otherwise for two seconds.
+fn blinking(fault: Fault) -> World {
+    let mut world = World::new(&[Ask("which?")])
+        .answers(&["this"])
+        .faults(move |_, _, path| match path.ends_with("/say") {
+            true => fault,
+            false => Fault::None,
+        });
+    world.rewrite = Box::new(|path, now, reply| {
+        if path == "/t/t1" && (20_000..32_000).contains(&now) {
+            reply.body = "running.".into();
+        }
+    });
+    world
+}
+
+#[test]
+fn a_question_that_vanishes_and_comes_back_is_asked_again_unless_its_answer_may_have_arrived() {
+    let mut world = blinking(Fault::None).wish(60_000, Wish::Stop);
+    world.answerer = Box::new(|_| None);
+    world.stays = true;
+    assert_eq!(world.run(), Ended::Stopped);
+    assert_eq!(world.count("event withdrawn m1"), 1);
+    assert_eq!(world.count("event question m1"), 2, "{:#?}", world.trace);
+    let mut world = blinking(Fault::LostRequest).wish(60_000, Wish::Stop);
+    let mut task: Task<Toy<false, false>> = world.start();
+    let unknown = Ended::Left("answer unknown".into());
+    assert_eq!(world.drive_on(&mut task), unknown);
+    assert_eq!(world.drive_on(&mut task), Ended::Stopped);
+    assert_eq!(world.count("event withdrawn m1"), 1);
+    assert_eq!(world.count("event question m1"), 1, "{:#?}", world.trace);
+}
+
+/// Rows: H10.
+#[test]
+fn a_wait_without_words_that_changes_meanwhile_is_counted_anew() {
+    let looks = |said: Option<u64>| {
+        let mut world = World::new(&[Show("waiting", 600_000)]);
+        if let Some(at) = said {
+            world = world.wish(at, Wish::OtherClient("more"));
+        }
+        assert_eq!(world.run(), Ended::Left(String::new()));
+        world.count("/log")
+    };
+    // The third look is the one that tells; something is said before it.
+    assert_eq!((looks(None), looks(Some(2600))), (3, 5));
+}

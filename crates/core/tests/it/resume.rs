@@ -360,3 +360,62 @@ fn what_is_known_of_a_start_of_unknown_outcome_is_kept_from_process_to_process()
     let sought = task.sought().expect("it may have left");
     assert_eq!((sought.begun_at, sought.ended_at), (at(0), None));
 }
+
+#[test]
+fn what_is_asked_is_told_once_by_each_process() {
+    for n in 1.. {
+        let mut world = World::new(&[Work(500), Ask("which?")]);
+        world.stays = true;
+        world.wishes.push((9000, Wish::Stop));
+        world.kill_after = Some(n);
+        let task = world.start::<true, false>();
+        world.drive(task);
+        if world.wishes.is_empty() {
+            break;
+        }
+        let (step, saved) = world.snapshots.last().expect("a step").clone();
+        world.kill_after = None;
+        world.trace.clear();
+        let task = Task::<Toy<true, false>>::resume(Toy, saved, at(world.now)).expect("resume");
+        assert_eq!(world.drive(task), Ended::Stopped);
+        assert_eq!(
+            world.count("event question m1"),
+            1,
+            "{step}: {:#?}",
+            world.trace
+        );
+        assert!(world.count("event status waiting") <= 1, "{step}");
+    }
+}
+
+/// Somebody else answers; the next question is there when the first is seen to be over.
+#[test]
+fn that_a_question_is_asked_no_more_is_told_by_the_next_process_if_nobody_had_heard() {
+    let mut untold = 0;
+    for n in 1.. {
+        let mut world = World::new(&[Ask("a?"), Ask("b?")])
+            .wish(3000, Wish::OtherClient("early"))
+            .wish(9000, Wish::Stop);
+        world.server.lag = 0;
+        world.stays = true;
+        world.kill_after = Some(n);
+        let task = world.start::<true, false>();
+        world.drive(task);
+        if world.wishes.is_empty() {
+            break;
+        }
+        world.kill_after = None;
+        let (step, saved) = world.snapshots.last().expect("a step").clone();
+        let value = serde_json::to_value(&saved).expect("json");
+        untold += usize::from(value["untold"].to_string().contains("withdrawn"));
+        let task = Task::<Toy<true, false>>::resume(Toy, saved, at(world.now)).expect("resume");
+        assert_eq!(world.drive(task), Ended::Stopped);
+        assert_eq!(
+            world.count("event withdrawn m1"),
+            usize::from(world.count("event question m1") > 0),
+            "{step}: {:#?}",
+            world.trace
+        );
+    }
+    assert!(untold > 0);
+}

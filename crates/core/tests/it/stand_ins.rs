@@ -2,7 +2,7 @@
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at};
-use taskward_core::{Answer, QuestionKind, Step, Task};
+use taskward_core::{Answer, AnswerError, QuestionId, QuestionKind, Step, Task};
 
 fn outcome(text: &str) -> Ended {
     Ended::Outcome(text.into())
@@ -255,4 +255,68 @@ fn an_answer_leaves_once_the_list_shows_that_it_is_still_wanted() {
     world.faults = Box::new(|_, _, _| Fault::None);
     assert_eq!(world.drive(task), outcome("succeeded 42"));
     assert_eq!(world.server.said, ["x"]);
+}
+
+#[test]
+fn a_question_that_follows_another_without_work_between_them_takes_its_place() {
+    let (mut world, mut task) = asked(None);
+    world.server.stream.insert(2, (6000, 3, "wait"));
+    world.server.stream[3].1 = 4;
+    until(&mut world, &mut task, 9000);
+    assert_eq!(world.count("event question q3"), 1, "{:#?}", world.trace);
+    let open: Vec<&str> = task
+        .questions()
+        .map(|question| question.id.as_str())
+        .collect();
+    assert_eq!(open, ["q3"]);
+}
+
+#[test]
+fn while_an_answer_is_on_its_way_there_is_no_second_one_even_if_the_task_is_seen_to_work() {
+    let mut world = streamed(
+        &[Work(900), Ask("which?"), Work(9000), Complete("42")],
+        &[(500, 1, "begin")],
+    );
+    world.stays = true;
+    let mut task: Streamed = world.start();
+    until(&mut world, &mut task, 50_000);
+    let answer = |task: &mut Streamed, now| {
+        let id: QuestionId = "stand-in-1".into();
+        task.answer(&id, Answer::text("x"), at(now))
+    };
+    let Step::Receive { id: stream, .. } = task.poll(at(50_000), &mut world.shared) else {
+        panic!("it listens");
+    };
+    answer(&mut task, 50_000).expect("it is open");
+    let Step::Send { id, .. } = task.poll(at(50_000), &mut world.shared) else {
+        panic!("it is looked at first");
+    };
+    task.sent(id);
+    let piece = bytes::Bytes::from_static(b"data: 2 step\n\n");
+    task.handle_chunk(stream, piece, at(50_010));
+    crate::world::hand::settle(&mut task, 50_010, &mut world.shared);
+    let again = answer(&mut task, 50_010);
+    assert!(matches!(again, Err(AnswerError::Underway(_))), "{again:?}");
+}
+
+/// A person may think for long; nothing is asked of the server meanwhile but what any open stream needs.
+#[test]
+fn while_a_told_question_is_open_the_task_is_read_as_seldom_as_at_work() {
+    let (mut world, mut task) = asked(None);
+    let before = world.status_sent.len();
+    until(&mut world, &mut task, 28_000);
+    assert_eq!(world.status_sent.len(), before);
+    until(&mut world, &mut task, 55_000);
+    assert_eq!(world.status_sent.len(), before + 1);
+    // One whose event is missing is looked for by the schedule.
+    let mut world = streamed(&[Work(900), Ask("which?")], &[(500, 1, "begin")]);
+    world.stays = true;
+    let mut task: Streamed = world.start();
+    until(&mut world, &mut task, 34_000);
+    assert_eq!(
+        world.count("event question stand-in-1"),
+        1,
+        "{:#?}",
+        world.trace
+    );
 }
