@@ -2,9 +2,9 @@
 
 use crate::world::Act::{Complete, Work};
 use crate::world::hand::{listening, reply, send, settle};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy};
+use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
 use bytes::Bytes;
-use taskward_core::{ExchangeId, Shared, Step, Task};
+use taskward_core::{ExchangeId, Seed, Shared, Step, Task, TaskId};
 
 type Streamed = Task<Toy<true, true>>;
 
@@ -176,6 +176,10 @@ fn a_list_is_read_no_further_than_to_what_the_stream_has_brought_meanwhile() {
         };
         task.sent(id);
         if pages == 0 {
+            assert!(matches!(
+                task.poll(at(1040), &mut shared),
+                Step::InFlight { stream: Some(open), .. } if open == stream
+            ));
             let piece = "data: 7 step\n\ndata: 8 step\n\ndata: 9 step\n\n";
             assert_eq!(hear(&mut task, stream, piece, 1040, &mut shared), [""; 0]);
             assert!(matches!(
@@ -363,4 +367,171 @@ fn an_unconfirmed_end_tells_what_the_task_was_last_read_to_be() {
     assert_eq!(told(false), format!("failed Some({running:?})"));
     let failed = "its own read failed for 30 s after the event broke";
     assert_eq!(told(true), format!("failed Some({failed:?})"));
+}
+
+/// When the stream was asked for, with the first openings refused so.
+fn openings(faults: &'static [Fault], attached: bool) -> Vec<u64> {
+    let mut world = streamed(&[Work(1_500_000), Complete("42")], &[]);
+    let mut faults = faults.iter().copied();
+    world.faults = Box::new(move |_, _, path| match path {
+        "/t/t1/stream" => faults.next().unwrap_or(Fault::None),
+        "/t/t1/events" => Fault::Status(405),
+        _ => Fault::None,
+    });
+    world = world.wish(1_300_000, Wish::Stop);
+    let task = if attached {
+        world.server = world.server.clone().begun(0);
+        Task::attach(Toy, TaskId::new("t1"), None, policy(), seed(), at(0))
+    } else {
+        world.start::<true, true>()
+    };
+    assert_eq!(world.drive(task), Ended::Stopped);
+    let opened = world.sent.iter().filter(|sent| sent.path == "/t/t1/stream");
+    opened.map(|sent| sent.at).collect()
+}
+
+#[test]
+fn a_stream_that_the_platform_does_not_have_is_asked_for_again_after_ten_minutes() {
+    let absent: [(&'static [Fault], bool, usize); 7] = [
+        (&[Fault::Status(405)], false, 0),
+        (&[Fault::Status(406)], false, 0),
+        (&[Fault::Status(410)], false, 0),
+        (&[Fault::Status(501)], false, 0),
+        // An empty reply is how a server says that it wants no more of this.
+        (&[Fault::Status(204)], false, 0),
+        (&[Fault::Status(404)], true, 0),
+        // Something else than a stream may be a mistake once.
+        (&[Fault::Status(200), Fault::Status(200)], false, 1),
+    ];
+    for (faults, attached, after) in absent {
+        let opened = openings(faults, attached);
+        let wait = opened[after + 1] - opened[after];
+        assert_eq!(wait, 600_020, "{faults:?}: {opened:?}");
+        if after > 0 {
+            assert!(opened[1] - opened[0] < 1000, "{opened:?}");
+        }
+    }
+    for status in [404, 408, 429, 500, 503] {
+        let faults: &'static [Fault] = match status {
+            404 => &[Fault::Status(404); 2],
+            408 => &[Fault::Status(408); 2],
+            429 => &[Fault::Status(429); 2],
+            500 => &[Fault::Status(500); 2],
+            _ => &[Fault::Status(503); 2],
+        };
+        let opened = openings(faults, false);
+        assert!(opened[2] - opened[0] < 3000, "{status}: {opened:?}");
+    }
+}
+
+/// Half of it is sure, so that nobody hammers; half is drawn, so that not all come at once.
+#[test]
+fn a_stream_is_opened_again_after_a_wait_that_doubles_and_differs_from_task_to_task() {
+    let mut first = std::collections::BTreeSet::new();
+    for task in 0..24 {
+        let mut world = streamed(&[Work(300_000)], &[]).faults(|_, _, path| match path {
+            "/t/t1/stream" => Fault::Status(503),
+            "/t/t1/events" => Fault::Status(405),
+            _ => Fault::None,
+        });
+        world = world.wish(60_000, Wish::Stop);
+        let job = crate::world::ToyJob("go".into());
+        let task: Streamed =
+            Task::start(Toy, &job, policy(), Seed([task; 32]), at(0)).expect("a task");
+        assert_eq!(world.drive(task), Ended::Stopped);
+        let opened = world.sent.iter().filter(|sent| sent.path == "/t/t1/stream");
+        let opened: Vec<u64> = opened.map(|sent| sent.at).collect();
+        first.insert(opened[1] - opened[0]);
+        for (failures, pair) in opened.windows(2).enumerate().take(5) {
+            let ceiling = 500 << failures;
+            // Another request may be under way when it is due.
+            let wait = pair[1] - pair[0] - 20;
+            assert!((ceiling / 2..=ceiling + 20).contains(&wait), "{opened:?}");
+        }
+    }
+    assert!(first.len() > 12, "{first:?}");
+}
+
+#[test]
+fn beside_an_exchange_a_stream_is_read_unless_there_is_enough_of_it_or_no_more() {
+    let mut shared = Shared::new();
+    let beside = |task: &mut Streamed, now, shared: &mut Shared| match task.poll(at(now), shared) {
+        Step::InFlight { stream, .. } => stream,
+        other => panic!("{other:?}"),
+    };
+    let looking = |shared: &mut Shared| {
+        let (mut task, stream) = listening(shared);
+        hear(&mut task, stream, "data: 1 begin\n\n", 50, shared);
+        send(&mut task, 40_000, shared);
+        (task, stream)
+    };
+    let (mut task, stream) = looking(&mut shared);
+    assert_eq!(beside(&mut task, 40_000, &mut shared), Some(stream));
+    // What is not this stream's changes nothing.
+    let other = ExchangeId(stream.0 + 9);
+    task.handle_chunk(other, Bytes::from_static(b"data: 2 step\n\n"), at(40_010));
+    task.handle_end(other, at(40_010));
+    assert_eq!(beside(&mut task, 40_010, &mut shared), Some(stream));
+    // It ends; then nothing of it counts any more.
+    task.handle_end(stream, at(40_020));
+    task.handle_chunk(stream, Bytes::from_static(b"data: 2 step\n\n"), at(40_030));
+    let told = settle(&mut task, 40_030, &mut shared);
+    assert_eq!(told, ["retrying 1 the server ended the stream"]);
+    let (mut task, stream) = looking(&mut shared);
+    let told = hear(&mut task, stream, "data: 2 end\n\n", 40_010, &mut shared);
+    assert_eq!(told, ["event Some(2) end"]);
+    assert_eq!(beside(&mut task, 40_010, &mut shared), None, "it is over");
+}
+
+#[test]
+fn a_read_under_way_is_waited_for_before_an_end_that_no_other_confirmed_stands() {
+    let mut shared = Shared::new();
+    let (mut task, stream) = listening(&mut shared);
+    hear(
+        &mut task,
+        stream,
+        "data: 1 begin\n\ndata: 2 end\n\n",
+        100,
+        &mut shared,
+    );
+    let look = send(&mut task, 100, &mut shared);
+    task.handle_response(look, reply("running."), at(100));
+    settle(&mut task, 100, &mut shared);
+    let look = send(&mut task, 30_000, &mut shared);
+    assert!(matches!(
+        task.poll(at(31_000), &mut shared),
+        Step::InFlight { id, .. } if id == look
+    ));
+    task.handle_response(look, reply("done."), at(31_000));
+    assert_eq!(settle(&mut task, 31_000, &mut shared), ["status done"]);
+    assert!(matches!(
+        task.poll(at(31_000), &mut shared),
+        Step::Send { request, .. } if request.target().as_str().ends_with("/result")
+    ));
+}
+
+/// While the driver waits for something else it cannot hear the stream.
+#[test]
+fn a_long_read_beside_a_stream_is_no_silence_of_it() {
+    let cut = |asleep| {
+        let mut world = streamed(&[Work(900_000)], &[(500, 1, "begin")]);
+        world.asleep = asleep;
+        world = world.wish(899_000, Wish::Stop);
+        let task = world.start::<true, true>();
+        assert_eq!(world.drive(task), Ended::Stopped);
+        let cut = world
+            .trace
+            .iter()
+            .find(|line| line.contains("nothing came"));
+        let cut: u64 = cut.expect("it is cut")[..7].trim().parse().expect("a time");
+        let look = world
+            .snapshots
+            .iter()
+            .position(|(name, _)| name == "Send at 30500");
+        (cut, look.expect("it is looked at") + 1)
+    };
+    let (whole, look) = cut(None);
+    assert!((300_500..302_000).contains(&whole), "{whole}");
+    let (late, _) = cut(Some((look, 200_000)));
+    assert!((500_500..502_000).contains(&late), "{late}");
 }
