@@ -505,4 +505,45 @@ mod tests {
             CallStep::InFlight { id: ExchangeId(1) }
         ));
     }
+
+    #[test]
+    fn only_the_attempt_that_is_planned_is_taken_for_sent() {
+        let mut shared = Shared::new();
+        let now = Timestamp::from_millis(0);
+        let mut call =
+            Call::new(Ping(Safety::Once), Policy::default(), &Seed([1; 32]), now).expect("call");
+        for other in [0, 2] {
+            call.sent(ExchangeId(other));
+            let step = call.poll(now, &mut shared);
+            assert!(matches!(step, CallStep::Send { .. }), "{other}: {step:?}");
+        }
+        call.sent(ExchangeId(1));
+        call.sent(ExchangeId(2));
+        assert!(matches!(
+            call.poll(now, &mut shared),
+            CallStep::InFlight { id: ExchangeId(1) }
+        ));
+    }
+
+    #[test]
+    fn a_status_is_the_platforms_word_even_if_its_body_does_not_come() {
+        let answered = |status: u16| {
+            let head = crate::Head::new(StatusCode::from_u16(status).expect("status"));
+            Err((Stage::Answered(Box::new(head)), Cause::Reset))
+        };
+        for (status, kind) in [
+            (200, ErrorKind::Transport),
+            (307, ErrorKind::Transport),
+            (400, ErrorKind::Api),
+            (429, ErrorKind::RateLimited),
+            (501, ErrorKind::Api),
+        ] {
+            let policy = Policy {
+                retry: crate::Retry::none(),
+                ..Policy::default()
+            };
+            let (result, _, _) = run(Safety::Repeatable, policy, &[answered(status)]);
+            assert_eq!(result, Err(kind), "{status}");
+        }
+    }
 }
