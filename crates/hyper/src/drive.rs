@@ -196,6 +196,11 @@ impl<P: Provider> Drive<P> {
                         self.watch.abandoned(id);
                         continue;
                     }
+                    if let Some(until) = self.watch.task.leaves_by()
+                        && self.poll_until(until, cx).is_ready()
+                    {
+                        continue;
+                    }
                     // The exchange was polled above, in this same turn; the stream goes on beside it.
                     match &mut self.stream {
                         Some(reading) if stream == Some(reading.id) => ready!(self.poll_stream(cx)),

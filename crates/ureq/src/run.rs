@@ -71,6 +71,8 @@ impl<P: Provider> Run<P> {
     /// on. What was done stands in [`Left`](taskward_core::Left). A second interrupt does not wait for it. Dropping a
     /// [`Running`] never stops its task: a drop can wait for nothing.
     ///
+    /// A request under way is waited for, within its own limits, even beyond the time for stopping the task.
+    ///
     /// Where the platform cannot cancel, the run is refused before anything is sent.
     pub fn on_interrupt(mut self, how: Abandon) -> Self {
         self.plan.on_interrupt = Some(how);

@@ -63,6 +63,13 @@ impl<P: Provider> Task<P> {
         self.leaving.is_some() || self.abandon(Cause::Interrupt, how)
     }
 
+    /// Until when a task that is being left is waited for. A driver that can lets go of the exchange under way then, and
+    /// asks for the next step.
+    #[must_use]
+    pub fn leaves_by(&self) -> Option<Timestamp> {
+        self.leaving.as_ref().map(|_| self.clocks.deadline())
+    }
+
     /// What is known of the fate of a task that is left now.
     #[must_use]
     pub fn abandoned(&self) -> Abandoned {

@@ -4,12 +4,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy, Reply,
+    Abandon, Abandoned, Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _,
+    Policy, Reply,
 };
 use taskward_hyper::{Client, Running};
 use taskward_providers::nanonets::operations::ListAgents;
 use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::nanonets::DashboardAction;
+use taskward_sim::{Fault, FaultRule, Span};
 
 use crate::suite::follow::{Result, answers, job, setup};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
@@ -264,4 +266,36 @@ fn futures_and_handles_go_anywhere() {
         anywhere(&async move { running.next().await });
     }
     let _ = check;
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_let_go_of_when_the_time_for_stopping_the_task_is_over() -> Result {
+    let (sim, client) = setup()?;
+    let within = Duration::from_secs(60);
+    let run = client.run(job(&sim, "slow"));
+    let run = run.on_interrupt(Abandon::Cancel { within });
+    let mut running = run.start().await?;
+    while !matches!(running.next().await?, Some(Event::Started { .. })) {}
+    // No reply comes to the next look, for hours.
+    let hours = Span(36_000_000);
+    sim.set_faults(vec![FaultRule::new(Fault::Latency(hours)).on("status")]);
+    let handle = running.handle();
+    let looked = async {
+        while !sim.requests().iter().any(|one| one.endpoint == "status") {
+            tokio::task::yield_now().await;
+        }
+        handle.interrupt().await
+    };
+    let end = async { tokio::time::timeout(GUARD, running.wait()).await };
+    let (end, heard) = tokio::join!(end, looked);
+    heard?;
+    let End::Left(left) = end.expect("it does not wait for the reply")? else {
+        panic!("it was interrupted");
+    };
+    assert_eq!(left.why, LeftWhy::Interrupted);
+    let Abandoned::CancelFailed(why) = &left.abandoned else {
+        panic!("{:?}", left.abandoned);
+    };
+    assert!(why.contains("not sent in time"), "{why}");
+    Ok(())
 }
