@@ -535,3 +535,19 @@ fn a_long_read_beside_a_stream_is_no_silence_of_it() {
     let (late, _) = cut(Some((look, 200_000)));
     assert!((500_500..502_000).contains(&late), "{late}");
 }
+
+/// A driver that does not stop when it is not asked to read.
+#[test]
+fn more_than_32_mib_that_nobody_has_read_yet_are_the_end_of_a_stream() {
+    let piece = Bytes::from(format!(":{}\n", "x".repeat((1 << 20) - 2)));
+    for (beyond, told) in [(0, 0), (1, 1)] {
+        let mut shared = Shared::new();
+        let (mut task, stream) = listening(&mut shared);
+        for _ in 0..32 {
+            task.handle_chunk(stream, piece.clone(), at(50));
+        }
+        task.handle_chunk(stream, piece.slice(..beyond), at(50));
+        let lines = settle(&mut task, 50, &mut shared);
+        assert_eq!(lines.len(), told, "{lines:?}");
+    }
+}

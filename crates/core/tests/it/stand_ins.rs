@@ -2,7 +2,7 @@
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at};
-use taskward_core::{Answer, AnswerError, QuestionId, QuestionKind, Step, Task};
+use taskward_core::{Answer, AnswerError, Answered, Errand, QuestionId, QuestionKind, Step, Task};
 
 fn outcome(text: &str) -> Ended {
     Ended::Outcome(text.into())
@@ -175,14 +175,15 @@ fn a_question_brings_the_steps_since_the_last_one() {
 fn asked(page: Option<usize>) -> (World, Streamed) {
     let mut world = streamed(
         &[Work(900), Ask("which?"), Work(9000), Complete("42")],
-        &[(500, 1, "begin"), (1000, 2, "wait"), (60_000, 3, "end")],
+        // The first is not the task's first: the list is read before it is told.
+        &[(500, 2, "begin"), (1000, 3, "wait"), (60_000, 4, "end")],
     );
     world.stays = true;
     world.server.page = page;
     world.server.lag = 0;
     let mut task = world.start();
     until(&mut world, &mut task, 5000);
-    assert_eq!(world.count("event question q2"), 1);
+    assert_eq!(world.count("event question q3"), 1);
     (world, task)
 }
 
@@ -194,16 +195,20 @@ fn an_answer_to_what_the_events_show_to_be_over_is_not_sent_whatever_a_read_says
         let Step::Receive { id, .. } = task.poll(at(5000), &mut world.shared) else {
             panic!("it listens");
         };
-        world.server.stream.insert(2, (5000, 3, "step"));
-        world.server.stream[3].1 = 4;
+        world.server.stream.insert(2, (5000, 4, "step"));
+        world.server.stream[3].1 = 5;
+        let lists = world.count("/events");
+        assert_eq!(lists, 1);
         let (_, chunk) = world.server.next_chunk(5000, 5000).expect("an event");
         task.handle_chunk(id, chunk, at(5000));
-        task.answer(&"q2".into(), Answer::text("x"), at(5000))
+        task.answer(&"q3".into(), Answer::text("x"), at(5000))
             .expect("it is open");
         // Its status still says that it waits.
         until(&mut world, &mut task, 20_000);
-        assert_eq!(world.count("answered q2 Gone"), 1, "{:#?}", world.trace);
+        assert_eq!(world.count("answered q3 Gone"), 1, "{:#?}", world.trace);
         assert_eq!(world.count("/say"), 0, "{page:?}");
+        let lists = world.count("/events") - lists;
+        assert_eq!(lists, usize::from(page.is_some()), "{page:?}");
     }
 }
 
@@ -218,11 +223,11 @@ fn a_question_that_a_stale_read_shows_to_be_over_is_asked_again() {
         }
     });
     world.answerer = Box::new(|_| Some(Answer::text("again")));
-    task.answer(&"q2".into(), Answer::text("x"), at(5000))
+    task.answer(&"q3".into(), Answer::text("x"), at(5000))
         .expect("it is open");
     assert_eq!(world.drive(task), outcome("succeeded 42"));
-    assert_eq!(world.count("answered q2 Gone"), 1, "{:#?}", world.trace);
-    assert_eq!(world.count("event question q2"), 2, "{:#?}", world.trace);
+    assert_eq!(world.count("answered q3 Gone"), 1, "{:#?}", world.trace);
+    assert_eq!(world.count("event question q3"), 2, "{:#?}", world.trace);
     assert_eq!(world.server.said, ["again"]);
 }
 
@@ -231,7 +236,7 @@ fn a_question_that_a_stale_read_shows_to_be_over_is_asked_again() {
 fn an_answer_leaves_once_the_list_shows_that_it_is_still_wanted() {
     let (mut world, mut task) = asked(Some(9));
     let before = world.requests;
-    task.answer(&"q2".into(), Answer::text("x"), at(5000))
+    task.answer(&"q3".into(), Answer::text("x"), at(5000))
         .expect("it is open");
     assert_eq!(world.drive(task), outcome("succeeded 42"));
     assert_eq!(world.server.said, ["x"]);
@@ -247,9 +252,9 @@ fn an_answer_leaves_once_the_list_shows_that_it_is_still_wanted() {
             false => Fault::None,
         }
     });
-    task.answer(&"q2".into(), Answer::text("x"), at(5000))
+    task.answer(&"q3".into(), Answer::text("x"), at(5000))
         .expect("it is open");
-    until(&mut world, &mut task, 60_000);
+    until(&mut world, &mut task, 80_000);
     assert_eq!(world.count("/say"), 0, "{:#?}", world.trace);
     assert_eq!(world.count("event answered"), 0);
     world.faults = Box::new(|_, _, _| Fault::None);
@@ -260,15 +265,12 @@ fn an_answer_leaves_once_the_list_shows_that_it_is_still_wanted() {
 #[test]
 fn a_question_that_follows_another_without_work_between_them_takes_its_place() {
     let (mut world, mut task) = asked(None);
-    world.server.stream.insert(2, (6000, 3, "wait"));
-    world.server.stream[3].1 = 4;
+    world.server.stream.insert(2, (6000, 4, "wait"));
+    world.server.stream[3].1 = 5;
     until(&mut world, &mut task, 9000);
-    assert_eq!(world.count("event question q3"), 1, "{:#?}", world.trace);
-    let open: Vec<&str> = task
-        .questions()
-        .map(|question| question.id.as_str())
-        .collect();
-    assert_eq!(open, ["q3"]);
+    assert_eq!(world.count("event question q4"), 1, "{:#?}", world.trace);
+    let open = task.questions().map(|question| question.id.as_str());
+    assert_eq!(open.collect::<Vec<_>>(), ["q4"]);
 }
 
 #[test]
@@ -319,4 +321,87 @@ fn while_a_told_question_is_open_the_task_is_read_as_seldom_as_at_work() {
         "{:#?}",
         world.trace
     );
+}
+
+/// With no stream to be had, the list of events tells what a status that always says "waiting" is about.
+#[test]
+fn what_is_asked_next_while_the_stream_is_gone_is_told_by_the_list() {
+    let (mut world, mut task) = asked(Some(9));
+    world = world
+        .wish(5000, Wish::CutStream)
+        .faults(|_, _, path| match path.contains("/stream") {
+            true => Fault::Status(503),
+            false => Fault::None,
+        });
+    world.server.stream.truncate(2);
+    world
+        .server
+        .stream
+        .extend([(6000, 4, "step"), (6100, 5, "wait")]);
+    until(&mut world, &mut task, 30_000);
+    assert_eq!(world.count("event question q5"), 1, "{:#?}", world.trace);
+    let open = task.questions().map(|question| question.id.as_str());
+    assert_eq!(open.collect::<Vec<_>>(), ["q5"]);
+    assert_eq!(world.count("event withdrawn q3"), 1);
+}
+
+/// The task is read to have moved, and its events come late: they are waited for, for a while.
+#[test]
+fn what_became_of_an_answer_is_not_told_before_its_events_could_come() {
+    let lost = |events: &[(u64, u64, &'static str)]| {
+        let (mut world, mut task) = asked(Some(9));
+        let mut first = true;
+        world.server.stream.truncate(2);
+        world.server.stream.extend_from_slice(events);
+        world.faults = Box::new(move |_, _, path| match path.ends_with("/say") {
+            true if std::mem::take(&mut first) => Fault::LostReply,
+            _ => Fault::None,
+        });
+        task.answer(&"q3".into(), Answer::text("x"), at(5000))
+            .expect("it is open");
+        world.drive_on(&mut task);
+        assert_eq!(world.server.said, ["x"]);
+        assert_eq!(world.fates, [(Answered::Applied, None)]);
+        let looks = world.sent.iter();
+        let looks = looks.filter(|sent| sent.errand == Errand::Reconcile);
+        looks.map(|sent| sent.at).collect::<Vec<_>>()
+    };
+    let never = lost(&[]);
+    assert_eq!(never.len(), 4, "{never:?}");
+    let soon = lost(&[(6000, 4, "step")]);
+    assert!(soon.len() < 4, "{soon:?}");
+}
+
+/// Whose answer was taken, by what followed; a rejection ends this task, and an approval lets it go on.
+#[test]
+fn an_answer_of_unknown_fate_is_told_by_what_the_events_show_to_have_followed() {
+    let reject = || Answer::Reject { reason: None };
+    for (answer, followed, expected) in [
+        (reject(), "step", Answered::Gone),
+        (reject(), "broke", Answered::Applied),
+        (Answer::Approve, "step", Answered::Applied),
+        (Answer::Approve, "broke", Answered::Gone),
+    ] {
+        let mut world = streamed(
+            &[Work(900), Ask("which?"), Work(9000), Complete("42")],
+            &[(500, 1, "begin"), (1000, 2, "approve"), (5500, 3, followed)],
+        );
+        world.stays = true;
+        world = world.wish(5500, Wish::OtherClient("theirs"));
+        world.faults = Box::new(|_, _, path| match path.ends_with("/say") {
+            true => Fault::LostRequest,
+            false => Fault::None,
+        });
+        let mut task: Streamed = world.start();
+        until(&mut world, &mut task, 5000);
+        task.answer(&"q2".into(), answer.clone(), at(5000))
+            .expect("it is open");
+        world.drive_on(&mut task);
+        let (how, detail) = &world.fates[0];
+        assert_eq!(*how, expected, "{answer:?} {followed}: {:#?}", world.trace);
+        let others = detail
+            .as_ref()
+            .is_some_and(|why| why.contains("somebody else"));
+        assert_eq!(others, expected == Answered::Gone, "{detail:?}");
+    }
 }

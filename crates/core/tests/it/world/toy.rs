@@ -200,6 +200,16 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                 let request = Request::json(Method::POST, target.path("/say").build()?, text)?;
                 key.map_or(Ok(request.clone()), |key| request.keyed(key))
             }
+            Act::Answer {
+                answer: answer @ (Answer::Approve | Answer::Reject { .. }),
+                ..
+            } => {
+                let word = match answer {
+                    Answer::Approve => "approved",
+                    _ => "rejected",
+                };
+                Request::json(Method::POST, target.path("/say").build()?, &word)
+            }
             Act::Message(text) => Request::json(Method::POST, target.path("/say").build()?, text),
             Act::Cancel => Ok(Request::empty(
                 Method::POST,
