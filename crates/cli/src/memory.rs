@@ -257,9 +257,11 @@ impl Memory {
 
     /// Whether another process is making a start right now whose task nobody could tell from the one of this start.
     pub(crate) fn is_rival(&self, other: &Entry, start: &Entry) -> bool {
+        let journal = &self.0.journal;
         other.is_open()
             && other.snapshot.clue() == start.snapshot.clue()
-            && self.claim(&other.id).is_err()
+            && matches!(journal.claim(&other.id), Err(JournalError::Claimed(_)))
+            && journal.is_being_made(&other.id)
     }
 
     /// A task of this server whose answer was under way when the process that sent it ended: nobody else may send another

@@ -197,6 +197,11 @@ impl Problem {
         self.ids.task.is_some()
     }
 
+    /// Whether this is its name in machine-readable output.
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
     /// The status code of the server's reply.
     pub(crate) fn http_status(&self) -> Option<u16> {
         self.ids.status

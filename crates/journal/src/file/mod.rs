@@ -139,7 +139,8 @@ impl FileJournal {
     }
 
     /// Whether the process that has claimed an entry makes its start for the first time. Any other one finds out what
-    /// became of a start that was made before.
+    /// became of a start that was made before. Only of an entry that [`claim`](Self::claim) cannot have: of one that
+    /// nobody holds, the last holder is told.
     #[must_use]
     pub fn is_being_made(&self, id: &EntryId) -> bool {
         Claim::is_of_maker(self.folder(), id)

@@ -180,6 +180,9 @@ async fn one<P: Platform>(
     let id = plan.entry.id.clone();
     let claim = plan.memory.claim(&id);
     let claim = claim.map_err(|problem| {
+        if !problem.is("claimed") {
+            return problem;
+        }
         let again = session.command(&format!("recover {id}"));
         problem
             .without_next()
