@@ -1,10 +1,10 @@
 //! What a stream's connections bring, leave out, repeat and fail with.
 
-use crate::world::Act::{Complete, Work};
+use crate::world::Act::{Ask, Complete, Work};
 use crate::world::hand::{listening, reply, send, settle};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
 use bytes::Bytes;
-use taskward_core::{ExchangeId, Seed, Shared, Step, Task, TaskId};
+use taskward_core::{ExchangeId, Position, Seed, Shared, Step, Task, TaskId};
 
 type Streamed = Task<Toy<true, true>>;
 
@@ -162,6 +162,13 @@ fn after_three_failures_a_task_is_polled_while_its_stream_is_tried() {
 
 #[test]
 fn a_list_is_read_no_further_than_to_what_the_stream_has_brought_meanwhile() {
+    for first in [7, 8] {
+        read_up_to(first);
+    }
+}
+
+/// The list has two events to a page; the stream begins with this one.
+fn read_up_to(first: u64) {
     let mut shared = Shared::new();
     let (mut task, stream) = listening(&mut shared);
     // It has brought nothing for a second.
@@ -180,8 +187,10 @@ fn a_list_is_read_no_further_than_to_what_the_stream_has_brought_meanwhile() {
                 task.poll(at(1040), &mut shared),
                 Step::InFlight { stream: Some(open), .. } if open == stream
             ));
-            let piece = "data: 7 step\n\ndata: 8 step\n\ndata: 9 step\n\n";
-            assert_eq!(hear(&mut task, stream, piece, 1040, &mut shared), [""; 0]);
+            let piece: String = (first..10)
+                .map(|seq| format!("data: {seq} step\n\n"))
+                .collect();
+            assert_eq!(hear(&mut task, stream, &piece, 1040, &mut shared), [""; 0]);
             assert!(matches!(
                 task.poll(at(1040), &mut shared),
                 Step::InFlight { stream: None, .. }
@@ -550,4 +559,81 @@ fn more_than_32_mib_that_nobody_has_read_yet_are_the_end_of_a_stream() {
         let lines = settle(&mut task, 50, &mut shared);
         assert_eq!(lines.len(), told, "{lines:?}");
     }
+}
+
+/// What the first events of a second connection tell, when this is what the list has.
+fn reconnected(list: &'static str, listed: bool) -> Vec<String> {
+    let mut world = streamed(
+        &[Work(20_000), Complete("42")],
+        &[
+            (500, 1, "begin"),
+            (1500, 2, "step"),
+            (2600, 5, "step"),
+            (2700, 8, "step"),
+        ],
+    )
+    .wish(2000, Wish::CutStream)
+    .wish(4000, Wish::Stop);
+    world.server.page = Some(9);
+    world.rewrite = Box::new(move |path, _, reply| {
+        if path.contains("/events") {
+            reply.body = list.into();
+            if !listed {
+                reply.head.status = http::StatusCode::NOT_IMPLEMENTED;
+            }
+        }
+    });
+    let task = world.start::<true, true>();
+    assert_eq!(world.drive(task), Ended::Stopped);
+    let lines = world.lines();
+    let cut = lines
+        .iter()
+        .position(|line| line.contains("ended the stream"));
+    let told = lines[cut.expect("it was cut") + 1..].iter();
+    let told = told.filter_map(|line| line.strip_prefix("event "));
+    told.map(str::to_owned).collect()
+}
+
+/// Rows: E13.
+#[test]
+fn a_gap_is_told_when_the_list_does_not_show_that_there_is_none() {
+    let (five, eight) = ("event Some(5) step", "event Some(8) step");
+    let gap = "Gap { after: Position(2), before: Position(5) }";
+    let all = "1 begin\n2 step\n3 step\n4 step\n5 step.";
+    let expected = ["event Some(3) step", "event Some(4) step", five, eight];
+    assert_eq!(reconnected(all, true), expected);
+    // It lags behind the stream, or is not to be had.
+    assert_eq!(reconnected("1 begin\n2 step.", true), [gap, five, eight]);
+    assert_eq!(reconnected("", false), [gap, five, eight]);
+    // It has the event, and none between.
+    assert_eq!(reconnected("1 begin\n2 step\n5 step.", true), [five, eight]);
+}
+
+#[test]
+fn an_end_that_only_the_list_tells_is_confirmed_at_once() {
+    let mut world = streamed(&[Work(900), Complete("42")], &[]);
+    world.server.page = Some(9);
+    world.rewrite = Box::new(|path, _, reply| {
+        if path.contains("/events") {
+            reply.body = "1 begin\n2 end.".into();
+        }
+    });
+    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    let end = world.trace.iter().find(|line| line.contains("Some(2) end"));
+    let end: u64 = end.expect("told")[..7].trim().parse().expect("a time");
+    assert_eq!(world.status_sent, [end]);
+}
+
+/// Whoever asked before knows it, and it is asked all the same: nobody here has heard of it.
+#[test]
+fn a_task_that_is_attached_after_its_question_is_asked_by_the_lists_word() {
+    let mut world = streamed(&[Ask("which?")], &[(10, 1, "begin"), (20, 2, "wait")]);
+    world.server = world.server.clone().begun(0);
+    world.server.page = Some(9);
+    world.now = 5000;
+    let (id, after) = (TaskId::new("t1"), Some(Position(2)));
+    let task: Streamed = Task::attach(Toy, id, after, policy(), seed(), at(5000));
+    assert_eq!(world.drive(task), Ended::Left("wait".into()));
+    assert_eq!(world.count("event question q2"), 1);
+    assert_eq!(world.count("event event"), 0);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::world::Act::{Ask, Complete, Fail, Review, Work};
+use crate::world::Act::{Ask, Complete, Fail, Review, Show, Work};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
 use taskward_core::{Abandon, Policy, Task};
 
@@ -148,7 +148,8 @@ fn an_open_stream_says_what_it_is_listened_to_for() {
 
 #[test]
 fn a_floor_that_delays_nothing_is_no_reason() {
-    let mut prompt = World::new(&[Work(3000), Complete("42")]);
+    // A status that is new is followed by the shortest wait, which is the floor itself.
+    let mut prompt = World::new(&[Show("queued", 1500), Work(3000), Complete("42")]);
     prompt.latency = 0;
     let task = prompt.start::<false, false>();
     prompt.drive(task);

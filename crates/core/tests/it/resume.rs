@@ -425,3 +425,35 @@ fn that_a_question_is_asked_no_more_is_told_by_the_next_process_if_nobody_had_he
     }
     assert!(untold > 0);
 }
+
+/// It was of its moment: whoever goes on has trouble of their own, or none.
+#[test]
+fn a_repetition_that_nobody_had_heard_of_is_not_told_by_the_next_process() {
+    let mut untold = 0;
+    for n in 1.. {
+        let mut world =
+            World::new(&[Work(5000), Complete("42")]).faults(|n, _, path| match (n, path) {
+                (1 | 3, _) => Fault::LostReply,
+                _ => Fault::None,
+            });
+        world.kill_after = Some(n);
+        let task = world.start::<true, false>();
+        if world.drive(task) != Ended::Stopped {
+            break;
+        }
+        let (step, saved) = world.snapshots.last().expect("a step").clone();
+        untold += usize::from(step.starts_with("Event"));
+        world.kill_after = None;
+        world.trace.clear();
+        world.faults = Box::new(|_, _, _| Fault::None);
+        let task = Task::<Toy<true, false>>::resume(Toy, saved, at(world.now)).expect("resume");
+        assert_eq!(world.drive(task), Ended::Outcome("succeeded 42".into()));
+        assert_eq!(
+            world.count("event retrying"),
+            0,
+            "{step}: {:#?}",
+            world.trace
+        );
+    }
+    assert!(untold > 3, "{untold}");
+}

@@ -405,3 +405,20 @@ fn an_answer_of_unknown_fate_is_told_by_what_the_events_show_to_have_followed() 
         assert_eq!(others, expected == Answered::Gone, "{detail:?}");
     }
 }
+
+#[test]
+fn a_question_of_an_event_that_a_read_took_back_is_told_again_when_the_task_waits_on() {
+    let (mut world, mut task) = asked(None);
+    world.server.stream.truncate(2);
+    world.rewrite = Box::new(|path, now, reply| {
+        if path == "/t/t1" && (20_000..50_000).contains(&now) {
+            reply.body = "running.".into();
+        }
+    });
+    until(&mut world, &mut task, 50_000);
+    assert_eq!(world.count("event withdrawn q3"), 1, "{:#?}", world.trace);
+    assert_eq!(task.questions().count(), 0);
+    until(&mut world, &mut task, 120_000);
+    assert_eq!(world.count("event question q3"), 2, "{:#?}", world.trace);
+    assert_eq!(task.questions().count(), 1);
+}
