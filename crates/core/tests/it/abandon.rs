@@ -297,6 +297,32 @@ fn a_turn_whose_message_has_not_left_is_nobodys_to_stop() {
 }
 
 #[test]
+fn a_turn_whose_message_may_have_arrived_is_ours_to_stop() {
+    for (hangs, fault) in [(Some("/say"), Fault::None), (None, Fault::LostReply)] {
+        let mut world = World::new(&[Complete("old"), Work(600_000), Complete("new")])
+            .wish(200, Wish::Stop)
+            .faults(move |n, _, path| match path.ends_with("/say") || n > 3 {
+                true => fault,
+                false => Fault::None,
+            });
+        world.hangs = hangs;
+        world.server = world.server.clone().begun(0);
+        let mut task: Task<Toy<false, false>> = Task::continue_with(
+            Toy,
+            TaskId::new("t1"),
+            "more".into(),
+            interruptible(CONFIRM),
+            seed(),
+            at(0),
+        )
+        .expect("a turn");
+        assert_eq!(world.drive_on(&mut task), Ended::Stopped);
+        assert_eq!(world.count("/say"), 1, "{hangs:?}");
+        assert!(task.interrupt(at(world.now)), "{hangs:?}");
+    }
+}
+
+#[test]
 fn what_a_refused_cancel_finds_over_is_told_once_the_list_of_its_events_is_read() {
     let mut policy = late(CONFIRM);
     policy.work = Some(Duration::from_millis(6500));

@@ -637,3 +637,58 @@ fn a_task_that_is_attached_after_its_question_is_asked_by_the_lists_word() {
     assert_eq!(world.count("event question q2"), 1);
     assert_eq!(world.count("event event"), 0);
 }
+
+#[test]
+fn a_second_connection_that_goes_on_where_the_first_ended_has_no_gap_whatever_comes_later() {
+    for listed in [false, true] {
+        let stream = [
+            (500, 1, "begin"),
+            (1500, 2, "step"),
+            (2600, 3, "step"),
+            (2700, 8, "step"),
+        ];
+        let mut world = streamed(&[Work(20_000)], &stream)
+            .wish(2000, Wish::CutStream)
+            .wish(4000, Wish::Stop);
+        world.server.page = listed.then_some(9);
+        let task = world.start::<true, true>();
+        assert_eq!(world.drive(task), Ended::Stopped);
+        for (_, seq, _) in stream {
+            assert_eq!(world.count(&format!("event event Some({seq})")), 1, "{seq}");
+        }
+        assert_eq!(world.count("Gap"), 0, "{listed}: {:#?}", world.trace);
+    }
+}
+
+/// Rows: E13.
+#[test]
+fn what_a_connection_leaves_out_in_its_middle_is_told_by_the_list_in_order() {
+    let mut world = streamed(
+        &[Work(20_000)],
+        &[(500, 1, "begin"), (1500, 2, "step"), (2500, 5, "step")],
+    )
+    .wish(4000, Wish::Stop);
+    world.server.page = Some(9);
+    world.rewrite = Box::new(|path, _, reply| {
+        if path.contains("/events") {
+            reply.body = "1 begin\n2 step\n3 step\n4 step\n5 step.".into();
+        }
+    });
+    let task = world.start::<true, true>();
+    assert_eq!(world.drive(task), Ended::Stopped);
+    let lines = world.lines();
+    let told = lines.iter().filter(|line| line.starts_with("event event"));
+    let all: Vec<String> = ["1) begin", "2) step", "3) step", "4) step", "5) step"]
+        .map(|event| format!("event event Some({event}"))
+        .to_vec();
+    assert_eq!(told.cloned().collect::<Vec<_>>(), all);
+}
+
+/// The status of a task that is over may lag behind; what it says meanwhile is no question.
+#[test]
+fn after_an_end_no_wait_is_believed() {
+    let mut world = streamed(&[Ask("which?")], &[(500, 1, "begin"), (1500, 2, "end")]);
+    world.stays = true;
+    assert_eq!(run(&mut world), outcome("result_unavailable"));
+    assert_eq!(world.count("event question"), 0, "{:#?}", world.trace);
+}

@@ -79,6 +79,22 @@ fn a_keyed_answer_of_unknown_fate_is_repeated_as_long_as_the_task_asks_and_write
     }
 }
 
+#[test]
+fn one_attempt_that_may_have_arrived_is_enough_for_an_answer_to_be_of_unknown_fate() {
+    const THEN: &[Fault] = &[
+        Fault::LostRequest,
+        Fault::Refused,
+        Fault::Refused,
+        Fault::Refused,
+        Fault::Refused,
+        Fault::Refused,
+    ];
+    let mut world = said(&ASKS, THEN);
+    let unknown = Ended::Left("answer unknown".into());
+    assert_eq!(run::<true>(&mut world), unknown);
+    assert_eq!(world.fates[0].0, Answered::Unknown);
+}
+
 /// A conflict may mean that an attempt before has arrived, or that somebody else has answered: the task tells.
 #[test]
 fn a_keyed_answer_that_is_refused_as_a_conflict_is_looked_for_and_not_repeated() {

@@ -66,6 +66,18 @@ fn a_poll_says_whether_the_schedule_or_trouble_or_the_server_sets_its_pace() {
 }
 
 #[test]
+fn a_list_of_events_that_fails_is_waited_for_as_a_failure() {
+    let mut world = World::new(&[Work(3000), Complete("42")]).faults(|_, _, path| match path {
+        "/t/t1/events" => Fault::Status(503),
+        _ => Fault::None,
+    });
+    world.server.stream = vec![(3000, 2, "end")];
+    let task = world.start::<false, true>();
+    world.drive(task);
+    assert!(world.whys.contains("Backoff"), "{:?}", world.whys);
+}
+
+#[test]
 fn a_wait_for_people_says_so() {
     let mut asking = World::new(&[Ask("which?")]).wish(9000, Wish::Dashboard("stop"));
     asking.stays = true;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 use serde_json::{Value, json};
-use taskward_core::{Clue, Policy, Snapshot, Sought, Task};
+use taskward_core::{Clue, Outcome, Policy, Snapshot, Sought, Task};
 
 type Make = fn() -> World;
 
@@ -262,6 +262,12 @@ fn a_keyed_start_is_not_repeated_once_its_key_is_old() {
             "{hours} hours: {ended:?}"
         );
     }
+    let late = at(13 * 3_600_000);
+    let task: Task<Toy<true, false>> = Task::resume(Toy, saved, late).expect("resume");
+    let Some(Outcome::Unknown { why, .. }) = task.into_outcome() else {
+        panic!("it is unknown");
+    };
+    assert!(why.contains("older than 12 hours"), "{why}");
 }
 
 /// The snapshot with this change to its text.
@@ -456,4 +462,25 @@ fn a_repetition_that_nobody_had_heard_of_is_not_told_by_the_next_process() {
         );
     }
     assert!(untold > 3, "{untold}");
+}
+
+/// Rows: H1.
+#[test]
+fn a_turn_of_unknown_fate_is_the_same_in_every_process() {
+    let mut hurried = policy();
+    hurried.work = Some(std::time::Duration::from_secs(30));
+    let mut said = false;
+    let mut world = World::new(&[Complete("old")]).faults(move |_, _, path| {
+        said |= path.ends_with("/say");
+        if said { Fault::LostReply } else { Fault::None }
+    });
+    world.server = world.server.clone().begun(0);
+    let (id, text) = ("t1".into(), "more".to_owned());
+    let turn = Task::continue_with(Toy, id, text, hurried, seed(), at(0));
+    let mut task: Task<Toy<false, false>> = turn.expect("a turn");
+    let unknown = Ended::Outcome("unknown likely=false".into());
+    assert_eq!(world.drive_on(&mut task), unknown);
+    let saved = task.snapshot();
+    let again = Task::<Toy<false, false>>::resume(Toy, saved.clone(), at(world.now));
+    assert_eq!(again.expect("resume").snapshot(), saved);
 }

@@ -1,7 +1,7 @@
 //! A streamed task that waits while no event tells for what: asked under a stand-in, and known by its event later.
 
 use crate::world::Act::{Ask, Complete, Work};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at};
+use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, hand};
 use taskward_core::{Answer, AnswerError, Answered, Errand, QuestionId, QuestionKind, Step, Task};
 
 fn outcome(text: &str) -> Ended {
@@ -74,12 +74,13 @@ fn the_event_of_a_question_that_was_told_under_a_stand_in_tells_its_words_and_as
     ] {
         let mut world = streamed(
             &[Work(900), Ask("which?"), Work(9000), Complete("42")],
-            &[(500, 1, "begin"), (50_000, 2, event), (80_000, 3, "step")],
+            &[(500, 1, "begin"), (50_000, 2, event), (400_000, 3, "step")],
         );
         world.stays = true;
         world.server.lag = 0;
         let mut task = world.start();
-        until(&mut world, &mut task, 60_000);
+        // However long a person thinks, it stays the same question.
+        until(&mut world, &mut task, 300_000);
         assert_eq!(world.count("event question stand-in-1"), 1);
         assert_eq!(world.count("Identified"), 1);
         let open: Vec<_> = task.questions().cloned().collect();
@@ -296,7 +297,7 @@ fn while_an_answer_is_on_its_way_there_is_no_second_one_even_if_the_task_is_seen
     task.sent(id);
     let piece = bytes::Bytes::from_static(b"data: 2 step\n\n");
     task.handle_chunk(stream, piece, at(50_010));
-    crate::world::hand::settle(&mut task, 50_010, &mut world.shared);
+    hand::settle(&mut task, 50_010, &mut world.shared);
     let again = answer(&mut task, 50_010);
     assert!(matches!(again, Err(AnswerError::Underway(_))), "{again:?}");
 }
@@ -421,4 +422,75 @@ fn a_question_of_an_event_that_a_read_took_back_is_told_again_when_the_task_wait
     until(&mut world, &mut task, 120_000);
     assert_eq!(world.count("event question q3"), 2, "{:#?}", world.trace);
     assert_eq!(task.questions().count(), 1);
+}
+
+/// The status lags behind an answer for as long as it likes; that it waits for something new only time can tell.
+#[test]
+fn a_status_that_has_not_moved_for_a_minute_since_an_answer_asks_anew() {
+    let told = |page: Option<usize>, open: bool, note: bool| {
+        let mut stream = vec![(500, 1, "begin")];
+        if note {
+            stream.push((50_000, 2, "note"));
+        }
+        let mut world = streamed(&[Work(900), Ask("which?")], &stream).faults(move |_, _, path| {
+            match path.contains("/stream") && !open {
+                true => Fault::Status(405),
+                false => Fault::None,
+            }
+        });
+        world.server.lag = 10_000_000;
+        world.server.page = page;
+        world.stays = true;
+        let mut answers = ["this"].into_iter();
+        world.answerer = Box::new(move |_| answers.next().map(Answer::text));
+        let mut task: Streamed = world.start();
+        until(&mut world, &mut task, 400_000);
+        assert_eq!(world.count("answered stand-in-1 Applied"), 1);
+        let answered = time(&world, "answered stand-in-1");
+        let asked = world
+            .trace
+            .iter()
+            .find(|line| line.contains("question stand-in-2"));
+        let asked = asked.map(|line| line[..7].trim().parse::<u64>().expect("a time"));
+        (answered, asked)
+    };
+    // Without events the minute counts from the answer.
+    let (answered, asked) = told(None, false, false);
+    let asked = asked.expect("it is asked");
+    assert!(
+        (60_000..100_000).contains(&(asked - answered)),
+        "{answered} {asked}"
+    );
+    // Where there are some, one has to show that the answer was taken.
+    for (page, open) in [(Some(9), false), (None, true), (Some(9), true)] {
+        let (_, asked) = told(page, open, false);
+        assert_eq!(asked, None, "{page:?} {open}");
+        let (_, asked) = told(page, open, true);
+        let asked = asked.expect("it is asked");
+        assert!(asked >= 110_000, "{page:?} {open}: {asked}");
+    }
+}
+
+/// What asks may be followed at once by what shows the task at work.
+#[test]
+fn a_read_that_was_under_way_when_an_event_asked_does_not_tell_the_question() {
+    let mut shared = taskward_core::Shared::new();
+    let (mut task, stream) = hand::listening(&mut shared);
+    let piece = |text: &'static str| bytes::Bytes::from_static(text.as_bytes());
+    task.handle_chunk(stream, piece("data: 1 begin\n\n"), at(100));
+    hand::settle(&mut task, 100, &mut shared);
+    let look = hand::send(&mut task, 31_000, &mut shared);
+    task.handle_chunk(stream, piece("data: 2 wait\n\n"), at(31_010));
+    hand::settle(&mut task, 31_010, &mut shared);
+    task.handle_response(look, hand::reply("waiting."), at(31_020));
+    assert_eq!(
+        hand::settle(&mut task, 31_020, &mut shared),
+        ["status waiting"]
+    );
+    let look = hand::send(&mut task, 32_100, &mut shared);
+    task.handle_response(look, hand::reply("waiting."), at(32_110));
+    assert_eq!(
+        hand::settle(&mut task, 32_110, &mut shared),
+        ["question q2 \"wait\""]
+    );
 }
