@@ -518,7 +518,7 @@ mod tests {
             steps.map(|event| event.name.clone()).collect()
         };
         let mut steps = Steps::default();
-        let most = Steps::MAX_TEXT - 8;
+        let most = 16 * 1024 - 8;
         for (number, data, fits) in [
             (1, json!("x".repeat(most)), true),
             (2, json!("x".repeat(most + 1)), false),

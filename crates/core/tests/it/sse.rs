@@ -612,3 +612,29 @@ fn a_lent_event_becomes_one_to_keep() {
     let kept: OwnedEvent = event.into();
     assert_eq!(kept, owned("a", "b", "1"));
 }
+
+#[test]
+fn by_default_16_mib_and_a_million_lines_are_enough() {
+    let caps = Caps::default();
+    let mib = 16 << 20;
+    assert_eq!((caps.line, caps.event, caps.lines), (mib, mib, 1_000_000));
+    assert_eq!(taskward_core::sse::RETAINED, 256 << 10);
+}
+
+/// What a stream says is nobody's business in a log.
+#[test]
+fn a_decoder_that_is_printed_tells_how_far_it_is_and_nothing_of_the_text() {
+    let mut decoder = Decoder::new();
+    for mut piece in [
+        &b":\nid: secret\nretry: 7\ndata: secret\n"[..],
+        b"data: sec",
+    ] {
+        assert!(decoder.next_event(&mut piece).expect("small").is_none());
+    }
+    let printed = format!("{decoder:?}");
+    assert!(
+        printed.contains("comments: 1") && printed.contains("7ms"),
+        "{printed}"
+    );
+    assert!(!printed.contains("sec"), "{printed}");
+}
