@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
-use taskward_core::{Abandon, Abandoned, Policy, Snapshot, Step, Task, TaskId};
+use taskward_core::{Abandon, Abandoned, Errand, Policy, Snapshot, Step, Task, TaskId};
 
 const WITHIN: Duration = Duration::from_secs(10);
 const CANCEL: Abandon = Abandon::Cancel { within: WITHIN };
@@ -249,13 +249,13 @@ fn an_interrupt_leaves_at_once_or_stops_the_task_first() {
 fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_to_be_unsent() {
     let failed = |why: &str| Abandoned::CancelFailed(why.to_owned());
     let mut world = World::new(&[Work(600_000)]);
-    world.hangs = Some("/t/t1");
+    world.hangs = Some(Errand::Look);
     let mut task: Task<Toy<false, false>> = world.start_with(late(CONFIRM));
     assert_eq!(world.drive_on(&mut task), Ended::Stopped);
     assert_eq!(task.abandoned(), Abandoned::LeftRunning);
     task.cancel(at(world.now)).expect("cancel");
     assert_eq!(task.abandoned(), failed("it was not sent in time"));
-    world.hangs = Some("/cancel");
+    world.hangs = Some(Errand::Cancel);
     assert_eq!(world.drive_on(&mut task), Ended::Stopped);
     assert_eq!(task.abandoned(), failed("no reply came in time"));
     // It is still waited for when the deadline comes, and then no longer than the bound.
@@ -298,7 +298,10 @@ fn a_turn_whose_message_has_not_left_is_nobodys_to_stop() {
 
 #[test]
 fn a_turn_whose_message_may_have_arrived_is_ours_to_stop() {
-    for (hangs, fault) in [(Some("/say"), Fault::None), (None, Fault::LostReply)] {
+    for (hangs, fault) in [
+        (Some(Errand::Message), Fault::None),
+        (None, Fault::LostReply),
+    ] {
         let mut world = World::new(&[Complete("old"), Work(600_000), Complete("new")])
             .wish(200, Wish::Stop)
             .faults(move |n, _, path| match path.ends_with("/say") || n > 3 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy};
 use http::HeaderValue;
-use taskward_core::{Step, Task};
+use taskward_core::{Errand, Step, Task};
 
 const YEAR: u64 = 365 * 86_400_000;
 const TWO_HOURS: u64 = 7_200_000;
@@ -398,7 +398,7 @@ fn a_deadline_that_passes_while_the_end_is_read_tells_the_end() {
     };
     assert_eq!(why, "the deadline passed before it could be read");
     let mut world = World::new(&[Work(7000), Fail("boom")]);
-    world.hangs = Some("/trail");
+    world.hangs = Some(Errand::Trail);
     let mut task: Task<Toy<false, false>> = world.start_with(hurried());
     assert_eq!(world.drive_on(&mut task), Ended::Stopped);
     world.now = 10_000;

@@ -640,17 +640,19 @@ fn a_task_that_is_attached_after_its_question_is_asked_by_the_lists_word() {
 
 #[test]
 fn a_second_connection_that_goes_on_where_the_first_ended_has_no_gap_whatever_comes_later() {
-    for listed in [false, true] {
+    for (listed, replays) in [(false, false), (true, false), (false, true)] {
+        let third = if replays { 5 } else { 3 };
         let stream = [
             (500, 1, "begin"),
             (1500, 2, "step"),
-            (2600, 3, "step"),
+            (2600, third, "step"),
             (2700, 8, "step"),
         ];
         let mut world = streamed(&[Work(20_000)], &stream)
             .wish(2000, Wish::CutStream)
             .wish(4000, Wish::Stop);
         world.server.page = listed.then_some(9);
+        world.server.replays = replays;
         let task = world.start::<true, true>();
         assert_eq!(world.drive(task), Ended::Stopped);
         for (_, seq, _) in stream {

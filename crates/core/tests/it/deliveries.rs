@@ -212,33 +212,46 @@ fn a_read_before_an_answer_that_fails_is_made_again_and_the_answer_sent_once() {
 }
 
 #[test]
-fn an_answer_under_way_at_the_deadline_may_have_arrived() {
-    let mut hurried = policy();
-    hurried.human = Some(Duration::from_secs(30));
-    hurried.work = Some(Duration::from_secs(30));
-    let mut world = said(&ASKS, &[]);
-    world.hangs = Some("/say");
-    let mut task: Task<Toy<false, false>> = world.start_with(hurried);
-    assert_eq!(world.drive_on(&mut task), Ended::Stopped);
-    world.now = 60_000;
-    world.drive_on(&mut task);
-    let why = "the watch ended before the reply came".to_owned();
-    assert_eq!(world.fates, [(Answered::Unknown, Some(why))]);
+fn an_answer_under_way_at_the_deadline_may_have_arrived_and_one_before_it_has_not() {
+    for (hangs, expected, why) in [
+        (Errand::Answer, Answered::Unknown, "before the reply came"),
+        (Errand::Check, Answered::NotSent, "before it could be sent"),
+    ] {
+        let mut hurried = policy();
+        hurried.human = Some(Duration::from_secs(30));
+        hurried.work = Some(Duration::from_secs(30));
+        let mut world = said(&ASKS, &[]);
+        world.hangs = Some(hangs);
+        let mut task: Task<Toy<false, false>> = world.start_with(hurried);
+        assert_eq!(world.drive_on(&mut task), Ended::Stopped);
+        world.now = 60_000;
+        world.drive_on(&mut task);
+        let why = format!("the watch ended {why}");
+        assert_eq!(world.fates, [(expected, Some(why))]);
+    }
 }
 
+/// Nothing in the end of a task shows whether a message came before it.
 #[test]
-fn a_message_that_had_not_left_when_the_task_ended_is_told_so() {
+fn what_is_known_of_a_message_when_the_task_ends_is_told_and_no_more() {
     for end in [Complete("42"), Fail("boom")] {
-        let mut world = World::new(&[Work(3500), end])
-            .wish(3000, Wish::Message("more"))
-            .faults(|_, _, path| match path.ends_with("/say") {
-                true => Fault::Refused,
-                false => Fault::None,
-            });
-        run::<false>(&mut world);
-        assert_eq!(world.count("event sent 1"), 1, "{end:?}");
-        assert_eq!(world.fates[0].0, Answered::NotSent, "{end:?}");
-        assert_eq!(world.server.said, [""; 0]);
+        for (fault, expected) in [
+            (Fault::Refused, Answered::Gone),
+            (Fault::LostRequest, Answered::Unknown),
+            (Fault::LostReply, Answered::Applied),
+        ] {
+            // It is looked at just after the message has been sent.
+            let mut world = World::new(&[Work(2535), end])
+                .wish(2500, Wish::Message("more"))
+                .faults(move |_, _, path| match path.ends_with("/say") {
+                    true => fault,
+                    false => Fault::None,
+                });
+            run::<false>(&mut world);
+            assert_eq!(world.count("/say"), 1, "{fault:?}");
+            assert_eq!(world.fates.len(), 1, "{fault:?}");
+            assert_eq!(world.fates[0].0, expected, "{fault:?}: {:#?}", world.trace);
+        }
     }
 }
 

@@ -244,6 +244,15 @@ fn an_answer_leaves_once_the_list_shows_that_it_is_still_wanted() {
     let sent = world.sent[before..].iter().take(3);
     let sent: Vec<&str> = sent.map(|sent| &*sent.path).collect();
     assert_eq!(sent, ["/t/t1/log", "/t/t1/events", "/t/t1/say"]);
+    // Without a list there is none to ask.
+    let (mut world, mut task) = asked(None);
+    let before = world.requests;
+    task.answer(&"q3".into(), Answer::text("x"), at(5000))
+        .expect("it is open");
+    assert_eq!(world.drive(task), outcome("succeeded 42"));
+    let sent = world.sent[before..].iter().take(2);
+    let sent: Vec<&str> = sent.map(|sent| &*sent.path).collect();
+    assert_eq!(sent, ["/t/t1/log", "/t/t1/say"]);
     // One that cannot be read puts the answer off; it is not sent into the unknown.
     let (mut world, mut task) = asked(Some(9));
     world.server.stream.pop();

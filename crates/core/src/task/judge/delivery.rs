@@ -140,8 +140,9 @@ impl<P: Provider> Task<P> {
         };
         let (question, answer) = match &delivery.parcel {
             Parcel::Answer { question, answer } => (question.id.clone(), answer),
+            // That the task is over tells nothing of a message that it did not ask for.
             Parcel::Message { .. } if delivery.maybe => {
-                return self.finish_delivery(Answered::Applied, None);
+                return self.finish_delivery(Answered::Unknown, None);
             }
             Parcel::Message { .. } => {
                 let attempts = delivery.writes;

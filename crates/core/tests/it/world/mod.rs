@@ -81,8 +81,8 @@ pub(crate) struct World {
     pub asleep: Option<(usize, u64)>,
     /// How long a request and its reply take.
     pub latency: u64,
-    /// The first request whose path ends so is sent and stays without a reply: there the driver stops.
-    pub hangs: Option<&'static str>,
+    /// The first request for this is sent and stays without a reply: there the driver stops.
+    pub hangs: Option<Errand>,
     /// Each request that left.
     pub sent: Vec<Sent>,
     /// Each write that left: path, key, and the digest of the request.
@@ -329,7 +329,7 @@ impl World {
                         path: path.to_owned(),
                         limits,
                     });
-                    if self.hangs.is_some_and(|hangs| path.ends_with(hangs)) {
+                    if self.hangs == Some(errand) {
                         self.say(format!("hangs {path}"));
                         return Ended::Stopped;
                     }
