@@ -63,11 +63,7 @@ impl<P: Provider> Task<P> {
                 turn.stage = TurnStage::Taken;
             }
             self.save.need();
-            return match (look, &reading) {
-                // What the conversation shows is new; what the status shows has to be read again.
-                (Look::Questions, Reading::NotAsking) => self.look_again(Look::Status, None),
-                _ => self.apply(reading),
-            };
+            return self.apply(reading);
         }
         match (look, reading) {
             (
