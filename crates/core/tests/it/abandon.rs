@@ -260,9 +260,14 @@ fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_t
     assert_eq!(task.abandoned(), failed("no reply came in time"));
     // It is still waited for when the deadline comes, and then no longer than the bound.
     let (deadline, end) = (5000, 15_000);
-    for now in [world.now, deadline, end - 1] {
+    for (now, until) in [
+        (world.now, None),
+        (deadline, Some(end)),
+        (end - 1, Some(end)),
+    ] {
         let step = task.poll(at(now), &mut world.shared);
         assert!(matches!(step, Step::InFlight { .. }), "{step:?}");
+        assert_eq!(task.leaves_by(), until.map(at));
     }
     world.now = end;
     let told = "the task was not stopped and goes on: no reply came in time";

@@ -563,6 +563,12 @@ fn more_than_32_mib_that_nobody_has_read_yet_are_the_end_of_a_stream() {
 
 /// What the first events of a second connection tell, when this is what the list has.
 fn reconnected(list: &'static str, listed: bool) -> Vec<String> {
+    reconnected_for(list, listed, usize::MAX)
+}
+
+/// The same, when it is there for so many readings.
+fn reconnected_for(list: &'static str, listed: bool, readings: usize) -> Vec<String> {
+    let mut read = 0;
     let mut world = streamed(
         &[Work(20_000), Complete("42")],
         &[
@@ -578,7 +584,8 @@ fn reconnected(list: &'static str, listed: bool) -> Vec<String> {
     world.rewrite = Box::new(move |path, _, reply| {
         if path.contains("/events") {
             reply.body = list.into();
-            if !listed {
+            read += 1;
+            if !listed || read > readings {
                 reply.head.status = http::StatusCode::NOT_IMPLEMENTED;
             }
         }
@@ -605,6 +612,8 @@ fn a_gap_is_told_when_the_list_does_not_show_that_there_is_none() {
     // It lags behind the stream, or is not to be had.
     assert_eq!(reconnected("1 begin\n2 step.", true), [gap, five, eight]);
     assert_eq!(reconnected("", false), [gap, five, eight]);
+    // It shows that there is none, and then it is gone.
+    assert_eq!(reconnected_for(all, true, 1), expected);
     // It has the event, and none between.
     assert_eq!(reconnected("1 begin\n2 step\n5 step.", true), [five, eight]);
 }
@@ -693,4 +702,27 @@ fn after_an_end_no_wait_is_believed() {
     world.stays = true;
     assert_eq!(run(&mut world), outcome("result_unavailable"));
     assert_eq!(world.count("event question"), 0, "{:#?}", world.trace);
+}
+
+#[test]
+fn what_was_said_last_before_a_cut_is_asked_only_if_the_list_does_not_show_it_to_be_over() {
+    // The answer of somebody else and what followed it came while the stream was gone.
+    let mut world = streamed(
+        &[Work(900), Ask("a?"), Ask("b?"), Complete("42")],
+        &[(500, 1, "begin"), (1000, 2, "wait"), (1100, 3, "step")],
+    )
+    .wish(1030, Wish::CutStream)
+    .wish(1050, Wish::OtherClient("early"))
+    .wish(20_000, Wish::Stop)
+    .faults(|_, _, path| match path.contains("after") {
+        true => Fault::Status(503),
+        false => Fault::None,
+    });
+    world.server.lag = 0;
+    world.server.page = Some(9);
+    world.stays = true;
+    let task = world.start::<true, true>();
+    assert_eq!(world.drive(task), Ended::Stopped);
+    assert_eq!(world.count("event question q2"), 0, "{:#?}", world.trace);
+    assert_eq!(world.count("event question stand-in-1"), 1);
 }
