@@ -1,0 +1,280 @@
+//! Words for people and for programs: each value has its own, and no two share them.
+
+use std::collections::BTreeSet;
+use std::fmt::{Debug, Display};
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use taskward_core::{
+    AnswerError, ApiError, BuildError, Cause, ConfigError, Errand, Error, ErrorKind, Failure, Head,
+    Phase, QuestionId, ReadError, ReadErrorKind, Response, ResumeError, RetryReason, Stage, Why,
+};
+
+/// Holds that each of these has words, and words of its own.
+fn told_apart<T: Debug>(values: &[T], words: impl Fn(&T) -> String) {
+    let mut seen = BTreeSet::new();
+    for value in values {
+        let text = words(value);
+        assert!(!text.trim().is_empty(), "{value:?}");
+        assert!(seen.insert(text.clone()), "{value:?} is {text:?}, too");
+    }
+}
+
+/// Holds that each of these is read back as it was stored.
+fn stored<T: Debug + PartialEq + Serialize + DeserializeOwned>(values: &[T]) {
+    told_apart(values, |value| serde_json::to_string(value).expect("json"));
+    for value in values {
+        let text = serde_json::to_string(value).expect("json");
+        assert_eq!(&serde_json::from_str::<T>(&text).expect("read"), value);
+    }
+}
+
+const PHASES: [Phase; 5] = [
+    Phase::Connect,
+    Phase::Send,
+    Phase::Head,
+    Phase::Body,
+    Phase::Total,
+];
+
+const READS: [ReadErrorKind; 5] = [
+    ReadErrorKind::Empty,
+    ReadErrorKind::Truncated,
+    ReadErrorKind::Html,
+    ReadErrorKind::NotJson,
+    ReadErrorKind::Shape,
+];
+
+/// Every cause, with the kind of error that it is.
+fn causes() -> Vec<(Cause, ErrorKind)> {
+    let mut causes = vec![
+        (Cause::Source, ErrorKind::Input),
+        (Cause::SourceChanged, ErrorKind::Input),
+        (Cause::Certificate, ErrorKind::Protocol),
+        (Cause::Redirect, ErrorKind::Protocol),
+        (Cause::Encoding, ErrorKind::Protocol),
+        (Cause::Protocol, ErrorKind::Protocol),
+        (Cause::TooLarge { cap: 16 }, ErrorKind::Protocol),
+        (Cause::Resolve, ErrorKind::Transport),
+        (Cause::Refused, ErrorKind::Transport),
+        (Cause::Tls, ErrorKind::Transport),
+        (Cause::Proxy, ErrorKind::Transport),
+        (Cause::Reset, ErrorKind::Transport),
+        (Cause::Truncated, ErrorKind::Transport),
+        (Cause::Abandoned, ErrorKind::Transport),
+    ];
+    causes.extend(PHASES.map(|phase| (Cause::Timeout(phase), ErrorKind::Transport)));
+    causes
+}
+
+#[test]
+fn every_wait_and_every_errand_has_words_of_its_own() {
+    let waits = [
+        Why::Pace,
+        Why::Asked,
+        Why::Backoff,
+        Why::Floor,
+        Why::Question,
+        Why::Review,
+        Why::Deadline,
+        Why::CrossCheck,
+        Why::Quiet,
+        Why::Silence,
+        Why::Reopen,
+        Why::Confirm,
+        Why::Invisible,
+        Why::Gone,
+        Why::Conflict,
+        Why::Reconcile,
+        Why::Result,
+        Why::Leaving,
+    ];
+    told_apart(&waits, |why| why.to_string());
+    let errands = [
+        Errand::Start,
+        Errand::StartAgain,
+        Errand::Look,
+        Errand::Questions,
+        Errand::Events,
+        Errand::Result,
+        Errand::Trail,
+        Errand::Check,
+        Errand::Answer,
+        Errand::Message,
+        Errand::Reconcile,
+        Errand::Cancel,
+        Errand::Stream,
+        Errand::StreamAfter,
+    ];
+    told_apart(&errands, |errand| errand.to_string());
+}
+
+#[test]
+fn every_reason_to_try_again_has_its_code_and_is_stored_as_it_is() {
+    let reasons = [
+        RetryReason::Wire(Cause::Reset),
+        RetryReason::Status(503),
+        RetryReason::Unreadable(ReadErrorKind::Html),
+        RetryReason::NotReady,
+        RetryReason::StreamEnded,
+        RetryReason::StreamSilent,
+        RetryReason::StreamUnusable,
+    ];
+    told_apart(&reasons, |reason| reason.code().to_owned());
+    stored(&reasons);
+    stored(
+        &causes()
+            .into_iter()
+            .map(|(cause, _)| cause)
+            .collect::<Vec<_>>(),
+    );
+    stored(&READS);
+}
+
+#[test]
+fn every_failure_of_the_wire_has_words_and_a_kind() {
+    let causes = causes();
+    let of = |cause: &Cause| Failure::new(Stage::MaybeSent, cause.clone(), "");
+    told_apart(&causes, |(cause, _)| of(cause).to_string());
+    for (cause, kind) in causes {
+        let failure = Failure::new(Stage::NotSent, cause.clone(), "host:443");
+        let error = Error::failure(failure.clone());
+        assert_eq!(error.kind(), kind, "{cause:?}");
+        assert_eq!(error.wire_failure(), Some(&failure));
+        assert_eq!(error.to_string(), format!("{}: host:443", of(&cause)));
+        assert_eq!(error.is_retryable(), kind == ErrorKind::Transport);
+        assert_eq!(error.status(), None, "no reply came");
+    }
+}
+
+/// A reply whose body was lost still tells its status.
+#[test]
+fn a_failure_after_the_head_of_a_reply_keeps_its_status() {
+    let head = Head::new(StatusCode::BAD_GATEWAY);
+    let failure = Failure::new(Stage::Answered(Box::new(head)), Cause::Truncated, "");
+    let error = Error::failure(failure);
+    assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY));
+    assert_eq!(error.request_id(), None);
+}
+
+#[test]
+fn every_reply_that_cannot_be_read_has_words_and_a_kind() {
+    told_apart(&READS, |kind| ReadError::new(*kind, "").to_string());
+    for kind in READS {
+        let read = ReadError::new(kind, "no \"id\"");
+        let error = Error::read(read);
+        let wire = matches!(kind, ReadErrorKind::Truncated | ReadErrorKind::Html);
+        let expected = if wire {
+            ErrorKind::Transport
+        } else {
+            ErrorKind::Decode
+        };
+        assert_eq!(error.kind(), expected, "{kind:?}");
+        assert!(error.to_string().ends_with(": no \"id\""), "{error}");
+    }
+}
+
+#[test]
+fn what_the_caller_got_wrong_is_an_error_of_its_kind_with_the_same_words() {
+    let origin = ResumeError::Origin {
+        found: "https://a:443".into(),
+        expected: "https://b:443".into(),
+    };
+    for (error, kind, words) in [
+        (
+            Error::from(BuildError::new("the id is empty")),
+            ErrorKind::Input,
+            "the id is empty",
+        ),
+        (
+            ConfigError::new("no key").into(),
+            ErrorKind::Config,
+            "no key",
+        ),
+        (
+            origin.into(),
+            ErrorKind::Input,
+            "the snapshot is of a task on https://a:443, not on https://b:443: resume it with a client of that server, or attach to the task's id",
+        ),
+        (
+            ResumeError::Broken("no seed".into()).into(),
+            ErrorKind::Input,
+            "the snapshot is damaged: no seed",
+        ),
+    ] {
+        assert_eq!((error.kind(), error.to_string()), (kind, words.to_owned()));
+        assert!(!error.is_retryable(), "{error}");
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_taken_says_which_and_why() {
+    let q = || QuestionId::new("q7");
+    for (error, words) in [
+        (AnswerError::NotOpen(q()), "question q7 is not open"),
+        (
+            AnswerError::Underway(q()),
+            "an answer to question q7 is already on its way",
+        ),
+        (
+            AnswerError::Unfit("it wants words".into()),
+            "the answer does not fit the question: it wants words",
+        ),
+    ] {
+        assert_eq!(error.to_string(), words);
+    }
+}
+
+/// An error whose cause has a cause.
+#[derive(Debug)]
+struct Outer(std::io::Error);
+
+impl Display for Outer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the hook failed")
+    }
+}
+
+impl std::error::Error for Outer {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn an_error_is_told_with_the_whole_chain_of_its_causes() {
+    let wait = Some(Duration::from_secs(7));
+    let error = Error::new(ErrorKind::Local, "the snapshot was not saved")
+        .with_source(Outer(std::io::Error::other("disk full")))
+        .with_retry_after(wait)
+        .with_attempts(3);
+    assert_eq!(
+        error.to_string(),
+        "the snapshot was not saved: the hook failed: disk full"
+    );
+    let source = std::error::Error::source(&error).expect("a cause");
+    assert_eq!(source.to_string(), "the hook failed");
+    assert_eq!((error.retry_after(), error.attempts()), (wait, 3));
+    assert_eq!((error.api_error(), error.wire_failure()), (None, None));
+}
+
+#[test]
+fn the_long_text_of_a_refusal_is_cut_between_characters() {
+    // Two bytes each, behind one: the cut would fall into the middle of one of them.
+    let body = format!("x{}", "é".repeat(2000));
+    let error = ApiError::read(&Response::new(StatusCode::CONFLICT, body));
+    let kept = error.message.strip_suffix('…').expect("it is cut");
+    assert_eq!(kept.len(), 2047);
+    assert!(kept.ends_with('é'));
+}
+
+#[test]
+fn a_refusal_without_a_body_is_told_by_its_status_alone() {
+    let error = ApiError::without_body(&Head::new(StatusCode::FORBIDDEN));
+    assert_eq!(error.to_string(), "the server answered 403 Forbidden");
+    let odd = StatusCode::from_u16(799).expect("a status");
+    let error = ApiError::without_body(&Head::new(odd));
+    assert_eq!(error.to_string(), "the server answered 799");
+}
