@@ -56,9 +56,17 @@ fn told(world: &World) -> Vec<String> {
     events.collect()
 }
 
+/// What is special about some pages, the pages, the cursors of three readings of them, and the events told.
+type Case = (
+    &'static str,
+    Pages,
+    [&'static [&'static str]; 3],
+    &'static [&'static str],
+);
+
 #[test]
 fn a_list_is_read_to_its_end_whatever_its_pages_are_like_and_then_from_its_newest_page() {
-    let cases: [(&str, Pages, [&[&str]; 3], &[&str]); 8] = [
+    let cases: [Case; 8] = [
         (
             "the last page leads to itself",
             &[("", "1 begin\n2 step\nnext a."), ("a", "3 step\nnext a.")],

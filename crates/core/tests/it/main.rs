@@ -21,6 +21,7 @@ mod sse_memory;
 mod sse_world;
 mod stand_ins;
 mod starts;
+mod stored;
 mod streaming;
 mod turns;
 mod words;

@@ -121,10 +121,21 @@ fn an_event_that_comes_after_its_answer_asks_again_only_when_nothing_has_come_of
     until(&mut world, &mut task, 99_000);
     assert_eq!(world.count("event question"), 1, "{:#?}", world.trace);
     assert_eq!(world.count("Identified"), 0);
+    let saved = task.snapshot();
     until(&mut world, &mut task, 200_000);
     assert_eq!(world.count("event question q2"), 1, "{:#?}", world.trace);
     assert!((100_000..170_000).contains(&time(&world, "question q2")));
     assert_eq!(world.drive(task), outcome("succeeded 42"));
+    // Another process knows that much.
+    let mut world = streamed(&[Ask("which?")], &[(500, 1, "begin"), (40_000, 2, "wait")]);
+    world.server = world.server.clone().begun(0);
+    world.now = 100_000;
+    world.stays = true;
+    let mut task = Streamed::resume(Toy, saved, at(100_000)).expect("resume");
+    until(&mut world, &mut task, 150_000);
+    assert_eq!(world.count("event question"), 0, "{:#?}", world.trace);
+    until(&mut world, &mut task, 300_000);
+    assert_eq!(world.count("event question q2"), 1, "{:#?}", world.trace);
 }
 
 #[test]
