@@ -272,6 +272,26 @@ fn the_agents_last_words_after_an_answer_are_not_taken_for_a_question() {
     }
 }
 
+/// Rows: H2.
+#[test]
+fn words_that_differ_from_look_to_look_are_not_taken_for_a_question() {
+    // Each look finds the status stale, and in the conversation what was said in the moment after it.
+    for lag in (880..960).step_by(10) {
+        let script = [
+            Ask("which?"),
+            Say("One."),
+            Show("waiting", 2570 - lag),
+            Say("Two."),
+            Complete("42"),
+        ];
+        let mut world = World::new(&script).answers(&["this", "unwanted"]);
+        world.server.lag = lag;
+        assert_eq!(world.run(), outcome("succeeded 42"), "lag {lag}");
+        assert_eq!(world.count("event question"), 1, "lag {lag}");
+        assert_eq!(world.server.said, ["this"], "lag {lag}");
+    }
+}
+
 /// Rows: H3.
 #[test]
 fn two_questions_are_told_apart() {
