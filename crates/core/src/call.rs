@@ -8,7 +8,7 @@ use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
 use crate::operation::Operation;
 use crate::policy::Policy;
-use crate::request::{Body, Request};
+use crate::request::Request;
 use crate::response::Response;
 use crate::retry::{self, Attempt, Decision, Trouble};
 use crate::seed::Seed;
@@ -156,7 +156,7 @@ impl<O: Operation> Call<O> {
     }
 
     fn limits(&self) -> Limits {
-        let kind = if matches!(self.request.body(), Body::Form(_)) {
+        let kind = if self.request.is_form() {
             Kind::Upload
         } else if self.request.is_streaming() {
             Kind::Stream

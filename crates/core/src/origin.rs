@@ -553,6 +553,56 @@ mod tests {
         assert_eq!(credential.redact("echo: canary-key!"), "echo: [key]!");
     }
 
+    #[test]
+    fn an_origin_tells_its_port_whether_it_is_this_machine_and_whether_it_is_encrypted() {
+        for (url, port, is_loopback, is_tls) in [
+            ("https://h.example", 443, false, true),
+            ("https://h.example:8443", 8443, false, true),
+            ("http://127.0.0.1", 80, true, false),
+            ("http://localhost:8080", 8080, true, false),
+            ("https://[::1]:9000", 9000, true, true),
+        ] {
+            let origin = Origin::parse(url, "").expect(url);
+            assert_eq!(origin.port(), port, "{url}");
+            assert_eq!(origin.is_loopback(), is_loopback, "{url}");
+            assert_eq!(origin.is_tls(), is_tls, "{url}");
+        }
+    }
+
+    #[test]
+    fn of_a_key_with_an_id_the_id_may_be_shown_and_the_secret_never() {
+        let bearer = |key: &str| Credential::bearer(&SecretString::from(key)).expect("a key");
+        let key = bearer("key_a:canary");
+        assert_eq!(key.key_id(), Some("key_a"));
+        assert!(key.starts_with("key_") && !key.starts_with("Bearer"));
+        assert_eq!(format!("{key:?}"), "Credential(key_a:..)");
+        for (text, shown) in [
+            ("bad key key_a:canary!", "bad key [key]!"),
+            ("the secret canary of key_a", "the secret [secret] of key_a"),
+            ("nothing of it", "nothing of it"),
+        ] {
+            assert_eq!(key.redact(text), shown);
+        }
+        // Half of one is all secret, and so is what has no halves.
+        for whole in [":canary", "canary:", "canary"] {
+            let key = bearer(whole);
+            assert_eq!(key.key_id(), None, "{whole}");
+            assert_eq!(format!("{key:?}"), "Credential(..)");
+            assert_eq!(key.redact(&format!("<{whole}>")), "<[key]>");
+        }
+    }
+
+    #[test]
+    fn without_a_base_the_target_is_sealed_as_it_is() {
+        let origin = Origin::parse("http://127.0.0.1:80", "").expect("origin");
+        let key = Credential::bearer(&SecretString::from("canary-key")).expect("key");
+        let request = Request::get(PathAndQuery::from_static("/a?b=c"));
+        let agent = user_agent(None).expect("agent");
+        let sealed = origin.seal(&request, &key, &agent);
+        assert_eq!(sealed.uri(), "http://127.0.0.1:80/a?b=c");
+        assert_eq!(sealed.headers().get("content-length"), None);
+    }
+
     /// Rows: L5.
     #[test]
     fn sealing_adds_server_key_and_length_and_hides_the_key() {

@@ -214,4 +214,46 @@ mod tests {
         };
         assert_eq!(odd.ceiling(u32::MAX), u64::MAX);
     }
+
+    #[test]
+    fn a_faster_clock_divides_every_wait_and_nothing_else() {
+        let pace = Pace::default().sped_up(10);
+        let millis = Duration::from_millis;
+        assert_eq!((pace.first, pace.floor), (millis(100), millis(100)));
+        assert_eq!((pace.cap, pace.jitter_percent), (millis(1000), 20));
+        // By nothing it is not divided.
+        assert_eq!(Pace::default().sped_up(0), Pace::default());
+    }
+
+    /// A policy is stored with its task, and what a later version adds has a default.
+    #[test]
+    fn a_policy_is_read_back_as_it_was_stored() {
+        let within = Duration::from_secs(9);
+        let mut policy = Policy {
+            work: Some(Duration::from_millis(1500)),
+            ..Policy::default()
+        };
+        for abandon in [
+            Abandon::Detach,
+            Abandon::Cancel { within },
+            Abandon::CancelAndConfirm { within },
+        ] {
+            policy.on_deadline = abandon;
+            policy.on_interrupt = abandon;
+            let text = serde_json::to_string(&policy).expect("json");
+            let read: Policy = serde_json::from_str(&text).expect("a policy");
+            assert_eq!(read, policy, "{text}");
+        }
+        assert_eq!(
+            serde_json::from_str::<Policy>("{}").expect("a policy"),
+            Policy::default()
+        );
+    }
+
+    #[test]
+    fn without_retries_every_request_is_made_once() {
+        let none = Retry::none();
+        assert_eq!((none.reads, none.writes), (1, 1));
+        assert_eq!(none.base, Retry::default().base);
+    }
 }

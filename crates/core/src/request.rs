@@ -249,6 +249,13 @@ impl Request {
         self.body = Body::Form(form);
     }
 
+    /// Whether it sends a form. Of one that was stored, only its head tells.
+    pub(crate) fn is_form(&self) -> bool {
+        let form = b"multipart/form-data";
+        let kind = self.headers.get(header::CONTENT_TYPE);
+        kind.is_some_and(|kind| kind.as_bytes().starts_with(form))
+    }
+
     /// Asks for an event stream instead of JSON.
     #[must_use]
     pub fn streaming(mut self) -> Self {
@@ -424,5 +431,67 @@ mod tests {
             assert!(!error.to_string().contains("Authorization"), "{error}");
             assert!(crate::user_agent(Some(hostile)).is_err(), "{hostile:?}");
         }
+    }
+
+    fn frozen(segments: Vec<Result<Bytes, Source>>) -> Request {
+        let target = PathAndQuery::from_static("/");
+        Request::restored(Method::POST, target, HeaderMap::new(), segments)
+    }
+
+    #[test]
+    fn a_file_that_changed_in_any_way_is_another_request() {
+        let file = || Source {
+            key: SourceKey::Path("a.pdf".into()),
+            len: 7,
+            stamp: Stamp {
+                modified: 1,
+                device: 2,
+                inode: 3,
+            },
+        };
+        let with = |change: fn(&mut Source)| {
+            let mut source = file();
+            change(&mut source);
+            frozen(vec![Err(source)]).digest()
+        };
+        let same = frozen(vec![Err(file())]).digest();
+        assert_eq!(with(|_| {}), same);
+        for change in [
+            (|file| file.len = 8) as fn(&mut Source),
+            |file| file.stamp.modified = 2,
+            |file| file.stamp.device = 3,
+            |file| file.stamp.inode = 4,
+            |file| file.key = SourceKey::Path("b.pdf".into()),
+            |file| file.key = SourceKey::Key("a.pdf".into()),
+        ] {
+            assert_ne!(with(change), same);
+        }
+    }
+
+    #[test]
+    fn a_source_is_a_file_or_what_the_caller_knows_by_its_key() {
+        let file = Source::path("in/a.pdf");
+        assert_eq!(file.as_path(), Some(Path::new("in/a.pdf")));
+        let key = Source::key("blob-9", 5);
+        assert_eq!((key.as_path(), key.len), (None, 5));
+    }
+
+    #[test]
+    fn a_stored_body_is_as_long_as_its_stretches_together() {
+        let none = frozen(Vec::new());
+        assert!(none.body().is_empty() && matches!(none.body(), Body::Empty));
+        let nothing = frozen(vec![Ok(Bytes::new())]);
+        assert!(nothing.body().is_empty());
+        assert!(nothing.body().segments().all(|segment| segment.is_empty()));
+        let body = vec![Ok(Bytes::from_static(b"head")), Err(Source::key("k", 5))];
+        let body = frozen(body);
+        assert_eq!(body.body().len(), 9);
+        assert!(!body.body().is_empty());
+        assert_eq!(
+            body.redirected(PathAndQuery::from_static("/b"))
+                .body()
+                .len(),
+            9
+        );
     }
 }

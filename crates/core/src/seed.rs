@@ -57,3 +57,46 @@ pub(crate) fn unhex32(text: &str) -> Option<[u8; 32]> {
     }
     Some(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_never_printed() {
+        assert_eq!(format!("{:?}", Seed([0xab; 32])), "Seed(..)");
+    }
+
+    #[test]
+    fn what_comes_of_a_seed_is_the_same_for_the_same_use_alone() {
+        let seed = Seed([1; 32]);
+        let key = seed.derive("key", b"a");
+        assert_eq!(key, Seed([1; 32]).derive("key", b"a"));
+        for other in [
+            Seed([2; 32]).derive("key", b"a"),
+            seed.derive("boundary", b"a"),
+            seed.derive("key", b"b"),
+            // The label does not run into what it is bound to.
+            seed.derive("keya", b""),
+        ] {
+            assert_ne!(key, other);
+        }
+    }
+
+    #[test]
+    fn hexadecimal_is_read_back_and_nothing_else_is() {
+        let bytes: [u8; 32] = std::array::from_fn(|i| i as u8 * 8);
+        let text = hex(&bytes);
+        assert_eq!(unhex32(&text), Some(bytes));
+        assert_eq!(unhex32(&text.to_ascii_uppercase()), Some(bytes));
+        for bad in [
+            "",
+            &text[1..],
+            &format!("{text}0"),
+            &text.replace("08", "0g"),
+            &"é".repeat(32),
+        ] {
+            assert_eq!(unhex32(bad), None, "{bad}");
+        }
+    }
+}

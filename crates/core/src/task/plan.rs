@@ -7,7 +7,6 @@ use crate::limits::{Kind, Limits};
 use crate::outcome::{Clock, Outcome};
 use crate::provider::{Act, Look, Provider, Reading};
 use crate::question::Answered;
-use crate::request::Body;
 use crate::shared::Shared;
 use crate::time::Timestamp;
 use crate::why::Why;
@@ -375,9 +374,7 @@ impl<P: Provider> Task<P> {
             .map(|left| left.max(Duration::from_millis(1)));
         let kind = match (&exchange.purpose, &self.phase) {
             (Purpose::Look(Look::Status), _) => return self.status_limits.within(left),
-            (Purpose::Start, Phase::Starting(starting))
-                if matches!(starting.request.body(), Body::Form(_)) =>
-            {
+            (Purpose::Start, Phase::Starting(starting)) if starting.request.is_form() => {
                 Kind::Upload
             }
             (Purpose::OpenStream(_), _) => Kind::Stream,
