@@ -145,8 +145,10 @@ pub enum Landed {
     No,
     /// It is there.
     Yes,
-    /// The agent has spoken since.
+    /// It is there, and the agent has spoken since.
     Replied,
+    /// The agent has spoken since, and it is not there: something else may have made it speak.
+    Spoken,
 }
 
 /// A task that a start made.

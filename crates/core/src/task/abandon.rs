@@ -189,24 +189,24 @@ impl<P: Provider> Task<P> {
     }
 
     fn left_behind(&self, last: Option<Status>, abandoned: Abandoned) -> Outcome<P::Output> {
-        match self.leaving.as_ref().map(|leaving| leaving.cause) {
-            Some(Cause::Interrupt) => Outcome::Interrupted {
-                id: self.known_id(),
-                last,
-                abandoned,
-            },
-            Some(Cause::Deadline(clock)) => Outcome::DeadlineExceeded {
-                id: self.id.clone(),
-                clock,
-                last,
-                abandoned,
-            },
-            None => Outcome::DeadlineExceeded {
-                id: self.id.clone(),
-                clock: self.clocks.running(),
-                last,
-                abandoned,
-            },
+        let cause = self.leaving.as_ref().map(|leaving| leaving.cause);
+        let clock = match (cause, &self.id) {
+            (Some(Cause::Interrupt), Some(id)) => {
+                return Outcome::Interrupted {
+                    id: id.clone(),
+                    last,
+                    abandoned,
+                };
+            }
+            (Some(Cause::Deadline(clock)), _) => clock,
+            // Its start never left, and then the deadline passed.
+            (Some(Cause::Interrupt), None) | (None, _) => self.clocks.running(),
+        };
+        Outcome::DeadlineExceeded {
+            id: self.id.clone(),
+            clock,
+            last,
+            abandoned,
         }
     }
 

@@ -197,8 +197,10 @@ pub(super) struct Wait {
 pub(super) enum Sequel {
     /// The task went on.
     Worked,
-    /// The task failed or was stopped.
-    EndedBadly,
+    /// The task failed.
+    Failed,
+    /// The task was stopped, perhaps behind a while in which it went on without a word.
+    Stopped,
 }
 
 impl Wait {

@@ -140,19 +140,15 @@ pub(super) fn landed(messages: &[Message], mark: &Mark, text: &str) -> Landed {
     let ours = new
         .iter()
         .any(|m| is(m, &MessageRole::User) && said(m).trim() == text.trim());
-    let after_user = new
+    let last_user = new.iter().rposition(|m| is(m, &MessageRole::User));
+    let replied = new[last_user.map_or(0, |at| at + 1)..]
         .iter()
-        .rposition(|m| is(m, &MessageRole::User))
-        .map_or(0, |at| at + 1);
-    if new[after_user..]
-        .iter()
-        .any(|m| is(m, &MessageRole::Assistant))
-    {
-        Landed::Replied
-    } else if ours {
-        Landed::Yes
-    } else {
-        Landed::No
+        .any(|m| is(m, &MessageRole::Assistant));
+    match (ours, replied) {
+        (true, true) => Landed::Replied,
+        (true, false) => Landed::Yes,
+        (false, true) => Landed::Spoken,
+        (false, false) => Landed::No,
     }
 }
 
@@ -267,6 +263,8 @@ mod tests {
             with(&[("user", "yes"), ("assistant", "ok")]),
             Landed::Replied
         );
+        assert_eq!(with(&[("assistant", "ok")]), Landed::Spoken);
+        assert_eq!(with(&[("user", "no"), ("assistant", "ok")]), Landed::Spoken);
         assert_eq!(landed(&[], &mark, "yes"), Landed::No);
     }
 

@@ -15,7 +15,7 @@ use crate::id::QuestionId;
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage};
 use crate::task::phase::Phase;
 use crate::task::stream::{Sequel, Wait};
-use crate::task::{Flight, Lag, Purpose, Task, TurnStage};
+use crate::task::{Flight, Lag, Purpose, Standing, Task, TurnStage};
 
 impl<P: Provider> Task<P> {
     pub(in crate::task) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
@@ -154,7 +154,9 @@ impl<P: Provider> Task<P> {
             let how = self.fate(answer, &question, read);
             let detail = "what followed is not what this answer asks for: somebody else answered";
             let detail = (how == Answered::Gone).then(|| detail.to_owned());
-            return self.finish_delivery(how, detail);
+            self.finish_delivery(how, detail);
+            // Whatever became of the answer: nobody asks for another.
+            return self.asks.set(&question, Standing::Settled);
         }
         self.finish_delivery(Answered::Gone, None);
         // Its events do not say so: a read may have been stale, and then it is asked again.
@@ -177,15 +179,20 @@ impl<P: Provider> Task<P> {
             .filter(|(id, _)| id == server_id)
             .map(|(_, sequel)| *sequel);
         match (answer, told, read) {
+            // Words are looked for in the conversation. That the task is over says nothing of who spoke.
+            (Answer::Text(_), _, _) if P::CAPABILITIES.answer == Safety::Once => Answered::Unknown,
             (Answer::Text(_), _, _) => Answered::Applied,
-            (Answer::Reject { .. }, Some(Sequel::EndedBadly), _)
-            | (Answer::Reject { .. }, None, Some(Sequel::EndedBadly)) => Answered::Applied,
+            (Answer::Reject { .. }, Some(Sequel::Failed | Sequel::Stopped), _)
+            | (Answer::Reject { .. }, None, Some(Sequel::Failed | Sequel::Stopped)) => {
+                Answered::Applied
+            }
             (Answer::Reject { .. }, Some(Sequel::Worked), _)
             | (Answer::Reject { .. }, None, Some(Sequel::Worked)) => Answered::Gone,
             (Answer::Reject { .. }, None, None) => Answered::Unknown,
-            (Answer::Approve | Answer::Input(_), Some(Sequel::EndedBadly), _) => Answered::Gone,
+            (Answer::Approve | Answer::Input(_), Some(Sequel::Failed), _) => Answered::Gone,
             // It may have gone on for a while.
-            (Answer::Approve | Answer::Input(_), None, Some(Sequel::EndedBadly)) => {
+            (Answer::Approve | Answer::Input(_), Some(Sequel::Stopped), _)
+            | (Answer::Approve | Answer::Input(_), None, Some(Sequel::Failed | Sequel::Stopped)) => {
                 Answered::Unknown
             }
             (Answer::Approve | Answer::Input(_), _, _) => Answered::Applied,
@@ -372,7 +379,7 @@ impl<P: Provider> Task<P> {
                 self.finish_delivery(Answered::Applied, None);
                 self.turn_replied();
             }
-            Landed::No => {
+            Landed::No | Landed::Spoken => {
                 let Some(delivery) = self.deliveries.front_mut() else {
                     return;
                 };
@@ -514,7 +521,8 @@ impl<P: Provider> Task<P> {
 /// What a reading shows to have followed a question; `None` when it may still be asked.
 fn sequel_of<O>(reading: &Reading<O>) -> Option<Sequel> {
     match reading {
-        Reading::Failed(_) | Reading::Stopped(_) => Some(Sequel::EndedBadly),
+        Reading::Failed(_) => Some(Sequel::Failed),
+        Reading::Stopped(_) => Some(Sequel::Stopped),
         Reading::Waiting(_) | Reading::Events(_) => None,
         Reading::Pending(_)
         | Reading::Next(..)

@@ -29,6 +29,14 @@ const CONFLICTS: u32 = 2;
 /// The wait after the first of them.
 const CONFLICT_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
+/// What a bad end says to have followed a question.
+fn sequel_of(ending: &Ending) -> Sequel {
+    match ending {
+        Ending::Failed(_) => Sequel::Failed,
+        Ending::Stopped(_) => Sequel::Stopped,
+    }
+}
+
 pub(super) type Report = Result<Response, Failure>;
 
 impl<P: Provider> Task<P> {
@@ -475,7 +483,7 @@ impl<P: Provider> Task<P> {
             });
             fault
         });
-        self.leave(Sequel::EndedBadly);
+        self.leave(sequel_of(&ending));
         let outcome = self.outcome_of(ending);
         self.end(outcome);
     }
@@ -488,7 +496,7 @@ impl<P: Provider> Task<P> {
             Some(Finish::Succeeded) | None => ending,
         };
         self.note(ending.status().clone());
-        self.leave(Sequel::EndedBadly);
+        self.leave(sequel_of(&ending));
         let ours = matches!(ending, Ending::Stopped(_)) && self.cancel_was_tried();
         let wanted = self.leaving.is_none() || !ours;
         if P::CAPABILITIES.trail && self.policy.trail && wanted {

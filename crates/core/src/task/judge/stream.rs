@@ -246,7 +246,8 @@ impl<P: Provider> Task<P> {
             Beat::Ending(finish) => {
                 self.stream.close_wait(match finish {
                     Finish::Succeeded => Sequel::Worked,
-                    Finish::Failed(_) | Finish::Stopped(_) => Sequel::EndedBadly,
+                    Finish::Failed(_) => Sequel::Failed,
+                    Finish::Stopped(_) => Sequel::Stopped,
                 });
                 self.stream.ending = Some(Ending {
                     finish,

@@ -46,8 +46,14 @@ impl<P: Provider> Task<P> {
             (_, Reading::Pending(_)) => true,
             (Look::Questions, _) => {
                 let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
-                matches!(self.provider.landed(reply, mark, text), Ok(Landed::Replied))
+                let landed = self.provider.landed(reply, mark, text);
+                matches!(landed, Ok(Landed::Replied | Landed::Spoken))
             }
+            // It had not ended when the message was written.
+            (_, Reading::Failed(fault) | Reading::Stopped(fault)) => self
+                .last_status
+                .as_ref()
+                .is_some_and(|last| last.raw != fault.status.raw),
             _ => false,
         };
         let unmoved = match self.lag {
@@ -66,13 +72,8 @@ impl<P: Provider> Task<P> {
             return self.apply(reading);
         }
         match (look, reading) {
-            (
-                Look::Status,
-                Reading::Next(..)
-                | Reading::Failed(_)
-                | Reading::Stopped(_)
-                | Reading::Succeeded(..),
-            ) if unmoved > UNMOVED => {
+            // The conversation, too: a machine may have slept since the look before.
+            (Look::Questions, _) if unmoved > UNMOVED => {
                 let id = self.known_id();
                 self.end(Outcome::ResultUnavailable {
                     id,

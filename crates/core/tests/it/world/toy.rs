@@ -230,18 +230,16 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
             .iter()
             .rposition(|(role, ..)| role == "user")
             .map_or(0, |i| i + 1);
-        Ok(
-            if new[user..].iter().any(|(role, ..)| role == "assistant") {
-                Landed::Replied
-            } else if new
-                .iter()
-                .any(|(role, _, said)| role == "user" && said == text)
-            {
-                Landed::Yes
-            } else {
-                Landed::No
-            },
-        )
+        let replied = new[user..].iter().any(|(role, ..)| role == "assistant");
+        let ours = new
+            .iter()
+            .any(|(role, _, said)| role == "user" && said == text);
+        Ok(match (ours, replied) {
+            (true, true) => Landed::Replied,
+            (true, false) => Landed::Yes,
+            (false, true) => Landed::Spoken,
+            (false, false) => Landed::No,
+        })
     }
 
     fn read_event(&self, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
