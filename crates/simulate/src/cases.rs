@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
-use taskward_core::{Answer, Policy, Provider, Question, QuestionKind};
+use taskward_core::{Abandon, Answer, Policy, Provider, Question, QuestionKind, TaskId};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{self, Nanonets};
-use taskward_sim::simulation::{Machine, Mishaps, START, Simulation, Violation};
-use taskward_sim::{LateMessage, Scenario, harness, nanonets as sim};
+use taskward_sim::simulation::{Machine, Mishap, Mishaps, START, Simulation, Violation};
+use taskward_sim::{LateMessage, Request, Scenario, harness, nanonets as sim};
 
 use crate::{Summary, summary_of};
+
+/// From this seed on, a case is that of the seed so much lower, as it was before there were others in the account, turns,
+/// messages, interrupts, failing disks and forgotten keys: what such a seed once found, it still looks for.
+const PLAIN: u64 = 1_000_000_000_000;
+/// The server is there before anything is simulated.
+const BEFORE: u64 = 3 * 3_600_000;
+/// What is asked of every agent.
+const QUERY: &str = "Do it.";
 
 /// What is run beside the agents and runs that every simulator has.
 const SCENARIO: &str = r#"
@@ -77,15 +85,20 @@ const RUNS: [&str; 8] = [
 pub struct Case {
     seed: u64,
     rng: fastrand::Rng,
+    /// Of what plain cases do not have; `None` in a plain one.
+    more: Option<fastrand::Rng>,
 }
 
 impl Case {
     /// What this seed stands for.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        let is_plain = seed >= PLAIN;
+        let seed = seed % PLAIN;
         Self {
             seed,
             rng: fastrand::Rng::with_seed(seed),
+            more: (!is_plain).then(|| fastrand::Rng::with_seed(seed ^ 0x6d6f_7265)),
         }
     }
 
@@ -95,30 +108,153 @@ impl Case {
     /// When an invariant does not hold.
     pub fn run(mut self, with_log: bool) -> Result<(Summary, Vec<String>), Box<Violation>> {
         let mut scenario = Scenario::parse(SCENARIO).expect("the scenario is right");
+        let mut mishaps = Mishaps::seeded(self.seed).with(Mishap::FailedSave, 0);
+        if self.chance(4) {
+            mishaps = mishaps.with(Mishap::FailedSave, self.one_of(&[2, 6]));
+        }
+        if self.chance(8) {
+            // A server that cannot be reached.
+            mishaps = mishaps.with(Mishap::DropBeforeSend, self.one_of(&[1, 2]));
+        }
+        let mut policy = Policy::default();
         if self.rng.bool() {
             self.nanonets(&mut scenario);
-            let server = sim::Server::new(7, &scenario, START);
+            let is_turn = self.chance(6);
+            if is_turn {
+                scenario.switches.message_to_completed = LateMessage::Reopen;
+            }
+            if self.chance(4) {
+                // A lost start is what leads to a search.
+                mishaps = mishaps.with(Mishap::DropReply, 2);
+            }
+            let mut server = sim::Server::new(7, &scenario, START - BEFORE);
             let name = self.pick(&AGENTS);
             let agent = server.agent(name).expect("an agent");
-            let job = nanonets::Job::agent(agent).query("Do it.");
-            let mut simulation = Simulation::new(Nanonets, server, job);
+            let task = is_turn.then(|| self.earlier_task(&mut server));
+            let job = |agent: &str, query: &str| nanonets::Job::agent(agent).query(query);
+            let mut simulation = match task {
+                Some(task) => Simulation::turn(Nanonets, server, task, "And then?"),
+                None => {
+                    let others = self.others(&server, &agent);
+                    let ours = job(&agent, QUERY);
+                    let simulation = Simulation::new(Nanonets, server, ours);
+                    others
+                        .into_iter()
+                        .fold(simulation, |all, (at, agent, query)| {
+                            all.another(at, job(&agent, query))
+                        })
+                }
+            };
             if self.rng.u8(..6) == 0 {
                 let after = Duration::from_millis(self.rng.u64(..20_000));
                 simulation = simulation.cancel_after(after);
             }
-            self.finish(simulation, with_log)
+            if self.chance(5) {
+                for nth in 0..=self.more_below(2) {
+                    let after = Duration::from_millis(self.more_below(30_000));
+                    simulation = simulation.message_after(after, format!("message {nth}."));
+                }
+            }
+            let ways = [
+                Abandon::Detach,
+                Abandon::Cancel {
+                    within: Duration::from_secs(20),
+                },
+                Abandon::CancelAndConfirm {
+                    within: Duration::from_secs(60),
+                },
+            ];
+            policy.on_interrupt = self.one_of(&ways);
+            policy.on_deadline = self.one_of(&ways);
+            if self.chance(6) {
+                let after = Duration::from_millis(self.more_below(30_000));
+                simulation = simulation.interrupt_after(after);
+                mishaps = mishaps.with(Mishap::DropAfterSend, 3);
+            }
+            self.finish(simulation, policy, mishaps, with_log)
         } else {
             self.harness(&mut scenario);
-            let server = harness::Server::new(7, &scenario, START);
+            if self.chance(8) {
+                // Keys that are forgotten, and a machine that sleeps over the reply.
+                scenario.agent_harness.key_lifetime_ms = Some(24 * 3_600_000);
+                mishaps = mishaps
+                    .with(Mishap::DropReply, 2)
+                    .with(Mishap::ClockJump, 3)
+                    .with(Mishap::Kill, 12);
+            }
+            let server = harness::Server::new(7, &scenario, START - BEFORE);
             let name = self.pick(&RUNS);
-            let mut job = agent_harness::Job::goal("Do it.").with_input("scenario", name);
+            let mut job = agent_harness::Job::goal(QUERY).with_input("scenario", name);
             if name == "long-stream" {
                 job = job.with_input("events", 60).with_input("interval_ms", 100);
             }
-            let simulation = Simulation::new(AgentHarness, server, job);
-            self.finish(simulation, with_log)
+            let mut simulation = Simulation::new(AgentHarness, server, job.clone());
+            if self.chance(2) {
+                simulation = simulation.another(START - 1_000, job);
+            }
+            if self.chance(12) {
+                let after = Duration::from_millis(self.more_below(30_000));
+                simulation = simulation.interrupt_after(after);
+            }
+            self.finish(simulation, policy, mishaps, with_log)
         }
     }
+
+    // --- what plain cases do not have --------------------------------------------------------------------------
+
+    /// Once in so many cases; never in a plain one.
+    fn chance(&mut self, one_in: u64) -> bool {
+        self.more.is_some() && self.more_below(one_in) == 0
+    }
+
+    /// A number below this; 0 in a plain case.
+    fn more_below(&mut self, end: u64) -> u64 {
+        self.more.as_mut().map_or(0, |rng| rng.u64(..end))
+    }
+
+    /// One of these; the first in a plain case.
+    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.more_below(of.len() as u64) as usize]
+    }
+
+    /// What others start in the same account: when, which agent, and what they say.
+    fn others(&mut self, server: &sim::Server, ours: &str) -> Vec<(u64, String, &'static str)> {
+        let mut others = Vec::new();
+        if !self.chance(2) {
+            return others;
+        }
+        let echo = server.agent("echo").expect("an agent");
+        let ours = ours.to_owned();
+        // The same, long before; another thing to the same agent, and the same to another one, about now.
+        others.push((START - 2 * 3_600_000, ours.clone(), QUERY));
+        others.push((START - 30_000, ours.clone(), "Do another."));
+        if echo != ours {
+            others.push((START - 20_000, echo, QUERY));
+        }
+        if self.chance(3) {
+            others.push((START + 100, ours.clone(), "Do a third."));
+        }
+        if self.chance(8) {
+            others.push((START + 200, ours, QUERY));
+        }
+        others
+    }
+
+    /// A task that has had its first turn.
+    fn earlier_task(&mut self, server: &mut sim::Server) -> TaskId {
+        let name = self.one_of(&["echo", "asker"]);
+        let agent = server.agent(name).expect("an agent");
+        let key = format!("Bearer {}", server.api_key());
+        let request = Request::new("POST", &format!("/api/v1/agents/{agent}/run"))
+            .header("authorization", &key)
+            .json(&serde_json::json!({ "query": "Begin." }));
+        let at = START - BEFORE;
+        let reply = server.handle(request, at);
+        let reply: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+        TaskId::new(reply["task_id"].as_str().expect("a task"))
+    }
+
+    // --- what all have -----------------------------------------------------------------------------------------
 
     fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.rng.usize(..of.len())]
@@ -159,9 +295,10 @@ impl Case {
     fn finish<P: Provider, M: Machine>(
         mut self,
         mut simulation: Simulation<P, M>,
+        mut policy: Policy,
+        mishaps: Mishaps,
         with_log: bool,
     ) -> Result<(Summary, Vec<String>), Box<Violation>> {
-        let mut policy = Policy::default();
         let must_finish = self.rng.bool();
         let mut delay = self.pick(&[1_000, 20_000, 300_000]);
         let mut deaf = false;
@@ -186,7 +323,6 @@ impl Case {
             let after = Duration::from_millis(rng.u64(..=delay));
             Some((after, answer(question, said, &mut rng)))
         };
-        let mishaps = Mishaps::seeded(self.seed);
         let simulation = simulation
             .policy(policy)
             .human(human)

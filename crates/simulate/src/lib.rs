@@ -85,13 +85,20 @@ fn summary_of<O, M>(report: Report<O, M>) -> (Summary, Vec<String>) {
         processes: u64::from(report.processes),
         simulated: report.elapsed,
         trace: report.trace,
-        ends: [(report.code().unwrap_or("unfinished"), 1)]
-            .into_iter()
-            .collect(),
+        ends: [(end_of(&report), 1)].into_iter().collect(),
         struck: report.struck,
         checked: report.checked,
     };
     (summary, report.log)
+}
+
+fn end_of<O, M>(report: &Report<O, M>) -> &'static str {
+    let unfinished = if report.parted.is_some() {
+        "left"
+    } else {
+        "unfinished"
+    };
+    report.code().unwrap_or(unfinished)
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> &str {

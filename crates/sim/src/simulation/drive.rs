@@ -3,36 +3,37 @@
 use std::time::Duration;
 
 use taskward_core::{
-    Answered, Event, EventNo, Failure, Outcome, Output as _, Provider, Question, Seed, Step, Task,
-    Timestamp,
+    Abandon, Abandoned, Event, EventNo, Failure, Outcome, Provider, Seed, Step, Task, Timestamp,
 };
 
-use super::START;
 use super::facts::{Asked, Birth, Durable, End, Fact};
 use super::machine::Machine;
 use super::mishap::Mishap;
 use super::model::Invariant;
 use super::recovery::After;
 use super::report::{Report, Violation};
-use super::world::{Want, World, millis};
+use super::world::{World, millis};
+use super::{Beginning, START};
 
 /// So many steps without time going on are a circle.
 const CIRCLE: u64 = 20_000;
 /// How often the size of a task is looked at, in steps.
 const WEIGHED: u64 = 64;
-/// How long a human waits before they say it again.
-const AGAIN: Duration = Duration::from_secs(5);
+/// How long a driver waits before it stores again what the disk refused.
+const SAVE_AGAIN: u64 = 1_000;
 
-type Done<T = ()> = Result<T, Box<Violation>>;
+pub(super) type Done<T = ()> = Result<T, Box<Violation>>;
 
 /// How the life of a process ends.
-enum Life {
+pub(super) enum Life {
     /// The watch is over.
     Over,
     /// It was killed.
     Killed,
     /// It was told to hand over what it has.
     Left,
+    /// The caller left the task as it is.
+    Parted(Abandoned),
     /// The time of the run is up.
     OutOfTime,
 }
@@ -99,7 +100,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             match self.live(&mut task)? {
                 Life::Over => match self.conclude(task)? {
                     After::Watch(next) => task = *next,
-                    After::End(outcome) => return Ok(self.report_of(outcome)),
+                    After::End(outcome) => return Ok(self.report_of(outcome, None)),
                 },
                 Life::Killed => task = self.go_on(self.durable.clone())?,
                 Life::Left => {
@@ -108,23 +109,32 @@ impl<P: Provider, M: Machine> World<P, M> {
                     self.durable = Some(kept.clone());
                     task = self.go_on(Some(kept))?;
                 }
+                Life::Parted(abandoned) => {
+                    self.learn(Fact::Parted(abandoned.code()))?;
+                    return Ok(self.report_of(None, Some(abandoned)));
+                }
                 Life::OutOfTime => {
                     if self.setup.heal_after.is_some() {
                         let why = format!("the watch does not end: {task:?}");
                         return Err(self.broken(Violation::new(Invariant::I10, why)));
                     }
-                    return Ok(self.report_of(None));
+                    return Ok(self.report_of(None, None));
                 }
             }
         }
     }
 
-    fn report_of(mut self, outcome: Option<Outcome<P::Output>>) -> Report<P::Output, M> {
+    fn report_of(
+        mut self,
+        outcome: Option<Outcome<P::Output>>,
+        parted: Option<Abandoned>,
+    ) -> Report<P::Output, M> {
         if self.setup.heal_after.is_some() {
             self.model.checked().count(Invariant::I10);
         }
         Report {
             outcome,
+            parted,
             elapsed: Duration::from_millis(self.now - START),
             machine: self.setup.machine,
             told: self.told,
@@ -139,15 +149,25 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     // --- processes ---------------------------------------------------------------------------------------------
 
-    /// A new start.
+    /// What the simulation is of, from its beginning.
     fn begin(&mut self) -> Done<Task<P>> {
         let seed = Seed(self.chance.bytes32());
         let (provider, policy) = (self.setup.provider.clone(), self.setup.policy.clone());
         let now = self.clock();
-        let task = match Task::start(provider, &self.setup.job, policy, seed, now) {
+        let task = match &self.setup.beginning {
+            Beginning::Start(job) => {
+                Task::start(provider, job, policy, seed, now).map_err(|error| error.to_string())
+            }
+            Beginning::Turn { task, text } => {
+                let (task, text) = (task.clone(), text.clone());
+                Task::continue_with(provider, task, text, policy, seed, now)
+                    .map_err(|error| error.to_string())
+            }
+        };
+        let task = match task {
             Ok(task) => task,
             Err(error) => {
-                let why = format!("the job cannot be started: {error}");
+                let why = format!("it cannot be begun: {error}");
                 return Err(self.broken(Violation::new(Invariant::I10, why)));
             }
         };
@@ -160,9 +180,20 @@ impl<P: Provider, M: Machine> World<P, M> {
     pub(super) fn reopen(&mut self) {
         let policy = &self.setup.policy;
         self.deadline = match (policy.work, policy.human) {
-            (Some(work), Some(human)) => self.clock().after(work).after(human).as_millis(),
+            (Some(work), Some(human)) => {
+                let longest = work.saturating_add(human).saturating_add(self.to_stop());
+                self.clock().after(longest).as_millis()
+            }
             _ => u64::MAX,
         };
+    }
+
+    /// How long a task may take to be stopped at its deadline.
+    fn to_stop(&self) -> Duration {
+        match self.setup.policy.on_deadline {
+            Abandon::Cancel { within } | Abandon::CancelAndConfirm { within } => within,
+            _ => Duration::ZERO,
+        }
     }
 
     pub(super) fn born(&mut self, task: &Task<P>, from: Option<Durable>) -> Done {
@@ -170,8 +201,19 @@ impl<P: Provider, M: Machine> World<P, M> {
         let id = task.id().map(ToString::to_string);
         let number = self.processes;
         self.tell(format_args!("process {number} of {id:?}"));
-        let deadline = self.deadline;
         self.doubts = from.is_some();
+        let to_stop = self.to_stop();
+        if !to_stop.is_zero() {
+            // Each process takes its time over it.
+            let by = self.clock().after(to_stop).as_millis();
+            self.deadline = self.deadline.max(by);
+        }
+        self.to_stop = None;
+        self.left_by = u64::MAX;
+        if let Some(id) = &id {
+            self.subject = Some(id.clone());
+        }
+        let deadline = self.deadline;
         self.learn(Fact::Born(Birth { id, from, deadline }))
     }
 
@@ -213,7 +255,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         let text = serde_json::to_string(&snapshot).expect("a snapshot is JSON");
         Durable {
             id: snapshot.task().map(ToString::to_string),
-            has_intent: snapshot.intent().is_some(),
+            intent: snapshot.intent().map(ToString::to_string),
             position: self.model.position(),
             text,
         }
@@ -238,7 +280,9 @@ impl<P: Provider, M: Machine> World<P, M> {
                 return Ok(Life::OutOfTime);
             }
             self.catch_up()?;
-            self.wish(task)?;
+            if let Some(life) = self.wish(task)? {
+                return Ok(life);
+            }
             self.echo(task);
             if self.strikes(Mishap::Kill) {
                 return Ok(Life::Killed);
@@ -253,7 +297,8 @@ impl<P: Provider, M: Machine> World<P, M> {
                 self.now += asleep;
                 // A deadline that passed meanwhile may be found out late, and the other clock run from then on.
                 self.deadline = self.deadline.saturating_add(asleep);
-                self.learn(Fact::Slept(self.deadline))?;
+                self.left_by = self.left_by.saturating_add(asleep);
+                self.learn(Fact::Bounded(self.deadline.min(self.left_by)))?;
                 if self.has_healed() {
                     // Nothing could be done before.
                     self.healed_at = self.now;
@@ -288,6 +333,15 @@ impl<P: Provider, M: Machine> World<P, M> {
                 self.tell(format_args!("save {revision}"));
                 if self.strikes(Mishap::Kill) {
                     return Ok(Some(Life::Killed));
+                }
+                if self.strikes(Mishap::FailedSave) {
+                    self.learn(Fact::Unsaved)?;
+                    // Some give up then, others try again.
+                    if self.chance.once_in(3) {
+                        return Ok(Some(Life::Killed));
+                    }
+                    self.pass(self.now + SAVE_AGAIN);
+                    return Ok(None);
                 }
                 self.learn(Fact::Stored(durable.clone()))?;
                 self.durable = Some(durable);
@@ -364,32 +418,24 @@ impl<P: Provider, M: Machine> World<P, M> {
     /// The watch is over: nothing changes any more.
     fn is_over(&mut self, task: &mut Task<P>) -> Done {
         let now = self.clock();
-        let (code, id, told, shown) = match task.poll(now, &mut self.shared) {
+        let (mut end, id, shown) = match task.poll(now, &mut self.shared) {
             Step::Done(outcome) => {
                 let id = outcome.task().map(ToString::to_string);
-                let told = match outcome {
-                    Outcome::Succeeded { output, .. } => output.text(),
-                    _ => None,
-                };
-                (outcome.code(), id, told, format!("{outcome:?}"))
+                (end_of(outcome), id, format!("{outcome:?}"))
             }
             other => {
                 let why = format!("after the end comes {other:?}");
                 return Err(self.broken(Violation::new(Invariant::I5, why)));
             }
         };
-        let answer = self.look();
+        end.answer = self.look();
         self.tell(format_args!("end: {shown}"));
-        let stood = id.as_ref().map_or_else(Vec::new, |id| self.model.stood(id));
-        let passed = self.now - START + self.put_ahead;
+        end.stood = id.as_ref().map_or_else(Vec::new, |id| self.model.stood(id));
+        end.passed = self.now - START + self.put_ahead;
+        end.is_healed = self.last_left >= self.healed_at;
+        let code = end.code;
         self.learn(Fact::Said(shown))?;
-        self.learn(Fact::Done(End {
-            code,
-            passed,
-            told,
-            answer,
-            stood,
-        }))?;
+        self.learn(Fact::Done(end))?;
         for (id, report) in std::mem::take(&mut self.echoes) {
             match report {
                 Ok(reply) => task.handle_response(id, reply, now),
@@ -407,91 +453,32 @@ impl<P: Provider, M: Machine> World<P, M> {
         }
         Ok(())
     }
+}
 
-    // --- the people --------------------------------------------------------------------------------------------
-
-    /// What the caller and the human want by now.
-    fn wish(&mut self, task: &mut Task<P>) -> Done {
-        let now = self.clock();
-        if self.now >= self.cancel_at {
-            self.cancel_at = u64::MAX;
-            let is_taken = task.cancel(now).is_ok();
-            self.tell(format_args!("  the caller cancels: {is_taken}"));
-        }
-        while let Some(at) = self.wants.iter().position(|want| want.at <= self.now) {
-            let Want {
-                question, answer, ..
-            } = self.wants.remove(at);
-            let taken = task.answer(&question, answer.clone(), now);
-            self.tell(format_args!("  the human answers {question}: {taken:?}"));
-            if taken.is_ok() {
-                self.wished.push((question.clone(), answer));
-                let question = question.to_string();
-                self.learn(Fact::Wished { question })?;
+/// What an outcome says; what is true of it is filled in.
+fn end_of<O: taskward_core::Output>(outcome: &Outcome<O>) -> End {
+    End {
+        code: outcome.code(),
+        passed: 0,
+        intent: match outcome {
+            Outcome::Unknown { intent, .. } => Some(intent.to_string()),
+            _ => None,
+        },
+        abandoned: match outcome {
+            Outcome::DeadlineExceeded {
+                id: Some(_),
+                abandoned,
+                ..
             }
-        }
-        Ok(())
-    }
-
-    fn event(&mut self, task: &mut Task<P>, no: EventNo, event: Event) -> Done<Option<Life>> {
-        let shown = format!("{event:?}");
-        self.tell(format_args!("* {no} {shown}"));
-        self.look();
-        self.learn(Fact::Said(shown))?;
-        // Told is what is acknowledged: what a process did not live to acknowledge comes again.
-        if self.strikes(Mishap::Kill) {
-            return Ok(Some(Life::Killed));
-        }
-        if self.strikes(Mishap::HandOver) {
-            return Ok(Some(Life::Left));
-        }
-        task.taken(no);
-        self.told.push(event.clone());
-        self.learn(Fact::Told(Box::new(event.clone())))?;
-        match event {
-            Event::Question(question) => self.ask(&question, Duration::ZERO),
-            Event::Withdrawn(question) => self.wants.retain(|want| want.question != question),
-            Event::Answered { question, how, .. } if how != Answered::Applied => {
-                let open = task.questions().find(|open| open.id == question).cloned();
-                if let Some(open) = open {
-                    self.ask(&open, AGAIN);
-                }
-            }
-            _ => {}
-        }
-        Ok(None)
-    }
-
-    /// Whoever goes on with a task asks it what is open: of an answer whose fate is unknown nothing is told again.
-    fn doubt(&mut self, task: &Task<P>) {
-        if !std::mem::take(&mut self.doubts) {
-            return;
-        }
-        let open: Vec<Question> = task.questions().cloned().collect();
-        for question in open {
-            self.ask(&question, AGAIN);
-        }
-    }
-
-    /// A human is asked.
-    fn ask(&mut self, question: &Question, later: Duration) {
-        if self.wants.iter().any(|want| want.question == question.id) {
-            // They think about it already.
-            return;
-        }
-        let Some((after, answer)) = (self.setup.human)(question) else {
-            return;
-        };
-        let at = self
-            .now
-            .saturating_add(millis(after))
-            .saturating_add(millis(later));
-        let question = question.id.clone();
-        self.tell(format_args!("  {} is put to the human", question));
-        self.wants.push(Want {
-            at,
-            question,
-            answer,
-        });
+            | Outcome::Interrupted { abandoned, .. } => Some(abandoned.code()),
+            _ => None,
+        },
+        is_healed: false,
+        told: match outcome {
+            Outcome::Succeeded { output, .. } => output.text(),
+            _ => None,
+        },
+        answer: None,
+        stood: Vec::new(),
     }
 }

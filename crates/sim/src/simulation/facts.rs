@@ -1,6 +1,9 @@
 //! What happened, as the reference model takes it.
 
-use taskward_core::Event;
+use std::fmt;
+
+use serde_json::Value;
+use taskward_core::{Answer, Event};
 
 use super::machine::{Effect, Standing};
 
@@ -11,10 +14,12 @@ pub(super) enum Fact {
     Born(Birth),
     /// This is durable now.
     Stored(Durable),
+    /// The disk refused what was to be stored.
+    Unsaved,
     /// The task was asked what to do.
     Asked(Asked),
-    /// The machine slept: the deadlines pass then at the latest.
-    Slept(u64),
+    /// The deadlines pass then at the latest: the machine slept, or the watch is to end sooner.
+    Bounded(u64),
     /// A request leaves: at least its sender says so.
     Left(Leaving),
     /// A request arrived at the server, and this is what it did there.
@@ -24,21 +29,39 @@ pub(super) enum Fact {
         made: Option<String>,
         /// A question that it answered.
         answered: Option<String>,
+        /// Whether it was taken: not refused, and not for the repetition of another.
+        is_taken: bool,
     },
+    /// Somebody else started a task.
+    Another(Another),
+    /// Somebody else answered a question.
+    Meddled { question: String },
     /// What became of a request is told to the task.
-    Reported { no: u64, effect: Effect, fate: Fate },
+    Reported {
+        no: u64,
+        effect: Effect,
+        fate: Fate,
+        /// For how many milliseconds the server asked to wait.
+        hint: u64,
+    },
     /// A whole reply to a read is handed over: what was true then, as far as reads show it.
     Read { no: u64, as_of: u64 },
-    /// The task took an answer on.
-    Wished { question: String },
+    /// The task took an answer or a message on.
+    Wished { aim: Aim, answer: Option<Answer> },
+    /// The caller interrupts the watch.
+    Interrupted,
     /// This was told, and acknowledged.
     Told(Box<Event>),
     /// A watch is over.
     Done(End),
+    /// The caller left the task, and was told that this was done about it.
+    Parted(&'static str),
     /// Somebody looked for the task of a start of unknown outcome.
     Searched {
-        found: Vec<String>,
-        /// Whether every look was answered as things are.
+        found: Vec<Found>,
+        /// Whether nothing is said to be left out.
+        is_complete: bool,
+        /// Whether the clock is the one that the start was made by.
         is_reliable: bool,
     },
     /// Something was said where the key might be seen.
@@ -62,11 +85,99 @@ pub(super) struct Birth {
 #[derive(Clone, Debug)]
 pub(super) struct Durable {
     pub(super) id: Option<String>,
-    /// Whether it names the start.
-    pub(super) has_intent: bool,
+    /// The start that it is of.
+    pub(super) intent: Option<String>,
     /// The last place in the stream that was taken by then.
     pub(super) position: Option<u64>,
     pub(super) text: String,
+}
+
+impl Durable {
+    /// Whether this message is to be delivered, or what became of it is to be told.
+    pub(super) fn knows(&self, message: u64) -> bool {
+        let saved: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        let untold = saved["untold"].as_array().into_iter().flatten();
+        let mut told_of = untold.filter_map(|event| event["sent"]["message"].as_u64());
+        let mut kept = Kept::all(&self.text).into_iter();
+        kept.any(|kept| kept.aim == Aim::Message(message)) || told_of.any(|no| no == message)
+    }
+
+    /// The answers and messages that may have left by then.
+    pub(super) fn leaving(&self) -> Vec<Aim> {
+        let all = Kept::all(&self.text).into_iter();
+        let leaving = all.filter(|kept| kept.stage != "check");
+        leaving.map(|kept| kept.aim).collect()
+    }
+
+    /// Whether the task is to be stopped.
+    pub(super) fn wants_stop(&self) -> bool {
+        let saved: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        saved["cancel"]
+            .as_str()
+            .is_some_and(|stage| stage != "idle")
+    }
+}
+
+/// What an answer or a message is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// An answer, for the question of this id.
+    Question(String),
+    /// The message of this number, for nobody's question.
+    Message(u64),
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Question(id) => write!(f, "the answer to {id}"),
+            Self::Message(no) => write!(f, "message {no}"),
+        }
+    }
+}
+
+/// An answer or a message in a stored state. The text is read, and not the type that it was written from: a state that
+/// cannot be read from outside leads nowhere.
+pub(super) struct Kept {
+    pub(super) aim: Aim,
+    stage: String,
+}
+
+impl Kept {
+    /// Every one, in the order in which they leave.
+    pub(super) fn all(text: &str) -> Vec<Self> {
+        let saved: Value = serde_json::from_str(text).unwrap_or_default();
+        let list = saved["deliveries"].as_array().cloned();
+        let kept = list.unwrap_or_default().into_iter().filter_map(|kept| {
+            let question = kept["parcel"]["answer"]["question"]["id"].as_str();
+            let message = kept["parcel"]["message"]["no"].as_u64();
+            let aim = match (question, message) {
+                (Some(id), _) => Aim::Question(id.to_owned()),
+                (None, no) => Aim::Message(no?),
+            };
+            let stage = kept["stage"].as_str().unwrap_or_default().to_owned();
+            Some(Self { aim, stage })
+        });
+        kept.collect()
+    }
+}
+
+/// A task that somebody else started in the same account.
+#[derive(Clone, Debug)]
+pub(super) struct Another {
+    pub(super) id: String,
+    /// When it was made.
+    pub(super) at: u64,
+    /// Whether what was sent for it is what our start sends.
+    pub(super) is_alike: bool,
+}
+
+/// A task that may be the one of a lost start.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) id: String,
+    /// Whether it is said to be of another time.
+    pub(super) is_off_time: bool,
 }
 
 /// What a task wants.
@@ -85,10 +196,14 @@ pub(super) struct Leaving {
     pub(super) no: u64,
     pub(super) effect: Effect,
     pub(super) key: Option<String>,
-    pub(super) digest: String,
-    /// The question that it answers, as far as that can be told.
-    pub(super) meant: Option<String>,
+    /// All that it says but its key, of a write.
+    pub(super) content: String,
+    /// What it is for, of an answer or a message.
+    pub(super) aim: Option<Aim>,
+    /// By the client's clock.
     pub(super) now: u64,
+    /// As it is.
+    pub(super) at: u64,
 }
 
 /// What a task is told of a request.
@@ -131,10 +246,16 @@ pub(super) struct End {
     pub(super) code: &'static str,
     /// How much time has passed, by whichever clock it was the most.
     pub(super) passed: u64,
+    /// The start that is said to be of unknown outcome.
+    pub(super) intent: Option<String>,
+    /// What is said to have been done about the task.
+    pub(super) abandoned: Option<&'static str>,
+    /// Whether the last request left after things had healed.
+    pub(super) is_healed: bool,
     /// The answer that is told, in words.
     pub(super) told: Option<String>,
     /// The answer that its task gave.
     pub(super) answer: Option<String>,
-    /// Where its task has stood, ever.
-    pub(super) stood: Vec<Standing>,
+    /// Where its task has stood, and how much time had passed then: ever, or in a turn, since its message came.
+    pub(super) stood: Vec<(Standing, u64)>,
 }

@@ -42,11 +42,13 @@ pub enum Mishap {
     SecondClient,
     /// A human answers in the dashboard, or stops the task there.
     Dashboard,
+    /// The disk refuses what is to be stored.
+    FailedSave,
 }
 
 impl Mishap {
     /// Every one there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::DropBeforeSend,
         Self::DropAfterSend,
         Self::ArriveLate,
@@ -65,6 +67,7 @@ impl Mishap {
         Self::HandOver,
         Self::SecondClient,
         Self::Dashboard,
+        Self::FailedSave,
     ];
 
     /// Its name.
@@ -89,6 +92,7 @@ impl Mishap {
             Self::HandOver => "hand over",
             Self::SecondClient => "second client",
             Self::Dashboard => "dashboard",
+            Self::FailedSave => "failed save",
         }
     }
 
@@ -116,6 +120,9 @@ impl fmt::Display for Mishap {
     }
 }
 
+/// Of so many kinds of mishaps, a seed takes two, four, or eight on average. It stays, since a seed stays what it is.
+const SPREAD: usize = 18;
+
 /// How often each mishap strikes: once in so many chances.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mishaps {
@@ -139,7 +146,7 @@ impl Mishaps {
         let kinds = [2, 4, 8][chance.below(3)];
         let often = [6, 15, 40][chance.below(3)];
         for mishap in Mishap::ALL {
-            if chance.below(Mishap::ALL.len()) < kinds {
+            if chance.below(SPREAD) < kinds {
                 mishaps = mishaps.with(mishap, often * mishap.rarity());
             }
         }

@@ -39,8 +39,8 @@
 //! | | |
 //! |---|---|
 //! | I-1 | one run makes at most one task |
-//! | I-2 | an answer is applied at most once, and to the question that it was written for |
-//! | I-3 | the intent is durable before the start leaves, the id before it is told; no restart loses either |
+//! | I-2 | an answer is applied at most once, to the question that it was written for, and what is told of it is true |
+//! | I-3 | what leaves is durable before, and the id before it is told; no restart loses either, and no search takes a foreign task for ours |
 //! | I-4 | events come in rising order, once, without a hole that is not told |
 //! | I-5 | a watch has one end, and nothing after it |
 //! | I-6 | the end that is told is the one that is true on the server |
@@ -61,6 +61,8 @@ mod facts;
 mod machine;
 mod mishap;
 mod model;
+mod others;
+mod people;
 mod recovery;
 mod report;
 mod wire;
@@ -68,7 +70,7 @@ mod world;
 
 use std::time::Duration;
 
-use taskward_core::{Answer, Policy, Provider, Question};
+use taskward_core::{Answer, Policy, Provider, Question, TaskId};
 
 pub use machine::{Account, Effect, Machine, Meddling, QuestionAccount, Standing, TaskAccount};
 pub use mishap::{Mishap, Mishaps, Struck};
@@ -83,14 +85,27 @@ pub const START: u64 = 1_778_580_900_000;
 /// What a human does who is asked: answers after some time, or never.
 pub type Human = Box<dyn FnMut(&Question) -> Option<(Duration, Answer)>>;
 
+/// What a simulation begins with.
+enum Beginning<J> {
+    /// A start.
+    Start(J),
+    /// A message to a task that is there.
+    Turn { task: TaskId, text: String },
+}
+
 /// A task to be simulated, and all that may happen to it.
 pub struct Simulation<P: Provider, M: Machine> {
     provider: P,
     machine: M,
-    job: P::Job,
+    beginning: Beginning<P::Job>,
     policy: Policy,
     human: Human,
     cancel_after: Option<Duration>,
+    interrupt_after: Option<Duration>,
+    /// What the caller says, and when.
+    messages: Vec<(u64, String)>,
+    /// What others start, and when.
+    others: Vec<(u64, P::Job)>,
     mishaps: Mishaps,
     heal_after: Option<Duration>,
     longest: Duration,
@@ -101,13 +116,27 @@ pub struct Simulation<P: Provider, M: Machine> {
 impl<P: Provider, M: Machine> Simulation<P, M> {
     /// A job on a server whose time begins at [`START`]. Nothing goes wrong, nobody answers, and no deadline passes.
     pub fn new(provider: P, machine: M, job: P::Job) -> Self {
+        Self::beginning(provider, machine, Beginning::Start(job))
+    }
+
+    /// A turn of a task that is there: the message, and what the task makes of it. An agent that takes no time at all
+    /// over it looks like one that has not begun.
+    pub fn turn(provider: P, machine: M, task: TaskId, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self::beginning(provider, machine, Beginning::Turn { task, text })
+    }
+
+    fn beginning(provider: P, machine: M, beginning: Beginning<P::Job>) -> Self {
         Self {
             provider,
             machine,
-            job,
+            beginning,
             policy: Policy::default(),
             human: Box::new(|_| None),
             cancel_after: None,
+            interrupt_after: None,
+            messages: Vec::new(),
+            others: Vec::new(),
             mishaps: Mishaps::none(),
             heal_after: None,
             longest: Duration::from_secs(7 * 86_400),
@@ -141,6 +170,29 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
         self
     }
 
+    /// The caller leaves the task after this time, as the policy has it.
+    #[must_use]
+    pub fn interrupt_after(mut self, after: Duration) -> Self {
+        self.interrupt_after = Some(after);
+        self
+    }
+
+    /// The caller says this after this time, which nobody asked for.
+    #[must_use]
+    pub fn message_after(mut self, after: Duration, text: impl Into<String>) -> Self {
+        let at = START.saturating_add(world::millis(after));
+        self.messages.push((at, text.into()));
+        self
+    }
+
+    /// Somebody else starts this in the same account, at this Unix time in milliseconds. It may be before [`START`] where
+    /// the server's time begins before it, too.
+    #[must_use]
+    pub fn another(mut self, at: u64, job: P::Job) -> Self {
+        self.others.push((at, job));
+        self
+    }
+
     /// What goes wrong.
     #[must_use]
     pub fn mishaps(mut self, mishaps: Mishaps) -> Self {
@@ -148,7 +200,8 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
         self
     }
 
-    /// Nothing goes wrong any more after this time, and the watch must end.
+    /// Nothing goes wrong any more after this time, and the watch must end; a server that keeps an answer back for longer
+    /// than the policy has patience goes wrong.
     #[must_use]
     pub fn heal_after(mut self, after: Duration) -> Self {
         self.heal_after = Some(after);

@@ -5,7 +5,7 @@ use taskward_core::{
 };
 
 use super::START;
-use super::facts::Fact;
+use super::facts::{Fact, Found};
 use super::machine::Machine;
 use super::mishap::Mishap;
 use super::model::Invariant;
@@ -43,9 +43,9 @@ impl<P: Provider, M: Machine> World<P, M> {
         };
         self.die();
         let saved: Snapshot = serde_json::from_str(&durable.text).expect("a snapshot is JSON");
-        if saved.is_repeatable() {
+        if saved.is_repeatable() || saved.task().is_some() {
             if self.recoveries > RECOVERIES {
-                if self.has_healed() && self.now < START + KEY_LIFETIME {
+                if saved.is_repeatable() && self.has_healed() && self.now < START + KEY_LIFETIME {
                     let why = format!("a start under a key is not recovered: {outcome:?}");
                     return Err(self.broken(Violation::new(Invariant::I10, why)));
                 }
@@ -65,8 +65,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             return Ok(After::End(outcome));
         };
         self.wait_for_better(10_000)?;
-        let found = self.search(sought)?;
-        let [only] = found.as_slice() else {
+        let Some(only) = self.search(sought)? else {
             return Ok(After::End(outcome));
         };
         if !self.has_healed() && self.chance.once_in(3) {
@@ -74,7 +73,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         }
         let seed = Seed(self.chance.bytes32());
         let (provider, policy) = (self.setup.provider.clone(), self.setup.policy.clone());
-        let task = Task::attach(provider, only.clone(), None, policy, seed, self.clock());
+        let task = Task::attach(provider, only, None, policy, seed, self.clock());
         self.reopen();
         self.born(&task, None)?;
         Ok(After::Watch(Box::new(task)))
@@ -92,8 +91,8 @@ impl<P: Provider, M: Machine> World<P, M> {
         Ok(())
     }
 
-    /// Looks for the task of a start.
-    fn search(&mut self, sought: Sought) -> Done<Vec<TaskId>> {
+    /// Looks for the task of a start: gives the one that its caller would take for it.
+    fn search(&mut self, sought: Sought) -> Done<Option<TaskId>> {
         let is_reliable = self.skew == 0;
         let mut search = Search::new(self.setup.provider.clone(), sought);
         loop {
@@ -125,15 +124,29 @@ impl<P: Provider, M: Machine> World<P, M> {
                 }
             }
         }
-        let found: Vec<TaskId> = {
-            let candidates = search.finish().candidates;
-            candidates.into_iter().map(|one| one.id).collect()
+        let findings = search.finish();
+        let found: Vec<Found> = findings
+            .candidates
+            .iter()
+            .map(|one| Found {
+                id: one.id.to_string(),
+                is_off_time: one.off_time,
+            })
+            .collect();
+        self.tell(format_args!(
+            "found {:?}, complete: {}",
+            found.iter().map(|one| &one.id).collect::<Vec<_>>(),
+            findings.complete
+        ));
+        let only = match (findings.candidates.as_slice(), findings.complete) {
+            ([only], true) if !only.off_time => Some(only.id.clone()),
+            _ => None,
         };
-        self.tell(format_args!("found {found:?}"));
         self.learn(Fact::Searched {
-            found: found.iter().map(ToString::to_string).collect(),
+            found,
+            is_complete: findings.complete,
             is_reliable,
         })?;
-        Ok(found)
+        Ok(only)
     }
 }

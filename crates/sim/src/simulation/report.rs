@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use taskward_core::{Event, Outcome};
+use taskward_core::{Abandoned, Event, Outcome};
 
 use super::mishap::Struck;
 use super::model::Invariant;
@@ -12,8 +12,10 @@ use super::model::Invariant;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Report<O, M> {
-    /// How the last watch ended; `None` when time was up before it did.
+    /// How the last watch ended; `None` when time was up before it did, or the caller left.
     pub outcome: Option<Outcome<O>>,
+    /// What was done about the task that the caller left at once.
+    pub parted: Option<Abandoned>,
     /// How long it took, in simulated time.
     pub elapsed: Duration,
     /// The server as it was left.

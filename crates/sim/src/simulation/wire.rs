@@ -3,11 +3,11 @@
 use taskward_core::http::header::{HeaderName, HeaderValue};
 use taskward_core::http::{Method, StatusCode};
 use taskward_core::{
-    Cause, ExchangeId, Failure, Head, IdempotencyKey, Limits, Phase, Provider, Request, Response,
-    Segment, Stage, Task,
+    Cause, ExchangeId, Failure, Head, Limits, Phase, Provider, Request, Response, Segment, Stage,
+    Task,
 };
 
-use super::facts::{Fact, Fate, Leaving};
+use super::facts::{Aim, Fact, Fate, Kept, Leaving};
 use super::machine::{Effect, Machine};
 use super::mishap::Mishap;
 use super::report::Violation;
@@ -46,15 +46,14 @@ impl<P: Provider, M: Machine> World<P, M> {
             no,
             effect,
             key: sim.head.header("idempotency-key").map(str::to_owned),
-            digest: if effect == Effect::Start {
-                request.digest()
+            content: if effect.is_write() {
+                content(request)
             } else {
                 String::new()
             },
-            meant: (effect == Effect::Answer)
-                .then(|| self.meant(task, &sim))
-                .flatten(),
+            aim: (effect == Effect::Answer).then(|| aim(task)).flatten(),
             now: self.clock().as_millis(),
+            at: self.now,
         };
         self.tell(format_args!(
             "-> {no} {} {} {}",
@@ -62,6 +61,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             sim.head.method,
             request.target().as_str()
         ));
+        self.last_left = self.now;
         self.learn(Fact::Left(leaving))?;
         task.sent(id);
         if self.strikes(Mishap::Kill) {
@@ -100,25 +100,6 @@ impl<P: Provider, M: Machine> World<P, M> {
         if let News::Stream { sim, .. } = news {
             self.setup.machine.close(*sim);
         }
-    }
-
-    /// The question that a request answers, by its key or its words.
-    fn meant(&self, task: &Task<P>, sim: &Sim) -> Option<String> {
-        let id = task.id()?;
-        let key = sim.head.header("idempotency-key");
-        let SimBody::Bytes(body) = &sim.body else {
-            return None;
-        };
-        let body = String::from_utf8_lossy(body);
-        let mut newest_first = self.wished.iter().rev();
-        let of = newest_first.find(|(question, answer)| match (key, answer) {
-            (Some(key), _) => {
-                key == IdempotencyKey::of_answer(id.as_str(), question.as_str(), answer).as_str()
-            }
-            (None, taskward_core::Answer::Text(words)) => body.contains(words.as_str()),
-            (None, _) => false,
-        });
-        of.map(|(question, _)| question.to_string())
     }
 
     fn linger(&mut self, no: u64, request: Sim) {
@@ -298,6 +279,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             return Ok(());
         };
         let now = self.clock();
+        let mut hint = 0;
         let (fate, report) = match news {
             News::Stream { head, sim } => {
                 self.tell(format_args!("<- {no} a stream"));
@@ -322,6 +304,9 @@ impl<P: Provider, M: Machine> World<P, M> {
                     self.learn(Fact::Read { no, as_of })?;
                 }
                 let has_hint = reply.head.headers.contains_key("retry-after");
+                let asked = reply.head.headers.get("retry-after");
+                let seconds = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
+                hint = seconds.map_or(0, |seconds: u64| seconds.saturating_mul(1_000));
                 let fate = if is_whole {
                     let proves_nothing_done = status == 503 && has_hint;
                     Fate::Whole {
@@ -343,7 +328,12 @@ impl<P: Provider, M: Machine> World<P, M> {
                 (fate, Err(failure))
             }
         };
-        self.learn(Fact::Reported { no, effect, fate })?;
+        self.learn(Fact::Reported {
+            no,
+            effect,
+            fate,
+            hint,
+        })?;
         if self.strikes(Mishap::Duplicate) {
             self.echoes.push((id, report.clone()));
         }
@@ -480,13 +470,20 @@ pub(super) fn response(reply: &Reply) -> Response {
     }
 }
 
-/// The request as the server takes it.
-pub(super) fn translate(request: &Request, key: &str) -> Sim {
-    let mut sim = Sim::new(request.method().as_str(), request.target().as_str())
-        .header("authorization", &format!("Bearer {key}"));
-    for (name, value) in request.headers() {
-        sim = sim.header(name.as_str(), value.to_str().unwrap_or_default());
-    }
+/// What the task's state says to be leaving: the first that it has to deliver.
+fn aim<P: Provider>(task: &Task<P>) -> Option<Aim> {
+    let text = serde_json::to_string(&task.snapshot()).expect("a snapshot is JSON");
+    Kept::all(&text).into_iter().next().map(|kept| kept.aim)
+}
+
+/// All that a request says but for its head: the same for two that do the same.
+pub(super) fn content(request: &Request) -> String {
+    let (method, target) = (request.method().as_str(), request.target().as_str());
+    let body = String::from_utf8_lossy(&body_of(request)).into_owned();
+    format!("{method} {target}\n{body}")
+}
+
+fn body_of(request: &Request) -> Vec<u8> {
     let mut body = Vec::new();
     for segment in request.body().segments() {
         match segment {
@@ -495,6 +492,17 @@ pub(super) fn translate(request: &Request, key: &str) -> Sim {
             Segment::Source(source) => body.extend((0..source.len).map(|_| b'.')),
         }
     }
+    body
+}
+
+/// The request as the server takes it.
+pub(super) fn translate(request: &Request, key: &str) -> Sim {
+    let mut sim = Sim::new(request.method().as_str(), request.target().as_str())
+        .header("authorization", &format!("Bearer {key}"));
+    for (name, value) in request.headers() {
+        sim = sim.header(name.as_str(), value.to_str().unwrap_or_default());
+    }
+    let body = body_of(request);
     let media = sim.head.header("content-type").unwrap_or_default();
     if let Some(boundary) = boundary(media)
         && request.method() == Method::POST

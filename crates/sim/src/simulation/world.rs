@@ -9,11 +9,11 @@ use taskward_core::{
 };
 
 use super::facts::{Durable, Fact};
-use super::machine::{Effect, Machine, Meddling, Standing};
+use super::machine::{Account, Effect, Machine, Meddling, Standing};
 use super::mishap::{Chance, Mishap, Struck};
 use super::model::{Model, Rules};
 use super::report::{Trace, Violation};
-use super::{START, Simulation};
+use super::{Beginning, START, Simulation};
 use crate::message::{Reply, Request, StreamId};
 
 /// How long a human in the dashboard looks at a task in review before it is approved.
@@ -99,11 +99,18 @@ pub(super) struct World<P: Provider, M: Machine> {
     pub(super) wants: Vec<Want>,
     /// Whether the process has yet to ask its task what is open.
     pub(super) doubts: bool,
-    /// Answers that the task took on.
-    pub(super) wished: Vec<(QuestionId, Answer)>,
     pub(super) cancel_at: u64,
+    pub(super) interrupt_at: u64,
+    /// How long a task that is left may take to be stopped, once its id is known.
+    pub(super) to_stop: Option<Duration>,
+    /// The task that is followed, or was made by our start.
+    pub(super) subject: Option<String>,
+    /// When the last request left.
+    pub(super) last_left: u64,
     /// When the deadlines of the task pass at the latest, by the client's clock.
     pub(super) deadline: u64,
+    /// When a task that this process leaves is stopped, or given up, by that clock.
+    pub(super) left_by: u64,
     /// When nothing goes wrong any more.
     pub(super) healed_at: u64,
     /// How often an unknown start was recovered.
@@ -116,8 +123,13 @@ impl<P: Provider, M: Machine> World<P, M> {
     pub(super) fn new(setup: Simulation<P, M>) -> Self {
         let rules = Rules {
             start: P::CAPABILITIES.start,
+            answer: P::CAPABILITIES.answer,
+            is_turn: matches!(setup.beginning, Beginning::Turn { .. }),
             policy: setup.policy.clone(),
             secret: setup.machine.api_key().to_owned(),
+        };
+        let at = |after: Option<Duration>| {
+            after.map_or(u64::MAX, |after| START.saturating_add(millis(after)))
         };
         Self {
             chance: Chance::new(setup.seed),
@@ -141,14 +153,14 @@ impl<P: Provider, M: Machine> World<P, M> {
             storm: (0, 0),
             wants: Vec::new(),
             doubts: false,
-            wished: Vec::new(),
-            cancel_at: setup
-                .cancel_after
-                .map_or(u64::MAX, |after| START.saturating_add(millis(after))),
+            cancel_at: at(setup.cancel_after),
+            interrupt_at: at(setup.interrupt_after),
+            to_stop: None,
+            subject: None,
+            last_left: START,
             deadline: u64::MAX,
-            healed_at: setup
-                .heal_after
-                .map_or(u64::MAX, |after| START.saturating_add(millis(after))),
+            left_by: u64::MAX,
+            healed_at: at(setup.heal_after),
             recoveries: 0,
             reviewed_since: None,
             setup,
@@ -199,9 +211,12 @@ impl<P: Provider, M: Machine> World<P, M> {
     pub(super) fn pass(&mut self, until: u64) {
         let wants = self.wants.iter().map(|want| want.at);
         let late = self.late.iter().map(|late| late.at);
-        let cancel = Some(self.cancel_at);
+        let wishes = [self.cancel_at, self.interrupt_at];
+        let messages = self.setup.messages.iter().map(|(at, _)| *at);
+        let others = self.setup.others.iter().map(|(at, _)| *at);
         let review = self.reviewed_since.map(|since| since + REVIEW);
-        let other = wants.chain(late).chain(cancel).chain(review);
+        let other = wants.chain(late).chain(wishes).chain(review);
+        let other = other.chain(messages).chain(others);
         let first = other.filter(|at| *at > self.now).min();
         let until = until.min(first.unwrap_or(u64::MAX)).min(self.end() + 1);
         self.now = until.max(self.now + 1);
@@ -230,15 +245,30 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     /// What is true on the server is seen as it is; gives the answer of the task.
     pub(super) fn look(&mut self) -> Option<String> {
-        let account = self.setup.machine.account(self.now);
-        self.model.see(&account, self.now);
-        if P::CAPABILITIES.stream
-            && let Some(task) = account.tasks.first()
-        {
-            let events = self.setup.machine.events(&task.id);
+        let account = self.account();
+        let subject = self.subject.as_ref()?;
+        if P::CAPABILITIES.stream {
+            let events = self.setup.machine.events(subject);
             self.model.see_events(events);
         }
-        account.tasks.into_iter().next()?.answer
+        let task = account.tasks.into_iter().find(|task| task.id == *subject);
+        task?.answer
+    }
+
+    /// What is true on the server now; nothing that happened meanwhile is missed.
+    fn account(&mut self) -> Account {
+        while let Some(at) = self.setup.machine.next_change().filter(|at| *at < self.now) {
+            let account = self.setup.machine.account(at);
+            self.see(&account, at);
+        }
+        let account = self.setup.machine.account(self.now);
+        self.see(&account, self.now);
+        account
+    }
+
+    fn see(&mut self, account: &Account, at: u64) {
+        let passed = at - START.min(at) + self.put_ahead;
+        self.model.see(account, at, passed);
     }
 
     /// A request of ours arrives.
@@ -248,6 +278,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         request: Request,
     ) -> Result<crate::message::Answer, Box<Violation>> {
         self.look();
+        let is_keyed = request.head.header("idempotency-key").is_some();
         let is_write = M::effect(&request.head).is_write();
         let before = self.setup.machine.account(self.now);
         let answer = self.setup.machine.handle(request, self.now);
@@ -261,18 +292,31 @@ impl<P: Provider, M: Machine> World<P, M> {
             .iter()
             .map(|task| &task.id)
             .find(|id| is_new(id));
-        let answered = after.questions.iter().find(|asked| {
-            let earlier = before
-                .questions
-                .iter()
-                .find(|earlier| (&earlier.id, &earlier.task) == (&asked.id, &asked.task));
-            earlier.map_or(0, |earlier| earlier.answers) < asked.answers
-        });
+        let answered = answered(&before, &after);
+        let status = match &answer {
+            crate::message::Answer::Whole(reply) => reply.status,
+            crate::message::Answer::Stream { head, .. } => head.status,
+        };
+        let is_success = (200..300).contains(&status);
         let fact = Fact::Arrived {
             no,
             made: made.cloned(),
-            answered: answered.map(|asked| asked.id.clone()),
+            // Under a key the server may say so again and do nothing.
+            is_taken: if is_keyed {
+                is_success && (answered.is_some() || made.is_some())
+            } else {
+                is_success
+            },
+            answered,
         };
+        if let Some(made) = made {
+            self.subject.get_or_insert(made.clone());
+        }
+        if let Some(subject) = &self.subject
+            && is_success
+        {
+            self.model.begin_turn(no, subject);
+        }
         self.tell(format_args!("  {fact:?}"));
         self.learn(fact)?;
         self.look();
@@ -289,15 +333,17 @@ impl<P: Provider, M: Machine> World<P, M> {
                 self.setup.machine.close(id);
             }
         }
-        self.meddle();
-        Ok(())
+        self.start_others()?;
+        self.meddle()
     }
 
     /// What others do to the task.
-    fn meddle(&mut self) {
-        let account = self.setup.machine.account(self.now);
-        let Some(task) = account.tasks.first() else {
-            return;
+    fn meddle(&mut self) -> Result<(), Box<Violation>> {
+        let account = self.account();
+        let subject = self.subject.as_ref();
+        let Some(task) = subject.and_then(|id| account.tasks.iter().find(|task| task.id == *id))
+        else {
+            return Ok(());
         };
         let meddling = match task.standing {
             Standing::Waiting if self.strikes(Mishap::SecondClient) => Meddling::AnswerByClient,
@@ -305,24 +351,45 @@ impl<P: Provider, M: Machine> World<P, M> {
             Standing::Review => {
                 let since = *self.reviewed_since.get_or_insert(self.now);
                 if self.now < since + REVIEW {
-                    return;
+                    return Ok(());
                 }
                 Meddling::Approve
             }
             Standing::Going if self.strikes(Mishap::Dashboard) => {
                 // Mostly they let it go on.
                 if !self.chance.once_in(4) {
-                    return;
+                    return Ok(());
                 }
                 Meddling::Stop
             }
-            _ => return,
+            _ => return Ok(()),
         };
         self.reviewed_since = None;
         let is_done = self.setup.machine.meddle(&task.id, &meddling, self.now);
         self.tell(format_args!("  others: {meddling:?} {is_done}"));
+        let after = self.setup.machine.account(self.now);
+        if let Some(question) = answered(&account, &after) {
+            self.learn(Fact::Meddled { question })?;
+        }
         self.look();
+        Ok(())
     }
+}
+
+/// The question that was answered between these two.
+fn answered(before: &Account, after: &Account) -> Option<String> {
+    let is_answered = |asked: &&super::QuestionAccount| {
+        let earlier = before
+            .questions
+            .iter()
+            .find(|earlier| (&earlier.id, &earlier.task) == (&asked.id, &asked.task));
+        earlier.map_or(0, |earlier| earlier.answers) < asked.answers
+    };
+    after
+        .questions
+        .iter()
+        .find(is_answered)
+        .map(|asked| asked.id.clone())
 }
 
 /// A time in whole milliseconds.

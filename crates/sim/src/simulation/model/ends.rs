@@ -1,0 +1,179 @@
+//! The end that is told is the one that is true on the server.
+
+use super::super::facts::{Aim, End, Fact, Fate, Leaving};
+use super::super::machine::{Effect, Standing};
+use super::Verdict::{Broken, Holds, Silent};
+use super::{Model, Verdict, hold};
+
+impl Model {
+    /// I-6.
+    pub(super) fn ends_truly(&self, fact: &Fact) -> Verdict {
+        match fact {
+            Fact::Done(end) => match self.is_reason_for(end) {
+                Broken(why) => Broken(why),
+                verdict @ (Silent | Holds) => match end.abandoned {
+                    Some(abandoned) => self.was_abandoned(abandoned, &end.stood),
+                    None => verdict,
+                },
+            },
+            Fact::Parted(abandoned) => self.was_abandoned(abandoned, &[]),
+            _ => Silent,
+        }
+    }
+
+    fn is_reason_for(&self, end: &End) -> Verdict {
+        let End {
+            code,
+            stood,
+            told,
+            answer,
+            ..
+        } = end;
+        let has = |standing| {
+            hold(stood.iter().any(|(stood, _)| *stood == standing), || {
+                format!("{code}, and the task has stood at {stood:?}")
+            })
+        };
+        match *code {
+            "succeeded" if answer.is_some() && told != answer => {
+                Broken(format!("{told:?} is told, and the answer is {answer:?}"))
+            }
+            "succeeded" => has(Standing::Completed),
+            "result_unavailable" => match has(Standing::Completed) {
+                Broken(why) => Broken(why),
+                Silent | Holds => self.was_patient(end),
+            },
+            "task_failed" => has(Standing::Failed),
+            "task_stopped" => has(Standing::Stopped),
+            "not_started" | "refused" => {
+                let made = self.made().next();
+                let said = self.rules.is_turn.then(|| self.took(&Aim::Message(1)));
+                hold(made.is_none() && said != Some(true), || {
+                    format!("{code}, and {made:?} is there")
+                })
+            }
+            "outcome_unknown" => self.is_unknown(end),
+            "deadline" => hold(self.is_late(end), || "the deadline came early".to_owned()),
+            "interrupted" => {
+                let wished = |fact: &Fact| matches!(fact, Fact::Interrupted);
+                hold(self.of_this_process().any(wished), || {
+                    "interrupted, and nobody did".to_owned()
+                })
+            }
+            other => Broken(format!(
+                "{other}, which nothing on the server is a reason for"
+            )),
+        }
+    }
+
+    /// Whether any deadline can have passed.
+    fn is_late(&self, end: &End) -> bool {
+        let policy = &self.rules.policy;
+        let shortest = policy.work.into_iter().chain(policy.human).min();
+        let shortest = shortest.map_or(u128::MAX, |shortest| shortest.as_millis());
+        u128::from(end.passed) >= shortest
+    }
+
+    /// An answer that is there is given up only after a while, and not where nothing goes wrong any more.
+    fn was_patient(&self, end: &End) -> Verdict {
+        if self.is_late(end) {
+            return Holds;
+        }
+        if end.is_healed {
+            return Broken(format!("{}, and nothing is in its way", end.code));
+        }
+        let policy = &self.rules.policy;
+        let completed = end
+            .stood
+            .iter()
+            .find(|(standing, _)| *standing == Standing::Completed);
+        let waited = end.passed - completed.map_or(0, |(_, at)| *at);
+        // It ends when the next try would come too late.
+        let asked = self.past().filter_map(|fact| match fact {
+            Fact::Reported { hint, .. } => Some(u128::from(*hint)),
+            _ => None,
+        });
+        let step =
+            policy.pace.cap.as_millis() * (100 + u128::from(policy.pace.jitter_percent)) / 100;
+        let step = asked.max().unwrap_or(0).max(step);
+        let least = policy.result_patience.as_millis().saturating_sub(step);
+        hold(u128::from(waited) >= least, || {
+            format!(
+                "{} after {waited} ms, and the patience is {least}",
+                end.code
+            )
+        })
+    }
+
+    /// A start, or the message of a turn, is of unknown outcome only where it may have arrived, and a durable state leads
+    /// back to it.
+    fn is_unknown(&self, end: &End) -> Verdict {
+        let Some(durable) = self.durable() else {
+            return Broken("an unknown outcome of nothing".to_owned());
+        };
+        let is_one = |leaving: &&Leaving| match self.rules.is_turn {
+            true => leaving.aim == Some(Aim::Message(1)),
+            false => leaving.effect == Effect::Start,
+        };
+        let may_have_arrived = self
+            .all_left()
+            .filter(is_one)
+            .any(|leaving| self.fate(leaving.no).is_none_or(Fate::may_have_happened));
+        // Whoever goes on from a state that says that something leaves cannot know whether it did.
+        let goes_on = self
+            .past()
+            .any(|fact| matches!(fact, Fact::Born(birth) if birth.from.is_some()));
+        if !may_have_arrived && !goes_on {
+            return Broken("an unknown outcome of what never left".to_owned());
+        }
+        // A turn starts nothing that its name could lead to: its task does.
+        let is_of_it = match self.rules.is_turn {
+            true => durable.id.is_some(),
+            false => durable.id.is_none() && end.intent.is_some() && end.intent == durable.intent,
+        };
+        hold(is_of_it, || {
+            format!(
+                "an unknown outcome of {:?}, and what is stored is of {:?}, {:?}",
+                end.intent, durable.intent, durable.id
+            )
+        })
+    }
+
+    /// Whether what is said to have been done about a task was done.
+    fn was_abandoned(&self, abandoned: &str, stood: &[(Standing, u64)]) -> Verdict {
+        let sent = || {
+            self.all_left()
+                .any(|leaving| leaving.effect == Effect::Cancel)
+        };
+        match abandoned {
+            "cancel_confirmed" => {
+                let stopped = |(standing, _): &(Standing, u64)| *standing == Standing::Stopped;
+                hold(stood.iter().any(stopped), || {
+                    format!("it is said to be stopped, and stood at {stood:?}")
+                })
+            }
+            "cancel_accepted" => {
+                let taken = |fact: &Fact| {
+                    matches!(fact, Fact::Arrived { no, is_taken: true, .. }
+                        if self.left(*no).is_some_and(|leaving| leaving.effect == Effect::Cancel))
+                };
+                hold(self.past().any(taken), || {
+                    "a cancel is said to be accepted that was not taken".to_owned()
+                })
+            }
+            "left_running" => hold(!sent(), || {
+                "a task is said to be left as it is, and was told to stop".to_owned()
+            }),
+            "cancel_failed" | "cancel_unsupported" => Holds,
+            other => Broken(format!("{other} is not known of a task that is left")),
+        }
+    }
+
+    /// Whether a request for this was taken.
+    fn took(&self, aim: &Aim) -> bool {
+        self.past().any(|fact| {
+            matches!(fact, Fact::Arrived { no, is_taken: true, .. }
+                if self.left(*no).is_some_and(|leaving| leaving.aim.as_ref() == Some(aim)))
+        })
+    }
+}

@@ -1,0 +1,254 @@
+//! The reference model: slow and obvious. It keeps everything that happened, and looks through all of it to judge what
+//! happens next.
+
+mod bounds;
+mod ends;
+mod starts;
+mod story;
+mod writes;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use taskward_core::{Event, Policy, Safety};
+
+use super::facts::{Aim, Durable, Fact, Fate, Leaving};
+use super::machine::{Account, Effect, Standing};
+use super::report::{Checked, Violation};
+
+/// What must hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Invariant {
+    /// One run makes at most one task.
+    I1,
+    /// An answer is applied at most once, and to the question that it was written for; what is told of it is true.
+    I2,
+    /// What leaves is durable before, and the id before it is told; no restart loses either, and no search takes a
+    /// foreign task for ours.
+    I3,
+    /// Events come in rising order, once, without a hole that is not told.
+    I4,
+    /// A watch has one end, and nothing after it.
+    I5,
+    /// The end that is told is the one that is true on the server.
+    I6,
+    /// The key is in nothing that is stored or told.
+    I7,
+    /// Attempts, pace and deadlines are kept.
+    I8,
+    /// What a task holds does not grow with what has happened.
+    I9,
+    /// Once nothing goes wrong any more, the watch ends.
+    I10,
+    /// The same seed gives the same run.
+    I11,
+}
+
+impl Invariant {
+    /// Every one.
+    pub const ALL: [Self; 11] = [
+        Self::I1,
+        Self::I2,
+        Self::I3,
+        Self::I4,
+        Self::I5,
+        Self::I6,
+        Self::I7,
+        Self::I8,
+        Self::I9,
+        Self::I10,
+        Self::I11,
+    ];
+}
+
+impl fmt::Display for Invariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "I-{}", *self as usize + 1)
+    }
+}
+
+/// What is known of the platform before anything happens.
+pub(super) struct Rules {
+    pub(super) start: Safety,
+    pub(super) answer: Safety,
+    pub(super) policy: Policy,
+    /// Whether it is the turn of a task that was there before.
+    pub(super) is_turn: bool,
+    /// What must not be seen anywhere.
+    pub(super) secret: String,
+}
+
+/// Whether something holds.
+enum Verdict {
+    /// It is not concerned.
+    Silent,
+    Holds,
+    Broken(String),
+}
+
+use Verdict::{Broken, Holds, Silent};
+
+fn hold(holds: bool, why: impl FnOnce() -> String) -> Verdict {
+    if holds { Holds } else { Broken(why()) }
+}
+
+type Check = fn(&Model, &Fact) -> Verdict;
+
+const CHECKS: [(Invariant, Check); 9] = [
+    (Invariant::I1, Model::makes_one_task),
+    (Invariant::I2, Model::answers_once),
+    (Invariant::I3, Model::loses_nothing),
+    (Invariant::I4, Model::tells_in_order),
+    (Invariant::I5, Model::ends_once),
+    (Invariant::I6, Model::ends_truly),
+    (Invariant::I7, Model::keeps_the_secret),
+    (Invariant::I8, Model::keeps_its_bounds),
+    (Invariant::I9, Model::stays_small),
+];
+
+pub(super) struct Model {
+    rules: Rules,
+    history: Vec<Fact>,
+    /// When each question was first seen open on the server.
+    opened: BTreeMap<String, u64>,
+    /// Where each task has stood, and how much time had passed then.
+    stood: BTreeMap<String, Vec<(Standing, u64)>>,
+    /// Of a turn, how many of these were there when its message came.
+    stood_before: Option<usize>,
+    /// The places of the events that the server shows now.
+    events: Vec<u64>,
+    checked: Checked,
+}
+
+impl Model {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            history: Vec::new(),
+            opened: BTreeMap::new(),
+            stood: BTreeMap::new(),
+            stood_before: None,
+            events: Vec::new(),
+            checked: Checked::default(),
+        }
+    }
+
+    /// What is true on the server now, after so much time by whichever clock it was the most.
+    pub(super) fn see(&mut self, account: &Account, now: u64, passed: u64) {
+        for question in account.questions.iter().filter(|asked| asked.is_open) {
+            self.opened.entry(question.id.clone()).or_insert(now);
+        }
+        for task in &account.tasks {
+            let stood = self.stood.entry(task.id.clone()).or_default();
+            if stood.last().map(|(last, _)| *last) != Some(task.standing) {
+                stood.push((task.standing, passed));
+            }
+        }
+    }
+
+    /// The places of the events that the server shows now.
+    pub(super) fn see_events(&mut self, events: Vec<u64>) {
+        self.events = events;
+    }
+
+    /// Where a task has stood: in a turn, since its message came.
+    pub(super) fn stood(&self, task: &str) -> Vec<(Standing, u64)> {
+        let stood = self.stood.get(task).map_or(&[][..], Vec::as_slice);
+        let before = match self.rules.is_turn {
+            true => self.stood_before.unwrap_or(stood.len()),
+            false => 0,
+        };
+        stood[before.min(stood.len())..].to_vec()
+    }
+
+    /// Something was taken. If it was the message of a turn, what its task did before is not of this turn.
+    pub(super) fn begin_turn(&mut self, no: u64, task: &str) {
+        let aim = self.left(no).and_then(|leaving| leaving.aim.as_ref());
+        if aim != Some(&Aim::Message(1)) {
+            return;
+        }
+        let stood = self.stood.get(task).map_or(0, Vec::len);
+        self.stood_before.get_or_insert(stood);
+    }
+
+    pub(super) fn checked(&mut self) -> &mut Checked {
+        &mut self.checked
+    }
+
+    /// Takes in what happened, and judges it.
+    pub(super) fn learn(&mut self, fact: Fact) -> Result<(), Violation> {
+        for (invariant, check) in CHECKS {
+            match check(self, &fact) {
+                Silent => {}
+                Holds => self.checked.count(invariant),
+                Broken(why) => return Err(Violation::new(invariant, why)),
+            }
+        }
+        self.history.push(fact);
+        Ok(())
+    }
+
+    // --- the past ----------------------------------------------------------------------------------------------
+
+    fn past(&self) -> impl DoubleEndedIterator<Item = &Fact> {
+        self.history.iter()
+    }
+
+    /// What happened since the present process began, newest first.
+    fn of_this_process(&self) -> impl Iterator<Item = &Fact> {
+        let born = |fact: &&Fact| !matches!(fact, Fact::Born(_));
+        self.history.iter().rev().take_while(born)
+    }
+
+    fn left(&self, no: u64) -> Option<&Leaving> {
+        self.past().find_map(|fact| match fact {
+            Fact::Left(leaving) if leaving.no == no => Some(leaving),
+            _ => None,
+        })
+    }
+
+    fn all_left(&self) -> impl Iterator<Item = &Leaving> {
+        self.past().filter_map(|fact| match fact {
+            Fact::Left(leaving) => Some(leaving),
+            _ => None,
+        })
+    }
+
+    fn starts(&self) -> impl Iterator<Item = &Leaving> {
+        self.all_left()
+            .filter(|leaving| leaving.effect == Effect::Start)
+    }
+
+    fn fate(&self, of: u64) -> Option<Fate> {
+        self.past().find_map(|fact| match fact {
+            Fact::Reported { no, fate, .. } if *no == of => Some(*fate),
+            _ => None,
+        })
+    }
+
+    /// The tasks that our starts made.
+    fn made(&self) -> impl Iterator<Item = &String> {
+        self.past().filter_map(|fact| match fact {
+            Fact::Arrived { made, .. } => made.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// The id that was told.
+    fn told_id(&self) -> Option<String> {
+        self.past().find_map(|fact| match fact {
+            Fact::Told(event) => match &**event {
+                Event::Started { id, .. } => Some(id.to_string()),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    fn durable(&self) -> Option<&Durable> {
+        self.past().rev().find_map(|fact| match fact {
+            Fact::Stored(durable) => Some(durable),
+            _ => None,
+        })
+    }
+}

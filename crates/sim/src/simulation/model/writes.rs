@@ -1,0 +1,291 @@
+//! Answers and messages: each is applied at most once, to the question that it was written for, and what is told of it is
+//! true on the server.
+
+use taskward_core::{Answer, Answered, Event, Safety};
+
+use super::super::facts::{Aim, Fact, Leaving};
+use super::super::machine::Effect;
+use super::Verdict::{Broken, Holds, Silent};
+use super::{Model, Verdict, hold};
+
+impl Model {
+    /// I-2.
+    pub(super) fn answers_once(&self, fact: &Fact) -> Verdict {
+        match fact {
+            Fact::Left(leaving) if leaving.effect == Effect::Answer => self.may_leave(leaving),
+            Fact::Arrived {
+                no,
+                answered,
+                is_taken,
+                ..
+            } => match (self.may_be_taken(*no, *is_taken), answered) {
+                (Broken(why), _) => Broken(why),
+                (Silent | Holds, Some(question)) => self.may_be_answered(*no, question),
+                (verdict @ (Silent | Holds), None) => verdict,
+            },
+            Fact::Told(event) => match &**event {
+                Event::Answered { question, how, .. } => {
+                    self.is_true(&Aim::Question(question.to_string()), *how)
+                }
+                Event::Sent { message, how, .. } => self.is_true(&Aim::Message(message.0), *how),
+                _ => Silent,
+            },
+            _ => Silent,
+        }
+    }
+
+    // --- before ------------------------------------------------------------------------------------------------
+
+    fn may_leave(&self, leaving: &Leaving) -> Verdict {
+        let Some(aim) = &leaving.aim else {
+            return Broken("an answer leaves that no state of the task knows".to_owned());
+        };
+        let of_another = |earlier: &&Leaving| {
+            earlier.key.is_some() && earlier.key == leaving.key && earlier.aim != leaving.aim
+        };
+        if let Some(other) = self.all_left().find(of_another) {
+            return Broken(format!(
+                "{aim} leaves under the key of request {}",
+                other.no
+            ));
+        }
+        if let Some(Answer::Text(words)) = self.wished(aim)
+            && !leaving.content.contains(&as_json(words))
+        {
+            return Broken(format!("{aim} leaves in other words than were wished for"));
+        }
+        hold(self.was_checked(aim), || format!("{aim} leaves unchecked"))
+    }
+
+    /// Whether a read was made and understood after the answer was wished for, or last sent, or the process began.
+    fn was_checked(&self, aim: &Aim) -> bool {
+        let mut read = Vec::new();
+        for fact in self.past().rev() {
+            match fact {
+                Fact::Read { no, .. } => read.push(*no),
+                Fact::Left(earlier) if read.contains(&earlier.no) => return true,
+                // A message answers nothing: what never left may leave without another look.
+                Fact::Left(earlier)
+                    if matches!(aim, Aim::Message(_))
+                        && self
+                            .fate(earlier.no)
+                            .is_some_and(|fate| !fate.may_have_happened()) => {}
+                Fact::Left(earlier) if earlier.effect == Effect::Answer => return false,
+                Fact::Wished { aim: wished, .. } if wished == aim => return false,
+                Fact::Born(_) => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// What was last wished to be answered, or said.
+    fn wished(&self, aim: &Aim) -> Option<&Answer> {
+        match self.since_wished(aim).first()? {
+            Fact::Wished { aim: of, answer } if of == aim => answer.as_ref(),
+            _ => None,
+        }
+    }
+
+    // --- on the server -----------------------------------------------------------------------------------------
+
+    /// Nothing is taken of which it was told that it was not.
+    fn may_be_taken(&self, no: u64, is_taken: bool) -> Verdict {
+        let aim = self.left(no).and_then(|leaving| leaving.aim.as_ref());
+        let Some(aim) = aim.filter(|_| is_taken) else {
+            return Silent;
+        };
+        let since = self
+            .past()
+            .skip_while(|fact| !matches!(fact, Fact::Left(leaving) if leaving.no == no));
+        let told = since
+            .into_iter()
+            .find_map(|fact| self.verdict_on(aim, fact));
+        match told {
+            Some(how @ (Answered::Gone | Answered::Refused | Answered::NotSent)) => {
+                Broken(format!("{aim} was told to be {how:?}, and is taken"))
+            }
+            Some(_) | None => Holds,
+        }
+    }
+
+    fn verdict_on(&self, aim: &Aim, fact: &Fact) -> Option<Answered> {
+        let Fact::Told(event) = fact else {
+            return None;
+        };
+        match (&**event, aim) {
+            (Event::Answered { question, how, .. }, Aim::Question(id))
+                if question.as_str() == id =>
+            {
+                Some(*how)
+            }
+            (Event::Sent { message, how, .. }, Aim::Message(no)) if message.0 == *no => Some(*how),
+            _ => None,
+        }
+    }
+
+    fn may_be_answered(&self, no: u64, question: &str) -> Verdict {
+        let aim = self.left(no).and_then(|leaving| leaving.aim.as_ref());
+        let Some(Aim::Question(meant)) = aim else {
+            // A message may answer what is asked, as its sender knows.
+            return Silent;
+        };
+        if meant == question {
+            let before = self.applied(question);
+            let allowed = self.repetitions(question);
+            return hold(before <= allowed, || {
+                format!("question {question} is answered again, {before} times before")
+            });
+        }
+        let Some(opened) = self.opened.get(question) else {
+            return Silent;
+        };
+        if !self.opened.contains_key(meant) {
+            // A stand-in: it is not known on the server.
+            return Silent;
+        }
+        let seen = self.last_read_before(no);
+        hold(seen.is_none_or(|as_of| as_of <= *opened), || {
+            format!("an answer to {meant} is sent when {question} was already to be seen")
+        })
+    }
+
+    /// How often an answer of ours that was meant for this question was applied to it.
+    fn applied(&self, question: &str) -> usize {
+        let applied = self.past().filter(|fact| match fact {
+            Fact::Arrived {
+                no,
+                answered: Some(to),
+                ..
+            } => {
+                let aim = self.left(*no).and_then(|leaving| leaving.aim.as_ref());
+                to == question && matches!(aim, Some(Aim::Question(meant)) if meant == to)
+            }
+            _ => false,
+        });
+        applied.count()
+    }
+
+    /// How often a human repeated an answer whose fate they were told is unknown.
+    fn repetitions(&self, question: &str) -> usize {
+        let mut unknown = false;
+        let mut repeated = 0;
+        for fact in self.past() {
+            match fact {
+                Fact::Told(event) => {
+                    if let Event::Answered {
+                        question: of,
+                        how: Answered::Unknown,
+                        ..
+                    } = &**event
+                        && of.as_str() == question
+                    {
+                        unknown = true;
+                    }
+                }
+                Fact::Wished {
+                    aim: Aim::Question(of),
+                    ..
+                } if of == question && unknown => repeated += 1,
+                _ => {}
+            }
+        }
+        repeated
+    }
+
+    /// When what was read last before a request left was true.
+    fn last_read_before(&self, no: u64) -> Option<u64> {
+        let mut seen = None;
+        for fact in self.past() {
+            match fact {
+                Fact::Read { as_of, .. } => seen = Some(*as_of),
+                Fact::Left(leaving) if leaving.no == no => break,
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    // --- what is told ------------------------------------------------------------------------------------------
+
+    /// Whether what is told of an answer or a message is true on the server.
+    fn is_true(&self, aim: &Aim, how: Answered) -> Verdict {
+        let sent: Vec<&Leaving> = self
+            .since_wished(aim)
+            .iter()
+            .filter_map(|fact| match fact {
+                Fact::Left(leaving) if leaving.aim.as_ref() == Some(aim) => Some(leaving),
+                _ => None,
+            })
+            .collect();
+        let taken = |is_one: &dyn Fn(&Leaving) -> bool| {
+            let of_one = |no: &u64| self.left(*no).is_some_and(is_one);
+            let all = self.past().filter_map(|fact| match fact {
+                Fact::Arrived {
+                    no, is_taken: true, ..
+                } => Some(*no),
+                _ => None,
+            });
+            all.filter(of_one).count()
+        };
+        match how {
+            Answered::Unknown => Holds,
+            Answered::Gone | Answered::Refused | Answered::NotSent => {
+                let taken = taken(&|leaving| sent.iter().any(|one| one.no == leaving.no));
+                hold(taken == 0, || format!("{aim} is {how:?}, and was taken"))
+            }
+            Answered::Applied => {
+                // Under a key, what was taken before is not taken again: it is the same answer.
+                let keyed = self.rules.answer == Safety::Keyed;
+                let is_one = |leaving: &Leaving| {
+                    sent.iter().any(|one| {
+                        one.no == leaving.no
+                            || (keyed && one.key == leaving.key && one.aim == leaving.aim)
+                    })
+                };
+                // A yes is the same from whomever it came. So is, as far as a client can see, data: where ours was lost and
+                // somebody else gave theirs, nothing that can be read says whose the task went on with.
+                let is_same = matches!(self.wished(aim), Some(Answer::Approve | Answer::Input(_)))
+                    && self.past().any(|fact| match fact {
+                        Fact::Meddled { question } => self.may_be(aim, question),
+                        _ => false,
+                    });
+                let taken = taken(&is_one);
+                hold(taken == 1 || (taken == 0 && is_same), || {
+                    format!("{aim} is applied, and was taken {taken} times")
+                })
+            }
+            _ => Broken(format!("{aim} is {how:?}, which this model does not know")),
+        }
+    }
+
+    /// Whether this is for the question that the server knows by this id: a stand-in may be for any.
+    fn may_be(&self, aim: &Aim, question: &str) -> bool {
+        let Aim::Question(id) = aim else {
+            return false;
+        };
+        id == question || !self.opened.contains_key(id)
+    }
+
+    /// What happened since an answer or a message was last wished for.
+    fn since_wished(&self, aim: &Aim) -> &[Fact] {
+        let begins = |fact: &Fact| match fact {
+            Fact::Wished { aim: of, .. } => of == aim,
+            // A message that was not durable by then is forgotten, and its number given to another.
+            Fact::Born(birth) => match (aim, &birth.from) {
+                (Aim::Message(no), Some(from)) => !from.knows(*no),
+                (Aim::Message(_), None) => true,
+                (Aim::Question(_), _) => false,
+            },
+            _ => false,
+        };
+        let from = self.history.iter().rposition(begins).unwrap_or(0);
+        &self.history[from..]
+    }
+}
+
+/// Words as they stand in a JSON body.
+fn as_json(words: &str) -> String {
+    let quoted = serde_json::Value::from(words).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}

@@ -1,0 +1,139 @@
+//! What the caller and the human want, and what they are told.
+
+use std::time::Duration;
+
+use taskward_core::{Abandon, Answer, Answered, Event, EventNo, Provider, Question, Task};
+
+use super::drive::{Done, Life};
+use super::facts::{Aim, Fact};
+use super::machine::Machine;
+use super::mishap::Mishap;
+use super::world::{Want, World, millis};
+
+/// How long a human waits before they say it again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+impl<P: Provider, M: Machine> World<P, M> {
+    /// What the caller and the human want by now.
+    pub(super) fn wish(&mut self, task: &mut Task<P>) -> Done<Option<Life>> {
+        let now = self.clock();
+        if self.now >= self.cancel_at {
+            self.cancel_at = u64::MAX;
+            let is_taken = task.cancel(now).is_ok();
+            self.tell(format_args!("  the caller cancels: {is_taken}"));
+        }
+        while let Some(at) = self.wants.iter().position(|want| want.at <= self.now) {
+            let Want {
+                question, answer, ..
+            } = self.wants.remove(at);
+            let taken = task.answer(&question, answer.clone(), now);
+            self.tell(format_args!("  the human answers {question}: {taken:?}"));
+            if taken.is_ok() {
+                let aim = Aim::Question(question.to_string());
+                let answer = Some(answer);
+                self.learn(Fact::Wished { aim, answer })?;
+            }
+        }
+        while let Some(at) = self
+            .setup
+            .messages
+            .iter()
+            .position(|(at, _)| *at <= self.now)
+        {
+            let (_, text) = self.setup.messages.remove(at);
+            let sent = task.send_message(text.clone(), now);
+            self.tell(format_args!("  the caller says {text:?}: {sent:?}"));
+            if let Ok(no) = sent {
+                let aim = Aim::Message(no.0);
+                let answer = Some(Answer::Text(text));
+                self.learn(Fact::Wished { aim, answer })?;
+            }
+        }
+        if self.now >= self.interrupt_at {
+            self.interrupt_at = u64::MAX;
+            let has_to_be_stopped = task.interrupt(now);
+            self.tell(format_args!("  the caller leaves: {has_to_be_stopped}"));
+            if !has_to_be_stopped {
+                return Ok(Some(Life::Parted(task.abandoned())));
+            }
+            self.learn(Fact::Interrupted)?;
+            self.to_stop = match self.setup.policy.on_interrupt {
+                Abandon::Cancel { within } | Abandon::CancelAndConfirm { within } => Some(within),
+                _ => None,
+            };
+        }
+        if let Some(within) = self.to_stop.filter(|_| task.id().is_some()) {
+            self.to_stop = None;
+            self.left_by = now.after(within).as_millis();
+            self.learn(Fact::Bounded(self.deadline.min(self.left_by)))?;
+        }
+        Ok(None)
+    }
+
+    pub(super) fn event(
+        &mut self,
+        task: &mut Task<P>,
+        no: EventNo,
+        event: Event,
+    ) -> Done<Option<Life>> {
+        let shown = format!("{event:?}");
+        self.tell(format_args!("* {no} {shown}"));
+        self.look();
+        self.learn(Fact::Said(shown))?;
+        // Told is what is acknowledged: what a process did not live to acknowledge comes again.
+        if self.strikes(Mishap::Kill) {
+            return Ok(Some(Life::Killed));
+        }
+        if self.strikes(Mishap::HandOver) {
+            return Ok(Some(Life::Left));
+        }
+        task.taken(no);
+        self.told.push(event.clone());
+        self.learn(Fact::Told(Box::new(event.clone())))?;
+        match event {
+            Event::Question(question) => self.ask(&question, Duration::ZERO),
+            Event::Withdrawn(question) => self.wants.retain(|want| want.question != question),
+            Event::Answered { question, how, .. } if how != Answered::Applied => {
+                let open = task.questions().find(|open| open.id == question).cloned();
+                if let Some(open) = open {
+                    self.ask(&open, AGAIN);
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Whoever goes on with a task asks it what is open: of an answer whose fate is unknown nothing is told again.
+    pub(super) fn doubt(&mut self, task: &Task<P>) {
+        if !std::mem::take(&mut self.doubts) {
+            return;
+        }
+        let open: Vec<Question> = task.questions().cloned().collect();
+        for question in open {
+            self.ask(&question, AGAIN);
+        }
+    }
+
+    /// A human is asked.
+    fn ask(&mut self, question: &Question, later: Duration) {
+        if self.wants.iter().any(|want| want.question == question.id) {
+            // They think about it already.
+            return;
+        }
+        let Some((after, answer)) = (self.setup.human)(question) else {
+            return;
+        };
+        let at = self
+            .now
+            .saturating_add(millis(after))
+            .saturating_add(millis(later));
+        let question = question.id.clone();
+        self.tell(format_args!("  {} is put to the human", question));
+        self.wants.push(Want {
+            at,
+            question,
+            answer,
+        });
+    }
+}
