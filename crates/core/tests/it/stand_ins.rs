@@ -366,6 +366,22 @@ fn what_is_asked_next_while_the_stream_is_gone_is_told_by_the_list() {
     assert_eq!(world.count("event withdrawn q3"), 1);
 }
 
+/// A stream that was opened again and has brought nothing is no witness of what is asked now.
+#[test]
+fn what_is_asked_next_while_the_new_connection_is_silent_is_told_by_the_list() {
+    let (mut world, mut task) = asked(Some(9));
+    world = world.wish(5000, Wish::CutStream);
+    world.server.stream.truncate(2);
+    world.rewrite = Box::new(|path, now, reply| {
+        if path.contains("/events") && now > 20_000 {
+            reply.body = "2 begin\n3 wait\n4 step\n5 wait.".into();
+        }
+    });
+    until(&mut world, &mut task, 100_000);
+    assert_eq!(world.count("open GET"), 2, "{:#?}", world.trace);
+    assert_eq!(world.count("event question q5"), 1, "{:#?}", world.trace);
+}
+
 /// The task is read to have moved, and its events come late: they are waited for, for a while.
 #[test]
 fn what_became_of_an_answer_is_not_told_before_its_events_could_come() {
