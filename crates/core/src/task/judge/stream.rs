@@ -222,8 +222,8 @@ impl<P: Provider> Task<P> {
                 }
             }
             // Before the very first nothing was told that it could leave a gap to.
-            (Some(_), None) if from == From::Stream => self.stream.reopened = false,
-            (Some(_) | None, _) => {}
+            (Some(_), None) => self.stream.reopened = false,
+            (None, _) => {}
         }
         if self.stream.ending.is_some() {
             // The first end stands; what follows it is not told.
