@@ -58,6 +58,19 @@ impl Snapshot {
         deliveries.any(|delivery| delivery.stage != DeliveryStage::Check)
     }
 
+    /// The text of an answer or a message that may have arrived, and whose fate was not known when this was stored. It is
+    /// empty where an answer is no text.
+    #[must_use]
+    pub fn in_doubt(&self) -> Option<&str> {
+        let mut deliveries = self.0.deliveries.iter();
+        let delivery = deliveries.find(|delivery| delivery.stage != DeliveryStage::Check);
+        let lost = |turn: &&SavedTurn| matches!(turn.stage, SavedTurnStage::Lost { .. });
+        match delivery {
+            Some(delivery) => Some(delivery.parcel.text()),
+            None => Some(self.0.turn.as_ref().filter(lost)?.text.as_str()),
+        }
+    }
+
     /// The start it came from; `None` of a task that was only followed.
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {

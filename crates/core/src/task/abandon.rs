@@ -11,19 +11,27 @@
 //!
 //! Whatever a look shows on the way is the truth: a task that completed meanwhile has succeeded.
 
+use std::time::Duration;
+
 use crate::event::Status;
+use crate::failure::Failure;
 use crate::outcome::{Abandoned, Clock, Outcome, StoppedBy};
 use crate::policy::Abandon;
 use crate::provider::{Look, Provider};
+use crate::shared::Shared;
 use crate::time::Timestamp;
 
 use super::phase::Phase;
 use super::{Cancel, Flight, Purpose, Task, TurnStage, Unsupported, unsupported};
 
+/// How long the reply to what is under way is waited for once the task is to be stopped.
+const LAST_REPLY: Duration = Duration::from_secs(2);
+
 /// A watch that ends.
 #[derive(Debug, Clone)]
 pub(super) struct Leaving {
     cause: Cause,
+    since: Timestamp,
     /// Whether the task is looked at until it has stopped.
     confirm: bool,
 }
@@ -67,7 +75,32 @@ impl<P: Provider> Task<P> {
     /// asks for the next step.
     #[must_use]
     pub fn leaves_by(&self) -> Option<Timestamp> {
-        self.leaving.as_ref().map(|_| self.clocks.deadline())
+        let deadline = self.leaving.as_ref().map(|_| self.clocks.deadline())?;
+        let cut = self.last_reply().unwrap_or(Timestamp::MAX);
+        Some(deadline.min(cut))
+    }
+
+    /// Until when the reply is waited for to a request that was under way when the task was to be stopped. A start is
+    /// waited for longer: without its reply there is nothing to stop.
+    fn last_reply(&self) -> Option<Timestamp> {
+        let leaving = self.leaving.as_ref()?;
+        let exchange = self.underway()?;
+        let waits = matches!(exchange.purpose, Purpose::Start | Purpose::Cancel);
+        (!waits && exchange.sent <= leaving.since).then(|| leaving.since.after(LAST_REPLY))
+    }
+
+    /// Lets go of what stands in the way of stopping the task; true when something did.
+    pub(super) fn make_way(&mut self, shared: &mut Shared) -> bool {
+        if self.last_reply().is_none_or(|until| self.now < until) {
+            return false;
+        }
+        match self.exchange.take().map(|exchange| exchange.purpose) {
+            // It may have been received.
+            Some(Purpose::Write) => self.judge_write(Err(Failure::abandoned()), shared),
+            // A look says nothing that is needed now.
+            _ => self.look_now(),
+        }
+        true
     }
 
     /// What is known of the fate of a task that is left now.
@@ -79,9 +112,11 @@ impl<P: Provider> Task<P> {
         let failed = |why: &str| Abandoned::CancelFailed(why.to_owned());
         match (&self.cancel, &self.uncancelled) {
             (Cancel::Accepted, _) => Abandoned::CancelAccepted,
-            (Cancel::Wanted { .. }, _) if underway => failed("no reply came in time"),
+            (Cancel::Wanted { .. }, _) if underway => failed("no reply to the cancel came in time"),
             (_, Some(why)) => why.clone(),
-            (Cancel::Wanted { .. } | Cancel::Refused, None) => failed("it was not sent in time"),
+            (Cancel::Wanted { .. } | Cancel::Refused, None) => {
+                failed("the cancel could not be sent in time")
+            }
             (Cancel::Idle, None) => Abandoned::LeftRunning,
         }
     }
@@ -106,7 +141,12 @@ impl<P: Provider> Task<P> {
             // Its end is known; what is read still is only words.
             Phase::Fetching(_) | Phase::Tracing(_) | Phase::Ended(_) => return false,
         }
-        self.leaving = Some(Leaving { cause, confirm });
+        let since = self.now;
+        self.leaving = Some(Leaving {
+            cause,
+            since,
+            confirm,
+        });
         match self.cancel {
             Cancel::Accepted if !confirm => self.settle_leaving(),
             Cancel::Accepted => self.look_now(),

@@ -37,7 +37,7 @@ pub(crate) enum Parcel {
 
 impl Parcel {
     /// What a conversation shows of it once it has arrived.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match self {
             Self::Answer {
                 answer: Answer::Text(text),

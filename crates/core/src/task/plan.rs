@@ -17,7 +17,7 @@ use super::intent::old_key;
 use super::judge::CANCELLED;
 use super::phase::Phase;
 use super::stream::{CONFIRM, QUIET, StreamState};
-use super::{Cancel, Exchange, Flight, Purpose, Task, Turn, TurnStage};
+use super::{Cancel, Exchange, Flight, Purpose, Task};
 
 /// A decided step, before the references that the driver gets are taken.
 pub(super) enum Next {
@@ -84,6 +84,9 @@ impl<P: Provider> Task<P> {
                 self.expire();
                 continue;
             }
+            if self.make_way(shared) {
+                continue;
+            }
             if self.underway().is_none() && self.is_past_repeating() {
                 self.end_unknown(old_key(), false);
                 continue;
@@ -115,7 +118,8 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn underway(&self) -> Option<&Exchange> {
+    /// The request that the driver performs.
+    pub(super) fn underway(&self) -> Option<&Exchange> {
         let exchange = self.exchange.as_ref();
         exchange.filter(|exchange| matches!(exchange.flight, Flight::Underway))
     }
@@ -205,13 +209,7 @@ impl<P: Provider> Task<P> {
                     };
                     self.offer_due(&mut plan, delivery.due, delivery.why, purpose);
                 }
-                if matches!(
-                    self.turn,
-                    Some(Turn {
-                        stage: TurnStage::Sending { .. },
-                        ..
-                    })
-                ) {
+                if self.leaving.is_none() && self.is_sending_turn() {
                     return plan;
                 }
                 let mut due = (following.due, following.why);

@@ -172,7 +172,7 @@ fn nothing_is_waited_for_longer_than_the_bound() {
         within: Duration::ZERO,
     };
     let mut none_left = World::new(&[Work(600_000)]);
-    let unsent = "the task was not stopped and goes on: it was not sent in time";
+    let unsent = "the task was not stopped and goes on: the cancel could not be sent in time";
     let end = format!("deadline Work running, {unsent}");
     assert_eq!(run(&mut none_left, late(none)), outcome(&end));
     assert_eq!(none_left.now, 5000);
@@ -254,10 +254,16 @@ fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_t
     assert_eq!(world.drive_on(&mut task), Ended::Stopped);
     assert_eq!(task.abandoned(), Abandoned::LeftRunning);
     task.cancel(at(world.now)).expect("cancel");
-    assert_eq!(task.abandoned(), failed("it was not sent in time"));
+    assert_eq!(
+        task.abandoned(),
+        failed("the cancel could not be sent in time")
+    );
     world.hangs = Some(Errand::Cancel);
     assert_eq!(world.drive_on(&mut task), Ended::Stopped);
-    assert_eq!(task.abandoned(), failed("no reply came in time"));
+    assert_eq!(
+        task.abandoned(),
+        failed("no reply to the cancel came in time")
+    );
     // It is still waited for when the deadline comes, and then no longer than the bound.
     let (deadline, end) = (5000, 15_000);
     for (now, until) in [
@@ -270,7 +276,7 @@ fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_t
         assert_eq!(task.leaves_by(), until.map(at));
     }
     world.now = end;
-    let told = "the task was not stopped and goes on: no reply came in time";
+    let told = "the task was not stopped and goes on: no reply to the cancel came in time";
     let told = format!("deadline Work running, {told}");
     assert_eq!(world.drive(task), outcome(&told));
 }

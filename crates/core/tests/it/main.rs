@@ -4,6 +4,7 @@ mod abandon;
 mod abilities;
 mod clocks;
 mod connections;
+mod defaults;
 mod deliveries;
 mod driver;
 mod ends;

@@ -4,8 +4,12 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Say, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
-use taskward_core::{Abandon, Policy, Snapshot, Task, TaskId};
+use crate::world::hand::{reply, send, settle, step};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome_text, policy, seed};
+use http::StatusCode;
+use taskward_core::{
+    Abandon, Errand, ExchangeId, Outcome, Policy, Response, Shared, Snapshot, Step, Task, TaskId,
+};
 
 type ToyTask = Task<Toy<false, false>>;
 
@@ -232,4 +236,110 @@ fn stored_turns_of_every_stage_are_read_back() {
         let read: Snapshot = serde_json::from_str(&text).expect("json");
         assert_eq!(&read, saved);
     }
+}
+
+/// A turn whose message is under way when the watch is interrupted at 1100 ms; and the message's exchange.
+fn interrupted(how: Abandon, shared: &mut Shared) -> (ToyTask, ExchangeId) {
+    let mut policy = policy();
+    policy.on_interrupt = how;
+    let mut task = turn(policy);
+    let look = send(&mut task, 0, shared);
+    task.handle_response(look, reply("waiting."), at(20));
+    let check = send(&mut task, 20, shared);
+    task.handle_response(check, reply("assistant m1 which?."), at(40));
+    let message = send(&mut task, 40, shared);
+    assert!(task.interrupt(at(1100)), "it may have left");
+    (task, message)
+}
+
+fn end_of(task: &mut ToyTask, now: u64, shared: &mut Shared) -> String {
+    settle(task, now, shared);
+    match task.poll(at(now), shared) {
+        Step::Done(outcome) => outcome_text(outcome),
+        step => panic!("{step:?}"),
+    }
+}
+
+const WITHIN: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_message_without_a_reply_does_not_stand_in_the_way_of_stopping_its_task() {
+    let mut shared = Shared::new();
+    let confirm = Abandon::CancelAndConfirm { within: WITHIN };
+    let (mut task, message) = interrupted(confirm, &mut shared);
+    // Its reply is waited for a little.
+    assert_eq!(task.leaves_by(), Some(at(3100)));
+    settle(&mut task, 3099, &mut shared);
+    assert!(step(&mut task, 3099, &mut shared).starts_with("InFlight"));
+    let cancel = send(&mut task, 3100, &mut shared);
+    assert_ne!(cancel, message);
+    assert_eq!(task.errand(), Some(Errand::Cancel));
+    // What comes of it now is of an exchange that was let go of.
+    task.handle_response(message, reply("ok."), at(3110));
+    task.handle_response(cancel, reply("ok."), at(3120));
+    let look = send(&mut task, 3120, &mut shared);
+    // A state of before, and then the truth.
+    task.handle_response(look, reply("waiting."), at(3140));
+    settle(&mut task, 3140, &mut shared);
+    let again = task.pause().expect("it looks again").0.as_millis();
+    let look = send(&mut task, again, &mut shared);
+    task.handle_response(look, reply("stopped."), at(again + 20));
+    assert_eq!(
+        end_of(&mut task, again + 20, &mut shared),
+        "interrupted, the task was stopped (stopped)"
+    );
+}
+
+#[test]
+fn a_message_whose_reply_comes_after_the_interrupt_is_told_delivered_before_its_task_is_stopped() {
+    let mut shared = Shared::new();
+    let (mut task, message) = interrupted(Abandon::Cancel { within: WITHIN }, &mut shared);
+    task.handle_response(message, reply("ok."), at(2500));
+    let told = settle(&mut task, 2500, &mut shared);
+    assert_eq!(told, ["sent 1 Applied"]);
+    let cancel = send(&mut task, 2500, &mut shared);
+    assert_eq!(task.errand(), Some(Errand::Cancel));
+    task.handle_response(cancel, reply("ok."), at(2520));
+    let end = end_of(&mut task, 2520, &mut shared);
+    assert!(
+        end.starts_with("interrupted, the task was asked to stop"),
+        "{end}"
+    );
+}
+
+#[test]
+fn an_old_end_is_not_told_of_a_turn_that_was_to_be_stopped_and_whose_fate_nobody_knows() {
+    let mut shared = Shared::new();
+    let confirm = Abandon::CancelAndConfirm { within: WITHIN };
+    let (mut task, _) = interrupted(confirm, &mut shared);
+    let cancel = send(&mut task, 3100, &mut shared);
+    task.handle_response(
+        cancel,
+        Response::new(StatusCode::CONFLICT, "it is over"),
+        at(3120),
+    );
+    let look = send(&mut task, 3120, &mut shared);
+    task.handle_response(look, reply("done."), at(3140));
+    let Step::Done(Outcome::Unknown { why, .. }) = ({
+        settle(&mut task, 3140, &mut shared);
+        task.poll(at(3140), &mut shared)
+    }) else {
+        panic!("nobody knows whether the message arrived");
+    };
+    assert!(why.contains("it is over"), "{why}");
+}
+
+#[test]
+fn a_look_without_a_reply_does_not_stand_in_the_way_of_stopping_its_task() {
+    let mut shared = Shared::new();
+    let mut policy = policy();
+    policy.on_interrupt = Abandon::Cancel { within: WITHIN };
+    let mut task = ToyTask::attach(Toy, TaskId::new("t1"), None, policy, seed(), at(0));
+    send(&mut task, 0, &mut shared);
+    assert!(task.interrupt(at(500)));
+    assert_eq!(task.leaves_by(), Some(at(2500)));
+    send(&mut task, 2500, &mut shared);
+    assert_eq!(task.errand(), Some(Errand::Cancel));
+    // The cancel itself is waited for as long as there is time.
+    assert_eq!(task.leaves_by(), Some(at(30_500)));
 }

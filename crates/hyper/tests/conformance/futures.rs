@@ -296,6 +296,6 @@ async fn what_is_under_way_is_let_go_of_when_the_time_for_stopping_the_task_is_o
     let Abandoned::CancelFailed(why) = &left.abandoned else {
         panic!("{:?}", left.abandoned);
     };
-    assert!(why.contains("not sent in time"), "{why}");
+    assert!(why.contains("could not be sent in time"), "{why}");
     Ok(())
 }

@@ -250,6 +250,7 @@ impl<P: Provider> Task<P> {
         match self.turn.as_ref().map(|turn| turn.stage.clone()) {
             Some(TurnStage::Baseline) => self.baseline(&reading),
             Some(TurnStage::Unproven { mark }) => self.prove(look, reading, reply, &mark),
+            Some(TurnStage::Sending { .. }) if self.leaving.is_some() => self.see_stopped(reading),
             Some(
                 TurnStage::Sending { .. }
                 | TurnStage::Taken

@@ -34,6 +34,35 @@ impl<P: Provider> Task<P> {
         }
     }
 
+    /// Whether the turn's message is being delivered.
+    pub(in crate::task) fn is_sending_turn(&self) -> bool {
+        let stage = self.turn.as_ref().map(|turn| &turn.stage);
+        matches!(stage, Some(TurnStage::Sending { .. }))
+    }
+
+    /// A reading after the task was asked to stop, while nobody knows whether the turn's message arrived: whatever else
+    /// it shows may be of before.
+    pub(super) fn see_stopped(&mut self, reading: Reading<P::Output>) {
+        match reading {
+            Reading::Stopped(_) => {
+                self.turn_stopped();
+                self.weigh(reading);
+            }
+            Reading::Pending(_) => self.weigh(reading),
+            Reading::Next(Look::Result, _)
+            | Reading::Succeeded(..)
+            | Reading::Failed(_)
+            | Reading::Ready(_) => self.settle_leaving(),
+            Reading::Next(..)
+            | Reading::Asking(_)
+            | Reading::Waiting(_)
+            | Reading::NotAsking
+            | Reading::Paused(_)
+            | Reading::Unknown(_)
+            | Reading::Events(_) => self.look_again(Look::Status, None),
+        }
+    }
+
     /// A reading after our message: is it about this turn yet?
     pub(super) fn prove(
         &mut self,
@@ -149,6 +178,13 @@ impl<P: Provider> Task<P> {
         if let Some(turn) = &mut self.turn
             && matches!(turn.stage, TurnStage::Unproven { .. })
         {
+            turn.stage = TurnStage::Taken;
+        }
+    }
+
+    /// The task has stopped, as it was asked to, whether the message arrived or not.
+    fn turn_stopped(&mut self) {
+        if let Some(turn) = &mut self.turn {
             turn.stage = TurnStage::Taken;
         }
     }
