@@ -177,4 +177,47 @@ mod tests {
         assert_eq!(read_i32(Value::from(i64::from(i32::MAX) + 1)), None);
         assert_eq!(read_i32(Value::from("2147483648")), None);
     }
+
+    fn taken<T: FromWire>(json: &str) -> Result<T, String> {
+        let mut json = serde_json::Deserializer::from_str(json);
+        read(&mut json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_type_comes_from_its_own_kind_of_json_and_says_what_it_found_instead() {
+        assert_eq!(taken::<f64>("1.5"), Ok(1.5));
+        assert_eq!(taken::<f64>("2"), Ok(2.0));
+        assert_eq!(taken::<bool>("true"), Ok(true));
+        assert_eq!(taken::<Value>("\"a\""), Ok(Value::from("a")));
+        let object = taken::<Map<String, Value>>(r#"{"a":{}}"#).expect("an object");
+        assert_eq!(object["a"], Value::Object(Map::new()));
+        for (error, words) in [
+            (
+                taken::<f64>("\"x\"").err(),
+                "expected a number, found a string",
+            ),
+            (
+                taken::<bool>("1").err(),
+                "expected a boolean, found a number",
+            ),
+            (
+                taken::<String>("true").err(),
+                "expected a string, found a boolean",
+            ),
+            (
+                taken::<Map<String, Value>>("[]").err(),
+                "expected an object, found an array",
+            ),
+            (
+                taken::<u64>("{}").err(),
+                "expected an integer that is not negative, found an object",
+            ),
+            (
+                taken::<i32>("null").err(),
+                "expected an integer of 32 bits, found null",
+            ),
+        ] {
+            assert_eq!(error.as_deref(), Some(words));
+        }
+    }
 }
