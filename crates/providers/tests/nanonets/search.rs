@@ -464,3 +464,67 @@ fn a_start_whose_run_was_found_is_gone_on_with_under_its_own_name() {
     );
     assert_eq!(world.stats().starts, 1);
 }
+
+/// A conversation that shows nothing is no proof that the run is another's.
+#[test]
+fn a_run_in_which_nobody_has_spoken_yet_may_be_it() {
+    let mut world = World::new("");
+    let sought = lost(&mut world, false);
+    let (found, _) = search(
+        Search::new(Nanonets, sought),
+        &mut world.now,
+        |target, _| match target.strip_suffix("/messages") {
+            None => page(0..2, None),
+            Some(id) if id.ends_with("t0") => {
+                let none = serde_json::json!({ "messages": [] });
+                Some(Response::new(http::StatusCode::OK, none.to_string()))
+            }
+            Some(_) => message("else"),
+        },
+    );
+    let ids: Vec<_> = found.candidates.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["t0"]);
+    assert_eq!(found.candidates[0].likeness, Likeness::Unreadable);
+    assert_eq!(found.uncompared, 1);
+}
+
+#[test]
+fn of_a_server_s_long_words_the_beginning_is_kept() {
+    let mut world = World::new("");
+    let mut sought = lost(&mut world, false);
+    sought.clue.digest = None;
+    let (found, _) = search(Search::new(Nanonets, sought), &mut world.now, |_, _| {
+        let title = "é".repeat(5000);
+        let run = serde_json::json!({"task_id": "t", "status": "queued", "title": title});
+        let list = serde_json::json!({ "data": [run] });
+        Some(Response::new(http::StatusCode::OK, list.to_string()))
+    });
+    let title = found.candidates[0].title.as_deref().expect("a title");
+    assert_eq!(title, format!("{}…", "é".repeat(120)));
+}
+
+/// Whoever does the steps may be told late of one that was given up.
+#[test]
+fn what_was_not_asked_for_changes_nothing() {
+    let mut world = World::new("");
+    let sought = lost(&mut world, false);
+    let now = Timestamp::from_millis(world.now);
+    let mut search = Search::new(Nanonets, sought);
+    let step = |search: &mut Search<Nanonets>| match search.next(now) {
+        SearchStep::Look(probe) => probe,
+        SearchStep::Wait(_) | SearchStep::Done => panic!("it looks"),
+    };
+    let list = step(&mut search);
+    // A list that cannot be read is no conversation to pass over.
+    assert!(!search.skip(now));
+    let read = || {
+        let page = page(0..2, None).expect("a page");
+        list.read(&page).expect("a list")
+    };
+    search.take(read(), now);
+    let asked = step(&mut search).request().expect("a request");
+    assert!(asked.target().path().ends_with("/messages"));
+    search.take(read(), now);
+    let again = step(&mut search).request().expect("a request");
+    assert_eq!(again.target(), asked.target());
+}
