@@ -25,6 +25,11 @@ fn quoted(word: &OsStr) -> String {
     }
 }
 
+/// As it was given.
+pub(crate) fn as_given() -> String {
+    line(given())
+}
+
 /// Without an option and its value.
 pub(crate) fn without(option: &str) -> String {
     line(dropped(option, given()))

@@ -20,7 +20,7 @@ use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 /// How long a signal waits for the reply to what was sent.
-const LAST_CHANCE: Duration = Duration::from_secs(2);
+pub(crate) const LAST_CHANCE: Duration = Duration::from_secs(2);
 
 /// How long a task that is left may take to be seen to have stopped.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -404,7 +404,7 @@ impl<P: Platform> Followed<'_, P> {
             out.tell(&format!(
                 "waiting up to {wait} s for the reply to the {what}; Ctrl-C again leaves without it"
             ));
-            let parting = unknown.clone();
+            let parting = unknown.clone().named("interrupted");
             self.session
                 .signals
                 .at_second(move |exit| out.last_words(&parting.ending(exit)));
@@ -463,7 +463,7 @@ impl<P: Platform> Followed<'_, P> {
             Some((_, unknown)) => unknown,
             None => self.detached(exit, false),
         };
-        let parting = left.clone().why(UNSTOPPED);
+        let parting = left.clone().why(UNSTOPPED).named("interrupted");
         self.session
             .signals
             .at_second(move |exit| out.last_words(&parting.ending(exit)));

@@ -264,12 +264,12 @@ impl Memory {
             && journal.is_being_made(&other.id)
     }
 
-    /// A task of this server whose answer was under way when the process that sent it ended: nobody else may send another
-    /// before it is known what became of that one.
-    pub(crate) fn answering(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
+    /// A task of this server to which something was said from here whose fate is not known: nobody may say something else
+    /// before it was looked for.
+    pub(crate) fn in_doubt(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
         let listing = self.listing().unwrap_or_else(|error| {
             self.0.out.say(&format!(
-                "warning: {error}: an answer that was sent from here may be under way"
+                "warning: {error}: something that was sent from here may be under way"
             ));
             Listing::default()
         });
@@ -277,9 +277,41 @@ impl Memory {
             entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
         });
         let newest = of_task.next()?;
-        // A process that is still at work on it finds out by itself.
-        let is_left = newest.snapshot.is_delivering() && self.claim(&newest.id).is_ok();
-        is_left.then_some(newest.snapshot)
+        newest
+            .snapshot
+            .in_doubt()
+            .is_some()
+            .then_some(newest.snapshot)
+    }
+
+    /// Lets nobody else say something to this task of this server at the same time. Where that cannot be had, it is told,
+    /// and is no reason to say nothing.
+    pub(crate) fn speak(
+        &self,
+        task: &TaskRef,
+        origin: &str,
+    ) -> Result<Option<Claim>, Box<Problem>> {
+        let id = EntryId::of_task(task.provider().as_str(), origin, task.id());
+        match self.0.journal.claim(&id) {
+            Ok(claim) => Ok(Some(claim)),
+            Err(JournalError::Claimed(_)) => {
+                let what = "another process is answering this task";
+                Err(Problem::new(Exit::Other, "claimed", what)
+                    .why("Nothing was sent.")
+                    .next(
+                        "later",
+                        command_line::as_given(),
+                        "once that one has ended, if it is still meant",
+                    )
+                    .task(Some(task.clone())))
+            }
+            Err(error) => {
+                self.0.out.say(&format!(
+                    "warning: {error}: another process may be answering this task"
+                ));
+                Ok(None)
+            }
+        }
     }
 
     /// Whether a start that was open still is, and no process makes it for the first time.

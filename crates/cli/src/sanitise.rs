@@ -7,7 +7,7 @@ pub(crate) fn is_unsafe(c: char) -> bool {
     matches!(c,
         '\0'..='\u{8}' | '\u{b}'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         | '\u{200e}' | '\u{200f}' | '\u{61c}'
-        | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` without escape sequences, control characters (line breaks and tabs stay) and bidi controls.
@@ -23,6 +23,11 @@ pub(crate) fn clean(text: &str) -> Cow<'_, str> {
             '\u{1b}' => chars.next_if(|c| matches!(c, ' '..='~')),
             '\u{9b}' => Some('['),
             '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => Some(']'),
+            // What breaks a line elsewhere does not break one here.
+            '\u{2028}' | '\u{2029}' => {
+                out.push(' ');
+                continue;
+            }
             _ => {
                 if !is_unsafe(c) {
                     out.push(c);
@@ -98,6 +103,7 @@ mod tests {
             ("over\rwritten\u{8}\u{7}", "overwritten"),
             ("abc\u{202e}txt.exe\u{2066}", "abctxt.exe"),
             ("\u{1b}c\u{1b}7ok", "ok"),
+            ("one\u{2028}line\u{2029}still", "one line still"),
         ] {
             assert_eq!(clean(hostile), shown, "{hostile:?}");
             assert!(!clean(hostile).contains(is_unsafe));
@@ -108,7 +114,7 @@ mod tests {
     /// Rows: D20.
     #[test]
     fn json_keeps_its_value_and_holds_nothing_unsafe() {
-        let value = serde_json::json!({"a": "x\u{1b}[31m\u{9b}\u{202e}\n\u{7f}é"});
+        let value = serde_json::json!({"a": "x\u{1b}[31m\u{9b}\u{202e}\u{2028}\u{2029}\n\u{7f}é"});
         let safe = json(value.to_string());
         assert!(!safe.contains(is_unsafe), "{safe}");
         assert_eq!(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::core::{Cause, Operation, Origin, Policy, Retrying};
+use taskward::journal::Claim;
 use taskward::{Client, Error, ErrorKind, Recovery, Run, SecretString, Snapshot, TaskId};
 use taskward_sim::Sim;
 
@@ -251,17 +252,32 @@ impl<P: Platform> Session<P> {
         origin.ok().map(|origin| origin.canonical())
     }
 
-    /// Follows a task that exists, and goes on with what was left under way.
-    pub(crate) async fn follow(&self, task: &TaskRef) -> Result<Run<P>, Box<Problem>> {
-        let kept = self.memory.as_ref().zip(self.origin());
-        let kept = kept.and_then(|(memory, origin)| memory.answering(task, &origin));
-        if let Some(kept) = kept {
-            let found = self.client.recover(kept).await;
-            if let Recovery::Follow(run) = found.map_err(|error| self.problem(&error))? {
-                return Ok(run);
+    /// A task to which something was said from here whose fate is not known.
+    pub(crate) fn in_doubt(&self, task: &TaskRef) -> Option<Snapshot> {
+        let (memory, origin) = self.memory.as_ref().zip(self.origin())?;
+        memory.in_doubt(task, &origin)
+    }
+
+    /// Lets nobody else say something to a task at the same time, where tasks are kept.
+    pub(crate) fn speak(&self, task: &TaskRef) -> Result<Option<Claim>, Box<Problem>> {
+        match self.memory.as_ref().zip(self.origin()) {
+            Some((memory, origin)) => memory.speak(task, &origin),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes up a task that was kept, whose id is known.
+    pub(crate) async fn take_up(&self, kept: Snapshot) -> Result<Run<P>, Box<Problem>> {
+        let id = kept.task().cloned();
+        let found = self.client.recover(kept).await;
+        match (found.map_err(|error| self.problem(&error))?, id) {
+            (Recovery::Follow(run), _) => Ok(run),
+            (_, Some(id)) => Ok(self.client.attach(id)),
+            (_, None) => {
+                let what = "this version does not know how to follow it";
+                Err(Problem::new(Exit::Other, "internal", what))
             }
         }
-        Ok(self.client.attach(task.id().clone()))
     }
 
     fn speed(&self) -> u32 {

@@ -120,7 +120,7 @@ impl fmt::Display for TaskRef {
 
 /// Whether a character is not shown, breaks a line or changes how others are shown.
 fn is_hidden(c: char) -> bool {
-    is_unsafe(c) || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+    is_unsafe(c) || c.is_control()
 }
 
 /// An id as it is shown, on one line whatever it holds: what a terminal acts on is percent-encoded, and so is a percent

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
-use taskward_core::{Snapshot, Timestamp};
+use taskward_core::{Snapshot, TaskId, Timestamp};
 
 /// What the name of an entry begins with whose task was only followed.
 const FOLLOWED: &str = "task-";
@@ -20,22 +20,30 @@ impl EntryId {
         let name = snapshot.intent().map(|intent| intent.as_str());
         match name.filter(|name| Self::is_name(name)) {
             Some(name) => Self(name.to_owned()),
-            None => {
-                let mut hash = Sha256::new();
-                for part in [
-                    name.unwrap_or_default(),
-                    snapshot.provider(),
-                    snapshot.origin().unwrap_or_default(),
-                    snapshot.task().map_or("", |id| id.as_str()),
-                ] {
-                    hash.update(part.len().to_le_bytes());
-                    hash.update(part);
-                }
-                let digest = hash.finalize();
-                let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-                Self(format!("{FOLLOWED}{}", hex.collect::<String>()))
-            }
+            None => Self::digest([
+                name.unwrap_or_default(),
+                snapshot.provider(),
+                snapshot.origin().unwrap_or_default(),
+                snapshot.task().map_or("", |id| id.as_str()),
+            ]),
         }
+    }
+
+    /// The entry of a task that is only followed. Whoever says something to a task claims this one, whoever started it.
+    #[must_use]
+    pub fn of_task(provider: &str, origin: &str, task: &TaskId) -> Self {
+        Self::digest(["", provider, origin, task.as_str()])
+    }
+
+    fn digest(parts: [&str; 4]) -> Self {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update(part.len().to_le_bytes());
+            hash.update(part);
+        }
+        let digest = hash.finalize();
+        let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+        Self(format!("{FOLLOWED}{}", hex.collect::<String>()))
     }
 
     /// Whether it can name a file, on every system.
@@ -100,9 +108,9 @@ pub(crate) fn outlives(kept: &Snapshot, other: &Snapshot) -> bool {
         }
 }
 
-/// Whether somebody has yet to find out what became of something: a start, or an answer that was under way.
+/// Whether somebody has yet to find out what became of something: a start, an answer or a message.
 pub(crate) fn is_unsettled(snapshot: &Snapshot) -> bool {
-    snapshot.is_unknown() || snapshot.is_delivering()
+    snapshot.is_unknown() || snapshot.in_doubt().is_some()
 }
 
 /// A part of a journal that could not be read. It is kept as it is.

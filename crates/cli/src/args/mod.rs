@@ -348,6 +348,9 @@ pub(crate) struct Reply {
     /// The answer or message; - reads it from stdin
     #[arg(value_name = "TEXT or -", allow_hyphen_values = true)]
     pub(crate) text: String,
+    /// Send it although something was sent before and nobody knows whether it has arrived
+    #[arg(long)]
+    pub(crate) force_new: bool,
     /// Follow the task afterwards, to its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,

@@ -10,7 +10,7 @@ use crate::args::{self, Cancel, Global, ProviderName};
 use crate::confirm;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
-use crate::follow::{Deadlines, Watched};
+use crate::follow::{Deadlines, Followed, LAST_CHANCE, Watched};
 use crate::out::Out;
 use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
@@ -63,22 +63,20 @@ pub(super) async fn cancel(
         .running
         .cancel()
         .map_err(|error| session.problem(&error))?;
-    let mut taken = false;
-    while let Some(event) = followed.event().await? {
-        match &event {
-            Event::Cancelling => taken = true,
-            Event::Retrying { attempt, why, .. } if *attempt >= GIVEN_UP => {
-                out.still();
-                return Err(unheard(&session, &task, taken, why));
+    let mut request = Request {
+        session: &session,
+        task: &task,
+        is_taken: false,
+    };
+    loop {
+        match followed.event().await {
+            Ok(Some(event)) => request.heard(event)?,
+            Ok(None) => break,
+            Err(problem) if problem.is("interrupted") => {
+                request.interrupted(&mut followed).await?;
+                break;
             }
-            _ => {}
-        }
-        if let Event::CancelRefused(why) = event {
-            return Err(
-                Problem::new(Exit::Other, "refused", "the server did not cancel the task")
-                    .why(why)
-                    .task(Some(task)),
-            );
+            Err(problem) => return Err(problem),
         }
     }
     out.still();
@@ -114,23 +112,109 @@ pub(super) async fn cancel(
     Ok(exit)
 }
 
-/// The server cannot be asked to stop the task, or cannot say what became of it.
-fn unheard(session: &Session<Nanonets>, task: &TaskRef, taken: bool, why: &str) -> Box<Problem> {
-    let (what, note) = if taken {
-        (
-            "the server took the request to stop the task, and the task cannot be read",
-            "how it ended",
-        )
-    } else {
-        (
-            "the server could not be asked to stop the task",
-            "whether it goes on",
-        )
-    };
-    let status = session.command(&format!("status {}", task.quoted()));
-    Problem::new(Exit::TryLater, "not_cancelled", what)
-        .why(format!("Last: {}", one_line(why)))
-        .why("The same command again does no harm.")
-        .next("see", status, note)
-        .task(Some(task.clone()))
+/// The request to stop a task.
+struct Request<'a> {
+    session: &'a Session<Nanonets>,
+    task: &'a TaskRef,
+    /// Whether the server is known to have taken it.
+    is_taken: bool,
+}
+
+impl Request<'_> {
+    /// Takes an event, unless it is the end.
+    fn heard(&mut self, event: Event) -> Result<(), Box<Problem>> {
+        match event {
+            Event::Cancelling => self.is_taken = true,
+            Event::Retrying { attempt, why, .. } if attempt >= GIVEN_UP => {
+                self.session.out.still();
+                return Err(self.unheard(&why));
+            }
+            Event::CancelRefused(why) => {
+                return Err(Problem::new(
+                    Exit::Other,
+                    "refused",
+                    "the server did not cancel the task",
+                )
+                .why(why)
+                .task(Some(self.task.clone())));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A signal takes no request back that may have left: its effect is waited for a little.
+    async fn interrupted(
+        &mut self,
+        followed: &mut Followed<'_, Nanonets>,
+    ) -> Result<(), Box<Problem>> {
+        let out = self.session.out.clone();
+        out.tell(&format!(
+            "waiting up to {} s for the task to stop; Ctrl-C again leaves without it",
+            LAST_CHANCE.as_secs()
+        ));
+        let parting = self.unconfirmed().named("interrupted");
+        self.session
+            .signals
+            .at_second(move |exit| out.last_words(&parting.ending(exit)));
+        let limit = tokio::time::sleep(LAST_CHANCE);
+        tokio::pin!(limit);
+        loop {
+            let event = tokio::select! {
+                event = followed.running.next() => event,
+                () = &mut limit => return Err(self.unconfirmed()),
+            };
+            match event.map_err(|error| self.session.problem(&error))? {
+                Some(event) => self.heard(event)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Nobody knows whether the task stops.
+    fn unconfirmed(&self) -> Box<Problem> {
+        let (why, fate) = match self.is_taken {
+            true => (
+                "The server took the request, and the task was not seen to have stopped.",
+                "cancel_accepted",
+            ),
+            false => (
+                "Interrupted before the server had answered.",
+                "cancel_unknown",
+            ),
+        };
+        let what = "a stop was requested, and is not confirmed";
+        let status = self
+            .session
+            .command(&format!("status {}", self.task.quoted()));
+        Problem::new(Exit::Unknown, "outcome_unknown", what)
+            .why(why)
+            .why("The same command again does no harm.")
+            .abandoned(fate)
+            .next("see", status, "whether it goes on")
+            .task(Some(self.task.clone()))
+    }
+
+    /// The server cannot be asked to stop the task, or cannot say what became of it.
+    fn unheard(&self, why: &str) -> Box<Problem> {
+        let (what, note) = if self.is_taken {
+            (
+                "the server took the request to stop the task, and the task cannot be read",
+                "how it ended",
+            )
+        } else {
+            (
+                "the server could not be asked to stop the task",
+                "whether it goes on",
+            )
+        };
+        let status = self
+            .session
+            .command(&format!("status {}", self.task.quoted()));
+        Problem::new(Exit::TryLater, "not_cancelled", what)
+            .why(format!("Last: {}", one_line(why)))
+            .why("The same command again does no harm.")
+            .next("see", status, note)
+            .task(Some(self.task.clone()))
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use taskward::core::Timestamp;
-use taskward::journal::Entry;
+use taskward::journal::{Damage, Entry, EntryId};
 
 use super::table;
 use crate::args::Global;
@@ -65,7 +65,10 @@ impl Here {
 
 /// Prints what is known, the one kept last first: at most so many tasks, and every start that nobody knows the end of.
 pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Box<Problem>> {
-    let mut entries = of_provider(Memory::open(out, global)?.list()?, global);
+    let memory = Memory::open(out, global)?;
+    let mut entries = of_provider(memory.list()?, global);
+    // Whose they are nobody can read.
+    let hidden = memory.unreadable()?;
     // One that was started and then watched is there twice.
     let mut seen = HashSet::new();
     entries.retain(|entry| {
@@ -80,7 +83,12 @@ pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Bo
         left = left.saturating_sub(1);
         is_shown
     });
-    print(out, &entries, "nothing was started or watched here")?;
+    print(
+        out,
+        &entries,
+        &hidden,
+        "nothing was started or watched here",
+    )?;
     if entries.len() < all {
         let shown = entries.len();
         out.say(&format!(
@@ -98,21 +106,35 @@ pub(super) fn of_provider(mut entries: Vec<Entry>, global: &Global) -> Vec<Entry
     entries
 }
 
-/// Prints entries as a table, or as JSON lines.
-pub(super) fn print(out: &Out, entries: &[Entry], none: &str) -> Result<(), Box<Problem>> {
+/// A start of which nothing can be read, and why.
+type Hidden = (EntryId, Damage);
+
+/// Prints entries as a table, or as JSON lines, and starts that cannot be read.
+pub(super) fn print(
+    out: &Out,
+    entries: &[Entry],
+    hidden: &[Hidden],
+    none: &str,
+) -> Result<(), Box<Problem>> {
     if out.is_json() {
-        entries.iter().for_each(|entry| out.line(&line(entry)));
+        let hidden = hidden.iter().map(hidden_line);
+        let lines = entries.iter().map(line).chain(hidden);
+        lines.for_each(|line| out.line(&line));
         return out.check();
     }
-    if entries.is_empty() {
+    if entries.is_empty() && hidden.is_empty() {
         out.say(none);
         return Ok(());
     }
     let people = out.is_for_people();
-    let rows: Vec<Vec<String>> = entries.iter().map(|entry| row(entry, people)).collect();
+    let rows = entries.iter().map(|entry| row(entry, people));
+    let rows: Vec<Vec<String>> = rows.chain(hidden.iter().map(hidden_row)).collect();
     let head = ["task or intent", "state", "kept", "server", "title"];
     out.print(&table::render(&head, &rows, people))
 }
+
+/// What is known of a start that cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 /// What is known of the task.
 fn state(entry: &Entry) -> &'static str {
@@ -138,6 +160,34 @@ fn row(entry: &Entry, people: bool) -> Vec<String> {
         entry.snapshot.origin().unwrap_or_default().to_owned(),
         clue.and_then(|clue| clue.title.clone()).unwrap_or_default(),
     ]
+}
+
+fn hidden_row((id, _): &Hidden) -> Vec<String> {
+    let unknown = String::new;
+    vec![
+        id.to_string(),
+        UNREADABLE.to_owned(),
+        unknown(),
+        unknown(),
+        unknown(),
+    ]
+}
+
+fn hidden_line((id, damage): &Hidden) -> Value {
+    json!({
+        "v": 1,
+        "type": "local",
+        "task": null,
+        "task_id": null,
+        "intent_id": id.as_str(),
+        "state": UNREADABLE,
+        "provider": null,
+        "server": null,
+        "kept_at": null,
+        "agent_id": null,
+        "title": null,
+        "why": damage.to_string(),
+    })
 }
 
 fn line(entry: &Entry) -> Value {

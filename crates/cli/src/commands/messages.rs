@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
 use crate::report::words;
+use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
 
@@ -49,6 +50,7 @@ fn said(message: &Message) -> String {
 fn text(message: &Message, people: bool) -> String {
     let role = message.role.as_ref().map_or("?", |role| role.as_str());
     let at = table::when(message.created_at.as_ref(), people);
+    let (role, at) = (one_line(role), one_line(&at));
     let said = said(message);
     let said: String = said.lines().map(|line| format!("  {line}\n")).collect();
     format!("{role}  {at}\n{said}")

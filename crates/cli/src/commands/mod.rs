@@ -4,6 +4,7 @@ mod agents;
 mod answer;
 mod api;
 mod cancel;
+mod doubt;
 mod events;
 mod help;
 mod local;

@@ -8,6 +8,7 @@ use taskward::core::Look;
 use taskward::nanonets::Nanonets;
 use taskward::{Answered, Event};
 
+use super::doubt::Errand;
 use super::look::Read;
 use crate::answers::{Asker, checked};
 use crate::args::{Global, ProviderName, Reply};
@@ -67,18 +68,49 @@ pub(super) async fn reply(
     session.banner();
     let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
     reporter.watching();
-    let run = session.client.continue_with(task.id().clone(), text);
+    // Held until the command ends, or the message was delivered and the task is watched.
+    let claim = session.speak(&task)?;
+    let doubtful = match args.force_new {
+        true => None,
+        false => session.in_doubt(&task),
+    };
+    let errand = Errand {
+        session: &session,
+        task: &task,
+        text: &text,
+        policy: deadlines.policy(),
+    };
+    let earlier = match doubtful {
+        Some(kept) => errand.look(kept, global, reporter.clone()).await?,
+        None => None,
+    };
+    let is_earlier = earlier.is_some();
+    if !is_earlier && !args.watch {
+        readable(&session, &task).await?;
+    }
+    let run = match earlier {
+        Some(kept) => session.take_up(kept).await?,
+        None => session
+            .client
+            .continue_with(task.id().clone(), text.clone()),
+    };
     let began = Began::Message(task.clone());
     let watched = Watched::new(run, began, reporter, deadlines.policy())
         .leaving_reviews(args.follow.no_wait_review);
-    if args.watch {
-        let followed = watched.answered_by(asker).begin(&session).await?;
-        followed.finish(&to).await
-    } else {
-        readable(&session, &task).await?;
+    if !args.watch {
         let followed = watched.begin(&session).await?;
-        landed(&session, followed, &task).await
+        return landed(&session, followed, &task, is_earlier).await;
     }
+    let mut followed = watched.answered_by(asker).begin(&session).await?;
+    // Why a message was not sent is told by the end of the watch.
+    while !is_earlier {
+        match followed.event().await? {
+            Some(Event::Sent { .. }) | None => break,
+            Some(_) => {}
+        }
+    }
+    drop(claim);
+    followed.finish(&to).await
 }
 
 /// Looks whether the task can be read, as a single call does: whoever sends one message does not wait for a server that
@@ -110,12 +142,14 @@ async fn landed(
     session: &Session<Nanonets>,
     mut followed: Followed<'_, Nanonets>,
     task: &TaskRef,
+    is_earlier: bool,
 ) -> Result<Exit, Box<Problem>> {
     let out = &session.out;
-    if !sent(&mut followed)
-        .await
-        .map_err(|problem| problem.task(Some(task.clone())))?
-    {
+    let is_sent = is_earlier
+        || sent(&mut followed)
+            .await
+            .map_err(|problem| problem.task(Some(task.clone())))?;
+    if !is_sent {
         return Err(over(session, &mut followed, task).await);
     }
     let status = followed.reporter.status();
@@ -129,6 +163,7 @@ async fn landed(
     if out.is_json() {
         let mut line = result_line(task, &status, Map::new());
         line["landed"] = json!(!matches!(seen, Seen::Nothing));
+        line["earlier"] = json!(is_earlier);
         line["text"] = match &seen {
             Seen::Spoke(text) => json!(text),
             _ => json!(null),

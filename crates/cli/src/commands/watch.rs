@@ -20,6 +20,9 @@ use crate::report::Reporter;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
 
+/// What is said where an answer is given to a question that may have been answered.
+const KEPT_BACK: &str = "something was sent to this task from here before, and may have arrived: it is looked for, and --answer is for what is asked afterwards";
+
 pub(super) async fn watch(
     out: Arc<Out>,
     global: &Global,
@@ -61,15 +64,30 @@ pub(super) async fn watch(
 /// Follows the task that was last started or watched here.
 async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, Box<Problem>> {
     let wanted = global.named_provider();
-    let newest = Memory::open(&out, global)?
-        .list()?
+    let mut entries = Memory::open(&out, global)?.list()?;
+    entries.retain(|entry| {
+        let provider = entry.snapshot.provider();
+        wanted.is_none_or(|wanted| wanted.as_str() == provider)
+    });
+    let newest = entries
         .into_iter()
-        .filter_map(|entry| Some((task_of(&entry)?, entry.snapshot)))
-        .find(|(task, _)| wanted.is_none_or(|wanted| wanted == task.provider()));
-    let Some((task, kept)) = newest else {
+        .find(|entry| entry.is_open() || task_of(entry).is_some());
+    let Some(newest) = newest else {
         let what = "no task was started or watched here that is still known";
         return Err(Problem::input(what).next("see", "taskward ls", "the tasks there are"));
     };
+    let Some(task) = task_of(&newest) else {
+        let what = "nobody knows what became of the start that was made last";
+        return Err(Problem::new(Exit::Unknown, "outcome_unknown", what)
+            .why("It may have made a task. Nothing is watched or answered.")
+            .next(
+                "recover",
+                format!("taskward recover {}", newest.id),
+                "finds out",
+            )
+            .intent(Some(newest.id.to_string())));
+    };
+    let kept = newest.snapshot;
     let (tasks, kept) = ([task], Some(&kept));
     match tasks[0].provider() {
         ProviderName::Nanonets => all::<Nanonets>(out, global, &tasks, kept, follow).await,
@@ -103,7 +121,16 @@ pub(super) async fn all<P: Platform>(
     let one = async |task: &TaskRef| {
         let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), several));
         reporter.watching();
-        let run = session.follow(task).await?;
+        let run = match session.in_doubt(task) {
+            Some(kept) => {
+                reporter.looking_for(kept.in_doubt().unwrap_or_default());
+                if !follow.answers.is_empty() {
+                    reporter.say(KEPT_BACK);
+                }
+                session.take_up(kept).await?
+            }
+            None => session.client.attach(task.id().clone()),
+        };
         let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
             .answered_by(asker.clone())
             .leaving_reviews(follow.no_wait_review);

@@ -75,6 +75,8 @@ struct State {
     answered: Option<Answered>,
     /// What became of the last message.
     sent: Option<Answered>,
+    /// What was said before this command began, until it is known what became of it.
+    earlier: Option<String>,
     /// The question whose answer the server refused last, and in which words.
     refused: Option<(QuestionId, String)>,
     voice: Voice,
@@ -96,6 +98,7 @@ impl Reporter {
             answering: false,
             answered: None,
             sent: None,
+            earlier: None,
             refused: None,
             voice: Voice::default(),
         };
@@ -187,6 +190,11 @@ impl Reporter {
             Some((_, how)) if how != Answered::Applied => message,
             _ => answer.or(message),
         }
+    }
+
+    /// The next that becomes known of something said is of this, which was said before this command began.
+    pub(crate) fn looking_for(&self, said: &str) {
+        self.state().earlier = Some(said.to_owned());
     }
 
     /// What the server said when it refused the answer to this question.
@@ -299,10 +307,15 @@ impl Reporter {
         if let Event::Provider(raw) = event {
             return self.step(raw);
         }
-        let Some(line) = text::event(event, task.as_ref(), &self.clock, self.out.is_verbose())
-        else {
-            return;
+        let earlier = match event {
+            Event::Answered { .. } | Event::Sent { .. } => self.state().earlier.take(),
+            _ => None,
         };
+        let line = match earlier {
+            Some(said) => text::of_earlier(event, &said),
+            None => text::event(event, task.as_ref(), &self.clock, self.out.is_verbose()),
+        };
+        let Some(line) = line else { return };
         match event {
             // The id is the product: it is told whatever else is not.
             Event::Started { replayed, .. } => {

@@ -72,6 +72,26 @@ pub(super) fn event(
     })
 }
 
+/// The line for what became of something that was said before this command began.
+pub(super) fn of_earlier(event: &Event, said: &str) -> Option<String> {
+    let (what, how) = match event {
+        Event::Answered { how, .. } => ("answer", *how),
+        Event::Sent { how, .. } => ("message", *how),
+        _ => return None,
+    };
+    let what = match one_line(said) {
+        text if text.is_empty() => format!("the {what} that was sent from here before"),
+        text => format!("the {what} that was sent from here before ({text:?})"),
+    };
+    Some(match how {
+        Answered::Applied => format!("{what} was delivered"),
+        Answered::Gone | Answered::Refused | Answered::NotSent => {
+            format!("{what} was not delivered")
+        }
+        _ => format!("{what} may or may not have arrived"),
+    })
+}
+
 fn delivered(what: &str, how: Answered, detail: Option<&str>) -> String {
     let detail = detail
         .map(|why| format!(": {}", one_line(why)))

@@ -33,6 +33,29 @@ fn lose(world: &World) -> PathBuf {
     entries(world).pop().expect("it is kept")
 }
 
+#[test]
+fn what_is_known_here_names_the_starts_that_cannot_be_read() {
+    let world = World::new();
+    let path = lose(&world);
+    fs::write(&path, "").expect("a file");
+    let name = path.file_stem().and_then(|name| name.to_str());
+    let name = name.expect("a name");
+    let listed = world.run(&["ls", "--local"]);
+    assert_eq!(listed.stdout, format!("{name}\tunreadable\t\t\t\n"));
+    assert!(!listed.stderr.contains("nothing was started"), "{listed:?}");
+    let json = world.run(&["ls", "--local", "--json"]);
+    let lines = json.lines();
+    let [line] = lines.as_slice() else {
+        panic!("{json:?}");
+    };
+    assert_eq!(
+        (&line["intent_id"], &line["state"]),
+        (&name.into(), &"unreadable".into())
+    );
+    let recover = world.run(&["recover", "--json"]);
+    assert_eq!(recover.last()["intent_id"], name, "{recover:?}");
+}
+
 /// Rows: G12.
 #[test]
 fn a_start_that_cannot_be_read_any_more_may_have_been_the_same() {

@@ -18,6 +18,7 @@ mod looked_for;
 mod process;
 mod questions;
 mod recover;
+mod said_once;
 mod secrets;
 mod signals;
 mod streams;

@@ -72,10 +72,16 @@ impl Start {
 
 /// Waits until the simulator has seen such a request.
 fn seen(world: &World, endpoint: &str) {
+    until_seen(world, endpoint, 0);
+}
+
+/// Waits until the simulator has seen more than so many of such requests.
+pub(crate) fn until_seen(world: &World, endpoint: &str, before: usize) {
     let end = Instant::now() + GUARD;
     let arrived = || {
         let requests = world.sim.requests();
-        requests.iter().any(|one| one.endpoint == endpoint)
+        let seen = requests.iter().filter(|one| one.endpoint == endpoint);
+        seen.count() > before
     };
     while !arrived() {
         assert!(Instant::now() < end, "no {endpoint} was seen");

@@ -243,7 +243,7 @@ fn a_signal_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
                     format!("taskward messages {asker}"),
                 ),
                 (
-                    &["reply", &asker, "EUR", "--watch"],
+                    &["reply", &asker, "EUR", "--watch", "--force-new"],
                     "message",
                     format!("taskward messages {asker}"),
                 ),
@@ -262,6 +262,63 @@ fn a_signal_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
             assert!(!said.contains("goes on"), "{said}");
         }
     }
+}
+
+#[test]
+fn a_signal_while_a_task_is_being_stopped_does_not_say_that_it_is_left_as_it_is() {
+    let world = World::new();
+    for (name, json) in [("-INT", false), ("-TERM", true)] {
+        let task = world.start("slow");
+        let slow: FaultRule = "latency:for=3600s,on=cancel".parse().expect("a rule");
+        world.sim.set_faults(vec![slow]);
+        let mut args = vec!["cancel", &task, "--yes"];
+        if json {
+            args.extend(["--json", "--verbose"]);
+        }
+        let (code, said) = interrupted_write(&world, "cancel", name, &args);
+        assert_eq!(code, Some(5), "{said}");
+        for words in [
+            "waiting up to 2 s for the task to stop",
+            "error: a stop was requested, and is not confirmed",
+            &format!("taskward status {task}"),
+        ] {
+            assert!(said.contains(words), "{words:?} in {said}");
+        }
+        assert!(
+            !said.contains("left as it is") && !said.contains("goes on."),
+            "{said}"
+        );
+        let id = task.strip_prefix("nanonets:").expect("a task");
+        assert_eq!(world.sim.stats().per_task[id].status, "stopped");
+    }
+}
+
+/// Rows: M2.
+#[test]
+fn the_code_of_the_second_ctrl_c_is_that_of_an_interrupt() {
+    let world = World::with_fault("run", Fault::Stall);
+    let run = ["run", "--agent", "slow", "hi", "--json", "--verbose"];
+    let mut child = spawn(world.command(&run));
+    let started = || {
+        let requests = world.sim.requests();
+        requests.iter().any(|request| request.endpoint == "run")
+    };
+    while !started() {
+        std::thread::yield_now();
+    }
+    signal(&child, "-INT");
+    let (_, _rest) = until(child.stderr.take().expect("piped"), "waiting up to 2 s");
+    signal(&child, "-INT");
+    let mut said = String::new();
+    let mut stdout = child.stdout.take().expect("piped");
+    stdout.read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("ends").code(), Some(130), "{said}");
+    let last: Value = serde_json::from_str(said.lines().last().expect("a line")).expect("JSON");
+    assert_eq!(
+        (&last["exit"], &last["code"]),
+        (&130.into(), &"interrupted".into())
+    );
+    assert!(last["intent_id"].is_string(), "{last}");
 }
 
 #[test]
@@ -318,11 +375,15 @@ fn a_message_on_its_way_is_told_apart_from_what_was_done_about_its_task() {
         "20",
     ];
     let (code, said) = interrupted_write(&world, "message", "-INT", &reply);
-    assert_eq!(code, Some(5), "{said}");
-    let end = said.split_once("message may or may not have arrived");
-    let (_, end) = end.unwrap_or_else(|| panic!("{said}"));
-    assert!(end.contains("task was not "), "{said}");
-    assert_eq!(world.sim.stats().endpoints.get("cancel"), None);
+    // That it was stopped is known, whatever became of the message.
+    assert_eq!(code, Some(130), "{said}");
+    for words in [
+        "stopped: the watch ended; the task was stopped\n",
+        "  The message may or may not have arrived.\n",
+    ] {
+        assert!(said.contains(words), "{words:?} in {said}");
+    }
+    assert_eq!(world.sim.stats().endpoints.get("cancel"), Some(&1));
 }
 
 /// Runs it, interrupts it after this many milliseconds, and looks at what it leaves behind.

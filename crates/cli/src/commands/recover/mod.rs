@@ -44,7 +44,7 @@ pub(super) async fn recover(
             let mut open = local::of_provider(memory.list()?, global);
             open.retain(Entry::is_open);
             if open.len() > 1 {
-                local::print(&out, &open, "")?;
+                local::print(&out, &open, &[], "")?;
                 return Err(several(&open, global));
             }
             let Some(entry) = open.pop() else {
@@ -120,7 +120,11 @@ fn unreadable(memory: &Memory) -> Result<(), Box<Problem>> {
         some => format!("nobody knows what became of {some} starts: nothing of them can be read"),
     };
     let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
-        .why("What became of every other start made here is known. Nothing was sent.");
+        .why("What became of every other start made here is known. Nothing was sent.")
+        .intent(match starts.as_slice() {
+            [(id, _)] => Some(id.to_string()),
+            _ => None,
+        });
     let told = starts
         .iter()
         .take(3)
@@ -239,16 +243,21 @@ impl Plan {
         began: Began,
     ) -> Result<Exit, Box<Problem>> {
         let known = self.entry.snapshot.task().map(|id| session.task(id));
-        let reporter = Arc::new(Reporter::new(session, known.clone(), false));
-        reporter.watching();
+        let reporter = Arc::new(Reporter::new(session, known, false));
+        if self.args.watch {
+            reporter.watching();
+        }
         let watched = Watched::new(run, began, reporter, self.deadlines.policy())
             .answered_by(self.asker)
             .leaving_reviews(self.args.follow.no_wait_review);
-        let followed = watched.begin(session).await?;
+        let mut followed = watched.begin(session).await?;
         if self.args.watch {
             return followed.finish(&self.to).await;
         }
-        run::name(session, followed).await
+        let task = followed.until_known().await?;
+        let watch = session.command(&format!("watch {}", task.quoted()));
+        session.out.say(&format!("follow: {watch}"));
+        run::name(session, followed, "unknown").await
     }
 
     /// Tells the task that was found; it is adopted only when that was asked for.

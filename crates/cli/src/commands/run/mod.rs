@@ -159,7 +159,7 @@ async fn launch<P: Platform>(
         once(session, global, &followed.running.snapshot())?;
     }
     if args.detach {
-        name(session, followed).await
+        name(session, followed, "starting").await
     } else {
         followed.finish(&plan.to).await
     }
@@ -169,11 +169,13 @@ async fn launch<P: Platform>(
 pub(super) async fn name<P: Platform>(
     session: &Session<P>,
     mut followed: Followed<'_, P>,
+    unseen: &str,
 ) -> Result<Exit, Box<Problem>> {
     let out = &session.out;
     let task = followed.until_known().await?;
     let told = if out.is_json() {
-        let status = followed.reporter.status();
+        let status = followed.reporter.seen();
+        let status = status.map_or_else(|| unseen.to_owned(), |status| status.to_string());
         out.line(&result_line(&task, &status, serde_json::Map::new()));
         out.check()
     } else {

@@ -1,0 +1,162 @@
+//! What is said to a task is said once, whoever else says something and however the command before ended.
+#![cfg(unix)]
+
+use std::process::Child;
+
+use taskward_sim::{Fault, FaultRule, Span};
+
+use crate::common::World;
+use crate::recover::{spawn, until_seen};
+
+/// A reply that takes longer than any test.
+const SLOW: Fault = Fault::Latency(Span(3_600_000));
+
+impl World {
+    fn messages(&self) -> usize {
+        let requests = self.sim.requests();
+        let is_message = |endpoint: &str| endpoint == "message";
+        requests
+            .iter()
+            .filter(|one| is_message(&one.endpoint))
+            .count()
+    }
+
+    /// A reply whose request the server has, and whose reply does not come.
+    fn replying(&self, task: &str, text: &str, fault: Fault) -> Child {
+        let before = self.messages();
+        self.sim
+            .set_faults(vec![FaultRule::new(fault).on("message")]);
+        let child = spawn(self.command(&["reply", task, text]));
+        until_seen(self, "message", before);
+        child
+    }
+
+    /// The same, killed then.
+    fn killed_reply(&self, task: &str, text: &str, fault: Fault) {
+        let mut child = self.replying(task, text, fault);
+        child.kill().expect("killed");
+        child.wait().expect("ends");
+        self.sim.set_faults(Vec::new());
+    }
+}
+
+#[test]
+fn of_two_replies_at_once_the_second_sends_nothing() {
+    let world = World::new();
+    let task = world.start_asker();
+    let mut first = world.replying(&task, "EUR", SLOW);
+    for more in [&[][..], &["--watch"], &["--force-new"]] {
+        let second = world.fast(&[&["reply", &task, "USD"], more].concat());
+        assert_eq!(second.code, 1, "{second:?}");
+        second.says(&[
+            "another process is answering this task",
+            "Nothing was sent.",
+            &format!("later: taskward reply {task} USD"),
+        ]);
+    }
+    let second = world.fast(&["reply", &task, "USD", "--json"]);
+    assert_eq!(second.last()["code"], "claimed", "{second:?}");
+    assert_eq!(world.messages(), 1);
+    first.kill().expect("killed");
+    first.wait().expect("ends");
+}
+
+#[test]
+fn a_message_that_arrived_before_its_command_was_killed_is_not_sent_again() {
+    let world = World::new();
+    for more in [&[][..], &["--watch"]] {
+        let task = world.start_asker();
+        let before = world.messages();
+        world.killed_reply(&task, "EUR", SLOW);
+        let again = world.fast(&[&["reply", &task, "EUR"], more].concat());
+        assert_eq!(again.code, 0, "{again:?}");
+        again.says(&[
+            "the message that was sent from here before (\"EUR\") was delivered\n",
+            "nothing was sent again\n",
+        ]);
+        assert_eq!(world.messages(), before + 1);
+    }
+}
+
+#[test]
+fn another_message_than_the_one_that_arrived_is_sent_once_that_is_known() {
+    let world = World::new();
+    let task = world.start_asker();
+    world.killed_reply(&task, "EUR", SLOW);
+    let other = world.fast(&["reply", &task, "USD"]);
+    assert_eq!(other.code, 1, "{other:?}");
+    other.says(&[
+        "something else that was sent from here before has arrived; nothing was sent now",
+        "It said: EUR",
+        &format!("taskward reply {task} USD"),
+    ]);
+    assert_eq!(world.messages(), 1);
+    let sent = world.fast(&["reply", &task, "USD"]);
+    assert_eq!((sent.code, world.messages()), (0, 2), "{sent:?}");
+}
+
+#[test]
+fn a_message_of_unknown_fate_is_sent_again_only_when_that_is_said() {
+    let world = World::new();
+    let task = world.start_asker();
+    world.killed_reply(&task, "EUR", Fault::Stall);
+    for _ in 0..2 {
+        let again = world.fast(&["reply", &task, "EUR"]);
+        assert_eq!(again.code, 5, "{again:?}");
+        again.says(&[
+            "may or may not have arrived",
+            "Nothing was sent now.",
+            &format!("taskward reply --force-new {task} EUR"),
+        ]);
+    }
+    assert_eq!(world.messages(), 1);
+    let forced = world.fast(&["reply", &task, "EUR", "--force-new"]);
+    assert_eq!((forced.code, world.messages()), (0, 2), "{forced:?}");
+    // That one is known to have arrived.
+    let more = world.fast(&["reply", &task, "More."]);
+    assert!(!more.stderr.contains("before"), "{more:?}");
+}
+
+#[test]
+fn a_watch_says_whose_answer_was_delivered() {
+    let world = World::new();
+    let task = world.start_asker();
+    world.killed_reply(&task, "EUR", SLOW);
+    let ended = world.fast(&["watch", &task, "--answer", "USD"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    ended.says(&[
+        "--answer is for what is asked afterwards",
+        "the message that was sent from here before (\"EUR\") was delivered",
+    ]);
+    assert!(ended.stdout.contains("EUR"), "{ended:?}");
+    assert_eq!(world.messages(), 1);
+}
+
+#[test]
+fn a_watch_of_the_last_task_passes_over_no_start_of_unknown_outcome() {
+    use crate::recover::{HARNESS, NANONETS, intent};
+    for start in [NANONETS, HARNESS] {
+        let world = World::new();
+        start.lose(&world);
+        let name = intent(&world);
+        let recover = format!("taskward recover {name}");
+        let none = world.fast(&["watch", "--last"]);
+        assert_eq!(none.code, 5, "{none:?}");
+        none.says(&[&recover]);
+    }
+    let world = World::new();
+    let old = world.start_until("approve-email", "awaiting_input");
+    HARNESS.lose(&world);
+    let before = world.sim.requests().len();
+    let last = world.fast(&["watch", "--last", "--on-approval", "approve", "--json"]);
+    assert_eq!(last.code, 5, "{last:?}");
+    let end = last.last();
+    assert_eq!(end["code"], "outcome_unknown");
+    let recover = format!(
+        "taskward recover {}",
+        end["intent_id"].as_str().expect("a name")
+    );
+    assert_eq!(end["hint"][0], recover.as_str());
+    assert_eq!(world.sim.requests().len(), before);
+    assert!(!last.stdout.contains(&old), "{last:?}");
+}
