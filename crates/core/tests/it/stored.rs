@@ -162,6 +162,36 @@ fn only_a_write_that_may_have_left_is_one_whose_fate_is_not_known() {
     assert!(!with(json!({})).is_delivering());
 }
 
+#[test]
+fn what_may_have_arrived_is_told_by_its_words() {
+    let delivered = |stage: &str, parcel: Value| {
+        let delivery = json!({"parcel": parcel, "stage": stage, "mark": "2"});
+        with(json!({ "deliveries": [delivery] }))
+    };
+    let question = json!({"id": "m1", "kind": "text", "text": "which?", "messages": []});
+    let answer = |answer: Value| json!({"answer": {"question": question, "answer": answer}});
+    let turn = |stage: Value| with(json!({"turn": {"text": "more", "stage": stage}}));
+    let message = json!({"message": {"no": 1, "text": "hello"}});
+    for (saved, words) in [
+        (delivered("write", message.clone()), Some("hello")),
+        (delivered("check", message), None),
+        (
+            delivered("reconcile", answer(json!({"text": "this"}))),
+            Some("this"),
+        ),
+        // An approval has no words.
+        (delivered("write", answer(json!("approve"))), Some("")),
+        (
+            turn(json!({"lost": {"no": 1, "mark": "2", "working": false}})),
+            Some("more"),
+        ),
+        (turn(json!("taken")), None),
+        (with(json!({})), None),
+    ] {
+        assert_eq!(saved.in_doubt(), words, "{saved:?}");
+    }
+}
+
 /// Drives a task to its first request.
 fn first_request(task: &mut Keyed) -> (Request, Limits) {
     loop {
