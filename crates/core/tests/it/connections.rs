@@ -4,7 +4,7 @@ use crate::world::Act::{Ask, Complete, Work};
 use crate::world::hand::{listening, reply, send, settle};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
 use bytes::Bytes;
-use taskward_core::{ExchangeId, Position, Seed, Shared, Step, Task, TaskId};
+use taskward_core::{ExchangeId, Position, Shared, Step, Task, TaskId};
 
 type Streamed = Task<Toy<true, true>>;
 
@@ -94,70 +94,6 @@ fn that_events_come_again_in_other_words_is_told_once_for_each_connection() {
     assert_eq!(hear("data: 1 begin\n\ndata: 2 step\n\n", 110), [""; 0]);
     let told = hear("data: 2 stop\n\ndata: 1 began\n\n", 120);
     assert_eq!(told, ["Altered { position: Position(2) }"]);
-}
-
-#[test]
-fn failures_in_a_row_are_counted_until_an_event_comes_or_half_a_minute_passes() {
-    let attempts = |world: &World| -> Vec<String> {
-        let lines = world.lines().into_iter();
-        let told = lines.filter_map(|line| {
-            let told = line.strip_prefix("event retrying ")?.to_owned();
-            Some(told.split_once(' ')?.0.to_owned())
-        });
-        told.collect()
-    };
-    let quiet = streamed(&[Work(600_000), Complete("42")], &[(500, 1, "begin")]);
-    // Each connection is cut soon after it was opened, and none brings anything new.
-    let mut world = quiet;
-    for cut in [2000, 6000, 12_000] {
-        world = world.wish(cut, Wish::CutStream);
-    }
-    // The last one lives.
-    for cut in [100_000, 104_000] {
-        world = world.wish(cut, Wish::CutStream);
-    }
-    world = world.wish(110_000, Wish::Stop);
-    let task = world.start::<true, true>();
-    assert_eq!(world.drive(task), Ended::Stopped);
-    assert_eq!(
-        attempts(&world),
-        ["1", "2", "3", "1", "2"],
-        "{:#?}",
-        world.trace
-    );
-    let mut world = streamed(
-        &[Work(600_000), Complete("42")],
-        &[(500, 1, "begin"), (5000, 2, "step"), (9000, 3, "step")],
-    );
-    for cut in [2000, 6000, 12_000] {
-        world = world.wish(cut, Wish::CutStream);
-    }
-    world = world.wish(15_000, Wish::Stop);
-    let task = world.start::<true, true>();
-    assert_eq!(world.drive(task), Ended::Stopped);
-    assert_eq!(attempts(&world), ["1"; 3], "{:#?}", world.trace);
-}
-
-#[test]
-fn after_three_failures_a_task_is_polled_while_its_stream_is_tried() {
-    let reads = |failures: usize| {
-        let mut opened = 0;
-        let mut world = streamed(&[Work(90_000), Complete("42")], &[]).faults(move |_, _, path| {
-            opened += usize::from(path.contains("/stream"));
-            match path.contains("/stream") && opened <= failures {
-                true => Fault::Status(503),
-                false => Fault::None,
-            }
-        });
-        world.server.page = Some(9);
-        world = world.wish(60_000, Wish::Stop);
-        let task = world.start::<true, true>();
-        assert_eq!(world.drive(task), Ended::Stopped);
-        world.count("/events")
-    };
-    // With no failure the list is read once, and with each look that the silent stream leaves.
-    let (none, many) = (reads(0), reads(99));
-    assert!(none >= 3 && many >= none, "{none} {many}");
 }
 
 #[test]
@@ -256,53 +192,6 @@ fn once_a_task_was_read_to_be_over_its_stream_tells_nothing_more() {
     assert_eq!(world.count("Some(2)"), 0);
 }
 
-/// Ever more seldom while nothing happens, and soon again once something did.
-#[test]
-fn beside_a_stream_that_tells_a_task_is_read_now_and_then() {
-    let mut calm = policy();
-    calm.limits.stream_idle = std::time::Duration::from_secs(86_400);
-    let mut world = streamed(
-        &[Work(90_000_000)],
-        &[(500, 1, "begin"), (1_000_000, 2, "step")],
-    );
-    world = world.wish(1_200_000, Wish::Stop);
-    let task = world.start_with::<true, true>(calm.clone());
-    assert_eq!(world.drive(task), Ended::Stopped);
-    // Each time twice as long after the last event, and ten minutes at most.
-    let expected = [
-        30_500, 60_500, 120_500, 240_500, 480_500, 960_500, 1_030_000, 1_060_000, 1_120_000,
-    ];
-    assert_eq!(world.status_sent.len(), expected.len());
-    for (read, expected) in world.status_sent.iter().zip(expected) {
-        assert!(
-            (expected..expected + 2000).contains(read),
-            "{:?}",
-            world.status_sent
-        );
-    }
-    // While events come it is read every ten minutes.
-    let busy: Vec<(u64, u64, &'static str)> =
-        (1..=1500).map(|seq| (seq * 1000, seq, "step")).collect();
-    let mut world = streamed(&[Work(90_000_000)], &busy).wish(1_500_000, Wish::Stop);
-    let task = world.start_with::<true, true>(calm.clone());
-    assert_eq!(world.drive(task), Ended::Stopped);
-    let reads = &world.status_sent;
-    assert!((2..=3).contains(&reads.len()), "{reads:?}");
-    // One that has brought nothing yet has not earned as much trust.
-    let mut world = streamed(&[Work(90_000_000)], &[]).wish(100_000, Wish::Stop);
-    world.server.page = Some(9);
-    let task = world.start_with::<true, true>(calm);
-    assert_eq!(world.drive(task), Ended::Stopped);
-    let reads = &world.status_sent;
-    assert!((1000..3000).contains(&reads[0]), "{reads:?}");
-    for pair in reads.windows(2) {
-        assert!(
-            (2 * pair[0]..2 * pair[0] + 200).contains(&pair[1]),
-            "{reads:?}"
-        );
-    }
-}
-
 /// An end is kept once it was heard of: before, the event comes again.
 #[test]
 fn an_end_that_was_told_is_not_forgotten_by_the_next_process() {
@@ -378,89 +267,6 @@ fn an_unconfirmed_end_tells_what_the_task_was_last_read_to_be() {
     assert_eq!(told(true), format!("failed Some({failed:?})"));
 }
 
-/// When the stream was asked for, with the first openings refused so.
-fn openings(faults: &'static [Fault], attached: bool) -> Vec<u64> {
-    let mut world = streamed(&[Work(1_500_000), Complete("42")], &[]);
-    let mut faults = faults.iter().copied();
-    world.faults = Box::new(move |_, _, path| match path {
-        "/t/t1/stream" => faults.next().unwrap_or(Fault::None),
-        "/t/t1/events" => Fault::Status(405),
-        _ => Fault::None,
-    });
-    world = world.wish(1_300_000, Wish::Stop);
-    let task = if attached {
-        world.server = world.server.clone().begun(0);
-        Task::attach(Toy, TaskId::new("t1"), None, policy(), seed(), at(0))
-    } else {
-        world.start::<true, true>()
-    };
-    assert_eq!(world.drive(task), Ended::Stopped);
-    let opened = world.sent.iter().filter(|sent| sent.path == "/t/t1/stream");
-    opened.map(|sent| sent.at).collect()
-}
-
-#[test]
-fn a_stream_that_the_platform_does_not_have_is_asked_for_again_after_ten_minutes() {
-    let absent: [(&'static [Fault], bool, usize); 7] = [
-        (&[Fault::Status(405)], false, 0),
-        (&[Fault::Status(406)], false, 0),
-        (&[Fault::Status(410)], false, 0),
-        (&[Fault::Status(501)], false, 0),
-        // An empty reply is how a server says that it wants no more of this.
-        (&[Fault::Status(204)], false, 0),
-        (&[Fault::Status(404)], true, 0),
-        // Something else than a stream may be a mistake once.
-        (&[Fault::Status(200), Fault::Status(200)], false, 1),
-    ];
-    for (faults, attached, after) in absent {
-        let opened = openings(faults, attached);
-        let wait = opened[after + 1] - opened[after];
-        assert_eq!(wait, 600_020, "{faults:?}: {opened:?}");
-        if after > 0 {
-            assert!(opened[1] - opened[0] < 1000, "{opened:?}");
-        }
-    }
-    for status in [404, 408, 429, 500, 503] {
-        let faults: &'static [Fault] = match status {
-            404 => &[Fault::Status(404); 2],
-            408 => &[Fault::Status(408); 2],
-            429 => &[Fault::Status(429); 2],
-            500 => &[Fault::Status(500); 2],
-            _ => &[Fault::Status(503); 2],
-        };
-        let opened = openings(faults, false);
-        assert!(opened[2] - opened[0] < 3000, "{status}: {opened:?}");
-    }
-}
-
-/// Half of it is sure, so that nobody hammers; half is drawn, so that not all come at once.
-#[test]
-fn a_stream_is_opened_again_after_a_wait_that_doubles_and_differs_from_task_to_task() {
-    let mut first = std::collections::BTreeSet::new();
-    for task in 0..24 {
-        let mut world = streamed(&[Work(300_000)], &[]).faults(|_, _, path| match path {
-            "/t/t1/stream" => Fault::Status(503),
-            "/t/t1/events" => Fault::Status(405),
-            _ => Fault::None,
-        });
-        world = world.wish(60_000, Wish::Stop);
-        let job = crate::world::ToyJob("go".into());
-        let task: Streamed =
-            Task::start(Toy, &job, policy(), Seed([task; 32]), at(0)).expect("a task");
-        assert_eq!(world.drive(task), Ended::Stopped);
-        let opened = world.sent.iter().filter(|sent| sent.path == "/t/t1/stream");
-        let opened: Vec<u64> = opened.map(|sent| sent.at).collect();
-        first.insert(opened[1] - opened[0]);
-        for (failures, pair) in opened.windows(2).enumerate().take(5) {
-            let ceiling = 500 << failures;
-            // Another request may be under way when it is due.
-            let wait = pair[1] - pair[0] - 20;
-            assert!((ceiling / 2..=ceiling + 20).contains(&wait), "{opened:?}");
-        }
-    }
-    assert!(first.len() > 12, "{first:?}");
-}
-
 #[test]
 fn beside_an_exchange_a_stream_is_read_unless_there_is_enough_of_it_or_no_more() {
     let mut shared = Shared::new();
@@ -517,32 +323,6 @@ fn a_read_under_way_is_waited_for_before_an_end_that_no_other_confirmed_stands()
         task.poll(at(31_000), &mut shared),
         Step::Send { request, .. } if request.target().as_str().ends_with("/result")
     ));
-}
-
-/// While the driver waits for something else it cannot hear the stream.
-#[test]
-fn a_long_read_beside_a_stream_is_no_silence_of_it() {
-    let cut = |asleep| {
-        let mut world = streamed(&[Work(900_000)], &[(500, 1, "begin")]);
-        world.asleep = asleep;
-        world = world.wish(899_000, Wish::Stop);
-        let task = world.start::<true, true>();
-        assert_eq!(world.drive(task), Ended::Stopped);
-        let cut = world
-            .trace
-            .iter()
-            .find(|line| line.contains("nothing came"));
-        let cut: u64 = cut.expect("it is cut")[..7].trim().parse().expect("a time");
-        let look = world
-            .snapshots
-            .iter()
-            .position(|(name, _)| name == "Send at 30500");
-        (cut, look.expect("it is looked at") + 1)
-    };
-    let (whole, look) = cut(None);
-    assert!((300_500..302_000).contains(&whole), "{whole}");
-    let (late, _) = cut(Some((look, 200_000)));
-    assert!((500_500..502_000).contains(&late), "{late}");
 }
 
 /// A driver that does not stop when it is not asked to read.
