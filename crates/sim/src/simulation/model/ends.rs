@@ -147,8 +147,13 @@ impl Model {
         };
         match abandoned {
             "cancel_confirmed" => {
+                // Of a turn, too, whose message never came: its task was stopped all the same.
+                let id = self.durable().and_then(|durable| durable.id.as_ref());
+                let ever = id
+                    .and_then(|id| self.stood.get(id.as_str()))
+                    .map_or(stood, Vec::as_slice);
                 let stopped = |(standing, _): &(Standing, u64)| *standing == Standing::Stopped;
-                hold(stood.iter().any(stopped), || {
+                hold(ever.iter().any(stopped), || {
                     format!("it is said to be stopped, and stood at {stood:?}")
                 })
             }
