@@ -124,7 +124,10 @@ impl<P: Provider, M: Machine> World<P, M> {
         let rules = Rules {
             start: P::CAPABILITIES.start,
             answer: P::CAPABILITIES.answer,
-            is_turn: matches!(setup.beginning, Beginning::Turn { .. }),
+            turn: match &setup.beginning {
+                Beginning::Start(_) => None,
+                Beginning::Turn { text, .. } => Some(text.clone()),
+            },
             policy: setup.policy.clone(),
             secret: setup.machine.api_key().to_owned(),
         };

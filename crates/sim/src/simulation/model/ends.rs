@@ -1,6 +1,6 @@
 //! The end that is told is the one that is true on the server.
 
-use super::super::facts::{Aim, End, Fact, Fate, Leaving};
+use super::super::facts::{End, Fact, Fate, Leaving};
 use super::super::machine::{Effect, Standing};
 use super::Verdict::{Broken, Holds, Silent};
 use super::{Model, Verdict, hold};
@@ -47,9 +47,8 @@ impl Model {
             "task_stopped" => has(Standing::Stopped),
             "not_started" | "refused" => {
                 let made = self.made().next();
-                let said = self.rules.is_turn.then(|| self.took(&Aim::Message(1)));
-                hold(made.is_none() && said != Some(true), || {
-                    format!("{code}, and {made:?} is there")
+                hold(made.is_none() && !self.took_turn(), || {
+                    format!("{code}, and {made:?} is there, or the message of the turn")
                 })
             }
             "outcome_unknown" => self.is_unknown(end),
@@ -111,8 +110,9 @@ impl Model {
         let Some(durable) = self.durable() else {
             return Broken("an unknown outcome of nothing".to_owned());
         };
-        let is_one = |leaving: &&Leaving| match self.rules.is_turn {
-            true => leaving.aim == Some(Aim::Message(1)),
+        let is_turn = self.rules.turn.is_some();
+        let is_one = |leaving: &&Leaving| match is_turn {
+            true => self.is_of_turn(leaving),
             false => leaving.effect == Effect::Start,
         };
         let may_have_arrived = self
@@ -127,7 +127,7 @@ impl Model {
             return Broken("an unknown outcome of what never left".to_owned());
         }
         // A turn starts nothing that its name could lead to: its task does.
-        let is_of_it = match self.rules.is_turn {
+        let is_of_it = match is_turn {
             true => durable.id.is_some(),
             false => durable.id.is_none() && end.intent.is_some() && end.intent == durable.intent,
         };
@@ -174,11 +174,11 @@ impl Model {
         }
     }
 
-    /// Whether a request for this was taken.
-    fn took(&self, aim: &Aim) -> bool {
+    /// Whether the message of the turn was taken.
+    fn took_turn(&self) -> bool {
         self.past().any(|fact| {
             matches!(fact, Fact::Arrived { no, is_taken: true, .. }
-                if self.left(*no).is_some_and(|leaving| leaving.aim.as_ref() == Some(aim)))
+                if self.left(*no).is_some_and(|leaving| self.is_of_turn(leaving)))
         })
     }
 }

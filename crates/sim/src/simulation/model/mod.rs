@@ -72,8 +72,8 @@ pub(super) struct Rules {
     pub(super) start: Safety,
     pub(super) answer: Safety,
     pub(super) policy: Policy,
-    /// Whether it is the turn of a task that was there before.
-    pub(super) is_turn: bool,
+    /// The message of a turn of a task that was there before.
+    pub(super) turn: Option<String>,
     /// What must not be seen anywhere.
     pub(super) secret: String,
 }
@@ -154,17 +154,26 @@ impl Model {
     /// Where a task has stood: in a turn, since its message came.
     pub(super) fn stood(&self, task: &str) -> Vec<(Standing, u64)> {
         let stood = self.stood.get(task).map_or(&[][..], Vec::as_slice);
-        let before = match self.rules.is_turn {
+        let before = match self.rules.turn.is_some() {
             true => self.stood_before.unwrap_or(stood.len()),
             false => 0,
         };
         stood[before.min(stood.len())..].to_vec()
     }
 
+    /// Whether this is the message of the turn: its number is another when the caller spoke before.
+    fn is_of_turn(&self, leaving: &Leaving) -> bool {
+        let is_message = matches!(leaving.aim, Some(Aim::Message(_)));
+        let text = self.rules.turn.as_deref();
+        is_message && text.is_some_and(|text| leaving.content.contains(&writes::as_json(text)))
+    }
+
     /// Something was taken. If it was the message of a turn, what its task did before is not of this turn.
     pub(super) fn begin_turn(&mut self, no: u64, task: &str) {
-        let aim = self.left(no).and_then(|leaving| leaving.aim.as_ref());
-        if aim != Some(&Aim::Message(1)) {
+        if !self
+            .left(no)
+            .is_some_and(|leaving| self.is_of_turn(leaving))
+        {
             return;
         }
         let stood = self.stood.get(task).map_or(0, Vec::len);

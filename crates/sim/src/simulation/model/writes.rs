@@ -285,7 +285,7 @@ impl Model {
 }
 
 /// Words as they stand in a JSON body.
-fn as_json(words: &str) -> String {
+pub(super) fn as_json(words: &str) -> String {
     let quoted = serde_json::Value::from(words).to_string();
     quoted[1..quoted.len() - 1].to_owned()
 }
