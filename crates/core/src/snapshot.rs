@@ -58,6 +58,13 @@ impl Snapshot {
         deliveries.any(|delivery| delivery.stage != DeliveryStage::Check)
     }
 
+    /// Whether an answer or a message leaves as soon as this is stored.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        let mut deliveries = self.0.deliveries.iter();
+        deliveries.any(|delivery| delivery.stage == DeliveryStage::Write)
+    }
+
     /// The text of an answer or a message that may have arrived, and whose fate was not known when this was stored. It is
     /// empty where an answer is no text.
     #[must_use]
