@@ -74,7 +74,7 @@ impl Fields {
     /// A request: what it is for, and where it goes.
     fn request(&self) -> String {
         let [errand, method, target] = ["errand", "method", "target"].map(|name| self.get(name));
-        format!("{errand}: {method} {target}")
+        format!("{}: {method} {target}", in_words(errand))
     }
 
     /// A wait: why, and how long at most.
@@ -100,6 +100,17 @@ impl Fields {
             _ => None,
         }
     }
+}
+
+/// What a request is for; a single call has the name of its operation, as in `listAgents`.
+fn in_words(errand: &str) -> String {
+    errand.chars().fold(String::new(), |mut words, c| {
+        if c.is_ascii_uppercase() {
+            words.push(' ');
+        }
+        words.push(c.to_ascii_lowercase());
+        words
+    })
 }
 
 /// A wait to the tenth of a second where that says something.
@@ -157,6 +168,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Decisions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_errand_of_a_single_call_is_told_in_words() {
+        assert_eq!(in_words("listAgents"), "list agents");
+        assert_eq!(in_words("status"), "status");
+    }
 
     #[test]
     fn a_wait_is_told_as_finely_as_it_matters() {

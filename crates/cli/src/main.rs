@@ -34,6 +34,7 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _};
 use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -63,7 +64,16 @@ fn guarded(work: impl FnOnce() -> Exit) -> Exit {
 /// The command line, and the name of its command.
 fn parse() -> Result<(Cli, String), clap::Error> {
     let mut command = Cli::command();
-    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let matches = matches.map_err(|mut error| {
+        let adopts = std::env::args_os().any(|word| word == "--adopt");
+        if adopts && error.kind() == ErrorKind::UnknownArgument {
+            // A task behind it would be taken for the start.
+            let tip = ContextValue::StyledStrs(vec!["a task is named by --adopt=TASK".into()]);
+            error.insert(ContextKind::Suggested, tip);
+        }
+        error
+    })?;
     let name = matches.subcommand_name().unwrap_or_default().to_owned();
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
     Ok((cli, name))

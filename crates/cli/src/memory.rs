@@ -1,9 +1,10 @@
 //! What is remembered here of tasks, so that no crash loses one: each start before it leaves, each id before it is told.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError, Listing};
@@ -38,6 +39,15 @@ struct Inner {
     journal: FileJournal,
     out: Arc<Out>,
     warned: AtomicBool,
+    /// The tasks that this process says something to.
+    speaking: Mutex<HashMap<EntryId, Speaking>>,
+}
+
+/// That nobody else says something to a task.
+struct Speaking {
+    _claim: Claim,
+    /// Whether it is kept beyond what leaves now.
+    is_kept: bool,
 }
 
 impl Memory {
@@ -112,6 +122,7 @@ impl Memory {
             journal,
             out: out.clone(),
             warned: AtomicBool::new(false),
+            speaking: Mutex::default(),
         }))
     }
 
@@ -284,34 +295,71 @@ impl Memory {
             .then_some(newest.snapshot)
     }
 
-    /// Lets nobody else say something to this task of this server at the same time. Where that cannot be had, it is told,
-    /// and is no reason to say nothing.
-    pub(crate) fn speak(
-        &self,
-        task: &TaskRef,
-        origin: &str,
-    ) -> Result<Option<Claim>, Box<Problem>> {
+    /// Lets nobody else say something to this task of this server until [`spoken`](Self::spoken). Where that cannot be
+    /// had, it is told, and is no reason to say nothing.
+    pub(crate) fn speak(&self, task: &TaskRef, origin: &str) -> Result<(), Box<Problem>> {
         let id = EntryId::of_task(task.provider().as_str(), origin, task.id());
         match self.0.journal.claim(&id) {
-            Ok(claim) => Ok(Some(claim)),
-            Err(JournalError::Claimed(_)) => {
-                let what = "another process is answering this task";
-                Err(Problem::new(Exit::Other, "claimed", what)
-                    .why("Nothing was sent.")
-                    .next(
-                        "later",
-                        command_line::as_given(),
-                        "once that one has ended, if it is still meant",
-                    )
-                    .task(Some(task.clone())))
+            Ok(claim) => {
+                let is_kept = true;
+                self.speaking().insert(
+                    id,
+                    Speaking {
+                        _claim: claim,
+                        is_kept,
+                    },
+                );
+                Ok(())
             }
+            Err(error @ JournalError::Claimed(_)) => Err(broken(&error).task(Some(task.clone()))),
             Err(error) => {
                 self.0.out.say(&format!(
                     "warning: {error}: another process may be answering this task"
                 ));
-                Ok(None)
+                Ok(())
             }
         }
+    }
+
+    /// What was to be said to this task was said.
+    pub(crate) fn spoken(&self, task: &TaskRef, origin: &str) {
+        let id = EntryId::of_task(task.provider().as_str(), origin, task.id());
+        self.speaking().remove(&id);
+    }
+
+    /// Lets nobody else say something to a task while something leaves to it.
+    fn speak_by(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
+        let Some((origin, task)) = snapshot.origin().zip(snapshot.task()) else {
+            return Ok(());
+        };
+        let id = EntryId::of_task(snapshot.provider(), origin, task);
+        let mut speaking = self.speaking();
+        match (snapshot.is_leaving(), speaking.get(&id)) {
+            (true, None) => match self.0.journal.claim(&id) {
+                Ok(claim) => {
+                    let is_kept = false;
+                    speaking.insert(
+                        id,
+                        Speaking {
+                            _claim: claim,
+                            is_kept,
+                        },
+                    );
+                }
+                Err(error @ JournalError::Claimed(_)) => return Err(error),
+                // What else is wrong with the journal is told when the task is kept.
+                Err(_) => {}
+            },
+            (false, Some(one)) if !one.is_kept => drop(speaking.remove(&id)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn speaking(&self) -> MutexGuard<'_, HashMap<EntryId, Speaking>> {
+        // Plain data: nothing is left half-written by a panic.
+        let speaking = self.0.speaking.lock();
+        speaking.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a start that was open still is, and no process makes it for the first time.
@@ -334,6 +382,7 @@ impl Memory {
 
 impl Journal for Memory {
     fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError> {
+        self.speak_by(snapshot)?;
         match self.0.journal.record(snapshot) {
             // Nobody would know that it was sent.
             Err(error) if snapshot.is_unknown() && !snapshot.is_ended() => Err(error),
@@ -378,6 +427,13 @@ fn broken(error: &JournalError) -> Box<Problem> {
 
 fn claimed_or(error: &JournalError, or: fn(&str) -> Box<Problem>) -> Box<Problem> {
     match error {
+        JournalError::Claimed(id) if !id.is_start() => {
+            let what = "another process is answering this task";
+            let note = "once that one has ended, if it is still meant";
+            Problem::new(Exit::Other, "claimed", what)
+                .why("Nothing was sent.")
+                .next("later", command_line::as_given(), note)
+        }
         JournalError::Claimed(id) => {
             let what = format!("another process is at work on {id}");
             Problem::new(Exit::Other, "claimed", what)

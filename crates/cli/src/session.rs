@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::core::{Cause, Operation, Origin, Policy, Retrying};
-use taskward::journal::Claim;
 use taskward::{Client, Error, ErrorKind, Recovery, Run, SecretString, Snapshot, TaskId};
 use taskward_sim::Sim;
 
@@ -258,11 +257,18 @@ impl<P: Platform> Session<P> {
         memory.in_doubt(task, &origin)
     }
 
-    /// Lets nobody else say something to a task at the same time, where tasks are kept.
-    pub(crate) fn speak(&self, task: &TaskRef) -> Result<Option<Claim>, Box<Problem>> {
+    /// Lets nobody else say something to a task until [`spoken`](Self::spoken), where tasks are kept.
+    pub(crate) fn speak(&self, task: &TaskRef) -> Result<(), Box<Problem>> {
         match self.memory.as_ref().zip(self.origin()) {
             Some((memory, origin)) => memory.speak(task, &origin),
-            None => Ok(None),
+            None => Ok(()),
+        }
+    }
+
+    /// What was to be said to a task was said.
+    pub(crate) fn spoken(&self, task: &TaskRef) {
+        if let Some((memory, origin)) = self.memory.as_ref().zip(self.origin()) {
+            memory.spoken(task, &origin);
         }
     }
 

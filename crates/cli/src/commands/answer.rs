@@ -173,7 +173,7 @@ async fn answer(
     let memory = Memory::for_watch(&out, global);
     let session: Session<AgentHarness> = Session::journaled(out, global, follow.speed, memory)?;
     session.banner();
-    let claim = session.speak(&task)?;
+    session.speak(&task)?;
     // A question that comes up only now is not the one that is being answered.
     let run = session.call(GetRun::new(task.id().as_str())).await;
     let run = run.map_err(|problem| problem.task(Some(task.clone())))?;
@@ -189,7 +189,7 @@ async fn answer(
     let watched = watched.answered_by(Arc::new(asker));
     let mut followed = watched.begin(&session).await?;
     let said = sent(&session, &mut followed, &task, given).await?;
-    drop(claim);
+    session.spoken(&task);
     followed.reporter.hush(false);
     if watch {
         return followed.finish(&to).await;

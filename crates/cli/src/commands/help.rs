@@ -51,13 +51,13 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
                   Harness: the run as it was read) and confirmed
   error           the last line otherwise: code, exit, message, retry (no, later), task_id, intent_id, request_id,
                   http_status, reason (the provider's code), attempts, retry_after (seconds), abandoned (what was done
-                  about a task that was left: left_running, cancel_confirmed, cancel_accepted, cancel_failed), hint
-                  (commands to go on with)
+                  about a task that was left: left_running, cancel_confirmed, cancel_accepted, cancel_failed, or
+                  cancel_unknown where cancel was interrupted), hint (commands to go on with)
 
 One-shot commands print lines of type status, message, task, agent, feed, event or usage instead of a result; recover
-and ls --local print local (a start or a task that is known here: state known, unknown or not started), candidate (a
-task that a start may have made: compared is same, unreadable, unread or incomparable) and search (how far it was looked
-for: from, until, seen, uncompared, complete, known_here).
+and ls --local print local (a start or a task that is known here: state known, unknown, not started or unreadable),
+candidate (a task that a start may have made: compared is same, unreadable, unread or incomparable) and search (how far
+it was looked for: from, until, seen, uncompared, complete, known_here).
 ";
 
 const QUESTIONS: &str = "\
@@ -123,6 +123,11 @@ It exits with 0 when the task is known, and prints its name; with 5 when it stil
 starts to choose from. The same command again, while nobody knows, is asked about on a terminal and exits with 5
 elsewhere; --force-new starts another one all the same. What cannot be written down is not started (exit 1), unless
 --no-journal says that it need not be. What is done is forgotten after 30 days, beyond the newest 500.
+
+A message is looked for in the same way: after a reply whose fate nobody saw, the next one to the task reads the
+conversation first. One that has arrived is not sent again; when another has, that is said and nothing is sent (exit 1);
+and when nobody knows, it is asked on a terminal, and is exit 5 elsewhere. --force-new sends it all the same. Of two
+replies at once the second sends nothing (exit 1).
 
 Exit 75 means that nothing was changed: the same command again is safe, after the time that the server asked for, if it
 asked for one.

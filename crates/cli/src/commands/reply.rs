@@ -69,7 +69,7 @@ pub(super) async fn reply(
     let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
     reporter.watching();
     // Held until the command ends, or the message was delivered and the task is watched.
-    let claim = session.speak(&task)?;
+    session.speak(&task)?;
     let doubtful = match args.force_new {
         true => None,
         false => session.in_doubt(&task),
@@ -109,7 +109,7 @@ pub(super) async fn reply(
             Some(_) => {}
         }
     }
-    drop(claim);
+    session.spoken(&task);
     followed.finish(&to).await
 }
 

@@ -48,7 +48,7 @@ fn verbose_tells_each_request_with_its_errand_each_pause_and_the_end_in_order() 
         .filter(|line| ![pause, look, "running"].contains(line))
         .collect();
     let expected = [
-        "* listAgents: GET",
+        "* list agents: GET",
         "* start the task: POST",
         &lines[3],
         "waiting_for_input",

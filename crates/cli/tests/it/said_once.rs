@@ -62,6 +62,37 @@ fn of_two_replies_at_once_the_second_sends_nothing() {
 }
 
 #[test]
+fn whoever_watches_answers_nothing_while_another_process_does() {
+    let world = World::new();
+    let run = world.start_until("approve-email", "awaiting_input");
+    let stall = FaultRule::new(Fault::Stall).on("signal");
+    world.sim.set_faults(vec![stall]);
+    let mut first = spawn(world.command(&["watch", &run, "--on-approval", "approve"]));
+    until_seen(&world, "signal", 0);
+    let second = world.fast(&["approve", &run]);
+    assert_eq!(second.code, 1, "{second:?}");
+    second.says(&[
+        "another process is answering this task",
+        "Nothing was sent.",
+    ]);
+    let signals = |world: &World| {
+        world
+            .sim
+            .requests()
+            .iter()
+            .filter(|one| one.endpoint == "signal")
+            .count()
+    };
+    assert_eq!(signals(&world), 1);
+    first.kill().expect("killed");
+    first.wait().expect("ends");
+    // Once nobody does, it is answered.
+    world.sim.set_faults(Vec::new());
+    let third = world.fast(&["approve", &run]);
+    assert_eq!((third.code, signals(&world)), (0, 2), "{third:?}");
+}
+
+#[test]
 fn a_message_that_arrived_before_its_command_was_killed_is_not_sent_again() {
     let world = World::new();
     for more in [&[][..], &["--watch"]] {
