@@ -20,6 +20,9 @@ use crate::task_ref::TaskRef;
 /// What nobody needs any more is forgotten after this time, beyond so many of the newest.
 const KEEP: (Duration, usize) = (Duration::from_secs(30 * 86_400), 500);
 
+/// Whether this process has told that it waits for another one.
+static WAITED: AtomicBool = AtomicBool::new(false);
+
 /// Whether this process has told that a part of the journal cannot be read.
 static IS_TOLD: AtomicBool = AtomicBool::new(false);
 
@@ -87,7 +90,8 @@ impl Memory {
             return Err(Problem::new(Exit::Usage, "usage", what).why("Nothing was sent."));
         }
         // To read it, it need not be possible to write to it.
-        let journal = state_folder().map(FileJournal::open_to_read);
+        let journal =
+            state_folder().map(|folder| FileJournal::open_to_read_telling(folder, waiting(out)));
         match journal {
             Some(Ok(journal)) => Ok(Self::new(journal, out)),
             _ => Self::open_or_temporary(out).map_err(|why| unread(&why)),
@@ -100,7 +104,7 @@ impl Memory {
         if global.no_journal || !folder.is_dir() {
             return None;
         }
-        match FileJournal::open_to_read(folder) {
+        match FileJournal::open_to_read_telling(folder, waiting(out)) {
             Ok(journal) => Some(Self::new(journal, out)),
             Err(error) => {
                 out.say(&format!(
@@ -130,7 +134,7 @@ impl Memory {
     fn open_or_temporary(out: &Arc<Out>) -> Result<Self, String> {
         let why = match state_folder() {
             None => "there is no home folder".to_owned(),
-            Some(folder) => match FileJournal::open(&folder) {
+            Some(folder) => match FileJournal::open_telling(&folder, waiting(out)) {
                 Ok(journal) => return Ok(Self::new(journal, out)),
                 // It may hold starts that must not be made again.
                 Err(error) if fs::symlink_metadata(&folder).is_ok() => {
@@ -144,7 +148,8 @@ impl Memory {
             "warning: {why}: tasks are kept in {} for now; XDG_STATE_HOME names a better place",
             folder.display()
         ));
-        let journal = FileJournal::open(folder).map_err(|error| error.to_string())?;
+        let journal = FileJournal::open_telling(folder, waiting(out));
+        let journal = journal.map_err(|error| error.to_string())?;
         Ok(Self::new(journal, out))
     }
 
@@ -413,6 +418,19 @@ pub(crate) fn task_of(entry: &Entry) -> Option<TaskRef> {
     let provider = ProviderName::named(entry.snapshot.provider())?;
     let id: TaskId = entry.snapshot.task()?.clone();
     Some(TaskRef::named(provider, id))
+}
+
+/// Tells once that another process is waited for.
+fn waiting(out: &Arc<Out>) -> impl Fn(&Path) + Send + Sync + 'static {
+    let out = out.clone();
+    move |path| {
+        if !WAITED.swap(true, Ordering::Relaxed) {
+            out.say(&format!(
+                "waiting for another process that holds {}",
+                path.display()
+            ));
+        }
+    }
 }
 
 /// The end that an error of the journal means, when it is one.

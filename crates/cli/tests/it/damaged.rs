@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use taskward_sim::{Fault, FaultRule};
 
 use crate::common::World;
+use crate::signals::{spawn, until};
 
 const RUN: &[&str] = &["run", "--agent", "echo", "Say it once.", "--detach"];
 
@@ -31,6 +32,27 @@ fn lose(world: &World) -> PathBuf {
     world.sim.set_faults(Vec::new());
     assert_eq!(ended.code, 5, "{ended:?}");
     entries(world).pop().expect("it is kept")
+}
+
+#[test]
+fn a_wait_for_another_process_that_holds_the_journal_is_told() {
+    let world = World::new();
+    world.start("echo");
+    let path = journal(&world).join("lock");
+    let lock = fs::File::options().write(true).open(&path);
+    let lock = lock.expect("a file");
+    lock.lock().expect("locked");
+    for args in [&["ls", "--local"][..], RUN] {
+        let mut child = spawn(world.command(args));
+        let words = "waiting for another process that holds ";
+        let (told, _rest) = until(child.stderr.take().expect("piped"), words);
+        assert!(told.contains(path.to_str().expect("text")), "{told}");
+        child.kill().expect("killed");
+        child.wait().expect("ends");
+    }
+    drop(lock);
+    let listed = world.run(&["ls", "--local"]);
+    assert!(!listed.stderr.contains("waiting"), "{listed:?}");
 }
 
 #[test]

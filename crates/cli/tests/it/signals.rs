@@ -10,7 +10,7 @@ use taskward_sim::{Fault, FaultRule};
 
 use crate::common::{World, assert_hidden, bare, secrets};
 
-fn spawn(mut command: Command) -> Child {
+pub(crate) fn spawn(mut command: Command) -> Child {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -26,7 +26,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Reads lines until one holds `word`.
-fn until(source: impl std::io::Read, word: &str) -> (String, impl std::io::Read) {
+pub(crate) fn until(source: impl std::io::Read, word: &str) -> (String, impl std::io::Read) {
     let mut source = BufReader::new(source);
     let mut line = String::new();
     while !line.contains(word) {

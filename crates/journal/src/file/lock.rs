@@ -1,8 +1,10 @@
 //! Who may touch a folder, and how its files are opened.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{JournalError, failed};
@@ -12,7 +14,21 @@ pub(super) const WAIT: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile. The system's own waiting has no end.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// After how long whoever waits for it is told so.
+const LONG: Duration = Duration::from_secs(1);
+
 const NAME: &str = "lock";
+
+/// Who is told, once for each wait, that the lock is waited for.
+#[derive(Clone, Default)]
+pub(super) struct Waiting(pub(super) Option<Arc<dyn Fn(&Path) + Send + Sync>>);
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = self.0.as_ref().map(|_| "told");
+        f.debug_tuple("Waiting").field(&told).finish()
+    }
+}
 
 /// The lock of a folder, until this is dropped. Every change of a file is made under it, and every claim is taken and
 /// removed under it.
@@ -23,10 +39,14 @@ pub(super) struct Lock {
 
 impl Lock {
     /// To write.
-    pub(super) fn exclusive(folder: &Path, wait: Duration) -> Result<Self, JournalError> {
+    pub(super) fn exclusive(
+        folder: &Path,
+        wait: Duration,
+        told: &Waiting,
+    ) -> Result<Self, JournalError> {
         let path = folder.join(NAME);
         let file = open_to_write(&path).map_err(|e| failed("open", &path, e))?;
-        match within(wait, || file.try_lock()) {
+        match within(wait, told, &path, || file.try_lock()) {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path, wait }),
             Err(TryLockError::Error(e)) => Err(failed("lock", &path, e)),
@@ -35,18 +55,22 @@ impl Lock {
 
     /// To write, when nobody holds it now.
     pub(super) fn at_once(folder: &Path) -> Option<Self> {
-        Self::exclusive(folder, Duration::ZERO).ok()
+        Self::exclusive(folder, Duration::ZERO, &Waiting::default()).ok()
     }
 
     /// To read. Where there is nothing to lock, or locks are unknown, it is read without one: a file is replaced as a
     /// whole, and a line that is only half there has no checksum, so nothing wrong is read; a line that is being written
     /// is told as damaged, at worst.
-    pub(super) fn shared(folder: &Path, wait: Duration) -> Result<Option<Self>, JournalError> {
+    pub(super) fn shared(
+        folder: &Path,
+        wait: Duration,
+        told: &Waiting,
+    ) -> Result<Option<Self>, JournalError> {
         let path = folder.join(NAME);
         let Ok(file) = open(&path, OpenOptions::new().read(true)) else {
             return Ok(None);
         };
-        match within(wait, || file.try_lock_shared()) {
+        match within(wait, told, &path, || file.try_lock_shared()) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path, wait }),
             Err(TryLockError::Error(_)) => Ok(None),
@@ -55,12 +79,23 @@ impl Lock {
 }
 
 /// Tries until it is free, or the time is over.
-fn within(wait: Duration, lock: impl Fn() -> Result<(), TryLockError>) -> Result<(), TryLockError> {
+fn within(
+    wait: Duration,
+    told: &Waiting,
+    path: &Path,
+    lock: impl Fn() -> Result<(), TryLockError>,
+) -> Result<(), TryLockError> {
     let begun = Instant::now();
+    let mut told = told.0.as_deref();
     loop {
         match lock() {
             Err(TryLockError::WouldBlock) if begun.elapsed() < wait => std::thread::sleep(PAUSE),
             tried => return tried,
+        }
+        if begun.elapsed() >= LONG
+            && let Some(tell) = told.take()
+        {
+            tell(path);
         }
     }
 }
@@ -96,11 +131,12 @@ mod tests {
     #[test]
     fn a_lock_that_is_never_let_go_of_ends_in_an_error_that_names_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        let held = Lock::exclusive(folder.path(), WAIT).expect("it is free");
+        let nobody = Waiting::default();
+        let held = Lock::exclusive(folder.path(), WAIT, &nobody).expect("it is free");
         let wait = Duration::from_millis(20);
         let refused = [
-            Lock::exclusive(folder.path(), wait).map(drop),
-            Lock::shared(folder.path(), wait).map(drop),
+            Lock::exclusive(folder.path(), wait, &nobody).map(drop),
+            Lock::shared(folder.path(), wait, &nobody).map(drop),
         ];
         for error in refused.map(|refused| refused.expect_err("it is held")) {
             assert!(matches!(&error, JournalError::Busy { .. }), "{error}");
@@ -111,8 +147,8 @@ mod tests {
             );
         }
         drop(held);
-        let reader = Lock::shared(folder.path(), wait).expect("it is free");
-        let another = Lock::shared(folder.path(), wait).expect("readers share it");
+        let reader = Lock::shared(folder.path(), wait, &nobody).expect("it is free");
+        let another = Lock::shared(folder.path(), wait, &nobody).expect("readers share it");
         assert!(reader.is_some() && another.is_some());
         assert!(Lock::at_once(folder.path()).is_none());
     }

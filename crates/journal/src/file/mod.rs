@@ -15,7 +15,7 @@ use std::time::Duration;
 use taskward_core::{BoxError, Journal, Snapshot};
 
 pub use self::claim::Claim;
-use self::lock::{Lock, WAIT};
+use self::lock::{Lock, WAIT, Waiting};
 use self::states::Writer;
 use crate::entry::{Damage, Entry, EntryId, Listing, is_unsettled, outlives};
 use crate::error::{JournalError, failed};
@@ -52,6 +52,7 @@ pub struct FileJournal(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     folder: PathBuf,
+    waiting: Waiting,
     claims: Mutex<HashMap<EntryId, Claim>>,
     writer: Writer,
 }
@@ -62,11 +63,26 @@ impl FileJournal {
     /// # Errors
     /// When the folder cannot be made or written to.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, JournalError> {
-        let folder = folder.into();
+        Self::opened(folder.into(), Waiting::default())
+    }
+
+    /// The same, and `told` hears of each wait for the folder's lock that lasts longer than a second, with the lock's
+    /// path.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_telling(
+        folder: impl Into<PathBuf>,
+        told: impl Fn(&Path) + Send + Sync + 'static,
+    ) -> Result<Self, JournalError> {
+        Self::opened(folder.into(), Waiting(Some(Arc::new(told))))
+    }
+
+    fn opened(folder: PathBuf, waiting: Waiting) -> Result<Self, JournalError> {
         make_folder(&folder).map_err(|e| failed("make the folder", &folder, e))?;
         // Whether it can be written to is found out now, not when the first id is to be kept.
-        drop(Lock::exclusive(&folder, WAIT)?);
-        Ok(Self::of(folder))
+        drop(Lock::exclusive(&folder, WAIT, &waiting)?);
+        Ok(Self::of(folder, waiting))
     }
 
     /// The journal in this folder, to look into: it need not be possible to write there.
@@ -74,14 +90,29 @@ impl FileJournal {
     /// # Errors
     /// When the folder is not there, or cannot be read.
     pub fn open_to_read(folder: impl Into<PathBuf>) -> Result<Self, JournalError> {
-        let folder = folder.into();
-        fs::read_dir(&folder).map_err(|e| failed("read", &folder, e))?;
-        Ok(Self::of(folder))
+        Self::opened_to_read(folder.into(), Waiting::default())
     }
 
-    fn of(folder: PathBuf) -> Self {
+    /// The same, and `told` hears of waits as [`open_telling`](Self::open_telling) says.
+    ///
+    /// # Errors
+    /// As [`open_to_read`](Self::open_to_read).
+    pub fn open_to_read_telling(
+        folder: impl Into<PathBuf>,
+        told: impl Fn(&Path) + Send + Sync + 'static,
+    ) -> Result<Self, JournalError> {
+        Self::opened_to_read(folder.into(), Waiting(Some(Arc::new(told))))
+    }
+
+    fn opened_to_read(folder: PathBuf, waiting: Waiting) -> Result<Self, JournalError> {
+        fs::read_dir(&folder).map_err(|e| failed("read", &folder, e))?;
+        Ok(Self::of(folder, waiting))
+    }
+
+    fn of(folder: PathBuf, waiting: Waiting) -> Self {
         Self(Arc::new(Inner {
             folder,
+            waiting,
             claims: Mutex::default(),
             writer: Writer::default(),
         }))
@@ -99,7 +130,7 @@ impl FileJournal {
     /// When the folder cannot be read, or another process keeps its lock; a file that cannot be read is told as
     /// [`Damage`].
     pub fn list(&self) -> Result<Listing, JournalError> {
-        let _lock = Lock::shared(self.folder(), WAIT)?;
+        let _lock = Lock::shared(self.folder(), WAIT, &self.0.waiting)?;
         self.look()
     }
 
@@ -134,7 +165,7 @@ impl FileJournal {
     /// # Errors
     /// When another process holds it, or the folder cannot be written to.
     pub fn claim(&self, id: &EntryId) -> Result<Claim, JournalError> {
-        let lock = Lock::exclusive(self.folder(), WAIT)?;
+        let lock = self.lock()?;
         Claim::take(&lock, self.folder(), id)
     }
 
@@ -152,7 +183,7 @@ impl FileJournal {
     /// # Errors
     /// When it cannot be removed, or another process is at work on it.
     pub fn remove(&self, id: &EntryId) -> Result<(), JournalError> {
-        let lock = Lock::exclusive(self.folder(), WAIT)?;
+        let lock = self.lock()?;
         let claim = Claim::take(&lock, self.folder(), id)?;
         let removed = self.discard(id);
         claim.release(&lock);
@@ -167,7 +198,7 @@ impl FileJournal {
     /// When the folder cannot be read, or a file cannot be removed.
     pub fn prune(&self, age: Duration, least: usize) -> Result<usize, JournalError> {
         let folder = self.folder();
-        let lock = Lock::exclusive(folder, WAIT)?;
+        let lock = self.lock()?;
         // Read under the lock that it is removed under: nothing is kept in between.
         let Listing { entries, damage } = self.look()?;
         let oldest = now().as_millis().saturating_sub(millis(age));
@@ -210,6 +241,10 @@ impl FileJournal {
             }
         }
         Ok(())
+    }
+
+    fn lock(&self) -> Result<Lock, JournalError> {
+        Lock::exclusive(self.folder(), WAIT, &self.0.waiting)
     }
 
     /// Everything in the folder.
@@ -270,7 +305,7 @@ impl FileJournal {
 
     fn keep(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
         let id = EntryId::of(snapshot);
-        let lock = Lock::exclusive(self.folder(), WAIT)?;
+        let lock = self.lock()?;
         let mut claims = self.claims();
         let fresh = if is_under_way(snapshot) && !claims.contains_key(&id) {
             Some(Claim::take(&lock, self.folder(), &id)?)
