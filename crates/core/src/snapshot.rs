@@ -323,6 +323,7 @@ pub(crate) struct SavedTurn {
 pub(crate) enum SavedTurnStage {
     Baseline,
     Sending {
+        no: MessageNo,
         working: bool,
     },
     Unproven {

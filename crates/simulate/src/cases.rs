@@ -149,9 +149,7 @@ impl Case {
                 let after = Duration::from_millis(self.rng.u64(..20_000));
                 simulation = simulation.cancel_after(after);
             }
-            let speaks = self.chance(5);
-            // The message of a turn is the only one that its caller has.
-            if speaks && !is_turn {
+            if self.chance(5) {
                 for nth in 0..=self.more_below(2) {
                     let after = Duration::from_millis(self.more_below(30_000));
                     simulation = simulation.message_after(after, format!("message {nth}."));

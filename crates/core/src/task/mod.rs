@@ -189,7 +189,7 @@ enum TurnStage {
     /// The task is looked at once, to know what was there before.
     Baseline,
     /// The message is being delivered.
-    Sending { working: bool },
+    Sending { no: MessageNo, working: bool },
     /// Delivered; what the task shows may still be the state before it.
     Unproven { mark: Mark },
     /// The task has moved since: what it shows now is this turn's.

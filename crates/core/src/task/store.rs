@@ -89,7 +89,10 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
             text: turn.text.clone(),
             stage: match &turn.stage {
                 TurnStage::Baseline => SavedTurnStage::Baseline,
-                TurnStage::Sending { working } => SavedTurnStage::Sending { working: *working },
+                TurnStage::Sending { no, working } => SavedTurnStage::Sending {
+                    no: *no,
+                    working: *working,
+                },
                 TurnStage::Unproven { mark } => SavedTurnStage::Unproven { mark: mark.clone() },
                 TurnStage::Taken => SavedTurnStage::Taken,
                 TurnStage::Lost { no, mark, working } => SavedTurnStage::Lost {
@@ -292,7 +295,7 @@ pub(super) fn resume<P: Provider>(
 fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) -> Turn {
     let stage = match saved.stage {
         SavedTurnStage::Baseline => TurnStage::Baseline,
-        SavedTurnStage::Sending { working } => TurnStage::Sending { working },
+        SavedTurnStage::Sending { no, working } => TurnStage::Sending { no, working },
         SavedTurnStage::Unproven { mark } => TurnStage::Unproven { mark },
         SavedTurnStage::Taken => TurnStage::Taken,
         SavedTurnStage::Lost { no, mark, working } if task.phase.is_ended() => {
@@ -305,7 +308,7 @@ fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) 
             lost.mark = mark;
             lost.maybe = true;
             task.deliveries.push_front(lost);
-            TurnStage::Sending { working }
+            TurnStage::Sending { no, working }
         }
         SavedTurnStage::Undelivered { why } => TurnStage::Undelivered { why },
     };

@@ -127,8 +127,8 @@ fn what_became_of_a_wish_to_cancel_is_kept() {
 fn how_far_a_turn_had_come_is_kept() {
     for stage in [
         json!("baseline"),
-        json!({"sending": {"working": true}}),
-        json!({"sending": {"working": false}}),
+        json!({"sending": {"no": 1, "working": true}}),
+        json!({"sending": {"no": 1, "working": false}}),
         json!({"unproven": {"mark": "2"}}),
         json!("taken"),
     ] {

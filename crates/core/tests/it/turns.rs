@@ -103,6 +103,43 @@ fn a_turn_whose_message_never_arrived_stays_unknown_when_it_is_recovered() {
 }
 
 #[test]
+fn what_becomes_of_another_message_of_the_caller_is_not_taken_for_the_turns() {
+    for (fault, told) in [
+        (Fault::LostRequest, "sent 1 Unknown"),
+        (Fault::Status(400), "sent 1 Refused"),
+        (Fault::None, "sent 1 Applied"),
+    ] {
+        let mut first = true;
+        let mut world = World::new(&[
+            Complete("old"),
+            Work(500),
+            Say("done"),
+            Complete("new"),
+            Work(500),
+            Say("done again"),
+            Complete("newer"),
+        ]);
+        world.server = world.server.clone().begun(0);
+        let mut world = world.faults(move |_, _, path| {
+            if path.ends_with("/say") && std::mem::take(&mut first) {
+                return fault;
+            }
+            Fault::None
+        });
+        let mut task = turn(policy());
+        task.send_message("before that".into(), at(0))
+            .expect("a message");
+        let Ended::Outcome(end) = world.drive(task) else {
+            panic!("it has an end");
+        };
+        assert!(end.starts_with("succeeded new"), "{fault:?}: {end}");
+        assert_eq!(world.count(told), 1, "{fault:?}: {:?}", world.trace);
+        assert_eq!(world.count("sent 2 Applied"), 1, "{fault:?}");
+        assert_eq!(world.server.said.last().map(String::as_str), Some("more"));
+    }
+}
+
+#[test]
 fn the_states_of_a_turn_are_of_one_task_and_no_start() {
     let mut world = struck(Fault::LostReply, |_| true);
     world.drive(turn(policy()));

@@ -15,7 +15,7 @@ use crate::id::QuestionId;
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage};
 use crate::task::phase::Phase;
 use crate::task::stream::{Sequel, Wait};
-use crate::task::{Flight, Lag, Purpose, Standing, Task, TurnStage};
+use crate::task::{Flight, Lag, Purpose, Standing, Task};
 
 impl<P: Provider> Task<P> {
     pub(in crate::task) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
@@ -333,12 +333,12 @@ impl<P: Provider> Task<P> {
     }
 
     fn refused_delivery(&mut self, trouble: &Trouble, why: String) {
-        let turn =
-            matches!(&self.turn, Some(turn) if matches!(turn.stage, TurnStage::Sending { .. }));
         let attempts = self.deliveries.front().map_or(0, |front| front.writes);
         self.finish_delivery(Answered::Refused, Some(why));
-        if turn && let Trouble::Refused(reply) = trouble {
-            self.end(Outcome::Refused(ApiError::read(reply)));
+        if self.is_undelivered()
+            && let Trouble::Refused(reply) = trouble
+        {
+            return self.end(Outcome::Refused(ApiError::read(reply)));
         }
         self.end_undelivered(attempts, false);
     }

@@ -27,10 +27,10 @@ impl<P: Provider> Task<P> {
         {
             self.note(status.clone());
         }
+        let text = self.turn.as_ref().map(|turn| turn.text.clone());
+        let no = self.queue_message(text.unwrap_or_default());
         if let Some(turn) = &mut self.turn {
-            turn.stage = TurnStage::Sending { working };
-            let text = turn.text.clone();
-            self.queue_message(text);
+            turn.stage = TurnStage::Sending { no, working };
         }
     }
 
@@ -135,7 +135,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The fate of the turn's message is known, or known to be unknown.
+    /// The fate of a message is known, or known to be unknown: perhaps it is the turn's.
     pub(super) fn turn_sent(
         &mut self,
         no: MessageNo,
@@ -144,8 +144,9 @@ impl<P: Provider> Task<P> {
         detail: Option<String>,
     ) {
         let Some(turn) = &mut self.turn else { return };
-        let TurnStage::Sending { working } = turn.stage else {
-            return;
+        let working = match turn.stage {
+            TurnStage::Sending { no: its, working } if its == no => working,
+            _ => return,
         };
         match how {
             Answered::Applied if working => turn.stage = TurnStage::Taken,
@@ -187,6 +188,12 @@ impl<P: Provider> Task<P> {
         if let Some(turn) = &mut self.turn {
             turn.stage = TurnStage::Taken;
         }
+    }
+
+    /// Whether the turn's message is known not to have been delivered.
+    pub(super) fn is_undelivered(&self) -> bool {
+        let stage = self.turn.as_ref().map(|turn| &turn.stage);
+        matches!(stage, Some(TurnStage::Undelivered { .. }))
     }
 
     /// A turn whose message is known not to have been delivered is over: what the task shows is not its result.
