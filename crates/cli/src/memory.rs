@@ -20,6 +20,10 @@ use crate::task_ref::TaskRef;
 /// What nobody needs any more is forgotten after this time, beyond so many of the newest.
 const KEEP: (Duration, usize) = (Duration::from_secs(30 * 86_400), 500);
 
+/// How long nobody else answers a task after something was said to it: whoever saw its question still open before that
+/// would answer it once more.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// Whether this process has told that it waits for another one.
 static WAITED: AtomicBool = AtomicBool::new(false);
 
@@ -49,8 +53,20 @@ struct Inner {
 /// That nobody else says something to a task.
 struct Speaking {
     _claim: Claim,
-    /// Whether it is kept beyond what leaves now.
+    /// Whether it is kept until the command says that it need not be.
     is_kept: bool,
+    /// Whether what left is known to have arrived, or not to.
+    is_over: bool,
+}
+
+impl Speaking {
+    fn new(claim: Claim, is_kept: bool) -> Self {
+        Self {
+            _claim: claim,
+            is_kept,
+            is_over: false,
+        }
+    }
 }
 
 impl Memory {
@@ -306,14 +322,7 @@ impl Memory {
         let id = EntryId::of_task(task.provider().as_str(), origin, task.id());
         match self.0.journal.claim(&id) {
             Ok(claim) => {
-                let is_kept = true;
-                self.speaking().insert(
-                    id,
-                    Speaking {
-                        _claim: claim,
-                        is_kept,
-                    },
-                );
+                self.speaking().insert(id, Speaking::new(claim, true));
                 Ok(())
             }
             Err(error @ JournalError::Claimed(_)) => Err(broken(&error).task(Some(task.clone()))),
@@ -332,33 +341,42 @@ impl Memory {
         self.speaking().remove(&id);
     }
 
-    /// Lets nobody else say something to a task while something leaves to it.
+    /// Lets nobody else say something to a task while something leaves to it, nor right afterwards.
     fn speak_by(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
         let Some((origin, task)) = snapshot.origin().zip(snapshot.task()) else {
             return Ok(());
         };
         let id = EntryId::of_task(snapshot.provider(), origin, task);
         let mut speaking = self.speaking();
-        match (snapshot.is_leaving(), speaking.get(&id)) {
+        match (snapshot.is_leaving(), speaking.get_mut(&id)) {
+            (true, Some(one)) => one.is_over = false,
             (true, None) => match self.0.journal.claim(&id) {
-                Ok(claim) => {
-                    let is_kept = false;
-                    speaking.insert(
-                        id,
-                        Speaking {
-                            _claim: claim,
-                            is_kept,
-                        },
-                    );
-                }
+                Ok(claim) => drop(speaking.insert(id, Speaking::new(claim, false))),
                 Err(error @ JournalError::Claimed(_)) => return Err(error),
                 // What else is wrong with the journal is told when the task is kept.
                 Err(_) => {}
             },
-            (false, Some(one)) if !one.is_kept => drop(speaking.remove(&id)),
-            _ => {}
+            (false, Some(one)) if !one.is_kept && !one.is_over => {
+                one.is_over = true;
+                self.release_later(id);
+            }
+            (false, _) => {}
         }
         Ok(())
+    }
+
+    fn release_later(&self, id: EntryId) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let memory = self.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(SETTLING).await;
+            let mut speaking = memory.speaking();
+            if speaking.get(&id).is_some_and(|one| one.is_over) {
+                speaking.remove(&id);
+            }
+        });
     }
 
     fn speaking(&self) -> MutexGuard<'_, HashMap<EntryId, Speaking>> {

@@ -103,11 +103,9 @@ pub(super) async fn reply(
     }
     let mut followed = watched.answered_by(asker).begin(&session).await?;
     // Why a message was not sent is told by the end of the watch.
-    while !is_earlier {
-        match followed.event().await? {
-            Some(Event::Sent { .. }) | None => break,
-            Some(_) => {}
-        }
+    let mut is_said = is_earlier;
+    while !is_said {
+        is_said = matches!(followed.event().await?, Some(Event::Sent { .. }) | None);
     }
     session.spoken(&task);
     followed.finish(&to).await

@@ -14,11 +14,8 @@ const SLOW: Fault = Fault::Latency(Span(3_600_000));
 impl World {
     fn messages(&self) -> usize {
         let requests = self.sim.requests();
-        let is_message = |endpoint: &str| endpoint == "message";
-        requests
-            .iter()
-            .filter(|one| is_message(&one.endpoint))
-            .count()
+        let messages = requests.iter().filter(|one| one.endpoint == "message");
+        messages.count()
     }
 
     /// A reply whose request the server has, and whose reply does not come.
@@ -161,6 +158,25 @@ fn a_watch_says_whose_answer_was_delivered() {
     ]);
     assert!(ended.stdout.contains("EUR"), "{ended:?}");
     assert_eq!(world.messages(), 1);
+}
+
+#[test]
+fn recover_of_a_start_whose_task_is_known_makes_nothing_up() {
+    use crate::recover::{HARNESS, intent};
+    let world = World::new();
+    let run = world.start_until("approve-email", "awaiting_input");
+    let name = intent(&world);
+    let found = world.run(&["recover", &name]);
+    assert_eq!(found.stdout, format!("{run}\n"));
+    found.says(&[&format!("follow: taskward watch {run}\n")]);
+    let found = world.run(&["recover", &name, "--json"]);
+    let lines = found.lines();
+    assert_eq!(lines.len(), 1, "{found:?}");
+    assert_eq!(lines[0]["status"], "unknown");
+    assert_eq!(HARNESS.made(&world), 1);
+    let wrong = world.run(&["recover", &name, "--adopt", &run]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    wrong.says(&["a task is named by --adopt=TASK"]);
 }
 
 #[test]

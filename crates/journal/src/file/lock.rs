@@ -19,9 +19,12 @@ const LONG: Duration = Duration::from_secs(1);
 
 const NAME: &str = "lock";
 
+/// Hears that the lock of this path is waited for.
+type Tell = dyn Fn(&Path) + Send + Sync;
+
 /// Who is told, once for each wait, that the lock is waited for.
 #[derive(Clone, Default)]
-pub(super) struct Waiting(pub(super) Option<Arc<dyn Fn(&Path) + Send + Sync>>);
+pub(super) struct Waiting(pub(super) Option<Arc<Tell>>);
 
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
