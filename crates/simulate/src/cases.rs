@@ -87,6 +87,8 @@ pub struct Case {
     rng: fastrand::Rng,
     /// Of what plain cases do not have; `None` in a plain one.
     more: Option<fastrand::Rng>,
+    /// Whether others answer, too, as fast as we do; never in a plain one.
+    is_crowded: bool,
 }
 
 impl Case {
@@ -99,6 +101,7 @@ impl Case {
             seed,
             rng: fastrand::Rng::with_seed(seed),
             more: (!is_plain).then(|| fastrand::Rng::with_seed(seed ^ 0x6d6f_7265)),
+            is_crowded: false,
         }
     }
 
@@ -127,8 +130,14 @@ impl Case {
                 // A lost start is what leads to a search.
                 mishaps = mishaps.with(Mishap::DropReply, 2);
             }
-            let mut server = sim::Server::new(7, &scenario, START - BEFORE);
             let name = self.pick(&AGENTS);
+            self.is_crowded = self.more.is_some() && name == "hasty";
+            if self.is_crowded {
+                // The next question stands before the answer to the one before has left.
+                mishaps = mishaps.with(Mishap::SecondClient, 3);
+                scenario.switches.reply_lag_ms = 0;
+            }
+            let mut server = sim::Server::new(7, &scenario, START - BEFORE);
             let agent = server.agent(name).expect("an agent");
             let task = is_turn.then(|| self.earlier_task(&mut server));
             let job = |agent: &str, query: &str| nanonets::Job::agent(agent).query(query);
@@ -312,6 +321,9 @@ impl Case {
             policy.human = Some(Duration::from_secs(self.pick(&[300, 10_800])));
             deaf = self.rng.u8(..8) == 0;
             simulation = simulation.longest(Duration::from_secs(2 * 86_400));
+        }
+        if self.is_crowded {
+            delay = 1_000;
         }
         let mut rng = fastrand::Rng::with_seed(self.seed ^ 1);
         let mut said = 0;

@@ -152,8 +152,12 @@ impl Checks {
     /// Whether this end may be told of a task of this id.
     pub(super) fn ended<O>(&self, outcome: &Outcome<O>, id: Option<&TaskId>, out_of_time: bool) {
         let code = outcome.code();
-        // Of a turn whose message is refused or lost the end names no task, as that of a start.
-        if !matches!(outcome, Outcome::Refused(_) | Outcome::Unknown { .. }) {
+        // Of a turn whose message is refused, lost or never sent the end names no task, as that of a start.
+        let of_message = matches!(
+            outcome,
+            Outcome::Refused(_) | Outcome::NotStarted { .. } | Outcome::Unknown { .. }
+        );
+        if !of_message {
             assert_eq!(outcome.task(), id, "{code}");
         }
         match outcome {
