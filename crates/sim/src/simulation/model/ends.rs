@@ -75,7 +75,11 @@ impl Model {
 
     /// An answer that is there is given up only after a while, and not where nothing goes wrong any more.
     fn was_patient(&self, end: &End) -> Verdict {
-        if self.is_late(end) {
+        // Whoever interrupts gives it a time of its own.
+        let is_left = self
+            .of_this_process()
+            .any(|fact| matches!(fact, Fact::Interrupted));
+        if self.is_late(end) || is_left {
             return Holds;
         }
         if end.is_healed {
