@@ -4,16 +4,12 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
 use taskward_core::{Abandon, Abandoned, Errand, Policy, Snapshot, Step, Task, TaskId};
 
 const WITHIN: Duration = Duration::from_secs(10);
 const CANCEL: Abandon = Abandon::Cancel { within: WITHIN };
 const CONFIRM: Abandon = Abandon::CancelAndConfirm { within: WITHIN };
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 /// Five seconds of work, and then this.
 fn late(how: Abandon) -> Policy {

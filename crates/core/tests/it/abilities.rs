@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Act, Bare, Ended, Toy, ToyJob, Wish, World, at, policy, seed};
+use crate::world::{Act, Bare, Ended, Toy, ToyJob, Wish, World, at, outcome, policy, seed};
 use taskward_core::{Abandon, ErrorKind, Policy, Task, TaskId, Unsupported};
 
 const STOP: [Abandon; 2] = [
@@ -14,10 +14,6 @@ const STOP: [Abandon; 2] = [
         within: Duration::from_secs(10),
     },
 ];
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 fn start(policy: Policy) -> Task<Bare> {
     Task::start(Bare, &ToyJob("go".into()), policy, seed(), at(0)).expect("a task")

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy};
+use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, outcome, policy};
 use http::HeaderValue;
 use taskward_core::{Errand, Step, Task};
 
@@ -19,10 +19,6 @@ const SCRIPT: [Act; 6] = [
     Work(2000),
     Complete("42"),
 ];
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 fn world(from: u64) -> World {
     slept(from, 0)

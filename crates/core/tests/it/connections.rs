@@ -2,26 +2,11 @@
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::hand::{listening, reply, send, settle};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, at, outcome, policy, run_streamed, seed, streamed};
 use bytes::Bytes;
 use taskward_core::{ExchangeId, Position, Shared, Step, Task, TaskId};
 
 type Streamed = Task<Toy<true, true>>;
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
-
-fn streamed(script: &[Act], stream: &[(u64, u64, &'static str)]) -> World {
-    let mut world = World::new(script);
-    world.server.stream = stream.to_vec();
-    world
-}
-
-fn run(world: &mut World) -> Ended {
-    let task = world.start::<true, true>();
-    world.drive(task)
-}
 
 /// The events and failures that this piece of a stream brings.
 fn hear(
@@ -159,7 +144,7 @@ fn holes_that_the_list_has_too_are_none() {
         let mut world =
             streamed(&[Work(4000), Complete("42")], &stream).wish(2000, Wish::CutStream);
         world.server.page = page;
-        assert_eq!(run(&mut world), outcome("succeeded 42"));
+        assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
         for (_, seq, _) in stream {
             let event = format!("event event Some({seq})");
             assert_eq!(world.count(&event), 1, "{event}");
@@ -187,7 +172,7 @@ fn once_a_task_was_read_to_be_over_its_stream_tells_nothing_more() {
         &[(500, 1, "begin"), (41_000, 2, "step")],
     );
     world.server.result_lag = 30_000;
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert!(world.now > 41_000, "{}", world.now);
     assert_eq!(world.count("Some(2)"), 0);
 }
@@ -255,7 +240,7 @@ fn an_unconfirmed_end_tells_what_the_task_was_last_read_to_be() {
         }
         // The first reading of the list comes late enough to have the end in its first page.
         world.server.invisible = if pages { 1800 } else { 0 };
-        let Ended::Outcome(text) = run(&mut world) else {
+        let Ended::Outcome(text) = run_streamed(&mut world) else {
             panic!("it ends");
         };
         assert_eq!(world.count("Unconfirmed"), 1);
@@ -407,7 +392,7 @@ fn an_end_that_only_the_list_tells_is_confirmed_at_once() {
             reply.body = "1 begin\n2 end.".into();
         }
     });
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     let end = world.trace.iter().find(|line| line.contains("Some(2) end"));
     let end: u64 = end.expect("told")[..7].trim().parse().expect("a time");
     assert_eq!(world.status_sent, [end]);
@@ -476,7 +461,7 @@ fn what_a_connection_leaves_out_in_its_middle_is_told_by_the_list_in_order() {
 fn after_an_end_no_wait_is_believed() {
     let mut world = streamed(&[Ask("which?")], &[(500, 1, "begin"), (1500, 2, "end")]);
     world.stays = true;
-    assert_eq!(run(&mut world), outcome("result_unavailable"));
+    assert_eq!(run_streamed(&mut world), outcome("result_unavailable"));
     assert_eq!(world.count("event question"), 0, "{:#?}", world.trace);
 }
 

@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Work};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
 use taskward_core::{Answered, Errand, Task, TaskId};
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 fn run<const KEYED: bool>(world: &mut World) -> Ended {
     let task = world.start::<KEYED, false>();

@@ -2,17 +2,13 @@
 
 use crate::world::Act::{Complete, Work};
 use crate::world::hand::{listening, reply, send, settle};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Fault, Toy, Wish, World, at, outcome, policy, seed};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
     Cause, Errand, ExchangeId, Failure, Head, IdempotencyKey, Origin, ResumeError, Shared,
     Snapshot, Stage, Step, Task, TaskId,
 };
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 type Polled = Task<Toy<false, false>>;
 type Streamed = Task<Toy<true, true>>;

@@ -1,13 +1,9 @@
 //! How tasks end while somebody cancels them, and while their records lag, vanish or come back.
 
 use crate::world::Act::{Complete, Fail, Show, Work};
-use crate::world::{Ended, Fault, Wish, World, policy};
+use crate::world::{Fault, Wish, World, outcome, policy};
 use http::StatusCode;
 use taskward_core::Response;
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 /// Rows: I1.
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
 use taskward_core::{Abandon, Policy, Task, TaskId};
 
 /// A minute for the agent and a minute for the human.
@@ -26,10 +26,6 @@ fn cut_off(fault: Fault) -> World {
             }
             if said { Fault::Refused } else { Fault::None }
         })
-}
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
 }
 
 /// Rows: H1.

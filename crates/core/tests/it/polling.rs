@@ -3,12 +3,8 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Say, Show, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
 use taskward_core::{Outcome, Task, TaskId, Timestamp};
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 #[test]
 fn a_task_is_followed_from_start_to_answer() {

@@ -1,12 +1,8 @@
 //! Questions and answers whose fate is not known, in virtual time against a toy server.
 
 use crate::world::Act::{Ask, Complete, Fail, Show, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
 use taskward_core::{Answer, AnswerError, QuestionId, Step, Task};
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 /// Rows: H1.
 #[test]

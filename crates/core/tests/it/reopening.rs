@@ -1,16 +1,10 @@
 //! When a stream is opened again, and how a task is read beside one or without.
 
 use crate::world::Act::{Complete, Work};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed, streamed};
 use taskward_core::{Seed, Task, TaskId};
 
 type Streamed = Task<Toy<true, true>>;
-
-fn streamed(script: &[Act], stream: &[(u64, u64, &'static str)]) -> World {
-    let mut world = World::new(script);
-    world.server.stream = stream.to_vec();
-    world
-}
 
 #[test]
 fn failures_in_a_row_are_counted_until_an_event_comes_or_half_a_minute_passes() {

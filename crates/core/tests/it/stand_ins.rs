@@ -1,23 +1,8 @@
 //! A streamed task that waits while no event tells for what: asked under a stand-in, and known by its event later.
 
 use crate::world::Act::{Ask, Complete, Work};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, hand};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, hand, outcome, run_streamed, streamed};
 use taskward_core::{Answer, AnswerError, Answered, Errand, QuestionId, QuestionKind, Step, Task};
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
-
-fn streamed(script: &[Act], stream: &[(u64, u64, &'static str)]) -> World {
-    let mut world = World::new(script);
-    world.server.stream = stream.to_vec();
-    world
-}
-
-fn run(world: &mut World) -> Ended {
-    let task = world.start::<true, true>();
-    world.drive(task)
-}
 
 /// When this was said first.
 fn time(world: &World, what: &str) -> u64 {
@@ -49,7 +34,7 @@ fn each_wait_without_an_event_is_asked_under_a_stand_in_of_its_own_after_three_r
         &[(500, 1, "begin")],
     )
     .answers(&["x", "y"]);
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(world.server.said, ["x", "y"]);
     for id in ["stand-in-1", "stand-in-2"] {
         assert_eq!(world.count(&format!("event question {id} ")), 1, "{id}");
@@ -59,7 +44,7 @@ fn each_wait_without_an_event_is_asked_under_a_stand_in_of_its_own_after_three_r
     let looks = |page: Option<usize>| {
         let mut world = streamed(&[Ask("a?")], &[(10, 1, "begin")]);
         world.server.page = page;
-        assert_eq!(run(&mut world), Ended::Left(String::new()));
+        assert_eq!(run_streamed(&mut world), Ended::Left(String::new()));
         let told = world.now;
         world.status_sent.iter().filter(|at| **at < told).count()
     };
@@ -179,7 +164,7 @@ fn a_question_brings_the_steps_since_the_last_one() {
         seen.borrow_mut().push(steps.join(" "));
         Some(Answer::text("x"))
     });
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(*shown.borrow(), ["1 2 3", "4 5"]);
 }
 

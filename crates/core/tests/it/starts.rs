@@ -3,12 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::world::Act::{Complete, Work};
-use crate::world::{Ended, Fault, Toy, World, at};
+use crate::world::{Ended, Fault, Toy, World, at, outcome};
 use taskward_core::{Policy, Snapshot, Task};
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
 
 /// The faults of the first attempts of a start, one for each.
 fn attempts(faults: &'static [Fault]) -> impl FnMut(usize, &str, &str) -> Fault {

@@ -1,30 +1,17 @@
 //! A streamed task: open, cut, reopened from a position, answered while open, closed.
 
 use crate::world::Act::{Ask, Complete, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{
+    Ended, Fault, Toy, Wish, World, at, outcome, policy, run_streamed, seed, streamed,
+};
 use taskward_core::{Position, Snapshot, Task, TaskId};
 
 const STREAM: [(u64, u64, &str); 3] = [(500, 1, "begin"), (1500, 2, "step"), (4000, 3, "end")];
 
-fn streamed(script: &[crate::world::Act], stream: &[(u64, u64, &'static str)]) -> World {
-    let mut world = World::new(script);
-    world.server.stream = stream.to_vec();
-    world
-}
-
-fn run(world: &mut World) -> Ended {
-    let task = world.start::<true, true>();
-    world.drive(task)
-}
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
-}
-
 #[test]
 fn a_streamed_task_is_read_once_the_stream_says_that_it_is_over() {
     let mut world = streamed(&[Work(4000), Complete("42")], &STREAM);
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(
         world.lines(),
         [
@@ -50,7 +37,7 @@ fn the_end_of_a_stream_ends_nothing_and_it_is_reopened_after_the_last_taken_even
         let mut world =
             streamed(&[Work(4000), Complete("42")], &STREAM).wish(2000, Wish::CutStream);
         world.server.replays = replays;
-        assert_eq!(run(&mut world), outcome("succeeded 42"));
+        assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
         assert_eq!(world.count("open GET /t/t1/stream?after=2"), 1);
         for event in ["Some(1) begin", "Some(2) step", "Some(3) end"] {
             assert_eq!(world.count(event), 1, "replays {replays}: {event}");
@@ -77,7 +64,7 @@ fn a_stream_that_never_opens_is_no_reason_to_stop_watching() {
             Fault::None
         }
     });
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
 }
 
 /// Rows: E8.
@@ -91,7 +78,7 @@ fn a_refused_key_on_a_reconnect_ends_the_watch() {
             Fault::None
         }
     });
-    assert_eq!(run(&mut world), outcome("access_lost"));
+    assert_eq!(run_streamed(&mut world), outcome("access_lost"));
 }
 
 /// Rows: E4.
@@ -101,7 +88,7 @@ fn silence_is_judged_by_a_read_and_not_taken_for_an_end() {
         &[Work(900_000), Complete("42")],
         &[(500, 1, "begin"), (900_500, 2, "end")],
     );
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert!(world.count("nothing came for 300 s") >= 2);
     assert_eq!(world.count("event event"), 2);
 }
@@ -110,7 +97,7 @@ fn silence_is_judged_by_a_read_and_not_taken_for_an_end() {
 #[test]
 fn a_stream_that_brings_nothing_is_silent_from_its_first_moment_however_often_the_list_is_read() {
     let mut world = listed(&[Work(900_000), Complete("42")], &[]);
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert!(world.count("/events") > 1);
     let silent = |line: &&String| line.contains("nothing came for 300 s");
     let cut = world.trace.iter().find(silent).expect("it is cut");
@@ -131,7 +118,7 @@ fn a_question_is_answered_while_the_stream_stays_open() {
         &stream,
     )
     .answers(&["this"]);
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(world.server.said, ["this"]);
     assert_eq!(world.count("open GET"), 1);
     assert_eq!(world.count("event question q2"), 1);
@@ -163,7 +150,11 @@ fn a_question_survives_the_connection_that_brought_it() {
         )
         .wish(cut, Wish::CutStream)
         .answers(&["this"]);
-        assert_eq!(run(&mut world), outcome("succeeded 42"), "cut at {cut}");
+        assert_eq!(
+            run_streamed(&mut world),
+            outcome("succeeded 42"),
+            "cut at {cut}"
+        );
         assert_eq!(world.server.said, ["this"], "cut at {cut}");
     }
 }
@@ -172,7 +163,7 @@ fn a_question_survives_the_connection_that_brought_it() {
 fn a_wait_in_replayed_events_is_history() {
     let stream = [(10, 1, "wait"), (20, 2, "step"), (5000, 3, "end")];
     let mut world = streamed(&[Work(5000), Complete("42")], &stream).answers(&["no"]);
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(world.count("event question"), 0);
 }
 
@@ -186,7 +177,7 @@ fn a_gap_is_told_once_and_only_across_a_reconnect() {
         (5000, 7, "end"),
     ];
     let mut world = streamed(&[Work(5000), Complete("42")], &stream).wish(2000, Wish::CutStream);
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(world.count("Gap"), 1);
     assert_eq!(
         world.count("Gap { after: Position(3), before: Position(6) }"),
@@ -197,7 +188,7 @@ fn a_gap_is_told_once_and_only_across_a_reconnect() {
 #[test]
 fn the_stored_position_is_the_last_taken_one() {
     let mut world = streamed(&[Work(4000), Complete("42")], &STREAM);
-    run(&mut world);
+    run_streamed(&mut world);
     for (name, snapshot) in world.snapshots.clone() {
         // Resumed from any step, every event that was not taken comes, and no other.
         let taken = position(&snapshot);
@@ -262,7 +253,7 @@ fn what_a_stream_leaves_out_is_read_from_the_list_before_anything_else_is_told()
         (4000, 5, "end"),
     ];
     let mut world = listed(&[Work(4000), Complete("42")], &stream).wish(500, Wish::CutStream);
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(
         world.lines(),
         [
@@ -301,7 +292,7 @@ fn an_end_that_no_read_confirms_stands_after_half_a_minute() {
     ] {
         let stream = [(500, 1, "begin"), (1500, 2, end), (2000, 3, "step")];
         let mut world = streamed(&[Work(900_000)], &stream);
-        let Ended::Outcome(text) = run(&mut world) else {
+        let Ended::Outcome(text) = run_streamed(&mut world) else {
             panic!("it ends");
         };
         assert!(text.starts_with(result), "{text}");
@@ -319,7 +310,7 @@ fn one_read_that_stalls_does_not_spend_the_patience_for_an_end_to_be_confirmed()
     let stream = [(500, 1, "begin"), (1500, 2, "end")];
     let ends = || streamed(&[Work(1400), Complete("42")], &stream);
     let mut whole = ends();
-    assert_eq!(run(&mut whole), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut whole), outcome("succeeded 42"));
     let is_read = |(name, _): &(String, Snapshot)| {
         let at = name.strip_prefix("Send at ");
         at.is_some_and(|at| at.parse::<u64>().is_ok_and(|at| at >= 1500))
@@ -334,7 +325,7 @@ fn one_read_that_stalls_does_not_spend_the_patience_for_an_end_to_be_confirmed()
         }
     });
     world.asleep = Some((read + 1, 40_000));
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(
         (world.count("Unconfirmed"), world.count("TimedOut")),
         (0, 1)
@@ -351,7 +342,10 @@ fn an_end_stands_with_the_words_that_no_read_could_be_made_when_none_could() {
         _ => Fault::None,
     });
     let words = "its own read failed for 30 s after the event broke";
-    assert_eq!(run(&mut world), outcome(&format!("failed Some({words:?})")));
+    assert_eq!(
+        run_streamed(&mut world),
+        outcome(&format!("failed Some({words:?})"))
+    );
     assert_eq!(
         world.count("Unconfirmed { event: \"broke\", status: None }"),
         1
@@ -371,7 +365,7 @@ fn a_tail_that_only_the_list_has_is_told_before_the_end() {
         "/t/t1/stream?after=1" => Fault::Status(503),
         _ => Fault::None,
     });
-    let Ended::Outcome(text) = run(&mut world) else {
+    let Ended::Outcome(text) = run_streamed(&mut world) else {
         panic!("it ends");
     };
     assert!(text.starts_with("failed"), "{text}");
@@ -404,11 +398,11 @@ fn a_task_with_a_list_is_resumed_at_any_step_and_misses_nothing() {
         .answers(&["this", "this"])
     };
     let mut whole = make();
-    assert_eq!(run(&mut whole), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut whole), outcome("succeeded 42"));
     for (number, (name, _)) in whole.snapshots.clone().into_iter().enumerate() {
         let mut world = make();
         world.kill_after = Some(number + 1);
-        run(&mut world);
+        run_streamed(&mut world);
         let (Some(saved), told) = (world.saved.last().cloned(), world.trace.clone()) else {
             continue;
         };
@@ -447,7 +441,7 @@ fn a_list_that_begins_with_the_newest_is_told_in_order_all_the_same() {
         }
     });
     world.server.newest_first = true;
-    assert_eq!(run(&mut world), outcome("succeeded 42"));
+    assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     let told: Vec<String> = world
         .lines()
         .into_iter()

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Say, Work};
 use crate::world::hand::{reply, send, settle, step};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome_text, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, outcome_text, policy, seed};
 use http::StatusCode;
 use taskward_core::{
     Abandon, Errand, ExchangeId, Outcome, Policy, Response, Shared, Snapshot, Step, Task, TaskId,
@@ -30,10 +30,6 @@ fn minute() -> Policy {
     let mut policy = policy();
     policy.work = Some(Duration::from_secs(60));
     policy
-}
-
-fn outcome(text: &str) -> Ended {
-    Ended::Outcome(text.into())
 }
 
 /// What was stored last, taken up again by another process.

@@ -129,6 +129,23 @@ pub(crate) enum Ended {
     Stopped,
 }
 
+pub(crate) fn outcome(text: &str) -> Ended {
+    Ended::Outcome(text.into())
+}
+
+/// A world whose server streams these events: when, number, text.
+pub(crate) fn streamed(script: &[Act], stream: &[(u64, u64, &'static str)]) -> World {
+    let mut world = World::new(script);
+    world.server.stream = stream.to_vec();
+    world
+}
+
+/// A keyed start that is followed by its stream, to its end.
+pub(crate) fn run_streamed(world: &mut World) -> Ended {
+    let task = world.start::<true, true>();
+    world.drive(task)
+}
+
 pub(crate) fn policy() -> Policy {
     let mut policy = Policy::default();
     policy.pace.jitter_percent = 0;
