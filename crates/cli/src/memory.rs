@@ -348,7 +348,7 @@ impl Memory {
         };
         let id = EntryId::of_task(snapshot.provider(), origin, task);
         let mut speaking = self.speaking();
-        match (snapshot.is_leaving(), speaking.get_mut(&id)) {
+        match (snapshot.leaves_unkeyed(), speaking.get_mut(&id)) {
             (true, Some(one)) => one.is_over = false,
             (true, None) => match self.0.journal.claim(&id) {
                 Ok(claim) => drop(speaking.insert(id, Speaking::new(claim, false))),

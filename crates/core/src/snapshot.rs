@@ -58,11 +58,12 @@ impl Snapshot {
         deliveries.any(|delivery| delivery.stage != DeliveryStage::Check)
     }
 
-    /// Whether an answer or a message leaves as soon as this is stored.
+    /// Whether an answer or a message leaves as soon as this is stored, and has no idempotency key: said by two at once, it
+    /// is said twice.
     #[must_use]
-    pub fn is_leaving(&self) -> bool {
+    pub fn leaves_unkeyed(&self) -> bool {
         let mut deliveries = self.0.deliveries.iter();
-        deliveries.any(|delivery| delivery.stage == DeliveryStage::Write)
+        deliveries.any(|one| one.stage == DeliveryStage::Write && one.key.is_none())
     }
 
     /// The text of an answer or a message that may have arrived, and whose fate was not known when this was stored. It is

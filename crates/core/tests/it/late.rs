@@ -101,3 +101,31 @@ fn an_answer_that_surely_never_left_is_told_not_sent_at_the_deadline() {
     assert_eq!(world.count("answered m1 NotSent"), 1, "{:#?}", world.trace);
     assert_eq!(world.server.said, Vec::<String>::new());
 }
+
+#[test]
+fn an_answer_without_a_key_that_was_lost_is_of_unknown_fate_when_its_task_is_stopped_by_somebody_else()
+ {
+    let mut said = false;
+    let mut world = World::new(&[Ask("which?"), Work(500), Complete("42")])
+        .answers(&["this"])
+        .wish(2000, Wish::Dashboard("stop"))
+        .faults(move |_, _, path| {
+            if path.ends_with("/say") {
+                said = true;
+                return Fault::LostRequest;
+            }
+            // The conversation cannot be read: the status alone tells that it is over.
+            match said && path.ends_with("/log") {
+                true => Fault::Refused,
+                false => Fault::None,
+            }
+        });
+    let end = world.run();
+    assert_eq!(
+        world.count("answered m1 Unknown"),
+        1,
+        "{end:?} {:?}",
+        world.trace
+    );
+    assert_eq!(world.count("answered"), 1);
+}

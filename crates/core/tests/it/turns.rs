@@ -99,6 +99,18 @@ fn a_turn_whose_message_never_arrived_stays_unknown_when_it_is_recovered() {
 }
 
 #[test]
+fn a_turn_that_fails_between_two_looks_has_failed() {
+    let mut world = World::new(&[Complete("old"), Work(500), Fail("boom")]);
+    world.server = world.server.clone().begun(0);
+    let Ended::Outcome(end) = world.drive(turn(policy())) else {
+        panic!("it has an end");
+    };
+    assert!(end.starts_with("failed"), "{end}");
+    assert!(world.now < 10_000, "{}", world.now);
+    assert_eq!(world.server.said, ["more"]);
+}
+
+#[test]
 fn what_becomes_of_another_message_of_the_caller_is_not_taken_for_the_turns() {
     for (fault, told) in [
         (Fault::LostRequest, "sent 1 Unknown"),
