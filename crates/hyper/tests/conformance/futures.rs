@@ -269,7 +269,7 @@ fn futures_and_handles_go_anywhere() {
 }
 
 #[tokio::test]
-async fn what_is_under_way_is_let_go_of_when_the_time_for_stopping_the_task_is_over() -> Result {
+async fn a_look_without_a_reply_is_let_go_of_when_its_task_is_to_be_stopped() -> Result {
     let (sim, client) = setup()?;
     let within = Duration::from_secs(60);
     let run = client.run(job(&sim, "slow"));
@@ -293,9 +293,6 @@ async fn what_is_under_way_is_let_go_of_when_the_time_for_stopping_the_task_is_o
         panic!("it was interrupted");
     };
     assert_eq!(left.why, LeftWhy::Interrupted);
-    let Abandoned::CancelFailed(why) = &left.abandoned else {
-        panic!("{:?}", left.abandoned);
-    };
-    assert!(why.contains("could not be sent in time"), "{why}");
+    assert_eq!(left.abandoned, Abandoned::CancelAccepted);
     Ok(())
 }
