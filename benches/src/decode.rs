@@ -5,7 +5,7 @@ use std::hint::black_box;
 use serde::Deserialize;
 use taskward_core::bytes::Bytes;
 use taskward_core::http::StatusCode;
-use taskward_core::{Look, Provider as _, Reading, Response};
+use taskward_core::{Look, Provider as _, Reading, Response, TaskId};
 use taskward_providers::nanonets::{Nanonets, types};
 use taskward_providers::wire;
 
@@ -26,8 +26,9 @@ pub(crate) fn reply() -> Response {
 /// The cheap read of every poll.
 pub(crate) fn status() -> Box<dyn FnMut()> {
     let reply = reply();
+    let id = TaskId::new("t");
     Box::new(move || {
-        let reading = Nanonets.read(&Look::Status, black_box(&reply));
+        let reading = Nanonets.read(&id, &Look::Status, black_box(&reply));
         assert!(matches!(black_box(reading), Ok(Reading::Pending(_))));
     })
 }

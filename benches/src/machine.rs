@@ -61,7 +61,12 @@ impl Provider for Trivial {
         ))
     }
 
-    fn read(&self, _look: &Look, _reply: &Response) -> Result<Reading<Nothing>, ReadError> {
+    fn read(
+        &self,
+        _id: &TaskId,
+        _look: &Look,
+        _reply: &Response,
+    ) -> Result<Reading<Nothing>, ReadError> {
         Ok(Reading::Pending(Status::known("running")))
     }
 

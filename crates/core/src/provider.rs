@@ -394,11 +394,16 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     /// When the id cannot be written into a path, or there is no such look here.
     fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError>;
 
-    /// Reads a 2xx reply to a look.
+    /// Reads a 2xx reply to a look at this task.
     ///
     /// # Errors
     /// When it cannot be read; the task may be anything.
-    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Self::Output>, ReadError>;
+    fn read(
+        &self,
+        id: &TaskId,
+        look: &Look,
+        reply: &Response,
+    ) -> Result<Reading<Self::Output>, ReadError>;
 
     /// The request of a write to a task.
     ///
@@ -410,7 +415,7 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the reply cannot be read.
-    fn mark(&self, _reply: &Response) -> Result<Mark, ReadError> {
+    fn mark(&self, _id: &TaskId, _reply: &Response) -> Result<Mark, ReadError> {
         Ok(Mark::new(""))
     }
 
@@ -418,7 +423,13 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the reply cannot be read.
-    fn landed(&self, _reply: &Response, _mark: &Mark, _text: &str) -> Result<Landed, ReadError> {
+    fn landed(
+        &self,
+        _id: &TaskId,
+        _reply: &Response,
+        _mark: &Mark,
+        _text: &str,
+    ) -> Result<Landed, ReadError> {
         Ok(Landed::No)
     }
 
@@ -465,15 +476,15 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// When it cannot be read.
-    fn read_opening(&self, _reply: &Response) -> Result<Option<String>, ReadError> {
+    fn read_opening(&self, _id: &TaskId, _reply: &Response) -> Result<Option<String>, ReadError> {
         Ok(None)
     }
 
-    /// Reads one server-sent event; `None` for one that says nothing of the task, such as a heartbeat.
+    /// Reads one server-sent event of this task's stream; `None` for one that says nothing of the task, such as a heartbeat.
     ///
     /// # Errors
     /// When it cannot be read; the stream goes on.
-    fn read_event(&self, _event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn read_event(&self, _id: &TaskId, _event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
         Ok(None)
     }
 

@@ -182,7 +182,7 @@ impl<P: Provider> Operation for Probe<P> {
             date: reply.head.date(),
             seen: match &self.what {
                 What::List { .. } => Seen::List(self.provider.read_search(reply)?),
-                What::Opening(_) => Seen::Opening(self.provider.read_opening(reply)?),
+                What::Opening(id) => Seen::Opening(self.provider.read_opening(id, reply)?),
             },
         })
     }

@@ -78,7 +78,12 @@ impl Provider for Toy {
         Ok(Request::get(target.build()?))
     }
 
-    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Text>, ReadError> {
+    fn read(
+        &self,
+        _id: &TaskId,
+        look: &Look,
+        reply: &Response,
+    ) -> Result<Reading<Text>, ReadError> {
         Ok(match (look, text(reply).as_str()) {
             (Look::Result, answer) => Reading::Ready(Text(answer.to_owned())),
             (_, "waiting") => Reading::Waiting(Status::known("waiting")),
@@ -99,15 +104,21 @@ impl Provider for Toy {
         }
     }
 
-    fn mark(&self, _reply: &Response) -> Result<Mark, ReadError> {
+    fn mark(&self, _id: &TaskId, _reply: &Response) -> Result<Mark, ReadError> {
         Ok(Mark::new(""))
     }
 
-    fn landed(&self, _reply: &Response, _mark: &Mark, _text: &str) -> Result<Landed, ReadError> {
+    fn landed(
+        &self,
+        _id: &TaskId,
+        _reply: &Response,
+        _mark: &Mark,
+        _text: &str,
+    ) -> Result<Landed, ReadError> {
         Ok(Landed::No)
     }
 
-    fn read_event(&self, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn read_event(&self, _id: &TaskId, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
         let (seq, word) = event.data.split_once(' ').unwrap_or((event.data, ""));
         let seq = seq.parse();
         let seq = seq.map_err(|_| ReadError::new(ReadErrorKind::Shape, "no number"))?;

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use taskward_core::http::StatusCode;
 use taskward_core::{
     Answer, Beat, IdempotencyKey, Look, Mark, Operation, Output, Provider, ReadErrorKind, Response,
-    sse,
+    TaskId, sse,
 };
 use taskward_providers::agent_harness::{AgentHarness, Transcript, operations as harness};
 use taskward_providers::nanonets::types::{CreateAgentRequest, UpdateAgentRequest};
@@ -126,20 +126,21 @@ fn provider<P: Provider>(provider: &P, reply: &Response) {
         Look::Trail,
         Look::Result,
     ];
+    let id = TaskId::new("t");
     for look in &looks {
         // Reading is a function of the reply.
-        let [once, twice] = [(); 2].map(|()| format!("{:?}", provider.read(look, reply)));
+        let [once, twice] = [(); 2].map(|()| format!("{:?}", provider.read(&id, look, reply)));
         assert_eq!(once, twice);
-        if let Ok(reading) = provider.read(look, reply) {
+        if let Ok(reading) = provider.read(&id, look, reply) {
             use taskward_core::Reading::{Ready, Succeeded};
             if let Ready(output) | Succeeded(_, output) = reading {
                 answer(&output);
             }
         }
     }
-    if let Ok(mark) = provider.mark(reply) {
+    if let Ok(mark) = provider.mark(&id, reply) {
         for mark in [&mark, &Mark::new(""), &Mark::new("7:x")] {
-            let landed = provider.landed(reply, mark, "hello");
+            let landed = provider.landed(&id, reply, mark, "hello");
             assert!(landed.is_ok(), "the same reply was read before");
         }
     }
@@ -161,7 +162,7 @@ fn event(body: &[u8]) {
         data: &data,
         id: "",
     };
-    let Ok(Some(item)) = AgentHarness.read_event(&event) else {
+    let Ok(Some(item)) = AgentHarness.read_event(&TaskId::new("run"), &event) else {
         return;
     };
     let mut transcript = Transcript::default();

@@ -17,10 +17,10 @@ use taskward_providers::{
 fn read_everywhere(body: &[u8]) {
     let reply = Response::new(StatusCode::OK, body.to_vec());
     for look in [Look::Status, Look::Questions, Look::Result, Look::Trail] {
-        let _ = Nanonets.read(&look, &reply);
+        let _ = Nanonets.read(&TaskId::new("t"), &look, &reply);
     }
     for look in [Look::Status, Look::Events { cursor: None }] {
-        let _ = AgentHarness.read(&look, &reply);
+        let _ = AgentHarness.read(&TaskId::new("t"), &look, &reply);
     }
     let _ = Nanonets.read_start(&reply);
     let _ = AgentHarness.read_start(&reply);
@@ -419,7 +419,7 @@ fn event(stream: &[u8]) -> Result<(u64, String, Value), ReadError> {
     let mut decoder = Decoder::with_caps(Caps::default());
     let mut rest = stream;
     let event = decoder.next_event(&mut rest).expect("small");
-    let item = AgentHarness.read_event(&event.expect("an event"))?;
+    let item = AgentHarness.read_event(&TaskId::new("t"), &event.expect("an event"))?;
     let event = item.expect("an event of the run").event;
     let position = event.position.expect("a number").0;
     Ok((position, event.name, event.data))
@@ -476,8 +476,12 @@ fn damaged_text_says_so_and_a_damaged_id_or_status_is_none() {
         assert!(error.contains("\"id\" of AgentVersion"), "{error}");
         let status = Response::new(StatusCode::OK, body(r#"{"status":"comp"#, r#"leted"}"#));
         for error in [
-            Nanonets.read(&Look::Status, &status).map(drop),
-            AgentHarness.read(&Look::Status, &status).map(drop),
+            Nanonets
+                .read(&TaskId::new("t"), &Look::Status, &status)
+                .map(drop),
+            AgentHarness
+                .read(&TaskId::new("t"), &Look::Status, &status)
+                .map(drop),
         ] {
             let error = error.expect_err("a damaged status").to_string();
             assert!(error.contains("an undamaged status"), "{error}");
@@ -611,7 +615,10 @@ fn an_unknown_field_is_kept_wherever_it_stands() {
 fn a_list_is_read_bare_and_under_every_name() {
     let question = |body: &str| {
         let reply = Response::new(StatusCode::OK, body.to_owned());
-        match Nanonets.read(&Look::Questions, &reply).expect(body) {
+        match Nanonets
+            .read(&TaskId::new("t"), &Look::Questions, &reply)
+            .expect(body)
+        {
             taskward_core::Reading::Asking(asked) => asked[0].id.to_string(),
             other => panic!("{other:?}"),
         }

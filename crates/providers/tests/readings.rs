@@ -16,7 +16,11 @@ fn reply(body: Value) -> Response {
 fn event(kind: &str, payload: Value) -> Item {
     let event = json!({"seq": 7, "type": kind, "payload": {"redacted": false, "value": payload}});
     let look = Look::Events { cursor: None };
-    match AgentHarness.read(&look, &reply(json!({ "events": [event] }))) {
+    match AgentHarness.read(
+        &TaskId::new("t"),
+        &look,
+        &reply(json!({ "events": [event] })),
+    ) {
         Ok(Reading::Events(mut page)) => page.items.pop().expect("an event"),
         other => panic!("{other:?}"),
     }
@@ -136,7 +140,7 @@ fn the_answer_of_a_run_is_found_under_the_names_that_a_result_would_have() {
         let mut run = json!({"id": "r", "status": "succeeded"});
         let object = run.as_object_mut().expect("an object");
         object.extend(fields.as_object().expect("an object").clone());
-        match AgentHarness.read(&Look::Status, &reply(run)) {
+        match AgentHarness.read(&TaskId::new("t"), &Look::Status, &reply(run)) {
             Ok(Reading::Succeeded(_, answer)) => answer,
             other => panic!("{other:?}"),
         }
@@ -249,7 +253,7 @@ fn what_a_platform_has_no_call_for_is_refused_before_anything_is_sent() {
 #[test]
 fn the_answer_of_a_task_is_the_summary_as_it_came() {
     let summary = json!({"status": "completed", "result": "42", "new": 1});
-    match Nanonets.read(&Look::Result, &reply(summary.clone())) {
+    match Nanonets.read(&TaskId::new("t"), &Look::Result, &reply(summary.clone())) {
         Ok(Reading::Ready(answer)) => assert_eq!(answer.raw(), &summary),
         other => panic!("{other:?}"),
     }

@@ -39,7 +39,7 @@ impl<P: Provider> Operation for Read<P> {
     }
 
     fn read(&self, reply: &Response) -> Result<Reading<P::Output>, ReadError> {
-        self.provider.read(&self.look, reply)
+        self.provider.read(&self.id, &self.look, reply)
     }
 }
 

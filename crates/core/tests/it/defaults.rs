@@ -28,6 +28,7 @@ impl Operation for Ping {
 
 #[test]
 fn a_provider_without_conversations_and_searches_says_so() {
+    let id = TaskId::new("t1");
     let reply = Response::new(StatusCode::OK, "log.");
     let search = Bare.search(&Clue::agent("a"), at(0), None, None);
     let error = search.expect_err("no search").to_string();
@@ -35,12 +36,15 @@ fn a_provider_without_conversations_and_searches_says_so() {
     assert!(Bare.read_search(&reply).is_err());
     let error = Bare.opening(&TaskId::new("t1")).expect_err("none");
     assert_eq!(error.to_string(), "bare has no conversations");
-    assert_eq!(Bare.read_opening(&reply).expect("none"), None);
+    assert_eq!(Bare.read_opening(&id, &reply).expect("none"), None);
     assert_eq!(Bare.clue(&ToyJob("go".into())), None);
     // Nothing shows in a conversation that is none: a write of unknown fate stays of unknown fate.
-    let mark = Bare.mark(&reply).expect("a mark");
+    let mark = Bare.mark(&id, &reply).expect("a mark");
     assert_eq!(mark, Mark::new(""));
-    assert_eq!(Bare.landed(&reply, &mark, "x").expect("read"), Landed::No);
+    assert_eq!(
+        Bare.landed(&id, &reply, &mark, "x").expect("read"),
+        Landed::No
+    );
 }
 
 #[test]
@@ -49,7 +53,11 @@ fn a_provider_without_a_stream_reads_no_event_and_takes_none_for_an_answer() {
     let mut bytes: &[u8] = b"data: 1 end\n\n";
     let event = decoder.next_event(&mut bytes).expect("small");
     let event = event.expect("an event");
-    assert_eq!(Bare.read_event(&event).expect("nothing"), None);
+    assert_eq!(
+        Bare.read_event(&TaskId::new("t1"), &event)
+            .expect("nothing"),
+        None
+    );
     let step = |text: &str| RawEvent::new(Some(Position(1)), "step", json!(text));
     assert_eq!(
         Bare.unconfirmed(&TaskId::new("t1"), None, &step("end")),

@@ -97,7 +97,12 @@ impl Provider for AgentHarness {
         }
     }
 
-    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Answer>, ReadError> {
+    fn read(
+        &self,
+        _id: &TaskId,
+        look: &Look,
+        reply: &Response,
+    ) -> Result<Reading<Answer>, ReadError> {
         if let Look::Events { .. } = look {
             let page: RunEventPage = wire::decode(&reply.body)?;
             let next = page.next_cursor.or(page.cursor);
@@ -135,7 +140,7 @@ impl Provider for AgentHarness {
         }
     }
 
-    fn read_event(&self, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn read_event(&self, _id: &TaskId, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
         if event.name != RUN_EVENT || event.data.trim().is_empty() {
             return Ok(None);
         }

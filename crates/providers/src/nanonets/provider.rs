@@ -87,7 +87,12 @@ impl Provider for Nanonets {
         Ok(Request::get(task_target(id.as_str(), rest)?))
     }
 
-    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Answer>, ReadError> {
+    fn read(
+        &self,
+        _id: &TaskId,
+        look: &Look,
+        reply: &Response,
+    ) -> Result<Reading<Answer>, ReadError> {
         match look {
             Look::Questions => Ok(conversation::asked(&conversation::read(&reply.body)?)),
             Look::Result => {
@@ -192,15 +197,21 @@ impl Provider for Nanonets {
         Ok(Request::get(task_target(id.as_str(), "/messages")?))
     }
 
-    fn read_opening(&self, reply: &Response) -> Result<Option<String>, ReadError> {
+    fn read_opening(&self, _id: &TaskId, reply: &Response) -> Result<Option<String>, ReadError> {
         Ok(conversation::opening(&conversation::read(&reply.body)?))
     }
 
-    fn mark(&self, reply: &Response) -> Result<Mark, ReadError> {
+    fn mark(&self, _id: &TaskId, reply: &Response) -> Result<Mark, ReadError> {
         Ok(conversation::mark(&conversation::read(&reply.body)?))
     }
 
-    fn landed(&self, reply: &Response, mark: &Mark, text: &str) -> Result<Landed, ReadError> {
+    fn landed(
+        &self,
+        _id: &TaskId,
+        reply: &Response,
+        mark: &Mark,
+        text: &str,
+    ) -> Result<Landed, ReadError> {
         Ok(conversation::landed(
             &conversation::read(&reply.body)?,
             mark,
@@ -242,7 +253,7 @@ mod tests {
     }
 
     fn read(look: Look, body: &str) -> String {
-        match Nanonets.read(&look, &reply(body)) {
+        match Nanonets.read(&TaskId::new("t"), &look, &reply(body)) {
             Ok(Reading::Pending(status)) => format!("pending {status}"),
             Ok(Reading::Next(look, status)) => format!("next {look:?} {status}"),
             Ok(Reading::Paused(status)) => format!("paused {status}"),

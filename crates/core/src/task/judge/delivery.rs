@@ -20,10 +20,13 @@ use crate::task::{Flight, Lag, Purpose, Standing, Task};
 impl<P: Provider> Task<P> {
     pub(in crate::task) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
         let read = sort(report).and_then(|reply| {
-            let mark = self.provider.mark(&reply).map_err(Trouble::Unreadable)?;
+            let mark = self
+                .provider
+                .mark(self.known_id(), &reply)
+                .map_err(Trouble::Unreadable)?;
             let reading = self
                 .provider
-                .read(&Look::Questions, &reply)
+                .read(self.known_id(), &Look::Questions, &reply)
                 .map_err(Trouble::Unreadable)?;
             Ok((mark, reading))
         });
@@ -225,7 +228,7 @@ impl<P: Provider> Task<P> {
 
     fn delivery_read_failed(&mut self, trouble: &Trouble, shared: &mut Shared) {
         if let Some(error) = access_lost(trouble) {
-            let id = self.known_id();
+            let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
         }
         let Some((due, why)) = self.missed(trouble, shared) else {
@@ -309,7 +312,7 @@ impl<P: Provider> Task<P> {
             }
             Verdict::Final => match trouble.status() {
                 Some(status) if status.as_u16() == 401 => {
-                    let id = self.known_id();
+                    let id = self.known_id().clone();
                     if let Some(error) = access_lost(&trouble) {
                         self.end(Outcome::AccessLost { id, error });
                     }
@@ -358,11 +361,11 @@ impl<P: Provider> Task<P> {
         let read = sort(report).and_then(|reply| {
             let landed = self
                 .provider
-                .landed(&reply, &mark, &text)
+                .landed(self.known_id(), &reply, &mark, &text)
                 .map_err(Trouble::Unreadable)?;
             let reading = self
                 .provider
-                .read(&Look::Questions, &reply)
+                .read(self.known_id(), &Look::Questions, &reply)
                 .map_err(Trouble::Unreadable)?;
             Ok((landed, reading))
         });
@@ -401,7 +404,7 @@ impl<P: Provider> Task<P> {
     fn reconcile_keyed(&mut self, question: &Question, report: Report, shared: &mut Shared) {
         let reading = sort(report).and_then(|reply| {
             self.provider
-                .read(&Look::Questions, &reply)
+                .read(self.known_id(), &Look::Questions, &reply)
                 .map_err(Trouble::Unreadable)
         });
         let reading = match reading {

@@ -135,7 +135,7 @@ impl<P: Provider> Task<P> {
     /// A page of the list could not be read.
     pub(super) fn page_failed(&mut self, trouble: &Trouble, shared: &mut Shared) {
         if let Some(error) = access_lost(trouble) {
-            let id = self.known_id();
+            let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
         }
         let now = self.now;

@@ -82,9 +82,9 @@ impl<P: Provider> Task<P> {
         self.save.need();
     }
 
-    pub(super) fn known_id(&self) -> crate::id::TaskId {
+    pub(super) fn known_id(&self) -> &crate::id::TaskId {
         self.id
-            .clone()
+            .as_ref()
             .expect("looks are made once the id is known")
     }
 
@@ -221,10 +221,14 @@ impl<P: Provider> Task<P> {
     fn judge_look(&mut self, look: &Look, report: Report, shared: &mut Shared) {
         // By reference: a reply is large, and this is the path of every poll.
         let (reading, reply) = match &report {
-            Ok(reply) if reply.status().is_success() => match self.provider.read(look, reply) {
-                Ok(reading) => (reading, reply),
-                Err(error) => return self.look_failed(look, &Trouble::Unreadable(error), shared),
-            },
+            Ok(reply) if reply.status().is_success() => {
+                match self.provider.read(self.known_id(), look, reply) {
+                    Ok(reading) => (reading, reply),
+                    Err(error) => {
+                        return self.look_failed(look, &Trouble::Unreadable(error), shared);
+                    }
+                }
+            }
             _ => {
                 if let Err(trouble) = sort(report) {
                     self.look_failed(look, &trouble, shared);
@@ -276,7 +280,7 @@ impl<P: Provider> Task<P> {
             return self.page_failed(trouble, shared);
         }
         if let Some(error) = access_lost(trouble) {
-            let id = self.known_id();
+            let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
         }
         match &mut self.phase {
@@ -376,7 +380,7 @@ impl<P: Provider> Task<P> {
             return Some((self.schedule(None), Why::Invisible));
         }
         if not_found.looks >= NOT_FOUND_LOOKS {
-            let id = self.known_id();
+            let id = self.known_id().clone();
             self.end(Outcome::Gone {
                 id,
                 error: not_found.error,
@@ -462,7 +466,7 @@ impl<P: Provider> Task<P> {
             Reading::Succeeded(status, output) => {
                 self.note(status);
                 self.leave(Sequel::Worked);
-                let id = self.known_id();
+                let id = self.known_id().clone();
                 self.end(Outcome::Succeeded { id, output });
             }
             Reading::Events(page) => self.take_page(page),
@@ -518,7 +522,7 @@ impl<P: Provider> Task<P> {
     }
 
     fn outcome_of(&self, ending: Ending) -> Outcome<P::Output> {
-        let id = self.known_id();
+        let id = self.known_id().clone();
         match ending {
             Ending::Failed(fault) => Outcome::Failed { id, fault },
             Ending::Stopped(fault) => {
@@ -627,7 +631,7 @@ impl<P: Provider> Task<P> {
     fn judge_answer(&mut self, reading: Reading<P::Output>) {
         match reading {
             Reading::Ready(output) | Reading::Succeeded(_, output) => {
-                let id = self.known_id();
+                let id = self.known_id().clone();
                 self.end(Outcome::Succeeded { id, output });
             }
             // Completion was seen and is final: a read that shows an earlier state is stale.
@@ -648,7 +652,7 @@ impl<P: Provider> Task<P> {
             fetching.since = self.now;
         }
         if due > fetching.since.after(self.policy.result_patience) {
-            let id = self.known_id();
+            let id = self.known_id().clone();
             return self.end(Outcome::ResultUnavailable {
                 id,
                 why: why.to_owned(),

@@ -104,6 +104,8 @@ impl<P: Provider> Task<P> {
     }
 
     fn next_of_stream(&mut self) -> Next {
+        let id = self.id.as_ref();
+        let id = id.expect("a stream is opened once the id is known");
         let worded = &mut self.stream.worded;
         let StreamState::Open(open) = &mut self.stream.state else {
             return Next::Nothing;
@@ -118,7 +120,7 @@ impl<P: Provider> Task<P> {
         let before = rest.len();
         let mut altered = None;
         let next = match open.decoder.next_event(&mut rest) {
-            Ok(Some(event)) => match self.provider.read_event(&event) {
+            Ok(Some(event)) => match self.provider.read_event(id, &event) {
                 Ok(Some(item)) => {
                     let place = item.event.position;
                     altered = place.filter(|at| worded.differs(*at, event.data));
@@ -444,7 +446,7 @@ impl<P: Provider> Task<P> {
         let why = format!("its own read {reads} {patience} s after the event {name}");
         let event = name;
         self.events.push(Event::Unconfirmed { event, status });
-        let id = self.known_id();
+        let id = self.known_id().clone();
         match ending.finish {
             Finish::Succeeded => {
                 let output = self
@@ -524,7 +526,7 @@ impl<P: Provider> Task<P> {
             Err(failure) => Trouble::Wire(failure),
         };
         if let Some(error) = access_lost(&trouble) {
-            let id = self.known_id();
+            let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
         }
         absent |= trouble

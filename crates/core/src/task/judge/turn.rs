@@ -75,7 +75,7 @@ impl<P: Provider> Task<P> {
             (_, Reading::Pending(_)) => true,
             (Look::Questions, _) => {
                 let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
-                let landed = self.provider.landed(reply, mark, text);
+                let landed = self.provider.landed(self.known_id(), reply, mark, text);
                 matches!(landed, Ok(Landed::Replied | Landed::Spoken))
             }
             // It had not ended when the message was written.
@@ -103,7 +103,7 @@ impl<P: Provider> Task<P> {
         match (look, reading) {
             // The conversation, too: a machine may have slept since the look before.
             (Look::Questions, _) if unmoved > UNMOVED => {
-                let id = self.known_id();
+                let id = self.known_id().clone();
                 self.end(Outcome::ResultUnavailable {
                     id,
                     why: "the message arrived, and the task has shown nothing new since".to_owned(),

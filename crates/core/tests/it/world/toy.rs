@@ -125,7 +125,12 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         Ok(Request::get(target.build()?))
     }
 
-    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Output>, ReadError> {
+    fn read(
+        &self,
+        _id: &TaskId,
+        look: &Look,
+        reply: &Response,
+    ) -> Result<Reading<Output>, ReadError> {
         let body = text(reply)?;
         Ok(match look {
             Look::Questions => {
@@ -219,11 +224,17 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         }
     }
 
-    fn mark(&self, reply: &Response) -> Result<Mark, ReadError> {
+    fn mark(&self, _id: &TaskId, reply: &Response) -> Result<Mark, ReadError> {
         Ok(Mark::new(log(reply)?.len().to_string()))
     }
 
-    fn landed(&self, reply: &Response, mark: &Mark, text: &str) -> Result<Landed, ReadError> {
+    fn landed(
+        &self,
+        _id: &TaskId,
+        reply: &Response,
+        mark: &Mark,
+        text: &str,
+    ) -> Result<Landed, ReadError> {
         let log = log(reply)?;
         let new = &log[mark.as_str().parse::<usize>().unwrap_or(0).min(log.len())..];
         let user = new
@@ -242,7 +253,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         })
     }
 
-    fn read_event(&self, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn read_event(&self, _id: &TaskId, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
         let (seq, text) = event.data.split_once(' ').unwrap_or((event.data, ""));
         item(seq, text).map(Some)
     }
@@ -302,8 +313,13 @@ impl Provider for Bare {
         }
     }
 
-    fn read(&self, look: &Look, reply: &Response) -> Result<Reading<Output>, ReadError> {
-        WHOLE.read(look, reply)
+    fn read(
+        &self,
+        id: &TaskId,
+        look: &Look,
+        reply: &Response,
+    ) -> Result<Reading<Output>, ReadError> {
+        WHOLE.read(id, look, reply)
     }
 
     fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
