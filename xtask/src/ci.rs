@@ -66,9 +66,9 @@ pub(crate) fn run() -> Result<()> {
             "--quiet",
         ])
     })?;
-    // Last, so that the log ends with the summary of the tests themselves.
-    begin(&format!("tests: {test}"));
-    execute(Command::new("bash").args(["-c", test]))
+    timed(&format!("tests ({test})"), || {
+        execute(Command::new("bash").args(["-c", test]))
+    })
 }
 
 /// The command that the README gives for running the tests.
