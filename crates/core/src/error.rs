@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::{Cause, Failure, Stage};
 use crate::id::{IntentId, TaskId};
+use crate::question::AnswerError;
 use crate::response::{Head, Response};
 
 /// The error of a caller's own code: anything that `?` turns into a boxed one.
@@ -217,6 +218,7 @@ struct Inner {
     api: Option<ApiError>,
     failure: Option<Failure>,
     read: Option<ReadError>,
+    answer: Option<AnswerError>,
     task: Option<TaskId>,
     intent: Option<IntentId>,
     attempts: u32,
@@ -265,6 +267,7 @@ impl Error {
             api: None,
             failure: None,
             read: None,
+            answer: None,
             task: None,
             intent: None,
             attempts: 0,
@@ -374,6 +377,12 @@ impl Error {
         self.0.kind
     }
 
+    /// Returns why an answer was refused before anything was sent, when that is what happened.
+    #[must_use]
+    pub fn answer_error(&self) -> Option<&AnswerError> {
+        self.0.answer.as_ref()
+    }
+
     /// The server's refusal, when there was one.
     #[must_use]
     pub fn api_error(&self) -> Option<&ApiError> {
@@ -467,6 +476,14 @@ impl std::error::Error for Error {
 impl From<BuildError> for Error {
     fn from(error: BuildError) -> Self {
         Self::new(ErrorKind::Input, error.to_string())
+    }
+}
+
+impl From<AnswerError> for Error {
+    fn from(answer: AnswerError) -> Self {
+        let mut error = Self::new(ErrorKind::Input, answer.to_string());
+        error.0.answer = Some(answer);
+        error
     }
 }
 

@@ -142,24 +142,58 @@ pub enum Answered {
     NotSent,
 }
 
-/// An answer that cannot be taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why an answer was refused before anything was sent. [`Error::answer_error`](crate::Error::answer_error) gives it where
+/// the answer went through a handle.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// No question of this id is open.
-    NotOpen(QuestionId),
-    /// An answer to it is already on its way.
-    Underway(QuestionId),
-    /// This kind of answer does not fit the question.
-    Unfit(String),
+    /// No question of this id is open: it was never asked, it was withdrawn, or the task is over.
+    NoSuchQuestion(QuestionId),
+    /// The question has its answer.
+    AlreadyAnswered {
+        /// The question.
+        id: QuestionId,
+        /// The answer, when it was given here and applied; `None` when somebody else answered, or may have.
+        with: Option<Answer>,
+    },
+    /// An answer to it is under way; an event tells what becomes of that one.
+    BeingAnswered(QuestionId),
+    /// The question wants another kind of answer.
+    WrongKind {
+        /// The question.
+        id: QuestionId,
+        /// What it wants.
+        wants: QuestionKind,
+        /// What is wrong, in words.
+        why: &'static str,
+    },
+}
+
+impl AnswerError {
+    /// Returns the question that was to be answered.
+    #[must_use]
+    pub fn question(&self) -> &QuestionId {
+        match self {
+            Self::NoSuchQuestion(id)
+            | Self::AlreadyAnswered { id, .. }
+            | Self::BeingAnswered(id)
+            | Self::WrongKind { id, .. } => id,
+        }
+    }
 }
 
 impl std::fmt::Display for AnswerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotOpen(id) => write!(f, "question {id} is not open"),
-            Self::Underway(id) => write!(f, "an answer to question {id} is already on its way"),
-            Self::Unfit(why) => write!(f, "the answer does not fit the question: {why}"),
+            Self::NoSuchQuestion(id) => write!(f, "no question {id} is open"),
+            // What was answered is for its author, not for a log.
+            Self::AlreadyAnswered { id, .. } => write!(f, "question {id} was already answered"),
+            Self::BeingAnswered(id) => {
+                write!(f, "an answer to question {id} is already under way")
+            }
+            Self::WrongKind { id, why, .. } => {
+                write!(f, "the answer does not fit question {id}: {why}")
+            }
         }
     }
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, RawEvent, Status};
-use crate::id::{IdempotencyKey, IntentId, Mark, MessageNo, Position, Revision, TaskId};
+use crate::id::{
+    IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision, TaskId,
+};
 use crate::policy::Policy;
 use crate::provider::{Clue, Finish};
-use crate::question::Question;
+use crate::question::{AnswerError, Question};
 use crate::request::Source;
-use crate::task::{Ask, DeliveryStage, Parcel};
+use crate::task::{Ask, DeliveryStage, Parcel, answerable};
 use crate::time::Timestamp;
 
 /// The version that this crate writes.
@@ -76,6 +78,15 @@ impl Snapshot {
         match delivery {
             Some(delivery) => Some(delivery.parcel.text()),
             None => Some(self.0.turn.as_ref().filter(lost)?.text.as_str()),
+        }
+    }
+
+    /// Returns why no answer can go to this question any more, of a task whose watch is over.
+    #[must_use]
+    pub fn answer_error(&self, question: &QuestionId) -> AnswerError {
+        match answerable(&self.0.asks, question) {
+            Ok(_) => AnswerError::NoSuchQuestion(question.clone()),
+            Err(why) => why,
         }
     }
 

@@ -17,10 +17,10 @@ use crate::adapter::{Client, calls, follow, handler};
 const SPEED: u32 = 100;
 /// Soon enough for a test, and late enough for a machine that is busy.
 const SOON: Duration = Duration::from_secs(1);
-const LATE: Duration = Duration::from_secs(60);
+pub(super) const LATE: Duration = Duration::from_secs(60);
 
 /// A simulator of these faults, and a client that takes a stream for dead after `idle` of the world.
-fn setup(faults: Vec<FaultRule>, idle: Duration) -> Result<(Sim, Client<AgentHarness>)> {
+pub(super) fn setup(faults: Vec<FaultRule>, idle: Duration) -> Result<(Sim, Client<AgentHarness>)> {
     let sim = Sim::builder().speed(f64::from(SPEED)).spawn()?;
     sim.set_faults(faults);
     let access = sim.harness();
@@ -35,7 +35,7 @@ fn setup(faults: Vec<FaultRule>, idle: Duration) -> Result<(Sim, Client<AgentHar
     Ok((sim, client))
 }
 
-fn job(scenario: &str) -> Job {
+pub(super) fn job(scenario: &str) -> Job {
     Job::goal("Draft and send the weekly team update.").with_input("scenario", scenario)
 }
 

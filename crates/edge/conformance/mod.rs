@@ -6,6 +6,7 @@ mod backpressure;
 mod bodies;
 mod exchange;
 pub(crate) mod follow;
+mod handles;
 mod harness;
 #[cfg(target_os = "linux")]
 mod hole;

@@ -67,7 +67,7 @@ impl<D: Driver> Course<D> {
     /// Answers an open question.
     ///
     /// # Errors
-    /// When no such question is open, an answer to it is under way, or it does not fit.
+    /// When no such question is open, it was answered, an answer is under way, or it wants another kind of answer.
     pub fn answer(&mut self, question: &QuestionId, answer: Answer) -> Result<(), AnswerError> {
         match self {
             Self::Live(driver) => {
@@ -75,7 +75,7 @@ impl<D: Driver> Course<D> {
                 let now = watch.now();
                 watch.task.answer(question, answer, now)
             }
-            Self::Over(_) => Err(AnswerError::NotOpen(question.clone())),
+            Self::Over(snapshot) => Err(snapshot.answer_error(question)),
         }
     }
 
@@ -141,9 +141,9 @@ impl<D: Driver> Course<D> {
         match reply {
             Reply::Answer(answer) => match self.answer(&question.id, answer) {
                 Ok(()) => Ok(None),
+                Err(unfit @ AnswerError::WrongKind { .. }) => Err(self.unanswered(Box::new(unfit))),
                 // Withdrawn, or answered elsewhere, while the handler thought.
-                Err(AnswerError::NotOpen(_) | AnswerError::Underway(_)) => Ok(None),
-                Err(unfit) => Err(self.unanswered(Box::new(unfit))),
+                Err(_) => Ok(None),
             },
             Reply::Cancel => self.cancel().map(|()| None),
             _ => Ok(Some(LeftWhy::Question(question))),

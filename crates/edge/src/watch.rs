@@ -197,7 +197,7 @@ impl<P: Provider> Watch<P> {
         match wish {
             Wish::Answer(question, answer, taken) => {
                 let result = self.task.answer(&question, answer, now);
-                taken(result.map_err(|e| Error::new(ErrorKind::Input, e.to_string())));
+                taken(result.map_err(Error::from));
             }
             Wish::Message(text, taken) => {
                 let result = self.task.send_message(text, now);

@@ -128,7 +128,7 @@ impl<P: Provider> Running<P> {
     /// Answers an open question; it leaves as the task is driven on.
     ///
     /// # Errors
-    /// When no such question is open, an answer to it is under way, or it does not fit.
+    /// When no such question is open, it was answered, an answer is under way, or it wants another kind of answer.
     pub fn answer(
         &mut self,
         question: &QuestionId,

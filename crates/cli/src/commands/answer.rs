@@ -233,7 +233,7 @@ async fn sent(
     let said = form::as_json(&answer);
     match followed.running.answer(&question.id, answer) {
         Ok(()) => followed.reporter.answer_given(),
-        Err(AnswerError::Unfit(why)) => {
+        Err(AnswerError::WrongKind { why, .. }) => {
             let what = format!("the answer does not fit what the run waits for: {why}");
             let problem = Problem::input(what).why("Nothing was sent.");
             let problem = ends::answers(session, problem, task, &question);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::id::QuestionId;
-use crate::question::{Answered, Question};
+use crate::question::{Answer, AnswerError, Answered, Question};
 
 use super::events::Events;
 
@@ -39,6 +39,9 @@ pub(crate) struct Ask {
     /// The server's own id, when the question was told under a stand-in and seen since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) known_as: Option<QuestionId>,
+    /// Our own answer, once it was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answer: Option<Answer>,
 }
 
 impl Ask {
@@ -47,12 +50,17 @@ impl Ask {
             question,
             standing: Standing::Open,
             known_as: None,
+            answer: None,
         }
     }
 
     /// The id that the server knows it by.
     pub(crate) fn server_id(&self) -> &QuestionId {
         self.known_as.as_ref().unwrap_or(&self.question.id)
+    }
+
+    fn is_called(&self, id: &QuestionId) -> bool {
+        self.question.id == *id || self.known_as.as_ref() == Some(id)
     }
 }
 
@@ -262,12 +270,34 @@ impl Asks {
         });
     }
 
-    /// An answer's fate is known; `shown` tells whether the last read still shows the question.
-    pub(super) fn settle(&mut self, id: &QuestionId, how: Answered) {
+    /// What became of an answer is known.
+    pub(super) fn settle(&mut self, id: &QuestionId, answer: Answer, how: Answered) {
         let standing = match how {
             Answered::Applied | Answered::Gone => Standing::Settled,
             Answered::Refused | Answered::Unknown | Answered::NotSent => Standing::Doubtful,
         };
         self.set(id, standing);
+        if let Some(ask) = self.asks.get_mut(id) {
+            ask.answer = (how == Answered::Applied).then_some(answer);
+        }
+    }
+}
+
+/// The question that an answer may go to, among all that are known of a task.
+pub(crate) fn answerable<'a>(
+    asks: impl IntoIterator<Item = &'a Ask>,
+    id: &QuestionId,
+) -> Result<&'a Ask, AnswerError> {
+    let mut asks = asks.into_iter();
+    let Some(ask) = asks.find(|ask| ask.is_called(id)) else {
+        return Err(AnswerError::NoSuchQuestion(id.clone()));
+    };
+    match ask.standing {
+        Standing::Open | Standing::Doubtful => Ok(ask),
+        Standing::Answering => Err(AnswerError::BeingAnswered(id.clone())),
+        Standing::Settled | Standing::Past => Err(AnswerError::AlreadyAnswered {
+            id: id.clone(),
+            with: ask.answer.clone(),
+        }),
     }
 }

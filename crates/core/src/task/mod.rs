@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub(crate) use asks::{Ask, Standing};
+pub(crate) use asks::{Ask, Standing, answerable};
 pub(crate) use deliver::{Parcel, Stage as DeliveryStage};
 
 use crate::error::Error;
@@ -680,7 +680,7 @@ impl<P: Provider> Task<P> {
     /// Answers an open question. It leaves after one more read that still shows the question, and at most once.
     ///
     /// # Errors
-    /// When no such question is open, an answer is under way, or this kind of answer does not fit.
+    /// When no such question is open, it was answered, an answer is under way, or it wants another kind of answer.
     pub fn answer(
         &mut self,
         question: &QuestionId,
@@ -688,15 +688,9 @@ impl<P: Provider> Task<P> {
         now: Timestamp,
     ) -> Result<(), AnswerError> {
         self.now = self.now.max(now);
-        let ask = self
-            .asks
-            .get(question)
-            .filter(|ask| ask.standing != Standing::Settled);
-        let Some(ask) = ask.filter(|_| matches!(self.phase, Phase::Following(_))) else {
-            return Err(AnswerError::NotOpen(question.clone()));
-        };
-        if ask.standing == Standing::Answering {
-            return Err(AnswerError::Underway(question.clone()));
+        let ask = asks::answerable(self.asks.all(), question)?;
+        if !matches!(self.phase, Phase::Following(_)) {
+            return Err(AnswerError::NoSuchQuestion(question.clone()));
         }
         fits(&ask.question, &answer)?;
         let question = ask.question.clone();
@@ -796,7 +790,13 @@ fn unsupported<P: Provider>(what: &'static str) -> Unsupported {
 }
 
 fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerError> {
-    let unfit = |why: &str| Err(AnswerError::Unfit(why.to_owned()));
+    let unfit = |why| {
+        Err(AnswerError::WrongKind {
+            id: question.id.clone(),
+            wants: question.kind.clone(),
+            why,
+        })
+    };
     match (&question.kind, answer) {
         (QuestionKind::Text, Answer::Text(text)) if text.trim().is_empty() => unfit("it is empty"),
         (QuestionKind::Text, Answer::Text(_)) | (QuestionKind::Other(_), _) => Ok(()),

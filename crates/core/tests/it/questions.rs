@@ -1,8 +1,8 @@
 //! Questions and answers whose fate is not known, in virtual time against a toy server.
 
 use crate::world::Act::{Ask, Complete, Fail, Show, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
-use taskward_core::{Answer, AnswerError, QuestionId, Step, Task};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, hand, outcome, policy, seed};
+use taskward_core::{Answer, AnswerError, QuestionId, QuestionKind, Step, Task};
 
 /// Rows: H1.
 #[test]
@@ -189,7 +189,7 @@ fn an_empty_answer_is_refused_and_every_other_one_arrives_as_it_was_given() {
         let mut task = resumed();
         let refused = task.answer(&id, Answer::text(empty), at(world.now));
         assert!(
-            matches!(refused, Err(AnswerError::Unfit(_))),
+            matches!(refused, Err(AnswerError::WrongKind { .. })),
             "{empty:?}: {refused:?}"
         );
         assert_eq!(task.questions().count(), 1, "{empty:?}: it is still open");
@@ -329,4 +329,37 @@ fn a_wait_without_words_that_changes_meanwhile_is_counted_anew() {
     };
     // The third look is the one that tells; something is said before it.
     assert_eq!((looks(None), looks(Some(2600))), (3, 5));
+}
+
+/// Rows: H18.
+#[test]
+fn an_answer_that_cannot_be_taken_says_which_of_four_reasons_it_is() {
+    let mut world = World::new(&[Ask("which?"), Work(500), Ask("more?"), Complete("42")]);
+    assert_eq!(world.run(), Ended::Left("which?".into()));
+    let saved = world.snapshots.last().expect("a step").1.clone();
+    let mut task: Task<Toy<false, false>> =
+        Task::resume(Toy, saved, at(world.now)).expect("resume");
+    hand::settle(&mut task, world.now, &mut world.shared);
+    let (first, text) = (QuestionId::new("m1"), Answer::text("this"));
+    let answer = |task: &mut Task<_>, id: &str, answer: Answer| {
+        task.answer(&id.into(), answer, at(0)).map_err(Box::new)
+    };
+    let unknown = answer(&mut task, "m9", text.clone()).expect_err("never asked");
+    assert_eq!(*unknown, AnswerError::NoSuchQuestion("m9".into()));
+    let unfit = answer(&mut task, "m1", Answer::Approve).expect_err("it wants words");
+    let wants = QuestionKind::Text;
+    assert!(
+        matches!(*unfit, AnswerError::WrongKind { id, wants: w, .. } if id == first && w == wants)
+    );
+    answer(&mut task, "m1", text.clone()).expect("it is open");
+    let again = answer(&mut task, "m1", Answer::text("that")).expect_err("one is under way");
+    assert_eq!(*again, AnswerError::BeingAnswered(first.clone()));
+    assert_eq!(world.drive(task), Ended::Left("more?".into()));
+    let saved = world.snapshots.last().expect("a step").1.clone();
+    let mut task: Task<Toy<false, false>> =
+        Task::resume(Toy, saved, at(world.now)).expect("resume");
+    let with = Some(text);
+    let late = answer(&mut task, "m1", Answer::text("that")).expect_err("it has its answer");
+    assert_eq!(*late, AnswerError::AlreadyAnswered { id: first, with });
+    assert_eq!(world.server.said, ["this"]);
 }

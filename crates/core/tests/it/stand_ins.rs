@@ -304,7 +304,10 @@ fn while_an_answer_is_on_its_way_there_is_no_second_one_even_if_the_task_is_seen
     task.handle_chunk(stream, piece, at(50_010));
     hand::settle(&mut task, 50_010, &mut world.shared);
     let again = answer(&mut task, 50_010);
-    assert!(matches!(again, Err(AnswerError::Underway(_))), "{again:?}");
+    assert!(
+        matches!(again, Err(AnswerError::BeingAnswered(_))),
+        "{again:?}"
+    );
 }
 
 /// A person may think for long; nothing is asked of the server meanwhile but what any open stream needs.

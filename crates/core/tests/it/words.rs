@@ -8,8 +8,9 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use taskward_core::{
-    AnswerError, ApiError, BuildError, Cause, ConfigError, Errand, Error, ErrorKind, Failure, Head,
-    Phase, QuestionId, ReadError, ReadErrorKind, Response, ResumeError, RetryReason, Stage, Why,
+    Answer, AnswerError, ApiError, BuildError, Cause, ConfigError, Errand, Error, ErrorKind,
+    Failure, Head, Phase, QuestionId, QuestionKind, ReadError, ReadErrorKind, Response,
+    ResumeError, RetryReason, Stage, Why,
 };
 
 /// Holds that each of these has words, and words of its own.
@@ -213,14 +214,25 @@ fn what_the_caller_got_wrong_is_an_error_of_its_kind_with_the_same_words() {
 fn an_answer_that_cannot_be_taken_says_which_and_why() {
     let q = || QuestionId::new("q7");
     for (error, words) in [
-        (AnswerError::NotOpen(q()), "question q7 is not open"),
+        (AnswerError::NoSuchQuestion(q()), "no question q7 is open"),
         (
-            AnswerError::Underway(q()),
-            "an answer to question q7 is already on its way",
+            AnswerError::AlreadyAnswered {
+                id: q(),
+                with: Some(Answer::text("private")),
+            },
+            "question q7 was already answered",
         ),
         (
-            AnswerError::Unfit("it wants words".into()),
-            "the answer does not fit the question: it wants words",
+            AnswerError::BeingAnswered(q()),
+            "an answer to question q7 is already under way",
+        ),
+        (
+            AnswerError::WrongKind {
+                id: q(),
+                wants: QuestionKind::Text,
+                why: "it wants words",
+            },
+            "the answer does not fit question q7: it wants words",
         ),
     ] {
         assert_eq!(error.to_string(), words);

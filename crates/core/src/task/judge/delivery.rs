@@ -453,8 +453,8 @@ impl<P: Provider> Task<P> {
         } = delivery;
         let detail = detail.or(trouble).filter(|_| how != Answered::Applied);
         match parcel {
-            Parcel::Answer { question, .. } => {
-                self.asks.settle(&question.id, how);
+            Parcel::Answer { question, answer } => {
+                self.asks.settle(&question.id, answer, how);
                 self.events.push(Event::Answered {
                     question: question.id,
                     how,
