@@ -351,7 +351,7 @@ fn every_call_of_the_agent_harness_makes_its_request() {
         &resume,
         resume.safety(),
         "POST /v1/runs/a%2Fb/resume",
-        json!({}),
+        Value::Null,
     );
     let usage = h::GetUsage {
         workspace: Some("w".into()),

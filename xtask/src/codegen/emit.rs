@@ -114,12 +114,14 @@ fn operations(operations: &[Operation]) -> TokenStream {
             id,
             method,
             path,
+            takes_body,
             doc,
         } = operation;
+        let body = takes_body.then(|| quote!(.with_body()));
         let docs = docs(doc, || format!("`{id}`."));
         quote! {
             #docs
-            pub const #name: OperationSpec = OperationSpec::new(#id, #method, #path);
+            pub const #name: OperationSpec = OperationSpec::new(#id, #method, #path) #body;
         }
     });
     quote! {

@@ -97,6 +97,7 @@ pub(super) struct Operation {
     pub(super) id: String,
     pub(super) method: String,
     pub(super) path: String,
+    pub(super) takes_body: bool,
     pub(super) doc: String,
 }
 

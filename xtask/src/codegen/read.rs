@@ -78,7 +78,9 @@ impl<'a> Reader<'a> {
                         .iter()
                         .try_for_each(|schema| self.mark(schema, REQUEST))?;
                 }
-                if let Some(body) = operation.request_body(self.spec)? {
+                let body = operation.request_body(self.spec)?;
+                let takes_body = body.is_some();
+                if let Some(body) = body {
                     for (media_type, content) in body.content.iter() {
                         // The parts of a multipart body belong to its encoder.
                         if !media_type.starts_with("multipart/") {
@@ -106,6 +108,7 @@ impl<'a> Reader<'a> {
                     id,
                     method: method.as_str().to_owned(),
                     path: path.clone(),
+                    takes_body,
                     doc: operation.summary.clone().unwrap_or_default(),
                 });
             }

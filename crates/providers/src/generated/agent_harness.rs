@@ -1646,10 +1646,11 @@ pub mod operations {
     use crate::wire::OperationSpec;
     /// Queue a new run
     pub const CREATE_RUN: OperationSpec = OperationSpec::new(
-        "createRun",
-        "POST",
-        "/v1/runs",
-    );
+            "createRun",
+            "POST",
+            "/v1/runs",
+        )
+        .with_body();
     /// Read a run
     pub const GET_RUN: OperationSpec = OperationSpec::new(
         "getRun",
@@ -1670,10 +1671,11 @@ pub mod operations {
     );
     /// Answer a waiting run
     pub const SIGNAL_RUN: OperationSpec = OperationSpec::new(
-        "signalRun",
-        "POST",
-        "/v1/runs/{id}/signal",
-    );
+            "signalRun",
+            "POST",
+            "/v1/runs/{id}/signal",
+        )
+        .with_body();
     /// Bring a stalled run back
     pub const RESUME_RUN: OperationSpec = OperationSpec::new(
         "resumeRun",
@@ -1688,10 +1690,11 @@ pub mod operations {
     );
     /// Issue a key
     pub const CREATE_API_KEY: OperationSpec = OperationSpec::new(
-        "createApiKey",
-        "POST",
-        "/v1/api-keys",
-    );
+            "createApiKey",
+            "POST",
+            "/v1/api-keys",
+        )
+        .with_body();
     /// Revoke a key
     pub const REVOKE_API_KEY: OperationSpec = OperationSpec::new(
         "revokeApiKey",

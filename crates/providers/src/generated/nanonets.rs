@@ -1557,10 +1557,11 @@ pub mod operations {
     );
     /// Create an agent; it is published as version 1 and can run at once.
     pub const CREATE_AGENT: OperationSpec = OperationSpec::new(
-        "createAgent",
-        "POST",
-        "/api/v1/agents",
-    );
+            "createAgent",
+            "POST",
+            "/api/v1/agents",
+        )
+        .with_body();
     /// Read one agent version with its configuration.
     pub const GET_AGENT: OperationSpec = OperationSpec::new(
         "getAgent",
@@ -1569,16 +1570,18 @@ pub mod operations {
     );
     /// Change an agent in place; live from its next run, no new version.
     pub const UPDATE_AGENT: OperationSpec = OperationSpec::new(
-        "updateAgent",
-        "PATCH",
-        "/api/v1/agents/{agent_id}",
-    );
+            "updateAgent",
+            "PATCH",
+            "/api/v1/agents/{agent_id}",
+        )
+        .with_body();
     /// Start a task; answers at once while the agent works on.
     pub const RUN_AGENT: OperationSpec = OperationSpec::new(
-        "runAgent",
-        "POST",
-        "/api/v1/agents/{agent_id}/run",
-    );
+            "runAgent",
+            "POST",
+            "/api/v1/agents/{agent_id}/run",
+        )
+        .with_body();
     /// Version history of an agent, most recent first.
     pub const LIST_AGENT_VERSIONS: OperationSpec = OperationSpec::new(
         "listAgentVersions",
@@ -1623,10 +1626,11 @@ pub mod operations {
     );
     /// Add a user message; the agent takes it up asynchronously.
     pub const SEND_TASK_MESSAGE: OperationSpec = OperationSpec::new(
-        "sendTaskMessage",
-        "POST",
-        "/api/v1/tasks/{task_id}/message",
-    );
+            "sendTaskMessage",
+            "POST",
+            "/api/v1/tasks/{task_id}/message",
+        )
+        .with_body();
     /// Stop a task; a finished one is returned unchanged.
     pub const CANCEL_TASK: OperationSpec = OperationSpec::new(
         "cancelTask",

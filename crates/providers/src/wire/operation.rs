@@ -8,11 +8,24 @@ pub struct OperationSpec {
     pub method: &'static str,
     /// The path template, with parameters in braces.
     pub path: &'static str,
+    /// Whether the specification gives the request a body.
+    pub takes_body: bool,
 }
 
 impl OperationSpec {
     /// Describes one operation; generated code calls it.
     pub const fn new(id: &'static str, method: &'static str, path: &'static str) -> Self {
-        Self { id, method, path }
+        Self {
+            id,
+            method,
+            path,
+            takes_body: false,
+        }
+    }
+
+    /// Gives the request a body; generated code calls it.
+    pub const fn with_body(mut self) -> Self {
+        self.takes_body = true;
+        self
     }
 }

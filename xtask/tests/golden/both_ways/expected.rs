@@ -194,16 +194,18 @@ pub mod operations {
     use crate::wire::OperationSpec;
     /// `makeThing`.
     pub const MAKE_THING: OperationSpec = OperationSpec::new(
-        "makeThing",
-        "POST",
-        "/things",
-    );
+            "makeThing",
+            "POST",
+            "/things",
+        )
+        .with_body();
     /// `makeDraft`.
     pub const MAKE_DRAFT: OperationSpec = OperationSpec::new(
-        "makeDraft",
-        "POST",
-        "/drafts",
-    );
+            "makeDraft",
+            "POST",
+            "/drafts",
+        )
+        .with_body();
     /// All of them, in the specification's order.
     pub const ALL: &[OperationSpec] = &[MAKE_THING, MAKE_DRAFT];
 }

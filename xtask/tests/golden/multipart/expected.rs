@@ -43,7 +43,8 @@ impl<'de> serde::Deserialize<'de> for Reply {
 pub mod operations {
     use crate::wire::OperationSpec;
     /// `upload`.
-    pub const UPLOAD: OperationSpec = OperationSpec::new("upload", "POST", "/uploads");
+    pub const UPLOAD: OperationSpec = OperationSpec::new("upload", "POST", "/uploads")
+        .with_body();
     /// `streamUploads`.
     pub const STREAM_UPLOADS: OperationSpec = OperationSpec::new(
         "streamUploads",

@@ -77,10 +77,11 @@ pub mod operations {
     use crate::wire::OperationSpec;
     /// `makeThing`.
     pub const MAKE_THING: OperationSpec = OperationSpec::new(
-        "makeThing",
-        "POST",
-        "/things",
-    );
+            "makeThing",
+            "POST",
+            "/things",
+        )
+        .with_body();
     /// All of them, in the specification's order.
     pub const ALL: &[OperationSpec] = &[MAKE_THING];
 }
