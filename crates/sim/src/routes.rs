@@ -13,6 +13,8 @@ pub(crate) struct NoRoute {
     pub(crate) error: String,
     /// What there is instead, so that a client of another contract is noticed.
     pub(crate) routes: Vec<String>,
+    /// The methods that the path takes, as `Allow` lists them; with a 405 only.
+    pub(crate) allow: Option<String>,
 }
 
 /// The route of a request and the id in its path (empty when the path has none).
@@ -21,7 +23,7 @@ pub(crate) fn resolve<E>(
     head: &Head,
 ) -> Result<(&'static Route<E>, String), NoRoute> {
     let segments = head.segments();
-    let mut known_path = false;
+    let mut allowed = Vec::new();
     for route in routes {
         let Some(id) = match_path(route.1, &segments) else {
             continue;
@@ -29,12 +31,12 @@ pub(crate) fn resolve<E>(
         if route.0 == head.method {
             return Ok((route, id));
         }
-        known_path = true;
+        allowed.push(route.0);
     }
-    let (status, what) = if known_path {
-        (405, "no such method on")
-    } else {
+    let (status, what) = if allowed.is_empty() {
         (404, "no such route:")
+    } else {
+        (405, "no such method on")
     };
     Err(NoRoute {
         status,
@@ -43,6 +45,8 @@ pub(crate) fn resolve<E>(
             .iter()
             .map(|(method, pattern, _)| format!("{method} {pattern}"))
             .collect(),
+        // RFC 9110, section 15.5.6: a 405 names them.
+        allow: (!allowed.is_empty()).then(|| allowed.join(", ")),
     })
 }
 

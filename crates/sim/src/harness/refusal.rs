@@ -12,6 +12,7 @@ pub(crate) struct Refusal {
     reason_code: &'static str,
     error: String,
     routes: Option<Vec<String>>,
+    allow: Option<String>,
 }
 
 impl Refusal {
@@ -21,6 +22,7 @@ impl Refusal {
             reason_code,
             error: error.into(),
             routes: None,
+            allow: None,
         }
     }
 
@@ -33,7 +35,10 @@ impl Refusal {
         if let Some(routes) = self.routes {
             body["routes"] = json!(routes);
         }
-        Reply::json(self.status, &body)
+        let mut reply = Reply::json(self.status, &body);
+        let allow = self.allow.map(|methods| ("allow", methods));
+        reply.headers.extend(allow);
+        reply
     }
 }
 
@@ -44,6 +49,7 @@ impl From<NoRoute> for Refusal {
             reason_code: "route_not_found",
             error: none.error,
             routes: Some(none.routes),
+            allow: none.allow,
         }
     }
 }

@@ -176,15 +176,17 @@ pub(super) fn replacement(fault: &Fault, media_type: &str) -> Option<Reply> {
 /// A whole reply as the fault lets it out.
 pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> Delivery {
     let then = Then::of(way);
+    // RFC 9110, section 9.3.2: HEAD gets the head that the body would have, and no body.
+    let body: &[u8] = if way.is_head { &[] } else { &reply.body };
     let whole = || {
         let mut bytes = head(reply, Length::of(&reply.body), then);
-        bytes.extend_from_slice(&reply.body);
+        bytes.extend_from_slice(body);
         bytes
     };
     let cut_body = |length: u64, end: Then| {
         let mut bytes = head(reply, Length::of(&reply.body), then);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        bytes.extend_from_slice(&reply.body[..length.min(reply.body.len())]);
+        bytes.extend_from_slice(&body[..length.min(body.len())]);
         Delivery::of(bytes, end)
     };
     match fault {
@@ -203,7 +205,7 @@ pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> Deliver
             Delivery::of(cut(whole(), *length), Then::Close)
         }
         Some(Fault::TruncatedJson) => {
-            let half = &reply.body[..reply.body.len() / 2];
+            let half = &body[..body.len() / 2];
             let mut bytes = head(reply, Length::of(half), then);
             bytes.extend_from_slice(half);
             Delivery::of(bytes, then)
@@ -213,7 +215,7 @@ pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> Deliver
         Some(Fault::Dribble { bytes, pause }) => Delivery {
             bytes: head(reply, Length::of(&reply.body), then),
             tail: Tail::Pieces {
-                bytes: reply.body.clone(),
+                bytes: body.to_vec(),
                 size: usize::try_from(*bytes).unwrap_or(usize::MAX),
                 pause: *pause,
             },
@@ -300,6 +302,9 @@ const BLOCK: usize = 64 << 10;
 fn endless(reply: &Reply, claimed: Option<u64>, filling: &[u8], way: Way) -> Delivery {
     let length = claimed.map_or_else(|| Length::unknown(way), Length::Known);
     let mut bytes = head(reply, length, Then::of(way));
+    if way.is_head {
+        return Delivery::of(bytes, Then::Close);
+    }
     let block = filling.repeat(BLOCK / filling.len());
     let block = if matches!(length, Length::Chunked) {
         bytes.extend(chunk(&reply.body));
@@ -368,6 +373,10 @@ fn head(reply: &Reply, length: Length, then: Then) -> Vec<u8> {
     for (name, value) in &reply.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
+    // RFC 9110, section 15.5.6. What only a switch or a fault refuses allows nothing.
+    if reply.status == 405 && !reply.headers.iter().any(|(name, _)| *name == "allow") {
+        text.push_str("allow:\r\n");
+    }
     match length {
         Length::Known(length) => text.push_str(&format!("content-length: {length}\r\n")),
         Length::Chunked => text.push_str("transfer-encoding: chunked\r\n"),
@@ -409,6 +418,7 @@ mod tests {
     const WAY: Way = Way {
         keep_alive: true,
         takes_chunks: true,
+        is_head: false,
     };
     /// The way back to a client of HTTP/1.0.
     const OLD: Way = Way::CLOSING;

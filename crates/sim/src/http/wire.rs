@@ -26,6 +26,8 @@ pub(super) struct Way {
     pub(super) keep_alive: bool,
     /// Whether the client knows chunks: since HTTP/1.1.
     pub(super) takes_chunks: bool,
+    /// Whether it wants the head of the reply alone.
+    pub(super) is_head: bool,
 }
 
 impl Way {
@@ -33,6 +35,7 @@ impl Way {
     pub(super) const CLOSING: Self = Self {
         keep_alive: false,
         takes_chunks: false,
+        is_head: false,
     };
 
     /// The way back when so much of the request's body was read: behind the rest no other request is found.
@@ -96,6 +99,7 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(usize, ParsedHead)>, Ba
     let way = Way {
         keep_alive: takes_chunks && !says("connection", "close"),
         takes_chunks,
+        is_head: head.method == "HEAD",
     };
     let expects_continue = says("expect", "100-continue");
     let body = framing(&head)?;

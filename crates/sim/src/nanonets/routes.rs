@@ -112,9 +112,12 @@ pub(crate) fn has_endpoint(name: &str) -> bool {
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), Reply> {
     match routes::resolve(&ROUTES, head) {
         Ok(((_, _, endpoint), id)) => Ok((*endpoint, id)),
-        Err(none) => Err(Reply::json(
-            none.status,
-            &json!({ "error": none.error, "routes": none.routes }),
-        )),
+        Err(none) => {
+            let body = json!({ "error": none.error, "routes": none.routes });
+            let mut reply = Reply::json(none.status, &body);
+            let allow = none.allow.map(|methods| ("allow", methods));
+            reply.headers.extend(allow);
+            Err(reply)
+        }
     }
 }

@@ -128,3 +128,10 @@ pub(crate) fn file(field: &str, name: &str, content: &str) -> Part {
         head: content.as_bytes().to_vec(),
     })
 }
+
+/// The value of a reply's header field.
+pub(crate) fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
+    let mut fields = reply.headers.iter();
+    let found = fields.find(|(field, _)| *field == name);
+    found.map(|(_, value)| value.as_str())
+}

@@ -44,15 +44,20 @@ pub(crate) fn run_request(sim: &Sim, agent: &str, query: &str) -> String {
     )
 }
 
-/// Reads one whole reply: status, head, body.
-pub(crate) fn read_reply(stream: &mut TcpStream) -> (u16, String, Vec<u8>) {
+/// Reads the head of a reply and nothing behind it.
+pub(crate) fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         stream.read_exact(&mut byte).unwrap();
         head.push(byte[0]);
     }
-    let head = String::from_utf8(head).unwrap();
+    String::from_utf8(head).unwrap()
+}
+
+/// Reads one whole reply: status, head, body.
+pub(crate) fn read_reply(stream: &mut TcpStream) -> (u16, String, Vec<u8>) {
+    let head = read_head(stream);
     let length = head
         .split("content-length: ")
         .nth(1)

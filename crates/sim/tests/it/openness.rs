@@ -1,12 +1,12 @@
 //! Whom the server on loopback lets in, and what it makes of requests it cannot model.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 
 use serde_json::json;
-use taskward_sim::Sim;
+use taskward_sim::{Fault, FaultRule, Sim};
 
-use crate::http::{exchange, get, head, still};
+use crate::http::{connect, exchange, get, head, read_head, read_reply, still};
 use crate::streams::harness_head;
 
 /// Rows: N1.
@@ -47,6 +47,59 @@ fn a_drifted_client_hears_of_the_routes_over_the_wire() {
         let routes = body["routes"].as_array().unwrap();
         assert!(routes.contains(&json!(known)), "{method} {path}: {body}");
     }
+}
+
+/// A client that reads HEAD's reply as one without a body finds the next reply where it begins.
+///
+/// Rows: N3.
+#[test]
+fn head_gets_no_body_and_every_405_an_allow() {
+    let sim = still().spawn().unwrap();
+    let mut stream = connect(&sim);
+    for (path, status, allow) in [
+        ("/api/v1/agents", 405, Some("GET, POST")),
+        ("/v1/runs", 405, Some("POST")),
+        ("/v1/runs/r/events/stream", 405, Some("GET")),
+        ("/api/v1/tasks/x/cancel", 405, Some("POST")),
+        ("/api/v1/nothing", 404, None),
+        ("/_sim", 404, None),
+    ] {
+        stream
+            .write_all(head(&sim, "HEAD", path, "").as_bytes())
+            .unwrap();
+        let text = read_head(&mut stream);
+        let fields: Vec<&str> = text.split("\r\n").collect();
+        let allows = fields
+            .iter()
+            .find_map(|field| field.strip_prefix("allow: "));
+        assert_eq!(
+            (&text[9..12], allows),
+            (status.to_string().as_str(), allow),
+            "{path}: {text}"
+        );
+    }
+    stream
+        .write_all(head(&sim, "GET", "/_sim", "").as_bytes())
+        .unwrap();
+    assert_eq!(
+        read_reply(&mut stream).0,
+        200,
+        "the next reply begins where the head ended"
+    );
+    sim.set_faults(vec![FaultRule::new(Fault::Status {
+        code: 405,
+        retry_after: None,
+        after_bytes: None,
+    })]);
+    stream
+        .write_all(head(&sim, "GET", "/api/v1/agents", "").as_bytes())
+        .unwrap();
+    let (status, text, _) = read_reply(&mut stream);
+    assert_eq!(
+        (status, text.contains("\r\nallow:\r\n")),
+        (405, true),
+        "{text}"
+    );
 }
 
 /// Rows: N4.

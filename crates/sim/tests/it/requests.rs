@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use taskward_sim::{Request, SimBody};
 
-use crate::common::{World, file, text};
+use crate::common::{World, file, header, text};
 
 #[test]
 fn what_the_key_does_not_open_is_401() {
@@ -339,4 +339,29 @@ fn unknown_routes_and_methods_name_the_known_ones() {
         assert_eq!(reply.status, status, "{method} {path}");
         assert_eq!(reply.value()["routes"].as_array().unwrap().len(), 14);
     }
+}
+
+/// Rows: N3.
+#[test]
+fn a_405_names_the_methods_that_the_path_takes() {
+    let mut world = World::new("");
+    for (method, path, allow) in [
+        ("DELETE", "/api/v1/tasks", "GET"),
+        ("HEAD", "/api/v1/tasks", "GET"),
+        ("PUT", "/api/v1/agents", "GET, POST"),
+        ("HEAD", "/api/v1/agents", "GET, POST"),
+        ("PUT", "/api/v1/agents/x", "GET, PATCH"),
+        ("GET", "/api/v1/agents/x/run", "POST"),
+        ("HEAD", "/api/v1/agents/x/run", "POST"),
+    ] {
+        let reply = world.send(Request::new(method, path));
+        let allows = header(&reply, "allow");
+        assert_eq!(
+            (reply.status, allows),
+            (405, Some(allow)),
+            "{method} {path}"
+        );
+    }
+    let other = world.send(Request::new("HEAD", "/api/v2/tasks"));
+    assert_eq!((other.status, header(&other, "allow")), (404, None));
 }
