@@ -97,8 +97,8 @@ pub struct Switches {
     pub clamp_limit: bool,
     /// How the last page of a list says that it is the last.
     pub list_end: ListEnd,
-    /// Whether the list of an agent's versions comes in pages; otherwise it is whole, without `has_more` and
-    /// `next_cursor`, and takes no parameters.
+    /// Whether the list of an agent's versions comes in pages always; otherwise it does when a `limit` or a `cursor` asks
+    /// for one, and is whole without `has_more` and `next_cursor` when none does.
     pub versions_in_pages: bool,
     /// Whether an `agent_group_id` in place of an agent's id, in a path or a filter, means its newest published version
     /// or any of its versions.

@@ -36,6 +36,8 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Params {
     limit: usize,
+    /// Whether the request names a limit or a place to go on from.
+    pub(crate) asks_for_a_page: bool,
     /// Entries with a number below this are left to list.
     below: Option<usize>,
     /// What a cursor is for besides its place: the filters, if the switch binds it to them.
@@ -56,6 +58,7 @@ impl Params {
         let bad = |text: String| Reply::error(400, text);
         let mut params = Self {
             limit: DEFAULT_LIMIT,
+            asks_for_a_page: false,
             below: None,
             filters: filters(head, switches),
             statuses: None,
@@ -79,12 +82,14 @@ impl Params {
                         return Err(wrong());
                     }
                     params.limit = usize::try_from(limit.clamp(1, 100)).map_err(|_| wrong())?;
+                    params.asks_for_a_page = true;
                 }
                 ("cursor", _) => {
                     params.below = Some(
                         read_cursor(&value, &params.filters)
                             .ok_or_else(|| bad("Invalid cursor".to_owned()))?,
                     );
+                    params.asks_for_a_page = true;
                 }
                 ("status", Kind::Agents | Kind::Tasks) => {
                     let known: &[&str] = if kind == Kind::Tasks {

@@ -104,12 +104,9 @@ impl Server {
             .rev()
             .filter(|(_, agent)| agent.group_id == *group_id)
             .map(|(number, agent)| (number, agent.item(&self.switches)));
-        if self.switches.versions_in_pages {
-            let params = Params::read(head, Kind::Versions, &self.switches)?;
+        let params = Params::read(head, Kind::Versions, &self.switches)?;
+        if self.switches.versions_in_pages || params.asks_for_a_page {
             return Ok(params.page(newest_first));
-        }
-        if let Some((key, _)) = head.pairs().first() {
-            return Err(bad(&format!("Unknown query parameter {key:?}")));
         }
         let data: Vec<Value> = newest_first.map(|(_, item)| item).collect();
         Ok(Reply::json(200, &json!({ "data": data })))

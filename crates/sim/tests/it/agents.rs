@@ -319,6 +319,7 @@ fn agents_of_others_and_of_nobody_are_neither_changed_nor_published() {
     }
 }
 
+/// Rows: N7.
 #[test]
 fn versions_come_whole_or_in_pages() {
     let mut world = World::new("");
@@ -333,26 +334,23 @@ fn versions_come_whole_or_in_pages() {
         world.versions(&echo),
         list(&[(2, "published"), (1, "published")])
     );
-    assert_eq!(
-        world.get(&format!("{path}?limit=1")).status,
-        400,
-        "it takes no parameters"
-    );
-    let mut world = World::new("versions_in_pages = true");
-    let first = world.get(&format!("{path}?limit=1")).value();
-    assert_eq!(
-        (&first["data"][0]["version_number"], &first["has_more"]),
-        (&json!(2), &json!(true))
-    );
-    let cursor = first["next_cursor"].as_str().unwrap();
-    let second = world
-        .get(&format!("{path}?limit=1&cursor={cursor}"))
-        .value();
-    assert_eq!(
-        (&second["data"][0]["version_number"], &second["has_more"]),
-        (&json!(1), &json!(false))
-    );
-    assert_eq!(world.get(&format!("{path}?q=x")).status, 400);
+    for switch in [false, true] {
+        let mut world = World::new(&format!("versions_in_pages = {switch}"));
+        let first = world.get(&format!("{path}?limit=1")).value();
+        assert_eq!(
+            (&first["data"][0]["version_number"], &first["has_more"]),
+            (&json!(2), &json!(true))
+        );
+        let cursor = first["next_cursor"].as_str().unwrap();
+        let second = world.get(&format!("{path}?cursor={cursor}")).value();
+        assert_eq!(
+            (&second["data"][0]["version_number"], &second["has_more"]),
+            (&json!(1), &json!(false))
+        );
+        for wrong in ["q=x", "limit=0", "limit=101", "limit=x", "cursor=x"] {
+            assert_eq!(world.get(&format!("{path}?{wrong}")).status, 400, "{wrong}");
+        }
+    }
 }
 
 #[test]
