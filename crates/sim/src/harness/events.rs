@@ -23,7 +23,7 @@ impl Server {
         let pairs = head.pairs();
         let given = pairs
             .iter()
-            .find(|(key, _)| *key == switches.cursor_parameter);
+            .find(|(key, value)| *key == switches.cursor_parameter && !value.is_empty());
         let from = match given {
             Some((_, cursor)) => switches.first_behind(self.read_cursor(cursor)?),
             None => 0,

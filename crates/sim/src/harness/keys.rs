@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use super::Server;
+use super::create::read_object;
 use super::refusal::Refusal;
 use super::switches::AuthCodes;
 use crate::ids;
-use crate::message::{Head, Reply};
+use crate::message::{Head, Reply, SimBody};
 use crate::time::rfc3339;
 
 /// What the id of every fake key starts with; anything else might be a real one.
@@ -112,7 +113,11 @@ impl Server {
         Ok(())
     }
 
-    pub(super) fn create_key(&mut self) -> Result<Reply, Refusal> {
+    pub(super) fn create_key(&mut self, body: &SimBody) -> Result<Reply, Refusal> {
+        // The body may be left out; what is in it says nothing that is known.
+        if !matches!(body, SimBody::Bytes(bytes) if bytes.is_empty()) {
+            read_object(body)?;
+        }
         let live = self.keys.iter().filter(|key| !key.is_revoked).count();
         if live >= self.switches.api_key_limit as usize {
             let error = format!("there are {live} keys already");

@@ -48,7 +48,8 @@
 //! * After an approval or data, no event tells that the run is running again, unless the switch for undocumented
 //!   events is on.
 //! * A rotated key keeps its id. A stream stays open when its key is revoked.
-//! * A cursor stands for the last event of its page.
+//! * A cursor stands for the last event of its page; an empty one is the same as none.
+//! * An empty idempotency key is refused, in the header and in the body of a signal.
 
 mod account;
 mod create;
@@ -322,7 +323,7 @@ impl Server {
             Endpoint::Signal => self.signal(number, head, body)?,
             Endpoint::Resume => self.resume(number)?,
             Endpoint::Usage => self.usage(head)?,
-            Endpoint::CreateKey => self.create_key()?,
+            Endpoint::CreateKey => self.create_key(body)?,
             Endpoint::RevokeKey => self.revoke_key(id)?,
             Endpoint::RotateKey => self.rotate_key(id)?,
             Endpoint::Health => Reply::json(200, &json!({ "status": "ok" })),

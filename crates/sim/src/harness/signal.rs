@@ -69,9 +69,12 @@ impl Server {
         };
         let body_key = match body.get("idempotency_key") {
             None => None,
-            Some(Value::String(key)) => Some(key.clone()).filter(|key| !key.is_empty()),
-            Some(_) => return Err(wrong("idempotency_key must be a string")),
+            Some(Value::String(key)) if !key.is_empty() => Some(key.clone()),
+            Some(_) => return Err(wrong("idempotency_key must be a string that is not empty")),
         };
+        if head.header("idempotency-key") == Some("") {
+            return Err(wrong("the header field idempotency-key must not be empty"));
+        }
         let header_key = idempotency_key(head).map(str::to_owned);
         let key = match self.switches.signal_key {
             KeyPlace::Header => header_key.or(body_key),

@@ -75,6 +75,9 @@ impl Params {
         };
         for (key, value) in head.pairs() {
             match (key.as_str(), kind) {
+                // An empty text says no more than a parameter that is left out.
+                ("cursor", _) | ("status" | "q", Kind::Agents | Kind::Tasks)
+                    if value.is_empty() => {}
                 ("limit", _) => {
                     let wrong = || bad("limit must be an integer from 1 to 100".to_owned());
                     let limit: i64 = value.parse().map_err(|_| wrong())?;

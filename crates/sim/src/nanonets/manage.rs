@@ -27,7 +27,7 @@ impl Wish {
         let mut wish = Self::default();
         for (field, value) in fields {
             match (field.as_str(), value) {
-                ("name", Value::String(name)) if !name.trim().is_empty() => wish.name = Some(name),
+                ("name", Value::String(name)) if !name.is_empty() => wish.name = Some(name),
                 ("name", _) => return Err(bad("name must be a non-empty string")),
                 ("system_prompt", Value::String(prompt)) => wish.system_prompt = Some(prompt),
                 ("system_prompt", _) => return Err(bad("system_prompt must be a string")),

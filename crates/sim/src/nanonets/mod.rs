@@ -11,6 +11,8 @@
 //! Where the contract is silent, [`Switches`] decides. What no switch covers:
 //! * Order of judgement: route, key, id format, existence, workspace, state, body.
 //! * A field of the wrong type, null included, is a 400; unknown fields are ignored, unknown query parameters are not.
+//! * An empty `query` (without a file), `message` or `name` is a 400, as the overlay of the specification says. An empty
+//!   `cursor`, `status` or `q` is the same as none.
 //! * A message to a task that is pending, queued, running or in review is taken up when the agent's turn ends; it
 //!   answers no question that comes later.
 //! * A task that goes on after a wait takes its place among the agent's running ones, or is `queued` again.
@@ -369,9 +371,7 @@ impl Server {
         };
         let body: Value = serde_json::from_slice(bytes)
             .map_err(|_| Reply::error(400, "The body is not valid JSON"))?;
-        let text = body["message"]
-            .as_str()
-            .filter(|text| !text.trim().is_empty());
+        let text = body["message"].as_str().filter(|text| !text.is_empty());
         let text = text.ok_or_else(|| {
             Reply::error(400, "message is required and must be a non-empty string")
         })?;

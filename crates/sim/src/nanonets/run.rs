@@ -30,12 +30,7 @@ impl Server {
             (MULTIPART, SimBody::Form(form)) => read_form(form, &self.switches)?,
             _ => return Err(bad("The body does not match its Content-Type")),
         };
-        if talk
-            .query
-            .as_ref()
-            .is_none_or(|query| query.trim().is_empty())
-            && talk.files.is_empty()
-        {
+        if talk.query.as_ref().is_none_or(String::is_empty) && talk.files.is_empty() {
             return Err(bad("Either query or at least one file is required"));
         }
         let number = self.add_task(agent, talk);
@@ -80,7 +75,7 @@ impl Server {
             ended: None,
             requests: BTreeMap::new(),
         });
-        if let Some(query) = query.filter(|query| !query.trim().is_empty()) {
+        if let Some(query) = query.filter(|query| !query.is_empty()) {
             self.give_title(number, &query);
             self.add_to_feed(number, Entry::Message(Role::User, query.clone()));
             if self.switches.keep_query_in_log {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use taskward_sim::Request;
 
 use crate::common::{World, file, text};
@@ -185,4 +185,85 @@ fn every_documented_operation_is_modelled() {
         // An id that is none, or a body that is missing, is the only thing wrong.
         assert!([200, 400].contains(&status), "{method} {path}: {status}");
     }
+}
+
+/// The simulator takes the bodies that the specification with its overlay admits, and no others.
+///
+/// Rows: N7.
+#[test]
+fn a_body_is_taken_if_and_only_if_the_corrected_specification_admits_it() {
+    let contract = Contract::corrected("nanonets");
+    let mut world = World::new("concurrency_limit = 0");
+    let echo = world.server.agent("echo").unwrap();
+    let agent = world.post("/agents", &json!({})).value()["id"].clone();
+    let task = world.run("asker", "x");
+    let (run, message) = (
+        format!("/agents/{echo}/run"),
+        format!("/tasks/{task}/message"),
+    );
+    let update = format!("/agents/{}", agent.as_str().unwrap());
+    let values = [
+        json!(""),
+        json!(" "),
+        json!("\u{e9}"),
+        json!(null),
+        json!(1),
+        json!(true),
+        json!([]),
+        json!(["x"]),
+        json!({}),
+        json!({ "output_schema": "" }),
+        json!({ "instructions": 1 }),
+    ];
+    let targets: [(&str, &str, &str, &[&str], Value); 4] = [
+        (
+            "POST",
+            "/agents",
+            "CreateAgentRequest",
+            &["name", "system_prompt", "config"],
+            json!({}),
+        ),
+        (
+            "PATCH",
+            &update,
+            "UpdateAgentRequest",
+            &["name", "system_prompt", "config", "is_active"],
+            json!({}),
+        ),
+        (
+            "POST",
+            &run,
+            "RunAgentRequest",
+            &["query", "output_config"],
+            json!({ "query": "x" }),
+        ),
+        (
+            "POST",
+            &message,
+            "SendMessageRequest",
+            &["message"],
+            json!({ "message": "x" }),
+        ),
+    ];
+    let mut taken = 0;
+    for (method, path, schema, fields, base) in targets {
+        let with = |field: &str, value: &Value| {
+            let mut body = base.clone();
+            body[field] = value.clone();
+            body
+        };
+        let mut bodies = vec![json!({}), json!([]), json!(null), json!("x"), base.clone()];
+        for field in fields.iter().copied().chain(["unheard_of"]) {
+            bodies.extend(values.iter().map(|value| with(field, value)));
+        }
+        for body in bodies {
+            // A name that another agent has is of the right form all the same.
+            let request = Request::new(method, &format!("/api/v1{path}")).json(&body);
+            let status = world.send(request).status;
+            let admitted = contract.admits(schema, &body);
+            assert_eq!(status != 400, admitted, "{method} {path} {body}: {status}");
+            taken += usize::from(admitted);
+        }
+    }
+    assert!(taken > 40, "{taken}");
 }

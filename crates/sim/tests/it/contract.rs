@@ -20,6 +20,43 @@ impl Contract {
         }
     }
 
+    /// The contract with our corrections, which is what the client's types are made of.
+    pub(crate) fn corrected(platform: &str) -> Self {
+        let mut contract = Self::read(platform);
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec");
+        let text = std::fs::read_to_string(format!("{root}/{platform}/overlay.yaml")).unwrap();
+        let overlay: Value = yaml_serde::from_str(&text).unwrap();
+        for action in overlay["actions"].as_array().unwrap() {
+            let target = action["target"].as_str().unwrap();
+            let pointer = target
+                .trim_start_matches('$')
+                .replace('[', ".")
+                .replace(']', "");
+            let pointer = pointer.replace('.', "/");
+            if action["remove"] == json!(true) {
+                let (parent, name) = pointer.rsplit_once('/').unwrap();
+                let parent = contract.spec.pointer_mut(parent).expect(target);
+                parent
+                    .as_object_mut()
+                    .expect(target)
+                    .remove(name)
+                    .expect(target);
+            } else {
+                let place = contract.spec.pointer_mut(&pointer).expect(target);
+                merge(place, &action["update"]);
+            }
+        }
+        contract
+    }
+
+    /// Whether a value is one of a schema's.
+    pub(crate) fn admits(&self, schema: &str, value: &Value) -> bool {
+        let components = &self.spec["components"];
+        let schema =
+            json!({ "$ref": format!("#/components/schemas/{schema}"), "components": components });
+        jsonschema::draft202012::is_valid(&schema, value)
+    }
+
     pub(crate) fn check(&mut self, schema: &str, value: &Value) {
         let components = &self.spec["components"];
         let validator = self.validators.entry(schema.to_owned()).or_insert_with(|| {
@@ -54,6 +91,19 @@ impl Contract {
                     .map(|method| (method.to_uppercase(), path.clone()))
             })
             .collect()
+    }
+}
+
+/// Lays an update over a value, as an overlay says: objects are merged, arrays appended to.
+fn merge(target: &mut Value, update: &Value) {
+    match (target, update) {
+        (Value::Object(target), Value::Object(update)) => {
+            for (name, value) in update {
+                merge(target.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(target), Value::Array(update)) => target.extend(update.iter().cloned()),
+        (target, update) => *target = update.clone(),
     }
 }
 

@@ -83,7 +83,7 @@ fn a_run_that_carries_nothing_or_the_wrong_thing_is_400() {
     let agent = world.server.agent("echo").unwrap();
     for body in [
         json!({}),
-        json!({ "query": "  " }),
+        json!({ "query": "" }),
         json!({ "query": null }),
         json!({ "query": 7 }),
         json!([]),
@@ -295,6 +295,9 @@ fn wrong_list_parameters_are_400() {
         "/tasks?agent_id=7",
         "/tasks?created_after=yesterday",
         "/tasks?page=2",
+        "/tasks?limit=",
+        "/tasks?agent_id=",
+        "/tasks?created_after=",
         "/agents?agent_id=00000000-0000-4000-8000-000000000000",
         "/agents?status=running",
     ] {
@@ -302,6 +305,45 @@ fn wrong_list_parameters_are_400() {
     }
     let mut world = World::new("clamp_limit = true");
     assert_eq!(world.get("/tasks?limit=0").status, 200);
+}
+
+/// Rows: N7.
+#[test]
+fn an_empty_text_counts_where_the_specification_has_no_minimum() {
+    let mut world = World::new("concurrency_limit = 0");
+    let task = world.run("asker", " ");
+    assert_eq!(world.log(&task)[0], ("user".to_owned(), json!(" ")));
+    world.run("echo", "x");
+    for list in ["agents", "tasks"] {
+        let whole = world.get(&format!("/{list}")).value();
+        for query in ["cursor=", "status=", "q=", "cursor=&status=&q="] {
+            let listed = world.get(&format!("/{list}?{query}"));
+            assert_eq!(
+                (listed.status, listed.value()),
+                (200, whole.clone()),
+                "{list}?{query}"
+            );
+        }
+    }
+    let agent = world.server.agent("asker").unwrap();
+    let versions = world.get(&format!("/agents/{agent}/versions?cursor="));
+    assert_eq!(versions.status, 200, "{:?}", versions.value());
+    let wait = world.after(5_000).status(&task);
+    assert_eq!(
+        (wait.as_str(), world.say(&task, " ").status),
+        ("waiting_for_input", 200)
+    );
+    let created = world.post(
+        "/agents",
+        &json!({ "name": " ", "system_prompt": "", "config": {} }),
+    );
+    assert_eq!(created.status, 201, "{:?}", created.value());
+    let config = json!({ "output_schema": "", "instructions": "" });
+    let body = json!({ "query": "x", "output_config": config });
+    assert_eq!(
+        world.post(&format!("/agents/{agent}/run"), &body).status,
+        201
+    );
 }
 
 #[test]

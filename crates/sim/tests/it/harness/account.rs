@@ -1,7 +1,7 @@
 //! Keys, usage, and what needs no key.
 
 use serde_json::{Value, json};
-use taskward_sim::{Head, Reply, Request, harness::Server};
+use taskward_sim::{Head, Reply, Request, SimBody, harness::Server};
 
 use super::world::World;
 
@@ -48,6 +48,25 @@ fn only_the_fake_key_opens() {
             assert_eq!(reason(&reply), (401, json!(missing)));
         }
     }
+}
+
+/// Rows: N7.
+#[test]
+fn a_key_is_issued_for_an_object_or_for_nothing() {
+    let mut world = World::new("");
+    let bare = world.send(Request::new("POST", "/v1/api-keys"));
+    let objects = [json!({}), json!({ "name": "" })].map(|body| world.post("/v1/api-keys", &body));
+    assert_eq!(
+        (bare.status, objects.map(|reply| reply.status)),
+        (201, [201, 201])
+    );
+    for body in [json!([]), json!([{}]), json!(null), json!("x"), json!(1)] {
+        let refused = world.post("/v1/api-keys", &body);
+        assert_eq!(reason(&refused), (400, json!("invalid_request")), "{body}");
+    }
+    let mut cut = Request::new("POST", "/v1/api-keys").header("content-type", "application/json");
+    cut.body = SimBody::Bytes(b"{".to_vec());
+    assert_eq!(world.send(cut).status, 400);
 }
 
 #[test]

@@ -186,3 +186,72 @@ fn the_description_served_is_the_contract() {
         "crates/sim/src/harness/openapi.json is not spec/agent-harness/openapi.yaml as JSON"
     );
 }
+
+/// The simulator takes the bodies that the specification with its overlay admits, and no others.
+///
+/// Rows: N7.
+#[test]
+fn a_body_is_taken_if_and_only_if_the_corrected_specification_admits_it() {
+    let contract = Contract::corrected("agent-harness");
+    let mut world = World::new("api_key_limit = 1000");
+    let run = world.scenario("needs-input");
+    let values = [
+        json!(""),
+        json!("x"),
+        json!(null),
+        json!(1),
+        json!(true),
+        json!([]),
+        json!([1, "x"]),
+        json!({}),
+        json!({ "goal": "" }),
+    ];
+    let signal = format!("/v1/runs/{run}/signal");
+    let targets: [(&str, &str, &[&str], Value); 3] = [
+        (
+            "/v1/runs",
+            "CreateRunRequest",
+            &[
+                "input",
+                "metadata",
+                "workspace_id",
+                "subject_id",
+                "attachment_refs",
+                "sensitivity_tags",
+                "streaming",
+                "routing_hint",
+            ],
+            json!({}),
+        ),
+        (
+            &signal,
+            "SignalRequest",
+            &["action", "payload", "idempotency_key"],
+            json!({ "action": "approve" }),
+        ),
+        ("/v1/api-keys", "OpenObject", &["name"], json!({})),
+    ];
+    let (mut sent, mut taken) = (0, 0);
+    for (path, schema, fields, base) in targets {
+        let with = |field: &str, value: &Value| {
+            let mut body = base.clone();
+            body[field] = value.clone();
+            body
+        };
+        let mut bodies = vec![json!({}), json!([]), json!(null), json!("x"), base.clone()];
+        for field in fields.iter().copied().chain(["unheard_of"]) {
+            bodies.extend(values.iter().map(|value| with(field, value)));
+        }
+        for body in bodies {
+            sent += 1;
+            let key = format!("key of body {sent}");
+            let request = Request::new("POST", path).header("idempotency-key", &key);
+            // A signal that comes too late has the right form all the same.
+            let status = world.send(request.json(&body)).status;
+            let admitted = contract.admits(schema, &body);
+            assert_eq!(status != 400, admitted, "{path} {body}: {status}");
+            taken += usize::from(admitted);
+        }
+    }
+    assert!(taken > 50, "{taken}");
+}

@@ -142,6 +142,7 @@ fn an_action_that_does_not_exist_is_no_signal() {
     }
 }
 
+/// Rows: N7.
 #[test]
 fn a_payload_is_an_object_and_a_key_a_string() {
     let (mut world, run) = waiting("", "needs-input");
@@ -150,6 +151,7 @@ fn a_payload_is_an_object_and_a_key_a_string() {
         json!({ "action": "submit_input", "payload": null }),
         json!({ "action": "submit_input", "payload": [1] }),
         json!({ "action": "approve", "idempotency_key": 1 }),
+        json!({ "action": "approve", "idempotency_key": "" }),
         json!("approve"),
     ] {
         let reply = world.signal(&run, &body);
@@ -159,6 +161,9 @@ fn a_payload_is_an_object_and_a_key_a_string() {
             "{body}"
         );
     }
+    let unnamed = world.keyed_signal(&run, "", &approve());
+    assert_eq!(unnamed.status, 400, "{:?}", unnamed.value());
+    assert_eq!(world.create_with("", &json!({ "input": {} })).status, 400);
     assert_eq!(world.status(&run), "awaiting_input");
 }
 
