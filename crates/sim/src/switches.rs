@@ -105,7 +105,8 @@ pub struct Switches {
     pub group_id_addresses_agent: bool,
     /// Whether a draft can be run.
     pub draft_runs: bool,
-    /// Whether the part name `files.items` is taken for `files`.
+    /// Whether the part name `files.items`, which the vendor's own sample has, is taken for `files`; otherwise it is
+    /// refused.
     pub accept_files_items: bool,
     /// The largest file a run takes; larger ones answer 400 (absent: any size).
     pub max_file_bytes: Option<u64>,
@@ -248,7 +249,7 @@ impl Default for Switches {
             versions_in_pages: false,
             group_id_addresses_agent: false,
             draft_runs: false,
-            accept_files_items: false,
+            accept_files_items: true,
             max_file_bytes: None,
             filler_agents: 0,
         }

@@ -13,6 +13,8 @@ use crate::switches::Switches;
 
 const JSON: &str = "application/json";
 const MULTIPART: &str = "multipart/form-data";
+/// What the vendor's generated sample calls a part of `files`.
+const FILES_ITEMS: &str = "files.items";
 
 /// Refuses a run whose body can be neither of the two kinds.
 pub(super) fn check_media_type(head: &Head) -> Result<(), Reply> {
@@ -135,7 +137,7 @@ fn read_form(form: Form, switches: &Switches) -> Result<Talk, Reply> {
                             .map_err(|_| bad("output_config is not valid JSON"))?;
                         talk.output_config = Some(read_output_config(&value)?);
                     }
-                    "files" | "file" => {
+                    "files" | "file" | FILES_ITEMS => {
                         return Err(bad(&format!("{name} must be a file part with a filename")));
                     }
                     _ => {}
@@ -147,7 +149,7 @@ fn read_form(form: Form, switches: &Switches) -> Result<Talk, Reply> {
                     return Err(bad("file takes a single upload; use files"));
                 }
                 "file" => talk.files.push(upload),
-                "files.items" if switches.accept_files_items => talk.files.push(upload),
+                FILES_ITEMS if switches.accept_files_items => talk.files.push(upload),
                 other => return Err(bad(&format!("Unexpected file field {other:?}"))),
             },
         }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use taskward_sim::{Request, SimBody};
 
 use crate::common::{World, file, header, text};
+use crate::contract::Contract;
 
 #[test]
 fn what_the_key_does_not_open_is_401() {
@@ -104,7 +105,8 @@ fn a_run_that_carries_nothing_or_the_wrong_thing_is_400() {
         vec![text("query", "x"), text("output_config", "\"{}\"")],
         vec![text("query", "x"), text("query", "y")],
         vec![text("files", "not a file")],
-        vec![file("files.items", "a.csv", "x")],
+        vec![text("files.items", "not a file")],
+        vec![file("attachments", "a.csv", "x")],
         vec![file("file", "a.csv", "x"), file("file", "b.csv", "x")],
     ] {
         assert_eq!(
@@ -120,9 +122,22 @@ fn a_run_that_carries_nothing_or_the_wrong_thing_is_400() {
     assert_eq!(world.server.stats().starts, 0);
 }
 
+/// Rows: N7.
+#[test]
+fn the_vendors_own_field_is_one_more_file_unless_a_switch_says_no() {
+    let contract = Contract::corrected("nanonets");
+    let form = json!({ "files.items": "x" });
+    assert!(contract.admits("RunAgentMultipartRequest", &form));
+    for (switch, status) in [(true, 201), (false, 400)] {
+        let mut world = World::new(&format!("accept_files_items = {switch}"));
+        let reply = world.run_form("echo", vec![file("files.items", "a.csv", "x")]);
+        assert_eq!(reply.status, status, "{:?}", reply.value());
+    }
+}
+
 #[test]
 fn a_form_carries_query_config_and_files() {
-    let mut world = World::new("accept_files_items = true");
+    let mut world = World::new("");
     let config = r#"{"output_schema":"{\"total\":\"number\"}"}"#;
     let parts = vec![
         text("query", "sum"),
