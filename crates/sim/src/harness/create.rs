@@ -160,16 +160,22 @@ impl Server {
                 .as_str()
                 .ok_or_else(|| wrong("input.scenario must be a string".to_owned()))?,
         };
-        if let Some(scripted) = self.scripted.iter().rev().find(|run| run.name == name) {
-            return Ok((name.to_owned(), scripted.steps.clone()));
+        let scripted = |fits: &dyn Fn(&str) -> bool| {
+            let mut newest_first = self.scripted.iter().rev();
+            newest_first.find(|run| fits(&run.name))
+        };
+        let found = scripted(&|own| own == name);
+        if let Some(run) = found.or_else(|| scripted(&|own| dashed(own) == dashed(name))) {
+            return Ok((run.name.clone(), run.steps.clone()));
         }
-        let Some(steps) = built_in(name, input) else {
+        let name = dashed(name);
+        let Some(steps) = built_in(&name, input) else {
             let known = self.scenarios().join(", ");
             return Err(wrong(format!(
                 "no scenario {name:?} for input.scenario; there are {known}"
             )));
         };
-        Ok((name.to_owned(), steps.map_err(wrong)?))
+        Ok((name, steps.map_err(wrong)?))
     }
 
     /// The names that `input.scenario` can have; the first is what a run is that names none.
@@ -203,6 +209,11 @@ impl Server {
         }
         view
     }
+}
+
+/// A scenario's name as it is compared: `-` and `_` are alike.
+fn dashed(name: &str) -> String {
+    name.replace('_', "-")
 }
 
 /// The stored payload of `run.created`: what of the contract's fields was given, the redacted ones included.

@@ -23,7 +23,8 @@
 //! ```
 //!
 //! # What is modelled
-//! Every operation of the contract. `input.scenario` says what a run does: [`Server::scenarios`] lists the names. Some
+//! Every operation of the contract. `input.scenario` says what a run does: [`Server::scenarios`] lists the names, in which
+//! `-` and `_` are alike. Some
 //! of the built-in ones take more fields of `input`: `signal_timeout_ms` (those that wait); `events`, `interval_ms` and
 //! `delta_bytes` (`long-stream`); `bytes` (`big-event`).
 //!

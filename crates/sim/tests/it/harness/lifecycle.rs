@@ -202,6 +202,34 @@ fn a_run_over_its_limit_reads_as_the_switch_says() {
 }
 
 #[test]
+fn the_name_of_a_scenario_has_dashes_or_underscores() {
+    let file = "[[run]]\nname = \"two_ends\"\nsteps = [{fail = \"underscores\"}]\n\
+                [[run]]\nname = \"two-ends\"\nsteps = [{fail = \"dashes\"}]\n\
+                [[run]]\nname = \"own-run\"\nsteps = [{succeed = true}]\n";
+    let mut world = World::with(file);
+    let mut named = |name: &str| {
+        let run = world.scenario(name);
+        world.settle(&run);
+        let stats = world.server.stats();
+        (
+            stats.per_run[&run].scenario.clone(),
+            stats.per_run[&run].status.clone(),
+        )
+    };
+    let expected = |name: &str, status: &str| (name.to_owned(), status.to_owned());
+    assert_eq!(named("own_run"), expected("own-run", "succeeded"));
+    assert_eq!(named("two-ends"), expected("two-ends", "failed"));
+    assert_eq!(
+        named("two_ends"),
+        expected("two_ends", "failed"),
+        "its own name comes first"
+    );
+    let waits = "awaiting_input";
+    assert_eq!(named("approve_email"), expected("approve-email", waits));
+    assert_eq!(named("approve-email"), expected("approve-email", waits));
+}
+
+#[test]
 fn a_scenario_file_spells_a_run_out() {
     let mut world = World::with(
         r#"
