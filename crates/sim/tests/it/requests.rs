@@ -422,3 +422,26 @@ fn a_405_names_the_methods_that_the_path_takes() {
     let other = world.send(Request::new("HEAD", "/api/v2/tasks"));
     assert_eq!((other.status, header(&other, "allow")), (404, None));
 }
+
+/// A program whose types are written from the vendor's page reads what the agent found.
+///
+/// Rows: N7.
+#[test]
+fn the_invoice_agent_gives_back_the_keys_that_the_schema_names() {
+    let mut world = World::new("");
+    let schema = r#"{"line_items":[{"sku":"string","qty":"number"}],"total":"number"}"#;
+    let config = json!({ "output_schema": schema }).to_string();
+    let csv = "SKU,Description,Quantity,Unit price\nW-1,Widget,2,3.50\nG-1,Gear,1,0.25\n";
+    let parts = vec![
+        text("query", "Extract the line items."),
+        text("output_config", &config),
+        file("files.items", "a.csv", csv),
+    ];
+    let id = world.run_form("invoice", parts).value()["task_id"].clone();
+    let summary = world.after(5_000).summary(id.as_str().unwrap());
+    let expected = json!({
+        "line_items": [{ "sku": "W-1", "qty": 2 }, { "sku": "G-1", "qty": 1 }],
+        "total": 7.25,
+    });
+    assert_eq!(summary["extracted_data"], expected, "{summary}");
+}

@@ -3,7 +3,7 @@
 use super::decimal::Decimal;
 use super::{Column, Item, column, is_sum};
 
-/// Reads the items, with the columns of the header line or, without one, in the order of [`Column`].
+/// Reads the items, with the columns of the header line or, without one, in the usual order.
 pub(super) fn read(text: &str) -> Vec<Item> {
     read_with_header(text).unwrap_or_else(|| {
         let columns = [
@@ -54,12 +54,13 @@ fn item(columns: &[Option<Column>], row: &[String]) -> Option<Item> {
     if description.trim().is_empty() || is_sum(description) {
         return None;
     }
-    Item::new(
+    let item = Item::new(
         description,
         number(Column::Quantity),
         number(Column::UnitPrice),
         number(Column::Amount),
-    )
+    )?;
+    Some(item.with_sku(field(Column::Sku)))
 }
 
 /// The separator that stands most often outside quotes.
@@ -133,6 +134,7 @@ mod tests {
         assert_eq!(items.len(), 2);
         assert_eq!(items[0].amount, Decimal::parse("7").unwrap());
         assert_eq!(items[1].amount, Decimal::parse("1250.05").unwrap());
+        assert_eq!(items[1].sku.as_deref(), Some("g-1"));
     }
 
     #[test]

@@ -49,12 +49,13 @@ fn item(object: &Map<String, Value>) -> Option<Item> {
         .get("description")
         .or_else(|| field(Column::Description))?
         .as_str()?;
-    Item::new(
+    let item = Item::new(
         description,
         number(Column::Quantity),
         number(Column::UnitPrice),
         number(Column::Amount),
-    )
+    )?;
+    Some(item.with_sku(field(Column::Sku).and_then(Value::as_str)))
 }
 
 #[cfg(test)]

@@ -1,23 +1,27 @@
 //! `invoice`: reads the line items out of uploaded CSV, JSON and text invoices, or out of the query.
 //!
-//! It parses the bytes it was sent. Amounts are exact decimals; where a file gives no amount it is quantity times
+//! It parses the bytes it was sent, and gives what it found in the shape of the `output_schema`, if there is one. Amounts are exact decimals; where a file gives no amount it is quantity times
 //! price, unrounded.
 
 mod csv;
 mod decimal;
 mod json;
 mod lines;
+mod schema;
 
 use serde_json::{Value, json};
 
 use super::{Answer, Shape, Step, Talk, describe};
 use crate::message::{KEPT_BYTES, Upload};
 use decimal::Decimal;
+use schema::Invoice;
 
 /// A line item; its amount is always known.
 #[derive(Debug, Clone, PartialEq)]
 struct Item {
     description: String,
+    /// The code that the source gives it.
+    sku: Option<String>,
     quantity: Decimal,
     unit_price: Option<Decimal>,
     amount: Decimal,
@@ -40,10 +44,17 @@ impl Item {
         let unit_price = unit_price.or((quantity == Decimal::ONE).then_some(amount));
         Some(Self {
             description: description.trim().to_owned(),
+            sku: None,
             quantity,
             unit_price,
             amount,
         })
+    }
+
+    fn with_sku(mut self, sku: Option<&str>) -> Self {
+        let sku = sku.map(str::trim).filter(|sku| !sku.is_empty());
+        self.sku = sku.map(str::to_owned);
+        self
     }
 
     /// Whether the amount is quantity times price.
@@ -98,25 +109,37 @@ pub(super) fn turn(talk: &Talk) -> Vec<Step> {
         .iter()
         .try_fold(Decimal::ZERO, |sum, item| sum.plus(item.amount));
     steps.push(match total {
-        Some(total) if !items.is_empty() => complete(&items, total, &files),
+        Some(total) if !items.is_empty() => {
+            let schema = talk.output_config.as_ref();
+            let schema = schema.and_then(|config| config["output_schema"].as_str());
+            complete(&items, total, &files, schema.unwrap_or_default())
+        }
         Some(_) => Step::Fail(format!("No line items found. {}", problems.join("; "))),
         None => Step::Fail("The total is too large to be exact.".to_owned()),
     });
     steps
 }
 
-fn complete(items: &[Item], total: Decimal, files: &[Value]) -> Step {
+fn complete(items: &[Item], total: Decimal, files: &[Value], schema: &str) -> Step {
     let text = format!(
         "Read {} line item(s) from {} file(s), total {total}.",
         items.len(),
         files.len()
     );
-    let rows: Vec<Value> = items.iter().map(Item::to_json).collect();
+    let invoice = Invoice {
+        items,
+        total,
+        files,
+    };
+    let data = schema::shaped(schema, &invoice).unwrap_or_else(|| {
+        let rows: Vec<Value> = items.iter().map(Item::to_json).collect();
+        json!({ "items": rows, "total": total.to_json(), "files": files })
+    });
     Step::Complete(Answer {
         shape: Shape::Object(
             json!({ "text": text, "line_items": items.len(), "total": total.to_json() }),
         ),
-        data: Some(json!({ "items": rows, "total": total.to_json(), "files": files })),
+        data: Some(data),
     })
 }
 
@@ -155,13 +178,14 @@ fn read_file(file: &Upload) -> Result<Vec<Item>, String> {
     }
 }
 
-/// The four columns of a line item.
+/// The columns of a line item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Column {
     Description,
     Quantity,
     UnitPrice,
     Amount,
+    Sku,
 }
 
 /// The column that a header or a key names.
@@ -179,6 +203,8 @@ fn column(name: &str) -> Option<Column> {
         | "unitamount" => Column::UnitPrice,
         "amount" | "total" | "linetotal" | "lineamount" | "sum" | "totalprice" | "net"
         | "netamount" | "subtotal" | "value" => Column::Amount,
+        "sku" | "code" | "itemcode" | "itemnumber" | "itemno" | "productcode" | "articlenumber"
+        | "articleno" | "partnumber" | "partno" => Column::Sku,
         _ => return None,
     })
 }
