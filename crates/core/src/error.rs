@@ -206,6 +206,7 @@ impl std::error::Error for ApiError {}
 /// OutcomeUnknown  the wire's            maybe                   look first
 /// Task            the agent's           yes                     as you like
 /// Pending         nobody's              yes, and it goes on     watch it
+/// NotDriven       this program's        no                      once the task is driven
 /// Local           this machine's        see the message         after mending it
 /// ```
 #[derive(Debug)]
@@ -254,6 +255,8 @@ pub enum ErrorKind {
     Pending,
     /// The task completed and its answer cannot be read yet.
     ResultUnavailable,
+    /// Nobody drives the task that a handle spoke to: its command was withdrawn and will not be applied later.
+    NotDriven,
     /// Something on this side failed: a handler, a save hook, a file.
     Local,
 }

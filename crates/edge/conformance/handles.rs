@@ -1,12 +1,18 @@
 //! What is asked of a followed task from elsewhere, and what it says to that.
 
+use std::time::Duration;
+
 use taskward_core::{
-    Answer, AnswerError, Answered, ErrorKind, Event, Provider, QuestionId, QuestionKind,
+    Answer, AnswerError, Answered, End, ErrorKind, Event, Output as _, Provider, QuestionId,
+    QuestionKind,
 };
 
-use super::follow::Result;
+use super::follow::{self, Result};
 use super::harness::{LATE, job, setup};
-use crate::adapter::{Running, block_on};
+use crate::adapter::{Handle, Running, block_on};
+
+/// Longer than any test: what takes so long hangs.
+const FOREVER: Duration = Duration::from_secs(86_400);
 
 /// The kind of an answer's error, and the answer that the question has.
 fn reason(error: &AnswerError) -> (&'static str, Option<&Answer>) {
@@ -92,5 +98,72 @@ fn an_answer_that_cannot_be_taken_says_why_to_the_driver_and_through_a_handle() 
             (first, Some(approve)),
         ]
     );
+    Ok(())
+}
+
+/// What each command of a handle comes to.
+fn commands(handle: &Handle) -> [Option<ErrorKind>; 4] {
+    [
+        block_on(handle.answer("q", Answer::Approve)).err(),
+        block_on(handle.send_message("more")).err(),
+        block_on(handle.cancel()).err(),
+        block_on(handle.interrupt()).err(),
+    ]
+    .map(|error| error.map(|error| error.kind()))
+}
+
+const NOT_DRIVEN: [Option<ErrorKind>; 4] = [Some(ErrorKind::NotDriven); 4];
+
+/// Rows: H19.
+#[test]
+fn a_command_that_nobody_takes_is_withdrawn_and_not_applied_later() -> Result {
+    let (sim, client) = follow::setup()?;
+    let mut running = block_on(client.run(follow::job(&sim, "asker")).start())?;
+    let impatient = running.handle().with_timeout(Duration::ZERO);
+    // More than there is room for.
+    for _ in 0..20 {
+        assert_eq!(commands(&impatient), NOT_DRIVEN);
+    }
+    let question = asked(&mut running)?;
+    running.answer(&question, Answer::text("EUR"))?;
+    let answer = block_on(running.wait())?.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("Done, in EUR."));
+    let endpoints = sim.stats().endpoints;
+    assert_eq!((endpoints.get("cancel"), endpoints["message"]), (None, 1));
+    Ok(())
+}
+
+/// Rows: H19.
+#[test]
+fn a_command_to_a_task_that_is_over_or_was_dropped_fails_at_once() -> Result {
+    let (sim, client) = follow::setup()?;
+    let mut running = block_on(client.run(follow::job(&sim, "echo")).start())?;
+    let handle = running.handle().with_timeout(FOREVER);
+    while block_on(running.next())?.is_some() {}
+    assert_eq!(commands(&handle), NOT_DRIVEN);
+    block_on(running.wait())?.into_answer()?;
+    assert_eq!(commands(&handle), NOT_DRIVEN);
+    // Dropped while somebody waits, or before.
+    let running = block_on(client.run(follow::job(&sim, "slow")).start())?;
+    let handle = running.handle().with_timeout(FOREVER);
+    let waiting = std::thread::spawn(move || commands(&handle));
+    std::thread::yield_now();
+    drop(running);
+    assert_eq!(waiting.join().expect("no panic"), NOT_DRIVEN);
+    Ok(())
+}
+
+/// Rows: H19.
+#[test]
+fn a_command_is_taken_as_soon_as_the_task_is_driven_again() -> Result {
+    let (sim, client) = follow::setup()?;
+    let mut running = block_on(client.run(follow::job(&sim, "slow")).start())?;
+    let handle = running.handle().with_timeout(FOREVER);
+    let waiting = std::thread::spawn(move || block_on(handle.interrupt()));
+    std::thread::yield_now();
+    while block_on(running.next())?.is_some() {}
+    waiting.join().expect("no panic")?;
+    let end = block_on(running.wait())?;
+    assert!(matches!(end, End::Left(_)), "{end:?}");
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! A task while it is driven, and what is wished of it from elsewhere.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use taskward_core::{
@@ -30,10 +32,65 @@ pub enum Wish {
     Interrupt(Taken<()>),
 }
 
-/// The answer to a wish that nobody hears.
+/// How long a handle waits for a task that nobody drives.
+pub const NOT_DRIVEN_AFTER: Duration = Duration::from_secs(30);
+
+/// Decides whose a request of a handle is: the driver's once it took it, its author's until then. Whoever claims it first
+/// has it for good, so that what was withdrawn is never applied.
+#[derive(Clone, Debug, Default)]
+pub struct Claim(Arc<AtomicBool>);
+
+impl Claim {
+    /// Claims the request; `false` when the other side has it.
+    #[must_use]
+    pub fn take(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// Withdraws a request when whoever waits for it goes away.
+#[derive(Debug)]
+pub struct Withdraw(pub Claim);
+
+impl Drop for Withdraw {
+    fn drop(&mut self) {
+        // The driver may have it: then it is applied, and its events tell.
+        let _ = self.0.take();
+    }
+}
+
+/// What a handle asks of the driver of a task.
+pub struct HandleRequest {
+    wish: Wish,
+    claim: Claim,
+}
+
+impl HandleRequest {
+    /// A request that is its author's until the driver takes it.
+    #[must_use]
+    pub fn new(wish: Wish, claim: &Claim) -> Self {
+        Self {
+            wish,
+            claim: claim.clone(),
+        }
+    }
+}
+
+/// The answer to a request that no driver will ever take.
 #[must_use]
 pub fn gone() -> Error {
-    Error::new(ErrorKind::Local, "nobody drives the task any more")
+    let text = "nobody drives the task any more: it is over, or its `Running` was dropped";
+    Error::new(ErrorKind::NotDriven, text)
+}
+
+/// The answer to a request that no driver took in time, and that was withdrawn.
+#[must_use]
+pub fn not_driven(after: Duration) -> Error {
+    let text = format!(
+        "nobody drove the task for {after:?}: the command was withdrawn and will not be applied; call `next` or `wait` of \
+         its `Running` meanwhile"
+    );
+    Error::new(ErrorKind::NotDriven, text)
 }
 
 /// A task with what every driver needs beside it.
@@ -191,10 +248,13 @@ impl<P: Provider> Watch<P> {
         }
     }
 
-    /// Takes a wish.
-    pub fn hear(&mut self, wish: Wish) {
+    /// Takes a request, unless it was withdrawn.
+    pub fn hear(&mut self, request: HandleRequest) {
+        if !request.claim.take() {
+            return;
+        }
         let now = self.now();
-        match wish {
+        match request.wish {
             Wish::Answer(question, answer, taken) => {
                 let result = self.task.answer(&question, answer, now);
                 taken(result.map_err(Error::from));

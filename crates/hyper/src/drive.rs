@@ -15,7 +15,7 @@ use taskward_edge::entropy::seed;
 use taskward_edge::reply::Streams;
 use taskward_edge::source;
 use taskward_edge::trace;
-use taskward_edge::watch::{Watch, Wish};
+use taskward_edge::watch::{HandleRequest, Watch};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
@@ -52,8 +52,8 @@ pub(crate) struct Drive<P: Provider> {
     sleep: Option<(Timestamp, Pin<Box<Sleep>>)>,
     /// What is waited for at present.
     pub(crate) waiting: Option<(Timestamp, Why)>,
-    inbox: mpsc::Receiver<Wish>,
-    sender: mpsc::Sender<Wish>,
+    inbox: mpsc::Receiver<HandleRequest>,
+    sender: mpsc::Sender<HandleRequest>,
 }
 
 /// The open stream, read at most one chunk ahead of what the machine asks for.
@@ -103,7 +103,7 @@ impl<P: Provider> Drive<P> {
     }
 
     pub(crate) fn handle(&self) -> Handle {
-        Handle(self.sender.clone())
+        Handle::new(self.sender.clone())
     }
 
     /// Goes on to the next event; `None` when the task is over, or its watch interrupted.
@@ -165,8 +165,8 @@ impl<P: Provider> Drive<P> {
 
     fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
         loop {
-            while let Poll::Ready(Some(wish)) = self.inbox.poll_recv(cx) {
-                self.watch.hear(wish);
+            while let Poll::Ready(Some(request)) = self.inbox.poll_recv(cx) {
+                self.watch.hear(request);
             }
             self.poll_exchange(cx);
             let now = self.watch.now();
@@ -230,9 +230,18 @@ impl<P: Provider> Drive<P> {
                     self.watch.takes(no, &event);
                     return Poll::Ready(Ok(Some(event)));
                 }
-                Step::Done(_) => return Poll::Ready(Ok(None)),
+                Step::Done(_) => {
+                    self.hang_up();
+                    return Poll::Ready(Ok(None));
+                }
             }
         }
+    }
+
+    /// Takes no more requests: whoever waits for one learns at once that nobody drives any more.
+    fn hang_up(&mut self) {
+        self.inbox.close();
+        while self.inbox.try_recv().is_ok() {}
     }
 
     /// Keeps the task, off the runtime: what is durable may take its time.

@@ -1,16 +1,44 @@
 //! Wishes from elsewhere: answers, messages and cancels for a task that another future drives.
 
+use std::time::Duration;
+
 use taskward_core::{Answer, Error, MessageNo, QuestionId};
-use taskward_edge::watch::{Taken, Wish, gone};
+use taskward_edge::watch::{
+    Claim, HandleRequest, NOT_DRIVEN_AFTER, Taken, Wish, Withdraw, gone, not_driven,
+};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// Speaks to a task that is driven elsewhere. Cheap to clone.
 ///
-/// A wish is taken when the [`Running`](crate::Running) is next polled; what became of it is told as an event.
+/// A command is taken when the [`Running`](crate::Running) is next polled, and its future resolves as soon as it was
+/// applied or refused; what became of it on the server is told as an event. The future never hangs: it fails with
+/// [`ErrorKind::NotDriven`](taskward_core::ErrorKind::NotDriven) at once when the task is over or its `Running` was dropped,
+/// and after a [timeout](Self::with_timeout) while nobody polls it.
+///
+/// # Cancel safety
+/// A command whose future is dropped before it was taken is withdrawn, as is one that timed out: it is never applied later.
 #[derive(Clone, Debug)]
-pub struct Handle(pub(crate) mpsc::Sender<Wish>);
+pub struct Handle {
+    sender: mpsc::Sender<HandleRequest>,
+    timeout: Duration,
+}
 
 impl Handle {
+    pub(crate) fn new(sender: mpsc::Sender<HandleRequest>) -> Self {
+        Self {
+            sender,
+            timeout: NOT_DRIVEN_AFTER,
+        }
+    }
+
+    /// Sets how long a command waits for a task that nobody polls, in place of 30 s.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Answers a question.
     ///
     /// # Errors
@@ -56,10 +84,21 @@ impl Handle {
         &self,
         wish: impl FnOnce(Taken<T>) -> Wish,
     ) -> Result<T, Error> {
-        let (told, reply) = oneshot::channel();
+        let (told, mut reply) = oneshot::channel();
         // Whoever asked may have gone away meanwhile.
         let taken = Box::new(move |result| drop(told.send(result)));
-        self.0.send(wish(taken)).await.map_err(|_| gone())?;
-        reply.await.map_err(|_| gone())?
+        let claim = Claim::default();
+        let _withdraw = Withdraw(claim.clone());
+        let request = HandleRequest::new(wish(taken), &claim);
+        let asked = async {
+            self.sender.send(request).await.map_err(|_| gone())?;
+            (&mut reply).await.map_err(|_| gone())?
+        };
+        match timeout(self.timeout, asked).await {
+            Ok(result) => result,
+            Err(_) if claim.take() => Err(not_driven(self.timeout)),
+            // The driver took it at this very moment, and replies at once.
+            Err(_) => reply.await.map_err(|_| gone())?,
+        }
     }
 }

@@ -38,14 +38,15 @@ impl<P: Provider> Drive<P> {
     }
 
     pub(crate) fn handle(&self) -> Handle {
-        Handle(self.inbox.0.clone())
+        Handle::new(self.inbox.0.clone())
     }
 
     /// Goes on to the next event; `None` when the task is over, or its watch interrupted.
     pub(crate) fn event(&mut self) -> Result<Option<Event>, Error> {
+        let _driving = self.inbox.0.driving();
         loop {
-            while let Some(wish) = self.inbox.take_wish() {
-                self.watch.hear(wish);
+            while let Some(request) = self.inbox.take_request() {
+                self.watch.hear(request);
             }
             if self.watch.is_interrupted() {
                 return Ok(None);
@@ -102,7 +103,10 @@ impl<P: Provider> Drive<P> {
                     self.watch.takes(no, &event);
                     return Ok(Some(event));
                 }
-                Step::Done(_) => return Ok(None),
+                Step::Done(_) => {
+                    self.inbox.end();
+                    return Ok(None);
+                }
             }
         }
     }
@@ -147,11 +151,11 @@ impl<P: Provider> Drive<P> {
         }
     }
 
-    /// Waits for a wish or, when the stream is to be read, for what it brings.
+    /// Waits for a request or, when the stream is to be read, for what it brings.
     fn wait(&mut self, until: Timestamp, reads: bool) {
         let left = self.client.inner().clock.left(until);
         match self.inbox.wait(left, reads) {
-            Some(Input::Wish(wish)) => self.watch.hear(wish),
+            Some(Input::Request(request)) => self.watch.hear(request),
             Some(Input::Chunk(id, next)) => self.received(id, next),
             None => {}
         }

@@ -1,21 +1,45 @@
 //! Wishes from elsewhere: answers, messages and cancels for a task that another thread drives.
 
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use taskward_core::{Answer, Error, MessageNo, QuestionId};
-use taskward_edge::watch::{Taken, Wish, gone};
+use taskward_edge::watch::{
+    Claim, HandleRequest, NOT_DRIVEN_AFTER, Taken, Wish, Withdraw, gone, not_driven,
+};
 
-use crate::inbox::Inbox;
+use crate::inbox::{Idle, Inbox};
 
 /// Speaks to a task that another thread drives. Cheap to clone.
 ///
-/// A wish is taken when the [`Running`](crate::Running) is driven and its exchange under way is over; until then its
-/// method waits. What became of it is told as an event.
+/// A command is taken when the [`Running`](crate::Running) is driven and its exchange under way is over, and its method
+/// returns as soon as it was applied or refused; what became of it on the server is told as an event. It never hangs: it
+/// fails with [`ErrorKind::NotDriven`](taskward_core::ErrorKind::NotDriven) at once when the task is over or its `Running`
+/// was dropped, and after a [timeout](Self::with_timeout) while nobody is in [`next`](crate::Running::next) or
+/// [`wait`](crate::Running::wait), also while a handler of questions thinks. What timed out is withdrawn: it is never
+/// applied later.
 #[derive(Clone, Debug)]
-pub struct Handle(pub(crate) Arc<Inbox>);
+pub struct Handle {
+    inbox: Arc<Inbox>,
+    timeout: Duration,
+}
 
 impl Handle {
+    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
+        Self {
+            inbox,
+            timeout: NOT_DRIVEN_AFTER,
+        }
+    }
+
+    /// Sets how long a command waits for a task that nobody drives, in place of 30 s.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
     /// Answers a question.
     ///
     /// # Errors
@@ -60,7 +84,20 @@ impl Handle {
         let (told, reply) = sync_channel(1);
         // Whoever asked may have gone away meanwhile.
         let taken = Box::new(move |result| drop(told.send(result)));
-        self.0.wish(wish(taken))?;
-        reply.recv().map_err(|_| gone())?
+        let claim = Claim::default();
+        let _withdraw = Withdraw(claim.clone());
+        let idle = Idle::new(self.timeout);
+        self.inbox
+            .ask(HandleRequest::new(wish(taken), &claim), &idle)?;
+        loop {
+            match reply.recv_timeout(self.inbox.patience(&idle)) {
+                Ok(result) => return result,
+                Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.inbox.is_idle(&idle) && claim.take() {
+                return Err(not_driven(self.timeout));
+            }
+        }
     }
 }

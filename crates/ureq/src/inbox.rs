@@ -1,4 +1,4 @@
-//! What comes in while the driver is busy or waits: wishes, and what the reader of the stream has read. Both are bounded:
+//! What comes in while the driver is busy or waits: requests of handles, and what the reader of the stream has read. Both are bounded:
 //! whoever is faster than the driver waits for it.
 
 use std::collections::VecDeque;
@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use taskward_core::{Error, ExchangeId, Failure};
 use taskward_edge::clock::later;
-use taskward_edge::watch::{Wish, gone};
+use taskward_edge::watch::{HandleRequest, gone, not_driven};
 
-/// Wishes kept before whoever sends them waits.
-const MAX_WISHES: usize = 16;
+/// Requests of handles kept before whoever sends them waits.
+const MAX_REQUESTS: usize = 16;
+/// While the task is driven, and whenever somebody's timeout is shorter: how long nobody looks whether it still is.
+const GLANCE: Duration = Duration::from_millis(50);
 /// Chunks of a stream kept before its reader waits, and with it the server.
 const MAX_CHUNKS: usize = 16;
 
@@ -21,7 +23,7 @@ pub(crate) type Chunk = Option<Result<Bytes, Failure>>;
 
 /// What came in.
 pub(crate) enum Input {
-    Wish(Wish),
+    Request(HandleRequest),
     Chunk(ExchangeId, Chunk),
 }
 
@@ -34,12 +36,56 @@ pub(crate) struct Inbox {
 
 #[derive(Default)]
 struct Kept {
-    wishes: VecDeque<Wish>,
+    requests: VecDeque<HandleRequest>,
     /// The stream that is open.
     stream: Option<ExchangeId>,
     chunks: VecDeque<Chunk>,
+    /// Whether somebody drives the task now, or when somebody last did.
+    driven: Driven,
     /// Whether nobody drives any more.
     over: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Driven {
+    #[default]
+    Never,
+    Now,
+    Until(Instant),
+}
+
+/// Since when somebody waits for the driver, and for how long they do while nobody drives.
+pub(crate) struct Idle {
+    since: Instant,
+    timeout: Duration,
+}
+
+impl Idle {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            since: Instant::now(),
+            timeout,
+        }
+    }
+
+    /// What is left of the timeout; `None` while the task is driven.
+    fn left(&self, driven: Driven) -> Option<Duration> {
+        let since = match driven {
+            Driven::Now => return None,
+            Driven::Never => self.since,
+            Driven::Until(until) => self.since.max(until),
+        };
+        Some(self.timeout.saturating_sub(since.elapsed()))
+    }
+}
+
+/// Says while it lives that the task is driven.
+pub(crate) struct Driving(Arc<Inbox>);
+
+impl Drop for Driving {
+    fn drop(&mut self) {
+        self.0.lock().driven = Driven::Until(Instant::now());
+    }
 }
 
 /// The driver's own end of it: dropped, nobody drives any more.
@@ -72,19 +118,46 @@ impl Inbox {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Says that the task is driven, as long as what this gives lives.
+    pub(crate) fn driving(self: &Arc<Self>) -> Driving {
+        self.lock().driven = Driven::Now;
+        Driving(self.clone())
+    }
+
+    /// How long whoever waits may wait before they look again whether the task is driven.
+    pub(crate) fn patience(&self, idle: &Idle) -> Duration {
+        idle.left(self.lock().driven).unwrap_or(GLANCE)
+    }
+
+    /// Whether nobody has driven the task for so long.
+    pub(crate) fn is_idle(&self, idle: &Idle) -> bool {
+        idle.left(self.lock().driven)
+            .is_some_and(|left| left.is_zero())
+    }
+
     fn wait_while(&self, condition: impl FnMut(&mut Kept) -> bool) -> MutexGuard<'_, Kept> {
         self.changed
             .wait_while(self.lock(), condition)
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves a wish.
-    pub(crate) fn wish(&self, wish: Wish) -> Result<(), Error> {
-        let mut kept = self.wait_while(|kept| !kept.over && kept.wishes.len() >= MAX_WISHES);
+    /// Leaves a request.
+    pub(crate) fn ask(&self, request: HandleRequest, idle: &Idle) -> Result<(), Error> {
+        let mut kept = self.lock();
+        while !kept.over && kept.requests.len() >= MAX_REQUESTS {
+            let left = idle.left(kept.driven);
+            if left.is_some_and(|left| left.is_zero()) {
+                return Err(not_driven(idle.timeout));
+            }
+            (kept, _) = self
+                .changed
+                .wait_timeout(kept, left.unwrap_or(GLANCE))
+                .unwrap_or_else(PoisonError::into_inner);
+        }
         if kept.over {
             return Err(gone());
         }
-        kept.wishes.push_back(wish);
+        kept.requests.push_back(request);
         self.changed.notify_all();
         Ok(())
     }
@@ -119,24 +192,24 @@ impl Inbox {
     }
 
     /// Nobody drives any more.
-    fn end(&self) {
-        let wishes = {
+    pub(crate) fn end(&self) {
+        let requests = {
             let mut kept = self.lock();
             kept.over = true;
             kept.stream = None;
             kept.chunks.clear();
-            std::mem::take(&mut kept.wishes)
+            std::mem::take(&mut kept.requests)
         };
         self.changed.notify_all();
         // Outside the lock: whoever waits for one learns that it is gone.
-        drop(wishes);
+        drop(requests);
     }
 
-    /// A wish, when there is one.
-    pub(crate) fn take_wish(&self) -> Option<Wish> {
-        let wish = self.lock().wishes.pop_front()?;
+    /// A request, when there is one.
+    pub(crate) fn take_request(&self) -> Option<HandleRequest> {
+        let request = self.lock().requests.pop_front()?;
         self.changed.notify_all();
-        Some(wish)
+        Some(request)
     }
 
     /// Whether the stream has brought something that was not taken yet.
@@ -144,13 +217,13 @@ impl Inbox {
         !self.lock().chunks.is_empty()
     }
 
-    /// Waits so long for a wish, or for the next of the stream when it is to be read.
+    /// Waits so long for a request, or for the next of the stream when it is to be read.
     pub(crate) fn wait(&self, left: Duration, reads: bool) -> Option<Input> {
         let until = later(Instant::now(), left);
         let mut kept = self.lock();
         loop {
-            let input = match kept.wishes.pop_front() {
-                Some(wish) => Some(Input::Wish(wish)),
+            let input = match kept.requests.pop_front() {
+                Some(request) => Some(Input::Request(request)),
                 None if reads => kept
                     .stream
                     .zip(kept.chunks.pop_front())
@@ -175,7 +248,15 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
+    use taskward_edge::watch::{Claim, Wish};
+
     use super::*;
+
+    const LONG: Duration = Duration::from_secs(600);
+
+    fn cancel(told: impl FnOnce(Result<(), Error>) + Send + 'static) -> HandleRequest {
+        HandleRequest::new(Wish::Cancel(Box::new(told)), &Claim::default())
+    }
 
     const STREAM: ExchangeId = ExchangeId(3);
 
@@ -184,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_ahead_waits_and_a_wish_does_not_wait_behind_it() {
+    fn a_reader_that_is_ahead_waits_and_a_request_does_not_wait_behind_it() {
         let inbox = Arc::new(Inbox::default());
         inbox.open(STREAM);
         let reader = {
@@ -195,10 +276,10 @@ mod tests {
             std::thread::yield_now();
         }
         inbox
-            .wish(Wish::Cancel(Box::new(|_| ())))
+            .ask(cancel(|_| ()), &Idle::new(LONG))
             .expect("somebody drives");
         let next = |reads| inbox.wait(Duration::from_secs(5), reads);
-        assert!(matches!(next(true), Some(Input::Wish(_))));
+        assert!(matches!(next(true), Some(Input::Request(_))));
         for _ in 0..3 * MAX_CHUNKS {
             assert!(matches!(
                 next(true),
@@ -216,19 +297,19 @@ mod tests {
     fn an_end_is_told_to_whoever_waits() {
         let inbox = Arc::new(Inbox::default());
         let (told, reply) = std::sync::mpsc::channel();
-        for _ in 0..MAX_WISHES {
+        for _ in 0..MAX_REQUESTS {
             let told = told.clone();
-            let wish = Wish::Cancel(Box::new(move |result| drop(told.send(result))));
-            inbox.wish(wish).expect("room");
+            let request = cancel(move |result| drop(told.send(result)));
+            inbox.ask(request, &Idle::new(LONG)).expect("room");
         }
         drop(told);
         let late = {
             let inbox = inbox.clone();
-            std::thread::spawn(move || inbox.wish(Wish::Cancel(Box::new(|_| ()))))
+            std::thread::spawn(move || inbox.ask(cancel(|_| ()), &Idle::new(LONG)))
         };
         inbox.end();
         assert!(late.join().expect("no panic").is_err());
         assert!(reply.recv().is_err(), "nobody took it");
-        assert!(inbox.take_wish().is_none());
+        assert!(inbox.take_request().is_none());
     }
 }

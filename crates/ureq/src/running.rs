@@ -161,7 +161,7 @@ impl<P: Provider> Running<P> {
 
     /// Where the task stands, for leaving it; `None` while it has no id.
     #[must_use]
-    pub fn interrupt(&self) -> Option<Left> {
+    pub fn left(&self) -> Option<Left> {
         self.course.left(LeftWhy::Interrupted)
     }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use futures_core::Stream;
 use taskward_core::{End, Error, List, Operation, Provider, Question};
-pub(crate) use taskward_hyper::{BoxError, Client, Recovery, Running};
+pub(crate) use taskward_hyper::{BoxError, Client, Handle, Recovery, Running};
 use taskward_hyper::{Entries, Run};
 use tokio::runtime::{Builder, Runtime};
 

@@ -1,6 +1,7 @@
 //! What dropped futures and handlers that run beside the watch bring with them.
 
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use taskward_core::{
@@ -173,7 +174,7 @@ async fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
         panic!("it was interrupted");
     };
     assert_eq!(left.why, LeftWhy::Interrupted);
-    assert_eq!(running.interrupt().map(|left| left.id), Some(left.id));
+    assert_eq!(running.left().map(|left| left.id), Some(left.id));
     running.cancel()?;
     let end = running.wait().await?;
     assert!(
@@ -294,5 +295,22 @@ async fn a_look_without_a_reply_is_let_go_of_when_its_task_is_to_be_stopped() ->
     };
     assert_eq!(left.why, LeftWhy::Interrupted);
     assert_eq!(left.abandoned, Abandoned::CancelAccepted);
+    Ok(())
+}
+
+/// Rows: H19.
+#[tokio::test]
+async fn a_command_whose_future_is_dropped_is_withdrawn() -> Result {
+    let (sim, client) = setup()?;
+    let mut running = client.run(job(&sim, "asker")).start().await?;
+    let handle = running.handle();
+    for _ in 0..3 {
+        let mut cancel = Box::pin(handle.cancel());
+        let polled = std::future::poll_fn(|cx| Poll::Ready(cancel.as_mut().poll(cx))).await;
+        assert!(polled.is_pending(), "nobody drives");
+        drop(cancel);
+    }
+    while !matches!(running.next().await?, Some(Event::Question(_))) {}
+    assert_eq!(sim.stats().endpoints.get("cancel"), None);
     Ok(())
 }

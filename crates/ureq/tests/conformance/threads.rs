@@ -85,7 +85,7 @@ fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
         panic!("it was interrupted");
     };
     assert_eq!(left.why, LeftWhy::Interrupted);
-    assert_eq!(running.interrupt().map(|left| left.id), Some(left.id));
+    assert_eq!(running.left().map(|left| left.id), Some(left.id));
     running.cancel()?;
     let end = running.wait()?;
     assert!(
