@@ -11,6 +11,7 @@ mod simulator;
 mod stream;
 mod tidy;
 mod upload;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,8 @@ enum Task {
     UploadTest(upload::Args),
     /// Follow a stream of millions of events through both adapters and measure them (builds in release mode)
     StreamTest(stream::Args),
+    /// Try many delays of a bad server on connections and deadlines through both adapters, and print what came of each
+    WireTest,
     /// Run everything that a change must pass, fastest first
     Ci,
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Simulate(args) => simulate::run(&args),
         Task::UploadTest(args) => upload::run(&args),
         Task::StreamTest(args) => stream::run(&args),
+        Task::WireTest => wire::run(),
         Task::Ci => ci::run(),
     };
     match done {

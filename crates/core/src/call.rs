@@ -159,14 +159,14 @@ impl<O: Operation> Call<O> {
         let kind = if self.request.is_form() {
             Kind::Upload
         } else if self.request.is_streaming() {
-            Kind::Stream
+            Kind::WholeStream
         } else {
             Kind::Plain
         };
         let left = (self.until != Timestamp::MAX)
             .then(|| self.until.since(self.now).max(Duration::from_millis(1)));
-        // A stream has no limit of its own; the caller's holds all the same.
-        self.policy.limits.of(kind, left).within(left)
+        let safety = self.operation.safety();
+        self.policy.limits.of(kind, safety, left)
     }
 
     fn judge(&mut self, report: Result<Response, Failure>, shared: &mut Shared) {

@@ -55,7 +55,7 @@ pub use id::{
     TaskId,
 };
 pub use journal::Journal;
-pub use limits::{LimitTable, Limits};
+pub use limits::{ConnectionUse, LimitTable, Limits};
 pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use operation::{Operation, Safety};
 pub use origin::{ConfigError, Credential, MAX_REDIRECTS, Origin, user_agent};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operation::Safety;
+
 /// Limits of one exchange; the adapter enforces them and reports a [`Failure`](crate::Failure) that names the one hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,10 +16,36 @@ pub struct Limits {
     pub head: Duration,
     /// Longest silence while a body is read, and longest standstill while one is sent.
     pub idle: Duration,
-    /// The whole exchange; `None` on streams.
+    /// The whole exchange, redirects included. On a stream that is handed over open: all that comes before it is, the
+    /// body of a refusal included; the open stream has no such limit.
     pub total: Option<Duration>,
     /// Largest reply body in bytes.
     pub max_body: u64,
+    /// On which connection it goes.
+    pub connection: ConnectionUse,
+}
+
+/// On which connection an exchange goes. The core decides it for each exchange; adapters only obey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionUse {
+    /// An idle connection of the pool, or a new one that goes into the pool afterwards.
+    Pooled,
+    /// A connection that is opened for this exchange, redirects apart, and closed after it.
+    ///
+    /// For a write without a key: a server may close an idle connection at the very moment at which the request leaves
+    /// on it, and nobody can tell then whether it was received. And for a stream that is read while it is open: its end
+    /// is not the driver's to choose, so nothing else may ever go over its connection.
+    Dedicated,
+}
+
+impl ConnectionUse {
+    /// What a request of this safety goes on.
+    fn of(safety: Safety) -> Self {
+        match safety {
+            Safety::Repeatable | Safety::Keyed => Self::Pooled,
+            Safety::Once => Self::Dedicated,
+        }
+    }
 }
 
 impl Limits {
@@ -31,6 +59,13 @@ impl Limits {
     }
 }
 
+const STATUS_TOTAL: Duration = Duration::from_secs(30);
+
+/// The default is not stored: snapshots stay what they were before there was another.
+fn is_status_total(total: &Duration) -> bool {
+    *total == STATUS_TOTAL
+}
+
 /// The defaults by kind of exchange, plain data in [`Policy`](crate::Policy).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -42,6 +77,9 @@ pub struct LimitTable {
     /// Head of a status read.
     #[serde(with = "crate::time::stored")]
     pub status_head: Duration,
+    /// The whole of a status read: its reply is small, and while it is awaited nothing else is learned of the task.
+    #[serde(with = "crate::time::stored", skip_serializing_if = "is_status_total")]
+    pub status_total: Duration,
     /// Head of every other reply without an upload.
     #[serde(with = "crate::time::stored")]
     pub head: Duration,
@@ -63,6 +101,7 @@ impl Default for LimitTable {
         Self {
             connect: Duration::from_secs(10),
             status_head: Duration::from_secs(10),
+            status_total: STATUS_TOTAL,
             head: Duration::from_secs(60),
             upload_head: Duration::from_secs(300),
             idle: Duration::from_secs(30),
@@ -78,42 +117,50 @@ pub(crate) enum Kind {
     Status,
     Plain,
     Upload,
-    Stream,
+    /// A stream that is read to its end like any other body.
+    WholeStream,
+    /// A stream that is handed over open.
+    OpenStream,
 }
 
 impl LimitTable {
-    /// The limits of one exchange that must be over `left` from now.
-    pub(crate) fn of(&self, kind: Kind, left: Option<Duration>) -> Limits {
+    /// The limits of one exchange of this safety that must be over `left` from now.
+    pub(crate) fn of(&self, kind: Kind, safety: Safety, left: Option<Duration>) -> Limits {
         let head = match kind {
             Kind::Status => self.status_head,
-            Kind::Plain | Kind::Stream => self.head,
+            Kind::Plain | Kind::WholeStream | Kind::OpenStream => self.head,
             Kind::Upload => self.upload_head,
         };
         // A body that dribbles below its idle limit must end too; an upload may take as long as it moves.
-        let whole = match kind {
-            Kind::Status | Kind::Plain => Some(
-                self.connect
-                    .saturating_add(head)
-                    .saturating_add(self.idle.saturating_mul(10)),
-            ),
-            Kind::Upload | Kind::Stream => None,
+        let total = match kind {
+            Kind::Status => Some(self.status_total),
+            Kind::Plain => Some(self.with_body(head, self.idle.saturating_mul(10))),
+            Kind::OpenStream => Some(self.with_body(head, self.idle)),
+            Kind::Upload | Kind::WholeStream => None,
         };
-        let idle = if kind == Kind::Stream {
-            self.stream_idle
-        } else {
-            self.idle
+        let idle = match kind {
+            Kind::WholeStream | Kind::OpenStream => self.stream_idle,
+            Kind::Status | Kind::Plain | Kind::Upload => self.idle,
+        };
+        let connection = match kind {
+            Kind::OpenStream => ConnectionUse::Dedicated,
+            Kind::Status | Kind::Plain | Kind::Upload | Kind::WholeStream => {
+                ConnectionUse::of(safety)
+            }
         };
         let limits = Limits {
             connect: self.connect,
             head,
             idle,
-            total: whole,
+            total,
             max_body: self.max_body,
+            connection,
         };
-        match kind {
-            Kind::Stream => limits,
-            Kind::Status | Kind::Plain | Kind::Upload => limits.within(left),
-        }
+        limits.within(left)
+    }
+
+    fn with_body(&self, head: Duration, body: Duration) -> Duration {
+        self.connect.saturating_add(head).saturating_add(body)
     }
 }
 
@@ -121,12 +168,12 @@ impl LimitTable {
 mod tests {
     use super::*;
 
-    /// Rows: A4, B23.
+    /// Rows: A4, B23, B29.
     #[test]
     fn the_limits_of_an_exchange_are_the_documented_ones() {
         let table = LimitTable::default();
         let seconds = |kind| {
-            let limits = table.of(kind, None);
+            let limits = table.of(kind, Safety::Repeatable, None);
             let total = limits.total.map(|total| total.as_secs());
             (
                 limits.connect.as_secs(),
@@ -135,12 +182,38 @@ mod tests {
                 total,
             )
         };
-        // A body may dribble for ten times the longest silence, and no longer.
-        assert_eq!(seconds(Kind::Status), (10, 10, 30, Some(10 + 10 + 300)));
+        // A body may dribble for ten times the longest silence, and no longer; that of a status less.
+        assert_eq!(seconds(Kind::Status), (10, 10, 30, Some(30)));
         assert_eq!(seconds(Kind::Plain), (10, 60, 30, Some(10 + 60 + 300)));
         assert_eq!(seconds(Kind::Upload), (10, 300, 30, None));
-        assert_eq!(seconds(Kind::Stream), (10, 60, 300, None));
+        assert_eq!(seconds(Kind::WholeStream), (10, 60, 300, None));
+        // All that comes before the stream is open.
+        assert_eq!(seconds(Kind::OpenStream), (10, 60, 300, Some(10 + 60 + 30)));
         assert_eq!(table.max_body, 16 << 20);
+    }
+
+    /// Rows: B27, E28.
+    #[test]
+    fn a_write_without_a_key_and_an_open_stream_get_a_connection_of_their_own() {
+        let table = LimitTable::default();
+        for kind in [
+            Kind::Status,
+            Kind::Plain,
+            Kind::Upload,
+            Kind::WholeStream,
+            Kind::OpenStream,
+        ] {
+            for safety in [Safety::Repeatable, Safety::Keyed, Safety::Once] {
+                let own = safety == Safety::Once || kind == Kind::OpenStream;
+                let expected = if own {
+                    ConnectionUse::Dedicated
+                } else {
+                    ConnectionUse::Pooled
+                };
+                let limits = table.of(kind, safety, None);
+                assert_eq!(limits.connection, expected, "{kind:?} {safety:?}");
+            }
+        }
     }
 
     #[test]
@@ -150,15 +223,18 @@ mod tests {
             idle: Duration::MAX,
             ..LimitTable::default()
         };
-        assert_eq!(table.of(Kind::Status, None).total, Some(Duration::MAX));
-        assert_eq!(table.of(Kind::Upload, None).total, None);
-        assert_eq!(
-            table.of(Kind::Upload, Some(Duration::from_secs(1))).total,
-            Some(Duration::from_secs(1))
-        );
-        assert_eq!(
-            table.of(Kind::Stream, Some(Duration::from_secs(1))).total,
-            None
-        );
+        let total = |kind, left| table.of(kind, Safety::Repeatable, left).total;
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(total(Kind::Plain, None), Some(Duration::MAX));
+        assert_eq!(total(Kind::Upload, None), None);
+        for kind in [
+            Kind::Status,
+            Kind::Plain,
+            Kind::Upload,
+            Kind::WholeStream,
+            Kind::OpenStream,
+        ] {
+            assert_eq!(total(kind, second), second, "{kind:?}");
+        }
     }
 }

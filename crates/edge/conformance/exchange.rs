@@ -185,7 +185,7 @@ fn connections_are_kept_while_they_are_clean() {
         }
     });
     let client = client(&server.url(), impatient());
-    for result in calls(&client, &[Probe::get(), Probe::post("x"), Probe::get()]) {
+    for result in calls(&client, &[Probe::get(), Probe::keyed("x"), Probe::get()]) {
         let reply = result.expect("a reply");
         assert_eq!(
             reply.head.headers.get("conn").map(|v| v.as_bytes()),
@@ -202,7 +202,7 @@ fn a_kept_connection_that_has_died_costs_nothing() {
     let client = client(&server.url(), impatient());
     for _ in 0..3 {
         assert_eq!(
-            ended(&calls(&client, &[Probe::post("x")])[0]),
+            ended(&calls(&client, &[Probe::keyed("x")])[0]),
             Ended::Ok(200)
         );
         std::thread::sleep(Duration::from_millis(50));
@@ -221,7 +221,7 @@ fn a_kept_connection_with_unasked_bytes_is_not_used_again() {
             conn.hold();
         });
         let client = client(&server.url(), impatient());
-        let results = calls(&client, &[Probe::get(), Probe::post("x")]);
+        let results = calls(&client, &[Probe::get(), Probe::keyed("x")]);
         for (number, result) in results.into_iter().enumerate() {
             assert_eq!(result.expect("a reply").body, number.to_string());
         }

@@ -4,6 +4,7 @@
 mod abandon;
 mod backpressure;
 mod bodies;
+mod connections;
 mod exchange;
 pub(crate) mod follow;
 mod handles;

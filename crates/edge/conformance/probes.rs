@@ -362,26 +362,6 @@ fn a_redirect_is_never_followed_by_the_library() {
     }
 }
 
-/// Rows: B27.
-#[test]
-fn a_kept_connection_that_dies_under_a_write_is_not_used_to_write_again() {
-    // Both alone: an error and no replay; hyper-util's pool repeats only what was never begun.
-    let server = Server::new(|conn, number| {
-        conn.request();
-        if number == 0 {
-            conn.json("{}");
-            conn.request();
-        }
-    });
-    let client = client(&server.url(), Policy::default());
-    let results = calls(&client, &[Probe::get(), Probe::post("x")]);
-    assert_eq!(ended(&results[0]), Ended::Ok(200));
-    assert_eq!(ended(&results[1]), Ended::MaybeSent(Cause::Reset));
-    assert_eq!(kind(&results[1]), Some(ErrorKind::OutcomeUnknown));
-    assert_eq!(server.seen().len(), 2);
-    assert_eq!(server.connections(), 1);
-}
-
 /// Rows: A1, A3.
 #[test]
 fn what_never_left_is_told_as_not_sent() {

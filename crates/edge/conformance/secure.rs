@@ -96,7 +96,7 @@ fn a_server_that_an_added_authority_vouches_for_is_trusted() {
 fn encrypted_connections_are_kept_too() {
     let server = server("good.pem");
     let url = format!("https://localhost:{}", server.port());
-    let probes = [Probe::get(), Probe::post("x"), Probe::get()];
+    let probes = [Probe::get(), Probe::keyed("x"), Probe::get()];
     for result in call(&url, Some("ca.pem"), &probes) {
         assert_eq!(result.expect("a reply").body, "0");
     }

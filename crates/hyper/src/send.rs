@@ -10,7 +10,9 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use taskward_core::{Credential, Failure, Head, Limits, Origin, Phase, Request, Response, Stage};
+use taskward_core::{
+    ConnectionUse, Credential, Failure, Head, Limits, Origin, Phase, Request, Response, Stage,
+};
 use taskward_edge::clock::later;
 use taskward_edge::failure::Fault;
 use taskward_edge::reply::{self, Follows, Streams};
@@ -109,7 +111,9 @@ async fn head(
     body::check(request.body()).await.map_err(not_sent)?;
     let dialer = &transport.dialer;
     let end = limits.total.map(|total| later(begun, total));
-    let mut connection = match dialer.kept().await {
+    let pooled = limits.connection == ConnectionUse::Pooled;
+    let kept = if pooled { dialer.kept().await } else { None };
+    let mut connection = match kept {
         Some(connection) => connection,
         None => {
             let until = later(Instant::now(), limits.connect);
@@ -156,7 +160,7 @@ async fn head(
     let reply = Reply {
         transport: transport.clone(),
         connection: Some(connection),
-        keep: !reply::is_framed_twice(&head),
+        keep: pooled && !reply::is_framed_twice(&head),
         incoming,
         limits: *limits,
         end,

@@ -21,8 +21,8 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
 use crate::wire::{Link, Marks, Socket, Wire, is_timeout};
 
 /// Makes connections to one server, directly or through a proxy.
-#[derive(Debug)]
-pub(crate) struct Dialer(Route);
+#[derive(Clone, Debug)]
+pub(crate) struct Dialer(Arc<Route>);
 
 impl Dialer {
     /// A dialer of `origin`.
@@ -30,7 +30,8 @@ impl Dialer {
         origin: &Origin,
         tls: Option<Arc<ClientConfig>>,
     ) -> Result<Self, ConfigError> {
-        Route::new(origin, tls, proxy_from_env).map(Self)
+        let route = Route::new(origin, tls, proxy_from_env)?;
+        Ok(Self(Arc::new(route)))
     }
 
     /// Host and port, for messages.

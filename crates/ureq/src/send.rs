@@ -8,7 +8,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use taskward_core::{Credential, Failure, Head, Limits, Origin, Request, Response, Stage};
+use taskward_core::{
+    ConnectionUse, Credential, Failure, Head, Limits, Origin, Request, Response, Stage,
+};
 use taskward_edge::failure::Fault;
 use taskward_edge::reply::{self, Follows, MAX_HEAD, Streams};
 use taskward_edge::route::{IDLE_AGE, MAX_IDLE};
@@ -33,7 +35,10 @@ pub(crate) struct Transport {
     pub(crate) origin: Origin,
     credential: Credential,
     agent: HeaderValue,
-    http: Agent,
+    /// With idle connections.
+    pooled: Agent,
+    /// Without: ureq has no other way to say that a request goes on a connection of its own.
+    dedicated: Agent,
     server: String,
 }
 
@@ -45,24 +50,28 @@ impl Transport {
         dialer: Dialer,
     ) -> Self {
         let server = dialer.server();
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .user_agent(AutoHeaderValue::None)
-            .accept(AutoHeaderValue::None)
-            .accept_encoding(AutoHeaderValue::None)
-            .max_response_header_size(MAX_HEAD)
-            .max_idle_connections(MAX_IDLE)
-            .max_idle_connections_per_host(MAX_IDLE)
-            .max_idle_age(IDLE_AGE)
-            .build();
+        let with_idle = |idle: usize| {
+            let config = Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .proxy(None)
+                .user_agent(AutoHeaderValue::None)
+                .accept(AutoHeaderValue::None)
+                .accept_encoding(AutoHeaderValue::None)
+                .max_response_header_size(MAX_HEAD)
+                .max_idle_connections(idle)
+                .max_idle_connections_per_host(idle)
+                .max_idle_age(IDLE_AGE)
+                .build();
+            Agent::with_parts(config, dialer.clone(), NoResolver)
+        };
         Self {
             origin,
             credential,
             agent,
-            http: Agent::with_parts(config, dialer, NoResolver),
+            pooled: with_idle(MAX_IDLE),
+            dedicated: with_idle(0),
             server,
         }
     }
@@ -137,7 +146,11 @@ fn head(
         .seal(request, &transport.credential, &transport.agent);
     // ureq logs the bytes that it writes, at the finest level: the key joins them on the wire.
     marks.lock().authorization = sealed.headers_mut().remove(AUTHORIZATION);
-    let outcome = marks.during(|| transport.http.run(sealed.map(|()| body)));
+    let http = match limits.connection {
+        ConnectionUse::Pooled => &transport.pooled,
+        ConnectionUse::Dedicated => &transport.dedicated,
+    };
+    let outcome = marks.during(|| http.run(sealed.map(|()| body)));
     let response = outcome.map_err(|error| {
         judge(&marks, |broken| {
             failure::of_head(&error, broken, &transport.server, transport.origin.is_tls())

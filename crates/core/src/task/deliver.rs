@@ -18,6 +18,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{IdempotencyKey, Mark, MessageNo};
+use crate::operation::Safety;
+use crate::provider::Provider;
 use crate::question::{Answer, Question};
 use crate::time::Timestamp;
 use crate::why::Why;
@@ -36,6 +38,14 @@ pub(crate) enum Parcel {
 }
 
 impl Parcel {
+    /// What makes its write safe to repeat.
+    pub(super) fn safety<P: Provider>(&self) -> Safety {
+        match self {
+            Self::Answer { .. } => P::CAPABILITIES.answer,
+            Self::Message { .. } => Safety::Once,
+        }
+    }
+
     /// What a conversation shows of it once it has arrived.
     pub(crate) fn text(&self) -> &str {
         match self {

@@ -458,7 +458,9 @@ impl<P: Provider> Task<P> {
             paused: false,
             lag: Lag::None,
             rhythm: Rhythm::new(policy.pace),
-            status_limits: policy.limits.of(Kind::Status, None),
+            status_limits: policy
+                .limits
+                .of(Kind::Status, crate::Safety::Repeatable, None),
             looked: None,
             misses: 0,
             not_found: None,

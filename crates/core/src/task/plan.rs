@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
+use crate::operation::Safety;
 use crate::outcome::{Clock, Outcome};
 use crate::provider::{Act, Look, Provider, Reading};
 use crate::question::Answered;
@@ -370,15 +371,22 @@ impl<P: Provider> Task<P> {
             .clocks
             .left(self.now)
             .map(|left| left.max(Duration::from_millis(1)));
-        let kind = match (&exchange.purpose, &self.phase) {
+        let (kind, safety) = match (&exchange.purpose, &self.phase) {
             (Purpose::Look(Look::Status), _) => return self.status_limits.within(left),
             (Purpose::Start, Phase::Starting(starting)) if starting.request.is_form() => {
-                Kind::Upload
+                (Kind::Upload, starting.safety)
             }
-            (Purpose::OpenStream(_), _) => Kind::Stream,
-            _ => Kind::Plain,
+            (Purpose::Start, Phase::Starting(starting)) => (Kind::Plain, starting.safety),
+            (Purpose::Write, _) => {
+                let delivery = self.deliveries.front();
+                let parcel = &delivery.expect("a write is a delivery's").parcel;
+                (Kind::Plain, parcel.safety::<P>())
+            }
+            (Purpose::OpenStream(_), _) => (Kind::OpenStream, Safety::Repeatable),
+            // To cancel twice changes nothing more.
+            _ => (Kind::Plain, Safety::Repeatable),
         };
-        self.policy.limits.of(kind, left)
+        self.policy.limits.of(kind, safety, left)
     }
 
     /// The running clock has run out.

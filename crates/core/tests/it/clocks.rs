@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, outcome, policy};
 use http::HeaderValue;
-use taskward_core::{Errand, Step, Task};
+use taskward_core::{Cause, Errand, Failure, Phase, Response, Stage, Step, Task};
 
 const YEAR: u64 = 365 * 86_400_000;
 const TWO_HOURS: u64 = 7_200_000;
@@ -276,6 +276,54 @@ fn a_deadline_that_passes_while_a_look_is_under_way_cuts_it_and_tells_the_last_s
         }
     }
     assert_eq!((now, looks), (30_000, 5));
+}
+
+/// Rows: J9.
+#[test]
+fn a_stream_that_does_not_open_is_waited_for_no_longer_than_the_deadline() {
+    for (work, opens) in [(Some(3), vec![(10, 2_990)]), (None, vec![(10, 100_000)])] {
+        let mut hurried = policy();
+        hurried.work = work.map(Duration::from_secs);
+        let mut world = World::new(&[]);
+        let mut task: Task<Toy<true, true>> = world.start_with(hurried);
+        let (mut now, mut asked) = (0, Vec::new());
+        let end = loop {
+            match task.poll(at(now), &mut world.shared) {
+                Step::Save { revision } => task.saved(revision),
+                Step::Event { no, .. } => task.taken(no),
+                Step::Wait { until, .. } => now = until.as_millis(),
+                Step::Send {
+                    id,
+                    request,
+                    limits,
+                } => {
+                    let target = request.target().to_string();
+                    task.sent(id);
+                    if target == "/start" {
+                        now += 10;
+                        let reply = Response::new(http::StatusCode::OK, "t1 running.");
+                        task.handle_response(id, reply, at(now));
+                        continue;
+                    }
+                    assert_eq!(target, "/t/t1/stream");
+                    let total = limits.total.expect("it is bounded").as_millis();
+                    let total = u64::try_from(total).expect("small");
+                    asked.push((now, total));
+                    now += total;
+                    let cause = Cause::Timeout(Phase::Total);
+                    let failure = Failure::new(Stage::MaybeSent, cause, "");
+                    task.handle_failure(id, failure, at(now));
+                    if work.is_none() {
+                        break None;
+                    }
+                }
+                Step::Done(outcome) => break Some(crate::world::outcome_text(outcome)),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(asked, opens);
+        assert_eq!(end, work.map(|_| "deadline Work running".to_owned()));
+    }
 }
 
 /// Rows: J4.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Show, Work};
 use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
-use taskward_core::{Abandon, Policy, Task};
+use taskward_core::{Abandon, ConnectionUse, Policy, Task};
 
 /// Holds the reasons of a run against those that it must give; others it may.
 fn gives(mut world: World, keyed: bool, streams: bool, policy: Policy, expected: &[&str]) {
@@ -241,6 +241,7 @@ fn every_request_says_what_it_is_for() {
     assert_eq!(errands(&streamed), expected);
 }
 
+/// Rows: B27, E28.
 #[test]
 fn every_request_has_the_limits_of_its_kind() {
     let mut limited = policy();
@@ -251,22 +252,35 @@ fn every_request_has_the_limits_of_its_kind() {
     let of = |world: &World, path: &str| {
         let sent = world.sent.iter().find(|sent| sent.path == path);
         let limits = sent.expect("it was sent").limits;
-        (limits.head.as_secs(), limits.total.is_some())
+        (
+            limits.head.as_secs(),
+            limits.total.is_some(),
+            limits.connection,
+        )
     };
-    for (job, start) in [("go", (2, true)), ("form go", (3, false))] {
+    let (pooled, dedicated) = (ConnectionUse::Pooled, ConnectionUse::Dedicated);
+    for (job, start) in [
+        ("go", (2, true, dedicated)),
+        ("form go", (3, false, dedicated)),
+    ] {
         let mut world = World::new(&[Work(1000), Ask("which?"), Complete("42")]).answers(&["this"]);
         let job = crate::world::ToyJob(job.into());
         let task: Task<Toy<false, false>> =
             Task::start(Toy, &job, limited.clone(), seed(), at(0)).expect("a task");
         assert_eq!(world.drive(task), Ended::Outcome("succeeded 42".into()));
         assert_eq!(of(&world, "/start"), start, "{job:?}");
-        assert_eq!(of(&world, "/t/t1"), (1, true));
-        assert_eq!(of(&world, "/t/t1/say"), (2, true));
-        assert_eq!(of(&world, "/t/t1/result"), (2, true));
+        assert_eq!(of(&world, "/t/t1"), (1, true, pooled));
+        assert_eq!(of(&world, "/t/t1/say"), (2, true, dedicated));
+        assert_eq!(of(&world, "/t/t1/result"), (2, true, pooled));
     }
+    let mut keyed = World::new(&[Work(1000), Ask("which?"), Complete("42")]).answers(&["this"]);
+    let task = keyed.start_with::<true, false>(limited.clone());
+    keyed.drive(task);
+    assert_eq!(of(&keyed, "/start"), (2, true, pooled));
+    assert_eq!(of(&keyed, "/t/t1/say"), (2, true, pooled));
     let mut streamed = World::new(&[Complete("42")]);
     streamed.server.stream = vec![(500, 1, "end")];
     let task = streamed.start_with::<false, true>(limited);
     streamed.drive(task);
-    assert_eq!(of(&streamed, "/t/t1/stream"), (2, false));
+    assert_eq!(of(&streamed, "/t/t1/stream"), (2, true, dedicated));
 }

@@ -256,10 +256,7 @@ impl<P: Provider> Task<P> {
         let Some(delivery) = self.deliveries.front_mut() else {
             return;
         };
-        let safety = match &delivery.parcel {
-            Parcel::Answer { .. } => P::CAPABILITIES.answer,
-            Parcel::Message { .. } => Safety::Once,
-        };
+        let safety = delivery.parcel.safety::<P>();
         delivery.writes = delivery.writes.saturating_add(1);
         let why = trouble.to_string();
         if trouble.status().is_some_and(|status| status.is_success()) {

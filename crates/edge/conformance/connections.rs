@@ -1,0 +1,178 @@
+//! Which exchanges share a connection, and which have one of their own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use taskward_core::ErrorKind;
+use taskward_providers::nanonets::Job;
+
+use super::exchange::client;
+use super::support::{Ended, Probe, Server, ended, impatient};
+use crate::adapter::{block_on, calls};
+
+/// Answers every request with the number of its connection, and keeps that open.
+fn numbering() -> Server {
+    Server::new(|conn, number| {
+        while conn.request().is_some() {
+            conn.json(&number.to_string());
+        }
+    })
+}
+
+/// Rows: B27.
+#[test]
+fn a_write_without_a_key_leaves_on_a_connection_of_its_own_and_all_else_shares_one() {
+    let server = numbering();
+    let client = client(&server.url(), impatient());
+    let probes = [
+        Probe::get(),
+        Probe::keyed("x"),
+        Probe::post("x"),
+        Probe::get(),
+        Probe::post("x"),
+        Probe::keyed("x"),
+    ];
+    let on: Vec<_> = calls(&client, &probes)
+        .into_iter()
+        .map(|result| String::from_utf8_lossy(&result.expect("a reply").body).into_owned())
+        .collect();
+    assert_eq!(on, ["0", "0", "1", "0", "2", "0"]);
+    assert_eq!(server.connections(), 3);
+}
+
+/// Rows: B27, C5.
+#[test]
+fn a_redirected_write_without_a_key_has_a_connection_of_its_own_each_time() {
+    let server = Server::new(|conn, number| {
+        while let Some(seen) = conn.request() {
+            let moves = seen.line().starts_with("POST /probe?x=1 ");
+            conn.say(match moves {
+                true => "HTTP/1.1 307 Moved\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n".into(),
+                false => super::support::ok(&number.to_string()),
+            });
+        }
+    });
+    let client = client(&server.url(), impatient());
+    let results = calls(&client, &[Probe::get(), Probe::post("x"), Probe::get()]);
+    let on: Vec<_> = results
+        .into_iter()
+        .map(|result| String::from_utf8_lossy(&result.expect("a reply").body).into_owned())
+        .collect();
+    assert_eq!(on, ["0", "2", "0"]);
+}
+
+/// Rows: B27.
+#[test]
+fn a_kept_connection_that_dies_under_a_request_makes_a_keyed_write_come_again_and_no_other_unknown()
+{
+    // Answers one request on each connection, and closes it once the next is there.
+    let server = Server::new(|conn, number| {
+        conn.request();
+        conn.json(&number.to_string());
+        conn.request();
+    });
+    let mut policy = impatient();
+    policy.retry.writes = 2;
+    policy.retry.base = Duration::from_millis(1);
+    let client = client(&server.url(), policy);
+    let probes = [Probe::get(), Probe::post("x"), Probe::keyed("x")];
+    let results = calls(&client, &probes);
+    assert!(results.iter().all(|result| ended(result) == Ended::Ok(200)));
+    let seen: Vec<_> = server
+        .seen()
+        .iter()
+        .map(|seen| {
+            (
+                seen.line().to_owned(),
+                seen.header("idempotency-key").is_some(),
+            )
+        })
+        .collect();
+    let line = |method: &str, keyed| (format!("{method} /probe?x=1 HTTP/1.1"), keyed);
+    assert_eq!(
+        seen,
+        [
+            line("GET", false),
+            line("POST", false),
+            line("POST", true),
+            line("POST", true)
+        ]
+    );
+}
+
+/// What came of starts whose server closed the connection of the lookup before them.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Starts {
+    /// Requests to start that reached the server.
+    received: usize,
+    started: usize,
+    unknown: usize,
+    failed: usize,
+}
+
+/// Looks something up and starts a task, so many times, against a server that closes the connection so long after the
+/// reply to the lookup.
+fn starts(runs: usize, delay: Duration) -> Starts {
+    let received = Arc::new(AtomicUsize::new(0));
+    let counter = received.clone();
+    let server = Server::new(move |conn, _| {
+        let Some(seen) = conn.request() else { return };
+        if seen.line().starts_with("POST") {
+            counter.fetch_add(1, Ordering::SeqCst);
+            conn.json(r#"{"task_id":"6b1f6f1e-54a3-4d1c-9d6e-0d3e2c0a1b2c","status":"queued"}"#);
+            return;
+        }
+        conn.json("{}");
+        std::thread::sleep(delay);
+    });
+    let mut starts = Starts::default();
+    for _ in 0..runs {
+        let client = client(&server.url(), impatient());
+        let lookup = &calls(&client, &[Probe::get()])[0];
+        assert_eq!(ended(lookup), Ended::Ok(200));
+        let job = Job::agent("2f6d1c80-7a2f-4c0e-8a53-3f6b1d9a7e10").query("Extract.");
+        match block_on(client.start(job)) {
+            Ok(_) => starts.started += 1,
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => starts.unknown += 1,
+            Err(_) => starts.failed += 1,
+        }
+    }
+    starts.received = received.load(Ordering::SeqCst);
+    starts
+}
+
+/// The delays, in milliseconds, after which the server closes.
+const DELAYS: [u64; 5] = [0, 1, 2, 3, 5];
+
+fn check_starts(runs: usize, mut told: impl FnMut(u64, &Starts)) {
+    for delay in DELAYS {
+        let starts = starts(runs, Duration::from_millis(delay));
+        told(delay, &starts);
+        let expected = Starts {
+            received: runs,
+            started: runs,
+            ..Starts::default()
+        };
+        assert_eq!(starts, expected, "after {delay} ms");
+    }
+}
+
+/// Rows: B27.
+#[test]
+fn a_start_after_a_lookup_whose_connection_is_closed_meanwhile_is_never_unknown() {
+    check_starts(8, |_, _| {});
+}
+
+#[test]
+#[ignore = "two hundred starts for each delay: cargo xtask wire-test"]
+fn starts_after_lookups_in_large() {
+    const RUNS: usize = 200;
+    println!("closed after  runs  received  started  unknown  failed");
+    check_starts(RUNS, |delay, starts| {
+        println!(
+            "{delay:>9} ms  {RUNS:>4}  {:>8}  {:>7}  {:>7}  {:>6}",
+            starts.received, starts.started, starts.unknown, starts.failed
+        );
+    });
+}
