@@ -1,4 +1,4 @@
-//! Starts a run, shows what the agent writes as it comes, and asks on the terminal before the agent goes on.
+//! Starts a run, shows what the agent writes as it comes, and what it waits for, and asks on the terminal before it goes on.
 //!
 //! `cargo run --example approvals "Draft and send the weekly team update."`, with `AGENT_HARNESS_API_KEY` set;
 //! `taskward sim` runs a server to try it on and prints what to set.
@@ -6,7 +6,7 @@
 use std::io;
 
 use taskward::agent_harness::{AgentHarness, Job, Piece};
-use taskward::{Answer, BoxError, Client, Event, Question};
+use taskward::{Answer, BoxError, Client, Event, Question, QuestionKind};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
@@ -46,12 +46,43 @@ fn show(event: &Event) {
     }
 }
 
-/// Asks on the terminal, beside the watch.
-async fn ask(_question: Question) -> Result<Answer, BoxError> {
-    eprint!("\n\nMay it go on? [y/N] ");
-    let line = tokio::task::spawn_blocking(|| io::stdin().lines().next()).await?;
-    Ok(match line.ok_or("nobody answers")??.as_str() {
-        "y" | "yes" => Answer::Approve,
-        _ => Answer::Reject { reason: None },
-    })
+/// Shows what is asked, and asks a person on the terminal, beside the watch.
+async fn ask(question: Question) -> Result<Answer, BoxError> {
+    if question.kind != QuestionKind::Approval {
+        return Err("this example answers approvals only".into());
+    }
+    eprintln!("\n\n{}", describe(&question));
+    loop {
+        eprint!("approve, or reject (the run fails)? ");
+        let line = tokio::task::spawn_blocking(|| io::stdin().lines().next()).await?;
+        if let Some(answer) = decision(&line.ok_or("nobody answers")??) {
+            return Ok(answer);
+        }
+    }
+}
+
+/// Describes what a person has to see before they decide: the steps that led to the question, and what the agent said.
+/// The platform sends no other description. Nothing of it may steer the terminal.
+pub(crate) fn describe(question: &Question) -> String {
+    let mut text = format!(
+        "The run waits for your approval (question {}).\n",
+        question.id
+    );
+    for step in &question.messages {
+        text += &format!("  {} {}\n", step["type"], step["payload"]["value"]);
+    }
+    if !question.text().is_empty() {
+        text += &format!("It said:\n{}\n", question.text());
+    }
+    text.retain(|c| c == '\n' || !c.is_control());
+    text
+}
+
+/// Reads a decision; anything but a clear word is none.
+pub(crate) fn decision(line: &str) -> Option<Answer> {
+    match line.trim() {
+        "approve" => Some(Answer::Approve),
+        "reject" => Some(Answer::Reject { reason: None }),
+        _ => None,
+    }
 }

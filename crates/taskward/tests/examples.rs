@@ -192,8 +192,17 @@ async fn a_run_goes_on_once_it_was_approved_and_fails_once_it_was_not() {
     let sim = sim();
     let client = harness_client(&sim);
     approvals::run(&client, "Write.", async |question| {
-        assert!(question.text().starts_with("Subject:"));
-        Ok(taskward::Answer::Approve)
+        // Whoever decides sees what is asked, and nothing else than a clear word decides.
+        let shown = approvals::describe(&question);
+        for words in [
+            question.id.as_str(),
+            "contacts.search",
+            "Subject: Weekly team update",
+        ] {
+            assert!(shown.contains(words), "{words:?} in {shown}");
+        }
+        assert_eq!(approvals::decision("y"), None);
+        Ok(approvals::decision("approve").expect("a decision"))
     })
     .await
     .unwrap();
@@ -218,7 +227,13 @@ fn a_run_goes_on_once_it_was_approved_without_a_runtime() {
         .speed(SPEED)
         .build()
         .unwrap();
-    approvals_blocking::run(&client, "Write.", |_| Ok(taskward::Answer::Approve)).unwrap();
+    approvals_blocking::run(&client, "Write.", |question| {
+        let shown = approvals_blocking::describe(&question);
+        assert!(shown.contains("Subject: Weekly team update"), "{shown}");
+        assert_eq!(approvals_blocking::decision(""), None);
+        Ok(approvals_blocking::decision("approve").expect("a decision"))
+    })
+    .unwrap();
     assert_eq!(signals(&sim), [("approve".to_owned(), 1)]);
 }
 
