@@ -3,6 +3,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use taskward::core::Timestamp;
+use taskward::wire::DateTime;
+
+/// By how much the clocks of two machines may differ before a time is told instead of an age.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// The client's clock, for display.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +63,22 @@ pub(crate) fn ago(at: Timestamp) -> String {
         Ok(ago) => format!("{} days ago", ago.as_secs() / 86_400),
         // Clocks differ.
         Err(_) => "just now".to_owned(),
+    }
+}
+
+/// How long a task has waited that has changed last at this moment, by the server's clock; nothing where it is not told.
+pub(crate) fn waited(clock: &Clock, since: Option<&DateTime>) -> String {
+    let Some(since) = since else {
+        return String::new();
+    };
+    let at = since.unix_millis().and_then(|at| u64::try_from(at).ok());
+    match at.map(Timestamp::from_millis) {
+        Some(at) if clock.left(at) <= CLOCKS_DIFFER => {
+            format!("which has waited {}", span(clock.ago(at)))
+        }
+        // By this clock it is yet to come.
+        Some(_) => format!("which has waited since {}", since.as_str()),
+        None => String::new(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::ffi::{OsStr, OsString};
 
+use taskward::QuestionId;
+
 use crate::task_ref::{quote, quote_bytes};
 
 fn given() -> impl Iterator<Item = OsString> {
@@ -37,7 +39,17 @@ pub(crate) fn without(option: &str) -> String {
 
 /// With one flag more, behind the command's name.
 pub(crate) fn with(command: &str, flag: &str) -> String {
-    line(added(command, flag, given()))
+    line(added(command, &[flag], given()))
+}
+
+/// With the name of a question, in the place of one that was given, and these flags.
+pub(crate) fn naming(command: &str, question: &QuestionId, flags: &[&str]) -> String {
+    let mut words = dropped("--question", given());
+    for flag in flags {
+        words = added(command, &[flag], words.into_iter());
+    }
+    let option = ["--question", question.as_str()];
+    line(added(command, &option, words.into_iter()))
 }
 
 fn dropped(option: &str, mut words: impl Iterator<Item = OsString>) -> Vec<OsString> {
@@ -53,11 +65,12 @@ fn dropped(option: &str, mut words: impl Iterator<Item = OsString>) -> Vec<OsStr
     kept
 }
 
-fn added(command: &str, flag: &str, words: impl Iterator<Item = OsString>) -> Vec<OsString> {
+fn added(command: &str, option: &[&str], words: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut all: Vec<OsString> = words.collect();
-    if !all.iter().any(|word| word == flag) {
+    if !all.iter().any(|word| word == option[0]) {
         let place = all.iter().position(|word| word == command);
-        all.insert(place.map_or(0, |place| place + 1), flag.into());
+        let place = place.map_or(0, |place| place + 1);
+        all.splice(place..place, option.iter().map(OsString::from));
     }
     all
 }
@@ -75,13 +88,15 @@ mod tests {
         let all = "--json run --key k --key=k x";
         assert_eq!(line(dropped("--key", words(all))), "taskward --json run x");
         assert_eq!(
-            line(added("run", "--new", words("--json run x -- --new-y"))),
+            line(added("run", &["--new"], words("--json run x -- --new-y"))),
             "taskward --json run --new x -- --new-y"
         );
         let twice = "run --new x";
         assert_eq!(
-            line(added("run", "--new", words(twice))),
+            line(added("run", &["--new"], words(twice))),
             "taskward run --new x"
         );
+        let named = added("reply", &["--question", "q 1"], words("reply t x"));
+        assert_eq!(line(named), "taskward reply --question 'q 1' t x");
     }
 }

@@ -116,9 +116,14 @@ impl<P: Platform> Watched<P> {
         self.run = self.run.on_question(move |question| {
             let (asker, reporter) = (asker.clone(), reporter.clone());
             async move {
+                let id = question.id.clone();
+                // Options are for what is asked afterwards.
+                if reporter.is_named(&id) {
+                    return Ok(Reply::Leave);
+                }
                 let reply = asker.ask(question, &reporter).await?;
-                if !matches!(reply, Reply::Leave) {
-                    reporter.answer_given();
+                if let Reply::Answer(answer) = &reply {
+                    reporter.answering(&id, answer);
                 }
                 Ok(reply)
             }

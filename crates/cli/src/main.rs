@@ -25,6 +25,7 @@ mod problem;
 mod report;
 mod sanitise;
 mod session;
+mod shown;
 mod signals;
 mod task_ref;
 mod text_arg;

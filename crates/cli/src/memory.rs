@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError, Listing};
-use taskward::{BoxError, Error, Journal, Snapshot, TaskId};
+use taskward::{BoxError, Error, Journal, QuestionId, Snapshot, TaskId};
 
 use crate::args::{Global, ProviderName};
 use crate::command_line;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
+use crate::shown::{self, Log};
 use crate::task_ref::TaskRef;
 
 /// What nobody needs any more is forgotten after this time, beyond so many of the newest.
@@ -69,6 +70,14 @@ impl Speaking {
     }
 }
 
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory")
+            .field("folder", &self.0.journal.folder())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Memory {
     /// For a command that starts something: what cannot be kept is not started.
     pub(crate) fn for_start(out: &Arc<Out>, global: &Global) -> Result<Option<Self>, Box<Problem>> {
@@ -79,6 +88,7 @@ impl Memory {
         let memory = Self::open_or_temporary(out).map_err(|why| unwritten(&why))?;
         // What cannot be pruned is there for longer.
         let _ = memory.0.journal.prune(KEEP.0, KEEP.1);
+        shown::prune(memory.0.journal.folder(), KEEP.0);
         Ok(Some(memory))
     }
 
@@ -97,6 +107,29 @@ impl Memory {
                 None
             }
         }
+    }
+
+    /// For a command that shows a question: without, it counts as not shown.
+    pub(crate) fn for_showing(out: &Arc<Out>, global: &Global) -> Option<Self> {
+        let why = match global.no_journal {
+            true => "--no-journal".to_owned(),
+            false => match Self::open_or_temporary(out) {
+                Ok(memory) => return Some(memory),
+                Err(why) => format!("warning: {why}"),
+            },
+        };
+        out.say(&format!(
+            "{why}: that the question was shown is not kept, and its answer needs --question"
+        ));
+        None
+    }
+
+    /// Whether anything is known here of this task of this server.
+    pub(crate) fn knows(&self, task: &TaskRef, origin: &str) -> bool {
+        let listing = self.listing().unwrap_or_default();
+        listing.entries.iter().any(|entry| {
+            entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
+        })
     }
 
     /// For a command about what is remembered.
@@ -314,6 +347,16 @@ impl Memory {
             .in_doubt()
             .is_some()
             .then_some(newest.snapshot)
+    }
+
+    /// The record of which questions of a task of this server were shown and answered here.
+    pub(crate) fn log(&self, task: &TaskRef, origin: &str) -> Log {
+        Log::of(self.0.journal.folder(), task, origin)
+    }
+
+    /// The other task of which a question has this id, as far as it is known here.
+    pub(crate) fn other_task(&self, task: &TaskRef, question: &QuestionId) -> Option<String> {
+        shown::other_task(self.0.journal.folder(), task, question)
     }
 
     /// Lets nobody else say something to this task of this server until [`spoken`](Self::spoken). Where that cannot be

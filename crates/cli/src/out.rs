@@ -46,6 +46,8 @@ pub(crate) struct Out {
     failed: Notify,
     /// Whether stdout took no more: whatever still has to be said goes to stderr.
     broken: AtomicBool,
+    /// Whether stderr took no more.
+    unheard: AtomicBool,
 }
 
 impl Out {
@@ -76,12 +78,28 @@ impl Out {
             failure: Mutex::new(None),
             failed: Notify::new(),
             broken: AtomicBool::new(false),
+            unheard: AtomicBool::new(false),
         }
     }
 
     /// Whether stdout is JSON lines.
     pub(crate) fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether whatever was printed until now was taken by whoever reads it.
+    pub(crate) fn is_heard(&self) -> bool {
+        let failed = if self.json {
+            &self.broken
+        } else {
+            &self.unheard
+        };
+        !failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether only errors are told.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Whether reasons and every retry are told.
@@ -211,6 +229,11 @@ impl Out {
         self.open_line.store(true, Ordering::Relaxed);
     }
 
+    /// Whether a prompt has the last line of the screen.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// The person ended the line.
     pub(crate) fn typed(&self) {
         self.open_line.store(false, Ordering::Relaxed);
@@ -272,10 +295,13 @@ impl Out {
             ""
         };
         let write = || {
-            // Nobody is left to tell that stderr is closed.
-            let _ = io::stderr()
+            let written = io::stderr()
                 .lock()
                 .write_all(format!("{end}{text}").as_bytes());
+            if written.is_err() {
+                // Nobody is left to tell that stderr is closed; what was to be shown was not.
+                self.unheard.store(true, Ordering::Relaxed);
+            }
         };
         match self.drawn() {
             Some(spinner) => spinner.suspend(write),

@@ -4,18 +4,30 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 use taskward::agent_harness::operations::GetRun;
+use taskward::agent_harness::types::RunStatus;
 use taskward::agent_harness::{self, AgentHarness};
+use taskward::nanonets::operations::GetTaskStatus;
 use taskward::nanonets::{self, Nanonets};
+use taskward::wire::DateTime;
 use taskward::{Output as _, Provider, Question, QuestionKind, Status};
 use taskward_sim::Sim;
 
 use crate::args::{Print, ProviderName};
 use crate::out::pretty;
+use crate::problem::Problem;
 use crate::session::Session;
 use crate::task_ref::{TaskRef, quote};
 
 /// A command to go on with: its label, the command without `taskward`, a note.
 pub(crate) type Hint = (&'static str, String, &'static str);
+
+/// What one read of a task's status tells.
+pub(crate) struct State {
+    /// The status.
+    pub(crate) status: Status,
+    /// Since when, as the server wrote it: the last change of the task.
+    pub(crate) since: Option<DateTime>,
+}
 
 /// A provider, as the program shows it.
 pub(crate) trait Platform: Provider {
@@ -33,6 +45,8 @@ pub(crate) trait Platform: Provider {
     const UNATTENDED: &'static str;
     /// Whether its tasks can be listed.
     const LISTS: bool;
+    /// Its own word for an answer to a task that does not wait for one.
+    const NOT_WAITING: Option<&'static str>;
 
     /// Server and key in a simulator.
     fn simulated(sim: &Sim) -> (String, String);
@@ -48,6 +62,12 @@ pub(crate) trait Platform: Provider {
 
     /// Whether a task of this status is over.
     fn is_over(status: &Status) -> bool;
+
+    /// Whether a task of this status waits for an answer.
+    fn waits(status: &Status) -> bool;
+
+    /// Reads the status of a task once.
+    async fn state(session: &Session<Self>, task: &TaskRef) -> Result<State, Box<Problem>>;
 
     /// The command that helps a task on that is stuck in this status.
     fn stuck(_task: &TaskRef, _status: &Status) -> Option<Hint> {
@@ -79,6 +99,7 @@ impl Platform for Nanonets {
     const DONE: &'static str = "completed";
     const UNATTENDED: &'static str = "run --sim --answer 'YOUR ANSWER' ...";
     const LISTS: bool = true;
+    const NOT_WAITING: Option<&'static str> = None;
 
     fn simulated(sim: &Sim) -> (String, String) {
         let access = sim.nanonets();
@@ -95,13 +116,27 @@ impl Platform for Nanonets {
     }
 
     /// As a script runs it once the answer is put in; run as it is, it sends these two words.
-    fn answers(task: &TaskRef, _question: &Question) -> Vec<Hint> {
-        let command = format!("reply {} 'YOUR ANSWER' --watch", task.quoted());
+    fn answers(task: &TaskRef, question: &Question) -> Vec<Hint> {
+        let (task, question) = (task.quoted(), quote(question.id.as_str()));
+        let command = format!("reply {task} 'YOUR ANSWER' --question {question} --watch");
         vec![("answer", command, "")]
     }
 
     fn is_over(status: &Status) -> bool {
         matches!(status.as_str(), "completed" | "failed" | "stopped")
+    }
+
+    fn waits(status: &Status) -> bool {
+        status.as_str() == "waiting_for_input"
+    }
+
+    async fn state(session: &Session<Self>, task: &TaskRef) -> Result<State, Box<Problem>> {
+        let found = session.call(GetTaskStatus::new(task.id().as_str())).await;
+        let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
+        Ok(State {
+            status: Status::unknown(found.status.as_str()),
+            since: found.updated_at,
+        })
     }
 
     fn part(
@@ -142,6 +177,7 @@ impl Platform for AgentHarness {
     const DONE: &'static str = "succeeded";
     const UNATTENDED: &'static str = "run --sim --provider agent-harness --on-approval approve ...";
     const LISTS: bool = false;
+    const NOT_WAITING: Option<&'static str> = Some("run_not_awaiting_input");
 
     fn simulated(sim: &Sim) -> (String, String) {
         let access = sim.harness();
@@ -159,11 +195,12 @@ impl Platform for AgentHarness {
 
     fn answers(task: &TaskRef, question: &Question) -> Vec<Hint> {
         let task = task.quoted();
-        let approve: Hint = ("approve", format!("approve {task} --watch"), "");
-        let input: Hint = ("input", format!("input {task} KEY=VALUE --watch"), "");
+        let of = format!("--question {} --watch", quote(question.id.as_str()));
+        let approve: Hint = ("approve", format!("approve {task} {of}"), "");
+        let input: Hint = ("input", format!("input {task} KEY=VALUE {of}"), "");
         let reject: Hint = (
             "reject",
-            format!("reject {task} --reason 'WHY' --yes --watch"),
+            format!("reject {task} --reason 'WHY' {of}"),
             "the run fails",
         );
         match question.kind {
@@ -175,6 +212,20 @@ impl Platform for AgentHarness {
 
     fn is_over(status: &Status) -> bool {
         matches!(status.as_str(), "succeeded" | "failed" | "cancelled")
+    }
+
+    fn waits(status: &Status) -> bool {
+        status.as_str() == RunStatus::AwaitingInput.as_str()
+    }
+
+    async fn state(session: &Session<Self>, task: &TaskRef) -> Result<State, Box<Problem>> {
+        let found = session.call(GetRun::new(task.id().as_str())).await;
+        let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
+        let since = found.extra.get("updated_at").and_then(Value::as_str);
+        Ok(State {
+            status: Status::unknown(found.status.as_str()),
+            since: since.map(DateTime::from),
+        })
     }
 
     /// A stalled run has lost its worker.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use taskward::QuestionId;
 
 use crate::exit::Exit;
 use crate::sanitise::{clean, one_line};
@@ -33,6 +34,7 @@ struct Next {
 #[derive(Clone, Debug, Default)]
 struct Ids {
     task: Option<TaskRef>,
+    question: Option<QuestionId>,
     intent: Option<String>,
     request: Option<String>,
     status: Option<u16>,
@@ -151,6 +153,12 @@ impl Problem {
         self
     }
 
+    /// Names the question.
+    pub(crate) fn question(mut self: Box<Self>, question: &QuestionId) -> Box<Self> {
+        self.ids.question = Some(question.clone());
+        self
+    }
+
     /// Names the start or message of unknown outcome.
     pub(crate) fn intent(mut self: Box<Self>, intent: Option<String>) -> Box<Self> {
         self.ids.intent = intent;
@@ -261,6 +269,9 @@ impl Problem {
         if let Some(task) = &self.ids.task {
             ids.push(format!("task {}", one_line(&task.to_string())));
         }
+        if let Some(question) = &self.ids.question {
+            ids.push(format!("question {}", one_line(question.as_str())));
+        }
         if let Some(intent) = &self.ids.intent {
             ids.push(format!("intent {intent}"));
         }
@@ -309,6 +320,7 @@ impl Problem {
             "retry_after": self.ids.retry_after.map(|wait| wait.as_secs()),
             "task": self.ids.task.as_ref().map(ToString::to_string),
             "task_id": self.ids.task.as_ref().map(|task| task.id().as_str()),
+            "question_id": self.ids.question,
             "intent_id": self.ids.intent,
             "request_id": self.ids.request,
             "http_status": self.ids.status,
@@ -371,6 +383,7 @@ error: the reply was lost
                 "v": 1, "type": "error", "code": "outcome_unknown", "exit": 5,
                 "message": "the reply\nwas \u{1b}[31mlost\nThe task may exist.",
                 "retry": "no", "retry_after": null, "task": "nanonets:a", "task_id": "a",
+                "question_id": null,
                 "intent_id": "7f3a", "request_id": null, "http_status": null, "reason": null, "attempts": 1,
                 "abandoned": null,
                 "hint": ["taskward ls", "taskward run"],

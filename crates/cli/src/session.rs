@@ -16,6 +16,7 @@ use crate::out::Out;
 use crate::platform::Platform;
 use crate::problem::Problem;
 use crate::sanitise::one_line;
+use crate::shown::Log;
 use crate::signals::Signals;
 use crate::task_ref::TaskRef;
 
@@ -245,8 +246,14 @@ impl<P: Platform> Session<P> {
         }
     }
 
+    /// The record of which questions of a task were shown and answered here, where tasks are kept.
+    pub(crate) fn log(&self, task: &TaskRef) -> Option<Log> {
+        let (memory, origin) = self.memory.as_ref().zip(self.origin())?;
+        Some(memory.log(task, &origin))
+    }
+
     /// The server, as it is written down.
-    fn origin(&self) -> Option<String> {
+    pub(crate) fn origin(&self) -> Option<String> {
         let origin = Origin::parse(&self.client.base_url(), P::ACCOUNT.api_prefix);
         origin.ok().map(|origin| origin.canonical())
     }

@@ -25,13 +25,7 @@ impl From<wire::DecodeError> for ReadError {
             } => ReadErrorKind::Html,
             E::NotJson { .. } | E::Charset { .. } | E::TrailingData => ReadErrorKind::NotJson,
             E::TooDeep | E::Shape { .. } => ReadErrorKind::Shape,
-            E::Foreign => ReadErrorKind::Foreign,
         };
-        // Its kind says it all.
-        let detail = match error {
-            E::Foreign => String::new(),
-            other => other.to_string(),
-        };
-        Self::new(kind, detail)
+        Self::new(kind, error.to_string())
     }
 }

@@ -2,32 +2,39 @@
 
 use std::io::{self, IsTerminal as _};
 use std::process::Stdio;
+use std::time::Duration;
 
-use taskward::BoxError;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
 use super::MAX_ANSWER;
 
-/// What the command of `--on-question` prints; `None` when it prints nothing.
+/// The longest line of its stderr that is passed on as one.
+const MAX_LINE: u64 = 8 * 1024;
+
+/// How long the last of its stderr is waited for once it has ended: something that it started may keep it open.
+const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// What the command of `--on-question` prints; `None` when it prints nothing. Its stderr is ours, or goes to `hear` line by
+/// line.
+///
+/// # Errors
+/// What it did instead of answering, as a sentence.
 pub(super) async fn run(
     command: &str,
     question: String,
-    quiet: bool,
-) -> Result<Option<String>, BoxError> {
+    hear: Option<impl Fn(&str)>,
+) -> Result<Option<String>, String> {
     let (shell, flag) = if cfg!(windows) {
         ("cmd", "/C")
     } else {
         ("sh", "-c")
     };
-    let stderr = if quiet {
-        Stdio::null()
-    } else {
-        Stdio::inherit()
+    let stderr = match &hear {
+        Some(_) => Stdio::piped(),
+        None => Stdio::inherit(),
     };
-    let failed = |why: String| -> BoxError {
-        format!("the command of --on-question, {command:?}, {why}").into()
-    };
+    let failed = |why: String| format!("the command of --on-question, {command:?}, {why}");
     let mut process = Command::new(shell);
     process
         .args([flag, command])
@@ -48,6 +55,7 @@ pub(super) async fn run(
     let mut group = Group(child.id().filter(|_| alone));
     let stdin = child.stdin.take();
     let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
     let feed = async move {
         if let Some(mut stdin) = stdin {
             // A command that does not read its stdin need not.
@@ -75,9 +83,24 @@ pub(super) async fn run(
             () = &mut feed => read.await,
         }
     };
-    let (bytes, status) = fed_and_read
-        .await
-        .map_err(|e: io::Error| failed(format!("was lost: {e}")))?;
+    let heard = async {
+        if let (Some(stderr), Some(hear)) = (stderr, hear) {
+            lines(stderr, hear).await;
+        }
+    };
+    tokio::pin!(fed_and_read, heard);
+    let mut is_heard = false;
+    let read = loop {
+        tokio::select! {
+            read = &mut fed_and_read => break read,
+            () = &mut heard, if !is_heard => is_heard = true,
+        }
+    };
+    if !is_heard {
+        // What it said last often is why it failed.
+        let _ = tokio::time::timeout(LAST_LINES, heard).await;
+    }
+    let (bytes, status) = read.map_err(|e: io::Error| failed(format!("was lost: {e}")))?;
     let Some(status) = status else {
         return Err(failed(format!("printed more than {MAX_ANSWER} bytes")));
     };
@@ -90,6 +113,21 @@ pub(super) async fn run(
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     Ok((!text.trim().is_empty()).then(|| text.to_owned()))
+}
+
+/// Passes on each line, a part of it where it is too long, until the end.
+async fn lines(stderr: impl tokio::io::AsyncRead + Unpin, hear: impl Fn(&str)) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    // A stream that cannot be read any further has nothing more to say.
+    while let Ok(1..) = (&mut stderr)
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut line)
+        .await
+    {
+        hear(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
+        line.clear();
+    }
 }
 
 /// A command in a group of its own, with everything that it started: all of it ends with this value.

@@ -72,6 +72,20 @@ pub(super) fn printed(kind: &QuestionKind, text: String) -> Result<Answer, Strin
     }
 }
 
+/// An answer of that form in a few words.
+pub(crate) fn in_words(answer: &Value) -> String {
+    match answer {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) => match fields.iter().next() {
+            Some((name, Value::Bool(true))) => name.clone(),
+            Some((name, Value::String(reason))) if name == "reject" => format!("reject: {reason}"),
+            Some((name, data)) if name == "input" => data.to_string(),
+            _ => answer.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
 /// An answer in the form in which a command prints one; words are a text.
 pub(crate) fn as_json(answer: &Answer) -> Value {
     match answer {

@@ -100,21 +100,29 @@ impl Asker {
         if let Some(command) = &self.command {
             reporter.question(question);
             let json = reporter.question_json(question).to_string();
-            let quiet = self.out.is_json() && !self.out.is_verbose();
-            return Ok(match command::run(command, json, quiet).await? {
-                Some(text) => {
-                    let answer = form::printed(&question.kind, text).map_err(|why| {
-                        format!("what the command of --on-question, {command:?}, printed cannot be sent: {why}")
-                    })?;
-                    self.told(answer, reporter)
+            let hear = |line: &str| reporter.note_of_command(&question.id, line);
+            let hear = self.out.is_json().then_some(hear);
+            let printed = command::run(command, json, hear).await;
+            let answer = printed.and_then(|text| {
+                let answer = text.map(|text| form::printed(&question.kind, text));
+                answer.transpose().map_err(|why| {
+                    format!("what the command of --on-question, {command:?}, printed cannot be sent: {why}")
+                })
+            });
+            return Ok(match answer {
+                Ok(Some(answer)) => self.told(answer, reporter),
+                Ok(None) => Reply::Leave,
+                // The question is as open as before.
+                Err(why) => {
+                    reporter.failed(&question.id, why);
+                    Reply::Leave
                 }
-                None => Reply::Leave,
             });
         }
         if let Some(terminal) = &self.terminal {
             let mut terminal = terminal.lock().await;
             let _hold = self.out.hold();
-            reporter.question(question);
+            reporter.ask(question);
             return Ok(match terminal.ask(&self.out, &question.kind).await {
                 Some(answer) => answer.into(),
                 None => Reply::Leave,
@@ -168,18 +176,25 @@ pub(crate) async fn typed_data(out: &Out) -> Option<Map<String, Value>> {
     Terminal::default().data(out, "data> ").await
 }
 
+/// Whether a person at the terminal says yes to a question that was shown. What was typed before is not taken for it.
+pub(crate) async fn sure(out: &Out, question: &str) -> bool {
+    let _hold = out.hold();
+    drop_typed(out);
+    let said = Terminal::default()
+        .line(out, &format!("{question} [y/N] "))
+        .await;
+    matches!(said.as_deref().map(str::trim), Some("y" | "Y" | "yes"))
+}
+
+/// The line that a person types behind a prompt.
+pub(crate) async fn typed(out: &Out, prompt: &str) -> Option<String> {
+    let _hold = out.hold();
+    Terminal::default().line(out, prompt).await
+}
+
 /// An answer in a few words.
 pub(crate) fn in_words(answer: &Answer) -> String {
-    match answer {
-        Answer::Text(text) => text.clone(),
-        Answer::Approve => "approve".to_owned(),
-        Answer::Reject { reason: None } => "reject".to_owned(),
-        Answer::Reject {
-            reason: Some(reason),
-        } => format!("reject: {reason}"),
-        Answer::Input(data) => Value::Object(data.clone()).to_string(),
-        _ => "an answer".to_owned(),
-    }
+    form::in_words(&form::as_json(answer))
 }
 
 /// Whether the options are for this provider.

@@ -62,6 +62,21 @@ pub(crate) fn drop_typed(out: &Out) {
 #[cfg(not(unix))]
 pub(crate) fn drop_typed(_: &Out) {}
 
+/// A line that is being typed. Where nobody waits for it any longer, what was typed of it goes with it: it would be the
+/// beginning of whatever is typed next, in this program or in the shell.
+struct Begun(bool);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        if self.0 {
+            use rustix::termios::{QueueSelector, tcflush};
+            // Where this fails there is no terminal, and nothing was typed.
+            let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        }
+    }
+}
+
 /// What a person at an approval typed.
 enum Choice {
     Approve,
@@ -219,7 +234,7 @@ impl Terminal {
     }
 
     /// The next line; `None` at the end of input (Ctrl-D).
-    async fn line(&mut self, out: &Out, prompt: &str) -> Option<String> {
+    pub(super) async fn line(&mut self, out: &Out, prompt: &str) -> Option<String> {
         let reader = self.reader.get_or_insert_with(Reader::spawn);
         loop {
             out.prompt(prompt);
@@ -227,7 +242,9 @@ impl Terminal {
             if !stale {
                 reader.wanted.send(()).ok()?;
             }
+            let mut begun = Begun(true);
             let line = reader.lines.recv().await?;
+            begun.0 = false;
             self.abandoned = false;
             let line = line?;
             out.typed();

@@ -107,8 +107,10 @@ pub(crate) enum Command {
     Result(ResultOf),
     /// Print a task's conversation
     Messages(OneTask),
-    /// Answer a question, or send a message
+    /// Answer a question in words
     Reply(Reply),
+    /// Send a message that nobody asked for
+    Send(Send),
     /// Let a run that waits for an approval go on
     Approve(Approve),
     /// Refuse what a run waits for: the run fails
@@ -338,16 +340,53 @@ pub(crate) struct ResultOf {
 /// `reply`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  taskward reply $id 'In euros, please.'
-  taskward reply $id 'In euros, please.' --watch
-  taskward reply $id - < answer.txt")]
+  taskward reply $id 'In euros, please.' --question $q
+  taskward reply $id 'In euros, please.' --question $q --watch
+  taskward reply $id --question $q - < answer.txt
+
+Answers an open question and nothing else; send is for a message that nobody asked for. Without --question it answers
+only what run, watch, status or messages has shown here since the last answer; anything else is shown and not answered
+(exit 8). taskward help questions says more.")]
 pub(crate) struct Reply {
     /// The task, as PROVIDER:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
-    /// The answer or message; - reads it from stdin
+    /// The answer; - reads it from stdin
     #[arg(value_name = "TEXT or -", allow_hyphen_values = true)]
     pub(crate) text: String,
+    /// The question, by the id that it is printed with; without it, only one that was shown here before
+    #[arg(long, value_name = "ID", value_parser = label)]
+    pub(crate) question: Option<String>,
+    /// Send it although an answer was sent before and nobody knows whether it has arrived
+    #[arg(long)]
+    pub(crate) force_new: bool,
+    /// Follow the task afterwards, to its next question or its end
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) follow: Follow,
+}
+
+/// `send`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  taskward send $id 'Leave out the drafts.'
+  taskward send $id 'And now in dollars.' --continue --watch
+
+Sends a message that nobody asked for. While a question is open nothing is sent (exit 8): reply answers it. Whether one
+is open is read right before the message leaves; the agent may ask something after that read, and then takes the message
+for the answer: that cannot be excluded. A message to a task that is over starts another turn of it, which may be paid
+for: only with --continue (exit 2 without).")]
+pub(crate) struct Send {
+    /// The task, as PROVIDER:ID or ID
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskArg,
+    /// The message; - reads it from stdin
+    #[arg(value_name = "TEXT or -", allow_hyphen_values = true)]
+    pub(crate) text: String,
+    /// Start another turn of a task that is over
+    #[arg(long = "continue")]
+    pub(crate) goes_on: bool,
     /// Send it although something was sent before and nobody knows whether it has arrived
     #[arg(long)]
     pub(crate) force_new: bool,

@@ -10,14 +10,19 @@ use crate::task_ref::TaskArg;
 /// `approve`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  taskward approve $run
-  taskward approve $run --watch
+  taskward approve $run --question $q
+  taskward approve $run --question $q --watch
 
-Exits with 0 when the approval was taken, and with --watch as watch does.")]
+Exits with 0 when the approval was taken, or had been, and with --watch as watch does. Without --question it approves
+only the first question of the run that is answered from here, and only once run, watch or status has shown it; any other
+is shown and not approved (exit 8). taskward help questions says more.")]
 pub(crate) struct Approve {
     /// The run, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
+    /// The question, by the id that it is printed with; without it, only one that was shown here before
+    #[arg(long, value_name = "ID", value_parser = label)]
+    pub(crate) question: Option<String>,
     /// Follow the run afterwards, to its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
@@ -28,18 +33,22 @@ pub(crate) struct Approve {
 /// `reject`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  taskward reject $run --reason 'Wrong recipients.'
-  taskward reject $run --yes
+  taskward reject $run --question $q --reason 'Wrong recipients.'
 
-The run fails: this is not \"go on without it\". Exits with 0 when the rejection was taken.")]
+The run fails: this is not \"go on without it\". Exits with 0 when the rejection was taken, or had been. Without
+--question only the first question of the run that is answered from here is rejected, once it was shown, and a terminal
+asks first.")]
 pub(crate) struct Reject {
     /// The run, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
+    /// The question, by the id that it is printed with; without it, only one that was shown here before
+    #[arg(long, value_name = "ID", value_parser = label)]
+    pub(crate) question: Option<String>,
     /// Why, for the record
     #[arg(long, value_name = "TEXT|@FILE")]
     pub(crate) reason: Option<String>,
-    /// Do not ask first
+    /// Do not ask first; with --question nobody is asked
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// Follow the run afterwards, to its end
@@ -52,12 +61,13 @@ pub(crate) struct Reject {
 /// `input`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  taskward input $run recipient=team@example.com copies:=2 --watch
-  taskward input $run '{\"recipient\": \"team@example.com\"}'
-  taskward input $run @data.json
-  jq .data reply.json | taskward input $run -
+  taskward input $run --question $q recipient=team@example.com copies:=2 --watch
+  taskward input $run --question $q '{\"recipient\": \"team@example.com\"}'
+  taskward input $run --question $q @data.json
+  jq .data reply.json | taskward input $run --question $q -
 
-KEY=VALUE gives text, KEY:=JSON anything else. Without any, a terminal asks for them.")]
+KEY=VALUE gives text, KEY:=JSON anything else. Without any, a terminal asks for them. Without --question only the first
+question of the run that is answered from here is, once it was shown.")]
 pub(crate) struct Input {
     /// The run, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
@@ -65,6 +75,9 @@ pub(crate) struct Input {
     /// The data: fields, or one JSON object, in place, from a file or from stdin
     #[arg(value_name = "KEY=VALUE or JSON|@FILE|-")]
     pub(crate) data: Vec<String>,
+    /// The question, by the id that it is printed with; without it, only one that was shown here before
+    #[arg(long, value_name = "ID", value_parser = label)]
+    pub(crate) question: Option<String>,
     /// Follow the run afterwards, to its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,

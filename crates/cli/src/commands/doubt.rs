@@ -2,40 +2,52 @@
 
 use std::sync::Arc;
 
-use taskward::nanonets::Nanonets;
-use taskward::{Answered, Event, Policy, Snapshot};
+use taskward::{Answered, Event, Policy, QuestionId, Snapshot};
 
-use crate::answers::is_attended;
+use crate::answers::{self, is_attended};
 use crate::args::Global;
 use crate::command_line;
-use crate::confirm;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::Watched;
-use crate::platform::Platform as _;
+use crate::platform::Platform;
 use crate::problem::Problem;
 use crate::report::Reporter;
 use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
 
-/// What is to be said to a task.
-pub(super) struct Errand<'a> {
-    pub(super) session: &'a Session<Nanonets>,
+/// That something was said to a task before, and may have arrived.
+pub(super) struct Doubt<'a, P: Platform> {
+    pub(super) session: &'a Session<P>,
     pub(super) task: &'a TaskRef,
-    pub(super) text: &'a str,
+    /// The command that is to say something now.
+    pub(super) command: &'static str,
+    /// Whether that command answers a question.
+    pub(super) answers: bool,
     pub(super) policy: Policy,
 }
 
-impl Errand<'_> {
-    /// Looks for what was said before. Gives the task as it is known then when that has arrived and was the same, and
-    /// nothing when the new message is to be sent.
+/// What became of it.
+pub(super) struct Found {
+    /// Never unknown, unless a person has decided that something else is sent all the same.
+    pub(super) how: Answered,
+    /// What it said.
+    pub(super) said: String,
+    /// The question that it answered.
+    pub(super) question: Option<QuestionId>,
+    /// The task as it is known now.
+    pub(super) snapshot: Snapshot,
+}
+
+impl<P: Platform> Doubt<'_, P> {
+    /// Looks for what was said before.
     pub(super) async fn look(
-        self,
+        &self,
         kept: Snapshot,
         global: &Global,
         reporter: Arc<Reporter>,
-    ) -> Result<Option<Snapshot>, Box<Problem>> {
+    ) -> Result<Found, Box<Problem>> {
         let session = self.session;
         let said = kept.in_doubt().unwrap_or_default().to_owned();
         session
@@ -46,9 +58,10 @@ impl Errand<'_> {
         let began = Began::Message(self.task.clone());
         let watched = Watched::new(run, began, reporter, self.policy.clone());
         let mut followed = watched.begin(session).await?;
-        let how = loop {
+        let (how, question) = loop {
             match followed.event().await? {
-                Some(Event::Sent { how, .. } | Event::Answered { how, .. }) => break how,
+                Some(Event::Answered { how, question, .. }) => break (how, Some(question)),
+                Some(Event::Sent { how, .. }) => break (how, None),
                 Some(Event::Retrying { attempt, why, .. })
                     if attempt >= Policy::default().retry.reads =>
                 {
@@ -59,34 +72,35 @@ impl Errand<'_> {
                 Some(_) => {}
                 None => {
                     followed.cut_short().await?;
-                    break Answered::Unknown;
+                    break (Answered::Unknown, None);
                 }
             }
         };
         session.out.still();
-        let found = followed.running.snapshot();
+        let snapshot = followed.running.snapshot();
         if let Some(memory) = &session.memory {
             // From now on it is known here what became of it.
-            memory.keep(&found)?;
+            memory.keep(&snapshot)?;
         }
-        match how {
-            Answered::Applied if said == self.text => {
-                session
-                    .out
-                    .say("the same was to be sent now: nothing was sent again");
-                Ok(Some(found))
-            }
-            Answered::Applied => Err(self.other(&said)),
-            Answered::Gone | Answered::Refused | Answered::NotSent => Ok(None),
-            _ => self.unknown(&said, global),
+        if !matches!(
+            how,
+            Answered::Applied | Answered::Gone | Answered::Refused | Answered::NotSent
+        ) {
+            self.unknown(&said, question.as_ref(), global).await?;
         }
+        Ok(Found {
+            how,
+            said,
+            question,
+            snapshot,
+        })
     }
 
     /// Something else has arrived.
-    fn other(&self, said: &str) -> Box<Problem> {
+    pub(super) fn other(&self, said: &str) -> Box<Problem> {
         let what =
             "something else that was sent from here before has arrived; nothing was sent now";
-        let see = self.session.command(&Nanonets::conversation(self.task));
+        let see = self.session.command(&P::conversation(self.task));
         Problem::new(Exit::Other, "not_sent", what)
             .why(format!("It said: {}", one_line(said)))
             .next("see", see, "what the agent makes of it")
@@ -95,23 +109,30 @@ impl Errand<'_> {
     }
 
     /// Nobody knows, so a person decides.
-    fn unknown(&self, said: &str, global: &Global) -> Result<Option<Snapshot>, Box<Problem>> {
+    async fn unknown(
+        &self,
+        said: &str,
+        answered: Option<&QuestionId>,
+        global: &Global,
+    ) -> Result<(), Box<Problem>> {
         let what = "something that was sent from here before may or may not have arrived";
         let said = one_line(said);
         let question = format!("{what} ({said:?}); send this all the same?");
-        if is_attended(global)? && confirm::sure(&self.session.out, &question) {
-            return Ok(None);
+        if is_attended(global)? && answers::sure(&self.session.out, &question).await {
+            return Ok(());
         }
-        let see = self.session.command(&Nanonets::conversation(self.task));
+        let see = self.session.command(&P::conversation(self.task));
+        let anyhow = match answered {
+            Some(question) if self.answers => {
+                command_line::naming(self.command, question, &["--force-new"])
+            }
+            _ => command_line::with(self.command, "--force-new"),
+        };
         Err(Problem::new(Exit::Unknown, "outcome_unknown", what)
             .why(format!("It said: {said}"))
             .why("Nothing was sent now.")
             .next("see", see, "whether it is there")
-            .next(
-                "or",
-                command_line::with("reply", "--force-new"),
-                "sends this all the same",
-            )
+            .next("or", anyhow, "sends this all the same")
             .task(Some(self.task.clone())))
     }
 }

@@ -43,13 +43,13 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
   task.question   the agent asks: id, kind (text, approval, data, or another word), text, messages, payload
   event           an event of the provider: seq, event (as the server sent it); or anything else that happened: name
                   (answered, sent, withdrawn, identified, unconfirmed, review, cancelling, ...)
-  note            retrying (attempt, why, wait_ms), watching
+  note            retrying (attempt, why, wait_ms), watching, on_question (text: a line of the command's stderr)
   gap             events that were missed: after, before
   altered         an event came again with other content, and the first stands: seq
   result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, damaged
                   (some text was lost on its way: U+FFFD stands where it was), and result (Nanonets) or run (Agent
                   Harness: the run as it was read) and confirmed
-  error           the last line otherwise: code, exit, message, retry (no, later), task_id, intent_id, request_id,
+  error           the last line otherwise: code, exit, message, retry (no, later), task_id, question_id, intent_id, request_id,
                   http_status, reason (the provider's code), attempts, retry_after (seconds), abandoned (what was done
                   about a task that was left: left_running, cancel_confirmed, cancel_accepted, cancel_failed, or
                   cancel_unknown where cancel was interrupted), hint (commands to go on with)
@@ -71,15 +71,30 @@ When the agent asks, the answer comes from the first of these that has one:
                           {\"approve\": true}   {\"reject\": \"WHY\"}   {\"input\": {\"key\": \"value\"}}
   the terminal            a prompt, when stdin and stderr are one and neither --json nor --no-input is given
 
+They answer only what is asked while the command runs that they are given to; the question that approve, reject, input or
+reply is for is never theirs. When CMD fails, the question stays open (exit 8); with --json its stderr comes as notes.
+
 When nobody answers, the command ends with 8 and prints the command that does:
 
-  taskward reply nanonets:ID 'YOUR ANSWER' --watch
-  taskward approve agent-harness:ID --watch
-  taskward input agent-harness:ID KEY=VALUE --watch
-  taskward reject agent-harness:ID --reason 'WHY' --yes --watch
+  taskward reply nanonets:ID 'YOUR ANSWER' --question Q --watch
+  taskward approve agent-harness:ID --question Q --watch
+  taskward input agent-harness:ID KEY=VALUE --question Q --watch
+  taskward reject agent-harness:ID --reason 'WHY' --question Q --watch
 
-A question is answered once: before an answer leaves, a read makes sure that the question is still open. Answers to a
-run carry a key, so that one whose reply is lost is repeated and counts once.
+With --question an answer reaches that question or none. A question whose text changes is another one. Without it an
+answer goes only to a question that run, watch, status or messages has shown on this machine before, and since the last
+answer from here; and approve, reject and input take only the first question of a task that is answered from here. Any
+other is shown and not answered: a terminal asks whether it is meant, elsewhere the command ends with 8 and prints itself
+with the id. That does not count as showing, so that a loop answers nothing that nobody has read. What was shown is kept
+in the journal; with --no-journal nothing counts as shown. A question that the server does not tell yet (its id is a
+stand-in) always has to be named.
+
+A question is answered once: before an answer leaves, a read makes sure that the question is still open. The same answer
+to it again is \"already answered\" (exit 0), another one is not sent (exit 1), and while nobody knows whether the first
+has arrived it is 5. Answers to a run carry a key, so that one whose reply is lost is repeated and counts once.
+
+A message that nobody asked for is sent by taskward send. It is not sent while a question is open (exit 8), and starts
+another turn of a task that is over only with --continue (exit 2 without).
 
 The events of a run carry no description of what is to be approved: the steps before it, and what the agent said, are
 shown in its place. A run that nobody answers in the platform's time is cancelled (signal_timeout, exit 3), and the
@@ -124,10 +139,10 @@ starts to choose from. The same command again, while nobody knows, is asked abou
 elsewhere; --force-new starts another one all the same. What cannot be written down is not started (exit 1), unless
 --no-journal says that it need not be. What is done is forgotten after 30 days, beyond the newest 500.
 
-A message is looked for in the same way: after a reply whose fate nobody saw, the next one to the task reads the
-conversation first. One that has arrived is not sent again; when another has, that is said and nothing is sent (exit 1);
-and when nobody knows, it is asked on a terminal, and is exit 5 elsewhere. --force-new sends it all the same. Of two
-replies at once the second sends nothing (exit 1).
+An answer in words, or a message, is looked for in the same way: after one whose fate nobody saw, the next reply or send
+to the task reads the conversation first. One that has arrived is not sent again; when another has, that is said and
+nothing is sent (exit 1); and when nobody knows, it is asked on a terminal, and is exit 5 elsewhere. --force-new sends it
+all the same. Of two replies at once the second sends nothing (exit 1).
 
 Exit 75 means that nothing was changed: the same command again is safe, after the time that the server asked for, if it
 asked for one.

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use serde_json::json;
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListTaskMessages;
-use taskward::nanonets::types::Message;
+use taskward::nanonets::types::{Message, MessageRole};
 
-use super::table;
+use super::{question, table};
 use crate::args::{Global, OneTask, ProviderName};
+use crate::clock::waited;
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::platform::Platform as _;
 use crate::problem::Problem;
-use crate::report::words;
+use crate::report::{question_head, question_line, words};
 use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
@@ -25,7 +27,7 @@ pub(super) async fn messages(
     let (provider, task) = global.task(&args.task)?;
     let instead = "A run has no conversation; taskward events lists what happened to it.";
     global.only(ProviderName::Nanonets, provider, "messages", instead)?;
-    let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
+    let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let messages = session
         .call(ListTaskMessages(task.id().to_string()))
         .await
@@ -40,7 +42,51 @@ pub(super) async fn messages(
     if messages.is_empty() {
         out.say("nothing has been said yet");
     }
+    let spoke = messages.iter().rfind(|message| !said(message).is_empty());
+    let is_agent = |message: &&Message| message.role == Some(MessageRole::Assistant);
+    if let Some(newest) = spoke.filter(is_agent) {
+        question(&mut session, global, &task, &said(newest)).await?;
+    }
     Ok(Exit::Ok)
+}
+
+/// Tells that the last that was said is an open question, when it is one.
+async fn question(
+    session: &mut Session<Nanonets>,
+    global: &Global,
+    task: &TaskRef,
+    newest: &str,
+) -> Result<(), Box<Problem>> {
+    // The conversation is what was asked for, and it was printed.
+    let Ok(state) = Nanonets::state(session, task).await else {
+        session
+            .out
+            .say("whether it waits for an answer cannot be read now");
+        return Ok(());
+    };
+    if !Nanonets::waits(&state.status) {
+        return Ok(());
+    }
+    let Ok(open) = question::open(session, task).await else {
+        session
+            .out
+            .say("the question that it waits for cannot be read now");
+        return Ok(());
+    };
+    // What was asked since was not shown.
+    let Some(open) = open.filter(|open| open.text == newest) else {
+        return Ok(());
+    };
+    let out = session.out.clone();
+    if out.is_json() {
+        out.line(&question_line(&open, Some(task)));
+    } else {
+        let age = waited(&session.clock, state.since.as_ref());
+        let head = question_head(&open, &age);
+        out.say(&format!("open: {}", head.trim_end_matches(':')));
+        question::tell_answers(session, task, &open);
+    }
+    question::keep_shown(session, global, task, &open).await
 }
 
 fn said(message: &Message) -> String {

@@ -11,11 +11,12 @@ mod local;
 mod look;
 mod ls;
 mod messages;
+mod question;
 mod recover;
-mod reply;
 mod result;
 mod resume_run;
 mod run;
+mod send;
 mod sim;
 mod status;
 mod table;
@@ -39,7 +40,8 @@ pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> Result<Exit, Box<Problem
         Command::Status(args) => status::status(out.clone(), global, args).await,
         Command::Result(args) => result::result(out.clone(), global, args).await,
         Command::Messages(args) => messages::messages(out.clone(), global, args).await,
-        Command::Reply(args) => reply::reply(out.clone(), global, args).await,
+        Command::Reply(args) => answer::reply(out.clone(), global, args).await,
+        Command::Send(args) => send::send(out.clone(), global, args).await,
         Command::Approve(args) => answer::approve(out.clone(), global, args).await,
         Command::Reject(args) => answer::reject(out.clone(), global, args).await,
         Command::Input(args) => answer::input(out.clone(), global, args).await,

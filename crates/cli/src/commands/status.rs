@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use taskward::Status;
 use taskward::agent_harness::AgentHarness;
 use taskward::agent_harness::operations::GetRun;
 use taskward::agent_harness::types::RunStatus;
@@ -11,13 +10,16 @@ use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::GetTaskStatus;
 use taskward::nanonets::types::TaskStatus;
 use taskward::wire::DateTime;
+use taskward::{Question, Status};
 
-use super::table;
+use super::{question, table};
 use crate::args::{Global, OneTask, ProviderName};
+use crate::clock::waited;
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::platform::Platform as _;
+use crate::platform::Platform;
 use crate::problem::Problem;
+use crate::report::{block, question_line};
 use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::TaskRef;
@@ -38,13 +40,15 @@ async fn nanonets(
     global: &Global,
     task_ref: &TaskRef,
 ) -> Result<Exit, Box<Problem>> {
-    let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
+    let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let name = task_ref.to_string();
     let task = session
         .call(GetTaskStatus::new(task_ref.id().as_str()))
         .await
         .map_err(|problem| problem.task(Some(task_ref.clone())))?;
     let exit = exit_of(&task.status);
+    let waits = Nanonets::waits(&Status::unknown(task.status.as_str()));
+    let asked = asked(&session, task_ref, waits).await;
     if out.is_json() {
         out.line(&json!({
             "v": 1,
@@ -57,7 +61,9 @@ async fn nanonets(
             "agent_id": task.agent_id.as_ref().map(|id| id.as_str()),
             "created_at": task.created_at.as_ref().map(|at| at.as_str()),
             "updated_at": task.updated_at.as_ref().map(|at| at.as_str()),
+            "question": asked.as_ref().map(|asked| question_line(asked, Some(task_ref))),
         }));
+        show(&mut session, global, task_ref, asked, None).await?;
         return Ok(exit);
     }
     let people = out.is_for_people();
@@ -71,16 +77,56 @@ async fn nanonets(
         task.title.as_deref().map(one_line).unwrap_or_default(),
     ];
     line(&out, fields)?;
+    let since = task.updated_at.as_ref();
+    show(&mut session, global, task_ref, asked, since).await?;
     Ok(exit)
 }
 
+/// What a task asks that waits. That it cannot be read is told, and is no reason not to tell the status.
+async fn asked<P: Platform>(session: &Session<P>, task: &TaskRef, waits: bool) -> Option<Question> {
+    if !waits {
+        return None;
+    }
+    match question::open(session, task).await {
+        Ok(asked) => asked,
+        Err(problem) => {
+            let why = problem.what();
+            let what = format!("what it waits for cannot be read now: {why}");
+            session.out.say(&what);
+            None
+        }
+    }
+}
+
+/// Shows what a task asks, to people below its status.
+async fn show<P: Platform>(
+    session: &mut Session<P>,
+    global: &Global,
+    task: &TaskRef,
+    asked: Option<Question>,
+    since: Option<&DateTime>,
+) -> Result<(), Box<Problem>> {
+    let Some(asked) = asked else { return Ok(()) };
+    if !session.out.is_json() {
+        if session.out.is_quiet() {
+            return Ok(());
+        }
+        let age = waited(&session.clock, since);
+        session.out.say(&block(&asked, &age));
+        question::tell_answers(session, task, &asked);
+    }
+    question::keep_shown(session, global, task, &asked).await
+}
+
 async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit, Box<Problem>> {
-    let session: Session<AgentHarness> = Session::open(out.clone(), global, None)?;
+    let mut session: Session<AgentHarness> = Session::open(out.clone(), global, None)?;
     let run = session
         .call(GetRun::new(task.id().as_str()))
         .await
         .map_err(|problem| problem.task(Some(task.clone())))?;
     let exit = exit_of_run(&run.status);
+    let waits = AgentHarness::waits(&Status::unknown(run.status.as_str()));
+    let asked = asked(&session, task, waits).await;
     if out.is_json() {
         out.line(&json!({
             "v": 1,
@@ -90,7 +136,9 @@ async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit,
             "task_id": task.id().as_str(),
             "status": run.status.as_str(),
             "run": run.extra,
+            "question": asked.as_ref().map(|asked| question_line(asked, Some(task))),
         }));
+        show(&mut session, global, task, asked, None).await?;
         return Ok(exit);
     }
     let people = out.is_for_people();
@@ -109,6 +157,7 @@ async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit,
         let command = session.command(&command);
         out.say(&format!("{label}: {command}  ({note})"));
     }
+    show(&mut session, global, task, asked, at.as_ref()).await?;
     Ok(exit)
 }
 

@@ -119,7 +119,7 @@ pub(super) async fn all<P: Platform>(
         out.tell_several();
     }
     let one = async |task: &TaskRef| {
-        let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), several));
+        let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), several).showing());
         reporter.watching();
         let run = match session.in_doubt(task) {
             Some(kept) => {

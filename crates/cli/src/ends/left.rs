@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use taskward::core::Safety;
 use taskward::{Abandoned, Answered, Left, LeftWhy, Question, QuestionKind};
 
 use super::{Began, asked, hint};
@@ -56,6 +57,7 @@ pub(crate) fn unanswered<P: Platform>(
 ) -> Box<Problem> {
     let problem = match (question, task) {
         (Some(question), Some(task)) => {
+            reporter.shown(question);
             let problem = asked(problem.why("The question is still open:"), question);
             answers(session, problem, task, question)
         }
@@ -86,8 +88,13 @@ pub(crate) fn left<P: Platform>(
     let known = Some(task.clone());
     let problem = match &left.why {
         LeftWhy::Question(question) => {
+            reporter.shown(question);
             let refusal = reporter.refusal(&question.id);
+            let failure = reporter.failure(&question.id);
             let what = match question.kind {
+                _ if failure.is_some() => {
+                    "whoever was to answer failed; the question is still open"
+                }
                 _ if refusal.is_some() => {
                     "the server refused the answer, and the run still waits for one"
                 }
@@ -95,7 +102,7 @@ pub(crate) fn left<P: Platform>(
                 _ => "the agent asks, and nobody here can answer",
             };
             let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
-            let problem = match refusal {
+            let problem = match failure.or(refusal) {
                 Some(why) => problem.why(why),
                 None => problem,
             };
@@ -149,6 +156,8 @@ pub(crate) fn undelivered<P: Platform>(
     };
     let see = match parcel {
         Parcel::Message => P::conversation(task),
+        // Words are found in the conversation.
+        Parcel::Answer if P::CAPABILITIES.answer == Safety::Once => P::conversation(task),
         Parcel::Answer => format!("watch {}", task.quoted()),
     };
     let problem = problem.next("see", session.command(&see), "whether it is there");
@@ -169,7 +178,10 @@ pub(crate) fn detached<P: Platform>(
         None => parting(exit),
     };
     let problem = match (question, task) {
-        (Some(question), Some(task)) => answers(session, asked(problem, question), task, question),
+        (Some(question), Some(task)) => {
+            reporter.shown(question);
+            answers(session, asked(problem, question), task, question)
+        }
         _ => problem,
     };
     let problem = stays(session, reporter, problem, task);

@@ -10,7 +10,7 @@ use crate::clock::span;
 use crate::exit::Exit;
 use crate::platform::{Hint, Platform};
 use crate::problem::Problem;
-use crate::report::{Reporter, asked_in_words};
+use crate::report::{Reporter, asked_in_words, question_head};
 use crate::sanitise::one_line;
 use crate::session::Session;
 use crate::task_ref::{TaskRef, quote};
@@ -393,7 +393,13 @@ fn exchange(problem: Box<Problem>, error: &ApiError) -> Box<Problem> {
         .reason(error.code.clone())
 }
 
+/// With a question, its age, and what led to it.
+pub(crate) fn quoted(problem: Box<Problem>, question: &Question, age: &str) -> Box<Problem> {
+    asked(problem.why(question_head(question, age)), question)
+}
+
 fn asked(problem: Box<Problem>, question: &Question) -> Box<Problem> {
+    let problem = problem.question(&question.id);
     asked_in_words(question)
         .into_iter()
         .fold(problem, |problem, line| problem.why(line))

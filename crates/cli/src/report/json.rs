@@ -1,7 +1,7 @@
 //! Events as JSON lines: `"v":1`, a `type`, and the task wherever it is known.
 
 use serde_json::{Map, Value, json};
-use taskward::{Answered, Event, Question, QuestionKind};
+use taskward::{Answered, Event, Question, QuestionId, QuestionKind};
 
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -27,6 +27,12 @@ fn line(kind: &str, task: Option<&TaskRef>, fields: Value) -> Value {
 /// The first line about a task that existed before.
 pub(super) fn watching(task: &TaskRef) -> Value {
     line("note", Some(task), json!({ "note": "watching" }))
+}
+
+/// A line of the stderr of the command that is to answer a question.
+pub(super) fn of_command(task: Option<&TaskRef>, question: &QuestionId, text: &str) -> Value {
+    let fields = json!({ "note": "on_question", "question_id": question, "text": text });
+    line("note", task, fields)
 }
 
 /// The line for an event.
@@ -103,7 +109,7 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
 }
 
 /// A question, as its line and as `--on-question` gets it.
-pub(super) fn question(question: &Question, task: Option<&TaskRef>) -> Value {
+pub(crate) fn question(question: &Question, task: Option<&TaskRef>) -> Value {
     line("task.question", task, shown(question))
 }
 

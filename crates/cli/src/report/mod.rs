@@ -10,15 +10,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use taskward::core::{RawEvent, Signs};
-use taskward::{Answered, Event, Question, QuestionId, Status, TaskId, Why};
+use taskward::{Answer, Answered, Event, Question, QuestionId, Status, TaskId, Why};
 use tokio::sync::watch;
 
+use crate::answers::form;
 use crate::clock::{Clock, span};
 use crate::ends::{Began, Parcel};
 use crate::files::Seen;
+use crate::memory::Memory;
 use crate::out::Out;
 use crate::platform::{Hint, Platform};
 use crate::session::Session;
+use crate::shown::Happened;
 use crate::task_ref::{TaskRef, quote};
 use voice::{Told, Voice};
 
@@ -42,6 +45,10 @@ pub(crate) struct Reporter {
     hushed: AtomicBool,
     /// What printed commands need to find the same key.
     flags: String,
+    /// Where it is kept what was shown and answered, of the tasks of which server.
+    records: Option<(Memory, String)>,
+    /// Whether a question that is told counts as shown.
+    shows: bool,
     /// Where reviews are decided, when that is a simulator's URL.
     dashboard: Option<String>,
     /// The files of the start, as they were looked at.
@@ -79,6 +86,14 @@ struct State {
     earlier: Option<String>,
     /// The question whose answer the server refused last, and in which words.
     refused: Option<(QuestionId, String)>,
+    /// The questions that were shown since the last answer.
+    shown: Vec<QuestionId>,
+    /// The question that this command was given the answer to: no option answers it.
+    named: Option<QuestionId>,
+    /// Whether it was told that what was shown cannot be kept.
+    is_unkept: bool,
+    /// Why nobody answered a question, when whoever was to failed.
+    failed: Option<(QuestionId, String)>,
     voice: Voice,
 }
 
@@ -100,6 +115,10 @@ impl Reporter {
             sent: None,
             earlier: None,
             refused: None,
+            shown: Vec::new(),
+            named: None,
+            is_unkept: false,
+            failed: None,
             voice: Voice::default(),
         };
         Self {
@@ -114,6 +133,8 @@ impl Reporter {
             listing: false,
             hushed: AtomicBool::new(false),
             flags: session.key_source().flag(),
+            records: session.memory.clone().zip(session.origin()),
+            shows: false,
             dashboard: None,
             files: Vec::new(),
             state: Mutex::new(state),
@@ -166,9 +187,81 @@ impl Reporter {
         self.state().trouble.clone()
     }
 
-    /// An answer was given; its fate is told by an event.
-    pub(crate) fn answer_given(&self) {
-        self.state().answering = true;
+    /// What is told of questions counts as shown.
+    pub(crate) fn showing(mut self) -> Self {
+        self.shows = true;
+        self
+    }
+
+    /// An answer is about to leave; what becomes of it is told by an event.
+    pub(crate) fn answering(&self, question: &QuestionId, answer: &Answer) {
+        {
+            let mut state = self.state();
+            state.answering = true;
+            state.shown.clear();
+        }
+        self.keep(&Happened::Answering(
+            question.clone(),
+            form::as_json(answer),
+        ));
+    }
+
+    /// This command was given the answer to this question: no option answers it.
+    pub(crate) fn name(&self, question: &QuestionId) {
+        self.state().named = Some(question.clone());
+    }
+
+    /// Whether this command was given the answer to this question.
+    pub(crate) fn is_named(&self, question: &QuestionId) -> bool {
+        self.state().named.as_ref() == Some(question)
+    }
+
+    /// Whoever was to answer this question failed.
+    pub(crate) fn failed(&self, question: &QuestionId, why: String) {
+        self.state().failed = Some((question.clone(), why));
+    }
+
+    /// What the command that is to answer a question says beside its answer, for programs.
+    pub(crate) fn note_of_command(&self, question: &QuestionId, line: &str) {
+        let note = json::of_command(self.task().as_ref(), question, line);
+        self.out.line(&note);
+    }
+
+    /// Why whoever was to answer this question did not.
+    pub(crate) fn failure(&self, question: &QuestionId) -> Option<String> {
+        let state = self.state();
+        let (_, why) = state.failed.as_ref().filter(|(id, _)| id == question)?;
+        Some(why.clone())
+    }
+
+    /// A question was shown to whoever reads the output, as far as that is there.
+    pub(crate) fn shown(&self, question: &Question) {
+        if !self.shows || !self.out.is_heard() {
+            return;
+        }
+        if !self.state().shown.contains(&question.id) {
+            self.state().shown.push(question.id.clone());
+            self.keep(&Happened::Shown(question.id.clone()));
+        }
+    }
+
+    /// A person confirmed a question that was shown just now, whatever else counts as shown here.
+    pub(crate) fn confirmed(&self, question: &Question) {
+        self.keep(&Happened::Shown(question.id.clone()));
+    }
+
+    /// Keeps what happened to a question. Where that is not possible it counts as not shown.
+    fn keep(&self, happened: &Happened) {
+        let Some(((memory, origin), task)) = self.records.as_ref().zip(self.task()) else {
+            return;
+        };
+        if let Err(error) = memory.log(&task, origin).write(happened)
+            && !std::mem::replace(&mut self.state().is_unkept, true)
+        {
+            self.out.say(&format!(
+                "warning: {error}: what was shown and answered here is not kept, and an answer needs --question"
+            ));
+        }
     }
 
     /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is
@@ -291,6 +384,9 @@ impl Reporter {
                 _ => {}
             }
         }
+        if let Event::Answered { question, how, .. } = event {
+            self.keep(&Happened::Answered(question.clone(), *how));
+        }
         if let Event::Identified(question) = event {
             self.identified.send_replace(Some(question.clone()));
         }
@@ -303,6 +399,9 @@ impl Reporter {
         if self.out.is_json() {
             self.out
                 .line(&json::event(event, task.as_ref(), &self.clock));
+            if let Event::Question(question) = event {
+                self.shown(question);
+            }
         }
         if let Event::Provider(raw) = event {
             return self.step(raw);
@@ -317,6 +416,9 @@ impl Reporter {
         };
         let Some(line) = line else { return };
         match event {
+            Event::Withdrawn(_) if self.out.is_held() => {
+                self.say(&format!("{line}; nothing that was typed was sent"));
+            }
             // The id is the product: it is told whatever else is not.
             Event::Started { replayed, .. } => {
                 self.out.tell(&line);
@@ -423,6 +525,28 @@ impl Reporter {
     /// Tells a question that is about to be answered here.
     pub(crate) fn question(&self, question: &Question) {
         self.say(&text::question(question));
+        if !self.out.is_json() && !self.out.is_quiet() {
+            self.shown(question);
+        }
+    }
+
+    /// Tells a question at a prompt, also where only errors are told: nobody answers what was not shown.
+    pub(crate) fn ask(&self, question: &Question) {
+        match self.out.is_quiet() {
+            true => self.out.tell(&text::question(question)),
+            false => self.say(&text::question(question)),
+        }
+        self.shown(question);
+    }
+
+    /// Tells the question that an answer is about to go to, in one block.
+    pub(crate) fn block(&self, question: &Question, age: &str) {
+        self.say(&text::block(question, age));
+    }
+
+    /// The same where a person is asked, who has to see it.
+    pub(crate) fn ask_block(&self, question: &Question, age: &str) {
+        self.out.tell(&text::block(question, age));
     }
 
     /// The question as a program reads it.
@@ -487,9 +611,9 @@ pub(crate) fn newest() -> Option<TaskRef> {
         .clone()
 }
 
-pub(crate) use json::{about, result as result_line};
+pub(crate) use json::{about, question as question_line, result as result_line};
 pub(crate) use steps::cells;
-pub(crate) use text::{asked as asked_in_words, words};
+pub(crate) use text::{asked as asked_in_words, block, head as question_head, words};
 
 #[cfg(test)]
 mod tests {

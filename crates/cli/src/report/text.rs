@@ -109,21 +109,43 @@ fn delivered(what: &str, how: Answered, detail: Option<&str>) -> String {
 
 /// The question as a person reads it: everything said since the agent was last spoken to.
 pub(super) fn question(question: &Question) -> String {
-    let said = if question.kind == QuestionKind::Text {
-        let mut said: Vec<String> = question.messages.iter().map(words).collect();
-        if said.last().is_none_or(|last| *last != question.text) {
-            said.push(question.text.clone());
-        }
-        said.retain(|text| !text.trim().is_empty());
-        said
-    } else {
-        asked(question)
-    };
+    let said = said(question);
     if said.is_empty() {
         return "question: the agent asks without words".to_owned();
     }
     let indented: Vec<String> = said.iter().map(|text| text.replace('\n', "\n  ")).collect();
     format!("question: {}", indented.join("\n  "))
+}
+
+/// The same below its name and its age.
+pub(crate) fn block(question: &Question, age: &str) -> String {
+    let mut said = said(question);
+    if said.is_empty() {
+        said.push("The agent asks without words.".to_owned());
+    }
+    let indented: Vec<String> = said.iter().map(|text| text.replace('\n', "\n  ")).collect();
+    format!("{}\n  {}", head(question, age), indented.join("\n  "))
+}
+
+/// A question's name and age.
+pub(crate) fn head(question: &Question, age: &str) -> String {
+    let id = one_line(question.id.as_str());
+    match age {
+        "" => format!("question {id}:"),
+        age => format!("question {id}, {age}:"),
+    }
+}
+
+fn said(question: &Question) -> Vec<String> {
+    if question.kind != QuestionKind::Text {
+        return asked(question);
+    }
+    let mut said: Vec<String> = question.messages.iter().map(words).collect();
+    if said.last().is_none_or(|last| *last != question.text) {
+        said.push(question.text.clone());
+    }
+    said.retain(|text| !text.trim().is_empty());
+    said
 }
 
 /// What is asked, line by line: the words of the agent, or what the events tell of a wait that has none.

@@ -45,25 +45,27 @@ fn a_reply_that_may_have_arrived_is_of_unknown_outcome_however_late_it_is() {
         world.sim.set_faults(vec![
             rule("message", fault.clone()),
             rule("status", Fault::Reset).after(2),
-            rule("messages", Fault::Reset).after(1),
+            // The question, and that it is still open.
+            rule("messages", Fault::Reset).after(2),
         ]);
         let speed = SPEED.to_string();
         let reply = ["reply", &task, "EUR", "--timeout", "20s", "--speed", &speed];
         let ended = world.run(&reply);
         assert_eq!(ended.code, 5, "{fault:?}: {ended:?}");
         ended.says(&[
-            "the message may or may not have arrived",
+            "the answer may or may not have arrived",
             "It was not sent again",
             &format!("taskward messages {task}"),
             &format!("task {task}"),
         ]);
-        world.sim.set_faults(vec![
-            rule("message", fault.clone()),
-            rule("status", Fault::Reset).after(2),
-            rule("messages", Fault::Reset).after(1),
-        ]);
-        let last = world.run(&[&reply[..], &["--json"]].concat()).last();
+        let before = world.sim.requests().len();
+        let question = ended.stderr.rsplit_once("question ").expect("its id").1;
+        let question = question.split_whitespace().next().expect("its id");
+        let named = [&reply[..], &["--question", question, "--json"]].concat();
+        let last = world.run(&named).last();
         assert_eq!(last["code"], "outcome_unknown", "{fault:?}: {last}");
+        assert_eq!(last["question_id"], question);
+        assert_eq!(world.sim.requests().len(), before, "nothing is sent for it");
         assert_eq!(last["task"], task.as_str());
     }
 }
@@ -122,6 +124,7 @@ fn an_approval_whose_question_cannot_be_read_is_for_later_and_invents_no_reason(
         assert!(!ended.stderr.contains("waits again"), "{ended:?}");
     }
     world.sim.set_faults(Vec::new());
+    world.show(&run);
     assert_eq!(world.fast(&["approve", &run]).code, 0);
 }
 

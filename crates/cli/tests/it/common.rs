@@ -96,17 +96,40 @@ impl World {
     }
 }
 
+/// Questions.
+impl World {
+    /// Shows here what a task asks.
+    pub(crate) fn show(&self, task: &str) {
+        let ended = self.fast(&["watch", task]);
+        assert_eq!(ended.code, 8, "{ended:?}");
+    }
+
+    /// The id of what a task asks, which is not shown here by this.
+    pub(crate) fn question(&self, task: &str) -> String {
+        let speed = self.speed.to_string();
+        let ended = self.run_elsewhere(&["watch", task, "--json", "--speed", &speed]);
+        let last = ended.last();
+        assert_eq!(ended.code, 8, "{last}");
+        last["question_id"].as_str().expect("an id").to_owned()
+    }
+}
+
 /// Tasks of Nanonets.
 impl World {
     /// Starts a task that asks one question, and waits until it has.
     pub(crate) fn start_asker(&self) -> String {
         let task = self.start("asker");
+        self.wait_to_ask(&task);
+        task
+    }
+
+    /// Waits until a task asks.
+    pub(crate) fn wait_to_ask(&self, task: &str) {
         let id = task.strip_prefix("nanonets:").expect("a task");
         self.wait_for(&format!("{task} to ask"), || {
             self.sim.advance(Duration::ZERO);
             self.sim.stats().per_task[id].status == "waiting_for_input"
         });
-        task
     }
 }
 

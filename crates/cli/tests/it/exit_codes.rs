@@ -169,7 +169,8 @@ fn a_refusal_by_the_server_tells_its_words_and_the_status() {
     assert!(!wrong.stdout.contains("sim_key_of_nobody"));
     let done = world.start("failing");
     assert_eq!(world.fast(&["watch", &done]).code, 3);
-    let late = world.fast(&["reply", &done, "too late"]);
+    check(&world, &["reply", &done, "too late"], 1, "not_waiting").says(&["it is failed"]);
+    let late = world.fast(&["send", &done, "too late", "--continue"]);
     assert_eq!(late.code, 1, "{late:?}");
     late.says(&["refused the message", "409"]);
 }

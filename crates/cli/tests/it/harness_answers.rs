@@ -19,10 +19,10 @@ fn applied(world: &World) -> Vec<(u64, Option<String>)> {
 fn an_approval_is_taken_once_and_the_run_goes_on() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
+    world.show(&run);
     let ended = world.fast(&["approve", &run]);
     assert_eq!((ended.code, ended.stdout.as_str()), (0, ""), "{ended:?}");
     ended.says(&["answer delivered", &format!("taskward watch {run}")]);
-    assert!(!ended.stderr.contains("step.done"), "{ended:?}");
     assert_eq!(applied(&world), [(1, Some("approve".to_owned()))]);
     let watched = world.fast(&["watch", &run]);
     assert_eq!(watched.code, 0, "{watched:?}");
@@ -32,10 +32,12 @@ fn an_approval_is_taken_once_and_the_run_goes_on() {
     );
     // The whole conversation, although it was seen from its middle only.
     let run = world.start_until("approve-email", "awaiting_input");
+    world.show(&run);
     let ended = world.fast(&["approve", &run, "--watch"]);
     assert_eq!((ended.code, ended.stdout), (0, watched.stdout));
     let run = world.start_until("approve-email", "awaiting_input");
-    let lines = world.fast(&["approve", &run, "--json"]);
+    let question = world.question(&run);
+    let lines = world.fast(&["approve", &run, "--question", &question, "--json"]);
     assert_eq!(lines.last()["answer"], json!({ "approve": true }));
 }
 
@@ -53,13 +55,16 @@ fn a_rejection_wants_consent_and_makes_the_run_fail() {
     assert_eq!(applied(&world), [(0, None)]);
     let reasoned = world.run(&["reject", &run, "--reason", "Not now."]);
     reasoned.says(&[&format!("taskward reject {run} --reason 'Not now.' --yes")]);
+    world.show(&run);
     let ended = world.fast(&["reject", &run, "--reason", "Wrong recipients.", "--yes"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     check(&world, &["watch", &run, "--speed", "20"], 3, "task_failed");
     let events = world.run(&["events", &run]);
     assert!(events.stdout.contains("Wrong recipients."), "{events:?}");
     let run = world.start_until("approve-email", "awaiting_input");
-    let ended = world.fast(&["reject", &run, "--yes", "--watch"]);
+    // The id is the consent.
+    let question = world.question(&run);
+    let ended = world.fast(&["reject", &run, "--question", &question, "--watch"]);
     assert_eq!(ended.code, 3, "{ended:?}");
 }
 
@@ -77,12 +82,14 @@ fn data_is_given_as_fields_as_json_from_a_file_or_from_stdin() {
         (&["-", "--watch"], "{\"to\": \"a pipe\"}\n", "a pipe"),
     ] {
         let run = world.start_until("needs-input", "awaiting_input");
+        world.show(&run);
         let args = [&["input", &run, "--speed", "20"], args].concat();
         let ended = world.run_with(&args, stdin);
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(ended.stdout.contains(to), "{ended:?}");
     }
     let run = world.start_until("needs-input", "awaiting_input");
+    world.show(&run);
     let ended = world.fast(&["input", &run, "n:=1", "--json"]);
     assert_eq!(ended.last()["answer"], json!({ "input": { "n": 1 } }));
     let before = world.sim.requests().len();
@@ -107,14 +114,16 @@ fn data_is_given_as_fields_as_json_from_a_file_or_from_stdin() {
 fn an_answer_that_does_not_fit_is_not_sent_and_the_one_that_does_is_printed() {
     let world = World::new();
     let approval = world.start_until("approve-email", "awaiting_input");
+    world.show(&approval);
     let ended = world.fast(&["input", &approval, "a=1"]);
     assert_eq!(ended.code, 2, "{ended:?}");
     ended.says(&["does not fit", "Nothing was sent"]);
     assert!(ended.printed("approve").starts_with("taskward approve"));
     let data = world.start_until("needs-input", "awaiting_input");
+    world.show(&data);
     let ended = world.fast(&["approve", &data]);
     assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(ended.printed("input").contains("KEY=VALUE --watch"));
+    assert!(ended.printed("input").contains("KEY=VALUE --question "));
     assert_eq!(applied(&world), [(0, None), (0, None)]);
 }
 
@@ -193,6 +202,7 @@ fn a_signal_by_hand_gets_the_platforms_own_refusals() {
 fn a_lost_reply_to_a_signal_is_repeated_under_its_key_and_counts_once() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
+    world.show(&run);
     let lost = FaultRule::new(Fault::LostReplyAfterApply(10)).on("signal");
     world.sim.set_faults(vec![lost.count(1)]);
     let ended = world.fast(&["approve", &run]);
@@ -205,6 +215,7 @@ fn a_lost_reply_to_a_signal_is_repeated_under_its_key_and_counts_once() {
 fn a_signal_that_is_never_answered_is_of_unknown_fate() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
+    world.show(&run);
     let reset = FaultRule::new(Fault::CloseBeforeHead).on("signal");
     world.sim.set_faults(vec![reset]);
     let ended = world.fast(&["approve", &run]);
@@ -285,8 +296,8 @@ fn a_command_answers_every_kind_from_the_question_it_is_given() {
     let silent = world.harness(&two, &["--on-question", "true"]);
     assert_eq!(silent.code, 8, "{silent:?}");
     let odd = world.harness(&two, &["--on-question", "echo yes"]);
-    assert_eq!(odd.code, 1, "{odd:?}");
-    odd.says(&["echo yes", "{\"approve\": true}", "The task goes on."]);
+    assert_eq!(odd.code, 8, "{odd:?}");
+    odd.says(&["echo yes", "{\"approve\": true}", "is still open"]);
 }
 
 #[test]
@@ -299,7 +310,12 @@ fn a_wait_whose_event_is_not_seen_is_told_and_answered_by_either_command() {
     ended.says(&["do not tell of which kind"]);
     assert!(ended.printed("approve").starts_with("taskward approve"));
     assert!(ended.printed("input").starts_with("taskward input"));
-    let ended = world.fast(&["approve", &run, "--watch"]);
+    // It was shown, and nobody knows what it is.
+    let unnamed = world.fast(&["approve", &run, "--watch"]);
+    assert_eq!(unnamed.code, 8, "{unnamed:?}");
+    unnamed.says(&["does not tell yet what is asked"]);
+    let question = world.question(&run);
+    let ended = world.fast(&["approve", &run, "--watch", "--question", &question]);
     assert_eq!(ended.code, 0, "{ended:?}");
     assert_eq!(applied(&world), [(1, Some("approve".to_owned()))]);
 }

@@ -203,18 +203,20 @@ fn every_example_of_the_help_runs() {
     ] {
         for example in examples(command) {
             let run = world.start_until(scenario, status);
-            // A filter of JSON need not be installed, and a script says --yes.
+            // A filter of JSON need not be installed.
             let example = example
                 .replace("| jq .event.type", "")
                 .replace("| jq .usage", "")
                 .replace("jq .data reply.json", "cat data.json")
-                .replace("recipients.'", "recipients.' --yes")
                 // As fast as the simulator.
                 .replace("--watch", "--watch --speed 200")
                 .replace("--follow", "--follow --speed 200");
             let mut shell = std::process::Command::new("sh");
             shell.args(["-c", &example]).current_dir(&dir);
             shell.env("run", &run);
+            if status == "awaiting_input" {
+                shell.env("q", world.question(&run));
+            }
             for (name, value) in world.command(&[]).get_envs() {
                 shell.env(name, value.expect("set"));
             }

@@ -149,6 +149,7 @@ fn a_message_that_a_timeout_overtakes_may_have_arrived_and_its_task_is_said_to_b
     let world = World::new();
     for watch in [&["--watch"][..], &[]] {
         let task = world.start_asker();
+        world.show(&task);
         world.set_faults(&["stall:on=message"]);
         let reply = [
             "reply",
@@ -162,7 +163,7 @@ fn a_message_that_a_timeout_overtakes_may_have_arrived_and_its_task_is_said_to_b
         assert_eq!(ended.code, 124, "{ended:?}");
         ended.says(&[
             "timeout: --timeout is over; the task was stopped\n",
-            "  The message may or may not have arrived.\n",
+            "  The answer may or may not have arrived.\n",
         ]);
         assert!(!ended.stderr.contains("intent "), "{ended:?}");
     }

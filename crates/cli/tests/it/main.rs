@@ -3,6 +3,7 @@
 mod agents;
 mod attacked;
 mod bad_input;
+mod bound;
 mod commands;
 mod common;
 mod damaged;
@@ -17,6 +18,7 @@ mod last_words;
 mod looked_for;
 mod process;
 mod questions;
+mod readme;
 mod recover;
 mod said_once;
 mod secrets;

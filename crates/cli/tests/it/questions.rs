@@ -45,7 +45,7 @@ fn an_answer_finishes_the_task_and_is_used_by_it() {
     assert_eq!(answers(&world), [1]);
 }
 
-/// Rows: H17.
+/// Rows: H24.
 #[cfg(unix)]
 #[test]
 fn a_command_answers_from_the_question_it_is_given() {
@@ -59,27 +59,46 @@ fn a_command_answers_from_the_question_it_is_given() {
     );
     let silent = world.fast(&["run", "--agent", "asker", "5", "--on-question", "true"]);
     assert_eq!(silent.code, 8, "{silent:?}");
-    let broken = world.fast(&["run", "--agent", "asker", "5", "--on-question", "exit 7"]);
-    assert_eq!(broken.code, 1, "{broken:?}");
-    broken.says(&[
-        "exit 7",
-        "Which currency",
-        "The task goes on.",
-        "taskward watch nanonets:",
-        "taskward cancel nanonets:",
-    ]);
-    assert!(broken.printed("answer").contains("reply nanonets:"));
-    let lines = world.fast(&[
+    let broken = world.fast(&[
         "run",
         "--agent",
         "asker",
         "5",
         "--on-question",
-        "false",
-        "--json",
+        "echo lost >&2; exit 7",
     ]);
-    let hints = lines.last()["hint"].as_array().expect("hints").len();
-    assert_eq!((lines.code, hints), (1, 3), "{lines:?}");
+    assert_eq!(broken.code, 8, "{broken:?}");
+    broken.says(&[
+        "whoever was to answer failed; the question is still open",
+        "\"echo lost >&2; exit 7\", ended with exit status: 7",
+        "Which currency",
+        "taskward cancel nanonets:",
+    ]);
+    assert!(
+        broken.stderr.lines().any(|line| line == "lost"),
+        "{broken:?}"
+    );
+    assert!(broken.printed("answer").contains("reply nanonets:"));
+    let run = ["run", "--agent", "asker", "5", "--json", "--on-question"];
+    let lines = world.fast(&[&run[..], &["echo one >&2; echo two >&2; false"]].concat());
+    let last = lines.last();
+    assert_eq!(
+        (
+            lines.code,
+            &last["code"],
+            last["hint"].as_array().expect("hints").len()
+        ),
+        (8, &json!("waiting"), 2),
+        "{lines:?}"
+    );
+    let lines = lines.lines();
+    let notes = lines.iter().filter(|line| line["note"] == "on_question");
+    let notes: Vec<_> = notes
+        .map(|note| (&note["text"], &note["question_id"]))
+        .collect();
+    let asked = lines.iter().find(|line| line["type"] == "task.question");
+    let id = &asked.expect("asked")["id"];
+    assert_eq!(notes, [(&json!("one"), id), (&json!("two"), id)]);
     assert_eq!(answers(&world), [1, 0, 0, 0]);
 }
 
@@ -91,8 +110,8 @@ fn a_command_that_never_stops_talking_is_ended_with_all_that_it_started() {
     let pid = dir.path().join("pid");
     let command = format!("sleep 1000 & echo $! >'{}'; yes", pid.display());
     let ended = world.fast(&["run", "--agent", "asker", "5", "--on-question", &command]);
-    assert_eq!(ended.code, 1, "{ended:?}");
-    ended.says(&["printed more than 262144 bytes", "The task goes on."]);
+    assert_eq!(ended.code, 8, "{ended:?}");
+    ended.says(&["printed more than 262144 bytes", "is still open"]);
     let child = std::fs::read_to_string(&pid).expect("written");
     // Whoever inherits it may take a moment to bury it.
     let state = |pid: &str| {
@@ -118,7 +137,10 @@ fn the_printed_command_answers_as_it_stands() {
     let printed = waiting.printed("answer");
     assert_eq!(
         printed,
-        format!("taskward reply {task} 'YOUR ANSWER' --watch")
+        format!(
+            "taskward reply {task} 'YOUR ANSWER' --question {} --watch",
+            world.question(&task)
+        )
     );
     let mut shell = std::process::Command::new("sh");
     shell.arg("-c").arg(&printed);
@@ -144,9 +166,10 @@ fn nobody_to_answer_is_told_to_programs_with_the_command_that_does() {
     let last = ended.last();
     let task = last["task"].as_str().expect("a task");
     assert_eq!((ended.code, &last["code"]), (8, &json!("waiting")));
+    let question = last["question_id"].as_str().expect("an id");
     assert_eq!(
         last["hint"][0],
-        format!("taskward reply {task} 'YOUR ANSWER' --watch")
+        format!("taskward reply {task} 'YOUR ANSWER' --question {question} --watch")
     );
     let lines = ended.lines();
     let question = lines
@@ -161,7 +184,7 @@ fn nobody_to_answer_is_told_to_programs_with_the_command_that_does() {
         "{question}"
     );
     assert!(
-        question["id"].is_string() && question["messages"].is_array(),
+        question["id"] == last["question_id"] && question["messages"].is_array(),
         "{question}"
     );
 }
@@ -174,10 +197,11 @@ fn a_reply_says_what_it_saw() {
     let ended = world.fast(&["reply", &task, "-v", "more"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     ended.says(&[
-        "message delivered",
+        "answer delivered",
         "the task moved on",
         "taskward watch nanonets:",
     ]);
+    world.show(&task);
     let lines = world.run_with(
         &["reply", &task, "-", "--json", "--speed", "20"],
         "from a pipe\n",

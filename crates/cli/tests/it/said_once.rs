@@ -41,6 +41,7 @@ impl World {
 fn of_two_replies_at_once_the_second_sends_nothing() {
     let world = World::new();
     let task = world.start_asker();
+    world.show(&task);
     let mut first = world.replying(&task, "EUR", SLOW);
     for more in [&[][..], &["--watch"], &["--force-new"]] {
         let second = world.fast(&[&["reply", &task, "USD"], more].concat());
@@ -85,67 +86,84 @@ fn a_message_that_arrived_before_its_command_was_killed_is_not_sent_again() {
     let world = World::new();
     for more in [&[][..], &["--watch"]] {
         let task = world.start_asker();
+        world.show(&task);
         let before = world.messages();
         world.killed_reply(&task, "EUR", SLOW);
         let again = world.fast(&[&["reply", &task, "EUR"], more].concat());
         assert_eq!(again.code, 0, "{again:?}");
         again.says(&[
-            "the message that was sent from here before (\"EUR\") was delivered\n",
-            "nothing was sent again\n",
+            "the answer that was sent from here before (\"EUR\") was delivered\n",
+            "already answered: EUR; nothing was sent again\n",
         ]);
         assert_eq!(world.messages(), before + 1);
     }
 }
 
 #[test]
-fn another_message_than_the_one_that_arrived_is_sent_once_that_is_known() {
+fn another_answer_than_the_one_that_arrived_is_told_and_not_sent() {
     let world = World::new();
     let task = world.start_asker();
+    world.show(&task);
+    let question = world.question(&task);
     world.killed_reply(&task, "EUR", SLOW);
-    let other = world.fast(&["reply", &task, "USD"]);
-    assert_eq!(other.code, 1, "{other:?}");
-    other.says(&[
-        "something else that was sent from here before has arrived; nothing was sent now",
-        "It said: EUR",
-        &format!("taskward reply {task} USD"),
-    ]);
+    for named in [&[][..], &["--question", &question]] {
+        let other = world.fast(&[&["reply", &task, "USD"], named].concat());
+        assert_eq!(other.code, 1, "{other:?}");
+        if !named.is_empty() {
+            other.says(&[
+                "already answered from here, with another answer",
+                "It was: EUR",
+            ]);
+        }
+    }
     assert_eq!(world.messages(), 1);
-    let sent = world.fast(&["reply", &task, "USD"]);
-    assert_eq!((sent.code, world.messages()), (0, 2), "{sent:?}");
 }
 
 #[test]
-fn a_message_of_unknown_fate_is_sent_again_only_when_that_is_said() {
+fn an_answer_of_unknown_fate_is_sent_again_only_when_that_is_said() {
     let world = World::new();
     let task = world.start_asker();
+    world.show(&task);
+    let question = world.question(&task);
     world.killed_reply(&task, "EUR", Fault::Stall);
-    for _ in 0..2 {
-        let again = world.fast(&["reply", &task, "EUR"]);
+    for named in [&[][..], &[], &["--question", &question]] {
+        let again = world.fast(&[&["reply", &task, "EUR"], named].concat());
         assert_eq!(again.code, 5, "{again:?}");
         again.says(&[
             "may or may not have arrived",
             "Nothing was sent now.",
-            &format!("taskward reply --force-new {task} EUR"),
+            &format!("taskward reply --question {question} --force-new {task} EUR"),
         ]);
+        assert!(!again.stderr.contains("already answered"), "{again:?}");
     }
     assert_eq!(world.messages(), 1);
-    let forced = world.fast(&["reply", &task, "EUR", "--force-new"]);
+    let forced = [
+        "reply",
+        &task,
+        "EUR",
+        "--question",
+        &question,
+        "--force-new",
+    ];
+    let forced = world.fast(&forced);
     assert_eq!((forced.code, world.messages()), (0, 2), "{forced:?}");
     // That one is known to have arrived.
-    let more = world.fast(&["reply", &task, "More."]);
-    assert!(!more.stderr.contains("before"), "{more:?}");
+    let again = world.fast(&["reply", &task, "EUR", "--question", &question]);
+    assert_eq!((again.code, world.messages()), (0, 2), "{again:?}");
+    again.says(&["already answered: EUR"]);
 }
 
 #[test]
 fn a_watch_says_whose_answer_was_delivered() {
     let world = World::new();
     let task = world.start_asker();
+    world.show(&task);
     world.killed_reply(&task, "EUR", SLOW);
     let ended = world.fast(&["watch", &task, "--answer", "USD"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     ended.says(&[
         "--answer is for what is asked afterwards",
-        "the message that was sent from here before (\"EUR\") was delivered",
+        "the answer that was sent from here before (\"EUR\") was delivered",
     ]);
     assert!(ended.stdout.contains("EUR"), "{ended:?}");
     assert_eq!(world.messages(), 1);

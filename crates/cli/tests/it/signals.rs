@@ -220,6 +220,7 @@ fn a_signal_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
     let asker = world.start_asker();
+    let [run_question, question] = [&run, &asker].map(|task| world.question(task));
     for endpoint in ["signal", "message"] {
         let stall = FaultRule::new(Fault::Stall).on(endpoint);
         world.sim.set_faults(vec![stall]);
@@ -231,20 +232,28 @@ fn a_signal_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
                     format!("taskward watch {run}"),
                 ),
                 (
-                    &["approve", &run],
+                    &["approve", &run, "--question", &run_question],
                     "answer",
                     format!("taskward watch {run}"),
                 ),
             ],
             _ => [
                 (
-                    &["reply", &asker, "EUR"],
-                    "message",
+                    &["reply", &asker, "EUR", "--question", &question],
+                    "answer",
                     format!("taskward messages {asker}"),
                 ),
                 (
-                    &["reply", &asker, "EUR", "--watch", "--force-new"],
-                    "message",
+                    &[
+                        "reply",
+                        &asker,
+                        "EUR",
+                        "--question",
+                        &question,
+                        "--watch",
+                        "--force-new",
+                    ],
+                    "answer",
                     format!("taskward messages {asker}"),
                 ),
             ],
@@ -325,13 +334,14 @@ fn the_code_of_the_second_ctrl_c_is_that_of_an_interrupt() {
 fn a_message_that_arrives_while_a_signal_waits_for_it_is_told_as_delivered() {
     let world = World::new();
     let asker = world.start_asker();
+    world.show(&asker);
     // A second of the world.
     let slow: FaultRule = "latency:for=20s,on=message".parse().expect("a rule");
     world.sim.set_faults(vec![slow]);
     let reply = ["reply", &asker, "EUR", "--watch"];
     let (code, said) = interrupted_write(&world, "message", "-INT", &reply);
     assert_eq!(code, Some(130), "{said}");
-    assert!(said.contains("The message was delivered."), "{said}");
+    assert!(said.contains("The answer was delivered."), "{said}");
     assert!(!said.contains("may or may not"), "{said}");
 }
 
@@ -362,6 +372,7 @@ fn a_task_that_was_seen_to_end_is_not_said_to_go_on() {
 fn a_message_on_its_way_is_told_apart_from_what_was_done_about_its_task() {
     let world = World::new();
     let asker = world.start_asker();
+    world.show(&asker);
     world
         .sim
         .set_faults(vec![FaultRule::new(Fault::Stall).on("message")]);
@@ -379,7 +390,7 @@ fn a_message_on_its_way_is_told_apart_from_what_was_done_about_its_task() {
     assert_eq!(code, Some(130), "{said}");
     for words in [
         "stopped: the watch ended; the task was stopped\n",
-        "  The message may or may not have arrived.\n",
+        "  The answer may or may not have arrived.\n",
     ] {
         assert!(said.contains(words), "{words:?} in {said}");
     }

@@ -40,13 +40,12 @@ const PHASES: [Phase; 5] = [
     Phase::Total,
 ];
 
-const READS: [ReadErrorKind; 6] = [
+const READS: [ReadErrorKind; 5] = [
     ReadErrorKind::Empty,
     ReadErrorKind::Truncated,
     ReadErrorKind::Html,
     ReadErrorKind::NotJson,
     ReadErrorKind::Shape,
-    ReadErrorKind::Foreign,
 ];
 
 /// Every cause, with the kind of error that it is.

@@ -5,7 +5,6 @@
 mod answers;
 mod attack;
 mod ends;
-mod foreign;
 mod regressions;
 #[path = "../judge/spec.rs"]
 mod spec;

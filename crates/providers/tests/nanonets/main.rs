@@ -3,7 +3,6 @@
 #![allow(missing_docs)]
 
 mod ends;
-mod foreign;
 mod questions;
 mod search;
 #[path = "../judge/spec.rs"]

@@ -243,7 +243,7 @@ impl Plan {
         began: Began,
     ) -> Result<Exit, Box<Problem>> {
         let known = self.entry.snapshot.task().map(|id| session.task(id));
-        let reporter = Arc::new(Reporter::new(session, known, false));
+        let reporter = Arc::new(Reporter::new(session, known, false).showing());
         if self.args.watch {
             reporter.watching();
         }
@@ -291,7 +291,7 @@ impl Plan {
                 let what = "this version does not know how to follow it";
                 return Err(Problem::new(Exit::Other, "internal", what).task(Some(task)));
             };
-            let reporter = Arc::new(Reporter::new(session, Some(task), false));
+            let reporter = Arc::new(Reporter::new(session, Some(task), false).showing());
             reporter.watching();
             let watched = Watched::new(run, Began::Watch, reporter, self.deadlines.policy())
                 .answered_by(self.asker)

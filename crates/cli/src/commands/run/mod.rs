@@ -147,6 +147,7 @@ async fn launch<P: Platform>(
     plan: Plan,
 ) -> Result<Exit, Box<Problem>> {
     let reporter = Reporter::new(session, None, false)
+        .showing()
         .with_dashboard(session.sim().map(|sim| sim.url()))
         .with_files(plan.files);
     let deadlines = plan.deadlines.after(session.clock.elapsed());

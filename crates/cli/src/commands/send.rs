@@ -1,67 +1,44 @@
-//! `taskward reply`: answers a question or sends a message, once, and sees it land.
+//! `taskward send`: sends a message that nobody asked for, once, and sees it land.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use taskward::core::Look;
 use taskward::nanonets::Nanonets;
 use taskward::{Answered, Event};
 
-use super::doubt::Errand;
-use super::look::Read;
-use crate::answers::{Asker, checked};
-use crate::args::{Global, ProviderName, Reply};
-use crate::clock::span;
-use crate::ends::Began;
+use super::answer;
+use super::doubt::Doubt;
+use super::question;
+use crate::answers::Asker;
+use crate::args::{Global, ProviderName, Send};
+use crate::clock::{span, waited};
+use crate::command_line;
+use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Followed, Watched};
 use crate::memory::Memory;
 use crate::out::Out;
+use crate::platform::Platform;
 use crate::print::Destination;
 use crate::problem::Problem;
 use crate::report::{Reporter, result_line, words};
 use crate::session::Session;
 use crate::task_ref::TaskRef;
-use crate::text_arg::stdin_text;
 
 /// How long a message may take to show an effect before the command says that it has not.
 const LANDING: Duration = Duration::from_secs(10);
 
-pub(super) async fn reply(
-    out: Arc<Out>,
-    global: &Global,
-    args: Reply,
-) -> Result<Exit, Box<Problem>> {
+pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<Exit, Box<Problem>> {
     let (provider, task) = global.task(&args.task)?;
-    let instead = "A run that waits is answered by approve, reject or input.";
-    global.only(ProviderName::Nanonets, provider, "reply", instead)?;
+    let instead = "A run is told only what it waits for, by approve, reject or input.";
+    global.only(ProviderName::Nanonets, provider, "send", instead)?;
     let from_stdin = args.text == "-";
-    if from_stdin && global.key_stdin {
-        return Err(Problem::new(
-            Exit::Usage,
-            "usage",
-            "--key-stdin and the text - both read stdin, and it can be read once",
-        ));
-    }
-    let text = if from_stdin {
-        let text = stdin_text("text")?;
-        // The line break that echo and editors leave.
-        text.strip_suffix('\n').unwrap_or(&text).to_owned()
-    } else {
-        args.text
-    };
-    let text = checked("the text", text)?;
+    let text = answer::words(global, args.text)?;
     let deadlines = Deadlines::of(&args.follow)?;
     let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
-    let stdin_is_taken = from_stdin || global.key_stdin;
-    let asker = Arc::new(Asker::new(
-        out.clone(),
-        global,
-        &args.follow,
-        provider,
-        stdin_is_taken,
-    )?);
+    let taken = from_stdin || global.key_stdin;
+    let asker = Asker::new(out.clone(), global, &args.follow, provider, taken)?;
     let memory = Memory::for_watch(&out, global);
     let session: Session<Nanonets> =
         Session::journaled(out.clone(), global, args.follow.speed, memory)?;
@@ -70,23 +47,29 @@ pub(super) async fn reply(
     reporter.watching();
     // Held until the command ends, or the message was delivered and the task is watched.
     session.speak(&task)?;
-    let doubtful = match args.force_new {
-        true => None,
-        false => session.in_doubt(&task),
-    };
-    let errand = Errand {
-        session: &session,
-        task: &task,
-        text: &text,
-        policy: deadlines.policy(),
-    };
-    let earlier = match doubtful {
-        Some(kept) => errand.look(kept, global, reporter.clone()).await?,
-        None => None,
-    };
+    let mut earlier = None;
+    if let Some(kept) = session.in_doubt(&task)
+        && !args.force_new
+    {
+        let doubt = Doubt {
+            session: &session,
+            task: &task,
+            command: "send",
+            answers: false,
+            policy: deadlines.policy(),
+        };
+        let found = doubt.look(kept, global, reporter.clone()).await?;
+        if found.how == Answered::Applied && found.said != text {
+            return Err(doubt.other(&found.said));
+        }
+        if found.how == Answered::Applied {
+            out.say("the same was to be sent now: nothing was sent again");
+            earlier = Some(found.snapshot);
+        }
+    }
     let is_earlier = earlier.is_some();
-    if !is_earlier && !args.watch {
-        readable(&session, &task).await?;
+    if !is_earlier {
+        takes_message(&session, &task, args.goes_on, &reporter).await?;
     }
     let run = match earlier {
         Some(kept) => session.take_up(kept).await?,
@@ -101,7 +84,7 @@ pub(super) async fn reply(
         let followed = watched.begin(&session).await?;
         return landed(&session, followed, &task, is_earlier).await;
     }
-    let mut followed = watched.answered_by(asker).begin(&session).await?;
+    let mut followed = watched.answered_by(Arc::new(asker)).begin(&session).await?;
     // Why a message was not sent is told by the end of the watch.
     let mut is_said = is_earlier;
     while !is_said {
@@ -111,17 +94,47 @@ pub(super) async fn reply(
     followed.finish(&to).await
 }
 
-/// Looks whether the task can be read, as a single call does: whoever sends one message does not wait for a server that
-/// is down. A task that is gone, or not ours, is told by the watch.
-async fn readable(session: &Session<Nanonets>, task: &TaskRef) -> Result<(), Box<Problem>> {
-    let look = Read::<Nanonets>::new(task, Look::Status);
-    match session.call(look).await {
-        Err(problem) => match problem.http_status() {
-            Some(401 | 403 | 404 | 410) => Ok(()),
-            _ => Err(problem.why("Nothing was sent.").task(Some(task.clone()))),
-        },
-        Ok(_) => Ok(()),
+/// Whether a message that nobody asked for may go to this task now: nothing is asked, and it is not over, unless another
+/// turn of it is wanted.
+async fn takes_message(
+    session: &Session<Nanonets>,
+    task: &TaskRef,
+    goes_on: bool,
+    reporter: &Reporter,
+) -> Result<(), Box<Problem>> {
+    let state = Nanonets::state(session, task)
+        .await
+        .map_err(|problem| problem.why("Nothing was sent."))?;
+    if Nanonets::is_over(&state.status) {
+        let status = state.status.as_str();
+        if goes_on {
+            reporter.say(&format!(
+                "the task is {status}: this message starts another turn of it, which may be paid for"
+            ));
+            return Ok(());
+        }
+        let what = format!("the task is {status}: a message would start another turn of it");
+        return Err(Problem::new(Exit::Usage, "over", what)
+            .why("That may be paid for. Nothing was sent.")
+            .next(
+                "do it",
+                command_line::with("send", "--continue"),
+                "starts another turn",
+            )
+            .task(Some(task.clone())));
     }
+    if !Nanonets::waits(&state.status) {
+        return Ok(());
+    }
+    let open = question::open(session, task)
+        .await
+        .map_err(|problem| problem.why("Nothing was sent."))?;
+    let Some(open) = open else { return Ok(()) };
+    let what = "the agent waits for the answer to a question, and a message would be taken for it";
+    let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
+    let age = waited(&session.clock, state.since.as_ref());
+    let problem = ends::quoted(problem, &open, &age).why("Nothing was sent.");
+    Err(ends::answers(session, problem, task, &open).task(Some(task.clone())))
 }
 
 /// What was seen after the message left.

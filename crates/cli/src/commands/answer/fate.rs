@@ -1,0 +1,177 @@
+//! The ends of a command whose answer was not taken now: answered before, elsewhere, or nobody knows.
+
+use serde_json::Value;
+use taskward::{Question, QuestionId};
+
+use super::give::Giving;
+use crate::answers::form;
+use crate::command_line;
+use crate::ends;
+use crate::exit::Exit;
+use crate::platform::{Platform, State};
+use crate::problem::Problem;
+use crate::sanitise::one_line;
+use crate::shown::Command;
+
+impl<P: Platform> Giving<'_, P> {
+    fn about(&self, problem: Box<Problem>, question: Option<&QuestionId>) -> Box<Problem> {
+        let problem = match question.or(self.errand.question.as_ref()) {
+            Some(question) => problem.question(question),
+            None => problem,
+        };
+        problem.task(Some(self.errand.task.clone()))
+    }
+
+    fn see(&self, problem: Box<Problem>) -> Box<Problem> {
+        let watch = format!("watch {}", self.errand.task.quoted());
+        problem.next("see", self.session.command(&watch), "")
+    }
+
+    /// The question has another answer; `said` is which, where it was given here.
+    pub(super) fn answered(&self, question: &QuestionId, said: Option<&Value>) -> Box<Problem> {
+        let problem = match said {
+            Some(said) => {
+                let what = "this question was already answered from here, with another answer";
+                let said = one_line(&form::in_words(said));
+                Problem::new(Exit::Other, "already_answered", what).why(format!("It was: {said}"))
+            }
+            None => Problem::new(
+                Exit::Other,
+                "answered_elsewhere",
+                "this question was answered elsewhere",
+            ),
+        };
+        self.about(self.see(problem.why("Nothing was sent.")), Some(question))
+    }
+
+    /// An answer was given here before, and nobody knows whether it has arrived.
+    pub(super) fn unconfirmed(&self, question: &QuestionId, said: &Value) -> Box<Problem> {
+        let what = "an earlier answer to this question may or may not have arrived";
+        let said = one_line(&form::in_words(said));
+        let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
+            .why(format!("It was: {said}"))
+            .why("Nothing was sent now.")
+            .next(
+                "see",
+                self.session.command(&P::conversation(&self.errand.task)),
+                "whether it is there",
+            );
+        let problem = match self.errand.command {
+            Command::Reply => problem.next(
+                "or",
+                command_line::naming("reply", question, &["--force-new"]),
+                "sends this all the same",
+            ),
+            // The same under the same key counts once, and is not held back.
+            Command::Approve | Command::Reject | Command::Input => problem,
+        };
+        self.about(problem, Some(question))
+    }
+
+    /// The reply to the answer was lost.
+    pub(super) fn lost(&self, question: &QuestionId, detail: Option<String>) -> Box<Problem> {
+        let what = "the answer may or may not have arrived";
+        let problem = Problem::new(Exit::Unknown, "outcome_unknown", what);
+        let problem = problem.why("It was not sent again.");
+        let problem = match detail {
+            Some(detail) => problem.why(detail),
+            None => problem,
+        };
+        let see = self.session.command(&P::conversation(&self.errand.task));
+        let problem = problem.next("see", see, "whether it is there");
+        self.about(problem, Some(question))
+    }
+
+    /// The task no longer asks this: what it does instead.
+    pub(super) async fn moved(
+        &self,
+        question: Option<&Question>,
+        unconfirmed: Option<&Value>,
+    ) -> Box<Problem> {
+        match question.map(|question| &question.id) {
+            Some(id) => self.gone(id, None, unconfirmed).await,
+            None => {
+                self.session.out.still();
+                match P::state(self.session, &self.errand.task).await {
+                    Ok(state) => self.not_asked(state.status.as_str(), None, unconfirmed),
+                    Err(problem) => problem.why("The answer was not taken."),
+                }
+            }
+        }
+    }
+
+    /// The question was no longer open when the answer was about to leave.
+    pub(super) async fn gone(
+        &self,
+        question: &QuestionId,
+        detail: Option<String>,
+        unconfirmed: Option<&Value>,
+    ) -> Box<Problem> {
+        self.session.out.still();
+        let problem = match P::state(self.session, &self.errand.task).await {
+            Ok(state) => self.not_asked(state.status.as_str(), detail, unconfirmed),
+            Err(problem) => problem.why("The answer was not taken."),
+        };
+        problem.question(question)
+    }
+
+    /// The task asks something else than the question that was named.
+    pub(super) fn asks_another(
+        &self,
+        named: &QuestionId,
+        open: &Question,
+        state: &State,
+        unconfirmed: Option<&Value>,
+    ) -> Box<Problem> {
+        if let Some(said) = unconfirmed {
+            return self.unconfirmed(named, said);
+        }
+        let what = "this question is not open: it was answered elsewhere, or the agent moved on";
+        let problem = Problem::new(Exit::Other, "answered_elsewhere", what)
+            .why("Nothing was sent. The task waits for the answer to another question:");
+        let problem = ends::quoted(problem, open, &self.age(state));
+        let problem = ends::answers(self.session, problem, &self.errand.task, open);
+        self.about(problem, Some(named))
+    }
+
+    /// The task does not wait for an answer.
+    pub(super) fn not_asked(
+        &self,
+        status: &str,
+        detail: Option<String>,
+        unconfirmed: Option<&Value>,
+    ) -> Box<Problem> {
+        if let (Some(said), Some(named)) = (unconfirmed, &self.errand.question) {
+            return self.unconfirmed(named, said);
+        }
+        let status = one_line(status);
+        let (code, what) = match &self.errand.question {
+            Some(_) => (
+                "answered_elsewhere",
+                format!(
+                    "this question is not open: it was answered elsewhere, or the agent moved on; the task is {status}"
+                ),
+            ),
+            None => (
+                P::NOT_WAITING.unwrap_or("not_waiting"),
+                format!("the task does not wait for an answer: it is {status}"),
+            ),
+        };
+        let problem = Problem::new(Exit::Other, code, what);
+        let problem = problem.reason(P::NOT_WAITING.map(str::to_owned));
+        let problem = match detail {
+            Some(detail) => problem.why(detail),
+            None => problem,
+        };
+        let problem = match status.as_str() {
+            "queued" | "running" | "pending" => problem
+                .why("It was answered already, or has yet to ask. Nothing was sent for a question that nobody has seen."),
+            "stalled" => problem.why("It lost its worker before it could ask."),
+            "awaiting_input" | "waiting_for_input" => {
+                problem.why("It waits again, for something else: look before answering.")
+            }
+            _ => problem.why("It was answered already, or not in time. Nothing was sent."),
+        };
+        self.about(self.see(problem), None)
+    }
+}

@@ -1,0 +1,531 @@
+//! How an answer leaves: what is known of its question, whether it may go there, and what becomes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use taskward::core::{AnswerError, Safety};
+use taskward::{Answer, Answered, Event, Question, QuestionId};
+
+use super::{Errand, Given};
+use crate::answers::{self, Asker, in_words, is_attended};
+use crate::args::Global;
+use crate::clock::span;
+use crate::command_line;
+use crate::commands::doubt::Doubt;
+use crate::confirm;
+use crate::ends::{self, Began};
+use crate::exit::Exit;
+use crate::follow::{Deadlines, Followed, Watched};
+use crate::memory::Memory;
+use crate::out::Out;
+use crate::platform::{Platform, State};
+use crate::print::Destination;
+use crate::problem::Problem;
+use crate::report::{Reporter, result_line, words};
+use crate::session::Session;
+use crate::shown::{Command, Known, Record, Unnamed};
+use crate::task_ref::TaskRef;
+
+/// What tells the question of a task that waits.
+const WAIT: &str = "the question that the task waits for";
+
+/// How long the question of a task that waits is looked for.
+const LOOKING: Duration = Duration::from_secs(180);
+
+/// How long an answer in words may take to show an effect before the command says that it has not.
+const LANDING: Duration = Duration::from_secs(10);
+
+pub(super) async fn answer<P: Platform>(
+    out: Arc<Out>,
+    global: &Global,
+    errand: Errand,
+) -> Result<Exit, Box<Problem>> {
+    let deadlines = Deadlines::of(&errand.follow)?;
+    let to = Destination::new(errand.follow.output.clone(), errand.follow.print)?;
+    let taken = errand.stdin_is_taken || global.key_stdin;
+    let asker = Asker::new(out.clone(), global, &errand.follow, P::ID, taken)?;
+    let attended = is_attended(global)? && !taken;
+    let memory = Memory::for_watch(&out, global);
+    let session: Session<P> = Session::journaled(out.clone(), global, errand.follow.speed, memory)?;
+    session.banner();
+    let task = &errand.task;
+    let log = session.log(task);
+    let read = || log.as_ref().map_or_else(Record::default, |log| log.read());
+    let before = read();
+    if let (Some(memory), Some(question)) = (&session.memory, &errand.question)
+        && let Some(other) = memory.other_task(task, question)
+    {
+        return Err(of_another(task, question, &other));
+    }
+    let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
+    reporter.watching();
+    // What led to the question is shown with it.
+    reporter.hush(true);
+    // Held until the command ends, or the answer was delivered and the task is watched.
+    session.speak(task)?;
+    let mut giving = Giving {
+        session: &session,
+        record: before.followed_by(read()),
+        errand: &errand,
+        attended,
+    };
+    if P::CAPABILITIES.answer == Safety::Once
+        && !errand.force_new
+        && let Some(kept) = session.in_doubt(task)
+    {
+        let doubt = Doubt {
+            session: &session,
+            task,
+            command: errand.command.as_str(),
+            answers: true,
+            policy: deadlines.policy(),
+        };
+        let found = doubt.look(kept, global, reporter.clone()).await?;
+        giving.record = giving.record.followed_by(read());
+        if found.how == Answered::Applied && giving.is_meant(found.question.as_ref()) {
+            let said = json!(found.said);
+            let Some(id) = &found.question else {
+                return Err(doubt.other(&found.said));
+            };
+            if errand.given.answer().as_ref() != Some(&said) {
+                return Err(giving.answered(id, Some(&said)));
+            }
+            return giving
+                .already(Some(id), &said, asker, reporter, deadlines, &to)
+                .await;
+        }
+    }
+    let mut unconfirmed = None;
+    if let Some(id) = &errand.question {
+        reporter.name(id);
+        match giving.record.known(id) {
+            Known::Applied(said) if errand.given.answer().as_ref() == Some(&said) => {
+                return giving
+                    .already(Some(id), &said, asker, reporter, deadlines, &to)
+                    .await;
+            }
+            Known::Applied(said) => return Err(giving.answered(id, Some(&said))),
+            Known::Unconfirmed(said) if giving.is_repeatable(&said) => unconfirmed = Some(said),
+            Known::Unconfirmed(said) => return Err(giving.unconfirmed(id, &said)),
+            Known::Nothing => {}
+        }
+    }
+    // A question that comes up only now is not the one that is being answered.
+    let state = P::state(&session, task)
+        .await
+        .map_err(|problem| problem.why("Nothing was sent."))?;
+    if !P::waits(&state.status) {
+        return Err(giving.not_asked(state.status.as_str(), None, unconfirmed.as_ref()));
+    }
+    let run = session.client.attach(task.id().clone());
+    let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
+        .leaving_reviews(errand.follow.no_wait_review);
+    let watched = watched.answered_by(Arc::new(asker));
+    let mut followed = watched.begin(&session).await?;
+    let (question, said) = giving
+        .give(&mut followed, &state, unconfirmed.as_ref())
+        .await?;
+    session.spoken(task);
+    followed.reporter.hush(false);
+    if errand.watch {
+        return followed.finish(&to).await;
+    }
+    giving.taken(followed, &question, said).await
+}
+
+/// An answer on its way to a question of a task.
+pub(super) struct Giving<'a, P: Platform> {
+    pub(super) session: &'a Session<P>,
+    pub(super) errand: &'a Errand,
+    /// What was shown and answered here.
+    pub(super) record: Record,
+    /// Whether somebody at a terminal may be asked.
+    attended: bool,
+}
+
+impl<P: Platform> Giving<'_, P> {
+    /// Whether an earlier answer was to the question that is meant now.
+    fn is_meant(&self, earlier: Option<&QuestionId>) -> bool {
+        match (&self.errand.question, earlier) {
+            (Some(named), Some(earlier)) => self.record.is(earlier, named),
+            (None, Some(earlier)) => !self.record.has_shown_another_since(earlier),
+            // A message that nobody asked for.
+            (_, None) => false,
+        }
+    }
+
+    /// Whether it may be sent although one before may have arrived: the same under the same key counts once.
+    fn is_repeatable(&self, said: &Value) -> bool {
+        let same = self.errand.given.answer().as_ref() == Some(said);
+        self.errand.force_new || (same && P::CAPABILITIES.answer == Safety::Keyed)
+    }
+
+    /// Finds the question, answers it and sees the answer land; gives both for programs.
+    async fn give(
+        &self,
+        followed: &mut Followed<'_, P>,
+        state: &State,
+        unconfirmed: Option<&Value>,
+    ) -> Result<(QuestionId, Value), Box<Problem>> {
+        let task = &self.errand.task;
+        let Some(question) = self.open(followed).await? else {
+            return Err(self.moved(None, unconfirmed).await);
+        };
+        followed.reporter.name(&question.id);
+        if let Some(named) = &self.errand.question
+            && !self.record.is(named, &question.id)
+        {
+            return Err(self.asks_another(named, &question, state, unconfirmed));
+        }
+        let Some(answer) = self.decide(followed, &question, state).await? else {
+            return Err(self.moved(Some(&question), unconfirmed).await);
+        };
+        let said = answers::form::as_json(&answer);
+        followed
+            .reporter
+            .say(&format!("answer: {}", in_words(&answer)));
+        // Before it leaves, so that whoever comes after a crash knows of it.
+        match followed.running.answer(&question.id, answer.clone()) {
+            Ok(()) => followed.reporter.answering(&question.id, &answer),
+            Err(AnswerError::WrongKind { why, .. }) => {
+                let what = format!("the answer does not fit what the task waits for: {why}");
+                let problem = Problem::input(what).why("Nothing was sent.");
+                let problem = ends::answers(self.session, problem, task, &question);
+                return Err(problem.question(&question.id).task(Some(task.clone())));
+            }
+            Err(_) => return Err(self.moved(Some(&question), unconfirmed).await),
+        }
+        let mut is_lost = false;
+        while let Some(event) = followed.event_before_sending(WAIT).await? {
+            let Event::Answered { how, detail, .. } = event else {
+                continue;
+            };
+            return Err(match how {
+                Answered::Applied => return Ok((question.id, said)),
+                // More is told by the end of the watch.
+                Answered::NotSent | Answered::Unknown if followed.running.snapshot().is_ended() => {
+                    is_lost = how == Answered::Unknown;
+                    continue;
+                }
+                Answered::NotSent => {
+                    let why = detail.unwrap_or_default();
+                    ends::unread(
+                        self.session,
+                        &Some(task.clone()),
+                        "the reply to the answer",
+                        &why,
+                    )
+                    .question(&question.id)
+                }
+                Answered::Gone => self.gone(&question.id, detail, unconfirmed).await,
+                Answered::Refused => {
+                    let what = "the server refused the answer; the question is still open";
+                    let problem = Problem::new(Exit::Other, "refused", what);
+                    let problem = problem.why(detail.unwrap_or_default());
+                    ends::answers(self.session, problem, task, &question)
+                        .question(&question.id)
+                        .task(Some(task.clone()))
+                }
+                _ => self.lost(&question.id, detail),
+            });
+        }
+        followed.cut_short().await?;
+        Err(match is_lost {
+            true => self.lost(&question.id, None),
+            false => self.moved(Some(&question), unconfirmed).await,
+        })
+    }
+
+    /// The open question; `None` when the task went on or ended before it was found.
+    async fn open(&self, followed: &mut Followed<'_, P>) -> Result<Option<Question>, Box<Problem>> {
+        let session = self.session;
+        let look = async {
+            while let Some(event) = followed.event_before_sending(WAIT).await? {
+                match event {
+                    Event::Question(question) => return Ok(Some(question)),
+                    Event::Status(status) if !P::waits(&status) => return Ok(None),
+                    Event::Paused(_) => return Ok(None),
+                    _ => {}
+                }
+            }
+            followed.cut_short().await.map_err(|problem| {
+                let trouble = followed.reporter.trouble();
+                match trouble.filter(|_| problem.exit() == Exit::Timeout) {
+                    Some(why) => ends::unread(session, &followed.reporter.task(), WAIT, &why),
+                    None => problem,
+                }
+            })?;
+            Ok(None)
+        };
+        match tokio::time::timeout(session.clock.real(LOOKING), look).await {
+            Ok(found) => found,
+            Err(_) => {
+                let why = "the task waits, and shows no open question";
+                Err(ends::unread(
+                    session,
+                    &Some(self.errand.task.clone()),
+                    WAIT,
+                    why,
+                ))
+            }
+        }
+    }
+
+    /// The answer, once it is known that it may go to this question; `None` when the question was withdrawn meanwhile.
+    async fn decide(
+        &self,
+        followed: &mut Followed<'_, P>,
+        question: &Question,
+        state: &State,
+    ) -> Result<Option<Answer>, Box<Problem>> {
+        let out = &self.session.out;
+        let reporter = followed.reporter.clone();
+        let verdict = match self.errand.question {
+            Some(_) => Unnamed::Allowed,
+            None => self.record.unnamed(question, self.errand.command),
+        };
+        if self.errand.question.is_none()
+            && P::CAPABILITIES.answer == Safety::Once
+            && let Known::Unconfirmed(said) = self.record.known(&question.id)
+        {
+            return Err(self.unconfirmed(&question.id, &said));
+        }
+        let age = self.age(state);
+        let asks = match (&self.errand.given, verdict) {
+            (_, Unnamed::StandIn) => return Err(self.unshown(question, &age, verdict)),
+            (Given::Ready(answer), Unnamed::Allowed) => {
+                reporter.block(question, &age);
+                return Ok(Some(answer.clone()));
+            }
+            (Given::Ready(_), Unnamed::Later | Unnamed::NotShown) if !self.attended => {
+                return Err(self.unshown(question, &age, verdict));
+            }
+            (given, _) => given,
+        };
+        out.still();
+        reporter.ask_block(question, &age);
+        let given = match asks {
+            Given::Ready(answer) => {
+                let sure = format!("answer it with {:?}?", in_words(answer));
+                let is_sure = meanwhile(followed, answers::sure(out, &sure)).await?;
+                is_sure.map(|is_sure| is_sure.then(|| answer.clone()))
+            }
+            Given::TypedData => {
+                let data = meanwhile(followed, answers::typed_data(out)).await?;
+                data.map(|data| data.map(Answer::Input))
+            }
+            Given::Rejection { reason } => {
+                let asked = async {
+                    let sure = "reject it? The run fails; it does not go on without the step";
+                    if !answers::sure(out, sure).await {
+                        return None;
+                    }
+                    let reason = match reason {
+                        Some(reason) => Some(reason.clone()),
+                        None => answers::typed(out, "reason (empty for none)> ").await,
+                    };
+                    let reason = reason.map(|reason| reason.trim().to_owned());
+                    let reason = reason.filter(|reason| !reason.is_empty());
+                    Some(Answer::Reject { reason })
+                };
+                meanwhile(followed, asked).await?
+            }
+        };
+        match given {
+            // The question was withdrawn.
+            None => Ok(None),
+            Some(None) => {
+                let declined = confirm::declined("nothing was sent; the question is still open");
+                Err(declined
+                    .question(&question.id)
+                    .task(Some(self.errand.task.clone())))
+            }
+            Some(Some(answer)) => {
+                reporter.confirmed(question);
+                Ok(Some(answer))
+            }
+        }
+    }
+
+    /// How long a task has waited, in words; nothing where the server does not tell.
+    pub(super) fn age(&self, state: &State) -> String {
+        crate::clock::waited(&self.session.clock, state.since.as_ref())
+    }
+
+    /// A question that may not be answered without its name: it is shown now, and that does not count as showing.
+    fn unshown(&self, question: &Question, age: &str, why: Unnamed) -> Box<Problem> {
+        let errand = self.errand;
+        let what = match why {
+            Unnamed::StandIn => {
+                "the server does not tell yet what is asked, and so the question has to be named"
+            }
+            Unnamed::Later => {
+                "another question of this task was answered from here; this one has to be named"
+            }
+            Unnamed::NotShown | Unnamed::Allowed => {
+                "this question was not shown here before, and so it has to be named"
+            }
+        };
+        let command = command_line::naming(errand.command.as_str(), &question.id, &[]);
+        let problem = Problem::new(Exit::Pending, "unseen", what).headed("waiting");
+        let problem = ends::quoted(problem, question, age);
+        problem
+            .why("Nothing was sent.")
+            .next("answer", command, "")
+            .task(Some(errand.task.clone()))
+    }
+
+    /// The answer was taken: what came of it, as far as that is to be seen.
+    async fn taken(
+        &self,
+        mut followed: Followed<'_, P>,
+        question: &QuestionId,
+        said: Value,
+    ) -> Result<Exit, Box<Problem>> {
+        let out = &self.session.out;
+        let task = &self.errand.task;
+        let seen = match self.errand.command {
+            Command::Reply => Some(effect(self.session, &mut followed).await?),
+            Command::Approve | Command::Reject | Command::Input => None,
+        };
+        out.still();
+        let status = followed.reporter.status();
+        if out.is_json() {
+            let mut fields = Map::new();
+            fields.insert("question_id".to_owned(), json!(question));
+            fields.insert("answer".to_owned(), said);
+            fields.insert("already".to_owned(), json!(false));
+            if let Some(seen) = &seen {
+                fields.insert("landed".to_owned(), json!(!matches!(seen, Seen::Nothing)));
+                let text = match seen {
+                    Seen::Spoke(text) => json!(text),
+                    Seen::Moved | Seen::Nothing => Value::Null,
+                };
+                fields.insert("text".to_owned(), text);
+            }
+            out.line(&result_line(task, &status, fields));
+            return Ok(Exit::Ok);
+        }
+        match seen {
+            None => {}
+            Some(Seen::Moved) => out.say(&format!("the task moved on: it is {status}")),
+            Some(Seen::Spoke(text)) => {
+                out.say("the agent replied:");
+                out.print(&format!("{text}\n"))?;
+            }
+            Some(Seen::Nothing) => out.say(&format!(
+                "the server took it; the task still shows {status} after {}",
+                span(LANDING)
+            )),
+        }
+        self.follow_it();
+        Ok(Exit::Ok)
+    }
+
+    fn follow_it(&self) {
+        let watch = format!("watch {}", self.errand.task.quoted());
+        let watch = self.session.command(&watch);
+        self.session.out.say(&format!("follow: {watch}"));
+    }
+
+    /// The same answer was given before, and was applied: nothing is sent again.
+    async fn already(
+        &self,
+        question: Option<&QuestionId>,
+        said: &Value,
+        asker: Asker,
+        reporter: Arc<Reporter>,
+        deadlines: Deadlines,
+        to: &Destination,
+    ) -> Result<Exit, Box<Problem>> {
+        let (session, task) = (self.session, &self.errand.task);
+        let words = answers::form::in_words(said);
+        reporter.say(&format!(
+            "already answered: {words}; nothing was sent again"
+        ));
+        session.spoken(task);
+        if self.errand.watch {
+            reporter.hush(false);
+            let run = session.client.attach(task.id().clone());
+            let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
+                .leaving_reviews(self.errand.follow.no_wait_review)
+                .answered_by(Arc::new(asker));
+            return watched.begin(session).await?.finish(to).await;
+        }
+        if session.out.is_json() {
+            let mut fields = Map::new();
+            fields.insert("question_id".to_owned(), json!(question));
+            fields.insert("answer".to_owned(), said.clone());
+            fields.insert("already".to_owned(), json!(true));
+            let line = result_line(task, &reporter.status(), fields);
+            session.out.line(&line);
+        } else {
+            self.follow_it();
+        }
+        Ok(Exit::Ok)
+    }
+}
+
+/// A question that is known here as one of another task.
+fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> Box<Problem> {
+    let what = format!("this is no question of {task}: it is one of {other}");
+    Problem::input(what)
+        .why("Nothing was sent.")
+        .question(question)
+        .task(Some(task.clone()))
+}
+
+/// What a person decides while the task is followed; `None` when the question was withdrawn meanwhile.
+async fn meanwhile<P: Platform, T>(
+    followed: &mut Followed<'_, P>,
+    deciding: impl Future<Output = T>,
+) -> Result<Option<T>, Box<Problem>> {
+    tokio::pin!(deciding);
+    loop {
+        let event = tokio::select! {
+            decided = &mut deciding => return Ok(Some(decided)),
+            event = followed.event() => event?,
+        };
+        match event {
+            Some(Event::Withdrawn(_)) | None => return Ok(None),
+            Some(_) => {}
+        }
+    }
+}
+
+/// What was seen after an answer in words was delivered.
+enum Seen {
+    /// The agent spoke again, and waits.
+    Spoke(String),
+    /// The task is at work, over, or waits for a review.
+    Moved,
+    /// Nothing yet.
+    Nothing,
+}
+
+/// Waits for an answer to show an effect.
+async fn effect<P: Platform>(
+    session: &Session<P>,
+    followed: &mut Followed<'_, P>,
+) -> Result<Seen, Box<Problem>> {
+    let patience = tokio::time::sleep(session.clock.real(LANDING));
+    tokio::pin!(patience);
+    loop {
+        let event = tokio::select! {
+            event = followed.event() => event?,
+            () = &mut patience => return Ok(Seen::Nothing),
+        };
+        match event {
+            Some(Event::Question(question)) => {
+                let text = match question.text.is_empty() {
+                    true => question.messages.last().map(words).unwrap_or_default(),
+                    false => question.text,
+                };
+                return Ok(Seen::Spoke(text));
+            }
+            Some(Event::Status(_) | Event::Paused(_)) | None => return Ok(Seen::Moved),
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! `taskward reply`, `approve`, `reject` and `input`: the answer to a question, which is named or was shown before.
+
+mod fate;
+mod give;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use taskward::agent_harness::AgentHarness;
+use taskward::nanonets::Nanonets;
+use taskward::{Answer, QuestionId};
+
+use crate::answers::{checked, form, is_attended};
+use crate::args::{Approve, Follow, Global, Input, ProviderName, Reject, Reply};
+use crate::confirm;
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::problem::Problem;
+use crate::shown::Command;
+use crate::task_ref::{TaskArg, TaskRef};
+use crate::text_arg::{json_object, stdin_text, text_or_file};
+
+/// What a task of Nanonets has instead.
+const INSTEAD: &str = "A question of its agents is answered in words: taskward reply TASK TEXT.";
+
+/// An answer, and where it is to go.
+struct Errand {
+    command: Command,
+    task: TaskRef,
+    /// The question; `None` is the one that was shown.
+    question: Option<QuestionId>,
+    given: Given,
+    /// Whether the task is followed afterwards.
+    watch: bool,
+    follow: Follow,
+    stdin_is_taken: bool,
+    /// Whether it is sent although an earlier one may have arrived.
+    force_new: bool,
+}
+
+/// Where an answer comes from.
+#[derive(Clone, Debug, PartialEq)]
+enum Given {
+    /// It is there.
+    Ready(Answer),
+    /// A person types the data once the question is on the screen.
+    TypedData,
+    /// A person confirms the rejection, and may give the reason.
+    Rejection { reason: Option<String> },
+}
+
+impl Given {
+    /// The answer, where it is there.
+    fn answer(&self) -> Option<Value> {
+        match self {
+            Self::Ready(answer) => Some(form::as_json(answer)),
+            Self::TypedData | Self::Rejection { .. } => None,
+        }
+    }
+}
+
+pub(super) async fn approve(
+    out: Arc<Out>,
+    global: &Global,
+    args: Approve,
+) -> Result<Exit, Box<Problem>> {
+    let errand = Errand {
+        command: Command::Approve,
+        task: run_of(global, &args.task, "approve")?,
+        question: args.question.map(QuestionId::new),
+        given: Given::Ready(Answer::Approve),
+        watch: args.watch,
+        follow: args.follow,
+        stdin_is_taken: false,
+        force_new: false,
+    };
+    give::answer::<AgentHarness>(out, global, errand).await
+}
+
+pub(super) async fn reject(
+    out: Arc<Out>,
+    global: &Global,
+    args: Reject,
+) -> Result<Exit, Box<Problem>> {
+    let task = run_of(global, &args.task, "reject")?;
+    let reason = match &args.reason {
+        Some(reason) => Some(checked("--reason", text_or_file("--reason", reason)?)?),
+        None => None,
+    };
+    // Whoever names the question means it.
+    let given = if args.yes || args.question.is_some() {
+        Given::Ready(Answer::Reject { reason })
+    } else {
+        confirm::attended(global, "rejecting makes the run fail")
+            .map_err(|problem| problem.task(Some(task.clone())))?;
+        Given::Rejection { reason }
+    };
+    let errand = Errand {
+        command: Command::Reject,
+        task,
+        question: args.question.map(QuestionId::new),
+        given,
+        watch: args.watch,
+        follow: args.follow,
+        stdin_is_taken: false,
+        force_new: false,
+    };
+    give::answer::<AgentHarness>(out, global, errand).await
+}
+
+pub(super) async fn input(
+    out: Arc<Out>,
+    global: &Global,
+    args: Input,
+) -> Result<Exit, Box<Problem>> {
+    let task = run_of(global, &args.task, "input")?;
+    let from_stdin = args.data == ["-"];
+    if from_stdin {
+        stdin_is_free(global, "data")?;
+    }
+    let given = match data(&args.data)? {
+        Some(data) => Given::Ready(Answer::Input(data)),
+        None if is_attended(global)? => Given::TypedData,
+        None => {
+            return Err(Problem::new(
+                Exit::Usage,
+                "usage",
+                "there is nothing to send: give KEY=VALUE, a JSON object, @FILE or -",
+            )
+            .why("Nothing was sent.")
+            .task(Some(task)));
+        }
+    };
+    let errand = Errand {
+        command: Command::Input,
+        task,
+        question: args.question.map(QuestionId::new),
+        given,
+        watch: args.watch,
+        follow: args.follow,
+        stdin_is_taken: from_stdin,
+        force_new: false,
+    };
+    give::answer::<AgentHarness>(out, global, errand).await
+}
+
+pub(super) async fn reply(
+    out: Arc<Out>,
+    global: &Global,
+    args: Reply,
+) -> Result<Exit, Box<Problem>> {
+    let (provider, task) = global.task(&args.task)?;
+    let instead = "A run that waits is answered by approve, reject or input.";
+    global.only(ProviderName::Nanonets, provider, "reply", instead)?;
+    let from_stdin = args.text == "-";
+    let text = words(global, args.text)?;
+    let errand = Errand {
+        command: Command::Reply,
+        task,
+        question: args.question.map(QuestionId::new),
+        given: Given::Ready(Answer::Text(text)),
+        watch: args.watch,
+        follow: args.follow,
+        stdin_is_taken: from_stdin,
+        force_new: args.force_new,
+    };
+    give::answer::<Nanonets>(out, global, errand).await
+}
+
+/// The words of the command line, or of stdin.
+pub(super) fn words(global: &Global, text: String) -> Result<String, Box<Problem>> {
+    if text != "-" {
+        return checked("the text", text);
+    }
+    stdin_is_free(global, "text")?;
+    let text = stdin_text("text")?;
+    // The line break that echo and editors leave.
+    checked(
+        "the text",
+        text.strip_suffix('\n').unwrap_or(&text).to_owned(),
+    )
+}
+
+fn stdin_is_free(global: &Global, what: &str) -> Result<(), Box<Problem>> {
+    if !global.key_stdin {
+        return Ok(());
+    }
+    let what = format!("--key-stdin and the {what} - both read stdin, and it can be read once");
+    Err(Problem::new(Exit::Usage, "usage", what))
+}
+
+fn run_of(global: &Global, task: &TaskArg, command: &str) -> Result<TaskRef, Box<Problem>> {
+    let harness = ProviderName::AgentHarness;
+    let (provider, task) = global.task_or(task, harness)?;
+    global.only(harness, provider, command, INSTEAD)?;
+    Ok(task)
+}
+
+/// The data of the command line: fields, or one object.
+fn data(args: &[String]) -> Result<Option<Map<String, Value>>, Box<Problem>> {
+    let wrong = |why: String| Problem::input(why).why("Nothing was sent.");
+    match args {
+        [] => Ok(None),
+        [one] if one == "-" => {
+            let text = stdin_text("data")?;
+            let data = form::object(&text)
+                .map_err(|why| wrong(format!("stdin has to be a JSON object: {why}")))?;
+            Ok(Some(data))
+        }
+        [one] if one.starts_with(['{', '[', '"', '@']) => json_object("input", one).map(Some),
+        fields => {
+            let mut data = Map::new();
+            for text in fields {
+                form::field(&mut data, text).map_err(wrong)?;
+            }
+            Ok(Some(data))
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! An answer reaches only the question that its author saw. Each test prints what a shell would show of it:
+//! `cargo test -p taskward-cli --test it bound:: -- --nocapture --test-threads 1`.
+#![cfg(unix)]
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use taskward_sim::{Scenario, Sim};
+
+use crate::common::{Ended, SPEED, World};
+
+const SCENARIO: &str = include_str!("../scenarios/two-of-each.toml");
+
+fn world() -> World {
+    let scenario = Scenario::parse(SCENARIO).expect("a scenario");
+    World::of(Sim::builder().scenario(scenario), SPEED)
+}
+
+impl World {
+    /// Runs a line of a shell, and shows it with all that it prints.
+    fn shell(&self, line: &str) -> Ended {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]);
+        for (name, value) in self.command(&[]).get_envs() {
+            shell.env(name, value.expect("set"));
+        }
+        let ended = self.ended(shell, "");
+        println!(
+            "$ {line}\n{}{}[exit {}]\n",
+            ended.stdout, ended.stderr, ended.code
+        );
+        ended
+    }
+
+    /// What the simulator has counted, from its own endpoint.
+    fn counted(&self) -> Value {
+        let url = self.sim.url();
+        let address = url.trim_start_matches("http://");
+        let mut server = TcpStream::connect(address).expect("it listens");
+        let request =
+            format!("GET /_sim/stats HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        server.write_all(request.as_bytes()).expect("sent");
+        let mut reply = String::new();
+        server.read_to_string(&mut reply).expect("a reply");
+        let body = reply.split_once("\r\n\r\n").expect("a body").1;
+        let start = body.find('{').expect("JSON");
+        let end = body.rfind('}').expect("JSON");
+        serde_json::from_str(&body[start..=end]).expect("JSON")
+    }
+
+    /// How many signals ended each wait, and how many answers each question got, by that endpoint.
+    fn answers(&self) -> (Vec<u64>, Vec<u64>) {
+        let counted = self.counted();
+        let list = |list: &Value, name: &str| -> Vec<u64> {
+            let list = list.as_array().expect("a list").iter();
+            list.map(|one| one[name].as_u64().expect("a number"))
+                .collect()
+        };
+        let answers = (
+            list(&counted["agent-harness"]["waits"], "applied"),
+            list(&counted["questions"], "answers"),
+        );
+        println!(
+            "$ curl {}/_sim/stats  # answers to each\n{answers:?}\n",
+            self.sim.url()
+        );
+        answers
+    }
+}
+
+/// Rows: H21.
+#[test]
+fn of_two_approvals_only_the_one_that_was_seen_is_given() {
+    let world = world();
+    let run = world.start_run(&json!({ "scenario": "two-approvals" }));
+    let id = run.strip_prefix("agent-harness:").expect("a run");
+    assert_eq!(
+        world
+            .shell(&format!("taskward watch {run} --speed 20"))
+            .code,
+        8
+    );
+    let first = world.shell(&format!("taskward approve {run} --speed 20"));
+    assert_eq!(first.code, 0, "{first:?}");
+    first.says(&[
+        "Draft: the weekly update",
+        "answer: approve\nanswer delivered",
+    ]);
+    world.wait_until(&run, "awaiting_input");
+    assert_eq!(world.sim.harness_stats().waits.len(), 2, "{id}");
+    let second = world.shell(&format!("taskward approve {run} --speed 20"));
+    assert_eq!(second.code, 8, "{second:?}");
+    second.says(&[
+        "another question of this task was answered",
+        "delete the old drafts, all 214",
+    ]);
+    // Whoever tries until it works has seen nothing of it, however often.
+    let tried = world.shell(&format!(
+        "n=0; until taskward approve {run} --speed 20 2>/dev/null; do n=$((n + 1)); [ $n -lt 20 ] || break; done; echo $n rounds"
+    ));
+    assert_eq!(tried.stdout, "20 rounds\n");
+    assert_eq!(world.answers().0, [1, 0]);
+    let named = world.shell(&second.printed("answer"));
+    assert_eq!(named.code, 0, "{named:?}");
+    assert_eq!(
+        world
+            .shell(&format!("taskward watch {run} --speed 20"))
+            .code,
+        0
+    );
+    let again = world.shell(&second.printed("answer"));
+    assert_eq!(again.code, 0, "{again:?}");
+    again.says(&["already answered: approve"]);
+    assert_eq!(world.answers().0, [1, 1]);
+}
+
+/// Rows: H21, H22, H23.
+#[test]
+fn a_reply_goes_to_the_question_that_it_names_and_to_no_later_one() {
+    let world = world();
+    let task = world.start("two-questions");
+    let asked = world.shell(&format!("taskward watch {task} --speed 20 --json"));
+    let question = asked.last()["question_id"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let reply = |text: &str| {
+        world.shell(&format!(
+            "taskward reply {task} {text} --question {question} --speed 20"
+        ))
+    };
+    let first = reply("EUR");
+    assert_eq!(first.code, 0, "{first:?}");
+    let same = reply("EUR");
+    assert_eq!(same.code, 0, "{same:?}");
+    same.says(&["already answered: EUR"]);
+    let other = reply("USD");
+    assert_eq!(other.code, 1, "{other:?}");
+    other.says(&[
+        "already answered from here, with another answer",
+        "It was: EUR",
+    ]);
+    world.wait_to_ask(&task);
+    // The next question was not shown since: neither is it answered, nor is a message taken for its answer.
+    let unnamed = world.shell(&format!("taskward reply {task} YEN --speed 20"));
+    assert_eq!(unnamed.code, 8, "{unnamed:?}");
+    unnamed.says(&["Rounded to how many places?"]);
+    let sent = world.shell(&format!("taskward send {task} YEN --speed 20"));
+    assert_eq!(sent.code, 8, "{sent:?}");
+    sent.says(&["Rounded to how many places?"]);
+    assert_eq!(world.answers().1, [1, 0]);
+    let printed = sent.printed("answer").replace("'YOUR ANSWER'", "2");
+    assert_eq!(world.shell(&format!("{printed} --speed 20")).code, 0);
+    let over = world.shell(&format!("taskward send {task} 'And now?' --speed 20"));
+    assert_eq!(over.code, 2, "{over:?}");
+    over.says(&["the task is completed", "taskward send --continue"]);
+    let late = world.shell(&format!("taskward reply {task} late --speed 20"));
+    assert_eq!(late.code, 1, "{late:?}");
+    assert_eq!(world.answers().1, [1, 1]);
+    let goes_on = over.printed("do it");
+    let goes_on = goes_on.split("  (").next().expect("a command");
+    let turn = world.shell(&format!("{goes_on} --watch"));
+    assert_eq!(turn.code, 0, "{turn:?}");
+    turn.says(&["starts another turn"]);
+}
