@@ -59,6 +59,8 @@ pub enum ReadErrorKind {
     NotJson,
     /// JSON without what we need, or of another shape.
     Shape,
+    /// It is about another task than the one that was asked about.
+    Foreign,
 }
 
 impl ReadError {
@@ -85,6 +87,7 @@ impl fmt::Display for ReadError {
             ReadErrorKind::Html => "expected JSON, got HTML (a proxy or a network login page?)",
             ReadErrorKind::NotJson => "the reply is not JSON",
             ReadErrorKind::Shape => "the reply has another shape than expected",
+            ReadErrorKind::Foreign => "the reply is about another task",
         })?;
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
@@ -326,9 +329,10 @@ impl Error {
     pub fn read(read: ReadError) -> Self {
         let kind = match read.kind() {
             ReadErrorKind::Truncated | ReadErrorKind::Html => ErrorKind::Transport,
-            ReadErrorKind::Empty | ReadErrorKind::NotJson | ReadErrorKind::Shape => {
-                ErrorKind::Decode
-            }
+            ReadErrorKind::Empty
+            | ReadErrorKind::NotJson
+            | ReadErrorKind::Shape
+            | ReadErrorKind::Foreign => ErrorKind::Decode,
         };
         let mut error = Self::new(kind, read.to_string());
         error.0.read = Some(read);

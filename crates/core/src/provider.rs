@@ -411,6 +411,15 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     /// When it cannot be written, or there is no such write here.
     fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError>;
 
+    /// Checks a 2xx reply to a write: the status code alone says that it was taken, unless the reply is about another
+    /// task.
+    ///
+    /// # Errors
+    /// When it is no reply to a write to this task.
+    fn accepted(&self, _id: &TaskId, _reply: &Response) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     /// The conversation's newest place, from a reply to [`Look::Questions`].
     ///
     /// # Errors

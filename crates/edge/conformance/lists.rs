@@ -14,7 +14,7 @@ use super::support::{KEY, Server, impatient, key, ok};
 use crate::adapter::{Client, block_on, entries};
 
 /// A server with these replies for these targets; of several for one, each is given once, the last for ever.
-fn server(replies: &[(&str, &str)]) -> Server {
+pub(super) fn server(replies: &[(&str, &str)]) -> Server {
     let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (target, reply) in replies.iter().rev() {
         let queue = waiting.entry((*target).to_owned()).or_default();

@@ -7,6 +7,7 @@ mod bodies;
 mod connections;
 mod exchange;
 pub(crate) mod follow;
+mod foreign;
 mod handles;
 mod harness;
 #[cfg(target_os = "linux")]

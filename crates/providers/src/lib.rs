@@ -25,7 +25,13 @@ impl From<wire::DecodeError> for ReadError {
             } => ReadErrorKind::Html,
             E::NotJson { .. } | E::Charset { .. } | E::TrailingData => ReadErrorKind::NotJson,
             E::TooDeep | E::Shape { .. } => ReadErrorKind::Shape,
+            E::Foreign => ReadErrorKind::Foreign,
         };
-        Self::new(kind, error.to_string())
+        // Its kind says it all.
+        let detail = match error {
+            E::Foreign => String::new(),
+            other => other.to_string(),
+        };
+        Self::new(kind, detail)
     }
 }

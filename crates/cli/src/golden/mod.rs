@@ -229,6 +229,7 @@ impl<P: Platform> Table<P> {
             ("empty", ReadErrorKind::Empty),
             ("not JSON", ReadErrorKind::NotJson),
             ("another shape", ReadErrorKind::Shape),
+            ("another task", ReadErrorKind::Foreign),
             ("a page for people", ReadErrorKind::Html),
         ] {
             self.error(

@@ -40,12 +40,13 @@ const PHASES: [Phase; 5] = [
     Phase::Total,
 ];
 
-const READS: [ReadErrorKind; 5] = [
+const READS: [ReadErrorKind; 6] = [
     ReadErrorKind::Empty,
     ReadErrorKind::Truncated,
     ReadErrorKind::Html,
     ReadErrorKind::NotJson,
     ReadErrorKind::Shape,
+    ReadErrorKind::Foreign,
 ];
 
 /// Every cause, with the kind of error that it is.

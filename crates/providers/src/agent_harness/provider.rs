@@ -1,6 +1,7 @@
 //! The provider: which request does what, and what a reply says.
 
 use http::HeaderName;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use taskward_core::{
     Account, Act, BuildError, Capabilities, Clue, Fault, IdempotencyKey, Item, Look, Page,
@@ -14,11 +15,63 @@ use super::job::Job;
 use super::signal::{signal_of, signal_request};
 use super::transcript::{Transcript, prompt_of};
 use super::types::{CreateRunResponse, RunEvent, RunEventPage, RunStatus};
-use crate::wire;
+use crate::wire::{self, Naming, Subject};
 
 /// The Agent Harness platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AgentHarness;
+
+/// Where a reply about a run names it: as its id, in a run; as `run_id` in whatever else the platform writes.
+const RUN: Naming = Naming {
+    ids: &["id", "run_id"],
+    inside: &[],
+};
+/// The same for an event, a page of them, and what a write is answered with.
+const EVENTS: Naming = Naming {
+    ids: &["run_id"],
+    inside: &[
+        ("events", &EVENT),
+        ("data", &EVENT),
+        ("items", &EVENT),
+        ("payload", &PAYLOAD),
+    ],
+};
+const EVENT: Naming = Naming {
+    ids: &["run_id"],
+    inside: &[("payload", &PAYLOAD)],
+};
+const PAYLOAD: Naming = Naming {
+    ids: &["run_id"],
+    inside: &[(
+        "value",
+        &Naming {
+            ids: &["run_id"],
+            inside: &[],
+        },
+    )],
+};
+
+/// The run of this id, as reads of it name it.
+fn run(id: &str) -> Subject<'_> {
+    Subject::new(id, &RUN)
+}
+
+/// The run of this id, as its events, and the replies to writes, name it.
+pub(super) fn run_of_events(id: &str) -> Subject<'_> {
+    Subject::new(id, &EVENTS)
+}
+
+/// Reads a run.
+pub(super) fn read_run<T: DeserializeOwned>(id: &str, reply: &Response) -> Result<T, ReadError> {
+    run(id).check(&reply.body)?;
+    Ok(wire::decode(&reply.body)?)
+}
+
+/// Reads an event of a run, or a page of them.
+pub(super) fn read_events<T: DeserializeOwned>(id: &str, body: &[u8]) -> Result<T, ReadError> {
+    run_of_events(id).check(body)?;
+    Ok(wire::decode(body)?)
+}
 
 /// The path of a run, or of something under it.
 pub(super) fn run_target(id: &str, rest: &'static str) -> Result<Target, BuildError> {
@@ -99,12 +152,12 @@ impl Provider for AgentHarness {
 
     fn read(
         &self,
-        _id: &TaskId,
+        id: &TaskId,
         look: &Look,
         reply: &Response,
     ) -> Result<Reading<Answer>, ReadError> {
         if let Look::Events { .. } = look {
-            let page: RunEventPage = wire::decode(&reply.body)?;
+            let page: RunEventPage = read_events(id.as_str(), &reply.body)?;
             let next = page.next_cursor.or(page.cursor);
             return Ok(Reading::Events(Page::new(
                 page.events.into_iter().map(item_of).collect(),
@@ -112,7 +165,7 @@ impl Provider for AgentHarness {
                     .filter(|cursor| !cursor.is_empty()),
             )));
         }
-        let found: RunStatus = wire::peek(&reply.body)?;
+        let found: RunStatus = wire::peek(&reply.body, run(id.as_str()))?;
         let status = status_of(&found);
         Ok(match found {
             RunStatus::Queued | RunStatus::Running | RunStatus::Stalled => Reading::Pending(status),
@@ -140,11 +193,15 @@ impl Provider for AgentHarness {
         }
     }
 
-    fn read_event(&self, _id: &TaskId, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn accepted(&self, id: &TaskId, reply: &Response) -> Result<(), ReadError> {
+        Ok(run_of_events(id.as_str()).check(&reply.body)?)
+    }
+
+    fn read_event(&self, id: &TaskId, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
         if event.name != RUN_EVENT || event.data.trim().is_empty() {
             return Ok(None);
         }
-        let event: RunEvent = wire::decode(event.data.as_bytes())?;
+        let event: RunEvent = read_events(id.as_str(), event.data.as_bytes())?;
         Ok(Some(item_of(event)))
     }
 

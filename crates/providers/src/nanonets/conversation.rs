@@ -1,14 +1,20 @@
 //! The conversation of a task: who spoke last, and what that means.
 
 use serde_json::Value;
-use taskward_core::{Landed, Mark, Question, QuestionKind, ReadError, Reading};
+use taskward_core::{Landed, Mark, Question, QuestionKind, ReadError, Reading, Response};
 
 use super::answer::Answer;
+use super::provider::subject;
 use super::types::{Message, MessageList, MessageRole};
 use crate::wire;
 
-/// Reads a reply to the list of messages: under `data`, under `messages`, or as a bare array.
-pub(super) fn read(body: &[u8]) -> Result<Vec<Message>, ReadError> {
+/// Reads a reply to the list of a task's messages: under `data`, under `messages`, or as a bare array.
+pub(super) fn read(id: &str, reply: &Response) -> Result<Vec<Message>, ReadError> {
+    subject(id).check(&reply.body)?;
+    decode(&reply.body)
+}
+
+fn decode(body: &[u8]) -> Result<Vec<Message>, ReadError> {
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
         return Ok(wire::decode(body)?);
     }
@@ -25,10 +31,10 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<Message>, ReadError> {
 }
 
 /// The same for whoever wants to see the conversation: a list without any message in it is no empty one.
-pub(super) fn read_all(body: &[u8]) -> Result<Vec<Message>, ReadError> {
-    let messages = read(body)?;
+pub(super) fn read_all(id: &str, reply: &Response) -> Result<Vec<Message>, ReadError> {
+    let messages = read(id, reply)?;
     let is_odd = messages.is_empty()
-        && wire::decode::<MessageList>(body).is_ok_and(|list| {
+        && wire::decode::<MessageList>(&reply.body).is_ok_and(|list| {
             ["data", "messages"]
                 .iter()
                 .any(|name| list.extra.contains_key(*name))
@@ -187,7 +193,7 @@ mod tests {
             .enumerate()
             .map(|(i, (role, text))| serde_json::json!({"id": format!("m{i}"), "role": role, "content": text}))
             .collect();
-        read(serde_json::json!({ "data": list }).to_string().as_bytes()).expect("messages")
+        decode(serde_json::json!({ "data": list }).to_string().as_bytes()).expect("messages")
     }
 
     fn question_of(reading: Reading<Answer>) -> Option<Question> {
@@ -206,9 +212,9 @@ mod tests {
             r#"{"data":null,"messages":[{"role":"user"}]}"#,
             r#" [{"role":"user"}]"#,
         ] {
-            assert_eq!(read(body.as_bytes()).expect(body).len(), 1, "{body}");
+            assert_eq!(decode(body.as_bytes()).expect(body).len(), 1, "{body}");
         }
-        assert!(read(b"{}").is_err());
+        assert!(decode(b"{}").is_err());
     }
 
     #[test]
@@ -239,7 +245,7 @@ mod tests {
     #[test]
     fn a_question_without_an_id_is_known_by_its_place_and_content() {
         let of = |text: &str| {
-            let list = read(
+            let list = decode(
                 format!(r#"{{"data":[{{"role":"assistant","content":"{text}"}}]}}"#).as_bytes(),
             )
             .expect("list");

@@ -1,6 +1,7 @@
 //! The provider: which request does what, and what a reply says.
 
 use http::Method;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use taskward_core::{
     Account, Act, BuildError, Candidate, Capabilities, Clue, Fault, IdempotencyKey, Landed,
@@ -16,7 +17,28 @@ use super::status::status_of;
 use super::types::{
     RunAgentResponse, SendMessageRequest, TaskList, TaskListItem, TaskResult, TaskStatus,
 };
-use crate::wire;
+use crate::wire::{self, Naming, Subject};
+
+/// Where a reply names its task: itself, and each message or step in it.
+const NAMING: Naming = Naming {
+    ids: &["task_id"],
+    inside: &[("data", &ENTRY), ("messages", &ENTRY), ("feed", &ENTRY)],
+};
+const ENTRY: Naming = Naming {
+    ids: &["task_id"],
+    inside: &[],
+};
+
+/// The task of this id, as replies name it.
+pub(super) fn subject(id: &str) -> Subject<'_> {
+    Subject::new(id, &NAMING)
+}
+
+/// Reads a reply about this task.
+pub(super) fn read_about<T: DeserializeOwned>(id: &str, reply: &Response) -> Result<T, ReadError> {
+    subject(id).check(&reply.body)?;
+    Ok(wire::decode(&reply.body)?)
+}
 
 /// The Nanonets Agents platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,14 +111,17 @@ impl Provider for Nanonets {
 
     fn read(
         &self,
-        _id: &TaskId,
+        id: &TaskId,
         look: &Look,
         reply: &Response,
     ) -> Result<Reading<Answer>, ReadError> {
         match look {
-            Look::Questions => Ok(conversation::asked(&conversation::read(&reply.body)?)),
+            Look::Questions => Ok(conversation::asked(&conversation::read(
+                id.as_str(),
+                reply,
+            )?)),
             Look::Result => {
-                let raw: Value = wire::decode(&reply.body)?;
+                let raw: Value = read_about(id.as_str(), reply)?;
                 let status = raw
                     .get("status")
                     .and_then(Value::as_str)
@@ -112,7 +137,7 @@ impl Provider for Nanonets {
                 }
             }
             Look::Trail => {
-                let result: TaskResult = wire::decode(&reply.body)?;
+                let result: TaskResult = read_about(id.as_str(), reply)?;
                 let feed = result.feed.unwrap_or_default();
                 let fault = Fault::new(status_of(&result.status))
                     .with_trail(feed.iter().rev().find_map(message_of), Value::Array(feed));
@@ -123,7 +148,7 @@ impl Provider for Nanonets {
                 })
             }
             _ => {
-                let found: TaskStatus = wire::peek(&reply.body)?;
+                let found: TaskStatus = wire::peek(&reply.body, subject(id.as_str()))?;
                 let status = status_of(&found);
                 Ok(match found {
                     TaskStatus::Pending | TaskStatus::Queued | TaskStatus::Running => {
@@ -150,6 +175,10 @@ impl Provider for Nanonets {
             Act::Cancel => cancel_request(id.as_str()),
             _ => Err(BuildError::new("an answer on this platform is a text")),
         }
+    }
+
+    fn accepted(&self, id: &TaskId, reply: &Response) -> Result<(), ReadError> {
+        Ok(subject(id.as_str()).check(&reply.body)?)
     }
 
     fn clue(&self, job: &Job) -> Option<Clue> {
@@ -197,23 +226,26 @@ impl Provider for Nanonets {
         Ok(Request::get(task_target(id.as_str(), "/messages")?))
     }
 
-    fn read_opening(&self, _id: &TaskId, reply: &Response) -> Result<Option<String>, ReadError> {
-        Ok(conversation::opening(&conversation::read(&reply.body)?))
+    fn read_opening(&self, id: &TaskId, reply: &Response) -> Result<Option<String>, ReadError> {
+        Ok(conversation::opening(&conversation::read(
+            id.as_str(),
+            reply,
+        )?))
     }
 
-    fn mark(&self, _id: &TaskId, reply: &Response) -> Result<Mark, ReadError> {
-        Ok(conversation::mark(&conversation::read(&reply.body)?))
+    fn mark(&self, id: &TaskId, reply: &Response) -> Result<Mark, ReadError> {
+        Ok(conversation::mark(&conversation::read(id.as_str(), reply)?))
     }
 
     fn landed(
         &self,
-        _id: &TaskId,
+        id: &TaskId,
         reply: &Response,
         mark: &Mark,
         text: &str,
     ) -> Result<Landed, ReadError> {
         Ok(conversation::landed(
-            &conversation::read(&reply.body)?,
+            &conversation::read(id.as_str(), reply)?,
             mark,
             text,
         ))

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
+use std::marker::PhantomData;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_json::error::Category;
 
 use super::{
@@ -47,6 +48,9 @@ pub enum DecodeError {
         /// Which type misses which field, or holds what instead.
         message: String,
     },
+    /// JSON that names another task than the one that was asked about. Nothing of it is told.
+    #[error("it names another task than the one that was asked about")]
+    Foreign,
 }
 
 /// Reads a reply's body: [`repair`], then the tolerant rules of this module.
@@ -56,6 +60,14 @@ pub enum DecodeError {
 /// See [`DecodeError`]; every proper beginning of a JSON object is [`Truncated`](DecodeError::Truncated) or
 /// [`Empty`](DecodeError::Empty).
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
+    decode_with(body, PhantomData)
+}
+
+/// The same with a seed.
+pub(super) fn decode_with<T, S>(body: &[u8], seed: S) -> Result<T, DecodeError>
+where
+    S: for<'de> DeserializeSeed<'de, Value = T> + Copy,
+{
     if let Some(name) = foreign_charset(body) {
         return Err(DecodeError::Charset { name });
     }
@@ -68,16 +80,24 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
     } else {
         text
     };
-    serde_json::from_str(&text).or_else(|error| match error.classify() {
+    parse(&text, seed).or_else(|error| match error.classify() {
         // Perhaps a number that is none, or one out of range.
         Category::Syntax => match quote_numbers(&text) {
             Cow::Borrowed(_) => Err(classify(&error, &text)),
-            Cow::Owned(text) => {
-                serde_json::from_str(&text).map_err(|error| classify(&error, &text))
-            }
+            Cow::Owned(text) => parse(&text, seed).map_err(|error| classify(&error, &text)),
         },
         Category::Io | Category::Data | Category::Eof => Err(classify(&error, &text)),
     })
+}
+
+fn parse<T, S>(text: &str, seed: S) -> Result<T, serde_json::Error>
+where
+    S: for<'de> DeserializeSeed<'de, Value = T>,
+{
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = seed.deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(value)
 }
 
 // Messages of `serde_json`, which has no public kind for them; the tests below would notice a change.

@@ -2,51 +2,78 @@
 
 use std::marker::PhantomData;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use serde_json::Value;
 
-use super::{DecodeError, FromWire, Key, Taken, decode, is_damaged, value};
+use super::{
+    DecodeError, FromWire, Key, Subject, Taken, decode::decode_with, is_damaged, subject::Names,
+    value,
+};
 
-/// The `status` of the object in `body` and nothing else: no field is copied, none that is not needed can fail. Most
-/// replies need no repair, so they are read at once; what fails is read again by the tolerant rules, which also word
-/// the error.
+/// The `status` of the object in `body`, when nothing in it names another task, and nothing else: no field is copied,
+/// none that is not needed can fail. Most replies need no repair, so they are read at once; what fails is read again by
+/// the tolerant rules, which also word the error.
 ///
 /// # Errors
-/// When it is no object, or has no status.
-pub fn peek<S: FromWire>(body: &[u8]) -> Result<S, DecodeError> {
-    let peek: Peek<S> = serde_json::from_slice(body).or_else(|_| decode(body))?;
-    Ok(peek.0)
+/// When it is no object, has no status, or names another task.
+pub fn peek<S: FromWire>(body: &[u8], subject: Subject<'_>) -> Result<S, DecodeError> {
+    let seed = Peek(subject, PhantomData);
+    let mut plain = serde_json::Deserializer::from_slice(body);
+    let read = seed.deserialize(&mut plain);
+    let found = match read.and_then(|found| plain.end().map(|()| found)) {
+        Ok(found) if !found.is_foreign => found,
+        // An id that is a wide number is one by the tolerant rules alone.
+        Ok(_) | Err(_) => decode_with(body, seed)?,
+    };
+    if found.is_foreign {
+        return Err(DecodeError::Foreign);
+    }
+    Ok(found.status)
 }
 
-struct Peek<S>(S);
+struct Found<S> {
+    status: S,
+    is_foreign: bool,
+}
 
-impl<'de, S: FromWire> Deserialize<'de> for Peek<S> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(PeekVisitor(PhantomData))
+struct Peek<'a, S>(Subject<'a>, PhantomData<S>);
+
+impl<S> Clone for Peek<'_, S> {
+    fn clone(&self) -> Self {
+        *self
     }
 }
 
-struct PeekVisitor<S>(PhantomData<S>);
+impl<S> Copy for Peek<'_, S> {}
 
-impl<'de, S: FromWire> Visitor<'de> for PeekVisitor<S> {
-    type Value = Peek<S>;
+impl<'de, S: FromWire> DeserializeSeed<'de> for Peek<'_, S> {
+    type Value = Found<S>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found<S>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, S: FromWire> Visitor<'de> for Peek<'_, S> {
+    type Value = Found<S>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object with a status")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Peek<S>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<S>, A::Error> {
         let mut status = Taken::Null;
+        let mut is_foreign = false;
         while let Some(key) = map.next_key::<Key<'de>>()? {
             if key.as_str() == "status" {
                 status = value(&mut map)?;
             } else {
-                map.next_value::<IgnoredAny>()?;
+                is_foreign |= Names(self.0).member(key.as_str(), &mut map)?;
             }
         }
         let Whole(status) = status.need("object", "status")?;
-        Ok(Peek(status))
+        Ok(Found { status, is_foreign })
     }
 }
 
@@ -70,9 +97,34 @@ impl<S: FromWire> FromWire for Whole<S> {
 mod tests {
     use super::*;
     use crate::generated::nanonets::TaskStatus;
+    use crate::wire::Naming;
+
+    const NAMING: Naming = Naming {
+        ids: &["task_id"],
+        inside: &[],
+    };
+
+    fn subject() -> Subject<'static> {
+        Subject::new("7", &NAMING)
+    }
 
     fn read(text: &str) -> Result<TaskStatus, String> {
-        peek(text.as_bytes()).map_err(|e| e.to_string())
+        peek(text.as_bytes(), subject()).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn a_status_of_another_task_is_none() {
+        let wide = "12345678901234567890123";
+        let of = |id: &str, task: &str| {
+            let body = format!(r#"{{"status":"running","task_id":{task}}}"#);
+            peek::<TaskStatus>(body.as_bytes(), Subject::new(id, &NAMING))
+        };
+        assert_eq!(of(wide, wide), Ok(TaskStatus::Running));
+        assert_eq!(of("7", "7"), Ok(TaskStatus::Running));
+        assert_eq!(of("7", "null"), Ok(TaskStatus::Running));
+        for other in [wide, "8", "\"8\""] {
+            assert_eq!(of("7", other), Err(DecodeError::Foreign), "{other}");
+        }
     }
 
     #[test]
@@ -100,7 +152,7 @@ mod tests {
             let error = read(&format!(r#"{{"status":{damaged}}}"#)).expect_err(damaged);
             assert!(error.contains("an undamaged status"), "{error}");
         }
-        assert!(peek::<TaskStatus>(b"{\"status\":\"runn\xffing\"}").is_err());
+        assert!(peek::<TaskStatus>(b"{\"status\":\"runn\xffing\"}", subject()).is_err());
         assert!(read("{}").expect_err("no status").contains("status"));
         assert!(read(r#"{"status":null}"#).is_err());
     }

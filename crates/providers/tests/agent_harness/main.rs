@@ -5,6 +5,7 @@
 mod answers;
 mod attack;
 mod ends;
+mod foreign;
 mod regressions;
 #[path = "../judge/spec.rs"]
 mod spec;

@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod ends;
+mod foreign;
 mod questions;
 mod search;
 #[path = "../judge/spec.rs"]

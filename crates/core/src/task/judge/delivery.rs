@@ -246,11 +246,14 @@ impl<P: Provider> Task<P> {
             Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
                 Trouble::Unreadable(ReadError::new(ReadErrorKind::Html, "a web page"))
             }
-            // Any other 2xx is an acceptance, whatever its body is.
-            Ok(_) => {
-                shared.succeeded();
-                return self.finish_delivery(Answered::Applied, None);
-            }
+            // Any other 2xx is an acceptance, whatever its body is, unless that is about another task.
+            Ok(reply) => match self.provider.accepted(self.known_id(), &reply) {
+                Ok(()) => {
+                    shared.succeeded();
+                    return self.finish_delivery(Answered::Applied, None);
+                }
+                Err(error) => Trouble::Unreadable(error),
+            },
             Err(trouble) => trouble,
         };
         let Some(delivery) = self.deliveries.front_mut() else {

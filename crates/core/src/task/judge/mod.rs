@@ -699,9 +699,13 @@ impl<P: Provider> Task<P> {
         let Cancel::Wanted { tries, .. } = self.cancel else {
             return;
         };
-        let trouble = match sort(report) {
+        let reply = sort(report).and_then(|reply| {
+            let ours = self.provider.accepted(self.known_id(), &reply);
+            ours.map_err(Trouble::Unreadable)
+        });
+        let trouble = match reply {
             // An acknowledgement is no end: the task's own status says how it ended.
-            Ok(_) => {
+            Ok(()) => {
                 shared.succeeded();
                 self.cancel = Cancel::Accepted;
                 self.events.push(Event::Cancelling);

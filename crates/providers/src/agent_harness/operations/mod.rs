@@ -11,7 +11,9 @@ use taskward_core::{
 
 use crate::agent_harness::events::RUN_EVENT;
 use crate::agent_harness::job::Job;
-use crate::agent_harness::provider::{events_request, run_target};
+use crate::agent_harness::provider::{
+    events_request, read_events, read_run, run_of_events, run_target,
+};
 use crate::agent_harness::signal::{signal_of, signal_request};
 use crate::agent_harness::types::{
     CreateRunResponse, OpenObject, Run, RunEvent, RunEventPage, SignalAction, SignalRequest, Usage,
@@ -22,7 +24,8 @@ use crate::wire;
 pub use keys::{CreateApiKey, IssuedKey, RevokeApiKey, RotateApiKey};
 
 /// Reads a reply whose body may be missing: the acceptance is the status code.
-fn accepted(reply: &Response) -> Result<OpenObject, ReadError> {
+fn accepted(run: &str, reply: &Response) -> Result<OpenObject, ReadError> {
+    run_of_events(run).check(&reply.body)?;
     if reply.body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
@@ -81,7 +84,7 @@ impl Operation for GetRun {
     }
 
     fn read(&self, reply: &Response) -> Result<Run, ReadError> {
-        Ok(wire::decode(&reply.body)?)
+        read_run(&self.0, reply)
     }
 }
 
@@ -129,7 +132,7 @@ impl Operation for ListRunEvents {
     }
 
     fn read(&self, reply: &Response) -> Result<RunEventPage, ReadError> {
-        Ok(wire::decode(&reply.body)?)
+        read_events(&self.run, &reply.body)
     }
 }
 
@@ -181,7 +184,7 @@ impl Operation for StreamRunEvents {
             |error: sse::TooLarge| ReadError::new(ReadErrorKind::Shape, error.to_string());
         while let Some(event) = decoder.next_event(&mut rest).map_err(too_large)? {
             if event.name == RUN_EVENT && !event.data.trim().is_empty() {
-                events.push(wire::decode(event.data.as_bytes())?);
+                events.push(read_events(&self.0, event.data.as_bytes())?);
             }
         }
         Ok(events)
@@ -239,7 +242,7 @@ impl Operation for SignalRun {
     }
 
     fn read(&self, reply: &Response) -> Result<OpenObject, ReadError> {
-        accepted(reply)
+        accepted(&self.run, reply)
     }
 }
 
@@ -258,7 +261,7 @@ impl Operation for ResumeRun {
     }
 
     fn read(&self, reply: &Response) -> Result<OpenObject, ReadError> {
-        accepted(reply)
+        accepted(&self.0, reply)
     }
 }
 

@@ -5,7 +5,7 @@ use taskward_core::{BuildError, Operation, ReadError, Request, Response, Safety,
 use super::{joined, json, list_of, paged};
 use crate::nanonets::conversation;
 use crate::nanonets::job::Job;
-use crate::nanonets::provider::{cancel_request, message_request, task_target};
+use crate::nanonets::provider::{cancel_request, message_request, read_about, task_target};
 use crate::nanonets::types::{
     Message, RunAgentResponse, SendMessageResponse, Task, TaskList, TaskListItem, TaskResult,
     TaskStatus, TaskSummary,
@@ -59,7 +59,7 @@ macro_rules! on_task {
             }
 
             fn read(&self, reply: &Response) -> Result<$output, ReadError> {
-                json(reply)
+                read_about(&self.0, reply)
             }
         }
     };
@@ -91,7 +91,7 @@ impl Operation for ListTaskMessages {
     }
 
     fn read(&self, reply: &Response) -> Result<Vec<Message>, ReadError> {
-        conversation::read_all(&reply.body)
+        conversation::read_all(&self.0, reply)
     }
 }
 
@@ -121,7 +121,7 @@ impl Operation for SendTaskMessage {
         if reply.body.iter().all(u8::is_ascii_whitespace) {
             return json(&Response::new(reply.status(), "{}"));
         }
-        json(reply)
+        read_about(&self.task, reply)
     }
 }
 
@@ -141,7 +141,7 @@ impl Operation for CancelTask {
         if reply.body.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        json(reply).map(Some)
+        read_about(&self.0, reply).map(Some)
     }
 }
 

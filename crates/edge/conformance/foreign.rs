@@ -1,0 +1,154 @@
+//! Replies about another task, over the wire: as if they had not come.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use taskward_core::{End, Error, ErrorKind, Event, Operation, Outcome, Output as _, Policy};
+use taskward_core::{Provider, TaskId};
+use taskward_providers::agent_harness::{AgentHarness, operations as h};
+use taskward_providers::nanonets::{Nanonets, operations as n};
+
+use super::follow::Result;
+use super::lists::server;
+use super::support::{Server, impatient, key, ok};
+use crate::adapter::{Client, calls, follow};
+
+fn client<P: Provider>(server: &Server, policy: Policy) -> Result<Client<P>> {
+    Ok(Client::builder()
+        .key(key())
+        .base_url(&server.url())
+        .policy(policy)
+        .speed(1000)
+        .build()?)
+}
+
+/// Watches `ours` to its end; what was told besides.
+fn watch<P: Provider>(server: &Server) -> Result<(Outcome<P::Output>, String)> {
+    let told = Arc::new(Mutex::new(Vec::<Event>::new()));
+    let log = told.clone();
+    let run = client::<P>(server, Policy::default())?
+        .attach(TaskId::new("ours"))
+        .deadline(Duration::from_secs(3600))
+        .on_event(move |event| log.lock().expect("log").push(event.clone()));
+    let End::Done(outcome) = follow(run)? else {
+        panic!("it was left");
+    };
+    let told = format!("{:?}", told.lock().expect("log"));
+    Ok((outcome, told))
+}
+
+/// The error of a call.
+fn refused<P, O>(server: &Server, operation: O) -> Result<Error>
+where
+    P: Provider,
+    O: Operation + Clone + Send + 'static,
+    O::Output: Send + std::fmt::Debug,
+{
+    let client = client::<P>(server, impatient())?;
+    Ok(calls(&client, &[operation]).remove(0).expect_err("theirs"))
+}
+
+/// Rows: D22.
+#[test]
+fn a_task_is_watched_past_the_replies_of_another() -> Result {
+    let theirs = r#"{"task_id":"theirs","status":"completed","result":"said elsewhere"}"#;
+    let task = "/api/v1/tasks/ours";
+    let summary = "/api/v1/tasks/ours/summary";
+    let server = server(&[
+        (task, &ok(theirs)),
+        (task, &ok(r#"{"task_id":"ours","status":"running"}"#)),
+        (task, &ok(theirs)),
+        (task, &ok(r#"{"status":"completed"}"#)),
+        (summary, &ok(theirs)),
+        (
+            summary,
+            &ok(r#"{"task_id":"ours","status":"completed","result":"ours"}"#),
+        ),
+    ]);
+    let (outcome, told) = watch::<Nanonets>(&server)?;
+    let answer = outcome.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("ours"));
+    assert!(
+        !told.contains("elsewhere") && !told.contains("theirs"),
+        "{told}"
+    );
+    assert_eq!(told.matches("Foreign").count(), 3, "{told}");
+    Ok(())
+}
+
+/// Rows: D22.
+#[test]
+fn a_run_is_watched_past_the_replies_and_events_of_another() -> Result {
+    let run = "/v1/runs/ours";
+    let stream = "event: run_event\n\
+        data: {\"seq\":1,\"type\":\"run.created\"}\n\n\
+        event: run_event\n\
+        data: {\"seq\":2,\"type\":\"run.worker.failed\",\"run_id\":\"theirs\",\"said\":\"elsewhere\"}\n\n\
+        event: run_event\n\
+        data: {\"seq\":2,\"type\":\"run.worker.succeeded\",\"run_id\":\"ours\"}\n\n";
+    let stream = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: {}\r\n\r\n{stream}",
+        stream.len()
+    );
+    let server = server(&[
+        (
+            run,
+            &ok(r#"{"id":"theirs","status":"failed","output":"elsewhere"}"#),
+        ),
+        (
+            run,
+            &ok(r#"{"id":"ours","status":"succeeded","output":"ours"}"#),
+        ),
+        ("/v1/runs/ours/events/stream", &stream),
+        (
+            "/v1/runs/ours/events",
+            &ok(
+                r#"{"events":[{"seq":1,"type":"run.created"},{"seq":2,"type":"run.worker.succeeded"}]}"#,
+            ),
+        ),
+    ]);
+    let (outcome, told) = watch::<AgentHarness>(&server)?;
+    let answer = outcome.into_answer()?;
+    assert_eq!(answer.text().as_deref(), Some("ours"));
+    assert!(
+        !told.contains("elsewhere") && !told.contains("theirs"),
+        "{told}"
+    );
+    Ok(())
+}
+
+/// Rows: D22.
+#[test]
+fn one_read_of_another_task_is_an_error_that_tells_nothing_of_it() -> Result {
+    let theirs = r#"{"task_id":"theirs","id":"theirs","run_id":"theirs","status":"completed","result":"elsewhere","data":[]}"#;
+    for target in ["", "/summary", "/messages"] {
+        let server = server(&[(&format!("/api/v1/tasks/ours{target}"), &ok(theirs))]);
+        let error = match target {
+            "" => refused::<Nanonets, _>(&server, n::GetTaskStatus::new("ours")),
+            "/summary" => refused::<Nanonets, _>(&server, n::GetTaskSummary::new("ours")),
+            _ => refused::<Nanonets, _>(&server, n::ListTaskMessages("ours".into())),
+        }?;
+        told_nothing(&error);
+    }
+    let server = server(&[
+        ("/v1/runs/ours", &ok(theirs)),
+        ("/v1/runs/ours/events", &ok(theirs)),
+    ]);
+    told_nothing(&refused::<AgentHarness, _>(
+        &server,
+        h::GetRun::new("ours"),
+    )?);
+    let events = h::ListRunEvents::new("ours");
+    told_nothing(&refused::<AgentHarness, _>(&server, events)?);
+    Ok(())
+}
+
+fn told_nothing(error: &Error) {
+    assert_eq!(error.kind(), ErrorKind::Decode, "{error:?}");
+    let said = format!("{error} {error:?}");
+    assert!(said.contains("about another task"), "{said}");
+    assert!(
+        !said.contains("theirs") && !said.contains("elsewhere"),
+        "{said}"
+    );
+}
