@@ -3,10 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::BuildError;
 use crate::question::Answer;
-use crate::seed::Seed;
+use crate::seed::{Seed, hex};
 use crate::target::Target;
 
 macro_rules! text_id {
@@ -72,8 +73,41 @@ impl TaskId {
 }
 
 text_id! {
-    /// A question's id, stable across processes and snapshots.
+    /// A question's id, stable across processes and snapshots: of each question of each task another.
     QuestionId
+}
+impl QuestionId {
+    /// What the ids of stand-ins begin with; those of questions that are known begin with `q_`.
+    const STAND_IN: &str = "s_";
+
+    /// Makes the id of a question out of everything that makes it this one: `q_` and 16 hexadecimal characters of the
+    /// SHA-256 over `parts`, each after its length as eight bytes, the most significant first.
+    #[must_use]
+    pub fn of(parts: &[&[u8]]) -> Self {
+        Self(format!("q_{}", Self::digest(parts)))
+    }
+
+    /// Makes the id of something that `task` asks at this place, of which nothing else is known.
+    #[must_use]
+    pub fn stand_in(task: &TaskId, place: &str) -> Self {
+        let digest = Self::digest(&[task.as_str().as_bytes(), place.as_bytes()]);
+        Self(format!("{}{digest}", Self::STAND_IN))
+    }
+
+    /// Returns whether the id is that of a stand-in: whoever names it has not seen what is asked.
+    #[must_use]
+    pub fn is_stand_in(&self) -> bool {
+        self.0.starts_with(Self::STAND_IN)
+    }
+
+    fn digest(parts: &[&[u8]]) -> String {
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hex(&hash.finalize()[..8])
+    }
 }
 text_id! {
     /// Names one start that may or may not have reached the server: what to quote when its outcome is unknown.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::QuestionId;
+use crate::id::{Position, QuestionId};
 
 /// What kind of answer a question wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,16 @@ pub struct Question {
     /// What the server sent to ask, whole, where the question is more than words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Value>,
+    /// The place in the task's events where it is asked, on a platform that asks by an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<Position>,
+    /// How many messages of users stand before it, on a platform that asks in a conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users_before: Option<u64>,
+    /// The first event after which whoever missed the one that asks would have told a stand-in for it; no earlier wait
+    /// stands between.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) unseen_after: Option<Position>,
     /// Whether the id is a stand-in: the server shows that it waits, but not what for. Such a question is told only
     /// after several reads agree.
     #[serde(default)]
@@ -50,8 +60,25 @@ impl Question {
             text: text.into(),
             messages: Vec::new(),
             payload: None,
+            seq: None,
+            users_before: None,
+            unseen_after: None,
             stand_in: false,
         }
+    }
+
+    /// The same question, asked by the event of this place.
+    #[must_use]
+    pub fn asked_at(mut self, seq: Position) -> Self {
+        self.seq = Some(seq);
+        self
+    }
+
+    /// The same question, asked behind so many messages of users.
+    #[must_use]
+    pub fn asked_behind(mut self, users: u64) -> Self {
+        self.users_before = Some(users);
+        self
     }
 
     /// The same question with what the agent said before it.

@@ -12,7 +12,7 @@ use crate::policy::Policy;
 use crate::provider::{Clue, Finish};
 use crate::question::{AnswerError, Question};
 use crate::request::Source;
-use crate::task::{Ask, DeliveryStage, Parcel, answerable};
+use crate::task::{Ask, DeliveryStage, Parcel, StandInPlace, answerable};
 use crate::time::Timestamp;
 
 /// The version that this crate writes.
@@ -84,7 +84,7 @@ impl Snapshot {
     /// Returns why no answer can go to this question any more, of a task whose watch is over.
     #[must_use]
     pub fn answer_error(&self, question: &QuestionId) -> AnswerError {
-        match answerable(&self.0.asks, question) {
+        match answerable(&self.0.asks, self.0.task.as_ref(), question) {
             Ok(_) => AnswerError::NoSuchQuestion(question.clone()),
             Err(why) => why,
         }
@@ -235,6 +235,9 @@ pub(crate) struct Saved {
     pub(crate) status: Option<Status>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) asks: Vec<Ask>,
+    /// Where the newest stand-in stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stand_in: Option<StandInPlace>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) deliveries: Vec<SavedDelivery>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

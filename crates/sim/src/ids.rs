@@ -64,6 +64,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// The id by which the client knows a question that these make what it is.
+pub(crate) fn question(parts: &[&str]) -> String {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend((part.len() as u64).to_be_bytes());
+        bytes.extend(part.as_bytes());
+    }
+    format!("q_{}", hex(&Sha256::digest(&bytes)[..8]))
+}
+
 fn digest(seed: u64, kind: &str, n: u64) -> [u8; 32] {
     let mut sha = Sha256::new();
     sha.update(seed.to_be_bytes());

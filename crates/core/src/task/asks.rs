@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::id::QuestionId;
-use crate::question::{Answer, AnswerError, Answered, Question};
+use crate::id::{Position, QuestionId, TaskId};
+use crate::question::{Answer, AnswerError, Answered, Question, QuestionKind};
 
 use super::events::Events;
 
@@ -54,6 +54,17 @@ impl Ask {
         }
     }
 
+    /// Whether another process may have told it under this stand-in, which it would have done for nothing else: the
+    /// first wait after one of the events that stand between the wait before and this one.
+    pub(super) fn was_stood_in_for(&self, task: &TaskId, id: &QuestionId) -> bool {
+        let (Some(from), Some(seq)) = (self.question.unseen_after, self.question.seq) else {
+            return false;
+        };
+        let places = (from.0..seq.0).rev().take(MOST_PLACES);
+        let mut first = places.map(|after| StandInPlace { after, nth: 1 });
+        id.is_stand_in() && first.any(|place| place.id(task) == *id)
+    }
+
     /// The id that the server knows it by.
     pub(crate) fn server_id(&self) -> &QuestionId {
         self.known_as.as_ref().unwrap_or(&self.question.id)
@@ -75,24 +86,60 @@ pub(super) enum Identity {
     Settled,
 }
 
+/// Events before a wait that a stand-in for it is looked for at.
+const MOST_PLACES: usize = 100_000;
+
 /// Reads in a row that must show a stand-in question before it is told.
 const STAND_IN_LOOKS: u32 = 3;
+
+/// Where a stand-in was told that the events tell nothing of: the `nth` of those after the same event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StandInPlace {
+    pub(crate) after: u64,
+    pub(crate) nth: u32,
+}
+
+impl StandInPlace {
+    /// The id of what is asked there.
+    pub(super) fn id(self, task: &TaskId) -> QuestionId {
+        QuestionId::stand_in(task, &format!("{}.{}", self.after, self.nth))
+    }
+}
+
+/// A stand-in that has not shown often enough to be told.
+#[derive(Debug)]
+struct Candidate {
+    id: QuestionId,
+    /// How many reads in a row have shown it.
+    looks: u32,
+    /// Where it stands, when no read gave it its id.
+    place: Option<StandInPlace>,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Asks {
     asks: BTreeMap<QuestionId, Ask>,
-    stand_in: Option<(QuestionId, u32)>,
+    /// The stand-in that is to be told.
+    stand_in: Option<Candidate>,
+    /// Where the newest stand-in of this task stands: no later one has its id.
+    place: Option<StandInPlace>,
 }
 
 impl Asks {
-    pub(super) fn restore(asks: Vec<Ask>) -> Self {
+    pub(super) fn restore(asks: Vec<Ask>, place: Option<StandInPlace>) -> Self {
         Self {
             asks: asks
                 .into_iter()
                 .map(|ask| (ask.question.id.clone(), ask))
                 .collect(),
             stand_in: None,
+            place,
         }
+    }
+
+    /// Where the newest stand-in stands.
+    pub(super) fn place(&self) -> Option<StandInPlace> {
+        self.place
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -173,6 +220,8 @@ impl Asks {
         ask.question.kind = seen.kind.clone();
         ask.question.text.clone_from(&seen.text);
         ask.question.payload.clone_from(&seen.payload);
+        ask.question.seq = seen.seq;
+        ask.question.unseen_after = seen.unseen_after;
         match ask.standing {
             Standing::Open | Standing::Doubtful => {
                 events.push(Event::Identified(ask.question.clone()));
@@ -214,32 +263,59 @@ impl Asks {
             events,
         );
         for question in questions {
-            if self.get(&question.id).is_some() || !self.believable(&question, STAND_IN_LOOKS) {
+            if self.get(&question.id).is_some() || !self.believable(&question, None, STAND_IN_LOOKS)
+            {
                 continue;
             }
             self.offer_again(question, events);
         }
     }
 
-    /// A read showed that something is asked, and nothing shows what: told after so many reads that agree.
-    pub(super) fn offer_stand_in(&mut self, question: Question, looks: u32, events: &mut Events) {
-        if self.believable(&question, looks) {
+    /// A read showed that something is asked, and no event after this one tells what: told after so many reads that agree.
+    pub(super) fn offer_stand_in(
+        &mut self,
+        task: &TaskId,
+        after: Option<Position>,
+        looks: u32,
+        events: &mut Events,
+    ) {
+        let after = after.map_or(0, |after| after.0);
+        let nth = match self.place {
+            Some(place) if place.after == after => place.nth + 1,
+            _ => 1,
+        };
+        // Whatever was told since the first of these reads: it is the same.
+        let shown = self.stand_in.as_ref().and_then(|shown| shown.place);
+        let place = shown.unwrap_or(StandInPlace { after, nth });
+        let kind = QuestionKind::Other("unknown".to_owned());
+        let question = Question::new(place.id(task), kind, "").as_stand_in();
+        if self.believable(&question, Some(place), looks) {
             self.stand_in = None;
+            self.place = Some(place);
             self.offer_again(question, events);
         }
     }
 
     /// Whether a stand-in question has shown often enough.
-    fn believable(&mut self, question: &Question, wanted: u32) -> bool {
+    fn believable(
+        &mut self,
+        question: &Question,
+        place: Option<StandInPlace>,
+        wanted: u32,
+    ) -> bool {
         if !question.stand_in {
             self.stand_in = None;
             return true;
         }
         let looks = match &self.stand_in {
-            Some((id, looks)) if *id == question.id => looks + 1,
+            Some(shown) if shown.id == question.id => shown.looks + 1,
             _ => 1,
         };
-        self.stand_in = Some((question.id.clone(), looks));
+        self.stand_in = Some(Candidate {
+            id: question.id.clone(),
+            looks,
+            place,
+        });
         looks >= wanted
     }
 
@@ -286,10 +362,10 @@ impl Asks {
 /// The question that an answer may go to, among all that are known of a task.
 pub(crate) fn answerable<'a>(
     asks: impl IntoIterator<Item = &'a Ask>,
+    task: Option<&TaskId>,
     id: &QuestionId,
 ) -> Result<&'a Ask, AnswerError> {
-    let mut asks = asks.into_iter();
-    let Some(ask) = asks.find(|ask| ask.is_called(id)) else {
+    let Some(ask) = named(asks, task, id) else {
         return Err(AnswerError::NoSuchQuestion(id.clone()));
     };
     match ask.standing {
@@ -300,4 +376,16 @@ pub(crate) fn answerable<'a>(
             with: ask.answer.clone(),
         }),
     }
+}
+
+/// The question that this id names: its own id, or one that stood in for it here or in another process.
+pub(super) fn named<'a>(
+    asks: impl IntoIterator<Item = &'a Ask>,
+    task: Option<&TaskId>,
+    id: &QuestionId,
+) -> Option<&'a Ask> {
+    let asks: Vec<&Ask> = asks.into_iter().collect();
+    let own = asks.iter().find(|ask| ask.is_called(id));
+    let stood_in_for = |ask: &&&Ask| task.is_some_and(|task| ask.was_stood_in_for(task, id));
+    own.or_else(|| asks.iter().find(stood_in_for)).copied()
 }

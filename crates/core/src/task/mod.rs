@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub(crate) use asks::{Ask, Standing, answerable};
+pub(crate) use asks::{Ask, StandInPlace, Standing, answerable};
 pub(crate) use deliver::{Parcel, Stage as DeliveryStage};
 
 use crate::error::Error;
@@ -666,6 +666,14 @@ impl<P: Provider> Task<P> {
         self.asks.open()
     }
 
+    /// Returns the question that this id names, whatever became of it: its own id, or one that stood in for it here or in
+    /// another process.
+    #[must_use]
+    pub fn question(&self, id: &QuestionId) -> Option<&Question> {
+        let ask = asks::named(self.asks.all(), self.id.as_ref(), id);
+        ask.map(|ask| &ask.question)
+    }
+
     /// When the wire, the task's replies and the task itself last gave a sign: three clocks that never stand in for one
     /// another.
     #[must_use]
@@ -690,16 +698,20 @@ impl<P: Provider> Task<P> {
         now: Timestamp,
     ) -> Result<(), AnswerError> {
         self.now = self.now.max(now);
-        let ask = asks::answerable(self.asks.all(), question)?;
+        let ask = asks::answerable(self.asks.all(), self.id.as_ref(), question)?;
         if !matches!(self.phase, Phase::Following(_)) {
             return Err(AnswerError::NoSuchQuestion(question.clone()));
         }
         fits(&ask.question, &answer)?;
         let question = ask.question.clone();
-        let server_id = ask.server_id().clone();
         let key = (P::CAPABILITIES.answer == crate::Safety::Keyed).then(|| {
             let task = self.id.as_ref().map_or("", TaskId::as_str);
-            IdempotencyKey::of_answer(task, server_id.as_str(), &answer)
+            // The bare place, which every version has made the key of.
+            let asked = match question.seq {
+                Some(seq) => seq.to_string(),
+                None => ask.server_id().to_string(),
+            };
+            IdempotencyKey::of_answer(task, &asked, &answer)
         });
         self.asks.set(&question.id, Standing::Answering);
         let parcel = Parcel::Answer {

@@ -75,6 +75,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
             }),
         status: task.last_status.clone(),
         asks: task.asks.all().cloned().collect(),
+        stand_in: task.asks.place(),
         deliveries: task
             .deliveries
             .iter()
@@ -247,7 +248,7 @@ pub(super) fn resume<P: Provider>(
         .asks
         .into_iter()
         .partition(|ask| matches!(ask.standing, super::Standing::Open));
-    task.asks = Asks::restore(known);
+    task.asks = Asks::restore(known, saved.stand_in);
     for ask in open {
         task.asks.tell(ask, &mut task.events);
     }

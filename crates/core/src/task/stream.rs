@@ -245,6 +245,8 @@ pub(super) struct Stream {
     /// Whether the next event is the first since a reconnect: only there is a gap told.
     pub(super) reopened: bool,
     pub(super) wait: Option<Wait>,
+    /// Since this event no wait was missed, and none told.
+    pub(super) no_wait_since: Position,
     /// What followed the question before, as the events tell it.
     pub(super) sequel: Option<(QuestionId, Sequel)>,
     pub(super) ending: Option<Ending>,
@@ -308,6 +310,7 @@ impl Stream {
             taken: after,
             reopened: false,
             wait: None,
+            no_wait_since: after.unwrap_or_default(),
             sequel: None,
             ending: None,
             steps: Steps::default(),

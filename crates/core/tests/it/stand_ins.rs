@@ -2,7 +2,7 @@
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::{Ended, Fault, Toy, Wish, World, at, hand, outcome, run_streamed, streamed};
-use taskward_core::{Answer, AnswerError, Answered, Errand, QuestionId, QuestionKind, Step, Task};
+use taskward_core::{Answer, AnswerError, Answered, Errand, QuestionKind, Step, Task, TaskId};
 
 /// When this was said first.
 fn time(world: &World, what: &str) -> u64 {
@@ -70,25 +70,69 @@ fn the_event_of_a_question_that_was_told_under_a_stand_in_tells_its_words_and_as
         assert_eq!(world.count("Identified"), 1);
         let open: Vec<_> = task.questions().cloned().collect();
         assert_eq!(open.len(), 1);
-        let shown = (open[0].id.as_str(), &*open[0].text, &open[0].kind);
-        assert_eq!(shown, ("stand-in-1", event, &kind));
+        let id = open[0].id.clone();
+        assert!(id.is_stand_in(), "{id}");
+        assert_eq!((&*open[0].text, &open[0].kind), (event, &kind));
         let here = at(world.now);
         let under =
             |id: &str, task: &mut Streamed| task.answer(&id.into(), Answer::text("x"), here);
         if kind == QuestionKind::Approval {
             assert!(
-                under("stand-in-1", &mut task).is_err(),
+                under(id.as_str(), &mut task).is_err(),
                 "no words are wanted"
             );
             continue;
         }
-        under("stand-in-1", &mut task).expect("it is open");
+        under(id.as_str(), &mut task).expect("it is open");
         assert!(under("q2", &mut task).is_err(), "it is the same");
         assert_eq!(world.drive(task), outcome("succeeded 42"));
         assert_eq!(world.server.said, ["x"]);
         assert_eq!(world.count("answered stand-in-1 Applied"), 1);
         assert_eq!(world.count("event question"), 1);
     }
+}
+
+/// Rows: H26.
+#[test]
+fn a_process_that_sees_the_event_takes_the_stand_in_of_one_that_did_not_and_for_no_other_wait() {
+    let script = [Work(900), Ask("which?"), Work(9000), Complete("42")];
+    let mut world = streamed(&script, &[(500, 1, "begin")]);
+    world.stays = true;
+    let mut first: Streamed = world.start();
+    until(&mut world, &mut first, 50_000);
+    let stand_in = first.questions().next().expect("a question").id.clone();
+    let answered = |events: &[(u64, u64, &'static str)]| {
+        let mut world = streamed(&script, events);
+        world.server.page = Some(9);
+        world.stays = true;
+        let seed = crate::world::seed();
+        let policy = crate::world::policy();
+        let mut task: Streamed = world.start();
+        until(&mut world, &mut task, 60_000);
+        drop(task);
+        let id = TaskId::new("t1");
+        let mut task: Streamed = Task::attach(Toy, id, None, policy, seed, at(60_000));
+        until(&mut world, &mut task, 100_000);
+        let named = task
+            .question(&stand_in)
+            .map(|question| question.id.to_string());
+        let taken = task.answer(&stand_in, Answer::text("x"), at(100_000));
+        (named, taken.is_ok())
+    };
+    let yes = |id: &str| (Some(id.to_owned()), true);
+    assert_eq!(answered(&[(500, 1, "begin"), (900, 2, "wait")]), yes("q2"));
+    let between = [(500, 1, "begin"), (600, 2, "note"), (900, 3, "wait")];
+    assert_eq!(answered(&between), yes("q3"));
+    // It may have stood for the wait before.
+    let later = [
+        (500, 1, "begin"),
+        (600, 2, "wait"),
+        (700, 3, "step"),
+        (900, 4, "wait"),
+    ];
+    assert_eq!(answered(&later), (None, false));
+    let late = [(300, 1, "wait"), (500, 2, "begin"), (900, 3, "wait")];
+    assert_eq!(answered(&late), yes("q3"));
 }
 
 #[test]
@@ -288,10 +332,9 @@ fn while_an_answer_is_on_its_way_there_is_no_second_one_even_if_the_task_is_seen
     world.stays = true;
     let mut task: Streamed = world.start();
     until(&mut world, &mut task, 50_000);
-    let answer = |task: &mut Streamed, now| {
-        let id: QuestionId = "stand-in-1".into();
-        task.answer(&id, Answer::text("x"), at(now))
-    };
+    let open = task.questions().next().expect("a question");
+    let id = open.id.clone();
+    let answer = |task: &mut Streamed, now| task.answer(&id, Answer::text("x"), at(now));
     let Step::Receive { id: stream, .. } = task.poll(at(50_000), &mut world.shared) else {
         panic!("it listens");
     };

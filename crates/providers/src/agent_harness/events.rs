@@ -3,7 +3,8 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use taskward_core::{
-    Beat, Fault, Finish, Item, Position, Question, QuestionKind, RawEvent, Status,
+    Beat, Fault, Finish, Item, Position, Question, QuestionId, QuestionKind, RawEvent, Status,
+    TaskId,
 };
 
 use super::types::{
@@ -15,20 +16,20 @@ use super::types::{
 pub(super) const RUN_EVENT: &str = "run_event";
 
 /// An event as the machine takes it.
-pub(super) fn item_of(event: RunEvent) -> Item {
-    let beat = beat_of(&event);
+pub(super) fn item_of(run: &TaskId, event: RunEvent) -> Item {
+    let beat = beat_of(run, &event);
     let position = Position(event.seq);
     let name = event.r#type.as_str().to_owned();
     Item::new(RawEvent::new(Some(position), name, envelope(event)), beat)
 }
 
-fn beat_of(event: &RunEvent) -> Beat {
+fn beat_of(run: &TaskId, event: &RunEvent) -> Beat {
     match &event.r#type {
         RunEventType::RunCreated
         | RunEventType::RunWorkerStarted
         | RunEventType::StepProgress
         | RunEventType::StepDone => Beat::Working,
-        RunEventType::RunAwaitingInput => Beat::Asking(question_of(event)),
+        RunEventType::RunAwaitingInput => Beat::Asking(question_of(run, event)),
         RunEventType::RunWorkerSucceeded => Beat::Ending(Finish::Succeeded),
         RunEventType::RunWorkerFailed => Beat::Ending(Finish::Failed(fault_of(event, "failed"))),
         RunEventType::RunLimitExceeded => {
@@ -79,8 +80,8 @@ pub(super) fn status_of(status: &RunStatus) -> Status {
     }
 }
 
-/// A wait. Its id is its place in the log: the platform gives it no other.
-fn question_of(event: &RunEvent) -> Question {
+/// A wait: it is known by its run and its place in the log. The platform gives it no other name.
+fn question_of(run: &TaskId, event: &RunEvent) -> Question {
     let payload = AwaitingInputPayload::deserialize(&event.payload.value).unwrap_or_default();
     let approval = payload.reason_code == Some(EventReasonCode::AwaitingApproval);
     let kind = match payload.input_kind {
@@ -95,7 +96,14 @@ fn question_of(event: &RunEvent) -> Question {
         None if approval => QuestionKind::Approval,
         None => QuestionKind::Other("unknown".to_owned()),
     };
-    Question::new(event.seq.to_string(), kind, "").with_payload(event.payload.value.clone())
+    let seq = event.seq.to_string();
+    Question::new(
+        QuestionId::of(&[run.as_str().as_bytes(), seq.as_bytes()]),
+        kind,
+        "",
+    )
+    .asked_at(Position(event.seq))
+    .with_payload(event.payload.value.clone())
 }
 
 /// The event as it came. The platform leaves the run's id out of it.

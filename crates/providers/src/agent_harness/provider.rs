@@ -160,7 +160,10 @@ impl Provider for AgentHarness {
             let page: RunEventPage = read_events(id.as_str(), &reply.body)?;
             let next = page.next_cursor.or(page.cursor);
             return Ok(Reading::Events(Page::new(
-                page.events.into_iter().map(item_of).collect(),
+                page.events
+                    .into_iter()
+                    .map(|event| item_of(id, event))
+                    .collect(),
                 next.map(|cursor| cursor.as_str().to_owned())
                     .filter(|cursor| !cursor.is_empty()),
             )));
@@ -202,7 +205,7 @@ impl Provider for AgentHarness {
             return Ok(None);
         }
         let event: RunEvent = read_events(id.as_str(), event.data.as_bytes())?;
-        Ok(Some(item_of(event)))
+        Ok(Some(item_of(id, event)))
     }
 
     /// The event carries no text: what the agent said before it is shown in its place.

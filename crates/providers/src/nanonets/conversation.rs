@@ -1,7 +1,9 @@
 //! The conversation of a task: who spoke last, and what that means.
 
 use serde_json::Value;
-use taskward_core::{Landed, Mark, Question, QuestionKind, ReadError, Reading, Response};
+use taskward_core::{
+    Landed, Mark, Question, QuestionId, QuestionKind, ReadError, Reading, Response, TaskId,
+};
 
 use super::answer::Answer;
 use super::provider::subject;
@@ -51,13 +53,13 @@ fn is(message: &Message, role: &MessageRole) -> bool {
 }
 
 /// What a task that waits asks: open only while the newest message of user and assistant is the assistant's.
-pub(super) fn asked(messages: &[Message]) -> Reading<Answer> {
+pub(super) fn asked(task: &TaskId, messages: &[Message]) -> Reading<Answer> {
     let spoken = |message: &&Message| {
         is(message, &MessageRole::Assistant) || is(message, &MessageRole::User)
     };
     match messages.iter().rfind(spoken) {
         Some(newest) if is(newest, &MessageRole::Assistant) => {
-            Reading::Asking(vec![question(messages, newest)])
+            Reading::Asking(vec![question(task, messages, newest)])
         }
         Some(_)
             if messages
@@ -68,15 +70,15 @@ pub(super) fn asked(messages: &[Message]) -> Reading<Answer> {
         }
         // It waits and has said nothing: told as a question without words once several reads agree.
         _ => {
-            let id = format!("silent-{}", messages.len());
-            Reading::Asking(vec![
-                Question::new(id, QuestionKind::Text, "").as_stand_in(),
-            ])
+            let users = users_in(messages);
+            let id = QuestionId::stand_in(task, &users.to_string());
+            let silence = Question::new(id, QuestionKind::Text, "").asked_behind(users);
+            Reading::Asking(vec![silence.as_stand_in()])
         }
     }
 }
 
-fn question(messages: &[Message], newest: &Message) -> Question {
+fn question(task: &TaskId, messages: &[Message], newest: &Message) -> Question {
     let since = messages
         .iter()
         .rposition(|message| is(message, &MessageRole::User))
@@ -86,7 +88,52 @@ fn question(messages: &[Message], newest: &Message) -> Question {
         .filter(|message| is(message, &MessageRole::Assistant));
     let contents = said.filter_map(|message| message.content.clone()).collect();
     let text = newest.content.as_ref().map(words).unwrap_or_default();
-    Question::new(name(messages, newest), QuestionKind::Text, text).with_messages(contents)
+    let users = users_in(&messages[..since]);
+    Question::new(question_id(task, newest, users), QuestionKind::Text, text)
+        .asked_behind(users)
+        .with_messages(contents)
+}
+
+fn users_in(messages: &[Message]) -> u64 {
+    let users = messages.iter();
+    users
+        .filter(|message| is(message, &MessageRole::User))
+        .count() as u64
+}
+
+/// What makes a question this one: its message, and what the message says. One that is edited, or followed by another,
+/// is another question. A message without an id is known by its time and by how often a user spoke before it.
+fn question_id(task: &TaskId, message: &Message, users: u64) -> QuestionId {
+    let task = task.as_str().as_bytes();
+    let content = canonical(message.content.as_ref().unwrap_or(&Value::Null));
+    match &message.id {
+        Some(id) => QuestionId::of(&[task, id.as_str().as_bytes(), content.as_bytes()]),
+        None => {
+            let at = message.created_at.as_ref().map_or("", |at| at.as_str());
+            let users = users.to_string();
+            QuestionId::of(&[task, at.as_bytes(), users.as_bytes(), content.as_bytes()])
+        }
+    }
+}
+
+/// The same text for the same value, however the server orders or spaces it.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let mut names: Vec<&String> = object.keys().collect();
+            names.sort_unstable();
+            let members = names.into_iter().map(|name| {
+                let quoted = Value::from(name.as_str());
+                format!("{quoted}:{}", canonical(&object[name]))
+            });
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(canonical).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
 }
 
 /// A message's id; without one, its place in the log and a digest of what it says.
@@ -185,6 +232,10 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
     use super::*;
 
     fn log(entries: &[(&str, &str)]) -> Vec<Message> {
@@ -219,7 +270,8 @@ mod tests {
 
     #[test]
     fn a_question_is_open_only_while_the_assistant_spoke_last() {
-        let asked_of = |entries: &[(&str, &str)]| asked(&log(entries));
+        let task = TaskId::new("t");
+        let asked_of = |entries: &[(&str, &str)]| asked(&task, &log(entries));
         let open = question_of(asked_of(&[
             ("user", "go"),
             ("assistant", "a"),
@@ -228,10 +280,8 @@ mod tests {
             ("system", "s"),
         ]));
         let open = open.expect("a question");
-        assert_eq!(
-            (open.id.as_str(), open.text(), open.messages.len()),
-            ("m3", "b?", 2)
-        );
+        assert_eq!((open.text(), open.messages.len()), ("b?", 2));
+        assert_eq!(open.users_before, Some(1));
         assert!(matches!(
             asked_of(&[("user", "go"), ("assistant", "a?"), ("user", "yes")]),
             Reading::NotAsking
@@ -239,20 +289,91 @@ mod tests {
         for silent in [&[][..], &[("user", "go")], &[("tool", "t")]] {
             let question = question_of(asked_of(silent)).expect("a stand-in");
             assert!(question.stand_in && question.text.is_empty());
+            assert!(question.id.is_stand_in(), "{}", question.id);
         }
     }
 
+    fn id_of(task: &str, list: &Value) -> String {
+        let messages = decode(list.to_string().as_bytes()).expect("messages");
+        let question = question_of(asked(&TaskId::new(task), &messages));
+        question.expect("a question").id.as_str().to_owned()
+    }
+
+    /// The bytes are written out: whoever computes an id by the documentation gets the same.
+    ///
+    /// Rows: H20.
     #[test]
-    fn a_question_without_an_id_is_known_by_its_place_and_content() {
-        let of = |text: &str| {
-            let list = decode(
-                format!(r#"{{"data":[{{"role":"assistant","content":"{text}"}}]}}"#).as_bytes(),
-            )
-            .expect("list");
-            question_of(asked(&list)).expect("question").id
+    fn a_question_is_known_by_its_task_its_message_and_what_that_says() {
+        let message = |id: Value, content: Value| {
+            json!([
+                { "role": "user", "content": "go" },
+                { "role": "assistant", "id": id, "content": content, "created_at": "2026-05-12T10:15:00Z" },
+            ])
         };
-        assert_eq!(of("a"), of("a"));
-        assert_ne!(of("a"), of("b"));
+        let digest = |bytes: &[u8]| QuestionId::of(&[bytes]).as_str().to_owned();
+        assert_eq!(digest(b""), "q_af5570f5a1810b7a", "eight zero bytes");
+        let asked = id_of("t", &message(json!("m1"), json!("Which?")));
+        assert_eq!(asked, "q_21846995296939dc");
+        let others = [
+            id_of("t2", &message(json!("m1"), json!("Which?"))),
+            id_of("t", &message(json!("m2"), json!("Which?"))),
+            id_of("t", &message(json!("m1"), json!("Which one?"))),
+            id_of("t", &message(json!("m1"), json!({ "text": "Which?" }))),
+            // Parts do not run into one another.
+            id_of("tm", &message(json!("1"), json!("Which?"))),
+            id_of("t", &message(Value::Null, json!("Which?"))),
+        ];
+        let all: BTreeSet<&String> = others.iter().chain([&asked]).collect();
+        assert_eq!(all.len(), others.len() + 1, "{all:?}");
+    }
+
+    /// Rows: H20.
+    #[test]
+    fn a_message_without_an_id_is_known_by_its_time_and_by_who_spoke_before_it() {
+        let list = |before: &[&str], at: &str, text: &str| {
+            let before = before
+                .iter()
+                .map(|role| json!({ "role": role, "content": "x" }));
+            let asks = json!({ "role": "assistant", "content": text, "created_at": at });
+            Value::Array(before.chain([asks]).collect())
+        };
+        let at = "2026-05-12T10:15:00Z";
+        let asked = id_of("t", &list(&["user"], at, "a?"));
+        // Whoever else spoke, it is the same.
+        for same in [&["system", "user"][..], &["user", "tool", "assistant"]] {
+            assert_eq!(id_of("t", &list(same, at, "a?")), asked, "{same:?}");
+        }
+        let others = [
+            id_of("t", &list(&["user", "user"], at, "a?")),
+            id_of("t", &list(&["user"], "2026-05-12T10:15:01Z", "a?")),
+            id_of("t", &list(&["user"], at, "b?")),
+        ];
+        assert!(!others.contains(&asked), "{others:?}");
+    }
+
+    /// Rows: H20.
+    #[test]
+    fn the_same_content_has_one_id_however_the_server_orders_and_spaces_it() {
+        let of = |content: &str| {
+            let text = format!(r#"[{{"role":"assistant","id":"m","content":{content}}}]"#);
+            let messages = decode(text.as_bytes()).expect("messages");
+            let question = question_of(asked(&TaskId::new("t"), &messages));
+            question.expect("a question").id
+        };
+        let one = of(r#"{"b":[1,2.50,{"z":null,"a":"\u00e9"}],"a":{}}"#);
+        for same in [
+            r#"{ "a": { }, "b": [1, 2.5, {"a": "é", "z": null}] }"#,
+            "{\n\t\"b\" : [ 1,2.5e0,{\"z\":null,\"a\":\"é\"} ],\"a\":{}}",
+        ] {
+            assert_eq!(of(same), one, "{same}");
+        }
+        for other in [
+            r#"{"b":[2.5,1,{"z":null,"a":"é"}],"a":{}}"#,
+            r#"{"b":[1,2.5,{"a":"é"}],"a":{}}"#,
+            r#"{"b":["1",2.5,{"z":null,"a":"é"}],"a":{}}"#,
+        ] {
+            assert_ne!(of(other), one, "{other}");
+        }
     }
 
     #[test]

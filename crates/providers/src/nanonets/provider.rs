@@ -116,10 +116,10 @@ impl Provider for Nanonets {
         reply: &Response,
     ) -> Result<Reading<Answer>, ReadError> {
         match look {
-            Look::Questions => Ok(conversation::asked(&conversation::read(
-                id.as_str(),
-                reply,
-            )?)),
+            Look::Questions => Ok(conversation::asked(
+                id,
+                &conversation::read(id.as_str(), reply)?,
+            )),
             Look::Result => {
                 let raw: Value = read_about(id.as_str(), reply)?;
                 let status = raw

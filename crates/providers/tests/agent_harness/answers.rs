@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use taskward_core::{Answer, IdempotencyKey, Policy, Seed, Task, TaskId, Timestamp};
+use taskward_core::{
+    Answer, Beat, IdempotencyKey, Policy, Position, Provider as _, Seed, Task, TaskId, Timestamp,
+    sse,
+};
 use taskward_providers::agent_harness::{AgentHarness, Job};
 use taskward_sim::harness::DashboardAction;
 
@@ -192,6 +195,40 @@ fn a_human_may_take_two_hours_whatever_the_agents_deadline() {
     // The agent's own clock still runs while it works.
     let mut world = World::new("");
     assert_eq!(world.run_with("stall", policy), outcome("deadline"));
+}
+
+/// Rows: H20.
+#[test]
+fn a_wait_is_known_by_its_run_and_its_place_and_answered_under_the_key_of_the_place() {
+    // The id is written out: whoever computes it by the documentation gets the same.
+    let data = r#"{"seq":7,"type":"run.awaiting_input","payload":{"redacted":false,"value":{}}}"#;
+    let asked = |run: &str, data: &str| {
+        let body = format!("id: 7\nevent: run_event\ndata: {data}\n\n");
+        let mut bytes = body.as_bytes();
+        let mut decoder = sse::Decoder::new();
+        let event = decoder.next_event(&mut bytes);
+        let event = event.expect("an event").expect("an event");
+        let item = AgentHarness.read_event(&TaskId::new(run), &event);
+        match item.expect("an item").expect("an item").beat {
+            Beat::Asking(question) => (question.id.to_string(), question.seq),
+            other => panic!("{other:?}"),
+        }
+    };
+    let known = asked("r1", data);
+    assert_eq!(known, ("q_1a5153b85218f16c".to_owned(), Some(Position(7))));
+    assert_ne!(asked("r2", data).0, known.0);
+    assert_ne!(asked("r1", &data.replace(":7", ":8")).0, known.0);
+    let mut world = World::new("").approves();
+    assert_eq!(world.run("approve-email"), done());
+    let run = world.stats().waits[0].run.clone();
+    let key = IdempotencyKey::of_answer(&run, "13", &Answer::Approve);
+    let keys: Vec<&str> = world
+        .writes
+        .iter()
+        .filter(|(endpoint, ..)| endpoint == "signal")
+        .map(|(_, key, _)| key.as_str())
+        .collect();
+    assert_eq!(keys, [key.as_str()]);
 }
 
 #[test]

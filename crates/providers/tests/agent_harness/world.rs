@@ -114,6 +114,8 @@ pub(crate) struct World {
     exchange_no: u64,
     seen: std::collections::BTreeMap<&'static str, usize>,
     answers: Vec<(u64, QuestionId, Answer)>,
+    /// Each question that was told by its place in the log.
+    named: std::collections::BTreeMap<QuestionId, String>,
     shared: Shared,
     stream: Option<Stream>,
 }
@@ -179,6 +181,7 @@ impl World {
             exchange_no: 0,
             seen: std::collections::BTreeMap::new(),
             answers: Vec::new(),
+            named: std::collections::BTreeMap::new(),
             shared: Shared::new(),
             stream: None,
         }
@@ -451,14 +454,19 @@ impl World {
             Event::Status(status) => self.told.push(format!("status {status}")),
             Event::Retrying { why, .. } => self.told.push(format!("retrying {why}")),
             Event::Question(question) => {
+                let name = match question.seq {
+                    Some(seq) => seq.to_string(),
+                    None => "stand-in".to_owned(),
+                };
+                self.named.insert(question.id.clone(), name.clone());
                 self.told
-                    .push(format!("question {} {:?}", question.id, question.kind));
+                    .push(format!("question {name} {:?}", question.kind));
                 match (self.answerer)(question) {
                     Some((wait, answer)) => {
                         self.answers
                             .push((self.now + wait, question.id.clone(), answer));
                     }
-                    None => return Some(Ended::Left(question.id.to_string())),
+                    None => return Some(Ended::Left(name)),
                 }
             }
             Event::Answered {
@@ -468,8 +476,9 @@ impl World {
             } => {
                 self.delivering = self.delivering.saturating_sub(1);
                 let detail = detail.as_deref().unwrap_or_default();
+                let name = self.named.get(question).map_or("?", String::as_str);
                 self.told.push(
-                    format!("answered {question} {how:?} {detail}")
+                    format!("answered {name} {how:?} {detail}")
                         .trim_end()
                         .to_owned(),
                 );

@@ -4,6 +4,7 @@ use serde_json::{Map, json};
 
 use super::run::Phase;
 use super::{DashboardAction, Server};
+use crate::ids;
 use crate::message::{Answer, Head, Pulled, Request, StreamId};
 use crate::simulation::{
     Account, Effect, Machine, Meddling, QuestionAccount, Standing, TaskAccount,
@@ -71,7 +72,7 @@ impl Machine for Server {
                 .enumerate()
                 .map(|(number, wait)| QuestionAccount {
                     task: wait.run.clone(),
-                    id: wait.seq.to_string(),
+                    id: ids::question(&[&wait.run, &wait.seq.to_string()]),
                     answers: wait.applied,
                     is_open: is_open(number),
                 })

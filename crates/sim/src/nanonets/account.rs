@@ -65,7 +65,7 @@ impl Machine for Server {
                 .enumerate()
                 .map(|(number, asked)| QuestionAccount {
                     task: asked.task.clone(),
-                    id: asked.message.clone(),
+                    id: self.asked[number].clone(),
                     answers: asked.answers,
                     // The first message answers it, even if the agent takes it up later.
                     is_open: asked.answers == 0 && is_open(number),

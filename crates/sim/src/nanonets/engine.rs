@@ -3,6 +3,7 @@
 use super::Server;
 use super::stats::QuestionStats;
 use super::task::{Entry, FeedItem, Message, Phase, Role, Task};
+use super::views::content_of;
 use crate::agents::{Answer, Shape, Step};
 use crate::ids;
 use crate::switches::Title;
@@ -159,6 +160,11 @@ impl Server {
 
     fn wait_for_user(&mut self, number: usize) {
         self.set_phase(number, Phase::Waiting);
+        self.ask(number);
+    }
+
+    /// What the assistant said last is the question that is open now.
+    fn ask(&mut self, number: usize) {
         let task = &mut self.tasks[number];
         if let Some(message) = task.last_assistant_message() {
             let question = QuestionStats {
@@ -166,8 +172,12 @@ impl Server {
                 message: message.id.clone(),
                 answers: 0,
             };
+            // What is written here has its keys in order.
+            let content = content_of(message, &self.switches).to_string();
+            let id = ids::question(&[&task.id, &message.id, &content]);
             task.question = Some(self.questions.len());
             self.questions.push(question);
+            self.asked.push(id);
         }
     }
 

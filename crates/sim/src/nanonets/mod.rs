@@ -77,6 +77,8 @@ pub struct Server {
     /// When to look at which task. Entries may be stale: the task's own timers are what counts.
     agenda: BTreeSet<(u64, usize)>,
     questions: Vec<QuestionStats>,
+    /// The ids by which the client knows these questions.
+    asked: Vec<String>,
     requests: BTreeMap<String, u64>,
     now: u64,
 }
@@ -128,6 +130,7 @@ impl Server {
             numbers: BTreeMap::new(),
             agenda: BTreeSet::new(),
             questions: Vec::new(),
+            asked: Vec::new(),
             requests: BTreeMap::new(),
             now,
         }

@@ -165,12 +165,7 @@ impl View<'_> {
     }
 
     fn message(&self, task: &Task, message: &Message, parent: Option<&str>) -> Value {
-        let text = &message.text;
-        let content = match self.switches.content_shape {
-            ContentShape::Text => json!(text),
-            ContentShape::Object => json!({ "text": text }),
-            ContentShape::Blocks => json!([{ "type": "text", "text": text }]),
-        };
+        let content = content_of(message, self.switches);
         let mut map = Map::new();
         map.insert("id".into(), json!(message.id));
         map.insert("task_id".into(), json!(task.id));
@@ -236,5 +231,15 @@ impl Role {
             Self::User => "user",
             Self::Assistant => "assistant",
         }
+    }
+}
+
+/// What a message says, in the shape that the switch has it.
+pub(super) fn content_of(message: &Message, switches: &Switches) -> Value {
+    let text = &message.text;
+    match switches.content_shape {
+        ContentShape::Text => json!(text),
+        ContentShape::Object => json!({ "text": text }),
+        ContentShape::Blocks => json!([{ "type": "text", "text": text }]),
     }
 }

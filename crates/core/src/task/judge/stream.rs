@@ -8,7 +8,7 @@ use crate::error::{ReadError, ReadErrorKind};
 use crate::event::Event;
 use crate::outcome::Outcome;
 use crate::provider::{Beat, Finish, Item, Look, Provider, Reading};
-use crate::question::{Question, QuestionKind};
+use crate::question::Question;
 use crate::retry::{self, Trouble};
 use crate::shared::Shared;
 use crate::task::asks::Identity;
@@ -231,6 +231,14 @@ impl<P: Provider> Task<P> {
             // The first end stands; what follows it is not told.
             return;
         }
+        if let Some(position) = position
+            && from == From::Stream
+            && !self.stream.sparse
+            && !self.stream.is_next(position)
+        {
+            // What it left out may have asked.
+            self.stream.no_wait_since = position;
+        }
         self.stream.decoded = self.stream.decoded.max(position);
         if from == From::Stream {
             self.stream.failures = 0;
@@ -244,7 +252,11 @@ impl<P: Provider> Task<P> {
                 self.asks.withdraw(&mut self.events);
                 self.asks.pass();
             }
-            Beat::Asking(question) => self.take_wait(question),
+            Beat::Asking(mut question) => {
+                question.unseen_after = Some(self.stream.no_wait_since);
+                self.stream.no_wait_since = question.seq.unwrap_or_default();
+                self.take_wait(question);
+            }
             Beat::Ending(finish) => {
                 self.stream.close_wait(match finish {
                     Finish::Succeeded => Sequel::Worked,
@@ -343,18 +355,17 @@ impl<P: Provider> Task<P> {
             // After an answer of ours a status may be stale for any time; before one, it means what it says.
             None if believed => {
                 self.stream.unexplained = true;
-                let known = self.asks.all().filter(|ask| ask.question.stand_in).count();
                 let open = self.asks.open().any(|question| question.stand_in);
                 if !open {
-                    let id = format!("stand-in-{}", known + 1);
-                    let kind = QuestionKind::Other("unknown".to_owned());
-                    let question = Question::new(id, kind, "").as_stand_in();
                     let looks = if self.has_list() && self.stream.listed {
                         6
                     } else {
                         3
                     };
-                    self.asks.offer_stand_in(question, looks, &mut self.events);
+                    let task = self.id.as_ref().expect("a task that is read has an id");
+                    let after = self.stream.decoded;
+                    self.asks
+                        .offer_stand_in(task, after, looks, &mut self.events);
                 }
             }
             None => {}

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
     Abandoned, Answer, Answered, Cause, Errand, Event, ExchangeId, Failure, Head, Limits, Outcome,
-    Policy, Provider, Question, Response, Seed, Shared, Snapshot, Stage, Status, Step, Task,
-    TaskId, Timestamp,
+    Policy, Provider, Question, QuestionId, Response, Seed, Shared, Snapshot, Stage, Status, Step,
+    Task, TaskId, Timestamp,
 };
 
 pub(crate) use server::{Act, Server};
@@ -87,6 +87,8 @@ pub(crate) struct World {
     pub sent: Vec<Sent>,
     /// Each write that left: path, key, and the digest of the request.
     pub writes: Vec<(String, Option<String>, String)>,
+    /// The ids of stand-ins, in the order in which they were told.
+    stand_ins: Vec<String>,
     stream: Option<ExchangeId>,
     answered: BTreeMap<String, u32>,
     told: Told,
@@ -185,6 +187,7 @@ impl World {
             hangs: None,
             sent: Vec::new(),
             writes: Vec::new(),
+            stand_ins: Vec::new(),
             stream: None,
             answered: BTreeMap::new(),
             told: Told::default(),
@@ -232,8 +235,26 @@ impl World {
         self.drive(task)
     }
 
-    pub(crate) fn say(&mut self, line: String) {
+    pub(crate) fn say(&mut self, mut line: String) {
+        let mut rest = &*line.clone();
+        while let Some(at) = rest.find("s_") {
+            let id = rest.get(at..at + 18).unwrap_or_default();
+            rest = &rest[at + 2..];
+            if QuestionId::new(id).is_stand_in() && id[2..].bytes().all(|b| b.is_ascii_hexdigit()) {
+                self.name_stand_in(id);
+            }
+        }
+        for (nth, id) in self.stand_ins.iter().enumerate() {
+            line = line.replace(id, &format!("stand-in-{}", nth + 1));
+        }
         self.trace.push(format!("{:>6} {line}", self.now));
+    }
+
+    /// Stand-ins are shown by their order.
+    fn name_stand_in(&mut self, id: &str) {
+        if !self.stand_ins.iter().any(|known| known == id) {
+            self.stand_ins.push(id.to_owned());
+        }
     }
 
     /// Drives a task to its end, which it gives away.

@@ -259,6 +259,10 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
     }
 }
 
+fn asked(seq: u64, kind: QuestionKind, text: &str) -> Question {
+    Question::new(format!("q{seq}"), kind, text).asked_at(Position(seq))
+}
+
 /// The event number `seq`, which says `text`.
 pub(crate) fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
     let seq: u64 = seq
@@ -266,12 +270,8 @@ pub(crate) fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
         .map_err(|_| ReadError::new(ReadErrorKind::Shape, "seq"))?;
     let event = RawEvent::new(Some(Position(seq)), text, json!(seq));
     let beat = match text.split(' ').next().unwrap_or_default() {
-        "wait" => Beat::Asking(Question::new(format!("q{seq}"), QuestionKind::Text, text)),
-        "approve" => Beat::Asking(Question::new(
-            format!("q{seq}"),
-            QuestionKind::Approval,
-            text,
-        )),
+        "wait" => Beat::Asking(asked(seq, QuestionKind::Text, text)),
+        "approve" => Beat::Asking(asked(seq, QuestionKind::Approval, text)),
         "end" => Beat::Ending(Finish::Succeeded),
         "broke" => Beat::Ending(Finish::Failed(
             Fault::new(Status::known("failed")).with_reason(Some("broke".into()), None),
