@@ -207,7 +207,7 @@ fn every_call_of_nanonets_reads_its_reply_and_tells_what_is_none() {
     });
     let list = r#"{"data":[{"id":"a1","task_id":"t1","status":"draft"}],"has_more":true,"next_cursor":"c"}"#;
     reads(&n::ListAgents::default(), list, |page| {
-        page.data.len() == 1 && page.next_cursor.as_deref() == Some("c")
+        page.data.len() == 1 && page.next_cursor.as_ref().is_some_and(|c| c.as_str() == "c")
     });
     reads(&ListAgentVersions::new(id()), list, |page| {
         page.has_more == Some(true)

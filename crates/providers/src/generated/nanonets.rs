@@ -573,7 +573,7 @@ impl<'de> serde::Deserialize<'de> for TaskList {
 }
 
 /// Opaque. Null, absent or empty at the end of the list.
-pub type NextCursor = String;
+pub type NextCursor = wire::Token;
 
 /// Task with its final answer only.
 #[derive(Debug, Clone, PartialEq)]

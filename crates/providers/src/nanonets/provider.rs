@@ -219,7 +219,8 @@ impl Provider for Nanonets {
             Some(candidate)
         };
         let items = list.data.into_iter().filter_map(candidate).collect();
-        Ok(ListPage::new(items, list.has_more, list.next_cursor))
+        let next = list.next_cursor.map(|cursor| cursor.as_str().to_owned());
+        Ok(ListPage::new(items, list.has_more, next))
     }
 
     fn opening(&self, id: &TaskId) -> Result<Request, BuildError> {

@@ -40,7 +40,8 @@ macro_rules! list_of {
             type Item = $item;
 
             fn take(&mut self, page: Self::Output) -> taskward_core::ListPage<$item> {
-                taskward_core::ListPage::new(page.data, page.has_more, page.next_cursor)
+                let next = page.next_cursor.map(|cursor| cursor.as_str().to_owned());
+                taskward_core::ListPage::new(page.data, page.has_more, next)
             }
 
             fn cursor(&self) -> Option<&str> {
