@@ -14,15 +14,12 @@ use crate::problem::Problem;
 /// More than any key has; whatever is longer is another file.
 const MAX_KEY: u64 = 16 * 1024;
 
-/// Shorter keys are not looked for in output: too many words have them inside.
-const MIN_REDACTED: usize = 8;
-
 /// A key and a server that go together.
 pub(crate) struct Account {
     /// The key.
     pub(crate) key: SecretString,
     /// Takes the key out of whatever is printed.
-    pub(crate) redactor: Option<Credential>,
+    pub(crate) redactor: Credential,
     /// The server's URL.
     pub(crate) base_url: String,
     /// Where the key came from, for advice when it is refused.
@@ -87,7 +84,6 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
             None => return Err(no_key::<P>()),
         }
     };
-    let long = text.trim_end().len() >= MIN_REDACTED;
     let was_trimmed = text.ends_with('\n');
     let key = SecretString::from(text);
     let credential = Credential::bearer(&key).map_err(|error| {
@@ -105,7 +101,7 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
     };
     Ok(Account {
         key,
-        redactor: long.then_some(credential),
+        redactor: credential,
         base_url,
         source,
         is_simulated,

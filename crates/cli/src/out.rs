@@ -123,13 +123,12 @@ impl Out {
     }
 
     /// From now on this key is printed nowhere.
-    pub(crate) fn redact(&self, redactor: Option<Credential>) {
-        if let Some(redactor) = redactor {
-            // One account per process: it is set once.
-            let _ = self.redactor.set(redactor);
-        }
+    pub(crate) fn redact(&self, redactor: Credential) {
+        // One account per process: it is set once.
+        let _ = self.redactor.set(redactor);
     }
 
+    /// A text without the key; one for a terminal is cleaned before, which may join what stood apart.
     fn safe(&self, text: &str) -> String {
         match self.redactor.get() {
             Some(redactor) => redactor.redact(text),
@@ -141,13 +140,12 @@ impl Out {
 
     /// Prints a part of the answer.
     pub(crate) fn print(&self, text: &str) -> Result<(), Box<Problem>> {
-        let text = self.safe(text);
         let text = if self.stdout_is_terminal {
-            clean(&text)
+            clean(text)
         } else {
             text.into()
         };
-        self.write(text.as_bytes());
+        self.write(self.safe(&text).as_bytes());
         self.check()
     }
 
@@ -219,13 +217,13 @@ impl Out {
     /// Tells something that must not get lost, also with `--quiet`.
     pub(crate) fn tell(&self, line: &str) {
         if !self.json || self.verbose {
-            self.talk(&format!("{}\n", clean(&self.safe(line))));
+            self.talk(&format!("{}\n", self.safe(&clean(line))));
         }
     }
 
     /// Shows what a person is to answer to; the line stays open for the answer.
     pub(crate) fn prompt(&self, text: &str) {
-        self.talk(&clean(&self.safe(text)));
+        self.talk(&self.safe(&clean(text)));
         self.open_line.store(true, Ordering::Relaxed);
     }
 
@@ -272,7 +270,7 @@ impl Out {
     /// Shows the next part of a text; its line stays open for the one after it.
     pub(crate) fn flow(&self, text: &str) {
         self.still();
-        let text = clean(&self.safe(text)).into_owned();
+        let text = self.safe(&clean(text));
         if self.flowed().is_some() {
             self.open_line.store(false, Ordering::Relaxed);
         }
@@ -349,7 +347,7 @@ impl Out {
         if spinner.is_finished() {
             spinner.reset();
         }
-        spinner.set_message(clean(&self.safe(message)).into_owned());
+        spinner.set_message(self.safe(&clean(message)));
         spinner.tick();
         true
     }

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::BuildError;
 use crate::question::Answer;
+use crate::redact::is_redacted;
 use crate::seed::{Seed, hex};
 use crate::target::Target;
 
@@ -56,7 +57,7 @@ text_id! {
 }
 impl TaskId {
     /// Whether the id can name a task in a path: not empty, not `.` or `..`, not endless, without control characters
-    /// and without traces of a repair, which would make it another task's.
+    /// and without traces of a repair or of a key that was removed, which would make it another task's.
     ///
     /// # Errors
     /// Says which of these it is.
@@ -65,6 +66,7 @@ impl TaskId {
             .0
             .chars()
             .any(|c| c.is_control() || c == char::REPLACEMENT_CHARACTER)
+            || is_redacted(&self.0)
         {
             return Err(BuildError::new(format!("{:?} is not an id", self.0)));
         }

@@ -28,6 +28,7 @@ mod pages;
 mod policy;
 mod provider;
 mod question;
+mod redact;
 mod request;
 mod response;
 mod retry;
@@ -67,6 +68,7 @@ pub use provider::{
     Page, Provider, Reading, Started,
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply};
+pub use redact::{REDACTED, SHORTEST, StreamRedactor, is_redacted};
 pub use request::{Body, Frozen, Request, Segment, Source, SourceKey, Stamp};
 pub use response::{Head, Response};
 pub use search::{Findings, Probe, Search, SearchStep, Sighting};

@@ -7,6 +7,7 @@ use http::{HeaderValue, Uri, header};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::failure::{Cause, Failure, Stage};
+use crate::redact::{SHORTEST, is_redacted};
 use crate::request::{Body, Request};
 use crate::response::Head;
 
@@ -250,6 +251,9 @@ impl Origin {
         let text = value
             .to_str()
             .map_err(|_| format!("{status} with an unreadable Location"))?;
+        if is_redacted(text) {
+            return Err(format!("{status} to a Location that holds the API key"));
+        }
         let target = match text.parse::<Uri>() {
             Ok(uri) => match (uri.scheme_str(), uri.authority()) {
                 (Some(scheme), Some(to)) => {
@@ -397,15 +401,14 @@ impl Credential {
         (!id.is_empty() && !secret.is_empty()).then_some(id)
     }
 
-    /// Replaces the key in a text from the server or a library, wherever it was echoed. Of a `key_id:secret` the id
-    /// stays; the secret goes even where it stands alone.
-    #[must_use]
-    pub fn redact(&self, text: &str) -> String {
-        let text = text.replace(self.key(), "[key]");
-        match (self.key_id(), self.key().split_once(':')) {
-            (Some(_), Some((_, secret))) => text.replace(secret, "[secret]"),
-            _ => text,
-        }
+    /// What of the key may never be shown, unless it is too short to be told from other text.
+    pub(crate) fn secret(&self) -> Option<&[u8]> {
+        let key = self.key();
+        let secret = match key.split_once(':') {
+            Some((id, secret)) if !id.is_empty() && secret.len() >= SHORTEST => secret,
+            _ => key,
+        };
+        (secret.len() >= SHORTEST).then_some(secret.as_bytes())
     }
 }
 
@@ -572,24 +575,36 @@ mod tests {
     #[test]
     fn of_a_key_with_an_id_the_id_may_be_shown_and_the_secret_never() {
         let bearer = |key: &str| Credential::bearer(&SecretString::from(key)).expect("a key");
-        let key = bearer("key_a:canary");
+        let key = bearer("key_a:canary-key");
         assert_eq!(key.key_id(), Some("key_a"));
         assert!(key.starts_with("key_") && !key.starts_with("Bearer"));
         assert_eq!(format!("{key:?}"), "Credential(key_a:..)");
         for (text, shown) in [
-            ("bad key key_a:canary!", "bad key [key]!"),
-            ("the secret canary of key_a", "the secret [secret] of key_a"),
+            ("bad key key_a:canary-key!", "bad key key_a:[key]!"),
+            (
+                "the secret canary-key of key_a",
+                "the secret [key] of key_a",
+            ),
             ("nothing of it", "nothing of it"),
         ] {
             assert_eq!(key.redact(text), shown);
         }
         // Half of one is all secret, and so is what has no halves.
-        for whole in [":canary", "canary:", "canary"] {
+        for whole in [":canary-key", "canary-key:", "canary-key", "id:canary"] {
+            let key = bearer(whole);
+            let shown = key.redact(&format!("<{whole}>"));
+            assert_eq!(shown, "<[key]>", "{whole}");
+        }
+        for whole in [":canary-key", "canary-key:", "canary-key"] {
             let key = bearer(whole);
             assert_eq!(key.key_id(), None, "{whole}");
             assert_eq!(format!("{key:?}"), "Credential(..)");
-            assert_eq!(key.redact(&format!("<{whole}>")), "<[key]>");
         }
+        assert_eq!(
+            bearer("id:a").redact("id:a"),
+            "id:a",
+            "too short to be told apart"
+        );
     }
 
     #[test]
@@ -668,6 +683,7 @@ mod tests {
             (&get, 302, &["elsewhere"], 0),
             (&get, 302, &["h.example"], 0),
             (&get, 302, &["?y"], 0),
+            (&get, 302, &["/base/b?k=[key]"], 0),
             (&get, 302, &["/base/b"], 3),
             (&get, 304, &["/base/b"], 0),
         ] {

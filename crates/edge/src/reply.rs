@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderValue, header};
+use http::{HeaderMap, StatusCode, header};
 use taskward_core::{
     Call, Cause, Credential, ExchangeId, Failure, Head, Limits, Operation, Request, Response,
-    Stage, Timestamp,
+    Timestamp,
 };
 
 use crate::clock::later;
@@ -31,11 +31,14 @@ pub enum Report<S> {
 }
 
 impl<S> Report<S> {
-    /// Takes the key out of what is shown to people. An answer is left as it is.
+    /// Removes the key from what came after the head. Everything that is read of a reply is read after this.
     pub fn clean(&mut self, credential: &Credential) {
         match self {
-            Self::Reply(reply) => clean_reply(credential, reply),
+            Self::Reply(reply) => {
+                reply.body = credential.redact_body(std::mem::take(&mut reply.body));
+            }
             Self::Failed(failure) => clean_failure(credential, failure),
+            // What it brings is cleaned as it comes.
             Self::Stream(..) => {}
         }
     }
@@ -49,11 +52,11 @@ impl<S> Report<S> {
         }
     }
 
-    /// Status (0 without a head) and further words, for a log.
+    /// Status (0 without a head) and further words, for a log; of a report that was [cleaned](Self::clean).
     #[must_use]
-    pub fn summary(&self, credential: &Credential) -> (u16, String) {
+    pub fn summary(&self) -> (u16, String) {
         match self {
-            Self::Reply(reply) => (reply.status().as_u16(), page(reply, credential)),
+            Self::Reply(reply) => (reply.status().as_u16(), page(reply)),
             Self::Stream(head, _) => (head.status.as_u16(), "stream".to_owned()),
             Self::Failed(failure) => (
                 failure.head().map_or(0, |head| head.status.as_u16()),
@@ -65,14 +68,12 @@ impl<S> Report<S> {
 
 /// The beginning of a web page that came in place of an answer: of the proxy, or of the network's login. No other body
 /// is shown, since answers are nobody else's business.
-fn page(reply: &Response, credential: &Credential) -> String {
+fn page(reply: &Response) -> String {
     let start = reply.body.trim_ascii_start();
     if !start.starts_with(b"<") {
         return String::new();
     }
-    // A key that the cut would halve is whole in this much.
-    let start = &start[..start.len().min(64 * MAX_PAGE)];
-    let text = credential.redact(&String::from_utf8_lossy(start));
+    let text = String::from_utf8_lossy(&start[..start.len().min(4 * MAX_PAGE)]);
     let shown = text.chars().take(MAX_PAGE).map(|c| match c {
         c if c.is_control() => ' ',
         // Bidirectional controls turn lines of a terminal around.
@@ -82,36 +83,17 @@ fn page(reply: &Response, credential: &Credential) -> String {
     shown.collect()
 }
 
-/// Takes the key out of what a failure tells: servers and libraries echo it.
+/// The head of a reply as it came, without the key.
+#[must_use]
+pub fn head(credential: &Credential, status: StatusCode, headers: HeaderMap) -> Head {
+    let mut head = Head { status, headers };
+    credential.redact_head(&mut head);
+    head
+}
+
+/// Removes the key from the words of a failure: servers and libraries echo it.
 pub fn clean_failure(credential: &Credential, failure: &mut Failure) {
     failure.detail = credential.redact(&failure.detail);
-    if let Stage::Answered(head) = &mut failure.stage {
-        clean_head(credential, head);
-    }
-}
-
-/// Takes the key out of a refusal.
-fn clean_reply(credential: &Credential, reply: &mut Response) {
-    if reply.status().is_success() {
-        return;
-    }
-    clean_head(credential, &mut reply.head);
-    let text = String::from_utf8_lossy(&reply.body);
-    let clean = credential.redact(&text);
-    if clean != text {
-        reply.body = clean.into();
-    }
-}
-
-fn clean_head(credential: &Credential, head: &mut Head) {
-    for value in head.headers.values_mut() {
-        let text = String::from_utf8_lossy(value.as_bytes());
-        let clean = credential.redact(&text);
-        if clean != text {
-            *value =
-                HeaderValue::from_str(&clean).unwrap_or_else(|_| HeaderValue::from_static("[key]"));
-        }
-    }
 }
 
 /// What becomes of a reply that is an event stream.
@@ -244,7 +226,6 @@ impl Gathering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::StatusCode;
     use taskward_core::SecretString;
 
     /// Rows: B11.
@@ -252,8 +233,9 @@ mod tests {
     fn a_log_shows_the_beginning_of_a_page_and_nothing_of_an_answer() {
         let credential = Credential::bearer(&SecretString::from("canary-key")).expect("a key");
         let words = |body: &str| {
-            let reply = Response::new(StatusCode::OK, body.to_owned());
-            Report::<()>::Reply(reply).summary(&credential).1
+            let mut report = Report::<()>::Reply(Response::new(StatusCode::OK, body.to_owned()));
+            report.clean(&credential);
+            report.summary().1
         };
         let page = format!("\n<html>\u{1b}[31m\u{202e}canary-key{}", "x".repeat(300));
         let shown = words(&page);

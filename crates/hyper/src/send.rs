@@ -12,6 +12,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use taskward_core::{
     ConnectionUse, Credential, Failure, Head, Limits, Origin, Phase, Request, Response, Stage,
+    StreamRedactor,
 };
 use taskward_edge::clock::later;
 use taskward_edge::failure::Fault;
@@ -67,7 +68,7 @@ pub(crate) async fn exchange(
         .await
         .unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
-    let (status, detail) = report.summary(&transport.credential);
+    let (status, detail) = report.summary();
     trace::replied(&span, status, begun.elapsed());
     tracing::debug!(
         parent: &span,
@@ -153,10 +154,7 @@ async fn head(
     };
     marks.lock().moved = Instant::now();
     let (parts, incoming) = response.into_parts();
-    let head = Head {
-        status: parts.status,
-        headers: parts.headers,
-    };
+    let head = reply::head(&transport.credential, parts.status, parts.headers);
     let reply = Reply {
         transport: transport.clone(),
         connection: Some(connection),
@@ -204,6 +202,7 @@ async fn receive(
         Follows::Body(body) => body,
         Follows::Stream => {
             let stream = EventStream {
+                redactor: reply.transport.credential.redact_stream(),
                 head: head.clone(),
                 reply,
             };
@@ -306,21 +305,23 @@ impl Reply {
 pub(crate) struct EventStream {
     head: Head,
     reply: Reply,
+    redactor: StreamRedactor,
 }
 
 impl EventStream {
-    /// The next bytes; `None` at its end.
+    /// The next bytes without the key, none while a line is unfinished; `None` at its end.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Failure>>> {
         let next = ready!(self.reply.poll_bytes(cx));
-        Poll::Ready(next.map(|bytes| {
-            bytes.map_err(|fault| {
+        Poll::Ready(next.map(|next| match next {
+            Ok(bytes) => Ok(self.redactor.push(bytes)),
+            Err(fault) => {
                 let mut failure = fault.after(&self.head);
                 reply::clean_failure(&self.reply.transport.credential, &mut failure);
-                failure
-            })
+                Err(failure)
+            }
         }))
     }
 }

@@ -720,3 +720,30 @@ fn an_id_stays_one_segment_of_its_path_or_is_refused() {
         assert_eq!(path(id), None, "{id:.9}");
     }
 }
+
+/// Rows: L17.
+#[test]
+fn an_id_or_a_cursor_that_the_key_was_removed_from_makes_its_reply_unreadable() {
+    use agent_harness::{CreateRunResponse, Run, RunEventPage};
+    use nanonets::{RunAgentResponse, Task, TaskList};
+    fn unreadable<T: serde::de::DeserializeOwned + std::fmt::Debug>(body: &str) {
+        let error = decode::<T>(body.as_bytes()).expect_err(body);
+        assert!(matches!(error, DecodeError::Shape { .. }), "{error}");
+        // The same with anything else there can be read.
+        decode::<T>(body.replace("[key]", "x").as_bytes()).expect(body);
+    }
+    unreadable::<RunAgentResponse>(r#"{"task_id":"[key]","status":"queued"}"#);
+    unreadable::<RunAgentResponse>(r#"{"task_id":"a","agent_id":"a-[key]","status":"queued"}"#);
+    unreadable::<Task>(r#"{"task_id":"a","status":"running","agent_id":"[key]"}"#);
+    unreadable::<TaskList>(r#"{"data":[],"has_more":true,"next_cursor":"c[key]"}"#);
+    unreadable::<CreateRunResponse>(r#"{"id":"run_[key]","status":"queued"}"#);
+    unreadable::<Run>(r#"{"id":"[key]","status":"queued"}"#);
+    unreadable::<RunEventPage>(r#"{"events":[],"cursor":"[key]"}"#);
+    unreadable::<RunEventPage>(r#"{"events":[],"next_cursor":"7[key]"}"#);
+    for status in ["[key]", "runn[key]ing"] {
+        let body = format!(r#"{{"status":"{status}"}}"#);
+        let reply = Response::new(StatusCode::OK, body);
+        let read = Nanonets.read(&TaskId::new("t"), &Look::Status, &reply);
+        assert!(read.is_err(), "{status}");
+    }
+}

@@ -97,7 +97,11 @@ impl Runtime {
         }
         let mut bytes = Vec::new();
         stream.take(16 << 20).read_to_end(&mut bytes)?;
-        read_reply(&bytes).ok_or(UnexpectedEof.into())
+        let mut reply = read_reply(&bytes).ok_or(UnexpectedEof)?;
+        // Before anything reads it: servers say the key back.
+        self.credential.redact_head(&mut reply.head);
+        reply.body = self.credential.redact_body(reply.body);
+        Ok(reply)
     }
 }
 

@@ -10,6 +10,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use taskward_core::{
     ConnectionUse, Credential, Failure, Head, Limits, Origin, Request, Response, Stage,
+    StreamRedactor,
 };
 use taskward_edge::failure::Fault;
 use taskward_edge::reply::{self, Follows, MAX_HEAD, Streams};
@@ -93,7 +94,7 @@ pub(crate) fn exchange(
         .in_scope(|| attempt(transport, request, limits, streams, begun))
         .unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
-    let (status, detail) = report.summary(&transport.credential);
+    let (status, detail) = report.summary();
     trace::replied(span, status, begun.elapsed());
     tracing::debug!(
         parent: span,
@@ -157,10 +158,7 @@ fn head(
         })
     })?;
     let (parts, body) = response.into_parts();
-    let head = Head {
-        status: parts.status,
-        headers: parts.headers,
-    };
+    let head = reply::head(&transport.credential, parts.status, parts.headers);
     {
         let mut progress = marks.lock();
         progress.moved = Instant::now();
@@ -246,6 +244,7 @@ impl Reply {
     fn into_stream(self, head: Head) -> EventStream {
         self.marks.lock().reading = Reading::Stream;
         EventStream {
+            redactor: self.transport.credential.redact_stream(),
             head,
             reply: self,
             chunk: vec![0; STREAM_CHUNK].into(),
@@ -257,6 +256,7 @@ impl Reply {
 pub(crate) struct EventStream {
     head: Head,
     reply: Reply,
+    redactor: StreamRedactor,
     chunk: Box<[u8]>,
 }
 
@@ -269,11 +269,11 @@ impl std::fmt::Debug for EventStream {
 }
 
 impl EventStream {
-    /// The next bytes; `None` at its end.
+    /// The next bytes without the key, none while a line is unfinished; `None` at its end.
     pub(crate) fn read(&mut self) -> Option<Result<Bytes, Failure>> {
         match self.reply.read(&mut self.chunk) {
             Ok([]) => None,
-            Ok(bytes) => Some(Ok(Bytes::copy_from_slice(bytes))),
+            Ok(bytes) => Some(Ok(self.redactor.push(Bytes::copy_from_slice(bytes)))),
             Err(fault) => {
                 let mut failure = fault.after(&self.head);
                 reply::clean_failure(&self.reply.transport.credential, &mut failure);

@@ -76,6 +76,9 @@ use stream::{Loss, MAX_UNREAD, Stream};
 ///    - [`Step::Done`]: stop; [`into_outcome`](Self::into_outcome) gives the outcome away.
 /// 3. At any time: [`answer`](Self::answer), [`send_message`](Self::send_message), [`cancel`](Self::cancel).
 ///
+/// Whatever is reported has passed [`Credential::redact_head`](crate::Credential::redact_head) and its siblings first:
+/// the machine knows no key, and what it decodes it tells and stores.
+///
 /// Reports only record; every decision is made in `poll`. A report for an exchange that is not under way changes
 /// nothing. Time never runs back inside a task, and after `Done` nothing changes.
 ///

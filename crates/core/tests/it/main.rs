@@ -15,6 +15,7 @@ mod outcomes;
 mod polling;
 mod questions;
 mod reasons;
+mod redact;
 mod reopening;
 mod resume;
 mod retries;

@@ -7,6 +7,7 @@ use serde::{
     de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value};
+use taskward_core::is_redacted;
 
 /// What stood where a `T` was looked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -137,6 +138,25 @@ pub fn read<'de, D: Deserializer<'de>, T: FromWire>(deserializer: D) -> Result<T
             kind(&value)
         ))),
     }
+}
+
+/// Reads an id or a cursor that nobody needs, as [`FromWire::read_optional`]. One that the API key was removed from is
+/// not passed over: the server meant something by it that nobody can know.
+///
+/// # Errors
+///
+/// When the input is broken, or the key was in it.
+pub(super) fn optional_id<'de, D: Deserializer<'de>, T: FromWire>(
+    deserializer: D,
+) -> Result<(Option<T>, Option<Value>), D::Error> {
+    Ok(match Take::new().deserialize(deserializer)? {
+        Taken::Null => (None, None),
+        Taken::Is(id) => (Some(id), None),
+        Taken::Not(Value::String(text)) if is_redacted(&text) => {
+            return Err(D::Error::custom("an id or a cursor holds the API key"));
+        }
+        Taken::Not(value) => (None, Some(value)),
+    })
 }
 
 /// Reads the value of a needed field; [`Taken::need`] judges it when the whole object has been seen.

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use taskward_core::is_redacted;
+
 /// Makes text that a JSON parser accepts out of a body that is almost JSON text.
 ///
 /// A byte order mark at the start is dropped, bytes that are not UTF-8 become U+FFFD, and so does the escape of a
@@ -28,9 +30,10 @@ pub fn repair(body: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Whether something in this text was lost on its way, here or before: U+FFFD stands in its place.
+/// Whether something in this text was lost on its way, here or before: U+FFFD stands in its place, or what the API key
+/// was replaced with.
 pub fn is_damaged(text: &str) -> bool {
-    text.contains(char::REPLACEMENT_CHARACTER)
+    text.contains(char::REPLACEMENT_CHARACTER) || is_redacted(text)
 }
 
 /// What some servers put before UTF-8 text.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{
-    lenient::{FromWire, read},
+    lenient::{FromWire, optional_id, read},
     repair::is_damaged,
 };
 
@@ -37,6 +37,12 @@ impl FromWire for Token {
             Value::Number(number) if !number.is_f64() => Ok(Self(number.to_string())),
             other => Err(other),
         }
+    }
+
+    fn read_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<(Option<Self>, Option<Value>), D::Error> {
+        optional_id(deserializer)
     }
 }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{
-    lenient::{FromWire, read},
+    lenient::{FromWire, optional_id, read},
     repair::is_damaged,
     text::Text,
 };
@@ -50,6 +50,12 @@ impl FromWire for Uuid {
             Value::Number(number) => Ok(Self::from(number.to_string().as_str())),
             other => Err(other),
         }
+    }
+
+    fn read_optional<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<(Option<Self>, Option<Value>), D::Error> {
+        optional_id(deserializer)
     }
 }
 

@@ -1,0 +1,489 @@
+//! Removes the API key from everything that comes from outside, before anything reads it.
+//!
+//! # The rule
+//! Nothing that a server sent, and nothing that a library says about it, becomes a value of this program before it has
+//! passed one of four functions. Whatever is decoded later (errors, statuses, titles, messages, answers, raw events,
+//! ids) is made of what they let through, so neither core nor a provider looks for the key again.
+//!
+//! | what enters | passes | called by |
+//! |---|---|---|
+//! | status line and headers, of redirects too | [`Credential::redact_head`] | `reply::head` of `taskward-edge`, in both adapters |
+//! | the body of any reply, whatever its status and type | [`Credential::redact_body`] | `Report::clean` of `taskward-edge` |
+//! | the bytes of an event stream | [`StreamRedactor::push`] | `EventStream` of both adapters |
+//! | words about a failure | [`Credential::redact`] | `reply::clean_failure` of `taskward-edge` |
+//!
+//! What the program prints passes [`Credential::redact`] once more, since it prints what others than the server say, too.
+//!
+//! # What is found
+//! The bytes are searched as they came, for every way in which each character of the key may be spelt: as itself, as a
+//! JSON escape (`\u005f`, `\/`), percent-encoded (`%5F`), and either of these encoded once more (`\\u005f`, `%255F`).
+//! Between two characters there may be line breaks and other control characters, plain or escaped, and after a line break
+//! indentation or the `data:` of an event stream. A decoder undoes no more than that, so a text without such a spelling
+//! decodes to no text with the key; and because a spelling never crosses the quotes of a JSON string, JSON stays JSON.
+//!
+//! A key is also found where it is cut into pieces by the values of one name that follow each other, as in the deltas of a
+//! text. Pieces are told as they come, so a value that might begin the key is masked from the half of the key on: less
+//! than half of it is ever told.
+//!
+//! # What becomes of it
+//! [`REDACTED`] stands in its place. An id, a cursor or a status with that in it is none: the decoders refuse it as they
+//! refuse a damaged one, and the reply cannot be read.
+//!
+//! # What this module does not do
+//! It looks for no key of fewer than [`SHORTEST`] characters, which any text may hold by accident, and of a
+//! `key_id:secret` for the secret alone: the id may be shown. Other encodings (base64, HTML entities, a digest) are not
+//! undone, pieces are put together within one reply or one connection of a stream, and of a key with backslashes in it not
+//! every mixture of forms is found.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue};
+use memchr::{memchr, memchr3, memrchr2};
+
+use crate::origin::Credential;
+use crate::response::Head;
+
+/// What stands in the place of a key. No id, cursor or status may hold it.
+pub const REDACTED: &str = "[key]";
+
+/// Characters that a key has at least to be looked for.
+pub const SHORTEST: usize = 8;
+
+/// Bytes of an unfinished line of a stream that are held back. A longer line is let go piece by piece.
+const MAX_HELD: usize = 1024 * 1024;
+
+/// The most bytes that a character of the key is expected to take where only the end of a text is searched.
+const WIDEST: usize = 16;
+
+/// Returns whether the API key stood in this text, so that it is not what the server meant.
+#[must_use]
+pub fn is_redacted(text: &str) -> bool {
+    text.contains(REDACTED)
+}
+
+impl Credential {
+    /// Removes the key from a text for people.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        let redacted = self
+            .secret()
+            .and_then(|secret| without_key(secret, text.as_bytes()));
+        match redacted {
+            // Spellings begin and end at ASCII characters.
+            Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Removes the key from a reply's headers. A header whose name holds it is dropped.
+    pub fn redact_head(&self, head: &mut Head) {
+        let Some(secret) = self.secret() else { return };
+        let names = head.headers.keys().filter(|name| {
+            let mut parts = name.as_str().as_bytes().windows(secret.len());
+            parts.any(|part| part.eq_ignore_ascii_case(secret))
+        });
+        for name in names.cloned().collect::<Vec<HeaderName>>() {
+            head.headers.remove(name);
+        }
+        for value in head.headers.values_mut() {
+            if let Some(bytes) = without_key(secret, value.as_bytes()) {
+                *value = HeaderValue::from_bytes(&bytes)
+                    .unwrap_or_else(|_| HeaderValue::from_static(REDACTED));
+            }
+        }
+    }
+
+    /// Removes the key from a whole body. One without it is given back as it is.
+    #[must_use]
+    pub fn redact_body(&self, body: Bytes) -> Bytes {
+        let Some(secret) = self.secret() else {
+            return body;
+        };
+        let body = without_key(secret, &body).map_or(body, Bytes::from);
+        without_pieces(secret, &body, &mut Pieces::default()).map_or(body, Bytes::from)
+    }
+
+    /// Begins to remove the key from an event stream.
+    #[must_use]
+    pub fn redact_stream(&self) -> StreamRedactor {
+        StreamRedactor {
+            credential: self.clone(),
+            held: BytesMut::new(),
+            pieces: Pieces::default(),
+        }
+    }
+}
+
+/// Removes the key from an event stream, in whatever pieces its bytes come. An unfinished line is held back until it is
+/// whole; one that the stream's end leaves unfinished is part of no event.
+#[derive(Debug)]
+pub struct StreamRedactor {
+    credential: Credential,
+    held: BytesMut,
+    pieces: Pieces,
+}
+
+impl StreamRedactor {
+    /// Takes the next bytes and returns what may be read; nothing as long as a line is unfinished.
+    #[must_use]
+    pub fn push(&mut self, mut bytes: Bytes) -> Bytes {
+        let Some(secret) = self.credential.secret() else {
+            return bytes;
+        };
+        let Some(end) = memrchr2(b'\n', b'\r', &bytes) else {
+            self.held.extend_from_slice(&bytes);
+            if self.held.len() <= MAX_HELD {
+                return Bytes::new();
+            }
+            let rest = self.held.split_off(finished(secret, &self.held));
+            let text = std::mem::replace(&mut self.held, rest).freeze();
+            return without_key(secret, &text).map_or(text, Bytes::from);
+        };
+        let mut text = bytes.split_to(end + 1);
+        if !self.held.is_empty() {
+            self.held.extend_from_slice(&text);
+            text = std::mem::take(&mut self.held).freeze();
+        }
+        self.held.extend_from_slice(&bytes);
+        let text = without_key(secret, &text).map_or(text, Bytes::from);
+        without_pieces(secret, &text, &mut self.pieces).map_or(text, Bytes::from)
+    }
+}
+
+// --- spellings ---------------------------------------------------------------------------------------------------------
+
+/// One character of a text, however it is spelt there.
+enum Unit {
+    /// This code point, up to here.
+    Is(u32, usize),
+    /// The text ends before it is whole.
+    Cut,
+}
+
+/// Reads the character at a position. Of backslashes any number counts as one: each time that JSON is put into a JSON
+/// string their number doubles.
+fn unit(text: &[u8], at: usize) -> Unit {
+    let rest = text.get(at..).unwrap_or_default();
+    match rest {
+        [] => Unit::Cut,
+        [b'\\', ..] => {
+            let at = at + backslashes(rest);
+            let code = match text.get(at) {
+                None => return Unit::Cut,
+                Some(b'u') => match hex(text, at + 1, 4) {
+                    Ok(Some(code)) => return Unit::Is(code, at + 5),
+                    Ok(None) => b'u',
+                    Err(()) => return Unit::Cut,
+                },
+                Some(b'n') => b'\n',
+                Some(b'r') => b'\r',
+                Some(b't') => b'\t',
+                Some(b'b') => 0x08,
+                Some(b'f') => 0x0c,
+                Some(byte) => *byte,
+            };
+            Unit::Is(code.into(), at + 1)
+        }
+        [b'%', ..] => {
+            let at = at + 1 + digits(&rest[1..]);
+            match hex(text, at, 2) {
+                Ok(Some(code)) => Unit::Is(code, at + 2),
+                Ok(None) => Unit::Is(b'%'.into(), at),
+                Err(()) => Unit::Cut,
+            }
+        }
+        [0xc2, 0x85, ..] => Unit::Is(0x85, at + 2),
+        [0xe2, 0x80, last @ (0xa8 | 0xa9), ..] => Unit::Is(0x2000 + u32::from(last - 0x80), at + 3),
+        [byte, ..] => Unit::Is((*byte).into(), at + 1),
+    }
+}
+
+fn backslashes(text: &[u8]) -> usize {
+    text.iter().take_while(|byte| **byte == b'\\').count()
+}
+
+/// So many hexadecimal digits; `Ok(None)` when they are none, an error when the text ends within them.
+fn hex(text: &[u8], at: usize, count: usize) -> Result<Option<u32>, ()> {
+    let mut code = 0;
+    for place in at..at + count {
+        let digit = char::from(*text.get(place).ok_or(())?).to_digit(16);
+        match digit {
+            Some(digit) => code = code * 16 + digit,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(code))
+}
+
+/// Where a text goes on after line breaks and other control characters, and what indents the next line.
+fn after_break(text: &[u8], mut at: usize) -> usize {
+    let start = at;
+    loop {
+        match unit(text, at) {
+            Unit::Is(0..=0x1f | 0x7f | 0x85 | 0x2028 | 0x2029, next) => {
+                at = next;
+                if text[at..].starts_with(b"data:") {
+                    at += b"data:".len();
+                }
+            }
+            Unit::Is(0x20, next) if at > start => at = next,
+            Unit::Is(..) | Unit::Cut => return at,
+        }
+    }
+}
+
+/// How far a text spells a key.
+enum Reach {
+    /// To the key's end, which is here in the text.
+    Whole(usize),
+    /// To the text's end, so many characters of the key.
+    Open(usize),
+    /// Not so far.
+    No,
+}
+
+/// Judges whether `text` spells `key` from `at` on.
+fn spell(key: &[u8], text: &[u8], mut at: usize) -> Reach {
+    for (done, expected) in key.iter().enumerate() {
+        if done > 0 {
+            at = after_break(text, at);
+        }
+        let itself = literal(&key[done..], text, at);
+        let read = match unit(text, at) {
+            Unit::Is(code, next) if code == u32::from(*expected) => Some(next),
+            Unit::Is(..) => None,
+            Unit::Cut if itself.is_some() => None,
+            Unit::Cut => return Reach::Open(done),
+        };
+        at = match (read, itself) {
+            (Some(next), None) | (None, Some(next)) => next,
+            (None, None) => return Reach::No,
+            // The key itself looks encoded here: it is tried both ways, the rest of it by this same function.
+            (Some(next), Some(other)) => {
+                let rest = &key[done + 1..];
+                if next != other && !rest.is_empty() {
+                    match spell(rest, text, after_break(text, other)) {
+                        Reach::Whole(end) => return Reach::Whole(end),
+                        Reach::Open(more) => return Reach::Open(done + 1 + more),
+                        Reach::No => {}
+                    }
+                }
+                next
+            }
+        };
+    }
+    Reach::Whole(at)
+}
+
+/// Where a text goes on after the key's next character, when that is one of the two that encodings begin with and stands
+/// for itself, however often it was encoded.
+fn literal(key: &[u8], text: &[u8], at: usize) -> Option<usize> {
+    let rest = text.get(at..)?;
+    match (key, rest) {
+        ([b'\\', ..], [b'\\', ..]) => Some(at + backslashes(rest)),
+        ([b'%', b'2', b'5', ..], [b'%', ..]) => Some(at + 1),
+        ([b'%', ..], [b'%', ..]) => Some(at + 1 + digits(&rest[1..])),
+        _ => None,
+    }
+}
+
+/// How many bytes each encoding of a percent sign has added behind it.
+fn digits(text: &[u8]) -> usize {
+    2 * text.chunks(2).take_while(|two| two == b"25").count()
+}
+
+/// The next position where a key may begin to be spelt.
+fn next_start(key: &[u8], text: &[u8], from: usize) -> Option<usize> {
+    let rest = text.get(from..)?;
+    memchr3(*key.first()?, b'\\', b'%', rest).map(|at| from + at)
+}
+
+/// Where to look on after a position that begins no spelling.
+fn after_start(text: &[u8], at: usize) -> usize {
+    at + backslashes(&text[at..]).max(1)
+}
+
+/// The first spelling of the key from a position on.
+fn find(key: &[u8], text: &[u8], mut from: usize) -> Option<Range<usize>> {
+    while let Some(at) = next_start(key, text, from) {
+        if let Reach::Whole(end) = spell(key, text, at) {
+            return Some(at..end);
+        }
+        from = after_start(text, at);
+    }
+    None
+}
+
+/// Where the last characters of a text begin to spell the key, and how many characters of it they spell.
+fn open_end(key: &[u8], text: &[u8]) -> Option<(usize, usize)> {
+    let mut from = text.len().saturating_sub(key.len() * WIDEST);
+    while let Some(at) = next_start(key, text, from) {
+        if let Reach::Open(spelt) = spell(key, text, at) {
+            return Some((at, spelt));
+        }
+        from = after_start(text, at);
+    }
+    None
+}
+
+/// How much of an unfinished text may go: no key, and no escape, has begun before and ends later.
+fn finished(key: &[u8], text: &[u8]) -> usize {
+    open_end(key, text).map_or(text.len(), |(at, _)| at)
+}
+
+/// The text with every spelling of the key replaced; `None` when there is none.
+fn without_key(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Masked::default();
+    let mut from = 0;
+    while let Some(place) = find(key, text, from) {
+        from = place.end;
+        out.mask(text, place);
+    }
+    out.end(text)
+}
+
+/// A text in the making, of which parts are replaced.
+#[derive(Default)]
+struct Masked {
+    out: Vec<u8>,
+    /// So much of the text was taken.
+    taken: usize,
+}
+
+impl Masked {
+    fn mask(&mut self, text: &[u8], place: Range<usize>) {
+        self.out
+            .extend_from_slice(&text[self.taken..place.start.max(self.taken)]);
+        self.out.extend_from_slice(REDACTED.as_bytes());
+        self.taken = place.end.max(self.taken);
+    }
+
+    fn end(mut self, text: &[u8]) -> Option<Vec<u8>> {
+        if self.taken == 0 {
+            return None;
+        }
+        self.out.extend_from_slice(&text[self.taken..]);
+        Some(self.out)
+    }
+}
+
+// --- pieces ------------------------------------------------------------------------------------------------------------
+
+/// How many names are followed at once.
+const NAMES: usize = 16;
+
+/// How many characters of the key the last value of a name ended with, for the names where it is any.
+#[derive(Debug, Default)]
+struct Pieces {
+    /// Digests of names, which are compared and nothing else.
+    ends: [(u64, usize); NAMES],
+    next: usize,
+}
+
+impl Pieces {
+    fn take(&mut self, name: u64) -> usize {
+        let end = self.ends.iter_mut().find(|(of, _)| *of == name);
+        end.map_or(0, |(_, spelt)| std::mem::take(spelt))
+    }
+
+    fn keep(&mut self, name: u64, spelt: usize) {
+        if spelt == 0 {
+            return;
+        }
+        let place = self
+            .ends
+            .iter()
+            .position(|(of, spelt)| *of == name || *spelt == 0);
+        let place = place.unwrap_or_else(|| {
+            self.next = (self.next + 1) % NAMES;
+            self.next
+        });
+        self.ends[place] = (name, spelt);
+    }
+}
+
+/// The text with the pieces of a key replaced that the JSON strings in it make when they are joined; `None` when there
+/// are none.
+fn without_pieces(key: &[u8], text: &[u8], pieces: &mut Pieces) -> Option<Vec<u8>> {
+    let half = key.len().div_ceil(2);
+    let mut out = Masked::default();
+    let mut name = 0;
+    let mut from = 0;
+    while let Some(string) = next_string(text, from) {
+        from = string.end + 1;
+        let value = &text[string.clone()];
+        if is_name(text, from) {
+            name = digest(value);
+            continue;
+        }
+        let (begun, head) = continued(key, value, pieces.take(name));
+        let tail = open_end(key, value);
+        pieces.keep(name, begun.max(tail.map_or(0, |(_, spelt)| spelt)));
+        if let Some(end) = head {
+            out.mask(text, string.start..string.start + end);
+        }
+        if let Some((at, spelt)) = tail
+            && spelt >= half
+        {
+            out.mask(text, string.start + at..string.end);
+        }
+    }
+    out.end(text)
+}
+
+/// What a value adds to a key of which the value before ended with `before` characters: how many it ends with itself in
+/// that way, and how much of it is to be masked.
+fn continued(key: &[u8], value: &[u8], before: usize) -> (usize, Option<usize>) {
+    let half = key.len().div_ceil(2);
+    let (mut begun, mut masked) = (0, None);
+    for done in 1..key.len() {
+        // What ends with so many characters ends with fewer too, where the key repeats itself.
+        let known = done <= before && key[..before].ends_with(&key[..done]);
+        // A large part of a key is known by itself, whoever told the other part.
+        if !known && key.len() - done < half {
+            continue;
+        }
+        match spell(&key[done..], value, 0) {
+            Reach::Whole(end) => masked = masked.max(Some(end)),
+            Reach::Open(more) if known => {
+                begun = begun.max(done + more);
+                if done + more >= half && more > 0 {
+                    masked = Some(value.len());
+                }
+            }
+            Reach::Open(_) | Reach::No => {}
+        }
+    }
+    (begun, masked)
+}
+
+/// What stands between the quotes of the next JSON string of a text. A string ends on its line.
+fn next_string(text: &[u8], mut from: usize) -> Option<Range<usize>> {
+    loop {
+        let start = from + memchr(b'"', text.get(from..)?)? + 1;
+        let mut at = start;
+        loop {
+            at += memchr3(b'"', b'\\', b'\n', text.get(at..)?)?;
+            match text[at] {
+                b'"' => return Some(start..at),
+                b'\\' => at += 2,
+                _ => break,
+            }
+        }
+        from = at;
+    }
+}
+
+/// Whether the string that ends here names what follows.
+fn is_name(text: &[u8], at: usize) -> bool {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.trim_ascii_start().first() == Some(&b':')
+}
+
+/// FNV-1a.
+fn digest(name: &[u8]) -> u64 {
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
