@@ -4,10 +4,13 @@ mod agents;
 mod attacked;
 mod bad_input;
 mod bound;
+mod canary;
 mod commands;
 mod common;
 mod damaged;
 mod decisions;
+#[path = "../../../taskward/tests/secrets/echo.rs"]
+mod echo;
 mod end_rows;
 mod exit_codes;
 mod harness_answers;

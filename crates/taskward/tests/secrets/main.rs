@@ -3,6 +3,9 @@
 #![cfg(all(feature = "async", feature = "blocking"))]
 #![allow(missing_docs)]
 
+mod canary;
+mod echo;
+
 use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -12,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
-use taskward::agent_harness::{self, AgentHarness};
+use taskward::agent_harness::{self, AgentHarness, Piece};
 use taskward::core::http::{HeaderValue, Method, uri::PathAndQuery};
 use taskward::core::{Origin, Request};
 use taskward::nanonets::{self, Nanonets};
@@ -152,7 +155,14 @@ macro_rules! watched {
         let $run = run
             .deadline(Duration::from_secs(3600))
             .on_question($handler)
-            .on_event(move |event| events.show("event", event))
+            .on_event(move |event| {
+                events.show("event", event);
+                if let taskward::Event::Provider(raw) = event
+                    && let Some(Piece::Said(text)) = Piece::of(raw)
+                {
+                    events.append("said", &text);
+                }
+            })
             .on_save(move |snapshot| {
                 snapshots.say("snapshot", &serde_json::to_string(snapshot)?);
                 snapshots.show("snapshot", snapshot);
