@@ -1,15 +1,16 @@
 //! Which exchanges share a connection, and which have one of their own.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use taskward_core::ErrorKind;
+use taskward_core::{ErrorKind, Policy, Retry};
 use taskward_providers::nanonets::Job;
 
 use super::exchange::client;
-use super::support::{Ended, Probe, Server, ended, impatient};
-use crate::adapter::{block_on, calls};
+use super::stream::Toy;
+use super::support::{self, Ended, Probe, Server, ended, impatient};
+use crate::adapter::{Client, block_on, calls};
 
 /// Answers every request with the number of its connection, and keeps that open.
 fn numbering() -> Server {
@@ -49,7 +50,7 @@ fn a_redirected_write_without_a_key_has_a_connection_of_its_own_each_time() {
             let moves = seen.line().starts_with("POST /probe?x=1 ");
             conn.say(match moves {
                 true => "HTTP/1.1 307 Moved\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n".into(),
-                false => super::support::ok(&number.to_string()),
+                false => support::ok(&number.to_string()),
             });
         }
     });
@@ -175,4 +176,91 @@ fn starts_after_lookups_in_large() {
             starts.received, starts.started, starts.unknown, starts.failed
         );
     });
+}
+
+/// Requests that somebody makes while a handler of the stream's task is busy.
+pub(crate) const BESIDE: usize = 200;
+
+/// A server whose streams end cleanly on connections that could be kept, and a client of it that tries nothing twice.
+pub(crate) struct CleanEnds {
+    server: Server,
+    /// Requests of others received.
+    beside: AtomicUsize,
+    answered: AtomicBool,
+    /// Whether nobody follows the task any more.
+    pub(crate) over: AtomicBool,
+}
+
+impl CleanEnds {
+    pub(crate) fn new() -> (Arc<Self>, Client<Toy>) {
+        let ends = Arc::new_cyclic(|ends: &std::sync::Weak<Self>| {
+            let ends = ends.clone();
+            let server = Server::new(move |conn, _| {
+                while let Some(seen) = conn.request() {
+                    let Some(ends) = ends.upgrade() else { return };
+                    let target = seen.line().split(' ').nth(1).unwrap_or_default();
+                    conn.say(ends.answer(target));
+                }
+            });
+            Self {
+                server,
+                beside: AtomicUsize::new(0),
+                answered: AtomicBool::new(false),
+                over: AtomicBool::new(false),
+            }
+        });
+        let mut policy = Policy::default();
+        policy.retry = Retry::none();
+        let client = Client::builder()
+            .key(support::key())
+            .base_url(&ends.server.url())
+            .policy(policy)
+            .speed(20)
+            .build()
+            .expect("settings");
+        (ends, client)
+    }
+
+    fn answer(&self, target: &str) -> String {
+        let answered = self.answered.load(Ordering::SeqCst);
+        match target.split('?').next().unwrap_or_default() {
+            "/start" => support::ok("7"),
+            "/t/7/say" => {
+                self.answered.store(true, Ordering::SeqCst);
+                support::ok("")
+            }
+            "/t/7/result" => support::ok("EUR"),
+            "/t/7" if answered => support::ok("done"),
+            "/t/7" => support::ok("waiting"),
+            "/t/7/stream" => {
+                let events = "data: 1 work\n\ndata: 2 wait\n\n";
+                format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
+                     Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{events}\r\n0\r\n\r\n",
+                    events.len()
+                )
+            }
+            _ => {
+                // One in the middle is not answered before the stream was dropped.
+                if self.beside.fetch_add(1, Ordering::SeqCst) + 1 == BESIDE / 2 {
+                    while !self.over.load(Ordering::SeqCst) {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                support::ok("{}")
+            }
+        }
+    }
+
+    /// Whether somebody else's request is under way.
+    pub(crate) fn is_held(&self) -> bool {
+        self.beside.load(Ordering::SeqCst) >= BESIDE / 2
+    }
+
+    /// How many requests for streams came, and how many of others.
+    pub(crate) fn seen(&self) -> (bool, usize) {
+        let seen = self.server.seen();
+        let streams = seen.iter().filter(|seen| seen.line().contains("/stream"));
+        (streams.count() > 0, self.beside.load(Ordering::SeqCst))
+    }
 }

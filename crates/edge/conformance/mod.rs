@@ -4,7 +4,7 @@
 mod abandon;
 mod backpressure;
 mod bodies;
-mod connections;
+pub(crate) mod connections;
 mod exchange;
 pub(crate) mod follow;
 mod foreign;
@@ -13,6 +13,7 @@ mod harness;
 #[cfg(target_os = "linux")]
 mod hole;
 mod lists;
+pub(crate) mod openings;
 mod probes;
 mod recover;
 mod redirects;

@@ -362,6 +362,47 @@ fn a_redirect_is_never_followed_by_the_library() {
     }
 }
 
+/// Rows: B30.
+#[test]
+fn a_chunk_may_say_more_than_its_size_and_its_size_at_length() {
+    // ureq alone: an error for a size line of more than 20 bytes.
+    let zeros = "0".repeat(40);
+    let long = "x".repeat(1000);
+    for chunks in [
+        "4;eighteen-characters\r\nbody\r\n0;and=as-many-at-the-end\r\n\r\n".to_owned(),
+        format!("{zeros}4\r\nbody\r\n{zeros}\r\n\r\n"),
+        format!("2;{long}\r\nbo\r\n2 ;{long};{long}\r\ndy\r\n0\r\nTrailer: {long}\r\n\r\n"),
+    ] {
+        for at_once in [true, false] {
+            let sent = chunks.clone();
+            let server = Server::new(move |conn, _| {
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                while conn.request().is_some() {
+                    if at_once {
+                        conn.say(format!("{head}{sent}"));
+                        continue;
+                    }
+                    conn.say(head);
+                    for byte in sent.bytes() {
+                        conn.say([byte]);
+                    }
+                }
+            });
+            let client = client(&server.url(), impatient());
+            for result in calls(&client, &[Probe::get(), Probe::post("x"), Probe::get()]) {
+                assert_eq!(result.expect("a reply").body, "body", "{chunks:?}");
+            }
+            // The reads shared theirs: nothing was left over.
+            assert_eq!(server.connections(), 2, "{chunks:?}");
+        }
+    }
+    let endless = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;{}\r\nbody\r\n0\r\n\r\n",
+        "x".repeat(20_000)
+    );
+    check(endless, Ended::Answered(200, Cause::Protocol), Means::Wrong);
+}
+
 /// Rows: A1, A3.
 #[test]
 fn what_never_left_is_told_as_not_sent() {

@@ -169,6 +169,16 @@ pub fn is_framed_twice(head: &Head) -> bool {
         && head.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
+/// Whether a head says that its body comes in chunks.
+#[must_use]
+pub fn is_chunked(head: &Head) -> bool {
+    let values = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
+}
+
 /// The content encoding, when it is one: nobody asked for any, and nothing is inflated here.
 fn foreign_encoding(head: &Head) -> Option<String> {
     let mut values = head.headers.get_all(header::CONTENT_ENCODING).iter();

@@ -41,6 +41,7 @@ mod recover;
 mod run;
 mod running;
 mod send;
+mod size_lines;
 mod wire;
 
 pub use client::{Builder, Client};

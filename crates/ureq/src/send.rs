@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::{HeaderValue, Version};
 use taskward_core::{
     ConnectionUse, Credential, Failure, Head, Limits, Origin, Request, Response, Stage,
     StreamRedactor,
@@ -163,6 +163,7 @@ fn head(
         let mut progress = marks.lock();
         progress.moved = Instant::now();
         progress.reading = Reading::Body;
+        progress.chunked = parts.version != Version::HTTP_10 && reply::is_chunked(&head);
         progress.keep = !reply::is_framed_twice(&head);
     }
     let reply = Reply {

@@ -13,6 +13,8 @@ use taskward_edge::clock::later;
 use taskward_edge::failure::Fault;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
+use crate::size_lines::SizeLines;
+
 /// Bytes written at a time, and so read from a file at a time.
 const OUTPUT: usize = 256 * 1024;
 /// Bytes read at a time; a whole head has to fit.
@@ -43,6 +45,8 @@ pub(crate) struct Progress {
     pub(crate) fault: Option<Fault>,
     /// Whether the connection may be used again.
     pub(crate) keep: bool,
+    /// Whether the body that is read comes in chunks.
+    pub(crate) chunked: bool,
     /// To cut a stream off from another thread.
     pub(crate) socket: Option<Arc<TcpStream>>,
 }
@@ -75,6 +79,7 @@ impl Marks {
             early: false,
             fault: None,
             keep: true,
+            chunked: false,
             socket: None,
         }))
     }
@@ -315,6 +320,8 @@ impl Glance {
 pub(crate) struct Wire {
     link: Link,
     buffers: LazyBuffers,
+    /// Follows the body, when that comes in chunks.
+    lines: Option<SizeLines>,
     marks: Arc<Marks>,
 }
 
@@ -323,6 +330,7 @@ impl Wire {
         Self {
             link,
             buffers: LazyBuffers::new(INPUT, OUTPUT),
+            lines: None,
             marks,
         }
     }
@@ -335,11 +343,26 @@ impl Wire {
         let mut progress = self.marks.lock();
         let first = !progress.sent;
         if first {
+            self.lines = None;
             progress.sent = true;
             progress.moved = Instant::now();
             progress.socket = Some(self.link.socket().tcp.clone());
         }
         first
+    }
+
+    /// Begins to follow a body in chunks, of which some may have come with the head.
+    fn follow_chunks(&mut self) {
+        if self.lines.is_some() || !self.marks.lock().chunked {
+            return;
+        }
+        let mut lines = SizeLines::new();
+        let mut begun = self.buffers.input().to_vec();
+        self.buffers.input_consume(begun.len());
+        let kept = lines.shorten(&mut begun);
+        self.buffers.input_append_buf()[..kept].copy_from_slice(&begun[..kept]);
+        self.buffers.input_appended(kept);
+        self.lines = Some(lines);
     }
 
     fn timed_out(&self, phase: Phase) -> ureq::Error {
@@ -387,6 +410,7 @@ impl Wire {
 
 impl Transport for Wire {
     fn buffers(&mut self) -> &mut dyn Buffers {
+        self.follow_chunks();
         &mut self.buffers
     }
 
@@ -407,23 +431,34 @@ impl Transport for Wire {
     }
 
     fn await_input(&mut self, _timeout: NextTimeout) -> Result<bool, ureq::Error> {
-        let (until, phase) = self.marks.lock().read_deadline();
-        self.link.socket().until = until;
-        let read = match self.link.read(self.buffers.input_append_buf()) {
-            Ok(read) => read,
-            Err(e) if is_timeout(&e) => return Err(self.timed_out(phase)),
-            // ureq would take a reset for the end of a body, where nothing else marks it.
-            Err(e) if self.marks.lock().reading != Reading::Head => {
-                return Err(ureq::Error::Io(io::Error::other(e)));
+        self.follow_chunks();
+        loop {
+            let (until, phase) = self.marks.lock().read_deadline();
+            self.link.socket().until = until;
+            let free = self.buffers.input_append_buf();
+            let read = match self.link.read(free) {
+                Ok(read) => read,
+                Err(e) if is_timeout(&e) => return Err(self.timed_out(phase)),
+                // ureq would take a reset for the end of a body, where nothing else marks it.
+                Err(e) if self.marks.lock().reading != Reading::Head => {
+                    return Err(ureq::Error::Io(io::Error::other(e)));
+                }
+                Err(e) => return Err(ureq::Error::Io(e)),
+            };
+            let kept = match &mut self.lines {
+                Some(lines) => lines.shorten(&mut free[..read]),
+                None => read,
+            };
+            self.buffers.input_appended(kept);
+            let mut progress = self.marks.lock();
+            if progress.reading != Reading::Head {
+                progress.moved = Instant::now();
             }
-            Err(e) => return Err(ureq::Error::Io(e)),
-        };
-        self.buffers.input_appended(read);
-        let mut progress = self.marks.lock();
-        if progress.reading != Reading::Head {
-            progress.moved = Instant::now();
+            // Nothing read is the end of the body for ureq, and so would nothing kept be.
+            if read == 0 || kept > 0 {
+                return Ok(read > 0);
+            }
         }
-        Ok(read > 0)
     }
 
     fn is_open(&mut self) -> bool {

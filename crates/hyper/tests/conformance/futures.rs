@@ -1,5 +1,6 @@
 //! What dropped futures and handlers that run beside the watch bring with them.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -14,8 +15,10 @@ use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule, Span};
 
+use crate::suite::connections::{BESIDE, CleanEnds};
 use crate::suite::follow::{Result, answers, job, setup};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
+use crate::suite::support::Probe;
 
 /// Nothing here takes so long, unless it takes for ever.
 const GUARD: Duration = Duration::from_secs(60);
@@ -55,6 +58,42 @@ async fn a_handler_is_dropped_when_its_question_is_answered_elsewhere() -> Resul
     let answer = run.await?.into_answer()?;
     assert_eq!(answer.text().as_deref(), Some("Done, in YEN."));
     assert!(*dropped.lock().expect("flag"));
+    Ok(())
+}
+
+/// Rows: E28.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_connection_of_a_stream_that_ended_is_never_anybody_elses() -> Result {
+    let (ends, client) = CleanEnds::new();
+    let (others, server) = (client.clone(), ends.clone());
+    let (done, mut asked) = tokio::sync::mpsc::channel(1);
+    let runtime = tokio::runtime::Handle::current();
+    let run = client
+        .run(Work)
+        .on_event(move |event| {
+            if !matches!(event, Event::Provider(event) if event.name == "work") {
+                return;
+            }
+            // The stream has ended by now, or soon has: somebody else uses the client.
+            let (others, done, runtime) = (others.clone(), done.clone(), runtime.clone());
+            std::thread::spawn(move || {
+                let call = || runtime.block_on(others.call(Probe::get()));
+                let answered = (0..BESIDE).filter(|_| call().is_ok()).count();
+                done.blocking_send(answered).expect("somebody listens");
+            });
+            // The sockets of the others move meanwhile.
+            tokio::task::block_in_place(|| {
+                while !server.is_held() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+        })
+        .on_question(async |_| Ok(Answer::text("EUR")));
+    let end = tokio::spawn(run.into_future()).await??;
+    ends.over.store(true, Ordering::SeqCst);
+    assert_eq!(end.into_answer()?.text().as_deref(), Some("EUR"));
+    assert_eq!(asked.recv().await, Some(BESIDE));
+    assert_eq!(ends.seen(), (true, BESIDE));
     Ok(())
 }
 

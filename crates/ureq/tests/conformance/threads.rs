@@ -1,6 +1,7 @@
 //! What threads and handlers on the calling thread bring with them.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use taskward_core::{Answer, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy};
@@ -8,8 +9,10 @@ use taskward_providers::nanonets::Nanonets;
 use taskward_sim::nanonets::DashboardAction;
 use taskward_ureq::{BoxError, Client, Handle, Run, Running};
 
+use crate::suite::connections::{BESIDE, CleanEnds};
 use crate::suite::follow::{Result, answers, job, setup};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
+use crate::suite::support::Probe;
 
 #[test]
 fn an_answer_from_elsewhere_makes_the_handlers_own_late() -> Result {
@@ -120,6 +123,37 @@ fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
     let end = watch.join().expect("no panic")?;
     assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
     assert!(begun.elapsed() < Duration::from_secs(2));
+    Ok(())
+}
+
+/// Rows: E28.
+#[test]
+fn the_connection_of_a_stream_that_ended_is_never_anybody_elses() -> Result {
+    let (ends, client) = CleanEnds::new();
+    let (others, server) = (client.clone(), ends.clone());
+    let (done, asked) = std::sync::mpsc::channel();
+    let end = client
+        .run(Work)
+        .on_event(move |event| {
+            if !matches!(event, Event::Provider(event) if event.name == "work") {
+                return;
+            }
+            // The stream has ended by now, or soon has: somebody else uses the client.
+            let (others, done) = (others.clone(), done.clone());
+            std::thread::spawn(move || {
+                let answered = (0..BESIDE).filter(|_| others.call(Probe::get()).is_ok());
+                done.send(answered.count()).expect("somebody listens");
+            });
+            while !server.is_held() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        })
+        .on_question(|_| Ok(Answer::text("EUR")))
+        .wait()?;
+    ends.over.store(true, Ordering::SeqCst);
+    assert_eq!(end.into_answer()?.text().as_deref(), Some("EUR"));
+    assert_eq!(asked.recv()?, BESIDE);
+    assert_eq!(ends.seen(), (true, BESIDE));
     Ok(())
 }
 

@@ -1,0 +1,144 @@
+//! The request that opens a stream: head, redirects and the body of a refusal within the deadline, and an interrupt
+//! that ends the wait for them.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use taskward_core::{End, Error, Outcome, Policy, TaskId};
+
+use super::stream::{Text, Toy};
+use super::support::{self, Conn, Server};
+use crate::adapter::{Client, follow};
+
+/// What a server does with the request for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opening {
+    /// It says nothing.
+    Withheld,
+    /// It sends the client elsewhere, and says nothing there.
+    Redirected,
+    /// It refuses, byte by byte.
+    Dripping,
+}
+
+pub(crate) const OPENINGS: [Opening; 3] =
+    [Opening::Withheld, Opening::Redirected, Opening::Dripping];
+
+impl Opening {
+    /// Answers the request for a stream; the other end is gone when it returns.
+    fn answer(self, conn: &mut Conn, target: &str) {
+        match self {
+            Self::Withheld => hold(conn),
+            Self::Redirected if target == "/t/7/stream" => {
+                conn.say("HTTP/1.1 307 Moved\r\nLocation: /t/7/moved\r\nContent-Length: 0\r\n\r\n");
+            }
+            Self::Redirected => hold(conn),
+            Self::Dripping => {
+                conn.say("HTTP/1.1 500 Oops\r\nContent-Length: 100000\r\n\r\n");
+                while conn.say("x") {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+    }
+
+    /// The requests that this takes.
+    fn targets(self) -> &'static [&'static str] {
+        match self {
+            Self::Withheld | Self::Dripping => &["/t/7/stream"],
+            Self::Redirected => &["/t/7/stream", "/t/7/moved"],
+        }
+    }
+}
+
+/// Holds the connection open for as long as the other side does.
+fn hold(conn: &mut Conn) {
+    while conn.head().is_some() {}
+}
+
+/// A task at work whose stream does not open, and a client that would wait for hours.
+pub(crate) fn unopened(opening: Opening) -> (Server, Client<Toy>) {
+    let server = Server::new(move |conn, _| {
+        while let Some(seen) = conn.request() {
+            match seen.line().split(' ').nth(1).unwrap_or_default() {
+                "/t/7" => {
+                    conn.json("running");
+                }
+                target => opening.answer(conn, target),
+            }
+        }
+    });
+    let hours = Duration::from_secs(10_000);
+    let mut policy = Policy::default();
+    policy.limits.head = hours;
+    policy.limits.idle = hours;
+    let client = Client::builder()
+        .key(support::key())
+        .base_url(&server.url())
+        .policy(policy)
+        .build()
+        .expect("settings");
+    (server, client)
+}
+
+/// The first requests for streams that came.
+pub(crate) fn asked(server: &Server, opening: Opening) -> bool {
+    let seen = server.seen();
+    let targets = seen
+        .iter()
+        .filter_map(|seen| seen.line().split(' ').nth(1))
+        .filter(|target| *target != "/t/7");
+    targets
+        .take(opening.targets().len())
+        .eq(opening.targets().iter().copied())
+}
+
+/// Longer than anything here takes, unless it takes hours.
+pub(crate) const GUARD: Duration = Duration::from_secs(60);
+
+/// Follows the task with this deadline; gives its end and how long it took.
+fn timed(opening: Opening, deadline: Duration) -> (Result<End<Text>, Error>, Duration) {
+    let (server, client) = unopened(opening);
+    let (told, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        let begun = Instant::now();
+        let run = client.attach(TaskId::new("7")).deadline(deadline);
+        // Nobody listens once it took too long.
+        let _ = told.send((follow(run), begun.elapsed()));
+    });
+    let ended = ended.recv_timeout(GUARD);
+    let ended = ended.unwrap_or_else(|_| panic!("{opening:?}: the deadline was not kept"));
+    assert!(asked(&server, opening), "{opening:?}: {:?}", server.seen());
+    ended
+}
+
+fn check(end: Result<End<Text>, Error>) {
+    match end.expect("an end") {
+        End::Done(Outcome::DeadlineExceeded { id, .. }) => {
+            assert_eq!(id, Some(TaskId::new("7")));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Rows: J9.
+#[test]
+fn a_stream_that_does_not_open_is_given_up_at_the_deadline() {
+    for opening in OPENINGS {
+        check(timed(opening, Duration::from_millis(300)).0);
+    }
+}
+
+#[test]
+#[ignore = "it takes its time: cargo xtask wire-test"]
+fn deadlines_of_openings_in_large() {
+    const DEADLINE: Duration = Duration::from_secs(3);
+    println!("stream        deadline  over after");
+    for opening in OPENINGS {
+        let (end, took) = timed(opening, DEADLINE);
+        let opening = format!("{opening:?}");
+        println!("{opening:<12}  {DEADLINE:>8.1?}  {took:>10.2?}");
+        check(end);
+        assert!(took >= DEADLINE && took < DEADLINE + Duration::from_secs(1));
+    }
+}
