@@ -97,14 +97,9 @@ struct State {
     voice: Voice,
 }
 
-impl Reporter {
-    /// Of a task that is named or about to be started; `named` when it is one of several.
-    pub(crate) fn new<P: Platform>(
-        session: &Session<P>,
-        task: Option<TaskRef>,
-        named: bool,
-    ) -> Self {
-        let state = State {
+impl State {
+    fn new(task: Option<TaskRef>) -> Self {
+        Self {
             task,
             status: None,
             trouble: None,
@@ -120,7 +115,26 @@ impl Reporter {
             is_unkept: false,
             failed: None,
             voice: Voice::default(),
-        };
+        }
+    }
+
+    /// The last status seen, as a word; `unread` of a task that exists and was not read yet.
+    fn status_or(&self, unread: &str) -> String {
+        match (&self.status, &self.task) {
+            (Some(status), _) => status.to_string(),
+            (None, Some(_)) => unread.to_owned(),
+            (None, None) => "starting".to_owned(),
+        }
+    }
+}
+
+impl Reporter {
+    /// Of a task that is named or about to be started; `named` when it is one of several.
+    pub(crate) fn new<P: Platform>(
+        session: &Session<P>,
+        task: Option<TaskRef>,
+        named: bool,
+    ) -> Self {
         Self {
             out: session.out.clone(),
             clock: session.clock,
@@ -137,7 +151,7 @@ impl Reporter {
             shows: false,
             dashboard: None,
             files: Vec::new(),
-            state: Mutex::new(state),
+            state: Mutex::new(State::new(task)),
             identified: watch::Sender::new(None),
         }
     }
@@ -171,10 +185,7 @@ impl Reporter {
 
     /// The last status seen, as a word.
     pub(crate) fn status(&self) -> String {
-        match &self.state().status {
-            Some(status) => status.to_string(),
-            None => "starting".to_owned(),
-        }
+        self.state().status_or("unknown")
     }
 
     /// The last status seen.
@@ -558,7 +569,8 @@ impl Reporter {
     /// whether it is a human who is waited for.
     pub(crate) fn tick(&self, waiting: Option<(Duration, Why)>, signs: &Signs, asked: bool) {
         let elapsed = span(self.clock.elapsed());
-        let status: String = self.status().chars().take(40).collect();
+        let status = self.state().status_or("no status");
+        let status: String = status.chars().take(40).collect();
         let stuck = if asked {
             None
         } else {
@@ -618,7 +630,29 @@ pub(crate) use text::{asked as asked_in_words, block, head as question_head, wor
 #[cfg(test)]
 mod tests {
     use super::*;
+    use taskward::TaskId;
     use taskward::core::Timestamp;
+    use taskward::nanonets::Nanonets;
+
+    /// Rows: B29.
+    #[test]
+    fn a_task_that_exists_is_never_said_to_be_starting() {
+        let task = || Some(TaskRef::of::<Nanonets>(TaskId::new("7")));
+        let read = || Some(Status::known("running"));
+        for (task, status, word) in [
+            (None, None, "starting"),
+            (task(), None, "no status"),
+            (task(), read(), "running"),
+            (None, read(), "running"),
+        ] {
+            let state = State {
+                task,
+                status,
+                ..State::new(None)
+            };
+            assert_eq!(state.status_or("no status"), word);
+        }
+    }
 
     #[test]
     fn a_task_that_only_the_wire_gives_signs_of_is_told_with_both_times() {
