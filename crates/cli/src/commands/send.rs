@@ -8,8 +8,8 @@ use taskward::nanonets::Nanonets;
 use taskward::{Answered, Event};
 
 use super::answer;
-use super::doubt::Doubt;
 use super::question;
+use super::reconcile::EarlierWrite;
 use crate::answers::Asker;
 use crate::args::{Global, ProviderName, Send};
 use crate::clock::{span, waited};
@@ -51,16 +51,16 @@ pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<E
     if let Some(kept) = session.in_doubt(&task)
         && !args.force_new
     {
-        let doubt = Doubt {
+        let earlier_write = EarlierWrite {
             session: &session,
             task: &task,
             command: "send",
             answers: false,
             policy: deadlines.policy(),
         };
-        let found = doubt.look(kept, global, reporter.clone()).await?;
+        let found = earlier_write.look(kept, global, reporter.clone()).await?;
         if found.how == Answered::Applied && found.said != text {
-            return Err(doubt.other(&found.said));
+            return Err(earlier_write.other(&found.said));
         }
         if found.how == Answered::Applied {
             out.say("the same was to be sent now: nothing was sent again");

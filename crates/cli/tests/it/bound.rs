@@ -165,3 +165,164 @@ fn a_reply_goes_to_the_question_that_it_names_and_to_no_later_one() {
     assert_eq!(turn.code, 0, "{turn:?}");
     turn.says(&["starts another turn"]);
 }
+
+/// Starts a task on another machine, which asks.
+fn foreign(world: &World) -> String {
+    let ended = world.run_elsewhere(&["run", "--agent", "two-questions", "hi", "--detach"]);
+    let task = ended.stdout.trim_end().to_owned();
+    world.wait_to_ask(&task);
+    task
+}
+
+/// Rows: H21.
+#[test]
+fn what_status_and_messages_show_may_be_answered_and_is_known_from_then_on() {
+    let world = world();
+    for show in ["status", "messages"] {
+        let task = foreign(&world);
+        assert!(!world.run(&["ls", "--local"]).stdout.contains(&task));
+        let unseen = world.fast(&["reply", &task, "EUR"]);
+        assert_eq!(unseen.code, 8, "{unseen:?}");
+        // The refusal has shown it, and that does not count.
+        assert_eq!(world.fast(&["reply", &task, "EUR"]).code, 8);
+        let shown = world.run(&[show, &task]);
+        let printed = shown.printed("answer");
+        assert_eq!(printed, unseen_command(&task, &world.question(&task)));
+        let all = shown.stdout + &shown.stderr;
+        assert!(all.contains("Which currency"), "{show}: {all}");
+        assert!(world.run(&["ls", "--local"]).stdout.contains(&task));
+        let answered = world.fast(&["reply", &task, "EUR"]);
+        assert_eq!(answered.code, 0, "{answered:?}");
+        answered.says(&["Which currency", "answer: EUR\nanswer delivered\n"]);
+    }
+    // Whoever reads JSON gets the question in it, with its id.
+    let task = foreign(&world);
+    let status = world.run(&["status", &task, "--json"]).lines();
+    assert_eq!(status.len(), 1, "{status:?}");
+    let id = &status[0]["question"]["id"];
+    let messages = world.run(&["messages", &task, "--json"]).lines();
+    let asked = messages.last().expect("lines");
+    assert_eq!(
+        (&asked["type"], &asked["id"]),
+        (&json!("task.question"), id)
+    );
+    assert_eq!(world.fast(&["reply", &task, "EUR"]).code, 0);
+    let run = world.start_until("approve-email", "awaiting_input");
+    let status = world.run(&["status", &run]);
+    assert_eq!(status.code, 8, "{status:?}");
+    status.says(&["Subject: Weekly team update", "approve: taskward approve"]);
+    assert_eq!(world.fast(&["approve", &run]).code, 0);
+}
+
+fn unseen_command(task: &str, question: &str) -> String {
+    format!("taskward reply {task} 'YOUR ANSWER' --question {question} --watch")
+}
+
+/// Rows: H21.
+#[test]
+fn what_is_not_kept_counts_as_not_shown() {
+    let world = world();
+    let run = world.start_until("approve-email", "awaiting_input");
+    for show in ["watch", "status"] {
+        let shown = world.run(&[show, &run, "--no-journal"]);
+        assert_eq!(shown.code, 8, "{shown:?}");
+        shown.says(&["--no-journal"]);
+        assert_eq!(world.fast(&["approve", &run]).code, 8);
+    }
+    world.show(&run);
+    let ended = world.fast(&["approve", &run, "--no-journal"]);
+    assert_eq!(ended.code, 8, "{ended:?}");
+    // Where the record cannot be written, which is told, and says that it is not kept.
+    let folder = world.state.path().join("taskward/journal");
+    let files = std::fs::read_dir(&folder).expect("a journal");
+    let records = files.filter_map(|file| Some(file.ok()?.path()));
+    let record = records.filter(|path| path.extension().is_some_and(|kind| kind == "shown"));
+    for path in record.collect::<Vec<_>>() {
+        std::fs::remove_file(&path).expect("removed");
+        std::fs::create_dir(&path).expect("made");
+    }
+    let shown = world.fast(&["watch", &run]);
+    shown.says(&["what was shown and answered here is not kept"]);
+    assert_eq!(world.fast(&["approve", &run]).code, 8);
+    assert_eq!(world.answers().0, [0]);
+    let question = world.question(&run);
+    let named = world.fast(&["approve", &run, "--question", &question]);
+    assert_eq!(named.code, 0, "{named:?}");
+}
+
+#[test]
+fn options_answer_what_is_asked_afterwards_and_never_the_question_that_is_named() {
+    let world = world();
+    let run = world.start_run(&json!({ "scenario": "two-approvals" }));
+    world.wait_until(&run, "awaiting_input");
+    let first = world.question(&run);
+    let approve = ["approve", &run, "--watch", "--on-approval", "approve"];
+    // What is open was neither shown nor named.
+    let unnamed = world.fast(&approve);
+    assert_eq!(unnamed.code, 8, "{unnamed:?}");
+    let wrong = world.fast(&[&approve[..], &["--question", "q_0123456789abcdef"]].concat());
+    assert_eq!(wrong.code, 1, "{wrong:?}");
+    wrong.says(&["this question is not open", "another question:"]);
+    assert_eq!(world.answers().0, [0]);
+    // The rejection that the server refuses is not made good by an approval.
+    let refuse = taskward_sim::Fault::Status {
+        code: 400,
+        retry_after: None,
+        after_bytes: None,
+    };
+    world.sim.set_faults(vec![
+        taskward_sim::FaultRule::new(refuse).on("signal").count(1),
+    ]);
+    let reject = ["reject", &run, "--watch", "--on-approval", "approve"];
+    let refused = world.fast(&[&reject[..], &["--question", &first]].concat());
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert_eq!(world.answers().0, [0]);
+    // The next is told by the very process that has the option.
+    let named = world.fast(&[&approve[..], &["--question", &first]].concat());
+    assert_eq!(named.code, 0, "{named:?}");
+    assert_eq!(world.answers().0, [1, 1]);
+    let task = world.start_asker();
+    let reply = ["reply", &task, "EUR", "--watch", "--answer", "USD"];
+    let unnamed = world.fast(&reply);
+    assert_eq!(
+        (unnamed.code, world.answers().1),
+        (8, vec![0]),
+        "{unnamed:?}"
+    );
+}
+
+/// Rows: H22.
+#[test]
+fn an_answer_from_elsewhere_is_told_as_that_and_one_that_may_have_arrived_is_repeated_only_as_it_was()
+ {
+    let world = world();
+    let run = world.start_until("approve-email", "awaiting_input");
+    let question = world.question(&run);
+    let approve = ["approve", &run, "--question", &question];
+    let elsewhere = world.run_elsewhere(&[&approve[..], &["--speed", "20"]].concat());
+    assert_eq!(elsewhere.code, 0, "{elsewhere:?}");
+    let late = world.fast(&approve);
+    assert_eq!(late.code, 1, "{late:?}");
+    late.says(&["answered elsewhere", "Nothing was sent"]);
+    assert_eq!(
+        world.fast(&[&approve[..], &["--json"]].concat()).last()["code"],
+        "answered_elsewhere"
+    );
+    let run = world.start_until("approve-email", "awaiting_input");
+    let question = world.question(&run);
+    let lost = taskward_sim::FaultRule::new(taskward_sim::Fault::CloseBeforeHead);
+    world.sim.set_faults(vec![lost.on("signal")]);
+    let approve = ["approve", &run, "--question", &question];
+    assert_eq!(world.fast(&approve).code, 5);
+    world.sim.set_faults(Vec::new());
+    let other = world.fast(&["reject", &run, "--question", &question]);
+    assert_eq!(other.code, 5, "{other:?}");
+    other.says(&[
+        "an earlier answer to this question may or may not have arrived",
+        "It was: approve",
+    ]);
+    assert_eq!(world.answers().0, [1, 0]);
+    let same = world.fast(&approve);
+    assert_eq!((same.code, world.answers().0), (0, vec![1, 1]), "{same:?}");
+    world.fast(&approve).says(&["already answered: approve"]);
+}

@@ -46,16 +46,18 @@ fn an_approval_is_taken_once_and_the_run_goes_on() {
 fn a_rejection_wants_consent_and_makes_the_run_fail() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
-    let unsure = world.run(&["reject", &run]);
-    assert_eq!(unsure.code, 2, "{unsure:?}");
-    unsure.says(&[
-        "makes the run fail",
-        &format!("taskward reject {run} --yes"),
-    ]);
-    assert_eq!(applied(&world), [(0, None)]);
-    let reasoned = world.run(&["reject", &run, "--reason", "Not now."]);
-    reasoned.says(&[&format!("taskward reject {run} --reason 'Not now.' --yes")]);
+    let unseen = world.fast(&["reject", &run, "--reason", "Not now."]);
+    assert_eq!(unseen.code, 8, "{unseen:?}");
     world.show(&run);
+    let unsure = world.fast(&["reject", &run, "--reason", "Not now."]);
+    assert_eq!(unsure.code, 2, "{unsure:?}");
+    let question = world.question(&run);
+    for refused in [unseen, unsure] {
+        refused.says(&[&format!(
+            "taskward reject --question {question} {run} --reason 'Not now.'"
+        )]);
+    }
+    assert_eq!(applied(&world), [(0, None)]);
     let ended = world.fast(&["reject", &run, "--reason", "Wrong recipients.", "--yes"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     check(&world, &["watch", &run, "--speed", "20"], 3, "task_failed");

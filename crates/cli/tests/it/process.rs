@@ -126,7 +126,7 @@ fn w6_no_command_hangs_whatever_stdin_is() {
         (vec!["messages", &done], 0),
         (vec!["reply", &asks, ""], 2),
         (vec!["cancel", &asks], 2),
-        (vec!["reject", &waits], 2),
+        (vec!["reject", &waits, "--reason", " "], 2),
         (vec!["input", &waits], 2),
         (vec!["events", &waits], 0),
         (vec!["resume-run", &waits], 1),

@@ -34,6 +34,17 @@ impl Terminal {
 
     /// A terminal of this size, in rows and columns, and these variables.
     fn with(world: &World, args: &[&str], size: &str, variables: &[(&str, &str)]) -> Self {
+        Self::followed_by(world, args, size, variables, ":")
+    }
+
+    /// The same, and `after` is what the shell does once the program has ended.
+    fn followed_by(
+        world: &World,
+        args: &[&str],
+        size: &str,
+        variables: &[(&str, &str)],
+        after: &str,
+    ) -> Self {
         let taskward = world.command(args);
         let words: Vec<String> = std::iter::once(taskward.get_program())
             .chain(taskward.get_args())
@@ -43,7 +54,7 @@ impl Terminal {
         // when it hears a Ctrl-C, too.
         let (rows, columns) = size.split_once('x').expect("a size");
         let line = format!(
-            "trap : INT; stty rows {rows} cols {columns}; before=$(stty -g); {}; code=$?; [ \"$(stty -g)\" = \"$before\" ] && echo restored; exit $code",
+            "trap : INT; stty rows {rows} cols {columns}; before=$(stty -g); {}; code=$?; [ \"$(stty -g)\" = \"$before\" ] && echo restored; {after}; exit $code",
             words.join(" ")
         );
         let mut script = Command::new("script");
@@ -278,6 +289,72 @@ fn a_prompt_is_withdrawn_when_somebody_else_answers() {
         shown.contains("withdrawn") && shown.contains("restored"),
         "{shown}"
     );
+}
+
+/// Rows: H15, H27.
+#[test]
+fn what_was_half_typed_when_a_question_is_withdrawn_reaches_nobody() {
+    let world = World::new();
+    let waiting = world.start_until("approve-email", "awaiting_input");
+    let watch = ["watch", &waiting, "--speed", "20"];
+    let plain = [("TERM", "dumb")];
+    let after = "read rest; echo \"the shell got <$rest>\"";
+    let mut terminal = Terminal::followed_by(&world, &watch, "24x80", &plain, after);
+    terminal.until("leave> ");
+    terminal.presses("rm -r");
+    // It is echoed once the terminal has it.
+    terminal.until("rm -r");
+    let id = waiting.strip_prefix("agent-harness:").expect("a run");
+    world
+        .sim
+        .harness_dashboard(id, DashboardAction::Approve)
+        .expect("it waits");
+    let shown = terminal.until("restored");
+    assert!(shown.contains("nothing that was typed was sent"), "{shown}");
+    terminal.types("mine");
+    let (code, shown) = terminal.end();
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("the shell got <mine>"), "{shown}");
+}
+
+/// Rows: H21.
+#[test]
+fn a_question_that_was_not_shown_is_confirmed_by_whoever_sees_it_now() {
+    let world = World::new();
+    let waiting = world.start_until("approve-email", "awaiting_input");
+    let task = world.start_asker();
+    let answered = |world: &World| {
+        let answers = world.sim.stats().questions[0].answers;
+        (world.sim.harness_stats().waits[0].applied, answers)
+    };
+    let approve = ["approve", &waiting, "--speed", "20"];
+    let reply = ["reply", &task, "EUR", "--speed", "20"];
+    for (command, asks, words) in [
+        (
+            &approve[..],
+            "answer it with \"approve\"?",
+            "Subject: Weekly team update",
+        ),
+        (&reply[..], "answer it with \"EUR\"?", "Which currency"),
+    ] {
+        let before = answered(&world);
+        for (said, code) in [("n", 2), ("", 2), ("y", 0)] {
+            let mut terminal = Terminal::open(&world, command);
+            let shown = terminal.until("[y/N] ");
+            for words in [words, asks, "which has waited"] {
+                assert!(shown.contains(words), "{words:?} in {shown}");
+            }
+            assert_eq!(answered(&world), before);
+            terminal.types(said);
+            let (ended, shown) = terminal.end();
+            assert_eq!(ended, Some(code), "{shown}");
+        }
+        assert_ne!(answered(&world), before);
+    }
+    assert_eq!(answered(&world), (1, 1));
+    // Nobody is asked about a question that nobody knows.
+    let named = world.run(&["approve", &waiting, "--question", "q_0123456789abcdef"]);
+    assert_eq!(named.code, 1, "{named:?}");
 }
 
 #[test]

@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 use taskward::core::{AnswerError, Safety};
 use taskward::{Answer, Answered, Event, Question, QuestionId};
 
-use super::{Errand, Given};
+use super::{AnswerRequest, Given};
 use crate::answers::{self, Asker, in_words, is_attended};
 use crate::args::Global;
 use crate::clock::span;
 use crate::command_line;
-use crate::commands::doubt::Doubt;
+use crate::commands::reconcile::EarlierWrite;
 use crate::confirm;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
@@ -39,21 +39,22 @@ const LANDING: Duration = Duration::from_secs(10);
 pub(super) async fn answer<P: Platform>(
     out: Arc<Out>,
     global: &Global,
-    errand: Errand,
+    request: AnswerRequest,
 ) -> Result<Exit, Box<Problem>> {
-    let deadlines = Deadlines::of(&errand.follow)?;
-    let to = Destination::new(errand.follow.output.clone(), errand.follow.print)?;
-    let taken = errand.stdin_is_taken || global.key_stdin;
-    let asker = Asker::new(out.clone(), global, &errand.follow, P::ID, taken)?;
+    let deadlines = Deadlines::of(&request.follow)?;
+    let to = Destination::new(request.follow.output.clone(), request.follow.print)?;
+    let taken = request.stdin_is_taken || global.key_stdin;
+    let asker = Asker::new(out.clone(), global, &request.follow, P::ID, taken)?;
     let attended = is_attended(global)? && !taken;
     let memory = Memory::for_watch(&out, global);
-    let session: Session<P> = Session::journaled(out.clone(), global, errand.follow.speed, memory)?;
+    let session: Session<P> =
+        Session::journaled(out.clone(), global, request.follow.speed, memory)?;
     session.banner();
-    let task = &errand.task;
+    let task = &request.task;
     let log = session.log(task);
     let read = || log.as_ref().map_or_else(Record::default, |log| log.read());
     let before = read();
-    if let (Some(memory), Some(question)) = (&session.memory, &errand.question)
+    if let (Some(memory), Some(question)) = (&session.memory, &request.question)
         && let Some(other) = memory.other_task(task, question)
     {
         return Err(of_another(task, question, &other));
@@ -64,50 +65,50 @@ pub(super) async fn answer<P: Platform>(
     reporter.hush(true);
     // Held until the command ends, or the answer was delivered and the task is watched.
     session.speak(task)?;
-    let mut giving = Giving {
+    let mut answering = Answering {
         session: &session,
         record: before.followed_by(read()),
-        errand: &errand,
+        request: &request,
         attended,
     };
     if P::CAPABILITIES.answer == Safety::Once
-        && !errand.force_new
+        && !request.force_new
         && let Some(kept) = session.in_doubt(task)
     {
-        let doubt = Doubt {
+        let earlier = EarlierWrite {
             session: &session,
             task,
-            command: errand.command.as_str(),
+            command: request.command.as_str(),
             answers: true,
             policy: deadlines.policy(),
         };
-        let found = doubt.look(kept, global, reporter.clone()).await?;
-        giving.record = giving.record.followed_by(read());
-        if found.how == Answered::Applied && giving.is_meant(found.question.as_ref()) {
+        let found = earlier.look(kept, global, reporter.clone()).await?;
+        answering.record = answering.record.followed_by(read());
+        if found.how == Answered::Applied && answering.is_meant(found.question.as_ref()) {
             let said = json!(found.said);
             let Some(id) = &found.question else {
-                return Err(doubt.other(&found.said));
+                return Err(earlier.other(&found.said));
             };
-            if errand.given.answer().as_ref() != Some(&said) {
-                return Err(giving.answered(id, Some(&said)));
+            if request.given.answer().as_ref() != Some(&said) {
+                return Err(answering.answered(id, Some(&said)));
             }
-            return giving
+            return answering
                 .already(Some(id), &said, asker, reporter, deadlines, &to)
                 .await;
         }
     }
     let mut unconfirmed = None;
-    if let Some(id) = &errand.question {
+    if let Some(id) = &request.question {
         reporter.name(id);
-        match giving.record.known(id) {
-            Known::Applied(said) if errand.given.answer().as_ref() == Some(&said) => {
-                return giving
+        match answering.record.known(id) {
+            Known::Applied(said) if request.given.answer().as_ref() == Some(&said) => {
+                return answering
                     .already(Some(id), &said, asker, reporter, deadlines, &to)
                     .await;
             }
-            Known::Applied(said) => return Err(giving.answered(id, Some(&said))),
-            Known::Unconfirmed(said) if giving.is_repeatable(&said) => unconfirmed = Some(said),
-            Known::Unconfirmed(said) => return Err(giving.unconfirmed(id, &said)),
+            Known::Applied(said) => return Err(answering.answered(id, Some(&said))),
+            Known::Unconfirmed(said) if answering.is_repeatable(&said) => unconfirmed = Some(said),
+            Known::Unconfirmed(said) => return Err(answering.unconfirmed(id, &said)),
             Known::Nothing => {}
         }
     }
@@ -116,38 +117,38 @@ pub(super) async fn answer<P: Platform>(
         .await
         .map_err(|problem| problem.why("Nothing was sent."))?;
     if !P::waits(&state.status) {
-        return Err(giving.not_asked(state.status.as_str(), None, unconfirmed.as_ref()));
+        return Err(answering.not_asked(state.status.as_str(), None, unconfirmed.as_ref()));
     }
     let run = session.client.attach(task.id().clone());
     let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
-        .leaving_reviews(errand.follow.no_wait_review);
+        .leaving_reviews(request.follow.no_wait_review);
     let watched = watched.answered_by(Arc::new(asker));
     let mut followed = watched.begin(&session).await?;
-    let (question, said) = giving
+    let (question, said) = answering
         .give(&mut followed, &state, unconfirmed.as_ref())
         .await?;
     session.spoken(task);
     followed.reporter.hush(false);
-    if errand.watch {
+    if request.watch {
         return followed.finish(&to).await;
     }
-    giving.taken(followed, &question, said).await
+    answering.taken(followed, &question, said).await
 }
 
 /// An answer on its way to a question of a task.
-pub(super) struct Giving<'a, P: Platform> {
+pub(super) struct Answering<'a, P: Platform> {
     pub(super) session: &'a Session<P>,
-    pub(super) errand: &'a Errand,
+    pub(super) request: &'a AnswerRequest,
     /// What was shown and answered here.
     pub(super) record: Record,
     /// Whether somebody at a terminal may be asked.
     attended: bool,
 }
 
-impl<P: Platform> Giving<'_, P> {
+impl<P: Platform> Answering<'_, P> {
     /// Whether an earlier answer was to the question that is meant now.
     fn is_meant(&self, earlier: Option<&QuestionId>) -> bool {
-        match (&self.errand.question, earlier) {
+        match (&self.request.question, earlier) {
             (Some(named), Some(earlier)) => self.record.is(earlier, named),
             (None, Some(earlier)) => !self.record.has_shown_another_since(earlier),
             // A message that nobody asked for.
@@ -157,8 +158,8 @@ impl<P: Platform> Giving<'_, P> {
 
     /// Whether it may be sent although one before may have arrived: the same under the same key counts once.
     fn is_repeatable(&self, said: &Value) -> bool {
-        let same = self.errand.given.answer().as_ref() == Some(said);
-        self.errand.force_new || (same && P::CAPABILITIES.answer == Safety::Keyed)
+        let same = self.request.given.answer().as_ref() == Some(said);
+        self.request.force_new || (same && P::CAPABILITIES.answer == Safety::Keyed)
     }
 
     /// Finds the question, answers it and sees the answer land; gives both for programs.
@@ -168,12 +169,12 @@ impl<P: Platform> Giving<'_, P> {
         state: &State,
         unconfirmed: Option<&Value>,
     ) -> Result<(QuestionId, Value), Box<Problem>> {
-        let task = &self.errand.task;
+        let task = &self.request.task;
         let Some(question) = self.open(followed).await? else {
             return Err(self.moved(None, unconfirmed).await);
         };
         followed.reporter.name(&question.id);
-        if let Some(named) = &self.errand.question
+        if let Some(named) = &self.request.question
             && !self.record.is(named, &question.id)
         {
             return Err(self.asks_another(named, &question, state, unconfirmed));
@@ -264,7 +265,7 @@ impl<P: Platform> Giving<'_, P> {
                 let why = "the task waits, and shows no open question";
                 Err(ends::unread(
                     session,
-                    &Some(self.errand.task.clone()),
+                    &Some(self.request.task.clone()),
                     WAIT,
                     why,
                 ))
@@ -281,25 +282,28 @@ impl<P: Platform> Giving<'_, P> {
     ) -> Result<Option<Answer>, Box<Problem>> {
         let out = &self.session.out;
         let reporter = followed.reporter.clone();
-        let verdict = match self.errand.question {
+        let verdict = match self.request.question {
             Some(_) => Unnamed::Allowed,
-            None => self.record.unnamed(question, self.errand.command),
+            None => self.record.unnamed(question, self.request.command),
         };
-        if self.errand.question.is_none()
+        if self.request.question.is_none()
             && P::CAPABILITIES.answer == Safety::Once
             && let Known::Unconfirmed(said) = self.record.known(&question.id)
         {
             return Err(self.unconfirmed(&question.id, &said));
         }
         let age = self.age(state);
-        let asks = match (&self.errand.given, verdict) {
+        let asks = match (&self.request.given, verdict) {
             (_, Unnamed::StandIn) => return Err(self.unshown(question, &age, verdict)),
             (Given::Ready(answer), Unnamed::Allowed) => {
                 reporter.block(question, &age);
                 return Ok(Some(answer.clone()));
             }
-            (Given::Ready(_), Unnamed::Later | Unnamed::NotShown) if !self.attended => {
+            (_, Unnamed::Later | Unnamed::NotShown) if !self.attended => {
                 return Err(self.unshown(question, &age, verdict));
+            }
+            (Given::Rejection { .. }, Unnamed::Allowed) if !self.attended => {
+                return Err(self.unmeant(question, &age));
             }
             (given, _) => given,
         };
@@ -339,7 +343,7 @@ impl<P: Platform> Giving<'_, P> {
                 let declined = confirm::declined("nothing was sent; the question is still open");
                 Err(declined
                     .question(&question.id)
-                    .task(Some(self.errand.task.clone())))
+                    .task(Some(self.request.task.clone())))
             }
             Some(Some(answer)) => {
                 reporter.confirmed(question);
@@ -355,7 +359,7 @@ impl<P: Platform> Giving<'_, P> {
 
     /// A question that may not be answered without its name: it is shown now, and that does not count as showing.
     fn unshown(&self, question: &Question, age: &str, why: Unnamed) -> Box<Problem> {
-        let errand = self.errand;
+        let request = self.request;
         let what = match why {
             Unnamed::StandIn => {
                 "the server does not tell yet what is asked, and so the question has to be named"
@@ -367,13 +371,27 @@ impl<P: Platform> Giving<'_, P> {
                 "this question was not shown here before, and so it has to be named"
             }
         };
-        let command = command_line::naming(errand.command.as_str(), &question.id, &[]);
+        let command = command_line::naming(request.command.as_str(), &question.id, &[]);
         let problem = Problem::new(Exit::Pending, "unseen", what).headed("waiting");
         let problem = ends::quoted(problem, question, age);
         problem
             .why("Nothing was sent.")
             .next("answer", command, "")
-            .task(Some(errand.task.clone()))
+            .task(Some(request.task.clone()))
+    }
+
+    /// A rejection that nobody here can be asked about.
+    fn unmeant(&self, question: &Question, age: &str) -> Box<Problem> {
+        let what = "rejecting makes the run fail, and there is no terminal to ask on";
+        let problem = Problem::new(Exit::Usage, "usage", what);
+        ends::quoted(problem, question, age)
+            .why("Nothing was sent.")
+            .next(
+                "do it",
+                command_line::naming("reject", &question.id, &[]),
+                "",
+            )
+            .task(Some(self.request.task.clone()))
     }
 
     /// The answer was taken: what came of it, as far as that is to be seen.
@@ -384,8 +402,8 @@ impl<P: Platform> Giving<'_, P> {
         said: Value,
     ) -> Result<Exit, Box<Problem>> {
         let out = &self.session.out;
-        let task = &self.errand.task;
-        let seen = match self.errand.command {
+        let task = &self.request.task;
+        let seen = match self.request.command {
             Command::Reply => Some(effect(self.session, &mut followed).await?),
             Command::Approve | Command::Reject | Command::Input => None,
         };
@@ -424,7 +442,7 @@ impl<P: Platform> Giving<'_, P> {
     }
 
     fn follow_it(&self) {
-        let watch = format!("watch {}", self.errand.task.quoted());
+        let watch = format!("watch {}", self.request.task.quoted());
         let watch = self.session.command(&watch);
         self.session.out.say(&format!("follow: {watch}"));
     }
@@ -439,17 +457,17 @@ impl<P: Platform> Giving<'_, P> {
         deadlines: Deadlines,
         to: &Destination,
     ) -> Result<Exit, Box<Problem>> {
-        let (session, task) = (self.session, &self.errand.task);
+        let (session, task) = (self.session, &self.request.task);
         let words = answers::form::in_words(said);
         reporter.say(&format!(
             "already answered: {words}; nothing was sent again"
         ));
         session.spoken(task);
-        if self.errand.watch {
+        if self.request.watch {
             reporter.hush(false);
             let run = session.client.attach(task.id().clone());
             let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
-                .leaving_reviews(self.errand.follow.no_wait_review)
+                .leaving_reviews(self.request.follow.no_wait_review)
                 .answered_by(Arc::new(asker));
             return watched.begin(session).await?.finish(to).await;
         }

@@ -1,7 +1,7 @@
 //! `taskward reply`, `approve`, `reject` and `input`: the answer to a question, which is named or was shown before.
 
-mod fate;
 mod give;
+mod refusals;
 
 use std::sync::Arc;
 
@@ -12,7 +12,6 @@ use taskward::{Answer, QuestionId};
 
 use crate::answers::{checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, ProviderName, Reject, Reply};
-use crate::confirm;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
@@ -21,10 +20,11 @@ use crate::task_ref::{TaskArg, TaskRef};
 use crate::text_arg::{json_object, stdin_text, text_or_file};
 
 /// What a task of Nanonets has instead.
-const INSTEAD: &str = "A question of its agents is answered in words: taskward reply TASK TEXT.";
+const INSTEAD: &str =
+    "A question of its agents is answered in words: taskward reply TASK TEXT --question ID.";
 
 /// An answer, and where it is to go.
-struct Errand {
+struct AnswerRequest {
     command: Command,
     task: TaskRef,
     /// The question; `None` is the one that was shown.
@@ -64,7 +64,7 @@ pub(super) async fn approve(
     global: &Global,
     args: Approve,
 ) -> Result<Exit, Box<Problem>> {
-    let errand = Errand {
+    let request = AnswerRequest {
         command: Command::Approve,
         task: run_of(global, &args.task, "approve")?,
         question: args.question.map(QuestionId::new),
@@ -74,7 +74,7 @@ pub(super) async fn approve(
         stdin_is_taken: false,
         force_new: false,
     };
-    give::answer::<AgentHarness>(out, global, errand).await
+    give::answer::<AgentHarness>(out, global, request).await
 }
 
 pub(super) async fn reject(
@@ -91,11 +91,9 @@ pub(super) async fn reject(
     let given = if args.yes || args.question.is_some() {
         Given::Ready(Answer::Reject { reason })
     } else {
-        confirm::attended(global, "rejecting makes the run fail")
-            .map_err(|problem| problem.task(Some(task.clone())))?;
         Given::Rejection { reason }
     };
-    let errand = Errand {
+    let request = AnswerRequest {
         command: Command::Reject,
         task,
         question: args.question.map(QuestionId::new),
@@ -105,7 +103,7 @@ pub(super) async fn reject(
         stdin_is_taken: false,
         force_new: false,
     };
-    give::answer::<AgentHarness>(out, global, errand).await
+    give::answer::<AgentHarness>(out, global, request).await
 }
 
 pub(super) async fn input(
@@ -131,7 +129,7 @@ pub(super) async fn input(
             .task(Some(task)));
         }
     };
-    let errand = Errand {
+    let request = AnswerRequest {
         command: Command::Input,
         task,
         question: args.question.map(QuestionId::new),
@@ -141,7 +139,7 @@ pub(super) async fn input(
         stdin_is_taken: from_stdin,
         force_new: false,
     };
-    give::answer::<AgentHarness>(out, global, errand).await
+    give::answer::<AgentHarness>(out, global, request).await
 }
 
 pub(super) async fn reply(
@@ -154,7 +152,7 @@ pub(super) async fn reply(
     global.only(ProviderName::Nanonets, provider, "reply", instead)?;
     let from_stdin = args.text == "-";
     let text = words(global, args.text)?;
-    let errand = Errand {
+    let request = AnswerRequest {
         command: Command::Reply,
         task,
         question: args.question.map(QuestionId::new),
@@ -164,7 +162,7 @@ pub(super) async fn reply(
         stdin_is_taken: from_stdin,
         force_new: args.force_new,
     };
-    give::answer::<Nanonets>(out, global, errand).await
+    give::answer::<Nanonets>(out, global, request).await
 }
 
 /// The words of the command line, or of stdin.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use taskward::{Question, QuestionId};
 
-use super::give::Giving;
+use super::give::Answering;
 use crate::answers::form;
 use crate::command_line;
 use crate::ends;
@@ -13,17 +13,17 @@ use crate::problem::Problem;
 use crate::sanitise::one_line;
 use crate::shown::Command;
 
-impl<P: Platform> Giving<'_, P> {
+impl<P: Platform> Answering<'_, P> {
     fn about(&self, problem: Box<Problem>, question: Option<&QuestionId>) -> Box<Problem> {
-        let problem = match question.or(self.errand.question.as_ref()) {
+        let problem = match question.or(self.request.question.as_ref()) {
             Some(question) => problem.question(question),
             None => problem,
         };
-        problem.task(Some(self.errand.task.clone()))
+        problem.task(Some(self.request.task.clone()))
     }
 
     fn see(&self, problem: Box<Problem>) -> Box<Problem> {
-        let watch = format!("watch {}", self.errand.task.quoted());
+        let watch = format!("watch {}", self.request.task.quoted());
         problem.next("see", self.session.command(&watch), "")
     }
 
@@ -53,10 +53,10 @@ impl<P: Platform> Giving<'_, P> {
             .why("Nothing was sent now.")
             .next(
                 "see",
-                self.session.command(&P::conversation(&self.errand.task)),
+                self.session.command(&P::conversation(&self.request.task)),
                 "whether it is there",
             );
-        let problem = match self.errand.command {
+        let problem = match self.request.command {
             Command::Reply => problem.next(
                 "or",
                 command_line::naming("reply", question, &["--force-new"]),
@@ -77,7 +77,7 @@ impl<P: Platform> Giving<'_, P> {
             Some(detail) => problem.why(detail),
             None => problem,
         };
-        let see = self.session.command(&P::conversation(&self.errand.task));
+        let see = self.session.command(&P::conversation(&self.request.task));
         let problem = problem.next("see", see, "whether it is there");
         self.about(problem, Some(question))
     }
@@ -92,7 +92,7 @@ impl<P: Platform> Giving<'_, P> {
             Some(id) => self.gone(id, None, unconfirmed).await,
             None => {
                 self.session.out.still();
-                match P::state(self.session, &self.errand.task).await {
+                match P::state(self.session, &self.request.task).await {
                     Ok(state) => self.not_asked(state.status.as_str(), None, unconfirmed),
                     Err(problem) => problem.why("The answer was not taken."),
                 }
@@ -108,7 +108,7 @@ impl<P: Platform> Giving<'_, P> {
         unconfirmed: Option<&Value>,
     ) -> Box<Problem> {
         self.session.out.still();
-        let problem = match P::state(self.session, &self.errand.task).await {
+        let problem = match P::state(self.session, &self.request.task).await {
             Ok(state) => self.not_asked(state.status.as_str(), detail, unconfirmed),
             Err(problem) => problem.why("The answer was not taken."),
         };
@@ -130,7 +130,7 @@ impl<P: Platform> Giving<'_, P> {
         let problem = Problem::new(Exit::Other, "answered_elsewhere", what)
             .why("Nothing was sent. The task waits for the answer to another question:");
         let problem = ends::quoted(problem, open, &self.age(state));
-        let problem = ends::answers(self.session, problem, &self.errand.task, open);
+        let problem = ends::answers(self.session, problem, &self.request.task, open);
         self.about(problem, Some(named))
     }
 
@@ -141,11 +141,11 @@ impl<P: Platform> Giving<'_, P> {
         detail: Option<String>,
         unconfirmed: Option<&Value>,
     ) -> Box<Problem> {
-        if let (Some(said), Some(named)) = (unconfirmed, &self.errand.question) {
+        if let (Some(said), Some(named)) = (unconfirmed, &self.request.question) {
             return self.unconfirmed(named, said);
         }
         let status = one_line(status);
-        let (code, what) = match &self.errand.question {
+        let (code, what) = match &self.request.question {
             Some(_) => (
                 "answered_elsewhere",
                 format!(

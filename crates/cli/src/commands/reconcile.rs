@@ -18,7 +18,7 @@ use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 /// That something was said to a task before, and may have arrived.
-pub(super) struct Doubt<'a, P: Platform> {
+pub(super) struct EarlierWrite<'a, P: Platform> {
     pub(super) session: &'a Session<P>,
     pub(super) task: &'a TaskRef,
     /// The command that is to say something now.
@@ -40,7 +40,7 @@ pub(super) struct Found {
     pub(super) snapshot: Snapshot,
 }
 
-impl<P: Platform> Doubt<'_, P> {
+impl<P: Platform> EarlierWrite<'_, P> {
     /// Looks for what was said before.
     pub(super) async fn look(
         &self,
