@@ -179,10 +179,18 @@ impl Record {
         later.iter().any(is_other)
     }
 
-    /// Whether this id names this question: it is its own, or once stood in for it.
-    pub(crate) fn is(&self, id: &QuestionId, question: &QuestionId) -> bool {
-        let stood_in = |one: &Happened| matches!(one, Happened::Identified(stand_in, real) if stand_in == id && real == question);
-        id == question || self.happened.iter().any(stood_in)
+    /// Whether both ids name one question: the same, or one that once stood in for it.
+    pub(crate) fn is(&self, one: &QuestionId, other: &QuestionId) -> bool {
+        self.real(one) == self.real(other)
+    }
+
+    /// The question that this id stood in for, where that is known.
+    fn real<'a>(&'a self, id: &'a QuestionId) -> &'a QuestionId {
+        let mut identified = self.happened.iter().filter_map(|one| match one {
+            Happened::Identified(stand_in, real) if stand_in == id => Some(real),
+            _ => None,
+        });
+        identified.next().unwrap_or(id)
     }
 
     /// The same with what has happened since, which does not count as shown before this process began.
@@ -256,15 +264,8 @@ impl Log {
     }
 }
 
-/// What the ids of questions begin with that are of one task only. Others stand in for one, and are counted anew in each
-/// task.
-const OF_ONE_TASK: &str = "q_";
-
 /// The other task of which a question has this id, as far as the records in this folder tell.
 pub(crate) fn other_task(folder: &Path, task: &TaskRef, question: &QuestionId) -> Option<String> {
-    if !question.as_str().starts_with(OF_ONE_TASK) {
-        return None;
-    }
     let ours = task.to_string();
     let files = fs::read_dir(folder).ok()?.filter_map(Result::ok);
     let records = files.map(|file| file.path()).filter(|path| is_record(path));
@@ -538,7 +539,8 @@ mod tests {
     fn what_was_shown_under_a_stand_in_was_shown() {
         let identified = Happened::Identified(id("s"), id("b"));
         let record = record(&[shown("s"), identified, answering("s")], 2);
-        assert!(record.is(&id("s"), &id("b")) && !record.is(&id("b"), &id("s")));
+        assert!(record.is(&id("s"), &id("b")) && record.is(&id("b"), &id("s")));
+        assert!(!record.is(&id("s"), &id("a")));
         assert_eq!(record.known(&id("b")), Known::Unconfirmed(json!("EUR")));
     }
 
@@ -641,11 +643,9 @@ mod tests {
         let [one, other] = ["t", "u"].map(|id| TaskRef::of::<Nanonets>(id.into()));
         let log = Log::of(folder.path(), &one, "https://a");
         log.write(&shown("q_1")).expect("written");
-        log.write(&shown("stand-in-1")).expect("written");
         let of = |task: &TaskRef, question: &str| other_task(folder.path(), task, &id(question));
         assert_eq!(of(&other, "q_1").as_deref(), Some("nanonets:t"));
         assert_eq!(of(&one, "q_1"), None);
         assert_eq!(of(&other, "q_2"), None);
-        assert_eq!(of(&other, "stand-in-1"), None);
     }
 }

@@ -57,6 +57,14 @@ impl<D: Driver> Course<D> {
         task.into_iter().flat_map(Task::questions)
     }
 
+    /// The question that this id names, whatever became of it, while the task is followed.
+    pub fn question(&self, id: &QuestionId) -> Option<&Question> {
+        match self {
+            Self::Live(driver) => driver.watch().task.question(id),
+            Self::Over(_) => None,
+        }
+    }
+
     /// An open question.
     pub fn open(&self, id: &QuestionId) -> Option<Question> {
         self.questions()

@@ -125,6 +125,13 @@ impl<P: Provider> Running<P> {
         self.course.questions()
     }
 
+    /// Returns the question that this id names, whatever became of it, while the task is followed: its own id, or one that
+    /// stood in for it, here or in another process.
+    #[must_use]
+    pub fn question(&self, id: &QuestionId) -> Option<&Question> {
+        self.course.question(id)
+    }
+
     /// Answers an open question; it leaves as the task is driven on.
     ///
     /// # Errors

@@ -261,6 +261,12 @@ impl Reporter {
         self.keep(&Happened::Shown(question.id.clone()));
     }
 
+    /// The question of the first id has turned out to be the one of the second.
+    pub(crate) fn identified_as(&self, stand_in: &QuestionId, question: &QuestionId) {
+        let identified = Happened::Identified(stand_in.clone(), question.clone());
+        self.keep(&identified);
+    }
+
     /// Keeps what happened to a question. Where that is not possible it counts as not shown.
     fn keep(&self, happened: &Happened) {
         let Some(((memory, origin), task)) = self.records.as_ref().zip(self.task()) else {

@@ -326,3 +326,57 @@ fn an_answer_from_elsewhere_is_told_as_that_and_one_that_may_have_arrived_is_rep
     assert_eq!((same.code, world.answers().0), (0, vec![1, 1]), "{same:?}");
     world.fast(&approve).says(&["already answered: approve"]);
 }
+
+/// Rows: H22.
+#[test]
+fn the_question_of_another_task_is_answered_by_nobody() {
+    let world = world();
+    let [one, other] = [(); 2].map(|()| world.start_asker());
+    let question = world.question(&other);
+    world.show(&other);
+    let wrong = world.fast(&["reply", &one, "EUR", "--question", &question]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    wrong.says(&[&format!("it is one of {other}"), "Nothing was sent"]);
+    let json = world.fast(&["reply", &one, "EUR", "--question", &question, "--json"]);
+    assert_eq!(json.last()["question_id"], question);
+    // Where nothing is known of it, it is not open at least.
+    let speed = SPEED.to_string();
+    let reply = [
+        "reply",
+        &one,
+        "EUR",
+        "--question",
+        &question,
+        "--speed",
+        &speed,
+    ];
+    assert_eq!(world.run_elsewhere(&reply).code, 1);
+    assert_eq!(world.answers().1, [0, 0]);
+}
+
+/// Rows: H26.
+#[test]
+fn a_stand_in_that_was_printed_names_the_question_once_it_is_known() {
+    let scenario = Scenario::parse("[agent_harness]\nwait_event_lag_ms = 600000").expect("valid");
+    let world = World::of(Sim::builder().scenario(scenario), SPEED);
+    let run = world.start_until("approve-email", "awaiting_input");
+    let stand_in = world.question(&run);
+    assert!(stand_in.starts_with("s_"), "{stand_in}");
+    // Until its event is there.
+    world.sim.advance(std::time::Duration::from_secs(600));
+    let question = world.question(&run);
+    assert!(question.starts_with("q_"), "{question}");
+    let approve = ["approve", &run, "--question", &stand_in];
+    let ended = world.fast(&approve);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    ended.says(&[
+        &format!("question {question}"),
+        "Subject: Weekly team update",
+    ]);
+    assert_eq!(world.answers().0, [1]);
+    for id in [&stand_in, &question] {
+        let again = world.fast(&["approve", &run, "--question", id]);
+        assert_eq!(again.code, 0, "{again:?}");
+        again.says(&["already answered"]);
+    }
+}

@@ -177,7 +177,12 @@ impl<P: Platform> Answering<'_, P> {
         if let Some(named) = &self.request.question
             && !self.record.is(named, &question.id)
         {
-            return Err(self.asks_another(named, &question, state, unconfirmed));
+            let found = followed.running.question(named);
+            if found.is_none_or(|found| found.id != question.id) {
+                return Err(self.asks_another(named, &question, state, unconfirmed));
+            }
+            // It stood in for this one.
+            followed.reporter.identified_as(named, &question.id);
         }
         let Some(answer) = self.decide(followed, &question, state).await? else {
             return Err(self.moved(Some(&question), unconfirmed).await);
