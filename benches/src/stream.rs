@@ -41,13 +41,13 @@ fn opened(now: Timestamp, shared: &mut Shared) -> (Task<AgentHarness>, taskward_
         match task.poll(now, shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, .. } => task.taken(no),
-            Step::Send { id, request, .. } => {
-                let streams = request.target().path().ends_with("/stream");
+            Step::Open { id, .. } => {
                 task.sent(id);
-                if streams {
-                    task.handle_head(id, Head::new(StatusCode::OK), now);
-                    return (task, id);
-                }
+                task.handle_head(id, Head::new(StatusCode::OK), now);
+                return (task, id);
+            }
+            Step::Send { id, .. } => {
+                task.sent(id);
                 let reply = r#"{"id":"run_1","status":"running"}"#;
                 task.handle_response(id, taskward_core::Response::new(StatusCode::OK, reply), now);
             }

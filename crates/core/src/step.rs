@@ -26,14 +26,26 @@ pub enum Step<'a, O> {
         /// What it may cost.
         limits: Limits,
     },
-    /// Read the open stream until this time; then poll again, whether something came or not.
+    /// Call [`Task::sent`](crate::Task::sent), begin the exchange that opens the stream, and go on: it is waited for as
+    /// the stream is, with [`Receive`](Self::Receive) or beside an exchange, and its head, reply or failure reported when
+    /// it comes. Nothing else stands still meanwhile.
+    Open {
+        /// What to report under: the stream's id from now on.
+        id: ExchangeId,
+        /// What to send.
+        request: &'a Request,
+        /// What it may cost.
+        limits: Limits,
+    },
+    /// Wait for the head of the stream that is being opened, or for the next chunk of the open one, until this time; then
+    /// poll again, whether something came or not.
     Receive {
         /// The stream.
         id: ExchangeId,
         /// A wake-up, not a timeout: nothing is reported when it passes.
         until: Timestamp,
     },
-    /// Drop that stream, then call [`Task::closed`](crate::Task::closed).
+    /// Drop that stream, open or being opened, then call [`Task::closed`](crate::Task::closed).
     Close {
         /// The stream.
         id: ExchangeId,
@@ -42,7 +54,8 @@ pub enum Step<'a, O> {
     InFlight {
         /// The exchange.
         id: ExchangeId,
-        /// The open stream, when it may be read meanwhile. A driver that waits for the exchange alone loses nothing.
+        /// The stream that is open or being opened, when it may be waited for meanwhile. A driver that waits for the
+        /// exchange alone loses nothing.
         stream: Option<ExchangeId>,
     },
     /// Nothing to do until then; an answer, a message or a cancel may come earlier.

@@ -32,6 +32,8 @@ pub enum Why {
     Quiet,
     /// The open stream is listened to; after this long without a byte it is taken for dead.
     Silence,
+    /// The stream is being opened; until then the task is read.
+    Opening,
     /// The stream is gone and is opened again.
     Reopen,
     /// An event says that the task is over, and a read of the task is to agree.
@@ -65,6 +67,7 @@ impl Why {
             Self::CrossCheck => "the stream tells, a look now and then",
             Self::Quiet => "seeing what follows the event",
             Self::Silence => "listening to the stream",
+            Self::Opening => "the stream is being opened",
             Self::Reopen => "until the stream is opened again",
             Self::Confirm => "until a look agrees with the event",
             Self::Invisible => "the new task may not be visible yet",

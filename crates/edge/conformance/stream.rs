@@ -339,6 +339,39 @@ fn leaving_closes_the_stream() {
     }
 }
 
+/// Rows: E31.
+#[test]
+fn a_stream_whose_head_never_comes_stops_neither_a_look_nor_an_answer_and_is_let_go() {
+    let closed = Arc::new(AtomicBool::new(false));
+    let closing = closed.clone();
+    let stream = move |_: &Platform, conn: &mut Conn, _: &str| {
+        conn.hold();
+        closing.store(true, Ordering::SeqCst);
+    };
+    let (server, platform, client) = setup_with(Policy::default(), stream);
+    let was_open = Arc::new(AtomicBool::new(false));
+    let (noted, known) = (was_open.clone(), closed.clone());
+    let asked = handler(move |_| {
+        noted.store(!known.load(Ordering::SeqCst), Ordering::SeqCst);
+        Ok(Answer::text("EUR"))
+    });
+    let end = follow(client.run(Work).on_question(asked)).expect("an end");
+    assert_eq!(end.into_answer().expect("an answer").0, "EUR");
+    assert!(was_open.load(Ordering::SeqCst), "it was waited for");
+    assert_eq!(*platform.answers.lock().expect("answers"), ["\"EUR\""]);
+    let streams = server.seen();
+    let streams = streams
+        .iter()
+        .filter(|seen| seen.line().contains("/stream"));
+    assert_eq!(streams.count(), 1);
+    let begun = Instant::now();
+    while !closed.load(Ordering::SeqCst) {
+        let left_open = begun.elapsed() > Duration::from_secs(5);
+        assert!(!left_open, "a stream is left open");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn a_missing_key_names_the_variable_to_set() {
     for error in [

@@ -43,6 +43,16 @@ impl<S> Report<S> {
         }
     }
 
+    /// The same without the stream, and the stream.
+    #[must_use]
+    pub fn split(self) -> (Report<()>, Option<Box<S>>) {
+        match self {
+            Self::Reply(reply) => (Report::Reply(reply), None),
+            Self::Failed(failure) => (Report::Failed(failure), None),
+            Self::Stream(head, stream) => (Report::Stream(head, Box::new(())), Some(stream)),
+        }
+    }
+
     /// Tells a call how its exchange ended.
     pub fn conclude<O: Operation>(self, call: &mut Call<O>, id: ExchangeId, now: Timestamp) {
         match self {

@@ -43,7 +43,7 @@ fn goes_on<P: Provider>(provider: P, snapshot: &Snapshot) {
         let next = match task.poll(now, &mut shared) {
             Step::Done(_) => break,
             Step::Save { revision } => Do::Save(revision),
-            Step::Send { id, .. } => Do::Send(id),
+            Step::Send { id, .. } | Step::Open { id, .. } => Do::Send(id),
             Step::Close { id } => Do::Close(id),
             Step::Event { no, .. } => Do::Take(no),
             Step::Wait { until, .. } => {

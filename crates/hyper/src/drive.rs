@@ -56,9 +56,19 @@ pub(crate) struct Drive<P: Provider> {
     sender: mpsc::Sender<HandleRequest>,
 }
 
-/// The open stream, read at most one chunk ahead of what the machine asks for.
+/// The stream: being opened, or open.
 struct Reading {
     id: ExchangeId,
+    line: Line,
+}
+
+enum Line {
+    Opening(Exchange),
+    Open(Open),
+}
+
+/// An open stream, read at most one chunk ahead of what the machine asks for.
+struct Open {
     stream: Box<EventStream>,
     ahead: Option<Chunk>,
 }
@@ -67,6 +77,12 @@ struct Reading {
 type Chunk = Option<Result<Bytes, Failure>>;
 
 impl Reading {
+    fn parts(&mut self) -> (ExchangeId, &mut Line) {
+        (self.id, &mut self.line)
+    }
+}
+
+impl Open {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Chunk> {
         match self.ahead.take() {
             Some(next) => Poll::Ready(next),
@@ -122,11 +138,12 @@ impl<P: Provider> Drive<P> {
 
     /// Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
     fn poll_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(reading) = &mut self.stream else {
+        // The limits of an opening are its own.
+        let Some((id, Line::Open(open))) = self.stream.as_mut().map(Reading::parts) else {
             return Poll::Ready(());
         };
-        if reading.poll_ahead(cx).is_ready() {
-            self.watch.stirred(reading.id);
+        if open.poll_ahead(cx).is_ready() {
+            self.watch.stirred(id);
         } else if self.polled.elapsed() > AWAY {
             // A runtime that was held up, too, has to look at its sockets first.
             self.polled = Instant::now();
@@ -145,21 +162,28 @@ impl<P: Provider> Drive<P> {
         Poll::Ready(())
     }
 
-    /// The next of the open stream.
+    /// The head of the stream that is being opened, or the next of the open one.
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.share > SHARE {
             self.share = 0;
             ready!(self.poll_turn(cx));
         }
-        let Some(reading) = &mut self.stream else {
-            return Poll::Ready(());
-        };
-        let (id, next) = (reading.id, ready!(reading.poll_next(cx)));
-        match &next {
-            Some(Ok(bytes)) => self.share += bytes.len(),
-            Some(Err(_)) | None => self.stream = None,
+        match self.stream.as_mut().map(Reading::parts) {
+            None => {}
+            Some((id, Line::Opening(exchange))) => {
+                let report = ready!(exchange.as_mut().poll(cx));
+                self.stream = None;
+                self.report(id, report);
+            }
+            Some((id, Line::Open(open))) => {
+                let next = ready!(open.poll_next(cx));
+                match &next {
+                    Some(Ok(bytes)) => self.share += bytes.len(),
+                    Some(Err(_)) | None => self.stream = None,
+                }
+                self.watch.received(id, next);
+            }
         }
-        self.watch.received(id, next);
         Poll::Ready(())
     }
 
@@ -186,10 +210,23 @@ impl<P: Provider> Drive<P> {
                 } => {
                     let request = request.clone();
                     let span = self.watch.requests(&request);
-                    let exchange = self.client.exchange(request, limits, Streams::Open, span);
+                    let exchange = self.client.exchange(request, limits, Streams::Whole, span);
                     self.watch.task.sent(id);
                     self.waiting = None;
                     self.exchange = Some((id, exchange));
+                }
+                Step::Open {
+                    id,
+                    request,
+                    limits,
+                } => {
+                    let request = request.clone();
+                    let span = self.watch.requests(&request);
+                    let exchange = self.client.exchange(request, limits, Streams::Open, span);
+                    self.watch.task.sent(id);
+                    self.waiting = None;
+                    let line = Line::Opening(exchange);
+                    self.stream = Some(Reading { id, line });
                 }
                 Step::InFlight { id, stream } => {
                     if self.exchange.as_ref().is_none_or(|(held, _)| *held != id) {
@@ -277,12 +314,15 @@ impl<P: Provider> Drive<P> {
             return;
         };
         self.exchange = None;
+        self.report(id, report);
+    }
+
+    /// Reports an exchange that is over, and keeps the stream that it opened.
+    fn report(&mut self, id: ExchangeId, report: Report) {
         if let Some(stream) = self.watch.report(id, report) {
-            self.stream = Some(Reading {
-                id,
-                stream,
-                ahead: None,
-            });
+            let ahead = None;
+            let line = Line::Open(Open { stream, ahead });
+            self.stream = Some(Reading { id, line });
         }
     }
 

@@ -8,7 +8,6 @@ use taskward_core::{
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
-use taskward_edge::reply::Streams;
 use taskward_edge::source;
 use taskward_edge::trace;
 use taskward_edge::watch::Watch;
@@ -16,14 +15,27 @@ use tracing::Span;
 
 use crate::client::Client;
 use crate::handle::Handle;
-use crate::inbox::{Chunk, DriversInbox, Input};
-use crate::send::{EventStream, Line, Report, exchange};
+use crate::inbox::{Brought, Chunk, DriversInbox, Input};
+use crate::send::{Report, exchange};
+use crate::wire::Line;
+
+/// A stream, open or being opened by its reader: dropped, it is cut off.
+struct Reading {
+    id: ExchangeId,
+    line: Arc<Line>,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.line.cut();
+    }
+}
 
 /// A task with its exchanges.
 pub(crate) struct Drive<P: Provider> {
     client: Client<P>,
     watch: Watch<P>,
-    stream: Option<(ExchangeId, Line)>,
+    stream: Option<Reading>,
     inbox: DriversInbox,
 }
 
@@ -52,10 +64,10 @@ impl<P: Provider> Drive<P> {
                 return Ok(None);
             }
             // Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
-            if let Some((id, _)) = &self.stream
+            if let Some(reading) = &self.stream
                 && self.inbox.has_chunk()
             {
-                self.watch.stirred(*id);
+                self.watch.stirred(reading.id);
             }
             let now = self.watch.now();
             let step = {
@@ -78,13 +90,23 @@ impl<P: Provider> Drive<P> {
                     let request = request.clone();
                     self.watch.task.sent(id);
                     let span = self.watch.requests(&request);
-                    let report = self.client.exchange(&request, limits, Streams::Open, &span);
-                    self.report(id, report);
+                    let report = self.client.exchange(&request, limits, &span);
+                    self.watch.report(id, report.split().0);
+                }
+                Step::Open {
+                    id,
+                    request,
+                    limits,
+                } => {
+                    let request = request.clone();
+                    let span = self.watch.requests(&request);
+                    self.watch.task.sent(id);
+                    self.open_aside(id, request, limits, span);
                 }
                 // An exchange is over before the next poll: this one was somebody else's.
                 Step::InFlight { id, .. } => self.watch.abandoned(id),
                 Step::Receive { id, until } => match &self.stream {
-                    Some((held, _)) if *held == id => {
+                    Some(reading) if reading.id == id => {
                         self.watch.listens();
                         self.wait(until, true);
                     }
@@ -111,29 +133,39 @@ impl<P: Provider> Drive<P> {
         }
     }
 
-    /// Reports the exchange that is over.
-    fn report(&mut self, id: ExchangeId, report: Report) {
-        if let Some(stream) = self.watch.report(id, report) {
-            self.stream = Some((id, stream.line()));
-            self.read_aside(id, stream);
-        }
-    }
-
-    /// Reads a stream in a thread of its own, which ends with the stream, or with the driver.
-    fn read_aside(&mut self, id: ExchangeId, mut stream: Box<EventStream>) {
+    /// Opens and reads a stream in a thread of its own, which ends with the stream, or with the driver.
+    fn open_aside(&mut self, id: ExchangeId, request: Request, limits: Limits, span: Span) {
         self.inbox.open(id);
+        let line = Arc::new(Line::default());
         let inbox = self.inbox.0.clone();
+        let transport = self.client.inner().transport.clone();
+        let reading = line.clone();
         let reader = move || {
+            let report = exchange(&transport, &request, &limits, Some(&reading), &span);
+            let (opened, stream) = report.split();
+            if !inbox.bring(id, Brought::Opened(opened)) {
+                return;
+            }
+            let Some(mut stream) = stream else { return };
             loop {
                 let next = stream.read();
                 let more = matches!(next, Some(Ok(_)));
-                if !inbox.bring(id, next) || !more {
+                if !inbox.bring(id, Brought::Chunk(next)) || !more {
                     return;
                 }
             }
         };
+        self.stream = Some(Reading { id, line });
         if std::thread::Builder::new().spawn(reader).is_err() {
-            self.received(id, Some(Err(Failure::abandoned())));
+            self.drop_stream(id);
+            self.watch.abandoned(id);
+        }
+    }
+
+    /// Reports what became of the exchange that was to open the stream.
+    fn opened(&mut self, id: ExchangeId, report: taskward_edge::reply::Report<()>) {
+        if self.watch.report(id, report).is_none() {
+            self.drop_stream(id);
         }
     }
 
@@ -146,7 +178,7 @@ impl<P: Provider> Drive<P> {
     }
 
     fn drop_stream(&mut self, id: ExchangeId) {
-        if self.stream.take_if(|(held, _)| *held == id).is_some() {
+        if self.stream.take_if(|reading| reading.id == id).is_some() {
             self.inbox.close(id);
         }
     }
@@ -156,7 +188,8 @@ impl<P: Provider> Drive<P> {
         let left = self.client.inner().clock.left(until);
         match self.inbox.wait(left, reads) {
             Some(Input::Request(request)) => self.watch.hear(request),
-            Some(Input::Chunk(id, next)) => self.received(id, next),
+            Some(Input::Stream(id, Brought::Opened(report))) => self.opened(id, report),
+            Some(Input::Stream(id, Brought::Chunk(next))) => self.received(id, next),
             None => {}
         }
     }
@@ -179,8 +212,8 @@ impl<P: Provider> Driver for Drive<P> {
 }
 
 impl<P: Provider> Client<P> {
-    fn exchange(&self, request: &Request, limits: Limits, streams: Streams, span: &Span) -> Report {
-        exchange(&self.inner().transport, request, &limits, streams, span)
+    fn exchange(&self, request: &Request, limits: Limits, span: &Span) -> Report {
+        exchange(&self.inner().transport, request, &limits, None, span)
     }
 }
 
@@ -212,7 +245,7 @@ where
                 let request = request.clone();
                 call.sent(id);
                 let span = trace::request(O::NAME, &request);
-                let report = client.exchange(&request, limits, Streams::Whole, &span);
+                let report = client.exchange(&request, limits, &span);
                 report.conclude(&mut call, id, inner.clock.now());
             }
             CallStep::InFlight { id } => {

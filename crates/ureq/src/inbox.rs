@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use taskward_core::{Error, ExchangeId, Failure};
 use taskward_edge::clock::later;
+use taskward_edge::reply::Report;
 use taskward_edge::watch::{HandleRequest, gone, not_driven};
 
 /// Requests of handles kept before whoever sends them waits.
@@ -21,10 +22,17 @@ const MAX_CHUNKS: usize = 16;
 /// What a stream brought; `None` is its end.
 pub(crate) type Chunk = Option<Result<Bytes, Failure>>;
 
+/// What the reader of a stream has for its driver.
+pub(crate) enum Brought {
+    /// How the exchange ended that was to open it.
+    Opened(Report<()>),
+    Chunk(Chunk),
+}
+
 /// What came in.
 pub(crate) enum Input {
     Request(HandleRequest),
-    Chunk(ExchangeId, Chunk),
+    Stream(ExchangeId, Brought),
 }
 
 /// The meeting place of the driver, its handles and the reader of its stream.
@@ -37,9 +45,9 @@ pub(crate) struct Inbox {
 #[derive(Default)]
 struct Kept {
     requests: VecDeque<HandleRequest>,
-    /// The stream that is open.
+    /// The stream that is open, or being opened.
     stream: Option<ExchangeId>,
-    chunks: VecDeque<Chunk>,
+    brought: VecDeque<Brought>,
     /// Whether somebody drives the task now, or when somebody last did.
     driven: Driven,
     /// Whether nobody drives any more.
@@ -166,17 +174,17 @@ impl Inbox {
     pub(crate) fn open(&self, id: ExchangeId) {
         let mut kept = self.lock();
         kept.stream = Some(id);
-        kept.chunks.clear();
+        kept.brought.clear();
     }
 
     /// Leaves what a stream brought; `false` when nobody wants it any more.
-    pub(crate) fn bring(&self, id: ExchangeId, chunk: Chunk) -> bool {
+    pub(crate) fn bring(&self, id: ExchangeId, brought: Brought) -> bool {
         let mut kept =
-            self.wait_while(|kept| kept.stream == Some(id) && kept.chunks.len() >= MAX_CHUNKS);
+            self.wait_while(|kept| kept.stream == Some(id) && kept.brought.len() >= MAX_CHUNKS);
         if kept.stream != Some(id) {
             return false;
         }
-        kept.chunks.push_back(chunk);
+        kept.brought.push_back(brought);
         self.changed.notify_all();
         true
     }
@@ -186,7 +194,7 @@ impl Inbox {
         let mut kept = self.lock();
         if kept.stream == Some(id) {
             kept.stream = None;
-            kept.chunks.clear();
+            kept.brought.clear();
             self.changed.notify_all();
         }
     }
@@ -197,7 +205,7 @@ impl Inbox {
             let mut kept = self.lock();
             kept.over = true;
             kept.stream = None;
-            kept.chunks.clear();
+            kept.brought.clear();
             std::mem::take(&mut kept.requests)
         };
         self.changed.notify_all();
@@ -214,7 +222,7 @@ impl Inbox {
 
     /// Whether the stream has brought something that was not taken yet.
     pub(crate) fn has_chunk(&self) -> bool {
-        !self.lock().chunks.is_empty()
+        !self.lock().brought.is_empty()
     }
 
     /// Waits so long for a request, or for the next of the stream when it is to be read.
@@ -226,8 +234,8 @@ impl Inbox {
                 Some(request) => Some(Input::Request(request)),
                 None if reads => kept
                     .stream
-                    .zip(kept.chunks.pop_front())
-                    .map(|(id, chunk)| Input::Chunk(id, chunk)),
+                    .zip(kept.brought.pop_front())
+                    .map(|(id, brought)| Input::Stream(id, brought)),
                 None => None,
             };
             if input.is_some() {
@@ -260,8 +268,8 @@ mod tests {
 
     const STREAM: ExchangeId = ExchangeId(3);
 
-    fn chunk() -> Chunk {
-        Some(Ok(Bytes::from_static(b"x")))
+    fn chunk() -> Brought {
+        Brought::Chunk(Some(Ok(Bytes::from_static(b"x"))))
     }
 
     #[test]
@@ -272,7 +280,7 @@ mod tests {
             let inbox = inbox.clone();
             std::thread::spawn(move || (0..).take_while(|_| inbox.bring(STREAM, chunk())).count())
         };
-        while inbox.lock().chunks.len() < MAX_CHUNKS {
+        while inbox.lock().brought.len() < MAX_CHUNKS {
             std::thread::yield_now();
         }
         inbox
@@ -283,9 +291,9 @@ mod tests {
         for _ in 0..3 * MAX_CHUNKS {
             assert!(matches!(
                 next(true),
-                Some(Input::Chunk(STREAM, Some(Ok(_))))
+                Some(Input::Stream(STREAM, Brought::Chunk(Some(Ok(_)))))
             ));
-            assert!(inbox.lock().chunks.len() <= MAX_CHUNKS);
+            assert!(inbox.lock().brought.len() <= MAX_CHUNKS);
         }
         assert!(inbox.wait(Duration::ZERO, false).is_none(), "not asked for");
         inbox.close(STREAM);

@@ -1,7 +1,6 @@
 //! One exchange, from a request of the core to exactly one report.
 
 use std::io::Read as _;
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,7 +22,7 @@ use ureq::{Agent, BodyReader, SendBody};
 use crate::body::{self, Upload};
 use crate::dial::{Dialer, NoResolver};
 use crate::failure;
-use crate::wire::{Marks, Reading, hang_up};
+use crate::wire::{Line, Marks, Reading};
 
 /// Bytes read from a body at a time. They are cleared first, which few replies are worth much of.
 const CHUNK: usize = 2 * 1024;
@@ -81,18 +80,21 @@ impl Transport {
 /// How one exchange ended.
 pub(crate) type Report = reply::Report<EventStream>;
 
-/// Performs one exchange, redirects of the same origin included.
+/// Performs one exchange, redirects of the same origin included. One that goes along a line may open a stream.
 pub(crate) fn exchange(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
-    streams: Streams,
+    line: Option<&Arc<Line>>,
     span: &Span,
 ) -> Report {
     let begun = Instant::now();
     let mut report = span
-        .in_scope(|| attempt(transport, request, limits, streams, begun))
+        .in_scope(|| attempt(transport, request, limits, line, begun))
         .unwrap_or_else(Report::Failed);
+    if let Some(line) = line.filter(|_| !matches!(report, Report::Stream(..))) {
+        line.release();
+    }
     report.clean(&transport.credential);
     let (status, detail) = report.summary();
     trace::replied(span, status, begun.elapsed());
@@ -112,13 +114,17 @@ fn attempt(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
-    streams: Streams,
+    line: Option<&Arc<Line>>,
     begun: Instant,
 ) -> Result<Report, Failure> {
+    let streams = match line {
+        Some(_) => Streams::Open,
+        None => Streams::Whole,
+    };
     let mut moved: Option<Request> = None;
     for hops in 0.. {
         let request = moved.as_ref().unwrap_or(request);
-        let (head, reply) = head(transport, request, limits, begun)?;
+        let (head, reply) = head(transport, request, limits, line, begun)?;
         match transport.origin.follow(request, &head, hops) {
             Some(next) => moved = Some(next?),
             None => return receive(request, head, reply, limits, streams),
@@ -132,11 +138,12 @@ fn head(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
+    line: Option<&Arc<Line>>,
     begun: Instant,
 ) -> Result<(Head, Reply), Failure> {
     body::check(request.body()).map_err(|fault| fault.at(Stage::NotSent))?;
     let end = limits.total.and_then(|total| begun.checked_add(total));
-    let marks = Arc::new(Marks::new(limits, end));
+    let marks = Arc::new(Marks::new(limits, end, line.cloned()));
     let body = if request.body().is_empty() {
         SendBody::none()
     } else {
@@ -280,23 +287,6 @@ impl EventStream {
                 reply::clean_failure(&self.reply.transport.credential, &mut failure);
                 Some(Err(failure))
             }
-        }
-    }
-
-    /// What ends a read of it from another thread.
-    pub(crate) fn line(&self) -> Line {
-        Line(self.reply.marks.lock().socket.clone())
-    }
-}
-
-/// Cuts its stream off when it is dropped.
-#[derive(Debug)]
-pub(crate) struct Line(Option<Arc<TcpStream>>);
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        if let Some(socket) = &self.0 {
-            hang_up(socket);
         }
     }
 }

@@ -47,8 +47,8 @@ pub(crate) struct Progress {
     pub(crate) keep: bool,
     /// Whether the body that is read comes in chunks.
     pub(crate) chunked: bool,
-    /// To cut a stream off from another thread.
-    pub(crate) socket: Option<Arc<TcpStream>>,
+    /// Where it can be cut off from another thread.
+    line: Option<Arc<Line>>,
 }
 
 /// What is read of a reply.
@@ -67,7 +67,7 @@ thread_local! {
 }
 
 impl Marks {
-    pub(crate) fn new(limits: &Limits, end: Option<Instant>) -> Self {
+    pub(crate) fn new(limits: &Limits, end: Option<Instant>, line: Option<Arc<Line>>) -> Self {
         Self(Mutex::new(Progress {
             limits: *limits,
             end,
@@ -80,7 +80,7 @@ impl Marks {
             fault: None,
             keep: true,
             chunked: false,
-            socket: None,
+            line,
         }))
     }
 
@@ -346,7 +346,9 @@ impl Wire {
             self.lines = None;
             progress.sent = true;
             progress.moved = Instant::now();
-            progress.socket = Some(self.link.socket().tcp.clone());
+            if let Some(line) = &progress.line {
+                line.carry(self.link.socket().tcp.clone());
+            }
         }
         first
     }
@@ -474,8 +476,47 @@ impl Transport for Wire {
     }
 }
 
-/// Cuts a stream off, whoever reads it.
-pub(crate) fn hang_up(socket: &TcpStream) {
+/// What an exchange goes along that may be cut off from another thread: one that opens a stream, and the stream.
+#[derive(Debug, Default)]
+pub(crate) struct Line(Mutex<Carried>);
+
+#[derive(Debug, Default)]
+struct Carried {
+    cut: bool,
+    socket: Option<Arc<TcpStream>>,
+}
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, Carried> {
+        // Plain data: nothing is left half-written by a panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the exchange goes over this socket.
+    fn carry(&self, socket: Arc<TcpStream>) {
+        let mut carried = self.lock();
+        if carried.cut {
+            hang_up(&socket);
+        }
+        carried.socket = Some(socket);
+    }
+
+    /// The exchange is over: its socket is somebody else's.
+    pub(crate) fn release(&self) {
+        self.lock().socket = None;
+    }
+
+    /// Cuts off what goes along it, and what would.
+    pub(crate) fn cut(&self) {
+        let mut carried = self.lock();
+        carried.cut = true;
+        if let Some(socket) = carried.socket.take() {
+            hang_up(&socket);
+        }
+    }
+}
+
+fn hang_up(socket: &TcpStream) {
     // It may be closed already, which is as good.
     let _ = socket.shutdown(Shutdown::Both);
 }

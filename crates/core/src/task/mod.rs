@@ -65,10 +65,12 @@ use stream::{Loss, MAX_UNREAD, Stream};
 ///    - [`Step::Save`]: store [`snapshot`](Self::snapshot), then [`saved`](Self::saved).
 ///    - [`Step::Send`]: [`sent`](Self::sent), before the first byte may leave; then perform the exchange within its
 ///      limits and report it exactly once, with [`handle_response`](Self::handle_response) or
-///      [`handle_failure`](Self::handle_failure). A 2xx `text/event-stream` is reported with
-///      [`handle_head`](Self::handle_head), each chunk with [`handle_chunk`](Self::handle_chunk), and its end with
-///      [`handle_end`](Self::handle_end) or `handle_failure`.
-///    - [`Step::Receive`]: wait for the stream's next chunk, at most until the given time.
+///      [`handle_failure`](Self::handle_failure).
+///    - [`Step::Open`]: [`sent`](Self::sent), then begin the exchange beside whatever else is done. A 2xx
+///      `text/event-stream` is reported with [`handle_head`](Self::handle_head), each chunk with
+///      [`handle_chunk`](Self::handle_chunk), and its end with [`handle_end`](Self::handle_end) or `handle_failure`;
+///      every other reply as that of a `Send`.
+///    - [`Step::Receive`]: wait for the stream's head or next chunk, at most until the given time.
 ///    - [`Step::Close`]: drop the stream, then [`closed`](Self::closed).
 ///    - [`Step::InFlight`]: wait for the exchange; if it is not held any more, report [`Failure::abandoned`].
 ///    - [`Step::Wait`]: wait until then, or until the application wants something.
@@ -177,6 +179,7 @@ enum Purpose {
     /// A read that looks for a delivery's write.
     Reconcile,
     Cancel,
+    /// Opens the stream after this position; under way it belongs to the stream's region.
     OpenStream(Option<Position>),
 }
 
@@ -497,17 +500,17 @@ impl<P: Provider> Task<P> {
             Next::Receive(id, until) => Step::Receive { id, until },
             Next::Wait(until, why) => Step::Wait { until, why },
             Next::Send(limits) => {
-                let exchange = self.exchange.as_ref().expect("planned just now");
-                let request = match (&exchange.request, &self.phase) {
-                    (Some(request), _) => request,
-                    (None, Phase::Starting(starting)) => &starting.request,
-                    (None, _) => self
-                        .status_request
-                        .as_ref()
-                        .expect("built when it was planned"),
-                };
+                let (id, request) = self.planned();
                 Step::Send {
-                    id: exchange.id,
+                    id,
+                    request,
+                    limits,
+                }
+            }
+            Next::Open(limits) => {
+                let (id, request) = self.planned();
+                Step::Open {
+                    id,
                     request,
                     limits,
                 }
@@ -515,12 +518,26 @@ impl<P: Provider> Task<P> {
         }
     }
 
+    /// The request that was planned just now.
+    fn planned(&self) -> (ExchangeId, &Request) {
+        let exchange = self.exchange.as_ref().expect("planned just now");
+        let request = match (&exchange.request, &self.phase) {
+            (Some(request), _) => request,
+            (None, Phase::Starting(starting)) => &starting.request,
+            (None, _) => self
+                .status_request
+                .as_ref()
+                .expect("built when it was planned"),
+        };
+        (exchange.id, request)
+    }
+
     /// Acknowledges [`Step::Save`].
     pub fn saved(&mut self, revision: Revision) {
         self.save.saved = self.save.saved.max(revision.min(self.save.revision));
     }
 
-    /// Acknowledges [`Step::Send`]: from now on the request may have left.
+    /// Acknowledges [`Step::Send`] or [`Step::Open`]: from now on the request may have left.
     pub fn sent(&mut self, id: ExchangeId) {
         let now = self.now;
         let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id) else {
@@ -539,7 +556,10 @@ impl<P: Provider> Task<P> {
                 }
             }
             Purpose::Look(Look::Status) => self.looked = Some(now),
-            Purpose::OpenStream(_) => self.stream.enter(stream::StreamState::Opening),
+            Purpose::OpenStream(_) => {
+                self.exchange = None;
+                self.stream.opening(id, now);
+            }
             Purpose::Look(_)
             | Purpose::Check
             | Purpose::Write
@@ -589,6 +609,13 @@ impl<P: Provider> Task<P> {
 
     fn report(&mut self, id: ExchangeId, report: Result<Response, Failure>, now: Timestamp) {
         self.now = self.now.max(now);
+        if let Some(opening) = self.stream.opening_of(id) {
+            if !matches!(&report, Err(failure) if failure.head().is_none()) {
+                self.signs.heard = Some(self.now);
+            }
+            opening.report = Some(report);
+            return;
+        }
         if let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id)
             && matches!(exchange.flight, Flight::Underway)
         {
@@ -606,17 +633,13 @@ impl<P: Provider> Task<P> {
     /// Records the head of a stream: 2xx `text/event-stream` only.
     pub fn handle_head(&mut self, id: ExchangeId, _head: Head, now: Timestamp) {
         self.now = self.now.max(now);
-        let opening = |exchange: &&mut Exchange| {
-            exchange.id == id
-                && matches!(exchange.flight, Flight::Underway)
-                && matches!(exchange.purpose, Purpose::OpenStream(_))
-        };
-        if self.exchange.as_mut().filter(opening).is_some() {
-            self.exchange = None;
+        if self.stream.opening_of(id).is_some() {
             self.signs.heard = Some(self.now);
             self.stream.opened(id, self.now);
-            // The stream tells what happens; reads are a cross-check now.
-            self.look_again(Look::Status, None);
+            if self.stream.ending.is_none() {
+                // The stream tells what happens; reads are a cross-check now.
+                self.look_again(Look::Status, None);
+            }
         }
     }
 

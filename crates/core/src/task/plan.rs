@@ -17,7 +17,7 @@ use super::deliver::{Parcel, Stage};
 use super::intent::old_key;
 use super::judge::CANCELLED;
 use super::phase::Phase;
-use super::stream::{CONFIRM, QUIET, StreamState};
+use super::stream::{CONFIRM, OPENING, QUIET, StreamState};
 use super::{Cancel, Exchange, Flight, Purpose, Task};
 
 /// A decided step, before the references that the driver gets are taken.
@@ -28,6 +28,7 @@ pub(super) enum Next {
     Done,
     InFlight(ExchangeId),
     Send(Limits),
+    Open(Limits),
     Receive(ExchangeId, Timestamp),
     Wait(Timestamp, Why),
 }
@@ -50,6 +51,7 @@ impl<T> Earliest<T> {
 impl<P: Provider> Task<P> {
     pub(super) fn decide(&mut self, shared: &mut Shared) -> Next {
         self.judge_report(shared);
+        self.judge_opening(shared);
         loop {
             if self.save.is_due() {
                 return Next::Save;
@@ -64,7 +66,7 @@ impl<P: Provider> Task<P> {
             }
             if self.phase.is_ended() {
                 self.exchange = None;
-                match self.stream.open().map(|open| open.id) {
+                match self.stream.held() {
                     Some(id) => self.stream.enter(StreamState::Closing {
                         id,
                         due: Timestamp::MAX,
@@ -113,8 +115,14 @@ impl<P: Provider> Task<P> {
                 };
             }
             let purpose = plan.what.expect("checked above");
+            let opens = matches!(purpose, Purpose::OpenStream(_));
             if self.prepare(purpose) {
-                return Next::Send(self.limits());
+                let limits = self.limits();
+                return if opens {
+                    Next::Open(limits)
+                } else {
+                    Next::Send(limits)
+                };
             }
         }
     }
@@ -129,7 +137,9 @@ impl<P: Provider> Task<P> {
     fn listen(&mut self) -> Option<ExchangeId> {
         let id = self.stream.readable()?;
         let now = self.now;
-        self.stream.open_mut()?.listening.get_or_insert(now);
+        if let Some(open) = self.stream.open_mut() {
+            open.listening.get_or_insert(now);
+        }
         Some(id)
     }
 
@@ -154,7 +164,10 @@ impl<P: Provider> Task<P> {
     /// While a human is awaited, a wait is for them, whatever else would end it but trouble.
     fn reason(&self, why: Why) -> Why {
         match (self.clocks.running(), why) {
-            (Clock::Human, Why::Pace | Why::Floor | Why::CrossCheck | Why::Silence) => {
+            (
+                Clock::Human,
+                Why::Pace | Why::Floor | Why::CrossCheck | Why::Silence | Why::Opening,
+            ) => {
                 if self.paused {
                     Why::Review
                 } else {
@@ -220,6 +233,11 @@ impl<P: Provider> Task<P> {
                         due = (Timestamp::from_millis(floor), Why::Floor);
                     }
                 }
+                if let Some(until) = self.held_until(&following.next)
+                    && due.0 < until
+                {
+                    due = (until, Why::Opening);
+                }
                 let look = Purpose::Look(following.next.clone());
                 self.offer_due(&mut plan, due.0, due.1, look);
                 if P::CAPABILITIES.stream {
@@ -228,6 +246,13 @@ impl<P: Provider> Task<P> {
             }
         }
         plan
+    }
+
+    /// Until when the task is not read, because the stream that is being opened may soon tell as much.
+    fn held_until(&self, look: &Look) -> Option<Timestamp> {
+        let since = self.stream.opening_since()?;
+        let awaited = self.leaving.is_some() || self.stream.ending.is_some();
+        (*look == Look::Status && !awaited).then(|| since.after(OPENING))
     }
 
     /// Offers `purpose` unless something that is already due was offered before: the order of offers is the order of
@@ -273,7 +298,7 @@ impl<P: Provider> Task<P> {
                     plan.offer(open.opened.after(QUIET), Why::Quiet, None);
                 }
             }
-            StreamState::Opening | StreamState::Closing { .. } => {}
+            StreamState::Opening(_) | StreamState::Closing { .. } => {}
         }
     }
 

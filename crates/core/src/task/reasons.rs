@@ -9,7 +9,8 @@ use super::phase::Phase;
 use super::{Purpose, Task};
 
 impl<P: Provider> Task<P> {
-    /// What the request is for that [`poll`](Self::poll) gave last, while it is planned or under way.
+    /// What the request is for that [`poll`](Self::poll) gave last, while it is planned or under way; the one that opens a
+    /// stream, until it leaves.
     #[must_use]
     pub fn errand(&self) -> Option<Errand> {
         Some(match &self.exchange.as_ref()?.purpose {

@@ -1,4 +1,4 @@
-//! The stream region: an open event stream beside at most one other exchange, and the list of events that fills in
+//! The stream region: an event stream, open or being opened, beside at most one other exchange, and the list of events that fills in
 //! what the stream did not carry.
 
 use std::collections::VecDeque;
@@ -23,6 +23,7 @@ pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Opening", "2xx event stream", "Open"),
     ("Opening", "refused or failed", "Closed"),
     ("Open", "end or failure", "Closed"),
+    ("Opening", "the task is over", "Closing"),
     ("Open", "silence, too much, or the task is over", "Closing"),
     ("Closing", "closed", "Closed"),
 ];
@@ -33,11 +34,21 @@ pub(super) enum StreamState {
     /// None is open; one is opened at `due`.
     Closed { due: Timestamp },
     /// The request is under way.
-    Opening,
+    Opening(Box<Opening>),
     /// Open.
     Open(Box<Open>),
     /// The driver is asked to drop it; another is opened at `due`.
     Closing { id: ExchangeId, due: Timestamp },
+}
+
+/// The request that opens the stream, which stops nothing else.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) id: ExchangeId,
+    /// When it left.
+    pub(super) since: Timestamp,
+    /// What became of it, when that is no stream, until it is judged.
+    pub(super) report: Option<Result<Response, Failure>>,
 }
 
 /// Why a stream is of no more use.
@@ -118,6 +129,8 @@ pub(super) struct Fill {
     pub(super) reached: Option<Position>,
     /// The most events that a page of this reading had: a shorter one is the last there is.
     pub(super) largest: usize,
+    /// Whether the stream was opened in the middle of it: what happened between the pages before and that is in neither.
+    pub(super) overtaken: bool,
     /// Empty pages in a row.
     pub(super) empty: u32,
     /// What the platform lists newest first, until all of it is here.
@@ -136,6 +149,7 @@ impl Fill {
             since: now,
             reached: None,
             largest: 0,
+            overtaken: false,
             empty: 0,
             reversed: None,
             past: None,
@@ -270,6 +284,8 @@ pub(super) const UPTIME: Duration = Duration::from_secs(30);
 /// A question in the stream is told when nothing followed it for this long; and an opened stream that brought nothing
 /// for this long is compared with the list.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
+/// While a stream is being opened the task is not read for this long; then it is, as one without a stream.
+pub(super) const OPENING: Duration = Duration::from_secs(3);
 /// The task is read when its stream has told nothing for this long, then ever more seldom: a task may stall or wait
 /// without an event.
 pub(super) const LULL: Duration = Duration::from_secs(30);
@@ -326,14 +342,53 @@ impl Stream {
     pub(super) fn open(&self) -> Option<&Open> {
         match &self.state {
             StreamState::Open(open) => Some(open),
-            StreamState::Closed { .. } | StreamState::Opening | StreamState::Closing { .. } => None,
+            StreamState::Closed { .. } | StreamState::Opening(_) | StreamState::Closing { .. } => {
+                None
+            }
         }
     }
 
     pub(super) fn open_mut(&mut self) -> Option<&mut Open> {
         match &mut self.state {
             StreamState::Open(open) => Some(open),
-            StreamState::Closed { .. } | StreamState::Opening | StreamState::Closing { .. } => None,
+            StreamState::Closed { .. } | StreamState::Opening(_) | StreamState::Closing { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Since when the stream is being opened.
+    pub(super) fn opening_since(&self) -> Option<Timestamp> {
+        match &self.state {
+            StreamState::Opening(opening) => Some(opening.since),
+            StreamState::Closed { .. } | StreamState::Open(_) | StreamState::Closing { .. } => None,
+        }
+    }
+
+    /// The opening of this id, while it has no report.
+    pub(super) fn opening_of(&mut self, id: ExchangeId) -> Option<&mut Opening> {
+        match &mut self.state {
+            StreamState::Opening(opening) if opening.id == id && opening.report.is_none() => {
+                Some(opening)
+            }
+            _ => None,
+        }
+    }
+
+    /// What became of the opening.
+    pub(super) fn take_report(&mut self) -> Option<Result<Response, Failure>> {
+        match &mut self.state {
+            StreamState::Opening(opening) => opening.report.take(),
+            StreamState::Closed { .. } | StreamState::Open(_) | StreamState::Closing { .. } => None,
+        }
+    }
+
+    /// The stream that the driver holds, open or being opened.
+    pub(super) fn held(&self) -> Option<ExchangeId> {
+        match &self.state {
+            StreamState::Opening(opening) => Some(opening.id),
+            StreamState::Open(open) => Some(open.id),
+            StreamState::Closed { .. } | StreamState::Closing { .. } => None,
         }
     }
 
@@ -343,9 +398,15 @@ impl Stream {
             .filter(|open| open.id == id && open.end.is_none())
     }
 
-    /// The open stream, when the driver may go on reading it beside an exchange.
+    /// The stream, when the driver may go on waiting for it or reading it beside an exchange.
     pub(super) fn readable(&self) -> Option<ExchangeId> {
-        let open = self.open()?;
+        let open = match &self.state {
+            StreamState::Opening(opening) => {
+                return opening.report.is_none().then_some(opening.id);
+            }
+            StreamState::Open(open) => open,
+            StreamState::Closed { .. } | StreamState::Closing { .. } => return None,
+        };
         // While the list is read the stream tells one event: how far the list has to be read.
         let busy = self.fill.is_some() && open.held.is_some();
         let busy = busy || self.ending.is_some() || open.has_unread();
@@ -380,7 +441,7 @@ impl Stream {
     fn name(state: &StreamState) -> &'static str {
         match state {
             StreamState::Closed { .. } => "Closed",
-            StreamState::Opening => "Opening",
+            StreamState::Opening(_) => "Opening",
             StreamState::Open(_) => "Open",
             StreamState::Closing { .. } => "Closing",
         }
@@ -399,9 +460,20 @@ impl Stream {
         self.state = next;
     }
 
+    pub(super) fn opening(&mut self, id: ExchangeId, now: Timestamp) {
+        self.enter(StreamState::Opening(Box::new(Opening {
+            id,
+            since: now,
+            report: None,
+        })));
+    }
+
     pub(super) fn opened(&mut self, id: ExchangeId, now: Timestamp) {
         self.reopened = self.decoded.is_some();
         self.missing = false;
+        if let Some(fill) = &mut self.fill {
+            fill.overtaken = true;
+        }
         self.enter(StreamState::Open(Box::new(Open {
             id,
             decoder: Decoder::new(),

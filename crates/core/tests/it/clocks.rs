@@ -292,20 +292,20 @@ fn a_stream_that_does_not_open_is_waited_for_no_longer_than_the_deadline() {
                 Step::Save { revision } => task.saved(revision),
                 Step::Event { no, .. } => task.taken(no),
                 Step::Wait { until, .. } => now = until.as_millis(),
-                Step::Send {
+                Step::Send { id, request, .. } => {
+                    assert_eq!(request.target().as_str(), "/start");
+                    task.sent(id);
+                    now += 10;
+                    let reply = Response::new(http::StatusCode::OK, "t1 running.");
+                    task.handle_response(id, reply, at(now));
+                }
+                Step::Open {
                     id,
                     request,
                     limits,
                 } => {
-                    let target = request.target().to_string();
+                    assert_eq!(request.target().as_str(), "/t/t1/stream");
                     task.sent(id);
-                    if target == "/start" {
-                        now += 10;
-                        let reply = Response::new(http::StatusCode::OK, "t1 running.");
-                        task.handle_response(id, reply, at(now));
-                        continue;
-                    }
-                    assert_eq!(target, "/t/t1/stream");
                     let total = limits.total.expect("it is bounded").as_millis();
                     let total = u64::try_from(total).expect("small");
                     asked.push((now, total));

@@ -79,19 +79,19 @@ fn a_head_opens_a_stream_only_for_the_request_that_asked_for_one_and_has_left() 
     ));
     task.handle_response(start, reply("t1 running."), at(20));
     settle(&mut task, 20, &mut shared);
-    let Step::Send { id, .. } = task.poll(at(20), &mut shared) else {
+    let Step::Open { id, .. } = task.poll(at(20), &mut shared) else {
         panic!("a stream is asked for");
     };
     task.handle_head(id, head(), at(20));
     assert!(matches!(
         task.poll(at(20), &mut shared),
-        Step::Send { id: again, .. } if again == id
+        Step::Open { id: again, .. } if again == id
     ));
     task.sent(id);
     task.handle_head(ExchangeId(id.0 + 1), head(), at(30));
     assert!(matches!(
         task.poll(at(30), &mut shared),
-        Step::InFlight { id: under_way, .. } if under_way == id
+        Step::Receive { id: awaited, until } if awaited == id && until == at(3020)
     ));
     task.handle_head(id, head(), at(40));
     assert!(matches!(

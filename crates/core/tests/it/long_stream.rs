@@ -33,23 +33,12 @@ fn two_million_events_in_eight_hours_are_told_by_one_connection_and_nothing_pile
                 }
                 task.taken(no);
             }
-            Step::Send {
-                id,
-                request,
-                limits,
-            } => {
+            Step::Send { id, request, .. } => {
                 let path = request.target().as_str().to_owned();
                 task.sent(id);
                 let say = |text: &str| Response::new(StatusCode::OK, text.to_owned());
                 match path.as_str() {
                     "/start" => task.handle_response(id, say("t1 running."), at(now)),
-                    "/t/t1/stream" => {
-                        // To be opened it may take so long; open, it may last.
-                        assert_eq!(limits.total, Some(Duration::from_secs(100)));
-                        streams += 1;
-                        open = Some(id);
-                        task.handle_head(id, Head::new(StatusCode::OK), at(now));
-                    }
                     "/t/t1" if told < EVENTS => {
                         reads += 1;
                         task.handle_response(id, say("running."), at(now));
@@ -58,6 +47,14 @@ fn two_million_events_in_eight_hours_are_told_by_one_connection_and_nothing_pile
                     "/t/t1/result" => task.handle_response(id, say("done 42."), at(now)),
                     other => panic!("{other}"),
                 }
+            }
+            Step::Open { id, limits, .. } => {
+                task.sent(id);
+                // To be opened it may take so long; open, it may last.
+                assert_eq!(limits.total, Some(Duration::from_secs(100)));
+                streams += 1;
+                open = Some(id);
+                task.handle_head(id, Head::new(StatusCode::OK), at(now));
             }
             Step::Receive { id, .. } => {
                 assert_eq!(open, Some(id));

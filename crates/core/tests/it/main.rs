@@ -11,6 +11,7 @@ mod ends;
 mod late;
 mod lists;
 mod long_stream;
+mod openings;
 mod outcomes;
 mod polling;
 mod questions;

@@ -84,6 +84,7 @@ fn every_wait_and_every_errand_has_words_of_its_own() {
         Why::CrossCheck,
         Why::Quiet,
         Why::Silence,
+        Why::Opening,
         Why::Reopen,
         Why::Confirm,
         Why::Invisible,

@@ -29,6 +29,7 @@ const BORN: u64 = 1_700_000_000_000;
 enum Next {
     Save(Revision),
     Send(ExchangeId),
+    Open(ExchangeId),
     Receive(ExchangeId, Timestamp),
     Close(ExchangeId),
     InFlight(ExchangeId, Option<ExchangeId>),
@@ -42,6 +43,7 @@ impl Next {
         match step {
             Step::Save { revision } => Self::Save(*revision),
             Step::Send { id, .. } => Self::Send(*id),
+            Step::Open { id, .. } => Self::Open(*id),
             Step::Receive { id, until } => Self::Receive(*id, *until),
             Step::Close { id } => Self::Close(*id),
             Step::InFlight { id, stream } => Self::InFlight(*id, *stream),
@@ -73,8 +75,10 @@ pub(super) struct World<'a, P: Platform> {
     now: u64,
     policy: Policy,
     held: Option<Held>,
+    /// The stream that is being opened, beside what is held.
+    opening: Option<ExchangeId>,
     stream: Option<ExchangeId>,
-    /// A stream whose end was reported: it may still be asked to be closed.
+    /// A stream whose end or failure was reported: it may still be asked to be closed.
     ended: Option<ExchangeId>,
     /// What the open stream has said so far.
     heard: Vec<u8>,
@@ -121,6 +125,7 @@ impl<'a, P: Platform> World<'a, P> {
             now: BORN,
             policy,
             held: None,
+            opening: None,
             stream: None,
             ended: None,
             heard: Vec::new(),
@@ -203,26 +208,28 @@ impl<'a, P: Platform> World<'a, P> {
 
     fn assert_possible(&self, next: Next) {
         let held = self.held.map(|held| held.id);
+        let either = self.stream.or(self.opening);
         let now = self.now();
         let longest = self.policy.work.max(self.policy.human).unwrap_or_default();
         match next {
             Next::Send(_) => assert_eq!(held, None, "one request at a time"),
+            Next::Open(_) => assert_eq!((held, either), (None, None), "one stream at a time"),
             Next::InFlight(id, stream) => {
                 assert_eq!(held, Some(id));
-                assert!(stream.is_none() || stream == self.stream);
+                assert!(stream.is_none() || stream == either);
             }
             Next::Receive(id, until) => {
-                assert_eq!((held, self.stream), (None, Some(id)));
+                assert_eq!((held, either), (None, Some(id)));
                 assert!(until > now, "time does not go on");
             }
-            Next::Close(id) => assert!([self.stream, self.ended].contains(&Some(id))),
+            Next::Close(id) => assert!([either, self.ended].contains(&Some(id))),
             Next::Wait(until) => {
                 assert_eq!(held, None);
                 assert!(until > now, "time does not go on");
                 assert!(until.since(now) <= longest, "a wait outlives the deadline");
             }
             Next::Event(no) => assert_eq!(no.0, self.checks.taken.0 + 1, "no gaps"),
-            Next::Done(_) => assert_eq!(self.stream, None, "the stream is dropped first"),
+            Next::Done(_) => assert_eq!(either, None, "the stream is dropped first"),
             Next::Save(_) => {}
         }
     }
@@ -242,9 +249,12 @@ impl<'a, P: Platform> World<'a, P> {
                 }
             }
             Next::Wait(until) => self.now = until.as_millis(),
-            Next::Save(_) | Next::Send(_) | Next::Close(_) | Next::Event(_) | Next::Done(_) => {
-                self.acknowledge(next);
-            }
+            Next::Save(_)
+            | Next::Send(_)
+            | Next::Open(_)
+            | Next::Close(_)
+            | Next::Event(_)
+            | Next::Done(_) => self.acknowledge(next),
         }
     }
 
@@ -266,7 +276,16 @@ impl<'a, P: Platform> World<'a, P> {
                 let kind = request.kind;
                 self.held = Some(Held { id, kind });
             }
+            (Next::Open(id), Step::Open { request, .. }) => {
+                let request = request.clone();
+                let request = outgoing(&self.provider, self.task.id(), &request);
+                assert_eq!(request.kind, Kind::Stream);
+                self.checks.sends::<P>(&request, now);
+                self.task.sent(id);
+                self.opening = Some(id);
+            }
             (Next::Close(id), _) => {
+                self.opening = None;
                 self.stream = None;
                 self.task.closed(id);
             }
@@ -287,15 +306,8 @@ impl<'a, P: Platform> World<'a, P> {
 
     /// The server answers what is under way.
     fn reply(&mut self) {
-        let Some(held) = self.held else {
+        if self.held.is_none() {
             return;
-        };
-        if held.kind == Kind::Stream && !self.input.chance(32) {
-            self.held = None;
-            self.stream = Some(held.id);
-            self.heard.clear();
-            let head = Head::new(StatusCode::OK);
-            return self.task.handle_head(held.id, head, self.now());
         }
         let reply = self.input.reply(P::REPLIES);
         if reply.status().is_success() {
@@ -316,8 +328,40 @@ impl<'a, P: Platform> World<'a, P> {
         }
     }
 
-    /// The open stream says something.
+    /// The stream is opened, or is not.
+    fn open(&mut self) {
+        let Some(id) = self.opening else {
+            return;
+        };
+        if self.input.chance(32) {
+            let reply = self.input.reply(P::REPLIES);
+            return self.report_opening(Ok(reply));
+        }
+        self.opening = None;
+        self.stream = Some(id);
+        self.heard.clear();
+        let head = Head::new(StatusCode::OK);
+        self.task.handle_head(id, head, self.now());
+    }
+
+    fn report_opening(&mut self, report: Result<Response, Failure>) {
+        let Some(id) = self.opening.take() else {
+            return;
+        };
+        self.ended = Some(id);
+        self.checks.reported(Kind::Stream, &report);
+        let now = self.now();
+        match report {
+            Ok(reply) => self.task.handle_response(id, reply, now),
+            Err(failure) => self.task.handle_failure(id, failure, now),
+        }
+    }
+
+    /// The open stream says something, or another is opened.
     fn hear(&mut self) {
+        if self.opening.is_some() {
+            return self.open();
+        }
         let Some(id) = self.stream else {
             return;
         };
@@ -331,6 +375,10 @@ impl<'a, P: Platform> World<'a, P> {
     /// What is under way fails, or the stream ends.
     fn break_off(&mut self) {
         let now = self.now();
+        if self.opening.is_some() && (self.held.is_none() || self.input.chance(128)) {
+            let failure = self.input.failure();
+            return self.report_opening(Err(failure));
+        }
         match self.stream {
             Some(id) if self.held.is_none() || self.input.chance(128) => {
                 self.ended = self.stream.take();
@@ -388,6 +436,9 @@ impl<'a, P: Platform> World<'a, P> {
         };
         if let Some(held) = self.held.take() {
             self.checks.left(held.kind);
+        }
+        if self.opening.take().is_some() {
+            self.checks.left(Kind::Stream);
         }
         self.stream = None;
         let text = serde_json::to_string(&stored.snapshot).expect("a snapshot is JSON");
@@ -476,8 +527,8 @@ impl<'a, P: Platform> World<'a, P> {
                     };
                 }
                 Next::InFlight(..) => self.report(Err(Failure::abandoned())),
-                Next::Save(_) | Next::Send(_) | Next::Close(_) | Next::Event(_) => {
-                    self.acknowledge(next);
+                Next::Save(_) | Next::Send(_) | Next::Open(_) | Next::Close(_) | Next::Event(_) => {
+                    self.acknowledge(next)
                 }
             }
         }

@@ -292,7 +292,7 @@ impl World {
                         return left;
                     }
                 }
-                Step::Send { id, request, .. } => {
+                Step::Send { id, request, .. } | Step::Open { id, request, .. } => {
                     let request = request.clone();
                     assert!(id.0 > self.exchange_no, "exchange {id:?} again");
                     self.exchange_no = id.0;
@@ -726,7 +726,7 @@ fn disturb(task: &mut Task<AgentHarness>, now: Timestamp) {
 fn digest(step: &Step<'_, agent_harness::Answer>) -> String {
     match step {
         Step::Event { no, .. } => format!("event {no:?}"),
-        Step::Send { id, request, .. } => {
+        Step::Send { id, request, .. } | Step::Open { id, request, .. } => {
             format!("send {id:?} {} {}", request.method(), request.target())
         }
         Step::Done(outcome) => outcome.code().to_owned(),

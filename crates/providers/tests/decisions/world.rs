@@ -172,6 +172,15 @@ impl<S: Platform> World<S> {
                         return true;
                     }
                 }
+                Step::Open { id, request, .. } => {
+                    let request = request.clone();
+                    let errand = task.errand().expect("planned just now");
+                    task.sent(id);
+                    assert_eq!(task.errand(), None, "nothing waits for it");
+                    if self.exchange(&mut task, id, errand, &request) {
+                        return true;
+                    }
+                }
                 Step::Wait { until, why } => {
                     assert_eq!(task.pause(), Some((until, why)));
                     self.say("waits", format!("until {}: {why}", at(until)));

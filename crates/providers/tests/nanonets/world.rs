@@ -172,7 +172,9 @@ impl World {
                 }
                 Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
                 Step::Done(outcome) => return Ended::Outcome(describe(outcome)),
-                Step::Receive { .. } | Step::Close { .. } => panic!("there is no stream"),
+                Step::Open { .. } | Step::Receive { .. } | Step::Close { .. } => {
+                    panic!("there is no stream")
+                }
             }
         }
         panic!("too many steps");

@@ -221,6 +221,11 @@ impl<S: Platform> World<'_, S> {
                     id,
                     request,
                     limits,
+                }
+                | Step::Open {
+                    id,
+                    request,
+                    limits,
                 } => {
                     let request = request.clone();
                     task.sent(id);

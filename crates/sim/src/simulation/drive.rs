@@ -46,6 +46,11 @@ enum Next {
         Box<taskward_core::Request>,
         taskward_core::Limits,
     ),
+    Open(
+        taskward_core::ExchangeId,
+        Box<taskward_core::Request>,
+        taskward_core::Limits,
+    ),
     Receive(Timestamp),
     Close(taskward_core::ExchangeId),
     InFlight(taskward_core::ExchangeId, bool),
@@ -63,6 +68,11 @@ impl Next {
                 request,
                 limits,
             } => Self::Send(id, Box::new(request.clone()), limits),
+            Step::Open {
+                id,
+                request,
+                limits,
+            } => Self::Open(id, Box::new(request.clone()), limits),
             Step::Receive { until, .. } => Self::Receive(until),
             Step::Close { id } => Self::Close(id),
             Step::InFlight { id, stream } => Self::InFlight(id, stream.is_some()),
@@ -76,6 +86,7 @@ impl Next {
         match self {
             Self::Save(_) => "save",
             Self::Send(..) => "send",
+            Self::Open(..) => "open",
             Self::Receive(_) => "receive",
             Self::Close(_) => "close",
             Self::InFlight(..) => "in flight",
@@ -352,15 +363,33 @@ impl<P: Provider, M: Machine> World<P, M> {
             }
             Next::Event(no, event) => return self.event(task, no, *event),
             Next::Send(id, request, limits) => {
-                if !self.send(task, id, &request, &limits)? {
-                    return Ok(Some(Life::Killed));
+                // A task that is being left lets go of what stands in its way.
+                if self.flight.is_some() && task.leaves_by().is_none() {
+                    let why = "a second request leaves while one is under way";
+                    return Err(self.broken(Violation::new(Invariant::I8, why)));
                 }
+                let Some(flight) = self.send(task, id, &request, &limits)? else {
+                    return Ok(Some(Life::Killed));
+                };
+                self.flight = Some(flight);
+            }
+            Next::Open(id, request, limits) => {
+                if self.stream.is_some() || self.opening.is_some() {
+                    let why = "a second stream is opened while there is one";
+                    return Err(self.broken(Violation::new(Invariant::I8, why)));
+                }
+                let Some(opening) = self.send(task, id, &request, &limits)? else {
+                    return Ok(Some(Life::Killed));
+                };
+                self.opening = Some(opening);
             }
             Next::InFlight(id, readable) => self.await_report(task, id, readable)?,
             Next::Receive(until) => {
                 self.doubt(task);
                 let until = self.when(until);
-                if !self.listen(task, until)? && self.stream.is_some() {
+                if self.opening.is_some() {
+                    self.await_head(task, until)?;
+                } else if !self.listen(task, until)? && self.stream.is_some() {
                     self.tell(format_args!("listens"));
                 }
             }
@@ -394,6 +423,17 @@ impl<P: Provider, M: Machine> World<P, M> {
             return Ok(());
         };
         let due = flight.due;
+        if readable
+            && self
+                .opening
+                .as_ref()
+                .is_some_and(|opening| opening.due <= due)
+        {
+            return self.await_head(task, due);
+        }
+        let Some(flight) = self.flight.as_mut() else {
+            return Ok(());
+        };
         if readable && flight.yields && self.stream.is_some() {
             // What the stream says later comes first.
             flight.yields = false;
@@ -412,7 +452,22 @@ impl<P: Provider, M: Machine> World<P, M> {
                 return Ok(());
             }
         }
-        self.report(task)
+        match self.flight.take() {
+            Some(flight) => self.report(task, flight),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for the reply to the request that opens the stream, for so long at most.
+    fn await_head(&mut self, task: &mut Task<P>, until: u64) -> Done {
+        let due = self.opening.as_ref().map_or(until, |opening| opening.due);
+        if due > self.now {
+            self.pass(until.min(due));
+        }
+        match self.opening.take_if(|opening| opening.due <= self.now) {
+            Some(opening) => self.report(task, opening),
+            None => Ok(()),
+        }
     }
 
     /// The watch is over: nothing changes any more.

@@ -30,14 +30,14 @@ const HONEST: [u16; 2] = [429, 503];
 type Done<T = ()> = Result<T, Box<Violation>>;
 
 impl<P: Provider, M: Machine> World<P, M> {
-    /// Sends a request and finds out what will be reported of it, and when. `Ok(false)` when the process died over it.
+    /// Sends a request and finds out what will be reported of it, and when. `Ok(None)` when the process died over it.
     pub(super) fn send(
         &mut self,
         task: &mut Task<P>,
         id: ExchangeId,
         request: &Request,
         limits: &Limits,
-    ) -> Done<bool> {
+    ) -> Done<Option<Flight>> {
         self.requests += 1;
         let no = self.requests;
         let sim = translate(request, self.setup.machine.api_key());
@@ -69,7 +69,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             if self.chance.once_in(2) {
                 self.linger(no, sim);
             }
-            return Ok(false);
+            return Ok(None);
         }
         let begun = self.now;
         let (news, after) = self.exchange(no, sim, effect, limits)?;
@@ -84,15 +84,14 @@ impl<P: Provider, M: Machine> World<P, M> {
             news = News::Failure(failed(Stage::MaybeSent, Cause::Timeout(Phase::Total)));
         }
         let yields = self.stream.is_some() && self.strikes(Mishap::Reorder);
-        self.flight = Some(Flight {
+        Ok(Some(Flight {
             no,
             id,
             effect,
             due,
             yields,
             news,
-        });
-        Ok(true)
+        }))
     }
 
     /// Of a stream that nobody will read.
@@ -267,17 +266,14 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     /// The task is told what became of its exchange.
-    pub(super) fn report(&mut self, task: &mut Task<P>) -> Done {
-        let Some(Flight {
+    pub(super) fn report(&mut self, task: &mut Task<P>, flight: Flight) -> Done {
+        let Flight {
             no,
             id,
             effect,
             news,
             ..
-        }) = self.flight.take()
-        else {
-            return Ok(());
-        };
+        } = flight;
         let now = self.clock();
         let mut hint = 0;
         let (fate, report) = match news {
@@ -434,6 +430,9 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     pub(super) fn close_stream(&mut self) {
+        if let Some(opening) = self.opening.take() {
+            self.hang_up(&opening.news);
+        }
         if let Some(open) = self.stream.take() {
             self.setup.machine.close(open.sim);
         }

@@ -88,6 +88,8 @@ pub(super) struct World<P: Provider, M: Machine> {
     pub(super) durable: Option<Durable>,
     pub(super) requests: u64,
     pub(super) flight: Option<Flight>,
+    /// The exchange that opens the stream, beside the other.
+    pub(super) opening: Option<Flight>,
     pub(super) stream: Option<Open>,
     pub(super) late: Vec<Late>,
     /// Reports that are handed over again.
@@ -149,6 +151,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             durable: None,
             requests: 0,
             flight: None,
+            opening: None,
             stream: None,
             late: Vec::new(),
             echoes: Vec::new(),

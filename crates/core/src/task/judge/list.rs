@@ -39,7 +39,8 @@ impl<P: Provider> Task<P> {
             Reading::Waiting(_) => !trusted || self.stream.wait.is_none(),
             Reading::Pending(_) | Reading::Paused(_) | Reading::Unknown(_) => {
                 let silent = self.stream.open().is_some_and(|open| !open.carried);
-                silent || self.stream.fell_back()
+                let opening = self.stream.opening_since().is_some();
+                silent || opening || self.stream.fell_back()
             }
             Reading::Ready(_) | Reading::Asking(_) | Reading::NotAsking | Reading::Events(_) => {
                 false
@@ -196,6 +197,13 @@ impl<P: Provider> Task<P> {
 
     /// The list was read to its end, or given up: what waited for it goes on.
     fn end_fill(&mut self, complete: bool) {
+        if let Some(fill) = self.stream.fill.take_if(|fill| complete && fill.overtaken) {
+            // Once more, from the newest page: now it goes up to where the connection begins.
+            let past = fill.past;
+            let fill = Fill::new(self.stream.cursor.clone(), self.now);
+            self.stream.fill = Some(Fill { past, ..fill });
+            return;
+        }
         let (past, reached) = match self.stream.fill.take() {
             Some(fill) => (fill.past, fill.reached),
             None => (None, None),

@@ -58,9 +58,29 @@ impl<P: Provider> Task<P> {
             Purpose::Write => self.judge_write(report, shared),
             Purpose::Reconcile => self.judge_reconcile(report, shared),
             Purpose::Cancel => self.judge_cancel(report, shared),
-            Purpose::OpenStream(_) => self.judge_unopened(report, shared),
+            // Under way it is the stream's.
+            Purpose::OpenStream(_) => {}
         }
         self.mode();
+    }
+
+    /// Takes in that the stream was not opened, once nothing else is under way: it may end the watch.
+    pub(super) fn judge_opening(&mut self, shared: &mut Shared) {
+        if self.exchange_is_underway() {
+            return;
+        }
+        let Some(report) = self.stream.take_report() else {
+            return;
+        };
+        if matches!(self.phase, Phase::Following(_)) {
+            self.judge_unopened(report, shared);
+            self.mode();
+        } else {
+            // The task is over: nobody needs a stream any more.
+            self.stream.enter(StreamState::Closed {
+                due: Timestamp::MAX,
+            });
+        }
     }
 
     pub(super) fn end(&mut self, outcome: Outcome<P::Output>) {

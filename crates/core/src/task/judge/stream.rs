@@ -538,6 +538,9 @@ impl<P: Provider> Task<P> {
         };
         if let Some(error) = access_lost(&trouble) {
             let id = self.known_id().clone();
+            self.stream.enter(StreamState::Closed {
+                due: Timestamp::MAX,
+            });
             return self.end(Outcome::AccessLost { id, error });
         }
         absent |= trouble

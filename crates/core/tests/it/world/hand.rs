@@ -43,7 +43,7 @@ pub(crate) fn send<const KEYED: bool, const STREAM: bool>(
     shared: &mut Shared,
 ) -> ExchangeId {
     settle(task, now, shared);
-    let Step::Send { id, .. } = task.poll(at(now), shared) else {
+    let (Step::Send { id, .. } | Step::Open { id, .. }) = task.poll(at(now), shared) else {
         panic!("{}", step(task, now, shared));
     };
     task.sent(id);

@@ -89,9 +89,21 @@ pub(crate) struct World {
     pub writes: Vec<(String, Option<String>, String)>,
     /// The ids of stand-ins, in the order in which they were told.
     stand_ins: Vec<String>,
+    /// How long a stream takes to be opened, beside whatever else is done; none, as long as any request, and nothing
+    /// else is done meanwhile.
+    pub opens_for: Option<u64>,
+    opening: Option<Opening>,
     stream: Option<ExchangeId>,
     answered: BTreeMap<String, u32>,
     told: Told,
+}
+
+/// A stream that is being opened.
+struct Opening {
+    id: ExchangeId,
+    due: u64,
+    after: u64,
+    fault: Fault,
 }
 
 /// A request that left.
@@ -188,6 +200,8 @@ impl World {
             sent: Vec::new(),
             writes: Vec::new(),
             stand_ins: Vec::new(),
+            opens_for: None,
+            opening: None,
             stream: None,
             answered: BTreeMap::new(),
             told: Told::default(),
@@ -373,6 +387,28 @@ impl World {
                     }
                     self.exchange(task, id, &request, asleep);
                 }
+                Step::Open {
+                    id,
+                    request,
+                    limits,
+                } => {
+                    let request = request.clone();
+                    let errand = task.errand().expect("it is planned");
+                    assert_eq!(task.pause(), None, "{errand:?}");
+                    task.sent(id);
+                    assert_eq!(task.errand(), None, "nothing waits for it");
+                    let path = request.target().as_str();
+                    self.sent.push(Sent {
+                        at: self.now,
+                        errand,
+                        path: path.to_owned(),
+                        limits,
+                    });
+                    match self.opens_for {
+                        Some(long) => self.begin_opening(id, path, long),
+                        None => self.exchange(task, id, &request, asleep),
+                    }
+                }
                 Step::Receive { .. } if asleep > 0 => self.now += asleep,
                 Step::Receive { id, until } => {
                     let (end, why) = task.pause().expect("it waits");
@@ -385,6 +421,7 @@ impl World {
                     self.now += asleep;
                     self.say("close".into());
                     self.stream = None;
+                    self.opening = None;
                     task.closed(id);
                 }
                 Step::InFlight { id, .. } => {
@@ -414,6 +451,51 @@ impl World {
     /// The process that held the stream is gone.
     pub(crate) fn hang_up(&mut self) {
         self.stream = None;
+        self.opening = None;
+    }
+
+    /// The request leaves, and its reply comes beside whatever else is done.
+    fn begin_opening(&mut self, id: ExchangeId, path: &str, long: u64) {
+        self.requests += 1;
+        let fault = (self.faults)(self.requests, "GET", path);
+        self.say(match fault {
+            Fault::None => format!("opens {path}"),
+            fault => format!("opens {path} [{fault:?}]"),
+        });
+        self.opening = Some(Opening {
+            id,
+            due: self.now + long,
+            after: after_of(path),
+            fault,
+        });
+    }
+
+    /// Waits for the head of the stream that is being opened.
+    fn await_head<P: Provider>(&mut self, task: &mut Task<P>, opening: Opening, until: u64) {
+        if opening.due > until {
+            assert!(until > self.now, "a receive into the past at {}", self.now);
+            self.now = until;
+            self.opening = Some(opening);
+            return;
+        }
+        self.now = self.now.max(opening.due);
+        let (id, now) = (opening.id, at(self.now));
+        match opening.fault {
+            Fault::None => {
+                self.say("opened".into());
+                self.server.open_stream(opening.after, self.now);
+                self.stream = Some(id);
+                task.handle_head(id, stream_head(), now);
+            }
+            Fault::Status(status) => {
+                let status = StatusCode::from_u16(status).expect("status");
+                task.handle_response(id, Response::new(status, "injected"), now);
+            }
+            _ => {
+                let cause = Cause::Timeout(taskward_core::Phase::Head);
+                task.handle_failure(id, Failure::new(Stage::MaybeSent, cause, "test"), now);
+            }
+        }
     }
 
     fn sleep(&mut self, until: Timestamp) {
@@ -550,16 +632,9 @@ impl World {
             _ => {}
         }
         if stage == "open" {
-            let mut head = Head::new(StatusCode::OK);
-            head.headers
-                .insert("content-type", "text/event-stream".parse().expect("value"));
-            let after = path
-                .split_once("after=")
-                .and_then(|(_, n)| n.parse().ok())
-                .unwrap_or(0);
-            self.server.open_stream(after, arrived);
+            self.server.open_stream(after_of(&path), arrived);
             self.stream = Some(id);
-            return task.handle_head(id, head, now);
+            return task.handle_head(id, stream_head(), now);
         }
         let key = request
             .headers()
@@ -589,6 +664,10 @@ impl World {
     }
 
     fn receive<P: Provider>(&mut self, task: &mut Task<P>, id: ExchangeId, until: Timestamp) {
+        if let Some(opening) = self.opening.take_if(|opening| opening.id == id) {
+            let wish = self.wishes.first().map_or(u64::MAX, |(at, _)| *at);
+            return self.await_head(task, opening, until.as_millis().min(wish));
+        }
         if self.stream != Some(id) {
             return task.handle_failure(id, Failure::abandoned(), at(self.now));
         }
@@ -614,6 +693,19 @@ impl World {
     pub(crate) fn count(&self, what: &str) -> usize {
         self.trace.iter().filter(|line| line.contains(what)).count()
     }
+}
+
+fn stream_head() -> Head {
+    let mut head = Head::new(StatusCode::OK);
+    head.headers
+        .insert("content-type", "text/event-stream".parse().expect("value"));
+    head
+}
+
+/// After which number this path asks for a stream.
+fn after_of(path: &str) -> u64 {
+    let after = path.split_once("after=");
+    after.and_then(|(_, n)| n.parse().ok()).unwrap_or(0)
 }
 
 fn body_of(request: &taskward_core::Request) -> String {
