@@ -13,6 +13,7 @@
 //! It opens no socket and no file, starts no thread, knows no runtime and no provider by name, and never ends a watch
 //! for what the wire did.
 
+mod again;
 mod call;
 mod error;
 mod event;
@@ -47,6 +48,7 @@ pub use bytes;
 pub use http;
 pub use secrecy::SecretString;
 
+pub use again::{StartAgain, StartAgainError};
 pub use call::{Call, CallStep, Retrying};
 pub use error::{ApiError, BoxError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
 pub use event::{Event, RawEvent, Status};
@@ -69,7 +71,7 @@ pub use provider::{
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply};
 pub use redact::{REDACTED, SHORTEST, StreamRedactor, is_redacted};
-pub use request::{Body, Frozen, Request, Segment, Source, SourceKey, Stamp};
+pub use request::{Body, Fingerprint, Frozen, Request, Segment, Source, SourceKey, Stamp};
 pub use response::{Head, Response};
 pub use search::{Findings, Probe, Search, SearchStep, Sighting};
 pub use seed::Seed;

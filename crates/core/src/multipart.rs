@@ -198,6 +198,13 @@ impl Form {
             .flatten()
     }
 
+    /// Whether the content of a file stands in it.
+    pub(crate) fn holds_a_file(&self) -> bool {
+        self.parts
+            .iter()
+            .any(|part| part.filename.is_some() && matches!(part.content, Content::Bytes(_)))
+    }
+
     /// Feeds everything but the boundary and the files' contents.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
         for part in &self.parts {

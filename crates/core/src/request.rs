@@ -13,6 +13,9 @@ use crate::id::IdempotencyKey;
 use crate::multipart::{Form, Part};
 use crate::seed::{Seed, hex};
 
+/// The header field of an idempotency key.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 /// One HTTP request. It names no server and holds no credential: [`Origin::seal`](crate::Origin::seal) adds both as the
 /// adapter sends it.
 #[derive(Clone, Debug)]
@@ -116,6 +119,18 @@ pub struct Source {
     pub len: u64,
     /// What tells a changed file from the same one.
     pub stamp: Stamp,
+    /// What tells its content, for whoever sends it once more later; only where the task is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
+}
+
+/// A file's place and content, as they were when it was described.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// Where it was, from wherever it is looked for.
+    pub path: PathBuf,
+    /// SHA-256 of its content, in hexadecimal.
+    pub sha256: String,
 }
 
 impl Source {
@@ -125,6 +140,7 @@ impl Source {
             key: SourceKey::Path(path.into()),
             len: 0,
             stamp: Stamp::default(),
+            fingerprint: None,
         }
     }
 
@@ -134,6 +150,16 @@ impl Source {
             key: SourceKey::Key(key.into()),
             len,
             stamp: Stamp::default(),
+            fingerprint: None,
+        }
+    }
+
+    /// The name under which it is kept; `None` when that is no text.
+    pub(crate) fn kept_name(&self) -> Option<&str> {
+        match (&self.fingerprint, &self.key) {
+            (Some(fingerprint), SourceKey::Path(_)) => fingerprint.path.to_str(),
+            (None, SourceKey::Path(path)) => path.to_str(),
+            (_, SourceKey::Key(key)) => Some(key),
         }
     }
 
@@ -299,8 +325,31 @@ impl Request {
             BuildError::new("the idempotency key has characters that a header cannot carry")
         })?;
         self.headers
-            .insert(HeaderName::from_static("idempotency-key"), value);
+            .insert(HeaderName::from_static(IDEMPOTENCY_KEY), value);
         Ok(self)
+    }
+
+    /// The same without its idempotency key.
+    pub(crate) fn without_key(mut self) -> Self {
+        self.headers.remove(IDEMPOTENCY_KEY);
+        self
+    }
+
+    /// Whether the content of a file stands in it.
+    pub(crate) fn holds_a_file(&self) -> bool {
+        matches!(&self.body, Body::Form(form) if form.holds_a_file())
+    }
+
+    /// The files of a body that was read back from a snapshot.
+    pub(crate) fn sources(&mut self) -> Vec<&mut Source> {
+        let Body::Frozen(frozen) = &mut self.body else {
+            return Vec::new();
+        };
+        let sources = frozen.iter_mut().filter_map(|stretch| match stretch {
+            Frozen::Source(source) => Some(source),
+            Frozen::Bytes(_) => None,
+        });
+        sources.collect()
     }
 
     /// Whether it asks for an event stream.
@@ -448,6 +497,7 @@ mod tests {
                 device: 2,
                 inode: 3,
             },
+            fingerprint: None,
         };
         let with = |change: fn(&mut Source)| {
             let mut source = file();

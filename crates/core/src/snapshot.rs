@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::again::{StartAgain, StartAgainError};
 use crate::event::{Event, RawEvent, Status};
 use crate::id::{
     IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision, TaskId,
@@ -132,6 +133,14 @@ impl Snapshot {
         self.is_unknown() && start.is_some_and(|start| start.request.is_some())
     }
 
+    /// Returns what starts the same again as a new task, which has nothing to do with this one.
+    ///
+    /// # Errors
+    /// When nothing is kept of the start, or not enough; the error says why.
+    pub fn start_again(&self) -> Result<StartAgain, StartAgainError> {
+        crate::task::start_again(&self.0)
+    }
+
     /// Whether it is of a turn whose message is known not to have been delivered: there is nothing to take up again.
     pub(crate) fn is_undelivered(&self) -> bool {
         let turn = self.0.turn.as_ref();
@@ -180,6 +189,9 @@ pub(crate) struct Saved {
     /// That start, until it is known what became of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) start: Option<SavedStart>,
+    /// What starts the same again, as a new task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) again: Option<SavedAgain>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ended: Option<SavedEnd>,
     pub(crate) saved_at: Timestamp,
@@ -261,6 +273,24 @@ pub(crate) struct SavedStart {
     pub(crate) clue: Option<Clue>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<SavedRequest>,
+}
+
+/// What is kept of a start for as long as the task is kept: its request without the idempotency key and without the
+/// contents of files, or why not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedAgain {
+    Request {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clue: Option<Clue>,
+        request: SavedRequest,
+    },
+    TooLarge {
+        bytes: u64,
+    },
+    FileFromMemory,
+    UnnamedFile,
+    HoldsKey,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -368,6 +398,12 @@ pub(crate) enum SavedCancel {
 impl Saved {
     pub(crate) const fn version() -> u32 {
         VERSION
+    }
+}
+
+impl AsRef<Snapshot> for Snapshot {
+    fn as_ref(&self) -> &Snapshot {
+        self
     }
 }
 

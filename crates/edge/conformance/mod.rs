@@ -2,6 +2,7 @@
 //! module `adapter` says how its calls are waited for.
 
 mod abandon;
+mod again;
 mod backpressure;
 mod bodies;
 pub(crate) mod connections;

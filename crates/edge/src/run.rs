@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use taskward_core::{
     Abandon, Error, ErrorKind, Event, IdempotencyKey, Job as _, Journal, Origin, Policy, Position,
-    Provider, Safety, Snapshot, Source, Task, TaskId, Timestamp,
+    Provider, Safety, Snapshot, Source, StartAgain, StartAgainError, Task, TaskId, Timestamp,
 };
 
 use crate::entropy::seed;
+use crate::source::{self, Fingerprints};
 
 #[doc(inline)]
 pub use taskward_core::BoxError;
@@ -65,6 +66,8 @@ impl<Q> Default for Hooks<Q> {
 pub enum Goal<P: Provider> {
     /// A new one.
     Start(Box<P::Job>),
+    /// A new one, started as another one was.
+    Again(Result<Box<StartAgain>, StartAgainError>),
     /// One that is there, by its id.
     Attach(TaskId),
     /// One that was stored.
@@ -83,6 +86,8 @@ pub struct Plan<P: Provider> {
     pub policy: Option<Policy>,
     /// The caller's own idempotency key for a start.
     pub key: Option<IdempotencyKey>,
+    /// Whether a start is made again although a file has changed, or nobody knows whether it made a task before.
+    pub force_new: bool,
     /// The position after which a task that is there tells its events.
     pub after: Option<Position>,
     /// How long the agent may work.
@@ -103,6 +108,7 @@ impl<P: Provider> Plan<P> {
             goal,
             policy: None,
             key: None,
+            force_new: false,
             after: None,
             work: None,
             human: None,
@@ -111,11 +117,32 @@ impl<P: Provider> Plan<P> {
         }
     }
 
-    /// The files to look at before the task is made.
-    pub fn sources(&mut self) -> Vec<&mut Source> {
+    /// Whether there are files to look at before the task is made.
+    pub fn has_files(&mut self) -> bool {
+        !self.sources().is_empty()
+    }
+
+    fn sources(&mut self) -> Vec<&mut Source> {
         match &mut self.goal {
             Goal::Start(job) => job.sources(),
-            Goal::Attach(_) | Goal::Resume(_) | Goal::Recover(_) | Goal::Continue(..) => Vec::new(),
+            Goal::Again(Ok(again)) => again.sources(),
+            Goal::Again(Err(_))
+            | Goal::Attach(_)
+            | Goal::Resume(_)
+            | Goal::Recover(_)
+            | Goal::Continue(..) => Vec::new(),
+        }
+    }
+
+    /// Looks at the files. `fingerprints` says whether somebody keeps the task.
+    ///
+    /// # Errors
+    /// When one cannot be sent, or is not what it was when the task was started that is started again.
+    pub fn look_at_files(&mut self, fingerprints: Fingerprints) -> Result<(), Error> {
+        let force_new = self.force_new;
+        match self.goal {
+            Goal::Again(_) => source::compare(self.sources(), fingerprints, force_new),
+            _ => source::resolve(self.sources(), fingerprints),
         }
     }
 
@@ -148,7 +175,7 @@ impl<P: Provider> Plan<P> {
         let mut policy = self.policy.unwrap_or_else(|| policy.clone());
         policy.work = self.work.or(policy.work);
         policy.human = self.human.or(policy.human);
-        let starts = matches!(self.goal, Goal::Start(_));
+        let starts = matches!(self.goal, Goal::Start(_) | Goal::Again(_));
         if self.key.is_some() && !(starts && P::CAPABILITIES.start == Safety::Keyed) {
             let why = if starts {
                 format!("a start on {} takes no idempotency key", P::NAME)
@@ -164,6 +191,13 @@ impl<P: Provider> Plan<P> {
         }
         match self.goal {
             Goal::Start(job) => Task::start_keyed(provider, &job, self.key, policy, seed()?, now),
+            Goal::Again(again) => {
+                let again = again?;
+                if let Some(intent) = again.unresolved().filter(|_| !self.force_new) {
+                    return Err(StartAgainError::OutcomeUnknown(intent.clone()).into());
+                }
+                Task::start_again(provider, *again, self.key, policy, seed()?, now)
+            }
             Goal::Attach(id) => {
                 id.check()?;
                 Ok(Task::attach(provider, id, self.after, policy, seed()?, now))

@@ -4,15 +4,38 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use taskward_core::{Cause, Error, ErrorKind, Source, SourceKey, Stamp};
+use sha2::{Digest as _, Sha256};
+use taskward_core::{
+    Cause, Error, ErrorKind, Fingerprint, Source, SourceKey, Stamp, StartAgainError,
+};
 
 use crate::failure::Fault;
+
+/// How much of a file is read at once for its fingerprint.
+const HASHED_PIECE: usize = 128 * 1024;
+
+/// Whether the content of a file is read before it is sent, for whoever sends it once more later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fingerprints {
+    /// It is.
+    Taken,
+    /// It is not: nobody keeps the task.
+    Left,
+}
+
+impl Fingerprints {
+    /// Taken where the task is kept.
+    #[must_use]
+    pub fn if_kept(kept: bool) -> Self {
+        if kept { Self::Taken } else { Self::Left }
+    }
+}
 
 /// Looks at every file: fills in its length and what tells it from a changed one.
 ///
 /// # Errors
 /// When one is no readable regular file.
-pub fn resolve(sources: Vec<&mut Source>) -> Result<(), Error> {
+pub fn resolve(sources: Vec<&mut Source>, fingerprints: Fingerprints) -> Result<(), Error> {
     for source in sources {
         let SourceKey::Path(path) = &source.key else {
             return Err(Error::new(
@@ -20,14 +43,83 @@ pub fn resolve(sources: Vec<&mut Source>) -> Result<(), Error> {
                 "this adapter sends files by path only",
             ));
         };
-        let meta = look(path).map_err(|why| Error::new(ErrorKind::Input, why))?;
+        let (mut file, meta) = look(path).map_err(|why| Error::new(ErrorKind::Input, why))?;
+        source.fingerprint = match fingerprints {
+            Fingerprints::Taken => Some(fingerprint(path, &mut file).map_err(|e| {
+                let why = format!("cannot read the file {}: {e}", path.display());
+                Error::new(ErrorKind::Input, why)
+            })?),
+            Fingerprints::Left => None,
+        };
         (source.len, source.stamp) = (meta.len(), stamp(&meta));
     }
     Ok(())
 }
 
-/// A readable regular file's metadata, or a line that names it and says what is wrong.
-fn look(path: &Path) -> Result<Metadata, String> {
+/// Looks at every file of a start that is made again: each must be what it was, unless `changed` files may be sent.
+///
+/// # Errors
+/// When one is gone, or is not what it was.
+pub fn compare(
+    sources: Vec<&mut Source>,
+    fingerprints: Fingerprints,
+    changed: bool,
+) -> Result<(), Error> {
+    for source in sources {
+        let then = source.clone();
+        let path = then.as_path().map(Path::to_owned);
+        // Content is compared even where nobody keeps the new task: a file that was only touched is the same.
+        let taken = match then.fingerprint {
+            Some(_) => Fingerprints::Taken,
+            None => fingerprints,
+        };
+        if let Err(error) = resolve(vec![source], taken) {
+            let why = error.to_string();
+            return Err(match path {
+                Some(path) => StartAgainError::FileUnreadable { path, why }.into(),
+                None => error,
+            });
+        }
+        let is_same = match (&then.fingerprint, &source.fingerprint) {
+            (Some(then), Some(now)) => then.sha256 == now.sha256,
+            _ => then.len == source.len && then.stamp == source.stamp,
+        };
+        if !is_same && !changed {
+            let path = path.unwrap_or_default();
+            return Err(StartAgainError::FileChanged(path).into());
+        }
+        if fingerprints == Fingerprints::Left {
+            source.fingerprint = None;
+        }
+    }
+    Ok(())
+}
+
+/// A file's place, from wherever it is looked for, and its content.
+fn fingerprint(path: &Path, file: &mut File) -> io::Result<Fingerprint> {
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; HASHED_PIECE];
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => hash.update(&piece[..read]),
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    let hex = hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok(Fingerprint {
+        path: std::path::absolute(path)?,
+        sha256: hex,
+    })
+}
+
+/// A readable regular file and its metadata, or a line that names it and says what is wrong.
+fn look(path: &Path) -> Result<(File, Metadata), String> {
     let unreadable = |e: io::Error| format!("cannot read the file {}: {e}", path.display());
     // Before it is opened: opening a FIFO waits for its writer.
     let meta = std::fs::metadata(path).map_err(unreadable)?;
@@ -40,9 +132,9 @@ fn look(path: &Path) -> Result<Metadata, String> {
             path.display()
         ));
     }
-    File::open(path)
-        .and_then(|file| file.metadata())
-        .map_err(unreadable)
+    let file = File::open(path).map_err(unreadable)?;
+    let meta = file.metadata().map_err(unreadable)?;
+    Ok((file, meta))
 }
 
 fn stamp(meta: &Metadata) -> Stamp {
@@ -155,7 +247,7 @@ mod tests {
 
     fn described(path: &Path) -> Source {
         let mut source = Source::path(path);
-        resolve(vec![&mut source]).expect("a readable file");
+        resolve(vec![&mut source], Fingerprints::Left).expect("a readable file");
         source
     }
 
@@ -181,11 +273,13 @@ mod tests {
             (at("socket").as_path(), "socket is no regular file"),
             (at("loop").as_path(), "symbolic links"),
         ] {
-            let error = resolve(vec![&mut Source::path(path)]).expect_err("refused");
+            let error = resolve(vec![&mut Source::path(path)], Fingerprints::Taken);
+            let error = error.expect_err("refused");
             assert_eq!(error.kind(), ErrorKind::Input);
             assert!(error.to_string().contains(word), "{error}");
         }
-        let error = resolve(vec![&mut Source::key("k", 3)]).expect_err("refused");
+        let error = resolve(vec![&mut Source::key("k", 3)], Fingerprints::Left);
+        let error = error.expect_err("refused");
         assert_eq!(error.kind(), ErrorKind::Input);
     }
 

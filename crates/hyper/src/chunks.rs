@@ -66,11 +66,11 @@ mod tests {
     use std::path::Path;
 
     use taskward_core::Cause;
-    use taskward_edge::source::resolve;
+    use taskward_edge::source::{Fingerprints, resolve};
 
     fn described(path: &Path) -> Source {
         let mut source = Source::path(path);
-        resolve(vec![&mut source]).expect("a readable file");
+        resolve(vec![&mut source], Fingerprints::Left).expect("a readable file");
         source
     }
 

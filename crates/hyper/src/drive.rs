@@ -13,7 +13,7 @@ use taskward_core::{
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
 use taskward_edge::reply::Streams;
-use taskward_edge::source;
+use taskward_edge::source::{self, Fingerprints};
 use taskward_edge::trace;
 use taskward_edge::watch::{HandleRequest, Watch};
 use tokio::sync::mpsc;
@@ -376,7 +376,7 @@ where
 {
     if !operation.sources().is_empty() {
         operation = off_the_reactor(move || {
-            source::resolve(operation.sources())?;
+            source::resolve(operation.sources(), Fingerprints::Left)?;
             Ok(operation)
         })
         .await?;

@@ -10,7 +10,7 @@ use taskward_core::{
     Question, Reply, Snapshot,
 };
 use taskward_edge::run::{Goal, Hooks, Plan, SaveHook};
-use taskward_edge::source;
+use taskward_edge::source::Fingerprints;
 
 use crate::client::Client;
 use crate::running::Running;
@@ -86,6 +86,13 @@ impl<P: Provider> Run<P> {
         self
     }
 
+    /// Of a start that is made again ([`run_again`](crate::Client::run_again)): starts it although a file has changed
+    /// since, as it is now, or although nobody knows whether that start made a task.
+    pub fn force_new(mut self, force: bool) -> Self {
+        self.plan.force_new = force;
+        self
+    }
+
     /// Tells only the events after this position, of a task that is attached to.
     pub fn after(mut self, position: Position) -> Self {
         self.plan.after = Some(position);
@@ -149,20 +156,22 @@ impl<P: Provider> Run<P> {
     /// When the job, a file, a snapshot or a setting cannot be used.
     pub async fn start(self) -> Result<Running<P>, Error> {
         let (client, mut plan) = (self.client, self.plan);
-        if !plan.sources().is_empty() {
+        let inner = client.inner();
+        if plan.has_files() {
+            let kept = self.hooks.journal.is_some() || inner.journal.is_some();
             plan = off_the_reactor(move || {
-                source::resolve(plan.sources())?;
+                plan.look_at_files(Fingerprints::if_kept(kept))?;
                 Ok(plan)
             })
             .await?;
         }
-        let inner = client.inner();
         let task = plan.into_task(
             inner.provider.clone(),
             &inner.transport.origin,
             &inner.policy,
             inner.clock.now(),
         )?;
+        let task = task.with_credential(&inner.transport.credential);
         Ok(Running::new(client, task, self.hooks))
     }
 }

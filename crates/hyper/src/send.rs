@@ -30,7 +30,7 @@ use crate::wire::{Connection, Marks};
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) origin: Origin,
-    credential: Credential,
+    pub(crate) credential: Credential,
     agent: HeaderValue,
     pub(crate) dialer: Dialer,
 }

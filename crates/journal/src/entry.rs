@@ -86,6 +86,12 @@ pub struct Entry {
     pub snapshot: Snapshot,
 }
 
+impl AsRef<Snapshot> for Entry {
+    fn as_ref(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
 impl Entry {
     /// Whether it is a start that may or may not have made a task: nobody knows its id.
     #[must_use]

@@ -77,6 +77,16 @@ impl<P: Provider> Client<P> {
         Run::new(self.clone(), Goal::Start(Box::new(job)))
     }
 
+    /// Starts the same as a task of the journal was started by, as a new task under a new key: it has nothing to do with
+    /// that one, and may be billed as it was. Give it an entry of the journal, or a [`Snapshot`].
+    ///
+    /// The start fails before anything is sent when its request was not kept, or a file has changed since
+    /// ([`StartAgainError`](taskward_core::StartAgainError) is the error's source); see [`Run::force_new`].
+    pub fn run_again(&self, entry: impl AsRef<Snapshot>) -> Run<P> {
+        let again = entry.as_ref().start_again().map(Box::new);
+        Run::new(self.clone(), Goal::Again(again))
+    }
+
     /// Follows a task that exists.
     pub fn attach(&self, id: impl Into<TaskId>) -> Run<P> {
         Run::new(self.clone(), Goal::Attach(id.into()))

@@ -8,7 +8,7 @@ use taskward_core::{
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
-use taskward_edge::source;
+use taskward_edge::source::{self, Fingerprints};
 use taskward_edge::trace;
 use taskward_edge::watch::Watch;
 use tracing::Span;
@@ -228,7 +228,7 @@ where
     P: Provider,
     O: Operation,
 {
-    source::resolve(operation.sources())?;
+    source::resolve(operation.sources(), Fingerprints::Left)?;
     let inner = client.inner();
     let mut call = Call::new(operation, policy, &seed()?, inner.clock.now())?;
     loop {

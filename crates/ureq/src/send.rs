@@ -33,7 +33,7 @@ const STREAM_CHUNK: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) origin: Origin,
-    credential: Credential,
+    pub(crate) credential: Credential,
     agent: HeaderValue,
     /// With idle connections.
     pooled: Agent,

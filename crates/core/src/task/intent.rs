@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::again::KeptStart;
 use crate::id::IntentId;
 use crate::operation::Safety;
 use crate::outcome::Outcome;
@@ -35,6 +36,8 @@ pub(super) struct Intent {
     pub(super) id: IntentId,
     pub(super) begun_at: Timestamp,
     pub(super) clue: Option<Clue>,
+    /// What starts the same again; nothing of a start of an older version.
+    pub(super) kept: Option<KeptStart>,
 }
 
 /// A start of unknown outcome.

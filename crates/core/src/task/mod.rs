@@ -21,7 +21,8 @@ use bytes::Bytes;
 pub(crate) use asks::{Ask, StandInPlace, Standing, answerable};
 pub(crate) use deliver::{Parcel, Stage as DeliveryStage};
 
-use crate::error::Error;
+use crate::again::{KeptStart, StartAgain};
+use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Status};
 use crate::failure::Failure;
 use crate::id::{
@@ -29,10 +30,10 @@ use crate::id::{
     TaskId,
 };
 use crate::limits::{Kind, Limits};
-use crate::origin::Origin;
+use crate::origin::{Credential, Origin};
 use crate::outcome::{Abandoned, Clock, Outcome};
 use crate::policy::Policy;
-use crate::provider::{Look, Provider, Reading};
+use crate::provider::{Clue, Look, Provider, Reading};
 use crate::question::{Answer, AnswerError, Question, QuestionKind};
 use crate::request::Request;
 use crate::response::{Head, Response};
@@ -53,6 +54,7 @@ use intent::{Intent, Unresolved};
 use phase::{NotFound, Phase, Starting};
 use plan::Next;
 use rhythm::Rhythm;
+pub(crate) use store::start_again;
 use stream::{Loss, MAX_UNREAD, Stream};
 
 /// One remote task, from start to answer, as a machine without I/O.
@@ -320,14 +322,58 @@ impl<P: Provider> Task<P> {
             let key = IdempotencyKey::mint(&seed, "start", digest.as_bytes());
             request = provider.start(job, Some(&key))?.freeze(&seed);
         }
+        let clue = provider.clue(job);
+        Ok(Self::starting(provider, request, clue, policy, seed, now))
+    }
+
+    /// A new task that is started as another one was, under a key of its own: the caller's, or else a fresh one. It has
+    /// nothing else to do with that task.
+    ///
+    /// # Errors
+    /// When the start was for another provider, or the key cannot be written into a request.
+    pub fn start_again(
+        provider: P,
+        again: StartAgain,
+        key: Option<IdempotencyKey>,
+        policy: Policy,
+        seed: Seed,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        if again.provider != P::NAME {
+            let (found, expected) = (again.provider, P::NAME);
+            let error = ResumeError::Provider { found, expected };
+            return Err(Error::new(ErrorKind::Input, error.to_string()));
+        }
+        let mut request = again.request;
+        if P::CAPABILITIES.start == crate::Safety::Keyed {
+            let mint = || IdempotencyKey::mint(&seed, "start", request.digest().as_bytes());
+            let key = key.unwrap_or_else(mint);
+            request = request.keyed(&key)?;
+        }
+        let mut task = Self::starting(provider, request, again.clue, policy, seed, now);
+        // A start belongs to the server it was for: another one knows nothing of its agents.
+        task.origin = again.origin;
+        Ok(task)
+    }
+
+    fn starting(
+        provider: P,
+        request: Request,
+        clue: Option<Clue>,
+        policy: Policy,
+        seed: Seed,
+        now: Timestamp,
+    ) -> Self {
+        let digest = request.digest();
         let intent = Intent {
             id: IntentId::new(hex(&seed.derive("intent", digest.as_bytes())[..6])),
             begun_at: now,
-            clue: provider.clue(job),
+            clue,
+            kept: Some(KeptStart::of(&request)),
         };
         let phase = Phase::Starting(Box::new(Starting {
             request,
-            safety,
+            safety: P::CAPABILITIES.start,
             attempts: 0,
             due: now,
             why: Why::Backoff,
@@ -337,7 +383,7 @@ impl<P: Provider> Task<P> {
         let mut task = Self::new(provider, None, phase, None, policy, seed, now);
         task.intent = Some(intent);
         task.save.need();
-        Ok(task)
+        task
     }
 
     /// A task that exists, from what it shows now; events after `after` are told.
@@ -399,6 +445,17 @@ impl<P: Provider> Task<P> {
                 Ok(self)
             }
         }
+    }
+
+    /// The same task, of a driver with this credential: a start request in which it stands is not kept for a start like
+    /// it.
+    #[must_use]
+    pub fn with_credential(mut self, credential: &Credential) -> Self {
+        let kept = self.intent.as_mut().and_then(|intent| intent.kept.as_mut());
+        if let Some(kept) = kept {
+            kept.drop_key(credential);
+        }
+        self
     }
 
     /// A stored task, taken up again under the deadlines of `policy`: one whose id is known is followed, and a start

@@ -4,14 +4,15 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 
+use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
 use crate::error::ApiError;
 use crate::outcome::{Abandoned, Clock, Outcome};
-use crate::provider::{Look, Provider};
-use crate::request::{Request, Segment};
+use crate::provider::{Clue, Look, Provider};
+use crate::request::{Request, Segment, SourceKey};
 use crate::seed::{Seed, hex, unhex32};
 use crate::snapshot::{
-    ResumeError, Saved, SavedCancel, SavedDelivery, SavedEnd, SavedEnding, SavedRequest,
-    SavedSegment, SavedStart, SavedTurn, SavedTurnStage, SavedWait, Snapshot,
+    ResumeError, Saved, SavedAgain, SavedCancel, SavedDelivery, SavedEnd, SavedEnding,
+    SavedRequest, SavedSegment, SavedStart, SavedTurn, SavedTurnStage, SavedWait, Snapshot,
 };
 use crate::target::MAX_TARGET;
 use crate::time::Timestamp;
@@ -38,6 +39,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         task: task.id.clone(),
         intent: task.intent.as_ref().map(|intent| intent.id.clone()),
         start: save_start(task),
+        again: save_again(task),
         ended: match &task.phase {
             Phase::Ended(outcome) => Some(save_end(outcome)),
             _ => None,
@@ -131,6 +133,76 @@ fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
     })
 }
 
+/// The start, for whoever wants the same again.
+fn save_again<P: Provider>(task: &Task<P>) -> Option<SavedAgain> {
+    let intent = task.intent.as_ref()?;
+    Some(match intent.kept.as_ref()? {
+        KeptStart::Request(request) => SavedAgain::Request {
+            clue: intent.clue.clone(),
+            request: kept_request(request),
+        },
+        KeptStart::TooLarge(bytes) => SavedAgain::TooLarge { bytes: *bytes },
+        KeptStart::FileFromMemory => SavedAgain::FileFromMemory,
+        KeptStart::UnnamedFile => SavedAgain::UnnamedFile,
+        KeptStart::HoldsKey => SavedAgain::HoldsKey,
+    })
+}
+
+/// The request with its files by the names that lead to them from anywhere.
+fn kept_request(request: &Request) -> SavedRequest {
+    let mut saved = save_request(request);
+    for segment in &mut saved.body {
+        if let SavedSegment::Source(source) = segment
+            && let Some(fingerprint) = &source.fingerprint
+        {
+            source.key = SourceKey::Path(fingerprint.path.clone());
+        }
+    }
+    saved
+}
+
+fn load_again(saved: &SavedAgain) -> Result<KeptStart, ResumeError> {
+    Ok(match saved {
+        SavedAgain::Request { request, .. } => KeptStart::Request(Box::new(load_request(request)?)),
+        SavedAgain::TooLarge { bytes } => KeptStart::TooLarge(*bytes),
+        SavedAgain::FileFromMemory => KeptStart::FileFromMemory,
+        SavedAgain::UnnamedFile => KeptStart::UnnamedFile,
+        SavedAgain::HoldsKey => KeptStart::HoldsKey,
+    })
+}
+
+/// What starts the same again as a stored task was started.
+pub(crate) fn start_again(saved: &Saved) -> Result<StartAgain, StartAgainError> {
+    let again = saved.again.as_ref().ok_or(StartAgainError::NothingKept)?;
+    let broken = |error: ResumeError| StartAgainError::Broken(error.to_string());
+    let request = match load_again(again).map_err(broken)? {
+        KeptStart::Request(request) => *request,
+        KeptStart::TooLarge(bytes) => {
+            let limit = MAX_KEPT;
+            return Err(StartAgainError::TooLarge { bytes, limit });
+        }
+        KeptStart::FileFromMemory => return Err(StartAgainError::FileFromMemory),
+        KeptStart::UnnamedFile => return Err(StartAgainError::UnnamedFile),
+        KeptStart::HoldsKey => return Err(StartAgainError::HoldsKey),
+    };
+    let start = saved.start.as_ref().map(|start| &start.intent);
+    Ok(StartAgain {
+        provider: saved.provider.clone(),
+        origin: saved.origin.clone(),
+        request,
+        clue: clue_of(saved),
+        unresolved: start.filter(|_| saved.task.is_none()).cloned(),
+    })
+}
+
+fn clue_of(saved: &Saved) -> Option<Clue> {
+    match (&saved.start, &saved.again) {
+        (Some(start), _) => start.clue.clone(),
+        (None, Some(SavedAgain::Request { clue, .. })) => clue.clone(),
+        (None, _) => None,
+    }
+}
+
 fn save_end<O>(outcome: &Outcome<O>) -> SavedEnd {
     match outcome {
         Outcome::Refused(error) => SavedEnd::Refused {
@@ -204,7 +276,7 @@ pub(super) fn resume<P: Provider>(
         ),
     };
     let phase = phase_of::<P>(&saved, now)?;
-    let intent = intent_of(&saved);
+    let intent = intent_of(&saved)?;
     let unresolved = match &phase {
         Phase::Ended(_) => unresolved_of(&saved)?,
         _ => None,
@@ -418,16 +490,20 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
     }
 }
 
-fn intent_of(saved: &Saved) -> Option<Intent> {
+fn intent_of(saved: &Saved) -> Result<Option<Intent>, ResumeError> {
     let start = saved.start.as_ref();
-    let id = saved.intent.as_ref().or(start.map(|start| &start.intent))?;
-    Some(Intent {
+    let Some(id) = saved.intent.as_ref().or(start.map(|start| &start.intent)) else {
+        return Ok(None);
+    };
+    let kept = saved.again.as_ref().map(load_again).transpose()?;
+    Ok(Some(Intent {
         id: id.clone(),
         begun_at: start
             .and_then(|start| start.begun_at)
             .unwrap_or(saved.saved_at),
-        clue: start.and_then(|start| start.clue.clone()),
-    })
+        clue: clue_of(saved),
+        kept,
+    }))
 }
 
 fn unresolved_of(saved: &Saved) -> Result<Option<Box<Unresolved>>, ResumeError> {

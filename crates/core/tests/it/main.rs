@@ -2,6 +2,7 @@
 
 mod abandon;
 mod abilities;
+mod again;
 mod clocks;
 mod connections;
 mod defaults;

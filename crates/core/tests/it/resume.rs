@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
 use serde_json::{Value, json};
-use taskward_core::{Clue, Outcome, Policy, Snapshot, Sought, Task};
+use taskward_core::{Clue, Outcome, Policy, Snapshot, Sought, StartAgainError, Task};
 
 type Make = fn() -> World;
 
@@ -236,10 +236,15 @@ fn the_snapshot_format_is_the_one_in_the_golden_file() {
         .find(|saved| format!("{saved:?}").contains("Write"))
         .expect("an answer is stored");
     let text = serde_json::to_string_pretty(at_answer).expect("json");
-    let golden = include_str!("golden/snapshot-v1-intent.json");
+    let golden = include_str!("golden/snapshot-v1-again.json");
     assert_eq!(text.trim(), golden.trim(), "keep the old file and add one");
     let read: Snapshot = serde_json::from_str(golden).expect("golden files are read for ever");
     assert_eq!(&read, at_answer);
+    let old: Snapshot = serde_json::from_str(include_str!("golden/snapshot-v1-intent.json"))
+        .expect("golden files are read for ever");
+    assert_eq!(old.intent(), at_answer.intent());
+    let nothing = StartAgainError::NothingKept;
+    assert_eq!(old.start_again().map(|_| ()), Err(nothing));
     let old: Snapshot = serde_json::from_str(include_str!("golden/snapshot-v1.json"))
         .expect("golden files are read for ever");
     assert_eq!(old.task(), at_answer.task());

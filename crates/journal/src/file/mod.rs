@@ -29,8 +29,10 @@ const RECORDS: &str = "jsonl";
 /// Keeps each task in a file of its own, in one folder.
 ///
 /// A file holds a line for each state, with a checksum: a line that was cut by a crash is passed over, and the one before
-/// it counts. A state is on disk (`fsync`) when [`record`](Journal::record) returns. What a start was made of is written
-/// over as soon as the task's id is on disk. Folder and files are readable by their owner only.
+/// it counts. A state is on disk (`fsync`) when [`record`](Journal::record) returns. What repeats a
+/// start under its key is written over as soon as the task's id is on disk; what starts the same as a new task stays
+/// ([`Snapshot::start_again`]: its text, and of files the path, size and digest). Folder and files are readable by their
+/// owner only.
 ///
 /// A state that comes late takes the place of no newer one: of two states of one start, that with the task's id counts,
 /// and then the one of the higher revision. The other one is passed over without an error. Go on with a start from the

@@ -1,12 +1,14 @@
 //! The toy platform: plain text where the real ones speak JSON. With keys or without, with a stream or without.
 
+use std::path::PathBuf;
+
 use http::Method;
 use serde_json::{Value, json};
 use taskward_core::{
-    Account, Act, Answer, Beat, BuildError, Capabilities, Clue, Fault, Finish, IdempotencyKey,
-    Item, Job, Landed, Look, Mark, Page, Part, Position, Provider, Question, QuestionKind,
-    RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety, Started, Status,
-    Target, TaskId, sse,
+    Account, Act, Answer, Beat, BuildError, Capabilities, Clue, Content, Fault, Fingerprint,
+    Finish, IdempotencyKey, Item, Job, Landed, Look, Mark, Page, Part, Position, Provider,
+    Question, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety,
+    Source, Stamp, Started, Status, Target, TaskId, sse,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +32,30 @@ impl taskward_core::Output for Output {
     fn raw(&self) -> &Value {
         &Value::Null
     }
+}
+
+/// `file PATH` as an adapter has looked at it, `file memory TEXT` as bytes.
+fn with_file(job: &str) -> Vec<Part> {
+    let file = job.trim_start_matches("file ");
+    let content = match file.strip_prefix("memory ") {
+        Some(bytes) => Content::Bytes(bytes.as_bytes().to_vec().into()),
+        None => Content::Source(Source {
+            len: 4,
+            stamp: Stamp {
+                modified: 9,
+                ..Stamp::default()
+            },
+            fingerprint: Some(Fingerprint {
+                path: PathBuf::from("/home/ann").join(file),
+                sha256: "88d4".repeat(16),
+            }),
+            ..Source::path(file)
+        }),
+    };
+    vec![
+        Part::text("job", "sum it up"),
+        Part::file("files", "a.csv", "text/csv", content),
+    ]
 }
 
 fn text(reply: &Response) -> Result<&str, ReadError> {
@@ -91,6 +117,9 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         let target = Target::new("/start").build()?;
         let request = match job.0.strip_prefix("form ") {
             Some(text) => Request::form(Method::POST, target, vec![Part::text("job", text)])?,
+            None if job.0.starts_with("file ") => {
+                Request::form(Method::POST, target, with_file(&job.0))?
+            }
             None => Request::json(Method::POST, target, &job.0)?,
         };
         key.map_or(Ok(request.clone()), |key| request.keyed(key))

@@ -1,0 +1,177 @@
+//! Starting the same once more, as a new task: what is kept of a start request for that, and why it may not be possible.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind};
+use crate::id::IntentId;
+use crate::origin::Credential;
+use crate::provider::Clue;
+use crate::request::{Request, Segment, Source};
+
+/// How much is kept of a start request, in bytes: what is sent inline, and the names and digests of its files.
+pub(crate) const MAX_KEPT: u64 = 64 * 1024;
+
+/// What a name and a digest of a file take besides the path.
+const FILE_COST: u64 = 128;
+
+/// What is kept of a start request.
+#[derive(Clone, Debug)]
+pub(crate) enum KeptStart {
+    /// All of it but the idempotency key, which belongs to one start, and the contents of its files.
+    Request(Box<Request>),
+    /// It is larger than [`MAX_KEPT`].
+    TooLarge(u64),
+    /// It sends a file from memory, whose content is not kept.
+    FileFromMemory,
+    /// It sends a file whose name is no text.
+    UnnamedFile,
+    /// The API key stands in it.
+    HoldsKey,
+}
+
+impl KeptStart {
+    /// Drops a request in which the key stands: a prompt may have been pasted together with it.
+    pub(crate) fn drop_key(&mut self, credential: &Credential) {
+        let Self::Request(request) = self else { return };
+        let holds = |bytes: &Bytes| {
+            let text = String::from_utf8_lossy(bytes);
+            credential.redact(&text) != text
+        };
+        let is_held = request.body().segments().any(|segment| match segment {
+            Segment::Bytes(bytes) => holds(bytes),
+            Segment::Source(_) => false,
+        });
+        if is_held {
+            *self = Self::HoldsKey;
+        }
+    }
+
+    pub(crate) fn of(request: &Request) -> Self {
+        if request.holds_a_file() {
+            return Self::FileFromMemory;
+        }
+        let mut size = request.target().as_str().len() as u64;
+        for segment in request.body().segments() {
+            size += match segment {
+                Segment::Bytes(bytes) => bytes.len() as u64,
+                Segment::Source(source) => match source.kept_name() {
+                    Some(name) => name.len() as u64 + FILE_COST,
+                    None => return Self::UnnamedFile,
+                },
+            };
+        }
+        if size > MAX_KEPT {
+            return Self::TooLarge(size);
+        }
+        Self::Request(Box::new(request.clone().without_key()))
+    }
+}
+
+/// A start request that was kept, to be started again as a new task: [`Snapshot::start_again`](crate::Snapshot) gives it.
+///
+/// Its [`sources`](Self::sources) are as they were then: whoever drives it looks at the files and compares.
+#[derive(Clone, Debug)]
+pub struct StartAgain {
+    pub(crate) provider: String,
+    pub(crate) origin: Option<String>,
+    pub(crate) request: Request,
+    pub(crate) clue: Option<Clue>,
+    /// The start it repeats, when nobody knows whether that made a task.
+    pub(crate) unresolved: Option<IntentId>,
+}
+
+impl StartAgain {
+    /// Returns the files that it sends.
+    pub fn sources(&mut self) -> Vec<&mut Source> {
+        self.request.sources()
+    }
+
+    /// Returns the start that it repeats, when nobody knows whether that made a task: both may be billed.
+    #[must_use]
+    pub fn unresolved(&self) -> Option<&IntentId> {
+        self.unresolved.as_ref()
+    }
+}
+
+/// Why the same cannot be started again. Nothing was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StartAgainError {
+    /// Nothing is kept of how it was started: the task was only followed, or was started by an older version.
+    NothingKept,
+    /// The start request was too large to be kept.
+    TooLarge {
+        /// Its size in bytes, without the files.
+        bytes: u64,
+        /// The largest that is kept.
+        limit: u64,
+    },
+    /// A file was sent from memory, and contents of files are not kept.
+    FileFromMemory,
+    /// A file was sent whose name cannot be kept.
+    UnnamedFile,
+    /// The start request held the API key, which is never kept.
+    HoldsKey,
+    /// What is kept cannot be read.
+    Broken(String),
+    /// Nobody knows whether the start that would be repeated made a task.
+    OutcomeUnknown(IntentId),
+    /// A file is not what it was.
+    FileChanged(PathBuf),
+    /// A file cannot be read any more.
+    FileUnreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, in words that name it.
+        why: String,
+    },
+}
+
+impl StartAgainError {
+    /// Returns whether the caller may insist on starting it all the same.
+    #[must_use]
+    pub fn can_be_forced(&self) -> bool {
+        matches!(self, Self::FileChanged(_) | Self::OutcomeUnknown(_))
+    }
+}
+
+impl fmt::Display for StartAgainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NothingKept => f.write_str("nothing is kept of how this task was started"),
+            Self::TooLarge { bytes, limit } => write!(
+                f,
+                "the start request had {bytes} bytes, and at most {limit} are kept"
+            ),
+            Self::FileFromMemory => f.write_str(
+                "the start sent a file from memory, and the contents of files are not kept",
+            ),
+            Self::UnnamedFile => {
+                f.write_str("the start sent a file whose name is not text, so it was not kept")
+            }
+            Self::HoldsKey => f.write_str("the start request held the API key, so it was not kept"),
+            Self::Broken(what) => write!(f, "the start that was kept cannot be read: {what}"),
+            Self::OutcomeUnknown(intent) => write!(
+                f,
+                "nobody knows whether the start {intent} made a task; recover it first"
+            ),
+            Self::FileChanged(path) => write!(
+                f,
+                "the file {} is not what it was when the task was started",
+                path.display()
+            ),
+            Self::FileUnreadable { why, .. } => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for StartAgainError {}
+
+impl From<StartAgainError> for Error {
+    fn from(error: StartAgainError) -> Self {
+        Self::new(ErrorKind::Input, "the same cannot be started again").with_source(error)
+    }
+}
