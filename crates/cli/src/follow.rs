@@ -10,6 +10,7 @@ use taskward::{
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};
+use crate::command_line;
 use crate::ends::{self, Began, Parcel};
 use crate::exit::Exit;
 use crate::platform::Platform;
@@ -300,19 +301,40 @@ impl<P: Platform> Followed<'_, P> {
         }
     }
 
-    /// With the command that starts the same task once more: nobody can answer this one any longer.
+    /// With the command that starts the same task once more: nobody can answer this one any longer. It is one that can be
+    /// run as it stands, or none.
     async fn anew(&self, problem: Box<Problem>, task: Option<TaskRef>) -> Box<Problem> {
-        if let Began::Keyed(start) = &self.began {
-            let note = "the same run anew, under a new key";
-            return problem.next("again", start.anew.clone(), note);
-        }
         let Some(task) = task else { return problem };
+        let note = "the same, as a new task";
+        if self.is_kept(&task) {
+            let command = format!("run --again {}", task.quoted());
+            return problem.next("again", self.session.command(&command), note);
+        }
+        if self.session.sim().is_some() {
+            // The same command has a simulator of its own.
+            return problem.next("again", command_line::as_given(), note);
+        }
         match P::anew(self.session, &task).await {
             Some((label, command, note)) => {
                 problem.next(label, self.session.command(&command), note)
             }
-            None => problem,
+            None => problem.why(
+                "How it was started is not kept here: start it with the command that it was first started with.",
+            ),
         }
+    }
+
+    /// Whether enough is kept here of how this task was started.
+    fn is_kept(&self, task: &TaskRef) -> bool {
+        let Some(memory) = &self.session.memory else {
+            return false;
+        };
+        let started = memory.started(task.id()).unwrap_or_default();
+        started.iter().any(|(found, entry)| {
+            found == task
+                && self.session.owns(&entry.snapshot).is_ok()
+                && entry.snapshot.start_again().is_ok()
+        })
     }
 
     fn tick(&self) {

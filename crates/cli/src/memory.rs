@@ -271,6 +271,15 @@ impl Memory {
         }
     }
 
+    /// The tasks of this id that were started here, each with its start, the one kept last first.
+    pub(crate) fn started(&self, id: &TaskId) -> Result<Vec<(TaskRef, Entry)>, Box<Problem>> {
+        let of_task = self.list()?.into_iter().filter_map(|entry| {
+            let task = task_of(&entry).filter(|task| task.id() == id)?;
+            entry.id.is_start().then_some((task, entry))
+        });
+        Ok(of_task.collect())
+    }
+
     /// Lets nobody else recover this start at the same time.
     pub(crate) fn claim(&self, id: &EntryId) -> Result<Claim, Box<Problem>> {
         let claim = self.0.journal.claim(id);

@@ -74,7 +74,7 @@ pub(crate) trait Platform: Provider {
         None
     }
 
-    /// The command that starts the same task anew, as far as the server tells what was started.
+    /// The command that starts the same task anew, when the server tells all of what was started.
     async fn anew(_session: &Session<Self>, _task: &TaskRef) -> Option<Hint> {
         None
     }
@@ -241,17 +241,9 @@ impl Platform for AgentHarness {
 
     async fn anew(session: &Session<Self>, task: &TaskRef) -> Option<Hint> {
         let run = session.call(GetRun::new(task.id().as_str())).await.ok()?;
+        let input = run.extra.get("input").filter(|input| input.is_object())?;
         let mut command = format!("run --provider {}", Self::NAME);
-        let note = match run.extra.get("input") {
-            Some(input @ Value::Object(_)) => {
-                command += &format!(" --input {}", quote(&input.to_string()));
-                "the same run anew"
-            }
-            _ => {
-                command += " --input @FILE";
-                "with that run's input, which the platform does not show"
-            }
-        };
+        command += &format!(" --input {}", quote(&input.to_string()));
         if let Some(metadata @ Value::Object(_)) = run.extra.get("metadata") {
             command += &format!(" --metadata {}", quote(&metadata.to_string()));
         }
@@ -260,7 +252,7 @@ impl Platform for AgentHarness {
                 command += &format!(" --{option} {}", quote(label));
             }
         }
-        Some(("again", command, note))
+        Some(("again", command, "the same, as a new task"))
     }
 
     /// The platform documents no result: what the agent said stands in for it.

@@ -7,6 +7,7 @@ use taskward::core::{Cause, Operation, Origin, Policy, Retrying};
 use taskward::{Client, Error, ErrorKind, Recovery, Run, SecretString, Snapshot, TaskId};
 use taskward_sim::Sim;
 
+use crate::again;
 use crate::args::Global;
 use crate::clock::{Clock, span};
 use crate::exit::Exit;
@@ -331,7 +332,7 @@ impl<P: Platform> Session<P> {
 
     /// The end that an error of the client means.
     pub(crate) fn problem(&self, error: &Error) -> Box<Problem> {
-        if let Some(problem) = memory::problem(error) {
+        if let Some(problem) = memory::problem(error).or_else(|| again::refusal(error)) {
             return problem;
         }
         let (exit, code) = classify(error);

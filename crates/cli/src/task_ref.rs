@@ -25,6 +25,11 @@ impl TaskArg {
         self.provider
     }
 
+    /// Its id, without the provider.
+    pub(crate) fn id(&self) -> &TaskId {
+        &self.id
+    }
+
     /// The task, of this provider.
     pub(crate) fn of(&self, provider: ProviderName) -> TaskRef {
         TaskRef {

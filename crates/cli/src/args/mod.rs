@@ -150,7 +150,8 @@ pub(crate) enum Command {
   echo 'Summarise this.' | taskward run --agent writer - -f notes.txt
   taskward run --sim --agent asker 'Convert 5.' --answer EUR
   taskward run --sim --provider agent-harness 'Write to the team.' --on-approval approve
-  taskward run --provider agent-harness --idempotency-key nightly-7 --input '{\"goal\": \"Report.\"}'")]
+  taskward run --provider agent-harness --idempotency-key nightly-7 --input '{\"goal\": \"Report.\"}'
+  taskward run --again $run")]
 pub(crate) struct Run {
     /// The agent, by id or exact name (Nanonets)
     #[arg(long, value_name = "ID or NAME", value_parser = label)]
@@ -187,10 +188,20 @@ pub(crate) struct Run {
     /// Start it once only: the same key again follows the run that it made (Agent Harness)
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
+    /// Start the same as this task of the journal, as a new task; files must be what they were
+    #[arg(
+        long,
+        value_name = "TASK",
+        conflicts_with_all = [
+            "agent", "prompt", "files", "output_schema", "instructions", "input", "metadata", "workspace", "subject", "sim",
+        ]
+    )]
+    pub(crate) again: Option<TaskArg>,
     /// Print the task's name and leave; the task goes on
     #[arg(long, conflicts_with_all = ["output", "print", "answers", "on_question", "on_approval"])]
     pub(crate) detach: bool,
-    /// Start it although the same start was made before and nobody knows what became of it
+    /// Start it although the same start was made before and nobody knows what became of it; with --again also although a
+    /// file has changed
     #[arg(long)]
     pub(crate) force_new: bool,
     /// Use a simulator inside this process: no account needed, nothing leaves this machine

@@ -43,7 +43,8 @@ task have \"task\" (PROVIDER:ID) and \"task_id\".
   task.question   the agent asks: id, kind (text, approval, data, or another word), text, messages, payload
   event           an event of the provider: seq, event (as the server sent it); or anything else that happened: name
                   (answered, sent, withdrawn, identified, unconfirmed, review, cancelling, ...)
-  note            retrying (attempt, why, wait_ms), watching, on_question (text: a line of the command's stderr)
+  note            retrying (attempt, why, wait_ms), watching, on_question (text: a line of the command's stderr),
+                  starting_again (like: the task it is like)
   gap             events that were missed: after, before
   altered         an event came again with other content, and the first stands: seq
   result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, damaged
@@ -98,7 +99,7 @@ another turn of a task that is over only with --continue (exit 2 without).
 
 The events of a run carry no description of what is to be approved: the steps before it, and what the agent said, are
 shown in its place. A run that nobody answers in the platform's time is cancelled (signal_timeout, exit 3), and the
-command that starts the same run anew is printed.
+command that starts the same as a new one is printed: taskward run --again TASK.
 
 A review can be resolved in the platform's dashboard only; --no-wait-review leaves instead of waiting it out.
 ";
@@ -113,6 +114,7 @@ The task goes on whatever happens here. Its name, PROVIDER:ID, is printed as soo
 
   taskward watch --last           follows the task that was last started or watched here
   taskward ls --local             all that is known here
+  taskward run --again nanonets:ID   starts the same as a new task, which is billed like any other
 
 With --cancel-on-interrupt and --cancel-on-timeout a task of Nanonets is stopped when it would be left, and the end says
 whether it was seen to stop.
@@ -123,7 +125,9 @@ Exit 5 means that the reply to a write was lost: the task, or the message, may e
   taskward messages nanonets:ID   is the message there?
 
 Before anything is sent, a start is written down: $XDG_STATE_HOME/taskward/journal (~/.local/state by default), readable
-by its owner only, without the key. So it is found again whatever ends this program. What recover does:
+by its owner only, without the key. So it is found again whatever ends this program. What it said stays there for
+run --again, up to 64 KiB: the prompt, and of files the path, size and digest, never the content. run --again sends no
+file that has changed since, unless --force-new is given. --no-journal writes nothing down. What recover does:
 
   a run (it has a key)   it is sent again with the same key and bytes, which makes no second one; a key older than 12
                          hours may be forgotten by the server, and is not used again

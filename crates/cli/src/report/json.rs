@@ -35,6 +35,15 @@ pub(super) fn of_command(task: Option<&TaskRef>, question: &QuestionId, text: &s
     line("note", task, fields)
 }
 
+/// The line before a new task that is started like this one.
+pub(super) fn starting_like(task: &TaskRef) -> Value {
+    line(
+        "note",
+        None,
+        json!({ "note": "starting_again", "like": task.to_string() }),
+    )
+}
+
 /// The line for an event.
 pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Value {
     let told = |name: &str, mut fields: Value| {

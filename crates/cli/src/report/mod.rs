@@ -362,6 +362,16 @@ impl Reporter {
         self.say(&format!("task {task}"));
     }
 
+    /// Tells that a new task is about to be started, the same as this one.
+    pub(crate) fn starting_like(&self, task: &TaskRef) {
+        if self.out.is_json() {
+            self.out.line(&json::starting_like(task));
+        }
+        self.say(&format!(
+            "starting a new task, the same as {task}; it is billed like any other"
+        ));
+    }
+
     /// Tells an event.
     pub(crate) fn event(&self, event: &Event) {
         {

@@ -130,10 +130,9 @@ fn a_wait_that_nobody_answers_in_time_is_named_and_started_anew_by_the_printed_c
     ]);
     let anew = ended.printed("again");
     assert!(
-        anew.starts_with("taskward run --provider agent-harness --input '{\"goal\":\"x y\""),
+        anew.starts_with("taskward run --again agent-harness:run_"),
         "{anew}"
     );
-    assert!(!anew.contains("idempotency-key"), "{anew}");
     let run = format!(
         "agent-harness:{}",
         world
@@ -152,10 +151,10 @@ fn a_wait_that_nobody_answers_in_time_is_named_and_started_anew_by_the_printed_c
         (watched.code, &last["reason"]),
         (3, &json!("signal_timeout"))
     );
-    assert_eq!(
-        last["hint"][1],
-        "taskward run --provider agent-harness --input @FILE"
-    );
+    assert_eq!(last["hint"][1], format!("taskward run --again {run}"));
+    let elsewhere = world.run_elsewhere(&["watch", &run, "--json"]);
+    let hints = elsewhere.last()["hint"].clone();
+    assert_eq!(hints.as_array().map(Vec::len), Some(1), "{hints}");
     assert_eq!(world.run(&["result", &run]).code, 3);
 }
 

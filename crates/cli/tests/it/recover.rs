@@ -499,14 +499,23 @@ fn written(folder: &Path) -> String {
 }
 
 #[test]
-fn no_key_is_written_down_and_the_job_only_until_its_task_is_known() {
+fn no_key_is_written_down_and_what_repeats_a_start_only_until_its_task_is_known() {
     let world = World::new();
     HARNESS.lose(&world);
     let secrets = crate::common::secrets(&world.command(&[]));
     let text = written(&journal(&world));
     crate::common::assert_hidden(&secrets, &[&text]);
+    assert!(
+        text.contains("\"start\"") && text.contains("idempotency-key"),
+        "{text}"
+    );
     task(&world.fast(&["recover"]));
     let text = written(&journal(&world));
     crate::common::assert_hidden(&secrets, &[&text]);
-    assert!(!text.contains("\"request\""), "{text}");
+    // What is left starts another one, and not this one again.
+    assert!(text.contains("\"again\""), "{text}");
+    assert!(
+        !text.contains("\"start\"") && !text.contains("idempotency-key"),
+        "{text}"
+    );
 }

@@ -263,7 +263,7 @@ fn a_prompt_is_withdrawn_when_nobody_answers_in_time_and_the_terminal_is_as_befo
     for words in [
         "the question was withdrawn",
         "nobody answered its question in time",
-        "again: taskward run --provider agent-harness",
+        "again: taskward run --again agent-harness:",
         "reason signal_timeout",
         "restored",
     ] {

@@ -7,6 +7,7 @@ use taskward::agent_harness::{AgentHarness, Job};
 use taskward::core::Seed;
 use taskward::{IdempotencyKey, Provider as _};
 
+use super::again::Kept;
 use super::{Plan, launch, open};
 use crate::args::{Global, Run};
 use crate::command_line;
@@ -24,13 +25,7 @@ pub(super) async fn run(
     plan: Plan,
 ) -> Result<Exit, Box<Problem>> {
     let job = job(args)?;
-    let key = match &args.idempotency_key {
-        Some(key) if key.trim().is_empty() => {
-            return Err(Problem::input("--idempotency-key is empty").why("Nothing was sent."));
-        }
-        Some(key) => IdempotencyKey::new(key),
-        None => fresh_key()?,
-    };
+    let key = key(args)?;
     // Whether all of it can be written into a request is known without a server.
     AgentHarness
         .start(&job, Some(&key))
@@ -38,12 +33,43 @@ pub(super) async fn run(
     let session: Session<AgentHarness> = open(out, global, args)?;
     session.banner();
     let start = session.client.run(job).idempotency_key(key.as_str());
-    let began = Began::Keyed(Keyed {
+    launch(&session, global, start, began(args, &key), args, plan).await
+}
+
+/// Starts the same as a run that was started here.
+pub(super) async fn again(
+    out: Arc<Out>,
+    global: &Global,
+    args: &Run,
+    plan: Plan,
+    kept: &Kept,
+) -> Result<Exit, Box<Problem>> {
+    let key = key(args)?;
+    let session: Session<AgentHarness> = open(out, global, args)?;
+    kept.check(&session)?;
+    let start = session.client.run_again(&kept.entry);
+    let start = start
+        .idempotency_key(key.as_str())
+        .force_new(args.force_new);
+    launch(&session, global, start, began(args, &key), args, plan).await
+}
+
+fn key(args: &Run) -> Result<IdempotencyKey, Box<Problem>> {
+    match &args.idempotency_key {
+        Some(key) if key.trim().is_empty() => {
+            Err(Problem::input("--idempotency-key is empty").why("Nothing was sent."))
+        }
+        Some(key) => Ok(IdempotencyKey::new(key)),
+        None => fresh_key(),
+    }
+}
+
+fn began(args: &Run, key: &IdempotencyKey) -> Began {
+    Began::Keyed(Keyed {
         key: key.as_str().to_owned(),
         minted: args.idempotency_key.is_none(),
         anew: command_line::without("--idempotency-key"),
-    });
-    launch(&session, global, start, began, args, plan).await
+    })
 }
 
 fn job(args: &Run) -> Result<Job, Box<Problem>> {

@@ -1,5 +1,6 @@
 //! `taskward run`: starts a task, follows it, prints its answer.
 
+mod again;
 mod harness;
 mod nanonets;
 
@@ -23,9 +24,16 @@ use crate::print::Destination;
 use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
 use crate::session::Session;
+use crate::task_ref::TaskRef;
+use again::Kept;
 
 pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exit, Box<Problem>> {
-    let provider = global.provider();
+    // What is to be started again says whose it is.
+    let kept = match &args.again {
+        Some(task) => Some(again::find(&out, global, task)?),
+        None => None,
+    };
+    let provider = kept.as_ref().map_or(global.provider(), Kept::provider);
     if let Some(option) = alien(&args, provider) {
         return Err(not_here(option, provider));
     }
@@ -40,6 +48,7 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
             takes_stdin(global, &args)?,
         )?,
         files: Vec::new(),
+        like: kept.as_ref().map(Kept::task),
     };
     if args.sim && args.detach {
         return Err(Problem::new(
@@ -54,9 +63,15 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
             "a simulator that stays, for another shell",
         ));
     }
-    match provider {
-        ProviderName::Nanonets => nanonets::run(out, global, &args, plan).await,
-        ProviderName::AgentHarness => harness::run(out, global, &args, plan).await,
+    match (provider, kept) {
+        (ProviderName::Nanonets, None) => nanonets::run(out, global, &args, plan).await,
+        (ProviderName::AgentHarness, None) => harness::run(out, global, &args, plan).await,
+        (ProviderName::Nanonets, Some(kept)) => {
+            nanonets::again(out, global, &args, plan, &kept).await
+        }
+        (ProviderName::AgentHarness, Some(kept)) => {
+            harness::again(out, global, &args, plan, &kept).await
+        }
     }
 }
 
@@ -122,6 +137,8 @@ struct Plan {
     to: Destination,
     asker: Asker,
     files: Vec<Seen>,
+    /// The task that was started like this before, when there is one.
+    like: Option<TaskRef>,
 }
 
 fn open<P: Platform>(
@@ -158,6 +175,9 @@ async fn launch<P: Platform>(
     // Under a key of the caller's own a start is made once, however often it is sent.
     if !args.force_new && args.idempotency_key.is_none() {
         once(session, global, &followed.running.snapshot())?;
+    }
+    if let Some(like) = &plan.like {
+        followed.reporter.starting_like(like);
     }
     if args.detach {
         name(session, followed, "starting").await

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use taskward::Provider as _;
 use taskward::nanonets::{Job, Nanonets};
 
+use super::again::Kept;
 use super::{Plan, launch, open};
 use crate::agents::{self, For};
 use crate::args::{Global, Run};
@@ -57,6 +58,34 @@ pub(super) async fn run(
         anew: command_line::with("run", "--force-new"),
     };
     launch(&session, global, start, began, args, plan).await
+}
+
+/// Starts the same as a task that was started here.
+pub(super) async fn again(
+    out: Arc<Out>,
+    global: &Global,
+    args: &Run,
+    plan: Plan,
+    kept: &Kept,
+) -> Result<Exit, Box<Problem>> {
+    let session: Session<Nanonets> = open(out, global, args)?;
+    kept.check(&session)?;
+    let start = session.client.run_again(&kept.entry);
+    let agent = kept.entry.snapshot.clue();
+    let agent = agent.and_then(|clue| clue.agent.clone());
+    let began = Began::Agent {
+        agent: agent.unwrap_or_default(),
+        anew: command_line::with("run", "--force-new"),
+    };
+    launch(
+        &session,
+        global,
+        start.force_new(args.force_new),
+        began,
+        args,
+        plan,
+    )
+    .await
 }
 
 /// `lookup`, as long as the agent may work.

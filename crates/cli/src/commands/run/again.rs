@@ -1,0 +1,59 @@
+//! `taskward run --again`: starts the same as a task that was started here, as a new one.
+
+use std::sync::Arc;
+
+use taskward::journal::Entry;
+
+use crate::again;
+use crate::args::{Global, ProviderName};
+use crate::memory::Memory;
+use crate::out::Out;
+use crate::platform::Platform;
+use crate::problem::Problem;
+use crate::session::Session;
+use crate::task_ref::{TaskArg, TaskRef};
+
+/// A start that is kept here, and the task it made.
+pub(super) struct Kept {
+    pub(super) entry: Entry,
+    task: TaskRef,
+}
+
+impl Kept {
+    pub(super) fn provider(&self) -> ProviderName {
+        self.task.provider()
+    }
+
+    pub(super) fn task(&self) -> TaskRef {
+        self.task.clone()
+    }
+
+    /// Refuses what is of another server.
+    pub(super) fn check<P: Platform>(&self, session: &Session<P>) -> Result<(), Box<Problem>> {
+        session.owns(&self.entry.snapshot)?;
+        session.banner();
+        Ok(())
+    }
+}
+
+/// The start of this task, and that enough of it is kept.
+pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> Result<Kept, Box<Problem>> {
+    // An id alone is whosever it is here.
+    let wanted = task.provider().or(global.named_provider());
+    if task.provider().is_some() {
+        // Refuses a provider that is named twice, and differently.
+        global.task(task)?;
+    }
+    let mut started = Memory::open(out, global)?.started(task.id())?;
+    started.retain(|(found, _)| wanted.is_none_or(|wanted| wanted == found.provider()));
+    let Some((task, entry)) = started.into_iter().next() else {
+        let what = format!("nothing is kept here of how {} was started", task.id());
+        return Err(Problem::input(what)
+            .why("A start is kept on the machine that made it, unless --no-journal was given. Nothing was sent.")
+            .next("see", "taskward ls --local", "all that is known here"));
+    };
+    match entry.snapshot.start_again() {
+        Ok(_) => Ok(Kept { entry, task }),
+        Err(error) => Err(again::problem(&error).task(Some(task))),
+    }
+}
