@@ -179,6 +179,17 @@ impl Record {
         later.iter().any(is_other)
     }
 
+    /// Whether anything happened here to this question.
+    pub(crate) fn mentions(&self, question: &QuestionId) -> bool {
+        self.happened.iter().any(|one| match one {
+            Happened::Shown(id) | Happened::Answering(id, _) | Happened::Answered(id, _) => {
+                self.is(id, question)
+            }
+            Happened::Identified(stand_in, id) => stand_in == question || id == question,
+            Happened::Unreadable => false,
+        })
+    }
+
     /// Whether both ids name one question: the same, or one that once stood in for it.
     pub(crate) fn is(&self, one: &QuestionId, other: &QuestionId) -> bool {
         self.real(one) == self.real(other)

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use taskward::core::{Look, Reading};
-use taskward::{Event, Journal as _, Policy, Question};
+use serde_json::{Value, json};
+use taskward::core::http::StatusCode;
+use taskward::core::{
+    Beat, BuildError, Look, Operation, ReadError, ReadErrorKind, Reading, Request, Response,
+};
+use taskward::{Event, Journal as _, Policy, Provider, Question, QuestionId, TaskId};
 
-use super::look::Read;
+use super::look::{Read, each_event};
 use crate::args::Global;
 use crate::memory::Memory;
 use crate::platform::Platform;
@@ -55,6 +59,70 @@ pub(super) async fn open<P: Platform>(
     {
         Ok(found) => found.map_err(|error| session.problem(&error)),
         Err(_) => Ok(None),
+    }
+}
+
+/// Reads whether a task has ever asked the question of this id; `None` where that cannot be told.
+pub(super) async fn has_asked<P: Platform>(
+    session: &Session<P>,
+    task: &TaskRef,
+    question: &QuestionId,
+) -> Option<bool> {
+    if question.is_stand_in() {
+        return None;
+    }
+    let is_it = |asked: &Question| asked.id == *question;
+    if P::CAPABILITIES.events {
+        let mut found = false;
+        each_event(session, task, None, |item| {
+            found |= matches!(&item.beat, Beat::Asking(asked) if is_it(asked));
+            Ok(())
+        })
+        .await
+        .ok()?;
+        return Some(found);
+    }
+    let conversation = session.call(Conversation::<P>(P::default(), task.id().clone()));
+    let conversation = conversation.await.ok()?;
+    let said = [
+        &conversation["data"],
+        &conversation["messages"],
+        &conversation,
+    ]
+    .into_iter()
+    .find_map(Value::as_array)?;
+    if said.len() > MOST_MESSAGES {
+        return None;
+    }
+    // Read up to each message of the agent, the conversation shows what was asked then.
+    let asked = (1..=said.len()).filter(|end| said[end - 1]["role"] == "assistant");
+    let found = asked.map(|end| {
+        let until = json!({ "data": said[..end] }).to_string();
+        let reply = Response::new(StatusCode::OK, until);
+        let reading = P::default().read(task.id(), &Look::Questions, &reply);
+        matches!(reading, Ok(Reading::Asking(asked)) if asked.iter().any(is_it))
+    });
+    Some(found.into_iter().any(|is_it| is_it))
+}
+
+/// The most messages of a conversation that are looked through.
+const MOST_MESSAGES: usize = 500;
+
+/// A task's conversation as the server sends it.
+#[derive(Clone, Debug)]
+struct Conversation<P>(P, TaskId);
+
+impl<P: Provider> Operation for Conversation<P> {
+    type Output = Value;
+    const NAME: &'static str = "questions";
+
+    fn request(&self) -> Result<Request, BuildError> {
+        self.0.look(&self.1, &Look::Questions)
+    }
+
+    fn read(&self, reply: &Response) -> Result<Value, ReadError> {
+        serde_json::from_slice(&reply.body)
+            .map_err(|why| ReadError::new(ReadErrorKind::Shape, why.to_string()))
     }
 }
 

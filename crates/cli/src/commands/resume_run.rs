@@ -15,7 +15,8 @@ use crate::report::result_line;
 use crate::session::Session;
 
 /// What a task of Nanonets has instead.
-const INSTEAD: &str = "Its tasks do not stall; one that is over is gone on with by taskward reply.";
+const INSTEAD: &str =
+    "Its tasks do not stall; one that is over takes another turn with taskward send --continue.";
 
 pub(super) async fn resume_run(
     out: Arc<Out>,

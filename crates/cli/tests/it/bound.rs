@@ -261,8 +261,8 @@ fn options_answer_what_is_asked_afterwards_and_never_the_question_that_is_named(
     let unnamed = world.fast(&approve);
     assert_eq!(unnamed.code, 8, "{unnamed:?}");
     let wrong = world.fast(&[&approve[..], &["--question", "q_0123456789abcdef"]].concat());
-    assert_eq!(wrong.code, 1, "{wrong:?}");
-    wrong.says(&["this question is not open", "another question:"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    wrong.says(&["the agent never asked it"]);
     assert_eq!(world.answers().0, [0]);
     // The rejection that the server refuses is not made good by an approval.
     let refuse = taskward_sim::Fault::Status {
@@ -339,18 +339,18 @@ fn the_question_of_another_task_is_answered_by_nobody() {
     wrong.says(&[&format!("it is one of {other}"), "Nothing was sent"]);
     let json = world.fast(&["reply", &one, "EUR", "--question", &question, "--json"]);
     assert_eq!(json.last()["question_id"], question);
-    // Where nothing is known of it, it is not open at least.
+    // The task tells it where nothing is known of either.
     let speed = SPEED.to_string();
-    let reply = [
-        "reply",
-        &one,
-        "EUR",
-        "--question",
-        &question,
-        "--speed",
-        &speed,
-    ];
-    assert_eq!(world.run_elsewhere(&reply).code, 1);
+    let named = ["--question", &question, "--speed", &speed];
+    let reply = [&["reply", &one, "EUR"][..], &named].concat();
+    let elsewhere = world.run_elsewhere(&reply);
+    assert_eq!(elsewhere.code, 2, "{elsewhere:?}");
+    elsewhere.says(&["the agent never asked it"]);
+    let [one, other] = [(); 2].map(|()| world.start_until("approve-email", "awaiting_input"));
+    let question = world.question(&other);
+    let approve = ["approve", &one, "--question", &question, "--speed", &speed];
+    assert_eq!(world.run_elsewhere(&approve).code, 2);
+    assert_eq!(world.answers().0, [0, 0]);
     assert_eq!(world.answers().1, [0, 0]);
 }
 

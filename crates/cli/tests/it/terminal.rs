@@ -354,7 +354,7 @@ fn a_question_that_was_not_shown_is_confirmed_by_whoever_sees_it_now() {
     assert_eq!(answered(&world), (1, 1));
     // Nobody is asked about a question that nobody knows.
     let named = world.run(&["approve", &waiting, "--question", "q_0123456789abcdef"]);
-    assert_eq!(named.code, 1, "{named:?}");
+    assert_eq!(named.code, 2, "{named:?}");
 }
 
 #[test]

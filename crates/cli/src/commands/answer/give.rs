@@ -117,6 +117,9 @@ pub(super) async fn answer<P: Platform>(
         .await
         .map_err(|problem| problem.why("Nothing was sent."))?;
     if !P::waits(&state.status) {
+        if let Some(foreign) = answering.foreign().await {
+            return Err(foreign);
+        }
         return Err(answering.not_asked(state.status.as_str(), None, unconfirmed.as_ref()));
     }
     let run = session.client.attach(task.id().clone());
@@ -179,6 +182,10 @@ impl<P: Platform> Answering<'_, P> {
         {
             let found = followed.running.question(named);
             if found.is_none_or(|found| found.id != question.id) {
+                self.session.out.still();
+                if let Some(foreign) = self.foreign().await {
+                    return Err(foreign);
+                }
                 return Err(self.asks_another(named, &question, state, unconfirmed));
             }
             // It stood in for this one.

@@ -6,6 +6,7 @@ use taskward::{Question, QuestionId};
 use super::give::Answering;
 use crate::answers::form;
 use crate::command_line;
+use crate::commands::question;
 use crate::ends;
 use crate::exit::Exit;
 use crate::platform::{Platform, State};
@@ -80,6 +81,21 @@ impl<P: Platform> Answering<'_, P> {
         let see = self.session.command(&P::conversation(&self.request.task));
         let problem = problem.next("see", see, "whether it is there");
         self.about(problem, Some(question))
+    }
+
+    /// That the question which was named is none of this task, when that can be told.
+    pub(super) async fn foreign(&self) -> Option<Box<Problem>> {
+        let named = self.request.question.as_ref()?;
+        if self.record.mentions(named) {
+            return None;
+        }
+        let task = &self.request.task;
+        if question::has_asked(self.session, task, named).await? {
+            return None;
+        }
+        let what = format!("this is no question of {task}: the agent never asked it");
+        let problem = Problem::input(what).why("Nothing was sent.");
+        Some(self.about(self.see(problem), Some(named)))
     }
 
     /// The task no longer asks this: what it does instead.
