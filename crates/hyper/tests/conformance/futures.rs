@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use taskward_core::{
     Abandon, Abandoned, Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _,
-    Policy, Reply,
+    Policy, Reply, TaskId,
 };
 use taskward_hyper::{Client, Running};
 use taskward_providers::nanonets::operations::ListAgents;
@@ -17,6 +17,7 @@ use taskward_sim::{Fault, FaultRule, Span};
 
 use crate::suite::connections::{BESIDE, CleanEnds};
 use crate::suite::follow::{Result, answers, job, setup};
+use crate::suite::openings::{OPENINGS, asked, unopened};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
 use crate::suite::support::Probe;
 
@@ -58,6 +59,24 @@ async fn a_handler_is_dropped_when_its_question_is_answered_elsewhere() -> Resul
     let answer = run.await?.into_answer()?;
     assert_eq!(answer.text().as_deref(), Some("Done, in YEN."));
     assert!(*dropped.lock().expect("flag"));
+    Ok(())
+}
+
+/// Rows: J9.
+#[tokio::test]
+async fn an_interrupt_ends_the_wait_for_a_stream_to_open() -> Result {
+    for opening in OPENINGS {
+        let (server, client) = unopened(opening);
+        let mut running = client.attach(TaskId::new("7")).start().await?;
+        let handle = running.handle();
+        let watch = tokio::spawn(async move { running.wait().await });
+        while !asked(&server, opening) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        handle.interrupt().await?;
+        let end = tokio::time::timeout(GUARD, watch).await???;
+        assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
+    }
     Ok(())
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use taskward_core::{Answer, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy};
+use taskward_core::{Answer, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy, TaskId};
 use taskward_providers::nanonets::Nanonets;
 use taskward_sim::nanonets::DashboardAction;
 use taskward_ureq::{BoxError, Client, Handle, Run, Running};
 
 use crate::suite::connections::{BESIDE, CleanEnds};
 use crate::suite::follow::{Result, answers, job, setup};
+use crate::suite::openings::{GUARD, OPENINGS, asked, unopened};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
 use crate::suite::support::Probe;
 
@@ -154,6 +155,26 @@ fn the_connection_of_a_stream_that_ended_is_never_anybody_elses() -> Result {
     assert_eq!(end.into_answer()?.text().as_deref(), Some("EUR"));
     assert_eq!(asked.recv()?, BESIDE);
     assert_eq!(ends.seen(), (true, BESIDE));
+    Ok(())
+}
+
+/// Rows: J9.
+#[test]
+fn an_interrupt_ends_the_wait_for_a_stream_to_open() -> Result {
+    for opening in OPENINGS {
+        let (server, client) = unopened(opening);
+        let mut running = client.attach(TaskId::new("7")).start()?;
+        let handle = running.handle();
+        let (told, ended) = std::sync::mpsc::channel();
+        let watch = std::thread::spawn(move || told.send(running.wait()));
+        while !asked(&server, opening) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        handle.interrupt()?;
+        let end = ended.recv_timeout(GUARD)??;
+        assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
+        watch.join().expect("no panic")?;
+    }
     Ok(())
 }
 
