@@ -491,6 +491,9 @@ fn written(state: &mut State, name: &str) -> Vec<u8> {
                 code = *status;
                 body = refusal();
                 *body.pointer_mut(pointer).expect("a field") = json!(format!("x{MARK}x"));
+                // Errors tell the server's name for the exchange.
+                let key = form.spell(false).replace('\n', "");
+                extra.push_str(&format!("X-Request-Id: x{key}x\r\n"));
                 text = Some(body.to_string());
             }
             Place::Page(_, status, what) => {
