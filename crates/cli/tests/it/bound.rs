@@ -291,6 +291,33 @@ fn options_answer_what_is_asked_afterwards_and_never_the_question_that_is_named(
     );
 }
 
+/// A server may show a question for a while that has its answer.
+#[test]
+fn the_question_that_is_named_is_left_to_no_option_even_where_it_still_shows() {
+    let world = world();
+    let run = world.start_until("approve-email", "awaiting_input");
+    let question = world.question(&run);
+    world.show(&run);
+    let folder = world.state.path().join("taskward/journal");
+    let files = std::fs::read_dir(&folder).expect("a journal");
+    let mut paths = files.filter_map(|file| Some(file.ok()?.path()));
+    let record = paths.find(|path| path.extension().is_some_and(|kind| kind == "shown"));
+    let mut record = std::fs::OpenOptions::new()
+        .append(true)
+        .open(record.expect("a record"))
+        .expect("open");
+    for line in [
+        json!({ "v": 1, "answering": question, "answer": { "approve": true } }),
+        json!({ "v": 1, "answered": question, "how": "applied" }),
+    ] {
+        writeln!(record, "{line}").expect("written");
+    }
+    let approve = ["approve", &run, "--question", &question, "--watch"];
+    let ended = world.fast(&[&approve[..], &["--on-approval", "approve"]].concat());
+    ended.says(&["already answered: approve"]);
+    assert_eq!((ended.code, world.answers().0), (8, vec![0]), "{ended:?}");
+}
+
 /// Rows: H22.
 #[test]
 fn an_answer_from_elsewhere_is_told_as_that_and_one_that_may_have_arrived_is_repeated_only_as_it_was()
