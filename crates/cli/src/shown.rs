@@ -215,7 +215,10 @@ impl Record {
 
 /// Whether an answer of this fate may have been taken.
 fn counts(how: Answered) -> bool {
-    !matches!(how, Answered::Gone | Answered::Refused | Answered::NotSent)
+    !matches!(
+        how,
+        Answered::Gone(_) | Answered::Refused | Answered::NotSent
+    )
 }
 
 /// The file of a task's record.
@@ -410,8 +413,8 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use taskward::QuestionKind;
     use taskward::nanonets::Nanonets;
+    use taskward::{QuestionKind, WithdrawReason};
 
     use super::*;
 
@@ -445,7 +448,8 @@ mod tests {
     /// Rows: H21.
     #[test]
     fn a_question_is_answered_without_its_name_only_where_it_was_shown_since_the_last_answer() {
-        use Answered::{Applied, Gone, NotSent, Refused, Unknown};
+        use Answered::{Applied, NotSent, Refused, Unknown};
+        let gone = Answered::Gone(WithdrawReason::TaskMovedOn);
         use Unnamed::{Allowed, Later, NotShown};
         let all = [
             // What happened, in order; then the verdict for a reply and for an approval of the question "b".
@@ -494,7 +498,7 @@ mod tests {
                 Allowed,
             ),
             (
-                vec![shown("a"), shown("b"), answering("a"), answered("a", Gone)],
+                vec![shown("a"), shown("b"), answering("a"), answered("a", gone)],
                 Allowed,
                 Allowed,
             ),
@@ -573,7 +577,10 @@ mod tests {
                 Known::Applied(eur.clone()),
             ),
             (
-                vec![answering("a"), answered("a", Answered::Gone)],
+                vec![
+                    answering("a"),
+                    answered("a", Answered::Gone(WithdrawReason::TaskMovedOn)),
+                ],
                 Known::Nothing,
             ),
             // It was looked for, and found.
@@ -590,7 +597,7 @@ mod tests {
                     answering("a"),
                     answered("a", Answered::Applied),
                     Happened::Answering(id("a"), json!("USD")),
-                    answered("a", Answered::Gone),
+                    answered("a", Answered::Gone(WithdrawReason::TaskMovedOn)),
                 ],
                 Known::Applied(eur),
             ),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{MessageNo, Position, QuestionId, TaskId};
-use crate::question::{Answered, Question};
+use crate::question::{Answered, Question, WithdrawReason};
 use crate::time::Timestamp;
 use crate::why::RetryReason;
 
@@ -110,7 +110,13 @@ pub enum Event {
     /// under.
     Identified(Question),
     /// The question is no longer open, and not by an answer of ours.
-    Withdrawn(QuestionId),
+    #[serde(deserialize_with = "withdrawn")]
+    Withdrawn {
+        /// The question.
+        question: QuestionId,
+        /// Why, as far as anything shows.
+        reason: WithdrawReason,
+    },
     /// The task is paused and no answer of ours can resolve it.
     Paused(Status),
     /// An answer's fate is known, or known to be unknown.
@@ -183,7 +189,7 @@ impl Event {
             | Self::Provider(_) => true,
             Self::Started { .. }
             | Self::Status(_)
-            | Self::Withdrawn(_)
+            | Self::Withdrawn { .. }
             | Self::Paused(_)
             | Self::Answered { .. }
             | Self::Sent { .. }
@@ -191,4 +197,23 @@ impl Event {
             | Self::CancelRefused(_) => false,
         }
     }
+}
+
+/// Reads a question that was withdrawn: before there were reasons, its bare id.
+fn withdrawn<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<(QuestionId, WithdrawReason), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Stored {
+        Known {
+            question: QuestionId,
+            reason: WithdrawReason,
+        },
+        Bare(QuestionId),
+    }
+    Ok(match Stored::deserialize(deserializer)? {
+        Stored::Known { question, reason } => (question, reason),
+        Stored::Bare(question) => (question, WithdrawReason::TaskMovedOn),
+    })
 }

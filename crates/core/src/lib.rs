@@ -69,7 +69,7 @@ pub use provider::{
     Account, Act, Beat, Candidate, Capabilities, Clue, Finish, Item, Job, Landed, Likeness, Look,
     Page, Provider, Reading, Started,
 };
-pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply};
+pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply, WithdrawReason};
 pub use redact::{REDACTED, SHORTEST, StreamRedactor, is_redacted};
 pub use request::{Body, Fingerprint, Frozen, Request, Segment, Source, SourceKey, Stamp};
 pub use response::{Head, Response};

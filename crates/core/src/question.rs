@@ -152,21 +152,66 @@ impl From<Answer> for Reply {
     }
 }
 
-/// How the answer to a question ended.
+/// Why a question is open no more although no answer of ours was applied to it, as far as anything shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WithdrawReason {
+    /// Somebody else answered it: a user's message that is not ours follows it, or the task's events go on from the wait,
+    /// which only an answer makes them do.
+    AnsweredElsewhere,
+    /// The agent changed it or asks something else, and nobody has answered.
+    Superseded,
+    /// The task went on or ended, and nothing shows whether anybody answered.
+    TaskMovedOn,
+}
+
+/// How the answer to a question ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", from = "StoredAnswered")]
 #[non_exhaustive]
 pub enum Answered {
     /// The agent has it.
     Applied,
-    /// The question was no longer open: answered elsewhere, withdrawn, or the task went on. The answer was not taken.
-    Gone,
+    /// The question was no longer open, for this reason. The answer was not taken.
+    Gone(WithdrawReason),
     /// The server refused it; the question may still be open.
     Refused,
     /// It may have arrived. It is not sent again by itself.
     Unknown,
     /// The watch ended before it left. The question may still be open.
     NotSent,
+}
+
+/// What was stored of it: before there were reasons, the bare word.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredAnswered {
+    Gone { gone: WithdrawReason },
+    Word(AnsweredWord),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AnsweredWord {
+    Applied,
+    Gone,
+    Refused,
+    Unknown,
+    NotSent,
+}
+
+impl From<StoredAnswered> for Answered {
+    fn from(stored: StoredAnswered) -> Self {
+        match stored {
+            StoredAnswered::Gone { gone } => Self::Gone(gone),
+            StoredAnswered::Word(AnsweredWord::Gone) => Self::Gone(WithdrawReason::TaskMovedOn),
+            StoredAnswered::Word(AnsweredWord::Applied) => Self::Applied,
+            StoredAnswered::Word(AnsweredWord::Refused) => Self::Refused,
+            StoredAnswered::Word(AnsweredWord::Unknown) => Self::Unknown,
+            StoredAnswered::Word(AnsweredWord::NotSent) => Self::NotSent,
+        }
+    }
 }
 
 /// Why an answer was refused before anything was sent. [`Error::answer_error`](crate::Error::answer_error) gives it where

@@ -232,8 +232,8 @@ impl<P: Provider> Running<P> {
     fn judge(&mut self, event: Event) -> Option<LeftWhy> {
         match event {
             Event::Question(question) => self.desk.receive(question),
-            Event::Withdrawn(id) => {
-                self.desk.withdraw(&id);
+            Event::Withdrawn { question, .. } => {
+                self.desk.withdraw(&question);
                 None
             }
             Event::Paused(status) if self.desk.leave_review => Some(LeftWhy::Review(status)),

@@ -115,6 +115,10 @@ impl Case {
         if self.chance(4) {
             mishaps = mishaps.with(Mishap::FailedSave, self.one_of(&[2, 6]));
         }
+        // By dice of their own: what a seed was before there were edits, it is but for them.
+        let mut edits = fastrand::Rng::with_seed(self.seed ^ 0x6564_6974);
+        let edits = self.more.is_some() && edits.u8(..4) == 0;
+        mishaps = mishaps.with(Mishap::Reword, if edits { 8 } else { 0 });
         if self.chance(8) {
             // A server that cannot be reached.
             mishaps = mishaps.with(Mishap::DropBeforeSend, self.one_of(&[1, 2]));

@@ -84,7 +84,7 @@ impl<P: Platform> EarlierWrite<'_, P> {
         }
         if !matches!(
             how,
-            Answered::Applied | Answered::Gone | Answered::Refused | Answered::NotSent
+            Answered::Applied | Answered::Gone(_) | Answered::Refused | Answered::NotSent
         ) {
             self.unknown(&said, question.as_ref(), global).await?;
         }

@@ -37,7 +37,7 @@ impl Parcel {
         let what = self.as_str();
         match how {
             Answered::Applied => format!("The {what} was delivered."),
-            Answered::Gone => {
+            Answered::Gone(_) => {
                 format!("The question was no longer open, so the {what} was not sent.")
             }
             Answered::Refused => format!("The server refused the {what}."),

@@ -3,7 +3,7 @@
 use taskward::core::{Clock, IntentId, MessageNo, Timestamp};
 use taskward::{
     Abandoned, Answered, Error, ErrorKind, Event, Fault, LeftWhy, Outcome, QuestionKind,
-    RetryReason, Status, StoppedBy, TaskId,
+    RetryReason, Status, StoppedBy, TaskId, WithdrawReason,
 };
 
 use super::{TASK, Table, question, refusal};
@@ -183,7 +183,7 @@ impl<P: Platform> Table<P> {
             let problem = ends::detached(&self.session, &work, &known, None, said, exit);
             self.row(format!("interrupted: a message was {how:?}"), problem);
         }
-        let gone = Some((Parcel::Answer, Answered::Gone));
+        let gone = Some((Parcel::Answer, Answered::Gone(WithdrawReason::TaskMovedOn)));
         let over = self.reporter();
         over.event(&Event::Status(Status::known(P::DONE)));
         let problem = ends::detached(&self.session, &over, &known, None, gone, exit);

@@ -1,7 +1,7 @@
 //! Events as JSON lines: `"v":1`, a `type`, and the task wherever it is known.
 
 use serde_json::{Map, Value, json};
-use taskward::{Answered, Event, Question, QuestionId, QuestionKind};
+use taskward::{Answered, Event, Question, QuestionId, QuestionKind, WithdrawReason};
 
 use crate::clock::Clock;
 use crate::exit::Exit;
@@ -68,7 +68,10 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
             }),
         ),
         Event::Question(asked) => question(asked, task),
-        Event::Withdrawn(id) => told("withdrawn", json!({ "question_id": id.as_str() })),
+        Event::Withdrawn { question, reason } => told(
+            "withdrawn",
+            json!({ "question_id": question.as_str(), "reason": reason }),
+        ),
         Event::Paused(status) => told("review", json!({ "status": status.as_str() })),
         Event::Answered {
             question,
@@ -76,7 +79,12 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
             detail,
         } => told(
             "answered",
-            json!({ "question_id": question.as_str(), "how": fate(*how), "detail": detail }),
+            json!({
+                "question_id": question.as_str(),
+                "how": fate(*how),
+                "reason": reason_of(*how),
+                "detail": detail,
+            }),
         ),
         Event::Sent { how, detail, .. } => {
             told("sent", json!({ "how": fate(*how), "detail": detail }))
@@ -156,7 +164,18 @@ pub(crate) fn result(task: &TaskRef, status: &str, fields: Map<String, Value>) -
 }
 
 fn fate(how: Answered) -> Value {
-    serde_json::to_value(how).unwrap_or_default()
+    match how {
+        Answered::Gone(_) => json!("gone"),
+        how => serde_json::to_value(how).unwrap_or_default(),
+    }
+}
+
+/// Why the question was open no more.
+fn reason_of(how: Answered) -> Option<WithdrawReason> {
+    match how {
+        Answered::Gone(reason) => Some(reason),
+        _ => None,
+    }
 }
 
 fn millis(span: std::time::Duration) -> u64 {

@@ -443,7 +443,7 @@ impl Reporter {
         };
         let Some(line) = line else { return };
         match event {
-            Event::Withdrawn(_) if self.out.is_held() => {
+            Event::Withdrawn { .. } if self.out.is_held() => {
                 self.say(&format!("{line}; nothing that was typed was sent"));
             }
             // The id is the product: it is told whatever else is not.

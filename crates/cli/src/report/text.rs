@@ -1,7 +1,7 @@
 //! Events in words: one line each.
 
 use serde_json::Value;
-use taskward::{Answered, Event, Question, QuestionKind};
+use taskward::{Answered, Event, Question, QuestionKind, WithdrawReason};
 
 use crate::clock::{Clock, span};
 use crate::sanitise::one_line;
@@ -38,7 +38,7 @@ pub(super) fn event(
         ),
         // Told by whoever answers it, or in the last words.
         Event::Question(_) => return None,
-        Event::Withdrawn(_) => "the question was withdrawn".to_owned(),
+        Event::Withdrawn { reason, .. } => withdrawn(*reason).to_owned(),
         Event::Paused(_) => {
             "waiting for a human's review in the platform's dashboard; nothing from here can resolve it"
                 .to_owned()
@@ -85,11 +85,20 @@ pub(super) fn of_earlier(event: &Event, said: &str) -> Option<String> {
     };
     Some(match how {
         Answered::Applied => format!("{what} was delivered"),
-        Answered::Gone | Answered::Refused | Answered::NotSent => {
+        Answered::Gone(_) | Answered::Refused | Answered::NotSent => {
             format!("{what} was not delivered")
         }
         _ => format!("{what} may or may not have arrived"),
     })
+}
+
+/// Says why a question is open no more, as far as that is known.
+fn withdrawn(reason: WithdrawReason) -> &'static str {
+    match reason {
+        WithdrawReason::AnsweredElsewhere => "the question was answered elsewhere",
+        WithdrawReason::Superseded => "the agent changed its question",
+        _ => "the question was withdrawn",
+    }
 }
 
 fn delivered(what: &str, how: Answered, detail: Option<&str>) -> String {
@@ -98,8 +107,11 @@ fn delivered(what: &str, how: Answered, detail: Option<&str>) -> String {
         .unwrap_or_default();
     match how {
         Answered::Applied => format!("{what} delivered"),
-        Answered::Gone => {
+        Answered::Gone(WithdrawReason::TaskMovedOn) => {
             format!("the question was no longer open, so the {what} was not sent{detail}")
+        }
+        Answered::Gone(reason) => {
+            format!("{}, so the {what} was not sent{detail}", withdrawn(reason))
         }
         Answered::Refused => format!("the server refused the {what}{detail}"),
         Answered::NotSent => format!("the {what} was not sent{detail}"),

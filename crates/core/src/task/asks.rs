@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
 use crate::id::{Position, QuestionId, TaskId};
-use crate::question::{Answer, AnswerError, Answered, Question, QuestionKind};
+use crate::question::{Answer, AnswerError, Answered, Question, QuestionKind, WithdrawReason};
 
 use super::events::Events;
 
@@ -39,6 +39,9 @@ pub(crate) struct Ask {
     /// The server's own id, when the question was told under a stand-in and seen since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) known_as: Option<QuestionId>,
+    /// Whether an answer of ours may have been applied: whoever goes on with the task may go on with that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) may_be_ours: bool,
     /// Our own answer, once it was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answer: Option<Answer>,
@@ -50,6 +53,7 @@ impl Ask {
             question,
             standing: Standing::Open,
             known_as: None,
+            may_be_ours: false,
             answer: None,
         }
     }
@@ -63,6 +67,16 @@ impl Ask {
         let places = (from.0..seq.0).rev().take(MOST_PLACES);
         let mut first = places.map(|after| StandInPlace { after, nth: 1 });
         id.is_stand_in() && first.any(|place| place.id(task) == *id)
+    }
+
+    /// The reason why it is asked no more: what an answer of ours may have done, and what is known by its stand-in alone,
+    /// is nobody else's for sure.
+    pub(super) fn elsewhere(&self, reason: WithdrawReason) -> WithdrawReason {
+        let is_anybodys = self.may_be_ours || (self.question.stand_in && self.known_as.is_none());
+        match reason {
+            WithdrawReason::AnsweredElsewhere if is_anybodys => WithdrawReason::TaskMovedOn,
+            reason => reason,
+        }
     }
 
     /// The id that the server knows it by.
@@ -256,10 +270,16 @@ impl Asks {
         self.asks.remove(id);
     }
 
-    /// A read showed exactly these questions: new ones are told, vanished ones withdrawn.
-    pub(super) fn offer(&mut self, questions: Vec<Question>, events: &mut Events) {
+    /// A read showed exactly these questions: new ones are told, vanished ones withdrawn for the reason that is given.
+    pub(super) fn offer(
+        &mut self,
+        questions: Vec<Question>,
+        reason: impl Fn(&Question) -> WithdrawReason,
+        events: &mut Events,
+    ) {
         self.keep_only(
             |id| questions.iter().any(|question| question.id == *id),
+            reason,
             events,
         );
         for question in questions {
@@ -319,22 +339,34 @@ impl Asks {
         looks >= wanted
     }
 
-    /// A read showed that nothing is asked.
-    pub(super) fn withdraw(&mut self, events: &mut Events) {
+    /// Nothing that was told is asked any more, for the reason that is given.
+    pub(super) fn withdraw(
+        &mut self,
+        reason: impl Fn(&Question) -> WithdrawReason,
+        events: &mut Events,
+    ) {
         self.stand_in = None;
         if !self.asks.is_empty() {
-            self.keep_only(|_| false, events);
+            self.keep_only(|_| false, reason, events);
         }
     }
 
-    fn keep_only(&mut self, shown: impl Fn(&QuestionId) -> bool, events: &mut Events) {
+    fn keep_only(
+        &mut self,
+        shown: impl Fn(&QuestionId) -> bool,
+        reason: impl Fn(&Question) -> WithdrawReason,
+        events: &mut Events,
+    ) {
         self.asks.retain(|id, ask| match ask.standing {
             // Settled ones stay known, or a stale read would offer them again; an answer under way is judged there.
             Standing::Settled | Standing::Past | Standing::Answering => true,
             Standing::Open | Standing::Doubtful => {
                 let shown = shown(id) || ask.known_as.as_ref().is_some_and(&shown);
                 if !shown {
-                    events.push(Event::Withdrawn(id.clone()));
+                    events.push(Event::Withdrawn {
+                        question: id.clone(),
+                        reason: ask.elsewhere(reason(&ask.question)),
+                    });
                 }
                 // An answer to a doubtful one may have arrived: it is not asked again by itself.
                 let doubtful = ask.standing == Standing::Doubtful;
@@ -349,11 +381,12 @@ impl Asks {
     /// What became of an answer is known.
     pub(super) fn settle(&mut self, id: &QuestionId, answer: Answer, how: Answered) {
         let standing = match how {
-            Answered::Applied | Answered::Gone => Standing::Settled,
+            Answered::Applied | Answered::Gone(_) => Standing::Settled,
             Answered::Refused | Answered::Unknown | Answered::NotSent => Standing::Doubtful,
         };
         self.set(id, standing);
         if let Some(ask) = self.asks.get_mut(id) {
+            ask.may_be_ours |= how == Answered::Unknown;
             ask.answer = (how == Answered::Applied).then_some(answer);
         }
     }

@@ -28,7 +28,7 @@ impl Events {
             match event {
                 Event::Question(question) => asked.push(&question.id),
                 // Nobody will hear that it was asked.
-                Event::Withdrawn(id) if asked.contains(&id) => {}
+                Event::Withdrawn { question, .. } if asked.contains(&question) => {}
                 event if event.comes_again() => {}
                 event => untold.push(event.clone()),
             }

@@ -211,6 +211,8 @@ pub(super) struct Wait {
 pub(super) enum Sequel {
     /// The task went on.
     Worked,
+    /// The task asks again.
+    AskedAgain,
     /// The task failed.
     Failed,
     /// The task was stopped, perhaps behind a while in which it went on without a word.

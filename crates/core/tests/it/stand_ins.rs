@@ -2,7 +2,9 @@
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::{Ended, Fault, Toy, Wish, World, at, hand, outcome, run_streamed, streamed};
-use taskward_core::{Answer, AnswerError, Answered, Errand, QuestionKind, Step, Task, TaskId};
+use taskward_core::{
+    Answer, AnswerError, Answered, Errand, QuestionKind, Step, Task, TaskId, WithdrawReason,
+};
 
 /// When this was said first.
 fn time(world: &World, what: &str) -> u64 {
@@ -444,11 +446,12 @@ fn what_became_of_an_answer_is_not_told_before_its_events_could_come() {
 #[test]
 fn an_answer_of_unknown_fate_is_told_by_what_the_events_show_to_have_followed() {
     let reject = || Answer::Reject { reason: None };
+    let theirs = Answered::Gone(WithdrawReason::AnsweredElsewhere);
     for (answer, followed, expected) in [
-        (reject(), "step", Answered::Gone),
+        (reject(), "step", theirs),
         (reject(), "broke", Answered::Applied),
         (Answer::Approve, "step", Answered::Applied),
-        (Answer::Approve, "broke", Answered::Gone),
+        (Answer::Approve, "broke", theirs),
     ] {
         let mut world = streamed(
             &[Work(900), Ask("which?"), Work(9000), Complete("42")],
@@ -470,7 +473,7 @@ fn an_answer_of_unknown_fate_is_told_by_what_the_events_show_to_have_followed() 
         let others = detail
             .as_ref()
             .is_some_and(|why| why.contains("somebody else"));
-        assert_eq!(others, expected == Answered::Gone, "{detail:?}");
+        assert_eq!(others, expected == theirs, "{detail:?}");
     }
 }
 

@@ -2,7 +2,10 @@
 
 use http::Method;
 use serde_json::{Value, json};
-use taskward_core::{Errand, Limits, Outcome, Request, Segment, Shared, Snapshot, Step, Task};
+use taskward_core::{
+    Answered, Errand, Event, Limits, Outcome, QuestionId, Request, Segment, Shared, Snapshot, Step,
+    Task, WithdrawReason,
+};
 
 use crate::world::Act::{Complete, Fail, Work};
 use crate::world::toy::Output;
@@ -21,6 +24,43 @@ fn written(saved: &Snapshot) -> Value {
 
 fn resumed(saved: Snapshot) -> Polled {
     Task::resume(Toy, saved, at(0)).expect("it is whole")
+}
+
+/// Rows: H28.
+#[test]
+fn what_was_stored_before_there_were_reasons_is_read_and_claims_nobody_elses_answer() {
+    let events = |text: &str| serde_json::from_str::<Event>(text).expect(text);
+    let question = QuestionId::new("m1");
+    let withdrawn = |reason| Event::Withdrawn {
+        question: question.clone(),
+        reason,
+    };
+    let answered = |how| Event::Answered {
+        question: question.clone(),
+        how,
+        detail: None,
+    };
+    let unknown = WithdrawReason::TaskMovedOn;
+    assert_eq!(events(r#"{"withdrawn":"m1"}"#), withdrawn(unknown));
+    let old = r#"{"answered":{"question":"m1","how":"gone","detail":null}}"#;
+    assert_eq!(events(old), answered(Answered::Gone(unknown)));
+    let all = [
+        WithdrawReason::AnsweredElsewhere,
+        WithdrawReason::Superseded,
+        unknown,
+    ];
+    let how = [
+        Answered::Applied,
+        Answered::Refused,
+        Answered::Unknown,
+        Answered::NotSent,
+    ];
+    let gone = all.map(Answered::Gone);
+    let answers = how.into_iter().chain(gone).map(answered);
+    for event in all.map(withdrawn).into_iter().chain(answers) {
+        let text = serde_json::to_string(&event).expect("text");
+        assert_eq!(events(&text), event, "{text}");
+    }
 }
 
 /// A stored task, with these fields besides.

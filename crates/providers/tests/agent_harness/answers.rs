@@ -109,7 +109,7 @@ fn a_signal_that_stays_unanswered_is_unknown_in_the_end() {
     assert_eq!(world.asked("signal"), 4);
 }
 
-/// Rows: H15.
+/// Rows: H15, H28.
 #[test]
 fn somebody_elses_answer_withdraws_the_question_and_ours_is_not_sent() {
     let mut world = World::new("")
@@ -117,6 +117,7 @@ fn somebody_elses_answer_withdraws_the_question_and_ours_is_not_sent() {
         .wish(20_000, Wish::Dashboard(DashboardAction::Approve));
     assert_eq!(world.run("approve-email"), done());
     assert_eq!(world.count("Withdrawn"), 1, "{:#?}", world.told);
+    assert_eq!(world.count("reason: AnsweredElsewhere"), 1);
     assert_eq!(
         (world.count("late: "), world.asked("signal")),
         (0, 0),

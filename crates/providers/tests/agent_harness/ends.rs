@@ -57,7 +57,7 @@ fn an_event_stands_when_the_run_never_agrees_and_the_outcome_says_so() {
     );
 }
 
-/// Rows: H14.
+/// Rows: H14, H28.
 #[test]
 fn nobody_answering_in_time_is_an_end_of_its_own() {
     let job = Job::goal("g").with_input("signal_timeout_ms", 60_000);
@@ -68,6 +68,7 @@ fn nobody_answering_in_time_is_an_end_of_its_own() {
             outcome("stopped by Unanswered signal_timeout")
         );
         assert_eq!(world.count("Withdrawn"), 1, "{:#?}", world.told);
+        assert_eq!(world.count("reason: TaskMovedOn"), 1);
     }
     let mut world = World::new("").wish(500, Wish::Dashboard(DashboardAction::Stop));
     assert_eq!(

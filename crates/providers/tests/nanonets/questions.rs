@@ -256,3 +256,114 @@ fn of_two_questions_before_the_first_look_only_the_newest_is_asked() {
         );
     }
 }
+
+/// What is asked, and what became of the answers.
+fn told(world: &World) -> Vec<&str> {
+    let told = world.events.iter().map(String::as_str);
+    told.filter(|event| event.starts_with("question") || event.starts_with("answered"))
+        .collect()
+}
+
+/// The words of the messages that were sent.
+fn sent(world: &World) -> Vec<String> {
+    let messages = world.writes.iter();
+    let messages = messages.filter(|(target, ..)| target.ends_with("/message"));
+    messages
+        .map(|(.., body)| String::from_utf8_lossy(body).into_owned())
+        .collect()
+}
+
+const ONE: &str = r#"
+    [[agent]]
+    name = "one"
+    steps = [{ run = "1s" }, { ask = "Delete one?" }, { complete = { summary = "Done, with {answer}." } }]
+"#;
+
+/// Rows: H25, H28.
+#[test]
+fn an_answer_reaches_no_words_that_its_author_did_not_see() {
+    let edits: [(DashboardAction, &str, Vec<u64>); 3] = [
+        (
+            DashboardAction::Reword("Delete all?".to_owned()),
+            "Superseded",
+            vec![0, 1],
+        ),
+        (
+            DashboardAction::AskMore("Delete all?".to_owned()),
+            "Superseded",
+            vec![0, 1],
+        ),
+        (
+            DashboardAction::Answer("theirs".to_owned()),
+            "AnsweredElsewhere",
+            vec![1],
+        ),
+    ];
+    for (edit, reason, counts) in edits {
+        let mut world = World::new(ONE);
+        assert_eq!(world.run("one", "x"), Ended::Left("Delete one?".into()));
+        let seen = world.snapshots.last().expect("a state").1.clone();
+        let task = seen.task().expect("an id").to_string();
+        let is_answered = matches!(edit, DashboardAction::Answer(_));
+        world
+            .server
+            .dashboard(&task, edit, world.now)
+            .expect("done");
+        let mut world = world.answers(&["ours", "again"]);
+        world.events.clear();
+        let now = Timestamp::from_millis(world.now);
+        let task = Task::resume(Nanonets, seen, now).expect("a task");
+        let ended = world.drive(task);
+        let gone = format!("answered Gone({reason})");
+        let mut expected = vec!["question \"Delete one?\"", &gone];
+        if is_answered {
+            assert_eq!(ended, outcome("succeeded Done, with theirs."));
+            assert_eq!(sent(&world), [""; 0]);
+        } else {
+            expected.extend(["question \"Delete all?\"", "answered Applied"]);
+            assert_eq!(ended, outcome("succeeded Done, with again."));
+            assert_eq!(sent(&world), [r#"{"message":"again"}"#]);
+        }
+        assert_eq!(told(&world), expected);
+        assert_eq!(answers(&mut world), counts);
+    }
+}
+
+/// Rows: H25.
+#[test]
+fn an_answer_that_was_put_off_is_compared_again_before_it_leaves() {
+    let mut gone = 0;
+    for after in (1_000..6_000).step_by(50) {
+        let busy = Fault::Status {
+            code: 503,
+            retry_after: Some("2".to_owned()),
+            after_bytes: None,
+        };
+        let busy = FaultRule::new(busy).on("message").count(1);
+        let reword = DashboardAction::Reword("Delete all?".to_owned());
+        let mut world = World::new(ONE)
+            .faults(1, vec![busy])
+            .wish(after, Wish::Race(reword))
+            .answers(&["ours", "again"]);
+        let ended = world.run("one", "x");
+        let answers = answers(&mut world);
+        let (sent, second) = (sent(&world), told(&world));
+        let was_put_off = sent.first().is_some_and(|body| body.contains("ours"))
+            && second.contains(&"answered Gone(Superseded)");
+        if was_put_off {
+            gone += 1;
+            assert_eq!(ended, outcome("succeeded Done, with again."));
+            assert_eq!(answers, [0, 1]);
+            let (asked, others) = (second[0], &second[1..]);
+            assert_eq!(asked, "question \"Delete one?\"");
+            let (gone, all) = ("answered Gone(Superseded)", "question \"Delete all?\"");
+            // A poll may show the new question before the answer to the old one is due again.
+            let orders = [
+                [gone, all, "answered Applied"],
+                [all, gone, "answered Applied"],
+            ];
+            assert!(orders.iter().any(|order| order == others), "{second:#?}");
+        }
+    }
+    assert!(gone > 0, "the edit never came between");
+}

@@ -49,6 +49,8 @@ pub(crate) struct World {
 pub(crate) enum Wish {
     Cancel,
     Dashboard(DashboardAction),
+    /// The same, if it can be done.
+    Race(DashboardAction),
 }
 
 #[derive(Debug, PartialEq)]
@@ -190,6 +192,11 @@ impl World {
                 Wish::Cancel => task
                     .cancel(Timestamp::from_millis(self.now))
                     .expect("cancel"),
+                Wish::Race(action) => {
+                    if let Some(id) = task.id() {
+                        let _ = self.server.dashboard(id.as_str(), action, self.now);
+                    }
+                }
                 Wish::Dashboard(action) => {
                     let id = task.id().expect("a task").to_string();
                     self.server
@@ -270,11 +277,17 @@ impl World {
             Some(Fault::Reset | Fault::CloseBeforeHead) => {
                 return task.handle_failure(id, failed(Cause::Reset), at(1));
             }
-            Some(Fault::Status { code, .. }) => {
-                let reply = Response::new(
+            Some(Fault::Status {
+                code, retry_after, ..
+            }) => {
+                let mut reply = Response::new(
                     StatusCode::from_u16(*code).expect("code"),
                     r#"{"error":"injected"}"#,
                 );
+                if let Some(after) = retry_after {
+                    let after = after.parse().expect("a value");
+                    reply.head.headers.insert("retry-after", after);
+                }
                 return task.handle_response(id, reply, at(1));
             }
             _ => {}

@@ -73,6 +73,7 @@ impl Machine for Server {
                 .map(|(number, wait)| QuestionAccount {
                     task: wait.run.clone(),
                     id: ids::question(&[&wait.run, &wait.seq.to_string()]),
+                    text: None,
                     answers: wait.applied,
                     is_open: is_open(number),
                 })
@@ -111,6 +112,8 @@ impl Machine for Server {
             Meddling::AnswerInDashboard if waits_for_data => DashboardAction::Input(Map::new()),
             Meddling::AnswerInDashboard | Meddling::Approve => DashboardAction::Approve,
             Meddling::Stop => DashboardAction::Stop,
+            // A wait is an event: what was told of it stays.
+            Meddling::Reword | Meddling::AskMore => return false,
         };
         self.dashboard(task, action, now).is_ok()
     }

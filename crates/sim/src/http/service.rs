@@ -100,6 +100,8 @@ fn answer(state: &mut State, head: &Head, body: &[u8]) -> Result<Reply, Reply> {
                 "approve" => DashboardAction::Approve,
                 "reject" => DashboardAction::Reject,
                 "answer" => DashboardAction::Answer(read::<DashboardAnswer>(body)?.message),
+                "reword" => DashboardAction::Reword(read::<DashboardAnswer>(body)?.message),
+                "ask-more" => DashboardAction::AskMore(read::<DashboardAnswer>(body)?.message),
                 "stop" => DashboardAction::Stop,
                 _ => return Err(unknown(head)),
             };

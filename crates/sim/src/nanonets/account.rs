@@ -65,7 +65,8 @@ impl Machine for Server {
                 .enumerate()
                 .map(|(number, asked)| QuestionAccount {
                     task: asked.task.clone(),
-                    id: self.asked[number].clone(),
+                    id: self.asked[number].0.clone(),
+                    text: Some(self.asked[number].1.clone()),
                     answers: asked.answers,
                     // The first message answers it, even if the agent takes it up later.
                     is_open: asked.answers == 0 && is_open(number),
@@ -86,6 +87,8 @@ impl Machine for Server {
             Meddling::AnswerInDashboard => DashboardAction::Answer(OTHERS_WORDS.to_owned()),
             Meddling::Approve => DashboardAction::Approve,
             Meddling::Stop => DashboardAction::Stop,
+            Meddling::Reword => DashboardAction::Reword(format!("Asked otherwise at {now}?")),
+            Meddling::AskMore => DashboardAction::AskMore(format!("And asked at {now}?")),
         };
         self.dashboard(task, action, now).is_ok()
     }

@@ -175,10 +175,36 @@ impl Server {
             // What is written here has its keys in order.
             let content = content_of(message, &self.switches).to_string();
             let id = ids::question(&[&task.id, &message.id, &content]);
+            self.asked.push((id, message.text.clone()));
             task.question = Some(self.questions.len());
             self.questions.push(question);
-            self.asked.push(id);
         }
+    }
+
+    /// Whether a task waits, and nobody has answered what it asks.
+    pub(super) fn is_unanswered(&self, number: usize) -> bool {
+        let task = &self.tasks[number];
+        let asked = task
+            .question
+            .map(|question| self.questions[question].answers);
+        task.phase == Phase::Waiting && asked == Some(0)
+    }
+
+    /// The open question says something else: it is another.
+    pub(super) fn reword(&mut self, number: usize, text: String) {
+        let task = &mut self.tasks[number];
+        let mut newest = task.messages.iter_mut().rev();
+        if let Some(message) = newest.find(|message| message.role == Role::Assistant) {
+            message.text = text;
+        }
+        task.updated_at = self.now;
+        self.ask(number);
+    }
+
+    /// The agent asks something else behind its open question.
+    pub(super) fn ask_more(&mut self, number: usize, text: String) {
+        self.say(number, text);
+        self.ask(number);
     }
 
     fn complete(&mut self, number: usize, answer: Answer) {

@@ -77,8 +77,8 @@ pub struct Server {
     /// When to look at which task. Entries may be stale: the task's own timers are what counts.
     agenda: BTreeSet<(u64, usize)>,
     questions: Vec<QuestionStats>,
-    /// The ids by which the client knows these questions.
-    asked: Vec<String>,
+    /// The ids by which the client knows these questions, and what they say.
+    asked: Vec<(String, String)>,
     requests: BTreeMap<String, u64>,
     now: u64,
 }
@@ -101,6 +101,16 @@ pub enum DashboardAction {
     Reject,
     /// Answers a task that waits for input.
     Answer(
+        /// The text.
+        String,
+    ),
+    /// Puts the agent's question in other words, in place, while the task waits and nobody has answered.
+    Reword(
+        /// The new text.
+        String,
+    ),
+    /// Has the agent ask something else behind its question, while the task waits and nobody has answered.
+    AskMore(
         /// The text.
         String,
     ),
@@ -272,10 +282,18 @@ impl Server {
             DashboardAction::Answer(text) if phase == Phase::Waiting => {
                 self.take_message(number, text);
             }
+            DashboardAction::Reword(text) if self.is_unanswered(number) => {
+                self.reword(number, text);
+            }
+            DashboardAction::AskMore(text) if self.is_unanswered(number) => {
+                self.ask_more(number, text);
+            }
             DashboardAction::Stop if !phase.is_terminal() => self.stop(number),
             DashboardAction::Approve
             | DashboardAction::Reject
             | DashboardAction::Answer(_)
+            | DashboardAction::Reword(_)
+            | DashboardAction::AskMore(_)
             | DashboardAction::Stop => return Err(wrong()),
         }
         self.fill_slots(self.tasks[number].agent);

@@ -102,6 +102,8 @@ pub struct QuestionAccount {
     pub task: String,
     /// Its id, as the client knows it.
     pub id: String,
+    /// What it says, on a platform whose questions are words.
+    pub text: Option<String>,
     /// How many answers were applied to it.
     pub answers: u64,
     /// Whether it waits for one.
@@ -136,4 +138,8 @@ pub enum Meddling {
     Approve,
     /// A human stops it in the dashboard.
     Stop,
+    /// The agent, or whoever edits what it said, puts its question otherwise.
+    Reword,
+    /// The agent asks something else behind its question.
+    AskMore,
 }

@@ -44,11 +44,13 @@ pub enum Mishap {
     Dashboard,
     /// The disk refuses what is to be stored.
     FailedSave,
+    /// A question is edited in place, or another is asked behind it.
+    Reword,
 }
 
 impl Mishap {
     /// Every one there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::DropBeforeSend,
         Self::DropAfterSend,
         Self::ArriveLate,
@@ -68,6 +70,7 @@ impl Mishap {
         Self::SecondClient,
         Self::Dashboard,
         Self::FailedSave,
+        Self::Reword,
     ];
 
     /// Its name.
@@ -93,6 +96,7 @@ impl Mishap {
             Self::SecondClient => "second client",
             Self::Dashboard => "dashboard",
             Self::FailedSave => "failed save",
+            Self::Reword => "reword",
         }
     }
 

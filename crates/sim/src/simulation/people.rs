@@ -92,7 +92,9 @@ impl<P: Provider, M: Machine> World<P, M> {
         self.learn(Fact::Told(Box::new(event.clone())))?;
         match event {
             Event::Question(question) => self.ask(&question, Duration::ZERO),
-            Event::Withdrawn(question) => self.wants.retain(|want| want.question != question),
+            Event::Withdrawn { question, .. } => {
+                self.wants.retain(|want| want.question != question);
+            }
             Event::Answered { question, how, .. } if how != Answered::Applied => {
                 let open = task.questions().find(|open| open.id == question).cloned();
                 if let Some(open) = open {

@@ -354,6 +354,10 @@ impl<P: Provider, M: Machine> World<P, M> {
         let meddling = match task.standing {
             Standing::Waiting if self.strikes(Mishap::SecondClient) => Meddling::AnswerByClient,
             Standing::Waiting if self.strikes(Mishap::Dashboard) => Meddling::AnswerInDashboard,
+            Standing::Waiting if self.strikes(Mishap::Reword) => match self.chance.once_in(2) {
+                true => Meddling::Reword,
+                false => Meddling::AskMore,
+            },
             Standing::Review => {
                 let since = *self.reviewed_since.get_or_insert(self.now);
                 if self.now < since + REVIEW {

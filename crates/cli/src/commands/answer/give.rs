@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use taskward::core::{AnswerError, Safety};
-use taskward::{Answer, Answered, Event, Question, QuestionId};
+use taskward::{Answer, Answered, Event, Question, QuestionId, WithdrawReason};
 
 use super::{AnswerRequest, Given};
 use crate::answers::{self, Asker, in_words, is_attended};
@@ -231,7 +231,15 @@ impl<P: Platform> Answering<'_, P> {
                     )
                     .question(&question.id)
                 }
-                Answered::Gone => self.gone(&question.id, detail, unconfirmed).await,
+                Answered::Gone(reason) => {
+                    let known = match reason {
+                        WithdrawReason::AnsweredElsewhere => Some("Somebody else answered it."),
+                        WithdrawReason::Superseded => Some("The agent changed its question."),
+                        _ => None,
+                    };
+                    let detail = known.map(str::to_owned).or(detail);
+                    self.gone(&question.id, detail, unconfirmed).await
+                }
                 Answered::Refused => {
                     let what = "the server refused the answer; the question is still open";
                     let problem = Problem::new(Exit::Other, "refused", what);
@@ -518,7 +526,7 @@ async fn meanwhile<P: Platform, T>(
             event = followed.event() => event?,
         };
         match event {
-            Some(Event::Withdrawn(_)) | None => return Ok(None),
+            Some(Event::Withdrawn { .. }) | None => return Ok(None),
             Some(_) => {}
         }
     }

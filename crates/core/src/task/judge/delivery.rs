@@ -5,12 +5,12 @@ use crate::event::Event;
 use crate::operation::Safety;
 use crate::outcome::Outcome;
 use crate::provider::{Landed, Look, Provider, Reading};
-use crate::question::{Answer, Answered, Question};
+use crate::question::{Answer, Answered, Question, WithdrawReason};
 use crate::retry::{self, Trouble, Verdict};
 use crate::shared::Shared;
 use crate::why::{RetryReason, Why};
 
-use super::{Report, access_lost, sort};
+use super::{Report, access_lost, by_conversation, sort};
 use crate::id::QuestionId;
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage};
 use crate::task::phase::Phase;
@@ -47,14 +47,15 @@ impl<P: Provider> Task<P> {
         if let Some(question) = &question {
             let shown = shows(&reading, question);
             if !shown {
-                self.asked_no_more(sequel_of(&reading));
+                let reason = self.reason_of(question, &reading);
+                self.asked_no_more(sequel_of(&reading), reason);
                 return self.weigh(reading);
             }
             if matches!(&reading, Reading::Waiting(_))
                 && !self.has_list()
                 && !self.still_asks(&question.id, false)
             {
-                return self.asked_no_more(Some(Sequel::Worked));
+                return self.asked_no_more(Some(Sequel::Worked), None);
             }
             if matches!(&reading, Reading::Waiting(_)) && self.has_list() {
                 // The task waits; its events tell whether for this.
@@ -131,13 +132,40 @@ impl<P: Provider> Task<P> {
                 }
                 self.save.need();
             }
-            (false, _) => self.asked_no_more(read.or(Some(Sequel::Worked))),
+            (false, _) => self.asked_no_more(read.or(Some(Sequel::Worked)), None),
+        }
+    }
+
+    /// Why a read of the conversation does not show what is being answered; `None` when it is no conversation.
+    fn reason_of(
+        &self,
+        question: &Question,
+        reading: &Reading<P::Output>,
+    ) -> Option<WithdrawReason> {
+        let ours = self.lag != Lag::None;
+        let users = match reading {
+            Reading::Asking(shown) => shown.iter().filter_map(|shown| shown.users_before).max(),
+            Reading::NotAsking => None,
+            _ => return None,
+        };
+        Some(by_conversation(question, users, ours))
+    }
+
+    /// Why a question is open no more, by what the events tell to have followed it.
+    fn reason_told(&self, question: &QuestionId) -> WithdrawReason {
+        let ask = self.asks.get(question);
+        let server_id = ask.map_or(question, |ask| ask.server_id());
+        let told = self.stream.sequel.as_ref();
+        match told.filter(|(id, _)| id == server_id) {
+            Some((_, Sequel::Worked)) => WithdrawReason::AnsweredElsewhere,
+            Some((_, Sequel::AskedAgain)) => WithdrawReason::Superseded,
+            Some((_, Sequel::Failed | Sequel::Stopped)) | None => WithdrawReason::TaskMovedOn,
         }
     }
 
     /// The task asks no more: was our answer taken, or somebody else's? `read` is what a read of the task shows to have
-    /// followed.
-    pub(super) fn asked_no_more(&mut self, read: Option<Sequel>) {
+    /// followed, `reason` what the conversation does.
+    pub(super) fn asked_no_more(&mut self, read: Option<Sequel>, reason: Option<WithdrawReason>) {
         let Some(delivery) = self.deliveries.front() else {
             return;
         };
@@ -149,19 +177,23 @@ impl<P: Provider> Task<P> {
             }
             Parcel::Message { .. } => {
                 let attempts = delivery.writes;
-                self.finish_delivery(Answered::Gone, None);
+                let how = Answered::Gone(WithdrawReason::TaskMovedOn);
+                self.finish_delivery(how, None);
                 return self.end_undelivered(attempts, false);
             }
         };
         if delivery.maybe {
             let how = self.fate(answer, &question, read);
             let detail = "what followed is not what this answer asks for: somebody else answered";
-            let detail = (how == Answered::Gone).then(|| detail.to_owned());
+            let detail = matches!(how, Answered::Gone(_)).then(|| detail.to_owned());
             self.finish_delivery(how, detail);
             // Whatever became of the answer: nobody asks for another.
             return self.asks.set(&question, Standing::Settled);
         }
-        self.finish_delivery(Answered::Gone, None);
+        let reason = reason.unwrap_or_else(|| self.reason_told(&question));
+        let ask = self.asks.get(&question);
+        let reason = ask.map_or(reason, |ask| ask.elsewhere(reason));
+        self.finish_delivery(Answered::Gone(reason), None);
         // Its events do not say so: a read may have been stale, and then it is asked again.
         if let Some(wait) = &mut self.stream.wait
             && wait.question.id == question
@@ -189,10 +221,14 @@ impl<P: Provider> Task<P> {
             | (Answer::Reject { .. }, None, Some(Sequel::Failed | Sequel::Stopped)) => {
                 Answered::Applied
             }
-            (Answer::Reject { .. }, Some(Sequel::Worked), _)
-            | (Answer::Reject { .. }, None, Some(Sequel::Worked)) => Answered::Gone,
+            (Answer::Reject { .. }, Some(Sequel::Worked | Sequel::AskedAgain), _)
+            | (Answer::Reject { .. }, None, Some(Sequel::Worked | Sequel::AskedAgain)) => {
+                Answered::Gone(WithdrawReason::AnsweredElsewhere)
+            }
             (Answer::Reject { .. }, None, None) => Answered::Unknown,
-            (Answer::Approve | Answer::Input(_), Some(Sequel::Failed), _) => Answered::Gone,
+            (Answer::Approve | Answer::Input(_), Some(Sequel::Failed), _) => {
+                Answered::Gone(WithdrawReason::AnsweredElsewhere)
+            }
             // It may have gone on for a while.
             (Answer::Approve | Answer::Input(_), Some(Sequel::Stopped), _)
             | (Answer::Approve | Answer::Input(_), None, Some(Sequel::Failed | Sequel::Stopped)) => {
@@ -424,13 +460,14 @@ impl<P: Provider> Task<P> {
             return self.begin_fill();
         }
         if !shown {
-            self.asked_no_more(sequel_of(&reading));
+            let reason = self.reason_of(question, &reading);
+            self.asked_no_more(sequel_of(&reading), reason);
             return self.weigh(reading);
         }
         if self.still_asks(&question.id, false) {
             self.still_asked();
         } else {
-            self.asked_no_more(Some(Sequel::Worked));
+            self.asked_no_more(Some(Sequel::Worked), None);
         }
     }
 
@@ -496,7 +533,7 @@ impl<P: Provider> Task<P> {
             {
                 // It tells what followed, if not all of it.
                 let followed = sequel_of(over);
-                self.asked_no_more(followed);
+                self.asked_no_more(followed, None);
                 continue;
             }
             let (how, why) = if std::mem::take(&mut underway) {

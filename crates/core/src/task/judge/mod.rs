@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::operation::Safety;
 use crate::outcome::{Abandoned, Fault, Outcome, StoppedBy};
 use crate::provider::{Finish, Look, Provider, Reading, Started};
+use crate::question::{Question, WithdrawReason};
 use crate::response::Response;
 use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
 use crate::shared::Shared;
@@ -434,13 +435,21 @@ impl<P: Provider> Task<P> {
             }
             Reading::NotAsking => {
                 self.paused = false;
-                self.asks.withdraw(&mut self.events);
+                let ours = self.lag != Lag::None;
+                let reason = |asked: &Question| by_conversation(asked, None, ours);
+                self.asks.withdraw(reason, &mut self.events);
                 self.look_again(Look::Status, None);
             }
             Reading::Asking(questions) => {
                 self.paused = false;
+                let ours = self.lag != Lag::None;
                 if self.is_believed(&questions) {
-                    self.asks.offer(questions, &mut self.events);
+                    let newest = questions
+                        .iter()
+                        .filter_map(|shown| shown.users_before)
+                        .max();
+                    let reason = |asked: &Question| by_conversation(asked, newest, ours);
+                    self.asks.offer(questions, reason, &mut self.events);
                 }
                 self.look_again(Look::Status, None);
             }
@@ -535,9 +544,9 @@ impl<P: Provider> Task<P> {
     /// The task is over: nothing is asked any more, and nothing is delivered.
     fn leave(&mut self, sequel: Sequel) {
         self.paused = false;
-        self.asks.withdraw(&mut self.events);
+        self.asks.withdraw(stream::moved_on, &mut self.events);
         while !self.deliveries.is_empty() {
-            self.asked_no_more(Some(sequel));
+            self.asked_no_more(Some(sequel), None);
         }
     }
 
@@ -769,6 +778,18 @@ impl<P: Provider> Task<P> {
         self.uncancelled = Some(Abandoned::CancelFailed(why.clone()));
         self.events.push(Event::CancelRefused(why));
         self.look_once_refused();
+    }
+}
+
+/// Why a conversation shows a question no more: what is asked instead is asked behind `users` of theirs; where nothing is
+/// asked, a user spoke last. That may have been `ours`.
+fn by_conversation(question: &Question, users: Option<u64>, ours: bool) -> WithdrawReason {
+    match (question.users_before, users) {
+        (None, _) => WithdrawReason::TaskMovedOn,
+        (Some(before), Some(users)) if users == before => WithdrawReason::Superseded,
+        (Some(before), Some(users)) if users < before => WithdrawReason::TaskMovedOn,
+        (Some(_), _) if ours => WithdrawReason::TaskMovedOn,
+        (Some(_), _) => WithdrawReason::AnsweredElsewhere,
     }
 }
 

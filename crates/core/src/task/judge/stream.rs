@@ -8,7 +8,7 @@ use crate::error::{ReadError, ReadErrorKind};
 use crate::event::Event;
 use crate::outcome::Outcome;
 use crate::provider::{Beat, Finish, Item, Look, Provider, Reading};
-use crate::question::Question;
+use crate::question::{Question, WithdrawReason};
 use crate::retry::{self, Trouble};
 use crate::shared::Shared;
 use crate::task::asks::Identity;
@@ -39,6 +39,19 @@ enum Next {
     TooLarge(String),
     Ended(Loss),
     Nothing,
+}
+
+/// Nothing shows whether anybody answered.
+pub(super) fn moved_on(_: &Question) -> WithdrawReason {
+    WithdrawReason::TaskMovedOn
+}
+
+/// The events show the task at work behind the one that asks, which it does not do without an answer.
+fn by_event(question: &Question) -> WithdrawReason {
+    match question.seq {
+        Some(_) => WithdrawReason::AnsweredElsewhere,
+        None => WithdrawReason::TaskMovedOn,
+    }
 }
 
 impl<P: Provider> Task<P> {
@@ -249,7 +262,7 @@ impl<P: Provider> Task<P> {
             Beat::Neutral => {}
             Beat::Working => {
                 self.stream.close_wait(Sequel::Worked);
-                self.asks.withdraw(&mut self.events);
+                self.asks.withdraw(by_event, &mut self.events);
                 self.asks.pass();
             }
             Beat::Asking(mut question) => {
@@ -270,7 +283,7 @@ impl<P: Provider> Task<P> {
                     tries: 0,
                     reply: None,
                 });
-                self.asks.withdraw(&mut self.events);
+                self.asks.withdraw(moved_on, &mut self.events);
                 self.look_now();
             }
         }
@@ -288,7 +301,7 @@ impl<P: Provider> Task<P> {
             .as_ref()
             .is_some_and(|wait| wait.question.id != question.id)
         {
-            self.stream.close_wait(Sequel::Worked);
+            self.stream.close_wait(Sequel::AskedAgain);
         }
         let mut wait = Wait::new(question, self.now);
         let known = self
@@ -297,7 +310,8 @@ impl<P: Provider> Task<P> {
         wait.told = known != Identity::New;
         wait.doubtful = known == Identity::Settled;
         if !wait.told {
-            self.asks.withdraw(&mut self.events);
+            self.asks
+                .withdraw(|_| WithdrawReason::Superseded, &mut self.events);
         }
         self.stream.wait = Some(wait);
     }
@@ -348,7 +362,11 @@ impl<P: Provider> Task<P> {
                     .provider
                     .explain(question, self.stream.steps.as_slice());
                 self.stream.steps.clear();
-                self.asks.offer(vec![question], &mut self.events);
+                self.asks.offer(
+                    vec![question],
+                    |_| WithdrawReason::Superseded,
+                    &mut self.events,
+                );
             }
             // Told once nothing has followed it for a while.
             Some(_) => {}
@@ -386,7 +404,7 @@ impl<P: Provider> Task<P> {
 
     /// A read says that the task works: what it asked is asked no more, or its events are ahead of its status.
     pub(super) fn unask(&mut self) {
-        self.asks.withdraw(&mut self.events);
+        self.asks.withdraw(moved_on, &mut self.events);
         if let Some(wait) = &mut self.stream.wait
             && !self.asks.is_settled(&wait.question.id)
         {

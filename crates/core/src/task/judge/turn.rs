@@ -167,7 +167,7 @@ impl<P: Provider> Task<P> {
                     likely: false,
                 });
             }
-            Answered::Refused | Answered::Gone | Answered::NotSent => {
+            Answered::Refused | Answered::Gone(_) | Answered::NotSent => {
                 let why = detail.unwrap_or_else(|| "the task takes no message any more".to_owned());
                 turn.stage = TurnStage::Undelivered { why };
             }

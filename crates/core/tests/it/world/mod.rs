@@ -727,7 +727,7 @@ pub(crate) fn show(event: &Event) -> String {
         ),
         Event::Status(status) => format!("status {status}"),
         Event::Question(question) => format!("question {} {:?}", question.id, question.text),
-        Event::Withdrawn(id) => format!("withdrawn {id}"),
+        Event::Withdrawn { question, reason } => format!("withdrawn {question} {reason:?}"),
         Event::Paused(status) => format!("paused {status}"),
         Event::Answered { question, how, .. } => format!("answered {question} {how:?}"),
         Event::Sent { message, how, .. } => format!("sent {message} {how:?}"),

@@ -170,11 +170,9 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                         Reading::Waiting(status("waiting"))
                     }
                     Some((role, id, text)) if role == "assistant" => {
-                        Reading::Asking(vec![Question::new(
-                            id.as_str(),
-                            QuestionKind::Text,
-                            text.as_str(),
-                        )])
+                        let users = log.iter().filter(|(role, ..)| role == "user");
+                        let asked = Question::new(id.as_str(), QuestionKind::Text, text.as_str());
+                        Reading::Asking(vec![asked.asked_behind(users.count() as u64)])
                     }
                     Some(_) if log.iter().any(|(role, ..)| role == "assistant") => {
                         Reading::NotAsking

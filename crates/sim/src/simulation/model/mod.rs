@@ -111,6 +111,8 @@ pub(super) struct Model {
     history: Vec<Fact>,
     /// When each question was first seen open on the server.
     opened: BTreeMap<String, u64>,
+    /// What each question says, where questions are words.
+    asked: BTreeMap<String, String>,
     /// Where each task has stood, and how much time had passed then.
     stood: BTreeMap<String, Vec<(Standing, u64)>>,
     /// Of a turn, how many of these were there when its message came.
@@ -126,6 +128,7 @@ impl Model {
             rules,
             history: Vec::new(),
             opened: BTreeMap::new(),
+            asked: BTreeMap::new(),
             stood: BTreeMap::new(),
             stood_before: None,
             events: Vec::new(),
@@ -137,6 +140,9 @@ impl Model {
     pub(super) fn see(&mut self, account: &Account, now: u64, passed: u64) {
         for question in account.questions.iter().filter(|asked| asked.is_open) {
             self.opened.entry(question.id.clone()).or_insert(now);
+            if let Some(text) = &question.text {
+                self.asked.insert(question.id.clone(), text.clone());
+            }
         }
         for task in &account.tasks {
             let stood = self.stood.entry(task.id.clone()).or_default();

@@ -1,7 +1,7 @@
 //! Answers and messages: each is applied at most once, to the question that it was written for, and what is told of it is
 //! true on the server.
 
-use taskward_core::{Answer, Answered, Event, Safety};
+use taskward_core::{Answer, Answered, Event, Question, QuestionId, Safety};
 
 use super::super::facts::{Aim, Fact, Leaving};
 use super::super::machine::Effect;
@@ -24,6 +24,7 @@ impl Model {
                 (verdict @ (Silent | Holds), None) => verdict,
             },
             Fact::Told(event) => match &**event {
+                Event::Question(question) => self.is_told_as_asked(question),
                 Event::Answered { question, how, .. } => {
                     self.is_true(&Aim::Question(question.to_string()), *how)
                 }
@@ -102,7 +103,7 @@ impl Model {
             .into_iter()
             .find_map(|fact| self.verdict_on(aim, fact));
         match told {
-            Some(how @ (Answered::Gone | Answered::Refused | Answered::NotSent)) => {
+            Some(how @ (Answered::Gone(_) | Answered::Refused | Answered::NotSent)) => {
                 Broken(format!("{aim} was told to be {how:?}, and is taken"))
             }
             Some(_) | None => Holds,
@@ -141,13 +142,29 @@ impl Model {
             return Silent;
         };
         if !self.opened.contains_key(meant) {
-            // A stand-in: it is not known on the server.
-            return Silent;
+            // A stand-in is not known on the server, and whoever answers it knows no more.
+            let is_stand_in = QuestionId::new(meant.as_str()).is_stand_in();
+            return hold(is_stand_in, || {
+                format!("an answer to {meant}, which nobody asked, is sent to {question}")
+            });
         }
         let seen = self.last_read_before(no);
         hold(seen.is_none_or(|as_of| as_of <= *opened), || {
             format!("an answer to {meant} is sent when {question} was already to be seen")
         })
+    }
+
+    /// What a human is shown is what the server asks under this id: an answer to it is one to these words.
+    fn is_told_as_asked(&self, question: &Question) -> Verdict {
+        match self.asked.get(question.id.as_str()) {
+            Some(text) => hold(*text == question.text, || {
+                format!(
+                    "{} is told as {:?} and asks {text:?}",
+                    question.id, question.text
+                )
+            }),
+            None => Silent,
+        }
     }
 
     /// How often an answer of ours that was meant for this question was applied to it.
@@ -230,7 +247,7 @@ impl Model {
         };
         match how {
             Answered::Unknown => Holds,
-            Answered::Gone | Answered::Refused | Answered::NotSent => {
+            Answered::Gone(_) | Answered::Refused | Answered::NotSent => {
                 let taken = taken(&|leaving| sent.iter().any(|one| one.no == leaving.no));
                 hold(taken == 0, || format!("{aim} is {how:?}, and was taken"))
             }
