@@ -107,7 +107,7 @@ fn a_run_that_ended_has_the_same_code_however_it_is_asked_for() {
 #[test]
 fn a_wait_that_nobody_answers_in_time_is_named_and_started_anew_by_the_printed_command() {
     let world = World::new();
-    let input = json!({ "goal": "x y", "signal_timeout_ms": 2000 }).to_string();
+    let input = json!({ "goal": "x y", "signal_timeout_ms": 20_000 }).to_string();
     let args = [
         &HARNESS[..],
         &[

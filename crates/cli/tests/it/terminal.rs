@@ -286,7 +286,7 @@ fn a_prompt_is_withdrawn_when_somebody_else_answers() {
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(0), "{shown}");
     assert!(
-        shown.contains("withdrawn") && shown.contains("restored"),
+        shown.contains("answered elsewhere") && shown.contains("restored"),
         "{shown}"
     );
 }
@@ -310,7 +310,8 @@ fn what_was_half_typed_when_a_question_is_withdrawn_reaches_nobody() {
         .harness_dashboard(id, DashboardAction::Approve)
         .expect("it waits");
     let shown = terminal.until("restored");
-    assert!(shown.contains("nothing that was typed was sent"), "{shown}");
+    let told = "the question was answered elsewhere; nothing that was typed was sent";
+    assert!(shown.contains(told), "{shown}");
     terminal.types("mine");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(0), "{shown}");
