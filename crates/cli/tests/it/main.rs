@@ -10,7 +10,7 @@ mod commands;
 mod common;
 mod damaged;
 mod decisions;
-#[path = "../../../taskward/tests/secrets/echo.rs"]
+#[path = "../../../taskward/tests/canary/echo.rs"]
 mod echo;
 mod end_rows;
 mod exit_codes;

@@ -66,8 +66,8 @@ use stream::{Loss, MAX_UNREAD, Stream};
 /// 2. Do it, and say so:
 ///    - [`Step::Save`]: store [`snapshot`](Self::snapshot), then [`saved`](Self::saved).
 ///    - [`Step::Send`]: [`sent`](Self::sent), before the first byte may leave; then perform the exchange within its
-///      limits and report it exactly once, with [`handle_response`](Self::handle_response) or
-///      [`handle_failure`](Self::handle_failure).
+///      limits and report it exactly once, without the key ([`Credential`](crate::Credential)), with
+///      [`handle_response`](Self::handle_response) or [`handle_failure`](Self::handle_failure).
 ///    - [`Step::Open`]: [`sent`](Self::sent), then begin the exchange beside whatever else is done. A 2xx
 ///      `text/event-stream` is reported with [`handle_head`](Self::handle_head), each chunk with
 ///      [`handle_chunk`](Self::handle_chunk), and its end with [`handle_end`](Self::handle_end) or `handle_failure`;
@@ -79,9 +79,6 @@ use stream::{Loss, MAX_UNREAD, Stream};
 ///    - [`Step::Event`]: tell it, then [`taken`](Self::taken).
 ///    - [`Step::Done`]: stop; [`into_outcome`](Self::into_outcome) gives the outcome away.
 /// 3. At any time: [`answer`](Self::answer), [`send_message`](Self::send_message), [`cancel`](Self::cancel).
-///
-/// Whatever is reported has passed [`Credential::redact_head`](crate::Credential::redact_head) and its siblings first:
-/// the machine knows no key, and what it decodes it tells and stores.
 ///
 /// Reports only record; every decision is made in `poll`. A report for an exchange that is not under way changes
 /// nothing. Time never runs back inside a task, and after `Done` nothing changes.

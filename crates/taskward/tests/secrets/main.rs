@@ -3,28 +3,21 @@
 #![cfg(all(feature = "async", feature = "blocking"))]
 #![allow(missing_docs)]
 
-mod canary;
-mod echo;
+mod follow;
 
-use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::fmt::Debug;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{OnceLock, PoisonError};
 
 use serde_json::json;
-use taskward::agent_harness::{self, AgentHarness, Piece};
+use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::http::{HeaderValue, Method, uri::PathAndQuery};
 use taskward::core::{Origin, Request};
 use taskward::nanonets::{self, Nanonets};
-use taskward::{
-    Answer, Credential, Error, ErrorKind, Provider, QuestionKind, SecretString, Snapshot,
-};
+use taskward::{Credential, Error, ErrorKind, Provider, SecretString, Snapshot};
 use taskward_sim::{Fault, FaultRule, Sim};
 
-const SPEED: u32 = 1000;
+use follow::{Goal, SPEED, Said, both};
 
 /// A key that is nobody's.
 const CANARY: &str = "canary-4f1c2b7e9d";
@@ -32,55 +25,21 @@ const CANARY: &str = "canary-4f1c2b7e9d";
 /// Another, for servers that say it back: what they send is logged as it comes by a library below the adapter.
 const ECHOED: &str = "echoed-4f1c2b7e9d";
 
-/// What was said, by where it was said.
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<BTreeMap<&'static str, String>>>);
-
-impl Said {
-    fn append(&self, channel: &'static str, text: &str) {
-        let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        said.entry(channel).or_default().push_str(text);
+/// Everything of these channels was heard, and no secret in any.
+fn hides(said: &Said, secrets: &[&str], channels: &[&str]) {
+    let said = said.0.lock().unwrap_or_else(PoisonError::into_inner);
+    for channel in channels {
+        assert!(said.contains_key(channel), "nothing was heard of {channel}");
     }
-
-    fn say(&self, channel: &'static str, text: &str) {
-        self.append(channel, &format!("{text}\n"));
-    }
-
-    fn show(&self, channel: &'static str, value: &impl Debug) {
-        self.say(channel, &format!("{value:?} {value:#?}"));
-    }
-
-    /// An error in every way in which one can be printed.
-    fn error(&self, error: &Error) {
-        self.show("error", error);
-        self.say("error", &error.to_string());
-        let mut source = error.source();
-        while let Some(error) = source {
-            self.say("error", &format!("{error} {error:?}"));
-            source = error.source();
-        }
-        self.show(
-            "error",
-            &(error.api_error(), error.wire_failure(), error.request_id()),
-        );
-    }
-
-    /// Everything of these channels was heard, and no secret in any.
-    fn hides(&self, secrets: &[&str], channels: &[&str]) {
-        let said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for channel in channels {
-            assert!(said.contains_key(channel), "nothing was heard of {channel}");
-        }
-        for (channel, text) in said.iter() {
-            for secret in secrets {
-                if let Some(at) = text.find(secret) {
-                    let around = text[..at]
-                        .char_indices()
-                        .rev()
-                        .nth(300)
-                        .map_or(0, |(at, _)| at);
-                    panic!("{channel} holds the key, after {}", &text[around..at]);
-                }
+    for (channel, text) in said.iter() {
+        for secret in secrets {
+            if let Some(at) = text.find(secret) {
+                let around = text[..at]
+                    .char_indices()
+                    .rev()
+                    .nth(300)
+                    .map_or(0, |(at, _)| at);
+                panic!("{channel} holds the key, after {}", &text[around..at]);
             }
         }
     }
@@ -128,93 +87,6 @@ fn logged() -> &'static Said {
             .init();
         said
     })
-}
-
-/// What is done with a task.
-enum Goal<P: Provider> {
-    Start(P::Job),
-    Attach(&'static str),
-}
-
-/// Shows everything on the way from the settings of a client to the end of a task.
-macro_rules! watched {
-    ($said:ident, $builder:expr, $account:expr, $goal:expr, $handler:expr, |$run:ident| $wait:expr) => {{
-        let (url, key): (&str, &str) = $account;
-        let builder = $builder
-            .key(SecretString::from(key))
-            .base_url(url)
-            .speed(SPEED);
-        $said.show("builder", &builder);
-        let client = builder.build().expect("settings");
-        $said.show("client", &client);
-        let run = match $goal {
-            Goal::Start(job) => client.run(job),
-            Goal::Attach(id) => client.attach(id),
-        };
-        let (events, snapshots) = ($said.clone(), $said.clone());
-        let $run = run
-            .deadline(Duration::from_secs(3600))
-            .on_question($handler)
-            .on_event(move |event| {
-                events.show("event", event);
-                if let taskward::Event::Provider(raw) = event
-                    && let Some(Piece::Said(text)) = Piece::of(raw)
-                {
-                    events.append("said", &text);
-                }
-            })
-            .on_save(move |snapshot| {
-                snapshots.say("snapshot", &serde_json::to_string(snapshot)?);
-                snapshots.show("snapshot", snapshot);
-                Ok(())
-            });
-        $said.show("run", &$run);
-        match $wait {
-            Ok(end) => {
-                $said.show("end", &end);
-                if let Err(error) = end.into_answer() {
-                    $said.error(&error);
-                }
-            }
-            Err(error) => $said.error(&error),
-        }
-    }};
-}
-
-/// What each question is answered with.
-fn reply(kind: &QuestionKind) -> Answer {
-    match kind {
-        QuestionKind::Approval => Answer::Approve,
-        QuestionKind::Data => Answer::Input(serde_json::Map::new()),
-        _ => Answer::text("EUR"),
-    }
-}
-
-/// Follows it with both adapters.
-fn both<P: Provider>(said: &Said, account: (&str, &str), goal: impl Fn() -> Goal<P>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime").block_on(async {
-        let answer = |question: taskward::Question| async move { Ok(reply(&question.kind)) };
-        watched!(
-            said,
-            taskward::Client::<P>::builder(),
-            account,
-            goal(),
-            answer,
-            |run| run.await
-        );
-    });
-    let answer = |question: taskward::Question| Ok(reply(&question.kind));
-    watched!(
-        said,
-        taskward::blocking::Client::<P>::builder(),
-        account,
-        goal(),
-        answer,
-        |run| run.wait()
-    );
 }
 
 fn status(code: u16) -> Fault {
@@ -319,7 +191,8 @@ fn no_channel_holds_the_key_whatever_goes_wrong() {
 
     said.show("simulator", &sim.requests());
     said.say("simulator", &service(&sim.url(), "/_sim/requests"));
-    said.hides(
+    hides(
+        said,
         &[first.1, secret, wrong, CANARY],
         &[
             "builder",
@@ -384,7 +257,8 @@ fn nothing_that_can_hold_the_key_shows_it() {
         let client = taskward::blocking::Client::<AgentHarness>::builder().key(wrong.into());
         said.error(&client.build().expect_err("refused"));
     }
-    said.hides(
+    hides(
+        &said,
         &[CANARY],
         &[
             "secret",
@@ -450,7 +324,7 @@ fn a_key_that_the_server_says_back_is_neither_told_nor_stored() {
             Goal::<AgentHarness>::Attach("run_1")
         });
     }
-    said.hides(&[ECHOED], &["event", "snapshot", "end", "error"]);
+    hides(&said, &[ECHOED], &["event", "snapshot", "end", "error"]);
     let said = said.0.lock().expect("whole");
     assert!(
         said["error"].contains("you said Bearer [key]"),

@@ -1,6 +1,13 @@
 //! The canary matrix: the key in every field of every reply, in every form, and searched wherever it could come out.
+#![cfg(all(feature = "async", feature = "blocking"))]
+#![allow(missing_docs)]
+
+mod echo;
+#[path = "../secrets/follow.rs"]
+mod follow;
 
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::nanonets::{self, Nanonets};
@@ -8,15 +15,19 @@ use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::echo::{AGENT, Echo, Form, KEY_ID, Place, SECRET, holds_key, places};
-use super::{Goal, Said, both};
+use echo::{AGENT, Echo, Form, KEY_ID, Place, RUN, SECRET, TASK, holds_key, places};
+use follow::{Goal, Said, both};
 
-/// Takes what is logged.
-struct Log(Said);
+/// What was logged by whichever thread and not searched yet. The adapters have threads of their own, so the log is one
+/// for the process, and so is this binary.
+static LOGGED: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
 
 impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.append("debug", &String::from_utf8_lossy(bytes));
+        let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+        logged.extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -25,28 +36,37 @@ impl Write for Log {
     }
 }
 
+/// What was logged since somebody last asked.
+fn logged() -> String {
+    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    String::from_utf8_lossy(&std::mem::take(&mut *logged)).into_owned()
+}
+
 /// Follows a task whose server says the key there, with both adapters; tells what was heard.
 fn heard(echo: &Echo, place: &Place, form: Form) -> Said {
     let said = Said::default();
-    let log = said.clone();
-    let ours = filter_fn(|about| about.target().starts_with("taskward"));
-    let layer = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_writer(move || Log(log.clone()))
-        .with_filter(ours.and(LevelFilter::DEBUG));
-    let _logged = tracing_subscriber::registry().with(layer).set_default();
-    if place.is_of_nanonets() {
-        both(&said, (&echo.url, SECRET), || {
-            echo.say(std::slice::from_ref(place), form);
+    let key = format!("{KEY_ID}:{SECRET}");
+    let say = || echo.say(std::slice::from_ref(place), form);
+    match place.reply() {
+        // A task that is come back to.
+        "status" => both(&said, (&echo.url, SECRET), || {
+            say();
+            Goal::<Nanonets>::Attach(TASK)
+        }),
+        "read" => both(&said, (&echo.url, &key), || {
+            say();
+            Goal::<AgentHarness>::Attach(RUN)
+        }),
+        _ if place.is_of_nanonets() => both(&said, (&echo.url, SECRET), || {
+            say();
             Goal::<Nanonets>::Start(nanonets::Job::agent(AGENT).query("hi"))
-        });
-    } else {
-        let key = format!("{KEY_ID}:{SECRET}");
-        both(&said, (&echo.url, &key), || {
-            echo.say(std::slice::from_ref(place), form);
+        }),
+        _ => both(&said, (&echo.url, &key), || {
+            say();
             Goal::<AgentHarness>::Start(agent_harness::Job::goal("Write."))
-        });
+        }),
     }
+    said.say("debug", &logged());
     said
 }
 
@@ -60,6 +80,12 @@ fn the_key_comes_out_nowhere_wherever_a_server_puts_it() {
             forms.map(|form| (place.clone(), form)).collect::<Vec<_>>()
         })
         .collect();
+    let ours = filter_fn(|about| about.target().starts_with("taskward"));
+    let layer = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(|| Log)
+        .with_filter(ours.and(LevelFilter::DEBUG));
+    tracing_subscriber::registry().with(layer).init();
     let threads = 16;
     let cells: usize = std::thread::scope(|scope| {
         let parts = all.chunks(all.len().div_ceil(threads));
@@ -71,6 +97,7 @@ fn the_key_comes_out_nowhere_wherever_a_server_puts_it() {
             .map(|part| part.join().expect("no panic"))
             .sum()
     });
+    assert!(!holds_key(&logged()));
     println!(
         "canary: {} places and forms x 2 adapters, {cells} cells, 0 hits",
         all.len()
