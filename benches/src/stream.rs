@@ -72,7 +72,7 @@ pub(crate) fn told() -> Box<dyn FnMut()> {
         next += 1;
         loop {
             match task.poll(now, &mut shared) {
-                Step::Event { no, event } => {
+                Step::Event { no, event, .. } => {
                     assert!(matches!(black_box(event), Event::Provider(_)));
                     task.taken(no);
                 }

@@ -35,12 +35,15 @@ pub(crate) struct Args {
     /// Break the machine in each way of xtask/mutants.toml, and see that it is caught
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     mutants: bool,
+    /// Only those of them whose name contains this
+    #[arg(long, requires = "mutants", value_name = "WORDS")]
+    only: Option<String>,
 }
 
 /// Runs what was asked for.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.mutants {
-        return mutants();
+        return mutants(args.only.as_deref().unwrap_or_default());
     }
     let status = Command::new(env!("CARGO"))
         .args(["build", "--release", "--quiet", "--locked", "-p", CRATE])
@@ -114,8 +117,12 @@ impl Mutant {
     }
 }
 
-fn mutants() -> Result<()> {
-    let Mutants { mutant: mutants } = read_mutants()?;
+fn mutants(only: &str) -> Result<()> {
+    let Mutants {
+        mutant: mut mutants,
+    } = read_mutants()?;
+    mutants.retain(|mutant| mutant.name.contains(only));
+    ensure!(!mutants.is_empty(), "no mutant is called {only:?}");
     let copy = copy()?;
     let target = target().join("mutants");
     let sound = build(copy.path(), &target)?

@@ -367,7 +367,10 @@ impl<P: Platform> Followed<'_, P> {
                 _ = ticks.tick() => Woken::Tick,
             };
             match woken {
-                Woken::By(event) => return event.map_err(|error| self.session.problem(&error)),
+                Woken::By(event) => {
+                    let event = event.map_err(|error| self.session.problem(&error))?;
+                    return Ok(event.map(|told| told.event));
+                }
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
                 Woken::Output => self.check()?,
                 Woken::Tick => self.tick(),

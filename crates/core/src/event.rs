@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{MessageNo, Position, QuestionId, TaskId};
+use crate::id::{EventId, MessageNo, Position, QuestionId, TaskId};
 use crate::question::{Answered, Question, WithdrawReason};
 use crate::time::Timestamp;
 use crate::why::RetryReason;
@@ -85,6 +86,32 @@ impl RawEvent {
             name: name.into(),
             data,
         }
+    }
+}
+
+/// An event with its number, as a followed task tells it. It dereferences to the event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NumberedEvent {
+    /// Its number, the same in every process that tells it.
+    pub id: EventId,
+    /// What happened.
+    pub event: Event,
+}
+
+impl NumberedEvent {
+    /// Builds an event with its number.
+    #[must_use]
+    pub fn new(id: EventId, event: Event) -> Self {
+        Self { id, event }
+    }
+}
+
+impl Deref for NumberedEvent {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.event
     }
 }
 
@@ -196,6 +223,11 @@ impl Event {
             | Self::Cancelling
             | Self::CancelRefused(_) => false,
         }
+    }
+
+    /// Whether a process that goes on may tell it again: its number has to be stored before it is told.
+    pub(crate) const fn is_kept(&self) -> bool {
+        matches!(self, Self::Question(_)) || !self.comes_again()
     }
 }
 

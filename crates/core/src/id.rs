@@ -158,6 +158,27 @@ impl IdempotencyKey {
     }
 }
 
+/// Number of an event that never changes: whichever process tells an event, and however often, it has the same one, and no
+/// other event of its task has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventId {
+    /// An event of the platform's stream, by its place there.
+    Stream(Position),
+    /// An event of the machine's own, by its number among those. They rise; another process may leave some out.
+    Own(u64),
+}
+
+/// `7` for an event of the machine's own, `s7` for one of the stream.
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(position) => write!(f, "s{position}"),
+            Self::Own(no) => no.fmt(f),
+        }
+    }
+}
+
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -178,7 +199,8 @@ number_id! {
     ExchangeId
 }
 number_id! {
-    /// Number of an event, from 1, without gaps, in order.
+    /// Number of an event in the order of telling, from 1, without gaps: what a driver acknowledges. Another process may
+    /// give it to another event; an [`EventId`] is for good.
     EventNo
 }
 number_id! {

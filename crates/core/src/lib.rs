@@ -51,11 +51,11 @@ pub use secrecy::SecretString;
 pub use again::{StartAgain, StartAgainError};
 pub use call::{Call, CallStep, Retrying};
 pub use error::{ApiError, BoxError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
-pub use event::{Event, RawEvent, Status};
+pub use event::{Event, NumberedEvent, RawEvent, Status};
 pub use failure::{Cause, Failure, Phase, Stage};
 pub use id::{
-    EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision,
-    TaskId,
+    EventId, EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId,
+    Revision, TaskId,
 };
 pub use journal::Journal;
 pub use limits::{ConnectionUse, LimitTable, Limits};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::again::{StartAgain, StartAgainError};
 use crate::event::{Event, RawEvent, Status};
 use crate::id::{
-    IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision, TaskId,
+    EventId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision, TaskId,
 };
 use crate::policy::Policy;
 use crate::provider::{Clue, Finish};
@@ -229,6 +229,12 @@ pub(crate) struct Saved {
     /// Events that nobody has heard and nothing brings again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) untold: Vec<Event>,
+    /// Their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) untold_ids: Vec<EventId>,
+    /// The last number that was given to an event of our own.
+    #[serde(default)]
+    pub(crate) events_numbered: u64,
     #[serde(default)]
     pub(crate) exchanges: u64,
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! What the machine asks of its driver.
 
 use crate::event::Event;
-use crate::id::{EventNo, ExchangeId, Revision};
+use crate::id::{EventId, EventNo, ExchangeId, Revision};
 use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::request::Request;
@@ -69,6 +69,8 @@ pub enum Step<'a, O> {
     Event {
         /// What to acknowledge.
         no: EventNo,
+        /// Its number, the same in every process.
+        id: EventId,
         /// What happened.
         event: &'a Event,
     },

@@ -91,7 +91,10 @@ fn a_cancel_that_cannot_be_had_at_the_deadline_is_told() -> Result {
 fn an_interrupt_stops_the_task_first_when_the_caller_says_so() -> Result {
     let (sim, client) = setup()?;
     let mut running = block_on(client.run(job(&sim, "slow")).on_interrupt(CONFIRM).start())?;
-    while !matches!(block_on(running.next())?, Some(Event::Started { .. })) {}
+    while !matches!(
+        block_on(running.next())?.as_deref(),
+        Some(Event::Started { .. })
+    ) {}
     let handle = running.handle();
     let other = std::thread::spawn(move || block_on(handle.interrupt()));
     let End::Left(left) = block_on(running.wait())? else {
@@ -162,7 +165,10 @@ fn a_second_interrupt_waits_for_nothing() -> Result {
         within: Duration::from_secs(36_000),
     };
     let mut running = block_on(client.run(job(&sim, "slow")).on_interrupt(patient).start())?;
-    while !matches!(block_on(running.next())?, Some(Event::Started { .. })) {}
+    while !matches!(
+        block_on(running.next())?.as_deref(),
+        Some(Event::Started { .. })
+    ) {}
     let handle = running.handle();
     let other = std::thread::spawn(move || {
         block_on(handle.interrupt())?;
@@ -184,7 +190,10 @@ fn a_second_interrupt_waits_for_nothing() -> Result {
 fn a_watch_that_is_dropped_leaves_its_task_alone() -> Result {
     let (sim, client) = setup()?;
     let mut running = block_on(client.run(job(&sim, "slow")).on_interrupt(CONFIRM).start())?;
-    while !matches!(block_on(running.next())?, Some(Event::Started { .. })) {}
+    while !matches!(
+        block_on(running.next())?.as_deref(),
+        Some(Event::Started { .. })
+    ) {}
     drop(running);
     assert_eq!((cancels(&sim), statuses(&sim).len()), (0, 1));
     Ok(())

@@ -53,7 +53,7 @@ fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
     let end = follow(
         client
             .run(Work)
-            .on_event(move |event| match event {
+            .on_event(move |told| match &told.event {
                 Event::Provider(event) => {
                     log.lock().expect("log").push(event.name.clone());
                     if event.name == "work" && !back.swap(true, Ordering::SeqCst) {
@@ -132,7 +132,7 @@ fn a_server_that_is_faster_than_its_reader_waits_for_it() {
     let run = client
         .run(Work)
         .on_event(move |event| {
-            if let Event::Provider(event) = event {
+            if let Event::Provider(event) = &event.event {
                 let number = expected.fetch_add(1, Ordering::SeqCst);
                 assert_eq!(event.position.map(|p| p.0), Some(number as u64));
                 if number == 100 {

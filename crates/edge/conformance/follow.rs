@@ -146,7 +146,10 @@ fn a_task_is_stored_before_its_start_and_once_its_id_is_known() -> Result {
 fn a_question_told_by_next_is_left_to_wait_when_it_was_not_answered() -> Result {
     let (sim, client) = setup()?;
     let mut running = block_on(client.run(job(&sim, "asker")).start())?;
-    while !matches!(block_on(running.next())?, Some(Event::Question(_))) {}
+    while !matches!(
+        block_on(running.next())?.as_deref(),
+        Some(Event::Question(_))
+    ) {}
     assert_eq!(running.questions().count(), 1);
     let left = block_on(running.wait())?;
     assert!(matches!(left, End::Left(_)), "{left:?}");
@@ -199,7 +202,7 @@ fn a_review_is_waited_out_unless_the_caller_leaves_it() -> Result {
     let dashboard = sim.clone();
     let id = left.id.clone();
     let run = client.attach(left.id).on_event(move |event| {
-        if matches!(event, Event::Paused(_)) {
+        if matches!(event.event, Event::Paused(_)) {
             dashboard
                 .dashboard(id.as_str(), DashboardAction::Approve)
                 .expect("in review");

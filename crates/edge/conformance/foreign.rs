@@ -29,7 +29,7 @@ fn watch<P: Provider>(server: &Server) -> Result<(Outcome<P::Output>, String)> {
     let run = client::<P>(server, Policy::default())?
         .attach(TaskId::new("ours"))
         .deadline(Duration::from_secs(3600))
-        .on_event(move |event| log.lock().expect("log").push(event.clone()));
+        .on_event(move |event| log.lock().expect("log").push(event.event.clone()));
     let End::Done(outcome) = follow(run)? else {
         panic!("it was left");
     };

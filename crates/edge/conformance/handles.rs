@@ -31,7 +31,7 @@ fn reason(error: &AnswerError) -> (&'static str, Option<&Answer>) {
 /// Goes on to the next question.
 fn asked<P: Provider>(running: &mut Running<P>) -> Result<QuestionId> {
     loop {
-        if let Event::Question(question) = block_on(running.next())?.ok_or("it asks")? {
+        if let Event::Question(question) = block_on(running.next())?.ok_or("it asks")?.event {
             return Ok(question.id);
         }
     }
@@ -55,7 +55,7 @@ fn an_answer_that_cannot_be_taken_says_why_to_the_driver_and_through_a_handle() 
             .expect_err("one is under way"),
     );
     while !matches!(
-        block_on(running.next())?.ok_or("it asks again")?,
+        block_on(running.next())?.ok_or("it asks again")?.event,
         Event::Answered {
             how: Answered::Applied,
             ..

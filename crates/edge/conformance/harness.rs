@@ -70,7 +70,7 @@ fn follow_approving(client: &Client<AgentHarness>, job: Job) -> Result<Told> {
         .deadline(Duration::from_secs(3600))
         .on_event(move |event| {
             let mut log = log.lock().expect("log");
-            match event {
+            match &event.event {
                 Event::Provider(event) => log.0.extend(event.position.map(|p| p.0)),
                 other => log.1.push(other.clone()),
             }

@@ -6,6 +6,7 @@ mod again;
 mod backpressure;
 mod bodies;
 pub(crate) mod connections;
+mod detach;
 mod exchange;
 pub(crate) mod follow;
 mod foreign;

@@ -66,7 +66,7 @@ fn the_journal_knows_of_a_start_before_the_server_does_and_of_its_task_before_th
     let (sim, client, memory) = on_nanonets(Vec::new())?;
     let mut running = block_on(client.run(job(&sim)).start())?;
     assert!(sim.requests().is_empty());
-    let event = block_on(running.next())?.expect("an event");
+    let event = block_on(running.next())?.expect("an event").event;
     assert!(format!("{event:?}").starts_with("Started"), "{event:?}");
     let kept = memory.0.lock().expect("memory").clone();
     assert!(kept[0].is_unknown() && kept[0].origin().is_some());

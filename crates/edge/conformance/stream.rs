@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use taskward_core::http::Method;
 use taskward_core::{
     Account, Act, Answer, Beat, BuildError, Capabilities, End, ErrorKind, Event, Finish,
-    IdempotencyKey, Item, Job, Landed, Look, Mark, Output as _, Policy, Position, Provider,
-    Question, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety,
-    Started, Status, Target, TaskId, sse,
+    IdempotencyKey, Item, Job, Landed, Look, Mark, NumberedEvent, Output as _, Policy, Position,
+    Provider, Question, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request,
+    Response, Safety, Started, Status, Target, TaskId, sse,
 };
 
 use super::support::{self, Conn, Server, key};
@@ -235,10 +235,10 @@ pub(crate) fn setup_with(
 struct Told(Arc<Mutex<Vec<String>>>);
 
 impl Told {
-    fn hook(&self) -> impl FnMut(&Event) + Send + 'static {
+    fn hook(&self) -> impl FnMut(&NumberedEvent) + Send + 'static {
         let told = self.0.clone();
         move |event| {
-            if let Event::Provider(event) = event {
+            if let Event::Provider(event) = &event.event {
                 let place = event.position.map_or(0, |p| p.0);
                 let line = format!("{place} {}", event.name);
                 told.lock().expect("told").push(line);

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Abandon, Error, ErrorKind, Event, IdempotencyKey, Job as _, Journal, Origin, Policy, Position,
-    Provider, Safety, Snapshot, Source, StartAgain, StartAgainError, Task, TaskId, Timestamp,
+    Abandon, Error, ErrorKind, IdempotencyKey, Job as _, Journal, NumberedEvent, Origin, Policy,
+    Position, Provider, Safety, Snapshot, Source, StartAgain, StartAgainError, Task, TaskId,
+    Timestamp,
 };
 
 use crate::entropy::seed;
@@ -16,7 +17,7 @@ use crate::source::{self, Fingerprints};
 pub use taskward_core::BoxError;
 
 /// Is told every event.
-pub type OnEvent = Box<dyn FnMut(&Event) + Send>;
+pub type OnEvent = Box<dyn FnMut(&NumberedEvent) + Send>;
 
 /// A hook of the caller's as a journal.
 pub struct SaveHook<F>(Mutex<F>);

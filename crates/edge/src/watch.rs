@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use taskward_core::{
-    Answer, Errand, Error, ErrorKind, Event, EventNo, ExchangeId, Failure, Journal, LeftWhy,
-    MessageNo, Outcome, Provider, QuestionId, Request, Revision, Snapshot, Task, TaskId, Timestamp,
-    Why,
+    Answer, Errand, Error, ErrorKind, Event, EventId, EventNo, ExchangeId, Failure, Journal,
+    LeftWhy, MessageNo, NumberedEvent, Outcome, Provider, QuestionId, Request, Revision, Snapshot,
+    Task, TaskId, Timestamp, Why,
 };
 use tracing::Span;
 
@@ -153,12 +153,13 @@ impl<P: Provider> Watch<P> {
         }
     }
 
-    /// Acknowledges an event that is about to be told.
-    pub fn takes(&mut self, no: EventNo, event: &Event) {
+    /// Acknowledges an event that is about to be told, and gives it with its number.
+    pub fn takes(&mut self, no: EventNo, id: EventId, event: Event) -> NumberedEvent {
         self.task.taken(no);
         if !self.span.is_none() {
-            trace::told(&self.span, event);
+            trace::told(&self.span, &event);
         }
+        NumberedEvent::new(id, event)
     }
 
     pub(crate) fn tells_left(&self, why: &LeftWhy) {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use taskward_core::{
-    BoxError, Call, CallStep, Error, Event, ExchangeId, Failure, Journal, Limits, Operation,
-    Policy, Provider, Request, Retrying, Revision, Step, Task, Timestamp, Why,
+    BoxError, Call, CallStep, Error, ExchangeId, Failure, Journal, Limits, NumberedEvent,
+    Operation, Policy, Provider, Request, Retrying, Revision, Step, Task, Timestamp, Why,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
@@ -126,7 +126,7 @@ impl<P: Provider> Drive<P> {
     pub(crate) fn poll_event(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Event>, Error>> {
+    ) -> Poll<Result<Option<NumberedEvent>, Error>> {
         if self.turn.is_some() {
             ready!(self.poll_turn(cx));
         }
@@ -187,7 +187,23 @@ impl<P: Provider> Drive<P> {
         Poll::Ready(())
     }
 
-    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
+    /// Stores what was told, before control is handed back.
+    pub(crate) fn poll_detach(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.watch.task.detach();
+        loop {
+            let now = self.watch.now();
+            let step = {
+                let mut shared = self.client.shared();
+                self.watch.task.poll(now, &mut shared)
+            };
+            match step {
+                Step::Save { revision } => ready!(self.poll_save(revision, cx))?,
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<NumberedEvent>, Error>> {
         loop {
             while let Poll::Ready(Some(request)) = self.inbox.poll_recv(cx) {
                 self.watch.hear(request);
@@ -262,10 +278,9 @@ impl<P: Provider> Drive<P> {
                     self.waiting = Some((until, why));
                     ready!(self.poll_until(until, cx));
                 }
-                Step::Event { no, event } => {
+                Step::Event { no, id, event } => {
                     let event = event.clone();
-                    self.watch.takes(no, &event);
-                    return Poll::Ready(Ok(Some(event)));
+                    return Poll::Ready(Ok(Some(self.watch.takes(no, id, event))));
                 }
                 Step::Done(_) => {
                     self.hang_up();

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, Provider, Question,
-    QuestionId, Reply, Signs, Snapshot, Task, TaskId, Why,
+    Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent, Provider,
+    Question, QuestionId, Reply, Signs, Snapshot, Task, TaskId, Why,
 };
 use taskward_edge::course::{Course, Driver as _};
 use taskward_edge::run::{BoxError, Hooks, OnEvent};
@@ -27,6 +27,8 @@ pub struct Running<P: Provider> {
     on_event: Option<OnEvent>,
     desk: Desk,
     handle: Handle,
+    /// Why control is about to be handed back, once what was told is stored.
+    leaving: Option<LeftWhy>,
 }
 
 /// Questions on their way to the handler.
@@ -55,6 +57,7 @@ impl<P: Provider> Running<P> {
         let drive = Drive::new(client, task, journal);
         Self {
             handle: drive.handle(),
+            leaving: None,
             course: Course::Live(Box::new(drive)),
             on_event: hooks.event,
             desk: Desk {
@@ -79,7 +82,7 @@ impl<P: Provider> Running<P> {
     ///
     /// # Errors
     /// When the save hook failed: the write it was for did not leave.
-    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+    pub async fn next(&mut self) -> Result<Option<NumberedEvent>, Error> {
         poll_fn(|cx| self.poll_told(cx)).await
     }
 
@@ -181,15 +184,15 @@ impl<P: Provider> Running<P> {
         Ok(Started(self))
     }
 
-    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
+    fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<NumberedEvent>, Error>> {
         let event = ready!(self.poll_event(cx))?;
-        if let Some(Event::Question(question)) = &event {
+        if let Some(Event::Question(question)) = event.as_deref() {
             self.desk.told.push(question.id.clone());
         }
         Poll::Ready(Ok(event))
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Event>, Error>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<NumberedEvent>, Error>> {
         let Course::Live(drive) = &mut self.course else {
             return Poll::Ready(Ok(None));
         };
@@ -202,25 +205,30 @@ impl<P: Provider> Running<P> {
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<End<P::Output>, Error>> {
         for id in std::mem::take(&mut self.desk.told) {
-            if let Some(question) = self.course.open(&id)
-                && let Some(why) = self.desk.receive(question)
+            if self.leaving.is_none()
+                && let Some(question) = self.course.open(&id)
             {
-                return Poll::Ready(Ok(self.course.leave(why)));
+                self.leaving = self.desk.receive(question);
             }
         }
         loop {
-            if let Some(reply) = self.desk.poll_reply(cx) {
-                let (question, reply) = reply.map_err(|e| self.course.unanswered(e))?;
-                if let Some(why) = self.course.reply(question, reply)? {
+            if self.leaving.is_some() {
+                if let Course::Live(drive) = &mut self.course {
+                    ready!(drive.poll_detach(cx))?;
+                }
+                if let Some(why) = self.leaving.take() {
                     return Poll::Ready(Ok(self.course.leave(why)));
                 }
             }
-            match self.poll_event(cx)? {
-                Poll::Ready(Some(event)) => {
-                    if let Some(why) = self.judge(event) {
-                        return Poll::Ready(Ok(self.course.leave(why)));
-                    }
+            if let Some(reply) = self.desk.poll_reply(cx) {
+                let (question, reply) = reply.map_err(|e| self.course.unanswered(e))?;
+                self.leaving = self.course.reply(question, reply)?;
+                if self.leaving.is_some() {
+                    continue;
                 }
+            }
+            match self.poll_event(cx)? {
+                Poll::Ready(Some(event)) => self.leaving = self.judge(event.event),
                 Poll::Ready(None) => return Poll::Ready(self.end()),
                 Poll::Pending if self.desk.is_new() => {}
                 Poll::Pending => return Poll::Pending,
@@ -301,7 +309,7 @@ impl Desk {
 pub struct Events<'a, P: Provider>(&'a mut Running<P>);
 
 impl<P: Provider> futures_core::Stream for Events<'_, P> {
-    type Item = Result<Event, Error>;
+    type Item = Result<NumberedEvent, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_told(cx).map(Result::transpose)

@@ -27,7 +27,7 @@ where
 {
     let end = client
         .run(Job::goal(goal))
-        .on_event(show)
+        .on_event(|event| show(event))
         .on_question(decide)
         .await?;
     end.into_answer()?;

@@ -26,7 +26,7 @@ pub(crate) fn run(
 ) -> Result<(), BoxError> {
     let end = client
         .run(Job::goal(goal))
-        .on_event(show)
+        .on_event(|event| show(event))
         .on_question(decide)
         .wait()?;
     end.into_answer()?;

@@ -52,7 +52,7 @@ impl Runtime {
                         Err(failure) => task.handle_failure(id, failure, now()),
                     }
                 }
-                Step::Event { no, event } => {
+                Step::Event { no, event, .. } => {
                     println!("{event:?}");
                     let event = event.clone();
                     task.taken(no);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use taskward::agent_harness::{AgentHarness, Job};
-use taskward::{End, Event};
+use taskward::{End, Event, NumberedEvent};
 
 /// How many events came, and whether each was the one after the last.
 #[derive(Clone, Copy, Default)]
@@ -25,8 +25,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with_input("interval_ms", interval.parse::<u64>()?);
     let seen = Arc::new(Mutex::new(Seen::default()));
     let counted = seen.clone();
-    let count = move |event: &Event| {
-        if let Event::Provider(event) = event {
+    let count = move |event: &NumberedEvent| {
+        if let Event::Provider(event) = &event.event {
             let mut seen = counted.lock().expect("nobody panics with it");
             seen.events += 1;
             seen.disorder |= event.position.map(|p| p.0) != Some(seen.events);

@@ -16,9 +16,10 @@
 pub use taskward_core as core;
 pub use taskward_core::{
     Abandon, Abandoned, Answer, Answered, ApiError, Candidate, Credential, End, Errand, Error,
-    ErrorKind, Event, Fault, Findings, IdempotencyKey, Journal, Left, LeftWhy, Likeness, Outcome,
-    Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply, RetryReason, Retrying,
-    SecretString, Snapshot, StartAgainError, Status, StoppedBy, TaskId, Why, WithdrawReason,
+    ErrorKind, Event, Fault, Findings, IdempotencyKey, Journal, Left, LeftWhy, Likeness,
+    NumberedEvent, Outcome, Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply,
+    RetryReason, Retrying, SecretString, Snapshot, StartAgainError, Status, StoppedBy, TaskId, Why,
+    WithdrawReason,
 };
 pub use taskward_providers::{agent_harness, nanonets, wire};
 

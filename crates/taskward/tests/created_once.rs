@@ -49,8 +49,8 @@ fn a_lost_reply_at_every_byte_creates_one_run_in_async() {
             let mut running = client.run(Job::goal("Write.")).start().await.unwrap();
             loop {
                 let event = running.next().await.unwrap().unwrap();
-                if let Event::Started { .. } = event {
-                    return event;
+                if let Event::Started { .. } = event.event {
+                    return event.event;
                 }
             }
         })
@@ -70,7 +70,8 @@ fn a_lost_reply_at_every_byte_creates_one_run_in_blocking() {
         let mut running = client.run(Job::goal("Write.")).start().unwrap();
         let mut events = running.events().map(Result::unwrap);
         events
-            .find(|event| matches!(event, Event::Started { .. }))
+            .find(|event| matches!(event.event, Event::Started { .. }))
             .unwrap()
+            .event
     });
 }

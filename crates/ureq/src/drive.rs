@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use taskward_core::{
-    Call, CallStep, Error, Event, ExchangeId, Failure, Journal, Limits, Operation, Policy,
-    Provider, Request, Retrying, Step, Task, Timestamp,
+    Call, CallStep, Error, ExchangeId, Failure, Journal, Limits, NumberedEvent, Operation, Policy,
+    Provider, Request, Retrying, Revision, Step, Task, Timestamp,
 };
 use taskward_edge::course::Driver;
 use taskward_edge::entropy::seed;
@@ -54,14 +54,11 @@ impl<P: Provider> Drive<P> {
     }
 
     /// Goes on to the next event; `None` when the task is over, or its watch interrupted.
-    pub(crate) fn event(&mut self) -> Result<Option<Event>, Error> {
+    pub(crate) fn event(&mut self) -> Result<Option<NumberedEvent>, Error> {
         let _driving = self.inbox.0.driving();
         loop {
             while let Some(request) = self.inbox.take_request() {
                 self.watch.hear(request);
-            }
-            if self.watch.is_interrupted() {
-                return Ok(None);
             }
             // Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
             if let Some(reading) = &self.stream
@@ -70,18 +67,15 @@ impl<P: Provider> Drive<P> {
                 self.watch.stirred(reading.id);
             }
             let now = self.watch.now();
+            let leaves = self.watch.is_interrupted();
             let step = {
                 let mut shared = self.client.shared();
                 self.watch.task.poll(now, &mut shared)
             };
             match step {
-                Step::Save { revision } => {
-                    let kept = match self.watch.to_keep() {
-                        Some((journal, snapshot)) => journal.record(&snapshot),
-                        None => Ok(()),
-                    };
-                    self.watch.kept(revision, kept)?;
-                }
+                // First: what whoever interrupted is told of has to be kept.
+                Step::Save { revision } => self.save(revision)?,
+                _ if leaves => return Ok(None),
                 Step::Send {
                     id,
                     request,
@@ -120,10 +114,9 @@ impl<P: Provider> Drive<P> {
                     self.watch.waits(until, why);
                     self.wait(until, false);
                 }
-                Step::Event { no, event } => {
+                Step::Event { no, id, event } => {
                     let event = event.clone();
-                    self.watch.takes(no, &event);
-                    return Ok(Some(event));
+                    return Ok(Some(self.watch.takes(no, id, event)));
                 }
                 Step::Done(_) => {
                     self.inbox.end();
@@ -131,6 +124,30 @@ impl<P: Provider> Drive<P> {
                 }
             }
         }
+    }
+
+    /// Stores what was told, before control is handed back.
+    pub(crate) fn detach(&mut self) -> Result<(), Error> {
+        self.watch.task.detach();
+        loop {
+            let now = self.watch.now();
+            let step = {
+                let mut shared = self.client.shared();
+                self.watch.task.poll(now, &mut shared)
+            };
+            match step {
+                Step::Save { revision } => self.save(revision)?,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    fn save(&mut self, revision: Revision) -> Result<(), Error> {
+        let kept = match self.watch.to_keep() {
+            Some((journal, snapshot)) => journal.record(&snapshot),
+            None => Ok(()),
+        };
+        self.watch.kept(revision, kept)
     }
 
     /// Opens and reads a stream in a thread of its own, which ends with the stream, or with the driver.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward_core::{
-    Abandon, End, Error, Event, IdempotencyKey, Journal, Policy, Position, Provider, Question,
-    Reply, Snapshot,
+    Abandon, End, Error, IdempotencyKey, Journal, NumberedEvent, Policy, Position, Provider,
+    Question, Reply, Snapshot,
 };
 use taskward_edge::run::{Goal, Hooks, Plan, SaveHook};
 use taskward_edge::source::Fingerprints;
@@ -119,7 +119,7 @@ impl<P: Provider> Run<P> {
     }
 
     /// Is told every event.
-    pub fn on_event(mut self, hook: impl FnMut(&Event) + Send + 'static) -> Self {
+    pub fn on_event(mut self, hook: impl FnMut(&NumberedEvent) + Send + 'static) -> Self {
         self.hooks.event = Some(Box::new(hook));
         self
     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use taskward_core::{
-    Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, Provider, Question,
-    QuestionId, Signs, Snapshot, Task, TaskId,
+    Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent, Provider,
+    Question, QuestionId, Signs, Snapshot, Task, TaskId,
 };
 use taskward_edge::course::Course;
 use taskward_edge::run::{Hooks, OnEvent};
@@ -22,6 +22,8 @@ pub struct Running<P: Provider> {
     on_event: Option<OnEvent>,
     desk: Desk,
     handle: Handle,
+    /// Why control is about to be handed back, once what was told is stored.
+    leaving: Option<LeftWhy>,
 }
 
 /// Questions on their way to the handler.
@@ -48,6 +50,7 @@ impl<P: Provider> Running<P> {
         let drive = Drive::new(client, task, journal);
         Self {
             handle: drive.handle(),
+            leaving: None,
             course: Course::Live(Box::new(drive)),
             on_event: hooks.event,
             desk: Desk {
@@ -74,9 +77,9 @@ impl<P: Provider> Running<P> {
         clippy::should_implement_trait,
         reason = "the iterator is `events`; this is the async adapter's word"
     )]
-    pub fn next(&mut self) -> Result<Option<Event>, Error> {
+    pub fn next(&mut self) -> Result<Option<NumberedEvent>, Error> {
         let event = self.event()?;
-        if let Some(Event::Question(question)) = &event {
+        if let Some(Event::Question(question)) = event.as_deref() {
             self.desk.told.push(question.id.clone());
         }
         Ok(event)
@@ -94,18 +97,26 @@ impl<P: Provider> Running<P> {
     /// When the handler or the save hook failed; the task is untouched. After the outcome has been given once.
     pub fn wait(&mut self) -> Result<End<P::Output>, Error> {
         for id in std::mem::take(&mut self.desk.told) {
-            if let Some(question) = self.course.open(&id)
-                && let Some(why) = self.ask(question)?
+            if self.leaving.is_none()
+                && let Some(question) = self.course.open(&id)
             {
-                return Ok(self.course.leave(why));
+                self.leaving = self.ask(question)?;
             }
         }
-        while let Some(event) = self.event()? {
-            if let Some(why) = self.judge(event)? {
-                return Ok(self.course.leave(why));
+        loop {
+            if self.leaving.is_some() {
+                if let Course::Live(drive) = &mut self.course {
+                    drive.detach()?;
+                }
+                if let Some(why) = self.leaving.take() {
+                    return Ok(self.course.leave(why));
+                }
+            }
+            match self.event()? {
+                Some(event) => self.leaving = self.judge(event.event)?,
+                None => return self.course.end(),
             }
         }
-        self.course.end()
     }
 
     /// A handle to answer, cancel or interrupt from another thread while this is driven.
@@ -182,7 +193,7 @@ impl<P: Provider> Running<P> {
         Ok(Started(self))
     }
 
-    fn event(&mut self) -> Result<Option<Event>, Error> {
+    fn event(&mut self) -> Result<Option<NumberedEvent>, Error> {
         let Course::Live(drive) = &mut self.course else {
             return Ok(None);
         };
@@ -222,7 +233,7 @@ impl<P: Provider> Running<P> {
 pub struct Events<'a, P: Provider>(&'a mut Running<P>);
 
 impl<P: Provider> Iterator for Events<'_, P> {
-    type Item = Result<Event, Error>;
+    type Item = Result<NumberedEvent, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().transpose()

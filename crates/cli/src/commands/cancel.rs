@@ -165,7 +165,7 @@ impl Request<'_> {
                 () = &mut limit => return Err(self.unconfirmed()),
             };
             match event.map_err(|error| self.session.problem(&error))? {
-                Some(event) => self.heard(event)?,
+                Some(told) => self.heard(told.event)?,
                 None => return Ok(()),
             }
         }

@@ -44,7 +44,7 @@ pub(super) async fn open<P: Platform>(
         .map_err(|error| session.problem(&error))?;
     let look = async {
         while let Some(event) = running.next().await? {
-            match event {
+            match event.event {
                 Event::Question(question) => return Ok(Some(question)),
                 Event::Status(status) if !P::waits(&status) => break,
                 _ => {}

@@ -64,9 +64,11 @@ impl<P: Provider> Task<P> {
 
     /// Ends the watch as the policy says. False when nothing is to be done about the task: leave it at once. True when it
     /// is to be stopped first: drive it on to [`Step::Done`](crate::Step::Done), which is near. A task that has no id yet
-    /// gets the whole time once it has one.
+    /// gets the whole time once it has one. In both cases what was told is stored first:
+    /// [`Step::Save`](crate::Step::Save) is the next step, unless all of it is.
     pub fn interrupt(&mut self, now: Timestamp) -> bool {
         self.now = self.now.max(now);
+        self.detach();
         let how = self.policy.on_interrupt;
         self.leaving.is_some() || self.abandon(Cause::Interrupt, how)
     }

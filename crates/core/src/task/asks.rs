@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::id::{Position, QuestionId, TaskId};
+use crate::id::{EventId, Position, QuestionId, TaskId};
 use crate::question::{Answer, AnswerError, Answered, Question, QuestionKind, WithdrawReason};
 
 use super::events::Events;
@@ -45,6 +45,9 @@ pub(crate) struct Ask {
     /// Our own answer, once it was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answer: Option<Answer>,
+    /// The number of the event that asks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) told_as: Option<EventId>,
 }
 
 impl Ask {
@@ -55,6 +58,7 @@ impl Ask {
             known_as: None,
             may_be_ours: false,
             answer: None,
+            told_as: None,
         }
     }
 
@@ -170,8 +174,12 @@ impl Asks {
     }
 
     /// Tells an open question, with all that is known of it.
-    pub(super) fn tell(&mut self, ask: Ask, events: &mut Events) {
-        events.push(Event::Question(ask.question.clone()));
+    pub(super) fn tell(&mut self, mut ask: Ask, events: &mut Events) {
+        let event = Event::Question(ask.question.clone());
+        match ask.told_as {
+            Some(id) => events.push_again(id, event),
+            None => ask.told_as = Some(events.push(event)),
+        }
         self.asks.insert(ask.question.id.clone(), ask);
     }
 
@@ -421,4 +429,24 @@ pub(super) fn named<'a>(
     let own = asks.iter().find(|ask| ask.is_called(id));
     let stood_in_for = |ask: &&&Ask| task.is_some_and(|task| ask.was_stood_in_for(task, id));
     own.or_else(|| asks.iter().find(stood_in_for)).copied()
+}
+
+/// Whether the question wants such an answer.
+pub(super) fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerError> {
+    let unfit = |why| {
+        Err(AnswerError::WrongKind {
+            id: question.id.clone(),
+            wants: question.kind.clone(),
+            why,
+        })
+    };
+    match (&question.kind, answer) {
+        (QuestionKind::Text, Answer::Text(text)) if text.trim().is_empty() => unfit("it is empty"),
+        (QuestionKind::Text, Answer::Text(_)) | (QuestionKind::Other(_), _) => Ok(()),
+        (QuestionKind::Approval, Answer::Approve | Answer::Reject { .. }) => Ok(()),
+        (QuestionKind::Data, Answer::Input(_) | Answer::Reject { .. }) => Ok(()),
+        (QuestionKind::Text, _) => unfit("it wants words"),
+        (QuestionKind::Approval, _) => unfit("it wants an approval or a rejection"),
+        (QuestionKind::Data, _) => unfit("it wants a JSON object"),
+    }
 }

@@ -10,6 +10,7 @@ mod judge;
 mod phase;
 mod plan;
 mod reasons;
+mod record;
 mod rhythm;
 mod store;
 mod stream;
@@ -34,7 +35,7 @@ use crate::origin::{Credential, Origin};
 use crate::outcome::{Abandoned, Clock, Outcome};
 use crate::policy::Policy;
 use crate::provider::{Clue, Look, Provider, Reading};
-use crate::question::{Answer, AnswerError, Question, QuestionKind};
+use crate::question::{Answer, AnswerError, Question};
 use crate::request::Request;
 use crate::response::{Head, Response};
 use crate::seed::{Seed, hex};
@@ -53,6 +54,7 @@ pub use intent::Sought;
 use intent::{Intent, Unresolved};
 use phase::{NotFound, Phase, Starting};
 use plan::Next;
+use record::Record;
 use rhythm::Rhythm;
 pub(crate) use store::start_again;
 use stream::{Loss, MAX_UNREAD, Stream};
@@ -128,6 +130,7 @@ pub struct Task<P: Provider> {
     leaving: Option<Leaving>,
     clocks: Clocks,
     events: Events,
+    record: Record,
     save: Save,
     /// The status request, built once.
     status_request: Option<Request>,
@@ -512,6 +515,7 @@ impl<P: Provider> Task<P> {
             leaving: None,
             clocks: Clocks::new(policy.work, policy.human, now),
             events: Events::default(),
+            record: Record::default(),
             save: Save::default(),
             status_request: None,
             last_status: None,
@@ -539,8 +543,8 @@ impl<P: Provider> Task<P> {
                 revision: self.save.revision,
             },
             Next::Event => {
-                let (no, event) = self.events.first().expect("decided because there is one");
-                Step::Event { no, event }
+                let (no, id, event) = self.events.first().expect("decided because there is one");
+                Step::Event { no, id, event }
             }
             Next::Close(id) => Step::Close { id },
             Next::Done => match &self.phase {
@@ -589,6 +593,9 @@ impl<P: Provider> Task<P> {
     /// Acknowledges [`Step::Save`].
     pub fn saved(&mut self, revision: Revision) {
         self.save.saved = self.save.saved.max(revision.min(self.save.revision));
+        if !self.save.is_due() {
+            self.record.stored(&self.events, self.now);
+        }
     }
 
     /// Acknowledges [`Step::Send`] or [`Step::Open`]: from now on the request may have left.
@@ -637,6 +644,7 @@ impl<P: Provider> Task<P> {
         let Some(event) = self.events.take(no) else {
             return;
         };
+        self.record.told(self.now);
         if let Some(open) = self.stream.open_mut() {
             // The driver did something else meanwhile.
             open.listening = None;
@@ -782,7 +790,7 @@ impl<P: Provider> Task<P> {
         if !matches!(self.phase, Phase::Following(_)) {
             return Err(AnswerError::NoSuchQuestion(question.clone()));
         }
-        fits(&ask.question, &answer)?;
+        asks::fits(&ask.question, &answer)?;
         let question = ask.question.clone();
         let key = (P::CAPABILITIES.answer == crate::Safety::Keyed).then(|| {
             let task = self.id.as_ref().map_or("", TaskId::as_str);
@@ -880,24 +888,5 @@ fn unsupported<P: Provider>(what: &'static str) -> Unsupported {
     Unsupported {
         provider: P::NAME,
         what,
-    }
-}
-
-fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerError> {
-    let unfit = |why| {
-        Err(AnswerError::WrongKind {
-            id: question.id.clone(),
-            wants: question.kind.clone(),
-            why,
-        })
-    };
-    match (&question.kind, answer) {
-        (QuestionKind::Text, Answer::Text(text)) if text.trim().is_empty() => unfit("it is empty"),
-        (QuestionKind::Text, Answer::Text(_)) | (QuestionKind::Other(_), _) => Ok(()),
-        (QuestionKind::Approval, Answer::Approve | Answer::Reject { .. }) => Ok(()),
-        (QuestionKind::Data, Answer::Input(_) | Answer::Reject { .. }) => Ok(()),
-        (QuestionKind::Text, _) => unfit("it wants words"),
-        (QuestionKind::Approval, _) => unfit("it wants an approval or a rejection"),
-        (QuestionKind::Data, _) => unfit("it wants a JSON object"),
     }
 }

@@ -53,7 +53,11 @@ impl<P: Provider> Task<P> {
         self.judge_report(shared);
         self.judge_opening(shared);
         loop {
+            if self.record.is_due(&self.events, self.now) && !self.save.is_due() {
+                self.save.need();
+            }
             if self.save.is_due() {
+                self.record.begin(&self.events);
                 return Next::Save;
             }
             if self.events.first().is_some() {
@@ -65,6 +69,10 @@ impl<P: Provider> Task<P> {
                 return Next::Close(id);
             }
             if self.phase.is_ended() {
+                if self.record.is_behind(&self.events) {
+                    self.detach();
+                    continue;
+                }
                 self.exchange = None;
                 match self.stream.held() {
                     Some(id) => self.stream.enter(StreamState::Closing {
@@ -108,7 +116,15 @@ impl<P: Provider> Task<P> {
             let plan = self.plan();
             if plan.due > self.now || plan.what.is_none() {
                 self.exchange = None;
-                let (until, why) = self.pause_of(&plan);
+                let (mut until, why) = self.pause_of(&plan);
+                if let Some(due) = self.record.due_when_idle(&self.events) {
+                    // A stream may bring the next event at once, a wait brings none.
+                    if due <= self.now || readable.is_none() {
+                        self.save.need();
+                        continue;
+                    }
+                    until = until.min(due);
+                }
                 return match readable {
                     Some(id) => Next::Receive(id, until),
                     None => Next::Wait(until, why),

@@ -21,9 +21,10 @@ use crate::why::Why;
 use super::asks::Asks;
 use super::clocks::Clocks;
 use super::deliver::{Delivery, Parcel, Stage};
-use super::events::Events;
+use super::events::{Events, Untold};
 use super::intent::{Intent, Unresolved, is_key_old, old_key};
 use super::phase::{Phase, Starting};
+use super::record::Record;
 use super::stream::{Ending, Wait};
 use super::{Cancel, Lag, Task, Turn, TurnStage};
 
@@ -32,6 +33,7 @@ const MOST_COUNTED: u64 = u64::MAX / 2;
 
 pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
     let (work_left, human_left) = task.clocks.left_at(task.now);
+    let untold = task.events.untold();
     Snapshot(Saved {
         v: Saved::version(),
         provider: P::NAME.to_owned(),
@@ -55,7 +57,9 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         jitter: task.rng.get_seed(),
         revision: task.save.revision,
         events_taken: task.events.taken(),
-        untold: task.events.untold(),
+        events_numbered: task.events.numbered(),
+        untold: untold.iter().map(|(_, event)| event.clone()).collect(),
+        untold_ids: untold.iter().map(|(id, _)| *id).collect(),
         exchanges: task.exchanges,
         messages: task.messages,
         started_at: task.started,
@@ -259,6 +263,7 @@ pub(super) fn resume<P: Provider>(
     let counted = [
         saved.revision.0,
         saved.events_taken,
+        saved.events_numbered,
         saved.exchanges,
         saved.messages,
     ];
@@ -297,7 +302,16 @@ pub(super) fn resume<P: Provider>(
     task.started = saved.started_at.map(|started| started.min(now));
     task.exchanges = saved.exchanges;
     task.messages = saved.messages;
-    task.events = Events::after(saved.events_taken, saved.untold);
+    let mut ids = saved.untold_ids.into_iter();
+    let untold = saved.untold.into_iter().map(|event| Untold {
+        id: ids.next(),
+        event,
+    });
+    task.events = Events::after(saved.events_taken, saved.events_numbered, untold);
+    if !task.phase.is_ended() {
+        task.events.skip_unrecorded();
+    }
+    task.record = Record::resumed(&task.events);
     task.save.revision = saved.revision;
     task.save.saved = saved.revision;
     if !task.phase.is_ended() {

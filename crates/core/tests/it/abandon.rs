@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
+use crate::world::{Ended, Fault, Toy, Wish, World, at, hand, outcome, policy, seed};
 use taskward_core::{Abandon, Abandoned, Errand, Policy, Snapshot, Step, Task, TaskId};
 
 const WITHIN: Duration = Duration::from_secs(10);
@@ -267,6 +267,7 @@ fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_t
         (deadline, Some(end)),
         (end - 1, Some(end)),
     ] {
+        hand::settle(&mut task, now, &mut world.shared);
         let step = task.poll(at(now), &mut world.shared);
         assert!(matches!(step, Step::InFlight { .. }), "{step:?}");
         assert_eq!(task.leaves_by(), until.map(at));

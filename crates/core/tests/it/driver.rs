@@ -113,6 +113,7 @@ fn only_the_stream_that_is_to_be_closed_is_taken_for_closed() {
     let closes = |task: &mut Streamed, shared: &mut Shared| loop {
         match task.poll(at(late), shared) {
             Step::Close { id } => break id == stream,
+            Step::Save { revision } => task.saved(revision),
             Step::Event { no, .. } => task.taken(no),
             _ => break false,
         }

@@ -26,7 +26,7 @@ fn two_million_events_in_eight_hours_are_told_by_one_connection_and_nothing_pile
     loop {
         match task.poll(at(now), &mut shared) {
             Step::Save { revision } => task.saved(revision),
-            Step::Event { no, event } => {
+            Step::Event { no, event, .. } => {
                 if let Event::Provider(event) = event {
                     told += 1;
                     assert_eq!(event.position.map(|p| p.0), Some(told));

@@ -17,6 +17,7 @@ mod outcomes;
 mod polling;
 mod questions;
 mod reasons;
+mod recording;
 mod redact;
 mod reopening;
 mod resume;

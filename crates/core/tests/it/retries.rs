@@ -357,7 +357,7 @@ impl Fleet {
             let now = Timestamp::from_millis(one.due);
             match one.task.poll(now, &mut self.shared) {
                 Step::Save { revision } => one.task.saved(revision),
-                Step::Event { no, event } => {
+                Step::Event { no, event, .. } => {
                     one.told.push(event.clone());
                     one.task.taken(no);
                 }

@@ -50,7 +50,7 @@ async fn a_handler_is_dropped_when_its_question_is_answered_elsewhere() -> Resul
         .on_event({
             let sim = Arc::new(sim);
             move |event| {
-                if matches!(event, Event::Question(_)) {
+                if matches!(event.event, Event::Question(_)) {
                     let action = DashboardAction::Answer("YEN".to_owned());
                     sim.dashboard(id.as_str(), action).expect("it waits");
                 }
@@ -90,7 +90,7 @@ async fn the_connection_of_a_stream_that_ended_is_never_anybody_elses() -> Resul
     let run = client
         .run(Work)
         .on_event(move |event| {
-            if !matches!(event, Event::Provider(event) if event.name == "work") {
+            if !matches!(&event.event, Event::Provider(event) if event.name == "work") {
                 return;
             }
             // The stream has ended by now, or soon has: somebody else uses the client.
@@ -128,7 +128,7 @@ async fn dropping_the_future_of_next_loses_nothing() -> Result {
             continue;
         };
         let Some(event) = next? else { break };
-        if let Event::Question(question) = &event {
+        if let Event::Question(question) = &event.event {
             running.answer(&question.id, Answer::text("EUR"))?;
         }
         told.push(name(&event));
@@ -196,7 +196,7 @@ async fn a_handle_answers_while_the_events_are_read_elsewhere() -> Result {
         })
         .await
         {
-            if let Event::Question(question) = event.expect("nothing is stored") {
+            if let Event::Question(question) = event.expect("nothing is stored").event {
                 questions.send(question).expect("somebody listens");
             }
         }
@@ -254,7 +254,7 @@ async fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
     let (told, mut heard) = tokio::sync::mpsc::channel(1);
     let watch = tokio::spawn(async move {
         while let Some(event) = running.next().await.expect("nothing is stored") {
-            if let Event::Provider(_) = event {
+            if let Event::Provider(_) = event.event {
                 told.send(()).await.expect("somebody listens");
             }
         }
@@ -298,7 +298,7 @@ async fn beside_a_busy_stream() -> Result {
     let mut running = client.run(Work).start().await?;
     let handle = running.handle();
     // From here on the stream never runs dry.
-    while !matches!(running.next().await?, Some(Event::Provider(_))) {}
+    while !matches!(running.next().await?.as_deref(), Some(Event::Provider(_))) {}
     let watch = tokio::spawn(async move { running.wait().await });
     for _ in 0..4 {
         tokio::task::yield_now().await;
@@ -334,7 +334,10 @@ async fn a_look_without_a_reply_is_let_go_of_when_its_task_is_to_be_stopped() ->
     let run = client.run(job(&sim, "slow"));
     let run = run.on_interrupt(Abandon::Cancel { within });
     let mut running = run.start().await?;
-    while !matches!(running.next().await?, Some(Event::Started { .. })) {}
+    while !matches!(
+        running.next().await?.as_deref(),
+        Some(Event::Started { .. })
+    ) {}
     // No reply comes to the next look, for hours.
     let hours = Span(36_000_000);
     sim.set_faults(vec![FaultRule::new(Fault::Latency(hours)).on("status")]);
@@ -368,7 +371,7 @@ async fn a_command_whose_future_is_dropped_is_withdrawn() -> Result {
         assert!(polled.is_pending(), "nobody drives");
         drop(cancel);
     }
-    while !matches!(running.next().await?, Some(Event::Question(_))) {}
+    while !matches!(running.next().await?.as_deref(), Some(Event::Question(_))) {}
     assert_eq!(sim.stats().endpoints.get("cancel"), None);
     Ok(())
 }

@@ -279,7 +279,7 @@ impl World {
                     self.saved.push(task.snapshot());
                     task.saved(revision);
                 }
-                Step::Event { no, event } => {
+                Step::Event { no, event, .. } => {
                     let event = event.clone();
                     assert!(no.0 > self.told_no, "event {no:?} after {}", self.told_no);
                     self.told_no = no.0;

@@ -156,7 +156,7 @@ impl<S: Platform> World<S> {
                     task.saved(revision);
                     self.say("saves", "the state");
                 }
-                Step::Event { no, event } => {
+                Step::Event { no, event, .. } => {
                     let event = event.clone();
                     task.taken(no);
                     if self.react(&task, &event) {

@@ -146,7 +146,7 @@ impl World {
                     self.saved.push(task.snapshot());
                     task.saved(revision);
                 }
-                Step::Event { no, event } => {
+                Step::Event { no, event, .. } => {
                     let event = event.clone();
                     task.taken(no);
                     if let Some(left) = self.react(&mut task, &event) {

@@ -210,7 +210,7 @@ impl<S: Platform> World<'_, S> {
                         task.saved(revision);
                     }
                 },
-                Step::Event { no, event } => {
+                Step::Event { no, event, .. } => {
                     let event = event.clone();
                     task.taken(no);
                     if let Some(left) = self.react(&task, &event) {

@@ -39,7 +39,7 @@ pub(super) enum Life {
 }
 
 /// A step, without what it borrows.
-enum Next {
+pub(super) enum Next {
     Save(taskward_core::Revision),
     Send(
         taskward_core::ExchangeId,
@@ -60,7 +60,7 @@ enum Next {
 }
 
 impl Next {
-    fn of<O>(step: Step<'_, O>) -> Self {
+    pub(super) fn of<O>(step: Step<'_, O>) -> Self {
         match step {
             Step::Save { revision } => Self::Save(revision),
             Step::Send {
@@ -77,7 +77,7 @@ impl Next {
             Step::Close { id } => Self::Close(id),
             Step::InFlight { id, stream } => Self::InFlight(id, stream.is_some()),
             Step::Wait { until, .. } => Self::Wait(until),
-            Step::Event { no, event } => Self::Event(no, Box::new(event.clone())),
+            Step::Event { no, event, .. } => Self::Event(no, Box::new(event.clone())),
             Step::Done(_) => Self::Done,
         }
     }
@@ -337,7 +337,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     /// Does one step.
-    fn act(&mut self, task: &mut Task<P>, next: Next) -> Done<Option<Life>> {
+    pub(super) fn act(&mut self, task: &mut Task<P>, next: Next) -> Done<Option<Life>> {
         match next {
             Next::Save(revision) => {
                 let durable = self.keep(task);

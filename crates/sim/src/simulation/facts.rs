@@ -99,7 +99,11 @@ impl Durable {
         let untold = saved["untold"].as_array().into_iter().flatten();
         let mut told_of = untold.filter_map(|event| event["sent"]["message"].as_u64());
         let mut kept = Kept::all(&self.text).into_iter();
-        kept.any(|kept| kept.aim == Aim::Message(message)) || told_of.any(|no| no == message)
+        // That of a turn is looked for again, also once it was told that nobody knows.
+        let is_turns = saved["turn"]["stage"]["lost"]["no"].as_u64() == Some(message);
+        is_turns
+            || kept.any(|kept| kept.aim == Aim::Message(message))
+            || told_of.any(|no| no == message)
     }
 
     /// The answers and messages that may have left by then.

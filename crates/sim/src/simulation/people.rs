@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use taskward_core::{Abandon, Answer, Answered, Event, EventNo, Provider, Question, Task};
 
-use super::drive::{Done, Life};
+use super::drive::{Done, Life, Next};
 use super::facts::{Aim, Fact};
 use super::machine::Machine;
 use super::mishap::Mishap;
@@ -54,7 +54,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             let has_to_be_stopped = task.interrupt(now);
             self.tell(format_args!("  the caller leaves: {has_to_be_stopped}"));
             if !has_to_be_stopped {
-                return Ok(Some(Life::Parted(task.abandoned())));
+                return self.part(task).map(Some);
             }
             self.learn(Fact::Interrupted)?;
             self.to_stop = match self.setup.policy.on_interrupt {
@@ -68,6 +68,21 @@ impl<P: Provider, M: Machine> World<P, M> {
             self.learn(Fact::Bounded(self.deadline.min(self.left_by)))?;
         }
         Ok(None)
+    }
+
+    /// The caller leaves the task as it is: what was told is stored first, and the caller waits for that.
+    fn part(&mut self, task: &mut Task<P>) -> Done<Life> {
+        loop {
+            let now = self.clock();
+            match Next::of(task.poll(now, &mut self.shared)) {
+                next @ Next::Save(_) => {
+                    if let Some(life) = self.act(task, next)? {
+                        return Ok(life);
+                    }
+                }
+                _ => return Ok(Life::Parted(task.abandoned())),
+            }
+        }
     }
 
     pub(super) fn event(

@@ -13,7 +13,7 @@ use std::time::Duration;
 use spec::Spec;
 use taskward::core::{LeftWhy, Output as _, SecretString};
 use taskward::nanonets::{self, File, Job, Nanonets};
-use taskward::{Answer, End, Error, Event, Outcome, Reply};
+use taskward::{Answer, End, Error, Event, NumberedEvent, Outcome, Reply};
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule, Scenario, Sim};
 
@@ -297,7 +297,7 @@ fn seen(sim: &Sim) -> Vec<String> {
     lines
 }
 
-type Hook = Box<dyn FnMut(&Event) + Send>;
+type Hook = Box<dyn FnMut(&NumberedEvent) + Send>;
 
 /// Records events, and does what the case wants when it sees one.
 fn recorder(sim: &Arc<Sim>, case: &Case, events: &Arc<Mutex<Vec<String>>>) -> Hook {
@@ -306,7 +306,7 @@ fn recorder(sim: &Arc<Sim>, case: &Case, events: &Arc<Mutex<Vec<String>>>) -> Ho
     Box::new(move |event| {
         events.lock().expect("events").push(show(event));
         let mut task = task.lock().expect("task");
-        if let Event::Started { id, .. } = event {
+        if let Event::Started { id, .. } = &event.event {
             *task = id.to_string();
         }
         match on {

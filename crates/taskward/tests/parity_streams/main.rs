@@ -17,7 +17,7 @@ use cases::Case;
 use spec::Spec;
 use taskward::agent_harness::{self, AgentHarness, Job};
 use taskward::core::{LeftWhy, Question, QuestionKind, SecretString};
-use taskward::{Answer, End, Error, Event, Outcome, Policy, Reply};
+use taskward::{Answer, End, Error, Event, NumberedEvent, Outcome, Policy, Reply};
 use taskward_sim::harness::Stats;
 use taskward_sim::{Scenario, Sim};
 
@@ -106,7 +106,7 @@ impl Stage {
         }
     }
 
-    fn hook(&self) -> impl FnMut(&Event) + Send + 'static {
+    fn hook(&self) -> impl FnMut(&NumberedEvent) + Send + 'static {
         let log = self.log.clone();
         move |event| log.lock().expect("log").take(event)
     }

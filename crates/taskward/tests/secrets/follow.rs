@@ -72,7 +72,7 @@ macro_rules! watched {
             .on_question($handler)
             .on_event(move |event| {
                 events.show("event", event);
-                if let taskward::Event::Provider(raw) = event
+                if let taskward::Event::Provider(raw) = &event.event
                     && let Some(Piece::Said(text)) = Piece::of(raw)
                 {
                     events.append("said", &text);

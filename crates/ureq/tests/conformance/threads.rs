@@ -54,7 +54,7 @@ fn a_handle_answers_while_the_events_are_read_elsewhere() -> Result {
     let (questions, asked) = std::sync::mpsc::channel();
     let reader = std::thread::spawn(move || {
         for event in running.events() {
-            if let Event::Question(question) = event.expect("nothing is stored") {
+            if let Event::Question(question) = event.expect("nothing is stored").event {
                 questions.send(question).expect("somebody listens");
             }
         }
@@ -111,7 +111,7 @@ fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
     let (told, heard) = std::sync::mpsc::channel();
     let watch = std::thread::spawn(move || {
         for event in running.events() {
-            if let Event::Provider(_) = event.expect("nothing is stored") {
+            if let Event::Provider(_) = event.expect("nothing is stored").event {
                 told.send(()).expect("somebody listens");
             }
         }
@@ -136,7 +136,7 @@ fn the_connection_of_a_stream_that_ended_is_never_anybody_elses() -> Result {
     let end = client
         .run(Work)
         .on_event(move |event| {
-            if !matches!(event, Event::Provider(event) if event.name == "work") {
+            if !matches!(&event.event, Event::Provider(event) if event.name == "work") {
                 return;
             }
             // The stream has ended by now, or soon has: somebody else uses the client.

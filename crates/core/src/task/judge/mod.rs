@@ -145,7 +145,8 @@ impl<P: Provider> Task<P> {
                 why: trouble.to_string(),
                 until: starting.due,
             };
-            return self.events.push(event);
+            self.events.push(event);
+            return;
         }
         starting.maybe |= retry::may_have_happened(&trouble, &self.policy.retry);
         let likely = matches!(trouble, Trouble::Unreadable(_))

@@ -18,7 +18,7 @@ pub(crate) fn settle<const KEYED: bool, const STREAM: bool>(
     loop {
         match task.poll(at(now), shared) {
             Step::Save { revision } => task.saved(revision),
-            Step::Event { no, event } => {
+            Step::Event { no, event, .. } => {
                 told.push(show(event));
                 task.taken(no);
             }

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Abandoned, Answer, Answered, Cause, Errand, Event, ExchangeId, Failure, Head, Limits, Outcome,
-    Policy, Provider, Question, QuestionId, Response, Seed, Shared, Snapshot, Stage, Status, Step,
-    Task, TaskId, Timestamp,
+    Abandoned, Answer, Answered, Cause, Errand, Event, EventId, ExchangeId, Failure, Head, Limits,
+    Outcome, Policy, Provider, Question, QuestionId, Response, Seed, Shared, Snapshot, Stage,
+    Status, Step, Task, TaskId, Timestamp,
 };
 
 pub(crate) use server::{Act, Server};
@@ -75,6 +75,8 @@ pub(crate) struct World {
     /// The process ends after this many steps.
     pub kill_after: Option<usize>,
     pub rewrite: Rewrite,
+    /// What was told, under which number.
+    pub ids: Vec<(EventId, String)>,
     /// Why it was waited.
     pub whys: BTreeSet<String>,
     /// At this step the clock is found to have moved on by so much, as after a suspended machine or a late timer.
@@ -193,6 +195,7 @@ impl World {
             wanted_cancel: false,
             kill_after: None,
             rewrite: Box::new(|_, _, _| {}),
+            ids: Vec::new(),
             whys: BTreeSet::new(),
             asleep: None,
             latency: 20,
@@ -321,7 +324,15 @@ impl World {
                         }
                     }
                     Wish::Interrupt if task.interrupt(at(self.now)) => {}
-                    Wish::Interrupt => return Ended::Left(format!("{:?}", task.abandoned())),
+                    Wish::Interrupt => {
+                        while let Step::Save { revision } =
+                            task.poll(at(self.now), &mut self.shared)
+                        {
+                            self.saved.push(task.snapshot());
+                            task.saved(revision);
+                        }
+                        return Ended::Left(format!("{:?}", task.abandoned()));
+                    }
                     Wish::Stop => return Ended::Stopped,
                 }
             }
@@ -349,8 +360,9 @@ impl World {
                     self.saved.push(task.snapshot());
                     task.saved(revision);
                 }
-                Step::Event { no, event } => {
+                Step::Event { no, id, event } => {
                     let event = event.clone();
+                    self.ids.push((id, show(&event)));
                     self.now += asleep;
                     self.say(format!("event {}", show(&event)));
                     if let Event::Answered { how, detail, .. } | Event::Sent { how, detail, .. } =
@@ -412,7 +424,8 @@ impl World {
                 Step::Receive { .. } if asleep > 0 => self.now += asleep,
                 Step::Receive { id, until } => {
                     let (end, why) = task.pause().expect("it waits");
-                    assert_eq!(end, until);
+                    // What was told may have to be stored before.
+                    assert!(until <= end, "{until:?} is behind {end:?}");
                     self.assert_told(task);
                     self.whys.insert(format!("{why:?}"));
                     self.receive(task, id, until);

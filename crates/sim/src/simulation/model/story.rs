@@ -6,12 +6,21 @@ use super::super::facts::Fact;
 use super::Verdict::{Broken, Silent};
 use super::{Model, Verdict, hold};
 
+/// Events that are told before they are recorded.
+const MOST_UNRECORDED: usize = 32;
+
 impl Model {
     /// I-4.
     pub(super) fn tells_in_order(&self, fact: &Fact) -> Verdict {
-        let Fact::Told(event) = fact else {
-            return Silent;
+        let event = match fact {
+            Fact::Told(event) => event,
+            // Whoever is told of an end comes back to a state that knows all that was told before it.
+            Fact::Done(_) | Fact::Parted(_) => return self.recorded(0),
+            _ => return Silent,
         };
+        if let Broken(why) = self.recorded(MOST_UNRECORDED) {
+            return Broken(why);
+        }
         match &**event {
             Event::Provider(event) => {
                 let Some(position) = event.position.map(|position| position.0) else {
@@ -44,6 +53,17 @@ impl Model {
             }
             _ => Silent,
         }
+    }
+
+    /// Whether no more events than this were told since a state was last stored.
+    fn recorded(&self, most: usize) -> Verdict {
+        let stored = |fact: &&Fact| !matches!(fact, Fact::Stored(_));
+        let told = |fact: &&Fact| matches!(fact, Fact::Told(_));
+        let since = self.of_this_process().take_while(stored);
+        let told = since.filter(told).count();
+        hold(told <= most, || {
+            format!("{told} events were told that nothing stored knows of")
+        })
     }
 
     /// The place behind which this process goes on.
