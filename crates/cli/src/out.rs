@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 use taskward::Credential;
 use tokio::sync::Notify;
 
@@ -221,6 +221,22 @@ impl Out {
         }
     }
 
+    /// Tells how many entries of a list were passed over because they cannot be read; with `--json` as a note.
+    pub(crate) fn passed_over(&self, entries: usize) {
+        let what = match entries {
+            0 => return,
+            1 => "1 entry of the list could not be read and is not shown".to_owned(),
+            more => format!("{more} entries of the list could not be read and are not shown"),
+        };
+        if self.json {
+            let note = json!({
+                "v": 1, "type": "note", "note": "unreadable", "unreadable": entries, "message": what,
+            });
+            self.line(&note);
+        }
+        self.tell(&what);
+    }
+
     /// Shows what a person is to answer to; the line stays open for the answer.
     pub(crate) fn prompt(&self, text: &str) {
         self.talk(&self.safe(&clean(text)));
@@ -420,7 +436,6 @@ fn spinner() -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn a_line_begins_with_its_version_and_its_type_and_loses_nothing() {

@@ -40,7 +40,7 @@ impl Extent {
 }
 
 /// Gives each entry of a list, as far as it is to be read; `name` tells entries apart. What came before an error was
-/// given.
+/// given; entries that cannot be read are passed over and counted.
 pub(crate) async fn each<P: Platform, O>(
     session: &Session<P>,
     operation: O,
@@ -52,8 +52,24 @@ where
     O: List + Clone + Send + 'static,
     O::Output: Send,
 {
-    let endless = |what: String| Err(Problem::new(Exit::Other, "protocol", what));
     let mut pages = Pages::new(operation);
+    let read = walk(session, &mut pages, extent, name, &mut take).await;
+    session.out.passed_over(pages.unreadable());
+    read
+}
+
+async fn walk<P: Platform, O>(
+    session: &Session<P>,
+    pages: &mut Pages<O>,
+    extent: Extent,
+    name: impl Fn(&O::Item) -> String,
+    take: &mut impl FnMut(O::Item) -> Result<(), Box<Problem>>,
+) -> Result<(), Box<Problem>>
+where
+    O: List + Clone + Send + 'static,
+    O::Output: Send,
+{
+    let endless = |what: String| Err(Problem::new(Exit::Other, "protocol", what));
     let mut left = extent.entries;
     let (mut read, mut stale) = (0, 0);
     let mut before = HashSet::new();

@@ -20,6 +20,7 @@ mod event;
 mod failure;
 mod id;
 mod journal;
+mod lenient;
 mod limits;
 mod multipart;
 mod operation;
@@ -58,6 +59,7 @@ pub use id::{
     Revision, TaskId,
 };
 pub use journal::Journal;
+pub use lenient::{LenientList, ListEntry};
 pub use limits::{ConnectionUse, LimitTable, Limits};
 pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use operation::{Operation, Safety};

@@ -6,6 +6,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind};
+use crate::lenient::LenientList;
 use crate::operation::Operation;
 
 /// Pages of one walk. A list of ever new cursors would have no end, and 65,536 digests take two megabytes; whoever has
@@ -35,7 +36,7 @@ pub trait List: Operation {
 #[non_exhaustive]
 pub struct ListPage<T> {
     /// Its entries, in the list's order.
-    pub items: Vec<T>,
+    pub items: LenientList<T>,
     /// Whether the server says that more follow; `None` when it does not say.
     pub has_more: Option<bool>,
     /// Where the next page begins, as the server said it.
@@ -45,9 +46,13 @@ pub struct ListPage<T> {
 impl<T> ListPage<T> {
     /// A page of these entries.
     #[must_use]
-    pub fn new(items: Vec<T>, has_more: Option<bool>, next: Option<String>) -> Self {
+    pub fn new(
+        items: impl Into<LenientList<T>>,
+        has_more: Option<bool>,
+        next: Option<String>,
+    ) -> Self {
         Self {
-            items,
+            items: items.into(),
             has_more,
             next,
         }
@@ -69,6 +74,8 @@ pub struct Pages<O> {
     state: State,
     /// Digests of the cursors that were followed. No cursor is kept whole: they may be of any length.
     seen: BTreeSet<[u8; 16]>,
+    /// Entries of the pages so far that could not be read.
+    unreadable: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +95,7 @@ impl<O: List + Clone> Pages<O> {
             operation,
             state: State::More,
             seen,
+            unreadable: 0,
         }
     }
 
@@ -113,7 +121,8 @@ impl<O: List + Clone> Pages<O> {
         }
     }
 
-    /// Takes the page in that [`next`](Self::next) asked for, and gives its entries.
+    /// Takes the page in that [`next`](Self::next) asked for, and gives its entries; those that cannot be read are
+    /// [counted](Self::unreadable).
     pub fn take(&mut self, page: O::Output) -> Vec<O::Item> {
         let page = self.operation.take(page);
         let next = page.next.filter(|cursor| !cursor.is_empty());
@@ -125,7 +134,14 @@ impl<O: List + Clone> Pages<O> {
             }
             _ => State::End,
         };
-        page.items
+        self.unreadable += page.items.unreadable();
+        page.items.into_readable().collect()
+    }
+
+    /// Returns how many entries of the pages so far could not be read: a list with such is not whole.
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        self.unreadable
     }
 
     /// Where the page begins that comes next: with it, another walk goes on where this one stands. `None` at the
@@ -302,7 +318,7 @@ mod tests {
                 Err(error) => break error,
             };
             count += 1;
-            pages.take(ListPage::new(vec![], None, Some(count.to_string())));
+            pages.take(ListPage::new(Vec::new(), None, Some(count.to_string())));
         };
         assert_eq!(count as usize, MAX_PAGES);
         assert_eq!(error.kind(), ErrorKind::Protocol);

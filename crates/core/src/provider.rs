@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{BuildError, ReadError, ReadErrorKind};
 use crate::event::{RawEvent, Status};
 use crate::id::{IdempotencyKey, Mark, Position, TaskId};
+use crate::lenient::LenientList;
 use crate::operation::Safety;
 use crate::outcome::{Fault, Output};
 use crate::pages::ListPage;
@@ -65,6 +66,8 @@ pub enum Reading<O> {
     Asking(Vec<Question>),
     /// It waits for an answer, and its events tell to what.
     Waiting(Status),
+    /// It waits, and for what cannot be told: what was said last could not be read. It proves nothing.
+    Unclear,
     /// Nothing is asked any more, although the task was last seen to wait: somebody answered, it has yet to move.
     NotAsking,
     /// It waits for something that no answer of ours resolves.
@@ -92,6 +95,7 @@ impl<O> Reading<O> {
             Self::Pending(_)
             | Self::Asking(_)
             | Self::Waiting(_)
+            | Self::Unclear
             | Self::NotAsking
             | Self::Paused(_)
             | Self::Ready(_)
@@ -105,8 +109,8 @@ impl<O> Reading<O> {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Page {
-    /// The events that could be read, oldest first.
-    pub items: Vec<Item>,
+    /// The events, oldest first.
+    pub items: LenientList<Item>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<String>,
 }
@@ -114,8 +118,11 @@ pub struct Page {
 impl Page {
     /// A page of these events.
     #[must_use]
-    pub fn new(items: Vec<Item>, next: Option<String>) -> Self {
-        Self { items, next }
+    pub fn new(items: impl Into<LenientList<Item>>, next: Option<String>) -> Self {
+        Self {
+            items: items.into(),
+            next,
+        }
     }
 }
 
@@ -462,11 +469,16 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         Err(BuildError::new(format!("{} has no search", Self::NAME)))
     }
 
-    /// Reads a reply to [`search`](Self::search).
+    /// Reads a reply to the [`search`](Self::search) for this. A task that cannot be one of `clue` is left out; an entry
+    /// of which that cannot be told is unreadable.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn read_search(&self, _reply: &Response) -> Result<ListPage<Candidate>, ReadError> {
+    fn read_search(
+        &self,
+        _clue: &Clue,
+        _reply: &Response,
+    ) -> Result<ListPage<Candidate>, ReadError> {
         Err(ReadError::new(ReadErrorKind::Shape, "there is no search"))
     }
 

@@ -62,6 +62,8 @@ pub struct Search<P> {
     missed: usize,
     /// Whether the list of this look went on.
     was_cut: bool,
+    /// Entries of this look's list that could not be read.
+    unreadable: usize,
 }
 
 /// Which look it is.
@@ -102,7 +104,7 @@ pub struct Findings {
     /// The tasks that the start may have made, the likeliest first.
     pub candidates: Vec<Candidate>,
     /// Whether nothing was left out. If not, the task may be one that is not among the candidates, or there may be more
-    /// that were told the same: the list was too long, a conversation was not read, or nothing was found and the clock
+    /// that were told the same: the list was too long, an entry or a conversation was not read, or nothing was found and the clock
     /// cannot be trusted.
     pub complete: bool,
     /// How many tasks of the agent were listed.
@@ -111,6 +113,8 @@ pub struct Findings {
     pub excepted: usize,
     /// How many of the others, candidates or not, were not compared with what the start said.
     pub uncompared: usize,
+    /// How many entries of the list could not be read: each may be the task.
+    pub unreadable: usize,
     /// Since when they were made, by the server's clock.
     pub from: Timestamp,
     /// Until when; `None` is until now.
@@ -181,7 +185,7 @@ impl<P: Provider> Operation for Probe<P> {
         Ok(Sighting {
             date: reply.head.date(),
             seen: match &self.what {
-                What::List { .. } => Seen::List(self.provider.read_search(reply)?),
+                What::List { clue, .. } => Seen::List(self.provider.read_search(clue, reply)?),
                 What::Opening(id) => Seen::Opening(self.provider.read_opening(id, reply)?),
             },
         })
@@ -210,6 +214,7 @@ impl<P: Provider> Search<P> {
             budget: MAX_COMPARED,
             missed: 0,
             was_cut: false,
+            unreadable: 0,
         };
         let begun_at = search.sought.begun_at;
         search.begin(begun_at);
@@ -313,12 +318,14 @@ impl<P: Provider> Search<P> {
         Findings {
             complete: is_over
                 && !self.was_cut
+                && self.unreadable == 0
                 && uncompared == 0
                 && (is_trusted || !self.found.is_empty()),
             candidates: self.found,
             seen: self.seen.len(),
             excepted: self.excepted,
             uncompared,
+            unreadable: self.unreadable,
             from: self.window.from,
             until: self.window.until,
             ran_back: self.ran_back,
@@ -347,6 +354,7 @@ impl<P: Provider> Search<P> {
         }
         self.missed = 0;
         self.was_cut = false;
+        self.unreadable = 0;
         self.state = State::Listing {
             cursors: BTreeSet::new(),
             cursor: None,
@@ -364,7 +372,8 @@ impl<P: Provider> Search<P> {
         else {
             return;
         };
-        for mut one in page.items {
+        self.unreadable += page.items.unreadable();
+        for mut one in page.items.into_readable() {
             let is_new = self.seen.insert(one.id.clone());
             if is_new && self.others.contains(&one.id) {
                 self.excepted += 1;

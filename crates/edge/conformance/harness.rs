@@ -90,7 +90,7 @@ fn listed(sim: &Sim, client: &Client<AgentHarness>) -> Result<Vec<u64>> {
     let stats = sim.harness_stats();
     let run = stats.per_run.keys().next().ok_or("no run")?;
     let page = calls(client, &[ListRunEvents::new(run.clone())]).remove(0)?;
-    Ok(page.events.iter().map(|event| event.seq).collect())
+    Ok(page.events.readable().map(|event| event.seq).collect())
 }
 
 /// How often each wait was ended by a signal of ours.
@@ -113,7 +113,7 @@ fn a_run_is_followed_by_its_stream_and_its_wait_answered_once() -> Result {
     // The same, read at once by an operation.
     let run = stats.per_run.keys().next().ok_or("no run")?.clone();
     let events = calls(&client, &[StreamRunEvents(run)]).remove(0)?;
-    let seqs: Vec<u64> = events.iter().map(|event| event.seq).collect();
+    let seqs: Vec<u64> = events.readable().map(|event| event.seq).collect();
     assert_eq!(seqs, told.events);
     Ok(())
 }

@@ -255,3 +255,21 @@ fn the_simulators_lists_are_read_whole() -> Result {
     assert!(found.is_empty());
     Ok(())
 }
+
+/// Rows: D23.
+#[test]
+fn entries_that_cannot_be_read_are_passed_over_and_counted_page_by_page() {
+    let first = ok(r#"{"data":[{"id":"a"},null],"next_cursor":"c"}"#);
+    let server = server(&[
+        ("/api/v1/agents", &first),
+        (
+            "/api/v1/agents?cursor=c",
+            &ok(r#"{"data":[7,{"id":"b"},{"name":"x"}]}"#),
+        ),
+    ]);
+    let client = client(&server, Policy::default());
+    let mut list = client.list(ListAgents::default());
+    let found = ids(entries(&mut list), |agent| agent.id.to_string());
+    assert_eq!(found, [Ok("a".to_owned()), Ok("b".to_owned())]);
+    assert_eq!(list.unreadable(), 3);
+}

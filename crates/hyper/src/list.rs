@@ -67,6 +67,13 @@ where
         self.pages.cursor()
     }
 
+    /// Returns how many entries of the pages so far could not be read. They are passed over; a list with such proves no
+    /// absence.
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        self.pages.unreadable()
+    }
+
     /// Reads the next page; `false` when there is none.
     fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error>> {
         if self.calling.is_none() {

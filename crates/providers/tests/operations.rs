@@ -8,7 +8,7 @@ use taskward_core::{
 };
 use taskward_providers::agent_harness::{self as harness, operations as h};
 use taskward_providers::nanonets::{
-    File, Job,
+    File, Job, Nanonets,
     operations::{self as n, ListAgentVersions},
     types::{AgentStatus, CreateAgentRequest, TaskStatus, UpdateAgentRequest},
 };
@@ -213,9 +213,9 @@ fn every_call_of_nanonets_reads_its_reply_and_tells_what_is_none() {
         page.has_more == Some(true)
     });
     reads(&n::ListTasks::default(), list, |page| page.data.len() == 1);
-    let task = r#"{"task_id":"t1","status":"completed","result":"42","feed":[1]}"#;
+    let task = r#"{"task_id":"a/b","status":"completed","result":"42","feed":[1]}"#;
     reads(&n::RunAgent(Job::agent("a")), task, |run| {
-        run.task_id.as_str() == "t1"
+        run.task_id.as_str() == "a/b"
     });
     reads(&n::GetTaskStatus(id()), task, |task| {
         task.status == TaskStatus::Completed
@@ -243,21 +243,66 @@ fn every_call_of_nanonets_reads_its_reply_and_tells_what_is_none() {
     );
 }
 
-/// Whoever looks at a conversation is not told that nobody spoke because the list is of another shape.
+/// Whoever looks at a conversation is not told that nobody spoke because its entries cannot be read.
+///
+/// Rows: D23.
 #[test]
-fn a_list_of_messages_without_any_message_in_it_is_no_empty_conversation() {
+fn a_message_that_cannot_be_read_spoils_no_other_and_is_counted() {
     let list = n::ListTaskMessages(id());
-    for empty in ["[]", r#"{"data":[]}"#, r#"{"messages":[]}"#] {
-        assert_eq!(read(&list, empty).expect(empty), [], "{empty}");
-    }
-    for odd in [
-        r#"{"data":[7,"x"]}"#,
-        r#"{"messages":[null,1]}"#,
-        r#"{"data":[],"messages":["x"]}"#,
-        r#"{"conversation":[]}"#,
+    for (body, readable, unreadable) in [
+        ("[]", 0, 0),
+        (r#"{"data":[]}"#, 0, 0),
+        (r#"{"messages":[]}"#, 0, 0),
+        (r#"{"data":[7,"x"]}"#, 0, 2),
+        (r#"{"messages":[null,{"role":"user"},1]}"#, 1, 2),
+        (r#"{"data":[],"messages":["x"]}"#, 0, 1),
+        (r#"[{"role":"user"},null]"#, 1, 1),
     ] {
-        assert_eq!(read(&list, odd), Err(ReadErrorKind::Shape), "{odd}");
+        let found = read(&list, body).expect(body);
+        let counted = (found.readable().count(), found.unreadable());
+        assert_eq!(counted, (readable, unreadable), "{body}");
     }
+    let odd = r#"{"conversation":[]}"#;
+    assert_eq!(read(&list, odd), Err(ReadErrorKind::Shape), "{odd}");
+}
+
+/// Rows: D23.
+#[test]
+fn a_bad_entry_spoils_no_list_no_page_and_no_search() {
+    use taskward_core::{Clue, List, Pages, Provider as _};
+    fn counted<O: List + Clone>(operation: O, body: &str) -> (usize, usize) {
+        let reply = Response::new(StatusCode::OK, body.to_owned());
+        let page = operation.read(&reply).expect(body);
+        let mut pages = Pages::new(operation);
+        (pages.take(page).len(), pages.unreadable())
+    }
+    let tasks = r#"{"data":[null,{"task_id":"t","status":"queued"},{"task_id":"u"},7]}"#;
+    assert_eq!(counted(n::ListTasks::default(), tasks), (1, 3));
+    let agents = r#"{"data":[{"id":"a"},{"id":null},[]]}"#;
+    assert_eq!(counted(n::ListAgents::default(), agents), (1, 2));
+    assert_eq!(counted(n::ListAgentVersions::new("a"), agents), (1, 2));
+    for list in [
+        r#"[{"seq":1,"type":"x"},null,{"seq":-1,"type":"x"}]"#,
+        r#"{"items":[{"seq":1,"type":"x"},{"type":"x"},"x"]}"#,
+    ] {
+        assert_eq!(counted(h::ListRunEvents::new("r"), list), (1, 2));
+    }
+    let search = |agent: &str, body: &str| {
+        let reply = Response::new(StatusCode::OK, body.to_owned());
+        let page = Nanonets
+            .read_search(&Clue::agent(agent), &reply)
+            .expect(body);
+        let found: Vec<_> = page
+            .items
+            .readable()
+            .map(|one| one.id.to_string())
+            .collect();
+        (found.join(" "), page.items.unreadable())
+    };
+    let body = r#"{"data":[{"task_id":"t","status":"queued","agent_id":"A"},{"status":"queued"},null,
+        {"task_id":"u","status":"queued"},{"task_id":"v","status":"queued","agent_id":"b"},
+        {"task_id":"w","status":"queued","agent_id":"b","agent_group_id":"a"}]}"#;
+    assert_eq!(search("a", body), ("t u w".to_owned(), 3));
 }
 
 #[test]
@@ -427,6 +472,7 @@ fn every_call_of_the_agent_harness_reads_its_reply_and_tells_what_is_none() {
     reads(&create, run, |made| {
         made.replayed == Some(true) && made.id.as_str() == "r1"
     });
+    let run = r#"{"id":"a/b","status":"queued"}"#;
     reads(&h::GetRun(id()), run, |run| run.status.as_str() == "queued");
     let page = r#"{"events":[{"seq":1,"type":"step.done","payload":{}}],"next_cursor":2}"#;
     reads(&h::ListRunEvents::new(id()), page, |page| {
@@ -475,7 +521,7 @@ fn a_stream_that_cannot_be_read_is_no_list_of_events() {
     let good = "event: run_event\ndata: {\"seq\":1,\"type\":\"step.done\",\"payload\":{}}\n\n";
     assert_eq!(read(&stream, good).expect("events").len(), 1);
     let odd = format!("{good}event: run_event\ndata: {{\"type\":\"step.done\"}}\n\n");
-    assert_eq!(read(&stream, &odd).err(), Some(ReadErrorKind::Shape));
+    assert_eq!(read(&stream, &odd).expect("events").unreadable(), 1);
     let endless = format!("event: run_event\ndata: {}\n\n", "x".repeat(64 << 20));
     assert_eq!(read(&stream, &endless).err(), Some(ReadErrorKind::Shape));
 }

@@ -21,7 +21,7 @@ fn event(kind: &str, payload: Value) -> Item {
         &look,
         &reply(json!({ "events": [event] })),
     ) {
-        Ok(Reading::Events(mut page)) => page.items.pop().expect("an event"),
+        Ok(Reading::Events(page)) => page.items.into_readable().next_back().expect("an event"),
         other => panic!("{other:?}"),
     }
 }
@@ -109,10 +109,10 @@ fn a_wait_says_what_kind_of_answer_it_wants() {
             panic!("it asks");
         };
         assert_eq!(question.kind, kind, "{payload}");
-        // Its id is its place in the log, and what was sent is there whole.
+        // Its id is made of its run and its place in the log, and what was sent is there whole.
         assert_eq!(
             (question.id.as_str(), question.payload),
-            ("7", Some(payload))
+            ("q_1a9b210142e28027", Some(payload))
         );
     }
 }
@@ -137,7 +137,7 @@ fn a_question_is_told_in_the_words_of_its_own_or_in_what_was_said_before() {
 #[test]
 fn the_answer_of_a_run_is_found_under_the_names_that_a_result_would_have() {
     let answer = |fields: Value| {
-        let mut run = json!({"id": "r", "status": "succeeded"});
+        let mut run = json!({"id": "t", "status": "succeeded"});
         let object = run.as_object_mut().expect("an object");
         object.extend(fields.as_object().expect("an object").clone());
         match AgentHarness.read(&TaskId::new("t"), &Look::Status, &reply(run)) {
@@ -176,7 +176,7 @@ fn the_answer_of_a_run_is_found_under_the_names_that_a_result_would_have() {
         let answer = answer(fields.clone());
         assert_eq!(answer.text().as_deref(), text, "{fields}");
         assert_eq!(answer.json(), data.as_ref(), "{fields}");
-        assert_eq!(answer.raw()["id"], "r");
+        assert_eq!(answer.raw()["id"], "t");
         assert!(answer.is_confirmed());
     }
 }

@@ -59,6 +59,13 @@ where
         self.pages.cursor()
     }
 
+    /// Returns how many entries of the pages so far could not be read. They are passed over; a list with such proves no
+    /// absence.
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        self.pages.unreadable()
+    }
+
     /// Reads the next page; `false` when there is none.
     fn read_page(&mut self) -> Result<bool, Error> {
         let Some(operation) = self.pages.next()? else {

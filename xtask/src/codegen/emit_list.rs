@@ -26,8 +26,8 @@ pub(super) fn item(def: &TypeDef, list: &List, docs: &TokenStream) -> TokenStrea
     };
     let member = names::ident(&items.rust);
     let members = std::iter::once(&items).chain(&list.fields);
-    let members = members.map(|field| emit_struct::member(field, false));
-    // In the object each name is an optional field: its good items are read, the odd ones are left over.
+    let members = members.map(|field| emit_struct::member(field, false, field.rust == items.rust));
+    // In the object each name is an optional field.
     let lists: Vec<_> = list
         .names
         .iter()
@@ -51,7 +51,7 @@ pub(super) fn item(def: &TypeDef, list: &List, docs: &TokenStream) -> TokenStrea
         #[non_exhaustive]
         pub struct #name {
             #(#members)*
-            /// Fields that the specification does not name, those of another type than it says, and odd items.
+            /// Fields that the specification does not name, and those of another type than it says.
             pub extra: serde_json::Map<String, serde_json::Value>,
         }
 
@@ -60,14 +60,12 @@ pub(super) fn item(def: &TypeDef, list: &List, docs: &TokenStream) -> TokenStrea
             const FALLIBLE: bool = true;
 
             fn from_seq<'de, A: serde::de::SeqAccess<'de>>(seq: A) -> Result<wire::Taken<Self>, A::Error> {
-                let mut extra = serde_json::Map::new();
-                let #member = wire::items(seq, #owner, #first, &mut extra)?;
-                Ok(wire::Taken::Is(Self { #member, extra, ..Self::default() }))
+                Ok(wire::Taken::Is(Self { #member: wire::entries(seq)?, ..Self::default() }))
             }
 
             fn from_map<'de, A: serde::de::MapAccess<'de>>(mut map: A) -> Result<wire::Taken<Self>, A::Error> {
                 #reading
-                let #member = wire::first_list(#owner, [#((#names, #slots)),*], &extra)?;
+                let #member = wire::first_list(#owner, [#((#names, #slots)),*])?;
                 Ok(wire::Taken::Is(Self { #member, #inits extra }))
             }
         }

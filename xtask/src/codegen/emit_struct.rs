@@ -30,7 +30,10 @@ pub(super) fn item(
     }
     // Callers build requests, so those must stay buildable from outside.
     let non_exhaustive = (!usage.in_request).then(|| quote!(#[non_exhaustive]));
-    let members = fields.iter().map(|field| member(field, derives_serialize));
+    let members = fields.iter().map(|field| {
+        let is_lenient = !usage.in_request && model.is_list_of_objects(&field.ty);
+        member(field, derives_serialize, is_lenient)
+    });
     let extra = has_extra.then(|| {
         let doc = if usage.in_reply {
             " Fields that the specification does not name, and those of another type than it says."
@@ -58,11 +61,17 @@ pub(super) fn item(
     }
 }
 
-/// A field in its struct, with what a derived `Serialize` needs to know.
-pub(super) fn member(field: &Field, derives_serialize: bool) -> TokenStream {
+/// A field in its struct, with what a derived `Serialize` needs to know. One bad entry spoils no lenient list.
+pub(super) fn member(field: &Field, derives_serialize: bool, is_lenient: bool) -> TokenStream {
     let name = names::ident(&field.rust);
     let docs = emit::docs(&field.doc, String::new);
-    let ty = emit::ty(&field.ty);
+    let ty = match &field.ty {
+        Type::List(item) if is_lenient => {
+            let item = emit::ty(item);
+            quote!(wire::LenientList<#item>)
+        }
+        other => emit::ty(other),
+    };
     let ty = match field.presence {
         Presence::Needed | Presence::OrDefault => ty,
         Presence::Optional => quote!(Option<#ty>),

@@ -123,6 +123,23 @@ impl Model {
         }
     }
 
+    /// Whether this is a list whose items are objects of a known form.
+    pub(super) fn is_list_of_objects(&self, ty: &Type) -> bool {
+        let Type::List(item) = ty else { return false };
+        let mut item = &**item;
+        while let Type::Named(name) = item {
+            match self.types.iter().find(|def| def.name == *name) {
+                Some(TypeDef {
+                    shape: Shape::Alias(target),
+                    ..
+                }) => item = target,
+                Some(def) => return matches!(def.shape, Shape::Struct { .. }),
+                None => return false,
+            }
+        }
+        false
+    }
+
     /// Whether a struct of these fields has an obvious empty value.
     pub(super) fn fields_have_defaults(&self, fields: &[Field]) -> bool {
         fields

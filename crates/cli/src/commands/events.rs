@@ -35,7 +35,7 @@ pub(super) async fn events(
         return follow(&session, &task, after, args.timeout).await;
     }
     let mut count = 0;
-    each_event(&session, &task, after, |item| {
+    let unreadable = each_event(&session, &task, after, |item| {
         count += 1;
         print(&session.out, &task, &item.event)
     })
@@ -45,7 +45,8 @@ pub(super) async fn events(
         Exit::ReaderGone => problem,
         _ => problem.task(Some(task.clone())),
     })?;
-    if count == 0 {
+    session.out.passed_over(unreadable);
+    if count == 0 && unreadable == 0 {
         session.out.say("no events");
     }
     Ok(Exit::Ok)

@@ -43,14 +43,15 @@ impl<P: Provider> Operation for Read<P> {
     }
 }
 
-/// Gives each event after a position, oldest first.
+/// Gives each event after a position, oldest first. How many entries of the list could not be read.
 pub(super) async fn each_event<P: Platform>(
     session: &Session<P>,
     task: &TaskRef,
     after: Option<Position>,
     mut take: impl FnMut(&Item) -> Result<(), Box<Problem>>,
-) -> Result<(), Box<Problem>> {
+) -> Result<usize, Box<Problem>> {
     let mut last = after;
+    let mut unreadable = 0;
     let mut cursor = None;
     loop {
         let look = Look::Events { cursor };
@@ -59,8 +60,9 @@ pub(super) async fn each_event<P: Platform>(
             return Err(Problem::new(Exit::Other, "decode", what));
         };
         let read = page.items.len();
+        unreadable += page.items.unreadable();
         let mut news = 0;
-        for item in &page.items {
+        for item in page.items.readable() {
             // A list may begin anew with every page.
             if item.event.position.is_some() && item.event.position <= last {
                 continue;
@@ -73,7 +75,7 @@ pub(super) async fn each_event<P: Platform>(
         let skipping = news == 0 && read > 0 && last == after;
         cursor = page.next;
         if cursor.is_none() || (news == 0 && !skipping) {
-            return Ok(());
+            return Ok(unreadable);
         }
     }
 }

@@ -32,17 +32,20 @@ pub(super) async fn messages(
         .call(ListTaskMessages(task.id().to_string()))
         .await
         .map_err(|problem| problem.task(Some(task.clone())))?;
-    for message in &messages {
+    for message in messages.readable() {
         if out.is_json() {
             out.line(&line(&task, message));
         } else {
             out.print(&text(message, out.is_for_people()))?;
         }
     }
+    out.passed_over(messages.unreadable());
     if messages.is_empty() {
         out.say("nothing has been said yet");
     }
-    let spoke = messages.iter().rfind(|message| !said(message).is_empty());
+    let spoke = messages
+        .readable()
+        .rfind(|message| !said(message).is_empty());
     let is_agent = |message: &&Message| message.role == Some(MessageRole::Assistant);
     if let Some(newest) = spoke.filter(is_agent) {
         question(&mut session, global, &task, &said(newest)).await?;

@@ -127,7 +127,10 @@ async fn run(
                     Ok(())
                 })
                 .await;
-                unread = read.err();
+                match read {
+                    Ok(unreadable) => session.out.passed_over(unreadable),
+                    Err(problem) => unread = Some(problem),
+                }
             }
             if let Some(problem) = unread {
                 let signal = matches!(problem.exit(), Exit::Interrupted | Exit::Terminated);
@@ -187,11 +190,12 @@ async fn log(session: &Session<AgentHarness>, task: &TaskRef) -> Result<Exit, Bo
     let run = session.call(GetRun::new(task.id().as_str())).await?;
     let exit = exit_of_run(&run.status);
     let mut feed = Vec::new();
-    each_event(session, task, None, |item| {
+    let unreadable = each_event(session, task, None, |item| {
         feed.push(item.event.data.clone());
         Ok(())
     })
     .await?;
+    session.out.passed_over(unreadable);
     print_feed(session, task, run.status.as_str(), exit, Value::Array(feed))
 }
 

@@ -3,6 +3,7 @@
 mod again;
 mod agents;
 mod attacked;
+mod bad_entries;
 mod bad_input;
 mod bound;
 mod canary;

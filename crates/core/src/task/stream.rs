@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::event::RawEvent;
 use crate::failure::Failure;
 use crate::id::{ExchangeId, Position, QuestionId};
+use crate::lenient::ListEntry;
 use crate::provider::{Finish, Item};
 use crate::question::Question;
 use crate::response::Response;
@@ -134,7 +135,9 @@ pub(super) struct Fill {
     /// Empty pages in a row.
     pub(super) empty: u32,
     /// What the platform lists newest first, until all of it is here.
-    pub(super) reversed: Option<Vec<Item>>,
+    pub(super) reversed: Option<Vec<ListEntry<Item>>>,
+    /// How many entries behind the last event of this reading cannot be read: what they would have told is not known.
+    pub(super) skipped: u64,
     /// The newest question among events that were known before, unless a later one shows the task at work.
     pub(super) past: Option<Question>,
 }
@@ -152,6 +155,7 @@ impl Fill {
             overtaken: false,
             empty: 0,
             reversed: None,
+            skipped: 0,
             past: None,
         }
     }
@@ -279,6 +283,8 @@ pub(super) struct Stream {
     pub(super) unlisted: Option<Timestamp>,
     /// Whether the last reading of the list came to its end.
     pub(super) listed: bool,
+    /// Whether the stream brought something behind the last event that could not be read.
+    pub(super) skipped: bool,
 }
 
 /// A stream that lived this long was worth opening.
@@ -338,6 +344,7 @@ impl Stream {
             sparse: false,
             unlisted: None,
             listed: false,
+            skipped: false,
         }
     }
 

@@ -33,7 +33,7 @@ fn a_provider_without_conversations_and_searches_says_so() {
     let search = Bare.search(&Clue::agent("a"), at(0), None, None);
     let error = search.expect_err("no search").to_string();
     assert_eq!(error, "bare has no search");
-    assert!(Bare.read_search(&reply).is_err());
+    assert!(Bare.read_search(&Clue::default(), &reply).is_err());
     let error = Bare.opening(&TaskId::new("t1")).expect_err("none");
     assert_eq!(error.to_string(), "bare has no conversations");
     assert_eq!(Bare.read_opening(&id, &reply).expect("none"), None);

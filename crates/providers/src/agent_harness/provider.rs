@@ -160,10 +160,7 @@ impl Provider for AgentHarness {
             let page: RunEventPage = read_events(id.as_str(), &reply.body)?;
             let next = page.next_cursor.or(page.cursor);
             return Ok(Reading::Events(Page::new(
-                page.events
-                    .into_iter()
-                    .map(|event| item_of(id, event))
-                    .collect(),
+                page.events.map(|event| Some(item_of(id, event))),
                 next.map(|cursor| cursor.as_str().to_owned())
                     .filter(|cursor| !cursor.is_empty()),
             )));

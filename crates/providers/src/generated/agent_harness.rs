@@ -288,12 +288,12 @@ impl serde::Serialize for RunStatus {
 #[non_exhaustive]
 pub struct RunEventPage {
     /// The items, which stand alone or under `events`, `data` or `items`.
-    pub events: Vec<RunEvent>,
+    pub events: wire::LenientList<RunEvent>,
     /// `next_cursor`.
     pub next_cursor: Option<wire::Token>,
     /// `cursor`.
     pub cursor: Option<wire::Token>,
-    /// Fields that the specification does not name, those of another type than it says, and odd items.
+    /// Fields that the specification does not name, and those of another type than it says.
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -303,12 +303,9 @@ impl wire::FromWire for RunEventPage {
     fn from_seq<'de, A: serde::de::SeqAccess<'de>>(
         seq: A,
     ) -> Result<wire::Taken<Self>, A::Error> {
-        let mut extra = serde_json::Map::new();
-        let events = wire::items(seq, "RunEventPage", "events", &mut extra)?;
         Ok(
             wire::Taken::Is(Self {
-                events,
-                extra,
+                events: wire::entries(seq)?,
                 ..Self::default()
             }),
         )
@@ -348,7 +345,6 @@ impl wire::FromWire for RunEventPage {
         let events = wire::first_list(
             "RunEventPage",
             [("events", field_events), ("data", field_data), ("items", field_items)],
-            &extra,
         )?;
         Ok(
             wire::Taken::Is(Self {

@@ -512,7 +512,7 @@ impl<'de> serde::Deserialize<'de> for TaskListItem {
 #[non_exhaustive]
 pub struct TaskList {
     /// `data`.
-    pub data: Vec<TaskListItem>,
+    pub data: wire::LenientList<TaskListItem>,
     /// `has_more`.
     pub has_more: Option<bool>,
     /// `next_cursor`.
@@ -1019,9 +1019,9 @@ impl<'de> serde::Deserialize<'de> for Message {
 #[non_exhaustive]
 pub struct MessageList {
     /// `data`.
-    pub data: Option<Vec<Message>>,
+    pub data: Option<wire::LenientList<Message>>,
     /// `messages`.
-    pub messages: Option<Vec<Message>>,
+    pub messages: Option<wire::LenientList<Message>>,
     /// Fields that the specification does not name, and those of another type than it says.
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
@@ -1390,7 +1390,7 @@ pub type AgentListItem = AgentVersion;
 #[non_exhaustive]
 pub struct AgentList {
     /// `data`.
-    pub data: Vec<AgentListItem>,
+    pub data: wire::LenientList<AgentListItem>,
     /// `has_more`.
     pub has_more: Option<bool>,
     /// `next_cursor`.
@@ -1455,7 +1455,7 @@ impl<'de> serde::Deserialize<'de> for AgentList {
 #[non_exhaustive]
 pub struct AgentVersionList {
     /// `data`.
-    pub data: Vec<AgentVersion>,
+    pub data: wire::LenientList<AgentVersion>,
     /// `has_more`.
     pub has_more: Option<bool>,
     /// `next_cursor`.

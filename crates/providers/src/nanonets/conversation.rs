@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use taskward_core::{
-    Landed, Mark, Question, QuestionId, QuestionKind, ReadError, Reading, Response, TaskId,
+    Landed, LenientList, ListEntry, Mark, Question, QuestionId, QuestionKind, ReadError, Reading,
+    Response, TaskId,
 };
 
 use super::answer::Answer;
@@ -11,14 +12,14 @@ use super::types::{Message, MessageList, MessageRole};
 use crate::wire;
 
 /// Reads a reply to the list of a task's messages: under `data`, under `messages`, or as a bare array.
-pub(super) fn read(id: &str, reply: &Response) -> Result<Vec<Message>, ReadError> {
+pub(super) fn read(id: &str, reply: &Response) -> Result<LenientList<Message>, ReadError> {
     subject(id).check(&reply.body)?;
     decode(&reply.body)
 }
 
-fn decode(body: &[u8]) -> Result<Vec<Message>, ReadError> {
+fn decode(body: &[u8]) -> Result<LenientList<Message>, ReadError> {
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
-        return Ok(wire::decode(body)?);
+        return Ok(wire::decode_list(body)?);
     }
     let list: MessageList = wire::decode(body)?;
     match (list.data, list.messages) {
@@ -32,34 +33,38 @@ fn decode(body: &[u8]) -> Result<Vec<Message>, ReadError> {
     }
 }
 
-/// The same for whoever wants to see the conversation: a list without any message in it is no empty one.
-pub(super) fn read_all(id: &str, reply: &Response) -> Result<Vec<Message>, ReadError> {
-    let messages = read(id, reply)?;
-    let is_odd = messages.is_empty()
-        && wire::decode::<MessageList>(&reply.body).is_ok_and(|list| {
-            ["data", "messages"]
-                .iter()
-                .any(|name| list.extra.contains_key(*name))
-        });
-    if is_odd {
-        let what = "no entry of the message list is a message";
-        return Err(ReadError::new(taskward_core::ReadErrorKind::Shape, what));
-    }
-    Ok(messages)
-}
-
 fn is(message: &Message, role: &MessageRole) -> bool {
     message.role.as_ref() == Some(role)
 }
 
+fn has_spoken(message: &Message) -> bool {
+    is(message, &MessageRole::Assistant) || is(message, &MessageRole::User)
+}
+
+/// Whether it cannot be told who spoke last: behind the newest message of user or assistant stands one that cannot be
+/// read, or whose speaker cannot. It may be anybody's.
+fn is_unclear(messages: &LenientList<Message>) -> bool {
+    let newest_first = messages.entries().iter().rev();
+    for entry in newest_first {
+        match entry {
+            ListEntry::Unreadable => return true,
+            ListEntry::Readable(message) if message.role.is_none() => return true,
+            ListEntry::Readable(message) if has_spoken(message) => return false,
+            ListEntry::Readable(_) => {}
+        }
+    }
+    false
+}
+
 /// What a task that waits asks: open only while the newest message of user and assistant is the assistant's.
-pub(super) fn asked(task: &TaskId, messages: &[Message]) -> Reading<Answer> {
-    let spoken = |message: &&Message| {
-        is(message, &MessageRole::Assistant) || is(message, &MessageRole::User)
-    };
-    match messages.iter().rfind(spoken) {
+pub(super) fn asked(task: &TaskId, messages: &LenientList<Message>) -> Reading<Answer> {
+    if is_unclear(messages) {
+        return Reading::Unclear;
+    }
+    let messages: Vec<&Message> = messages.readable().collect();
+    match messages.iter().rfind(|message| has_spoken(message)) {
         Some(newest) if is(newest, &MessageRole::Assistant) => {
-            Reading::Asking(vec![question(task, messages, newest)])
+            Reading::Asking(vec![question(task, &messages, newest)])
         }
         Some(_)
             if messages
@@ -70,7 +75,7 @@ pub(super) fn asked(task: &TaskId, messages: &[Message]) -> Reading<Answer> {
         }
         // It waits and has said nothing: told as a question without words once several reads agree.
         _ => {
-            let users = users_in(messages);
+            let users = users_in(&messages);
             let id = QuestionId::stand_in(task, &users.to_string());
             let silence = Question::new(id, QuestionKind::Text, "").asked_behind(users);
             Reading::Asking(vec![silence.as_stand_in()])
@@ -78,7 +83,7 @@ pub(super) fn asked(task: &TaskId, messages: &[Message]) -> Reading<Answer> {
     }
 }
 
-fn question(task: &TaskId, messages: &[Message], newest: &Message) -> Question {
+fn question(task: &TaskId, messages: &[&Message], newest: &Message) -> Question {
     let since = messages
         .iter()
         .rposition(|message| is(message, &MessageRole::User))
@@ -94,7 +99,7 @@ fn question(task: &TaskId, messages: &[Message], newest: &Message) -> Question {
         .with_messages(contents)
 }
 
-fn users_in(messages: &[Message]) -> u64 {
+fn users_in(messages: &[&Message]) -> u64 {
     let users = messages.iter();
     users
         .filter(|message| is(message, &MessageRole::User))
@@ -137,14 +142,10 @@ fn canonical(value: &Value) -> String {
 }
 
 /// A message's id; without one, its place in the log and a digest of what it says.
-fn name(messages: &[Message], message: &Message) -> String {
+fn name(place: usize, message: &Message) -> String {
     match &message.id {
         Some(id) => id.as_str().to_owned(),
         None => {
-            let place = messages
-                .iter()
-                .position(|other| std::ptr::eq(other, message))
-                .unwrap_or_default();
             let content = message
                 .content
                 .as_ref()
@@ -162,33 +163,43 @@ fn fnv(bytes: &[u8]) -> u64 {
     })
 }
 
-/// The first thing that a user said.
-pub(super) fn opening(messages: &[Message]) -> Option<String> {
-    let first = messages
-        .iter()
-        .find(|message| is(message, &MessageRole::User))?;
+/// The first thing that a user said; nothing where an entry before it cannot be read, for that may be the first.
+pub(super) fn opening(messages: &LenientList<Message>) -> Option<String> {
+    let first = messages.entries().iter().find(|entry| match entry {
+        ListEntry::Readable(message) => is(message, &MessageRole::User) || message.role.is_none(),
+        ListEntry::Unreadable => true,
+    })?;
+    let first = first.as_ref().readable()?;
+    first.role.as_ref()?;
     first.content.as_ref().map(words)
 }
 
-/// Where the conversation stands: its length and its newest message.
-pub(super) fn mark(messages: &[Message]) -> Mark {
-    let newest = messages
-        .last()
-        .map(|message| name(messages, message))
-        .unwrap_or_default();
+/// Where the conversation stands: its length and its newest message, when that can be read.
+pub(super) fn mark(messages: &LenientList<Message>) -> Mark {
+    let newest = match messages.entries() {
+        [.., ListEntry::Readable(newest)] => name(messages.len() - 1, newest),
+        _ => String::new(),
+    };
     Mark::new(format!("{}:{newest}", messages.len()))
 }
 
-/// Whether a message of ours, sent after `mark`, shows.
-pub(super) fn landed(messages: &[Message], mark: &Mark, text: &str) -> Landed {
+/// Whether a message of ours, sent after `mark`, shows. Where it cannot be told who spoke last, nothing does.
+pub(super) fn landed(messages: &LenientList<Message>, mark: &Mark, text: &str) -> Landed {
+    if is_unclear(messages) {
+        return Landed::No;
+    }
     let (length, newest) = mark.as_str().split_once(':').unwrap_or(("0", ""));
-    let known = messages
-        .iter()
-        .position(|message| !newest.is_empty() && name(messages, message) == newest);
+    let entries = messages.entries();
+    let known = entries.iter().enumerate().position(|(place, entry)| {
+        let entry = entry.as_ref().readable();
+        !newest.is_empty() && entry.is_some_and(|message| name(place, message) == newest)
+    });
     let since = known.map_or_else(|| length.parse().unwrap_or(0), |at| at + 1);
-    let new = messages
-        .get(since.min(messages.len())..)
-        .unwrap_or_default();
+    let new = entries.get(since.min(entries.len())..).unwrap_or_default();
+    let new: Vec<&Message> = new
+        .iter()
+        .filter_map(|entry| entry.as_ref().readable())
+        .collect();
     let said = |message: &Message| message.content.as_ref().map(words).unwrap_or_default();
     let ours = new
         .iter()
@@ -238,7 +249,7 @@ mod tests {
 
     use super::*;
 
-    fn log(entries: &[(&str, &str)]) -> Vec<Message> {
+    fn log(entries: &[(&str, &str)]) -> LenientList<Message> {
         let list: Vec<Value> = entries
             .iter()
             .enumerate()
@@ -392,7 +403,85 @@ mod tests {
         );
         assert_eq!(with(&[("assistant", "ok")]), Landed::Spoken);
         assert_eq!(with(&[("user", "no"), ("assistant", "ok")]), Landed::Spoken);
-        assert_eq!(landed(&[], &mark, "yes"), Landed::No);
+        assert_eq!(landed(&LenientList::default(), &mark, "yes"), Landed::No);
+    }
+
+    /// A conversation of these: user, assistant, tool, an entry that cannot be read, one without a speaker.
+    fn spoken(letters: &str) -> LenientList<Message> {
+        let entry = |(place, letter)| {
+            let role = match letter {
+                'u' => "user",
+                'a' => "assistant",
+                't' => "tool",
+                '?' => return serde_json::json!({ "content": "x" }),
+                _ => return Value::Null,
+            };
+            serde_json::json!({"id": format!("m{place}"), "role": role, "content": format!("{letter}{place}")})
+        };
+        let list: Vec<Value> = letters.chars().enumerate().map(entry).collect();
+        decode(Value::Array(list).to_string().as_bytes()).expect("messages")
+    }
+
+    /// Rows: D23.
+    #[test]
+    fn an_entry_that_cannot_be_read_is_no_evidence_of_who_spoke_last() {
+        for (log, asks) in [
+            ("ua", "asks a1"),
+            ("ua-", "unclear"),
+            ("ua?", "unclear"),
+            ("ua-t", "unclear"),
+            ("uau-", "unclear"),
+            ("u-", "unclear"),
+            ("-", "unclear"),
+            ("ua-a", "asks a3"),
+            ("-a", "asks a1"),
+            ("ua-u", "asks nothing"),
+            ("ua-ut", "asks nothing"),
+            ("uat", "asks a1"),
+            ("-u", "silent"),
+        ] {
+            let said = match asked(&TaskId::new("t"), &spoken(log)) {
+                Reading::Unclear => "unclear".to_owned(),
+                Reading::NotAsking => "asks nothing".to_owned(),
+                Reading::Asking(questions) if questions[0].stand_in => "silent".to_owned(),
+                Reading::Asking(questions) => format!("asks {}", questions[0].text),
+                other => format!("{other:?}"),
+            };
+            assert_eq!(said, asks, "{log}");
+        }
+    }
+
+    /// Rows: D23.
+    #[test]
+    fn an_entry_that_cannot_be_read_keeps_its_place_and_proves_no_delivery() {
+        for (before, after, said, found) in [
+            ("ua", "uau", "u2", Landed::Yes),
+            ("ua", "uau-", "u2", Landed::No),
+            ("ua", "ua-", "u2", Landed::No),
+            ("ua", "uau?", "u2", Landed::No),
+            ("ua", "ua-u", "u3", Landed::Yes),
+            ("ua", "uau-a", "u2", Landed::Replied),
+            ("ua", "ua-a", "u2", Landed::Spoken),
+            // Behind an entry that cannot be read, it is the place that counts.
+            ("ua-", "ua-u", "u3", Landed::Yes),
+            ("uu-", "uuau", "u1", Landed::No),
+            ("uu-", "uuuu", "u2", Landed::No),
+        ] {
+            let mark = mark(&spoken(before));
+            assert_eq!(
+                landed(&spoken(after), &mark, said),
+                found,
+                "{before} {after}"
+            );
+        }
+        for (log, first) in [
+            ("tu", Some("u1")),
+            ("-u", None),
+            ("?u", None),
+            ("u-", Some("u0")),
+        ] {
+            assert_eq!(opening(&spoken(log)).as_deref(), first, "{log}");
+        }
     }
 
     #[test]

@@ -208,9 +208,14 @@ impl Provider for Nanonets {
         .request()
     }
 
-    fn read_search(&self, reply: &Response) -> Result<ListPage<Candidate>, ReadError> {
+    fn read_search(&self, clue: &Clue, reply: &Response) -> Result<ListPage<Candidate>, ReadError> {
         let list: TaskList = wire::decode(&reply.body)?;
         let candidate = |task: TaskListItem| {
+            // The search asked for one agent. A list that has others is not known to have all of that one, and an agent
+            // may be named by the id of a version or of their group.
+            if !is_of_agent(&task, clue) {
+                return None;
+            }
             let mut candidate = Candidate::new(TaskId::new(task.task_id?.as_str()));
             candidate.status = Some(status_of(&task.status));
             candidate.made_at = task.created_at.as_ref().and_then(made_at);
@@ -218,7 +223,7 @@ impl Provider for Nanonets {
             candidate.title = task.title;
             Some(candidate)
         };
-        let items = list.data.into_iter().filter_map(candidate).collect();
+        let items = list.data.map(candidate);
         let next = list.next_cursor.map(|cursor| cursor.as_str().to_owned());
         Ok(ListPage::new(items, list.has_more, next))
     }
@@ -250,6 +255,22 @@ impl Provider for Nanonets {
             mark,
             text,
         ))
+    }
+}
+
+/// Whether this task may be one of the agent that is looked for: it names none, or that one, as version or as group.
+fn is_of_agent(task: &TaskListItem, clue: &Clue) -> bool {
+    let Some(wanted) = &clue.agent else {
+        return true;
+    };
+    let group = task.extra.get("agent_group_id").and_then(Value::as_str);
+    let agent = task.agent_id.as_ref().map(wire::Uuid::as_str);
+    match (agent, group) {
+        (None, None) => true,
+        (agent, group) => [agent, group]
+            .into_iter()
+            .flatten()
+            .any(|named| named.eq_ignore_ascii_case(wanted)),
     }
 }
 

@@ -1,14 +1,18 @@
-//! Lists: needed or not, under one name or under one of several.
+//! Lists: needed or not, lenient or not, under one name or under one of several.
 
 use std::marker::PhantomData;
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{DeserializeSeed, Error, SeqAccess},
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
+use taskward_core::{LenientList, ListEntry};
 
-use super::lenient::{FromWire, Optional, Take, Taken, kind};
+use super::{
+    DecodeError, decode,
+    lenient::{FromWire, Optional, Take, Taken, kind, read},
+};
 
 /// A needed list: one odd item spoils it. An optional one keeps its good items and leaves the odd ones over.
 impl<T: FromWire> FromWire for Vec<T> {
@@ -53,8 +57,10 @@ struct Sorted<T> {
     odd: Vec<Value>,
 }
 
-impl<T: FromWire> Sorted<T> {
-    fn read<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
+impl<T: FromWire> FromWire for Sorted<T> {
+    const EXPECTED: &'static str = "an array";
+
+    fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Taken<Self>, A::Error> {
         let mut sorted = Self {
             good: Vec::new(),
             odd: Vec::new(),
@@ -68,67 +74,71 @@ impl<T: FromWire> Sorted<T> {
                 }
             }
         }
-        Ok(sorted)
+        Ok(Taken::Is(sorted))
     }
 }
 
-impl<T: FromWire> FromWire for Sorted<T> {
+/// No entry spoils it, null ones included: each keeps its place.
+impl<T: FromWire> FromWire for LenientList<T> {
     const EXPECTED: &'static str = "an array";
 
     fn from_seq<'de, A: SeqAccess<'de>>(seq: A) -> Result<Taken<Self>, A::Error> {
-        Sorted::read(seq).map(Taken::Is)
+        entries(seq).map(Taken::Is)
     }
 }
 
-/// Reads a list that stands alone; its odd items go to `extra` under the name that it has in an object.
+/// Reads a body that is such a list.
 ///
 /// # Errors
 ///
-/// When the input is broken, or all items are odd.
-pub fn items<'de, A: SeqAccess<'de>, T: FromWire>(
-    seq: A,
-    owner: &str,
-    name: &str,
-    extra: &mut Map<String, Value>,
-) -> Result<Vec<T>, A::Error> {
-    let Sorted { good, odd } = Sorted::read(seq)?;
-    if !odd.is_empty() {
-        extra.insert(name.to_owned(), Value::Array(odd));
+/// See [`DecodeError`].
+pub fn decode_list<T: FromWire>(body: &[u8]) -> Result<LenientList<T>, DecodeError> {
+    struct List<T>(LenientList<T>);
+
+    impl<'de, T: FromWire> Deserialize<'de> for List<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            read(deserializer).map(Self)
+        }
     }
-    first_list(owner, [(name, Some(good))], extra)
+
+    decode(body).map(|List(list)| list)
+}
+
+/// Reads a list of which each entry keeps its place.
+///
+/// # Errors
+///
+/// Only when the input is broken.
+pub fn entries<'de, A: SeqAccess<'de>, T: FromWire>(
+    mut seq: A,
+) -> Result<LenientList<T>, A::Error> {
+    let mut entries = Vec::new();
+    while let Some((entry, _)) = seq.next_element_seed(Optional(PhantomData))? {
+        entries.push(entry.map_or(ListEntry::Unreadable, ListEntry::Readable));
+    }
+    Ok(entries.into_iter().collect())
 }
 
 /// The first of several lists that is there.
 ///
 /// # Errors
 ///
-/// When there is none, or all its items are odd, which is no empty list.
-pub fn first_list<T: FromWire, E: Error, const N: usize>(
+/// When there is none.
+pub fn first_list<T, E: Error, const N: usize>(
     owner: &str,
-    lists: [(&str, Option<Vec<T>>); N],
-    extra: &Map<String, Value>,
-) -> Result<Vec<T>, E> {
+    lists: [(&str, Option<LenientList<T>>); N],
+) -> Result<LenientList<T>, E> {
     let names = lists.each_ref().map(|(name, _)| *name);
-    let there = lists
+    lists
         .into_iter()
-        .find_map(|(name, list)| list.map(|list| (name, list)));
-    let Some((name, list)) = there else {
-        return Err(E::custom(format_args!(
-            "{owner} has no array under any of {names:?}"
-        )));
-    };
-    if list.is_empty() && extra.contains_key(name) {
-        let expected = T::EXPECTED;
-        return Err(E::custom(format_args!(
-            "no item under \"{name}\" of {owner} is {expected}"
-        )));
-    }
-    Ok(list)
+        .find_map(|(_, list)| list)
+        .ok_or_else(|| E::custom(format_args!("{owner} has no array under any of {names:?}")))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use taskward_core::{LenientList, ListEntry};
 
     use crate::wire::lenient::{read, tests::optional_of};
 
@@ -152,5 +162,19 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert_eq!(error, "item 1 of a list is null, expected a string");
+    }
+
+    /// Rows: D23.
+    #[test]
+    fn a_lenient_list_keeps_the_place_of_each_entry() {
+        use ListEntry::{Readable, Unreadable};
+        let list: LenientList<i64> = read(json!([1, null, "x", [1], {}, 2])).unwrap();
+        let odd = Unreadable;
+        assert_eq!(
+            list.entries(),
+            [Readable(1), odd, odd, odd, odd, Readable(2)]
+        );
+        assert_eq!((list.unreadable(), list.len()), (4, 6));
+        assert!(read::<_, LenientList<String>>(json!({})).is_err());
     }
 }

@@ -3,7 +3,7 @@
 //! A reply is read in one pass and by these rules: an absent field and `null` are the same, the last of several equal
 //! keys counts, an unknown field is kept, a field of the wrong type is kept as an unknown one unless the type needs it,
 //! and only a missing or wrong *needed* field is an error. Damaged text, and a number that no Rust number holds, spoil
-//! nothing but themselves. Nothing here knows a provider.
+//! nothing but themselves, and so does an entry of a list that cannot be read. Nothing here knows a provider.
 
 mod datetime;
 mod decode;
@@ -23,11 +23,12 @@ mod writer;
 pub use datetime::DateTime;
 pub use decode::{DecodeError, decode};
 pub use lenient::{FromWire, Key, Taken, optional, read, unknown, value};
-pub use list::{first_list, items};
+pub use list::{decode_list, entries, first_list};
 pub use operation::OperationSpec;
 pub use peek::peek;
 pub use repair::{is_damaged, repair};
 pub use subject::{Naming, Subject};
+pub use taskward_core::{LenientList, ListEntry};
 pub use token::Token;
 pub use uuid::Uuid;
 pub use writer::ObjectWriter;

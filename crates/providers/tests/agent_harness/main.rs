@@ -5,6 +5,7 @@
 mod answers;
 mod attack;
 mod ends;
+mod entries;
 mod foreign;
 mod regressions;
 #[path = "../judge/spec.rs"]

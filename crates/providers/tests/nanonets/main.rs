@@ -3,6 +3,7 @@
 #![allow(missing_docs)]
 
 mod ends;
+mod entries;
 mod foreign;
 mod questions;
 mod search;

@@ -528,3 +528,49 @@ fn what_was_not_asked_for_changes_nothing() {
     let again = step(&mut search).request().expect("a request");
     assert_eq!(again.target(), asked.target());
 }
+
+/// An entry that cannot be read, or that names another agent than the one asked for, may be the task: nothing is not
+/// found then, and one that is found is not the only one.
+///
+/// Rows: D23, G14.
+#[test]
+fn a_search_with_an_entry_that_cannot_be_read_concludes_nothing() {
+    for applied in [false, true] {
+        for entry in [
+            r#"null"#,
+            r#"{"status":"running"}"#,
+            r#"{"task_id":"t","status":"running","agent_id":"f1c2a3b4-0000-4000-8000-00000000000b"}"#,
+        ] {
+            let mut world = World::new("");
+            let sought = lost(&mut world, applied);
+            let bearer = format!("Bearer {}", world.server.api_key());
+            let (server, now) = (&mut world.server, &mut world.now);
+            let (found, _) = search(Search::new(Nanonets, sought), now, |target, now| {
+                let sim =
+                    taskward_sim::Request::new("GET", target).header("authorization", &bearer);
+                let reply = server.handle(sim, now).body;
+                let text = String::from_utf8(reply).expect("text");
+                // Behind the entries that are there.
+                let text = match target.contains("/messages") {
+                    true => text,
+                    false if text.contains(r#""data":[]"#) => {
+                        text.replace(r#""data":[]"#, &format!(r#""data":[{entry}]"#))
+                    }
+                    false => text.replace(r#""data":["#, &format!(r#""data":[{entry},"#)),
+                };
+                Some(Response::new(http::StatusCode::OK, text))
+            });
+            let expected = (usize::from(applied), usize::from(applied), 1, false);
+            assert_eq!(
+                (
+                    same(&found).len(),
+                    found.candidates.len(),
+                    found.unreadable,
+                    found.complete
+                ),
+                expected,
+                "{entry}: {found:?}"
+            );
+        }
+    }
+}

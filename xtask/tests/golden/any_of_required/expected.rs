@@ -9,9 +9,9 @@ use crate::wire;
 #[non_exhaustive]
 pub struct List {
     /// `data`.
-    pub data: Option<Vec<Message>>,
+    pub data: Option<wire::LenientList<Message>>,
     /// `messages`.
-    pub messages: Option<Vec<Message>>,
+    pub messages: Option<wire::LenientList<Message>>,
     /// Fields that the specification does not name, and those of another type than it says.
     pub extra: serde_json::Map<String, serde_json::Value>,
 }

@@ -9,12 +9,12 @@ use crate::wire;
 #[non_exhaustive]
 pub struct Page {
     /// The items, which stand alone or under `things`, `type` or `data`.
-    pub things: Vec<Thing>,
+    pub things: wire::LenientList<Thing>,
     /// `cursor`.
     pub cursor: Option<wire::Token>,
     /// `tags`.
     pub tags: Option<Vec<String>>,
-    /// Fields that the specification does not name, those of another type than it says, and odd items.
+    /// Fields that the specification does not name, and those of another type than it says.
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -24,12 +24,9 @@ impl wire::FromWire for Page {
     fn from_seq<'de, A: serde::de::SeqAccess<'de>>(
         seq: A,
     ) -> Result<wire::Taken<Self>, A::Error> {
-        let mut extra = serde_json::Map::new();
-        let things = wire::items(seq, "Page", "things", &mut extra)?;
         Ok(
             wire::Taken::Is(Self {
-                things,
-                extra,
+                things: wire::entries(seq)?,
                 ..Self::default()
             }),
         )
@@ -60,7 +57,6 @@ impl wire::FromWire for Page {
         let things = wire::first_list(
             "Page",
             [("things", field_things), ("type", field_type), ("data", field_data)],
-            &extra,
         )?;
         Ok(
             wire::Taken::Is(Self {

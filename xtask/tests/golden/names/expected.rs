@@ -163,7 +163,7 @@ pub struct Reply {
     /// Written inline.
     pub inner: Option<ReplyInner>,
     /// `inners`.
-    pub inners: Option<Vec<ReplyInnersItem>>,
+    pub inners: Option<wire::LenientList<ReplyInnersItem>>,
     /// Fields that the specification does not name, and those of another type than it says.
     pub extra: serde_json::Map<String, serde_json::Value>,
 }

@@ -25,7 +25,7 @@ pub struct Reply {
     /// `owner`.
     pub owner: Option<Owner>,
     /// `items`.
-    pub items: Option<Vec<Owner>>,
+    pub items: Option<wire::LenientList<Owner>>,
     /// `names`.
     pub names: Option<Vec<String>>,
     /// `map`.

@@ -101,6 +101,13 @@ impl Looked {
                 found.uncompared
             ));
         }
+        match found.unreadable {
+            0 => {}
+            1 => lines.push("1 entry of the list could not be read, or is of another agent: it may be the task.".to_owned()),
+            more => lines.push(format!(
+                "{more} entries of the list could not be read, or are of another agent: one may be the task."
+            )),
+        }
         if found.ran_back {
             let line = "The clock of this machine shows an earlier time than when the start began: it was set since, and the task may have been made before those.";
             lines.push(line.to_owned());
@@ -129,7 +136,8 @@ impl Looked {
             Some(until) => format!("from {from} to {}", written(until)),
             None => format!("since {from}"),
         };
-        let more = if found.complete || found.uncompared > 0 || found.ran_back {
+        let has_reason = found.uncompared > 0 || found.unreadable > 0 || found.ran_back;
+        let more = if found.complete || has_reason {
             ""
         } else {
             "; there may be more"
@@ -140,6 +148,11 @@ impl Looked {
     /// Since when the tasks were made that were looked at.
     pub(super) fn since(&self) -> String {
         written(self.found.from)
+    }
+
+    /// How many entries of the list could not be read.
+    pub(super) fn unreadable(&self) -> usize {
+        self.found.unreadable
     }
 
     /// How many tasks were listed.
@@ -184,6 +197,7 @@ impl Looked {
             "until": found.until.map(written),
             "seen": found.seen,
             "uncompared": found.uncompared,
+            "unreadable": found.unreadable,
             "complete": self.is_whole(),
             "known_here": found.excepted,
         })

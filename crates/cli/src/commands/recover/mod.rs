@@ -223,6 +223,7 @@ async fn one<P: Platform>(
             }
         }
     };
+    session.out.passed_over(looked.unreadable());
     let task = match &plan.args.adopt {
         Some(Some(named)) => Some(looked.named(&named.of(P::ID))?),
         _ => looked.only(),

@@ -45,6 +45,9 @@ impl<P: Provider> Task<P> {
             Parcel::Message { .. } => None,
         };
         if let Some(question) = &question {
+            if matches!(reading, Reading::Unclear) {
+                return self.check_later();
+            }
             let shown = shows(&reading, question);
             if !shown {
                 let reason = self.reason_of(question, &reading);
@@ -72,6 +75,26 @@ impl<P: Provider> Task<P> {
             delivery.enter(Stage::Write, now);
             self.save.need();
         }
+    }
+
+    /// Whether the question is still asked cannot be told: nothing leaves, and it is looked at a few times more.
+    fn check_later(&mut self) {
+        let now = self.now;
+        let Some(delivery) = self.deliveries.front_mut() else {
+            return;
+        };
+        delivery.looks += 1;
+        if delivery.looks < RECONCILE_LOOKS {
+            return delivery.look_later(now);
+        }
+        let (attempts, maybe) = (delivery.writes, delivery.maybe);
+        let how = if maybe {
+            Answered::Unknown
+        } else {
+            Answered::NotSent
+        };
+        self.finish_delivery(how, Some(super::UNCLEAR.to_owned()));
+        self.end_undelivered(attempts, true);
     }
 
     /// Whether what is known of the events allows that the task waits for an answer to this; `read` tells whether all of
@@ -110,6 +133,10 @@ impl<P: Provider> Task<P> {
         };
         let id = question.id.clone();
         let stage = delivery.stage;
+        if self.stream.skipped && self.stream.wait.is_none() && !question.stand_in {
+            // What followed the question could not be read.
+            return self.check_later();
+        }
         // What was read before the list, when it says that the task does not wait.
         let read = self.held.as_ref().and_then(sequel_of);
         let told = self.still_asks(&id, complete);
@@ -563,7 +590,7 @@ fn sequel_of<O>(reading: &Reading<O>) -> Option<Sequel> {
     match reading {
         Reading::Failed(_) => Some(Sequel::Failed),
         Reading::Stopped(_) => Some(Sequel::Stopped),
-        Reading::Waiting(_) | Reading::Events(_) => None,
+        Reading::Waiting(_) | Reading::Unclear | Reading::Events(_) => None,
         Reading::Pending(_)
         | Reading::Next(..)
         | Reading::Asking(_)

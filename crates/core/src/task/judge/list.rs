@@ -2,6 +2,8 @@
 
 use crate::error::ReadErrorKind;
 use crate::event::Event;
+use crate::id::Position;
+use crate::lenient::ListEntry;
 use crate::outcome::Outcome;
 use crate::provider::{Beat, Item, Page, Provider, Reading};
 use crate::question::Question;
@@ -42,30 +44,35 @@ impl<P: Provider> Task<P> {
                 let opening = self.stream.opening_since().is_some();
                 silent || opening || self.stream.fell_back()
             }
-            Reading::Ready(_) | Reading::Asking(_) | Reading::NotAsking | Reading::Events(_) => {
-                false
-            }
+            Reading::Ready(_)
+            | Reading::Asking(_)
+            | Reading::Unclear
+            | Reading::NotAsking
+            | Reading::Events(_) => false,
         }
     }
 
     /// Reads the list from the newest page that was read before.
     pub(super) fn begin_fill(&mut self) {
         if self.stream.fill.is_none() {
-            self.stream.fill = Some(Fill::new(self.stream.cursor.clone(), self.now));
+            let mut fill = Fill::new(self.stream.cursor.clone(), self.now);
+            // The page that has it need not be read again.
+            fill.skipped = u64::from(self.stream.skipped);
+            self.stream.fill = Some(fill);
         }
     }
 
     /// Takes a page of the list.
     pub(super) fn take_page(&mut self, page: Page) {
-        let Page { mut items, next } = page;
+        let Page { items, next } = page;
         let Some(mut fill) = self.stream.fill.take() else {
             return;
         };
         let first = fill.reached.is_none();
-        let positions = || items.iter().filter_map(|item| item.event.position);
+        let positions = || items.readable().filter_map(|item| item.event.position);
         let (newest, oldest) = (positions().max(), positions().min());
-        if first && items.len() > 1 && items.first().map(|item| item.event.position) == Some(newest)
-        {
+        let leading = items.readable().next().map(|item| item.event.position);
+        if first && items.readable().nth(1).is_some() && leading == Some(newest) {
             fill.reversed = Some(Vec::new());
             self.stream.cursor = None;
         }
@@ -90,7 +97,6 @@ impl<P: Provider> Task<P> {
             Some(_) => held.is_none_or(|held| fill.reached < Some(held)) && count >= fill.largest,
         };
         fill.largest = fill.largest.max(count);
-        items.sort_by_key(|item| item.event.position);
         match &mut fill.reversed {
             Some(collected) => {
                 collected.extend(items);
@@ -100,9 +106,8 @@ impl<P: Provider> Task<P> {
                 } else {
                     Vec::new()
                 };
-                let mut collected = collected;
-                collected.sort_by_key(|item| item.event.position);
-                self.take_listed(collected, &mut fill);
+                let oldest_first = collected.into_iter().rev().collect();
+                self.take_listed(oldest_first, &mut fill);
                 if all {
                     self.stream.fill = Some(fill);
                     return self.end_fill(true);
@@ -110,7 +115,7 @@ impl<P: Provider> Task<P> {
             }
             None => {
                 self.stream.cursor.clone_from(&fill.cursor);
-                self.take_listed(items, &mut fill);
+                self.take_listed(items.into_iter().collect(), &mut fill);
             }
         }
         fill.cursor = next;
@@ -121,15 +126,42 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Tells what is new of these, oldest first; of what is not, the last tells whether the task waits.
-    fn take_listed(&mut self, items: Vec<Item>, fill: &mut Fill) {
-        for item in items {
+    /// Tells what is new of these, oldest first; of what is not, the last tells whether the task waits. What cannot be
+    /// read may have been anything: nothing before it tells what the task waits for.
+    fn take_listed(&mut self, mut entries: Vec<ListEntry<Item>>, fill: &mut Fill) {
+        let position = |entry: &ListEntry<Item>| {
+            let item = entry.as_ref().readable();
+            item.map(|item| item.event.position)
+        };
+        if !entries.iter().filter_map(position).is_sorted() {
+            // Nobody knows between which events the others belong: behind all of them.
+            entries.sort_by_key(|entry| (position(entry).is_none(), position(entry)));
+        }
+        for entry in entries {
+            let ListEntry::Readable(item) = entry else {
+                fill.skipped += 1;
+                fill.past = None;
+                continue;
+            };
             match &item.beat {
                 Beat::Asking(question) => fill.past = Some(question.clone()),
                 Beat::Working | Beat::Ending(_) => fill.past = None,
                 Beat::Neutral => {}
             }
-            self.take_item(item, From::List);
+            let skipped = std::mem::take(&mut fill.skipped) > 0;
+            self.take_item(item, From::List, skipped);
+        }
+    }
+
+    /// Behind the last event of the list stands what cannot be read: what the task waits for is not known any more. If it
+    /// is over, nothing comes that would show the gap.
+    fn take_skipped(&mut self, skipped: u64) {
+        self.lose_wait();
+        let over = self.held.as_ref().is_some_and(Reading::is_over);
+        if over && self.stream.ending.is_none() {
+            let after = self.stream.decoded.unwrap_or(Position(0));
+            let before = Position(after.0.saturating_add(skipped).saturating_add(1));
+            self.events.push(Event::Gap { after, before });
         }
     }
 
@@ -199,15 +231,21 @@ impl<P: Provider> Task<P> {
     fn end_fill(&mut self, complete: bool) {
         if let Some(fill) = self.stream.fill.take_if(|fill| complete && fill.overtaken) {
             // Once more, from the newest page: now it goes up to where the connection begins.
-            let past = fill.past;
+            let Fill { past, skipped, .. } = fill;
             let fill = Fill::new(self.stream.cursor.clone(), self.now);
-            self.stream.fill = Some(Fill { past, ..fill });
+            self.stream.fill = Some(Fill {
+                past,
+                skipped,
+                ..fill
+            });
             return;
         }
-        let (past, reached) = match self.stream.fill.take() {
-            Some(fill) => (fill.past, fill.reached),
-            None => (None, None),
+        let (past, reached, skipped) = match self.stream.fill.take() {
+            Some(fill) => (fill.past, fill.reached, fill.skipped),
+            None => (None, None, 0),
         };
+        // What the list has, the stream need not have brought.
+        self.stream.skipped = skipped > 0 || (self.stream.skipped && !complete);
         self.stream.listed = complete;
         let mut held = None;
         let mut unseen = false;
@@ -229,8 +267,10 @@ impl<P: Provider> Task<P> {
         if complete {
             self.recall(past);
         }
-        if let Some(item) = held {
-            self.take_item(item, From::Stream);
+        match held {
+            Some(item) => self.take_streamed_item(item),
+            None if complete && skipped > 0 => self.take_skipped(skipped),
+            None => {}
         }
         self.conclude_check(complete);
         match self.held.take() {

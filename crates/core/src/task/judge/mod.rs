@@ -25,6 +25,9 @@ use super::{Cancel, Lag, Purpose, Task, TurnStage};
 /// Why a start that was cancelled in time was not made.
 pub(super) const CANCELLED: &str = "it was cancelled before it was sent";
 
+/// Why a read of the conversation tells nothing.
+const UNCLEAR: &str = "the newest entry of the conversation cannot be read";
+
 /// Refusals as a conflict that a keyed start bears after an attempt of its own may have been received.
 const CONFLICTS: u32 = 2;
 /// The wait after the first of them.
@@ -454,6 +457,11 @@ impl<P: Provider> Task<P> {
                 }
                 self.look_again(Look::Status, None);
             }
+            // What was told before stands, until a read says more.
+            Reading::Unclear => {
+                self.look_again(Look::Status, None);
+                self.tell_unclear();
+            }
             Reading::Waiting(status) => {
                 self.note(status);
                 self.paused = false;
@@ -502,6 +510,19 @@ impl<P: Provider> Task<P> {
             Reading::Events(page) => self.take_page(page),
             Reading::Failed(fault) => self.ended_badly(Ending::Failed(fault)),
             Reading::Stopped(fault) => self.ended_badly(Ending::Stopped(fault)),
+        }
+    }
+
+    /// What was said last could not be read: it is read again.
+    fn tell_unclear(&mut self) {
+        if let Phase::Following(following) = &self.phase {
+            let until = following.due;
+            self.events.push(Event::Retrying {
+                attempt: 1,
+                reason: RetryReason::Unreadable(ReadErrorKind::Shape),
+                why: UNCLEAR.to_owned(),
+                until,
+            });
         }
     }
 

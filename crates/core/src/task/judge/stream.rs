@@ -6,6 +6,7 @@ use bytes::Buf as _;
 
 use crate::error::{ReadError, ReadErrorKind};
 use crate::event::Event;
+use crate::id::Position;
 use crate::outcome::Outcome;
 use crate::provider::{Beat, Finish, Item, Look, Provider, Reading};
 use crate::question::{Question, WithdrawReason};
@@ -35,7 +36,10 @@ enum Next {
     Item(Box<Item>),
     /// Something that says nothing.
     Skipped,
-    Unreadable,
+    /// An event of this task, or of another.
+    Unreadable {
+        ours: bool,
+    },
     TooLarge(String),
     Ended(Loss),
     Nothing,
@@ -80,8 +84,11 @@ impl<P: Provider> Task<P> {
         match self.next_of_stream() {
             Next::Item(item) => self.take_streamed(*item),
             Next::Skipped => {}
-            Next::Unreadable => {
+            Next::Unreadable { ours } => {
                 self.stream.unreadable += 1;
+                if ours {
+                    self.skip_streamed();
+                }
                 if self.stream.unreadable >= MAX_UNREADABLE {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                     let why = format!("{MAX_UNREADABLE} events in a row could not be read");
@@ -99,6 +106,17 @@ impl<P: Provider> Task<P> {
             Next::Nothing => return self.check_wait() || self.mind_silence(idle, shared),
         }
         true
+    }
+
+    /// The stream brought what cannot be read: the list may have it. Where there is none, nothing tells what followed.
+    fn skip_streamed(&mut self) {
+        self.stream.skipped = true;
+        if let Some(open) = self.stream.open_mut() {
+            open.covered = false;
+        }
+        if !self.has_list() {
+            self.lose_wait();
+        }
     }
 
     /// While the list is read: the stream's next event, which tells how far the list has to be.
@@ -140,7 +158,9 @@ impl<P: Provider> Task<P> {
                     Next::Item(Box::new(item))
                 }
                 Ok(None) => Next::Skipped,
-                Err(_) => Next::Unreadable,
+                Err(error) => Next::Unreadable {
+                    ours: error.kind() != ReadErrorKind::Foreign,
+                },
             },
             Ok(None) => Next::Skipped,
             Err(too_large) => Next::TooLarge(too_large.to_string()),
@@ -205,8 +225,23 @@ impl<P: Provider> Task<P> {
             // From now on reads are a cross-check.
             self.look_again(Look::Status, None);
         }
-        self.take_item(item, From::Stream);
+        self.take_streamed_item(item);
         self.put_off_check();
+    }
+
+    /// An event of the stream, when all that is known to have happened before was told.
+    pub(super) fn take_streamed_item(&mut self, item: Item) {
+        let skipped = std::mem::take(&mut self.stream.skipped);
+        self.take_item(item, From::Stream, skipped);
+    }
+
+    /// What may have been the task's next step could not be read: what it waits for is not known any more. That proves
+    /// nothing about an answer.
+    pub(super) fn lose_wait(&mut self) {
+        if self.stream.wait.take().is_some() {
+            self.asks.withdraw(moved_on, &mut self.events);
+            self.mode();
+        }
     }
 
     /// While events come the task need not be read, but for the cross-check.
@@ -222,10 +257,17 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    pub(super) fn take_item(&mut self, item: Item, from: From) {
+    /// An event. Whether something before it was `skipped`, because it could not be read.
+    pub(super) fn take_item(&mut self, item: Item, from: From, skipped: bool) {
         let position = item.event.position;
         match (position, self.stream.decoded) {
             (Some(position), Some(decoded)) if position <= decoded => return,
+            (Some(before), decoded) if skipped && !self.stream.is_next(before) => {
+                self.stream.reopened = false;
+                let after = decoded.unwrap_or(Position(0));
+                self.lose_wait();
+                self.events.push(Event::Gap { after, before });
+            }
             (Some(position), Some(_)) if from == From::List => {
                 self.stream.sparse |= !self.stream.is_next(position);
             }
@@ -424,7 +466,7 @@ impl<P: Provider> Task<P> {
             | Reading::Unknown(status)
             | Reading::Paused(status)
             | Reading::Waiting(status) => self.note(status.clone()),
-            Reading::Asking(_) | Reading::NotAsking => {}
+            Reading::Asking(_) | Reading::Unclear | Reading::NotAsking => {}
             Reading::Ready(_)
             | Reading::Succeeded(..)
             | Reading::Failed(_)

@@ -55,6 +55,7 @@ impl<P: Provider> Task<P> {
             | Reading::Ready(_) => self.settle_leaving(),
             Reading::Next(..)
             | Reading::Asking(_)
+            | Reading::Unclear
             | Reading::Waiting(_)
             | Reading::NotAsking
             | Reading::Paused(_)

@@ -6,9 +6,9 @@ use http::Method;
 use serde_json::{Value, json};
 use taskward_core::{
     Account, Act, Answer, Beat, BuildError, Capabilities, Clue, Content, Fault, Fingerprint,
-    Finish, IdempotencyKey, Item, Job, Landed, Look, Mark, Page, Part, Position, Provider,
-    Question, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request, Response, Safety,
-    Source, Stamp, Started, Status, Target, TaskId, sse,
+    Finish, IdempotencyKey, Item, Job, Landed, LenientList, ListEntry, Look, Mark, Page, Part,
+    Position, Provider, Question, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading,
+    Request, Response, Safety, Source, Stamp, Started, Status, Target, TaskId, sse,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,15 +184,19 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                 }
             }
             Look::Events { .. } => {
-                // `SEQ TEXT` in lines, `next CURSOR` the last of them.
-                let mut page = Page::default();
+                // `SEQ TEXT` in lines, `null` for what cannot be read, `next CURSOR` the last of them.
+                let (mut entries, mut next) = (Vec::new(), None);
                 for line in body.lines() {
                     match line.split_once(' ').unwrap_or((line, "")) {
-                        ("next", cursor) => page.next = Some(cursor.to_owned()),
-                        (seq, text) => page.items.push(item(seq, text)?),
+                        ("next", cursor) => next = Some(cursor.to_owned()),
+                        ("null", _) => entries.push(ListEntry::Unreadable),
+                        (seq, text) => entries.push(ListEntry::Readable(item(seq, text)?)),
                     }
                 }
-                Reading::Events(page)
+                Reading::Events(Page::new(
+                    entries.into_iter().collect::<LenientList<_>>(),
+                    next,
+                ))
             }
             Look::Result => match body.strip_prefix("done ") {
                 Some(answer) => Reading::Ready(Output(answer.to_owned())),

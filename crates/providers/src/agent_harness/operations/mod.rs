@@ -5,8 +5,8 @@ mod keys;
 use http::Method;
 use serde_json::{Map, Value};
 use taskward_core::{
-    BuildError, IdempotencyKey, List, ListPage, Operation, ReadError, ReadErrorKind, Request,
-    Response, Safety, Target, sse,
+    BuildError, IdempotencyKey, LenientList, List, ListEntry, ListPage, Operation, ReadError,
+    ReadErrorKind, Request, Response, Safety, Target, sse,
 };
 
 use crate::agent_harness::events::RUN_EVENT;
@@ -143,7 +143,7 @@ impl List for ListRunEvents {
         let before = self.last;
         let mut events = page.events;
         events.retain(|event| Some(event.seq) > before);
-        self.last = events.iter().map(|event| event.seq).max().max(before);
+        self.last = events.readable().map(|event| event.seq).max().max(before);
         let next = page.next_cursor.or(page.cursor);
         let next = next
             .map(|cursor| cursor.as_str().to_owned())
@@ -168,7 +168,7 @@ impl List for ListRunEvents {
 pub struct StreamRunEvents(pub String);
 
 impl Operation for StreamRunEvents {
-    type Output = Vec<RunEvent>;
+    type Output = LenientList<RunEvent>;
     const NAME: &'static str = "streamRunEvents";
 
     fn request(&self) -> Result<Request, BuildError> {
@@ -176,7 +176,7 @@ impl Operation for StreamRunEvents {
         Ok(Request::get(target).streaming())
     }
 
-    fn read(&self, reply: &Response) -> Result<Vec<RunEvent>, ReadError> {
+    fn read(&self, reply: &Response) -> Result<LenientList<RunEvent>, ReadError> {
         let mut decoder = sse::Decoder::new();
         let mut rest: &[u8] = &reply.body;
         let mut events = Vec::new();
@@ -184,10 +184,14 @@ impl Operation for StreamRunEvents {
             |error: sse::TooLarge| ReadError::new(ReadErrorKind::Shape, error.to_string());
         while let Some(event) = decoder.next_event(&mut rest).map_err(too_large)? {
             if event.name == RUN_EVENT && !event.data.trim().is_empty() {
-                events.push(read_events(&self.0, event.data.as_bytes())?);
+                events.push(match read_events(&self.0, event.data.as_bytes()) {
+                    Ok(event) => ListEntry::Readable(event),
+                    Err(error) if error.kind() == ReadErrorKind::Foreign => return Err(error),
+                    Err(_) => ListEntry::Unreadable,
+                });
             }
         }
-        Ok(events)
+        Ok(events.into_iter().collect())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Tasks: starting, reading, answering, stopping, listing.
 
-use taskward_core::{BuildError, Operation, ReadError, Request, Response, Safety, Source, Target};
+use taskward_core::{
+    BuildError, LenientList, Operation, ReadError, Request, Response, Safety, Source, Target,
+};
 
 use super::{joined, json, list_of, paged};
 use crate::nanonets::conversation;
@@ -83,15 +85,15 @@ on_task! {
 pub struct ListTaskMessages(pub String);
 
 impl Operation for ListTaskMessages {
-    type Output = Vec<Message>;
+    type Output = LenientList<Message>;
     const NAME: &'static str = "listTaskMessages";
 
     fn request(&self) -> Result<Request, BuildError> {
         Ok(Request::get(task_target(&self.0, "/messages")?))
     }
 
-    fn read(&self, reply: &Response) -> Result<Vec<Message>, ReadError> {
-        conversation::read_all(&self.0, reply)
+    fn read(&self, reply: &Response) -> Result<LenientList<Message>, ReadError> {
+        conversation::read(&self.0, reply)
     }
 }
 
