@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::{Answered, Output, Provider, Question};
 use taskward::nanonets::{self, Nanonets};
-use taskward::{Answer, End, Error, Event, Outcome, Policy};
+use taskward::{Answer, End, Error, Event, Outcome, Policy, QuestionId};
 use taskward_sim::{Head, Scenario as File, Sim, harness};
 use tokio::runtime::Runtime;
 
@@ -153,7 +153,7 @@ pub(crate) struct Run {
 /// What the human does about an event.
 enum Reaction {
     Nothing,
-    Answer(Question, Answer),
+    Answer(QuestionId, Answer),
     Cancel,
     Leave,
 }
@@ -222,7 +222,7 @@ impl<P: Simulated> Stage<'_, P> {
             match self.react(&event) {
                 Reaction::Nothing => {}
                 Reaction::Answer(question, answer) => {
-                    running.answer(&question.id, answer).expect("it is open");
+                    running.answer(&question, answer).expect("it is open");
                 }
                 Reaction::Cancel => running.cancel()?,
                 Reaction::Leave => return Ok(None),
@@ -244,7 +244,7 @@ impl<P: Simulated> Stage<'_, P> {
             match self.react(&event) {
                 Reaction::Nothing => {}
                 Reaction::Answer(question, answer) => {
-                    running.answer(&question.id, answer).expect("it is open");
+                    running.answer(&question, answer).expect("it is open");
                 }
                 Reaction::Cancel => running.cancel()?,
                 Reaction::Leave => return Ok(None),
@@ -269,7 +269,7 @@ impl<P: Simulated> Stage<'_, P> {
             Event::Started { .. } => ("started", Reaction::Nothing),
             Event::Question(question) => {
                 let answer = (self.scenario.answer)(question);
-                ("question", Reaction::Answer(question.clone(), answer))
+                ("question", Reaction::Answer(question.id.clone(), answer))
             }
             Event::Answered { how, .. } => match how {
                 Answered::Applied => ("applied", Reaction::Nothing),
