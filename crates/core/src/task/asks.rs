@@ -199,6 +199,14 @@ impl Asks {
         })
     }
 
+    /// Whether a human is asked something that a conversation shows.
+    pub(super) fn is_asking_in_words(&self) -> bool {
+        self.asks.values().any(|ask| {
+            let is_open = ask.standing == Standing::Open;
+            is_open && ask.question.users_before.is_some() && !ask.question.stand_in
+        })
+    }
+
     /// Whether an answer to this question has arrived, or can no more.
     pub(super) fn is_settled(&self, id: &QuestionId) -> bool {
         self.get(id).is_some_and(|ask| {

@@ -400,7 +400,43 @@ fn a_question_answered_elsewhere_is_withdrawn() {
     // The person here thinks for long.
     world.stays = true;
     assert_eq!(world.run(), outcome("succeeded 42"));
-    assert_eq!(world.count("event withdrawn m1"), 1);
+    assert_eq!(world.count("event withdrawn m1 AnsweredElsewhere"), 1);
+    assert_eq!(world.count("event withdrawn"), 1);
+}
+
+/// Rows: H28.
+#[test]
+fn where_the_conversation_cannot_be_read_nobody_elses_answer_is_claimed() {
+    let script = [Ask("which?"), Work(30_000), Complete("42")];
+    for fault in [
+        Fault::Status(500),
+        Fault::Html,
+        Fault::LostReply,
+        Fault::None,
+    ] {
+        // Two looks show the question, the third is to tell whose answer it has.
+        let mut looks = 0;
+        let mut world = World::new(&script)
+            .wish(3000, Wish::OtherClient("early"))
+            .faults(move |_, _, path| {
+                let is_look = path.ends_with("/log");
+                looks += usize::from(is_look);
+                match is_look && looks > 2 {
+                    true => fault,
+                    false => Fault::None,
+                }
+            });
+        world.stays = true;
+        world.server.lag = 0;
+        assert_eq!(world.run(), outcome("succeeded 42"), "{fault:?}");
+        let reason = match fault {
+            Fault::None => "AnsweredElsewhere",
+            _ => "TaskMovedOn",
+        };
+        let told = format!("event withdrawn m1 {reason}");
+        assert_eq!(world.count(&told), 1, "{fault:?}: {:#?}", world.trace);
+        assert_eq!(world.count("event withdrawn"), 1, "{fault:?}");
+    }
 }
 
 /// Rows: H10.

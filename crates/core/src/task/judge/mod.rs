@@ -244,19 +244,25 @@ impl<P: Provider> Task<P> {
     // --- looks -------------------------------------------------------------------------------------------------
 
     fn judge_look(&mut self, look: &Look, report: Report, shared: &mut Shared) {
+        // What waited for the conversation; the newer reading stands.
+        let moved = match P::CAPABILITIES.events {
+            true => None,
+            false => self.held.take().filter(|_| *look == Look::Questions),
+        };
         // By reference: a reply is large, and this is the path of every poll.
         let (reading, reply) = match &report {
             Ok(reply) if reply.status().is_success() => {
                 match self.provider.read(self.known_id(), look, reply) {
                     Ok(reading) => (reading, reply),
                     Err(error) => {
-                        return self.look_failed(look, &Trouble::Unreadable(error), shared);
+                        let trouble = Trouble::Unreadable(error);
+                        return self.look_showed_nothing(look, moved, &trouble, shared);
                     }
                 }
             }
             _ => {
                 if let Err(trouble) = sort(report) {
-                    self.look_failed(look, &trouble, shared);
+                    self.look_showed_nothing(look, moved, &trouble, shared);
                 }
                 return;
             }
@@ -276,6 +282,10 @@ impl<P: Provider> Task<P> {
         {
             ending.reply = Some(reply.clone());
         }
+        if let Some(moved) = moved {
+            self.tell_who_answered(&reading);
+            return self.apply_moved(moved);
+        }
         match self.turn.as_ref().map(|turn| turn.stage.clone()) {
             Some(TurnStage::Baseline) => self.baseline(&reading),
             Some(TurnStage::Unproven { mark }) => self.prove(look, reading, reply, &mark),
@@ -294,8 +304,64 @@ impl<P: Provider> Task<P> {
         if P::CAPABILITIES.events && self.wants_list(&reading) {
             self.held = Some(reading);
             self.begin_fill();
+        } else if self.wants_conversation(&reading) {
+            self.held = Some(reading);
+            self.plan_look(Look::Questions, self.now, Why::Pace);
         } else {
             self.apply(reading);
+        }
+    }
+
+    /// Whether a reading says that the task does not wait any more for what a human was asked, and the conversation tells
+    /// why. It is read once before that is told.
+    fn wants_conversation(&self, reading: &Reading<P::Output>) -> bool {
+        let has_moved = matches!(reading, Reading::Pending(_)) || reading.is_over();
+        // Of what was said from here the conversation does not tell that it was said elsewhere.
+        let is_ours = self.lag != Lag::None || !self.deliveries.is_empty();
+        !P::CAPABILITIES.events
+            && has_moved
+            && !is_ours
+            && self.leaving.is_none()
+            && self.asks.is_asking_in_words()
+    }
+
+    /// The conversation, read after the task was seen to wait no more: whether somebody else answered.
+    fn tell_who_answered(&mut self, reading: &Reading<P::Output>) {
+        let (shown, newest) = match reading {
+            Reading::Asking(shown) => {
+                let users = shown.iter().filter_map(|shown| shown.users_before);
+                (shown.as_slice(), users.max())
+            }
+            Reading::NotAsking => (&[][..], None),
+            _ => return,
+        };
+        let is_shown = |asked: &Question| shown.iter().any(|shown| shown.id == asked.id);
+        let reason = |asked: &Question| match is_shown(asked) {
+            true => WithdrawReason::TaskMovedOn,
+            false => by_conversation(asked, newest, false),
+        };
+        self.asks.withdraw(reason, &mut self.events);
+    }
+
+    /// A reading that waited for the conversation.
+    fn apply_moved(&mut self, moved: Reading<P::Output>) {
+        self.apply(moved);
+        if self.leaving.is_some() {
+            self.leave_once_seen();
+        }
+    }
+
+    /// A look failed. What waited for the conversation waits no longer.
+    fn look_showed_nothing(
+        &mut self,
+        look: &Look,
+        moved: Option<Reading<P::Output>>,
+        trouble: &Trouble,
+        shared: &mut Shared,
+    ) {
+        match moved {
+            Some(moved) if access_lost(trouble).is_none() => self.apply_moved(moved),
+            _ => self.look_failed(look, trouble, shared),
         }
     }
 
