@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use taskward::core::Safety;
 use taskward::journal::EntryId;
 use taskward::{Answered, Question, QuestionId};
 
@@ -102,9 +103,28 @@ pub(crate) struct Record {
     happened: Vec<Happened>,
     /// How much of it there was when this process began: what was shown later does not count.
     began: usize,
+    /// The stand-ins, each with the question that it stood in for.
+    identified: Vec<(QuestionId, QuestionId)>,
 }
 
 impl Record {
+    /// Of what happened, the first so many before this process began.
+    fn of(happened: Vec<Happened>, began: usize) -> Self {
+        let mut identified: Vec<(QuestionId, QuestionId)> = Vec::new();
+        for one in &happened {
+            if let Happened::Identified(stand_in, real) = one
+                && identified.iter().all(|(known, _)| known != stand_in)
+            {
+                identified.push((stand_in.clone(), real.clone()));
+            }
+        }
+        Self {
+            happened,
+            began,
+            identified,
+        }
+    }
+
     /// Whether this command may answer this question without its name.
     pub(crate) fn unnamed(&self, question: &Question, command: Command) -> Unnamed {
         if question.stand_in {
@@ -145,28 +165,35 @@ impl Record {
         answered
     }
 
-    /// What is known of the last answer from here to this question.
-    pub(crate) fn known(&self, question: &QuestionId) -> Known {
-        let mut known = Known::Nothing;
+    /// What is known of the answers from here to this question. One that was not taken leaves in doubt whichever was
+    /// before it; but where the same answer leaves under the same key, a server that refuses it has not taken it before
+    /// either.
+    pub(crate) fn known(&self, question: &QuestionId, safety: Safety) -> Known {
+        let mut doubtful = Vec::new();
         for one in &self.happened {
             match one {
-                // Where the one before was applied this one cannot be.
-                Happened::Answering(id, answer)
-                    if self.is(id, question) && !matches!(known, Known::Applied(_)) =>
-                {
-                    known = Known::Unconfirmed(answer.clone());
-                }
-                Happened::Answered(id, how) if self.is(id, question) => {
-                    known = match (known, how) {
-                        (Known::Unconfirmed(answer), Answered::Applied) => Known::Applied(answer),
-                        (Known::Unconfirmed(_), how) if !counts(*how) => Known::Nothing,
-                        (known, _) => known,
-                    };
-                }
+                Happened::Answering(id, answer) if self.is(id, question) => doubtful.push(answer),
+                Happened::Answered(id, how) if self.is(id, question) => match how {
+                    // Where one was applied no later one can be.
+                    Answered::Applied => {
+                        if let Some(answer) = doubtful.pop() {
+                            return Known::Applied(answer.clone());
+                        }
+                    }
+                    Answered::Refused if safety == Safety::Keyed => {
+                        let refused = doubtful.pop();
+                        doubtful.retain(|answer| Some(*answer) != refused);
+                    }
+                    how if !counts(*how) => drop(doubtful.pop()),
+                    _ => {}
+                },
                 _ => {}
             }
         }
-        known
+        match doubtful.pop() {
+            Some(answer) => Known::Unconfirmed(answer.clone()),
+            None => Known::Nothing,
+        }
     }
 
     /// Whether another question was shown since this one was last answered.
@@ -177,6 +204,14 @@ impl Record {
         let later = self.happened.get(since..self.began).unwrap_or_default();
         let is_other = |one: &Happened| matches!(one, Happened::Shown(id) if id != question);
         later.iter().any(is_other)
+    }
+
+    /// Whether this question was shown since the last answer from here: showing it again adds nothing.
+    pub(crate) fn has_shown(&self, question: &QuestionId) -> bool {
+        let since = self.answered().last().map_or(0, |(at, _)| at + 1);
+        let later = self.happened.get(since..).unwrap_or_default();
+        let is_it = |one: &Happened| matches!(one, Happened::Shown(id) if id == question);
+        later.iter().any(is_it)
     }
 
     /// Whether anything happened here to this question.
@@ -197,18 +232,17 @@ impl Record {
 
     /// The question that this id stood in for, where that is known.
     fn real<'a>(&'a self, id: &'a QuestionId) -> &'a QuestionId {
-        let mut identified = self.happened.iter().filter_map(|one| match one {
-            Happened::Identified(stand_in, real) if stand_in == id => Some(real),
-            _ => None,
-        });
-        identified.next().unwrap_or(id)
+        // They are few, and what happened may be much: each line is compared by this.
+        let mut identified = self.identified.iter();
+        let found = identified.find(|(stand_in, _)| stand_in == id);
+        found.map_or(id, |(_, real)| real)
     }
 
     /// The same with what has happened since, which does not count as shown before this process began.
     pub(crate) fn followed_by(self, now: Self) -> Self {
         Self {
-            happened: now.happened,
             began: self.began,
+            ..now
         }
     }
 }
@@ -247,10 +281,8 @@ impl Log {
             Err(_) => b"?\n".to_vec(),
         };
         let happened: Vec<Happened> = lines(&text).map(read_line).collect();
-        Record {
-            began: happened.len(),
-            happened,
-        }
+        let began = happened.len();
+        Record::of(happened, began)
     }
 
     /// Writes down that something happened; it is on disk when this returns.
@@ -439,10 +471,7 @@ mod tests {
     }
 
     fn record(happened: &[Happened], began: usize) -> Record {
-        Record {
-            happened: happened.to_vec(),
-            began,
-        }
+        Record::of(happened.to_vec(), began)
     }
 
     /// Rows: H21.
@@ -556,7 +585,8 @@ mod tests {
         let record = record(&[shown("s"), identified, answering("s")], 2);
         assert!(record.is(&id("s"), &id("b")) && record.is(&id("b"), &id("s")));
         assert!(!record.is(&id("s"), &id("a")));
-        assert_eq!(record.known(&id("b")), Known::Unconfirmed(json!("EUR")));
+        let known = record.known(&id("b"), Safety::Once);
+        assert_eq!(known, Known::Unconfirmed(json!("EUR")));
     }
 
     #[test]
@@ -599,11 +629,33 @@ mod tests {
                     Happened::Answering(id("a"), json!("USD")),
                     answered("a", Answered::Gone(WithdrawReason::TaskMovedOn)),
                 ],
-                Known::Applied(eur),
+                Known::Applied(eur.clone()),
+            ),
+            // The one before may have arrived all the same.
+            (
+                vec![
+                    answering("a"),
+                    answered("a", Answered::Unknown),
+                    Happened::Answering(id("a"), json!("USD")),
+                    answered("a", Answered::Refused),
+                ],
+                Known::Unconfirmed(eur.clone()),
             ),
         ] {
-            assert_eq!(record(&happened, 0).known(&a), known, "{happened:?}");
+            assert_eq!(
+                record(&happened, 0).known(&a, Safety::Once),
+                known,
+                "{happened:?}"
+            );
         }
+        // The same, refused under the same key, was not taken the first time either.
+        let twice = |how| {
+            let unknown = answered("a", Answered::Unknown);
+            let happened = [answering("a"), unknown, answering("a"), answered("a", how)];
+            record(&happened, 0).known(&a, Safety::Keyed)
+        };
+        assert_eq!(twice(Answered::Refused), Known::Nothing);
+        assert_eq!(twice(Answered::NotSent), Known::Unconfirmed(eur));
     }
 
     #[test]

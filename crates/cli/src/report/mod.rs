@@ -252,13 +252,29 @@ impl Reporter {
         }
         if !self.state().shown.contains(&question.id) {
             self.state().shown.push(question.id.clone());
-            self.keep(&Happened::Shown(question.id.clone()));
+            // Whoever looks again and again makes no record that grows.
+            if !self.has_shown(&question.id) {
+                self.keep(&Happened::Shown(question.id.clone()));
+            }
         }
+    }
+
+    /// Whether it is known here that this question was shown, and nothing answered since.
+    fn has_shown(&self, question: &QuestionId) -> bool {
+        let records = self.records.as_ref().zip(self.task());
+        records.is_some_and(|((memory, origin), task)| {
+            memory.log(&task, origin).read().has_shown(question)
+        })
     }
 
     /// A person confirmed a question that was shown just now, whatever else counts as shown here.
     pub(crate) fn confirmed(&self, question: &Question) {
         self.keep(&Happened::Shown(question.id.clone()));
+    }
+
+    /// Whether what happens to this question, which was shown before, can still be kept.
+    pub(crate) fn is_kept(&self, question: &QuestionId) -> bool {
+        self.keep(&Happened::Shown(question.clone()))
     }
 
     /// The question of the first id has turned out to be the one of the second.
@@ -267,18 +283,20 @@ impl Reporter {
         self.keep(&identified);
     }
 
-    /// Keeps what happened to a question. Where that is not possible it counts as not shown.
-    fn keep(&self, happened: &Happened) {
+    /// Keeps what happened to a question, and tells whether it is kept. Where that is not possible it counts as not shown.
+    fn keep(&self, happened: &Happened) -> bool {
         let Some(((memory, origin), task)) = self.records.as_ref().zip(self.task()) else {
-            return;
+            return false;
         };
-        if let Err(error) = memory.log(&task, origin).write(happened)
+        let kept = memory.log(&task, origin).write(happened);
+        if let Err(error) = &kept
             && !std::mem::replace(&mut self.state().is_unkept, true)
         {
             self.out.say(&format!(
                 "warning: {error}: what was shown and answered here is not kept, and an answer needs --question"
             ));
         }
+        kept.is_ok()
     }
 
     /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is

@@ -214,6 +214,29 @@ fn what_status_and_messages_show_may_be_answered_and_is_known_from_then_on() {
     assert_eq!(world.fast(&["approve", &run]).code, 0);
 }
 
+/// Rows: H21.
+#[test]
+fn whoever_looks_at_a_question_again_and_again_makes_no_record_that_grows() {
+    let world = world();
+    let task = world.start_asker();
+    let size = || {
+        let folder = world.state.path().join("taskward/journal");
+        let files = std::fs::read_dir(&folder).expect("a journal");
+        let mut paths = files.filter_map(|file| Some(file.ok()?.path()));
+        let record = paths.find(|path| path.extension().is_some_and(|kind| kind == "shown"));
+        std::fs::metadata(record.expect("a record"))
+            .expect("a file")
+            .len()
+    };
+    world.show(&task);
+    let once = size();
+    world.show(&task);
+    world.run(&["status", &task]);
+    world.run(&["messages", &task, "--json"]);
+    assert_eq!(size(), once);
+    assert_eq!(world.fast(&["reply", &task, "EUR"]).code, 0);
+}
+
 fn unseen_command(task: &str, question: &str) -> String {
     format!("taskward reply {task} 'YOUR ANSWER' --question {question} --watch")
 }
@@ -248,6 +271,27 @@ fn what_is_not_kept_counts_as_not_shown() {
     let question = world.question(&run);
     let named = world.fast(&["approve", &run, "--question", &question]);
     assert_eq!(named.code, 0, "{named:?}");
+}
+
+/// Rows: H21.
+#[test]
+fn an_answer_that_cannot_be_written_down_goes_to_no_question_that_is_not_named() {
+    let world = world();
+    let run = world.start_run(&json!({ "scenario": "two-approvals" }));
+    world.wait_until(&run, "awaiting_input");
+    world.show(&run);
+    // A full disk, as a program sees it: no file grows any further.
+    let full = |command: &str| {
+        let line = format!("trap '' XFSZ; (ulimit -f 0; {command} --speed 20) 2>&1 | cat >&2; :");
+        world.shell(&line)
+    };
+    let unnamed = full(&format!("taskward approve {run}"));
+    unnamed.says(&["not kept", "so it has to be named", "exit 8"]);
+    assert_eq!(world.answers().0, [0]);
+    let named = full(unnamed.printed("answer").trim_end_matches(" --speed 20"));
+    named.says(&["not kept", "answer delivered"]);
+    world.wait_until(&run, "awaiting_input");
+    assert_eq!(world.answers().0, [1, 0]);
 }
 
 #[test]
@@ -352,6 +396,36 @@ fn an_answer_from_elsewhere_is_told_as_that_and_one_that_may_have_arrived_is_rep
     let same = world.fast(&approve);
     assert_eq!((same.code, world.answers().0), (0, vec![1, 1]), "{same:?}");
     world.fast(&approve).says(&["already answered: approve"]);
+}
+
+/// Rows: H22.
+#[test]
+fn an_answer_that_may_have_arrived_stays_in_doubt_when_another_is_refused() {
+    let world = world();
+    let task = world.start_asker();
+    let question = world.question(&task);
+    let fault = |fault| {
+        let rule = taskward_sim::FaultRule::new(fault);
+        world.sim.set_faults(vec![rule.on("message")]);
+    };
+    let reply = |text: &str, more: &[&str]| {
+        let reply = ["reply", &task, text, "--question", &question];
+        world.fast(&[&reply[..], more].concat())
+    };
+    fault(taskward_sim::Fault::CloseBeforeHead);
+    assert_eq!(reply("EUR", &[]).code, 5);
+    fault(taskward_sim::Fault::Status {
+        code: 400,
+        retry_after: None,
+        after_bytes: None,
+    });
+    let refused = reply("USD", &["--force-new"]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    world.sim.set_faults(Vec::new());
+    let other = reply("YEN", &[]);
+    assert_eq!(other.code, 5, "{other:?}");
+    other.says(&["It was: EUR", "Nothing was sent now"]);
+    assert_eq!(world.answers().1, [0]);
 }
 
 /// Rows: H22.

@@ -100,7 +100,7 @@ pub(super) async fn answer<P: Platform>(
     let mut unconfirmed = None;
     if let Some(id) = &request.question {
         reporter.name(id);
-        match answering.record.known(id) {
+        match answering.record.known(id, P::CAPABILITIES.answer) {
             Known::Applied(said) if request.given.answer().as_ref() == Some(&said) => {
                 return answering
                     .already(Some(id), &said, asker, reporter, deadlines, &to)
@@ -306,9 +306,14 @@ impl<P: Platform> Answering<'_, P> {
             Some(_) => Unnamed::Allowed,
             None => self.record.unnamed(question, self.request.command),
         };
+        // The next command knows only from what is kept that this question was answered.
+        let verdict = match (&self.request.question, verdict) {
+            (None, Unnamed::Allowed) if !reporter.is_kept(&question.id) => Unnamed::NotShown,
+            (_, verdict) => verdict,
+        };
         if self.request.question.is_none()
             && P::CAPABILITIES.answer == Safety::Once
-            && let Known::Unconfirmed(said) = self.record.known(&question.id)
+            && let Known::Unconfirmed(said) = self.record.known(&question.id, Safety::Once)
         {
             return Err(self.unconfirmed(&question.id, &said));
         }
