@@ -592,8 +592,10 @@ impl<P: Provider> Task<P> {
 
     /// Acknowledges [`Step::Save`].
     pub fn saved(&mut self, revision: Revision) {
+        let was_due = self.save.is_due();
         self.save.saved = self.save.saved.max(revision.min(self.save.revision));
-        if !self.save.is_due() {
+        // An acknowledgement that comes twice stored nothing more, and puts off no record.
+        if was_due && !self.save.is_due() {
             self.record.stored(&self.events, self.now);
         }
     }
