@@ -58,6 +58,26 @@ fn every_event_of_a_run_says_what_it_means_for_the_run() {
             "failed Some(\"oom\") None",
         ),
         (
+            "run.worker.failed",
+            json!({"reason_code": "REJECTED", "reason": "Wrong recipients."}),
+            "failed Some(\"REJECTED\") Some(\"Wrong recipients.\")",
+        ),
+        (
+            "run.worker.failed",
+            json!({"reason_code": "REJECTED", "reason": " "}),
+            "failed Some(\"REJECTED\") None",
+        ),
+        (
+            "run.worker.failed",
+            json!({"reason": {"text": "no"}}),
+            "failed None None",
+        ),
+        (
+            "run.limit_exceeded",
+            json!({"reason_code": "MAX_STEPS", "reason": "more than 20"}),
+            "failed Some(\"MAX_STEPS\") Some(\"more than 20\")",
+        ),
+        (
             "run.limit_exceeded",
             none(),
             "failed Some(\"limit_exceeded\") Some(\"the run exceeded a limit\")",

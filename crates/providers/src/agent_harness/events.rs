@@ -37,7 +37,9 @@ fn beat_of(run: &TaskId, event: &RunEvent) -> Beat {
             fault
                 .reason
                 .get_or_insert_with(|| "limit_exceeded".to_owned());
-            fault.message = Some("the run exceeded a limit".to_owned());
+            fault
+                .message
+                .get_or_insert_with(|| "the run exceeded a limit".to_owned());
             Beat::Ending(Finish::Failed(fault))
         }
         RunEventType::RunCancelled => {
@@ -63,7 +65,14 @@ fn fault_of(event: &RunEvent, status: &'static str) -> Fault {
     let reason = StatusTransitionPayload::deserialize(&event.payload.value)
         .ok()
         .and_then(|transition| transition.reason_code);
-    Fault::new(Status::known(status)).with_reason(reason.map(|code| code.to_string()), None)
+    let code = reason.map(|code| code.to_string());
+    Fault::new(Status::known(status)).with_reason(code, words_of(&event.payload.value))
+}
+
+/// What an event says beside its code: where the reason of whoever rejected a run stands.
+fn words_of(payload: &Value) -> Option<String> {
+    let words = payload.get("reason")?.as_str()?;
+    (!words.trim().is_empty()).then(|| words.to_owned())
 }
 
 /// The status for the machine; known words allocate nothing.
