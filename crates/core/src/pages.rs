@@ -67,7 +67,8 @@ impl<T> ListPage<T> {
 /// # Where a list ends
 /// Where `has_more` is false, or the cursor is null, absent or empty, whatever the other one says. A cursor that comes a
 /// second time is an error of the kind [`Protocol`](ErrorKind::Protocol), told after the entries of the page that
-/// brought it: such a list has no end. So is a walk of more than 65,536 pages.
+/// brought it: such a list has no end. So is a walk of more than 65,536 pages, and a cursor that is too long for a
+/// request.
 #[derive(Clone, Debug)]
 pub struct Pages<O> {
     operation: O,
@@ -84,6 +85,8 @@ enum State {
     End,
     /// The operation's cursor was followed before.
     Loop,
+    /// No request can carry the operation's cursor.
+    Unusable,
 }
 
 impl<O: List + Clone> Pages<O> {
@@ -102,7 +105,7 @@ impl<O: List + Clone> Pages<O> {
     /// The operation that reads the next page; `None` after the last. Asked twice, it gives the same one.
     ///
     /// # Errors
-    /// When the list goes in circles, or on for ever.
+    /// When the list goes in circles, or on for ever, or its cursor cannot be sent.
     pub fn next(&self) -> Result<Option<O>, Error> {
         let wrong = |what: fmt::Arguments<'_>| {
             let cursor = shown(self.operation.cursor().unwrap_or_default());
@@ -114,6 +117,12 @@ impl<O: List + Clone> Pages<O> {
             State::Loop => wrong(format_args!(
                 "the server's list goes in circles: it repeats"
             )),
+            State::Unusable => {
+                let bytes = self.operation.cursor().map_or(0, str::len);
+                wrong(format_args!(
+                    "the server's list goes on at a cursor of {bytes} bytes, which no request can carry:"
+                ))
+            }
             State::More if self.seen.len() >= MAX_PAGES => wrong(format_args!(
                 "the server's list did not end within {MAX_PAGES} pages; it goes on at"
             )),
@@ -130,7 +139,12 @@ impl<O: List + Clone> Pages<O> {
             Some(cursor) if page.has_more != Some(false) => {
                 let is_new = self.seen.insert(digest(&cursor));
                 self.operation.turn(cursor);
-                if is_new { State::More } else { State::Loop }
+                // The cursor alone is the server's.
+                match self.operation.request() {
+                    Err(_) => State::Unusable,
+                    Ok(_) if is_new => State::More,
+                    Ok(_) => State::Loop,
+                }
             }
             _ => State::End,
         };
@@ -150,7 +164,7 @@ impl<O: List + Clone> Pages<O> {
     pub fn cursor(&self) -> Option<&str> {
         match self.state {
             State::End => None,
-            State::More | State::Loop => self.operation.cursor(),
+            State::More | State::Loop | State::Unusable => self.operation.cursor(),
         }
     }
 }
@@ -258,6 +272,26 @@ mod tests {
     }
 
     /// Rows: D21.
+    /// It is the server's fault, and nobody's input.
+    ///
+    /// Rows: D24.
+    #[test]
+    fn a_cursor_that_no_request_can_carry_is_an_error_of_the_server_behind_its_page() {
+        const LONG: usize = 1 << 20;
+        let long: &'static str = "c".repeat(LONG).leak();
+        let mut pages = Pages::new(Numbers {
+            word: "x",
+            cursor: None,
+        });
+        let page = ListPage::new(vec![1, 2], Some(true), Some(long.to_owned()));
+        assert_eq!(pages.take(page), [1, 2]);
+        let error = pages.next().expect_err("it cannot be asked for");
+        assert_eq!(error.kind(), ErrorKind::Protocol);
+        let text = error.to_string();
+        assert!(text.contains("1048576 bytes") && text.len() < 300, "{text}");
+        assert_eq!(pages.cursor(), Some(long));
+    }
+
     #[test]
     fn a_list_ends_in_every_form_in_which_a_server_says_so() {
         for last in [

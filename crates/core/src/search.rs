@@ -389,7 +389,11 @@ impl<P: Provider> Search<P> {
         }
         let next = page.next.filter(|next| !next.is_empty());
         if let Some(next) = next.filter(|_| page.has_more != Some(false)) {
-            if cursors.len() + 1 < MAX_PAGES && cursors.insert(next.clone()) {
+            let Window { from, until } = self.window;
+            let clue = &self.sought.clue;
+            // The cursor alone is the server's: one that no request can carry ends the list as one too many does.
+            let is_usable = self.provider.search(clue, from, until, Some(&next)).is_ok();
+            if is_usable && cursors.len() + 1 < MAX_PAGES && cursors.insert(next.clone()) {
                 *cursor = Some(next);
                 return;
             }

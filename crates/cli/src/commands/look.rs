@@ -55,7 +55,7 @@ pub(super) async fn each_event<P: Platform>(
     let mut cursor = None;
     loop {
         let look = Look::Events { cursor };
-        let Reading::Events(page) = session.call(Read::<P>::new(task, look)).await? else {
+        let Reading::Events(page) = session.read(task, Read::<P>::new(task, look)).await? else {
             let what = "the list of events reads like no list of events";
             return Err(Problem::new(Exit::Other, "decode", what));
         };
@@ -76,6 +76,16 @@ pub(super) async fn each_event<P: Platform>(
         cursor = page.next;
         if cursor.is_none() || (news == 0 && !skipping) {
             return Ok(unreadable);
+        }
+        let look = Look::Events {
+            cursor: cursor.clone(),
+        };
+        if Read::<P>::new(task, look).request().is_err() {
+            let bytes = cursor.map_or(0, |cursor| cursor.len());
+            let what = format!(
+                "the server's list of events goes on at a cursor of {bytes} bytes, which no request can carry"
+            );
+            return Err(Problem::new(Exit::Other, "protocol", what));
         }
     }
 }

@@ -396,6 +396,8 @@ impl<P: Provider> Task<P> {
                 };
             }
             Purpose::Look(Look::Trail) => self.end_traced(),
+            // Its cursor is the server's: no fault of the task.
+            Purpose::Look(Look::Events { .. }) => self.list_unusable(),
             Purpose::Start | Purpose::Look(_) => {
                 let id = self
                     .id

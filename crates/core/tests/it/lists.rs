@@ -399,3 +399,20 @@ fn a_list_of_another_shape_is_read_once_more_and_then_taken_for_none() {
     assert_eq!(lists.len(), 2, "{lists:?}");
     assert!(lists[1] - lists[0] < 2000, "{lists:?}");
 }
+
+/// The cursor is the server's, and so is its fault: the task is followed as one without a list.
+///
+/// Rows: D24.
+#[test]
+fn a_cursor_that_no_request_can_carry_ends_the_list_and_not_the_watch() {
+    let mut world = paged(&[]);
+    world.rewrite = Box::new(move |path, _, reply| {
+        if path.contains("/events") {
+            let cursor = "c".repeat(1 << 20);
+            reply.body = format!("1 begin\nnext {cursor}.").into();
+        }
+    });
+    run(&mut world);
+    assert_eq!(told(&world), ["1"]);
+    assert_eq!(world.count("/events"), 1, "{:#?}", world.trace);
+}

@@ -574,3 +574,19 @@ fn a_search_with_an_entry_that_cannot_be_read_concludes_nothing() {
         }
     }
 }
+
+/// Rows: D24.
+#[test]
+fn a_list_that_goes_on_at_a_cursor_no_request_can_carry_proves_nothing() {
+    for (long, pages, complete) in [(0, 2, true), (1 << 20, 2, false)] {
+        let mut world = World::new("");
+        let sought = lost(&mut world, false);
+        let mut now = world.now;
+        let cursor = "c".repeat(long);
+        let body = format!(r#"{{"data":[],"has_more":true,"next_cursor":"{cursor}"}}"#);
+        let (findings, asked) = search(Search::new(Nanonets, sought), &mut now, |_, _| {
+            Some(Response::new(http::StatusCode::OK, body.clone()))
+        });
+        assert_eq!((asked.len(), findings.complete), (pages, complete));
+    }
+}

@@ -165,6 +165,12 @@ impl<P: Provider> Task<P> {
         }
     }
 
+    /// The list cannot be read on: it is asked for again later.
+    pub(in crate::task) fn list_unusable(&mut self) {
+        self.stream.unlisted = Some(self.now);
+        self.end_fill(false);
+    }
+
     /// A page of the list could not be read.
     pub(super) fn page_failed(&mut self, trouble: &Trouble, shared: &mut Shared) {
         if let Some(error) = access_lost(trouble) {
@@ -196,8 +202,7 @@ impl<P: Provider> Task<P> {
             matches!(trouble, Trouble::Unreadable(error) if error.kind() == ReadErrorKind::Shape);
         if refused || (shapeless && fill.tries > 0) {
             // One that refuses a cursor that it gave itself cannot be read to its end either.
-            self.stream.unlisted = Some(now);
-            return self.end_fill(false);
+            return self.list_unusable();
         }
         fill.tries += 1;
         if fill.tries == 1 {
