@@ -317,16 +317,18 @@ fn unpublished(
 
 /// A refusal of an agent's id. For one of another workspace the platform's documentation has both 403 and 404.
 fn missing(session: &Session<Nanonets>, problem: Box<Problem>, id: &str) -> Box<Problem> {
-    match problem.http_status() {
-        Some(403 | 404) if problem.exit() != Exit::Unknown => problem
-            .refusal(format!("the workspace of this key has no agent {id:?}"))
-            .next(
-                "see",
-                session.command("agents list"),
-                "the agents there are",
-            ),
-        _ => problem,
+    let status = problem.http_status();
+    if !matches!(status, Some(403 | 404)) || problem.exit() == Exit::Unknown {
+        return problem;
     }
+    let what = format!("the workspace of this key has no agent {id:?}");
+    let problem = match status {
+        // A key that may not is a matter of the key, whatever it may not.
+        Some(403) => problem.refusal(what).named("auth").ending(Exit::Auth),
+        _ => problem.refusal(what),
+    };
+    let list = session.command("agents list");
+    problem.next("see", list, "the agents there are")
 }
 
 fn taken(name: &str) -> String {

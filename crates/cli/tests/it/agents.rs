@@ -236,7 +236,11 @@ fn an_agent_of_nobody_and_one_of_another_workspace_are_told_alike() {
                 &["agents", "publish", id],
                 &["agents", "update", id, "--activate"],
             ] {
-                refused(&world, args, &[&what, "taskward agents list", http]);
+                let (exit, code) = match http {
+                    "http 403" => (4, "auth"),
+                    _ => (1, "refused"),
+                };
+                check(&world, args, exit, code).says(&[&what, "taskward agents list", http]);
             }
         }
     }
