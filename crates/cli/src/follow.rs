@@ -146,8 +146,13 @@ impl<P: Platform> Watched<P> {
             .await?
             .map_err(|error| session.problem(&error))?;
         if let (Some(memory), Some(_)) = (&session.memory, running.id()) {
-            // A task that exists is not lost when it cannot be kept; that is told.
-            let _ = memory.record(&running.snapshot());
+            let snapshot = running.snapshot();
+            if snapshot.is_hearsay() {
+                self.reporter.keep_once_seen(snapshot);
+            } else {
+                // A task that exists is not lost when it cannot be kept; that is told.
+                let _ = memory.record(&snapshot);
+            }
         }
         Ok(Followed {
             session,

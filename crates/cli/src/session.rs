@@ -10,6 +10,7 @@ use taskward_sim::Sim;
 use crate::again;
 use crate::args::Global;
 use crate::clock::{Clock, span};
+use crate::ends;
 use crate::exit::Exit;
 use crate::keys::{self, KeySource};
 use crate::memory::{self, Memory};
@@ -304,6 +305,31 @@ impl<P: Platform> Session<P> {
         O: Operation + Clone + Send + 'static,
         O::Output: Send,
     {
+        self.perform(operation)
+            .await?
+            .map_err(|error| self.problem(&error))
+    }
+
+    /// The same for a read of this task, which the server may not know.
+    pub(crate) async fn read<O>(
+        &self,
+        task: &TaskRef,
+        operation: O,
+    ) -> Result<O::Output, Box<Problem>>
+    where
+        O: Operation + Clone + Send + 'static,
+        O::Output: Send,
+    {
+        self.perform(operation)
+            .await?
+            .map_err(|error| ends::unreadable(self, task, &error))
+    }
+
+    async fn perform<O>(&self, operation: O) -> Result<Result<O::Output, Error>, Box<Problem>>
+    where
+        O: Operation + Clone + Send + 'static,
+        O::Output: Send,
+    {
         // Not as a JSON line: what a single call prints is its data alone.
         let told = |retrying: &Retrying| {
             let why = one_line(&retrying.why);
@@ -313,7 +339,7 @@ impl<P: Platform> Session<P> {
         let patience = PATIENCE.saturating_mul(self.speed());
         let within = self.limit.map_or(patience, |limit| limit.min(patience));
         let reply = self.unless_interrupted(self.client.call_within(within, operation, told));
-        reply.await?.map_err(|error| self.problem(&error))
+        reply.await
     }
 
     /// `work`, unless a signal comes first.

@@ -141,6 +141,16 @@ impl Snapshot {
         crate::task::start_again(&self.0)
     }
 
+    /// Whether it holds nothing but an id that somebody named: nothing of the task was read, it was not started here, and
+    /// nothing is to be said to it. Such an id may be a mistake, and is not worth keeping.
+    #[must_use]
+    pub fn is_hearsay(&self) -> bool {
+        let saved = &self.0;
+        let seen = saved.status.is_some() || saved.position.is_some() || saved.started_at.is_some();
+        let said = saved.turn.is_some() || !saved.deliveries.is_empty();
+        saved.task.is_some() && saved.intent.is_none() && !seen && !said
+    }
+
     /// Whether it is of a turn whose message is known not to have been delivered: there is nothing to take up again.
     pub(crate) fn is_undelivered(&self) -> bool {
         let turn = self.0.turn.as_ref();

@@ -192,11 +192,13 @@ impl<P: Provider> Watch<P> {
         Some(outcome)
     }
 
-    /// What is to be kept, and where; `None` when nobody wants it kept. How it went is told to [`kept`](Self::kept).
+    /// What is to be kept, and where; `None` when nobody wants it kept, or there is nothing but an id that may be a
+    /// mistake. How it went is told to [`kept`](Self::kept).
     #[must_use]
     pub fn to_keep(&self) -> Option<(Arc<dyn Journal>, Snapshot)> {
         let journal = self.journal.clone()?;
-        Some((journal, self.task.snapshot()))
+        let snapshot = self.task.snapshot();
+        (!snapshot.is_hearsay()).then_some((journal, snapshot))
     }
 
     /// Takes in how it went.

@@ -29,9 +29,8 @@ pub(super) async fn messages(
     global.only(ProviderName::Nanonets, provider, "messages", instead)?;
     let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let messages = session
-        .call(ListTaskMessages(task.id().to_string()))
-        .await
-        .map_err(|problem| problem.task(Some(task.clone())))?;
+        .read(&task, ListTaskMessages(task.id().to_string()))
+        .await?;
     for message in messages.readable() {
         if out.is_json() {
             out.line(&line(&task, message));

@@ -58,7 +58,7 @@ async fn answer(
     to: &Destination,
 ) -> Result<Exit, Box<Problem>> {
     let look = |look| Read::<Nanonets>::new(task, look);
-    let status = match session.call(look(Look::Result)).await? {
+    let status = match session.read(task, look(Look::Result)).await? {
         Reading::Ready(answer) => return to.deliver(session, task, &answer, None),
         Reading::Pending(status) => status,
         _ => {
@@ -112,7 +112,7 @@ async fn run(
     to: &Destination,
 ) -> Result<Exit, Box<Problem>> {
     let look = Read::<AgentHarness>::new(task, Look::Result);
-    let reading = session.call(look).await?;
+    let reading = session.read(task, look).await?;
     let ended = |outcome| {
         let reporter = Reporter::new(session, Some(task.clone()), false);
         ends::outcome(session, &Began::Watch, &reporter, outcome).map(|_| Exit::Ok)
@@ -187,7 +187,7 @@ async fn told(session: &Session<AgentHarness>, task: &TaskRef, read: Fault) -> F
 
 /// All events of a run.
 async fn log(session: &Session<AgentHarness>, task: &TaskRef) -> Result<Exit, Box<Problem>> {
-    let run = session.call(GetRun::new(task.id().as_str())).await?;
+    let run = session.read(task, GetRun::new(task.id().as_str())).await?;
     let exit = exit_of_run(&run.status);
     let mut feed = Vec::new();
     let unreadable = each_event(session, task, None, |item| {
@@ -200,7 +200,9 @@ async fn log(session: &Session<AgentHarness>, task: &TaskRef) -> Result<Exit, Bo
 }
 
 async fn full(session: &Session<Nanonets>, task: &TaskRef) -> Result<Exit, Box<Problem>> {
-    let result = session.call(GetTaskResult::new(task.id().as_str())).await?;
+    let result = session
+        .read(task, GetTaskResult::new(task.id().as_str()))
+        .await?;
     let exit = exit_of(&result.status);
     let feed = Value::Array(result.feed.unwrap_or_default());
     print_feed(session, task, result.status.as_str(), exit, feed)

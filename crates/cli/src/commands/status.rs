@@ -43,9 +43,8 @@ async fn nanonets(
     let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let name = task_ref.to_string();
     let task = session
-        .call(GetTaskStatus::new(task_ref.id().as_str()))
-        .await
-        .map_err(|problem| problem.task(Some(task_ref.clone())))?;
+        .read(task_ref, GetTaskStatus::new(task_ref.id().as_str()))
+        .await?;
     let exit = exit_of(&task.status);
     let waits = Nanonets::waits(&Status::unknown(task.status.as_str()));
     let asked = asked(&session, task_ref, waits).await;
@@ -120,10 +119,7 @@ async fn show<P: Platform>(
 
 async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit, Box<Problem>> {
     let mut session: Session<AgentHarness> = Session::open(out.clone(), global, None)?;
-    let run = session
-        .call(GetRun::new(task.id().as_str()))
-        .await
-        .map_err(|problem| problem.task(Some(task.clone())))?;
+    let run = session.read(task, GetRun::new(task.id().as_str())).await?;
     let exit = exit_of_run(&run.status);
     let waits = AgentHarness::waits(&Status::unknown(run.status.as_str()));
     let asked = asked(&session, task, waits).await;

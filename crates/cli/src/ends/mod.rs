@@ -3,7 +3,7 @@
 mod left;
 
 use taskward::core::Clock;
-use taskward::{Abandoned, Answered, ApiError, Fault, Outcome, Question, Status, StoppedBy};
+use taskward::{Abandoned, Answered, ApiError, Error, Fault, Outcome, Question, Status, StoppedBy};
 
 use crate::agents;
 use crate::clock::span;
@@ -143,16 +143,7 @@ pub(crate) fn outcome<P: Platform>(
                 .why(format!("The key came from {}.", session.key_source()))
                 .next("back", of("watch"), "with a key that works")
         }
-        Outcome::Gone { error, .. } => {
-            let what = "the server does not know this task";
-            let problem = exchange(Problem::new(Exit::Other, code, what), &error);
-            let problem = problem.why(error.to_string());
-            if P::LISTS {
-                problem.next("see", session.command("ls"), "")
-            } else {
-                problem
-            }
-        }
+        Outcome::Gone { error, .. } => gone(session, &error),
         Outcome::DeadlineExceeded {
             clock,
             last,
@@ -321,6 +312,33 @@ pub(crate) fn unknown<P: Platform>(
         }
         Began::Watch => problem("it is not known whether the task exists"),
     }
+}
+
+/// A task that the server does not know, whether that is found out by a watch or by a single read.
+fn gone<P: Platform>(session: &Session<P>, error: &ApiError) -> Box<Problem> {
+    let what = "the server does not know this task";
+    let problem = exchange(Problem::new(Exit::Other, "gone", what), error);
+    let problem = problem.why(error.to_string());
+    if P::LISTS {
+        problem.next("see", session.command("ls"), "")
+    } else {
+        problem
+    }
+}
+
+/// The end of a single read of a task that went wrong.
+pub(crate) fn unreadable<P: Platform>(
+    session: &Session<P>,
+    task: &TaskRef,
+    error: &Error,
+) -> Box<Problem> {
+    // As in a watch that has seen nothing of it: a refusal of the very id is one, too.
+    let is_unknown = |api: &&ApiError| matches!(api.status.as_u16(), 400 | 404 | 410 | 422);
+    let problem = match error.api_error().filter(is_unknown) {
+        Some(api) => gone(session, api).attempts(error.attempts()),
+        None => session.problem(error),
+    };
+    problem.task(Some(task.clone()))
 }
 
 fn refused<P: Platform>(

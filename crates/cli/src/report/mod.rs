@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use taskward::core::{RawEvent, Signs};
-use taskward::{Answer, Answered, Event, Question, QuestionId, Status, TaskId, Why};
+use taskward::{
+    Answer, Answered, Event, Journal as _, Question, QuestionId, Snapshot, Status, TaskId, Why,
+};
 use tokio::sync::watch;
 
 use crate::answers::form;
@@ -94,6 +96,8 @@ struct State {
     is_unkept: bool,
     /// Why nobody answered a question, when whoever was to failed.
     failed: Option<(QuestionId, String)>,
+    /// What is kept of a task that was only named, once it was seen to exist.
+    unseen: Option<Box<Snapshot>>,
     voice: Voice,
 }
 
@@ -114,6 +118,7 @@ impl State {
             named: None,
             is_unkept: false,
             failed: None,
+            unseen: None,
             voice: Voice::default(),
         }
     }
@@ -390,8 +395,27 @@ impl Reporter {
         ));
     }
 
+    /// Keeps a task as known here once it was seen to exist: its id may be mistyped.
+    pub(crate) fn keep_once_seen(&self, snapshot: Snapshot) {
+        self.state().unseen = Some(Box::new(snapshot));
+    }
+
+    fn seen_to_exist(&self) {
+        let unseen = self.state().unseen.take();
+        if let (Some(snapshot), Some((memory, _))) = (unseen, &self.records) {
+            // A task that exists is not lost when it cannot be kept; that is told.
+            let _ = memory.record(&snapshot);
+        }
+    }
+
     /// Tells an event.
     pub(crate) fn event(&self, event: &Event) {
+        if matches!(
+            event,
+            Event::Status(_) | Event::Paused(_) | Event::Question(_) | Event::Provider(_)
+        ) {
+            self.seen_to_exist();
+        }
         {
             let mut state = self.state();
             match event {

@@ -178,3 +178,28 @@ fn help_explains_commands_and_topics() {
     assert_eq!(end(bare(&["help", "agents", "list"]), "").code, 0);
     assert_eq!(end(bare(&["help", "nothing"]), "").code, 2);
 }
+
+/// Rows: I13.
+#[test]
+fn a_mistyped_task_has_the_same_words_however_it_is_asked_for_and_is_not_kept() {
+    let world = World::new();
+    for (nobody, http) in [
+        ("00000000-0000-4000-8000-000000000000", "http 404"),
+        ("no-uuid", "http 400"),
+    ] {
+        for command in [
+            &["status", nobody][..],
+            &["result", nobody],
+            &["result", nobody, "--full"],
+            &["messages", nobody],
+            &["watch", nobody, "--speed", "20"],
+        ] {
+            let ended = world.run(command);
+            assert_eq!(ended.code, 1, "{ended:?}");
+            ended.says(&["the server does not know this task", http]);
+        }
+    }
+    let last = world.run(&["watch", "--last"]);
+    assert_eq!(last.code, 2, "{last:?}");
+    last.says(&["no task was started or watched here"]);
+}

@@ -103,6 +103,39 @@ fn a_run_that_ended_has_the_same_code_however_it_is_asked_for() {
     check(&world, &["result", &waits], 8, "waiting");
 }
 
+/// Rows: I14.
+#[test]
+fn why_a_run_was_rejected_is_told_by_its_result_and_by_a_watch() {
+    let world = World::new();
+    let waits = world.start_until("approve-email", "awaiting_input");
+    assert_eq!(world.run(&["status", &waits]).code, 8);
+    let reject = ["reject", &waits, "--reason", "Wrong recipients.", "--yes"];
+    assert_eq!(world.run(&reject).code, 0);
+    for command in [&["result", &waits][..], &["watch", &waits, "--speed", "20"]] {
+        check(&world, command, 3, "task_failed").says(&["Wrong recipients.", "reason REJECTED"]);
+    }
+}
+
+/// Rows: I13.
+#[test]
+fn a_mistyped_run_has_the_same_words_however_it_is_asked_for_and_is_not_kept() {
+    let world = World::new();
+    let words = ["the server does not know this task", "run_not_found"];
+    let nobody = "agent-harness:run_of_nobody";
+    for command in [
+        &["status", nobody][..],
+        &["result", nobody],
+        &["result", nobody, "--full"],
+        &["events", nobody],
+        &["watch", nobody, "--speed", "20"],
+    ] {
+        check(&world, command, 1, "gone").says(&words);
+    }
+    let last = world.run(&["watch", "--last"]);
+    assert_eq!(last.code, 2, "{last:?}");
+    last.says(&["no task was started or watched here"]);
+}
+
 /// Rows: H14.
 #[test]
 fn a_wait_that_nobody_answers_in_time_is_named_and_started_anew_by_the_printed_command() {
