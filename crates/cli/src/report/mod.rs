@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use taskward::core::{RawEvent, Signs};
+use taskward::core::{Position, RawEvent, Signs};
 use taskward::{
     Answer, Answered, Event, Journal as _, Question, QuestionId, Snapshot, Status, TaskId, Why,
 };
@@ -90,6 +90,8 @@ struct State {
     refused: Option<(QuestionId, String)>,
     /// The questions that were shown since the last answer.
     shown: Vec<QuestionId>,
+    /// The event that asked last.
+    asked_at: Option<Position>,
     /// The question that this command was given the answer to: no option answers it.
     named: Option<QuestionId>,
     /// Whether it was told that what was shown cannot be kept.
@@ -115,6 +117,7 @@ impl State {
             earlier: None,
             refused: None,
             shown: Vec::new(),
+            asked_at: None,
             named: None,
             is_unkept: false,
             failed: None,
@@ -437,7 +440,10 @@ impl Reporter {
                     state.attempts = attempt + 1;
                     state.trouble = Some(why.clone());
                 }
-                Event::Question(_) => state.answering = false,
+                Event::Question(question) => {
+                    state.answering = false;
+                    state.asked_at = question.seq.or(state.asked_at);
+                }
                 Event::Answered {
                     question,
                     how,
@@ -481,7 +487,14 @@ impl Reporter {
         };
         let line = match earlier {
             Some(said) => text::of_earlier(event, &said),
-            None => text::event(event, task.as_ref(), &self.clock, self.out.is_verbose()),
+            None => {
+                // What somebody was asked is not changed without a word.
+                let asked = self.state().asked_at;
+                let is_asked =
+                    matches!(event, Event::Altered { position } if asked == Some(*position));
+                let verbose = self.out.is_verbose() || is_asked;
+                text::event(event, task.as_ref(), &self.clock, verbose)
+            }
         };
         let Some(line) = line else { return };
         match event {

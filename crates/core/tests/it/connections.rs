@@ -81,6 +81,19 @@ fn that_events_come_again_in_other_words_is_told_once_for_each_connection() {
     assert_eq!(told, ["Altered { position: Position(2) }"]);
 }
 
+/// Rows: E30.
+#[test]
+fn that_a_question_comes_again_in_other_words_is_told_whatever_came_so_before() {
+    let mut shared = Shared::new();
+    let (mut task, stream) = listening(&mut shared);
+    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
+    let told = hear("data: 1 begin\n\ndata: 2 wait for this\n\n", 100);
+    assert_eq!(told, ["event Some(1) begin", "event Some(2) wait for this"]);
+    let told = hear("data: 1 began\n\ndata: 2 wait for that\n\n", 110);
+    let altered = |seq| format!("Altered {{ position: Position({seq}) }}");
+    assert_eq!(told, [altered(1), altered(2)]);
+}
+
 #[test]
 fn a_list_is_read_no_further_than_to_what_the_stream_has_brought_meanwhile() {
     for first in [7, 8] {

@@ -154,7 +154,9 @@ impl<P: Provider> Task<P> {
             Ok(Some(event)) => match self.provider.read_event(id, &event) {
                 Ok(Some(item)) => {
                     let place = item.event.position;
-                    altered = place.filter(|at| worded.differs(*at, event.data));
+                    let asks = matches!(item.beat, Beat::Asking(_));
+                    let place = place.filter(|at| worded.differs(*at, event.data));
+                    altered = place.map(|place| (place, asks));
                     Next::Item(Box::new(item))
                 }
                 Ok(None) => Next::Skipped,
@@ -170,8 +172,9 @@ impl<P: Provider> Task<P> {
         if chunk.is_empty() {
             open.chunks.pop_front();
         }
-        if let Some(position) = altered
-            && !std::mem::replace(&mut open.altered, true)
+        // Once for each connection, but for what somebody is asked.
+        if let Some((position, asks)) = altered
+            && (asks || !std::mem::replace(&mut open.altered, true))
         {
             self.events.push(Event::Altered { position });
         }
