@@ -578,7 +578,7 @@ fn a_search_with_an_entry_that_cannot_be_read_concludes_nothing() {
 /// Rows: D24.
 #[test]
 fn a_list_that_goes_on_at_a_cursor_no_request_can_carry_proves_nothing() {
-    for (long, pages, complete) in [(0, 2, true), (1 << 20, 2, false)] {
+    for (long, pages, complete) in [(0, 3, true), (1 << 20, 3, false)] {
         let mut world = World::new("");
         let sought = lost(&mut world, false);
         let mut now = world.now;
