@@ -110,7 +110,7 @@ fn search_all(form: Form) -> usize {
     let echo = Echo::new();
     let nanonets = format!("nanonets:{TASK}");
     let run = format!("agent-harness:{RUN}");
-    let speed = ["--speed", "1000"];
+    let speed = ["--speed", "200", "--timeout", "2h"];
     let start = [
         &["run", "--agent", AGENT, "hi", "--answer", "EUR"],
         &speed[..],
