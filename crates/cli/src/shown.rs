@@ -230,6 +230,15 @@ impl Record {
         self.real(one) == self.real(other)
     }
 
+    /// All that the question of this id is known by.
+    pub(crate) fn names<'a>(&'a self, id: &'a QuestionId) -> impl Iterator<Item = &'a QuestionId> {
+        let real = self.real(id);
+        let stand_ins = self.identified.iter().filter(move |(_, of)| of == real);
+        [id, real]
+            .into_iter()
+            .chain(stand_ins.map(|(name, _)| name))
+    }
+
     /// The question that this id stood in for, where that is known.
     fn real<'a>(&'a self, id: &'a QuestionId) -> &'a QuestionId {
         // They are few, and what happened may be much: each line is compared by this.

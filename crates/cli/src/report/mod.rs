@@ -92,8 +92,8 @@ struct State {
     shown: Vec<QuestionId>,
     /// The event that asked last.
     asked_at: Option<Position>,
-    /// The question that this command was given the answer to: no option answers it.
-    named: Option<QuestionId>,
+    /// The names of the question that this command was given the answer to: no option answers it.
+    named: Vec<QuestionId>,
     /// Whether it was told that what was shown cannot be kept.
     is_unkept: bool,
     /// Why nobody answered a question, when whoever was to failed.
@@ -118,7 +118,7 @@ impl State {
             refused: None,
             shown: Vec::new(),
             asked_at: None,
-            named: None,
+            named: Vec::new(),
             is_unkept: false,
             failed: None,
             unseen: None,
@@ -227,12 +227,12 @@ impl Reporter {
 
     /// This command was given the answer to this question: no option answers it.
     pub(crate) fn name(&self, question: &QuestionId) {
-        self.state().named = Some(question.clone());
+        self.state().named.push(question.clone());
     }
 
     /// Whether this command was given the answer to this question.
     pub(crate) fn is_named(&self, question: &QuestionId) -> bool {
-        self.state().named.as_ref() == Some(question)
+        self.state().named.contains(question)
     }
 
     /// Whoever was to answer this question failed.

@@ -350,16 +350,20 @@ fn the_question_that_is_named_is_left_to_no_option_even_where_it_still_shows() {
         .append(true)
         .open(record.expect("a record"))
         .expect("open");
+    let stand_in = "s_0123456789abcdef";
     for line in [
+        json!({ "v": 1, "identified": stand_in, "as": question }),
         json!({ "v": 1, "answering": question, "answer": { "approve": true } }),
         json!({ "v": 1, "answered": question, "how": "applied" }),
     ] {
         writeln!(record, "{line}").expect("written");
     }
-    let approve = ["approve", &run, "--question", &question, "--watch"];
-    let ended = world.fast(&[&approve[..], &["--on-approval", "approve"]].concat());
-    ended.says(&["already answered: approve"]);
-    assert_eq!((ended.code, world.answers().0), (8, vec![0]), "{ended:?}");
+    for name in [stand_in, &question] {
+        let approve = ["approve", &run, "--question", name, "--watch"];
+        let ended = world.fast(&[&approve[..], &["--on-approval", "approve"]].concat());
+        ended.says(&["already answered: approve"]);
+        assert_eq!((ended.code, world.answers().0), (8, vec![0]), "{ended:?}");
+    }
 }
 
 /// Rows: H22.

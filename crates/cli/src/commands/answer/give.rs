@@ -99,7 +99,9 @@ pub(super) async fn answer<P: Platform>(
     }
     let mut unconfirmed = None;
     if let Some(id) = &request.question {
-        reporter.name(id);
+        for name in answering.record.names(id) {
+            reporter.name(name);
+        }
         match answering.record.known(id, P::CAPABILITIES.answer) {
             Known::Applied(said) if request.given.answer().as_ref() == Some(&said) => {
                 return answering
