@@ -29,7 +29,7 @@ impl World {
     }
 
     /// The same, killed then.
-    fn killed_reply(&self, task: &str, text: &str, fault: Fault) {
+    pub(crate) fn killed_reply(&self, task: &str, text: &str, fault: Fault) {
         let mut child = self.replying(task, text, fault);
         child.kill().expect("killed");
         child.wait().expect("ends");

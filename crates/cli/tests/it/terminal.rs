@@ -358,6 +358,33 @@ fn a_question_that_was_not_shown_is_confirmed_by_whoever_sees_it_now() {
     assert_eq!(named.code, 2, "{named:?}");
 }
 
+/// Rows: H22.
+#[test]
+fn whoever_decides_to_send_beside_an_answer_of_unknown_fate_has_decided() {
+    let world = World::new();
+    for is_named in [true, false] {
+        let task = world.start_asker();
+        world.show(&task);
+        let question = world.question(&task);
+        world.killed_reply(&task, "EUR", Fault::Stall);
+        let reply = ["reply", &task, "USD", "--speed", "20"];
+        let named = [&reply[..], &["--question", &question]].concat();
+        let command = if is_named { &named[..] } else { &reply[..] };
+        let mut terminal = Terminal::open(&world, command);
+        terminal.until("(\"EUR\"); send this all the same? [y/N] ");
+        terminal.types("y");
+        if !is_named {
+            // It was not shown since.
+            terminal.until("answer it with \"USD\"? [y/N] ");
+            terminal.types("y");
+        }
+        let (code, shown) = terminal.end();
+        assert_eq!(code, Some(0), "{shown}");
+        let asked = &world.sim.stats().questions;
+        assert_eq!(asked.last().expect("a question").answers, 1, "{shown}");
+    }
+}
+
 #[test]
 fn rejecting_by_command_asks_first() {
     let world = World::new();

@@ -70,6 +70,7 @@ pub(super) async fn answer<P: Platform>(
         record: before.followed_by(read()),
         request: &request,
         attended,
+        all_the_same: request.force_new,
     };
     if P::CAPABILITIES.answer == Safety::Once
         && !request.force_new
@@ -84,6 +85,8 @@ pub(super) async fn answer<P: Platform>(
         };
         let found = earlier.look(kept, global, reporter.clone()).await?;
         answering.record = answering.record.followed_by(read());
+        // Where nobody knows, whoever sits at the terminal has decided.
+        answering.all_the_same = found.how == Answered::Unknown;
         if found.how == Answered::Applied && answering.is_meant(found.question.as_ref()) {
             let said = json!(found.said);
             let Some(id) = &found.question else {
@@ -148,6 +151,8 @@ pub(super) struct Answering<'a, P: Platform> {
     pub(super) record: Record,
     /// Whether somebody at a terminal may be asked.
     attended: bool,
+    /// Whether it is sent although an earlier one may have arrived.
+    all_the_same: bool,
 }
 
 impl<P: Platform> Answering<'_, P> {
@@ -164,7 +169,7 @@ impl<P: Platform> Answering<'_, P> {
     /// Whether it may be sent although one before may have arrived: the same under the same key counts once.
     fn is_repeatable(&self, said: &Value) -> bool {
         let same = self.request.given.answer().as_ref() == Some(said);
-        self.request.force_new || (same && P::CAPABILITIES.answer == Safety::Keyed)
+        self.all_the_same || (same && P::CAPABILITIES.answer == Safety::Keyed)
     }
 
     /// Finds the question, answers it and sees the answer land; gives both for programs.
@@ -313,7 +318,10 @@ impl<P: Platform> Answering<'_, P> {
             (None, Unnamed::Allowed) if !reporter.is_kept(&question.id) => Unnamed::NotShown,
             (_, verdict) => verdict,
         };
+        // A flag of the command line is about a question that was named.
+        let is_decided = self.all_the_same && !self.request.force_new;
         if self.request.question.is_none()
+            && !is_decided
             && P::CAPABILITIES.answer == Safety::Once
             && let Known::Unconfirmed(said) = self.record.known(&question.id, Safety::Once)
         {
