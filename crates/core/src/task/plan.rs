@@ -116,15 +116,14 @@ impl<P: Provider> Task<P> {
             let plan = self.plan();
             if plan.due > self.now || plan.what.is_none() {
                 self.exchange = None;
-                let (mut until, why) = self.pause_of(&plan);
-                if let Some(due) = self.record.due_when_idle(&self.events) {
+                if let Some(due) = self.record.due_when_idle(&self.events)
                     // A stream may bring the next event at once, a wait brings none.
-                    if due <= self.now || readable.is_none() {
-                        self.save.need();
-                        continue;
-                    }
-                    until = until.min(due);
+                    && (due <= self.now || readable.is_none())
+                {
+                    self.save.need();
+                    continue;
                 }
+                let (until, why) = self.pause_of(&plan);
                 return match readable {
                     Some(id) => Next::Receive(id, until),
                     None => Next::Wait(until, why),
@@ -168,13 +167,16 @@ impl<P: Provider> Task<P> {
     /// How long there is nothing to do, by this plan, and why.
     pub(super) fn pause_of(&self, plan: &Earliest<Purpose>) -> (Timestamp, Why) {
         let deadline = self.clocks.deadline();
-        if deadline > plan.due {
-            return (plan.due, self.reason(plan.why));
-        }
-        match self.leaving {
-            Some(_) => (deadline, Why::Leaving),
-            None => (deadline, Why::Deadline),
-        }
+        let (until, why) = if deadline > plan.due {
+            (plan.due, self.reason(plan.why))
+        } else if self.leaving.is_some() {
+            (deadline, Why::Leaving)
+        } else {
+            (deadline, Why::Deadline)
+        };
+        // What was told is stored meanwhile; that is not what is waited for.
+        let record = self.record.due_when_idle(&self.events);
+        (record.map_or(until, |due| until.min(due)), why)
     }
 
     /// While a human is awaited, a wait is for them, whatever else would end it but trouble.
