@@ -64,6 +64,8 @@ pub struct Search<P> {
     was_cut: bool,
     /// Entries of this look's list that could not be read.
     unreadable: usize,
+    /// Whether the list was read so soon after the start that its task may not have been in it yet.
+    is_early: bool,
 }
 
 /// Which look it is.
@@ -215,6 +217,7 @@ impl<P: Provider> Search<P> {
             missed: 0,
             was_cut: false,
             unreadable: 0,
+            is_early: false,
         };
         let begun_at = search.sought.begun_at;
         search.begin(begun_at);
@@ -400,6 +403,8 @@ impl<P: Provider> Search<P> {
             self.was_cut = true;
         }
         let known = *known;
+        let listed_by = self.sought.ended_at.map(|at| at.after(AGAIN));
+        self.is_early = listed_by.is_some_and(|by| now < by);
         self.arrange(known);
         self.compare(0, now);
     }
@@ -435,7 +440,10 @@ impl<P: Provider> Search<P> {
     fn conclude(&mut self, now: Timestamp) {
         let is_it =
             |one: &Candidate| matches!(one.likeness, Likeness::Same | Likeness::Incomparable);
-        if self.found.iter().any(is_it) || self.missed >= MAX_MISSED {
+        // One that is like it may be another's, while its own task is not listed yet.
+        let is_early = self.is_early && matches!(self.look, Look::First);
+        let is_found = self.found.iter().any(is_it) && !is_early;
+        if is_found || self.missed >= MAX_MISSED {
             self.state = State::Done;
             return;
         }

@@ -148,7 +148,8 @@ fn a_run_that_was_made_is_found_by_its_agent_its_time_and_its_prompt() {
     let (found, requests) = find(&mut world, sought, 0);
     assert_eq!((same(&found).len(), found.candidates.len()), (1, 1));
     assert!(found.complete && !found.candidates[0].off_time, "{found:?}");
-    assert_eq!(requests, ["/api/v1/tasks", "messages", "messages"]);
+    let list = "/api/v1/tasks";
+    assert_eq!(requests, [list, "messages", "messages", list]);
     assert_eq!(world.stats().starts, 4, "nothing is started again");
 }
 
@@ -201,7 +202,7 @@ fn the_servers_clock_says_what_time_is_meant() {
         world.now = (world.now as i64 - skew) as u64;
         let (found, requests) = find(&mut world, by_us, skew);
         assert_eq!(same(&found).len(), 1, "{hours} h: {requests:?}");
-        assert_eq!(requests.len(), 3, "the first look was for another time");
+        assert_eq!(requests.len(), 4, "the first look was for another time");
     }
 }
 
@@ -409,10 +410,32 @@ fn a_list_that_does_not_end_is_left_and_that_is_told() {
     }
 }
 
+/// Somebody else's is listed, and ours is not yet.
+///
+/// Rows: G15.
+#[test]
+fn one_that_is_like_it_is_not_taken_for_it_before_its_own_can_be_listed() {
+    let mut world = World::new("");
+    let sought = lost(&mut world, false);
+    let mut lists = 0;
+    let (found, _) = search(
+        Search::new(Nanonets, sought),
+        &mut world.now,
+        |target, _| {
+            if target.ends_with("/messages") {
+                return message(PROMPT);
+            }
+            lists += 1;
+            page(0..lists, None)
+        },
+    );
+    assert_eq!((same(&found).len(), found.complete), (2, true), "{found:?}");
+}
+
 #[test]
 fn what_cannot_be_read_may_be_it_and_after_some_of_it_no_more_is_tried() {
     // How many of the conversations cannot be read, and how many are tried.
-    for (unread, tried) in [(1, 8), (8, 3)] {
+    for (unread, tried) in [(1, 9), (8, 3)] {
         let mut world = World::new("");
         let sought = lost(&mut world, false);
         let (found, requests) = search(
