@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use taskward::agent_harness::operations::GetRun;
 use taskward::agent_harness::types::RunStatus;
 use taskward::agent_harness::{self, AgentHarness};
+use taskward::core::Capabilities;
 use taskward::nanonets::operations::GetTaskStatus;
 use taskward::nanonets::{self, Nanonets};
 use taskward::wire::DateTime;
@@ -312,6 +313,14 @@ impl ProviderName {
         match self {
             Self::Nanonets => Nanonets::NAME,
             Self::AgentHarness => AgentHarness::NAME,
+        }
+    }
+
+    /// What it can do.
+    pub(crate) fn capabilities(self) -> Capabilities {
+        match self {
+            Self::Nanonets => Nanonets::CAPABILITIES,
+            Self::AgentHarness => AgentHarness::CAPABILITIES,
         }
     }
 

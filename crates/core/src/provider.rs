@@ -308,6 +308,8 @@ pub struct Capabilities {
     pub cancel: bool,
     /// Whether a message can be sent without being asked.
     pub message: bool,
+    /// Whether the tasks of an account can be listed.
+    pub list: bool,
     /// Whether there is a trail to read.
     pub trail: bool,
 }
@@ -321,6 +323,7 @@ impl Capabilities {
         events: false,
         cancel: false,
         message: false,
+        list: false,
         trail: false,
     };
 }
@@ -534,13 +537,27 @@ pub struct Item {
     pub event: RawEvent,
     /// What it means for the task.
     pub beat: Beat,
+    /// The status that the task left by it, and the one it came to, when it says so. It is told when the first of them is
+    /// what the task was last seen to be, so that no event of long ago changes what a read has shown since.
+    pub moved: Option<(Status, Status)>,
 }
 
 impl Item {
     /// An event and what it means.
     #[must_use]
     pub fn new(event: RawEvent, beat: Beat) -> Self {
-        Self { event, beat }
+        Self {
+            event,
+            beat,
+            moved: None,
+        }
+    }
+
+    /// Adds that the task came from one status to another by it.
+    #[must_use]
+    pub fn moving(mut self, from: Status, to: Status) -> Self {
+        self.moved = Some((from, to));
+        self
     }
 }
 

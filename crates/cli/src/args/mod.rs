@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use taskward::core::Capabilities;
 use taskward_sim::FaultRule;
 
 use crate::exit::Exit;
@@ -522,7 +523,23 @@ impl Global {
         self.task_or(task, ProviderName::Nanonets)
     }
 
-    /// Refuses a command that only `provider` has; `instead` is what to do on another one.
+    /// Refuses a command of a platform that `can` not do it; `instead` is what to do there.
+    pub(crate) fn able(
+        &self,
+        found: ProviderName,
+        can: impl Fn(&Capabilities) -> bool,
+        command: &str,
+        instead: &str,
+    ) -> Result<(), Box<Problem>> {
+        let is_able = |one: &ProviderName| can(&one.capabilities());
+        if is_able(&found) {
+            return Ok(());
+        }
+        let able = ProviderName::ALL.into_iter().filter(is_able);
+        Err(refused(able, found, command, instead))
+    }
+
+    /// Refuses a command for calls that only `provider` has; `instead` is what to do on another one.
     pub(crate) fn only(
         &self,
         provider: ProviderName,
@@ -533,14 +550,7 @@ impl Global {
         if provider == found {
             return Ok(());
         }
-        let what = format!(
-            "{command} is for {}, not for {}",
-            provider.title(),
-            found.title()
-        );
-        Err(Problem::new(Exit::Usage, "usage", what)
-            .why(instead)
-            .why("Nothing was sent."))
+        Err(refused([provider], found, command, instead))
     }
 
     /// Whether nothing may be asked on the terminal: by option or environment.
@@ -598,6 +608,24 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
         return Ok(Duration::from_secs(seconds));
     }
     humantime::parse_duration(text).map_err(|e| format!("{e}: write it as 90s, 10m or 2h"))
+}
+
+/// The refusal of a command that only these platforms have.
+fn refused(
+    able: impl IntoIterator<Item = ProviderName>,
+    found: ProviderName,
+    command: &str,
+    instead: &str,
+) -> Box<Problem> {
+    let able: Vec<_> = able.into_iter().map(ProviderName::title).collect();
+    let what = format!(
+        "{command} is for {}, not for {}",
+        able.join(" and "),
+        found.title()
+    );
+    Problem::new(Exit::Usage, "usage", what)
+        .why(instead)
+        .why("Nothing was sent.")
 }
 
 #[cfg(test)]

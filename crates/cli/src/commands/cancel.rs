@@ -6,7 +6,7 @@ use serde_json::Map;
 use taskward::nanonets::Nanonets;
 use taskward::{End, Event, Outcome};
 
-use crate::args::{self, Cancel, Global, ProviderName};
+use crate::args::{self, Cancel, Global};
 use crate::confirm;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
@@ -27,7 +27,7 @@ pub(super) async fn cancel(
     args: Cancel,
 ) -> Result<Exit, Box<Problem>> {
     let (provider, task) = global.task(&args.task)?;
-    if provider != ProviderName::Nanonets {
+    if !provider.capabilities().cancel {
         let what = format!("cancelling is not part of the API of {}", provider.title());
         return Err(Problem::new(Exit::Usage, "unsupported", what)
             .why("Its documentation names no such call. Nothing was sent.")

@@ -11,7 +11,7 @@ use taskward::wire::DateTime;
 use super::local;
 use super::table::{self, Shown};
 use crate::agents::{self, For};
-use crate::args::{Global, Ls, ProviderName};
+use crate::args::{Global, Ls};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::pages;
@@ -39,7 +39,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
     }
     let instead = "Its documentation names no call that lists runs: keep their names.";
     global
-        .only(ProviderName::Nanonets, global.provider(), "ls", instead)
+        .able(global.provider(), |can| can.list, "ls", instead)
         .map_err(|problem| {
             let local = format!("taskward ls --local --provider {}", global.provider());
             problem.next("see", local, "the ones known here")

@@ -8,7 +8,7 @@ use taskward::nanonets::operations::ListTaskMessages;
 use taskward::nanonets::types::{Message, MessageRole};
 
 use super::{question, table};
-use crate::args::{Global, OneTask, ProviderName};
+use crate::args::{Global, OneTask};
 use crate::clock::waited;
 use crate::exit::Exit;
 use crate::out::Out;
@@ -26,7 +26,7 @@ pub(super) async fn messages(
 ) -> Result<Exit, Box<Problem>> {
     let (provider, task) = global.task(&args.task)?;
     let instead = "A run has no conversation; taskward events lists what happened to it.";
-    global.only(ProviderName::Nanonets, provider, "messages", instead)?;
+    global.able(provider, |can| can.message, "messages", instead)?;
     let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let messages = session
         .read(&task, ListTaskMessages(task.id().to_string()))

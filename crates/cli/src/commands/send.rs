@@ -11,7 +11,7 @@ use super::answer;
 use super::question;
 use super::reconcile::EarlierWrite;
 use crate::answers::Asker;
-use crate::args::{Global, ProviderName, Send};
+use crate::args::{Global, Send};
 use crate::clock::{span, waited};
 use crate::command_line;
 use crate::ends::{self, Began};
@@ -32,7 +32,7 @@ const LANDING: Duration = Duration::from_secs(10);
 pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<Exit, Box<Problem>> {
     let (provider, task) = global.task(&args.task)?;
     let instead = "A run is told only what it waits for, by approve, reject or input.";
-    global.only(ProviderName::Nanonets, provider, "send", instead)?;
+    global.able(provider, |can| can.message, "send", instead)?;
     let from_stdin = args.text == "-";
     let text = answer::words(global, args.text)?;
     let deadlines = Deadlines::of(&args.follow)?;

@@ -82,6 +82,7 @@ impl Provider for Nanonets {
         can.answer = Safety::Once;
         can.cancel = true;
         can.message = true;
+        can.list = true;
         can.trail = true;
         can
     };
