@@ -82,6 +82,12 @@ impl Snapshot {
         }
     }
 
+    /// Returns the last status that was seen.
+    #[must_use]
+    pub fn status(&self) -> Option<&Status> {
+        self.0.status.as_ref()
+    }
+
     /// Returns why no answer can go to this question any more, of a task whose watch is over.
     #[must_use]
     pub fn answer_error(&self, question: &QuestionId) -> AnswerError {

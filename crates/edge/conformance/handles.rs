@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use taskward_core::{
     Answer, AnswerError, Answered, End, ErrorKind, Event, Output as _, Provider, QuestionId,
-    QuestionKind,
+    QuestionKind, Status,
 };
 
 use super::follow::{self, Result};
@@ -165,5 +165,29 @@ fn a_command_is_taken_as_soon_as_the_task_is_driven_again() -> Result {
     waiting.join().expect("no panic")?;
     let end = block_on(running.wait())?;
     assert!(matches!(end, End::Left(_)), "{end:?}");
+    Ok(())
+}
+
+/// Rows: E32.
+#[test]
+fn the_status_of_a_run_follows_its_events() -> Result {
+    let (_sim, client) = setup(Vec::new(), LATE)?;
+    let mut running = block_on(client.run(job("two-waits")).start())?;
+    assert_eq!(running.status(), None);
+    let mut told = Vec::new();
+    while let Some(event) = block_on(running.next())? {
+        match event.event {
+            Event::Status(status) => told.push(status.to_string()),
+            Event::Provider(event) => told.push(event.name),
+            Event::Question(_) => break,
+            _ => {}
+        }
+    }
+    let at = |name: &str| told.iter().position(|one| one == name);
+    assert!(
+        matches!((at("run.worker.started"), at("running")), (Some(event), Some(status)) if event.abs_diff(status) == 1),
+        "{told:?}"
+    );
+    assert_eq!(running.status().map(Status::as_str), Some("awaiting_input"));
     Ok(())
 }

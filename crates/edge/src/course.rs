@@ -2,7 +2,7 @@
 
 use taskward_core::{
     Answer, AnswerError, Answered, End, Error, ErrorKind, Left, LeftWhy, MessageNo, Outcome,
-    Provider, Question, QuestionId, Reply, Signs, Snapshot, Task, TaskId,
+    Provider, Question, QuestionId, Reply, Signs, Snapshot, Status, Task, TaskId,
 };
 
 use crate::run::{BoxError, unsupported};
@@ -45,6 +45,14 @@ impl<D: Driver> Course<D> {
         match self {
             Self::Live(driver) => Some(driver.watch().task.signs()),
             Self::Over(_) => None,
+        }
+    }
+
+    /// The last status that was seen.
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Live(driver) => driver.watch().task.status(),
+            Self::Over(snapshot) => snapshot.status(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use taskward_core::{
     Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent, Provider,
-    Question, QuestionId, Reply, Signs, Snapshot, Task, TaskId, Why,
+    Question, QuestionId, Reply, Signs, Snapshot, Status, Task, TaskId, Why,
 };
 use taskward_edge::course::{Course, Driver as _};
 use taskward_edge::run::{BoxError, Hooks, OnEvent};
@@ -110,6 +110,11 @@ impl<P: Provider> Running<P> {
     /// signs of may be stuck.
     pub fn signs(&self) -> Signs {
         self.course.signs().unwrap_or_default()
+    }
+
+    /// Returns the task's last status, as the events have told it; `None` before one was seen.
+    pub fn status(&self) -> Option<&Status> {
+        self.course.status()
     }
 
     /// The questions an answer may go to now.

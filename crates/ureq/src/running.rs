@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 
 use taskward_core::{
     Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent, Provider,
-    Question, QuestionId, Signs, Snapshot, Task, TaskId,
+    Question, QuestionId, Signs, Snapshot, Status, Task, TaskId,
 };
 use taskward_edge::course::Course;
 use taskward_edge::run::{Hooks, OnEvent};
@@ -129,6 +129,11 @@ impl<P: Provider> Running<P> {
     /// signs of may be stuck.
     pub fn signs(&self) -> Signs {
         self.course.signs().unwrap_or_default()
+    }
+
+    /// Returns the task's last status, as the events have told it; `None` before one was seen.
+    pub fn status(&self) -> Option<&Status> {
+        self.course.status()
     }
 
     /// The questions an answer may go to now.

@@ -18,9 +18,24 @@ pub(super) const RUN_EVENT: &str = "run_event";
 /// An event as the machine takes it.
 pub(super) fn item_of(run: &TaskId, event: RunEvent) -> Item {
     let beat = beat_of(run, &event);
+    let begun = begun(&event);
     let position = Position(event.seq);
     let name = event.r#type.as_str().to_owned();
-    Item::new(RawEvent::new(Some(position), name, envelope(event)), beat)
+    let item = Item::new(RawEvent::new(Some(position), name, envelope(event)), beat);
+    match begun {
+        Some((from, to)) => item.moving(from, to),
+        None => item,
+    }
+}
+
+/// The status that a run leaves when its worker begins, and the one it comes to. Every other change is followed by a read.
+fn begun(event: &RunEvent) -> Option<(Status, Status)> {
+    if event.r#type != RunEventType::RunWorkerStarted {
+        return None;
+    }
+    let payload = StatusTransitionPayload::deserialize(&event.payload.value).unwrap_or_default();
+    let from = payload.from_status.unwrap_or(RunStatus::Queued);
+    Some((status_of(&from), status_of(&RunStatus::Running)))
 }
 
 fn beat_of(run: &TaskId, event: &RunEvent) -> Beat {

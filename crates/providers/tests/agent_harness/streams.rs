@@ -51,6 +51,7 @@ fn a_run_is_followed_by_its_stream_and_judged_by_its_own_read() {
         world.told,
         [
             "started replayed false",
+            "status running",
             "status awaiting_input",
             "question 13 Approval",
             "answered 13 Applied",

@@ -613,7 +613,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// Tells a change of status; a change starts the schedule again.
-    fn note(&mut self, status: Status) {
+    pub(super) fn note(&mut self, status: Status) {
         if self
             .last_status
             .as_ref()

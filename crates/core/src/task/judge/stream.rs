@@ -303,6 +303,14 @@ impl<P: Provider> Task<P> {
         }
         self.signs.observed = Some(self.now);
         self.signs.progressed = Some(self.now);
+        if let Some((from, to)) = item.moved
+            && self
+                .last_status
+                .as_ref()
+                .is_some_and(|last| last.raw == from.raw)
+        {
+            self.note(to);
+        }
         match item.beat {
             Beat::Neutral => {}
             Beat::Working => {
