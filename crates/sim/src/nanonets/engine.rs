@@ -175,6 +175,10 @@ impl Server {
             // What is written here has its keys in order.
             let content = content_of(message, &self.switches).to_string();
             let id = ids::question(&[&task.id, &message.id, &content]);
+            if task.question.is_some_and(|open| self.asked[open].0 == id) {
+                // It says what it said.
+                return;
+            }
             self.asked.push((id, message.text.clone()));
             task.question = Some(self.questions.len());
             self.questions.push(question);
