@@ -119,6 +119,11 @@ impl Case {
         let mut edits = fastrand::Rng::with_seed(self.seed ^ 0x6564_6974);
         let edits = self.more.is_some() && edits.u8(..4) == 0;
         mishaps = mishaps.with(Mishap::Reword, if edits { 8 } else { 0 });
+        let mut spoils = fastrand::Rng::with_seed(self.seed ^ 0x7370_6f69);
+        for mishap in [Mishap::Foreign, Mishap::BadEntry] {
+            let spoils = self.more.is_some() && spoils.u8(..4) == 0;
+            mishaps = mishaps.with(mishap, if spoils { 4 } else { 0 });
+        }
         if self.chance(8) {
             // A server that cannot be reached.
             mishaps = mishaps.with(Mishap::DropBeforeSend, self.one_of(&[1, 2]));

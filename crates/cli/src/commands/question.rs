@@ -11,6 +11,7 @@ use taskward::{Event, Journal as _, Policy, Provider, Question, QuestionId, Task
 
 use super::look::{Read, each_event};
 use crate::args::Global;
+use crate::exit::Exit;
 use crate::memory::Memory;
 use crate::platform::Platform;
 use crate::problem::Problem;
@@ -30,6 +31,10 @@ pub(super) async fn open<P: Platform>(
         let read = session.call(Read::<P>::new(task, Look::Questions)).await;
         return match read.map_err(|problem| problem.task(Some(task.clone())))? {
             Reading::Asking(questions) => Ok(questions.into_iter().next()),
+            Reading::Unclear => {
+                let what = "what was said last cannot be read: it cannot be told what is asked";
+                Err(Problem::new(Exit::Other, "decode", what).task(Some(task.clone())))
+            }
             _ => Ok(None),
         };
     }

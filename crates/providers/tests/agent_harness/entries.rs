@@ -151,3 +151,41 @@ fn an_event_of_the_stream_that_cannot_be_read_is_read_from_the_list_and_else_a_g
         }
     }
 }
+
+/// It could once not be read, whatever it is. Once it can, everything is as if it always had been.
+///
+/// Rows: D23.
+#[test]
+fn what_could_not_be_read_once_is_read_again() {
+    let mut plain = polled();
+    assert_eq!(plain.run("two"), done());
+    for number in 1..=plain.log.len() as u64 {
+        for spoiled in 1..6 {
+            let mut world = polled();
+            world.judged = false;
+            let mut pages = 0;
+            world.rewrite = Some(Box::new(move |endpoint, _, mut reply| {
+                if endpoint == "events" && reply.status().is_success() {
+                    let mut body: Value = serde_json::from_slice(&reply.body).expect("JSON");
+                    let events = body["events"].as_array_mut().expect("events");
+                    let found = events.iter_mut().find(|event| event["seq"] == number);
+                    if let Some(event) = found {
+                        pages += 1;
+                        if pages == spoiled {
+                            *event = Value::Null;
+                        }
+                    }
+                    reply.body = body.to_string().into();
+                }
+                reply
+            }));
+            assert_eq!(world.run("two"), done(), "{number}: {:#?}", world.told);
+            for wait in world.stats().waits {
+                let ended = (wait.received, wait.applied);
+                assert_eq!(ended, (1, 1), "{number} {spoiled}: {:#?}", world.told);
+            }
+            let missing = plain.log.len() - world.log.len();
+            assert_eq!(missing, gaps(&world).len(), "{number}: {:#?}", world.told);
+        }
+    }
+}

@@ -46,11 +46,15 @@ pub enum Mishap {
     FailedSave,
     /// A question is edited in place, or another is asked behind it.
     Reword,
+    /// A reply is about another task.
+    Foreign,
+    /// An entry of a list cannot be read.
+    BadEntry,
 }
 
 impl Mishap {
     /// Every one there is.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::DropBeforeSend,
         Self::DropAfterSend,
         Self::ArriveLate,
@@ -71,6 +75,8 @@ impl Mishap {
         Self::Dashboard,
         Self::FailedSave,
         Self::Reword,
+        Self::Foreign,
+        Self::BadEntry,
     ];
 
     /// Its name.
@@ -97,6 +103,8 @@ impl Mishap {
             Self::Dashboard => "dashboard",
             Self::FailedSave => "failed save",
             Self::Reword => "reword",
+            Self::Foreign => "foreign reply",
+            Self::BadEntry => "bad entry",
         }
     }
 

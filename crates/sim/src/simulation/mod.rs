@@ -65,6 +65,7 @@ mod others;
 mod people;
 mod recovery;
 mod report;
+mod spoil;
 mod wire;
 mod world;
 

@@ -10,6 +10,7 @@ use super::machine::Machine;
 use super::mishap::Mishap;
 use super::model::Invariant;
 use super::report::Violation;
+use super::spoil;
 use super::wire::{response, translate};
 use super::world::World;
 
@@ -113,7 +114,13 @@ impl<P: Provider, M: Machine> World<P, M> {
                     self.tell(format_args!("-> search {}", request.target().as_str()));
                     self.now += TRIP;
                     let served = self.setup.machine.handle(sim, self.now);
-                    let reply = response(&served.into_reply());
+                    let mut served = served.into_reply();
+                    if self.strikes(Mishap::BadEntry)
+                        && let Some(body) = spoil::unreadable(&served.body, &mut self.chance)
+                    {
+                        served.body = body;
+                    }
+                    let reply = response(&served);
                     match probe.read(&reply) {
                         Ok(seen) => search.take(seen, self.clock()),
                         Err(error) => {

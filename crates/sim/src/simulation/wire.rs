@@ -11,6 +11,7 @@ use super::facts::{Aim, Fact, Fate, Kept, Leaving};
 use super::machine::{Effect, Machine};
 use super::mishap::Mishap;
 use super::report::Violation;
+use super::spoil;
 use super::world::{Flight, Late, News, Open, World, bytes, millis};
 use crate::message::{Answer as Served, Pulled, Reply, Request as Sim, SimBody};
 use crate::multipart::{Multipart, boundary};
@@ -242,6 +243,18 @@ impl<P: Provider, M: Machine> World<P, M> {
                 _ => drop(self.memory.insert(target, (reply.clone(), as_of))),
             }
         }
+        if reply.status == 200
+            && effect != Effect::Start
+            && let Some(body) = self.spoil(&reply.body, effect)
+        {
+            reply.body = body;
+            // It is no read of the task, and no acknowledgement.
+            return News::Reply {
+                reply: response(&reply),
+                is_whole: false,
+                as_of,
+            };
+        }
         let mut response = response(&reply);
         if self.strikes(Mishap::CutBody) {
             let length = response.body.len();
@@ -263,6 +276,17 @@ impl<P: Provider, M: Machine> World<P, M> {
             is_whole: true,
             as_of,
         }
+    }
+
+    /// Another reply in the place of this one, if one is served.
+    fn spoil(&mut self, body: &[u8], effect: Effect) -> Option<Vec<u8>> {
+        if self.strikes(Mishap::Foreign) {
+            return spoil::theirs(body, &mut self.chance);
+        }
+        if !effect.is_write() && self.strikes(Mishap::BadEntry) {
+            return spoil::unreadable(body, &mut self.chance);
+        }
+        None
     }
 
     /// The task is told what became of its exchange.

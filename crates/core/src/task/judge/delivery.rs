@@ -37,6 +37,9 @@ impl<P: Provider> Task<P> {
         shared.succeeded();
         self.misses = 0;
         self.not_found = None;
+        if matches!(reading, Reading::Unclear) {
+            return self.check_later();
+        }
         let Some(delivery) = self.deliveries.front() else {
             return;
         };
@@ -45,9 +48,6 @@ impl<P: Provider> Task<P> {
             Parcel::Message { .. } => None,
         };
         if let Some(question) = &question {
-            if matches!(reading, Reading::Unclear) {
-                return self.check_later();
-            }
             let shown = shows(&reading, question);
             if !shown {
                 let reason = self.reason_of(question, &reading);
@@ -77,7 +77,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Whether the question is still asked cannot be told: nothing leaves, and it is looked at a few times more.
+    /// Whether something is still asked cannot be told: nothing leaves, and it is looked at a few times more.
     fn check_later(&mut self) {
         let now = self.now;
         let Some(delivery) = self.deliveries.front_mut() else {

@@ -10,6 +10,7 @@ use crate::question::Question;
 use crate::retry::{self, Trouble};
 use crate::shared::Shared;
 use crate::task::Task;
+use crate::task::deliver::Parcel;
 use crate::task::stream::{
     CROSS_CHECK, EMPTY_PAGES, FILL_PATIENCE, FILL_PATIENCE_AT_END, Fill, MAX_REVERSED,
 };
@@ -55,10 +56,7 @@ impl<P: Provider> Task<P> {
     /// Reads the list from the newest page that was read before.
     pub(super) fn begin_fill(&mut self) {
         if self.stream.fill.is_none() {
-            let mut fill = Fill::new(self.stream.cursor.clone(), self.now);
-            // The page that has it need not be read again.
-            fill.skipped = u64::from(self.stream.skipped);
-            self.stream.fill = Some(fill);
+            self.stream.fill = Some(Fill::new(self.stream.cursor.clone(), self.now));
         }
     }
 
@@ -114,7 +112,9 @@ impl<P: Provider> Task<P> {
                 }
             }
             None => {
-                self.stream.cursor.clone_from(&fill.cursor);
+                if fill.skipped == 0 {
+                    self.stream.cursor.clone_from(&fill.cursor);
+                }
                 self.take_listed(items.into_iter().collect(), &mut fill);
             }
         }
@@ -137,6 +137,7 @@ impl<P: Provider> Task<P> {
             // Nobody knows between which events the others belong: behind all of them.
             entries.sort_by_key(|entry| (position(entry).is_none(), position(entry)));
         }
+        let mut last = None;
         for entry in entries {
             let ListEntry::Readable(item) = entry else {
                 fill.skipped += 1;
@@ -149,7 +150,16 @@ impl<P: Provider> Task<P> {
                 Beat::Neutral => {}
             }
             let skipped = std::mem::take(&mut fill.skipped) > 0;
+            last = item.event.position;
             self.take_item(item, From::List, skipped);
+        }
+        // Some of them may be events that are known already.
+        if let (Some(last), Some(decoded)) = (last, self.stream.decoded) {
+            let known = match self.stream.sparse {
+                true => u64::from(last < decoded),
+                false => decoded.0.saturating_sub(last.0),
+            };
+            fill.skipped = fill.skipped.saturating_sub(known);
         }
     }
 
@@ -236,13 +246,9 @@ impl<P: Provider> Task<P> {
     fn end_fill(&mut self, complete: bool) {
         if let Some(fill) = self.stream.fill.take_if(|fill| complete && fill.overtaken) {
             // Once more, from the newest page: now it goes up to where the connection begins.
-            let Fill { past, skipped, .. } = fill;
+            let past = fill.past;
             let fill = Fill::new(self.stream.cursor.clone(), self.now);
-            self.stream.fill = Some(Fill {
-                past,
-                skipped,
-                ..fill
-            });
+            self.stream.fill = Some(Fill { past, ..fill });
             return;
         }
         let (past, reached, skipped) = match self.stream.fill.take() {
@@ -290,7 +296,12 @@ impl<P: Provider> Task<P> {
         let Some(question) = past.filter(|_| self.stream.wait.is_none()) else {
             return;
         };
-        if self.stream.ending.is_none() && !self.asks.is_settled(&question.id) {
+        let delivered = self.deliveries.front().map(|delivery| &delivery.parcel);
+        // An answer to it may be under way since before its events could not be read.
+        let answered = matches!(delivered, Some(Parcel::Answer { question: of, .. })
+            if self.asks.get(&of.id).map_or(&of.id, |ask| ask.server_id()) == &question.id);
+        let settled = self.asks.is_settled(&question.id) && !answered;
+        if self.stream.ending.is_none() && !settled {
             self.take_wait(question);
         }
     }
