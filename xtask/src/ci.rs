@@ -55,6 +55,7 @@ pub(crate) fn run() -> Result<()> {
             ])
         })?;
     }
+    timed("features", features)?;
     // What no default feature has.
     timed("sqlite", || {
         cargo(&[
@@ -70,6 +71,34 @@ pub(crate) fn run() -> Result<()> {
         execute(Command::new("bash").args(["-c", test]))
     })
 }
+
+/// Every combination of the façade's features compiles, with the examples that it has.
+fn features() -> Result<()> {
+    let hack = Command::new(env!("CARGO"))
+        .args(["hack", "--version"])
+        .output();
+    let found = hack.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains(HACK));
+    ensure!(
+        found,
+        "cargo-hack {HACK} is missing: cargo install cargo-hack --version {HACK} --locked"
+    );
+    cargo(&[
+        "hack",
+        "check",
+        "-p",
+        "taskward",
+        "--feature-powerset",
+        "--depth",
+        "2",
+        "--lib",
+        "--examples",
+        "--locked",
+        "--quiet",
+    ])
+}
+
+/// The version of cargo-hack that .ci/run installs.
+const HACK: &str = "0.6.46";
 
 /// The command that the README gives for running the tests.
 fn test_command(readme: &str) -> Result<&str> {

@@ -9,17 +9,21 @@
 //! - [`journal`]: where tasks are kept so that no crash loses them.
 //! - [`core`]: the machine itself, to drive by hand in a runtime of your own.
 //!
+//! Every type that a signature of a client names stands here, whichever features are on.
+//!
 //! # What this crate does not do
 //! It never repeats a start that may have been received, never takes a lost connection for a failed task, and has no
 //! switch that turns TLS verification off.
 
 pub use taskward_core as core;
 pub use taskward_core::{
-    Abandon, Abandoned, Answer, Answered, ApiError, Candidate, Credential, End, Errand, Error,
-    ErrorKind, Event, Fault, Findings, IdempotencyKey, Journal, Left, LeftWhy, Likeness,
-    NumberedEvent, Outcome, Output, Policy, Provider, Question, QuestionId, QuestionKind, Reply,
-    RetryReason, Retrying, SecretString, Snapshot, StartAgainError, Status, StoppedBy, TaskId, Why,
-    WithdrawReason,
+    Abandon, Abandoned, Answer, AnswerError, Answered, ApiError, BoxError, BuildError, Candidate,
+    Capabilities, Cause, Clock, Credential, End, Errand, Error, ErrorKind, Event, EventId, Failure,
+    Fault, Findings, Head, IdempotencyKey, IntentId, Journal, Left, LeftWhy, Likeness, LimitTable,
+    List, ListPage, MessageNo, NumberedEvent, Operation, Outcome, Output, Pace, Policy, Position,
+    Provider, Question, QuestionId, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reply,
+    Response, Retry, RetryReason, Retrying, Safety, SecretString, Signs, Snapshot, StartAgainError,
+    Status, StoppedBy, TaskId, Timestamp, Why, WithdrawReason, http,
 };
 pub use taskward_providers::{agent_harness, nanonets, wire};
 
