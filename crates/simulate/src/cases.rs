@@ -121,7 +121,8 @@ impl Case {
         mishaps = mishaps.with(Mishap::Reword, if edits { 8 } else { 0 });
         let mut spoils = fastrand::Rng::with_seed(self.seed ^ 0x7370_6f69);
         for mishap in [Mishap::Foreign, Mishap::BadEntry] {
-            let spoils = self.more.is_some() && spoils.u8(..4) == 0;
+            // Not beside edits: a conversation that goes on and on holds more than is allowed for.
+            let spoils = spoils.u8(..4) == 0 && self.more.is_some() && !edits;
             mishaps = mishaps.with(mishap, if spoils { 4 } else { 0 });
         }
         if self.chance(8) {
