@@ -202,7 +202,7 @@ impl Platform for AgentHarness {
         let reject: Hint = (
             "reject",
             format!("reject {task} --reason 'WHY' {of}"),
-            "the run fails",
+            "the task fails",
         );
         match question.kind {
             QuestionKind::Approval => vec![approve, reject],

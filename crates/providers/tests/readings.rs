@@ -80,12 +80,12 @@ fn every_event_of_a_run_says_what_it_means_for_the_run() {
         (
             "run.limit_exceeded",
             none(),
-            "failed Some(\"limit_exceeded\") Some(\"the run exceeded a limit\")",
+            "failed Some(\"limit_exceeded\") Some(\"the task exceeded a limit\")",
         ),
         (
             "run.limit_exceeded",
             json!({"reason_code": "tokens"}),
-            "failed Some(\"tokens\") Some(\"the run exceeded a limit\")",
+            "failed Some(\"tokens\") Some(\"the task exceeded a limit\")",
         ),
         ("run.cancelled", none(), "stopped None unanswered=false"),
         (

@@ -57,7 +57,7 @@ impl Asker {
                     ProviderName::AgentHarness => form::object(&text)
                         .map(Answer::Input)
                         .map_err(|why| {
-                            Problem::input(format!("--answer is data for a run: {why}"))
+                            Problem::input(format!("--answer is data on Agent Harness: {why}"))
                                 .why("An approval is given with --on-approval approve. Nothing was sent.")
                         }),
                 }

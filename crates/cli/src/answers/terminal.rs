@@ -144,7 +144,7 @@ impl Terminal {
                 },
                 Choice::Leave => return None,
                 Choice::Nothing => {
-                    out.tell("type approve, reject (the run fails) or leave (it goes on waiting)");
+                    out.tell("type approve, reject (the task fails) or leave (it goes on waiting)");
                 }
             }
         }
@@ -152,7 +152,7 @@ impl Terminal {
 
     /// A rejection with its reason; `Some(None)` when it was thought better of.
     async fn rejection(&mut self, out: &Out) -> Option<Option<Answer>> {
-        out.tell("rejecting makes the run fail; it does not go on without the step");
+        out.tell("rejecting makes the task fail; it does not go on without the step");
         let prompt = "reason (empty for none, back to think again)> ";
         let reason = self.line(out, prompt).await?;
         let reason = reason.trim();
@@ -164,7 +164,7 @@ impl Terminal {
     }
 
     async fn anything(&mut self, out: &Out) -> Option<Answer> {
-        out.tell("approve, reject (the run fails), leave; or data, as KEY=VALUE lines or one JSON object");
+        out.tell("approve, reject (the task fails), leave; or data, as KEY=VALUE lines or one JSON object");
         loop {
             let line = self.line(out, "answer> ").await?;
             match Choice::read(&line) {

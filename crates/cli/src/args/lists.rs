@@ -150,7 +150,7 @@ pub(crate) struct UpdateAgent {
     /// Let it be run
     #[arg(long, conflicts_with = "deactivate")]
     pub(crate) activate: bool,
-    /// Refuse its runs
+    /// Refuse its tasks
     #[arg(long)]
     pub(crate) deactivate: bool,
     /// Do not ask before the whole configuration is replaced

@@ -112,15 +112,15 @@ pub(crate) enum Command {
     Reply(Reply),
     /// Send a message that nobody asked for
     Send(Send),
-    /// Let a run that waits for an approval go on
+    /// Let a task that waits for an approval go on
     Approve(Approve),
-    /// Refuse what a run waits for: the run fails
+    /// Refuse what a task waits for: the task fails
     Reject(Reject),
-    /// Give a run the data that it waits for
+    /// Give a task the data that it waits for
     Input(Input),
-    /// List a run's events, oldest first
+    /// List a task's events, oldest first
     Events(Events),
-    /// Bring a stalled run back to work
+    /// Bring a stalled task back to work
     ResumeRun(ResumeRun),
     /// Stop a task
     Cancel(Cancel),
@@ -157,7 +157,7 @@ pub(crate) struct Run {
     /// The agent, by id or exact name (Nanonets)
     #[arg(long, value_name = "ID or NAME", value_parser = label)]
     pub(crate) agent: Option<String>,
-    /// What to do: a prompt, the goal of a run; - reads it from stdin
+    /// What to do: a prompt, the goal of a task; - reads it from stdin
     #[arg(value_name = "PROMPT or -")]
     pub(crate) prompt: Option<String>,
     /// Send a file; - is stdin (Nanonets)
@@ -174,19 +174,19 @@ pub(crate) struct Run {
     /// Hints for the output (Nanonets)
     #[arg(long, value_name = "TEXT|@FILE")]
     pub(crate) instructions: Option<String>,
-    /// The input of the run, a JSON object; the prompt becomes its goal (Agent Harness)
+    /// The input of the task, a JSON object; the prompt becomes its goal (Agent Harness)
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) input: Option<String>,
-    /// Data of your own to keep with the run, a JSON object (Agent Harness)
+    /// Data of your own to keep with the task, a JSON object (Agent Harness)
     #[arg(long, value_name = "JSON|@FILE")]
     pub(crate) metadata: Option<String>,
-    /// The workspace that the run is accounted to (Agent Harness)
+    /// The workspace that the task is accounted to (Agent Harness)
     #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) workspace: Option<String>,
-    /// Whom the run is accounted to (Agent Harness)
+    /// Whom the task is accounted to (Agent Harness)
     #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) subject: Option<String>,
-    /// Start it once only: the same key again follows the run that it made (Agent Harness)
+    /// Start it once only: the same key again follows the task that it made (Agent Harness)
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     /// Start the same as this task of the journal, as a new task; files must be what they were
@@ -227,7 +227,7 @@ pub(crate) struct Follow {
     /// Answer questions with what this command prints; it gets the question as JSON on stdin
     #[arg(long, value_name = "CMD")]
     pub(crate) on_question: Option<String>,
-    /// What to do when a run waits for an approval; reject makes it fail (Agent Harness) [default: ask]
+    /// What to do when a task waits for an approval; reject makes it fail (Agent Harness) [default: ask]
     #[arg(long, value_name = "approve|reject|ask", hide_possible_values = true)]
     pub(crate) on_approval: Option<OnApproval>,
     /// Leave when the task waits for a review in the dashboard, instead of waiting it out (Nanonets)

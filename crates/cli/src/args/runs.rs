@@ -17,13 +17,13 @@ Exits with 0 when the approval was taken, or had been, and with --watch as watch
 only the first question of the run that is answered from here, and only once run, watch or status has shown it; any other
 is shown and not approved (exit 8). taskward help questions says more.")]
 pub(crate) struct Approve {
-    /// The run, as agent-harness:ID or ID
+    /// The task, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
     /// The question, by the id that it is printed with; without it, only one that was shown here before
     #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) question: Option<String>,
-    /// Follow the run afterwards, to its next question or its end
+    /// Follow the task afterwards, to its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -39,7 +39,7 @@ The run fails: this is not \"go on without it\". Exits with 0 when the rejection
 --question only the first question of the run that is answered from here is rejected, once it was shown, and a terminal
 asks first.")]
 pub(crate) struct Reject {
-    /// The run, as agent-harness:ID or ID
+    /// The task, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
     /// The question, by the id that it is printed with; without it, only one that was shown here before
@@ -51,7 +51,7 @@ pub(crate) struct Reject {
     /// Do not ask first; with --question nobody is asked
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// Follow the run afterwards, to its end
+    /// Follow the task afterwards, to its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(crate) struct Reject {
 KEY=VALUE gives text, KEY:=JSON anything else. Without any, a terminal asks for them. Without --question only the first
 question of the run that is answered from here is, once it was shown.")]
 pub(crate) struct Input {
-    /// The run, as agent-harness:ID or ID
+    /// The task, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
     /// The data: fields, or one JSON object, in place, from a file or from stdin
@@ -78,7 +78,7 @@ pub(crate) struct Input {
     /// The question, by the id that it is printed with; without it, only one that was shown here before
     #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) question: Option<String>,
-    /// Follow the run afterwards, to its next question or its end
+    /// Follow the task afterwards, to its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -94,13 +94,13 @@ pub(crate) struct Input {
 
 Prints number, time, type and content, with tabs between them.")]
 pub(crate) struct Events {
-    /// The run, as agent-harness:ID or ID
+    /// The task, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
     /// Only events after this one
     #[arg(long, value_name = "SEQ")]
     pub(crate) after: Option<u64>,
-    /// Go on to the run's end, as events come; nothing is answered
+    /// Go on to the task's end, as events come; nothing is answered
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// How long the agent may work, with --follow; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
@@ -117,10 +117,10 @@ pub(crate) struct Events {
   taskward resume-run $run
   taskward resume-run $run --watch")]
 pub(crate) struct ResumeRun {
-    /// The run, as agent-harness:ID or ID
+    /// The task, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
-    /// Follow the run afterwards, to its next question or its end
+    /// Follow the task afterwards, to its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]

@@ -29,7 +29,7 @@ pub(super) async fn agents(
     global: &Global,
     args: Agents,
 ) -> Result<Exit, Box<Problem>> {
-    let instead = "Its runs are started without naming an agent.";
+    let instead = "Its tasks are started without naming an agent.";
     global.only(ProviderName::Nanonets, global.provider(), "agents", instead)?;
     let open = |out: Arc<Out>| Session::<Nanonets>::open(out, global, None);
     match args {

@@ -37,7 +37,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
             return Err(Problem::input(what).why("Nothing was sent."));
         }
     }
-    let instead = "Its documentation names no call that lists runs: keep their names.";
+    let instead = "Its documentation names no call that lists tasks: keep their names.";
     global
         .able(global.provider(), |can| can.list, "ls", instead)
         .map_err(|problem| {

@@ -25,7 +25,8 @@ pub(super) async fn messages(
     args: OneTask,
 ) -> Result<Exit, Box<Problem>> {
     let (provider, task) = global.task(&args.task)?;
-    let instead = "A run has no conversation; taskward events lists what happened to it.";
+    let instead =
+        "A task of Agent Harness has no conversation; taskward events lists what happened to it.";
     global.able(provider, |can| can.message, "messages", instead)?;
     let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let messages = session

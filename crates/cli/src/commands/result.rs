@@ -165,7 +165,7 @@ async fn run(
             Err(pending(session, task, &status))
         }
         _ => {
-            let what = "the run reads like no run";
+            let what = "the reply reads like no task";
             Err(Problem::new(Exit::Other, "decode", what))
         }
     }

@@ -35,11 +35,11 @@ pub(super) async fn resume_run(
                 .next(
                     "see",
                     session.command(&format!("status {}", task.quoted())),
-                    "only a stalled run can be resumed",
+                    "only a stalled task can be resumed",
                 )
                 .task(Some(task.clone()))
         })?;
-    out.say("the run was resumed");
+    out.say("the task was resumed");
     if args.watch {
         return watch::all::<AgentHarness>(out, global, &[task], None, &args.follow).await;
     }

@@ -96,9 +96,11 @@ pub(crate) fn left<P: Platform>(
                     "whoever was to answer failed; the question is still open"
                 }
                 _ if refusal.is_some() => {
-                    "the server refused the answer, and the run still waits for one"
+                    "the server refused the answer, and the task still waits for one"
                 }
-                QuestionKind::Approval => "the run waits for an approval, and nobody here gives it",
+                QuestionKind::Approval => {
+                    "the task waits for an approval, and nobody here gives it"
+                }
                 _ => "the agent asks, and nobody here can answer",
             };
             let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");

@@ -296,7 +296,7 @@ pub(crate) fn unknown<P: Platform>(
             )
         }
         Began::Keyed(start) => {
-            let problem = problem(may).why("The same command with the same key follows the run if it is there, and starts it if it is not.");
+            let problem = problem(may).why("The same command with the same key follows the task if it is there, and starts it if it is not.");
             match recover {
                 Some(recover) => problem.next("see", recover, "never makes two"),
                 None => problem,
@@ -304,7 +304,7 @@ pub(crate) fn unknown<P: Platform>(
             .next("again", again(start), "never makes two")
         }
         Began::Again => {
-            let problem = problem(may).why("It was sent again under its key, which makes no second run, and nobody knows more than before.");
+            let problem = problem(may).why("It was sent again under its key, which makes no second task, and nobody knows more than before.");
             match recover {
                 Some(recover) => problem.next("later", recover, "never makes two"),
                 None => problem,
@@ -387,7 +387,7 @@ fn refused<P: Platform>(
 fn conflict(problem: Box<Problem>, start: &Keyed, repeated: bool) -> Box<Problem> {
     // An earlier attempt of this very command may be what is still being worked on.
     let fate = if start.minted || repeated {
-        "An earlier attempt of this command may have started a run."
+        "An earlier attempt of this command may have started a task."
     } else {
         "This command started nothing."
     };
@@ -396,8 +396,8 @@ fn conflict(problem: Box<Problem>, start: &Keyed, repeated: bool) -> Box<Problem
             "The server refused the idempotency key {:?}: it was used with another job, or its first use is still being worked on. {fate}",
             one_line(&start.key)
         ))
-        .next("again", again(start), "follows the run of this key, if it is the same job")
-        .next("anew", start.anew.clone(), "another run, under a new key")
+        .next("again", again(start), "follows the task of this key, if it is the same job")
+        .next("anew", start.anew.clone(), "another task, under a new key")
 }
 
 /// The same command line under the same key.

@@ -508,7 +508,7 @@ impl Reporter {
                     self.say(&format!("warning: {warning}"));
                 }
                 if *replayed {
-                    self.say("this key was used before: following the run it started");
+                    self.say("this key was used before: following the task it started");
                 }
             }
             Event::Paused(_) => {

@@ -203,7 +203,7 @@ fn is_of_the_run(kind: &str) -> bool {
 }
 
 fn waits(question: &Question) -> Vec<String> {
-    let mut lines = vec![format!("The run waits for {}.", wanted(question))];
+    let mut lines = vec![format!("The task waits for {}.", wanted(question))];
     // Fragments of text are shown together, and the run's own events tell nothing of the work.
     let steps: Vec<String> = question
         .messages

@@ -66,7 +66,7 @@ fn every_end_of_a_run_has_its_code_in_words_and_as_json() {
     run(json!({ "scenario": "limit" }), &[], 3, "task_failed")
         .says(&["exceeded a limit", "reason MAX_STEPS"]);
     run(json!({ "scenario": "broken" }), &[], 3, "task_failed").says(&["reason TOOL_BROKE"]);
-    run(goal(), &[], 8, "waiting").says(&["The run waits for an approval"]);
+    run(goal(), &[], 8, "waiting").says(&["The task waits for an approval"]);
     let late = ["--timeout", "5s"];
     let slow = json!({ "scenario": "long-stream", "interval_ms": 1000 });
     run(slow, &late, 124, "deadline").says(&["The task was running", "The task goes on."]);
@@ -202,7 +202,7 @@ fn the_same_key_is_the_same_run_and_says_so() {
     assert_eq!((first.code, second.code), (0, 0), "{second:?}");
     assert_eq!(first.stdout, second.stdout);
     assert!(!first.stderr.contains("used before"), "{first:?}");
-    second.says(&["this key was used before: following the run it started"]);
+    second.says(&["this key was used before: following the task it started"]);
     let lines = world.harness(&goal, &[&key[..], &["--json"]].concat());
     assert_eq!(lines.lines()[0]["replayed"], true);
     assert_eq!(world.sim.harness_stats().runs, 1);

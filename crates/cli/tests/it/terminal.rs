@@ -159,7 +159,7 @@ fn a_person_is_shown_what_is_known_and_approves() {
     terminal.until("type approve, reject");
     terminal.until("leave> ");
     terminal.types("reject");
-    terminal.until("the run fail");
+    terminal.until("the task fail");
     terminal.until("back to think again)> ");
     terminal.types("back");
     terminal.until("leave> ");
@@ -390,7 +390,7 @@ fn rejecting_by_command_asks_first() {
     let world = World::new();
     let waiting = world.start_until("approve-email", "awaiting_input");
     let mut terminal = Terminal::open(&world, &["reject", &waiting]);
-    terminal.until("The run fails");
+    terminal.until("The task fails");
     terminal.until("[y/N] ");
     terminal.types("n");
     let (code, shown) = terminal.end();

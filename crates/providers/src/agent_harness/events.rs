@@ -54,7 +54,7 @@ fn beat_of(run: &TaskId, event: &RunEvent) -> Beat {
                 .get_or_insert_with(|| "limit_exceeded".to_owned());
             fault
                 .message
-                .get_or_insert_with(|| "the run exceeded a limit".to_owned());
+                .get_or_insert_with(|| "the task exceeded a limit".to_owned());
             Beat::Ending(Finish::Failed(fault))
         }
         RunEventType::RunCancelled => {

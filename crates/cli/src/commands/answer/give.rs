@@ -356,7 +356,7 @@ impl<P: Platform> Answering<'_, P> {
             }
             Given::Rejection { reason } => {
                 let asked = async {
-                    let sure = "reject it? The run fails; it does not go on without the step";
+                    let sure = "reject it? The task fails; it does not go on without the step";
                     if !answers::sure(out, sure).await {
                         return None;
                     }
@@ -417,7 +417,7 @@ impl<P: Platform> Answering<'_, P> {
 
     /// A rejection that nobody here can be asked about.
     fn unmeant(&self, question: &Question, age: &str) -> Box<Problem> {
-        let what = "rejecting makes the run fail, and there is no terminal to ask on";
+        let what = "rejecting makes the task fail, and there is no terminal to ask on";
         let problem = Problem::new(Exit::Usage, "usage", what);
         ends::quoted(problem, question, age)
             .why("Nothing was sent.")

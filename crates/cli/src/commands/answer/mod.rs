@@ -148,7 +148,7 @@ pub(super) async fn reply(
     args: Reply,
 ) -> Result<Exit, Box<Problem>> {
     let (provider, task) = global.task(&args.task)?;
-    let instead = "A run that waits is answered by approve, reject or input.";
+    let instead = "A task of Agent Harness that waits is answered by approve, reject or input.";
     global.only(ProviderName::Nanonets, provider, "reply", instead)?;
     let from_stdin = args.text == "-";
     let text = words(global, args.text)?;
