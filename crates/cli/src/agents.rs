@@ -46,11 +46,11 @@ pub(crate) fn unreachable(agent: &str) -> String {
     )
 }
 
-/// All agents whose name contains `name`, any state but archived, newest first.
+/// All agents whose name contains `name`, any state but archived, newest first; and how many entries could not be read.
 async fn all(
     session: &Session<Nanonets>,
     name: Option<&str>,
-) -> Result<Vec<AgentListItem>, Box<Problem>> {
+) -> Result<(Vec<AgentListItem>, usize), Box<Problem>> {
     let operation = ListAgents {
         limit: Some(PAGE),
         name: name.map(str::to_owned),
@@ -66,11 +66,11 @@ async fn all(
         agents.push(agent);
         Ok(())
     });
-    read.await.map_err(|problem| match problem.http_status() {
+    let unreadable = read.await.map_err(|problem| match problem.http_status() {
         None if problem.exit() == Exit::Other => problem.why("Name the agent by its id."),
         _ => problem,
     })?;
-    Ok(agents)
+    Ok((agents, unreadable))
 }
 
 /// The id of the agent that `wanted` names: an id as it is, or the newest version of an agent of exactly this name, a
@@ -86,16 +86,17 @@ pub(crate) async fn resolve(
     if is_uuid(wanted) {
         return Ok(wanted.to_owned());
     }
-    let found = all(session, Some(wanted)).await?;
+    let (found, _) = all(session, Some(wanted)).await?;
     match pick(wanted, &found, purpose) {
         Pick::One(id) => Ok(id),
         Pick::Several(agents) => Err(several(session, wanted, &agents, purpose)),
         Pick::NotRunnable(agents) => Err(not_runnable(wanted, &agents)),
         Pick::None => {
-            let all = all(session, None).await?;
+            let (all, unreadable) = all(session, None).await?;
             // An id need not be a UUID.
             match all.iter().find(|agent| agent.id.as_str() == wanted) {
                 Some(agent) => Ok(agent.id.to_string()),
+                None if unreadable > 0 => Err(maybe_unreadable(wanted, purpose)),
                 None => Err(none(session, wanted, &all, purpose)),
             }
         }
@@ -179,6 +180,17 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
         states.join(", ")
     ))
     .why("Only a published and active agent runs. Nothing was started.")
+}
+
+/// One of the entries that cannot be read may be the agent that is looked for.
+fn maybe_unreadable(wanted: &str, purpose: For) -> Box<Problem> {
+    let what = format!("it is not known whether an agent is named {wanted:?}");
+    let why = "The list of agents has entries that could not be read.";
+    let problem = Problem::new(Exit::Other, "decode", what).why(why);
+    match purpose.undone() {
+        "" => problem.why("Name the agent by its id."),
+        undone => problem.why(undone).why("Name the agent by its id."),
+    }
 }
 
 fn none(

@@ -40,14 +40,14 @@ impl Extent {
 }
 
 /// Gives each entry of a list, as far as it is to be read; `name` tells entries apart. What came before an error was
-/// given; entries that cannot be read are passed over and counted.
+/// given; entries that cannot be read are passed over, and returned is how many: a list with such proves no absence.
 pub(crate) async fn each<P: Platform, O>(
     session: &Session<P>,
     operation: O,
     extent: Extent,
     name: impl Fn(&O::Item) -> String,
     mut take: impl FnMut(O::Item) -> Result<(), Box<Problem>>,
-) -> Result<(), Box<Problem>>
+) -> Result<usize, Box<Problem>>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,
@@ -55,7 +55,7 @@ where
     let mut pages = Pages::new(operation);
     let read = walk(session, &mut pages, extent, name, &mut take).await;
     session.out.passed_over(pages.unreadable());
-    read
+    read.map(|()| pages.unreadable())
 }
 
 async fn walk<P: Platform, O>(

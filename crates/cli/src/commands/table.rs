@@ -56,10 +56,10 @@ where
     .await;
     if !rows.is_empty() {
         out.print(&render(shown.head, &rows, people))?;
-    } else if read.is_ok() && !out.is_json() {
+    } else if matches!(read, Ok(0)) && !out.is_json() {
         out.say(shown.none);
     }
-    read
+    read.map(drop)
 }
 
 /// The rows as text; people get a head and aligned columns.
