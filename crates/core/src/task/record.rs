@@ -108,7 +108,7 @@ impl Record {
 
 impl<P: Provider> Task<P> {
     /// Says that control is handed back to the application: what was told is stored first. Poll on until no
-    /// [`Step::Save`] comes any more.
+    /// [`Step::Save`](crate::Step::Save) comes any more.
     pub fn detach(&mut self) {
         if self.record.is_behind(&self.events) && !self.save.is_due() {
             self.save.need();
