@@ -3,11 +3,13 @@
 mod ci;
 mod codegen;
 mod faults;
+mod figures;
 mod fuzz;
 mod kill;
 mod repo;
 mod simulate;
 mod simulator;
+mod source;
 mod stream;
 mod tidy;
 mod upload;
@@ -31,6 +33,8 @@ enum Task {
     Codegen(codegen::Args),
     /// Write the table of faults and of the tests that hold their outcomes
     Faults(faults::Args),
+    /// Count what the house looks like: fields, methods, cycles, lines, public names
+    Figures(figures::Args),
     /// Check the layering of the crates and other rules of the repository
     Tidy,
     /// Run the fuzz targets for some time each (needs a nightly toolchain and a C++ compiler)
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Codegen(args) => codegen::run(args),
         Task::Faults(args) => faults::run(&args),
+        Task::Figures(args) => figures::run(&args),
         Task::Tidy => tidy::run(),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::KillTest(args) => kill::run(&args),
