@@ -14,7 +14,7 @@ pub(crate) fn run() -> Result<()> {
     let readme = repo::read(&repo::root().join("README.md"))?;
     let test = test_command(&readme)?;
     timed("format", || cargo(&["fmt", "--all", "--check"]))?;
-    timed("tidy", tidy::run)?;
+    timed("tidy", || tidy::run(&tidy::Args::default()))?;
     timed("codegen", || codegen::run(codegen::Args { check: true }))?;
     timed("faults", || faults::run(&faults::Args { check: true }))?;
     timed("clippy", || {

@@ -36,7 +36,7 @@ enum Task {
     /// Count what the house looks like: fields, methods, cycles, lines, public names
     Figures(figures::Args),
     /// Check the layering of the crates and other rules of the repository
-    Tidy,
+    Tidy(tidy::Args),
     /// Run the fuzz targets for some time each (needs a nightly toolchain and a C++ compiler)
     Fuzz(fuzz::Args),
     /// Run thousands of simulations of the task machine, or break it on purpose and see that they find it
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         Task::Codegen(args) => codegen::run(args),
         Task::Faults(args) => faults::run(&args),
         Task::Figures(args) => figures::run(&args),
-        Task::Tidy => tidy::run(),
+        Task::Tidy(args) => tidy::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
         Task::KillTest(args) => kill::run(&args),
         Task::Simulate(args) => simulate::run(&args),

@@ -1,5 +1,6 @@
 //! The repository's Rust code, parsed: what the figures and the checks read.
 
+pub(crate) mod declared;
 pub(crate) mod functions;
 pub(crate) mod imports;
 pub(crate) mod tokens;

@@ -1,11 +1,15 @@
 //! `cargo xtask tidy`: rules of the repository that no compiler checks.
 
-use std::{path::Path, process::Command};
+mod budgets;
+mod cycles;
+mod words;
+
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-use crate::{codegen, repo};
+use crate::{codegen, repo, source::Workspace};
 
 /// Which of our crates each may depend on (normal dependencies). The arrows run strictly downward.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -66,17 +70,69 @@ const PURE: &[(&str, &[&str])] = &[("taskward-core", &["jiff"]), ("taskward-prov
 /// A longer file holds more than one idea.
 const MAX_LINES: usize = 900;
 
+#[derive(Default, clap::Args)]
+pub(crate) struct Args {
+    /// Only print every name that has a word of xtask/words.toml
+    #[arg(long)]
+    words: bool,
+    /// Only print the import cycles, as xtask/cycles.toml lists them
+    #[arg(long)]
+    cycles: bool,
+    /// Set budgets.toml to what there is, and lower the allowances of xtask/words.toml to it
+    #[arg(long, conflicts_with_all = ["words", "cycles"])]
+    write: bool,
+}
+
 /// Checks everything and tells all that is wrong.
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let workspace = Workspace::read(repo::root())?;
+    if args.words || args.cycles {
+        return show(args, &workspace);
+    }
     let mut faults = layering()?;
     for (name, banned) in PURE {
         faults.extend(impurities(name, &reached(name)?, banned));
     }
     faults.extend(sources()?);
+    faults.extend(lists(args, &workspace)?);
     if faults.is_empty() {
         return Ok(());
     }
     bail!("the repository is untidy:\n  {}", faults.join("\n  "));
+}
+
+fn show(args: &Args, workspace: &Workspace) -> Result<()> {
+    if args.words {
+        let list = listed(words::LIST)?;
+        print!("{}", words::shown(&words::declared(workspace), &list));
+    }
+    if args.cycles {
+        print!("{}", cycles::shown(workspace));
+    }
+    Ok(())
+}
+
+/// Reads a committed list.
+fn listed<T: serde::de::DeserializeOwned>(path: &str) -> Result<T> {
+    toml::from_str(&repo::read(&repo::root().join(path))?).with_context(|| path.to_owned())
+}
+
+/// The rules whose exceptions and limits are committed files.
+fn lists(args: &Args, workspace: &Workspace) -> Result<Vec<String>> {
+    let root = repo::root();
+    let declared = words::declared(workspace);
+    let present = budgets::present(workspace)?;
+    if args.write {
+        fs::write(root.join(budgets::FILE), budgets::written(&present))?;
+        let path = root.join(words::LIST);
+        let text = words::lowered(&repo::read(&path)?, &declared, &listed(words::LIST)?)?;
+        fs::write(&path, text)?;
+    }
+    let budgets = budgets::read(&repo::read(&root.join(budgets::FILE))?)?;
+    let mut faults = cycles::faults(workspace, &listed(cycles::LIST)?);
+    faults.extend(words::faults(&declared, &listed(words::LIST)?));
+    faults.extend(budgets::faults(&present, &budgets));
+    Ok(faults)
 }
 
 /// The arrows between our crates, from `cargo metadata`.
@@ -93,7 +149,7 @@ fn wrong_arrows(package: &Package) -> Vec<String> {
     let name = package.name.as_str();
     let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| *known == name) else {
         return vec![format!(
-            "crate {name} has no place in the layering (xtask/src/tidy.rs)"
+            "crate {name} has no place in the layering (xtask/src/tidy/mod.rs)"
         )];
     };
     let mut faults = Vec::new();
@@ -275,7 +331,7 @@ mod tests {
         );
         assert_eq!(
             check("taskward-extra", json!([])),
-            ["crate taskward-extra has no place in the layering (xtask/src/tidy.rs)"]
+            ["crate taskward-extra has no place in the layering (xtask/src/tidy/mod.rs)"]
         );
     }
 
