@@ -29,20 +29,7 @@ pub(crate) fn run() -> Result<()> {
             "warnings",
         ])
     })?;
-    timed("docs", || {
-        let args = [
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--all-features",
-            "--locked",
-        ];
-        execute(
-            Command::new(env!("CARGO"))
-                .args(args)
-                .env("RUSTDOCFLAGS", "-D warnings"),
-        )
-    })?;
+    timed("docs", docs)?;
     for apart in ["benches", "fuzz"] {
         timed(apart, || {
             let manifest = format!("{apart}/Cargo.toml");
@@ -70,6 +57,22 @@ pub(crate) fn run() -> Result<()> {
     timed(&format!("tests ({test})"), || {
         execute(Command::new("bash").args(["-c", test]))
     })
+}
+
+/// The documentation has no warnings.
+fn docs() -> Result<()> {
+    let args = [
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--all-features",
+        "--locked",
+    ];
+    execute(
+        Command::new(env!("CARGO"))
+            .args(args)
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
 }
 
 /// Every combination of the façade's features compiles, with the examples that it has.

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
-use super::{emit, model::Variant};
+use super::{model::Variant, syntax};
 
 /// Writes an enum that is only sent.
 pub(super) fn closed(name: &Ident, variants: &[Variant], docs: &TokenStream) -> TokenStream {
@@ -36,7 +36,7 @@ pub(super) fn closed(name: &Ident, variants: &[Variant], docs: &TokenStream) -> 
 /// Writes an enum that is read, with its conversions.
 pub(super) fn open(name: &Ident, variants: &[Variant], docs: &TokenStream) -> TokenStream {
     let (idents, wires, variant_docs) = parts(variants);
-    let conversions = to_text(name);
+    let (from_text, conversions) = (from_text(name), to_text(name));
     quote! {
         #docs
         #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -64,17 +64,7 @@ pub(super) fn open(name: &Ident, variants: &[Variant], docs: &TokenStream) -> To
             }
         }
 
-        impl From<&str> for #name {
-            fn from(value: &str) -> Self {
-                Self::known(value).unwrap_or_else(|| Self::Unknown(value.to_owned()))
-            }
-        }
-
-        impl From<String> for #name {
-            fn from(value: String) -> Self {
-                Self::known(&value).unwrap_or(Self::Unknown(value))
-            }
-        }
+        #from_text
 
         impl wire::FromWire for #name {
             const EXPECTED: &'static str = "a string";
@@ -105,8 +95,24 @@ fn parts(variants: &[Variant]) -> (Vec<Ident>, Vec<&str>, Vec<TokenStream>) {
     let wires = variants.iter().map(|variant| variant.wire.as_str());
     let docs = variants
         .iter()
-        .map(|variant| emit::docs(&variant.doc, String::new));
+        .map(|variant| syntax::docs(&variant.doc, String::new));
     (idents.collect(), wires.collect(), docs.collect())
+}
+
+fn from_text(name: &Ident) -> TokenStream {
+    quote! {
+        impl From<&str> for #name {
+            fn from(value: &str) -> Self {
+                Self::known(value).unwrap_or_else(|| Self::Unknown(value.to_owned()))
+            }
+        }
+
+        impl From<String> for #name {
+            fn from(value: String) -> Self {
+                Self::known(&value).unwrap_or(Self::Unknown(value))
+            }
+        }
+    }
 }
 
 fn to_text(name: &Ident) -> TokenStream {

@@ -12,32 +12,18 @@ use super::{
 /// Writes the struct and its reader.
 pub(super) fn item(def: &TypeDef, list: &List, docs: &TokenStream) -> TokenStream {
     let (name, owner) = (format_ident!("{}", def.name), &def.name);
-    let first = &list.names[0];
-    let ty = Type::List(Box::new(list.item.clone()));
-    let items = Field {
-        wire: first.clone(),
-        rust: names::snake(first),
-        doc: format!(
-            "The items, which stand alone or under {}.",
-            enumerated(&list.names, '`')
-        ),
-        ty: ty.clone(),
-        presence: Presence::OrDefault,
-    };
+    let doc = format!(
+        "The items, which stand alone or under {}.",
+        enumerated(&list.names, '`')
+    );
+    let items = field(list, &list.names[0], doc, Presence::OrDefault);
     let member = names::ident(&items.rust);
     let members = std::iter::once(&items).chain(&list.fields);
     let members = members.map(|field| emit_struct::member(field, false, field.rust == items.rust));
     // In the object each name is an optional field.
-    let lists: Vec<_> = list
-        .names
-        .iter()
-        .map(|name| Field {
-            wire: name.clone(),
-            rust: names::snake(name),
-            doc: String::new(),
-            ty: ty.clone(),
-            presence: Presence::Optional,
-        })
+    let lists = list.names.iter();
+    let lists: Vec<_> = lists
+        .map(|name| field(list, name, String::new(), Presence::Optional))
         .collect();
     let fields: Vec<_> = lists.iter().chain(&list.fields).collect();
     let (names, slots) = (&list.names, lists.iter().map(emit_struct::slot));
@@ -71,6 +57,17 @@ pub(super) fn item(def: &TypeDef, list: &List, docs: &TokenStream) -> TokenStrea
         }
 
         #deserialize
+    }
+}
+
+/// The field that holds the items under one of their names.
+fn field(list: &List, name: &str, doc: String, presence: Presence) -> Field {
+    Field {
+        wire: name.to_owned(),
+        rust: names::snake(name),
+        doc,
+        ty: Type::List(Box::new(list.item.clone())),
+        presence,
     }
 }
 

@@ -4,9 +4,8 @@ use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 use super::{
-    emit,
     model::{Field, Model, Presence, Type, TypeDef},
-    names,
+    names, syntax,
 };
 
 /// Writes one struct with its conversions.
@@ -64,13 +63,13 @@ pub(super) fn item(
 /// A field in its struct, with what a derived `Serialize` needs to know. One bad entry spoils no lenient list.
 pub(super) fn member(field: &Field, derives_serialize: bool, is_lenient: bool) -> TokenStream {
     let name = names::ident(&field.rust);
-    let docs = emit::docs(&field.doc, String::new);
+    let docs = syntax::docs(&field.doc, String::new);
     let ty = match &field.ty {
         Type::List(item) if is_lenient => {
-            let item = emit::ty(item);
+            let item = syntax::ty(item);
             quote!(wire::LenientList<#item>)
         }
-        other => emit::ty(other),
+        other => syntax::ty(other),
     };
     let ty = match field.presence {
         Presence::Needed | Presence::OrDefault => ty,

@@ -13,6 +13,7 @@ mod model;
 mod names;
 mod overlay;
 mod read;
+mod syntax;
 mod view;
 
 use std::{
