@@ -33,7 +33,7 @@ enum Task {
     Codegen(codegen::Args),
     /// Write the table of faults and of the tests that hold their outcomes
     Faults(faults::Args),
-    /// Count what the house looks like: fields, methods, cycles, lines, public names
+    /// Count fields, methods, cycles, lines and public names, here or in another checkout
     Figures(figures::Args),
     /// Check the layering of the crates and other rules of the repository
     Tidy(tidy::Args),

@@ -1,4 +1,4 @@
-//! `cargo xtask figures`: what the house looks like in numbers, to compare before and after.
+//! `cargo xtask figures`: counts that show whether a refactoring made the code easier to prove, to compare before and after.
 
 pub(crate) mod dependencies;
 mod fields;

@@ -42,7 +42,7 @@ const POLL_PLAN: &[(&str, &[&str], &[&str])] = &[
     ),
 ];
 
-/// What the task machine looks like.
+/// The counts of the task machine.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Machine {
     pub(crate) lines: usize,

@@ -89,6 +89,23 @@ pub(super) fn faults(present: &Budgets, budgets: &Budgets) -> Vec<String> {
     faults
 }
 
+/// The budgets that are more than a step above what there is, as notes.
+pub(super) fn slack(present: &Budgets, budgets: &Budgets) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (section, figures) in present {
+        for (name, figure) in figures {
+            let budget = budgets.get(section).and_then(|section| section.get(name));
+            let step = if section == "lines" { STEP } else { 0 };
+            if let Some(budget) = budget.filter(|budget| **budget > figure + step) {
+                notes.push(format!(
+                    "{FILE}: {section}.{name} is {figure}, and its budget {budget}"
+                ));
+            }
+        }
+    }
+    notes
+}
+
 /// Reads budgets.
 pub(super) fn read(text: &str) -> Result<Budgets> {
     toml::from_str(text).context(FILE)
@@ -149,6 +166,16 @@ mod tests {
             [
                 "budgets.toml: lines.core is 101, and its budget 100: make it less, or raise the budget in the same commit and say why"
             ]
+        );
+    }
+
+    #[test]
+    fn a_budget_that_is_too_large_is_noted() {
+        let present = budgets("[lines]\ncore = 201\n[program]\noptions = 3\n");
+        let budgets = budgets("[lines]\ncore = 301\n[program]\noptions = 4\n");
+        assert_eq!(
+            slack(&present, &budgets),
+            ["budgets.toml: program.options is 3, and its budget 4"]
         );
     }
 

@@ -1,4 +1,4 @@
-//! Files of a crate do not import each other in a circle, but for those that `xtask/cycles.toml` names.
+//! Files of a crate do not import each other in a cycle, but for the cycles that `xtask/cycles.toml` names.
 
 use std::fmt::Write as _;
 
@@ -44,7 +44,7 @@ pub(super) fn faults(workspace: &Workspace, list: &List) -> Vec<String> {
         if !list.cycle.iter().any(|cycle| cycle.covers(folder, files)) {
             let files = files.join(", ");
             faults.push(format!(
-                "{folder}: these files import each other in a circle: {files}; move what they share into a file of its own"
+                "{folder}: these files import each other in a cycle: {files}; move what they share into a file of its own"
             ));
         }
     }
@@ -99,7 +99,7 @@ pub(super) fn shown(workspace: &Workspace) -> String {
 mod tests {
     use super::*;
 
-    const CIRCLE: [(&str, &str); 3] = [
+    const CYCLE: [(&str, &str); 3] = [
         ("crates/a/src/lib.rs", "mod b; mod c;"),
         ("crates/a/src/b.rs", "use crate::c::C; pub struct B;"),
         ("crates/a/src/c.rs", "use crate::b::B; pub struct C;"),
@@ -111,19 +111,19 @@ mod tests {
 
     #[test]
     fn a_cycle_that_is_not_listed_is_told() {
-        let faults = check(&CIRCLE, "");
+        let faults = check(&CYCLE, "");
         assert_eq!(faults.len(), 1);
         assert!(faults[0].starts_with(
-            "crates/a: these files import each other in a circle: src/b.rs, src/c.rs;"
+            "crates/a: these files import each other in a cycle: src/b.rs, src/c.rs;"
         ));
         let listed = "[[cycle]]\nfolder = \"crates/a\"\nfiles = [\"src/b.rs\", \"src/c.rs\", \"src/d.rs\"]\nreason = \"r\"";
-        assert_eq!(check(&CIRCLE, listed), [""; 0]);
+        assert_eq!(check(&CYCLE, listed), [""; 0]);
         assert_eq!(
-            check(&CIRCLE, &listed.replace("src/c.rs", "src/e.rs")).len(),
+            check(&CYCLE, &listed.replace("src/c.rs", "src/e.rs")).len(),
             2
         );
         assert_eq!(
-            check(&CIRCLE, &listed.replace("\"r\"", "\"\"")),
+            check(&CYCLE, &listed.replace("\"r\"", "\"\"")),
             ["xtask/cycles.toml: a cycle of crates/a has no reason"]
         );
     }
@@ -132,25 +132,25 @@ mod tests {
     fn an_entry_without_a_cycle_and_too_many_entries_are_told() {
         let entry = "[[cycle]]\nfolder = \"crates/a\"\nfiles = [\"src/b.rs\", \"src/c.rs\"]\nreason = \"r\"\n";
         assert_eq!(
-            check(&CIRCLE[..2], entry),
+            check(&CYCLE[..2], entry),
             [
                 "xtask/cycles.toml: no cycle of crates/a is among src/b.rs, src/c.rs any more: take the entry out"
             ]
         );
-        assert_eq!(check(&CIRCLE, &entry.repeat(5)), [""; 0]);
+        assert_eq!(check(&CYCLE, &entry.repeat(5)), [""; 0]);
         assert_eq!(
-            check(&CIRCLE, &entry.repeat(6)),
+            check(&CYCLE, &entry.repeat(6)),
             ["xtask/cycles.toml: 6 cycles are more than 5"]
         );
         assert_eq!(
-            check(&CIRCLE, &format!("at_most = 6\n{}", entry.repeat(6))),
+            check(&CYCLE, &format!("at_most = 6\n{}", entry.repeat(6))),
             [""; 0]
         );
     }
 
     #[test]
     fn what_is_shown_can_be_read_as_the_list() {
-        let workspace = Workspace::of(&CIRCLE);
+        let workspace = Workspace::of(&CYCLE);
         let list: List = toml::from_str(&shown(&workspace)).unwrap();
         assert_eq!(list.cycle[0].files, ["src/b.rs", "src/c.rs"]);
     }

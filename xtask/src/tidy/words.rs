@@ -154,6 +154,18 @@ pub(super) fn shown(declared: &BTreeSet<Declared>, list: &List) -> String {
     out
 }
 
+/// The entries whose allowance is higher than what there is, as notes.
+pub(super) fn slack(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
+    let entries = entries(declared, list).into_iter();
+    entries
+        .filter(|entry| entry.names.len() < entry.allowed)
+        .map(|entry| {
+            let (found, allowed) = (entry.names.len(), entry.allowed);
+            format!("{LIST}: {}: {found}, and {allowed} allowed", entry.shown)
+        })
+        .collect()
+}
+
 /// The list with every allowance that is too high lowered to what there is.
 pub(super) fn lowered(text: &str, declared: &BTreeSet<Declared>, list: &List) -> Result<String> {
     let mut left: Vec<(usize, usize)> = entries(declared, list)
@@ -269,6 +281,16 @@ instead = \"Detached\"
         assert_eq!(
             faults(&declared(&elsewhere), &toml::from_str(LIST).unwrap()),
             [""; 0]
+        );
+    }
+
+    #[test]
+    fn an_allowance_that_is_too_high_is_noted() {
+        let workspace = Workspace::of(&[("crates/a/src/lib.rs", "struct Wish;")]);
+        let notes = slack(&declared(&workspace), &toml::from_str(LIST).unwrap());
+        assert_eq!(
+            notes,
+            ["xtask/words.toml: names with the part \"wish\": 1, and 3 allowed"]
         );
     }
 
