@@ -15,6 +15,7 @@ use crate::args::{ColorWhen, Global};
 use crate::exit::Exit;
 use crate::problem::Problem;
 use crate::sanitise::{self, clean};
+use crate::shown::unkept;
 
 /// How long an open line of text waits for more of it before the spinner may have the next.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -48,6 +49,8 @@ pub(crate) struct Out {
     broken: AtomicBool,
     /// Whether stderr took no more.
     unheard: AtomicBool,
+    /// Whether stdout and stderr lead where nobody reads.
+    nowhere: [bool; 2],
 }
 
 impl Out {
@@ -79,6 +82,7 @@ impl Out {
             failed: Notify::new(),
             broken: AtomicBool::new(false),
             unheard: AtomicBool::new(false),
+            nowhere: [is_nowhere(io::stdout()), is_nowhere(io::stderr())],
         }
     }
 
@@ -87,14 +91,19 @@ impl Out {
         self.json
     }
 
-    /// Whether whatever was printed until now was taken by whoever reads it.
+    /// Whether whatever was told until now was taken by whoever reads it.
     pub(crate) fn is_heard(&self) -> bool {
-        let failed = if self.json {
-            &self.broken
-        } else {
-            &self.unheard
-        };
-        !failed.load(Ordering::Relaxed)
+        if self.json {
+            return self.is_printed();
+        }
+        let [_, nowhere] = self.nowhere;
+        !nowhere && !self.unheard.load(Ordering::Relaxed)
+    }
+
+    /// The same of what was printed on stdout.
+    pub(crate) fn is_printed(&self) -> bool {
+        let [nowhere, _] = self.nowhere;
+        !nowhere && !self.broken.load(Ordering::Relaxed)
     }
 
     /// Whether only errors are told.
@@ -266,6 +275,12 @@ impl Out {
         if !self.json || self.verbose || self.broken.load(Ordering::Relaxed) {
             self.talk(&self.safe(&problem.text(|head| self.paint(head))));
         }
+        // Only what was really written was shown.
+        if let Some(showing) = problem.shown().filter(|_| self.is_heard())
+            && let Err(error) = showing.keep()
+        {
+            self.say(&unkept(&error));
+        }
     }
 
     /// Prints an end that nobody waits for.
@@ -423,6 +438,24 @@ pub(crate) fn json_line(value: &Value) -> String {
 pub(crate) fn pretty(value: &Value) -> String {
     let text = serde_json::to_string_pretty(value).expect("a JSON value serialises");
     format!("{}\n", sanitise::json(text))
+}
+
+/// Whether a stream takes everything and shows it to nobody. One that was closed at the start is such a stream, too.
+#[cfg(unix)]
+fn is_nowhere(stream: impl std::os::fd::AsFd) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let Ok(stream) = stream.as_fd().try_clone_to_owned() else {
+        return true;
+    };
+    let device = |found: std::fs::Metadata| found.rdev();
+    let stream = std::fs::File::from(stream).metadata().map(device);
+    let null = std::fs::metadata("/dev/null").map(device);
+    matches!((stream, null), (Ok(stream), Ok(null)) if stream == null)
+}
+
+#[cfg(not(unix))]
+fn is_nowhere<T>(_: T) -> bool {
+    false
 }
 
 /// A line no longer than its words: the terminal writes ^C behind them, and a full line would break there.

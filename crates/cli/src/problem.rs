@@ -8,6 +8,7 @@ use taskward::QuestionId;
 
 use crate::exit::Exit;
 use crate::sanitise::{clean, one_line};
+use crate::shown::Showing;
 use crate::task_ref::TaskRef;
 
 /// An end of the program that is not a plain success.
@@ -20,6 +21,8 @@ pub(crate) struct Problem {
     why: Vec<String>,
     next: Vec<Next>,
     ids: Ids,
+    /// What counts as shown once this was read.
+    shows: Option<Showing>,
 }
 
 /// One thing to do next.
@@ -55,6 +58,7 @@ impl Problem {
             why: Vec::new(),
             next: Vec::new(),
             ids: Ids::default(),
+            shows: None,
         })
     }
 
@@ -157,6 +161,17 @@ impl Problem {
     pub(crate) fn question(mut self: Box<Self>, question: &QuestionId) -> Box<Self> {
         self.ids.question = Some(question.clone());
         self
+    }
+
+    /// Shows a question, which counts as shown once this was told.
+    pub(crate) fn showing(mut self: Box<Self>, question: Option<Showing>) -> Box<Self> {
+        self.shows = question;
+        self
+    }
+
+    /// What this has shown, now that it was told.
+    pub(crate) fn shown(&self) -> Option<&Showing> {
+        self.shows.as_ref()
     }
 
     /// Names the start or message of unknown outcome.

@@ -319,6 +319,35 @@ impl Log {
     }
 }
 
+/// A question of a task that is about to be shown: until it was, nothing is written down.
+#[derive(Clone, Debug)]
+pub(crate) struct Showing {
+    log: Log,
+    question: QuestionId,
+}
+
+impl Showing {
+    /// Of the task of this record.
+    pub(crate) fn new(log: Log, question: QuestionId) -> Self {
+        Self { log, question }
+    }
+
+    /// Writes down that it was shown. Whoever looks again and again makes no record that grows.
+    pub(crate) fn keep(&self) -> io::Result<()> {
+        match self.log.read().has_shown(&self.question) {
+            true => Ok(()),
+            false => self.log.write(&Happened::Shown(self.question.clone())),
+        }
+    }
+}
+
+/// That a record cannot be written, in words.
+pub(crate) fn unkept(error: &io::Error) -> String {
+    format!(
+        "warning: {error}: what was shown and answered here is not kept, and an answer needs --question"
+    )
+}
+
 /// The other task of which a question has this id, as far as the records in this folder tell.
 pub(crate) fn other_task(folder: &Path, task: &TaskRef, question: &QuestionId) -> Option<String> {
     let ours = task.to_string();

@@ -89,7 +89,9 @@ async fn question(
         out.say(&format!("open: {}", head.trim_end_matches(':')));
         question::tell_answers(session, task, &open);
     }
-    question::keep_shown(session, global, task, &open).await
+    // Its words stand in the conversation.
+    let was_read = session.out.is_printed();
+    question::keep_shown(session, global, task, &open, was_read).await
 }
 
 fn said(message: &Message) -> String {

@@ -131,14 +131,18 @@ impl<P: Provider> Operation for Conversation<P> {
     }
 }
 
-/// Keeps that a question was shown just now; a task that nothing was known of is known from then on. Where that cannot be
-/// written down it counts as not shown.
+/// Keeps that a question was shown just now, where whoever was to read it did; a task that nothing was known of is known
+/// from then on. Where that cannot be written down it counts as not shown.
 pub(super) async fn keep_shown<P: Platform>(
     session: &mut Session<P>,
     global: &Global,
     task: &TaskRef,
     question: &Question,
+    was_read: bool,
 ) -> Result<(), Box<Problem>> {
+    if !was_read {
+        return Ok(());
+    }
     let Some(memory) = Memory::for_showing(&session.out, global) else {
         return Ok(());
     };
@@ -154,7 +158,7 @@ pub(super) async fn keep_shown<P: Platform>(
     }
     session.memory = Some(memory);
     let reporter = Reporter::new(session, Some(task.clone()), false).showing();
-    reporter.shown(question);
+    reporter.keep_shown(question);
     Ok(())
 }
 

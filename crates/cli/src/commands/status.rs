@@ -114,7 +114,8 @@ async fn show<P: Platform>(
         session.out.say(&block(&asked, &age));
         question::tell_answers(session, task, &asked);
     }
-    question::keep_shown(session, global, task, &asked).await
+    let was_read = session.out.is_heard();
+    question::keep_shown(session, global, task, &asked, was_read).await
 }
 
 async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit, Box<Problem>> {

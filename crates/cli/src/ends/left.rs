@@ -57,8 +57,8 @@ pub(crate) fn unanswered<P: Platform>(
 ) -> Box<Problem> {
     let problem = match (question, task) {
         (Some(question), Some(task)) => {
-            reporter.shown(question);
-            let problem = asked(problem.why("The question is still open:"), question);
+            let problem = asked(problem.why("The question is still open:"), question)
+                .showing(reporter.showing_of(question));
             answers(session, problem, task, question)
         }
         _ => problem,
@@ -88,7 +88,6 @@ pub(crate) fn left<P: Platform>(
     let known = Some(task.clone());
     let problem = match &left.why {
         LeftWhy::Question(question) => {
-            reporter.shown(question);
             let refusal = reporter.refusal(&question.id);
             let failure = reporter.failure(&question.id);
             let what = match question.kind {
@@ -108,7 +107,8 @@ pub(crate) fn left<P: Platform>(
                 Some(why) => problem.why(why),
                 None => problem,
             };
-            let problem = answers(session, asked(problem, question), &task, question);
+            let problem = asked(problem, question).showing(reporter.showing_of(question));
+            let problem = answers(session, problem, &task, question);
             cancel(session, problem, &task)
         }
         LeftWhy::AnswerUnknown(question) => {
@@ -181,8 +181,8 @@ pub(crate) fn detached<P: Platform>(
     };
     let problem = match (question, task) {
         (Some(question), Some(task)) => {
-            reporter.shown(question);
-            answers(session, asked(problem, question), task, question)
+            let problem = asked(problem, question).showing(reporter.showing_of(question));
+            answers(session, problem, task, question)
         }
         _ => problem,
     };

@@ -23,7 +23,7 @@ use crate::memory::Memory;
 use crate::out::Out;
 use crate::platform::{Hint, Platform};
 use crate::session::Session;
-use crate::shown::Happened;
+use crate::shown::{Happened, Showing, unkept};
 use crate::task_ref::{TaskRef, quote};
 use voice::{Told, Voice};
 
@@ -255,24 +255,28 @@ impl Reporter {
 
     /// A question was shown to whoever reads the output, as far as that is there.
     pub(crate) fn shown(&self, question: &Question) {
-        if !self.shows || !self.out.is_heard() {
-            return;
-        }
-        if !self.state().shown.contains(&question.id) {
-            self.state().shown.push(question.id.clone());
-            // Whoever looks again and again makes no record that grows.
-            if !self.has_shown(&question.id) {
-                self.keep(&Happened::Shown(question.id.clone()));
-            }
+        if self.out.is_heard() {
+            self.keep_shown(question);
         }
     }
 
-    /// Whether it is known here that this question was shown, and nothing answered since.
-    fn has_shown(&self, question: &QuestionId) -> bool {
-        let records = self.records.as_ref().zip(self.task());
-        records.is_some_and(|((memory, origin), task)| {
-            memory.log(&task, origin).read().has_shown(question)
-        })
+    /// The same of one that was shown for certain.
+    pub(crate) fn keep_shown(&self, question: &Question) {
+        let Some(showing) = self.showing_of(question) else {
+            return;
+        };
+        self.state().shown.push(question.id.clone());
+        self.kept(&showing.keep());
+    }
+
+    /// A question that is about to be shown, where that counts and is not known yet.
+    pub(crate) fn showing_of(&self, question: &Question) -> Option<Showing> {
+        if !self.shows || self.state().shown.contains(&question.id) {
+            return None;
+        }
+        let ((memory, origin), task) = self.records.as_ref().zip(self.task())?;
+        let log = memory.log(&task, origin);
+        Some(Showing::new(log, question.id.clone()))
     }
 
     /// A person confirmed a question that was shown just now, whatever else counts as shown here.
@@ -296,13 +300,14 @@ impl Reporter {
         let Some(((memory, origin), task)) = self.records.as_ref().zip(self.task()) else {
             return false;
         };
-        let kept = memory.log(&task, origin).write(happened);
-        if let Err(error) = &kept
+        self.kept(&memory.log(&task, origin).write(happened))
+    }
+
+    fn kept(&self, kept: &std::io::Result<()>) -> bool {
+        if let Err(error) = kept
             && !std::mem::replace(&mut self.state().is_unkept, true)
         {
-            self.out.say(&format!(
-                "warning: {error}: what was shown and answered here is not kept, and an answer needs --question"
-            ));
+            self.out.say(&unkept(error));
         }
         kept.is_ok()
     }

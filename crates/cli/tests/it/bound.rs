@@ -275,6 +275,41 @@ fn what_is_not_kept_counts_as_not_shown() {
 
 /// Rows: H21.
 #[test]
+fn what_was_written_where_nobody_reads_counts_as_not_shown() {
+    let world = world();
+    let run = world.start_until("approve-email", "awaiting_input");
+    let unread = [
+        "watch RUN -q 2>/dev/full",
+        "watch RUN 2>/dev/full",
+        "watch RUN -q 2>&-",
+        "watch RUN -q 2>/dev/null",
+        "watch RUN --json >/dev/full",
+        "watch RUN --json >/dev/null",
+        "status RUN 2>/dev/full",
+        "status RUN 2>/dev/null",
+        "status RUN --json >/dev/null",
+    ];
+    for line in unread {
+        world.shell(&format!("taskward {}", line.replace("RUN", &run)));
+        let ended = world.fast(&["approve", &run]);
+        assert_eq!(ended.code, 8, "{line}: {ended:?}");
+        ended.says(&["was not shown here before"]);
+    }
+    assert_eq!(world.answers().0, [0]);
+    // What is asked for in the last words is read there.
+    assert_eq!(world.shell(&format!("taskward watch {run} -q")).code, 8);
+    assert_eq!(world.fast(&["approve", &run]).code, 0);
+    let task = world.start_asker();
+    for to in [">/dev/null", ">/dev/full"] {
+        world.shell(&format!("taskward messages {task} {to}"));
+        assert_eq!(world.fast(&["reply", &task, "EUR"]).code, 8, "{to}");
+    }
+    world.shell(&format!("taskward messages {task} 2>/dev/null"));
+    assert_eq!(world.fast(&["reply", &task, "EUR"]).code, 0);
+}
+
+/// Rows: H21.
+#[test]
 fn an_answer_that_cannot_be_written_down_goes_to_no_question_that_is_not_named() {
     let world = world();
     let run = world.start_run(&json!({ "scenario": "two-approvals" }));
