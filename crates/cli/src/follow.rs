@@ -141,6 +141,10 @@ impl<P: Platform> Watched<P> {
     /// Sets the task up; nothing is sent yet.
     pub(crate) async fn begin(self, session: &Session<P>) -> Result<Followed<'_, P>, Box<Problem>> {
         let begun = session.clock.elapsed();
+        if let Some(task) = self.reporter.task() {
+            // Before anything else is kept of it.
+            session.catch_up(&task);
+        }
         let running = session
             .unless_interrupted(self.run.start())
             .await?

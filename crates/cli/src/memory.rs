@@ -341,6 +341,12 @@ impl Memory {
     /// A task of this server to which something was said from here whose fate is not known: nobody may say something else
     /// before it was looked for.
     pub(crate) fn in_doubt(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
+        let newest = self.newest(task, origin)?;
+        newest.in_doubt().is_some().then_some(newest)
+    }
+
+    /// What was kept last of a task of this server.
+    pub(crate) fn newest(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
         let listing = self.listing().unwrap_or_else(|error| {
             self.0.out.say(&format!(
                 "warning: {error}: something that was sent from here may be under way"
@@ -350,12 +356,7 @@ impl Memory {
         let mut of_task = listing.entries.into_iter().filter(|entry| {
             entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
         });
-        let newest = of_task.next()?;
-        newest
-            .snapshot
-            .in_doubt()
-            .is_some()
-            .then_some(newest.snapshot)
+        of_task.next().map(|newest| newest.snapshot)
     }
 
     /// The record of which questions of a task of this server were shown and answered here.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward::core::{Cause, Operation, Origin, Policy, Retrying};
-use taskward::{Client, Error, ErrorKind, Recovery, Run, SecretString, Snapshot, TaskId};
+use taskward::core::{AnswerError, Cause, Operation, Origin, Policy, Retrying};
+use taskward::{Answered, Client, Error, ErrorKind, Recovery, Run, SecretString, Snapshot, TaskId};
 use taskward_sim::Sim;
 
 use crate::again;
+use crate::answers::form;
 use crate::args::Global;
 use crate::clock::{Clock, span};
 use crate::ends;
@@ -18,7 +19,7 @@ use crate::out::Out;
 use crate::platform::Platform;
 use crate::problem::Problem;
 use crate::sanitise::one_line;
-use crate::shown::Log;
+use crate::shown::{Happened, Log};
 use crate::signals::Signals;
 use crate::task_ref::TaskRef;
 
@@ -264,6 +265,33 @@ impl<P: Platform> Session<P> {
     pub(crate) fn in_doubt(&self, task: &TaskRef) -> Option<Snapshot> {
         let (memory, origin) = self.memory.as_ref().zip(self.origin())?;
         memory.in_doubt(task, &origin)
+    }
+
+    /// Writes down of the answers from here what the journal tells of them: a process that was killed once the task had
+    /// kept that its answer was applied had no time to say so in the record of questions.
+    pub(crate) fn catch_up(&self, task: &TaskRef) {
+        let Some((memory, origin)) = self.memory.as_ref().zip(self.origin()) else {
+            return;
+        };
+        let log = memory.log(task, &origin);
+        let record = log.read();
+        let mut doubtful = record.unconfirmed(P::CAPABILITIES.answer).peekable();
+        if doubtful.peek().is_none() {
+            return;
+        }
+        let Some(kept) = memory.newest(task, &origin) else {
+            return;
+        };
+        for (question, said) in doubtful {
+            if let AnswerError::AlreadyAnswered {
+                with: Some(with), ..
+            } = kept.answer_error(question)
+                && form::as_json(&with) == said
+            {
+                // What cannot be written down stays in doubt.
+                let _ = log.write(&Happened::Answered(question.clone(), Answered::Applied));
+            }
+        }
     }
 
     /// Lets nobody else say something to a task until [`spoken`](Self::spoken), where tasks are kept.

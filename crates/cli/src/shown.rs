@@ -196,6 +196,24 @@ impl Record {
         }
     }
 
+    /// The questions of whose last answer from here it is not known whether it was applied, each with that answer.
+    pub(crate) fn unconfirmed(&self, safety: Safety) -> impl Iterator<Item = (&QuestionId, Value)> {
+        let mut questions: Vec<&QuestionId> = Vec::new();
+        for one in &self.happened {
+            if let Happened::Answering(id, _) = one
+                && !questions.contains(&id)
+            {
+                questions.push(id);
+            }
+        }
+        questions
+            .into_iter()
+            .filter_map(move |id| match self.known(id, safety) {
+                Known::Unconfirmed(said) => Some((id, said)),
+                Known::Nothing | Known::Applied(_) => None,
+            })
+    }
+
     /// Whether another question was shown since this one was last answered.
     pub(crate) fn has_shown_another_since(&self, question: &QuestionId) -> bool {
         let answering =

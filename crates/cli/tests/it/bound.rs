@@ -467,6 +467,54 @@ fn an_answer_that_may_have_arrived_stays_in_doubt_when_another_is_refused() {
     assert_eq!(world.answers().1, [0]);
 }
 
+impl World {
+    /// Takes the last line of a task's record back, as if its process had been killed before it was written.
+    fn unwrite(&self) {
+        let folder = self.state.path().join("taskward/journal");
+        let files = std::fs::read_dir(folder).expect("a journal");
+        let mut paths = files.filter_map(|file| Some(file.ok()?.path()));
+        let record = paths.find(|path| path.extension().is_some_and(|kind| kind == "shown"));
+        let record = record.expect("a record");
+        let text = std::fs::read_to_string(&record).expect("text");
+        let (rest, last) = text.trim_end().rsplit_once('\n').expect("lines");
+        assert!(last.contains(r#""answered":"#), "{last}");
+        std::fs::write(record, format!("{rest}\n")).expect("written");
+    }
+}
+
+/// Rows: H23.
+#[test]
+fn an_answer_that_the_journal_knows_is_already_given_whatever_the_record_had_no_time_to_say() {
+    for watches_between in [false, true] {
+        let world = world();
+        let run = world.start_until("approve-email", "awaiting_input");
+        let question = world.question(&run);
+        let approve = ["approve", &run, "--question", &question];
+        assert_eq!(world.fast(&approve).code, 0);
+        world.unwrite();
+        if watches_between {
+            assert_eq!(world.fast(&["watch", &run]).code, 0);
+        }
+        let again = world.fast(&approve);
+        assert_eq!(again.code, 0, "{again:?}");
+        again.says(&["already answered: approve; nothing was sent again"]);
+        assert_eq!(world.answers().0, [1]);
+    }
+    let world = world();
+    let task = world.start_asker();
+    let question = world.question(&task);
+    let reply = |text| world.fast(&["reply", &task, text, "--question", &question]);
+    assert_eq!(reply("EUR").code, 0);
+    world.unwrite();
+    let other = reply("USD");
+    assert_eq!(other.code, 1, "{other:?}");
+    other.says(&["It was: EUR"]);
+    let again = reply("EUR");
+    assert_eq!(again.code, 0, "{again:?}");
+    again.says(&["already answered: EUR; nothing was sent again"]);
+    assert_eq!(world.answers().1, [1]);
+}
+
 /// Rows: H22.
 #[test]
 fn the_question_of_another_task_is_answered_by_nobody() {

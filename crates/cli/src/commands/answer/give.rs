@@ -65,6 +65,7 @@ pub(super) async fn answer<P: Platform>(
     reporter.hush(true);
     // Held until the command ends, or the answer was delivered and the task is watched.
     session.speak(task)?;
+    session.catch_up(task);
     let mut answering = Answering {
         session: &session,
         record: before.followed_by(read()),
