@@ -2,11 +2,17 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use taskward::Question;
 use taskward::core::Timestamp;
 use taskward::wire::DateTime;
 
+use crate::sanitise::one_line;
+
 /// By how much the clocks of two machines may differ before a time is told instead of an age.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+
+/// A question younger than this is told as it comes: its age says nothing.
+const NEWS: Duration = Duration::from_secs(60);
 
 /// The client's clock, for display.
 #[derive(Clone, Copy, Debug)]
@@ -66,20 +72,35 @@ pub(crate) fn ago(at: Timestamp) -> String {
     }
 }
 
-/// How long a task has waited that has changed last at this moment, by the server's clock; nothing where it is not told.
-pub(crate) fn waited(clock: &Clock, since: Option<&DateTime>) -> String {
-    let Some(since) = since else {
-        return String::new();
-    };
-    let at = since.unix_millis().and_then(|at| u64::try_from(at).ok());
-    match at.map(Timestamp::from_millis) {
-        Some(at) if clock.left(at) <= CLOCKS_DIFFER => {
-            format!("which has waited {}", span(clock.ago(at)))
-        }
+/// When a question was asked, by the server's clock: where that is not told, when its task changed last, which is said
+/// so. Nothing where neither is.
+pub(crate) fn age(clock: &Clock, question: &Question, changed: Option<&DateTime>) -> String {
+    let asked = question.since.as_deref().map(DateTime::from);
+    let asked = asked.and_then(|at| when(clock, &at));
+    let changed = || Some(format!("the task last changed {}", when(clock, changed?)?));
+    let age = asked.map(|when| format!("asked {when}"));
+    age.or_else(changed).unwrap_or_default()
+}
+
+/// The age of a question that was asked a while ago, and of which only itself tells that.
+pub(crate) fn long_ago(clock: &Clock, question: &Question) -> Option<String> {
+    let asked = DateTime::from(question.since.as_deref()?);
+    let is_long = clock.ago(moment(&asked)?) >= NEWS;
+    is_long.then(|| age(clock, question, None))
+}
+
+fn moment(at: &DateTime) -> Option<Timestamp> {
+    let millis = u64::try_from(at.unix_millis()?).ok()?;
+    Some(Timestamp::from_millis(millis))
+}
+
+fn when(clock: &Clock, at: &DateTime) -> Option<String> {
+    let moment = moment(at)?;
+    Some(match clock.left(moment) <= CLOCKS_DIFFER {
+        true => format!("{} ago", span(clock.ago(moment))),
         // By this clock it is yet to come.
-        Some(_) => format!("which has waited since {}", since.as_str()),
-        None => String::new(),
-    }
+        false => format!("at {}", one_line(at.as_str())),
+    })
 }
 
 /// A span for people: `7s`, `2m 05s`, `1h 02m`.
@@ -95,6 +116,29 @@ pub(crate) fn span(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rows: H29.
+    #[test]
+    fn the_age_of_a_question_is_its_own_or_said_to_be_that_of_the_last_change() {
+        let clock = Clock::new(1);
+        let ago = |seconds: u64| {
+            let at = SystemTime::now() - Duration::from_secs(seconds);
+            humantime::format_rfc3339_millis(at).to_string()
+        };
+        let changed = DateTime::from(ago(7).as_str());
+        let of = |since: Option<String>, changed| {
+            let question = Question::new("q", taskward::QuestionKind::Text, "Which?");
+            age(&clock, &question.asked_since(since), changed)
+        };
+        assert_eq!(of(Some(ago(125)), Some(&changed)), "asked 2m 05s ago");
+        assert_eq!(of(None, Some(&changed)), "the task last changed 7s ago");
+        let unreadable = of(Some("soon".into()), Some(&changed));
+        assert_eq!(unreadable, "the task last changed 7s ago");
+        assert_eq!(of(None, None), "");
+        // By this clock it is yet to come.
+        let later = "2999-01-02T03:04:05Z";
+        assert_eq!(of(Some(later.into()), None), format!("asked at {later}"));
+    }
 
     #[test]
     fn spans_are_short() {

@@ -7,7 +7,8 @@ use taskward::agent_harness::operations::GetRun;
 use taskward::agent_harness::types::RunStatus;
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::Capabilities;
-use taskward::nanonets::operations::GetTaskStatus;
+use taskward::nanonets::operations::{GetTaskStatus, ListTasks};
+use taskward::nanonets::types::TaskStatus;
 use taskward::nanonets::{self, Nanonets};
 use taskward::wire::DateTime;
 use taskward::{Output as _, Provider, Question, QuestionKind, Status};
@@ -26,8 +27,8 @@ pub(crate) type Hint = (&'static str, String, &'static str);
 pub(crate) struct State {
     /// The status.
     pub(crate) status: Status,
-    /// Since when, as the server wrote it: the last change of the task.
-    pub(crate) since: Option<DateTime>,
+    /// When the task changed last, as the server wrote it.
+    pub(crate) changed: Option<DateTime>,
 }
 
 /// A provider, as the program shows it.
@@ -69,6 +70,11 @@ pub(crate) trait Platform: Provider {
 
     /// Reads the status of a task once.
     async fn state(session: &Session<Self>, task: &TaskRef) -> Result<State, Box<Problem>>;
+
+    /// Reads the tasks that wait for an answer, the newest ones, where they are listed.
+    async fn waiting(_session: &Session<Self>, _limit: u16) -> Result<Vec<TaskRef>, Box<Problem>> {
+        Ok(Vec::new())
+    }
 
     /// The command that helps a task on that is stuck in this status.
     fn stuck(_task: &TaskRef, _status: &Status) -> Option<Hint> {
@@ -136,8 +142,24 @@ impl Platform for Nanonets {
         let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
         Ok(State {
             status: Status::unknown(found.status.as_str()),
-            since: found.updated_at,
+            changed: found.updated_at,
         })
+    }
+
+    async fn waiting(session: &Session<Self>, limit: u16) -> Result<Vec<TaskRef>, Box<Problem>> {
+        let operation = ListTasks {
+            limit: Some(limit.into()),
+            status: vec![TaskStatus::WaitingForInput],
+            ..ListTasks::default()
+        };
+        let page = session.call(operation).await?;
+        let tasks = page
+            .data
+            .readable()
+            .filter_map(|task| task.task_id.as_ref());
+        Ok(tasks
+            .map(|id| TaskRef::of::<Self>(id.as_str().into()))
+            .collect())
     }
 
     fn part(
@@ -222,10 +244,10 @@ impl Platform for AgentHarness {
     async fn state(session: &Session<Self>, task: &TaskRef) -> Result<State, Box<Problem>> {
         let found = session.call(GetRun::new(task.id().as_str())).await;
         let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
-        let since = found.extra.get("updated_at").and_then(Value::as_str);
+        let changed = found.extra.get("updated_at").and_then(Value::as_str);
         Ok(State {
             status: Status::unknown(found.status.as_str()),
-            since: since.map(DateTime::from),
+            changed: changed.map(DateTime::from),
         })
     }
 

@@ -41,6 +41,9 @@ pub struct Question {
     /// How many messages of users stand before it, on a platform that asks in a conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_before: Option<u64>,
+    /// When it was asked, as the server wrote it; `None` where the server does not tell that of the question itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
     /// The first event after which whoever missed the one that asks would have told a stand-in for it; no earlier wait
     /// stands between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +65,7 @@ impl Question {
             payload: None,
             seq: None,
             users_before: None,
+            since: None,
             unseen_after: None,
             stand_in: false,
         }
@@ -78,6 +82,13 @@ impl Question {
     #[must_use]
     pub fn asked_behind(mut self, users: u64) -> Self {
         self.users_before = Some(users);
+        self
+    }
+
+    /// The same question, asked at this moment of the server's clock.
+    #[must_use]
+    pub fn asked_since(mut self, at: Option<String>) -> Self {
+        self.since = at;
         self
     }
 

@@ -14,7 +14,12 @@ fn reply(body: Value) -> Response {
 
 /// The one event of this type and payload, as a list tells it.
 fn event(kind: &str, payload: Value) -> Item {
-    let event = json!({"seq": 7, "type": kind, "payload": {"redacted": false, "value": payload}});
+    let event = json!({
+        "seq": 7,
+        "type": kind,
+        "timestamp": "2026-01-02T03:04:05Z",
+        "payload": {"redacted": false, "value": payload},
+    });
     let look = Look::Events { cursor: None };
     match AgentHarness.read(
         &TaskId::new("t"),
@@ -134,6 +139,7 @@ fn a_wait_says_what_kind_of_answer_it_wants() {
             (question.id.as_str(), question.payload),
             ("q_1a9b210142e28027", Some(payload))
         );
+        assert_eq!(question.since.as_deref(), Some("2026-01-02T03:04:05Z"));
     }
 }
 

@@ -9,7 +9,7 @@ use taskward::nanonets::types::{Message, MessageRole};
 
 use super::{question, table};
 use crate::args::{Global, OneTask};
-use crate::clock::waited;
+use crate::clock::age;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::platform::Platform as _;
@@ -84,7 +84,7 @@ async fn question(
     if out.is_json() {
         out.line(&question_line(&open, Some(task)));
     } else {
-        let age = waited(&session.clock, state.since.as_ref());
+        let age = age(&session.clock, &open, state.changed.as_ref());
         let head = question_head(&open, &age);
         out.say(&format!("open: {}", head.trim_end_matches(':')));
         question::tell_answers(session, task, &open);

@@ -67,7 +67,8 @@ pub(super) async fn open<P: Platform>(
     }
 }
 
-/// Reads whether a task has ever asked the question of this id; `None` where that cannot be told.
+/// Reads whether a task has ever asked the question of this id; `None` where that cannot be told: a message may have been
+/// edited since, and an event is for good.
 pub(super) async fn has_asked<P: Platform>(
     session: &Session<P>,
     task: &TaskRef,
@@ -75,6 +76,9 @@ pub(super) async fn has_asked<P: Platform>(
 ) -> Option<bool> {
     if question.is_stand_in() {
         return None;
+    }
+    if !is_id(question) {
+        return Some(false);
     }
     let is_it = |asked: &Question| asked.id == *question;
     if P::CAPABILITIES.events {
@@ -107,8 +111,43 @@ pub(super) async fn has_asked<P: Platform>(
         let reading = P::default().read(task.id(), &Look::Questions, &reply);
         matches!(reading, Ok(Reading::Asking(asked)) if asked.iter().any(is_it))
     });
-    Some(found.into_iter().any(|is_it| is_it))
+    found.into_iter().any(|is_it| is_it).then_some(true)
 }
+
+/// Whether any question may have this id.
+fn is_id(question: &QuestionId) -> bool {
+    let digest = question.as_str().strip_prefix("q_");
+    digest.is_some_and(|digest| {
+        digest.len() == 16 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// Reads which other task asks this question now, as far as the server lists the tasks that wait.
+pub(super) async fn asked_by_another<P: Platform>(
+    session: &Session<P>,
+    task: &TaskRef,
+    question: &QuestionId,
+) -> Option<TaskRef> {
+    if !P::CAPABILITIES.list {
+        return None;
+    }
+    let look = async {
+        let waiting = P::waiting(session, MOST_OTHERS).await.ok()?;
+        for other in waiting.into_iter().filter(|other| other != task) {
+            // Whatever one of them is, another may be the one.
+            let asked = open(session, &other).await.ok().flatten();
+            if asked.is_some_and(|asked| asked.id == *question) {
+                return Some(other);
+            }
+        }
+        None
+    };
+    let patience = session.clock.real(LOOKING);
+    tokio::time::timeout(patience, look).await.ok().flatten()
+}
+
+/// The most other tasks that are looked at for a question.
+const MOST_OTHERS: u16 = 20;
 
 /// The most messages of a conversation that are looked through.
 const MOST_MESSAGES: usize = 500;

@@ -12,7 +12,7 @@ use super::question;
 use super::reconcile::EarlierWrite;
 use crate::answers::Asker;
 use crate::args::{Global, Send};
-use crate::clock::{span, waited};
+use crate::clock::{age, span};
 use crate::command_line;
 use crate::ends::{self, Began};
 use crate::exit::Exit;
@@ -133,7 +133,7 @@ async fn takes_message(
     let Some(open) = open else { return Ok(()) };
     let what = "the agent waits for the answer to a question, and a message would be taken for it";
     let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
-    let age = waited(&session.clock, state.since.as_ref());
+    let age = age(&session.clock, &open, state.changed.as_ref());
     let problem = ends::quoted(problem, &open, &age).why("Nothing was sent.");
     Err(ends::answers(session, problem, task, &open).task(Some(task.clone())))
 }

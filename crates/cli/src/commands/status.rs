@@ -14,7 +14,7 @@ use taskward::{Question, Status};
 
 use super::{question, table};
 use crate::args::{Global, OneTask, ProviderName};
-use crate::clock::waited;
+use crate::clock::age;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::platform::Platform;
@@ -103,14 +103,14 @@ async fn show<P: Platform>(
     global: &Global,
     task: &TaskRef,
     asked: Option<Question>,
-    since: Option<&DateTime>,
+    changed: Option<&DateTime>,
 ) -> Result<(), Box<Problem>> {
     let Some(asked) = asked else { return Ok(()) };
     if !session.out.is_json() {
         if session.out.is_quiet() {
             return Ok(());
         }
-        let age = waited(&session.clock, since);
+        let age = age(&session.clock, &asked, changed);
         session.out.say(&block(&asked, &age));
         question::tell_answers(session, task, &asked);
     }
@@ -139,8 +139,12 @@ async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit,
         return Ok(exit);
     }
     let people = out.is_for_people();
-    let at = run.extra.get("updated_at").or(run.extra.get("created_at"));
-    let at = at.and_then(Value::as_str).map(DateTime::from);
+    let time = |name| {
+        let at = run.extra.get(name).and_then(Value::as_str);
+        at.map(DateTime::from)
+    };
+    let changed = time("updated_at");
+    let at = changed.clone().or_else(|| time("created_at"));
     let goal = run.extra.get("input").and_then(|input| input.get("goal"));
     let fields = [
         task.to_string(),
@@ -154,7 +158,7 @@ async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit,
         let command = session.command(&command);
         out.say(&format!("{label}: {command}  ({note})"));
     }
-    show(&mut session, global, task, asked, at.as_ref()).await?;
+    show(&mut session, global, task, asked, changed.as_ref()).await?;
     Ok(exit)
 }
 

@@ -147,6 +147,9 @@ fn shown(question: &Question) -> Value {
     if let Some(payload) = &question.payload {
         shown["payload"] = payload.clone();
     }
+    if let Some(since) = &question.since {
+        shown["asked_at"] = since.as_str().into();
+    }
     shown
 }
 

@@ -16,7 +16,7 @@ use taskward::{
 use tokio::sync::watch;
 
 use crate::answers::form;
-use crate::clock::{Clock, span};
+use crate::clock::{Clock, long_ago, span};
 use crate::ends::{Began, Parcel};
 use crate::files::Seen;
 use crate::memory::Memory;
@@ -609,9 +609,14 @@ impl Reporter {
         }
     }
 
+    /// A question as it comes, with its age where it has waited.
+    fn asks(&self, question: &Question) -> String {
+        text::question(question, long_ago(&self.clock, question).as_deref())
+    }
+
     /// Tells a question that is about to be answered here.
     pub(crate) fn question(&self, question: &Question) {
-        self.say(&text::question(question));
+        self.say(&self.asks(question));
         if !self.out.is_json() && !self.out.is_quiet() {
             self.shown(question);
         }
@@ -620,8 +625,8 @@ impl Reporter {
     /// Tells a question at a prompt, also where only errors are told: nobody answers what was not shown.
     pub(crate) fn ask(&self, question: &Question) {
         match self.out.is_quiet() {
-            true => self.out.tell(&text::question(question)),
-            false => self.say(&text::question(question)),
+            true => self.out.tell(&self.asks(question)),
+            false => self.say(&self.asks(question)),
         }
         self.shown(question);
     }

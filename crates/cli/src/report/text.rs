@@ -120,13 +120,14 @@ fn delivered(what: &str, how: Answered, detail: Option<&str>) -> String {
 }
 
 /// The question as a person reads it: everything said since the agent was last spoken to.
-pub(super) fn question(question: &Question) -> String {
+pub(super) fn question(question: &Question, age: Option<&str>) -> String {
+    let age = age.map(|age| format!(", {age}")).unwrap_or_default();
     let said = said(question);
     if said.is_empty() {
-        return "question: the agent asks without words".to_owned();
+        return format!("question{age}: the agent asks without words");
     }
     let indented: Vec<String> = said.iter().map(|text| text.replace('\n', "\n  ")).collect();
-    format!("question: {}", indented.join("\n  "))
+    format!("question{age}: {}", indented.join("\n  "))
 }
 
 /// The same below its name and its age.
@@ -295,9 +296,15 @@ mod tests {
     #[test]
     fn a_question_brings_everything_said_before_it() {
         let asked = |text: &str, messages: Vec<Value>| {
-            question(&Question::new("q", QuestionKind::Text, text).with_messages(messages))
+            let asked = Question::new("q", QuestionKind::Text, text);
+            question(&asked.with_messages(messages), None)
         };
         assert_eq!(asked("Which?", vec![json!("Which?")]), "question: Which?");
+        let old = Question::new("q", QuestionKind::Text, "Which?");
+        assert_eq!(
+            question(&old, Some("asked 2h 05m ago")),
+            "question, asked 2h 05m ago: Which?"
+        );
         assert_eq!(
             asked(
                 "Which?",

@@ -533,12 +533,46 @@ fn the_question_of_another_task_is_answered_by_nobody() {
     let reply = [&["reply", &one, "EUR"][..], &named].concat();
     let elsewhere = world.run_elsewhere(&reply);
     assert_eq!(elsewhere.code, 2, "{elsewhere:?}");
-    elsewhere.says(&["the agent never asked it"]);
+    elsewhere.says(&[&format!("it is one of {other}")]);
+    let mistyped = ["reply", &one, "EUR", "--question", "q_1", "--speed", &speed];
+    let mistyped = world.run_elsewhere(&mistyped);
+    assert_eq!(mistyped.code, 2, "{mistyped:?}");
+    mistyped.says(&["the agent never asked it"]);
     let [one, other] = [(); 2].map(|()| world.start_until("approve-email", "awaiting_input"));
     let question = world.question(&other);
     let approve = ["approve", &one, "--question", &question, "--speed", &speed];
     assert_eq!(world.run_elsewhere(&approve).code, 2);
     assert_eq!(world.answers().0, [0, 0]);
+    assert_eq!(world.answers().1, [0, 0]);
+}
+
+/// Rows: H22.
+#[test]
+fn a_question_that_was_changed_where_nobody_here_saw_it_is_open_no_more() {
+    let world = world();
+    let task = world.start_asker();
+    let question = world.question(&task);
+    let id = task.strip_prefix("nanonets:").expect("a task");
+    let reword = taskward_sim::nanonets::DashboardAction::Reword("Which bank?".into());
+    world.sim.dashboard(id, reword).expect("it asks");
+    let speed = SPEED.to_string();
+    let reply = [
+        "reply",
+        &task,
+        "EUR",
+        "--question",
+        &question,
+        "--speed",
+        &speed,
+    ];
+    let gone = world.run_elsewhere(&reply);
+    assert_eq!(gone.code, 1, "{gone:?}");
+    gone.says(&[
+        "this question is not open",
+        "the agent may have changed it since",
+        "Which bank?",
+        "Nothing was sent",
+    ]);
     assert_eq!(world.answers().1, [0, 0]);
 }
 

@@ -342,7 +342,7 @@ fn a_question_that_was_not_shown_is_confirmed_by_whoever_sees_it_now() {
         for (said, code) in [("n", 2), ("", 2), ("y", 0)] {
             let mut terminal = Terminal::open(&world, command);
             let shown = terminal.until("[y/N] ");
-            for words in [words, asks, "which has waited"] {
+            for words in [words, asks, ", asked "] {
                 assert!(shown.contains(words), "{words:?} in {shown}");
             }
             assert_eq!(answered(&world), before);

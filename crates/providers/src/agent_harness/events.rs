@@ -127,6 +127,7 @@ fn question_of(run: &TaskId, event: &RunEvent) -> Question {
         "",
     )
     .asked_at(Position(event.seq))
+    .asked_since(event.timestamp.as_ref().map(ToString::to_string))
     .with_payload(event.payload.value.clone())
 }
 

@@ -96,7 +96,15 @@ fn question(task: &TaskId, messages: &[&Message], newest: &Message) -> Question 
     let users = users_in(&messages[..since]);
     Question::new(question_id(task, newest, users), QuestionKind::Text, text)
         .asked_behind(users)
+        .asked_since(since_when(newest))
         .with_messages(contents)
+}
+
+/// Since when a message says what it says: one that was edited asks something else since.
+fn since_when(message: &Message) -> Option<String> {
+    let edited = message.extra.get("updated_at").and_then(Value::as_str);
+    let made = message.created_at.as_ref().map(|at| at.as_str());
+    edited.or(made).map(str::to_owned)
 }
 
 fn users_in(messages: &[&Message]) -> u64 {
@@ -248,6 +256,27 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    /// Rows: H29.
+    #[test]
+    fn a_question_is_as_old_as_what_its_message_says() {
+        let since = |times: Value| {
+            let mut message = json!({"role": "assistant", "content": "Which?"});
+            let fields = message.as_object_mut().expect("an object");
+            fields.extend(times.as_object().expect("an object").clone());
+            let reply = json!([{"role": "user", "content": "Hi", "created_at": "2026-05-11T10:00:00Z"}, message]);
+            let list = decode(reply.to_string().as_bytes()).expect("a list");
+            match asked(&TaskId::new("t"), &list) {
+                Reading::Asking(questions) => questions[0].since.clone(),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (made, edited) = ("2026-05-11T10:15:00Z", "2026-05-11T11:00:00Z");
+        assert_eq!(since(json!({"created_at": made})).as_deref(), Some(made));
+        let both = since(json!({"created_at": made, "updated_at": edited}));
+        assert_eq!(both.as_deref(), Some(edited));
+        assert_eq!(since(json!({})), None);
+    }
 
     fn log(entries: &[(&str, &str)]) -> LenientList<Message> {
         let list: Vec<Value> = entries

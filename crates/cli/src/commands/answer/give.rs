@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use taskward::core::{AnswerError, Safety};
 use taskward::{Answer, Answered, Event, Question, QuestionId, WithdrawReason};
 
+use super::refusals::of_another;
 use super::{AnswerRequest, Given};
 use crate::answers::{self, Asker, in_words, is_attended};
 use crate::args::Global;
@@ -25,7 +26,6 @@ use crate::problem::Problem;
 use crate::report::{Reporter, result_line, words};
 use crate::session::Session;
 use crate::shown::{Command, Known, Record, Unnamed};
-use crate::task_ref::TaskRef;
 
 /// What tells the question of a task that waits.
 const WAIT: &str = "the question that the task waits for";
@@ -328,7 +328,7 @@ impl<P: Platform> Answering<'_, P> {
         {
             return Err(self.unconfirmed(&question.id, &said));
         }
-        let age = self.age(state);
+        let age = self.age(question, state);
         let asks = match (&self.request.given, verdict) {
             (_, Unnamed::StandIn) => return Err(self.unshown(question, &age, verdict)),
             (Given::Ready(answer), Unnamed::Allowed) => {
@@ -388,9 +388,9 @@ impl<P: Platform> Answering<'_, P> {
         }
     }
 
-    /// How long a task has waited, in words; nothing where the server does not tell.
-    pub(super) fn age(&self, state: &State) -> String {
-        crate::clock::waited(&self.session.clock, state.since.as_ref())
+    /// How old a question is, in words; nothing where the server does not tell.
+    pub(super) fn age(&self, question: &Question, state: &State) -> String {
+        crate::clock::age(&self.session.clock, question, state.changed.as_ref())
     }
 
     /// A question that may not be answered without its name: it is shown now, and that does not count as showing.
@@ -519,15 +519,6 @@ impl<P: Platform> Answering<'_, P> {
         }
         Ok(Exit::Ok)
     }
-}
-
-/// A question that is known here as one of another task.
-fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> Box<Problem> {
-    let what = format!("this is no question of {task}: it is one of {other}");
-    Problem::input(what)
-        .why("Nothing was sent.")
-        .question(question)
-        .task(Some(task.clone()))
 }
 
 /// What a person decides while the task is followed; `None` when the question was withdrawn meanwhile.

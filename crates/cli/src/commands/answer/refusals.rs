@@ -13,6 +13,16 @@ use crate::platform::{Platform, State};
 use crate::problem::Problem;
 use crate::sanitise::one_line;
 use crate::shown::Command;
+use crate::task_ref::TaskRef;
+
+/// A question that is known to be one of another task.
+pub(super) fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> Box<Problem> {
+    let what = format!("this is no question of {task}: it is one of {other}");
+    Problem::input(what)
+        .why("Nothing was sent.")
+        .question(question)
+        .task(Some(task.clone()))
+}
 
 impl<P: Platform> Answering<'_, P> {
     fn about(&self, problem: Box<Problem>, question: Option<&QuestionId>) -> Box<Problem> {
@@ -90,12 +100,28 @@ impl<P: Platform> Answering<'_, P> {
             return None;
         }
         let task = &self.request.task;
-        if question::has_asked(self.session, task, named).await? {
-            return None;
+        match question::has_asked(self.session, task, named).await {
+            Some(true) => return None,
+            Some(false) => {}
+            None => {
+                let other = question::asked_by_another(self.session, task, named).await?;
+                return Some(of_another(task, named, &other.to_string()));
+            }
         }
         let what = format!("this is no question of {task}: the agent never asked it");
         let problem = Problem::input(what).why("Nothing was sent.");
         Some(self.about(self.see(problem), Some(named)))
+    }
+
+    /// With what may be the matter with a question that was named and is not known here.
+    fn unseen(&self, problem: Box<Problem>) -> Box<Problem> {
+        let named = self.request.question.as_ref();
+        match named.is_some_and(|named| !self.record.mentions(named)) {
+            true => problem.why(
+                "Nothing is known of it here: the agent may have changed it since, or it is one of another task.",
+            ),
+            false => problem,
+        }
     }
 
     /// The task no longer asks this: what it does instead.
@@ -143,9 +169,11 @@ impl<P: Platform> Answering<'_, P> {
             return self.unconfirmed(named, said);
         }
         let what = "this question is not open: it was answered elsewhere, or the agent moved on";
-        let problem = Problem::new(Exit::Other, "answered_elsewhere", what)
+        let problem = Problem::new(Exit::Other, "answered_elsewhere", what);
+        let problem = self
+            .unseen(problem)
             .why("Nothing was sent. The task waits for the answer to another question:");
-        let problem = ends::quoted(problem, open, &self.age(state));
+        let problem = ends::quoted(problem, open, &self.age(open, state));
         let problem = ends::answers(self.session, problem, &self.request.task, open);
         self.about(problem, Some(named))
     }
@@ -173,7 +201,7 @@ impl<P: Platform> Answering<'_, P> {
                 format!("the task does not wait for an answer: it is {status}"),
             ),
         };
-        let problem = Problem::new(Exit::Other, code, what);
+        let problem = self.unseen(Problem::new(Exit::Other, code, what));
         let problem = problem.reason(P::NOT_WAITING.map(str::to_owned));
         let problem = match detail {
             Some(detail) => problem.why(detail),
