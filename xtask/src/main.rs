@@ -14,6 +14,7 @@ mod stream;
 mod tidy;
 mod upload;
 mod wire;
+mod words;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     repo,
     source::{Crate, Kind, Workspace, functions, imports},
+    words,
 };
 
 /// The crate that users depend on.
@@ -45,6 +46,7 @@ struct Figures {
     long_test_functions: usize,
     cycles: Vec<String>,
     facade_names: usize,
+    listed_names: usize,
     program: program::Program,
     dependencies: Vec<(String, usize)>,
 }
@@ -64,7 +66,8 @@ struct CrateFigures {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let root = args.at.as_deref().unwrap_or_else(|| repo::root());
     let workspace = Workspace::read(root)?;
-    let figures = Figures::of(&workspace, dependencies::of(root)?);
+    let mut figures = Figures::of(&workspace, dependencies::of(root)?);
+    figures.listed_names = words::with_parts(&words::declared(&workspace), &words::list()?);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);
     } else {
@@ -85,6 +88,7 @@ impl Figures {
             long_test_functions: 0,
             cycles: Vec::new(),
             facade_names: names::at_root(workspace, FACADE).len(),
+            listed_names: 0,
             program: program::of(workspace),
             dependencies,
         };
@@ -219,6 +223,10 @@ impl Figures {
                 self.cycles.len(),
             ),
             ("names at the facade's root".to_owned(), self.facade_names),
+            (
+                "declared names with a part that xtask/words.toml lists".to_owned(),
+                self.listed_names,
+            ),
             ("commands of the program".to_owned(), self.program.commands),
             ("options of the program".to_owned(), self.program.options),
         ]);

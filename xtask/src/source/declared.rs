@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use syn::visit::{self, Visit};
 
-use super::{Crate, File, Kind};
+use super::{Crate, File, Kind, tokens};
 
 /// What a name is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -194,6 +194,35 @@ impl<'a> Visit<'a> for Finder<'_> {
         if let Some(ident) = &item.ident {
             self.add(What::Fn, ident);
         }
+        visit::visit_item_macro(self, item);
+    }
+
+    fn visit_macro(&mut self, item: &'a syn::Macro) {
+        // What a macro is given is no code before it is expanded, but most of it reads like code.
+        let words = tokens::flat(item.tokens.clone());
+        let words: Vec<_> = words.iter().filter(|word| word.text != "mut").collect();
+        for pair in words.windows(2) {
+            let what = match pair[0].text.as_str() {
+                "let" => What::Local,
+                "fn" => What::Fn,
+                "struct" | "enum" | "trait" | "type" => What::Type,
+                "const" | "static" => What::Const,
+                "mod" => What::Module,
+                _ => continue,
+            };
+            // `let Some(x)` declares no `Some`.
+            let small = pair[1]
+                .text
+                .starts_with(|first: char| !first.is_uppercase());
+            if pair[1].ident && (small || what != What::Local) {
+                self.found.insert(Declared {
+                    path: self.path.to_owned(),
+                    line: pair[1].lines.0,
+                    what,
+                    name: pair[1].text.clone(),
+                });
+            }
+        }
     }
 
     fn visit_item_const(&mut self, item: &'a syn::ItemConst) {
@@ -276,8 +305,8 @@ mod tests {
         let workspace = Workspace::of(&[(
             "crates/a/src/b/c_d.rs",
             "struct A<T1, const N: u8> { f1: u8 } enum B { V1 { f2: u8 }, V2(u8) } trait C { type T2; fn m1(p1: u8); const C1: u8; }
-             type D = u8; const C2: u8 = 0; static C3: u8 = 0; mod m2 { fn m3() {} } use a::b as E; macro_rules! m4 { () => {} }
-             impl A { fn m5(&self, (p2, p3): (u8, u8)) { let l1 = 0; match l1 { None => {} Some(l2) => {} l3 @ X => {} } let _ = |l4| l4; } }
+             type D = u8; const C2: u8 = 0; static C3: u8 = 0; mod m2 { fn m3() {} } use a::b as E; macro_rules! m4 { () => { fn m6() { let mut l5 = 0; } } }
+             impl A { fn m5(&self, (p2, p3): (u8, u8)) { let l1 = 0; match l1 { None => {} Some(l2) => {} l3 @ X => {} } let _ = |l4| l4; select! { x => { let l6 = 0; if let Some(_) = y {} } } } }
              impl Clone for A { fn clone(&self) -> A { A } }",
         ), ("crates/a/src/generated/mod.rs", "struct No;")]);
         let found = of(&workspace.crates[0]);
@@ -289,8 +318,8 @@ mod tests {
         assert_eq!(named(What::Type), "A B C D E T2");
         assert_eq!(named(What::Variant), "V1 V2");
         assert_eq!(named(What::Field), "f1 f2");
-        assert_eq!(named(What::Fn), "m1 m3 m4 m5");
-        assert_eq!(named(What::Local), "l1 l2 l3 l4 p1 p2 p3");
+        assert_eq!(named(What::Fn), "m1 m3 m4 m5 m6");
+        assert_eq!(named(What::Local), "l1 l2 l3 l4 l5 l6 p1 p2 p3");
         assert_eq!(named(What::Const), "C1 C2 C3");
         assert_eq!(named(What::Module), "m2");
         assert_eq!(named(What::Parameter), "N T1");

@@ -2,12 +2,16 @@
 
 use std::fmt::Write as _;
 
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::source::{Workspace, imports};
+use crate::{
+    repo,
+    source::{Workspace, imports},
+};
 
 /// Where the list stands.
-pub(super) const LIST: &str = "xtask/cycles.toml";
+const LIST: &str = "xtask/cycles.toml";
 
 /// How many cycles may have a reason.
 const MOST: usize = 5;
@@ -29,6 +33,11 @@ struct Cycle {
     folder: String,
     files: Vec<String>,
     reason: String,
+}
+
+/// Reads the committed list.
+pub(super) fn list() -> Result<List> {
+    toml::from_str(&repo::read(&repo::root().join(LIST))?).context(LIST)
 }
 
 /// What is wrong: cycles that are not listed, and entries that are no cycles any more.

@@ -2,14 +2,13 @@
 
 mod budgets;
 mod cycles;
-mod words;
 
 use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-use crate::{codegen, repo, source::Workspace};
+use crate::{codegen, repo, source::Workspace, words};
 
 /// Which of our crates each may depend on (normal dependencies). The arrows run strictly downward.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -103,18 +102,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn show(args: &Args, workspace: &Workspace) -> Result<()> {
     if args.words {
-        let list = listed(words::LIST)?;
+        let list = words::list()?;
         print!("{}", words::shown(&words::declared(workspace), &list));
     }
     if args.cycles {
         print!("{}", cycles::shown(workspace));
     }
     Ok(())
-}
-
-/// Reads a committed list.
-fn listed<T: serde::de::DeserializeOwned>(path: &str) -> Result<T> {
-    toml::from_str(&repo::read(&repo::root().join(path))?).with_context(|| path.to_owned())
 }
 
 /// The rules whose exceptions and limits are committed files.
@@ -125,13 +119,13 @@ fn lists(args: &Args, workspace: &Workspace) -> Result<Vec<String>> {
     if args.write {
         fs::write(root.join(budgets::FILE), budgets::written(&present))?;
         let path = root.join(words::LIST);
-        let text = words::lowered(&repo::read(&path)?, &declared, &listed(words::LIST)?)?;
+        let text = words::lowered(&repo::read(&path)?, &declared, &words::list()?)?;
         fs::write(&path, text)?;
     }
     let budgets = budgets::read(&repo::read(&root.join(budgets::FILE))?)?;
-    let words = listed(words::LIST)?;
+    let listed = words::list()?;
     let slack = [
-        words::slack(&declared, &words),
+        words::slack(&declared, &listed),
         budgets::slack(&present, &budgets),
     ]
     .concat();
@@ -142,8 +136,8 @@ fn lists(args: &Args, workspace: &Workspace) -> Result<Vec<String>> {
             slack.join("\n  ")
         );
     }
-    let mut faults = cycles::faults(workspace, &listed(cycles::LIST)?);
-    faults.extend(words::faults(&declared, &words));
+    let mut faults = cycles::faults(workspace, &cycles::list()?);
+    faults.extend(words::faults(&declared, &listed));
     faults.extend(budgets::faults(&present, &budgets));
     Ok(faults)
 }

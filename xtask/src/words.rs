@@ -8,18 +8,21 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::source::{
-    Workspace,
-    declared::{self, Declared, What},
+use crate::{
+    repo,
+    source::{
+        Workspace,
+        declared::{self, Declared, What},
+    },
 };
 
 /// Where the list stands.
-pub(super) const LIST: &str = "xtask/words.toml";
+pub(crate) const LIST: &str = "xtask/words.toml";
 
 /// The words that are not for names.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct List {
+pub(crate) struct List {
     /// No name has one of these parts.
     parts: BTreeMap<String, Part>,
     /// Words with a second, good meaning: only these names are not to be.
@@ -55,6 +58,11 @@ struct Name {
     allowed: usize,
 }
 
+/// Reads the committed list.
+pub(crate) fn list() -> Result<List> {
+    toml::from_str(&repo::read(&repo::root().join(LIST))?).context(LIST)
+}
+
 /// One entry of the list, and the names that it is about.
 struct Entry<'a> {
     shown: String,
@@ -64,7 +72,7 @@ struct Entry<'a> {
 }
 
 /// All names that the workspace declares.
-pub(super) fn declared(workspace: &Workspace) -> BTreeSet<Declared> {
+pub(crate) fn declared(workspace: &Workspace) -> BTreeSet<Declared> {
     let crates = workspace.crates.iter();
     crates.flat_map(declared::of).collect()
 }
@@ -108,8 +116,17 @@ impl Name {
     }
 }
 
+/// How many names have a part that no name is to have.
+pub(crate) fn with_parts(declared: &BTreeSet<Declared>, list: &List) -> usize {
+    let has = |name: &&Declared| {
+        let mut parts = declared::parts(&name.name).into_iter();
+        parts.any(|part| list.parts.contains_key(&part))
+    };
+    declared.iter().filter(has).count()
+}
+
 /// What is wrong: more names with a word than the list allows.
-pub(super) fn faults(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
+pub(crate) fn faults(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
     let mut faults = Vec::new();
     for entry in entries(declared, list) {
         let found = entry.names.len();
@@ -133,7 +150,7 @@ fn place(name: &Declared) -> String {
 }
 
 /// All names with a listed word.
-pub(super) fn shown(declared: &BTreeSet<Declared>, list: &List) -> String {
+pub(crate) fn shown(declared: &BTreeSet<Declared>, list: &List) -> String {
     let mut out = String::new();
     let mut all = BTreeSet::new();
     for entry in entries(declared, list) {
@@ -155,7 +172,7 @@ pub(super) fn shown(declared: &BTreeSet<Declared>, list: &List) -> String {
 }
 
 /// The entries whose allowance is higher than what there is, as notes.
-pub(super) fn slack(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
+pub(crate) fn slack(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
     let entries = entries(declared, list).into_iter();
     entries
         .filter(|entry| entry.names.len() < entry.allowed)
@@ -167,7 +184,7 @@ pub(super) fn slack(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
 }
 
 /// The list with every allowance that is too high lowered to what there is.
-pub(super) fn lowered(text: &str, declared: &BTreeSet<Declared>, list: &List) -> Result<String> {
+pub(crate) fn lowered(text: &str, declared: &BTreeSet<Declared>, list: &List) -> Result<String> {
     let mut left: Vec<(usize, usize)> = entries(declared, list)
         .iter()
         .map(|entry| (entry.allowed, entry.names.len()))
@@ -225,6 +242,11 @@ instead = \"Detached\"
         assert_eq!(
             check("fn overlook(looks: u8) { Look::look_now(); }"),
             [""; 0]
+        );
+        let workspace = Workspace::of(&[("crates/a/src/lib.rs", "struct WishLook; fn good() {}")]);
+        assert_eq!(
+            with_parts(&declared(&workspace), &toml::from_str(LIST).unwrap()),
+            1
         );
         for text in [
             "fn look_now() {}",
