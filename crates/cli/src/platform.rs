@@ -45,8 +45,6 @@ pub(crate) trait Platform: Provider {
     const DONE: &'static str;
     /// What answers questions within one command.
     const UNATTENDED: &'static str;
-    /// Whether its tasks can be listed.
-    const LISTS: bool;
     /// Its own word for an answer to a task that does not wait for one.
     const NOT_WAITING: Option<&'static str>;
 
@@ -105,7 +103,6 @@ impl Platform for Nanonets {
     const SIMULATED: &'static str = "run --sim 'Hello'";
     const DONE: &'static str = "completed";
     const UNATTENDED: &'static str = "run --sim --answer 'YOUR ANSWER' ...";
-    const LISTS: bool = true;
     const NOT_WAITING: Option<&'static str> = None;
 
     fn simulated(sim: &Sim) -> (String, String) {
@@ -199,7 +196,6 @@ impl Platform for AgentHarness {
     const SIMULATED: &'static str = "run --sim --provider agent-harness 'Write to the team.'";
     const DONE: &'static str = "succeeded";
     const UNATTENDED: &'static str = "run --sim --provider agent-harness --on-approval approve ...";
-    const LISTS: bool = false;
     const NOT_WAITING: Option<&'static str> = Some("run_not_awaiting_input");
 
     fn simulated(sim: &Sim) -> (String, String) {
@@ -309,6 +305,24 @@ impl Platform for AgentHarness {
     }
 }
 
+/// Does what is the same on every platform with the type of the one that is named: the only place where a name becomes
+/// a type. What a platform can do is never told by its name, but by its capabilities.
+macro_rules! on_platform {
+    ($provider:expr, $platform:ident => $work:expr) => {
+        match $provider {
+            $crate::args::ProviderName::Nanonets => {
+                type $platform = taskward::nanonets::Nanonets;
+                $work
+            }
+            $crate::args::ProviderName::AgentHarness => {
+                type $platform = taskward::agent_harness::AgentHarness;
+                $work
+            }
+        }
+    };
+}
+pub(crate) use on_platform;
+
 /// Words that end in one line break.
 fn ended(text: impl AsRef<str>) -> String {
     text.as_ref().trim_end().to_owned() + "\n"
@@ -322,6 +336,9 @@ fn object(value: Value) -> Map<String, Value> {
 }
 
 impl ProviderName {
+    /// The one that is meant where none is named.
+    pub(crate) const DEFAULT: Self = Self::Nanonets;
+
     /// All of them.
     pub(crate) const ALL: [Self; 2] = [Self::Nanonets, Self::AgentHarness];
 
@@ -332,31 +349,68 @@ impl ProviderName {
 
     /// Its name in options and in front of ids.
     pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Nanonets => Nanonets::NAME,
-            Self::AgentHarness => AgentHarness::NAME,
-        }
+        on_platform!(self, P => P::NAME)
     }
 
     /// What it can do.
     pub(crate) fn capabilities(self) -> Capabilities {
-        match self {
-            Self::Nanonets => Nanonets::CAPABILITIES,
-            Self::AgentHarness => AgentHarness::CAPABILITIES,
-        }
+        on_platform!(self, P => P::CAPABILITIES)
     }
 
     /// Its name for people.
     pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Nanonets => Nanonets::TITLE,
-            Self::AgentHarness => AgentHarness::TITLE,
-        }
+        on_platform!(self, P => P::TITLE)
     }
 }
 
 impl fmt::Display for ProviderName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    /// The files that may name a platform: where a name becomes a type, and what exists on one platform alone.
+    const NAMING: [&str; 4] = [
+        "platform.rs",
+        "commands/run/mod.rs",
+        "commands/result.rs",
+        "commands/status.rs",
+    ];
+
+    fn names_a_platform(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                names_a_platform(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("text");
+            let names = ProviderName::ALL.map(|name| format!("ProviderName::{name:?}"));
+            if names.iter().any(|name| text.contains(name)) {
+                let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+                let path = path.strip_prefix(root).expect("below it");
+                found.push(path.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_platform_can_do_is_decided_by_its_capabilities_and_never_by_its_name() {
+        let mut found = Vec::new();
+        names_a_platform(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut found,
+        );
+        found.sort();
+        let mut naming = NAMING;
+        naming.sort_unstable();
+        assert_eq!(found, naming);
     }
 }

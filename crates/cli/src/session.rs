@@ -275,14 +275,14 @@ impl<P: Platform> Session<P> {
         };
         let log = memory.log(task, &origin);
         let record = log.read();
-        let mut doubtful = record.unconfirmed(P::CAPABILITIES.answer).peekable();
-        if doubtful.peek().is_none() {
+        let mut unconfirmed = record.unconfirmed(P::CAPABILITIES.answer).peekable();
+        if unconfirmed.peek().is_none() {
             return;
         }
         let Some(kept) = memory.newest(task, &origin) else {
             return;
         };
-        for (question, said) in doubtful {
+        for (question, said) in unconfirmed {
             if let AnswerError::AlreadyAnswered {
                 with: Some(with), ..
             } = kept.answer_error(question)

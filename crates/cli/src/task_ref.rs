@@ -219,7 +219,7 @@ mod tests {
 
     fn named(text: &str) -> Result<TaskRef, String> {
         let task: TaskArg = text.parse()?;
-        Ok(task.of(task.provider().unwrap_or(ProviderName::Nanonets)))
+        Ok(task.of(task.provider().unwrap_or(ProviderName::DEFAULT)))
     }
 
     #[test]

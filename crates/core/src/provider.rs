@@ -312,6 +312,18 @@ pub struct Capabilities {
     pub list: bool,
     /// Whether there is a trail to read.
     pub trail: bool,
+    /// Whether agents ask in words, and are answered in words.
+    pub words: bool,
+    /// Whether tasks wait for an approval or for data.
+    pub approval: bool,
+    /// Whether tasks wait for reviews that are decided elsewhere.
+    pub review: bool,
+    /// Whether a task that is stuck can be brought back to work.
+    pub resume: bool,
+    /// Whether agents can be listed, made and changed.
+    pub agents: bool,
+    /// Whether the usage of an account can be read.
+    pub usage: bool,
 }
 
 impl Capabilities {
@@ -325,6 +337,12 @@ impl Capabilities {
         message: false,
         list: false,
         trail: false,
+        words: false,
+        approval: false,
+        review: false,
+        resume: false,
+        agents: false,
+        usage: false,
     };
 }
 

@@ -52,15 +52,14 @@ impl Asker {
             .iter()
             .map(|answer| {
                 let text = checked("--answer", text_or_file("--answer", answer)?)?;
-                match provider {
-                    ProviderName::Nanonets => Ok(Answer::text(text)),
-                    ProviderName::AgentHarness => form::object(&text)
-                        .map(Answer::Input)
-                        .map_err(|why| {
-                            Problem::input(format!("--answer is data on Agent Harness: {why}"))
-                                .why("An approval is given with --on-approval approve. Nothing was sent.")
-                        }),
+                if provider.capabilities().words {
+                    return Ok(Answer::text(text));
                 }
+                form::object(&text).map(Answer::Input).map_err(|why| {
+                    let title = provider.title();
+                    Problem::input(format!("--answer is data on {title}: {why}"))
+                        .why("An approval is given with --on-approval approve. Nothing was sent.")
+                })
             })
             .collect::<Result<_, _>>()?;
         let person = is_attended(global)? && !stdin_is_taken;
@@ -199,18 +198,22 @@ pub(crate) fn in_words(answer: &Answer) -> String {
 
 /// Whether the options are for this provider.
 fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<Problem>> {
-    let alien = match provider {
-        ProviderName::Nanonets => follow.on_approval.map(|_| "--on-approval"),
-        ProviderName::AgentHarness => [
-            (follow.no_wait_review, "--no-wait-review"),
-            (follow.cancel_on_interrupt, "--cancel-on-interrupt"),
-            (follow.cancel_on_timeout, "--cancel-on-timeout"),
-        ]
-        .into_iter()
-        .find_map(|(given, option)| given.then_some(option)),
-    };
+    let can = provider.capabilities();
+    let options = [
+        (follow.on_approval.is_some(), can.approval, "--on-approval"),
+        (follow.no_wait_review, can.review, "--no-wait-review"),
+        (
+            follow.cancel_on_interrupt,
+            can.cancel,
+            "--cancel-on-interrupt",
+        ),
+        (follow.cancel_on_timeout, can.cancel, "--cancel-on-timeout"),
+    ];
+    let alien = options
+        .iter()
+        .find(|(given, is_here, _)| *given && !is_here);
     match alien {
-        Some(option) => Err(not_here(option, provider)),
+        Some((_, _, option)) => Err(not_here(option, provider)),
         None => Ok(()),
     }
 }

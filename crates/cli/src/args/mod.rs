@@ -489,16 +489,37 @@ impl Global {
 
     /// The provider of a command that names no task.
     pub(crate) fn provider(&self) -> ProviderName {
-        self.provider_or(ProviderName::Nanonets)
+        self.provider.unwrap_or(ProviderName::DEFAULT)
     }
 
-    /// The provider of a command that one of them has.
-    pub(crate) fn provider_or(&self, fallback: ProviderName) -> ProviderName {
-        self.provider.unwrap_or(fallback)
+    /// The provider of a command that names no task, where that can do it: the one that was named, or the first that can.
+    pub(crate) fn provider_able(
+        &self,
+        can: impl Fn(&Capabilities) -> bool,
+        command: &str,
+        instead: &str,
+    ) -> Result<ProviderName, Box<Problem>> {
+        let provider = self.provider.unwrap_or_else(|| first_able(&can));
+        able(provider, can, command, instead)?;
+        Ok(provider)
+    }
+
+    /// The task of a command, where its provider can do that: the one that its name or `--provider` says, or else the
+    /// first that can. `instead` is what to do on another one.
+    pub(crate) fn task_able(
+        &self,
+        task: &TaskArg,
+        can: impl Fn(&Capabilities) -> bool,
+        command: &str,
+        instead: &str,
+    ) -> Result<(ProviderName, TaskRef), Box<Problem>> {
+        let (provider, task) = self.task_or(task, first_able(&can))?;
+        able(provider, can, command, instead)?;
+        Ok((provider, task))
     }
 
     /// The task, of the provider that its name, `--provider` or else `fallback` says.
-    pub(crate) fn task_or(
+    fn task_or(
         &self,
         task: &TaskArg,
         fallback: ProviderName,
@@ -518,39 +539,9 @@ impl Global {
         Ok((provider, task.of(provider)))
     }
 
-    /// The task, of the provider that its name or `--provider` says, or else of Nanonets.
+    /// The task, of the provider that its name or `--provider` says, or else of the one that is meant where none is named.
     pub(crate) fn task(&self, task: &TaskArg) -> Result<(ProviderName, TaskRef), Box<Problem>> {
-        self.task_or(task, ProviderName::Nanonets)
-    }
-
-    /// Refuses a command of a platform that `can` not do it; `instead` is what to do there.
-    pub(crate) fn able(
-        &self,
-        found: ProviderName,
-        can: impl Fn(&Capabilities) -> bool,
-        command: &str,
-        instead: &str,
-    ) -> Result<(), Box<Problem>> {
-        let is_able = |one: &ProviderName| can(&one.capabilities());
-        if is_able(&found) {
-            return Ok(());
-        }
-        let able = ProviderName::ALL.into_iter().filter(is_able);
-        Err(refused(able, found, command, instead))
-    }
-
-    /// Refuses a command for calls that only `provider` has; `instead` is what to do on another one.
-    pub(crate) fn only(
-        &self,
-        provider: ProviderName,
-        found: ProviderName,
-        command: &str,
-        instead: &str,
-    ) -> Result<(), Box<Problem>> {
-        if provider == found {
-            return Ok(());
-        }
-        Err(refused([provider], found, command, instead))
+        self.task_or(task, ProviderName::DEFAULT)
     }
 
     /// Whether nothing may be asked on the terminal: by option or environment.
@@ -610,22 +601,37 @@ pub(crate) fn time(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| format!("{e}: write it as 90s, 10m or 2h"))
 }
 
-/// The refusal of a command that only these platforms have.
-fn refused(
-    able: impl IntoIterator<Item = ProviderName>,
+/// The first provider that can do something.
+fn first_able(can: &impl Fn(&Capabilities) -> bool) -> ProviderName {
+    let mut all = ProviderName::ALL.into_iter();
+    let able = all.find(|one| can(&one.capabilities()));
+    able.unwrap_or(ProviderName::DEFAULT)
+}
+
+/// Refuses a command of a platform that `can` not do it; `instead` is what to do there.
+fn able(
     found: ProviderName,
+    can: impl Fn(&Capabilities) -> bool,
     command: &str,
     instead: &str,
-) -> Box<Problem> {
-    let able: Vec<_> = able.into_iter().map(ProviderName::title).collect();
+) -> Result<(), Box<Problem>> {
+    let is_able = |one: &ProviderName| can(&one.capabilities());
+    if is_able(&found) {
+        return Ok(());
+    }
+    let able: Vec<_> = ProviderName::ALL
+        .into_iter()
+        .filter(is_able)
+        .map(ProviderName::title)
+        .collect();
     let what = format!(
         "{command} is for {}, not for {}",
         able.join(" and "),
         found.title()
     );
-    Problem::new(Exit::Usage, "usage", what)
+    Err(Problem::new(Exit::Usage, "usage", what)
         .why(instead)
-        .why("Nothing was sent.")
+        .why("Nothing was sent."))
 }
 
 #[cfg(test)]

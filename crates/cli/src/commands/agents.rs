@@ -13,7 +13,7 @@ use taskward::nanonets::types::{
 
 use super::table::{self, Shown};
 use crate::agents::{self, For};
-use crate::args::{self, Agents, Global, ProviderName};
+use crate::args::{self, Agents, Global};
 use crate::confirm;
 use crate::exit::Exit;
 use crate::out::Out;
@@ -30,7 +30,7 @@ pub(super) async fn agents(
     args: Agents,
 ) -> Result<Exit, Box<Problem>> {
     let instead = "Its tasks are started without naming an agent.";
-    global.only(ProviderName::Nanonets, global.provider(), "agents", instead)?;
+    global.provider_able(|can| can.agents, "agents", instead)?;
     let open = |out: Arc<Out>| Session::<Nanonets>::open(out, global, None);
     match args {
         Agents::List {

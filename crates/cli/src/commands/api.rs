@@ -7,23 +7,19 @@ use taskward::agent_harness::AgentHarness;
 use taskward::core::bytes::Bytes;
 use taskward::core::http::{Method, uri::PathAndQuery};
 use taskward::core::{BuildError, Operation, ReadError, Request, Response, Safety};
-use taskward::nanonets::Nanonets;
 use taskward::{IdempotencyKey, Provider as _};
 
-use crate::args::{Api, Global, ProviderName};
+use crate::args::{Api, Global};
 use crate::exact;
 use crate::exit::Exit;
 use crate::out::{Out, pretty};
-use crate::platform::Platform;
+use crate::platform::{Platform, on_platform};
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::text_arg::text_or_file;
 
 pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<Problem>> {
-    let body = match global.provider() {
-        ProviderName::Nanonets => call::<Nanonets>(out.clone(), global, &args).await,
-        ProviderName::AgentHarness => call::<AgentHarness>(out.clone(), global, &args).await,
-    }?;
+    let body = on_platform!(global.provider(), P => call::<P>(out.clone(), global, &args).await)?;
     match serde_json::from_slice::<Value>(&body) {
         Ok(value) if out.is_json() => out.line(&value),
         Ok(value) if out.is_for_people() => out.print(&pretty(&value))?,

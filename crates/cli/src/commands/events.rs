@@ -8,7 +8,7 @@ use taskward::agent_harness::AgentHarness;
 use taskward::core::{Clock, Position, RawEvent};
 
 use super::look::each_event;
-use crate::args::{Events, Global, ProviderName};
+use crate::args::{Events, Global};
 use crate::ends::{self, Began};
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
@@ -26,9 +26,7 @@ pub(super) async fn events(
     global: &Global,
     args: Events,
 ) -> Result<Exit, Box<Problem>> {
-    let harness = ProviderName::AgentHarness;
-    let (provider, task) = global.task_or(&args.task, harness)?;
-    global.only(harness, provider, "events", INSTEAD)?;
+    let (_, task) = global.task_able(&args.task, |can| can.events, "events", INSTEAD)?;
     let session: Session<AgentHarness> = Session::open(out, global, args.speed)?;
     let after = args.after.map(Position);
     if args.follow {

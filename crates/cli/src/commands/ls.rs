@@ -39,7 +39,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
     }
     let instead = "Its documentation names no call that lists tasks: keep their names.";
     global
-        .able(global.provider(), |can| can.list, "ls", instead)
+        .provider_able(|can| can.list, "ls", instead)
         .map_err(|problem| {
             let local = format!("taskward ls --local --provider {}", global.provider());
             problem.next("see", local, "the ones known here")

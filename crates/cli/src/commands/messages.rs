@@ -24,10 +24,9 @@ pub(super) async fn messages(
     global: &Global,
     args: OneTask,
 ) -> Result<Exit, Box<Problem>> {
-    let (provider, task) = global.task(&args.task)?;
     let instead =
         "A task of Agent Harness has no conversation; taskward events lists what happened to it.";
-    global.able(provider, |can| can.message, "messages", instead)?;
+    let (_, task) = global.task_able(&args.task, |can| can.message, "messages", instead)?;
     let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
     let messages = session
         .read(&task, ListTaskMessages(task.id().to_string()))

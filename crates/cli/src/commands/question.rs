@@ -131,7 +131,7 @@ pub(super) async fn asked_by_another<P: Platform>(
     if !P::CAPABILITIES.list {
         return None;
     }
-    let look = async {
+    let search = async {
         let waiting = P::waiting(session, MOST_OTHERS).await.ok()?;
         for other in waiting.into_iter().filter(|other| other != task) {
             // Whatever one of them is, another may be the one.
@@ -143,7 +143,7 @@ pub(super) async fn asked_by_another<P: Platform>(
         None
     };
     let patience = session.clock.real(LOOKING);
-    tokio::time::timeout(patience, look).await.ok().flatten()
+    tokio::time::timeout(patience, search).await.ok().flatten()
 }
 
 /// The most other tasks that are looked at for a question.

@@ -7,7 +7,7 @@ use taskward::agent_harness::AgentHarness;
 use taskward::agent_harness::operations::ResumeRun as Resume;
 
 use super::watch;
-use crate::args::{Global, ProviderName, ResumeRun};
+use crate::args::{Global, ResumeRun};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
@@ -23,9 +23,7 @@ pub(super) async fn resume_run(
     global: &Global,
     args: ResumeRun,
 ) -> Result<Exit, Box<Problem>> {
-    let harness = ProviderName::AgentHarness;
-    let (provider, task) = global.task_or(&args.task, harness)?;
-    global.only(harness, provider, "resume-run", INSTEAD)?;
+    let (_, task) = global.task_able(&args.task, |can| can.resume, "resume-run", INSTEAD)?;
     let session: Session<AgentHarness> = Session::open(out.clone(), global, args.follow.speed)?;
     session
         .call(Resume(task.id().to_string()))

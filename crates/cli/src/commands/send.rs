@@ -30,10 +30,9 @@ use crate::task_ref::TaskRef;
 const LANDING: Duration = Duration::from_secs(10);
 
 pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<Exit, Box<Problem>> {
-    let (provider, task) = global.task(&args.task)?;
     let instead =
         "A task of Agent Harness is told only what it waits for, by approve, reject or input.";
-    global.able(provider, |can| can.message, "send", instead)?;
+    let (provider, task) = global.task_able(&args.task, |can| can.message, "send", instead)?;
     let from_stdin = args.text == "-";
     let text = answer::words(global, args.text)?;
     let deadlines = Deadlines::of(&args.follow)?;

@@ -9,7 +9,7 @@ use taskward::agent_harness::types::{UsageEventType, UsageGranularity};
 use taskward::wire::DateTime;
 
 use super::table;
-use crate::args::{Global, ProviderName, Usage};
+use crate::args::{Global, Usage};
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::problem::Problem;
@@ -24,8 +24,7 @@ pub(super) async fn usage(
     global: &Global,
     args: Usage,
 ) -> Result<Exit, Box<Problem>> {
-    let harness = ProviderName::AgentHarness;
-    global.only(harness, global.provider_or(harness), "usage", INSTEAD)?;
+    global.provider_able(|can| can.usage, "usage", INSTEAD)?;
     let at = |name, text: Option<String>| text.map(|text| moment(name, &text)).transpose();
     let (start, end) = (at("--start", args.start)?, at("--end", args.end)?);
     if let (Some(start), Some(end)) = (&start, &end)

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use taskward::Snapshot;
-use taskward::agent_harness::AgentHarness;
-use taskward::nanonets::Nanonets;
 
 use crate::answers::Asker;
-use crate::args::{Follow, Global, ProviderName, Watch};
+use crate::args::{Follow, Global, Watch};
 use crate::ends::Began;
 use crate::exit::Exit;
 use crate::follow::{Deadlines, Watched};
 use crate::memory::{Memory, task_of};
 use crate::out::Out;
-use crate::platform::Platform;
+use crate::platform::{Platform, on_platform};
 use crate::print::Destination;
 use crate::problem::Problem;
 use crate::report::Reporter;
@@ -53,12 +51,7 @@ pub(super) async fn watch(
         provider = found;
         tasks.push(task);
     }
-    match provider {
-        ProviderName::Nanonets => all::<Nanonets>(out, global, &tasks, None, &args.follow).await,
-        ProviderName::AgentHarness => {
-            all::<AgentHarness>(out, global, &tasks, None, &args.follow).await
-        }
-    }
+    on_platform!(provider, P => all::<P>(out, global, &tasks, None, &args.follow).await)
 }
 
 /// Follows the task that was last started or watched here.
@@ -89,10 +82,7 @@ async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, B
     };
     let kept = newest.snapshot;
     let (tasks, kept) = ([task], Some(&kept));
-    match tasks[0].provider() {
-        ProviderName::Nanonets => all::<Nanonets>(out, global, &tasks, kept, follow).await,
-        ProviderName::AgentHarness => all::<AgentHarness>(out, global, &tasks, kept, follow).await,
-    }
+    on_platform!(tasks[0].provider(), P => all::<P>(out, global, &tasks, kept, follow).await)
 }
 
 /// Follows these tasks; `kept` is what is remembered of the one.

@@ -319,7 +319,7 @@ fn gone<P: Platform>(session: &Session<P>, error: &ApiError) -> Box<Problem> {
     let what = "the server does not know this task";
     let problem = exchange(Problem::new(Exit::Other, "gone", what), error);
     let problem = problem.why(error.to_string());
-    if P::LISTS {
+    if P::CAPABILITIES.list {
         problem.next("see", session.command("ls"), "")
     } else {
         problem

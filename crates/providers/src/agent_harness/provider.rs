@@ -106,6 +106,9 @@ impl Provider for AgentHarness {
         can.answer = Safety::Keyed;
         can.stream = true;
         can.events = true;
+        can.approval = true;
+        can.resume = true;
+        can.usage = true;
         can
     };
 

@@ -84,6 +84,9 @@ impl Provider for Nanonets {
         can.message = true;
         can.list = true;
         can.trail = true;
+        can.words = true;
+        can.review = true;
+        can.agents = true;
         can
     };
 

@@ -7,8 +7,7 @@ use serde_json::{Map, Value, json};
 use taskward::core::{AnswerError, Safety};
 use taskward::{Answer, Answered, Event, Question, QuestionId, WithdrawReason};
 
-use super::refusals::of_another;
-use super::{AnswerRequest, Given};
+use super::{AnswerRequest, Given, of_another};
 use crate::answers::{self, Asker, in_words, is_attended};
 use crate::args::Global;
 use crate::clock::span;

@@ -6,14 +6,13 @@ mod refusals;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use taskward::agent_harness::AgentHarness;
-use taskward::nanonets::Nanonets;
 use taskward::{Answer, QuestionId};
 
 use crate::answers::{checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, ProviderName, Reject, Reply};
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::platform::on_platform;
 use crate::problem::Problem;
 use crate::shown::Command;
 use crate::task_ref::{TaskArg, TaskRef};
@@ -64,9 +63,10 @@ pub(super) async fn approve(
     global: &Global,
     args: Approve,
 ) -> Result<Exit, Box<Problem>> {
+    let (provider, task) = waiting(global, &args.task, "approve")?;
     let request = AnswerRequest {
         command: Command::Approve,
-        task: run_of(global, &args.task, "approve")?,
+        task,
         question: args.question.map(QuestionId::new),
         given: Given::Ready(Answer::Approve),
         watch: args.watch,
@@ -74,7 +74,7 @@ pub(super) async fn approve(
         stdin_is_taken: false,
         force_new: false,
     };
-    give::answer::<AgentHarness>(out, global, request).await
+    on_platform!(provider, P => give::answer::<P>(out, global, request).await)
 }
 
 pub(super) async fn reject(
@@ -82,7 +82,7 @@ pub(super) async fn reject(
     global: &Global,
     args: Reject,
 ) -> Result<Exit, Box<Problem>> {
-    let task = run_of(global, &args.task, "reject")?;
+    let (provider, task) = waiting(global, &args.task, "reject")?;
     let reason = match &args.reason {
         Some(reason) => Some(checked("--reason", text_or_file("--reason", reason)?)?),
         None => None,
@@ -103,7 +103,7 @@ pub(super) async fn reject(
         stdin_is_taken: false,
         force_new: false,
     };
-    give::answer::<AgentHarness>(out, global, request).await
+    on_platform!(provider, P => give::answer::<P>(out, global, request).await)
 }
 
 pub(super) async fn input(
@@ -111,7 +111,7 @@ pub(super) async fn input(
     global: &Global,
     args: Input,
 ) -> Result<Exit, Box<Problem>> {
-    let task = run_of(global, &args.task, "input")?;
+    let (provider, task) = waiting(global, &args.task, "input")?;
     let from_stdin = args.data == ["-"];
     if from_stdin {
         stdin_is_free(global, "data")?;
@@ -139,7 +139,7 @@ pub(super) async fn input(
         stdin_is_taken: from_stdin,
         force_new: false,
     };
-    give::answer::<AgentHarness>(out, global, request).await
+    on_platform!(provider, P => give::answer::<P>(out, global, request).await)
 }
 
 pub(super) async fn reply(
@@ -147,9 +147,8 @@ pub(super) async fn reply(
     global: &Global,
     args: Reply,
 ) -> Result<Exit, Box<Problem>> {
-    let (provider, task) = global.task(&args.task)?;
     let instead = "A task of Agent Harness that waits is answered by approve, reject or input.";
-    global.only(ProviderName::Nanonets, provider, "reply", instead)?;
+    let (provider, task) = global.task_able(&args.task, |can| can.words, "reply", instead)?;
     let from_stdin = args.text == "-";
     let text = words(global, args.text)?;
     let request = AnswerRequest {
@@ -162,7 +161,7 @@ pub(super) async fn reply(
         stdin_is_taken: from_stdin,
         force_new: args.force_new,
     };
-    give::answer::<Nanonets>(out, global, request).await
+    on_platform!(provider, P => give::answer::<P>(out, global, request).await)
 }
 
 /// The words of the command line, or of stdin.
@@ -187,11 +186,22 @@ fn stdin_is_free(global: &Global, what: &str) -> Result<(), Box<Problem>> {
     Err(Problem::new(Exit::Usage, "usage", what))
 }
 
-fn run_of(global: &Global, task: &TaskArg, command: &str) -> Result<TaskRef, Box<Problem>> {
-    let harness = ProviderName::AgentHarness;
-    let (provider, task) = global.task_or(task, harness)?;
-    global.only(harness, provider, command, INSTEAD)?;
-    Ok(task)
+/// A task that may wait for an approval or for data.
+fn waiting(
+    global: &Global,
+    task: &TaskArg,
+    command: &str,
+) -> Result<(ProviderName, TaskRef), Box<Problem>> {
+    global.task_able(task, |can| can.approval, command, INSTEAD)
+}
+
+/// A question that is known to be one of another task.
+fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> Box<Problem> {
+    let what = format!("this is no question of {task}: it is one of {other}");
+    Problem::input(what)
+        .why("Nothing was sent.")
+        .question(question)
+        .task(Some(task.clone()))
 }
 
 /// The data of the command line: fields, or one object.

@@ -4,6 +4,7 @@ use serde_json::Value;
 use taskward::{Question, QuestionId};
 
 use super::give::Answering;
+use super::of_another;
 use crate::answers::form;
 use crate::command_line;
 use crate::commands::question;
@@ -13,16 +14,6 @@ use crate::platform::{Platform, State};
 use crate::problem::Problem;
 use crate::sanitise::one_line;
 use crate::shown::Command;
-use crate::task_ref::TaskRef;
-
-/// A question that is known to be one of another task.
-pub(super) fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> Box<Problem> {
-    let what = format!("this is no question of {task}: it is one of {other}");
-    Problem::input(what)
-        .why("Nothing was sent.")
-        .question(question)
-        .task(Some(task.clone()))
-}
 
 impl<P: Platform> Answering<'_, P> {
     fn about(&self, problem: Box<Problem>, question: Option<&QuestionId>) -> Box<Problem> {

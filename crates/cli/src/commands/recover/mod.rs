@@ -5,9 +5,7 @@ mod looked;
 use std::sync::Arc;
 
 use serde_json::json;
-use taskward::agent_harness::AgentHarness;
 use taskward::journal::{Claim, Entry, EntryId};
-use taskward::nanonets::Nanonets;
 use taskward::{Candidate, Recovery, Run, Snapshot};
 
 use self::looked::{Looked, about, candidate, told};
@@ -20,7 +18,7 @@ use crate::follow::{Deadlines, Watched};
 use crate::keys::KeySource;
 use crate::memory::{self, Memory};
 use crate::out::Out;
-use crate::platform::Platform;
+use crate::platform::{Platform, on_platform};
 use crate::print::Destination;
 use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
@@ -70,10 +68,7 @@ pub(super) async fn recover(
     if args.forget {
         return forget(&out, &memory, &entry.id);
     }
-    match provider {
-        ProviderName::Nanonets => one::<Nanonets>(out, global, args, memory, entry).await,
-        ProviderName::AgentHarness => one::<AgentHarness>(out, global, args, memory, entry).await,
-    }
+    on_platform!(provider, P => one::<P>(out, global, args, memory, entry).await)
 }
 
 /// Several starts: whoever asks says which.
