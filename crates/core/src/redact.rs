@@ -12,6 +12,9 @@
 //! | the bytes of an event stream | [`StreamRedactor::push`] | `EventStream` of both adapters |
 //! | words about a failure | [`Credential::redact`] | `reply::clean_failure` of `taskward-edge` |
 //!
+//! What comes in pieces looks harmless piece by piece, so the events of a task pass a fifth once more when they are told:
+//! [`HoldBack`], which a task has from [`Task::with_credential`](crate::Task::with_credential).
+//!
 //! What the program prints passes [`Credential::redact`] once more, since it prints what others than the server say, too.
 //!
 //! # What is found
@@ -22,8 +25,7 @@
 //! decodes to no text with the key; and because a spelling never crosses the quotes of a JSON string, JSON stays JSON.
 //!
 //! A key is also found where it is cut into pieces by the values of one name that follow each other, as in the deltas of a
-//! text. Pieces are told as they come, so a value that might begin the key is masked from the half of the key on: less
-//! than half of it is ever told.
+//! text: [`pieces`] says how, and how much of it may be told.
 //!
 //! # What becomes of it
 //! [`REDACTED`] stands in its place. An id, a cursor or a status with that in it is none: the decoders refuse it as they
@@ -32,17 +34,21 @@
 //! # What this module does not do
 //! It looks for no key of fewer than [`SHORTEST`] characters, which any text may hold by accident, and of a
 //! `key_id:secret` for the secret alone: the id may be shown. Other encodings (base64, HTML entities, a digest) are not
-//! undone, pieces are put together within one reply or one connection of a stream, and of a key with backslashes in it not
-//! every mixture of forms is found.
+//! undone, pieces are put together within one reply or the events that one process tells of a task, and of a key with
+//! backslashes in it not every mixture of forms is found.
+
+mod pieces;
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
-use memchr::{memchr, memchr3, memrchr2};
+use memchr::{memchr3, memrchr2};
 
 use crate::origin::Credential;
 use crate::response::Head;
+
+pub(crate) use pieces::{HoldBack, MAX_BEHIND, Piece};
 
 /// What stands in the place of a key. No id, cursor or status may hold it.
 pub const REDACTED: &str = "[key]";
@@ -101,7 +107,7 @@ impl Credential {
             return body;
         };
         let body = without_key(secret, &body).map_or(body, Bytes::from);
-        without_pieces(secret, &body, &mut Pieces::default()).map_or(body, Bytes::from)
+        pieces::without_pieces(secret, &body).map_or(body, Bytes::from)
     }
 
     /// Begins to remove the key from an event stream.
@@ -110,18 +116,17 @@ impl Credential {
         StreamRedactor {
             credential: self.clone(),
             held: BytesMut::new(),
-            pieces: Pieces::default(),
         }
     }
 }
 
 /// Removes the key from an event stream, in whatever pieces its bytes come. An unfinished line is held back until it is
-/// whole; one that the stream's end leaves unfinished is part of no event.
+/// whole; one that the stream's end leaves unfinished is part of no event. A key in pieces is kept back by the task that is
+/// handed the events.
 #[derive(Debug)]
 pub struct StreamRedactor {
     credential: Credential,
     held: BytesMut,
-    pieces: Pieces,
 }
 
 impl StreamRedactor {
@@ -146,8 +151,7 @@ impl StreamRedactor {
             text = std::mem::take(&mut self.held).freeze();
         }
         self.held.extend_from_slice(&bytes);
-        let text = without_key(secret, &text).map_or(text, Bytes::from);
-        without_pieces(secret, &text, &mut self.pieces).map_or(text, Bytes::from)
+        without_key(secret, &text).map_or(text, Bytes::from)
     }
 }
 
@@ -366,124 +370,4 @@ impl Masked {
         self.out.extend_from_slice(&text[self.taken..]);
         Some(self.out)
     }
-}
-
-// --- pieces ------------------------------------------------------------------------------------------------------------
-
-/// How many names are followed at once.
-const NAMES: usize = 16;
-
-/// How many characters of the key the last value of a name ended with, for the names where it is any.
-#[derive(Debug, Default)]
-struct Pieces {
-    /// Digests of names, which are compared and nothing else.
-    ends: [(u64, usize); NAMES],
-    next: usize,
-}
-
-impl Pieces {
-    fn take(&mut self, name: u64) -> usize {
-        let end = self.ends.iter_mut().find(|(of, _)| *of == name);
-        end.map_or(0, |(_, spelt)| std::mem::take(spelt))
-    }
-
-    fn keep(&mut self, name: u64, spelt: usize) {
-        if spelt == 0 {
-            return;
-        }
-        let place = self
-            .ends
-            .iter()
-            .position(|(of, spelt)| *of == name || *spelt == 0);
-        let place = place.unwrap_or_else(|| {
-            self.next = (self.next + 1) % NAMES;
-            self.next
-        });
-        self.ends[place] = (name, spelt);
-    }
-}
-
-/// The text with the pieces of a key replaced that the JSON strings in it make when they are joined; `None` when there
-/// are none.
-fn without_pieces(key: &[u8], text: &[u8], pieces: &mut Pieces) -> Option<Vec<u8>> {
-    let half = key.len().div_ceil(2);
-    let mut out = Masked::default();
-    let mut name = 0;
-    let mut from = 0;
-    while let Some(string) = next_string(text, from) {
-        from = string.end + 1;
-        let value = &text[string.clone()];
-        if is_name(text, from) {
-            name = digest(value);
-            continue;
-        }
-        let (begun, head) = continued(key, value, pieces.take(name));
-        let tail = open_end(key, value);
-        pieces.keep(name, begun.max(tail.map_or(0, |(_, spelt)| spelt)));
-        if let Some(end) = head {
-            out.mask(text, string.start..string.start + end);
-        }
-        if let Some((at, spelt)) = tail
-            && spelt >= half
-        {
-            out.mask(text, string.start + at..string.end);
-        }
-    }
-    out.end(text)
-}
-
-/// What a value adds to a key of which the value before ended with `before` characters: how many it ends with itself in
-/// that way, and how much of it is to be masked.
-fn continued(key: &[u8], value: &[u8], before: usize) -> (usize, Option<usize>) {
-    let half = key.len().div_ceil(2);
-    let (mut begun, mut masked) = (0, None);
-    for done in 1..key.len() {
-        // What ends with so many characters ends with fewer too, where the key repeats itself.
-        let known = done <= before && key[..before].ends_with(&key[..done]);
-        // A large part of a key is known by itself, whoever told the other part.
-        if !known && key.len() - done < half {
-            continue;
-        }
-        match spell(&key[done..], value, 0) {
-            Reach::Whole(end) => masked = masked.max(Some(end)),
-            Reach::Open(more) if known => {
-                begun = begun.max(done + more);
-                if done + more >= half && more > 0 {
-                    masked = Some(value.len());
-                }
-            }
-            Reach::Open(_) | Reach::No => {}
-        }
-    }
-    (begun, masked)
-}
-
-/// What stands between the quotes of the next JSON string of a text. A string ends on its line.
-fn next_string(text: &[u8], mut from: usize) -> Option<Range<usize>> {
-    loop {
-        let start = from + memchr(b'"', text.get(from..)?)? + 1;
-        let mut at = start;
-        loop {
-            at += memchr3(b'"', b'\\', b'\n', text.get(at..)?)?;
-            match text[at] {
-                b'"' => return Some(start..at),
-                b'\\' => at += 2,
-                _ => break,
-            }
-        }
-        from = at;
-    }
-}
-
-/// Whether the string that ends here names what follows.
-fn is_name(text: &[u8], at: usize) -> bool {
-    let rest = text.get(at..).unwrap_or_default();
-    rest.trim_ascii_start().first() == Some(&b':')
-}
-
-/// FNV-1a.
-fn digest(name: &[u8]) -> u64 {
-    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }

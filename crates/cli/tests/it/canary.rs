@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::common::{Ended, bare, end};
 use crate::echo::{
-    AGENT, Echo, Form, KEY_ID, Place, RUN, SECRET, TASK, fields_of, holds_key, places,
+    AGENT, Echo, Form, KEY_ID, Place, RUN, SECRET, TASK, fields_of, holds_key, holds_piece, places,
 };
 
 /// The ways in which the program is run, and the channels that are heard of each, beside the journal.
@@ -44,6 +44,10 @@ fn search(echo: &Echo, places: &[Place], form: Form, args: &[&str]) -> usize {
             assert!(
                 !holds_key(text),
                 "{args:?} {more:?} {places:?} {form:?} (exit {code}): the key is in {text}"
+            );
+            assert!(
+                !matches!(places, [Place::Pieces(_)]) || !holds_piece(text),
+                "{args:?} {more:?} {places:?}: a piece of the key is in {text}"
             );
         }
         searched += (channels.len() + 1) * places.len();

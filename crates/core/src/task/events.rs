@@ -1,9 +1,11 @@
-//! Events wait here, numbered, until the driver has taken them.
+//! Events wait here, numbered, until the driver has taken them; some until it is known that no key stands in them.
 
 use std::collections::VecDeque;
 
 use crate::event::{Event, RawEvent};
 use crate::id::{EventId, EventNo, QuestionId};
+use crate::origin::Credential;
+use crate::redact::{HoldBack, MAX_BEHIND, Piece};
 
 use super::record::MAX_UNRECORDED;
 
@@ -13,6 +15,7 @@ pub(super) struct Events {
     taken: u64,
     /// The last number that was given to an event of our own.
     numbered: u64,
+    hold_back: HoldBack,
 }
 
 /// An event that nobody has heard, as it is stored.
@@ -28,6 +31,7 @@ impl Events {
             queue: VecDeque::new(),
             taken,
             numbered: numbered.max(taken),
+            hold_back: HoldBack::default(),
         };
         for Untold { id, event } in untold {
             let id = id.unwrap_or_else(|| events.number(&event));
@@ -52,14 +56,52 @@ impl Events {
         untold
     }
 
-    pub(super) fn push(&mut self, event: Event) -> EventId {
+    /// Holds back what might be a piece of this key.
+    pub(super) fn hold_back(&mut self, credential: &Credential) {
+        self.hold_back.look_for(credential);
+    }
+
+    /// Tells what was held back: no text goes on.
+    pub(super) fn release(&mut self) {
+        let pieces = self.hold_back.release();
+        self.mask(pieces);
+    }
+
+    pub(super) fn push(&mut self, mut event: Event) -> EventId {
         let id = self.number(&event);
+        let no = EventNo(self.taken + self.queue.len() as u64 + 1);
+        let pieces = match &mut event {
+            Event::Provider(event) => self.hold_back.take(no, event),
+            // What is told of the connection, or of what a read says, is no word of the agent's.
+            Event::Retrying { .. }
+            | Event::Gap { .. }
+            | Event::Altered { .. }
+            | Event::Status(_) => Vec::new(),
+            _ => self.hold_back.release(),
+        };
         self.queue.push_back((id, event));
+        self.mask(pieces);
+        let held = self.hold_back.first();
+        if held.is_some_and(|held| no.0 - held.0 >= MAX_BEHIND as u64) {
+            self.release();
+        }
         id
+    }
+
+    fn mask(&mut self, mut pieces: Vec<Piece>) {
+        pieces.sort_unstable();
+        for piece in pieces.into_iter().rev() {
+            let at = piece.event().0.checked_sub(self.taken + 1);
+            let place = at.and_then(|at| usize::try_from(at).ok());
+            if let Some((_, Event::Provider(event))) = place.and_then(|at| self.queue.get_mut(at)) {
+                piece.mask(event);
+            }
+        }
     }
 
     /// Tells an event once more.
     pub(super) fn push_again(&mut self, id: EventId, event: Event) {
+        self.release();
         self.queue.push_back((id, event));
     }
 
@@ -81,10 +123,11 @@ impl Events {
         }
     }
 
+    /// The event that is to be told next, unless it is held back.
     pub(super) fn first(&self) -> Option<(EventNo, EventId, &Event)> {
-        self.queue
-            .front()
-            .map(|(id, event)| (EventNo(self.taken + 1), *id, event))
+        let no = EventNo(self.taken + 1);
+        let (id, event) = self.queue.front()?;
+        (self.hold_back.first() != Some(no)).then_some((no, *id, event))
     }
 
     /// Lets go of the first event if it is this one.
@@ -94,6 +137,7 @@ impl Events {
         }
         let (_, event) = self.queue.pop_front()?;
         self.taken += 1;
+        self.hold_back.told(no);
         Some(event)
     }
 

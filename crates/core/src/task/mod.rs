@@ -448,13 +448,14 @@ impl<P: Provider> Task<P> {
     }
 
     /// The same task, of a driver with this credential: a start request in which it stands is not kept for a start like
-    /// it.
+    /// it, and an event in which a text ends as the key begins is not told before more shows that it is not the key.
     #[must_use]
     pub fn with_credential(mut self, credential: &Credential) -> Self {
         let kept = self.intent.as_mut().and_then(|intent| intent.kept.as_mut());
         if let Some(kept) = kept {
             kept.drop_key(credential);
         }
+        self.events.hold_back(credential);
         self
     }
 

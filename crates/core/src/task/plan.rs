@@ -60,6 +60,9 @@ impl<P: Provider> Task<P> {
                 self.record.begin(&self.events);
                 return Next::Save;
             }
+            if self.phase.is_ended() {
+                self.events.release();
+            }
             if self.events.first().is_some() {
                 return Next::Event;
             }

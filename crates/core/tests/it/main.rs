@@ -9,6 +9,7 @@ mod defaults;
 mod deliveries;
 mod driver;
 mod ends;
+mod held_back;
 mod late;
 mod lists;
 mod long_stream;

@@ -532,6 +532,8 @@ fn written(state: &mut State, name: &str) -> Vec<u8> {
             Place::Pieces(_) => {}
         }
     }
+    // The list has what the stream has, and under load is read first.
+    said |= name == "events" && flow.heard && flow.pieces.is_some();
     state.said += u32::from(said);
     if (200..300).contains(&code) && (name == "message" || name == "signal") {
         state.flow.answered = true;
@@ -566,6 +568,13 @@ pub(crate) fn holds_key(text: &str) -> bool {
         text = percent(&unescaped(&text));
     }
     false
+}
+
+/// Whether six characters in a row of the secret stand in a text, of a server that says it in pieces.
+pub(crate) fn holds_piece(text: &str) -> bool {
+    let pieces = SECRET.as_bytes().windows(6);
+    let mut pieces = pieces.map(|piece| String::from_utf8_lossy(piece));
+    pieces.any(|piece| text.contains(piece.as_ref()))
 }
 
 fn squeezed(text: &str) -> String {

@@ -15,7 +15,7 @@ use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use echo::{AGENT, Echo, Form, KEY_ID, Place, RUN, SECRET, TASK, holds_key, places};
+use echo::{AGENT, Echo, Form, KEY_ID, Place, RUN, SECRET, TASK, holds_key, holds_piece, places};
 use follow::{Goal, Said, both};
 
 /// What was logged by whichever thread and not searched yet. The adapters have threads of their own, so the log is one
@@ -116,6 +116,10 @@ fn search((place, form): &(Place, Form)) -> usize {
         assert!(
             !holds_key(text),
             "{place:?} {form:?}: {channel} holds the key: {text}"
+        );
+        assert!(
+            !matches!(place, Place::Pieces(_)) || !holds_piece(text),
+            "{place:?}: {channel} holds a piece of the key: {text}"
         );
     }
     // Once for each adapter.

@@ -299,7 +299,14 @@ pub(crate) fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
     let seq: u64 = seq
         .parse()
         .map_err(|_| ReadError::new(ReadErrorKind::Shape, "seq"))?;
-    let event = RawEvent::new(Some(Position(seq)), text, json!(seq));
+    let event = match text.split_once(' ') {
+        // A piece of what the agent says.
+        Some(("say", piece)) => {
+            let data = json!({"seq": seq, "value": {"kind": "piece", "piece": piece}});
+            RawEvent::new(Some(Position(seq)), "say", data)
+        }
+        _ => RawEvent::new(Some(Position(seq)), text, json!(seq)),
+    };
     let beat = match text.split(' ').next().unwrap_or_default() {
         "wait" => Beat::Asking(asked(seq, QuestionKind::Text, text)),
         "approve" => Beat::Asking(asked(seq, QuestionKind::Approval, text)),

@@ -1,0 +1,361 @@
+//! Finds the key where the values of one name make it together, as the deltas of a text do.
+//!
+//! A piece of a key looks like any other text until the rest of it comes. In a whole body the rest is there. In events it
+//! is not, so an event in which a text ends as the key begins is not told before it is known how the text goes on
+//! ([`HoldBack`]):
+//!
+//! - It goes on as the key does, to its end: all pieces are masked.
+//! - It goes on in another way: what only began like the key is told as it came, in order.
+//! - It does not go on: an event of another type follows, or something else is told of the task that ends or interrupts a
+//!   text, the task is over, or [`MAX_BEHIND`] events stand behind it. Then half of a key or more is masked, and less is
+//!   told.
+//!
+//! The rest of a key is masked whenever it comes, and by itself when it is at least half of the key. What is held back has
+//! not been told: a process that ends before that stores nothing of it, and the next one reads it anew.
+//!
+//! # How much of a key is ever told
+//! While a text goes on, fewer than [`FEWEST`] characters in a row: texts often end with the character that the key begins
+//! with, which is no reason to tell them late, and so little of a key is of no use to anybody. Of a key whose pieces
+//! something else comes between, or another process, or the border of a page of a list that is read for itself, less
+//! than half.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr3};
+use serde_json::Value;
+
+use crate::event::RawEvent;
+use crate::id::EventNo;
+use crate::origin::Credential;
+
+use super::{Masked, REDACTED, Reach, after_break, open_end, spell};
+
+/// Characters of a key that an event is held back for at least, where a text ends with them.
+pub(crate) const FEWEST: usize = 4;
+
+/// Events that wait behind one that is held back.
+pub(crate) const MAX_BEHIND: usize = 256;
+
+/// How many names are followed at once.
+const NAMES: usize = 16;
+
+/// How the last value of a name ended.
+#[derive(Debug)]
+struct Tail<P> {
+    /// A digest of the name, which is compared and nothing else.
+    name: u64,
+    /// So many characters of the key, at its end.
+    spelt: usize,
+    /// Where they stand, as far as they may still be masked.
+    parts: Vec<P>,
+}
+
+impl<P> Tail<P> {
+    fn is_half_of(&self, key: &[u8]) -> bool {
+        self.spelt >= half(key)
+    }
+}
+
+/// How the values ended, name by name, where it was as the key begins.
+#[derive(Debug)]
+struct Tails<P>(Vec<Tail<P>>);
+
+impl<P> Default for Tails<P> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<P> Tails<P> {
+    fn take(&mut self, name: u64) -> Option<Tail<P>> {
+        let at = self.0.iter().position(|tail| tail.name == name)?;
+        Some(self.0.remove(at))
+    }
+
+    fn keep(&mut self, tail: Tail<P>) {
+        self.0.push(tail);
+    }
+
+    /// Lets go of what was not followed for the longest, when there are too many names.
+    fn forget(&mut self) -> Option<Tail<P>> {
+        (self.0.len() > NAMES).then(|| self.0.remove(0))
+    }
+}
+
+/// What a value adds to a key.
+#[derive(Debug, PartialEq, Eq)]
+struct Added {
+    /// A key ends within it, here.
+    ends: Option<usize>,
+    /// From here on it may be the beginning of one, or the middle: so many characters of the key by now.
+    open: Option<(usize, usize)>,
+    /// What is open began in a value before.
+    goes_on: bool,
+}
+
+/// Judges a value after one that ended with `before` characters of the key.
+fn added(key: &[u8], value: &[u8], before: usize) -> Added {
+    let (mut ends, mut begun) = (None, 0);
+    let start = after_break(value, 0);
+    for done in 1..key.len() {
+        // What ends with so many characters ends with fewer too, where the key repeats itself.
+        let known = done <= before && key[..before].ends_with(&key[..done]);
+        // A large part of a key is known by itself, whoever told the other part.
+        if !known && key.len() - done < half(key) {
+            continue;
+        }
+        match spell(&key[done..], value, start) {
+            Reach::Whole(end) => ends = ends.max(Some(end)),
+            Reach::Open(more) if known => begun = begun.max(done + more),
+            Reach::Open(_) | Reach::No => {}
+        }
+    }
+    // The other part was masked already, where it was known by itself.
+    if before > 0 && value.starts_with(REDACTED.as_bytes()) {
+        ends = ends.max(Some(0));
+    }
+    let own = open_end(key, value).filter(|(_, spelt)| *spelt > 0);
+    let open = if begun > 0 {
+        let spelt = own.map_or(0, |(_, spelt)| spelt);
+        Some((0, begun.max(spelt)))
+    } else {
+        own
+    };
+    Added {
+        ends,
+        open,
+        goes_on: begun > 0,
+    }
+}
+
+fn half(key: &[u8]) -> usize {
+    key.len().div_ceil(2)
+}
+
+/// Takes a value in. Gives what is to be masked of values before, and how far this one is, from its beginning.
+fn follow<P>(
+    tails: &mut Tails<P>,
+    key: &[u8],
+    name: u64,
+    value: &[u8],
+    place: impl FnOnce(usize) -> P,
+) -> (Vec<P>, Option<usize>) {
+    let before = tails.take(name);
+    if value.is_empty() {
+        before.into_iter().for_each(|tail| tails.keep(tail));
+        return (Vec::new(), None);
+    }
+    let added = added(key, value, before.as_ref().map_or(0, |tail| tail.spelt));
+    let mut parts = before.map(|tail| tail.parts).unwrap_or_default();
+    let mask = match added.ends {
+        Some(_) => std::mem::take(&mut parts),
+        None => Vec::new(),
+    };
+    if let Some((at, spelt)) = added.open {
+        if !added.goes_on {
+            parts.clear();
+        }
+        parts.push(place(at));
+        tails.keep(Tail { name, spelt, parts });
+    }
+    (mask, added.ends.filter(|end| *end > 0))
+}
+
+// --- a whole body ------------------------------------------------------------------------------------------------------
+
+/// The text with the pieces of a key replaced that the JSON strings in it make when they are joined; `None` when there
+/// are none. What it ends with may go on elsewhere, and is masked from the half of the key on.
+pub(super) fn without_pieces(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
+    let mut tails: Tails<Range<usize>> = Tails::default();
+    let mut places: Vec<Range<usize>> = Vec::new();
+    let mut name = 0;
+    let mut from = 0;
+    while let Some(string) = next_string(text, from) {
+        from = string.end + 1;
+        let value = &text[string.clone()];
+        if is_name(text, from) {
+            name = digest(value);
+            continue;
+        }
+        let place = |at| string.start + at..string.end;
+        let (before, head) = follow(&mut tails, key, name, value, place);
+        places.extend(before);
+        places.extend(head.map(|end| string.start..string.start + end));
+        let forgotten = tails.forget();
+        places.extend(open_places(key, forgotten));
+    }
+    places.extend(open_places(key, tails.0));
+    places.sort_by_key(|place| place.start);
+    let mut out = Masked::default();
+    let mut end = 0;
+    for place in places {
+        // What is masked already is not masked twice.
+        if place.start >= end {
+            end = place.end;
+            out.mask(text, place);
+        }
+    }
+    out.end(text)
+}
+
+/// Where nothing tells how the text goes on: all places of what is too much of a key.
+fn open_places<P>(key: &[u8], tails: impl IntoIterator<Item = Tail<P>>) -> Vec<P> {
+    let tails = tails.into_iter().filter(|tail| tail.is_half_of(key));
+    tails.flat_map(|tail| tail.parts).collect()
+}
+
+/// What stands between the quotes of the next JSON string of a text. A string ends on its line.
+fn next_string(text: &[u8], mut from: usize) -> Option<Range<usize>> {
+    loop {
+        let start = from + memchr(b'"', text.get(from..)?)? + 1;
+        let mut at = start;
+        loop {
+            at += memchr3(b'"', b'\\', b'\n', text.get(at..)?)?;
+            match text[at] {
+                b'"' => return Some(start..at),
+                b'\\' => at += 2,
+                _ => break,
+            }
+        }
+        from = at;
+    }
+}
+
+/// Whether the string that ends here names what follows.
+fn is_name(text: &[u8], at: usize) -> bool {
+    let rest = text.get(at..).unwrap_or_default();
+    rest.trim_ascii_start().first() == Some(&b':')
+}
+
+/// FNV-1a.
+fn digest(name: &[u8]) -> u64 {
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+// --- events ------------------------------------------------------------------------------------------------------------
+
+/// What may be a piece of a key: in which event, in which of its texts, and from where on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Piece {
+    no: EventNo,
+    text: usize,
+    at: usize,
+}
+
+/// Holds events back in which a text ends as the key begins. What it gives back is to be masked in the events that wait.
+#[derive(Debug, Default)]
+pub(crate) struct HoldBack {
+    credential: Option<Credential>,
+    tails: Tails<Piece>,
+    /// The type of the event that the last piece came in.
+    of: String,
+}
+
+impl HoldBack {
+    /// Looks for this key from now on.
+    pub(crate) fn look_for(&mut self, credential: &Credential) {
+        self.credential = Some(credential.clone());
+    }
+
+    /// The first event that is not to be told yet.
+    pub(crate) fn first(&self) -> Option<EventNo> {
+        let held = self.tails.0.iter().filter(|tail| tail.spelt >= FEWEST);
+        held.flat_map(|tail| &tail.parts).map(|part| part.no).min()
+    }
+
+    /// Takes an event in that is to be told as this one.
+    #[must_use]
+    pub(crate) fn take(&mut self, no: EventNo, event: &mut RawEvent) -> Vec<Piece> {
+        let mut masks = Vec::new();
+        if self.of != event.name {
+            masks.extend(self.release());
+        }
+        let Some(key) = self.credential.as_ref().and_then(Credential::secret) else {
+            return masks;
+        };
+        let (tails, mut begins, mut text) = (&mut self.tails, false, 0);
+        each_text(&mut event.data, "", &mut |name, value| {
+            let name = digest(name.as_bytes());
+            let place = |at| Piece { no, text, at };
+            let (before, head) = follow(tails, key, name, value.as_bytes(), place);
+            masks.extend(before);
+            if let Some(tail) = tails.0.last_mut().filter(|tail| tail.name == name) {
+                begins = true;
+                // What was found behind a key stands elsewhere without it.
+                if let (Some(end), Some(part)) = (head, tail.parts.last_mut()) {
+                    part.at = part.at.checked_sub(end).map_or(0, |at| at + REDACTED.len());
+                }
+            }
+            if let Some(end) = head {
+                value.replace_range(..end, REDACTED);
+            }
+            masks.extend(open_places(key, tails.forget()));
+            text += 1;
+        });
+        if begins {
+            self.of.clone_from(&event.name);
+        }
+        masks
+    }
+
+    /// Nothing tells how the texts go on: what was held back is to be told, but for what is too much of a key.
+    #[must_use]
+    pub(crate) fn release(&mut self) -> Vec<Piece> {
+        let Some(key) = self.credential.as_ref().and_then(Credential::secret) else {
+            return Vec::new();
+        };
+        let mut masks = Vec::new();
+        for tail in &mut self.tails.0 {
+            let parts = std::mem::take(&mut tail.parts);
+            if tail.is_half_of(key) {
+                masks.extend(parts);
+            }
+        }
+        masks
+    }
+
+    /// This event was told: there is nothing to hold back of it any more.
+    pub(crate) fn told(&mut self, no: EventNo) {
+        for tail in &mut self.tails.0 {
+            tail.parts.retain(|part| part.no > no);
+        }
+    }
+}
+
+impl Piece {
+    /// The event that it stands in.
+    pub(crate) fn event(&self) -> EventNo {
+        self.no
+    }
+
+    /// Masks it, in its event. Of several in one text the last one goes first.
+    pub(crate) fn mask(&self, event: &mut RawEvent) {
+        let mut text = 0;
+        each_text(&mut event.data, "", &mut |_, value| {
+            if text == self.text && value.is_char_boundary(self.at) {
+                value.replace_range(self.at.., REDACTED);
+            }
+            text += 1;
+        });
+    }
+}
+
+/// Visits every text of a value with the name that it stands under.
+fn each_text(value: &mut Value, name: &str, visit: &mut impl FnMut(&str, &mut String)) {
+    match value {
+        Value::String(text) => visit(name, text),
+        Value::Array(items) => {
+            for item in items {
+                each_text(item, name, visit);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                each_text(value, name, visit);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
