@@ -32,6 +32,17 @@ impl Clocks {
         self.deadline = until;
     }
 
+    /// Lets the other clock run no more, now that the running one has run out: what becomes of the task at its deadline
+    /// is nobody's new time.
+    pub(super) fn stop(&mut self) {
+        self.close(self.deadline);
+    }
+
+    /// Whether the running clock, or the time for leaving, has run out.
+    pub(super) fn has_run_out(&self, now: Timestamp) -> bool {
+        now >= self.deadline
+    }
+
     pub(super) fn running(&self) -> Clock {
         self.running
     }
@@ -103,6 +114,19 @@ mod tests {
             (at(50), seconds(30))
         );
         assert_eq!(clocks.left_at(at(20)), (seconds(40), seconds(100)));
+    }
+
+    #[test]
+    fn of_clocks_that_were_stopped_neither_begins() {
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let seconds = |n| Some(Duration::from_secs(n));
+        let mut clocks = Clocks::new(seconds(60), seconds(100), at(0));
+        assert!(!clocks.has_run_out(at(59)));
+        assert!(clocks.has_run_out(at(60)));
+        clocks.stop();
+        clocks.run(Clock::Human, at(70));
+        assert_eq!((clocks.running(), clocks.deadline()), (Clock::Work, at(60)));
+        assert_eq!(clocks.left_at(at(70)), (seconds(0), seconds(100)));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl<P: Provider> Task<P> {
                 });
                 continue;
             }
-            if self.now >= self.clocks.deadline() {
+            if self.clocks.has_run_out(self.now) {
                 self.expire();
                 continue;
             }
@@ -439,6 +439,8 @@ impl<P: Provider> Task<P> {
 
     /// The running clock has run out.
     fn expire(&mut self) {
+        // An answer that is let go of leaves its question open, and with that the human's clock would begin.
+        self.clocks.stop();
         let over = self.held.as_ref().is_some_and(Reading::is_over);
         let deadline = Cause::Deadline(self.clocks.running());
         if self.leaving.is_none() && !over && self.abandon(deadline, self.policy.on_deadline) {

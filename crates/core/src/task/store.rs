@@ -375,7 +375,12 @@ pub(super) fn resume<P: Provider>(
         SavedCancel::Accepted => Cancel::Accepted,
         SavedCancel::Refused => Cancel::Refused,
     };
-    task.mode();
+    if task.clocks.has_run_out(now) {
+        // The watch was over, or is: a question that is open since begins no time of its own.
+        task.clocks.stop();
+    } else {
+        task.mode();
+    }
     Ok(task)
 }
 

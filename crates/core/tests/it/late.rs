@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
-use taskward_core::{Abandon, Policy, Task, TaskId};
+use taskward_core::{Abandon, Errand, Policy, Task, TaskId};
 
 /// A minute for the agent and a minute for the human.
 fn minute() -> Policy {
@@ -97,9 +97,39 @@ fn a_message_beside_the_watch_that_may_have_arrived_is_told_so_at_the_deadline()
 fn an_answer_that_surely_never_left_is_told_not_sent_at_the_deadline() {
     let mut world = cut_off(Fault::Refused);
     let task = world.start_with::<false, false>(minute());
-    assert_eq!(world.drive(task), outcome("deadline Human waiting"));
+    // The human had answered at once: it is the agent's time that ran out.
+    assert_eq!(world.drive(task), outcome("deadline Work waiting"));
     assert_eq!(world.count("answered m1 NotSent"), 1, "{:#?}", world.trace);
     assert_eq!(world.server.said, Vec::<String>::new());
+}
+
+/// The question is open again then, and the time of the human does not begin with that: neither now nor for a process
+/// that goes on from what this one stored.
+///
+/// Rows: J10.
+#[test]
+fn a_deadline_that_takes_back_an_answer_gives_nobody_more_time() {
+    let mut policy = minute();
+    policy.human = Some(Duration::from_secs(3600));
+    let mut world = cut_off(Fault::None);
+    world.hangs = Some(Errand::Check);
+    world.stays = true;
+    let mut task: Task<Toy<false, false>> = world.start_with(policy);
+    assert_eq!(world.drive_on(&mut task), Ended::Stopped);
+    let before = world.saved.len();
+    world.now = 70_000;
+    let late = outcome("deadline Work waiting");
+    assert_eq!(world.drive_on(&mut task), late, "{:#?}", world.trace);
+    assert_eq!(world.count("answered m1 NotSent"), 1, "{:#?}", world.trace);
+    let stored = world.saved.split_off(before);
+    assert!(!stored.is_empty());
+    for saved in stored {
+        let requests = world.requests;
+        world.now = 80_000;
+        let task: Task<Toy<false, false>> = Task::resume(Toy, saved, at(80_000)).expect("a state");
+        assert_eq!(world.drive(task), late, "{:#?}", world.trace);
+        assert_eq!((world.now, world.requests), (80_000, requests));
+    }
 }
 
 #[test]
