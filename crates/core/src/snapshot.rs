@@ -395,6 +395,8 @@ pub(crate) enum SavedTurnStage {
     },
     Unproven {
         mark: Mark,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        working: bool,
     },
     Taken,
     Lost {

@@ -198,8 +198,9 @@ enum TurnStage {
     Baseline,
     /// The message is being delivered.
     Sending { no: MessageNo, working: bool },
-    /// Delivered; what the task shows may still be the state before it.
-    Unproven { mark: Mark },
+    /// Delivered; what the task shows may still be the state before it. `working`: it was at work when it was looked at
+    /// last before the message, and has perhaps ended since, or takes the message up on its way.
+    Unproven { mark: Mark, working: bool },
     /// The task has moved since: what it shows now is this turn's.
     Taken,
     /// It may or may not have arrived, and nobody looks any more.

@@ -100,7 +100,10 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
                     no: *no,
                     working: *working,
                 },
-                TurnStage::Unproven { mark } => SavedTurnStage::Unproven { mark: mark.clone() },
+                TurnStage::Unproven { mark, working } => SavedTurnStage::Unproven {
+                    mark: mark.clone(),
+                    working: *working,
+                },
                 TurnStage::Taken => SavedTurnStage::Taken,
                 TurnStage::Lost { no, mark, working } => SavedTurnStage::Lost {
                     no: *no,
@@ -388,7 +391,7 @@ fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) 
     let stage = match saved.stage {
         SavedTurnStage::Baseline => TurnStage::Baseline,
         SavedTurnStage::Sending { no, working } => TurnStage::Sending { no, working },
-        SavedTurnStage::Unproven { mark } => TurnStage::Unproven { mark },
+        SavedTurnStage::Unproven { mark, working } => TurnStage::Unproven { mark, working },
         SavedTurnStage::Taken => TurnStage::Taken,
         SavedTurnStage::Lost { no, mark, working } if task.phase.is_ended() => {
             TurnStage::Lost { no, mark, working }

@@ -98,6 +98,28 @@ fn a_turn_whose_message_never_arrived_stays_unknown_when_it_is_recovered() {
     assert_eq!(world.count("POST /t/t1/say"), sent, "it was not sent again");
 }
 
+/// It was at work when it was looked at, and its end came before the message: that end is not the turn's.
+///
+/// Rows: H30.
+#[test]
+fn a_task_that_ends_between_the_look_and_the_message_gives_no_old_answer_for_a_new_one() {
+    for lag in [1000, 5000, 20_000] {
+        let script = [
+            Work(30),
+            Complete("old"),
+            Work(500),
+            Say("done"),
+            Complete("new"),
+        ];
+        let mut world = World::new(&script);
+        world.server = world.server.clone().begun(0);
+        world.server.lag = lag;
+        let end = world.drive(turn(policy()));
+        assert_eq!(end, outcome("succeeded new"), "{:#?}", world.trace);
+        assert_eq!(world.server.said, ["more"]);
+    }
+}
+
 #[test]
 fn a_turn_that_fails_between_two_looks_has_failed() {
     let mut world = World::new(&[Complete("old"), Work(500), Fail("boom")]);

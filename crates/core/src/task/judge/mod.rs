@@ -290,7 +290,9 @@ impl<P: Provider> Task<P> {
         }
         match self.turn.as_ref().map(|turn| turn.stage.clone()) {
             Some(TurnStage::Baseline) => self.baseline(&reading),
-            Some(TurnStage::Unproven { mark }) => self.prove(look, reading, reply, &mark),
+            Some(TurnStage::Unproven { mark, working }) => {
+                self.prove(look, reading, reply, &mark, working)
+            }
             // Until it is known what became of the message, a task is looked at only to see it stop.
             Some(TurnStage::Sending { .. }) => self.see_stopped(reading),
             Some(TurnStage::Taken | TurnStage::Lost { .. } | TurnStage::Undelivered { .. })

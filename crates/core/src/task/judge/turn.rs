@@ -15,6 +15,9 @@ use crate::task::{Lag, Task, Turn, TurnStage};
 const SHORT_TURN: Duration = Duration::from_secs(60);
 /// A task that is over and shows nothing new for this long after a message arrived is not waited for any longer.
 const UNMOVED: Duration = Duration::from_secs(600);
+/// A task that was at work shortly before a message arrived may have taken it up on its way, and show nothing but its
+/// end. One that had ended by then begins anew within this time, and shows that.
+const STANDS: Duration = Duration::from_secs(30);
 
 impl<P: Provider> Task<P> {
     /// The look before a message of ours: was the task at work, or had it paused or ended?
@@ -71,7 +74,12 @@ impl<P: Provider> Task<P> {
         reading: Reading<P::Output>,
         reply: &Response,
         mark: &Mark,
+        working: bool,
     ) {
+        let unmoved = match self.lag {
+            Lag::Delivered(since) => self.now.since(since),
+            Lag::None | Lag::Said(_) => Duration::ZERO,
+        };
         let moved = match (look, &reading) {
             (_, Reading::Pending(_)) => true,
             (Look::Questions, _) => {
@@ -84,11 +92,14 @@ impl<P: Provider> Task<P> {
                 .last_status
                 .as_ref()
                 .is_some_and(|last| last.raw != fault.status.raw),
+            (
+                _,
+                Reading::Next(..)
+                | Reading::Waiting(_)
+                | Reading::Paused(_)
+                | Reading::Succeeded(..),
+            ) => working && unmoved > STANDS,
             _ => false,
-        };
-        let unmoved = match self.lag {
-            Lag::Delivered(since) => self.now.since(since),
-            Lag::None | Lag::Said(_) => Duration::ZERO,
         };
         if unmoved <= SHORT_TURN {
             // It must not slip through between two looks.
@@ -150,8 +161,8 @@ impl<P: Provider> Task<P> {
             _ => return,
         };
         match how {
-            Answered::Applied if working => turn.stage = TurnStage::Taken,
-            Answered::Applied => turn.stage = TurnStage::Unproven { mark },
+            // At work a moment ago, it may have ended before the message came.
+            Answered::Applied => turn.stage = TurnStage::Unproven { mark, working },
             Answered::Unknown => {
                 turn.stage = TurnStage::Lost { no, mark, working };
                 let intent =
