@@ -88,11 +88,18 @@ pub fn compare(
             let path = path.unwrap_or_default();
             return Err(StartAgainError::FileChanged(path).into());
         }
-        if fingerprints == Fingerprints::Left {
+        // Where it was compared, it stays: what is sent is held against it.
+        if fingerprints == Fingerprints::Left && then.fingerprint.is_none() {
             source.fingerprint = None;
         }
     }
     Ok(())
+}
+
+/// A digest as it is written down.
+fn hex(hash: Sha256) -> String {
+    let digest = hash.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file's place, from wherever it is looked for, and its content.
@@ -107,14 +114,9 @@ fn fingerprint(path: &Path, file: &mut File) -> io::Result<Fingerprint> {
             Err(e) => return Err(e),
         }
     }
-    let hex = hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
     Ok(Fingerprint {
         path: std::path::absolute(path)?,
-        sha256: hex,
+        sha256: hex(hash),
     })
 }
 
@@ -164,6 +166,8 @@ pub struct Opened {
     name: String,
     len: u64,
     left: u64,
+    /// What its content has to be, and what was read of it.
+    content: Option<(String, Sha256)>,
 }
 
 impl Opened {
@@ -191,6 +195,10 @@ impl Opened {
             name,
             len: source.len,
             left: source.len,
+            content: source
+                .fingerprint
+                .as_ref()
+                .map(|then| (then.sha256.clone(), Sha256::new())),
         })
     }
 
@@ -205,10 +213,12 @@ impl Opened {
         self.file.metadata().is_ok_and(|meta| meta.len() > self.len)
     }
 
-    /// Fills `out` with the next bytes; 0 after exactly the described length, even when the file has grown.
+    /// Fills `out` with the next bytes; 0 after exactly the described length, even when the file has grown. The last bytes
+    /// of a file whose content is known are given only where all of it is that content: time and length may be the same
+    /// although it was written to since.
     ///
     /// # Errors
-    /// When it cannot be read or has shrunk.
+    /// When it cannot be read, has shrunk, or is not what it was.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, Fault> {
         let want = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
         let mut done = 0;
@@ -229,6 +239,19 @@ impl Opened {
             }
         }
         self.left -= done as u64;
+        if let Some((_, hash)) = &mut self.content {
+            hash.update(&out[..done]);
+        }
+        if self.left == 0
+            && let Some((then, hash)) = self.content.take()
+            && self.len > 0
+            && hex(hash) != then
+        {
+            return Err(Fault::new(
+                Cause::SourceChanged,
+                format!("{} was written to while it was sent", self.name),
+            ));
+        }
         if done > 0 && self.left == 0 && self.has_grown() {
             tracing::warn!(
                 file = self.name,
@@ -293,6 +316,7 @@ mod tests {
             name: "share/a.csv".to_owned(),
             len: 5,
             left: 5,
+            content: None,
         };
         let fault = opened.read(&mut [0; 64]).expect_err("it cannot be read");
         assert_eq!(fault.cause, Cause::Source);
@@ -354,6 +378,51 @@ mod tests {
             let fault = Opened::new(&source).expect_err("it changed");
             assert_eq!(fault.cause, Cause::SourceChanged);
         }
+    }
+
+    /// Rows: K4.
+    #[test]
+    fn of_a_file_that_is_written_to_while_nobody_can_tell_the_last_bytes_are_not_sent() {
+        let dir = tempfile::tempdir().expect("dir");
+        let path = dir.path().join("a.bin");
+        let dated = |content: &[u8]| {
+            // Written to in place: its length, its time and its place stay.
+            let mut file = File::options()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&path)
+                .expect("open");
+            file.write_all(content).expect("written");
+            let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+            file.set_modified(long_ago).expect("dated");
+        };
+        dated(&[7; 10]);
+        let mut source = Source::path(&path);
+        resolve(vec![&mut source], Fingerprints::Taken).expect("a readable file");
+        let mut out = [0; 6];
+        let mut same = Opened::new(&source).expect("the same file");
+        let read = [
+            same.read(&mut out),
+            same.read(&mut out),
+            same.read(&mut out),
+        ];
+        assert_eq!(read, [Ok(6), Ok(4), Ok(0)]);
+        dated(&[8; 10]);
+        let mut other = Opened::new(&source).expect("nobody can tell yet");
+        assert_eq!(other.read(&mut out), Ok(6));
+        let fault = other.read(&mut out).expect_err("it changed");
+        assert_eq!(fault.cause, Cause::SourceChanged);
+        assert!(fault.detail.contains("a.bin was written to"), "{fault:?}");
+        // The same between the comparison and the upload of a start that is made again.
+        dated(&[7; 10]);
+        let mut again = source.clone();
+        compare(vec![&mut again], Fingerprints::Left, false).expect("unchanged");
+        dated(&[8; 10]);
+        let mut opened = Opened::new(&again).expect("nobody can tell yet");
+        assert_eq!(opened.read(&mut out), Ok(6));
+        let fault = opened.read(&mut out).expect_err("it changed");
+        assert_eq!(fault.cause, Cause::SourceChanged);
     }
 
     /// Rows: K3.
