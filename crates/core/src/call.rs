@@ -160,6 +160,8 @@ impl<O: Operation> Call<O> {
             Kind::Upload
         } else if self.request.is_streaming() {
             Kind::WholeStream
+        } else if self.operation.is_status_read() {
+            Kind::Status
         } else {
             Kind::Plain
         };

@@ -30,6 +30,12 @@ pub trait Operation {
         Safety::Repeatable
     }
 
+    /// Returns whether it reads the status of a task, which is small and soon there: its exchange is cut as that of a
+    /// followed task is, however its body drips.
+    fn is_status_read(&self) -> bool {
+        false
+    }
+
     /// The request.
     ///
     /// # Errors

@@ -38,6 +38,10 @@ impl<P: Provider> Operation for Read<P> {
         self.provider.look(&self.id, &self.look)
     }
 
+    fn is_status_read(&self) -> bool {
+        self.look == Look::Status
+    }
+
     fn read(&self, reply: &Response) -> Result<Reading<P::Output>, ReadError> {
         self.provider.read(&self.id, &self.look, reply)
     }

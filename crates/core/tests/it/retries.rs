@@ -599,3 +599,43 @@ fn two_hundred_calls_in_a_storm_make_a_hundred_repetitions_together() {
         .max();
     assert!(crowd <= Some(30), "{crowd:?} of 100 within 50 ms");
 }
+
+/// Reads a task's status once, outside of a followed task.
+#[derive(Clone, Debug)]
+struct StatusRead;
+
+impl Operation for StatusRead {
+    type Output = ();
+    const NAME: &'static str = "status";
+
+    fn is_status_read(&self) -> bool {
+        true
+    }
+
+    fn request(&self) -> Result<Request, BuildError> {
+        Ok(Request::get(PathAndQuery::from_static("/status")))
+    }
+
+    fn read(&self, _: &Response) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
+
+/// Rows: B29.
+#[test]
+fn a_single_status_read_is_cut_where_that_of_a_followed_task_is() {
+    let now = Timestamp::from_millis(NOON);
+    let mut shared = Shared::new();
+    let seed = Seed([1; 32]);
+    let mut read = Call::new(StatusRead, Policy::default(), &seed, now).expect("a call");
+    let CallStep::Send { limits, .. } = read.poll(now, &mut shared) else {
+        panic!("nothing was sent");
+    };
+    assert_eq!(limits.total, Some(std::time::Duration::from_secs(30)));
+    let ping = Ping(Safety::Repeatable);
+    let mut other = Call::new(ping, Policy::default(), &seed, now).expect("a call");
+    let CallStep::Send { limits, .. } = other.poll(now, &mut shared) else {
+        panic!("nothing was sent");
+    };
+    assert_eq!(limits.total, Some(std::time::Duration::from_secs(370)));
+}

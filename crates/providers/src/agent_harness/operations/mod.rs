@@ -83,6 +83,10 @@ impl Operation for GetRun {
         Ok(Request::get(run_target(&self.0, "")?.build()?))
     }
 
+    fn is_status_read(&self) -> bool {
+        true
+    }
+
     fn read(&self, reply: &Response) -> Result<Run, ReadError> {
         read_run(&self.0, reply)
     }

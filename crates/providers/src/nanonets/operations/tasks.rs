@@ -60,6 +60,10 @@ macro_rules! on_task {
                 Ok(Request::get(task_target(&self.0, $rest)?))
             }
 
+            fn is_status_read(&self) -> bool {
+                $rest.is_empty()
+            }
+
             fn read(&self, reply: &Response) -> Result<$output, ReadError> {
                 read_about(&self.0, reply)
             }
