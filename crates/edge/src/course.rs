@@ -1,8 +1,8 @@
 //! The course of a followed task: driven, or over; and what hands control back.
 
 use taskward_core::{
-    Answer, AnswerError, Answered, End, Error, ErrorKind, Left, LeftWhy, MessageNo, Outcome,
-    Provider, Question, QuestionId, Reply, Signs, Snapshot, Status, Task, TaskId,
+    Answer, AnswerError, Answered, ApiError, End, Error, ErrorKind, Left, LeftWhy, MessageNo,
+    Outcome, Provider, Question, QuestionId, Reply, Signs, Snapshot, Status, Task, TaskId,
 };
 
 use crate::run::{BoxError, unsupported};
@@ -44,6 +44,14 @@ impl<D: Driver> Course<D> {
     pub fn signs(&self) -> Option<Signs> {
         match self {
             Self::Live(driver) => Some(driver.watch().task.signs()),
+            Self::Over(_) => None,
+        }
+    }
+
+    /// The server's words when it last refused a write, while the task is followed.
+    pub fn refusal(&self) -> Option<&ApiError> {
+        match self {
+            Self::Live(driver) => driver.watch().task.refusal(),
             Self::Over(_) => None,
         }
     }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent, Provider,
-    Question, QuestionId, Reply, Signs, Snapshot, Status, Task, TaskId, Why,
+    Answer, AnswerError, ApiError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent,
+    Provider, Question, QuestionId, Reply, Signs, Snapshot, Status, Task, TaskId, Why,
 };
 use taskward_edge::course::{Course, Driver as _};
 use taskward_edge::run::{BoxError, Hooks, OnEvent};
@@ -110,6 +110,12 @@ impl<P: Provider> Running<P> {
     /// signs of may be stuck.
     pub fn signs(&self) -> Signs {
         self.course.signs().unwrap_or_default()
+    }
+
+    /// Returns the server's words when it last refused an answer, a message or a cancel: its events tell them as text.
+    /// `None` once the watch is over.
+    pub fn refusal(&self) -> Option<&ApiError> {
+        self.course.refusal()
     }
 
     /// Returns the task's last status, as the events have told it; `None` before one was seen.

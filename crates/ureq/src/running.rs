@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use taskward_core::{
-    Answer, AnswerError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent, Provider,
-    Question, QuestionId, Signs, Snapshot, Status, Task, TaskId,
+    Answer, AnswerError, ApiError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent,
+    Provider, Question, QuestionId, Signs, Snapshot, Status, Task, TaskId,
 };
 use taskward_edge::course::Course;
 use taskward_edge::run::{Hooks, OnEvent};
@@ -129,6 +129,12 @@ impl<P: Provider> Running<P> {
     /// signs of may be stuck.
     pub fn signs(&self) -> Signs {
         self.course.signs().unwrap_or_default()
+    }
+
+    /// Returns the server's words when it last refused an answer, a message or a cancel: its events tell them as text.
+    /// `None` once the watch is over.
+    pub fn refusal(&self) -> Option<&ApiError> {
+        self.course.refusal()
     }
 
     /// Returns the task's last status, as the events have told it; `None` before one was seen.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Map;
 use taskward::nanonets::Nanonets;
-use taskward::{End, Event, Outcome};
+use taskward::{ApiError, End, Event, Outcome};
 
 use crate::args::{self, Cancel, Global};
 use crate::confirm;
@@ -70,7 +70,7 @@ pub(super) async fn cancel(
     };
     loop {
         match followed.event().await {
-            Ok(Some(event)) => request.heard(event)?,
+            Ok(Some(event)) => request.heard(event, followed.running.refusal())?,
             Ok(None) => break,
             Err(problem) if problem.is("interrupted") => {
                 request.interrupted(&mut followed).await?;
@@ -122,7 +122,7 @@ struct Request<'a> {
 
 impl Request<'_> {
     /// Takes an event, unless it is the end.
-    fn heard(&mut self, event: Event) -> Result<(), Box<Problem>> {
+    fn heard(&mut self, event: Event, refusal: Option<&ApiError>) -> Result<(), Box<Problem>> {
         match event {
             Event::Cancelling => self.is_taken = true,
             Event::Retrying { attempt, why, .. } if attempt >= GIVEN_UP => {
@@ -131,7 +131,7 @@ impl Request<'_> {
             }
             Event::CancelRefused(why) => {
                 return Err(Problem::new(
-                    Exit::Other,
+                    ends::exit_of_refusal(refusal),
                     "refused",
                     "the server did not cancel the task",
                 )
@@ -165,7 +165,7 @@ impl Request<'_> {
                 () = &mut limit => return Err(self.unconfirmed()),
             };
             match event.map_err(|error| self.session.problem(&error))? {
-                Some(told) => self.heard(told.event)?,
+                Some(told) => self.heard(told.event, followed.running.refusal())?,
                 None => return Ok(()),
             }
         }

@@ -217,8 +217,9 @@ async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<Problem
                     return Ok(false);
                 }
                 let why = detail.unwrap_or_default();
+                let exit = ends::exit_of_refusal(followed.running.refusal());
                 return Err(
-                    Problem::new(Exit::Other, "refused", "the message was not delivered").why(why),
+                    Problem::new(exit, "refused", "the message was not delivered").why(why),
                 );
             }
             _ => {}

@@ -341,6 +341,14 @@ pub(crate) fn unreadable<P: Platform>(
     problem.task(Some(task.clone()))
 }
 
+/// The exit code of what the server refused to do: whoever may not is told so everywhere.
+pub(crate) fn exit_of_refusal(error: Option<&ApiError>) -> Exit {
+    match error.map(|error| error.status.as_u16()) {
+        Some(401 | 403) => Exit::Auth,
+        _ => Exit::Other,
+    }
+}
+
 fn refused<P: Platform>(
     session: &Session<P>,
     began: &Began,
@@ -349,10 +357,7 @@ fn refused<P: Platform>(
     attempts: u32,
 ) -> Box<Problem> {
     let status = error.status.as_u16();
-    let exit = match status {
-        401 | 403 => Exit::Auth,
-        _ => Exit::Other,
-    };
+    let exit = exit_of_refusal(Some(&error));
     let what = match began {
         Began::Message(_) => "the server refused the message",
         Began::Agent { .. } | Began::Keyed(_) | Began::Again | Began::Watch => {

@@ -15,6 +15,7 @@ mod decisions;
 mod echo;
 mod end_rows;
 mod exit_codes;
+mod forbidden;
 mod harness_answers;
 mod harness_lists;
 mod harness_runs;

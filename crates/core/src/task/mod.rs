@@ -23,7 +23,7 @@ pub(crate) use asks::{Ask, StandInPlace, Standing, answerable};
 pub(crate) use deliver::{Parcel, Stage as DeliveryStage};
 
 use crate::again::{KeptStart, StartAgain};
-use crate::error::{Error, ErrorKind};
+use crate::error::{ApiError, Error, ErrorKind};
 use crate::event::{Event, Status};
 use crate::failure::Failure;
 use crate::id::{
@@ -126,6 +126,8 @@ pub struct Task<P: Provider> {
     cancel: Cancel,
     /// Why the last request to cancel was not taken.
     uncancelled: Option<Abandoned>,
+    /// The refusal of the last write that the server refused.
+    refused: Option<ApiError>,
     /// The watch ends, and this is how.
     leaving: Option<Leaving>,
     clocks: Clocks,
@@ -514,6 +516,7 @@ impl<P: Provider> Task<P> {
             turn: None,
             cancel: Cancel::Idle,
             uncancelled: None,
+            refused: None,
             leaving: None,
             clocks: Clocks::new(policy.work, policy.human, now),
             events: Events::default(),

@@ -249,7 +249,8 @@ impl<P: Platform> Answering<'_, P> {
                 }
                 Answered::Refused => {
                     let what = "the server refused the answer; the question is still open";
-                    let problem = Problem::new(Exit::Other, "refused", what);
+                    let exit = ends::exit_of_refusal(followed.running.refusal());
+                    let problem = Problem::new(exit, "refused", what);
                     let problem = problem.why(detail.unwrap_or_default());
                     ends::answers(self.session, problem, task, &question)
                         .question(&question.id)

@@ -10,7 +10,7 @@ use crate::retry::{self, Trouble, Verdict};
 use crate::shared::Shared;
 use crate::why::{RetryReason, Why};
 
-use super::{Report, access_lost, by_conversation, sort};
+use super::{Report, access_lost, by_conversation, refusal, sort};
 use crate::id::QuestionId;
 use crate::task::deliver::{Delivery, Parcel, RECONCILE_LOOKS, Stage};
 use crate::task::phase::Phase;
@@ -18,6 +18,13 @@ use crate::task::stream::{Sequel, Wait};
 use crate::task::{Flight, Lag, Purpose, Standing, Task};
 
 impl<P: Provider> Task<P> {
+    /// The server's words when it last refused an answer, a message or a cancel in this process, which its events tell
+    /// as text.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&ApiError> {
+        self.refused.as_ref()
+    }
+
     pub(in crate::task) fn judge_check(&mut self, report: Report, shared: &mut Shared) {
         let read = sort(report).and_then(|reply| {
             let mark = self
@@ -400,6 +407,7 @@ impl<P: Provider> Task<P> {
 
     fn refused_delivery(&mut self, trouble: &Trouble, why: String) {
         let attempts = self.deliveries.front().map_or(0, |front| front.writes);
+        self.refused = refusal(trouble);
         self.finish_delivery(Answered::Refused, Some(why));
         if self.is_undelivered()
             && let Trouble::Refused(reply) = trouble

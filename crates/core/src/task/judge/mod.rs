@@ -808,6 +808,7 @@ impl<P: Provider> Task<P> {
                 until: due,
             });
         } else {
+            self.refused = refusal(&trouble);
             self.cancel_refused(why);
         }
     }
