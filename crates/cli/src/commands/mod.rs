@@ -4,6 +4,7 @@ mod agents;
 mod answer;
 mod api;
 mod cancel;
+mod effect;
 mod events;
 mod help;
 mod local;

@@ -1,13 +1,13 @@
 //! `taskward send`: sends a message that nobody asked for, once, and sees it land.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Map, json};
 use taskward::nanonets::Nanonets;
 use taskward::{Answered, Event};
 
 use super::answer;
+use super::effect::{LANDING, Seen, effect};
 use super::question;
 use super::reconcile::EarlierWrite;
 use crate::answers::Asker;
@@ -22,12 +22,9 @@ use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
 use crate::problem::Problem;
-use crate::report::{Reporter, result_line, words};
+use crate::report::{Reporter, result_line};
 use crate::session::Session;
 use crate::task_ref::TaskRef;
-
-/// How long a message may take to show an effect before the command says that it has not.
-const LANDING: Duration = Duration::from_secs(10);
 
 pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<Exit, Box<Problem>> {
     let instead =
@@ -137,18 +134,6 @@ async fn takes_message(
     Err(ends::answers(session, problem, task, &open).task(Some(task.clone())))
 }
 
-/// What was seen after the message left.
-enum Seen {
-    /// The task was at work, or is now.
-    Working,
-    /// The agent spoke again, and waits.
-    Spoke(String),
-    /// The task is over, or waits for a review.
-    Moved,
-    /// Nothing yet.
-    Nothing,
-}
-
 async fn landed(
     session: &Session<Nanonets>,
     mut followed: Followed<'_, Nanonets>,
@@ -166,30 +151,30 @@ async fn landed(
     let status = followed.reporter.status();
     let seen = match status.as_str() {
         // It was at work all along: nothing has to move for the message to count.
-        "pending" | "queued" | "running" => Seen::Working,
-        _ => effect(session, &mut followed).await?,
+        "pending" | "queued" | "running" => None,
+        _ => Some(effect(session, &mut followed).await?),
     };
     out.still();
     let status = followed.reporter.status();
     if out.is_json() {
         let mut line = result_line(task, &status, Map::new());
-        line["landed"] = json!(!matches!(seen, Seen::Nothing));
+        line["landed"] = json!(!matches!(seen, Some(Seen::Nothing)));
         line["earlier"] = json!(is_earlier);
         line["text"] = match &seen {
-            Seen::Spoke(text) => json!(text),
+            Some(Seen::Spoke(text)) => json!(text),
             _ => json!(null),
         };
         out.line(&line);
         return Ok(Exit::Ok);
     }
     match seen {
-        Seen::Working => out.say(&format!("the task goes on: it is {status}")),
-        Seen::Moved => out.say(&format!("the task moved on: it is {status}")),
-        Seen::Spoke(text) => {
+        None => out.say(&format!("the task goes on: it is {status}")),
+        Some(Seen::Moved) => out.say(&format!("the task moved on: it is {status}")),
+        Some(Seen::Spoke(text)) => {
             out.say("the agent replied:");
             out.print(&format!("{text}\n"))?;
         }
-        Seen::Nothing => out.say(&format!(
+        Some(Seen::Nothing) => out.say(&format!(
             "the server took it; the task still shows {status} after {}",
             span(LANDING)
         )),
@@ -226,32 +211,6 @@ async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<Problem
         }
     }
     Ok(false)
-}
-
-/// Waits for the message to show an effect.
-async fn effect(
-    session: &Session<Nanonets>,
-    followed: &mut Followed<'_, Nanonets>,
-) -> Result<Seen, Box<Problem>> {
-    let patience = tokio::time::sleep(session.clock.real(LANDING));
-    tokio::pin!(patience);
-    loop {
-        let event = tokio::select! {
-            event = followed.event() => event?,
-            () = &mut patience => return Ok(Seen::Nothing),
-        };
-        match event {
-            Some(Event::Question(question)) => {
-                let text = match question.text.is_empty() {
-                    true => question.messages.last().map(words).unwrap_or_default(),
-                    false => question.text,
-                };
-                return Ok(Seen::Spoke(text));
-            }
-            Some(Event::Status(_) | Event::Paused(_)) | None => return Ok(Seen::Moved),
-            Some(_) => {}
-        }
-    }
 }
 
 /// The end of a task whose watch ended before the message was known to be sent.

@@ -12,6 +12,7 @@ use crate::answers::{self, Asker, in_words, is_attended};
 use crate::args::Global;
 use crate::clock::span;
 use crate::command_line;
+use crate::commands::effect::{LANDING, Seen, effect};
 use crate::commands::reconcile::EarlierWrite;
 use crate::confirm;
 use crate::ends::{self, Began};
@@ -22,7 +23,7 @@ use crate::out::Out;
 use crate::platform::{Platform, State};
 use crate::print::Destination;
 use crate::problem::Problem;
-use crate::report::{Reporter, result_line, words};
+use crate::report::{Reporter, result_line};
 use crate::session::Session;
 use crate::shown::{Command, Known, Record, Unnamed};
 
@@ -31,9 +32,6 @@ const WAIT: &str = "the question that the task waits for";
 
 /// How long the question of a task that waits is looked for.
 const LOOKING: Duration = Duration::from_secs(180);
-
-/// How long an answer in words may take to show an effect before the command says that it has not.
-const LANDING: Duration = Duration::from_secs(10);
 
 pub(super) async fn answer<P: Platform>(
     out: Arc<Out>,
@@ -534,42 +532,6 @@ async fn meanwhile<P: Platform, T>(
         };
         match event {
             Some(Event::Withdrawn { .. }) | None => return Ok(None),
-            Some(_) => {}
-        }
-    }
-}
-
-/// What was seen after an answer in words was delivered.
-enum Seen {
-    /// The agent spoke again, and waits.
-    Spoke(String),
-    /// The task is at work, over, or waits for a review.
-    Moved,
-    /// Nothing yet.
-    Nothing,
-}
-
-/// Waits for an answer to show an effect.
-async fn effect<P: Platform>(
-    session: &Session<P>,
-    followed: &mut Followed<'_, P>,
-) -> Result<Seen, Box<Problem>> {
-    let patience = tokio::time::sleep(session.clock.real(LANDING));
-    tokio::pin!(patience);
-    loop {
-        let event = tokio::select! {
-            event = followed.event() => event?,
-            () = &mut patience => return Ok(Seen::Nothing),
-        };
-        match event {
-            Some(Event::Question(question)) => {
-                let text = match question.text.is_empty() {
-                    true => question.messages.last().map(words).unwrap_or_default(),
-                    false => question.text,
-                };
-                return Ok(Seen::Spoke(text));
-            }
-            Some(Event::Status(_) | Event::Paused(_)) | None => return Ok(Seen::Moved),
             Some(_) => {}
         }
     }
