@@ -107,9 +107,10 @@ fn a_cancel_tells_how_the_task_really_ended() {
         assert_eq!((ended.code, ended.stdout.as_str()), (0, end), "{ended:?}");
     }
     let (_, foreign) = world.sim.foreign_ids();
-    for task in [foreign.as_str(), "00000000-0000-4000-8000-000000000000"] {
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    for (task, code) in [(foreign.as_str(), 4), (unknown, 1)] {
         let ended = world.fast(&["cancel", task, "--yes"]);
-        assert_eq!(ended.code, 1, "{ended:?}");
+        assert_eq!(ended.code, code, "{ended:?}");
         ended.says(&["did not cancel"]);
     }
 }

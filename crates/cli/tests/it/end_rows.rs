@@ -162,20 +162,21 @@ fn an_answer_that_comes_after_somebody_elses_is_dropped_and_the_task_goes_on() {
 
 /// Rows: I3.
 #[test]
-fn a_cancel_of_somebody_elses_task_and_of_none_are_told_alike() {
+fn a_cancel_of_somebody_elses_task_and_of_none_are_told_alike_but_for_their_code() {
     let world = World::new();
     let (_, foreign) = world.sim.foreign_ids();
-    let words = |id: &str| {
+    let words = |id: &str, code: i32| {
         let cancel = ["cancel", id, "--yes"];
-        let ended = check(&world, &cancel, 1, "refused");
+        let ended = check(&world, &cancel, code, "refused");
         ended.says(&["the server did not cancel the task"]);
-        // But for the id and the server's own words.
+        // But for the id, the server's own words and the page that tells more.
         let mut lines = ended.stderr.lines().map(str::to_owned).collect::<Vec<_>>();
-        lines.retain(|line| !line.contains("the server answered") && !line.contains(id));
+        let own = ["the server answered", "  see: ", id];
+        lines.retain(|line| !own.iter().any(|own| line.contains(own)));
         lines
     };
     let unknown = "00000000-0000-4000-8000-000000000000";
-    assert_eq!(words(&foreign), words(unknown));
+    assert_eq!(words(&foreign, 4), words(unknown, 1));
     assert_eq!(sent(&world, "cancel"), 4);
 }
 

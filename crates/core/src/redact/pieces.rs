@@ -24,8 +24,6 @@ use std::ops::Range;
 use memchr::{memchr, memchr3};
 use serde_json::Value;
 
-use crate::event::RawEvent;
-use crate::id::EventNo;
 use crate::origin::Credential;
 
 use super::{Masked, REDACTED, Reach, after_break, open_end, spell};
@@ -239,7 +237,7 @@ fn digest(name: &[u8]) -> u64 {
 /// What may be a piece of a key: in which event, in which of its texts, and from where on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Piece {
-    no: EventNo,
+    no: u64,
     text: usize,
     at: usize,
 }
@@ -260,23 +258,23 @@ impl HoldBack {
     }
 
     /// The first event that is not to be told yet.
-    pub(crate) fn first(&self) -> Option<EventNo> {
+    pub(crate) fn first(&self) -> Option<u64> {
         let held = self.tails.0.iter().filter(|tail| tail.spelt >= FEWEST);
         held.flat_map(|tail| &tail.parts).map(|part| part.no).min()
     }
 
-    /// Takes an event in that is to be told as this one.
+    /// Takes an event of this type in that is to be told as number `no`.
     #[must_use]
-    pub(crate) fn take(&mut self, no: EventNo, event: &mut RawEvent) -> Vec<Piece> {
+    pub(crate) fn take(&mut self, no: u64, kind: &str, data: &mut Value) -> Vec<Piece> {
         let mut masks = Vec::new();
-        if self.of != event.name {
+        if self.of != kind {
             masks.extend(self.release());
         }
         let Some(key) = self.credential.as_ref().and_then(Credential::secret) else {
             return masks;
         };
         let (tails, mut begins, mut text) = (&mut self.tails, false, 0);
-        each_text(&mut event.data, "", &mut |name, value| {
+        each_text(data, "", &mut |name, value| {
             let name = digest(name.as_bytes());
             let place = |at| Piece { no, text, at };
             let (before, head) = follow(tails, key, name, value.as_bytes(), place);
@@ -295,7 +293,7 @@ impl HoldBack {
             text += 1;
         });
         if begins {
-            self.of.clone_from(&event.name);
+            kind.clone_into(&mut self.of);
         }
         masks
     }
@@ -317,7 +315,7 @@ impl HoldBack {
     }
 
     /// This event was told: there is nothing to hold back of it any more.
-    pub(crate) fn told(&mut self, no: EventNo) {
+    pub(crate) fn told(&mut self, no: u64) {
         for tail in &mut self.tails.0 {
             tail.parts.retain(|part| part.no > no);
         }
@@ -326,14 +324,14 @@ impl HoldBack {
 
 impl Piece {
     /// The event that it stands in.
-    pub(crate) fn event(&self) -> EventNo {
+    pub(crate) fn event(&self) -> u64 {
         self.no
     }
 
     /// Masks it, in its event. Of several in one text the last one goes first.
-    pub(crate) fn mask(&self, event: &mut RawEvent) {
+    pub(crate) fn mask(&self, data: &mut Value) {
         let mut text = 0;
-        each_text(&mut event.data, "", &mut |_, value| {
+        each_text(data, "", &mut |_, value| {
             if text == self.text && value.is_char_boundary(self.at) {
                 value.replace_range(self.at.., REDACTED);
             }

@@ -69,9 +69,9 @@ impl Events {
 
     pub(super) fn push(&mut self, mut event: Event) -> EventId {
         let id = self.number(&event);
-        let no = EventNo(self.taken + self.queue.len() as u64 + 1);
+        let no = self.taken + self.queue.len() as u64 + 1;
         let pieces = match &mut event {
-            Event::Provider(event) => self.hold_back.take(no, event),
+            Event::Provider(RawEvent { name, data, .. }) => self.hold_back.take(no, name, data),
             // What is told of the connection, or of what a read says, is no word of the agent's.
             Event::Retrying { .. }
             | Event::Gap { .. }
@@ -82,7 +82,7 @@ impl Events {
         self.queue.push_back((id, event));
         self.mask(pieces);
         let held = self.hold_back.first();
-        if held.is_some_and(|held| no.0 - held.0 >= MAX_BEHIND as u64) {
+        if held.is_some_and(|held| no - held >= MAX_BEHIND as u64) {
             self.release();
         }
         id
@@ -91,10 +91,10 @@ impl Events {
     fn mask(&mut self, mut pieces: Vec<Piece>) {
         pieces.sort_unstable();
         for piece in pieces.into_iter().rev() {
-            let at = piece.event().0.checked_sub(self.taken + 1);
+            let at = piece.event().checked_sub(self.taken + 1);
             let place = at.and_then(|at| usize::try_from(at).ok());
             if let Some((_, Event::Provider(event))) = place.and_then(|at| self.queue.get_mut(at)) {
-                piece.mask(event);
+                piece.mask(&mut event.data);
             }
         }
     }
@@ -127,7 +127,7 @@ impl Events {
     pub(super) fn first(&self) -> Option<(EventNo, EventId, &Event)> {
         let no = EventNo(self.taken + 1);
         let (id, event) = self.queue.front()?;
-        (self.hold_back.first() != Some(no)).then_some((no, *id, event))
+        (self.hold_back.first() != Some(no.0)).then_some((no, *id, event))
     }
 
     /// Lets go of the first event if it is this one.
@@ -137,7 +137,7 @@ impl Events {
         }
         let (_, event) = self.queue.pop_front()?;
         self.taken += 1;
-        self.hold_back.told(no);
+        self.hold_back.told(no.0);
         Some(event)
     }
 
