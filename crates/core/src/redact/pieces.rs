@@ -252,8 +252,8 @@ pub(crate) struct HoldBack {
 }
 
 impl HoldBack {
-    /// Looks for this key from now on.
-    pub(crate) fn look_for(&mut self, credential: &Credential) {
+    /// Searches for this key from now on.
+    pub(crate) fn search_for(&mut self, credential: &Credential) {
         self.credential = Some(credential.clone());
     }
 

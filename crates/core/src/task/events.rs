@@ -58,7 +58,7 @@ impl Events {
 
     /// Holds back what might be a piece of this key.
     pub(super) fn hold_back(&mut self, credential: &Credential) {
-        self.hold_back.look_for(credential);
+        self.hold_back.search_for(credential);
     }
 
     /// Tells what was held back: no text goes on.
