@@ -1,11 +1,11 @@
-//! Reading one status reply: as the machine does, as a typed value, and as peers would.
+//! PollResult one status reply: as the machine does, as a typed value, and as peers would.
 
 use std::hint::black_box;
 
 use serde::Deserialize;
 use taskward_core::bytes::Bytes;
 use taskward_core::http::StatusCode;
-use taskward_core::{Look, Provider as _, Reading, Response, TaskId};
+use taskward_core::{ReadKind, Provider as _, PollResult, Response, TaskId};
 use taskward_providers::nanonets::{Nanonets, types};
 use taskward_providers::wire;
 
@@ -28,8 +28,8 @@ pub(crate) fn status() -> Box<dyn FnMut()> {
     let reply = reply();
     let id = TaskId::new("t");
     Box::new(move || {
-        let reading = Nanonets.read(&id, &Look::Status, black_box(&reply));
-        assert!(matches!(black_box(reading), Ok(Reading::Pending(_))));
+        let reading = Nanonets.read(&id, &ReadKind::Status, black_box(&reply));
+        assert!(matches!(black_box(reading), Ok(PollResult::Pending(_))));
     })
 }
 

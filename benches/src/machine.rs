@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
 use taskward_core::{
-    Account, Act, BuildError, Capabilities, IdempotencyKey, Job, Look, Output, Policy, Provider,
-    ReadError, Reading, Request, Response, Seed, Shared, Started, Status, Step, Target, Task,
+    ProviderDefaults, WriteRequest, BuildError, Capabilities, IdempotencyKey, Job, ReadKind, Output, Policy, Provider,
+    ReadError, PollResult, Request, Response, Seed, OriginBudget, CreatedTask, Status, Step, Target, Task,
     TaskId, Timestamp,
 };
 use taskward_providers::nanonets::Nanonets;
@@ -44,18 +44,18 @@ impl Provider for Trivial {
     type Output = Nothing;
 
     const NAME: &'static str = "trivial";
-    const ACCOUNT: Account = Account::new("KEY", "URL", "http://127.0.0.1", "");
+    const DEFAULTS: ProviderDefaults = ProviderDefaults::new("KEY", "URL", "http://127.0.0.1", "");
     const CAPABILITIES: Capabilities = Capabilities::LEAST;
 
     fn start(&self, _job: &Nothing, _key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
         Err(BuildError::new("nothing is started here"))
     }
 
-    fn read_start(&self, _reply: &Response) -> Result<Started, ReadError> {
-        Ok(Started::new(TaskId::new("t"), None))
+    fn read_start(&self, _reply: &Response) -> Result<CreatedTask, ReadError> {
+        Ok(CreatedTask::new(TaskId::new("t"), None))
     }
 
-    fn look(&self, id: &TaskId, _look: &Look) -> Result<Request, BuildError> {
+    fn read_request(&self, id: &TaskId, _read: &ReadKind) -> Result<Request, BuildError> {
         Ok(Request::get(
             Target::new("/tasks").segment(id.as_str())?.build()?,
         ))
@@ -64,13 +64,13 @@ impl Provider for Trivial {
     fn read(
         &self,
         _id: &TaskId,
-        _look: &Look,
+        _read: &ReadKind,
         _reply: &Response,
-    ) -> Result<Reading<Nothing>, ReadError> {
-        Ok(Reading::Pending(Status::known("running")))
+    ) -> Result<PollResult<Nothing>, ReadError> {
+        Ok(PollResult::Pending(Status::known("running")))
     }
 
-    fn act(&self, _id: &TaskId, _act: &Act<'_>) -> Result<Request, BuildError> {
+    fn write_request(&self, _id: &TaskId, _act: &WriteRequest<'_>) -> Result<Request, BuildError> {
         Err(BuildError::new("nothing is written here"))
     }
 }
@@ -78,7 +78,7 @@ impl Provider for Trivial {
 /// A watched task and its driver's side of one poll.
 struct Watch<P: Provider> {
     task: Task<P>,
-    shared: Shared,
+    shared: OriginBudget,
     now: Timestamp,
 }
 
@@ -89,7 +89,7 @@ impl<P: Provider> Watch<P> {
         let task = Task::attach(provider, id, None, Policy::default(), Seed([7; 32]), now);
         let mut watch = Self {
             task,
-            shared: Shared::new(),
+            shared: OriginBudget::new(),
             now,
         };
         // The first sight of the status is told; from then on nothing changes.
@@ -100,7 +100,7 @@ impl<P: Provider> Watch<P> {
     /// Waits (by moving time), sends, and takes the reply in: two calls of `poll`, `sent` and `handle_response`.
     fn poll_once(&mut self) {
         loop {
-            match self.task.poll(self.now, &mut self.shared) {
+            match self.task.next_step(self.now, &mut self.shared) {
                 Step::Send { id, request, .. } => {
                     black_box(request);
                     self.task.sent(id);
@@ -129,7 +129,7 @@ pub(crate) fn waiting() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Trivial);
     let early = Timestamp::from_millis(watch.now.as_millis() - 1);
     Box::new(move || {
-        let step = watch.task.poll(early, &mut watch.shared);
+        let step = watch.task.next_step(early, &mut watch.shared);
         assert!(matches!(black_box(step), Step::Wait { .. }));
     })
 }

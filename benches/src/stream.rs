@@ -6,7 +6,7 @@ use std::hint::black_box;
 use serde_json::Value;
 use taskward_core::bytes::Bytes;
 use taskward_core::http::StatusCode;
-use taskward_core::{Event, Head, Policy, Position, Seed, Shared, Step, Task, TaskId, Timestamp};
+use taskward_core::{Event, Head, Policy, EventSeq, Seed, OriginBudget, Step, Task, TaskId, Timestamp};
 use taskward_providers::agent_harness::AgentHarness;
 
 /// One event as the platform sends it: about 190 bytes.
@@ -26,8 +26,8 @@ fn frames() -> Vec<Bytes> {
 }
 
 /// A task whose stream is open, at the place before the first frame.
-fn opened(now: Timestamp, shared: &mut Shared) -> (Task<AgentHarness>, taskward_core::ExchangeId) {
-    let after = Some(Position(FIRST - 1));
+fn opened(now: Timestamp, shared: &mut OriginBudget) -> (Task<AgentHarness>, taskward_core::ExchangeId) {
+    let after = Some(EventSeq(FIRST - 1));
     let id = TaskId::new("run_1");
     let mut task = Task::attach(
         AgentHarness,
@@ -38,7 +38,7 @@ fn opened(now: Timestamp, shared: &mut Shared) -> (Task<AgentHarness>, taskward_
         now,
     );
     loop {
-        match task.poll(now, shared) {
+        match task.next_step(now, shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, .. } => task.taken(no),
             Step::Open { id, .. } => {
@@ -59,7 +59,7 @@ fn opened(now: Timestamp, shared: &mut Shared) -> (Task<AgentHarness>, taskward_
 /// The machine: the chunk is handed over, decoded, judged and told.
 pub(crate) fn told() -> Box<dyn FnMut()> {
     let now = Timestamp::from_millis(1_700_000_000_000);
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let frames = frames();
     let (mut task, mut id) = opened(now, &mut shared);
     let mut next = 0;
@@ -71,7 +71,7 @@ pub(crate) fn told() -> Box<dyn FnMut()> {
         task.handle_chunk(id, frames[next].clone(), now);
         next += 1;
         loop {
-            match task.poll(now, &mut shared) {
+            match task.next_step(now, &mut shared) {
                 Step::Event { no, event, .. } => {
                     assert!(matches!(black_box(event), Event::Provider(_)));
                     task.taken(no);

@@ -5,17 +5,17 @@ use std::error::Error as _;
 use taskward::{Error, StartAgainError};
 
 use crate::command_line;
-use crate::problem::Problem;
+use crate::error::CliError;
 
 /// The end that an error of the client means, when it is of a start that was to be made again.
-pub(crate) fn refusal(error: &Error) -> Option<Box<Problem>> {
+pub(crate) fn refusal(error: &Error) -> Option<Box<CliError>> {
     let source = error.source()?;
     source.downcast_ref::<StartAgainError>().map(problem)
 }
 
 /// That the same cannot be started again, and what can be done instead.
-pub(crate) fn problem(error: &StartAgainError) -> Box<Problem> {
-    let problem = Problem::input(error.to_string());
+pub(crate) fn problem(error: &StartAgainError) -> Box<CliError> {
+    let problem = CliError::input(error.to_string());
     let problem = match error {
         StartAgainError::FileChanged(_) => {
             problem.why("It would be another job under the same name. Nothing was sent.")

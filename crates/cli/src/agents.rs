@@ -6,11 +6,11 @@ use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListAgents;
 use taskward::nanonets::types::{AgentListItem, AgentStatus};
 
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::pages::{self, Extent, PAGE};
-use crate::problem::Problem;
 use crate::sanitise::one_line;
-use crate::session::Session;
 use crate::task_ref::quote;
 
 /// Pages that are read at most to find an agent by its name.
@@ -24,7 +24,7 @@ pub(crate) enum For {
     /// To change it.
     Care,
     /// To look at it, or for what it made.
-    Look,
+    Show,
 }
 
 impl For {
@@ -33,7 +33,7 @@ impl For {
         match self {
             Self::Run => "Nothing was started.",
             Self::Care => "Nothing was changed.",
-            Self::Look => "",
+            Self::Show => "",
         }
     }
 }
@@ -48,9 +48,9 @@ pub(crate) fn unreachable(agent: &str) -> String {
 
 /// All agents whose name contains `name`, any state but archived, newest first; and how many entries could not be read.
 async fn all(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     name: Option<&str>,
-) -> Result<(Vec<AgentListItem>, usize), Box<Problem>> {
+) -> Result<(Vec<AgentListItem>, usize), Box<CliError>> {
     let operation = ListAgents {
         limit: Some(PAGE),
         name: name.map(str::to_owned),
@@ -76,12 +76,12 @@ async fn all(
 /// The id of the agent that `wanted` names: an id as it is, or the newest version of an agent of exactly this name, a
 /// published one before any other.
 pub(crate) async fn resolve(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     wanted: &str,
     purpose: For,
-) -> Result<String, Box<Problem>> {
+) -> Result<String, Box<CliError>> {
     if wanted.trim().is_empty() {
-        return Err(Problem::input("the agent's name is empty"));
+        return Err(CliError::input("the agent's name is empty"));
     }
     if is_uuid(wanted) {
         return Ok(wanted.to_owned());
@@ -146,17 +146,17 @@ fn is_published(agent: &AgentListItem) -> bool {
 }
 
 fn several(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     wanted: &str,
     agents: &[&AgentListItem],
     purpose: For,
-) -> Box<Problem> {
+) -> Box<CliError> {
     let what = format!("{} agents are named {wanted:?}", agents.len());
     let why = format!("Name the one by its id. {}", purpose.undone());
     let why = why.trim_end();
     agents
         .iter()
-        .fold(Problem::input(what).why(why), |problem, agent| {
+        .fold(CliError::input(what).why(why), |problem, agent| {
             let note = match agent.is_active {
                 Some(false) => "inactive",
                 _ => "active",
@@ -166,7 +166,7 @@ fn several(
         })
 }
 
-fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
+fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<CliError> {
     let states: Vec<String> = agents
         .iter()
         .map(|agent| match (&agent.status, agent.is_active) {
@@ -175,7 +175,7 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
             (None, _) => "of unknown state".to_owned(),
         })
         .collect();
-    Problem::input(format!(
+    CliError::input(format!(
         "the agent {wanted:?} cannot be run: it is {}",
         states.join(", ")
     ))
@@ -183,10 +183,10 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<Problem> {
 }
 
 /// One of the entries that cannot be read may be the agent that is looked for.
-fn maybe_unreadable(wanted: &str, purpose: For) -> Box<Problem> {
+fn maybe_unreadable(wanted: &str, purpose: For) -> Box<CliError> {
     let what = format!("it is not known whether an agent is named {wanted:?}");
     let why = "The list of agents has entries that could not be read.";
-    let problem = Problem::new(Exit::Other, "decode", what).why(why);
+    let problem = CliError::new(Exit::Other, "decode", what).why(why);
     match purpose.undone() {
         "" => problem.why("Name the agent by its id."),
         undone => problem.why(undone).why("Name the agent by its id."),
@@ -194,11 +194,11 @@ fn maybe_unreadable(wanted: &str, purpose: For) -> Box<Problem> {
 }
 
 fn none(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     wanted: &str,
     all: &[AgentListItem],
     purpose: For,
-) -> Box<Problem> {
+) -> Box<CliError> {
     let mut names: Vec<&str> = all
         .iter()
         .filter(|agent| {
@@ -209,7 +209,7 @@ fn none(
     names.sort_unstable();
     names.dedup();
     let close = closest(wanted, &names);
-    let mut problem = Problem::input(format!("no agent is named {wanted:?}"));
+    let mut problem = CliError::input(format!("no agent is named {wanted:?}"));
     if let Some(close) = close {
         problem = problem.why(format!("Did you mean {:?}?", one_line(close)));
     }
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_cannot_be_run_can_still_be_looked_at_and_changed() {
+    fn an_agent_that_cannot_be_run_can_still_be_read_and_changed() {
         for (list, picked) in [
             (agents(&[("a", "g", 1, "published", false)]), "a"),
             (agents(&[("a", "g", 1, "draft", true)]), "a"),

@@ -16,13 +16,13 @@ const NEWS: Duration = Duration::from_secs(60);
 
 /// The client's clock, for display.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Clock {
+pub(crate) struct ProgramClock {
     anchor: Timestamp,
     since: Instant,
     speed: u32,
 }
 
-impl Clock {
+impl ProgramClock {
     /// A clock that runs `speed` times as fast as the world.
     pub(crate) fn new(speed: u32) -> Self {
         let wall = SystemTime::now()
@@ -74,7 +74,7 @@ pub(crate) fn ago(at: Timestamp) -> String {
 
 /// When a question was asked, by the server's clock: where that is not told, when its task changed last, which is said
 /// so. Nothing where neither is.
-pub(crate) fn age(clock: &Clock, question: &Question, changed: Option<&DateTime>) -> String {
+pub(crate) fn age(clock: &ProgramClock, question: &Question, changed: Option<&DateTime>) -> String {
     let asked = question.since.as_deref().map(DateTime::from);
     let asked = asked.and_then(|at| when(clock, &at));
     let changed = || Some(format!("the task last changed {}", when(clock, changed?)?));
@@ -83,7 +83,7 @@ pub(crate) fn age(clock: &Clock, question: &Question, changed: Option<&DateTime>
 }
 
 /// The age of a question that was asked a while ago, and of which only itself tells that.
-pub(crate) fn long_ago(clock: &Clock, question: &Question) -> Option<String> {
+pub(crate) fn long_ago(clock: &ProgramClock, question: &Question) -> Option<String> {
     let asked = DateTime::from(question.since.as_deref()?);
     let is_long = clock.ago(moment(&asked)?) >= NEWS;
     is_long.then(|| age(clock, question, None))
@@ -94,7 +94,7 @@ fn moment(at: &DateTime) -> Option<Timestamp> {
     Some(Timestamp::from_millis(millis))
 }
 
-fn when(clock: &Clock, at: &DateTime) -> Option<String> {
+fn when(clock: &ProgramClock, at: &DateTime) -> Option<String> {
     let moment = moment(at)?;
     Some(match clock.left(moment) <= CLOCKS_DIFFER {
         true => format!("{} ago", span(clock.ago(moment))),
@@ -120,7 +120,7 @@ mod tests {
     /// Rows: H29.
     #[test]
     fn the_age_of_a_question_is_its_own_or_said_to_be_that_of_the_last_change() {
-        let clock = Clock::new(1);
+        let clock = ProgramClock::new(1);
         let ago = |seconds: u64| {
             let at = SystemTime::now() - Duration::from_secs(seconds);
             humantime::format_rfc3339_millis(at).to_string()

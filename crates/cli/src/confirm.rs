@@ -4,13 +4,13 @@ use std::io::{self, BufRead as _};
 
 use crate::answers::{drop_typed, is_attended};
 use crate::args::Global;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::problem::Problem;
 use crate::task_ref::quote;
 
 /// Refuses where nobody can be asked. `danger` says what is asked about.
-pub(crate) fn attended(global: &Global, danger: &str) -> Result<(), Box<Problem>> {
+pub(crate) fn attended(global: &Global, danger: &str) -> Result<(), Box<CliError>> {
     if is_attended(global)? {
         return Ok(());
     }
@@ -20,7 +20,7 @@ pub(crate) fn attended(global: &Global, danger: &str) -> Result<(), Box<Problem>
     let words: Vec<String> = std::iter::once("taskward".to_owned())
         .chain(given)
         .collect();
-    Err(Problem::new(Exit::Usage, "usage", what)
+    Err(CliError::new(Exit::Usage, "usage", what)
         .why("Nothing was sent.")
         .next("do it", format!("{} --yes", words.join(" ")), ""))
 }
@@ -45,6 +45,6 @@ pub(crate) fn typed(out: &Out, prompt: &str) -> Option<String> {
 }
 
 /// The end of a command whose question was not answered with yes.
-pub(crate) fn declined(what: &str) -> Box<Problem> {
-    Problem::new(Exit::Usage, "declined", what).headed("kept")
+pub(crate) fn declined(what: &str) -> Box<CliError> {
+    CliError::new(Exit::Usage, "declined", what).headed("kept")
 }

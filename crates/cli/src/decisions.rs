@@ -73,8 +73,8 @@ impl Fields {
 
     /// A request: what it is for, and where it goes.
     fn request(&self) -> String {
-        let [errand, method, target] = ["errand", "method", "target"].map(|name| self.get(name));
-        format!("{}: {method} {target}", in_words(errand))
+        let [purpose, method, target] = ["purpose", "method", "target"].map(|name| self.get(name));
+        format!("{}: {method} {target}", in_words(purpose))
     }
 
     /// A wait: why, and how long at most.
@@ -92,7 +92,7 @@ impl Fields {
         let end = self.get("end");
         let abandoned = match self.get("abandoned") {
             "" => String::new(),
-            fate => format!(" ({fate})"),
+            outcome => format!(" ({outcome})"),
         };
         match self.get("message") {
             "ended" => Some(format!("the watch is over: {end}{abandoned}")),
@@ -103,8 +103,8 @@ impl Fields {
 }
 
 /// What a request is for; a single call has the name of its operation, as in `listAgents`.
-fn in_words(errand: &str) -> String {
-    errand.chars().fold(String::new(), |mut words, c| {
+fn in_words(purpose: &str) -> String {
+    purpose.chars().fold(String::new(), |mut words, c| {
         if c.is_ascii_uppercase() {
             words.push(' ');
         }
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_errand_of_a_single_call_is_told_in_words() {
+    fn the_purpose_of_a_single_call_is_told_in_words() {
         assert_eq!(in_words("listAgents"), "list agents");
         assert_eq!(in_words("status"), "status");
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use taskward::nanonets::File;
 use tempfile::TempPath;
 
-use crate::problem::Problem;
+use crate::error::CliError;
 
 /// The files of one run, looked at.
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ impl Spec {
 }
 
 /// Looks at the files of `-f`; what cannot be sent is refused here, before anything leaves.
-pub(crate) fn look(args: &[impl AsRef<OsStr>]) -> Result<Files, Box<Problem>> {
+pub(crate) fn inspect(args: &[impl AsRef<OsStr>]) -> Result<Files, Box<CliError>> {
     let mut out = Files::default();
     let mut stdin_used = false;
     for arg in args {
@@ -96,12 +96,12 @@ pub(crate) fn look(args: &[impl AsRef<OsStr>]) -> Result<Files, Box<Problem>> {
         let name = spec.path.display().to_string();
         let (path, len) = if spec.path == Path::new("-") {
             if std::mem::replace(&mut stdin_used, true) {
-                return Err(Problem::input(
+                return Err(CliError::input(
                     "-f - is given twice, and stdin can be read once",
                 ));
             }
             let (path, len) = spool().map_err(|e| {
-                Problem::input(format!("cannot keep stdin in a file to send it: {e}"))
+                CliError::input(format!("cannot keep stdin in a file to send it: {e}"))
             })?;
             let kept = path.to_path_buf();
             out._spooled.push(path);
@@ -144,18 +144,20 @@ pub(crate) fn look(args: &[impl AsRef<OsStr>]) -> Result<Files, Box<Problem>> {
 }
 
 /// The size of a regular file that can be opened.
-fn readable(path: &Path) -> Result<u64, Box<Problem>> {
+fn readable(path: &Path) -> Result<u64, Box<CliError>> {
     let name = path.display();
     let unreadable = |e: io::Error| {
-        Problem::input(format!("cannot read the file {name}: {e}")).why("Nothing was sent.")
+        CliError::input(format!("cannot read the file {name}: {e}")).why("Nothing was sent.")
     };
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if meta.is_dir() {
-        return Err(Problem::input(format!("{name} is a directory, not a file"))
-            .why("Nothing was sent. Several files are given as several -f."));
+        return Err(
+            CliError::input(format!("{name} is a directory, not a file"))
+                .why("Nothing was sent. Several files are given as several -f."),
+        );
     }
     if !meta.is_file() {
-        return Err(Problem::input(format!("{name} is no regular file"))
+        return Err(CliError::input(format!("{name} is no regular file"))
             .why("Nothing was sent. What a program writes is sent with -f - from a pipe."));
     }
     Handle::open(path).map_err(unreadable)?;
@@ -221,13 +223,13 @@ mod tests {
             (dir.path(), "directory"),
             (Path::new("/dev/null"), "regular"),
         ] {
-            let problem = look(&[path]).expect_err("refused");
+            let problem = inspect(&[path]).expect_err("refused");
             assert_eq!(problem.exit().code(), 2);
             assert!(problem.text(str::to_owned).contains(word), "{path:?}");
         }
         let empty = dir.path().join("empty.csv");
         std::fs::write(&empty, "").expect("write");
-        assert_eq!(look(&[&empty]).expect("sent").warnings.len(), 1);
+        assert_eq!(inspect(&[&empty]).expect("sent").warnings.len(), 1);
     }
 
     #[test]

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward::{
-    Abandon, Abandoned, Answered, End, ErrorKind, Event, Journal as _, Outcome, Policy, Reply, Run,
-    Running, StoppedBy,
+    Answered, CancelResult, ErrorKind, Event, Journal as _, OnDetach, Outcome, Policy, Reply, Run,
+    RunResult, Running, StoppedBy,
 };
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};
 use crate::command_line;
-use crate::ends::{self, Began, Parcel};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
+use crate::exit_report::{self, StartKind, Undelivered};
 use crate::platform::Platform;
 use crate::print::Destination;
-use crate::problem::Problem;
 use crate::report::Reporter;
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 /// How long a signal waits for the reply to what was sent.
@@ -30,11 +30,11 @@ const STOPPING: Duration = Duration::from_secs(30);
 const UNSTOPPED: &str = "The task was not seen to stop.";
 
 /// A task about to be followed.
-pub(crate) struct Watched<P: Platform> {
+pub(crate) struct FollowSetup<P: Platform> {
     /// What is done with it.
     pub(crate) run: Run<P>,
     /// What was sent first.
-    pub(crate) began: Began,
+    pub(crate) began: StartKind,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
     /// How it is followed.
@@ -47,19 +47,19 @@ pub(crate) struct Deadlines {
     work: Duration,
     human: Duration,
     /// What is done about the task when one is over, and on Ctrl-C.
-    left: [Abandon; 2],
+    left: [OnDetach; 2],
 }
 
 impl Deadlines {
     /// As the options say.
-    pub(crate) fn of(follow: &Follow) -> Result<Self, Box<Problem>> {
+    pub(crate) fn of(follow: &Follow) -> Result<Self, Box<CliError>> {
         Ok(Self {
             work: args::timeout(follow.timeout)?,
             human: follow.answer_timeout,
             left: [follow.cancel_on_timeout, follow.cancel_on_interrupt].map(
                 |cancels| match cancels {
-                    true => Abandon::CancelAndConfirm { within: STOPPING },
-                    false => Abandon::Detach,
+                    true => OnDetach::CancelAndConfirm { within: STOPPING },
+                    false => OnDetach::Detach,
                 },
             ),
         })
@@ -92,14 +92,19 @@ impl Deadlines {
         Self {
             work: limit,
             human: limit,
-            left: [Abandon::Detach; 2],
+            left: [OnDetach::Detach; 2],
         }
     }
 }
 
-impl<P: Platform> Watched<P> {
+impl<P: Platform> FollowSetup<P> {
     /// With its events told, and this policy alone: the client's own is for single calls.
-    pub(crate) fn new(run: Run<P>, began: Began, reporter: Arc<Reporter>, policy: Policy) -> Self {
+    pub(crate) fn new(
+        run: Run<P>,
+        began: StartKind,
+        reporter: Arc<Reporter>,
+        policy: Policy,
+    ) -> Self {
         let teller = reporter.clone();
         Self {
             run: run
@@ -133,13 +138,16 @@ impl<P: Platform> Watched<P> {
     }
 
     /// Whether it is left when it waits for a review.
-    pub(crate) fn leaving_reviews(mut self, leave: bool) -> Self {
+    pub(crate) fn detaching_at_reviews(mut self, leave: bool) -> Self {
         self.run = self.run.leave_review(leave);
         self
     }
 
     /// Sets the task up; nothing is sent yet.
-    pub(crate) async fn begin(self, session: &Session<P>) -> Result<Followed<'_, P>, Box<Problem>> {
+    pub(crate) async fn begin(
+        self,
+        session: &Connection<P>,
+    ) -> Result<Followed<'_, P>, Box<CliError>> {
         let begun = session.clock.elapsed();
         if let Some(task) = self.reporter.task() {
             // Before anything else is kept of it.
@@ -149,9 +157,9 @@ impl<P: Platform> Watched<P> {
             .unless_interrupted(self.run.start())
             .await?
             .map_err(|error| session.problem(&error))?;
-        if let (Some(memory), Some(_)) = (&session.memory, running.id()) {
+        if let (Some(memory), Some(_)) = (&session.store, running.id()) {
             let snapshot = running.snapshot();
-            if snapshot.is_hearsay() {
+            if snapshot.has_unconfirmed_end() {
                 self.reporter.keep_once_seen(snapshot);
             } else {
                 // A task that exists is not lost when it cannot be kept; that is told.
@@ -171,10 +179,10 @@ impl<P: Platform> Watched<P> {
 
 /// A task that is being followed.
 pub(crate) struct Followed<'a, P: Platform> {
-    session: &'a Session<P>,
+    session: &'a Connection<P>,
     /// The task.
     pub(crate) running: Running<P>,
-    began: Began,
+    began: StartKind,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
     policy: Policy,
@@ -192,7 +200,7 @@ enum Woken<T> {
 
 impl<P: Platform> Followed<'_, P> {
     /// Follows the task to its end, or until it is left, and prints its answer.
-    pub(crate) async fn finish(mut self, to: &Destination) -> Result<Exit, Box<Problem>> {
+    pub(crate) async fn finish(mut self, to: &Destination) -> Result<Exit, Box<CliError>> {
         let mut signals = self.session.signals.clone();
         let mut ticks = tokio::time::interval(self.session.out.beat());
         let end = loop {
@@ -218,7 +226,7 @@ impl<P: Platform> Followed<'_, P> {
                 ErrorKind::Local => {
                     let question = self.running.questions().next();
                     let task = self.task();
-                    ends::unanswered(self.session, &self.reporter, problem, &task, question)
+                    exit_report::unanswered(self.session, &self.reporter, problem, &task, question)
                 }
                 _ => problem,
             }
@@ -231,11 +239,13 @@ impl<P: Platform> Followed<'_, P> {
     /// The answer of a watch that is over, or why there is none.
     pub(crate) async fn answer(
         &self,
-        end: End<P::Output>,
-    ) -> Result<(TaskRef, P::Output), Box<Problem>> {
+        end: RunResult<P::Output>,
+    ) -> Result<(TaskRef, P::Output), Box<CliError>> {
         let outcome = match end {
-            End::Done(outcome) => outcome,
-            End::Left(left) => return Err(ends::left(self.session, &self.reporter, &left)),
+            RunResult::Ended(outcome) => outcome,
+            RunResult::Detached(left) => {
+                return Err(exit_report::left(self.session, &self.reporter, &left));
+            }
         };
         let task = outcome.task().map(|id| self.session.task(id));
         let unanswered = matches!(
@@ -247,7 +257,7 @@ impl<P: Platform> Followed<'_, P> {
         );
         let unstopped = self.unstopped(&outcome);
         let outcome = self.in_our_words(outcome);
-        let end = ends::outcome(self.session, &self.began, &self.reporter, outcome);
+        let end = exit_report::outcome(self.session, &self.began, &self.reporter, outcome);
         match end {
             Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
             Err(problem) if unanswered => Err(self.anew(problem, task).await),
@@ -270,7 +280,7 @@ impl<P: Platform> Followed<'_, P> {
                 likely,
                 why: match &self.began {
                     // What was done about the task is told there.
-                    Began::Message(_) => format!("--timeout is over: {why}"),
+                    StartKind::Message(_) => format!("--timeout is over: {why}"),
                     _ => "--timeout is over, and the server had not answered".to_owned(),
                 },
             },
@@ -286,20 +296,20 @@ impl<P: Platform> Followed<'_, P> {
 
     /// That a task which was to be stopped when its time is over was not even asked to.
     fn unstopped(&self, outcome: &Outcome<P::Output>) -> Option<&'static str> {
-        if self.policy.on_deadline == Abandon::Detach {
+        if self.policy.on_deadline == OnDetach::Detach {
             return None;
         }
         match (outcome, &self.began) {
             (Outcome::Unknown { .. }, _) if !self.is_late() => None,
             // What was done about the task is told with why.
-            (Outcome::Unknown { .. }, Began::Message(_)) => None,
+            (Outcome::Unknown { .. }, StartKind::Message(_)) => None,
             (Outcome::Unknown { .. }, _) => {
                 Some("--cancel-on-timeout could stop nothing: the id of the task is not known.")
             }
             (
                 Outcome::DeadlineExceeded {
                     id: Some(_),
-                    abandoned: Abandoned::LeftRunning,
+                    cancel: CancelResult::NotRequested,
                     ..
                 },
                 _,
@@ -312,7 +322,7 @@ impl<P: Platform> Followed<'_, P> {
 
     /// With the command that starts the same task once more: nobody can answer this one any longer. It is one that can be
     /// run as it stands, or none.
-    async fn anew(&self, problem: Box<Problem>, task: Option<TaskRef>) -> Box<Problem> {
+    async fn anew(&self, problem: Box<CliError>, task: Option<TaskRef>) -> Box<CliError> {
         let Some(task) = task else { return problem };
         let note = "the same, as a new task";
         if self.is_kept(&task) {
@@ -335,7 +345,7 @@ impl<P: Platform> Followed<'_, P> {
 
     /// Whether enough is kept here of how this task was started.
     fn is_kept(&self, task: &TaskRef) -> bool {
-        let Some(memory) = &self.session.memory else {
+        let Some(memory) = &self.session.store else {
             return false;
         };
         let started = memory.started(task.id()).unwrap_or_default();
@@ -349,11 +359,11 @@ impl<P: Platform> Followed<'_, P> {
     fn tick(&self) {
         let asked = self.running.questions().next().is_some();
         self.reporter
-            .tick(self.running.waiting(), &self.running.signs(), asked);
+            .tick(self.running.waiting(), &self.running.liveness(), asked);
     }
 
     /// Waits until the task exists.
-    pub(crate) async fn until_known(&mut self) -> Result<TaskRef, Box<Problem>> {
+    pub(crate) async fn until_known(&mut self) -> Result<TaskRef, Box<CliError>> {
         loop {
             if let Some(id) = self.running.id() {
                 return Ok(self.session.task(id));
@@ -365,7 +375,7 @@ impl<P: Platform> Followed<'_, P> {
     }
 
     /// The next event, told; `None` when the watch is over.
-    pub(crate) async fn event(&mut self) -> Result<Option<Event>, Box<Problem>> {
+    pub(crate) async fn event(&mut self) -> Result<Option<Event>, Box<CliError>> {
         let mut signals = self.session.signals.clone();
         let mut ticks = tokio::time::interval(self.session.out.beat());
         loop {
@@ -393,20 +403,20 @@ impl<P: Platform> Followed<'_, P> {
     pub(crate) async fn event_before_sending(
         &mut self,
         what: &str,
-    ) -> Result<Option<Event>, Box<Problem>> {
+    ) -> Result<Option<Event>, Box<CliError>> {
         let event = self.event().await?;
         if let Some(Event::Retrying { attempt, why, .. }) = &event
             && *attempt >= Policy::default().retry.reads
-            && !self.running.snapshot().is_delivering()
+            && !self.running.snapshot().is_writing()
         {
             self.session.out.still();
-            return Err(ends::unread(self.session, &self.task(), what, why));
+            return Err(exit_report::unread(self.session, &self.task(), what, why));
         }
         Ok(event)
     }
 
     /// The end of a watch that was there to send something, when it says more than that the task is over.
-    pub(crate) async fn cut_short(&mut self) -> Result<(), Box<Problem>> {
+    pub(crate) async fn cut_short(&mut self) -> Result<(), Box<CliError>> {
         let end = self.running.wait().await;
         let end = end.map_err(|error| self.session.problem(&error))?;
         match self.answer(end).await {
@@ -419,7 +429,7 @@ impl<P: Platform> Followed<'_, P> {
     }
 
     /// How a watch ended that was to go on.
-    async fn ended(&mut self, exit: Exit) -> Box<Problem> {
+    async fn ended(&mut self, exit: Exit) -> Box<CliError> {
         match self.running.wait().await {
             Err(error) => self.session.problem(&error),
             Ok(end) => {
@@ -431,9 +441,9 @@ impl<P: Platform> Followed<'_, P> {
 
     /// The end that a signal makes: at once, unless a start, a message or an answer is on its way, whose reply is waited
     /// for a little.
-    async fn interrupted(&mut self, exit: Exit) -> Box<Problem> {
+    async fn interrupted(&mut self, exit: Exit) -> Box<CliError> {
         self.session.out.still();
-        if self.policy.on_interrupt != Abandon::Detach {
+        if self.policy.on_interrupt != OnDetach::Detach {
             return self.stopped(exit).await;
         }
         let waits = self.on_its_way();
@@ -465,28 +475,29 @@ impl<P: Platform> Followed<'_, P> {
     }
 
     /// The end of a watch that nothing is on its way in; whether something was `waited` for until now.
-    fn detached(&self, exit: Exit, waited: bool) -> Box<Problem> {
+    fn detached(&self, exit: Exit, waited: bool) -> Box<CliError> {
         let task = self.task();
         let said = self.reporter.last_said(&self.began);
-        let said = said.filter(|(parcel, how)| {
+        let said = said.filter(|(kind, how)| {
             // What was delivered long ago is no news, unless it is what the command is for.
-            let is_errand = *parcel == Parcel::Message && matches!(self.began, Began::Message(_));
-            waited || is_errand || *how == Answered::NotSent
+            let has_purpose =
+                *kind == Undelivered::Message && matches!(self.began, StartKind::Message(_));
+            waited || has_purpose || *how == Answered::NotSent
         });
-        if let (Some((parcel, Answered::Unknown)), Some(task)) = (said, &task) {
-            return ends::undelivered(self.session, &self.reporter, task, parcel);
+        if let (Some((kind, Answered::Unknown)), Some(task)) = (said, &task) {
+            return exit_report::undelivered(self.session, &self.reporter, task, kind);
         }
         let question = self.running.questions().next();
-        ends::detached(self.session, &self.reporter, &task, question, said, exit)
+        exit_report::detached(self.session, &self.reporter, &task, question, said, exit)
     }
 
     /// How the task ended whose watch was about to be left.
-    async fn completed(&self, end: End<P::Output>, exit: Exit, what: &str) -> Box<Problem> {
+    async fn completed(&self, end: RunResult<P::Output>, exit: Exit, what: &str) -> Box<CliError> {
         match self.answer(end).await {
             Err(problem) => problem,
             Ok((task, _)) => {
                 let result = self.session.command(&format!("result {}", task.quoted()));
-                Problem::new(exit, "interrupted", what)
+                CliError::new(exit, "interrupted", what)
                     .headed("completed")
                     .next("see", result, "its answer")
                     .task(Some(task))
@@ -495,7 +506,7 @@ impl<P: Platform> Followed<'_, P> {
     }
 
     /// The end that a signal makes where the task is to be stopped: it is, within a bound.
-    async fn stopped(&mut self, exit: Exit) -> Box<Problem> {
+    async fn stopped(&mut self, exit: Exit) -> Box<CliError> {
         let out = self.session.out.clone();
         out.tell("stopping the task; Ctrl-C again leaves it as it is");
         let left = match self.on_its_way() {
@@ -525,10 +536,10 @@ impl<P: Platform> Followed<'_, P> {
             Ok(Ok(())) => {}
         }
         match self.running.wait().await {
-            Ok(End::Left(left)) => {
+            Ok(RunResult::Detached(left)) => {
                 let task = Some(self.session.task(&left.id));
-                let (began, how) = (&self.began, &left.abandoned);
-                ends::abandoned(self.session, began, &self.reporter, &task, how, exit)
+                let (began, how) = (&self.began, &left.cancel);
+                exit_report::abandoned(self.session, began, &self.reporter, &task, how, exit)
             }
             Ok(end) => {
                 self.completed(end, exit, "the task completed before it could be stopped")
@@ -545,38 +556,40 @@ impl<P: Platform> Followed<'_, P> {
     }
 
     /// What has left and whose fate is not known yet, and the end that it would make.
-    fn on_its_way(&self) -> Option<(&'static str, Box<Problem>)> {
+    fn on_its_way(&self) -> Option<(&'static str, Box<CliError>)> {
         let Some(id) = self.running.id() else {
             return Some(("start", self.unknown()));
         };
-        if !self.running.snapshot().is_delivering() {
+        if !self.running.snapshot().is_writing() {
             return None;
         }
         // A message that the command is for comes before every answer.
-        let parcel = match (&self.began, self.reporter.last_said(&self.began)) {
-            (Began::Message(_), Some((Parcel::Message, Answered::NotSent))) => Parcel::Message,
-            _ => Parcel::Answer,
+        let kind = match (&self.began, self.reporter.last_said(&self.began)) {
+            (StartKind::Message(_), Some((Undelivered::Message, Answered::NotSent))) => {
+                Undelivered::Message
+            }
+            _ => Undelivered::Answer,
         };
         let task = self.session.task(id);
-        let unknown = ends::undelivered(self.session, &self.reporter, &task, parcel);
-        Some((parcel.as_str(), unknown))
+        let unknown = exit_report::undelivered(self.session, &self.reporter, &task, kind);
+        Some((kind.as_str(), unknown))
     }
 
     /// The end of a start that nobody waits for any longer.
-    fn unknown(&self) -> Box<Problem> {
+    fn unknown(&self) -> Box<CliError> {
         let why = "interrupted before the server had answered";
         let snapshot = self.running.snapshot();
         let intent = snapshot.intent().map(ToString::to_string);
-        ends::unknown(self.session, &self.began, intent, why, false)
+        exit_report::unknown(self.session, &self.began, intent, why, false)
             .attempts(self.reporter.attempts())
     }
 
     /// Whether stdout still takes what is printed; the task goes on when it does not.
-    fn check(&self) -> Result<(), Box<Problem>> {
+    fn check(&self) -> Result<(), Box<CliError>> {
         let task = self.task();
         self.session
             .out
             .check()
-            .map_err(|problem| ends::unheard(self.session, &self.reporter, problem, &task))
+            .map_err(|problem| exit_report::unheard(self.session, &self.reporter, problem, &task))
     }
 }

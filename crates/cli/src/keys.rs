@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use taskward::{Credential, SecretString};
 
 use crate::args::Global;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::platform::Platform;
-use crate::problem::Problem;
 
 /// More than any key has; whatever is longer is another file.
 const MAX_KEY: u64 = 16 * 1024;
 
 /// A key and a server that go together.
-pub(crate) struct Account {
+pub(crate) struct ApiAccess {
     /// The key.
     pub(crate) key: SecretString,
     /// Takes the key out of whatever is printed.
@@ -69,8 +69,8 @@ impl KeySource {
 }
 
 /// The account that options and environment name; the key's shape is checked before anything is sent.
-pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Problem>> {
-    let names = P::ACCOUNT;
+pub(crate) fn api_access<P: Platform>(global: &Global) -> Result<ApiAccess, Box<CliError>> {
+    let names = P::DEFAULTS;
     let (text, source) = if global.key_stdin {
         (
             read_key(std::io::stdin().lock(), "stdin")?,
@@ -87,7 +87,7 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
     let was_trimmed = text.ends_with('\n');
     let key = SecretString::from(text);
     let credential = Credential::bearer(&key).map_err(|error| {
-        Problem::new(Exit::Usage, "config", error.to_string())
+        CliError::new(Exit::Usage, "config", error.to_string())
             .why(format!("The key came from {source}. Nothing was sent."))
             .why(P::KEYS)
             .next("see", "taskward help environment", "where keys come from")
@@ -99,7 +99,7 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
         Some(url) if !url.trim().is_empty() => url,
         _ => names.base_url.to_owned(),
     };
-    Ok(Account {
+    Ok(ApiAccess {
         key,
         redactor: credential,
         base_url,
@@ -110,11 +110,11 @@ pub(crate) fn account<P: Platform>(global: &Global) -> Result<Account, Box<Probl
 }
 
 /// What is said where a key is missing.
-pub(crate) fn no_key<P: Platform>() -> Box<Problem> {
-    Problem::new(Exit::Auth, "no_key", "there is no API key")
+pub(crate) fn no_key<P: Platform>() -> Box<CliError> {
+    CliError::new(Exit::Auth, "no_key", "there is no API key")
         .why(format!(
             "Set the environment variable {}, or give --key-file PATH or --key-stdin. Nothing was sent.",
-            P::ACCOUNT.key_variable
+            P::DEFAULTS.key_variable
         ))
         .why(P::KEYS)
         .next(
@@ -124,11 +124,11 @@ pub(crate) fn no_key<P: Platform>() -> Box<Problem> {
         )
 }
 
-fn variable(name: &str) -> Result<Option<String>, Box<Problem>> {
+fn variable(name: &str) -> Result<Option<String>, Box<CliError>> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value)),
         Err(std::env::VarError::NotPresent) => Ok(None),
-        Err(std::env::VarError::NotUnicode(_)) => Err(Problem::new(
+        Err(std::env::VarError::NotUnicode(_)) => Err(CliError::new(
             Exit::Usage,
             "config",
             format!("the environment variable {name} is not UTF-8 text"),
@@ -162,10 +162,10 @@ fn open_to_others(_: &Path) -> Option<u32> {
     None
 }
 
-fn key_file(path: &Path) -> Result<String, Box<Problem>> {
+fn key_file(path: &Path) -> Result<String, Box<CliError>> {
     let name = path.display().to_string();
     let unreadable = |e: std::io::Error| {
-        Problem::new(
+        CliError::new(
             Exit::Usage,
             "config",
             format!("cannot read the key file {name}: {e}"),
@@ -173,7 +173,7 @@ fn key_file(path: &Path) -> Result<String, Box<Problem>> {
     };
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if meta.is_dir() {
-        return Err(Problem::new(
+        return Err(CliError::new(
             Exit::Usage,
             "config",
             format!("the key file {name} is a directory"),
@@ -182,9 +182,9 @@ fn key_file(path: &Path) -> Result<String, Box<Problem>> {
     read_key(std::fs::File::open(path).map_err(unreadable)?, &name)
 }
 
-fn read_key(source: impl std::io::Read, name: &str) -> Result<String, Box<Problem>> {
+fn read_key(source: impl std::io::Read, name: &str) -> Result<String, Box<CliError>> {
     let wrong = |why: &str| {
-        Problem::new(
+        CliError::new(
             Exit::Usage,
             "config",
             format!("cannot read a key from {name}: {why}"),

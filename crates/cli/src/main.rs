@@ -8,26 +8,26 @@ mod clock;
 mod command_line;
 mod commands;
 mod confirm;
+mod connection;
 mod decisions;
-mod ends;
+mod error;
 mod exact;
 mod exit;
+mod exit_report;
 mod files;
 mod follow;
 #[cfg(test)]
 mod golden;
 mod keys;
-mod memory;
 mod out;
 mod pages;
 mod platform;
 mod print;
-mod problem;
 mod report;
 mod sanitise;
-mod session;
 mod shown;
 mod signals;
+mod store;
 mod task_ref;
 mod text_arg;
 
@@ -44,9 +44,9 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::Cli;
 use decisions::{Decisions, TARGET};
+use error::CliError;
 use exit::Exit;
 use out::Out;
-use problem::Problem;
 
 fn main() -> ExitCode {
     let wants_json = std::env::args_os().any(|arg| arg == "--json");
@@ -90,7 +90,7 @@ fn perform(cli: Cli, name: &str) -> Exit {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let problem = Problem::new(Exit::Other, "local", format!("cannot start: {error}"));
+            let problem = CliError::new(Exit::Other, "local", format!("cannot start: {error}"));
             out.problem(&problem);
             return problem.exit();
         }
@@ -113,7 +113,7 @@ fn refuse(error: &clap::Error, wants_json: bool) -> Exit {
     if wants_json && error.use_stderr() {
         let text = error.render().to_string();
         let text = text.trim_start_matches("error: ").trim_end();
-        let line = out::json_line(&Problem::new(Exit::Usage, "usage", text).json());
+        let line = out::json_line(&CliError::new(Exit::Usage, "usage", text).json());
         // Whoever reads nothing needs no reason.
         let _ = writeln!(std::io::stdout(), "{line}");
         return Exit::Usage;
@@ -128,7 +128,7 @@ fn refuse(error: &clap::Error, wants_json: bool) -> Exit {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::ReaderGone,
         Err(error) => {
             let what = format!("cannot write to stdout: {error}");
-            let problem = Problem::new(Exit::Other, "output", what);
+            let problem = CliError::new(Exit::Other, "output", what);
             let _ = write!(std::io::stderr(), "{}", problem.text(str::to_owned));
             problem.exit()
         }
@@ -142,7 +142,7 @@ fn last_words(wants_json: bool) {
             .location()
             .map_or_else(String::new, |at| format!(" at {at}"));
         let task = report::newest();
-        let problem = Problem::new(Exit::Other, "internal", format!("a bug in taskward{place}"))
+        let problem = CliError::new(Exit::Other, "internal", format!("a bug in taskward{place}"))
             .why("Whatever was started goes on.");
         let problem = match &task {
             Some(task) => problem.next("back", format!("taskward watch {}", task.quoted()), ""),

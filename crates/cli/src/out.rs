@@ -12,8 +12,8 @@ use taskward::Credential;
 use tokio::sync::Notify;
 
 use crate::args::{ColorWhen, Global};
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::problem::Problem;
 use crate::sanitise::{self, clean};
 use crate::shown::unkept;
 
@@ -148,7 +148,7 @@ impl Out {
     // --- stdout --------------------------------------------------------------------------------------------------
 
     /// Prints a part of the answer.
-    pub(crate) fn print(&self, text: &str) -> Result<(), Box<Problem>> {
+    pub(crate) fn print(&self, text: &str) -> Result<(), Box<CliError>> {
         let text = if self.stdout_is_terminal {
             clean(text)
         } else {
@@ -159,7 +159,7 @@ impl Out {
     }
 
     /// Prints JSON for people and programs alike.
-    pub(crate) fn print_json(&self, value: &Value) -> Result<(), Box<Problem>> {
+    pub(crate) fn print_json(&self, value: &Value) -> Result<(), Box<CliError>> {
         self.print(&pretty(value))
     }
 
@@ -198,15 +198,15 @@ impl Out {
     }
 
     /// Whether everything printed so far has arrived.
-    pub(crate) fn check(&self) -> Result<(), Box<Problem>> {
+    pub(crate) fn check(&self) -> Result<(), Box<CliError>> {
         match self.failure().take() {
             None => Ok(()),
-            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Problem::new(
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CliError::new(
                 Exit::ReaderGone,
                 "reader_gone",
                 "the reader of the output went away",
             )),
-            Some(error) => Err(Problem::new(
+            Some(error) => Err(CliError::new(
                 Exit::Other,
                 "output",
                 format!("cannot write to stdout: {error}"),
@@ -263,7 +263,7 @@ impl Out {
     }
 
     /// Prints the end of the program: on stdout as JSON, or on stderr.
-    pub(crate) fn problem(&self, problem: &Problem) {
+    pub(crate) fn problem(&self, problem: &CliError) {
         // A reader that went away misses nothing, unless a task goes on without anybody who knows its name.
         if problem.exit() == Exit::ReaderGone && !problem.has_task() {
             return;
@@ -284,7 +284,7 @@ impl Out {
     }
 
     /// Prints an end that nobody waits for.
-    pub(crate) fn last_words(&self, problem: &Problem) {
+    pub(crate) fn last_words(&self, problem: &CliError) {
         self.still();
         if self.json {
             self.line(&problem.json());

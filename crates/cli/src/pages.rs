@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use taskward::core::{List, Pages};
 
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::platform::Platform;
-use crate::problem::Problem;
-use crate::session::Session;
 
 /// The largest page that the API gives.
 pub(crate) const PAGE: u32 = 100;
@@ -42,12 +42,12 @@ impl Extent {
 /// Gives each entry of a list, as far as it is to be read; `name` tells entries apart. What came before an error was
 /// given; entries that cannot be read are passed over, and returned is how many: a list with such proves no absence.
 pub(crate) async fn each<P: Platform, O>(
-    session: &Session<P>,
+    session: &Connection<P>,
     operation: O,
     extent: Extent,
     name: impl Fn(&O::Item) -> String,
-    mut take: impl FnMut(O::Item) -> Result<(), Box<Problem>>,
-) -> Result<usize, Box<Problem>>
+    mut take: impl FnMut(O::Item) -> Result<(), Box<CliError>>,
+) -> Result<usize, Box<CliError>>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,
@@ -59,17 +59,17 @@ where
 }
 
 async fn walk<P: Platform, O>(
-    session: &Session<P>,
+    session: &Connection<P>,
     pages: &mut Pages<O>,
     extent: Extent,
     name: impl Fn(&O::Item) -> String,
-    take: &mut impl FnMut(O::Item) -> Result<(), Box<Problem>>,
-) -> Result<(), Box<Problem>>
+    take: &mut impl FnMut(O::Item) -> Result<(), Box<CliError>>,
+) -> Result<(), Box<CliError>>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,
 {
-    let endless = |what: String| Err(Problem::new(Exit::Other, "protocol", what));
+    let endless = |what: String| Err(CliError::new(Exit::Other, "protocol", what));
     let mut left = extent.entries;
     let (mut read, mut stale) = (0, 0);
     let mut before = HashSet::new();

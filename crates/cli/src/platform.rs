@@ -15,9 +15,9 @@ use taskward::{Output as _, Provider, Question, QuestionKind, Status};
 use taskward_sim::Sim;
 
 use crate::args::{Print, ProviderName};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::out::pretty;
-use crate::problem::Problem;
-use crate::session::Session;
 use crate::task_ref::{TaskRef, quote};
 
 /// A command to go on with: its label, the command without `taskward`, a note.
@@ -67,10 +67,13 @@ pub(crate) trait Platform: Provider {
     fn waits(status: &Status) -> bool;
 
     /// Reads the status of a task once.
-    async fn state(session: &Session<Self>, task: &TaskRef) -> Result<State, Box<Problem>>;
+    async fn state(session: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>>;
 
     /// Reads the tasks that wait for an answer, the newest ones, where they are listed.
-    async fn waiting(_session: &Session<Self>, _limit: u16) -> Result<Vec<TaskRef>, Box<Problem>> {
+    async fn waiting(
+        _session: &Connection<Self>,
+        _limit: u16,
+    ) -> Result<Vec<TaskRef>, Box<CliError>> {
         Ok(Vec::new())
     }
 
@@ -80,7 +83,7 @@ pub(crate) trait Platform: Provider {
     }
 
     /// The command that starts the same task anew, when the server tells all of what was started.
-    async fn anew(_session: &Session<Self>, _task: &TaskRef) -> Option<Hint> {
+    async fn anew(_session: &Connection<Self>, _task: &TaskRef) -> Option<Hint> {
         None
     }
 
@@ -134,7 +137,7 @@ impl Platform for Nanonets {
         status.as_str() == "waiting_for_input"
     }
 
-    async fn state(session: &Session<Self>, task: &TaskRef) -> Result<State, Box<Problem>> {
+    async fn state(session: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
         let found = session.call(GetTaskStatus::new(task.id().as_str())).await;
         let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
         Ok(State {
@@ -143,7 +146,10 @@ impl Platform for Nanonets {
         })
     }
 
-    async fn waiting(session: &Session<Self>, limit: u16) -> Result<Vec<TaskRef>, Box<Problem>> {
+    async fn waiting(
+        session: &Connection<Self>,
+        limit: u16,
+    ) -> Result<Vec<TaskRef>, Box<CliError>> {
         let operation = ListTasks {
             limit: Some(limit.into()),
             status: vec![TaskStatus::WaitingForInput],
@@ -237,7 +243,7 @@ impl Platform for AgentHarness {
         status.as_str() == RunStatus::AwaitingInput.as_str()
     }
 
-    async fn state(session: &Session<Self>, task: &TaskRef) -> Result<State, Box<Problem>> {
+    async fn state(session: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
         let found = session.call(GetRun::new(task.id().as_str())).await;
         let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
         let changed = found.extra.get("updated_at").and_then(Value::as_str);
@@ -258,7 +264,7 @@ impl Platform for AgentHarness {
         })
     }
 
-    async fn anew(session: &Session<Self>, task: &TaskRef) -> Option<Hint> {
+    async fn anew(session: &Connection<Self>, task: &TaskRef) -> Option<Hint> {
         let run = session.call(GetRun::new(task.id().as_str())).await.ok()?;
         let input = run.extra.get("input").filter(|input| input.is_object())?;
         let mut command = format!("run --provider {}", Self::NAME);

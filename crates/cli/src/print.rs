@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use taskward::Output as _;
 
 use crate::args::Print;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::platform::Platform;
-use crate::problem::Problem;
 use crate::report::result_line;
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 /// Where an answer goes besides stdout, checked before anything is sent.
@@ -22,10 +22,10 @@ pub(crate) struct Destination {
 
 impl Destination {
     /// `-o` and `--print`.
-    pub(crate) fn new(file: Option<PathBuf>, part: Option<Print>) -> Result<Self, Box<Problem>> {
+    pub(crate) fn new(file: Option<PathBuf>, part: Option<Print>) -> Result<Self, Box<CliError>> {
         if let Some(path) = &file {
             writable(path).map_err(|why| {
-                Problem::input(format!(
+                CliError::input(format!(
                     "cannot write the answer to {}: {why}",
                     path.display()
                 ))
@@ -43,14 +43,14 @@ impl Destination {
     /// Prints the answer of a task that ended well; `said` is what the agent was seen to say.
     pub(crate) fn deliver<P: Platform>(
         &self,
-        session: &Session<P>,
+        session: &Connection<P>,
         task: &TaskRef,
         answer: &P::Output,
         said: Option<&str>,
-    ) -> Result<Exit, Box<Problem>> {
+    ) -> Result<Exit, Box<CliError>> {
         let out = &session.out;
         out.still();
-        let again = |problem: Box<Problem>, note| {
+        let again = |problem: Box<CliError>, note| {
             let command = session.command(&format!("result {}", task.quoted()));
             match session.sim() {
                 None => problem.next("see", command, note),
@@ -61,7 +61,7 @@ impl Destination {
         let text = P::part(answer, said, self.part).map_err(|what| {
             let what = format!("the task completed without {what}");
             again(
-                Problem::new(Exit::Other, "no_answer", what),
+                CliError::new(Exit::Other, "no_answer", what),
                 "what there is",
             )
         })?;
@@ -69,7 +69,7 @@ impl Destination {
         let kept = match &self.file {
             Some(path) => write(path, text.as_bytes())
                 .map_err(|e| {
-                    Problem::new(
+                    CliError::new(
                         Exit::Other,
                         "output",
                         format!("cannot write the answer to {}: {e}", path.display()),

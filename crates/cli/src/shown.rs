@@ -45,14 +45,14 @@ pub(crate) enum Happened {
 
 /// The command that answers a question which nobody named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Command {
+pub(crate) enum AnsweringCommand {
     Approve,
     Reject,
     Input,
     Reply,
 }
 
-impl Command {
+impl AnsweringCommand {
     /// Its name.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -126,7 +126,7 @@ impl Record {
     }
 
     /// Whether this command may answer this question without its name.
-    pub(crate) fn unnamed(&self, question: &Question, command: Command) -> Unnamed {
+    pub(crate) fn unnamed(&self, question: &Question, command: AnsweringCommand) -> Unnamed {
         if question.stand_in {
             return Unnamed::StandIn;
         }
@@ -169,28 +169,30 @@ impl Record {
     /// before it; but where the same answer leaves under the same key, a server that refuses it has not taken it before
     /// either.
     pub(crate) fn known(&self, question: &QuestionId, safety: Safety) -> Known {
-        let mut doubtful = Vec::new();
+        let mut unconfirmed = Vec::new();
         for one in &self.happened {
             match one {
-                Happened::Answering(id, answer) if self.is(id, question) => doubtful.push(answer),
+                Happened::Answering(id, answer) if self.is(id, question) => {
+                    unconfirmed.push(answer)
+                }
                 Happened::Answered(id, how) if self.is(id, question) => match how {
                     // Where one was applied no later one can be.
                     Answered::Applied => {
-                        if let Some(answer) = doubtful.pop() {
+                        if let Some(answer) = unconfirmed.pop() {
                             return Known::Applied(answer.clone());
                         }
                     }
                     Answered::Refused if safety == Safety::Keyed => {
-                        let refused = doubtful.pop();
-                        doubtful.retain(|answer| Some(*answer) != refused);
+                        let refused = unconfirmed.pop();
+                        unconfirmed.retain(|answer| Some(*answer) != refused);
                     }
-                    how if !counts(*how) => drop(doubtful.pop()),
+                    how if !counts(*how) => drop(unconfirmed.pop()),
                     _ => {}
                 },
                 _ => {}
             }
         }
-        match doubtful.pop() {
+        match unconfirmed.pop() {
             Some(answer) => Known::Unconfirmed(answer.clone()),
             None => Known::Nothing,
         }
@@ -604,10 +606,10 @@ mod tests {
         for (happened, reply, approve) in all {
             let record = record(&happened, happened.len());
             for (command, verdict) in [
-                (Command::Reply, reply),
-                (Command::Approve, approve),
-                (Command::Reject, approve),
-                (Command::Input, approve),
+                (AnsweringCommand::Reply, reply),
+                (AnsweringCommand::Approve, approve),
+                (AnsweringCommand::Reject, approve),
+                (AnsweringCommand::Input, approve),
             ] {
                 assert_eq!(
                     record.unnamed(&question("b"), command),
@@ -616,7 +618,10 @@ mod tests {
                 );
             }
             let stand_in = question("b").as_stand_in();
-            assert_eq!(record.unnamed(&stand_in, Command::Reply), Unnamed::StandIn);
+            assert_eq!(
+                record.unnamed(&stand_in, AnsweringCommand::Reply),
+                Unnamed::StandIn
+            );
         }
     }
 
@@ -626,11 +631,11 @@ mod tests {
         let now = record(&[shown("a"), shown("b")], 2);
         let record = before.followed_by(now);
         assert_eq!(
-            record.unnamed(&question("b"), Command::Reply),
+            record.unnamed(&question("b"), AnsweringCommand::Reply),
             Unnamed::NotShown
         );
         assert_eq!(
-            record.unnamed(&question("a"), Command::Reply),
+            record.unnamed(&question("a"), AnsweringCommand::Reply),
             Unnamed::Allowed
         );
     }

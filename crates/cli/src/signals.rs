@@ -7,20 +7,20 @@ use tokio::sync::watch;
 use crate::exit::Exit;
 
 /// What is done at the second signal, before the process ends.
-type Parting = Arc<Mutex<Option<Box<dyn FnOnce(Exit) + Send>>>>;
+type SecondSignal = Arc<Mutex<Option<Box<dyn FnOnce(Exit) + Send>>>>;
 
 /// Hears signals. Clones hear the same ones.
 #[derive(Clone)]
 pub(crate) struct Signals {
     first: watch::Receiver<Option<Exit>>,
-    parting: Parting,
+    parting: SecondSignal,
 }
 
 impl Signals {
     /// Listens from now on; needs a runtime.
     pub(crate) fn listen() -> Self {
         let (heard, first) = watch::channel(None);
-        let parting = Parting::default();
+        let parting = SecondSignal::default();
         let last = parting.clone();
         tokio::spawn(async move {
             let Ok(mut source) = Source::new() else {

@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 use taskward::wire::DateTime;
 
 use crate::answers::form;
-use crate::problem::Problem;
+use crate::error::CliError;
 
 /// The largest text that is read from a file or from stdin.
 const MAX_TEXT: u64 = 16 * 1024 * 1024;
 
 /// The text that an option means; `name` is the option's.
-pub(crate) fn text_or_file(name: &str, value: &str) -> Result<String, Box<Problem>> {
+pub(crate) fn text_or_file(name: &str, value: &str) -> Result<String, Box<CliError>> {
     match value.strip_prefix('@') {
         None => Ok(value.to_owned()),
         Some(literal) if literal.starts_with('@') => Ok(literal.to_owned()),
         Some(path) => {
             let unreadable = |why: String| {
-                Problem::input(format!("cannot read {path:?}, given to {name}: {why}")).why(
+                CliError::input(format!("cannot read {path:?}, given to {name}: {why}")).why(
                     format!("A text that begins with @ is written @@: {name} '@{value}'"),
                 )
             };
@@ -30,29 +30,29 @@ pub(crate) fn text_or_file(name: &str, value: &str) -> Result<String, Box<Proble
 }
 
 /// The JSON object that an option means, in place or from a file.
-pub(crate) fn json_object(name: &str, value: &str) -> Result<Map<String, Value>, Box<Problem>> {
+pub(crate) fn json_object(name: &str, value: &str) -> Result<Map<String, Value>, Box<CliError>> {
     let text = text_or_file(name, value)?;
     // The mark that some editors put in front.
     form::object(text.strip_prefix('\u{feff}').unwrap_or(&text)).map_err(|why| {
-        Problem::input(format!("{name} takes a JSON object: {why}")).why("Nothing was sent.")
+        CliError::input(format!("{name} takes a JSON object: {why}")).why("Nothing was sent.")
     })
 }
 
 /// The whole of stdin as text.
-pub(crate) fn stdin_text(what: &str) -> Result<String, Box<Problem>> {
+pub(crate) fn stdin_text(what: &str) -> Result<String, Box<CliError>> {
     read_text(std::io::stdin().lock())
-        .map_err(|why| Problem::input(format!("cannot read the {what} from stdin: {why}")))
+        .map_err(|why| CliError::input(format!("cannot read the {what} from stdin: {why}")))
 }
 
 /// The moment that an option means, RFC 3339: a time, or a span before now.
-pub(crate) fn moment(name: &str, text: &str) -> Result<String, Box<Problem>> {
+pub(crate) fn moment(name: &str, text: &str) -> Result<String, Box<CliError>> {
     // The last day that can be written is not one of all that can be counted.
     let is_time = DateTime::from(text).unix_millis().is_some();
     if is_time || humantime::parse_rfc3339(text).is_ok() {
         return Ok(text.to_owned());
     }
     let span = crate::args::time(text).map_err(|_| {
-        Problem::input(format!(
+        CliError::input(format!(
             "{name} {text:?} is neither a time span as in 2h nor an RFC 3339 time with its offset"
         ))
     })?;

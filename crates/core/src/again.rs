@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::error::{Error, ErrorKind};
 use crate::id::IntentId;
 use crate::origin::Credential;
-use crate::provider::Clue;
+use crate::provider::MatchCriteria;
 use crate::request::{Request, Segment, Source};
 
 /// How much is kept of a start request, in bytes: what is sent inline, and the names and digests of its files.
@@ -78,7 +78,7 @@ pub struct StartAgain {
     pub(crate) provider: String,
     pub(crate) origin: Option<String>,
     pub(crate) request: Request,
-    pub(crate) clue: Option<Clue>,
+    pub(crate) criteria: Option<MatchCriteria>,
     /// The start it repeats, when nobody knows whether that made a task.
     pub(crate) unresolved: Option<IntentId>,
 }

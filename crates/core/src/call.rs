@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
+use crate::budget::OriginBudget;
 use crate::error::{ApiError, Error};
-use crate::failure::Failure;
+use crate::failure::ExchangeFailure;
 use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
 use crate::operation::Operation;
 use crate::policy::Policy;
+use crate::reason::RetryReason;
 use crate::request::Request;
 use crate::response::Response;
-use crate::retry::{self, Attempt, Decision, Trouble};
+use crate::retry::{self, Attempt, AttemptError, RetryDecision};
 use crate::seed::Seed;
-use crate::shared::Shared;
 use crate::time::Timestamp;
-use crate::why::RetryReason;
 
 /// The machine of one [`Operation`].
 ///
@@ -52,7 +52,7 @@ enum State {
         retrying: Option<Retrying>,
     },
     InFlight,
-    Reported(Box<Result<Response, Failure>>),
+    Reported(Box<Result<Response, ExchangeFailure>>),
     Done,
 }
 
@@ -125,7 +125,7 @@ impl<O: Operation> Call<O> {
     }
 
     /// What to do next. Asked twice with nothing in between, it gives the same step.
-    pub fn poll(&mut self, now: Timestamp, shared: &mut Shared) -> CallStep<'_> {
+    pub fn next_step(&mut self, now: Timestamp, shared: &mut OriginBudget) -> CallStep<'_> {
         self.now = self.now.max(now);
         if matches!(self.state, State::Reported(_))
             && let State::Reported(report) = std::mem::replace(&mut self.state, State::Done)
@@ -171,17 +171,17 @@ impl<O: Operation> Call<O> {
         self.policy.limits.of(kind, safety, left)
     }
 
-    fn judge(&mut self, report: Result<Response, Failure>, shared: &mut Shared) {
+    fn judge(&mut self, report: Result<Response, ExchangeFailure>, shared: &mut OriginBudget) {
         let trouble = match report {
             Ok(reply) if reply.status().is_success() => match self.operation.read(&reply) {
                 Ok(output) => {
                     shared.succeeded();
                     return self.end(Ok(output));
                 }
-                Err(error) => Trouble::Unreadable(error),
+                Err(error) => AttemptError::Unreadable(error),
             },
-            Ok(reply) => Trouble::Refused(Box::new(reply)),
-            Err(failure) => Trouble::Wire(failure),
+            Ok(reply) => AttemptError::Refused(Box::new(reply)),
+            Err(failure) => AttemptError::Wire(failure),
         };
         let safety = self.operation.safety();
         let rng = self
@@ -197,7 +197,7 @@ impl<O: Operation> Call<O> {
             maybe: self.maybe,
         };
         match retry::decide(&trouble, &attempt, &self.policy.retry, shared) {
-            Decision::Again(not_before) => {
+            RetryDecision::Again(not_before) => {
                 self.maybe |= retry::may_have_happened(&trouble, &self.policy.retry);
                 let why = trouble.to_string();
                 let wait = not_before.since(self.now);
@@ -212,12 +212,13 @@ impl<O: Operation> Call<O> {
                     retrying,
                 };
             }
-            decided @ (Decision::Spent | Decision::Final | Decision::Unknown) => {
+            decided
+            @ (RetryDecision::Exhausted | RetryDecision::Final | RetryDecision::Unknown) => {
                 let maybe = self.maybe || retry::may_have_happened(&trouble, &self.policy.retry);
                 // What may be repeated may have changed something all the same.
                 let changed = maybe && !self.request.method().is_safe();
                 let mut error = error_of(trouble, self.now, self.attempts);
-                if changed || decided == Decision::Unknown {
+                if changed || decided == RetryDecision::Unknown {
                     error = error.into_unknown(None);
                 }
                 self.end(Err(error));
@@ -244,11 +245,16 @@ impl<O: Operation> Call<O> {
     }
 
     /// Records a failed exchange.
-    pub fn handle_failure(&mut self, id: ExchangeId, failure: Failure, now: Timestamp) {
+    pub fn handle_failure(&mut self, id: ExchangeId, failure: ExchangeFailure, now: Timestamp) {
         self.report(id, Err(failure), now);
     }
 
-    fn report(&mut self, id: ExchangeId, report: Result<Response, Failure>, now: Timestamp) {
+    fn report(
+        &mut self,
+        id: ExchangeId,
+        report: Result<Response, ExchangeFailure>,
+        now: Timestamp,
+    ) {
         self.now = self.now.max(now);
         if matches!(self.state, State::InFlight) && id.0 == u64::from(self.attempts) {
             self.state = State::Reported(Box::new(report));
@@ -267,17 +273,17 @@ impl<O: Operation> Call<O> {
 }
 
 /// The error that this evidence makes.
-pub(crate) fn error_of(trouble: Trouble, now: Timestamp, attempts: u32) -> Error {
+pub(crate) fn error_of(trouble: AttemptError, now: Timestamp, attempts: u32) -> Error {
     let asked = trouble.retry_after(now);
     let error = match trouble {
-        Trouble::Wire(failure) => match failure.head() {
+        AttemptError::Wire(failure) => match failure.head() {
             Some(head) if !head.status.is_success() && !head.status.is_redirection() => {
                 Error::api(ApiError::without_body(head))
             }
             _ => Error::failure(failure),
         },
-        Trouble::Refused(reply) => Error::api(ApiError::read(&reply)),
-        Trouble::Unreadable(error) => Error::read(error),
+        AttemptError::Refused(reply) => Error::api(ApiError::read(&reply)),
+        AttemptError::Unreadable(error) => Error::read(error),
     };
     error.with_attempts(attempts).with_retry_after(asked)
 }
@@ -286,7 +292,7 @@ pub(crate) fn error_of(trouble: Trouble, now: Timestamp, attempts: u32) -> Error
 mod tests {
     use super::*;
     use crate::error::{BuildError, ErrorKind, ReadError};
-    use crate::failure::{Cause, Stage};
+    use crate::failure::{Cause, ExchangeProgress};
     use crate::operation::Safety;
     use http::uri::PathAndQuery;
     use http::{Method, StatusCode};
@@ -312,7 +318,7 @@ mod tests {
         }
     }
 
-    type Report = Result<u16, (Stage, Cause)>;
+    type Report = Result<u16, (ExchangeProgress, Cause)>;
 
     fn run(
         safety: Safety,
@@ -328,12 +334,12 @@ mod tests {
         policy: Policy,
         script: &[Report],
     ) -> (Result<usize, ErrorKind>, usize, u64) {
-        let mut shared = Shared::new();
+        let mut shared = OriginBudget::new();
         let mut now = Timestamp::from_millis(0);
         let mut call = Call::new(operation, policy, &Seed([1; 32]), now).expect("call");
         let mut sent = 0;
         loop {
-            match call.poll(now, &mut shared) {
+            match call.next_step(now, &mut shared) {
                 CallStep::Send { id, .. } => {
                     call.sent(id);
                     let report = script[sent.min(script.len() - 1)].clone();
@@ -344,7 +350,7 @@ mod tests {
                             call.handle_response(id, Response::new(status, "body"), now);
                         }
                         Err((stage, cause)) => {
-                            call.handle_failure(id, Failure::new(stage, cause, ""), now)
+                            call.handle_failure(id, ExchangeFailure::new(stage, cause, ""), now)
                         }
                     }
                 }
@@ -365,8 +371,8 @@ mod tests {
 
     #[test]
     fn a_read_is_repeated_until_it_works_and_a_write_without_a_key_is_not() {
-        let cut = || Err((Stage::MaybeSent, Cause::Reset));
-        let refused = || Err((Stage::NotSent, Cause::Refused));
+        let cut = || Err((ExchangeProgress::MaybeSent, Cause::Reset));
+        let refused = || Err((ExchangeProgress::NotSent, Cause::Refused));
         let policy = Policy::default;
         let (result, sent, _) = run(Safety::Repeatable, policy(), &[cut(), Ok(502), Ok(200)]);
         assert_eq!((result, sent), (Ok(4), 3));
@@ -384,13 +390,13 @@ mod tests {
 
     #[test]
     fn a_keyed_write_that_may_have_been_received_stays_unknown_whatever_its_repetition_is_told() {
-        let lost = || Err((Stage::MaybeSent, Cause::Reset));
+        let lost = || Err((ExchangeProgress::MaybeSent, Cause::Reset));
         for later in [
             Ok(429),
             Ok(503),
             Ok(401),
             Ok(409),
-            Err((Stage::NotSent, Cause::Refused)),
+            Err((ExchangeProgress::NotSent, Cause::Refused)),
         ] {
             let script = [lost(), later.clone()];
             let (result, _, _) = run(Safety::Keyed, Policy::default(), &script);
@@ -415,8 +421,8 @@ mod tests {
                 Ok(reply.body.len())
             }
         }
-        let lost = || Err((Stage::MaybeSent, Cause::Reset));
-        let refused = || Err((Stage::NotSent, Cause::Refused));
+        let lost = || Err((ExchangeProgress::MaybeSent, Cause::Reset));
+        let refused = || Err((ExchangeProgress::NotSent, Cause::Refused));
         for (script, end) in [
             (vec![lost(), Ok(200)], Ok(4)),
             (vec![lost()], Err(ErrorKind::OutcomeUnknown)),
@@ -470,7 +476,8 @@ mod tests {
                 ..Policy::default()
             };
             let mut call = Call::new(Watch, policy, &Seed([1; 32]), now).expect("call");
-            let CallStep::Send { limits, .. } = call.poll(now, &mut Shared::new()) else {
+            let CallStep::Send { limits, .. } = call.next_step(now, &mut OriginBudget::new())
+            else {
                 panic!("it is sent");
             };
             assert_eq!(limits.total, work);
@@ -488,13 +495,13 @@ mod tests {
 
     #[test]
     fn reports_for_other_attempts_change_nothing() {
-        let mut shared = Shared::new();
+        let mut shared = OriginBudget::new();
         let now = Timestamp::from_millis(0);
         let mut call =
             Call::new(Ping(Safety::Once), Policy::default(), &Seed([1; 32]), now).expect("call");
         call.handle_response(ExchangeId(1), Response::new(StatusCode::OK, ""), now);
         assert!(matches!(
-            call.poll(now, &mut shared),
+            call.next_step(now, &mut shared),
             CallStep::Send {
                 id: ExchangeId(1),
                 ..
@@ -503,26 +510,26 @@ mod tests {
         call.sent(ExchangeId(1));
         call.handle_response(ExchangeId(2), Response::new(StatusCode::OK, ""), now);
         assert!(matches!(
-            call.poll(now, &mut shared),
+            call.next_step(now, &mut shared),
             CallStep::InFlight { id: ExchangeId(1) }
         ));
     }
 
     #[test]
     fn only_the_attempt_that_is_planned_is_taken_for_sent() {
-        let mut shared = Shared::new();
+        let mut shared = OriginBudget::new();
         let now = Timestamp::from_millis(0);
         let mut call =
             Call::new(Ping(Safety::Once), Policy::default(), &Seed([1; 32]), now).expect("call");
         for other in [0, 2] {
             call.sent(ExchangeId(other));
-            let step = call.poll(now, &mut shared);
+            let step = call.next_step(now, &mut shared);
             assert!(matches!(step, CallStep::Send { .. }), "{other}: {step:?}");
         }
         call.sent(ExchangeId(1));
         call.sent(ExchangeId(2));
         assert!(matches!(
-            call.poll(now, &mut shared),
+            call.next_step(now, &mut shared),
             CallStep::InFlight { id: ExchangeId(1) }
         ));
     }
@@ -531,7 +538,7 @@ mod tests {
     fn a_status_is_the_platforms_word_even_if_its_body_does_not_come() {
         let answered = |status: u16| {
             let head = crate::Head::new(StatusCode::from_u16(status).expect("status"));
-            Err((Stage::Answered(Box::new(head)), Cause::Reset))
+            Err((ExchangeProgress::Answered(Box::new(head)), Cause::Reset))
         };
         for (status, kind) in [
             (200, ErrorKind::Transport),

@@ -1,5 +1,5 @@
 //! Errors, by whose fault they are: ours to fix ([`BuildError`]), theirs ([`ReadError`], [`ApiError`]) or the wire's
-//! ([`Failure`](crate::Failure)); [`Error`] is what a whole call can end in.
+//! ([`ExchangeFailure`](crate::ExchangeFailure)); [`Error`] is what a whole call can end in.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use crate::failure::{Cause, Failure, Stage};
+use crate::failure::{Cause, ExchangeFailure, ExchangeProgress};
 use crate::id::{IntentId, TaskId};
 use crate::question::AnswerError;
 use crate::response::{Head, Response};
@@ -220,7 +220,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     api: Option<ApiError>,
-    failure: Option<Failure>,
+    failure: Option<ExchangeFailure>,
     read: Option<ReadError>,
     answer: Option<AnswerError>,
     task: Option<TaskId>,
@@ -302,7 +302,7 @@ impl Error {
 
     /// The error for an exchange that failed and left nothing behind.
     #[must_use]
-    pub fn failure(failure: Failure) -> Self {
+    pub fn failure(failure: ExchangeFailure) -> Self {
         let kind = match failure.cause {
             Cause::Source | Cause::SourceChanged => ErrorKind::Input,
             Cause::Certificate
@@ -398,7 +398,7 @@ impl Error {
 
     /// The wire's failure, when there was one.
     #[must_use]
-    pub fn wire_failure(&self) -> Option<&Failure> {
+    pub fn wire_failure(&self) -> Option<&ExchangeFailure> {
         self.0.failure.as_ref()
     }
 
@@ -409,8 +409,8 @@ impl Error {
             (Some(api), _) => Some(api.status),
             (
                 None,
-                Some(Failure {
-                    stage: Stage::Answered(head),
+                Some(ExchangeFailure {
+                    progress: ExchangeProgress::Answered(head),
                     ..
                 }),
             ) => Some(head.status),

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{EventId, MessageNo, Position, QuestionId, TaskId};
+use crate::id::{EventId, EventSeq, MessageNo, QuestionId, TaskId};
 use crate::question::{Answered, Question, WithdrawReason};
+use crate::reason::RetryReason;
 use crate::time::Timestamp;
-use crate::why::RetryReason;
 
 /// A task's status as the provider words it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ impl fmt::Display for Status {
 #[non_exhaustive]
 pub struct RawEvent {
     /// Its place in the stream.
-    pub position: Option<Position>,
+    pub seq: Option<EventSeq>,
     /// Its type, the provider's own word.
     pub name: String,
     /// The whole of it.
@@ -77,12 +77,12 @@ pub struct RawEvent {
 impl RawEvent {
     /// An event of this name and content.
     pub fn new(
-        position: Option<Position>,
+        position: Option<EventSeq>,
         name: impl Into<String>,
         data: serde_json::Value,
     ) -> Self {
         Self {
-            position,
+            seq: position,
             name: name.into(),
             data,
         }
@@ -121,7 +121,7 @@ impl Deref for NumberedEvent {
 #[non_exhaustive]
 pub enum Event {
     /// The task exists. The id is stored before this is told.
-    Started {
+    Created {
         /// Its id.
         id: TaskId,
         /// Its status, when the reply had one.
@@ -182,14 +182,14 @@ pub enum Event {
     /// The stream was reopened and events between these positions were not seen.
     Gap {
         /// The last position seen before.
-        after: Position,
+        after: EventSeq,
         /// The first position seen after.
-        before: Position,
+        before: EventSeq,
     },
     /// An event came again with other content. The first one stands, and is told; this is told once for each connection.
     Altered {
         /// Its place in the stream.
-        position: Position,
+        position: EventSeq,
     },
     /// An event says that the task is over, and no read of the task agreed in time: the event stands.
     Unconfirmed {
@@ -214,7 +214,7 @@ impl Event {
             | Self::Altered { .. }
             | Self::Unconfirmed { .. }
             | Self::Provider(_) => true,
-            Self::Started { .. }
+            Self::Created { .. }
             | Self::Status(_)
             | Self::Withdrawn { .. }
             | Self::Paused(_)

@@ -9,7 +9,7 @@ use crate::response::Head;
 
 /// How far an exchange had come when it failed. The stage decides whether a write may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum ExchangeProgress {
     /// Not one byte of the request left: the server cannot have seen it.
     NotSent,
     /// Some of it may have left and no complete reply head came back.
@@ -22,7 +22,7 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Phase {
+pub enum TimeoutPhase {
     /// Resolving, connecting or the TLS handshake.
     Connect,
     /// Sending the body.
@@ -35,7 +35,7 @@ pub enum Phase {
     Total,
 }
 
-impl Phase {
+impl TimeoutPhase {
     fn name(self) -> &'static str {
         match self {
             Self::Connect => "connecting",
@@ -63,7 +63,7 @@ pub enum Cause {
     /// A proxy stood in the way.
     Proxy,
     /// A limit ran out.
-    Timeout(Phase),
+    Timeout(TimeoutPhase),
     /// The connection was reset or closed.
     Reset,
     /// The reply ended before its promised end.
@@ -90,20 +90,20 @@ pub enum Cause {
 /// One failed exchange, as the adapter reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Failure {
+pub struct ExchangeFailure {
     /// How far the exchange had come.
-    pub stage: Stage,
+    pub progress: ExchangeProgress,
     /// Why it failed.
     pub cause: Cause,
     /// The library's own words, with host and port, without secrets.
     pub detail: String,
 }
 
-impl Failure {
+impl ExchangeFailure {
     /// A failure with the adapter's words about it.
-    pub fn new(stage: Stage, cause: Cause, detail: impl Into<String>) -> Self {
+    pub fn new(stage: ExchangeProgress, cause: Cause, detail: impl Into<String>) -> Self {
         Self {
-            stage,
+            progress: stage,
             cause,
             detail: detail.into(),
         }
@@ -113,7 +113,7 @@ impl Failure {
     #[must_use]
     pub fn abandoned() -> Self {
         Self::new(
-            Stage::MaybeSent,
+            ExchangeProgress::MaybeSent,
             Cause::Abandoned,
             "the exchange was dropped before its reply came",
         )
@@ -122,14 +122,14 @@ impl Failure {
     /// The head of the reply, if one came.
     #[must_use]
     pub fn head(&self) -> Option<&Head> {
-        match &self.stage {
-            Stage::Answered(head) => Some(head),
-            Stage::NotSent | Stage::MaybeSent => None,
+        match &self.progress {
+            ExchangeProgress::Answered(head) => Some(head),
+            ExchangeProgress::NotSent | ExchangeProgress::MaybeSent => None,
         }
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for ExchangeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Resolve => f.write_str("the host name does not resolve")?,
@@ -137,7 +137,9 @@ impl fmt::Display for Failure {
             Cause::Tls => f.write_str("the TLS handshake failed")?,
             Cause::Certificate => f.write_str("the server's certificate is not trusted")?,
             Cause::Proxy => f.write_str("the proxy refused")?,
-            Cause::Timeout(Phase::Total) => f.write_str("the whole exchange took too long")?,
+            Cause::Timeout(TimeoutPhase::Total) => {
+                f.write_str("the whole exchange took too long")?
+            }
             Cause::Timeout(phase) => write!(f, "timed out while {}", phase.name())?,
             Cause::Reset => f.write_str("the connection was lost")?,
             Cause::Truncated => f.write_str("the reply was cut short")?,
@@ -156,7 +158,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for ExchangeFailure {}
 
 /// Largest share of a server-given wait that is honoured.
 pub(crate) const MAX_HINT: Duration = Duration::from_secs(300);

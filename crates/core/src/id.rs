@@ -117,7 +117,7 @@ text_id! {
 }
 text_id! {
     /// The place in a task's conversation before a write of ours; made and read by the provider, opaque to the machine.
-    Mark
+    Cursor
 }
 
 /// Key that lets a server recognise a repeated write. Minted once, before the first attempt, and frozen with the body.
@@ -164,7 +164,7 @@ impl IdempotencyKey {
 #[serde(rename_all = "snake_case")]
 pub enum EventId {
     /// An event of the platform's stream, by its place there.
-    Stream(Position),
+    Stream(EventSeq),
     /// An event of the machine's own, by its number among those. They rise; another process may leave some out.
     Own(u64),
 }
@@ -213,5 +213,5 @@ number_id! {
 }
 number_id! {
     /// Place in a task's event stream; later events have larger positions.
-    Position
+    EventSeq
 }

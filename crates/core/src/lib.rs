@@ -1,7 +1,7 @@
 //! The pure heart of Taskward: requests, replies, retries and the machine of a long-running agent task.
 //!
 //! Nothing here does I/O, reads a clock, draws randomness or looks at the environment: time, entropy and replies are
-//! arguments. A driver asks a [`Task`] what to do ([`Task::poll`]), does it, and reports what happened. Two drivers are
+//! arguments. A driver asks a [`Task`] what to do ([`Task::next_step`]), does it, and reports what happened. Two drivers are
 //! ready-made (`taskward-hyper`, `taskward-ureq`); the whole duty of one fits on the documentation page of [`Task`].
 //!
 //! # Layers
@@ -14,6 +14,7 @@
 //! for what the wire did.
 
 mod again;
+mod budget;
 mod call;
 mod error;
 mod event;
@@ -30,33 +31,33 @@ mod pages;
 mod policy;
 mod provider;
 mod question;
+mod reason;
 mod redact;
 mod request;
 mod response;
 mod retry;
 mod search;
 mod seed;
-mod shared;
 mod snapshot;
 pub mod sse;
 mod step;
 mod target;
 mod task;
 mod time;
-mod why;
 
 pub use bytes;
 pub use http;
 pub use secrecy::SecretString;
 
 pub use again::{StartAgain, StartAgainError};
+pub use budget::OriginBudget;
 pub use call::{Call, CallStep, Retrying};
 pub use error::{ApiError, BoxError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
 pub use event::{Event, NumberedEvent, RawEvent, Status};
-pub use failure::{Cause, Failure, Phase, Stage};
+pub use failure::{Cause, ExchangeFailure, ExchangeProgress, TimeoutPhase};
 pub use id::{
-    EventId, EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId,
-    Revision, TaskId,
+    Cursor, EventId, EventNo, EventSeq, ExchangeId, IdempotencyKey, IntentId, MessageNo,
+    QuestionId, Revision, TaskId,
 };
 pub use journal::Journal;
 pub use lenient::{LenientList, ListEntry};
@@ -64,23 +65,26 @@ pub use limits::{ConnectionUse, LimitTable, Limits};
 pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use operation::{Operation, Safety};
 pub use origin::{ConfigError, Credential, MAX_REDIRECTS, Origin, user_agent};
-pub use outcome::{Abandoned, Clock, End, Fault, Left, LeftWhy, Outcome, Output, StoppedBy};
+pub use outcome::{
+    CancelResult, DetachReason, Detached, Outcome, Output, RunResult, StoppedBy, TaskFailure,
+    TimeLimit,
+};
 pub use pages::{List, ListPage, Pages};
-pub use policy::{Abandon, Pace, Policy, Retry};
+pub use policy::{OnDetach, Policy, PollBackoff, Retry};
 pub use provider::{
-    Account, Act, Beat, Candidate, Capabilities, Clue, Finish, Item, Job, Landed, Likeness, Look,
-    Page, Provider, Reading, Started,
+    Candidate, Capabilities, Confirmation, CreatedTask, EventKind, Job, MatchCriteria, Page,
+    PollResult, Provider, ProviderDefaults, ReadKind, Similarity, StreamEvent, UnconfirmedEnd,
+    WriteRequest,
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply, WithdrawReason};
+pub use reason::{RequestPurpose, RetryReason, WaitReason};
 pub use redact::{REDACTED, SHORTEST, StreamRedactor, is_redacted};
 pub use request::{Body, Fingerprint, Frozen, Request, Segment, Source, SourceKey, Stamp};
 pub use response::{Head, Response};
-pub use search::{Findings, Probe, Search, SearchStep, Sighting};
+pub use search::{Search, SearchReply, SearchRequest, SearchResult, SearchStep};
 pub use seed::Seed;
-pub use shared::Shared;
 pub use snapshot::{ResumeError, Snapshot};
 pub use step::Step;
 pub use target::Target;
-pub use task::{Signs, Sought, Task, Unsupported};
+pub use task::{Liveness, Task, UnconfirmedStart, Unsupported};
 pub use time::Timestamp;
-pub use why::{Errand, RetryReason, Why};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::Safety;
 
-/// Limits of one exchange; the adapter enforces them and reports a [`Failure`](crate::Failure) that names the one hit.
+/// Limits of one exchange; the adapter enforces them and reports a [`ExchangeFailure`](crate::ExchangeFailure) that names the one hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {

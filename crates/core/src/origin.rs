@@ -6,7 +6,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri, header};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::failure::{Cause, Failure, Stage};
+use crate::failure::{Cause, ExchangeFailure, ExchangeProgress};
 use crate::redact::{SHORTEST, is_redacted};
 use crate::request::{Body, Request};
 use crate::response::Head;
@@ -206,7 +206,7 @@ impl Origin {
         request: &Request,
         head: &Head,
         hops: u32,
-    ) -> Option<Result<Request, Failure>> {
+    ) -> Option<Result<Request, ExchangeFailure>> {
         if !head.status.is_redirection() {
             return None;
         }
@@ -214,8 +214,8 @@ impl Origin {
             self.redirect_target(request, head, hops)
                 .map(|target| request.redirected(target))
                 .map_err(|why| {
-                    Failure::new(
-                        Stage::Answered(Box::new(head.clone())),
+                    ExchangeFailure::new(
+                        ExchangeProgress::Answered(Box::new(head.clone())),
                         Cause::Redirect,
                         why,
                     )

@@ -70,7 +70,7 @@ fn is_damaged(value: &Value) -> bool {
 /// Why the agent failed, as far as the provider tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Fault {
+pub struct TaskFailure {
     /// The status word.
     pub status: Status,
     /// The provider's own code of the reason, when it gives one.
@@ -84,10 +84,10 @@ pub struct Fault {
     pub unanswered: bool,
     /// The steps that led to it, when they were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trail: Option<Value>,
+    pub steps: Option<Value>,
 }
 
-impl Fault {
+impl TaskFailure {
     /// A failure of this status, nothing else known.
     #[must_use]
     pub fn new(status: Status) -> Self {
@@ -96,7 +96,7 @@ impl Fault {
             reason: None,
             message: None,
             unanswered: false,
-            trail: None,
+            steps: None,
         }
     }
 
@@ -119,16 +119,16 @@ impl Fault {
     pub(crate) fn completed_by(mut self, other: &Self) -> Self {
         self.reason = self.reason.or_else(|| other.reason.clone());
         self.message = self.message.or_else(|| other.message.clone());
-        self.trail = self.trail.or_else(|| other.trail.clone());
+        self.steps = self.steps.or_else(|| other.steps.clone());
         self.unanswered |= other.unanswered;
         self
     }
 
     /// The same with what the trail tells.
     #[must_use]
-    pub fn with_trail(mut self, message: Option<String>, trail: Value) -> Self {
+    pub fn with_steps(mut self, message: Option<String>, trail: Value) -> Self {
         self.message = message;
-        self.trail = Some(trail);
+        self.steps = Some(trail);
         self
     }
 }
@@ -160,52 +160,50 @@ impl StoppedBy {
 /// Which of the two clocks ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Clock {
+pub enum TimeLimit {
     /// The agent's.
-    Work,
+    Working,
     /// The human's.
-    Human,
+    Waiting,
 }
 
 /// What is known of the fate of a task whose watch ended before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Abandoned {
+pub enum CancelResult {
     /// Nothing was asked of the server. The task, if there is one, goes on.
-    LeftRunning,
+    NotRequested,
     /// The server took the request to cancel. The task was not seen to stop.
-    CancelAccepted,
+    Accepted,
     /// The task was asked to stop, and was seen to have stopped, in this status.
     Confirmed(Status),
     /// It was to be cancelled, and this is why it was not, as far as we know. The task goes on.
-    CancelFailed(String),
+    Failed(String),
     /// It was to be cancelled, which the provider cannot do. The task goes on.
     Unsupported,
 }
 
-impl Abandoned {
+impl CancelResult {
     /// The name of this fate in machine-readable output.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::LeftRunning => "left_running",
-            Self::CancelAccepted => "cancel_accepted",
+            Self::NotRequested => "left_running",
+            Self::Accepted => "cancel_accepted",
             Self::Confirmed(_) => "cancel_confirmed",
-            Self::CancelFailed(_) => "cancel_failed",
+            Self::Failed(_) => "cancel_failed",
             Self::Unsupported => "cancel_unsupported",
         }
     }
 }
 
-impl fmt::Display for Abandoned {
+impl fmt::Display for CancelResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LeftRunning => f.write_str("the task goes on"),
-            Self::CancelAccepted => {
-                f.write_str("the task was asked to stop, and was not seen to have")
-            }
+            Self::NotRequested => f.write_str("the task goes on"),
+            Self::Accepted => f.write_str("the task was asked to stop, and was not seen to have"),
             Self::Confirmed(status) => write!(f, "the task was stopped ({status})"),
-            Self::CancelFailed(why) => {
+            Self::Failed(why) => {
                 write!(f, "the task was not stopped and goes on: {why}")
             }
             Self::Unsupported => {
@@ -238,7 +236,7 @@ pub enum Outcome<O> {
         /// The task.
         id: TaskId,
         /// What is known of it.
-        fault: Fault,
+        failure: TaskFailure,
     },
     /// The task was stopped.
     Stopped {
@@ -247,7 +245,7 @@ pub enum Outcome<O> {
         /// By whom.
         by: StoppedBy,
         /// What is known of it.
-        fault: Fault,
+        failure: TaskFailure,
     },
     /// The server refused the start: no task exists.
     Refused(ApiError),
@@ -288,11 +286,11 @@ pub enum Outcome<O> {
         /// The task, when it had started.
         id: Option<TaskId>,
         /// Which clock ran out.
-        clock: Clock,
+        limit: TimeLimit,
         /// The last status seen.
         last: Option<Status>,
         /// What was done about the task.
-        abandoned: Abandoned,
+        cancel: CancelResult,
     },
     /// The application interrupted the watch, and something was to be done about the task first.
     Interrupted {
@@ -301,7 +299,7 @@ pub enum Outcome<O> {
         /// The last status seen.
         last: Option<Status>,
         /// What was done about it.
-        abandoned: Abandoned,
+        cancel: CancelResult,
     },
 }
 
@@ -387,8 +385,10 @@ impl<O> fmt::Display for Outcome<O> {
                 f,
                 "the task completed, but its answer cannot be read yet: {why}"
             ),
-            Self::Failed { fault, .. } => f.write_str(&describe("the task failed", fault)),
-            Self::Stopped { by, fault, .. } => f.write_str(&describe(by.as_str(), fault)),
+            Self::Failed { failure: fault, .. } => f.write_str(&describe("the task failed", fault)),
+            Self::Stopped {
+                by, failure: fault, ..
+            } => f.write_str(&describe(by.as_str(), fault)),
             Self::Refused(error) => write!(f, "the start was refused: {error}"),
             Self::NotStarted { why, .. } => write!(f, "the task was not started: {why}"),
             Self::Unknown { why, .. } => write!(f, "the task may have started: {why}"),
@@ -398,13 +398,13 @@ impl<O> fmt::Display for Outcome<O> {
             }
             Self::DeadlineExceeded {
                 id,
-                clock,
+                limit: clock,
                 last,
-                abandoned,
+                cancel: abandoned,
             } => {
                 f.write_str(match clock {
-                    Clock::Work => "the deadline passed",
-                    Clock::Human => "nobody answered in time",
+                    TimeLimit::Working => "the deadline passed",
+                    TimeLimit::Waiting => "nobody answered in time",
                 })?;
                 match id {
                     Some(_) => write!(f, "; {abandoned}{}", last_seen(last.as_ref(), abandoned)),
@@ -412,7 +412,9 @@ impl<O> fmt::Display for Outcome<O> {
                 }
             }
             Self::Interrupted {
-                last, abandoned, ..
+                last,
+                cancel: abandoned,
+                ..
             } => {
                 let last = last_seen(last.as_ref(), abandoned);
                 write!(f, "interrupted; {abandoned}{last}")
@@ -421,14 +423,14 @@ impl<O> fmt::Display for Outcome<O> {
     }
 }
 
-fn last_seen(last: Option<&Status>, abandoned: &Abandoned) -> String {
+fn last_seen(last: Option<&Status>, abandoned: &CancelResult) -> String {
     match (last, abandoned) {
-        (None, _) | (_, Abandoned::Confirmed(_)) => String::new(),
+        (None, _) | (_, CancelResult::Confirmed(_)) => String::new(),
         (Some(status), _) => format!(" (last status: {status})"),
     }
 }
 
-fn describe(what: &str, fault: &Fault) -> String {
+fn describe(what: &str, fault: &TaskFailure) -> String {
     match (&fault.message, &fault.reason) {
         (Some(message), Some(reason)) => format!("{what}: {message} ({reason})"),
         (Some(text), None) | (None, Some(text)) => format!("{what}: {text}"),
@@ -439,24 +441,24 @@ fn describe(what: &str, fault: &Fault) -> String {
 /// Why a driver handed control back although the task goes on.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum LeftWhy {
+pub enum DetachReason {
     /// A question nobody here can answer.
     Question(Question),
     /// An answer that may or may not have arrived; the question still shows.
-    AnswerUnknown(Question),
+    AnswerUnconfirmed(Question),
     /// A review that only the provider's own pages resolve.
     Review(Status),
     /// The caller interrupted the watch.
     Interrupted,
 }
 
-impl LeftWhy {
+impl DetachReason {
     /// The name of this reason in machine-readable output.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
             Self::Question(_) => "question",
-            Self::AnswerUnknown(_) => "answer_unknown",
+            Self::AnswerUnconfirmed(_) => "answer_unknown",
             Self::Review(_) => "review",
             Self::Interrupted => "interrupted",
         }
@@ -466,72 +468,72 @@ impl LeftWhy {
 /// Control handed back; unless it was stopped, the task goes on, and the snapshot leads back to it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Left {
+pub struct Detached {
     /// The task.
     pub id: TaskId,
     /// Why.
-    pub why: LeftWhy,
+    pub reason: DetachReason,
     /// What was done about the task.
-    pub abandoned: Abandoned,
+    pub cancel: CancelResult,
     /// Where to resume, here or in another process.
     pub snapshot: Snapshot,
 }
 
-impl Left {
+impl Detached {
     /// Control handed back at this point.
     #[must_use]
-    pub fn new(id: TaskId, why: LeftWhy, snapshot: Snapshot) -> Self {
+    pub fn new(id: TaskId, why: DetachReason, snapshot: Snapshot) -> Self {
         Self {
             id,
-            why,
-            abandoned: Abandoned::LeftRunning,
+            reason: why,
+            cancel: CancelResult::NotRequested,
             snapshot,
         }
     }
 
     /// The same, with something done about the task.
     #[must_use]
-    pub fn with_abandoned(mut self, abandoned: Abandoned) -> Self {
-        self.abandoned = abandoned;
+    pub fn with_cancel(mut self, abandoned: CancelResult) -> Self {
+        self.cancel = abandoned;
         self
     }
 }
 
 /// What a driver returns: the task's end, or control handed back.
 #[derive(Debug)]
-pub enum End<O> {
+pub enum RunResult<O> {
     /// The watch is over.
-    Done(Outcome<O>),
+    Ended(Outcome<O>),
     /// The task goes on without us.
-    Left(Box<Left>),
+    Detached(Box<Detached>),
 }
 
-impl<O> End<O> {
+impl<O> RunResult<O> {
     /// The answer, or an error that says what happened instead.
     ///
     /// # Errors
     /// Every end but a success.
     pub fn into_answer(self) -> Result<O, Error> {
         match self {
-            Self::Done(outcome) => outcome.into_answer(),
-            Self::Left(left) => {
-                let text = match &left.why {
-                    LeftWhy::Question(question) if question.text.is_empty() => {
+            Self::Ended(outcome) => outcome.into_answer(),
+            Self::Detached(left) => {
+                let text = match &left.reason {
+                    DetachReason::Question(question) if question.text.is_empty() => {
                         "the agent waits for an answer".to_owned()
                     }
-                    LeftWhy::Question(question) => {
+                    DetachReason::Question(question) => {
                         format!("the agent waits for an answer: {}", question.text)
                     }
-                    LeftWhy::AnswerUnknown(_) => {
+                    DetachReason::AnswerUnconfirmed(_) => {
                         "the answer may or may not have arrived".to_owned()
                     }
-                    LeftWhy::Review(status) => {
+                    DetachReason::Review(status) => {
                         format!("the task waits for a human's review ({status})")
                     }
-                    LeftWhy::Interrupted => format!("interrupted; {}", left.abandoned),
+                    DetachReason::Interrupted => format!("interrupted; {}", left.cancel),
                 };
-                let kind = match &left.why {
-                    LeftWhy::AnswerUnknown(_) => ErrorKind::OutcomeUnknown,
+                let kind = match &left.reason {
+                    DetachReason::AnswerUnconfirmed(_) => ErrorKind::OutcomeUnknown,
                     _ => ErrorKind::Pending,
                 };
                 Err(Error::new(kind, text).with_task(left.id))
@@ -542,8 +544,8 @@ impl<O> End<O> {
     /// The outcome, when the watch is over.
     pub fn outcome(&self) -> Option<&Outcome<O>> {
         match self {
-            Self::Done(outcome) => Some(outcome),
-            Self::Left(_) => None,
+            Self::Ended(outcome) => Some(outcome),
+            Self::Detached(_) => None,
         }
     }
 }

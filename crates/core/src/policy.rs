@@ -18,13 +18,13 @@ pub struct Policy {
     #[serde(with = "crate::time::stored::optional")]
     pub human: Option<Duration>,
     /// How often the status is read.
-    pub pace: Pace,
+    pub poll_backoff: PollBackoff,
     /// How failed requests are repeated.
     pub retry: Retry,
     /// Times and sizes of single exchanges.
     pub limits: LimitTable,
     /// Whether the trail of a failed or stopped task is read.
-    pub trail: bool,
+    pub read_steps: bool,
     /// How long the answer of a completed task may stay unreadable before the watch gives it up.
     #[serde(with = "crate::time::stored")]
     pub result_patience: Duration,
@@ -35,11 +35,11 @@ pub struct Policy {
     #[serde(with = "crate::time::stored")]
     pub not_found_wait: Duration,
     /// What is done about the task at the deadline.
-    #[serde(skip_serializing_if = "Abandon::is_detach")]
-    pub on_deadline: Abandon,
+    #[serde(skip_serializing_if = "OnDetach::is_detach")]
+    pub on_deadline: OnDetach,
     /// What is done about the task when its watch is interrupted.
-    #[serde(skip_serializing_if = "Abandon::is_detach")]
-    pub on_interrupt: Abandon,
+    #[serde(skip_serializing_if = "OnDetach::is_detach")]
+    pub on_interrupt: OnDetach,
 }
 
 impl Default for Policy {
@@ -47,15 +47,15 @@ impl Default for Policy {
         Self {
             work: None,
             human: None,
-            pace: Pace::default(),
+            poll_backoff: PollBackoff::default(),
             retry: Retry::default(),
             limits: LimitTable::default(),
-            trail: true,
+            read_steps: true,
             result_patience: Duration::from_secs(60),
             not_found_grace: Duration::from_secs(30),
             not_found_wait: Duration::from_secs(5),
-            on_deadline: Abandon::Detach,
-            on_interrupt: Abandon::Detach,
+            on_deadline: OnDetach::Detach,
+            on_interrupt: OnDetach::Detach,
         }
     }
 }
@@ -64,7 +64,7 @@ impl Default for Policy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Abandon {
+pub enum OnDetach {
     /// Nothing: the task goes on.
     #[default]
     Detach,
@@ -82,7 +82,7 @@ pub enum Abandon {
     },
 }
 
-impl Abandon {
+impl OnDetach {
     fn is_detach(&self) -> bool {
         *self == Self::Detach
     }
@@ -92,7 +92,7 @@ impl Abandon {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
-pub struct Pace {
+pub struct PollBackoff {
     /// Wait before the first read.
     #[serde(with = "crate::time::stored")]
     pub first: Duration,
@@ -106,7 +106,7 @@ pub struct Pace {
     pub jitter_percent: u8,
 }
 
-impl Default for Pace {
+impl Default for PollBackoff {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
@@ -117,7 +117,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl PollBackoff {
     /// Divides every wait by `factor`: for a simulator that runs faster than the world.
     #[must_use]
     pub fn sped_up(self, factor: u32) -> Self {
@@ -217,12 +217,12 @@ mod tests {
 
     #[test]
     fn a_faster_clock_divides_every_wait_and_nothing_else() {
-        let pace = Pace::default().sped_up(10);
+        let pace = PollBackoff::default().sped_up(10);
         let millis = Duration::from_millis;
         assert_eq!((pace.first, pace.floor), (millis(100), millis(100)));
         assert_eq!((pace.cap, pace.jitter_percent), (millis(1000), 20));
         // By nothing it is not divided.
-        assert_eq!(Pace::default().sped_up(0), Pace::default());
+        assert_eq!(PollBackoff::default().sped_up(0), PollBackoff::default());
     }
 
     /// A policy is stored with its task, and what a later version adds has a default.
@@ -234,9 +234,9 @@ mod tests {
             ..Policy::default()
         };
         for abandon in [
-            Abandon::Detach,
-            Abandon::Cancel { within },
-            Abandon::CancelAndConfirm { within },
+            OnDetach::Detach,
+            OnDetach::Cancel { within },
+            OnDetach::CancelAndConfirm { within },
         ] {
             policy.on_deadline = abandon;
             policy.on_interrupt = abandon;

@@ -7,10 +7,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{BuildError, ReadError, ReadErrorKind};
 use crate::event::{RawEvent, Status};
-use crate::id::{IdempotencyKey, Mark, Position, TaskId};
+use crate::id::{Cursor, EventSeq, IdempotencyKey, TaskId};
 use crate::lenient::LenientList;
 use crate::operation::Safety;
-use crate::outcome::{Fault, Output};
+use crate::outcome::{Output, TaskFailure};
 use crate::pages::ListPage;
 use crate::question::{Answer, Question};
 use crate::request::{Request, Source};
@@ -33,7 +33,7 @@ pub trait Job: Clone + Debug + Send + Sync + 'static {
 /// A way of looking at a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Look {
+pub enum ReadKind {
     /// The cheap read: what polling repeats.
     Status,
     /// What the agent asks, if it asks.
@@ -46,10 +46,10 @@ pub enum Look {
     /// Events after a position, as a stream.
     Stream {
         /// The last position seen.
-        after: Option<Position>,
+        after: Option<EventSeq>,
     },
     /// The steps of a task that ended badly.
-    Trail,
+    Steps,
     /// The answer of a task that completed.
     Result,
 }
@@ -57,11 +57,11 @@ pub enum Look {
 /// What a reply says about the task.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Reading<O> {
+pub enum PollResult<O> {
     /// It goes on.
     Pending(Status),
     /// It goes on or is over, and this has to be read before judging.
-    Next(Look, Status),
+    ReadFirst(ReadKind, Status),
     /// It waits for answers to these.
     Asking(Vec<Question>),
     /// It waits for an answer, and its events tell to what.
@@ -77,20 +77,20 @@ pub enum Reading<O> {
     /// It completed, and the reply to a status read has the answer in it.
     Succeeded(Status, O),
     /// The agent failed.
-    Failed(Fault),
+    Failed(TaskFailure),
     /// It was stopped.
-    Stopped(Fault),
+    Stopped(TaskFailure),
     /// A status that the contract does not have. Never an end.
     Unknown(Status),
-    /// A page of the list of events: what [`Look::Events`] gives.
+    /// A page of the list of events: what [`ReadKind::Events`] gives.
     Events(Page),
 }
 
-impl<O> Reading<O> {
+impl<O> PollResult<O> {
     /// Whether it says that the task is over.
     pub(crate) fn is_over(&self) -> bool {
         match self {
-            Self::Next(look, _) => matches!(look, Look::Result),
+            Self::ReadFirst(read, _) => matches!(read, ReadKind::Result),
             Self::Succeeded(..) | Self::Failed(_) | Self::Stopped(_) => true,
             Self::Pending(_)
             | Self::Asking(_)
@@ -110,7 +110,7 @@ impl<O> Reading<O> {
 #[non_exhaustive]
 pub struct Page {
     /// The events, oldest first.
-    pub items: LenientList<Item>,
+    pub events: LenientList<StreamEvent>,
     /// Where the next page begins; `None` on the last.
     pub next: Option<String>,
 }
@@ -118,9 +118,9 @@ pub struct Page {
 impl Page {
     /// A page of these events.
     #[must_use]
-    pub fn new(items: impl Into<LenientList<Item>>, next: Option<String>) -> Self {
+    pub fn new(items: impl Into<LenientList<StreamEvent>>, next: Option<String>) -> Self {
         Self {
-            items: items.into(),
+            events: items.into(),
             next,
         }
     }
@@ -129,7 +129,7 @@ impl Page {
 /// A write to a task that exists.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Act<'a> {
+pub enum WriteRequest<'a> {
     /// The answer to a question.
     Answer {
         /// The question.
@@ -147,20 +147,20 @@ pub enum Act<'a> {
 
 /// What a conversation read after a write says about that write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Landed {
+pub enum Confirmation {
     /// It is not there.
-    No,
+    Absent,
     /// It is there.
-    Yes,
+    Present,
     /// It is there, and the agent has spoken since.
-    Replied,
+    PresentAndReplied,
     /// The agent has spoken since, and it is not there: something else may have made it speak.
-    Spoken,
+    AbsentAndReplied,
 }
 
 /// A task that a start made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Started {
+pub struct CreatedTask {
     /// Its id.
     pub id: TaskId,
     /// Its status, when the reply has one.
@@ -169,7 +169,7 @@ pub struct Started {
     pub replayed: bool,
 }
 
-impl Started {
+impl CreatedTask {
     /// A task of this id and status, started just now.
     #[must_use]
     pub fn new(id: TaskId, status: Option<Status>) -> Self {
@@ -186,7 +186,7 @@ impl Started {
 /// It tells nothing of what the agent was told but how it begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct Clue {
+pub struct MatchCriteria {
     /// Whom it was for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
@@ -198,7 +198,7 @@ pub struct Clue {
     pub title: Option<String>,
 }
 
-impl Clue {
+impl MatchCriteria {
     /// A task of this agent.
     #[must_use]
     pub fn agent(agent: impl Into<String>) -> Self {
@@ -210,7 +210,7 @@ impl Clue {
 
     /// The same, and this was said first.
     #[must_use]
-    pub fn said(mut self, text: &str) -> Self {
+    pub fn with_first_message(mut self, text: &str) -> Self {
         let begin = text.trim().lines().next().unwrap_or_default();
         self.digest = Some(Self::digest_of(text));
         self.title = Some(begin.chars().take(MAX_TITLE).collect());
@@ -219,12 +219,12 @@ impl Clue {
 
     /// Whether this is what was said first; blanks at either end do not count.
     #[must_use]
-    pub fn is_said(&self, text: &str) -> bool {
+    pub fn is_first_message(&self, text: &str) -> bool {
         self.digest.as_deref() == Some(Self::digest_of(text).as_str())
     }
 
     /// Whether a title may be made of how it begins. Platforms make titles as they like: one that is not says nothing.
-    pub(crate) fn is_titled(&self, title: &str) -> bool {
+    pub(crate) fn matches_title(&self, title: &str) -> bool {
         let words = |text: &str| {
             let text = text.trim().trim_end_matches(['…', '.']);
             text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -253,13 +253,13 @@ pub struct Candidate {
     /// When it was made, as the server wrote it.
     pub created_at: Option<String>,
     /// The same by the server's clock, where it can be read.
-    pub made_at: Option<Timestamp>,
+    pub created_at_millis: Option<Timestamp>,
     /// Its title.
     pub title: Option<String>,
     /// What the first thing said to its agent tells.
-    pub likeness: Likeness,
+    pub similarity: Similarity,
     /// Whether it was made at another time than the clock told when the start began: that clock may have been wrong.
-    pub off_time: bool,
+    pub outside_expected_time: bool,
 }
 
 impl Candidate {
@@ -270,10 +270,10 @@ impl Candidate {
             id,
             status: None,
             created_at: None,
-            made_at: None,
+            created_at_millis: None,
             title: None,
-            likeness: Likeness::Unread,
-            off_time: false,
+            similarity: Similarity::Unread,
+            outside_expected_time: false,
         }
     }
 }
@@ -281,7 +281,7 @@ impl Candidate {
 /// Whether the first thing said to a candidate's agent is what the start said. Where it is not, it is no candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum Likeness {
+pub enum Similarity {
     /// It is the same.
     Same,
     /// It could not be read.
@@ -311,7 +311,7 @@ pub struct Capabilities {
     /// Whether the tasks of an account can be listed.
     pub list: bool,
     /// Whether there is a trail to read.
-    pub trail: bool,
+    pub steps: bool,
     /// Whether agents ask in words, and are answered in words.
     pub words: bool,
     /// Whether tasks wait for an approval or for data.
@@ -336,7 +336,7 @@ impl Capabilities {
         cancel: false,
         message: false,
         list: false,
-        trail: false,
+        steps: false,
         words: false,
         approval: false,
         review: false,
@@ -349,7 +349,7 @@ impl Capabilities {
 /// Where a provider's settings come from and what they default to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Account {
+pub struct ProviderDefaults {
     /// Environment variable of the key.
     pub key_variable: &'static str,
     /// Environment variable of the base URL.
@@ -362,7 +362,7 @@ pub struct Account {
     pub simulated_key: Option<&'static str>,
 }
 
-impl Account {
+impl ProviderDefaults {
     /// The settings of a provider.
     #[must_use]
     pub const fn new(
@@ -400,7 +400,7 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     /// The provider's name in `NAME:ID`, in snapshots and in settings.
     const NAME: &'static str;
     /// Where its settings come from.
-    const ACCOUNT: Account;
+    const DEFAULTS: ProviderDefaults;
     /// What it can do.
     const CAPABILITIES: Capabilities;
 
@@ -414,13 +414,13 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// When there is no id in it.
-    fn read_start(&self, reply: &Response) -> Result<Started, ReadError>;
+    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError>;
 
     /// The request of one look.
     ///
     /// # Errors
     /// When the id cannot be written into a path, or there is no such look here.
-    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError>;
+    fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError>;
 
     /// Reads a 2xx reply to a look at this task.
     ///
@@ -429,60 +429,60 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     fn read(
         &self,
         id: &TaskId,
-        look: &Look,
+        read: &ReadKind,
         reply: &Response,
-    ) -> Result<Reading<Self::Output>, ReadError>;
+    ) -> Result<PollResult<Self::Output>, ReadError>;
 
     /// The request of a write to a task.
     ///
     /// # Errors
     /// When it cannot be written, or there is no such write here.
-    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError>;
+    fn write_request(&self, id: &TaskId, act: &WriteRequest<'_>) -> Result<Request, BuildError>;
 
     /// Checks a 2xx reply to a write: the status code alone says that it was taken, unless the reply is about another
     /// task.
     ///
     /// # Errors
     /// When it is no reply to a write to this task.
-    fn accepted(&self, _id: &TaskId, _reply: &Response) -> Result<(), ReadError> {
+    fn check_accepted(&self, _id: &TaskId, _reply: &Response) -> Result<(), ReadError> {
         Ok(())
     }
 
-    /// The conversation's newest place, from a reply to [`Look::Questions`].
+    /// The conversation's newest place, from a reply to [`ReadKind::Questions`].
     ///
     /// # Errors
     /// When the reply cannot be read.
-    fn mark(&self, _id: &TaskId, _reply: &Response) -> Result<Mark, ReadError> {
-        Ok(Mark::new(""))
+    fn cursor(&self, _id: &TaskId, _reply: &Response) -> Result<Cursor, ReadError> {
+        Ok(Cursor::new(""))
     }
 
-    /// Whether a write made after `mark` shows in a reply to [`Look::Questions`]; `text` is what was written.
+    /// Whether a write made after `cursor` shows in a reply to [`ReadKind::Questions`]; `text` is what was written.
     ///
     /// # Errors
     /// When the reply cannot be read.
-    fn landed(
+    fn find_write(
         &self,
         _id: &TaskId,
         _reply: &Response,
-        _mark: &Mark,
+        _mark: &Cursor,
         _text: &str,
-    ) -> Result<Landed, ReadError> {
-        Ok(Landed::No)
+    ) -> Result<Confirmation, ReadError> {
+        Ok(Confirmation::Absent)
     }
 
     /// What the task of this start is known by, where tasks can be searched.
-    fn clue(&self, _job: &Self::Job) -> Option<Clue> {
+    fn match_criteria(&self, _job: &Self::Job) -> Option<MatchCriteria> {
         None
     }
 
-    /// One page of the tasks that a start may have made: those of `clue` made in this time, newest first. Asked only of
+    /// One page of the tasks that a start may have made: those of `criteria` made in this time, newest first. Asked only of
     /// a provider that gives clues.
     ///
     /// # Errors
     /// When they cannot be searched.
     fn search(
         &self,
-        _clue: &Clue,
+        _criteria: &MatchCriteria,
         _from: Timestamp,
         _until: Option<Timestamp>,
         _cursor: Option<&str>,
@@ -490,14 +490,14 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         Err(BuildError::new(format!("{} has no search", Self::NAME)))
     }
 
-    /// Reads a reply to the [`search`](Self::search) for this. A task that cannot be one of `clue` is left out; an entry
+    /// Reads a reply to the [`search`](Self::search) for this. A task that cannot be one of `criteria` is left out; an entry
     /// of which that cannot be told is unreadable.
     ///
     /// # Errors
     /// When it cannot be read.
     fn read_search(
         &self,
-        _clue: &Clue,
+        _criteria: &MatchCriteria,
         _reply: &Response,
     ) -> Result<ListPage<Candidate>, ReadError> {
         Err(ReadError::new(ReadErrorKind::Shape, "there is no search"))
@@ -507,18 +507,22 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// When the id cannot be written into a path, or that cannot be read.
-    fn opening(&self, _id: &TaskId) -> Result<Request, BuildError> {
+    fn first_message(&self, _id: &TaskId) -> Result<Request, BuildError> {
         Err(BuildError::new(format!(
             "{} has no conversations",
             Self::NAME
         )))
     }
 
-    /// Reads a reply to [`opening`](Self::opening); `None` when nothing was said.
+    /// Reads a reply to [`first_message`](Self::first_message); `None` when nothing was said.
     ///
     /// # Errors
     /// When it cannot be read.
-    fn read_opening(&self, _id: &TaskId, _reply: &Response) -> Result<Option<String>, ReadError> {
+    fn read_first_message(
+        &self,
+        _id: &TaskId,
+        _reply: &Response,
+    ) -> Result<Option<String>, ReadError> {
         Ok(None)
     }
 
@@ -526,18 +530,22 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     ///
     /// # Errors
     /// When it cannot be read; the stream goes on.
-    fn read_event(&self, _id: &TaskId, _event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn read_event(
+        &self,
+        _id: &TaskId,
+        _event: &sse::Event<'_>,
+    ) -> Result<Option<StreamEvent>, ReadError> {
         Ok(None)
     }
 
     /// A question that an event asked, told with the events before it, oldest first and its own last.
-    fn explain(&self, question: Question, steps: &[RawEvent]) -> Question {
+    fn add_context(&self, question: Question, steps: &[RawEvent]) -> Question {
         question.with_messages(steps.iter().map(|step| step.data.clone()).collect())
     }
 
     /// The answer of a task whose last event says that it completed while its own read, `reply`, never agreed; `None`
     /// when there is none without that.
-    fn unconfirmed(
+    fn unconfirmed_output(
         &self,
         _id: &TaskId,
         _reply: Option<&Response>,
@@ -550,31 +558,31 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
 /// What an event of the stream or the list says.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Item {
+pub struct StreamEvent {
     /// The event.
     pub event: RawEvent,
     /// What it means for the task.
-    pub beat: Beat,
+    pub kind: EventKind,
     /// The status that the task left by it, and the one it came to, when it says so. It is told when the first of them is
     /// what the task was last seen to be, so that no event of long ago changes what a read has shown since.
-    pub moved: Option<(Status, Status)>,
+    pub status_change: Option<(Status, Status)>,
 }
 
-impl Item {
+impl StreamEvent {
     /// An event and what it means.
     #[must_use]
-    pub fn new(event: RawEvent, beat: Beat) -> Self {
+    pub fn new(event: RawEvent, beat: EventKind) -> Self {
         Self {
             event,
-            beat,
-            moved: None,
+            kind: beat,
+            status_change: None,
         }
     }
 
     /// Adds that the task came from one status to another by it.
     #[must_use]
-    pub fn moving(mut self, from: Status, to: Status) -> Self {
-        self.moved = Some((from, to));
+    pub fn with_status_change(mut self, from: Status, to: Status) -> Self {
+        self.status_change = Some((from, to));
         self
     }
 }
@@ -582,7 +590,7 @@ impl Item {
 /// What an event means for the task. An event alone ends nothing: a read of the task judges.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub enum Beat {
+pub enum EventKind {
     /// The task is at work: whatever it asked before is asked no more.
     Working,
     /// It tells nothing of whether the task works or waits.
@@ -590,18 +598,18 @@ pub enum Beat {
     /// The task waits for this answer, unless a later event or read says otherwise.
     Asking(Question),
     /// The task seems over.
-    Ending(Finish),
+    Ended(UnconfirmedEnd),
 }
 
 /// How a task seems to have ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Finish {
+pub enum UnconfirmedEnd {
     /// It completed.
     Succeeded,
     /// The agent failed.
-    Failed(Fault),
+    Failed(TaskFailure),
     /// It was stopped.
-    Stopped(Fault),
+    Stopped(TaskFailure),
 }

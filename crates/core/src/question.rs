@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::id::{Position, QuestionId};
+use crate::id::{EventSeq, QuestionId};
 
 /// What kind of answer a question wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub struct Question {
     pub payload: Option<Value>,
     /// The place in the task's events where it is asked, on a platform that asks by an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seq: Option<Position>,
+    pub seq: Option<EventSeq>,
     /// How many messages of users stand before it, on a platform that asks in a conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_before: Option<u64>,
@@ -47,7 +47,7 @@ pub struct Question {
     /// The first event after which whoever missed the one that asks would have told a stand-in for it; no earlier wait
     /// stands between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) unseen_after: Option<Position>,
+    pub(crate) unseen_after: Option<EventSeq>,
     /// Whether the id is a stand-in: the server shows that it waits, but not what for. Such a question is told only
     /// after several reads agree.
     #[serde(default)]
@@ -73,7 +73,7 @@ impl Question {
 
     /// The same question, asked by the event of this place.
     #[must_use]
-    pub fn asked_at(mut self, seq: Position) -> Self {
+    pub fn asked_at(mut self, seq: EventSeq) -> Self {
         self.seq = Some(seq);
         self
     }

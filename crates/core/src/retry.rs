@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::budget::OriginBudget;
 use crate::error::{ApiError, ReadError};
-use crate::failure::{Cause, Failure, Stage};
+use crate::failure::{Cause, ExchangeFailure, ExchangeProgress};
 use crate::operation::Safety;
 use crate::policy::Retry;
+use crate::reason::WaitReason;
 use crate::response::{Head, Response};
-use crate::shared::Shared;
 use crate::time::{Timestamp, millis};
-use crate::why::Why;
 
 /// What an exchange that did not succeed showed.
 #[derive(Clone, Debug)]
-pub(crate) enum Trouble {
+pub(crate) enum AttemptError {
     /// The wire failed.
-    Wire(Failure),
+    Wire(ExchangeFailure),
     /// The server answered with something other than 2xx.
     Refused(Box<Response>),
     /// A 2xx whose body cannot be read.
     Unreadable(ReadError),
 }
 
-impl Trouble {
+impl AttemptError {
     pub(crate) fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Wire(failure) => failure.head().map(|head| head.status),
@@ -51,7 +51,7 @@ impl Trouble {
     fn is_timeout(&self) -> bool {
         matches!(
             self,
-            Self::Wire(Failure {
+            Self::Wire(ExchangeFailure {
                 cause: Cause::Timeout(_),
                 ..
             })
@@ -59,7 +59,7 @@ impl Trouble {
     }
 }
 
-impl std::fmt::Display for Trouble {
+impl std::fmt::Display for AttemptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Wire(failure) => failure.fmt(f),
@@ -78,9 +78,9 @@ impl std::fmt::Display for Trouble {
 
 /// What the matrix says of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Retryability {
     /// It may be tried again.
-    Retry,
+    Retryable,
     /// It is decided: nothing was done, and trying again would not change that.
     Final,
     /// It may have been done. A write without a key stops here.
@@ -88,67 +88,71 @@ pub(crate) enum Verdict {
 }
 
 /// The matrix of stage and status against safety.
-pub(crate) fn judge(trouble: &Trouble, safety: Safety, policy: &Retry) -> Verdict {
+pub(crate) fn retryability(trouble: &AttemptError, safety: Safety, policy: &Retry) -> Retryability {
     let ambiguous = if safety == Safety::Once {
-        Verdict::Unknown
+        Retryability::Unknown
     } else {
-        Verdict::Retry
+        Retryability::Retryable
     };
     match trouble {
-        Trouble::Unreadable(_) => ambiguous,
-        Trouble::Refused(reply) => judge_status(&reply.head, safety, policy),
-        Trouble::Wire(failure) => match (&failure.stage, &failure.cause) {
+        AttemptError::Unreadable(_) => ambiguous,
+        AttemptError::Refused(reply) => judge_status(&reply.head, safety, policy),
+        AttemptError::Wire(failure) => match (&failure.progress, &failure.cause) {
             // What answers there is not, and will not become, the server we know.
             (
-                Stage::NotSent,
+                ExchangeProgress::NotSent,
                 Cause::Certificate | Cause::Protocol | Cause::SourceChanged | Cause::Source,
-            ) => Verdict::Final,
-            (Stage::NotSent, _) => Verdict::Retry,
+            ) => Retryability::Final,
+            (ExchangeProgress::NotSent, _) => Retryability::Retryable,
             // The same bytes cannot be sent again.
-            (Stage::MaybeSent, Cause::SourceChanged | Cause::Source) if safety != Safety::Once => {
-                Verdict::Final
+            (ExchangeProgress::MaybeSent, Cause::SourceChanged | Cause::Source)
+                if safety != Safety::Once =>
+            {
+                Retryability::Final
             }
-            (Stage::MaybeSent, _) => ambiguous,
+            (ExchangeProgress::MaybeSent, _) => ambiguous,
             // A redirect that is refused was answered, and nothing was done.
-            (Stage::Answered(_), Cause::Redirect) => Verdict::Final,
-            (Stage::Answered(head), _) if head.status.is_success() => match failure.cause {
-                Cause::TooLarge { .. } | Cause::Encoding if safety != Safety::Once => {
-                    Verdict::Final
+            (ExchangeProgress::Answered(_), Cause::Redirect) => Retryability::Final,
+            (ExchangeProgress::Answered(head), _) if head.status.is_success() => {
+                match failure.cause {
+                    Cause::TooLarge { .. } | Cause::Encoding if safety != Safety::Once => {
+                        Retryability::Final
+                    }
+                    _ => ambiguous,
                 }
-                _ => ambiguous,
-            },
-            (Stage::Answered(head), _) => judge_status(head, safety, policy),
+            }
+            (ExchangeProgress::Answered(head), _) => judge_status(head, safety, policy),
         },
     }
 }
 
-fn judge_status(head: &Head, safety: Safety, policy: &Retry) -> Verdict {
+fn judge_status(head: &Head, safety: Safety, policy: &Retry) -> Retryability {
     let once = safety == Safety::Once;
     match head.status.as_u16() {
-        429 => Verdict::Retry,
-        408 | 425 if once => Verdict::Unknown,
-        408 | 425 => Verdict::Retry,
-        501 | 505 | 511 => Verdict::Final,
+        429 => Retryability::Retryable,
+        408 | 425 if once => Retryability::Unknown,
+        408 | 425 => Retryability::Retryable,
+        501 | 505 | 511 => Retryability::Final,
         503 if once
             && policy.unkeyed_503
             && head.headers.contains_key(http::header::RETRY_AFTER) =>
         {
-            Verdict::Retry
+            Retryability::Retryable
         }
         // 600 and above are no HTTP; whoever sends them may have done anything.
-        500.. if once => Verdict::Unknown,
-        500.. => Verdict::Retry,
-        _ => Verdict::Final,
+        500.. if once => Retryability::Unknown,
+        500.. => Retryability::Retryable,
+        _ => Retryability::Final,
     }
 }
 
 /// What to do after a failed attempt of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Decision {
+pub(crate) enum RetryDecision {
     /// Try again, not before this.
     Again(Timestamp),
     /// The budget or the deadline is spent; the write, if it was one, was not applied.
-    Spent,
+    Exhausted,
     /// Decided by the server or by the cause.
     Final,
     /// It may have been applied.
@@ -174,11 +178,11 @@ pub(crate) struct Attempt {
 
 /// Judges one attempt and plans the next.
 pub(crate) fn decide(
-    trouble: &Trouble,
+    trouble: &AttemptError,
     attempt: &Attempt,
     policy: &Retry,
-    shared: &mut Shared,
-) -> Decision {
+    shared: &mut OriginBudget,
+) -> RetryDecision {
     let Attempt {
         safety,
         number,
@@ -192,15 +196,15 @@ pub(crate) fn decide(
     let given_up = |decision| {
         let maybe = maybe || may_have_happened(trouble, policy);
         if safety == Safety::Keyed && maybe {
-            Decision::Unknown
+            RetryDecision::Unknown
         } else {
             decision
         }
     };
-    match judge(trouble, safety, policy) {
-        Verdict::Final => return given_up(Decision::Final),
-        Verdict::Unknown => return Decision::Unknown,
-        Verdict::Retry => {}
+    match retryability(trouble, safety, policy) {
+        Retryability::Final => return given_up(RetryDecision::Final),
+        Retryability::Unknown => return RetryDecision::Unknown,
+        Retryability::Retryable => {}
     }
     let allowed = if safety == Safety::Repeatable {
         policy.reads
@@ -209,33 +213,33 @@ pub(crate) fn decide(
     };
     let next = now.after(wait(trouble, number, policy, draw, now));
     if number >= allowed || next > until || !shared.take(trouble.is_timeout()) {
-        return given_up(Decision::Spent);
+        return given_up(RetryDecision::Exhausted);
     }
-    Decision::Again(next)
+    RetryDecision::Again(next)
 }
 
 /// Whether the attempt may have been received: what stops a write without a key.
-pub(crate) fn may_have_happened(trouble: &Trouble, policy: &Retry) -> bool {
-    judge(trouble, Safety::Once, policy) == Verdict::Unknown
+pub(crate) fn may_have_happened(trouble: &AttemptError, policy: &Retry) -> bool {
+    retryability(trouble, Safety::Once, policy) == Retryability::Unknown
 }
 
 /// The wait after `failures` failures in a row: full jitter below the backoff's ceiling, or what the server asked for
 /// when that is longer (and no longer than its cap).
 pub(crate) fn wait(
-    trouble: &Trouble,
+    trouble: &AttemptError,
     failures: u32,
     policy: &Retry,
     draw: u16,
     now: Timestamp,
 ) -> Duration {
     let own = Duration::from_millis(scale(policy.ceiling(failures), draw));
-    asked(trouble, policy, draw, now).map_or(own, |asked| own.max(asked))
+    server_delay(trouble, policy, draw, now).map_or(own, |asked| own.max(asked))
 }
 
 /// The wait that the server asked for, up to its cap. It is lengthened by up to a tenth: many who are told the same,
 /// a date above all, must not come back at the same moment.
-pub(crate) fn asked(
-    trouble: &Trouble,
+pub(crate) fn server_delay(
+    trouble: &AttemptError,
     policy: &Retry,
     draw: u16,
     now: Timestamp,
@@ -246,22 +250,22 @@ pub(crate) fn asked(
 }
 
 /// Why a wait of this length was chosen.
-pub(crate) fn why(
-    trouble: &Trouble,
+pub(crate) fn wait_reason(
+    trouble: &AttemptError,
     wait: Duration,
     policy: &Retry,
     draw: u16,
     now: Timestamp,
-) -> Why {
-    match asked(trouble, policy, draw, now) {
-        Some(asked) if asked >= wait => Why::Asked,
-        Some(_) | None => Why::Backoff,
+) -> WaitReason {
+    match server_delay(trouble, policy, draw, now) {
+        Some(asked) if asked >= wait => WaitReason::ServerDelay,
+        Some(_) | None => WaitReason::Backoff,
     }
 }
 
 /// The wait of what may be put off and not given up, while the budget is spent: the upper half of the longest backoff,
 /// so that all who wait for the same server do not come back at the same moment.
-pub(crate) fn put_off(policy: &Retry, draw: u16) -> Duration {
+pub(crate) fn exhausted_budget_delay(policy: &Retry, draw: u16) -> Duration {
     let longest = millis(policy.cap);
     Duration::from_millis(longest - longest / 2 + scale(longest / 2, draw))
 }
@@ -276,16 +280,16 @@ fn scale(ceiling: u64, draw: u16) -> u64 {
 mod tests {
     use super::*;
     use crate::error::ReadErrorKind;
-    use crate::failure::Phase;
+    use crate::failure::TimeoutPhase;
+    use Retryability::{Final, Retryable as Again, Unknown};
     use Safety::{Keyed, Once, Repeatable};
-    use Verdict::{Final, Retry as Again, Unknown};
 
-    fn wire(stage: Stage, cause: Cause) -> Trouble {
-        Trouble::Wire(Failure::new(stage, cause, ""))
+    fn wire(stage: ExchangeProgress, cause: Cause) -> AttemptError {
+        AttemptError::Wire(ExchangeFailure::new(stage, cause, ""))
     }
 
-    fn answered(status: u16) -> Trouble {
-        Trouble::Refused(Box::new(Response::new(
+    fn answered(status: u16) -> AttemptError {
+        AttemptError::Refused(Box::new(Response::new(
             StatusCode::from_u16(status).expect("status"),
             "",
         )))
@@ -296,55 +300,73 @@ mod tests {
     /// Rows: F12, F13.
     #[test]
     fn the_retry_matrix_is_the_documented_one() {
-        let ok = || Stage::Answered(Box::new(Head::new(StatusCode::OK)));
+        let ok = || ExchangeProgress::Answered(Box::new(Head::new(StatusCode::OK)));
         let with_hint = |status: u16| {
             let mut reply = Response::new(StatusCode::from_u16(status).expect("status"), "");
             reply
                 .head
                 .headers
                 .insert("retry-after", "1".parse().expect("value"));
-            Trouble::Refused(Box::new(reply))
+            AttemptError::Refused(Box::new(reply))
         };
-        let rows: Vec<(Trouble, [Verdict; 3])> = vec![
-            (wire(Stage::NotSent, Cause::Resolve), [Again, Again, Again]),
-            (wire(Stage::NotSent, Cause::Refused), [Again, Again, Again]),
-            (wire(Stage::NotSent, Cause::Tls), [Again, Again, Again]),
+        let rows: Vec<(AttemptError, [Retryability; 3])> = vec![
             (
-                wire(Stage::NotSent, Cause::Timeout(Phase::Connect)),
+                wire(ExchangeProgress::NotSent, Cause::Resolve),
                 [Again, Again, Again],
             ),
             (
-                wire(Stage::NotSent, Cause::Certificate),
+                wire(ExchangeProgress::NotSent, Cause::Refused),
+                [Again, Again, Again],
+            ),
+            (
+                wire(ExchangeProgress::NotSent, Cause::Tls),
+                [Again, Again, Again],
+            ),
+            (
+                wire(
+                    ExchangeProgress::NotSent,
+                    Cause::Timeout(TimeoutPhase::Connect),
+                ),
+                [Again, Again, Again],
+            ),
+            (
+                wire(ExchangeProgress::NotSent, Cause::Certificate),
                 [Final, Final, Final],
             ),
-            (wire(Stage::NotSent, Cause::Protocol), [Final, Final, Final]),
             (
-                wire(Stage::NotSent, Cause::SourceChanged),
+                wire(ExchangeProgress::NotSent, Cause::Protocol),
                 [Final, Final, Final],
             ),
             (
-                wire(Stage::MaybeSent, Cause::Reset),
+                wire(ExchangeProgress::NotSent, Cause::SourceChanged),
+                [Final, Final, Final],
+            ),
+            (
+                wire(ExchangeProgress::MaybeSent, Cause::Reset),
                 [Again, Again, Unknown],
             ),
             (
-                wire(Stage::MaybeSent, Cause::Timeout(Phase::Head)),
+                wire(
+                    ExchangeProgress::MaybeSent,
+                    Cause::Timeout(TimeoutPhase::Head),
+                ),
                 [Again, Again, Unknown],
             ),
             (
-                wire(Stage::MaybeSent, Cause::Protocol),
+                wire(ExchangeProgress::MaybeSent, Cause::Protocol),
                 [Again, Again, Unknown],
             ),
             (
-                wire(Stage::MaybeSent, Cause::SourceChanged),
+                wire(ExchangeProgress::MaybeSent, Cause::SourceChanged),
                 [Final, Final, Unknown],
             ),
             (
-                wire(Stage::MaybeSent, Cause::Abandoned),
+                wire(ExchangeProgress::MaybeSent, Cause::Abandoned),
                 [Again, Again, Unknown],
             ),
             (wire(ok(), Cause::Truncated), [Again, Again, Unknown]),
             (
-                wire(ok(), Cause::Timeout(Phase::Body)),
+                wire(ok(), Cause::Timeout(TimeoutPhase::Body)),
                 [Again, Again, Unknown],
             ),
             (
@@ -353,7 +375,7 @@ mod tests {
             ),
             (wire(ok(), Cause::Redirect), [Final, Final, Final]),
             (
-                Trouble::Unreadable(ReadError::new(ReadErrorKind::Truncated, "")),
+                AttemptError::Unreadable(ReadError::new(ReadErrorKind::Truncated, "")),
                 [Again, Again, Unknown],
             ),
             (answered(408), [Again, Again, Unknown]),
@@ -378,8 +400,8 @@ mod tests {
             (answered(422), [Final, Final, Final]),
         ];
         for (trouble, expected) in rows {
-            let found =
-                [Repeatable, Keyed, Once].map(|safety| judge(&trouble, safety, &Retry::default()));
+            let found = [Repeatable, Keyed, Once]
+                .map(|safety| retryability(&trouble, safety, &Retry::default()));
             assert_eq!(found, expected, "{trouble:?}");
         }
     }
@@ -395,7 +417,7 @@ mod tests {
                 .headers
                 .insert("retry-after", value.parse().expect("value"));
             wait(
-                &Trouble::Refused(Box::new(reply)),
+                &AttemptError::Refused(Box::new(reply)),
                 1,
                 &Retry::default(),
                 draw,
@@ -413,14 +435,14 @@ mod tests {
 
     #[test]
     fn what_is_put_off_comes_back_spread_over_half_the_longest_backoff() {
-        let wait = |draw| put_off(&Retry::default(), draw).as_millis();
+        let wait = |draw| exhausted_budget_delay(&Retry::default(), draw).as_millis();
         assert_eq!((wait(0), wait(u16::MAX)), (15_000, 30_000));
     }
 
     #[test]
     fn a_retry_that_cannot_meet_the_deadline_is_not_made() {
         let now = Timestamp::from_millis(1000);
-        let run = |number, safety, trouble: &Trouble, until| {
+        let run = |number, safety, trouble: &AttemptError, until| {
             decide(
                 trouble,
                 &Attempt {
@@ -432,29 +454,35 @@ mod tests {
                     maybe: false,
                 },
                 &Retry::default(),
-                &mut Shared::new(),
+                &mut OriginBudget::new(),
             )
         };
-        let reset = wire(Stage::MaybeSent, Cause::Reset);
+        let reset = wire(ExchangeProgress::MaybeSent, Cause::Reset);
         assert_eq!(
             run(1, Repeatable, &reset, Timestamp::MAX),
-            Decision::Again(Timestamp::from_millis(1500))
+            RetryDecision::Again(Timestamp::from_millis(1500))
         );
         assert_eq!(
             run(1, Repeatable, &reset, Timestamp::from_millis(1499)),
-            Decision::Spent
+            RetryDecision::Exhausted
         );
-        assert_eq!(run(5, Repeatable, &reset, Timestamp::MAX), Decision::Spent);
-        assert_eq!(run(4, Keyed, &reset, Timestamp::MAX), Decision::Unknown);
+        assert_eq!(
+            run(5, Repeatable, &reset, Timestamp::MAX),
+            RetryDecision::Exhausted
+        );
+        assert_eq!(
+            run(4, Keyed, &reset, Timestamp::MAX),
+            RetryDecision::Unknown
+        );
         assert_eq!(
             run(
                 4,
                 Keyed,
-                &wire(Stage::NotSent, Cause::Refused),
+                &wire(ExchangeProgress::NotSent, Cause::Refused),
                 Timestamp::MAX
             ),
-            Decision::Spent
+            RetryDecision::Exhausted
         );
-        assert_eq!(run(1, Once, &reset, Timestamp::MAX), Decision::Unknown);
+        assert_eq!(run(1, Once, &reset, Timestamp::MAX), RetryDecision::Unknown);
     }
 }

@@ -7,11 +7,11 @@ use crate::error::{BuildError, ReadError};
 use crate::id::{Revision, TaskId};
 use crate::operation::Operation;
 use crate::pages::ListPage;
-use crate::provider::{Candidate, Clue, Likeness, Provider};
+use crate::provider::{Candidate, MatchCriteria, Provider, Similarity};
 use crate::request::Request;
 use crate::response::Response;
 use crate::snapshot::Snapshot;
-use crate::task::Sought;
+use crate::task::UnconfirmedStart;
 use crate::time::Timestamp;
 
 /// How far the two ends of the time in question are moved apart: clocks tick in seconds, and replies take theirs.
@@ -40,12 +40,12 @@ const MAX_WORDS: usize = 120;
 #[derive(Debug)]
 pub struct Search<P> {
     provider: P,
-    sought: Sought,
+    start: UnconfirmedStart,
     /// By how many milliseconds the server's clock is ahead of ours, once it has said.
     ahead: Option<i64>,
     /// Whether our clock shows an earlier time than when the start began.
     ran_back: bool,
-    look: Look,
+    pass: Pass,
     window: Window,
     state: State,
     /// Tasks of other starts.
@@ -70,7 +70,7 @@ pub struct Search<P> {
 
 /// Which look it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
+enum Pass {
     First,
     Second,
     /// At another time than the clock said.
@@ -102,7 +102,7 @@ enum State {
 /// What a search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Findings {
+pub struct SearchResult {
     /// The tasks that the start may have made, the likeliest first.
     pub candidates: Vec<Candidate>,
     /// Whether nothing was left out. If not, the task may be one that is not among the candidates, or there may be more
@@ -129,7 +129,7 @@ pub struct Findings {
 #[derive(Debug)]
 pub enum SearchStep<P> {
     /// Perform this operation, and give its output to [`Search::take`].
-    Look(Probe<P>),
+    Send(SearchRequest<P>),
     /// Ask again then.
     Wait(Timestamp),
     /// It is over: call [`Search::finish`].
@@ -138,7 +138,7 @@ pub enum SearchStep<P> {
 
 /// One read of a search.
 #[derive(Clone, Debug)]
-pub struct Probe<P> {
+pub struct SearchRequest<P> {
     provider: P,
     what: What,
 }
@@ -146,16 +146,16 @@ pub struct Probe<P> {
 #[derive(Clone, Debug)]
 enum What {
     List {
-        clue: Clue,
+        criteria: MatchCriteria,
         window: Window,
         cursor: Option<String>,
     },
-    Opening(TaskId),
+    FirstMessage(TaskId),
 }
 
-/// What a [`Probe`] brought.
+/// What a [`SearchRequest`] brought.
 #[derive(Clone, Debug)]
-pub struct Sighting {
+pub struct SearchReply {
     date: Option<Timestamp>,
     seen: Seen,
 }
@@ -163,32 +163,36 @@ pub struct Sighting {
 #[derive(Clone, Debug)]
 enum Seen {
     List(ListPage<Candidate>),
-    Opening(Option<String>),
+    FirstMessage(Option<String>),
 }
 
-impl<P: Provider> Operation for Probe<P> {
-    type Output = Sighting;
+impl<P: Provider> Operation for SearchRequest<P> {
+    type Output = SearchReply;
     const NAME: &'static str = "search";
 
     fn request(&self) -> Result<Request, BuildError> {
         match &self.what {
             What::List {
-                clue,
+                criteria,
                 window,
                 cursor,
             } => self
                 .provider
-                .search(clue, window.from, window.until, cursor.as_deref()),
-            What::Opening(id) => self.provider.opening(id),
+                .search(criteria, window.from, window.until, cursor.as_deref()),
+            What::FirstMessage(id) => self.provider.first_message(id),
         }
     }
 
-    fn read(&self, reply: &Response) -> Result<Sighting, ReadError> {
-        Ok(Sighting {
+    fn read(&self, reply: &Response) -> Result<SearchReply, ReadError> {
+        Ok(SearchReply {
             date: reply.head.date(),
             seen: match &self.what {
-                What::List { clue, .. } => Seen::List(self.provider.read_search(clue, reply)?),
-                What::Opening(id) => Seen::Opening(self.provider.read_opening(id, reply)?),
+                What::List { criteria, .. } => {
+                    Seen::List(self.provider.read_search(criteria, reply)?)
+                }
+                What::FirstMessage(id) => {
+                    Seen::FirstMessage(self.provider.read_first_message(id, reply)?)
+                }
             },
         })
     }
@@ -197,17 +201,17 @@ impl<P: Provider> Operation for Probe<P> {
 impl<P: Provider> Search<P> {
     /// A search that has not begun.
     #[must_use]
-    pub fn new(provider: P, sought: Sought) -> Self {
+    pub fn new(provider: P, sought: UnconfirmedStart) -> Self {
         let mut search = Self {
             window: Window {
                 from: sought.begun_at,
                 until: None,
             },
             provider,
-            sought,
+            start: sought,
             ahead: None,
             ran_back: false,
-            look: Look::First,
+            pass: Pass::First,
             state: State::Done,
             others: BTreeSet::new(),
             seen: BTreeSet::new(),
@@ -219,7 +223,7 @@ impl<P: Provider> Search<P> {
             unreadable: 0,
             is_early: false,
         };
-        let begun_at = search.sought.begun_at;
+        let begun_at = search.start.begun_at;
         search.begin(begun_at);
         search
     }
@@ -234,30 +238,30 @@ impl<P: Provider> Search<P> {
     /// What to do next. Asked twice, it gives the same step.
     pub fn next(&mut self, now: Timestamp) -> SearchStep<P> {
         if matches!(self.state, State::Waiting(until) if now >= until) {
-            self.look = Look::Second;
+            self.pass = Pass::Second;
             self.begin(now);
         }
         let what = match &self.state {
             State::Done => return SearchStep::Done,
             State::Waiting(until) => return SearchStep::Wait(*until),
             State::Listing { cursor, .. } => What::List {
-                clue: self.sought.clue.clone(),
+                criteria: self.start.criteria.clone(),
                 window: self.window,
                 cursor: cursor.clone(),
             },
-            State::Comparing(at) => What::Opening(self.found[*at].id.clone()),
+            State::Comparing(at) => What::FirstMessage(self.found[*at].id.clone()),
         };
-        SearchStep::Look(Probe {
+        SearchStep::Send(SearchRequest {
             provider: self.provider.clone(),
             what,
         })
     }
 
     /// Takes in what the operation brought that [`next`](Self::next) asked for.
-    pub fn take(&mut self, sighting: Sighting, now: Timestamp) {
-        self.ran_back |= self.sought.begun_at > now.after(MARGIN);
+    pub fn take(&mut self, reply: SearchReply, now: Timestamp) {
+        self.ran_back |= self.start.begun_at > now.after(MARGIN);
         if self.ahead.is_none()
-            && let Some(date) = sighting.date
+            && let Some(date) = reply.date
         {
             let ahead = signed(date) - signed(now);
             self.ahead = Some(ahead);
@@ -270,14 +274,14 @@ impl<P: Provider> Search<P> {
                 return;
             }
         }
-        match (sighting.seen, &self.state) {
+        match (reply.seen, &self.state) {
             (Seen::List(page), State::Listing { .. }) => self.turn(page, now),
-            (Seen::Opening(said), State::Comparing(at)) => {
+            (Seen::FirstMessage(said), State::Comparing(at)) => {
                 let at = *at;
                 self.missed = 0;
                 match said {
-                    Some(said) if self.sought.clue.is_said(&said) => {
-                        self.found[at].likeness = Likeness::Same;
+                    Some(said) if self.start.criteria.is_first_message(&said) => {
+                        self.found[at].similarity = Similarity::Same;
                         self.compare(at + 1, now);
                     }
                     Some(_) => {
@@ -285,13 +289,13 @@ impl<P: Provider> Search<P> {
                         self.compare(at, now);
                     }
                     None => {
-                        self.found[at].likeness = Likeness::Unreadable;
+                        self.found[at].similarity = Similarity::Unreadable;
                         self.compare(at + 1, now);
                     }
                 }
             }
             // What was not asked for says nothing.
-            (Seen::List(_) | Seen::Opening(_), _) => {}
+            (Seen::List(_) | Seen::FirstMessage(_), _) => {}
         }
     }
 
@@ -299,7 +303,7 @@ impl<P: Provider> Search<P> {
     pub fn skip(&mut self, now: Timestamp) -> bool {
         if let State::Comparing(at) = self.state {
             self.missed += 1;
-            self.found[at].likeness = Likeness::Unreadable;
+            self.found[at].similarity = Similarity::Unreadable;
             self.compare(at + 1, now);
             return true;
         }
@@ -309,16 +313,17 @@ impl<P: Provider> Search<P> {
     /// What was found. None is more than likely when there is none and the search is complete: a start that takes longer
     /// than two looks may still make one.
     #[must_use]
-    pub fn finish(mut self) -> Findings {
+    pub fn finish(mut self) -> SearchResult {
         let can_tell = self.can_tell();
-        let unread = |one: &Candidate| can_tell && one.likeness != Likeness::Same;
+        let unread = |one: &Candidate| can_tell && one.similarity != Similarity::Same;
         let uncompared = self.found.iter().filter(|one| unread(one)).count();
-        self.found.retain(|one| !(one.off_time && unread(one)));
+        self.found
+            .retain(|one| !(one.outside_expected_time && unread(one)));
         // In each kind, the order in which they were compared.
-        self.found.sort_by_key(|one| one.likeness);
+        self.found.sort_by_key(|one| one.similarity);
         let is_trusted = can_tell && !self.ran_back;
         let is_over = matches!(self.state, State::Done);
-        Findings {
+        SearchResult {
             complete: is_over
                 && !self.was_cut
                 && self.unreadable == 0
@@ -337,22 +342,22 @@ impl<P: Provider> Search<P> {
 
     /// Begins a look.
     fn begin(&mut self, now: Timestamp) {
-        let sought = &self.sought;
-        self.window = match self.look {
-            Look::First | Look::Second => Window {
+        let sought = &self.start;
+        self.window = match self.pass {
+            Pass::First | Pass::Second => Window {
                 from: self.by_server(sought.begun_at, -signed_span(MARGIN)),
                 until: sought
                     .ended_at
                     .map(|at| self.by_server(at, signed_span(MARGIN))),
             },
-            Look::Wide => Window {
+            Pass::Wide => Window {
                 from: self.by_server(sought.begun_at.min(now), -signed_span(WIDE_MARGIN)),
                 until: None,
             },
         };
         for one in &mut self.found {
-            if one.likeness == Likeness::Unreadable {
-                one.likeness = Likeness::Unread;
+            if one.similarity == Similarity::Unreadable {
+                one.similarity = Similarity::Unread;
             }
         }
         self.missed = 0;
@@ -383,9 +388,9 @@ impl<P: Provider> Search<P> {
             } else if is_new {
                 one.title = one.title.map(short);
                 one.created_at = one.created_at.map(short);
-                one.off_time = self.look == Look::Wide;
-                if self.sought.clue.digest.is_none() {
-                    one.likeness = Likeness::Incomparable;
+                one.outside_expected_time = self.pass == Pass::Wide;
+                if self.start.criteria.digest.is_none() {
+                    one.similarity = Similarity::Incomparable;
                 }
                 self.found.push(one);
             }
@@ -393,9 +398,12 @@ impl<P: Provider> Search<P> {
         let next = page.next.filter(|next| !next.is_empty());
         if let Some(next) = next.filter(|_| page.has_more != Some(false)) {
             let Window { from, until } = self.window;
-            let clue = &self.sought.clue;
+            let criteria = &self.start.criteria;
             // The cursor alone is the server's: one that no request can carry ends the list as one too many does.
-            let is_usable = self.provider.search(clue, from, until, Some(&next)).is_ok();
+            let is_usable = self
+                .provider
+                .search(criteria, from, until, Some(&next))
+                .is_ok();
             if is_usable && cursors.len() + 1 < MAX_PAGES && cursors.insert(next.clone()) {
                 *cursor = Some(next);
                 return;
@@ -403,7 +411,7 @@ impl<P: Provider> Search<P> {
             self.was_cut = true;
         }
         let known = *known;
-        let listed_by = self.sought.ended_at.map(|at| at.after(AGAIN));
+        let listed_by = self.start.ended_at.map(|at| at.after(AGAIN));
         self.is_early = listed_by.is_some_and(|by| now < by);
         self.arrange(known);
         self.compare(0, now);
@@ -413,11 +421,14 @@ impl<P: Provider> Search<P> {
     /// and where nobody knows when a task was made, the oldest comes first.
     fn arrange(&mut self, known: usize) {
         self.found[known..].reverse();
-        let (clue, begun) = (&self.sought.clue, self.by_server(self.sought.begun_at, 0));
+        let (criteria, begun) = (&self.start.criteria, self.by_server(self.start.begun_at, 0));
         self.found.sort_by_cached_key(|one| {
-            let is_titled = one.title.as_deref().is_some_and(|t| clue.is_titled(t));
+            let is_titled = one
+                .title
+                .as_deref()
+                .is_some_and(|t| criteria.matches_title(t));
             let away = one
-                .made_at
+                .created_at_millis
                 .map(|at| at.as_millis().abs_diff(begun.as_millis()));
             (!is_titled, away.unwrap_or(u64::MAX))
         });
@@ -426,42 +437,42 @@ impl<P: Provider> Search<P> {
     /// Goes on to the next one from this place on that was not compared, or to the end of the look.
     fn compare(&mut self, from: usize, now: Timestamp) {
         let mut left = self.found.iter().skip(from);
-        let next = left.position(|one| one.likeness == Likeness::Unread);
+        let next = left.position(|one| one.similarity == Similarity::Unread);
         match next {
             Some(next) if self.budget > 0 && self.missed < MAX_MISSED => {
                 self.budget -= 1;
                 self.state = State::Comparing(from + next);
             }
-            _ => self.conclude(now),
+            _ => self.conclude_pass(now),
         }
     }
 
     /// The end of a look.
-    fn conclude(&mut self, now: Timestamp) {
+    fn conclude_pass(&mut self, now: Timestamp) {
         let is_it =
-            |one: &Candidate| matches!(one.likeness, Likeness::Same | Likeness::Incomparable);
+            |one: &Candidate| matches!(one.similarity, Similarity::Same | Similarity::Incomparable);
         // One that is like it may be another's, while its own task is not listed yet.
-        let is_early = self.is_early && matches!(self.look, Look::First);
+        let is_early = self.is_early && matches!(self.pass, Pass::First);
         let is_found = self.found.iter().any(is_it) && !is_early;
         if is_found || self.missed >= MAX_MISSED {
             self.state = State::Done;
             return;
         }
-        match self.look {
-            Look::First => self.state = State::Waiting(now.after(AGAIN)),
+        match self.pass {
+            Pass::First => self.state = State::Waiting(now.after(AGAIN)),
             // At another time, only what was said tells it from the others.
-            Look::Second if self.can_tell() => {
-                self.look = Look::Wide;
+            Pass::Second if self.can_tell() => {
+                self.pass = Pass::Wide;
                 self.budget = MAX_COMPARED;
                 self.begin(now);
             }
-            Look::Second | Look::Wide => self.state = State::Done,
+            Pass::Second | Pass::Wide => self.state = State::Done,
         }
     }
 
     /// Whether there is something to compare with.
     fn can_tell(&self) -> bool {
-        self.sought.clue.digest.is_some()
+        self.start.criteria.digest.is_some()
     }
 
     /// A moment of ours on the server's clock, moved by so many milliseconds.

@@ -7,17 +7,19 @@ use serde::{Deserialize, Serialize};
 use crate::again::{StartAgain, StartAgainError};
 use crate::event::{Event, RawEvent, Status};
 use crate::id::{
-    EventId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision, TaskId,
+    Cursor, EventId, EventSeq, IdempotencyKey, IntentId, MessageNo, QuestionId, Revision, TaskId,
 };
 use crate::policy::Policy;
-use crate::provider::{Clue, Finish};
+use crate::provider::{MatchCriteria, UnconfirmedEnd};
 use crate::question::{AnswerError, Question};
 use crate::request::Source;
-use crate::task::{Ask, DeliveryStage, Parcel, StandInPlace, answerable};
+use crate::task::{DeliveryStage, QuestionEntry, StandInPlace, WriteKind, answerable};
 use crate::time::Timestamp;
 
-/// The version that this crate writes.
-const VERSION: u32 = 1;
+/// The version of the stored form that is written, and the only one that is read.
+const VERSION: u32 = 2;
+/// The last commit that reads and writes version 1. No version was released before 2, so nothing converts.
+const LAST_OF_VERSION_1: &str = "81b1c04";
 
 /// Everything that another process needs to go on with a task, and no secret.
 ///
@@ -25,7 +27,7 @@ const VERSION: u32 = 1;
 ///
 /// ```
 /// # use taskward_core::Snapshot;
-/// let text = r#"{"v":1,"provider":"toy","task":"42","saved_at":0}"#;
+/// let text = r#"{"v":2,"provider":"toy","task":"42","saved_at":0}"#;
 /// let snapshot: Snapshot = serde_json::from_str(text)?;
 /// assert_eq!(snapshot.task().map(|id| id.as_str()), Some("42"));
 /// # Ok::<(), serde_json::Error>(())
@@ -35,6 +37,18 @@ const VERSION: u32 = 1;
 pub struct Snapshot(pub(crate) Saved);
 
 impl Snapshot {
+    /// Checks the version of a stored form before the rest of it is read, which in another version may be of any shape.
+    ///
+    /// # Errors
+    /// [`ResumeError::Version`] when this program does not read it; its words say which one does.
+    pub const fn check_version(version: u32) -> Result<(), ResumeError> {
+        if version == VERSION {
+            Ok(())
+        } else {
+            Err(ResumeError::Version(version))
+        }
+    }
+
     /// The provider's name.
     #[must_use]
     pub fn provider(&self) -> &str {
@@ -56,28 +70,28 @@ impl Snapshot {
 
     /// Whether an answer or a message may have left whose fate is not known.
     #[must_use]
-    pub fn is_delivering(&self) -> bool {
-        let mut deliveries = self.0.deliveries.iter();
-        deliveries.any(|delivery| delivery.stage != DeliveryStage::Check)
+    pub fn is_writing(&self) -> bool {
+        let mut deliveries = self.0.writes.iter();
+        deliveries.any(|delivery| delivery.state != DeliveryStage::Check)
     }
 
     /// Whether an answer or a message leaves as soon as this is stored, and has no idempotency key: said by two at once, it
     /// is said twice.
     #[must_use]
     pub fn leaves_unkeyed(&self) -> bool {
-        let mut deliveries = self.0.deliveries.iter();
-        deliveries.any(|one| one.stage == DeliveryStage::Write && one.key.is_none())
+        let mut deliveries = self.0.writes.iter();
+        deliveries.any(|one| one.state == DeliveryStage::Write && one.key.is_none())
     }
 
     /// The text of an answer or a message that may have arrived, and whose fate was not known when this was stored. It is
     /// empty where an answer is no text.
     #[must_use]
-    pub fn in_doubt(&self) -> Option<&str> {
-        let mut deliveries = self.0.deliveries.iter();
-        let delivery = deliveries.find(|delivery| delivery.stage != DeliveryStage::Check);
-        let lost = |turn: &&SavedTurn| matches!(turn.stage, SavedTurnStage::Lost { .. });
+    pub fn unconfirmed_write(&self) -> Option<&str> {
+        let mut deliveries = self.0.writes.iter();
+        let delivery = deliveries.find(|delivery| delivery.state != DeliveryStage::Check);
+        let lost = |turn: &&SavedTurn| matches!(turn.state, SavedTurnState::Lost { .. });
         match delivery {
-            Some(delivery) => Some(delivery.parcel.text()),
+            Some(delivery) => Some(delivery.kind.text()),
             None => Some(self.0.turn.as_ref().filter(lost)?.text.as_str()),
         }
     }
@@ -91,7 +105,7 @@ impl Snapshot {
     /// Returns why no answer can go to this question any more, of a task whose watch is over.
     #[must_use]
     pub fn answer_error(&self, question: &QuestionId) -> AnswerError {
-        match answerable(&self.0.asks, self.0.task.as_ref(), question) {
+        match answerable(&self.0.questions, self.0.task.as_ref(), question) {
             Ok(_) => AnswerError::NoSuchQuestion(question.clone()),
             Err(why) => why,
         }
@@ -128,8 +142,8 @@ impl Snapshot {
 
     /// What the task of a start of unknown outcome would be known by.
     #[must_use]
-    pub fn clue(&self) -> Option<&Clue> {
-        self.0.start.as_ref()?.clue.as_ref()
+    pub fn match_criteria(&self) -> Option<&MatchCriteria> {
+        self.0.start.as_ref()?.criteria.as_ref()
     }
 
     /// Whether a start of unknown outcome can be repeated: it has an idempotency key.
@@ -150,17 +164,18 @@ impl Snapshot {
     /// Whether it holds nothing but an id that somebody named: nothing of the task was read, it was not started here, and
     /// nothing is to be said to it. Such an id may be a mistake, and is not worth keeping.
     #[must_use]
-    pub fn is_hearsay(&self) -> bool {
+    pub fn has_unconfirmed_end(&self) -> bool {
         let saved = &self.0;
-        let seen = saved.status.is_some() || saved.position.is_some() || saved.started_at.is_some();
-        let said = saved.turn.is_some() || !saved.deliveries.is_empty();
+        let seen =
+            saved.status.is_some() || saved.event_seq.is_some() || saved.created_at.is_some();
+        let said = saved.turn.is_some() || !saved.writes.is_empty();
         saved.task.is_some() && saved.intent.is_none() && !seen && !said
     }
 
     /// Whether it is of a turn whose message is known not to have been delivered: there is nothing to take up again.
     pub(crate) fn is_undelivered(&self) -> bool {
         let turn = self.0.turn.as_ref();
-        turn.is_some_and(|turn| matches!(turn.stage, SavedTurnStage::Undelivered { .. }))
+        turn.is_some_and(|turn| matches!(turn.state, SavedTurnState::Undelivered { .. }))
     }
 
     /// The same task, to be taken up again under these deadlines.
@@ -171,8 +186,8 @@ impl Snapshot {
         }
         saved.ended = None;
         saved.saved_at = now;
-        saved.work_left = policy.work;
-        saved.human_left = policy.human;
+        saved.working_left = policy.work;
+        saved.waiting_left = policy.human;
         saved.policy = policy;
         self
     }
@@ -192,6 +207,7 @@ impl Snapshot {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
+    #[serde(deserialize_with = "version")]
     pub(crate) v: u32,
     pub(crate) provider: String,
     /// The server it belongs to: another one knows nothing of it, and its job is none of that one's business.
@@ -217,20 +233,20 @@ pub(crate) struct Saved {
         with = "crate::time::stored::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(crate) work_left: Option<Duration>,
+    pub(crate) working_left: Option<Duration>,
     #[serde(
         default,
         with = "crate::time::stored::optional",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(crate) human_left: Option<Duration>,
+    pub(crate) waiting_left: Option<Duration>,
     #[serde(default)]
-    pub(crate) human_runs: bool,
+    pub(crate) human_is_asked: bool,
     #[serde(default)]
     pub(crate) paused: bool,
     /// Whether something was delivered and the status has not moved since.
     #[serde(default)]
-    pub(crate) lags: bool,
+    pub(crate) stale: bool,
     #[serde(default)]
     pub(crate) policy: Policy,
     /// The seed in hexadecimal: keys and boundaries come from it, no credential does.
@@ -244,10 +260,10 @@ pub(crate) struct Saved {
     pub(crate) events_taken: u64,
     /// Events that nobody has heard and nothing brings again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) untold: Vec<Event>,
+    pub(crate) pending_events: Vec<Event>,
     /// Their numbers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) untold_ids: Vec<EventId>,
+    pub(crate) pending_event_ids: Vec<EventId>,
     /// The last number that was given to an event of our own.
     #[serde(default)]
     pub(crate) events_numbered: u64,
@@ -256,24 +272,24 @@ pub(crate) struct Saved {
     #[serde(default)]
     pub(crate) messages: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) created_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) position: Option<Position>,
+    pub(crate) event_seq: Option<EventSeq>,
     /// The newest question that the events ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) wait: Option<SavedWait>,
+    pub(crate) asked_in_stream: Option<SavedAskedInStream>,
     /// An event that says that the task is over, until a read of the task agrees.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ending: Option<SavedEnding>,
+    pub(crate) unconfirmed_end: Option<SavedUnconfirmedEnd>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) asks: Vec<Ask>,
+    pub(crate) questions: Vec<QuestionEntry>,
     /// Where the newest stand-in stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stand_in: Option<StandInPlace>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) deliveries: Vec<SavedDelivery>,
+    pub(crate) writes: Vec<SavedWrite>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) turn: Option<SavedTurn>,
     #[serde(default)]
@@ -292,7 +308,7 @@ pub(crate) struct SavedStart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ended_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) clue: Option<Clue>,
+    pub(crate) criteria: Option<MatchCriteria>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<SavedRequest>,
 }
@@ -304,7 +320,7 @@ pub(crate) struct SavedStart {
 pub(crate) enum SavedAgain {
     Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        clue: Option<Clue>,
+        criteria: Option<MatchCriteria>,
         request: SavedRequest,
     },
     TooLarge {
@@ -331,17 +347,17 @@ pub(crate) enum SavedSegment {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SavedWait {
+pub(crate) struct SavedAskedInStream {
     pub(crate) question: Question,
     #[serde(default)]
     pub(crate) told: bool,
     #[serde(default)]
-    pub(crate) doubtful: bool,
+    pub(crate) unconfirmed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SavedEnding {
-    pub(crate) finish: Finish,
+pub(crate) struct SavedUnconfirmedEnd {
+    pub(crate) end: UnconfirmedEnd,
     pub(crate) event: RawEvent,
 }
 
@@ -371,10 +387,10 @@ pub(crate) enum SavedEnd {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SavedDelivery {
-    pub(crate) parcel: Parcel,
-    pub(crate) stage: DeliveryStage,
-    pub(crate) mark: Mark,
+pub(crate) struct SavedWrite {
+    pub(crate) kind: WriteKind,
+    pub(crate) state: DeliveryStage,
+    pub(crate) cursor: Cursor,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<IdempotencyKey>,
 }
@@ -382,26 +398,26 @@ pub(crate) struct SavedDelivery {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedTurn {
     pub(crate) text: String,
-    pub(crate) stage: SavedTurnStage,
+    pub(crate) state: SavedTurnState,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum SavedTurnStage {
+pub(crate) enum SavedTurnState {
     Baseline,
     Sending {
         no: MessageNo,
         working: bool,
     },
     Unproven {
-        mark: Mark,
+        cursor: Cursor,
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         working: bool,
     },
-    Taken,
+    Proven,
     Lost {
         no: MessageNo,
-        mark: Mark,
+        cursor: Cursor,
         working: bool,
     },
     Undelivered {
@@ -414,9 +430,16 @@ pub(crate) enum SavedTurnStage {
 pub(crate) enum SavedCancel {
     #[default]
     Idle,
-    Wanted,
+    Requested,
     Accepted,
     Refused,
+}
+
+/// Reads the version, which stands first: nothing of another version is read.
+fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let version = u32::deserialize(deserializer)?;
+    Snapshot::check_version(version).map_err(serde::de::Error::custom)?;
+    Ok(version)
 }
 
 impl Saved {
@@ -435,7 +458,7 @@ impl AsRef<Snapshot> for Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResumeError {
-    /// It was written by a newer version.
+    /// It has this version, which this program does not read.
     Version(u32),
     /// It belongs to another provider.
     Provider {
@@ -458,9 +481,13 @@ pub enum ResumeError {
 impl std::fmt::Display for ResumeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Version(v) if *v < VERSION => write!(
+                f,
+                "it was written by an earlier Taskward (version {v}; this one reads {VERSION}): a program built from commit {LAST_OF_VERSION_1} finishes such tasks"
+            ),
             Self::Version(v) => write!(
                 f,
-                "the snapshot has version {v}, and this program reads up to {VERSION}"
+                "it was written by a newer Taskward (version {v}; this one reads {VERSION})"
             ),
             Self::Provider { found, expected } => {
                 write!(f, "the snapshot is of {found}, not of {expected}")

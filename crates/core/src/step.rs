@@ -4,9 +4,9 @@ use crate::event::Event;
 use crate::id::{EventId, EventNo, ExchangeId, Revision};
 use crate::limits::Limits;
 use crate::outcome::Outcome;
+use crate::reason::WaitReason;
 use crate::request::Request;
 use crate::time::Timestamp;
-use crate::why::Why;
 
 /// One thing to do. It is left behind only by its acknowledgement, a report, a wish of the application or later time.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ pub enum Step<'a, O> {
         /// When to poll again.
         until: Timestamp,
         /// What is waited for.
-        why: Why,
+        why: WaitReason,
     },
     /// Tell this, then call [`Task::taken`](crate::Task::taken).
     Event {

@@ -134,7 +134,7 @@ fn a_server_that_is_faster_than_its_reader_waits_for_it() {
         .on_event(move |event| {
             if let Event::Provider(event) = &event.event {
                 let number = expected.fetch_add(1, Ordering::SeqCst);
-                assert_eq!(event.position.map(|p| p.0), Some(number as u64));
+                assert_eq!(event.seq.map(|p| p.0), Some(number as u64));
                 if number == 100 {
                     let before = sent.load(Ordering::SeqCst);
                     sleep(Duration::from_millis(700));

@@ -141,9 +141,9 @@ fn one_byte_order_mark_before_the_json_is_no_matter() {
 
 /// Rows: B10, B11, B12, B13, B15.
 #[test]
-fn a_look_that_cannot_be_read_is_a_missed_one() -> Result {
+fn a_poll_that_cannot_be_read_is_a_failed_one() -> Result {
     let bad: Vec<Vec<u8>> = unreadable().into_iter().map(|(reply, ..)| reply).collect();
-    let looks = AtomicUsize::new(0);
+    let reads = AtomicUsize::new(0);
     let missed = bad.len();
     let server = Server::new(move |conn, _| {
         let Some(seen) = conn.request() else { return };
@@ -151,7 +151,7 @@ fn a_look_that_cannot_be_read_is_a_missed_one() -> Result {
             conn.json(r#"{"status":"completed","result":"done"}"#);
             return;
         }
-        match bad.get(looks.fetch_add(1, Ordering::SeqCst)) {
+        match bad.get(reads.fetch_add(1, Ordering::SeqCst)) {
             Some(reply) => conn.say(reply),
             None => conn.json(TASK),
         };

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use taskward_core::{Answer, End, EventId, NumberedEvent, Outcome, QuestionKind, Snapshot};
+use taskward_core::{Answer, EventId, NumberedEvent, Outcome, QuestionKind, RunResult, Snapshot};
 use taskward_providers::agent_harness::{AgentHarness, Job};
 
 use super::follow::Result;
@@ -121,7 +121,7 @@ fn after_an_interrupt_behind_sixteen_events_nothing_is_told_twice() -> Result {
     });
     let end = block_on(running.wait())?;
     other.join().expect("no panic")?;
-    assert!(matches!(end, End::Left(_)), "{end:?}");
+    assert!(matches!(end, RunResult::Detached(_)), "{end:?}");
     drop(running);
     assert!(seen.streamed() >= SIXTEEN);
     assert_eq!(told_twice(&client, &seen, "interrupt")?, 0);
@@ -150,7 +150,7 @@ fn after_a_question_that_nobody_answers_only_the_question_is_told_twice() -> Res
     let seen = Seen::default();
     let run = client.run(job("two-waits"));
     let end = follow(run.on_save(seen.keep()).on_event(seen.hear()))?;
-    assert!(matches!(end, End::Left(_)), "{end:?}");
+    assert!(matches!(end, RunResult::Detached(_)), "{end:?}");
     assert_eq!(told_twice(&client, &seen, "question")?, 1);
     Ok(())
 }

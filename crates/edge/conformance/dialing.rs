@@ -6,21 +6,21 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use taskward_core::{Cause, Error, ErrorKind, Phase, Stage};
-use taskward_edge::failure::Fault;
+use taskward_core::{Cause, Error, ErrorKind, ExchangeProgress, TimeoutPhase};
+use taskward_edge::failure::SocketFailure;
 use taskward_edge::route::Proxy;
 
 #[cfg(target_os = "linux")]
-use hole::Hole;
+use blackhole::BlackHole;
 
 use super::{reached, through, unanswered};
 
 #[cfg(target_os = "linux")]
-#[path = "hole.rs"]
-mod hole;
+#[path = "blackhole.rs"]
+mod blackhole;
 
 /// Asks a proxy that answers this for a tunnel; gives what it was asked, and what came out.
-fn ask(reply: &'static str) -> (String, Result<String, Fault>) {
+fn ask(reply: &'static str) -> (String, Result<String, SocketFailure>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let authorization = http::HeaderValue::from_static("Basic eDp5");
@@ -58,7 +58,7 @@ fn a_proxy_that_refuses_is_told_with_its_variable() {
         assert!(fault.detail.contains("(from HTTPS_PROXY)"), "{fault}");
         assert!(fault.detail.contains(words), "{fault}");
         // Nothing was sent: it may be tried again, now and later.
-        let error = Error::failure(fault.at(Stage::NotSent));
+        let error = Error::failure(fault.at(ExchangeProgress::NotSent));
         assert_eq!(error.kind(), ErrorKind::Transport);
     }
 }
@@ -67,11 +67,11 @@ fn a_proxy_that_refuses_is_told_with_its_variable() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_address_that_does_not_answer_leaves_time_for_the_next() {
-    let hole = Hole::new();
-    let dead = hole.address;
+    let blackhole = BlackHole::new();
+    let dead = blackhole.address;
     let until = |millis| Instant::now() + Duration::from_millis(millis);
     let fault = reached(&[dead], until(50)).expect_err("nobody answers");
-    assert_eq!(fault.cause, Cause::Timeout(Phase::Connect));
+    assert_eq!(fault.cause, Cause::Timeout(TimeoutPhase::Connect));
     assert!(fault.detail.contains("h.example:443"), "{fault}");
 
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
@@ -97,6 +97,6 @@ fn an_address_that_refuses_is_followed_by_the_next() {
 #[test]
 fn a_lookup_without_an_answer_ends_with_the_time_to_connect() {
     let fault = unanswered(Instant::now() + Duration::from_millis(20)).expect_err("no answer");
-    assert_eq!(fault, Fault::too_late("h.example:443"));
-    assert_eq!(fault.cause, Cause::Timeout(Phase::Connect));
+    assert_eq!(fault, SocketFailure::too_late("h.example:443"));
+    assert_eq!(fault.cause, Cause::Timeout(TimeoutPhase::Connect));
 }

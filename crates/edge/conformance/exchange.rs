@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use taskward_core::{Cause, ErrorKind, Phase, Policy};
+use taskward_core::{Cause, ErrorKind, Policy, TimeoutPhase};
 use taskward_providers::nanonets::Nanonets;
 
 use super::support::{self, Ended, Probe, Server, ended, impatient, key, ok};
@@ -108,7 +108,7 @@ fn an_operation_reads_an_event_stream_to_its_end_within_the_limits_of_a_body() {
     });
     assert_eq!(
         call(&silent.url(), Probe::stream()),
-        Ended::Answered(200, Cause::Timeout(Phase::Body))
+        Ended::Answered(200, Cause::Timeout(TimeoutPhase::Body))
     );
     let seen = &silent.seen()[0];
     assert_eq!(seen.header("accept"), Some("text/event-stream"));
@@ -118,14 +118,14 @@ fn an_operation_reads_an_event_stream_to_its_end_within_the_limits_of_a_body() {
 #[test]
 fn silence_is_told_by_the_phase_it_falls_into() {
     let cases: [(&str, Ended); 3] = [
-        ("", Ended::MaybeSent(Cause::Timeout(Phase::Head))),
+        ("", Ended::MaybeSent(Cause::Timeout(TimeoutPhase::Head))),
         (
             "HTTP/1.1 200 OK\r\nContent-",
-            Ended::MaybeSent(Cause::Timeout(Phase::Head)),
+            Ended::MaybeSent(Cause::Timeout(TimeoutPhase::Head)),
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n12",
-            Ended::Answered(200, Cause::Timeout(Phase::Body)),
+            Ended::Answered(200, Cause::Timeout(TimeoutPhase::Body)),
         ),
     ];
     for (reply, expected) in cases {
@@ -155,7 +155,7 @@ fn a_body_that_dribbles_ends_with_the_whole_exchange() {
     let result = calls(&client(&server.url(), policy), &[Probe::get()]);
     assert_eq!(
         ended(&result[0]),
-        Ended::Answered(200, Cause::Timeout(Phase::Total))
+        Ended::Answered(200, Cause::Timeout(TimeoutPhase::Total))
     );
 }
 

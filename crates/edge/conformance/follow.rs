@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, Clock, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Reply, SecretString,
-    StoppedBy,
+    Answer, DetachReason, ErrorKind, Event, Outcome, Output as _, Reply, RunResult, SecretString,
+    StoppedBy, TimeLimit,
 };
 use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::nanonets::DashboardAction;
@@ -59,16 +59,16 @@ fn a_question_reaches_the_handler_and_its_answer_the_agent() -> Result {
 #[test]
 fn without_a_handler_a_question_hands_control_back() -> Result {
     let (sim, client) = setup()?;
-    let End::Left(left) = follow(client.run(job(&sim, "asker")))? else {
+    let RunResult::Detached(left) = follow(client.run(job(&sim, "asker")))? else {
         panic!("nobody could answer");
     };
-    let LeftWhy::Question(question) = &left.why else {
-        panic!("left for {:?}", left.why);
+    let DetachReason::Question(question) = &left.reason else {
+        panic!("left for {:?}", left.reason);
     };
     assert!(question.text().contains("currency"));
     // Another watch of it hands control back as well; a stored one goes on with a handler.
     let again = follow(client.attach(left.id.clone()))?;
-    assert!(matches!(again, End::Left(_)));
+    assert!(matches!(again, RunResult::Detached(_)));
     let end = follow(
         client
             .resume(left.snapshot)
@@ -91,7 +91,7 @@ fn a_handler_that_fails_leaves_the_task_alone() -> Result {
     assert_eq!(answers(&sim), [0]);
     let id = error.task().expect("the task is known").clone();
     let left = follow(client.attach(id).on_question(handler(|_| Ok(Reply::Leave))))?;
-    assert!(matches!(left, End::Left(_)));
+    assert!(matches!(left, RunResult::Detached(_)));
     assert_eq!(answers(&sim), [0]);
     Ok(())
 }
@@ -152,7 +152,7 @@ fn a_question_told_by_next_is_left_to_wait_when_it_was_not_answered() -> Result 
     ) {}
     assert_eq!(running.questions().count(), 1);
     let left = block_on(running.wait())?;
-    assert!(matches!(left, End::Left(_)), "{left:?}");
+    assert!(matches!(left, RunResult::Detached(_)), "{left:?}");
     Ok(())
 }
 
@@ -175,10 +175,10 @@ fn a_deadline_ends_the_watch() -> Result {
             .run(job(&sim, "slow"))
             .deadline(Duration::from_secs(20)),
     )?;
-    let Some(Outcome::DeadlineExceeded { clock, .. }) = end.outcome() else {
+    let Some(Outcome::DeadlineExceeded { limit, .. }) = end.outcome() else {
         panic!("{end:?}");
     };
-    assert_eq!(*clock, Clock::Work);
+    assert_eq!(*limit, TimeLimit::Working);
     Ok(())
 }
 
@@ -194,10 +194,11 @@ fn a_stored_task_keeps_its_deadlines() -> Result {
 #[test]
 fn a_review_is_waited_out_unless_the_caller_leaves_it() -> Result {
     let (sim, client) = setup()?;
-    let End::Left(left) = follow(client.run(job(&sim, "reviewer")).leave_review(true))? else {
+    let RunResult::Detached(left) = follow(client.run(job(&sim, "reviewer")).leave_review(true))?
+    else {
         panic!("it pauses");
     };
-    assert!(matches!(left.why, LeftWhy::Review(_)));
+    assert!(matches!(left.reason, DetachReason::Review(_)));
     let sim = Arc::new(sim);
     let dashboard = sim.clone();
     let id = left.id.clone();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use taskward_core::{End, Error, ErrorKind, Event, Operation, Outcome, Output as _, Policy};
+use taskward_core::{Error, ErrorKind, Event, Operation, Outcome, Output as _, Policy, RunResult};
 use taskward_core::{Provider, TaskId};
 use taskward_providers::agent_harness::{AgentHarness, operations as h};
 use taskward_providers::nanonets::{Nanonets, operations as n};
@@ -30,7 +30,7 @@ fn watch<P: Provider>(server: &Server) -> Result<(Outcome<P::Output>, String)> {
         .attach(TaskId::new("ours"))
         .deadline(Duration::from_secs(3600))
         .on_event(move |event| log.lock().expect("log").push(event.event.clone()));
-    let End::Done(outcome) = follow(run)? else {
+    let RunResult::Ended(outcome) = follow(run)? else {
         panic!("it was left");
     };
     let told = format!("{:?}", told.lock().expect("log"));

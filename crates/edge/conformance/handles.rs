@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, AnswerError, Answered, End, ErrorKind, Event, Output as _, Provider, QuestionId,
-    QuestionKind, Status,
+    Answer, AnswerError, Answered, ErrorKind, Event, Output as _, Provider, QuestionId,
+    QuestionKind, RunResult, Status,
 };
 
 use super::follow::{self, Result};
@@ -164,7 +164,7 @@ fn a_command_is_taken_as_soon_as_the_task_is_driven_again() -> Result {
     while block_on(running.next())?.is_some() {}
     waiting.join().expect("no panic")?;
     let end = block_on(running.wait())?;
-    assert!(matches!(end, End::Left(_)), "{end:?}");
+    assert!(matches!(end, RunResult::Detached(_)), "{end:?}");
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use taskward_core::{Answer, End, Event, Outcome, SecretString};
+use taskward_core::{Answer, Event, Outcome, RunResult, SecretString};
 use taskward_providers::agent_harness::operations::{ListRunEvents, StreamRunEvents};
 use taskward_providers::agent_harness::{self, AgentHarness, Job};
 use taskward_sim::harness::Stats;
@@ -58,7 +58,7 @@ struct Told {
     events: Vec<u64>,
     /// Its other events.
     others: Vec<Event>,
-    end: End<agent_harness::Answer>,
+    end: RunResult<agent_harness::Answer>,
 }
 
 /// Follows a run to its end, approving what it asks.
@@ -71,7 +71,7 @@ fn follow_approving(client: &Client<AgentHarness>, job: Job) -> Result<Told> {
         .on_event(move |event| {
             let mut log = log.lock().expect("log");
             match &event.event {
-                Event::Provider(event) => log.0.extend(event.position.map(|p| p.0)),
+                Event::Provider(event) => log.0.extend(event.seq.map(|p| p.0)),
                 other => log.1.push(other.clone()),
             }
         })
@@ -103,7 +103,10 @@ fn signals(stats: &Stats) -> Vec<(u64, u64)> {
 fn a_run_is_followed_by_its_stream_and_its_wait_answered_once() -> Result {
     let (sim, client) = setup(Vec::new(), LATE)?;
     let told = follow_approving(&client, job("approve-email"))?;
-    assert!(matches!(told.end, End::Done(Outcome::Succeeded { .. })));
+    assert!(matches!(
+        told.end,
+        RunResult::Ended(Outcome::Succeeded { .. })
+    ));
     assert_eq!(told.events, listed(&sim, &client)?);
     let stats = sim.harness_stats();
     assert_eq!(
@@ -146,7 +149,7 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
         let (sim, client) = setup(faults, SOON)?;
         let told = follow_approving(&client, job("approve-email"))?;
         assert!(
-            matches!(told.end, End::Done(Outcome::Succeeded { .. })),
+            matches!(told.end, RunResult::Ended(Outcome::Succeeded { .. })),
             "{name}: {:?}",
             told.end
         );
@@ -154,8 +157,8 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
         assert_eq!(told.events, all, "{name}: {:?}", told.others);
         let stats = sim.harness_stats();
         assert_eq!((stats.starts, signals(&stats)), (1, vec![(1, 0)]), "{name}");
-        let looks: u64 = stats.endpoints.values().sum();
-        assert!(looks < 200, "{name}: {stats:?}");
+        let reads: u64 = stats.endpoints.values().sum();
+        assert!(reads < 200, "{name}: {stats:?}");
     }
     Ok(())
 }
@@ -166,7 +169,7 @@ fn events_of_many_megabytes_pass() -> Result {
         let (sim, client) = setup(Vec::new(), LATE)?;
         let told = follow_approving(&client, job("big-event").with_input("bytes", bytes))?;
         assert!(
-            matches!(told.end, End::Done(Outcome::Succeeded { .. })),
+            matches!(told.end, RunResult::Ended(Outcome::Succeeded { .. })),
             "{:?}",
             told.end
         );
@@ -192,7 +195,7 @@ fn a_key_revoked_in_mid_run_ends_the_watch_and_says_that_the_run_goes_on() -> Re
         LATE,
     )?;
     let told = follow_approving(&client, job("approve-email"))?;
-    let End::Done(Outcome::AccessLost { id, error }) = told.end else {
+    let RunResult::Ended(Outcome::AccessLost { id, error }) = told.end else {
         panic!("{:?}", told.end);
     };
     assert_eq!(error.status.as_u16(), 401);
@@ -239,7 +242,7 @@ fn a_stream_is_redirected_within_its_own_server_only() {
         let run = client.attach(run).deadline(Duration::from_secs(60));
         follow(run).expect("an end")
     };
-    let End::Done(end) = watch("r") else {
+    let RunResult::Ended(end) = watch("r") else {
         panic!("nothing asks");
     };
     assert!(matches!(end, Outcome::Succeeded { .. }), "{end:?}");
@@ -251,7 +254,7 @@ fn a_stream_is_redirected_within_its_own_server_only() {
     assert_eq!(followed.len(), 1);
     assert_eq!(followed[0].header("accept"), Some("text/event-stream"));
     assert!(followed[0].header("authorization").is_some());
-    let End::Done(end) = watch("s") else {
+    let RunResult::Ended(end) = watch("s") else {
         panic!("nothing asks");
     };
     assert!(matches!(end, Outcome::DeadlineExceeded { .. }), "{end:?}");

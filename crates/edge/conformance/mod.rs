@@ -1,9 +1,10 @@
 //! What every adapter must do, whichever way it waits. Each runs these tests in its own `tests/conformance`, where a
 //! module `adapter` says how its calls are waited for.
 
-mod abandon;
 mod again;
 mod backpressure;
+#[cfg(target_os = "linux")]
+mod blackhole;
 mod bodies;
 pub(crate) mod connections;
 mod detach;
@@ -12,9 +13,8 @@ pub(crate) mod follow;
 mod foreign;
 mod handles;
 mod harness;
-#[cfg(target_os = "linux")]
-mod hole;
 mod lists;
+mod on_detach;
 pub(crate) mod openings;
 mod probes;
 mod recover;

@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use taskward_core::{End, Error, Outcome, Policy, TaskId};
+use taskward_core::{Error, Outcome, Policy, RunResult, TaskId};
 
 use super::stream::{Text, Toy};
 use super::support::{self, Conn, Server};
@@ -97,7 +97,7 @@ pub(crate) fn asked(server: &Server, opening: Opening) -> bool {
 pub(crate) const GUARD: Duration = Duration::from_secs(60);
 
 /// Follows the task with this deadline; gives its end and how long it took.
-fn timed(opening: Opening, deadline: Duration) -> (Result<End<Text>, Error>, Duration) {
+fn timed(opening: Opening, deadline: Duration) -> (Result<RunResult<Text>, Error>, Duration) {
     let (server, client) = unopened(opening);
     let (told, ended) = mpsc::channel();
     std::thread::spawn(move || {
@@ -112,9 +112,9 @@ fn timed(opening: Opening, deadline: Duration) -> (Result<End<Text>, Error>, Dur
     ended
 }
 
-fn check(end: Result<End<Text>, Error>) {
+fn check(end: Result<RunResult<Text>, Error>) {
     match end.expect("an end") {
-        End::Done(Outcome::DeadlineExceeded { id, .. }) => {
+        RunResult::Ended(Outcome::DeadlineExceeded { id, .. }) => {
             assert_eq!(id, Some(TaskId::new("7")));
         }
         other => panic!("{other:?}"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use taskward_core::http::header::HeaderValue;
 use taskward_core::{
-    Cause, Credential, Error, ErrorKind, Origin, Phase, Policy, Response, user_agent,
+    Cause, Credential, Error, ErrorKind, Origin, Policy, Response, TimeoutPhase, user_agent,
 };
 
 use super::exchange::{call, client, get};
@@ -170,7 +170,10 @@ fn a_head_without_measure_is_refused() {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
-    assert_eq!(get(&drip), Ended::MaybeSent(Cause::Timeout(Phase::Head)));
+    assert_eq!(
+        get(&drip),
+        Ended::MaybeSent(Cause::Timeout(TimeoutPhase::Head))
+    );
 }
 
 /// The connection was dropped long before the server was done: what was taken fits into the buffers of sockets.
@@ -194,7 +197,10 @@ fn informational_replies_come_before_the_reply_and_do_not_put_the_limit_off() {
             std::thread::sleep(Duration::from_millis(20));
         }
     });
-    assert_eq!(get(&endless), Ended::MaybeSent(Cause::Timeout(Phase::Head)));
+    assert_eq!(
+        get(&endless),
+        Ended::MaybeSent(Cause::Timeout(TimeoutPhase::Head))
+    );
 }
 
 /// Rows: B9.
@@ -442,16 +448,16 @@ fn what_never_left_is_told_as_not_sent() {
 #[test]
 fn a_server_that_never_answers_is_given_up_within_the_time_to_connect() {
     // Both alone: no limit at all.
-    let hole = super::hole::Hole::new();
+    let blackhole = super::blackhole::BlackHole::new();
     let mut policy = impatient();
     policy.limits.connect = Duration::from_millis(50);
-    let client = client(&format!("http://{}", hole.address), policy);
+    let client = client(&format!("http://{}", blackhole.address), policy);
     for result in calls(&client, &[Probe::get(), Probe::post("x")]) {
-        let timeout = Cause::Timeout(Phase::Connect);
+        let timeout = Cause::Timeout(TimeoutPhase::Connect);
         assert_eq!(ended(&result), Ended::NotSent(timeout));
         assert_eq!(kind(&result), Some(ErrorKind::Transport));
         let error = result.expect_err("nobody answers").to_string();
-        assert!(error.contains(&hole.address.to_string()), "{error}");
+        assert!(error.contains(&blackhole.address.to_string()), "{error}");
     }
 }
 

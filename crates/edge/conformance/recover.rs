@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use taskward_core::{
-    Answer, BoxError, End, ErrorKind, Journal, Likeness, Outcome, Provider, SecretString, Snapshot,
+    Answer, BoxError, ErrorKind, Journal, Outcome, Provider, RunResult, SecretString, Similarity,
+    Snapshot,
 };
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{Job, Nanonets};
@@ -53,7 +54,7 @@ fn job(sim: &Sim) -> Job {
     Job::agent(sim.agent("echo")).query("Say it once.")
 }
 
-fn unknown<O: std::fmt::Debug>(end: &End<O>) {
+fn unknown<O: std::fmt::Debug>(end: &RunResult<O>) {
     assert!(
         matches!(end.outcome(), Some(Outcome::Unknown { .. })),
         "{end:?}"
@@ -67,7 +68,7 @@ fn the_journal_knows_of_a_start_before_the_server_does_and_of_its_task_before_th
     let mut running = block_on(client.run(job(&sim)).start())?;
     assert!(sim.requests().is_empty());
     let event = block_on(running.next())?.expect("an event").event;
-    assert!(format!("{event:?}").starts_with("Started"), "{event:?}");
+    assert!(format!("{event:?}").starts_with("Created"), "{event:?}");
     let kept = memory.0.lock().expect("memory").clone();
     assert!(kept[0].is_unknown() && kept[0].origin().is_some());
     assert_eq!(kept.last().and_then(Snapshot::task), running.id());
@@ -76,7 +77,7 @@ fn the_journal_knows_of_a_start_before_the_server_does_and_of_its_task_before_th
 }
 
 #[test]
-fn a_lost_start_without_a_key_is_looked_for_and_nothing_is_adopted() -> Result {
+fn a_lost_start_without_a_key_is_searched_for_and_nothing_is_adopted() -> Result {
     let lost = FaultRule::new(Fault::LostReplyAfterApply(0))
         .on("run")
         .count(1);
@@ -89,7 +90,7 @@ fn a_lost_start_without_a_key_is_looked_for_and_nothing_is_adopted() -> Result {
         panic!("not one: {found:?}");
     };
     assert!(
-        found.complete && task.likeness == Likeness::Same,
+        found.complete && task.similarity == Similarity::Same,
         "{found:?}"
     );
     assert!(sim.stats().per_task.contains_key(task.id.as_str()));
@@ -164,7 +165,7 @@ fn a_task_whose_id_is_known_is_followed_and_one_that_was_refused_is_not() -> Res
 }
 
 #[test]
-fn a_snapshot_of_another_server_is_not_looked_for_here() -> Result {
+fn a_snapshot_of_another_server_is_not_searched_for_here() -> Result {
     let cut = FaultRule::new(Fault::CloseBeforeHead).on("run").count(1);
     let (sim, client, memory) = on_nanonets(vec![cut])?;
     unknown(&follow(client.run(job(&sim)))?);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use taskward_core::{Cause, Error, ErrorKind, Phase, Response};
+use taskward_core::{Cause, Error, ErrorKind, Response, TimeoutPhase};
 use taskward_providers::nanonets::Nanonets;
 
 use super::support::{Ended, Probe, Server, ended, impatient, key, ok};
@@ -261,7 +261,7 @@ fn https_and_http_ports_are_told_apart() {
     let silent = &calls(&client, &[Probe::post("x")])[0];
     assert_eq!(
         ended(silent),
-        Ended::NotSent(Cause::Timeout(Phase::Connect))
+        Ended::NotSent(Cause::Timeout(TimeoutPhase::Connect))
     );
     let chatty = Server::new(|conn, _| {
         conn.say("HTTP/1.1 400 Bad Request\r\n\r\n");

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use taskward_core::http::Method;
 use taskward_core::{
-    Account, Act, Answer, Beat, BuildError, Capabilities, End, ErrorKind, Event, Finish,
-    IdempotencyKey, Item, Job, Landed, Look, Mark, NumberedEvent, Output as _, Policy, Position,
-    Provider, Question, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading, Request,
-    Response, Safety, Started, Status, Target, TaskId, sse,
+    Answer, BuildError, Capabilities, Confirmation, CreatedTask, Cursor, ErrorKind, Event,
+    EventKind, EventSeq, IdempotencyKey, Job, NumberedEvent, Output as _, Policy, PollResult,
+    Provider, ProviderDefaults, Question, QuestionKind, RawEvent, ReadError, ReadErrorKind,
+    ReadKind, Request, Response, RunResult, Safety, Status, StreamEvent, Target, TaskId,
+    UnconfirmedEnd, WriteRequest, sse,
 };
 
 use super::support::{self, Conn, Server, key};
@@ -43,7 +44,7 @@ impl Provider for Toy {
     type Job = Work;
     type Output = Text;
     const NAME: &'static str = "toy";
-    const ACCOUNT: Account = Account::new(
+    const DEFAULTS: ProviderDefaults = ProviderDefaults::new(
         "TASKWARD_TEST_KEY_THAT_NOBODY_SETS",
         "TASKWARD_TEST_URL_THAT_NOBODY_SETS",
         "https://toy.invalid",
@@ -62,17 +63,17 @@ impl Provider for Toy {
         key.map_or(Ok(request.clone()), |key| request.keyed(key))
     }
 
-    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
-        Ok(Started::new(TaskId::new(text(reply)), None))
+    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
+        Ok(CreatedTask::new(TaskId::new(text(reply)), None))
     }
 
-    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
+    fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
         let target = Target::new("/t").segment(id.as_str())?;
-        let target = match look {
-            Look::Stream { after } => target
+        let target = match read {
+            ReadKind::Stream { after } => target
                 .path("/stream")
                 .query_opt("after", after.map(|p| p.to_string()).as_deref()),
-            Look::Result => target.path("/result"),
+            ReadKind::Result => target.path("/result"),
             _ => target,
         };
         Ok(Request::get(target.build()?))
@@ -81,21 +82,21 @@ impl Provider for Toy {
     fn read(
         &self,
         _id: &TaskId,
-        look: &Look,
+        read: &ReadKind,
         reply: &Response,
-    ) -> Result<Reading<Text>, ReadError> {
-        Ok(match (look, text(reply).as_str()) {
-            (Look::Result, answer) => Reading::Ready(Text(answer.to_owned())),
-            (_, "waiting") => Reading::Waiting(Status::known("waiting")),
-            (_, "done") => Reading::Next(Look::Result, Status::known("done")),
-            _ => Reading::Pending(Status::known("running")),
+    ) -> Result<PollResult<Text>, ReadError> {
+        Ok(match (read, text(reply).as_str()) {
+            (ReadKind::Result, answer) => PollResult::Ready(Text(answer.to_owned())),
+            (_, "waiting") => PollResult::Waiting(Status::known("waiting")),
+            (_, "done") => PollResult::ReadFirst(ReadKind::Result, Status::known("done")),
+            _ => PollResult::Pending(Status::known("running")),
         })
     }
 
-    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+    fn write_request(&self, id: &TaskId, act: &WriteRequest<'_>) -> Result<Request, BuildError> {
         let target = Target::new("/t").segment(id.as_str())?.path("/say");
         match act {
-            Act::Answer {
+            WriteRequest::Answer {
                 answer: Answer::Text(text),
                 key: Some(key),
                 ..
@@ -104,31 +105,35 @@ impl Provider for Toy {
         }
     }
 
-    fn mark(&self, _id: &TaskId, _reply: &Response) -> Result<Mark, ReadError> {
-        Ok(Mark::new(""))
+    fn cursor(&self, _id: &TaskId, _reply: &Response) -> Result<Cursor, ReadError> {
+        Ok(Cursor::new(""))
     }
 
-    fn landed(
+    fn find_write(
         &self,
         _id: &TaskId,
         _reply: &Response,
-        _mark: &Mark,
+        _mark: &Cursor,
         _text: &str,
-    ) -> Result<Landed, ReadError> {
-        Ok(Landed::No)
+    ) -> Result<Confirmation, ReadError> {
+        Ok(Confirmation::Absent)
     }
 
-    fn read_event(&self, _id: &TaskId, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn read_event(
+        &self,
+        _id: &TaskId,
+        event: &sse::Event<'_>,
+    ) -> Result<Option<StreamEvent>, ReadError> {
         let (seq, word) = event.data.split_once(' ').unwrap_or((event.data, ""));
         let seq = seq.parse();
         let seq = seq.map_err(|_| ReadError::new(ReadErrorKind::Shape, "no number"))?;
-        let event = RawEvent::new(Some(Position(seq)), word, serde_json::Value::Null);
+        let event = RawEvent::new(Some(EventSeq(seq)), word, serde_json::Value::Null);
         let beat = match word {
-            "wait" => Beat::Asking(Question::new("q2", QuestionKind::Text, "Which?")),
-            "end" => Beat::Ending(Finish::Succeeded),
-            _ => Beat::Working,
+            "wait" => EventKind::Asking(Question::new("q2", QuestionKind::Text, "Which?")),
+            "end" => EventKind::Ended(UnconfirmedEnd::Succeeded),
+            _ => EventKind::Working,
         };
-        Ok(Some(Item::new(event, beat)))
+        Ok(Some(StreamEvent::new(event, beat)))
     }
 }
 
@@ -239,7 +244,7 @@ impl Told {
         let told = self.0.clone();
         move |event| {
             if let Event::Provider(event) = &event.event {
-                let place = event.position.map_or(0, |p| p.0);
+                let place = event.seq.map_or(0, |p| p.0);
                 let line = format!("{place} {}", event.name);
                 told.lock().expect("told").push(line);
             }
@@ -251,7 +256,7 @@ impl Told {
     }
 }
 
-fn check(server: &Server, platform: &Platform, told: &Told, end: End<Text>) {
+fn check(server: &Server, platform: &Platform, told: &Told, end: RunResult<Text>) {
     let answer = end.into_answer().expect("an answer");
     assert_eq!(answer.text().as_deref(), Some("EUR"));
     let all = told.all();
@@ -316,10 +321,10 @@ fn a_stream_that_is_cut_is_reopened_where_it_was() {
 }
 
 #[test]
-fn leaving_closes_the_stream() {
+fn detaching_closes_the_stream() {
     let (_server, platform, client) = setup(false);
     let end = follow(client.run(Work)).expect("an end");
-    let End::Left(left) = end else {
+    let RunResult::Detached(left) = end else {
         panic!("nobody could answer");
     };
     let end = follow(
@@ -341,7 +346,7 @@ fn leaving_closes_the_stream() {
 
 /// Rows: E31.
 #[test]
-fn a_stream_whose_head_never_comes_stops_neither_a_look_nor_an_answer_and_is_let_go() {
+fn a_stream_whose_head_never_comes_stops_neither_a_poll_nor_an_answer_and_is_let_go() {
     let closed = Arc::new(AtomicBool::new(false));
     let closing = closed.clone();
     let stream = move |_: &Platform, conn: &mut Conn, _: &str| {

@@ -10,8 +10,8 @@ use std::time::Duration;
 use taskward_core::http::uri::PathAndQuery;
 use taskward_core::http::{HeaderName, HeaderValue, Method};
 use taskward_core::{
-    BuildError, Cause, Content, Error, ErrorKind, IdempotencyKey, Operation, Part, Policy,
-    ReadError, Request, Response, Retry, Safety, SecretString, Source, Stage,
+    BuildError, Cause, Content, Error, ErrorKind, ExchangeProgress, IdempotencyKey, Operation,
+    Part, Policy, ReadError, Request, Response, Retry, Safety, SecretString, Source,
 };
 
 /// The key of every test; it must show up nowhere but in `Authorization`.
@@ -334,9 +334,9 @@ pub(crate) fn ended(result: &Result<Response, Error>) -> Ended {
         return Ended::Other(error.kind());
     };
     let cause = failure.cause.clone();
-    match &failure.stage {
-        Stage::NotSent => Ended::NotSent(cause),
-        Stage::MaybeSent => Ended::MaybeSent(cause),
-        Stage::Answered(head) => Ended::Answered(head.status.as_u16(), cause),
+    match &failure.progress {
+        ExchangeProgress::NotSent => Ended::NotSent(cause),
+        ExchangeProgress::MaybeSent => Ended::MaybeSent(cause),
+        ExchangeProgress::Answered(head) => Ended::Answered(head.status.as_u16(), cause),
     }
 }

@@ -87,7 +87,7 @@ fn a_run_tells_its_decisions_with_their_reasons_and_nothing_that_was_said() -> R
     has(&[" watch ", "provider=\"nanonets\""]);
     has(&[" + intent="]);
     has(&[" + task=", &id]);
-    for errand in [
+    for purpose in [
         "\"start the task\"",
         "look at the status",
         "read the questions",
@@ -95,7 +95,7 @@ fn a_run_tells_its_decisions_with_their_reasons_and_nothing_that_was_said() -> R
         "deliver the answer",
         "read the answer",
     ] {
-        has(&[" request ", errand]);
+        has(&[" request ", purpose]);
     }
     has(&[" pause ", "next look", "ms="]);
     has(&["event", "started"]);

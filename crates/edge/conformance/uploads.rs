@@ -3,7 +3,7 @@
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::time::{Duration, Instant};
 
-use taskward_core::{Cause, ErrorKind, Phase, Policy, Retry, Safety};
+use taskward_core::{Cause, ErrorKind, Policy, Retry, Safety, TimeoutPhase};
 
 use super::exchange::{call, client, get};
 use super::support::{Conn, Ended, Probe, Server, ended, impatient, ok};
@@ -90,7 +90,7 @@ fn an_upload_that_stands_still_is_given_up() {
     });
     assert_eq!(
         call(&server.url(), Probe::upload(file.path())),
-        Ended::MaybeSent(Cause::Timeout(Phase::Send))
+        Ended::MaybeSent(Cause::Timeout(TimeoutPhase::Send))
     );
 }
 

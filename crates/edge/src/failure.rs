@@ -1,4 +1,4 @@
-//! From the words of sockets and rustls to a [`Failure`].
+//! From the words of sockets and rustls to a [`ExchangeFailure`].
 //!
 //! The stage is never guessed from an error: it comes from how far the exchange had come.
 
@@ -7,20 +7,20 @@ use std::io;
 use std::time::SystemTime;
 
 use rustls::{CertificateError, OtherError};
-use taskward_core::{Cause, Failure, Head, Phase, Stage};
+use taskward_core::{Cause, ExchangeFailure, ExchangeProgress, Head, TimeoutPhase};
 
 use crate::tls::SelfSigned;
 
 /// What went wrong, before anything is said about the stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct SocketFailure {
     /// What it is.
     pub cause: Cause,
     /// What the library said, and about which server.
     pub detail: String,
 }
 
-impl Fault {
+impl SocketFailure {
     /// A fault in these words.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Fault {
 
     /// A limit of an exchange that was reached.
     #[must_use]
-    pub fn timeout(phase: Phase) -> Self {
+    pub fn timeout(phase: TimeoutPhase) -> Self {
         Self::new(Cause::Timeout(phase), "")
     }
 
@@ -39,64 +39,64 @@ impl Fault {
     #[must_use]
     pub fn too_late(server: &str) -> Self {
         let why = format!("{server} did not answer in time");
-        Self::new(Cause::Timeout(Phase::Connect), why)
+        Self::new(Cause::Timeout(TimeoutPhase::Connect), why)
     }
 
     /// The failure of an exchange that had come so far.
     #[must_use]
-    pub fn at(self, stage: Stage) -> Failure {
-        Failure::new(stage, self.cause, self.detail)
+    pub fn at(self, stage: ExchangeProgress) -> ExchangeFailure {
+        ExchangeFailure::new(stage, self.cause, self.detail)
     }
 
     /// The failure of an exchange without a reply; `sent` is whether a byte of the request may have left.
     #[must_use]
-    pub fn unanswered(self, sent: bool) -> Failure {
+    pub fn unanswered(self, sent: bool) -> ExchangeFailure {
         self.at(if sent {
-            Stage::MaybeSent
+            ExchangeProgress::MaybeSent
         } else {
-            Stage::NotSent
+            ExchangeProgress::NotSent
         })
     }
 
     /// The failure of an exchange that broke off after this head.
     #[must_use]
-    pub fn after(self, head: &Head) -> Failure {
-        self.at(Stage::Answered(Box::new(head.clone())))
+    pub fn after(self, head: &Head) -> ExchangeFailure {
+        self.at(ExchangeProgress::Answered(Box::new(head.clone())))
     }
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for SocketFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.detail)
     }
 }
 
-impl StdError for Fault {}
+impl StdError for SocketFailure {}
 
 /// A TCP connection that did not come about; `server` is host and port.
 #[must_use]
-pub fn of_connect(error: &io::Error, server: &str) -> Fault {
+pub fn of_connect(error: &io::Error, server: &str) -> SocketFailure {
     let cause = match error.kind() {
-        io::ErrorKind::TimedOut => Cause::Timeout(Phase::Connect),
+        io::ErrorKind::TimedOut => Cause::Timeout(TimeoutPhase::Connect),
         _ => Cause::Refused,
     };
-    Fault::new(cause, format!("{server}: {error}"))
+    SocketFailure::new(cause, format!("{server}: {error}"))
 }
 
 /// A handshake that failed.
 #[must_use]
-pub fn of_handshake(error: &io::Error, server: &str) -> Fault {
+pub fn of_handshake(error: &io::Error, server: &str) -> SocketFailure {
     match find::<rustls::Error>(error) {
-        Some(rustls::Error::InvalidCertificate(why)) => Fault::new(
+        Some(rustls::Error::InvalidCertificate(why)) => SocketFailure::new(
             Cause::Certificate,
             format!("{server}: {}", certificate_words(why)),
         ),
-        Some(rustls::Error::InvalidMessage(_)) => Fault::new(
+        Some(rustls::Error::InvalidMessage(_)) => SocketFailure::new(
             Cause::Protocol,
             format!("{server} does not speak TLS (is this a plain HTTP port?)"),
         ),
-        Some(error) => Fault::new(Cause::Tls, format!("{server}: {error}")),
-        None => Fault::new(
+        Some(error) => SocketFailure::new(Cause::Tls, format!("{server}: {error}")),
+        None => SocketFailure::new(
             Cause::Tls,
             format!("{server}: the connection was lost in the handshake: {error}"),
         ),
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use rustls::pki_types::{ServerName, UnixTime};
 
-    fn handshake(error: rustls::Error) -> Fault {
+    fn handshake(error: rustls::Error) -> SocketFailure {
         of_handshake(
             &io::Error::new(io::ErrorKind::InvalidData, error),
             "h.example:443",
@@ -240,6 +240,6 @@ mod tests {
         assert_eq!(fault.cause, Cause::Refused);
         assert!(fault.detail.contains("127.0.0.1:9"), "{fault}");
         let fault = of_connect(&io::Error::from(io::ErrorKind::TimedOut), "h:1");
-        assert_eq!(fault.cause, Cause::Timeout(Phase::Connect));
+        assert_eq!(fault.cause, Cause::Timeout(TimeoutPhase::Connect));
     }
 }

@@ -9,9 +9,10 @@ head or an io error means."]
 //! by the suite in `conformance/`, which each of them runs.
 
 pub mod clock;
-pub mod course;
+pub mod driver;
 pub mod entropy;
 pub mod failure;
+pub mod followed;
 pub mod recover;
 pub mod reply;
 pub mod route;
@@ -20,4 +21,3 @@ pub mod settings;
 pub mod source;
 pub mod tls;
 pub mod trace;
-pub mod watch;

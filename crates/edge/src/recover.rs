@@ -1,7 +1,7 @@
 //! What becomes of a start whose outcome nobody knows.
 
 use taskward_core::{
-    Error, ErrorKind, Findings, Origin, Provider, Search, Snapshot, Task, TaskId, Timestamp,
+    Error, ErrorKind, Origin, Provider, Search, SearchResult, Snapshot, Task, TaskId, Timestamp,
 };
 
 /// What can be done about a stored task; `R` is the adapter's run.
@@ -12,11 +12,11 @@ pub enum Recovery<R> {
     Follow(R),
     /// Its start cannot be repeated. These are the tasks that it may have made: none, one or several. Which of them it is,
     /// if any, is for a human to say: nothing is adopted. [`Snapshot::adopting`] is for whoever has decided.
-    Found(Findings),
+    Found(SearchResult),
 }
 
 /// How a stored task is recovered.
-pub enum Way<P> {
+pub enum RecoveryPlan<P> {
     /// By following it.
     Follow(Box<Snapshot>),
     /// By looking for it.
@@ -27,26 +27,26 @@ pub enum Way<P> {
 ///
 /// # Errors
 /// When it was never started, or left nothing to know its task by.
-pub fn way<P: Provider>(
+pub fn recovery_plan<P: Provider>(
     provider: P,
     origin: &Origin,
     snapshot: Snapshot,
     others: Vec<TaskId>,
     now: Timestamp,
-) -> Result<Way<P>, Error> {
+) -> Result<RecoveryPlan<P>, Error> {
     if snapshot.task().is_some() || snapshot.is_repeatable() {
-        return Ok(Way::Follow(Box::new(snapshot)));
+        return Ok(RecoveryPlan::Follow(Box::new(snapshot)));
     }
     if !snapshot.is_unknown() {
         let text = "there is nothing to recover: the start is known to have made no task";
         return Err(Error::new(ErrorKind::Input, text));
     }
-    let task = Task::resume(provider.clone(), snapshot, now)?.of_origin(origin)?;
-    let Some(sought) = task.sought() else {
+    let task = Task::resume(provider.clone(), snapshot, now)?.bind_origin(origin)?;
+    let Some(sought) = task.unconfirmed_start() else {
         let text =
             "the start left nothing to know its task by: look through the tasks of its agent";
         return Err(Error::new(ErrorKind::Input, text));
     };
     let search = Search::new(provider, sought).except(others);
-    Ok(Way::Search(Box::new(search)))
+    Ok(RecoveryPlan::Search(Box::new(search)))
 }

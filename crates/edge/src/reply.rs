@@ -5,12 +5,12 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use taskward_core::{
-    Call, Cause, Credential, ExchangeId, Failure, Head, Limits, Operation, Request, Response,
-    Timestamp,
+    Call, Cause, Credential, ExchangeFailure, ExchangeId, Head, Limits, Operation, Request,
+    Response, Timestamp,
 };
 
 use crate::clock::later;
-use crate::failure::Fault;
+use crate::failure::SocketFailure;
 
 /// Largest head of a reply, all of its fields together.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -27,7 +27,7 @@ pub enum Report<S> {
     /// With the head of a stream that is now open.
     Stream(Head, Box<S>),
     /// Without either.
-    Failed(Failure),
+    Failed(ExchangeFailure),
 }
 
 impl<S> Report<S> {
@@ -102,13 +102,13 @@ pub fn head(credential: &Credential, status: StatusCode, headers: HeaderMap) -> 
 }
 
 /// Removes the key from the words of a failure: servers and libraries echo it.
-pub fn clean_failure(credential: &Credential, failure: &mut Failure) {
+pub fn clean_failure(credential: &Credential, failure: &mut ExchangeFailure) {
     failure.detail = credential.redact(&failure.detail);
 }
 
 /// What becomes of a reply that is an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Streams {
+pub enum StreamMode {
     /// It is handed over open, for a task that is followed.
     Open,
     /// It is read to its end within the limits of any other body, for an operation.
@@ -117,16 +117,16 @@ pub enum Streams {
 
 /// What follows a head.
 #[derive(Debug)]
-pub enum Follows {
+pub enum BodyPlan {
     /// The stream that was asked for.
     Stream,
     /// Something else than that stream: its head says all, and it may have no end.
     Other,
     /// A body, to be read whole.
-    Body(Gathering),
+    Body(BodyCollector),
 }
 
-impl Follows {
+impl BodyPlan {
     /// Judges a head that is no redirect; `length` is what its body is said to measure.
     ///
     /// # Errors
@@ -136,13 +136,13 @@ impl Follows {
         head: &Head,
         length: Option<u64>,
         limits: &Limits,
-        streams: Streams,
-    ) -> Result<Self, Failure> {
+        streams: StreamMode,
+    ) -> Result<Self, ExchangeFailure> {
         if let Some(encoding) = foreign_encoding(head) {
-            return Err(Fault::new(Cause::Encoding, encoding).after(head));
+            return Err(SocketFailure::new(Cause::Encoding, encoding).after(head));
         }
         let success = head.status.is_success();
-        let wants_stream = streams == Streams::Open
+        let wants_stream = streams == StreamMode::Open
             && request
                 .headers()
                 .get(header::ACCEPT)
@@ -159,11 +159,11 @@ impl Follows {
             MAX_ERROR_BODY
         };
         if success && length.is_some_and(|length| length > cap) {
-            let fault = Fault::new(Cause::TooLarge { cap }, "by its Content-Length");
+            let fault = SocketFailure::new(Cause::TooLarge { cap }, "by its Content-Length");
             return Err(fault.after(head));
         }
         let room = usize::try_from(length.unwrap_or(0).min(cap)).unwrap_or(0);
-        Ok(Self::Body(Gathering {
+        Ok(Self::Body(BodyCollector {
             success,
             cap,
             whole: BytesMut::with_capacity(room),
@@ -201,24 +201,24 @@ fn foreign_encoding(head: &Head) -> Option<String> {
 
 /// A body as it comes in, never longer than its cap.
 #[derive(Debug)]
-pub struct Gathering {
+pub struct BodyCollector {
     success: bool,
     cap: u64,
     whole: BytesMut,
 }
 
-impl Gathering {
+impl BodyCollector {
     /// Takes more in; `false` when no more is wanted, since it is enough of a refusal to tell what it says.
     ///
     /// # Errors
     /// When an answer is longer than its cap.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<bool, SocketFailure> {
         if self.whole.len() as u64 + bytes.len() as u64 <= self.cap {
             self.whole.extend_from_slice(bytes);
             return Ok(true);
         }
         if self.success {
-            return Err(Fault::new(Cause::TooLarge { cap: self.cap }, ""));
+            return Err(SocketFailure::new(Cause::TooLarge { cap: self.cap }, ""));
         }
         let room = usize::try_from(self.cap).unwrap_or(usize::MAX) - self.whole.len();
         self.whole.extend_from_slice(&bytes[..room]);

@@ -8,7 +8,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use taskward_core::{Cause, ConfigError, Origin};
 
-use crate::failure::Fault;
+use crate::failure::SocketFailure;
 
 /// Connections kept idle: as many as a service has requests under way at once.
 pub const MAX_IDLE: usize = 256;
@@ -63,9 +63,9 @@ impl Route {
     ///
     /// # Errors
     /// When the host can be none.
-    pub fn server_name(&self) -> Result<ServerName<'static>, Fault> {
+    pub fn server_name(&self) -> Result<ServerName<'static>, SocketFailure> {
         ServerName::try_from(self.host.clone()).map_err(|_| {
-            Fault::new(
+            SocketFailure::new(
                 Cause::Tls,
                 format!("{:?} is no name for a server", self.host),
             )
@@ -135,10 +135,10 @@ impl Proxy {
 
     /// A failure that is the proxy's.
     #[must_use]
-    pub fn fault(&self, why: &str) -> Fault {
+    pub fn fault(&self, why: &str) -> SocketFailure {
         let proxy = join(&self.host, self.port);
         let words = format!("the proxy {proxy} (from {}): {why}", self.variable);
-        Fault::new(Cause::Proxy, words)
+        SocketFailure::new(Cause::Proxy, words)
     }
 
     /// What asks for a tunnel to `server`.
@@ -158,7 +158,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When it is longer than a proxy has reason for.
-    pub fn is_whole(&self, answer: &[u8]) -> Result<bool, Fault> {
+    pub fn is_whole(&self, answer: &[u8]) -> Result<bool, SocketFailure> {
         match answer.ends_with(b"\r\n\r\n") {
             false if answer.len() == MAX_PROXY_HEAD => Err(self.fault("its answer has no end")),
             whole => Ok(whole),
@@ -169,7 +169,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When the proxy refused, or is none.
-    pub fn judge(&self, answer: &[u8]) -> Result<(), Fault> {
+    pub fn judge(&self, answer: &[u8]) -> Result<(), SocketFailure> {
         let line = String::from_utf8_lossy(answer);
         let line = line.lines().next().unwrap_or_default();
         match line.split(' ').nth(1) {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Abandon, Error, ErrorKind, IdempotencyKey, Job as _, Journal, NumberedEvent, Origin, Policy,
-    Position, Provider, Safety, Snapshot, Source, StartAgain, StartAgainError, Task, TaskId,
+    Error, ErrorKind, EventSeq, IdempotencyKey, Job as _, Journal, NumberedEvent, OnDetach, Origin,
+    Policy, Provider, Safety, Snapshot, Source, StartAgain, StartAgainError, Task, TaskId,
     Timestamp,
 };
 
@@ -64,7 +64,7 @@ impl<Q> Default for Hooks<Q> {
 }
 
 /// Where a task comes from.
-pub enum Goal<P: Provider> {
+pub enum RunSource<P: Provider> {
     /// A new one.
     Start(Box<P::Job>),
     /// A new one, started as another one was.
@@ -80,9 +80,9 @@ pub enum Goal<P: Provider> {
 }
 
 /// A task to follow, as it was asked for.
-pub struct Plan<P: Provider> {
+pub struct RunSpec<P: Provider> {
     /// Where it comes from.
-    pub goal: Goal<P>,
+    pub source: RunSource<P>,
     /// How it is followed, when not as the client says.
     pub policy: Option<Policy>,
     /// The caller's own idempotency key for a start.
@@ -90,23 +90,23 @@ pub struct Plan<P: Provider> {
     /// Whether a start is made again although a file has changed, or nobody knows whether it made a task before.
     pub force_new: bool,
     /// The position after which a task that is there tells its events.
-    pub after: Option<Position>,
+    pub after: Option<EventSeq>,
     /// How long the agent may work.
     pub work: Option<Duration>,
     /// How long a human may take.
     pub human: Option<Duration>,
     /// What is done about the task at the deadline.
-    pub on_deadline: Option<Abandon>,
+    pub on_deadline: Option<OnDetach>,
     /// What is done about the task on an interrupt.
-    pub on_interrupt: Option<Abandon>,
+    pub on_interrupt: Option<OnDetach>,
 }
 
-impl<P: Provider> Plan<P> {
+impl<P: Provider> RunSpec<P> {
     /// A plan that leaves everything else to the client's policy.
     #[must_use]
-    pub fn new(goal: Goal<P>) -> Self {
+    pub fn new(goal: RunSource<P>) -> Self {
         Self {
-            goal,
+            source: goal,
             policy: None,
             key: None,
             force_new: false,
@@ -124,14 +124,14 @@ impl<P: Provider> Plan<P> {
     }
 
     fn sources(&mut self) -> Vec<&mut Source> {
-        match &mut self.goal {
-            Goal::Start(job) => job.sources(),
-            Goal::Again(Ok(again)) => again.sources(),
-            Goal::Again(Err(_))
-            | Goal::Attach(_)
-            | Goal::Resume(_)
-            | Goal::Recover(_)
-            | Goal::Continue(..) => Vec::new(),
+        match &mut self.source {
+            RunSource::Start(job) => job.sources(),
+            RunSource::Again(Ok(again)) => again.sources(),
+            RunSource::Again(Err(_))
+            | RunSource::Attach(_)
+            | RunSource::Resume(_)
+            | RunSource::Recover(_)
+            | RunSource::Continue(..) => Vec::new(),
         }
     }
 
@@ -139,10 +139,10 @@ impl<P: Provider> Plan<P> {
     ///
     /// # Errors
     /// When one cannot be sent, or is not what it was when the task was started that is started again.
-    pub fn look_at_files(&mut self, fingerprints: Fingerprints) -> Result<(), Error> {
+    pub fn inspect_files(&mut self, fingerprints: Fingerprints) -> Result<(), Error> {
         let force_new = self.force_new;
-        match self.goal {
-            Goal::Again(_) => source::compare(self.sources(), fingerprints, force_new),
+        match self.source {
+            RunSource::Again(_) => source::compare(self.sources(), fingerprints, force_new),
             _ => source::resolve(self.sources(), fingerprints),
         }
     }
@@ -167,7 +167,7 @@ impl<P: Provider> Plan<P> {
         if let Some(how) = on_interrupt {
             task = task.on_interrupt(how).map_err(|e| unsupported(&e))?;
         }
-        task.of_origin(origin)
+        task.bind_origin(origin)
             .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))
     }
 
@@ -176,7 +176,7 @@ impl<P: Provider> Plan<P> {
         let mut policy = self.policy.unwrap_or_else(|| policy.clone());
         policy.work = self.work.or(policy.work);
         policy.human = self.human.or(policy.human);
-        let starts = matches!(self.goal, Goal::Start(_) | Goal::Again(_));
+        let starts = matches!(self.source, RunSource::Start(_) | RunSource::Again(_));
         if self.key.is_some() && !(starts && P::CAPABILITIES.start == Safety::Keyed) {
             let why = if starts {
                 format!("a start on {} takes no idempotency key", P::NAME)
@@ -185,36 +185,39 @@ impl<P: Provider> Plan<P> {
             };
             return Err(Error::new(ErrorKind::Input, why));
         }
-        if self.after.is_some() && !(P::CAPABILITIES.stream && matches!(self.goal, Goal::Attach(_)))
+        if self.after.is_some()
+            && !(P::CAPABILITIES.stream && matches!(self.source, RunSource::Attach(_)))
         {
             let why = "only a task that is attached to and has events has a position";
             return Err(Error::new(ErrorKind::Input, why));
         }
-        match self.goal {
-            Goal::Start(job) => Task::start_keyed(provider, &job, self.key, policy, seed()?, now),
-            Goal::Again(again) => {
+        match self.source {
+            RunSource::Start(job) => {
+                Task::start_keyed(provider, &job, self.key, policy, seed()?, now)
+            }
+            RunSource::Again(again) => {
                 let again = again?;
                 if let Some(intent) = again.unresolved().filter(|_| !self.force_new) {
                     return Err(StartAgainError::OutcomeUnknown(intent.clone()).into());
                 }
                 Task::start_again(provider, *again, self.key, policy, seed()?, now)
             }
-            Goal::Attach(id) => {
+            RunSource::Attach(id) => {
                 id.check()?;
                 Ok(Task::attach(provider, id, self.after, policy, seed()?, now))
             }
-            Goal::Continue(id, text) => {
+            RunSource::Continue(id, text) => {
                 id.check()?;
                 Task::continue_with(provider, id.clone(), text, policy, seed()?, now)
                     .map_err(|e| unsupported(&e).with_task(id))
             }
-            Goal::Resume(_) if own => Err(Error::new(
+            RunSource::Resume(_) if own => Err(Error::new(
                 ErrorKind::Config,
                 "a stored task keeps the policy and the deadlines it was stored with",
             )),
-            Goal::Recover(snapshot) => Task::recover(provider, *snapshot, policy, now)
+            RunSource::Recover(snapshot) => Task::recover(provider, *snapshot, policy, now)
                 .map_err(|e| Error::new(ErrorKind::Input, e.to_string())),
-            Goal::Resume(snapshot) => Task::resume(provider, *snapshot, now)
+            RunSource::Resume(snapshot) => Task::resume(provider, *snapshot, now)
                 .map_err(|e| Error::new(ErrorKind::Input, e.to_string())),
         }
     }

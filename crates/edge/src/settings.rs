@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use rustls::ClientConfig;
 use taskward_core::{
-    Account, ConfigError, Credential, Error, ErrorKind, Journal, Origin, Policy, SecretString,
-    user_agent,
+    ConfigError, Credential, Error, ErrorKind, Journal, Origin, Policy, ProviderDefaults,
+    SecretString, user_agent,
 };
 
 use crate::clock::Clock;
@@ -17,7 +17,7 @@ use crate::tls;
 
 /// What a caller may say about a client.
 pub struct Settings {
-    account: Account,
+    account: ProviderDefaults,
     /// The API key. Required.
     pub key: Option<SecretString>,
     /// The server; the provider's own by default.
@@ -67,7 +67,7 @@ impl fmt::Debug for Checked {
 impl Settings {
     /// Nothing said yet.
     #[must_use]
-    pub fn new(account: Account) -> Self {
+    pub fn new(account: ProviderDefaults) -> Self {
         Self {
             key: None,
             base_url: account.base_url.to_owned(),
@@ -86,7 +86,7 @@ impl Settings {
     ///
     /// # Errors
     /// A configuration error that names the variable to set.
-    pub fn from_env(account: Account) -> Result<Self, Error> {
+    pub fn from_env(account: ProviderDefaults) -> Result<Self, Error> {
         let Some(key) = variable(account.key_variable)? else {
             return Err(Error::new(
                 ErrorKind::Config,

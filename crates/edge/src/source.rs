@@ -9,7 +9,7 @@ use taskward_core::{
     Cause, Error, ErrorKind, Fingerprint, Source, SourceKey, Stamp, StartAgainError,
 };
 
-use crate::failure::Fault;
+use crate::failure::SocketFailure;
 
 /// How much of a file is read at once for its fingerprint.
 const HASHED_PIECE: usize = 128 * 1024;
@@ -43,7 +43,7 @@ pub fn resolve(sources: Vec<&mut Source>, fingerprints: Fingerprints) -> Result<
                 "this adapter sends files by path only",
             ));
         };
-        let (mut file, meta) = look(path).map_err(|why| Error::new(ErrorKind::Input, why))?;
+        let (mut file, meta) = inspect(path).map_err(|why| Error::new(ErrorKind::Input, why))?;
         source.fingerprint = match fingerprints {
             Fingerprints::Taken => Some(fingerprint(path, &mut file).map_err(|e| {
                 let why = format!("cannot read the file {}: {e}", path.display());
@@ -121,7 +121,7 @@ fn fingerprint(path: &Path, file: &mut File) -> io::Result<Fingerprint> {
 }
 
 /// A readable regular file and its metadata, or a line that names it and says what is wrong.
-fn look(path: &Path) -> Result<(File, Metadata), String> {
+fn inspect(path: &Path) -> Result<(File, Metadata), String> {
     let unreadable = |e: io::Error| format!("cannot read the file {}: {e}", path.display());
     // Before it is opened: opening a FIFO waits for its writer.
     let meta = std::fs::metadata(path).map_err(unreadable)?;
@@ -175,17 +175,17 @@ impl Opened {
     ///
     /// # Errors
     /// When it cannot be read or is another one now.
-    pub fn new(source: &Source) -> Result<Self, Fault> {
-        let path = source
-            .as_path()
-            .ok_or_else(|| Fault::new(Cause::Source, "this adapter sends files by path only"))?;
+    pub fn new(source: &Source) -> Result<Self, SocketFailure> {
+        let path = source.as_path().ok_or_else(|| {
+            SocketFailure::new(Cause::Source, "this adapter sends files by path only")
+        })?;
         let name = path.display().to_string();
         let unreadable =
-            |e: io::Error| Fault::new(Cause::Source, format!("cannot read {name}: {e}"));
+            |e: io::Error| SocketFailure::new(Cause::Source, format!("cannot read {name}: {e}"));
         let file = File::open(path).map_err(unreadable)?;
         let meta = file.metadata().map_err(unreadable)?;
         if meta.len() != source.len || stamp(&meta) != source.stamp {
-            return Err(Fault::new(
+            return Err(SocketFailure::new(
                 Cause::SourceChanged,
                 format!("{name} is no longer the file it was"),
             ));
@@ -219,13 +219,13 @@ impl Opened {
     ///
     /// # Errors
     /// When it cannot be read, has shrunk, or is not what it was.
-    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, Fault> {
+    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, SocketFailure> {
         let want = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
         let mut done = 0;
         while done < want {
             match self.file.read(&mut out[done..want]) {
                 Ok(0) => {
-                    return Err(Fault::new(
+                    return Err(SocketFailure::new(
                         Cause::SourceChanged,
                         format!("{} shrank while it was sent", self.name),
                     ));
@@ -234,7 +234,7 @@ impl Opened {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     let why = format!("cannot read {}: {e}", self.name);
-                    return Err(Fault::new(Cause::Source, why));
+                    return Err(SocketFailure::new(Cause::Source, why));
                 }
             }
         }
@@ -247,7 +247,7 @@ impl Opened {
             && self.len > 0
             && hex(hash) != then
         {
-            return Err(Fault::new(
+            return Err(SocketFailure::new(
                 Cause::SourceChanged,
                 format!("{} was written to while it was sent", self.name),
             ));

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use taskward_core::{Event, LeftWhy, Outcome, Provider, Request, Task, Timestamp, Why};
+use taskward_core::{DetachReason, Event, Outcome, Provider, Request, Task, Timestamp, WaitReason};
 use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
@@ -34,11 +34,11 @@ pub(crate) fn watch<P: Provider>(task: &Task<P>) -> Span {
 
 /// The span of a request, in that of its watch; `errand` is what it is for.
 #[must_use]
-pub fn request(errand: &'static str, request: &Request) -> Span {
+pub fn request(purpose: &'static str, request: &Request) -> Span {
     tracing::debug_span!(
         target: TARGET,
         "request",
-        errand,
+        purpose,
         method = %request.method(),
         target = %request.target(),
         status = Empty,
@@ -55,7 +55,7 @@ pub fn replied(span: &Span, status: u16, took: Duration) {
 /// Tells what was decided with an event.
 pub(crate) fn told(watch: &Span, event: &Event) {
     match event {
-        Event::Started { id, .. } => {
+        Event::Created { id, .. } => {
             watch.record("task", display(id));
             tracing::debug!(target: TARGET, parent: watch, "started");
         }
@@ -75,9 +75,12 @@ pub(crate) fn told(watch: &Span, event: &Event) {
 /// Tells how a watch ended.
 pub(crate) fn ended<O>(watch: &Span, outcome: &Outcome<O>) {
     let abandoned = match outcome {
-        Outcome::DeadlineExceeded { abandoned, .. } | Outcome::Interrupted { abandoned, .. } => {
-            Some(abandoned.code())
+        Outcome::DeadlineExceeded {
+            cancel: abandoned, ..
         }
+        | Outcome::Interrupted {
+            cancel: abandoned, ..
+        } => Some(abandoned.code()),
         _ => None,
     };
     let end = outcome.code();
@@ -85,13 +88,13 @@ pub(crate) fn ended<O>(watch: &Span, outcome: &Outcome<O>) {
 }
 
 /// Tells why a watch was left.
-pub(crate) fn left(watch: &Span, why: &LeftWhy) {
+pub(crate) fn detached(watch: &Span, why: &DetachReason) {
     tracing::debug!(target: TARGET, parent: watch, end = why.code(), "left");
 }
 
 /// A wait: a span from its beginning to its end.
 pub(crate) struct Pause {
-    why: Why,
+    why: WaitReason,
     /// Until when; a stream is listened to without one.
     until: Option<Timestamp>,
     _span: Span,
@@ -102,7 +105,7 @@ impl Pause {
     pub(crate) fn enter(
         slot: &mut Option<Self>,
         watch: &Span,
-        why: Why,
+        why: WaitReason,
         until: Option<Timestamp>,
         now: Timestamp,
     ) {

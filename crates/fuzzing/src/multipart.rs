@@ -5,8 +5,8 @@ use taskward_core::bytes::Bytes;
 use taskward_core::http::header::CONTENT_TYPE;
 use taskward_core::http::{Method, uri::PathAndQuery};
 use taskward_core::{
-    BuildError, Call, CallStep, Content, Operation, Part, Policy, ReadError, Request, Response,
-    Safety, Seed, Segment, Shared, Source, SourceKey, Timestamp, clean_filename,
+    BuildError, Call, CallStep, Content, Operation, OriginBudget, Part, Policy, ReadError, Request,
+    Response, Safety, Seed, Segment, Source, SourceKey, Timestamp, clean_filename,
 };
 use taskward_sim::multipart::{Multipart, boundary};
 use taskward_sim::{Form, Part as Read};
@@ -73,8 +73,8 @@ pub fn target(data: &[u8]) {
     let Ok(mut call) = call else {
         return;
     };
-    let mut shared = Shared::new();
-    let CallStep::Send { request, .. } = call.poll(now, &mut shared) else {
+    let mut shared = OriginBudget::new();
+    let CallStep::Send { request, .. } = call.next_step(now, &mut shared) else {
         panic!("a new call sends");
     };
 

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 use taskward_core::http::StatusCode;
 use taskward_core::{
-    Answer, Beat, IdempotencyKey, Look, Mark, Operation, Output, Provider, ReadErrorKind, Response,
-    TaskId, sse,
+    Answer, Cursor, EventKind, IdempotencyKey, Operation, Output, Provider, ReadErrorKind,
+    ReadKind, Response, TaskId, sse,
 };
 use taskward_providers::agent_harness::{AgentHarness, Transcript, operations as harness};
 use taskward_providers::nanonets::types::{CreateAgentRequest, UpdateAgentRequest};
@@ -115,33 +115,35 @@ fn provider<P: Provider>(provider: &P, reply: &Response) {
     if let Ok(started) = provider.read_start(reply) {
         // An id that names nothing is not asked for.
         let id = started.id;
-        let asked = id.check().and_then(|()| provider.look(&id, &Look::Status));
+        let asked = id
+            .check()
+            .and_then(|()| provider.read_request(&id, &ReadKind::Status));
         assert_eq!(asked.is_ok(), id.check().is_ok(), "{id:?}");
     }
-    let looks = [
-        Look::Status,
-        Look::Questions,
-        Look::Events { cursor: None },
-        Look::Stream { after: None },
-        Look::Trail,
-        Look::Result,
+    let reads = [
+        ReadKind::Status,
+        ReadKind::Questions,
+        ReadKind::Events { cursor: None },
+        ReadKind::Stream { after: None },
+        ReadKind::Steps,
+        ReadKind::Result,
     ];
     let id = TaskId::new("t");
-    for look in &looks {
+    for read in &reads {
         // Reading is a function of the reply.
-        let [once, twice] = [(); 2].map(|()| format!("{:?}", provider.read(&id, look, reply)));
+        let [once, twice] = [(); 2].map(|()| format!("{:?}", provider.read(&id, read, reply)));
         assert_eq!(once, twice);
-        if let Ok(reading) = provider.read(&id, look, reply) {
-            use taskward_core::Reading::{Ready, Succeeded};
+        if let Ok(reading) = provider.read(&id, read, reply) {
+            use taskward_core::PollResult::{Ready, Succeeded};
             if let Ready(output) | Succeeded(_, output) = reading {
                 answer(&output);
             }
         }
     }
-    if let Ok(mark) = provider.mark(&id, reply) {
-        for mark in [&mark, &Mark::new(""), &Mark::new("7:x")] {
-            let landed = provider.landed(&id, reply, mark, "hello");
-            assert!(landed.is_ok(), "the same reply was read before");
+    if let Ok(mark) = provider.cursor(&id, reply) {
+        for mark in [&mark, &Cursor::new(""), &Cursor::new("7:x")] {
+            let confirmation = provider.find_write(&id, reply, mark, "hello");
+            assert!(confirmation.is_ok(), "the same reply was read before");
         }
     }
 }
@@ -168,8 +170,8 @@ fn event(body: &[u8]) {
     let mut transcript = Transcript::default();
     transcript.push(&item.event);
     assert!(transcript.text().len() <= data.len());
-    if let Beat::Asking(question) = item.beat {
-        let told = AgentHarness.explain(question.clone(), std::slice::from_ref(&item.event));
+    if let EventKind::Asking(question) = item.kind {
+        let told = AgentHarness.add_context(question.clone(), std::slice::from_ref(&item.event));
         assert_eq!((told.id, told.kind), (question.id, question.kind));
     }
 }

@@ -122,8 +122,8 @@ impl Hint {
                 (form.write(second).into_bytes(), meaning)
             }
             Self::Raw(bytes) => {
-                let looks_like_one = bytes.iter().any(u8::is_ascii_digit);
-                let meaning = if looks_like_one {
+                let resembles_one = bytes.iter().any(u8::is_ascii_digit);
+                let meaning = if resembles_one {
                     Meaning::Open
                 } else {
                     Meaning::Wait(None)

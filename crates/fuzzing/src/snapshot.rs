@@ -1,6 +1,6 @@
 //! Files that say they are a stored task.
 
-use taskward_core::{Provider, Shared, Snapshot, Step, Task, Timestamp};
+use taskward_core::{OriginBudget, Provider, Snapshot, Step, Task, Timestamp};
 use taskward_providers::agent_harness::AgentHarness;
 use taskward_providers::nanonets::Nanonets;
 
@@ -32,7 +32,7 @@ fn goes_on<P: Provider>(provider: P, snapshot: &Snapshot) {
     };
     assert_eq!(snapshot.provider(), P::NAME);
     assert_eq!(task.id(), snapshot.task());
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     for _ in 0..STEPS {
         enum Do {
             Save(taskward_core::Revision),
@@ -40,7 +40,7 @@ fn goes_on<P: Provider>(provider: P, snapshot: &Snapshot) {
             Close(taskward_core::ExchangeId),
             Take(taskward_core::EventNo),
         }
-        let next = match task.poll(now, &mut shared) {
+        let next = match task.next_step(now, &mut shared) {
             Step::Done(_) => break,
             Step::Save { revision } => Do::Save(revision),
             Step::Send { id, .. } | Step::Open { id, .. } => Do::Send(id),
@@ -62,7 +62,7 @@ fn goes_on<P: Provider>(provider: P, snapshot: &Snapshot) {
             }
             Do::Send(id) => {
                 task.sent(id);
-                task.handle_failure(id, taskward_core::Failure::abandoned(), now);
+                task.handle_failure(id, taskward_core::ExchangeFailure::abandoned(), now);
             }
             Do::Close(id) => task.closed(id),
             Do::Take(no) => task.taken(no),

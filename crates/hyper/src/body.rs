@@ -8,15 +8,15 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use taskward_core::{Body, Cause, Segment, Source};
-use taskward_edge::failure::Fault;
+use taskward_edge::failure::SocketFailure;
 use taskward_edge::source::Opened;
 use tokio::task::JoinHandle;
 
 use crate::chunks::Chunks;
-use crate::wire::Marks;
+use crate::wire::ExchangeWatch;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.
-pub(crate) async fn check(body: &Body) -> Result<(), Fault> {
+pub(crate) async fn check(body: &Body) -> Result<(), SocketFailure> {
     for segment in body.segments() {
         if let Segment::Source(source) = segment {
             let source = source.clone();
@@ -27,15 +27,15 @@ pub(crate) async fn check(body: &Body) -> Result<(), Fault> {
 }
 
 async fn off_the_reactor<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
-) -> Result<T, Fault> {
+    work: impl FnOnce() -> Result<T, SocketFailure> + Send + 'static,
+) -> Result<T, SocketFailure> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|e| Err(interrupted(&e)))
 }
 
-fn interrupted(error: &tokio::task::JoinError) -> Fault {
-    Fault::new(Cause::Source, format!("reading was interrupted: {error}"))
+fn interrupted(error: &tokio::task::JoinError) -> SocketFailure {
+    SocketFailure::new(Cause::Source, format!("reading was interrupted: {error}"))
 }
 
 /// What is left to send.
@@ -47,7 +47,7 @@ enum Piece {
 }
 
 /// A file with what was read of it, `None` at its end.
-type Read = Result<(Chunks, Option<Bytes>), Fault>;
+type Read = Result<(Chunks, Option<Bytes>), SocketFailure>;
 
 /// The body of one attempt, as hyper pulls it.
 #[derive(Debug)]
@@ -55,11 +55,11 @@ pub(crate) struct Upload {
     pieces: VecDeque<Piece>,
     reading: Option<JoinHandle<Read>>,
     left: u64,
-    marks: Arc<Marks>,
+    marks: Arc<ExchangeWatch>,
 }
 
 impl Upload {
-    pub(crate) fn new(body: &Body, marks: Arc<Marks>) -> Self {
+    pub(crate) fn new(body: &Body, marks: Arc<ExchangeWatch>) -> Self {
         let pieces = body
             .segments()
             .filter(|segment| !segment.is_empty())
@@ -78,7 +78,7 @@ impl Upload {
         }
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, Fault>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, SocketFailure>> {
         loop {
             if let Some(reading) = &mut self.reading {
                 let read = ready!(Pin::new(reading).poll(cx));
@@ -112,12 +112,12 @@ impl Upload {
 
 impl http_body::Body for Upload {
     type Data = Bytes;
-    type Error = Fault;
+    type Error = SocketFailure;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, SocketFailure>>> {
         match ready!(self.poll_chunk(cx)) {
             Ok(Some(chunk)) => {
                 self.left = self.left.saturating_sub(chunk.len() as u64);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use taskward_core::Source;
-use taskward_edge::failure::Fault;
+use taskward_edge::failure::SocketFailure;
 use taskward_edge::source::Opened;
 
 /// Bytes read from a file at a time.
@@ -21,7 +21,7 @@ pub(crate) struct Chunks {
 
 impl Chunks {
     /// Opens `source` and compares it with its description.
-    pub(crate) fn new(source: &Source) -> Result<Self, Fault> {
+    pub(crate) fn new(source: &Source) -> Result<Self, SocketFailure> {
         Ok(Self {
             opened: Opened::new(source)?,
             lent: VecDeque::new(),
@@ -29,7 +29,7 @@ impl Chunks {
     }
 
     /// The next bytes; `None` after exactly the described length.
-    pub(crate) fn read(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(crate) fn read(&mut self) -> Result<Option<Bytes>, SocketFailure> {
         let want = usize::try_from(self.opened.left()).map_or(CHUNK, |left| left.min(CHUNK));
         if want == 0 {
             return Ok(None);

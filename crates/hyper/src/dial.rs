@@ -8,7 +8,7 @@ use std::time::Instant;
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::ClientConfig;
 use taskward_core::{Cause, ConfigError, Origin};
-use taskward_edge::failure::{Fault, of_connect, of_handshake};
+use taskward_edge::failure::{SocketFailure, of_connect, of_handshake};
 use taskward_edge::route::{
     IDLE_AGE, MAX_IDLE, Proxy, Route, join, proxy_variable, unusable_proxy,
 };
@@ -51,7 +51,7 @@ impl Dialer {
     }
 
     /// A connection kept from an earlier exchange that is still open.
-    pub(crate) async fn kept(&self) -> Option<Connection> {
+    pub(crate) async fn take_idle(&self) -> Option<Connection> {
         loop {
             let (since, mut connection) = self.idle().pop_back()?;
             if since.elapsed() < IDLE_AGE && connection.is_usable().await {
@@ -61,7 +61,7 @@ impl Dialer {
     }
 
     /// A new connection, ready for a request; nothing of one has left.
-    pub(crate) async fn connect(&self, until: Instant) -> Result<Connection, Fault> {
+    pub(crate) async fn connect(&self, until: Instant) -> Result<Connection, SocketFailure> {
         let link = in_time(until, &self.server(), self.link(until)).await?;
         Connection::new(link)
             .await
@@ -85,7 +85,7 @@ impl Dialer {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn link(&self, until: Instant) -> Result<Link, Fault> {
+    async fn link(&self, until: Instant) -> Result<Link, SocketFailure> {
         let route = &self.route;
         let tcp = match &route.proxy {
             None => dial(&route.host, route.port, until).await?,
@@ -134,15 +134,15 @@ fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
 async fn in_time<T>(
     until: Instant,
     server: &str,
-    connecting: impl Future<Output = Result<T, Fault>>,
-) -> Result<T, Fault> {
+    connecting: impl Future<Output = Result<T, SocketFailure>>,
+) -> Result<T, SocketFailure> {
     tokio::time::timeout_at(until.into(), connecting)
         .await
-        .unwrap_or_else(|_| Err(Fault::too_late(server)))
+        .unwrap_or_else(|_| Err(SocketFailure::too_late(server)))
 }
 
-async fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, Fault> {
-    let unknown = |why: String| Fault::new(Cause::Resolve, format!("{host}: {why}"));
+async fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, SocketFailure> {
+    let unknown = |why: String| SocketFailure::new(Cause::Resolve, format!("{host}: {why}"));
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
         .await
         .map_err(|e| unknown(e.to_string()))?
@@ -154,8 +154,12 @@ async fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, Fault>
 }
 
 /// Connects to the first address that answers; each gets its share of the time left.
-async fn reach(addresses: &[SocketAddr], server: &str, until: Instant) -> Result<TcpStream, Fault> {
-    let mut last = Fault::too_late(server);
+async fn reach(
+    addresses: &[SocketAddr],
+    server: &str,
+    until: Instant,
+) -> Result<TcpStream, SocketFailure> {
+    let mut last = SocketFailure::too_late(server);
     for (at, address) in addresses.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
         let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
@@ -166,14 +170,18 @@ async fn reach(addresses: &[SocketAddr], server: &str, until: Instant) -> Result
                 return Ok(tcp);
             }
             Ok(Err(e)) => last = of_connect(&e, server),
-            Err(_) => last = Fault::too_late(server),
+            Err(_) => last = SocketFailure::too_late(server),
         }
     }
     Err(last)
 }
 
 /// Asks the proxy for a tunnel to `server`.
-async fn tunnel(mut tcp: TcpStream, proxy: &Proxy, server: &str) -> Result<TcpStream, Fault> {
+async fn tunnel(
+    mut tcp: TcpStream,
+    proxy: &Proxy,
+    server: &str,
+) -> Result<TcpStream, SocketFailure> {
     let lost = |e: std::io::Error| proxy.fault(&e.to_string());
     tcp.write_all(&proxy.request(server)).await.map_err(lost)?;
     let mut answer = Vec::new();
@@ -195,20 +203,20 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// The address of the connection that comes about.
 #[cfg(test)]
-fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, Fault> {
+fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, SocketFailure> {
     let tcp = block_on(reach(addresses, "h.example:443", until))?;
     Ok(tcp.peer_addr().expect("it is connected"))
 }
 
 /// What becomes of a lookup that never answers.
 #[cfg(test)]
-fn unanswered(until: Instant) -> Result<(), Fault> {
+fn unanswered(until: Instant) -> Result<(), SocketFailure> {
     block_on(async { in_time(until, "h.example:443", std::future::pending()).await })
 }
 
 /// What comes out of a tunnel.
 #[cfg(test)]
-fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, Fault> {
+fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, SocketFailure> {
     block_on(async {
         let tcp = dial(&proxy.host, proxy.port, until).await?;
         let mut tcp = tunnel(tcp, proxy, server).await?;

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use taskward_core::{
-    BoxError, Call, CallStep, Error, ExchangeId, Failure, Journal, Limits, NumberedEvent,
-    Operation, Policy, Provider, Request, Retrying, Revision, Step, Task, Timestamp, Why,
+    BoxError, Call, CallStep, Error, ExchangeFailure, ExchangeId, Journal, Limits, NumberedEvent,
+    Operation, Policy, Provider, Request, Retrying, Revision, Step, Task, Timestamp, WaitReason,
 };
-use taskward_edge::course::Driver;
+use taskward_edge::driver::{HandleRequest, TaskDriver};
 use taskward_edge::entropy::seed;
-use taskward_edge::reply::Streams;
+use taskward_edge::followed::Driver;
+use taskward_edge::reply::StreamMode;
 use taskward_edge::source::{self, Fingerprints};
 use taskward_edge::trace;
-use taskward_edge::watch::{HandleRequest, Watch};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
@@ -27,7 +27,7 @@ use crate::run::off_the_reactor;
 use crate::send::{EventStream, Report, exchange};
 
 /// Wishes kept before whoever sends them waits.
-const MAX_WISHES: usize = 16;
+const MAX_REQUESTS: usize = 16;
 /// After this long without being polled, what came meanwhile may not have been noticed yet.
 const AWAY: Duration = Duration::from_millis(100);
 /// Bytes read of a stream before others of the same runtime have their turn, the exchange under way among them.
@@ -38,11 +38,11 @@ type Exchange = Pin<Box<dyn Future<Output = Report> + Send>>;
 /// A task with its exchanges: dropping a future that polls it loses nothing.
 pub(crate) struct Drive<P: Provider> {
     client: Client<P>,
-    watch: Watch<P>,
+    watch: TaskDriver<P>,
     exchange: Option<(ExchangeId, Exchange)>,
     /// The state that is being kept.
     saving: Option<(Revision, JoinHandle<Result<(), BoxError>>)>,
-    stream: Option<Reading>,
+    stream: Option<StreamReader>,
     /// Bytes read of it since others had their turn.
     share: usize,
     /// The others' turn.
@@ -51,18 +51,18 @@ pub(crate) struct Drive<P: Provider> {
     polled: Instant,
     sleep: Option<(Timestamp, Pin<Box<Sleep>>)>,
     /// What is waited for at present.
-    pub(crate) waiting: Option<(Timestamp, Why)>,
+    pub(crate) waiting: Option<(Timestamp, WaitReason)>,
     inbox: mpsc::Receiver<HandleRequest>,
     sender: mpsc::Sender<HandleRequest>,
 }
 
 /// The stream: being opened, or open.
-struct Reading {
+struct StreamReader {
     id: ExchangeId,
-    line: Line,
+    line: StreamLine,
 }
 
-enum Line {
+enum StreamLine {
     Opening(Exchange),
     Open(Open),
 }
@@ -74,10 +74,10 @@ struct Open {
 }
 
 /// What a stream brought; `None` is its end.
-type Chunk = Option<Result<Bytes, Failure>>;
+type Chunk = Option<Result<Bytes, ExchangeFailure>>;
 
-impl Reading {
-    fn parts(&mut self) -> (ExchangeId, &mut Line) {
+impl StreamReader {
+    fn parts(&mut self) -> (ExchangeId, &mut StreamLine) {
         (self.id, &mut self.line)
     }
 }
@@ -101,9 +101,9 @@ impl Open {
 
 impl<P: Provider> Drive<P> {
     pub(crate) fn new(client: Client<P>, task: Task<P>, journal: Option<Arc<dyn Journal>>) -> Self {
-        let (sender, inbox) = mpsc::channel(MAX_WISHES);
+        let (sender, inbox) = mpsc::channel(MAX_REQUESTS);
         Self {
-            watch: Watch::new(task, client.inner().clock, journal),
+            watch: TaskDriver::new(task, client.inner().clock, journal),
             client,
             exchange: None,
             saving: None,
@@ -139,11 +139,12 @@ impl<P: Provider> Drive<P> {
     /// Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
     fn poll_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // The limits of an opening are its own.
-        let Some((id, Line::Open(open))) = self.stream.as_mut().map(Reading::parts) else {
+        let Some((id, StreamLine::Open(open))) = self.stream.as_mut().map(StreamReader::parts)
+        else {
             return Poll::Ready(());
         };
         if open.poll_ahead(cx).is_ready() {
-            self.watch.stirred(id);
+            self.watch.note_activity(id);
         } else if self.polled.elapsed() > AWAY {
             // A runtime that was held up, too, has to look at its sockets first.
             self.polled = Instant::now();
@@ -168,14 +169,14 @@ impl<P: Provider> Drive<P> {
             self.share = 0;
             ready!(self.poll_turn(cx));
         }
-        match self.stream.as_mut().map(Reading::parts) {
+        match self.stream.as_mut().map(StreamReader::parts) {
             None => {}
-            Some((id, Line::Opening(exchange))) => {
+            Some((id, StreamLine::Opening(exchange))) => {
                 let report = ready!(exchange.as_mut().poll(cx));
                 self.stream = None;
                 self.report(id, report);
             }
-            Some((id, Line::Open(open))) => {
+            Some((id, StreamLine::Open(open))) => {
                 let next = ready!(open.poll_next(cx));
                 match &next {
                     Some(Ok(bytes)) => self.share += bytes.len(),
@@ -194,7 +195,7 @@ impl<P: Provider> Drive<P> {
             let now = self.watch.now();
             let step = {
                 let mut shared = self.client.shared();
-                self.watch.task.poll(now, &mut shared)
+                self.watch.task.next_step(now, &mut shared)
             };
             match step {
                 Step::Save { revision } => ready!(self.poll_save(revision, cx))?,
@@ -206,14 +207,14 @@ impl<P: Provider> Drive<P> {
     fn poll_steps(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<NumberedEvent>, Error>> {
         loop {
             while let Poll::Ready(Some(request)) = self.inbox.poll_recv(cx) {
-                self.watch.hear(request);
+                self.watch.handle_request(request);
             }
             self.poll_exchange(cx);
             let now = self.watch.now();
             let leaves = self.watch.is_interrupted();
             let step = {
                 let mut shared = self.client.shared();
-                self.watch.task.poll(now, &mut shared)
+                self.watch.task.next_step(now, &mut shared)
             };
             match step {
                 // First: what whoever interrupted is told of has to be kept.
@@ -226,7 +227,9 @@ impl<P: Provider> Drive<P> {
                 } => {
                     let request = request.clone();
                     let span = self.watch.requests(&request);
-                    let exchange = self.client.exchange(request, limits, Streams::Whole, span);
+                    let exchange = self
+                        .client
+                        .exchange(request, limits, StreamMode::Whole, span);
                     self.watch.task.sent(id);
                     self.waiting = None;
                     self.exchange = Some((id, exchange));
@@ -238,18 +241,20 @@ impl<P: Provider> Drive<P> {
                 } => {
                     let request = request.clone();
                     let span = self.watch.requests(&request);
-                    let exchange = self.client.exchange(request, limits, Streams::Open, span);
+                    let exchange = self
+                        .client
+                        .exchange(request, limits, StreamMode::Open, span);
                     self.watch.task.sent(id);
                     self.waiting = None;
-                    let line = Line::Opening(exchange);
-                    self.stream = Some(Reading { id, line });
+                    let line = StreamLine::Opening(exchange);
+                    self.stream = Some(StreamReader { id, line });
                 }
                 Step::InFlight { id, stream } => {
                     if self.exchange.as_ref().is_none_or(|(held, _)| *held != id) {
                         self.watch.abandoned(id);
                         continue;
                     }
-                    if let Some(until) = self.watch.task.leaves_by()
+                    if let Some(until) = self.watch.task.cancel_deadline()
                         && self.poll_until(until, cx).is_ready()
                     {
                         continue;
@@ -283,7 +288,7 @@ impl<P: Provider> Drive<P> {
                     return Poll::Ready(Ok(Some(self.watch.takes(no, id, event))));
                 }
                 Step::Done(_) => {
-                    self.hang_up();
+                    self.shut_down();
                     return Poll::Ready(Ok(None));
                 }
             }
@@ -291,7 +296,7 @@ impl<P: Provider> Drive<P> {
     }
 
     /// Takes no more requests: whoever waits for one learns at once that nobody drives any more.
-    fn hang_up(&mut self) {
+    fn shut_down(&mut self) {
         self.inbox.close();
         while self.inbox.try_recv().is_ok() {}
     }
@@ -299,8 +304,8 @@ impl<P: Provider> Drive<P> {
     /// Keeps the task, off the runtime: what is durable may take its time.
     fn poll_save(&mut self, revision: Revision, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.saving.is_none() {
-            let Some((journal, snapshot)) = self.watch.to_keep() else {
-                return Poll::Ready(self.watch.kept(revision, Ok(())));
+            let Some((journal, snapshot)) = self.watch.to_save() else {
+                return Poll::Ready(self.watch.saved(revision, Ok(())));
             };
             let keep = move || journal.record(&snapshot);
             self.saving = Some((revision, tokio::task::spawn_blocking(keep)));
@@ -316,7 +321,7 @@ impl<P: Provider> Drive<P> {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(lost) => Err(lost.into()),
         });
-        Poll::Ready(self.watch.kept(revision, how))
+        Poll::Ready(self.watch.saved(revision, how))
     }
 
     /// Moves the exchange under way, and reports it when it is over.
@@ -336,8 +341,8 @@ impl<P: Provider> Drive<P> {
     fn report(&mut self, id: ExchangeId, report: Report) {
         if let Some(stream) = self.watch.report(id, report) {
             let ahead = None;
-            let line = Line::Open(Open { stream, ahead });
-            self.stream = Some(Reading { id, line });
+            let line = StreamLine::Open(Open { stream, ahead });
+            self.stream = Some(StreamReader { id, line });
         }
     }
 
@@ -357,21 +362,27 @@ impl<P: Provider> Drive<P> {
 impl<P: Provider> Driver for Drive<P> {
     type Provider = P;
 
-    fn watch(&self) -> &Watch<P> {
+    fn watch(&self) -> &TaskDriver<P> {
         &self.watch
     }
 
-    fn watch_mut(&mut self) -> &mut Watch<P> {
+    fn watch_mut(&mut self) -> &mut TaskDriver<P> {
         &mut self.watch
     }
 
-    fn into_watch(self) -> Watch<P> {
+    fn into_watch(self) -> TaskDriver<P> {
         self.watch
     }
 }
 
 impl<P: Provider> Client<P> {
-    fn exchange(&self, request: Request, limits: Limits, streams: Streams, span: Span) -> Exchange {
+    fn exchange(
+        &self,
+        request: Request,
+        limits: Limits,
+        streams: StreamMode,
+        span: Span,
+    ) -> Exchange {
         let transport = self.inner().transport.clone();
         Box::pin(exchange(transport, request, limits, streams, span))
     }
@@ -399,36 +410,37 @@ where
     let inner = client.inner();
     let mut call = Call::new(operation, policy, &seed()?, inner.clock.now())?;
     loop {
-        enum Act {
+        enum Doing {
             Exchange(ExchangeId, Exchange),
             Wait(Timestamp, Retrying),
         }
         let act = {
             let mut shared = client.shared();
-            match call.poll(inner.clock.now(), &mut shared) {
+            match call.next_step(inner.clock.now(), &mut shared) {
                 CallStep::Send {
                     id,
                     request,
                     limits,
                 } => {
                     let span = trace::request(O::NAME, request);
-                    let exchange = client.exchange(request.clone(), limits, Streams::Whole, span);
-                    Act::Exchange(id, exchange)
+                    let exchange =
+                        client.exchange(request.clone(), limits, StreamMode::Whole, span);
+                    Doing::Exchange(id, exchange)
                 }
-                CallStep::Wait { until, retrying } => Act::Wait(until, retrying.clone()),
+                CallStep::Wait { until, retrying } => Doing::Wait(until, retrying.clone()),
                 CallStep::InFlight { id } => {
-                    call.handle_failure(id, Failure::abandoned(), inner.clock.now());
+                    call.handle_failure(id, ExchangeFailure::abandoned(), inner.clock.now());
                     continue;
                 }
                 CallStep::Done => return call.finish(),
             }
         };
         match act {
-            Act::Wait(until, retrying) => {
+            Doing::Wait(until, retrying) => {
                 told(&retrying);
                 tokio::time::sleep(inner.clock.left(until)).await;
             }
-            Act::Exchange(id, exchange) => {
+            Doing::Exchange(id, exchange) => {
                 call.sent(id);
                 let report = exchange.await;
                 report.conclude(&mut call, id, inner.clock.now());

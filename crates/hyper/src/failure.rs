@@ -1,11 +1,11 @@
-//! From hyper's words to a [`Fault`]: the only place that looks at its errors.
+//! From hyper's words to a [`SocketFailure`]: the only place that looks at its errors.
 //!
 //! The stage is never guessed from an error: it comes from the [`Marks`](crate::wire::Marks) of the exchange.
 
 use std::io;
 
 use taskward_core::Cause;
-use taskward_edge::failure::{Fault, chain, find};
+use taskward_edge::failure::{SocketFailure, chain, find};
 
 /// An exchange that failed before its reply's head was complete. `broken` is what a write ran into earlier.
 pub(crate) fn of_head(
@@ -13,7 +13,7 @@ pub(crate) fn of_head(
     broken: Option<String>,
     server: &str,
     tls: bool,
-) -> Fault {
+) -> SocketFailure {
     if error.is_parse() {
         let text = error.to_string();
         // hyper has no predicate for it on the client's side.
@@ -22,31 +22,31 @@ pub(crate) fn of_head(
         } else {
             " (is this an HTTPS port, or no HTTP server at all?)"
         };
-        return Fault::new(Cause::Protocol, format!("{server}: {text}{hint}"));
+        return SocketFailure::new(Cause::Protocol, format!("{server}: {text}{hint}"));
     }
     if let Some(why) = broken {
-        return Fault::new(Cause::Reset, format!("{server}: {why}"));
+        return SocketFailure::new(Cause::Reset, format!("{server}: {why}"));
     }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        return Fault::new(
+        return SocketFailure::new(
             Cause::Reset,
             format!("{server} closed the connection before it answered"),
         );
     }
     match find::<io::Error>(error) {
         Some(io) if io.kind() == io::ErrorKind::InvalidData => {
-            Fault::new(Cause::Tls, format!("{server}: {io}"))
+            SocketFailure::new(Cause::Tls, format!("{server}: {io}"))
         }
-        _ => Fault::new(Cause::Reset, format!("{server}: {}", chain(error))),
+        _ => SocketFailure::new(Cause::Reset, format!("{server}: {}", chain(error))),
     }
 }
 
 /// A body that broke off after its head.
-pub(crate) fn of_body(error: &hyper::Error, server: &str) -> Fault {
+pub(crate) fn of_body(error: &hyper::Error, server: &str) -> SocketFailure {
     let cause = match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Cause::Protocol,
         _ if error.is_parse() => Cause::Protocol,
         _ => Cause::Truncated,
     };
-    Fault::new(cause, format!("{server}: {}", chain(error)))
+    SocketFailure::new(cause, format!("{server}: {}", chain(error)))
 }

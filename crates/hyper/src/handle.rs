@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use taskward_core::{Answer, Error, MessageNo, QuestionId};
-use taskward_edge::watch::{
-    Claim, HandleRequest, NOT_DRIVEN_AFTER, Taken, Wish, Withdraw, gone, not_driven,
+use taskward_edge::driver::{
+    Claim, HandleCommand, HandleRequest, NOT_DRIVEN_AFTER, Responder, Withdraw, gone, not_driven,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -49,7 +49,7 @@ impl Handle {
         answer: impl Into<Answer>,
     ) -> Result<(), Error> {
         let (question, answer) = (question.into(), answer.into());
-        self.wish(|taken| Wish::Answer(question, answer, taken))
+        self.request(|taken| HandleCommand::Answer(question, answer, taken))
             .await
     }
 
@@ -59,7 +59,8 @@ impl Handle {
     /// When the provider has no such thing, or nobody drives the task any more.
     pub async fn send_message(&self, text: impl Into<String>) -> Result<MessageNo, Error> {
         let text = text.into();
-        self.wish(|taken| Wish::Message(text, taken)).await
+        self.request(|taken| HandleCommand::Message(text, taken))
+            .await
     }
 
     /// Asks for the task to be stopped; its own end tells whether it was.
@@ -67,29 +68,29 @@ impl Handle {
     /// # Errors
     /// When the provider has no such thing, or nobody drives the task any more.
     pub async fn cancel(&self) -> Result<(), Error> {
-        self.wish(Wish::Cancel).await
+        self.request(HandleCommand::Cancel).await
     }
 
-    /// Ends the watch: `wait` returns [`LeftWhy::Interrupted`](taskward_core::LeftWhy) as soon as the task's id is known.
+    /// Ends the watch: `wait` returns [`DetachReason::Interrupted`](taskward_core::DetachReason) as soon as the task's id is known.
     /// The task goes on, unless [`Run::on_interrupt`](crate::Run::on_interrupt) says that it is stopped first; then a
     /// second interrupt does not wait for that.
     ///
     /// # Errors
     /// When nobody drives the task any more.
     pub async fn interrupt(&self) -> Result<(), Error> {
-        self.wish(Wish::Interrupt).await
+        self.request(HandleCommand::Interrupt).await
     }
 
-    async fn wish<T: Send + 'static>(
+    async fn request<T: Send + 'static>(
         &self,
-        wish: impl FnOnce(Taken<T>) -> Wish,
+        request: impl FnOnce(Responder<T>) -> HandleCommand,
     ) -> Result<T, Error> {
         let (told, mut reply) = oneshot::channel();
         // Whoever asked may have gone away meanwhile.
         let taken = Box::new(move |result| drop(told.send(result)));
         let claim = Claim::default();
         let _withdraw = Withdraw(claim.clone());
-        let request = HandleRequest::new(wish(taken), &claim);
+        let request = HandleRequest::new(request(taken), &claim);
         let asked = async {
             self.sender.send(request).await.map_err(|_| gone())?;
             (&mut reply).await.map_err(|_| gone())?

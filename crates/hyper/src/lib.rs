@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use taskward_core::{Answer, End, Output as _, Provider};
+//! use taskward_core::{Answer, Output as _, Provider};
 //! use taskward_hyper::Client;
 //!
 //! # async fn ask(_: &str) -> Result<String, std::io::Error> { Ok(String::new()) }

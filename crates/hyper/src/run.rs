@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward_core::{
-    Abandon, End, Error, ErrorKind, IdempotencyKey, Journal, NumberedEvent, Policy, Position,
-    Provider, Question, Reply, Snapshot,
+    Error, ErrorKind, EventSeq, IdempotencyKey, Journal, NumberedEvent, OnDetach, Policy, Provider,
+    Question, Reply, RunResult, Snapshot,
 };
-use taskward_edge::run::{Goal, Hooks, Plan, SaveHook};
+use taskward_edge::run::{Hooks, RunSource, RunSpec, SaveHook};
 use taskward_edge::source::Fingerprints;
 
 use crate::client::Client;
@@ -25,7 +25,7 @@ pub(crate) type OnQuestion = Box<dyn FnMut(Question) -> Asking + Send>;
 #[must_use = "nothing happens until it is awaited or started"]
 pub struct Run<P: Provider> {
     client: Client<P>,
-    plan: Plan<P>,
+    plan: RunSpec<P>,
     hooks: Hooks<OnQuestion>,
 }
 
@@ -38,10 +38,10 @@ impl<P: Provider> fmt::Debug for Run<P> {
 }
 
 impl<P: Provider> Run<P> {
-    pub(crate) fn new(client: Client<P>, goal: Goal<P>) -> Self {
+    pub(crate) fn new(client: Client<P>, goal: RunSource<P>) -> Self {
         Self {
             client,
-            plan: Plan::new(goal),
+            plan: RunSpec::new(goal),
             hooks: Hooks::default(),
         }
     }
@@ -64,17 +64,17 @@ impl<P: Provider> Run<P> {
     /// [`DeadlineExceeded`](taskward_core::Outcome::DeadlineExceeded); a task that completed meanwhile has succeeded.
     ///
     /// Where the platform cannot cancel, the run is refused before anything is sent.
-    pub fn on_deadline(mut self, how: Abandon) -> Self {
+    pub fn on_deadline(mut self, how: OnDetach) -> Self {
         self.plan.on_deadline = Some(how);
         self
     }
 
     /// What is done about the task when a [`Handle`](crate::Handle) interrupts its watch: by default nothing, and it goes
-    /// on. What was done stands in [`Left`](taskward_core::Left). A second interrupt does not wait for it. Dropping a
+    /// on. What was done stands in [`Detached`](taskward_core::Detached). A second interrupt does not wait for it. Dropping a
     /// [`Running`] never stops its task: a drop can wait for nothing.
     ///
     /// Where the platform cannot cancel, the run is refused before anything is sent.
-    pub fn on_interrupt(mut self, how: Abandon) -> Self {
+    pub fn on_interrupt(mut self, how: OnDetach) -> Self {
         self.plan.on_interrupt = Some(how);
         self
     }
@@ -94,7 +94,7 @@ impl<P: Provider> Run<P> {
     }
 
     /// Tells only the events after this position, of a task that is attached to.
-    pub fn after(mut self, position: Position) -> Self {
+    pub fn after(mut self, position: EventSeq) -> Self {
         self.plan.after = Some(position);
         self
     }
@@ -108,7 +108,7 @@ impl<P: Provider> Run<P> {
     /// Answers the agent's questions, one at a time and each once. The future runs beside the watch; it is dropped when
     /// the question is withdrawn or the task ends. An error ends the watch and leaves the task alone.
     ///
-    /// Without a handler a question ends the watch: [`LeftWhy::Question`](taskward_core::LeftWhy).
+    /// Without a handler a question ends the watch: [`DetachReason::Question`](taskward_core::DetachReason).
     pub fn on_question<F, Fut, R>(mut self, mut handler: F) -> Self
     where
         F: FnMut(Question) -> Fut + Send + 'static,
@@ -160,7 +160,7 @@ impl<P: Provider> Run<P> {
         if plan.has_files() {
             let kept = self.hooks.journal.is_some() || inner.journal.is_some();
             plan = off_the_reactor(move || {
-                plan.look_at_files(Fingerprints::if_kept(kept))?;
+                plan.inspect_files(Fingerprints::if_kept(kept))?;
                 Ok(plan)
             })
             .await?;
@@ -189,7 +189,7 @@ pub(crate) async fn off_the_reactor<T: Send + 'static>(
 }
 
 impl<P: Provider> IntoFuture for Run<P> {
-    type Output = Result<End<P::Output>, Error>;
+    type Output = Result<RunResult<P::Output>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     /// Follows the task to its end, or until control is handed back.

@@ -9,10 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, AnswerError, ApiError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent,
-    Provider, Question, QuestionId, Reply, Signs, Snapshot, Status, Task, TaskId, Why,
+    Answer, AnswerError, ApiError, DetachReason, Detached, Error, Event, Liveness, MessageNo,
+    NumberedEvent, Provider, Question, QuestionId, Reply, RunResult, Snapshot, Status, Task,
+    TaskId, WaitReason,
 };
-use taskward_edge::course::{Course, Driver as _};
+use taskward_edge::followed::{Driver as _, FollowedTask};
 use taskward_edge::run::{BoxError, Hooks, OnEvent};
 
 use crate::client::Client;
@@ -23,16 +24,16 @@ use crate::run::{Asking, OnQuestion};
 /// A task that is being followed. It owns the machine and its exchanges: dropping the future of [`next`](Self::next) or
 /// [`wait`](Self::wait) loses nothing, dropping the `Running` itself ends the watch and leaves the task alone.
 pub struct Running<P: Provider> {
-    course: Course<Drive<P>>,
+    task: FollowedTask<Drive<P>>,
     on_event: Option<OnEvent>,
-    desk: Desk,
+    handling: QuestionHandling,
     handle: Handle,
     /// Why control is about to be handed back, once what was told is stored.
-    leaving: Option<LeftWhy>,
+    detaching: Option<DetachReason>,
 }
 
 /// Questions on their way to the handler.
-struct Desk {
+struct QuestionHandling {
     handler: Option<OnQuestion>,
     leave_review: bool,
     /// Told to the caller of `next`, who may still leave them to `wait`.
@@ -57,10 +58,10 @@ impl<P: Provider> Running<P> {
         let drive = Drive::new(client, task, journal);
         Self {
             handle: drive.handle(),
-            leaving: None,
-            course: Course::Live(Box::new(drive)),
+            detaching: None,
+            task: FollowedTask::Live(Box::new(drive)),
             on_event: hooks.event,
-            desk: Desk {
+            handling: QuestionHandling {
                 handler: hooks.question,
                 leave_review: hooks.leave_review,
                 told: Vec::new(),
@@ -74,7 +75,7 @@ impl<P: Provider> Running<P> {
     /// The task's id, once it has one.
     #[must_use]
     pub fn id(&self) -> Option<&TaskId> {
-        self.course.id()
+        self.task.id()
     }
 
     /// The next event; `None` when the task is over, or its watch interrupted by a [`Handle`]. Questions are the caller's to [`answer`](Self::answer): the
@@ -96,7 +97,7 @@ impl<P: Provider> Running<P> {
     ///
     /// # Errors
     /// When the handler or the save hook failed; the task is untouched. After the outcome has been given once.
-    pub async fn wait(&mut self) -> Result<End<P::Output>, Error> {
+    pub async fn wait(&mut self) -> Result<RunResult<P::Output>, Error> {
         poll_fn(|cx| self.poll_end(cx)).await
     }
 
@@ -108,31 +109,31 @@ impl<P: Provider> Running<P> {
 
     /// When the wire, the task's replies and the task itself last gave a sign. A task that only the wire still gives
     /// signs of may be stuck.
-    pub fn signs(&self) -> Signs {
-        self.course.signs().unwrap_or_default()
+    pub fn liveness(&self) -> Liveness {
+        self.task.liveness().unwrap_or_default()
     }
 
     /// Returns the server's words when it last refused an answer, a message or a cancel: its events tell them as text.
     /// `None` once the watch is over.
     pub fn refusal(&self) -> Option<&ApiError> {
-        self.course.refusal()
+        self.task.refusal()
     }
 
     /// Returns the task's last status, as the events have told it; `None` before one was seen.
     pub fn status(&self) -> Option<&Status> {
-        self.course.status()
+        self.task.status()
     }
 
     /// The questions an answer may go to now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
-        self.course.questions()
+        self.task.questions()
     }
 
     /// Returns the question that this id names, whatever became of it, while the task is followed: its own id, or one that
     /// stood in for it, here or in another process.
     #[must_use]
     pub fn question(&self, id: &QuestionId) -> Option<&Question> {
-        self.course.question(id)
+        self.task.question(id)
     }
 
     /// Answers an open question; it leaves as the task is driven on.
@@ -144,7 +145,7 @@ impl<P: Provider> Running<P> {
         question: &QuestionId,
         answer: impl Into<Answer>,
     ) -> Result<(), AnswerError> {
-        self.course.answer(question, answer.into())
+        self.task.answer(question, answer.into())
     }
 
     /// Sends a message that nobody asked for; it leaves as the task is driven on.
@@ -152,7 +153,7 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the provider has no such thing, or the task is over.
     pub fn send_message(&mut self, text: impl Into<String>) -> Result<MessageNo, Error> {
-        self.course.send_message(text.into())
+        self.task.send_message(text.into())
     }
 
     /// Asks for the task to be stopped as it is driven on; its own end tells whether it was.
@@ -160,13 +161,13 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the provider has no such thing, or the task is over.
     pub fn cancel(&mut self) -> Result<(), Error> {
-        self.course.cancel()
+        self.task.cancel()
     }
 
     /// How long the present wait still lasts and what it is for; `None` while an exchange is under way.
     #[must_use]
-    pub fn waiting(&self) -> Option<(Duration, Why)> {
-        let Course::Live(drive) = &self.course else {
+    pub fn waiting(&self) -> Option<(Duration, WaitReason)> {
+        let FollowedTask::Live(drive) = &self.task else {
             return None;
         };
         let (until, why) = drive.waiting?;
@@ -176,13 +177,13 @@ impl<P: Provider> Running<P> {
     /// What to store to come back to the task, here or in another process.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.course.snapshot()
+        self.task.snapshot()
     }
 
     /// Where the task stands, for leaving it; `None` while it has no id.
     #[must_use]
-    pub fn left(&self) -> Option<Left> {
-        self.course.left(LeftWhy::Interrupted)
+    pub fn detached(&self) -> Option<Detached> {
+        self.task.detached(DetachReason::Interrupted)
     }
 
     pub(crate) async fn started(mut self) -> Result<Started<P>, Error> {
@@ -198,13 +199,13 @@ impl<P: Provider> Running<P> {
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<NumberedEvent>, Error>> {
         let event = ready!(self.poll_event(cx))?;
         if let Some(Event::Question(question)) = event.as_deref() {
-            self.desk.told.push(question.id.clone());
+            self.handling.told.push(question.id.clone());
         }
         Poll::Ready(Ok(event))
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<NumberedEvent>, Error>> {
-        let Course::Live(drive) = &mut self.course else {
+        let FollowedTask::Live(drive) = &mut self.task else {
             return Poll::Ready(Ok(None));
         };
         let event = ready!(drive.poll_event(cx))?;
@@ -214,74 +215,76 @@ impl<P: Provider> Running<P> {
         Poll::Ready(Ok(event))
     }
 
-    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<End<P::Output>, Error>> {
-        for id in std::mem::take(&mut self.desk.told) {
-            if self.leaving.is_none()
-                && let Some(question) = self.course.open(&id)
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<RunResult<P::Output>, Error>> {
+        for id in std::mem::take(&mut self.handling.told) {
+            if self.detaching.is_none()
+                && let Some(question) = self.task.open(&id)
             {
-                self.leaving = self.desk.receive(question);
+                self.detaching = self.handling.receive(question);
             }
         }
         loop {
-            if self.leaving.is_some() {
-                if let Course::Live(drive) = &mut self.course {
+            if self.detaching.is_some() {
+                if let FollowedTask::Live(drive) = &mut self.task {
                     ready!(drive.poll_detach(cx))?;
                 }
-                if let Some(why) = self.leaving.take() {
-                    return Poll::Ready(Ok(self.course.leave(why)));
+                if let Some(why) = self.detaching.take() {
+                    return Poll::Ready(Ok(self.task.leave(why)));
                 }
             }
-            if let Some(reply) = self.desk.poll_reply(cx) {
-                let (question, reply) = reply.map_err(|e| self.course.unanswered(e))?;
-                self.leaving = self.course.reply(question, reply)?;
-                if self.leaving.is_some() {
+            if let Some(reply) = self.handling.poll_reply(cx) {
+                let (question, reply) = reply.map_err(|e| self.task.unanswered(e))?;
+                self.detaching = self.task.reply(question, reply)?;
+                if self.detaching.is_some() {
                     continue;
                 }
             }
             match self.poll_event(cx)? {
-                Poll::Ready(Some(event)) => self.leaving = self.judge(event.event),
+                Poll::Ready(Some(event)) => self.detaching = self.judge(event.event),
                 Poll::Ready(None) => return Poll::Ready(self.end()),
-                Poll::Pending if self.desk.is_new() => {}
+                Poll::Pending if self.handling.is_new() => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
     }
 
     /// Whether an event hands control back.
-    fn judge(&mut self, event: Event) -> Option<LeftWhy> {
+    fn judge(&mut self, event: Event) -> Option<DetachReason> {
         match event {
-            Event::Question(question) => self.desk.receive(question),
+            Event::Question(question) => self.handling.receive(question),
             Event::Withdrawn { question, .. } => {
-                self.desk.withdraw(&question);
+                self.handling.withdraw(&question);
                 None
             }
-            Event::Paused(status) if self.desk.leave_review => Some(LeftWhy::Review(status)),
-            Event::Answered { question, how, .. } => self.course.judge_answer(&question, &how),
+            Event::Paused(status) if self.handling.leave_review => {
+                Some(DetachReason::Review(status))
+            }
+            Event::Answered { question, how, .. } => self.task.judge_answer(&question, &how),
             _ => None,
         }
     }
 
-    fn end(&mut self) -> Result<End<P::Output>, Error> {
-        let end = self.course.end();
-        if matches!(self.course, Course::Over(_)) {
+    fn end(&mut self) -> Result<RunResult<P::Output>, Error> {
+        let end = self.task.end();
+        if matches!(self.task, FollowedTask::Ended(_)) {
             // A handler that still thinks thinks about nothing.
-            self.desk.asking = None;
+            self.handling.asking = None;
         }
         end
     }
 }
 
-impl Desk {
+impl QuestionHandling {
     /// Takes a question; gives the reason to leave when nobody here can answer it.
-    fn receive(&mut self, question: Question) -> Option<LeftWhy> {
+    fn receive(&mut self, question: Question) -> Option<DetachReason> {
         if self.asked.contains(&question.id) {
             let waits = |held: &Question| held.id == question.id;
             let pending = self.queue.iter().any(waits)
                 || self.asking.as_ref().is_some_and(|(held, _)| waits(held));
-            return (!pending).then_some(LeftWhy::Question(question));
+            return (!pending).then_some(DetachReason::Question(question));
         }
         if self.handler.is_none() {
-            return Some(LeftWhy::Question(question));
+            return Some(DetachReason::Question(question));
         }
         self.asked.push(question.id.clone());
         self.queue.push_back(question);

@@ -11,12 +11,12 @@ use http::{HeaderValue, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use taskward_core::{
-    ConnectionUse, Credential, Failure, Head, Limits, Origin, Phase, Request, Response, Stage,
-    StreamRedactor,
+    ConnectionUse, Credential, ExchangeFailure, ExchangeProgress, Head, Limits, Origin, Request,
+    Response, StreamRedactor, TimeoutPhase,
 };
 use taskward_edge::clock::later;
-use taskward_edge::failure::Fault;
-use taskward_edge::reply::{self, Follows, Streams};
+use taskward_edge::failure::SocketFailure;
+use taskward_edge::reply::{self, BodyPlan, StreamMode};
 use taskward_edge::trace;
 use tokio::time::{Sleep, sleep_until};
 use tracing::{Instrument as _, Span};
@@ -24,7 +24,7 @@ use tracing::{Instrument as _, Span};
 use crate::body::{self, Upload};
 use crate::dial::Dialer;
 use crate::failure;
-use crate::wire::{Connection, Marks};
+use crate::wire::{Connection, ExchangeWatch};
 
 /// What all exchanges of one client share.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(crate) async fn exchange(
     transport: Arc<Transport>,
     request: Request,
     limits: Limits,
-    streams: Streams,
+    streams: StreamMode,
     span: Span,
 ) -> Report {
     let begun = Instant::now();
@@ -86,9 +86,9 @@ async fn attempt(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
-    streams: Streams,
+    streams: StreamMode,
     begun: Instant,
-) -> Result<Report, Failure> {
+) -> Result<Report, ExchangeFailure> {
     let mut moved: Option<Request> = None;
     for hops in 0.. {
         let request = moved.as_ref().unwrap_or(request);
@@ -107,14 +107,18 @@ async fn head(
     request: &Request,
     limits: &Limits,
     begun: Instant,
-) -> Result<(Head, Reply), Failure> {
-    let not_sent = |fault: Fault| fault.at(Stage::NotSent);
+) -> Result<(Head, Reply), ExchangeFailure> {
+    let not_sent = |fault: SocketFailure| fault.at(ExchangeProgress::NotSent);
     body::check(request.body()).await.map_err(not_sent)?;
     let dialer = &transport.dialer;
     let end = limits.total.map(|total| later(begun, total));
     let pooled = limits.connection == ConnectionUse::Pooled;
-    let kept = if pooled { dialer.kept().await } else { None };
-    let mut connection = match kept {
+    let take_idle = if pooled {
+        dialer.take_idle().await
+    } else {
+        None
+    };
+    let mut connection = match take_idle {
         Some(connection) => connection,
         None => {
             let until = later(Instant::now(), limits.connect);
@@ -150,7 +154,7 @@ async fn head(
                 failure::of_head(&error, broken, &dialer.server(), dialer.is_tls())
             }));
         }
-        Err(phase) => return Err(judge(&marks, |_| Fault::timeout(phase))),
+        Err(phase) => return Err(judge(&marks, |_| SocketFailure::timeout(phase))),
     };
     marks.lock().moved = Instant::now();
     let (parts, incoming) = response.into_parts();
@@ -167,7 +171,10 @@ async fn head(
 }
 
 /// The failure of an exchange without a reply: the marks know the stage, and our own reason comes first.
-fn judge(marks: &Marks, of: impl FnOnce(Option<String>) -> Fault) -> Failure {
+fn judge(
+    marks: &ExchangeWatch,
+    of: impl FnOnce(Option<String>) -> SocketFailure,
+) -> ExchangeFailure {
     let (sent, fault, broken) = {
         let mut progress = marks.lock();
         (progress.sent, progress.fault.take(), progress.broken.take())
@@ -195,12 +202,12 @@ async fn receive(
     request: &Request,
     head: Head,
     mut reply: Reply,
-    streams: Streams,
-) -> Result<Report, Failure> {
+    streams: StreamMode,
+) -> Result<Report, ExchangeFailure> {
     let length = reply.incoming.size_hint().exact();
-    let mut body = match Follows::of(request, &head, length, &reply.limits, streams)? {
-        Follows::Body(body) => body,
-        Follows::Stream => {
+    let mut body = match BodyPlan::of(request, &head, length, &reply.limits, streams)? {
+        BodyPlan::Body(body) => body,
+        BodyPlan::Stream => {
             let stream = EventStream {
                 redactor: reply.transport.credential.redact_stream(),
                 head: head.clone(),
@@ -208,7 +215,7 @@ async fn receive(
             };
             return Ok(Report::Stream(head, Box::new(stream)));
         }
-        Follows::Other => {
+        BodyPlan::Other => {
             let body = Bytes::new();
             return Ok(Report::Reply(Response { head, body }));
         }
@@ -221,8 +228,8 @@ async fn receive(
                 return Poll::Ready(next.transpose());
             }
             let due = later(reply.moved(), reply.limits.idle);
-            poll_due(alarm.as_mut(), cx, reply.end, || (due, Phase::Body))
-                .map(|phase| Err(Fault::timeout(phase)))
+            poll_due(alarm.as_mut(), cx, reply.end, || (due, TimeoutPhase::Body))
+                .map(|phase| Err(SocketFailure::timeout(phase)))
         })
         .await;
         let more = next.and_then(|bytes| bytes.map(|bytes| body.take(&bytes)).transpose());
@@ -252,7 +259,7 @@ struct Reply {
 }
 
 impl Reply {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketFailure>>> {
         loop {
             if let Some(connection) = &mut self.connection {
                 connection.poll_drive(cx);
@@ -313,7 +320,7 @@ impl EventStream {
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Failure>>> {
+    ) -> Poll<Option<Result<Bytes, ExchangeFailure>>> {
         let next = ready!(self.reply.poll_bytes(cx));
         Poll::Ready(next.map(|next| match next {
             Ok(bytes) => Ok(self.redactor.push(bytes)),
@@ -331,11 +338,11 @@ fn poll_due(
     mut alarm: Pin<&mut Sleep>,
     cx: &mut Context<'_>,
     end: Option<Instant>,
-    deadline: impl Fn() -> (Instant, Phase),
-) -> Poll<Phase> {
+    deadline: impl Fn() -> (Instant, TimeoutPhase),
+) -> Poll<TimeoutPhase> {
     loop {
         let (at, phase) = match (deadline(), end) {
-            ((at, _), Some(end)) if end <= at => (end, Phase::Total),
+            ((at, _), Some(end)) if end <= at => (end, TimeoutPhase::Total),
             (due, _) => due,
         };
         if at <= Instant::now() {

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use taskward_core::{Limits, Phase};
+use taskward_core::{Limits, TimeoutPhase};
 use taskward_edge::clock::later;
-use taskward_edge::failure::Fault;
+use taskward_edge::failure::SocketFailure;
 use taskward_edge::reply::MAX_HEAD;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -23,10 +23,10 @@ const MAX_FIELDS: usize = 100;
 
 /// How far one exchange has come. Written by the connection and the body, read by whoever judges a failure.
 #[derive(Debug)]
-pub(crate) struct Marks(Mutex<Progress>);
+pub(crate) struct ExchangeWatch(Mutex<ExchangeState>);
 
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct ExchangeState {
     /// Whether a byte of the request may have left.
     pub(crate) sent: bool,
     /// Whether the whole body was handed to the connection.
@@ -36,36 +36,36 @@ pub(crate) struct Progress {
     /// What a write ran into. The reply may still be there to be read.
     pub(crate) broken: Option<String>,
     /// Why our side gave up.
-    pub(crate) fault: Option<Fault>,
+    pub(crate) fault: Option<SocketFailure>,
 }
 
-impl Marks {
+impl ExchangeWatch {
     fn new() -> Self {
-        Self(Mutex::new(Progress::new()))
+        Self(Mutex::new(ExchangeState::new()))
     }
 
     /// Begins another exchange on the same connection.
     pub(crate) fn restart(&self) {
-        *self.lock() = Progress::new();
+        *self.lock() = ExchangeState::new();
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Progress> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ExchangeState> {
         // Plain data: nothing is left half-written by a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the exchange is given up, and for which reason, while the reply's head is awaited.
-    pub(crate) fn head_deadline(&self, limits: &Limits) -> (Instant, Phase) {
+    pub(crate) fn head_deadline(&self, limits: &Limits) -> (Instant, TimeoutPhase) {
         let progress = self.lock();
         if progress.whole {
-            (later(progress.moved, limits.head), Phase::Head)
+            (later(progress.moved, limits.head), TimeoutPhase::Head)
         } else {
-            (later(progress.moved, limits.idle), Phase::Send)
+            (later(progress.moved, limits.idle), TimeoutPhase::Send)
         }
     }
 }
 
-impl Progress {
+impl ExchangeState {
     fn new() -> Self {
         Self {
             sent: false,
@@ -80,8 +80,8 @@ impl Progress {
 /// One HTTP connection. It moves only while an exchange polls it: a dropped exchange leaves nothing running.
 pub(crate) struct Connection {
     pub(crate) sender: http1::SendRequest<Upload>,
-    pub(crate) marks: Arc<Marks>,
-    driver: Pin<Box<http1::Connection<TokioIo<Watched>, Upload>>>,
+    pub(crate) marks: Arc<ExchangeWatch>,
+    driver: Pin<Box<http1::Connection<TokioIo<ProgressIo>, Upload>>>,
     over: bool,
 }
 
@@ -95,8 +95,8 @@ impl std::fmt::Debug for Connection {
 
 impl Connection {
     pub(crate) async fn new(link: Link) -> Result<Self, hyper::Error> {
-        let marks = Arc::new(Marks::new());
-        let watched = Watched {
+        let marks = Arc::new(ExchangeWatch::new());
+        let watched = ProgressIo {
             link,
             marks: marks.clone(),
         };
@@ -150,12 +150,12 @@ pub(crate) enum Link {
 /// A write that fails is not the end: a server that refuses an upload answers and closes, and its reply may be waiting.
 /// So the failure is noted and reading goes on; it ends with the reply or with the failure.
 #[derive(Debug)]
-struct Watched {
+struct ProgressIo {
     link: Link,
-    marks: Arc<Marks>,
+    marks: Arc<ExchangeWatch>,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for ProgressIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -168,7 +168,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl Watched {
+impl ProgressIo {
     fn poll_watched(
         &mut self,
         cx: &mut Context<'_>,
@@ -198,7 +198,7 @@ impl Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for ProgressIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

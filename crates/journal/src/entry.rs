@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use taskward_core::{Snapshot, TaskId, Timestamp};
 
@@ -116,7 +117,7 @@ pub(crate) fn outlives(kept: &Snapshot, other: &Snapshot) -> bool {
 
 /// Whether somebody has yet to find out what became of something: a start, an answer or a message.
 pub(crate) fn is_unsettled(snapshot: &Snapshot) -> bool {
-    snapshot.is_unknown() || snapshot.in_doubt().is_some()
+    snapshot.is_unknown() || snapshot.unconfirmed_write().is_some()
 }
 
 /// A part of a journal that could not be read. It is kept as it is.
@@ -148,4 +149,16 @@ pub struct Listing {
     pub entries: Vec<Entry>,
     /// What could not be read.
     pub damage: Vec<Damage>,
+}
+/// Only the version, which is read first: the rest of another one may be of any shape.
+#[derive(Deserialize)]
+struct Version {
+    v: u32,
+}
+
+/// Checks the version of a record or a snapshot before the rest of it is read; an error says what is wrong, and what
+/// reads it.
+pub(crate) fn check_version(json: &[u8]) -> Result<(), String> {
+    let Version { v } = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    Snapshot::check_version(v).map_err(|e| e.to_string())
 }

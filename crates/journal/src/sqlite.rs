@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, TransactionBehavior, params};
 use taskward_core::{BoxError, Journal, Snapshot, Timestamp};
 
-use crate::entry::{Damage, Entry, EntryId, Listing, is_unsettled, outlives};
+use crate::entry::{Damage, Entry, EntryId, Listing, check_version, is_unsettled, outlives};
 use crate::error::JournalError;
 use crate::time::{millis, now};
 
@@ -190,6 +190,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
     let (name, snapshot) = (String::from_utf8_lossy(text(0)?), text(2)?);
     let at = Timestamp::from_millis(row.get::<_, i64>(1)?.unsigned_abs());
     let read = || {
+        check_version(snapshot)?;
         let snapshot: Snapshot = serde_json::from_slice(snapshot).map_err(|e| e.to_string())?;
         match EntryId::of(&snapshot) {
             id if id.as_str() == name => Ok(Entry { id, at, snapshot }),

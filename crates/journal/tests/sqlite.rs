@@ -8,12 +8,12 @@ use taskward_core::{Journal as _, Snapshot};
 use taskward_journal::{JournalError, SqliteJournal};
 
 fn snapshot(task: &str) -> Snapshot {
-    let text = format!(r#"{{"v":1,"provider":"toy","task":"{task}","saved_at":0}}"#);
+    let text = format!(r#"{{"v":2,"provider":"toy","task":"{task}","saved_at":0}}"#);
     serde_json::from_str(&text).expect("a snapshot")
 }
 
 fn starting() -> Snapshot {
-    let text = r#"{"v":1,"provider":"toy","intent":"5ec2e7","saved_at":0,
+    let text = r#"{"v":2,"provider":"toy","intent":"5ec2e7","saved_at":0,
                    "start":{"intent":"5ec2e7","digest":"d"}}"#;
     serde_json::from_str(text).expect("a snapshot")
 }
@@ -24,7 +24,7 @@ fn the_last_state_of_each_task_is_kept_and_found_by_another_process() {
     let path = folder.path().join("tasks.db");
     let journal = SqliteJournal::open(&path).expect("a journal");
     let started: Snapshot = serde_json::from_str(
-        r#"{"v":1,"provider":"toy","intent":"5ec2e7","task":"t1","saved_at":1}"#,
+        r#"{"v":2,"provider":"toy","intent":"5ec2e7","task":"t1","saved_at":1}"#,
     )
     .expect("a snapshot");
     journal.record(&starting()).expect("kept");
@@ -48,8 +48,8 @@ fn old_entries_go_and_unsettled_ones_stay() {
     let journal = SqliteJournal::open(folder.path().join("tasks.db")).expect("a journal");
     journal.record(&starting()).expect("kept");
     journal.record(&snapshot("t1")).expect("kept");
-    let answering = r#"{"v":1,"provider":"toy","task":"t2","saved_at":7,"deliveries":[
-        {"parcel":{"message":{"no":1,"text":"this"}},"stage":"write","mark":"2"}]}"#;
+    let answering = r#"{"v":2,"provider":"toy","task":"t2","saved_at":7,"writes":[
+        {"kind":{"message":{"no":1,"text":"this"}},"state":"write","cursor":"2"}]}"#;
     let answering: Snapshot = serde_json::from_str(answering).expect("a snapshot");
     journal.record(&answering).expect("kept");
     assert_eq!(journal.prune(Duration::from_secs(60)).expect("pruned"), 0);
@@ -57,7 +57,7 @@ fn old_entries_go_and_unsettled_ones_stay() {
     let left = journal.list().expect("a listing").entries;
     assert_eq!(left.len(), 2);
     assert!(left.iter().any(taskward_journal::Entry::is_open));
-    assert!(left.iter().any(|entry| entry.snapshot.is_delivering()));
+    assert!(left.iter().any(|entry| entry.snapshot.is_writing()));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn an_older_state_of_a_start_that_comes_late_is_passed_over() {
     let journal = SqliteJournal::open(folder.path().join("tasks.db")).expect("a journal");
     let state = |revision: u64, rest: &str| -> Snapshot {
         let text = format!(
-            r#"{{"v":1,"provider":"toy","intent":"5ec2e7","saved_at":1,"revision":{revision},{rest}}}"#
+            r#"{{"v":2,"provider":"toy","intent":"5ec2e7","saved_at":1,"revision":{revision},{rest}}}"#
         );
         serde_json::from_str(&text).expect("a snapshot")
     };

@@ -20,7 +20,7 @@ impl From<wire::DecodeError> for ReadError {
             E::Empty => ReadErrorKind::Empty,
             E::Truncated { .. } => ReadErrorKind::Truncated,
             E::NotJson {
-                looks_like_html: true,
+                resembles_html: true,
                 ..
             } => ReadErrorKind::Html,
             E::NotJson { .. } | E::Charset { .. } | E::TrailingData => ReadErrorKind::NotJson,

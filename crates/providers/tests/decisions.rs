@@ -10,7 +10,7 @@ mod world;
 
 use std::time::Duration;
 
-use taskward_core::{Abandon, Answer, Errand, Policy};
+use taskward_core::{Answer, OnDetach, Policy, RequestPurpose};
 use taskward_providers::{agent_harness, nanonets};
 use taskward_sim::harness::Server as Harness;
 use taskward_sim::nanonets::Server as Nanonets;
@@ -48,7 +48,7 @@ fn approve(_: &taskward_core::Question) -> Answer {
 }
 
 #[test]
-fn a_plain_task_is_looked_at_until_it_is_over() {
+fn a_plain_task_is_read_until_it_is_over() {
     let mut world = World::<Nanonets>::new("");
     world.run(|server| agent(server, "echo"), policy());
     let mut other = World::<Harness>::new("").faults(|endpoint, _| without_a_stream(endpoint));
@@ -152,12 +152,12 @@ fn a_deadline_ends_the_watch_and_says_what_was_done_about_the_task() {
     };
     let within = Duration::from_secs(30);
     let mut left = World::<Nanonets>::new("");
-    left.run(|server| agent(server, "slow"), late(Abandon::Detach));
+    left.run(|server| agent(server, "slow"), late(OnDetach::Detach));
     let mut stopped = World::<Nanonets>::new("");
-    let confirm = Abandon::CancelAndConfirm { within };
+    let confirm = OnDetach::CancelAndConfirm { within };
     stopped.run(|server| agent(server, "slow"), late(confirm));
     let mut other = World::<Harness>::new("");
-    other.run(|_| stream(100), late(Abandon::Cancel { within }));
+    other.run(|_| stream(100), late(OnDetach::Cancel { within }));
     check(
         "deadline",
         &[
@@ -178,10 +178,10 @@ fn a_cancel_that_meets_the_completion_changes_nothing() {
 
 #[test]
 fn a_process_that_was_killed_goes_on_where_it_was() {
-    let mut world = World::<Nanonets>::new("").dies(Errand::Answer);
+    let mut world = World::<Nanonets>::new("").dies(RequestPurpose::Answer);
     world = world.answers(5_000, |_| Answer::text("EUR"));
     world.run(|server| agent(server, "asker"), policy());
-    let mut other = World::<Harness>::new("").dies(Errand::Start);
+    let mut other = World::<Harness>::new("").dies(RequestPurpose::Start);
     other.run(|_| stream(2), policy());
     check(
         "kill-and-resume",

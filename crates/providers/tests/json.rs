@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use taskward_core::sse::{Caps, Decoder};
 use taskward_core::{
-    ApiError, Error, ErrorKind, Look, Provider, ReadError, Response, TaskId, http::StatusCode,
+    ApiError, Error, ErrorKind, Provider, ReadError, ReadKind, Response, TaskId, http::StatusCode,
 };
 use taskward_providers::{
     agent_harness::AgentHarness,
@@ -16,11 +16,16 @@ use taskward_providers::{
 /// Reads a body in every way there is; none may panic.
 fn read_everywhere(body: &[u8]) {
     let reply = Response::new(StatusCode::OK, body.to_vec());
-    for look in [Look::Status, Look::Questions, Look::Result, Look::Trail] {
-        let _ = Nanonets.read(&TaskId::new("t"), &look, &reply);
+    for read in [
+        ReadKind::Status,
+        ReadKind::Questions,
+        ReadKind::Result,
+        ReadKind::Steps,
+    ] {
+        let _ = Nanonets.read(&TaskId::new("t"), &read, &reply);
     }
-    for look in [Look::Status, Look::Events { cursor: None }] {
-        let _ = AgentHarness.read(&TaskId::new("t"), &look, &reply);
+    for read in [ReadKind::Status, ReadKind::Events { cursor: None }] {
+        let _ = AgentHarness.read(&TaskId::new("t"), &read, &reply);
     }
     let _ = Nanonets.read_start(&reply);
     let _ = AgentHarness.read_start(&reply);
@@ -421,7 +426,7 @@ fn event(stream: &[u8]) -> Result<(u64, String, Value), ReadError> {
     let event = decoder.next_event(&mut rest).expect("small");
     let item = AgentHarness.read_event(&TaskId::new("t"), &event.expect("an event"))?;
     let event = item.expect("an event of the run").event;
-    let position = event.position.expect("a number").0;
+    let position = event.seq.expect("a number").0;
     Ok((position, event.name, event.data))
 }
 
@@ -483,10 +488,10 @@ fn damaged_text_says_so_and_a_damaged_id_or_status_is_none() {
         let status = Response::new(StatusCode::OK, body(r#"{"status":"comp"#, r#"leted"}"#));
         for error in [
             Nanonets
-                .read(&TaskId::new("t"), &Look::Status, &status)
+                .read(&TaskId::new("t"), &ReadKind::Status, &status)
                 .map(drop),
             AgentHarness
-                .read(&TaskId::new("t"), &Look::Status, &status)
+                .read(&TaskId::new("t"), &ReadKind::Status, &status)
                 .map(drop),
         ] {
             let error = error.expect_err("a damaged status").to_string();
@@ -622,10 +627,10 @@ fn a_list_is_read_bare_and_under_every_name() {
     let question = |body: &str| {
         let reply = Response::new(StatusCode::OK, body.to_owned());
         match Nanonets
-            .read(&TaskId::new("t"), &Look::Questions, &reply)
+            .read(&TaskId::new("t"), &ReadKind::Questions, &reply)
             .expect(body)
         {
-            taskward_core::Reading::Asking(asked) => asked[0].text.clone(),
+            taskward_core::PollResult::Asking(asked) => asked[0].text.clone(),
             other => panic!("{other:?}"),
         }
     };
@@ -698,8 +703,8 @@ fn an_odd_timestamp_is_kept_as_it_came() {
 fn an_id_stays_one_segment_of_its_path_or_is_refused() {
     let path = |id: &str| {
         let id = TaskId::new(id);
-        let task = Nanonets.look(&id, &Look::Status);
-        let run = AgentHarness.look(&id, &Look::Status);
+        let task = Nanonets.read_request(&id, &ReadKind::Status);
+        let run = AgentHarness.read_request(&id, &ReadKind::Status);
         match (task, run) {
             (Ok(task), Ok(run)) => {
                 let (task, run) = (task.target().as_str(), run.target().as_str());
@@ -753,7 +758,7 @@ fn an_id_or_a_cursor_that_the_key_was_removed_from_makes_its_reply_unreadable() 
     for status in ["[key]", "runn[key]ing"] {
         let body = format!(r#"{{"status":"{status}"}}"#);
         let reply = Response::new(StatusCode::OK, body);
-        let read = Nanonets.read(&TaskId::new("t"), &Look::Status, &reply);
+        let read = Nanonets.read(&TaskId::new("t"), &ReadKind::Status, &reply);
         assert!(read.is_err(), "{status}");
     }
 }

@@ -269,7 +269,7 @@ fn a_message_that_cannot_be_read_spoils_no_other_and_is_counted() {
 /// Rows: D23.
 #[test]
 fn a_bad_entry_spoils_no_list_no_page_and_no_search() {
-    use taskward_core::{Clue, List, Pages, Provider as _};
+    use taskward_core::{List, MatchCriteria, Pages, Provider as _};
     fn counted<O: List + Clone>(operation: O, body: &str) -> (usize, usize) {
         let reply = Response::new(StatusCode::OK, body.to_owned());
         let page = operation.read(&reply).expect(body);
@@ -290,7 +290,7 @@ fn a_bad_entry_spoils_no_list_no_page_and_no_search() {
     let search = |agent: &str, body: &str| {
         let reply = Response::new(StatusCode::OK, body.to_owned());
         let page = Nanonets
-            .read_search(&Clue::agent(agent), &reply)
+            .read_search(&MatchCriteria::agent(agent), &reply)
             .expect(body);
         let found: Vec<_> = page
             .items

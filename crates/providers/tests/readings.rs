@@ -3,8 +3,9 @@
 
 use serde_json::{Value, json};
 use taskward_core::{
-    Act, Answer, Beat, Finish, IdempotencyKey, Item, Look, Output, Position, Provider, Question,
-    QuestionKind, Reading, Response, TaskId, http::StatusCode,
+    Answer, EventKind, EventSeq, IdempotencyKey, Output, PollResult, Provider, Question,
+    QuestionKind, ReadKind, Response, StreamEvent, TaskId, UnconfirmedEnd, WriteRequest,
+    http::StatusCode,
 };
 use taskward_providers::{agent_harness::AgentHarness, nanonets::Nanonets};
 
@@ -13,34 +14,34 @@ fn reply(body: Value) -> Response {
 }
 
 /// The one event of this type and payload, as a list tells it.
-fn event(kind: &str, payload: Value) -> Item {
+fn event(kind: &str, payload: Value) -> StreamEvent {
     let event = json!({
         "seq": 7,
         "type": kind,
         "timestamp": "2026-01-02T03:04:05Z",
         "payload": {"redacted": false, "value": payload},
     });
-    let look = Look::Events { cursor: None };
+    let read = ReadKind::Events { cursor: None };
     match AgentHarness.read(
         &TaskId::new("t"),
-        &look,
+        &read,
         &reply(json!({ "events": [event] })),
     ) {
-        Ok(Reading::Events(page)) => page.items.into_readable().next_back().expect("an event"),
+        Ok(PollResult::Events(page)) => page.events.into_readable().next_back().expect("an event"),
         other => panic!("{other:?}"),
     }
 }
 
 fn beat(kind: &str, payload: Value) -> String {
-    match event(kind, payload).beat {
-        Beat::Working => "working".to_owned(),
-        Beat::Neutral => "neutral".to_owned(),
-        Beat::Asking(question) => format!("asking {:?}", question.kind),
-        Beat::Ending(Finish::Succeeded) => "succeeded".to_owned(),
-        Beat::Ending(Finish::Failed(fault)) => {
+    match event(kind, payload).kind {
+        EventKind::Working => "working".to_owned(),
+        EventKind::Neutral => "neutral".to_owned(),
+        EventKind::Asking(question) => format!("asking {:?}", question.kind),
+        EventKind::Ended(UnconfirmedEnd::Succeeded) => "succeeded".to_owned(),
+        EventKind::Ended(UnconfirmedEnd::Failed(fault)) => {
             format!("failed {:?} {:?}", fault.reason, fault.message)
         }
-        Beat::Ending(Finish::Stopped(fault)) => {
+        EventKind::Ended(UnconfirmedEnd::Stopped(fault)) => {
             format!("stopped {:?} unanswered={}", fault.reason, fault.unanswered)
         }
         other => panic!("{other:?}"),
@@ -108,7 +109,7 @@ fn every_event_of_a_run_says_what_it_means_for_the_run() {
         assert_eq!(beat(kind, payload.clone()), meaning, "{kind} {payload}");
     }
     let told = event("step.done", json!({"outcome": "succeeded"})).event;
-    assert_eq!(told.position, Some(Position(7)));
+    assert_eq!(told.seq, Some(EventSeq(7)));
     assert_eq!(told.name, "step.done");
     assert_eq!(told.data["payload"]["value"]["outcome"], "succeeded");
 }
@@ -130,7 +131,7 @@ fn a_wait_says_what_kind_of_answer_it_wants() {
         (json!({}), QuestionKind::Other("unknown".into())),
         (json!("odd"), QuestionKind::Other("unknown".into())),
     ] {
-        let Beat::Asking(question) = event("run.awaiting_input", payload.clone()).beat else {
+        let EventKind::Asking(question) = event("run.awaiting_input", payload.clone()).kind else {
             panic!("it asks");
         };
         assert_eq!(question.kind, kind, "{payload}");
@@ -149,7 +150,7 @@ fn a_question_is_told_in_the_words_of_its_own_or_in_what_was_said_before() {
     let steps = [said("Shall I "), said("send it?")];
     let ask = |payload: Value| {
         let question = Question::new("7", QuestionKind::Approval, "").with_payload(payload);
-        AgentHarness.explain(question, &steps)
+        AgentHarness.add_context(question, &steps)
     };
     let own = ask(json!({"prompt": "Send to 12 people?"}));
     assert_eq!(own.text(), "Send to 12 people?");
@@ -166,8 +167,8 @@ fn the_answer_of_a_run_is_found_under_the_names_that_a_result_would_have() {
         let mut run = json!({"id": "t", "status": "succeeded"});
         let object = run.as_object_mut().expect("an object");
         object.extend(fields.as_object().expect("an object").clone());
-        match AgentHarness.read(&TaskId::new("t"), &Look::Status, &reply(run)) {
-            Ok(Reading::Succeeded(_, answer)) => answer,
+        match AgentHarness.read(&TaskId::new("t"), &ReadKind::Status, &reply(run)) {
+            Ok(PollResult::Succeeded(_, answer)) => answer,
             other => panic!("{other:?}"),
         }
     };
@@ -212,7 +213,7 @@ fn the_answer_of_a_run_is_found_under_the_names_that_a_result_would_have() {
 fn an_end_that_the_run_itself_never_told_is_not_a_confirmed_one() {
     let id = TaskId::new("r");
     let event = event("run.worker.succeeded", json!({})).event;
-    let with = |reply: Option<&Response>| AgentHarness.unconfirmed(&id, reply, &event);
+    let with = |reply: Option<&Response>| AgentHarness.unconfirmed_output(&id, reply, &event);
     let stale = reply(json!({"id": "r", "status": "running"}));
     let page = Response::new(StatusCode::OK, "<html>");
     for (reply, raw) in [
@@ -224,7 +225,7 @@ fn an_end_that_the_run_itself_never_told_is_not_a_confirmed_one() {
         assert!(!answer.is_confirmed());
         assert_eq!(answer.raw(), &raw);
     }
-    assert!(Nanonets.unconfirmed(&id, None, &event).is_none());
+    assert!(Nanonets.unconfirmed_output(&id, None, &event).is_none());
 }
 
 #[test]
@@ -232,7 +233,7 @@ fn what_a_platform_has_no_call_for_is_refused_before_anything_is_sent() {
     let id = TaskId::new("t");
     let question = Question::new("q", QuestionKind::Text, "?");
     let key = IdempotencyKey::new("k");
-    let answer = |answer, key| Act::Answer {
+    let answer = |answer, key| WriteRequest::Answer {
         question: &question,
         answer,
         key,
@@ -240,35 +241,35 @@ fn what_a_platform_has_no_call_for_is_refused_before_anything_is_sent() {
     let (text, yes) = (Answer::text("x"), Answer::Approve);
     for (refused, why) in [
         (
-            AgentHarness.act(&id, &answer(&yes, None)),
+            AgentHarness.write_request(&id, &answer(&yes, None)),
             "an answer on this platform needs a key",
         ),
         (
-            AgentHarness.act(&id, &answer(&text, Some(&key))),
+            AgentHarness.write_request(&id, &answer(&text, Some(&key))),
             "an answer on this platform is an approval, a rejection or a JSON object",
         ),
         (
-            AgentHarness.act(&id, &Act::Cancel),
+            AgentHarness.write_request(&id, &WriteRequest::Cancel),
             "this platform's interface has no such call",
         ),
         (
-            AgentHarness.act(&id, &Act::Message("x")),
+            AgentHarness.write_request(&id, &WriteRequest::Message("x")),
             "this platform's interface has no such call",
         ),
         (
-            AgentHarness.look(&id, &Look::Trail),
+            AgentHarness.read_request(&id, &ReadKind::Steps),
             "this platform has no trail",
         ),
         (
-            Nanonets.act(&id, &answer(&yes, None)),
+            Nanonets.write_request(&id, &answer(&yes, None)),
             "an answer on this platform is a text",
         ),
         (
-            Nanonets.look(&id, &Look::Stream { after: None }),
+            Nanonets.read_request(&id, &ReadKind::Stream { after: None }),
             "this platform has no event stream",
         ),
         (
-            Nanonets.look(&id, &Look::Events { cursor: None }),
+            Nanonets.read_request(&id, &ReadKind::Events { cursor: None }),
             "this platform has no event stream",
         ),
     ] {
@@ -279,8 +280,12 @@ fn what_a_platform_has_no_call_for_is_refused_before_anything_is_sent() {
 #[test]
 fn the_answer_of_a_task_is_the_summary_as_it_came() {
     let summary = json!({"status": "completed", "result": "42", "new": 1});
-    match Nanonets.read(&TaskId::new("t"), &Look::Result, &reply(summary.clone())) {
-        Ok(Reading::Ready(answer)) => assert_eq!(answer.raw(), &summary),
+    match Nanonets.read(
+        &TaskId::new("t"),
+        &ReadKind::Result,
+        &reply(summary.clone()),
+    ) {
+        Ok(PollResult::Ready(answer)) => assert_eq!(answer.raw(), &summary),
         other => panic!("{other:?}"),
     }
 }

@@ -5,7 +5,7 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use taskward_core::{
-    Answer, Look, Mark, Operation, Provider, ReadError, ReadErrorKind, Response, TaskId, sse,
+    Answer, Cursor, Operation, Provider, ReadError, ReadErrorKind, ReadKind, Response, TaskId, sse,
 };
 use taskward_providers::agent_harness::{AgentHarness, operations as h};
 use taskward_providers::nanonets::{Nanonets, operations as n};
@@ -22,8 +22,8 @@ fn task() -> TaskId {
     TaskId::new(OURS)
 }
 
-fn look<P: Provider>(look: Look, reply: &Response) -> Result<(), ReadError> {
-    P::default().read(&task(), &look, reply).map(drop)
+fn read<P: Provider>(read: ReadKind, reply: &Response) -> Result<(), ReadError> {
+    P::default().read(&task(), &read, reply).map(drop)
 }
 
 fn call<O: Operation>(operation: &O, reply: &Response) -> Result<(), ReadError> {
@@ -82,29 +82,29 @@ const SIGNAL: &[Place] = &[|id| json!({"id": "signal_1", "run_id": id})];
 /// Every read that is about one task: its name, the places in its reply, and the read.
 const READS: &[(&str, &[Place], Read)] = &[
     ("nanonets status", TASK, |reply| {
-        look::<Nanonets>(Look::Status, reply)
+        read::<Nanonets>(ReadKind::Status, reply)
     }),
     ("nanonets result", TASK, |reply| {
-        look::<Nanonets>(Look::Result, reply)
+        read::<Nanonets>(ReadKind::Result, reply)
     }),
     ("nanonets questions", MESSAGES, |reply| {
-        look::<Nanonets>(Look::Questions, reply)
+        read::<Nanonets>(ReadKind::Questions, reply)
     }),
     ("nanonets trail", TRAIL, |reply| {
-        look::<Nanonets>(Look::Trail, reply)
+        read::<Nanonets>(ReadKind::Steps, reply)
     }),
     ("nanonets mark", MESSAGES, |reply| {
-        Nanonets.mark(&task(), reply).map(drop)
+        Nanonets.cursor(&task(), reply).map(drop)
     }),
     ("nanonets landed", MESSAGES, |reply| {
-        let landed = Nanonets.landed(&task(), reply, &Mark::new(""), "x");
-        landed.map(drop)
+        let confirmation = Nanonets.find_write(&task(), reply, &Cursor::new(""), "x");
+        confirmation.map(drop)
     }),
     ("nanonets opening", MESSAGES, |reply| {
-        Nanonets.read_opening(&task(), reply).map(drop)
+        Nanonets.read_first_message(&task(), reply).map(drop)
     }),
     ("nanonets write", WRITE, |reply| {
-        Nanonets.accepted(&task(), reply)
+        Nanonets.check_accepted(&task(), reply)
     }),
     ("getTaskStatus", TASK, |reply| {
         call(&n::GetTaskStatus(OURS.into()), reply)
@@ -129,20 +129,20 @@ const READS: &[(&str, &[Place], Read)] = &[
         call(&n::CancelTask(OURS.into()), reply)
     }),
     ("agent-harness status", RUN, |reply| {
-        look::<AgentHarness>(Look::Status, reply)
+        read::<AgentHarness>(ReadKind::Status, reply)
     }),
     ("agent-harness questions", RUN, |reply| {
-        look::<AgentHarness>(Look::Questions, reply)
+        read::<AgentHarness>(ReadKind::Questions, reply)
     }),
     ("agent-harness result", RUN, |reply| {
-        look::<AgentHarness>(Look::Result, reply)
+        read::<AgentHarness>(ReadKind::Result, reply)
     }),
     ("agent-harness events", PAGE, |reply| {
-        look::<AgentHarness>(Look::Events { cursor: None }, reply)
+        read::<AgentHarness>(ReadKind::Events { cursor: None }, reply)
     }),
     ("agent-harness event", EVENT, event),
     ("agent-harness write", SIGNAL, |reply| {
-        AgentHarness.accepted(&task(), reply)
+        AgentHarness.check_accepted(&task(), reply)
     }),
     ("getRun", RUN, |reply| call(&h::GetRun::new(OURS), reply)),
     ("listRunEvents", PAGE, |reply| {

@@ -14,7 +14,7 @@ use crate::time::Span;
 /// ```
 /// let scenario = taskward_sim::Scenario::parse(r#"
 ///     [switches]
-///     reply_lag_ms = 3000
+///     reply_delay_ms = 3000
 ///
 ///     [[agent]]
 ///     name = "buyer"
@@ -46,7 +46,7 @@ use crate::time::Span;
 ///     code = 503
 ///     probability = 0.3
 /// "#)?;
-/// assert_eq!(scenario.switches.reply_lag_ms, 3000);
+/// assert_eq!(scenario.switches.reply_delay_ms, 3000);
 /// # Ok::<(), taskward_sim::ScenarioError>(())
 /// ```
 #[derive(Debug, Clone, Default)]

@@ -16,13 +16,13 @@ pub struct Switches {
     /// For how long a new task answers 404, as on a replica that lags behind.
     pub new_task_hidden_ms: u64,
     /// How long after a message the status keeps its old value; the message is in the log at once.
-    pub reply_lag_ms: u64,
+    pub reply_delay_ms: u64,
     /// How long after a cancel the status keeps its old value.
-    pub cancel_lag_ms: u64,
+    pub cancel_delay_ms: u64,
     /// How long after the end `/summary` still reads `running`.
-    pub summary_lag_ms: u64,
+    pub summary_delay_ms: u64,
     /// How long after the end `/result` still reads `running`.
-    pub result_lag_ms: u64,
+    pub result_delay_ms: u64,
     /// How many tasks of one agent run at once; more stay `queued`, first come, first served (0: no limit).
     pub concurrency_limit: u32,
     /// Whether a task that waits for a human counts among those that run.
@@ -205,10 +205,10 @@ impl Default for Switches {
         Self {
             pending_ms: 0,
             new_task_hidden_ms: 0,
-            reply_lag_ms: 1_000,
-            cancel_lag_ms: 0,
-            summary_lag_ms: 0,
-            result_lag_ms: 0,
+            reply_delay_ms: 1_000,
+            cancel_delay_ms: 0,
+            summary_delay_ms: 0,
+            result_delay_ms: 0,
             concurrency_limit: 2,
             waiting_holds_slot: false,
             run_status_code: 201,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use taskward_core::{Abandon, Answer, Policy, Provider, Question, QuestionKind, TaskId};
+use taskward_core::{Answer, OnDetach, Policy, Provider, Question, QuestionKind, TaskId};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{self, Nanonets};
-use taskward_sim::simulation::{Machine, Mishap, Mishaps, START, Simulation, Violation};
+use taskward_sim::simulation::{FaultEvent, FaultPlan, Machine, START, Simulation, Violation};
 use taskward_sim::{LateMessage, Request, Scenario, harness, nanonets as sim};
 
 use crate::{Summary, summary_of};
@@ -111,23 +111,23 @@ impl Case {
     /// When an invariant does not hold.
     pub fn run(mut self, with_log: bool) -> Result<(Summary, Vec<String>), Box<Violation>> {
         let mut scenario = Scenario::parse(SCENARIO).expect("the scenario is right");
-        let mut mishaps = Mishaps::seeded(self.seed).with(Mishap::FailedSave, 0);
+        let mut faults = FaultPlan::seeded(self.seed).with(FaultEvent::FailedSave, 0);
         if self.chance(4) {
-            mishaps = mishaps.with(Mishap::FailedSave, self.one_of(&[2, 6]));
+            faults = faults.with(FaultEvent::FailedSave, self.one_of(&[2, 6]));
         }
         // By dice of their own: what a seed was before there were edits, it is but for them.
         let mut edits = fastrand::Rng::with_seed(self.seed ^ 0x6564_6974);
         let edits = self.more.is_some() && edits.u8(..4) == 0;
-        mishaps = mishaps.with(Mishap::Reword, if edits { 8 } else { 0 });
+        faults = faults.with(FaultEvent::Reword, if edits { 8 } else { 0 });
         let mut spoils = fastrand::Rng::with_seed(self.seed ^ 0x7370_6f69);
-        for mishap in [Mishap::Foreign, Mishap::BadEntry] {
+        for fault in [FaultEvent::Foreign, FaultEvent::BadEntry] {
             // Not beside edits: a conversation that goes on and on holds more than is allowed for.
             let spoils = spoils.u8(..4) == 0 && self.more.is_some() && !edits;
-            mishaps = mishaps.with(mishap, if spoils { 4 } else { 0 });
+            faults = faults.with(fault, if spoils { 4 } else { 0 });
         }
         if self.chance(8) {
             // A server that cannot be reached.
-            mishaps = mishaps.with(Mishap::DropBeforeSend, self.one_of(&[1, 2]));
+            faults = faults.with(FaultEvent::DropBeforeSend, self.one_of(&[1, 2]));
         }
         let mut policy = Policy::default();
         if self.rng.bool() {
@@ -138,14 +138,14 @@ impl Case {
             }
             if self.chance(4) {
                 // A lost start is what leads to a search.
-                mishaps = mishaps.with(Mishap::DropReply, 2);
+                faults = faults.with(FaultEvent::DropReply, 2);
             }
             let name = self.pick(&AGENTS);
             self.is_crowded = self.more.is_some() && name == "hasty";
             if self.is_crowded {
                 // The next question stands before the answer to the one before has left.
-                mishaps = mishaps.with(Mishap::SecondClient, 3);
-                scenario.switches.reply_lag_ms = 0;
+                faults = faults.with(FaultEvent::SecondClient, 3);
+                scenario.switches.reply_delay_ms = 0;
             }
             let mut server = sim::Server::new(7, &scenario, START - BEFORE);
             let agent = server.agent(name).expect("an agent");
@@ -175,11 +175,11 @@ impl Case {
                 }
             }
             let ways = [
-                Abandon::Detach,
-                Abandon::Cancel {
+                OnDetach::Detach,
+                OnDetach::Cancel {
                     within: Duration::from_secs(20),
                 },
-                Abandon::CancelAndConfirm {
+                OnDetach::CancelAndConfirm {
                     within: Duration::from_secs(60),
                 },
             ];
@@ -188,18 +188,18 @@ impl Case {
             if self.chance(6) {
                 let after = Duration::from_millis(self.more_below(30_000));
                 simulation = simulation.interrupt_after(after);
-                mishaps = mishaps.with(Mishap::DropAfterSend, 3);
+                faults = faults.with(FaultEvent::DropAfterSend, 3);
             }
-            self.finish(simulation, policy, mishaps, with_log)
+            self.finish(simulation, policy, faults, with_log)
         } else {
             self.harness(&mut scenario);
             if self.chance(8) {
                 // Keys that are forgotten, and a machine that sleeps over the reply.
                 scenario.agent_harness.key_lifetime_ms = Some(24 * 3_600_000);
-                mishaps = mishaps
-                    .with(Mishap::DropReply, 2)
-                    .with(Mishap::ClockJump, 3)
-                    .with(Mishap::Kill, 12);
+                faults = faults
+                    .with(FaultEvent::DropReply, 2)
+                    .with(FaultEvent::ClockJump, 3)
+                    .with(FaultEvent::Kill, 12);
             }
             let server = harness::Server::new(7, &scenario, START - BEFORE);
             let name = self.pick(&RUNS);
@@ -215,7 +215,7 @@ impl Case {
                 let after = Duration::from_millis(self.more_below(30_000));
                 simulation = simulation.interrupt_after(after);
             }
-            self.finish(simulation, policy, mishaps, with_log)
+            self.finish(simulation, policy, faults, with_log)
         }
     }
 
@@ -281,11 +281,11 @@ impl Case {
 
     fn nanonets(&mut self, scenario: &mut Scenario) {
         let switches = &mut scenario.switches;
-        switches.reply_lag_ms = self.pick(&[0, 1_000, 5_000]);
+        switches.reply_delay_ms = self.pick(&[0, 1_000, 5_000]);
         switches.pending_ms = self.pick(&[0, 0, 3_000]);
         switches.new_task_hidden_ms = self.pick(&[0, 0, 4_000]);
-        switches.summary_lag_ms = self.pick(&[0, 0, 4_000]);
-        switches.cancel_lag_ms = self.pick(&[0, 2_000]);
+        switches.summary_delay_ms = self.pick(&[0, 0, 4_000]);
+        switches.cancel_delay_ms = self.pick(&[0, 2_000]);
         switches.run_reply_omits_status = self.rng.u8(..3) == 0;
         switches.explicit_nulls = self.rng.bool();
         // What comes late opens no new turn: of a task that is over the end stays the end.
@@ -305,7 +305,7 @@ impl Case {
         switches.heartbeat_ms = self.pick(&[0, 15_000]);
         switches.stream_ends = self.rng.bool();
         switches.stream_ends_at_wait = self.rng.u8(..4) == 0;
-        switches.end_lag_ms = self.pick(&[0, 0, 1_500]);
+        switches.end_delay_ms = self.pick(&[0, 0, 1_500]);
         if self.rng.u8(..6) == 0 {
             switches.stream_missing = Some(404);
         }
@@ -315,7 +315,7 @@ impl Case {
         mut self,
         mut simulation: Simulation<P, M>,
         mut policy: Policy,
-        mishaps: Mishaps,
+        faults: FaultPlan,
         with_log: bool,
     ) -> Result<(Summary, Vec<String>), Box<Violation>> {
         let must_finish = self.rng.bool();
@@ -348,7 +348,7 @@ impl Case {
         let simulation = simulation
             .policy(policy)
             .human(human)
-            .mishaps(mishaps)
+            .faults(faults)
             .seed(self.seed);
         let simulation = if with_log {
             simulation.with_log()

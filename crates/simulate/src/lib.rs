@@ -93,7 +93,7 @@ fn summary_of<O, M>(report: Report<O, M>) -> (Summary, Vec<String>) {
 }
 
 fn end_of<O, M>(report: &Report<O, M>) -> &'static str {
-    let unfinished = if report.parted.is_some() {
+    let unfinished = if report.handed_over.is_some() {
         "left"
     } else {
         "unfinished"

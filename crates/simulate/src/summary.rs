@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use taskward_sim::simulation::{Checked, Invariant, Mishap, Struck};
+use taskward_sim::simulation::{Checked, FaultEvent, Invariant, Struck};
 
 /// The sum of some runs.
 #[derive(Clone, Debug, Default)]
@@ -56,8 +56,8 @@ impl fmt::Display for Summary {
             writeln!(f, "  {count:>9} {end}")?;
         }
         writeln!(f, "faults:")?;
-        for mishap in Mishap::ALL {
-            writeln!(f, "  {:>9} {mishap}", self.struck.of(mishap))?;
+        for fault in FaultEvent::ALL {
+            writeln!(f, "  {:>9} {fault}", self.struck.of(fault))?;
         }
         writeln!(f, "checks: {}", self.checked.total())?;
         for invariant in Invariant::ALL {

@@ -1,6 +1,6 @@
 //! Some seeds on each run of the tests, and for ever those that once went wrong.
 
-use taskward_sim::simulation::{Invariant, Mishap};
+use taskward_sim::simulation::{FaultEvent, Invariant};
 use taskward_simulate::{Summary, regressions, run};
 
 fn passes(seed: u64) -> Summary {
@@ -23,8 +23,8 @@ fn no_seed_breaks_an_invariant() {
         sum.add(&passes(seed));
     }
     assert_eq!(sum.seeds, SEEDS);
-    for mishap in Mishap::ALL {
-        assert!(sum.struck.of(mishap) > 0, "{mishap} never happened");
+    for fault in FaultEvent::ALL {
+        assert!(sum.struck.of(fault) > 0, "{fault} never happened");
     }
     for invariant in Invariant::ALL {
         assert!(

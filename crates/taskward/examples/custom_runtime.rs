@@ -15,7 +15,7 @@ pub(crate) fn main() -> Result<()> {
     let lost = FaultRule::new(Fault::Reset).on("status").every(3);
     let sim = Sim::builder().speed(20.0).fault(lost).spawn()?;
     let runtime = Runtime {
-        origin: Origin::parse(&sim.url(), Nanonets::ACCOUNT.api_prefix)?,
+        origin: Origin::parse(&sim.url(), Nanonets::DEFAULTS.api_prefix)?,
         credential: Credential::bearer(&sim.nanonets().api_key.into())?,
     };
     let asker = nanonets::Job::agent(sim.agent("asker")).query("What does a table cost?");
@@ -38,11 +38,11 @@ impl Runtime {
             source.len = source.as_path().ok_or("no file")?.metadata()?.len();
         }
         let mut policy = Policy::default();
-        policy.pace = policy.pace.sped_up(20);
-        let mut shared = Shared::new();
+        policy.poll_backoff = policy.poll_backoff.sped_up(20);
+        let mut shared = OriginBudget::new();
         let mut task = Task::start(Nanonets, &job, policy, Seed([7; 32]), now())?;
         loop {
-            match task.poll(now(), &mut shared) {
+            match task.next_step(now(), &mut shared) {
                 Step::Save { revision } => task.saved(revision),
                 Step::Send { id, request, .. } => {
                     let request = request.clone();
@@ -68,11 +68,13 @@ impl Runtime {
     }
 
     /// One request on a connection of its own. How far it came decides what may be repeated.
-    fn exchange(&self, request: &Request) -> Result<Response, Failure> {
-        let stream = TcpStream::connect((self.origin.host(), self.origin.port()))
-            .map_err(|e| Failure::new(Stage::NotSent, Cause::Refused, e.to_string()))?;
-        self.talk(stream, request)
-            .map_err(|e| Failure::new(Stage::MaybeSent, Cause::Reset, e.to_string()))
+    fn exchange(&self, request: &Request) -> Result<Response, ExchangeFailure> {
+        let stream = TcpStream::connect((self.origin.host(), self.origin.port())).map_err(|e| {
+            ExchangeFailure::new(ExchangeProgress::NotSent, Cause::Refused, e.to_string())
+        })?;
+        self.talk(stream, request).map_err(|e| {
+            ExchangeFailure::new(ExchangeProgress::MaybeSent, Cause::Reset, e.to_string())
+        })
     }
 
     fn talk(&self, mut stream: TcpStream, request: &Request) -> io::Result<Response> {

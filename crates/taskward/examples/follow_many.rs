@@ -5,7 +5,7 @@
 //! prints what to set.
 
 use taskward::agent_harness::{AgentHarness, Job};
-use taskward::{Answer, BoxError, Client, End, Outcome, Question};
+use taskward::{Answer, BoxError, Client, Outcome, Question, RunResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -20,7 +20,7 @@ pub(crate) struct Open {
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let client = Client::<AgentHarness>::from_env()?;
-    let (desk, mut questions) = mpsc::channel::<Open>(10);
+    let (handling, mut questions) = mpsc::channel::<Open>(10);
     let people = async move {
         while let Some(open) = questions.recv().await {
             println!("{}: {}", open.goal, open.question.text());
@@ -30,7 +30,7 @@ async fn main() -> Result<(), BoxError> {
     };
     tokio::spawn(people);
     let goals = (1..=100).map(|n| format!("Write to customer {n}."));
-    for (goal, end) in follow(&client, goals, desk).await? {
+    for (goal, end) in follow(&client, goals, handling).await? {
         println!("{goal} {end}");
     }
     Ok(())
@@ -40,13 +40,13 @@ async fn main() -> Result<(), BoxError> {
 pub(crate) async fn follow(
     client: &Client<AgentHarness>,
     goals: impl Iterator<Item = String>,
-    desk: mpsc::Sender<Open>,
+    handling: mpsc::Sender<Open>,
 ) -> Result<Vec<(String, String)>, BoxError> {
     let mut runs = JoinSet::new();
     for goal in goals {
-        let (client, desk) = (client.clone(), desk.clone());
+        let (client, handling) = (client.clone(), handling.clone());
         runs.spawn(async move {
-            let end = see_through(&client, &goal, desk).await;
+            let end = see_through(&client, &goal, handling).await;
             (goal, end.unwrap_or_else(|error| error.to_string()))
         });
     }
@@ -60,25 +60,26 @@ pub(crate) async fn follow(
 async fn see_through(
     client: &Client<AgentHarness>,
     goal: &str,
-    desk: mpsc::Sender<Open>,
+    handling: mpsc::Sender<Open>,
 ) -> Result<String, BoxError> {
     let about = goal.to_owned();
     let ask = move |question| {
-        let (desk, goal) = (desk.clone(), about.clone());
+        let (handling, goal) = (handling.clone(), about.clone());
         async move {
             let (answer, answered) = oneshot::channel();
-            desk.send(Open {
-                goal,
-                question,
-                answer,
-            })
-            .await?;
+            handling
+                .send(Open {
+                    goal,
+                    question,
+                    answer,
+                })
+                .await?;
             Ok(answered.await?)
         }
     };
     Ok(match client.run(Job::goal(goal)).on_question(ask).await? {
-        End::Done(Outcome::Succeeded { id, .. }) => format!("succeeded ({id})"),
-        End::Done(other) => format!("ended: {}", other.code()),
-        End::Left(left) => format!("goes on without us ({})", left.id),
+        RunResult::Ended(Outcome::Succeeded { id, .. }) => format!("succeeded ({id})"),
+        RunResult::Ended(other) => format!("ended: {}", other.code()),
+        RunResult::Detached(left) => format!("goes on without us ({})", left.id),
     })
 }

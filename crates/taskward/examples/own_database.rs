@@ -95,7 +95,9 @@ pub(crate) fn work(
             Recovery::Follow(run) => run,
             // The start was lost. If it made a task, that is the one of this agent, about then, that was told this.
             Recovery::Found(found) => match &found.candidates[..] {
-                [task] if found.complete && !task.off_time => client.attach(task.id.clone()),
+                [task] if found.complete && !task.outside_expected_time => {
+                    client.attach(task.id.clone())
+                }
                 [] if found.complete => {
                     return Err("no task was found: clear the order's task to start one".into());
                 }

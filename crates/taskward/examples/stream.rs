@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use taskward::agent_harness::{AgentHarness, Job};
-use taskward::{End, Event, NumberedEvent};
+use taskward::{Event, NumberedEvent, RunResult};
 
 /// How many events came, and whether each was the one after the last.
 #[derive(Clone, Copy, Default)]
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if let Event::Provider(event) = &event.event {
             let mut seen = counted.lock().expect("nobody panics with it");
             seen.events += 1;
-            seen.disorder |= event.position.map(|p| p.0) != Some(seen.events);
+            seen.disorder |= event.seq.map(|p| p.0) != Some(seen.events);
         }
     };
     let begun = Instant::now();
@@ -49,8 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         other => return Err(format!("there is no adapter {other:?}").into()),
     };
     let end = match end? {
-        End::Done(outcome) => outcome.code(),
-        End::Left(_) => "left",
+        RunResult::Ended(outcome) => outcome.code(),
+        RunResult::Detached(_) => "left",
     };
     let seen = *seen.lock().expect("nobody panics with it");
     println!(

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use taskward::nanonets::{self, Job, Nanonets};
-use taskward::{End, Error, Outcome, Output as _};
+use taskward::{Error, Outcome, Output as _, RunResult};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
@@ -28,16 +28,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn report(end: Result<End<nanonets::Answer>, Error>) -> serde_json::Value {
+fn report(end: Result<RunResult<nanonets::Answer>, Error>) -> serde_json::Value {
     let (end, status, answer) = match end {
-        Ok(End::Done(Outcome::Succeeded { output, .. })) => {
+        Ok(RunResult::Ended(Outcome::Succeeded { output, .. })) => {
             ("succeeded".to_owned(), None, Some(output.raw().clone()))
         }
-        Ok(End::Done(Outcome::Refused(error))) => {
+        Ok(RunResult::Ended(Outcome::Refused(error))) => {
             ("refused".to_owned(), Some(error.status.as_u16()), None)
         }
-        Ok(End::Done(other)) => (other.code().to_owned(), None, None),
-        Ok(End::Left(left)) => (format!("left {:?}", left.why), None, None),
+        Ok(RunResult::Ended(other)) => (other.code().to_owned(), None, None),
+        Ok(RunResult::Detached(left)) => (format!("left {:?}", left.reason), None, None),
         Err(error) => (
             error.to_string(),
             error.status().map(|status| status.as_u16()),

@@ -17,13 +17,14 @@
 
 pub use taskward_core as core;
 pub use taskward_core::{
-    Abandon, Abandoned, Answer, AnswerError, Answered, ApiError, BoxError, BuildError, Candidate,
-    Capabilities, Cause, Clock, Credential, End, Errand, Error, ErrorKind, Event, EventId, Failure,
-    Fault, Findings, Head, IdempotencyKey, IntentId, Journal, Left, LeftWhy, Likeness, LimitTable,
-    List, ListPage, MessageNo, NumberedEvent, Operation, Outcome, Output, Pace, Policy, Position,
+    Answer, AnswerError, Answered, ApiError, BoxError, BuildError, CancelResult, Candidate,
+    Capabilities, Cause, Credential, DetachReason, Detached, Error, ErrorKind, Event, EventId,
+    EventSeq, ExchangeFailure, Head, IdempotencyKey, IntentId, Journal, LimitTable, List, ListPage,
+    Liveness, MessageNo, NumberedEvent, OnDetach, Operation, Outcome, Output, Policy, PollBackoff,
     Provider, Question, QuestionId, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reply,
-    Response, Retry, RetryReason, Retrying, Safety, SecretString, Signs, Snapshot, StartAgainError,
-    Status, StoppedBy, TaskId, Timestamp, Why, WithdrawReason, http,
+    RequestPurpose, Response, Retry, RetryReason, Retrying, RunResult, Safety, SearchResult,
+    SecretString, Similarity, Snapshot, StartAgainError, Status, StoppedBy, TaskFailure, TaskId,
+    TimeLimit, Timestamp, WaitReason, WithdrawReason, http,
 };
 pub use taskward_providers::{agent_harness, nanonets, wire};
 

@@ -2,8 +2,8 @@
 
 use taskward::core::http::StatusCode;
 use taskward::core::{
-    Answer, Cause, EventNo, ExchangeId, Failure, Head, Policy, Response, Revision, Seed, Shared,
-    Stage, Step, Task, TaskId, Timestamp,
+    Answer, Cause, EventNo, ExchangeFailure, ExchangeId, ExchangeProgress, Head, OriginBudget,
+    Policy, Response, Revision, Seed, Step, Task, TaskId, Timestamp,
 };
 use taskward::nanonets::Nanonets;
 
@@ -22,7 +22,7 @@ fn reply(body: &str) -> Response {
 
 /// Sends what is to be sent at this time and answers it.
 fn exchange(task: &mut Task<Nanonets>, now: Timestamp, body: &str) -> ExchangeId {
-    let Step::Send { id, .. } = task.poll(now, &mut Shared::new()) else {
+    let Step::Send { id, .. } = task.next_step(now, &mut OriginBudget::new()) else {
         panic!("nothing is sent");
     };
     task.sent(id);
@@ -34,18 +34,18 @@ fn exchange(task: &mut Task<Nanonets>, now: Timestamp, body: &str) -> ExchangeId
 fn past_saves<'a>(
     task: &'a mut Task<Nanonets>,
     now: Timestamp,
-    shared: &mut Shared,
+    shared: &mut OriginBudget,
 ) -> Step<'a, taskward::nanonets::Answer> {
-    while let Step::Save { revision } = task.poll(now, shared) {
+    while let Step::Save { revision } = task.next_step(now, shared) {
         task.saved(revision);
     }
-    task.poll(now, shared)
+    task.next_step(now, shared)
 }
 
 #[test]
 fn an_event_is_repeated_until_it_is_taken_and_the_numbers_have_no_gaps() {
     let mut task = attached();
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     for (n, status) in ["pending", "queued", "running"].into_iter().enumerate() {
         let now = at(20 * n as u64);
         exchange(&mut task, now, &format!(r#"{{"status":"{status}"}}"#));
@@ -68,10 +68,10 @@ fn an_event_is_repeated_until_it_is_taken_and_the_numbers_have_no_gaps() {
 #[test]
 fn after_the_end_nothing_changes() {
     let mut task = attached();
-    let mut shared = Shared::new();
-    let look = exchange(&mut task, at(0), r#"{"status":"completed"}"#);
+    let mut shared = OriginBudget::new();
+    let read = exchange(&mut task, at(0), r#"{"status":"completed"}"#);
     let end = loop {
-        match task.poll(at(0), &mut shared) {
+        match task.next_step(at(0), &mut shared) {
             Step::Send { .. } => {
                 exchange(&mut task, at(0), r#"{"status":"completed","result":"yes"}"#);
             }
@@ -83,10 +83,14 @@ fn after_the_end_nothing_changes() {
     assert!(end.starts_with("Done(Succeeded"), "{end}");
     let stored = task.snapshot();
 
-    for id in [look, ExchangeId(2), ExchangeId(3)] {
+    for id in [read, ExchangeId(2), ExchangeId(3)] {
         task.sent(id);
         task.handle_response(id, reply(r#"{"status":"running"}"#), at(1));
-        task.handle_failure(id, Failure::new(Stage::MaybeSent, Cause::Reset, ""), at(2));
+        task.handle_failure(
+            id,
+            ExchangeFailure::new(ExchangeProgress::MaybeSent, Cause::Reset, ""),
+            at(2),
+        );
         task.handle_head(id, Head::new(StatusCode::OK), at(2));
         task.handle_chunk(id, "data: x\n\n".into(), at(2));
         task.handle_end(id, at(2));
@@ -96,8 +100,11 @@ fn after_the_end_nothing_changes() {
     task.taken(EventNo(1));
     assert!(task.answer(&"q".into(), Answer::text("a"), at(3)).is_err());
     task.cancel(at(3)).expect("there is a cancel here");
-    assert_eq!(format!("{:?}", task.poll(at(9_999_999), &mut shared)), end);
+    assert_eq!(
+        format!("{:?}", task.next_step(at(9_999_999), &mut shared)),
+        end
+    );
     assert!(task.snapshot().is_ended());
     assert_eq!(task.snapshot().revision(), stored.revision());
-    assert_eq!(shared, Shared::new());
+    assert_eq!(shared, OriginBudget::new());
 }

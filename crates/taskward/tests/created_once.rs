@@ -15,7 +15,7 @@ fn at_every_byte(mut start: impl FnMut(&str, SecretString) -> Event) {
         let lost = Fault::LostReplyAfterApply(bytes);
         sim.set_faults(vec![FaultRule::new(lost).on("create_run").count(1)]);
         let told = start(&access.base_url, access.api_key.as_str().into());
-        let Event::Started { id, replayed, .. } = told else {
+        let Event::Created { id, replayed, .. } = told else {
             panic!("after {bytes} bytes: {told:?}");
         };
         let stats = sim.harness_stats();
@@ -49,7 +49,7 @@ fn a_lost_reply_at_every_byte_creates_one_run_in_async() {
             let mut running = client.run(Job::goal("Write.")).start().await.unwrap();
             loop {
                 let event = running.next().await.unwrap().unwrap();
-                if let Event::Started { .. } = event.event {
+                if let Event::Created { .. } = event.event {
                     return event.event;
                 }
             }
@@ -70,7 +70,7 @@ fn a_lost_reply_at_every_byte_creates_one_run_in_blocking() {
         let mut running = client.run(Job::goal("Write.")).start().unwrap();
         let mut events = running.events().map(Result::unwrap);
         events
-            .find(|event| matches!(event.event, Event::Started { .. }))
+            .find(|event| matches!(event.event, Event::Created { .. }))
             .unwrap()
             .event
     });

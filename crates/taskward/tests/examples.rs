@@ -241,7 +241,7 @@ fn a_run_goes_on_once_it_was_approved_without_a_runtime() {
 #[tokio::test]
 async fn each_of_many_runs_gets_its_own_answer() {
     let sim = sim();
-    let (desk, mut questions) = tokio::sync::mpsc::channel::<follow_many::Open>(5);
+    let (handling, mut questions) = tokio::sync::mpsc::channel::<follow_many::Open>(5);
     let people = tokio::spawn(async move {
         while let Some(open) = questions.recv().await {
             let answer = match open.goal.as_str() {
@@ -253,7 +253,7 @@ async fn each_of_many_runs_gets_its_own_answer() {
     });
     let goals = (1..=10).map(|n| format!("goal {n}"));
     let client = harness_client(&sim);
-    let ends = follow_many::follow(&client, goals, desk).await.unwrap();
+    let ends = follow_many::follow(&client, goals, handling).await.unwrap();
     people.await.unwrap();
     let failed: Vec<&str> = ends
         .iter()

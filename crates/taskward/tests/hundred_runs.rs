@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use taskward::agent_harness::{AgentHarness, Answer as Ran, Job};
-use taskward::{Answer, End, Outcome, Question, TaskId};
+use taskward::{Answer, Outcome, Question, RunResult, TaskId};
 use taskward_sim::{Fault, FaultRule, Sim};
 
 const RUNS: usize = 100;
@@ -37,11 +37,11 @@ fn approve(question: &Question) -> Answer {
     Answer::Approve
 }
 
-fn check(sim: &Sim, ends: Vec<End<Ran>>) {
+fn check(sim: &Sim, ends: Vec<RunResult<Ran>>) {
     let succeeded: Vec<TaskId> = ends
         .into_iter()
         .map(|end| match end {
-            End::Done(Outcome::Succeeded { id, .. }) => id,
+            RunResult::Ended(Outcome::Succeeded { id, .. }) => id,
             other => panic!("{other:?}"),
         })
         .collect();

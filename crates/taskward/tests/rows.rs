@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use taskward::agent_harness::{self, AgentHarness};
-use taskward::core::Clock;
+use taskward::core::TimeLimit;
 use taskward::nanonets::{self, File, Nanonets};
 use taskward::{
-    Answer, BoxError, End, Error, ErrorKind, LeftWhy, Outcome, Output as _, Policy, Provider,
-    Question, Reply, Snapshot,
+    Answer, BoxError, DetachReason, Error, ErrorKind, Outcome, Output as _, Policy, Provider,
+    Question, Reply, RunResult, Snapshot,
 };
 use taskward_sim::{Fault, FaultRule, Sim, Span};
 
@@ -93,9 +93,9 @@ fn goal() -> agent_harness::Job {
     agent_harness::Job::goal("Write.")
 }
 
-fn outcome<O: std::fmt::Debug>(end: Result<End<O>, Error>) -> Outcome<O> {
+fn outcome<O: std::fmt::Debug>(end: Result<RunResult<O>, Error>) -> Outcome<O> {
     match end {
-        Ok(End::Done(outcome)) => outcome,
+        Ok(RunResult::Ended(outcome)) => outcome,
         other => panic!("{other:?}"),
     }
 }
@@ -148,25 +148,28 @@ fn a_deadline_that_passes_during_an_upload_leaves_it_unknown() {
 
 /// Rows: J3.
 #[test]
-fn a_deadline_that_passes_during_a_look_ends_it_with_the_last_status() {
+fn a_deadline_that_passes_during_a_poll_ends_it_with_the_last_status() {
     for adapter in BOTH {
         let sim = sim();
         sim.set_faults(vec![FaultRule::new(Fault::Stall).on("status")]);
         let mut eager = Policy::default();
-        eager.pace.first = Duration::from_millis(50);
-        eager.pace.floor = Duration::from_millis(50);
+        eager.poll_backoff.first = Duration::from_millis(50);
+        eager.poll_backoff.floor = Duration::from_millis(50);
         let policy = || eager.clone();
         let end = through!(adapter, Nanonets, &sim, 1, |client| client
             .run(job(&sim, "slow"))
             .policy(policy())
             .deadline(Duration::from_millis(1500)));
         let Outcome::DeadlineExceeded {
-            id, clock, last, ..
+            id,
+            limit: clock,
+            last,
+            ..
         } = outcome(end)
         else {
             panic!("{adapter:?}: a deadline ends it");
         };
-        assert_eq!(clock, Clock::Work, "{adapter:?}");
+        assert_eq!(clock, TimeLimit::Working, "{adapter:?}");
         assert_eq!(
             last.map(|last| last.to_string()).as_deref(),
             Some("running")
@@ -272,7 +275,10 @@ fn found_again(adapter: Adapter, sim: &Sim, saved: &Snapshot) {
     assert!(saved.task().is_none() && saved.intent().is_some());
     let end = through!(adapter, AgentHarness, sim, SPEED, |client| client
         .resume(saved.clone()));
-    assert!(matches!(end, Ok(End::Left(_))), "{adapter:?}: {end:?}");
+    assert!(
+        matches!(end, Ok(RunResult::Detached(_))),
+        "{adapter:?}: {end:?}"
+    );
     let stats = sim.harness_stats();
     assert_eq!((stats.starts, stats.runs), (1, 1), "{adapter:?}");
 }
@@ -358,7 +364,7 @@ fn ask(
     adapter: Adapter,
     sim: &Sim,
     handler: fn(&Question) -> Result<Reply, BoxError>,
-) -> Result<End<nanonets::Answer>, Error> {
+) -> Result<RunResult<nanonets::Answer>, Error> {
     let job = job(sim, "asker");
     match adapter {
         Adapter::Async => {
@@ -384,10 +390,10 @@ fn is_untouched(adapter: Adapter, sim: &Sim) {
     let id = stats.per_task.keys().next().expect("a task").clone();
     let end = through!(adapter, Nanonets, sim, SPEED, |client| client
         .attach(id.clone()));
-    let Ok(End::Left(left)) = end else {
+    let Ok(RunResult::Detached(left)) = end else {
         panic!("{adapter:?}: it still asks");
     };
-    let LeftWhy::Question(question) = &left.why else {
+    let DetachReason::Question(question) = &left.reason else {
         panic!("{adapter:?}: it still asks");
     };
     assert!(question.text().contains("currency"), "{adapter:?}");
@@ -451,7 +457,10 @@ fn a_question_that_nobody_answers_is_handed_back_or_waited_for_as_long_as_is_sai
     for adapter in BOTH {
         let sim = sim();
         let end = ask(adapter, &sim, |_| Ok(Reply::Leave));
-        assert!(matches!(end, Ok(End::Left(_))), "{adapter:?}: {end:?}");
+        assert!(
+            matches!(end, Ok(RunResult::Detached(_))),
+            "{adapter:?}: {end:?}"
+        );
         is_untouched(adapter, &sim);
     }
     // A person who never answers has as long as was said, and a blocking one is only asked.
@@ -465,7 +474,7 @@ fn a_question_that_nobody_answers_is_handed_back_or_waited_for_as_long_as_is_sai
     assert!(matches!(
         outcome(end),
         Outcome::DeadlineExceeded {
-            clock: Clock::Human,
+            limit: TimeLimit::Waiting,
             ..
         }
     ));

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use taskward_core::{Body, Segment, Source};
-use taskward_edge::failure::Fault;
+use taskward_edge::failure::SocketFailure;
 use taskward_edge::source::Opened;
 
-use crate::wire::Marks;
+use crate::wire::ExchangeWatch;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.
-pub(crate) fn check(body: &Body) -> Result<(), Fault> {
+pub(crate) fn check(body: &Body) -> Result<(), SocketFailure> {
     for segment in body.segments() {
         if let Segment::Source(source) = segment {
             Opened::new(source)?;
@@ -34,11 +34,11 @@ enum Piece {
 pub(crate) struct Upload {
     pieces: VecDeque<Piece>,
     left: u64,
-    marks: Arc<Marks>,
+    marks: Arc<ExchangeWatch>,
 }
 
 impl Upload {
-    pub(crate) fn new(body: &Body, marks: Arc<Marks>) -> Self {
+    pub(crate) fn new(body: &Body, marks: Arc<ExchangeWatch>) -> Self {
         let pieces = body
             .segments()
             .filter(|segment| !segment.is_empty())
@@ -54,7 +54,7 @@ impl Upload {
         }
     }
 
-    fn chunk(&mut self, out: &mut [u8]) -> Result<usize, Fault> {
+    fn chunk(&mut self, out: &mut [u8]) -> Result<usize, SocketFailure> {
         loop {
             let mut opened = match self.pieces.pop_front() {
                 None => return Ok(0),

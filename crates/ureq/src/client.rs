@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use taskward_core::{
-    Error, Journal, List, Operation, Policy, Provider, Retrying, SecretString, Shared, Snapshot,
-    TaskId,
+    Error, Journal, List, Operation, OriginBudget, Policy, Provider, Retrying, SecretString,
+    Snapshot, TaskId,
 };
 use taskward_edge::clock::Clock;
 use taskward_edge::recover::Recovery;
-use taskward_edge::run::Goal;
+use taskward_edge::run::RunSource;
 use taskward_edge::settings::Settings;
 
 use crate::dial::Dialer;
@@ -31,7 +31,7 @@ pub(crate) struct Inner<P> {
     pub(crate) policy: Policy,
     pub(crate) clock: Clock,
     pub(crate) journal: Option<Arc<dyn Journal>>,
-    shared: Mutex<Shared>,
+    shared: Mutex<OriginBudget>,
 }
 
 impl<P: Provider> Clone for Client<P> {
@@ -57,7 +57,7 @@ impl<P: Provider> Client<P> {
     pub fn from_env() -> Result<Self, Error> {
         Builder {
             provider: P::default(),
-            settings: Settings::from_env(P::ACCOUNT)?,
+            settings: Settings::from_env(P::DEFAULTS)?,
         }
         .build()
     }
@@ -66,7 +66,7 @@ impl<P: Provider> Client<P> {
     pub fn builder() -> Builder<P> {
         Builder {
             provider: P::default(),
-            settings: Settings::new(P::ACCOUNT),
+            settings: Settings::new(P::DEFAULTS),
         }
     }
 
@@ -74,7 +74,7 @@ impl<P: Provider> Client<P> {
     ///
     /// A process that ends before the task's id is known leaves a start of unknown fate.
     pub fn run(&self, job: P::Job) -> Run<P> {
-        Run::new(self.clone(), Goal::Start(Box::new(job)))
+        Run::new(self.clone(), RunSource::Start(Box::new(job)))
     }
 
     /// Starts the same as a task of the journal was started by, as a new task under a new key: it has nothing to do with
@@ -84,17 +84,17 @@ impl<P: Provider> Client<P> {
     /// ([`StartAgainError`](taskward_core::StartAgainError) is the error's source); see [`Run::force_new`].
     pub fn run_again(&self, entry: impl AsRef<Snapshot>) -> Run<P> {
         let again = entry.as_ref().start_again().map(Box::new);
-        Run::new(self.clone(), Goal::Again(again))
+        Run::new(self.clone(), RunSource::Again(again))
     }
 
     /// Follows a task that exists.
     pub fn attach(&self, id: impl Into<TaskId>) -> Run<P> {
-        Run::new(self.clone(), Goal::Attach(id.into()))
+        Run::new(self.clone(), RunSource::Attach(id.into()))
     }
 
     /// Follows a task from where it was stored.
     pub fn resume(&self, snapshot: Snapshot) -> Run<P> {
-        Run::new(self.clone(), Goal::Resume(Box::new(snapshot)))
+        Run::new(self.clone(), RunSource::Resume(Box::new(snapshot)))
     }
 
     /// Finds out what became of a stored task whose end nobody saw. One whose id is known, or whose start can be repeated
@@ -121,7 +121,7 @@ impl<P: Provider> Client<P> {
 
     /// Sends a message to a task that exists, whatever its state, and follows it to the next pause or end.
     pub fn continue_with(&self, id: impl Into<TaskId>, text: impl Into<String>) -> Run<P> {
-        Run::new(self.clone(), Goal::Continue(id.into(), text.into()))
+        Run::new(self.clone(), RunSource::Continue(id.into(), text.into()))
     }
 
     /// Starts a task and returns once its id is known.
@@ -202,7 +202,7 @@ impl<P: Provider> Client<P> {
         &self.0
     }
 
-    pub(crate) fn shared(&self) -> MutexGuard<'_, Shared> {
+    pub(crate) fn shared(&self) -> MutexGuard<'_, OriginBudget> {
         // Plain data: nothing is left half-written by a panic.
         self.0.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -299,7 +299,7 @@ impl<P: Provider> Builder<P> {
             policy: settings.policy,
             clock: settings.clock,
             journal: settings.journal,
-            shared: Mutex::new(Shared::new()),
+            shared: Mutex::new(OriginBudget::new()),
         })))
     }
 }

@@ -11,14 +11,14 @@ use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use taskward_core::{Cause, ConfigError, Origin};
-use taskward_edge::failure::{Fault, of_connect, of_handshake};
+use taskward_edge::failure::{SocketFailure, of_connect, of_handshake};
 use taskward_edge::route::{Proxy, Route, join, proxy_variable, unusable_proxy};
 use ureq::ProxyProtocol;
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, NextTimeout};
 
-use crate::wire::{Link, Marks, Socket, Wire, is_timeout};
+use crate::wire::{ExchangeWatch, Link, Socket, Wire, is_timeout};
 
 /// Makes connections to one server, directly or through a proxy.
 #[derive(Clone, Debug)]
@@ -40,7 +40,7 @@ impl Dialer {
     }
 
     /// A new connection, ready for a request; nothing of one has left.
-    fn link(&self, until: Instant) -> Result<Link, Fault> {
+    fn link(&self, until: Instant) -> Result<Link, SocketFailure> {
         let route = &self.0;
         let tcp = match &route.proxy {
             None => dial(&route.host, route.port, until)?,
@@ -55,7 +55,7 @@ impl Dialer {
             return Ok(Link::Plain(socket));
         };
         let fault = |e: &io::Error| match is_timeout(e) {
-            true => Fault::too_late(&self.server()),
+            true => SocketFailure::too_late(&self.server()),
             false => of_handshake(e, &self.server()),
         };
         let name = route.server_name()?;
@@ -76,7 +76,7 @@ impl Connector for Dialer {
         _details: &ConnectionDetails,
         _chained: Option<()>,
     ) -> Result<Option<Wire>, ureq::Error> {
-        let marks = Marks::current().ok_or(ureq::Error::ConnectionFailed)?;
+        let marks = ExchangeWatch::current().ok_or(ureq::Error::ConnectionFailed)?;
         let until = marks.lock().connect_deadline();
         match self.link(until) {
             Ok(link) => Ok(Some(Wire::new(link, marks))),
@@ -107,11 +107,11 @@ fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 
-fn dial(host: &str, port: u16, until: Instant) -> Result<Arc<TcpStream>, Fault> {
+fn dial(host: &str, port: u16, until: Instant) -> Result<Arc<TcpStream>, SocketFailure> {
     let server = join(host, port);
-    let unknown = |why: String| Fault::new(Cause::Resolve, format!("{host}: {why}"));
+    let unknown = |why: String| SocketFailure::new(Cause::Resolve, format!("{host}: {why}"));
     let addresses = resolve(host, port, until)
-        .ok_or_else(|| Fault::too_late(&server))?
+        .ok_or_else(|| SocketFailure::too_late(&server))?
         .map_err(|e| unknown(e.to_string()))?;
     if addresses.is_empty() {
         return Err(unknown("it has no address".to_owned()));
@@ -120,8 +120,12 @@ fn dial(host: &str, port: u16, until: Instant) -> Result<Arc<TcpStream>, Fault> 
 }
 
 /// Connects to the first address that answers; each gets its share of the time left.
-fn reach(addresses: &[SocketAddr], server: &str, until: Instant) -> Result<Arc<TcpStream>, Fault> {
-    let mut last = Fault::too_late(server);
+fn reach(
+    addresses: &[SocketAddr],
+    server: &str,
+    until: Instant,
+) -> Result<Arc<TcpStream>, SocketFailure> {
+    let mut last = SocketFailure::too_late(server);
     for (at, address) in addresses.iter().enumerate() {
         let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let share = (left(until) / rest).max(Duration::from_millis(1));
@@ -131,7 +135,7 @@ fn reach(addresses: &[SocketAddr], server: &str, until: Instant) -> Result<Arc<T
                 let _ = tcp.set_nodelay(true);
                 return Ok(Arc::new(tcp));
             }
-            Err(e) if is_timeout(&e) => last = Fault::too_late(server),
+            Err(e) if is_timeout(&e) => last = SocketFailure::too_late(server),
             Err(e) => last = of_connect(&e, server),
         }
     }
@@ -196,7 +200,11 @@ fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
 }
 
 /// Asks the proxy for a tunnel to `server`.
-fn tunnel(mut socket: Socket, proxy: &Proxy, server: &str) -> Result<Arc<TcpStream>, Fault> {
+fn tunnel(
+    mut socket: Socket,
+    proxy: &Proxy,
+    server: &str,
+) -> Result<Arc<TcpStream>, SocketFailure> {
     let lost = |e: io::Error| proxy.fault(&e.to_string());
     socket.write_all(&proxy.request(server)).map_err(lost)?;
     let mut answer = Vec::new();
@@ -211,25 +219,25 @@ fn tunnel(mut socket: Socket, proxy: &Proxy, server: &str) -> Result<Arc<TcpStre
 
 /// The address of the connection that comes about.
 #[cfg(test)]
-fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, Fault> {
+fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, SocketFailure> {
     let tcp = reach(addresses, "h.example:443", until)?;
     Ok(tcp.peer_addr().expect("it is connected"))
 }
 
 /// What becomes of a lookup that never answers.
 #[cfg(test)]
-fn unanswered(until: Instant) -> Result<(), Fault> {
+fn unanswered(until: Instant) -> Result<(), SocketFailure> {
     let (_open, never) = mpsc::channel::<()>();
     let lookup = move || never.recv().map_err(io::Error::other);
     match in_time(until, lookup) {
-        None => Err(Fault::too_late("h.example:443")),
+        None => Err(SocketFailure::too_late("h.example:443")),
         Some(answer) => panic!("{answer:?}"),
     }
 }
 
 /// What comes out of a tunnel.
 #[cfg(test)]
-fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, Fault> {
+fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, SocketFailure> {
     let tcp = dial(&proxy.host, proxy.port, until)?;
     let tcp = tunnel(Socket::new(tcp, until), proxy, server)?;
     let mut rest = String::new();

@@ -3,29 +3,29 @@
 use std::sync::Arc;
 
 use taskward_core::{
-    Call, CallStep, Error, ExchangeId, Failure, Journal, Limits, NumberedEvent, Operation, Policy,
-    Provider, Request, Retrying, Revision, Step, Task, Timestamp,
+    Call, CallStep, Error, ExchangeFailure, ExchangeId, Journal, Limits, NumberedEvent, Operation,
+    Policy, Provider, Request, Retrying, Revision, Step, Task, Timestamp,
 };
-use taskward_edge::course::Driver;
+use taskward_edge::driver::TaskDriver;
 use taskward_edge::entropy::seed;
+use taskward_edge::followed::Driver;
 use taskward_edge::source::{self, Fingerprints};
 use taskward_edge::trace;
-use taskward_edge::watch::Watch;
 use tracing::Span;
 
 use crate::client::Client;
 use crate::handle::Handle;
 use crate::inbox::{Brought, Chunk, DriversInbox, Input};
 use crate::send::{Report, exchange};
-use crate::wire::Line;
+use crate::wire::SharedSocket;
 
 /// A stream, open or being opened by its reader: dropped, it is cut off.
-struct Reading {
+struct StreamReader {
     id: ExchangeId,
-    line: Arc<Line>,
+    line: Arc<SharedSocket>,
 }
 
-impl Drop for Reading {
+impl Drop for StreamReader {
     fn drop(&mut self) {
         self.line.cut();
     }
@@ -34,15 +34,15 @@ impl Drop for Reading {
 /// A task with its exchanges.
 pub(crate) struct Drive<P: Provider> {
     client: Client<P>,
-    watch: Watch<P>,
-    stream: Option<Reading>,
+    watch: TaskDriver<P>,
+    stream: Option<StreamReader>,
     inbox: DriversInbox,
 }
 
 impl<P: Provider> Drive<P> {
     pub(crate) fn new(client: Client<P>, task: Task<P>, journal: Option<Arc<dyn Journal>>) -> Self {
         Self {
-            watch: Watch::new(task, client.inner().clock, journal),
+            watch: TaskDriver::new(task, client.inner().clock, journal),
             client,
             stream: None,
             inbox: DriversInbox::default(),
@@ -58,19 +58,19 @@ impl<P: Provider> Drive<P> {
         let _driving = self.inbox.0.driving();
         loop {
             while let Some(request) = self.inbox.take_request() {
-                self.watch.hear(request);
+                self.watch.handle_request(request);
             }
             // Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
             if let Some(reading) = &self.stream
                 && self.inbox.has_chunk()
             {
-                self.watch.stirred(reading.id);
+                self.watch.note_activity(reading.id);
             }
             let now = self.watch.now();
             let leaves = self.watch.is_interrupted();
             let step = {
                 let mut shared = self.client.shared();
-                self.watch.task.poll(now, &mut shared)
+                self.watch.task.next_step(now, &mut shared)
             };
             match step {
                 // First: what whoever interrupted is told of has to be kept.
@@ -133,7 +133,7 @@ impl<P: Provider> Drive<P> {
             let now = self.watch.now();
             let step = {
                 let mut shared = self.client.shared();
-                self.watch.task.poll(now, &mut shared)
+                self.watch.task.next_step(now, &mut shared)
             };
             match step {
                 Step::Save { revision } => self.save(revision)?,
@@ -143,17 +143,17 @@ impl<P: Provider> Drive<P> {
     }
 
     fn save(&mut self, revision: Revision) -> Result<(), Error> {
-        let kept = match self.watch.to_keep() {
+        let kept = match self.watch.to_save() {
             Some((journal, snapshot)) => journal.record(&snapshot),
             None => Ok(()),
         };
-        self.watch.kept(revision, kept)
+        self.watch.saved(revision, kept)
     }
 
     /// Opens and reads a stream in a thread of its own, which ends with the stream, or with the driver.
     fn open_aside(&mut self, id: ExchangeId, request: Request, limits: Limits, span: Span) {
         self.inbox.open(id);
-        let line = Arc::new(Line::default());
+        let line = Arc::new(SharedSocket::default());
         let inbox = self.inbox.0.clone();
         let transport = self.client.inner().transport.clone();
         let reading = line.clone();
@@ -172,7 +172,7 @@ impl<P: Provider> Drive<P> {
                 }
             }
         };
-        self.stream = Some(Reading { id, line });
+        self.stream = Some(StreamReader { id, line });
         if std::thread::Builder::new().spawn(reader).is_err() {
             self.drop_stream(id);
             self.watch.abandoned(id);
@@ -204,7 +204,7 @@ impl<P: Provider> Drive<P> {
     fn wait(&mut self, until: Timestamp, reads: bool) {
         let left = self.client.inner().clock.left(until);
         match self.inbox.wait(left, reads) {
-            Some(Input::Request(request)) => self.watch.hear(request),
+            Some(Input::Request(request)) => self.watch.handle_request(request),
             Some(Input::Stream(id, Brought::Opened(report))) => self.opened(id, report),
             Some(Input::Stream(id, Brought::Chunk(next))) => self.received(id, next),
             None => {}
@@ -215,15 +215,15 @@ impl<P: Provider> Drive<P> {
 impl<P: Provider> Driver for Drive<P> {
     type Provider = P;
 
-    fn watch(&self) -> &Watch<P> {
+    fn watch(&self) -> &TaskDriver<P> {
         &self.watch
     }
 
-    fn watch_mut(&mut self) -> &mut Watch<P> {
+    fn watch_mut(&mut self) -> &mut TaskDriver<P> {
         &mut self.watch
     }
 
-    fn into_watch(self) -> Watch<P> {
+    fn into_watch(self) -> TaskDriver<P> {
         self.watch
     }
 }
@@ -251,7 +251,7 @@ where
     loop {
         let step = {
             let mut shared = client.shared();
-            call.poll(inner.clock.now(), &mut shared)
+            call.next_step(inner.clock.now(), &mut shared)
         };
         match step {
             CallStep::Send {
@@ -266,7 +266,7 @@ where
                 report.conclude(&mut call, id, inner.clock.now());
             }
             CallStep::InFlight { id } => {
-                call.handle_failure(id, Failure::abandoned(), inner.clock.now());
+                call.handle_failure(id, ExchangeFailure::abandoned(), inner.clock.now());
             }
             CallStep::Wait { until, retrying } => {
                 told(retrying);

@@ -1,11 +1,11 @@
-//! From ureq's words to a [`Fault`]: the only place that looks at its errors.
+//! From ureq's words to a [`SocketFailure`]: the only place that looks at its errors.
 //!
 //! The stage is never guessed from an error: it comes from the [`Marks`](crate::wire::Marks) of the exchange.
 
 use std::io;
 
 use taskward_core::Cause;
-use taskward_edge::failure::{Fault, chain, find};
+use taskward_edge::failure::{SocketFailure, chain, find};
 
 /// An exchange that failed before its reply's head was complete. `broken` is what a write ran into earlier.
 pub(crate) fn of_head(
@@ -13,9 +13,9 @@ pub(crate) fn of_head(
     broken: Option<String>,
     server: &str,
     tls: bool,
-) -> Fault {
+) -> SocketFailure {
     match error {
-        ureq::Error::LargeResponseHeader(..) => Fault::new(
+        ureq::Error::LargeResponseHeader(..) => SocketFailure::new(
             Cause::Protocol,
             format!("{server}: the reply's head is too large"),
         ),
@@ -26,30 +26,30 @@ pub(crate) fn of_head(
             } else {
                 " (is this an HTTPS port, or no HTTP server at all?)"
             };
-            Fault::new(Cause::Protocol, format!("{server}: {}{hint}", chain(error)))
+            SocketFailure::new(Cause::Protocol, format!("{server}: {}{hint}", chain(error)))
         }
     }
 }
 
-fn of_head_io(error: &io::Error, broken: Option<String>, server: &str) -> Fault {
+fn of_head_io(error: &io::Error, broken: Option<String>, server: &str) -> SocketFailure {
     if let Some(why) = broken {
-        return Fault::new(Cause::Reset, format!("{server}: {why}"));
+        return SocketFailure::new(Cause::Reset, format!("{server}: {why}"));
     }
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => Fault::new(
+        io::ErrorKind::UnexpectedEof => SocketFailure::new(
             Cause::Reset,
             format!("{server} closed the connection before it answered"),
         ),
-        io::ErrorKind::InvalidData => Fault::new(Cause::Tls, format!("{server}: {error}")),
-        _ => Fault::new(Cause::Reset, format!("{server}: {error}")),
+        io::ErrorKind::InvalidData => SocketFailure::new(Cause::Tls, format!("{server}: {error}")),
+        _ => SocketFailure::new(Cause::Reset, format!("{server}: {error}")),
     }
 }
 
 /// A body that broke off after its head.
-pub(crate) fn of_body(error: &io::Error, server: &str) -> Fault {
+pub(crate) fn of_body(error: &io::Error, server: &str) -> SocketFailure {
     let cause = match find::<ureq::Error>(error) {
         Some(ureq::Error::Protocol(_)) => Cause::Protocol,
         _ => Cause::Truncated,
     };
-    Fault::new(cause, format!("{server}: {}", chain(error)))
+    SocketFailure::new(cause, format!("{server}: {}", chain(error)))
 }

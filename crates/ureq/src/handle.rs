@@ -5,8 +5,8 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use taskward_core::{Answer, Error, MessageNo, QuestionId};
-use taskward_edge::watch::{
-    Claim, HandleRequest, NOT_DRIVEN_AFTER, Taken, Wish, Withdraw, gone, not_driven,
+use taskward_edge::driver::{
+    Claim, HandleCommand, HandleRequest, NOT_DRIVEN_AFTER, Responder, Withdraw, gone, not_driven,
 };
 
 use crate::inbox::{Idle, Inbox};
@@ -50,7 +50,7 @@ impl Handle {
         answer: impl Into<Answer>,
     ) -> Result<(), Error> {
         let (question, answer) = (question.into(), answer.into());
-        self.wish(|taken| Wish::Answer(question, answer, taken))
+        self.request(|taken| HandleCommand::Answer(question, answer, taken))
     }
 
     /// Sends a message that nobody asked for.
@@ -59,7 +59,7 @@ impl Handle {
     /// When the provider has no such thing, or nobody drives the task any more.
     pub fn send_message(&self, text: impl Into<String>) -> Result<MessageNo, Error> {
         let text = text.into();
-        self.wish(|taken| Wish::Message(text, taken))
+        self.request(|taken| HandleCommand::Message(text, taken))
     }
 
     /// Asks for the task to be stopped; its own end tells whether it was.
@@ -67,20 +67,23 @@ impl Handle {
     /// # Errors
     /// When the provider has no such thing, or nobody drives the task any more.
     pub fn cancel(&self) -> Result<(), Error> {
-        self.wish(Wish::Cancel)
+        self.request(HandleCommand::Cancel)
     }
 
-    /// Ends the watch: `wait` returns [`LeftWhy::Interrupted`](taskward_core::LeftWhy) as soon as the task's id is known.
+    /// Ends the watch: `wait` returns [`DetachReason::Interrupted`](taskward_core::DetachReason) as soon as the task's id is known.
     /// The task goes on, unless [`Run::on_interrupt`](crate::Run::on_interrupt) says that it is stopped first; then a
     /// second interrupt does not wait for that.
     ///
     /// # Errors
     /// When nobody drives the task any more.
     pub fn interrupt(&self) -> Result<(), Error> {
-        self.wish(Wish::Interrupt)
+        self.request(HandleCommand::Interrupt)
     }
 
-    fn wish<T: Send + 'static>(&self, wish: impl FnOnce(Taken<T>) -> Wish) -> Result<T, Error> {
+    fn request<T: Send + 'static>(
+        &self,
+        request: impl FnOnce(Responder<T>) -> HandleCommand,
+    ) -> Result<T, Error> {
         let (told, reply) = sync_channel(1);
         // Whoever asked may have gone away meanwhile.
         let taken = Box::new(move |result| drop(told.send(result)));
@@ -88,7 +91,7 @@ impl Handle {
         let _withdraw = Withdraw(claim.clone());
         let idle = Idle::new(self.timeout);
         self.inbox
-            .ask(HandleRequest::new(wish(taken), &claim), &idle)?;
+            .ask(HandleRequest::new(request(taken), &claim), &idle)?;
         loop {
             match reply.recv_timeout(self.inbox.patience(&idle)) {
                 Ok(result) => return result,

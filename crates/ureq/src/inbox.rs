@@ -7,10 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use taskward_core::{Error, ExchangeId, Failure};
+use taskward_core::{Error, ExchangeFailure, ExchangeId};
 use taskward_edge::clock::later;
+use taskward_edge::driver::{HandleRequest, gone, not_driven};
 use taskward_edge::reply::Report;
-use taskward_edge::watch::{HandleRequest, gone, not_driven};
 
 /// Requests of handles kept before whoever sends them waits.
 const MAX_REQUESTS: usize = 16;
@@ -20,7 +20,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 const MAX_CHUNKS: usize = 16;
 
 /// What a stream brought; `None` is its end.
-pub(crate) type Chunk = Option<Result<Bytes, Failure>>;
+pub(crate) type Chunk = Option<Result<Bytes, ExchangeFailure>>;
 
 /// What the reader of a stream has for its driver.
 pub(crate) enum Brought {
@@ -256,14 +256,14 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use taskward_edge::watch::{Claim, Wish};
+    use taskward_edge::driver::{Claim, HandleCommand};
 
     use super::*;
 
     const LONG: Duration = Duration::from_secs(600);
 
     fn cancel(told: impl FnOnce(Result<(), Error>) + Send + 'static) -> HandleRequest {
-        HandleRequest::new(Wish::Cancel(Box::new(told)), &Claim::default())
+        HandleRequest::new(HandleCommand::Cancel(Box::new(told)), &Claim::default())
     }
 
     const STREAM: ExchangeId = ExchangeId(3);

@@ -1,8 +1,8 @@
 //! Finds out what became of a start. Its async twin is read beside it.
 
-use taskward_core::{Error, Findings, Provider, Search, SearchStep, Snapshot, TaskId};
-use taskward_edge::recover::{Recovery, Way, way};
-use taskward_edge::run::Goal;
+use taskward_core::{Error, Provider, Search, SearchResult, SearchStep, Snapshot, TaskId};
+use taskward_edge::recover::{Recovery, RecoveryPlan, recovery_plan};
+use taskward_edge::run::RunSource;
 
 use crate::client::Client;
 use crate::run::Run;
@@ -15,22 +15,22 @@ pub(crate) fn recover<P: Provider>(
     let inner = client.inner();
     let origin = &inner.transport.origin;
     let provider = inner.provider.clone();
-    match way(provider, origin, snapshot, others, inner.clock.now())? {
-        Way::Follow(snapshot) => Ok(Recovery::Follow(Run::new(
+    match recovery_plan(provider, origin, snapshot, others, inner.clock.now())? {
+        RecoveryPlan::Follow(snapshot) => Ok(Recovery::Follow(Run::new(
             client.clone(),
-            Goal::Recover(snapshot),
+            RunSource::Recover(snapshot),
         ))),
-        Way::Search(sought) => Ok(Recovery::Found(search(client, *sought)?)),
+        RecoveryPlan::Search(sought) => Ok(Recovery::Found(search(client, *sought)?)),
     }
 }
 
-fn search<P: Provider>(client: &Client<P>, mut search: Search<P>) -> Result<Findings, Error> {
+fn search<P: Provider>(client: &Client<P>, mut search: Search<P>) -> Result<SearchResult, Error> {
     let clock = client.inner().clock;
     loop {
         match search.next(clock.now()) {
             SearchStep::Done => return Ok(search.finish()),
             SearchStep::Wait(until) => std::thread::sleep(clock.left(until)),
-            SearchStep::Look(probe) => match client.call(probe) {
+            SearchStep::Send(probe) => match client.call(probe) {
                 Ok(seen) => search.take(seen, clock.now()),
                 // A conversation that cannot be read says nothing against its task.
                 Err(_) if search.skip(clock.now()) => {}

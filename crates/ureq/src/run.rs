@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskward_core::{
-    Abandon, End, Error, IdempotencyKey, Journal, NumberedEvent, Policy, Position, Provider,
-    Question, Reply, Snapshot,
+    Error, EventSeq, IdempotencyKey, Journal, NumberedEvent, OnDetach, Policy, Provider, Question,
+    Reply, RunResult, Snapshot,
 };
-use taskward_edge::run::{Goal, Hooks, Plan, SaveHook};
+use taskward_edge::run::{Hooks, RunSource, RunSpec, SaveHook};
 use taskward_edge::source::Fingerprints;
 
 use crate::client::Client;
@@ -23,7 +23,7 @@ pub(crate) type OnQuestion = Box<dyn FnMut(Question) -> Result<Reply, BoxError> 
 #[must_use = "nothing happens until it is waited for or started"]
 pub struct Run<P: Provider> {
     client: Client<P>,
-    plan: Plan<P>,
+    plan: RunSpec<P>,
     hooks: Hooks<OnQuestion>,
 }
 
@@ -36,10 +36,10 @@ impl<P: Provider> fmt::Debug for Run<P> {
 }
 
 impl<P: Provider> Run<P> {
-    pub(crate) fn new(client: Client<P>, goal: Goal<P>) -> Self {
+    pub(crate) fn new(client: Client<P>, goal: RunSource<P>) -> Self {
         Self {
             client,
-            plan: Plan::new(goal),
+            plan: RunSpec::new(goal),
             hooks: Hooks::default(),
         }
     }
@@ -62,19 +62,19 @@ impl<P: Provider> Run<P> {
     /// [`DeadlineExceeded`](taskward_core::Outcome::DeadlineExceeded); a task that completed meanwhile has succeeded.
     ///
     /// Where the platform cannot cancel, the run is refused before anything is sent.
-    pub fn on_deadline(mut self, how: Abandon) -> Self {
+    pub fn on_deadline(mut self, how: OnDetach) -> Self {
         self.plan.on_deadline = Some(how);
         self
     }
 
     /// What is done about the task when a [`Handle`](crate::Handle) interrupts its watch: by default nothing, and it goes
-    /// on. What was done stands in [`Left`](taskward_core::Left). A second interrupt does not wait for it. Dropping a
+    /// on. What was done stands in [`Detached`](taskward_core::Detached). A second interrupt does not wait for it. Dropping a
     /// [`Running`] never stops its task: a drop can wait for nothing.
     ///
     /// A request under way is waited for, within its own limits, even beyond the time for stopping the task.
     ///
     /// Where the platform cannot cancel, the run is refused before anything is sent.
-    pub fn on_interrupt(mut self, how: Abandon) -> Self {
+    pub fn on_interrupt(mut self, how: OnDetach) -> Self {
         self.plan.on_interrupt = Some(how);
         self
     }
@@ -94,7 +94,7 @@ impl<P: Provider> Run<P> {
     }
 
     /// Tells only the events after this position, of a task that is attached to.
-    pub fn after(mut self, position: Position) -> Self {
+    pub fn after(mut self, position: EventSeq) -> Self {
         self.plan.after = Some(position);
         self
     }
@@ -108,7 +108,7 @@ impl<P: Provider> Run<P> {
     /// Answers the agent's questions, one at a time and each once, on the thread that waits. An error ends the watch and
     /// leaves the task alone; so does a panic, which goes on to the caller.
     ///
-    /// Without a handler a question ends the watch: [`LeftWhy::Question`](taskward_core::LeftWhy).
+    /// Without a handler a question ends the watch: [`DetachReason::Question`](taskward_core::DetachReason).
     pub fn on_question<F, R>(mut self, mut handler: F) -> Self
     where
         F: FnMut(Question) -> Result<R, BoxError> + Send + 'static,
@@ -152,7 +152,7 @@ impl<P: Provider> Run<P> {
     ///
     /// # Errors
     /// As [`start`](Self::start) and [`Running::wait`].
-    pub fn wait(self) -> Result<End<P::Output>, Error> {
+    pub fn wait(self) -> Result<RunResult<P::Output>, Error> {
         self.start()?.wait()
     }
 
@@ -164,7 +164,7 @@ impl<P: Provider> Run<P> {
         let (client, mut plan) = (self.client, self.plan);
         let inner = client.inner();
         let kept = self.hooks.journal.is_some() || inner.journal.is_some();
-        plan.look_at_files(Fingerprints::if_kept(kept))?;
+        plan.inspect_files(Fingerprints::if_kept(kept))?;
         let task = plan.into_task(
             inner.provider.clone(),
             &inner.transport.origin,

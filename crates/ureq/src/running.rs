@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use taskward_core::{
-    Answer, AnswerError, ApiError, End, Error, Event, Left, LeftWhy, MessageNo, NumberedEvent,
-    Provider, Question, QuestionId, Signs, Snapshot, Status, Task, TaskId,
+    Answer, AnswerError, ApiError, DetachReason, Detached, Error, Event, Liveness, MessageNo,
+    NumberedEvent, Provider, Question, QuestionId, RunResult, Snapshot, Status, Task, TaskId,
 };
-use taskward_edge::course::Course;
+use taskward_edge::followed::FollowedTask;
 use taskward_edge::run::{Hooks, OnEvent};
 
 use crate::client::Client;
@@ -18,16 +18,16 @@ use crate::run::OnQuestion;
 /// A task that is being followed. It owns the machine and its exchanges: dropping it ends the watch and leaves the task
 /// alone.
 pub struct Running<P: Provider> {
-    course: Course<Drive<P>>,
+    task: FollowedTask<Drive<P>>,
     on_event: Option<OnEvent>,
-    desk: Desk,
+    handling: QuestionHandling,
     handle: Handle,
     /// Why control is about to be handed back, once what was told is stored.
-    leaving: Option<LeftWhy>,
+    detaching: Option<DetachReason>,
 }
 
 /// Questions on their way to the handler.
-struct Desk {
+struct QuestionHandling {
     handler: Option<OnQuestion>,
     leave_review: bool,
     /// Told to the caller of `next`, who may still leave them to `wait`.
@@ -50,10 +50,10 @@ impl<P: Provider> Running<P> {
         let drive = Drive::new(client, task, journal);
         Self {
             handle: drive.handle(),
-            leaving: None,
-            course: Course::Live(Box::new(drive)),
+            detaching: None,
+            task: FollowedTask::Live(Box::new(drive)),
             on_event: hooks.event,
-            desk: Desk {
+            handling: QuestionHandling {
                 handler: hooks.question,
                 leave_review: hooks.leave_review,
                 told: Vec::new(),
@@ -65,7 +65,7 @@ impl<P: Provider> Running<P> {
     /// The task's id, once it has one.
     #[must_use]
     pub fn id(&self) -> Option<&TaskId> {
-        self.course.id()
+        self.task.id()
     }
 
     /// The next event; `None` when the task is over, or its watch interrupted by a [`Handle`]. Questions are the caller's to [`answer`](Self::answer): the
@@ -80,7 +80,7 @@ impl<P: Provider> Running<P> {
     pub fn next(&mut self) -> Result<Option<NumberedEvent>, Error> {
         let event = self.event()?;
         if let Some(Event::Question(question)) = event.as_deref() {
-            self.desk.told.push(question.id.clone());
+            self.handling.told.push(question.id.clone());
         }
         Ok(event)
     }
@@ -95,26 +95,26 @@ impl<P: Provider> Running<P> {
     ///
     /// # Errors
     /// When the handler or the save hook failed; the task is untouched. After the outcome has been given once.
-    pub fn wait(&mut self) -> Result<End<P::Output>, Error> {
-        for id in std::mem::take(&mut self.desk.told) {
-            if self.leaving.is_none()
-                && let Some(question) = self.course.open(&id)
+    pub fn wait(&mut self) -> Result<RunResult<P::Output>, Error> {
+        for id in std::mem::take(&mut self.handling.told) {
+            if self.detaching.is_none()
+                && let Some(question) = self.task.open(&id)
             {
-                self.leaving = self.ask(question)?;
+                self.detaching = self.ask(question)?;
             }
         }
         loop {
-            if self.leaving.is_some() {
-                if let Course::Live(drive) = &mut self.course {
+            if self.detaching.is_some() {
+                if let FollowedTask::Live(drive) = &mut self.task {
                     drive.detach()?;
                 }
-                if let Some(why) = self.leaving.take() {
-                    return Ok(self.course.leave(why));
+                if let Some(why) = self.detaching.take() {
+                    return Ok(self.task.leave(why));
                 }
             }
             match self.event()? {
-                Some(event) => self.leaving = self.judge(event.event)?,
-                None => return self.course.end(),
+                Some(event) => self.detaching = self.judge(event.event)?,
+                None => return self.task.end(),
             }
         }
     }
@@ -127,31 +127,31 @@ impl<P: Provider> Running<P> {
 
     /// When the wire, the task's replies and the task itself last gave a sign. A task that only the wire still gives
     /// signs of may be stuck.
-    pub fn signs(&self) -> Signs {
-        self.course.signs().unwrap_or_default()
+    pub fn liveness(&self) -> Liveness {
+        self.task.liveness().unwrap_or_default()
     }
 
     /// Returns the server's words when it last refused an answer, a message or a cancel: its events tell them as text.
     /// `None` once the watch is over.
     pub fn refusal(&self) -> Option<&ApiError> {
-        self.course.refusal()
+        self.task.refusal()
     }
 
     /// Returns the task's last status, as the events have told it; `None` before one was seen.
     pub fn status(&self) -> Option<&Status> {
-        self.course.status()
+        self.task.status()
     }
 
     /// The questions an answer may go to now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
-        self.course.questions()
+        self.task.questions()
     }
 
     /// Returns the question that this id names, whatever became of it, while the task is followed: its own id, or one that
     /// stood in for it, here or in another process.
     #[must_use]
     pub fn question(&self, id: &QuestionId) -> Option<&Question> {
-        self.course.question(id)
+        self.task.question(id)
     }
 
     /// Answers an open question; it leaves as the task is driven on.
@@ -163,7 +163,7 @@ impl<P: Provider> Running<P> {
         question: &QuestionId,
         answer: impl Into<Answer>,
     ) -> Result<(), AnswerError> {
-        self.course.answer(question, answer.into())
+        self.task.answer(question, answer.into())
     }
 
     /// Sends a message that nobody asked for; it leaves as the task is driven on.
@@ -171,7 +171,7 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the provider has no such thing, or the task is over.
     pub fn send_message(&mut self, text: impl Into<String>) -> Result<MessageNo, Error> {
-        self.course.send_message(text.into())
+        self.task.send_message(text.into())
     }
 
     /// Asks for the task to be stopped as it is driven on; its own end tells whether it was.
@@ -179,19 +179,19 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the provider has no such thing, or the task is over.
     pub fn cancel(&mut self) -> Result<(), Error> {
-        self.course.cancel()
+        self.task.cancel()
     }
 
     /// What to store to come back to the task, here or in another process.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.course.snapshot()
+        self.task.snapshot()
     }
 
     /// Where the task stands, for leaving it; `None` while it has no id.
     #[must_use]
-    pub fn left(&self) -> Option<Left> {
-        self.course.left(LeftWhy::Interrupted)
+    pub fn detached(&self) -> Option<Detached> {
+        self.task.detached(DetachReason::Interrupted)
     }
 
     pub(crate) fn started(mut self) -> Result<Started<P>, Error> {
@@ -205,7 +205,7 @@ impl<P: Provider> Running<P> {
     }
 
     fn event(&mut self) -> Result<Option<NumberedEvent>, Error> {
-        let Course::Live(drive) = &mut self.course else {
+        let FollowedTask::Live(drive) = &mut self.task else {
             return Ok(None);
         };
         let event = drive.event()?;
@@ -216,26 +216,28 @@ impl<P: Provider> Running<P> {
     }
 
     /// Whether an event hands control back.
-    fn judge(&mut self, event: Event) -> Result<Option<LeftWhy>, Error> {
+    fn judge(&mut self, event: Event) -> Result<Option<DetachReason>, Error> {
         match event {
             Event::Question(question) => self.ask(question),
-            Event::Paused(status) if self.desk.leave_review => Ok(Some(LeftWhy::Review(status))),
-            Event::Answered { question, how, .. } => Ok(self.course.judge_answer(&question, &how)),
+            Event::Paused(status) if self.handling.leave_review => {
+                Ok(Some(DetachReason::Review(status)))
+            }
+            Event::Answered { question, how, .. } => Ok(self.task.judge_answer(&question, &how)),
             _ => Ok(None),
         }
     }
 
     /// Puts a question to the handler and does what it decides; gives the reason to leave when nobody here can answer.
-    fn ask(&mut self, question: Question) -> Result<Option<LeftWhy>, Error> {
-        let Some(handler) = &mut self.desk.handler else {
-            return Ok(Some(LeftWhy::Question(question)));
+    fn ask(&mut self, question: Question) -> Result<Option<DetachReason>, Error> {
+        let Some(handler) = &mut self.handling.handler else {
+            return Ok(Some(DetachReason::Question(question)));
         };
-        if self.desk.asked.contains(&question.id) {
-            return Ok(Some(LeftWhy::Question(question)));
+        if self.handling.asked.contains(&question.id) {
+            return Ok(Some(DetachReason::Question(question)));
         }
-        self.desk.asked.push(question.id.clone());
-        let reply = handler(question.clone()).map_err(|e| self.course.unanswered(e))?;
-        self.course.reply(question, reply)
+        self.handling.asked.push(question.id.clone());
+        let reply = handler(question.clone()).map_err(|e| self.task.unanswered(e))?;
+        self.task.reply(question, reply)
     }
 }
 

@@ -8,11 +8,11 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Version};
 use taskward_core::{
-    ConnectionUse, Credential, Failure, Head, Limits, Origin, Request, Response, Stage,
-    StreamRedactor,
+    ConnectionUse, Credential, ExchangeFailure, ExchangeProgress, Head, Limits, Origin, Request,
+    Response, StreamRedactor,
 };
-use taskward_edge::failure::Fault;
-use taskward_edge::reply::{self, Follows, MAX_HEAD, Streams};
+use taskward_edge::failure::SocketFailure;
+use taskward_edge::reply::{self, BodyPlan, MAX_HEAD, StreamMode};
 use taskward_edge::route::{IDLE_AGE, MAX_IDLE};
 use taskward_edge::trace;
 use tracing::Span;
@@ -22,7 +22,7 @@ use ureq::{Agent, BodyReader, SendBody};
 use crate::body::{self, Upload};
 use crate::dial::{Dialer, NoResolver};
 use crate::failure;
-use crate::wire::{Line, Marks, Reading};
+use crate::wire::{ExchangeWatch, Reading, SharedSocket};
 
 /// Bytes read from a body at a time. They are cleared first, which few replies are worth much of.
 const CHUNK: usize = 2 * 1024;
@@ -85,7 +85,7 @@ pub(crate) fn exchange(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
-    line: Option<&Arc<Line>>,
+    line: Option<&Arc<SharedSocket>>,
     span: &Span,
 ) -> Report {
     let begun = Instant::now();
@@ -114,12 +114,12 @@ fn attempt(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
-    line: Option<&Arc<Line>>,
+    line: Option<&Arc<SharedSocket>>,
     begun: Instant,
-) -> Result<Report, Failure> {
+) -> Result<Report, ExchangeFailure> {
     let streams = match line {
-        Some(_) => Streams::Open,
-        None => Streams::Whole,
+        Some(_) => StreamMode::Open,
+        None => StreamMode::Whole,
     };
     let mut moved: Option<Request> = None;
     for hops in 0.. {
@@ -138,12 +138,12 @@ fn head(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
-    line: Option<&Arc<Line>>,
+    line: Option<&Arc<SharedSocket>>,
     begun: Instant,
-) -> Result<(Head, Reply), Failure> {
-    body::check(request.body()).map_err(|fault| fault.at(Stage::NotSent))?;
+) -> Result<(Head, Reply), ExchangeFailure> {
+    body::check(request.body()).map_err(|fault| fault.at(ExchangeProgress::NotSent))?;
     let end = limits.total.and_then(|total| begun.checked_add(total));
-    let marks = Arc::new(Marks::new(limits, end, line.cloned()));
+    let marks = Arc::new(ExchangeWatch::new(limits, end, line.cloned()));
     let body = if request.body().is_empty() {
         SendBody::none()
     } else {
@@ -183,7 +183,10 @@ fn head(
 }
 
 /// The failure of an exchange without a reply: the marks know the stage, and our own reason comes first.
-fn judge(marks: &Marks, of: impl FnOnce(Option<String>) -> Fault) -> Failure {
+fn judge(
+    marks: &ExchangeWatch,
+    of: impl FnOnce(Option<String>) -> SocketFailure,
+) -> ExchangeFailure {
     let (sent, fault, broken) = {
         let mut progress = marks.lock();
         (progress.sent, progress.fault.take(), progress.broken.take())
@@ -198,15 +201,15 @@ fn receive(
     head: Head,
     mut reply: Reply,
     limits: &Limits,
-    streams: Streams,
-) -> Result<Report, Failure> {
-    let mut body = match Follows::of(request, &head, reply.expected, limits, streams)? {
-        Follows::Body(body) => body,
-        Follows::Stream => {
+    streams: StreamMode,
+) -> Result<Report, ExchangeFailure> {
+    let mut body = match BodyPlan::of(request, &head, reply.expected, limits, streams)? {
+        BodyPlan::Body(body) => body,
+        BodyPlan::Stream => {
             let stream = Box::new(reply.into_stream(head.clone()));
             return Ok(Report::Stream(head, stream));
         }
-        Follows::Other => {
+        BodyPlan::Other => {
             let body = Bytes::new();
             return Ok(Report::Reply(Response { head, body }));
         }
@@ -232,14 +235,14 @@ fn receive(
 /// A reply whose body is still to come.
 struct Reply {
     transport: Arc<Transport>,
-    marks: Arc<Marks>,
+    marks: Arc<ExchangeWatch>,
     expected: Option<u64>,
     body: BodyReader<'static>,
 }
 
 impl Reply {
     /// The next bytes; none at its end.
-    fn read<'a>(&mut self, chunk: &'a mut [u8]) -> Result<&'a [u8], Fault> {
+    fn read<'a>(&mut self, chunk: &'a mut [u8]) -> Result<&'a [u8], SocketFailure> {
         match self.body.read(chunk) {
             Ok(read) => Ok(&chunk[..read]),
             Err(error) => {
@@ -278,7 +281,7 @@ impl std::fmt::Debug for EventStream {
 
 impl EventStream {
     /// The next bytes without the key, none while a line is unfinished; `None` at its end.
-    pub(crate) fn read(&mut self) -> Option<Result<Bytes, Failure>> {
+    pub(crate) fn read(&mut self) -> Option<Result<Bytes, ExchangeFailure>> {
         match self.reply.read(&mut self.chunk) {
             Ok([]) => None,
             Ok(bytes) => Some(Ok(self.redactor.push(Bytes::copy_from_slice(bytes)))),

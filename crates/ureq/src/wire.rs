@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use rustls::{ClientConnection, StreamOwned};
-use taskward_core::{Limits, Phase};
+use taskward_core::{Limits, TimeoutPhase};
 use taskward_edge::clock::later;
-use taskward_edge::failure::Fault;
+use taskward_edge::failure::SocketFailure;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
 use crate::size_lines::SizeLines;
@@ -22,10 +22,10 @@ const INPUT: usize = 128 * 1024;
 
 /// How far one exchange has come, and what it may cost. Shared by the connection, the body and whoever judges a failure.
 #[derive(Debug)]
-pub(crate) struct Marks(Mutex<Progress>);
+pub(crate) struct ExchangeWatch(Mutex<ExchangeState>);
 
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct ExchangeState {
     limits: Limits,
     /// When the exchange is given up, whatever moves.
     pub(crate) end: Option<Instant>,
@@ -42,13 +42,13 @@ pub(crate) struct Progress {
     /// Whether the reply came before the request was whole.
     early: bool,
     /// Why our side gave up.
-    pub(crate) fault: Option<Fault>,
+    pub(crate) fault: Option<SocketFailure>,
     /// Whether the connection may be used again.
     pub(crate) keep: bool,
     /// Whether the body that is read comes in chunks.
     pub(crate) chunked: bool,
     /// Where it can be cut off from another thread.
-    line: Option<Arc<Line>>,
+    line: Option<Arc<SharedSocket>>,
 }
 
 /// What is read of a reply.
@@ -63,12 +63,16 @@ pub(crate) enum Reading {
 thread_local! {
     /// The exchange that this thread performs. ureq connects and sends on the calling thread, and this is how a
     /// connection, kept or new, learns whose bytes it carries.
-    static CURRENT: RefCell<Option<Arc<Marks>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<ExchangeWatch>>> = const { RefCell::new(None) };
 }
 
-impl Marks {
-    pub(crate) fn new(limits: &Limits, end: Option<Instant>, line: Option<Arc<Line>>) -> Self {
-        Self(Mutex::new(Progress {
+impl ExchangeWatch {
+    pub(crate) fn new(
+        limits: &Limits,
+        end: Option<Instant>,
+        line: Option<Arc<SharedSocket>>,
+    ) -> Self {
+        Self(Mutex::new(ExchangeState {
             limits: *limits,
             end,
             reading: Reading::Head,
@@ -84,7 +88,7 @@ impl Marks {
         }))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Progress> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ExchangeState> {
         // Plain data: nothing is left half-written by a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -107,7 +111,7 @@ impl Marks {
     }
 }
 
-impl Progress {
+impl ExchangeState {
     /// Whether sending is over although the request is not whole.
     pub(crate) fn is_over(&self) -> bool {
         self.early || self.broken.is_some()
@@ -123,22 +127,22 @@ impl Progress {
         [line, b"\r\nauthorization: ", key.as_bytes(), rest].concat()
     }
 
-    fn capped(&self, at: Instant, phase: Phase) -> (Instant, Phase) {
+    fn capped(&self, at: Instant, phase: TimeoutPhase) -> (Instant, TimeoutPhase) {
         match self.end {
-            Some(end) if end <= at => (end, Phase::Total),
+            Some(end) if end <= at => (end, TimeoutPhase::Total),
             _ => (at, phase),
         }
     }
 
-    fn write_deadline(&self) -> (Instant, Phase) {
-        self.capped(later(self.moved, self.limits.idle), Phase::Send)
+    fn write_deadline(&self) -> (Instant, TimeoutPhase) {
+        self.capped(later(self.moved, self.limits.idle), TimeoutPhase::Send)
     }
 
-    fn read_deadline(&self) -> (Instant, Phase) {
+    fn read_deadline(&self) -> (Instant, TimeoutPhase) {
         match self.reading {
-            Reading::Head => self.capped(later(self.moved, self.limits.head), Phase::Head),
-            Reading::Body => self.capped(later(self.moved, self.limits.idle), Phase::Body),
-            Reading::Stream => (later(self.moved, Duration::MAX), Phase::Body),
+            Reading::Head => self.capped(later(self.moved, self.limits.head), TimeoutPhase::Head),
+            Reading::Body => self.capped(later(self.moved, self.limits.idle), TimeoutPhase::Body),
+            Reading::Stream => (later(self.moved, Duration::MAX), TimeoutPhase::Body),
         }
     }
 
@@ -232,25 +236,25 @@ impl Link {
     }
 
     /// What there is to read now, without waiting and without taking it.
-    fn glance(&mut self) -> Glance {
+    fn glance(&mut self) -> Peek {
         let tcp = self.socket().tcp.clone();
         if tcp.set_nonblocking(true).is_err() {
-            return Glance::Over;
+            return Peek::Over;
         }
         let glance = match self {
             Self::Plain(_) => {
                 let mut start = [0; 16];
                 match tcp.peek(&mut start) {
-                    Ok(seen) => Glance::of(&start[..seen]),
-                    Err(e) if is_timeout(&e) => Glance::Nothing,
-                    Err(_) => Glance::Over,
+                    Ok(seen) => Peek::of(&start[..seen]),
+                    Err(e) if is_timeout(&e) => Peek::Nothing,
+                    Err(_) => Peek::Over,
                 }
             }
             Self::Tls(tls) => glance_tls(&mut tls.conn, &tcp),
         };
         match tcp.set_nonblocking(false) {
             Ok(()) => glance,
-            Err(_) => Glance::Over,
+            Err(_) => Peek::Over,
         }
     }
 }
@@ -271,25 +275,25 @@ fn read_tls(tls: &mut StreamOwned<ClientConnection, Socket>, out: &mut [u8]) -> 
 }
 
 /// Records may be waiting that carry no content, session tickets for one: only the decrypted bytes count.
-fn glance_tls(session: &mut ClientConnection, tcp: &TcpStream) -> Glance {
+fn glance_tls(session: &mut ClientConnection, tcp: &TcpStream) -> Peek {
     let mut socket = tcp;
     loop {
         match session.reader().fill_buf() {
-            Ok(start) => return Glance::of(start),
+            Ok(start) => return Peek::of(start),
             Err(e) if is_timeout(&e) => {}
-            Err(_) => return Glance::Over,
+            Err(_) => return Peek::Over,
         }
         match session.read_tls(&mut socket) {
-            Ok(0) => return Glance::Over,
+            Ok(0) => return Peek::Over,
             Ok(_) if session.process_new_packets().is_ok() => {}
-            Err(e) if is_timeout(&e) => return Glance::Nothing,
-            Ok(_) | Err(_) => return Glance::Over,
+            Err(e) if is_timeout(&e) => return Peek::Nothing,
+            Ok(_) | Err(_) => return Peek::Over,
         }
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Glance {
+enum Peek {
     /// Nothing yet.
     Nothing,
     /// Less than a status line, or an informational reply: the real one is still to come.
@@ -300,7 +304,7 @@ enum Glance {
     Over,
 }
 
-impl Glance {
+impl Peek {
     fn of(start: &[u8]) -> Self {
         match start {
             [] => Self::Over,
@@ -322,11 +326,11 @@ pub(crate) struct Wire {
     buffers: LazyBuffers,
     /// Follows the body, when that comes in chunks.
     lines: Option<SizeLines>,
-    marks: Arc<Marks>,
+    marks: Arc<ExchangeWatch>,
 }
 
 impl Wire {
-    pub(crate) fn new(link: Link, marks: Arc<Marks>) -> Self {
+    pub(crate) fn new(link: Link, marks: Arc<ExchangeWatch>) -> Self {
         Self {
             link,
             buffers: LazyBuffers::new(INPUT, OUTPUT),
@@ -337,7 +341,7 @@ impl Wire {
 
     /// Takes part in the exchange under way; tells whether this is its first write.
     fn adopt(&mut self) -> bool {
-        if let Some(marks) = Marks::current() {
+        if let Some(marks) = ExchangeWatch::current() {
             self.marks = marks;
         }
         let mut progress = self.marks.lock();
@@ -367,13 +371,13 @@ impl Wire {
         self.lines = Some(lines);
     }
 
-    fn timed_out(&self, phase: Phase) -> ureq::Error {
-        self.marks.lock().fault = Some(Fault::timeout(phase));
+    fn timed_out(&self, phase: TimeoutPhase) -> ureq::Error {
+        self.marks.lock().fault = Some(SocketFailure::timeout(phase));
         ureq::Error::Io(io::ErrorKind::TimedOut.into())
     }
 
     /// Writes the beginning of a request, or a stretch of its rest; `Some` when its time was over.
-    fn send(&mut self, amount: usize, first: bool) -> Option<Phase> {
+    fn send(&mut self, amount: usize, first: bool) -> Option<TimeoutPhase> {
         let head = first.then(|| {
             let output = &self.buffers.output()[..amount];
             self.marks.lock().with_key(output)
@@ -422,7 +426,7 @@ impl Transport for Wire {
             return Ok(());
         }
         // Between the pieces of an upload: a refusal need not wait for the rest.
-        if !first && matches!(self.link.glance(), Glance::Reply | Glance::Over) {
+        if !first && matches!(self.link.glance(), Peek::Reply | Peek::Over) {
             self.marks.lock().early = true;
             return Ok(());
         }
@@ -468,7 +472,7 @@ impl Transport for Wire {
             let progress = self.marks.lock();
             progress.keep && !progress.is_over()
         };
-        usable && self.buffers.input().is_empty() && self.link.glance() == Glance::Nothing
+        usable && self.buffers.input().is_empty() && self.link.glance() == Peek::Nothing
     }
 
     fn is_tls(&self) -> bool {
@@ -478,7 +482,7 @@ impl Transport for Wire {
 
 /// What an exchange goes along that may be cut off from another thread: one that opens a stream, and the stream.
 #[derive(Debug, Default)]
-pub(crate) struct Line(Mutex<Carried>);
+pub(crate) struct SharedSocket(Mutex<Carried>);
 
 #[derive(Debug, Default)]
 struct Carried {
@@ -486,7 +490,7 @@ struct Carried {
     socket: Option<Arc<TcpStream>>,
 }
 
-impl Line {
+impl SharedSocket {
     fn lock(&self) -> MutexGuard<'_, Carried> {
         // Plain data: nothing is left half-written by a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -496,7 +500,7 @@ impl Line {
     fn carry(&self, socket: Arc<TcpStream>) {
         let mut carried = self.lock();
         if carried.cut {
-            hang_up(&socket);
+            shutdown(&socket);
         }
         carried.socket = Some(socket);
     }
@@ -511,12 +515,12 @@ impl Line {
         let mut carried = self.lock();
         carried.cut = true;
         if let Some(socket) = carried.socket.take() {
-            hang_up(&socket);
+            shutdown(&socket);
         }
     }
 }
 
-fn hang_up(socket: &TcpStream) {
+fn shutdown(socket: &TcpStream) {
     // It may be closed already, which is as good.
     let _ = socket.shutdown(Shutdown::Both);
 }
@@ -528,14 +532,14 @@ mod tests {
     #[test]
     fn an_informational_reply_does_not_end_an_upload() {
         for (start, expected) in [
-            ("", Glance::Over),
-            ("HTTP/1.1", Glance::Interim),
-            ("HTTP/1.1 103 Ea", Glance::Interim),
-            ("HTTP/1.1 100 Con", Glance::Interim),
-            ("HTTP/1.1 400 Bad", Glance::Reply),
-            ("<html><head><tit", Glance::Reply),
+            ("", Peek::Over),
+            ("HTTP/1.1", Peek::Interim),
+            ("HTTP/1.1 103 Ea", Peek::Interim),
+            ("HTTP/1.1 100 Con", Peek::Interim),
+            ("HTTP/1.1 400 Bad", Peek::Reply),
+            ("<html><head><tit", Peek::Reply),
         ] {
-            assert_eq!(Glance::of(start.as_bytes()), expected, "{start:?}");
+            assert_eq!(Peek::of(start.as_bytes()), expected, "{start:?}");
         }
     }
 }

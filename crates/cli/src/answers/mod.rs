@@ -14,9 +14,9 @@ use serde_json::{Map, Value};
 use taskward::{Answer, BoxError, Question, QuestionKind, Reply};
 
 use crate::args::{Follow, Global, OnApproval, ProviderName};
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::problem::Problem;
 use crate::report::Reporter;
 use crate::text_arg::text_or_file;
 use terminal::Terminal;
@@ -45,7 +45,7 @@ impl Asker {
         follow: &Follow,
         provider: ProviderName,
         stdin_is_taken: bool,
-    ) -> Result<Self, Box<Problem>> {
+    ) -> Result<Self, Box<CliError>> {
         fits(follow, provider)?;
         let answers = follow
             .answers
@@ -57,7 +57,7 @@ impl Asker {
                 }
                 form::object(&text).map(Answer::Input).map_err(|why| {
                     let title = provider.title();
-                    Problem::input(format!("--answer is data on {title}: {why}"))
+                    CliError::input(format!("--answer is data on {title}: {why}"))
                         .why("An approval is given with --on-approval approve. Nothing was sent.")
                 })
             })
@@ -159,7 +159,7 @@ impl Asker {
 }
 
 /// Whether a person sits at the terminal and may be asked.
-pub(crate) fn is_attended(global: &Global) -> Result<bool, Box<Problem>> {
+pub(crate) fn is_attended(global: &Global) -> Result<bool, Box<CliError>> {
     Ok(!global.json
         && !global.no_input()?
         && !global.key_stdin
@@ -197,7 +197,7 @@ pub(crate) fn in_words(answer: &Answer) -> String {
 }
 
 /// Whether the options are for this provider.
-fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<Problem>> {
+fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<CliError>> {
     let can = provider.capabilities();
     let options = [
         (follow.on_approval.is_some(), can.approval, "--on-approval"),
@@ -219,20 +219,20 @@ fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<Problem>> {
 }
 
 /// An option that another provider has.
-pub(crate) fn not_here(option: &str, provider: ProviderName) -> Box<Problem> {
+pub(crate) fn not_here(option: &str, provider: ProviderName) -> Box<CliError> {
     let what = format!("{option} is not for {}", provider.title());
-    Problem::new(Exit::Usage, "usage", what).why("Nothing was sent.")
+    CliError::new(Exit::Usage, "usage", what).why("Nothing was sent.")
 }
 
 /// An answer or message that can be sent.
-pub(crate) fn checked(name: &str, text: String) -> Result<String, Box<Problem>> {
+pub(crate) fn checked(name: &str, text: String) -> Result<String, Box<CliError>> {
     if text.trim().is_empty() {
-        return Err(Problem::input(format!(
+        return Err(CliError::input(format!(
             "{name} is empty: an agent takes words"
         )));
     }
     if text.len() > MAX_ANSWER {
-        return Err(Problem::input(format!(
+        return Err(CliError::input(format!(
             "{name} has {} bytes, and an answer has at most {MAX_ANSWER}",
             text.len()
         )));

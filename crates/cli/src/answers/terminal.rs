@@ -27,10 +27,10 @@ struct Reader {
 impl Reader {
     /// Reads in a thread of its own, a line each time one is wanted. The thread ends with the process.
     fn spawn() -> Self {
-        let (wanted, wishes) = std::sync::mpsc::channel();
+        let (wanted, requests) = std::sync::mpsc::channel();
         let (sender, lines) = mpsc::unbounded_channel();
         std::thread::spawn(move || {
-            while let Ok(()) = wishes.recv() {
+            while let Ok(()) = requests.recv() {
                 let mut line = String::new();
                 let read = io::stdin().lock().read_line(&mut line);
                 let line = matches!(read, Ok(1..)).then_some(line);

@@ -12,8 +12,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use taskward::core::Capabilities;
 use taskward_sim::FaultRule;
 
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::problem::Problem;
 use crate::task_ref::{TaskArg, TaskRef};
 
 pub(crate) use lists::{Agents, CreateAgent, Ls, UpdateAgent};
@@ -498,7 +498,7 @@ impl Global {
         can: impl Fn(&Capabilities) -> bool,
         command: &str,
         instead: &str,
-    ) -> Result<ProviderName, Box<Problem>> {
+    ) -> Result<ProviderName, Box<CliError>> {
         let provider = self.provider.unwrap_or_else(|| first_able(&can));
         able(provider, can, command, instead)?;
         Ok(provider)
@@ -512,7 +512,7 @@ impl Global {
         can: impl Fn(&Capabilities) -> bool,
         command: &str,
         instead: &str,
-    ) -> Result<(ProviderName, TaskRef), Box<Problem>> {
+    ) -> Result<(ProviderName, TaskRef), Box<CliError>> {
         let (provider, task) = self.task_or(task, first_able(&can))?;
         able(provider, can, command, instead)?;
         Ok((provider, task))
@@ -523,10 +523,10 @@ impl Global {
         &self,
         task: &TaskArg,
         fallback: ProviderName,
-    ) -> Result<(ProviderName, TaskRef), Box<Problem>> {
+    ) -> Result<(ProviderName, TaskRef), Box<CliError>> {
         let provider = match (task.provider(), self.provider) {
             (Some(named), Some(wanted)) if named != wanted => {
-                return Err(Problem::new(
+                return Err(CliError::new(
                     Exit::Usage,
                     "usage",
                     format!("--provider {wanted} and a task of {named} do not go together"),
@@ -540,12 +540,12 @@ impl Global {
     }
 
     /// The task, of the provider that its name or `--provider` says, or else of the one that is meant where none is named.
-    pub(crate) fn task(&self, task: &TaskArg) -> Result<(ProviderName, TaskRef), Box<Problem>> {
+    pub(crate) fn task(&self, task: &TaskArg) -> Result<(ProviderName, TaskRef), Box<CliError>> {
         self.task_or(task, ProviderName::DEFAULT)
     }
 
     /// Whether nothing may be asked on the terminal: by option or environment.
-    pub(crate) fn no_input(&self) -> Result<bool, Box<Problem>> {
+    pub(crate) fn no_input(&self) -> Result<bool, Box<CliError>> {
         if self.no_input {
             return Ok(true);
         }
@@ -561,7 +561,7 @@ impl Global {
 }
 
 /// The time of `--timeout`: the option's, the environment's, or ten minutes.
-pub(crate) fn timeout(option: Option<Duration>) -> Result<Duration, Box<Problem>> {
+pub(crate) fn timeout(option: Option<Duration>) -> Result<Duration, Box<CliError>> {
     if let Some(time) = option {
         return Ok(time);
     }
@@ -572,14 +572,14 @@ pub(crate) fn timeout(option: Option<Duration>) -> Result<Duration, Box<Problem>
 fn from_environment<T>(
     name: &str,
     read: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<Option<T>, Box<Problem>> {
+) -> Result<Option<T>, Box<CliError>> {
     let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else {
         return Ok(None);
     };
     let text = value.to_string_lossy();
     read(text.trim()).map(Some).map_err(|why| {
         let what = format!("the environment variable {name} is {text:?}: {why}");
-        Problem::new(Exit::Usage, "config", what).why("Nothing was sent.")
+        CliError::new(Exit::Usage, "config", what).why("Nothing was sent.")
     })
 }
 
@@ -614,7 +614,7 @@ fn able(
     can: impl Fn(&Capabilities) -> bool,
     command: &str,
     instead: &str,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     let is_able = |one: &ProviderName| can(&one.capabilities());
     if is_able(&found) {
         return Ok(());
@@ -629,7 +629,7 @@ fn able(
         able.join(" and "),
         found.title()
     );
-    Err(Problem::new(Exit::Usage, "usage", what)
+    Err(CliError::new(Exit::Usage, "usage", what)
         .why(instead)
         .why("Nothing was sent."))
 }

@@ -15,12 +15,12 @@ use super::table::{self, Shown};
 use crate::agents::{self, For};
 use crate::args::{self, Agents, Global};
 use crate::confirm;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::pages;
-use crate::problem::Problem;
 use crate::sanitise::one_line;
-use crate::session::Session;
 use crate::task_ref::quote;
 use crate::text_arg::{json_object, text_or_file};
 
@@ -28,10 +28,10 @@ pub(super) async fn agents(
     out: Arc<Out>,
     global: &Global,
     args: Agents,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let instead = "Its tasks are started without naming an agent.";
     global.provider_able(|can| can.agents, "agents", instead)?;
-    let open = |out: Arc<Out>| Session::<Nanonets>::open(out, global, None);
+    let open = |out: Arc<Out>| Connection::<Nanonets>::open(out, global, None);
     match args {
         Agents::List {
             name,
@@ -53,11 +53,11 @@ pub(super) async fn agents(
 }
 
 async fn list(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     name: Option<String>,
     status: &[String],
     most: u32,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     let status = status.iter().map(String::as_str);
     let operation = ListAgents {
         cursor: None,
@@ -77,8 +77,8 @@ async fn list(
     table::list(session, operation, most, shown).await
 }
 
-async fn show(session: &Session<Nanonets>, wanted: &str) -> Result<(), Box<Problem>> {
-    let id = agents::resolve(session, wanted, For::Look).await?;
+async fn show(session: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
+    let id = agents::resolve(session, wanted, For::Show).await?;
     let agent = session
         .call(GetAgent(id.clone()))
         .await
@@ -95,26 +95,26 @@ async fn show(session: &Session<Nanonets>, wanted: &str) -> Result<(), Box<Probl
 }
 
 /// The name that was given; one without a letter is none.
-fn named(name: Option<&str>) -> Result<Option<String>, Box<Problem>> {
+fn named(name: Option<&str>) -> Result<Option<String>, Box<CliError>> {
     match name {
         Some(name) if name.trim().is_empty() => {
-            Err(Problem::input("the name is empty").why("Nothing was sent."))
+            Err(CliError::input("the name is empty").why("Nothing was sent."))
         }
         name => Ok(name.map(str::to_owned)),
     }
 }
 
-fn prompt(given: Option<&str>) -> Result<Option<String>, Box<Problem>> {
+fn prompt(given: Option<&str>) -> Result<Option<String>, Box<CliError>> {
     given
         .map(|text| text_or_file("--system-prompt", text))
         .transpose()
 }
 
-fn config(given: Option<&str>) -> Result<Option<AgentConfig>, Box<Problem>> {
+fn config(given: Option<&str>) -> Result<Option<AgentConfig>, Box<CliError>> {
     given.map(|text| json_object("--config", text)).transpose()
 }
 
-fn creation(args: &args::CreateAgent) -> Result<CreateAgentRequest, Box<Problem>> {
+fn creation(args: &args::CreateAgent) -> Result<CreateAgentRequest, Box<CliError>> {
     Ok(CreateAgentRequest {
         name: named(args.name.as_deref())?,
         system_prompt: prompt(args.system_prompt.as_deref())?,
@@ -123,9 +123,9 @@ fn creation(args: &args::CreateAgent) -> Result<CreateAgentRequest, Box<Problem>
 }
 
 async fn create(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     request: CreateAgentRequest,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     let name = request.name.clone();
     let agent = session
         .call(CreateAgent(request))
@@ -136,10 +136,10 @@ async fn create(
 
 /// Why an agent was not created, or may have been.
 fn uncreated(
-    session: &Session<Nanonets>,
-    problem: Box<Problem>,
+    session: &Connection<Nanonets>,
+    problem: Box<CliError>,
     name: Option<&str>,
-) -> Box<Problem> {
+) -> Box<CliError> {
     let list = match name {
         Some(name) => format!("agents list --name {}", quote(name)),
         None => "agents list --limit 5".to_owned(),
@@ -171,7 +171,7 @@ async fn update(
     out: Arc<Out>,
     global: &Global,
     args: args::UpdateAgent,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     let change = UpdateAgentRequest {
         name: named(args.name.as_deref())?,
         system_prompt: prompt(args.system_prompt.as_deref())?,
@@ -183,7 +183,7 @@ async fn update(
     };
     if change == UpdateAgentRequest::default() {
         let what = "there is nothing to change";
-        return Err(Problem::input(what).why(
+        return Err(CliError::input(what).why(
             "Give --name, --system-prompt, --config, --activate or --deactivate. Nothing was sent.",
         ));
     }
@@ -191,7 +191,7 @@ async fn update(
     if replaces.is_some() {
         confirm::attended(global, "--config replaces the agent's whole configuration")?;
     }
-    let session: Session<Nanonets> = Session::open(out, global, None)?;
+    let session: Connection<Nanonets> = Connection::open(out, global, None)?;
     let id = agents::resolve(&session, &args.agent, For::Care).await?;
     if let Some(config) = replaces {
         let present = session
@@ -230,11 +230,11 @@ fn replacement(agent: &str, present: Option<AgentConfig>, new: &AgentConfig) -> 
 
 /// Why an agent was not changed, or may have been.
 fn unchanged(
-    session: &Session<Nanonets>,
-    problem: Box<Problem>,
+    session: &Connection<Nanonets>,
+    problem: Box<CliError>,
     id: &str,
     name: Option<&str>,
-) -> Box<Problem> {
+) -> Box<CliError> {
     if problem.exit() == Exit::Unknown {
         let show = session.command(&format!("agents show {}", quote(id)));
         return problem
@@ -243,7 +243,7 @@ fn unchanged(
             .next("see", show, "how it is now");
     }
     let refusal =
-        |problem: Box<Problem>, what: String| problem.refusal(what).why("The agent is as it was.");
+        |problem: Box<CliError>, what: String| problem.refusal(what).why("The agent is as it was.");
     match (problem.http_status(), name) {
         (Some(409), Some(name)) => {
             let list = format!("agents list --name {}", quote(name));
@@ -257,11 +257,11 @@ fn unchanged(
 }
 
 async fn versions(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     wanted: &str,
     most: u32,
-) -> Result<(), Box<Problem>> {
-    let id = agents::resolve(session, wanted, For::Look).await?;
+) -> Result<(), Box<CliError>> {
+    let id = agents::resolve(session, wanted, For::Show).await?;
     let operation = ListAgentVersions {
         limit: pages::size(most),
         ..ListAgentVersions::new(id.clone())
@@ -282,7 +282,7 @@ async fn versions(
         .map_err(|problem| missing(session, problem, &id))
 }
 
-async fn publish(session: &Session<Nanonets>, wanted: &str) -> Result<(), Box<Problem>> {
+async fn publish(session: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
     let id = agents::resolve(session, wanted, For::Care).await?;
     let published = session
         .call(PublishAgentVersion(id.clone()))
@@ -294,11 +294,11 @@ async fn publish(session: &Session<Nanonets>, wanted: &str) -> Result<(), Box<Pr
 
 /// Why a draft was not published, or may have been.
 fn unpublished(
-    session: &Session<Nanonets>,
-    problem: Box<Problem>,
+    session: &Connection<Nanonets>,
+    problem: Box<CliError>,
     wanted: &str,
     id: &str,
-) -> Box<Problem> {
+) -> Box<CliError> {
     let versions = session.command(&format!("agents versions {}", quote(id)));
     if problem.exit() == Exit::Unknown {
         return problem
@@ -316,7 +316,7 @@ fn unpublished(
 }
 
 /// A refusal of an agent's id. For one of another workspace the platform's documentation has both 403 and 404.
-fn missing(session: &Session<Nanonets>, problem: Box<Problem>, id: &str) -> Box<Problem> {
+fn missing(session: &Connection<Nanonets>, problem: Box<CliError>, id: &str) -> Box<CliError> {
     let status = problem.http_status();
     if !matches!(status, Some(403 | 404)) || problem.exit() == Exit::Unknown {
         return problem;
@@ -336,14 +336,14 @@ fn taken(name: &str) -> String {
 }
 
 /// Tells what became of an agent, and prints its id.
-fn told(session: &Session<Nanonets>, what: &str, agent: Agent) -> Result<(), Box<Problem>> {
+fn told(session: &Connection<Nanonets>, what: &str, agent: Agent) -> Result<(), Box<CliError>> {
     announce(session, what, &agent.clone().into());
     let id = agent.id.to_string();
     print(session, &id, &whole(agent))
 }
 
 /// Prints an id for scripts, or all of it for programs.
-fn print(session: &Session<Nanonets>, id: &str, value: &Value) -> Result<(), Box<Problem>> {
+fn print(session: &Connection<Nanonets>, id: &str, value: &Value) -> Result<(), Box<CliError>> {
     if session.out.is_json() {
         session.out.line(value);
         return Ok(());
@@ -351,7 +351,7 @@ fn print(session: &Session<Nanonets>, id: &str, value: &Value) -> Result<(), Box
     session.out.print(&format!("{}\n", one_line(id)))
 }
 
-fn announce(session: &Session<Nanonets>, what: &str, agent: &AgentListItem) {
+fn announce(session: &Connection<Nanonets>, what: &str, agent: &AgentListItem) {
     let name = agent.name.clone().unwrap_or_else(|| agent.id.to_string());
     let mut words = vec![format!("{what}: {}", one_line(&name))];
     words.extend(

@@ -10,15 +10,15 @@ use taskward::core::{BuildError, Operation, ReadError, Request, Response, Safety
 use taskward::{IdempotencyKey, Provider as _};
 
 use crate::args::{Api, Global};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exact;
 use crate::exit::Exit;
 use crate::out::{Out, pretty};
 use crate::platform::{Platform, on_platform};
-use crate::problem::Problem;
-use crate::session::Session;
 use crate::text_arg::text_or_file;
 
-pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<Problem>> {
+pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<CliError>> {
     let body = on_platform!(global.provider(), P => call::<P>(out.clone(), global, &args).await)?;
     match serde_json::from_slice::<Value>(&body) {
         Ok(value) if out.is_json() => out.line(&value),
@@ -40,9 +40,9 @@ async fn call<P: Platform>(
     out: Arc<Out>,
     global: &Global,
     args: &Api,
-) -> Result<Bytes, Box<Problem>> {
-    let call = Raw::new(P::ACCOUNT.api_prefix, args)?;
-    let session: Session<P> = Session::open(out, global, None)?;
+) -> Result<Bytes, Box<CliError>> {
+    let call = Raw::new(P::DEFAULTS.api_prefix, args)?;
+    let session: Connection<P> = Connection::open(out, global, None)?;
     session.call(call).await
 }
 
@@ -55,18 +55,18 @@ struct Raw {
 }
 
 impl Raw {
-    fn new(prefix: &str, args: &Api) -> Result<Self, Box<Problem>> {
+    fn new(prefix: &str, args: &Api) -> Result<Self, Box<CliError>> {
         let method = args.method.to_uppercase();
         let method = Method::from_bytes(method.as_bytes())
-            .map_err(|_| Problem::input(format!("{:?} is no HTTP method", args.method)))?;
+            .map_err(|_| CliError::input(format!("{:?} is no HTTP method", args.method)))?;
         let target = target(prefix, &args.path)
-            .map_err(|why| Problem::input(format!("the path {:?} {why}", args.path)))?;
+            .map_err(|why| CliError::input(format!("the path {:?} {why}", args.path)))?;
         let body = match &args.data {
             None => None,
             Some(data) => {
                 let text = text_or_file("--data", data)?;
                 let value = exact::json(&text).map_err(|why| {
-                    Problem::input(format!("--data {why}")).why("Nothing was sent.")
+                    CliError::input(format!("--data {why}")).why("Nothing was sent.")
                 })?;
                 Some(value)
             }
@@ -78,7 +78,7 @@ impl Raw {
             key: args.idempotency_key.as_deref().map(IdempotencyKey::new),
         };
         call.request()
-            .map_err(|error| Problem::input(error.to_string()).why("Nothing was sent."))?;
+            .map_err(|error| CliError::input(error.to_string()).why("Nothing was sent."))?;
         Ok(call)
     }
 }
@@ -94,7 +94,7 @@ fn target(prefix: &str, path: &str) -> Result<PathAndQuery, &'static str> {
     let path = path.trim_start_matches('/');
     let below = prefix.trim_start_matches('/');
     // These two stand beside the API, not in it.
-    let beside = prefix == AgentHarness::ACCOUNT.api_prefix
+    let beside = prefix == AgentHarness::DEFAULTS.api_prefix
         && (path.starts_with("health/") || path == "openapi.json");
     let prefix = if beside { "" } else { prefix };
     let rest = path

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use serde_json::Map;
 use taskward::nanonets::Nanonets;
-use taskward::{ApiError, End, Event, Outcome};
+use taskward::{ApiError, Event, Outcome, RunResult};
 
 use crate::args::{self, Cancel, Global};
 use crate::confirm;
-use crate::ends::{self, Began};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::follow::{Deadlines, Followed, LAST_CHANCE, Watched};
+use crate::exit_report::{self, StartKind};
+use crate::follow::{Deadlines, FollowSetup, Followed, LAST_CHANCE};
 use crate::out::Out;
-use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
 use crate::sanitise::one_line;
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 /// Failures in a row after which a server that is down is left alone.
@@ -25,11 +25,11 @@ pub(super) async fn cancel(
     out: Arc<Out>,
     global: &Global,
     args: Cancel,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let (provider, task) = global.task(&args.task)?;
     if !provider.capabilities().cancel {
         let what = format!("cancelling is not part of the API of {}", provider.title());
-        return Err(Problem::new(Exit::Usage, "unsupported", what)
+        return Err(CliError::new(Exit::Usage, "unsupported", what)
             .why("Its documentation names no such call. Nothing was sent.")
             .next(
                 "if you know one",
@@ -48,16 +48,16 @@ pub(super) async fn cancel(
             return Err(declined.task(Some(task)));
         }
     }
-    let session: Session<Nanonets> = Session::open(out.clone(), global, args.speed)?;
+    let session: Connection<Nanonets> = Connection::open(out.clone(), global, args.speed)?;
     session.banner();
     let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
     reporter.watching();
     // Only the end counts: neither the steps of a stopped task nor the answer of a completed one are waited for.
     let mut policy = deadlines.policy();
-    policy.trail = false;
+    policy.read_steps = false;
     policy.result_patience = std::time::Duration::ZERO;
     let run = session.client.attach(task.id().clone());
-    let watched = Watched::new(run, Began::Watch, reporter, policy);
+    let watched = FollowSetup::new(run, StartKind::Watch, reporter, policy);
     let mut followed = watched.begin(&session).await?;
     followed
         .running
@@ -86,16 +86,19 @@ pub(super) async fn cancel(
         .await
         .map_err(|error| session.problem(&error))?;
     let outcome = match end {
-        End::Done(outcome) => outcome,
-        End::Left(left) => return Err(ends::left(&session, &followed.reporter, &left)),
+        RunResult::Ended(outcome) => outcome,
+        RunResult::Detached(left) => {
+            return Err(exit_report::left(&session, &followed.reporter, &left));
+        }
     };
     let (status, exit) = match &outcome {
         Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => ("completed", Exit::Ok),
         Outcome::Failed { .. } => ("failed", Exit::TaskBad),
         Outcome::Stopped { .. } => ("stopped", Exit::Ok),
         _ => {
-            let problem = ends::outcome(&session, &Began::Watch, &followed.reporter, outcome)
-                .expect_err("every success is named above");
+            let problem =
+                exit_report::outcome(&session, &StartKind::Watch, &followed.reporter, outcome)
+                    .expect_err("every success is named above");
             return Err(problem.task(Some(task)));
         }
     };
@@ -114,7 +117,7 @@ pub(super) async fn cancel(
 
 /// The request to stop a task.
 struct Request<'a> {
-    session: &'a Session<Nanonets>,
+    session: &'a Connection<Nanonets>,
     task: &'a TaskRef,
     /// Whether the server is known to have taken it.
     is_taken: bool,
@@ -122,7 +125,7 @@ struct Request<'a> {
 
 impl Request<'_> {
     /// Takes an event, unless it is the end.
-    fn heard(&mut self, event: Event, refusal: Option<&ApiError>) -> Result<(), Box<Problem>> {
+    fn heard(&mut self, event: Event, refusal: Option<&ApiError>) -> Result<(), Box<CliError>> {
         match event {
             Event::Cancelling => self.is_taken = true,
             Event::Retrying { attempt, why, .. } if attempt >= GIVEN_UP => {
@@ -130,8 +133,8 @@ impl Request<'_> {
                 return Err(self.unheard(&why));
             }
             Event::CancelRefused(why) => {
-                return Err(Problem::new(
-                    ends::exit_of_refusal(refusal),
+                return Err(CliError::new(
+                    exit_report::exit_of_refusal(refusal),
                     "refused",
                     "the server did not cancel the task",
                 )
@@ -147,7 +150,7 @@ impl Request<'_> {
     async fn interrupted(
         &mut self,
         followed: &mut Followed<'_, Nanonets>,
-    ) -> Result<(), Box<Problem>> {
+    ) -> Result<(), Box<CliError>> {
         let out = self.session.out.clone();
         out.tell(&format!(
             "waiting up to {} s for the task to stop; Ctrl-C again leaves without it",
@@ -172,8 +175,8 @@ impl Request<'_> {
     }
 
     /// Nobody knows whether the task stops.
-    fn unconfirmed(&self) -> Box<Problem> {
-        let (why, fate) = match self.is_taken {
+    fn unconfirmed(&self) -> Box<CliError> {
+        let (why, outcome) = match self.is_taken {
             true => (
                 "The server took the request, and the task was not seen to have stopped.",
                 "cancel_accepted",
@@ -187,16 +190,16 @@ impl Request<'_> {
         let status = self
             .session
             .command(&format!("status {}", self.task.quoted()));
-        Problem::new(Exit::Unknown, "outcome_unknown", what)
+        CliError::new(Exit::Unknown, "outcome_unknown", what)
             .why(why)
             .why("The same command again does no harm.")
-            .abandoned(fate)
+            .abandoned(outcome)
             .next("see", status, "whether it goes on")
             .task(Some(self.task.clone()))
     }
 
     /// The server cannot be asked to stop the task, or cannot say what became of it.
-    fn unheard(&self, why: &str) -> Box<Problem> {
+    fn unheard(&self, why: &str) -> Box<CliError> {
         let (what, note) = if self.is_taken {
             (
                 "the server took the request to stop the task, and the task cannot be read",
@@ -211,7 +214,7 @@ impl Request<'_> {
         let status = self
             .session
             .command(&format!("status {}", self.task.quoted()));
-        Problem::new(Exit::TryLater, "not_cancelled", what)
+        CliError::new(Exit::TryLater, "not_cancelled", what)
             .why(format!("Last: {}", one_line(why)))
             .why("The same command again does no harm.")
             .next("see", status, note)

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use taskward::Event;
 
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::follow::Followed;
 use crate::platform::Platform;
-use crate::problem::Problem;
 use crate::report::words;
-use crate::session::Session;
 
 /// How long an effect is waited for.
 pub(super) const LANDING: Duration = Duration::from_secs(10);
@@ -25,9 +25,9 @@ pub(super) enum Seen {
 
 /// Waits for what was delivered to show an effect.
 pub(super) async fn effect<P: Platform>(
-    session: &Session<P>,
+    session: &Connection<P>,
     followed: &mut Followed<'_, P>,
-) -> Result<Seen, Box<Problem>> {
+) -> Result<Seen, Box<CliError>> {
     let patience = tokio::time::sleep(session.clock.real(LANDING));
     tokio::pin!(patience);
     loop {

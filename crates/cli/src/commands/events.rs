@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde_json::{Map, json};
 use taskward::Outcome;
 use taskward::agent_harness::AgentHarness;
-use taskward::core::{Clock, Position, RawEvent};
+use taskward::core::{EventSeq, RawEvent, TimeLimit};
 
-use super::look::each_event;
+use super::read::each_event;
 use crate::args::{Events, Global};
-use crate::ends::{self, Began};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::follow::{Deadlines, Watched};
+use crate::exit_report::{self, StartKind};
+use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
-use crate::problem::Problem;
 use crate::report::{Reporter, about, cells, result_line};
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 /// What a task of Nanonets has instead.
@@ -25,10 +25,10 @@ pub(super) async fn events(
     out: Arc<Out>,
     global: &Global,
     args: Events,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let (_, task) = global.task_able(&args.task, |can| can.events, "events", INSTEAD)?;
-    let session: Session<AgentHarness> = Session::open(out, global, args.speed)?;
-    let after = args.after.map(Position);
+    let session: Connection<AgentHarness> = Connection::open(out, global, args.speed)?;
+    let after = args.after.map(EventSeq);
     if args.follow {
         return follow(&session, &task, after, args.timeout).await;
     }
@@ -50,9 +50,9 @@ pub(super) async fn events(
     Ok(Exit::Ok)
 }
 
-fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> Result<(), Box<Problem>> {
+fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> Result<(), Box<CliError>> {
     if out.is_json() {
-        let fields = json!({ "seq": event.position, "event": event.data });
+        let fields = json!({ "seq": event.seq, "event": event.data });
         out.line(&about(task, "event", fields));
         return out.check();
     }
@@ -61,11 +61,11 @@ fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> Result<(), Box<Problem>
 
 /// Prints events as they come, to the end of the run.
 async fn follow(
-    session: &Session<AgentHarness>,
+    session: &Connection<AgentHarness>,
     task: &TaskRef,
-    after: Option<Position>,
+    after: Option<EventSeq>,
     timeout: Option<std::time::Duration>,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let mut policy = Deadlines::both(crate::args::timeout(timeout)?).policy();
     // Whoever only reads along waits for the human as long as the platform does.
     policy.human = None;
@@ -74,11 +74,11 @@ async fn follow(
     if let Some(after) = after {
         run = run.after(after);
     }
-    let watched = Watched::new(run, Began::Watch, Arc::new(reporter), policy);
+    let watched = FollowSetup::new(run, StartKind::Watch, Arc::new(reporter), policy);
     let mut followed = watched.begin(session).await?;
     let told = async {
         while followed.event().await?.is_some() {}
-        Ok::<_, Box<Problem>>(())
+        Ok::<_, Box<CliError>>(())
     };
     // The run's own clock stands still while a human is asked; a time limit that was given does not.
     match timeout.filter(|limit| !limit.is_zero()) {
@@ -87,13 +87,13 @@ async fn follow(
             Err(_) => {
                 session.out.still();
                 let over = Outcome::DeadlineExceeded {
-                    clock: Clock::Work,
+                    limit: TimeLimit::Working,
                     last: None,
                     id: Some(task.id().clone()),
-                    abandoned: taskward::Abandoned::LeftRunning,
+                    cancel: taskward::CancelResult::NotRequested,
                 };
-                let began = Began::Watch;
-                return match ends::outcome(session, &began, &followed.reporter, over) {
+                let began = StartKind::Watch;
+                return match exit_report::outcome(session, &began, &followed.reporter, over) {
                     Err(problem) => Err(problem),
                     Ok(_) => Ok(Exit::Timeout),
                 };

@@ -3,9 +3,9 @@
 use clap::CommandFactory as _;
 
 use crate::args::Cli;
+use crate::error::CliError;
 use crate::exit::{self, Exit};
 use crate::out::Out;
-use crate::problem::Problem;
 
 const TOPICS: [(&str, &str); 5] = [
     ("environment", ENVIRONMENT),
@@ -159,7 +159,7 @@ A start of a run is repeated under its key by itself, and never makes two. When 
 recover, or the printed command with --idempotency-key KEY, follows the run if it is there, and starts it if it is not.
 ";
 
-pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<Problem>> {
+pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<CliError>> {
     let mut command = Cli::command();
     command.build();
     let Some(name) = topic.first() else {
@@ -177,7 +177,7 @@ pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<Problem>> {
         Some(page) => out.print(&page.render_long_help().to_string())?,
         None => {
             let topics: Vec<&str> = TOPICS.iter().map(|(topic, _)| *topic).collect();
-            return Err(Problem::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "usage",
                 format!("there is no command or topic {:?}", topic.join(" ")),

@@ -10,10 +10,10 @@ use taskward::journal::{Damage, Entry, EntryId};
 use super::table;
 use crate::args::Global;
 use crate::clock::ago;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::memory::{Memory, task_of};
 use crate::out::Out;
-use crate::problem::Problem;
+use crate::store::{TaskStore, task_of};
 use crate::task_ref::TaskRef;
 
 /// The tasks known here, beside a list of the server's.
@@ -25,8 +25,8 @@ pub(super) struct Here {
 
 impl Here {
     /// Looks; that the journal cannot be read is told, and ends nothing.
-    pub(super) fn look(out: &Arc<Out>, global: &Global) -> Self {
-        let memory = Memory::existing(out, global);
+    pub(super) fn read(out: &Arc<Out>, global: &Global) -> Self {
+        let memory = TaskStore::existing(out, global);
         let entries = memory.map(|memory| memory.list()).transpose();
         let entries = entries.unwrap_or_else(|problem| {
             out.say(&format!(
@@ -64,8 +64,8 @@ impl Here {
 }
 
 /// Prints what is known, the one kept last first: at most so many tasks, and every start that nobody knows the end of.
-pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Box<Problem>> {
-    let memory = Memory::open(out, global)?;
+pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Box<CliError>> {
+    let memory = TaskStore::open(out, global)?;
     let mut entries = of_provider(memory.list()?, global);
     // Whose they are nobody can read.
     let hidden = memory.unreadable()?;
@@ -115,7 +115,7 @@ pub(super) fn print(
     entries: &[Entry],
     hidden: &[Hidden],
     none: &str,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     if out.is_json() {
         let hidden = hidden.iter().map(hidden_line);
         let lines = entries.iter().map(line).chain(hidden);
@@ -148,7 +148,7 @@ fn state(entry: &Entry) -> &'static str {
 }
 
 fn row(entry: &Entry, people: bool) -> Vec<String> {
-    let clue = entry.snapshot.clue();
+    let criteria = entry.snapshot.match_criteria();
     vec![
         task_of(entry).map_or_else(|| entry.id.to_string(), |task| task.to_string()),
         state(entry).to_owned(),
@@ -158,7 +158,9 @@ fn row(entry: &Entry, people: bool) -> Vec<String> {
             written(entry.at)
         },
         entry.snapshot.origin().unwrap_or_default().to_owned(),
-        clue.and_then(|clue| clue.title.clone()).unwrap_or_default(),
+        criteria
+            .and_then(|criteria| criteria.title.clone())
+            .unwrap_or_default(),
     ]
 }
 
@@ -192,7 +194,7 @@ fn hidden_line((id, damage): &Hidden) -> Value {
 
 fn line(entry: &Entry) -> Value {
     let (task, kept) = (task_of(entry), &entry.snapshot);
-    let clue = kept.clue();
+    let criteria = kept.match_criteria();
     json!({
         "v": 1,
         "type": "local",
@@ -203,8 +205,8 @@ fn line(entry: &Entry) -> Value {
         "provider": kept.provider(),
         "server": kept.origin(),
         "kept_at": written(entry.at),
-        "agent_id": clue.and_then(|clue| clue.agent.as_ref()),
-        "title": clue.and_then(|clue| clue.title.as_ref()),
+        "agent_id": criteria.and_then(|criteria| criteria.agent.as_ref()),
+        "title": criteria.and_then(|criteria| criteria.title.as_ref()),
     })
 }
 

@@ -12,15 +12,15 @@ use super::local;
 use super::table::{self, Shown};
 use crate::agents::{self, For};
 use crate::args::{Global, Ls};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::pages;
-use crate::problem::Problem;
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 use crate::text_arg::moment;
 
-pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit, Box<Problem>> {
+pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit, Box<CliError>> {
     if args.local {
         return local::all(&out, global, args.limit);
     }
@@ -34,7 +34,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
         let millis = |at: &str| DateTime::from(at).unix_millis();
         if millis(after) > millis(before) {
             let what = format!("--since {after} is later than --until {before}");
-            return Err(Problem::input(what).why("Nothing was sent."));
+            return Err(CliError::input(what).why("Nothing was sent."));
         }
     }
     let instead = "Its documentation names no call that lists tasks: keep their names.";
@@ -44,9 +44,9 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
             let local = format!("taskward ls --local --provider {}", global.provider());
             problem.next("see", local, "the ones known here")
         })?;
-    let session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
+    let session: Connection<Nanonets> = Connection::open(out.clone(), global, None)?;
     let agent = match &args.agent {
-        Some(agent) => Some(agents::resolve(&session, agent, For::Look).await?),
+        Some(agent) => Some(agents::resolve(&session, agent, For::Show).await?),
         None => None,
     };
     let statuses = args.status.iter().map(String::as_str);
@@ -59,7 +59,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
         created_before,
         title: args.title,
     };
-    let here = local::Here::look(&out, global);
+    let here = local::Here::read(&out, global);
     let knows = |task: &TaskListItem| reference(task).is_some_and(|task| here.knows(&task));
     let shown = Shown {
         head: &["task", "status", "created", "agent", "title", "here"],

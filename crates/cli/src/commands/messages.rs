@@ -10,24 +10,24 @@ use taskward::nanonets::types::{Message, MessageRole};
 use super::{question, table};
 use crate::args::{Global, OneTask};
 use crate::clock::age;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::platform::Platform as _;
-use crate::problem::Problem;
 use crate::report::{question_head, question_line, words};
 use crate::sanitise::one_line;
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn messages(
     out: Arc<Out>,
     global: &Global,
     args: OneTask,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let instead =
         "A task of Agent Harness has no conversation; taskward events lists what happened to it.";
     let (_, task) = global.task_able(&args.task, |can| can.message, "messages", instead)?;
-    let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
+    let mut session: Connection<Nanonets> = Connection::open(out.clone(), global, None)?;
     let messages = session
         .read(&task, ListTaskMessages(task.id().to_string()))
         .await?;
@@ -54,11 +54,11 @@ pub(super) async fn messages(
 
 /// Tells that the last that was said is an open question, when it is one.
 async fn question(
-    session: &mut Session<Nanonets>,
+    session: &mut Connection<Nanonets>,
     global: &Global,
     task: &TaskRef,
     newest: &str,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     // The conversation is what was asked for, and it was printed.
     let Ok(state) = Nanonets::state(session, task).await else {
         session

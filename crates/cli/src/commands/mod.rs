@@ -8,10 +8,10 @@ mod effect;
 mod events;
 mod help;
 mod local;
-mod look;
 mod ls;
 mod messages;
 mod question;
+mod read;
 mod reconcile;
 mod recover;
 mod result;
@@ -27,12 +27,12 @@ mod watch;
 use std::sync::Arc;
 
 use crate::args::{Cli, Command};
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::problem::Problem;
 
 /// Does what was asked.
-pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> Result<Exit, Box<Problem>> {
+pub(crate) async fn perform(cli: Cli, out: Arc<Out>) -> Result<Exit, Box<CliError>> {
     let global = &cli.global;
     let exit = match cli.command {
         Command::Run(args) => run::run(out.clone(), global, *args).await,

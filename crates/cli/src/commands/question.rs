@@ -5,35 +5,38 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use taskward::core::http::StatusCode;
 use taskward::core::{
-    Beat, BuildError, Look, Operation, ReadError, ReadErrorKind, Reading, Request, Response,
+    BuildError, EventKind, Operation, PollResult, ReadError, ReadErrorKind, ReadKind, Request,
+    Response,
 };
 use taskward::{Event, Journal as _, Policy, Provider, Question, QuestionId, TaskId};
 
-use super::look::{Read, each_event};
+use super::read::{Read, each_event};
 use crate::args::Global;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::memory::Memory;
 use crate::platform::Platform;
-use crate::problem::Problem;
 use crate::report::Reporter;
-use crate::session::Session;
+use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
 
 /// How long the events of a task may take to tell what it waits for.
-const LOOKING: Duration = Duration::from_secs(15);
+const READ_WITHIN: Duration = Duration::from_secs(15);
 
 /// Reads what a task asks that is known to wait; `None` when no question is to be seen.
 pub(super) async fn open<P: Platform>(
-    session: &Session<P>,
+    session: &Connection<P>,
     task: &TaskRef,
-) -> Result<Option<Question>, Box<Problem>> {
+) -> Result<Option<Question>, Box<CliError>> {
     if !P::CAPABILITIES.events {
-        let read = session.call(Read::<P>::new(task, Look::Questions)).await;
+        let read = session
+            .call(Read::<P>::new(task, ReadKind::Questions))
+            .await;
         return match read.map_err(|problem| problem.task(Some(task.clone())))? {
-            Reading::Asking(questions) => Ok(questions.into_iter().next()),
-            Reading::Unclear => {
+            PollResult::Asking(questions) => Ok(questions.into_iter().next()),
+            PollResult::Unclear => {
                 let what = "what was said last cannot be read: it cannot be told what is asked";
-                Err(Problem::new(Exit::Other, "decode", what).task(Some(task.clone())))
+                Err(CliError::new(Exit::Other, "decode", what).task(Some(task.clone())))
             }
             _ => Ok(None),
         };
@@ -47,7 +50,7 @@ pub(super) async fn open<P: Platform>(
         .unless_interrupted(run.start())
         .await?
         .map_err(|error| session.problem(&error))?;
-    let look = async {
+    let read = async {
         while let Some(event) = running.next().await? {
             match event.event {
                 Event::Question(question) => return Ok(Some(question)),
@@ -57,9 +60,9 @@ pub(super) async fn open<P: Platform>(
         }
         Ok(None)
     };
-    let patience = session.clock.real(LOOKING);
+    let patience = session.clock.real(READ_WITHIN);
     match session
-        .unless_interrupted(tokio::time::timeout(patience, look))
+        .unless_interrupted(tokio::time::timeout(patience, read))
         .await?
     {
         Ok(found) => found.map_err(|error| session.problem(&error)),
@@ -70,7 +73,7 @@ pub(super) async fn open<P: Platform>(
 /// Reads whether a task has ever asked the question of this id; `None` where that cannot be told: a message may have been
 /// edited since, and an event is for good.
 pub(super) async fn has_asked<P: Platform>(
-    session: &Session<P>,
+    session: &Connection<P>,
     task: &TaskRef,
     question: &QuestionId,
 ) -> Option<bool> {
@@ -84,7 +87,7 @@ pub(super) async fn has_asked<P: Platform>(
     if P::CAPABILITIES.events {
         let mut found = false;
         each_event(session, task, None, |item| {
-            found |= matches!(&item.beat, Beat::Asking(asked) if is_it(asked));
+            found |= matches!(&item.kind, EventKind::Asking(asked) if is_it(asked));
             Ok(())
         })
         .await
@@ -108,8 +111,8 @@ pub(super) async fn has_asked<P: Platform>(
     let found = asked.map(|end| {
         let until = json!({ "data": said[..end] }).to_string();
         let reply = Response::new(StatusCode::OK, until);
-        let reading = P::default().read(task.id(), &Look::Questions, &reply);
-        matches!(reading, Ok(Reading::Asking(asked)) if asked.iter().any(is_it))
+        let reading = P::default().read(task.id(), &ReadKind::Questions, &reply);
+        matches!(reading, Ok(PollResult::Asking(asked)) if asked.iter().any(is_it))
     });
     found.into_iter().any(|is_it| is_it).then_some(true)
 }
@@ -124,7 +127,7 @@ fn is_id(question: &QuestionId) -> bool {
 
 /// Reads which other task asks this question now, as far as the server lists the tasks that wait.
 pub(super) async fn asked_by_another<P: Platform>(
-    session: &Session<P>,
+    session: &Connection<P>,
     task: &TaskRef,
     question: &QuestionId,
 ) -> Option<TaskRef> {
@@ -142,7 +145,7 @@ pub(super) async fn asked_by_another<P: Platform>(
         }
         None
     };
-    let patience = session.clock.real(LOOKING);
+    let patience = session.clock.real(READ_WITHIN);
     tokio::time::timeout(patience, search).await.ok().flatten()
 }
 
@@ -161,7 +164,7 @@ impl<P: Provider> Operation for Conversation<P> {
     const NAME: &'static str = "questions";
 
     fn request(&self) -> Result<Request, BuildError> {
-        self.0.look(&self.1, &Look::Questions)
+        self.0.read_request(&self.1, &ReadKind::Questions)
     }
 
     fn read(&self, reply: &Response) -> Result<Value, ReadError> {
@@ -173,16 +176,16 @@ impl<P: Provider> Operation for Conversation<P> {
 /// Keeps that a question was shown just now, where whoever was to read it did; a task that nothing was known of is known
 /// from then on. Where that cannot be written down it counts as not shown.
 pub(super) async fn keep_shown<P: Platform>(
-    session: &mut Session<P>,
+    session: &mut Connection<P>,
     global: &Global,
     task: &TaskRef,
     question: &Question,
     was_read: bool,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     if !was_read {
         return Ok(());
     }
-    let Some(memory) = Memory::for_showing(&session.out, global) else {
+    let Some(memory) = TaskStore::for_showing(&session.out, global) else {
         return Ok(());
     };
     if session
@@ -195,14 +198,18 @@ pub(super) async fn keep_shown<P: Platform>(
         // What cannot be kept was told.
         let _ = memory.record(&running.snapshot());
     }
-    session.memory = Some(memory);
+    session.store = Some(memory);
     let reporter = Reporter::new(session, Some(task.clone()), false).showing();
     reporter.keep_shown(question);
     Ok(())
 }
 
 /// Tells how a question is answered.
-pub(super) fn tell_answers<P: Platform>(session: &Session<P>, task: &TaskRef, question: &Question) {
+pub(super) fn tell_answers<P: Platform>(
+    session: &Connection<P>,
+    task: &TaskRef,
+    question: &Question,
+) {
     for (label, command, note) in P::answers(task, question) {
         let command = session.command(&command);
         let note = match note {

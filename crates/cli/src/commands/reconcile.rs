@@ -7,19 +7,19 @@ use taskward::{Answered, Event, Policy, QuestionId, Snapshot};
 use crate::answers::{self, is_attended};
 use crate::args::Global;
 use crate::command_line;
-use crate::ends::{self, Began};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::follow::Watched;
+use crate::exit_report::{self, StartKind};
+use crate::follow::FollowSetup;
 use crate::platform::Platform;
-use crate::problem::Problem;
 use crate::report::Reporter;
 use crate::sanitise::one_line;
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 /// That something was said to a task before, and may have arrived.
 pub(super) struct EarlierWrite<'a, P: Platform> {
-    pub(super) session: &'a Session<P>,
+    pub(super) session: &'a Connection<P>,
     pub(super) task: &'a TaskRef,
     /// The command that is to say something now.
     pub(super) command: &'static str,
@@ -42,21 +42,21 @@ pub(super) struct Found {
 
 impl<P: Platform> EarlierWrite<'_, P> {
     /// Looks for what was said before.
-    pub(super) async fn look(
+    pub(super) async fn read(
         &self,
         kept: Snapshot,
         global: &Global,
         reporter: Arc<Reporter>,
-    ) -> Result<Found, Box<Problem>> {
+    ) -> Result<Found, Box<CliError>> {
         let session = self.session;
-        let said = kept.in_doubt().unwrap_or_default().to_owned();
+        let said = kept.unconfirmed_write().unwrap_or_default().to_owned();
         session
             .out
             .say("something was sent to this task from here before, and may have arrived: looking for it");
         reporter.looking_for(&said);
         let run = session.take_up(kept).await?;
-        let began = Began::Message(self.task.clone());
-        let watched = Watched::new(run, began, reporter, self.policy.clone());
+        let began = StartKind::Message(self.task.clone());
+        let watched = FollowSetup::new(run, began, reporter, self.policy.clone());
         let mut followed = watched.begin(session).await?;
         let (how, question) = loop {
             match followed.event().await? {
@@ -67,7 +67,12 @@ impl<P: Platform> EarlierWrite<'_, P> {
                 {
                     session.out.still();
                     let task = Some(self.task.clone());
-                    return Err(ends::unread(session, &task, "the conversation", &why));
+                    return Err(exit_report::unread(
+                        session,
+                        &task,
+                        "the conversation",
+                        &why,
+                    ));
                 }
                 Some(_) => {}
                 None => {
@@ -78,7 +83,7 @@ impl<P: Platform> EarlierWrite<'_, P> {
         };
         session.out.still();
         let snapshot = followed.running.snapshot();
-        if let Some(memory) = &session.memory {
+        if let Some(memory) = &session.store {
             // From now on it is known here what became of it.
             memory.keep(&snapshot)?;
         }
@@ -97,11 +102,11 @@ impl<P: Platform> EarlierWrite<'_, P> {
     }
 
     /// Something else has arrived.
-    pub(super) fn other(&self, said: &str) -> Box<Problem> {
+    pub(super) fn other(&self, said: &str) -> Box<CliError> {
         let what =
             "something else that was sent from here before has arrived; nothing was sent now";
         let see = self.session.command(&P::conversation(self.task));
-        Problem::new(Exit::Other, "not_sent", what)
+        CliError::new(Exit::Other, "not_sent", what)
             .why(format!("It said: {}", one_line(said)))
             .next("see", see, "what the agent makes of it")
             .next("send", command_line::as_given(), "sends this, too")
@@ -114,7 +119,7 @@ impl<P: Platform> EarlierWrite<'_, P> {
         said: &str,
         answered: Option<&QuestionId>,
         global: &Global,
-    ) -> Result<(), Box<Problem>> {
+    ) -> Result<(), Box<CliError>> {
         let what = "something that was sent from here before may or may not have arrived";
         let said = one_line(said);
         let question = format!("{what} ({said:?}); send this all the same?");
@@ -128,7 +133,7 @@ impl<P: Platform> EarlierWrite<'_, P> {
             }
             _ => command_line::with(self.command, "--force-new"),
         };
-        Err(Problem::new(Exit::Unknown, "outcome_unknown", what)
+        Err(CliError::new(Exit::Unknown, "outcome_unknown", what)
             .why(format!("It said: {said}"))
             .why("Nothing was sent now.")
             .next("see", see, "whether it is there")

@@ -5,35 +5,35 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use taskward::agent_harness::operations::GetRun;
 use taskward::agent_harness::{AgentHarness, Transcript};
-use taskward::core::{Beat, Finish, Look, Reading};
+use taskward::core::{EventKind, PollResult, ReadKind, UnconfirmedEnd};
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::GetTaskResult;
-use taskward::{Fault, Outcome, Output as _, Status, StoppedBy};
+use taskward::{Outcome, Output as _, Status, StoppedBy, TaskFailure};
 
-use super::look::{Read, each_event};
+use super::read::{Read, each_event};
 use super::status::{exit_of, exit_of_run};
 use crate::args::{Global, ProviderName, ResultOf};
-use crate::ends::{self, Began};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
+use crate::exit_report::{self, StartKind};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
-use crate::problem::Problem;
 use crate::report::Reporter;
 use crate::sanitise::one_line;
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn result(
     out: Arc<Out>,
     global: &Global,
     args: ResultOf,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let to = Destination::new(args.output, args.print)?;
     let (provider, task) = global.task(&args.task)?;
     let done = match provider {
         ProviderName::Nanonets => {
-            let session: Session<Nanonets> = Session::open(out, global, None)?;
+            let session: Connection<Nanonets> = Connection::open(out, global, None)?;
             if args.full {
                 full(&session, &task).await
             } else {
@@ -41,7 +41,7 @@ pub(super) async fn result(
             }
         }
         ProviderName::AgentHarness => {
-            let session: Session<AgentHarness> = Session::open(out, global, None)?;
+            let session: Connection<AgentHarness> = Connection::open(out, global, None)?;
             if args.full {
                 log(&session, &task).await
             } else {
@@ -53,16 +53,16 @@ pub(super) async fn result(
 }
 
 async fn answer(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     task: &TaskRef,
     to: &Destination,
-) -> Result<Exit, Box<Problem>> {
-    let look = |look| Read::<Nanonets>::new(task, look);
-    let status = match session.read(task, look(Look::Result)).await? {
-        Reading::Ready(answer) => return to.deliver(session, task, &answer, None),
-        Reading::Pending(status) => status,
+) -> Result<Exit, Box<CliError>> {
+    let read = |read| Read::<Nanonets>::new(task, read);
+    let status = match session.read(task, read(ReadKind::Result)).await? {
+        PollResult::Ready(answer) => return to.deliver(session, task, &answer, None),
+        PollResult::Pending(status) => status,
         _ => {
-            return Err(Problem::new(
+            return Err(CliError::new(
                 Exit::Other,
                 "decode",
                 "the summary reads like no summary",
@@ -71,13 +71,13 @@ async fn answer(
     };
     let trail = session.command(&format!("result {} --full", task.quoted()));
     let bad = |what: &str, code| {
-        Problem::new(Exit::TaskBad, code, what).next("see", trail.clone(), "every step")
+        CliError::new(Exit::TaskBad, code, what).next("see", trail.clone(), "every step")
     };
     match status.as_str() {
         "failed" => {
             let problem = bad("the task failed", "task_failed");
-            return Err(match session.call(look(Look::Trail)).await {
-                Ok(Reading::Failed(Fault {
+            return Err(match session.call(read(ReadKind::Steps)).await {
+                Ok(PollResult::Failed(TaskFailure {
                     message: Some(message),
                     ..
                 })) => problem.why(message),
@@ -91,8 +91,8 @@ async fn answer(
     Err(pending(session, task, &status))
 }
 
-fn pending<P: Platform>(session: &Session<P>, task: &TaskRef, status: &Status) -> Box<Problem> {
-    Problem::new(
+fn pending<P: Platform>(session: &Connection<P>, task: &TaskRef, status: &Status) -> Box<CliError> {
+    CliError::new(
         Exit::Pending,
         "waiting",
         format!("the task is not over: it is {}", one_line(status.as_str())),
@@ -107,18 +107,18 @@ fn pending<P: Platform>(session: &Session<P>, task: &TaskRef, status: &Status) -
 
 /// What came of a run; what it said and why it failed stands in its events.
 async fn run(
-    session: &Session<AgentHarness>,
+    session: &Connection<AgentHarness>,
     task: &TaskRef,
     to: &Destination,
-) -> Result<Exit, Box<Problem>> {
-    let look = Read::<AgentHarness>::new(task, Look::Result);
-    let reading = session.read(task, look).await?;
+) -> Result<Exit, Box<CliError>> {
+    let read = Read::<AgentHarness>::new(task, ReadKind::Result);
+    let reading = session.read(task, read).await?;
     let ended = |outcome| {
         let reporter = Reporter::new(session, Some(task.clone()), false);
-        ends::outcome(session, &Began::Watch, &reporter, outcome).map(|_| Exit::Ok)
+        exit_report::outcome(session, &StartKind::Watch, &reporter, outcome).map(|_| Exit::Ok)
     };
     match reading {
-        Reading::Ready(answer) | Reading::Succeeded(_, answer) => {
+        PollResult::Ready(answer) | PollResult::Succeeded(_, answer) => {
             let mut said = Transcript::default();
             let mut unread = None;
             if answer.text().is_none() {
@@ -147,36 +147,46 @@ async fn run(
             let said = Some(said.text()).filter(|said| !said.trim().is_empty());
             to.deliver(session, task, &answer, said)
         }
-        Reading::Failed(fault) => {
+        PollResult::Failed(fault) => {
             let id = task.id().clone();
             let fault = told(session, task, fault).await;
-            ended(Outcome::Failed { id, fault })
+            ended(Outcome::Failed { id, failure: fault })
         }
-        Reading::Stopped(fault) => {
+        PollResult::Stopped(fault) => {
             let id = task.id().clone();
             let fault = told(session, task, fault).await;
             let by = match fault.unanswered {
                 true => StoppedBy::Unanswered,
                 false => StoppedBy::Other,
             };
-            ended(Outcome::Stopped { id, by, fault })
+            ended(Outcome::Stopped {
+                id,
+                by,
+                failure: fault,
+            })
         }
-        Reading::Pending(status) | Reading::Waiting(status) | Reading::Unknown(status) => {
+        PollResult::Pending(status) | PollResult::Waiting(status) | PollResult::Unknown(status) => {
             Err(pending(session, task, &status))
         }
         _ => {
             let what = "the reply reads like no task";
-            Err(Problem::new(Exit::Other, "decode", what))
+            Err(CliError::new(Exit::Other, "decode", what))
         }
     }
 }
 
 /// The fault as the run's last event tells it; the run's own read knows its status alone.
-async fn told(session: &Session<AgentHarness>, task: &TaskRef, read: Fault) -> Fault {
+async fn told(
+    session: &Connection<AgentHarness>,
+    task: &TaskRef,
+    read: TaskFailure,
+) -> TaskFailure {
     let mut fault = read;
     // A list that cannot be read leaves what is known.
     let _ = each_event(session, task, None, |item| {
-        if let Beat::Ending(Finish::Failed(told) | Finish::Stopped(told)) = &item.beat {
+        if let EventKind::Ended(UnconfirmedEnd::Failed(told) | UnconfirmedEnd::Stopped(told)) =
+            &item.kind
+        {
             fault = told.clone();
         }
         Ok(())
@@ -186,7 +196,7 @@ async fn told(session: &Session<AgentHarness>, task: &TaskRef, read: Fault) -> F
 }
 
 /// All events of a run.
-async fn log(session: &Session<AgentHarness>, task: &TaskRef) -> Result<Exit, Box<Problem>> {
+async fn log(session: &Connection<AgentHarness>, task: &TaskRef) -> Result<Exit, Box<CliError>> {
     let run = session.read(task, GetRun::new(task.id().as_str())).await?;
     let exit = exit_of_run(&run.status);
     let mut feed = Vec::new();
@@ -199,7 +209,7 @@ async fn log(session: &Session<AgentHarness>, task: &TaskRef) -> Result<Exit, Bo
     print_feed(session, task, run.status.as_str(), exit, Value::Array(feed))
 }
 
-async fn full(session: &Session<Nanonets>, task: &TaskRef) -> Result<Exit, Box<Problem>> {
+async fn full(session: &Connection<Nanonets>, task: &TaskRef) -> Result<Exit, Box<CliError>> {
     let result = session
         .read(task, GetTaskResult::new(task.id().as_str()))
         .await?;
@@ -209,12 +219,12 @@ async fn full(session: &Session<Nanonets>, task: &TaskRef) -> Result<Exit, Box<P
 }
 
 fn print_feed<P: Platform>(
-    session: &Session<P>,
+    session: &Connection<P>,
     task: &TaskRef,
     status: &str,
     exit: Exit,
     feed: Value,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     if session.out.is_json() {
         session.out.line(&json!({
             "v": 1,

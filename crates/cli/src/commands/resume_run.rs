@@ -8,11 +8,11 @@ use taskward::agent_harness::operations::ResumeRun as Resume;
 
 use super::watch;
 use crate::args::{Global, ResumeRun};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::problem::Problem;
 use crate::report::result_line;
-use crate::session::Session;
 
 /// What a task of Nanonets has instead.
 const INSTEAD: &str =
@@ -22,9 +22,10 @@ pub(super) async fn resume_run(
     out: Arc<Out>,
     global: &Global,
     args: ResumeRun,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let (_, task) = global.task_able(&args.task, |can| can.resume, "resume-run", INSTEAD)?;
-    let session: Session<AgentHarness> = Session::open(out.clone(), global, args.follow.speed)?;
+    let session: Connection<AgentHarness> =
+        Connection::open(out.clone(), global, args.follow.speed)?;
     session
         .call(Resume(task.id().to_string()))
         .await

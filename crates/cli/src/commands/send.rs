@@ -14,19 +14,23 @@ use crate::answers::Asker;
 use crate::args::{Global, Send};
 use crate::clock::{age, span};
 use crate::command_line;
-use crate::ends::{self, Began};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::follow::{Deadlines, Followed, Watched};
-use crate::memory::Memory;
+use crate::exit_report::{self, StartKind};
+use crate::follow::{Deadlines, FollowSetup, Followed};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
-use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
-use crate::session::Session;
+use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
 
-pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<Exit, Box<Problem>> {
+pub(super) async fn send(
+    out: Arc<Out>,
+    global: &Global,
+    args: Send,
+) -> Result<Exit, Box<CliError>> {
     let instead =
         "A task of Agent Harness is told only what it waits for, by approve, reject or input.";
     let (provider, task) = global.task_able(&args.task, |can| can.message, "send", instead)?;
@@ -36,16 +40,16 @@ pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<E
     let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
     let taken = from_stdin || global.key_stdin;
     let asker = Asker::new(out.clone(), global, &args.follow, provider, taken)?;
-    let memory = Memory::for_watch(&out, global);
-    let session: Session<Nanonets> =
-        Session::journaled(out.clone(), global, args.follow.speed, memory)?;
+    let memory = TaskStore::for_watch(&out, global);
+    let session: Connection<Nanonets> =
+        Connection::journaled(out.clone(), global, args.follow.speed, memory)?;
     session.banner();
     let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
     reporter.watching();
     // Held until the command ends, or the message was delivered and the task is watched.
     session.speak(&task)?;
     let mut earlier = None;
-    if let Some(kept) = session.in_doubt(&task)
+    if let Some(kept) = session.unconfirmed(&task)
         && !args.force_new
     {
         let earlier_write = EarlierWrite {
@@ -55,7 +59,7 @@ pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<E
             answers: false,
             policy: deadlines.policy(),
         };
-        let found = earlier_write.look(kept, global, reporter.clone()).await?;
+        let found = earlier_write.read(kept, global, reporter.clone()).await?;
         if found.how == Answered::Applied && found.said != text {
             return Err(earlier_write.other(&found.said));
         }
@@ -74,12 +78,12 @@ pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<E
             .client
             .continue_with(task.id().clone(), text.clone()),
     };
-    let began = Began::Message(task.clone());
-    let watched = Watched::new(run, began, reporter, deadlines.policy())
-        .leaving_reviews(args.follow.no_wait_review);
+    let began = StartKind::Message(task.clone());
+    let watched = FollowSetup::new(run, began, reporter, deadlines.policy())
+        .detaching_at_reviews(args.follow.no_wait_review);
     if !args.watch {
         let followed = watched.begin(&session).await?;
-        return landed(&session, followed, &task, is_earlier).await;
+        return confirm(&session, followed, &task, is_earlier).await;
     }
     let mut followed = watched.answered_by(Arc::new(asker)).begin(&session).await?;
     // Why a message was not sent is told by the end of the watch.
@@ -94,11 +98,11 @@ pub(super) async fn send(out: Arc<Out>, global: &Global, args: Send) -> Result<E
 /// Whether a message that nobody asked for may go to this task now: nothing is asked, and it is not over, unless another
 /// turn of it is wanted.
 async fn takes_message(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     task: &TaskRef,
     goes_on: bool,
     reporter: &Reporter,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     let state = Nanonets::state(session, task)
         .await
         .map_err(|problem| problem.why("Nothing was sent."))?;
@@ -111,7 +115,7 @@ async fn takes_message(
             return Ok(());
         }
         let what = format!("the task is {status}: a message would start another turn of it");
-        return Err(Problem::new(Exit::Usage, "over", what)
+        return Err(CliError::new(Exit::Usage, "over", what)
             .why("That may be paid for. Nothing was sent.")
             .next(
                 "do it",
@@ -128,18 +132,18 @@ async fn takes_message(
         .map_err(|problem| problem.why("Nothing was sent."))?;
     let Some(open) = open else { return Ok(()) };
     let what = "the agent waits for the answer to a question, and a message would be taken for it";
-    let problem = Problem::new(Exit::Pending, "waiting", what).headed("waiting");
+    let problem = CliError::new(Exit::Pending, "waiting", what).headed("waiting");
     let age = age(&session.clock, &open, state.changed.as_ref());
-    let problem = ends::quoted(problem, &open, &age).why("Nothing was sent.");
-    Err(ends::answers(session, problem, task, &open).task(Some(task.clone())))
+    let problem = exit_report::quoted(problem, &open, &age).why("Nothing was sent.");
+    Err(exit_report::answers(session, problem, task, &open).task(Some(task.clone())))
 }
 
-async fn landed(
-    session: &Session<Nanonets>,
+async fn confirm(
+    session: &Connection<Nanonets>,
     mut followed: Followed<'_, Nanonets>,
     task: &TaskRef,
     is_earlier: bool,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let out = &session.out;
     let is_sent = is_earlier
         || sent(&mut followed)
@@ -185,7 +189,7 @@ async fn landed(
 }
 
 /// Sends the message; `false` when the watch ended over it.
-async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<Problem>> {
+async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<CliError>> {
     while let Some(event) = followed.event_before_sending("the task").await? {
         match event {
             Event::Sent {
@@ -202,9 +206,9 @@ async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<Problem
                     return Ok(false);
                 }
                 let why = detail.unwrap_or_default();
-                let exit = ends::exit_of_refusal(followed.running.refusal());
+                let exit = exit_report::exit_of_refusal(followed.running.refusal());
                 return Err(
-                    Problem::new(exit, "refused", "the message was not delivered").why(why),
+                    CliError::new(exit, "refused", "the message was not delivered").why(why),
                 );
             }
             _ => {}
@@ -215,17 +219,17 @@ async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<Problem
 
 /// The end of a task whose watch ended before the message was known to be sent.
 async fn over(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     followed: &mut Followed<'_, Nanonets>,
     task: &TaskRef,
-) -> Box<Problem> {
+) -> Box<CliError> {
     let end = match followed.running.wait().await {
         Ok(end) => end,
         Err(error) => return session.problem(&error),
     };
     match followed.answer(end).await {
         Err(problem) => problem.task(Some(task.clone())),
-        Ok(_) => Problem::new(
+        Ok(_) => CliError::new(
             Exit::Other,
             "refused",
             "the task ended before the message was sent",

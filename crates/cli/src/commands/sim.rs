@@ -6,12 +6,12 @@ use std::sync::Arc;
 use taskward_sim::{Scenario, Sim};
 
 use crate::args::SimArgs;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::problem::Problem;
 use crate::signals::Signals;
 
-pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<Problem>> {
+pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<CliError>> {
     let mut scenario = match &args.scenario {
         Some(path) => Scenario::parse(&read(path)?).map_err(|e| bad(path, &e))?,
         None => Scenario::default(),
@@ -29,7 +29,7 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<Proble
         .scenario(scenario)
         .spawn()
         .map_err(|e| {
-            Problem::new(
+            CliError::new(
                 Exit::Other,
                 "local",
                 format!("the simulator cannot listen at {}: {e}", args.listen),
@@ -72,11 +72,11 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<Proble
     Ok(Exit::Ok)
 }
 
-fn read(path: &Path) -> Result<String, Box<Problem>> {
+fn read(path: &Path) -> Result<String, Box<CliError>> {
     std::fs::read_to_string(path)
-        .map_err(|e| Problem::input(format!("cannot read {}: {e}", path.display())))
+        .map_err(|e| CliError::input(format!("cannot read {}: {e}", path.display())))
 }
 
-fn bad(path: &Path, error: &impl std::fmt::Display) -> Box<Problem> {
-    Problem::input(format!("{} cannot be used", path.display())).why(error.to_string())
+fn bad(path: &Path, error: &impl std::fmt::Display) -> Box<CliError> {
+    CliError::input(format!("{} cannot be used", path.display())).why(error.to_string())
 }

@@ -15,20 +15,20 @@ use taskward::{Question, Status};
 use super::{question, table};
 use crate::args::{Global, OneTask, ProviderName};
 use crate::clock::age;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::platform::Platform;
-use crate::problem::Problem;
 use crate::report::{block, question_line};
 use crate::sanitise::one_line;
-use crate::session::Session;
 use crate::task_ref::TaskRef;
 
 pub(super) async fn status(
     out: Arc<Out>,
     global: &Global,
     args: OneTask,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     match global.task(&args.task)? {
         (ProviderName::Nanonets, task) => nanonets(out, global, &task).await,
         (ProviderName::AgentHarness, task) => harness(out, global, &task).await,
@@ -39,8 +39,8 @@ async fn nanonets(
     out: Arc<Out>,
     global: &Global,
     task_ref: &TaskRef,
-) -> Result<Exit, Box<Problem>> {
-    let mut session: Session<Nanonets> = Session::open(out.clone(), global, None)?;
+) -> Result<Exit, Box<CliError>> {
+    let mut session: Connection<Nanonets> = Connection::open(out.clone(), global, None)?;
     let name = task_ref.to_string();
     let task = session
         .read(task_ref, GetTaskStatus::new(task_ref.id().as_str()))
@@ -82,7 +82,11 @@ async fn nanonets(
 }
 
 /// What a task asks that waits. That it cannot be read is told, and is no reason not to tell the status.
-async fn asked<P: Platform>(session: &Session<P>, task: &TaskRef, waits: bool) -> Option<Question> {
+async fn asked<P: Platform>(
+    session: &Connection<P>,
+    task: &TaskRef,
+    waits: bool,
+) -> Option<Question> {
     if !waits {
         return None;
     }
@@ -99,12 +103,12 @@ async fn asked<P: Platform>(session: &Session<P>, task: &TaskRef, waits: bool) -
 
 /// Shows what a task asks, to people below its status.
 async fn show<P: Platform>(
-    session: &mut Session<P>,
+    session: &mut Connection<P>,
     global: &Global,
     task: &TaskRef,
     asked: Option<Question>,
     changed: Option<&DateTime>,
-) -> Result<(), Box<Problem>> {
+) -> Result<(), Box<CliError>> {
     let Some(asked) = asked else { return Ok(()) };
     if !session.out.is_json() {
         if session.out.is_quiet() {
@@ -118,8 +122,8 @@ async fn show<P: Platform>(
     question::keep_shown(session, global, task, &asked, was_read).await
 }
 
-async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit, Box<Problem>> {
-    let mut session: Session<AgentHarness> = Session::open(out.clone(), global, None)?;
+async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit, Box<CliError>> {
+    let mut session: Connection<AgentHarness> = Connection::open(out.clone(), global, None)?;
     let run = session.read(task, GetRun::new(task.id().as_str())).await?;
     let exit = exit_of_run(&run.status);
     let waits = AgentHarness::waits(&Status::unknown(run.status.as_str()));
@@ -162,7 +166,7 @@ async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit,
     Ok(exit)
 }
 
-fn line(out: &Out, fields: [String; 4]) -> Result<(), Box<Problem>> {
+fn line(out: &Out, fields: [String; 4]) -> Result<(), Box<CliError>> {
     let between = if out.is_for_people() { "  " } else { "\t" };
     let line = fields.map(|field| one_line(&field)).join(between);
     out.print(&format!("{}\n", line.trim_end()))

@@ -5,11 +5,11 @@ use taskward::core::{List, Timestamp};
 use taskward::wire::DateTime;
 
 use crate::clock::ago;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::pages::{self, Extent};
 use crate::platform::Platform;
-use crate::problem::Problem;
 use crate::sanitise::one_line;
-use crate::session::Session;
 
 /// How the entries of a list are printed.
 pub(super) struct Shown<R, L> {
@@ -24,11 +24,11 @@ pub(super) struct Shown<R, L> {
 
 /// Prints a list, at most so many entries. What came before an error is printed.
 pub(super) async fn list<P: Platform, O, R, L>(
-    session: &Session<P>,
+    session: &Connection<P>,
     operation: O,
     most: u32,
     shown: Shown<R, L>,
-) -> Result<(), Box<Problem>>
+) -> Result<(), Box<CliError>>
 where
     O: List + Clone + Send + 'static,
     O::Output: Send,

@@ -10,10 +10,10 @@ use taskward::wire::DateTime;
 
 use super::table;
 use crate::args::{Global, Usage};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::problem::Problem;
-use crate::session::Session;
 use crate::text_arg::moment;
 
 /// What Nanonets has instead.
@@ -23,7 +23,7 @@ pub(super) async fn usage(
     out: Arc<Out>,
     global: &Global,
     args: Usage,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     global.provider_able(|can| can.usage, "usage", INSTEAD)?;
     let at = |name, text: Option<String>| text.map(|text| moment(name, &text)).transpose();
     let (start, end) = (at("--start", args.start)?, at("--end", args.end)?);
@@ -32,9 +32,9 @@ pub(super) async fn usage(
             >= DateTime::from(end.as_str()).unix_millis()
     {
         let what = format!("--start {start} is not before --end {end}");
-        return Err(Problem::input(what).why("Nothing was sent."));
+        return Err(CliError::input(what).why("Nothing was sent."));
     }
-    let session: Session<AgentHarness> = Session::open(out.clone(), global, None)?;
+    let session: Connection<AgentHarness> = Connection::open(out.clone(), global, None)?;
     let usage = session
         .call(GetUsage {
             workspace: args.workspace,

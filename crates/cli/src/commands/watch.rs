@@ -6,16 +6,16 @@ use taskward::Snapshot;
 
 use crate::answers::Asker;
 use crate::args::{Follow, Global, Watch};
-use crate::ends::Began;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::follow::{Deadlines, Watched};
-use crate::memory::{Memory, task_of};
+use crate::exit_report::StartKind;
+use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
 use crate::platform::{Platform, on_platform};
 use crate::print::Destination;
-use crate::problem::Problem;
 use crate::report::Reporter;
-use crate::session::Session;
+use crate::store::{TaskStore, task_of};
 use crate::task_ref::TaskRef;
 
 /// What is said where an answer is given to a question that may have been answered.
@@ -25,9 +25,9 @@ pub(super) async fn watch(
     out: Arc<Out>,
     global: &Global,
     args: Watch,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     if args.follow.output.is_some() && args.tasks.len() > 1 {
-        return Err(Problem::new(
+        return Err(CliError::new(
             Exit::Usage,
             "usage",
             "-o takes the answer of one task, and several are watched",
@@ -41,7 +41,7 @@ pub(super) async fn watch(
     for task in &args.tasks {
         let (found, task) = global.task(task)?;
         if !tasks.is_empty() && found != provider {
-            return Err(Problem::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "usage",
                 format!("tasks of {provider} and of {found} are watched by two commands"),
@@ -55,9 +55,9 @@ pub(super) async fn watch(
 }
 
 /// Follows the task that was last started or watched here.
-async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, Box<Problem>> {
+async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, Box<CliError>> {
     let wanted = global.named_provider();
-    let mut entries = Memory::open(&out, global)?.list()?;
+    let mut entries = TaskStore::open(&out, global)?.list()?;
     entries.retain(|entry| {
         let provider = entry.snapshot.provider();
         wanted.is_none_or(|wanted| wanted.as_str() == provider)
@@ -67,11 +67,11 @@ async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, B
         .find(|entry| entry.is_open() || task_of(entry).is_some());
     let Some(newest) = newest else {
         let what = "no task was started or watched here that is still known";
-        return Err(Problem::input(what).next("see", "taskward ls", "the tasks there are"));
+        return Err(CliError::input(what).next("see", "taskward ls", "the tasks there are"));
     };
     let Some(task) = task_of(&newest) else {
         let what = "nobody knows what became of the start that was made last";
-        return Err(Problem::new(Exit::Unknown, "outcome_unknown", what)
+        return Err(CliError::new(Exit::Unknown, "outcome_unknown", what)
             .why("It may have made a task. Nothing is watched or answered.")
             .next(
                 "recover",
@@ -92,14 +92,14 @@ pub(super) async fn all<P: Platform>(
     tasks: &[TaskRef],
     kept: Option<&Snapshot>,
     follow: &Follow,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let deadlines = Deadlines::of(follow)?;
     let to = Destination::new(follow.output.clone(), follow.print)?;
     let stdin_is_taken = global.key_stdin;
     let asker = Asker::new(out.clone(), global, follow, P::ID, stdin_is_taken)?;
     let asker = Arc::new(asker);
-    let memory = Memory::for_watch(&out, global);
-    let session: Session<P> = Session::journaled(out.clone(), global, follow.speed, memory)?;
+    let memory = TaskStore::for_watch(&out, global);
+    let session: Connection<P> = Connection::journaled(out.clone(), global, follow.speed, memory)?;
     if let Some(kept) = kept {
         session.owns(kept)?;
     }
@@ -111,9 +111,9 @@ pub(super) async fn all<P: Platform>(
     let one = async |task: &TaskRef| {
         let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), several).showing());
         reporter.watching();
-        let run = match session.in_doubt(task) {
+        let run = match session.unconfirmed(task) {
             Some(kept) => {
-                reporter.looking_for(kept.in_doubt().unwrap_or_default());
+                reporter.looking_for(kept.unconfirmed_write().unwrap_or_default());
                 if !follow.answers.is_empty() {
                     reporter.say(KEPT_BACK);
                 }
@@ -121,9 +121,9 @@ pub(super) async fn all<P: Platform>(
             }
             None => session.client.attach(task.id().clone()),
         };
-        let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
+        let watched = FollowSetup::new(run, StartKind::Watch, reporter, deadlines.policy())
             .answered_by(asker.clone())
-            .leaving_reviews(follow.no_wait_review);
+            .detaching_at_reviews(follow.no_wait_review);
         watched.begin(&session).await?.finish(&to).await
     };
     if let [task] = tasks {

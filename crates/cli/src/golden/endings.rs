@@ -1,22 +1,22 @@
 //! The ends of a task, and those of a watch that is left.
 
-use taskward::core::{Clock, IntentId, MessageNo, Timestamp};
+use taskward::core::{IntentId, MessageNo, TimeLimit, Timestamp};
 use taskward::{
-    Abandoned, Answered, Error, ErrorKind, Event, Fault, LeftWhy, Outcome, QuestionKind,
-    RetryReason, Status, StoppedBy, TaskId, WithdrawReason,
+    Answered, CancelResult, DetachReason, Error, ErrorKind, Event, Outcome, QuestionKind,
+    RetryReason, Status, StoppedBy, TaskFailure, TaskId, WithdrawReason,
 };
 
 use super::{TASK, Table, question, refusal};
-use crate::ends::{self, Began, Parcel};
+use crate::error::CliError;
 use crate::exit::Exit;
+use crate::exit_report::{self, StartKind, Undelivered};
 use crate::keys;
 use crate::platform::Platform;
-use crate::problem::Problem;
 
 impl<P: Platform> Table<P> {
     pub(super) fn outcomes(&mut self) {
         let id = || TaskId::new(TASK);
-        let fault = |status: &'static str| Fault::new(Status::known(status));
+        let fault = |status: &'static str| TaskFailure::new(Status::known(status));
         let told = |status| {
             fault(status).with_reason(
                 Some("SOME_REASON".into()),
@@ -34,14 +34,14 @@ impl<P: Platform> Table<P> {
             "with a reason",
             Outcome::Failed {
                 id: id(),
-                fault: told("failed"),
+                failure: told("failed"),
             },
         );
         self.outcome(
             "without one",
             Outcome::Failed {
                 id: id(),
-                fault: fault("failed"),
+                failure: fault("failed"),
             },
         );
         for (name, by) in [
@@ -54,7 +54,7 @@ impl<P: Platform> Table<P> {
                 Outcome::Stopped {
                     id: id(),
                     by,
-                    fault: told("stopped"),
+                    failure: told("stopped"),
                 },
             );
         }
@@ -64,7 +64,7 @@ impl<P: Platform> Table<P> {
                 Outcome::Refused(refusal(status, "the server's own words")),
             );
         }
-        let message = Began::Message(self.session.task(&id()));
+        let message = StartKind::Message(self.session.task(&id()));
         let refused = Outcome::Refused(refusal(409, "it is over"));
         self.outcome_of("409 of a message", &message, self.reporter(), refused);
         let hostile = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{202e}\r\nand a second line";
@@ -88,8 +88,13 @@ impl<P: Platform> Table<P> {
         self.outcome("perhaps", unknown(false));
         self.outcome("probably", unknown(true));
         self.outcome_of("a message", &message, self.reporter(), unknown(false));
-        self.outcome_of("again", &Began::Again, self.reporter(), unknown(false));
-        self.outcome_of("of a watch", &Began::Watch, self.reporter(), unknown(false));
+        self.outcome_of("again", &StartKind::Again, self.reporter(), unknown(false));
+        self.outcome_of(
+            "of a watch",
+            &StartKind::Watch,
+            self.reporter(),
+            unknown(false),
+        );
         for status in [401, 403] {
             let error = refusal(status, "the server's own words");
             self.outcome(&status.to_string(), Outcome::AccessLost { id: id(), error });
@@ -98,36 +103,42 @@ impl<P: Platform> Table<P> {
         self.outcome("404", Outcome::Gone { id: id(), error });
         let late = |id, clock, last: Option<&'static str>| Outcome::DeadlineExceeded {
             id,
-            clock,
+            limit: clock,
             last: last.map(Status::known),
-            abandoned: Abandoned::LeftRunning,
+            cancel: CancelResult::NotRequested,
         };
         for how in [
-            Abandoned::CancelAccepted,
-            Abandoned::Confirmed(Status::known("stopped")),
-            Abandoned::CancelFailed("the server answered 503 Service Unavailable".into()),
+            CancelResult::Accepted,
+            CancelResult::Confirmed(Status::known("stopped")),
+            CancelResult::Failed("the server answered 503 Service Unavailable".into()),
         ] {
             let name = format!("of the agent, {}", how.code());
-            let mut late = late(Some(id()), Clock::Work, Some("queued"));
-            if let Outcome::DeadlineExceeded { abandoned, .. } = &mut late {
+            let mut late = late(Some(id()), TimeLimit::Working, Some("queued"));
+            if let Outcome::DeadlineExceeded {
+                cancel: abandoned, ..
+            } = &mut late
+            {
                 *abandoned = how;
             }
             self.outcome(&name, late);
         }
         self.outcome(
             "of the agent",
-            late(Some(id()), Clock::Work, Some("running")),
+            late(Some(id()), TimeLimit::Working, Some("running")),
         );
         self.outcome(
             "of the human",
-            late(Some(id()), Clock::Human, Some("waiting")),
+            late(Some(id()), TimeLimit::Waiting, Some("waiting")),
         );
         self.outcome(
             "of a stalled one",
-            late(Some(id()), Clock::Work, Some("stalled")),
+            late(Some(id()), TimeLimit::Working, Some("stalled")),
         );
-        self.outcome("before any status", late(Some(id()), Clock::Work, None));
-        self.outcome("before the start", late(None, Clock::Work, None));
+        self.outcome(
+            "before any status",
+            late(Some(id()), TimeLimit::Working, None),
+        );
+        self.outcome("before the start", late(None, TimeLimit::Working, None));
         let reporter = self.reporter();
         reporter.event(&Event::Retrying {
             attempt: 4,
@@ -140,82 +151,86 @@ impl<P: Platform> Table<P> {
             "with trouble",
             &began,
             reporter,
-            late(Some(id()), Clock::Work, None),
+            late(Some(id()), TimeLimit::Working, None),
         );
     }
 
     pub(super) fn handed_back(&mut self) {
         self.left(
             "a question in words",
-            LeftWhy::Question(question(QuestionKind::Text)),
+            DetachReason::Question(question(QuestionKind::Text)),
         );
         self.left(
             "an approval",
-            LeftWhy::Question(question(QuestionKind::Approval)),
+            DetachReason::Question(question(QuestionKind::Approval)),
         );
-        self.left("data", LeftWhy::Question(question(QuestionKind::Data)));
+        self.left("data", DetachReason::Question(question(QuestionKind::Data)));
         let new = QuestionKind::Other("new".into());
-        self.left("something new", LeftWhy::Question(question(new)));
+        self.left("something new", DetachReason::Question(question(new)));
         self.left(
             "an answer on its way",
-            LeftWhy::AnswerUnknown(question(QuestionKind::Text)),
+            DetachReason::AnswerUnconfirmed(question(QuestionKind::Text)),
         );
         self.left(
             "a review",
-            LeftWhy::Review(Status::known("awaiting_review")),
+            DetachReason::Review(Status::known("awaiting_review")),
         );
-        self.left("interrupted", LeftWhy::Interrupted);
+        self.left("interrupted", DetachReason::Interrupted);
         let task = self.session.task(&TASK.into());
         let known = Some(task.clone());
         for (name, exit) in [("Ctrl-C", Exit::Interrupted), ("SIGTERM", Exit::Terminated)] {
             let reporter = self.at_work();
-            let problem = ends::detached(&self.session, &reporter, &known, None, None, exit);
+            let problem = exit_report::detached(&self.session, &reporter, &known, None, None, exit);
             self.row(format!("interrupted: {name}"), problem);
         }
         let open = question(QuestionKind::Text);
         let (work, exit) = (self.at_work(), Exit::Interrupted);
-        let problem = ends::detached(&self.session, &work, &known, Some(&open), None, exit);
+        let problem = exit_report::detached(&self.session, &work, &known, Some(&open), None, exit);
         self.row("interrupted: with an open question", problem);
-        let problem = ends::detached(&self.session, &self.reporter(), &known, None, None, exit);
+        let problem =
+            exit_report::detached(&self.session, &self.reporter(), &known, None, None, exit);
         self.row("interrupted: before any status", problem);
         for how in [Answered::Applied, Answered::NotSent, Answered::Refused] {
-            let said = Some((Parcel::Message, how));
-            let problem = ends::detached(&self.session, &work, &known, None, said, exit);
+            let said = Some((Undelivered::Message, how));
+            let problem = exit_report::detached(&self.session, &work, &known, None, said, exit);
             self.row(format!("interrupted: a message was {how:?}"), problem);
         }
-        let gone = Some((Parcel::Answer, Answered::Gone(WithdrawReason::TaskMovedOn)));
+        let gone = Some((
+            Undelivered::Answer,
+            Answered::Gone(WithdrawReason::TaskMovedOn),
+        ));
         let over = self.reporter();
         over.event(&Event::Status(Status::known(P::DONE)));
-        let problem = ends::detached(&self.session, &over, &known, None, gone, exit);
+        let problem = exit_report::detached(&self.session, &over, &known, None, gone, exit);
         self.row(
             "interrupted: an answer was not needed any more, and the task is over",
             problem,
         );
-        for parcel in [Parcel::Answer, Parcel::Message] {
-            let what = parcel.as_str();
-            let problem = ends::undelivered(&self.session, &work, &task, parcel);
+        for kind in [Undelivered::Answer, Undelivered::Message] {
+            let what = kind.as_str();
+            let problem = exit_report::undelivered(&self.session, &work, &task, kind);
             self.row(format!("interrupted: its {what} is on its way"), problem);
-            let problem = ends::undelivered(&self.session, &over, &task, parcel);
+            let problem = exit_report::undelivered(&self.session, &over, &task, kind);
             let name = format!("interrupted: its {what} is on its way, and the task is over");
             self.row(name, problem);
         }
-        let began = Began::Message(task.clone());
+        let began = StartKind::Message(task.clone());
         for how in [
-            Abandoned::LeftRunning,
-            Abandoned::CancelAccepted,
-            Abandoned::Confirmed(Status::known("stopped")),
-            Abandoned::CancelFailed("the server answered 503 Service Unavailable".into()),
+            CancelResult::NotRequested,
+            CancelResult::Accepted,
+            CancelResult::Confirmed(Status::known("stopped")),
+            CancelResult::Failed("the server answered 503 Service Unavailable".into()),
         ] {
             let name = how.code();
-            let (watch, session) = (Began::Watch, &self.session);
-            let problem = ends::abandoned(session, &watch, &work, &known, &how, exit);
+            let (watch, session) = (StartKind::Watch, &self.session);
+            let problem = exit_report::abandoned(session, &watch, &work, &known, &how, exit);
             let lost = self.at_work();
             lost.event(&Event::Sent {
                 message: MessageNo(0),
                 how: Answered::Unknown,
                 detail: None,
             });
-            let after = ends::abandoned(session, &began, &lost, &known, &how, exit);
+            let after = exit_report::abandoned(session, &began, &lost, &known, &how, exit);
             self.row(format!("interrupted, to be stopped: {name}"), problem);
             self.row(
                 format!("interrupted, to be stopped: {name}, its message lost"),
@@ -224,10 +239,10 @@ impl<P: Platform> Table<P> {
         }
         let why = "interrupted before the server had answered";
         let intent = Some("7f3a".to_owned());
-        let problem = ends::unknown(&self.session, &self.began, intent, why, false);
+        let problem = exit_report::unknown(&self.session, &self.began, intent, why, false);
         self.row("interrupted: while a start is on its way", problem);
         let full = || {
-            Problem::new(
+            CliError::new(
                 Exit::Other,
                 "output",
                 "cannot write to stdout: no space left",
@@ -235,20 +250,20 @@ impl<P: Platform> Table<P> {
         };
         self.row(
             "output: a full disk",
-            ends::unheard(&self.session, &work, full(), &known),
+            exit_report::unheard(&self.session, &work, full(), &known),
         );
-        let gone = Problem::new(
+        let gone = CliError::new(
             Exit::ReaderGone,
             "reader_gone",
             "the reader of the output went away",
         );
         self.row(
             "output: nobody reads",
-            ends::unheard(&self.session, &work, gone, &known),
+            exit_report::unheard(&self.session, &work, gone, &known),
         );
         let failed = Error::new(ErrorKind::Local, "the question was not answered: it broke");
         let failed = self.session.problem(&failed.with_task(TASK.into()));
-        let problem = ends::unanswered(&self.session, &work, failed, &known, Some(&open));
+        let problem = exit_report::unanswered(&self.session, &work, failed, &known, Some(&open));
         self.row("answers: the command of --on-question broke", problem);
         self.row("key: there is none", keys::no_key::<P>());
     }

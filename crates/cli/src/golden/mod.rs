@@ -12,31 +12,31 @@ use clap::Parser as _;
 use taskward::agent_harness::AgentHarness;
 use taskward::core::http::{HeaderValue, StatusCode};
 use taskward::core::{
-    Cause, Failure, Head, IntentId, Phase, Policy, ReadError, ReadErrorKind, Response, Seed, Stage,
-    Task, Timestamp,
+    Cause, ExchangeFailure, ExchangeProgress, Head, IntentId, Policy, ReadError, ReadErrorKind,
+    Response, Seed, Task, TimeoutPhase, Timestamp,
 };
 use taskward::nanonets::Nanonets;
 use taskward::{
-    ApiError, Error, ErrorKind, Event, Left, LeftWhy, Outcome, Question, QuestionKind, Status,
-    TaskId,
+    ApiError, DetachReason, Detached, Error, ErrorKind, Event, Outcome, Question, QuestionKind,
+    Status, TaskId,
 };
 
 use crate::args::Cli;
-use crate::ends::{self, Began, Keyed};
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::exit_report::{self, Keyed, StartKind};
 use crate::out::{Out, json_line};
 use crate::platform::Platform;
-use crate::problem::Problem;
 use crate::report::Reporter;
-use crate::session::Session;
 
 /// An id that tells nothing.
 const TASK: &str = "t-1";
 
 /// What the table is made from.
 struct Table<P: Platform> {
-    session: Session<P>,
-    began: Began,
-    rows: Vec<(String, Box<Problem>)>,
+    session: Connection<P>,
+    began: StartKind,
+    rows: Vec<(String, Box<CliError>)>,
 }
 
 /// A refusal with all that a server can say of it.
@@ -54,10 +54,10 @@ fn question(kind: QuestionKind) -> Question {
 }
 
 impl<P: Platform> Table<P> {
-    fn new(began: Began) -> Self {
+    fn new(began: StartKind) -> Self {
         let cli = Cli::try_parse_from(["taskward", "ls", "--quiet", "--color", "never"]);
         let out = Out::new(&cli.expect("a command line").global);
-        let session = Session::offline(Arc::new(out)).expect("settings");
+        let session = Connection::offline(Arc::new(out)).expect("settings");
         Self {
             session,
             began,
@@ -76,7 +76,7 @@ impl<P: Platform> Table<P> {
         reporter
     }
 
-    fn row(&mut self, name: impl Into<String>, problem: Box<Problem>) {
+    fn row(&mut self, name: impl Into<String>, problem: Box<CliError>) {
         self.rows.push((name.into(), problem));
     }
 
@@ -100,35 +100,35 @@ impl<P: Platform> Table<P> {
     fn outcome_of(
         &mut self,
         name: &str,
-        began: &Began,
+        began: &StartKind,
         reporter: Reporter,
         outcome: Outcome<P::Output>,
     ) {
         let name = format!("outcome {}: {name}", outcome.code());
-        match ends::outcome(&self.session, began, &reporter, outcome) {
+        match exit_report::outcome(&self.session, began, &reporter, outcome) {
             Ok(_) => panic!("{name} is a success"),
             Err(problem) => self.row(name, problem),
         }
     }
 
-    fn left(&mut self, name: &str, why: LeftWhy) {
+    fn left(&mut self, name: &str, why: DetachReason) {
         let now = Timestamp::from_millis(0);
         let (policy, seed) = (Policy::default(), Seed([0; 32]));
         let task = Task::attach(P::default(), TASK.into(), None, policy, seed, now);
-        let left = Left::new(TASK.into(), why, task.snapshot());
-        let problem = ends::left(&self.session, &self.reporter(), &left);
+        let left = Detached::new(TASK.into(), why, task.snapshot());
+        let problem = exit_report::left(&self.session, &self.reporter(), &left);
         self.row(format!("left: {name}"), problem);
     }
 
     fn errors(&mut self) {
         let task = || TaskId::new(TASK);
         let failed =
-            |stage, cause, detail: &str| Error::failure(Failure::new(stage, cause, detail));
+            |stage, cause, detail: &str| Error::failure(ExchangeFailure::new(stage, cause, detail));
         let answered = || {
             let mut head = Head::new(StatusCode::FOUND);
             head.headers
                 .insert("x-request-id", HeaderValue::from_static("req-7"));
-            Stage::Answered(Box::new(head))
+            ExchangeProgress::Answered(Box::new(head))
         };
         self.error(
             "a setting",
@@ -144,7 +144,7 @@ impl<P: Platform> Table<P> {
         self.error(
             "a changed file",
             failed(
-                Stage::NotSent,
+                ExchangeProgress::NotSent,
                 Cause::SourceChanged,
                 "a.csv is no longer the file it was",
             ),
@@ -173,23 +173,26 @@ impl<P: Platform> Table<P> {
             ("nothing listens", Cause::Refused),
             ("a handshake", Cause::Tls),
             ("a proxy", Cause::Proxy),
-            ("connecting took too long", Cause::Timeout(Phase::Connect)),
+            (
+                "connecting took too long",
+                Cause::Timeout(TimeoutPhase::Connect),
+            ),
         ] {
             let error = failed(
-                Stage::NotSent,
+                ExchangeProgress::NotSent,
                 cause,
                 "h.example:443: the system's own words",
             );
             self.error(name, error.with_attempts(5));
         }
         for (name, cause) in [
-            ("no reply in time", Cause::Timeout(Phase::Head)),
+            ("no reply in time", Cause::Timeout(TimeoutPhase::Head)),
             ("a reset", Cause::Reset),
             ("a reply cut short", Cause::Truncated),
         ] {
             self.error(
                 name,
-                failed(Stage::MaybeSent, cause, "h.example:443").with_attempts(5),
+                failed(ExchangeProgress::MaybeSent, cause, "h.example:443").with_attempts(5),
             );
         }
         self.error(
@@ -199,7 +202,7 @@ impl<P: Platform> Table<P> {
         self.error(
             "a certificate",
             failed(
-                Stage::NotSent,
+                ExchangeProgress::NotSent,
                 Cause::Certificate,
                 "h.example:443: it is for another name",
             ),
@@ -215,7 +218,7 @@ impl<P: Platform> Table<P> {
         self.error(
             "not HTTP",
             failed(
-                Stage::MaybeSent,
+                ExchangeProgress::MaybeSent,
                 Cause::Protocol,
                 "h.example:443: not a status line",
             ),
@@ -237,7 +240,7 @@ impl<P: Platform> Table<P> {
                 Error::read(ReadError::new(kind, "status reply has no \"status\" field")),
             );
         }
-        let lost = || failed(Stage::MaybeSent, Cause::Reset, "h.example:443");
+        let lost = || failed(ExchangeProgress::MaybeSent, Cause::Reset, "h.example:443");
         self.error("a write", lost().into_unknown(Some(IntentId::new("7f3a"))));
         self.error(
             "a write to a task",
@@ -361,12 +364,12 @@ fn w11_every_error_says_what_why_what_next_and_its_ids() {
         .enable_all()
         .build();
     runtime.expect("a runtime").block_on(async {
-        let agent = Began::Agent {
+        let agent = StartKind::Agent {
             agent: "invoices".into(),
             anew: "taskward run --force-new --agent invoices 'Read it.'".into(),
         };
         compare("nanonets.txt", &Table::<Nanonets>::new(agent).text());
-        let keyed = Began::Keyed(Keyed {
+        let keyed = StartKind::Keyed(Keyed {
             key: "nightly-7".into(),
             minted: true,
             anew: "taskward run --provider agent-harness 'Report.'".into(),

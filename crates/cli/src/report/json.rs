@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use taskward::{Answered, Event, Question, QuestionId, QuestionKind, WithdrawReason};
 
-use crate::clock::Clock;
+use crate::clock::ProgramClock;
 use crate::exit::Exit;
 use crate::task_ref::TaskRef;
 
@@ -45,13 +45,13 @@ pub(super) fn starting_like(task: &TaskRef) -> Value {
 }
 
 /// The line for an event.
-pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Value {
+pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &ProgramClock) -> Value {
     let told = |name: &str, mut fields: Value| {
         fields["name"] = name.into();
         line("event", task, fields)
     };
     match event {
-        Event::Started {
+        Event::Created {
             status, replayed, ..
         } => line(
             "task.created",
@@ -81,14 +81,15 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
             "answered",
             json!({
                 "question_id": question.as_str(),
-                "how": fate(*how),
+                "how": write_result(*how),
                 "reason": reason_of(*how),
                 "detail": detail,
             }),
         ),
-        Event::Sent { how, detail, .. } => {
-            told("sent", json!({ "how": fate(*how), "detail": detail }))
-        }
+        Event::Sent { how, detail, .. } => told(
+            "sent",
+            json!({ "how": write_result(*how), "detail": detail }),
+        ),
         Event::Cancelling => told("cancelling", json!({})),
         Event::CancelRefused(why) => told("cancel_refused", json!({ "detail": why })),
         Event::Retrying {
@@ -116,11 +117,7 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &Clock) -> Val
             "unconfirmed",
             json!({ "event": event, "status": status.as_ref().map(|status| status.as_str()) }),
         ),
-        Event::Provider(raw) => line(
-            "event",
-            task,
-            json!({ "seq": raw.position, "event": raw.data }),
-        ),
+        Event::Provider(raw) => line("event", task, json!({ "seq": raw.seq, "event": raw.data })),
         _ => told("other", json!({})),
     }
 }
@@ -166,7 +163,7 @@ pub(crate) fn result(task: &TaskRef, status: &str, fields: Map<String, Value>) -
     line
 }
 
-fn fate(how: Answered) -> Value {
+fn write_result(how: Answered) -> Value {
     match how {
         Answered::Gone(_) => json!("gone"),
         how => serde_json::to_value(how).unwrap_or_default(),
@@ -195,9 +192,9 @@ mod tests {
     #[test]
     fn every_line_has_a_version_a_type_and_its_task() {
         let task = TaskRef::of::<Nanonets>("a".into());
-        let clock = Clock::new(1);
+        let clock = ProgramClock::new(1);
         let events = [
-            Event::Started {
+            Event::Created {
                 id: "a".into(),
                 status: None,
                 replayed: false,
@@ -212,7 +209,7 @@ mod tests {
                 until: taskward::core::Timestamp::from_millis(0),
             },
             Event::Altered {
-                position: taskward::core::Position(7),
+                position: taskward::core::EventSeq(7),
             },
         ];
         let types = [

@@ -1,31 +1,32 @@
 //! What happens to a task, told as it happens: to people on stderr, to programs as JSON lines on stdout.
 
 mod json;
+mod progress;
 mod steps;
 mod text;
-mod voice;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use taskward::core::{Position, RawEvent, Signs};
+use taskward::core::{EventSeq, Liveness, RawEvent};
 use taskward::{
-    Answer, Answered, Event, Journal as _, Question, QuestionId, Snapshot, Status, TaskId, Why,
+    Answer, Answered, Event, Journal as _, Question, QuestionId, Snapshot, Status, TaskId,
+    WaitReason,
 };
 use tokio::sync::watch;
 
 use crate::answers::form;
-use crate::clock::{Clock, long_ago, span};
-use crate::ends::{Began, Parcel};
+use crate::clock::{ProgramClock, long_ago, span};
+use crate::connection::Connection;
+use crate::exit_report::{StartKind, Undelivered};
 use crate::files::Seen;
-use crate::memory::Memory;
 use crate::out::Out;
 use crate::platform::{Hint, Platform};
-use crate::session::Session;
 use crate::shown::{Happened, Showing, unkept};
+use crate::store::TaskStore;
 use crate::task_ref::{TaskRef, quote};
-use voice::{Told, Voice};
+use progress::{Progress, ProgressLine};
 
 /// Silence after which a line says that the watch goes on, where no spinner turns.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -37,7 +38,7 @@ const NO_PROGRESS: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub(crate) struct Reporter {
     out: Arc<Out>,
-    clock: Clock,
+    clock: ProgramClock,
     kind: Kind,
     /// Whether lines name their task: several are watched at once.
     named: bool,
@@ -48,7 +49,7 @@ pub(crate) struct Reporter {
     /// What printed commands need to find the same key.
     flags: String,
     /// Where it is kept what was shown and answered, of the tasks of which server.
-    records: Option<(Memory, String)>,
+    records: Option<(TaskStore, String)>,
     /// Whether a question that is told counts as shown.
     shows: bool,
     /// Where reviews are decided, when that is a simulator's URL.
@@ -91,7 +92,7 @@ struct State {
     /// The questions that were shown since the last answer.
     shown: Vec<QuestionId>,
     /// The event that asked last.
-    asked_at: Option<Position>,
+    asked_at: Option<EventSeq>,
     /// The names of the question that this command was given the answer to: no option answers it.
     named: Vec<QuestionId>,
     /// Whether it was told that what was shown cannot be kept.
@@ -100,7 +101,7 @@ struct State {
     failed: Option<(QuestionId, String)>,
     /// What is kept of a task that was only named, once it was seen to exist.
     unseen: Option<Box<Snapshot>>,
-    voice: Voice,
+    voice: ProgressLine,
 }
 
 impl State {
@@ -122,7 +123,7 @@ impl State {
             is_unkept: false,
             failed: None,
             unseen: None,
-            voice: Voice::default(),
+            voice: ProgressLine::default(),
         }
     }
 
@@ -139,7 +140,7 @@ impl State {
 impl Reporter {
     /// Of a task that is named or about to be started; `named` when it is one of several.
     pub(crate) fn new<P: Platform>(
-        session: &Session<P>,
+        session: &Connection<P>,
         task: Option<TaskRef>,
         named: bool,
     ) -> Self {
@@ -155,7 +156,7 @@ impl Reporter {
             listing: false,
             hushed: AtomicBool::new(false),
             flags: session.key_source().flag(),
-            records: session.memory.clone().zip(session.origin()),
+            records: session.store.clone().zip(session.origin()),
             shows: false,
             dashboard: None,
             files: Vec::new(),
@@ -314,18 +315,18 @@ impl Reporter {
 
     /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is
     /// known of never left; neither did an answer that nobody took any further.
-    pub(crate) fn last_said(&self, began: &Began) -> Option<(Parcel, Answered)> {
+    pub(crate) fn last_said(&self, began: &StartKind) -> Option<(Undelivered, Answered)> {
         let state = self.state();
         let sent = match began {
-            Began::Message(_) => state.sent.or(Some(Answered::NotSent)),
+            StartKind::Message(_) => state.sent.or(Some(Answered::NotSent)),
             _ => state.sent,
         };
         let answered = match state.answering {
             true => Some(Answered::NotSent),
             false => state.answered,
         };
-        let message = sent.map(|how| (Parcel::Message, how));
-        let answer = answered.map(|how| (Parcel::Answer, how));
+        let message = sent.map(|how| (Undelivered::Message, how));
+        let answer = answered.map(|how| (Undelivered::Answer, how));
         match message {
             // Whoever wanted to send one wants to know first.
             Some((_, how)) if how != Answered::Applied => message,
@@ -427,7 +428,7 @@ impl Reporter {
         {
             let mut state = self.state();
             match event {
-                Event::Started { id, status, .. } => {
+                Event::Created { id, status, .. } => {
                     let task = (self.kind.task)(id.clone());
                     remember(&task);
                     state.task = Some(task);
@@ -507,7 +508,7 @@ impl Reporter {
                 self.say(&format!("{line}; nothing that was typed was sent"));
             }
             // The id is the product: it is told whatever else is not.
-            Event::Started { replayed, .. } => {
+            Event::Created { replayed, .. } => {
                 self.out.tell(&line);
                 for warning in self.files.iter().filter_map(Seen::warning) {
                     self.say(&format!("warning: {warning}"));
@@ -543,11 +544,11 @@ impl Reporter {
         let flows = !self.named && self.out.flows();
         let told = self.state().voice.take(event, flows);
         match told {
-            Told::Flow(text) => {
+            Progress::Flow(text) => {
                 self.state().spoke = Instant::now();
                 self.out.flow(&text);
             }
-            Told::Lines(lines) => lines.iter().for_each(|line| self.say(line)),
+            Progress::Lines(lines) => lines.iter().for_each(|line| self.say(line)),
         }
     }
 
@@ -648,7 +649,12 @@ impl Reporter {
 
     /// Called now and then: turns the spinner, or says after a long silence that the watch goes on. `asked` tells
     /// whether it is a human who is waited for.
-    pub(crate) fn tick(&self, waiting: Option<(Duration, Why)>, signs: &Signs, asked: bool) {
+    pub(crate) fn tick(
+        &self,
+        waiting: Option<(Duration, WaitReason)>,
+        signs: &Liveness,
+        asked: bool,
+    ) {
         let elapsed = span(self.clock.elapsed());
         let status = self.state().status_or("no status");
         let status: String = status.chars().take(40).collect();
@@ -673,13 +679,13 @@ impl Reporter {
 }
 
 /// How long nothing has moved, once that is long, and when the server was last heard.
-fn no_progress(clock: &Clock, signs: &Signs) -> Option<String> {
-    let idle = clock.ago(signs.progressed?);
+fn no_progress(clock: &ProgramClock, signs: &Liveness) -> Option<String> {
+    let idle = clock.ago(signs.last_change_at?);
     if idle < NO_PROGRESS {
         return None;
     }
     let idle = span(idle);
-    Some(match signs.heard {
+    Some(match signs.last_byte_at {
         Some(at) => {
             let heard = span(clock.ago(at));
             format!("no progress for {idle}, last heard {heard} ago")
@@ -737,7 +743,7 @@ mod tests {
 
     #[test]
     fn a_task_that_only_the_wire_gives_signs_of_is_told_with_both_times() {
-        let clock = Clock::new(1);
+        let clock = ProgramClock::new(1);
         let wall = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .expect("after 1970");
@@ -746,8 +752,8 @@ mod tests {
             Some(Timestamp::from_millis(at.as_millis() as u64))
         };
         let told = |heard, progressed| {
-            let mut signs = Signs::default();
-            (signs.heard, signs.progressed) = (heard, progressed);
+            let mut signs = Liveness::default();
+            (signs.last_byte_at, signs.last_change_at) = (heard, progressed);
             no_progress(&clock, &signs)
         };
         let told_long = told(ago(5), ago(725)).expect("told");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use taskward::{Answered, Event, Question, QuestionKind, WithdrawReason};
 
-use crate::clock::{Clock, span};
+use crate::clock::{ProgramClock, span};
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
@@ -19,12 +19,12 @@ const LINES: usize = 20;
 pub(super) fn event(
     event: &Event,
     task: Option<&TaskRef>,
-    clock: &Clock,
+    clock: &ProgramClock,
     verbose: bool,
 ) -> Option<String> {
     let elapsed = span(clock.elapsed());
     Some(match event {
-        Event::Started { status, .. } => {
+        Event::Created { status, .. } => {
             let task = task.map(ToString::to_string).unwrap_or_default();
             match status {
                 Some(status) => format!("task {task}  {} ({elapsed})", one_line(status.as_str())),
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn an_event_is_one_line_and_an_incident_is_told_once() {
-        let clock = Clock::new(1);
+        let clock = ProgramClock::new(1);
         let retrying = |attempt| Event::Retrying {
             attempt,
             reason: RetryReason::Wire(Cause::Reset),
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(line(&retrying(2), false), None);
         assert!(line(&retrying(2), true).is_some());
         let altered = Event::Altered {
-            position: taskward::core::Position(7),
+            position: taskward::core::EventSeq(7),
         };
         assert_eq!(line(&altered, false), None);
         assert_eq!(

@@ -251,7 +251,7 @@ fn an_agent_of_nobody_and_one_of_another_workspace_are_told_alike() {
 }
 
 #[test]
-fn what_may_have_been_done_to_an_agent_is_looked_up_and_not_done_again() {
+fn what_may_have_been_done_to_an_agent_is_read_and_not_done_again() {
     let world = World::new();
     world.sim.set_faults(
         ["create_agent", "publish"]
@@ -266,10 +266,10 @@ fn what_may_have_been_done_to_an_agent_is_looked_up_and_not_done_again() {
         "Nothing was sent again.",
         "a name is used once",
     ]);
-    let look = ended.printed("see");
+    let read = ended.printed("see");
     assert!(
-        look.starts_with("taskward agents list --name ledger"),
-        "{look}"
+        read.starts_with("taskward agents list --name ledger"),
+        "{read}"
     );
     let found = printed(&world, &["agents", "list", "--name", "ledger"]);
     assert_eq!(found.lines().count(), 1);
@@ -288,8 +288,8 @@ fn what_may_have_been_done_to_an_agent_is_looked_up_and_not_done_again() {
     let ended = world.run(&["agents", "publish", "invoice"]);
     assert_eq!(ended.code, 5, "{ended:?}");
     ended.says(&["it is not known whether the draft was published"]);
-    let look = ended.printed("see");
-    assert!(look.contains(&format!("agents versions {first}")), "{look}");
+    let read = ended.printed("see");
+    assert!(read.contains(&format!("agents versions {first}")), "{read}");
     assert_eq!(world.sim.stats().publishes, 1);
 }
 

@@ -239,7 +239,7 @@ fn a_list_that_brings_the_same_again_and_again_ends() {
 }
 
 #[test]
-fn a_name_is_not_looked_for_on_ever_more_pages() {
+fn a_name_is_not_searched_for_on_ever_more_pages() {
     let url = serve(
         "200 OK",
         r#"{"data":[{"id":"a#","name":"one"}],"has_more":true,"next_cursor":"c#"}"#,

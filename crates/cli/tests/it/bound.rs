@@ -216,7 +216,7 @@ fn what_status_and_messages_show_may_be_answered_and_is_known_from_then_on() {
 
 /// Rows: H21.
 #[test]
-fn whoever_looks_at_a_question_again_and_again_makes_no_record_that_grows() {
+fn whoever_reads_a_question_again_and_again_makes_no_record_that_grows() {
     let world = world();
     let task = world.start_asker();
     let size = || {
@@ -579,7 +579,7 @@ fn a_question_that_was_changed_where_nobody_here_saw_it_is_open_no_more() {
 /// Rows: H26.
 #[test]
 fn a_stand_in_that_was_printed_names_the_question_once_it_is_known() {
-    let scenario = Scenario::parse("[agent_harness]\nwait_event_lag_ms = 600000").expect("valid");
+    let scenario = Scenario::parse("[agent_harness]\nwait_event_delay_ms = 600000").expect("valid");
     let world = World::of(Sim::builder().scenario(scenario), SPEED);
     let run = world.start_until("approve-email", "awaiting_input");
     let stand_in = world.question(&run);

@@ -88,7 +88,7 @@ fn a_start_that_cannot_be_read_any_more_may_have_been_the_same() {
     };
     let flipped = |path: &Path| {
         let text = fs::read_to_string(path).expect("a file");
-        fs::write(path, text.replace("\"v\":1", "\"v\":3")).expect("a file");
+        fs::write(path, text.replace("\"v\":2", "\"v\":3")).expect("a file");
     };
     for spoil in [&empty as &dyn Fn(&Path), &folder, &flipped] {
         let world = World::new();

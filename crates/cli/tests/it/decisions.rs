@@ -19,7 +19,7 @@ fn gist(line: &str) -> String {
 }
 
 #[test]
-fn verbose_tells_each_request_with_its_errand_each_pause_and_the_end_in_order() {
+fn verbose_tells_each_request_with_its_purpose_each_pause_and_the_end_in_order() {
     let world = World::new();
     let run = [
         "run",
@@ -34,18 +34,18 @@ fn verbose_tells_each_request_with_its_errand_each_pause_and_the_end_in_order() 
     let lines: Vec<String> = ended.stderr.lines().map(gist).collect();
     assert!(lines[0].starts_with("server "), "{lines:?}");
     assert!(lines[3].starts_with("task nanonets:"), "{lines:?}");
-    let (pause, look) = ("* next look", "* look at the status: GET");
+    let (pause, read) = ("* next look", "* look at the status: GET");
     // How often it is looked at is a matter of time; each look has its pause before it.
     for pair in lines[4..].windows(2).filter(|pair| pair[0] == pause) {
-        assert_eq!(pair[1], look, "{lines:?}");
+        assert_eq!(pair[1], read, "{lines:?}");
     }
-    for cycle in [pause, look] {
+    for cycle in [pause, read] {
         assert!(lines.iter().any(|line| line == cycle), "{lines:?}");
     }
     let timeless: Vec<&str> = lines[1..]
         .iter()
         .map(String::as_str)
-        .filter(|line| ![pause, look, "running"].contains(line))
+        .filter(|line| ![pause, read, "running"].contains(line))
         .collect();
     let expected = [
         "* list agents: GET",

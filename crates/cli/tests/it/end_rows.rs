@@ -77,7 +77,7 @@ fn a_deadline_during_an_upload_does_not_hide_that_the_task_may_be_there() {
 
 /// Rows: H1.
 #[test]
-fn a_message_that_never_arrived_is_of_unknown_fate_and_not_sent_again() {
+fn a_message_that_never_arrived_is_of_unknown_outcome_and_not_sent_again() {
     let world = World::new();
     let task = world.start("asker");
     assert_eq!(world.fast(&["watch", &task]).code, 8);
@@ -183,7 +183,7 @@ fn a_cancel_of_somebody_elses_task_and_of_none_are_told_alike_but_for_their_code
 /// Rows: I4.
 #[test]
 fn a_cancel_that_takes_a_minute_is_waited_for_and_says_so() {
-    let world = scripted("[switches]\ncancel_lag_ms = 60000\n");
+    let world = scripted("[switches]\ncancel_delay_ms = 60000\n");
     let task = world.start("slow");
     let ended = world.fast(&["cancel", &task, "--yes"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (0, "stopped\n"));
@@ -247,7 +247,7 @@ fn a_completed_task_whose_answer_cannot_be_read_is_for_later() {
 
 /// Rows: J3.
 #[test]
-fn a_deadline_during_a_look_tells_the_last_status_and_the_task() {
+fn a_deadline_during_a_poll_tells_the_last_status_and_the_task() {
     let world = World::new();
     let task = world.start("slow");
     let rule = FaultRule::new(Fault::Stall).on("status").after(1);

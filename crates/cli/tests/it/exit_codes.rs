@@ -130,7 +130,7 @@ fn a_lost_reply_to_the_start_is_unknown_and_nothing_is_sent_again() {
 
 /// Rows: H1.
 #[test]
-fn a_lost_reply_to_a_message_is_looked_for_and_not_sent_again() {
+fn a_lost_reply_to_a_message_is_searched_for_and_not_sent_again() {
     let world = World::new();
     let task = world.start("asker");
     assert_eq!(world.fast(&["watch", &task]).code, 8);
@@ -275,7 +275,7 @@ fn a_cancel_tells_how_the_task_had_ended_already() {
 
 /// Acceptance test W1: of ten minutes of looks, three in ten fail at random, each in another way.
 #[test]
-fn w1_a_third_of_failed_looks_ends_nothing_and_each_is_told_once() {
+fn w1_a_third_of_failed_polls_ends_nothing_and_each_is_told_once() {
     let failing = || {
         [
             down(None),

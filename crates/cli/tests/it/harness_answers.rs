@@ -214,7 +214,7 @@ fn a_lost_reply_to_a_signal_is_repeated_under_its_key_and_counts_once() {
 
 /// Rows: H12.
 #[test]
-fn a_signal_that_is_never_answered_is_of_unknown_fate() {
+fn a_signal_that_is_never_answered_is_of_unknown_outcome() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
     world.show(&run);
@@ -304,7 +304,8 @@ fn a_command_answers_every_kind_from_the_question_it_is_given() {
 
 #[test]
 fn a_wait_whose_event_is_not_seen_is_told_and_answered_by_either_command() {
-    let scenario = Scenario::parse("[agent_harness]\nwait_event_lag_ms = 3600000").expect("valid");
+    let scenario =
+        Scenario::parse("[agent_harness]\nwait_event_delay_ms = 3600000").expect("valid");
     let world = World::of(Sim::builder().scenario(scenario), 200);
     let run = world.start_until("approve-email", "awaiting_input");
     let ended = world.fast(&["watch", &run]);
@@ -324,7 +325,7 @@ fn a_wait_whose_event_is_not_seen_is_told_and_answered_by_either_command() {
 
 #[test]
 fn what_a_wait_is_about_may_be_told_after_the_wait() {
-    let scenario = Scenario::parse("[agent_harness]\nwait_event_lag_ms = 70000").expect("valid");
+    let scenario = Scenario::parse("[agent_harness]\nwait_event_delay_ms = 70000").expect("valid");
     let world = World::of(Sim::builder().scenario(scenario), SPEED);
     let run = world.start_until("approve-email", "awaiting_input");
     let ended = world.fast(&["watch", &run, "--on-approval", "approve", "--json"]);

@@ -225,7 +225,7 @@ fn the_same_key_is_the_same_run_and_says_so() {
 }
 
 #[test]
-fn a_start_of_unknown_fate_is_found_by_the_printed_command() {
+fn a_start_of_unknown_outcome_is_found_by_the_printed_command() {
     let world = World::with_fault("create_run", Fault::LostReplyAfterApply(10));
     let input = json!({ "goal": "x" }).to_string();
     let args = [

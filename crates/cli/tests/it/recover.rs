@@ -459,8 +459,8 @@ fn a_start_is_recovered_on_its_own_server_only() {
 }
 
 #[test]
-fn an_answer_that_was_under_way_when_its_process_was_killed_is_looked_for_and_not_sent_again() {
-    let scenario = Scenario::parse("[switches]\nreply_lag_ms = 3600000\n").expect("a scenario");
+fn an_answer_that_was_under_way_when_its_process_was_killed_is_searched_for_and_not_sent_again() {
+    let scenario = Scenario::parse("[switches]\nreply_delay_ms = 3600000\n").expect("a scenario");
     let world = World::of(Sim::builder().scenario(scenario), 100);
     let slow = FaultRule::new(Fault::Latency(Span(3_600_000))).on("message");
     world.sim.set_faults(vec![slow]);

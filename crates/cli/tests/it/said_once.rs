@@ -120,7 +120,7 @@ fn another_answer_than_the_one_that_arrived_is_told_and_not_sent() {
 }
 
 #[test]
-fn an_answer_of_unknown_fate_is_sent_again_only_when_that_is_said() {
+fn an_answer_of_unknown_outcome_is_sent_again_only_when_that_is_said() {
     let world = World::new();
     let task = world.start_asker();
     world.show(&task);

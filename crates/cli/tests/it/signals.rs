@@ -107,7 +107,7 @@ fn a_task_is_stopped_when_it_would_be_left_where_that_was_asked_for() {
     let id = task.strip_prefix("nanonets:").expect("a task's name");
     assert_eq!(world.sim.stats().per_task[id].status, "stopped");
     // By the deadline, and where the server does not take it.
-    for (fault, fate) in [(false, "cancel_confirmed"), (true, "cancel_failed")] {
+    for (fault, outcome) in [(false, "cancel_confirmed"), (true, "cancel_failed")] {
         let refusal = Fault::Status {
             code: 422,
             retry_after: None,
@@ -119,7 +119,7 @@ fn a_task_is_stopped_when_it_would_be_left_where_that_was_asked_for() {
         let args = ["watch", &task, "--timeout", "5s", "--cancel-on-timeout"];
         let ended = world.fast(&[&args[..], &["--json"]].concat());
         assert_eq!(ended.code, 124, "{ended:?}");
-        assert_eq!(ended.last()["abandoned"], fate, "{ended:?}");
+        assert_eq!(ended.last()["abandoned"], outcome, "{ended:?}");
     }
     // What cannot be done is said before anything is sent.
     let input = ["run", "--provider", "agent-harness", "hi"];

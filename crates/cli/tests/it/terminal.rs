@@ -360,7 +360,7 @@ fn a_question_that_was_not_shown_is_confirmed_by_whoever_sees_it_now() {
 
 /// Rows: H22.
 #[test]
-fn whoever_decides_to_send_beside_an_answer_of_unknown_fate_has_decided() {
+fn whoever_decides_to_send_beside_an_answer_of_unknown_outcome_has_decided() {
     let world = World::new();
     for is_named in [true, false] {
         let task = world.start_asker();

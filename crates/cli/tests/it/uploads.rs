@@ -123,7 +123,7 @@ fn a_file_that_grows_while_it_is_sent_is_sent_as_it_was_with_a_warning() {
 
 /// Rows: K3.
 #[test]
-fn a_file_that_shrinks_while_it_is_sent_leaves_a_start_of_unknown_fate() {
+fn a_file_that_shrinks_while_it_is_sent_leaves_a_start_of_unknown_outcome() {
     let file = large();
     let path = file.path().to_owned();
     let shrink = move || {

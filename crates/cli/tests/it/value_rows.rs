@@ -264,9 +264,9 @@ fn a_status_that_nobody_knows_is_told_once_and_waited_out() {
             .matches("a status this version does not know")
             .count();
         assert_eq!(told, 1, "{ended:?}");
-        let looked = Platform::new(move |_, _| ok(json!({ "status": odd }).to_string()));
-        assert_eq!(looked.run(&["status", TASK]).code, 8, "{odd}");
-        assert_eq!(looked.run(&["result", TASK]).code, 8, "{odd}");
+        let search = Platform::new(move |_, _| ok(json!({ "status": odd }).to_string()));
+        assert_eq!(search.run(&["status", TASK]).code, 8, "{odd}");
+        assert_eq!(search.run(&["result", TASK]).code, 8, "{odd}");
     }
 }
 

@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
-use crate::outcome::Clock;
+use crate::outcome::TimeLimit;
 use crate::time::Timestamp;
 
 /// When the running clock runs out, and what is left on the one that stands.
 #[derive(Debug, Clone)]
-pub(super) struct Clocks {
-    running: Clock,
+pub(super) struct Deadlines {
+    running: TimeLimit,
     deadline: Timestamp,
-    standing: Option<Duration>,
+    paused_remaining: Option<Duration>,
     /// When the running clock would have run out, once the watch ends: then neither clock counts any more.
     closed: Option<Timestamp>,
 }
 
-impl Clocks {
+impl Deadlines {
     /// Both clocks, the agent's running from `now`.
     pub(super) fn new(work: Option<Duration>, human: Option<Duration>, now: Timestamp) -> Self {
         Self {
-            running: Clock::Work,
+            running: TimeLimit::Working,
             deadline: from(work, now),
-            standing: human,
+            paused_remaining: human,
             closed: None,
         }
     }
@@ -43,16 +43,16 @@ impl Clocks {
         now >= self.deadline
     }
 
-    pub(super) fn running(&self) -> Clock {
+    pub(super) fn running(&self) -> TimeLimit {
         self.running
     }
 
     /// Lets this clock run from `now` on, and the other one stand.
-    pub(super) fn run(&mut self, clock: Clock, now: Timestamp) {
+    pub(super) fn run(&mut self, clock: TimeLimit, now: Timestamp) {
         if clock != self.running && self.closed.is_none() {
             let left = self.left(now);
-            self.deadline = from(self.standing, now);
-            self.standing = left;
+            self.deadline = from(self.paused_remaining, now);
+            self.paused_remaining = left;
             self.running = clock;
         }
     }
@@ -61,8 +61,8 @@ impl Clocks {
     pub(super) fn left_at(&self, now: Timestamp) -> (Option<Duration>, Option<Duration>) {
         let left = until(self.closed.unwrap_or(self.deadline), now);
         match self.running {
-            Clock::Work => (left, self.standing),
-            Clock::Human => (self.standing, left),
+            TimeLimit::Working => (left, self.paused_remaining),
+            TimeLimit::Waiting => (self.paused_remaining, left),
         }
     }
 
@@ -93,22 +93,22 @@ mod tests {
     fn only_the_running_clock_runs() {
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
         let seconds = |n| Some(Duration::from_secs(n));
-        let mut clocks = Clocks::new(seconds(60), seconds(100), at(0));
-        clocks.run(Clock::Human, at(10));
+        let mut clocks = Deadlines::new(seconds(60), seconds(100), at(0));
+        clocks.run(TimeLimit::Waiting, at(10));
         assert_eq!(clocks.left_at(at(40)), (seconds(50), seconds(70)));
         assert_eq!(clocks.deadline(), at(110));
-        clocks.run(Clock::Work, at(40));
+        clocks.run(TimeLimit::Working, at(40));
         assert_eq!(clocks.deadline(), at(90));
         assert_eq!(clocks.left_at(at(1000)), (seconds(0), seconds(70)));
     }
 
     #[test]
-    fn the_time_for_leaving_is_neither_clocks() {
+    fn the_time_for_cancelling_is_neither_clocks() {
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
         let seconds = |n| Some(Duration::from_secs(n));
-        let mut clocks = Clocks::new(seconds(60), seconds(100), at(0));
+        let mut clocks = Deadlines::new(seconds(60), seconds(100), at(0));
         clocks.close(at(50));
-        clocks.run(Clock::Human, at(20));
+        clocks.run(TimeLimit::Waiting, at(20));
         assert_eq!(
             (clocks.deadline(), clocks.left(at(20))),
             (at(50), seconds(30))
@@ -120,25 +120,28 @@ mod tests {
     fn of_clocks_that_were_stopped_neither_begins() {
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
         let seconds = |n| Some(Duration::from_secs(n));
-        let mut clocks = Clocks::new(seconds(60), seconds(100), at(0));
+        let mut clocks = Deadlines::new(seconds(60), seconds(100), at(0));
         assert!(!clocks.has_run_out(at(59)));
         assert!(clocks.has_run_out(at(60)));
         clocks.stop();
-        clocks.run(Clock::Human, at(70));
-        assert_eq!((clocks.running(), clocks.deadline()), (Clock::Work, at(60)));
+        clocks.run(TimeLimit::Waiting, at(70));
+        assert_eq!(
+            (clocks.running(), clocks.deadline()),
+            (TimeLimit::Working, at(60))
+        );
         assert_eq!(clocks.left_at(at(70)), (seconds(0), seconds(100)));
     }
 
     #[test]
     fn a_clock_without_an_end_never_runs_out() {
         let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
-        let mut clocks = Clocks::new(None, Some(Duration::from_secs(5)), at(0));
+        let mut clocks = Deadlines::new(None, Some(Duration::from_secs(5)), at(0));
         assert_eq!(
             (clocks.deadline(), clocks.left(at(1 << 40))),
             (Timestamp::MAX, None)
         );
-        clocks.run(Clock::Human, at(10));
-        clocks.run(Clock::Work, at(12));
+        clocks.run(TimeLimit::Waiting, at(10));
+        clocks.run(TimeLimit::Working, at(12));
         assert_eq!(clocks.left_at(at(99)), (None, Some(Duration::from_secs(3))));
     }
 }

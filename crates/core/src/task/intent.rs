@@ -7,7 +7,7 @@ use crate::again::KeptStart;
 use crate::id::IntentId;
 use crate::operation::Safety;
 use crate::outcome::Outcome;
-use crate::provider::{Clue, Provider};
+use crate::provider::{MatchCriteria, Provider};
 use crate::request::Request;
 use crate::time::Timestamp;
 
@@ -35,14 +35,14 @@ pub(super) fn old_key() -> String {
 pub(super) struct Intent {
     pub(super) id: IntentId,
     pub(super) begun_at: Timestamp,
-    pub(super) clue: Option<Clue>,
+    pub(super) criteria: Option<MatchCriteria>,
     /// What starts the same again; nothing of a start of an older version.
     pub(super) kept: Option<KeptStart>,
 }
 
 /// A start of unknown outcome.
 #[derive(Clone, Debug)]
-pub(super) struct Unresolved {
+pub(super) struct UnresolvedStart {
     pub(super) digest: String,
     /// What is sent again; without a key, nothing is.
     pub(super) request: Option<Request>,
@@ -50,7 +50,7 @@ pub(super) struct Unresolved {
     pub(super) ended_at: Option<Timestamp>,
 }
 
-impl Unresolved {
+impl UnresolvedStart {
     pub(super) fn of(starting: &Starting, ended_at: Option<Timestamp>) -> Self {
         Self {
             digest: starting.request.digest(),
@@ -63,11 +63,11 @@ impl Unresolved {
 /// A start that may or may not have made a task, for whoever looks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Sought {
+pub struct UnconfirmedStart {
     /// The start.
     pub intent: IntentId,
     /// What the task would be known by.
-    pub clue: Clue,
+    pub criteria: MatchCriteria,
     /// When the start began, by the clock of the machine that began it.
     pub begun_at: Timestamp,
     /// When it was given up; `None` when its process ended before.
@@ -78,12 +78,12 @@ impl<P: Provider> Task<P> {
     /// What to look for when the start is of unknown outcome, cannot be repeated, and left something to know its task
     /// by.
     #[must_use]
-    pub fn sought(&self) -> Option<Sought> {
+    pub fn unconfirmed_start(&self) -> Option<UnconfirmedStart> {
         let unresolved = self.unresolved.as_ref()?;
         let intent = self.intent.as_ref()?;
-        Some(Sought {
+        Some(UnconfirmedStart {
             intent: intent.id.clone(),
-            clue: intent.clue.clone()?,
+            criteria: intent.criteria.clone()?,
             begun_at: intent.begun_at,
             ended_at: unresolved.ended_at,
         })
@@ -92,14 +92,14 @@ impl<P: Provider> Task<P> {
     /// Whether a start may have been received and its key is too old to be sent again, however long this process slept.
     pub(super) fn is_past_repeating(&self) -> bool {
         let begun_at = self.intent.as_ref().map(|intent| intent.begun_at);
-        matches!(&self.phase, Phase::Starting(starting) if starting.maybe)
+        matches!(&self.phase, Phase::Starting(starting) if starting.maybe_received)
             && begun_at.is_some_and(|begun_at| is_key_old(begun_at, self.now))
     }
 
     /// The start may or may not have made a task, and is not repeated.
     pub(super) fn end_unknown(&mut self, why: String, likely: bool) {
         if let Phase::Starting(starting) = &self.phase {
-            self.unresolved = Some(Box::new(Unresolved::of(starting, Some(self.now))));
+            self.unresolved = Some(Box::new(UnresolvedStart::of(starting, Some(self.now))));
         }
         let intent = self.intent.as_ref().map(|intent| intent.id.clone());
         self.end(Outcome::Unknown {

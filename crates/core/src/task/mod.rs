@@ -1,63 +1,65 @@
 //! The machine of one remote task.
 
-mod abandon;
-mod asks;
+mod cancel;
 mod clocks;
-mod deliver;
-mod events;
+mod event_queue;
 mod intent;
 mod judge;
 mod phase;
 mod plan;
+mod poll_interval;
+mod questions;
 mod reasons;
 mod record;
-mod rhythm;
 mod store;
 mod stream;
+mod turn;
+mod writes;
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-pub(crate) use asks::{Ask, StandInPlace, Standing, answerable};
-pub(crate) use deliver::{Parcel, Stage as DeliveryStage};
+pub(crate) use questions::{QuestionEntry, QuestionState, StandInPlace, answerable};
+pub(crate) use writes::{WriteKind, WriteState as DeliveryStage};
 
 use crate::again::{KeptStart, StartAgain};
+use crate::budget::OriginBudget;
 use crate::error::{ApiError, Error, ErrorKind};
 use crate::event::{Event, Status};
-use crate::failure::Failure;
+use crate::failure::ExchangeFailure;
 use crate::id::{
-    EventNo, ExchangeId, IdempotencyKey, IntentId, Mark, MessageNo, Position, QuestionId, Revision,
+    EventNo, EventSeq, ExchangeId, IdempotencyKey, IntentId, MessageNo, QuestionId, Revision,
     TaskId,
 };
 use crate::limits::{Kind, Limits};
 use crate::origin::{Credential, Origin};
-use crate::outcome::{Abandoned, Clock, Outcome};
+use crate::outcome::{CancelResult, Outcome, TimeLimit};
 use crate::policy::Policy;
-use crate::provider::{Clue, Look, Provider, Reading};
+use crate::provider::{MatchCriteria, PollResult, Provider, ReadKind};
 use crate::question::{Answer, AnswerError, Question};
+use crate::reason::{RetryReason, WaitReason};
 use crate::request::Request;
 use crate::response::{Head, Response};
 use crate::seed::{Seed, hex};
-use crate::shared::Shared;
 use crate::snapshot::{ResumeError, Snapshot};
 use crate::step::Step;
 use crate::time::Timestamp;
-use crate::why::{RetryReason, Why};
 
-use abandon::Leaving;
-use asks::Asks;
-use clocks::Clocks;
-use deliver::Delivery;
-use events::Events;
-pub use intent::Sought;
-use intent::{Intent, Unresolved};
+use cancel::Detaching;
+use clocks::Deadlines;
+use event_queue::EventQueue;
+pub use intent::UnconfirmedStart;
+use intent::{Intent, UnresolvedStart};
 use phase::{NotFound, Phase, Starting};
-use plan::Next;
+use plan::Decided;
+use poll_interval::PollInterval;
+use questions::Questions;
 use record::Record;
-use rhythm::Rhythm;
 pub(crate) use store::start_again;
 use stream::{Loss, MAX_UNREAD, Stream};
+use turn::{Turn, TurnState};
+use writes::PendingWrite;
 
 /// One remote task, from start to answer, as a machine without I/O.
 ///
@@ -76,7 +78,7 @@ use stream::{Loss, MAX_UNREAD, Stream};
 ///      every other reply as that of a `Send`.
 ///    - [`Step::Receive`]: wait for the stream's head or next chunk, at most until the given time.
 ///    - [`Step::Close`]: drop the stream, then [`closed`](Self::closed).
-///    - [`Step::InFlight`]: wait for the exchange; if it is not held any more, report [`Failure::abandoned`].
+///    - [`Step::InFlight`]: wait for the exchange; if it is not held any more, report [`ExchangeFailure::abandoned`].
 ///    - [`Step::Wait`]: wait until then, or until the application wants something.
 ///    - [`Step::Event`]: tell it, then [`taken`](Self::taken).
 ///    - [`Step::Done`]: stop; [`into_outcome`](Self::into_outcome) gives the outcome away.
@@ -107,45 +109,45 @@ pub struct Task<P: Provider> {
     /// The start it came from.
     intent: Option<Intent>,
     /// That start, when nobody knows what became of it.
-    unresolved: Option<Box<Unresolved>>,
+    unresolved: Option<Box<UnresolvedStart>>,
     /// When this process saw the task start: a 404 soon after is a record not visible yet.
-    started: Option<Timestamp>,
+    created_at: Option<Timestamp>,
     phase: Phase<P::Output>,
     exchange: Option<Exchange>,
     /// What became of the exchange, until it is judged.
-    reported: Option<Result<Response, Failure>>,
+    reported: Option<Result<Response, ExchangeFailure>>,
     exchanges: u64,
     stream: Stream,
     /// A reading that is judged once the list of events was read.
-    held: Option<Reading<P::Output>>,
-    signs: Signs,
-    asks: Asks,
-    deliveries: VecDeque<Delivery>,
+    deferred: Option<PollResult<P::Output>>,
+    liveness: Liveness,
+    questions: Questions,
+    writes: VecDeque<PendingWrite>,
     messages: u64,
     turn: Option<Turn>,
     cancel: Cancel,
     /// Why the last request to cancel was not taken.
-    uncancelled: Option<Abandoned>,
+    cancel_failure: Option<CancelResult>,
     /// The refusal of the last write that the server refused.
     refused: Option<ApiError>,
     /// The watch ends, and this is how.
-    leaving: Option<Leaving>,
-    clocks: Clocks,
-    events: Events,
+    detaching: Option<Detaching>,
+    clocks: Deadlines,
+    events: EventQueue,
     record: Record,
-    save: Save,
+    save: Revisions,
     /// The status request, built once.
     status_request: Option<Request>,
     last_status: Option<Status>,
     paused: bool,
-    lag: Lag,
-    rhythm: Rhythm,
+    freshness: StatusFreshness,
+    poll_interval: PollInterval,
     /// The limits of a status read, before the deadline trims them.
     status_limits: Limits,
     /// When the last status read left: the floor counts from here.
-    looked: Option<Timestamp>,
+    last_polled_at: Option<Timestamp>,
     /// Failed looks in a row.
-    misses: u32,
+    failed_polls: u32,
     not_found: Option<NotFound>,
 }
 
@@ -175,7 +177,7 @@ enum Flight {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Purpose {
     Start,
-    Look(Look),
+    Read(ReadKind),
     /// The read before a delivery.
     Check,
     /// A delivery's write.
@@ -184,35 +186,7 @@ enum Purpose {
     Reconcile,
     Cancel,
     /// Opens the stream after this position; under way it belongs to the stream's region.
-    OpenStream(Option<Position>),
-}
-
-/// One turn of a conversation that was there before: what the task showed before our message is not this turn's result.
-#[derive(Debug, Clone)]
-struct Turn {
-    text: String,
-    stage: TurnStage,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum TurnStage {
-    /// The task is looked at once, to know what was there before.
-    Baseline,
-    /// The message is being delivered.
-    Sending { no: MessageNo, working: bool },
-    /// Delivered; what the task shows may still be the state before it. `working`: it was at work when it was looked at
-    /// last before the message, and has perhaps ended since, or takes the message up on its way.
-    Unproven { mark: Mark, working: bool },
-    /// The task has moved since: what it shows now is this turn's.
-    Taken,
-    /// It may or may not have arrived, and nobody looks any more.
-    Lost {
-        no: MessageNo,
-        mark: Mark,
-        working: bool,
-    },
-    /// It was not delivered: nothing of what the task shows is this turn's.
-    Undelivered { why: String },
+    OpenStream(Option<EventSeq>),
 }
 
 /// Whether the status may still be the one from before a write of ours.
@@ -221,45 +195,45 @@ enum TurnStage {
 /// the agent has said since: perhaps its last words, and no question. So what it says is a question only once a status
 /// read *after* it was said still says that the task waits.
 #[derive(Debug, Clone, PartialEq)]
-enum Lag {
+enum StatusFreshness {
     /// The status has moved since, or nothing was delivered.
-    None,
+    Current,
     /// Something was delivered and the status has not moved since.
-    Delivered(Timestamp),
+    StaleSince(Timestamp),
     /// This was said since; the next status tells whether it is a question.
-    Said(QuestionId),
+    AwaitingConfirmation(QuestionId),
 }
 
 /// When something was last seen of a task: the wire, its replies, the task itself. A heartbeat is a sign of the wire
 /// only; a reply that shows no change is no progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Signs {
+pub struct Liveness {
     /// The server sent anything at all.
-    pub heard: Option<Timestamp>,
+    pub last_byte_at: Option<Timestamp>,
     /// A reply or an event could be read.
-    pub observed: Option<Timestamp>,
+    pub last_reply_at: Option<Timestamp>,
     /// The status changed, or something new happened.
-    pub progressed: Option<Timestamp>,
+    pub last_change_at: Option<Timestamp>,
 }
 
 /// The cancel region.
 #[derive(Debug, Clone, PartialEq)]
 enum Cancel {
     Idle,
-    Wanted { tries: u32, due: Timestamp },
+    Requested { tries: u32, due: Timestamp },
     Accepted,
     Refused,
 }
 
 /// Which states are stored.
 #[derive(Debug, Clone, Copy, Default)]
-struct Save {
+struct Revisions {
     revision: Revision,
     saved: Revision,
 }
 
-impl Save {
+impl Revisions {
     /// The present state must be stored before anything else leaves.
     fn need(&mut self) {
         self.revision.0 += 1;
@@ -325,8 +299,10 @@ impl<P: Provider> Task<P> {
             let key = IdempotencyKey::mint(&seed, "start", digest.as_bytes());
             request = provider.start(job, Some(&key))?.freeze(&seed);
         }
-        let clue = provider.clue(job);
-        Ok(Self::starting(provider, request, clue, policy, seed, now))
+        let criteria = provider.match_criteria(job);
+        Ok(Self::starting(
+            provider, request, criteria, policy, seed, now,
+        ))
     }
 
     /// A new task that is started as another one was, under a key of its own: the caller's, or else a fresh one. It has
@@ -353,7 +329,7 @@ impl<P: Provider> Task<P> {
             let key = key.unwrap_or_else(mint);
             request = request.keyed(&key)?;
         }
-        let mut task = Self::starting(provider, request, again.clue, policy, seed, now);
+        let mut task = Self::starting(provider, request, again.criteria, policy, seed, now);
         // A start belongs to the server it was for: another one knows nothing of its agents.
         task.origin = again.origin;
         Ok(task)
@@ -362,7 +338,7 @@ impl<P: Provider> Task<P> {
     fn starting(
         provider: P,
         request: Request,
-        clue: Option<Clue>,
+        criteria: Option<MatchCriteria>,
         policy: Policy,
         seed: Seed,
         now: Timestamp,
@@ -371,7 +347,7 @@ impl<P: Provider> Task<P> {
         let intent = Intent {
             id: IntentId::new(hex(&seed.derive("intent", digest.as_bytes())[..6])),
             begun_at: now,
-            clue,
+            criteria,
             kept: Some(KeptStart::of(&request)),
         };
         let phase = Phase::Starting(Box::new(Starting {
@@ -379,8 +355,8 @@ impl<P: Provider> Task<P> {
             safety: P::CAPABILITIES.start,
             attempts: 0,
             due: now,
-            why: Why::Backoff,
-            maybe: false,
+            why: WaitReason::Backoff,
+            maybe_received: false,
             conflicts: 0,
         }));
         let mut task = Self::new(provider, None, phase, None, policy, seed, now);
@@ -393,12 +369,12 @@ impl<P: Provider> Task<P> {
     pub fn attach(
         provider: P,
         id: TaskId,
-        after: Option<Position>,
+        after: Option<EventSeq>,
         policy: Policy,
         seed: Seed,
         now: Timestamp,
     ) -> Self {
-        let phase = Phase::follow(Look::Status, now, Why::Pace);
+        let phase = Phase::follow(ReadKind::Status, now, WaitReason::PollInterval);
         Self::new(provider, Some(id), phase, after, policy, seed, now)
     }
 
@@ -421,7 +397,7 @@ impl<P: Provider> Task<P> {
         let mut task = Self::attach(provider, id, None, policy, seed, now);
         task.turn = Some(Turn {
             text,
-            stage: TurnStage::Baseline,
+            state: TurnState::Baseline,
         });
         Ok(task)
     }
@@ -439,7 +415,7 @@ impl<P: Provider> Task<P> {
     ///
     /// # Errors
     /// When it was stored as a task of another server, which has no business with it.
-    pub fn of_origin(mut self, origin: &Origin) -> Result<Self, ResumeError> {
+    pub fn bind_origin(mut self, origin: &Origin) -> Result<Self, ResumeError> {
         let expected = origin.canonical();
         match self.origin.take() {
             Some(found) if found != expected => Err(ResumeError::Origin { found, expected }),
@@ -464,7 +440,7 @@ impl<P: Provider> Task<P> {
 
     /// A stored task, taken up again under the deadlines of `policy`: one whose id is known is followed, and a start
     /// under an idempotency key that ended unknown is sent again, with the same key and bytes. Every other one is as
-    /// [`resume`](Self::resume) has it: where it is [`sought`](Self::sought), a [`Search`](crate::Search) looks for its
+    /// [`resume`](Self::resume) has it: where it is [`unconfirmed_start`](Self::unconfirmed_start), a [`Search`](crate::Search) looks for its
     /// task.
     ///
     /// # Errors
@@ -488,7 +464,7 @@ impl<P: Provider> Task<P> {
         provider: P,
         id: Option<TaskId>,
         phase: Phase<P::Output>,
-        after: Option<Position>,
+        after: Option<EventSeq>,
         policy: Policy,
         seed: Seed,
         now: Timestamp,
@@ -502,36 +478,36 @@ impl<P: Provider> Task<P> {
             id,
             intent: None,
             unresolved: None,
-            started: None,
+            created_at: None,
             phase,
             exchange: None,
             reported: None,
             exchanges: 0,
             stream: Stream::new(after, now),
-            held: None,
-            signs: Signs::default(),
-            asks: Asks::default(),
-            deliveries: VecDeque::new(),
+            deferred: None,
+            liveness: Liveness::default(),
+            questions: Questions::default(),
+            writes: VecDeque::new(),
             messages: 0,
             turn: None,
             cancel: Cancel::Idle,
-            uncancelled: None,
+            cancel_failure: None,
             refused: None,
-            leaving: None,
-            clocks: Clocks::new(policy.work, policy.human, now),
-            events: Events::default(),
+            detaching: None,
+            clocks: Deadlines::new(policy.work, policy.human, now),
+            events: EventQueue::default(),
             record: Record::default(),
-            save: Save::default(),
+            save: Revisions::default(),
             status_request: None,
             last_status: None,
             paused: false,
-            lag: Lag::None,
-            rhythm: Rhythm::new(policy.pace),
+            freshness: StatusFreshness::Current,
+            poll_interval: PollInterval::new(policy.poll_backoff),
             status_limits: policy
                 .limits
                 .of(Kind::Status, crate::Safety::Repeatable, None),
-            looked: None,
-            misses: 0,
+            last_polled_at: None,
+            failed_polls: 0,
             not_found: None,
             policy,
         }
@@ -541,37 +517,37 @@ impl<P: Provider> Task<P> {
     ///
     /// A question, not an action: asked twice with nothing in between, it gives the same step. An earlier `now` than
     /// one seen before counts as that one.
-    pub fn poll(&mut self, now: Timestamp, shared: &mut Shared) -> Step<'_, P::Output> {
+    pub fn next_step(&mut self, now: Timestamp, shared: &mut OriginBudget) -> Step<'_, P::Output> {
         self.now = self.now.max(now);
         match self.decide(shared) {
-            Next::Save => Step::Save {
+            Decided::Save => Step::Save {
                 revision: self.save.revision,
             },
-            Next::Event => {
+            Decided::Event => {
                 let (no, id, event) = self.events.first().expect("decided because there is one");
                 Step::Event { no, id, event }
             }
-            Next::Close(id) => Step::Close { id },
-            Next::Done => match &self.phase {
+            Decided::Close(id) => Step::Close { id },
+            Decided::Done => match &self.phase {
                 Phase::Ended(outcome) => Step::Done(outcome),
                 _ => unreachable!("decided because the task has ended"),
             },
-            Next::InFlight(id) => Step::InFlight {
+            Decided::InFlight(id) => Step::InFlight {
                 id,
                 stream: self.stream.readable(),
             },
-            Next::Receive(id, until) => Step::Receive { id, until },
-            Next::Wait(until, why) => Step::Wait { until, why },
-            Next::Send(limits) => {
-                let (id, request) = self.planned();
+            Decided::Receive(id, until) => Step::Receive { id, until },
+            Decided::Wait(until, why) => Step::Wait { until, why },
+            Decided::Send(limits) => {
+                let (id, request) = self.planned_request();
                 Step::Send {
                     id,
                     request,
                     limits,
                 }
             }
-            Next::Open(limits) => {
-                let (id, request) = self.planned();
+            Decided::Open(limits) => {
+                let (id, request) = self.planned_request();
                 Step::Open {
                     id,
                     request,
@@ -582,7 +558,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// The request that was planned just now.
-    fn planned(&self) -> (ExchangeId, &Request) {
+    fn planned_request(&self) -> (ExchangeId, &Request) {
         let exchange = self.exchange.as_ref().expect("planned just now");
         let request = match (&exchange.request, &self.phase) {
             (Some(request), _) => request,
@@ -623,12 +599,12 @@ impl<P: Provider> Task<P> {
                     starting.attempts += 1;
                 }
             }
-            Purpose::Look(Look::Status) => self.looked = Some(now),
+            Purpose::Read(ReadKind::Status) => self.last_polled_at = Some(now),
             Purpose::OpenStream(_) => {
                 self.exchange = None;
                 self.stream.opening(id, now);
             }
-            Purpose::Look(_)
+            Purpose::Read(_)
             | Purpose::Check
             | Purpose::Write
             | Purpose::Reconcile
@@ -657,8 +633,8 @@ impl<P: Provider> Task<P> {
             open.listening = None;
         }
         if let Event::Provider(event) = event {
-            self.stream.taken = self.stream.taken.max(event.position);
-            self.stream.steps.push(event);
+            self.stream.last_taken = self.stream.last_taken.max(event.seq);
+            self.stream.recent.push(event);
         }
     }
 
@@ -668,7 +644,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// Records a failed exchange, or a stream that broke.
-    pub fn handle_failure(&mut self, id: ExchangeId, failure: Failure, now: Timestamp) {
+    pub fn handle_failure(&mut self, id: ExchangeId, failure: ExchangeFailure, now: Timestamp) {
         self.now = self.now.max(now);
         match self.stream.of(id) {
             Some(open) => open.end = Some(Loss::failed(&failure)),
@@ -676,11 +652,16 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn report(&mut self, id: ExchangeId, report: Result<Response, Failure>, now: Timestamp) {
+    fn report(
+        &mut self,
+        id: ExchangeId,
+        report: Result<Response, ExchangeFailure>,
+        now: Timestamp,
+    ) {
         self.now = self.now.max(now);
         if let Some(opening) = self.stream.opening_of(id) {
             if !matches!(&report, Err(failure) if failure.head().is_none()) {
-                self.signs.heard = Some(self.now);
+                self.liveness.last_byte_at = Some(self.now);
             }
             opening.report = Some(report);
             return;
@@ -693,7 +674,7 @@ impl<P: Provider> Task<P> {
                 open.not_listening_for(self.now.since(exchange.sent));
             }
             if !matches!(&report, Err(failure) if failure.head().is_none()) {
-                self.signs.heard = Some(self.now);
+                self.liveness.last_byte_at = Some(self.now);
             }
             self.reported = Some(report);
         }
@@ -703,11 +684,11 @@ impl<P: Provider> Task<P> {
     pub fn handle_head(&mut self, id: ExchangeId, _head: Head, now: Timestamp) {
         self.now = self.now.max(now);
         if self.stream.opening_of(id).is_some() {
-            self.signs.heard = Some(self.now);
+            self.liveness.last_byte_at = Some(self.now);
             self.stream.opened(id, self.now);
-            if self.stream.ending.is_none() {
+            if self.stream.end.is_none() {
                 // The stream tells what happens; reads are a cross-check now.
-                self.look_again(Look::Status, None);
+                self.poll_again(ReadKind::Status, None);
             }
         }
     }
@@ -718,8 +699,8 @@ impl<P: Provider> Task<P> {
         self.now = self.now.max(now);
         let now = self.now;
         if let Some(open) = self.stream.of(id) {
-            open.heard = now;
-            self.signs.heard = Some(now);
+            open.last_byte_at = now;
+            self.liveness.last_byte_at = Some(now);
             if bytes.is_empty() {
                 return;
             }
@@ -758,22 +739,22 @@ impl<P: Provider> Task<P> {
 
     /// The questions that an answer may go to now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
-        self.asks.open()
+        self.questions.open()
     }
 
     /// Returns the question that this id names, whatever became of it: its own id, or one that stood in for it here or in
     /// another process.
     #[must_use]
     pub fn question(&self, id: &QuestionId) -> Option<&Question> {
-        let ask = asks::named(self.asks.all(), self.id.as_ref(), id);
+        let ask = questions::named(self.questions.all(), self.id.as_ref(), id);
         ask.map(|ask| &ask.question)
     }
 
     /// When the wire, the task's replies and the task itself last gave a sign: three clocks that never stand in for one
     /// another.
     #[must_use]
-    pub fn signs(&self) -> Signs {
-        self.signs
+    pub fn liveness(&self) -> Liveness {
+        self.liveness
     }
 
     /// Whether a review is open that no answer of ours resolves.
@@ -793,11 +774,11 @@ impl<P: Provider> Task<P> {
         now: Timestamp,
     ) -> Result<(), AnswerError> {
         self.now = self.now.max(now);
-        let ask = asks::answerable(self.asks.all(), self.id.as_ref(), question)?;
+        let ask = questions::answerable(self.questions.all(), self.id.as_ref(), question)?;
         if !matches!(self.phase, Phase::Following(_)) {
             return Err(AnswerError::NoSuchQuestion(question.clone()));
         }
-        asks::fits(&ask.question, &answer)?;
+        questions::fits(&ask.question, &answer)?;
         let question = ask.question.clone();
         let key = (P::CAPABILITIES.answer == crate::Safety::Keyed).then(|| {
             let task = self.id.as_ref().map_or("", TaskId::as_str);
@@ -808,14 +789,14 @@ impl<P: Provider> Task<P> {
             };
             IdempotencyKey::of_answer(task, &asked, &answer)
         });
-        self.asks.set(&question.id, Standing::Answering);
-        let parcel = Parcel::Answer {
+        self.questions.set(&question.id, QuestionState::Answering);
+        let kind = WriteKind::Answer {
             question: Box::new(question),
             answer,
         };
-        self.deliveries
-            .push_back(Delivery::new(parcel, key, self.now));
-        self.mode();
+        self.writes
+            .push_back(PendingWrite::new(kind, key, self.now));
+        self.update_clock();
         Ok(())
     }
 
@@ -838,8 +819,11 @@ impl<P: Provider> Task<P> {
     fn queue_message(&mut self, text: String) -> MessageNo {
         self.messages += 1;
         let no = MessageNo(self.messages);
-        self.deliveries
-            .push_back(Delivery::new(Parcel::Message { no, text }, None, self.now));
+        self.writes.push_back(PendingWrite::new(
+            WriteKind::Message { no, text },
+            None,
+            self.now,
+        ));
         no
     }
 
@@ -853,7 +837,7 @@ impl<P: Provider> Task<P> {
             return Err(unsupported::<P>("cancelling a task"));
         }
         if matches!(self.cancel, Cancel::Idle | Cancel::Refused) && !self.phase.is_ended() {
-            self.cancel = Cancel::Wanted {
+            self.cancel = Cancel::Requested {
                 tries: 0,
                 due: self.now,
             };
@@ -884,10 +868,17 @@ impl<P: Provider> Task<P> {
     }
 
     /// Lets the human's clock run while somebody is asked, else the agent's.
-    fn mode(&mut self) {
-        let human = self.paused || (!self.asks.is_empty() && self.asks.open().next().is_some());
-        self.clocks
-            .run(if human { Clock::Human } else { Clock::Work }, self.now);
+    fn update_clock(&mut self) {
+        let human =
+            self.paused || (!self.questions.is_empty() && self.questions.open().next().is_some());
+        self.clocks.run(
+            if human {
+                TimeLimit::Waiting
+            } else {
+                TimeLimit::Working
+            },
+            self.now,
+        );
     }
 }
 

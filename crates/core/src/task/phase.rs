@@ -3,11 +3,11 @@
 use crate::error::ApiError;
 use crate::event::Status;
 use crate::operation::Safety;
-use crate::outcome::{Fault, Outcome};
-use crate::provider::Look;
+use crate::outcome::{Outcome, TaskFailure};
+use crate::provider::ReadKind;
+use crate::reason::WaitReason;
 use crate::request::Request;
 use crate::time::Timestamp;
-use crate::why::Why;
 
 /// The phases and the steps between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
@@ -50,9 +50,9 @@ pub(super) struct Starting {
     pub(super) attempts: u32,
     pub(super) due: Timestamp,
     /// Why not before.
-    pub(super) why: Why,
+    pub(super) why: WaitReason,
     /// Whether any attempt may have reached the server.
-    pub(super) maybe: bool,
+    pub(super) maybe_received: bool,
     /// Refusals as a conflict since then.
     pub(super) conflicts: u32,
 }
@@ -60,15 +60,15 @@ pub(super) struct Starting {
 impl Starting {
     /// Whether an attempt before this one left; `underway` tells whether this one has.
     pub(super) fn has_left_before(&self, underway: bool) -> bool {
-        self.maybe || self.attempts > u32::from(underway)
+        self.maybe_received || self.attempts > u32::from(underway)
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Following {
-    pub(super) next: Look,
+    pub(super) next: ReadKind,
     pub(super) due: Timestamp,
-    pub(super) why: Why,
+    pub(super) why: WaitReason,
 }
 
 #[derive(Debug)]
@@ -80,21 +80,21 @@ pub(super) struct Fetching {
 
 #[derive(Debug)]
 pub(super) struct Tracing {
-    pub(super) ending: Ending,
+    pub(super) terminal: Terminal,
     pub(super) due: Timestamp,
     pub(super) tries: u32,
 }
 
 /// A bad end that is certain.
 #[derive(Debug, Clone)]
-pub(super) enum Ending {
-    Failed(Fault),
-    Stopped(Fault),
+pub(super) enum Terminal {
+    Failed(TaskFailure),
+    Stopped(TaskFailure),
 }
 
-impl Ending {
+impl Terminal {
     /// The same end with its fault changed.
-    pub(super) fn map(self, change: impl FnOnce(Fault) -> Fault) -> Self {
+    pub(super) fn map(self, change: impl FnOnce(TaskFailure) -> TaskFailure) -> Self {
         match self {
             Self::Failed(fault) => Self::Failed(change(fault)),
             Self::Stopped(fault) => Self::Stopped(change(fault)),
@@ -107,7 +107,7 @@ impl Ending {
     }
 
     /// The same end with what the trail tells; a trail of another end is not believed over the status.
-    pub(super) fn with_trail_of(self, read: Self) -> Self {
+    pub(super) fn with_steps_of(self, read: Self) -> Self {
         match (self, read) {
             (Self::Failed(_), Self::Failed(fault)) => Self::Failed(fault),
             (Self::Stopped(_), Self::Stopped(fault)) => Self::Stopped(fault),
@@ -140,7 +140,7 @@ impl<O> Phase<O> {
         *self = next;
     }
 
-    pub(super) fn follow(next: Look, due: Timestamp, why: Why) -> Self {
+    pub(super) fn follow(next: ReadKind, due: Timestamp, why: WaitReason) -> Self {
         Self::Following(Following { next, due, why })
     }
 
@@ -152,15 +152,15 @@ impl<O> Phase<O> {
 /// What confirms that a task is gone.
 #[derive(Debug, Clone)]
 pub(super) struct NotFound {
-    pub(super) looks: u32,
+    pub(super) reads: u32,
     pub(super) error: ApiError,
 }
 
 /// Reads in a row that must say 404 or 410.
-pub(super) const NOT_FOUND_LOOKS: u32 = 3;
+pub(super) const NOT_FOUND_READS: u32 = 3;
 
 /// Reads of a trail before it is given up: it is best effort.
-pub(super) const TRAIL_LOOKS: u32 = 2;
+pub(super) const STEPS_READS: u32 = 2;
 
 #[cfg(test)]
 mod tests {

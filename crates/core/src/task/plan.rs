@@ -2,26 +2,26 @@
 
 use std::time::Duration;
 
+use crate::budget::OriginBudget;
 use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
 use crate::operation::Safety;
-use crate::outcome::{Clock, Outcome};
-use crate::provider::{Act, Look, Provider, Reading};
+use crate::outcome::{Outcome, TimeLimit};
+use crate::provider::{PollResult, Provider, ReadKind, WriteRequest};
 use crate::question::Answered;
-use crate::shared::Shared;
+use crate::reason::WaitReason;
 use crate::time::Timestamp;
-use crate::why::Why;
 
-use super::abandon::Cause;
-use super::deliver::{Parcel, Stage};
+use super::cancel::DetachCause;
 use super::intent::old_key;
 use super::judge::CANCELLED;
 use super::phase::Phase;
 use super::stream::{CONFIRM, OPENING, QUIET, StreamState};
+use super::writes::{WriteKind, WriteState};
 use super::{Cancel, Exchange, Flight, Purpose, Task};
 
 /// A decided step, before the references that the driver gets are taken.
-pub(super) enum Next {
+pub(super) enum Decided {
     Save,
     Event,
     Close(ExchangeId),
@@ -30,26 +30,30 @@ pub(super) enum Next {
     Send(Limits),
     Open(Limits),
     Receive(ExchangeId, Timestamp),
-    Wait(Timestamp, Why),
+    Wait(Timestamp, WaitReason),
 }
 
 /// The earliest of several things that are due.
-pub(super) struct Earliest<T> {
+pub(super) struct NextExchange<T> {
     pub(super) due: Timestamp,
-    why: Why,
-    pub(super) what: Option<T>,
+    why: WaitReason,
+    pub(super) purpose: Option<T>,
 }
 
-impl<T> Earliest<T> {
-    fn offer(&mut self, due: Timestamp, why: Why, what: Option<T>) {
+impl<T> NextExchange<T> {
+    fn offer(&mut self, due: Timestamp, why: WaitReason, what: Option<T>) {
         if due < self.due {
-            *self = Self { due, why, what };
+            *self = Self {
+                due,
+                why,
+                purpose: what,
+            };
         }
     }
 }
 
 impl<P: Provider> Task<P> {
-    pub(super) fn decide(&mut self, shared: &mut Shared) -> Next {
+    pub(super) fn decide(&mut self, shared: &mut OriginBudget) -> Decided {
         self.judge_report(shared);
         self.judge_opening(shared);
         loop {
@@ -58,18 +62,18 @@ impl<P: Provider> Task<P> {
             }
             if self.save.is_due() {
                 self.record.begin(&self.events);
-                return Next::Save;
+                return Decided::Save;
             }
             if self.phase.is_ended() {
                 self.events.release();
             }
             if self.events.first().is_some() {
-                return Next::Event;
+                return Decided::Event;
             }
             if P::CAPABILITIES.stream
                 && let StreamState::Closing { id, .. } = self.stream.state
             {
-                return Next::Close(id);
+                return Decided::Close(id);
             }
             if self.phase.is_ended() {
                 if self.record.is_behind(&self.events) {
@@ -77,12 +81,12 @@ impl<P: Provider> Task<P> {
                     continue;
                 }
                 self.exchange = None;
-                match self.stream.held() {
+                match self.stream.held_exchange() {
                     Some(id) => self.stream.enter(StreamState::Closing {
                         id,
                         due: Timestamp::MAX,
                     }),
-                    None => return Next::Done,
+                    None => return Decided::Done,
                 }
                 continue;
             }
@@ -98,7 +102,7 @@ impl<P: Provider> Task<P> {
                 self.expire();
                 continue;
             }
-            if self.make_way(shared) {
+            if self.drop_blocking_exchange(shared) {
                 continue;
             }
             if self.underway().is_none() && self.is_past_repeating() {
@@ -109,7 +113,7 @@ impl<P: Provider> Task<P> {
                 continue;
             }
             if let Some(exchange) = self.underway() {
-                return Next::InFlight(exchange.id);
+                return Decided::InFlight(exchange.id);
             }
             let readable = if P::CAPABILITIES.stream {
                 self.listen()
@@ -117,7 +121,7 @@ impl<P: Provider> Task<P> {
                 None
             };
             let plan = self.plan();
-            if plan.due > self.now || plan.what.is_none() {
+            if plan.due > self.now || plan.purpose.is_none() {
                 self.exchange = None;
                 if let Some(due) = self.record.due_when_idle(&self.events)
                     // A stream may bring the next event at once, a wait brings none.
@@ -128,18 +132,18 @@ impl<P: Provider> Task<P> {
                 }
                 let (until, why) = self.pause_of(&plan);
                 return match readable {
-                    Some(id) => Next::Receive(id, until),
-                    None => Next::Wait(until, why),
+                    Some(id) => Decided::Receive(id, until),
+                    None => Decided::Wait(until, why),
                 };
             }
-            let purpose = plan.what.expect("checked above");
+            let purpose = plan.purpose.expect("checked above");
             let opens = matches!(purpose, Purpose::OpenStream(_));
             if self.prepare(purpose) {
                 let limits = self.limits();
                 return if opens {
-                    Next::Open(limits)
+                    Decided::Open(limits)
                 } else {
-                    Next::Send(limits)
+                    Decided::Send(limits)
                 };
             }
         }
@@ -163,19 +167,19 @@ impl<P: Provider> Task<P> {
 
     /// Whether a start was cancelled before any of it left.
     fn is_cancelled_unsent(&self) -> bool {
-        let unsent = matches!(&self.phase, Phase::Starting(starting) if starting.attempts == 0 && !starting.maybe);
-        unsent && matches!(self.cancel, Cancel::Wanted { .. })
+        let unsent = matches!(&self.phase, Phase::Starting(starting) if starting.attempts == 0 && !starting.maybe_received);
+        unsent && matches!(self.cancel, Cancel::Requested { .. })
     }
 
     /// How long there is nothing to do, by this plan, and why.
-    pub(super) fn pause_of(&self, plan: &Earliest<Purpose>) -> (Timestamp, Why) {
+    pub(super) fn pause_of(&self, plan: &NextExchange<Purpose>) -> (Timestamp, WaitReason) {
         let deadline = self.clocks.deadline();
         let (until, why) = if deadline > plan.due {
             (plan.due, self.reason(plan.why))
-        } else if self.leaving.is_some() {
-            (deadline, Why::Leaving)
+        } else if self.detaching.is_some() {
+            (deadline, WaitReason::Cancelling)
         } else {
-            (deadline, Why::Deadline)
+            (deadline, WaitReason::Deadline)
         };
         // What was told is stored meanwhile; that is not what is waited for.
         let record = self.record.due_when_idle(&self.events);
@@ -183,16 +187,20 @@ impl<P: Provider> Task<P> {
     }
 
     /// While a human is awaited, a wait is for them, whatever else would end it but trouble.
-    fn reason(&self, why: Why) -> Why {
+    fn reason(&self, why: WaitReason) -> WaitReason {
         match (self.clocks.running(), why) {
             (
-                Clock::Human,
-                Why::Pace | Why::Floor | Why::CrossCheck | Why::Silence | Why::Opening,
+                TimeLimit::Waiting,
+                WaitReason::PollInterval
+                | WaitReason::Floor
+                | WaitReason::CrossCheck
+                | WaitReason::Silence
+                | WaitReason::Opening,
             ) => {
                 if self.paused {
-                    Why::Review
+                    WaitReason::Review
                 } else {
-                    Why::Question
+                    WaitReason::Question
                 }
             }
             _ => why,
@@ -200,67 +208,71 @@ impl<P: Provider> Task<P> {
     }
 
     /// What comes next, and when. Writes first: they were asked for.
-    pub(super) fn plan(&self) -> Earliest<Purpose> {
-        let mut plan = Earliest {
+    pub(super) fn plan(&self) -> NextExchange<Purpose> {
+        let mut plan = NextExchange {
             due: Timestamp::MAX,
-            why: Why::Pace,
-            what: None,
+            why: WaitReason::PollInterval,
+            purpose: None,
         };
         match &self.phase {
             Phase::Starting(starting) => {
                 plan.offer(starting.due, starting.why, Some(Purpose::Start))
             }
-            Phase::Fetching(fetching) => {
-                plan.offer(fetching.due, Why::Result, Some(Purpose::Look(Look::Result)))
-            }
-            Phase::Tracing(tracing) => {
-                plan.offer(tracing.due, Why::Backoff, Some(Purpose::Look(Look::Trail)))
-            }
+            Phase::Fetching(fetching) => plan.offer(
+                fetching.due,
+                WaitReason::Result,
+                Some(Purpose::Read(ReadKind::Result)),
+            ),
+            Phase::Tracing(tracing) => plan.offer(
+                tracing.due,
+                WaitReason::Backoff,
+                Some(Purpose::Read(ReadKind::Steps)),
+            ),
             Phase::Ended(_) => {}
             Phase::Following(following) => {
-                if let Cancel::Wanted { due, .. } = self.cancel {
-                    plan.offer(due, Why::Backoff, Some(Purpose::Cancel));
-                    if self.leaving.is_some() {
+                if let Cancel::Requested { due, .. } = self.cancel {
+                    plan.offer(due, WaitReason::Backoff, Some(Purpose::Cancel));
+                    if self.detaching.is_some() {
                         // Nothing else matters any more.
                         return plan;
                     }
                 }
                 if P::CAPABILITIES.events
-                    && let Some(fill) = &self.stream.fill
+                    && let Some(fill) = &self.stream.backfill
                 {
-                    let look = Look::Events {
+                    let read = ReadKind::Events {
                         cursor: fill.cursor.clone(),
                     };
-                    plan.offer(fill.due, self.fill_why(), Some(Purpose::Look(look)));
+                    plan.offer(fill.due, self.backfill_reason(), Some(Purpose::Read(read)));
                     return plan;
                 }
-                if let Some(delivery) = self.deliveries.front()
-                    && self.leaving.is_none()
+                if let Some(delivery) = self.writes.front()
+                    && self.detaching.is_none()
                 {
-                    let purpose = match delivery.stage {
-                        Stage::Check => Purpose::Check,
-                        Stage::Write => Purpose::Write,
-                        Stage::Reconcile => Purpose::Reconcile,
+                    let purpose = match delivery.state {
+                        WriteState::Check => Purpose::Check,
+                        WriteState::Write => Purpose::Write,
+                        WriteState::Reconcile => Purpose::Reconcile,
                     };
                     self.offer_due(&mut plan, delivery.due, delivery.why, purpose);
                 }
-                if self.leaving.is_none() && self.is_sending_turn() {
+                if self.detaching.is_none() && self.is_sending_turn() {
                     return plan;
                 }
                 let mut due = (following.due, following.why);
-                if let (Look::Status, Some(looked)) = (&following.next, self.looked) {
-                    let floor = looked.as_millis().saturating_add(self.rhythm.floor);
+                if let (ReadKind::Status, Some(polled)) = (&following.next, self.last_polled_at) {
+                    let floor = polled.as_millis().saturating_add(self.poll_interval.floor);
                     if due.0.as_millis() < floor {
-                        due = (Timestamp::from_millis(floor), Why::Floor);
+                        due = (Timestamp::from_millis(floor), WaitReason::Floor);
                     }
                 }
-                if let Some(until) = self.held_until(&following.next)
+                if let Some(until) = self.deferred_until(&following.next)
                     && due.0 < until
                 {
-                    due = (until, Why::Opening);
+                    due = (until, WaitReason::Opening);
                 }
-                let look = Purpose::Look(following.next.clone());
-                self.offer_due(&mut plan, due.0, due.1, look);
+                let read = Purpose::Read(following.next.clone());
+                self.offer_due(&mut plan, due.0, due.1, read);
                 if P::CAPABILITIES.stream {
                     self.plan_stream(&mut plan);
                 }
@@ -270,53 +282,63 @@ impl<P: Provider> Task<P> {
     }
 
     /// Until when the task is not read, because the stream that is being opened may soon tell as much.
-    fn held_until(&self, look: &Look) -> Option<Timestamp> {
+    fn deferred_until(&self, read: &ReadKind) -> Option<Timestamp> {
         let since = self.stream.opening_since()?;
-        let awaited = self.leaving.is_some() || self.stream.ending.is_some();
-        (*look == Look::Status && !awaited).then(|| since.after(OPENING))
+        let awaited = self.detaching.is_some() || self.stream.end.is_some();
+        (*read == ReadKind::Status && !awaited).then(|| since.after(OPENING))
     }
 
     /// Offers `purpose` unless something that is already due was offered before: the order of offers is the order of
     /// importance among what is due.
-    fn offer_due(&self, plan: &mut Earliest<Purpose>, due: Timestamp, why: Why, purpose: Purpose) {
-        if plan.due > self.now || plan.what.is_none() {
+    fn offer_due(
+        &self,
+        plan: &mut NextExchange<Purpose>,
+        due: Timestamp,
+        why: WaitReason,
+        purpose: Purpose,
+    ) {
+        if plan.due > self.now || plan.purpose.is_none() {
             plan.offer(due, why, Some(purpose));
         }
     }
 
-    fn plan_stream(&self, plan: &mut Earliest<Purpose>) {
-        if let Some(ending) = &self.stream.ending {
-            if let Some(doubted) = ending.doubted {
-                plan.offer(doubted.after(CONFIRM), Why::Confirm, None);
+    fn plan_stream(&self, plan: &mut NextExchange<Purpose>) {
+        if let Some(ending) = &self.stream.end {
+            if let Some(doubted) = ending.contradicted_at {
+                plan.offer(doubted.after(CONFIRM), WaitReason::Confirm, None);
             }
             return;
         }
         if let Some(wait) = self
             .stream
-            .wait
+            .asked
             .as_ref()
             .filter(|wait| !wait.checked && !wait.told)
         {
-            plan.offer(self.quiet_from(wait.since).after(QUIET), Why::Quiet, None);
+            plan.offer(
+                self.quiet_from(wait.since).after(QUIET),
+                WaitReason::Quiet,
+                None,
+            );
         }
         match &self.stream.state {
             StreamState::Closed { due } => {
                 self.offer_due(
                     plan,
                     *due,
-                    Why::Reopen,
-                    Purpose::OpenStream(self.stream.taken),
+                    WaitReason::Reopen,
+                    Purpose::OpenStream(self.stream.last_taken),
                 );
             }
             StreamState::Open(open) => {
-                let since = open.listening.unwrap_or(self.now).max(open.heard);
+                let since = open.listening.unwrap_or(self.now).max(open.last_byte_at);
                 plan.offer(
                     since.after(self.policy.limits.stream_idle),
-                    Why::Silence,
+                    WaitReason::Silence,
                     None,
                 );
-                if !open.covered && self.has_list() {
-                    plan.offer(open.opened.after(QUIET), Why::Quiet, None);
+                if !open.contiguous && self.has_list() {
+                    plan.offer(open.opened.after(QUIET), WaitReason::Quiet, None);
                 }
             }
             StreamState::Opening(_) | StreamState::Closing { .. } => {}
@@ -334,37 +356,41 @@ impl<P: Provider> Task<P> {
         }
         let built = match (&purpose, &self.id) {
             (Purpose::Start, _) => Ok(None),
-            (Purpose::Look(Look::Status), Some(id)) => match &self.status_request {
+            (Purpose::Read(ReadKind::Status), Some(id)) => match &self.status_request {
                 Some(_) => Ok(None),
-                None => self.provider.look(id, &Look::Status).map(|request| {
-                    self.status_request = Some(request);
-                    None
-                }),
+                None => self
+                    .provider
+                    .read_request(id, &ReadKind::Status)
+                    .map(|request| {
+                        self.status_request = Some(request);
+                        None
+                    }),
             },
-            (Purpose::Look(look), Some(id)) => self.provider.look(id, look).map(Some),
-            (Purpose::Check | Purpose::Reconcile, Some(id)) => {
-                self.provider.look(id, &Look::Questions).map(Some)
-            }
+            (Purpose::Read(read), Some(id)) => self.provider.read_request(id, read).map(Some),
+            (Purpose::Check | Purpose::Reconcile, Some(id)) => self
+                .provider
+                .read_request(id, &ReadKind::Questions)
+                .map(Some),
             (Purpose::OpenStream(after), Some(id)) => self
                 .provider
-                .look(id, &Look::Stream { after: *after })
+                .read_request(id, &ReadKind::Stream { after: *after })
                 .map(|request| Some(request.streaming())),
-            (Purpose::Cancel, Some(id)) => self.provider.act(id, &Act::Cancel).map(Some),
+            (Purpose::Cancel, Some(id)) => self
+                .provider
+                .write_request(id, &WriteRequest::Cancel)
+                .map(Some),
             (Purpose::Write, Some(id)) => {
-                let delivery = self
-                    .deliveries
-                    .front()
-                    .expect("planned because there is one");
-                let act = match &delivery.parcel {
-                    Parcel::Answer { question, answer } => Act::Answer {
+                let delivery = self.writes.front().expect("planned because there is one");
+                let act = match &delivery.kind {
+                    WriteKind::Answer { question, answer } => WriteRequest::Answer {
                         question,
                         answer,
                         key: delivery.key.as_ref(),
                     },
-                    Parcel::Message { text, .. } => Act::Message(text),
+                    WriteKind::Message { text, .. } => WriteRequest::Message(text),
                 };
                 self.provider
-                    .act(id, &act)
+                    .write_request(id, &act)
                     .map(|request| Some(request.freeze(&self.seed)))
             }
             (_, None) => unreachable!("only a start is planned before the id is known"),
@@ -392,7 +418,7 @@ impl<P: Provider> Task<P> {
     fn unbuildable(&mut self, purpose: &Purpose, why: String) {
         match purpose {
             Purpose::Check | Purpose::Write | Purpose::Reconcile => {
-                self.finish_delivery(Answered::Refused, Some(why))
+                self.finish_write(Answered::Refused, Some(why))
             }
             Purpose::Cancel => self.cancel_refused(why),
             Purpose::OpenStream(_) => {
@@ -400,10 +426,10 @@ impl<P: Provider> Task<P> {
                     due: Timestamp::MAX,
                 };
             }
-            Purpose::Look(Look::Trail) => self.end_traced(),
+            Purpose::Read(ReadKind::Steps) => self.end_traced(),
             // Its cursor is the server's: no fault of the task.
-            Purpose::Look(Look::Events { .. }) => self.list_unusable(),
-            Purpose::Start | Purpose::Look(_) => {
+            Purpose::Read(ReadKind::Events { .. }) => self.list_unusable(),
+            Purpose::Start | Purpose::Read(_) => {
                 let id = self
                     .id
                     .clone()
@@ -420,15 +446,15 @@ impl<P: Provider> Task<P> {
             .left(self.now)
             .map(|left| left.max(Duration::from_millis(1)));
         let (kind, safety) = match (&exchange.purpose, &self.phase) {
-            (Purpose::Look(Look::Status), _) => return self.status_limits.within(left),
+            (Purpose::Read(ReadKind::Status), _) => return self.status_limits.within(left),
             (Purpose::Start, Phase::Starting(starting)) if starting.request.is_form() => {
                 (Kind::Upload, starting.safety)
             }
             (Purpose::Start, Phase::Starting(starting)) => (Kind::Plain, starting.safety),
             (Purpose::Write, _) => {
-                let delivery = self.deliveries.front();
-                let parcel = &delivery.expect("a write is a delivery's").parcel;
-                (Kind::Plain, parcel.safety::<P>())
+                let delivery = self.writes.front();
+                let kind = &delivery.expect("a write is a delivery's").kind;
+                (Kind::Plain, kind.safety::<P>())
             }
             (Purpose::OpenStream(_), _) => (Kind::OpenStream, Safety::Repeatable),
             // To cancel twice changes nothing more.
@@ -441,9 +467,12 @@ impl<P: Provider> Task<P> {
     fn expire(&mut self) {
         // An answer that is let go of leaves its question open, and with that the human's clock would begin.
         self.clocks.stop();
-        let over = self.held.as_ref().is_some_and(Reading::is_over);
-        let deadline = Cause::Deadline(self.clocks.running());
-        if self.leaving.is_none() && !over && self.abandon(deadline, self.policy.on_deadline) {
+        let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
+        let deadline = DetachCause::Deadline(self.clocks.running());
+        if self.detaching.is_none()
+            && !over
+            && self.detach_or_cancel(deadline, self.policy.on_deadline)
+        {
             return;
         }
         let in_flight = |purpose: &Purpose| {
@@ -452,19 +481,19 @@ impl<P: Provider> Task<P> {
                 .is_some_and(|e| e.purpose == *purpose && !matches!(e.flight, Flight::Planned))
         };
         if let Phase::Starting(starting) = &self.phase
-            && (starting.maybe || in_flight(&Purpose::Start))
+            && (starting.maybe_received || in_flight(&Purpose::Start))
         {
             let why = "the deadline passed before the reply came".to_owned();
             return self.end_unknown(why, false);
         }
-        self.let_go();
+        self.drop_writes();
         if self.phase.is_ended() {
             // It was the message of a turn, whose end is that nobody knows whether it was taken.
             return;
         }
-        if let Some(reading) = self.held.take_if(|held| held.is_over()) {
+        if let Some(reading) = self.deferred.take_if(|held| held.is_over()) {
             // It was over in time; what its list still had is not told.
-            self.stream.fill = None;
+            self.stream.backfill = None;
             return self.apply(reading);
         }
         let outcome = match (&self.phase, &self.id) {
@@ -473,7 +502,7 @@ impl<P: Provider> Task<P> {
                 why: "the deadline passed before it could be read".to_owned(),
             },
             (Phase::Tracing(_), _) => return self.end_traced(),
-            _ => return self.settle_leaving(),
+            _ => return self.end_cancelling(),
         };
         self.end(outcome);
     }

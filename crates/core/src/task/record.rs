@@ -13,7 +13,7 @@ use crate::provider::Provider;
 use crate::time::Timestamp;
 
 use super::Task;
-use super::events::Events;
+use super::event_queue::EventQueue;
 
 /// Events told before they are recorded.
 pub(super) const MAX_UNRECORDED: u64 = 32;
@@ -22,13 +22,13 @@ const RECORD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How far events had come in a state.
 #[derive(Debug, Default, Clone, Copy)]
-struct Mark {
+struct EventCounts {
     taken: u64,
     numbered: u64,
 }
 
-impl Mark {
-    fn of(events: &Events) -> Self {
+impl EventCounts {
+    fn of(events: &EventQueue) -> Self {
         Self {
             taken: events.taken(),
             numbered: events.numbered(),
@@ -39,9 +39,9 @@ impl Mark {
 #[derive(Debug, Default)]
 pub(super) struct Record {
     /// In the state that is stored.
-    stored: Mark,
+    stored: EventCounts,
     /// In the state that is about to be.
-    storing: Mark,
+    storing: EventCounts,
     /// When the first event was told that is not recorded.
     since: Option<Timestamp>,
     /// When a state was last stored.
@@ -50,8 +50,8 @@ pub(super) struct Record {
 
 impl Record {
     /// Nothing was told since the state that a task is resumed from.
-    pub(super) fn resumed(events: &Events) -> Self {
-        let mark = Mark::of(events);
+    pub(super) fn resumed(events: &EventQueue) -> Self {
+        let mark = EventCounts::of(events);
         Self {
             stored: mark,
             storing: mark,
@@ -65,23 +65,23 @@ impl Record {
     }
 
     /// The state that is about to be stored is the present one.
-    pub(super) fn begin(&mut self, events: &Events) {
-        self.storing = Mark::of(events);
+    pub(super) fn begin(&mut self, events: &EventQueue) {
+        self.storing = EventCounts::of(events);
     }
 
-    pub(super) fn stored(&mut self, events: &Events, now: Timestamp) {
+    pub(super) fn stored(&mut self, events: &EventQueue, now: Timestamp) {
         self.stored = self.storing;
         self.last = Some(now);
         self.since = self.is_behind(events).then_some(now);
     }
 
     /// Whether anything was told that is not recorded.
-    pub(super) fn is_behind(&self, events: &Events) -> bool {
+    pub(super) fn is_behind(&self, events: &EventQueue) -> bool {
         self.stored.taken < events.taken()
     }
 
     /// Whether it has to be recorded before anything else is told.
-    pub(super) fn is_due(&self, events: &Events, now: Timestamp) -> bool {
+    pub(super) fn is_due(&self, events: &EventQueue, now: Timestamp) -> bool {
         let first = events.first();
         let is_unstored = |(_, id, event): (_, EventId, &Event)| match id {
             EventId::Own(no) => no > self.stored.numbered && event.is_kept(),
@@ -99,7 +99,7 @@ impl Record {
     }
 
     /// When it is to be recorded if nothing else is to be done until then.
-    pub(super) fn due_when_idle(&self, events: &Events) -> Option<Timestamp> {
+    pub(super) fn due_when_idle(&self, events: &EventQueue) -> Option<Timestamp> {
         let since = self.since.filter(|_| self.is_behind(events))?;
         let last = self.last.unwrap_or_default();
         Some(since.min(last).after(RECORD_WITHIN))

@@ -6,34 +6,34 @@ use http::StatusCode;
 
 use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
 use crate::error::ApiError;
-use crate::outcome::{Abandoned, Clock, Outcome};
-use crate::provider::{Clue, Look, Provider};
+use crate::outcome::{CancelResult, Outcome, TimeLimit};
+use crate::provider::{MatchCriteria, Provider, ReadKind};
+use crate::reason::WaitReason;
 use crate::request::{Request, Segment, SourceKey};
 use crate::seed::{Seed, hex, unhex32};
 use crate::snapshot::{
-    ResumeError, Saved, SavedAgain, SavedCancel, SavedDelivery, SavedEnd, SavedEnding,
-    SavedRequest, SavedSegment, SavedStart, SavedTurn, SavedTurnStage, SavedWait, Snapshot,
+    ResumeError, Saved, SavedAgain, SavedAskedInStream, SavedCancel, SavedEnd, SavedRequest,
+    SavedSegment, SavedStart, SavedTurn, SavedTurnState, SavedUnconfirmedEnd, SavedWrite, Snapshot,
 };
 use crate::target::MAX_TARGET;
 use crate::time::Timestamp;
-use crate::why::Why;
 
-use super::asks::Asks;
-use super::clocks::Clocks;
-use super::deliver::{Delivery, Parcel, Stage};
-use super::events::{Events, Untold};
-use super::intent::{Intent, Unresolved, is_key_old, old_key};
+use super::clocks::Deadlines;
+use super::event_queue::{EventQueue, PendingEvent};
+use super::intent::{Intent, UnresolvedStart, is_key_old, old_key};
 use super::phase::{Phase, Starting};
+use super::questions::Questions;
 use super::record::Record;
-use super::stream::{Ending, Wait};
-use super::{Cancel, Lag, Task, Turn, TurnStage};
+use super::stream::{AskedInStream, EndConfirmation};
+use super::writes::{PendingWrite, WriteKind, WriteState};
+use super::{Cancel, StatusFreshness, Task, Turn, TurnState};
 
 /// What a stored counter may have come to: each goes on from there, one by one, for ever.
 const MOST_COUNTED: u64 = u64::MAX / 2;
 
 pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
     let (work_left, human_left) = task.clocks.left_at(task.now);
-    let untold = task.events.untold();
+    let pending = task.events.pending();
     Snapshot(Saved {
         v: Saved::version(),
         provider: P::NAME.to_owned(),
@@ -47,75 +47,82 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
             _ => None,
         },
         saved_at: task.now,
-        work_left,
-        human_left,
-        human_runs: task.clocks.running() == Clock::Human,
+        working_left: work_left,
+        waiting_left: human_left,
+        human_is_asked: task.clocks.running() == TimeLimit::Waiting,
         paused: task.paused,
-        lags: task.lag != Lag::None,
+        stale: task.freshness != StatusFreshness::Current,
         policy: task.policy.clone(),
         seed: hex(&task.seed.0),
         jitter: task.rng.get_seed(),
         revision: task.save.revision,
         events_taken: task.events.taken(),
         events_numbered: task.events.numbered(),
-        untold: untold.iter().map(|(_, event)| event.clone()).collect(),
-        untold_ids: untold.iter().map(|(id, _)| *id).collect(),
+        pending_events: pending.iter().map(|(_, event)| event.clone()).collect(),
+        pending_event_ids: pending.iter().map(|(id, _)| *id).collect(),
         exchanges: task.exchanges,
         messages: task.messages,
-        started_at: task.started,
-        position: task.stream.taken,
-        wait: task.stream.wait.as_ref().map(|wait| SavedWait {
+        created_at: task.created_at,
+        event_seq: task.stream.last_taken,
+        asked_in_stream: task.stream.asked.as_ref().map(|wait| SavedAskedInStream {
             question: wait.question.clone(),
             told: wait.told,
-            doubtful: wait.doubtful,
+            unconfirmed: wait.unconfirmed,
         }),
         // What was not taken comes again, this event among it.
-        ending: task
+        unconfirmed_end: task
             .stream
-            .ending
+            .end
             .as_ref()
-            .filter(|ending| ending.event.position <= task.stream.taken)
-            .map(|ending| SavedEnding {
-                finish: ending.finish.clone(),
+            .filter(|ending| ending.event.seq <= task.stream.last_taken)
+            .map(|ending| SavedUnconfirmedEnd {
+                end: ending.end.clone(),
                 event: ending.event.clone(),
             }),
         status: task.last_status.clone(),
-        asks: task.asks.all().cloned().collect(),
-        stand_in: task.asks.place(),
-        deliveries: task
-            .deliveries
+        questions: task.questions.all().cloned().collect(),
+        stand_in: task.questions.place(),
+        writes: task
+            .writes
             .iter()
-            .map(|delivery| SavedDelivery {
-                parcel: delivery.parcel.clone(),
-                stage: delivery.stage,
-                mark: delivery.mark.clone(),
+            .map(|delivery| SavedWrite {
+                kind: delivery.kind.clone(),
+                state: delivery.state,
+                cursor: delivery.cursor.clone(),
                 key: delivery.key.clone(),
             })
             .collect(),
         turn: task.turn.as_ref().map(|turn| SavedTurn {
             text: turn.text.clone(),
-            stage: match &turn.stage {
-                TurnStage::Baseline => SavedTurnStage::Baseline,
-                TurnStage::Sending { no, working } => SavedTurnStage::Sending {
+            state: match &turn.state {
+                TurnState::Baseline => SavedTurnState::Baseline,
+                TurnState::Sending { no, working } => SavedTurnState::Sending {
                     no: *no,
                     working: *working,
                 },
-                TurnStage::Unproven { mark, working } => SavedTurnStage::Unproven {
-                    mark: mark.clone(),
+                TurnState::Unproven {
+                    cursor: mark,
+                    working,
+                } => SavedTurnState::Unproven {
+                    cursor: mark.clone(),
                     working: *working,
                 },
-                TurnStage::Taken => SavedTurnStage::Taken,
-                TurnStage::Lost { no, mark, working } => SavedTurnStage::Lost {
+                TurnState::Proven => SavedTurnState::Proven,
+                TurnState::Lost {
+                    no,
+                    cursor: mark,
+                    working,
+                } => SavedTurnState::Lost {
                     no: *no,
-                    mark: mark.clone(),
+                    cursor: mark.clone(),
                     working: *working,
                 },
-                TurnStage::Undelivered { why } => SavedTurnStage::Undelivered { why: why.clone() },
+                TurnState::Undelivered { why } => SavedTurnState::Undelivered { why: why.clone() },
             },
         }),
         cancel: match task.cancel {
             Cancel::Idle => SavedCancel::Idle,
-            Cancel::Wanted { .. } => SavedCancel::Wanted,
+            Cancel::Requested { .. } => SavedCancel::Requested,
             Cancel::Accepted => SavedCancel::Accepted,
             Cancel::Refused => SavedCancel::Refused,
         },
@@ -126,7 +133,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
 fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
     let intent = task.intent.as_ref()?;
     let unresolved = match &task.phase {
-        Phase::Starting(starting) => Unresolved::of(starting, None),
+        Phase::Starting(starting) => UnresolvedStart::of(starting, None),
         Phase::Ended(_) => task.unresolved.as_deref()?.clone(),
         Phase::Following(_) | Phase::Fetching(_) | Phase::Tracing(_) => return None,
     };
@@ -135,7 +142,7 @@ fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
         digest: unresolved.digest,
         begun_at: Some(intent.begun_at),
         ended_at: unresolved.ended_at,
-        clue: intent.clue.clone(),
+        criteria: intent.criteria.clone(),
         request: unresolved.request.as_ref().map(save_request),
     })
 }
@@ -145,7 +152,7 @@ fn save_again<P: Provider>(task: &Task<P>) -> Option<SavedAgain> {
     let intent = task.intent.as_ref()?;
     Some(match intent.kept.as_ref()? {
         KeptStart::Request(request) => SavedAgain::Request {
-            clue: intent.clue.clone(),
+            criteria: intent.criteria.clone(),
             request: kept_request(request),
         },
         KeptStart::TooLarge(bytes) => SavedAgain::TooLarge { bytes: *bytes },
@@ -197,15 +204,15 @@ pub(crate) fn start_again(saved: &Saved) -> Result<StartAgain, StartAgainError> 
         provider: saved.provider.clone(),
         origin: saved.origin.clone(),
         request,
-        clue: clue_of(saved),
+        criteria: criteria_of(saved),
         unresolved: start.filter(|_| saved.task.is_none()).cloned(),
     })
 }
 
-fn clue_of(saved: &Saved) -> Option<Clue> {
+fn criteria_of(saved: &Saved) -> Option<MatchCriteria> {
     match (&saved.start, &saved.again) {
-        (Some(start), _) => start.clue.clone(),
-        (None, Some(SavedAgain::Request { clue, .. })) => clue.clone(),
+        (Some(start), _) => start.criteria.clone(),
+        (None, Some(SavedAgain::Request { criteria, .. })) => criteria.clone(),
         (None, _) => None,
     }
 }
@@ -254,9 +261,6 @@ pub(super) fn resume<P: Provider>(
     now: Timestamp,
 ) -> Result<Task<P>, ResumeError> {
     let Snapshot(saved) = saved;
-    if saved.v > Saved::version() {
-        return Err(ResumeError::Version(saved.v));
-    }
     if saved.provider != P::NAME {
         return Err(ResumeError::Provider {
             found: saved.provider,
@@ -293,7 +297,7 @@ pub(super) fn resume<P: Provider>(
         provider,
         saved.task,
         phase,
-        saved.position,
+        saved.event_seq,
         saved.policy,
         seed,
         now,
@@ -302,15 +306,15 @@ pub(super) fn resume<P: Provider>(
     task.intent = intent;
     task.unresolved = unresolved;
     task.rng = fastrand::Rng::with_seed(saved.jitter);
-    task.started = saved.started_at.map(|started| started.min(now));
+    task.created_at = saved.created_at.map(|started| started.min(now));
     task.exchanges = saved.exchanges;
     task.messages = saved.messages;
-    let mut ids = saved.untold_ids.into_iter();
-    let untold = saved.untold.into_iter().map(|event| Untold {
+    let mut ids = saved.pending_event_ids.into_iter();
+    let pending = saved.pending_events.into_iter().map(|event| PendingEvent {
         id: ids.next(),
         event,
     });
-    task.events = Events::after(saved.events_taken, saved.events_numbered, untold);
+    task.events = EventQueue::after(saved.events_taken, saved.events_numbered, pending);
     if !task.phase.is_ended() {
         task.events.skip_unrecorded();
     }
@@ -323,58 +327,58 @@ pub(super) fn resume<P: Provider>(
     }
     task.last_status = saved.status;
     task.paused = saved.paused;
-    task.lag = if saved.lags {
-        Lag::Delivered(now)
+    task.freshness = if saved.stale {
+        StatusFreshness::StaleSince(now)
     } else {
-        Lag::None
+        StatusFreshness::Current
     };
-    task.clocks = Clocks::new(saved.work_left, saved.human_left, saved_at);
-    if saved.human_runs {
-        task.clocks.run(Clock::Human, saved_at);
+    task.clocks = Deadlines::new(saved.working_left, saved.waiting_left, saved_at);
+    if saved.human_is_asked {
+        task.clocks.run(TimeLimit::Waiting, saved_at);
     }
     // Open questions are told again: nobody may have heard of them.
     let (open, known): (Vec<_>, Vec<_>) = saved
-        .asks
+        .questions
         .into_iter()
-        .partition(|ask| matches!(ask.standing, super::Standing::Open));
-    task.asks = Asks::restore(known, saved.stand_in);
+        .partition(|ask| matches!(ask.state, super::QuestionState::Open));
+    task.questions = Questions::restore(known, saved.stand_in);
     for ask in open {
-        task.asks.tell(ask, &mut task.events);
+        task.questions.tell(ask, &mut task.events);
     }
-    task.deliveries = saved
-        .deliveries
+    task.writes = saved
+        .writes
         .into_iter()
         .map(|delivery| {
-            let mut restored = Delivery::new(delivery.parcel, delivery.key, now);
-            restored.mark = delivery.mark;
-            restored.stage = match delivery.stage {
+            let mut restored = PendingWrite::new(delivery.kind, delivery.key, now);
+            restored.cursor = delivery.cursor;
+            restored.state = match delivery.state {
                 // It may have left after this was stored: read before anything is done.
-                Stage::Write => Stage::Reconcile,
+                WriteState::Write => WriteState::Reconcile,
                 stage => stage,
             };
-            if restored.stage == Stage::Reconcile {
-                restored.maybe = true;
-                restored.trouble = Some("the process ended before the reply came".to_owned());
+            if restored.state == WriteState::Reconcile {
+                restored.maybe_applied = true;
+                restored.last_error = Some("the process ended before the reply came".to_owned());
             }
             restored
         })
         .collect();
     task.turn = saved.turn.map(|turn| load_turn(turn, &mut task, now));
-    task.stream.wait = saved.wait.map(|wait| Wait {
+    task.stream.asked = saved.asked_in_stream.map(|wait| AskedInStream {
         told: wait.told,
-        doubtful: wait.doubtful,
-        ..Wait::new(wait.question, now)
+        unconfirmed: wait.unconfirmed,
+        ..AskedInStream::new(wait.question, now)
     });
-    task.stream.ending = saved.ending.map(|ending| Ending {
-        finish: ending.finish,
+    task.stream.end = saved.unconfirmed_end.map(|ending| EndConfirmation {
+        end: ending.end,
         event: ending.event,
-        doubted: None,
+        contradicted_at: None,
         tries: 0,
         reply: None,
     });
     task.cancel = match saved.cancel {
         SavedCancel::Idle => Cancel::Idle,
-        SavedCancel::Wanted => Cancel::Wanted { tries: 0, due: now },
+        SavedCancel::Requested => Cancel::Requested { tries: 0, due: now },
         SavedCancel::Accepted => Cancel::Accepted,
         SavedCancel::Refused => Cancel::Refused,
     };
@@ -382,41 +386,57 @@ pub(super) fn resume<P: Provider>(
         // The watch was over, or is: a question that is open since begins no time of its own.
         task.clocks.stop();
     } else {
-        task.mode();
+        task.update_clock();
     }
     Ok(task)
 }
 
 fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) -> Turn {
-    let stage = match saved.stage {
-        SavedTurnStage::Baseline => TurnStage::Baseline,
-        SavedTurnStage::Sending { no, working } => TurnStage::Sending { no, working },
-        SavedTurnStage::Unproven { mark, working } => TurnStage::Unproven { mark, working },
-        SavedTurnStage::Taken => TurnStage::Taken,
-        SavedTurnStage::Lost { no, mark, working } if task.phase.is_ended() => {
-            TurnStage::Lost { no, mark, working }
-        }
-        SavedTurnStage::Lost { no, mark, working } => {
+    let stage = match saved.state {
+        SavedTurnState::Baseline => TurnState::Baseline,
+        SavedTurnState::Sending { no, working } => TurnState::Sending { no, working },
+        SavedTurnState::Unproven {
+            cursor: mark,
+            working,
+        } => TurnState::Unproven {
+            cursor: mark,
+            working,
+        },
+        SavedTurnState::Proven => TurnState::Proven,
+        SavedTurnState::Lost {
+            no,
+            cursor: mark,
+            working,
+        } if task.phase.is_ended() => TurnState::Lost {
+            no,
+            cursor: mark,
+            working,
+        },
+        SavedTurnState::Lost {
+            no,
+            cursor: mark,
+            working,
+        } => {
             let text = saved.text.clone();
-            let mut lost = Delivery::new(Parcel::Message { no, text }, None, now);
-            lost.stage = Stage::Reconcile;
-            lost.mark = mark;
-            lost.maybe = true;
-            task.deliveries.push_front(lost);
-            TurnStage::Sending { no, working }
+            let mut lost = PendingWrite::new(WriteKind::Message { no, text }, None, now);
+            lost.state = WriteState::Reconcile;
+            lost.cursor = mark;
+            lost.maybe_applied = true;
+            task.writes.push_front(lost);
+            TurnState::Sending { no, working }
         }
-        SavedTurnStage::Undelivered { why } => TurnStage::Undelivered { why },
+        SavedTurnState::Undelivered { why } => TurnState::Undelivered { why },
     };
     Turn {
         text: saved.text,
-        stage,
+        state: stage,
     }
 }
 
 /// Why the message of a turn was not delivered, when that is known.
 fn undelivered(saved: &Saved) -> Option<&str> {
-    match saved.turn.as_ref().map(|turn| &turn.stage) {
-        Some(SavedTurnStage::Undelivered { why }) => Some(why),
+    match saved.turn.as_ref().map(|turn| &turn.state) {
+        Some(SavedTurnState::Undelivered { why }) => Some(why),
         _ => None,
     }
 }
@@ -471,9 +491,9 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
         }),
         (None, Some(SavedEnd::Deadline), _) => over(Outcome::DeadlineExceeded {
             id: None,
-            clock: Clock::Work,
+            limit: TimeLimit::Working,
             last: None,
-            abandoned: Abandoned::LeftRunning,
+            cancel: CancelResult::NotRequested,
         }),
         (Some(_), _, _) => match undelivered(saved) {
             Some(why) => over(Outcome::NotStarted {
@@ -481,7 +501,11 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 attempts: 0,
                 temporary: true,
             }),
-            None => Ok(Phase::follow(Look::Status, now, Why::Pace)),
+            None => Ok(Phase::follow(
+                ReadKind::Status,
+                now,
+                WaitReason::PollInterval,
+            )),
         },
         (None, _, Some(start)) => match &start.request {
             Some(_) if is_key_old(start.begun_at.unwrap_or(saved.saved_at), now) => {
@@ -496,8 +520,8 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 safety: P::CAPABILITIES.start,
                 attempts: 0,
                 due: now,
-                why: Why::Backoff,
-                maybe: true,
+                why: WaitReason::Backoff,
+                maybe_received: true,
                 conflicts: 0,
             }))),
             None => over(Outcome::Unknown {
@@ -523,16 +547,16 @@ fn intent_of(saved: &Saved) -> Result<Option<Intent>, ResumeError> {
         begun_at: start
             .and_then(|start| start.begun_at)
             .unwrap_or(saved.saved_at),
-        clue: clue_of(saved),
+        criteria: criteria_of(saved),
         kept,
     }))
 }
 
-fn unresolved_of(saved: &Saved) -> Result<Option<Box<Unresolved>>, ResumeError> {
+fn unresolved_of(saved: &Saved) -> Result<Option<Box<UnresolvedStart>>, ResumeError> {
     let Some(start) = saved.start.as_ref().filter(|_| saved.task.is_none()) else {
         return Ok(None);
     };
-    Ok(Some(Box::new(Unresolved {
+    Ok(Some(Box::new(UnresolvedStart {
         digest: start.digest.clone(),
         request: start.request.as_ref().map(load_request).transpose()?,
         ended_at: start.ended_at,

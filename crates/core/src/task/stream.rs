@@ -8,15 +8,15 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use crate::event::RawEvent;
-use crate::failure::Failure;
-use crate::id::{ExchangeId, Position, QuestionId};
+use crate::failure::ExchangeFailure;
+use crate::id::{EventSeq, ExchangeId, QuestionId};
 use crate::lenient::ListEntry;
-use crate::provider::{Finish, Item};
+use crate::provider::{StreamEvent, UnconfirmedEnd};
 use crate::question::Question;
+use crate::reason::RetryReason;
 use crate::response::Response;
 use crate::sse::Decoder;
 use crate::time::Timestamp;
-use crate::why::RetryReason;
 
 /// The states and the steps between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
@@ -49,7 +49,7 @@ pub(super) struct Opening {
     /// When it left.
     pub(super) since: Timestamp,
     /// What became of it, when that is no stream, until it is judged.
-    pub(super) report: Option<Result<Response, Failure>>,
+    pub(super) report: Option<Result<Response, ExchangeFailure>>,
 }
 
 /// Why a stream is of no more use.
@@ -61,7 +61,7 @@ pub(super) struct Loss {
 }
 
 impl Loss {
-    pub(super) fn failed(failure: &Failure) -> Self {
+    pub(super) fn failed(failure: &ExchangeFailure) -> Self {
         Self {
             reason: RetryReason::Wire(failure.cause.clone()),
             why: failure.to_string(),
@@ -75,28 +75,28 @@ pub(super) struct Open {
     pub(super) decoder: Decoder,
     pub(super) chunks: VecDeque<Bytes>,
     pub(super) opened: Timestamp,
-    pub(super) heard: Timestamp,
+    pub(super) last_byte_at: Timestamp,
     /// Since when the driver is asked to read it and nothing is there. Time in which it did something else is no
     /// silence.
     pub(super) listening: Option<Timestamp>,
     /// How it ended, once it has.
     pub(super) end: Option<Loss>,
     /// Whether this connection has brought an event, old or new: until then it may be one that never will.
-    pub(super) carried: bool,
+    pub(super) has_events: bool,
     /// Whether it is known to go on where the last connection ended: its first event said so, or the list was read.
-    pub(super) covered: bool,
+    pub(super) contiguous: bool,
     /// Whether an event that it carried was told.
     pub(super) told: bool,
     /// An event that came before that was known.
-    pub(super) held: Option<Item>,
+    pub(super) deferred: Option<StreamEvent>,
     /// Whether it was told that an event came again with other content.
-    pub(super) altered: bool,
+    pub(super) replays_altered: bool,
 }
 
 impl Open {
     /// Whether what happens is known from this connection alone.
     pub(super) fn is_trusted(&self) -> bool {
-        self.carried && self.covered
+        self.has_events && self.contiguous
     }
 
     /// The driver was busy with something else for this long.
@@ -106,8 +106,9 @@ impl Open {
 
     /// How long nothing has come although the driver listened.
     pub(super) fn silence(&self, now: Timestamp) -> Duration {
-        self.listening
-            .map_or(Duration::ZERO, |since| now.since(since.max(self.heard)))
+        self.listening.map_or(Duration::ZERO, |since| {
+            now.since(since.max(self.last_byte_at))
+        })
     }
 
     /// Whether bytes wait here that are not decoded yet.
@@ -118,7 +119,7 @@ impl Open {
 
 /// A reading of the list of events, page by page.
 #[derive(Debug, Clone)]
-pub(super) struct Fill {
+pub(super) struct Backfill {
     pub(super) cursor: Option<String>,
     pub(super) due: Timestamp,
     pub(super) tries: u32,
@@ -127,7 +128,7 @@ pub(super) struct Fill {
     /// Whether it goes on from a cursor of an earlier reading, which the platform may have forgotten.
     pub(super) inherited: bool,
     /// The newest position that a page of this reading had.
-    pub(super) reached: Option<Position>,
+    pub(super) reached: Option<EventSeq>,
     /// The most events that a page of this reading had: a shorter one is the last there is.
     pub(super) largest: usize,
     /// Whether the stream was opened in the middle of it: what happened between the pages before and that is in neither.
@@ -135,14 +136,14 @@ pub(super) struct Fill {
     /// Empty pages in a row.
     pub(super) empty: u32,
     /// What the platform lists newest first, until all of it is here.
-    pub(super) reversed: Option<Vec<ListEntry<Item>>>,
+    pub(super) reversed: Option<Vec<ListEntry<StreamEvent>>>,
     /// How many entries behind the last event of this reading cannot be read: what they would have told is not known.
     pub(super) skipped: u64,
     /// The newest question among events that were known before, unless a later one shows the task at work.
     pub(super) past: Option<Question>,
 }
 
-impl Fill {
+impl Backfill {
     pub(super) fn new(cursor: Option<String>, now: Timestamp) -> Self {
         Self {
             inherited: cursor.is_some(),
@@ -163,14 +164,14 @@ impl Fill {
 
 /// The wording of the newest events, to notice one that comes again with another.
 #[derive(Debug, Default)]
-pub(super) struct Worded(VecDeque<(Position, u64)>);
+pub(super) struct SeenDigests(VecDeque<(EventSeq, u64)>);
 
 /// Events whose wording is remembered: what comes again comes soon, or with all the others after a reconnect.
 const WORDED: usize = 64;
 
-impl Worded {
+impl SeenDigests {
     /// Takes an event in; whether it came before, worded otherwise.
-    pub(super) fn differs(&mut self, position: Position, wording: &str) -> bool {
+    pub(super) fn differs(&mut self, position: EventSeq, wording: &str) -> bool {
         let digest = digest(wording);
         let newest = self.0.back().map(|(newest, _)| *newest);
         if newest.is_none_or(|newest| newest < position) {
@@ -199,7 +200,7 @@ fn digest(text: &str) -> u64 {
 /// The newest event that asks, while nothing after it shows the task at work. It outlives the connection that brought
 /// it: the event is taken and comes no more.
 #[derive(Debug, Clone)]
-pub(super) struct Wait {
+pub(super) struct AskedInStream {
     pub(super) question: Question,
     pub(super) since: Timestamp,
     /// Whether the read that judges it was asked for.
@@ -207,12 +208,12 @@ pub(super) struct Wait {
     /// Whether it was told.
     pub(super) told: bool,
     /// Whether it was taken for a stand-in that was answered before: it may be the next question instead.
-    pub(super) doubtful: bool,
+    pub(super) unconfirmed: bool,
 }
 
 /// What followed a question: it tells whose answer was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sequel {
+pub(super) enum Aftermath {
     /// The task went on.
     Worked,
     /// The task asks again.
@@ -223,25 +224,25 @@ pub(super) enum Sequel {
     Stopped,
 }
 
-impl Wait {
+impl AskedInStream {
     pub(super) fn new(question: Question, since: Timestamp) -> Self {
         Self {
             question,
             since,
             checked: false,
             told: false,
-            doubtful: false,
+            unconfirmed: false,
         }
     }
 }
 
 /// An event that says that the task is over, until a read of the task agrees.
 #[derive(Debug, Clone)]
-pub(super) struct Ending {
-    pub(super) finish: Finish,
+pub(super) struct EndConfirmation {
+    pub(super) end: UnconfirmedEnd,
     pub(super) event: RawEvent,
     /// When a read first failed or did not agree.
-    pub(super) doubted: Option<Timestamp>,
+    pub(super) contradicted_at: Option<Timestamp>,
     pub(super) tries: u32,
     /// The newest read that did not agree.
     pub(super) reply: Option<Response>,
@@ -257,32 +258,32 @@ pub(super) struct Stream {
     /// Events in a row that could not be read.
     pub(super) unreadable: u32,
     /// How the newest events of the stream were worded.
-    pub(super) worded: Worded,
+    pub(super) seen_digests: SeenDigests,
     /// The position of the last event that was decoded: what is dropped after a reconnect.
-    pub(super) decoded: Option<Position>,
+    pub(super) last_decoded: Option<EventSeq>,
     /// The position of the last event that was taken: what is stored, and asked for.
-    pub(super) taken: Option<Position>,
+    pub(super) last_taken: Option<EventSeq>,
     /// Whether the next event is the first since a reconnect: only there is a gap told.
     pub(super) reopened: bool,
-    pub(super) wait: Option<Wait>,
+    pub(super) asked: Option<AskedInStream>,
     /// Since this event no wait was missed, and none told.
-    pub(super) no_wait_since: Position,
+    pub(super) no_wait_since: EventSeq,
     /// What followed the question before, as the events tell it.
-    pub(super) sequel: Option<(QuestionId, Sequel)>,
-    pub(super) ending: Option<Ending>,
-    pub(super) steps: Steps,
+    pub(super) aftermath: Option<(QuestionId, Aftermath)>,
+    pub(super) end: Option<EndConfirmation>,
+    pub(super) recent: RecentEvents,
     /// The reading of the list under way.
-    pub(super) fill: Option<Fill>,
+    pub(super) backfill: Option<Backfill>,
     /// Where the next reading of the list begins: the newest page that was read.
     pub(super) cursor: Option<String>,
     /// The task was read to wait, and no event tells for what.
-    pub(super) unexplained: bool,
+    pub(super) waits_without_event: bool,
     /// The list itself has holes in its numbers: they mean nothing here.
-    pub(super) sparse: bool,
+    pub(super) gaps_are_normal: bool,
     /// When the platform said that there is no list; it is asked again now and then.
-    pub(super) unlisted: Option<Timestamp>,
+    pub(super) list_missing_since: Option<Timestamp>,
     /// Whether the last reading of the list came to its end.
-    pub(super) listed: bool,
+    pub(super) backfill_done: bool,
     /// Whether the stream brought something behind the last event that could not be read.
     pub(super) skipped: bool,
 }
@@ -323,27 +324,27 @@ pub(super) const RETRY_RANGE: (Duration, Duration) =
     (Duration::from_millis(500), Duration::from_secs(60));
 
 impl Stream {
-    pub(super) fn new(after: Option<Position>, now: Timestamp) -> Self {
+    pub(super) fn new(after: Option<EventSeq>, now: Timestamp) -> Self {
         Self {
             state: StreamState::Closed { due: now },
             failures: 0,
             missing: false,
             unreadable: 0,
-            worded: Worded::default(),
-            decoded: after,
-            taken: after,
+            seen_digests: SeenDigests::default(),
+            last_decoded: after,
+            last_taken: after,
             reopened: false,
-            wait: None,
+            asked: None,
             no_wait_since: after.unwrap_or_default(),
-            sequel: None,
-            ending: None,
-            steps: Steps::default(),
-            fill: None,
+            aftermath: None,
+            end: None,
+            recent: RecentEvents::default(),
+            backfill: None,
             cursor: None,
-            unexplained: false,
-            sparse: false,
-            unlisted: None,
-            listed: false,
+            waits_without_event: false,
+            gaps_are_normal: false,
+            list_missing_since: None,
+            backfill_done: false,
             skipped: false,
         }
     }
@@ -385,7 +386,7 @@ impl Stream {
     }
 
     /// What became of the opening.
-    pub(super) fn take_report(&mut self) -> Option<Result<Response, Failure>> {
+    pub(super) fn take_report(&mut self) -> Option<Result<Response, ExchangeFailure>> {
         match &mut self.state {
             StreamState::Opening(opening) => opening.report.take(),
             StreamState::Closed { .. } | StreamState::Open(_) | StreamState::Closing { .. } => None,
@@ -393,7 +394,7 @@ impl Stream {
     }
 
     /// The stream that the driver holds, open or being opened.
-    pub(super) fn held(&self) -> Option<ExchangeId> {
+    pub(super) fn held_exchange(&self) -> Option<ExchangeId> {
         match &self.state {
             StreamState::Opening(opening) => Some(opening.id),
             StreamState::Open(open) => Some(open.id),
@@ -417,8 +418,8 @@ impl Stream {
             StreamState::Closed { .. } | StreamState::Closing { .. } => return None,
         };
         // While the list is read the stream tells one event: how far the list has to be read.
-        let busy = self.fill.is_some() && open.held.is_some();
-        let busy = busy || self.ending.is_some() || open.has_unread();
+        let busy = self.backfill.is_some() && open.deferred.is_some();
+        let busy = busy || self.end.is_some() || open.has_unread();
         (!busy && open.end.is_none()).then_some(open.id)
     }
 
@@ -433,17 +434,17 @@ impl Stream {
     }
 
     /// The newest question is asked no more.
-    pub(super) fn close_wait(&mut self, sequel: Sequel) {
-        if let Some(wait) = self.wait.take() {
-            self.sequel = Some((wait.question.id, sequel));
+    pub(super) fn close_asked(&mut self, sequel: Aftermath) {
+        if let Some(wait) = self.asked.take() {
+            self.aftermath = Some((wait.question.id, sequel));
         }
     }
 
     /// Whether this position may follow the last event without another between them.
-    pub(super) fn is_next(&self, position: Position) -> bool {
+    pub(super) fn is_next(&self, position: EventSeq) -> bool {
         position.0
             <= self
-                .decoded
+                .last_decoded
                 .map_or(1, |decoded| decoded.0.saturating_add(1))
     }
 
@@ -478,9 +479,9 @@ impl Stream {
     }
 
     pub(super) fn opened(&mut self, id: ExchangeId, now: Timestamp) {
-        self.reopened = self.decoded.is_some();
+        self.reopened = self.last_decoded.is_some();
         self.missing = false;
-        if let Some(fill) = &mut self.fill {
+        if let Some(fill) = &mut self.backfill {
             fill.overtaken = true;
         }
         self.enter(StreamState::Open(Box::new(Open {
@@ -488,25 +489,25 @@ impl Stream {
             decoder: Decoder::new(),
             chunks: VecDeque::new(),
             opened: now,
-            heard: now,
+            last_byte_at: now,
             listening: None,
             end: None,
-            carried: false,
-            covered: false,
+            has_events: false,
+            contiguous: false,
             told: false,
-            held: None,
-            altered: false,
+            deferred: None,
+            replays_altered: false,
         })));
     }
 }
 
 /// The newest events that were taken, for the human who is asked next.
 #[derive(Debug, Default)]
-pub(super) struct Steps {
+pub(super) struct RecentEvents {
     events: VecDeque<RawEvent>,
 }
 
-impl Steps {
+impl RecentEvents {
     /// Events kept.
     const MAX: usize = 64;
 
@@ -555,8 +556,8 @@ mod tests {
 
     #[test]
     fn an_event_that_comes_again_in_other_words_is_noticed_while_it_is_remembered() {
-        let mut worded = Worded::default();
-        let mut differs = |position, words: &str| worded.differs(Position(position), words);
+        let mut worded = SeenDigests::default();
+        let mut differs = |position, words: &str| worded.differs(EventSeq(position), words);
         assert!(!differs(1, "one") && !differs(2, "two") && !differs(4, "four"));
         assert!(!differs(2, "two") && !differs(4, "four"), "the same again");
         assert!(differs(2, "too") && differs(4, "for") && differs(1, ""));
@@ -599,11 +600,11 @@ mod tests {
     #[test]
     fn the_newest_steps_are_kept_but_for_those_that_are_too_large_to_show() {
         let step = |number: usize, data: Value| RawEvent::new(None, number.to_string(), data);
-        let shown = |steps: &mut Steps| -> Vec<String> {
+        let shown = |steps: &mut RecentEvents| -> Vec<String> {
             let steps = steps.as_slice().iter();
             steps.map(|event| event.name.clone()).collect()
         };
-        let mut steps = Steps::default();
+        let mut steps = RecentEvents::default();
         let most = 16 * 1024 - 8;
         for (number, data, fits) in [
             (1, json!("x".repeat(most)), true),
@@ -633,12 +634,12 @@ mod tests {
         }
         steps.clear();
         assert_eq!(shown(&mut steps), [""; 0]);
-        for number in 1..=Steps::MAX + 2 {
+        for number in 1..=RecentEvents::MAX + 2 {
             steps.push(step(number, Value::Null));
         }
         let shown = shown(&mut steps);
-        assert_eq!(shown.len(), Steps::MAX);
+        assert_eq!(shown.len(), RecentEvents::MAX);
         assert_eq!(shown.first().map(String::as_str), Some("3"));
-        assert_eq!(shown.last(), Some(&(Steps::MAX + 2).to_string()));
+        assert_eq!(shown.last(), Some(&(RecentEvents::MAX + 2).to_string()));
     }
 }

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Act, Bare, Ended, Toy, ToyJob, Wish, World, at, outcome, policy, seed};
-use taskward_core::{Abandon, ErrorKind, Policy, Task, TaskId, Unsupported};
+use crate::world::{Act, Bare, Ended, Toy, ToyJob, UserAction, World, at, outcome, policy, seed};
+use taskward_core::{ErrorKind, OnDetach, Policy, Task, TaskId, Unsupported};
 
-const STOP: [Abandon; 2] = [
-    Abandon::Cancel {
+const STOP: [OnDetach; 2] = [
+    OnDetach::Cancel {
         within: Duration::from_secs(10),
     },
-    Abandon::CancelAndConfirm {
+    OnDetach::CancelAndConfirm {
         within: Duration::from_secs(10),
     },
 ];
@@ -20,7 +20,7 @@ fn start(policy: Policy) -> Task<Bare> {
 }
 
 fn run(script: &[Act]) -> (Ended, World) {
-    let mut world = World::new(script).wish(60_000, Wish::Dashboard("approve"));
+    let mut world = World::new(script).action(60_000, UserAction::Dashboard("approve"));
     (world.drive(start(policy())), world)
 }
 
@@ -62,13 +62,13 @@ fn what_a_platform_has_no_call_for_is_refused_at_once() {
             "cancelling a task",
         );
     }
-    assert!(start(policy()).on_deadline(Abandon::Detach).is_ok());
-    assert!(start(policy()).on_interrupt(Abandon::Detach).is_ok());
+    assert!(start(policy()).on_deadline(OnDetach::Detach).is_ok());
+    assert!(start(policy()).on_interrupt(OnDetach::Detach).is_ok());
 }
 
 #[test]
 fn what_is_done_at_the_end_of_a_watch_is_chosen_for_one_task() {
-    let world = || World::new(&[Work(600_000)]).wish(3000, Wish::Interrupt);
+    let world = || World::new(&[Work(600_000)]).action(3000, UserAction::Interrupt);
     let task = |world: &World| world.start::<false, false>();
     for how in STOP {
         let mut stopped = world();
@@ -84,14 +84,14 @@ fn what_is_done_at_the_end_of_a_watch_is_chosen_for_one_task() {
     hurried.on_deadline = STOP[1];
     let mut left = World::new(&[Work(600_000)]);
     let task: Task<Toy<false, false>> = left.start_with(hurried);
-    let task = task.on_deadline(Abandon::Detach).expect("it can be left");
-    assert_eq!(left.drive(task), outcome("deadline Work running"));
+    let task = task.on_deadline(OnDetach::Detach).expect("it can be left");
+    assert_eq!(left.drive(task), outcome("deadline Working running"));
     assert_eq!(left.server.cancelled, None);
 }
 
 /// A policy is of no platform: one that asks for what there is not is told so at the end.
 #[test]
-fn a_task_that_cannot_be_stopped_is_left_and_its_fate_told() {
+fn a_task_that_cannot_be_cancelled_is_detached_and_that_is_told() {
     for how in STOP {
         let mut hurried = policy();
         hurried.work = Some(Duration::from_secs(5));
@@ -100,12 +100,12 @@ fn a_task_that_cannot_be_stopped_is_left_and_its_fate_told() {
         let Ended::Outcome(told) = world.drive(start(hurried.clone())) else {
             panic!("{how:?}");
         };
-        let unsupported = taskward_core::Abandoned::Unsupported;
-        assert_eq!(told, format!("deadline Work running, {unsupported}"));
+        let unsupported = taskward_core::CancelResult::Unsupported;
+        assert_eq!(told, format!("deadline Working running, {unsupported}"));
         assert_eq!(world.now, 5000);
         // Without a task there is nothing that could not be stopped.
         hurried.work = Some(Duration::ZERO);
         let told = World::new(&[]).drive(start(hurried));
-        assert_eq!(told, outcome("deadline Work -"));
+        assert_eq!(told, outcome("deadline Working -"));
     }
 }

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, outcome, policy};
+use crate::world::{Act, Ended, Fault, Toy, UserAction, World, at, outcome, policy};
 use http::HeaderValue;
-use taskward_core::{Cause, Errand, Failure, Phase, Response, Stage, Step, Task};
+use taskward_core::{
+    Cause, ExchangeFailure, ExchangeProgress, RequestPurpose, Response, Step, Task, TimeoutPhase,
+};
 
 const YEAR: u64 = 365 * 86_400_000;
 const TWO_HOURS: u64 = 7_200_000;
@@ -28,7 +30,7 @@ fn world(from: u64) -> World {
 fn slept(from: u64, long: u64) -> World {
     let mut world = World::new(&SCRIPT)
         .answers(&["this"])
-        .wish(from + long + 60_000, Wish::Dashboard("approve"))
+        .action(from + long + 60_000, UserAction::Dashboard("approve"))
         .faults(
             |n, _, path| match n % 5 == 0 && path != "/start" && !path.ends_with("/say") {
                 true => Fault::Status(503),
@@ -68,7 +70,7 @@ fn a_clock_that_steps_back_a_year_stands_still_for_a_task() {
     world.now = 56 * YEAR;
     let mut task = world.attach(policy());
     let now = at(world.now);
-    let Step::Send { id, .. } = task.poll(now, &mut world.shared) else {
+    let Step::Send { id, .. } = task.next_step(now, &mut world.shared) else {
         panic!("a first look");
     };
     task.sent(id);
@@ -76,7 +78,7 @@ fn a_clock_that_steps_back_a_year_stands_still_for_a_task() {
     let running = taskward_core::Response::new(http::StatusCode::OK, "running.");
     task.handle_response(id, running, back);
     let until = loop {
-        match task.poll(back, &mut world.shared) {
+        match task.next_step(back, &mut world.shared) {
             Step::Wait { until, .. } => break until,
             Step::Event { no, .. } => task.taken(no),
             Step::Save { revision } => task.saved(revision),
@@ -98,7 +100,7 @@ fn awake(world: &World, woke: u64) -> (usize, usize) {
 
 /// Rows: J2, J7.
 #[test]
-fn a_machine_that_slept_at_any_moment_looks_once_and_goes_on() {
+fn a_machine_that_slept_at_any_moment_polls_once_and_goes_on() {
     for long in [600_000, TWO_HOURS] {
         let mut whole = slept(0, long);
         assert_eq!(whole.run(), outcome("succeeded 42"));
@@ -211,7 +213,7 @@ fn a_deadline_counts_the_time_that_was_slept() {
     let mut slept = 0;
     for (at, _) in waits.filter(|(_, (name, _))| name.starts_with("Wait")) {
         let (ended, world) = run(Some((at + 1, TWO_HOURS)));
-        assert_eq!(ended, outcome("deadline Work running"), "step {at}");
+        assert_eq!(ended, outcome("deadline Working running"), "step {at}");
         let before = whole.snapshots[..=at]
             .iter()
             .filter(|(name, _)| name.starts_with("Send"));
@@ -227,15 +229,15 @@ fn a_deadline_counts_the_time_that_was_slept() {
 
 /// Rows: J3.
 #[test]
-fn a_deadline_that_passes_while_a_look_is_under_way_cuts_it_and_tells_the_last_status() {
+fn a_deadline_that_passes_while_a_poll_is_under_way_cuts_it_and_tells_the_last_status() {
     let mut hurried = policy();
     hurried.work = Some(Duration::from_secs(30));
     let mut world = World::new(&[]);
     let mut task: Task<Toy<false, false>> = world.start_with(hurried);
     let mut now = 0;
-    let mut looks = 0;
+    let mut reads = 0;
     loop {
-        match task.poll(at(now), &mut world.shared) {
+        match task.next_step(at(now), &mut world.shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, .. } => task.taken(no),
             Step::Wait { until, .. } => now = until.as_millis(),
@@ -251,8 +253,8 @@ fn a_deadline_that_passes_while_a_look_is_under_way_cuts_it_and_tells_the_last_s
                     "{target} at {now}"
                 );
                 task.sent(id);
-                looks += 1;
-                if looks > 4 {
+                reads += 1;
+                if reads > 4 {
                     // It hangs; the driver wakes when its limit is over and asks what to do.
                     now +=
                         u64::try_from(limits.total.expect("checked").as_millis()).expect("small");
@@ -268,14 +270,17 @@ fn a_deadline_that_passes_while_a_look_is_under_way_cuts_it_and_tells_the_last_s
                 task.handle_response(id, reply, at(now));
             }
             Step::Done(outcome) => {
-                assert_eq!(crate::world::outcome_text(outcome), "deadline Work running");
+                assert_eq!(
+                    crate::world::outcome_text(outcome),
+                    "deadline Working running"
+                );
                 assert_eq!(outcome.task().map(|id| id.as_str()), Some("t1"));
                 break;
             }
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((now, looks), (30_000, 5));
+    assert_eq!((now, reads), (30_000, 5));
 }
 
 /// Rows: J9.
@@ -288,7 +293,7 @@ fn a_stream_that_does_not_open_is_waited_for_no_longer_than_the_deadline() {
         let mut task: Task<Toy<true, true>> = world.start_with(hurried);
         let (mut now, mut asked) = (0, Vec::new());
         let end = loop {
-            match task.poll(at(now), &mut world.shared) {
+            match task.next_step(at(now), &mut world.shared) {
                 Step::Save { revision } => task.saved(revision),
                 Step::Event { no, .. } => task.taken(no),
                 Step::Wait { until, .. } => now = until.as_millis(),
@@ -310,8 +315,8 @@ fn a_stream_that_does_not_open_is_waited_for_no_longer_than_the_deadline() {
                     let total = u64::try_from(total).expect("small");
                     asked.push((now, total));
                     now += total;
-                    let cause = Cause::Timeout(Phase::Total);
-                    let failure = Failure::new(Stage::MaybeSent, cause, "");
+                    let cause = Cause::Timeout(TimeoutPhase::Total);
+                    let failure = ExchangeFailure::new(ExchangeProgress::MaybeSent, cause, "");
                     task.handle_failure(id, failure, at(now));
                     if work.is_none() {
                         break None;
@@ -322,7 +327,7 @@ fn a_stream_that_does_not_open_is_waited_for_no_longer_than_the_deadline() {
             }
         };
         assert_eq!(asked, opens);
-        assert_eq!(end, work.map(|_| "deadline Work running".to_owned()));
+        assert_eq!(end, work.map(|_| "deadline Working running".to_owned()));
     }
 }
 
@@ -362,7 +367,7 @@ fn a_start_that_hangs_at_the_deadline_is_unknown_and_not_merely_late() {
     let mut world = World::new(&[]);
     let mut task: Task<Toy<false, false>> = world.start_with(hurried);
     loop {
-        match task.poll(at(0), &mut world.shared) {
+        match task.next_step(at(0), &mut world.shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Send { id, limits, .. } => {
                 assert_eq!(limits.total, Some(Duration::from_secs(30)));
@@ -373,14 +378,14 @@ fn a_start_that_hangs_at_the_deadline_is_unknown_and_not_merely_late() {
         }
     }
     assert!(matches!(
-        task.poll(at(29_999), &mut world.shared),
+        task.next_step(at(29_999), &mut world.shared),
         Step::InFlight { .. }
     ));
-    let Step::Save { revision } = task.poll(at(30_000), &mut world.shared) else {
+    let Step::Save { revision } = task.next_step(at(30_000), &mut world.shared) else {
         panic!("the end is stored");
     };
     task.saved(revision);
-    let Step::Done(outcome) = task.poll(at(30_000), &mut world.shared) else {
+    let Step::Done(outcome) = task.next_step(at(30_000), &mut world.shared) else {
         panic!("it is over");
     };
     assert_eq!(crate::world::outcome_text(outcome), "unknown likely=false");
@@ -396,14 +401,14 @@ fn a_deadline_that_has_passed_ends_a_watch_before_anything_is_sent() {
     };
     let mut world = World::new(&[Complete("42")]);
     let task = world.start_with::<false, false>(none());
-    assert_eq!(world.drive(task), outcome("deadline Work -"));
+    assert_eq!(world.drive(task), outcome("deadline Working -"));
     assert_eq!(world.requests, 0);
     let mut world = World::new(&[Complete("42")]);
     let task = world.start_with::<true, true>(none());
-    assert_eq!(world.drive(task), outcome("deadline Work -"));
+    assert_eq!(world.drive(task), outcome("deadline Working -"));
     assert_eq!(world.requests, 0);
     let task = world.attach(none());
-    assert_eq!(world.drive(task), outcome("deadline Work -"));
+    assert_eq!(world.drive(task), outcome("deadline Working -"));
     assert_eq!(world.requests, 0);
 }
 
@@ -413,16 +418,16 @@ fn a_deadline_that_passes_between_a_plan_and_its_request_leaves_nothing_unknown(
     hurried.work = Some(Duration::from_secs(30));
     let mut world = World::new(&[]);
     let mut task: Task<Toy<true, false>> = world.start_with(hurried);
-    let Step::Save { revision } = task.poll(at(0), &mut world.shared) else {
+    let Step::Save { revision } = task.next_step(at(0), &mut world.shared) else {
         panic!("it is stored first");
     };
     task.saved(revision);
     assert!(matches!(
-        task.poll(at(0), &mut world.shared),
+        task.next_step(at(0), &mut world.shared),
         Step::Send { .. }
     ));
     world.now = 30_000;
-    assert_eq!(world.drive(task), outcome("deadline Work -"));
+    assert_eq!(world.drive(task), outcome("deadline Working -"));
 }
 
 #[test]
@@ -433,7 +438,7 @@ fn a_deadline_that_passes_while_the_end_is_read_tells_the_end() {
         hurried
     };
     let mut world = World::new(&[Work(4000), Complete("42")]);
-    world.server.result_lag = 600_000;
+    world.server.result_delay = 600_000;
     let mut task: Task<Toy<false, false>> = world.start_with(hurried());
     assert_eq!(world.drive_on(&mut task), outcome("result_unavailable"));
     assert_eq!(world.now, 10_000);
@@ -442,7 +447,7 @@ fn a_deadline_that_passes_while_the_end_is_read_tells_the_end() {
     };
     assert_eq!(why, "the deadline passed before it could be read");
     let mut world = World::new(&[Work(7000), Fail("boom")]);
-    world.hangs = Some(Errand::Trail);
+    world.hangs = Some(RequestPurpose::Steps);
     let mut task: Task<Toy<false, false>> = world.start_with(hurried());
     assert_eq!(world.drive_on(&mut task), Ended::Stopped);
     world.now = 10_000;

@@ -2,9 +2,11 @@
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::hand::{listening, reply, send, settle};
-use crate::world::{Ended, Fault, Toy, Wish, at, outcome, policy, run_streamed, seed, streamed};
+use crate::world::{
+    Ended, Fault, Toy, UserAction, at, outcome, policy, run_streamed, seed, streamed,
+};
 use bytes::Bytes;
-use taskward_core::{ExchangeId, Position, Shared, Step, Task, TaskId};
+use taskward_core::{EventSeq, ExchangeId, OriginBudget, Step, Task, TaskId};
 
 type Streamed = Task<Toy<true, true>>;
 
@@ -14,7 +16,7 @@ fn hear(
     stream: ExchangeId,
     piece: &str,
     now: u64,
-    shared: &mut Shared,
+    shared: &mut OriginBudget,
 ) -> Vec<String> {
     task.handle_chunk(stream, Bytes::from(piece.to_owned()), at(now));
     settle(task, now, shared)
@@ -22,7 +24,7 @@ fn hear(
 
 #[test]
 fn ten_events_in_a_row_that_cannot_be_read_are_too_many() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = listening(&mut shared);
     let nine = "data: what\n\n".repeat(9);
     let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
@@ -36,14 +38,14 @@ fn ten_events_in_a_row_that_cannot_be_read_are_too_many() {
         "{told:?}"
     );
     assert!(matches!(
-        task.poll(at(130), &mut shared),
+        task.next_step(at(130), &mut shared),
         Step::Close { .. }
     ));
 }
 
 #[test]
 fn an_event_that_is_too_large_once_is_tried_once_more() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, mut stream) = listening(&mut shared);
     let huge = format!("data: {}", "x".repeat(taskward_core::sse::MAX_EVENT));
     let mut now = 100;
@@ -53,15 +55,15 @@ fn an_event_that_is_too_large_once_is_tried_once_more() {
         // The second time it is polled as well, as after three failures.
         let expected = format!("retrying {attempt} a");
         assert!(told[0].starts_with(&expected), "{told:?}");
-        let Step::Close { id } = task.poll(at(now), &mut shared) else {
+        let Step::Close { id } = task.next_step(at(now), &mut shared) else {
             panic!("it is let go");
         };
         task.closed(id);
         if attempt == 4 {
             break;
         }
-        let look = send(&mut task, now + 2000, &mut shared);
-        task.handle_response(look, reply("running."), at(now + 2000));
+        let read = send(&mut task, now + 2000, &mut shared);
+        task.handle_response(read, reply("running."), at(now + 2000));
         now += 2000;
         stream = send(&mut task, now, &mut shared);
         let head = taskward_core::Head::new(http::StatusCode::OK);
@@ -71,26 +73,26 @@ fn an_event_that_is_too_large_once_is_tried_once_more() {
 
 #[test]
 fn that_events_come_again_in_other_words_is_told_once_for_each_connection() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = listening(&mut shared);
     let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
     let told = hear("data: 1 begin\n\ndata: 2 step\n\n", 100);
     assert_eq!(told, ["event Some(1) begin", "event Some(2) step"]);
     assert_eq!(hear("data: 1 begin\n\ndata: 2 step\n\n", 110), [""; 0]);
     let told = hear("data: 2 stop\n\ndata: 1 began\n\n", 120);
-    assert_eq!(told, ["Altered { position: Position(2) }"]);
+    assert_eq!(told, ["Altered { position: EventSeq(2) }"]);
 }
 
 /// Rows: E30.
 #[test]
 fn that_a_question_comes_again_in_other_words_is_told_whatever_came_so_before() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = listening(&mut shared);
     let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
     let told = hear("data: 1 begin\n\ndata: 2 wait for this\n\n", 100);
     assert_eq!(told, ["event Some(1) begin", "event Some(2) wait for this"]);
     let told = hear("data: 1 began\n\ndata: 2 wait for that\n\n", 110);
-    let altered = |seq| format!("Altered {{ position: Position({seq}) }}");
+    let altered = |seq| format!("Altered {{ position: EventSeq({seq}) }}");
     assert_eq!(told, [altered(1), altered(2)]);
 }
 
@@ -103,13 +105,13 @@ fn a_list_is_read_no_further_than_to_what_the_stream_has_brought_meanwhile() {
 
 /// The list has two events to a page; the stream begins with this one.
 fn read_up_to(first: u64) {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = listening(&mut shared);
     // It has brought nothing for a second.
     settle(&mut task, 1040, &mut shared);
     let mut pages = 0;
     let mut told = Vec::new();
-    while let Step::Send { id, request, .. } = task.poll(at(1040), &mut shared) {
+    while let Step::Send { id, request, .. } = task.next_step(at(1040), &mut shared) {
         let target = request.target().as_str();
         let from = match target.split_once("/events?cursor=") {
             Some((_, cursor)) => cursor.parse().expect("a place"),
@@ -118,7 +120,7 @@ fn read_up_to(first: u64) {
         task.sent(id);
         if pages == 0 {
             assert!(matches!(
-                task.poll(at(1040), &mut shared),
+                task.next_step(at(1040), &mut shared),
                 Step::InFlight { stream: Some(open), .. } if open == stream
             ));
             let piece: String = (first..10)
@@ -126,7 +128,7 @@ fn read_up_to(first: u64) {
                 .collect();
             assert_eq!(hear(&mut task, stream, &piece, 1040, &mut shared), [""; 0]);
             assert!(matches!(
-                task.poll(at(1040), &mut shared),
+                task.next_step(at(1040), &mut shared),
                 Step::InFlight { stream: None, .. }
             ));
         }
@@ -155,7 +157,7 @@ fn holes_that_the_list_has_too_are_none() {
     ];
     for page in [Some(9), None] {
         let mut world =
-            streamed(&[Work(4000), Complete("42")], &stream).wish(2000, Wish::CutStream);
+            streamed(&[Work(4000), Complete("42")], &stream).action(2000, UserAction::CutStream);
         world.server.page = page;
         assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
         for (_, seq, _) in stream {
@@ -163,7 +165,7 @@ fn holes_that_the_list_has_too_are_none() {
             assert_eq!(world.count(&event), 1, "{event}");
         }
         // Without a list nobody knows; only across a cut it is told.
-        let gaps = world.count("Gap { after: Position(4), before: Position(8) }");
+        let gaps = world.count("Gap { after: EventSeq(4), before: EventSeq(8) }");
         assert_eq!(
             (gaps, world.count("Gap")),
             match page {
@@ -184,7 +186,7 @@ fn once_a_task_was_read_to_be_over_its_stream_tells_nothing_more() {
         &[Work(20_000), Complete("42")],
         &[(500, 1, "begin"), (41_000, 2, "step")],
     );
-    world.server.result_lag = 30_000;
+    world.server.result_delay = 30_000;
     assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert!(world.now > 41_000, "{}", world.now);
     assert_eq!(world.count("Some(2)"), 0);
@@ -193,17 +195,20 @@ fn once_a_task_was_read_to_be_over_its_stream_tells_nothing_more() {
 /// An end is kept once it was heard of: before, the event comes again.
 #[test]
 fn an_end_that_was_told_is_not_forgotten_by_the_next_process() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = listening(&mut shared);
     let ending = |task: &Streamed| {
         let saved = serde_json::to_value(task.snapshot()).expect("json");
-        (saved["position"].as_u64(), saved["ending"].is_object())
+        (
+            saved["event_seq"].as_u64(),
+            saved["unconfirmed_end"].is_object(),
+        )
     };
     let piece = Bytes::from_static(b"data: 1 begin\n\ndata: 2 end\n\n");
     task.handle_chunk(stream, piece, at(100));
     let mut seen = Vec::new();
     loop {
-        match task.poll(at(100), &mut shared) {
+        match task.next_step(at(100), &mut shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, .. } => {
                 seen.push(ending(&task));
@@ -267,12 +272,14 @@ fn an_unconfirmed_end_tells_what_the_task_was_last_read_to_be() {
 
 #[test]
 fn beside_an_exchange_a_stream_is_read_unless_there_is_enough_of_it_or_no_more() {
-    let mut shared = Shared::new();
-    let beside = |task: &mut Streamed, now, shared: &mut Shared| match task.poll(at(now), shared) {
+    let mut shared = OriginBudget::new();
+    let beside = |task: &mut Streamed, now, shared: &mut OriginBudget| match task
+        .next_step(at(now), shared)
+    {
         Step::InFlight { stream, .. } => stream,
         other => panic!("{other:?}"),
     };
-    let looking = |shared: &mut Shared| {
+    let looking = |shared: &mut OriginBudget| {
         let (mut task, stream) = listening(shared);
         hear(&mut task, stream, "data: 1 begin\n\n", 50, shared);
         send(&mut task, 40_000, shared);
@@ -298,7 +305,7 @@ fn beside_an_exchange_a_stream_is_read_unless_there_is_enough_of_it_or_no_more()
 
 #[test]
 fn a_read_under_way_is_waited_for_before_an_end_that_no_other_confirmed_stands() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = listening(&mut shared);
     hear(
         &mut task,
@@ -307,18 +314,18 @@ fn a_read_under_way_is_waited_for_before_an_end_that_no_other_confirmed_stands()
         100,
         &mut shared,
     );
-    let look = send(&mut task, 100, &mut shared);
-    task.handle_response(look, reply("running."), at(100));
+    let read = send(&mut task, 100, &mut shared);
+    task.handle_response(read, reply("running."), at(100));
     settle(&mut task, 100, &mut shared);
-    let look = send(&mut task, 30_000, &mut shared);
+    let read = send(&mut task, 30_000, &mut shared);
     assert!(matches!(
-        task.poll(at(31_000), &mut shared),
-        Step::InFlight { id, .. } if id == look
+        task.next_step(at(31_000), &mut shared),
+        Step::InFlight { id, .. } if id == read
     ));
-    task.handle_response(look, reply("done."), at(31_000));
+    task.handle_response(read, reply("done."), at(31_000));
     assert_eq!(settle(&mut task, 31_000, &mut shared), ["status done"]);
     assert!(matches!(
-        task.poll(at(31_000), &mut shared),
+        task.next_step(at(31_000), &mut shared),
         Step::Send { request, .. } if request.target().as_str().ends_with("/result")
     ));
 }
@@ -328,7 +335,7 @@ fn a_read_under_way_is_waited_for_before_an_end_that_no_other_confirmed_stands()
 fn more_than_32_mib_that_nobody_has_read_yet_are_the_end_of_a_stream() {
     let piece = Bytes::from(format!(":{}\n", "x".repeat((1 << 20) - 2)));
     for (beyond, told) in [(0, 0), (1, 1)] {
-        let mut shared = Shared::new();
+        let mut shared = OriginBudget::new();
         let (mut task, stream) = listening(&mut shared);
         for _ in 0..32 {
             task.handle_chunk(stream, piece.clone(), at(50));
@@ -356,8 +363,8 @@ fn reconnected_for(list: &'static str, listed: bool, readings: usize) -> Vec<Str
             (2700, 8, "step"),
         ],
     )
-    .wish(2000, Wish::CutStream)
-    .wish(4000, Wish::Stop);
+    .action(2000, UserAction::CutStream)
+    .action(4000, UserAction::Stop);
     world.server.page = Some(9);
     world.rewrite = Box::new(move |path, _, reply| {
         if path.contains("/events") {
@@ -383,7 +390,7 @@ fn reconnected_for(list: &'static str, listed: bool, readings: usize) -> Vec<Str
 #[test]
 fn a_gap_is_told_when_the_list_does_not_show_that_there_is_none() {
     let (five, eight) = ("event Some(5) step", "event Some(8) step");
-    let gap = "Gap { after: Position(2), before: Position(5) }";
+    let gap = "Gap { after: EventSeq(2), before: EventSeq(5) }";
     let all = "1 begin\n2 step\n3 step\n4 step\n5 step.";
     let expected = ["event Some(3) step", "event Some(4) step", five, eight];
     assert_eq!(reconnected(all, true), expected);
@@ -418,7 +425,7 @@ fn a_task_that_is_attached_after_its_question_is_asked_by_the_lists_word() {
     world.server = world.server.clone().begun(0);
     world.server.page = Some(9);
     world.now = 5000;
-    let (id, after) = (TaskId::new("t1"), Some(Position(2)));
+    let (id, after) = (TaskId::new("t1"), Some(EventSeq(2)));
     let task: Streamed = Task::attach(Toy, id, after, policy(), seed(), at(5000));
     assert_eq!(world.drive(task), Ended::Left("wait".into()));
     assert_eq!(world.count("event question q2"), 1);
@@ -432,8 +439,8 @@ fn a_second_connection_that_goes_on_where_the_first_ended_has_no_gap_whatever_co
         let second = if replays { 4 } else { 2 };
         let stream = [(500, 1, "begin"), (2600, second, "step"), (2700, 8, "step")];
         let mut world = streamed(&[Work(20_000)], &stream)
-            .wish(2000, Wish::CutStream)
-            .wish(4000, Wish::Stop);
+            .action(2000, UserAction::CutStream)
+            .action(4000, UserAction::Stop);
         world.server.page = listed.then_some(9);
         world.server.replays = replays;
         let task = world.start::<true, true>();
@@ -452,7 +459,7 @@ fn what_a_connection_leaves_out_in_its_middle_is_told_by_the_list_in_order() {
         &[Work(20_000)],
         &[(500, 1, "begin"), (1500, 2, "step"), (2500, 5, "step")],
     )
-    .wish(4000, Wish::Stop);
+    .action(4000, UserAction::Stop);
     world.server.page = Some(9);
     world.rewrite = Box::new(|path, _, reply| {
         if path.contains("/events") {
@@ -485,14 +492,14 @@ fn what_was_said_last_before_a_cut_is_asked_only_if_the_list_does_not_show_it_to
         &[Work(900), Ask("a?"), Ask("b?"), Complete("42")],
         &[(500, 1, "begin"), (1000, 2, "wait"), (1100, 3, "step")],
     )
-    .wish(1030, Wish::CutStream)
-    .wish(1050, Wish::OtherClient("early"))
-    .wish(20_000, Wish::Stop)
+    .action(1030, UserAction::CutStream)
+    .action(1050, UserAction::OtherClient("early"))
+    .action(20_000, UserAction::Stop)
     .faults(|_, _, path| match path.contains("after") {
         true => Fault::Status(503),
         false => Fault::None,
     });
-    world.server.lag = 0;
+    world.server.delay = 0;
     world.server.page = Some(9);
     world.stays = true;
     let task = world.start::<true, true>();

@@ -3,9 +3,9 @@
 use http::StatusCode;
 use serde_json::json;
 use taskward_core::{
-    Account, Answer, BuildError, Clue, Job as _, Landed, Mark, Operation, Position, Provider,
-    Question, QuestionKind, RawEvent, ReadError, Reply, Request, Response, Safety, Shared, Target,
-    TaskId, sse,
+    Answer, BuildError, Confirmation, Cursor, EventSeq, Job as _, MatchCriteria, Operation,
+    OriginBudget, Provider, ProviderDefaults, Question, QuestionKind, RawEvent, ReadError, Reply,
+    Request, Response, Safety, Target, TaskId, sse,
 };
 
 use crate::world::{Bare, ToyJob, at};
@@ -30,20 +30,20 @@ impl Operation for Ping {
 fn a_provider_without_conversations_and_searches_says_so() {
     let id = TaskId::new("t1");
     let reply = Response::new(StatusCode::OK, "log.");
-    let search = Bare.search(&Clue::agent("a"), at(0), None, None);
+    let search = Bare.search(&MatchCriteria::agent("a"), at(0), None, None);
     let error = search.expect_err("no search").to_string();
     assert_eq!(error, "bare has no search");
-    assert!(Bare.read_search(&Clue::default(), &reply).is_err());
-    let error = Bare.opening(&TaskId::new("t1")).expect_err("none");
+    assert!(Bare.read_search(&MatchCriteria::default(), &reply).is_err());
+    let error = Bare.first_message(&TaskId::new("t1")).expect_err("none");
     assert_eq!(error.to_string(), "bare has no conversations");
-    assert_eq!(Bare.read_opening(&id, &reply).expect("none"), None);
-    assert_eq!(Bare.clue(&ToyJob("go".into())), None);
+    assert_eq!(Bare.read_first_message(&id, &reply).expect("none"), None);
+    assert_eq!(Bare.match_criteria(&ToyJob("go".into())), None);
     // Nothing shows in a conversation that is none: a write of unknown fate stays of unknown fate.
-    let mark = Bare.mark(&id, &reply).expect("a mark");
-    assert_eq!(mark, Mark::new(""));
+    let mark = Bare.cursor(&id, &reply).expect("a mark");
+    assert_eq!(mark, Cursor::new(""));
     assert_eq!(
-        Bare.landed(&id, &reply, &mark, "x").expect("read"),
-        Landed::No
+        Bare.find_write(&id, &reply, &mark, "x").expect("read"),
+        Confirmation::Absent
     );
 }
 
@@ -58,13 +58,13 @@ fn a_provider_without_a_stream_reads_no_event_and_takes_none_for_an_answer() {
             .expect("nothing"),
         None
     );
-    let step = |text: &str| RawEvent::new(Some(Position(1)), "step", json!(text));
+    let step = |text: &str| RawEvent::new(Some(EventSeq(1)), "step", json!(text));
     assert_eq!(
-        Bare.unconfirmed(&TaskId::new("t1"), None, &step("end")),
+        Bare.unconfirmed_output(&TaskId::new("t1"), None, &step("end")),
         None
     );
     let question = Question::new("q", QuestionKind::Text, "which?");
-    let told = Bare.explain(question, &[step("a"), step("b")]);
+    let told = Bare.add_context(question, &[step("a"), step("b")]);
     assert_eq!(told.messages, [json!("a"), json!("b")]);
     assert_eq!(told.text(), "which?");
 }
@@ -79,7 +79,7 @@ fn what_sends_no_files_has_none_and_what_is_not_said_to_be_a_write_may_be_repeat
 
 #[test]
 fn an_account_is_where_its_settings_are_and_what_a_simulator_s_keys_begin_with() {
-    let real = Account::new("X_KEY", "X_URL", "https://x.example", "/v1");
+    let real = ProviderDefaults::new("X_KEY", "X_URL", "https://x.example", "/v1");
     assert_eq!(real.simulated_key, None);
     let same = real.with_simulated_key("sim_");
     assert_eq!(same.simulated_key, Some("sim_"));
@@ -97,5 +97,8 @@ fn an_account_is_where_its_settings_are_and_what_a_simulator_s_keys_begin_with()
 fn an_answer_is_a_reply_and_a_new_budget_is_full() {
     let reply = Reply::from(Answer::text("EUR"));
     assert_eq!(reply, Reply::Answer(Answer::Text("EUR".into())));
-    assert_eq!(Shared::default().tokens(), Shared::new().tokens());
+    assert_eq!(
+        OriginBudget::default().tokens(),
+        OriginBudget::new().tokens()
+    );
 }

@@ -2,12 +2,12 @@
 
 use crate::world::Act::{Complete, Work};
 use crate::world::hand::{listening, reply, send, settle};
-use crate::world::{Fault, Toy, Wish, World, at, outcome, policy, seed};
+use crate::world::{Fault, Toy, UserAction, World, at, outcome, policy, seed};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Cause, Errand, ExchangeId, Failure, Head, IdempotencyKey, Origin, ResumeError, Shared,
-    Snapshot, Stage, Step, Task, TaskId,
+    Cause, ExchangeFailure, ExchangeId, ExchangeProgress, Head, IdempotencyKey, Origin,
+    OriginBudget, RequestPurpose, ResumeError, Snapshot, Step, Task, TaskId,
 };
 
 type Polled = Task<Toy<false, false>>;
@@ -15,22 +15,27 @@ type Streamed = Task<Toy<true, true>>;
 
 #[test]
 fn the_wire_its_replies_and_the_task_each_have_their_own_sign_of_life() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let mut task: Polled = World::new(&[]).attach(policy());
     let signs = |task: &Polled| {
-        let signs = task.signs();
-        [signs.heard, signs.observed, signs.progressed].map(|sign| sign.map(|at| at.as_millis()))
+        let signs = task.liveness();
+        [
+            signs.last_byte_at,
+            signs.last_reply_at,
+            signs.last_change_at,
+        ]
+        .map(|sign| sign.map(|at| at.as_millis()))
     };
-    let fail = |task: &mut Polled, stage, now, shared: &mut Shared| {
+    let fail = |task: &mut Polled, stage, now, shared: &mut OriginBudget| {
         let id = send(task, now, shared);
-        let failure = Failure::new(stage, Cause::Reset, "test");
+        let failure = ExchangeFailure::new(stage, Cause::Reset, "test");
         task.handle_failure(id, failure, at(now));
         settle(task, now, shared);
     };
     assert_eq!(signs(&task), [None, None, None]);
-    fail(&mut task, Stage::MaybeSent, 0, &mut shared);
+    fail(&mut task, ExchangeProgress::MaybeSent, 0, &mut shared);
     assert_eq!(signs(&task), [None, None, None], "nobody answered");
-    let cut = Stage::Answered(Box::new(Head::new(StatusCode::OK)));
+    let cut = ExchangeProgress::Answered(Box::new(Head::new(StatusCode::OK)));
     fail(&mut task, cut, 10_000, &mut shared);
     assert_eq!(signs(&task), [Some(10_000), None, None], "a head came");
     for (now, body, expected) in [
@@ -51,67 +56,73 @@ fn the_wire_its_replies_and_the_task_each_have_their_own_sign_of_life() {
 
 #[test]
 fn a_stream_is_heard_with_its_head_and_every_piece_of_it() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = listening(&mut shared);
-    assert_eq!(task.signs().heard, Some(at(40)));
+    assert_eq!(task.liveness().last_byte_at, Some(at(40)));
     task.handle_chunk(stream, Bytes::new(), at(50));
-    assert_eq!(task.signs().heard, Some(at(50)));
+    assert_eq!(task.liveness().last_byte_at, Some(at(50)));
     task.handle_chunk(stream, Bytes::from_static(b":\n\n"), at(60));
     settle(&mut task, 60, &mut shared);
-    let signs = task.signs();
-    assert_eq!((signs.heard, signs.observed), (Some(at(60)), Some(at(20))));
+    let signs = task.liveness();
+    assert_eq!(
+        (signs.last_byte_at, signs.last_reply_at),
+        (Some(at(60)), Some(at(20)))
+    );
     task.handle_chunk(stream, Bytes::from_static(b"data: 1 step\n\n"), at(70));
     settle(&mut task, 70, &mut shared);
-    let signs = task.signs();
-    assert_eq!([signs.observed, signs.progressed], [Some(at(70)); 2]);
+    let signs = task.liveness();
+    assert_eq!(
+        [signs.last_reply_at, signs.last_change_at],
+        [Some(at(70)); 2]
+    );
 }
 
 #[test]
 fn a_head_opens_a_stream_only_for_the_request_that_asked_for_one_and_has_left() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let head = || Head::new(StatusCode::OK);
     let mut task: Streamed = World::new(&[]).start();
     let start = send(&mut task, 0, &mut shared);
     task.handle_head(start, head(), at(10));
     assert!(matches!(
-        task.poll(at(10), &mut shared),
+        task.next_step(at(10), &mut shared),
         Step::InFlight { stream: None, .. }
     ));
     task.handle_response(start, reply("t1 running."), at(20));
     settle(&mut task, 20, &mut shared);
-    let Step::Open { id, .. } = task.poll(at(20), &mut shared) else {
+    let Step::Open { id, .. } = task.next_step(at(20), &mut shared) else {
         panic!("a stream is asked for");
     };
     task.handle_head(id, head(), at(20));
     assert!(matches!(
-        task.poll(at(20), &mut shared),
+        task.next_step(at(20), &mut shared),
         Step::Open { id: again, .. } if again == id
     ));
     task.sent(id);
     task.handle_head(ExchangeId(id.0 + 1), head(), at(30));
     assert!(matches!(
-        task.poll(at(30), &mut shared),
+        task.next_step(at(30), &mut shared),
         Step::Receive { id: awaited, until } if awaited == id && until == at(3020)
     ));
     task.handle_head(id, head(), at(40));
     assert!(matches!(
-        task.poll(at(40), &mut shared),
+        task.next_step(at(40), &mut shared),
         Step::Receive { id: open, .. } if open == id
     ));
 }
 
 #[test]
 fn only_the_stream_that_is_to_be_closed_is_taken_for_closed() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = listening(&mut shared);
     task.closed(stream);
     assert!(matches!(
-        task.poll(at(40), &mut shared),
+        task.next_step(at(40), &mut shared),
         Step::Receive { .. }
     ));
     let late = 40 + policy().limits.stream_idle.as_millis() as u64;
-    let closes = |task: &mut Streamed, shared: &mut Shared| loop {
-        match task.poll(at(late), shared) {
+    let closes = |task: &mut Streamed, shared: &mut OriginBudget| loop {
+        match task.next_step(at(late), shared) {
             Step::Close { id } => break id == stream,
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, .. } => task.taken(no),
@@ -132,9 +143,9 @@ fn a_cancel_that_was_accepted_or_comes_too_late_asks_for_nothing() {
         _ => Fault::None,
     });
     for at in [5000, 8000] {
-        world = world.wish(at, Wish::Cancel);
+        world = world.action(at, UserAction::Cancel);
     }
-    world = world.wish(20_000, Wish::Dashboard("stop"));
+    world = world.action(20_000, UserAction::Dashboard("stop"));
     assert_eq!(world.run(), outcome("stopped by Us"));
     assert_eq!(world.count("POST /t/t1/cancel"), 1);
     // One that was refused may be asked for once more.
@@ -143,7 +154,7 @@ fn a_cancel_that_was_accepted_or_comes_too_late_asks_for_nothing() {
         _ => Fault::None,
     });
     for at in [5000, 8000] {
-        world = world.wish(at, Wish::Cancel);
+        world = world.action(at, UserAction::Cancel);
     }
     let mut task: Polled = world.start();
     assert_eq!(world.drive_on(&mut task), outcome("succeeded 42"));
@@ -152,7 +163,7 @@ fn a_cancel_that_was_accepted_or_comes_too_late_asks_for_nothing() {
     task.cancel(at(world.now)).expect("it could be cancelled");
     assert_eq!(task.snapshot(), ended, "after the end nothing changes");
     assert!(matches!(
-        task.poll(at(world.now), &mut world.shared),
+        task.next_step(at(world.now), &mut world.shared),
         Step::Done(_)
     ));
 }
@@ -181,11 +192,14 @@ fn a_task_of_one_server_is_none_of_anothers() {
     let here = Origin::parse("https://here.example", "").expect("an origin");
     let there = Origin::parse("https://there.example", "").expect("an origin");
     let task = || World::new(&[]).attach(policy());
-    let stored: Snapshot = task().of_origin(&here).expect("it was of none").snapshot();
+    let stored: Snapshot = task()
+        .bind_origin(&here)
+        .expect("it was of none")
+        .snapshot();
     let resume = || Polled::resume(Toy, stored.clone(), at(0)).expect("resume");
-    let again = resume().of_origin(&here).expect("the same");
+    let again = resume().bind_origin(&here).expect("the same");
     assert_eq!(again.snapshot(), resume().snapshot());
-    let refused = resume().of_origin(&there).map(|_| ());
+    let refused = resume().bind_origin(&there).map(|_| ());
     let Err(ResumeError::Origin { found, expected }) = refused else {
         panic!("{refused:?}");
     };
@@ -194,7 +208,7 @@ fn a_task_of_one_server_is_none_of_anothers() {
 
 #[test]
 fn what_is_asked_for_goes_before_what_is_only_due() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let mut world = World::new(&[Work(60_000)]);
     world.server = world.server.clone().begun(0);
     let mut task = world.attach(policy());
@@ -202,13 +216,19 @@ fn what_is_asked_for_goes_before_what_is_only_due() {
     task.handle_response(id, reply("running."), at(20));
     settle(&mut task, 20, &mut shared);
     // The driver comes late: the next look is long due, and already planned, when a message comes.
-    let planned = |task: &mut Polled, shared: &mut Shared| {
-        assert!(matches!(task.poll(at(9000), shared), Step::Send { .. }));
-        task.errand()
+    let planned = |task: &mut Polled, shared: &mut OriginBudget| {
+        assert!(matches!(
+            task.next_step(at(9000), shared),
+            Step::Send { .. }
+        ));
+        task.request_purpose()
     };
-    assert_eq!(planned(&mut task, &mut shared), Some(Errand::Look));
+    assert_eq!(
+        planned(&mut task, &mut shared),
+        Some(RequestPurpose::Status)
+    );
     task.send_message("more".into(), at(9000)).expect("sent");
-    assert_eq!(planned(&mut task, &mut shared), Some(Errand::Check));
+    assert_eq!(planned(&mut task, &mut shared), Some(RequestPurpose::Check));
 }
 
 #[test]

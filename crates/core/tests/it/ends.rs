@@ -1,7 +1,7 @@
 //! How tasks end while somebody cancels them, and while their records lag, vanish or come back.
 
 use crate::world::Act::{Complete, Fail, Show, Work};
-use crate::world::{Fault, Wish, World, outcome, policy};
+use crate::world::{Fault, UserAction, World, outcome, policy};
 use http::StatusCode;
 use taskward_core::Response;
 
@@ -13,7 +13,7 @@ fn a_cancel_that_meets_the_end_tells_the_end_that_the_server_has() {
             (Complete("42"), "succeeded 42"),
             (Fail("boom"), "failed Some(\"boom\")"),
         ] {
-            let mut world = World::new(&[Work(5000), end]).wish(after, Wish::Cancel);
+            let mut world = World::new(&[Work(5000), end]).action(after, UserAction::Cancel);
             let ended = world.run();
             let expected = match world.server.cancelled {
                 Some(_) => "stopped by Us",
@@ -39,7 +39,7 @@ fn a_cancel_that_is_not_answered_is_sent_again_and_told_once() {
     ] {
         let mut sent = 0;
         let mut world = World::new(&[Work(600_000)])
-            .wish(5000, Wish::Cancel)
+            .action(5000, UserAction::Cancel)
             .faults(move |_, _, path| {
                 let cancel = path.ends_with("/cancel");
                 sent += usize::from(cancel);
@@ -54,7 +54,7 @@ fn a_cancel_that_is_not_answered_is_sent_again_and_told_once() {
         assert!(world.count("Cancelling") <= 1, "{fault:?}");
     }
     let mut world = World::new(&[Work(600_000)])
-        .wish(5000, Wish::Cancel)
+        .action(5000, UserAction::Cancel)
         .faults(|n, _, path| match (n, path.ends_with("/cancel")) {
             (..8, true) => Fault::Refused,
             _ => Fault::None,
@@ -69,7 +69,7 @@ fn a_cancel_that_is_not_answered_is_sent_again_and_told_once() {
 fn a_cancel_that_is_refused_is_told_once_and_not_repeated() {
     for status in [403, 404] {
         let mut world = World::new(&[Work(20_000), Complete("42")])
-            .wish(5000, Wish::Cancel)
+            .action(5000, UserAction::Cancel)
             .faults(move |_, _, path| match path.ends_with("/cancel") {
                 true => Fault::Status(status),
                 false => Fault::None,

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Credential, Event, EventNo, ExchangeId, Head, Outcome, REDACTED, RawEvent, SecretString,
-    Shared, Step, Task,
+    Credential, Event, EventNo, ExchangeId, Head, OriginBudget, Outcome, REDACTED, RawEvent,
+    SecretString, Step, Task,
 };
 
 use crate::world::hand::{listening, reply, settle};
@@ -18,7 +18,7 @@ const HALF: usize = KEY.len().div_ceil(2);
 /// A task that is followed by its stream.
 struct Listening {
     task: Task<Toy<true, true>>,
-    shared: Shared,
+    shared: OriginBudget,
     stream: ExchangeId,
     seq: u64,
     /// What was told: the events' pieces of text, or their names.
@@ -33,7 +33,7 @@ fn said(event: &RawEvent) -> String {
 
 impl Listening {
     fn new() -> Self {
-        let mut shared = Shared::new();
+        let mut shared = OriginBudget::new();
         let (task, stream) = listening(&mut shared);
         let key = Credential::bearer(&SecretString::from(KEY)).expect("a key");
         Self {
@@ -57,7 +57,7 @@ impl Listening {
     fn take(&mut self, now: u64) {
         while let Some((no, event)) = self.next(now) {
             if let Event::Provider(event) = event {
-                let position = event.position.expect("a place").0;
+                let position = event.seq.expect("a place").0;
                 self.told.push((position, said(&event)));
             }
             self.task.taken(no);
@@ -69,7 +69,7 @@ impl Listening {
 
     fn next(&mut self, now: u64) -> Option<(EventNo, Event)> {
         loop {
-            match self.task.poll(at(now), &mut self.shared) {
+            match self.task.next_step(at(now), &mut self.shared) {
                 Step::Save { revision } => self.task.saved(revision),
                 Step::Event { no, event, .. } => return Some((no, event.clone())),
                 _ => return None,
@@ -186,7 +186,7 @@ fn go_on(listening: &mut Listening, status: &str, chunk: &str) {
     for _ in 0..40 {
         listening.take(now);
         let (task, shared) = (&mut listening.task, &mut listening.shared);
-        match task.poll(at(now), shared) {
+        match task.next_step(at(now), shared) {
             Step::Send { id, request, .. } => {
                 let path = request.target().as_str().to_owned();
                 task.sent(id);
@@ -267,11 +267,11 @@ fn a_process_that_ends_meanwhile_leaves_the_whole_text_to_the_next() {
     listening.take(60);
     let stored = listening.task.snapshot();
     let mut next = Task::resume(Toy::<true, true>, stored, at(100)).expect("a task");
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     settle(&mut next, 100, &mut shared);
     let mut opened = None;
     for _ in 0..4 {
-        match next.poll(at(100), &mut shared) {
+        match next.next_step(at(100), &mut shared) {
             Step::Open { request, .. } => {
                 opened = Some(request.target().as_str().to_owned());
                 break;

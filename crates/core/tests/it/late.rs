@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
-use taskward_core::{Abandon, Errand, Policy, Task, TaskId};
+use crate::world::{Ended, Fault, Toy, UserAction, World, at, outcome, policy, seed};
+use taskward_core::{OnDetach, Policy, RequestPurpose, Task, TaskId};
 
 /// A minute for the agent and a minute for the human.
 fn minute() -> Policy {
@@ -75,20 +75,20 @@ fn a_message_that_may_have_arrived_ends_its_turn_unknown_and_not_late() {
 #[test]
 fn a_message_beside_the_watch_that_may_have_arrived_is_told_so_at_the_deadline() {
     for how in [
-        Abandon::Detach,
-        Abandon::Cancel {
+        OnDetach::Detach,
+        OnDetach::Cancel {
             within: Duration::from_secs(10),
         },
     ] {
         let mut policy = minute();
         policy.on_deadline = how;
-        let mut world = cut_off(Fault::LostReply).wish(5000, Wish::Message("more"));
+        let mut world = cut_off(Fault::LostReply).action(5000, UserAction::Message("more"));
         world.server = World::new(&[Work(600_000)]).server;
         let task = world.start_with::<false, false>(policy);
         let Ended::Outcome(ended) = world.drive(task) else {
             panic!("{:#?}", world.trace);
         };
-        assert!(ended.starts_with("deadline Work"), "{ended}");
+        assert!(ended.starts_with("deadline Working"), "{ended}");
         assert_eq!(world.count("sent 1 Unknown"), 1, "{:#?}", world.trace);
     }
 }
@@ -98,7 +98,7 @@ fn an_answer_that_surely_never_left_is_told_not_sent_at_the_deadline() {
     let mut world = cut_off(Fault::Refused);
     let task = world.start_with::<false, false>(minute());
     // The human had answered at once: it is the agent's time that ran out.
-    assert_eq!(world.drive(task), outcome("deadline Work waiting"));
+    assert_eq!(world.drive(task), outcome("deadline Working waiting"));
     assert_eq!(world.count("answered m1 NotSent"), 1, "{:#?}", world.trace);
     assert_eq!(world.server.said, Vec::<String>::new());
 }
@@ -112,13 +112,13 @@ fn a_deadline_that_takes_back_an_answer_gives_nobody_more_time() {
     let mut policy = minute();
     policy.human = Some(Duration::from_secs(3600));
     let mut world = cut_off(Fault::None);
-    world.hangs = Some(Errand::Check);
+    world.hangs = Some(RequestPurpose::Check);
     world.stays = true;
     let mut task: Task<Toy<false, false>> = world.start_with(policy);
     assert_eq!(world.drive_on(&mut task), Ended::Stopped);
     let before = world.saved.len();
     world.now = 70_000;
-    let late = outcome("deadline Work waiting");
+    let late = outcome("deadline Working waiting");
     assert_eq!(world.drive_on(&mut task), late, "{:#?}", world.trace);
     assert_eq!(world.count("answered m1 NotSent"), 1, "{:#?}", world.trace);
     let stored = world.saved.split_off(before);
@@ -133,12 +133,12 @@ fn a_deadline_that_takes_back_an_answer_gives_nobody_more_time() {
 }
 
 #[test]
-fn an_answer_without_a_key_that_was_lost_is_of_unknown_fate_when_its_task_is_stopped_by_somebody_else()
+fn an_answer_without_a_key_that_was_lost_is_of_unknown_outcome_when_its_task_is_stopped_by_somebody_else()
  {
     let mut said = false;
     let mut world = World::new(&[Ask("which?"), Work(500), Complete("42")])
         .answers(&["this"])
-        .wish(2000, Wish::Dashboard("stop"))
+        .action(2000, UserAction::Dashboard("stop"))
         .faults(move |_, _, path| {
             if path.ends_with("/say") {
                 said = true;

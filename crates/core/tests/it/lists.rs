@@ -1,7 +1,7 @@
 //! The list of a task's events, page by page, on a platform whose stream is not to be had.
 
 use crate::world::Act::{Complete, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, UserAction, World, at, policy, seed};
 use taskward_core::{Task, TaskId};
 
 /// Pages by their cursors, the first under none.
@@ -309,12 +309,12 @@ fn times(world: &World, what: &str) -> Vec<u64> {
 }
 
 #[test]
-fn a_list_that_fails_keeps_a_look_waiting_for_a_minute_at_most() {
-    let mut world = failing(3_600_000, |_| None).wish(200_000, Wish::Stop);
+fn a_list_that_fails_keeps_a_poll_waiting_for_a_minute_at_most() {
+    let mut world = failing(3_600_000, |_| None).action(200_000, UserAction::Stop);
     let task = world.start::<true, true>();
     assert_eq!(world.drive(task), Ended::Stopped);
-    let (looks, lists) = (times(&world, "send GET /t/t1"), times(&world, "/events"));
-    let held: Vec<u64> = lists.iter().copied().filter(|at| *at < looks[1]).collect();
+    let (reads, lists) = (times(&world, "send GET /t/t1"), times(&world, "/events"));
+    let held: Vec<u64> = lists.iter().copied().filter(|at| *at < reads[1]).collect();
     let (first, last) = (held[0], held[held.len() - 1]);
     assert!((10_000..=60_000).contains(&(last - first)), "{held:?}");
     // Ever more seldom.
@@ -325,8 +325,8 @@ fn a_list_that_fails_keeps_a_look_waiting_for_a_minute_at_most() {
     }
     // Then the look counts, and the next comes in its time.
     assert!(
-        (1000..=2000).contains(&(looks[1] - last)),
-        "{looks:?} {held:?}"
+        (1000..=2000).contains(&(reads[1] - last)),
+        "{reads:?} {held:?}"
     );
 }
 
@@ -334,7 +334,7 @@ fn a_list_that_fails_keeps_a_look_waiting_for_a_minute_at_most() {
 #[test]
 fn the_patience_with_a_list_begins_with_its_first_failure() {
     let reads = |asleep| {
-        let mut world = failing(3_600_000, |_| None).wish(400_000, Wish::Stop);
+        let mut world = failing(3_600_000, |_| None).action(400_000, UserAction::Stop);
         world.asleep = asleep;
         let task = world.start::<true, true>();
         assert_eq!(world.drive(task), Ended::Stopped);
@@ -372,15 +372,15 @@ fn one_wait_that_the_list_asks_for_is_granted_and_no_second() {
     // From the first on it asks, or the second alone does.
     for (asks, granted) in [(1, true), (2, false)] {
         let wait = move |reading| (reading == asks || granted).then_some(100);
-        let mut world = failing(3_600_000, wait).wish(250_000, Wish::Stop);
+        let mut world = failing(3_600_000, wait).action(250_000, UserAction::Stop);
         let task = world.start::<true, true>();
         assert_eq!(world.drive(task), Ended::Stopped);
-        let (looks, lists) = (times(&world, "send GET /t/t1"), times(&world, "/events"));
-        let held: Vec<u64> = lists.iter().copied().filter(|at| *at < looks[1]).collect();
+        let (reads, lists) = (times(&world, "send GET /t/t1"), times(&world, "/events"));
+        let held: Vec<u64> = lists.iter().copied().filter(|at| *at < reads[1]).collect();
         assert_eq!(held.len(), 2, "{asks}: {held:?}");
         let waited = (100_000..110_000).contains(&(held[1] - held[0]));
         assert_eq!(waited, granted, "{asks}: {held:?}");
-        assert!(looks[1] - held[1] < 5000, "{asks}: {looks:?} {held:?}");
+        assert!(reads[1] - held[1] < 5000, "{asks}: {reads:?} {held:?}");
     }
 }
 

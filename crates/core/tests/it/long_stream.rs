@@ -6,7 +6,7 @@ use crate::world::toy::ToyJob;
 use crate::world::{Toy, at, policy, seed};
 use bytes::Bytes;
 use http::StatusCode;
-use taskward_core::{Event, ExchangeId, Head, Outcome, Response, Shared, Step, Task};
+use taskward_core::{Event, ExchangeId, Head, OriginBudget, Outcome, Response, Step, Task};
 
 /// Eight hours.
 const DAY: u64 = 8 * 3_600_000;
@@ -19,17 +19,17 @@ const PIECE: u64 = 1000;
 fn two_million_events_in_eight_hours_are_told_by_one_connection_and_nothing_piles_up() {
     let mut task: Task<Toy<true, true>> =
         Task::start(Toy, &ToyJob("go".into()), policy(), seed(), at(0)).expect("a task");
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut now, mut told, mut streams, mut reads) = (0, 0, 0, 0);
     let mut open: Option<ExchangeId> = None;
     let mut sizes: Vec<usize> = Vec::new();
     loop {
-        match task.poll(at(now), &mut shared) {
+        match task.next_step(at(now), &mut shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, event, .. } => {
                 if let Event::Provider(event) = event {
                     told += 1;
-                    assert_eq!(event.position.map(|p| p.0), Some(told));
+                    assert_eq!(event.seq.map(|p| p.0), Some(told));
                 }
                 task.taken(no);
             }

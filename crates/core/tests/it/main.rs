@@ -1,18 +1,17 @@
 //! The core from outside: the machine against a toy platform in virtual time, the decoder of event streams.
 
-mod abandon;
 mod abilities;
 mod again;
 mod clocks;
 mod connections;
 mod defaults;
-mod deliveries;
 mod driver;
 mod ends;
 mod held_back;
 mod late;
 mod lists;
 mod long_stream;
+mod on_detach;
 mod openings;
 mod outcomes;
 mod polling;
@@ -33,3 +32,4 @@ mod streaming;
 mod turns;
 mod words;
 mod world;
+mod writes;

@@ -2,11 +2,11 @@
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::hand::{reply, send, settle};
-use crate::world::{Fault, Toy, Wish, World, at, outcome, policy, run_streamed, streamed};
+use crate::world::{Fault, Toy, UserAction, World, at, outcome, policy, run_streamed, streamed};
 use bytes::Bytes;
 use http::StatusCode;
 use std::time::Duration;
-use taskward_core::{Head, Response, Shared, Step, Task};
+use taskward_core::{Head, OriginBudget, Response, Step, Task};
 
 type Streamed = Task<Toy<true, true>>;
 
@@ -44,13 +44,13 @@ fn while_a_stream_is_being_opened_the_task_is_polled_from_the_third_second_on() 
 }
 
 #[test]
-fn a_stream_that_is_opened_within_three_seconds_needs_no_look_meanwhile() {
+fn a_stream_that_is_opened_within_three_seconds_needs_no_poll_meanwhile() {
     let mut world = slow(&[Work(6000), Complete("42")], 2900);
     assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     let opened = world.lines().iter().position(|line| line == "opened");
     let before = &world.lines()[..opened.expect("it is opened")];
-    let looks = before.iter().filter(|line| line.starts_with("send GET"));
-    assert_eq!(looks.count(), 0, "{before:#?}");
+    let reads = before.iter().filter(|line| line.starts_with("send GET"));
+    assert_eq!(reads.count(), 0, "{before:#?}");
 }
 
 #[test]
@@ -75,9 +75,9 @@ fn an_opening_that_fails_is_told_and_tried_again_while_the_task_is_polled() {
             _ => Fault::None,
         });
     assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
-    let looks: Vec<u64> = world.status_sent.clone();
-    let gaps = looks.windows(2).map(|two| two[1] - two[0]);
-    assert!(gaps.clone().all(|gap| gap <= 11_000), "{looks:?}");
+    let reads: Vec<u64> = world.status_sent.clone();
+    let gaps = reads.windows(2).map(|two| two[1] - two[0]);
+    assert!(gaps.clone().all(|gap| gap <= 11_000), "{reads:?}");
     assert_eq!(world.count("opens /t/t1/stream"), 4);
     assert_eq!(world.count("retrying"), 3, "{:#?}", world.trace);
 }
@@ -91,12 +91,12 @@ fn a_stream_that_is_being_opened_is_dropped_when_the_task_is_over_or_the_deadlin
     hurried.work = Some(Duration::from_millis(2000));
     let mut world = slow(&[Work(600_000)], 60_000);
     let task: Streamed = world.start_with(hurried);
-    assert_eq!(world.drive(task), outcome("deadline Work running"));
+    assert_eq!(world.drive(task), outcome("deadline Working running"));
     assert_eq!((world.now, world.count(" close")), (2000, 1));
 }
 
 /// A task that is started and whose stream is being opened, at 20 ms.
-fn opening(shared: &mut Shared) -> (Streamed, taskward_core::ExchangeId) {
+fn opening(shared: &mut OriginBudget) -> (Streamed, taskward_core::ExchangeId) {
     let mut task: Streamed = World::new(&[]).start();
     let start = send(&mut task, 0, shared);
     task.handle_response(start, reply("t1 running."), at(20));
@@ -107,10 +107,10 @@ fn opening(shared: &mut Shared) -> (Streamed, taskward_core::ExchangeId) {
 /// The page was made before the connection was: what happened between them is in neither, and is read for.
 #[test]
 fn a_list_in_whose_midst_the_stream_is_opened_is_read_once_more() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = opening(&mut shared);
-    let look = send(&mut task, 3020, &mut shared);
-    task.handle_response(look, reply("running."), at(3030));
+    let read = send(&mut task, 3020, &mut shared);
+    task.handle_response(read, reply("running."), at(3030));
     let page = send(&mut task, 3030, &mut shared);
     task.handle_head(stream, Head::new(StatusCode::OK), at(3040));
     task.handle_response(page, reply("1 begin\n2 step."), at(3050));
@@ -125,7 +125,7 @@ fn a_list_in_whose_midst_the_stream_is_opened_is_read_once_more() {
     task.handle_chunk(stream, Bytes::from_static(b"data: 5 step\n\n"), at(3070));
     assert_eq!(settle(&mut task, 3070, &mut shared), ["event Some(5) step"]);
     assert!(matches!(
-        task.poll(at(3070), &mut shared),
+        task.next_step(at(3070), &mut shared),
         Step::Receive { id, .. } if id == stream
     ));
 }
@@ -133,32 +133,32 @@ fn a_list_in_whose_midst_the_stream_is_opened_is_read_once_more() {
 /// It would end the watch, and with it what is known of the message.
 #[test]
 fn a_refusal_of_the_stream_is_judged_once_nothing_else_is_under_way() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = opening(&mut shared);
     task.send_message("more".into(), at(100)).expect("sent");
     let check = send(&mut task, 100, &mut shared);
     let refused = Response::new(StatusCode::UNAUTHORIZED, "no");
     task.handle_response(stream, refused, at(110));
     assert!(matches!(
-        task.poll(at(110), &mut shared),
+        task.next_step(at(110), &mut shared),
         Step::InFlight { id, stream: None } if id == check
     ));
     task.handle_response(check, reply("running."), at(120));
     settle(&mut task, 120, &mut shared);
     assert!(
-        matches!(task.poll(at(120), &mut shared), Step::Done(outcome) if outcome.code() == "access_lost")
+        matches!(task.next_step(at(120), &mut shared), Step::Done(outcome) if outcome.code() == "access_lost")
     );
 }
 
 #[test]
 fn a_second_report_of_an_opening_and_one_of_another_change_nothing() {
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let (mut task, stream) = opening(&mut shared);
     let other = taskward_core::ExchangeId(stream.0 + 1);
     task.handle_response(other, Response::new(StatusCode::UNAUTHORIZED, "no"), at(30));
     task.handle_head(other, Head::new(StatusCode::OK), at(30));
     assert!(matches!(
-        task.poll(at(30), &mut shared),
+        task.next_step(at(30), &mut shared),
         Step::Receive { id, .. } if id == stream
     ));
     task.handle_head(stream, Head::new(StatusCode::OK), at(40));
@@ -168,7 +168,7 @@ fn a_second_report_of_an_opening_and_one_of_another_change_nothing() {
         at(50),
     );
     assert!(matches!(
-        task.poll(at(50), &mut shared),
+        task.next_step(at(50), &mut shared),
         Step::Receive { id, .. } if id == stream
     ));
 }
@@ -176,7 +176,7 @@ fn a_second_report_of_an_opening_and_one_of_another_change_nothing() {
 /// The next process opens a stream of its own.
 #[test]
 fn a_task_that_is_stored_while_its_stream_is_being_opened_is_gone_on_with() {
-    let mut world = slow(&[Work(20_000), Complete("42")], 60_000).wish(4000, Wish::Stop);
+    let mut world = slow(&[Work(20_000), Complete("42")], 60_000).action(4000, UserAction::Stop);
     let mut task: Streamed = world.start();
     world.drive_on(&mut task);
     let saved = task.snapshot();

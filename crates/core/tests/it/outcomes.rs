@@ -3,8 +3,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use taskward_core::{
-    Abandoned, ApiError, Clock, End, Error, ErrorKind, Fault, IntentId, Left, LeftWhy, Outcome,
-    Output, Question, QuestionKind, ReadErrorKind, Response, Snapshot, Status, StoppedBy, TaskId,
+    ApiError, CancelResult, DetachReason, Detached, Error, ErrorKind, IntentId, Outcome, Output,
+    Question, QuestionKind, ReadErrorKind, Response, RunResult, Snapshot, Status, StoppedBy,
+    TaskFailure, TaskId, TimeLimit,
 };
 
 type Ending = Outcome<&'static str>;
@@ -21,8 +22,8 @@ fn refusal(status: u16) -> ApiError {
     ApiError::read(&reply)
 }
 
-fn failed(status: &'static str) -> Fault {
-    Fault::new(Status::known(status))
+fn failed(status: &'static str) -> TaskFailure {
+    TaskFailure::new(Status::known(status))
 }
 
 fn stopped(by: StoppedBy) -> Ending {
@@ -30,16 +31,16 @@ fn stopped(by: StoppedBy) -> Ending {
     Outcome::Stopped {
         id: id(),
         by,
-        fault,
+        failure: fault,
     }
 }
 
-fn late(id: Option<TaskId>, clock: Clock, abandoned: Abandoned) -> Ending {
+fn late(id: Option<TaskId>, clock: TimeLimit, abandoned: CancelResult) -> Ending {
     Outcome::DeadlineExceeded {
         id,
-        clock,
+        limit: clock,
         last: Some(Status::known("running")),
-        abandoned,
+        cancel: abandoned,
     }
 }
 
@@ -57,7 +58,10 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
     let reason = |reason: Option<&str>, message: Option<&str>| {
         failed("failed").with_reason(reason.map(str::to_owned), message.map(str::to_owned))
     };
-    let broken = |fault| Outcome::Failed { id: id(), fault };
+    let broken = |fault| Outcome::Failed {
+        id: id(),
+        failure: fault,
+    };
     let no = "the server answered 404 Not Found: no (nope)";
     vec![
         (
@@ -172,21 +176,21 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
             no,
         ),
         (
-            late(None, Clock::Work, Abandoned::LeftRunning),
+            late(None, TimeLimit::Working, CancelResult::NotRequested),
             "deadline",
             false,
             K::Pending,
             "the deadline passed before the task was started",
         ),
         (
-            late(Some(id()), Clock::Work, Abandoned::LeftRunning),
+            late(Some(id()), TimeLimit::Working, CancelResult::NotRequested),
             "deadline",
             true,
             K::Pending,
             "the deadline passed; the task goes on (last status: running)",
         ),
         (
-            late(Some(id()), Clock::Human, Abandoned::Unsupported),
+            late(Some(id()), TimeLimit::Waiting, CancelResult::Unsupported),
             "deadline",
             true,
             K::Pending,
@@ -195,8 +199,8 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
         (
             late(
                 Some(id()),
-                Clock::Work,
-                Abandoned::Confirmed(Status::known("stopped")),
+                TimeLimit::Working,
+                CancelResult::Confirmed(Status::known("stopped")),
             ),
             "deadline",
             true,
@@ -207,7 +211,7 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
             Outcome::Interrupted {
                 id: id(),
                 last: None,
-                abandoned: Abandoned::CancelAccepted,
+                cancel: CancelResult::Accepted,
             },
             "interrupted",
             true,
@@ -218,7 +222,7 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
             Outcome::Interrupted {
                 id: id(),
                 last: Some(Status::known("running")),
-                abandoned: Abandoned::CancelFailed("409".into()),
+                cancel: CancelResult::Failed("409".into()),
             },
             "interrupted",
             true,
@@ -247,7 +251,7 @@ fn every_end_has_its_name_and_knows_its_task() {
 fn every_end_but_a_success_is_an_error_that_names_the_task_and_says_what_happened() {
     for (end, code, has_task, kind, words) in ends() {
         let refusal = matches!(code, "refused" | "access_lost" | "gone");
-        let error = End::Done(end).into_answer().expect_err(code);
+        let error = RunResult::Ended(end).into_answer().expect_err(code);
         assert_eq!(error.kind(), kind, "{words}");
         assert_eq!(error.task(), has_task.then(id).as_ref(), "{words}");
         assert!(words.ends_with(&error.to_string()), "{error}");
@@ -258,7 +262,7 @@ fn every_end_but_a_success_is_an_error_that_names_the_task_and_says_what_happene
         let intent = (code == "outcome_unknown").then(|| IntentId::new("i-1"));
         assert_eq!(error.intent(), intent.as_ref(), "{words}");
     }
-    let end = End::Done(Outcome::Succeeded {
+    let end = RunResult::Ended(Outcome::Succeeded {
         id: id(),
         output: "42",
     });
@@ -269,35 +273,33 @@ fn every_end_but_a_success_is_an_error_that_names_the_task_and_says_what_happene
 #[test]
 fn every_way_of_handing_control_back_says_what_the_task_waits_for() {
     let snapshot: Snapshot =
-        serde_json::from_value(json!({"v": 1, "provider": "toy", "task": "t1", "saved_at": 0}))
+        serde_json::from_value(json!({"v": 2, "provider": "toy", "task": "t1", "saved_at": 0}))
             .expect("a snapshot");
     let ask = |text| Question::new("q1", QuestionKind::Text, text);
-    let left = |why| Left::new(id(), why, snapshot.clone());
-    let interrupted = left(LeftWhy::Interrupted);
-    let stopped = interrupted
-        .clone()
-        .with_abandoned(Abandoned::CancelAccepted);
+    let left = |why| Detached::new(id(), why, snapshot.clone());
+    let interrupted = left(DetachReason::Interrupted);
+    let stopped = interrupted.clone().with_cancel(CancelResult::Accepted);
     for (left, code, kind, words) in [
         (
-            left(LeftWhy::Question(ask("EUR or CHF?"))),
+            left(DetachReason::Question(ask("EUR or CHF?"))),
             "question",
             ErrorKind::Pending,
             "the agent waits for an answer: EUR or CHF?",
         ),
         (
-            left(LeftWhy::Question(ask(""))),
+            left(DetachReason::Question(ask(""))),
             "question",
             ErrorKind::Pending,
             "the agent waits for an answer",
         ),
         (
-            left(LeftWhy::AnswerUnknown(ask("EUR?"))),
+            left(DetachReason::AnswerUnconfirmed(ask("EUR?"))),
             "answer_unknown",
             ErrorKind::OutcomeUnknown,
             "the answer may or may not have arrived",
         ),
         (
-            left(LeftWhy::Review(Status::known("awaiting_review"))),
+            left(DetachReason::Review(Status::known("awaiting_review"))),
             "review",
             ErrorKind::Pending,
             "the task waits for a human's review (awaiting_review)",
@@ -315,8 +317,8 @@ fn every_way_of_handing_control_back_says_what_the_task_waits_for() {
             "interrupted; the task was asked to stop, and was not seen to have",
         ),
     ] {
-        assert_eq!(left.why.code(), code);
-        let end: End<()> = End::Left(Box::new(left));
+        assert_eq!(left.reason.code(), code);
+        let end: RunResult<()> = RunResult::Detached(Box::new(left));
         assert!(end.outcome().is_none(), "the task goes on");
         let error = end.into_answer().expect_err(words);
         assert_eq!((error.kind(), error.to_string()), (kind, words.to_owned()));
@@ -325,16 +327,16 @@ fn every_way_of_handing_control_back_says_what_the_task_waits_for() {
 }
 
 #[test]
-fn every_fate_of_an_abandoned_task_has_its_name() {
-    let stopped = Abandoned::Confirmed(Status::known("stopped"));
-    for (fate, code) in [
-        (Abandoned::LeftRunning, "left_running"),
-        (Abandoned::CancelAccepted, "cancel_accepted"),
+fn every_cancel_result_has_its_name() {
+    let stopped = CancelResult::Confirmed(Status::known("stopped"));
+    for (outcome, code) in [
+        (CancelResult::NotRequested, "left_running"),
+        (CancelResult::Accepted, "cancel_accepted"),
         (stopped, "cancel_confirmed"),
-        (Abandoned::CancelFailed("409".into()), "cancel_failed"),
-        (Abandoned::Unsupported, "cancel_unsupported"),
+        (CancelResult::Failed("409".into()), "cancel_failed"),
+        (CancelResult::Unsupported, "cancel_unsupported"),
     ] {
-        assert_eq!(fate.code(), code);
+        assert_eq!(outcome.code(), code);
     }
 }
 

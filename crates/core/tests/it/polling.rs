@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Say, Show, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, policy, seed};
+use crate::world::{Ended, Fault, Toy, UserAction, World, at, outcome, policy, seed};
 use taskward_core::{Outcome, Task, TaskId, Timestamp};
 
 #[test]
@@ -138,7 +138,7 @@ fn a_keyed_start_that_may_have_been_received_stays_unknown_whatever_its_repetiti
 
 /// Rows: D1.
 #[test]
-fn no_failed_look_ends_a_watch() {
+fn no_failed_poll_ends_a_watch() {
     let faults = [
         Fault::Refused,
         Fault::LostRequest,
@@ -157,7 +157,7 @@ fn no_failed_look_ends_a_watch() {
             faults[n % faults.len()]
         }
     });
-    world.wishes.push((60_000, Wish::Stop));
+    world.actions.push((60_000, UserAction::Stop));
     assert_eq!(world.run(), Ended::Stopped);
     world.faults = Box::new(|_, _, _| Fault::None);
     let task = world.attach(policy());
@@ -208,7 +208,7 @@ fn no_two_status_reads_are_closer_than_the_floor() {
         Complete("42"),
     ])
     .answers(&["x", "y"])
-    .wish(40_000, Wish::Dashboard("approve"))
+    .action(40_000, UserAction::Dashboard("approve"))
     .faults(|n, _, path| {
         if path == "/t/t1" && n % 3 == 0 {
             Fault::Status(503)
@@ -225,13 +225,13 @@ fn no_two_status_reads_are_closer_than_the_floor() {
 /// Rows: H2.
 #[test]
 fn a_question_is_answered_once_however_long_the_server_takes_to_move() {
-    for lag in [0, 1000, 3000, 20_000] {
+    for delay in [0, 1000, 3000, 20_000] {
         let mut world =
             World::new(&[Work(500), Ask("which?"), Work(500), Complete("42")]).answers(&["this"]);
-        world.server.lag = lag;
-        assert_eq!(world.run(), outcome("succeeded 42"), "lag {lag}");
-        assert_eq!(world.server.said, ["this"], "lag {lag}");
-        assert_eq!(world.count("event question"), 1, "lag {lag}");
+        world.server.delay = delay;
+        assert_eq!(world.run(), outcome("succeeded 42"), "lag {delay}");
+        assert_eq!(world.server.said, ["this"], "lag {delay}");
+        assert_eq!(world.count("event question"), 1, "lag {delay}");
     }
 }
 
@@ -259,32 +259,32 @@ fn a_question_and_its_answer_leave_this_trace() {
 #[test]
 fn the_agents_last_words_after_an_answer_are_not_taken_for_a_question() {
     // At some lag the status read is stale, and the conversation, read a moment later, already has the end in it.
-    for lag in (0..3000).step_by(10) {
+    for delay in (0..3000).step_by(10) {
         let mut world = World::new(&[Ask("which?"), Say("Done."), Complete("42")])
             .answers(&["this", "unwanted"]);
-        world.server.lag = lag;
-        assert_eq!(world.run(), outcome("succeeded 42"), "lag {lag}");
-        assert_eq!(world.server.said, ["this"], "lag {lag}");
+        world.server.delay = delay;
+        assert_eq!(world.run(), outcome("succeeded 42"), "lag {delay}");
+        assert_eq!(world.server.said, ["this"], "lag {delay}");
     }
 }
 
 /// Rows: H2.
 #[test]
-fn words_that_differ_from_look_to_look_are_not_taken_for_a_question() {
+fn words_that_differ_from_read_to_read_are_not_taken_for_a_question() {
     // Each look finds the status stale, and in the conversation what was said in the moment after it.
-    for lag in (880..960).step_by(10) {
+    for delay in (880..960).step_by(10) {
         let script = [
             Ask("which?"),
             Say("One."),
-            Show("waiting", 2570 - lag),
+            Show("waiting", 2570 - delay),
             Say("Two."),
             Complete("42"),
         ];
         let mut world = World::new(&script).answers(&["this", "unwanted"]);
-        world.server.lag = lag;
-        assert_eq!(world.run(), outcome("succeeded 42"), "lag {lag}");
-        assert_eq!(world.count("event question"), 1, "lag {lag}");
-        assert_eq!(world.server.said, ["this"], "lag {lag}");
+        world.server.delay = delay;
+        assert_eq!(world.run(), outcome("succeeded 42"), "lag {delay}");
+        assert_eq!(world.count("event question"), 1, "lag {delay}");
+        assert_eq!(world.server.said, ["this"], "lag {delay}");
     }
 }
 
@@ -396,7 +396,7 @@ fn an_answer_that_comes_too_late_is_not_sent() {
 #[test]
 fn a_question_answered_elsewhere_is_withdrawn() {
     let mut world = World::new(&[Ask("which?"), Work(30_000), Complete("42")])
-        .wish(5000, Wish::OtherClient("early"));
+        .action(5000, UserAction::OtherClient("early"));
     // The person here thinks for long.
     world.stays = true;
     assert_eq!(world.run(), outcome("succeeded 42"));
@@ -415,19 +415,19 @@ fn where_the_conversation_cannot_be_read_nobody_elses_answer_is_claimed() {
         Fault::None,
     ] {
         // Two looks show the question, the third is to tell whose answer it has.
-        let mut looks = 0;
+        let mut reads = 0;
         let mut world = World::new(&script)
-            .wish(3000, Wish::OtherClient("early"))
+            .action(3000, UserAction::OtherClient("early"))
             .faults(move |_, _, path| {
-                let is_look = path.ends_with("/log");
-                looks += usize::from(is_look);
-                match is_look && looks > 2 {
+                let is_poll = path.ends_with("/log");
+                reads += usize::from(is_poll);
+                match is_poll && reads > 2 {
                     true => fault,
                     false => Fault::None,
                 }
             });
         world.stays = true;
-        world.server.lag = 0;
+        world.server.delay = 0;
         assert_eq!(world.run(), outcome("succeeded 42"), "{fault:?}");
         let reason = match fault {
             Fault::None => "AnsweredElsewhere",
@@ -441,7 +441,7 @@ fn where_the_conversation_cannot_be_read_nobody_elses_answer_is_claimed() {
 
 /// Rows: H10.
 #[test]
-fn a_silent_wait_is_told_only_after_several_looks() {
+fn a_silent_wait_is_told_only_after_several_polls() {
     let mut world = World::new(&[Show("waiting", 600_000)]);
     assert_eq!(world.run(), Ended::Left(String::new()));
     assert_eq!(world.count("GET /t/t1/log"), 3);
@@ -453,14 +453,14 @@ fn a_review_is_waited_out_on_the_humans_clock() {
     let mut patient = policy();
     patient.work = Some(Duration::from_secs(60));
     let mut world = World::new(&[Work(1000), Review, Work(1000), Complete("42")])
-        .wish(3_600_000, Wish::Dashboard("approve"));
+        .action(3_600_000, UserAction::Dashboard("approve"));
     let task = world.start_with::<false, false>(patient.clone());
     assert_eq!(world.drive(task), outcome("succeeded 42"));
     assert_eq!(world.count("event paused review"), 1);
     patient.human = Some(Duration::from_secs(600));
     let mut world = World::new(&[Work(1000), Review]);
     let task = world.start_with::<false, false>(patient);
-    assert_eq!(world.drive(task), outcome("deadline Human review"));
+    assert_eq!(world.drive(task), outcome("deadline Waiting review"));
     assert!((601_000..640_000).contains(&world.now), "{}", world.now);
 }
 
@@ -471,12 +471,12 @@ fn a_deadline_ends_the_watch_on_time_and_not_the_task() {
     hurried.work = Some(Duration::from_secs(30));
     let mut world = World::new(&[Work(600_000)]);
     let task = world.start_with::<false, false>(hurried.clone());
-    assert_eq!(world.drive(task), outcome("deadline Work running"));
+    assert_eq!(world.drive(task), outcome("deadline Working running"));
     assert_eq!((world.now, world.server.cancelled), (30_000, None));
     hurried.work = Some(Duration::ZERO);
     let mut world = World::new(&[]);
     let task = world.start_with::<false, false>(hurried);
-    assert_eq!(world.drive(task), outcome("deadline Work -"));
+    assert_eq!(world.drive(task), outcome("deadline Working -"));
     assert_eq!(world.requests, 0);
 }
 
@@ -543,7 +543,7 @@ fn a_failed_task_brings_its_trail_if_it_can_be_read() {
     assert_eq!(world.run(), outcome("failed None"));
     assert_eq!(world.count("/trail"), 2);
     let mut without = policy();
-    without.trail = false;
+    without.read_steps = false;
     let mut world = World::new(&[Fail("boom")]);
     let task = world.start_with::<false, false>(without);
     assert_eq!(world.drive(task), outcome("failed None"));
@@ -554,7 +554,7 @@ fn a_failed_task_brings_its_trail_if_it_can_be_read() {
 #[test]
 fn a_stale_answer_is_read_again_and_a_missing_one_is_not_a_failure() {
     let mut world = World::new(&[Complete("42")]);
-    world.server.result_lag = 5000;
+    world.server.result_delay = 5000;
     assert_eq!(world.run(), outcome("succeeded 42"));
     let mut world = World::new(&[Complete("42")]).faults(|_, _, path| {
         if path.ends_with("/result") {
@@ -572,21 +572,21 @@ fn a_stale_answer_is_read_again_and_a_missing_one_is_not_a_failure() {
 
 #[test]
 fn a_task_that_was_stopped_brings_its_trail_too() {
-    let mut world = World::new(&[Work(600_000)]).wish(5000, Wish::Dashboard("stop"));
+    let mut world = World::new(&[Work(600_000)]).action(5000, UserAction::Dashboard("stop"));
     let mut task: Task<Toy<false, false>> = world.start();
     assert_eq!(world.drive_on(&mut task), outcome("stopped by Other"));
-    let Some(Outcome::Stopped { fault, .. }) = task.into_outcome() else {
+    let Some(Outcome::Stopped { failure: fault, .. }) = task.into_outcome() else {
         panic!("it was stopped");
     };
     assert_eq!(fault.message.as_deref(), Some("cancelled"));
-    assert_eq!(fault.trail, Some(serde_json::json!(["cancelled"])));
+    assert_eq!(fault.steps, Some(serde_json::json!(["cancelled"])));
 }
 
 /// Rows: I1.
 #[test]
 fn a_cancel_is_judged_by_what_the_task_says() {
     let run = |script: &[crate::world::Act], when| {
-        let mut world = World::new(script).wish(when, Wish::Cancel);
+        let mut world = World::new(script).action(when, UserAction::Cancel);
         world.stays = true;
         match world.run() {
             Ended::Outcome(text) => text,
@@ -603,7 +603,7 @@ fn a_cancel_while_the_start_is_under_way_is_kept_until_the_id_is_known() {
     let mut world = World::new(&[Work(600_000)]);
     let mut task = world.start::<false, false>();
     let id = loop {
-        match task.poll(at(0), &mut world.shared) {
+        match task.next_step(at(0), &mut world.shared) {
             taskward_core::Step::Save { revision } => task.saved(revision),
             taskward_core::Step::Send { id, .. } => break id,
             other => panic!("{other:?}"),
@@ -626,7 +626,7 @@ fn a_keyed_start_whose_reply_is_lost_is_repeated_to_be_cancelled() {
     let mut world = World::new(&[Work(600_000)]);
     let mut task = world.start::<true, false>();
     let id = loop {
-        match task.poll(at(0), &mut world.shared) {
+        match task.next_step(at(0), &mut world.shared) {
             taskward_core::Step::Save { revision } => task.saved(revision),
             taskward_core::Step::Send { id, .. } => break id,
             other => panic!("{other:?}"),
@@ -634,8 +634,8 @@ fn a_keyed_start_whose_reply_is_lost_is_repeated_to_be_cancelled() {
     };
     task.sent(id);
     task.cancel(at(5)).expect("cancel");
-    let lost = taskward_core::Failure::new(
-        taskward_core::Stage::MaybeSent,
+    let lost = taskward_core::ExchangeFailure::new(
+        taskward_core::ExchangeProgress::MaybeSent,
         taskward_core::Cause::Reset,
         "test",
     );
@@ -646,7 +646,7 @@ fn a_keyed_start_whose_reply_is_lost_is_repeated_to_be_cancelled() {
 
 #[test]
 fn a_start_cancelled_before_it_left_is_not_made() {
-    let mut world = World::new(&[Work(600_000)]).wish(0, Wish::Cancel);
+    let mut world = World::new(&[Work(600_000)]).action(0, UserAction::Cancel);
     assert_eq!((world.run(), world.requests), (outcome("not_started"), 0));
 }
 
@@ -654,7 +654,7 @@ fn a_start_cancelled_before_it_left_is_not_made() {
 fn a_cancel_before_the_start_left_ends_it() {
     let mut world = World::new(&[])
         .faults(|_, _, _| Fault::Refused)
-        .wish(10, Wish::Cancel);
+        .action(10, UserAction::Cancel);
     assert_eq!(world.run(), outcome("not_started"));
     assert!(world.requests < 3);
 }
@@ -662,16 +662,16 @@ fn a_cancel_before_the_start_left_ends_it() {
 /// Rows: I5.
 #[test]
 fn a_task_stopped_by_someone_else_says_so() {
-    let mut world = World::new(&[Work(600_000)]).wish(5000, Wish::Dashboard("stop"));
+    let mut world = World::new(&[Work(600_000)]).action(5000, UserAction::Dashboard("stop"));
     assert_eq!(world.run(), outcome("stopped by Other"));
 }
 
 #[test]
 fn a_turn_never_reports_what_was_there_before_its_message() {
-    let turn = |script: &[crate::world::Act], lag: u64, start_at: u64| {
+    let turn = |script: &[crate::world::Act], delay: u64, start_at: u64| {
         let mut world = World::new(script);
         world.server = world.server.clone().begun(0);
-        world.server.lag = lag;
+        world.server.delay = delay;
         world.now = start_at;
         let task: Task<Toy<false, false>> = Task::continue_with(
             Toy,
@@ -686,24 +686,24 @@ fn a_turn_never_reports_what_was_there_before_its_message() {
         assert_eq!(world.server.said, ["more"]);
         ended
     };
-    for lag in [0, 1000, 3000, 15_000] {
+    for delay in [0, 1000, 3000, 15_000] {
         // It had ended.
         assert_eq!(
-            turn(&[Complete("old"), Work(2000), Complete("new")], lag, 100),
+            turn(&[Complete("old"), Work(2000), Complete("new")], delay, 100),
             outcome("succeeded new"),
-            "{lag}"
+            "{delay}"
         );
         // It waited: the old question is not this turn's.
         assert_eq!(
-            turn(&[Ask("old?"), Work(2000), Ask("new?")], lag, 100),
+            turn(&[Ask("old?"), Work(2000), Ask("new?")], delay, 100),
             Ended::Left("new?".into()),
-            "{lag}"
+            "{delay}"
         );
         // It answered at once, without being seen at work.
         assert_eq!(
-            turn(&[Ask("old?"), Ask("new?")], lag, 100),
+            turn(&[Ask("old?"), Ask("new?")], delay, 100),
             Ended::Left("new?".into()),
-            "{lag}"
+            "{delay}"
         );
     }
     // It was at work.
@@ -732,7 +732,8 @@ fn a_turn_that_is_refused_says_so() {
 
 #[test]
 fn a_message_to_a_running_task_is_told_delivered() {
-    let mut world = World::new(&[Work(20_000), Complete("42")]).wish(3000, Wish::Message("hurry"));
+    let mut world =
+        World::new(&[Work(20_000), Complete("42")]).action(3000, UserAction::Message("hurry"));
     assert_eq!(world.run(), outcome("succeeded 42"));
     assert_eq!(world.count("event sent 1 Applied"), 1);
     assert_eq!(world.server.said, ["hurry"]);
@@ -744,7 +745,7 @@ fn a_message_to_a_task_that_is_over_is_refused() {
     let mut task = world.attach(policy());
     world.server = world.server.clone().begun(0);
     for _ in 0..20 {
-        match task.poll(at(world.now), &mut world.shared) {
+        match task.next_step(at(world.now), &mut world.shared) {
             taskward_core::Step::Send { id, request, .. } => {
                 let path = request.target().to_string();
                 task.sent(id);
@@ -785,7 +786,7 @@ fn the_same_inputs_give_the_same_steps() {
                 }
             });
         let mut jittery = policy();
-        jittery.pace.jitter_percent = 20;
+        jittery.poll_backoff.jitter_percent = 20;
         let task = world.start_with::<false, false>(jittery);
         world.drive(task);
         (
@@ -801,11 +802,11 @@ fn the_same_inputs_give_the_same_steps() {
 }
 
 #[test]
-fn a_foreign_report_changes_nothing_and_an_abandoned_one_is_a_missed_look() {
+fn a_foreign_report_changes_nothing_and_an_abandoned_one_is_a_failed_poll() {
     let mut world = World::new(&[Work(5000), Complete("42")]);
     let mut task = world.attach(policy());
     world.server = world.server.clone().begun(0);
-    let id = match task.poll(Timestamp::from_millis(0), &mut world.shared) {
+    let id = match task.next_step(Timestamp::from_millis(0), &mut world.shared) {
         taskward_core::Step::Send { id, .. } => id,
         other => panic!("{other:?}"),
     };
@@ -816,7 +817,7 @@ fn a_foreign_report_changes_nothing_and_an_abandoned_one_is_a_missed_look() {
     );
     task.sent(id);
     assert!(matches!(
-        task.poll(at(0), &mut world.shared),
+        task.next_step(at(0), &mut world.shared),
         taskward_core::Step::InFlight { .. }
     ));
     assert_eq!(world.drive(task), outcome("succeeded 42"));

@@ -1,7 +1,7 @@
 //! Questions and answers whose fate is not known, in virtual time against a toy server.
 
 use crate::world::Act::{Ask, Complete, Fail, Show, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, hand, outcome, policy, seed};
+use crate::world::{Ended, Fault, Toy, UserAction, World, at, hand, outcome, policy, seed};
 use taskward_core::{Answer, AnswerError, QuestionId, QuestionKind, Step, Task};
 
 /// Rows: H1.
@@ -46,7 +46,7 @@ fn an_answer_that_three_reads_do_not_show_is_told_unknown_and_the_caller_is_aske
 #[test]
 fn a_delivered_answer_is_recognised_by_any_of_its_traces() {
     // Our text in the log, a newer message of the agent's, or a status that has moved: whichever comes first.
-    for lag in [0, 10, 500, 3000, 20_000] {
+    for delay in [0, 10, 500, 3000, 20_000] {
         for fault in [Fault::LostReply, Fault::TimedOut, Fault::StatusAfter(504)] {
             for script in [
                 &[Ask("a?"), Work(500), Complete("42")][..],
@@ -63,8 +63,8 @@ fn a_delivered_answer_is_recognised_by_any_of_its_traces() {
                                 false => Fault::None,
                             }
                         });
-                world.server.lag = lag;
-                let context = format!("{fault:?}, lag {lag}, {script:?}");
+                world.server.delay = delay;
+                let context = format!("{fault:?}, lag {delay}, {script:?}");
                 assert_eq!(world.run(), outcome("succeeded 42"), "{context}");
                 assert_eq!(world.count("answered m1 Applied"), 1, "{context}");
                 let asks = script.iter().filter(|act| matches!(act, Ask(_))).count();
@@ -76,13 +76,13 @@ fn a_delivered_answer_is_recognised_by_any_of_its_traces() {
 
 /// Rows: H3.
 #[test]
-fn a_question_that_follows_within_one_look_is_answered_for_itself() {
-    for lag in (0..4000).step_by(130) {
+fn a_question_that_follows_within_one_poll_is_answered_for_itself() {
+    for delay in (0..4000).step_by(130) {
         for pause in [0, 200, 900] {
             let mut world = World::new(&[Ask("a?"), Work(pause), Ask("b?"), Complete("42")])
                 .answers(&["x", "y", "unwanted"]);
-            world.server.lag = lag;
-            let context = format!("lag {lag}, pause {pause}");
+            world.server.delay = delay;
+            let context = format!("lag {delay}, pause {pause}");
             assert_eq!(world.run(), outcome("succeeded 42"), "{context}");
             assert_eq!(world.server.said, ["x", "y"], "{context}");
             assert_eq!(world.count("event question"), 2, "{context}");
@@ -93,16 +93,16 @@ fn a_question_that_follows_within_one_look_is_answered_for_itself() {
 /// Rows: H2.
 #[test]
 fn another_process_does_not_offer_a_question_that_was_just_answered() {
-    for lag in [1000, 3000, 20_000] {
+    for delay in [1000, 3000, 20_000] {
         let mut world = World::new(&[Ask("which?"), Work(500), Complete("42")]).answers(&["this"]);
-        world.server.lag = lag;
+        world.server.delay = delay;
         let mut replied = false;
         let task = world.start::<false, false>();
         // The first process goes as soon as its answer is there.
         for step in 1..200 {
             let mut again =
                 World::new(&[Ask("which?"), Work(500), Complete("42")]).answers(&["this"]);
-            again.server.lag = lag;
+            again.server.delay = delay;
             again.kill_after = Some(step);
             let task = again.start::<false, false>();
             assert_eq!(again.drive(task), Ended::Stopped);
@@ -113,13 +113,13 @@ fn another_process_does_not_offer_a_question_that_was_just_answered() {
             }
         }
         drop(task);
-        assert!(replied, "lag {lag}");
+        assert!(replied, "lag {delay}");
         world.kill_after = None;
         let task = world.attach(policy());
         let asked = world.count("event question");
-        assert_eq!(world.drive(task), outcome("succeeded 42"), "lag {lag}");
-        assert_eq!(world.count("event question"), asked, "lag {lag}");
-        assert_eq!(world.server.said, ["this"], "lag {lag}");
+        assert_eq!(world.drive(task), outcome("succeeded 42"), "lag {delay}");
+        assert_eq!(world.count("event question"), asked, "lag {delay}");
+        assert_eq!(world.server.said, ["this"], "lag {delay}");
     }
 }
 
@@ -153,8 +153,8 @@ fn a_message_to_a_task_that_ended_is_sent_once_and_its_refusal_told() {
 #[test]
 fn a_task_that_waits_for_ever_is_waited_for_as_long_as_the_human_may_take() {
     for (script, end) in [
-        (&[Ask("which?")][..], "deadline Human waiting"),
-        (&[crate::world::Act::Review], "deadline Human review"),
+        (&[Ask("which?")][..], "deadline Waiting waiting"),
+        (&[crate::world::Act::Review], "deadline Waiting review"),
     ] {
         let mut patient = policy();
         patient.work = Some(std::time::Duration::from_secs(10));
@@ -244,7 +244,7 @@ fn a_wait_without_words_is_told_after_three_reads_and_taken_back_when_it_passes(
 fn somebody_else_may_answer_at_any_moment_and_nothing_is_said_twice() {
     let script = [Ask("which?"), Work(30_000), Complete("42")];
     for after in (1030..9000).step_by(70) {
-        let mut world = World::new(&script).wish(after, Wish::OtherClient("early"));
+        let mut world = World::new(&script).action(after, UserAction::OtherClient("early"));
         world = world.answers(&["ours"]);
         assert_eq!(world.run(), outcome("succeeded 42"), "{after}");
         let said = &world.server.said;
@@ -269,7 +269,7 @@ fn a_question_whose_handler_died_is_told_again_and_was_not_answered() {
     let mut task: Task<Toy<false, false>> =
         Task::resume(Toy, saved, at(world.now)).expect("resume");
     loop {
-        match task.poll(at(world.now), &mut world.shared) {
+        match task.next_step(at(world.now), &mut world.shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { event, .. } => {
                 assert!(
@@ -301,13 +301,13 @@ fn blinking(fault: Fault) -> World {
 
 #[test]
 fn a_question_that_vanishes_and_comes_back_is_asked_again_unless_its_answer_may_have_arrived() {
-    let mut world = blinking(Fault::None).wish(60_000, Wish::Stop);
+    let mut world = blinking(Fault::None).action(60_000, UserAction::Stop);
     world.answerer = Box::new(|_| None);
     world.stays = true;
     assert_eq!(world.run(), Ended::Stopped);
     assert_eq!(world.count("event withdrawn m1"), 1);
     assert_eq!(world.count("event question m1"), 2, "{:#?}", world.trace);
-    let mut world = blinking(Fault::LostRequest).wish(60_000, Wish::Stop);
+    let mut world = blinking(Fault::LostRequest).action(60_000, UserAction::Stop);
     let mut task: Task<Toy<false, false>> = world.start();
     let unknown = Ended::Left("answer unknown".into());
     assert_eq!(world.drive_on(&mut task), unknown);
@@ -319,16 +319,16 @@ fn a_question_that_vanishes_and_comes_back_is_asked_again_unless_its_answer_may_
 /// Rows: H10.
 #[test]
 fn a_wait_without_words_that_changes_meanwhile_is_counted_anew() {
-    let looks = |said: Option<u64>| {
+    let reads = |said: Option<u64>| {
         let mut world = World::new(&[Show("waiting", 600_000)]);
         if let Some(at) = said {
-            world = world.wish(at, Wish::OtherClient("more"));
+            world = world.action(at, UserAction::OtherClient("more"));
         }
         assert_eq!(world.run(), Ended::Left(String::new()));
         world.count("/log")
     };
     // The third look is the one that tells; something is said before it.
-    assert_eq!((looks(None), looks(Some(2600))), (3, 5));
+    assert_eq!((reads(None), reads(Some(2600))), (3, 5));
 }
 
 /// Rows: H18.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Show, Work};
-use crate::world::{Act, Ended, Fault, Toy, Wish, World, at, policy, seed};
-use taskward_core::{Abandon, ConnectionUse, Policy, Task};
+use crate::world::{Act, Ended, Fault, Toy, UserAction, World, at, policy, seed};
+use taskward_core::{ConnectionUse, OnDetach, Policy, Task};
 
 /// Holds the reasons of a run against those that it must give; others it may.
 fn gives(mut world: World, keyed: bool, streams: bool, policy: Policy, expected: &[&str]) {
@@ -43,7 +43,7 @@ fn polled(script: &[Act], expected: &[&str]) {
 
 #[test]
 fn a_poll_says_whether_the_schedule_or_trouble_or_the_server_sets_its_pace() {
-    polled(&[Work(3000), Complete("42")], &["Pace"]);
+    polled(&[Work(3000), Complete("42")], &["PollInterval"]);
     let troubled = World::new(&[Work(3000), Complete("42")]).faults(|n, _, _| match n {
         2 => Fault::Status(503),
         _ => Fault::None,
@@ -59,9 +59,9 @@ fn a_poll_says_whether_the_schedule_or_trouble_or_the_server_sets_its_pace() {
             reply.head.headers.insert("retry-after", wait);
         }
     });
-    gives(asked, false, false, policy(), &["Asked"]);
+    gives(asked, false, false, policy(), &["ServerDelay"]);
     // A request to cancel is followed by a look at once, but for the floor.
-    let cancelled = World::new(&[Work(60_000)]).wish(1200, Wish::Cancel);
+    let cancelled = World::new(&[Work(60_000)]).action(1200, UserAction::Cancel);
     gives(cancelled, false, false, policy(), &["Floor"]);
 }
 
@@ -79,10 +79,11 @@ fn a_list_of_events_that_fails_is_waited_for_as_a_failure() {
 
 #[test]
 fn a_wait_for_people_says_so() {
-    let mut asking = World::new(&[Ask("which?")]).wish(9000, Wish::Dashboard("stop"));
+    let mut asking = World::new(&[Ask("which?")]).action(9000, UserAction::Dashboard("stop"));
     asking.stays = true;
     gives(asking, false, false, policy(), &["Question"]);
-    let reviewed = World::new(&[Review, Complete("42")]).wish(9000, Wish::Dashboard("approve"));
+    let reviewed =
+        World::new(&[Review, Complete("42")]).action(9000, UserAction::Dashboard("approve"));
     gives(reviewed, false, false, policy(), &["Review"]);
 }
 
@@ -92,30 +93,30 @@ fn the_end_of_a_watch_is_waited_for_as_that() {
     late.work = Some(Duration::from_millis(5100));
     let world = World::new(&[Work(60_000)]);
     gives(world, false, false, late.clone(), &["Deadline"]);
-    late.on_deadline = Abandon::CancelAndConfirm {
+    late.on_deadline = OnDetach::CancelAndConfirm {
         within: Duration::from_millis(2500),
     };
     let deaf = World::new(&[Work(60_000)]).faults(|_, _, path| match path {
         "/t/t1/cancel" => Fault::Status(200),
         _ => Fault::None,
     });
-    gives(deaf, false, false, late, &["Leaving"]);
+    gives(deaf, false, false, late, &["Cancelling"]);
 }
 
 #[test]
 fn a_task_that_is_not_found_is_new_or_gone() {
     let mut world = World::new(&[Work(3000), Complete("42")]);
     world.server.invisible = 3000;
-    gives(world, false, false, policy(), &["Invisible"]);
+    gives(world, false, false, policy(), &["NotVisibleYet"]);
     let gone = World::new(&[Work(600_000)]).faults(|n, _, path| match path {
         "/t/t1" if n > 10 => Fault::Status(404),
         _ => Fault::None,
     });
-    gives(gone, false, false, policy(), &["Gone"]);
+    gives(gone, false, false, policy(), &["ConfirmingGone"]);
 }
 
 #[test]
-fn a_write_of_unknown_fate_and_an_answer_that_is_not_there_are_waited_for() {
+fn a_write_of_unknown_outcome_and_an_answer_that_is_not_there_are_waited_for() {
     let lost = World::new(&[Ask("which?"), Complete("42")])
         .answers(&["this"])
         .faults(|_, _, path| match path {
@@ -124,7 +125,7 @@ fn a_write_of_unknown_fate_and_an_answer_that_is_not_there_are_waited_for() {
         });
     gives(lost, false, false, policy(), &["Reconcile"]);
     let mut stale = World::new(&[Complete("42")]);
-    stale.server.result_lag = 5000;
+    stale.server.result_delay = 5000;
     gives(stale, false, false, policy(), &["Result"]);
     let conflict = World::new(&[Complete("42")]).faults(|n, _, _| match n {
         1 => Fault::LostReply,
@@ -165,34 +166,37 @@ fn a_floor_that_delays_nothing_is_no_reason() {
     prompt.latency = 0;
     let task = prompt.start::<false, false>();
     prompt.drive(task);
-    assert_eq!(prompt.whys.into_iter().collect::<Vec<_>>(), ["Pace"]);
+    assert_eq!(
+        prompt.whys.into_iter().collect::<Vec<_>>(),
+        ["PollInterval"]
+    );
 }
 
 /// What each request was for, in the order in which they left.
-fn errands(world: &World) -> Vec<String> {
+fn purposes(world: &World) -> Vec<String> {
     let sent = world.sent.iter();
-    sent.map(|sent| format!("{:?}", sent.errand)).collect()
+    sent.map(|sent| format!("{:?}", sent.purpose)).collect()
 }
 
 #[test]
 fn every_request_says_what_it_is_for() {
     let mut plain = World::new(&[Ask("which?"), Work(500), Complete("42")])
         .answers(&["this"])
-        .wish(20_000, Wish::Cancel);
+        .action(20_000, UserAction::Cancel);
     plain.run();
     let expected = [
         "Start",
-        "Look",
+        "Status",
         "Questions",
         "Check",
         "Answer",
-        "Look",
-        "Look",
+        "Status",
+        "Status",
         "Result",
     ];
-    assert_eq!(errands(&plain), expected);
+    assert_eq!(purposes(&plain), expected);
     let mut lost = World::new(&[Work(1500), Fail("boom")])
-        .wish(1100, Wish::Message("more"))
+        .action(1100, UserAction::Message("more"))
         .faults(|n, _, path| match (n, path) {
             (1 | 2, _) | (_, "/t/t1/say") => Fault::LostReply,
             _ => Fault::None,
@@ -206,24 +210,25 @@ fn every_request_says_what_it_is_for() {
         "Check",
         "Message",
         "Reconcile",
-        "Look",
-        "Trail",
+        "Status",
+        "Steps",
     ];
-    assert_eq!(errands(&lost), expected);
+    assert_eq!(purposes(&lost), expected);
     // One that provably never left is still the next attempt.
     let mut refused = World::new(&[Complete("42")]).faults(|n, _, _| match n {
         1 => Fault::Refused,
         _ => Fault::None,
     });
     refused.run();
-    let expected = ["Start", "StartAgain", "Look", "Result"];
-    assert_eq!(errands(&refused), expected);
-    let stopped = World::new(&[Work(60_000)]).wish(500, Wish::Cancel);
+    let expected = ["Start", "StartAgain", "Status", "Result"];
+    assert_eq!(purposes(&refused), expected);
+    let stopped = World::new(&[Work(60_000)]).action(500, UserAction::Cancel);
     let mut stopped = stopped;
     stopped.run();
-    let expected = ["Start", "Cancel", "Look", "Trail"];
-    assert_eq!(errands(&stopped), expected);
-    let mut streamed = World::new(&[Work(3000), Complete("42")]).wish(1000, Wish::CutStream);
+    let expected = ["Start", "Cancel", "Status", "Steps"];
+    assert_eq!(purposes(&stopped), expected);
+    let mut streamed =
+        World::new(&[Work(3000), Complete("42")]).action(1000, UserAction::CutStream);
     streamed.server.stream = vec![(500, 1, "begin"), (1010, 2, "step"), (3000, 3, "end")];
     streamed.server.live = true;
     streamed.server.page = Some(9);
@@ -232,13 +237,13 @@ fn every_request_says_what_it_is_for() {
     let expected = [
         "Start",
         "Stream",
-        "Look",
+        "Status",
         "StreamAfter",
         "Events",
-        "Look",
+        "Status",
         "Result",
     ];
-    assert_eq!(errands(&streamed), expected);
+    assert_eq!(purposes(&streamed), expected);
 }
 
 /// Rows: B27, E28.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use taskward_core::{EventId, Position, Task};
+use taskward_core::{EventId, EventSeq, Task};
 
 use crate::world::Act::{Ask, Complete, Work};
-use crate::world::{Ended, Toy, Wish, World, at, outcome, policy, streamed};
+use crate::world::{Ended, Toy, UserAction, World, at, outcome, policy, streamed};
 
 /// What a process told.
 type Told = Vec<(EventId, String)>;
@@ -44,7 +44,7 @@ fn told_twice(before: &[(EventId, String)], after: &[(EventId, String)]) -> usiz
 
 fn streamed_ids(told: &[(EventId, String)]) -> Vec<u64> {
     let place = |(id, _): &(EventId, String)| match id {
-        EventId::Stream(Position(place)) => Some(*place),
+        EventId::Stream(EventSeq(place)) => Some(*place),
         EventId::Own(_) => None,
     };
     told.iter().filter_map(place).collect()
@@ -53,14 +53,14 @@ fn streamed_ids(told: &[(EventId, String)]) -> Vec<u64> {
 /// Rows: M12.
 #[test]
 fn after_an_interrupt_or_a_deadline_nothing_is_told_twice() {
-    let mut interrupted = sixteen().wish(3_000, Wish::Interrupt);
+    let mut interrupted = sixteen().action(3_000, UserAction::Interrupt);
     let task = interrupted.start::<true, true>();
-    assert_eq!(interrupted.drive(task), Ended::Left("LeftRunning".into()));
+    assert_eq!(interrupted.drive(task), Ended::Left("NotRequested".into()));
     let mut late = sixteen();
     let mut hurried = policy();
     hurried.work = Some(Duration::from_secs(3));
     let task = late.start_with::<true, true>(hurried);
-    assert_eq!(late.drive(task), outcome("deadline Work running"));
+    assert_eq!(late.drive(task), outcome("deadline Working running"));
     for mut world in [interrupted, late] {
         let before = std::mem::take(&mut world.ids);
         world.hang_up();

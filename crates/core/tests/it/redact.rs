@@ -463,7 +463,7 @@ fn pieces_that_make_no_key_are_told_as_they_came() {
 }
 
 #[test]
-fn what_looks_like_a_spelling_without_end_is_passed_over() {
+fn what_resembles_a_spelling_without_end_is_passed_over() {
     let credential = credential(PLAIN);
     for text in [
         "\\",

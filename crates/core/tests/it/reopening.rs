@@ -1,7 +1,7 @@
 //! When a stream is opened again, and how a task is read beside one or without.
 
 use crate::world::Act::{Complete, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, policy, seed, streamed};
+use crate::world::{Ended, Fault, Toy, UserAction, World, at, policy, seed, streamed};
 use taskward_core::{Seed, Task, TaskId};
 
 type Streamed = Task<Toy<true, true>>;
@@ -20,13 +20,13 @@ fn failures_in_a_row_are_counted_until_an_event_comes_or_half_a_minute_passes() 
     // Each connection is cut soon after it was opened, and none brings anything new.
     let mut world = quiet;
     for cut in [2000, 6000, 12_000] {
-        world = world.wish(cut, Wish::CutStream);
+        world = world.action(cut, UserAction::CutStream);
     }
     // The last one lives.
     for cut in [100_000, 104_000] {
-        world = world.wish(cut, Wish::CutStream);
+        world = world.action(cut, UserAction::CutStream);
     }
-    world = world.wish(110_000, Wish::Stop);
+    world = world.action(110_000, UserAction::Stop);
     let task = world.start::<true, true>();
     assert_eq!(world.drive(task), Ended::Stopped);
     assert_eq!(
@@ -40,9 +40,9 @@ fn failures_in_a_row_are_counted_until_an_event_comes_or_half_a_minute_passes() 
         &[(500, 1, "begin"), (5000, 2, "step"), (9000, 3, "step")],
     );
     for cut in [2000, 6000, 12_000] {
-        world = world.wish(cut, Wish::CutStream);
+        world = world.action(cut, UserAction::CutStream);
     }
-    world = world.wish(15_000, Wish::Stop);
+    world = world.action(15_000, UserAction::Stop);
     let task = world.start::<true, true>();
     assert_eq!(world.drive(task), Ended::Stopped);
     assert_eq!(attempts(&world), ["1"; 3], "{:#?}", world.trace);
@@ -60,7 +60,7 @@ fn after_three_failures_a_task_is_polled_while_its_stream_is_tried() {
             }
         });
         world.server.page = Some(9);
-        world = world.wish(60_000, Wish::Stop);
+        world = world.action(60_000, UserAction::Stop);
         let task = world.start::<true, true>();
         assert_eq!(world.drive(task), Ended::Stopped);
         world.count("/events")
@@ -79,7 +79,7 @@ fn beside_a_stream_that_tells_a_task_is_read_now_and_then() {
         &[Work(90_000_000)],
         &[(500, 1, "begin"), (1_000_000, 2, "step")],
     );
-    world = world.wish(1_200_000, Wish::Stop);
+    world = world.action(1_200_000, UserAction::Stop);
     let task = world.start_with::<true, true>(calm.clone());
     assert_eq!(world.drive(task), Ended::Stopped);
     // Each time twice as long after the last event, and ten minutes at most.
@@ -97,13 +97,13 @@ fn beside_a_stream_that_tells_a_task_is_read_now_and_then() {
     // While events come it is read every ten minutes.
     let busy: Vec<(u64, u64, &'static str)> =
         (1..=1500).map(|seq| (seq * 1000, seq, "step")).collect();
-    let mut world = streamed(&[Work(90_000_000)], &busy).wish(1_500_000, Wish::Stop);
+    let mut world = streamed(&[Work(90_000_000)], &busy).action(1_500_000, UserAction::Stop);
     let task = world.start_with::<true, true>(calm.clone());
     assert_eq!(world.drive(task), Ended::Stopped);
     let reads = &world.status_sent;
     assert!((2..=3).contains(&reads.len()), "{reads:?}");
     // One that has brought nothing yet has not earned as much trust.
-    let mut world = streamed(&[Work(90_000_000)], &[]).wish(100_000, Wish::Stop);
+    let mut world = streamed(&[Work(90_000_000)], &[]).action(100_000, UserAction::Stop);
     world.server.page = Some(9);
     let task = world.start_with::<true, true>(calm);
     assert_eq!(world.drive(task), Ended::Stopped);
@@ -126,7 +126,7 @@ fn openings(faults: &'static [Fault], attached: bool) -> Vec<u64> {
         "/t/t1/events" => Fault::Status(405),
         _ => Fault::None,
     });
-    world = world.wish(1_300_000, Wish::Stop);
+    world = world.action(1_300_000, UserAction::Stop);
     let task = if attached {
         world.server = world.server.clone().begun(0);
         Task::attach(Toy, TaskId::new("t1"), None, policy(), seed(), at(0))
@@ -182,7 +182,7 @@ fn a_stream_is_opened_again_after_a_wait_that_doubles_and_differs_from_task_to_t
             "/t/t1/events" => Fault::Status(405),
             _ => Fault::None,
         });
-        world = world.wish(60_000, Wish::Stop);
+        world = world.action(60_000, UserAction::Stop);
         let job = crate::world::ToyJob("go".into());
         let task: Streamed =
             Task::start(Toy, &job, policy(), Seed([task; 32]), at(0)).expect("a task");
@@ -206,7 +206,7 @@ fn a_long_read_beside_a_stream_is_no_silence_of_it() {
     let cut = |asleep| {
         let mut world = streamed(&[Work(900_000)], &[(500, 1, "begin")]);
         world.asleep = asleep;
-        world = world.wish(899_000, Wish::Stop);
+        world = world.action(899_000, UserAction::Stop);
         let task = world.start::<true, true>();
         assert_eq!(world.drive(task), Ended::Stopped);
         let cut = world
@@ -214,14 +214,14 @@ fn a_long_read_beside_a_stream_is_no_silence_of_it() {
             .iter()
             .find(|line| line.contains("nothing came"));
         let cut: u64 = cut.expect("it is cut")[..7].trim().parse().expect("a time");
-        let look = world
+        let read = world
             .snapshots
             .iter()
             .position(|(name, _)| name == "Send at 30500");
-        (cut, look.expect("it is looked at") + 1)
+        (cut, read.expect("it is looked at") + 1)
     };
-    let (whole, look) = cut(None);
+    let (whole, read) = cut(None);
     assert!((300_500..302_000).contains(&whole), "{whole}");
-    let (late, _) = cut(Some((look, 200_000)));
+    let (late, _) = cut(Some((read, 200_000)));
     assert!((500_500..502_000).contains(&late), "{late}");
 }

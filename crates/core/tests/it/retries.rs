@@ -8,9 +8,9 @@ use http::header::RETRY_AFTER;
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use taskward_core::{
-    BuildError, Call, CallStep, Cause, Error, ErrorKind, Event, Failure, Operation, Outcome,
-    Policy, ReadError, Request, Response, Retry, Safety, Seed, Shared, Stage, Step, Task,
-    Timestamp,
+    BuildError, Call, CallStep, Cause, Error, ErrorKind, Event, ExchangeFailure, ExchangeProgress,
+    Operation, OriginBudget, Outcome, Policy, ReadError, Request, Response, Retry, Safety, Seed,
+    Step, Task, Timestamp,
 };
 
 /// Sun, 06 Nov 1994 08:49:37 GMT: when a call is made.
@@ -74,14 +74,14 @@ fn call(
     safety: Safety,
     policy: Policy,
     seed: u8,
-    mut serve: impl FnMut(usize) -> Result<Response, Failure>,
+    mut serve: impl FnMut(usize) -> Result<Response, ExchangeFailure>,
 ) -> Went {
     let mut now = Timestamp::from_millis(NOON);
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let mut call = Call::new(Ping(safety), policy, &Seed([seed; 32]), now).expect("a call");
     let mut sent = Vec::new();
     loop {
-        match call.poll(now, &mut shared) {
+        match call.next_step(now, &mut shared) {
             CallStep::Send { id, .. } => {
                 sent.push(now.as_millis() - NOON);
                 call.sent(id);
@@ -101,7 +101,7 @@ fn call(
 }
 
 /// Answers with this first, and well from then on.
-fn once(first: &Response) -> impl FnMut(usize) -> Result<Response, Failure> {
+fn once(first: &Response) -> impl FnMut(usize) -> Result<Response, ExchangeFailure> {
     move |n| {
         Ok(if n == 1 {
             first.clone()
@@ -262,15 +262,15 @@ fn many_attempts_and_endless_backoffs_overflow_nothing() {
     }
     // A backoff of ages: the wait for the end of time is one, and no panic.
     (stubborn.retry.base, stubborn.retry.cap) = (Duration::MAX, Duration::MAX);
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let now = Timestamp::from_millis(NOON);
     let mut call = Call::new(Ping(Safety::Repeatable), stubborn, &Seed([1; 32]), now).expect("one");
-    let CallStep::Send { id, .. } = call.poll(now, &mut shared) else {
+    let CallStep::Send { id, .. } = call.next_step(now, &mut shared) else {
         panic!("it is sent");
     };
     call.sent(id);
     call.handle_response(id, reply(503, &["18446744073709551616"]), now);
-    let CallStep::Wait { until, .. } = call.poll(now, &mut shared) else {
+    let CallStep::Wait { until, .. } = call.next_step(now, &mut shared) else {
         panic!("it waits");
     };
     assert!(until > Timestamp::from_millis(NOON + STORM));
@@ -279,7 +279,13 @@ fn many_attempts_and_endless_backoffs_overflow_nothing() {
 /// Rows: F16.
 #[test]
 fn an_error_tells_the_requests_made_and_no_retries_means_one() {
-    let refused = || Err(Failure::new(Stage::NotSent, Cause::Refused, "nobody"));
+    let refused = || {
+        Err(ExchangeFailure::new(
+            ExchangeProgress::NotSent,
+            Cause::Refused,
+            "nobody",
+        ))
+    };
     for (safety, policy, requests) in [
         (Safety::Repeatable, Retry::default(), 5),
         (Safety::Keyed, Retry::default(), 4),
@@ -312,7 +318,7 @@ struct Driven {
 /// Tasks of one client: they share its budget.
 struct Fleet {
     tasks: Vec<Driven>,
-    shared: Shared,
+    shared: OriginBudget,
     /// When each request left, and its path.
     sent: Vec<(u64, String)>,
 }
@@ -338,7 +344,7 @@ impl Fleet {
         };
         Self {
             tasks: (0..count).map(task).collect(),
-            shared: Shared::new(),
+            shared: OriginBudget::new(),
             sent: Vec::new(),
         }
     }
@@ -355,7 +361,7 @@ impl Fleet {
         while let Some(at) = next(&self.tasks) {
             let one = &mut self.tasks[at];
             let now = Timestamp::from_millis(one.due);
-            match one.task.poll(now, &mut self.shared) {
+            match one.task.next_step(now, &mut self.shared) {
                 Step::Save { revision } => one.task.saved(revision),
                 Step::Event { no, event, .. } => {
                     one.told.push(event.clone());
@@ -372,7 +378,7 @@ impl Fleet {
                 }
                 Step::Wait { until, .. } => one.due = until.as_millis(),
                 Step::Done(_) => {
-                    let Step::Done(outcome) = one.task.poll(now, &mut self.shared) else {
+                    let Step::Done(outcome) = one.task.next_step(now, &mut self.shared) else {
                         panic!("the end stays");
                     };
                     one.end = Some(copy(outcome));
@@ -410,14 +416,14 @@ fn copy(outcome: &Outcome<Output>) -> Outcome<Output> {
         },
         Outcome::DeadlineExceeded {
             id,
-            clock,
+            limit: clock,
             last,
-            abandoned,
+            cancel: abandoned,
         } => Outcome::DeadlineExceeded {
             id: id.clone(),
-            clock: *clock,
+            limit: *clock,
             last: last.clone(),
-            abandoned: abandoned.clone(),
+            cancel: abandoned.clone(),
         },
         other => panic!("{other:?}"),
     }
@@ -547,7 +553,7 @@ fn two_hundred_tasks_in_a_storm_ask_less_than_without_it_and_never_all_at_once()
 #[test]
 fn two_hundred_calls_in_a_storm_make_a_hundred_repetitions_together() {
     let now = |at| Timestamp::from_millis(at);
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let call = |seed: u8| {
         let ping = Ping(Safety::Repeatable);
         Call::new(ping, Policy::default(), &Seed([seed; 32]), now(0)).expect("a call")
@@ -564,7 +570,7 @@ fn two_hundred_calls_in_a_storm_make_a_hundred_repetitions_together() {
     while let Some(at) = next(&calls) {
         let (due, slot) = &mut calls[at];
         let call = slot.as_mut().expect("open");
-        match call.poll(now(*due), &mut shared) {
+        match call.next_step(now(*due), &mut shared) {
             CallStep::Send { id, .. } => {
                 sent.push((*due, String::new()));
                 call.sent(id);
@@ -625,16 +631,16 @@ impl Operation for StatusRead {
 #[test]
 fn a_single_status_read_is_cut_where_that_of_a_followed_task_is() {
     let now = Timestamp::from_millis(NOON);
-    let mut shared = Shared::new();
+    let mut shared = OriginBudget::new();
     let seed = Seed([1; 32]);
     let mut read = Call::new(StatusRead, Policy::default(), &seed, now).expect("a call");
-    let CallStep::Send { limits, .. } = read.poll(now, &mut shared) else {
+    let CallStep::Send { limits, .. } = read.next_step(now, &mut shared) else {
         panic!("nothing was sent");
     };
     assert_eq!(limits.total, Some(std::time::Duration::from_secs(30)));
     let ping = Ping(Safety::Repeatable);
     let mut other = Call::new(ping, Policy::default(), &seed, now).expect("a call");
-    let CallStep::Send { limits, .. } = other.poll(now, &mut shared) else {
+    let CallStep::Send { limits, .. } = other.next_step(now, &mut shared) else {
         panic!("nothing was sent");
     };
     assert_eq!(limits.total, Some(std::time::Duration::from_secs(370)));

@@ -1,9 +1,11 @@
 //! A streamed task that waits while no event tells for what: asked under a stand-in, and known by its event later.
 
 use crate::world::Act::{Ask, Complete, Work};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, hand, outcome, run_streamed, streamed};
+use crate::world::{
+    Ended, Fault, Toy, UserAction, World, at, hand, outcome, run_streamed, streamed,
+};
 use taskward_core::{
-    Answer, AnswerError, Answered, Errand, QuestionKind, Step, Task, TaskId, WithdrawReason,
+    Answer, AnswerError, Answered, QuestionKind, RequestPurpose, Step, Task, TaskId, WithdrawReason,
 };
 
 /// When this was said first.
@@ -17,8 +19,8 @@ type Streamed = Task<Toy<true, true>>;
 
 /// Goes on until this time.
 fn until(world: &mut World, task: &mut Streamed, time: u64) {
-    world.wishes.push((time, Wish::Stop));
-    world.wishes.sort_by_key(|(at, _)| *at);
+    world.actions.push((time, UserAction::Stop));
+    world.actions.sort_by_key(|(at, _)| *at);
     assert_eq!(world.drive_on(task), Ended::Stopped);
 }
 
@@ -43,14 +45,14 @@ fn each_wait_without_an_event_is_asked_under_a_stand_in_of_its_own_after_three_r
         assert_eq!(world.count(&format!("answered {id} Applied")), 1, "{id}");
     }
     // Where there is a list, its word is waited for twice as long.
-    let looks = |page: Option<usize>| {
+    let reads = |page: Option<usize>| {
         let mut world = streamed(&[Ask("a?")], &[(10, 1, "begin")]);
         world.server.page = page;
         assert_eq!(run_streamed(&mut world), Ended::Left(String::new()));
         let told = world.now;
         world.status_sent.iter().filter(|at| **at < told).count()
     };
-    assert_eq!((looks(None), looks(Some(9))), (3, 6));
+    assert_eq!((reads(None), reads(Some(9))), (3, 6));
 }
 
 #[test]
@@ -64,7 +66,7 @@ fn the_event_of_a_question_that_was_told_under_a_stand_in_tells_its_words_and_as
             &[(500, 1, "begin"), (50_000, 2, event), (400_000, 3, "step")],
         );
         world.stays = true;
-        world.server.lag = 0;
+        world.server.delay = 0;
         let mut task = world.start();
         // However long a person thinks, it stays the same question.
         until(&mut world, &mut task, 300_000);
@@ -144,7 +146,7 @@ fn an_event_that_comes_after_its_answer_asks_again_only_when_nothing_has_come_of
         &[Work(900), Ask("which?"), Work(3000), Complete("42")],
         &[(500, 1, "begin"), (40_000, 2, "wait")],
     );
-    world.server.lag = 300_000;
+    world.server.delay = 300_000;
     world.stays = true;
     let mut answers = ["this"].into_iter();
     world.answerer = Box::new(move |_| answers.next().map(Answer::text));
@@ -180,7 +182,7 @@ fn once_the_task_has_worked_an_event_is_about_the_next_question() {
             (320_000, 4, "step"),
         ],
     );
-    world.server.lag = 300_000;
+    world.server.delay = 300_000;
     world.stays = true;
     let mut answers = ["this"].into_iter();
     world.answerer = Box::new(move |_| answers.next().map(Answer::text));
@@ -202,7 +204,7 @@ fn a_question_brings_the_steps_since_the_last_one() {
             (9000, 5, "wait"),
         ],
     );
-    world.server.lag = 100;
+    world.server.delay = 100;
     let shown = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let seen = shown.clone();
     world.answerer = Box::new(move |question| {
@@ -223,7 +225,7 @@ fn asked(page: Option<usize>) -> (World, Streamed) {
     );
     world.stays = true;
     world.server.page = page;
-    world.server.lag = 0;
+    world.server.delay = 0;
     let mut task = world.start();
     until(&mut world, &mut task, 5000);
     assert_eq!(world.count("event question q3"), 1);
@@ -235,7 +237,7 @@ fn asked(page: Option<usize>) -> (World, Streamed) {
 fn an_answer_to_what_the_events_show_to_be_over_is_not_sent_whatever_a_read_says() {
     for page in [None, Some(9)] {
         let (mut world, mut task) = asked(page);
-        let Step::Receive { id, .. } = task.poll(at(5000), &mut world.shared) else {
+        let Step::Receive { id, .. } = task.next_step(at(5000), &mut world.shared) else {
             panic!("it listens");
         };
         world.server.stream.insert(2, (5000, 4, "step"));
@@ -298,12 +300,14 @@ fn an_answer_leaves_once_the_list_shows_that_it_is_still_wanted() {
     // One that cannot be read puts the answer off; it is not sent into the unknown.
     let (mut world, mut task) = asked(Some(9));
     world.server.stream.pop();
-    world = world.wish(5000, Wish::CutStream).faults(|_, _, path| {
-        match path.contains("/events") || path.contains("/stream") {
-            true => Fault::Status(503),
-            false => Fault::None,
-        }
-    });
+    world = world
+        .action(5000, UserAction::CutStream)
+        .faults(
+            |_, _, path| match path.contains("/events") || path.contains("/stream") {
+                true => Fault::Status(503),
+                false => Fault::None,
+            },
+        );
     task.answer(&"q3".into(), Answer::text("x"), at(5000))
         .expect("it is open");
     until(&mut world, &mut task, 80_000);
@@ -337,11 +341,11 @@ fn while_an_answer_is_on_its_way_there_is_no_second_one_even_if_the_task_is_seen
     let open = task.questions().next().expect("a question");
     let id = open.id.clone();
     let answer = |task: &mut Streamed, now| task.answer(&id, Answer::text("x"), at(now));
-    let Step::Receive { id: stream, .. } = task.poll(at(50_000), &mut world.shared) else {
+    let Step::Receive { id: stream, .. } = task.next_step(at(50_000), &mut world.shared) else {
         panic!("it listens");
     };
     answer(&mut task, 50_000).expect("it is open");
-    let Step::Send { id, .. } = task.poll(at(50_000), &mut world.shared) else {
+    let Step::Send { id, .. } = task.next_step(at(50_000), &mut world.shared) else {
         panic!("it is looked at first");
     };
     task.sent(id);
@@ -382,7 +386,7 @@ fn while_a_told_question_is_open_the_task_is_read_as_seldom_as_at_work() {
 fn what_is_asked_next_while_the_stream_is_gone_is_told_by_the_list() {
     let (mut world, mut task) = asked(Some(9));
     world = world
-        .wish(5000, Wish::CutStream)
+        .action(5000, UserAction::CutStream)
         .faults(|_, _, path| match path.contains("/stream") {
             true => Fault::Status(503),
             false => Fault::None,
@@ -403,7 +407,7 @@ fn what_is_asked_next_while_the_stream_is_gone_is_told_by_the_list() {
 #[test]
 fn what_is_asked_next_while_the_new_connection_is_silent_is_told_by_the_list() {
     let (mut world, mut task) = asked(Some(9));
-    world = world.wish(5000, Wish::CutStream);
+    world = world.action(5000, UserAction::CutStream);
     world.server.stream.truncate(2);
     world.rewrite = Box::new(|path, now, reply| {
         if path.contains("/events") && now > 20_000 {
@@ -431,10 +435,10 @@ fn what_became_of_an_answer_is_not_told_before_its_events_could_come() {
             .expect("it is open");
         world.drive_on(&mut task);
         assert_eq!(world.server.said, ["x"]);
-        assert_eq!(world.fates, [(Answered::Applied, None)]);
-        let looks = world.sent.iter();
-        let looks = looks.filter(|sent| sent.errand == Errand::Reconcile);
-        looks.map(|sent| sent.at).collect::<Vec<_>>()
+        assert_eq!(world.outcomes, [(Answered::Applied, None)]);
+        let reads = world.sent.iter();
+        let reads = reads.filter(|sent| sent.purpose == RequestPurpose::Reconcile);
+        reads.map(|sent| sent.at).collect::<Vec<_>>()
     };
     let never = lost(&[]);
     assert_eq!(never.len(), 4, "{never:?}");
@@ -444,7 +448,7 @@ fn what_became_of_an_answer_is_not_told_before_its_events_could_come() {
 
 /// Whose answer was taken, by what followed; a rejection ends this task, and an approval lets it go on.
 #[test]
-fn an_answer_of_unknown_fate_is_told_by_what_the_events_show_to_have_followed() {
+fn an_answer_of_unknown_outcome_is_told_by_what_the_events_show_to_have_followed() {
     let reject = || Answer::Reject { reason: None };
     let theirs = Answered::Gone(WithdrawReason::AnsweredElsewhere);
     for (answer, followed, expected) in [
@@ -458,7 +462,7 @@ fn an_answer_of_unknown_fate_is_told_by_what_the_events_show_to_have_followed() 
             &[(500, 1, "begin"), (1000, 2, "approve"), (5500, 3, followed)],
         );
         world.stays = true;
-        world = world.wish(5500, Wish::OtherClient("theirs"));
+        world = world.action(5500, UserAction::OtherClient("theirs"));
         world.faults = Box::new(|_, _, path| match path.ends_with("/say") {
             true => Fault::LostRequest,
             false => Fault::None,
@@ -468,7 +472,7 @@ fn an_answer_of_unknown_fate_is_told_by_what_the_events_show_to_have_followed() 
         task.answer(&"q2".into(), answer.clone(), at(5000))
             .expect("it is open");
         world.drive_on(&mut task);
-        let (how, detail) = &world.fates[0];
+        let (how, detail) = &world.outcomes[0];
         assert_eq!(*how, expected, "{answer:?} {followed}: {:#?}", world.trace);
         let others = detail
             .as_ref()
@@ -508,7 +512,7 @@ fn a_status_that_has_not_moved_for_a_minute_since_an_answer_asks_anew() {
                 false => Fault::None,
             }
         });
-        world.server.lag = 10_000_000;
+        world.server.delay = 10_000_000;
         world.server.page = page;
         world.stays = true;
         let mut answers = ["this"].into_iter();
@@ -544,21 +548,21 @@ fn a_status_that_has_not_moved_for_a_minute_since_an_answer_asks_anew() {
 /// What asks may be followed at once by what shows the task at work.
 #[test]
 fn a_read_that_was_under_way_when_an_event_asked_does_not_tell_the_question() {
-    let mut shared = taskward_core::Shared::new();
+    let mut shared = taskward_core::OriginBudget::new();
     let (mut task, stream) = hand::listening(&mut shared);
     let piece = |text: &'static str| bytes::Bytes::from_static(text.as_bytes());
     task.handle_chunk(stream, piece("data: 1 begin\n\n"), at(100));
     hand::settle(&mut task, 100, &mut shared);
-    let look = hand::send(&mut task, 31_000, &mut shared);
+    let read = hand::send(&mut task, 31_000, &mut shared);
     task.handle_chunk(stream, piece("data: 2 wait\n\n"), at(31_010));
     hand::settle(&mut task, 31_010, &mut shared);
-    task.handle_response(look, hand::reply("waiting."), at(31_020));
+    task.handle_response(read, hand::reply("waiting."), at(31_020));
     assert_eq!(
         hand::settle(&mut task, 31_020, &mut shared),
         ["status waiting"]
     );
-    let look = hand::send(&mut task, 32_100, &mut shared);
-    task.handle_response(look, hand::reply("waiting."), at(32_110));
+    let read = hand::send(&mut task, 32_100, &mut shared);
+    task.handle_response(read, hand::reply("waiting."), at(32_110));
     assert_eq!(
         hand::settle(&mut task, 32_110, &mut shared),
         ["question q2 \"wait\""]

@@ -3,13 +3,13 @@
 use http::Method;
 use serde_json::{Value, json};
 use taskward_core::{
-    Answered, Errand, Event, Limits, Outcome, QuestionId, Request, Segment, Shared, Snapshot, Step,
-    Task, WithdrawReason,
+    Answered, Event, Limits, OriginBudget, Outcome, QuestionId, Request, RequestPurpose, Segment,
+    Snapshot, Step, Task, WithdrawReason,
 };
 
 use crate::world::Act::{Complete, Fail, Work};
 use crate::world::toy::Output;
-use crate::world::{Ended, Fault, Toy, ToyJob, Wish, World, at, policy, seed};
+use crate::world::{Ended, Fault, Toy, ToyJob, UserAction, World, at, policy, seed};
 
 type Polled = Task<Toy<false, false>>;
 type Keyed = Task<Toy<true, false>>;
@@ -65,7 +65,7 @@ fn what_was_stored_before_there_were_reasons_is_read_and_claims_nobody_elses_ans
 
 /// A stored task, with these fields besides.
 fn with(fields: Value) -> Snapshot {
-    let mut value = json!({"v": 1, "provider": "toy", "task": "t1", "saved_at": 0});
+    let mut value = json!({"v": 2, "provider": "toy", "task": "t1", "saved_at": 0});
     let object = value.as_object_mut().expect("an object");
     object.extend(fields.as_object().expect("an object").clone());
     read(value)
@@ -127,7 +127,7 @@ fn a_stored_refusal_with_a_status_that_none_can_be_is_refused() {
 
 /// The server tells the end of a task; what a process made of it once is not believed for ever.
 #[test]
-fn a_task_that_was_seen_to_end_is_looked_at_again_by_the_next_process() {
+fn a_task_that_was_seen_to_end_is_read_again_by_the_next_process() {
     for script in [[Work(500), Complete("42")], [Work(500), Fail("boom")]] {
         let mut world = World::new(&script);
         let mut task = world.start::<false, false>();
@@ -137,14 +137,19 @@ fn a_task_that_was_seen_to_end_is_looked_at_again_by_the_next_process() {
         let again = Polled::resume(Toy, saved, at(world.now)).expect("resume");
         world.sent.clear();
         assert_eq!(world.drive(again), ended);
-        let first = world.sent.first().map(|sent| sent.errand);
-        assert_eq!(first, Some(Errand::Look));
+        let first = world.sent.first().map(|sent| sent.purpose);
+        assert_eq!(first, Some(RequestPurpose::Status));
     }
 }
 
 #[test]
-fn what_became_of_a_wish_to_cancel_is_kept() {
-    for (stored, sent) in [("idle", 0), ("wanted", 1), ("accepted", 0), ("refused", 0)] {
+fn what_became_of_a_request_to_cancel_is_kept() {
+    for (stored, sent) in [
+        ("idle", 0),
+        ("requested", 1),
+        ("accepted", 0),
+        ("refused", 0),
+    ] {
         let saved = with(json!({"cancel": stored}));
         assert_eq!(
             written(&resumed(saved.clone()).snapshot())["cancel"],
@@ -158,7 +163,7 @@ fn what_became_of_a_wish_to_cancel_is_kept() {
         let cancels = world
             .sent
             .iter()
-            .filter(|sent| sent.errand == Errand::Cancel);
+            .filter(|sent| sent.purpose == RequestPurpose::Cancel);
         assert_eq!(cancels.count(), sent, "{stored}");
     }
 }
@@ -169,10 +174,10 @@ fn how_far_a_turn_had_come_is_kept() {
         json!("baseline"),
         json!({"sending": {"no": 1, "working": true}}),
         json!({"sending": {"no": 1, "working": false}}),
-        json!({"unproven": {"mark": "2"}}),
-        json!("taken"),
+        json!({"unproven": {"cursor": "2"}}),
+        json!("proven"),
     ] {
-        let turn = json!({"text": "more", "stage": stage});
+        let turn = json!({"text": "more", "state": stage});
         let saved = with(json!({"turn": turn}));
         let task = resumed(saved);
         assert_eq!(written(&task.snapshot())["turn"], turn);
@@ -180,37 +185,37 @@ fn how_far_a_turn_had_come_is_kept() {
     }
     // One that was not delivered is over: the next process has nothing to take up.
     let stage = json!({"undelivered": {"why": "the task is over"}});
-    let task = resumed(with(json!({"turn": {"text": "more", "stage": stage}})));
+    let task = resumed(with(json!({"turn": {"text": "more", "state": stage}})));
     let end = task.into_outcome().expect("it is over");
     assert_eq!(end.code(), "not_started");
     assert!(end.to_string().ends_with("the task is over"), "{end}");
 }
 
 #[test]
-fn only_a_write_that_may_have_left_is_one_whose_fate_is_not_known() {
-    let parcel = json!({"message": {"no": 1, "text": "more"}});
+fn only_a_write_that_may_have_left_is_one_whose_outcome_is_unknown() {
+    let kind = json!({"message": {"no": 1, "text": "more"}});
     for (stage, unknown) in [("check", false), ("write", true), ("reconcile", true)] {
-        let delivery = json!({"parcel": parcel, "stage": stage, "mark": "2"});
-        let saved = with(json!({"deliveries": [delivery], "messages": 1}));
-        assert_eq!(saved.is_delivering(), unknown, "{stage}");
+        let delivery = json!({"kind": kind, "state": stage, "cursor": "2"});
+        let saved = with(json!({"writes": [delivery], "messages": 1}));
+        assert_eq!(saved.is_writing(), unknown, "{stage}");
         // What had been about to leave when the process ended may have: it is read before anything is done.
         let kept = written(&resumed(saved).snapshot());
         let expected = if unknown { "reconcile" } else { "check" };
-        assert_eq!(kept["deliveries"][0]["stage"], expected);
-        assert_eq!(kept["deliveries"][0]["parcel"], parcel);
+        assert_eq!(kept["writes"][0]["state"], expected);
+        assert_eq!(kept["writes"][0]["kind"], kind);
     }
-    assert!(!with(json!({})).is_delivering());
+    assert!(!with(json!({})).is_writing());
 }
 
 #[test]
 fn what_may_have_arrived_is_told_by_its_words() {
-    let delivered = |stage: &str, parcel: Value| {
-        let delivery = json!({"parcel": parcel, "stage": stage, "mark": "2"});
-        with(json!({ "deliveries": [delivery] }))
+    let delivered = |stage: &str, kind: Value| {
+        let delivery = json!({"kind": kind, "state": stage, "cursor": "2"});
+        with(json!({ "writes": [delivery] }))
     };
     let question = json!({"id": "m1", "kind": "text", "text": "which?", "messages": []});
     let answer = |answer: Value| json!({"answer": {"question": question, "answer": answer}});
-    let turn = |stage: Value| with(json!({"turn": {"text": "more", "stage": stage}}));
+    let turn = |stage: Value| with(json!({"turn": {"text": "more", "state": stage}}));
     let message = json!({"message": {"no": 1, "text": "hello"}});
     for (saved, words) in [
         (delivered("write", message.clone()), Some("hello")),
@@ -222,20 +227,20 @@ fn what_may_have_arrived_is_told_by_its_words() {
         // An approval has no words.
         (delivered("write", answer(json!("approve"))), Some("")),
         (
-            turn(json!({"lost": {"no": 1, "mark": "2", "working": false}})),
+            turn(json!({"lost": {"no": 1, "cursor": "2", "working": false}})),
             Some("more"),
         ),
-        (turn(json!("taken")), None),
+        (turn(json!("proven")), None),
         (with(json!({})), None),
     ] {
-        assert_eq!(saved.in_doubt(), words, "{saved:?}");
+        assert_eq!(saved.unconfirmed_write(), words, "{saved:?}");
     }
 }
 
 /// Drives a task to its first request.
 fn first_request(task: &mut Keyed) -> (Request, Limits) {
     loop {
-        match task.poll(at(0), &mut Shared::new()) {
+        match task.next_step(at(0), &mut OriginBudget::new()) {
             Step::Save { revision } => task.saved(revision),
             Step::Send {
                 request, limits, ..
@@ -292,7 +297,7 @@ fn shown(segment: Segment<'_>) -> String {
 /// Nobody asked for anything: the watch goes on as it was.
 #[test]
 fn a_snapshot_of_the_first_program_is_followed_to_its_end() {
-    let mut world = World::new(&[Work(500), Complete("42")]).wish(90_000, Wish::Stop);
+    let mut world = World::new(&[Work(500), Complete("42")]).action(90_000, UserAction::Stop);
     world.server = world.server.clone().begun(0);
     let ended = world.drive(resumed(with(json!({}))));
     assert_eq!(ended, Ended::Outcome("succeeded 42".into()));

@@ -2,9 +2,9 @@
 
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::{
-    Ended, Fault, Toy, Wish, World, at, outcome, policy, run_streamed, seed, streamed,
+    Ended, Fault, Toy, UserAction, World, at, outcome, policy, run_streamed, seed, streamed,
 };
-use taskward_core::{Position, Snapshot, Task, TaskId};
+use taskward_core::{EventSeq, Snapshot, Task, TaskId};
 
 const STREAM: [(u64, u64, &str); 3] = [(500, 1, "begin"), (1500, 2, "step"), (4000, 3, "end")];
 
@@ -35,7 +35,7 @@ fn a_streamed_task_is_read_once_the_stream_says_that_it_is_over() {
 fn the_end_of_a_stream_ends_nothing_and_it_is_reopened_after_the_last_taken_event() {
     for replays in [false, true] {
         let mut world =
-            streamed(&[Work(4000), Complete("42")], &STREAM).wish(2000, Wish::CutStream);
+            streamed(&[Work(4000), Complete("42")], &STREAM).action(2000, UserAction::CutStream);
         world.server.replays = replays;
         assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
         assert_eq!(world.count("open GET /t/t1/stream?after=2"), 1);
@@ -70,7 +70,7 @@ fn a_stream_that_never_opens_is_no_reason_to_stop_watching() {
 /// Rows: E8.
 #[test]
 fn a_refused_key_on_a_reconnect_ends_the_watch() {
-    let mut world = streamed(&[Work(60_000)], &STREAM[..2]).wish(2000, Wish::CutStream);
+    let mut world = streamed(&[Work(60_000)], &STREAM[..2]).action(2000, UserAction::CutStream);
     world.faults = Box::new(|_, _, path| {
         if path.contains("after") {
             Fault::Status(401)
@@ -148,7 +148,7 @@ fn a_question_survives_the_connection_that_brought_it() {
             &[Work(900), Ask("which?"), Work(6000), Complete("42")],
             &stream,
         )
-        .wish(cut, Wish::CutStream)
+        .action(cut, UserAction::CutStream)
         .answers(&["this"]);
         assert_eq!(
             run_streamed(&mut world),
@@ -176,11 +176,12 @@ fn a_gap_is_told_once_and_only_across_a_reconnect() {
         (3000, 6, "step"),
         (5000, 7, "end"),
     ];
-    let mut world = streamed(&[Work(5000), Complete("42")], &stream).wish(2000, Wish::CutStream);
+    let mut world =
+        streamed(&[Work(5000), Complete("42")], &stream).action(2000, UserAction::CutStream);
     assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(world.count("Gap"), 1);
     assert_eq!(
-        world.count("Gap { after: Position(3), before: Position(6) }"),
+        world.count("Gap { after: EventSeq(3), before: EventSeq(6) }"),
         1
     );
 }
@@ -212,7 +213,7 @@ fn the_stored_position_is_the_last_taken_one() {
 
 fn position(snapshot: &Snapshot) -> u64 {
     let value = serde_json::to_value(snapshot).expect("json");
-    value["position"].as_u64().unwrap_or(0)
+    value["event_seq"].as_u64().unwrap_or(0)
 }
 
 #[test]
@@ -222,7 +223,7 @@ fn a_task_is_attached_after_a_position() {
     let task: Task<Toy<true, true>> = Task::attach(
         Toy,
         TaskId::new("t1"),
-        Some(Position(1)),
+        Some(EventSeq(1)),
         policy(),
         seed(),
         at(0),
@@ -252,7 +253,8 @@ fn what_a_stream_leaves_out_is_read_from_the_list_before_anything_else_is_told()
         (2600, 4, "step"),
         (4000, 5, "end"),
     ];
-    let mut world = listed(&[Work(4000), Complete("42")], &stream).wish(500, Wish::CutStream);
+    let mut world =
+        listed(&[Work(4000), Complete("42")], &stream).action(500, UserAction::CutStream);
     assert_eq!(run_streamed(&mut world), outcome("succeeded 42"));
     assert_eq!(
         world.lines(),
@@ -360,7 +362,7 @@ fn a_tail_that_only_the_list_has_is_told_before_the_end() {
         &[Work(4000), crate::world::Act::Fail("out of paper")],
         &stream,
     )
-    .wish(1000, Wish::CutStream)
+    .action(1000, UserAction::CutStream)
     .faults(|_, _, path| match path {
         "/t/t1/stream?after=1" => Fault::Status(503),
         _ => Fault::None,
@@ -393,7 +395,7 @@ fn a_task_with_a_list_is_resumed_at_any_step_and_misses_nothing() {
             &[Work(900), Ask("which?"), Work(6000), Complete("42")],
             &stream,
         )
-        .wish(4000, Wish::CutStream)
+        .action(4000, UserAction::CutStream)
         // Killed before its answer is stored, the task asks once more.
         .answers(&["this", "this"])
     };

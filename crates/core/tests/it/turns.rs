@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Say, Work};
 use crate::world::hand::{reply, send, settle, step};
-use crate::world::{Ended, Fault, Toy, Wish, World, at, outcome, outcome_text, policy, seed};
+use crate::world::{Ended, Fault, Toy, UserAction, World, at, outcome, outcome_text, policy, seed};
 use http::StatusCode;
 use taskward_core::{
-    Abandon, Errand, ExchangeId, Outcome, Policy, Response, Shared, Snapshot, Step, Task, TaskId,
+    ExchangeId, OnDetach, OriginBudget, Outcome, Policy, RequestPurpose, Response, Snapshot, Step,
+    Task, TaskId,
 };
 
 type ToyTask = Task<Toy<false, false>>;
@@ -53,7 +54,7 @@ fn struck(fault: Fault, hit: fn(u32) -> bool) -> World {
 }
 
 #[test]
-fn a_turn_of_unknown_fate_is_recovered_by_looking_for_its_message() {
+fn a_turn_of_unknown_outcome_is_recovered_by_searching_for_its_message() {
     // Nobody could look when the reply was lost; whoever recovers can.
     let mut lost = false;
     let mut blind = over().faults(move |_, _, path| {
@@ -85,8 +86,8 @@ fn a_task_that_shows_nothing_new_after_a_message_arrived_is_given_up_and_its_old
     assert_eq!(world.drive(turn(policy())), outcome("result_unavailable"));
     assert_eq!(world.server.said, ["more"]);
     assert!((600_000..700_000).contains(&world.now), "{}", world.now);
-    let looks = world.count("send GET");
-    assert!(looks < 300, "{looks}");
+    let reads = world.count("send GET");
+    assert!(reads < 300, "{reads}");
 }
 
 #[test]
@@ -102,8 +103,8 @@ fn a_turn_whose_message_never_arrived_stays_unknown_when_it_is_recovered() {
 ///
 /// Rows: H30.
 #[test]
-fn a_task_that_ends_between_the_look_and_the_message_gives_no_old_answer_for_a_new_one() {
-    for lag in [1000, 5000, 20_000] {
+fn a_task_that_ends_between_the_poll_and_the_message_gives_no_old_answer_for_a_new_one() {
+    for delay in [1000, 5000, 20_000] {
         let script = [
             Work(30),
             Complete("old"),
@@ -113,7 +114,7 @@ fn a_task_that_ends_between_the_look_and_the_message_gives_no_old_answer_for_a_n
         ];
         let mut world = World::new(&script);
         world.server = world.server.clone().begun(0);
-        world.server.lag = lag;
+        world.server.delay = delay;
         let end = world.drive(turn(policy()));
         assert_eq!(end, outcome("succeeded new"), "{:#?}", world.trace);
         assert_eq!(world.server.said, ["more"]);
@@ -121,7 +122,7 @@ fn a_task_that_ends_between_the_look_and_the_message_gives_no_old_answer_for_a_n
 }
 
 #[test]
-fn a_turn_that_fails_between_two_looks_has_failed() {
+fn a_turn_that_fails_between_two_polls_has_failed() {
     let mut world = World::new(&[Complete("old"), Work(500), Fail("boom")]);
     world.server = world.server.clone().begun(0);
     let Ended::Outcome(end) = world.drive(turn(policy())) else {
@@ -192,7 +193,7 @@ fn a_turn_whose_message_was_not_sent_before_the_deadline_has_no_answer_later() {
         false => Fault::None,
     });
     let ended = world.drive(turn(minute()));
-    assert_eq!(ended, outcome("deadline Work done"));
+    assert_eq!(ended, outcome("deadline Working done"));
     assert_eq!(world.count("say"), 0, "{:?}", world.trace);
     let mut later = over();
     later.saved = world.saved.clone();
@@ -225,7 +226,7 @@ fn an_answer_that_cannot_leave_is_tried_as_often_as_any_write_and_told_as_not_se
             true => Fault::Refused,
             false => Fault::None,
         })
-        .wish(600_000, Wish::Stop);
+        .action(600_000, UserAction::Stop);
     world.run();
     assert_eq!(world.count("POST /t/t1/say"), 4, "{:?}", world.trace);
     assert_eq!(world.count("answered m1 NotSent"), 1);
@@ -234,14 +235,14 @@ fn an_answer_that_cannot_leave_is_tried_as_often_as_any_write_and_told_as_not_se
 #[test]
 fn a_turn_whose_message_may_have_left_is_stopped_and_one_whose_message_has_not_is_not() {
     let mut policy = policy();
-    policy.on_interrupt = Abandon::Cancel {
+    policy.on_interrupt = OnDetach::Cancel {
         within: Duration::from_secs(10),
     };
     // The message is taken, and its reply is slow: once it has come the task is stopped.
     let mut world = World::new(&[Complete("old"), Work(60_000), Complete("new")]);
     world.server = world.server.clone().begun(0);
     world.latency = 2000;
-    let mut world = world.wish(9000, Wish::Interrupt);
+    let mut world = world.action(9000, UserAction::Interrupt);
     let ended = world.drive(turn(policy.clone()));
     assert_eq!(world.server.said, ["more"], "{:?}", world.trace);
     assert!(
@@ -250,10 +251,10 @@ fn a_turn_whose_message_may_have_left_is_stopped_and_one_whose_message_has_not_i
         world.trace
     );
     // Nothing has left yet.
-    let mut world = over().wish(10, Wish::Interrupt);
+    let mut world = over().action(10, UserAction::Interrupt);
     world.latency = 2000;
     let ended = world.drive(turn(policy));
-    assert_eq!(ended, Ended::Left("LeftRunning".into()));
+    assert_eq!(ended, Ended::Left("NotRequested".into()));
     assert_eq!(world.server.cancelled, None);
 }
 
@@ -306,12 +307,12 @@ fn stored_turns_of_every_stage_are_read_back() {
 }
 
 /// A turn whose message is under way when the watch is interrupted at 1100 ms; and the message's exchange.
-fn interrupted(how: Abandon, shared: &mut Shared) -> (ToyTask, ExchangeId) {
+fn interrupted(how: OnDetach, shared: &mut OriginBudget) -> (ToyTask, ExchangeId) {
     let mut policy = policy();
     policy.on_interrupt = how;
     let mut task = turn(policy);
-    let look = send(&mut task, 0, shared);
-    task.handle_response(look, reply("waiting."), at(20));
+    let read = send(&mut task, 0, shared);
+    task.handle_response(read, reply("waiting."), at(20));
     let check = send(&mut task, 20, shared);
     task.handle_response(check, reply("assistant m1 which?."), at(40));
     let message = send(&mut task, 40, shared);
@@ -319,9 +320,9 @@ fn interrupted(how: Abandon, shared: &mut Shared) -> (ToyTask, ExchangeId) {
     (task, message)
 }
 
-fn end_of(task: &mut ToyTask, now: u64, shared: &mut Shared) -> String {
+fn end_of(task: &mut ToyTask, now: u64, shared: &mut OriginBudget) -> String {
     settle(task, now, shared);
-    match task.poll(at(now), shared) {
+    match task.next_step(at(now), shared) {
         Step::Done(outcome) => outcome_text(outcome),
         step => panic!("{step:?}"),
     }
@@ -331,26 +332,26 @@ const WITHIN: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_message_without_a_reply_does_not_stand_in_the_way_of_stopping_its_task() {
-    let mut shared = Shared::new();
-    let confirm = Abandon::CancelAndConfirm { within: WITHIN };
+    let mut shared = OriginBudget::new();
+    let confirm = OnDetach::CancelAndConfirm { within: WITHIN };
     let (mut task, message) = interrupted(confirm, &mut shared);
     // Its reply is waited for a little.
-    assert_eq!(task.leaves_by(), Some(at(3100)));
+    assert_eq!(task.cancel_deadline(), Some(at(3100)));
     settle(&mut task, 3099, &mut shared);
     assert!(step(&mut task, 3099, &mut shared).starts_with("InFlight"));
     let cancel = send(&mut task, 3100, &mut shared);
     assert_ne!(cancel, message);
-    assert_eq!(task.errand(), Some(Errand::Cancel));
+    assert_eq!(task.request_purpose(), Some(RequestPurpose::Cancel));
     // What comes of it now is of an exchange that was let go of.
     task.handle_response(message, reply("ok."), at(3110));
     task.handle_response(cancel, reply("ok."), at(3120));
-    let look = send(&mut task, 3120, &mut shared);
+    let read = send(&mut task, 3120, &mut shared);
     // A state of before, and then the truth.
-    task.handle_response(look, reply("waiting."), at(3140));
+    task.handle_response(read, reply("waiting."), at(3140));
     settle(&mut task, 3140, &mut shared);
     let again = task.pause().expect("it looks again").0.as_millis();
-    let look = send(&mut task, again, &mut shared);
-    task.handle_response(look, reply("stopped."), at(again + 20));
+    let read = send(&mut task, again, &mut shared);
+    task.handle_response(read, reply("stopped."), at(again + 20));
     assert_eq!(
         end_of(&mut task, again + 20, &mut shared),
         "interrupted, the task was stopped (stopped)"
@@ -359,13 +360,13 @@ fn a_message_without_a_reply_does_not_stand_in_the_way_of_stopping_its_task() {
 
 #[test]
 fn a_message_whose_reply_comes_after_the_interrupt_is_told_delivered_before_its_task_is_stopped() {
-    let mut shared = Shared::new();
-    let (mut task, message) = interrupted(Abandon::Cancel { within: WITHIN }, &mut shared);
+    let mut shared = OriginBudget::new();
+    let (mut task, message) = interrupted(OnDetach::Cancel { within: WITHIN }, &mut shared);
     task.handle_response(message, reply("ok."), at(2500));
     let told = settle(&mut task, 2500, &mut shared);
     assert_eq!(told, ["sent 1 Applied"]);
     let cancel = send(&mut task, 2500, &mut shared);
-    assert_eq!(task.errand(), Some(Errand::Cancel));
+    assert_eq!(task.request_purpose(), Some(RequestPurpose::Cancel));
     task.handle_response(cancel, reply("ok."), at(2520));
     let end = end_of(&mut task, 2520, &mut shared);
     assert!(
@@ -375,9 +376,9 @@ fn a_message_whose_reply_comes_after_the_interrupt_is_told_delivered_before_its_
 }
 
 #[test]
-fn an_old_end_is_not_told_of_a_turn_that_was_to_be_stopped_and_whose_fate_nobody_knows() {
-    let mut shared = Shared::new();
-    let confirm = Abandon::CancelAndConfirm { within: WITHIN };
+fn an_old_end_is_not_told_of_a_turn_that_was_to_be_stopped_and_whose_outcome_nobody_knows() {
+    let mut shared = OriginBudget::new();
+    let confirm = OnDetach::CancelAndConfirm { within: WITHIN };
     let (mut task, _) = interrupted(confirm, &mut shared);
     let cancel = send(&mut task, 3100, &mut shared);
     task.handle_response(
@@ -385,11 +386,11 @@ fn an_old_end_is_not_told_of_a_turn_that_was_to_be_stopped_and_whose_fate_nobody
         Response::new(StatusCode::CONFLICT, "it is over"),
         at(3120),
     );
-    let look = send(&mut task, 3120, &mut shared);
-    task.handle_response(look, reply("done."), at(3140));
+    let read = send(&mut task, 3120, &mut shared);
+    task.handle_response(read, reply("done."), at(3140));
     let Step::Done(Outcome::Unknown { why, .. }) = ({
         settle(&mut task, 3140, &mut shared);
-        task.poll(at(3140), &mut shared)
+        task.next_step(at(3140), &mut shared)
     }) else {
         panic!("nobody knows whether the message arrived");
     };
@@ -397,16 +398,16 @@ fn an_old_end_is_not_told_of_a_turn_that_was_to_be_stopped_and_whose_fate_nobody
 }
 
 #[test]
-fn a_look_without_a_reply_does_not_stand_in_the_way_of_stopping_its_task() {
-    let mut shared = Shared::new();
+fn a_poll_without_a_reply_does_not_stand_in_the_way_of_stopping_its_task() {
+    let mut shared = OriginBudget::new();
     let mut policy = policy();
-    policy.on_interrupt = Abandon::Cancel { within: WITHIN };
+    policy.on_interrupt = OnDetach::Cancel { within: WITHIN };
     let mut task = ToyTask::attach(Toy, TaskId::new("t1"), None, policy, seed(), at(0));
     send(&mut task, 0, &mut shared);
     assert!(task.interrupt(at(500)));
-    assert_eq!(task.leaves_by(), Some(at(2500)));
+    assert_eq!(task.cancel_deadline(), Some(at(2500)));
     send(&mut task, 2500, &mut shared);
-    assert_eq!(task.errand(), Some(Errand::Cancel));
+    assert_eq!(task.request_purpose(), Some(RequestPurpose::Cancel));
     // The cancel itself is waited for as long as there is time.
-    assert_eq!(task.leaves_by(), Some(at(30_500)));
+    assert_eq!(task.cancel_deadline(), Some(at(30_500)));
 }

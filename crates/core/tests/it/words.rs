@@ -8,9 +8,9 @@ use http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use taskward_core::{
-    Answer, AnswerError, ApiError, BuildError, Cause, ConfigError, Errand, Error, ErrorKind,
-    Failure, Head, Phase, QuestionId, QuestionKind, ReadError, ReadErrorKind, Response,
-    ResumeError, RetryReason, Stage, Why,
+    Answer, AnswerError, ApiError, BuildError, Cause, ConfigError, Error, ErrorKind,
+    ExchangeFailure, ExchangeProgress, Head, QuestionId, QuestionKind, ReadError, ReadErrorKind,
+    RequestPurpose, Response, ResumeError, RetryReason, TimeoutPhase, WaitReason,
 };
 
 /// Holds that each of these has words, and words of its own.
@@ -32,12 +32,12 @@ fn stored<T: Debug + PartialEq + Serialize + DeserializeOwned>(values: &[T]) {
     }
 }
 
-const PHASES: [Phase; 5] = [
-    Phase::Connect,
-    Phase::Send,
-    Phase::Head,
-    Phase::Body,
-    Phase::Total,
+const PHASES: [TimeoutPhase; 5] = [
+    TimeoutPhase::Connect,
+    TimeoutPhase::Send,
+    TimeoutPhase::Head,
+    TimeoutPhase::Body,
+    TimeoutPhase::Total,
 ];
 
 const READS: [ReadErrorKind; 6] = [
@@ -72,46 +72,46 @@ fn causes() -> Vec<(Cause, ErrorKind)> {
 }
 
 #[test]
-fn every_wait_and_every_errand_has_words_of_its_own() {
+fn every_wait_and_every_purpose_has_words_of_its_own() {
     let waits = [
-        Why::Pace,
-        Why::Asked,
-        Why::Backoff,
-        Why::Floor,
-        Why::Question,
-        Why::Review,
-        Why::Deadline,
-        Why::CrossCheck,
-        Why::Quiet,
-        Why::Silence,
-        Why::Opening,
-        Why::Reopen,
-        Why::Confirm,
-        Why::Invisible,
-        Why::Gone,
-        Why::Conflict,
-        Why::Reconcile,
-        Why::Result,
-        Why::Leaving,
+        WaitReason::PollInterval,
+        WaitReason::ServerDelay,
+        WaitReason::Backoff,
+        WaitReason::Floor,
+        WaitReason::Question,
+        WaitReason::Review,
+        WaitReason::Deadline,
+        WaitReason::CrossCheck,
+        WaitReason::Quiet,
+        WaitReason::Silence,
+        WaitReason::Opening,
+        WaitReason::Reopen,
+        WaitReason::Confirm,
+        WaitReason::NotVisibleYet,
+        WaitReason::ConfirmingGone,
+        WaitReason::Conflict,
+        WaitReason::Reconcile,
+        WaitReason::Result,
+        WaitReason::Cancelling,
     ];
     told_apart(&waits, |why| why.to_string());
-    let errands = [
-        Errand::Start,
-        Errand::StartAgain,
-        Errand::Look,
-        Errand::Questions,
-        Errand::Events,
-        Errand::Result,
-        Errand::Trail,
-        Errand::Check,
-        Errand::Answer,
-        Errand::Message,
-        Errand::Reconcile,
-        Errand::Cancel,
-        Errand::Stream,
-        Errand::StreamAfter,
+    let purposes = [
+        RequestPurpose::Start,
+        RequestPurpose::StartAgain,
+        RequestPurpose::Status,
+        RequestPurpose::Questions,
+        RequestPurpose::Events,
+        RequestPurpose::Result,
+        RequestPurpose::Steps,
+        RequestPurpose::Check,
+        RequestPurpose::Answer,
+        RequestPurpose::Message,
+        RequestPurpose::Reconcile,
+        RequestPurpose::Cancel,
+        RequestPurpose::Stream,
+        RequestPurpose::StreamAfter,
     ];
-    told_apart(&errands, |errand| errand.to_string());
+    told_apart(&purposes, |purpose| purpose.to_string());
 }
 
 #[test]
@@ -139,10 +139,10 @@ fn every_reason_to_try_again_has_its_code_and_is_stored_as_it_is() {
 #[test]
 fn every_failure_of_the_wire_has_words_and_a_kind() {
     let causes = causes();
-    let of = |cause: &Cause| Failure::new(Stage::MaybeSent, cause.clone(), "");
+    let of = |cause: &Cause| ExchangeFailure::new(ExchangeProgress::MaybeSent, cause.clone(), "");
     told_apart(&causes, |(cause, _)| of(cause).to_string());
     for (cause, kind) in causes {
-        let failure = Failure::new(Stage::NotSent, cause.clone(), "host:443");
+        let failure = ExchangeFailure::new(ExchangeProgress::NotSent, cause.clone(), "host:443");
         let error = Error::failure(failure.clone());
         assert_eq!(error.kind(), kind, "{cause:?}");
         assert_eq!(error.wire_failure(), Some(&failure));
@@ -156,7 +156,11 @@ fn every_failure_of_the_wire_has_words_and_a_kind() {
 #[test]
 fn a_failure_after_the_head_of_a_reply_keeps_its_status() {
     let head = Head::new(StatusCode::BAD_GATEWAY);
-    let failure = Failure::new(Stage::Answered(Box::new(head)), Cause::Truncated, "");
+    let failure = ExchangeFailure::new(
+        ExchangeProgress::Answered(Box::new(head)),
+        Cause::Truncated,
+        "",
+    );
     let error = Error::failure(failure);
     assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY));
     assert_eq!(error.request_id(), None);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use taskward_core::http::StatusCode;
 use taskward_core::{
-    EventNo, Failure, Outcome, Position, Response, Safety, Stage, TaskId, Timestamp,
+    EventNo, EventSeq, ExchangeFailure, ExchangeProgress, Outcome, Response, Safety, TaskId,
+    Timestamp,
 };
 
 use super::platforms::Platform;
@@ -35,7 +36,7 @@ pub(super) struct Checks {
     /// The last event that was taken.
     pub(super) taken: EventNo,
     /// The last place in the stream that was told in this process.
-    pub(super) position: Option<Position>,
+    pub(super) position: Option<EventSeq>,
     /// The id that the application was told.
     pub(super) told: Option<TaskId>,
     /// Answers and messages that were taken on.
@@ -48,7 +49,7 @@ pub(super) struct Checks {
     /// Writes without a key that may have been received.
     writes_left: u64,
     write_keys: BTreeSet<String>,
-    looked: Option<Timestamp>,
+    polled: Option<Timestamp>,
     completed: bool,
     failed: bool,
     stopped: bool,
@@ -82,10 +83,10 @@ impl Checks {
             }
             // Where there is a stream, the read before an answer leaves is the same request.
             Kind::Status if !can.stream => {
-                let floor = taskward_core::Pace::default().floor;
-                let looked = self.looked.replace(now);
+                let floor = taskward_core::PollBackoff::default().floor;
+                let polled = self.polled.replace(now);
                 assert!(
-                    looked.is_none_or(|looked| now.since(looked) >= floor),
+                    polled.is_none_or(|polled| now.since(polled) >= floor),
                     "two looks are closer than the floor"
                 );
             }
@@ -94,7 +95,7 @@ impl Checks {
     }
 
     /// What became of a request is told.
-    pub(super) fn reported(&mut self, kind: Kind, report: &Result<Response, Failure>) {
+    pub(super) fn reported(&mut self, kind: Kind, report: &Result<Response, ExchangeFailure>) {
         let head = match report {
             Ok(reply) => Some(&reply.head),
             Err(failure) => failure.head(),
@@ -103,7 +104,7 @@ impl Checks {
             self.refused.insert(head.status.as_u16());
         }
         let left = match (report, head) {
-            (Err(failure), None) => failure.stage != Stage::NotSent,
+            (Err(failure), None) => failure.progress != ExchangeProgress::NotSent,
             (_, Some(head)) => {
                 let has_hint = head.headers.contains_key("retry-after");
                 may_have_run(head.status, has_hint && self.unkeyed_503)
@@ -141,7 +142,7 @@ impl Checks {
     pub(super) fn resumed(&mut self, taken: EventNo) {
         self.taken = taken;
         self.position = None;
-        self.looked = None;
+        self.polled = None;
     }
 
     fn was_refused(&self, with: &[u16]) {

@@ -3,7 +3,9 @@
 use arbitrary::Unstructured;
 use taskward_core::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use taskward_core::http::{HeaderValue, StatusCode};
-use taskward_core::{Answer, Cause, Failure, Head, Phase, Response, Stage};
+use taskward_core::{
+    Answer, Cause, ExchangeFailure, ExchangeProgress, Head, Response, TimeoutPhase,
+};
 
 /// Statuses beside 200.
 const STATUSES: [u16; 24] = [
@@ -16,9 +18,9 @@ const CAUSES: [Cause; 16] = [
     Cause::Tls,
     Cause::Certificate,
     Cause::Proxy,
-    Cause::Timeout(Phase::Connect),
-    Cause::Timeout(Phase::Head),
-    Cause::Timeout(Phase::Total),
+    Cause::Timeout(TimeoutPhase::Connect),
+    Cause::Timeout(TimeoutPhase::Head),
+    Cause::Timeout(TimeoutPhase::Total),
     Cause::Reset,
     Cause::Truncated,
     Cause::Protocol,
@@ -129,14 +131,14 @@ impl<'a> Input<'a> {
         Response { head, body }
     }
 
-    pub(super) fn failure(&mut self) -> Failure {
+    pub(super) fn failure(&mut self) -> ExchangeFailure {
         let stage = match self.byte() % 3 {
-            0 => Stage::NotSent,
-            1 => Stage::MaybeSent,
-            _ => Stage::Answered(Box::new(self.head())),
+            0 => ExchangeProgress::NotSent,
+            1 => ExchangeProgress::MaybeSent,
+            _ => ExchangeProgress::Answered(Box::new(self.head())),
         };
         let cause = self.pick(&CAUSES).clone();
-        Failure::new(stage, cause, "as the bytes say")
+        ExchangeFailure::new(stage, cause, "as the bytes say")
     }
 
     pub(super) fn answer(&mut self) -> Answer {

@@ -6,8 +6,9 @@ use taskward_core::bytes::Bytes;
 use taskward_core::http::header::ACCEPT;
 use taskward_core::http::{Method, StatusCode};
 use taskward_core::{
-    Event, EventNo, ExchangeId, Failure, Head, IdempotencyKey, Look, Policy, QuestionId, Request,
-    Response, Revision, Seed, Shared, Snapshot, Step, Task, TaskId, Timestamp,
+    Event, EventNo, ExchangeFailure, ExchangeId, Head, IdempotencyKey, OriginBudget, Policy,
+    QuestionId, ReadKind, Request, Response, Revision, Seed, Snapshot, Step, Task, TaskId,
+    Timestamp,
 };
 
 use super::checks::{Checks, Kind, Outgoing};
@@ -26,7 +27,7 @@ const BORN: u64 = 1_700_000_000_000;
 
 /// A step, without what it borrows.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Next {
+enum Owned {
     Save(Revision),
     Send(ExchangeId),
     Open(ExchangeId),
@@ -38,7 +39,7 @@ enum Next {
     Done(&'static str),
 }
 
-impl Next {
+impl Owned {
     fn of<O>(step: &Step<'_, O>) -> Self {
         match step {
             Step::Save { revision } => Self::Save(*revision),
@@ -71,7 +72,7 @@ pub(super) struct World<'a, P: Platform> {
     provider: P,
     input: Input<'a>,
     task: Task<P>,
-    shared: Shared,
+    shared: OriginBudget,
     now: u64,
     policy: Policy,
     held: Option<Held>,
@@ -94,7 +95,7 @@ impl<'a, P: Platform> World<'a, P> {
         policy.work = Some(Duration::from_secs(*input.pick(&CLOCKS)));
         policy.human = Some(Duration::from_secs(*input.pick(&CLOCKS)));
         let flags = input.byte();
-        policy.trail = flags & 1 == 0;
+        policy.read_steps = flags & 1 == 0;
         policy.retry.unkeyed_503 = flags & 2 == 0;
         let mut checks = Checks::default();
         checks.unkeyed_503 = policy.retry.unkeyed_503;
@@ -121,7 +122,7 @@ impl<'a, P: Platform> World<'a, P> {
             provider,
             input,
             task,
-            shared: Shared::new(),
+            shared: OriginBudget::new(),
             now: BORN,
             policy,
             held: None,
@@ -139,7 +140,7 @@ impl<'a, P: Platform> World<'a, P> {
     pub(super) fn run(mut self) -> Vec<&'static str> {
         while !self.input.is_empty() {
             let next = self.poll();
-            if let Next::Done(code) = next {
+            if let Owned::Done(code) = next {
                 self.is_over(code);
                 continue;
             }
@@ -155,7 +156,7 @@ impl<'a, P: Platform> World<'a, P> {
                 215..=224 => self.crash(),
                 225..=234 => self.disturb(),
                 235..=244 => self.break_off(),
-                245.. => self.hear(),
+                245.. => self.receive(),
             }
         }
         self.run_out();
@@ -169,16 +170,16 @@ impl<'a, P: Platform> World<'a, P> {
     // --- asking ------------------------------------------------------------------------------------------------
 
     /// The step, asked for three times.
-    fn poll(&mut self) -> Next {
+    fn poll(&mut self) -> Owned {
         let now = self.now();
         let known = self.task.id().cloned();
-        let step = self.task.poll(now, &mut self.shared);
-        let next = Next::of(&step);
+        let step = self.task.next_step(now, &mut self.shared);
+        let next = Owned::of(&step);
         match step {
             Step::Event {
                 event: Event::Provider(event),
                 ..
-            } => assert!(event.position > self.checks.position, "{event:?}"),
+            } => assert!(event.seq > self.checks.position, "{event:?}"),
             Step::Done(outcome) => {
                 let shortest = self.policy.work.min(self.policy.human);
                 let elapsed = Duration::from_millis(self.now - BORN);
@@ -190,7 +191,7 @@ impl<'a, P: Platform> World<'a, P> {
             _ => {}
         }
         for earlier in [now, Timestamp::default()] {
-            let again = Next::of(&self.task.poll(earlier, &mut self.shared));
+            let again = Owned::of(&self.task.next_step(earlier, &mut self.shared));
             assert_eq!(again, next, "asking is harmless");
         }
         if let Some(known) = known {
@@ -203,72 +204,72 @@ impl<'a, P: Platform> World<'a, P> {
     /// Everything about the step.
     fn shown(&mut self) -> String {
         let now = self.now();
-        format!("{:?}", self.task.poll(now, &mut self.shared))
+        format!("{:?}", self.task.next_step(now, &mut self.shared))
     }
 
-    fn assert_possible(&self, next: Next) {
+    fn assert_possible(&self, next: Owned) {
         let held = self.held.map(|held| held.id);
         let either = self.stream.or(self.opening);
         let now = self.now();
         let longest = self.policy.work.max(self.policy.human).unwrap_or_default();
         match next {
-            Next::Send(_) => assert_eq!(held, None, "one request at a time"),
-            Next::Open(_) => assert_eq!((held, either), (None, None), "one stream at a time"),
-            Next::InFlight(id, stream) => {
+            Owned::Send(_) => assert_eq!(held, None, "one request at a time"),
+            Owned::Open(_) => assert_eq!((held, either), (None, None), "one stream at a time"),
+            Owned::InFlight(id, stream) => {
                 assert_eq!(held, Some(id));
                 assert!(stream.is_none() || stream == either);
             }
-            Next::Receive(id, until) => {
+            Owned::Receive(id, until) => {
                 assert_eq!((held, either), (None, Some(id)));
                 assert!(until > now, "time does not go on");
             }
-            Next::Close(id) => assert!([either, self.ended].contains(&Some(id))),
-            Next::Wait(until) => {
+            Owned::Close(id) => assert!([either, self.ended].contains(&Some(id))),
+            Owned::Wait(until) => {
                 assert_eq!(held, None);
                 assert!(until > now, "time does not go on");
                 assert!(until.since(now) <= longest, "a wait outlives the deadline");
             }
-            Next::Event(no) => assert_eq!(no.0, self.checks.taken.0 + 1, "no gaps"),
-            Next::Done(_) => assert_eq!(either, None, "the stream is dropped first"),
-            Next::Save(_) => {}
+            Owned::Event(no) => assert_eq!(no.0, self.checks.taken.0 + 1, "no gaps"),
+            Owned::Done(_) => assert_eq!(either, None, "the stream is dropped first"),
+            Owned::Save(_) => {}
         }
     }
 
     // --- doing -------------------------------------------------------------------------------------------------
 
     /// What a good driver does, and a server that answers.
-    fn go_on(&mut self, next: Next) {
+    fn go_on(&mut self, next: Owned) {
         match next {
-            Next::InFlight(_, Some(_)) if self.input.chance(128) => self.hear(),
-            Next::InFlight(..) => self.reply(),
-            Next::Receive(_, until) => {
+            Owned::InFlight(_, Some(_)) if self.input.chance(128) => self.receive(),
+            Owned::InFlight(..) => self.reply(),
+            Owned::Receive(_, until) => {
                 if self.input.chance(64) {
                     self.now = until.as_millis();
                 } else {
-                    self.hear();
+                    self.receive();
                 }
             }
-            Next::Wait(until) => self.now = until.as_millis(),
-            Next::Save(_)
-            | Next::Send(_)
-            | Next::Open(_)
-            | Next::Close(_)
-            | Next::Event(_)
-            | Next::Done(_) => self.acknowledge(next),
+            Owned::Wait(until) => self.now = until.as_millis(),
+            Owned::Save(_)
+            | Owned::Send(_)
+            | Owned::Open(_)
+            | Owned::Close(_)
+            | Owned::Event(_)
+            | Owned::Done(_) => self.acknowledge(next),
         }
     }
 
-    fn acknowledge(&mut self, next: Next) {
+    fn acknowledge(&mut self, next: Owned) {
         let now = self.now();
-        match (next, self.task.poll(now, &mut self.shared)) {
-            (Next::Save(revision), _) => {
+        match (next, self.task.next_step(now, &mut self.shared)) {
+            (Owned::Save(revision), _) => {
                 self.stored = Some(Stored {
                     snapshot: self.task.snapshot(),
                     taken: self.checks.taken,
                 });
                 self.task.saved(revision);
             }
-            (Next::Send(id), Step::Send { request, .. }) => {
+            (Owned::Send(id), Step::Send { request, .. }) => {
                 let request = request.clone();
                 let request = outgoing(&self.provider, self.task.id(), &request);
                 self.checks.sends::<P>(&request, now);
@@ -276,7 +277,7 @@ impl<'a, P: Platform> World<'a, P> {
                 let kind = request.kind;
                 self.held = Some(Held { id, kind });
             }
-            (Next::Open(id), Step::Open { request, .. }) => {
+            (Owned::Open(id), Step::Open { request, .. }) => {
                 let request = request.clone();
                 let request = outgoing(&self.provider, self.task.id(), &request);
                 assert_eq!(request.kind, Kind::Stream);
@@ -284,15 +285,15 @@ impl<'a, P: Platform> World<'a, P> {
                 self.task.sent(id);
                 self.opening = Some(id);
             }
-            (Next::Close(id), _) => {
+            (Owned::Close(id), _) => {
                 self.opening = None;
                 self.stream = None;
                 self.task.closed(id);
             }
-            (Next::Event(no), Step::Event { event, .. }) => {
+            (Owned::Event(no), Step::Event { event, .. }) => {
                 match event {
-                    Event::Started { id, .. } => self.checks.told = Some(id.clone()),
-                    Event::Provider(event) => self.checks.position = event.position,
+                    Event::Created { id, .. } => self.checks.told = Some(id.clone()),
+                    Event::Provider(event) => self.checks.position = event.seq,
                     _ => {}
                 }
                 self.task.taken(no);
@@ -316,7 +317,7 @@ impl<'a, P: Platform> World<'a, P> {
         self.report(Ok(reply));
     }
 
-    fn report(&mut self, report: Result<Response, Failure>) {
+    fn report(&mut self, report: Result<Response, ExchangeFailure>) {
         let Some(held) = self.held.take() else {
             return;
         };
@@ -344,7 +345,7 @@ impl<'a, P: Platform> World<'a, P> {
         self.task.handle_head(id, head, self.now());
     }
 
-    fn report_opening(&mut self, report: Result<Response, Failure>) {
+    fn report_opening(&mut self, report: Result<Response, ExchangeFailure>) {
         let Some(id) = self.opening.take() else {
             return;
         };
@@ -358,7 +359,7 @@ impl<'a, P: Platform> World<'a, P> {
     }
 
     /// The open stream says something, or another is opened.
-    fn hear(&mut self) {
+    fn receive(&mut self) {
         if self.opening.is_some() {
             return self.open();
         }
@@ -504,7 +505,7 @@ impl<'a, P: Platform> World<'a, P> {
         self.crash();
         if let (true, next) = (ended, self.poll()) {
             assert!(
-                matches!(next, Next::Done(again) if again == code),
+                matches!(next, Owned::Done(again) if again == code),
                 "{code} has become {next:?}"
             );
         }
@@ -516,8 +517,8 @@ impl<'a, P: Platform> World<'a, P> {
         for _ in 0..LAST_STEPS {
             let next = self.poll();
             match next {
-                Next::Done(code) => return self.ends.push(code),
-                Next::Wait(until) | Next::Receive(_, until) => {
+                Owned::Done(code) => return self.ends.push(code),
+                Owned::Wait(until) | Owned::Receive(_, until) => {
                     waits += 1;
                     let both = 2 * 7200 * 1000;
                     self.now = if waits < LAST_WAITS {
@@ -526,10 +527,12 @@ impl<'a, P: Platform> World<'a, P> {
                         self.now + both
                     };
                 }
-                Next::InFlight(..) => self.report(Err(Failure::abandoned())),
-                Next::Save(_) | Next::Send(_) | Next::Open(_) | Next::Close(_) | Next::Event(_) => {
-                    self.acknowledge(next)
-                }
+                Owned::InFlight(..) => self.report(Err(ExchangeFailure::abandoned())),
+                Owned::Save(_)
+                | Owned::Send(_)
+                | Owned::Open(_)
+                | Owned::Close(_)
+                | Owned::Event(_) => self.acknowledge(next),
             }
         }
         panic!("the watch does not end: {}", self.shown());
@@ -539,7 +542,7 @@ impl<'a, P: Platform> World<'a, P> {
 /// What a request is, as its server sees it.
 fn outgoing<P: Platform>(provider: &P, id: Option<&TaskId>, request: &Request) -> Outgoing {
     let headers = request.headers();
-    let status = id.and_then(|id| provider.look(id, &Look::Status).ok());
+    let status = id.and_then(|id| provider.read_request(id, &ReadKind::Status).ok());
     let kind = if id.is_none() {
         Kind::Start
     } else if request.method() == Method::POST && !request.body().is_empty() {

@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use futures_core::Stream;
-use taskward_core::{End, Error, List, Operation, Provider, Question};
+use taskward_core::{Error, List, Operation, Provider, Question, RunResult};
 pub(crate) use taskward_hyper::{BoxError, Client, Handle, Recovery, Running};
 use taskward_hyper::{Entries, Run};
 use tokio::runtime::{Builder, Runtime};
@@ -58,7 +58,7 @@ where
 }
 
 /// Follows a task to its end.
-pub(crate) fn follow<P: Provider>(run: Run<P>) -> Result<End<P::Output>, Error> {
+pub(crate) fn follow<P: Provider>(run: Run<P>) -> Result<RunResult<P::Output>, Error> {
     block_on(run)
 }
 

@@ -6,8 +6,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use taskward_core::{
-    Abandon, Abandoned, Answer, Answered, End, ErrorKind, Event, LeftWhy, Outcome, Output as _,
-    Policy, Reply, TaskId,
+    Answer, Answered, CancelResult, DetachReason, ErrorKind, Event, OnDetach, Outcome, Output as _,
+    Policy, Reply, RunResult, TaskId,
 };
 use taskward_hyper::{Client, Running};
 use taskward_providers::nanonets::operations::ListAgents;
@@ -75,7 +75,9 @@ async fn an_interrupt_ends_the_wait_for_a_stream_to_open() -> Result {
         }
         handle.interrupt().await?;
         let end = tokio::time::timeout(GUARD, watch).await???;
-        assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
+        assert!(
+            matches!(&end, RunResult::Detached(left) if left.reason == DetachReason::Interrupted)
+        );
     }
     Ok(())
 }
@@ -173,7 +175,7 @@ async fn dropping_the_future_of_a_page_loses_nothing() -> Result {
 
 fn name(event: &Event) -> &'static str {
     match event {
-        Event::Started { .. } => "started",
+        Event::Created { .. } => "started",
         Event::Question(_) => "question",
         Event::Answered {
             how: Answered::Applied,
@@ -228,11 +230,11 @@ async fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
     });
     handle.interrupt().await?;
     let (mut running, end) = watch.await?;
-    let End::Left(left) = end? else {
+    let RunResult::Detached(left) = end? else {
         panic!("it was interrupted");
     };
-    assert_eq!(left.why, LeftWhy::Interrupted);
-    assert_eq!(running.left().map(|left| left.id), Some(left.id));
+    assert_eq!(left.reason, DetachReason::Interrupted);
+    assert_eq!(running.detached().map(|left| left.id), Some(left.id));
     running.cancel()?;
     let end = running.wait().await?;
     assert!(
@@ -243,7 +245,7 @@ async fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
 }
 
 #[tokio::test]
-async fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
+async fn a_request_is_taken_while_a_stream_is_open_and_silent() -> Result {
     let (_server, _platform, client) = setup_with(Policy::default(), |_, conn, _| {
         conn.say(STREAM_HEAD);
         conn.say("data: 1 work\n\n");
@@ -267,7 +269,7 @@ async fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
     }
     handle.interrupt().await?;
     let end = tokio::time::timeout(GUARD, watch).await???;
-    assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
+    assert!(matches!(&end, RunResult::Detached(left) if left.reason == DetachReason::Interrupted));
     Ok(())
 }
 
@@ -304,7 +306,7 @@ async fn beside_a_busy_stream() -> Result {
         tokio::task::yield_now().await;
     }
     handle.interrupt().await?;
-    assert!(matches!(watch.await??, End::Left(_)));
+    assert!(matches!(watch.await??, RunResult::Detached(_)));
     Ok(())
 }
 
@@ -328,34 +330,34 @@ fn futures_and_handles_go_anywhere() {
 }
 
 #[tokio::test]
-async fn a_look_without_a_reply_is_let_go_of_when_its_task_is_to_be_stopped() -> Result {
+async fn a_poll_without_a_reply_is_dropped_when_its_task_is_to_be_stopped() -> Result {
     let (sim, client) = setup()?;
     let within = Duration::from_secs(60);
     let run = client.run(job(&sim, "slow"));
-    let run = run.on_interrupt(Abandon::Cancel { within });
+    let run = run.on_interrupt(OnDetach::Cancel { within });
     let mut running = run.start().await?;
     while !matches!(
         running.next().await?.as_deref(),
-        Some(Event::Started { .. })
+        Some(Event::Created { .. })
     ) {}
     // No reply comes to the next look, for hours.
     let hours = Span(36_000_000);
     sim.set_faults(vec![FaultRule::new(Fault::Latency(hours)).on("status")]);
     let handle = running.handle();
-    let looked = async {
+    let polled = async {
         while !sim.requests().iter().any(|one| one.endpoint == "status") {
             tokio::task::yield_now().await;
         }
         handle.interrupt().await
     };
     let end = async { tokio::time::timeout(GUARD, running.wait()).await };
-    let (end, heard) = tokio::join!(end, looked);
+    let (end, heard) = tokio::join!(end, polled);
     heard?;
-    let End::Left(left) = end.expect("it does not wait for the reply")? else {
+    let RunResult::Detached(left) = end.expect("it does not wait for the reply")? else {
         panic!("it was interrupted");
     };
-    assert_eq!(left.why, LeftWhy::Interrupted);
-    assert_eq!(left.abandoned, Abandoned::CancelAccepted);
+    assert_eq!(left.reason, DetachReason::Interrupted);
+    assert_eq!(left.cancel, CancelResult::Accepted);
     Ok(())
 }
 

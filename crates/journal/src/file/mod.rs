@@ -133,7 +133,7 @@ impl FileJournal {
     /// [`Damage`].
     pub fn list(&self) -> Result<Listing, JournalError> {
         let _lock = Lock::shared(self.folder(), WAIT, &self.0.waiting)?;
-        self.look()
+        self.read()
     }
 
     /// The one entry whose id is this or begins with it.
@@ -202,7 +202,7 @@ impl FileJournal {
         let folder = self.folder();
         let lock = self.lock()?;
         // Read under the lock that it is removed under: nothing is kept in between.
-        let Listing { entries, damage } = self.look()?;
+        let Listing { entries, damage } = self.read()?;
         let oldest = now().as_millis().saturating_sub(millis(age));
         let mut removed = 0;
         for entry in entries.into_iter().skip(least) {
@@ -250,7 +250,7 @@ impl FileJournal {
     }
 
     /// Everything in the folder.
-    fn look(&self) -> Result<Listing, JournalError> {
+    fn read(&self) -> Result<Listing, JournalError> {
         let mut listing = Listing::default();
         for path in self.paths()? {
             if path.extension().is_none_or(|kind| kind != RECORDS) {

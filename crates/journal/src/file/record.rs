@@ -3,22 +3,16 @@
 use serde::{Deserialize, Serialize};
 use taskward_core::{Snapshot, Timestamp};
 
-use crate::entry::EntryId;
+use crate::entry::{EntryId, check_version};
 
-/// The version that is written.
-const VERSION: u32 = 1;
+/// The version that is written: that of the snapshot in it, which says what it means.
+const VERSION: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Record {
     v: u32,
     pub(super) at: Timestamp,
     pub(super) snapshot: Snapshot,
-}
-
-/// Only the version, which is read first: the rest of a newer one may be of any shape.
-#[derive(Deserialize)]
-struct Version {
-    v: u32,
 }
 
 /// The line, its end included.
@@ -43,12 +37,7 @@ pub(super) fn read(line: &[u8], id: &EntryId) -> Result<Record, String> {
     if sum != Some(crc32fast::hash(json)) {
         return Err(damaged());
     }
-    let Version { v } = serde_json::from_slice(json).map_err(|e| e.to_string())?;
-    if v > VERSION {
-        return Err(format!(
-            "it was written by a newer version ({v}; this one reads up to {VERSION})"
-        ));
-    }
+    check_version(json)?;
     let record: Record = serde_json::from_slice(json).map_err(|e| e.to_string())?;
     match EntryId::of(&record.snapshot) {
         named if named == *id => Ok(record),

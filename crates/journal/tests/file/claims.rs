@@ -62,7 +62,7 @@ fn an_entry_that_nobody_works_on_can_be_removed() {
 }
 
 #[test]
-fn whoever_looks_for_a_start_is_known_from_whoever_makes_it() {
+fn whoever_searches_for_a_start_is_known_from_whoever_makes_it() {
     let (_folder, journal) = journal();
     let other = FileJournal::open(journal.folder()).expect("another process");
     let id = keep(&journal, STARTING);

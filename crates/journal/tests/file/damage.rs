@@ -47,7 +47,7 @@ fn a_file_of_which_nothing_can_be_read_is_told_and_never_taken_for_none() {
     check(write(String::new()), "it is empty");
     check(write("\n\n".to_owned()), "it is empty");
     check(write("rubbish".to_owned()), "line 1: it is damaged");
-    check(write(newer()), "newer version (99");
+    check(write(newer()), "newer Taskward (version 99");
     let flip = |path: &Path| {
         let text = fs::read_to_string(path).expect("a file");
         fs::write(path, text.replace("toy", "tov")).expect("a file");
@@ -103,7 +103,7 @@ fn a_state_that_can_be_read_hides_nothing_whatever_comes_after_it() {
     assert!(listing.damage.iter().all(|damage| damage.entry.is_none()));
     journal.find("5ec2e7").expect("it can be read");
     assert_eq!(journal.prune(Duration::ZERO, 0).expect("pruned"), 0);
-    assert!(path.exists(), "what a newer version wrote is left to it");
+    assert!(path.exists(), "what a newer Taskward wrote is left to it");
 }
 
 /// A process that is killed while it writes a start down for the first time has not sent it: nothing is damaged by that.
@@ -184,7 +184,7 @@ fn rubbish_and_newer_versions_are_told_and_left_where_they_are() {
     assert_eq!(told.len(), 5, "{told:#?}");
     assert!(
         told.iter()
-            .any(|line| line.contains("line 3") && line.contains("newer version"))
+            .any(|line| line.contains("line 3") && line.contains("newer Taskward"))
     );
     assert_eq!(fs::read_to_string(&path).expect("a file"), all);
 }

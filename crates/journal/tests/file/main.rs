@@ -14,19 +14,19 @@ use taskward_journal::{EntryId, FileJournal, JournalError};
 use tempfile::TempDir;
 
 /// A start under a key, whose reply has not come.
-const STARTING: &str = r#"{"v":1,"provider":"toy","origin":"https://toy.example","intent":"5ec2e7","saved_at":5,
+const STARTING: &str = r#"{"v":2,"provider":"toy","origin":"https://toy.example","intent":"5ec2e7","saved_at":5,
     "start":{"intent":"5ec2e7","digest":"d1","begun_at":5,
              "request":{"method":"POST","target":"/start","headers":[["idempotency-key","k"]],
                         "body":[{"base64":"Ym9keQ=="}]}}}"#;
 /// The same start, its task known.
-const STARTED: &str = r#"{"v":1,"provider":"toy","origin":"https://toy.example","intent":"5ec2e7","task":"t1",
+const STARTED: &str = r#"{"v":2,"provider":"toy","origin":"https://toy.example","intent":"5ec2e7","task":"t1",
     "saved_at":6}"#;
 /// A task that was only followed.
-const FOLLOWED: &str = r#"{"v":1,"provider":"toy","task":"t/2","saved_at":7}"#;
+const FOLLOWED: &str = r#"{"v":2,"provider":"toy","task":"t/2","saved_at":7}"#;
 
 /// A task whose answer may have left.
-const ANSWERING: &str = r#"{"v":1,"provider":"toy","task":"t/3","saved_at":7,
-    "deliveries":[{"parcel":{"message":{"no":1,"text":"this"}},"stage":"write","mark":"2"}]}"#;
+const ANSWERING: &str = r#"{"v":2,"provider":"toy","task":"t/3","saved_at":7,
+    "writes":[{"kind":{"message":{"no":1,"text":"this"}},"state":"write","cursor":"2"}]}"#;
 
 fn snapshot(text: &str) -> Snapshot {
     serde_json::from_str(text).expect("a snapshot")

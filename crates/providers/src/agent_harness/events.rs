@@ -3,8 +3,8 @@
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 use taskward_core::{
-    Beat, Fault, Finish, Item, Position, Question, QuestionId, QuestionKind, RawEvent, Status,
-    TaskId,
+    EventKind, EventSeq, Question, QuestionId, QuestionKind, RawEvent, Status, StreamEvent,
+    TaskFailure, TaskId, UnconfirmedEnd,
 };
 
 use super::types::{
@@ -16,14 +16,14 @@ use super::types::{
 pub(super) const RUN_EVENT: &str = "run_event";
 
 /// An event as the machine takes it.
-pub(super) fn item_of(run: &TaskId, event: RunEvent) -> Item {
+pub(super) fn item_of(run: &TaskId, event: RunEvent) -> StreamEvent {
     let beat = beat_of(run, &event);
     let begun = begun(&event);
-    let position = Position(event.seq);
+    let position = EventSeq(event.seq);
     let name = event.r#type.as_str().to_owned();
-    let item = Item::new(RawEvent::new(Some(position), name, envelope(event)), beat);
+    let item = StreamEvent::new(RawEvent::new(Some(position), name, envelope(event)), beat);
     match begun {
-        Some((from, to)) => item.moving(from, to),
+        Some((from, to)) => item.with_status_change(from, to),
         None => item,
     }
 }
@@ -38,15 +38,17 @@ fn begun(event: &RunEvent) -> Option<(Status, Status)> {
     Some((status_of(&from), status_of(&RunStatus::Running)))
 }
 
-fn beat_of(run: &TaskId, event: &RunEvent) -> Beat {
+fn beat_of(run: &TaskId, event: &RunEvent) -> EventKind {
     match &event.r#type {
         RunEventType::RunCreated
         | RunEventType::RunWorkerStarted
         | RunEventType::StepProgress
-        | RunEventType::StepDone => Beat::Working,
-        RunEventType::RunAwaitingInput => Beat::Asking(question_of(run, event)),
-        RunEventType::RunWorkerSucceeded => Beat::Ending(Finish::Succeeded),
-        RunEventType::RunWorkerFailed => Beat::Ending(Finish::Failed(fault_of(event, "failed"))),
+        | RunEventType::StepDone => EventKind::Working,
+        RunEventType::RunAwaitingInput => EventKind::Asking(question_of(run, event)),
+        RunEventType::RunWorkerSucceeded => EventKind::Ended(UnconfirmedEnd::Succeeded),
+        RunEventType::RunWorkerFailed => {
+            EventKind::Ended(UnconfirmedEnd::Failed(fault_of(event, "failed")))
+        }
         RunEventType::RunLimitExceeded => {
             let mut fault = fault_of(event, "failed");
             fault
@@ -55,7 +57,7 @@ fn beat_of(run: &TaskId, event: &RunEvent) -> Beat {
             fault
                 .message
                 .get_or_insert_with(|| "the task exceeded a limit".to_owned());
-            Beat::Ending(Finish::Failed(fault))
+            EventKind::Ended(UnconfirmedEnd::Failed(fault))
         }
         RunEventType::RunCancelled => {
             let mut fault = fault_of(event, "cancelled");
@@ -63,25 +65,25 @@ fn beat_of(run: &TaskId, event: &RunEvent) -> Beat {
                 fault.message = Some("no signal came within the platform's timeout".to_owned());
                 fault = fault.as_unanswered();
             }
-            Beat::Ending(Finish::Stopped(fault))
+            EventKind::Ended(UnconfirmedEnd::Stopped(fault))
         }
         // What the catalogue does not have may be anything, unless it says where it leads.
         RunEventType::Unknown(_)
             if event.payload.value.get("to_status").and_then(Value::as_str)
                 == Some(RunStatus::Running.as_str()) =>
         {
-            Beat::Working
+            EventKind::Working
         }
-        RunEventType::Unknown(_) => Beat::Neutral,
+        RunEventType::Unknown(_) => EventKind::Neutral,
     }
 }
 
-fn fault_of(event: &RunEvent, status: &'static str) -> Fault {
+fn fault_of(event: &RunEvent, status: &'static str) -> TaskFailure {
     let reason = StatusTransitionPayload::deserialize(&event.payload.value)
         .ok()
         .and_then(|transition| transition.reason_code);
     let code = reason.map(|code| code.to_string());
-    Fault::new(Status::known(status)).with_reason(code, words_of(&event.payload.value))
+    TaskFailure::new(Status::known(status)).with_reason(code, words_of(&event.payload.value))
 }
 
 /// What an event says beside its code: where the reason of whoever rejected a run stands.
@@ -126,7 +128,7 @@ fn question_of(run: &TaskId, event: &RunEvent) -> Question {
         kind,
         "",
     )
-    .asked_at(Position(event.seq))
+    .asked_at(EventSeq(event.seq))
     .asked_since(event.timestamp.as_ref().map(ToString::to_string))
     .with_payload(event.payload.value.clone())
 }

@@ -2,7 +2,7 @@
 
 use http::Method;
 use serde_json::{Map, Value};
-use taskward_core::{BuildError, Clue, IdempotencyKey, Request, Target};
+use taskward_core::{BuildError, IdempotencyKey, MatchCriteria, Request, Target};
 
 use super::types::CreateRunRequest;
 
@@ -101,13 +101,14 @@ impl Job {
     }
 
     /// The whole job as one digest; its goal for people.
-    pub(super) fn clue(&self) -> Option<Clue> {
-        let mut clue = Clue::default().said(&serde_json::to_string(&self.body).ok()?);
+    pub(super) fn match_criteria(&self) -> Option<MatchCriteria> {
+        let mut match_criteria =
+            MatchCriteria::default().with_first_message(&serde_json::to_string(&self.body).ok()?);
         let goal = self.body.input.as_ref().and_then(|input| input.get("goal"));
-        clue.title = goal
+        match_criteria.title = goal
             .and_then(Value::as_str)
-            .and_then(|goal| Clue::default().said(goal).title);
-        Some(clue)
+            .and_then(|goal| MatchCriteria::default().with_first_message(goal).title);
+        Some(match_criteria)
     }
 
     pub(super) fn request(&self, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
@@ -134,17 +135,17 @@ mod tests {
     }
 
     #[test]
-    fn a_clue_tells_jobs_apart_by_all_that_is_sent() {
-        let clue = |job: Job| job.clue().expect("a clue");
-        let one = clue(Job::goal("Report.\nIn full."));
-        assert_eq!(one, clue(Job::goal("Report.\nIn full.")));
+    fn match_criteria_tell_jobs_apart_by_all_that_is_sent() {
+        let match_criteria = |job: Job| job.match_criteria().expect("a clue");
+        let one = match_criteria(Job::goal("Report.\nIn full."));
+        assert_eq!(one, match_criteria(Job::goal("Report.\nIn full.")));
         assert_eq!(one.title.as_deref(), Some("Report."));
         for other in [
             Job::goal("Report."),
             Job::goal("Report.\nIn full.").subject("user-17"),
             Job::goal("Report.\nIn full.").with_input("copies", 2),
         ] {
-            assert_ne!(one.digest, clue(other).digest);
+            assert_ne!(one.digest, match_criteria(other).digest);
         }
     }
 

@@ -4,9 +4,9 @@ use http::HeaderName;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use taskward_core::{
-    Account, Act, BuildError, Capabilities, Clue, Fault, IdempotencyKey, Item, Look, Page,
-    Provider, Question, RawEvent, ReadError, Reading, Request, Response, Safety, Started, Target,
-    TaskId, sse,
+    BuildError, Capabilities, CreatedTask, IdempotencyKey, MatchCriteria, Page, PollResult,
+    Provider, ProviderDefaults, Question, RawEvent, ReadError, ReadKind, Request, Response, Safety,
+    StreamEvent, Target, TaskFailure, TaskId, WriteRequest, sse,
 };
 
 use super::answer::Answer;
@@ -93,7 +93,7 @@ impl Provider for AgentHarness {
     type Output = Answer;
 
     const NAME: &'static str = "agent-harness";
-    const ACCOUNT: Account = Account::new(
+    const DEFAULTS: ProviderDefaults = ProviderDefaults::new(
         "AGENT_HARNESS_API_KEY",
         "AGENT_HARNESS_BASE_URL",
         "https://api.agentharness.com",
@@ -117,13 +117,13 @@ impl Provider for AgentHarness {
     }
 
     /// Runs cannot be searched; the same job is known again by it.
-    fn clue(&self, job: &Job) -> Option<Clue> {
-        job.clue()
+    fn match_criteria(&self, job: &Job) -> Option<MatchCriteria> {
+        job.match_criteria()
     }
 
-    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
         let run: CreateRunResponse = wire::decode(&reply.body)?;
-        let mut started = Started::new(
+        let mut started = CreatedTask::new(
             TaskId::new(run.id.as_str()),
             run.status.as_ref().map(status_of),
         );
@@ -131,14 +131,14 @@ impl Provider for AgentHarness {
         Ok(started)
     }
 
-    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
+    fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
         let id = id.as_str();
-        match look {
-            Look::Status | Look::Questions | Look::Result => {
+        match read {
+            ReadKind::Status | ReadKind::Questions | ReadKind::Result => {
                 Ok(Request::get(run_target(id, "")?.build()?))
             }
-            Look::Events { cursor } => events_request(id, "cursor", cursor.as_deref()),
-            Look::Stream { after } => {
+            ReadKind::Events { cursor } => events_request(id, "cursor", cursor.as_deref()),
+            ReadKind::Stream { after } => {
                 let request = Request::get(run_target(id, "/events/stream")?.build()?);
                 match after {
                     // Undocumented, and harmless where it is not understood.
@@ -156,13 +156,13 @@ impl Provider for AgentHarness {
     fn read(
         &self,
         id: &TaskId,
-        look: &Look,
+        read: &ReadKind,
         reply: &Response,
-    ) -> Result<Reading<Answer>, ReadError> {
-        if let Look::Events { .. } = look {
+    ) -> Result<PollResult<Answer>, ReadError> {
+        if let ReadKind::Events { .. } = read {
             let page: RunEventPage = read_events(id.as_str(), &reply.body)?;
             let next = page.next_cursor.or(page.cursor);
-            return Ok(Reading::Events(Page::new(
+            return Ok(PollResult::Events(Page::new(
                 page.events.map(|event| Some(item_of(id, event))),
                 next.map(|cursor| cursor.as_str().to_owned())
                     .filter(|cursor| !cursor.is_empty()),
@@ -171,36 +171,44 @@ impl Provider for AgentHarness {
         let found: RunStatus = wire::peek(&reply.body, run(id.as_str()))?;
         let status = status_of(&found);
         Ok(match found {
-            RunStatus::Queued | RunStatus::Running | RunStatus::Stalled => Reading::Pending(status),
-            RunStatus::AwaitingInput => Reading::Waiting(status),
-            RunStatus::Succeeded => {
-                Reading::Succeeded(status, Answer::new(wire::decode(&reply.body)?))
+            RunStatus::Queued | RunStatus::Running | RunStatus::Stalled => {
+                PollResult::Pending(status)
             }
-            RunStatus::Failed => Reading::Failed(Fault::new(status)),
-            RunStatus::Cancelled => Reading::Stopped(Fault::new(status)),
-            RunStatus::Unknown(_) => Reading::Unknown(status),
+            RunStatus::AwaitingInput => PollResult::Waiting(status),
+            RunStatus::Succeeded => {
+                PollResult::Succeeded(status, Answer::new(wire::decode(&reply.body)?))
+            }
+            RunStatus::Failed => PollResult::Failed(TaskFailure::new(status)),
+            RunStatus::Cancelled => PollResult::Stopped(TaskFailure::new(status)),
+            RunStatus::Unknown(_) => PollResult::Unknown(status),
         })
     }
 
-    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+    fn write_request(&self, id: &TaskId, act: &WriteRequest<'_>) -> Result<Request, BuildError> {
         match act {
-            Act::Answer {
+            WriteRequest::Answer {
                 answer,
                 key: Some(key),
                 ..
             } => signal_request(id.as_str(), signal_of(answer)?, key),
-            Act::Answer { .. } => Err(BuildError::new("an answer on this platform needs a key")),
+            WriteRequest::Answer { .. } => {
+                Err(BuildError::new("an answer on this platform needs a key"))
+            }
             _ => Err(BuildError::new(
                 "this platform's interface has no such call",
             )),
         }
     }
 
-    fn accepted(&self, id: &TaskId, reply: &Response) -> Result<(), ReadError> {
+    fn check_accepted(&self, id: &TaskId, reply: &Response) -> Result<(), ReadError> {
         Ok(run_of_events(id.as_str()).check(&reply.body)?)
     }
 
-    fn read_event(&self, id: &TaskId, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn read_event(
+        &self,
+        id: &TaskId,
+        event: &sse::Event<'_>,
+    ) -> Result<Option<StreamEvent>, ReadError> {
         if event.name != RUN_EVENT || event.data.trim().is_empty() {
             return Ok(None);
         }
@@ -209,7 +217,7 @@ impl Provider for AgentHarness {
     }
 
     /// The event carries no text: what the agent said before it is shown in its place.
-    fn explain(&self, mut question: Question, steps: &[RawEvent]) -> Question {
+    fn add_context(&self, mut question: Question, steps: &[RawEvent]) -> Question {
         let prompt = question.payload.as_ref().and_then(prompt_of);
         question.text = match prompt {
             Some(prompt) => prompt.to_owned(),
@@ -218,7 +226,7 @@ impl Provider for AgentHarness {
         question.with_messages(steps.iter().map(|step| step.data.clone()).collect())
     }
 
-    fn unconfirmed(
+    fn unconfirmed_output(
         &self,
         id: &TaskId,
         reply: Option<&Response>,

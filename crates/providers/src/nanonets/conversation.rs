@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 use taskward_core::{
-    Landed, LenientList, ListEntry, Mark, Question, QuestionId, QuestionKind, ReadError, Reading,
-    Response, TaskId,
+    Confirmation, Cursor, LenientList, ListEntry, PollResult, Question, QuestionId, QuestionKind,
+    ReadError, Response, TaskId,
 };
 
 use super::answer::Answer;
@@ -57,28 +57,28 @@ fn is_unclear(messages: &LenientList<Message>) -> bool {
 }
 
 /// What a task that waits asks: open only while the newest message of user and assistant is the assistant's.
-pub(super) fn asked(task: &TaskId, messages: &LenientList<Message>) -> Reading<Answer> {
+pub(super) fn asked(task: &TaskId, messages: &LenientList<Message>) -> PollResult<Answer> {
     if is_unclear(messages) {
-        return Reading::Unclear;
+        return PollResult::Unclear;
     }
     let messages: Vec<&Message> = messages.readable().collect();
     match messages.iter().rfind(|message| has_spoken(message)) {
         Some(newest) if is(newest, &MessageRole::Assistant) => {
-            Reading::Asking(vec![question(task, &messages, newest)])
+            PollResult::Asking(vec![question(task, &messages, newest)])
         }
         Some(_)
             if messages
                 .iter()
                 .any(|message| is(message, &MessageRole::Assistant)) =>
         {
-            Reading::NotAsking
+            PollResult::NotAsking
         }
         // It waits and has said nothing: told as a question without words once several reads agree.
         _ => {
             let users = users_in(&messages);
             let id = QuestionId::stand_in(task, &users.to_string());
             let silence = Question::new(id, QuestionKind::Text, "").asked_behind(users);
-            Reading::Asking(vec![silence.as_stand_in()])
+            PollResult::Asking(vec![silence.as_stand_in()])
         }
     }
 }
@@ -183,18 +183,22 @@ pub(super) fn opening(messages: &LenientList<Message>) -> Option<String> {
 }
 
 /// Where the conversation stands: its length and its newest message, when that can be read.
-pub(super) fn mark(messages: &LenientList<Message>) -> Mark {
+pub(super) fn mark(messages: &LenientList<Message>) -> Cursor {
     let newest = match messages.entries() {
         [.., ListEntry::Readable(newest)] => name(messages.len() - 1, newest),
         _ => String::new(),
     };
-    Mark::new(format!("{}:{newest}", messages.len()))
+    Cursor::new(format!("{}:{newest}", messages.len()))
 }
 
-/// Whether a message of ours, sent after `mark`, shows. Where it cannot be told who spoke last, nothing does.
-pub(super) fn landed(messages: &LenientList<Message>, mark: &Mark, text: &str) -> Landed {
+/// Whether a message of ours, sent after `cursor`, shows. Where it cannot be told who spoke last, nothing does.
+pub(super) fn find_write(
+    messages: &LenientList<Message>,
+    mark: &Cursor,
+    text: &str,
+) -> Confirmation {
     if is_unclear(messages) {
-        return Landed::No;
+        return Confirmation::Absent;
     }
     let (length, newest) = mark.as_str().split_once(':').unwrap_or(("0", ""));
     let entries = messages.entries();
@@ -217,10 +221,10 @@ pub(super) fn landed(messages: &LenientList<Message>, mark: &Mark, text: &str) -
         .iter()
         .any(|m| is(m, &MessageRole::Assistant));
     match (ours, replied) {
-        (true, true) => Landed::Replied,
-        (true, false) => Landed::Yes,
-        (false, true) => Landed::Spoken,
-        (false, false) => Landed::No,
+        (true, true) => Confirmation::PresentAndReplied,
+        (true, false) => Confirmation::Present,
+        (false, true) => Confirmation::AbsentAndReplied,
+        (false, false) => Confirmation::Absent,
     }
 }
 
@@ -267,7 +271,7 @@ mod tests {
             let reply = json!([{"role": "user", "content": "Hi", "created_at": "2026-05-11T10:00:00Z"}, message]);
             let list = decode(reply.to_string().as_bytes()).expect("a list");
             match asked(&TaskId::new("t"), &list) {
-                Reading::Asking(questions) => questions[0].since.clone(),
+                PollResult::Asking(questions) => questions[0].since.clone(),
                 other => panic!("{other:?}"),
             }
         };
@@ -287,9 +291,9 @@ mod tests {
         decode(serde_json::json!({ "data": list }).to_string().as_bytes()).expect("messages")
     }
 
-    fn question_of(reading: Reading<Answer>) -> Option<Question> {
+    fn question_of(reading: PollResult<Answer>) -> Option<Question> {
         match reading {
-            Reading::Asking(mut questions) => questions.pop(),
+            PollResult::Asking(mut questions) => questions.pop(),
             _ => None,
         }
     }
@@ -324,7 +328,7 @@ mod tests {
         assert_eq!(open.users_before, Some(1));
         assert!(matches!(
             asked_of(&[("user", "go"), ("assistant", "a?"), ("user", "yes")]),
-            Reading::NotAsking
+            PollResult::NotAsking
         ));
         for silent in [&[][..], &[("user", "go")], &[("tool", "t")]] {
             let question = question_of(asked_of(silent)).expect("a stand-in");
@@ -421,18 +425,27 @@ mod tests {
         let before = [("user", "go"), ("assistant", "a?")];
         let mark = mark(&log(&before));
         let with =
-            |more: &[(&str, &str)]| landed(&log(&[&before[..], more].concat()), &mark, "yes");
-        assert_eq!(with(&[]), Landed::No);
-        assert_eq!(with(&[("user", "no")]), Landed::No);
-        assert_eq!(with(&[("user", " yes ")]), Landed::Yes);
-        assert_eq!(with(&[("assistant", "hm"), ("user", "yes")]), Landed::Yes);
+            |more: &[(&str, &str)]| find_write(&log(&[&before[..], more].concat()), &mark, "yes");
+        assert_eq!(with(&[]), Confirmation::Absent);
+        assert_eq!(with(&[("user", "no")]), Confirmation::Absent);
+        assert_eq!(with(&[("user", " yes ")]), Confirmation::Present);
+        assert_eq!(
+            with(&[("assistant", "hm"), ("user", "yes")]),
+            Confirmation::Present
+        );
         assert_eq!(
             with(&[("user", "yes"), ("assistant", "ok")]),
-            Landed::Replied
+            Confirmation::PresentAndReplied
         );
-        assert_eq!(with(&[("assistant", "ok")]), Landed::Spoken);
-        assert_eq!(with(&[("user", "no"), ("assistant", "ok")]), Landed::Spoken);
-        assert_eq!(landed(&LenientList::default(), &mark, "yes"), Landed::No);
+        assert_eq!(with(&[("assistant", "ok")]), Confirmation::AbsentAndReplied);
+        assert_eq!(
+            with(&[("user", "no"), ("assistant", "ok")]),
+            Confirmation::AbsentAndReplied
+        );
+        assert_eq!(
+            find_write(&LenientList::default(), &mark, "yes"),
+            Confirmation::Absent
+        );
     }
 
     /// A conversation of these: user, assistant, tool, an entry that cannot be read, one without a speaker.
@@ -470,10 +483,10 @@ mod tests {
             ("-u", "silent"),
         ] {
             let said = match asked(&TaskId::new("t"), &spoken(log)) {
-                Reading::Unclear => "unclear".to_owned(),
-                Reading::NotAsking => "asks nothing".to_owned(),
-                Reading::Asking(questions) if questions[0].stand_in => "silent".to_owned(),
-                Reading::Asking(questions) => format!("asks {}", questions[0].text),
+                PollResult::Unclear => "unclear".to_owned(),
+                PollResult::NotAsking => "asks nothing".to_owned(),
+                PollResult::Asking(questions) if questions[0].stand_in => "silent".to_owned(),
+                PollResult::Asking(questions) => format!("asks {}", questions[0].text),
                 other => format!("{other:?}"),
             };
             assert_eq!(said, asks, "{log}");
@@ -484,21 +497,21 @@ mod tests {
     #[test]
     fn an_entry_that_cannot_be_read_keeps_its_place_and_proves_no_delivery() {
         for (before, after, said, found) in [
-            ("ua", "uau", "u2", Landed::Yes),
-            ("ua", "uau-", "u2", Landed::No),
-            ("ua", "ua-", "u2", Landed::No),
-            ("ua", "uau?", "u2", Landed::No),
-            ("ua", "ua-u", "u3", Landed::Yes),
-            ("ua", "uau-a", "u2", Landed::Replied),
-            ("ua", "ua-a", "u2", Landed::Spoken),
+            ("ua", "uau", "u2", Confirmation::Present),
+            ("ua", "uau-", "u2", Confirmation::Absent),
+            ("ua", "ua-", "u2", Confirmation::Absent),
+            ("ua", "uau?", "u2", Confirmation::Absent),
+            ("ua", "ua-u", "u3", Confirmation::Present),
+            ("ua", "uau-a", "u2", Confirmation::PresentAndReplied),
+            ("ua", "ua-a", "u2", Confirmation::AbsentAndReplied),
             // Behind an entry that cannot be read, it is the place that counts.
-            ("ua-", "ua-u", "u3", Landed::Yes),
-            ("uu-", "uuau", "u1", Landed::No),
-            ("uu-", "uuuu", "u2", Landed::No),
+            ("ua-", "ua-u", "u3", Confirmation::Present),
+            ("uu-", "uuau", "u1", Confirmation::Absent),
+            ("uu-", "uuuu", "u2", Confirmation::Absent),
         ] {
             let mark = mark(&spoken(before));
             assert_eq!(
-                landed(&spoken(after), &mark, said),
+                find_write(&spoken(after), &mark, said),
                 found,
                 "{before} {after}"
             );

@@ -4,9 +4,9 @@ use http::Method;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use taskward_core::{
-    Account, Act, BuildError, Candidate, Capabilities, Clue, Fault, IdempotencyKey, Landed,
-    ListPage, Look, Mark, Operation as _, Provider, ReadError, Reading, Request, Response, Safety,
-    Started, Target, TaskId, Timestamp,
+    BuildError, Candidate, Capabilities, Confirmation, CreatedTask, Cursor, IdempotencyKey,
+    ListPage, MatchCriteria, Operation as _, PollResult, Provider, ProviderDefaults, ReadError,
+    ReadKind, Request, Response, Safety, Target, TaskFailure, TaskId, Timestamp, WriteRequest,
 };
 
 use super::answer::Answer;
@@ -68,7 +68,7 @@ impl Provider for Nanonets {
 
     const NAME: &'static str = "nanonets";
 
-    const ACCOUNT: Account = Account::new(
+    const DEFAULTS: ProviderDefaults = ProviderDefaults::new(
         "NANONETS_API_KEY",
         "NANONETS_BASE_URL",
         "https://agents.nanonets.com",
@@ -83,7 +83,7 @@ impl Provider for Nanonets {
         can.cancel = true;
         can.message = true;
         can.list = true;
-        can.trail = true;
+        can.steps = true;
         can.words = true;
         can.review = true;
         can.agents = true;
@@ -94,20 +94,20 @@ impl Provider for Nanonets {
         job.request()
     }
 
-    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
         let started: RunAgentResponse = wire::decode(&reply.body)?;
-        Ok(Started::new(
+        Ok(CreatedTask::new(
             TaskId::new(started.task_id.as_str()),
             started.status.as_ref().map(status_of),
         ))
     }
 
-    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
-        let rest = match look {
-            Look::Status => "",
-            Look::Questions => "/messages",
-            Look::Result => "/summary",
-            Look::Trail => "/result",
+    fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
+        let rest = match read {
+            ReadKind::Status => "",
+            ReadKind::Questions => "/messages",
+            ReadKind::Result => "/summary",
+            ReadKind::Steps => "/result",
             _ => return Err(BuildError::new("this platform has no event stream")),
         };
         Ok(Request::get(task_target(id.as_str(), rest)?))
@@ -116,39 +116,39 @@ impl Provider for Nanonets {
     fn read(
         &self,
         id: &TaskId,
-        look: &Look,
+        read: &ReadKind,
         reply: &Response,
-    ) -> Result<Reading<Answer>, ReadError> {
-        match look {
-            Look::Questions => Ok(conversation::asked(
+    ) -> Result<PollResult<Answer>, ReadError> {
+        match read {
+            ReadKind::Questions => Ok(conversation::asked(
                 id,
                 &conversation::read(id.as_str(), reply)?,
             )),
-            Look::Result => {
+            ReadKind::Result => {
                 let raw: Value = read_about(id.as_str(), reply)?;
                 let status = raw
                     .get("status")
                     .and_then(Value::as_str)
                     .map(TaskStatus::from);
                 match status {
-                    Some(TaskStatus::Completed) => Ok(Reading::Ready(Answer::new(raw))),
+                    Some(TaskStatus::Completed) => Ok(PollResult::Ready(Answer::new(raw))),
                     // An answer is one only once the task itself says so: before, it is the newest thing said.
-                    Some(other) => Ok(Reading::Pending(status_of(&other))),
+                    Some(other) => Ok(PollResult::Pending(status_of(&other))),
                     None => Err(ReadError::new(
                         taskward_core::ReadErrorKind::Shape,
                         "the summary has no \"status\"",
                     )),
                 }
             }
-            Look::Trail => {
+            ReadKind::Steps => {
                 let result: TaskResult = read_about(id.as_str(), reply)?;
                 let feed = result.feed.unwrap_or_default();
-                let fault = Fault::new(status_of(&result.status))
-                    .with_trail(feed.iter().rev().find_map(message_of), Value::Array(feed));
+                let fault = TaskFailure::new(status_of(&result.status))
+                    .with_steps(feed.iter().rev().find_map(message_of), Value::Array(feed));
                 Ok(match result.status {
-                    TaskStatus::Failed => Reading::Failed(fault),
-                    TaskStatus::Stopped => Reading::Stopped(fault),
-                    other => Reading::Pending(status_of(&other)),
+                    TaskStatus::Failed => PollResult::Failed(fault),
+                    TaskStatus::Stopped => PollResult::Stopped(fault),
+                    other => PollResult::Pending(status_of(&other)),
                 })
             }
             _ => {
@@ -156,47 +156,49 @@ impl Provider for Nanonets {
                 let status = status_of(&found);
                 Ok(match found {
                     TaskStatus::Pending | TaskStatus::Queued | TaskStatus::Running => {
-                        Reading::Pending(status)
+                        PollResult::Pending(status)
                     }
-                    TaskStatus::WaitingForInput => Reading::Next(Look::Questions, status),
-                    TaskStatus::AwaitingReview => Reading::Paused(status),
-                    TaskStatus::Completed => Reading::Next(Look::Result, status),
-                    TaskStatus::Failed => Reading::Failed(Fault::new(status)),
-                    TaskStatus::Stopped => Reading::Stopped(Fault::new(status)),
-                    TaskStatus::Unknown(_) => Reading::Unknown(status),
+                    TaskStatus::WaitingForInput => {
+                        PollResult::ReadFirst(ReadKind::Questions, status)
+                    }
+                    TaskStatus::AwaitingReview => PollResult::Paused(status),
+                    TaskStatus::Completed => PollResult::ReadFirst(ReadKind::Result, status),
+                    TaskStatus::Failed => PollResult::Failed(TaskFailure::new(status)),
+                    TaskStatus::Stopped => PollResult::Stopped(TaskFailure::new(status)),
+                    TaskStatus::Unknown(_) => PollResult::Unknown(status),
                 })
             }
         }
     }
 
-    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+    fn write_request(&self, id: &TaskId, act: &WriteRequest<'_>) -> Result<Request, BuildError> {
         match act {
-            Act::Answer {
+            WriteRequest::Answer {
                 answer: taskward_core::Answer::Text(text),
                 ..
             } => message_request(id.as_str(), text),
-            Act::Message(text) => message_request(id.as_str(), text),
-            Act::Cancel => cancel_request(id.as_str()),
+            WriteRequest::Message(text) => message_request(id.as_str(), text),
+            WriteRequest::Cancel => cancel_request(id.as_str()),
             _ => Err(BuildError::new("an answer on this platform is a text")),
         }
     }
 
-    fn accepted(&self, id: &TaskId, reply: &Response) -> Result<(), ReadError> {
+    fn check_accepted(&self, id: &TaskId, reply: &Response) -> Result<(), ReadError> {
         Ok(subject(id.as_str()).check(&reply.body)?)
     }
 
-    fn clue(&self, job: &Job) -> Option<Clue> {
+    fn match_criteria(&self, job: &Job) -> Option<MatchCriteria> {
         let (agent, query) = job.first_words();
-        let clue = Clue::agent(agent);
+        let criteria = MatchCriteria::agent(agent);
         Some(match query {
-            Some(query) => clue.said(query),
-            None => clue,
+            Some(query) => criteria.with_first_message(query),
+            None => criteria,
         })
     }
 
     fn search(
         &self,
-        clue: &Clue,
+        criteria: &MatchCriteria,
         from: Timestamp,
         until: Option<Timestamp>,
         cursor: Option<&str>,
@@ -204,7 +206,7 @@ impl Provider for Nanonets {
         ListTasks {
             cursor: cursor.map(str::to_owned),
             limit: Some(100),
-            agent: clue.agent.clone(),
+            agent: criteria.agent.clone(),
             created_after: Some(written(from)?),
             created_before: until.map(written).transpose()?,
             ..ListTasks::default()
@@ -212,17 +214,21 @@ impl Provider for Nanonets {
         .request()
     }
 
-    fn read_search(&self, clue: &Clue, reply: &Response) -> Result<ListPage<Candidate>, ReadError> {
+    fn read_search(
+        &self,
+        criteria: &MatchCriteria,
+        reply: &Response,
+    ) -> Result<ListPage<Candidate>, ReadError> {
         let list: TaskList = wire::decode(&reply.body)?;
         let candidate = |task: TaskListItem| {
             // The search asked for one agent. A list that has others is not known to have all of that one, and an agent
             // may be named by the id of a version or of their group.
-            if !is_of_agent(&task, clue) {
+            if !is_of_agent(&task, criteria) {
                 return None;
             }
             let mut candidate = Candidate::new(TaskId::new(task.task_id?.as_str()));
             candidate.status = Some(status_of(&task.status));
-            candidate.made_at = task.created_at.as_ref().and_then(made_at);
+            candidate.created_at_millis = task.created_at.as_ref().and_then(made_at);
             candidate.created_at = task.created_at.map(|at| at.as_str().to_owned());
             candidate.title = task.title;
             Some(candidate)
@@ -232,29 +238,33 @@ impl Provider for Nanonets {
         Ok(ListPage::new(items, list.has_more, next))
     }
 
-    fn opening(&self, id: &TaskId) -> Result<Request, BuildError> {
+    fn first_message(&self, id: &TaskId) -> Result<Request, BuildError> {
         Ok(Request::get(task_target(id.as_str(), "/messages")?))
     }
 
-    fn read_opening(&self, id: &TaskId, reply: &Response) -> Result<Option<String>, ReadError> {
+    fn read_first_message(
+        &self,
+        id: &TaskId,
+        reply: &Response,
+    ) -> Result<Option<String>, ReadError> {
         Ok(conversation::opening(&conversation::read(
             id.as_str(),
             reply,
         )?))
     }
 
-    fn mark(&self, id: &TaskId, reply: &Response) -> Result<Mark, ReadError> {
+    fn cursor(&self, id: &TaskId, reply: &Response) -> Result<Cursor, ReadError> {
         Ok(conversation::mark(&conversation::read(id.as_str(), reply)?))
     }
 
-    fn landed(
+    fn find_write(
         &self,
         id: &TaskId,
         reply: &Response,
-        mark: &Mark,
+        mark: &Cursor,
         text: &str,
-    ) -> Result<Landed, ReadError> {
-        Ok(conversation::landed(
+    ) -> Result<Confirmation, ReadError> {
+        Ok(conversation::find_write(
             &conversation::read(id.as_str(), reply)?,
             mark,
             text,
@@ -263,8 +273,8 @@ impl Provider for Nanonets {
 }
 
 /// Whether this task may be one of the agent that is looked for: it names none, or that one, as version or as group.
-fn is_of_agent(task: &TaskListItem, clue: &Clue) -> bool {
-    let Some(wanted) = &clue.agent else {
+fn is_of_agent(task: &TaskListItem, criteria: &MatchCriteria) -> bool {
+    let Some(wanted) = &criteria.agent else {
         return true;
     };
     let group = task.extra.get("agent_group_id").and_then(Value::as_str);
@@ -310,15 +320,15 @@ mod tests {
         Response::new(StatusCode::OK, body.to_owned())
     }
 
-    fn read(look: Look, body: &str) -> String {
-        match Nanonets.read(&TaskId::new("t"), &look, &reply(body)) {
-            Ok(Reading::Pending(status)) => format!("pending {status}"),
-            Ok(Reading::Next(look, status)) => format!("next {look:?} {status}"),
-            Ok(Reading::Paused(status)) => format!("paused {status}"),
-            Ok(Reading::Failed(fault)) => format!("failed {:?}", fault.message),
-            Ok(Reading::Stopped(fault)) => format!("stopped {:?}", fault.message),
-            Ok(Reading::Unknown(status)) => format!("unknown {status}"),
-            Ok(Reading::Ready(_)) => "ready".to_owned(),
+    fn read(read: ReadKind, body: &str) -> String {
+        match Nanonets.read(&TaskId::new("t"), &read, &reply(body)) {
+            Ok(PollResult::Pending(status)) => format!("pending {status}"),
+            Ok(PollResult::ReadFirst(read, status)) => format!("next {read:?} {status}"),
+            Ok(PollResult::Paused(status)) => format!("paused {status}"),
+            Ok(PollResult::Failed(fault)) => format!("failed {:?}", fault.message),
+            Ok(PollResult::Stopped(fault)) => format!("stopped {:?}", fault.message),
+            Ok(PollResult::Unknown(status)) => format!("unknown {status}"),
+            Ok(PollResult::Ready(_)) => "ready".to_owned(),
             Ok(other) => format!("{other:?}"),
             Err(error) => format!("error {:?}", error.kind()),
         }
@@ -338,7 +348,7 @@ mod tests {
             ("paused", "unknown paused"),
         ] {
             assert_eq!(
-                read(Look::Status, &format!(r#"{{"status":"{status}"}}"#)),
+                read(ReadKind::Status, &format!(r#"{{"status":"{status}"}}"#)),
                 reading
             );
         }
@@ -346,25 +356,31 @@ mod tests {
 
     #[test]
     fn a_summary_is_an_answer_only_when_the_task_is_completed() {
-        assert_eq!(read(Look::Result, r#"{"status":"completed"}"#), "ready");
+        assert_eq!(read(ReadKind::Result, r#"{"status":"completed"}"#), "ready");
         assert_eq!(
-            read(Look::Result, r#"{"status":"running","result":"so far"}"#),
+            read(
+                ReadKind::Result,
+                r#"{"status":"running","result":"so far"}"#
+            ),
             "pending running"
         );
-        assert_eq!(read(Look::Result, r#"{"result":"x"}"#), "error Shape");
+        assert_eq!(read(ReadKind::Result, r#"{"result":"x"}"#), "error Shape");
         assert_eq!(
-            read(Look::Result, r#"{"status":"completed","result":"#),
+            read(ReadKind::Result, r#"{"status":"completed","result":"#),
             "error Truncated"
         );
-        assert_eq!(read(Look::Result, "<html>"), "error Html");
-        assert_eq!(read(Look::Result, ""), "error Empty");
+        assert_eq!(read(ReadKind::Result, "<html>"), "error Html");
+        assert_eq!(read(ReadKind::Result, ""), "error Empty");
     }
 
     #[test]
     fn a_trail_tells_the_newest_thing_said() {
         let feed = r#"{"status":"failed","feed":[{"content":"first"},{"error":{"text":"boom"}},{"type":"end"}]}"#;
-        assert_eq!(read(Look::Trail, feed), "failed Some(\"boom\")");
-        assert_eq!(read(Look::Trail, r#"{"status":"stopped"}"#), "stopped None");
+        assert_eq!(read(ReadKind::Steps, feed), "failed Some(\"boom\")");
+        assert_eq!(
+            read(ReadKind::Steps, r#"{"status":"stopped"}"#),
+            "stopped None"
+        );
     }
 
     #[test]

@@ -23,10 +23,10 @@ pub enum DecodeError {
         len: usize,
     },
     /// No JSON.
-    #[error("the body is {}, not JSON ({message})", if *looks_like_html { "HTML or XML" } else { "something else" })]
+    #[error("the body is {}, not JSON ({message})", if *resembles_html { "HTML or XML" } else { "something else" })]
     NotJson {
         /// Whether the body starts with a tag, as the pages of proxies do.
-        looks_like_html: bool,
+        resembles_html: bool,
         /// What the parser stumbled over, and where.
         message: String,
     },
@@ -120,7 +120,7 @@ fn classify(error: &serde_json::Error, text: &str) -> DecodeError {
         }
         Category::Syntax | Category::Io if message.starts_with(TOO_DEEP) => DecodeError::TooDeep,
         Category::Syntax | Category::Io => DecodeError::NotJson {
-            looks_like_html: start.starts_with('<'),
+            resembles_html: start.starts_with('<'),
             message,
         },
     }
@@ -176,7 +176,7 @@ mod tests {
             assert!(matches!(
                 error(html.as_bytes()),
                 DecodeError::NotJson {
-                    looks_like_html: true,
+                    resembles_html: true,
                     ..
                 }
             ));
@@ -193,7 +193,7 @@ mod tests {
                 matches!(
                     error(text.as_bytes()),
                     DecodeError::NotJson {
-                        looks_like_html: false,
+                        resembles_html: false,
                         ..
                     }
                 ),

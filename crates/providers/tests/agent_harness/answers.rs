@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use taskward_core::{
-    Answer, Beat, IdempotencyKey, Policy, Position, Provider as _, Seed, Task, TaskId, Timestamp,
-    sse,
+    Answer, EventKind, EventSeq, IdempotencyKey, Policy, Provider as _, Seed, Task, TaskId,
+    Timestamp, sse,
 };
 use taskward_providers::agent_harness::{AgentHarness, Job};
 use taskward_sim::harness::DashboardAction;
 
-use crate::world::{Ended, Fault, Wish, World, data, outcome};
+use crate::world::{Ended, Fault, UserAction, World, data, outcome};
 use crate::{REPLAYS, replaying};
 
 fn done() -> Ended {
@@ -114,7 +114,7 @@ fn a_signal_that_stays_unanswered_is_unknown_in_the_end() {
 fn somebody_elses_answer_withdraws_the_question_and_ours_is_not_sent() {
     let mut world = World::new("")
         .answers(60_000, vec![Answer::Approve])
-        .wish(20_000, Wish::Dashboard(DashboardAction::Approve));
+        .action(20_000, UserAction::Dashboard(DashboardAction::Approve));
     assert_eq!(world.run("approve-email"), done());
     assert_eq!(world.count("Withdrawn"), 1, "{:#?}", world.told);
     assert_eq!(world.count("reason: AnsweredElsewhere"), 1);
@@ -176,7 +176,7 @@ fn data_is_answered_with_data_and_an_approval_does_not_fit() {
     assert_eq!(world.run("needs-input"), done());
     let mut world = World::new("")
         .answers(0, vec![Answer::Approve])
-        .wish(60_000, Wish::Dashboard(DashboardAction::Stop));
+        .action(60_000, UserAction::Dashboard(DashboardAction::Stop));
     assert!(matches!(world.run("needs-input"), Ended::Outcome(_)));
     assert_eq!(
         world.count("late: the answer does not fit"),
@@ -210,13 +210,13 @@ fn a_wait_is_known_by_its_run_and_its_place_and_answered_under_the_key_of_the_pl
         let event = decoder.next_event(&mut bytes);
         let event = event.expect("an event").expect("an event");
         let item = AgentHarness.read_event(&TaskId::new(run), &event);
-        match item.expect("an item").expect("an item").beat {
-            Beat::Asking(question) => (question.id.to_string(), question.seq),
+        match item.expect("an item").expect("an item").kind {
+            EventKind::Asking(question) => (question.id.to_string(), question.seq),
             other => panic!("{other:?}"),
         }
     };
     let known = asked("r1", data);
-    assert_eq!(known, ("q_1a5153b85218f16c".to_owned(), Some(Position(7))));
+    assert_eq!(known, ("q_1a5153b85218f16c".to_owned(), Some(EventSeq(7))));
     assert_ne!(asked("r2", data).0, known.0);
     assert_ne!(asked("r1", &data.replace(":7", ":8")).0, known.0);
     let mut world = World::new("").approves();
@@ -327,7 +327,7 @@ fn a_run_resumed_at_any_step_reaches_the_same_end() {
     for (replay, extra) in [
         ("from_start", ""),
         ("last_event_id", "signal_idempotency = false"),
-        ("live_only", "end_lag_ms = 4000"),
+        ("live_only", "end_delay_ms = 4000"),
     ] {
         let scenario = format!("{}{extra}\n", replaying(replay));
         let make = || World::new(&scenario).answers(500, vec![Answer::Approve, data()]);

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use taskward_core::{Answer, Policy, Position, Response, Seed, Task, TaskId, Timestamp};
+use taskward_core::{Answer, EventSeq, Policy, Response, Seed, Task, TaskId, Timestamp};
 use taskward_providers::agent_harness::{AgentHarness, Job};
 use taskward_sim::harness::DashboardAction;
 
-use crate::world::{Ended, Fault, START, Wish, World, outcome};
+use crate::world::{Ended, Fault, START, UserAction, World, outcome};
 use crate::{REPLAYS, TWO, done, replaying};
 
 fn world(scenario: &str) -> World {
@@ -47,7 +47,7 @@ fn somebody_else_may_answer_at_any_moment() {
         for after in (0..3_400).step_by(41) {
             let mut world = world(&scenario)
                 .answers(100, vec![Answer::Approve; 2])
-                .wish(after, Wish::Race(DashboardAction::Approve));
+                .action(after, UserAction::Race(DashboardAction::Approve));
             assert_eq!(world.run("two"), done(), "{after}: {:#?}", world.told);
             assert_eq!(world.log, log, "{after}");
             asked_once(&world);
@@ -64,9 +64,9 @@ fn an_answer_goes_to_no_later_question_whenever_somebody_else_answers_the_first(
     for after in (600..3_000).step_by(19) {
         let mut first = true;
         let mut world = world(TWO)
-            .wish(after, Wish::Race(DashboardAction::Approve))
-            .wish(60_000, Wish::Race(DashboardAction::Approve))
-            .wish(90_000, Wish::Race(DashboardAction::Approve));
+            .action(after, UserAction::Race(DashboardAction::Approve))
+            .action(60_000, UserAction::Race(DashboardAction::Approve))
+            .action(90_000, UserAction::Race(DashboardAction::Approve));
         world.answerer = Box::new(move |_| {
             let wait = if std::mem::take(&mut first) {
                 0
@@ -96,7 +96,7 @@ fn a_run_may_be_stopped_at_any_moment() {
     for after in (0..3_000).step_by(53) {
         let mut world = world(TWO)
             .approves()
-            .wish(after, Wish::Race(DashboardAction::Stop));
+            .action(after, UserAction::Race(DashboardAction::Stop));
         let ended = world.run("two");
         let stopped = outcome("stopped by Other cancelled_in_dashboard");
         assert!(ended == stopped || ended == done(), "{after}: {ended:?}");
@@ -156,7 +156,7 @@ fn only_the_humans_clock_runs_while_a_question_is_open() {
 #[test]
 fn a_key_may_be_revoked_at_any_moment() {
     for after in (0..3_000).step_by(47) {
-        let mut world = world(TWO).approves().wish(after, Wish::RevokeKey);
+        let mut world = world(TWO).approves().action(after, UserAction::RevokeKey);
         let ended = world.run("two");
         assert!(
             ended == outcome("access_lost")
@@ -368,7 +368,7 @@ fn a_run_may_be_attached_to_after_any_event_before_its_wait() {
             let task = Task::attach(
                 AgentHarness,
                 TaskId::new(run.as_str()),
-                Some(Position(after)),
+                Some(EventSeq(after)),
                 Policy::default(),
                 Seed([6; 32]),
                 Timestamp::from_millis(world.now),
@@ -394,7 +394,7 @@ fn whatever_is_lost_and_however_often_the_process_dies_each_wait_is_answered_onc
         let mut rng = fastrand::Rng::with_seed(seed);
         let replay = REPLAYS[usize::try_from(seed % 3).expect("small")];
         let scenario = format!(
-            "{}signal_lag_ms = {}\nend_lag_ms = {}\nevent_page_size = {}\n{TWO}",
+            "{}signal_delay_ms = {}\nend_delay_ms = {}\nevent_page_size = {}\n{TWO}",
             replaying(replay),
             rng.u64(..2000),
             rng.u64(..8000),

@@ -4,7 +4,7 @@ use taskward_core::{Answer, Policy};
 use taskward_providers::agent_harness::Job;
 use taskward_sim::harness::DashboardAction;
 
-use crate::world::{Fault, Wish, World, outcome};
+use crate::world::{Fault, UserAction, World, outcome};
 
 /// Rows: I11.
 #[test]
@@ -27,15 +27,15 @@ fn a_limit_is_a_failure_whatever_the_run_reads_then() {
 
 /// Rows: I6.
 #[test]
-fn a_run_whose_read_lags_behind_its_last_event_is_read_again_until_it_agrees() {
-    let mut world = World::new("[agent_harness]\nend_lag_ms = 20000\n").approves();
+fn a_run_whose_read_stays_behind_its_last_event_is_read_again_until_it_agrees() {
+    let mut world = World::new("[agent_harness]\nend_delay_ms = 20000\n").approves();
     assert_eq!(world.run("approve-email"), outcome("succeeded succeeded"));
     assert_eq!(world.count("Unconfirmed"), 0);
 }
 
 #[test]
 fn an_event_stands_when_the_run_never_agrees_and_the_outcome_says_so() {
-    let mut world = World::new("[agent_harness]\nend_lag_ms = 9223372036854775807\n").approves();
+    let mut world = World::new("[agent_harness]\nend_delay_ms = 9223372036854775807\n").approves();
     assert_eq!(
         world.run("approve-email"),
         outcome("succeeded unconfirmed running")
@@ -70,7 +70,7 @@ fn nobody_answering_in_time_is_an_end_of_its_own() {
         assert_eq!(world.count("Withdrawn"), 1, "{:#?}", world.told);
         assert_eq!(world.count("reason: TaskMovedOn"), 1);
     }
-    let mut world = World::new("").wish(500, Wish::Dashboard(DashboardAction::Stop));
+    let mut world = World::new("").action(500, UserAction::Dashboard(DashboardAction::Stop));
     assert_eq!(
         world.run("approve-email"),
         outcome("stopped by Other cancelled_in_dashboard")
@@ -80,7 +80,7 @@ fn nobody_answering_in_time_is_an_end_of_its_own() {
 /// Rows: E27.
 #[test]
 fn a_stalled_run_is_told_and_never_resumed_by_itself() {
-    let mut world = World::new("").wish(3_600_000, Wish::ResumeRun);
+    let mut world = World::new("").action(3_600_000, UserAction::ResumeRun);
     assert_eq!(
         world.run("stall"),
         outcome("succeeded succeeded"),
@@ -95,7 +95,7 @@ fn a_stalled_run_is_told_and_never_resumed_by_itself() {
 fn a_key_that_is_revoked_in_mid_run_ends_the_watch() {
     let mut world = World::new("[agent_harness]\nheartbeat_ms = 0\n")
         .answers(7_200_000, vec![Answer::Approve])
-        .wish(60_000, Wish::RevokeKey);
+        .action(60_000, UserAction::RevokeKey);
     assert_eq!(world.run("approve-email"), outcome("access_lost"));
 }
 

@@ -55,7 +55,7 @@ fn an_event_of_the_list_that_cannot_be_read_is_told_as_a_gap_once_and_ends_nothi
             log.remove(number as usize - 1);
             assert_eq!(world.log, log, "{number}");
             let (after, before) = (number - 1, number + 1);
-            let gap = format!("Gap {{ after: Position({after}), before: Position({before}) }}");
+            let gap = format!("Gap {{ after: EventSeq({after}), before: EventSeq({before}) }}");
             assert_eq!(gaps(&world), [gap], "{number} {entry}: {:#?}", world.told);
             for wait in world.stats().waits {
                 assert_eq!(
@@ -131,7 +131,7 @@ fn an_event_of_the_stream_that_cannot_be_read_is_read_from_the_list_and_else_a_g
                 log.remove(number as usize - 1);
                 let (after, before) = (number - 1, number + 1);
                 expected.push(format!(
-                    "Gap {{ after: Position({after}), before: Position({before}) }}"
+                    "Gap {{ after: EventSeq({after}), before: EventSeq({before}) }}"
                 ));
             }
             assert_eq!(world.log, log, "{number} {listed}: {:#?}", world.told);

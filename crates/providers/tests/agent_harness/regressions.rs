@@ -1,9 +1,9 @@
 //! What once went wrong, each in its smallest scenario.
 
 use crate::replaying;
-use crate::world::{Ended, Fault, Rewrite, START, Wish, World, outcome};
+use crate::world::{Ended, Fault, Rewrite, START, UserAction, World, outcome};
 use std::time::Duration;
-use taskward_core::{Answer, Policy, Position, Response, Seed, Task, TaskId, Timestamp};
+use taskward_core::{Answer, EventSeq, Policy, Response, Seed, Task, TaskId, Timestamp};
 use taskward_providers::agent_harness::{AgentHarness, Job};
 use taskward_sim::harness::DashboardAction;
 
@@ -50,7 +50,8 @@ fn a_list_that_refuses_its_own_cursor_ends() {
 
 /// The first question is answered after `wait`; the later ones are left to the dashboard.
 fn first_only(scenario: &str, wait: u64) -> World {
-    let mut world = World::new(scenario).wish(900_000, Wish::Dashboard(DashboardAction::Approve));
+    let mut world =
+        World::new(scenario).action(900_000, UserAction::Dashboard(DashboardAction::Approve));
     let mut first = Some(wait);
     world.answerer = Box::new(move |_| Some((first.take().unwrap_or(10_000_000), Answer::Approve)));
     world
@@ -60,7 +61,7 @@ fn first_only(scenario: &str, wait: u64) -> World {
 fn a_signal_put_off_is_checked_again() {
     for fault in [Fault::Hint(429, "30"), Fault::Refuse] {
         let mut world = first_only(TWO, 0)
-            .wish(3000, Wish::Dashboard(DashboardAction::Approve))
+            .action(3000, UserAction::Dashboard(DashboardAction::Approve))
             .faults(move |endpoint, _, number| match endpoint {
                 "signal" if number < 5 => fault.clone(),
                 _ => Fault::None,
@@ -80,7 +81,7 @@ fn without_a_list_the_stream_tells_that_another_question_is_asked() {
         &format!("[agent_harness]\nevents_missing = 405\nreplay = \"live_only\"\n{TWO}"),
         0,
     )
-    .wish(3000, Wish::Dashboard(DashboardAction::Approve))
+    .action(3000, UserAction::Dashboard(DashboardAction::Approve))
     .faults(move |endpoint, _, number| match (endpoint, number) {
         ("read_run", 1..=4) => Fault::Hint(503, "3"),
         _ => Fault::None,
@@ -96,7 +97,7 @@ fn a_check_is_not_concluded_by_a_list_that_cannot_be_read() {
         &format!("[agent_harness]\nstream_ends_at_wait = true\n{TWO}"),
         2000,
     )
-    .wish(3200, Wish::Dashboard(DashboardAction::Approve))
+    .action(3200, UserAction::Dashboard(DashboardAction::Approve))
     .faults(move |endpoint, _, number| match (endpoint, number) {
         ("stream", n) if n > 0 => Fault::Status(503),
         ("events", n) if n > 1 && n < 40 => Fault::Status(503),
@@ -206,9 +207,9 @@ fn a_second_wait_without_an_event_is_told() {
     let job = Job::goal("g")
         .with_input("scenario", "two")
         .with_input("signal_timeout_ms", 90 * 3_600_000u64);
-    world.wishes.push((
+    world.actions.push((
         START + 20 * 3_600_000,
-        Wish::Dashboard(DashboardAction::Approve),
+        UserAction::Dashboard(DashboardAction::Approve),
     ));
     assert!(matches!(
         world.run_job(&job, Policy::default()),
@@ -237,9 +238,9 @@ fn a_stale_read_in_the_check_does_not_silence_the_question_for_ever() {
         reply
     }));
     let job = Job::goal("g").with_input("signal_timeout_ms", 90 * 3_600_000u64);
-    world.wishes.push((
+    world.actions.push((
         START + 20 * 3_600_000,
-        Wish::Dashboard(DashboardAction::Approve),
+        UserAction::Dashboard(DashboardAction::Approve),
     ));
     assert!(matches!(
         world.run_job(&job, Policy::default()),
@@ -272,8 +273,8 @@ fn a_refused_answer_is_not_told_applied() {
 fn a_slow_reader_is_told_no_question_that_is_history() {
     for busy in [1100, 1500] {
         let mut world = World::new(TWO)
-            .wish(1000, Wish::Dashboard(DashboardAction::Approve))
-            .wish(600_000, Wish::Dashboard(DashboardAction::Approve));
+            .action(1000, UserAction::Dashboard(DashboardAction::Approve))
+            .action(600_000, UserAction::Dashboard(DashboardAction::Approve));
         world.answerer = Box::new(|_| Some((10_000_000, Answer::Approve)));
         world.chunk = 64;
         world.busy = busy;
@@ -289,7 +290,7 @@ fn a_snapshot_of_any_moment_loses_no_event() {
         ("last_event_id", ""),
         ("live_only", ""),
         ("from_start", "stream_missing = 404"),
-        ("live_only", "end_lag_ms = 4000"),
+        ("live_only", "end_delay_ms = 4000"),
     ] {
         let scenario = format!("{}{extra}\n{TWO}", replaying(replay));
         let make = || {
@@ -378,12 +379,14 @@ steps = [
                     Some((100_000_000, Answer::Approve))
                 }
             });
-            world
-                .wishes
-                .push((START + 4000, Wish::Dashboard(DashboardAction::Approve)));
-            world
-                .wishes
-                .push((START + 500_000, Wish::Dashboard(DashboardAction::Approve)));
+            world.actions.push((
+                START + 4000,
+                UserAction::Dashboard(DashboardAction::Approve),
+            ));
+            world.actions.push((
+                START + 500_000,
+                UserAction::Dashboard(DashboardAction::Approve),
+            ));
             world.keeps_last = true;
             world
         };
@@ -454,7 +457,7 @@ fn a_busy_application_is_no_silence_of_the_stream() {
 
 #[test]
 fn an_identified_question_is_known_by_its_name_after_a_resume() {
-    let scenario = "[agent_harness]\nwait_event_lag_ms = 1800000\n";
+    let scenario = "[agent_harness]\nwait_event_delay_ms = 1800000\n";
     let mut killed = 0;
     for kill in (1..500).rev() {
         let mut world = World::new(scenario).answers(1_800_000, vec![Answer::Approve]);
@@ -473,7 +476,7 @@ fn an_identified_question_is_known_by_its_name_after_a_resume() {
         let now = Timestamp::from_millis(world.now);
         let saved =
             serde_json::to_string(world.saved.last().expect("there is one")).expect("there is one");
-        if !saved.contains("\"standing\":\"open\"") {
+        if !saved.contains("\"state\":\"open\"") {
             continue;
         }
         let mut task = Task::resume(
@@ -483,7 +486,7 @@ fn an_identified_question_is_known_by_its_name_after_a_resume() {
         )
         .expect("resume");
         let mut open = task.questions();
-        let asked = open.find(|open| open.seq == Some(Position(13)));
+        let asked = open.find(|open| open.seq == Some(EventSeq(13)));
         let asked = asked.expect("it is open").id.clone();
         drop(open);
         assert_eq!(
@@ -557,9 +560,9 @@ steps = [
             body: garble(text).into_bytes().into(),
         }
     }));
-    world.wishes.push((
+    world.actions.push((
         START + 80_000_000,
-        Wish::Dashboard(DashboardAction::Approve),
+        UserAction::Dashboard(DashboardAction::Approve),
     ));
     let ended = world.run("two");
     assert_eq!(ended, done());
@@ -583,7 +586,7 @@ fn whoever_attaches_after_the_wait_is_asked_it_and_the_next() {
     let task = Task::attach(
         AgentHarness,
         TaskId::new(run),
-        Some(Position(4)),
+        Some(EventSeq(4)),
         Policy::default(),
         Seed([6; 32]),
         now,

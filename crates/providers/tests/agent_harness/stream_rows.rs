@@ -1,6 +1,6 @@
 //! What a stream may do wrong, one thing at a time, and what is told all the same.
 
-use taskward_core::{Answer, Policy, Position, Seed, Snapshot, Task, Timestamp};
+use taskward_core::{Answer, EventSeq, Policy, Seed, Snapshot, Task, Timestamp};
 use taskward_providers::agent_harness::{AgentHarness, Job};
 
 use crate::world::{Ended, Fault, World, outcome};
@@ -340,7 +340,7 @@ fn a_stored_position_outlives_streams_that_bring_nothing() {
     }));
     world.judged = false;
     let now = Timestamp::from_millis(world.now);
-    let after = Some(Position(5));
+    let after = Some(EventSeq(5));
     let task = Task::attach(
         AgentHarness,
         id,

@@ -337,7 +337,7 @@ fn events_that_cannot_be_read_are_skipped_and_ten_of_them_send_us_to_the_list() 
 
 #[test]
 fn a_question_that_only_the_run_shows_is_the_one_that_its_event_tells_later() {
-    let scenario = "[agent_harness]\nwait_event_lag_ms = 1800000\n";
+    let scenario = "[agent_harness]\nwait_event_delay_ms = 1800000\n";
     let mut world = World::new(scenario).answers(1_800_000, vec![taskward_core::Answer::Approve]);
     assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
     assert_eq!(world.count("question"), 1, "{:#?}", world.told);
@@ -368,7 +368,7 @@ fn random_faults_on_everything_change_neither_log_nor_outcome() {
         let mut rng = fastrand::Rng::with_seed(seed);
         let replay = REPLAYS[usize::try_from(seed % 3).expect("small")];
         let scenario = format!(
-            "{}signal_lag_ms = {}\nend_lag_ms = {}\nwait_status_lag_ms = {}\nsignal_idempotency = {}\n",
+            "{}signal_delay_ms = {}\nend_delay_ms = {}\nwait_status_delay_ms = {}\nsignal_idempotency = {}\n",
             replaying(replay),
             rng.u64(..3000),
             rng.u64(..20_000),

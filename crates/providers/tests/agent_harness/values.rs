@@ -40,7 +40,7 @@ const LISTED: &str = "[agent_harness]\nstream_missing = 405\n";
 
 /// Rows: D1, D2, D6.
 #[test]
-fn a_run_that_cannot_be_read_is_a_missed_look_however_often() {
+fn a_run_that_cannot_be_read_is_a_failed_poll_however_often() {
     let edits: [fn(&str) -> Vec<u8>; 5] = [
         |text| text[..text.len() / 2].into(),
         |text| format!("{text} and more").into(),

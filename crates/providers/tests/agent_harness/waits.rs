@@ -6,7 +6,7 @@ use taskward_core::{Answer, Policy, Seed, Task, TaskId, Timestamp};
 use taskward_providers::agent_harness::AgentHarness;
 use taskward_sim::harness::DashboardAction;
 
-use crate::world::{Ended, Fault, Wish, World, data, outcome};
+use crate::world::{Ended, Fault, UserAction, World, data, outcome};
 use crate::{REPLAYS, TWO, done, replaying};
 
 fn questions(world: &World) -> Vec<&str> {
@@ -58,7 +58,7 @@ fn a_wait_that_passed_while_the_stream_was_away_gets_no_signal() {
     for away in (0..3000).step_by(150) {
         let mut world = World::new(TWO)
             .approves()
-            .wish(900, Wish::Race(DashboardAction::Approve));
+            .action(900, UserAction::Race(DashboardAction::Approve));
         world.judged = false;
         world.faults = Box::new(move |endpoint, _, number| match (endpoint, number) {
             ("stream", 0) => Fault::Late(away),
@@ -78,7 +78,7 @@ fn a_wait_that_passed_while_the_stream_was_away_gets_no_signal() {
 #[test]
 fn a_wait_of_which_no_event_tells_is_told_after_several_reads_and_answered() {
     for missing in [
-        "wait_event_lag_ms = 3600000\n",
+        "wait_event_delay_ms = 3600000\n",
         "events_missing = 404\nstream_missing = 404\n",
     ] {
         let scenario = format!("[agent_harness]\n{missing}");
@@ -167,9 +167,9 @@ fn a_refusal_at_the_first_attempt_is_worded_by_what_the_run_shows() {
 #[test]
 fn a_refusal_after_an_attempt_of_ours_is_no_success_before_the_run_says_so() {
     // The first reply is lost; the run still reads as waiting for a while, so the signal is sent again and refused.
-    for (lag, applied) in [(0, 1), (2_000, 1), (60_000, 0)] {
+    for (delay, applied) in [(0, 1), (2_000, 1), (60_000, 0)] {
         let scenario = format!(
-            "[agent_harness]\nsignal_idempotency = false\nsignal_lag_ms = {lag}\nevents_missing = 404\nstream_missing = 404\n"
+            "[agent_harness]\nsignal_idempotency = false\nsignal_delay_ms = {delay}\nevents_missing = 404\nstream_missing = 404\n"
         );
         let mut world = World::new(&scenario)
             .approves()
@@ -183,14 +183,14 @@ fn a_refusal_after_an_attempt_of_ours_is_no_success_before_the_run_says_so() {
             1 => done(),
             _ => Ended::Left("Unknown".into()),
         };
-        assert_eq!(ended, expected, "lag {lag}: {:#?}", world.told);
+        assert_eq!(ended, expected, "lag {delay}: {:#?}", world.told);
         assert_eq!(
             world.count(" Applied"),
             applied,
-            "lag {lag}: {:#?}",
+            "lag {delay}: {:#?}",
             world.told
         );
-        assert_eq!(world.stats().waits[0].applied, 1, "lag {lag}");
+        assert_eq!(world.stats().waits[0].applied, 1, "lag {delay}");
     }
     // It never arrived, and the server refuses the repetition: nobody says that it was delivered.
     let mut world =
@@ -256,7 +256,7 @@ fn a_reason_and_data_reach_the_run_as_they_were_given() {
     // No words at all are no answer to a wait for data.
     let mut world = World::new("")
         .answers(0, vec![Answer::text("")])
-        .wish(60_000, Wish::Dashboard(DashboardAction::Stop));
+        .action(60_000, UserAction::Dashboard(DashboardAction::Stop));
     assert!(matches!(world.run("needs-input"), Ended::Outcome(_)));
     assert_eq!(world.asked("signal"), 0, "{:#?}", world.told);
 }
@@ -304,7 +304,7 @@ fn data_that_somebody_else_gave_first_is_not_given_twice() {
         };
         let mut world = World::new("")
             .approves()
-            .wish(after, Wish::Race(DashboardAction::Input(theirs)));
+            .action(after, UserAction::Race(DashboardAction::Input(theirs)));
         world.judged = false;
         assert_eq!(world.run("two-waits"), done(), "{after}: {:#?}", world.told);
         for wait in world.stats().waits {

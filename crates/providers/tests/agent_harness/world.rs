@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Outcome, Output as _, Policy,
-    Question, QuestionId, QuestionKind, Request, Response, Seed, Segment, Shared, Snapshot, Stage,
-    Step, Task, Timestamp,
+    Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Head,
+    OriginBudget, Outcome, Output as _, Policy, Question, QuestionId, QuestionKind, Request,
+    Response, Seed, Segment, Snapshot, Step, Task, Timestamp,
 };
 use taskward_providers::agent_harness::{self, AgentHarness, Job};
 use taskward_sim::harness::{DashboardAction, Server, Stats};
@@ -72,7 +72,7 @@ pub(crate) struct World {
     pub(crate) faults: Faults,
     /// What a human says, and how long it takes.
     pub(crate) answerer: Answerer,
-    pub(crate) wishes: Vec<(u64, Wish)>,
+    pub(crate) actions: Vec<(u64, UserAction)>,
     pub(crate) steps: usize,
     /// Whether exchanges are held against the specification.
     pub(crate) judged: bool,
@@ -116,12 +116,12 @@ pub(crate) struct World {
     answers: Vec<(u64, QuestionId, Answer)>,
     /// Each question that was told by its place in the log.
     named: std::collections::BTreeMap<QuestionId, String>,
-    shared: Shared,
+    shared: OriginBudget,
     stream: Option<Stream>,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum UserAction {
     Dashboard(DashboardAction),
     /// The same, at a moment when it may be of no effect.
     Race(DashboardAction),
@@ -154,7 +154,7 @@ impl World {
             now: START,
             faults: Box::new(|_, _, _| Fault::None),
             answerer: Box::new(|_| None),
-            wishes: Vec::new(),
+            actions: Vec::new(),
             steps: 0,
             judged: true,
             saved: Vec::new(),
@@ -182,7 +182,7 @@ impl World {
             seen: std::collections::BTreeMap::new(),
             answers: Vec::new(),
             named: std::collections::BTreeMap::new(),
-            shared: Shared::new(),
+            shared: OriginBudget::new(),
             stream: None,
         }
     }
@@ -215,8 +215,8 @@ impl World {
     }
 
     /// `after` milliseconds from the start.
-    pub(crate) fn wish(mut self, after: u64, wish: Wish) -> Self {
-        self.wishes.push((START + after, wish));
+    pub(crate) fn action(mut self, after: u64, action: UserAction) -> Self {
+        self.actions.push((START + after, action));
         self
     }
 
@@ -259,7 +259,7 @@ impl World {
             self.steps += 1;
             if self.kill_after == Some(self.steps) {
                 if self.keeps_last {
-                    task.poll(now, &mut self.shared);
+                    task.next_step(now, &mut self.shared);
                     self.saved.push(task.snapshot());
                 }
                 self.hang_up();
@@ -272,9 +272,9 @@ impl World {
                 Some((step, long)) if step == self.steps => long,
                 _ => 0,
             };
-            let name = digest(&task.poll(now, &mut self.shared));
+            let name = digest(&task.next_step(now, &mut self.shared));
             self.path.push((name, self.now));
-            match task.poll(now, &mut self.shared) {
+            match task.next_step(now, &mut self.shared) {
                 Step::Save { revision } => {
                     self.saved.push(task.snapshot());
                     task.saved(revision);
@@ -301,7 +301,7 @@ impl World {
                     self.exchange(&mut task, id, &request, asleep);
                 }
                 Step::Wait { until, .. } => {
-                    let until = until.as_millis().min(self.next_wish());
+                    let until = until.as_millis().min(self.next_action());
                     assert!(
                         until > self.now && until - START < 100 * 3_600_000,
                         "the watch does not end: {:#?}",
@@ -314,7 +314,7 @@ impl World {
                     self.server.advance(self.now);
                 }
                 Step::Receive { until, .. } => {
-                    let until = until.as_millis().min(self.next_wish());
+                    let until = until.as_millis().min(self.next_action());
                     assert!(until - START < 100 * 3_600_000, "the watch does not end");
                     self.receive(&mut task, until);
                 }
@@ -322,7 +322,9 @@ impl World {
                     self.hang_up();
                     task.closed(id);
                 }
-                Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
+                Step::InFlight { id, .. } => {
+                    task.handle_failure(id, ExchangeFailure::abandoned(), now)
+                }
                 Step::Done(outcome) => {
                     let end = describe(outcome);
                     if self.strict {
@@ -337,13 +339,13 @@ impl World {
 
     /// Asked twice, and with an earlier time, it gives the same step.
     fn ask_twice(&mut self, task: &mut Task<AgentHarness>, now: Timestamp) {
-        let first = digest(&task.poll(now, &mut self.shared));
+        let first = digest(&task.next_step(now, &mut self.shared));
         let shared = self.shared.clone();
         // A snapshot costs more than a step.
         let saved = self.steps.is_multiple_of(5).then(|| task.snapshot());
         disturb(task, now);
         let earlier = Timestamp::from_millis(self.now.saturating_sub(5_000));
-        let second = digest(&task.poll(earlier, &mut self.shared));
+        let second = digest(&task.next_step(earlier, &mut self.shared));
         assert_eq!(first, second, "asked twice: {:#?}", self.told);
         assert_eq!(shared, self.shared, "asked twice, the budget is another");
         if let Some(saved) = saved {
@@ -387,39 +389,39 @@ impl World {
         self.delivering = 1;
     }
 
-    fn next_wish(&self) -> u64 {
-        let wishes = self.wishes.iter().map(|(at, _)| *at);
+    fn next_action(&self) -> u64 {
+        let actions = self.actions.iter().map(|(at, _)| *at);
         let answers = self.answers.iter().map(|(at, ..)| *at);
-        wishes.chain(answers).min().unwrap_or(u64::MAX)
+        actions.chain(answers).min().unwrap_or(u64::MAX)
     }
 
     fn grant(&mut self, task: &mut Task<AgentHarness>) {
         let now = self.now;
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.wishes)
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.actions)
             .into_iter()
             .partition(|(at, _)| *at <= now);
-        self.wishes = later;
-        for (_, wish) in due {
+        self.actions = later;
+        for (_, action) in due {
             let Some(id) = task.id().map(ToString::to_string) else {
-                assert!(!matches!(wish, Wish::Dashboard(_)), "no task yet");
-                self.wishes.push((now + 1, wish));
+                assert!(!matches!(action, UserAction::Dashboard(_)), "no task yet");
+                self.actions.push((now + 1, action));
                 continue;
             };
-            match wish {
-                Wish::Race(action) => {
+            match action {
+                UserAction::Race(action) => {
                     let _ = self.server.dashboard(&id, action, now);
                 }
-                Wish::Dashboard(action) => {
+                UserAction::Dashboard(action) => {
                     self.server
                         .dashboard(&id, action, now)
                         .expect("the dashboard");
                 }
-                Wish::RevokeKey => {
+                UserAction::RevokeKey => {
                     let key = self.server.api_key().to_owned();
                     let key_id = key.split(':').next().expect("an id");
                     self.ask("DELETE", &format!("/v1/api-keys/{key_id}"));
                 }
-                Wish::ResumeRun => self.ask("POST", &format!("/v1/runs/{id}/resume")),
+                UserAction::ResumeRun => self.ask("POST", &format!("/v1/runs/{id}/resume")),
             }
         }
         let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.answers)
@@ -445,10 +447,10 @@ impl World {
     fn react(&mut self, task: &Task<AgentHarness>, event: &Event) -> Option<Ended> {
         match event {
             Event::Provider(event) => {
-                let seq = event.position.expect("a position").0;
+                let seq = event.seq.expect("a position").0;
                 self.log.push(format!("{seq} {}", event.name));
             }
-            Event::Started { replayed, .. } => {
+            Event::Created { replayed, .. } => {
                 self.told.push(format!("started replayed {replayed}"))
             }
             Event::Status(status) => self.told.push(format!("status {status}")),
@@ -524,13 +526,21 @@ impl World {
         let fault = (self.faults)(endpoint, method, number);
         let now = self.now;
         let at = |trips: u64| Timestamp::from_millis(now + trips * TRIP);
-        let failed = |stage, cause| Failure::new(stage, cause, "injected");
+        let failed = |stage, cause| ExchangeFailure::new(stage, cause, "injected");
         match &fault {
             Fault::Refuse => {
-                return task.handle_failure(id, failed(Stage::NotSent, Cause::Refused), at(0));
+                return task.handle_failure(
+                    id,
+                    failed(ExchangeProgress::NotSent, Cause::Refused),
+                    at(0),
+                );
             }
             Fault::Reset => {
-                return task.handle_failure(id, failed(Stage::MaybeSent, Cause::Reset), at(1));
+                return task.handle_failure(
+                    id,
+                    failed(ExchangeProgress::MaybeSent, Cause::Reset),
+                    at(1),
+                );
             }
             Fault::Status(code) => {
                 let code = StatusCode::from_u16(*code).expect("code");
@@ -551,7 +561,7 @@ impl World {
                 self.server
                     .dashboard(&run, action.clone(), self.now)
                     .expect("the dashboard");
-                let lost = failed(Stage::MaybeSent, Cause::Reset);
+                let lost = failed(ExchangeProgress::MaybeSent, Cause::Reset);
                 return task.handle_failure(id, lost, at(1));
             }
             Fault::Overtaken => {
@@ -572,11 +582,11 @@ impl World {
                 if let taskward_sim::Answer::Stream { id: sim, .. } = self.server.handle(sim, now) {
                     self.server.close(sim);
                 }
-                return task.handle_failure(id, Failure::abandoned(), at(0));
+                return task.handle_failure(id, ExchangeFailure::abandoned(), at(0));
             }
             Fault::Redirect => {
                 let head = Box::new(Head::new(StatusCode::FOUND));
-                let refused = failed(Stage::Answered(head), Cause::Redirect);
+                let refused = failed(ExchangeProgress::Answered(head), Cause::Redirect);
                 return task.handle_failure(id, refused, at(1));
             }
             Fault::None | Fault::Lost(_) | Fault::Cut(_) | Fault::Late(_) => {}
@@ -595,7 +605,11 @@ impl World {
                     && cut < HEAD_LEN
                 {
                     self.server.close(sim);
-                    return task.handle_failure(id, failed(Stage::MaybeSent, Cause::Reset), now);
+                    return task.handle_failure(
+                        id,
+                        failed(ExchangeProgress::MaybeSent, Cause::Reset),
+                        now,
+                    );
                 }
                 let budget = match fault {
                     Fault::Cut(bytes) => bytes,
@@ -694,7 +708,8 @@ impl World {
                 return task.handle_end(id, at);
             }
             let head = Box::new(Head::new(StatusCode::OK));
-            let cut = Failure::new(Stage::Answered(head), Cause::Truncated, "cut");
+            let cut =
+                ExchangeFailure::new(ExchangeProgress::Answered(head), Cause::Truncated, "cut");
             return task.handle_failure(id, cut, at);
         }
         stream.budget -= take;
@@ -711,7 +726,7 @@ fn disturb(task: &mut Task<AgentHarness>, now: Timestamp) {
         task.handle_head(id, Head::new(StatusCode::OK), now);
         task.handle_chunk(id, Bytes::from_static(b"data: {}\n\n"), now);
         task.handle_end(id, now);
-        task.handle_failure(id, Failure::abandoned(), now);
+        task.handle_failure(id, ExchangeFailure::abandoned(), now);
         task.handle_response(id, Response::new(StatusCode::UNAUTHORIZED, ""), now);
         task.closed(id);
     }
@@ -744,12 +759,20 @@ fn cut_reply(
     now: Timestamp,
 ) {
     if cut < HEAD_LEN {
-        return task.handle_failure(id, Failure::new(Stage::MaybeSent, Cause::Reset, "cut"), now);
+        return task.handle_failure(
+            id,
+            ExchangeFailure::new(ExchangeProgress::MaybeSent, Cause::Reset, "cut"),
+            now,
+        );
     }
     let kept = (cut - HEAD_LEN).min(reply.body.len());
     if cut.is_multiple_of(2) && kept < reply.body.len() {
-        let stage = Stage::Answered(Box::new(reply.head));
-        return task.handle_failure(id, Failure::new(stage, Cause::Truncated, "cut"), now);
+        let stage = ExchangeProgress::Answered(Box::new(reply.head));
+        return task.handle_failure(
+            id,
+            ExchangeFailure::new(stage, Cause::Truncated, "cut"),
+            now,
+        );
     }
     let body = reply.body.slice(..kept);
     task.handle_response(
@@ -795,13 +818,15 @@ fn describe(outcome: &Outcome<agent_harness::Answer>) -> String {
             },
             output.raw()["status"].as_str().unwrap_or("?")
         ),
-        Outcome::Stopped { by, fault, .. } => format!(
+        Outcome::Stopped {
+            by, failure: fault, ..
+        } => format!(
             "stopped by {by:?} {}",
             fault.reason.as_deref().unwrap_or_default()
         )
         .trim_end()
         .to_owned(),
-        Outcome::Failed { fault, .. } => {
+        Outcome::Failed { failure: fault, .. } => {
             format!("failed {}", fault.reason.as_deref().unwrap_or_default())
                 .trim_end()
                 .to_owned()

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Answer, Answered, Cause, Errand, Event, ExchangeId, Failure, Head, Policy, Provider, Question,
-    QuestionId, Request, Response, Seed, Segment, Shared, Snapshot, Stage, Step, Task, Timestamp,
-    Why,
+    Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Head,
+    OriginBudget, Policy, Provider, Question, QuestionId, Request, RequestPurpose, Response, Seed,
+    Segment, Snapshot, Step, Task, Timestamp, WaitReason,
 };
 use taskward_sim::multipart::{Multipart, boundary};
 use taskward_sim::{Answer as Reply, Pulled, Scenario, StreamId};
@@ -58,14 +58,14 @@ pub(crate) struct World<S: Platform> {
     answerer: Option<(u64, Answerer)>,
     cancel_at: u64,
     /// The process dies once this was sent.
-    dies: Option<Errand>,
+    dies: Option<RequestPurpose>,
     seen: BTreeMap<&'static str, usize>,
     answers: Vec<(u64, QuestionId, Answer)>,
-    shared: Shared,
+    shared: OriginBudget,
     stored: Option<Snapshot>,
     stream: Option<Stream>,
     /// Why the stream is listened to, since something else was last done.
-    listens: Option<Why>,
+    listens: Option<WaitReason>,
 }
 
 impl<S: Platform> World<S> {
@@ -81,7 +81,7 @@ impl<S: Platform> World<S> {
             dies: None,
             seen: BTreeMap::new(),
             answers: Vec::new(),
-            shared: Shared::new(),
+            shared: OriginBudget::new(),
             stored: None,
             stream: None,
             listens: None,
@@ -105,8 +105,8 @@ impl<S: Platform> World<S> {
         self
     }
 
-    pub(crate) fn dies(mut self, errand: Errand) -> Self {
-        self.dies = Some(errand);
+    pub(crate) fn dies(mut self, purpose: RequestPurpose) -> Self {
+        self.dies = Some(purpose);
         self
     }
 
@@ -148,9 +148,9 @@ impl<S: Platform> World<S> {
     /// Drives the task to its end; true when the process dies first.
     fn drive(&mut self, mut task: Task<S::Provider>) -> bool {
         for _ in 0..MAX_STEPS {
-            self.wish(&mut task);
+            self.action(&mut task);
             let now = self.time();
-            match task.poll(now, &mut self.shared) {
+            match task.next_step(now, &mut self.shared) {
                 Step::Save { revision } => {
                     self.stored = Some(task.snapshot());
                     task.saved(revision);
@@ -165,19 +165,23 @@ impl<S: Platform> World<S> {
                 }
                 Step::Send { id, request, .. } => {
                     let request = request.clone();
-                    let errand = task.errand().expect("planned just now");
+                    let purpose = task.request_purpose().expect("planned just now");
                     task.sent(id);
-                    assert_eq!(task.errand(), Some(errand), "sent is not another errand");
-                    if self.exchange(&mut task, id, errand, &request) {
+                    assert_eq!(
+                        task.request_purpose(),
+                        Some(purpose),
+                        "sent is not another purpose"
+                    );
+                    if self.exchange(&mut task, id, purpose, &request) {
                         return true;
                     }
                 }
                 Step::Open { id, request, .. } => {
                     let request = request.clone();
-                    let errand = task.errand().expect("planned just now");
+                    let purpose = task.request_purpose().expect("planned just now");
                     task.sent(id);
-                    assert_eq!(task.errand(), None, "nothing waits for it");
-                    if self.exchange(&mut task, id, errand, &request) {
+                    assert_eq!(task.request_purpose(), None, "nothing waits for it");
+                    if self.exchange(&mut task, id, purpose, &request) {
                         return true;
                     }
                 }
@@ -201,7 +205,9 @@ impl<S: Platform> World<S> {
                     self.hang_up();
                     task.closed(id);
                 }
-                Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
+                Step::InFlight { id, .. } => {
+                    task.handle_failure(id, ExchangeFailure::abandoned(), now)
+                }
                 Step::Done(outcome) => {
                     let words = format!("{}: {outcome}", outcome.code());
                     self.say("ends", words);
@@ -215,12 +221,12 @@ impl<S: Platform> World<S> {
     /// When to poll again: a human may want something earlier.
     fn wake(&self, until: Timestamp) -> u64 {
         let answers = self.answers.iter().map(|(at, ..)| *at);
-        let wishes = answers.chain([self.cancel_at]).filter(|at| *at > self.now);
-        wishes.min().unwrap_or(u64::MAX).min(until.as_millis())
+        let actions = answers.chain([self.cancel_at]).filter(|at| *at > self.now);
+        actions.min().unwrap_or(u64::MAX).min(until.as_millis())
     }
 
     /// What the human wants by now.
-    fn wish(&mut self, task: &mut Task<S::Provider>) {
+    fn action(&mut self, task: &mut Task<S::Provider>) {
         let now = self.time();
         if self.now >= self.cancel_at {
             self.cancel_at = u64::MAX;
@@ -237,10 +243,10 @@ impl<S: Platform> World<S> {
     /// Tells an event; true when it hands control back.
     fn react(&mut self, task: &Task<S::Provider>, event: &Event) -> bool {
         match event {
-            Event::Started { .. } => self.say("told", "the task exists"),
+            Event::Created { .. } => self.say("told", "the task exists"),
             Event::Status(status) => self.say("told", format!("status {status}")),
             Event::Provider(event) => {
-                let seq = event.position.expect("a position").0;
+                let seq = event.seq.expect("a position").0;
                 self.say("event", format!("{seq} {}", event.name));
             }
             Event::Question(question) => {
@@ -277,7 +283,7 @@ impl<S: Platform> World<S> {
         &mut self,
         task: &mut Task<S::Provider>,
         id: ExchangeId,
-        errand: Errand,
+        purpose: RequestPurpose,
         request: &Request,
     ) -> bool {
         let line = format!(
@@ -285,7 +291,7 @@ impl<S: Platform> World<S> {
             request.method(),
             anonymous(request.target().as_str())
         );
-        self.say("sends", format!("{line}: {errand}"));
+        self.say("sends", format!("{line}: {purpose}"));
         let sim = translate(request, self.platform.key());
         let endpoint = S::endpoint(&sim.head);
         let before = self.seen.entry(endpoint).or_default();
@@ -305,7 +311,7 @@ impl<S: Platform> World<S> {
         }
         let answer = self.platform.handle(sim, self.now);
         self.now += TRIP;
-        if self.dies.take_if(|dies| *dies == errand).is_some() {
+        if self.dies.take_if(|dies| *dies == purpose).is_some() {
             if let Reply::Stream { id, .. } = answer {
                 self.platform.close(id);
             }
@@ -313,7 +319,7 @@ impl<S: Platform> World<S> {
         }
         let now = self.time();
         if let Fault::LostReply = fault {
-            let lost = Failure::new(Stage::MaybeSent, Cause::Reset, "injected");
+            let lost = ExchangeFailure::new(ExchangeProgress::MaybeSent, Cause::Reset, "injected");
             task.handle_failure(id, lost, now);
             return false;
         }
@@ -377,7 +383,11 @@ impl<S: Platform> World<S> {
         } else if stream.breaks {
             self.hang_up();
             let head = Box::new(Head::new(StatusCode::OK));
-            let broken = Failure::new(Stage::Answered(head), Cause::Truncated, "injected");
+            let broken = ExchangeFailure::new(
+                ExchangeProgress::Answered(head),
+                Cause::Truncated,
+                "injected",
+            );
             task.handle_failure(id, broken, at);
         } else {
             // What the server says is lost on its way.

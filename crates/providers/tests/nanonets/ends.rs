@@ -6,7 +6,7 @@ use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule};
 
 use crate::status;
-use crate::world::{Ended, START, Wish, World, outcome};
+use crate::world::{Ended, START, UserAction, World, outcome};
 
 /// Rows: I1.
 #[test]
@@ -14,7 +14,7 @@ fn a_cancel_at_any_moment_tells_the_end_that_the_server_has() {
     for agent in ["echo", "failing"] {
         let mut ends = Vec::new();
         for after in (0..6000).step_by(61) {
-            let mut world = World::new("").wish(after, Wish::Cancel);
+            let mut world = World::new("").action(after, UserAction::Cancel);
             let Ended::Outcome(told) = world.run(agent, "x") else {
                 panic!("it ends");
             };
@@ -55,10 +55,10 @@ fn a_cancel_whose_reply_is_lost_is_sent_again() {
     ] {
         let name = format!("{fault:?}");
         let rule = FaultRule::new(fault).on("cancel").count(2);
-        let scenario = "[switches]\ncancel_lag_ms = 20000\n";
+        let scenario = "[switches]\ncancel_delay_ms = 20000\n";
         let mut world = World::new(scenario)
             .faults(1, vec![rule])
-            .wish(5000, Wish::Cancel);
+            .action(5000, UserAction::Cancel);
         assert_eq!(world.run("slow", "x"), outcome("stopped by Us"), "{name}");
         let sent = world
             .requests
@@ -106,7 +106,8 @@ fn a_cancel_of_a_task_that_is_not_ours_is_refused_and_stops_nothing() {
 /// Rows: I4.
 #[test]
 fn a_task_that_takes_a_minute_to_stop_is_watched_until_it_has() {
-    let mut world = World::new("[switches]\ncancel_lag_ms = 60000\n").wish(5000, Wish::Cancel);
+    let mut world =
+        World::new("[switches]\ncancel_delay_ms = 60000\n").action(5000, UserAction::Cancel);
     assert_eq!(world.run("slow", "x"), outcome("stopped by Us"));
     assert!((65_000..80_000).contains(&(world.now - START)));
     assert_eq!(world.stats().endpoints["cancel"], 1);
@@ -118,8 +119,8 @@ fn a_task_that_takes_a_minute_to_stop_is_watched_until_it_has() {
 #[test]
 fn a_task_that_somebody_else_stopped_says_so() {
     for after in [500, 5000, 300_000] {
-        let stop = Wish::Dashboard(DashboardAction::Stop);
-        let mut world = World::new("").wish(after, stop);
+        let stop = UserAction::Dashboard(DashboardAction::Stop);
+        let mut world = World::new("").action(after, stop);
         assert_eq!(
             world.run("slow", "x"),
             outcome("stopped by Other"),
@@ -128,13 +129,14 @@ fn a_task_that_somebody_else_stopped_says_so() {
         assert!(!world.stats().endpoints.contains_key("cancel"), "{after}");
     }
     let scenario = "[switches]\nreject_ends = \"stopped\"\n";
-    let mut world = World::new(scenario).wish(60_000, Wish::Dashboard(DashboardAction::Reject));
+    let mut world =
+        World::new(scenario).action(60_000, UserAction::Dashboard(DashboardAction::Reject));
     assert_eq!(world.run("reviewer", "x"), outcome("stopped by Other"));
 }
 
 /// Rows: I6.
 #[test]
-fn a_replica_that_lags_behind_the_end_brings_nothing_back() {
+fn a_replica_that_stays_behind_the_end_brings_nothing_back() {
     for (agent, end) in [("echo", "succeeded x"), ("failing", "failed")] {
         let mut ended = false;
         let mut world = World::new("");
@@ -163,7 +165,7 @@ fn a_replica_that_lags_behind_the_end_brings_nothing_back() {
         assert!(statuses.is_empty(), "{:?}", world.events);
     }
     // Nor do an answer and a trail that are a minute behind.
-    let scenario = "[switches]\nsummary_lag_ms = 50000\nresult_lag_ms = 50000\n";
+    let scenario = "[switches]\nsummary_delay_ms = 50000\nresult_delay_ms = 50000\n";
     let mut world = World::new(scenario);
     assert_eq!(world.run("echo", "x"), outcome("succeeded x"));
     let mut world = World::new(scenario);

@@ -77,9 +77,10 @@ fn an_answer_does_not_leave_while_it_cannot_be_told_what_is_asked() {
     let mut first = true;
     world.answerer = Box::new(move |_| std::mem::take(&mut first).then(|| Answer::text("EUR")));
     spoiled(&mut world, Value::Null, |number, _| number > 1);
-    world
-        .wishes
-        .push((crate::world::START + 120_000, crate::world::Wish::Cancel));
+    world.actions.push((
+        crate::world::START + 120_000,
+        crate::world::UserAction::Cancel,
+    ));
     assert_eq!(world.run("asker", "Which?"), outcome("stopped by Us"));
     assert!(
         !world.stats().endpoints.contains_key("message"),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use crate::world::{Ended, Wish, World, outcome};
+use crate::world::{Ended, UserAction, World, outcome};
 
 const THEIRS: &str = "f1c2a3b4-0000-4000-8000-00000000000b";
 /// What nobody must be told.
@@ -141,7 +141,7 @@ fn a_write_that_another_task_acknowledges_is_not_acknowledged() {
     let next = &world.requests[sent.expect("sent") + 1];
     assert!(next.ends_with("/messages"), "{next}");
 
-    let mut world = World::new("").wish(5_000, Wish::Cancel);
+    let mut world = World::new("").action(5_000, UserAction::Cancel);
     let count = spoiled(&mut world, "cancel", Named::Theirs);
     assert_eq!(world.run("slow", "x"), outcome("stopped by Us"));
     // The first was no acknowledgement, so it was asked again; the task itself told the rest.

@@ -20,7 +20,7 @@ use taskward_core::{Policy, Snapshot, Task, TaskId, Timestamp};
 use taskward_providers::nanonets::{File, Job, Nanonets};
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule};
-use world::{Ended, START, Wish, World, outcome};
+use world::{Ended, START, UserAction, World, outcome};
 
 fn status(code: u16) -> Fault {
     Fault::Status {
@@ -117,7 +117,7 @@ fn a_completed_task_is_summarised_once_and_a_failed_one_is_traced_once() {
 /// Rows: I6.
 #[test]
 fn a_stale_summary_is_not_an_answer() {
-    let mut world = World::new("[switches]\nsummary_lag_ms = 7000\n");
+    let mut world = World::new("[switches]\nsummary_delay_ms = 7000\n");
     let ended = world.run("echo", "x");
     assert_eq!(ended, outcome("succeeded x"));
     assert!(world.stats().endpoints["summary"] > 1);
@@ -125,8 +125,8 @@ fn a_stale_summary_is_not_an_answer() {
 
 /// Rows: H2.
 #[test]
-fn a_question_is_answered_once_whatever_the_lag_and_whatever_the_log_looks_like() {
-    for lag in [0, 1000, 3000, 30_000] {
+fn a_question_is_answered_once_whatever_the_delay_and_whatever_the_log_resembles() {
+    for delay in [0, 1000, 3000, 30_000] {
         for switches in [
             "",
             "keep_query_in_log = false",
@@ -138,12 +138,14 @@ fn a_question_is_answered_once_whatever_the_lag_and_whatever_the_log_looks_like(
             "explicit_nulls = true\nfractional_seconds = true",
             "waiting_holds_slot = true",
         ] {
-            let mut world = World::new(&format!("[switches]\nreply_lag_ms = {lag}\n{switches}\n"))
-                .answers(&["EUR"]);
+            let mut world = World::new(&format!(
+                "[switches]\nreply_delay_ms = {delay}\n{switches}\n"
+            ))
+            .answers(&["EUR"]);
             let ended = world.run("asker", "convert");
             assert!(
                 matches!(&ended, Ended::Outcome(text) if text.contains("EUR")),
-                "{lag} {switches}: {ended:?}"
+                "{delay} {switches}: {ended:?}"
             );
             let answers: Vec<u64> = world
                 .stats()
@@ -151,7 +153,7 @@ fn a_question_is_answered_once_whatever_the_lag_and_whatever_the_log_looks_like(
                 .iter()
                 .map(|question| question.answers)
                 .collect();
-            assert_eq!(answers, [1], "{lag} {switches}");
+            assert_eq!(answers, [1], "{delay} {switches}");
         }
     }
 }
@@ -199,7 +201,8 @@ fn a_conversational_agent_pauses_after_each_turn() {
 /// Rows: H6.
 #[test]
 fn a_review_goes_on_through_the_dashboard_only() {
-    let mut world = World::new("").wish(3_600_000, Wish::Dashboard(DashboardAction::Approve));
+    let mut world =
+        World::new("").action(3_600_000, UserAction::Dashboard(DashboardAction::Approve));
     let ended = world.run("reviewer", "x");
     assert!(
         matches!(&ended, Ended::Outcome(text) if text.starts_with("succeeded")),
@@ -213,7 +216,7 @@ fn a_review_goes_on_through_the_dashboard_only() {
 #[test]
 fn a_cancel_gives_the_true_end() {
     let cancelled = |agent: &str, after: u64, scenario: &str| {
-        let mut world = World::new(scenario).wish(after, Wish::Cancel);
+        let mut world = World::new(scenario).action(after, UserAction::Cancel);
         world.answerer = Box::new(|_| None);
         match world.run(agent, "x") {
             Ended::Left(_) => {
@@ -234,7 +237,7 @@ fn a_cancel_gives_the_true_end() {
                 let mut task = task;
                 task.cancel(Timestamp::from_millis(world.now))
                     .expect("cancel");
-                world.wishes.clear();
+                world.actions.clear();
                 world.answerer = Box::new(|_| Some(taskward_core::Answer::text("unused")));
                 world.drive(task)
             }
@@ -243,7 +246,7 @@ fn a_cancel_gives_the_true_end() {
     };
     assert_eq!(cancelled("slow", 30_000, ""), outcome("stopped by Us"));
     assert_eq!(
-        cancelled("slow", 30_000, "[switches]\ncancel_lag_ms = 60000\n"),
+        cancelled("slow", 30_000, "[switches]\ncancel_delay_ms = 60000\n"),
         outcome("stopped by Us")
     );
     assert_eq!(cancelled("asker", 60_000, ""), outcome("stopped by Us"));
@@ -280,8 +283,8 @@ fn two_tasks_over_the_limit_are_queued_and_finish() {
 
 #[test]
 fn a_finished_conversation_is_carried_on_without_its_old_answer() {
-    for lag in [0, 1000, 3000] {
-        let mut world = World::new(&format!("[switches]\nreply_lag_ms = {lag}\n"));
+    for delay in [0, 1000, 3000] {
+        let mut world = World::new(&format!("[switches]\nreply_delay_ms = {delay}\n"));
         world.run("echo", "first");
         let id = world
             .saved
@@ -299,7 +302,11 @@ fn a_finished_conversation_is_carried_on_without_its_old_answer() {
             now,
         )
         .expect("a turn");
-        assert_eq!(world.drive(turn), outcome("succeeded second"), "lag {lag}");
+        assert_eq!(
+            world.drive(turn),
+            outcome("succeeded second"),
+            "lag {delay}"
+        );
     }
 }
 
@@ -353,9 +360,11 @@ fn scenarios() -> Vec<(&'static str, Make)> {
             World::new("").answers(&["more", "bye", "bye", "bye"])
         }),
         ("reviewer", || {
-            World::new("").wish(60_000, Wish::Dashboard(DashboardAction::Approve))
+            World::new("").action(60_000, UserAction::Dashboard(DashboardAction::Approve))
         }),
-        ("echo", || World::new("[switches]\nsummary_lag_ms = 5000\n")),
+        ("echo", || {
+            World::new("[switches]\nsummary_delay_ms = 5000\n")
+        }),
     ]
 }
 

@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 use taskward_core::{
-    Act, Policy, Provider as _, Response, Seed, Segment, Snapshot, Task, Timestamp,
+    Policy, Provider as _, Response, Seed, Segment, Snapshot, Task, Timestamp, WriteRequest,
 };
 use taskward_providers::nanonets::Nanonets;
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule};
 
-use crate::world::{Ended, Wish, World, outcome};
+use crate::world::{Ended, UserAction, World, outcome};
 
 const TWO: &str = r#"
     [[agent]]
@@ -39,19 +39,19 @@ fn asked(world: &World) -> Vec<&str> {
 /// Rows: H2, H3.
 #[test]
 fn a_second_question_right_after_the_first_is_another_one() {
-    for lag in [0, 100, 900, 1000, 1100, 3000, 30_000] {
-        let mut world = World::new(&format!("[switches]\nreply_lag_ms = {lag}\n{TWO}"))
+    for delay in [0, 100, 900, 1000, 1100, 3000, 30_000] {
+        let mut world = World::new(&format!("[switches]\nreply_delay_ms = {delay}\n{TWO}"))
             .answers(&["one", "two", "unwanted"]);
         assert_eq!(
             world.run("two", "x"),
             outcome("succeeded Done, with two."),
-            "lag {lag}"
+            "lag {delay}"
         );
-        assert_eq!(answers(&mut world), [1, 1], "lag {lag}");
+        assert_eq!(answers(&mut world), [1, 1], "lag {delay}");
         assert_eq!(
             asked(&world),
             ["question \"First?\"", "question \"Second?\""],
-            "lag {lag}"
+            "lag {delay}"
         );
     }
 }
@@ -59,8 +59,8 @@ fn a_second_question_right_after_the_first_is_another_one() {
 /// Rows: H2.
 #[test]
 fn another_process_is_not_asked_what_was_answered_a_moment_ago() {
-    for lag in [1000, 3000, 30_000] {
-        let scenario = format!("[switches]\nreply_lag_ms = {lag}\n");
+    for delay in [1000, 3000, 30_000] {
+        let scenario = format!("[switches]\nreply_delay_ms = {delay}\n");
         let mut steps = 1..;
         let mut world = loop {
             let mut world = World::new(&scenario).answers(&["EUR"]);
@@ -77,10 +77,10 @@ fn another_process_is_not_asked_what_was_answered_a_moment_ago() {
         let ended = world.drive(task);
         assert!(
             matches!(&ended, Ended::Outcome(text) if text.contains("EUR")),
-            "lag {lag}: {ended:?}"
+            "lag {delay}: {ended:?}"
         );
-        assert!(asked(&world).is_empty(), "lag {lag}: {:?}", world.events);
-        assert_eq!(answers(&mut world), [1], "lag {lag}");
+        assert!(asked(&world).is_empty(), "lag {delay}: {:?}", world.events);
+        assert_eq!(answers(&mut world), [1], "lag {delay}");
     }
 }
 
@@ -133,8 +133,10 @@ fn an_answer_reaches_the_agent_as_it_was_given_and_its_controls_as_escapes() {
         assert_eq!(sent, json!({ "message": text }));
     }
     let long = "\u{1b}\0\n long\u{202e}".repeat(1_000_000);
-    let act = Act::Message(&long);
-    let request = Nanonets.act(&"t".into(), &act).expect("a request");
+    let act = WriteRequest::Message(&long);
+    let request = Nanonets
+        .write_request(&"t".into(), &act)
+        .expect("a request");
     let body: Vec<u8> = match request.body().segments().next() {
         Some(Segment::Bytes(bytes)) => bytes.to_vec(),
         other => panic!("{other:?}"),
@@ -208,7 +210,7 @@ fn a_question_has_words_whatever_its_content_is() {
 
 /// Rows: H10.
 #[test]
-fn a_task_that_waits_without_a_word_is_told_after_three_looks_at_its_messages() {
+fn a_task_that_waits_without_a_word_is_told_after_three_reads_its_messages() {
     let silent = r#"
         [[agent]]
         name = "silent"
@@ -224,13 +226,13 @@ fn a_task_that_waits_without_a_word_is_told_after_three_looks_at_its_messages() 
 
 /// Rows: H15, H16.
 #[test]
-fn of_two_questions_before_the_first_look_only_the_newest_is_asked() {
-    let first = || Wish::Dashboard(DashboardAction::Answer("by hand".to_owned()));
+fn of_two_questions_before_the_first_poll_only_the_newest_is_asked() {
+    let first = || UserAction::Dashboard(DashboardAction::Answer("by hand".to_owned()));
     // The dashboard answers the first one while nobody here looks: the reads fail meanwhile.
     let blind = FaultRule::new(Fault::Reset).on("status").count(4);
     let mut world = World::new(TWO)
         .faults(1, vec![blind])
-        .wish(1100, first())
+        .action(1100, first())
         .answers(&["two", "unwanted"]);
     assert_eq!(world.run("two", "x"), outcome("succeeded Done, with two."));
     assert_eq!(asked(&world), ["question \"Second?\""]);
@@ -238,7 +240,7 @@ fn of_two_questions_before_the_first_look_only_the_newest_is_asked() {
     // Or a moment after it was told here, while a person still thinks.
     for after in (1200..6000).step_by(170) {
         let mut world = World::new(TWO)
-            .wish(after, first())
+            .action(after, first())
             .answers(&["ours", "two", "unwanted"]);
         let ended = world.run("two", "x");
         assert!(
@@ -343,7 +345,7 @@ fn an_answer_that_was_put_off_is_compared_again_before_it_leaves() {
         let reword = DashboardAction::Reword("Delete all?".to_owned());
         let mut world = World::new(ONE)
             .faults(1, vec![busy])
-            .wish(after, Wish::Race(reword))
+            .action(after, UserAction::Race(reword))
             .answers(&["ours", "again"]);
         let ended = world.run("one", "x");
         let answers = answers(&mut world);

@@ -1,8 +1,8 @@
 //! Looking for the task of a run whose reply was lost.
 
 use taskward_core::{
-    Candidate, Findings, Likeness, Operation as _, Policy, Provider as _, Response, Search,
-    SearchStep, Seed, Snapshot, Sought, Task, Timestamp,
+    Candidate, Operation as _, Policy, Provider as _, Response, Search, SearchResult, SearchStep,
+    Seed, Similarity, Snapshot, Task, Timestamp, UnconfirmedStart,
 };
 use taskward_providers::nanonets::{Job, Nanonets};
 use taskward_sim::{Fault, FaultRule};
@@ -23,7 +23,7 @@ fn runs(world: &mut World, agent: &str, prompt: &str) {
 }
 
 /// A run whose reply is lost; gives what its snapshot says to look for.
-fn lost(world: &mut World, applied: bool) -> Sought {
+fn lost(world: &mut World, applied: bool) -> UnconfirmedStart {
     sought(lost_start(world, applied), world.now)
 }
 
@@ -45,13 +45,13 @@ fn lost_start(world: &mut World, applied: bool) -> Snapshot {
     saved
 }
 
-fn sought(saved: Snapshot, now: u64) -> Sought {
+fn sought(saved: Snapshot, now: u64) -> UnconfirmedStart {
     let task = Task::resume(Nanonets, saved, Timestamp::from_millis(now)).expect("resume");
-    task.sought().expect("a clue")
+    task.unconfirmed_start().expect("a clue")
 }
 
 /// The same of a process that was killed: nobody noted when the start was given up.
-fn killed(world: &mut World, applied: bool) -> Sought {
+fn killed(world: &mut World, applied: bool) -> UnconfirmedStart {
     let mut sought = lost(world, applied);
     sought.ended_at = None;
     sought
@@ -72,12 +72,12 @@ fn others(world: &mut World, many: usize, every: u64) {
 }
 
 /// Looks for it; gives what was found, and the requests made.
-fn find(world: &mut World, sought: Sought, skew: i64) -> (Findings, Vec<String>) {
+fn find(world: &mut World, sought: UnconfirmedStart, skew: i64) -> (SearchResult, Vec<String>) {
     serve(Search::new(Nanonets, sought), world, skew)
 }
 
 /// Does the steps of a search on the platform, whose clock is ahead by so much.
-fn serve(steps: Search<Nanonets>, world: &mut World, skew: i64) -> (Findings, Vec<String>) {
+fn serve(steps: Search<Nanonets>, world: &mut World, skew: i64) -> (SearchResult, Vec<String>) {
     let shifted = |millis: u64| u64::try_from(millis as i64 + skew).expect("a time");
     let bearer = format!("Bearer {}", world.server.api_key());
     let (server, now) = (&mut world.server, &mut world.now);
@@ -98,13 +98,13 @@ fn search(
     mut search: Search<Nanonets>,
     now: &mut u64,
     mut serve: impl FnMut(&str, u64) -> Option<Response>,
-) -> (Findings, Vec<String>) {
+) -> (SearchResult, Vec<String>) {
     let mut requests = Vec::new();
     loop {
         match search.next(Timestamp::from_millis(*now)) {
             SearchStep::Done => return (search.finish(), requests),
             SearchStep::Wait(until) => *now = until.as_millis(),
-            SearchStep::Look(probe) => {
+            SearchStep::Send(probe) => {
                 let request = probe.request().expect("a request");
                 let path = request.target().path();
                 requests.push(if path.ends_with("/messages") {
@@ -130,8 +130,8 @@ fn compared(requests: &[String]) -> usize {
 }
 
 /// Those that were told the same.
-fn same(found: &Findings) -> Vec<&Candidate> {
-    let same = |one: &&Candidate| one.likeness == Likeness::Same;
+fn same(found: &SearchResult) -> Vec<&Candidate> {
+    let same = |one: &&Candidate| one.similarity == Similarity::Same;
     found.candidates.iter().filter(same).collect()
 }
 
@@ -147,14 +147,17 @@ fn a_run_that_was_made_is_found_by_its_agent_its_time_and_its_prompt() {
     let sought = lost(&mut world, true);
     let (found, requests) = find(&mut world, sought, 0);
     assert_eq!((same(&found).len(), found.candidates.len()), (1, 1));
-    assert!(found.complete && !found.candidates[0].off_time, "{found:?}");
+    assert!(
+        found.complete && !found.candidates[0].outside_expected_time,
+        "{found:?}"
+    );
     let list = "/api/v1/tasks";
     assert_eq!(requests, [list, "messages", "messages", list]);
     assert_eq!(world.stats().starts, 4, "nothing is started again");
 }
 
 #[test]
-fn a_run_that_was_never_made_is_looked_for_twice_and_then_at_another_time() {
+fn a_run_that_was_never_made_is_searched_for_twice_and_then_at_another_time() {
     let mut world = World::new("");
     // Somebody said the same three days ago, and other things since.
     runs(&mut world, "echo", PROMPT);
@@ -211,8 +214,8 @@ fn a_run_of_files_alone_is_known_by_agent_and_time_only() {
     let world = World::new("");
     let job = Job::agent(world.agent("invoice"))
         .attach(taskward_providers::nanonets::File::bytes("a.csv", "a,b\n"));
-    let clue = Nanonets.clue(&job).expect("a clue");
-    assert_eq!((clue.title, clue.digest), (None, None));
+    let criteria = Nanonets.match_criteria(&job).expect("a clue");
+    assert_eq!((criteria.title, criteria.digest), (None, None));
     let task = Task::start(
         Nanonets,
         &job,
@@ -254,8 +257,8 @@ fn a_start_that_was_killed_long_ago_is_the_first_that_is_compared() {
             "{title}"
         );
         assert_eq!(
-            found.candidates.last().map(|one| one.likeness),
-            Some(Likeness::Unread)
+            found.candidates.last().map(|one| one.similarity),
+            Some(Similarity::Unread)
         );
     }
 }
@@ -264,13 +267,13 @@ fn a_start_that_was_killed_long_ago_is_the_first_that_is_compared() {
 fn a_start_that_left_no_words_is_among_all_of_its_agent_since_the_closest_first() {
     let mut world = World::new("");
     let mut sought = killed(&mut world, true);
-    sought.clue.digest = None;
-    sought.clue.title = None;
+    sought.criteria.digest = None;
+    sought.criteria.title = None;
     others(&mut world, 1_600, 36_000);
     let (found, requests) = find(&mut world, sought, 0);
     assert_eq!((found.candidates.len(), found.complete), (1_601, true));
     assert_eq!(found.candidates[0].title.as_deref(), Some(PROMPT));
-    assert_eq!(found.candidates[0].likeness, Likeness::Incomparable);
+    assert_eq!(found.candidates[0].similarity, Similarity::Incomparable);
     assert_eq!((requests.len(), compared(&requests)), (17, 0));
 }
 
@@ -316,7 +319,10 @@ fn a_clock_that_was_set_since_the_start_does_not_hide_its_run() {
                 let [task] = same(&found)[..] else {
                     panic!("{ahead}: {found:?}");
                 };
-                assert!(task.off_time && found.complete, "{ahead}: {found:?}");
+                assert!(
+                    task.outside_expected_time && found.complete,
+                    "{ahead}: {found:?}"
+                );
                 assert_eq!(found.candidates.len(), 1, "{ahead}: {found:?}");
             } else {
                 // A clock that ran back may have been wrong by more than was looked at.
@@ -394,7 +400,7 @@ fn a_list_that_does_not_end_is_left_and_that_is_told() {
     for circle in [7, usize::MAX] {
         let mut world = World::new("");
         let mut sought = killed(&mut world, false);
-        sought.clue.digest = None;
+        sought.criteria.digest = None;
         let (found, requests) = search(
             Search::new(Nanonets, sought),
             &mut world.now,
@@ -455,8 +461,8 @@ fn what_cannot_be_read_may_be_it_and_after_some_of_it_no_more_is_tried() {
         assert!(!found.complete, "{found:?}");
         assert_eq!(compared(&requests), tried);
         assert_eq!(found.uncompared, unread);
-        let of = |kind| move |one: &&Candidate| one.likeness == kind;
-        let unreadable = found.candidates.iter().filter(of(Likeness::Unreadable));
+        let of = |kind| move |one: &&Candidate| one.similarity == kind;
+        let unreadable = found.candidates.iter().filter(of(Similarity::Unreadable));
         assert_eq!(unreadable.count(), unread.min(3));
         assert_eq!(same(&found).len(), usize::from(unread == 1));
     }
@@ -507,7 +513,7 @@ fn a_run_in_which_nobody_has_spoken_yet_may_be_it() {
     );
     let ids: Vec<_> = found.candidates.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, ["t0"]);
-    assert_eq!(found.candidates[0].likeness, Likeness::Unreadable);
+    assert_eq!(found.candidates[0].similarity, Similarity::Unreadable);
     assert_eq!(found.uncompared, 1);
 }
 
@@ -515,7 +521,7 @@ fn a_run_in_which_nobody_has_spoken_yet_may_be_it() {
 fn of_a_server_s_long_words_the_beginning_is_kept() {
     let mut world = World::new("");
     let mut sought = lost(&mut world, false);
-    sought.clue.digest = None;
+    sought.criteria.digest = None;
     let (found, _) = search(Search::new(Nanonets, sought), &mut world.now, |_, _| {
         let title = "é".repeat(5000);
         let run = serde_json::json!({"task_id": "t", "status": "queued", "title": title});
@@ -534,7 +540,7 @@ fn what_was_not_asked_for_changes_nothing() {
     let now = Timestamp::from_millis(world.now);
     let mut search = Search::new(Nanonets, sought);
     let step = |search: &mut Search<Nanonets>| match search.next(now) {
-        SearchStep::Look(probe) => probe,
+        SearchStep::Send(probe) => probe,
         SearchStep::Wait(_) | SearchStep::Done => panic!("it looks"),
     };
     let list = step(&mut search);

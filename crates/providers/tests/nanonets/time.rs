@@ -19,7 +19,7 @@ fn asker() -> World {
 
 fn steady() -> Policy {
     let mut policy = Policy::default();
-    policy.pace.jitter_percent = 0;
+    policy.poll_backoff.jitter_percent = 0;
     policy
 }
 

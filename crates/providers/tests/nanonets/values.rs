@@ -42,7 +42,7 @@ fn asked(world: &World, what: &str) -> usize {
 
 /// Rows: D1, D2.
 #[test]
-fn a_status_that_cannot_be_read_is_a_missed_look_however_often() {
+fn a_status_that_cannot_be_read_is_a_failed_poll_however_often() {
     let edits: [fn(&str) -> Vec<u8>; 5] = [
         |text| text[..text.len() / 2].into(),
         |text| text[..text.len() - 1].into(),
@@ -126,7 +126,7 @@ fn damaged_text_of_question_and_answer_is_told_with_a_mark_in_its_place() {
 
 /// Rows: D6.
 #[test]
-fn a_damaged_status_is_a_missed_look() {
+fn a_damaged_status_is_a_failed_poll() {
     let mut world = bodies("", "status", FIVE_MINUTES, |text| {
         let (before, after) = text.split_once("\"status\":\"").expect("a status");
         [before.as_bytes(), b"\"status\":\"\xff", after.as_bytes()].concat()

@@ -2,8 +2,9 @@
 
 use http::StatusCode;
 use taskward_core::{
-    Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Outcome, Policy, Question, Request,
-    Response, Seed, Segment, Shared, Snapshot, Stage, Step, Task, Timestamp,
+    Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Head,
+    OriginBudget, Outcome, Policy, Question, Request, Response, Seed, Segment, Snapshot, Step,
+    Task, Timestamp,
 };
 use taskward_providers::nanonets::{self, Job, Nanonets};
 use taskward_sim::multipart::{Multipart, boundary};
@@ -28,7 +29,7 @@ pub(crate) struct World {
     /// Cuts the reply to the start after this many bytes, head included.
     pub(crate) cut_start: Option<usize>,
     pub(crate) answerer: Answerer,
-    pub(crate) wishes: Vec<(u64, Wish)>,
+    pub(crate) actions: Vec<(u64, UserAction)>,
     pub(crate) snapshots: Vec<(String, Snapshot)>,
     pub(crate) saved: Vec<Snapshot>,
     pub(crate) kill_after: Option<usize>,
@@ -42,11 +43,11 @@ pub(crate) struct World {
     pub(crate) writes: Vec<(String, String, Vec<u8>)>,
     /// When each request left, beside `requests`.
     pub(crate) times: Vec<u64>,
-    shared: Shared,
+    shared: OriginBudget,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum UserAction {
     Cancel,
     Dashboard(DashboardAction),
     /// The same, if it can be done.
@@ -73,7 +74,7 @@ impl World {
             faults: Faults::new(7, Vec::new()),
             cut_start: None,
             answerer: Box::new(|_| None),
-            wishes: Vec::new(),
+            actions: Vec::new(),
             snapshots: Vec::new(),
             saved: Vec::new(),
             kill_after: None,
@@ -84,7 +85,7 @@ impl World {
             asleep: None,
             writes: Vec::new(),
             times: Vec::new(),
-            shared: Shared::new(),
+            shared: OriginBudget::new(),
         }
     }
 
@@ -100,8 +101,8 @@ impl World {
     }
 
     /// `after` milliseconds from the start.
-    pub(crate) fn wish(mut self, after: u64, wish: Wish) -> Self {
-        self.wishes.push((START + after, wish));
+    pub(crate) fn action(mut self, after: u64, action: UserAction) -> Self {
+        self.actions.push((START + after, action));
         self
     }
 
@@ -129,7 +130,7 @@ impl World {
         for _ in 0..100_000 {
             self.grant(&mut task);
             let now = Timestamp::from_millis(self.now);
-            let name: String = format!("{:?}", task.poll(now, &mut self.shared))
+            let name: String = format!("{:?}", task.next_step(now, &mut self.shared))
                 .chars()
                 .take_while(|c| c.is_alphanumeric())
                 .collect();
@@ -141,7 +142,7 @@ impl World {
                 Some((step, long)) if step == self.snapshots.len() => long,
                 _ => 0,
             };
-            match task.poll(now, &mut self.shared) {
+            match task.next_step(now, &mut self.shared) {
                 Step::Save { revision } => {
                     self.saved.push(task.snapshot());
                     task.saved(revision);
@@ -159,20 +160,22 @@ impl World {
                     self.exchange(&mut task, id, &request, asleep);
                 }
                 Step::Wait { until, .. } => {
-                    let wish = self
-                        .wishes
+                    let action = self
+                        .actions
                         .iter()
                         .map(|(at, _)| *at)
                         .min()
                         .unwrap_or(u64::MAX);
-                    let until = until.as_millis().min(wish);
+                    let until = until.as_millis().min(action);
                     assert!(
                         until > self.now && until - START < 100 * 3_600_000,
                         "the watch does not end"
                     );
                     self.now = until + asleep;
                 }
-                Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
+                Step::InFlight { id, .. } => {
+                    task.handle_failure(id, ExchangeFailure::abandoned(), now)
+                }
                 Step::Done(outcome) => return Ended::Outcome(describe(outcome)),
                 Step::Open { .. } | Step::Receive { .. } | Step::Close { .. } => {
                     panic!("there is no stream")
@@ -183,21 +186,21 @@ impl World {
     }
 
     fn grant(&mut self, task: &mut Task<Nanonets>) {
-        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.wishes)
+        let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.actions)
             .into_iter()
             .partition(|(at, _)| *at <= self.now);
-        self.wishes = later;
-        for (_, wish) in due {
-            match wish {
-                Wish::Cancel => task
+        self.actions = later;
+        for (_, action) in due {
+            match action {
+                UserAction::Cancel => task
                     .cancel(Timestamp::from_millis(self.now))
                     .expect("cancel"),
-                Wish::Race(action) => {
+                UserAction::Race(action) => {
                     if let Some(id) = task.id() {
                         let _ = self.server.dashboard(id.as_str(), action, self.now);
                     }
                 }
-                Wish::Dashboard(action) => {
+                UserAction::Dashboard(action) => {
                     let id = task.id().expect("a task").to_string();
                     self.server
                         .dashboard(&id, action, self.now)
@@ -209,7 +212,7 @@ impl World {
 
     fn react(&mut self, task: &mut Task<Nanonets>, event: &Event) -> Option<Ended> {
         match event {
-            Event::Started { status, .. } => {
+            Event::Created { status, .. } => {
                 self.events.push(format!(
                     "started {}",
                     status.as_ref().map_or("?", |status| status.as_str())
@@ -263,14 +266,14 @@ impl World {
         let fault = self
             .faults
             .decide(endpoint, method, request.target().path());
-        let failed = |cause| Failure::new(Stage::MaybeSent, cause, "injected");
+        let failed = |cause| ExchangeFailure::new(ExchangeProgress::MaybeSent, cause, "injected");
         let now = self.now;
         let at = |trips: u64| Timestamp::from_millis(now + trips * TRIP);
         match &fault {
             Some(Fault::Refuse(_)) => {
                 return task.handle_failure(
                     id,
-                    Failure::new(Stage::NotSent, Cause::Refused, "injected"),
+                    ExchangeFailure::new(ExchangeProgress::NotSent, Cause::Refused, "injected"),
                     at(0),
                 );
             }
@@ -339,14 +342,22 @@ fn cut_reply(
     now: Timestamp,
 ) {
     if cut < HEAD_LEN {
-        return task.handle_failure(id, Failure::new(Stage::MaybeSent, Cause::Reset, "cut"), now);
+        return task.handle_failure(
+            id,
+            ExchangeFailure::new(ExchangeProgress::MaybeSent, Cause::Reset, "cut"),
+            now,
+        );
     }
     let kept = (cut - HEAD_LEN).min(reply.body.len());
     if cut.is_multiple_of(2) && kept < reply.body.len() {
         let head: Head = reply.head;
         return task.handle_failure(
             id,
-            Failure::new(Stage::Answered(Box::new(head)), Cause::Truncated, "cut"),
+            ExchangeFailure::new(
+                ExchangeProgress::Answered(Box::new(head)),
+                Cause::Truncated,
+                "cut",
+            ),
             now,
         );
     }
@@ -412,7 +423,7 @@ fn describe(outcome: &Outcome<nanonets::Answer>) -> String {
             format!("succeeded {}", output.text().unwrap_or_default())
         }
         Outcome::Stopped { by, .. } => format!("stopped by {by:?}"),
-        Outcome::Failed { fault, .. } => format!("failed {:?}", fault.message),
+        Outcome::Failed { failure: fault, .. } => format!("failed {:?}", fault.message),
         other => other.code().to_owned(),
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Answer, Answered, Cause, Event, ExchangeId, Failure, Head, Limits, Outcome, Phase, Policy,
-    Provider, Question, QuestionId, Request, Response, Seed, Segment, Shared, Snapshot, Stage,
-    Step, Task, Timestamp,
+    Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Head, Limits,
+    OriginBudget, Outcome, Policy, Provider, Question, QuestionId, Request, Response, Seed,
+    Segment, Snapshot, Step, Task, TimeoutPhase, Timestamp,
 };
 use taskward_sim::multipart::{Multipart, boundary};
 use taskward_sim::{Answer as Reply, Pulled, Scenario as File, StreamId};
@@ -72,7 +72,7 @@ struct World<'a, S: Platform> {
     steps: usize,
     run: Run,
     stored: Option<Snapshot>,
-    shared: Shared,
+    shared: OriginBudget,
     stream: Option<Stream>,
     answers: Vec<(QuestionId, Answer)>,
     /// When to cancel.
@@ -110,7 +110,7 @@ pub(crate) fn run<S: Platform>(scenario: &Scenario<S>, plan: &Plan) -> Run {
             deaths: 0,
         },
         stored: None,
-        shared: Shared::new(),
+        shared: OriginBudget::new(),
         stream: None,
         answers: Vec::new(),
         cancel_at: scenario.cancel.map_or(u64::MAX, |after| START + after),
@@ -182,9 +182,9 @@ impl<S: Platform> World<'_, S> {
             let told = (&self.run.told, &self.run.log);
             assert!(self.steps < MAX_STEPS, "it goes in circles: {told:#?}");
             assert!(self.now < START + MAX_TIME, "it hangs: {told:#?}");
-            self.wish(&mut task);
+            self.action(&mut task);
             let now = self.time();
-            let step = task.poll(now, &mut self.shared);
+            let step = task.next_step(now, &mut self.shared);
             if let Some(owed) = self.owed.take() {
                 let again = match &step {
                     Step::Save { .. } => Kind::Save,
@@ -241,7 +241,9 @@ impl<S: Platform> World<'_, S> {
                     self.receive(&mut task, id, until);
                 }
                 Step::Close { id } => self.close(&mut task, id),
-                Step::InFlight { id, .. } => task.handle_failure(id, Failure::abandoned(), now),
+                Step::InFlight { id, .. } => {
+                    task.handle_failure(id, ExchangeFailure::abandoned(), now)
+                }
                 Step::Done(outcome) => return Ended::Over(describe::<S>(outcome)),
             }
         }
@@ -249,12 +251,12 @@ impl<S: Platform> World<'_, S> {
 
     /// When to poll again: a human may want something earlier.
     fn wake(&self, until: Timestamp) -> u64 {
-        let wish = Some(self.cancel_at).filter(|at| *at > self.now);
-        until.as_millis().min(wish.unwrap_or(u64::MAX))
+        let action = Some(self.cancel_at).filter(|at| *at > self.now);
+        until.as_millis().min(action.unwrap_or(u64::MAX))
     }
 
     /// What the human wants by now.
-    fn wish(&mut self, task: &mut Task<S::Provider>) {
+    fn action(&mut self, task: &mut Task<S::Provider>) {
         let now = self.time();
         if self.now >= self.cancel_at && task.id().is_some() {
             self.cancel_at = u64::MAX;
@@ -268,12 +270,12 @@ impl<S: Platform> World<'_, S> {
     fn react(&mut self, task: &Task<S::Provider>, event: &Event) -> Option<String> {
         let line = match event {
             Event::Provider(event) => {
-                let seq = event.position.expect("a position").0;
+                let seq = event.seq.expect("a position").0;
                 self.run.log.push(format!("{seq} {}", event.name));
                 return None;
             }
             Event::Status(_) | Event::Retrying { .. } | Event::Cancelling => return None,
-            Event::Started { id, .. } => format!("started {id}"),
+            Event::Created { id, .. } => format!("started {id}"),
             Event::Question(question) => {
                 let answer = (self.scenario.answer)(question);
                 self.answers.push((question.id.clone(), answer));
@@ -319,34 +321,42 @@ impl<S: Platform> World<'_, S> {
         }
     }
 
-    fn fail<T>(&mut self, stage: Stage, cause: Cause, after: Duration) -> Result<T, Failure> {
+    fn fail<T>(
+        &mut self,
+        stage: ExchangeProgress,
+        cause: Cause,
+        after: Duration,
+    ) -> Result<T, ExchangeFailure> {
         let after = match cause {
             Cause::Timeout(_) => u64::try_from(after.as_millis()).expect("a limit"),
             _ => TRIP,
         };
         self.now += after;
-        Err(Failure::new(stage, cause, "injected"))
+        Err(ExchangeFailure::new(stage, cause, "injected"))
     }
 
-    fn converse(&mut self, request: &Request, limits: &Limits) -> Result<Heard, Failure> {
+    fn converse(&mut self, request: &Request, limits: &Limits) -> Result<Heard, ExchangeFailure> {
         let (sim, segments) = translate(request, self.platform.key());
         let endpoint = S::endpoint(&sim.head);
         if let Some(fault) = self.operation(Kind::Connect, endpoint) {
             let cause = match fault {
                 Fault::Refused => Cause::Refused,
                 Fault::Reset => Cause::Reset,
-                Fault::Timeout => Cause::Timeout(Phase::Connect),
+                Fault::Timeout => Cause::Timeout(TimeoutPhase::Connect),
                 Fault::Short => Cause::Tls,
             };
-            return self.fail(Stage::NotSent, cause, limits.connect);
+            return self.fail(ExchangeProgress::NotSent, cause, limits.connect);
         }
         for _ in 0..segments.max(1) {
             let (stage, cause) = match self.operation(Kind::Write, endpoint) {
                 None => continue,
-                Some(Fault::Refused) => (Stage::NotSent, Cause::Reset),
-                Some(Fault::Reset) => (Stage::MaybeSent, Cause::Reset),
-                Some(Fault::Timeout) => (Stage::MaybeSent, Cause::Timeout(Phase::Send)),
-                Some(Fault::Short) => (Stage::MaybeSent, Cause::Abandoned),
+                Some(Fault::Refused) => (ExchangeProgress::NotSent, Cause::Reset),
+                Some(Fault::Reset) => (ExchangeProgress::MaybeSent, Cause::Reset),
+                Some(Fault::Timeout) => (
+                    ExchangeProgress::MaybeSent,
+                    Cause::Timeout(TimeoutPhase::Send),
+                ),
+                Some(Fault::Short) => (ExchangeProgress::MaybeSent, Cause::Abandoned),
             };
             return self.fail(stage, cause, limits.idle);
         }
@@ -360,10 +370,10 @@ impl<S: Platform> World<'_, S> {
             let cause = match fault {
                 Fault::Refused => Cause::Refused,
                 Fault::Reset => Cause::Reset,
-                Fault::Timeout => Cause::Timeout(Phase::Head),
+                Fault::Timeout => Cause::Timeout(TimeoutPhase::Head),
                 Fault::Short => Cause::Protocol,
             };
-            return self.fail(Stage::MaybeSent, cause, limits.head);
+            return self.fail(ExchangeProgress::MaybeSent, cause, limits.head);
         }
         let (reply, media, stream) = match answer {
             Reply::Stream { head, id } => (head, "text/event-stream", Some(id)),
@@ -384,7 +394,7 @@ impl<S: Platform> World<'_, S> {
         body: &[u8],
         endpoint: &'static str,
         limits: &Limits,
-    ) -> Result<Heard, Failure> {
+    ) -> Result<Heard, ExchangeFailure> {
         let mut read = Vec::new();
         for piece in body.chunks(PIECE) {
             let cause = match self.operation(Kind::Body, endpoint) {
@@ -398,9 +408,13 @@ impl<S: Platform> World<'_, S> {
                 }
                 Some(Fault::Refused) => Cause::Protocol,
                 Some(Fault::Reset) => Cause::Truncated,
-                Some(Fault::Timeout) => Cause::Timeout(Phase::Body),
+                Some(Fault::Timeout) => Cause::Timeout(TimeoutPhase::Body),
             };
-            return self.fail(Stage::Answered(Box::new(head)), cause, limits.idle);
+            return self.fail(
+                ExchangeProgress::Answered(Box::new(head)),
+                cause,
+                limits.idle,
+            );
         }
         let body = Bytes::from(read);
         Ok(Heard::Whole(Response { head, body }))
@@ -478,9 +492,9 @@ enum Heard {
 }
 
 /// A stream that breaks off.
-fn broken(cause: Cause) -> Failure {
+fn broken(cause: Cause) -> ExchangeFailure {
     let head = Box::new(Head::new(StatusCode::OK));
-    Failure::new(Stage::Answered(head), cause, "injected")
+    ExchangeFailure::new(ExchangeProgress::Answered(head), cause, "injected")
 }
 
 /// The request as the server takes it, and in how many pieces it leaves.
@@ -511,8 +525,12 @@ fn translate(request: &Request, key: &str) -> (taskward_sim::Request, usize) {
 fn describe<S: Platform>(outcome: &Outcome<<S::Provider as Provider>::Output>) -> String {
     match outcome {
         Outcome::Succeeded { output, .. } => format!("succeeded {}", S::told(output)),
-        Outcome::Stopped { by, fault, .. } => format!("stopped by {by:?} {:?}", fault.reason),
-        Outcome::Failed { fault, .. } => format!("failed {:?} {:?}", fault.reason, fault.message),
+        Outcome::Stopped {
+            by, failure: fault, ..
+        } => format!("stopped by {by:?} {:?}", fault.reason),
+        Outcome::Failed { failure: fault, .. } => {
+            format!("failed {:?} {:?}", fault.reason, fault.message)
+        }
         Outcome::Unknown { likely: true, .. } => "likely started".to_owned(),
         other => other.code().to_owned(),
     }

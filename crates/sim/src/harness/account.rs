@@ -7,7 +7,7 @@ use super::{DashboardAction, Server};
 use crate::ids;
 use crate::message::{Answer, Head, Pulled, Request, StreamId};
 use crate::simulation::{
-    Account, Effect, Machine, Meddling, QuestionAccount, Standing, TaskAccount,
+    Effect, Interference, Machine, QuestionAccount, ServerState, TaskAccount, TaskStanding,
 };
 
 impl Machine for Server {
@@ -41,21 +41,21 @@ impl Machine for Server {
         self.next_change()
     }
 
-    fn account(&mut self, now: u64) -> Account {
+    fn account(&mut self, now: u64) -> ServerState {
         self.advance(now);
         let standing = |phase| match phase {
-            Phase::Queued | Phase::Running | Phase::Stalled => Standing::Going,
-            Phase::AwaitingInput => Standing::Waiting,
-            Phase::Succeeded => Standing::Completed,
-            Phase::Failed => Standing::Failed,
-            Phase::Cancelled => Standing::Stopped,
+            Phase::Queued | Phase::Running | Phase::Stalled => TaskStanding::Going,
+            Phase::AwaitingInput => TaskStanding::Waiting,
+            Phase::Succeeded => TaskStanding::Completed,
+            Phase::Failed => TaskStanding::Failed,
+            Phase::Cancelled => TaskStanding::Stopped,
         };
         let is_open = |number: usize| {
             self.runs
                 .iter()
                 .any(|run| run.wait.is_some() && run.newest_wait == Some(number))
         };
-        Account {
+        ServerState {
             tasks: self
                 .runs
                 .iter()
@@ -89,14 +89,14 @@ impl Machine for Server {
         seen.map(|number| self.switches.seq_of(number)).collect()
     }
 
-    fn meddle(&mut self, task: &str, meddling: &Meddling, now: u64) -> bool {
+    fn interfere(&mut self, task: &str, meddling: &Interference, now: u64) -> bool {
         self.advance(now);
         let waits_for_data = self.numbers.get(task).is_some_and(|number| {
             let wait = self.runs[*number].wait.as_ref();
             wait.is_some_and(|wait| wait.kind != super::scripts::APPROVAL)
         });
         let action = match meddling {
-            Meddling::AnswerByClient => {
+            Interference::AnswerByClient => {
                 let path = format!("/v1/runs/{task}/signal");
                 let body = if waits_for_data {
                     json!({ "action": "submit_input", "payload": {} })
@@ -109,11 +109,11 @@ impl Machine for Server {
                     .json(&body);
                 return self.handle(request, now).into_reply().status < 300;
             }
-            Meddling::AnswerInDashboard if waits_for_data => DashboardAction::Input(Map::new()),
-            Meddling::AnswerInDashboard | Meddling::Approve => DashboardAction::Approve,
-            Meddling::Stop => DashboardAction::Stop,
+            Interference::AnswerInDashboard if waits_for_data => DashboardAction::Input(Map::new()),
+            Interference::AnswerInDashboard | Interference::Approve => DashboardAction::Approve,
+            Interference::Stop => DashboardAction::Stop,
             // A wait is an event: what was told of it stays.
-            Meddling::Reword | Meddling::AskMore => return false,
+            Interference::Reword | Interference::AskMore => return false,
         };
         self.dashboard(task, action, now).is_ok()
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::Server;
 use super::log::delta;
 use super::run::{OpenWait, Phase};
-use super::scripts::{Step, Wait};
+use super::scripts::{ScriptedWait, Step};
 use super::stats::WaitStats;
 use super::switches::LimitStatus;
 
@@ -110,19 +110,19 @@ impl Server {
         step_ends_at
     }
 
-    fn wait_for_human(&mut self, number: usize, wait: Wait) {
+    fn wait_for_human(&mut self, number: usize, wait: ScriptedWait) {
         let now = self.now;
         let timeout = wait.timeout_ms.unwrap_or(self.switches.signal_timeout_ms);
         let times_out_at = now.saturating_add(timeout);
         let run = &mut self.runs[number];
-        run.hold_status(now, self.switches.wait_status_lag_ms);
+        run.hold_status(now, self.switches.wait_status_delay_ms);
         run.phase = Phase::AwaitingInput;
         run.updated_at = now;
         let mut value = wait.more;
         value.insert("request_id".to_owned(), json!(run.request_id));
         value.insert("reason_code".to_owned(), json!(wait.reason));
         value.insert("input_kind".to_owned(), json!(wait.kind));
-        let at = now.saturating_add(self.switches.wait_event_lag_ms);
+        let at = now.saturating_add(self.switches.wait_event_delay_ms);
         let event = run.log.push(at, "run.awaiting_input", Value::Object(value));
         run.wait = Some(OpenWait {
             kind: wait.kind,
@@ -142,7 +142,7 @@ impl Server {
         let now = self.now;
         self.clear_timers(number);
         let run = &mut self.runs[number];
-        run.hold_status(now, self.switches.signal_lag_ms);
+        run.hold_status(now, self.switches.signal_delay_ms);
         run.data = data;
         run.phase = Phase::Running;
         run.updated_at = now;
@@ -229,7 +229,7 @@ impl Server {
         let now = self.now;
         self.clear_timers(number);
         let run = &mut self.runs[number];
-        run.hold_status(now, self.switches.end_lag_ms);
+        run.hold_status(now, self.switches.end_delay_ms);
         run.ended_at = Some(now);
         run.steps.clear();
         self.change(number, kind, to, Some(reason), more);

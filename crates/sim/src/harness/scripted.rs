@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::scripts::{APPROVAL, MAX_DELTA_BYTES, Step, Wait};
+use super::scripts::{APPROVAL, MAX_DELTA_BYTES, ScriptedWait, Step};
 use crate::time::Span;
 
 /// A run of a scenario file. It takes the place of a built-in one of the same name.
@@ -131,7 +131,7 @@ impl TryFrom<RawStep> for Step {
     }
 }
 
-impl From<RawWait> for Wait {
+impl From<RawWait> for ScriptedWait {
     fn from(raw: RawWait) -> Self {
         let reason = if raw.kind == APPROVAL {
             "AWAITING_APPROVAL"

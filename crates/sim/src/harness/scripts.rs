@@ -24,7 +24,7 @@ pub(crate) enum Step {
     /// Emits the event of a tool call, if there are such events.
     Tool(Value),
     /// Waits for a human.
-    Wait(Wait),
+    Wait(ScriptedWait),
     /// Loses its worker.
     Stall,
     /// Ends over a limit, for this reason.
@@ -37,7 +37,7 @@ pub(crate) enum Step {
 
 /// A wait for a human.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Wait {
+pub(crate) struct ScriptedWait {
     pub(crate) kind: String,
     pub(crate) reason: String,
     /// Further fields of the event's payload.
@@ -187,7 +187,7 @@ fn delta(text: &str) -> Step {
 }
 
 fn wait(kind: &str, reason: &str, timeout_ms: Option<u64>) -> Step {
-    Step::Wait(Wait {
+    Step::Wait(ScriptedWait {
         kind: kind.to_owned(),
         reason: reason.to_owned(),
         more: Map::new(),

@@ -17,13 +17,13 @@ pub struct Switches {
     /// How long a wait lasts without a signal before the run is cancelled.
     pub signal_timeout_ms: u64,
     /// How long after a signal the run still reads `awaiting_input`.
-    pub signal_lag_ms: u64,
+    pub signal_delay_ms: u64,
     /// How long after its last event the run still reads as before.
-    pub end_lag_ms: u64,
+    pub end_delay_ms: u64,
     /// How long after the event of a wait the run still reads as before.
-    pub wait_status_lag_ms: u64,
+    pub wait_status_delay_ms: u64,
     /// How long after the run reads `awaiting_input` the event of the wait comes.
-    pub wait_event_lag_ms: u64,
+    pub wait_event_delay_ms: u64,
     /// The code of a creation that made a run.
     pub create_status_code: u16,
     /// The code of a creation that gives an earlier run.
@@ -218,10 +218,10 @@ impl Default for Switches {
             queued_ms: 300,
             new_run_hidden_ms: 0,
             signal_timeout_ms: 24 * 3_600_000,
-            signal_lag_ms: 0,
-            end_lag_ms: 0,
-            wait_status_lag_ms: 0,
-            wait_event_lag_ms: 0,
+            signal_delay_ms: 0,
+            end_delay_ms: 0,
+            wait_status_delay_ms: 0,
+            wait_event_delay_ms: 0,
             create_status_code: 201,
             replay_status_code: 200,
             replayed_field: true,

@@ -8,7 +8,7 @@ use crate::time::Span;
 const MANUAL_START: u64 = 1_767_225_600_000;
 
 #[derive(Debug)]
-pub(super) enum Clock {
+pub(super) enum SimClock {
     /// Runs `speed` times as fast as the wall clock.
     Running {
         start: u64,
@@ -20,7 +20,7 @@ pub(super) enum Clock {
     Manual { now: u64, step: Span },
 }
 
-impl Clock {
+impl SimClock {
     pub(super) fn running(speed: f64) -> Self {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Shared;
-use super::deliver::{Delivery, Opened, Tail, Then, deliver, is_applied, open, replacement};
+use super::SimHandle;
+use super::deliver::{Opened, Tail, Then, WireReply, deliver, is_applied, open, replacement};
 use super::service;
 use super::shape::Shaper;
 use super::state::{Digested, Opening};
@@ -31,7 +31,7 @@ const LINGER_SILENCE: Duration = Duration::from_secs(5);
 
 pub(super) async fn serve(
     stream: TcpStream,
-    shared: Arc<Shared>,
+    shared: Arc<SimHandle>,
     mut refusals: watch::Receiver<u64>,
 ) {
     // A connection that breaks is the client's affair; there is nobody to tell.
@@ -52,7 +52,7 @@ pub(super) struct Connection {
 
 /// What is sent for a request.
 enum Outgoing {
-    Whole(Delivery),
+    Whole(WireReply),
     Stream(Streaming),
 }
 
@@ -76,7 +76,7 @@ enum ReadBody {
 impl Connection {
     async fn run(
         &mut self,
-        shared: &Arc<Shared>,
+        shared: &Arc<SimHandle>,
         refusals: &mut watch::Receiver<u64>,
     ) -> io::Result<()> {
         let _ = self.stream.set_nodelay(true);
@@ -118,7 +118,7 @@ impl Connection {
     }
 
     /// Sends what is no stream; gives what is to become of the connection.
-    async fn send(&mut self, shared: &Shared, delivery: Delivery) -> io::Result<Then> {
+    async fn send(&mut self, shared: &SimHandle, delivery: WireReply) -> io::Result<Then> {
         self.stream.write_all(&delivery.bytes).await?;
         match delivery.tail {
             Tail::Nothing => {}
@@ -158,9 +158,9 @@ impl Connection {
 
     async fn answer_service(
         &mut self,
-        shared: &Shared,
+        shared: &SimHandle,
         parsed: ParsedHead,
-    ) -> io::Result<Delivery> {
+    ) -> io::Result<WireReply> {
         let ParsedHead {
             head,
             mut body,
@@ -179,7 +179,11 @@ impl Connection {
         })
     }
 
-    async fn answer(&mut self, shared: &Arc<Shared>, parsed: ParsedHead) -> io::Result<Outgoing> {
+    async fn answer(
+        &mut self,
+        shared: &Arc<SimHandle>,
+        parsed: ParsedHead,
+    ) -> io::Result<Outgoing> {
         let ParsedHead {
             head,
             mut body,
@@ -335,7 +339,7 @@ impl Connection {
 
 /// Answers a request of which everything was read.
 async fn answer_whole(
-    shared: &Arc<Shared>,
+    shared: &Arc<SimHandle>,
     head: Head,
     opening: Opening,
     body: SimBody,
@@ -390,7 +394,7 @@ async fn answer_whole(
 
 /// Answers a request whose body need not, or cannot, be read to its end.
 fn refuse_early(
-    shared: &Shared,
+    shared: &SimHandle,
     head: &Head,
     opening: &Opening,
     reply: &Reply,

@@ -9,7 +9,7 @@ use crate::time::Span;
 
 /// What is done to the connection.
 #[derive(Debug, PartialEq)]
-pub(super) struct Delivery {
+pub(super) struct WireReply {
     pub(super) bytes: Vec<u8>,
     /// What follows the bytes, slowly or for ever.
     pub(super) tail: Tail,
@@ -48,7 +48,7 @@ pub(super) enum Opened {
     /// It is sent, and the frames follow.
     Stream(OpenedStream),
     /// The fault leaves nothing of the frames.
-    Instead(Delivery),
+    Instead(WireReply),
 }
 
 /// What stands around the frames of a stream.
@@ -174,7 +174,7 @@ pub(super) fn replacement(fault: &Fault, media_type: &str) -> Option<Reply> {
 }
 
 /// A whole reply as the fault lets it out.
-pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> Delivery {
+pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> WireReply {
     let then = Then::of(way);
     // RFC 9110, section 9.3.2: HEAD gets the head that the body would have, and no body.
     let body: &[u8] = if way.is_head { &[] } else { &reply.body };
@@ -187,32 +187,32 @@ pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> Deliver
         let mut bytes = head(reply, Length::of(&reply.body), then);
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         bytes.extend_from_slice(&body[..length.min(body.len())]);
-        Delivery::of(bytes, end)
+        WireReply::of(bytes, end)
     };
     match fault {
-        Some(Fault::CloseBeforeHead) => Delivery::of(Vec::new(), Then::Close),
-        Some(Fault::Reset) => Delivery::of(Vec::new(), Then::Reset),
-        Some(Fault::Stall) => Delivery::of(Vec::new(), Then::Hold),
-        Some(Fault::Refuse(span)) => Delivery::of(Vec::new(), Then::Refuse(*span)),
+        Some(Fault::CloseBeforeHead) => WireReply::of(Vec::new(), Then::Close),
+        Some(Fault::Reset) => WireReply::of(Vec::new(), Then::Reset),
+        Some(Fault::Stall) => WireReply::of(Vec::new(), Then::Hold),
+        Some(Fault::Refuse(span)) => WireReply::of(Vec::new(), Then::Refuse(*span)),
         Some(Fault::CutHead(length)) => {
             let head = head(reply, Length::of(&reply.body), then);
-            Delivery::of(cut(head, *length), Then::Close)
+            WireReply::of(cut(head, *length), Then::Close)
         }
         Some(Fault::CutBody(length)) => cut_body(*length, Then::Close),
         Some(Fault::ResetAfter(length)) => cut_body(*length, Then::Reset),
         Some(Fault::StallAfter(length)) => cut_body(*length, Then::Hold),
         Some(Fault::LostReplyAfterApply(length)) => {
-            Delivery::of(cut(whole(), *length), Then::Close)
+            WireReply::of(cut(whole(), *length), Then::Close)
         }
         Some(Fault::TruncatedJson) => {
             let half = &body[..body.len() / 2];
             let mut bytes = head(reply, Length::of(half), then);
             bytes.extend_from_slice(half);
-            Delivery::of(bytes, then)
+            WireReply::of(bytes, then)
         }
-        Some(Fault::DuplicateReply) => Delivery::of(whole().repeat(2), then),
+        Some(Fault::DuplicateReply) => WireReply::of(whole().repeat(2), then),
         Some(Fault::WrongContentType(value)) => deliver(&retyped(reply, value), None, way),
-        Some(Fault::Dribble { bytes, pause }) => Delivery {
+        Some(Fault::Dribble { bytes, pause }) => WireReply {
             bytes: head(reply, Length::of(&reply.body), then),
             tail: Tail::Pieces {
                 bytes: body.to_vec(),
@@ -239,7 +239,7 @@ pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> Deliver
             | Fault::DuplicateEvent { .. }
             | Fault::StreamEof { .. }
             | Fault::CorruptEvent { .. },
-        ) => Delivery::of(whole(), then),
+        ) => WireReply::of(whole(), then),
     }
 }
 
@@ -256,10 +256,10 @@ pub(super) fn open(reply: &Reply, fault: Option<&Fault>, way: Way) -> Opened {
     let plain = head(reply, length, then);
     let (head, coda) = match fault {
         Some(Fault::CutHead(count)) => {
-            return Opened::Instead(Delivery::of(cut(plain, *count), Then::Close));
+            return Opened::Instead(WireReply::of(cut(plain, *count), Then::Close));
         }
         Some(Fault::LostReplyAfterApply(count)) if *count < plain.len() as u64 => {
-            return Opened::Instead(Delivery::of(cut(plain, *count), Then::Close));
+            return Opened::Instead(WireReply::of(cut(plain, *count), Then::Close));
         }
         Some(Fault::EndlessBody(claimed)) => {
             return Opened::Instead(endless(reply, *claimed, b":\n", way));
@@ -299,11 +299,11 @@ pub(super) const EVENT_STREAM: &str = "text/event-stream";
 const BLOCK: usize = 64 << 10;
 
 /// The reply's body and then the filling for ever.
-fn endless(reply: &Reply, claimed: Option<u64>, filling: &[u8], way: Way) -> Delivery {
+fn endless(reply: &Reply, claimed: Option<u64>, filling: &[u8], way: Way) -> WireReply {
     let length = claimed.map_or_else(|| Length::unknown(way), Length::Known);
     let mut bytes = head(reply, length, Then::of(way));
     if way.is_head {
-        return Delivery::of(bytes, Then::Close);
+        return WireReply::of(bytes, Then::Close);
     }
     let block = filling.repeat(BLOCK / filling.len());
     let block = if matches!(length, Length::Chunked) {
@@ -313,7 +313,7 @@ fn endless(reply: &Reply, claimed: Option<u64>, filling: &[u8], way: Way) -> Del
         bytes.extend_from_slice(&reply.body);
         block
     };
-    Delivery {
+    WireReply {
         bytes,
         tail: Tail::Endless(block),
         then: Then::Close,
@@ -334,7 +334,7 @@ fn retyped(reply: &Reply, content_type: &str) -> Reply {
     reply
 }
 
-impl Delivery {
+impl WireReply {
     fn of(bytes: Vec<u8>, then: Then) -> Self {
         Self {
             bytes,
@@ -585,7 +585,7 @@ mod tests {
         let twice = opened(Some(Fault::DuplicateReply), WAY);
         assert!(text(&twice.coda).ends_with("content-length: 0\r\n\r\n"));
         let cut = open(&head, Some(&Fault::CutHead(4)), WAY);
-        let expected = Delivery::of(b"HTTP".to_vec(), Then::Close);
+        let expected = WireReply::of(b"HTTP".to_vec(), Then::Close);
         assert_eq!(cut, Opened::Instead(expected));
         let length = plain.head.len() as u64;
         let lost = |bytes| open(&head, Some(&Fault::LostReplyAfterApply(bytes)), WAY);

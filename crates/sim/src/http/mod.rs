@@ -32,7 +32,7 @@ use crate::harness;
 use crate::nanonets::{AgentRef, DashboardAction, Stats};
 use crate::scenario::Scenario;
 use crate::time::Span;
-use clock::Clock;
+use clock::SimClock;
 use state::State;
 
 /// A running simulator; it stops when dropped.
@@ -49,7 +49,7 @@ use state::State;
 /// ```
 #[derive(Debug)]
 pub struct Sim {
-    shared: Arc<Shared>,
+    shared: Arc<SimHandle>,
     address: SocketAddr,
     /// Dropped, it stops the thread.
     stop: Option<oneshot::Sender<()>>,
@@ -319,9 +319,9 @@ impl Builder {
     /// A look at a task is a status request of Nanonets, and of Agent Harness a read of a run, of a page of its events
     /// or the opening of its stream. An open stream moves nothing: it sends what is due when something else does.
     #[must_use]
-    pub fn manual_clock(mut self, per_look: Duration) -> Self {
+    pub fn manual_clock(mut self, per_read: Duration) -> Self {
         self.manual_step = Some(Span(
-            u64::try_from(per_look.as_millis()).unwrap_or(u64::MAX),
+            u64::try_from(per_read.as_millis()).unwrap_or(u64::MAX),
         ));
         self
     }
@@ -348,9 +348,9 @@ impl Builder {
         let address = listener.local_addr()?;
         let clock = self
             .manual_step
-            .map_or_else(|| Clock::running(self.speed), Clock::manual);
+            .map_or_else(|| SimClock::running(self.speed), SimClock::manual);
         let (refusals, requests) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SimHandle {
             state: Mutex::new(State::new(
                 self.seed,
                 self.scenario,
@@ -384,7 +384,7 @@ impl Builder {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct SimHandle {
     state: Mutex<State>,
     refusals: mpsc::UnboundedSender<Refusal>,
 }
@@ -396,7 +396,7 @@ struct Refusal {
     closed: oneshot::Sender<()>,
 }
 
-impl Shared {
+impl SimHandle {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No invariant of the state spans a panic: a request that panicked has ended its own connection.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -425,7 +425,7 @@ fn bind(address: SocketAddr) -> io::Result<StdListener> {
 async fn listen(
     first: StdListener,
     address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<SimHandle>,
     mut refusals: mpsc::UnboundedReceiver<Refusal>,
 ) {
     let (epoch, _) = watch::channel(0u64);

@@ -12,7 +12,7 @@ use crate::time::Span;
 pub(super) struct Shaper {
     edit: Edit,
     /// The body ends behind so many bytes, in this way.
-    limit: Option<(u64, End)>,
+    limit: Option<(u64, StreamEnd)>,
     pace: Option<(usize, Span)>,
     /// Bytes that went out.
     bytes: u64,
@@ -26,7 +26,7 @@ pub(super) struct Shaper {
 
 /// How a stream ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum StreamEnd {
     /// As a complete body does.
     Finish,
     /// With the connection, in the middle of the body.
@@ -73,12 +73,12 @@ impl Shaper {
         let mut pace = None;
         let mut edit = Edit::Nothing;
         match fault {
-            Some(Fault::CutBody(bytes)) => limit = Some((*bytes, End::Cut)),
+            Some(Fault::CutBody(bytes)) => limit = Some((*bytes, StreamEnd::Cut)),
             Some(Fault::LostReplyAfterApply(bytes)) => {
-                limit = Some((bytes.saturating_sub(head), End::Cut));
+                limit = Some((bytes.saturating_sub(head), StreamEnd::Cut));
             }
-            Some(Fault::ResetAfter(bytes)) => limit = Some((*bytes, End::Reset)),
-            Some(Fault::StallAfter(bytes)) => limit = Some((*bytes, End::Hold)),
+            Some(Fault::ResetAfter(bytes)) => limit = Some((*bytes, StreamEnd::Reset)),
+            Some(Fault::StallAfter(bytes)) => limit = Some((*bytes, StreamEnd::Hold)),
             Some(Fault::Dribble { bytes, pause }) => {
                 pace = Some((usize::try_from(*bytes).unwrap_or(usize::MAX), *pause));
             }
@@ -157,11 +157,11 @@ impl Shaper {
     }
 
     /// The end, when it has come already.
-    pub(super) fn due(&self) -> Option<End> {
+    pub(super) fn due(&self) -> Option<StreamEnd> {
         if let Edit::Eof { after } = self.edit
             && self.events >= after
         {
-            return Some(End::Finish);
+            return Some(StreamEnd::Finish);
         }
         self.limit
             .filter(|(limit, _)| self.bytes >= *limit)
@@ -169,7 +169,7 @@ impl Shaper {
     }
 
     /// Lets frames out, up to the end if that comes within them.
-    pub(super) fn push(&mut self, frames: Vec<Frame>, out: &mut Vec<u8>) -> Option<End> {
+    pub(super) fn push(&mut self, frames: Vec<Frame>, out: &mut Vec<u8>) -> Option<StreamEnd> {
         for frame in frames {
             if let Some(end) = self.due() {
                 return Some(end);
@@ -183,17 +183,17 @@ impl Shaper {
     }
 
     /// Hears that there is nothing more for now.
-    pub(super) fn pending(&mut self) -> Option<End> {
+    pub(super) fn pending(&mut self) -> Option<StreamEnd> {
         self.is_live = true;
-        (self.edit == Edit::Snapshot).then_some(End::Finish)
+        (self.edit == Edit::Snapshot).then_some(StreamEnd::Finish)
     }
 
     /// Hears that there is nothing more at all.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> End {
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> StreamEnd {
         if let Some(held) = self.held.take() {
             self.emit(&held, out);
         }
-        self.due().unwrap_or(End::Finish)
+        self.due().unwrap_or(StreamEnd::Finish)
     }
 
     fn event(&mut self, seq: u64, mut frame: Vec<u8>, out: &mut Vec<u8>) {
@@ -307,7 +307,7 @@ mod tests {
     }
 
     /// What comes out of three events with a heartbeat in between, and how it ends.
-    fn shaped(fault: Option<Fault>, last_event_id: Option<&str>) -> (String, End) {
+    fn shaped(fault: Option<Fault>, last_event_id: Option<&str>) -> (String, StreamEnd) {
         let mut shaper = Shaper::new(fault.as_ref(), 100, last_event_id);
         let mut out = Vec::new();
         let end = shaper
@@ -333,20 +333,23 @@ mod tests {
     #[test]
     fn a_stream_is_cut_at_every_byte() {
         let (whole, end) = shaped(None, None);
-        assert_eq!((numbers(&whole).as_str(), end), ("1h23", End::Finish));
+        assert_eq!((numbers(&whole).as_str(), end), ("1h23", StreamEnd::Finish));
         for length in 0..=whole.len() {
             for (fault, expected) in [
-                (Fault::CutBody(length as u64), End::Cut),
-                (Fault::LostReplyAfterApply(100 + length as u64), End::Cut),
-                (Fault::ResetAfter(length as u64), End::Reset),
-                (Fault::StallAfter(length as u64), End::Hold),
+                (Fault::CutBody(length as u64), StreamEnd::Cut),
+                (
+                    Fault::LostReplyAfterApply(100 + length as u64),
+                    StreamEnd::Cut,
+                ),
+                (Fault::ResetAfter(length as u64), StreamEnd::Reset),
+                (Fault::StallAfter(length as u64), StreamEnd::Hold),
             ] {
                 let (text, end) = shaped(Some(fault), None);
                 assert_eq!((text.as_str(), end), (&whole[..length], expected));
             }
         }
         let beyond = Fault::CutBody(whole.len() as u64 + 1);
-        assert_eq!(shaped(Some(beyond), None), (whole, End::Finish));
+        assert_eq!(shaped(Some(beyond), None), (whole, StreamEnd::Finish));
     }
 
     #[test]
@@ -355,7 +358,7 @@ mod tests {
             let (text, end) = shaped(Some(fault.clone()), None);
             assert_eq!(
                 (numbers(&text).as_str(), end),
-                (expected, End::Finish),
+                (expected, StreamEnd::Finish),
                 "{fault:?}"
             );
         };

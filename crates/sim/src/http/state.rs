@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
-use super::clock::Clock;
+use super::clock::SimClock;
 use super::deliver::EVENT_STREAM;
 use crate::faults::{Fault, FaultRule, Faults};
 use crate::harness::{self, Replay};
@@ -70,7 +70,7 @@ pub(super) struct State {
     pub(super) nanonets: nanonets::Server,
     pub(super) harness: harness::Server,
     pub(super) faults: Faults,
-    pub(super) clock: Clock,
+    pub(super) clock: SimClock,
     pub(super) log: VecDeque<RequestRecord>,
     records_bodies: bool,
     faulted: BTreeMap<&'static str, u64>,
@@ -123,7 +123,7 @@ impl Opening {
     }
 
     /// Whether it looks at one task, which moves a manual clock.
-    fn is_a_look(&self) -> bool {
+    fn is_a_read(&self) -> bool {
         match self.platform {
             Platform::Nanonets => self.endpoint == "status",
             Platform::AgentHarness => matches!(self.endpoint, "read_run" | "events" | "stream"),
@@ -132,7 +132,12 @@ impl Opening {
 }
 
 impl State {
-    pub(super) fn new(seed: u64, scenario: Scenario, clock: Clock, records_bodies: bool) -> Self {
+    pub(super) fn new(
+        seed: u64,
+        scenario: Scenario,
+        clock: SimClock,
+        records_bodies: bool,
+    ) -> Self {
         Self {
             nanonets: nanonets::Server::new(seed, &scenario, clock.now()),
             harness: harness::Server::new(seed, &scenario, clock.now()),
@@ -238,7 +243,7 @@ impl State {
             refusal: None,
             max_file: self.scenario.switches.max_file_bytes,
         };
-        if opening.is_a_look() && self.clock.tick() {
+        if opening.is_a_read() && self.clock.tick() {
             self.announce();
         }
         self.catch_up();

@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::Shared;
+use super::SimHandle;
 use super::connection::Connection;
 use super::deliver::{LAST_CHUNK, OpenedStream, Then, chunk};
-use super::shape::{End, Shaper};
+use super::shape::{Shaper, StreamEnd};
 use super::state::{State, Ticket};
 use super::wire::MAX_HEAD;
 use crate::message::Pulled;
@@ -26,15 +26,15 @@ pub(super) struct Streaming {
 
 /// The platform's end of a stream: told when the connection's end is gone, in whatever way it went.
 pub(super) struct OpenStream {
-    shared: Arc<Shared>,
+    shared: Arc<SimHandle>,
     ticket: Ticket,
     changes: watch::Receiver<u64>,
 }
 
 /// What a stream has to send.
-enum Next {
+enum Pending {
     Bytes,
-    End(End),
+    End(StreamEnd),
     /// Nothing, for so long or until something changes.
     Wait(Option<Duration>),
 }
@@ -43,11 +43,11 @@ enum Next {
 enum Woken {
     ToGoOn,
     /// The client went away, or nobody is to be listened to.
-    ToLeave(Then),
+    ToStop(Then),
 }
 
 impl OpenStream {
-    pub(super) fn new(shared: &Arc<Shared>, state: &State, ticket: Ticket) -> Self {
+    pub(super) fn new(shared: &Arc<SimHandle>, state: &State, ticket: Ticket) -> Self {
         Self {
             shared: Arc::clone(shared),
             ticket,
@@ -56,21 +56,21 @@ impl OpenStream {
     }
 
     /// Asks the platform once, and shapes what it gives.
-    fn next(&mut self, shaper: &mut Shaper, out: &mut Vec<u8>) -> Next {
+    fn next(&mut self, shaper: &mut Shaper, out: &mut Vec<u8>) -> Pending {
         let mut state = self.shared.lock();
         // What changes from here on ends the wait that may follow.
         self.changes.mark_unchanged();
         match state.pull(self.ticket) {
             Some(Pulled::Frames(frames)) => {
                 let end = shaper.push(frames, out);
-                end.map_or(Next::Bytes, Next::End)
+                end.map_or(Pending::Bytes, Pending::End)
             }
             Some(Pulled::Pending) => match shaper.pending() {
-                Some(end) => Next::End(end),
-                None => Next::Wait(state.until_next_change()),
+                Some(end) => Pending::End(end),
+                None => Pending::Wait(state.until_next_change()),
             },
-            Some(Pulled::End) => Next::End(shaper.finish(out)),
-            None => Next::End(End::Cut),
+            Some(Pulled::End) => Pending::End(shaper.finish(out)),
+            None => Pending::End(StreamEnd::Cut),
         }
     }
 }
@@ -119,28 +119,28 @@ impl Connection {
             }
             out.clear();
             match next {
-                Next::Bytes => {}
-                Next::End(how) => end = Some(how),
-                Next::Wait(limit) => match self.wait(&mut open.changes, limit, refusals).await {
+                Pending::Bytes => {}
+                Pending::End(how) => end = Some(how),
+                Pending::Wait(limit) => match self.wait(&mut open.changes, limit, refusals).await {
                     Woken::ToGoOn => {}
-                    Woken::ToLeave(then) => return Ok(then),
+                    Woken::ToStop(then) => return Ok(then),
                 },
             }
         }
     }
 
-    async fn end_stream(&mut self, end: End, opened: &OpenedStream) -> io::Result<Then> {
+    async fn end_stream(&mut self, end: StreamEnd, opened: &OpenedStream) -> io::Result<Then> {
         Ok(match end {
-            End::Finish => {
+            StreamEnd::Finish => {
                 if opened.is_chunked {
                     self.stream.write_all(LAST_CHUNK).await?;
                 }
                 self.stream.write_all(&opened.coda).await?;
                 opened.then
             }
-            End::Cut => Then::Close,
-            End::Reset => Then::Reset,
-            End::Hold => Then::Hold,
+            StreamEnd::Cut => Then::Close,
+            StreamEnd::Reset => Then::Reset,
+            StreamEnd::Hold => Then::Hold,
         })
     }
 
@@ -160,14 +160,14 @@ impl Connection {
         tokio::select! {
             _ = changes.changed() => Woken::ToGoOn,
             () = due => Woken::ToGoOn,
-            _ = refusals.changed() => Woken::ToLeave(Then::Reset),
+            _ = refusals.changed() => Woken::ToStop(Then::Reset),
             // A client may send its next request early; a long one waits in the socket.
             read = self.stream.read(&mut self.piece), if self.unread.len() < MAX_HEAD => match read {
                 Ok(count) if count > 0 => {
                     self.unread.extend_from_slice(&self.piece[..count]);
                     Woken::ToGoOn
                 }
-                _ => Woken::ToLeave(Then::Close),
+                _ => Woken::ToStop(Then::Close),
             },
         }
     }

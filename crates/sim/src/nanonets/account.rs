@@ -6,7 +6,7 @@ use super::task::{Entry, Phase, Task};
 use super::{DashboardAction, Server};
 use crate::message::{Answer, Head, Request};
 use crate::simulation::{
-    Account, Effect, Machine, Meddling, QuestionAccount, Standing, TaskAccount,
+    Effect, Interference, Machine, QuestionAccount, ServerState, TaskAccount, TaskStanding,
 };
 
 /// What others say.
@@ -35,21 +35,21 @@ impl Machine for Server {
         self.next_due().filter(|at| *at > self.now)
     }
 
-    fn account(&mut self, now: u64) -> Account {
+    fn account(&mut self, now: u64) -> ServerState {
         self.advance(now);
         let standing = |phase| match phase {
-            Phase::Pending | Phase::Queued | Phase::Running => Standing::Going,
-            Phase::Waiting => Standing::Waiting,
-            Phase::Review => Standing::Review,
-            Phase::Completed => Standing::Completed,
-            Phase::Failed => Standing::Failed,
-            Phase::Stopped => Standing::Stopped,
+            Phase::Pending | Phase::Queued | Phase::Running => TaskStanding::Going,
+            Phase::Waiting => TaskStanding::Waiting,
+            Phase::Review => TaskStanding::Review,
+            Phase::Completed => TaskStanding::Completed,
+            Phase::Failed => TaskStanding::Failed,
+            Phase::Stopped => TaskStanding::Stopped,
         };
         let is_open = |number: usize| {
             let of = |task: &Task| task.question == Some(number);
             self.tasks.iter().any(of)
         };
-        Account {
+        ServerState {
             tasks: self
                 .tasks
                 .iter()
@@ -75,20 +75,20 @@ impl Machine for Server {
         }
     }
 
-    fn meddle(&mut self, task: &str, meddling: &Meddling, now: u64) -> bool {
+    fn interfere(&mut self, task: &str, meddling: &Interference, now: u64) -> bool {
         let action = match meddling {
-            Meddling::AnswerByClient => {
+            Interference::AnswerByClient => {
                 let path = format!("/api/v1/tasks/{task}/message");
                 let request = Request::new("POST", &path)
                     .header("authorization", &format!("Bearer {}", self.api_key()))
                     .json(&json!({ "message": OTHERS_WORDS }));
                 return self.handle(request, now).status < 300;
             }
-            Meddling::AnswerInDashboard => DashboardAction::Answer(OTHERS_WORDS.to_owned()),
-            Meddling::Approve => DashboardAction::Approve,
-            Meddling::Stop => DashboardAction::Stop,
-            Meddling::Reword => DashboardAction::Reword(format!("Asked otherwise at {now}?")),
-            Meddling::AskMore => DashboardAction::AskMore(format!("And asked at {now}?")),
+            Interference::AnswerInDashboard => DashboardAction::Answer(OTHERS_WORDS.to_owned()),
+            Interference::Approve => DashboardAction::Approve,
+            Interference::Stop => DashboardAction::Stop,
+            Interference::Reword => DashboardAction::Reword(format!("Asked otherwise at {now}?")),
+            Interference::AskMore => DashboardAction::AskMore(format!("And asked at {now}?")),
         };
         self.dashboard(task, action, now).is_ok()
     }

@@ -14,31 +14,31 @@ use crate::message::{Head, Reply, SimBody};
 
 /// What a creation, an update or a draft says of an agent.
 #[derive(Debug, Default)]
-struct Wish {
+struct AgentChange {
     name: Option<String>,
     system_prompt: Option<String>,
     config: Option<Map<String, Value>>,
     is_active: Option<bool>,
 }
 
-impl Wish {
+impl AgentChange {
     /// Reads the fields; unknown ones are ignored.
     fn read(fields: Map<String, Value>) -> Result<Self, Reply> {
-        let mut wish = Self::default();
+        let mut request = Self::default();
         for (field, value) in fields {
             match (field.as_str(), value) {
-                ("name", Value::String(name)) if !name.is_empty() => wish.name = Some(name),
+                ("name", Value::String(name)) if !name.is_empty() => request.name = Some(name),
                 ("name", _) => return Err(bad("name must be a non-empty string")),
-                ("system_prompt", Value::String(prompt)) => wish.system_prompt = Some(prompt),
+                ("system_prompt", Value::String(prompt)) => request.system_prompt = Some(prompt),
                 ("system_prompt", _) => return Err(bad("system_prompt must be a string")),
-                ("config", Value::Object(config)) => wish.config = Some(config),
+                ("config", Value::Object(config)) => request.config = Some(config),
                 ("config", _) => return Err(bad("config must be an object")),
-                ("is_active", Value::Bool(is_active)) => wish.is_active = Some(is_active),
+                ("is_active", Value::Bool(is_active)) => request.is_active = Some(is_active),
                 ("is_active", _) => return Err(bad("is_active must be a boolean")),
                 _ => {}
             }
         }
-        Ok(wish)
+        Ok(request)
     }
 
     /// The configuration that comes of it: the wished one, or else the one there is; with the wished prompt.
@@ -57,9 +57,9 @@ impl Wish {
 
 impl Server {
     pub(super) fn create_agent(&mut self, body: &SimBody) -> Result<Reply, Reply> {
-        let wish = self.read_wish(body)?;
+        let request = self.read_change(body)?;
         let group_id = ids::uuid(self.seed, "created group", self.creates);
-        let name = match &wish.name {
+        let name = match &request.name {
             Some(name) => {
                 self.check_name(name, &group_id)?;
                 name.clone()
@@ -69,7 +69,7 @@ impl Server {
                 .find(|name| !self.is_taken(name, &group_id))
                 .expect("of all numbers one is free"),
         };
-        let config = wish.config_over(&registry::config_of(""));
+        let config = request.config_over(&registry::config_of(""));
         self.check_config(&config)?;
         let echo = self.behaviours.get("echo").expect("echo is built in");
         let record = Record {
@@ -88,8 +88,8 @@ impl Server {
 
     pub(super) fn update_agent(&mut self, id: &str, body: &SimBody) -> Result<Reply, Reply> {
         let number = self.find_agent(id)?;
-        let wish = self.read_wish(body)?;
-        self.change(number, wish)?;
+        let request = self.read_change(body)?;
+        self.change(number, request)?;
         self.updates += 1;
         let reply = self.agents[number].full(&self.switches);
         Ok(Reply::json(200, &reply))
@@ -147,10 +147,10 @@ impl Server {
         self.advance(now);
         let found = self.find_agent(id)?;
         let bytes = changes.to_string().into_bytes();
-        let wish = self.read_wish(&SimBody::Bytes(bytes))?;
+        let request = self.read_change(&SimBody::Bytes(bytes))?;
         let group_id = self.agents[found].group_id.clone();
         if let Some(draft) = self.newest(&group_id, "draft") {
-            self.change(draft, wish)?;
+            self.change(draft, request)?;
             return Ok(self.agents[draft].id.clone());
         }
         let newest = self.newest(&group_id, "published").unwrap_or(found);
@@ -181,7 +181,7 @@ impl Server {
         let id = draft.id.clone();
         self.agents.push(draft);
         let number = self.agents.len() - 1;
-        if let Err(refusal) = self.change(number, wish) {
+        if let Err(refusal) = self.change(number, request) {
             self.agents.pop();
             return Err(refusal);
         }
@@ -198,23 +198,23 @@ impl Server {
             .unwrap_or_else(|| Arc::clone(&agent.behaviour))
     }
 
-    fn read_wish(&self, body: &SimBody) -> Result<Wish, Reply> {
+    fn read_change(&self, body: &SimBody) -> Result<AgentChange, Reply> {
         let SimBody::Bytes(bytes) = body else {
             return Err(bad("The body must be JSON"));
         };
-        Wish::read(read_object(bytes, &self.switches)?)
+        AgentChange::read(read_object(bytes, &self.switches)?)
     }
 
     /// Changes a version in place, or not at all.
-    fn change(&mut self, number: usize, wish: Wish) -> Result<(), Reply> {
+    fn change(&mut self, number: usize, request: AgentChange) -> Result<(), Reply> {
         let agent = &self.agents[number];
-        if let Some(name) = &wish.name {
+        if let Some(name) = &request.name {
             self.check_name(name, &agent.group_id)?;
         }
-        let config = wish.config_over(&agent.config);
+        let config = request.config_over(&agent.config);
         self.check_config(&config)?;
-        let name = wish.name.unwrap_or_else(|| agent.name.clone());
-        let is_active = wish.is_active.unwrap_or(agent.is_active);
+        let name = request.name.unwrap_or_else(|| agent.name.clone());
+        let is_active = request.is_active.unwrap_or(agent.is_active);
         let now = self.now;
         let agent = &mut self.agents[number];
         if (&agent.name, &agent.config, agent.is_active) != (&name, &config, is_active) {

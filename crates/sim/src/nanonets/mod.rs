@@ -398,7 +398,7 @@ impl Server {
         })?;
         let task = &self.tasks[number];
         let status = task.status().to_owned();
-        let fate = match task.phase {
+        let outcome = match task.phase {
             Phase::Completed => self.switches.message_to_completed,
             Phase::Failed | Phase::Stopped => self.switches.message_to_ended,
             Phase::Pending | Phase::Queued | Phase::Running | Phase::Waiting | Phase::Review => {
@@ -411,7 +411,7 @@ impl Server {
                 format!("The task is {status} and takes no messages"),
             ))
         };
-        match fate {
+        match outcome {
             LateMessage::Reopen => {}
             LateMessage::Conflict => return refuse(409),
             LateMessage::BadRequest => return refuse(400),
@@ -445,7 +445,7 @@ impl Server {
             self.questions[question].answers += 1;
         }
         if (task.phase == Phase::Waiting || task.phase.is_terminal()) && task.wakes_at.is_none() {
-            let at = self.now.saturating_add(self.switches.reply_lag_ms);
+            let at = self.now.saturating_add(self.switches.reply_delay_ms);
             task.wakes_at = Some(at);
             self.agenda.insert((at, number));
         }
@@ -455,7 +455,7 @@ impl Server {
     fn cancel(&mut self, number: usize) -> Reply {
         let task = &mut self.tasks[number];
         if !task.phase.is_terminal() && task.stops_at.is_none() {
-            let at = self.now.saturating_add(self.switches.cancel_lag_ms);
+            let at = self.now.saturating_add(self.switches.cancel_delay_ms);
             task.stops_at = Some(at);
             self.agenda.insert((at, number));
             self.advance(self.now);

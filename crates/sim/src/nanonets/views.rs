@@ -34,7 +34,7 @@ impl View<'_> {
     /// The answer without the steps that led to it.
     pub(crate) fn summary(&self, task: &Task) -> Map<String, Value> {
         let mut map = self.head_of_answer(task);
-        let (feed, is_over) = self.feed_seen(task, self.switches.summary_lag_ms, &mut map);
+        let (feed, is_over) = self.feed_seen(task, self.switches.summary_delay_ms, &mut map);
         let shown = is_over || self.switches.live_answers;
         let mut result = shown.then(|| self.final_result(feed)).flatten();
         let mut top = None;
@@ -63,7 +63,7 @@ impl View<'_> {
     /// The task with its feed.
     pub(crate) fn result(&self, task: &Task) -> Map<String, Value> {
         let mut map = self.head_of_answer(task);
-        let (feed, _) = self.feed_seen(task, self.switches.result_lag_ms, &mut map);
+        let (feed, _) = self.feed_seen(task, self.switches.result_delay_ms, &mut map);
         let entries = feed
             .iter()
             .enumerate()
@@ -106,11 +106,11 @@ impl View<'_> {
     fn feed_seen<'a>(
         &self,
         task: &'a Task,
-        lag: u64,
+        delay: u64,
         map: &mut Map<String, Value>,
     ) -> (&'a [FeedItem], bool) {
         match task.ended {
-            Some((at, before)) if self.now < at.saturating_add(lag) => {
+            Some((at, before)) if self.now < at.saturating_add(delay) => {
                 map.insert("status".into(), json!("running"));
                 (&task.feed[..before], false)
             }

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use taskward_core::{
-    Abandon, Abandoned, Event, EventNo, Failure, Outcome, Provider, Seed, Step, Task, Timestamp,
+    CancelResult, Event, EventNo, ExchangeFailure, OnDetach, Outcome, Provider, Seed, Step, Task,
+    Timestamp,
 };
 
-use super::facts::{Asked, Birth, Durable, End, Fact};
+use super::fault::FaultEvent;
 use super::machine::Machine;
-use super::mishap::Mishap;
 use super::model::Invariant;
+use super::observation::{Asked, Birth, Durable, End, Observation};
 use super::recovery::After;
 use super::report::{Report, Violation};
 use super::world::{World, millis};
@@ -33,13 +34,13 @@ pub(super) enum Life {
     /// It was told to hand over what it has.
     Left,
     /// The caller left the task as it is.
-    Parted(Abandoned),
+    HandedOver(CancelResult),
     /// The time of the run is up.
     OutOfTime,
 }
 
 /// A step, without what it borrows.
-pub(super) enum Next {
+pub(super) enum Owned {
     Save(taskward_core::Revision),
     Send(
         taskward_core::ExchangeId,
@@ -59,7 +60,7 @@ pub(super) enum Next {
     Done,
 }
 
-impl Next {
+impl Owned {
     pub(super) fn of<O>(step: Step<'_, O>) -> Self {
         match step {
             Step::Save { revision } => Self::Save(revision),
@@ -116,12 +117,12 @@ impl<P: Provider, M: Machine> World<P, M> {
                 Life::Killed => task = self.go_on(self.durable.clone())?,
                 Life::Left => {
                     let kept = self.keep(&task);
-                    self.learn(Fact::Stored(kept.clone()))?;
+                    self.learn(Observation::Stored(kept.clone()))?;
                     self.durable = Some(kept.clone());
                     task = self.go_on(Some(kept))?;
                 }
-                Life::Parted(abandoned) => {
-                    self.learn(Fact::Parted(abandoned.code()))?;
+                Life::HandedOver(abandoned) => {
+                    self.learn(Observation::HandedOver(abandoned.code()))?;
                     return Ok(self.report_of(None, Some(abandoned)));
                 }
                 Life::OutOfTime => {
@@ -138,14 +139,14 @@ impl<P: Provider, M: Machine> World<P, M> {
     fn report_of(
         mut self,
         outcome: Option<Outcome<P::Output>>,
-        parted: Option<Abandoned>,
+        parted: Option<CancelResult>,
     ) -> Report<P::Output, M> {
         if self.setup.heal_after.is_some() {
             self.model.checked().count(Invariant::I10);
         }
         Report {
             outcome,
-            parted,
+            handed_over: parted,
             elapsed: Duration::from_millis(self.now - START),
             machine: self.setup.machine,
             told: self.told,
@@ -202,7 +203,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     /// How long a task may take to be stopped at its deadline.
     fn to_stop(&self) -> Duration {
         match self.setup.policy.on_deadline {
-            Abandon::Cancel { within } | Abandon::CancelAndConfirm { within } => within,
+            OnDetach::Cancel { within } | OnDetach::CancelAndConfirm { within } => within,
             _ => Duration::ZERO,
         }
     }
@@ -225,7 +226,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             self.subject = Some(id.clone());
         }
         let deadline = self.deadline;
-        self.learn(Fact::Born(Birth { id, from, deadline }))
+        self.learn(Observation::Born(Birth { id, from, deadline }))
     }
 
     /// Another process, some time later, on a machine whose clock may be another.
@@ -233,7 +234,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         self.die();
         let down = self.chance.millis(1, 60_000);
         self.pass(self.now + down);
-        if self.strikes(Mishap::ClockJump) {
+        if self.strikes(FaultEvent::ClockJump) {
             let jumps = [-3_600_000, -10_000, 10_000, 3_600_000];
             let jump = *self.chance.pick(&jumps);
             self.skew += jump;
@@ -291,17 +292,17 @@ impl<P: Provider, M: Machine> World<P, M> {
                 return Ok(Life::OutOfTime);
             }
             self.catch_up()?;
-            if let Some(life) = self.wish(task)? {
+            if let Some(life) = self.request(task)? {
                 return Ok(life);
             }
             self.echo(task);
-            if self.strikes(Mishap::Kill) {
+            if self.strikes(FaultEvent::Kill) {
                 return Ok(Life::Killed);
             }
-            if self.strikes(Mishap::HandOver) {
+            if self.strikes(FaultEvent::HandOver) {
                 return Ok(Life::Left);
             }
-            if self.strikes(Mishap::ClockJump) {
+            if self.strikes(FaultEvent::ClockJump) {
                 // The machine sleeps.
                 let asleep = [1_000, 60_000, 3_600_000, 12 * 3_600_000];
                 let asleep = *self.chance.pick(&asleep);
@@ -309,7 +310,7 @@ impl<P: Provider, M: Machine> World<P, M> {
                 // A deadline that passed meanwhile may be found out late, and the other clock run from then on.
                 self.deadline = self.deadline.saturating_add(asleep);
                 self.left_by = self.left_by.saturating_add(asleep);
-                self.learn(Fact::Bounded(self.deadline.min(self.left_by)))?;
+                self.learn(Observation::Bounded(self.deadline.min(self.left_by)))?;
                 if self.has_healed() {
                     // Nothing could be done before.
                     self.healed_at = self.now;
@@ -318,18 +319,18 @@ impl<P: Provider, M: Machine> World<P, M> {
             }
             if self.steps.is_multiple_of(WEIGHED) {
                 let shown = format!("{task:?}");
-                self.learn(Fact::Holds(shown.len()))?;
-                self.learn(Fact::Said(shown))?;
+                self.learn(Observation::Holds(shown.len()))?;
+                self.learn(Observation::Said(shown))?;
             }
             let now = self.clock();
-            let next = Next::of(task.poll(now, &mut self.shared));
+            let next = Owned::of(task.next_step(now, &mut self.shared));
             let asked = Asked {
                 step: next.name(),
                 now: now.as_millis(),
                 until: next.until(),
                 id: task.id().map(ToString::to_string),
             };
-            self.learn(Fact::Asked(asked))?;
+            self.learn(Observation::Asked(asked))?;
             if let Some(life) = self.act(task, next)? {
                 return Ok(life);
             }
@@ -337,16 +338,16 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     /// Does one step.
-    pub(super) fn act(&mut self, task: &mut Task<P>, next: Next) -> Done<Option<Life>> {
+    pub(super) fn act(&mut self, task: &mut Task<P>, next: Owned) -> Done<Option<Life>> {
         match next {
-            Next::Save(revision) => {
+            Owned::Save(revision) => {
                 let durable = self.keep(task);
                 self.tell(format_args!("save {revision}"));
-                if self.strikes(Mishap::Kill) {
+                if self.strikes(FaultEvent::Kill) {
                     return Ok(Some(Life::Killed));
                 }
-                if self.strikes(Mishap::FailedSave) {
-                    self.learn(Fact::Unsaved)?;
+                if self.strikes(FaultEvent::FailedSave) {
+                    self.learn(Observation::Unsaved)?;
                     // Some give up then, others try again.
                     if self.chance.once_in(3) {
                         return Ok(Some(Life::Killed));
@@ -354,17 +355,17 @@ impl<P: Provider, M: Machine> World<P, M> {
                     self.pass(self.now + SAVE_AGAIN);
                     return Ok(None);
                 }
-                self.learn(Fact::Stored(durable.clone()))?;
+                self.learn(Observation::Stored(durable.clone()))?;
                 self.durable = Some(durable);
-                if self.strikes(Mishap::Kill) {
+                if self.strikes(FaultEvent::Kill) {
                     return Ok(Some(Life::Killed));
                 }
                 task.saved(revision);
             }
-            Next::Event(no, event) => return self.event(task, no, *event),
-            Next::Send(id, request, limits) => {
+            Owned::Event(no, event) => return self.event(task, no, *event),
+            Owned::Send(id, request, limits) => {
                 // A task that is being left lets go of what stands in its way.
-                if self.flight.is_some() && task.leaves_by().is_none() {
+                if self.flight.is_some() && task.cancel_deadline().is_none() {
                     let why = "a second request leaves while one is under way";
                     return Err(self.broken(Violation::new(Invariant::I8, why)));
                 }
@@ -373,7 +374,7 @@ impl<P: Provider, M: Machine> World<P, M> {
                 };
                 self.flight = Some(flight);
             }
-            Next::Open(id, request, limits) => {
+            Owned::Open(id, request, limits) => {
                 if self.stream.is_some() || self.opening.is_some() {
                     let why = "a second stream is opened while there is one";
                     return Err(self.broken(Violation::new(Invariant::I8, why)));
@@ -383,8 +384,8 @@ impl<P: Provider, M: Machine> World<P, M> {
                 };
                 self.opening = Some(opening);
             }
-            Next::InFlight(id, readable) => self.await_report(task, id, readable)?,
-            Next::Receive(until) => {
+            Owned::InFlight(id, readable) => self.await_report(task, id, readable)?,
+            Owned::Receive(until) => {
                 self.doubt(task);
                 let until = self.when(until);
                 if self.opening.is_some() {
@@ -393,18 +394,18 @@ impl<P: Provider, M: Machine> World<P, M> {
                     self.tell(format_args!("listens"));
                 }
             }
-            Next::Close(id) => {
+            Owned::Close(id) => {
                 self.close_stream();
                 self.tell(format_args!("closes the stream"));
                 task.closed(id);
             }
-            Next::Wait(until) => {
+            Owned::Wait(until) => {
                 self.doubt(task);
                 let until = self.when(until);
                 self.tell(format_args!("waits until {}", until - START.min(until)));
                 self.pass(until);
             }
-            Next::Done => {
+            Owned::Done => {
                 self.is_over(task)?;
                 return Ok(Some(Life::Over));
             }
@@ -419,7 +420,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         readable: bool,
     ) -> Done {
         let Some(flight) = self.flight.as_mut().filter(|flight| flight.id == id) else {
-            task.handle_failure(id, Failure::abandoned(), self.clock());
+            task.handle_failure(id, ExchangeFailure::abandoned(), self.clock());
             return Ok(());
         };
         let due = flight.due;
@@ -473,7 +474,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     /// The watch is over: nothing changes any more.
     fn is_over(&mut self, task: &mut Task<P>) -> Done {
         let now = self.clock();
-        let (mut end, id, shown) = match task.poll(now, &mut self.shared) {
+        let (mut end, id, shown) = match task.next_step(now, &mut self.shared) {
             Step::Done(outcome) => {
                 let id = outcome.task().map(ToString::to_string);
                 (end_of(outcome), id, format!("{outcome:?}"))
@@ -483,14 +484,14 @@ impl<P: Provider, M: Machine> World<P, M> {
                 return Err(self.broken(Violation::new(Invariant::I5, why)));
             }
         };
-        end.answer = self.look();
+        end.answer = self.inspect();
         self.tell(format_args!("end: {shown}"));
         end.stood = id.as_ref().map_or_else(Vec::new, |id| self.model.stood(id));
         end.passed = self.now - START + self.put_ahead;
         end.is_healed = self.last_left >= self.healed_at;
         let code = end.code;
-        self.learn(Fact::Said(shown))?;
-        self.learn(Fact::Done(end))?;
+        self.learn(Observation::Said(shown))?;
+        self.learn(Observation::Done(end))?;
         for (id, report) in std::mem::take(&mut self.echoes) {
             match report {
                 Ok(reply) => task.handle_response(id, reply, now),
@@ -498,7 +499,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             }
         }
         let later = now.after(Duration::from_secs(3600));
-        let again = match task.poll(later, &mut self.shared) {
+        let again = match task.next_step(later, &mut self.shared) {
             Step::Done(outcome) => Ok(outcome.code()),
             other => Err(format!("{other:?}")),
         };
@@ -522,10 +523,12 @@ fn end_of<O: taskward_core::Output>(outcome: &Outcome<O>) -> End {
         abandoned: match outcome {
             Outcome::DeadlineExceeded {
                 id: Some(_),
-                abandoned,
+                cancel: abandoned,
                 ..
             }
-            | Outcome::Interrupted { abandoned, .. } => Some(abandoned.code()),
+            | Outcome::Interrupted {
+                cancel: abandoned, ..
+            } => Some(abandoned.code()),
             _ => None,
         },
         is_healed: false,

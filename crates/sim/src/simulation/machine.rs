@@ -25,7 +25,7 @@ pub trait Machine {
     fn next_change(&self) -> Option<u64>;
 
     /// What is true now, whatever reads show.
-    fn account(&mut self, now: u64) -> Account;
+    fn account(&mut self, now: u64) -> ServerState;
 
     /// The places of all events of a task that can be seen now, oldest first; none where there are no events.
     fn events(&self, _task: &str) -> Vec<u64> {
@@ -33,7 +33,7 @@ pub trait Machine {
     }
 
     /// Somebody else does this; whether it could be done.
-    fn meddle(&mut self, task: &str, meddling: &Meddling, now: u64) -> bool;
+    fn interfere(&mut self, task: &str, meddling: &Interference, now: u64) -> bool;
 }
 
 /// What a request does to its server.
@@ -77,7 +77,7 @@ impl Effect {
 
 /// What is true on a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct ServerState {
     /// Every task, oldest first.
     pub tasks: Vec<TaskAccount>,
     /// Every question there ever was, oldest first.
@@ -90,7 +90,7 @@ pub struct TaskAccount {
     /// Its id.
     pub id: String,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: TaskStanding,
     /// Its answer in words, once it completed, where a read gives it in the same words.
     pub answer: Option<String>,
 }
@@ -112,7 +112,7 @@ pub struct QuestionAccount {
 
 /// Where a task stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum TaskStanding {
     /// It goes on.
     Going,
     /// It waits for an answer.
@@ -129,7 +129,7 @@ pub enum Standing {
 
 /// What somebody else does to a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Meddling {
+pub enum Interference {
     /// Another client of the same account answers its question.
     AnswerByClient,
     /// A human answers its question in the dashboard.

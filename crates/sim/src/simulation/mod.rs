@@ -10,7 +10,7 @@
 //! use std::time::Duration;
 //! use taskward_core::Answer;
 //! use taskward_providers::agent_harness::{AgentHarness, Job};
-//! use taskward_sim::simulation::{Mishap, Mishaps, START, Simulation};
+//! use taskward_sim::simulation::{FaultEvent, FaultPlan, START, Simulation};
 //! use taskward_sim::{Scenario, harness::Server};
 //!
 //! // An order that waits for an approval, which takes its human two hours.
@@ -27,7 +27,7 @@
 //! let job = Job::goal("Order chairs.").with_input("scenario", "order");
 //! let report = Simulation::new(AgentHarness, Server::new(7, &scenario, START), job)
 //!     .human(|_question| Some((Duration::from_secs(2 * 3600), Answer::Approve)))
-//!     .mishaps(Mishaps::none().with(Mishap::DropReply, 3).with(Mishap::Kill, 40))
+//!     .faults(FaultPlan::none().with(FaultEvent::DropReply, 3).with(FaultEvent::Kill, 40))
 //!     .seed(42)
 //!     .run()?;
 //! assert_eq!(report.code(), Some("succeeded"));
@@ -57,12 +57,12 @@
 //! may happen, but nothing good has to. With it nothing goes wrong from then on, and the watch has to reach its end.
 
 mod drive;
-mod facts;
+mod fault;
+mod human;
 mod machine;
-mod mishap;
 mod model;
-mod others;
-mod people;
+mod observation;
+mod other_clients;
 mod recovery;
 mod report;
 mod spoil;
@@ -73,8 +73,10 @@ use std::time::Duration;
 
 use taskward_core::{Answer, Policy, Provider, Question, TaskId};
 
-pub use machine::{Account, Effect, Machine, Meddling, QuestionAccount, Standing, TaskAccount};
-pub use mishap::{Mishap, Mishaps, Struck};
+pub use fault::{FaultEvent, FaultPlan, Struck};
+pub use machine::{
+    Effect, Interference, Machine, QuestionAccount, ServerState, TaskAccount, TaskStanding,
+};
 pub use model::Invariant;
 pub use report::{Checked, Report, Violation};
 
@@ -107,7 +109,7 @@ pub struct Simulation<P: Provider, M: Machine> {
     messages: Vec<(u64, String)>,
     /// What others start, and when.
     others: Vec<(u64, P::Job)>,
-    mishaps: Mishaps,
+    faults: FaultPlan,
     heal_after: Option<Duration>,
     longest: Duration,
     seed: u64,
@@ -138,7 +140,7 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
             interrupt_after: None,
             messages: Vec::new(),
             others: Vec::new(),
-            mishaps: Mishaps::none(),
+            faults: FaultPlan::none(),
             heal_after: None,
             longest: Duration::from_secs(7 * 86_400),
             seed: 0,
@@ -196,8 +198,8 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
 
     /// What goes wrong.
     #[must_use]
-    pub fn mishaps(mut self, mishaps: Mishaps) -> Self {
-        self.mishaps = mishaps;
+    pub fn faults(mut self, faults: FaultPlan) -> Self {
+        self.faults = faults;
         self
     }
 

@@ -1,14 +1,15 @@
 //! What comes after a watch that ended without knowing what became of its start.
 
 use taskward_core::{
-    Operation as _, Outcome, Provider, Search, SearchStep, Seed, Snapshot, Sought, Task, TaskId,
+    Operation as _, Outcome, Provider, Search, SearchStep, Seed, Snapshot, Task, TaskId,
+    UnconfirmedStart,
 };
 
 use super::START;
-use super::facts::{Fact, Found};
+use super::fault::FaultEvent;
 use super::machine::Machine;
-use super::mishap::Mishap;
 use super::model::Invariant;
+use super::observation::{Found, Observation};
 use super::report::Violation;
 use super::spoil;
 use super::wire::{response, translate};
@@ -37,7 +38,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     /// The next watch, or how the last one ended.
     pub(super) fn conclude(&mut self, task: Task<P>) -> Done<After<P>> {
         let durable = self.durable.clone();
-        let sought = task.sought();
+        let sought = task.unconfirmed_start();
         let outcome = task.into_outcome();
         let (Some(Outcome::Unknown { .. }), Some(durable)) = (&outcome, durable) else {
             return Ok(After::End(outcome));
@@ -93,7 +94,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     /// Looks for the task of a start: gives the one that its caller would take for it.
-    fn search(&mut self, sought: Sought) -> Done<Option<TaskId>> {
+    fn search(&mut self, sought: UnconfirmedStart) -> Done<Option<TaskId>> {
         let is_reliable = self.skew == 0;
         let mut search = Search::new(self.setup.provider.clone(), sought);
         loop {
@@ -104,8 +105,10 @@ impl<P: Provider, M: Machine> World<P, M> {
                     let until = self.when(until);
                     self.pass(until);
                 }
-                SearchStep::Look(probe) => {
-                    if self.strikes(Mishap::DropReply) || self.strikes(Mishap::DropAfterSend) {
+                SearchStep::Send(probe) => {
+                    if self.strikes(FaultEvent::DropReply)
+                        || self.strikes(FaultEvent::DropAfterSend)
+                    {
                         self.pass(self.now + PATIENCE);
                         continue;
                     }
@@ -115,7 +118,7 @@ impl<P: Provider, M: Machine> World<P, M> {
                     self.now += TRIP;
                     let served = self.setup.machine.handle(sim, self.now);
                     let mut served = served.into_reply();
-                    if self.strikes(Mishap::BadEntry)
+                    if self.strikes(FaultEvent::BadEntry)
                         && let Some(body) = spoil::unreadable(&served.body, &mut self.chance)
                     {
                         served.body = body;
@@ -137,7 +140,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             .iter()
             .map(|one| Found {
                 id: one.id.to_string(),
-                is_off_time: one.off_time,
+                is_off_time: one.outside_expected_time,
             })
             .collect();
         self.tell(format_args!(
@@ -146,10 +149,10 @@ impl<P: Provider, M: Machine> World<P, M> {
             findings.complete
         ));
         let only = match (findings.candidates.as_slice(), findings.complete) {
-            ([only], true) if !only.off_time => Some(only.id.clone()),
+            ([only], true) if !only.outside_expected_time => Some(only.id.clone()),
             _ => None,
         };
-        self.learn(Fact::Searched {
+        self.learn(Observation::Searched {
             found,
             is_complete: findings.complete,
             is_reliable,

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use taskward_core::{Abandoned, Event, Outcome};
+use taskward_core::{CancelResult, Event, Outcome};
 
-use super::mishap::Struck;
+use super::fault::Struck;
 use super::model::Invariant;
 
 /// A run that broke no invariant.
@@ -15,7 +15,7 @@ pub struct Report<O, M> {
     /// How the last watch ended; `None` when time was up before it did, or the caller left.
     pub outcome: Option<Outcome<O>>,
     /// What was done about the task that the caller left at once.
-    pub parted: Option<Abandoned>,
+    pub handed_over: Option<CancelResult>,
     /// How long it took, in simulated time.
     pub elapsed: Duration,
     /// The server as it was left.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::mishap::Chance;
+use super::fault::Chance;
 
 /// A task that nobody here started.
 const THEIRS: &str = "0badc0de-0000-4000-8000-00000000000b";

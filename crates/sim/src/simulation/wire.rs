@@ -3,13 +3,13 @@
 use taskward_core::http::header::{HeaderName, HeaderValue};
 use taskward_core::http::{Method, StatusCode};
 use taskward_core::{
-    Cause, ExchangeId, Failure, Head, Limits, Phase, Provider, Request, Response, Segment, Stage,
-    Task,
+    Cause, ExchangeFailure, ExchangeId, ExchangeProgress, Head, Limits, Provider, Request,
+    Response, Segment, Task, TimeoutPhase,
 };
 
-use super::facts::{Aim, Fact, Fate, Kept, Leaving};
+use super::fault::FaultEvent;
 use super::machine::{Effect, Machine};
-use super::mishap::Mishap;
+use super::observation::{Aim, DeliveryFact, Kept, Observation, Sent};
 use super::report::Violation;
 use super::spoil;
 use super::world::{Flight, Late, News, Open, World, bytes, millis};
@@ -43,7 +43,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         let no = self.requests;
         let sim = translate(request, self.setup.machine.api_key());
         let effect = M::effect(&sim.head);
-        let leaving = Leaving {
+        let outgoing = Sent {
             no,
             effect,
             key: sim.head.header("idempotency-key").map(str::to_owned),
@@ -63,9 +63,9 @@ impl<P: Provider, M: Machine> World<P, M> {
             request.target().as_str()
         ));
         self.last_left = self.now;
-        self.learn(Fact::Left(leaving))?;
+        self.learn(Observation::Left(outgoing))?;
         task.sent(id);
-        if self.strikes(Mishap::Kill) {
+        if self.strikes(FaultEvent::Kill) {
             // What was written before may arrive all the same.
             if self.chance.once_in(2) {
                 self.linger(no, sim);
@@ -81,10 +81,13 @@ impl<P: Provider, M: Machine> World<P, M> {
         {
             // The whole exchange has a limit, too.
             due = begun + millis(total);
-            self.hang_up(&news);
-            news = News::Failure(failed(Stage::MaybeSent, Cause::Timeout(Phase::Total)));
+            self.shut_down(&news);
+            news = News::Failure(failed(
+                ExchangeProgress::MaybeSent,
+                Cause::Timeout(TimeoutPhase::Total),
+            ));
         }
-        let yields = self.stream.is_some() && self.strikes(Mishap::Reorder);
+        let yields = self.stream.is_some() && self.strikes(FaultEvent::Reorder);
         Ok(Some(Flight {
             no,
             id,
@@ -96,7 +99,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     /// Of a stream that nobody will read.
-    fn hang_up(&mut self, news: &News) {
+    fn shut_down(&mut self, news: &News) {
         if let News::Stream { sim, .. } = news {
             self.setup.machine.close(*sim);
         }
@@ -116,11 +119,11 @@ impl<P: Provider, M: Machine> World<P, M> {
         limits: &Limits,
     ) -> Done<(News, u64)> {
         let lost = |stage, cause| News::Failure(failed(stage, cause));
-        if self.strikes(Mishap::DropBeforeSend) {
+        if self.strikes(FaultEvent::DropBeforeSend) {
             let cause = [
                 Cause::Refused,
                 Cause::Resolve,
-                Cause::Timeout(Phase::Connect),
+                Cause::Timeout(TimeoutPhase::Connect),
             ];
             let cause = self.chance.pick(&cause).clone();
             let after = if cause == Cause::Refused {
@@ -128,25 +131,28 @@ impl<P: Provider, M: Machine> World<P, M> {
             } else {
                 millis(limits.connect)
             };
-            return Ok((lost(Stage::NotSent, cause), after));
+            return Ok((lost(ExchangeProgress::NotSent, cause), after));
         }
-        if self.strikes(Mishap::DropAfterSend) {
+        if self.strikes(FaultEvent::DropAfterSend) {
             let timeout = self.chance.once_in(2);
             let (cause, after) = if timeout {
-                (Cause::Timeout(Phase::Head), millis(limits.head))
+                (Cause::Timeout(TimeoutPhase::Head), millis(limits.head))
             } else {
                 (Cause::Reset, TRIP)
             };
-            return Ok((lost(Stage::MaybeSent, cause), after));
+            return Ok((lost(ExchangeProgress::MaybeSent, cause), after));
         }
-        if self.strikes(Mishap::ArriveLate) {
+        if self.strikes(FaultEvent::ArriveLate) {
             self.linger(no, sim);
             return Ok((
-                lost(Stage::MaybeSent, Cause::Timeout(Phase::Head)),
+                lost(
+                    ExchangeProgress::MaybeSent,
+                    Cause::Timeout(TimeoutPhase::Head),
+                ),
                 millis(limits.head),
             ));
         }
-        if self.strikes(Mishap::StatusStorm) {
+        if self.strikes(FaultEvent::StatusStorm) {
             let ambiguous = *self.chance.pick(&AMBIGUOUS);
             let honest = *self.chance.pick(&HONEST);
             let status = if self.chance.once_in(2) {
@@ -174,23 +180,26 @@ impl<P: Provider, M: Machine> World<P, M> {
             return Ok((self.refusal(status, hint), TRIP));
         }
         let mut after = 2 * TRIP;
-        if self.strikes(Mishap::Delay) {
+        if self.strikes(FaultEvent::Delay) {
             after += self.chance.millis(100, LATE);
             if after > millis(limits.head) {
                 self.forget(&answer);
-                let timeout = Cause::Timeout(Phase::Head);
-                return Ok((lost(Stage::MaybeSent, timeout), millis(limits.head)));
+                let timeout = Cause::Timeout(TimeoutPhase::Head);
+                return Ok((
+                    lost(ExchangeProgress::MaybeSent, timeout),
+                    millis(limits.head),
+                ));
             }
         }
-        if self.strikes(Mishap::DropReply) {
+        if self.strikes(FaultEvent::DropReply) {
             self.forget(&answer);
-            return Ok((lost(Stage::MaybeSent, Cause::Reset), after));
+            return Ok((lost(ExchangeProgress::MaybeSent, Cause::Reset), after));
         }
-        if self.strikes(Mishap::CutHead) {
+        if self.strikes(FaultEvent::CutHead) {
             self.forget(&answer);
             let cause = [Cause::Truncated, Cause::Protocol];
             let cause = self.chance.pick(&cause).clone();
-            return Ok((lost(Stage::MaybeSent, cause), after));
+            return Ok((lost(ExchangeProgress::MaybeSent, cause), after));
         }
         let news = match answer {
             Served::Stream { head, id } => News::Stream {
@@ -237,7 +246,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         if let Some(target) = target.filter(|_| reply.status == 200) {
             let remembered = self.memory.get(&target).cloned();
             match remembered {
-                Some((older, then)) if self.strikes(Mishap::StaleRead) => {
+                Some((older, then)) if self.strikes(FaultEvent::StaleRead) => {
                     (reply, as_of) = (older, then);
                 }
                 _ => drop(self.memory.insert(target, (reply.clone(), as_of))),
@@ -256,7 +265,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             };
         }
         let mut response = response(&reply);
-        if self.strikes(Mishap::CutBody) {
+        if self.strikes(FaultEvent::CutBody) {
             let length = response.body.len();
             let at = self.chance.below(length);
             // A reply to a write that is cut unnoticed may still be whole JSON only when nothing is cut.
@@ -268,7 +277,7 @@ impl<P: Provider, M: Machine> World<P, M> {
                     as_of,
                 };
             }
-            let stage = Stage::Answered(Box::new(response.head));
+            let stage = ExchangeProgress::Answered(Box::new(response.head));
             return News::Failure(failed(stage, Cause::Truncated));
         }
         News::Reply {
@@ -280,10 +289,10 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     /// Another reply in the place of this one, if one is served.
     fn spoil(&mut self, body: &[u8], effect: Effect) -> Option<Vec<u8>> {
-        if self.strikes(Mishap::Foreign) {
+        if self.strikes(FaultEvent::Foreign) {
             return spoil::theirs(body, &mut self.chance);
         }
-        if !effect.is_write() && self.strikes(Mishap::BadEntry) {
+        if !effect.is_write() && self.strikes(FaultEvent::BadEntry) {
             return spoil::unreadable(body, &mut self.chance);
         }
         None
@@ -300,7 +309,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         } = flight;
         let now = self.clock();
         let mut hint = 0;
-        let (fate, report) = match news {
+        let (delivery, report) = match news {
             News::Stream { head, sim } => {
                 self.tell(format_args!("<- {no} a stream"));
                 self.close_stream();
@@ -321,40 +330,40 @@ impl<P: Provider, M: Machine> World<P, M> {
                 let status = reply.status().as_u16();
                 self.tell(format_args!("<- {no} {status} {}", reply.body.len()));
                 if is_whole && status == 200 && !effect.is_write() {
-                    self.learn(Fact::Read { no, as_of })?;
+                    self.learn(Observation::Read { no, as_of })?;
                 }
                 let has_hint = reply.head.headers.contains_key("retry-after");
                 let asked = reply.head.headers.get("retry-after");
                 let seconds = asked.and_then(|asked| asked.to_str().ok()?.parse().ok());
                 hint = seconds.map_or(0, |seconds: u64| seconds.saturating_mul(1_000));
-                let fate = if is_whole {
+                let delivery = if is_whole {
                     let proves_nothing_done = status == 503 && has_hint;
-                    Fate::Whole {
+                    DeliveryFact::Whole {
                         status,
                         proves_nothing_done,
                     }
                 } else {
-                    Fate::Torn(status)
+                    DeliveryFact::Torn(status)
                 };
-                (fate, Ok(reply))
+                (delivery, Ok(reply))
             }
             News::Failure(failure) => {
                 self.tell(format_args!("<- {no} {failure}"));
-                let fate = match &failure.stage {
-                    Stage::NotSent => Fate::NotSent,
-                    Stage::MaybeSent => Fate::MaybeSent,
-                    Stage::Answered(head) => Fate::Torn(head.status.as_u16()),
+                let delivery = match &failure.progress {
+                    ExchangeProgress::NotSent => DeliveryFact::NotSent,
+                    ExchangeProgress::MaybeSent => DeliveryFact::MaybeSent,
+                    ExchangeProgress::Answered(head) => DeliveryFact::Torn(head.status.as_u16()),
                 };
-                (fate, Err(failure))
+                (delivery, Err(failure))
             }
         };
-        self.learn(Fact::Reported {
+        self.learn(Observation::Reported {
             no,
             effect,
-            fate,
+            delivery,
             hint,
         })?;
-        if self.strikes(Mishap::Duplicate) {
+        if self.strikes(FaultEvent::Duplicate) {
             self.echoes.push((id, report.clone()));
         }
         match report {
@@ -381,7 +390,7 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     /// Reads the stream, for so long at most. Whether anything was handed over.
     pub(super) fn listen(&mut self, task: &mut Task<P>, until: u64) -> Done<bool> {
-        self.look();
+        self.inspect();
         let (now, true_now) = (self.clock(), self.now);
         let Some(mut open) = self.stream.take() else {
             return Ok(false);
@@ -399,13 +408,13 @@ impl<P: Provider, M: Machine> World<P, M> {
             }
         }
         let has_more = !open.ready.is_empty() && !is_stalled;
-        if has_more && self.strikes(Mishap::Delay) {
+        if has_more && self.strikes(FaultEvent::Delay) {
             open.stalled_until = true_now + self.chance.millis(100, 4 * LATE);
             self.stream = Some(open);
             return Ok(false);
         }
-        let breaks = !ended && has_more && self.strikes(Mishap::CutStream);
-        let ends = !ended && !breaks && has_more && self.strikes(Mishap::EndStream);
+        let breaks = !ended && has_more && self.strikes(FaultEvent::CutStream);
+        let ends = !ended && !breaks && has_more && self.strikes(FaultEvent::EndStream);
         let take = if breaks || ends {
             self.chance.below(open.ready.len())
         } else if has_more {
@@ -445,7 +454,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             if breaks { "breaks" } else { "ends" }
         ));
         if breaks {
-            let stage = Stage::Answered(Box::new(Head::new(StatusCode::OK)));
+            let stage = ExchangeProgress::Answered(Box::new(Head::new(StatusCode::OK)));
             task.handle_failure(open.id, failed(stage, Cause::Truncated), now);
         } else {
             task.handle_end(open.id, now);
@@ -455,7 +464,7 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     pub(super) fn close_stream(&mut self) {
         if let Some(opening) = self.opening.take() {
-            self.hang_up(&opening.news);
+            self.shut_down(&opening.news);
         }
         if let Some(open) = self.stream.take() {
             self.setup.machine.close(open.sim);
@@ -466,14 +475,14 @@ impl<P: Provider, M: Machine> World<P, M> {
     pub(super) fn die(&mut self) {
         self.close_stream();
         if let Some(flight) = self.flight.take() {
-            self.hang_up(&flight.news);
+            self.shut_down(&flight.news);
         }
         self.echoes.clear();
     }
 }
 
-fn failed(stage: Stage, cause: Cause) -> Failure {
-    Failure::new(stage, cause, "as the simulation has it")
+fn failed(stage: ExchangeProgress, cause: Cause) -> ExchangeFailure {
+    ExchangeFailure::new(stage, cause, "as the simulation has it")
 }
 
 fn head_of(reply: &Reply) -> Head {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use taskward_core::bytes::Bytes;
 use taskward_core::{
-    Answer, Event, ExchangeId, Failure, Provider, QuestionId, Response, Shared, Timestamp,
+    Answer, Event, ExchangeFailure, ExchangeId, OriginBudget, Provider, QuestionId, Response,
+    Timestamp,
 };
 
-use super::facts::{Durable, Fact};
-use super::machine::{Account, Effect, Machine, Meddling, Standing};
-use super::mishap::{Chance, Mishap, Struck};
+use super::fault::{Chance, FaultEvent, Struck};
+use super::machine::{Effect, Interference, Machine, ServerState, TaskStanding};
 use super::model::{Model, Rules};
+use super::observation::{Durable, Observation};
 use super::report::{Trace, Violation};
 use super::{Beginning, START, Simulation};
 use crate::message::{Reply, Request, StreamId};
@@ -48,7 +49,7 @@ pub(super) enum News {
         head: taskward_core::Head,
         sim: StreamId,
     },
-    Failure(Failure),
+    Failure(ExchangeFailure),
 }
 
 /// A stream that is open.
@@ -83,7 +84,7 @@ pub(super) struct World<P: Provider, M: Machine> {
     pub(super) skew: i64,
     /// By how much that clock was put ahead, in all.
     pub(super) put_ahead: u64,
-    pub(super) shared: Shared,
+    pub(super) shared: OriginBudget,
     /// What is on the disk.
     pub(super) durable: Option<Durable>,
     pub(super) requests: u64,
@@ -93,7 +94,7 @@ pub(super) struct World<P: Provider, M: Machine> {
     pub(super) stream: Option<Open>,
     pub(super) late: Vec<Late>,
     /// Reports that are handed over again.
-    pub(super) echoes: Vec<(ExchangeId, Result<Response, Failure>)>,
+    pub(super) echoes: Vec<(ExchangeId, Result<Response, ExchangeFailure>)>,
     /// The newest reply to each read, and when it was made.
     pub(super) memory: BTreeMap<String, (Reply, u64)>,
     /// How the server refuses, and for how many requests.
@@ -147,7 +148,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             now: START,
             skew: 0,
             put_ahead: 0,
-            shared: Shared::new(),
+            shared: OriginBudget::new(),
             durable: None,
             requests: 0,
             flight: None,
@@ -173,7 +174,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         }
     }
 
-    pub(super) fn learn(&mut self, fact: Fact) -> Result<(), Box<Violation>> {
+    pub(super) fn learn(&mut self, fact: Observation) -> Result<(), Box<Violation>> {
         self.model
             .learn(fact)
             .map_err(|violation| self.broken(violation))
@@ -217,11 +218,11 @@ impl<P: Provider, M: Machine> World<P, M> {
     pub(super) fn pass(&mut self, until: u64) {
         let wants = self.wants.iter().map(|want| want.at);
         let late = self.late.iter().map(|late| late.at);
-        let wishes = [self.cancel_at, self.interrupt_at];
+        let requests = [self.cancel_at, self.interrupt_at];
         let messages = self.setup.messages.iter().map(|(at, _)| *at);
         let others = self.setup.others.iter().map(|(at, _)| *at);
         let review = self.reviewed_since.map(|since| since + REVIEW);
-        let other = wants.chain(late).chain(wishes).chain(review);
+        let other = wants.chain(late).chain(requests).chain(review);
         let other = other.chain(messages).chain(others);
         let first = other.filter(|at| *at > self.now).min();
         let until = until.min(first.unwrap_or(u64::MAX)).min(self.end() + 1);
@@ -231,26 +232,26 @@ impl<P: Provider, M: Machine> World<P, M> {
     // --- chance ------------------------------------------------------------------------------------------------
 
     /// Whether this happens now.
-    pub(super) fn strikes(&mut self, mishap: Mishap) -> bool {
-        let Some(one_in) = self.setup.mishaps.one_in(mishap) else {
+    pub(super) fn strikes(&mut self, fault: FaultEvent) -> bool {
+        let Some(one_in) = self.setup.faults.one_in(fault) else {
             return false;
         };
         if self.has_healed() || !self.chance.once_in(one_in) {
             return false;
         }
-        self.count(mishap);
+        self.count(fault);
         true
     }
 
-    pub(super) fn count(&mut self, mishap: Mishap) {
-        self.struck.count(mishap);
-        self.tell(format_args!("! {mishap}"));
+    pub(super) fn count(&mut self, fault: FaultEvent) {
+        self.struck.count(fault);
+        self.tell(format_args!("! {fault}"));
     }
 
     // --- the server --------------------------------------------------------------------------------------------
 
     /// What is true on the server is seen as it is; gives the answer of the task.
-    pub(super) fn look(&mut self) -> Option<String> {
+    pub(super) fn inspect(&mut self) -> Option<String> {
         let account = self.account();
         let subject = self.subject.as_ref()?;
         if P::CAPABILITIES.stream {
@@ -262,7 +263,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     /// What is true on the server now; nothing that happened meanwhile is missed.
-    fn account(&mut self) -> Account {
+    fn account(&mut self) -> ServerState {
         while let Some(at) = self.setup.machine.next_change().filter(|at| *at < self.now) {
             let account = self.setup.machine.account(at);
             self.see(&account, at);
@@ -272,7 +273,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         account
     }
 
-    fn see(&mut self, account: &Account, at: u64) {
+    fn see(&mut self, account: &ServerState, at: u64) {
         let passed = at - START.min(at) + self.put_ahead;
         self.model.see(account, at, passed);
     }
@@ -283,7 +284,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         no: u64,
         request: Request,
     ) -> Result<crate::message::Answer, Box<Violation>> {
-        self.look();
+        self.inspect();
         let is_keyed = request.head.header("idempotency-key").is_some();
         let is_write = M::effect(&request.head).is_write();
         let before = self.setup.machine.account(self.now);
@@ -304,7 +305,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             crate::message::Answer::Stream { head, .. } => head.status,
         };
         let is_success = (200..300).contains(&status);
-        let fact = Fact::Arrived {
+        let fact = Observation::Arrived {
             no,
             made: made.cloned(),
             // Under a key the server may say so again and do nothing.
@@ -325,7 +326,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         }
         self.tell(format_args!("  {fact:?}"));
         self.learn(fact)?;
-        self.look();
+        self.inspect();
         Ok(answer)
     }
 
@@ -340,11 +341,11 @@ impl<P: Provider, M: Machine> World<P, M> {
             }
         }
         self.start_others()?;
-        self.meddle()
+        self.interfere()
     }
 
     /// What others do to the task.
-    fn meddle(&mut self) -> Result<(), Box<Violation>> {
+    fn interfere(&mut self) -> Result<(), Box<Violation>> {
         let account = self.account();
         let subject = self.subject.as_ref();
         let Some(task) = subject.and_then(|id| account.tasks.iter().find(|task| task.id == *id))
@@ -352,42 +353,48 @@ impl<P: Provider, M: Machine> World<P, M> {
             return Ok(());
         };
         let meddling = match task.standing {
-            Standing::Waiting if self.strikes(Mishap::SecondClient) => Meddling::AnswerByClient,
-            Standing::Waiting if self.strikes(Mishap::Dashboard) => Meddling::AnswerInDashboard,
-            Standing::Waiting if self.strikes(Mishap::Reword) => match self.chance.once_in(2) {
-                true => Meddling::Reword,
-                false => Meddling::AskMore,
-            },
-            Standing::Review => {
+            TaskStanding::Waiting if self.strikes(FaultEvent::SecondClient) => {
+                Interference::AnswerByClient
+            }
+            TaskStanding::Waiting if self.strikes(FaultEvent::Dashboard) => {
+                Interference::AnswerInDashboard
+            }
+            TaskStanding::Waiting if self.strikes(FaultEvent::Reword) => {
+                match self.chance.once_in(2) {
+                    true => Interference::Reword,
+                    false => Interference::AskMore,
+                }
+            }
+            TaskStanding::Review => {
                 let since = *self.reviewed_since.get_or_insert(self.now);
                 if self.now < since + REVIEW {
                     return Ok(());
                 }
-                Meddling::Approve
+                Interference::Approve
             }
-            Standing::Going if self.strikes(Mishap::Dashboard) => {
+            TaskStanding::Going if self.strikes(FaultEvent::Dashboard) => {
                 // Mostly they let it go on.
                 if !self.chance.once_in(4) {
                     return Ok(());
                 }
-                Meddling::Stop
+                Interference::Stop
             }
             _ => return Ok(()),
         };
         self.reviewed_since = None;
-        let is_done = self.setup.machine.meddle(&task.id, &meddling, self.now);
+        let is_done = self.setup.machine.interfere(&task.id, &meddling, self.now);
         self.tell(format_args!("  others: {meddling:?} {is_done}"));
         let after = self.setup.machine.account(self.now);
         if let Some(question) = answered(&account, &after) {
-            self.learn(Fact::Meddled { question })?;
+            self.learn(Observation::AnsweredByOther { question })?;
         }
-        self.look();
+        self.inspect();
         Ok(())
     }
 }
 
 /// The question that was answered between these two.
-fn answered(before: &Account, after: &Account) -> Option<String> {
+fn answered(before: &ServerState, after: &ServerState) -> Option<String> {
     let is_answered = |asked: &&super::QuestionAccount| {
         let earlier = before
             .questions

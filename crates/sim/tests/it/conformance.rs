@@ -143,7 +143,7 @@ fn every_reply_of_a_session_validates_against_the_contract() {
         "",
         "explicit_nulls = true\nfractional_seconds = true\ncontent_shape = \"object\"\nextracted_data = \"result\"",
         "message_envelope = \"data\"\nextracted_data = \"structured_content\"\ncontent_shape = \"blocks\"",
-        "message_envelope = \"messages\"\nconcurrency_limit = 1\npending_ms = 300\nreply_lag_ms = 3000",
+        "message_envelope = \"messages\"\nconcurrency_limit = 1\npending_ms = 300\nreply_delay_ms = 3000",
         "versions_in_pages = true\nlist_end = \"absent\"\ncreate_agent_status_code = 200\npublish_status_code = 201",
         "versions_in_pages = true\nlist_end = \"empty\"\nmessage_status_code = 202",
         "list_end = \"cursor_without_more\"\nextra_fields = true\nnumeric_offsets = true\nsystem_messages = true",

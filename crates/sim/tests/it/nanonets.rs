@@ -124,12 +124,12 @@ fn a_second_answer_to_the_same_question_is_counted() {
 }
 
 #[test]
-fn the_lag_after_a_reply_is_a_switch() {
-    for (lag, before, after) in [(0, 0, 0), (3_000, 2_999, 1)] {
-        let mut world = World::new(&format!("reply_lag_ms = {lag}"));
+fn the_delay_after_a_reply_is_a_switch() {
+    for (delay, before, after) in [(0, 0, 0), (3_000, 2_999, 1)] {
+        let mut world = World::new(&format!("reply_delay_ms = {delay}"));
         let id = world.run("asker", "x");
         world.after(2_000).say(&id, "EUR");
-        if lag > 0 {
+        if delay > 0 {
             assert_eq!(world.after(before).status(&id), "waiting_for_input");
         }
         assert_eq!(world.after(after).status(&id), "running");
@@ -318,8 +318,8 @@ fn a_cancel_gives_the_true_end_each_time() {
 }
 
 #[test]
-fn a_cancel_that_lags_can_meet_the_end() {
-    let mut world = World::new("cancel_lag_ms = 1000");
+fn a_cancel_that_is_late_can_meet_the_end() {
+    let mut world = World::new("cancel_delay_ms = 1000");
     let (echo, slow) = (world.run("echo", "x"), world.run("slow", "x"));
     world.after(1_500);
     for id in [&echo, &slow] {
@@ -371,9 +371,9 @@ fn a_wait_frees_the_slot_unless_the_switch_keeps_it() {
 }
 
 #[test]
-fn lags_of_the_reads_show_the_time_before() {
+fn delayed_reads_show_the_time_before() {
     let mut world = World::new(
-        "summary_lag_ms = 500\nresult_lag_ms = 1000\npending_ms = 100\nnew_task_hidden_ms = 50",
+        "summary_delay_ms = 500\nresult_delay_ms = 1000\npending_ms = 100\nnew_task_hidden_ms = 50",
     );
     let id = world.run("echo", "x");
     assert_eq!(world.get(&format!("/tasks/{id}")).status, 404);

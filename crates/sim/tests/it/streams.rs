@@ -357,7 +357,7 @@ fn the_dashboard_of_runs_is_among_the_service_endpoints() {
 }
 
 #[test]
-fn a_manual_clock_moves_with_each_look_at_a_run() {
+fn a_manual_clock_moves_with_each_poll_at_a_run() {
     let sim = Sim::builder()
         .manual_clock(Duration::from_secs(1))
         .spawn()

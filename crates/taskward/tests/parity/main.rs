@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use spec::Spec;
-use taskward::core::{LeftWhy, Output as _, SecretString};
+use taskward::core::{DetachReason, Output as _, SecretString};
 use taskward::nanonets::{self, File, Job, Nanonets};
-use taskward::{Answer, End, Error, Event, NumberedEvent, Outcome, Reply};
+use taskward::{Answer, Error, Event, NumberedEvent, Outcome, Reply, RunResult};
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule, Scenario, Sim};
 
@@ -156,12 +156,12 @@ fn cases() -> Vec<Case> {
         case("asked and answered", asker).answers(&["EUR"]),
         case("asked, nobody answers", asker),
         case("asked, lag of 3 s", asker)
-            .switches("reply_lag_ms = 3000")
+            .switches("reply_delay_ms = 3000")
             .answers(&["EUR"]),
         case("a conversation", chat).answers(&["more", "bye"]),
         case("failing", failing),
         case("reviewed", reviewer).on("Paused", Then::Approve),
-        case("stopped in the dashboard", slow).on("Started", Then::Stop),
+        case("stopped in the dashboard", slow).on("Created", Then::Stop),
         case("inactive agent", inactive),
         case("unknown task", |_| {
             What::Attach("00000000-0000-4000-8000-000000000000".into())
@@ -240,19 +240,21 @@ fn show(event: &Event) -> String {
     }
 }
 
-fn describe(end: Result<End<nanonets::Answer>, Error>) -> String {
+fn describe(end: Result<RunResult<nanonets::Answer>, Error>) -> String {
     match end {
-        Ok(End::Done(Outcome::Succeeded { output, .. })) => format!("succeeded {}", output.raw()),
-        Ok(End::Done(Outcome::Unknown { likely, .. })) => format!("unknown likely={likely}"),
-        Ok(End::Done(Outcome::Failed { fault, .. })) => format!("failed {fault:?}"),
-        Ok(End::Done(Outcome::Stopped { by, .. })) => format!("stopped {by:?}"),
-        Ok(End::Done(other)) => format!(
+        Ok(RunResult::Ended(Outcome::Succeeded { output, .. })) => {
+            format!("succeeded {}", output.raw())
+        }
+        Ok(RunResult::Ended(Outcome::Unknown { likely, .. })) => format!("unknown likely={likely}"),
+        Ok(RunResult::Ended(Outcome::Failed { failure: fault, .. })) => format!("failed {fault:?}"),
+        Ok(RunResult::Ended(Outcome::Stopped { by, .. })) => format!("stopped {by:?}"),
+        Ok(RunResult::Ended(other)) => format!(
             "{} {:?}",
             other.code(),
             other.task().map(ToString::to_string)
         ),
-        Ok(End::Left(left)) => match &left.why {
-            LeftWhy::Question(question) => format!("left question {:?}", question.text),
+        Ok(RunResult::Detached(left)) => match &left.reason {
+            DetachReason::Question(question) => format!("left question {:?}", question.text),
             other => format!("left {other:?}"),
         },
         Err(error) => format!("error {:?}", error.kind()),
@@ -262,7 +264,7 @@ fn describe(end: Result<End<nanonets::Answer>, Error>) -> String {
 /// What the simulator saw, equal repeated looks collapsed; each exchange judged by the specification.
 fn seen(sim: &Sim) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    let mut looked = BTreeSet::new();
+    let mut polled = BTreeSet::new();
     for request in sim.requests() {
         let target = match request.query.as_str() {
             "" => request.path.clone(),
@@ -288,9 +290,9 @@ fn seen(sim: &Sim) -> Vec<String> {
         );
         // How often the same is looked at in between depends on time; what is seen, and in which order, does not.
         if !matches!(request.endpoint, "status" | "messages") {
-            looked.clear();
+            polled.clear();
             lines.push(line);
-        } else if looked.insert(line.clone()) {
+        } else if polled.insert(line.clone()) {
             lines.push(line);
         }
     }
@@ -306,7 +308,7 @@ fn recorder(sim: &Arc<Sim>, case: &Case, events: &Arc<Mutex<Vec<String>>>) -> Ho
     Box::new(move |event| {
         events.lock().expect("events").push(show(event));
         let mut task = task.lock().expect("task");
-        if let Event::Started { id, .. } = &event.event {
+        if let Event::Created { id, .. } = &event.event {
             *task = id.to_string();
         }
         match on {
@@ -359,7 +361,7 @@ const SPEED: u32 = 400;
 fn record(
     sim: &Sim,
     events: &Mutex<Vec<String>>,
-    end: Result<End<nanonets::Answer>, Error>,
+    end: Result<RunResult<nanonets::Answer>, Error>,
 ) -> Record {
     let events = events.lock().expect("events").clone();
     Record {
@@ -472,7 +474,7 @@ fn each_scenario_ends_as_its_name_says() {
         ("start: reply lost", "unknown"),
         ("start: 429 twice", "succeeded"),
         ("answer: reply lost", "succeeded"),
-        ("answer: never arrived", "left AnswerUnknown"),
+        ("answer: never arrived", "left AnswerUnconfirmed"),
         ("status: key revoked", "access_lost"),
         ("status: cut body", "stopped Other"),
     ] {

@@ -16,8 +16,8 @@ use std::time::Duration;
 use cases::Case;
 use spec::Spec;
 use taskward::agent_harness::{self, AgentHarness, Job};
-use taskward::core::{LeftWhy, Question, QuestionKind, SecretString};
-use taskward::{Answer, End, Error, Event, NumberedEvent, Outcome, Policy, Reply};
+use taskward::core::{DetachReason, Question, QuestionKind, SecretString};
+use taskward::{Answer, Error, Event, NumberedEvent, Outcome, Policy, Reply, RunResult};
 use taskward_sim::harness::Stats;
 use taskward_sim::{Scenario, Sim};
 
@@ -57,7 +57,7 @@ impl Log {
     fn take(&mut self, event: &Event) {
         match event {
             Event::Provider(event) => {
-                let position = event.position.expect("events have positions").0;
+                let position = event.seq.expect("events have positions").0;
                 self.positions.push(position);
                 self.record
                     .events
@@ -131,7 +131,7 @@ impl Stage {
     }
 
     /// What the run left behind; every exchange is judged on the way.
-    fn record(self, case: &Case, end: Result<End<agent_harness::Answer>, Error>) -> Record {
+    fn record(self, case: &Case, end: Result<RunResult<agent_harness::Answer>, Error>) -> Record {
         judge(&self.sim);
         let Log {
             positions,
@@ -169,16 +169,18 @@ fn waits(stats: &Stats) -> Vec<String> {
     stats.waits.iter().map(of).collect()
 }
 
-fn describe(end: Result<End<agent_harness::Answer>, Error>) -> String {
+fn describe(end: Result<RunResult<agent_harness::Answer>, Error>) -> String {
     match end {
-        Ok(End::Done(Outcome::Succeeded { output, .. })) => {
+        Ok(RunResult::Ended(Outcome::Succeeded { output, .. })) => {
             format!("succeeded, confirmed: {}", output.is_confirmed())
         }
-        Ok(End::Done(Outcome::Failed { fault, .. })) => format!("failed {fault:?}"),
-        Ok(End::Done(Outcome::Stopped { by, fault, .. })) => format!("stopped {by:?} {fault:?}"),
-        Ok(End::Done(other)) => other.code().to_owned(),
-        Ok(End::Left(left)) => match &left.why {
-            LeftWhy::Question(question) => format!("left question {:?}", question.kind),
+        Ok(RunResult::Ended(Outcome::Failed { failure: fault, .. })) => format!("failed {fault:?}"),
+        Ok(RunResult::Ended(Outcome::Stopped {
+            by, failure: fault, ..
+        })) => format!("stopped {by:?} {fault:?}"),
+        Ok(RunResult::Ended(other)) => other.code().to_owned(),
+        Ok(RunResult::Detached(left)) => match &left.reason {
+            DetachReason::Question(question) => format!("left question {:?}", question.kind),
             other => format!("left {other:?}"),
         },
         Err(error) => format!("error {:?}", error.kind()),

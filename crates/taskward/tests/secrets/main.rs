@@ -456,7 +456,7 @@ fn a_simulators_key_is_not_sent_to_the_platform() {
     macro_rules! at_home {
         ($provider:ty, $access:expr) => {{
             let key = $access.api_key;
-            let prefix = <$provider>::ACCOUNT
+            let prefix = <$provider>::DEFAULTS
                 .simulated_key
                 .expect("keys can be told apart");
             assert!(key.starts_with(prefix), "{prefix}");

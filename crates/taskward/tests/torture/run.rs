@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::{Answered, Output, Provider, Question};
 use taskward::nanonets::{self, Nanonets};
-use taskward::{Answer, End, Error, Event, Outcome, Policy, QuestionId};
+use taskward::{Answer, Error, Event, Outcome, Policy, QuestionId, RunResult};
 use taskward_sim::{Head, Scenario as File, Sim, harness};
 use tokio::runtime::Runtime;
 
@@ -209,7 +209,7 @@ pub(crate) fn run<P: Simulated>(
 }
 
 impl<P: Simulated> Stage<'_, P> {
-    async fn through_hyper(&mut self) -> Result<Option<End<P::Output>>, Error> {
+    async fn through_hyper(&mut self) -> Result<Option<RunResult<P::Output>>, Error> {
         let client = taskward::Client::<P>::builder()
             .key(P::key(&self.sim).into())
             .base_url(&self.proxy.url())
@@ -231,7 +231,7 @@ impl<P: Simulated> Stage<'_, P> {
         running.wait().await.map(Some)
     }
 
-    fn through_ureq(&mut self) -> Result<Option<End<P::Output>>, Error> {
+    fn through_ureq(&mut self) -> Result<Option<RunResult<P::Output>>, Error> {
         let client = taskward::blocking::Client::<P>::builder()
             .key(P::key(&self.sim).into())
             .base_url(&self.proxy.url())
@@ -256,7 +256,7 @@ impl<P: Simulated> Stage<'_, P> {
     fn react(&mut self, event: &Event) -> Reaction {
         let (line, reaction) = match event {
             Event::Provider(event) => {
-                let seq = event.position.expect("a position").0;
+                let seq = event.seq.expect("a position").0;
                 self.log.push(format!("{seq} {}", event.name));
                 return Reaction::Nothing;
             }
@@ -265,8 +265,8 @@ impl<P: Simulated> Stage<'_, P> {
                 return Reaction::Nothing;
             }
             Event::Status(_) | Event::Cancelling => return Reaction::Nothing,
-            Event::Started { .. } if self.scenario.cancels => ("started", Reaction::Cancel),
-            Event::Started { .. } => ("started", Reaction::Nothing),
+            Event::Created { .. } if self.scenario.cancels => ("started", Reaction::Cancel),
+            Event::Created { .. } => ("started", Reaction::Nothing),
             Event::Question(question) => {
                 let answer = (self.scenario.answer)(question);
                 ("question", Reaction::Answer(question.id.clone(), answer))
@@ -286,14 +286,16 @@ impl<P: Simulated> Stage<'_, P> {
     }
 }
 
-fn describe<P: Simulated>(end: Option<End<P::Output>>) -> String {
+fn describe<P: Simulated>(end: Option<RunResult<P::Output>>) -> String {
     match end {
         None => "left answer unknown".to_owned(),
-        Some(End::Left(left)) => format!("left {:?}", left.why),
-        Some(End::Done(outcome)) => match outcome {
+        Some(RunResult::Detached(left)) => format!("left {:?}", left.reason),
+        Some(RunResult::Ended(outcome)) => match outcome {
             Outcome::Succeeded { output, .. } => format!("succeeded {}", P::told(&output)),
-            Outcome::Stopped { by, fault, .. } => format!("stopped by {by:?} {:?}", fault.reason),
-            Outcome::Failed { fault, .. } => {
+            Outcome::Stopped {
+                by, failure: fault, ..
+            } => format!("stopped by {by:?} {:?}", fault.reason),
+            Outcome::Failed { failure: fault, .. } => {
                 format!("failed {:?} {:?}", fault.reason, fault.message)
             }
             Outcome::Unknown { likely: true, .. } => "likely started".to_owned(),

@@ -1,6 +1,6 @@
 //! How the suite uses this adapter: a call that returns has been waited for.
 
-use taskward_core::{End, Error, List, Operation, Provider, Question};
+use taskward_core::{Error, List, Operation, Provider, Question, RunResult};
 pub(crate) use taskward_ureq::{BoxError, Client, Handle, Recovery, Running};
 use taskward_ureq::{Entries, Run};
 
@@ -31,7 +31,7 @@ where
 }
 
 /// Follows a task to its end.
-pub(crate) fn follow<P: Provider>(run: Run<P>) -> Result<End<P::Output>, Error> {
+pub(crate) fn follow<P: Provider>(run: Run<P>) -> Result<RunResult<P::Output>, Error> {
     run.wait()
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use taskward_core::{Answer, End, ErrorKind, Event, LeftWhy, Outcome, Output as _, Policy, TaskId};
+use taskward_core::{
+    Answer, DetachReason, ErrorKind, Event, Outcome, Output as _, Policy, RunResult, TaskId,
+};
 use taskward_providers::nanonets::Nanonets;
 use taskward_sim::nanonets::DashboardAction;
 use taskward_ureq::{BoxError, Client, Handle, Run, Running};
@@ -85,11 +87,11 @@ fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
     });
     handle.interrupt()?;
     let (mut running, end) = watch.join().expect("no panic");
-    let End::Left(left) = end? else {
+    let RunResult::Detached(left) = end? else {
         panic!("it was interrupted");
     };
-    assert_eq!(left.why, LeftWhy::Interrupted);
-    assert_eq!(running.left().map(|left| left.id), Some(left.id));
+    assert_eq!(left.reason, DetachReason::Interrupted);
+    assert_eq!(running.detached().map(|left| left.id), Some(left.id));
     running.cancel()?;
     let end = running.wait()?;
     assert!(
@@ -100,7 +102,7 @@ fn an_interrupt_ends_the_watch_and_not_the_task() -> Result {
 }
 
 #[test]
-fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
+fn a_request_is_taken_while_a_stream_is_open_and_silent() -> Result {
     let (_server, _platform, client) = setup_with(Policy::default(), |_, conn, _| {
         conn.say(STREAM_HEAD);
         conn.say("data: 1 work\n\n");
@@ -122,7 +124,7 @@ fn a_wish_is_heard_while_a_stream_is_open_and_silent() -> Result {
     let begun = Instant::now();
     handle.interrupt()?;
     let end = watch.join().expect("no panic")?;
-    assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
+    assert!(matches!(&end, RunResult::Detached(left) if left.reason == DetachReason::Interrupted));
     assert!(begun.elapsed() < Duration::from_secs(2));
     Ok(())
 }
@@ -175,7 +177,9 @@ fn an_interrupt_ends_the_wait_for_a_stream_to_open() -> Result {
         }
         handle.interrupt()?;
         let end = ended.recv_timeout(GUARD)??;
-        assert!(matches!(&end, End::Left(left) if left.why == LeftWhy::Interrupted));
+        assert!(
+            matches!(&end, RunResult::Detached(left) if left.reason == DetachReason::Interrupted)
+        );
         watch.join().expect("no panic");
     }
     Ok(())

@@ -15,43 +15,43 @@ use crate::command_line;
 use crate::commands::effect::{LANDING, Seen, effect};
 use crate::commands::reconcile::EarlierWrite;
 use crate::confirm;
-use crate::ends::{self, Began};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::follow::{Deadlines, Followed, Watched};
-use crate::memory::Memory;
+use crate::exit_report::{self, StartKind};
+use crate::follow::{Deadlines, FollowSetup, Followed};
 use crate::out::Out;
 use crate::platform::{Platform, State};
 use crate::print::Destination;
-use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
-use crate::session::Session;
-use crate::shown::{Command, Known, Record, Unnamed};
+use crate::shown::{AnsweringCommand, Known, Record, Unnamed};
+use crate::store::TaskStore;
 
 /// What tells the question of a task that waits.
 const WAIT: &str = "the question that the task waits for";
 
 /// How long the question of a task that waits is looked for.
-const LOOKING: Duration = Duration::from_secs(180);
+const READ_WITHIN: Duration = Duration::from_secs(180);
 
 pub(super) async fn answer<P: Platform>(
     out: Arc<Out>,
     global: &Global,
     request: AnswerRequest,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let deadlines = Deadlines::of(&request.follow)?;
     let to = Destination::new(request.follow.output.clone(), request.follow.print)?;
     let taken = request.stdin_is_taken || global.key_stdin;
     let asker = Asker::new(out.clone(), global, &request.follow, P::ID, taken)?;
     let attended = is_attended(global)? && !taken;
-    let memory = Memory::for_watch(&out, global);
-    let session: Session<P> =
-        Session::journaled(out.clone(), global, request.follow.speed, memory)?;
+    let memory = TaskStore::for_watch(&out, global);
+    let session: Connection<P> =
+        Connection::journaled(out.clone(), global, request.follow.speed, memory)?;
     session.banner();
     let task = &request.task;
     let log = session.log(task);
     let read = || log.as_ref().map_or_else(Record::default, |log| log.read());
     let before = read();
-    if let (Some(memory), Some(question)) = (&session.memory, &request.question)
+    if let (Some(memory), Some(question)) = (&session.store, &request.question)
         && let Some(other) = memory.other_task(task, question)
     {
         return Err(of_another(task, question, &other));
@@ -72,7 +72,7 @@ pub(super) async fn answer<P: Platform>(
     };
     if P::CAPABILITIES.answer == Safety::Once
         && !request.force_new
-        && let Some(kept) = session.in_doubt(task)
+        && let Some(kept) = session.unconfirmed(task)
     {
         let earlier = EarlierWrite {
             session: &session,
@@ -81,7 +81,7 @@ pub(super) async fn answer<P: Platform>(
             answers: true,
             policy: deadlines.policy(),
         };
-        let found = earlier.look(kept, global, reporter.clone()).await?;
+        let found = earlier.read(kept, global, reporter.clone()).await?;
         answering.record = answering.record.followed_by(read());
         // Where nobody knows, whoever sits at the terminal has decided.
         answering.all_the_same = found.how == Answered::Unknown;
@@ -126,8 +126,8 @@ pub(super) async fn answer<P: Platform>(
         return Err(answering.not_asked(state.status.as_str(), None, unconfirmed.as_ref()));
     }
     let run = session.client.attach(task.id().clone());
-    let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
-        .leaving_reviews(request.follow.no_wait_review);
+    let watched = FollowSetup::new(run, StartKind::Watch, reporter, deadlines.policy())
+        .detaching_at_reviews(request.follow.no_wait_review);
     let watched = watched.answered_by(Arc::new(asker));
     let mut followed = watched.begin(&session).await?;
     let (question, said) = answering
@@ -143,7 +143,7 @@ pub(super) async fn answer<P: Platform>(
 
 /// An answer on its way to a question of a task.
 pub(super) struct Answering<'a, P: Platform> {
-    pub(super) session: &'a Session<P>,
+    pub(super) session: &'a Connection<P>,
     pub(super) request: &'a AnswerRequest,
     /// What was shown and answered here.
     pub(super) record: Record,
@@ -176,7 +176,7 @@ impl<P: Platform> Answering<'_, P> {
         followed: &mut Followed<'_, P>,
         state: &State,
         unconfirmed: Option<&Value>,
-    ) -> Result<(QuestionId, Value), Box<Problem>> {
+    ) -> Result<(QuestionId, Value), Box<CliError>> {
         let task = &self.request.task;
         let Some(question) = self.open(followed).await? else {
             return Err(self.moved(None, unconfirmed).await);
@@ -208,8 +208,8 @@ impl<P: Platform> Answering<'_, P> {
             Ok(()) => followed.reporter.answering(&question.id, &answer),
             Err(AnswerError::WrongKind { why, .. }) => {
                 let what = format!("the answer does not fit what the task waits for: {why}");
-                let problem = Problem::input(what).why("Nothing was sent.");
-                let problem = ends::answers(self.session, problem, task, &question);
+                let problem = CliError::input(what).why("Nothing was sent.");
+                let problem = exit_report::answers(self.session, problem, task, &question);
                 return Err(problem.question(&question.id).task(Some(task.clone())));
             }
             Err(_) => return Err(self.moved(Some(&question), unconfirmed).await),
@@ -228,7 +228,7 @@ impl<P: Platform> Answering<'_, P> {
                 }
                 Answered::NotSent => {
                     let why = detail.unwrap_or_default();
-                    ends::unread(
+                    exit_report::unread(
                         self.session,
                         &Some(task.clone()),
                         "the reply to the answer",
@@ -247,10 +247,10 @@ impl<P: Platform> Answering<'_, P> {
                 }
                 Answered::Refused => {
                     let what = "the server refused the answer; the question is still open";
-                    let exit = ends::exit_of_refusal(followed.running.refusal());
-                    let problem = Problem::new(exit, "refused", what);
+                    let exit = exit_report::exit_of_refusal(followed.running.refusal());
+                    let problem = CliError::new(exit, "refused", what);
                     let problem = problem.why(detail.unwrap_or_default());
-                    ends::answers(self.session, problem, task, &question)
+                    exit_report::answers(self.session, problem, task, &question)
                         .question(&question.id)
                         .task(Some(task.clone()))
                 }
@@ -265,9 +265,12 @@ impl<P: Platform> Answering<'_, P> {
     }
 
     /// The open question; `None` when the task went on or ended before it was found.
-    async fn open(&self, followed: &mut Followed<'_, P>) -> Result<Option<Question>, Box<Problem>> {
+    async fn open(
+        &self,
+        followed: &mut Followed<'_, P>,
+    ) -> Result<Option<Question>, Box<CliError>> {
         let session = self.session;
-        let look = async {
+        let read = async {
             while let Some(event) = followed.event_before_sending(WAIT).await? {
                 match event {
                     Event::Question(question) => return Ok(Some(question)),
@@ -279,17 +282,19 @@ impl<P: Platform> Answering<'_, P> {
             followed.cut_short().await.map_err(|problem| {
                 let trouble = followed.reporter.trouble();
                 match trouble.filter(|_| problem.exit() == Exit::Timeout) {
-                    Some(why) => ends::unread(session, &followed.reporter.task(), WAIT, &why),
+                    Some(why) => {
+                        exit_report::unread(session, &followed.reporter.task(), WAIT, &why)
+                    }
                     None => problem,
                 }
             })?;
             Ok(None)
         };
-        match tokio::time::timeout(session.clock.real(LOOKING), look).await {
+        match tokio::time::timeout(session.clock.real(READ_WITHIN), read).await {
             Ok(found) => found,
             Err(_) => {
                 let why = "the task waits, and shows no open question";
-                Err(ends::unread(
+                Err(exit_report::unread(
                     session,
                     &Some(self.request.task.clone()),
                     WAIT,
@@ -305,7 +310,7 @@ impl<P: Platform> Answering<'_, P> {
         followed: &mut Followed<'_, P>,
         question: &Question,
         state: &State,
-    ) -> Result<Option<Answer>, Box<Problem>> {
+    ) -> Result<Option<Answer>, Box<CliError>> {
         let out = &self.session.out;
         let reporter = followed.reporter.clone();
         let verdict = match self.request.question {
@@ -392,7 +397,7 @@ impl<P: Platform> Answering<'_, P> {
     }
 
     /// A question that may not be answered without its name: it is shown now, and that does not count as showing.
-    fn unshown(&self, question: &Question, age: &str, why: Unnamed) -> Box<Problem> {
+    fn unshown(&self, question: &Question, age: &str, why: Unnamed) -> Box<CliError> {
         let request = self.request;
         let what = match why {
             Unnamed::StandIn => {
@@ -406,8 +411,8 @@ impl<P: Platform> Answering<'_, P> {
             }
         };
         let command = command_line::naming(request.command.as_str(), &question.id, &[]);
-        let problem = Problem::new(Exit::Pending, "unseen", what).headed("waiting");
-        let problem = ends::quoted(problem, question, age);
+        let problem = CliError::new(Exit::Pending, "unseen", what).headed("waiting");
+        let problem = exit_report::quoted(problem, question, age);
         problem
             .why("Nothing was sent.")
             .next("answer", command, "")
@@ -415,10 +420,10 @@ impl<P: Platform> Answering<'_, P> {
     }
 
     /// A rejection that nobody here can be asked about.
-    fn unmeant(&self, question: &Question, age: &str) -> Box<Problem> {
+    fn unmeant(&self, question: &Question, age: &str) -> Box<CliError> {
         let what = "rejecting makes the task fail, and there is no terminal to ask on";
-        let problem = Problem::new(Exit::Usage, "usage", what);
-        ends::quoted(problem, question, age)
+        let problem = CliError::new(Exit::Usage, "usage", what);
+        exit_report::quoted(problem, question, age)
             .why("Nothing was sent.")
             .next(
                 "do it",
@@ -434,12 +439,12 @@ impl<P: Platform> Answering<'_, P> {
         mut followed: Followed<'_, P>,
         question: &QuestionId,
         said: Value,
-    ) -> Result<Exit, Box<Problem>> {
+    ) -> Result<Exit, Box<CliError>> {
         let out = &self.session.out;
         let task = &self.request.task;
         let seen = match self.request.command {
-            Command::Reply => Some(effect(self.session, &mut followed).await?),
-            Command::Approve | Command::Reject | Command::Input => None,
+            AnsweringCommand::Reply => Some(effect(self.session, &mut followed).await?),
+            AnsweringCommand::Approve | AnsweringCommand::Reject | AnsweringCommand::Input => None,
         };
         out.still();
         let status = followed.reporter.status();
@@ -490,7 +495,7 @@ impl<P: Platform> Answering<'_, P> {
         reporter: Arc<Reporter>,
         deadlines: Deadlines,
         to: &Destination,
-    ) -> Result<Exit, Box<Problem>> {
+    ) -> Result<Exit, Box<CliError>> {
         let (session, task) = (self.session, &self.request.task);
         let words = answers::form::in_words(said);
         reporter.say(&format!(
@@ -500,8 +505,8 @@ impl<P: Platform> Answering<'_, P> {
         if self.request.watch {
             reporter.hush(false);
             let run = session.client.attach(task.id().clone());
-            let watched = Watched::new(run, Began::Watch, reporter, deadlines.policy())
-                .leaving_reviews(self.request.follow.no_wait_review)
+            let watched = FollowSetup::new(run, StartKind::Watch, reporter, deadlines.policy())
+                .detaching_at_reviews(self.request.follow.no_wait_review)
                 .answered_by(Arc::new(asker));
             return watched.begin(session).await?.finish(to).await;
         }
@@ -523,7 +528,7 @@ impl<P: Platform> Answering<'_, P> {
 async fn meanwhile<P: Platform, T>(
     followed: &mut Followed<'_, P>,
     deciding: impl Future<Output = T>,
-) -> Result<Option<T>, Box<Problem>> {
+) -> Result<Option<T>, Box<CliError>> {
     tokio::pin!(deciding);
     loop {
         let event = tokio::select! {

@@ -10,11 +10,11 @@ use taskward::{Answer, QuestionId};
 
 use crate::answers::{checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, ProviderName, Reject, Reply};
+use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
 use crate::platform::on_platform;
-use crate::problem::Problem;
-use crate::shown::Command;
+use crate::shown::AnsweringCommand;
 use crate::task_ref::{TaskArg, TaskRef};
 use crate::text_arg::{json_object, stdin_text, text_or_file};
 
@@ -24,7 +24,7 @@ const INSTEAD: &str =
 
 /// An answer, and where it is to go.
 struct AnswerRequest {
-    command: Command,
+    command: AnsweringCommand,
     task: TaskRef,
     /// The question; `None` is the one that was shown.
     question: Option<QuestionId>,
@@ -62,10 +62,10 @@ pub(super) async fn approve(
     out: Arc<Out>,
     global: &Global,
     args: Approve,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let (provider, task) = waiting(global, &args.task, "approve")?;
     let request = AnswerRequest {
-        command: Command::Approve,
+        command: AnsweringCommand::Approve,
         task,
         question: args.question.map(QuestionId::new),
         given: Given::Ready(Answer::Approve),
@@ -81,7 +81,7 @@ pub(super) async fn reject(
     out: Arc<Out>,
     global: &Global,
     args: Reject,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let (provider, task) = waiting(global, &args.task, "reject")?;
     let reason = match &args.reason {
         Some(reason) => Some(checked("--reason", text_or_file("--reason", reason)?)?),
@@ -94,7 +94,7 @@ pub(super) async fn reject(
         Given::Rejection { reason }
     };
     let request = AnswerRequest {
-        command: Command::Reject,
+        command: AnsweringCommand::Reject,
         task,
         question: args.question.map(QuestionId::new),
         given,
@@ -110,7 +110,7 @@ pub(super) async fn input(
     out: Arc<Out>,
     global: &Global,
     args: Input,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let (provider, task) = waiting(global, &args.task, "input")?;
     let from_stdin = args.data == ["-"];
     if from_stdin {
@@ -120,7 +120,7 @@ pub(super) async fn input(
         Some(data) => Given::Ready(Answer::Input(data)),
         None if is_attended(global)? => Given::TypedData,
         None => {
-            return Err(Problem::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "usage",
                 "there is nothing to send: give KEY=VALUE, a JSON object, @FILE or -",
@@ -130,7 +130,7 @@ pub(super) async fn input(
         }
     };
     let request = AnswerRequest {
-        command: Command::Input,
+        command: AnsweringCommand::Input,
         task,
         question: args.question.map(QuestionId::new),
         given,
@@ -146,13 +146,13 @@ pub(super) async fn reply(
     out: Arc<Out>,
     global: &Global,
     args: Reply,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let instead = "A task of Agent Harness that waits is answered by approve, reject or input.";
     let (provider, task) = global.task_able(&args.task, |can| can.words, "reply", instead)?;
     let from_stdin = args.text == "-";
     let text = words(global, args.text)?;
     let request = AnswerRequest {
-        command: Command::Reply,
+        command: AnsweringCommand::Reply,
         task,
         question: args.question.map(QuestionId::new),
         given: Given::Ready(Answer::Text(text)),
@@ -165,7 +165,7 @@ pub(super) async fn reply(
 }
 
 /// The words of the command line, or of stdin.
-pub(super) fn words(global: &Global, text: String) -> Result<String, Box<Problem>> {
+pub(super) fn words(global: &Global, text: String) -> Result<String, Box<CliError>> {
     if text != "-" {
         return checked("the text", text);
     }
@@ -178,12 +178,12 @@ pub(super) fn words(global: &Global, text: String) -> Result<String, Box<Problem
     )
 }
 
-fn stdin_is_free(global: &Global, what: &str) -> Result<(), Box<Problem>> {
+fn stdin_is_free(global: &Global, what: &str) -> Result<(), Box<CliError>> {
     if !global.key_stdin {
         return Ok(());
     }
     let what = format!("--key-stdin and the {what} - both read stdin, and it can be read once");
-    Err(Problem::new(Exit::Usage, "usage", what))
+    Err(CliError::new(Exit::Usage, "usage", what))
 }
 
 /// A task that may wait for an approval or for data.
@@ -191,22 +191,22 @@ fn waiting(
     global: &Global,
     task: &TaskArg,
     command: &str,
-) -> Result<(ProviderName, TaskRef), Box<Problem>> {
+) -> Result<(ProviderName, TaskRef), Box<CliError>> {
     global.task_able(task, |can| can.approval, command, INSTEAD)
 }
 
 /// A question that is known to be one of another task.
-fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> Box<Problem> {
+fn of_another(task: &TaskRef, question: &QuestionId, other: &str) -> Box<CliError> {
     let what = format!("this is no question of {task}: it is one of {other}");
-    Problem::input(what)
+    CliError::input(what)
         .why("Nothing was sent.")
         .question(question)
         .task(Some(task.clone()))
 }
 
 /// The data of the command line: fields, or one object.
-fn data(args: &[String]) -> Result<Option<Map<String, Value>>, Box<Problem>> {
-    let wrong = |why: String| Problem::input(why).why("Nothing was sent.");
+fn data(args: &[String]) -> Result<Option<Map<String, Value>>, Box<CliError>> {
+    let wrong = |why: String| CliError::input(why).why("Nothing was sent.");
     match args {
         [] => Ok(None),
         [one] if one == "-" => {

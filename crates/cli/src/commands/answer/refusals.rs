@@ -8,15 +8,15 @@ use super::of_another;
 use crate::answers::form;
 use crate::command_line;
 use crate::commands::question;
-use crate::ends;
+use crate::error::CliError;
 use crate::exit::Exit;
+use crate::exit_report;
 use crate::platform::{Platform, State};
-use crate::problem::Problem;
 use crate::sanitise::one_line;
-use crate::shown::Command;
+use crate::shown::AnsweringCommand;
 
 impl<P: Platform> Answering<'_, P> {
-    fn about(&self, problem: Box<Problem>, question: Option<&QuestionId>) -> Box<Problem> {
+    fn about(&self, problem: Box<CliError>, question: Option<&QuestionId>) -> Box<CliError> {
         let problem = match question.or(self.request.question.as_ref()) {
             Some(question) => problem.question(question),
             None => problem,
@@ -24,20 +24,20 @@ impl<P: Platform> Answering<'_, P> {
         problem.task(Some(self.request.task.clone()))
     }
 
-    fn see(&self, problem: Box<Problem>) -> Box<Problem> {
+    fn see(&self, problem: Box<CliError>) -> Box<CliError> {
         let watch = format!("watch {}", self.request.task.quoted());
         problem.next("see", self.session.command(&watch), "")
     }
 
     /// The question has another answer; `said` is which, where it was given here.
-    pub(super) fn answered(&self, question: &QuestionId, said: Option<&Value>) -> Box<Problem> {
+    pub(super) fn answered(&self, question: &QuestionId, said: Option<&Value>) -> Box<CliError> {
         let problem = match said {
             Some(said) => {
                 let what = "this question was already answered from here, with another answer";
                 let said = one_line(&form::in_words(said));
-                Problem::new(Exit::Other, "already_answered", what).why(format!("It was: {said}"))
+                CliError::new(Exit::Other, "already_answered", what).why(format!("It was: {said}"))
             }
-            None => Problem::new(
+            None => CliError::new(
                 Exit::Other,
                 "answered_elsewhere",
                 "this question was answered elsewhere",
@@ -47,10 +47,10 @@ impl<P: Platform> Answering<'_, P> {
     }
 
     /// An answer was given here before, and nobody knows whether it has arrived.
-    pub(super) fn unconfirmed(&self, question: &QuestionId, said: &Value) -> Box<Problem> {
+    pub(super) fn unconfirmed(&self, question: &QuestionId, said: &Value) -> Box<CliError> {
         let what = "an earlier answer to this question may or may not have arrived";
         let said = one_line(&form::in_words(said));
-        let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
+        let problem = CliError::new(Exit::Unknown, "outcome_unknown", what)
             .why(format!("It was: {said}"))
             .why("Nothing was sent now.")
             .next(
@@ -59,21 +59,23 @@ impl<P: Platform> Answering<'_, P> {
                 "whether it is there",
             );
         let problem = match self.request.command {
-            Command::Reply => problem.next(
+            AnsweringCommand::Reply => problem.next(
                 "or",
                 command_line::naming("reply", question, &["--force-new"]),
                 "sends this all the same",
             ),
             // The same under the same key counts once, and is not held back.
-            Command::Approve | Command::Reject | Command::Input => problem,
+            AnsweringCommand::Approve | AnsweringCommand::Reject | AnsweringCommand::Input => {
+                problem
+            }
         };
         self.about(problem, Some(question))
     }
 
     /// The reply to the answer was lost.
-    pub(super) fn lost(&self, question: &QuestionId, detail: Option<String>) -> Box<Problem> {
+    pub(super) fn lost(&self, question: &QuestionId, detail: Option<String>) -> Box<CliError> {
         let what = "the answer may or may not have arrived";
-        let problem = Problem::new(Exit::Unknown, "outcome_unknown", what);
+        let problem = CliError::new(Exit::Unknown, "outcome_unknown", what);
         let problem = problem.why("It was not sent again.");
         let problem = match detail {
             Some(detail) => problem.why(detail),
@@ -85,7 +87,7 @@ impl<P: Platform> Answering<'_, P> {
     }
 
     /// That the question which was named is none of this task, when that can be told.
-    pub(super) async fn foreign(&self) -> Option<Box<Problem>> {
+    pub(super) async fn foreign(&self) -> Option<Box<CliError>> {
         let named = self.request.question.as_ref()?;
         if self.record.mentions(named) {
             return None;
@@ -100,12 +102,12 @@ impl<P: Platform> Answering<'_, P> {
             }
         }
         let what = format!("this is no question of {task}: the agent never asked it");
-        let problem = Problem::input(what).why("Nothing was sent.");
+        let problem = CliError::input(what).why("Nothing was sent.");
         Some(self.about(self.see(problem), Some(named)))
     }
 
     /// With what may be the matter with a question that was named and is not known here.
-    fn unseen(&self, problem: Box<Problem>) -> Box<Problem> {
+    fn unseen(&self, problem: Box<CliError>) -> Box<CliError> {
         let named = self.request.question.as_ref();
         match named.is_some_and(|named| !self.record.mentions(named)) {
             true => problem.why(
@@ -120,7 +122,7 @@ impl<P: Platform> Answering<'_, P> {
         &self,
         question: Option<&Question>,
         unconfirmed: Option<&Value>,
-    ) -> Box<Problem> {
+    ) -> Box<CliError> {
         match question.map(|question| &question.id) {
             Some(id) => self.gone(id, None, unconfirmed).await,
             None => {
@@ -139,7 +141,7 @@ impl<P: Platform> Answering<'_, P> {
         question: &QuestionId,
         detail: Option<String>,
         unconfirmed: Option<&Value>,
-    ) -> Box<Problem> {
+    ) -> Box<CliError> {
         self.session.out.still();
         let problem = match P::state(self.session, &self.request.task).await {
             Ok(state) => self.not_asked(state.status.as_str(), detail, unconfirmed),
@@ -155,17 +157,17 @@ impl<P: Platform> Answering<'_, P> {
         open: &Question,
         state: &State,
         unconfirmed: Option<&Value>,
-    ) -> Box<Problem> {
+    ) -> Box<CliError> {
         if let Some(said) = unconfirmed {
             return self.unconfirmed(named, said);
         }
         let what = "this question is not open: it was answered elsewhere, or the agent moved on";
-        let problem = Problem::new(Exit::Other, "answered_elsewhere", what);
+        let problem = CliError::new(Exit::Other, "answered_elsewhere", what);
         let problem = self
             .unseen(problem)
             .why("Nothing was sent. The task waits for the answer to another question:");
-        let problem = ends::quoted(problem, open, &self.age(open, state));
-        let problem = ends::answers(self.session, problem, &self.request.task, open);
+        let problem = exit_report::quoted(problem, open, &self.age(open, state));
+        let problem = exit_report::answers(self.session, problem, &self.request.task, open);
         self.about(problem, Some(named))
     }
 
@@ -175,7 +177,7 @@ impl<P: Platform> Answering<'_, P> {
         status: &str,
         detail: Option<String>,
         unconfirmed: Option<&Value>,
-    ) -> Box<Problem> {
+    ) -> Box<CliError> {
         if let (Some(said), Some(named)) = (unconfirmed, &self.request.question) {
             return self.unconfirmed(named, said);
         }
@@ -192,7 +194,7 @@ impl<P: Platform> Answering<'_, P> {
                 format!("the task does not wait for an answer: it is {status}"),
             ),
         };
-        let problem = self.unseen(Problem::new(Exit::Other, code, what));
+        let problem = self.unseen(CliError::new(Exit::Other, code, what));
         let problem = problem.reason(P::NOT_WAITING.map(str::to_owned));
         let problem = match detail {
             Some(detail) => problem.why(detail),

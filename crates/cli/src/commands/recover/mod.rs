@@ -1,6 +1,6 @@
 //! `taskward recover`: finds out what became of a start whose reply was lost.
 
-mod looked;
+mod report;
 
 use std::sync::Arc;
 
@@ -8,29 +8,29 @@ use serde_json::json;
 use taskward::journal::{Claim, Entry, EntryId};
 use taskward::{Candidate, Recovery, Run, Snapshot};
 
-use self::looked::{Looked, about, candidate, told};
+use self::report::{SearchReport, about, candidate, told};
 use super::{local, run, table};
 use crate::answers::Asker;
 use crate::args::{Global, ProviderName, Recover};
-use crate::ends::Began;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
-use crate::follow::{Deadlines, Watched};
+use crate::exit_report::StartKind;
+use crate::follow::{Deadlines, FollowSetup};
 use crate::keys::KeySource;
-use crate::memory::{self, Memory};
 use crate::out::Out;
 use crate::platform::{Platform, on_platform};
 use crate::print::Destination;
-use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
-use crate::session::Session;
+use crate::store::{self, TaskStore};
 use crate::task_ref::quote;
 
 pub(super) async fn recover(
     out: Arc<Out>,
     global: &Global,
     args: Recover,
-) -> Result<Exit, Box<Problem>> {
-    let memory = Memory::open(&out, global)?;
+) -> Result<Exit, Box<CliError>> {
+    let memory = TaskStore::open(&out, global)?;
     if args.forget
         && let Some(id) = args.intent.as_ref().and_then(|name| memory.damaged(name))
     {
@@ -58,11 +58,11 @@ pub(super) async fn recover(
             "this version knows no provider {:?}",
             entry.snapshot.provider()
         );
-        return Err(Problem::input(what).why("Nothing was sent."));
+        return Err(CliError::input(what).why("Nothing was sent."));
     };
     if let Some(named) = global.named_provider().filter(|named| *named != provider) {
         let what = format!("--provider {named} and a start of {provider} do not go together");
-        return Err(Problem::new(Exit::Usage, "usage", what).why("Nothing was sent."));
+        return Err(CliError::new(Exit::Usage, "usage", what).why("Nothing was sent."));
     }
     takes(&args, provider, &entry.snapshot)?;
     if args.forget {
@@ -72,9 +72,9 @@ pub(super) async fn recover(
 }
 
 /// Several starts: whoever asks says which.
-fn several(open: &[Entry], global: &Global) -> Box<Problem> {
+fn several(open: &[Entry], global: &Global) -> Box<CliError> {
     let what = format!("nobody knows what became of {} starts", open.len());
-    let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
+    let problem = CliError::new(Exit::Unknown, "outcome_unknown", what)
         .why("They are recovered one by one. Nothing was sent.");
     // As the session would write it: they may be of several providers.
     let flag = match &global.key_file {
@@ -89,32 +89,32 @@ fn several(open: &[Entry], global: &Global) -> Box<Problem> {
 }
 
 /// Whether a task that is named to be adopted can be the one of this start.
-fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> Result<(), Box<Problem>> {
+fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> Result<(), Box<CliError>> {
     let Some(Some(task)) = &args.adopt else {
         return Ok(());
     };
     if task.provider().is_some_and(|named| named != provider) {
         let task = task.of(provider);
         let what = format!("the start is one of {provider}, and so is its task: {task}");
-        return Err(Problem::input(what).why("Nothing was sent."));
+        return Err(CliError::input(what).why("Nothing was sent."));
     }
     if start.task().is_some() || start.is_repeatable() {
         let what = "no task can be named for this start";
-        return Err(Problem::input(what)
+        return Err(CliError::input(what)
             .why("Its task is known, or is told when the start is repeated under its key. Nothing was sent."));
     }
     Ok(())
 }
 
 /// Nobody knows what became of starts of which nothing can be read.
-fn unreadable(memory: &Memory) -> Result<(), Box<Problem>> {
+fn unreadable(memory: &TaskStore) -> Result<(), Box<CliError>> {
     let starts = memory.unreadable()?;
     let what = match starts.len() {
         0 => return Ok(()),
         1 => "nobody knows what became of a start: nothing of it can be read".to_owned(),
         some => format!("nobody knows what became of {some} starts: nothing of them can be read"),
     };
-    let problem = Problem::new(Exit::Unknown, "outcome_unknown", what)
+    let problem = CliError::new(Exit::Unknown, "outcome_unknown", what)
         .why("What became of every other start made here is known. Nothing was sent.")
         .intent(match starts.as_slice() {
             [(id, _)] => Some(id.to_string()),
@@ -124,14 +124,14 @@ fn unreadable(memory: &Memory) -> Result<(), Box<Problem>> {
         .iter()
         .take(3)
         .fold(problem, |problem, (id, damage)| {
-            let forget = memory::forget(id);
+            let forget = store::forget(id);
             let problem = problem.why(format!("{damage}."));
-            problem.next("forget", forget, memory::SETTLED)
+            problem.next("forget", forget, store::NO_LONGER_OPEN)
         });
     Err(told)
 }
 
-fn forget(out: &Out, memory: &Memory, id: &EntryId) -> Result<Exit, Box<Problem>> {
+fn forget(out: &Out, memory: &TaskStore, id: &EntryId) -> Result<Exit, Box<CliError>> {
     memory.forget(id)?;
     if out.is_json() {
         out.line(&json!({
@@ -150,7 +150,7 @@ struct Plan {
     to: Destination,
     asker: Arc<Asker>,
     args: Recover,
-    memory: Memory,
+    memory: TaskStore,
     entry: Entry,
 }
 
@@ -158,9 +158,9 @@ async fn one<P: Platform>(
     out: Arc<Out>,
     global: &Global,
     args: Recover,
-    memory: Memory,
+    memory: TaskStore,
     entry: Entry,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let follow = &args.follow;
     let asker = Asker::new(out.clone(), global, follow, P::ID, global.key_stdin)?;
     let mut plan = Plan {
@@ -172,7 +172,7 @@ async fn one<P: Platform>(
         args,
     };
     let speed = plan.args.follow.speed;
-    let session: Session<P> = Session::journaled(out, global, speed, Some(memory))?;
+    let session: Connection<P> = Connection::journaled(out, global, speed, Some(memory))?;
     session.owns(&plan.entry.snapshot)?;
     session.banner();
     // Held while it is looked for; whoever repeats a start claims it as any start is.
@@ -194,8 +194,8 @@ async fn one<P: Platform>(
         let line = "looking for the task of this start among those of its agent";
         session.out.say(line);
     }
-    let looked = loop {
-        let others = looked::tasks(&plan.memory.others(&plan.entry)?);
+    let search = loop {
+        let others = report::tasks(&plan.memory.others(&plan.entry)?);
         let found = session
             .client
             .recover_except(plan.entry.snapshot.clone(), others);
@@ -204,29 +204,29 @@ async fn one<P: Platform>(
         match found {
             Recovery::Follow(run) => {
                 drop(claim);
-                return plan.go_on(&session, run, Began::Again).await;
+                return plan.go_on(&session, run, StartKind::Again).await;
             }
             Recovery::Found(found) => {
-                if let Some(looked) = Looked::of(found, &plan.memory, &plan.entry)? {
-                    break looked;
+                if let Some(search) = SearchReport::of(found, &plan.memory, &plan.entry)? {
+                    break search;
                 }
             }
             _ => {
                 let what = "this version does not know how to recover it";
-                let problem = Problem::new(Exit::Other, "internal", what);
+                let problem = CliError::new(Exit::Other, "internal", what);
                 return Err(problem.intent(Some(id.to_string())));
             }
         }
     };
-    session.out.passed_over(looked.unreadable());
+    session.out.passed_over(search.unreadable());
     let task = match &plan.args.adopt {
-        Some(Some(named)) => Some(looked.named(&named.of(P::ID))?),
-        _ => looked.only(),
+        Some(Some(named)) => Some(search.named(&named.of(P::ID))?),
+        _ => search.only(),
     };
     match task {
-        Some(task) => plan.found(&session, &looked, task, claim).await,
-        None if looked.candidates().is_empty() => Err(plan.none(&session, &looked)),
-        None => Err(plan.tell_several(&session, &looked)?),
+        Some(task) => plan.found(&session, &search, task, claim).await,
+        None if search.candidates().is_empty() => Err(plan.none(&session, &search)),
+        None => Err(plan.tell_several(&session, &search)?),
     }
 }
 
@@ -234,18 +234,18 @@ impl Plan {
     /// Follows a task, or waits until its name is known and prints it.
     async fn go_on<P: Platform>(
         self,
-        session: &Session<P>,
+        session: &Connection<P>,
         run: Run<P>,
-        began: Began,
-    ) -> Result<Exit, Box<Problem>> {
+        began: StartKind,
+    ) -> Result<Exit, Box<CliError>> {
         let known = self.entry.snapshot.task().map(|id| session.task(id));
         let reporter = Arc::new(Reporter::new(session, known, false).showing());
         if self.args.watch {
             reporter.watching();
         }
-        let watched = Watched::new(run, began, reporter, self.deadlines.policy())
+        let watched = FollowSetup::new(run, began, reporter, self.deadlines.policy())
             .answered_by(self.asker)
-            .leaving_reviews(self.args.follow.no_wait_review);
+            .detaching_at_reviews(self.args.follow.no_wait_review);
         let mut followed = watched.begin(session).await?;
         if self.args.watch {
             return followed.finish(&self.to).await;
@@ -259,11 +259,11 @@ impl Plan {
     /// Tells the task that was found; it is adopted only when that was asked for.
     async fn found<P: Platform>(
         self,
-        session: &Session<P>,
-        looked: &Looked,
+        session: &Connection<P>,
+        search: &SearchReport,
         found: &Candidate,
         claim: Claim,
-    ) -> Result<Exit, Box<Problem>> {
+    ) -> Result<Exit, Box<CliError>> {
         let out = &session.out;
         let task = session.task(&found.id);
         let adopts = self.args.adopt.is_some() || self.args.watch;
@@ -271,7 +271,7 @@ impl Plan {
             "found one task that this start may have made: {}",
             told(found)
         ));
-        if let Some(known) = looked.known() {
+        if let Some(known) = search.known() {
             out.say(&known);
         }
         let adopted = self.entry.snapshot.clone().adopting(found.id.clone());
@@ -285,13 +285,14 @@ impl Plan {
             let run = session.client.recover(adopted).await;
             let Recovery::Follow(run) = run.map_err(|error| session.problem(&error))? else {
                 let what = "this version does not know how to follow it";
-                return Err(Problem::new(Exit::Other, "internal", what).task(Some(task)));
+                return Err(CliError::new(Exit::Other, "internal", what).task(Some(task)));
             };
             let reporter = Arc::new(Reporter::new(session, Some(task), false).showing());
             reporter.watching();
-            let watched = Watched::new(run, Began::Watch, reporter, self.deadlines.policy())
-                .answered_by(self.asker)
-                .leaving_reviews(self.args.follow.no_wait_review);
+            let watched =
+                FollowSetup::new(run, StartKind::Watch, reporter, self.deadlines.policy())
+                    .answered_by(self.asker)
+                    .detaching_at_reviews(self.args.follow.no_wait_review);
             return watched.begin(session).await?.finish(&self.to).await;
         }
         if out.is_json() {
@@ -302,7 +303,7 @@ impl Plan {
             let mut fields = about(found);
             fields.insert("intent_id".to_owned(), self.entry.id.as_str().into());
             fields.insert("adopted".to_owned(), adopts.into());
-            out.line(&looked.line());
+            out.line(&search.line());
             out.line(&result_line(&task, status, fields));
             return Ok(Exit::Ok);
         }
@@ -319,34 +320,38 @@ impl Plan {
     }
 
     /// What is said when it is still not known which task it is, if any.
-    fn unresolved(&self, looked: &Looked, what: String) -> Box<Problem> {
-        let problem = Problem::new(Exit::Unknown, "outcome_unknown", what);
-        let extent = looked.extent().into_iter();
+    fn unresolved(&self, search: &SearchReport, what: String) -> Box<CliError> {
+        let problem = CliError::new(Exit::Unknown, "outcome_unknown", what);
+        let extent = search.extent().into_iter();
         extent
             .fold(problem, |problem, line| problem.why(line))
             .intent(Some(self.entry.id.to_string()))
     }
 
-    fn forget<P: Platform>(&self, session: &Session<P>, problem: Box<Problem>) -> Box<Problem> {
+    fn forget<P: Platform>(
+        &self,
+        session: &Connection<P>,
+        problem: Box<CliError>,
+    ) -> Box<CliError> {
         let forget = session.command(&format!("recover {} --forget", self.entry.id));
         problem.next("forget", forget, "when it is settled")
     }
 
     /// Nothing was found.
-    fn none<P: Platform>(&self, session: &Session<P>, looked: &Looked) -> Box<Problem> {
+    fn none<P: Platform>(&self, session: &Connection<P>, search: &SearchReport) -> Box<CliError> {
         if session.out.is_json() {
-            session.out.line(&looked.line());
+            session.out.line(&search.line());
         }
         let again = session.command(&format!("recover {}", self.entry.id));
-        let problem = if looked.is_whole() {
+        let problem = if search.is_whole() {
             let what = "no task of this start was found: it was probably never made";
-            self.unresolved(looked, what.to_owned())
+            self.unresolved(search, what.to_owned())
                 .why("A start that is still on its way may yet make one. To start it anew, give its command with --force-new.")
                 .next("again", again, "looks once more")
         } else {
             let what = "no task of this start was found, but it may be one that was not looked at";
-            let problem = self.unresolved(looked, what.to_owned());
-            self.list(session, looked, problem)
+            let problem = self.unresolved(search, what.to_owned());
+            self.list(session, search, problem)
                 .next("again", again, "looks once more")
         };
         self.forget(session, problem)
@@ -355,18 +360,18 @@ impl Plan {
     /// The list of what was not looked at.
     fn list<P: Platform>(
         &self,
-        session: &Session<P>,
-        looked: &Looked,
-        problem: Box<Problem>,
-    ) -> Box<Problem> {
-        let clue = self.entry.snapshot.clue();
-        let Some(agent) = clue.and_then(|clue| clue.agent.as_deref()) else {
+        session: &Connection<P>,
+        search: &SearchReport,
+        problem: Box<CliError>,
+    ) -> Box<CliError> {
+        let criteria = self.entry.snapshot.match_criteria();
+        let Some(agent) = criteria.and_then(|criteria| criteria.agent.as_deref()) else {
             return problem;
         };
-        let (agent, since) = (quote(agent), looked.since());
+        let (agent, since) = (quote(agent), search.since());
         let list = format!(
             "ls --agent {agent} --since {since} --limit {}",
-            looked.seen().max(1)
+            search.seen().max(1)
         );
         problem.next("see", session.command(&list), "")
     }
@@ -374,29 +379,29 @@ impl Plan {
     /// Several may be it, or it is not sure that it is this one: a human decides.
     fn tell_several<P: Platform>(
         &self,
-        session: &Session<P>,
-        looked: &Looked,
-    ) -> Result<Box<Problem>, Box<Problem>> {
+        session: &Connection<P>,
+        search: &SearchReport,
+    ) -> Result<Box<CliError>, Box<CliError>> {
         let out = &session.out;
         let name = |found: &Candidate| session.task(&found.id);
         let mut more = 0;
         if out.is_json() {
-            for found in looked.candidates() {
+            for found in search.candidates() {
                 out.line(&candidate(&name(found), found));
             }
-            out.line(&looked.line());
+            out.line(&search.line());
             out.check()?;
         } else {
-            let (rows, left) = looked.rows(name);
+            let (rows, left) = search.rows(name);
             more = left;
             let head = ["task", "status", "created", "said", "title"];
             out.print(&table::render(&head, &rows, out.is_for_people()))?;
         }
-        let mut problem = self.unresolved(looked, looked.how_many());
+        let mut problem = self.unresolved(search, search.how_many());
         if more > 0 {
             problem = problem.why(format!("{more} more are not shown; --json has them all."));
         }
-        let first = name(&looked.candidates()[0]);
+        let first = name(&search.candidates()[0]);
         let adopt = format!("recover {} --adopt={}", self.entry.id, first.quoted());
         let problem = problem
             .why("Look at what was said in each of them, and adopt the one that it is.")

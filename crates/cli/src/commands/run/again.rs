@@ -6,11 +6,11 @@ use taskward::journal::Entry;
 
 use crate::again;
 use crate::args::{Global, ProviderName};
-use crate::memory::Memory;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::out::Out;
 use crate::platform::Platform;
-use crate::problem::Problem;
-use crate::session::Session;
+use crate::store::TaskStore;
 use crate::task_ref::{TaskArg, TaskRef};
 
 /// A start that is kept here, and the task it made.
@@ -29,7 +29,7 @@ impl Kept {
     }
 
     /// Refuses what is of another server.
-    pub(super) fn check<P: Platform>(&self, session: &Session<P>) -> Result<(), Box<Problem>> {
+    pub(super) fn check<P: Platform>(&self, session: &Connection<P>) -> Result<(), Box<CliError>> {
         session.owns(&self.entry.snapshot)?;
         session.banner();
         Ok(())
@@ -37,18 +37,18 @@ impl Kept {
 }
 
 /// The start of this task, and that enough of it is kept.
-pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> Result<Kept, Box<Problem>> {
+pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> Result<Kept, Box<CliError>> {
     // An id alone is whosever it is here.
     let wanted = task.provider().or(global.named_provider());
     if task.provider().is_some() {
         // Refuses a provider that is named twice, and differently.
         global.task(task)?;
     }
-    let mut started = Memory::open(out, global)?.started(task.id())?;
+    let mut started = TaskStore::open(out, global)?.started(task.id())?;
     started.retain(|(found, _)| wanted.is_none_or(|wanted| wanted == found.provider()));
     let Some((task, entry)) = started.into_iter().next() else {
         let what = format!("nothing is kept here of how {} was started", task.id());
-        return Err(Problem::input(what)
+        return Err(CliError::input(what)
             .why("A start is kept on the machine that made it, unless --no-journal was given. Nothing was sent.")
             .next("see", "taskward ls --local", "all that is known here"));
     };

@@ -11,11 +11,11 @@ use super::again::Kept;
 use super::{Plan, launch, open};
 use crate::args::{Global, Run};
 use crate::command_line;
-use crate::ends::{Began, Keyed};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
+use crate::exit_report::{Keyed, StartKind};
 use crate::out::Out;
-use crate::problem::Problem;
-use crate::session::Session;
 use crate::text_arg::{json_object, stdin_text};
 
 pub(super) async fn run(
@@ -23,14 +23,14 @@ pub(super) async fn run(
     global: &Global,
     args: &Run,
     plan: Plan,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let job = job(args)?;
     let key = key(args)?;
     // Whether all of it can be written into a request is known without a server.
     AgentHarness
         .start(&job, Some(&key))
-        .map_err(|error| Problem::input(error.to_string()).why("Nothing was sent."))?;
-    let session: Session<AgentHarness> = open(out, global, args)?;
+        .map_err(|error| CliError::input(error.to_string()).why("Nothing was sent."))?;
+    let session: Connection<AgentHarness> = open(out, global, args)?;
     session.banner();
     let start = session.client.run(job).idempotency_key(key.as_str());
     launch(&session, global, start, began(args, &key), args, plan).await
@@ -43,9 +43,9 @@ pub(super) async fn again(
     args: &Run,
     plan: Plan,
     kept: &Kept,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let key = key(args)?;
-    let session: Session<AgentHarness> = open(out, global, args)?;
+    let session: Connection<AgentHarness> = open(out, global, args)?;
     kept.check(&session)?;
     let start = session.client.run_again(&kept.entry);
     let start = start
@@ -54,25 +54,25 @@ pub(super) async fn again(
     launch(&session, global, start, began(args, &key), args, plan).await
 }
 
-fn key(args: &Run) -> Result<IdempotencyKey, Box<Problem>> {
+fn key(args: &Run) -> Result<IdempotencyKey, Box<CliError>> {
     match &args.idempotency_key {
         Some(key) if key.trim().is_empty() => {
-            Err(Problem::input("--idempotency-key is empty").why("Nothing was sent."))
+            Err(CliError::input("--idempotency-key is empty").why("Nothing was sent."))
         }
         Some(key) => Ok(IdempotencyKey::new(key)),
         None => fresh_key(),
     }
 }
 
-fn began(args: &Run, key: &IdempotencyKey) -> Began {
-    Began::Keyed(Keyed {
+fn began(args: &Run, key: &IdempotencyKey) -> StartKind {
+    StartKind::Keyed(Keyed {
         key: key.as_str().to_owned(),
         minted: args.idempotency_key.is_none(),
         anew: command_line::without("--idempotency-key"),
     })
 }
 
-fn job(args: &Run) -> Result<Job, Box<Problem>> {
+fn job(args: &Run) -> Result<Job, Box<CliError>> {
     let object = |name, value: &Option<String>| {
         let object = value.as_deref().map(|value| json_object(name, value));
         object.transpose()
@@ -85,14 +85,14 @@ fn job(args: &Run) -> Result<Job, Box<Problem>> {
     let input = object("--input", &args.input)?;
     let mut job = match (&goal, input) {
         (None, None) => {
-            return Err(Problem::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "usage",
                 "there is nothing to run: give a goal, --input JSON or both",
             ));
         }
         (Some(_), Some(input)) if input.contains_key("goal") => {
-            return Err(Problem::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "usage",
                 "the goal is given twice: as the prompt and in --input",
@@ -116,11 +116,11 @@ fn job(args: &Run) -> Result<Job, Box<Problem>> {
 }
 
 /// A key of our own, so that it can be told when it is needed: a start of unknown outcome is found by it.
-fn fresh_key() -> Result<IdempotencyKey, Box<Problem>> {
+fn fresh_key() -> Result<IdempotencyKey, Box<CliError>> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| {
         let what = format!("the system gives no random numbers for a key: {error}");
-        Problem::new(Exit::Other, "local", what).why("Nothing was sent.")
+        CliError::new(Exit::Other, "local", what).why("Nothing was sent.")
     })?;
     Ok(IdempotencyKey::mint(&Seed(seed), "start", &[]))
 }

@@ -13,21 +13,21 @@ use crate::args::{Global, ProviderName, Run};
 use crate::clock::ago;
 use crate::command_line;
 use crate::confirm;
-use crate::ends::{self, Began};
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
+use crate::exit_report::{self, StartKind};
 use crate::files::Seen;
-use crate::follow::{Deadlines, Followed, Watched};
-use crate::memory::{self, Memory, Twin};
+use crate::follow::{Deadlines, FollowSetup, Followed};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
-use crate::problem::Problem;
 use crate::report::{Reporter, result_line};
-use crate::session::Session;
+use crate::store::{self, TaskStore, Twin};
 use crate::task_ref::TaskRef;
 use again::Kept;
 
-pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exit, Box<Problem>> {
+pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exit, Box<CliError>> {
     // What is to be started again says whose it is.
     let kept = match &args.again {
         Some(task) => Some(again::find(&out, global, task)?),
@@ -51,7 +51,7 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
         like: kept.as_ref().map(Kept::task),
     };
     if args.sim && args.detach {
-        return Err(Problem::new(
+        return Err(CliError::new(
             Exit::Usage,
             "usage",
             "--sim and --detach do not go together",
@@ -101,7 +101,7 @@ fn alien(args: &Run, provider: ProviderName) -> Option<&'static str> {
 }
 
 /// Whether something reads stdin, and no two things do.
-fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<Problem>> {
+fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<CliError>> {
     let readers = [
         (global.key_stdin, "--key-stdin"),
         (args.prompt.as_deref() == Some("-"), "the prompt -"),
@@ -120,7 +120,7 @@ fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<Problem>> {
     match taken.as_slice() {
         [] => Ok(false),
         [_] => Ok(true),
-        _ => Err(Problem::new(
+        _ => Err(CliError::new(
             Exit::Usage,
             "usage",
             format!(
@@ -145,32 +145,32 @@ fn open<P: Platform>(
     out: Arc<Out>,
     global: &Global,
     args: &Run,
-) -> Result<Session<P>, Box<Problem>> {
+) -> Result<Connection<P>, Box<CliError>> {
     if args.sim {
-        Session::simulated(out, args.follow.speed)
+        Connection::simulated(out, args.follow.speed)
     } else {
-        let memory = Memory::for_start(&out, global)?;
-        Session::journaled(out, global, args.follow.speed, memory)
+        let memory = TaskStore::for_start(&out, global)?;
+        Connection::journaled(out, global, args.follow.speed, memory)
     }
 }
 
 /// Starts it, and follows it unless it is to be left.
 async fn launch<P: Platform>(
-    session: &Session<P>,
+    session: &Connection<P>,
     global: &Global,
     start: Start<P>,
-    began: Began,
+    began: StartKind,
     args: &Run,
     plan: Plan,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let reporter = Reporter::new(session, None, false)
         .showing()
         .with_dashboard(session.sim().map(|sim| sim.url()))
         .with_files(plan.files);
     let deadlines = plan.deadlines.after(session.clock.elapsed());
-    let watched = Watched::new(start, began, Arc::new(reporter), deadlines.policy())
+    let watched = FollowSetup::new(start, began, Arc::new(reporter), deadlines.policy())
         .answered_by(Arc::new(plan.asker))
-        .leaving_reviews(args.follow.no_wait_review);
+        .detaching_at_reviews(args.follow.no_wait_review);
     let followed = watched.begin(session).await?;
     // Under a key of the caller's own a start is made once, however often it is sent.
     if !args.force_new && args.idempotency_key.is_none() {
@@ -188,10 +188,10 @@ async fn launch<P: Platform>(
 
 /// Waits until the task exists, and prints its name.
 pub(super) async fn name<P: Platform>(
-    session: &Session<P>,
+    session: &Connection<P>,
     mut followed: Followed<'_, P>,
     unseen: &str,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     let out = &session.out;
     let task = followed.until_known().await?;
     let told = if out.is_json() {
@@ -202,17 +202,19 @@ pub(super) async fn name<P: Platform>(
     } else {
         out.print(&format!("{task}\n"))
     };
-    told.map_err(|problem| ends::unheard(session, &followed.reporter, problem, &Some(task)))?;
+    told.map_err(|problem| {
+        exit_report::unheard(session, &followed.reporter, problem, &Some(task))
+    })?;
     Ok(Exit::Ok)
 }
 
 /// Asks whether it is meant where the same was started before and nobody knows what became of that.
 fn once<P: Platform>(
-    session: &Session<P>,
+    session: &Connection<P>,
     global: &Global,
     start: &Snapshot,
-) -> Result<(), Box<Problem>> {
-    let Some(memory) = &session.memory else {
+) -> Result<(), Box<CliError>> {
+    let Some(memory) = &session.store else {
         return Ok(());
     };
     let Some(twin) = memory.twin(start)? else {
@@ -238,11 +240,11 @@ fn once<P: Platform>(
     if is_attended(global)? && confirm::sure(&session.out, &question) {
         return Ok(());
     }
-    let problem = Problem::new(Exit::Unknown, "outcome_unknown", what);
+    let problem = CliError::new(Exit::Unknown, "outcome_unknown", what);
     let problem = match why {
         Some(why) => problem
             .why(why)
-            .next("forget", memory::forget(&intent), memory::SETTLED),
+            .next("forget", store::forget(&intent), store::NO_LONGER_OPEN),
         None => problem.next(
             "see",
             session.command(&format!("recover {intent}")),

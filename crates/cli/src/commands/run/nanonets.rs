@@ -10,13 +10,13 @@ use super::{Plan, launch, open};
 use crate::agents::{self, For};
 use crate::args::{Global, Run};
 use crate::command_line;
-use crate::ends::Began;
+use crate::connection::Connection;
+use crate::error::CliError;
 use crate::exit::Exit;
+use crate::exit_report::StartKind;
 use crate::files::{self, Files};
 use crate::follow::Deadlines;
 use crate::out::Out;
-use crate::problem::Problem;
-use crate::session::Session;
 use crate::text_arg::{stdin_text, text_or_file};
 
 pub(super) async fn run(
@@ -24,10 +24,10 @@ pub(super) async fn run(
     global: &Global,
     args: &Run,
     mut plan: Plan,
-) -> Result<Exit, Box<Problem>> {
+) -> Result<Exit, Box<CliError>> {
     // Whatever is wrong with the work itself is said before anything is sent.
-    let work = Work::look(args)?;
-    let mut session: Session<Nanonets> = open(out.clone(), global, args)?;
+    let work = Work::read(args)?;
+    let mut session: Connection<Nanonets> = open(out.clone(), global, args)?;
     // A wait that the deadline would cut short is not begun.
     session.limit = plan.deadlines.work();
     let wanted = match &args.agent {
@@ -35,7 +35,7 @@ pub(super) async fn run(
         None if args.sim && work.files.files.is_empty() => "echo",
         None if args.sim => "invoice",
         None => {
-            return Err(Problem::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "usage",
                 "which agent? --agent takes an id or a name",
@@ -53,7 +53,7 @@ pub(super) async fn run(
     work.announce(&out);
     plan.files.clone_from(&work.files.seen);
     let start = session.client.run(work.job(&agent));
-    let began = Began::Agent {
+    let began = StartKind::Agent {
         agent,
         anew: command_line::with("run", "--force-new"),
     };
@@ -67,13 +67,13 @@ pub(super) async fn again(
     args: &Run,
     plan: Plan,
     kept: &Kept,
-) -> Result<Exit, Box<Problem>> {
-    let session: Session<Nanonets> = open(out, global, args)?;
+) -> Result<Exit, Box<CliError>> {
+    let session: Connection<Nanonets> = open(out, global, args)?;
     kept.check(&session)?;
     let start = session.client.run_again(&kept.entry);
-    let agent = kept.entry.snapshot.clue();
-    let agent = agent.and_then(|clue| clue.agent.clone());
-    let began = Began::Agent {
+    let agent = kept.entry.snapshot.match_criteria();
+    let agent = agent.and_then(|criteria| criteria.agent.clone());
+    let began = StartKind::Agent {
         agent: agent.unwrap_or_default(),
         anew: command_line::with("run", "--force-new"),
     };
@@ -90,18 +90,20 @@ pub(super) async fn again(
 
 /// `lookup`, as long as the agent may work.
 async fn within<T>(
-    session: &Session<Nanonets>,
+    session: &Connection<Nanonets>,
     deadlines: Deadlines,
-    lookup: impl Future<Output = Result<T, Box<Problem>>>,
-) -> Result<T, Box<Problem>> {
+    lookup: impl Future<Output = Result<T, Box<CliError>>>,
+) -> Result<T, Box<CliError>> {
     let Some(work) = deadlines.work() else {
         return lookup.await;
     };
     match tokio::time::timeout(session.clock.real(work), lookup).await {
         Ok(found) => found,
-        Err(_) => Err(Problem::new(Exit::Timeout, "deadline", "--timeout is over")
-            .headed("timeout")
-            .why("The agent was still looked for; nothing was started.")),
+        Err(_) => Err(
+            CliError::new(Exit::Timeout, "deadline", "--timeout is over")
+                .headed("timeout")
+                .why("The agent was still looked for; nothing was started."),
+        ),
     }
 }
 
@@ -114,15 +116,15 @@ struct Work {
 }
 
 impl Work {
-    fn look(args: &Run) -> Result<Self, Box<Problem>> {
+    fn read(args: &Run) -> Result<Self, Box<CliError>> {
         let prompt = match args.prompt.as_deref() {
             Some("-") => Some(stdin_text("prompt")?),
             prompt => prompt.map(str::to_owned),
         };
-        let files = files::look(&args.files)?;
+        let files = files::inspect(&args.files)?;
         let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
         if prompt.is_none() && files.files.is_empty() {
-            return Err(Problem::new(
+            return Err(CliError::new(
                 Exit::Usage,
                 "usage",
                 "there is nothing to run: give a prompt, a file (-f PATH) or both",
@@ -147,7 +149,7 @@ impl Work {
         // Whether all of it can be written into a request does not depend on the agent.
         Nanonets
             .start(&work.job("agent"), None)
-            .map_err(|error| Problem::input(error.to_string()).why("Nothing was sent."))?;
+            .map_err(|error| CliError::input(error.to_string()).why("Nothing was sent."))?;
         Ok(work)
     }
 
@@ -184,14 +186,14 @@ impl Work {
 }
 
 /// A schema is JSON or words; one that begins like JSON has to be JSON.
-fn check_schema(schema: &str) -> Result<(), Box<Problem>> {
+fn check_schema(schema: &str) -> Result<(), Box<CliError>> {
     if !schema.trim_start().starts_with(['{', '[']) {
         return Ok(());
     }
     match serde_json::from_str::<serde_json::Value>(schema) {
         Ok(_) => Ok(()),
         Err(error) => Err(
-            Problem::input(format!("--output-schema is not JSON: {error}"))
+            CliError::input(format!("--output-schema is not JSON: {error}"))
                 .why("It begins like JSON; a description in words begins otherwise."),
         ),
     }

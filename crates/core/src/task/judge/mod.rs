@@ -1,27 +1,27 @@
 //! Judgement: what a report means for the task.
 
-mod delivery;
-mod list;
+mod backfill;
 mod stream;
 mod turn;
 mod withdrawn;
+mod writes;
 
+use crate::budget::OriginBudget;
 use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::{Event, Status};
-use crate::failure::Failure;
+use crate::failure::ExchangeFailure;
 use crate::operation::Safety;
-use crate::outcome::{Abandoned, Fault, Outcome, StoppedBy};
-use crate::provider::{Finish, Look, Provider, Reading, Started};
+use crate::outcome::{CancelResult, Outcome, StoppedBy, TaskFailure};
+use crate::provider::{CreatedTask, PollResult, Provider, ReadKind, UnconfirmedEnd};
 use crate::question::Question;
+use crate::reason::{RetryReason, WaitReason};
 use crate::response::Response;
-use crate::retry::{self, Attempt, Decision, Trouble, Verdict};
-use crate::shared::Shared;
+use crate::retry::{self, Attempt, AttemptError, RetryDecision, Retryability};
 use crate::time::{Timestamp, millis};
-use crate::why::{RetryReason, Why};
 
-use super::phase::{Ending, Fetching, NOT_FOUND_LOOKS, NotFound, Phase, TRAIL_LOOKS, Tracing};
-use super::stream::{CROSS_CHECK, LULL, QUIET, Sequel, StreamState};
-use super::{Cancel, Lag, Purpose, Task, TurnStage};
+use super::phase::{Fetching, NOT_FOUND_READS, NotFound, Phase, STEPS_READS, Terminal, Tracing};
+use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
+use super::{Cancel, Purpose, StatusFreshness, Task, TurnState};
 use withdrawn::by_conversation;
 
 /// Why a start that was cancelled in time was not made.
@@ -36,18 +36,18 @@ const CONFLICTS: u32 = 2;
 const CONFLICT_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// What a bad end says to have followed a question.
-fn sequel_of(ending: &Ending) -> Sequel {
+fn sequel_of(ending: &Terminal) -> Aftermath {
     match ending {
-        Ending::Failed(_) => Sequel::Failed,
-        Ending::Stopped(_) => Sequel::Stopped,
+        Terminal::Failed(_) => Aftermath::Failed,
+        Terminal::Stopped(_) => Aftermath::Stopped,
     }
 }
 
-pub(super) type Report = Result<Response, Failure>;
+pub(super) type Report = Result<Response, ExchangeFailure>;
 
 impl<P: Provider> Task<P> {
     /// Takes the report that is in, if any, and moves the task accordingly.
-    pub(super) fn judge_report(&mut self, shared: &mut Shared) {
+    pub(super) fn judge_report(&mut self, shared: &mut OriginBudget) {
         let Some(report) = self.reported.take() else {
             return;
         };
@@ -59,7 +59,7 @@ impl<P: Provider> Task<P> {
         }
         match exchange.purpose {
             Purpose::Start => self.judge_start(report, shared),
-            Purpose::Look(look) => self.judge_look(&look, report, shared),
+            Purpose::Read(read) => self.judge_poll(&read, report, shared),
             Purpose::Check => self.judge_check(report, shared),
             Purpose::Write => self.judge_write(report, shared),
             Purpose::Reconcile => self.judge_reconcile(report, shared),
@@ -67,11 +67,11 @@ impl<P: Provider> Task<P> {
             // Under way it is the stream's.
             Purpose::OpenStream(_) => {}
         }
-        self.mode();
+        self.update_clock();
     }
 
     /// Takes in that the stream was not opened, once nothing else is under way: it may end the watch.
-    pub(super) fn judge_opening(&mut self, shared: &mut Shared) {
+    pub(super) fn judge_opening(&mut self, shared: &mut OriginBudget) {
         if self.exchange_is_underway() {
             return;
         }
@@ -80,7 +80,7 @@ impl<P: Provider> Task<P> {
         };
         if matches!(self.phase, Phase::Following(_)) {
             self.judge_unopened(report, shared);
-            self.mode();
+            self.update_clock();
         } else {
             // The task is over: nobody needs a stream any more.
             self.stream.enter(StreamState::Closed {
@@ -90,13 +90,13 @@ impl<P: Provider> Task<P> {
     }
 
     pub(super) fn end(&mut self, outcome: Outcome<P::Output>) {
-        let outcome = self.as_left(outcome);
+        let outcome = self.as_detached(outcome);
         let left = matches!(
             outcome,
             Outcome::DeadlineExceeded { .. } | Outcome::Interrupted { .. }
         );
         if left {
-            self.let_go();
+            self.drop_writes();
             if self.phase.is_ended() {
                 // Nobody knows whether the message of a turn was taken: that is its end.
                 return;
@@ -116,7 +116,7 @@ impl<P: Provider> Task<P> {
 
     // --- the start ---------------------------------------------------------------------------------------------
 
-    fn judge_start(&mut self, report: Report, shared: &mut Shared) {
+    fn judge_start(&mut self, report: Report, shared: &mut OriginBudget) {
         let trouble = match sort(report) {
             // An id that cannot be asked for is as good as none.
             Ok(reply) => match self.provider.read_start(&reply).and_then(usable) {
@@ -124,7 +124,7 @@ impl<P: Provider> Task<P> {
                     shared.succeeded();
                     return self.begin(started);
                 }
-                Err(error) => Trouble::Unreadable(error),
+                Err(error) => AttemptError::Unreadable(error),
             },
             Err(trouble) => trouble,
         };
@@ -135,7 +135,7 @@ impl<P: Provider> Task<P> {
             return;
         };
         let conflict = starting.safety == Safety::Keyed
-            && starting.maybe
+            && starting.maybe_received
             && trouble
                 .status()
                 .is_some_and(|s| matches!(s.as_u16(), 409 | 422));
@@ -143,7 +143,7 @@ impl<P: Provider> Task<P> {
             // It may mean that the attempt before is still being worked on.
             starting.conflicts += 1;
             starting.due = now.after(CONFLICT_WAIT * starting.conflicts);
-            starting.why = Why::Conflict;
+            starting.why = WaitReason::Conflict;
             let event = Event::Retrying {
                 attempt: starting.attempts,
                 reason: RetryReason::of(&trouble),
@@ -153,8 +153,8 @@ impl<P: Provider> Task<P> {
             self.events.push(event);
             return;
         }
-        starting.maybe |= retry::may_have_happened(&trouble, &self.policy.retry);
-        let likely = matches!(trouble, Trouble::Unreadable(_))
+        starting.maybe_received |= retry::may_have_happened(&trouble, &self.policy.retry);
+        let likely = matches!(trouble, AttemptError::Unreadable(_))
             || trouble.status().is_some_and(|s| s.is_success());
         let attempt = Attempt {
             safety: starting.safety,
@@ -162,16 +162,16 @@ impl<P: Provider> Task<P> {
             draw,
             now,
             until,
-            maybe: starting.maybe,
+            maybe: starting.maybe_received,
         };
         let decision = retry::decide(&trouble, &attempt, &self.policy.retry, shared);
         let attempts = starting.attempts;
         let mut why = trouble.to_string();
         match decision {
-            Decision::Again(due) if self.cancel == Cancel::Idle || starting.maybe => {
+            RetryDecision::Again(due) if self.cancel == Cancel::Idle || starting.maybe_received => {
                 starting.due = due;
                 let wait = due.since(now);
-                starting.why = retry::why(&trouble, wait, &self.policy.retry, draw, now);
+                starting.why = retry::wait_reason(&trouble, wait, &self.policy.retry, draw, now);
                 self.events.push(Event::Retrying {
                     attempt: attempts,
                     reason: RetryReason::of(&trouble),
@@ -179,15 +179,15 @@ impl<P: Provider> Task<P> {
                     until: due,
                 });
             }
-            Decision::Again(_) => {
+            RetryDecision::Again(_) => {
                 self.end(Outcome::NotStarted {
                     why: CANCELLED.to_owned(),
                     attempts,
                     temporary: false,
                 });
             }
-            Decision::Unknown => self.end_unknown(why, likely),
-            Decision::Spent => {
+            RetryDecision::Unknown => self.end_unknown(why, likely),
+            RetryDecision::Exhausted => {
                 if let Some(asked) = trouble.retry_after(now) {
                     why.push_str(&format!("; it asks to wait {} s", asked.as_secs()));
                 }
@@ -197,15 +197,15 @@ impl<P: Provider> Task<P> {
                     temporary: true,
                 });
             }
-            Decision::Final => match trouble {
-                Trouble::Refused(reply) => self.end(Outcome::Refused(ApiError::read(&reply))),
-                Trouble::Wire(Failure {
-                    stage: crate::Stage::Answered(head),
+            RetryDecision::Final => match trouble {
+                AttemptError::Refused(reply) => self.end(Outcome::Refused(ApiError::read(&reply))),
+                AttemptError::Wire(ExchangeFailure {
+                    progress: crate::ExchangeProgress::Answered(head),
                     ..
                 }) if !head.status.is_redirection() => {
                     self.end(Outcome::Refused(ApiError::without_body(&head)));
                 }
-                Trouble::Wire(_) | Trouble::Unreadable(_) => {
+                AttemptError::Wire(_) | AttemptError::Unreadable(_) => {
                     self.end(Outcome::NotStarted {
                         why,
                         attempts,
@@ -216,71 +216,77 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn begin(&mut self, started: Started) {
-        let Started {
+    fn begin(&mut self, started: CreatedTask) {
+        let CreatedTask {
             id,
             status,
             replayed,
         } = started;
         self.id = Some(id.clone());
-        self.started = Some(self.now);
+        self.created_at = Some(self.now);
         self.last_status.clone_from(&status);
-        self.signs.observed = Some(self.now);
-        self.signs.progressed = Some(self.now);
-        self.events.push(Event::Started {
+        self.liveness.last_reply_at = Some(self.now);
+        self.liveness.last_change_at = Some(self.now);
+        self.events.push(Event::Created {
             id,
             status,
             replayed,
         });
         let due = self.schedule(None);
-        self.phase
-            .enter(Phase::follow(Look::Status, due, Why::Pace));
+        self.phase.enter(Phase::follow(
+            ReadKind::Status,
+            due,
+            WaitReason::PollInterval,
+        ));
         self.stream.state = StreamState::Closed { due: self.now };
-        if let Cancel::Wanted { due, .. } = &mut self.cancel {
+        if let Cancel::Requested { due, .. } = &mut self.cancel {
             *due = self.now;
         }
-        self.begin_leaving();
+        self.begin_cancelling();
         self.save.need();
     }
 
     // --- looks -------------------------------------------------------------------------------------------------
 
-    fn judge_look(&mut self, look: &Look, report: Report, shared: &mut Shared) {
+    fn judge_poll(&mut self, read: &ReadKind, report: Report, shared: &mut OriginBudget) {
         // What waited for the conversation; the newer reading stands.
         let moved = match P::CAPABILITIES.events {
             true => None,
-            false => self.held.take().filter(|_| *look == Look::Questions),
+            false => self
+                .deferred
+                .take()
+                .filter(|_| *read == ReadKind::Questions),
         };
         // By reference: a reply is large, and this is the path of every poll.
         let (reading, reply) = match &report {
             Ok(reply) if reply.status().is_success() => {
-                match self.provider.read(self.known_id(), look, reply) {
+                match self.provider.read(self.known_id(), read, reply) {
                     Ok(reading) => (reading, reply),
                     Err(error) => {
-                        let trouble = Trouble::Unreadable(error);
-                        return self.look_showed_nothing(look, moved, &trouble, shared);
+                        let trouble = AttemptError::Unreadable(error);
+                        return self.poll_showed_nothing(read, moved, &trouble, shared);
                     }
                 }
             }
             _ => {
                 if let Err(trouble) = sort(report) {
-                    self.look_showed_nothing(look, moved, &trouble, shared);
+                    self.poll_showed_nothing(read, moved, &trouble, shared);
                 }
                 return;
             }
         };
         shared.succeeded();
-        self.misses = 0;
+        self.failed_polls = 0;
         self.not_found = None;
-        self.signs.observed = Some(self.now);
+        self.liveness.last_reply_at = Some(self.now);
         match &self.phase {
             Phase::Fetching(_) => return self.judge_answer(reading),
-            Phase::Tracing(_) => return self.judge_trail(reading),
+            Phase::Tracing(_) => return self.judge_steps(reading),
             Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
         }
         if P::CAPABILITIES.stream
-            && *look == Look::Status
-            && let Some(ending) = &mut self.stream.ending
+            && *read == ReadKind::Status
+            && let Some(ending) = &mut self.stream.end
         {
             ending.reply = Some(reply.clone());
         }
@@ -288,37 +294,38 @@ impl<P: Provider> Task<P> {
             self.tell_who_answered(&reading);
             return self.apply_moved(moved);
         }
-        match self.turn.as_ref().map(|turn| turn.stage.clone()) {
-            Some(TurnStage::Baseline) => self.baseline(&reading),
-            Some(TurnStage::Unproven { mark, working }) => {
-                self.prove(look, reading, reply, &mark, working)
-            }
+        match self.turn.as_ref().map(|turn| turn.state.clone()) {
+            Some(TurnState::Baseline) => self.baseline(&reading),
+            Some(TurnState::Unproven {
+                cursor: mark,
+                working,
+            }) => self.prove(read, reading, reply, &mark, working),
             // Until it is known what became of the message, a task is looked at only to see it stop.
-            Some(TurnStage::Sending { .. }) => self.see_stopped(reading),
-            Some(TurnStage::Taken | TurnStage::Lost { .. } | TurnStage::Undelivered { .. })
-            | None => self.weigh(reading),
+            Some(TurnState::Sending { .. }) => self.see_stopped(reading),
+            Some(TurnState::Proven | TurnState::Lost { .. } | TurnState::Undelivered { .. })
+            | None => self.defer_or_apply(reading),
         }
-        if self.leaving.is_some() {
-            self.leave_once_seen();
+        if self.detaching.is_some() {
+            self.detach_once_confirmed();
         }
     }
 
     /// Judges a reading, once everything that happened before it is known.
-    pub(super) fn weigh(&mut self, reading: Reading<P::Output>) {
+    pub(super) fn defer_or_apply(&mut self, reading: PollResult<P::Output>) {
         if P::CAPABILITIES.events && self.wants_list(&reading) {
-            self.held = Some(reading);
-            self.begin_fill();
+            self.deferred = Some(reading);
+            self.begin_backfill();
         } else if self.wants_conversation(&reading) {
-            self.held = Some(reading);
-            self.plan_look(Look::Questions, self.now, Why::Pace);
+            self.deferred = Some(reading);
+            self.plan_poll(ReadKind::Questions, self.now, WaitReason::PollInterval);
         } else {
             self.apply(reading);
         }
     }
 
     /// A look that showed nothing: never the task's failure.
-    fn look_failed(&mut self, look: &Look, trouble: &Trouble, shared: &mut Shared) {
-        if matches!(look, Look::Events { .. }) {
+    fn poll_failed(&mut self, read: &ReadKind, trouble: &AttemptError, shared: &mut OriginBudget) {
+        if matches!(read, ReadKind::Events { .. }) {
             return self.page_failed(trouble, shared);
         }
         if let Some(error) = access_lost(trouble) {
@@ -329,25 +336,25 @@ impl<P: Provider> Task<P> {
             Phase::Fetching(_) => return self.answer_missing(&trouble.to_string(), Some(trouble)),
             Phase::Tracing(tracing) => {
                 tracing.tries += 1;
-                tracing.due = self.now.after(self.policy.pace.first);
-                if tracing.tries >= TRAIL_LOOKS {
+                tracing.due = self.now.after(self.policy.poll_backoff.first);
+                if tracing.tries >= STEPS_READS {
                     self.end_traced();
                 }
                 return;
             }
             Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
         }
-        let Some((due, why)) = self.missed(trouble, shared) else {
+        let Some((due, why)) = self.count_failed_poll(trouble, shared) else {
             return;
         };
-        if let Some(ending) = &mut self.stream.ending {
-            ending.doubted.get_or_insert(self.now);
+        if let Some(ending) = &mut self.stream.end {
+            ending.contradicted_at.get_or_insert(self.now);
         }
         // What a reply called for is called for again by the next status.
-        let next = if matches!(look, Look::Questions) {
-            Look::Questions
+        let next = if matches!(read, ReadKind::Questions) {
+            ReadKind::Questions
         } else {
-            Look::Status
+            ReadKind::Status
         };
         if let Phase::Following(following) = &mut self.phase {
             following.next = next;
@@ -357,31 +364,34 @@ impl<P: Provider> Task<P> {
     }
 
     /// Counts a failed read and says when to try again; `None` when it ended the task.
-    pub(super) fn missed(
+    pub(super) fn count_failed_poll(
         &mut self,
-        trouble: &Trouble,
-        shared: &mut Shared,
-    ) -> Option<(Timestamp, Why)> {
+        trouble: &AttemptError,
+        shared: &mut OriginBudget,
+    ) -> Option<(Timestamp, WaitReason)> {
         if let Some(error) = missing(
             trouble,
-            self.last_status.is_some() || self.started.is_some(),
+            self.last_status.is_some() || self.created_at.is_some(),
         ) {
             return self.confirm_gone(error);
         }
-        self.misses = self.misses.saturating_add(1);
+        self.failed_polls = self.failed_polls.saturating_add(1);
         let draw = self.rng.u16(..);
         let mut wait = millis(retry::wait(
             trouble,
-            self.misses,
+            self.failed_polls,
             &self.policy.retry,
             draw,
             self.now,
         ));
         if !shared.take(false) {
             // The origin's budget is spent: a look is never refused for good, only put off.
-            wait = wait.max(millis(retry::put_off(&self.policy.retry, draw)));
+            wait = wait.max(millis(retry::exhausted_budget_delay(
+                &self.policy.retry,
+                draw,
+            )));
         }
-        let asked = retry::asked(trouble, &self.policy.retry, draw, self.now)
+        let asked = retry::server_delay(trouble, &self.policy.retry, draw, self.now)
             .is_some_and(|asked| millis(asked) >= wait);
         let due = self
             .now
@@ -389,39 +399,46 @@ impl<P: Provider> Task<P> {
             .max(self.schedule(None));
         let why = trouble.to_string();
         self.events.push(Event::Retrying {
-            attempt: self.misses,
+            attempt: self.failed_polls,
             reason: RetryReason::of(trouble),
             why,
             until: due,
         });
-        Some((due, if asked { Why::Asked } else { Why::Backoff }))
+        Some((
+            due,
+            if asked {
+                WaitReason::ServerDelay
+            } else {
+                WaitReason::Backoff
+            },
+        ))
     }
 
     /// Whether this process started the task so recently that a 404 may mean a record that is not visible yet.
     pub(super) fn is_fresh(&self) -> bool {
-        self.started
+        self.created_at
             .is_some_and(|started| self.now < started.after(self.policy.not_found_grace))
     }
 
     /// A 404 or 410: not visible yet soon after the start, else gone once several reads agree.
-    fn confirm_gone(&mut self, error: ApiError) -> Option<(Timestamp, Why)> {
+    fn confirm_gone(&mut self, error: ApiError) -> Option<(Timestamp, WaitReason)> {
         let now = self.now;
         let fresh = self.is_fresh();
         let not_found = match self.not_found.take() {
             Some(seen) => NotFound {
-                looks: seen.looks + 1,
+                reads: seen.reads + 1,
                 error,
             },
-            None => NotFound { looks: 1, error },
+            None => NotFound { reads: 1, error },
         };
         if fresh {
             self.not_found = Some(NotFound {
-                looks: 0,
+                reads: 0,
                 ..not_found
             });
-            return Some((self.schedule(None), Why::Invisible));
+            return Some((self.schedule(None), WaitReason::NotVisibleYet));
         }
-        if not_found.looks >= NOT_FOUND_LOOKS {
+        if not_found.reads >= NOT_FOUND_READS {
             let id = self.known_id().clone();
             self.end(Outcome::Gone {
                 id,
@@ -431,102 +448,102 @@ impl<P: Provider> Task<P> {
         }
         let due = now.after(self.policy.not_found_wait);
         self.events.push(Event::Retrying {
-            attempt: not_found.looks,
+            attempt: not_found.reads,
             reason: RetryReason::Status(not_found.error.status.as_u16()),
             why: not_found.error.to_string(),
             until: due,
         });
         self.not_found = Some(not_found);
-        Some((due, Why::Gone))
+        Some((due, WaitReason::ConfirmingGone))
     }
 
     /// What a reading means once it is known to be about now.
-    pub(super) fn apply(&mut self, reading: Reading<P::Output>) {
-        if self.contradicts_ending(&reading) {
+    pub(super) fn apply(&mut self, reading: PollResult<P::Output>) {
+        if self.contradicts_end(&reading) {
             return;
         }
         match reading {
-            Reading::Pending(status) | Reading::Unknown(status) => {
-                self.lag = Lag::None;
+            PollResult::Pending(status) | PollResult::Unknown(status) => {
+                self.freshness = StatusFreshness::Current;
                 let hint = status.poll_hint;
-                self.note(status);
+                self.record_status(status);
                 self.paused = false;
-                self.unask();
-                self.look_again(Look::Status, hint);
+                self.withdraw_asked();
+                self.poll_again(ReadKind::Status, hint);
             }
-            Reading::NotAsking => {
+            PollResult::NotAsking => {
                 self.paused = false;
-                let ours = self.lag != Lag::None;
+                let ours = self.freshness != StatusFreshness::Current;
                 let reason = |asked: &Question| by_conversation(asked, None, ours);
-                self.asks.withdraw(reason, &mut self.events);
-                self.look_again(Look::Status, None);
+                self.questions.withdraw(reason, &mut self.events);
+                self.poll_again(ReadKind::Status, None);
             }
-            Reading::Asking(questions) => {
+            PollResult::Asking(questions) => {
                 self.paused = false;
-                let ours = self.lag != Lag::None;
+                let ours = self.freshness != StatusFreshness::Current;
                 if self.is_believed(&questions) {
                     let newest = questions
                         .iter()
                         .filter_map(|shown| shown.users_before)
                         .max();
                     let reason = |asked: &Question| by_conversation(asked, newest, ours);
-                    self.asks.offer(questions, reason, &mut self.events);
+                    self.questions.offer(questions, reason, &mut self.events);
                 }
-                self.look_again(Look::Status, None);
+                self.poll_again(ReadKind::Status, None);
             }
             // What was told before stands, until a read says more.
-            Reading::Unclear => {
-                self.look_again(Look::Status, None);
+            PollResult::Unclear => {
+                self.poll_again(ReadKind::Status, None);
                 self.tell_unclear();
             }
-            Reading::Waiting(status) => {
-                self.note(status);
+            PollResult::Waiting(status) => {
+                self.record_status(status);
                 self.paused = false;
                 self.ask_as_events_tell();
-                self.look_again(Look::Status, None);
+                self.poll_again(ReadKind::Status, None);
             }
-            Reading::Paused(status) => {
-                self.lag = Lag::None;
+            PollResult::Paused(status) => {
+                self.freshness = StatusFreshness::Current;
                 let first = !std::mem::replace(&mut self.paused, true);
                 let hint = status.poll_hint;
-                self.note(status.clone());
-                self.unask();
+                self.record_status(status.clone());
+                self.withdraw_asked();
                 if first {
                     self.events.push(Event::Paused(status));
                 }
-                self.look_again(Look::Status, hint);
+                self.poll_again(ReadKind::Status, hint);
             }
-            Reading::Next(Look::Result, status) => {
-                self.note(status);
-                self.leave(Sequel::Worked);
+            PollResult::ReadFirst(ReadKind::Result, status) => {
+                self.record_status(status);
+                self.detach_for(Aftermath::Worked);
                 let fetching = Fetching {
                     since: self.now,
                     due: self.now,
                     tries: 0,
                 };
-                self.rhythm.restart();
+                self.poll_interval.restart();
                 self.phase.enter(Phase::Fetching(fetching));
             }
-            Reading::Next(look, status) => {
-                self.note(status);
+            PollResult::ReadFirst(read, status) => {
+                self.record_status(status);
                 self.paused = false;
                 if let Phase::Following(following) = &mut self.phase {
-                    following.next = look;
+                    following.next = read;
                     following.due = self.now;
-                    following.why = Why::Pace;
+                    following.why = WaitReason::PollInterval;
                 }
             }
             // Only the read of the answer is an answer; before that it tells that there is one.
-            Reading::Ready(_) => self.look_again(Look::Status, None),
-            Reading::Succeeded(status, output) => {
-                self.note(status);
-                self.leave(Sequel::Worked);
+            PollResult::Ready(_) => self.poll_again(ReadKind::Status, None),
+            PollResult::Succeeded(status, output) => {
+                self.record_status(status);
+                self.detach_for(Aftermath::Worked);
                 let id = self.known_id().clone();
                 self.end(Outcome::Succeeded { id, output });
             }
-            Reading::Events(page) => self.take_page(page),
-            Reading::Failed(fault) => self.ended_badly(Ending::Failed(fault)),
-            Reading::Stopped(fault) => self.ended_badly(Ending::Stopped(fault)),
+            PollResult::Events(page) => self.take_page(page),
+            PollResult::Failed(fault) => self.ended_badly(Terminal::Failed(fault)),
+            PollResult::Stopped(fault) => self.ended_badly(Terminal::Stopped(fault)),
         }
     }
 
@@ -544,7 +561,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// The event that ended the task stands, although no read of the task agreed.
-    pub(super) fn stand(&mut self, ending: Ending, why: String) {
+    pub(super) fn accept_unconfirmed(&mut self, ending: Terminal, why: String) {
         let ending = ending.map(|mut fault| {
             fault.message = Some(match fault.message.take() {
                 Some(message) => format!("{message}; {why}"),
@@ -552,25 +569,25 @@ impl<P: Provider> Task<P> {
             });
             fault
         });
-        self.leave(sequel_of(&ending));
+        self.detach_for(sequel_of(&ending));
         let outcome = self.outcome_of(ending);
         self.end(outcome);
     }
 
-    fn ended_badly(&mut self, ending: Ending) {
-        let ending = match self.stream.ending.take().map(|told| told.finish) {
-            Some(Finish::Failed(told) | Finish::Stopped(told)) => {
+    fn ended_badly(&mut self, ending: Terminal) {
+        let ending = match self.stream.end.take().map(|told| told.end) {
+            Some(UnconfirmedEnd::Failed(told) | UnconfirmedEnd::Stopped(told)) => {
                 ending.map(|fault| fault.completed_by(&told))
             }
-            Some(Finish::Succeeded) | None => ending,
+            Some(UnconfirmedEnd::Succeeded) | None => ending,
         };
-        self.note(ending.status().clone());
-        self.leave(sequel_of(&ending));
-        let ours = matches!(ending, Ending::Stopped(_)) && self.cancel_was_tried();
-        let wanted = self.leaving.is_none() || !ours;
-        if P::CAPABILITIES.trail && self.policy.trail && wanted {
+        self.record_status(ending.status().clone());
+        self.detach_for(sequel_of(&ending));
+        let ours = matches!(ending, Terminal::Stopped(_)) && self.cancel_was_tried();
+        let wanted = self.detaching.is_none() || !ours;
+        if P::CAPABILITIES.steps && self.policy.read_steps && wanted {
             self.phase.enter(Phase::Tracing(Tracing {
-                ending,
+                terminal: ending,
                 due: self.now,
                 tries: 0,
             }));
@@ -581,19 +598,19 @@ impl<P: Provider> Task<P> {
     }
 
     /// The task is over: nothing is asked any more, and nothing is delivered.
-    fn leave(&mut self, sequel: Sequel) {
+    fn detach_for(&mut self, sequel: Aftermath) {
         self.paused = false;
-        self.asks.withdraw(stream::moved_on, &mut self.events);
-        while !self.deliveries.is_empty() {
+        self.questions.withdraw(stream::moved_on, &mut self.events);
+        while !self.writes.is_empty() {
             self.asked_no_more(Some(sequel), None);
         }
     }
 
-    fn outcome_of(&self, ending: Ending) -> Outcome<P::Output> {
+    fn outcome_of(&self, ending: Terminal) -> Outcome<P::Output> {
         let id = self.known_id().clone();
         match ending {
-            Ending::Failed(fault) => Outcome::Failed { id, fault },
-            Ending::Stopped(fault) => {
+            Terminal::Failed(fault) => Outcome::Failed { id, failure: fault },
+            Terminal::Stopped(fault) => {
                 let by = if fault.unanswered {
                     StoppedBy::Unanswered
                 } else if self.cancel_was_tried() {
@@ -601,7 +618,11 @@ impl<P: Provider> Task<P> {
                 } else {
                     StoppedBy::Other
                 };
-                Outcome::Stopped { id, by, fault }
+                Outcome::Stopped {
+                    id,
+                    by,
+                    failure: fault,
+                }
             }
         }
     }
@@ -610,12 +631,12 @@ impl<P: Provider> Task<P> {
     fn cancel_was_tried(&self) -> bool {
         matches!(
             self.cancel,
-            Cancel::Accepted | Cancel::Wanted { tries: 1.., .. }
+            Cancel::Accepted | Cancel::Requested { tries: 1.., .. }
         )
     }
 
     /// Tells a change of status; a change starts the schedule again.
-    pub(super) fn note(&mut self, status: Status) {
+    pub(super) fn record_status(&mut self, status: Status) {
         if self
             .last_status
             .as_ref()
@@ -623,64 +644,64 @@ impl<P: Provider> Task<P> {
         {
             return;
         }
-        self.rhythm.restart();
-        self.signs.progressed = Some(self.now);
+        self.poll_interval.restart();
+        self.liveness.last_change_at = Some(self.now);
         self.events.push(Event::Status(status.clone()));
         self.last_status = Some(status);
     }
 
-    /// Whether these are questions, or the agent's words that a stale status made look like one: see [`Lag`].
+    /// Whether these are questions, or the agent's words that a stale status made look like one: see [`StatusFreshness`].
     fn is_believed(&mut self, questions: &[crate::Question]) -> bool {
         let newest = questions
             .iter()
             .map(|question| &question.id)
-            .find(|id| self.asks.get(id).is_none());
+            .find(|id| self.questions.get(id).is_none());
         let Some(newest) = newest else { return true };
-        match &self.lag {
-            Lag::None => true,
-            Lag::Said(said) if said == newest => {
-                self.lag = Lag::None;
+        match &self.freshness {
+            StatusFreshness::Current => true,
+            StatusFreshness::AwaitingConfirmation(said) if said == newest => {
+                self.freshness = StatusFreshness::Current;
                 true
             }
-            Lag::Delivered(_) | Lag::Said(_) => {
-                self.lag = Lag::Said(newest.clone());
+            StatusFreshness::StaleSince(_) | StatusFreshness::AwaitingConfirmation(_) => {
+                self.freshness = StatusFreshness::AwaitingConfirmation(newest.clone());
                 false
             }
         }
     }
 
     /// Plans the next look by the schedule.
-    pub(super) fn look_again(&mut self, look: Look, hint: Option<std::time::Duration>) {
+    pub(super) fn poll_again(&mut self, read: ReadKind, hint: Option<std::time::Duration>) {
         if !P::CAPABILITIES.stream {
             let due = self.schedule(hint);
-            return self.plan_look(look, due, paced(hint));
+            return self.plan_poll(read, due, paced(hint));
         }
-        if self.stream.ending.is_some() {
-            return self.read_again_after_ending();
+        if self.stream.end.is_some() {
+            return self.read_again_after_end();
         }
-        let untold = self.stream.wait.as_ref().is_some_and(|wait| !wait.told)
-            || (self.stream.unexplained && self.asks.open().next().is_none());
+        let pending = self.stream.asked.as_ref().is_some_and(|wait| !wait.told)
+            || (self.stream.waits_without_event && self.questions.open().next().is_none());
         let (due, why) = match self.stream.open() {
-            Some(open) if open.carried && !untold => {
-                let progressed = self.signs.progressed.unwrap_or(open.opened);
+            Some(open) if open.has_events && !pending => {
+                let progressed = self.liveness.last_change_at.unwrap_or(open.opened);
                 let lull = self.now.since(progressed);
                 let due = self.now.after(lull.clamp(LULL, CROSS_CHECK));
-                (due, Why::CrossCheck)
+                (due, WaitReason::CrossCheck)
             }
             // It has brought nothing yet: is it worth trusting? Asked ever more seldom.
-            Some(open) if !untold => {
+            Some(open) if !pending => {
                 let so_far = self.now.since(open.opened);
                 let due = self.now.after(so_far.clamp(QUIET, CROSS_CHECK));
-                (due, Why::CrossCheck)
+                (due, WaitReason::CrossCheck)
             }
             Some(_) | None => (self.schedule(hint), paced(hint)),
         };
-        self.plan_look(look, due, why);
+        self.plan_poll(read, due, why);
     }
 
-    fn plan_look(&mut self, look: Look, due: Timestamp, why: Why) {
+    fn plan_poll(&mut self, read: ReadKind, due: Timestamp, why: WaitReason) {
         if let Phase::Following(following) = &mut self.phase {
-            following.next = look;
+            following.next = read;
             following.due = due;
             following.why = why;
         }
@@ -689,16 +710,16 @@ impl<P: Provider> Task<P> {
     /// The next time by the schedule, which grows: the largest of the server's hint, the floor and the schedule's wait
     /// with jitter.
     fn schedule(&mut self, hint: Option<std::time::Duration>) -> Timestamp {
-        let wait = self.rhythm.next(self.rng.u8(..));
+        let wait = self.poll_interval.next(self.rng.u8(..));
         let hint = hint.map_or(0, |hint| millis(hint.min(crate::failure::MAX_HINT)));
         Timestamp::from_millis(self.now.as_millis().saturating_add(wait.max(hint)))
     }
 
     // --- the answer and the trail --------------------------------------------------------------------------------
 
-    fn judge_answer(&mut self, reading: Reading<P::Output>) {
+    fn judge_answer(&mut self, reading: PollResult<P::Output>) {
         match reading {
-            Reading::Ready(output) | Reading::Succeeded(_, output) => {
+            PollResult::Ready(output) | PollResult::Succeeded(_, output) => {
                 let id = self.known_id().clone();
                 self.end(Outcome::Succeeded { id, output });
             }
@@ -707,7 +728,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn answer_missing(&mut self, why: &str, trouble: Option<&Trouble>) {
+    fn answer_missing(&mut self, why: &str, trouble: Option<&AttemptError>) {
         let asked = trouble.and_then(|trouble| trouble.retry_after(self.now));
         let due = self.schedule(asked);
         let Phase::Fetching(fetching) = &mut self.phase else {
@@ -735,10 +756,10 @@ impl<P: Provider> Task<P> {
         });
     }
 
-    fn judge_trail(&mut self, reading: Reading<P::Output>) {
+    fn judge_steps(&mut self, reading: PollResult<P::Output>) {
         let read = match reading {
-            Reading::Failed(fault) => Some(Ending::Failed(fault)),
-            Reading::Stopped(fault) => Some(Ending::Stopped(fault)),
+            PollResult::Failed(fault) => Some(Terminal::Failed(fault)),
+            PollResult::Stopped(fault) => Some(Terminal::Stopped(fault)),
             _ => None,
         };
         let Phase::Tracing(tracing) = &mut self.phase else {
@@ -746,30 +767,30 @@ impl<P: Provider> Task<P> {
         };
         if let Some(read) = read {
             let known = std::mem::replace(
-                &mut tracing.ending,
-                Ending::Failed(Fault::new(Status::known(""))),
+                &mut tracing.terminal,
+                Terminal::Failed(TaskFailure::new(Status::known(""))),
             );
-            tracing.ending = known.with_trail_of(read);
+            tracing.terminal = known.with_steps_of(read);
         }
         self.end_traced();
     }
 
     pub(super) fn end_traced(&mut self) {
         if let Phase::Tracing(tracing) = &self.phase {
-            let outcome = self.outcome_of(tracing.ending.clone());
+            let outcome = self.outcome_of(tracing.terminal.clone());
             self.end(outcome);
         }
     }
 
     // --- cancel --------------------------------------------------------------------------------------------------
 
-    fn judge_cancel(&mut self, report: Report, shared: &mut Shared) {
-        let Cancel::Wanted { tries, .. } = self.cancel else {
+    fn judge_cancel(&mut self, report: Report, shared: &mut OriginBudget) {
+        let Cancel::Requested { tries, .. } = self.cancel else {
             return;
         };
         let reply = sort(report).and_then(|reply| {
-            let ours = self.provider.accepted(self.known_id(), &reply);
-            ours.map_err(Trouble::Unreadable)
+            let ours = self.provider.check_accepted(self.known_id(), &reply);
+            ours.map_err(AttemptError::Unreadable)
         });
         let trouble = match reply {
             // An acknowledgement is no end: the task's own status says how it ended.
@@ -777,18 +798,20 @@ impl<P: Provider> Task<P> {
                 shared.succeeded();
                 self.cancel = Cancel::Accepted;
                 self.events.push(Event::Cancelling);
-                self.rhythm.restart();
+                self.poll_interval.restart();
                 if let Phase::Following(following) = &mut self.phase {
-                    following.next = Look::Status;
+                    following.next = ReadKind::Status;
                     following.due = self.now;
                 }
                 self.save.need();
-                return self.leave_once_accepted();
+                return self.detach_once_accepted();
             }
             Err(trouble) => trouble,
         };
         let why = trouble.to_string();
-        if retry::judge(&trouble, Safety::Repeatable, &self.policy.retry) == Verdict::Retry {
+        if retry::retryability(&trouble, Safety::Repeatable, &self.policy.retry)
+            == Retryability::Retryable
+        {
             let draw = self.rng.u16(..);
             let tries = tries.saturating_add(1);
             let due = self.now.after(retry::wait(
@@ -799,8 +822,8 @@ impl<P: Provider> Task<P> {
                 self.now,
             ));
             shared.take(false);
-            self.cancel = Cancel::Wanted { tries, due };
-            self.uncancelled = Some(Abandoned::CancelFailed(why.clone()));
+            self.cancel = Cancel::Requested { tries, due };
+            self.cancel_failure = Some(CancelResult::Failed(why.clone()));
             self.events.push(Event::Retrying {
                 attempt: tries,
                 reason: RetryReason::of(&trouble),
@@ -815,42 +838,42 @@ impl<P: Provider> Task<P> {
 
     pub(super) fn cancel_refused(&mut self, why: String) {
         self.cancel = Cancel::Refused;
-        self.uncancelled = Some(Abandoned::CancelFailed(why.clone()));
+        self.cancel_failure = Some(CancelResult::Failed(why.clone()));
         self.events.push(Event::CancelRefused(why));
-        self.look_once_refused();
+        self.poll_once_refused();
     }
 }
 
 /// Why a look is planned by the schedule, or by what the server asked for.
-fn paced(hint: Option<std::time::Duration>) -> Why {
+fn paced(hint: Option<std::time::Duration>) -> WaitReason {
     match hint {
-        Some(_) => Why::Asked,
-        None => Why::Pace,
+        Some(_) => WaitReason::ServerDelay,
+        None => WaitReason::PollInterval,
     }
 }
 
-pub(super) fn sort(report: Report) -> Result<Response, Trouble> {
+pub(super) fn sort(report: Report) -> Result<Response, AttemptError> {
     match report {
         Ok(reply) if reply.status().is_success() => Ok(reply),
-        Ok(reply) => Err(Trouble::Refused(Box::new(reply))),
-        Err(failure) => Err(Trouble::Wire(failure)),
+        Ok(reply) => Err(AttemptError::Refused(Box::new(reply))),
+        Err(failure) => Err(AttemptError::Wire(failure)),
     }
 }
 
-fn refusal(trouble: &Trouble) -> Option<ApiError> {
+fn refusal(trouble: &AttemptError) -> Option<ApiError> {
     match trouble {
-        Trouble::Refused(reply) => Some(ApiError::read(reply)),
-        Trouble::Wire(failure) => failure.head().map(ApiError::without_body),
-        Trouble::Unreadable(_) => None,
+        AttemptError::Refused(reply) => Some(ApiError::read(reply)),
+        AttemptError::Wire(failure) => failure.head().map(ApiError::without_body),
+        AttemptError::Unreadable(_) => None,
     }
 }
 
-pub(super) fn access_lost(trouble: &Trouble) -> Option<ApiError> {
+pub(super) fn access_lost(trouble: &AttemptError) -> Option<ApiError> {
     refusal(trouble).filter(|error| matches!(error.status.as_u16(), 401 | 403))
 }
 
 /// A task that is not there; before anything was ever seen of it, a refusal of its very id counts too.
-fn missing(trouble: &Trouble, seen: bool) -> Option<ApiError> {
+fn missing(trouble: &AttemptError, seen: bool) -> Option<ApiError> {
     refusal(trouble).filter(|error| match error.status.as_u16() {
         404 | 410 => true,
         400 | 422 => !seen,
@@ -858,7 +881,7 @@ fn missing(trouble: &Trouble, seen: bool) -> Option<ApiError> {
     })
 }
 
-fn usable(started: Started) -> Result<Started, ReadError> {
+fn usable(started: CreatedTask) -> Result<CreatedTask, ReadError> {
     match started.id.check() {
         Ok(()) => Ok(started),
         Err(error) => Err(ReadError::new(

@@ -4,36 +4,36 @@ use std::time::Duration;
 
 use bytes::Buf as _;
 
+use crate::budget::OriginBudget;
 use crate::error::{ReadError, ReadErrorKind};
 use crate::event::Event;
-use crate::id::Position;
+use crate::id::EventSeq;
 use crate::outcome::Outcome;
-use crate::provider::{Beat, Finish, Item, Look, Provider, Reading};
+use crate::provider::{EventKind, PollResult, Provider, ReadKind, StreamEvent, UnconfirmedEnd};
 use crate::question::{Question, WithdrawReason};
-use crate::retry::{self, Trouble};
-use crate::shared::Shared;
-use crate::task::asks::Identity;
+use crate::reason::{RetryReason, WaitReason};
+use crate::retry::{self, AttemptError};
 use crate::task::phase::Phase;
+use crate::task::questions::KnownAs;
 use crate::task::stream::{
-    CONFIRM, CROSS_CHECK, Ending, FALLBACK, LULL, Loss, MAX_UNREADABLE, Open, QUIET, RETRY_RANGE,
-    STALE, Sequel, StreamState, UPTIME, Wait,
+    Aftermath, AskedInStream, CONFIRM, CROSS_CHECK, EndConfirmation, FALLBACK, LULL, Loss,
+    MAX_UNREADABLE, Open, QUIET, RETRY_RANGE, STALE, StreamState, UPTIME,
 };
-use crate::task::{Lag, Task};
+use crate::task::{StatusFreshness, Task};
 use crate::time::{Timestamp, millis};
-use crate::why::{RetryReason, Why};
 
 use super::{Report, access_lost};
 
 /// Where an event came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum From {
+pub(super) enum EventOrigin {
     Stream,
     List,
 }
 
 /// What the open stream has next.
-enum Next {
-    Item(Box<Item>),
+enum NextEvent {
+    Item(Box<StreamEvent>),
     /// Something that says nothing.
     Skipped,
     /// An event of this task, or of another.
@@ -60,17 +60,17 @@ fn by_event(question: &Question) -> WithdrawReason {
 
 impl<P: Provider> Task<P> {
     /// Takes the next thing out of the stream; true when it changed anything.
-    pub(in crate::task) fn read_stream(&mut self, shared: &mut Shared) -> bool {
+    pub(in crate::task) fn read_stream(&mut self, shared: &mut OriginBudget) -> bool {
         if !P::CAPABILITIES.stream || !matches!(self.phase, Phase::Following(_)) {
             return false;
         }
-        if self.settle_ending() {
+        if self.confirm_end() {
             return true;
         }
-        if self.stream.ending.is_some() {
+        if self.stream.end.is_some() {
             return false;
         }
-        if self.stream.fill.is_some() {
+        if self.stream.backfill.is_some() {
             return self.peek_stream();
         }
         let now = self.now;
@@ -82,9 +82,9 @@ impl<P: Provider> Task<P> {
             self.stream.failures = 0;
         }
         match self.next_of_stream() {
-            Next::Item(item) => self.take_streamed(*item),
-            Next::Skipped => {}
-            Next::Unreadable { ours } => {
+            NextEvent::Item(item) => self.take_streamed(*item),
+            NextEvent::Skipped => {}
+            NextEvent::Unreadable { ours } => {
                 self.stream.unreadable += 1;
                 if ours {
                     self.skip_streamed();
@@ -95,15 +95,15 @@ impl<P: Provider> Task<P> {
                     self.cut(RetryReason::StreamUnusable, why, shared);
                 }
             }
-            Next::TooLarge(why) => {
+            NextEvent::TooLarge(why) => {
                 // One more try: then what is too large once is taken to be so for good.
                 if self.stream.failures > 0 {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                 }
                 self.cut(RetryReason::StreamUnusable, why, shared);
             }
-            Next::Ended(loss) => self.ended(loss, shared),
-            Next::Nothing => return self.check_wait() || self.mind_silence(idle, shared),
+            NextEvent::Ended(loss) => self.ended(loss, shared),
+            NextEvent::Nothing => return self.check_wait() || self.mind_silence(idle, shared),
         }
         true
     }
@@ -112,7 +112,7 @@ impl<P: Provider> Task<P> {
     fn skip_streamed(&mut self) {
         self.stream.skipped = true;
         if let Some(open) = self.stream.open_mut() {
-            open.covered = false;
+            open.contiguous = false;
         }
         if !self.has_list() {
             self.lose_wait();
@@ -121,30 +121,30 @@ impl<P: Provider> Task<P> {
 
     /// While the list is read: the stream's next event, which tells how far the list has to be.
     fn peek_stream(&mut self) -> bool {
-        let idle = |open: &Open| open.held.is_none() && open.has_unread();
+        let idle = |open: &Open| open.deferred.is_none() && open.has_unread();
         if !self.stream.open().is_some_and(idle) {
             return false;
         }
-        if let Next::Item(item) = self.next_of_stream()
+        if let NextEvent::Item(item) = self.next_of_stream()
             && let Some(open) = self.stream.open_mut()
         {
-            open.carried = true;
-            open.held = Some(*item);
+            open.has_events = true;
+            open.deferred = Some(*item);
         }
         true
     }
 
-    fn next_of_stream(&mut self) -> Next {
+    fn next_of_stream(&mut self) -> NextEvent {
         let id = self.id.as_ref();
         let id = id.expect("a stream is opened once the id is known");
-        let worded = &mut self.stream.worded;
+        let worded = &mut self.stream.seen_digests;
         let StreamState::Open(open) = &mut self.stream.state else {
-            return Next::Nothing;
+            return NextEvent::Nothing;
         };
         let Some(chunk) = open.chunks.front_mut() else {
             return match open.end.take() {
-                Some(loss) => Next::Ended(loss),
-                None => Next::Nothing,
+                Some(loss) => NextEvent::Ended(loss),
+                None => NextEvent::Nothing,
             };
         };
         let mut rest: &[u8] = chunk;
@@ -153,19 +153,19 @@ impl<P: Provider> Task<P> {
         let next = match open.decoder.next_event(&mut rest) {
             Ok(Some(event)) => match self.provider.read_event(id, &event) {
                 Ok(Some(item)) => {
-                    let place = item.event.position;
-                    let asks = matches!(item.beat, Beat::Asking(_));
+                    let place = item.event.seq;
+                    let asks = matches!(item.kind, EventKind::Asking(_));
                     let place = place.filter(|at| worded.differs(*at, event.data));
                     altered = place.map(|place| (place, asks));
-                    Next::Item(Box::new(item))
+                    NextEvent::Item(Box::new(item))
                 }
-                Ok(None) => Next::Skipped,
-                Err(error) => Next::Unreadable {
+                Ok(None) => NextEvent::Skipped,
+                Err(error) => NextEvent::Unreadable {
                     ours: error.kind() != ReadErrorKind::Foreign,
                 },
             },
-            Ok(None) => Next::Skipped,
-            Err(too_large) => Next::TooLarge(too_large.to_string()),
+            Ok(None) => NextEvent::Skipped,
+            Err(too_large) => NextEvent::TooLarge(too_large.to_string()),
         };
         let used = before - rest.len();
         chunk.advance(used);
@@ -174,7 +174,7 @@ impl<P: Provider> Task<P> {
         }
         // Once for each connection, but for what somebody is asked.
         if let Some((position, asks)) = altered
-            && (asks || !std::mem::replace(&mut open.altered, true))
+            && (asks || !std::mem::replace(&mut open.replays_altered, true))
         {
             self.events.push(Event::Altered { position });
         }
@@ -182,7 +182,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// Nothing is there to read: for how long now?
-    fn mind_silence(&mut self, idle: Duration, shared: &mut Shared) -> bool {
+    fn mind_silence(&mut self, idle: Duration, shared: &mut OriginBudget) -> bool {
         let now = self.now;
         let Some(open) = self.stream.open() else {
             return false;
@@ -192,9 +192,9 @@ impl<P: Provider> Task<P> {
             self.cut(RetryReason::StreamSilent, why, shared);
             return true;
         }
-        if !open.covered && now >= open.opened.after(QUIET) && self.has_list() {
+        if !open.contiguous && now >= open.opened.after(QUIET) && self.has_list() {
             // It may go on where the last one ended, and have nothing to tell; or it may not.
-            self.begin_fill();
+            self.begin_backfill();
             return true;
         }
         false
@@ -203,76 +203,76 @@ impl<P: Provider> Task<P> {
     /// An event of the open stream. The first of a connection tells whether the connection goes on where the last one
     /// ended; if it does not, the list is read before it is told. So it is where later numbers have a hole, unless holes
     /// are known to mean nothing.
-    fn take_streamed(&mut self, item: Item) {
+    fn take_streamed(&mut self, item: StreamEvent) {
         self.stream.unreadable = 0;
-        let position = item.event.position;
+        let position = item.event.seq;
         let next = position.is_none_or(|position| self.stream.is_next(position));
         let has_list = self.has_list();
-        let sparse = self.stream.sparse;
+        let sparse = self.stream.gaps_are_normal;
         let Some(open) = self.stream.open_mut() else {
             return;
         };
-        let first = !std::mem::replace(&mut open.carried, true);
-        if !next && has_list && !(open.covered && sparse) {
-            open.held = Some(item);
-            return self.begin_fill();
+        let first = !std::mem::replace(&mut open.has_events, true);
+        if !next && has_list && !(open.contiguous && sparse) {
+            open.deferred = Some(item);
+            return self.begin_backfill();
         }
         if first && next {
             self.stream.reopened = false;
         }
         if let Some(open) = self.stream.open_mut() {
-            open.covered = true;
+            open.contiguous = true;
             open.told = true;
         }
         if first {
             // From now on reads are a cross-check.
-            self.look_again(Look::Status, None);
+            self.poll_again(ReadKind::Status, None);
         }
         self.take_streamed_item(item);
         self.put_off_check();
     }
 
     /// An event of the stream, when all that is known to have happened before was told.
-    pub(super) fn take_streamed_item(&mut self, item: Item) {
+    pub(super) fn take_streamed_item(&mut self, item: StreamEvent) {
         let skipped = std::mem::take(&mut self.stream.skipped);
-        self.take_item(item, From::Stream, skipped);
+        self.take_item(item, EventOrigin::Stream, skipped);
     }
 
     /// What may have been the task's next step could not be read: what it waits for is not known any more. That proves
     /// nothing about an answer.
     pub(super) fn lose_wait(&mut self) {
-        if self.stream.wait.take().is_some() {
-            self.asks.withdraw(moved_on, &mut self.events);
-            self.mode();
+        if self.stream.asked.take().is_some() {
+            self.questions.withdraw(moved_on, &mut self.events);
+            self.update_clock();
         }
     }
 
     /// While events come the task need not be read, but for the cross-check.
     fn put_off_check(&mut self) {
         let lull = self.now.after(LULL);
-        let read = self.looked.or(self.started);
+        let read = self.last_polled_at.or(self.created_at);
         let check = read.map_or(lull, |read| read.after(CROSS_CHECK));
         if let Phase::Following(following) = &mut self.phase
             && following.due > self.now
         {
             following.due = lull.min(check).max(self.now);
-            following.why = Why::CrossCheck;
+            following.why = WaitReason::CrossCheck;
         }
     }
 
     /// An event. Whether something before it was `skipped`, because it could not be read.
-    pub(super) fn take_item(&mut self, item: Item, from: From, skipped: bool) {
-        let position = item.event.position;
-        match (position, self.stream.decoded) {
+    pub(super) fn take_item(&mut self, item: StreamEvent, from: EventOrigin, skipped: bool) {
+        let position = item.event.seq;
+        match (position, self.stream.last_decoded) {
             (Some(position), Some(decoded)) if position <= decoded => return,
             (Some(before), decoded) if skipped && !self.stream.is_next(before) => {
                 self.stream.reopened = false;
-                let after = decoded.unwrap_or(Position(0));
+                let after = decoded.unwrap_or(EventSeq(0));
                 self.lose_wait();
                 self.events.push(Event::Gap { after, before });
             }
-            (Some(position), Some(_)) if from == From::List => {
-                self.stream.sparse |= !self.stream.is_next(position);
+            (Some(position), Some(_)) if from == EventOrigin::List => {
+                self.stream.gaps_are_normal |= !self.stream.is_next(position);
             }
             (Some(position), Some(after)) => {
                 let reopened = std::mem::take(&mut self.stream.reopened);
@@ -285,63 +285,63 @@ impl<P: Provider> Task<P> {
             (Some(_), None) => self.stream.reopened = false,
             (None, _) => {}
         }
-        if self.stream.ending.is_some() {
+        if self.stream.end.is_some() {
             // The first end stands; what follows it is not told.
             return;
         }
         if let Some(position) = position
-            && from == From::Stream
-            && !self.stream.sparse
+            && from == EventOrigin::Stream
+            && !self.stream.gaps_are_normal
             && !self.stream.is_next(position)
         {
             // What it left out may have asked.
             self.stream.no_wait_since = position;
         }
-        self.stream.decoded = self.stream.decoded.max(position);
-        if from == From::Stream {
+        self.stream.last_decoded = self.stream.last_decoded.max(position);
+        if from == EventOrigin::Stream {
             self.stream.failures = 0;
         }
-        self.signs.observed = Some(self.now);
-        self.signs.progressed = Some(self.now);
-        if let Some((from, to)) = item.moved
+        self.liveness.last_reply_at = Some(self.now);
+        self.liveness.last_change_at = Some(self.now);
+        if let Some((from, to)) = item.status_change
             && self
                 .last_status
                 .as_ref()
                 .is_some_and(|last| last.raw == from.raw)
         {
-            self.note(to);
+            self.record_status(to);
         }
-        match item.beat {
-            Beat::Neutral => {}
-            Beat::Working => {
-                self.stream.close_wait(Sequel::Worked);
-                self.asks.withdraw(by_event, &mut self.events);
-                self.asks.pass();
+        match item.kind {
+            EventKind::Neutral => {}
+            EventKind::Working => {
+                self.stream.close_asked(Aftermath::Worked);
+                self.questions.withdraw(by_event, &mut self.events);
+                self.questions.supersede();
             }
-            Beat::Asking(mut question) => {
+            EventKind::Asking(mut question) => {
                 question.unseen_after = Some(self.stream.no_wait_since);
                 self.stream.no_wait_since = question.seq.unwrap_or_default();
                 self.take_wait(question);
             }
-            Beat::Ending(finish) => {
-                self.stream.close_wait(match finish {
-                    Finish::Succeeded => Sequel::Worked,
-                    Finish::Failed(_) => Sequel::Failed,
-                    Finish::Stopped(_) => Sequel::Stopped,
+            EventKind::Ended(finish) => {
+                self.stream.close_asked(match finish {
+                    UnconfirmedEnd::Succeeded => Aftermath::Worked,
+                    UnconfirmedEnd::Failed(_) => Aftermath::Failed,
+                    UnconfirmedEnd::Stopped(_) => Aftermath::Stopped,
                 });
-                self.stream.ending = Some(Ending {
-                    finish,
+                self.stream.end = Some(EndConfirmation {
+                    end: finish,
                     event: item.event.clone(),
-                    doubted: None,
+                    contradicted_at: None,
                     tries: 0,
                     reply: None,
                 });
-                self.asks.withdraw(moved_on, &mut self.events);
-                self.look_now();
+                self.questions.withdraw(moved_on, &mut self.events);
+                self.poll_now();
             }
         }
         self.events.push(Event::Provider(item.event));
-        self.mode();
+        self.update_clock();
     }
 
     // --- a question in the stream --------------------------------------------------------------------------------
@@ -350,38 +350,40 @@ impl<P: Provider> Task<P> {
     pub(super) fn take_wait(&mut self, question: Question) {
         if self
             .stream
-            .wait
+            .asked
             .as_ref()
             .is_some_and(|wait| wait.question.id != question.id)
         {
-            self.stream.close_wait(Sequel::AskedAgain);
+            self.stream.close_asked(Aftermath::AskedAgain);
         }
-        let mut wait = Wait::new(question, self.now);
-        let known = self
-            .asks
-            .identify(&wait.question, self.lag != Lag::None, &mut self.events);
-        wait.told = known != Identity::New;
-        wait.doubtful = known == Identity::Settled;
+        let mut wait = AskedInStream::new(question, self.now);
+        let known = self.questions.identify(
+            &wait.question,
+            self.freshness != StatusFreshness::Current,
+            &mut self.events,
+        );
+        wait.told = known != KnownAs::New;
+        wait.unconfirmed = known == KnownAs::Resolved;
         if !wait.told {
-            self.asks
+            self.questions
                 .withdraw(|_| WithdrawReason::Superseded, &mut self.events);
         }
-        self.stream.wait = Some(wait);
+        self.stream.asked = Some(wait);
     }
 
     /// After a while without events the task is read, which judges whether the question is one.
     fn check_wait(&mut self) -> bool {
-        let Some(wait) = self.stream.wait.as_ref() else {
+        let Some(wait) = self.stream.asked.as_ref() else {
             return false;
         };
         let quiet = self.quiet_from(wait.since).after(QUIET);
         if wait.told || wait.checked || self.now < quiet || self.exchange_is_underway() {
             return false;
         }
-        if let Some(wait) = self.stream.wait.as_mut() {
+        if let Some(wait) = self.stream.asked.as_mut() {
             wait.checked = true;
         }
-        self.look_now();
+        self.poll_now();
         true
     }
 
@@ -396,13 +398,13 @@ impl<P: Provider> Task<P> {
     /// The task says that it waits, and that its events tell for what.
     pub(super) fn ask_as_events_tell(&mut self) {
         let now = self.now;
-        self.stream.unexplained = false;
-        let believed = self.lag == Lag::None || self.has_lagged_too_long();
-        match &mut self.stream.wait {
-            Some(wait) if wait.told && wait.doubtful && now >= wait.since.after(STALE) => {
+        self.stream.waits_without_event = false;
+        let believed = self.freshness == StatusFreshness::Current || self.is_stale_too_long();
+        match &mut self.stream.asked {
+            Some(wait) if wait.told && wait.unconfirmed && now >= wait.since.after(STALE) => {
                 // Nothing has come of the answer that it was taken to have: it is a question of its own.
-                self.asks.part(&wait.question.id);
-                wait.doubtful = false;
+                self.questions.unlink(&wait.question.id);
+                wait.unconfirmed = false;
                 wait.told = false;
                 self.ask_as_events_tell();
             }
@@ -413,9 +415,9 @@ impl<P: Provider> Task<P> {
                 let question = wait.question.clone();
                 let question = self
                     .provider
-                    .explain(question, self.stream.steps.as_slice());
-                self.stream.steps.clear();
-                self.asks.offer(
+                    .add_context(question, self.stream.recent.as_slice());
+                self.stream.recent.clear();
+                self.questions.offer(
                     vec![question],
                     |_| WithdrawReason::Superseded,
                     &mut self.events,
@@ -425,18 +427,18 @@ impl<P: Provider> Task<P> {
             Some(_) => {}
             // After an answer of ours a status may be stale for any time; before one, it means what it says.
             None if believed => {
-                self.stream.unexplained = true;
-                let open = self.asks.open().any(|question| question.stand_in);
+                self.stream.waits_without_event = true;
+                let open = self.questions.open().any(|question| question.stand_in);
                 if !open {
-                    let looks = if self.has_list() && self.stream.listed {
+                    let reads = if self.has_list() && self.stream.backfill_done {
                         6
                     } else {
                         3
                     };
                     let task = self.id.as_ref().expect("a task that is read has an id");
-                    let after = self.stream.decoded;
-                    self.asks
-                        .offer_stand_in(task, after, looks, &mut self.events);
+                    let after = self.stream.last_decoded;
+                    self.questions
+                        .offer_stand_in(task, after, reads, &mut self.events);
                 }
             }
             None => {}
@@ -445,21 +447,21 @@ impl<P: Provider> Task<P> {
 
     /// Whether a status that has not moved since our answer can no longer be stale: the task waits again, for something
     /// that no event told. Where there are events, one has to show that the answer was taken.
-    fn has_lagged_too_long(&self) -> bool {
-        let since = match self.lag {
-            Lag::Delivered(since) => since,
-            Lag::None | Lag::Said(_) => return false,
+    fn is_stale_too_long(&self) -> bool {
+        let since = match self.freshness {
+            StatusFreshness::StaleSince(since) => since,
+            StatusFreshness::Current | StatusFreshness::AwaitingConfirmation(_) => return false,
         };
         let has_events = self.has_list() || self.stream.open().is_some();
-        let progressed = self.signs.progressed.unwrap_or(since).max(since);
+        let progressed = self.liveness.last_change_at.unwrap_or(since).max(since);
         (!has_events || progressed > since) && self.now >= progressed.after(STALE)
     }
 
     /// A read says that the task works: what it asked is asked no more, or its events are ahead of its status.
-    pub(super) fn unask(&mut self) {
-        self.asks.withdraw(moved_on, &mut self.events);
-        if let Some(wait) = &mut self.stream.wait
-            && !self.asks.is_settled(&wait.question.id)
+    pub(super) fn withdraw_asked(&mut self) {
+        self.questions.withdraw(moved_on, &mut self.events);
+        if let Some(wait) = &mut self.stream.asked
+            && !self.questions.is_resolved(&wait.question.id)
         {
             wait.told = false;
         }
@@ -468,53 +470,55 @@ impl<P: Provider> Task<P> {
     // --- an end in the stream ------------------------------------------------------------------------------------
 
     /// Whether this reading contradicts the event that ended the task; then the task is read again.
-    pub(super) fn contradicts_ending(&mut self, reading: &Reading<P::Output>) -> bool {
-        if !P::CAPABILITIES.stream || self.stream.ending.is_none() {
+    pub(super) fn contradicts_end(&mut self, reading: &PollResult<P::Output>) -> bool {
+        if !P::CAPABILITIES.stream || self.stream.end.is_none() {
             return false;
         }
         match reading {
-            Reading::Pending(status)
-            | Reading::Unknown(status)
-            | Reading::Paused(status)
-            | Reading::Waiting(status) => self.note(status.clone()),
-            Reading::Asking(_) | Reading::Unclear | Reading::NotAsking => {}
-            Reading::Ready(_)
-            | Reading::Succeeded(..)
-            | Reading::Failed(_)
-            | Reading::Stopped(_)
-            | Reading::Next(..)
-            | Reading::Events(_) => return false,
+            PollResult::Pending(status)
+            | PollResult::Unknown(status)
+            | PollResult::Paused(status)
+            | PollResult::Waiting(status) => self.record_status(status.clone()),
+            PollResult::Asking(_) | PollResult::Unclear | PollResult::NotAsking => {}
+            PollResult::Ready(_)
+            | PollResult::Succeeded(..)
+            | PollResult::Failed(_)
+            | PollResult::Stopped(_)
+            | PollResult::ReadFirst(..)
+            | PollResult::Events(_) => return false,
         }
-        self.read_again_after_ending();
+        self.read_again_after_end();
         true
     }
 
-    pub(super) fn read_again_after_ending(&mut self) {
-        let Some(ending) = &mut self.stream.ending else {
+    pub(super) fn read_again_after_end(&mut self) {
+        let Some(ending) = &mut self.stream.end else {
             return;
         };
         let wait = Duration::from_secs(1 << ending.tries.min(3));
         ending.tries += 1;
-        ending.doubted.get_or_insert(self.now);
+        ending.contradicted_at.get_or_insert(self.now);
         let due = self.now.after(wait);
         if let Phase::Following(following) = &mut self.phase {
-            following.next = Look::Status;
+            following.next = ReadKind::Status;
             following.due = due;
-            following.why = Why::Confirm;
+            following.why = WaitReason::Confirm;
         }
     }
 
     /// The event stands when no read has agreed for long enough.
-    fn settle_ending(&mut self) -> bool {
+    fn confirm_end(&mut self) -> bool {
         let overdue = |doubted: Timestamp| self.now >= doubted.after(CONFIRM);
-        let doubted = self.stream.ending.as_ref();
-        let doubted = doubted.and_then(|ending| ending.doubted);
+        let doubted = self.stream.end.as_ref();
+        let doubted = doubted.and_then(|ending| ending.contradicted_at);
         // What was read while the list was read is judged first.
-        let busy = self.exchange_is_underway() || self.stream.fill.is_some() || self.held.is_some();
+        let busy = self.exchange_is_underway()
+            || self.stream.backfill.is_some()
+            || self.deferred.is_some();
         if busy || !doubted.is_some_and(overdue) {
             return false;
         }
-        let Some(ending) = self.stream.ending.take() else {
+        let Some(ending) = self.stream.end.take() else {
             return false;
         };
         // A status of before the event contradicts nothing.
@@ -529,41 +533,45 @@ impl<P: Provider> Task<P> {
         let event = name;
         self.events.push(Event::Unconfirmed { event, status });
         let id = self.known_id().clone();
-        match ending.finish {
-            Finish::Succeeded => {
-                let output = self
-                    .provider
-                    .unconfirmed(&id, ending.reply.as_ref(), &ending.event);
-                self.leave(Sequel::Worked);
+        match ending.end {
+            UnconfirmedEnd::Succeeded => {
+                let output =
+                    self.provider
+                        .unconfirmed_output(&id, ending.reply.as_ref(), &ending.event);
+                self.detach_for(Aftermath::Worked);
                 self.end(match output {
                     Some(output) => Outcome::Succeeded { id, output },
                     None => Outcome::ResultUnavailable { id, why },
                 });
             }
-            Finish::Failed(fault) => self.stand(crate::task::phase::Ending::Failed(fault), why),
-            Finish::Stopped(fault) => self.stand(crate::task::phase::Ending::Stopped(fault), why),
+            UnconfirmedEnd::Failed(fault) => {
+                self.accept_unconfirmed(crate::task::phase::Terminal::Failed(fault), why)
+            }
+            UnconfirmedEnd::Stopped(fault) => {
+                self.accept_unconfirmed(crate::task::phase::Terminal::Stopped(fault), why)
+            }
         }
         true
     }
 
     // --- the connection ------------------------------------------------------------------------------------------
 
-    pub(in crate::task) fn look_now(&mut self) {
+    pub(in crate::task) fn poll_now(&mut self) {
         if let Phase::Following(following) = &mut self.phase {
-            following.next = Look::Status;
+            following.next = ReadKind::Status;
             following.due = self.now;
-            following.why = Why::Pace;
+            following.why = WaitReason::PollInterval;
         }
     }
 
     /// The stream ended by itself.
-    fn ended(&mut self, loss: Loss, shared: &mut Shared) {
+    fn ended(&mut self, loss: Loss, shared: &mut OriginBudget) {
         let due = self.lost(loss, shared);
         self.stream.enter(StreamState::Closed { due });
     }
 
     /// The stream is of no more use: the driver has to let go of it.
-    fn cut(&mut self, reason: RetryReason, why: String, shared: &mut Shared) {
+    fn cut(&mut self, reason: RetryReason, why: String, shared: &mut OriginBudget) {
         let Some(id) = self.stream.open().map(|open| open.id) else {
             return;
         };
@@ -572,7 +580,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// The stream is gone, whatever way: the task is read, which judges, and the stream is reopened after a backoff.
-    fn lost(&mut self, loss: Loss, shared: &mut Shared) -> Timestamp {
+    fn lost(&mut self, loss: Loss, shared: &mut OriginBudget) -> Timestamp {
         self.stream.failures = self.stream.failures.saturating_add(1);
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
         let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
@@ -583,17 +591,17 @@ impl<P: Provider> Task<P> {
             why: loss.why,
             until: due,
         });
-        self.look_now();
+        self.poll_now();
         due
     }
 
-    pub(in crate::task) fn judge_unopened(&mut self, report: Report, shared: &mut Shared) {
+    pub(in crate::task) fn judge_unopened(&mut self, report: Report, shared: &mut OriginBudget) {
         let mut absent = false;
         let trouble = match report {
             Ok(reply) if reply.status().is_success() => {
                 // An empty reply is how a server says that it wants no more of this.
                 absent = reply.status().as_u16() == 204 || self.stream.failures > 0;
-                Trouble::Unreadable(ReadError::new(
+                AttemptError::Unreadable(ReadError::new(
                     ReadErrorKind::Shape,
                     format!(
                         "expected an event stream, got {}",
@@ -604,8 +612,8 @@ impl<P: Provider> Task<P> {
                     ),
                 ))
             }
-            Ok(reply) => Trouble::Refused(Box::new(reply)),
-            Err(failure) => Trouble::Wire(failure),
+            Ok(reply) => AttemptError::Refused(Box::new(reply)),
+            Err(failure) => AttemptError::Wire(failure),
         };
         if let Some(error) = access_lost(&trouble) {
             let id = self.known_id().clone();
@@ -627,7 +635,7 @@ impl<P: Provider> Task<P> {
             self.now.after(CROSS_CHECK)
         } else {
             let draw = self.rng.u16(..);
-            let asked = retry::asked(&trouble, &self.policy.retry, draw, self.now);
+            let asked = retry::server_delay(&trouble, &self.policy.retry, draw, self.now);
             self.stream_backoff(asked, shared)
         };
         self.stream.enter(StreamState::Closed { due });
@@ -637,17 +645,17 @@ impl<P: Provider> Task<P> {
             why: trouble.to_string(),
             until: due,
         });
-        self.look_now();
+        self.poll_now();
     }
 
     /// When to reconnect: after our own backoff, or what was asked for when that is longer.
-    fn stream_backoff(&mut self, asked: Option<Duration>, shared: &mut Shared) -> Timestamp {
+    fn stream_backoff(&mut self, asked: Option<Duration>, shared: &mut OriginBudget) -> Timestamp {
         let draw = self.rng.u16(..);
         let ceiling = self.policy.retry.ceiling(self.stream.failures);
         let own = if shared.take(false) {
             ceiling / 2 + ceiling / 2 * u64::from(draw) / u64::from(u16::MAX)
         } else {
-            millis(retry::put_off(&self.policy.retry, draw))
+            millis(retry::exhausted_budget_delay(&self.policy.retry, draw))
         };
         let wait = own.max(asked.map_or(0, millis));
         self.now.after(Duration::from_millis(wait))

@@ -1,35 +1,35 @@
 //! Why a question is open no more: what the conversation tells of it.
 
-use crate::provider::{Look, Provider, Reading};
+use crate::budget::OriginBudget;
+use crate::provider::{PollResult, Provider, ReadKind};
 use crate::question::{Question, WithdrawReason};
-use crate::retry::Trouble;
-use crate::shared::Shared;
-use crate::task::{Lag, Task};
+use crate::retry::AttemptError;
+use crate::task::{StatusFreshness, Task};
 
 use super::access_lost;
 
 impl<P: Provider> Task<P> {
     /// Whether a reading says that the task does not wait any more for what a human was asked, and the conversation tells
     /// why. It is read once before that is told.
-    pub(super) fn wants_conversation(&self, reading: &Reading<P::Output>) -> bool {
-        let has_moved = matches!(reading, Reading::Pending(_)) || reading.is_over();
+    pub(super) fn wants_conversation(&self, reading: &PollResult<P::Output>) -> bool {
+        let has_moved = matches!(reading, PollResult::Pending(_)) || reading.is_over();
         // Of what was said from here the conversation does not tell that it was said elsewhere.
-        let is_ours = self.lag != Lag::None || !self.deliveries.is_empty();
+        let is_ours = self.freshness != StatusFreshness::Current || !self.writes.is_empty();
         !P::CAPABILITIES.events
             && has_moved
             && !is_ours
-            && self.leaving.is_none()
-            && self.asks.is_asking_in_words()
+            && self.detaching.is_none()
+            && self.questions.is_asking_in_words()
     }
 
     /// The conversation, read after the task was seen to wait no more: whether somebody else answered.
-    pub(super) fn tell_who_answered(&mut self, reading: &Reading<P::Output>) {
+    pub(super) fn tell_who_answered(&mut self, reading: &PollResult<P::Output>) {
         let (shown, newest) = match reading {
-            Reading::Asking(shown) => {
+            PollResult::Asking(shown) => {
                 let users = shown.iter().filter_map(|shown| shown.users_before);
                 (shown.as_slice(), users.max())
             }
-            Reading::NotAsking => (&[][..], None),
+            PollResult::NotAsking => (&[][..], None),
             _ => return,
         };
         let is_shown = |asked: &Question| shown.iter().any(|shown| shown.id == asked.id);
@@ -37,28 +37,28 @@ impl<P: Provider> Task<P> {
             true => WithdrawReason::TaskMovedOn,
             false => by_conversation(asked, newest, false),
         };
-        self.asks.withdraw(reason, &mut self.events);
+        self.questions.withdraw(reason, &mut self.events);
     }
 
     /// A reading that waited for the conversation.
-    pub(super) fn apply_moved(&mut self, moved: Reading<P::Output>) {
+    pub(super) fn apply_moved(&mut self, moved: PollResult<P::Output>) {
         self.apply(moved);
-        if self.leaving.is_some() {
-            self.leave_once_seen();
+        if self.detaching.is_some() {
+            self.detach_once_confirmed();
         }
     }
 
     /// A look failed. What waited for the conversation waits no longer.
-    pub(super) fn look_showed_nothing(
+    pub(super) fn poll_showed_nothing(
         &mut self,
-        look: &Look,
-        moved: Option<Reading<P::Output>>,
-        trouble: &Trouble,
-        shared: &mut Shared,
+        read: &ReadKind,
+        moved: Option<PollResult<P::Output>>,
+        trouble: &AttemptError,
+        shared: &mut OriginBudget,
     ) {
         match moved {
             Some(moved) if access_lost(trouble).is_none() => self.apply_moved(moved),
-            _ => self.look_failed(look, trouble, shared),
+            _ => self.poll_failed(read, trouble, shared),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Toy, World, at, show};
 use http::StatusCode;
-use taskward_core::{ExchangeId, Head, Response, Shared, Step, Task};
+use taskward_core::{ExchangeId, Head, OriginBudget, Response, Step, Task};
 
 pub(crate) fn reply(text: &str) -> Response {
     Response::new(StatusCode::OK, text.to_owned())
@@ -12,11 +12,11 @@ pub(crate) fn reply(text: &str) -> Response {
 pub(crate) fn settle<const KEYED: bool, const STREAM: bool>(
     task: &mut Task<Toy<KEYED, STREAM>>,
     now: u64,
-    shared: &mut Shared,
+    shared: &mut OriginBudget,
 ) -> Vec<String> {
     let mut told = Vec::new();
     loop {
-        match task.poll(at(now), shared) {
+        match task.next_step(at(now), shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, event, .. } => {
                 told.push(show(event));
@@ -31,19 +31,19 @@ pub(crate) fn settle<const KEYED: bool, const STREAM: bool>(
 pub(crate) fn step<const KEYED: bool, const STREAM: bool>(
     task: &mut Task<Toy<KEYED, STREAM>>,
     now: u64,
-    shared: &mut Shared,
+    shared: &mut OriginBudget,
 ) -> String {
-    format!("{:?}", task.poll(at(now), shared))
+    format!("{:?}", task.next_step(at(now), shared))
 }
 
 /// Sends the request that is planned now.
 pub(crate) fn send<const KEYED: bool, const STREAM: bool>(
     task: &mut Task<Toy<KEYED, STREAM>>,
     now: u64,
-    shared: &mut Shared,
+    shared: &mut OriginBudget,
 ) -> ExchangeId {
     settle(task, now, shared);
-    let (Step::Send { id, .. } | Step::Open { id, .. }) = task.poll(at(now), shared) else {
+    let (Step::Send { id, .. } | Step::Open { id, .. }) = task.next_step(at(now), shared) else {
         panic!("{}", step(task, now, shared));
     };
     task.sent(id);
@@ -51,7 +51,7 @@ pub(crate) fn send<const KEYED: bool, const STREAM: bool>(
 }
 
 /// A task with an open stream, at 40 ms.
-pub(crate) fn listening(shared: &mut Shared) -> (Task<Toy<true, true>>, ExchangeId) {
+pub(crate) fn listening(shared: &mut OriginBudget) -> (Task<Toy<true, true>>, ExchangeId) {
     let mut task: Task<Toy<true, true>> = World::new(&[]).start();
     let start = send(&mut task, 0, shared);
     task.handle_response(start, reply("t1 running."), at(20));

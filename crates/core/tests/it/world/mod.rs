@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
-    Abandoned, Answer, Answered, Cause, Errand, Event, EventId, ExchangeId, Failure, Head, Limits,
-    Outcome, Policy, Provider, Question, QuestionId, Response, Seed, Shared, Snapshot, Stage,
-    Status, Step, Task, TaskId, Timestamp,
+    Answer, Answered, CancelResult, Cause, Event, EventId, ExchangeFailure, ExchangeId,
+    ExchangeProgress, Head, Limits, OriginBudget, Outcome, Policy, Provider, Question, QuestionId,
+    RequestPurpose, Response, Seed, Snapshot, Status, Step, Task, TaskId, Timestamp,
 };
 
 pub(crate) use server::{Act, Server};
@@ -54,15 +54,15 @@ pub(crate) type Rewrite = Box<dyn FnMut(&str, u64, &mut Response)>;
 pub(crate) struct World {
     pub server: Server,
     pub now: u64,
-    pub shared: Shared,
+    pub shared: OriginBudget,
     pub faults: Faults,
     pub answerer: Answerer,
     /// At these times, the server's dashboard or the application does something.
-    pub wishes: Vec<(u64, Wish)>,
+    pub actions: Vec<(u64, UserAction)>,
     pub trace: Vec<String>,
     pub requests: usize,
     /// What became of each answer and message, and the words for it.
-    pub fates: Vec<(Answered, Option<String>)>,
+    pub outcomes: Vec<(Answered, Option<String>)>,
     /// The snapshot at each step, with the step's name.
     pub snapshots: Vec<(String, Snapshot)>,
     /// The snapshots that a driver stored.
@@ -84,7 +84,7 @@ pub(crate) struct World {
     /// How long a request and its reply take.
     pub latency: u64,
     /// The first request for this is sent and stays without a reply: there the driver stops.
-    pub hangs: Option<Errand>,
+    pub hangs: Option<RequestPurpose>,
     /// Each request that left.
     pub sent: Vec<Sent>,
     /// Each write that left: path, key, and the digest of the request.
@@ -111,7 +111,7 @@ struct Opening {
 /// A request that left.
 pub(crate) struct Sent {
     pub at: u64,
-    pub errand: Errand,
+    pub purpose: RequestPurpose,
     pub path: String,
     pub limits: Limits,
 }
@@ -125,7 +125,7 @@ struct Told {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
+pub(crate) enum UserAction {
     Cancel,
     Message(&'static str),
     Dashboard(&'static str),
@@ -164,7 +164,7 @@ pub(crate) fn run_streamed(world: &mut World) -> Ended {
 
 pub(crate) fn policy() -> Policy {
     let mut policy = Policy::default();
-    policy.pace.jitter_percent = 0;
+    policy.poll_backoff.jitter_percent = 0;
     policy
 }
 
@@ -181,13 +181,13 @@ impl World {
         Self {
             server: Server::new(script),
             now: 0,
-            shared: Shared::new(),
+            shared: OriginBudget::new(),
             faults: Box::new(|_, _, _| Fault::None),
             answerer: Box::new(|_| None),
-            wishes: Vec::new(),
+            actions: Vec::new(),
             trace: Vec::new(),
             requests: 0,
-            fates: Vec::new(),
+            outcomes: Vec::new(),
             snapshots: Vec::new(),
             saved: Vec::new(),
             status_sent: Vec::new(),
@@ -225,9 +225,9 @@ impl World {
         self
     }
 
-    pub(crate) fn wish(mut self, at: u64, wish: Wish) -> Self {
-        self.wishes.push((at, wish));
-        self.wishes.sort_by_key(|(at, _)| *at);
+    pub(crate) fn action(mut self, at: u64, action: UserAction) -> Self {
+        self.actions.push((at, action));
+        self.actions.sort_by_key(|(at, _)| *at);
         self
     }
 
@@ -297,51 +297,54 @@ impl World {
                 "the watch does not end:\n{}",
                 self.trace.join("\n")
             );
-            let due: Vec<Wish> = {
+            let due: Vec<UserAction> = {
                 let now = self.now;
                 let split = self
-                    .wishes
+                    .actions
                     .iter()
                     .position(|(at, _)| *at > now)
-                    .unwrap_or(self.wishes.len());
-                self.wishes.drain(..split).map(|(_, wish)| wish).collect()
+                    .unwrap_or(self.actions.len());
+                self.actions
+                    .drain(..split)
+                    .map(|(_, action)| action)
+                    .collect()
             };
-            for wish in due {
-                match wish {
-                    Wish::Cancel => {
+            for action in due {
+                match action {
+                    UserAction::Cancel => {
                         self.wanted_cancel = true;
                         task.cancel(at(self.now)).expect("cancel");
                     }
-                    Wish::Message(text) => drop(
+                    UserAction::Message(text) => drop(
                         task.send_message(text.to_owned(), at(self.now))
                             .expect("message"),
                     ),
-                    Wish::Dashboard(what) => self.server.dashboard(what, self.now),
-                    Wish::OtherClient(text) => self.server.other_client(text, self.now),
-                    Wish::CutStream => {
+                    UserAction::Dashboard(what) => self.server.dashboard(what, self.now),
+                    UserAction::OtherClient(text) => self.server.other_client(text, self.now),
+                    UserAction::CutStream => {
                         if let Some(id) = self.stream.take() {
                             task.handle_end(id, at(self.now));
                         }
                     }
-                    Wish::Interrupt if task.interrupt(at(self.now)) => {}
-                    Wish::Interrupt => {
+                    UserAction::Interrupt if task.interrupt(at(self.now)) => {}
+                    UserAction::Interrupt => {
                         while let Step::Save { revision } =
-                            task.poll(at(self.now), &mut self.shared)
+                            task.next_step(at(self.now), &mut self.shared)
                         {
                             self.saved.push(task.snapshot());
                             task.saved(revision);
                         }
-                        return Ended::Left(format!("{:?}", task.abandoned()));
+                        return Ended::Left(format!("{:?}", task.cancel_result()));
                     }
-                    Wish::Stop => return Ended::Stopped,
+                    UserAction::Stop => return Ended::Stopped,
                 }
             }
-            let first = format!("{:?}", task.poll(at(self.now), &mut self.shared));
-            let again = format!("{:?}", task.poll(at(self.now), &mut self.shared));
+            let first = format!("{:?}", task.next_step(at(self.now), &mut self.shared));
+            let again = format!("{:?}", task.next_step(at(self.now), &mut self.shared));
             assert_eq!(first, again, "asking twice gives the same step");
             let earlier = format!(
                 "{:?}",
-                task.poll(at(self.now.saturating_sub(500)), &mut self.shared)
+                task.next_step(at(self.now.saturating_sub(500)), &mut self.shared)
             );
             assert_eq!(first, earlier, "time does not run back");
             let name: String = first.chars().take_while(|c| c.is_alphanumeric()).collect();
@@ -354,7 +357,7 @@ impl World {
                 Some((step, long)) if step == self.snapshots.len() => long,
                 _ => 0,
             };
-            match task.poll(at(self.now), &mut self.shared) {
+            match task.next_step(at(self.now), &mut self.shared) {
                 Step::Save { revision } => {
                     self.now += asleep;
                     self.saved.push(task.snapshot());
@@ -368,7 +371,7 @@ impl World {
                     if let Event::Answered { how, detail, .. } | Event::Sent { how, detail, .. } =
                         &event
                     {
-                        self.fates.push((*how, detail.clone()));
+                        self.outcomes.push((*how, detail.clone()));
                     }
                     task.taken(no);
                     if let Some(left) = self.react(task, &event) {
@@ -381,19 +384,19 @@ impl World {
                     limits,
                 } => {
                     let request = request.clone();
-                    let errand = task.errand().expect("it is planned");
-                    assert_eq!(task.pause(), None, "{errand:?}");
+                    let purpose = task.request_purpose().expect("it is planned");
+                    assert_eq!(task.pause(), None, "{purpose:?}");
                     task.sent(id);
-                    assert_eq!(task.errand(), Some(errand));
-                    assert_eq!(task.pause(), None, "{errand:?}");
+                    assert_eq!(task.request_purpose(), Some(purpose));
+                    assert_eq!(task.pause(), None, "{purpose:?}");
                     let path = request.target().as_str();
                     self.sent.push(Sent {
                         at: self.now,
-                        errand,
+                        purpose,
                         path: path.to_owned(),
                         limits,
                     });
-                    if self.hangs == Some(errand) {
+                    if self.hangs == Some(purpose) {
                         self.say(format!("hangs {path}"));
                         return Ended::Stopped;
                     }
@@ -405,14 +408,14 @@ impl World {
                     limits,
                 } => {
                     let request = request.clone();
-                    let errand = task.errand().expect("it is planned");
-                    assert_eq!(task.pause(), None, "{errand:?}");
+                    let purpose = task.request_purpose().expect("it is planned");
+                    assert_eq!(task.pause(), None, "{purpose:?}");
                     task.sent(id);
-                    assert_eq!(task.errand(), None, "nothing waits for it");
+                    assert_eq!(task.request_purpose(), None, "nothing waits for it");
                     let path = request.target().as_str();
                     self.sent.push(Sent {
                         at: self.now,
-                        errand,
+                        purpose,
                         path: path.to_owned(),
                         limits,
                     });
@@ -438,7 +441,7 @@ impl World {
                     task.closed(id);
                 }
                 Step::InFlight { id, .. } => {
-                    task.handle_failure(id, Failure::abandoned(), at(self.now))
+                    task.handle_failure(id, ExchangeFailure::abandoned(), at(self.now))
                 }
                 Step::Wait { until, why } => {
                     assert_eq!(task.pause(), Some((until, why)));
@@ -449,7 +452,7 @@ impl World {
                 }
                 Step::Done(outcome) => {
                     let text = outcome_text(outcome);
-                    assert_eq!((task.pause(), task.errand()), (None, None));
+                    assert_eq!((task.pause(), task.request_purpose()), (None, None));
                     self.say(format!("done {text}"));
                     return Ended::Outcome(text);
                 }
@@ -505,15 +508,19 @@ impl World {
                 task.handle_response(id, Response::new(status, "injected"), now);
             }
             _ => {
-                let cause = Cause::Timeout(taskward_core::Phase::Head);
-                task.handle_failure(id, Failure::new(Stage::MaybeSent, cause, "test"), now);
+                let cause = Cause::Timeout(taskward_core::TimeoutPhase::Head);
+                task.handle_failure(
+                    id,
+                    ExchangeFailure::new(ExchangeProgress::MaybeSent, cause, "test"),
+                    now,
+                );
             }
         }
     }
 
     fn sleep(&mut self, until: Timestamp) {
-        let wish = self.wishes.first().map_or(u64::MAX, |(at, _)| *at);
-        let until = until.as_millis().min(wish);
+        let action = self.actions.first().map_or(u64::MAX, |(at, _)| *at);
+        let until = until.as_millis().min(action);
         assert!(until > self.now, "a wait into the past at {}", self.now);
         assert_ne!(
             until,
@@ -537,7 +544,7 @@ impl World {
 
     fn react<P: Provider>(&mut self, task: &mut Task<P>, event: &Event) -> Option<Ended> {
         match event {
-            Event::Started { id, status, .. } => {
+            Event::Created { id, status, .. } => {
                 self.told.id = Some(id.clone());
                 self.told.status = status.as_ref().map(|status| status.as_str().to_owned());
                 None
@@ -615,13 +622,21 @@ impl World {
         let arrived = self.now + self.latency;
         self.now = arrived + asleep;
         let now = at(self.now);
-        let fail = |stage, cause| Failure::new(stage, cause, "test");
+        let fail = |stage, cause| ExchangeFailure::new(stage, cause, "test");
         match fault {
             Fault::Refused => {
-                return task.handle_failure(id, fail(Stage::NotSent, Cause::Refused), now);
+                return task.handle_failure(
+                    id,
+                    fail(ExchangeProgress::NotSent, Cause::Refused),
+                    now,
+                );
             }
             Fault::LostRequest => {
-                return task.handle_failure(id, fail(Stage::MaybeSent, Cause::Reset), now);
+                return task.handle_failure(
+                    id,
+                    fail(ExchangeProgress::MaybeSent, Cause::Reset),
+                    now,
+                );
             }
             Fault::Login => {
                 let mut reply = Response::new(StatusCode::OK, "<html>");
@@ -631,7 +646,7 @@ impl World {
             }
             Fault::Bodiless(status) => {
                 let head = Head::new(StatusCode::from_u16(status).expect("status"));
-                let stage = Stage::Answered(Box::new(head));
+                let stage = ExchangeProgress::Answered(Box::new(head));
                 return task.handle_failure(id, fail(stage, Cause::Reset), now);
             }
             Fault::Status(status) => {
@@ -660,11 +675,15 @@ impl World {
         (self.rewrite)(&path, self.now, &mut reply);
         match fault {
             Fault::TimedOut => {
-                let cause = Cause::Timeout(taskward_core::Phase::Head);
-                return task.handle_failure(id, fail(Stage::MaybeSent, cause), now);
+                let cause = Cause::Timeout(taskward_core::TimeoutPhase::Head);
+                return task.handle_failure(id, fail(ExchangeProgress::MaybeSent, cause), now);
             }
             Fault::LostReply => {
-                return task.handle_failure(id, fail(Stage::MaybeSent, Cause::Reset), now);
+                return task.handle_failure(
+                    id,
+                    fail(ExchangeProgress::MaybeSent, Cause::Reset),
+                    now,
+                );
             }
             Fault::StatusAfter(status) => {
                 reply = Response::new(StatusCode::from_u16(status).expect("status"), "late");
@@ -678,14 +697,14 @@ impl World {
 
     fn receive<P: Provider>(&mut self, task: &mut Task<P>, id: ExchangeId, until: Timestamp) {
         if let Some(opening) = self.opening.take_if(|opening| opening.id == id) {
-            let wish = self.wishes.first().map_or(u64::MAX, |(at, _)| *at);
-            return self.await_head(task, opening, until.as_millis().min(wish));
+            let action = self.actions.first().map_or(u64::MAX, |(at, _)| *at);
+            return self.await_head(task, opening, until.as_millis().min(action));
         }
         if self.stream != Some(id) {
-            return task.handle_failure(id, Failure::abandoned(), at(self.now));
+            return task.handle_failure(id, ExchangeFailure::abandoned(), at(self.now));
         }
-        let wish = self.wishes.first().map_or(u64::MAX, |(at, _)| *at);
-        let until = until.as_millis().min(wish);
+        let action = self.actions.first().map_or(u64::MAX, |(at, _)| *at);
+        let until = until.as_millis().min(action);
         match self.server.next_chunk(self.now, until) {
             Some((when, chunk)) => {
                 self.now = self.now.max(when);
@@ -734,7 +753,7 @@ fn body_of(request: &taskward_core::Request) -> String {
 
 pub(crate) fn show(event: &Event) -> String {
     match event {
-        Event::Started { id, status, .. } => format!(
+        Event::Created { id, status, .. } => format!(
             "started {id} {}",
             status.as_ref().map_or("?", |s| s.as_str())
         ),
@@ -745,7 +764,7 @@ pub(crate) fn show(event: &Event) -> String {
         Event::Answered { question, how, .. } => format!("answered {question} {how:?}"),
         Event::Sent { message, how, .. } => format!("sent {message} {how:?}"),
         Event::Retrying { attempt, why, .. } => format!("retrying {attempt} {why}"),
-        Event::Provider(event) => format!("event {:?} {}", event.position.map(|p| p.0), event.name),
+        Event::Provider(event) => format!("event {:?} {}", event.seq.map(|p| p.0), event.name),
         other => format!("{other:?}"),
     }
 }
@@ -753,23 +772,37 @@ pub(crate) fn show(event: &Event) -> String {
 pub(crate) fn outcome_text(outcome: &Outcome<toy::Output>) -> String {
     match outcome {
         Outcome::Succeeded { output, .. } => format!("succeeded {}", output.0),
-        Outcome::Failed { fault, .. } => format!("failed {:?}", fault.message),
+        Outcome::Failed { failure: fault, .. } => format!("failed {:?}", fault.message),
         Outcome::Stopped { by, .. } => format!("stopped by {by:?}"),
         Outcome::Unknown { likely, .. } => format!("unknown likely={likely}"),
         Outcome::DeadlineExceeded {
-            clock,
+            limit: clock,
             last,
-            abandoned,
+            cancel: abandoned,
             ..
         } => {
             let last = last.as_ref().map_or("-", |s| s.as_str());
             let done = match abandoned {
-                Abandoned::LeftRunning => String::new(),
+                CancelResult::NotRequested => String::new(),
                 abandoned => format!(", {abandoned}"),
             };
             format!("deadline {clock:?} {last}{done}")
         }
-        Outcome::Interrupted { abandoned, .. } => format!("interrupted, {abandoned}"),
+        Outcome::Interrupted {
+            cancel: abandoned, ..
+        } => format!("interrupted, {abandoned}"),
         other => other.code().to_owned(),
+    }
+}
+
+/// Compares with a golden file. What differs is written beside the build, to be read and copied over it.
+pub(crate) fn check_golden(name: &str, golden: &str, text: &str) {
+    if text.trim() != golden.trim() {
+        let written = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&written, format!("{text}\n")).expect("the new text is written");
+        panic!(
+            "the stored form has changed: compare {name} with {}",
+            written.display()
+        );
     }
 }

@@ -24,9 +24,9 @@ pub(crate) struct Server {
     at: usize,
     since: u64,
     /// How long after an answer the status still says that it waits.
-    pub lag: u64,
+    pub delay: u64,
     /// How long after the end the result is still stale.
-    pub result_lag: u64,
+    pub result_delay: u64,
     /// How long after the start the record is not visible.
     pub invisible: u64,
     entered: bool,
@@ -59,8 +59,8 @@ impl Server {
             script: script.to_vec(),
             at: 0,
             since: 0,
-            lag: 1000,
-            result_lag: 0,
+            delay: 1000,
+            result_delay: 0,
             invisible: 0,
             entered: false,
             resume_at: None,
@@ -163,7 +163,7 @@ impl Server {
             Some(Act::Ask(_) | Act::Complete(_))
         );
         if waits && self.resume_at.is_none() {
-            self.resume_at = Some(now + self.lag);
+            self.resume_at = Some(now + self.delay);
         }
     }
 
@@ -238,7 +238,7 @@ impl Server {
                 (200, format!("{}.", lines.join("\n")))
             }
             ("GET", "/result") => match self.script.get(self.at) {
-                Some(Act::Complete(answer)) if now >= self.since + self.result_lag => {
+                Some(Act::Complete(answer)) if now >= self.since + self.result_delay => {
                     (200, format!("done {answer}."))
                 }
                 _ => (200, "running.".into()),

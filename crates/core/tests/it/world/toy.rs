@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use http::Method;
 use serde_json::{Value, json};
 use taskward_core::{
-    Account, Act, Answer, Beat, BuildError, Capabilities, Clue, Content, Fault, Fingerprint,
-    Finish, IdempotencyKey, Item, Job, Landed, LenientList, ListEntry, Look, Mark, Page, Part,
-    Position, Provider, Question, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reading,
-    Request, Response, Safety, Source, Stamp, Started, Status, Target, TaskId, sse,
+    Answer, BuildError, Capabilities, Confirmation, Content, CreatedTask, Cursor, EventKind,
+    EventSeq, Fingerprint, IdempotencyKey, Job, LenientList, ListEntry, MatchCriteria, Page, Part,
+    PollResult, Provider, ProviderDefaults, Question, QuestionKind, RawEvent, ReadError,
+    ReadErrorKind, ReadKind, Request, Response, Safety, Source, Stamp, Status, StreamEvent, Target,
+    TaskFailure, TaskId, UnconfirmedEnd, WriteRequest, sse,
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,7 +101,8 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
     type Job = ToyJob;
     type Output = Output;
     const NAME: &'static str = "toy";
-    const ACCOUNT: Account = Account::new("TOY_KEY", "TOY_URL", "https://toy.example", "");
+    const DEFAULTS: ProviderDefaults =
+        ProviderDefaults::new("TOY_KEY", "TOY_URL", "https://toy.example", "");
     const CAPABILITIES: Capabilities = {
         let mut can = Capabilities::LEAST;
         can.start = if KEYED { Safety::Keyed } else { Safety::Once };
@@ -109,7 +111,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         can.events = STREAM;
         can.cancel = true;
         can.message = true;
-        can.trail = true;
+        can.steps = true;
         can
     };
 
@@ -125,28 +127,28 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         key.map_or(Ok(request.clone()), |key| request.keyed(key))
     }
 
-    fn clue(&self, job: &ToyJob) -> Option<Clue> {
-        Some(Clue::agent("toy").said(&job.0))
+    fn match_criteria(&self, job: &ToyJob) -> Option<MatchCriteria> {
+        Some(MatchCriteria::agent("toy").with_first_message(&job.0))
     }
 
-    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
         let mut words = text(reply)?.split(' ');
         let id = words.next().filter(|id| !id.is_empty());
         let id = id.ok_or_else(|| ReadError::new(ReadErrorKind::Shape, "no id"))?;
-        Ok(Started::new(TaskId::new(id), words.next().map(status)))
+        Ok(CreatedTask::new(TaskId::new(id), words.next().map(status)))
     }
 
-    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
+    fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
         let target = Target::new("/t").segment(id.as_str())?;
-        let target = match look {
-            Look::Status => target,
-            Look::Questions => target.path("/log"),
-            Look::Result => target.path("/result"),
-            Look::Trail => target.path("/trail"),
-            Look::Stream { after } => target
+        let target = match read {
+            ReadKind::Status => target,
+            ReadKind::Questions => target.path("/log"),
+            ReadKind::Result => target.path("/result"),
+            ReadKind::Steps => target.path("/trail"),
+            ReadKind::Stream { after } => target
                 .path("/stream")
                 .query_opt("after", after.map(|p| p.to_string()).as_deref()),
-            Look::Events { cursor } => target
+            ReadKind::Events { cursor } => target
                 .path("/events")
                 .query_opt("cursor", cursor.as_deref()),
             _ => return Err(BuildError::new("no such look")),
@@ -157,33 +159,33 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
     fn read(
         &self,
         _id: &TaskId,
-        look: &Look,
+        read: &ReadKind,
         reply: &Response,
-    ) -> Result<Reading<Output>, ReadError> {
+    ) -> Result<PollResult<Output>, ReadError> {
         let body = text(reply)?;
-        Ok(match look {
-            Look::Questions => {
+        Ok(match read {
+            ReadKind::Questions => {
                 let log = log(reply)?;
                 match log.last() {
                     // With a stream, the questions stand in it.
                     Some((role, ..)) if STREAM && role == "assistant" => {
-                        Reading::Waiting(status("waiting"))
+                        PollResult::Waiting(status("waiting"))
                     }
                     Some((role, id, text)) if role == "assistant" => {
                         let users = log.iter().filter(|(role, ..)| role == "user");
                         let asked = Question::new(id.as_str(), QuestionKind::Text, text.as_str());
-                        Reading::Asking(vec![asked.asked_behind(users.count() as u64)])
+                        PollResult::Asking(vec![asked.asked_behind(users.count() as u64)])
                     }
                     Some(_) if log.iter().any(|(role, ..)| role == "assistant") => {
-                        Reading::NotAsking
+                        PollResult::NotAsking
                     }
-                    _ => Reading::Asking(vec![
+                    _ => PollResult::Asking(vec![
                         Question::new(format!("silent{}", log.len()), QuestionKind::Text, "")
                             .as_stand_in(),
                     ]),
                 }
             }
-            Look::Events { .. } => {
+            ReadKind::Events { .. } => {
                 // `SEQ TEXT` in lines, `null` for what cannot be read, `next CURSOR` the last of them.
                 let (mut entries, mut next) = (Vec::new(), None);
                 for line in body.lines() {
@@ -193,42 +195,42 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                         (seq, text) => entries.push(ListEntry::Readable(item(seq, text)?)),
                     }
                 }
-                Reading::Events(Page::new(
+                PollResult::Events(Page::new(
                     entries.into_iter().collect::<LenientList<_>>(),
                     next,
                 ))
             }
-            Look::Result => match body.strip_prefix("done ") {
-                Some(answer) => Reading::Ready(Output(answer.to_owned())),
-                None => Reading::Pending(status(body)),
+            ReadKind::Result => match body.strip_prefix("done ") {
+                Some(answer) => PollResult::Ready(Output(answer.to_owned())),
+                None => PollResult::Pending(status(body)),
             },
-            Look::Trail => {
+            ReadKind::Steps => {
                 let (word, trail) = body.split_once(' ').unwrap_or((body, ""));
-                let fault =
-                    Fault::new(status(word)).with_trail(Some(trail.to_owned()), json!([trail]));
+                let fault = TaskFailure::new(status(word))
+                    .with_steps(Some(trail.to_owned()), json!([trail]));
                 if word == "failed" {
-                    Reading::Failed(fault)
+                    PollResult::Failed(fault)
                 } else {
-                    Reading::Stopped(fault)
+                    PollResult::Stopped(fault)
                 }
             }
             _ => match body {
-                "running" => Reading::Pending(status(body)),
-                "waiting" if STREAM => Reading::Waiting(status(body)),
-                "waiting" => Reading::Next(Look::Questions, status(body)),
-                "review" => Reading::Paused(status(body)),
-                "done" => Reading::Next(Look::Result, status(body)),
-                "failed" => Reading::Failed(Fault::new(status(body))),
-                "stopped" => Reading::Stopped(Fault::new(status(body))),
-                other => Reading::Unknown(status(other)),
+                "running" => PollResult::Pending(status(body)),
+                "waiting" if STREAM => PollResult::Waiting(status(body)),
+                "waiting" => PollResult::ReadFirst(ReadKind::Questions, status(body)),
+                "review" => PollResult::Paused(status(body)),
+                "done" => PollResult::ReadFirst(ReadKind::Result, status(body)),
+                "failed" => PollResult::Failed(TaskFailure::new(status(body))),
+                "stopped" => PollResult::Stopped(TaskFailure::new(status(body))),
+                other => PollResult::Unknown(status(other)),
             },
         })
     }
 
-    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+    fn write_request(&self, id: &TaskId, act: &WriteRequest<'_>) -> Result<Request, BuildError> {
         let target = Target::new("/t").segment(id.as_str())?;
         match act {
-            Act::Answer {
+            WriteRequest::Answer {
                 answer: Answer::Text(text),
                 key,
                 ..
@@ -236,7 +238,7 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                 let request = Request::json(Method::POST, target.path("/say").build()?, text)?;
                 key.map_or(Ok(request.clone()), |key| request.keyed(key))
             }
-            Act::Answer {
+            WriteRequest::Answer {
                 answer: answer @ (Answer::Approve | Answer::Reject { .. }),
                 ..
             } => {
@@ -246,8 +248,10 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
                 };
                 Request::json(Method::POST, target.path("/say").build()?, &word)
             }
-            Act::Message(text) => Request::json(Method::POST, target.path("/say").build()?, text),
-            Act::Cancel => Ok(Request::empty(
+            WriteRequest::Message(text) => {
+                Request::json(Method::POST, target.path("/say").build()?, text)
+            }
+            WriteRequest::Cancel => Ok(Request::empty(
                 Method::POST,
                 target.path("/cancel").build()?,
             )),
@@ -255,17 +259,17 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
         }
     }
 
-    fn mark(&self, _id: &TaskId, reply: &Response) -> Result<Mark, ReadError> {
-        Ok(Mark::new(log(reply)?.len().to_string()))
+    fn cursor(&self, _id: &TaskId, reply: &Response) -> Result<Cursor, ReadError> {
+        Ok(Cursor::new(log(reply)?.len().to_string()))
     }
 
-    fn landed(
+    fn find_write(
         &self,
         _id: &TaskId,
         reply: &Response,
-        mark: &Mark,
+        mark: &Cursor,
         text: &str,
-    ) -> Result<Landed, ReadError> {
+    ) -> Result<Confirmation, ReadError> {
         let log = log(reply)?;
         let new = &log[mark.as_str().parse::<usize>().unwrap_or(0).min(log.len())..];
         let user = new
@@ -277,25 +281,29 @@ impl<const KEYED: bool, const STREAM: bool> Provider for Toy<KEYED, STREAM> {
             .iter()
             .any(|(role, _, said)| role == "user" && said == text);
         Ok(match (ours, replied) {
-            (true, true) => Landed::Replied,
-            (true, false) => Landed::Yes,
-            (false, true) => Landed::Spoken,
-            (false, false) => Landed::No,
+            (true, true) => Confirmation::PresentAndReplied,
+            (true, false) => Confirmation::Present,
+            (false, true) => Confirmation::AbsentAndReplied,
+            (false, false) => Confirmation::Absent,
         })
     }
 
-    fn read_event(&self, _id: &TaskId, event: &sse::Event<'_>) -> Result<Option<Item>, ReadError> {
+    fn read_event(
+        &self,
+        _id: &TaskId,
+        event: &sse::Event<'_>,
+    ) -> Result<Option<StreamEvent>, ReadError> {
         let (seq, text) = event.data.split_once(' ').unwrap_or((event.data, ""));
         item(seq, text).map(Some)
     }
 }
 
 fn asked(seq: u64, kind: QuestionKind, text: &str) -> Question {
-    Question::new(format!("q{seq}"), kind, text).asked_at(Position(seq))
+    Question::new(format!("q{seq}"), kind, text).asked_at(EventSeq(seq))
 }
 
 /// The event number `seq`, which says `text`.
-pub(crate) fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
+pub(crate) fn item(seq: &str, text: &str) -> Result<StreamEvent, ReadError> {
     let seq: u64 = seq
         .parse()
         .map_err(|_| ReadError::new(ReadErrorKind::Shape, "seq"))?;
@@ -303,24 +311,24 @@ pub(crate) fn item(seq: &str, text: &str) -> Result<Item, ReadError> {
         // A piece of what the agent says.
         Some(("say", piece)) => {
             let data = json!({"seq": seq, "value": {"kind": "piece", "piece": piece}});
-            RawEvent::new(Some(Position(seq)), "say", data)
+            RawEvent::new(Some(EventSeq(seq)), "say", data)
         }
-        _ => RawEvent::new(Some(Position(seq)), text, json!(seq)),
+        _ => RawEvent::new(Some(EventSeq(seq)), text, json!(seq)),
     };
     let beat = match text.split(' ').next().unwrap_or_default() {
-        "wait" => Beat::Asking(asked(seq, QuestionKind::Text, text)),
-        "approve" => Beat::Asking(asked(seq, QuestionKind::Approval, text)),
-        "end" => Beat::Ending(Finish::Succeeded),
-        "broke" => Beat::Ending(Finish::Failed(
-            Fault::new(Status::known("failed")).with_reason(Some("broke".into()), None),
+        "wait" => EventKind::Asking(asked(seq, QuestionKind::Text, text)),
+        "approve" => EventKind::Asking(asked(seq, QuestionKind::Approval, text)),
+        "end" => EventKind::Ended(UnconfirmedEnd::Succeeded),
+        "broke" => EventKind::Ended(UnconfirmedEnd::Failed(
+            TaskFailure::new(Status::known("failed")).with_reason(Some("broke".into()), None),
         )),
-        "late" => Beat::Ending(Finish::Stopped(
-            Fault::new(Status::known("stopped")).as_unanswered(),
+        "late" => EventKind::Ended(UnconfirmedEnd::Stopped(
+            TaskFailure::new(Status::known("stopped")).as_unanswered(),
         )),
-        "note" => Beat::Neutral,
-        _ => Beat::Working,
+        "note" => EventKind::Neutral,
+        _ => EventKind::Working,
     };
-    Ok(Item::new(event, beat))
+    Ok(StreamEvent::new(event, beat))
 }
 
 /// The same platform with a start and reads alone.
@@ -333,20 +341,22 @@ impl Provider for Bare {
     type Job = ToyJob;
     type Output = Output;
     const NAME: &'static str = "bare";
-    const ACCOUNT: Account = Toy::<false, false>::ACCOUNT;
+    const DEFAULTS: ProviderDefaults = Toy::<false, false>::DEFAULTS;
     const CAPABILITIES: Capabilities = Capabilities::LEAST;
 
     fn start(&self, job: &ToyJob, key: Option<&IdempotencyKey>) -> Result<Request, BuildError> {
         WHOLE.start(job, key)
     }
 
-    fn read_start(&self, reply: &Response) -> Result<Started, ReadError> {
+    fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError> {
         WHOLE.read_start(reply)
     }
 
-    fn look(&self, id: &TaskId, look: &Look) -> Result<Request, BuildError> {
-        match look {
-            Look::Status | Look::Questions | Look::Result => WHOLE.look(id, look),
+    fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError> {
+        match read {
+            ReadKind::Status | ReadKind::Questions | ReadKind::Result => {
+                WHOLE.read_request(id, read)
+            }
             _ => Err(BuildError::new("no such look")),
         }
     }
@@ -354,15 +364,15 @@ impl Provider for Bare {
     fn read(
         &self,
         id: &TaskId,
-        look: &Look,
+        read: &ReadKind,
         reply: &Response,
-    ) -> Result<Reading<Output>, ReadError> {
-        WHOLE.read(id, look, reply)
+    ) -> Result<PollResult<Output>, ReadError> {
+        WHOLE.read(id, read, reply)
     }
 
-    fn act(&self, id: &TaskId, act: &Act<'_>) -> Result<Request, BuildError> {
+    fn write_request(&self, id: &TaskId, act: &WriteRequest<'_>) -> Result<Request, BuildError> {
         match act {
-            Act::Answer { .. } => WHOLE.act(id, act),
+            WriteRequest::Answer { .. } => WHOLE.write_request(id, act),
             _ => Err(BuildError::new("no such act")),
         }
     }

@@ -1,9 +1,9 @@
 //! Secrets, attempts, pace, deadlines and sizes.
 
-use super::super::facts::{Asked, Fact};
 use super::super::machine::Effect;
-use super::Verdict::{Broken, Holds, Silent};
-use super::{Model, Verdict, hold};
+use super::super::observation::{Asked, Observation};
+use super::CheckResult::{Broken, Holds, Silent};
+use super::{CheckResult, Model, hold};
 
 /// The most bytes that show what a task holds, and the most of what is stored of it.
 const MOST_HELD: usize = 512 << 10;
@@ -13,73 +13,75 @@ const CONFLICTS: usize = 2;
 
 impl Model {
     /// I-7.
-    pub(super) fn keeps_the_secret(&self, fact: &Fact) -> Verdict {
+    pub(super) fn keeps_the_secret(&self, fact: &Observation) -> CheckResult {
         let shown = |text: &str| {
             hold(!text.contains(&self.rules.secret), || {
                 format!("the key is told: {fact:?}")
             })
         };
         match fact {
-            Fact::Stored(durable) => shown(&durable.text),
-            Fact::Said(text) => shown(text),
+            Observation::Stored(durable) => shown(&durable.text),
+            Observation::Said(text) => shown(text),
             _ => Silent,
         }
     }
 
     /// I-8.
-    pub(super) fn keeps_its_bounds(&self, fact: &Fact) -> Verdict {
+    pub(super) fn keeps_its_bounds(&self, fact: &Observation) -> CheckResult {
         match fact {
-            Fact::Left(leaving) if leaving.effect.is_write() => {
-                let of_this = |fact: &&Fact| match fact {
-                    Fact::Left(earlier) => {
-                        earlier.effect == leaving.effect && earlier.aim == leaving.aim
+            Observation::Left(outgoing) if outgoing.effect.is_write() => {
+                let of_this = |fact: &&Observation| match fact {
+                    Observation::Left(earlier) => {
+                        earlier.effect == outgoing.effect && earlier.aim == outgoing.aim
                     }
                     _ => false,
                 };
-                let anew = |fact: &&Fact| !matches!(fact, Fact::Wished { aim, .. } if Some(aim) == leaving.aim.as_ref());
+                let anew = |fact: &&Observation| !matches!(fact, Observation::Requested { aim, .. } if Some(aim) == outgoing.aim.as_ref());
                 let earlier = self
                     .of_this_process()
                     .take_while(anew)
                     .filter(of_this)
                     .count();
                 let most = self.rules.policy.retry.writes as usize
-                    + if leaving.effect == Effect::Start {
+                    + if outgoing.effect == Effect::Start {
                         CONFLICTS
                     } else {
                         0
                     };
-                let is_bounded = leaving.effect == Effect::Cancel || earlier < most;
+                let is_bounded = outgoing.effect == Effect::Cancel || earlier < most;
                 hold(is_bounded, || {
                     format!(
                         "a {} is sent for the {}th time",
-                        leaving.effect.name(),
+                        outgoing.effect.name(),
                         earlier + 1
                     )
                 })
             }
-            Fact::Left(leaving) if leaving.effect == Effect::Status => {
+            Observation::Left(outgoing) if outgoing.effect == Effect::Status => {
                 let last = self.of_this_process().find_map(|fact| match fact {
-                    Fact::Left(earlier) if earlier.effect == Effect::Status => Some(earlier.now),
+                    Observation::Left(earlier) if earlier.effect == Effect::Status => {
+                        Some(earlier.now)
+                    }
                     _ => None,
                 });
                 let Some(last) = last else {
                     return Silent;
                 };
-                let floor = self.rules.policy.pace.floor.as_millis();
-                let passed = leaving.now.saturating_sub(last);
+                let floor = self.rules.policy.poll_backoff.floor.as_millis();
+                let passed = outgoing.now.saturating_sub(last);
                 hold(u128::from(passed) >= floor, || {
                     format!("two status reads are {passed} ms apart")
                 })
             }
-            Fact::Asked(asked) => self.keeps_its_deadline(asked),
+            Observation::Asked(asked) => self.keeps_its_deadline(asked),
             _ => Silent,
         }
     }
 
-    fn keeps_its_deadline(&self, asked: &Asked) -> Verdict {
+    fn keeps_its_deadline(&self, asked: &Asked) -> CheckResult {
         let deadline = self.past().rev().find_map(|fact| match fact {
-            Fact::Born(birth) => Some(birth.deadline),
-            Fact::Bounded(deadline) => Some(*deadline),
+            Observation::Born(birth) => Some(birth.deadline),
+            Observation::Bounded(deadline) => Some(*deadline),
             _ => None,
         });
         let Some(deadline) = deadline else {
@@ -101,10 +103,10 @@ impl Model {
     }
 
     /// I-9.
-    pub(super) fn stays_small(&self, fact: &Fact) -> Verdict {
+    pub(super) fn stays_small(&self, fact: &Observation) -> CheckResult {
         let bytes = match fact {
-            Fact::Stored(durable) => durable.text.len(),
-            Fact::Holds(bytes) => *bytes,
+            Observation::Stored(durable) => durable.text.len(),
+            Observation::Holds(bytes) => *bytes,
             _ => return Silent,
         };
         hold(bytes <= MOST_HELD, || format!("{bytes} bytes are held"))

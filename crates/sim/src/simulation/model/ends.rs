@@ -1,27 +1,27 @@
 //! The end that is told is the one that is true on the server.
 
-use super::super::facts::{End, Fact, Fate, Leaving};
-use super::super::machine::{Effect, Standing};
-use super::Verdict::{Broken, Holds, Silent};
-use super::{Model, Verdict, hold};
+use super::super::machine::{Effect, TaskStanding};
+use super::super::observation::{DeliveryFact, End, Observation, Sent};
+use super::CheckResult::{Broken, Holds, Silent};
+use super::{CheckResult, Model, hold};
 
 impl Model {
     /// I-6.
-    pub(super) fn ends_truly(&self, fact: &Fact) -> Verdict {
+    pub(super) fn ends_truly(&self, fact: &Observation) -> CheckResult {
         match fact {
-            Fact::Done(end) => match self.is_reason_for(end) {
+            Observation::Done(end) => match self.is_reason_for(end) {
                 Broken(why) => Broken(why),
                 verdict @ (Silent | Holds) => match end.abandoned {
                     Some(abandoned) => self.was_abandoned(abandoned, &end.stood),
                     None => verdict,
                 },
             },
-            Fact::Parted(abandoned) => self.was_abandoned(abandoned, &[]),
+            Observation::HandedOver(abandoned) => self.was_abandoned(abandoned, &[]),
             _ => Silent,
         }
     }
 
-    fn is_reason_for(&self, end: &End) -> Verdict {
+    fn is_reason_for(&self, end: &End) -> CheckResult {
         let End {
             code,
             stood,
@@ -38,13 +38,13 @@ impl Model {
             "succeeded" if answer.is_some() && told != answer => {
                 Broken(format!("{told:?} is told, and the answer is {answer:?}"))
             }
-            "succeeded" => has(Standing::Completed),
-            "result_unavailable" => match has(Standing::Completed) {
+            "succeeded" => has(TaskStanding::Completed),
+            "result_unavailable" => match has(TaskStanding::Completed) {
                 Broken(why) => Broken(why),
                 Silent | Holds => self.was_patient(end),
             },
-            "task_failed" => has(Standing::Failed),
-            "task_stopped" => has(Standing::Stopped),
+            "task_failed" => has(TaskStanding::Failed),
+            "task_stopped" => has(TaskStanding::Stopped),
             "not_started" | "refused" => {
                 let made = self.made().next();
                 hold(made.is_none() && !self.took_turn(), || {
@@ -54,7 +54,7 @@ impl Model {
             "outcome_unknown" => self.is_unknown(end),
             "deadline" => hold(self.is_late(end), || "the deadline came early".to_owned()),
             "interrupted" => {
-                let wished = |fact: &Fact| matches!(fact, Fact::Interrupted);
+                let wished = |fact: &Observation| matches!(fact, Observation::Interrupted);
                 hold(self.of_this_process().any(wished), || {
                     "interrupted, and nobody did".to_owned()
                 })
@@ -74,11 +74,11 @@ impl Model {
     }
 
     /// An answer that is there is given up only after a while, and not where nothing goes wrong any more.
-    fn was_patient(&self, end: &End) -> Verdict {
+    fn was_patient(&self, end: &End) -> CheckResult {
         // Whoever interrupts gives it a time of its own.
         let is_left = self
             .of_this_process()
-            .any(|fact| matches!(fact, Fact::Interrupted));
+            .any(|fact| matches!(fact, Observation::Interrupted));
         if self.is_late(end) || is_left {
             return Holds;
         }
@@ -89,15 +89,16 @@ impl Model {
         let completed = end
             .stood
             .iter()
-            .find(|(standing, _)| *standing == Standing::Completed);
+            .find(|(standing, _)| *standing == TaskStanding::Completed);
         let waited = end.passed - completed.map_or(0, |(_, at)| *at);
         // It ends when the next try would come too late.
         let asked = self.past().filter_map(|fact| match fact {
-            Fact::Reported { hint, .. } => Some(u128::from(*hint)),
+            Observation::Reported { hint, .. } => Some(u128::from(*hint)),
             _ => None,
         });
-        let step =
-            policy.pace.cap.as_millis() * (100 + u128::from(policy.pace.jitter_percent)) / 100;
+        let step = policy.poll_backoff.cap.as_millis()
+            * (100 + u128::from(policy.poll_backoff.jitter_percent))
+            / 100;
         let step = asked.max().unwrap_or(0).max(step);
         let least = policy.result_patience.as_millis().saturating_sub(step);
         hold(u128::from(waited) >= least, || {
@@ -110,23 +111,23 @@ impl Model {
 
     /// A start, or the message of a turn, is of unknown outcome only where it may have arrived, and a durable state leads
     /// back to it.
-    fn is_unknown(&self, end: &End) -> Verdict {
+    fn is_unknown(&self, end: &End) -> CheckResult {
         let Some(durable) = self.durable() else {
             return Broken("an unknown outcome of nothing".to_owned());
         };
         let is_turn = self.rules.turn.is_some();
-        let is_one = |leaving: &&Leaving| match is_turn {
-            true => self.is_of_turn(leaving),
-            false => leaving.effect == Effect::Start,
+        let is_one = |outgoing: &&Sent| match is_turn {
+            true => self.is_of_turn(outgoing),
+            false => outgoing.effect == Effect::Start,
         };
-        let may_have_arrived = self
-            .all_left()
-            .filter(is_one)
-            .any(|leaving| self.fate(leaving.no).is_none_or(Fate::may_have_happened));
+        let may_have_arrived = self.all_left().filter(is_one).any(|outgoing| {
+            self.delivery(outgoing.no)
+                .is_none_or(DeliveryFact::may_have_happened)
+        });
         // Whoever goes on from a state that says that something leaves cannot know whether it did.
         let goes_on = self
             .past()
-            .any(|fact| matches!(fact, Fact::Born(birth) if birth.from.is_some()));
+            .any(|fact| matches!(fact, Observation::Born(birth) if birth.from.is_some()));
         if !may_have_arrived && !goes_on {
             return Broken("an unknown outcome of what never left".to_owned());
         }
@@ -144,10 +145,10 @@ impl Model {
     }
 
     /// Whether what is said to have been done about a task was done.
-    fn was_abandoned(&self, abandoned: &str, stood: &[(Standing, u64)]) -> Verdict {
+    fn was_abandoned(&self, abandoned: &str, stood: &[(TaskStanding, u64)]) -> CheckResult {
         let sent = || {
             self.all_left()
-                .any(|leaving| leaving.effect == Effect::Cancel)
+                .any(|outgoing| outgoing.effect == Effect::Cancel)
         };
         match abandoned {
             "cancel_confirmed" => {
@@ -156,15 +157,16 @@ impl Model {
                 let ever = id
                     .and_then(|id| self.stood.get(id.as_str()))
                     .map_or(stood, Vec::as_slice);
-                let stopped = |(standing, _): &(Standing, u64)| *standing == Standing::Stopped;
+                let stopped =
+                    |(standing, _): &(TaskStanding, u64)| *standing == TaskStanding::Stopped;
                 hold(ever.iter().any(stopped), || {
                     format!("it is said to be stopped, and stood at {stood:?}")
                 })
             }
             "cancel_accepted" => {
-                let taken = |fact: &Fact| {
-                    matches!(fact, Fact::Arrived { no, is_taken: true, .. }
-                        if self.left(*no).is_some_and(|leaving| leaving.effect == Effect::Cancel))
+                let taken = |fact: &Observation| {
+                    matches!(fact, Observation::Arrived { no, is_taken: true, .. }
+                        if self.left(*no).is_some_and(|outgoing| outgoing.effect == Effect::Cancel))
                 };
                 hold(self.past().any(taken), || {
                     "a cancel is said to be accepted that was not taken".to_owned()
@@ -181,8 +183,8 @@ impl Model {
     /// Whether the message of the turn was taken.
     fn took_turn(&self) -> bool {
         self.past().any(|fact| {
-            matches!(fact, Fact::Arrived { no, is_taken: true, .. }
-                if self.left(*no).is_some_and(|leaving| self.is_of_turn(leaving)))
+            matches!(fact, Observation::Arrived { no, is_taken: true, .. }
+                if self.left(*no).is_some_and(|outgoing| self.is_of_turn(outgoing)))
         })
     }
 }

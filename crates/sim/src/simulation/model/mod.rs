@@ -4,7 +4,7 @@
 mod bounds;
 mod ends;
 mod starts;
-mod story;
+mod trace;
 mod writes;
 
 use std::collections::BTreeMap;
@@ -12,8 +12,8 @@ use std::fmt;
 
 use taskward_core::{Event, Policy, Safety};
 
-use super::facts::{Aim, Durable, Fact, Fate, Leaving};
-use super::machine::{Account, Effect, Standing};
+use super::machine::{Effect, ServerState, TaskStanding};
+use super::observation::{Aim, DeliveryFact, Durable, Observation, Sent};
 use super::report::{Checked, Violation};
 
 /// What must hold.
@@ -79,20 +79,20 @@ pub(super) struct Rules {
 }
 
 /// Whether something holds.
-enum Verdict {
+enum CheckResult {
     /// It is not concerned.
     Silent,
     Holds,
     Broken(String),
 }
 
-use Verdict::{Broken, Holds, Silent};
+use CheckResult::{Broken, Holds, Silent};
 
-fn hold(holds: bool, why: impl FnOnce() -> String) -> Verdict {
+fn hold(holds: bool, why: impl FnOnce() -> String) -> CheckResult {
     if holds { Holds } else { Broken(why()) }
 }
 
-type Check = fn(&Model, &Fact) -> Verdict;
+type Check = fn(&Model, &Observation) -> CheckResult;
 
 const CHECKS: [(Invariant, Check); 9] = [
     (Invariant::I1, Model::makes_one_task),
@@ -108,13 +108,13 @@ const CHECKS: [(Invariant, Check); 9] = [
 
 pub(super) struct Model {
     rules: Rules,
-    history: Vec<Fact>,
+    history: Vec<Observation>,
     /// When each question was first seen open on the server.
     opened: BTreeMap<String, u64>,
     /// What each question says, where questions are words.
     asked: BTreeMap<String, String>,
     /// Where each task has stood, and how much time had passed then.
-    stood: BTreeMap<String, Vec<(Standing, u64)>>,
+    stood: BTreeMap<String, Vec<(TaskStanding, u64)>>,
     /// Of a turn, how many of these were there when its message came.
     stood_before: Option<usize>,
     /// The places of the events that the server shows now.
@@ -137,7 +137,7 @@ impl Model {
     }
 
     /// What is true on the server now, after so much time by whichever clock it was the most.
-    pub(super) fn see(&mut self, account: &Account, now: u64, passed: u64) {
+    pub(super) fn see(&mut self, account: &ServerState, now: u64, passed: u64) {
         for question in account.questions.iter().filter(|asked| asked.is_open) {
             self.opened.entry(question.id.clone()).or_insert(now);
             if let Some(text) = &question.text {
@@ -158,7 +158,7 @@ impl Model {
     }
 
     /// Where a task has stood: in a turn, since its message came.
-    pub(super) fn stood(&self, task: &str) -> Vec<(Standing, u64)> {
+    pub(super) fn stood(&self, task: &str) -> Vec<(TaskStanding, u64)> {
         let stood = self.stood.get(task).map_or(&[][..], Vec::as_slice);
         let before = match self.rules.turn.is_some() {
             true => self.stood_before.unwrap_or(stood.len()),
@@ -168,17 +168,17 @@ impl Model {
     }
 
     /// Whether this is the message of the turn: its number is another when the caller spoke before.
-    fn is_of_turn(&self, leaving: &Leaving) -> bool {
-        let is_message = matches!(leaving.aim, Some(Aim::Message(_)));
+    fn is_of_turn(&self, outgoing: &Sent) -> bool {
+        let is_message = matches!(outgoing.aim, Some(Aim::Message(_)));
         let text = self.rules.turn.as_deref();
-        is_message && text.is_some_and(|text| leaving.content.contains(&writes::as_json(text)))
+        is_message && text.is_some_and(|text| outgoing.content.contains(&writes::as_json(text)))
     }
 
     /// Something was taken. If it was the message of a turn, what its task did before is not of this turn.
     pub(super) fn begin_turn(&mut self, no: u64, task: &str) {
         if !self
             .left(no)
-            .is_some_and(|leaving| self.is_of_turn(leaving))
+            .is_some_and(|outgoing| self.is_of_turn(outgoing))
         {
             return;
         }
@@ -191,7 +191,7 @@ impl Model {
     }
 
     /// Takes in what happened, and judges it.
-    pub(super) fn learn(&mut self, fact: Fact) -> Result<(), Violation> {
+    pub(super) fn learn(&mut self, fact: Observation) -> Result<(), Violation> {
         for (invariant, check) in CHECKS {
             match check(self, &fact) {
                 Silent => {}
@@ -205,38 +205,38 @@ impl Model {
 
     // --- the past ----------------------------------------------------------------------------------------------
 
-    fn past(&self) -> impl DoubleEndedIterator<Item = &Fact> {
+    fn past(&self) -> impl DoubleEndedIterator<Item = &Observation> {
         self.history.iter()
     }
 
     /// What happened since the present process began, newest first.
-    fn of_this_process(&self) -> impl Iterator<Item = &Fact> {
-        let born = |fact: &&Fact| !matches!(fact, Fact::Born(_));
+    fn of_this_process(&self) -> impl Iterator<Item = &Observation> {
+        let born = |fact: &&Observation| !matches!(fact, Observation::Born(_));
         self.history.iter().rev().take_while(born)
     }
 
-    fn left(&self, no: u64) -> Option<&Leaving> {
+    fn left(&self, no: u64) -> Option<&Sent> {
         self.past().find_map(|fact| match fact {
-            Fact::Left(leaving) if leaving.no == no => Some(leaving),
+            Observation::Left(outgoing) if outgoing.no == no => Some(outgoing),
             _ => None,
         })
     }
 
-    fn all_left(&self) -> impl Iterator<Item = &Leaving> {
+    fn all_left(&self) -> impl Iterator<Item = &Sent> {
         self.past().filter_map(|fact| match fact {
-            Fact::Left(leaving) => Some(leaving),
+            Observation::Left(outgoing) => Some(outgoing),
             _ => None,
         })
     }
 
-    fn starts(&self) -> impl Iterator<Item = &Leaving> {
+    fn starts(&self) -> impl Iterator<Item = &Sent> {
         self.all_left()
-            .filter(|leaving| leaving.effect == Effect::Start)
+            .filter(|outgoing| outgoing.effect == Effect::Start)
     }
 
-    fn fate(&self, of: u64) -> Option<Fate> {
+    fn delivery(&self, of: u64) -> Option<DeliveryFact> {
         self.past().find_map(|fact| match fact {
-            Fact::Reported { no, fate, .. } if *no == of => Some(*fate),
+            Observation::Reported { no, delivery, .. } if *no == of => Some(*delivery),
             _ => None,
         })
     }
@@ -244,7 +244,7 @@ impl Model {
     /// The tasks that our starts made.
     fn made(&self) -> impl Iterator<Item = &String> {
         self.past().filter_map(|fact| match fact {
-            Fact::Arrived { made, .. } => made.as_ref(),
+            Observation::Arrived { made, .. } => made.as_ref(),
             _ => None,
         })
     }
@@ -252,8 +252,8 @@ impl Model {
     /// The id that was told.
     fn told_id(&self) -> Option<String> {
         self.past().find_map(|fact| match fact {
-            Fact::Told(event) => match &**event {
-                Event::Started { id, .. } => Some(id.to_string()),
+            Observation::Told(event) => match &**event {
+                Event::Created { id, .. } => Some(id.to_string()),
                 _ => None,
             },
             _ => None,
@@ -262,7 +262,7 @@ impl Model {
 
     fn durable(&self) -> Option<&Durable> {
         self.past().rev().find_map(|fact| match fact {
-            Fact::Stored(durable) => Some(durable),
+            Observation::Stored(durable) => Some(durable),
             _ => None,
         })
     }

@@ -2,10 +2,10 @@
 
 use taskward_core::{Event, Safety};
 
-use super::super::facts::{Another, Birth, Fact, Fate, Found, Leaving};
 use super::super::machine::Effect;
-use super::Verdict::{Broken, Holds, Silent};
-use super::{Model, Verdict, hold};
+use super::super::observation::{Another, Birth, DeliveryFact, Found, Observation, Sent};
+use super::CheckResult::{Broken, Holds, Silent};
+use super::{CheckResult, Model, hold};
 
 /// No platform forgets an idempotency key sooner, as far as is known.
 const KEY_KEPT: u64 = 24 * 3_600_000;
@@ -14,29 +14,32 @@ const LONG_BEFORE: u64 = 600_000;
 
 impl Model {
     /// I-1.
-    pub(super) fn makes_one_task(&self, fact: &Fact) -> Verdict {
+    pub(super) fn makes_one_task(&self, fact: &Observation) -> CheckResult {
         match fact {
-            Fact::Arrived { made: Some(id), .. } => hold(self.made().next().is_none(), || {
-                format!("task {id} is made beside {:?}", self.made().next())
-            }),
-            Fact::Left(leaving) if leaving.effect == Effect::Start => {
+            Observation::Arrived { made: Some(id), .. } => {
+                hold(self.made().next().is_none(), || {
+                    format!("task {id} is made beside {:?}", self.made().next())
+                })
+            }
+            Observation::Left(outgoing) if outgoing.effect == Effect::Start => {
                 if self.rules.start == Safety::Once {
                     // A request of which nothing was told may have arrived, too.
-                    let lost = self
-                        .starts()
-                        .find(|start| self.fate(start.no).is_none_or(Fate::may_have_happened));
+                    let lost = self.starts().find(|start| {
+                        self.delivery(start.no)
+                            .is_none_or(DeliveryFact::may_have_happened)
+                    });
                     return hold(lost.is_none(), || {
                         "a start without a key that may have been received is sent again".to_owned()
                     });
                 }
                 let first = self.starts().next();
-                if first.is_some_and(|first| leaving.at > first.at + KEY_KEPT) {
+                if first.is_some_and(|first| outgoing.at > first.at + KEY_KEPT) {
                     return Broken("a start is sent again under a key of yesterday".to_owned());
                 }
                 let other = self
                     .starts()
-                    .find(|start| start.key != leaving.key || start.content != leaving.content);
-                hold(leaving.key.is_some() && other.is_none(), || {
+                    .find(|start| start.key != outgoing.key || start.content != outgoing.content);
+                hold(outgoing.key.is_some() && other.is_none(), || {
                     "a start goes out under two keys, or with other bytes".to_owned()
                 })
             }
@@ -45,22 +48,22 @@ impl Model {
     }
 
     /// I-3.
-    pub(super) fn loses_nothing(&self, fact: &Fact) -> Verdict {
+    pub(super) fn loses_nothing(&self, fact: &Observation) -> CheckResult {
         match fact {
-            Fact::Left(leaving) => self.is_durable_before(leaving),
-            Fact::Told(event) => self.is_stored_before(event),
-            Fact::Born(birth) => self.goes_on(birth),
-            Fact::Asked(asked) if asked.id.is_none() => {
+            Observation::Left(outgoing) => self.is_durable_before(outgoing),
+            Observation::Told(event) => self.is_stored_before(event),
+            Observation::Born(birth) => self.goes_on(birth),
+            Observation::Asked(asked) if asked.id.is_none() => {
                 // Of a reply that came whole the id is taken, whatever else it has or lacks.
                 let has_come = self.of_this_process().any(|fact| {
-                    matches!(fact, Fact::Reported { effect: Effect::Start, fate: Fate::Whole { status, .. }, .. }
+                    matches!(fact, Observation::Reported { effect: Effect::Start, delivery: DeliveryFact::Whole { status, .. }, .. }
                         if (200..300).contains(status))
                 });
                 hold(!has_come, || {
                     "the reply to the start was whole, and its id is not taken".to_owned()
                 })
             }
-            Fact::Searched {
+            Observation::Searched {
                 found,
                 is_complete,
                 is_reliable,
@@ -75,26 +78,26 @@ impl Model {
     /// Whether this process was to store something and could not.
     fn is_unsaved(&self) -> bool {
         let newest = self.of_this_process().find_map(|fact| match fact {
-            Fact::Stored(_) => Some(false),
-            Fact::Unsaved => Some(true),
+            Observation::Stored(_) => Some(false),
+            Observation::Unsaved => Some(true),
             _ => None,
         });
         newest.unwrap_or(false)
     }
 
     /// What leaves is stored as leaving.
-    fn is_durable_before(&self, leaving: &Leaving) -> Verdict {
-        let what = leaving.effect.name();
+    fn is_durable_before(&self, outgoing: &Sent) -> CheckResult {
+        let what = outgoing.effect.name();
         if self.is_unsaved() {
             return Broken(format!(
                 "a {what} leaves, and its state could not be stored"
             ));
         }
         let durable = self.durable();
-        let is_durable = match (leaving.effect, &leaving.aim) {
+        let is_durable = match (outgoing.effect, &outgoing.aim) {
             (Effect::Start, _) => durable.is_some_and(|durable| durable.intent.is_some()),
             (Effect::Answer, Some(aim)) => {
-                durable.is_some_and(|durable| durable.leaving().contains(aim))
+                durable.is_some_and(|durable| durable.sent().contains(aim))
             }
             (Effect::Answer, None) => false,
             (Effect::Cancel, _) => durable.is_some_and(|durable| durable.wants_stop()),
@@ -105,13 +108,13 @@ impl Model {
         })
     }
 
-    fn is_stored_before(&self, event: &Event) -> Verdict {
+    fn is_stored_before(&self, event: &Event) -> CheckResult {
         if self.is_unsaved() {
             return Broken(format!(
                 "{event:?} is told, and its state could not be stored"
             ));
         }
-        let Event::Started { id, .. } = event else {
+        let Event::Created { id, .. } = event else {
             return Silent;
         };
         let stored = self.durable().and_then(|durable| durable.id.clone());
@@ -120,7 +123,7 @@ impl Model {
         })
     }
 
-    fn goes_on(&self, birth: &Birth) -> Verdict {
+    fn goes_on(&self, birth: &Birth) -> CheckResult {
         let stored = birth.from.as_ref().and_then(|from| from.id.clone());
         let known = self.told_id().or(stored);
         if known.is_none() {
@@ -132,7 +135,7 @@ impl Model {
     }
 
     /// A search finds nothing that our start cannot have made.
-    fn finds_nobody_elses(&self, found: &[Found], is_reliable: bool) -> Verdict {
+    fn finds_nobody_elses(&self, found: &[Found], is_reliable: bool) -> CheckResult {
         let began = self.starts().next().map_or(0, |start| start.at);
         for Found { id, is_off_time } in found {
             let Some(foreign) = self.foreign(id) else {
@@ -149,7 +152,7 @@ impl Model {
     }
 
     /// A search that says to have left nothing out finds what was started.
-    fn finds_ours(&self, found: &[Found], is_complete: bool) -> Verdict {
+    fn finds_ours(&self, found: &[Found], is_complete: bool) -> CheckResult {
         if !is_complete {
             return Silent;
         }
@@ -164,7 +167,7 @@ impl Model {
     /// The task of this id, when somebody else started it.
     fn foreign(&self, id: &str) -> Option<&Another> {
         self.past().find_map(|fact| match fact {
-            Fact::Another(another) if another.id == id => Some(another),
+            Observation::Another(another) if another.id == id => Some(another),
             _ => None,
         })
     }

@@ -3,17 +3,19 @@
 
 use taskward_core::{Answer, Answered, Event, Question, QuestionId, Safety};
 
-use super::super::facts::{Aim, Fact, Leaving};
 use super::super::machine::Effect;
-use super::Verdict::{Broken, Holds, Silent};
-use super::{Model, Verdict, hold};
+use super::super::observation::{Aim, Observation, Sent};
+use super::CheckResult::{Broken, Holds, Silent};
+use super::{CheckResult, Model, hold};
 
 impl Model {
     /// I-2.
-    pub(super) fn answers_once(&self, fact: &Fact) -> Verdict {
+    pub(super) fn answers_once(&self, fact: &Observation) -> CheckResult {
         match fact {
-            Fact::Left(leaving) if leaving.effect == Effect::Answer => self.may_leave(leaving),
-            Fact::Arrived {
+            Observation::Left(outgoing) if outgoing.effect == Effect::Answer => {
+                self.may_leave(outgoing)
+            }
+            Observation::Arrived {
                 no,
                 answered,
                 is_taken,
@@ -23,7 +25,7 @@ impl Model {
                 (Silent | Holds, Some(question)) => self.may_be_answered(*no, question),
                 (verdict @ (Silent | Holds), None) => verdict,
             },
-            Fact::Told(event) => match &**event {
+            Observation::Told(event) => match &**event {
                 Event::Question(question) => self.is_told_as_asked(question),
                 Event::Answered { question, how, .. } => {
                     self.is_true(&Aim::Question(question.to_string()), *how)
@@ -37,12 +39,12 @@ impl Model {
 
     // --- before ------------------------------------------------------------------------------------------------
 
-    fn may_leave(&self, leaving: &Leaving) -> Verdict {
-        let Some(aim) = &leaving.aim else {
+    fn may_leave(&self, outgoing: &Sent) -> CheckResult {
+        let Some(aim) = &outgoing.aim else {
             return Broken("an answer leaves that no state of the task knows".to_owned());
         };
-        let of_another = |earlier: &&Leaving| {
-            earlier.key.is_some() && earlier.key == leaving.key && earlier.aim != leaving.aim
+        let of_another = |earlier: &&Sent| {
+            earlier.key.is_some() && earlier.key == outgoing.key && earlier.aim != outgoing.aim
         };
         if let Some(other) = self.all_left().find(of_another) {
             return Broken(format!(
@@ -50,8 +52,8 @@ impl Model {
                 other.no
             ));
         }
-        if let Some(Answer::Text(words)) = self.wished(aim)
-            && !leaving.content.contains(&as_json(words))
+        if let Some(Answer::Text(words)) = self.requested(aim)
+            && !outgoing.content.contains(&as_json(words))
         {
             return Broken(format!("{aim} leaves in other words than were wished for"));
         }
@@ -63,17 +65,17 @@ impl Model {
         let mut read = Vec::new();
         for fact in self.past().rev() {
             match fact {
-                Fact::Read { no, .. } => read.push(*no),
-                Fact::Left(earlier) if read.contains(&earlier.no) => return true,
+                Observation::Read { no, .. } => read.push(*no),
+                Observation::Left(earlier) if read.contains(&earlier.no) => return true,
                 // A message answers nothing: what never left may leave without another look.
-                Fact::Left(earlier)
+                Observation::Left(earlier)
                     if matches!(aim, Aim::Message(_))
                         && self
-                            .fate(earlier.no)
-                            .is_some_and(|fate| !fate.may_have_happened()) => {}
-                Fact::Left(earlier) if earlier.effect == Effect::Answer => return false,
-                Fact::Wished { aim: wished, .. } if wished == aim => return false,
-                Fact::Born(_) => return false,
+                            .delivery(earlier.no)
+                            .is_some_and(|delivery| !delivery.may_have_happened()) => {}
+                Observation::Left(earlier) if earlier.effect == Effect::Answer => return false,
+                Observation::Requested { aim: wished, .. } if wished == aim => return false,
+                Observation::Born(_) => return false,
                 _ => {}
             }
         }
@@ -81,9 +83,9 @@ impl Model {
     }
 
     /// What was last wished to be answered, or said.
-    fn wished(&self, aim: &Aim) -> Option<&Answer> {
-        match self.since_wished(aim).first()? {
-            Fact::Wished { aim: of, answer } if of == aim => answer.as_ref(),
+    fn requested(&self, aim: &Aim) -> Option<&Answer> {
+        match self.since_requested(aim).first()? {
+            Observation::Requested { aim: of, answer } if of == aim => answer.as_ref(),
             _ => None,
         }
     }
@@ -91,14 +93,14 @@ impl Model {
     // --- on the server -----------------------------------------------------------------------------------------
 
     /// Nothing is taken of which it was told that it was not.
-    fn may_be_taken(&self, no: u64, is_taken: bool) -> Verdict {
-        let aim = self.left(no).and_then(|leaving| leaving.aim.as_ref());
+    fn may_be_taken(&self, no: u64, is_taken: bool) -> CheckResult {
+        let aim = self.left(no).and_then(|outgoing| outgoing.aim.as_ref());
         let Some(aim) = aim.filter(|_| is_taken) else {
             return Silent;
         };
         let since = self
             .past()
-            .skip_while(|fact| !matches!(fact, Fact::Left(leaving) if leaving.no == no));
+            .skip_while(|fact| !matches!(fact, Observation::Left(outgoing) if outgoing.no == no));
         let told = since
             .into_iter()
             .find_map(|fact| self.verdict_on(aim, fact));
@@ -110,8 +112,8 @@ impl Model {
         }
     }
 
-    fn verdict_on(&self, aim: &Aim, fact: &Fact) -> Option<Answered> {
-        let Fact::Told(event) = fact else {
+    fn verdict_on(&self, aim: &Aim, fact: &Observation) -> Option<Answered> {
+        let Observation::Told(event) = fact else {
             return None;
         };
         match (&**event, aim) {
@@ -125,8 +127,8 @@ impl Model {
         }
     }
 
-    fn may_be_answered(&self, no: u64, question: &str) -> Verdict {
-        let aim = self.left(no).and_then(|leaving| leaving.aim.as_ref());
+    fn may_be_answered(&self, no: u64, question: &str) -> CheckResult {
+        let aim = self.left(no).and_then(|outgoing| outgoing.aim.as_ref());
         let Some(Aim::Question(meant)) = aim else {
             // A message may answer what is asked, as its sender knows.
             return Silent;
@@ -155,7 +157,7 @@ impl Model {
     }
 
     /// What a human is shown is what the server asks under this id: an answer to it is one to these words.
-    fn is_told_as_asked(&self, question: &Question) -> Verdict {
+    fn is_told_as_asked(&self, question: &Question) -> CheckResult {
         match self.asked.get(question.id.as_str()) {
             Some(text) => hold(*text == question.text, || {
                 format!(
@@ -170,12 +172,12 @@ impl Model {
     /// How often an answer of ours that was meant for this question was applied to it.
     fn applied(&self, question: &str) -> usize {
         let applied = self.past().filter(|fact| match fact {
-            Fact::Arrived {
+            Observation::Arrived {
                 no,
                 answered: Some(to),
                 ..
             } => {
-                let aim = self.left(*no).and_then(|leaving| leaving.aim.as_ref());
+                let aim = self.left(*no).and_then(|outgoing| outgoing.aim.as_ref());
                 to == question && matches!(aim, Some(Aim::Question(meant)) if meant == to)
             }
             _ => false,
@@ -189,7 +191,7 @@ impl Model {
         let mut repeated = 0;
         for fact in self.past() {
             match fact {
-                Fact::Told(event) => {
+                Observation::Told(event) => {
                     if let Event::Answered {
                         question: of,
                         how: Answered::Unknown,
@@ -200,7 +202,7 @@ impl Model {
                         unknown = true;
                     }
                 }
-                Fact::Wished {
+                Observation::Requested {
                     aim: Aim::Question(of),
                     ..
                 } if of == question && unknown => repeated += 1,
@@ -215,8 +217,8 @@ impl Model {
         let mut seen = None;
         for fact in self.past() {
             match fact {
-                Fact::Read { as_of, .. } => seen = Some(*as_of),
-                Fact::Left(leaving) if leaving.no == no => break,
+                Observation::Read { as_of, .. } => seen = Some(*as_of),
+                Observation::Left(outgoing) if outgoing.no == no => break,
                 _ => {}
             }
         }
@@ -226,19 +228,19 @@ impl Model {
     // --- what is told ------------------------------------------------------------------------------------------
 
     /// Whether what is told of an answer or a message is true on the server.
-    fn is_true(&self, aim: &Aim, how: Answered) -> Verdict {
-        let sent: Vec<&Leaving> = self
-            .since_wished(aim)
+    fn is_true(&self, aim: &Aim, how: Answered) -> CheckResult {
+        let sent: Vec<&Sent> = self
+            .since_requested(aim)
             .iter()
             .filter_map(|fact| match fact {
-                Fact::Left(leaving) if leaving.aim.as_ref() == Some(aim) => Some(leaving),
+                Observation::Left(outgoing) if outgoing.aim.as_ref() == Some(aim) => Some(outgoing),
                 _ => None,
             })
             .collect();
-        let taken = |is_one: &dyn Fn(&Leaving) -> bool| {
+        let taken = |is_one: &dyn Fn(&Sent) -> bool| {
             let of_one = |no: &u64| self.left(*no).is_some_and(is_one);
             let all = self.past().filter_map(|fact| match fact {
-                Fact::Arrived {
+                Observation::Arrived {
                     no, is_taken: true, ..
                 } => Some(*no),
                 _ => None,
@@ -248,25 +250,27 @@ impl Model {
         match how {
             Answered::Unknown => Holds,
             Answered::Gone(_) | Answered::Refused | Answered::NotSent => {
-                let taken = taken(&|leaving| sent.iter().any(|one| one.no == leaving.no));
+                let taken = taken(&|outgoing| sent.iter().any(|one| one.no == outgoing.no));
                 hold(taken == 0, || format!("{aim} is {how:?}, and was taken"))
             }
             Answered::Applied => {
                 // Under a key, what was taken before is not taken again: it is the same answer.
                 let keyed = self.rules.answer == Safety::Keyed;
-                let is_one = |leaving: &Leaving| {
+                let is_one = |outgoing: &Sent| {
                     sent.iter().any(|one| {
-                        one.no == leaving.no
-                            || (keyed && one.key == leaving.key && one.aim == leaving.aim)
+                        one.no == outgoing.no
+                            || (keyed && one.key == outgoing.key && one.aim == outgoing.aim)
                     })
                 };
                 // A yes is the same from whomever it came. So is, as far as a client can see, data: where ours was lost and
                 // somebody else gave theirs, nothing that can be read says whose the task went on with.
-                let is_same = matches!(self.wished(aim), Some(Answer::Approve | Answer::Input(_)))
-                    && self.past().any(|fact| match fact {
-                        Fact::Meddled { question } => self.may_be(aim, question),
-                        _ => false,
-                    });
+                let is_same = matches!(
+                    self.requested(aim),
+                    Some(Answer::Approve | Answer::Input(_))
+                ) && self.past().any(|fact| match fact {
+                    Observation::AnsweredByOther { question } => self.may_be(aim, question),
+                    _ => false,
+                });
                 let taken = taken(&is_one);
                 hold(taken == 1 || (taken == 0 && is_same), || {
                     format!("{aim} is applied, and was taken {taken} times")
@@ -285,11 +289,11 @@ impl Model {
     }
 
     /// What happened since an answer or a message was last wished for.
-    fn since_wished(&self, aim: &Aim) -> &[Fact] {
-        let begins = |fact: &Fact| match fact {
-            Fact::Wished { aim: of, .. } => of == aim,
+    fn since_requested(&self, aim: &Aim) -> &[Observation] {
+        let begins = |fact: &Observation| match fact {
+            Observation::Requested { aim: of, .. } => of == aim,
             // A message that was not durable by then is forgotten, and its number given to another.
-            Fact::Born(birth) => match (aim, &birth.from) {
+            Observation::Born(birth) => match (aim, &birth.from) {
                 (Aim::Message(no), Some(from)) => !from.knows(*no),
                 (Aim::Message(_), None) => true,
                 (Aim::Question(_), _) => false,

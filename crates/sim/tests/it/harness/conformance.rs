@@ -88,7 +88,7 @@ fn every_reply_of_a_session_validates_against_the_contract() {
         "",
         "lifecycle_events = true\ncursor_type = \"integer\"\nevents_wrapper = \"data\"\ncreate_status_code = 202",
         "events_wrapper = \"bare\"\nredaction = false\nseq_step = 7\nvalidation_status_code = 422",
-        "events_wrapper = \"items\"\ncursor_ends = true\nauth_codes = \"quickstart\"\nsignal_lag_ms = 500",
+        "events_wrapper = \"items\"\ncursor_ends = true\nauth_codes = \"quickstart\"\nsignal_delay_ms = 500",
         "extra_fields = true\nreplayed_field = false\nrotated_key_grace_ms = 1000\nkey_missing_status_code = 422",
     ] {
         let (world, events) = session(switches);

@@ -2,7 +2,7 @@
 
 mod account;
 mod conformance;
-mod lags;
+mod delays;
 mod lifecycle;
 mod polling;
 mod signals;

@@ -62,7 +62,7 @@ fn a_stream_begins_as_the_switch_says() {
         ("last_event_id", all(4, 12), all(1, 12)),
         ("live_only", vec![], vec![]),
     ] {
-        let mut world = World::new(&format!("replay = {replay:?}\nwait_event_lag_ms = 3000"));
+        let mut world = World::new(&format!("replay = {replay:?}\nwait_event_delay_ms = 3000"));
         let run = world.scenario("approve-email");
         world.settle(&run);
         let again = world.open_behind(&run, Some("3"));

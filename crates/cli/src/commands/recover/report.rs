@@ -1,0 +1,288 @@
+//! What a search for the task of a start brought, without what is known better here, and in words.
+
+use serde_json::{Map, Value, json};
+use taskward::core::Timestamp;
+use taskward::journal::{Entry, EntryId};
+use taskward::{Candidate, SearchResult, Similarity, TaskId};
+
+use crate::error::CliError;
+use crate::sanitise::one_line;
+use crate::store::TaskStore;
+use crate::task_ref::TaskRef;
+
+/// Rows that are shown to people: of more, the rest is no likelier.
+const MAX_ROWS: usize = 20;
+
+/// What was found, and what is known here of it.
+pub(super) struct SearchReport {
+    found: SearchResult,
+    /// Tasks that are known here as those of other starts: none of them was looked for.
+    others: Vec<TaskId>,
+    /// A start that another process makes now, of the same words.
+    rival: Option<EntryId>,
+}
+
+impl SearchReport {
+    /// The findings of a search that is over, by what is known now; nothing when one of them is the task of a start that
+    /// was made while it went on, and it has to be looked again.
+    pub(super) fn of(
+        found: SearchResult,
+        memory: &TaskStore,
+        start: &Entry,
+    ) -> Result<Option<Self>, Box<CliError>> {
+        let known = memory.others(start)?;
+        let others = tasks(&known);
+        if found.candidates.iter().any(|one| others.contains(&one.id)) {
+            return Ok(None);
+        }
+        let rival = known.iter().find(|other| memory.is_rival(other, start));
+        Ok(Some(Self {
+            rival: rival.map(|rival| rival.id.clone()),
+            found,
+            others,
+        }))
+    }
+
+    pub(super) fn candidates(&self) -> &[Candidate] {
+        &self.found.candidates
+    }
+
+    /// The only task that it can be.
+    pub(super) fn only(&self) -> Option<&Candidate> {
+        match self.candidates() {
+            [one] if self.is_whole() && !one.outside_expected_time => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing was left out, and nothing is about to come.
+    pub(super) fn is_whole(&self) -> bool {
+        self.found.complete && self.rival.is_none()
+    }
+
+    /// The candidate that was named.
+    pub(super) fn named(&self, task: &TaskRef) -> Result<&Candidate, Box<CliError>> {
+        let mut candidates = self.candidates().iter();
+        if let Some(one) = candidates.find(|one| one.id == *task.id()) {
+            return Ok(one);
+        }
+        let what = if self.others.contains(task.id()) {
+            format!("{task} is known here as the task of another start")
+        } else {
+            format!("{task} is none of the tasks that this start may have made")
+        };
+        Err(CliError::input(what).why("Nothing was adopted."))
+    }
+
+    /// How many may be it, in words.
+    pub(super) fn how_many(&self) -> String {
+        let all = self.candidates();
+        let likely = all
+            .iter()
+            .filter(|one| one.similarity != Similarity::Unread);
+        match (likely.count(), all.len()) {
+            (0, 1) => "one task may be the one of this start, and was not compared".to_owned(),
+            (0, all) => {
+                format!("{all} tasks may be the one of this start, and none of them was compared")
+            }
+            (1, _) => "one task may be the one of this start; it was not adopted".to_owned(),
+            (likely, _) => {
+                format!("{likely} tasks may be the one of this start; none was adopted")
+            }
+        }
+    }
+
+    /// What was looked at and what was not, as sentences.
+    pub(super) fn extent(&self) -> Vec<String> {
+        let found = &self.found;
+        let mut lines = vec![self.place()];
+        lines.extend(self.known());
+        if found.uncompared > 0 {
+            lines.push(format!(
+                "What was said in {} of them was not compared.",
+                found.uncompared
+            ));
+        }
+        match found.unreadable {
+            0 => {}
+            1 => lines.push("1 entry of the list could not be read, or is of another agent: it may be the task.".to_owned()),
+            more => lines.push(format!(
+                "{more} entries of the list could not be read, or are of another agent: one may be the task."
+            )),
+        }
+        if found.ran_back {
+            let line = "The clock of this machine shows an earlier time than when the start began: it was set since, and the task may have been made before those.";
+            lines.push(line.to_owned());
+        } else if self
+            .candidates()
+            .iter()
+            .any(|one| one.outside_expected_time)
+        {
+            let line = "At the time when the start began by the clock of this machine, nothing fits; that clock may have been set since.";
+            lines.push(line.to_owned());
+        }
+        if let Some(rival) = &self.rival {
+            lines.push(format!(
+                "Another process makes the same start now ({rival}), and its task may be among them."
+            ));
+        }
+        lines
+    }
+
+    /// Whose tasks, and of what time.
+    fn place(&self) -> String {
+        let found = &self.found;
+        let tasks = match found.seen - found.excepted {
+            0 => "no task".to_owned(),
+            1 => "one task".to_owned(),
+            seen => format!("{seen} tasks"),
+        };
+        let from = written(found.from);
+        let time = match found.until {
+            Some(until) => format!("from {from} to {}", written(until)),
+            None => format!("since {from}"),
+        };
+        let has_reason = found.uncompared > 0 || found.unreadable > 0 || found.ran_back;
+        let more = if found.complete || has_reason {
+            ""
+        } else {
+            "; there may be more"
+        };
+        format!("The list had {tasks} of its agent made {time}, by the server's clock{more}.")
+    }
+
+    /// Since when the tasks were made that were looked at.
+    pub(super) fn since(&self) -> String {
+        written(self.found.from)
+    }
+
+    /// How many entries of the list could not be read.
+    pub(super) fn unreadable(&self) -> usize {
+        self.found.unreadable
+    }
+
+    /// How many tasks were listed.
+    pub(super) fn seen(&self) -> usize {
+        self.found.seen
+    }
+
+    /// What is left out because it is known here.
+    pub(super) fn known(&self) -> Option<String> {
+        match self.found.excepted {
+            0 => None,
+            1 => Some("1 more is known here as the task of another start.".to_owned()),
+            more => Some(format!(
+                "{more} more are known here as the tasks of other starts."
+            )),
+        }
+    }
+
+    /// The rows of a table, and how many are left out.
+    pub(super) fn rows(&self, name: impl Fn(&Candidate) -> TaskRef) -> (Vec<Vec<String>>, usize) {
+        let all = self.candidates();
+        let rows = all.iter().take(MAX_ROWS).map(|found| {
+            let status = found.status.as_ref();
+            vec![
+                name(found).to_string(),
+                status.map_or_else(String::new, |status| status.as_str().to_owned()),
+                found.created_at.clone().unwrap_or_default(),
+                sure(found).to_owned(),
+                found.title.clone().unwrap_or_default(),
+            ]
+        });
+        (rows.collect(), all.len().saturating_sub(MAX_ROWS))
+    }
+
+    /// How far it looked, for programs.
+    pub(super) fn line(&self) -> Value {
+        let found = &self.found;
+        json!({
+            "v": 1,
+            "type": "search",
+            "from": written(found.from),
+            "until": found.until.map(written),
+            "seen": found.seen,
+            "uncompared": found.uncompared,
+            "unreadable": found.unreadable,
+            "complete": self.is_whole(),
+            "known_here": found.excepted,
+        })
+    }
+}
+
+/// The tasks of these starts, as far as they are known.
+pub(super) fn tasks(starts: &[Entry]) -> Vec<TaskId> {
+    let tasks = starts.iter().filter_map(|start| start.snapshot.task());
+    tasks.cloned().collect()
+}
+
+/// How sure it is that a task is the one.
+fn sure(found: &Candidate) -> &'static str {
+    match found.similarity {
+        Similarity::Same if found.outside_expected_time => "the same, at another time",
+        Similarity::Same => "the same",
+        Similarity::Unreadable => "cannot be read",
+        Similarity::Unread => "not compared",
+        _ => "cannot be compared",
+    }
+}
+
+/// A task that was found, in words.
+pub(super) fn told(found: &Candidate) -> String {
+    let status = found.status.as_ref();
+    let status = status.map_or_else(|| "of unknown status".to_owned(), |s| one_line(s.as_str()));
+    let created = match &found.created_at {
+        Some(at) => format!(", created {}", one_line(at)),
+        None => String::new(),
+    };
+    let sure = match found.similarity {
+        Similarity::Same => "it was told the same first",
+        Similarity::Unreadable => "what it was told first cannot be read",
+        Similarity::Unread => "what it was told first was not compared",
+        _ => "what it was told first cannot be compared",
+    };
+    format!("it is {status}{created}; {sure}")
+}
+
+/// What is known of a candidate, for programs.
+pub(super) fn about(found: &Candidate) -> Map<String, Value> {
+    let compared = match found.similarity {
+        Similarity::Same => "same",
+        Similarity::Unreadable => "unreadable",
+        Similarity::Unread => "unread",
+        _ => "incomparable",
+    };
+    let fields = json!({
+        "created_at": found.created_at,
+        "title": found.title,
+        "compared": compared,
+        "off_time": found.outside_expected_time,
+    });
+    match fields {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}
+
+/// A candidate as a line for programs.
+pub(super) fn candidate(task: &TaskRef, found: &Candidate) -> Value {
+    let mut line = json!({
+        "v": 1,
+        "type": "candidate",
+        "task": task.to_string(),
+        "task_id": task.id().as_str(),
+        "status": found.status.as_ref().map(|status| status.as_str()),
+    });
+    for (name, value) in about(found) {
+        line[name] = value;
+    }
+    line
+}
+
+fn written(at: Timestamp) -> String {
+    let at = std::time::Duration::from_millis(at.as_millis());
+    match std::time::SystemTime::UNIX_EPOCH.checked_add(at) {
+        Some(at) => humantime::format_rfc3339_seconds(at).to_string(),
+        None => "the end of time".to_owned(),
+    }
+}

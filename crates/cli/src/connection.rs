@@ -1,0 +1,518 @@
+//! One run of the program against one account.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskward::core::{AnswerError, Cause, Operation, Origin, Policy, Retrying};
+use taskward::{Answered, Client, Error, ErrorKind, Recovery, Run, SecretString, Snapshot, TaskId};
+use taskward_sim::Sim;
+
+use crate::again;
+use crate::answers::form;
+use crate::args::Global;
+use crate::clock::{ProgramClock, span};
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::exit_report;
+use crate::keys::{self, KeySource};
+use crate::out::Out;
+use crate::platform::Platform;
+use crate::sanitise::one_line;
+use crate::shown::{Happened, Log};
+use crate::signals::Signals;
+use crate::store::{self, TaskStore};
+use crate::task_ref::TaskRef;
+
+/// How long a single call may take with all its retries; a wait that would be longer fails at once and is named.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How fast both sides run with `--sim`, unless `--speed` says otherwise.
+const SIM_SPEED: u32 = 20;
+
+/// Everything a command needs.
+pub(crate) struct Connection<P: Platform> {
+    /// Where to print.
+    pub(crate) out: Arc<Out>,
+    /// The account.
+    pub(crate) client: Client<P>,
+    /// The clock that the client runs by.
+    pub(crate) clock: ProgramClock,
+    /// Ctrl-C.
+    pub(crate) signals: Signals,
+    /// Where tasks are kept.
+    pub(crate) store: Option<TaskStore>,
+    /// How long a single call may take at most, when that is less than its patience.
+    pub(crate) limit: Option<Duration>,
+    /// Where the key came from.
+    source: KeySource,
+    /// The simulator in this process; it ends with the session.
+    sim: Option<Sim>,
+}
+
+impl<P: Platform> Connection<P> {
+    /// A session with the account of options and environment.
+    pub(crate) fn open(
+        out: Arc<Out>,
+        global: &Global,
+        speed: Option<u32>,
+    ) -> Result<Self, Box<CliError>> {
+        Self::journaled(out, global, speed, None)
+    }
+
+    /// The same, whose tasks are kept.
+    pub(crate) fn journaled(
+        out: Arc<Out>,
+        global: &Global,
+        speed: Option<u32>,
+        memory: Option<TaskStore>,
+    ) -> Result<Self, Box<CliError>> {
+        let account = keys::api_access::<P>(global)?;
+        out.redact(account.redactor);
+        let prefix = P::DEFAULTS.api_prefix;
+        let origin = Origin::parse(&account.base_url, prefix);
+        let loopback = origin.as_ref().is_ok_and(Origin::is_loopback);
+        // A URL that is none is refused below, in its own words.
+        let is_fast = origin.is_ok() && speed.is_some_and(|speed| speed > 1);
+        if is_fast && !loopback {
+            return Err(CliError::input(
+                "--speed is for simulators: the server is not on this machine",
+            )
+            .why("Nothing was sent."));
+        }
+        if is_fast && !account.is_simulated {
+            return Err(CliError::input(
+                "--speed is for simulators, and the key is none of a simulator's",
+            )
+            .why(format!(
+                "The key came from {}. Nothing was sent.",
+                account.source
+            ))
+            .next("see", "taskward sim", "prints the key that it takes"));
+        }
+        if let Some(warning) = account.source.warning() {
+            out.say(&format!("warning: {warning}"));
+        }
+        if account.was_trimmed && out.is_verbose() {
+            out.say(&format!(
+                "the line break at the end of the key from {} was dropped",
+                account.source
+            ));
+        }
+        let session = Self::build(
+            out,
+            account.key,
+            &account.base_url,
+            account.source,
+            speed.unwrap_or(1),
+            None,
+            memory,
+        )?;
+        if !loopback {
+            session.name_server();
+        }
+        Ok(session)
+    }
+
+    /// A session with a simulator of its own.
+    pub(crate) fn simulated(out: Arc<Out>, speed: Option<u32>) -> Result<Self, Box<CliError>> {
+        let speed = speed.unwrap_or(SIM_SPEED);
+        let sim = Sim::builder()
+            .speed(f64::from(speed))
+            .spawn()
+            .map_err(|e| {
+                CliError::new(
+                    Exit::Other,
+                    "local",
+                    format!("cannot start the simulator: {e}"),
+                )
+            })?;
+        let (base_url, key) = P::simulated(&sim);
+        Self::build(
+            out,
+            SecretString::from(key),
+            &base_url,
+            KeySource::Simulator,
+            speed,
+            Some(sim),
+            None,
+        )
+    }
+
+    /// A session with the platform's own server, for tests that send nothing.
+    #[cfg(test)]
+    pub(crate) fn offline(out: Arc<Out>) -> Result<Self, Box<CliError>> {
+        let (key, source) = ("id:live-canary-4f1c2b7e9d", P::DEFAULTS.key_variable);
+        let source = KeySource::Variable(source);
+        let folder = tempfile::tempdir().expect("a folder");
+        let memory = TaskStore::at(folder.path(), &out);
+        let (key, server) = (key.into(), P::DEFAULTS.base_url);
+        Self::build(out, key, server, source, 1, None, Some(memory))
+    }
+
+    fn build(
+        out: Arc<Out>,
+        key: SecretString,
+        base_url: &str,
+        source: KeySource,
+        speed: u32,
+        sim: Option<Sim>,
+        memory: Option<TaskStore>,
+    ) -> Result<Self, Box<CliError>> {
+        let mut builder = Client::<P>::builder()
+            .key(key)
+            .base_url(base_url)
+            .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
+            .speed(speed)
+            .policy(single(speed));
+        if let Some(memory) = &memory {
+            builder = builder.journal(memory.clone());
+        }
+        let client = builder.build().map_err(|error| {
+            CliError::new(Exit::Usage, "config", error.to_string()).why(format!(
+                "The server comes from {} (default {}). Nothing was sent.",
+                P::DEFAULTS.base_url_variable,
+                P::DEFAULTS.base_url
+            ))
+        })?;
+        Ok(Self {
+            out,
+            client,
+            clock: ProgramClock::new(speed),
+            signals: Signals::listen(),
+            store: memory,
+            limit: None,
+            source,
+            sim,
+        })
+    }
+
+    /// The simulator in this process.
+    pub(crate) fn sim(&self) -> Option<&Sim> {
+        self.sim.as_ref()
+    }
+
+    /// The task of this id.
+    pub(crate) fn task(&self, id: &TaskId) -> TaskRef {
+        TaskRef::of::<P>(id.clone())
+    }
+
+    /// Where the key came from.
+    pub(crate) fn key_source(&self) -> &KeySource {
+        &self.source
+    }
+
+    /// A command line that works as it is printed, with the same key.
+    pub(crate) fn command(&self, rest: &str) -> String {
+        format!("taskward {rest}{}", self.source.flag())
+    }
+
+    /// Says which server on this machine is used; any other that is not the vendor's was named before anything was sent.
+    pub(crate) fn banner(&self) {
+        if self.sim.is_some() {
+            self.out.say(&format!(
+                "simulator at {}, {}x; nothing leaves this machine",
+                self.client.base_url(),
+                self.speed()
+            ));
+        } else if self.is_local() {
+            self.name_server();
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        let prefix = P::DEFAULTS.api_prefix;
+        Origin::parse(&self.client.base_url(), prefix).is_ok_and(|origin| origin.is_loopback())
+    }
+
+    fn name_server(&self) {
+        let url = self.client.base_url();
+        if url != P::DEFAULTS.base_url {
+            self.out
+                .say(&format!("server {url} ({})", P::DEFAULTS.base_url_variable));
+        }
+    }
+
+    /// Refuses a task that was kept and is of another server.
+    pub(crate) fn owns(&self, kept: &Snapshot) -> Result<(), Box<CliError>> {
+        match kept.origin() {
+            Some(there) if self.origin().as_deref() != Some(there) => {
+                let what = format!("this task is on another server, {there}");
+                Err(CliError::new(Exit::Usage, "config", what)
+                    .why(format!(
+                        "The server is {} now; {} names another one. Nothing was sent.",
+                        self.client.base_url(),
+                        P::DEFAULTS.base_url_variable
+                    ))
+                    .next("see", "taskward help environment", ""))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The record of which questions of a task were shown and answered here, where tasks are kept.
+    pub(crate) fn log(&self, task: &TaskRef) -> Option<Log> {
+        let (memory, origin) = self.store.as_ref().zip(self.origin())?;
+        Some(memory.log(task, &origin))
+    }
+
+    /// The server, as it is written down.
+    pub(crate) fn origin(&self) -> Option<String> {
+        let origin = Origin::parse(&self.client.base_url(), P::DEFAULTS.api_prefix);
+        origin.ok().map(|origin| origin.canonical())
+    }
+
+    /// A task to which something was said from here whose fate is not known.
+    pub(crate) fn unconfirmed(&self, task: &TaskRef) -> Option<Snapshot> {
+        let (memory, origin) = self.store.as_ref().zip(self.origin())?;
+        memory.unconfirmed(task, &origin)
+    }
+
+    /// Writes down of the answers from here what the journal tells of them: a process that was killed once the task had
+    /// kept that its answer was applied had no time to say so in the record of questions.
+    pub(crate) fn catch_up(&self, task: &TaskRef) {
+        let Some((memory, origin)) = self.store.as_ref().zip(self.origin()) else {
+            return;
+        };
+        let log = memory.log(task, &origin);
+        let record = log.read();
+        let mut unconfirmed = record.unconfirmed(P::CAPABILITIES.answer).peekable();
+        if unconfirmed.peek().is_none() {
+            return;
+        }
+        let Some(kept) = memory.newest(task, &origin) else {
+            return;
+        };
+        for (question, said) in unconfirmed {
+            if let AnswerError::AlreadyAnswered {
+                with: Some(with), ..
+            } = kept.answer_error(question)
+                && form::as_json(&with) == said
+            {
+                // What cannot be written down stays in doubt.
+                let _ = log.write(&Happened::Answered(question.clone(), Answered::Applied));
+            }
+        }
+    }
+
+    /// Lets nobody else say something to a task until [`spoken`](Self::spoken), where tasks are kept.
+    pub(crate) fn speak(&self, task: &TaskRef) -> Result<(), Box<CliError>> {
+        match self.store.as_ref().zip(self.origin()) {
+            Some((memory, origin)) => memory.speak(task, &origin),
+            None => Ok(()),
+        }
+    }
+
+    /// What was to be said to a task was said.
+    pub(crate) fn spoken(&self, task: &TaskRef) {
+        if let Some((memory, origin)) = self.store.as_ref().zip(self.origin()) {
+            memory.spoken(task, &origin);
+        }
+    }
+
+    /// Takes up a task that was kept, whose id is known.
+    pub(crate) async fn take_up(&self, kept: Snapshot) -> Result<Run<P>, Box<CliError>> {
+        let id = kept.task().cloned();
+        let found = self.client.recover(kept).await;
+        match (found.map_err(|error| self.problem(&error))?, id) {
+            (Recovery::Follow(run), _) => Ok(run),
+            (_, Some(id)) => Ok(self.client.attach(id)),
+            (_, None) => {
+                let what = "this version does not know how to follow it";
+                Err(CliError::new(Exit::Other, "internal", what))
+            }
+        }
+    }
+
+    fn speed(&self) -> u32 {
+        self.clock.speed()
+    }
+
+    /// Performs one operation; every wait before another try is told.
+    pub(crate) async fn call<O>(&self, operation: O) -> Result<O::Output, Box<CliError>>
+    where
+        O: Operation + Clone + Send + 'static,
+        O::Output: Send,
+    {
+        self.perform(operation)
+            .await?
+            .map_err(|error| self.problem(&error))
+    }
+
+    /// The same for a read of this task, which the server may not know.
+    pub(crate) async fn read<O>(
+        &self,
+        task: &TaskRef,
+        operation: O,
+    ) -> Result<O::Output, Box<CliError>>
+    where
+        O: Operation + Clone + Send + 'static,
+        O::Output: Send,
+    {
+        self.perform(operation)
+            .await?
+            .map_err(|error| exit_report::unreadable(self, task, &error))
+    }
+
+    async fn perform<O>(&self, operation: O) -> Result<Result<O::Output, Error>, Box<CliError>>
+    where
+        O: Operation + Clone + Send + 'static,
+        O::Output: Send,
+    {
+        // Not as a JSON line: what a single call prints is its data alone.
+        let told = |retrying: &Retrying| {
+            let why = one_line(&retrying.why);
+            self.out
+                .say(&format!("retrying in {}: {why}", span(retrying.wait)));
+        };
+        let patience = PATIENCE.saturating_mul(self.speed());
+        let within = self.limit.map_or(patience, |limit| limit.min(patience));
+        let reply = self.unless_interrupted(self.client.call_within(within, operation, told));
+        reply.await
+    }
+
+    /// `work`, unless a signal comes first.
+    pub(crate) async fn unless_interrupted<T>(
+        &self,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Box<CliError>> {
+        let mut signals = self.signals.clone();
+        tokio::select! {
+            done = work => Ok(done),
+            exit = signals.recv() => {
+                Err(CliError::new(exit, "interrupted", "interrupted").headed("stopped"))
+            }
+        }
+    }
+
+    /// The end that an error of the client means.
+    pub(crate) fn problem(&self, error: &Error) -> Box<CliError> {
+        if let Some(problem) = store::problem(error).or_else(|| again::refusal(error)) {
+            return problem;
+        }
+        let (exit, code) = classify(error);
+        let mut problem = CliError::new(exit, code, error.to_string())
+            .task(error.task().map(|id| self.task(id)))
+            // Nothing looks up what was not written down.
+            .intent(
+                error
+                    .intent()
+                    .filter(|_| self.store.is_some())
+                    .map(ToString::to_string),
+            )
+            .exchange(
+                error.request_id().map(str::to_owned),
+                error.status().map(|status| status.as_u16()),
+            )
+            .attempts(error.attempts())
+            .reason(error.api_error().and_then(|api| api.code.clone()))
+            .retry_after(error.retry_after());
+        if let Some(wait) = error.retry_after() {
+            problem = problem.why(format!("The server asks to wait {} s.", wait.as_secs()));
+        }
+        for line in self.advice(error) {
+            problem = problem.why(line);
+        }
+        self.way_on(problem, error)
+    }
+
+    /// With the command that tells more.
+    fn way_on(&self, problem: Box<CliError>, error: &Error) -> Box<CliError> {
+        let task = error.task().map(|id| self.task(id));
+        let (label, command, note) = match (error.kind(), &task) {
+            (ErrorKind::OutcomeUnknown, Some(task)) => {
+                ("see", P::conversation(task), "whether it is there")
+            }
+            (ErrorKind::Task, Some(task)) => P::history(task),
+            (ErrorKind::Pending, Some(task)) => ("back", format!("watch {}", task.quoted()), ""),
+            (ErrorKind::ResultUnavailable, Some(task)) => {
+                ("later", format!("result {}", task.quoted()), "")
+            }
+            // Whoever knows the question says how it is answered.
+            (ErrorKind::Local, _) => return problem,
+            (_, Some(task)) => ("see", format!("status {}", task.quoted()), ""),
+            (ErrorKind::Config, None) => {
+                return problem.next("see", "taskward help environment", "");
+            }
+            _ => return problem,
+        };
+        problem.next(label, self.command(&command), note)
+    }
+
+    fn advice(&self, error: &Error) -> Vec<String> {
+        let mut advice = Vec::new();
+        match error.kind() {
+            ErrorKind::Auth if error.status().is_some_and(|s| s.as_u16() == 403) => {
+                advice.push("The key is valid and is not allowed to do this.".to_owned());
+            }
+            ErrorKind::Auth => advice.push(format!("The key came from {}.", self.source)),
+            ErrorKind::RateLimited if error.retry_after().is_none() => {
+                advice.push("Try again in a minute.".to_owned());
+            }
+            ErrorKind::Transport => {
+                if error
+                    .wire_failure()
+                    .is_some_and(|f| f.cause == Cause::Resolve)
+                {
+                    advice.push(format!(
+                        "Check the name of the server, {}, and the network.",
+                        self.client.base_url()
+                    ));
+                }
+                if error.is_retryable() {
+                    advice.push("Nothing was changed; try again later.".to_owned());
+                }
+            }
+            ErrorKind::OutcomeUnknown => advice.push("Nothing was sent again.".to_owned()),
+            ErrorKind::Input if error.wire_failure().is_some() => {
+                advice.push("Nothing was sent again.".to_owned());
+            }
+            ErrorKind::Config | ErrorKind::Input => advice.push("Nothing was sent.".to_owned()),
+            ErrorKind::Api => {
+                advice.push("The server decided; the same again would be refused again.".to_owned())
+            }
+            ErrorKind::Protocol => advice.push(format!(
+                "What answered is not {} as it is known. The server is {}.",
+                P::TITLE,
+                self.client.base_url()
+            )),
+            ErrorKind::Decode => advice
+                .push("Nothing was changed. TASKWARD_DEBUG=http tells every exchange.".to_owned()),
+            ErrorKind::Task => advice.push("It does not go on.".to_owned()),
+            ErrorKind::Pending => advice.push("The task goes on.".to_owned()),
+            ErrorKind::ResultUnavailable => {
+                advice.push("It is kept by the platform; try again later.".to_owned());
+            }
+            ErrorKind::Local => {
+                advice.push("It failed here, not on the server.".to_owned());
+            }
+            _ => {}
+        }
+        advice
+    }
+}
+
+/// How the client makes one call: within its patience, which is in the world's time.
+fn single(speed: u32) -> Policy {
+    let mut policy = Policy::default();
+    policy.work = Some(PATIENCE.saturating_mul(speed));
+    policy
+}
+
+/// Exit code and name of an error.
+fn classify(error: &Error) -> (Exit, &'static str) {
+    match error.kind() {
+        ErrorKind::Config => (Exit::Usage, "config"),
+        ErrorKind::Input => (Exit::Usage, "input"),
+        ErrorKind::Auth => (Exit::Auth, "auth"),
+        ErrorKind::Api => (Exit::Other, "api"),
+        ErrorKind::RateLimited => (Exit::TryLater, "rate_limited"),
+        ErrorKind::Transport => (Exit::TryLater, "transport"),
+        ErrorKind::Protocol => (Exit::Other, "protocol"),
+        ErrorKind::Decode => (Exit::Other, "decode"),
+        ErrorKind::OutcomeUnknown => (Exit::Unknown, "outcome_unknown"),
+        ErrorKind::Task => (Exit::TaskBad, "task_failed"),
+        ErrorKind::Pending => (Exit::Pending, "waiting"),
+        ErrorKind::ResultUnavailable => (Exit::TryLater, "result_unavailable"),
+        _ => (Exit::Other, "local"),
+    }
+}

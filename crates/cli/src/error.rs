@@ -1,0 +1,408 @@
+//! What went wrong, or why the program leaves a task alone: what, why, what next, ids last.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use taskward::QuestionId;
+
+use crate::exit::Exit;
+use crate::sanitise::{clean, one_line};
+use crate::shown::Showing;
+use crate::task_ref::TaskRef;
+
+/// An end of the program that is not a plain success.
+#[derive(Clone, Debug)]
+pub(crate) struct CliError {
+    head: &'static str,
+    code: &'static str,
+    exit: Exit,
+    what: String,
+    why: Vec<String>,
+    next: Vec<NextStep>,
+    ids: Ids,
+    /// What counts as shown once this was read.
+    shows: Option<Showing>,
+}
+
+/// One thing to do next.
+#[derive(Clone, Debug)]
+struct NextStep {
+    label: &'static str,
+    command: String,
+    note: &'static str,
+}
+
+/// What to quote when asking for help.
+#[derive(Clone, Debug, Default)]
+struct Ids {
+    task: Option<TaskRef>,
+    question: Option<QuestionId>,
+    intent: Option<String>,
+    request: Option<String>,
+    status: Option<u16>,
+    reason: Option<String>,
+    attempts: Option<u32>,
+    retry_after: Option<Duration>,
+    abandoned: Option<&'static str>,
+}
+
+impl CliError {
+    /// An error: its exit code, its name for programs, and what happened.
+    pub(crate) fn new(exit: Exit, code: &'static str, what: impl Into<String>) -> Box<Self> {
+        Box::new(Self {
+            head: "error",
+            code,
+            exit,
+            what: what.into(),
+            why: Vec::new(),
+            next: Vec::new(),
+            ids: Ids::default(),
+            shows: None,
+        })
+    }
+
+    /// Something wrong with what was asked for; nothing was sent.
+    pub(crate) fn input(what: impl Into<String>) -> Box<Self> {
+        Self::new(Exit::Usage, "input", what)
+    }
+
+    /// The same, under another first word: not every end is an error.
+    pub(crate) fn headed(mut self: Box<Self>, head: &'static str) -> Box<Self> {
+        self.head = head;
+        self
+    }
+
+    /// The same under another name for programs.
+    pub(crate) fn named(mut self: Box<Self>, code: &'static str) -> Box<Self> {
+        self.code = code;
+        self
+    }
+
+    /// The same with another exit code.
+    pub(crate) fn ending(mut self: Box<Self>, exit: Exit) -> Box<Self> {
+        self.exit = exit;
+        self
+    }
+
+    /// The same in words that say what it means; what was said of it before explains.
+    pub(crate) fn meaning(mut self: Box<Self>, what: impl Into<String>) -> Box<Self> {
+        let said = std::mem::replace(&mut self.what, what.into());
+        self.why.insert(0, one_line(&said));
+        self
+    }
+
+    /// A refusal by the server, whatever its status, in words that say what it means; its own words explain.
+    pub(crate) fn refusal(mut self: Box<Self>, what: impl Into<String>) -> Box<Self> {
+        self.why.clear();
+        self.code = "refused";
+        self.meaning(what).ending(Exit::Other)
+    }
+
+    /// Adds a line that explains.
+    pub(crate) fn why(mut self: Box<Self>, line: impl Into<String>) -> Box<Self> {
+        self.why.push(line.into());
+        self
+    }
+
+    /// Adds a command to go on with.
+    pub(crate) fn next(
+        mut self: Box<Self>,
+        label: &'static str,
+        command: impl Into<String>,
+        note: &'static str,
+    ) -> Box<Self> {
+        self.next.push(NextStep {
+            label,
+            command: command.into(),
+            note,
+        });
+        self
+    }
+
+    /// Names the help page of the command, when the command line is at fault and nothing else is named to go on with.
+    pub(crate) fn of_command(self: Box<Self>, name: &str) -> Box<Self> {
+        if self.exit != Exit::Usage || !self.next.is_empty() {
+            return self;
+        }
+        self.next("see", format!("taskward help {name}"), "")
+    }
+
+    /// The commands to go on with; there always is one.
+    fn next_steps(&self) -> Vec<NextStep> {
+        if !self.next.is_empty() {
+            return self.next.clone();
+        }
+        let topic = match self.exit {
+            Exit::Usage => "--help",
+            Exit::Auth => "help environment",
+            _ => "help recovery",
+        };
+        vec![NextStep {
+            label: "see",
+            command: format!("taskward {topic}"),
+            note: "",
+        }]
+    }
+
+    /// Takes back every command to go on with.
+    pub(crate) fn without_next(mut self: Box<Self>) -> Box<Self> {
+        self.next.clear();
+        self
+    }
+
+    /// Names the task.
+    pub(crate) fn task(mut self: Box<Self>, task: Option<TaskRef>) -> Box<Self> {
+        self.ids.task = task.or(self.ids.task);
+        self
+    }
+
+    /// Names the question.
+    pub(crate) fn question(mut self: Box<Self>, question: &QuestionId) -> Box<Self> {
+        self.ids.question = Some(question.clone());
+        self
+    }
+
+    /// Shows a question, which counts as shown once this was told.
+    pub(crate) fn showing(mut self: Box<Self>, question: Option<Showing>) -> Box<Self> {
+        self.shows = question;
+        self
+    }
+
+    /// What this has shown, now that it was told.
+    pub(crate) fn shown(&self) -> Option<&Showing> {
+        self.shows.as_ref()
+    }
+
+    /// Names the start or message of unknown outcome.
+    pub(crate) fn intent(mut self: Box<Self>, intent: Option<String>) -> Box<Self> {
+        self.ids.intent = intent;
+        self
+    }
+
+    /// Names the exchange: the server's id for it and its status code.
+    pub(crate) fn exchange(
+        mut self: Box<Self>,
+        request: Option<String>,
+        status: Option<u16>,
+    ) -> Box<Self> {
+        self.ids.request = request;
+        self.ids.status = status;
+        self
+    }
+
+    /// Tells the provider's own code of the reason.
+    pub(crate) fn reason(mut self: Box<Self>, code: Option<String>) -> Box<Self> {
+        self.ids.reason = code.or(self.ids.reason);
+        self
+    }
+
+    /// Tells the requests made.
+    pub(crate) fn attempts(mut self: Box<Self>, attempts: u32) -> Box<Self> {
+        self.ids.attempts = (attempts > 0).then_some(attempts);
+        self
+    }
+
+    /// Tells how long the server asked to wait.
+    pub(crate) fn retry_after(mut self: Box<Self>, wait: Option<Duration>) -> Box<Self> {
+        self.ids.retry_after = wait;
+        self
+    }
+
+    /// Tells what is known of the fate of a task that was left.
+    pub(crate) fn abandoned(mut self: Box<Self>, outcome: &'static str) -> Box<Self> {
+        self.ids.abandoned = Some(outcome);
+        self
+    }
+
+    /// Whether it names a task.
+    pub(crate) fn has_task(&self) -> bool {
+        self.ids.task.is_some()
+    }
+
+    /// Whether this is its name in machine-readable output.
+    pub(crate) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
+    /// The status code of the server's reply.
+    pub(crate) fn http_status(&self) -> Option<u16> {
+        self.ids.status
+    }
+
+    /// What happened, in a line.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// Why, in a line.
+    pub(crate) fn reasons(&self) -> String {
+        one_line(&self.why.join("; "))
+    }
+
+    /// The exit code.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// For people: a few lines, the ids on the last. `head` is the first word as it is to be shown.
+    pub(crate) fn text(&self, paint: impl Fn(&str) -> String) -> String {
+        let mut out = format!(
+            "{} {}\n",
+            paint(&format!("{}:", self.head)),
+            one_line(&self.what)
+        );
+        for why in &self.why {
+            // Whatever a server says, it cannot say it as this program does.
+            for (at, line) in clean(why).lines().enumerate() {
+                let quoted = if at == 0 { "" } else { "| " };
+                let _ = writeln!(out, "  {quoted}{line}");
+            }
+        }
+        let steps = self.next_steps();
+        let labels = steps
+            .iter()
+            .map(|next| next.label.len() + 1)
+            .max()
+            .unwrap_or(0);
+        let commands = steps
+            .iter()
+            .filter(|next| !next.note.is_empty())
+            .map(|next| next.command.chars().count())
+            .max()
+            .unwrap_or(0);
+        for next in &steps {
+            let label = format!("{}:", next.label);
+            let command = clean(&next.command);
+            let line = match next.note {
+                "" => format!("  {label:labels$} {command}"),
+                note => format!("  {label:labels$} {command:commands$}  ({note})"),
+            };
+            let _ = writeln!(out, "{line}");
+        }
+        let mut ids = Vec::new();
+        if let Some(task) = &self.ids.task {
+            ids.push(format!("task {}", one_line(&task.to_string())));
+        }
+        if let Some(question) = &self.ids.question {
+            ids.push(format!("question {}", one_line(question.as_str())));
+        }
+        if let Some(intent) = &self.ids.intent {
+            ids.push(format!("intent {intent}"));
+        }
+        if let Some(status) = self.ids.status {
+            ids.push(format!("http {status}"));
+        }
+        if let Some(reason) = &self.ids.reason {
+            ids.push(format!("reason {}", one_line(reason)));
+        }
+        if let Some(request) = &self.ids.request {
+            ids.push(format!("request {}", one_line(request)));
+        }
+        if let Some(attempts) = self.ids.attempts {
+            ids.push(format!("attempts {attempts}"));
+        }
+        ids.push(format!("exit {}", self.exit.code()));
+        let _ = writeln!(out, "  {}", ids.join("  "));
+        out
+    }
+
+    /// All of it on one line, for whoever waits for nothing any more.
+    pub(crate) fn brief(&self) -> String {
+        one_line(&self.text(str::to_owned))
+    }
+
+    /// For programs: the last line of the JSON modes.
+    pub(crate) fn json(&self) -> Value {
+        let why = self.why.join("\n");
+        let message = if why.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{}\n{why}", self.what)
+        };
+        let retry = if self.exit == Exit::TryLater {
+            "later"
+        } else {
+            "no"
+        };
+        json!({
+            "v": 1,
+            "type": "error",
+            "code": self.code,
+            "exit": self.exit.code(),
+            "message": message,
+            "retry": retry,
+            "retry_after": self.ids.retry_after.map(|wait| wait.as_secs()),
+            "task": self.ids.task.as_ref().map(ToString::to_string),
+            "task_id": self.ids.task.as_ref().map(|task| task.id().as_str()),
+            "question_id": self.ids.question,
+            "intent_id": self.ids.intent,
+            "request_id": self.ids.request,
+            "http_status": self.ids.status,
+            "reason": self.ids.reason,
+            "attempts": self.ids.attempts,
+            "abandoned": self.ids.abandoned,
+            "hint": self.next_steps().into_iter().map(|next| next.command).collect::<Vec<_>>(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taskward::nanonets::Nanonets;
+
+    fn sample() -> Box<CliError> {
+        CliError::new(
+            Exit::Unknown,
+            "outcome_unknown",
+            "the reply\nwas \u{1b}[31mlost",
+        )
+        .why("The task may exist.")
+        .next("see", "taskward ls", "looks for it")
+        .next("or", "taskward run", "")
+        .intent(Some("7f3a".into()))
+        .attempts(1)
+    }
+
+    #[test]
+    fn people_read_what_why_what_next_and_ids_last() {
+        let expected = "\
+error: the reply was lost
+  The task may exist.
+  see: taskward ls  (looks for it)
+  or:  taskward run
+  intent 7f3a  attempts 1  exit 5
+";
+        assert_eq!(sample().text(str::to_owned), expected);
+    }
+
+    #[test]
+    fn there_always_is_something_to_go_on_with() {
+        let steps = |exit| CliError::new(exit, "x", "x").json()["hint"][0].clone();
+        assert_eq!(steps(Exit::Other), "taskward help recovery");
+        assert_eq!(steps(Exit::Auth), "taskward help environment");
+        assert_eq!(steps(Exit::Usage), "taskward --help");
+        let usage = CliError::input("x").of_command("run").json();
+        assert_eq!(usage["hint"], json!(["taskward help run"]));
+        assert_eq!(sample().of_command("run").json()["hint"][0], "taskward ls");
+    }
+
+    #[test]
+    fn programs_read_the_same_with_every_key_present() {
+        let task = TaskRef::of::<Nanonets>("a".into());
+        let value = sample().task(Some(task)).json();
+        assert_eq!(
+            value,
+            json!({
+                "v": 1, "type": "error", "code": "outcome_unknown", "exit": 5,
+                "message": "the reply\nwas \u{1b}[31mlost\nThe task may exist.",
+                "retry": "no", "retry_after": null, "task": "nanonets:a", "task_id": "a",
+                "question_id": null,
+                "intent_id": "7f3a", "request_id": null, "http_status": null, "reason": null, "attempts": 1,
+                "abandoned": null,
+                "hint": ["taskward ls", "taskward run"],
+            })
+        );
+    }
+}

@@ -1,0 +1,363 @@
+//! The ends of a watch whose task is left: by a signal, at a deadline, for somebody else to answer.
+
+use std::io::IsTerminal as _;
+
+use taskward::core::Safety;
+use taskward::{Answered, CancelResult, DetachReason, Detached, Question, QuestionKind};
+
+use super::{StartKind, asked, hint};
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::platform::Platform;
+use crate::report::Reporter;
+use crate::sanitise::one_line;
+use crate::task_ref::TaskRef;
+
+/// Something said to a task that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// What nobody asked for.
+    Message,
+    /// To a question.
+    Answer,
+}
+
+impl Undelivered {
+    /// A word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Answer => "answer",
+        }
+    }
+
+    /// What became of it, as a sentence.
+    pub(super) fn write_result(self, how: Answered) -> String {
+        let what = self.as_str();
+        match how {
+            Answered::Applied => format!("The {what} was delivered."),
+            Answered::Gone(_) => {
+                format!("The question was no longer open, so the {what} was not sent.")
+            }
+            Answered::Refused => format!("The server refused the {what}."),
+            Answered::NotSent => format!("The {what} was not sent."),
+            _ => format!("The {what} may or may not have arrived."),
+        }
+    }
+}
+
+/// Whoever was to answer failed: the task is left, and so is its question.
+pub(crate) fn unanswered<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    problem: Box<CliError>,
+    task: &Option<TaskRef>,
+    question: Option<&Question>,
+) -> Box<CliError> {
+    let problem = match (question, task) {
+        (Some(question), Some(task)) => {
+            let problem = asked(problem.why("The question is still open:"), question)
+                .showing(reporter.showing_of(question));
+            answers(session, problem, task, question)
+        }
+        _ => problem,
+    };
+    let problem = stays(session, reporter, problem, task);
+    simulated(session, problem.task(task.clone()))
+}
+
+/// stdout takes no more while a task is watched.
+pub(crate) fn unheard<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    problem: Box<CliError>,
+    task: &Option<TaskRef>,
+) -> Box<CliError> {
+    let problem = stays(session, reporter, problem, task);
+    simulated(session, problem.task(task.clone()))
+}
+
+/// Control handed back.
+pub(crate) fn left<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    left: &Detached,
+) -> Box<CliError> {
+    let task = session.task(&left.id);
+    let known = Some(task.clone());
+    let problem = match &left.reason {
+        DetachReason::Question(question) => {
+            let refusal = reporter.refusal(&question.id);
+            let failure = reporter.failure(&question.id);
+            let what = match question.kind {
+                _ if failure.is_some() => {
+                    "whoever was to answer failed; the question is still open"
+                }
+                _ if refusal.is_some() => {
+                    "the server refused the answer, and the task still waits for one"
+                }
+                QuestionKind::Approval => {
+                    "the task waits for an approval, and nobody here gives it"
+                }
+                _ => "the agent asks, and nobody here can answer",
+            };
+            let problem = CliError::new(Exit::Pending, "waiting", what).headed("waiting");
+            let problem = match failure.or(refusal) {
+                Some(why) => problem.why(why),
+                None => problem,
+            };
+            let problem = asked(problem, question).showing(reporter.showing_of(question));
+            let problem = answers(session, problem, &task, question);
+            cancel(session, problem, &task)
+        }
+        DetachReason::AnswerUnconfirmed(question) => {
+            let problem = CliError::new(
+                Exit::Unknown,
+                "outcome_unknown",
+                "the answer may or may not have arrived; it was not sent again",
+            );
+            let problem = asked(problem, question).next(
+                "see",
+                session.command(&P::conversation(&task)),
+                "whether it is there",
+            );
+            P::answers(&task, question).into_iter().take(1).fold(
+                problem,
+                |problem, (_, command, _)| {
+                    problem.next("again", session.command(&command), "if it is not")
+                },
+            )
+        }
+        DetachReason::Review(_) => {
+            let what = "the task waits for a human's review in the platform's dashboard";
+            let problem = CliError::new(Exit::Pending, "waiting", what).headed("waiting");
+            stays(session, reporter, problem, &known)
+        }
+        _ => {
+            let problem = parting(Exit::Interrupted);
+            stays(session, reporter, problem, &known)
+        }
+    };
+    simulated(session, problem.task(known))
+}
+
+/// A signal while something said to the task is on its way.
+pub(crate) fn undelivered<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    task: &TaskRef,
+    kind: Undelivered,
+) -> Box<CliError> {
+    let what = format!("the {} may or may not have arrived", kind.as_str());
+    let problem = CliError::new(Exit::Unknown, "outcome_unknown", what)
+        .why("Interrupted before the server had answered. It was not sent again.");
+    let problem = match over::<P>(reporter) {
+        Some(over) => problem.why(over),
+        None => problem,
+    };
+    let see = match kind {
+        Undelivered::Message => P::conversation(task),
+        // Words are found in the conversation.
+        Undelivered::Answer if P::CAPABILITIES.answer == Safety::Once => P::conversation(task),
+        Undelivered::Answer => format!("watch {}", task.quoted()),
+    };
+    let problem = problem.next("see", session.command(&see), "whether it is there");
+    simulated(session, problem.task(Some(task.clone())))
+}
+
+/// Ctrl-C while a task is watched; what was said to it last is over and done with.
+pub(crate) fn detached<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    task: &Option<TaskRef>,
+    question: Option<&Question>,
+    said: Option<(Undelivered, Answered)>,
+    exit: Exit,
+) -> Box<CliError> {
+    let problem = match said {
+        Some((kind, how)) => parting(exit).why(kind.write_result(how)),
+        None => parting(exit),
+    };
+    let problem = match (question, task) {
+        (Some(question), Some(task)) => {
+            let problem = asked(problem, question).showing(reporter.showing_of(question));
+            answers(session, problem, task, question)
+        }
+        _ => problem,
+    };
+    let problem = stays(session, reporter, problem, task);
+    simulated(session, problem.task(task.clone()))
+}
+
+fn parting(exit: Exit) -> Box<CliError> {
+    CliError::new(exit, "interrupted", "the watch ended").headed("detached")
+}
+
+/// Ctrl-C where the task was to be stopped.
+pub(crate) fn abandoned<P: Platform>(
+    session: &Connection<P>,
+    began: &StartKind,
+    reporter: &Reporter,
+    task: &Option<TaskRef>,
+    abandoned: &CancelResult,
+    exit: Exit,
+) -> Box<CliError> {
+    let head = match abandoned {
+        CancelResult::Confirmed(_) => "stopped",
+        CancelResult::Accepted => "stopping",
+        _ => "detached",
+    };
+    let what = format!("the watch ended; {}", in_brief(abandoned));
+    let problem = CliError::new(exit, "interrupted", what).headed(head);
+    let problem = with_detach_state(session, began, reporter, problem, task, abandoned);
+    simulated(session, problem.task(task.clone()))
+}
+
+/// What was done about a task that was to be stopped, in a few words.
+pub(super) fn in_brief(abandoned: &CancelResult) -> &'static str {
+    match abandoned {
+        CancelResult::Confirmed(_) => "the task was stopped",
+        CancelResult::Accepted => "a stop was requested, and is not confirmed",
+        _ => "the task was not stopped",
+    }
+}
+
+/// What is known of a task that is left, and of what was said to it last.
+pub(super) fn with_detach_state<P: Platform>(
+    session: &Connection<P>,
+    began: &StartKind,
+    reporter: &Reporter,
+    problem: Box<CliError>,
+    task: &Option<TaskRef>,
+    abandoned: &CancelResult,
+) -> Box<CliError> {
+    let problem = problem.abandoned(abandoned.code());
+    let said = reporter.last_said(began);
+    let problem = match said {
+        Some((kind, how)) if how != Answered::Applied => problem.why(kind.write_result(how)),
+        _ => problem,
+    };
+    let is_lost = said.is_some_and(|(_, how)| how == Answered::Unknown);
+    let problem = match (abandoned, task) {
+        (CancelResult::Confirmed(_), Some(task)) => {
+            let problem = problem.why("The task was stopped, as asked.");
+            return hint(session, problem, P::history(task));
+        }
+        (CancelResult::Accepted, Some(task)) => problem
+            .why("The task was asked to stop, and was not seen to have.")
+            .next(
+                "see",
+                session.command(&format!("status {}", task.quoted())),
+                "",
+            ),
+        (CancelResult::Failed(why), _) => {
+            let why = format!("The task was not stopped: {}", one_line(why));
+            stays(session, reporter, problem.why(why), task)
+        }
+        _ => stays(session, reporter, problem, task),
+    };
+    match task {
+        // Whether what was said is there decides what the task does now.
+        Some(task) if is_lost => problem
+            .next(
+                "see",
+                session.command(&P::conversation(task)),
+                "whether it is there",
+            )
+            .named("outcome_unknown")
+            .ending(Exit::Unknown),
+        _ => problem,
+    }
+}
+
+/// The commands that answer a question.
+pub(crate) fn answers<P: Platform>(
+    session: &Connection<P>,
+    problem: Box<CliError>,
+    task: &TaskRef,
+    question: &Question,
+) -> Box<CliError> {
+    P::answers(task, question)
+        .into_iter()
+        .fold(problem, |problem, it| hint(session, problem, it))
+}
+
+/// The command that stops the task, where there is one; without a terminal nobody is there to ask whether it is meant.
+fn cancel<P: Platform>(
+    session: &Connection<P>,
+    problem: Box<CliError>,
+    task: &TaskRef,
+) -> Box<CliError> {
+    if !P::CAPABILITIES.cancel {
+        return problem;
+    }
+    let yes = if std::io::stdin().is_terminal() {
+        ""
+    } else {
+        " --yes"
+    };
+    let command = session.command(&format!("cancel {}{yes}", task.quoted()));
+    problem.next("cancel", command, "")
+}
+
+/// That the task was heard to be over, by the last that was heard of it.
+fn over<P: Platform>(reporter: &Reporter) -> Option<String> {
+    let status = reporter.seen().filter(P::is_over)?;
+    Some(format!(
+        "The task is over: it was last heard of as {}.",
+        one_line(status.as_str())
+    ))
+}
+
+/// A task that nothing was done about: what it does now, as far as that is known, and how to come back to it.
+fn stays<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    problem: Box<CliError>,
+    task: &Option<TaskRef>,
+) -> Box<CliError> {
+    let Some(task) = task else { return problem };
+    // In this process the simulator's end is told instead.
+    if session.sim().is_some() {
+        return problem;
+    }
+    let watch = session.command(&format!("watch {}", task.quoted()));
+    if let Some(over) = over::<P>(reporter) {
+        return problem.why(over).next("back", watch, "");
+    }
+    let goes_on = match (reporter.seen(), reporter.trouble()) {
+        (Some(_), None) => "The task goes on.",
+        _ => "The task is left as it is.",
+    };
+    let problem = problem.why(goes_on).next("back", watch, "");
+    cancel(session, problem, task)
+}
+
+/// What is different when the server was in this process: it is gone, and no command reaches its tasks.
+pub(super) fn simulated<P: Platform>(
+    session: &Connection<P>,
+    problem: Box<CliError>,
+) -> Box<CliError> {
+    if session.sim().is_none() {
+        return problem;
+    }
+    let waits = problem.exit() == Exit::Pending;
+    let problem = problem
+        .without_next()
+        .why("The simulator ended with this command, and its task with it.")
+        .next(
+            "keep",
+            "taskward sim",
+            "a simulator that stays, for another shell",
+        );
+    if waits {
+        problem.next(
+            "or",
+            format!("taskward {}", P::UNATTENDED),
+            "answers within one command",
+        )
+    } else {
+        problem
+    }
+}

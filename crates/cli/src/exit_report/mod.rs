@@ -1,0 +1,442 @@
+//! How a watch ended, and what to do next: the table of exit codes.
+
+mod detached;
+
+use taskward::core::TimeLimit;
+use taskward::{
+    Answered, ApiError, CancelResult, Error, Outcome, Question, Status, StoppedBy, TaskFailure,
+};
+
+use crate::agents;
+use crate::clock::span;
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::platform::{Hint, Platform};
+use crate::report::{Reporter, asked_in_words, question_head};
+use crate::sanitise::one_line;
+use crate::task_ref::{TaskRef, quote};
+
+pub(crate) use detached::{
+    Undelivered, abandoned, answers, detached, left, unanswered, undelivered, unheard,
+};
+use detached::{in_brief, simulated, with_detach_state};
+
+/// What was sent first, for the words about an unknown outcome.
+#[derive(Clone, Debug)]
+pub(crate) enum StartKind {
+    /// A start of an agent.
+    Agent {
+        /// The agent.
+        agent: String,
+        /// The command line that starts another one.
+        anew: String,
+    },
+    /// A start under a key.
+    Keyed(Keyed),
+    /// A message to a task.
+    Message(TaskRef),
+    /// A start that was made before, repeated under its key.
+    Again,
+    /// Nothing: the task was only watched.
+    Watch,
+}
+
+/// A start that can be repeated.
+#[derive(Clone, Debug)]
+pub(crate) struct Keyed {
+    /// Its idempotency key.
+    pub(crate) key: String,
+    /// Whether this command made the key itself: nobody else can have used it.
+    pub(crate) minted: bool,
+    /// The same command line without a key: a new run.
+    pub(crate) anew: String,
+}
+
+/// The answer of a task that completed; every other end as the problem it is.
+pub(crate) fn outcome<P: Platform>(
+    session: &Connection<P>,
+    began: &StartKind,
+    reporter: &Reporter,
+    outcome: Outcome<P::Output>,
+) -> Result<P::Output, Box<CliError>> {
+    let task = outcome
+        .task()
+        .map(|id| session.task(id))
+        .or_else(|| reporter.task());
+    let code = outcome.code();
+    let of = |command: &str| match &task {
+        Some(task) => session.command(&format!("{command} {}", task.quoted())),
+        None => session.command(command),
+    };
+    let bad = |what: &str, fault: Option<&TaskFailure>| {
+        let problem = CliError::new(Exit::TaskBad, code, what)
+            .reason(fault.and_then(|fault| fault.reason.clone()));
+        let problem = match fault.and_then(|fault| fault.message.as_ref()) {
+            Some(message) => problem.why(message.clone()),
+            None => problem.why("The platform says no more about it."),
+        };
+        match &task {
+            Some(task) => hint(session, problem, P::history(task)),
+            None => problem,
+        }
+    };
+    let problem = match outcome {
+        Outcome::Succeeded { output, .. } => return Ok(output),
+        Outcome::ResultUnavailable { why, .. } => CliError::new(
+            Exit::TryLater,
+            code,
+            "the task completed, but its answer cannot be read yet",
+        )
+        .why(why)
+        .next("later", of("result"), ""),
+        Outcome::Failed { failure: fault, .. } => bad("the task failed", Some(&fault)),
+        Outcome::Stopped {
+            by: StoppedBy::Unanswered,
+            failure: fault,
+            ..
+        } => bad(
+            "the task was cancelled: nobody answered its question in time",
+            Some(&fault),
+        ),
+        // What was said last is not why it was stopped.
+        Outcome::Stopped {
+            by: StoppedBy::Us, ..
+        } => bad("the task was stopped, as asked", None),
+        Outcome::Stopped {
+            failure: mut fault, ..
+        } => {
+            fault.message = None;
+            bad("the task was stopped, not by this command", Some(&fault))
+        }
+        Outcome::Refused(error) => refused(session, began, code, error, reporter.attempts()),
+        Outcome::NotStarted {
+            why,
+            attempts,
+            temporary,
+        } => {
+            let (exit, advice) = if temporary {
+                (
+                    Exit::TryLater,
+                    "Nothing was started; trying again later is safe.",
+                )
+            } else {
+                (
+                    Exit::Other,
+                    "Nothing was started; trying again would not help.",
+                )
+            };
+            CliError::new(exit, code, "the task was not started")
+                .why(why)
+                .why(advice)
+                .attempts(attempts)
+        }
+        Outcome::Unknown {
+            intent,
+            why,
+            likely,
+        } => unknown(session, began, Some(intent.to_string()), &why, likely)
+            .attempts(reporter.attempts()),
+        Outcome::AccessLost { error, .. } => {
+            let what = match error.status.as_u16() {
+                403 => "the key is not allowed to see this task",
+                _ => "the key was refused; the task is left as it is",
+            };
+            exchange(CliError::new(Exit::Auth, code, what), &error)
+                .why(error.to_string())
+                .why(format!("The key came from {}.", session.key_source()))
+                .next("back", of("watch"), "with a key that works")
+        }
+        Outcome::Gone { error, .. } => gone(session, &error),
+        Outcome::DeadlineExceeded {
+            limit: clock,
+            last,
+            id,
+            cancel: abandoned,
+        } => {
+            let said = reporter.last_said(began);
+            let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
+            let what = match clock {
+                TimeLimit::Waiting if unsent => "--answer-timeout is over",
+                TimeLimit::Waiting => "--answer-timeout is over: nobody answered",
+                _ => "--timeout is over",
+            };
+            let what = match &abandoned {
+                CancelResult::NotRequested => what.to_owned(),
+                abandoned => format!("{what}; {}", in_brief(abandoned)),
+            };
+            let problem = CliError::new(Exit::Timeout, code, what).headed("timeout");
+            match id {
+                Some(_) => {
+                    // Events tell a status before any read does.
+                    let last = reporter.seen().or(last);
+                    let problem = match last_seen(session, reporter, last.as_ref(), &abandoned) {
+                        Some(seen) => problem.why(seen),
+                        None => problem,
+                    };
+                    let stuck = last.zip(task.as_ref());
+                    let problem = match stuck.and_then(|(s, task)| P::stuck(task, &s)) {
+                        Some(way_out) => hint(session, problem, way_out),
+                        None => problem,
+                    };
+                    with_detach_state(session, began, reporter, problem, &task, &abandoned)
+                }
+                None => match reporter.trouble() {
+                    Some(why) => problem.why(format!("Last: {}", one_line(&why))),
+                    None => problem,
+                }
+                .why("The task was not started."),
+            }
+        }
+        _ => CliError::new(
+            Exit::Other,
+            code,
+            "the watch ended in a way this version does not know",
+        ),
+    };
+    Err(simulated(session, problem.task(task)))
+}
+
+/// What was last read of a task when its time was over; nothing where its end is told.
+fn last_seen<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    last: Option<&Status>,
+    abandoned: &CancelResult,
+) -> Option<String> {
+    let elapsed = span(session.clock.elapsed());
+    let is_fresh = *abandoned == CancelResult::NotRequested;
+    Some(match (last, reporter.trouble()) {
+        _ if matches!(abandoned, CancelResult::Confirmed(_)) => return None,
+        (Some(status), None) if is_fresh => format!("{} after {elapsed}.", state(status)),
+        (Some(status), Some(why)) if is_fresh => format!(
+            "{} when it was last read; since then: {}",
+            state(status),
+            one_line(&why)
+        ),
+        (Some(status), _) => format!("{} when it was last read.", state(status)),
+        (None, Some(why)) => format!("Its status could not be read; last: {}", one_line(&why)),
+        (None, None) => format!("Its status was not read within {elapsed}."),
+    })
+}
+
+/// A status in a sentence's beginning, whatever the server calls it.
+fn state(status: &Status) -> String {
+    match one_line(status.as_str()) {
+        word if word.is_empty() => "The task had a status without a name".to_owned(),
+        word if status.known => format!("The task was {word}"),
+        word => format!("The task's status was {word:?}, which this version does not know,"),
+    }
+}
+
+/// What something was to be sent to could not be read.
+pub(crate) fn unread<P: Platform>(
+    session: &Connection<P>,
+    task: &Option<TaskRef>,
+    what: &str,
+    why: &str,
+) -> Box<CliError> {
+    let what = format!("{what} could not be read; nothing was sent");
+    let problem = CliError::new(Exit::TryLater, "not_sent", what)
+        .why(format!("Last: {}", one_line(why)))
+        .why("Trying again later is safe.");
+    let problem = match task {
+        Some(task) => {
+            let status = format!("status {}", task.quoted());
+            problem.next("see", session.command(&status), "")
+        }
+        None => problem,
+    };
+    problem.task(task.clone())
+}
+
+/// A signal, or a lost reply, while a start or a message is on its way.
+pub(crate) fn unknown<P: Platform>(
+    session: &Connection<P>,
+    began: &StartKind,
+    intent: Option<String>,
+    why: &str,
+    likely: bool,
+) -> Box<CliError> {
+    let recover = intent
+        .as_ref()
+        .filter(|_| session.store.is_some())
+        .map(|intent| session.command(&format!("recover {intent}")));
+    let problem = |what: &str| {
+        CliError::new(Exit::Unknown, "outcome_unknown", what)
+            .why(why.to_owned())
+            // Nothing looks up what was not written down.
+            .intent(intent.clone().filter(|_| session.store.is_some()))
+    };
+    let may = if likely {
+        "the task was probably started, and its id is lost"
+    } else {
+        "the task may have been started"
+    };
+    match began {
+        StartKind::Message(task) => problem("the message may or may not have arrived")
+            .why("It was not sent again.")
+            .next(
+                "see",
+                session.command(&P::conversation(task)),
+                "whether it is there",
+            )
+            // No start is looked up by it.
+            .intent(None)
+            .task(Some(task.clone())),
+        StartKind::Agent { agent, anew } => {
+            let problem = problem(may).why("Nothing was sent again.");
+            match recover {
+                Some(recover) => problem.next("see", recover, "looks for it on the server"),
+                None => {
+                    let list = format!("ls --agent {} --since 15m", quote(agent));
+                    problem.next("see", session.command(&list), "whether it is there")
+                }
+            }
+            .next(
+                "or",
+                anew.clone(),
+                "starts another one, which may be billed twice",
+            )
+        }
+        StartKind::Keyed(start) => {
+            let problem = problem(may).why("The same command with the same key follows the task if it is there, and starts it if it is not.");
+            match recover {
+                Some(recover) => problem.next("see", recover, "never makes two"),
+                None => problem,
+            }
+            .next("again", again(start), "never makes two")
+        }
+        StartKind::Again => {
+            let problem = problem(may).why("It was sent again under its key, which makes no second task, and nobody knows more than before.");
+            match recover {
+                Some(recover) => problem.next("later", recover, "never makes two"),
+                None => problem,
+            }
+        }
+        StartKind::Watch => problem("it is not known whether the task exists"),
+    }
+}
+
+/// A task that the server does not know, whether that is found out by a watch or by a single read.
+fn gone<P: Platform>(session: &Connection<P>, error: &ApiError) -> Box<CliError> {
+    let what = "the server does not know this task";
+    let problem = exchange(CliError::new(Exit::Other, "gone", what), error);
+    let problem = problem.why(error.to_string());
+    if P::CAPABILITIES.list {
+        problem.next("see", session.command("ls"), "")
+    } else {
+        problem
+    }
+}
+
+/// The end of a single read of a task that went wrong.
+pub(crate) fn unreadable<P: Platform>(
+    session: &Connection<P>,
+    task: &TaskRef,
+    error: &Error,
+) -> Box<CliError> {
+    // As in a watch that has seen nothing of it: a refusal of the very id is one, too.
+    let is_unknown = |api: &&ApiError| matches!(api.status.as_u16(), 400 | 404 | 410 | 422);
+    let problem = match error.api_error().filter(is_unknown) {
+        Some(api) => gone(session, api).attempts(error.attempts()),
+        None => session.problem(error),
+    };
+    problem.task(Some(task.clone()))
+}
+
+/// The exit code of what the server refused to do: whoever may not is told so everywhere.
+pub(crate) fn exit_of_refusal(error: Option<&ApiError>) -> Exit {
+    match error.map(|error| error.status.as_u16()) {
+        Some(401 | 403) => Exit::Auth,
+        _ => Exit::Other,
+    }
+}
+
+fn refused<P: Platform>(
+    session: &Connection<P>,
+    began: &StartKind,
+    code: &'static str,
+    error: ApiError,
+    attempts: u32,
+) -> Box<CliError> {
+    let status = error.status.as_u16();
+    let exit = exit_of_refusal(Some(&error));
+    let what = match began {
+        StartKind::Message(_) => "the server refused the message",
+        StartKind::Agent { .. } | StartKind::Keyed(_) | StartKind::Again | StartKind::Watch => {
+            "the server refused to start the task"
+        }
+    };
+    let problem = exchange(CliError::new(exit, code, what), &error)
+        .why(one_line(&error.to_string()))
+        .attempts(attempts);
+    let problem = match began {
+        StartKind::Message(task) => problem.task(Some(task.clone())),
+        StartKind::Agent { .. } | StartKind::Keyed(_) | StartKind::Again | StartKind::Watch => {
+            problem
+        }
+    };
+    match (status, began) {
+        (401, _) => problem.why(format!("The key came from {}.", session.key_source())),
+        (403 | 404, StartKind::Agent { agent, .. }) => {
+            problem.why(agents::unreachable(agent)).next(
+                "see",
+                session.command("agents list"),
+                "the agents there are",
+            )
+        }
+        (409, StartKind::Keyed(start)) => conflict(problem, start, attempts > 1),
+        (409, StartKind::Message(task)) => problem.next(
+            "see",
+            session.command(&format!("status {}", task.quoted())),
+            "",
+        ),
+        _ => problem,
+    }
+}
+
+/// A key that the server refused: it does not say which of the two reasons it had.
+fn conflict(problem: Box<CliError>, start: &Keyed, repeated: bool) -> Box<CliError> {
+    // An earlier attempt of this very command may be what is still being worked on.
+    let result = if start.minted || repeated {
+        "An earlier attempt of this command may have started a task."
+    } else {
+        "This command started nothing."
+    };
+    problem
+        .why(format!(
+            "The server refused the idempotency key {:?}: it was used with another job, or its first use is still being worked on. {result}",
+            one_line(&start.key)
+        ))
+        .next("again", again(start), "follows the task of this key, if it is the same job")
+        .next("anew", start.anew.clone(), "another task, under a new key")
+}
+
+/// The same command line under the same key.
+fn again(start: &Keyed) -> String {
+    format!("{} --idempotency-key {}", start.anew, quote(&start.key))
+}
+
+fn exchange(problem: Box<CliError>, error: &ApiError) -> Box<CliError> {
+    problem
+        .exchange(error.request_id.clone(), Some(error.status.as_u16()))
+        .reason(error.code.clone())
+}
+
+/// With a question, its age, and what led to it.
+pub(crate) fn quoted(problem: Box<CliError>, question: &Question, age: &str) -> Box<CliError> {
+    asked(problem.why(question_head(question, age)), question)
+}
+
+fn asked(problem: Box<CliError>, question: &Question) -> Box<CliError> {
+    let problem = problem.question(&question.id);
+    asked_in_words(question)
+        .into_iter()
+        .fold(problem, |problem, line| problem.why(line))
+}
+
+fn hint<P: Platform>(session: &Connection<P>, problem: Box<CliError>, hint: Hint) -> Box<CliError> {
+    let (label, command, note) = hint;
+    problem.next(label, session.command(&command), note)
+}

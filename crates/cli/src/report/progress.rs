@@ -1,0 +1,115 @@
+//! What the agent says while it works: as it comes on a terminal, joined step by step elsewhere, and whole at the end.
+
+use taskward::agent_harness::{Piece, Transcript};
+use taskward::core::RawEvent;
+
+use super::steps;
+use crate::sanitise::one_line;
+
+/// The longest text that is kept for the answer.
+const MAX_TEXT: usize = 64 << 20;
+
+/// The longest line of a step's text, where it does not flow.
+const WIDTH: usize = 200;
+
+/// What is told of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// A part of a text that goes on.
+    Flow(String),
+    /// Lines of their own.
+    Lines(Vec<String>),
+}
+
+/// The text of one task.
+#[derive(Debug, Default)]
+pub(super) struct ProgressLine {
+    transcript: Transcript,
+    /// The beginning of the step's text, where it does not flow.
+    step: String,
+}
+
+impl ProgressLine {
+    /// Takes the next event.
+    pub(super) fn take(&mut self, event: &RawEvent, flows: bool) -> Progress {
+        let piece = Piece::of(event);
+        let said = match &piece {
+            Some(Piece::Said(text)) => text.len(),
+            _ => 0,
+        };
+        if said + self.transcript.text().len() <= MAX_TEXT {
+            self.transcript.push(event);
+        }
+        match piece {
+            Some(Piece::Said(text)) if flows => Progress::Flow(text),
+            Some(Piece::Said(text)) => {
+                // Enough for a line, also when it is all blanks but the end.
+                if self.step.len() < 8 * WIDTH {
+                    self.step.push_str(&text);
+                }
+                Progress::Lines(Vec::new())
+            }
+            Some(Piece::Void) => {
+                let mut lines = self.rest();
+                lines.push(steps::line(&event.data));
+                lines.push("(retrying the step; the text above is void)".to_owned());
+                Progress::Lines(lines)
+            }
+            _ => {
+                let mut lines = self.rest();
+                lines.push(steps::line(&event.data));
+                Progress::Lines(lines)
+            }
+        }
+    }
+
+    /// The line of the text that was held back.
+    pub(super) fn rest(&mut self) -> Vec<String> {
+        let text = one_line(&std::mem::take(&mut self.step));
+        if text.is_empty() {
+            return Vec::new();
+        }
+        vec![format!("said: {}", steps::clipped(&text, WIDTH))]
+    }
+
+    /// All that was said and stands.
+    pub(super) fn text(&self) -> Option<&str> {
+        let text = self.transcript.text();
+        (!text.trim().is_empty()).then_some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn event(name: &str, value: Value) -> RawEvent {
+        let data = json!({"seq": 1, "type": name, "payload": {"value": value}});
+        RawEvent::new(None, name, data)
+    }
+
+    fn said(text: &str) -> RawEvent {
+        event(
+            "step.progress",
+            json!({"kind": "content_delta", "content_delta": text}),
+        )
+    }
+
+    #[test]
+    fn fragments_are_one_line_where_they_do_not_flow_and_a_void_step_says_so() {
+        let mut voice = ProgressLine::default();
+        for text in ["Hel", "lo,\n", "team"] {
+            assert_eq!(voice.take(&said(text), false), Progress::Lines(Vec::new()));
+        }
+        let void = event("step.done", json!({"outcome": "retry_step"}));
+        let Progress::Lines(lines) = voice.take(&void, false) else {
+            panic!("lines");
+        };
+        assert_eq!(lines[0], "said: Hello, team");
+        assert!(lines[2].contains("void"), "{lines:?}");
+        assert_eq!(voice.text(), None);
+        assert_eq!(voice.take(&said("Hi"), true), Progress::Flow("Hi".into()));
+        assert_eq!(voice.text(), Some("Hi"));
+    }
+}

@@ -1,0 +1,628 @@
+//! What is remembered here of tasks, so that no crash loses one: each start before it leaves, each id before it is told.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError, Listing};
+use taskward::{BoxError, Error, Journal, QuestionId, Snapshot, TaskId};
+
+use crate::args::{Global, ProviderName};
+use crate::command_line;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::out::Out;
+use crate::shown::{self, Log};
+use crate::task_ref::TaskRef;
+
+/// What nobody needs any more is forgotten after this time, beyond so many of the newest.
+const KEEP: (Duration, usize) = (Duration::from_secs(30 * 86_400), 500);
+
+/// How long nobody else answers a task after something was said to it: whoever saw its question still open before that
+/// would answer it once more.
+const SETTLE_TIME: Duration = Duration::from_secs(2);
+
+/// Whether this process has told that it waits for another one.
+static WAITED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process has told that a part of the journal cannot be read.
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+/// A start that was made before, and may have been of the same work: nobody knows what became of it.
+pub(crate) enum Twin {
+    /// It was.
+    Open(Box<Entry>),
+    /// Nobody knows what it was of: nothing of it can be read.
+    Unreadable(EntryId, Damage),
+}
+
+/// The journal of this user on this machine.
+#[derive(Clone)]
+pub(crate) struct TaskStore(Arc<Inner>);
+
+struct Inner {
+    journal: FileJournal,
+    out: Arc<Out>,
+    warned: AtomicBool,
+    /// The tasks that this process says something to.
+    speaking: Mutex<HashMap<EntryId, Speaking>>,
+}
+
+/// That nobody else says something to a task.
+struct Speaking {
+    _claim: Claim,
+    /// Whether it is kept until the command says that it need not be.
+    is_kept: bool,
+    /// Whether what left is known to have arrived, or not to.
+    is_over: bool,
+}
+
+impl Speaking {
+    fn new(claim: Claim, is_kept: bool) -> Self {
+        Self {
+            _claim: claim,
+            is_kept,
+            is_over: false,
+        }
+    }
+}
+
+impl std::fmt::Debug for TaskStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Memory")
+            .field("folder", &self.0.journal.folder())
+            .finish_non_exhaustive()
+    }
+}
+
+impl TaskStore {
+    /// For a command that starts something: what cannot be kept is not started.
+    pub(crate) fn for_start(
+        out: &Arc<Out>,
+        global: &Global,
+    ) -> Result<Option<Self>, Box<CliError>> {
+        if global.no_journal {
+            out.say("--no-journal: if the reply to the start is lost, recover knows nothing of it, and the same command again may start a second task");
+            return Ok(None);
+        }
+        let memory = Self::open_or_temporary(out).map_err(|why| unwritten(&why))?;
+        // What cannot be pruned is there for longer.
+        let _ = memory.0.journal.prune(KEEP.0, KEEP.1);
+        shown::prune(memory.0.journal.folder(), KEEP.0);
+        Ok(Some(memory))
+    }
+
+    /// For a command that only follows: it goes on without.
+    pub(crate) fn for_watch(out: &Arc<Out>, global: &Global) -> Option<Self> {
+        if global.no_journal {
+            out.say("--no-journal: watch --last will not know this task");
+            return None;
+        }
+        match Self::open_or_temporary(out) {
+            Ok(memory) => Some(memory),
+            Err(why) => {
+                out.say(&format!(
+                    "warning: {why}: watch --last will not know this task"
+                ));
+                None
+            }
+        }
+    }
+
+    /// For a command that shows a question: without, it counts as not shown.
+    pub(crate) fn for_showing(out: &Arc<Out>, global: &Global) -> Option<Self> {
+        let why = match global.no_journal {
+            true => "--no-journal".to_owned(),
+            false => match Self::open_or_temporary(out) {
+                Ok(memory) => return Some(memory),
+                Err(why) => format!("warning: {why}"),
+            },
+        };
+        out.say(&format!(
+            "{why}: that the question was shown is not kept, and its answer needs --question"
+        ));
+        None
+    }
+
+    /// Whether anything is known here of this task of this server.
+    pub(crate) fn knows(&self, task: &TaskRef, origin: &str) -> bool {
+        let listing = self.listing().unwrap_or_default();
+        listing.entries.iter().any(|entry| {
+            entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
+        })
+    }
+
+    /// For a command about what is remembered.
+    pub(crate) fn open(out: &Arc<Out>, global: &Global) -> Result<Self, Box<CliError>> {
+        if global.no_journal {
+            let what = "there is nothing to look up with --no-journal";
+            return Err(CliError::new(Exit::Usage, "usage", what).why("Nothing was sent."));
+        }
+        // To read it, it need not be possible to write to it.
+        let journal =
+            state_folder().map(|folder| FileJournal::open_to_read_telling(folder, waiting(out)));
+        match journal {
+            Some(Ok(journal)) => Ok(Self::new(journal, out)),
+            _ => Self::open_or_temporary(out).map_err(|why| unread(&why)),
+        }
+    }
+
+    /// For a command that needs none: what there is.
+    pub(crate) fn existing(out: &Arc<Out>, global: &Global) -> Option<Self> {
+        let folder = state_folder()?;
+        if global.no_journal || !folder.is_dir() {
+            return None;
+        }
+        match FileJournal::open_to_read_telling(folder, waiting(out)) {
+            Ok(journal) => Some(Self::new(journal, out)),
+            Err(error) => {
+                out.say(&format!(
+                    "warning: {error}: what was started here may be missing"
+                ));
+                None
+            }
+        }
+    }
+
+    /// The journal in this folder.
+    #[cfg(test)]
+    pub(crate) fn at(folder: &Path, out: &Arc<Out>) -> Self {
+        Self::new(FileJournal::open(folder).expect("a folder"), out)
+    }
+
+    fn new(journal: FileJournal, out: &Arc<Out>) -> Self {
+        Self(Arc::new(Inner {
+            journal,
+            out: out.clone(),
+            warned: AtomicBool::new(false),
+            speaking: Mutex::default(),
+        }))
+    }
+
+    /// Where the system keeps such things, or else in a temporary folder.
+    fn open_or_temporary(out: &Arc<Out>) -> Result<Self, String> {
+        let why = match state_folder() {
+            None => "there is no home folder".to_owned(),
+            Some(folder) => match FileJournal::open_telling(&folder, waiting(out)) {
+                Ok(journal) => return Ok(Self::new(journal, out)),
+                // It may hold starts that must not be made again.
+                Err(error) if fs::symlink_metadata(&folder).is_ok() => {
+                    return Err(error.to_string());
+                }
+                Err(error) => error.to_string(),
+            },
+        };
+        let folder = temporary_folder()?;
+        out.say(&format!(
+            "warning: {why}: tasks are kept in {} for now; XDG_STATE_HOME names a better place",
+            folder.display()
+        ));
+        let journal = FileJournal::open_telling(folder, waiting(out));
+        let journal = journal.map_err(|error| error.to_string())?;
+        Ok(Self::new(journal, out))
+    }
+
+    /// Everything that can be read, the one kept last first. What cannot is told.
+    pub(crate) fn list(&self) -> Result<Vec<Entry>, Box<CliError>> {
+        let listing = self.listing().map_err(|e| unread(&e.to_string()))?;
+        Ok(listing.entries)
+    }
+
+    /// Everything. That a part cannot be read is told once.
+    fn listing(&self) -> Result<Listing, JournalError> {
+        let listing = self.0.journal.list()?;
+        if let [first, rest @ ..] = listing.damage.as_slice()
+            && !IS_TOLD.swap(true, Ordering::Relaxed)
+        {
+            let more = match rest.len() {
+                0 => String::new(),
+                more => format!(" (and {more} more)"),
+            };
+            let out = &self.0.out;
+            out.say(&format!(
+                "warning: a part of the journal cannot be read, and is left as it is: {first}{more}"
+            ));
+        }
+        Ok(listing)
+    }
+
+    /// The starts of which nothing can be read, each with why: nobody knows what became of them.
+    pub(crate) fn unreadable(&self) -> Result<Vec<(EntryId, Damage)>, Box<CliError>> {
+        let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
+        Ok(starts(listing.damage))
+    }
+
+    /// The entry of this name, or of the one name that begins so.
+    pub(crate) fn find(&self, name: &str) -> Result<Entry, Box<CliError>> {
+        self.0.journal.find(name).map_err(|error| {
+            let what = match &error {
+                JournalError::NoEntry(_) => format!("no start of the name {name:?} is known here"),
+                JournalError::Ambiguous(_) => {
+                    format!("several starts have names that begin with {name:?}")
+                }
+                JournalError::Damaged(
+                    damage @ Damage {
+                        entry: Some(id), ..
+                    },
+                ) => {
+                    let what = format!("nothing of what was kept of {id} can be read");
+                    return CliError::new(Exit::Unknown, "outcome_unknown", what)
+                        .why(format!("{damage}."))
+                        .why("It may have made a task. Nothing was sent.")
+                        .next("forget", forget(id), NO_LONGER_OPEN)
+                        .intent(Some(id.to_string()));
+                }
+                _ => return unread(&error.to_string()),
+            };
+            CliError::input(what)
+                .why(format!(
+                    "The journal is {}.",
+                    self.0.journal.folder().display()
+                ))
+                .next("see", "taskward ls --local", "all that is known here")
+        })
+    }
+
+    /// The entry of this name, when nothing of it can be read.
+    pub(crate) fn damaged(&self, name: &str) -> Option<EntryId> {
+        match self.0.journal.find(name) {
+            Err(JournalError::Damaged(damage)) => damage.entry,
+            _ => None,
+        }
+    }
+
+    /// The tasks of this id that were started here, each with its start, the one kept last first.
+    pub(crate) fn started(&self, id: &TaskId) -> Result<Vec<(TaskRef, Entry)>, Box<CliError>> {
+        let of_task = self.list()?.into_iter().filter_map(|entry| {
+            let task = task_of(&entry).filter(|task| task.id() == id)?;
+            entry.id.is_start().then_some((task, entry))
+        });
+        Ok(of_task.collect())
+    }
+
+    /// Lets nobody else recover this start at the same time.
+    pub(crate) fn claim(&self, id: &EntryId) -> Result<Claim, Box<CliError>> {
+        let claim = self.0.journal.claim(id);
+        claim.map_err(|error| claimed_or(&error, unread))
+    }
+
+    /// Keeps a task.
+    pub(crate) fn keep(&self, snapshot: &Snapshot) -> Result<(), Box<CliError>> {
+        let kept = self.0.journal.record(snapshot);
+        kept.map_err(|error| unread(&error.to_string()))
+    }
+
+    /// Forgets a start.
+    pub(crate) fn forget(&self, id: &EntryId) -> Result<(), Box<CliError>> {
+        let removed = self.0.journal.remove(id);
+        removed.map_err(|error| claimed_or(&error, unread))
+    }
+
+    /// A start that may have been of the same work, whose outcome nobody knows, and that no process is making
+    /// now for the first time.
+    pub(crate) fn twin(&self, start: &Snapshot) -> Result<Option<Twin>, Box<CliError>> {
+        let listing = self.listing().map_err(|e| unwritten(&e.to_string()))?;
+        for entry in listing.entries {
+            if entry.is_open() && is_same_work(&entry.snapshot, start) && self.is_left(&entry)? {
+                return Ok(Some(Twin::Open(Box::new(entry))));
+            }
+        }
+        for (id, damage) in starts(listing.damage) {
+            match self.0.journal.claim(&id) {
+                // It was written by another version, which is at work on it.
+                Err(JournalError::Claimed(id)) if self.0.journal.is_being_made(&id) => {}
+                _ => return Ok(Some(Twin::Unreadable(id, damage))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The other starts on the server of this one, as they are known now.
+    pub(crate) fn others(&self, start: &Entry) -> Result<Vec<Entry>, Box<CliError>> {
+        let mut entries = self.list()?;
+        entries.retain(|entry| {
+            entry.id != start.id
+                && entry.snapshot.intent().is_some()
+                && entry.snapshot.provider() == start.snapshot.provider()
+                && entry.snapshot.origin() == start.snapshot.origin()
+        });
+        Ok(entries)
+    }
+
+    /// Whether another process is making a start right now whose task nobody could tell from the one of this start.
+    pub(crate) fn is_rival(&self, other: &Entry, start: &Entry) -> bool {
+        let journal = &self.0.journal;
+        other.is_open()
+            && other.snapshot.match_criteria() == start.snapshot.match_criteria()
+            && matches!(journal.claim(&other.id), Err(JournalError::Claimed(_)))
+            && journal.is_being_made(&other.id)
+    }
+
+    /// A task of this server to which something was said from here whose fate is not known: nobody may say something else
+    /// before it was looked for.
+    pub(crate) fn unconfirmed(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
+        let newest = self.newest(task, origin)?;
+        newest.unconfirmed_write().is_some().then_some(newest)
+    }
+
+    /// What was kept last of a task of this server.
+    pub(crate) fn newest(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
+        let listing = self.listing().unwrap_or_else(|error| {
+            self.0.out.say(&format!(
+                "warning: {error}: something that was sent from here may be under way"
+            ));
+            Listing::default()
+        });
+        let mut of_task = listing.entries.into_iter().filter(|entry| {
+            entry.snapshot.origin() == Some(origin) && task_of(entry).as_ref() == Some(task)
+        });
+        of_task.next().map(|newest| newest.snapshot)
+    }
+
+    /// The record of which questions of a task of this server were shown and answered here.
+    pub(crate) fn log(&self, task: &TaskRef, origin: &str) -> Log {
+        Log::of(self.0.journal.folder(), task, origin)
+    }
+
+    /// The other task of which a question has this id, as far as it is known here.
+    pub(crate) fn other_task(&self, task: &TaskRef, question: &QuestionId) -> Option<String> {
+        shown::other_task(self.0.journal.folder(), task, question)
+    }
+
+    /// Lets nobody else say something to this task of this server until [`spoken`](Self::spoken). Where that cannot be
+    /// had, it is told, and is no reason to say nothing.
+    pub(crate) fn speak(&self, task: &TaskRef, origin: &str) -> Result<(), Box<CliError>> {
+        let id = EntryId::of_task(task.provider().as_str(), origin, task.id());
+        match self.0.journal.claim(&id) {
+            Ok(claim) => {
+                self.speaking().insert(id, Speaking::new(claim, true));
+                Ok(())
+            }
+            Err(error @ JournalError::Claimed(_)) => Err(broken(&error).task(Some(task.clone()))),
+            Err(error) => {
+                self.0.out.say(&format!(
+                    "warning: {error}: another process may be answering this task"
+                ));
+                Ok(())
+            }
+        }
+    }
+
+    /// What was to be said to this task was said.
+    pub(crate) fn spoken(&self, task: &TaskRef, origin: &str) {
+        let id = EntryId::of_task(task.provider().as_str(), origin, task.id());
+        self.speaking().remove(&id);
+    }
+
+    /// Lets nobody else say something to a task while something leaves to it, nor right afterwards.
+    fn speak_by(&self, snapshot: &Snapshot) -> Result<(), JournalError> {
+        let Some((origin, task)) = snapshot.origin().zip(snapshot.task()) else {
+            return Ok(());
+        };
+        let id = EntryId::of_task(snapshot.provider(), origin, task);
+        let mut speaking = self.speaking();
+        match (snapshot.leaves_unkeyed(), speaking.get_mut(&id)) {
+            (true, Some(one)) => one.is_over = false,
+            (true, None) => match self.0.journal.claim(&id) {
+                Ok(claim) => drop(speaking.insert(id, Speaking::new(claim, false))),
+                Err(error @ JournalError::Claimed(_)) => return Err(error),
+                // What else is wrong with the journal is told when the task is kept.
+                Err(_) => {}
+            },
+            (false, Some(one)) if !one.is_kept && !one.is_over => {
+                one.is_over = true;
+                self.release_later(id);
+            }
+            (false, _) => {}
+        }
+        Ok(())
+    }
+
+    fn release_later(&self, id: EntryId) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let memory = self.clone();
+        runtime.spawn(async move {
+            tokio::time::sleep(SETTLE_TIME).await;
+            let mut speaking = memory.speaking();
+            if speaking.get(&id).is_some_and(|one| one.is_over) {
+                speaking.remove(&id);
+            }
+        });
+    }
+
+    fn speaking(&self) -> MutexGuard<'_, HashMap<EntryId, Speaking>> {
+        // Plain data: nothing is left half-written by a panic.
+        let speaking = self.0.speaking.lock();
+        speaking.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a start that was open still is, and no process makes it for the first time.
+    fn is_left(&self, entry: &Entry) -> Result<bool, Box<CliError>> {
+        let journal = &self.0.journal;
+        // Once it is claimed, nothing changes any more.
+        let _claim = match journal.claim(&entry.id) {
+            Ok(claim) => claim,
+            // Whoever looks for its task has not found it.
+            Err(JournalError::Claimed(id)) => return Ok(!journal.is_being_made(&id)),
+            Err(error) => return Err(unwritten(&error.to_string())),
+        };
+        match journal.find(entry.id.as_str()) {
+            Ok(entry) => Ok(entry.is_open()),
+            Err(JournalError::NoEntry(_)) => Ok(false),
+            Err(error) => Err(unwritten(&error.to_string())),
+        }
+    }
+}
+
+impl Journal for TaskStore {
+    fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError> {
+        self.speak_by(snapshot)?;
+        match self.0.journal.record(snapshot) {
+            // Nobody would know that it was sent.
+            Err(error) if snapshot.is_unknown() && !snapshot.is_ended() => Err(error),
+            Err(error) => {
+                if !self.0.warned.swap(true, Ordering::Relaxed) {
+                    self.0.out.say(&format!(
+                        "warning: {error}: what happens to the task is not kept"
+                    ));
+                }
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Whether two starts send the same to the same server. Under keys no two requests are the same, and their jobs are
+/// compared.
+fn is_same_work(one: &Snapshot, other: &Snapshot) -> bool {
+    let is_same_request = one.digest().is_some() && one.digest() == other.digest();
+    let is_same_job = one.is_repeatable()
+        && one.match_criteria().is_some()
+        && one.match_criteria() == other.match_criteria();
+    (one.provider(), one.origin()) == (other.provider(), other.origin())
+        && (is_same_request || is_same_job)
+}
+
+/// The task of an entry, once it is known.
+pub(crate) fn task_of(entry: &Entry) -> Option<TaskRef> {
+    let provider = ProviderName::named(entry.snapshot.provider())?;
+    let id: TaskId = entry.snapshot.task()?.clone();
+    Some(TaskRef::named(provider, id))
+}
+
+/// Tells once that another process is waited for.
+fn waiting(out: &Arc<Out>) -> impl Fn(&Path) + Send + Sync + 'static {
+    let out = out.clone();
+    move |path| {
+        if !WAITED.swap(true, Ordering::Relaxed) {
+            out.say(&format!(
+                "waiting for another process that holds {}",
+                path.display()
+            ));
+        }
+    }
+}
+
+/// The end that an error of the journal means, when it is one.
+pub(crate) fn problem(error: &Error) -> Option<Box<CliError>> {
+    let source = std::error::Error::source(error)?;
+    source.downcast_ref::<JournalError>().map(broken)
+}
+
+fn broken(error: &JournalError) -> Box<CliError> {
+    claimed_or(error, unwritten)
+}
+
+fn claimed_or(error: &JournalError, or: fn(&str) -> Box<CliError>) -> Box<CliError> {
+    match error {
+        JournalError::Claimed(id) if !id.is_start() => {
+            let what = "another process is answering this task";
+            let note = "once that one has ended, if it is still meant";
+            CliError::new(Exit::Other, "claimed", what)
+                .why("Nothing was sent.")
+                .next("later", command_line::as_given(), note)
+        }
+        JournalError::Claimed(id) => {
+            let what = format!("another process is at work on {id}");
+            CliError::new(Exit::Other, "claimed", what)
+                .why("It starts the task, or finds out what became of it. Nothing was sent.")
+                .next(
+                    "later",
+                    format!("taskward recover {id}"),
+                    "once that one has ended",
+                )
+        }
+        _ => or(&error.to_string()),
+    }
+}
+
+/// The starts that damage hides, each with the first of it.
+fn starts(damage: Vec<Damage>) -> Vec<(EntryId, Damage)> {
+    let mut hidden: Vec<(EntryId, Damage)> = Vec::new();
+    for damage in damage {
+        let Some(id) = damage.entry.clone().filter(EntryId::is_start) else {
+            continue;
+        };
+        if hidden.iter().all(|(known, _)| *known != id) {
+            hidden.push((id, damage));
+        }
+    }
+    hidden
+}
+
+/// The command that removes what is kept of a start, readable or not.
+pub(crate) fn forget(id: &EntryId) -> String {
+    format!("taskward recover {id} --forget")
+}
+
+/// When that may be done to what cannot be read.
+pub(crate) const NO_LONGER_OPEN: &str = "when it is settled; or move the file away";
+
+fn unwritten(why: &str) -> Box<CliError> {
+    let what = "the start cannot be written down, and so it was not sent";
+    CliError::new(Exit::Other, "journal", what)
+        .why(why)
+        .why("Were its reply lost, nobody would know of it.")
+        .next(
+            "or",
+            command_line::with("run", "--no-journal"),
+            "starts it all the same",
+        )
+}
+
+fn unread(why: &str) -> Box<CliError> {
+    CliError::new(Exit::Other, "journal", "the journal cannot be used").why(why)
+}
+
+/// The folder of the journal, where there is a place for it.
+fn state_folder() -> Option<PathBuf> {
+    let folder = |name: &str| {
+        let folder = PathBuf::from(std::env::var_os(name)?);
+        folder.is_absolute().then_some(folder)
+    };
+    let home = |name| folder(name).filter(|home| home.is_dir());
+    let state = folder("XDG_STATE_HOME").or_else(|| {
+        if cfg!(windows) {
+            home("LOCALAPPDATA")
+        } else {
+            Some(home("HOME")?.join(".local/state"))
+        }
+    })?;
+    Some(state.join("taskward").join("journal"))
+}
+
+/// A folder for whoever has no home. Others may write to where it is, so it has to be this user's alone.
+fn temporary_folder() -> Result<PathBuf, String> {
+    #[cfg(unix)]
+    let folder = {
+        let user = rustix::process::getuid().as_raw();
+        let folder = std::env::temp_dir().join(format!("taskward-{user}"));
+        own(&folder, user)?;
+        folder
+    };
+    // The system's temporary folder is the user's own.
+    #[cfg(not(unix))]
+    let folder = std::env::temp_dir().join("taskward");
+    Ok(folder.join("journal"))
+}
+
+#[cfg(unix)]
+fn own(folder: &Path, user: u32) -> Result<(), String> {
+    use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+    let made = fs::DirBuilder::new().mode(0o700).create(folder);
+    let found = fs::symlink_metadata(folder);
+    let found = found.map_err(|error| {
+        let error = made.err().unwrap_or(error);
+        format!("cannot make the folder {}: {error}", folder.display())
+    })?;
+    if found.is_dir() && found.uid() == user && found.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(format!("{} is not this user's alone", folder.display()))
+}

@@ -1,0 +1,155 @@
+//! Events wait here, numbered, until the driver has taken them; some until it is known that no key stands in them.
+
+use std::collections::VecDeque;
+
+use crate::event::{Event, RawEvent};
+use crate::id::{EventId, EventNo, QuestionId};
+use crate::origin::Credential;
+use crate::redact::{HoldBack, MAX_BEHIND, Piece};
+
+use super::record::MAX_UNRECORDED;
+
+#[derive(Debug, Default)]
+pub(super) struct EventQueue {
+    queue: VecDeque<(EventId, Event)>,
+    taken: u64,
+    /// The last number that was given to an event of our own.
+    numbered: u64,
+    hold_back: HoldBack,
+}
+
+/// An event that nobody has heard, as it is stored.
+pub(super) struct PendingEvent {
+    pub(super) id: Option<EventId>,
+    pub(super) event: Event,
+}
+
+impl EventQueue {
+    /// Goes on numbering after `taken` events with those that nobody has heard.
+    pub(super) fn after(
+        taken: u64,
+        numbered: u64,
+        pending: impl Iterator<Item = PendingEvent>,
+    ) -> Self {
+        let mut events = Self {
+            queue: VecDeque::new(),
+            taken,
+            numbered: numbered.max(taken),
+            hold_back: HoldBack::default(),
+        };
+        for PendingEvent { id, event } in pending {
+            let id = id.unwrap_or_else(|| events.number(&event));
+            events.queue.push_back((id, event));
+        }
+        events
+    }
+
+    /// What nobody has heard yet and no later read would bring again.
+    pub(super) fn pending(&self) -> Vec<&(EventId, Event)> {
+        let mut asked: Vec<&QuestionId> = Vec::new();
+        let mut pending = Vec::new();
+        for numbered in &self.queue {
+            match &numbered.1 {
+                Event::Question(question) => asked.push(&question.id),
+                // Nobody will hear that it was asked.
+                Event::Withdrawn { question, .. } if asked.contains(&question) => {}
+                event if event.comes_again() => {}
+                _ => pending.push(numbered),
+            }
+        }
+        pending
+    }
+
+    /// Holds back what might be a piece of this key.
+    pub(super) fn hold_back(&mut self, credential: &Credential) {
+        self.hold_back.search_for(credential);
+    }
+
+    /// Tells what was held back: no text goes on.
+    pub(super) fn release(&mut self) {
+        let pieces = self.hold_back.release();
+        self.mask(pieces);
+    }
+
+    pub(super) fn push(&mut self, mut event: Event) -> EventId {
+        let id = self.number(&event);
+        let no = self.taken + self.queue.len() as u64 + 1;
+        let pieces = match &mut event {
+            Event::Provider(RawEvent { name, data, .. }) => self.hold_back.take(no, name, data),
+            // What is told of the connection, or of what a read says, is no word of the agent's.
+            Event::Retrying { .. }
+            | Event::Gap { .. }
+            | Event::Altered { .. }
+            | Event::Status(_) => Vec::new(),
+            _ => self.hold_back.release(),
+        };
+        self.queue.push_back((id, event));
+        self.mask(pieces);
+        let held = self.hold_back.first();
+        if held.is_some_and(|held| no - held >= MAX_BEHIND as u64) {
+            self.release();
+        }
+        id
+    }
+
+    fn mask(&mut self, mut pieces: Vec<Piece>) {
+        pieces.sort_unstable();
+        for piece in pieces.into_iter().rev() {
+            let at = piece.event().checked_sub(self.taken + 1);
+            let place = at.and_then(|at| usize::try_from(at).ok());
+            if let Some((_, Event::Provider(event))) = place.and_then(|at| self.queue.get_mut(at)) {
+                piece.mask(&mut event.data);
+            }
+        }
+    }
+
+    /// Tells an event once more.
+    pub(super) fn push_again(&mut self, id: EventId, event: Event) {
+        self.release();
+        self.queue.push_back((id, event));
+    }
+
+    /// Leaves out the numbers that the process before may have given without storing anything.
+    pub(super) fn skip_unrecorded(&mut self) {
+        self.numbered += MAX_UNRECORDED;
+    }
+
+    fn number(&mut self, event: &Event) -> EventId {
+        match event {
+            Event::Provider(RawEvent {
+                seq: Some(position),
+                ..
+            }) => EventId::Stream(*position),
+            _ => {
+                self.numbered += 1;
+                EventId::Own(self.numbered)
+            }
+        }
+    }
+
+    /// The event that is to be told next, unless it is held back.
+    pub(super) fn first(&self) -> Option<(EventNo, EventId, &Event)> {
+        let no = EventNo(self.taken + 1);
+        let (id, event) = self.queue.front()?;
+        (self.hold_back.first() != Some(no.0)).then_some((no, *id, event))
+    }
+
+    /// Lets go of the first event if it is this one.
+    pub(super) fn take(&mut self, no: EventNo) -> Option<Event> {
+        if no.0 != self.taken + 1 {
+            return None;
+        }
+        let (_, event) = self.queue.pop_front()?;
+        self.taken += 1;
+        self.hold_back.told(no.0);
+        Some(event)
+    }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    pub(super) fn numbered(&self) -> u64 {
+        self.numbered
+    }
+}

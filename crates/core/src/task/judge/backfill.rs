@@ -1,0 +1,322 @@
+//! Reading the list of events: what the stream did not carry is told before anything else is judged.
+
+use crate::budget::OriginBudget;
+use crate::error::ReadErrorKind;
+use crate::event::Event;
+use crate::id::EventSeq;
+use crate::lenient::ListEntry;
+use crate::outcome::Outcome;
+use crate::provider::{EventKind, Page, PollResult, Provider, StreamEvent};
+use crate::question::Question;
+use crate::reason::{RetryReason, WaitReason};
+use crate::retry::{self, AttemptError};
+use crate::task::Task;
+use crate::task::stream::{
+    Backfill, CROSS_CHECK, EMPTY_PAGES, FILL_PATIENCE, FILL_PATIENCE_AT_END, MAX_REVERSED,
+};
+use crate::task::writes::WriteKind;
+use crate::time::Timestamp;
+
+use super::access_lost;
+use super::stream::EventOrigin;
+
+impl<P: Provider> Task<P> {
+    /// Whether there is a list to read.
+    pub(in crate::task) fn has_list(&self) -> bool {
+        let missing = |since: Timestamp| self.now < since.after(CROSS_CHECK);
+        P::CAPABILITIES.events && !self.stream.list_missing_since.is_some_and(missing)
+    }
+
+    /// Whether events may have happened that this reading rests on and that were not told.
+    pub(super) fn wants_list(&self, reading: &PollResult<P::Output>) -> bool {
+        if !self.has_list() || self.stream.end.is_some() {
+            return false;
+        }
+        let trusted = self.stream.is_trusted();
+        match reading {
+            // The end is told after everything before it.
+            PollResult::Succeeded(..)
+            | PollResult::Failed(_)
+            | PollResult::Stopped(_)
+            | PollResult::ReadFirst(..) => true,
+            PollResult::Waiting(_) => !trusted || self.stream.asked.is_none(),
+            PollResult::Pending(_) | PollResult::Paused(_) | PollResult::Unknown(_) => {
+                let silent = self.stream.open().is_some_and(|open| !open.has_events);
+                let opening = self.stream.opening_since().is_some();
+                silent || opening || self.stream.fell_back()
+            }
+            PollResult::Ready(_)
+            | PollResult::Asking(_)
+            | PollResult::Unclear
+            | PollResult::NotAsking
+            | PollResult::Events(_) => false,
+        }
+    }
+
+    /// Reads the list from the newest page that was read before.
+    pub(super) fn begin_backfill(&mut self) {
+        if self.stream.backfill.is_none() {
+            self.stream.backfill = Some(Backfill::new(self.stream.cursor.clone(), self.now));
+        }
+    }
+
+    /// Takes a page of the list.
+    pub(super) fn take_page(&mut self, page: Page) {
+        let Page {
+            events: items,
+            next,
+        } = page;
+        let Some(mut fill) = self.stream.backfill.take() else {
+            return;
+        };
+        let first = fill.reached.is_none();
+        let positions = || items.readable().filter_map(|item| item.event.seq);
+        let (newest, oldest) = (positions().max(), positions().min());
+        let leading = items.readable().next().map(|item| item.event.seq);
+        if first && items.readable().nth(1).is_some() && leading == Some(newest) {
+            fill.reversed = Some(Vec::new());
+            self.stream.cursor = None;
+        }
+        fill.tries = 0;
+        fill.since = self.now;
+        fill.inherited = false;
+        fill.reached = fill.reached.max(newest);
+        let count = items.len();
+        let known = oldest <= self.stream.last_decoded;
+        let held = self.stream.open().and_then(|open| open.deferred.as_ref());
+        let held = held.and_then(|item| item.event.seq);
+        let more = match &next {
+            None => false,
+            Some(next) if fill.cursor.as_ref() == Some(next) => false,
+            // Newest first: until what is known.
+            Some(_) if fill.reversed.is_some() => count > 0 && !known,
+            Some(_) if count == 0 => {
+                fill.empty += 1;
+                fill.largest == 0 && fill.empty < EMPTY_PAGES
+            }
+            // The stream goes on from here; or this is all there was when the page was made.
+            Some(_) => held.is_none_or(|held| fill.reached < Some(held)) && count >= fill.largest,
+        };
+        fill.largest = fill.largest.max(count);
+        match &mut fill.reversed {
+            Some(collected) => {
+                collected.extend(items);
+                let all = !more || collected.len() > MAX_REVERSED;
+                let collected = if all {
+                    std::mem::take(collected)
+                } else {
+                    Vec::new()
+                };
+                let oldest_first = collected.into_iter().rev().collect();
+                self.take_listed(oldest_first, &mut fill);
+                if all {
+                    self.stream.backfill = Some(fill);
+                    return self.end_backfill(true);
+                }
+            }
+            None => {
+                if fill.skipped == 0 {
+                    self.stream.cursor.clone_from(&fill.cursor);
+                }
+                self.take_listed(items.into_iter().collect(), &mut fill);
+            }
+        }
+        fill.cursor = next;
+        fill.due = self.now;
+        self.stream.backfill = Some(fill);
+        if !more {
+            self.end_backfill(true);
+        }
+    }
+
+    /// Tells what is new of these, oldest first; of what is not, the last tells whether the task waits. What cannot be
+    /// read may have been anything: nothing before it tells what the task waits for.
+    fn take_listed(&mut self, mut entries: Vec<ListEntry<StreamEvent>>, fill: &mut Backfill) {
+        let position = |entry: &ListEntry<StreamEvent>| {
+            let item = entry.as_ref().readable();
+            item.map(|item| item.event.seq)
+        };
+        if !entries.iter().filter_map(position).is_sorted() {
+            // Nobody knows between which events the others belong: behind all of them.
+            entries.sort_by_key(|entry| (position(entry).is_none(), position(entry)));
+        }
+        let mut last = None;
+        for entry in entries {
+            let ListEntry::Readable(item) = entry else {
+                fill.skipped += 1;
+                fill.past = None;
+                continue;
+            };
+            match &item.kind {
+                EventKind::Asking(question) => fill.past = Some(question.clone()),
+                EventKind::Working | EventKind::Ended(_) => fill.past = None,
+                EventKind::Neutral => {}
+            }
+            let skipped = std::mem::take(&mut fill.skipped) > 0;
+            last = item.event.seq;
+            self.take_item(item, EventOrigin::List, skipped);
+        }
+        // Some of them may be events that are known already.
+        if let (Some(last), Some(decoded)) = (last, self.stream.last_decoded) {
+            let known = match self.stream.gaps_are_normal {
+                true => u64::from(last < decoded),
+                false => decoded.0.saturating_sub(last.0),
+            };
+            fill.skipped = fill.skipped.saturating_sub(known);
+        }
+    }
+
+    /// Behind the last event of the list stands what cannot be read: what the task waits for is not known any more. If it
+    /// is over, nothing comes that would show the gap.
+    fn take_skipped(&mut self, skipped: u64) {
+        self.lose_wait();
+        let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
+        if over && self.stream.end.is_none() {
+            let after = self.stream.last_decoded.unwrap_or(EventSeq(0));
+            let before = EventSeq(after.0.saturating_add(skipped).saturating_add(1));
+            self.events.push(Event::Gap { after, before });
+        }
+    }
+
+    /// The list cannot be read on: it is asked for again later.
+    pub(in crate::task) fn list_unusable(&mut self) {
+        self.stream.list_missing_since = Some(self.now);
+        self.end_backfill(false);
+    }
+
+    /// A page of the list could not be read.
+    pub(super) fn page_failed(&mut self, trouble: &AttemptError, shared: &mut OriginBudget) {
+        if let Some(error) = access_lost(trouble) {
+            let id = self.known_id().clone();
+            return self.end(Outcome::AccessLost { id, error });
+        }
+        let now = self.now;
+        let fresh = self.is_fresh();
+        let draw = self.rng.u16(..);
+        let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
+        let Some(fill) = &mut self.stream.backfill else {
+            return;
+        };
+        let refused = trouble
+            .status()
+            .is_some_and(|status| match status.as_u16() {
+                408 | 425 | 429 => false,
+                404 => !fresh,
+                501 => true,
+                _ => status.is_client_error(),
+            });
+        if refused && fill.inherited {
+            // The cursor is of no more use; the list may be.
+            *fill = Backfill::new(None, fill.since);
+            self.stream.cursor = None;
+            return;
+        }
+        let shapeless = matches!(trouble, AttemptError::Unreadable(error) if error.kind() == ReadErrorKind::Shape);
+        if refused || (shapeless && fill.tries > 0) {
+            // One that refuses a cursor that it gave itself cannot be read to its end either.
+            return self.list_unusable();
+        }
+        fill.tries += 1;
+        if fill.tries == 1 {
+            // Patience begins here: the first look alone may have taken as long.
+            fill.since = now;
+        }
+        let wait = retry::wait(trouble, fill.tries, &self.policy.retry, draw, now);
+        let patience = if over {
+            FILL_PATIENCE_AT_END
+        } else {
+            FILL_PATIENCE
+        };
+        let due = now.after(wait);
+        // One wait that the server asked for is granted, however long.
+        let asked = !over && fill.tries == 1 && trouble.retry_after(now).is_some();
+        if due > fill.since.after(patience) && !asked {
+            return self.end_backfill(false);
+        }
+        fill.due = due;
+        let attempt = fill.tries;
+        shared.take(false);
+        self.events.push(Event::Retrying {
+            attempt,
+            reason: RetryReason::of(trouble),
+            why: format!("the list of events: {trouble}"),
+            until: due,
+        });
+    }
+
+    /// The list was read to its end, or given up: what waited for it goes on.
+    fn end_backfill(&mut self, complete: bool) {
+        if let Some(fill) = self
+            .stream
+            .backfill
+            .take_if(|fill| complete && fill.overtaken)
+        {
+            // Once more, from the newest page: now it goes up to where the connection begins.
+            let past = fill.past;
+            let fill = Backfill::new(self.stream.cursor.clone(), self.now);
+            self.stream.backfill = Some(Backfill { past, ..fill });
+            return;
+        }
+        let (past, reached, skipped) = match self.stream.backfill.take() {
+            Some(fill) => (fill.past, fill.reached, fill.skipped),
+            None => (None, None, 0),
+        };
+        // What the list has, the stream need not have brought.
+        self.stream.skipped = skipped > 0 || (self.stream.skipped && !complete);
+        self.stream.backfill_done = complete;
+        let mut held = None;
+        let mut unseen = false;
+        if let Some(open) = self.stream.open_mut() {
+            // Of what came before the first event of a connection nothing is known but by the list, and one that does
+            // not have this event either does not tell.
+            open.contiguous = true;
+            held = open.deferred.take();
+            if let Some(item) = &held {
+                let first = !std::mem::replace(&mut open.told, true);
+                unseen = first && (!complete || item.event.seq > reached);
+                // It was not read meanwhile.
+                open.listening = None;
+            }
+        }
+        if complete || unseen {
+            self.stream.reopened = unseen && !self.stream.gaps_are_normal;
+        }
+        if complete {
+            self.recall(past);
+        }
+        match held {
+            Some(item) => self.take_streamed_item(item),
+            None if complete && skipped > 0 => self.take_skipped(skipped),
+            None => {}
+        }
+        self.conclude_check(complete);
+        match self.deferred.take() {
+            Some(reading) => self.apply(reading),
+            None if self.stream.end.is_some() => {}
+            None => self.poll_again(crate::ReadKind::Status, None),
+        }
+    }
+
+    /// The newest event asks, and was known before this process: somebody else was told, or nobody.
+    fn recall(&mut self, past: Option<Question>) {
+        let Some(question) = past.filter(|_| self.stream.asked.is_none()) else {
+            return;
+        };
+        let delivered = self.writes.front().map(|delivery| &delivery.kind);
+        // An answer to it may be under way since before its events could not be read.
+        let answered = matches!(delivered, Some(WriteKind::Answer { question: of, .. })
+            if self.questions.get(&of.id).map_or(&of.id, |ask| ask.server_id()) == &question.id);
+        let resolved = self.questions.is_resolved(&question.id) && !answered;
+        if self.stream.end.is_none() && !resolved {
+            self.take_wait(question);
+        }
+    }
+
+    /// Why the list is read now.
+    pub(in crate::task) fn backfill_reason(&self) -> WaitReason {
+        match &self.stream.backfill {
+            Some(fill) if fill.tries > 0 => WaitReason::Backoff,
+            _ => WaitReason::PollInterval,
+        }
+    }
+}

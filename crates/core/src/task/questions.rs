@@ -1,0 +1,461 @@
+//! The questions region: what is asked, what was answered, and what may not be offered again.
+//!
+//! ```text
+//! Open ─answer()─► Answering ─┬─► Settled (applied, gone)
+//!   │                         └─► Doubtful (unknown, refused, not sent) ─answer()─► Answering
+//!   └── withdrawn ──► forgotten
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::Event;
+use crate::id::{EventId, EventSeq, QuestionId, TaskId};
+use crate::question::{Answer, AnswerError, Answered, Question, QuestionKind, WithdrawReason};
+
+use super::event_queue::EventQueue;
+
+/// Where a question stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum QuestionState {
+    /// Told, nobody has answered.
+    Open,
+    /// An answer is on its way.
+    Answering,
+    /// Answered; never offered again.
+    Resolved,
+    /// Answered, and the task has worked since.
+    Superseded,
+    /// An answer went wrong; only the caller's explicit answer repeats it.
+    Unconfirmed,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct QuestionEntry {
+    pub(crate) question: Question,
+    pub(crate) state: QuestionState,
+    /// The server's own id, when the question was told under a stand-in and seen since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) known_as: Option<QuestionId>,
+    /// Whether an answer of ours may have been applied: whoever goes on with the task may go on with that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) may_be_ours: bool,
+    /// Our own answer, once it was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answer: Option<Answer>,
+    /// The number of the event that asks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) told_as: Option<EventId>,
+}
+
+impl QuestionEntry {
+    fn open(question: Question) -> Self {
+        Self {
+            question,
+            state: QuestionState::Open,
+            known_as: None,
+            may_be_ours: false,
+            answer: None,
+            told_as: None,
+        }
+    }
+
+    /// Whether another process may have told it under this stand-in, which it would have done for nothing else: the
+    /// first wait after one of the events that stand between the wait before and this one.
+    pub(super) fn was_stood_in_for(&self, task: &TaskId, id: &QuestionId) -> bool {
+        let (Some(from), Some(seq)) = (self.question.unseen_after, self.question.seq) else {
+            return false;
+        };
+        let places = (from.0..seq.0).rev().take(MOST_PLACES);
+        let mut first = places.map(|after| StandInPlace { after, nth: 1 });
+        id.is_stand_in() && first.any(|place| place.id(task) == *id)
+    }
+
+    /// The reason why it is asked no more: what an answer of ours may have done, and what is known by its stand-in alone,
+    /// is nobody else's for sure.
+    pub(super) fn elsewhere(&self, reason: WithdrawReason) -> WithdrawReason {
+        let is_anybodys = self.may_be_ours || (self.question.stand_in && self.known_as.is_none());
+        match reason {
+            WithdrawReason::AnsweredElsewhere if is_anybodys => WithdrawReason::TaskMovedOn,
+            reason => reason,
+        }
+    }
+
+    /// The id that the server knows it by.
+    pub(crate) fn server_id(&self) -> &QuestionId {
+        self.known_as.as_ref().unwrap_or(&self.question.id)
+    }
+
+    fn is_called(&self, id: &QuestionId) -> bool {
+        self.question.id == *id || self.known_as.as_ref() == Some(id)
+    }
+}
+
+/// What is known of a question that an event asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KnownAs {
+    /// Nothing: it is to be told.
+    New,
+    /// It was told.
+    Told,
+    /// It seems to be one that was answered under a stand-in.
+    Resolved,
+}
+
+/// Events before a wait that a stand-in for it is looked for at.
+const MOST_PLACES: usize = 100_000;
+
+/// Reads in a row that must show a stand-in question before it is told.
+const STAND_IN_READS: u32 = 3;
+
+/// Where a stand-in was told that the events tell nothing of: the `nth` of those after the same event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StandInPlace {
+    pub(crate) after: u64,
+    pub(crate) nth: u32,
+}
+
+impl StandInPlace {
+    /// The id of what is asked there.
+    pub(super) fn id(self, task: &TaskId) -> QuestionId {
+        QuestionId::stand_in(task, &format!("{}.{}", self.after, self.nth))
+    }
+}
+
+/// A stand-in that has not shown often enough to be told.
+#[derive(Debug)]
+struct StandIn {
+    id: QuestionId,
+    /// How many reads in a row have shown it.
+    reads: u32,
+    /// Where it stands, when no read gave it its id.
+    place: Option<StandInPlace>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    entries: BTreeMap<QuestionId, QuestionEntry>,
+    /// The stand-in that is to be told.
+    stand_in: Option<StandIn>,
+    /// Where the newest stand-in of this task stands: no later one has its id.
+    place: Option<StandInPlace>,
+}
+
+impl Questions {
+    pub(super) fn restore(asks: Vec<QuestionEntry>, place: Option<StandInPlace>) -> Self {
+        Self {
+            entries: asks
+                .into_iter()
+                .map(|ask| (ask.question.id.clone(), ask))
+                .collect(),
+            stand_in: None,
+            place,
+        }
+    }
+
+    /// Where the newest stand-in stands.
+    pub(super) fn place(&self) -> Option<StandInPlace> {
+        self.place
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &QuestionEntry> {
+        self.entries.values()
+    }
+
+    /// Tells a question: a new one, or one once more in a process that may not have heard of it.
+    pub(super) fn offer_again(&mut self, question: Question, events: &mut EventQueue) {
+        self.tell(QuestionEntry::open(question), events);
+    }
+
+    /// Tells an open question, with all that is known of it.
+    pub(super) fn tell(&mut self, mut ask: QuestionEntry, events: &mut EventQueue) {
+        let event = Event::Question(ask.question.clone());
+        match ask.told_as {
+            Some(id) => events.push_again(id, event),
+            None => ask.told_as = Some(events.push(event)),
+        }
+        self.entries.insert(ask.question.id.clone(), ask);
+    }
+
+    /// Those that a human may answer now.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Question> {
+        self.entries
+            .values()
+            .filter(|ask| matches!(ask.state, QuestionState::Open | QuestionState::Unconfirmed))
+            .map(|ask| &ask.question)
+    }
+
+    pub(super) fn get(&self, id: &QuestionId) -> Option<&QuestionEntry> {
+        self.entries.get(id).or_else(|| {
+            self.entries
+                .values()
+                .find(|ask| ask.known_as.as_ref() == Some(id))
+        })
+    }
+
+    /// Whether a human is asked something that a conversation shows.
+    pub(super) fn is_asking_in_words(&self) -> bool {
+        self.entries.values().any(|ask| {
+            let is_open = ask.state == QuestionState::Open;
+            is_open && ask.question.users_before.is_some() && !ask.question.stand_in
+        })
+    }
+
+    /// Whether an answer to this question has arrived, or can no more.
+    pub(super) fn is_resolved(&self, id: &QuestionId) -> bool {
+        self.get(id).is_some_and(|ask| {
+            matches!(
+                ask.state,
+                QuestionState::Resolved | QuestionState::Superseded | QuestionState::Answering
+            )
+        })
+    }
+
+    pub(super) fn set(&mut self, id: &QuestionId, standing: QuestionState) {
+        if let Some(ask) = self.entries.get_mut(id) {
+            ask.state = standing;
+        }
+    }
+
+    /// Whether the question that an event asks was told before, perhaps under a stand-in: then it is the same, and not
+    /// told again. A settled stand-in counts while the status `lags`: its event may come late.
+    pub(super) fn identify(
+        &mut self,
+        seen: &Question,
+        is_stale: bool,
+        events: &mut EventQueue,
+    ) -> KnownAs {
+        self.stand_in = None;
+        if self.get(&seen.id).is_some() {
+            return KnownAs::Told;
+        }
+        let unnamed = self.entries.values_mut().find(|ask| {
+            let alive = match ask.state {
+                QuestionState::Open | QuestionState::Answering | QuestionState::Unconfirmed => true,
+                QuestionState::Resolved => is_stale,
+                QuestionState::Superseded => false,
+            };
+            ask.question.stand_in && ask.known_as.is_none() && alive
+        });
+        let Some(ask) = unnamed else {
+            return KnownAs::New;
+        };
+        ask.known_as = Some(seen.id.clone());
+        ask.question.kind = seen.kind.clone();
+        ask.question.text.clone_from(&seen.text);
+        ask.question.payload.clone_from(&seen.payload);
+        ask.question.seq = seen.seq;
+        ask.question.unseen_after = seen.unseen_after;
+        match ask.state {
+            QuestionState::Open | QuestionState::Unconfirmed => {
+                events.push(Event::Identified(ask.question.clone()));
+                KnownAs::Told
+            }
+            QuestionState::Answering => KnownAs::Told,
+            QuestionState::Resolved | QuestionState::Superseded => KnownAs::Resolved,
+        }
+    }
+
+    /// The task works: what was settled lies behind it, and no later event is about that.
+    pub(super) fn supersede(&mut self) {
+        for ask in self.entries.values_mut() {
+            if ask.state == QuestionState::Resolved && ask.question.stand_in {
+                ask.state = QuestionState::Superseded;
+            }
+        }
+    }
+
+    /// The event of this id is about a question of its own, and not about the one it was taken for.
+    pub(super) fn unlink(&mut self, id: &QuestionId) {
+        for ask in self.entries.values_mut() {
+            if ask.known_as.as_ref() == Some(id) {
+                ask.known_as = None;
+                ask.state = QuestionState::Superseded;
+            }
+        }
+    }
+
+    /// A question whose answer was not taken may be told again.
+    pub(super) fn forget(&mut self, id: &QuestionId) {
+        self.entries.remove(id);
+    }
+
+    /// A read showed exactly these questions: new ones are told, vanished ones withdrawn for the reason that is given.
+    pub(super) fn offer(
+        &mut self,
+        questions: Vec<Question>,
+        reason: impl Fn(&Question) -> WithdrawReason,
+        events: &mut EventQueue,
+    ) {
+        self.keep_only(
+            |id| questions.iter().any(|question| question.id == *id),
+            reason,
+            events,
+        );
+        for question in questions {
+            if self.get(&question.id).is_some() || !self.believable(&question, None, STAND_IN_READS)
+            {
+                continue;
+            }
+            self.offer_again(question, events);
+        }
+    }
+
+    /// A read showed that something is asked, and no event after this one tells what: told after so many reads that agree.
+    pub(super) fn offer_stand_in(
+        &mut self,
+        task: &TaskId,
+        after: Option<EventSeq>,
+        reads: u32,
+        events: &mut EventQueue,
+    ) {
+        let after = after.map_or(0, |after| after.0);
+        let nth = match self.place {
+            Some(place) if place.after == after => place.nth + 1,
+            _ => 1,
+        };
+        // Whatever was told since the first of these reads: it is the same.
+        let shown = self.stand_in.as_ref().and_then(|shown| shown.place);
+        let place = shown.unwrap_or(StandInPlace { after, nth });
+        let kind = QuestionKind::Other("unknown".to_owned());
+        let question = Question::new(place.id(task), kind, "").as_stand_in();
+        if self.believable(&question, Some(place), reads) {
+            self.stand_in = None;
+            self.place = Some(place);
+            self.offer_again(question, events);
+        }
+    }
+
+    /// Whether a stand-in question has shown often enough.
+    fn believable(
+        &mut self,
+        question: &Question,
+        place: Option<StandInPlace>,
+        wanted: u32,
+    ) -> bool {
+        if !question.stand_in {
+            self.stand_in = None;
+            return true;
+        }
+        let reads = match &self.stand_in {
+            Some(shown) if shown.id == question.id => shown.reads + 1,
+            _ => 1,
+        };
+        self.stand_in = Some(StandIn {
+            id: question.id.clone(),
+            reads,
+            place,
+        });
+        reads >= wanted
+    }
+
+    /// Nothing that was told is asked any more, for the reason that is given.
+    pub(super) fn withdraw(
+        &mut self,
+        reason: impl Fn(&Question) -> WithdrawReason,
+        events: &mut EventQueue,
+    ) {
+        self.stand_in = None;
+        if !self.entries.is_empty() {
+            self.keep_only(|_| false, reason, events);
+        }
+    }
+
+    fn keep_only(
+        &mut self,
+        shown: impl Fn(&QuestionId) -> bool,
+        reason: impl Fn(&Question) -> WithdrawReason,
+        events: &mut EventQueue,
+    ) {
+        self.entries.retain(|id, ask| match ask.state {
+            // Settled ones stay known, or a stale read would offer them again; an answer under way is judged there.
+            QuestionState::Resolved | QuestionState::Superseded | QuestionState::Answering => true,
+            QuestionState::Open | QuestionState::Unconfirmed => {
+                let shown = shown(id) || ask.known_as.as_ref().is_some_and(&shown);
+                if !shown {
+                    events.push(Event::Withdrawn {
+                        question: id.clone(),
+                        reason: ask.elsewhere(reason(&ask.question)),
+                    });
+                }
+                // An answer to a doubtful one may have arrived: it is not asked again by itself.
+                let unconfirmed = ask.state == QuestionState::Unconfirmed;
+                if !shown && unconfirmed {
+                    ask.state = QuestionState::Resolved;
+                }
+                shown || unconfirmed
+            }
+        });
+    }
+
+    /// What became of an answer is known.
+    pub(super) fn resolve(&mut self, id: &QuestionId, answer: Answer, how: Answered) {
+        let standing = match how {
+            Answered::Applied | Answered::Gone(_) => QuestionState::Resolved,
+            Answered::Refused | Answered::Unknown | Answered::NotSent => QuestionState::Unconfirmed,
+        };
+        self.set(id, standing);
+        if let Some(ask) = self.entries.get_mut(id) {
+            ask.may_be_ours |= how == Answered::Unknown;
+            ask.answer = (how == Answered::Applied).then_some(answer);
+        }
+    }
+}
+
+/// The question that an answer may go to, among all that are known of a task.
+pub(crate) fn answerable<'a>(
+    asks: impl IntoIterator<Item = &'a QuestionEntry>,
+    task: Option<&TaskId>,
+    id: &QuestionId,
+) -> Result<&'a QuestionEntry, AnswerError> {
+    let Some(ask) = named(asks, task, id) else {
+        return Err(AnswerError::NoSuchQuestion(id.clone()));
+    };
+    match ask.state {
+        QuestionState::Open | QuestionState::Unconfirmed => Ok(ask),
+        QuestionState::Answering => Err(AnswerError::BeingAnswered(id.clone())),
+        QuestionState::Resolved | QuestionState::Superseded => Err(AnswerError::AlreadyAnswered {
+            id: id.clone(),
+            with: ask.answer.clone(),
+        }),
+    }
+}
+
+/// The question that this id names: its own id, or one that stood in for it here or in another process.
+pub(super) fn named<'a>(
+    asks: impl IntoIterator<Item = &'a QuestionEntry>,
+    task: Option<&TaskId>,
+    id: &QuestionId,
+) -> Option<&'a QuestionEntry> {
+    let asks: Vec<&QuestionEntry> = asks.into_iter().collect();
+    let own = asks.iter().find(|ask| ask.is_called(id));
+    let stood_in_for =
+        |ask: &&&QuestionEntry| task.is_some_and(|task| ask.was_stood_in_for(task, id));
+    own.or_else(|| asks.iter().find(stood_in_for)).copied()
+}
+
+/// Whether the question wants such an answer.
+pub(super) fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerError> {
+    let unfit = |why| {
+        Err(AnswerError::WrongKind {
+            id: question.id.clone(),
+            wants: question.kind.clone(),
+            why,
+        })
+    };
+    match (&question.kind, answer) {
+        (QuestionKind::Text, Answer::Text(text)) if text.trim().is_empty() => unfit("it is empty"),
+        (QuestionKind::Text, Answer::Text(_)) | (QuestionKind::Other(_), _) => Ok(()),
+        (QuestionKind::Approval, Answer::Approve | Answer::Reject { .. }) => Ok(()),
+        (QuestionKind::Data, Answer::Input(_) | Answer::Reject { .. }) => Ok(()),
+        (QuestionKind::Text, _) => unfit("it wants words"),
+        (QuestionKind::Approval, _) => unfit("it wants an approval or a rejection"),
+        (QuestionKind::Data, _) => unfit("it wants a JSON object"),
+    }
+}

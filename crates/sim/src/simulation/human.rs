@@ -1,0 +1,156 @@
+//! What the caller and the human want, and what they are told.
+
+use std::time::Duration;
+
+use taskward_core::{Answer, Answered, Event, EventNo, OnDetach, Provider, Question, Task};
+
+use super::drive::{Done, Life, Owned};
+use super::fault::FaultEvent;
+use super::machine::Machine;
+use super::observation::{Aim, Observation};
+use super::world::{Want, World, millis};
+
+/// How long a human waits before they say it again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+impl<P: Provider, M: Machine> World<P, M> {
+    /// What the caller and the human want by now.
+    pub(super) fn request(&mut self, task: &mut Task<P>) -> Done<Option<Life>> {
+        let now = self.clock();
+        if self.now >= self.cancel_at {
+            self.cancel_at = u64::MAX;
+            let is_taken = task.cancel(now).is_ok();
+            self.tell(format_args!("  the caller cancels: {is_taken}"));
+        }
+        while let Some(at) = self.wants.iter().position(|want| want.at <= self.now) {
+            let Want {
+                question, answer, ..
+            } = self.wants.remove(at);
+            let taken = task.answer(&question, answer.clone(), now);
+            self.tell(format_args!("  the human answers {question}: {taken:?}"));
+            if taken.is_ok() {
+                let aim = Aim::Question(question.to_string());
+                let answer = Some(answer);
+                self.learn(Observation::Requested { aim, answer })?;
+            }
+        }
+        while let Some(at) = self
+            .setup
+            .messages
+            .iter()
+            .position(|(at, _)| *at <= self.now)
+        {
+            let (_, text) = self.setup.messages.remove(at);
+            let sent = task.send_message(text.clone(), now);
+            self.tell(format_args!("  the caller says {text:?}: {sent:?}"));
+            if let Ok(no) = sent {
+                let aim = Aim::Message(no.0);
+                let answer = Some(Answer::Text(text));
+                self.learn(Observation::Requested { aim, answer })?;
+            }
+        }
+        if self.now >= self.interrupt_at {
+            self.interrupt_at = u64::MAX;
+            let has_to_be_stopped = task.interrupt(now);
+            self.tell(format_args!("  the caller leaves: {has_to_be_stopped}"));
+            if !has_to_be_stopped {
+                return self.hand_over(task).map(Some);
+            }
+            self.learn(Observation::Interrupted)?;
+            self.to_stop = match self.setup.policy.on_interrupt {
+                OnDetach::Cancel { within } | OnDetach::CancelAndConfirm { within } => Some(within),
+                _ => None,
+            };
+        }
+        if let Some(within) = self.to_stop.filter(|_| task.id().is_some()) {
+            self.to_stop = None;
+            self.left_by = now.after(within).as_millis();
+            self.learn(Observation::Bounded(self.deadline.min(self.left_by)))?;
+        }
+        Ok(None)
+    }
+
+    /// The caller leaves the task as it is: what was told is stored first, and the caller waits for that.
+    fn hand_over(&mut self, task: &mut Task<P>) -> Done<Life> {
+        loop {
+            let now = self.clock();
+            match Owned::of(task.next_step(now, &mut self.shared)) {
+                next @ Owned::Save(_) => {
+                    if let Some(life) = self.act(task, next)? {
+                        return Ok(life);
+                    }
+                }
+                _ => return Ok(Life::HandedOver(task.cancel_result())),
+            }
+        }
+    }
+
+    pub(super) fn event(
+        &mut self,
+        task: &mut Task<P>,
+        no: EventNo,
+        event: Event,
+    ) -> Done<Option<Life>> {
+        let shown = format!("{event:?}");
+        self.tell(format_args!("* {no} {shown}"));
+        self.inspect();
+        self.learn(Observation::Said(shown))?;
+        // Told is what is acknowledged: what a process did not live to acknowledge comes again.
+        if self.strikes(FaultEvent::Kill) {
+            return Ok(Some(Life::Killed));
+        }
+        if self.strikes(FaultEvent::HandOver) {
+            return Ok(Some(Life::Left));
+        }
+        task.taken(no);
+        self.told.push(event.clone());
+        self.learn(Observation::Told(Box::new(event.clone())))?;
+        match event {
+            Event::Question(question) => self.ask(&question, Duration::ZERO),
+            Event::Withdrawn { question, .. } => {
+                self.wants.retain(|want| want.question != question);
+            }
+            Event::Answered { question, how, .. } if how != Answered::Applied => {
+                let open = task.questions().find(|open| open.id == question).cloned();
+                if let Some(open) = open {
+                    self.ask(&open, AGAIN);
+                }
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Whoever goes on with a task asks it what is open: of an answer whose fate is unknown nothing is told again.
+    pub(super) fn doubt(&mut self, task: &Task<P>) {
+        if !std::mem::take(&mut self.doubts) {
+            return;
+        }
+        let open: Vec<Question> = task.questions().cloned().collect();
+        for question in open {
+            self.ask(&question, AGAIN);
+        }
+    }
+
+    /// A human is asked.
+    fn ask(&mut self, question: &Question, later: Duration) {
+        if self.wants.iter().any(|want| want.question == question.id) {
+            // They think about it already.
+            return;
+        }
+        let Some((after, answer)) = (self.setup.human)(question) else {
+            return;
+        };
+        let at = self
+            .now
+            .saturating_add(millis(after))
+            .saturating_add(millis(later));
+        let question = question.id.clone();
+        self.tell(format_args!("  {} is put to the human", question));
+        self.wants.push(Want {
+            at,
+            question,
+            answer,
+        });
+    }
+}
