@@ -2,6 +2,7 @@
 
 mod budgets;
 mod cycles;
+mod documents;
 
 use std::{fs, path::Path, process::Command};
 
@@ -94,6 +95,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     faults.extend(sources()?);
     faults.extend(lists(args, &workspace)?);
+    faults.extend(documents::faults(&workspace)?);
     if faults.is_empty() {
         return Ok(());
     }
