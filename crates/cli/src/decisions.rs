@@ -81,7 +81,7 @@ impl Fields {
     fn pause(&self) -> String {
         let why = self.get("why");
         match self.get("ms").parse().map(Duration::from_millis) {
-            Ok(wait) if why == "next look" => format!("next look in {}", length(wait)),
+            Ok(wait) if why == "next poll" => format!("next poll in {}", length(wait)),
             Ok(wait) => format!("{why}: {}", length(wait)),
             Err(_) => why.to_owned(),
         }

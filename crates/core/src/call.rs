@@ -172,7 +172,7 @@ impl<O: Operation> Call<O> {
     }
 
     fn judge(&mut self, report: Result<Response, ExchangeFailure>, shared: &mut OriginBudget) {
-        let trouble = match report {
+        let error = match report {
             Ok(reply) if reply.status().is_success() => match self.operation.read(&reply) {
                 Ok(output) => {
                     shared.succeeded();
@@ -196,14 +196,14 @@ impl<O: Operation> Call<O> {
             until: self.until,
             maybe: self.maybe,
         };
-        match retry::decide(&trouble, &attempt, &self.policy.retry, shared) {
+        match retry::decide(&error, &attempt, &self.policy.retry, shared) {
             RetryDecision::Again(not_before) => {
-                self.maybe |= retry::may_have_happened(&trouble, &self.policy.retry);
-                let why = trouble.to_string();
+                self.maybe |= retry::may_have_happened(&error, &self.policy.retry);
+                let why = error.to_string();
                 let wait = not_before.since(self.now);
                 let retrying = Some(Retrying {
                     attempt: self.attempts,
-                    reason: RetryReason::of(&trouble),
+                    reason: RetryReason::of(&error),
                     why,
                     wait,
                 });
@@ -214,10 +214,10 @@ impl<O: Operation> Call<O> {
             }
             decided
             @ (RetryDecision::Exhausted | RetryDecision::Final | RetryDecision::Unknown) => {
-                let maybe = self.maybe || retry::may_have_happened(&trouble, &self.policy.retry);
+                let maybe = self.maybe || retry::may_have_happened(&error, &self.policy.retry);
                 // What may be repeated may have changed something all the same.
                 let changed = maybe && !self.request.method().is_safe();
-                let mut error = error_of(trouble, self.now, self.attempts);
+                let mut error = error_of(error, self.now, self.attempts);
                 if changed || decided == RetryDecision::Unknown {
                     error = error.into_unknown(None);
                 }
@@ -273,9 +273,9 @@ impl<O: Operation> Call<O> {
 }
 
 /// The error that this evidence makes.
-pub(crate) fn error_of(trouble: AttemptError, now: Timestamp, attempts: u32) -> Error {
-    let asked = trouble.retry_after(now);
-    let error = match trouble {
+pub(crate) fn error_of(error: AttemptError, now: Timestamp, attempts: u32) -> Error {
+    let asked = error.retry_after(now);
+    let error = match error {
         AttemptError::Wire(failure) => match failure.head() {
             Some(head) if !head.status.is_success() && !head.status.is_redirection() => {
                 Error::api(ApiError::without_body(head))

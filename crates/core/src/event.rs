@@ -1,4 +1,4 @@
-//! What a task tells: events, numbered and repeated until taken, and the reasons of waits.
+//! What a task reports: numbered events, each repeated until it is acknowledged.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,13 +12,13 @@ use crate::question::{Answered, Question, WithdrawReason};
 use crate::reason::RetryReason;
 use crate::time::Timestamp;
 
-/// A task's status as the provider words it.
+/// A task's status in the provider's own word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Status {
-    /// The provider's own word. Never interpreted outside the provider.
+    /// The provider's own word. Only the provider interprets it.
     pub raw: Cow<'static, str>,
-    /// Whether the provider's contract has this word. An unknown one is told and never ends anything.
+    /// Whether the provider's contract has this word. An unknown word is reported and never ends a task.
     pub known: bool,
     /// How long the server asks to wait before the next read.
     #[serde(
@@ -30,7 +30,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// A status of the contract.
+    /// Creates a status that is in the contract.
     #[must_use]
     pub const fn known(raw: &'static str) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Status {
         }
     }
 
-    /// A status that the contract does not have.
+    /// Creates a status that is not in the contract.
     pub fn unknown(raw: impl Into<String>) -> Self {
         Self {
             raw: Cow::Owned(raw.into()),
@@ -49,7 +49,7 @@ impl Status {
         }
     }
 
-    /// The word.
+    /// Returns the provider's word.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.raw
@@ -62,38 +62,34 @@ impl fmt::Display for Status {
     }
 }
 
-/// One event of a provider's stream, as it came.
+/// One event of a provider's stream, as it arrived.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RawEvent {
-    /// Its place in the stream.
+    /// The event's sequence number in the stream.
     pub seq: Option<EventSeq>,
-    /// Its type, the provider's own word.
+    /// The event's type, in the provider's own word.
     pub name: String,
-    /// The whole of it.
+    /// The complete event.
     pub data: serde_json::Value,
 }
 
 impl RawEvent {
-    /// An event of this name and content.
-    pub fn new(
-        position: Option<EventSeq>,
-        name: impl Into<String>,
-        data: serde_json::Value,
-    ) -> Self {
+    /// Creates an event with this name and content.
+    pub fn new(seq: Option<EventSeq>, name: impl Into<String>, data: serde_json::Value) -> Self {
         Self {
-            seq: position,
+            seq,
             name: name.into(),
             data,
         }
     }
 }
 
-/// An event with its number, as a followed task tells it. It dereferences to the event.
+/// An event with its number. It dereferences to the event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NumberedEvent {
-    /// Its number, the same in every process that tells it.
+    /// The event's number, the same in every process that reports it.
     pub id: EventId,
     /// What happened.
     pub event: Event,
@@ -120,91 +116,92 @@ impl Deref for NumberedEvent {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event {
-    /// The task exists. The id is stored before this is told.
+    /// The task was created. Its id is stored before this is reported.
     Created {
-        /// Its id.
+        /// The task's id.
         id: TaskId,
-        /// Its status, when the reply had one.
+        /// The task's status, if the reply contained one.
         status: Option<Status>,
-        /// Whether it had been started before under the same idempotency key.
+        /// Whether an earlier request with the same idempotency key had created the task.
         replayed: bool,
     },
     /// The status changed.
     Status(Status),
-    /// The agent asks.
+    /// The agent asks a question.
     Question(Question),
-    /// What an open question is about, which was told before that was known. Its id stays the one that it was told
-    /// under.
+    /// What an open question is about, after the question was first reported without it. The question keeps the id
+    /// under which it was reported.
     Identified(Question),
-    /// The question is no longer open, and not by an answer of ours.
+    /// The question is no longer open, and no answer of ours resolved it.
     #[serde(deserialize_with = "withdrawn")]
     Withdrawn {
         /// The question.
         question: QuestionId,
-        /// Why, as far as anything shows.
+        /// Why, as far as the server shows.
         reason: WithdrawReason,
     },
     /// The task is paused and no answer of ours can resolve it.
     Paused(Status),
-    /// An answer's fate is known, or known to be unknown.
+    /// The outcome of an answer is known, or known to stay unknown.
     Answered {
         /// The question.
         question: QuestionId,
-        /// What became of the answer.
+        /// The outcome of the answer.
         how: Answered,
-        /// The server's or the wire's words, when it was not applied.
+        /// What the server or the connection reported, if the answer was not applied.
         detail: Option<String>,
     },
-    /// A message's fate is known, or known to be unknown.
+    /// The outcome of a message is known, or known to stay unknown.
     Sent {
         /// The message.
         message: MessageNo,
-        /// What became of it.
+        /// The outcome of the message.
         how: Answered,
-        /// The server's or the wire's words, when it was not applied.
+        /// What the server or the connection reported, if the message was not applied.
         detail: Option<String>,
     },
-    /// The server took the request to cancel; the task's own status still has to say so.
+    /// The server accepted the cancel request; the task's own status still has to confirm it.
     Cancelling,
-    /// The server refused to cancel; the task goes on.
+    /// The server refused to cancel; the task keeps running.
     CancelRefused(String),
-    /// A request failed and is made again. Not the task's failure.
+    /// A request failed and will be repeated. This is not a failure of the task.
     Retrying {
         /// Failures in a row.
         attempt: u32,
-        /// Why.
+        /// Why the request is repeated.
         reason: RetryReason,
-        /// The same in words.
+        /// The reason in words.
         why: String,
-        /// When it is made again.
+        /// When the request is repeated.
         until: Timestamp,
     },
-    /// The stream was reopened and events between these positions were not seen.
+    /// The stream was reopened, and the events between these two were not seen.
     Gap {
-        /// The last position seen before.
+        /// The last event seen before the gap.
         after: EventSeq,
-        /// The first position seen after.
+        /// The first event seen after the gap.
         before: EventSeq,
     },
-    /// An event came again with other content. The first one stands, and is told; this is told once for each connection.
+    /// An event arrived again with other content. The first content counts and is reported; this is reported once per
+    /// connection.
     Altered {
-        /// Its place in the stream.
+        /// The event's sequence number.
         position: EventSeq,
     },
-    /// An event says that the task is over, and no read of the task agreed in time: the event stands.
+    /// An event says that the task is over, and no read of the task confirmed it in time: the event counts.
     Unconfirmed {
         /// The event's name.
         event: String,
-        /// The status that the task still reads.
+        /// The status that the task still shows.
         status: Option<Status>,
     },
-    /// An event of the provider's stream.
+    /// An event from the provider's stream.
     Provider(RawEvent),
 }
 
 impl Event {
-    /// Whether a task that goes on from a snapshot finds it again by itself, or nobody needs it any more: an open question
-    /// is open, the platform's events follow the position, and a repetition was of its moment.
+    /// Returns whether a resumed task reports this event again by itself, or nobody needs it any more: an open question
+    /// is still open, the platform replays the events after the last one, and a retry concerned only its moment.
     pub(crate) const fn comes_again(&self) -> bool {
         match self {
             Self::Question(_)
@@ -225,13 +222,14 @@ impl Event {
         }
     }
 
-    /// Whether a process that goes on may tell it again: its number has to be stored before it is told.
+    /// Returns whether a process that resumes the task may report this event again: its number must be stored before it
+    /// is reported.
     pub(crate) const fn is_kept(&self) -> bool {
         matches!(self, Self::Question(_)) || !self.comes_again()
     }
 }
 
-/// Reads a question that was withdrawn: before there were reasons, its bare id.
+/// Reads a withdrawn question: before reasons were stored, it was the bare id.
 fn withdrawn<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<(QuestionId, WithdrawReason), D::Error> {

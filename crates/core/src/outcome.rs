@@ -1,4 +1,4 @@
-//! How a task's watch ends.
+//! How the following of a task ends.
 
 use std::fmt;
 
@@ -12,26 +12,26 @@ use crate::id::{IntentId, TaskId};
 use crate::question::Question;
 use crate::snapshot::Snapshot;
 
-/// The answer of a completed task, alike for every provider.
+/// The answer of a completed task, with the same interface for every provider.
 pub trait Output {
-    /// The answer in words, when it has any.
+    /// Returns the answer in words, if it has any.
     fn text(&self) -> Option<String>;
 
-    /// The structured answer, when there is one.
+    /// Returns the structured answer, if there is one.
     fn json(&self) -> Option<&Value>;
 
-    /// Everything the server sent.
+    /// Returns everything that the server sent.
     fn raw(&self) -> &Value;
 
-    /// Whether some of its text was lost on its way: U+FFFD stands where it was.
+    /// Returns whether some of the text was lost in transfer: U+FFFD stands in its place.
     fn is_damaged(&self) -> bool {
         is_damaged(self.raw())
     }
 
-    /// The structured answer as the caller's own type; the answer's text is read as JSON when there is no other.
+    /// Parses the structured answer as the caller's own type; without a structured answer, it parses the text as JSON.
     ///
     /// # Errors
-    /// When there is no structured answer, or it has another shape.
+    /// Returns an error if there is no structured answer, or if it has another shape.
     fn data<T: DeserializeOwned>(&self) -> Result<T, ReadError>
     where
         Self: Sized,
@@ -67,28 +67,28 @@ fn is_damaged(value: &Value) -> bool {
     }
 }
 
-/// Why the agent failed, as far as the provider tells.
+/// Why the agent failed, as far as the provider says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskFailure {
-    /// The status word.
+    /// The status.
     pub status: Status,
-    /// The provider's own code of the reason, when it gives one.
+    /// The provider's own code for the reason, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// A line for people, when there is one.
+    /// A line for people to read, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Whether nobody answered a question in time, which the provider takes for an end.
+    /// Whether nobody answered a question in time, so that the provider ended the task.
     #[serde(default)]
     pub unanswered: bool,
-    /// The steps that led to it, when they were read.
+    /// The steps that led to the failure, if they were read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<Value>,
 }
 
 impl TaskFailure {
-    /// A failure of this status, nothing else known.
+    /// Creates a failure with this status and no further details.
     #[must_use]
     pub fn new(status: Status) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl TaskFailure {
         }
     }
 
-    /// The same with the provider's code of the reason and a line for people.
+    /// Adds the provider's code for the reason and a line for people to read.
     #[must_use]
     pub fn with_reason(mut self, reason: Option<String>, message: Option<String>) -> Self {
         self.reason = reason;
@@ -108,14 +108,14 @@ impl TaskFailure {
         self
     }
 
-    /// The same, ended because nobody answered in time.
+    /// Marks this failure as caused by a question that nobody answered in time.
     #[must_use]
     pub fn as_unanswered(mut self) -> Self {
         self.unanswered = true;
         self
     }
 
-    /// The same with what another account of the same end knows besides.
+    /// Adds the details that another report of the same failure knows and this one lacks.
     pub(crate) fn completed_by(mut self, other: &Self) -> Self {
         self.reason = self.reason.or_else(|| other.reason.clone());
         self.message = self.message.or_else(|| other.message.clone());
@@ -124,7 +124,7 @@ impl TaskFailure {
         self
     }
 
-    /// The same with what the trail tells.
+    /// Adds the steps that led to the failure.
     #[must_use]
     pub fn with_steps(mut self, message: Option<String>, trail: Value) -> Self {
         self.message = message;
@@ -133,15 +133,15 @@ impl TaskFailure {
     }
 }
 
-/// Who stopped a task, as far as we know.
+/// Who stopped a task, as far as the client knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoppedBy {
-    /// This task asked for it.
+    /// This client requested it.
     Us,
-    /// The provider, because nobody answered its question in time.
+    /// The provider stopped it, because nobody answered its question in time.
     Unanswered,
-    /// Somebody else, or the provider's system.
+    /// Somebody else stopped it, or the provider's system did.
     Other,
 }
 
@@ -157,34 +157,34 @@ impl StoppedBy {
     }
 }
 
-/// Which of the two clocks ran out.
+/// Which of the two deadlines passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TimeLimit {
-    /// The agent's.
+    /// The deadline for the agent's work.
     Working,
-    /// The human's.
+    /// The deadline for a human's answer.
     Waiting,
 }
 
-/// What is known of the fate of a task whose watch ended before it.
+/// What is known about cancelling a task that the client stopped following.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelResult {
-    /// Nothing was asked of the server. The task, if there is one, goes on.
+    /// The client did not ask the server to cancel. The task, if there is one, keeps running.
     NotRequested,
-    /// The server took the request to cancel. The task was not seen to stop.
+    /// The server accepted the cancel request, but the client did not see the task stop.
     Accepted,
-    /// The task was asked to stop, and was seen to have stopped, in this status.
+    /// The server was asked to cancel, and the client saw the task stopped in this status.
     Confirmed(Status),
-    /// It was to be cancelled, and this is why it was not, as far as we know. The task goes on.
+    /// The task could not be cancelled, for this reason, and keeps running as far as the client knows.
     Failed(String),
-    /// It was to be cancelled, which the provider cannot do. The task goes on.
+    /// The provider cannot cancel tasks. The task keeps running.
     Unsupported,
 }
 
 impl CancelResult {
-    /// The name of this fate in machine-readable output.
+    /// Returns the name of this result in machine-readable output.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -213,98 +213,98 @@ impl fmt::Display for CancelResult {
     }
 }
 
-/// How a watch ended. Nothing on the wire ends one once the id is known: see the crate's documentation for the table.
+/// How the following of a task ended. Nothing on the wire ends it once the id is known: see [`Task`](crate::Task).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome<O> {
-    /// The task completed, and this is its answer.
+    /// The task completed with this answer.
     Succeeded {
         /// The task.
         id: TaskId,
         /// The answer.
         output: O,
     },
-    /// The task completed and its answer cannot be read.
+    /// The task completed, but its answer cannot be read.
     ResultUnavailable {
         /// The task.
         id: TaskId,
-        /// The last try's error.
+        /// The error of the last attempt.
         why: String,
     },
     /// The agent failed.
     Failed {
         /// The task.
         id: TaskId,
-        /// What is known of it.
+        /// What is known of the failure.
         failure: TaskFailure,
     },
     /// The task was stopped.
     Stopped {
         /// The task.
         id: TaskId,
-        /// By whom.
+        /// Who stopped it.
         by: StoppedBy,
-        /// What is known of it.
+        /// What is known of the reason.
         failure: TaskFailure,
     },
-    /// The server refused the start: no task exists.
+    /// The server refused the start request: no task exists.
     Refused(ApiError),
-    /// The start was never received: no task exists, trying again is safe.
+    /// The server never received the start request: no task exists, and starting again is safe.
     NotStarted {
-        /// Why it was given up.
+        /// Why the client gave up.
         why: String,
-        /// Requests made.
+        /// How many requests were made.
         attempts: u32,
-        /// Whether the same start may work later: the network's trouble, not a decision.
+        /// Whether the same start may work later: the network failed, and nobody refused it.
         temporary: bool,
     },
-    /// The start may have been received. It was not repeated.
+    /// The server may have received the start request. It was not repeated.
     Unknown {
-        /// The start, for reconciling.
+        /// The start request, for recovery.
         intent: IntentId,
-        /// What happened to it.
+        /// What happened to the start request.
         why: String,
-        /// Whether the server said that it did something.
+        /// Whether a reply of the server suggests that a task was created.
         likely: bool,
     },
-    /// The key was refused in the middle; the task goes on.
+    /// The server refused the API key while the task was followed; the task keeps running.
     AccessLost {
         /// The task.
         id: TaskId,
-        /// The refusal.
+        /// The server's error.
         error: ApiError,
     },
     /// The server no longer knows the task.
     Gone {
         /// The task.
         id: TaskId,
-        /// The refusal.
+        /// The server's error.
         error: ApiError,
     },
     /// A deadline passed.
     DeadlineExceeded {
-        /// The task, when it had started.
+        /// The task, if it was started.
         id: Option<TaskId>,
-        /// Which clock ran out.
+        /// Which deadline passed.
         limit: TimeLimit,
         /// The last status seen.
         last: Option<Status>,
-        /// What was done about the task.
+        /// What was done to cancel the task.
         cancel: CancelResult,
     },
-    /// The application interrupted the watch, and something was to be done about the task first.
+    /// The application interrupted the following of the task, and the client first had to try to cancel it.
     Interrupted {
         /// The task.
         id: TaskId,
         /// The last status seen.
         last: Option<Status>,
-        /// What was done about it.
+        /// What was done to cancel the task.
         cancel: CancelResult,
     },
 }
 
 impl<O> Outcome<O> {
-    /// The task, when one is known.
+    /// Returns the task's id, if one is known.
     pub fn task(&self) -> Option<&TaskId> {
         match self {
             Self::Succeeded { id, .. }
@@ -319,7 +319,7 @@ impl<O> Outcome<O> {
         }
     }
 
-    /// The name of this end in machine-readable output.
+    /// Returns the name of this outcome in machine-readable output.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Succeeded { .. } => "succeeded",
@@ -336,10 +336,10 @@ impl<O> Outcome<O> {
         }
     }
 
-    /// The answer, or an error that says how the task ended instead.
+    /// Returns the answer, or an error that says how the task ended instead.
     ///
     /// # Errors
-    /// Every end but [`Outcome::Succeeded`].
+    /// Returns an error for every outcome but [`Outcome::Succeeded`].
     pub fn into_answer(self) -> Result<O, Error> {
         let task = self.task().cloned();
         let words = self.to_string();
@@ -376,7 +376,7 @@ impl<O> Outcome<O> {
     }
 }
 
-/// The reason of the end, in a line without the answer.
+/// Writes the outcome as one line, without the answer.
 impl<O> fmt::Display for Outcome<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -385,10 +385,8 @@ impl<O> fmt::Display for Outcome<O> {
                 f,
                 "the task completed, but its answer cannot be read yet: {why}"
             ),
-            Self::Failed { failure: fault, .. } => f.write_str(&describe("the task failed", fault)),
-            Self::Stopped {
-                by, failure: fault, ..
-            } => f.write_str(&describe(by.as_str(), fault)),
+            Self::Failed { failure, .. } => f.write_str(&describe("the task failed", failure)),
+            Self::Stopped { by, failure, .. } => f.write_str(&describe(by.as_str(), failure)),
             Self::Refused(error) => write!(f, "the start was refused: {error}"),
             Self::NotStarted { why, .. } => write!(f, "the task was not started: {why}"),
             Self::Unknown { why, .. } => write!(f, "the task may have started: {why}"),
@@ -398,62 +396,58 @@ impl<O> fmt::Display for Outcome<O> {
             }
             Self::DeadlineExceeded {
                 id,
-                limit: clock,
+                limit,
                 last,
-                cancel: abandoned,
+                cancel,
             } => {
-                f.write_str(match clock {
+                f.write_str(match limit {
                     TimeLimit::Working => "the deadline passed",
                     TimeLimit::Waiting => "nobody answered in time",
                 })?;
                 match id {
-                    Some(_) => write!(f, "; {abandoned}{}", last_seen(last.as_ref(), abandoned)),
+                    Some(_) => write!(f, "; {cancel}{}", last_seen(last.as_ref(), cancel)),
                     None => f.write_str(" before the task was started"),
                 }
             }
-            Self::Interrupted {
-                last,
-                cancel: abandoned,
-                ..
-            } => {
-                let last = last_seen(last.as_ref(), abandoned);
-                write!(f, "interrupted; {abandoned}{last}")
+            Self::Interrupted { last, cancel, .. } => {
+                let last = last_seen(last.as_ref(), cancel);
+                write!(f, "interrupted; {cancel}{last}")
             }
         }
     }
 }
 
-fn last_seen(last: Option<&Status>, abandoned: &CancelResult) -> String {
-    match (last, abandoned) {
+fn last_seen(last: Option<&Status>, cancel: &CancelResult) -> String {
+    match (last, cancel) {
         (None, _) | (_, CancelResult::Confirmed(_)) => String::new(),
         (Some(status), _) => format!(" (last status: {status})"),
     }
 }
 
-fn describe(what: &str, fault: &TaskFailure) -> String {
-    match (&fault.message, &fault.reason) {
+fn describe(what: &str, failure: &TaskFailure) -> String {
+    match (&failure.message, &failure.reason) {
         (Some(message), Some(reason)) => format!("{what}: {message} ({reason})"),
         (Some(text), None) | (None, Some(text)) => format!("{what}: {text}"),
         (None, None) => what.to_owned(),
     }
 }
 
-/// Why a driver handed control back although the task goes on.
+/// Why a driver returned control although the task keeps running.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum DetachReason {
-    /// A question nobody here can answer.
+    /// The agent asked a question that nobody here can answer.
     Question(Question),
-    /// An answer that may or may not have arrived; the question still shows.
+    /// An answer may or may not have arrived, and the question still shows as open.
     AnswerUnconfirmed(Question),
-    /// A review that only the provider's own pages resolve.
+    /// The task waits for a review that can be decided only on the provider's own pages.
     Review(Status),
-    /// The caller interrupted the watch.
+    /// The caller interrupted the following of the task.
     Interrupted,
 }
 
 impl DetachReason {
-    /// The name of this reason in machine-readable output.
+    /// Returns the name of this reason in machine-readable output.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -465,59 +459,59 @@ impl DetachReason {
     }
 }
 
-/// Control handed back; unless it was stopped, the task goes on, and the snapshot leads back to it.
+/// Control returned to the caller. Unless the task was cancelled it keeps running, and the snapshot can resume it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Detached {
     /// The task.
     pub id: TaskId,
-    /// Why.
+    /// Why control was returned.
     pub reason: DetachReason,
-    /// What was done about the task.
+    /// What was done to cancel the task.
     pub cancel: CancelResult,
-    /// Where to resume, here or in another process.
+    /// The state to resume from, in this or another process.
     pub snapshot: Snapshot,
 }
 
 impl Detached {
-    /// Control handed back at this point.
+    /// Creates a value that returns control at this point.
     #[must_use]
-    pub fn new(id: TaskId, why: DetachReason, snapshot: Snapshot) -> Self {
+    pub fn new(id: TaskId, reason: DetachReason, snapshot: Snapshot) -> Self {
         Self {
             id,
-            reason: why,
+            reason,
             cancel: CancelResult::NotRequested,
             snapshot,
         }
     }
 
-    /// The same, with something done about the task.
+    /// Sets what was done to cancel the task.
     #[must_use]
-    pub fn with_cancel(mut self, abandoned: CancelResult) -> Self {
-        self.cancel = abandoned;
+    pub fn with_cancel(mut self, cancel: CancelResult) -> Self {
+        self.cancel = cancel;
         self
     }
 }
 
-/// What a driver returns: the task's end, or control handed back.
+/// What a driver returns: the task's outcome, or control before the task has ended.
 #[derive(Debug)]
 pub enum RunResult<O> {
-    /// The watch is over.
+    /// The task has ended, or the client can follow it no longer.
     Ended(Outcome<O>),
-    /// The task goes on without us.
+    /// The client detached; the task keeps running.
     Detached(Box<Detached>),
 }
 
 impl<O> RunResult<O> {
-    /// The answer, or an error that says what happened instead.
+    /// Returns the answer, or an error that says what happened instead.
     ///
     /// # Errors
-    /// Every end but a success.
+    /// Returns an error for everything but [`Outcome::Succeeded`].
     pub fn into_answer(self) -> Result<O, Error> {
         match self {
             Self::Ended(outcome) => outcome.into_answer(),
-            Self::Detached(left) => {
-                let text = match &left.reason {
+            Self::Detached(detached) => {
+                let text = match &detached.reason {
                     DetachReason::Question(question) if question.text.is_empty() => {
                         "the agent waits for an answer".to_owned()
                     }
@@ -530,18 +524,18 @@ impl<O> RunResult<O> {
                     DetachReason::Review(status) => {
                         format!("the task waits for a human's review ({status})")
                     }
-                    DetachReason::Interrupted => format!("interrupted; {}", left.cancel),
+                    DetachReason::Interrupted => format!("interrupted; {}", detached.cancel),
                 };
-                let kind = match &left.reason {
+                let kind = match &detached.reason {
                     DetachReason::AnswerUnconfirmed(_) => ErrorKind::OutcomeUnknown,
                     _ => ErrorKind::Pending,
                 };
-                Err(Error::new(kind, text).with_task(left.id))
+                Err(Error::new(kind, text).with_task(detached.id))
             }
         }
     }
 
-    /// The outcome, when the watch is over.
+    /// Returns the outcome, unless the client detached.
     pub fn outcome(&self) -> Option<&Outcome<O>> {
         match self {
             Self::Ended(outcome) => Some(outcome),

@@ -1,4 +1,5 @@
-//! The one trait a provider implements: what its requests are and what its replies mean. No state, no time, no I/O.
+//! The trait that a provider implements: what its requests are and what its replies mean. It has no state, no clock and
+//! no I/O.
 
 use std::fmt::Debug;
 
@@ -19,75 +20,76 @@ use crate::seed::hex;
 use crate::sse;
 use crate::time::Timestamp;
 
-/// Characters of a first line that are kept.
+/// Characters of the first line that are kept.
 const MAX_TITLE: usize = 80;
 
 /// What to start: the provider's own description of the work.
 pub trait Job: Clone + Debug + Send + Sync + 'static {
-    /// The files it sends, for the adapter to look at before the request is built.
+    /// Returns the files that the job sends, for the adapter to measure before the request is built.
     fn sources(&mut self) -> Vec<&mut Source> {
         Vec::new()
     }
 }
 
-/// A way of looking at a task.
+/// Which read of a task is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadKind {
-    /// The cheap read: what polling repeats.
+    /// The cheap read that polling repeats.
     Status,
-    /// What the agent asks, if it asks.
+    /// What the agent asks, if it asks anything.
     Questions,
     /// One page of the list of events.
     Events {
-        /// The cursor that the page before gave; the first page has none.
+        /// The cursor that the previous page gave; `None` for the first page.
         cursor: Option<String>,
     },
-    /// Events after a position, as a stream.
+    /// The events after a given one, as a stream.
     Stream {
-        /// The last position seen.
+        /// The last event seen.
         after: Option<EventSeq>,
     },
-    /// The steps of a task that ended badly.
+    /// The steps of a task that failed or was stopped.
     Steps,
     /// The answer of a task that completed.
     Result,
 }
 
-/// What a reply says about the task.
+/// What one read says about the task.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PollResult<O> {
-    /// It goes on.
+    /// The task is still running.
     Pending(Status),
-    /// It goes on or is over, and this has to be read before judging.
+    /// The task is still running or has ended; this must be read before deciding which.
     ReadFirst(ReadKind, Status),
-    /// It waits for answers to these.
+    /// The task waits for answers to these questions.
     Asking(Vec<Question>),
-    /// It waits for an answer, and its events tell to what.
+    /// The task waits for an answer, and its events say to which question.
     Waiting(Status),
-    /// It waits, and for what cannot be told: what was said last could not be read. It proves nothing.
+    /// The task waits, but nobody can tell for what: the agent's last message could not be read. This proves nothing.
     Unclear,
-    /// Nothing is asked any more, although the task was last seen to wait: somebody answered, it has yet to move.
+    /// No question is open any more although the task was last seen to wait: somebody answered, and the task has yet to
+    /// move on.
     NotAsking,
-    /// It waits for something that no answer of ours resolves.
+    /// The task waits for something that no answer of ours resolves.
     Paused(Status),
-    /// It completed, and this is the answer.
+    /// The task completed with this answer.
     Ready(O),
-    /// It completed, and the reply to a status read has the answer in it.
+    /// The task completed, and the reply to a status read already contains the answer.
     Succeeded(Status, O),
     /// The agent failed.
     Failed(TaskFailure),
-    /// It was stopped.
+    /// The task was stopped.
     Stopped(TaskFailure),
-    /// A status that the contract does not have. Never an end.
+    /// The contract does not have this status. It never ends a task.
     Unknown(Status),
-    /// A page of the list of events: what [`ReadKind::Events`] gives.
+    /// A page of the list of events, the reply to [`ReadKind::Events`].
     Events(Page),
 }
 
 impl<O> PollResult<O> {
-    /// Whether it says that the task is over.
+    /// Returns whether the result says that the task is over.
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Self::ReadFirst(read, _) => matches!(read, ReadKind::Result),
@@ -111,22 +113,22 @@ impl<O> PollResult<O> {
 pub struct Page {
     /// The events, oldest first.
     pub events: LenientList<StreamEvent>,
-    /// Where the next page begins; `None` on the last.
+    /// The cursor of the next page; `None` on the last page.
     pub next: Option<String>,
 }
 
 impl Page {
-    /// A page of these events.
+    /// Creates a page of these events.
     #[must_use]
-    pub fn new(items: impl Into<LenientList<StreamEvent>>, next: Option<String>) -> Self {
+    pub fn new(events: impl Into<LenientList<StreamEvent>>, next: Option<String>) -> Self {
         Self {
-            events: items.into(),
+            events: events.into(),
             next,
         }
     }
 }
 
-/// A write to a task that exists.
+/// A write to an existing task, as the provider encodes it.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum WriteRequest<'a> {
@@ -136,41 +138,41 @@ pub enum WriteRequest<'a> {
         question: &'a Question,
         /// The answer.
         answer: &'a Answer,
-        /// The key, when answers are keyed.
+        /// The idempotency key, if answers have one.
         key: Option<&'a IdempotencyKey>,
     },
-    /// A message nobody asked for.
+    /// A message that answers no question.
     Message(&'a str),
-    /// Stop.
+    /// Stops the task.
     Cancel,
 }
 
-/// What a conversation read after a write says about that write.
+/// What a conversation that was read after a write says about that write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation {
-    /// It is not there.
+    /// The write is not in the conversation.
     Absent,
-    /// It is there.
+    /// The write is in the conversation.
     Present,
-    /// It is there, and the agent has spoken since.
+    /// The write is in the conversation, and the agent has spoken since.
     PresentAndReplied,
-    /// The agent has spoken since, and it is not there: something else may have made it speak.
+    /// The write is not in the conversation although the agent has spoken since: something else may have made it speak.
     AbsentAndReplied,
 }
 
-/// A task that a start made.
+/// A task that a start request created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreatedTask {
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
-    /// Its status, when the reply has one.
+    /// The task's status, if the reply contains one.
     pub status: Option<Status>,
-    /// Whether the reply says that the same idempotency key had started it before.
+    /// Whether the reply says that an earlier request with the same idempotency key created the task.
     pub replayed: bool,
 }
 
 impl CreatedTask {
-    /// A task of this id and status, started just now.
+    /// Creates a task with this id and status, started just now.
     #[must_use]
     pub fn new(id: TaskId, status: Option<Status>) -> Self {
         Self {
@@ -181,25 +183,25 @@ impl CreatedTask {
     }
 }
 
-/// What the task of a start is known by, should the reply to the start be lost.
+/// What identifies the task of a start request whose reply was lost.
 ///
-/// It tells nothing of what the agent was told but how it begins.
+/// Of the first message to the agent it contains only a digest and the beginning.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MatchCriteria {
-    /// Whom it was for.
+    /// The agent that the task was for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// A digest of the first thing said to the agent.
+    /// A digest of the first message to the agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// How that begins, for people.
+    /// How that message begins, for people to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
 
 impl MatchCriteria {
-    /// A task of this agent.
+    /// Creates criteria that match a task of this agent.
     #[must_use]
     pub fn agent(agent: impl Into<String>) -> Self {
         Self {
@@ -208,7 +210,7 @@ impl MatchCriteria {
         }
     }
 
-    /// The same, and this was said first.
+    /// Adds the first message to these criteria.
     #[must_use]
     pub fn with_first_message(mut self, text: &str) -> Self {
         let begin = text.trim().lines().next().unwrap_or_default();
@@ -217,13 +219,14 @@ impl MatchCriteria {
         self
     }
 
-    /// Whether this is what was said first; blanks at either end do not count.
+    /// Returns whether `text` is the first message; white space at either end does not count.
     #[must_use]
     pub fn is_first_message(&self, text: &str) -> bool {
         self.digest.as_deref() == Some(Self::digest_of(text).as_str())
     }
 
-    /// Whether a title may be made of how it begins. Platforms make titles as they like: one that is not says nothing.
+    /// Returns whether a title may have been made from the beginning of the first message. Platforms make titles as
+    /// they like: a title that does not match proves nothing.
     pub(crate) fn matches_title(&self, title: &str) -> bool {
         let words = |text: &str| {
             let text = text.trim().trim_end_matches(['…', '.']);
@@ -233,8 +236,8 @@ impl MatchCriteria {
             words(self.title.as_deref().unwrap_or_default()),
             words(title),
         );
-        let is_said = !begin.is_empty() && !title.is_empty();
-        is_said && (begin.starts_with(&title) || title.starts_with(&begin))
+        let is_comparable = !begin.is_empty() && !title.is_empty();
+        is_comparable && (begin.starts_with(&title) || title.starts_with(&begin))
     }
 
     fn digest_of(text: &str) -> String {
@@ -242,28 +245,29 @@ impl MatchCriteria {
     }
 }
 
-/// A task that a start of unknown outcome may have made.
+/// A task that a start with unknown outcome may have created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Candidate {
-    /// The task.
+    /// The task's id.
     pub id: TaskId,
-    /// Its status.
+    /// The task's status.
     pub status: Option<Status>,
-    /// When it was made, as the server wrote it.
+    /// When the task was created, as the server wrote it.
     pub created_at: Option<String>,
-    /// The same by the server's clock, where it can be read.
+    /// When the task was created by the server's clock, if that can be parsed.
     pub created_at_millis: Option<Timestamp>,
-    /// Its title.
+    /// The task's title.
     pub title: Option<String>,
-    /// What the first thing said to its agent tells.
+    /// How the first message to its agent compares with that of the start.
     pub similarity: Similarity,
-    /// Whether it was made at another time than the clock told when the start began: that clock may have been wrong.
+    /// Whether the task was created outside the time that this machine's clock showed for the start: that clock may
+    /// have been wrong.
     pub outside_expected_time: bool,
 }
 
 impl Candidate {
-    /// A task of this id that nobody has looked at.
+    /// Creates a candidate with this id whose conversation nobody has read.
     #[must_use]
     pub fn new(id: TaskId) -> Self {
         Self {
@@ -278,17 +282,18 @@ impl Candidate {
     }
 }
 
-/// Whether the first thing said to a candidate's agent is what the start said. Where it is not, it is no candidate.
+/// Whether the first message to a candidate's agent is that of the start. A task with another first message is no
+/// candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Similarity {
-    /// It is the same.
+    /// Both messages are the same.
     Same,
-    /// It could not be read.
+    /// The candidate's first message could not be read.
     Unreadable,
-    /// Nobody looked: there were too many.
+    /// The candidate's first message was not read: there were too many candidates.
     Unread,
-    /// The start left nothing to compare with.
+    /// The start contains no message to compare with.
     Incomparable,
 }
 
@@ -310,9 +315,9 @@ pub struct Capabilities {
     pub message: bool,
     /// Whether the tasks of an account can be listed.
     pub list: bool,
-    /// Whether there is a trail to read.
+    /// Whether the steps of a task can be read.
     pub steps: bool,
-    /// Whether agents ask in words, and are answered in words.
+    /// Whether agents ask and are answered in words.
     pub words: bool,
     /// Whether tasks wait for an approval or for data.
     pub approval: bool,
@@ -320,14 +325,14 @@ pub struct Capabilities {
     pub review: bool,
     /// Whether a task that is stuck can be brought back to work.
     pub resume: bool,
-    /// Whether agents can be listed, made and changed.
+    /// Whether agents can be listed, created and changed.
     pub agents: bool,
     /// Whether the usage of an account can be read.
     pub usage: bool,
 }
 
 impl Capabilities {
-    /// The least a provider has: a start without a key, and polling.
+    /// The least that a provider supports: a start without a key, and polling.
     pub const LEAST: Self = Self {
         start: Safety::Once,
         answer: Safety::Once,
@@ -350,20 +355,21 @@ impl Capabilities {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProviderDefaults {
-    /// Environment variable of the key.
+    /// Environment variable that holds the API key.
     pub key_variable: &'static str,
-    /// Environment variable of the base URL.
+    /// Environment variable that holds the base URL.
     pub base_url_variable: &'static str,
-    /// The base URL when nobody says otherwise.
+    /// The base URL if the user sets none.
     pub base_url: &'static str,
-    /// What every target begins with; a base URL may end in it.
+    /// What every request target begins with; a base URL may end in it.
     pub api_prefix: &'static str,
-    /// What the keys of a simulator begin with, when they can be told from real ones: they go to no other server.
+    /// How the API keys of a simulator begin, if that tells them from real ones: the client sends such keys to no other
+    /// server.
     pub simulated_key: Option<&'static str>,
 }
 
 impl ProviderDefaults {
-    /// The settings of a provider.
+    /// Creates the defaults of a provider.
     #[must_use]
     pub const fn new(
         key_variable: &'static str,
@@ -380,7 +386,7 @@ impl ProviderDefaults {
         }
     }
 
-    /// The same, with keys of a simulator that begin like this.
+    /// Sets how the API keys of a simulator begin.
     #[must_use]
     pub const fn with_simulated_key(mut self, prefix: &'static str) -> Self {
         self.simulated_key = Some(prefix);
@@ -388,9 +394,10 @@ impl ProviderDefaults {
     }
 }
 
-/// What a provider means: which request does what, and what a reply says.
+/// What a provider's protocol means: which request does what, and what a reply says.
 ///
-/// Every method is a function of its arguments. Unknown words of the server keep their text and never end a task.
+/// Every method is a function of its arguments. Words of the server that this version does not know keep their text and
+/// never end a task.
 pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     /// What to start.
     type Job: Job;
@@ -399,33 +406,33 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
 
     /// The provider's name in `NAME:ID`, in snapshots and in settings.
     const NAME: &'static str;
-    /// Where its settings come from.
+    /// The names and defaults of its settings.
     const DEFAULTS: ProviderDefaults;
-    /// What it can do.
+    /// What the provider supports.
     const CAPABILITIES: Capabilities;
 
-    /// The request that starts `job`.
+    /// Builds the request that starts `job`.
     ///
     /// # Errors
-    /// When the job cannot be written into one: nothing was sent.
+    /// Returns an error if the job cannot be encoded into a request: nothing was sent.
     fn start(&self, job: &Self::Job, key: Option<&IdempotencyKey>) -> Result<Request, BuildError>;
 
-    /// Reads a 2xx reply to a start. A task id is enough.
+    /// Reads a 2xx reply to a start request. A task id is enough.
     ///
     /// # Errors
-    /// When there is no id in it.
+    /// Returns an error if the reply contains no id.
     fn read_start(&self, reply: &Response) -> Result<CreatedTask, ReadError>;
 
-    /// The request of one look.
+    /// Builds the request of one read.
     ///
     /// # Errors
-    /// When the id cannot be written into a path, or there is no such look here.
+    /// Returns an error if the id cannot be encoded into a path, or if the provider has no such read.
     fn read_request(&self, id: &TaskId, read: &ReadKind) -> Result<Request, BuildError>;
 
-    /// Reads a 2xx reply to a look at this task.
+    /// Reads a 2xx reply to a read of this task.
     ///
     /// # Errors
-    /// When it cannot be read; the task may be anything.
+    /// Returns an error if the reply cannot be read; it then says nothing about the task.
     fn read(
         &self,
         id: &TaskId,
@@ -433,53 +440,54 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         reply: &Response,
     ) -> Result<PollResult<Self::Output>, ReadError>;
 
-    /// The request of a write to a task.
+    /// Builds the request of a write to a task.
     ///
     /// # Errors
-    /// When it cannot be written, or there is no such write here.
-    fn write_request(&self, id: &TaskId, act: &WriteRequest<'_>) -> Result<Request, BuildError>;
+    /// Returns an error if the write cannot be encoded, or if the provider has no such write.
+    fn write_request(&self, id: &TaskId, write: &WriteRequest<'_>) -> Result<Request, BuildError>;
 
-    /// Checks a 2xx reply to a write: the status code alone says that it was taken, unless the reply is about another
-    /// task.
+    /// Checks a 2xx reply to a write: the status code alone says that the server accepted it, unless the reply is about
+    /// another task.
     ///
     /// # Errors
-    /// When it is no reply to a write to this task.
+    /// Returns an error if the reply does not belong to a write to this task.
     fn check_accepted(&self, _id: &TaskId, _reply: &Response) -> Result<(), ReadError> {
         Ok(())
     }
 
-    /// The conversation's newest place, from a reply to [`ReadKind::Questions`].
+    /// Returns the cursor of the conversation's newest message, from a reply to [`ReadKind::Questions`].
     ///
     /// # Errors
-    /// When the reply cannot be read.
+    /// Returns an error if the reply cannot be read.
     fn cursor(&self, _id: &TaskId, _reply: &Response) -> Result<Cursor, ReadError> {
         Ok(Cursor::new(""))
     }
 
-    /// Whether a write made after `cursor` shows in a reply to [`ReadKind::Questions`]; `text` is what was written.
+    /// Returns whether a write made after `cursor` shows in a reply to [`ReadKind::Questions`]; `text` is what was
+    /// written.
     ///
     /// # Errors
-    /// When the reply cannot be read.
+    /// Returns an error if the reply cannot be read.
     fn find_write(
         &self,
         _id: &TaskId,
         _reply: &Response,
-        _mark: &Cursor,
+        _cursor: &Cursor,
         _text: &str,
     ) -> Result<Confirmation, ReadError> {
         Ok(Confirmation::Absent)
     }
 
-    /// What the task of this start is known by, where tasks can be searched.
+    /// Returns what identifies the task of this start, if the provider's tasks can be searched.
     fn match_criteria(&self, _job: &Self::Job) -> Option<MatchCriteria> {
         None
     }
 
-    /// One page of the tasks that a start may have made: those of `criteria` made in this time, newest first. Asked only of
-    /// a provider that gives clues.
+    /// Builds the request for one page of the tasks that a start may have created: those that match `criteria`, created
+    /// in this time, newest first. It is called only if [`match_criteria`](Self::match_criteria) returned some.
     ///
     /// # Errors
-    /// When they cannot be searched.
+    /// Returns an error if the provider has no search.
     fn search(
         &self,
         _criteria: &MatchCriteria,
@@ -490,11 +498,11 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         Err(BuildError::new(format!("{} has no search", Self::NAME)))
     }
 
-    /// Reads a reply to the [`search`](Self::search) for this. A task that cannot be one of `criteria` is left out; an entry
-    /// of which that cannot be told is unreadable.
+    /// Reads a reply to [`search`](Self::search). It leaves out a task that cannot match `criteria`; an entry that does
+    /// not say enough to tell is unreadable.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error if the reply cannot be read.
     fn read_search(
         &self,
         _criteria: &MatchCriteria,
@@ -503,10 +511,10 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         Err(ReadError::new(ReadErrorKind::Shape, "there is no search"))
     }
 
-    /// The request of the first thing said to a task's agent.
+    /// Builds the request that reads the first message to a task's agent.
     ///
     /// # Errors
-    /// When the id cannot be written into a path, or that cannot be read.
+    /// Returns an error if the id cannot be encoded into a path, or if the provider has no such read.
     fn first_message(&self, _id: &TaskId) -> Result<Request, BuildError> {
         Err(BuildError::new(format!(
             "{} has no conversations",
@@ -514,10 +522,10 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         )))
     }
 
-    /// Reads a reply to [`first_message`](Self::first_message); `None` when nothing was said.
+    /// Reads a reply to [`first_message`](Self::first_message); returns `None` if there is no message.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// Returns an error if the reply cannot be read.
     fn read_first_message(
         &self,
         _id: &TaskId,
@@ -526,10 +534,11 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Reads one server-sent event of this task's stream; `None` for one that says nothing of the task, such as a heartbeat.
+    /// Reads one server-sent event of this task's stream; returns `None` for an event that says nothing about the task,
+    /// such as a heartbeat.
     ///
     /// # Errors
-    /// When it cannot be read; the stream goes on.
+    /// Returns an error if the event cannot be read; the stream continues.
     fn read_event(
         &self,
         _id: &TaskId,
@@ -538,13 +547,13 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// A question that an event asked, told with the events before it, oldest first and its own last.
-    fn add_context(&self, question: Question, steps: &[RawEvent]) -> Question {
-        question.with_messages(steps.iter().map(|step| step.data.clone()).collect())
+    /// Adds to a question that an event asked the events before it, oldest first and its own last.
+    fn add_context(&self, question: Question, events: &[RawEvent]) -> Question {
+        question.with_messages(events.iter().map(|event| event.data.clone()).collect())
     }
 
-    /// The answer of a task whose last event says that it completed while its own read, `reply`, never agreed; `None`
-    /// when there is none without that.
+    /// Returns the answer of a task whose last event says that it completed while `reply`, its own read, never agreed;
+    /// returns `None` if there is no answer without that agreement.
     fn unconfirmed_output(
         &self,
         _id: &TaskId,
@@ -555,7 +564,7 @@ pub trait Provider: Clone + Debug + Default + Send + Sync + 'static {
     }
 }
 
-/// What an event of the stream or the list says.
+/// An event of the stream or of the list.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct StreamEvent {
@@ -563,13 +572,13 @@ pub struct StreamEvent {
     pub event: RawEvent,
     /// What it means for the task.
     pub kind: EventKind,
-    /// The status that the task left by it, and the one it came to, when it says so. It is told when the first of them is
-    /// what the task was last seen to be, so that no event of long ago changes what a read has shown since.
+    /// The status that the event ended and the one that it began, if it names them. The client reports the change only
+    /// if the first one is the status last seen, so that an old event does not undo what a read has shown since.
     pub status_change: Option<(Status, Status)>,
 }
 
 impl StreamEvent {
-    /// An event and what it means.
+    /// Creates an event with its meaning.
     #[must_use]
     pub fn new(event: RawEvent, beat: EventKind) -> Self {
         Self {
@@ -579,7 +588,7 @@ impl StreamEvent {
         }
     }
 
-    /// Adds that the task came from one status to another by it.
+    /// Adds that the event changed the task's status from one to another.
     #[must_use]
     pub fn with_status_change(mut self, from: Status, to: Status) -> Self {
         self.status_change = Some((from, to));
@@ -587,29 +596,29 @@ impl StreamEvent {
     }
 }
 
-/// What an event means for the task. An event alone ends nothing: a read of the task judges.
+/// What an event means for the task. An event alone ends nothing: a read of the task decides.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// The task is at work: whatever it asked before is asked no more.
+    /// The agent works: no earlier question is open any more.
     Working,
-    /// It tells nothing of whether the task works or waits.
+    /// The event does not say whether the task works or waits.
     Neutral,
-    /// The task waits for this answer, unless a later event or read says otherwise.
+    /// The task waits for an answer to this question, unless a later event or read says otherwise.
     Asking(Question),
-    /// The task seems over.
+    /// The task seems to be over.
     Ended(UnconfirmedEnd),
 }
 
-/// How a task seems to have ended.
+/// How a task seems to have ended, by an event that no read has confirmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnconfirmedEnd {
-    /// It completed.
+    /// The task completed.
     Succeeded,
     /// The agent failed.
     Failed(TaskFailure),
-    /// It was stopped.
+    /// The task was stopped.
     Stopped(TaskFailure),
 }

@@ -8,17 +8,17 @@ use crate::error::ReadErrorKind;
 use crate::failure::Cause;
 use crate::retry::AttemptError;
 
-/// Why a task waits: printed by `-v`, and part of every wait.
+/// Why a task waits. `-v` prints it, and every wait has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitReason {
-    /// The schedule says when to look next.
+    /// The polling schedule sets the time of the next poll.
     PollInterval,
     /// The server asked to wait this long.
     ServerDelay,
-    /// A request failed; it is made again later.
+    /// A request failed and will be repeated later.
     Backoff,
-    /// No two status reads are closer than the floor.
+    /// Two status reads must not be closer than the shortest interval.
     Floor,
     /// A question is open; an answer may come earlier.
     Question,
@@ -26,56 +26,56 @@ pub enum WaitReason {
     Review,
     /// The deadline is near.
     Deadline,
-    /// The open stream tells what happens; the task is read now and then all the same.
+    /// The open stream reports what happens; the client still polls now and then to cross-check it.
     CrossCheck,
-    /// An event may be followed by others that change what it means.
+    /// Further events may change what the last event means.
     Quiet,
-    /// The open stream is listened to; after this long without a byte it is taken for dead.
+    /// The client reads the open stream; after this long without a byte the connection counts as dead.
     Silence,
-    /// The stream is being opened; until then the task is read.
+    /// The stream is being opened; until then the client polls.
     Opening,
-    /// The stream is gone and is opened again.
+    /// The stream was lost and will be opened again.
     Reopen,
-    /// An event says that the task is over, and a read of the task is to agree.
+    /// An event says that the task is over, and a read of the task must confirm it.
     Confirm,
-    /// The task was started just now and may not be visible yet.
+    /// The task was only just created and may not be visible yet.
     NotVisibleYet,
-    /// The server says that there is no such task; several reads have to agree.
+    /// The server says that the task does not exist; several reads have to agree.
     ConfirmingGone,
-    /// The attempt before may still be worked on.
+    /// The server may still be processing the previous attempt.
     Conflict,
-    /// Whether a write arrived is looked for.
+    /// The client finds out whether a write arrived.
     Reconcile,
     /// The task completed and its answer cannot be read yet.
     Result,
-    /// The watch ends, and the time for stopping the task runs.
+    /// The client is detaching and gives the task this long to stop.
     Cancelling,
 }
 
 impl WaitReason {
-    /// A short phrase for people.
+    /// Returns a short phrase for people to read.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::PollInterval => "next look",
-            Self::ServerDelay => "the server asked to wait",
+            Self::PollInterval => "next poll",
+            Self::ServerDelay => "the server asked the client to wait",
             Self::Backoff => "backing off after a failure",
-            Self::Floor => "keeping the shortest interval",
+            Self::Floor => "minimum polling interval",
             Self::Question => "waiting for an answer",
             Self::Review => "waiting for a review",
-            Self::Deadline => "until the deadline",
-            Self::CrossCheck => "the stream tells, a look now and then",
-            Self::Quiet => "seeing what follows the event",
-            Self::Silence => "listening to the stream",
-            Self::Opening => "the stream is being opened",
-            Self::Reopen => "until the stream is opened again",
-            Self::Confirm => "until a look agrees with the event",
+            Self::Deadline => "waiting for the deadline",
+            Self::CrossCheck => "following the stream, polling now and then",
+            Self::Quiet => "waiting for events that may follow",
+            Self::Silence => "reading the stream",
+            Self::Opening => "opening the stream",
+            Self::Reopen => "waiting to reopen the stream",
+            Self::Confirm => "polling until a read confirms the event",
             Self::NotVisibleYet => "the new task may not be visible yet",
-            Self::ConfirmingGone => "asking again whether the task is gone",
-            Self::Conflict => "the attempt before may still be worked on",
-            Self::Reconcile => "looking for what became of a write",
-            Self::Result => "the answer cannot be read yet",
-            Self::Cancelling => "until the time for stopping the task is over",
+            Self::ConfirmingGone => "confirming that the task is gone",
+            Self::Conflict => "the server may still be processing the previous attempt",
+            Self::Reconcile => "checking whether a write arrived",
+            Self::Result => "the result cannot be read yet",
+            Self::Cancelling => "waiting for the task to stop",
         }
     }
 }
@@ -86,7 +86,7 @@ impl fmt::Display for WaitReason {
     }
 }
 
-/// Why a request is made again, or a stream opened again.
+/// Why a request is repeated, or a stream opened again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -97,18 +97,18 @@ pub enum RetryReason {
     Status(u16),
     /// The reply cannot be read.
     Unreadable(ReadErrorKind),
-    /// The task completed, and its answer is not there yet.
+    /// The task completed, but its answer is not available yet.
     NotReady,
     /// The stream ended before the task did.
     StreamEnded,
-    /// Nothing came on the stream for so long that it is taken for dead.
+    /// The stream was silent for so long that the connection counts as dead.
     StreamSilent,
-    /// What came on the stream is too much, or cannot be read.
+    /// What came on the stream is too large, or cannot be read.
     StreamUnusable,
 }
 
 impl RetryReason {
-    /// A word for programs; it never changes.
+    /// Returns a word for programs; it never changes.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
@@ -122,8 +122,8 @@ impl RetryReason {
         }
     }
 
-    pub(crate) fn of(trouble: &AttemptError) -> Self {
-        match trouble {
+    pub(crate) fn of(error: &AttemptError) -> Self {
+        match error {
             AttemptError::Wire(failure) => Self::Wire(failure.cause.clone()),
             AttemptError::Refused(reply) => Self::Status(reply.status().as_u16()),
             AttemptError::Unreadable(error) => Self::Unreadable(error.kind()),
@@ -137,51 +137,51 @@ impl RetryReason {
 pub enum RequestPurpose {
     /// Starts the task.
     Start,
-    /// Starts it again: the attempt before did nothing, or has the same key.
+    /// Starts the task again: the previous attempt did nothing, or has the same key.
     StartAgain,
-    /// Looks at the status.
+    /// Polls the status.
     Status,
-    /// Reads what the task asks.
+    /// Reads the questions that the agent asks.
     Questions,
     /// Reads the list of events.
     Events,
     /// Reads the answer of a task that completed.
     Result,
-    /// Reads why the task ended badly.
+    /// Reads why the task failed or was stopped.
     Steps,
-    /// Looks whether the question is still open, before it is answered.
+    /// Checks that the question is still open, before it is answered.
     Check,
-    /// Delivers an answer.
+    /// Sends an answer.
     Answer,
-    /// Delivers a message.
+    /// Sends a message.
     Message,
-    /// Looks whether an answer or a message arrived.
+    /// Checks whether an answer or a message arrived.
     Reconcile,
-    /// Asks the server to stop the task.
+    /// Asks the server to cancel the task.
     Cancel,
     /// Opens the stream of events.
     Stream,
-    /// Opens it after the last event that was taken.
+    /// Opens the stream of events after the last event that was acknowledged.
     StreamAfter,
 }
 
 impl RequestPurpose {
-    /// A short phrase for people.
+    /// Returns a short phrase for people to read.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start the task",
             Self::StartAgain => "start the task again",
-            Self::Status => "look at the status",
+            Self::Status => "poll the status",
             Self::Questions => "read the questions",
             Self::Events => "read the list of events",
-            Self::Result => "read the answer",
-            Self::Steps => "read why it ended so",
+            Self::Result => "read the result",
+            Self::Steps => "read why the task ended",
             Self::Check => "check that the question is still open",
-            Self::Answer => "deliver the answer",
-            Self::Message => "deliver the message",
-            Self::Reconcile => "look for what became of the write",
-            Self::Cancel => "ask for the task to be stopped",
+            Self::Answer => "send the answer",
+            Self::Message => "send the message",
+            Self::Reconcile => "check whether the write arrived",
+            Self::Cancel => "cancel the task",
             Self::Stream => "open the stream",
             Self::StreamAfter => "open the stream after the last event",
         }

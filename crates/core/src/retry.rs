@@ -1,4 +1,4 @@
-//! The retry matrix: one pure function of stage, cause, status and safety, and the backoff that follows from it.
+//! The retry matrix: a pure function of progress, cause, status and safety, and the backoff that follows from it.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::reason::WaitReason;
 use crate::response::{Head, Response};
 use crate::time::{Timestamp, millis};
 
-/// What an exchange that did not succeed showed.
+/// Why one attempt did not succeed.
 #[derive(Clone, Debug)]
 pub(crate) enum AttemptError {
-    /// The wire failed.
+    /// The exchange failed.
     Wire(ExchangeFailure),
-    /// The server answered with something other than 2xx.
+    /// The server answered with a status other than 2xx.
     Refused(Box<Response>),
-    /// A 2xx whose body cannot be read.
+    /// The server answered 2xx with a body that cannot be read.
     Unreadable(ReadError),
 }
 
@@ -41,7 +41,7 @@ impl AttemptError {
         }
     }
 
-    /// The wait that the server asked for; only where the status gives it a meaning.
+    /// Returns the wait that the server asked for, if the status gives it a meaning (RFC 9110, section 10.2.3).
     pub(crate) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         let head = self.head()?;
         let asked = matches!(head.status.as_u16(), 408 | 425 | 429 | 500..=599);
@@ -76,29 +76,30 @@ impl std::fmt::Display for AttemptError {
     }
 }
 
-/// What the matrix says of one attempt.
+/// Whether an attempt may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retryability {
-    /// It may be tried again.
+    /// The request may be repeated.
     Retryable,
-    /// It is decided: nothing was done, and trying again would not change that.
+    /// The server decided: it did nothing, and repeating the request would not change that.
     Final,
-    /// It may have been done. A write without a key stops here.
+    /// The server may have acted. A write without a key must not be repeated.
     Unknown,
 }
 
-/// The matrix of stage and status against safety.
-pub(crate) fn retryability(trouble: &AttemptError, safety: Safety, policy: &Retry) -> Retryability {
+/// Looks up one attempt in the matrix of progress and status against safety. docs/faults.toml, group F, states the
+/// rows.
+pub(crate) fn retryability(error: &AttemptError, safety: Safety, policy: &Retry) -> Retryability {
     let ambiguous = if safety == Safety::Once {
         Retryability::Unknown
     } else {
         Retryability::Retryable
     };
-    match trouble {
+    match error {
         AttemptError::Unreadable(_) => ambiguous,
         AttemptError::Refused(reply) => judge_status(&reply.head, safety, policy),
         AttemptError::Wire(failure) => match (&failure.progress, &failure.cause) {
-            // What answers there is not, and will not become, the server we know.
+            // Whatever answers there is not the server that we know, and will not become it.
             (
                 ExchangeProgress::NotSent,
                 Cause::Certificate | Cause::Protocol | Cause::SourceChanged | Cause::Source,
@@ -111,7 +112,7 @@ pub(crate) fn retryability(trouble: &AttemptError, safety: Safety, policy: &Retr
                 Retryability::Final
             }
             (ExchangeProgress::MaybeSent, _) => ambiguous,
-            // A redirect that is refused was answered, and nothing was done.
+            // A refused redirect is an answer: the server did nothing.
             (ExchangeProgress::Answered(_), Cause::Redirect) => Retryability::Final,
             (ExchangeProgress::Answered(head), _) if head.status.is_success() => {
                 match failure.cause {
@@ -139,7 +140,7 @@ fn judge_status(head: &Head, safety: Safety, policy: &Retry) -> Retryability {
         {
             Retryability::Retryable
         }
-        // 600 and above are no HTTP; whoever sends them may have done anything.
+        // A status of 600 or above is not HTTP; whoever sent it may have done anything.
         500.. if once => Retryability::Unknown,
         500.. => Retryability::Retryable,
         _ => Retryability::Final,
@@ -149,36 +150,36 @@ fn judge_status(head: &Head, safety: Safety, policy: &Retry) -> Retryability {
 /// What to do after a failed attempt of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RetryDecision {
-    /// Try again, not before this.
+    /// Repeat the request, but not before this time.
     Again(Timestamp),
-    /// The budget or the deadline is spent; the write, if it was one, was not applied.
+    /// The budget or the time is used up; the write, if it was one, was not applied.
     Exhausted,
-    /// Decided by the server or by the cause.
+    /// The server or the cause has decided: repeating would not help.
     Final,
-    /// It may have been applied.
+    /// The request may have been applied.
     Unknown,
 }
 
 /// One attempt of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
-    /// What makes it safe to repeat.
+    /// What makes the request safe to repeat.
     pub(crate) safety: Safety,
-    /// Its number, from 1.
+    /// The attempt's number, from 1.
     pub(crate) number: u32,
     /// A random number, for the jitter of the next wait.
     pub(crate) draw: u16,
-    /// When it failed.
+    /// When the attempt failed.
     pub(crate) now: Timestamp,
     /// When the call must be over.
     pub(crate) until: Timestamp,
-    /// Whether an earlier attempt may have been received.
+    /// Whether the server may have received an earlier attempt.
     pub(crate) maybe: bool,
 }
 
-/// Judges one attempt and plans the next.
+/// Judges one attempt and decides about the next.
 pub(crate) fn decide(
-    trouble: &AttemptError,
+    error: &AttemptError,
     attempt: &Attempt,
     policy: &Retry,
     shared: &mut OriginBudget,
@@ -191,17 +192,17 @@ pub(crate) fn decide(
         until,
         maybe,
     } = *attempt;
-    // A keyed write of which any attempt may have been received is of unknown outcome once it is not repeated, whatever
-    // its last repetition was told.
+    // If the server may have received any attempt of a keyed write, its outcome is unknown once the client stops
+    // repeating it, whatever the reply to the last attempt was.
     let given_up = |decision| {
-        let maybe = maybe || may_have_happened(trouble, policy);
+        let maybe = maybe || may_have_happened(error, policy);
         if safety == Safety::Keyed && maybe {
             RetryDecision::Unknown
         } else {
             decision
         }
     };
-    match retryability(trouble, safety, policy) {
+    match retryability(error, safety, policy) {
         Retryability::Final => return given_up(RetryDecision::Final),
         Retryability::Unknown => return RetryDecision::Unknown,
         Retryability::Retryable => {}
@@ -211,66 +212,66 @@ pub(crate) fn decide(
     } else {
         policy.writes
     };
-    let next = now.after(wait(trouble, number, policy, draw, now));
-    if number >= allowed || next > until || !shared.take(trouble.is_timeout()) {
+    let next = now.after(wait(error, number, policy, draw, now));
+    if number >= allowed || next > until || !shared.take(error.is_timeout()) {
         return given_up(RetryDecision::Exhausted);
     }
     RetryDecision::Again(next)
 }
 
-/// Whether the attempt may have been received: what stops a write without a key.
-pub(crate) fn may_have_happened(trouble: &AttemptError, policy: &Retry) -> bool {
-    retryability(trouble, Safety::Once, policy) == Retryability::Unknown
+/// Returns whether the server may have received the attempt: if so, a write without a key is not repeated.
+pub(crate) fn may_have_happened(error: &AttemptError, policy: &Retry) -> bool {
+    retryability(error, Safety::Once, policy) == Retryability::Unknown
 }
 
-/// The wait after `failures` failures in a row: full jitter below the backoff's ceiling, or what the server asked for
-/// when that is longer (and no longer than its cap).
+/// Returns the wait after `failures` failures in a row: full jitter below the backoff's ceiling, or the wait that the
+/// server asked for if that is longer (up to its cap).
 pub(crate) fn wait(
-    trouble: &AttemptError,
+    error: &AttemptError,
     failures: u32,
     policy: &Retry,
     draw: u16,
     now: Timestamp,
 ) -> Duration {
     let own = Duration::from_millis(scale(policy.ceiling(failures), draw));
-    server_delay(trouble, policy, draw, now).map_or(own, |asked| own.max(asked))
+    server_delay(error, policy, draw, now).map_or(own, |asked| own.max(asked))
 }
 
-/// The wait that the server asked for, up to its cap. It is lengthened by up to a tenth: many who are told the same,
-/// a date above all, must not come back at the same moment.
+/// Returns the wait that the server asked for, up to its cap, lengthened by up to a tenth: the many clients that were
+/// given the same wait, or the same date, must not return at the same moment.
 pub(crate) fn server_delay(
-    trouble: &AttemptError,
+    error: &AttemptError,
     policy: &Retry,
     draw: u16,
     now: Timestamp,
 ) -> Option<Duration> {
-    let asked = millis(trouble.retry_after(now)?.min(policy.hint_cap));
+    let asked = millis(error.retry_after(now)?.min(policy.hint_cap));
     let lengthened = asked.saturating_add(scale(asked / 10, draw));
     Some(Duration::from_millis(lengthened))
 }
 
-/// Why a wait of this length was chosen.
+/// Returns why a wait of this length was chosen.
 pub(crate) fn wait_reason(
-    trouble: &AttemptError,
+    error: &AttemptError,
     wait: Duration,
     policy: &Retry,
     draw: u16,
     now: Timestamp,
 ) -> WaitReason {
-    match server_delay(trouble, policy, draw, now) {
+    match server_delay(error, policy, draw, now) {
         Some(asked) if asked >= wait => WaitReason::ServerDelay,
         Some(_) | None => WaitReason::Backoff,
     }
 }
 
-/// The wait of what may be put off and not given up, while the budget is spent: the upper half of the longest backoff,
-/// so that all who wait for the same server do not come back at the same moment.
+/// Returns the wait of a request that may be postponed but not given up, while the budget is empty: the upper half of
+/// the longest backoff, so that the many clients of one server do not return at the same moment.
 pub(crate) fn exhausted_budget_delay(policy: &Retry, draw: u16) -> Duration {
     let longest = millis(policy.cap);
     Duration::from_millis(longest - longest / 2 + scale(longest / 2, draw))
 }
 
-/// `ceiling × draw / 65535`, without overflow.
+/// Returns `ceiling × draw / 65535` without overflow.
 fn scale(ceiling: u64, draw: u16) -> u64 {
     let product = u128::from(ceiling) * u128::from(draw) / u128::from(u16::MAX);
     u64::try_from(product).unwrap_or(u64::MAX)
@@ -295,7 +296,7 @@ mod tests {
         )))
     }
 
-    /// Every row of the matrix: read or idempotent write, keyed write, write without a key.
+    /// Every row of the matrix: a read or an idempotent write, a keyed write, a write without a key.
     ///
     /// Rows: F12, F13.
     #[test]
@@ -399,10 +400,10 @@ mod tests {
             (answered(415), [Final, Final, Final]),
             (answered(422), [Final, Final, Final]),
         ];
-        for (trouble, expected) in rows {
+        for (error, expected) in rows {
             let found = [Repeatable, Keyed, Once]
-                .map(|safety| retryability(&trouble, safety, &Retry::default()));
-            assert_eq!(found, expected, "{trouble:?}");
+                .map(|safety| retryability(&error, safety, &Retry::default()));
+            assert_eq!(found, expected, "{error:?}");
         }
     }
 
@@ -442,9 +443,9 @@ mod tests {
     #[test]
     fn a_retry_that_cannot_meet_the_deadline_is_not_made() {
         let now = Timestamp::from_millis(1000);
-        let run = |number, safety, trouble: &AttemptError, until| {
+        let run = |number, safety, error: &AttemptError, until| {
             decide(
-                trouble,
+                error,
                 &Attempt {
                     safety,
                     number,

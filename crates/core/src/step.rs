@@ -1,4 +1,4 @@
-//! What the machine asks of its driver.
+//! What the machine asks its driver to do.
 
 use crate::event::Event;
 use crate::id::{EventId, EventNo, ExchangeId, Revision};
@@ -11,69 +11,69 @@ use crate::time::Timestamp;
 /// One thing to do. It is left behind only by its acknowledgement, a report, a wish of the application or later time.
 #[derive(Debug)]
 pub enum Step<'a, O> {
-    /// Store [`Task::snapshot`](crate::Task::snapshot), then call [`Task::saved`](crate::Task::saved). No write leaves
-    /// before it.
+    /// Store [`Task::snapshot`](crate::Task::snapshot), then call [`Task::saved`](crate::Task::saved). No write is sent
+    /// before that.
     Save {
-        /// What to acknowledge.
+        /// The revision to acknowledge.
         revision: Revision,
     },
-    /// Call [`Task::sent`](crate::Task::sent), perform the exchange, report exactly once.
+    /// Call [`Task::sent`](crate::Task::sent), perform the exchange and report it exactly once.
     Send {
-        /// What to report under.
+        /// The id to report under.
         id: ExchangeId,
-        /// What to send.
+        /// The request to send.
         request: &'a Request,
-        /// What it may cost.
+        /// The limits of the exchange.
         limits: Limits,
     },
-    /// Call [`Task::sent`](crate::Task::sent), begin the exchange that opens the stream, and go on: it is waited for as
-    /// the stream is, with [`Receive`](Self::Receive) or beside an exchange, and its head, reply or failure reported when
-    /// it comes. Nothing else stands still meanwhile.
+    /// Call [`Task::sent`](crate::Task::sent), begin the exchange that opens the stream, and go on without waiting.
+    /// Wait for it like for the stream, with [`Receive`](Self::Receive) or beside another exchange, and report its
+    /// head, reply or failure when it comes. Nothing else has to wait meanwhile.
     Open {
-        /// What to report under: the stream's id from now on.
+        /// The id to report under: the stream's id from now on.
         id: ExchangeId,
-        /// What to send.
+        /// The request to send.
         request: &'a Request,
-        /// What it may cost.
+        /// The limits of the exchange.
         limits: Limits,
     },
-    /// Wait for the head of the stream that is being opened, or for the next chunk of the open one, until this time; then
-    /// poll again, whether something came or not.
+    /// Wait until this time for the head of the stream that is being opened, or for the next chunk of the open stream;
+    /// then ask for the next step again, whether something came or not.
     Receive {
         /// The stream.
         id: ExchangeId,
-        /// A wake-up, not a timeout: nothing is reported when it passes.
+        /// When to wake up. This is no timeout: nothing is reported when it passes.
         until: Timestamp,
     },
-    /// Drop that stream, open or being opened, then call [`Task::closed`](crate::Task::closed).
+    /// Drop this stream, open or being opened, then call [`Task::closed`](crate::Task::closed).
     Close {
         /// The stream.
         id: ExchangeId,
     },
-    /// An exchange is under way; its report is the next input. A driver that does not hold it reports it abandoned.
+    /// An exchange is under way; its report is the next input. A driver that no longer owns it reports it as abandoned.
     InFlight {
         /// The exchange.
         id: ExchangeId,
-        /// The stream that is open or being opened, when it may be waited for meanwhile. A driver that waits for the
-        /// exchange alone loses nothing.
+        /// The stream that is open or being opened, if the driver may wait for it meanwhile. A driver that waits only
+        /// for the exchange loses nothing.
         stream: Option<ExchangeId>,
     },
-    /// Nothing to do until then; an answer, a message or a cancel may come earlier.
+    /// Nothing to do until this time; an answer, a message or a cancel may come earlier.
     Wait {
-        /// When to poll again.
+        /// When to ask for the next step again.
         until: Timestamp,
-        /// What is waited for.
+        /// What the task waits for.
         why: WaitReason,
     },
-    /// Tell this, then call [`Task::taken`](crate::Task::taken).
+    /// Deliver this event, then call [`Task::taken`](crate::Task::taken).
     Event {
-        /// What to acknowledge.
+        /// The number to acknowledge.
         no: EventNo,
-        /// Its number, the same in every process.
+        /// The event's number, the same in every process.
         id: EventId,
         /// What happened.
         event: &'a Event,
     },
-    /// Over. Said again for ever.
+    /// The task is over. This step is repeated on every further call.
     Done(&'a Outcome<O>),
 }

@@ -89,15 +89,15 @@ fn a_run_tells_its_decisions_with_their_reasons_and_nothing_that_was_said() -> R
     has(&[" + task=", &id]);
     for purpose in [
         "\"start the task\"",
-        "look at the status",
+        "poll the status",
         "read the questions",
         "check that the question is still open",
-        "deliver the answer",
-        "read the answer",
+        "send the answer",
+        "read the result",
     ] {
         has(&[" request ", purpose]);
     }
-    has(&[" pause ", "next look", "ms="]);
+    has(&[" pause ", "next poll", "ms="]);
     has(&["event", "started"]);
     has(&["event", "ended", "succeeded"]);
     // Every request tells how it was answered, and nothing tells what anybody said.

@@ -11,7 +11,7 @@ fn gist(line: &str) -> String {
         ["*", .., "POST" | "GET", _path] => words[..words.len() - 1].join(" "),
         ["*", "next", "look", "in", wait] => {
             assert!(wait.ends_with('s') && *wait != "0s", "{line}");
-            "* next look".to_owned()
+            "* next poll".to_owned()
         }
         [head @ .., elapsed] if elapsed.starts_with('(') => head.join(" "),
         _ => line.to_owned(),
@@ -34,7 +34,7 @@ fn verbose_tells_each_request_with_its_purpose_each_pause_and_the_end_in_order()
     let lines: Vec<String> = ended.stderr.lines().map(gist).collect();
     assert!(lines[0].starts_with("server "), "{lines:?}");
     assert!(lines[3].starts_with("task nanonets:"), "{lines:?}");
-    let (pause, read) = ("* next look", "* look at the status: GET");
+    let (pause, read) = ("* next poll", "* poll the status: GET");
     // How often it is looked at is a matter of time; each look has its pause before it.
     for pair in lines[4..].windows(2).filter(|pair| pair[0] == pause) {
         assert_eq!(pair[1], read, "{lines:?}");
@@ -56,10 +56,10 @@ fn verbose_tells_each_request_with_its_purpose_each_pause_and_the_end_in_order()
         "question: Which currency should the answer be in?",
         "answer: EUR-canary",
         "* check that the question is still open: GET",
-        "* deliver the answer: POST",
+        "* send the answer: POST",
         "answer delivered",
         "completed",
-        "* read the answer: GET",
+        "* read the result: GET",
         "* the watch is over: succeeded",
     ];
     assert_eq!(timeless, expected, "{ended:?}");
@@ -91,7 +91,10 @@ fn verbose_tells_why_something_is_tried_again_and_how_long_the_server_asked_to_w
     let [asked, later] = told.as_slice() else {
         panic!("{ended:?}");
     };
-    assert!(asked.starts_with("* the server asked to wait: "), "{asked}");
+    assert!(
+        asked.starts_with("* the server asked the client to wait: "),
+        "{asked}"
+    );
     assert!(
         later.starts_with("* the answer cannot be read yet: "),
         "{later}"
@@ -111,12 +114,12 @@ fn verbose_leaves_json_lines_alone_and_names_the_task_where_several_are_watched(
     assert_eq!(ended.code, 0, "{ended:?}");
     for task in [&a, &b] {
         let over = format!("{task}  * the watch is over: succeeded\n");
-        ended.says(&[&over, &format!("{task}  * look at the status: GET ")]);
+        ended.says(&[&over, &format!("{task}  * poll the status: GET ")]);
     }
     let mut command = world.command(&["watch", &a, "-v", "--json", "--speed", "20"]);
     command.env("TASKWARD_DEBUG", "http");
     let ended = end(command, "");
-    ended.says(&["* look at the status: GET ", " exchange "]);
+    ended.says(&["* poll the status: GET ", " exchange "]);
     for line in ended.stdout.lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
         assert_eq!(line["v"], json!(1), "{line}");

@@ -1,4 +1,4 @@
-//! The machine of one remote task.
+//! //! The state machine of one remote task.
 
 mod cancel;
 mod clocks;
@@ -61,31 +61,32 @@ use stream::{Loss, MAX_UNREAD, Stream};
 use turn::{Turn, TurnState};
 use writes::PendingWrite;
 
-/// One remote task, from start to answer, as a machine without I/O.
+/// One remote task, from start to answer, as a state machine without I/O.
 ///
 /// # The driver's duty
-/// Whoever owns a task repeats:
+/// Whoever owns a task repeats these steps:
 ///
-/// 1. `poll(now, shared)` gives one [`Step`]. Asking is harmless: the same step comes until it is left behind.
-/// 2. Do it, and say so:
-///    - [`Step::Save`]: store [`snapshot`](Self::snapshot), then [`saved`](Self::saved).
-///    - [`Step::Send`]: [`sent`](Self::sent), before the first byte may leave; then perform the exchange within its
+/// 1. Call `next_step(now, shared)`, which returns one [`Step`]. The call is harmless: it returns the same step until
+///    that step has been acknowledged.
+/// 2. Perform the step and acknowledge it:
+///    - [`Step::Save`]: store [`snapshot`](Self::snapshot), then call [`saved`](Self::saved).
+///    - [`Step::Send`]: call [`sent`](Self::sent) before the first byte may leave; then perform the exchange within its
 ///      limits and report it exactly once, without the key ([`Credential`](crate::Credential)), with
 ///      [`handle_response`](Self::handle_response) or [`handle_failure`](Self::handle_failure).
-///    - [`Step::Open`]: [`sent`](Self::sent), then begin the exchange beside whatever else is done. A 2xx
-///      `text/event-stream` is reported with [`handle_head`](Self::handle_head), each chunk with
+///    - [`Step::Open`]: call [`sent`](Self::sent), then begin the exchange beside any other one. Report a 2xx
+///      `text/event-stream` with [`handle_head`](Self::handle_head), each chunk with
 ///      [`handle_chunk`](Self::handle_chunk), and its end with [`handle_end`](Self::handle_end) or `handle_failure`;
-///      every other reply as that of a `Send`.
+///      report every other reply like that of a `Send`.
 ///    - [`Step::Receive`]: wait for the stream's head or next chunk, at most until the given time.
-///    - [`Step::Close`]: drop the stream, then [`closed`](Self::closed).
-///    - [`Step::InFlight`]: wait for the exchange; if it is not held any more, report [`ExchangeFailure::abandoned`].
-///    - [`Step::Wait`]: wait until then, or until the application wants something.
-///    - [`Step::Event`]: tell it, then [`taken`](Self::taken).
-///    - [`Step::Done`]: stop; [`into_outcome`](Self::into_outcome) gives the outcome away.
+///    - [`Step::Close`]: drop the stream, then call [`closed`](Self::closed).
+///    - [`Step::InFlight`]: wait for the exchange; if you no longer own it, report [`ExchangeFailure::abandoned`].
+///    - [`Step::Wait`]: wait until the given time, or until the application makes a request.
+///    - [`Step::Event`]: deliver the event, then call [`taken`](Self::taken).
+///    - [`Step::Done`]: stop; [`into_outcome`](Self::into_outcome) returns the outcome.
 /// 3. At any time: [`answer`](Self::answer), [`send_message`](Self::send_message), [`cancel`](Self::cancel).
 ///
-/// Reports only record; every decision is made in `poll`. A report for an exchange that is not under way changes
-/// nothing. Time never runs back inside a task, and after `Done` nothing changes.
+/// Reports only record; `next_step` makes every decision. A report for an exchange that is not under way changes
+/// nothing. Time never runs backwards inside a task, and nothing changes after `Done`.
 ///
 /// ```text
 /// Starting ──► Following ──► Fetching ──► Ended
@@ -94,31 +95,31 @@ use writes::PendingWrite;
 /// ```
 ///
 /// # What ends it
-/// Once the id is known, nothing on the wire does: only the task itself, a deadline, 401/403, a confirmed 404/410, or a
-/// lasting failure to read the answer of a task that completed.
+/// Once the id is known, nothing on the wire ends the task: only the task itself, a deadline, a 401 or 403, a confirmed
+/// 404 or 410, or a lasting failure to read the answer of a completed task does.
 #[derive(Debug)]
 pub struct Task<P: Provider> {
     provider: P,
-    /// The server it belongs to, when the driver said so.
+    /// The server that the task belongs to, if the driver named it.
     origin: Option<String>,
     policy: Policy,
     seed: Seed,
     rng: fastrand::Rng,
     now: Timestamp,
     id: Option<TaskId>,
-    /// The start it came from.
+    /// The start request that created the task, if this client sent it.
     intent: Option<Intent>,
-    /// That start, when nobody knows what became of it.
+    /// That start request while its outcome is unknown.
     unresolved: Option<Box<UnresolvedStart>>,
-    /// When this process saw the task start: a 404 soon after is a record not visible yet.
+    /// When this process saw the task start: soon after, a 404 means that its record is not visible yet.
     created_at: Option<Timestamp>,
     phase: Phase<P::Output>,
     exchange: Option<Exchange>,
-    /// What became of the exchange, until it is judged.
+    /// The report of the exchange, until `next_step` judges it.
     reported: Option<Result<Response, ExchangeFailure>>,
     exchanges: u64,
     stream: Stream,
-    /// A reading that is judged once the list of events was read.
+    /// A poll result that is deferred until the list of events has been read.
     deferred: Option<PollResult<P::Output>>,
     liveness: Liveness,
     questions: Questions,
@@ -126,11 +127,11 @@ pub struct Task<P: Provider> {
     messages: u64,
     turn: Option<Turn>,
     cancel: Cancel,
-    /// Why the last request to cancel was not taken.
+    /// Why the server did not accept the last cancel request.
     cancel_failure: Option<CancelResult>,
-    /// The refusal of the last write that the server refused.
+    /// The error of the last write that the server refused.
     refused: Option<ApiError>,
-    /// The watch ends, and this is how.
+    /// How the client stops following the task, once it has begun to.
     detaching: Option<Detaching>,
     clocks: Deadlines,
     events: EventQueue,
@@ -142,34 +143,34 @@ pub struct Task<P: Provider> {
     paused: bool,
     freshness: StatusFreshness,
     poll_interval: PollInterval,
-    /// The limits of a status read, before the deadline trims them.
+    /// The limits of a status read, before a deadline shortens them.
     status_limits: Limits,
-    /// When the last status read left: the floor counts from here.
+    /// When the last status request was sent: the shortest polling interval counts from here.
     last_polled_at: Option<Timestamp>,
-    /// Failed looks in a row.
+    /// Status polls that failed in a row.
     failed_polls: u32,
     not_found: Option<NotFound>,
 }
 
-/// The one exchange beside the stream.
+/// The one exchange that may run beside the stream.
 #[derive(Debug)]
 struct Exchange {
     id: ExchangeId,
     purpose: Purpose,
-    /// The request, unless it is one that the task keeps.
+    /// The request; `None` if the task itself owns it.
     request: Option<Request>,
     flight: Flight,
-    /// When it left, once it has.
+    /// When the request was sent, once it was.
     sent: Timestamp,
 }
 
 #[derive(Debug)]
 enum Flight {
-    /// Shown to the driver, not yet sent.
+    /// The driver has seen the request and not sent it yet.
     Planned,
-    /// Under way.
+    /// The exchange is under way.
     Underway,
-    /// Its report is in.
+    /// The driver has reported the exchange.
     Reported,
 }
 
@@ -178,46 +179,46 @@ enum Flight {
 enum Purpose {
     Start,
     Read(ReadKind),
-    /// The read before a delivery.
+    /// The read that must precede a write.
     Check,
-    /// A delivery's write.
+    /// The request of a pending write.
     Write,
-    /// A read that looks for a delivery's write.
+    /// A read that finds out whether an unconfirmed write arrived.
     Reconcile,
     Cancel,
-    /// Opens the stream after this position; under way it belongs to the stream's region.
+    /// Opens the stream after this event; once it is under way, the stream's region owns the exchange.
     OpenStream(Option<EventSeq>),
 }
 
-/// Whether the status may still be the one from before a write of ours.
+/// Whether the status may predate a write of ours.
 ///
-/// After a delivery a status that says "waiting" may be stale, while the conversation, read a moment later, shows what
-/// the agent has said since: perhaps its last words, and no question. So what it says is a question only once a status
-/// read *after* it was said still says that the task waits.
+/// A status read after a write may still say "waiting" while the conversation, read a moment later, already shows what
+/// the agent has said since: perhaps its last words, and not a question. So what the agent says counts as a question
+/// only once a status that was read *after* it still says that the task waits.
 #[derive(Debug, Clone, PartialEq)]
 enum StatusFreshness {
-    /// The status has moved since, or nothing was delivered.
+    /// The status has changed since the last write, or nothing was written.
     Current,
-    /// Something was delivered and the status has not moved since.
+    /// A write arrived at this time and the status has not changed since.
     StaleSince(Timestamp),
-    /// This was said since; the next status tells whether it is a question.
+    /// The agent said this after our write; the next status shows whether it is a question.
     AwaitingConfirmation(QuestionId),
 }
 
-/// When something was last seen of a task: the wire, its replies, the task itself. A heartbeat is a sign of the wire
-/// only; a reply that shows no change is no progress.
+/// When the client last saw a sign of a task from three sources: the connection, the server's replies and the task
+/// itself. A heartbeat proves only that the connection works; a reply that shows no change is no progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Liveness {
-    /// The server sent anything at all.
+    /// When the server last sent anything at all.
     pub last_byte_at: Option<Timestamp>,
-    /// A reply or an event could be read.
+    /// When the client could last read a reply or an event.
     pub last_reply_at: Option<Timestamp>,
-    /// The status changed, or something new happened.
+    /// When the status last changed or something new happened.
     pub last_change_at: Option<Timestamp>,
 }
 
-/// The cancel region.
+/// The state of the cancel region.
 #[derive(Debug, Clone, PartialEq)]
 enum Cancel {
     Idle,
@@ -226,7 +227,7 @@ enum Cancel {
     Refused,
 }
 
-/// Which states are stored.
+/// Which revisions of the state exist and which of them are stored.
 #[derive(Debug, Clone, Copy, Default)]
 struct Revisions {
     revision: Revision,
@@ -234,7 +235,7 @@ struct Revisions {
 }
 
 impl Revisions {
-    /// The present state must be stored before anything else leaves.
+    /// Requires the present state to be stored before another write leaves.
     fn need(&mut self) {
         self.revision.0 += 1;
     }
@@ -244,7 +245,7 @@ impl Revisions {
     }
 }
 
-/// The provider has no such thing, or not now.
+/// The provider does not support this operation, or not in the task's present state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
     provider: &'static str,
@@ -266,10 +267,10 @@ impl From<Unsupported> for Error {
 }
 
 impl<P: Provider> Task<P> {
-    /// A task that is to be started. Nothing leaves before the first `poll`.
+    /// Creates a task that is to be started. No request is sent before the first `next_step`.
     ///
     /// # Errors
-    /// When the job cannot be written into a request.
+    /// Returns an error if the job cannot be encoded into a request.
     pub fn start(
         provider: P,
         job: &P::Job,
@@ -280,10 +281,10 @@ impl<P: Provider> Task<P> {
         Self::start_keyed(provider, job, None, policy, seed, now)
     }
 
-    /// A task that is to be started under the caller's own idempotency key, where the provider takes one.
+    /// Creates a task that is to be started under the caller's own idempotency key, where the provider accepts one.
     ///
     /// # Errors
-    /// When the job or the key cannot be written into a request.
+    /// Returns an error if the job or the key cannot be encoded into a request.
     pub fn start_keyed(
         provider: P,
         job: &P::Job,
@@ -305,11 +306,11 @@ impl<P: Provider> Task<P> {
         ))
     }
 
-    /// A new task that is started as another one was, under a key of its own: the caller's, or else a fresh one. It has
-    /// nothing else to do with that task.
+    /// Creates a new task from the start request of another one, under a key of its own: the caller's, or else a fresh
+    /// one. The two tasks have nothing else in common.
     ///
     /// # Errors
-    /// When the start was for another provider, or the key cannot be written into a request.
+    /// Returns an error if the start request was for another provider, or if the key cannot be encoded into a request.
     pub fn start_again(
         provider: P,
         again: StartAgain,
@@ -330,7 +331,7 @@ impl<P: Provider> Task<P> {
             request = request.keyed(&key)?;
         }
         let mut task = Self::starting(provider, request, again.criteria, policy, seed, now);
-        // A start belongs to the server it was for: another one knows nothing of its agents.
+        // A start request belongs to the server that it was for: another server does not know its agents.
         task.origin = again.origin;
         Ok(task)
     }
@@ -365,7 +366,7 @@ impl<P: Provider> Task<P> {
         task
     }
 
-    /// A task that exists, from what it shows now; events after `after` are told.
+    /// Follows an existing task from its present state on; events after `after` are delivered.
     pub fn attach(
         provider: P,
         id: TaskId,
@@ -378,11 +379,11 @@ impl<P: Provider> Task<P> {
         Self::new(provider, Some(id), phase, after, policy, seed, now)
     }
 
-    /// A turn of a task that exists: posts `text` and follows the task to its next pause or end. What the task showed
-    /// before the message is never reported as this turn's result.
+    /// Begins a new turn of an existing task: posts `text` and follows the task to its next pause or end. What the task
+    /// showed before the message is never reported as this turn's result.
     ///
     /// # Errors
-    /// When the provider takes no messages.
+    /// Returns an error if the provider does not accept messages.
     pub fn continue_with(
         provider: P,
         id: TaskId,
@@ -402,19 +403,19 @@ impl<P: Provider> Task<P> {
         Ok(task)
     }
 
-    /// A task stored by [`snapshot`](Self::snapshot), here or in another process. An exchange that was under way is
-    /// taken for abandoned; a write without a key that may have left is not repeated.
+    /// Resumes a task that [`snapshot`](Self::snapshot) stored, in this or another process. An exchange that was under
+    /// way counts as abandoned; a write without a key that may have been sent is not repeated.
     ///
     /// # Errors
-    /// When the snapshot is of another provider or of a newer version.
+    /// Returns an error if the snapshot belongs to another provider or has another version.
     pub fn resume(provider: P, saved: Snapshot, now: Timestamp) -> Result<Self, ResumeError> {
         store::resume(provider, saved, now)
     }
 
-    /// The same task, of this server: its snapshots say so.
+    /// Binds this task to its server, which its snapshots then name.
     ///
     /// # Errors
-    /// When it was stored as a task of another server, which has no business with it.
+    /// Returns an error if the snapshot belongs to a task on another server.
     pub fn bind_origin(mut self, origin: &Origin) -> Result<Self, ResumeError> {
         let expected = origin.canonical();
         match self.origin.take() {
@@ -426,8 +427,9 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The same task, of a driver with this credential: a start request in which it stands is not kept for a start like
-    /// it, and an event in which a text ends as the key begins is not told before more shows that it is not the key.
+    /// Tells this task which credential its driver uses. A start request that contains the key is not kept for starting
+    /// again, and an event whose text ends as the key begins is not delivered until more text shows that it is not the
+    /// key.
     #[must_use]
     pub fn with_credential(mut self, credential: &Credential) -> Self {
         let kept = self.intent.as_mut().and_then(|intent| intent.kept.as_mut());
@@ -438,13 +440,13 @@ impl<P: Provider> Task<P> {
         self
     }
 
-    /// A stored task, taken up again under the deadlines of `policy`: one whose id is known is followed, and a start
-    /// under an idempotency key that ended unknown is sent again, with the same key and bytes. Every other one is as
-    /// [`resume`](Self::resume) has it: where it is [`unconfirmed_start`](Self::unconfirmed_start), a [`Search`](crate::Search) looks for its
-    /// task.
+    /// Takes up a stored task again under the deadlines of `policy`. A task whose id is known is followed, and a start
+    /// with an idempotency key whose outcome is unknown is sent again, with the same key and bytes. Every other task is
+    /// resumed as by [`resume`](Self::resume): if it is an [`unconfirmed_start`](Self::unconfirmed_start), a
+    /// [`Search`](crate::Search) can find its task.
     ///
     /// # Errors
-    /// As [`resume`](Self::resume).
+    /// Returns the errors of [`resume`](Self::resume).
     pub fn recover(
         provider: P,
         saved: Snapshot,
@@ -513,10 +515,10 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// What to do next.
+    /// Returns what to do next.
     ///
-    /// A question, not an action: asked twice with nothing in between, it gives the same step. An earlier `now` than
-    /// one seen before counts as that one.
+    /// This is a question, not an action: called twice with nothing in between, it returns the same step. A `now`
+    /// earlier than one seen before counts as that one.
     pub fn next_step(&mut self, now: Timestamp, shared: &mut OriginBudget) -> Step<'_, P::Output> {
         self.now = self.now.max(now);
         match self.decide(shared) {
@@ -557,7 +559,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The request that was planned just now.
+    /// Returns the request that was planned just now.
     fn planned_request(&self) -> (ExchangeId, &Request) {
         let exchange = self.exchange.as_ref().expect("planned just now");
         let request = match (&exchange.request, &self.phase) {
@@ -575,13 +577,13 @@ impl<P: Provider> Task<P> {
     pub fn saved(&mut self, revision: Revision) {
         let was_due = self.save.is_due();
         self.save.saved = self.save.saved.max(revision.min(self.save.revision));
-        // An acknowledgement that comes twice stored nothing more, and puts off no record.
+        // An acknowledgement that comes twice stored nothing more, and must not postpone the next record.
         if was_due && !self.save.is_due() {
             self.record.stored(&self.events, self.now);
         }
     }
 
-    /// Acknowledges [`Step::Send`] or [`Step::Open`]: from now on the request may have left.
+    /// Acknowledges [`Step::Send`] or [`Step::Open`]: from now on the request may have reached the server.
     pub fn sent(&mut self, id: ExchangeId) {
         let now = self.now;
         let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id) else {
@@ -601,6 +603,7 @@ impl<P: Provider> Task<P> {
             }
             Purpose::Read(ReadKind::Status) => self.last_polled_at = Some(now),
             Purpose::OpenStream(_) => {
+                // The stream's region owns this exchange from here on, so that another request can be sent beside it.
                 self.exchange = None;
                 self.stream.opening(id, now);
             }
@@ -622,14 +625,14 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Acknowledges [`Step::Event`]; moves the stored position when it came from the stream.
+    /// Acknowledges [`Step::Event`], and moves the stored event sequence if the event came from the stream.
     pub fn taken(&mut self, no: EventNo) {
         let Some(event) = self.events.take(no) else {
             return;
         };
         self.record.told(self.now);
         if let Some(open) = self.stream.open_mut() {
-            // The driver did something else meanwhile.
+            // The driver was not reading the stream meanwhile: its silence until now proves nothing.
             open.listening = None;
         }
         if let Event::Provider(event) = event {
@@ -638,12 +641,12 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Records a whole reply.
+    /// Records a complete reply.
     pub fn handle_response(&mut self, id: ExchangeId, reply: Response, now: Timestamp) {
         self.report(id, Ok(reply), now);
     }
 
-    /// Records a failed exchange, or a stream that broke.
+    /// Records a failed exchange or a broken stream.
     pub fn handle_failure(&mut self, id: ExchangeId, failure: ExchangeFailure, now: Timestamp) {
         self.now = self.now.max(now);
         match self.stream.of(id) {
@@ -660,6 +663,7 @@ impl<P: Provider> Task<P> {
     ) {
         self.now = self.now.max(now);
         if let Some(opening) = self.stream.opening_of(id) {
+            // Only a failure without a head brought no byte of the server.
             if !matches!(&report, Err(failure) if failure.head().is_none()) {
                 self.liveness.last_byte_at = Some(self.now);
             }
@@ -670,6 +674,7 @@ impl<P: Provider> Task<P> {
             && matches!(exchange.flight, Flight::Underway)
         {
             exchange.flight = Flight::Reported;
+            // A driver that waits for an exchange need not read the stream beside it: that time is no silence.
             if let Some(open) = self.stream.open_mut() {
                 open.not_listening_for(self.now.since(exchange.sent));
             }
@@ -680,21 +685,21 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Records the head of a stream: 2xx `text/event-stream` only.
+    /// Records the head of a stream: a 2xx `text/event-stream` only.
     pub fn handle_head(&mut self, id: ExchangeId, _head: Head, now: Timestamp) {
         self.now = self.now.max(now);
         if self.stream.opening_of(id).is_some() {
             self.liveness.last_byte_at = Some(self.now);
             self.stream.opened(id, self.now);
             if self.stream.end.is_none() {
-                // The stream tells what happens; reads are a cross-check now.
+                // The stream now reports what happens; status polls only cross-check it.
                 self.poll_again(ReadKind::Status, None);
             }
         }
     }
 
-    /// Records a chunk of a stream; it is decoded lazily, one event per step. An empty one says that more has come which
-    /// the driver has not read: no silence.
+    /// Records a chunk of a stream. It is decoded lazily, one event per step. An empty chunk says that the driver has
+    /// more bytes than it has read: the stream is not silent.
     pub fn handle_chunk(&mut self, id: ExchangeId, bytes: Bytes, now: Timestamp) {
         self.now = self.now.max(now);
         let now = self.now;
@@ -714,7 +719,8 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Records the clean end of a stream. It ends nothing but the stream.
+    /// Records the clean end of a stream. It ends nothing but the stream: only a read can confirm that the task has
+    /// ended.
     pub fn handle_end(&mut self, id: ExchangeId, now: Timestamp) {
         self.now = self.now.max(now);
         if let Some(open) = self.stream.of(id) {
@@ -725,48 +731,50 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The task's id, once it is known.
+    /// Returns the task's id, once it is known.
     #[must_use]
     pub fn id(&self) -> Option<&TaskId> {
         self.id.as_ref()
     }
 
-    /// The last status seen.
+    /// Returns the last status seen.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
         self.last_status.as_ref()
     }
 
-    /// The questions that an answer may go to now.
+    /// Returns the questions that can be answered now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
         self.questions.open()
     }
 
-    /// Returns the question that this id names, whatever became of it: its own id, or one that stood in for it here or in
-    /// another process.
+    /// Returns the question with this id, whatever its state: by its own id, or by the id of a stand-in for it, used
+    /// here or in another process.
     #[must_use]
     pub fn question(&self, id: &QuestionId) -> Option<&Question> {
-        let ask = questions::named(self.questions.all(), self.id.as_ref(), id);
-        ask.map(|ask| &ask.question)
+        let entry = questions::named(self.questions.all(), self.id.as_ref(), id);
+        entry.map(|entry| &entry.question)
     }
 
-    /// When the wire, the task's replies and the task itself last gave a sign: three clocks that never stand in for one
-    /// another.
+    /// Returns when the client last saw a sign of the connection, of the server's replies and of the task itself. These
+    /// three times never stand in for one another.
     #[must_use]
     pub fn liveness(&self) -> Liveness {
         self.liveness
     }
 
-    /// Whether a review is open that no answer of ours resolves.
+    /// Returns whether a review is open that no answer of ours resolves.
     #[must_use]
     pub fn is_paused(&self) -> bool {
         self.paused
     }
 
-    /// Answers an open question. It leaves after one more read that still shows the question, and at most once.
+    /// Answers an open question. The answer is sent at most once, after one more read that still shows the question as
+    /// open.
     ///
     /// # Errors
-    /// When no such question is open, it was answered, an answer is under way, or it wants another kind of answer.
+    /// Returns an error if no such question is open, if it was answered, if an answer is under way, or if it needs
+    /// another kind of answer.
     pub fn answer(
         &mut self,
         question: &QuestionId,
@@ -774,20 +782,21 @@ impl<P: Provider> Task<P> {
         now: Timestamp,
     ) -> Result<(), AnswerError> {
         self.now = self.now.max(now);
-        let ask = questions::answerable(self.questions.all(), self.id.as_ref(), question)?;
+        let entry = questions::answerable(self.questions.all(), self.id.as_ref(), question)?;
         if !matches!(self.phase, Phase::Following(_)) {
             return Err(AnswerError::NoSuchQuestion(question.clone()));
         }
-        questions::fits(&ask.question, &answer)?;
-        let question = ask.question.clone();
+        questions::fits(&entry.question, &answer)?;
+        let question = entry.question.clone();
         let key = (P::CAPABILITIES.answer == crate::Safety::Keyed).then(|| {
             let task = self.id.as_ref().map_or("", TaskId::as_str);
-            // The bare place, which every version has made the key of.
-            let asked = match question.seq {
+            // The key is made of the bare event sequence or the server's id, as in every version, so that the same
+            // answer given by another version has the same key.
+            let place = match question.seq {
                 Some(seq) => seq.to_string(),
-                None => ask.server_id().to_string(),
+                None => entry.server_id().to_string(),
             };
-            IdempotencyKey::of_answer(task, &asked, &answer)
+            IdempotencyKey::of_answer(task, &place, &answer)
         });
         self.questions.set(&question.id, QuestionState::Answering);
         let kind = WriteKind::Answer {
@@ -800,10 +809,10 @@ impl<P: Provider> Task<P> {
         Ok(())
     }
 
-    /// Sends a message that nobody asked for; what becomes of it is told by [`Event::Sent`].
+    /// Sends a message that answers no question; [`Event::Sent`] reports its outcome.
     ///
     /// # Errors
-    /// When the provider takes no messages, or the task is over: then a new turn goes on with it
+    /// Returns an error if the provider does not accept messages, or if the task is over: then begin a new turn
     /// ([`continue_with`](Self::continue_with)).
     pub fn send_message(&mut self, text: String, now: Timestamp) -> Result<MessageNo, Unsupported> {
         self.now = self.now.max(now);
@@ -827,10 +836,11 @@ impl<P: Provider> Task<P> {
         no
     }
 
-    /// Asks the server to stop the task; kept until the id is known. The task's own status says how it ended.
+    /// Asks the server to stop the task; the request is kept until the id is known. The task's own status shows how it
+    /// ended.
     ///
     /// # Errors
-    /// When the provider has no such call.
+    /// Returns an error if the provider cannot cancel tasks.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), Unsupported> {
         self.now = self.now.max(now);
         if !P::CAPABILITIES.cancel {
@@ -846,13 +856,13 @@ impl<P: Provider> Task<P> {
         Ok(())
     }
 
-    /// The task as a value to store: versioned, without secrets.
+    /// Returns the task as a value to store: versioned and without secrets.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         store::snapshot(self)
     }
 
-    /// The outcome, when the task is over.
+    /// Returns the outcome once the task has ended.
     #[must_use]
     pub fn into_outcome(self) -> Option<Outcome<P::Output>> {
         match self.phase {
@@ -867,7 +877,7 @@ impl<P: Provider> Task<P> {
             .is_some_and(|exchange| !matches!(exchange.flight, Flight::Planned))
     }
 
-    /// Lets the human's clock run while somebody is asked, else the agent's.
+    /// Runs the human's clock while a question or a review is open, and the agent's clock otherwise.
     fn update_clock(&mut self) {
         let human =
             self.paused || (!self.questions.is_empty() && self.questions.open().next().is_some());

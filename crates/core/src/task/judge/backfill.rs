@@ -185,8 +185,8 @@ impl<P: Provider> Task<P> {
     }
 
     /// A page of the list could not be read.
-    pub(super) fn page_failed(&mut self, trouble: &AttemptError, shared: &mut OriginBudget) {
-        if let Some(error) = access_lost(trouble) {
+    pub(super) fn page_failed(&mut self, error: &AttemptError, shared: &mut OriginBudget) {
+        if let Some(error) = access_lost(error) {
             let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
         }
@@ -197,21 +197,19 @@ impl<P: Provider> Task<P> {
         let Some(fill) = &mut self.stream.backfill else {
             return;
         };
-        let refused = trouble
-            .status()
-            .is_some_and(|status| match status.as_u16() {
-                408 | 425 | 429 => false,
-                404 => !fresh,
-                501 => true,
-                _ => status.is_client_error(),
-            });
+        let refused = error.status().is_some_and(|status| match status.as_u16() {
+            408 | 425 | 429 => false,
+            404 => !fresh,
+            501 => true,
+            _ => status.is_client_error(),
+        });
         if refused && fill.inherited {
             // The cursor is of no more use; the list may be.
             *fill = Backfill::new(None, fill.since);
             self.stream.cursor = None;
             return;
         }
-        let shapeless = matches!(trouble, AttemptError::Unreadable(error) if error.kind() == ReadErrorKind::Shape);
+        let shapeless = matches!(error, AttemptError::Unreadable(error) if error.kind() == ReadErrorKind::Shape);
         if refused || (shapeless && fill.tries > 0) {
             // One that refuses a cursor that it gave itself cannot be read to its end either.
             return self.list_unusable();
@@ -221,7 +219,7 @@ impl<P: Provider> Task<P> {
             // Patience begins here: the first look alone may have taken as long.
             fill.since = now;
         }
-        let wait = retry::wait(trouble, fill.tries, &self.policy.retry, draw, now);
+        let wait = retry::wait(error, fill.tries, &self.policy.retry, draw, now);
         let patience = if over {
             FILL_PATIENCE_AT_END
         } else {
@@ -229,7 +227,7 @@ impl<P: Provider> Task<P> {
         };
         let due = now.after(wait);
         // One wait that the server asked for is granted, however long.
-        let asked = !over && fill.tries == 1 && trouble.retry_after(now).is_some();
+        let asked = !over && fill.tries == 1 && error.retry_after(now).is_some();
         if due > fill.since.after(patience) && !asked {
             return self.end_backfill(false);
         }
@@ -238,8 +236,8 @@ impl<P: Provider> Task<P> {
         shared.take(false);
         self.events.push(Event::Retrying {
             attempt,
-            reason: RetryReason::of(trouble),
-            why: format!("the list of events: {trouble}"),
+            reason: RetryReason::of(error),
+            why: format!("the list of events: {error}"),
             until: due,
         });
     }

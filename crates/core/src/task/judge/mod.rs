@@ -117,7 +117,7 @@ impl<P: Provider> Task<P> {
     // --- the start ---------------------------------------------------------------------------------------------
 
     fn judge_start(&mut self, report: Report, shared: &mut OriginBudget) {
-        let trouble = match sort(report) {
+        let error = match sort(report) {
             // An id that cannot be asked for is as good as none.
             Ok(reply) => match self.provider.read_start(&reply).and_then(usable) {
                 Ok(started) => {
@@ -126,7 +126,7 @@ impl<P: Provider> Task<P> {
                 }
                 Err(error) => AttemptError::Unreadable(error),
             },
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
         let until = self.clocks.deadline();
         let draw = self.rng.u16(..);
@@ -136,7 +136,7 @@ impl<P: Provider> Task<P> {
         };
         let conflict = starting.safety == Safety::Keyed
             && starting.maybe_received
-            && trouble
+            && error
                 .status()
                 .is_some_and(|s| matches!(s.as_u16(), 409 | 422));
         if conflict && starting.conflicts < CONFLICTS {
@@ -146,16 +146,16 @@ impl<P: Provider> Task<P> {
             starting.why = WaitReason::Conflict;
             let event = Event::Retrying {
                 attempt: starting.attempts,
-                reason: RetryReason::of(&trouble),
-                why: trouble.to_string(),
+                reason: RetryReason::of(&error),
+                why: error.to_string(),
                 until: starting.due,
             };
             self.events.push(event);
             return;
         }
-        starting.maybe_received |= retry::may_have_happened(&trouble, &self.policy.retry);
-        let likely = matches!(trouble, AttemptError::Unreadable(_))
-            || trouble.status().is_some_and(|s| s.is_success());
+        starting.maybe_received |= retry::may_have_happened(&error, &self.policy.retry);
+        let likely = matches!(error, AttemptError::Unreadable(_))
+            || error.status().is_some_and(|s| s.is_success());
         let attempt = Attempt {
             safety: starting.safety,
             number: starting.attempts,
@@ -164,17 +164,17 @@ impl<P: Provider> Task<P> {
             until,
             maybe: starting.maybe_received,
         };
-        let decision = retry::decide(&trouble, &attempt, &self.policy.retry, shared);
+        let decision = retry::decide(&error, &attempt, &self.policy.retry, shared);
         let attempts = starting.attempts;
-        let mut why = trouble.to_string();
+        let mut why = error.to_string();
         match decision {
             RetryDecision::Again(due) if self.cancel == Cancel::Idle || starting.maybe_received => {
                 starting.due = due;
                 let wait = due.since(now);
-                starting.why = retry::wait_reason(&trouble, wait, &self.policy.retry, draw, now);
+                starting.why = retry::wait_reason(&error, wait, &self.policy.retry, draw, now);
                 self.events.push(Event::Retrying {
                     attempt: attempts,
-                    reason: RetryReason::of(&trouble),
+                    reason: RetryReason::of(&error),
                     why,
                     until: due,
                 });
@@ -188,7 +188,7 @@ impl<P: Provider> Task<P> {
             }
             RetryDecision::Unknown => self.end_unknown(why, likely),
             RetryDecision::Exhausted => {
-                if let Some(asked) = trouble.retry_after(now) {
+                if let Some(asked) = error.retry_after(now) {
                     why.push_str(&format!("; it asks to wait {} s", asked.as_secs()));
                 }
                 self.end(Outcome::NotStarted {
@@ -197,7 +197,7 @@ impl<P: Provider> Task<P> {
                     temporary: true,
                 });
             }
-            RetryDecision::Final => match trouble {
+            RetryDecision::Final => match error {
                 AttemptError::Refused(reply) => self.end(Outcome::Refused(ApiError::read(&reply))),
                 AttemptError::Wire(ExchangeFailure {
                     progress: crate::ExchangeProgress::Answered(head),
@@ -263,14 +263,14 @@ impl<P: Provider> Task<P> {
                 match self.provider.read(self.known_id(), read, reply) {
                     Ok(reading) => (reading, reply),
                     Err(error) => {
-                        let trouble = AttemptError::Unreadable(error);
-                        return self.poll_showed_nothing(read, moved, &trouble, shared);
+                        let error = AttemptError::Unreadable(error);
+                        return self.poll_showed_nothing(read, moved, &error, shared);
                     }
                 }
             }
             _ => {
-                if let Err(trouble) = sort(report) {
-                    self.poll_showed_nothing(read, moved, &trouble, shared);
+                if let Err(error) = sort(report) {
+                    self.poll_showed_nothing(read, moved, &error, shared);
                 }
                 return;
             }
@@ -324,16 +324,16 @@ impl<P: Provider> Task<P> {
     }
 
     /// A look that showed nothing: never the task's failure.
-    fn poll_failed(&mut self, read: &ReadKind, trouble: &AttemptError, shared: &mut OriginBudget) {
+    fn poll_failed(&mut self, read: &ReadKind, error: &AttemptError, shared: &mut OriginBudget) {
         if matches!(read, ReadKind::Events { .. }) {
-            return self.page_failed(trouble, shared);
+            return self.page_failed(error, shared);
         }
-        if let Some(error) = access_lost(trouble) {
+        if let Some(error) = access_lost(error) {
             let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
         }
         match &mut self.phase {
-            Phase::Fetching(_) => return self.answer_missing(&trouble.to_string(), Some(trouble)),
+            Phase::Fetching(_) => return self.answer_missing(&error.to_string(), Some(error)),
             Phase::Tracing(tracing) => {
                 tracing.tries += 1;
                 tracing.due = self.now.after(self.policy.poll_backoff.first);
@@ -344,7 +344,7 @@ impl<P: Provider> Task<P> {
             }
             Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
         }
-        let Some((due, why)) = self.count_failed_poll(trouble, shared) else {
+        let Some((due, why)) = self.count_failed_poll(error, shared) else {
             return;
         };
         if let Some(ending) = &mut self.stream.end {
@@ -366,11 +366,11 @@ impl<P: Provider> Task<P> {
     /// Counts a failed read and says when to try again; `None` when it ended the task.
     pub(super) fn count_failed_poll(
         &mut self,
-        trouble: &AttemptError,
+        error: &AttemptError,
         shared: &mut OriginBudget,
     ) -> Option<(Timestamp, WaitReason)> {
         if let Some(error) = missing(
-            trouble,
+            error,
             self.last_status.is_some() || self.created_at.is_some(),
         ) {
             return self.confirm_gone(error);
@@ -378,7 +378,7 @@ impl<P: Provider> Task<P> {
         self.failed_polls = self.failed_polls.saturating_add(1);
         let draw = self.rng.u16(..);
         let mut wait = millis(retry::wait(
-            trouble,
+            error,
             self.failed_polls,
             &self.policy.retry,
             draw,
@@ -391,16 +391,16 @@ impl<P: Provider> Task<P> {
                 draw,
             )));
         }
-        let asked = retry::server_delay(trouble, &self.policy.retry, draw, self.now)
+        let asked = retry::server_delay(error, &self.policy.retry, draw, self.now)
             .is_some_and(|asked| millis(asked) >= wait);
         let due = self
             .now
             .after(std::time::Duration::from_millis(wait))
             .max(self.schedule(None));
-        let why = trouble.to_string();
+        let why = error.to_string();
         self.events.push(Event::Retrying {
             attempt: self.failed_polls,
-            reason: RetryReason::of(trouble),
+            reason: RetryReason::of(error),
             why,
             until: due,
         });
@@ -728,8 +728,8 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn answer_missing(&mut self, why: &str, trouble: Option<&AttemptError>) {
-        let asked = trouble.and_then(|trouble| trouble.retry_after(self.now));
+    fn answer_missing(&mut self, why: &str, error: Option<&AttemptError>) {
+        let asked = error.and_then(|error| error.retry_after(self.now));
         let due = self.schedule(asked);
         let Phase::Fetching(fetching) = &mut self.phase else {
             return;
@@ -750,7 +750,7 @@ impl<P: Provider> Task<P> {
         fetching.due = due;
         self.events.push(Event::Retrying {
             attempt,
-            reason: trouble.map_or(RetryReason::NotReady, RetryReason::of),
+            reason: error.map_or(RetryReason::NotReady, RetryReason::of),
             why: why.to_owned(),
             until: due,
         });
@@ -792,7 +792,7 @@ impl<P: Provider> Task<P> {
             let ours = self.provider.check_accepted(self.known_id(), &reply);
             ours.map_err(AttemptError::Unreadable)
         });
-        let trouble = match reply {
+        let error = match reply {
             // An acknowledgement is no end: the task's own status says how it ended.
             Ok(()) => {
                 shared.succeeded();
@@ -806,16 +806,16 @@ impl<P: Provider> Task<P> {
                 self.save.need();
                 return self.detach_once_accepted();
             }
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
-        let why = trouble.to_string();
-        if retry::retryability(&trouble, Safety::Repeatable, &self.policy.retry)
+        let why = error.to_string();
+        if retry::retryability(&error, Safety::Repeatable, &self.policy.retry)
             == Retryability::Retryable
         {
             let draw = self.rng.u16(..);
             let tries = tries.saturating_add(1);
             let due = self.now.after(retry::wait(
-                &trouble,
+                &error,
                 tries,
                 &self.policy.retry,
                 draw,
@@ -826,12 +826,12 @@ impl<P: Provider> Task<P> {
             self.cancel_failure = Some(CancelResult::Failed(why.clone()));
             self.events.push(Event::Retrying {
                 attempt: tries,
-                reason: RetryReason::of(&trouble),
+                reason: RetryReason::of(&error),
                 why,
                 until: due,
             });
         } else {
-            self.refused = refusal(&trouble);
+            self.refused = refusal(&error);
             self.cancel_refused(why);
         }
     }
@@ -860,21 +860,21 @@ pub(super) fn sort(report: Report) -> Result<Response, AttemptError> {
     }
 }
 
-fn refusal(trouble: &AttemptError) -> Option<ApiError> {
-    match trouble {
+fn refusal(error: &AttemptError) -> Option<ApiError> {
+    match error {
         AttemptError::Refused(reply) => Some(ApiError::read(reply)),
         AttemptError::Wire(failure) => failure.head().map(ApiError::without_body),
         AttemptError::Unreadable(_) => None,
     }
 }
 
-pub(super) fn access_lost(trouble: &AttemptError) -> Option<ApiError> {
-    refusal(trouble).filter(|error| matches!(error.status.as_u16(), 401 | 403))
+pub(super) fn access_lost(error: &AttemptError) -> Option<ApiError> {
+    refusal(error).filter(|error| matches!(error.status.as_u16(), 401 | 403))
 }
 
 /// A task that is not there; before anything was ever seen of it, a refusal of its very id counts too.
-fn missing(trouble: &AttemptError, seen: bool) -> Option<ApiError> {
-    refusal(trouble).filter(|error| match error.status.as_u16() {
+fn missing(error: &AttemptError, seen: bool) -> Option<ApiError> {
+    refusal(error).filter(|error| match error.status.as_u16() {
         404 | 410 => true,
         400 | 422 => !seen,
         _ => false,

@@ -597,7 +597,7 @@ impl<P: Provider> Task<P> {
 
     pub(in crate::task) fn judge_unopened(&mut self, report: Report, shared: &mut OriginBudget) {
         let mut absent = false;
-        let trouble = match report {
+        let error = match report {
             Ok(reply) if reply.status().is_success() => {
                 // An empty reply is how a server says that it wants no more of this.
                 absent = reply.status().as_u16() == 204 || self.stream.failures > 0;
@@ -615,34 +615,32 @@ impl<P: Provider> Task<P> {
             Ok(reply) => AttemptError::Refused(Box::new(reply)),
             Err(failure) => AttemptError::Wire(failure),
         };
-        if let Some(error) = access_lost(&trouble) {
+        if let Some(error) = access_lost(&error) {
             let id = self.known_id().clone();
             self.stream.enter(StreamState::Closed {
                 due: Timestamp::MAX,
             });
             return self.end(Outcome::AccessLost { id, error });
         }
-        absent |= trouble
-            .status()
-            .is_some_and(|status| match status.as_u16() {
-                404 => !self.is_fresh(),
-                405 | 406 | 410 | 501 => true,
-                _ => false,
-            });
+        absent |= error.status().is_some_and(|status| match status.as_u16() {
+            404 => !self.is_fresh(),
+            405 | 406 | 410 | 501 => true,
+            _ => false,
+        });
         self.stream.failures = self.stream.failures.saturating_add(1);
         let due = if absent {
             self.stream.missing = true;
             self.now.after(CROSS_CHECK)
         } else {
             let draw = self.rng.u16(..);
-            let asked = retry::server_delay(&trouble, &self.policy.retry, draw, self.now);
+            let asked = retry::server_delay(&error, &self.policy.retry, draw, self.now);
             self.stream_backoff(asked, shared)
         };
         self.stream.enter(StreamState::Closed { due });
         self.events.push(Event::Retrying {
             attempt: self.stream.failures,
-            reason: RetryReason::of(&trouble),
-            why: trouble.to_string(),
+            reason: RetryReason::of(&error),
+            why: error.to_string(),
             until: due,
         });
         self.poll_now();

@@ -53,12 +53,12 @@ impl<P: Provider> Task<P> {
         &mut self,
         read: &ReadKind,
         moved: Option<PollResult<P::Output>>,
-        trouble: &AttemptError,
+        error: &AttemptError,
         shared: &mut OriginBudget,
     ) {
         match moved {
-            Some(moved) if access_lost(trouble).is_none() => self.apply_moved(moved),
-            _ => self.poll_failed(read, trouble, shared),
+            Some(moved) if access_lost(error).is_none() => self.apply_moved(moved),
+            _ => self.poll_failed(read, error, shared),
         }
     }
 }

@@ -39,7 +39,7 @@ impl<P: Provider> Task<P> {
         });
         let (mark, reading) = match read {
             Ok(read) => read,
-            Err(trouble) => return self.confirmation_read_failed(&trouble, shared),
+            Err(error) => return self.confirmation_read_failed(&error, shared),
         };
         shared.succeeded();
         self.failed_polls = 0;
@@ -307,12 +307,12 @@ impl<P: Provider> Task<P> {
         self.finish_write(how, why);
     }
 
-    fn confirmation_read_failed(&mut self, trouble: &AttemptError, shared: &mut OriginBudget) {
-        if let Some(error) = access_lost(trouble) {
+    fn confirmation_read_failed(&mut self, error: &AttemptError, shared: &mut OriginBudget) {
+        if let Some(error) = access_lost(error) {
             let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
         }
-        let Some((due, why)) = self.count_failed_poll(trouble, shared) else {
+        let Some((due, why)) = self.count_failed_poll(error, shared) else {
             return;
         };
         if let Some(delivery) = self.writes.front_mut() {
@@ -322,7 +322,7 @@ impl<P: Provider> Task<P> {
     }
 
     pub(in crate::task) fn judge_write(&mut self, report: Report, shared: &mut OriginBudget) {
-        let trouble = match sort(report) {
+        let error = match sort(report) {
             // A page comes from something in between: a login, a proxy.
             Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
                 AttemptError::Unreadable(ReadError::new(ReadErrorKind::Html, "a web page"))
@@ -335,29 +335,29 @@ impl<P: Provider> Task<P> {
                 }
                 Err(error) => AttemptError::Unreadable(error),
             },
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
         let Some(delivery) = self.writes.front_mut() else {
             return;
         };
         let safety = delivery.kind.safety::<P>();
         delivery.attempts = delivery.attempts.saturating_add(1);
-        let why = trouble.to_string();
-        if trouble.status().is_some_and(|status| status.is_success()) {
+        let why = error.to_string();
+        if error.status().is_some_and(|status| status.is_success()) {
             // A 2xx was seen, its body was not: it was taken.
             return self.finish_write(Answered::Applied, None);
         }
         let keyed = safety == Safety::Keyed;
-        let maybe = retry::may_have_happened(&trouble, &self.policy.retry);
+        let maybe = retry::may_have_happened(&error, &self.policy.retry);
         let draw = self.rng.u16(..);
         let wait = retry::wait(
-            &trouble,
+            &error,
             delivery.attempts,
             &self.policy.retry,
             draw,
             self.now,
         );
-        match retry::retryability(&trouble, safety, &self.policy.retry) {
+        match retry::retryability(&error, safety, &self.policy.retry) {
             Retryability::Retryable
                 if !delivery.maybe_applied
                     && !maybe
@@ -383,21 +383,20 @@ impl<P: Provider> Task<P> {
                     .front_mut()
                     .expect("it stands at the front until it is finished");
                 delivery.due = self.now.after(wait);
-                delivery.why =
-                    retry::wait_reason(&trouble, wait, &self.policy.retry, draw, self.now);
+                delivery.why = retry::wait_reason(&error, wait, &self.policy.retry, draw, self.now);
                 let (attempt, until) = (delivery.attempts, delivery.due);
                 shared.take(false);
                 self.events.push(Event::Retrying {
                     attempt,
-                    reason: RetryReason::of(&trouble),
+                    reason: RetryReason::of(&error),
                     why,
                     until,
                 });
             }
-            Retryability::Final => match trouble.status() {
+            Retryability::Final => match error.status() {
                 Some(status) if status.as_u16() == 401 => {
                     let id = self.known_id().clone();
-                    if let Some(error) = access_lost(&trouble) {
+                    if let Some(error) = access_lost(&error) {
                         self.end(Outcome::AccessLost { id, error });
                     }
                 }
@@ -408,7 +407,7 @@ impl<P: Provider> Task<P> {
                     delivery.enter(WriteState::Reconcile, self.now);
                     self.save.need();
                 }
-                _ => self.refused_write(&trouble, why),
+                _ => self.refused_write(&error, why),
             },
             Retryability::Unknown => {
                 delivery.maybe_applied = true;
@@ -419,12 +418,12 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn refused_write(&mut self, trouble: &AttemptError, why: String) {
+    fn refused_write(&mut self, error: &AttemptError, why: String) {
         let attempts = self.writes.front().map_or(0, |front| front.attempts);
-        self.refused = refusal(trouble);
+        self.refused = refusal(error);
         self.finish_write(Answered::Refused, Some(why));
         if self.is_undelivered()
-            && let AttemptError::Refused(reply) = trouble
+            && let AttemptError::Refused(reply) = error
         {
             return self.end(Outcome::Refused(ApiError::read(reply)));
         }
@@ -456,7 +455,7 @@ impl<P: Provider> Task<P> {
         });
         let (confirmation, reading) = match read {
             Ok(read) => read,
-            Err(trouble) => return self.confirmation_read_failed(&trouble, shared),
+            Err(error) => return self.confirmation_read_failed(&error, shared),
         };
         shared.succeeded();
         self.failed_polls = 0;
@@ -494,7 +493,7 @@ impl<P: Provider> Task<P> {
         });
         let reading = match reading {
             Ok(reading) => reading,
-            Err(trouble) => return self.confirmation_read_failed(&trouble, shared),
+            Err(error) => return self.confirmation_read_failed(&error, shared),
         };
         shared.succeeded();
         self.failed_polls = 0;
@@ -534,10 +533,10 @@ impl<P: Provider> Task<P> {
         let PendingWrite {
             kind,
             cursor: mark,
-            last_error: trouble,
+            last_error: error,
             ..
         } = delivery;
-        let detail = detail.or(trouble).filter(|_| how != Answered::Applied);
+        let detail = detail.or(error).filter(|_| how != Answered::Applied);
         match kind {
             WriteKind::Answer { question, answer } => {
                 self.questions.resolve(&question.id, answer, how);
@@ -599,7 +598,7 @@ impl<P: Provider> Task<P> {
                 (Answered::NotSent, "the watch ended before it could be sent")
             };
             let detail = match &delivery.last_error {
-                Some(trouble) => format!("{trouble}; {why}"),
+                Some(error) => format!("{error}; {why}"),
                 None => why.to_owned(),
             };
             self.finish_write(how, Some(detail));
