@@ -100,7 +100,7 @@ impl<P: Provider> Watch<P> {
     /// Waits (by moving time), sends, and takes the reply in: two calls of `poll`, `sent` and `handle_response`.
     fn poll_once(&mut self) {
         loop {
-            match self.task.next_step(self.now, &mut self.shared) {
+            match self.task.next_step(self.now, &self.shared) {
                 Step::Send { id, request, .. } => {
                     black_box(request);
                     self.task.sent(id);
@@ -129,7 +129,7 @@ pub(crate) fn waiting() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Trivial);
     let early = Timestamp::from_millis(watch.now.as_millis() - 1);
     Box::new(move || {
-        let step = watch.task.next_step(early, &mut watch.shared);
+        let step = watch.task.next_step(early, &watch.shared);
         assert!(matches!(black_box(step), Step::Wait { .. }));
     })
 }

@@ -26,7 +26,7 @@ fn frames() -> Vec<Bytes> {
 }
 
 /// A task whose stream is open, at the place before the first frame.
-fn opened(now: Timestamp, shared: &mut OriginBudget) -> (Task<AgentHarness>, taskward_core::ExchangeId) {
+fn opened(now: Timestamp, shared: &OriginBudget) -> (Task<AgentHarness>, taskward_core::ExchangeId) {
     let after = Some(EventSeq(FIRST - 1));
     let id = TaskId::new("run_1");
     let mut task = Task::attach(
@@ -59,21 +59,21 @@ fn opened(now: Timestamp, shared: &mut OriginBudget) -> (Task<AgentHarness>, tas
 /// The machine: the chunk is handed over, decoded, judged and told.
 pub(crate) fn told() -> Box<dyn FnMut()> {
     let now = Timestamp::from_millis(1_700_000_000_000);
-    let mut shared = OriginBudget::new();
+    let shared = OriginBudget::new();
     let frames = frames();
-    let (mut task, mut id) = opened(now, &mut shared);
+    let (mut task, mut id) = opened(now, &shared);
     let mut next = 0;
     Box::new(move || {
         if next == frames.len() {
             next = 0;
-            (task, id) = opened(now, &mut shared);
+            (task, id) = opened(now, &shared);
         }
         task.handle_chunk(id, frames[next].clone(), now);
         next += 1;
         loop {
-            match task.next_step(now, &mut shared) {
+            match task.next_step(now, &shared) {
                 Step::Event { no, event, .. } => {
-                    assert!(matches!(black_box(event), Event::Provider(_)));
+                    assert!(matches!(*black_box(event), Event::Provider(_)));
                     task.taken(no);
                 }
                 Step::Receive { .. } => return,

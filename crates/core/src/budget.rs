@@ -1,12 +1,16 @@
 //! What several tasks of one origin share: the retry budget.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 /// The retry budget of one origin, plain data.
 ///
 /// Each repetition takes tokens and each success gives some back, so that a server in trouble is not hit by every task
-/// at once. Whoever owns several tasks owns it and lends it to each `poll`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// at once. Whoever owns several tasks owns one budget and lends it to each
+/// [`next_step`](crate::Task::next_step); threads share it without a lock. One thread that drives tasks in the same order
+/// gets the same decisions each time.
+#[derive(Debug)]
 pub struct OriginBudget {
-    tokens: u32,
+    tokens: AtomicU32,
 }
 
 /// The bucket's size.
@@ -22,34 +26,53 @@ impl OriginBudget {
     /// A full budget.
     #[must_use]
     pub const fn new() -> Self {
-        Self { tokens: FULL }
+        Self {
+            tokens: AtomicU32::new(FULL),
+        }
     }
 
     /// Tokens left.
     #[must_use]
-    pub const fn tokens(&self) -> u32 {
-        self.tokens
+    pub fn tokens(&self) -> u32 {
+        self.tokens.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn take(&mut self, after_timeout: bool) -> bool {
+    /// Takes the price of a repetition; false, and nothing is taken, when too little is left.
+    pub(crate) fn take(&self, after_timeout: bool) -> bool {
         let price = if after_timeout {
             RETRY_AFTER_TIMEOUT
         } else {
             RETRY
         };
-        match self.tokens.checked_sub(price) {
-            Some(left) => {
-                self.tokens = left;
-                true
-            }
-            None => false,
-        }
+        // Nothing else is published with the count, so that its own order is enough.
+        let take = |tokens: u32| tokens.checked_sub(price);
+        let (order, load) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.tokens.fetch_update(order, load, take).is_ok()
     }
 
-    pub(crate) fn succeeded(&mut self) {
-        self.tokens = (self.tokens + SUCCESS).min(FULL);
+    /// Gives back what a success is worth.
+    pub(crate) fn succeeded(&self) {
+        let give = |tokens: u32| Some((tokens + SUCCESS).min(FULL));
+        let (order, load) = (Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.tokens.fetch_update(order, load, give);
     }
 }
+
+impl Clone for OriginBudget {
+    fn clone(&self) -> Self {
+        Self {
+            tokens: AtomicU32::new(self.tokens()),
+        }
+    }
+}
+
+impl PartialEq for OriginBudget {
+    fn eq(&self, other: &Self) -> bool {
+        self.tokens() == other.tokens()
+    }
+}
+
+impl Eq for OriginBudget {}
 
 impl Default for OriginBudget {
     fn default() -> Self {
@@ -64,7 +87,7 @@ mod tests {
     /// Rows: F8.
     #[test]
     fn a_drained_budget_refuses_and_refills_with_successes() {
-        let mut shared = OriginBudget::new();
+        let shared = OriginBudget::new();
         let taken = (0..200).filter(|_| shared.take(false)).count();
         assert_eq!(taken, 100);
         assert!(!shared.take(true));

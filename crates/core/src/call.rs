@@ -1,5 +1,6 @@
 //! One operation seen through: attempts, backoff, deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::budget::OriginBudget;
@@ -31,7 +32,7 @@ use crate::time::Timestamp;
 #[derive(Debug)]
 pub struct Call<O: Operation> {
     operation: O,
-    request: Request,
+    request: Arc<Request>,
     policy: Policy,
     until: Timestamp,
     now: Timestamp,
@@ -78,7 +79,7 @@ pub enum CallStep<'a> {
         /// The attempt's number, from 1.
         id: ExchangeId,
         /// What to send.
-        request: &'a Request,
+        request: &'a Arc<Request>,
         /// What it may cost.
         limits: Limits,
     },
@@ -104,7 +105,7 @@ impl<O: Operation> Call<O> {
     /// # Errors
     /// When the operation's parameters cannot be written into a request.
     pub fn new(operation: O, policy: Policy, seed: &Seed, now: Timestamp) -> Result<Self, Error> {
-        let request = operation.request()?.freeze(seed);
+        let request = Arc::new(operation.request()?.freeze(seed));
         let until = policy.work.map_or(Timestamp::MAX, |work| now.after(work));
         Ok(Self {
             operation,
@@ -125,12 +126,12 @@ impl<O: Operation> Call<O> {
     }
 
     /// What to do next. Asked twice with nothing in between, it gives the same step.
-    pub fn next_step(&mut self, now: Timestamp, shared: &mut OriginBudget) -> CallStep<'_> {
+    pub fn next_step(&mut self, now: Timestamp, budget: &OriginBudget) -> CallStep<'_> {
         self.now = self.now.max(now);
         if matches!(self.state, State::Reported(_))
             && let State::Reported(report) = std::mem::replace(&mut self.state, State::Done)
         {
-            self.judge(*report, shared);
+            self.judge(*report, budget);
         }
         if matches!(self.state, State::Ready { .. }) && self.now >= self.until {
             let text = "the deadline passed before the call was made";
@@ -171,11 +172,11 @@ impl<O: Operation> Call<O> {
         self.policy.limits.of(kind, safety, left)
     }
 
-    fn judge(&mut self, report: Result<Response, ExchangeFailure>, shared: &mut OriginBudget) {
+    fn judge(&mut self, report: Result<Response, ExchangeFailure>, budget: &OriginBudget) {
         let error = match report {
             Ok(reply) if reply.status().is_success() => match self.operation.read(&reply) {
                 Ok(output) => {
-                    shared.succeeded();
+                    budget.succeeded();
                     return self.end(Ok(output));
                 }
                 Err(error) => AttemptError::Unreadable(error),
@@ -196,7 +197,7 @@ impl<O: Operation> Call<O> {
             until: self.until,
             maybe: self.maybe,
         };
-        match retry::decide(&error, &attempt, &self.policy.retry, shared) {
+        match retry::decide(&error, &attempt, &self.policy.retry, budget) {
             RetryDecision::Again(not_before) => {
                 self.maybe |= retry::may_have_happened(&error, &self.policy.retry);
                 let why = error.to_string();
@@ -334,12 +335,12 @@ mod tests {
         policy: Policy,
         script: &[Report],
     ) -> (Result<usize, ErrorKind>, usize, u64) {
-        let mut shared = OriginBudget::new();
+        let mut budget = OriginBudget::new();
         let mut now = Timestamp::from_millis(0);
         let mut call = Call::new(operation, policy, &Seed([1; 32]), now).expect("call");
         let mut sent = 0;
         loop {
-            match call.next_step(now, &mut shared) {
+            match call.next_step(now, &mut budget) {
                 CallStep::Send { id, .. } => {
                     call.sent(id);
                     let report = script[sent.min(script.len() - 1)].clone();
@@ -476,8 +477,7 @@ mod tests {
                 ..Policy::default()
             };
             let mut call = Call::new(Watch, policy, &Seed([1; 32]), now).expect("call");
-            let CallStep::Send { limits, .. } = call.next_step(now, &mut OriginBudget::new())
-            else {
+            let CallStep::Send { limits, .. } = call.next_step(now, &OriginBudget::new()) else {
                 panic!("it is sent");
             };
             assert_eq!(limits.total, work);
@@ -495,13 +495,13 @@ mod tests {
 
     #[test]
     fn reports_for_other_attempts_change_nothing() {
-        let mut shared = OriginBudget::new();
+        let mut budget = OriginBudget::new();
         let now = Timestamp::from_millis(0);
         let mut call =
             Call::new(Ping(Safety::Once), Policy::default(), &Seed([1; 32]), now).expect("call");
         call.handle_response(ExchangeId(1), Response::new(StatusCode::OK, ""), now);
         assert!(matches!(
-            call.next_step(now, &mut shared),
+            call.next_step(now, &mut budget),
             CallStep::Send {
                 id: ExchangeId(1),
                 ..
@@ -510,26 +510,26 @@ mod tests {
         call.sent(ExchangeId(1));
         call.handle_response(ExchangeId(2), Response::new(StatusCode::OK, ""), now);
         assert!(matches!(
-            call.next_step(now, &mut shared),
+            call.next_step(now, &mut budget),
             CallStep::InFlight { id: ExchangeId(1) }
         ));
     }
 
     #[test]
     fn only_the_attempt_that_is_planned_is_taken_for_sent() {
-        let mut shared = OriginBudget::new();
+        let mut budget = OriginBudget::new();
         let now = Timestamp::from_millis(0);
         let mut call =
             Call::new(Ping(Safety::Once), Policy::default(), &Seed([1; 32]), now).expect("call");
         for other in [0, 2] {
             call.sent(ExchangeId(other));
-            let step = call.next_step(now, &mut shared);
+            let step = call.next_step(now, &mut budget);
             assert!(matches!(step, CallStep::Send { .. }), "{other}: {step:?}");
         }
         call.sent(ExchangeId(1));
         call.sent(ExchangeId(2));
         assert!(matches!(
-            call.next_step(now, &mut shared),
+            call.next_step(now, &mut budget),
             CallStep::InFlight { id: ExchangeId(1) }
         ));
     }

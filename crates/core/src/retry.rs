@@ -182,7 +182,7 @@ pub(crate) fn decide(
     error: &AttemptError,
     attempt: &Attempt,
     policy: &Retry,
-    shared: &mut OriginBudget,
+    budget: &OriginBudget,
 ) -> RetryDecision {
     let Attempt {
         safety,
@@ -213,7 +213,7 @@ pub(crate) fn decide(
         policy.writes
     };
     let next = now.after(wait(error, number, policy, draw, now));
-    if number >= allowed || next > until || !shared.take(error.is_timeout()) {
+    if number >= allowed || next > until || !budget.take(error.is_timeout()) {
         return given_up(RetryDecision::Exhausted);
     }
     RetryDecision::Again(next)
@@ -455,7 +455,7 @@ mod tests {
                     maybe: false,
                 },
                 &Retry::default(),
-                &mut OriginBudget::new(),
+                &OriginBudget::new(),
             )
         };
         let reset = wire(ExchangeProgress::MaybeSent, Cause::Reset);

@@ -1,16 +1,17 @@
 //! What the machine asks its driver to do.
 
+use std::sync::Arc;
+
 use crate::event::Event;
 use crate::id::{EventId, EventNo, ExchangeId, Revision};
 use crate::limits::Limits;
-use crate::outcome::Outcome;
 use crate::reason::WaitReason;
 use crate::request::Request;
 use crate::time::Timestamp;
 
 /// One thing to do. It is left behind only by its acknowledgement, a report, a wish of the application or later time.
-#[derive(Debug)]
-pub enum Step<'a, O> {
+#[derive(Clone, Debug)]
+pub enum Step {
     /// Store [`Task::snapshot`](crate::Task::snapshot), then call [`Task::saved`](crate::Task::saved). No write is sent
     /// before that.
     Save {
@@ -22,7 +23,7 @@ pub enum Step<'a, O> {
         /// The id to report under.
         id: ExchangeId,
         /// The request to send.
-        request: &'a Request,
+        request: Arc<Request>,
         /// The limits of the exchange.
         limits: Limits,
     },
@@ -33,7 +34,7 @@ pub enum Step<'a, O> {
         /// The id to report under: the stream's id from now on.
         id: ExchangeId,
         /// The request to send.
-        request: &'a Request,
+        request: Arc<Request>,
         /// The limits of the exchange.
         limits: Limits,
     },
@@ -72,8 +73,8 @@ pub enum Step<'a, O> {
         /// The event's number, the same in every process.
         id: EventId,
         /// What happened.
-        event: &'a Event,
+        event: Arc<Event>,
     },
-    /// The task is over. This step is repeated on every further call.
-    Done(&'a Outcome<O>),
+    /// Stop: the task is over, and stays so. [`Task::into_outcome`](crate::Task::into_outcome) gives the outcome away.
+    Done,
 }

@@ -157,8 +157,10 @@ impl<P: Provider> TaskDriver<P> {
     }
 
     /// Acknowledges an event that is about to be told, and gives it with its number.
-    pub fn takes(&mut self, no: EventNo, id: EventId, event: Event) -> NumberedEvent {
+    pub fn takes(&mut self, no: EventNo, id: EventId, event: Arc<Event>) -> NumberedEvent {
+        // Taken first: then the machine keeps at most its own copy, and this is the last of the others.
         self.task.taken(no);
+        let event = Arc::unwrap_or_clone(event);
         if !self.span.is_none() {
             trace::told(&self.span, &event);
         }

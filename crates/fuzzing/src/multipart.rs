@@ -73,8 +73,8 @@ pub fn target(data: &[u8]) {
     let Ok(mut call) = call else {
         return;
     };
-    let mut shared = OriginBudget::new();
-    let CallStep::Send { request, .. } = call.next_step(now, &mut shared) else {
+    let shared = OriginBudget::new();
+    let CallStep::Send { request, .. } = call.next_step(now, &shared) else {
         panic!("a new call sends");
     };
 

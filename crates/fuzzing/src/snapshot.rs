@@ -32,7 +32,7 @@ fn goes_on<P: Provider>(provider: P, snapshot: &Snapshot) {
     };
     assert_eq!(snapshot.provider(), P::NAME);
     assert_eq!(task.id(), snapshot.task());
-    let mut shared = OriginBudget::new();
+    let shared = OriginBudget::new();
     for _ in 0..STEPS {
         enum Do {
             Save(taskward_core::Revision),
@@ -40,8 +40,8 @@ fn goes_on<P: Provider>(provider: P, snapshot: &Snapshot) {
             Close(taskward_core::ExchangeId),
             Take(taskward_core::EventNo),
         }
-        let next = match task.next_step(now, &mut shared) {
-            Step::Done(_) => break,
+        let next = match task.next_step(now, &shared) {
+            Step::Done => break,
             Step::Save { revision } => Do::Save(revision),
             Step::Send { id, .. } | Step::Open { id, .. } => Do::Send(id),
             Step::Close { id } => Do::Close(id),

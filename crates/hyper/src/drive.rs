@@ -193,10 +193,7 @@ impl<P: Provider> Drive<P> {
         self.watch.task.detach();
         loop {
             let now = self.watch.now();
-            let step = {
-                let mut shared = self.client.shared();
-                self.watch.task.next_step(now, &mut shared)
-            };
+            let step = self.watch.task.next_step(now, self.client.budget());
             match step {
                 Step::Save { revision } => ready!(self.poll_save(revision, cx))?,
                 _ => return Poll::Ready(Ok(())),
@@ -212,10 +209,7 @@ impl<P: Provider> Drive<P> {
             self.poll_exchange(cx);
             let now = self.watch.now();
             let leaves = self.watch.is_interrupted();
-            let step = {
-                let mut shared = self.client.shared();
-                self.watch.task.next_step(now, &mut shared)
-            };
+            let step = self.watch.task.next_step(now, self.client.budget());
             match step {
                 // First: what whoever interrupted is told of has to be kept.
                 Step::Save { revision } => ready!(self.poll_save(revision, cx))?,
@@ -225,7 +219,6 @@ impl<P: Provider> Drive<P> {
                     request,
                     limits,
                 } => {
-                    let request = request.clone();
                     let span = self.watch.requests(&request);
                     let exchange = self
                         .client
@@ -239,7 +232,6 @@ impl<P: Provider> Drive<P> {
                     request,
                     limits,
                 } => {
-                    let request = request.clone();
                     let span = self.watch.requests(&request);
                     let exchange = self
                         .client
@@ -284,10 +276,9 @@ impl<P: Provider> Drive<P> {
                     ready!(self.poll_until(until, cx));
                 }
                 Step::Event { no, id, event } => {
-                    let event = event.clone();
                     return Poll::Ready(Ok(Some(self.watch.takes(no, id, event))));
                 }
-                Step::Done(_) => {
+                Step::Done => {
                     self.shut_down();
                     return Poll::Ready(Ok(None));
                 }
@@ -378,7 +369,7 @@ impl<P: Provider> Driver for Drive<P> {
 impl<P: Provider> Client<P> {
     fn exchange(
         &self,
-        request: Request,
+        request: Arc<Request>,
         limits: Limits,
         streams: StreamMode,
         span: Span,
@@ -415,8 +406,7 @@ where
             Wait(Timestamp, Retrying),
         }
         let act = {
-            let mut shared = client.shared();
-            match call.next_step(inner.clock.now(), &mut shared) {
+            match call.next_step(inner.clock.now(), client.budget()) {
                 CallStep::Send {
                     id,
                     request,

@@ -57,7 +57,7 @@ pub(crate) type Report = reply::Report<EventStream>;
 /// Performs one exchange, redirects of the same origin included.
 pub(crate) async fn exchange(
     transport: Arc<Transport>,
-    request: Request,
+    request: Arc<Request>,
     limits: Limits,
     streams: StreamMode,
     span: Span,

@@ -39,10 +39,10 @@ impl Runtime {
         }
         let mut policy = Policy::default();
         policy.poll_backoff = policy.poll_backoff.sped_up(20);
-        let mut shared = OriginBudget::new();
+        let shared = OriginBudget::new();
         let mut task = Task::start(Nanonets, &job, policy, Seed([7; 32]), now())?;
         loop {
-            match task.next_step(now(), &mut shared) {
+            match task.next_step(now(), &shared) {
                 Step::Save { revision } => task.saved(revision),
                 Step::Send { id, request, .. } => {
                     let request = request.clone();
@@ -54,14 +54,13 @@ impl Runtime {
                 }
                 Step::Event { no, event, .. } => {
                     println!("{event:?}");
-                    let event = event.clone();
                     task.taken(no);
-                    if let Event::Question(question) = event {
+                    if let Event::Question(question) = &*event {
                         task.answer(&question.id, Answer::text("EUR"), now())?;
                     }
                 }
                 Step::Wait { until, .. } => std::thread::sleep(until.since(now())),
-                Step::Done(_) => return Ok(task.into_outcome().ok_or("none")?.into_answer()?),
+                Step::Done => return Ok(task.into_outcome().ok_or("none")?.into_answer()?),
                 step => return Err(format!("there are no streams here: {step:?}").into()),
             }
         }

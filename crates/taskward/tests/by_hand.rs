@@ -22,7 +22,7 @@ fn reply(body: &str) -> Response {
 
 /// Sends what is to be sent at this time and answers it.
 fn exchange(task: &mut Task<Nanonets>, now: Timestamp, body: &str) -> ExchangeId {
-    let Step::Send { id, .. } = task.next_step(now, &mut OriginBudget::new()) else {
+    let Step::Send { id, .. } = task.next_step(now, &OriginBudget::new()) else {
         panic!("nothing is sent");
     };
     task.sent(id);
@@ -31,11 +31,7 @@ fn exchange(task: &mut Task<Nanonets>, now: Timestamp, body: &str) -> ExchangeId
 }
 
 /// Asks for the next step, and stores whatever is to be stored before it.
-fn past_saves<'a>(
-    task: &'a mut Task<Nanonets>,
-    now: Timestamp,
-    shared: &mut OriginBudget,
-) -> Step<'a, taskward::nanonets::Answer> {
+fn past_saves(task: &mut Task<Nanonets>, now: Timestamp, shared: &OriginBudget) -> Step {
     while let Step::Save { revision } = task.next_step(now, shared) {
         task.saved(revision);
     }
@@ -45,14 +41,14 @@ fn past_saves<'a>(
 #[test]
 fn an_event_is_repeated_until_it_is_taken_and_the_numbers_have_no_gaps() {
     let mut task = attached();
-    let mut shared = OriginBudget::new();
+    let shared = OriginBudget::new();
     for (n, status) in ["pending", "queued", "running"].into_iter().enumerate() {
         let now = at(20 * n as u64);
         exchange(&mut task, now, &format!(r#"{{"status":"{status}"}}"#));
         let expected = EventNo(n as u64 + 1);
         for later in 0..3 {
             let later = now.after(std::time::Duration::from_millis(later));
-            match past_saves(&mut task, later, &mut shared) {
+            match past_saves(&mut task, later, &shared) {
                 Step::Event { no, .. } => assert_eq!(no, expected),
                 step => panic!("{step:?} instead of event {expected}"),
             }
@@ -60,7 +56,7 @@ fn an_event_is_repeated_until_it_is_taken_and_the_numbers_have_no_gaps() {
             task.taken(EventNo(expected.0 - 1));
         }
         task.taken(expected);
-        let step = past_saves(&mut task, now, &mut shared);
+        let step = past_saves(&mut task, now, &shared);
         assert!(matches!(step, Step::Wait { .. }), "{step:?}");
     }
 }
@@ -68,10 +64,10 @@ fn an_event_is_repeated_until_it_is_taken_and_the_numbers_have_no_gaps() {
 #[test]
 fn after_the_end_nothing_changes() {
     let mut task = attached();
-    let mut shared = OriginBudget::new();
+    let shared = OriginBudget::new();
     let read = exchange(&mut task, at(0), r#"{"status":"completed"}"#);
     let end = loop {
-        match task.next_step(at(0), &mut shared) {
+        match task.next_step(at(0), &shared) {
             Step::Send { .. } => {
                 exchange(&mut task, at(0), r#"{"status":"completed","result":"yes"}"#);
             }
@@ -80,7 +76,9 @@ fn after_the_end_nothing_changes() {
             step => break format!("{step:?}"),
         }
     };
-    assert!(end.starts_with("Done(Succeeded"), "{end}");
+    assert_eq!(end, "Done");
+    let outcome = format!("{:?}", task.outcome());
+    assert!(outcome.starts_with("Some(Succeeded"), "{outcome}");
     let stored = task.snapshot();
 
     for id in [read, ExchangeId(2), ExchangeId(3)] {
@@ -100,10 +98,8 @@ fn after_the_end_nothing_changes() {
     task.taken(EventNo(1));
     assert!(task.answer(&"q".into(), Answer::text("a"), at(3)).is_err());
     task.cancel(at(3)).expect("there is a cancel here");
-    assert_eq!(
-        format!("{:?}", task.next_step(at(9_999_999), &mut shared)),
-        end
-    );
+    assert_eq!(format!("{:?}", task.next_step(at(9_999_999), &shared)), end);
+    assert_eq!(format!("{:?}", task.outcome()), outcome);
     assert!(task.snapshot().is_ended());
     assert_eq!(task.snapshot().revision(), stored.revision());
     assert_eq!(shared, OriginBudget::new());

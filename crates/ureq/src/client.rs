@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use taskward_core::{
@@ -31,7 +31,7 @@ pub(crate) struct Inner<P> {
     pub(crate) policy: Policy,
     pub(crate) clock: Clock,
     pub(crate) journal: Option<Arc<dyn Journal>>,
-    shared: Mutex<OriginBudget>,
+    budget: OriginBudget,
 }
 
 impl<P: Provider> Clone for Client<P> {
@@ -202,9 +202,9 @@ impl<P: Provider> Client<P> {
         &self.0
     }
 
-    pub(crate) fn shared(&self) -> MutexGuard<'_, OriginBudget> {
-        // Plain data: nothing is left half-written by a panic.
-        self.0.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns the retry budget that the tasks and calls of this client share.
+    pub(crate) fn budget(&self) -> &OriginBudget {
+        &self.0.budget
     }
 }
 
@@ -299,7 +299,7 @@ impl<P: Provider> Builder<P> {
             policy: settings.policy,
             clock: settings.clock,
             journal: settings.journal,
-            shared: Mutex::new(OriginBudget::new()),
+            budget: OriginBudget::new(),
         })))
     }
 }

@@ -68,10 +68,7 @@ impl<P: Provider> Drive<P> {
             }
             let now = self.watch.now();
             let leaves = self.watch.is_interrupted();
-            let step = {
-                let mut shared = self.client.shared();
-                self.watch.task.next_step(now, &mut shared)
-            };
+            let step = self.watch.task.next_step(now, self.client.budget());
             match step {
                 // First: what whoever interrupted is told of has to be kept.
                 Step::Save { revision } => self.save(revision)?,
@@ -81,7 +78,6 @@ impl<P: Provider> Drive<P> {
                     request,
                     limits,
                 } => {
-                    let request = request.clone();
                     self.watch.task.sent(id);
                     let span = self.watch.requests(&request);
                     let report = self.client.exchange(&request, limits, &span);
@@ -92,7 +88,6 @@ impl<P: Provider> Drive<P> {
                     request,
                     limits,
                 } => {
-                    let request = request.clone();
                     let span = self.watch.requests(&request);
                     self.watch.task.sent(id);
                     self.open_aside(id, request, limits, span);
@@ -115,10 +110,9 @@ impl<P: Provider> Drive<P> {
                     self.wait(until, false);
                 }
                 Step::Event { no, id, event } => {
-                    let event = event.clone();
                     return Ok(Some(self.watch.takes(no, id, event)));
                 }
-                Step::Done(_) => {
+                Step::Done => {
                     self.inbox.end();
                     return Ok(None);
                 }
@@ -131,10 +125,7 @@ impl<P: Provider> Drive<P> {
         self.watch.task.detach();
         loop {
             let now = self.watch.now();
-            let step = {
-                let mut shared = self.client.shared();
-                self.watch.task.next_step(now, &mut shared)
-            };
+            let step = self.watch.task.next_step(now, self.client.budget());
             match step {
                 Step::Save { revision } => self.save(revision)?,
                 _ => return Ok(()),
@@ -151,7 +142,7 @@ impl<P: Provider> Drive<P> {
     }
 
     /// Opens and reads a stream in a thread of its own, which ends with the stream, or with the driver.
-    fn open_aside(&mut self, id: ExchangeId, request: Request, limits: Limits, span: Span) {
+    fn open_aside(&mut self, id: ExchangeId, request: Arc<Request>, limits: Limits, span: Span) {
         self.inbox.open(id);
         let line = Arc::new(SharedSocket::default());
         let inbox = self.inbox.0.clone();
@@ -249,10 +240,7 @@ where
     let inner = client.inner();
     let mut call = Call::new(operation, policy, &seed()?, inner.clock.now())?;
     loop {
-        let step = {
-            let mut shared = client.shared();
-            call.next_step(inner.clock.now(), &mut shared)
-        };
+        let step = call.next_step(inner.clock.now(), client.budget());
         match step {
             CallStep::Send {
                 id,

@@ -92,13 +92,13 @@ impl<P: Provider> Task<P> {
     }
 
     /// Lets go of what stands in the way of stopping the task; true when something did.
-    pub(super) fn drop_blocking_exchange(&mut self, shared: &mut OriginBudget) -> bool {
+    pub(super) fn drop_blocking_exchange(&mut self, budget: &OriginBudget) -> bool {
         if self.last_reply().is_none_or(|until| self.now < until) {
             return false;
         }
         match self.exchange.take().map(|exchange| exchange.purpose) {
             // It may have been received.
-            Some(Purpose::Write) => self.judge_write(Err(ExchangeFailure::abandoned()), shared),
+            Some(Purpose::Write) => self.judge_write(Err(ExchangeFailure::abandoned()), budget),
             // A look says nothing that is needed now.
             _ => self.poll_now(),
         }

@@ -1,6 +1,7 @@
 //! Events wait here, numbered, until the driver has taken them; some until it is known that no key stands in them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::event::{Event, RawEvent};
 use crate::id::{EventId, EventNo, QuestionId};
@@ -11,7 +12,7 @@ use super::record::MAX_UNRECORDED;
 
 #[derive(Debug, Default)]
 pub(super) struct EventQueue {
-    queue: VecDeque<(EventId, Event)>,
+    queue: VecDeque<(EventId, Arc<Event>)>,
     taken: u64,
     /// The last number that was given to an event of our own.
     numbered: u64,
@@ -39,17 +40,17 @@ impl EventQueue {
         };
         for PendingEvent { id, event } in pending {
             let id = id.unwrap_or_else(|| events.number(&event));
-            events.queue.push_back((id, event));
+            events.queue.push_back((id, Arc::new(event)));
         }
         events
     }
 
     /// What nobody has heard yet and no later read would bring again.
-    pub(super) fn pending(&self) -> Vec<&(EventId, Event)> {
+    pub(super) fn pending(&self) -> Vec<&(EventId, Arc<Event>)> {
         let mut asked: Vec<&QuestionId> = Vec::new();
         let mut pending = Vec::new();
         for numbered in &self.queue {
-            match &numbered.1 {
+            match &*numbered.1 {
                 Event::Question(question) => asked.push(&question.id),
                 // Nobody will hear that it was asked.
                 Event::Withdrawn { question, .. } if asked.contains(&question) => {}
@@ -83,7 +84,7 @@ impl EventQueue {
             | Event::Status(_) => Vec::new(),
             _ => self.hold_back.release(),
         };
-        self.queue.push_back((id, event));
+        self.queue.push_back((id, Arc::new(event)));
         self.mask(pieces);
         let held = self.hold_back.first();
         if held.is_some_and(|held| no - held >= MAX_BEHIND as u64) {
@@ -97,7 +98,10 @@ impl EventQueue {
         for piece in pieces.into_iter().rev() {
             let at = piece.event().checked_sub(self.taken + 1);
             let place = at.and_then(|at| usize::try_from(at).ok());
-            if let Some((_, Event::Provider(event))) = place.and_then(|at| self.queue.get_mut(at)) {
+            let Some((_, event)) = place.and_then(|at| self.queue.get_mut(at)) else {
+                continue;
+            };
+            if let Event::Provider(event) = Arc::make_mut(event) {
                 piece.mask(&mut event.data);
             }
         }
@@ -106,7 +110,7 @@ impl EventQueue {
     /// Tells an event once more.
     pub(super) fn push_again(&mut self, id: EventId, event: Event) {
         self.release();
-        self.queue.push_back((id, event));
+        self.queue.push_back((id, Arc::new(event)));
     }
 
     /// Leaves out the numbers that the process before may have given without storing anything.
@@ -128,14 +132,14 @@ impl EventQueue {
     }
 
     /// The event that is to be told next, unless it is held back.
-    pub(super) fn first(&self) -> Option<(EventNo, EventId, &Event)> {
+    pub(super) fn first(&self) -> Option<(EventNo, EventId, &Arc<Event>)> {
         let no = EventNo(self.taken + 1);
         let (id, event) = self.queue.front()?;
         (self.hold_back.first() != Some(no.0)).then_some((no, *id, event))
     }
 
     /// Lets go of the first event if it is this one.
-    pub(super) fn take(&mut self, no: EventNo) -> Option<Event> {
+    pub(super) fn take(&mut self, no: EventNo) -> Option<Arc<Event>> {
         if no.0 != self.taken + 1 {
             return None;
         }

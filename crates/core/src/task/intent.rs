@@ -54,7 +54,7 @@ impl UnresolvedStart {
     pub(super) fn of(starting: &Starting, ended_at: Option<Timestamp>) -> Self {
         Self {
             digest: starting.request.digest(),
-            request: (starting.safety != Safety::Once).then(|| starting.request.clone()),
+            request: (starting.safety != Safety::Once).then(|| starting.request.as_ref().clone()),
             ended_at,
         }
     }

@@ -17,6 +17,7 @@ mod turn;
 mod writes;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -52,7 +53,6 @@ use event_queue::EventQueue;
 pub use intent::UnconfirmedStart;
 use intent::{Intent, UnresolvedStart};
 use phase::{NotFound, Phase, Starting};
-use plan::Decided;
 use poll_interval::PollInterval;
 use questions::Questions;
 use record::Record;
@@ -66,7 +66,7 @@ use writes::PendingWrite;
 /// # The driver's duty
 /// Whoever owns a task repeats these steps:
 ///
-/// 1. Call `next_step(now, shared)`, which returns one [`Step`]. The call is harmless: it returns the same step until
+/// 1. Call `next_step(now, budget)`, which returns one [`Step`]. The call is harmless: it returns the same step until
 ///    that step has been acknowledged.
 /// 2. Perform the step and acknowledge it:
 ///    - [`Step::Save`]: store [`snapshot`](Self::snapshot), then call [`saved`](Self::saved).
@@ -138,7 +138,7 @@ pub struct Task<P: Provider> {
     record: Record,
     save: Revisions,
     /// The status request, built once.
-    status_request: Option<Request>,
+    status_request: Option<Arc<Request>>,
     last_status: Option<Status>,
     paused: bool,
     freshness: StatusFreshness,
@@ -157,8 +157,7 @@ pub struct Task<P: Provider> {
 struct Exchange {
     id: ExchangeId,
     purpose: Purpose,
-    /// The request; `None` if the task itself owns it.
-    request: Option<Request>,
+    request: Arc<Request>,
     flight: Flight,
     /// When the request was sent, once it was.
     sent: Timestamp,
@@ -352,7 +351,7 @@ impl<P: Provider> Task<P> {
             kept: Some(KeptStart::of(&request)),
         };
         let phase = Phase::Starting(Box::new(Starting {
-            request,
+            request: Arc::new(request),
             safety: P::CAPABILITIES.start,
             attempts: 0,
             due: now,
@@ -519,58 +518,9 @@ impl<P: Provider> Task<P> {
     ///
     /// This is a question, not an action: called twice with nothing in between, it returns the same step. A `now`
     /// earlier than one seen before counts as that one.
-    pub fn next_step(&mut self, now: Timestamp, shared: &mut OriginBudget) -> Step<'_, P::Output> {
+    pub fn next_step(&mut self, now: Timestamp, budget: &OriginBudget) -> Step {
         self.now = self.now.max(now);
-        match self.decide(shared) {
-            Decided::Save => Step::Save {
-                revision: self.save.revision,
-            },
-            Decided::Event => {
-                let (no, id, event) = self.events.first().expect("decided because there is one");
-                Step::Event { no, id, event }
-            }
-            Decided::Close(id) => Step::Close { id },
-            Decided::Done => match &self.phase {
-                Phase::Ended(outcome) => Step::Done(outcome),
-                _ => unreachable!("decided because the task has ended"),
-            },
-            Decided::InFlight(id) => Step::InFlight {
-                id,
-                stream: self.stream.readable(),
-            },
-            Decided::Receive(id, until) => Step::Receive { id, until },
-            Decided::Wait(until, why) => Step::Wait { until, why },
-            Decided::Send(limits) => {
-                let (id, request) = self.planned_request();
-                Step::Send {
-                    id,
-                    request,
-                    limits,
-                }
-            }
-            Decided::Open(limits) => {
-                let (id, request) = self.planned_request();
-                Step::Open {
-                    id,
-                    request,
-                    limits,
-                }
-            }
-        }
-    }
-
-    /// Returns the request that was planned just now.
-    fn planned_request(&self) -> (ExchangeId, &Request) {
-        let exchange = self.exchange.as_ref().expect("planned just now");
-        let request = match (&exchange.request, &self.phase) {
-            (Some(request), _) => request,
-            (None, Phase::Starting(starting)) => &starting.request,
-            (None, _) => self
-                .status_request
-                .as_ref()
-                .expect("built when it was planned"),
-        };
-        (exchange.id, request)
+        self.decide(budget)
     }
 
     /// Acknowledges [`Step::Save`].
@@ -635,7 +585,7 @@ impl<P: Provider> Task<P> {
             // The driver was not reading the stream meanwhile: its silence until now proves nothing.
             open.listening = None;
         }
-        if let Event::Provider(event) = event {
+        if let Event::Provider(event) = Arc::unwrap_or_clone(event) {
             self.stream.last_taken = self.stream.last_taken.max(event.seq);
             self.stream.recent.push(event);
         }
@@ -860,6 +810,15 @@ impl<P: Provider> Task<P> {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         store::snapshot(self)
+    }
+
+    /// Returns the outcome once the task is over.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&Outcome<P::Output>> {
+        match &self.phase {
+            Phase::Ended(outcome) => Some(outcome),
+            _ => None,
+        }
     }
 
     /// Returns the outcome once the task has ended.

@@ -1,5 +1,7 @@
 //! The phase region: where a task is between its start and its end. Whatever changes the phase stands in this file.
 
+use std::sync::Arc;
+
 use crate::error::ApiError;
 use crate::event::Status;
 use crate::operation::Safety;
@@ -45,7 +47,7 @@ pub(super) enum Phase<O> {
 
 #[derive(Debug)]
 pub(super) struct Starting {
-    pub(super) request: Request,
+    pub(super) request: Arc<Request>,
     pub(super) safety: Safety,
     pub(super) attempts: u32,
     pub(super) due: Timestamp,

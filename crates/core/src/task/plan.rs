@@ -1,5 +1,6 @@
 //! Decisions: the one place that says what a task does next.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::budget::OriginBudget;
@@ -10,6 +11,7 @@ use crate::outcome::{Outcome, TimeLimit};
 use crate::provider::{PollResult, Provider, ReadKind, WriteRequest};
 use crate::question::Answered;
 use crate::reason::WaitReason;
+use crate::step::Step;
 use crate::time::Timestamp;
 
 use super::cancel::DetachCause;
@@ -19,19 +21,6 @@ use super::phase::Phase;
 use super::stream::{CONFIRM, OPENING, QUIET, StreamState};
 use super::writes::{WriteKind, WriteState};
 use super::{Cancel, Exchange, Flight, Purpose, Task};
-
-/// A decided step, before the references that the driver gets are taken.
-pub(super) enum Decided {
-    Save,
-    Event,
-    Close(ExchangeId),
-    Done,
-    InFlight(ExchangeId),
-    Send(Limits),
-    Open(Limits),
-    Receive(ExchangeId, Timestamp),
-    Wait(Timestamp, WaitReason),
-}
 
 /// The earliest of several things that are due.
 pub(super) struct NextExchange<T> {
@@ -53,27 +42,30 @@ impl<T> NextExchange<T> {
 }
 
 impl<P: Provider> Task<P> {
-    pub(super) fn decide(&mut self, shared: &mut OriginBudget) -> Decided {
-        self.judge_report(shared);
-        self.judge_opening(shared);
+    pub(super) fn decide(&mut self, budget: &OriginBudget) -> Step {
+        self.judge_report(budget);
+        self.judge_opening(budget);
         loop {
             if self.record.is_due(&self.events, self.now) && !self.save.is_due() {
                 self.save.need();
             }
             if self.save.is_due() {
                 self.record.begin(&self.events);
-                return Decided::Save;
+                return Step::Save {
+                    revision: self.save.revision,
+                };
             }
             if self.phase.is_ended() {
                 self.events.release();
             }
-            if self.events.first().is_some() {
-                return Decided::Event;
+            if let Some((no, id, event)) = self.events.first() {
+                let event = event.clone();
+                return Step::Event { no, id, event };
             }
             if P::CAPABILITIES.stream
                 && let StreamState::Closing { id, .. } = self.stream.state
             {
-                return Decided::Close(id);
+                return Step::Close { id };
             }
             if self.phase.is_ended() {
                 if self.record.is_behind(&self.events) {
@@ -86,7 +78,7 @@ impl<P: Provider> Task<P> {
                         id,
                         due: Timestamp::MAX,
                     }),
-                    None => return Decided::Done,
+                    None => return Step::Done,
                 }
                 continue;
             }
@@ -102,18 +94,21 @@ impl<P: Provider> Task<P> {
                 self.expire();
                 continue;
             }
-            if self.drop_blocking_exchange(shared) {
+            if self.drop_blocking_exchange(budget) {
                 continue;
             }
             if self.underway().is_none() && self.is_past_repeating() {
                 self.end_unknown(old_key(), false);
                 continue;
             }
-            if self.read_stream(shared) {
+            if self.read_stream(budget) {
                 continue;
             }
             if let Some(exchange) = self.underway() {
-                return Decided::InFlight(exchange.id);
+                return Step::InFlight {
+                    id: exchange.id,
+                    stream: self.stream.readable(),
+                };
             }
             let readable = if P::CAPABILITIES.stream {
                 self.listen()
@@ -132,18 +127,27 @@ impl<P: Provider> Task<P> {
                 }
                 let (until, why) = self.pause_of(&plan);
                 return match readable {
-                    Some(id) => Decided::Receive(id, until),
-                    None => Decided::Wait(until, why),
+                    Some(id) => Step::Receive { id, until },
+                    None => Step::Wait { until, why },
                 };
             }
             let purpose = plan.purpose.expect("checked above");
-            let opens = matches!(purpose, Purpose::OpenStream(_));
-            if self.prepare(purpose) {
-                let limits = self.limits();
-                return if opens {
-                    Decided::Open(limits)
-                } else {
-                    Decided::Send(limits)
+            if self.prepare(purpose)
+                && let Some(exchange) = &self.exchange
+            {
+                let (id, request) = (exchange.id, exchange.request.clone());
+                let limits = self.limits(&exchange.purpose);
+                return match exchange.purpose {
+                    Purpose::OpenStream(_) => Step::Open {
+                        id,
+                        request,
+                        limits,
+                    },
+                    _ => Step::Send {
+                        id,
+                        request,
+                        limits,
+                    },
                 };
             }
         }
@@ -355,30 +359,35 @@ impl<P: Provider> Task<P> {
             return true;
         }
         let built = match (&purpose, &self.id) {
-            (Purpose::Start, _) => Ok(None),
+            (Purpose::Start, _) => match &self.phase {
+                Phase::Starting(starting) => Ok(starting.request.clone()),
+                _ => unreachable!("only a task that has not started plans its start"),
+            },
             (Purpose::Read(ReadKind::Status), Some(id)) => match &self.status_request {
-                Some(_) => Ok(None),
+                // Built once: it is sent more often than any other.
+                Some(request) => Ok(request.clone()),
                 None => self
                     .provider
                     .read_request(id, &ReadKind::Status)
                     .map(|request| {
-                        self.status_request = Some(request);
-                        None
+                        let request = Arc::new(request);
+                        self.status_request = Some(request.clone());
+                        request
                     }),
             },
-            (Purpose::Read(read), Some(id)) => self.provider.read_request(id, read).map(Some),
+            (Purpose::Read(read), Some(id)) => self.provider.read_request(id, read).map(Arc::new),
             (Purpose::Check | Purpose::Reconcile, Some(id)) => self
                 .provider
                 .read_request(id, &ReadKind::Questions)
-                .map(Some),
+                .map(Arc::new),
             (Purpose::OpenStream(after), Some(id)) => self
                 .provider
                 .read_request(id, &ReadKind::Stream { after: *after })
-                .map(|request| Some(request.streaming())),
+                .map(|request| Arc::new(request.streaming())),
             (Purpose::Cancel, Some(id)) => self
                 .provider
                 .write_request(id, &WriteRequest::Cancel)
-                .map(Some),
+                .map(Arc::new),
             (Purpose::Write, Some(id)) => {
                 let delivery = self.writes.front().expect("planned because there is one");
                 let act = match &delivery.kind {
@@ -391,7 +400,7 @@ impl<P: Provider> Task<P> {
                 };
                 self.provider
                     .write_request(id, &act)
-                    .map(|request| Some(request.freeze(&self.seed)))
+                    .map(|request| Arc::new(request.freeze(&self.seed)))
             }
             (_, None) => unreachable!("only a start is planned before the id is known"),
         };
@@ -439,13 +448,12 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn limits(&self) -> Limits {
-        let exchange = self.exchange.as_ref().expect("prepared just now");
+    fn limits(&self, purpose: &Purpose) -> Limits {
         let left = self
             .clocks
             .left(self.now)
             .map(|left| left.max(Duration::from_millis(1)));
-        let (kind, safety) = match (&exchange.purpose, &self.phase) {
+        let (kind, safety) = match (purpose, &self.phase) {
             (Purpose::Read(ReadKind::Status), _) => return self.status_limits.within(left),
             (Purpose::Start, Phase::Starting(starting)) if starting.request.is_form() => {
                 (Kind::Upload, starting.safety)

@@ -5,6 +5,7 @@
 //! - What was told is stored before control is handed back, at the end of the watch, after so many events or so much time,
 //!   and whenever there is nothing else to do and the last time is so long ago.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::Event;
@@ -83,7 +84,7 @@ impl Record {
     /// Whether it has to be recorded before anything else is told.
     pub(super) fn is_due(&self, events: &EventQueue, now: Timestamp) -> bool {
         let first = events.first();
-        let is_unstored = |(_, id, event): (_, EventId, &Event)| match id {
+        let is_unstored = |(_, id, event): (_, EventId, &Arc<Event>)| match id {
             EventId::Own(no) => no > self.stored.numbered && event.is_kept(),
             EventId::Stream(_) => false,
         };
@@ -92,8 +93,9 @@ impl Record {
             .since
             .is_some_and(|since| now >= since.after(RECORD_WITHIN));
         // At these control may be handed back.
-        let stops =
-            |(_, _, event): (_, _, &Event)| matches!(event, Event::Question(_) | Event::Paused(_));
+        let stops = |(_, _, event): (_, _, &Arc<Event>)| {
+            matches!(**event, Event::Question(_) | Event::Paused(_))
+        };
         let behind = self.is_behind(events);
         first.is_some_and(is_unstored) || (behind && (many || long || first.is_some_and(stops)))
     }

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use std::sync::Arc;
 
 use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
 use crate::error::ApiError;
@@ -58,7 +59,10 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         revision: task.save.revision,
         events_taken: task.events.taken(),
         events_numbered: task.events.numbered(),
-        pending_events: pending.iter().map(|(_, event)| event.clone()).collect(),
+        pending_events: pending
+            .iter()
+            .map(|(_, event)| event.as_ref().clone())
+            .collect(),
         pending_event_ids: pending.iter().map(|(id, _)| *id).collect(),
         exchanges: task.exchanges,
         messages: task.messages,
@@ -516,7 +520,7 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 })
             }
             Some(request) => Ok(Phase::Starting(Box::new(Starting {
-                request: load_request(request)?,
+                request: Arc::new(load_request(request)?),
                 safety: P::CAPABILITIES.start,
                 attempts: 0,
                 due: now,

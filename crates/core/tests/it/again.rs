@@ -36,9 +36,9 @@ fn again<const KEYED: bool>(
 
 fn request<const KEYED: bool>(task: &mut Task<Toy<KEYED, false>>) -> Request {
     loop {
-        match task.next_step(at(0), &mut OriginBudget::new()) {
+        match task.next_step(at(0), &OriginBudget::new()) {
             Step::Save { revision } => task.saved(revision),
-            Step::Send { request, .. } => return request.clone(),
+            Step::Send { request, .. } => return request.as_ref().clone(),
             other => panic!("{other:?}"),
         }
     }

@@ -70,7 +70,7 @@ fn a_clock_that_steps_back_a_year_stands_still_for_a_task() {
     world.now = 56 * YEAR;
     let mut task = world.attach(policy());
     let now = at(world.now);
-    let Step::Send { id, .. } = task.next_step(now, &mut world.shared) else {
+    let Step::Send { id, .. } = task.next_step(now, &world.shared) else {
         panic!("a first look");
     };
     task.sent(id);
@@ -78,7 +78,7 @@ fn a_clock_that_steps_back_a_year_stands_still_for_a_task() {
     let running = taskward_core::Response::new(http::StatusCode::OK, "running.");
     task.handle_response(id, running, back);
     let until = loop {
-        match task.next_step(back, &mut world.shared) {
+        match task.next_step(back, &world.shared) {
             Step::Wait { until, .. } => break until,
             Step::Event { no, .. } => task.taken(no),
             Step::Save { revision } => task.saved(revision),
@@ -232,12 +232,12 @@ fn a_deadline_counts_the_time_that_was_slept() {
 fn a_deadline_that_passes_while_a_poll_is_under_way_cuts_it_and_tells_the_last_status() {
     let mut hurried = policy();
     hurried.work = Some(Duration::from_secs(30));
-    let mut world = World::new(&[]);
+    let world = World::new(&[]);
     let mut task: Task<Toy<false, false>> = world.start_with(hurried);
     let mut now = 0;
     let mut reads = 0;
     loop {
-        match task.next_step(at(now), &mut world.shared) {
+        match task.next_step(at(now), &world.shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, .. } => task.taken(no),
             Step::Wait { until, .. } => now = until.as_millis(),
@@ -269,7 +269,8 @@ fn a_deadline_that_passes_while_a_poll_is_under_way_cuts_it_and_tells_the_last_s
                 let reply = taskward_core::Response::new(http::StatusCode::OK, body);
                 task.handle_response(id, reply, at(now));
             }
-            Step::Done(outcome) => {
+            Step::Done => {
+                let outcome = task.outcome().expect("it is over");
                 assert_eq!(
                     crate::world::outcome_text(outcome),
                     "deadline Working running"
@@ -289,11 +290,11 @@ fn a_stream_that_does_not_open_is_waited_for_no_longer_than_the_deadline() {
     for (work, opens) in [(Some(3), vec![(10, 2_990)]), (None, vec![(10, 100_000)])] {
         let mut hurried = policy();
         hurried.work = work.map(Duration::from_secs);
-        let mut world = World::new(&[]);
+        let world = World::new(&[]);
         let mut task: Task<Toy<true, true>> = world.start_with(hurried);
         let (mut now, mut asked) = (0, Vec::new());
         let end = loop {
-            match task.next_step(at(now), &mut world.shared) {
+            match task.next_step(at(now), &world.shared) {
                 Step::Save { revision } => task.saved(revision),
                 Step::Event { no, .. } => task.taken(no),
                 Step::Wait { until, .. } => now = until.as_millis(),
@@ -322,7 +323,7 @@ fn a_stream_that_does_not_open_is_waited_for_no_longer_than_the_deadline() {
                         break None;
                     }
                 }
-                Step::Done(outcome) => break Some(crate::world::outcome_text(outcome)),
+                Step::Done => break task.outcome().map(crate::world::outcome_text),
                 other => panic!("{other:?}"),
             }
         };
@@ -364,10 +365,10 @@ fn a_deadline_that_passes_during_a_start_leaves_it_unknown() {
 fn a_start_that_hangs_at_the_deadline_is_unknown_and_not_merely_late() {
     let mut hurried = policy();
     hurried.work = Some(Duration::from_secs(30));
-    let mut world = World::new(&[]);
+    let world = World::new(&[]);
     let mut task: Task<Toy<false, false>> = world.start_with(hurried);
     loop {
-        match task.next_step(at(0), &mut world.shared) {
+        match task.next_step(at(0), &world.shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Send { id, limits, .. } => {
                 assert_eq!(limits.total, Some(Duration::from_secs(30)));
@@ -378,16 +379,16 @@ fn a_start_that_hangs_at_the_deadline_is_unknown_and_not_merely_late() {
         }
     }
     assert!(matches!(
-        task.next_step(at(29_999), &mut world.shared),
+        task.next_step(at(29_999), &world.shared),
         Step::InFlight { .. }
     ));
-    let Step::Save { revision } = task.next_step(at(30_000), &mut world.shared) else {
+    let Step::Save { revision } = task.next_step(at(30_000), &world.shared) else {
         panic!("the end is stored");
     };
     task.saved(revision);
-    let Step::Done(outcome) = task.next_step(at(30_000), &mut world.shared) else {
-        panic!("it is over");
-    };
+    let over = task.next_step(at(30_000), &world.shared);
+    assert!(matches!(over, Step::Done), "{over:?}");
+    let outcome = task.outcome().expect("it is over");
     assert_eq!(crate::world::outcome_text(outcome), "unknown likely=false");
 }
 
@@ -418,12 +419,12 @@ fn a_deadline_that_passes_between_a_plan_and_its_request_leaves_nothing_unknown(
     hurried.work = Some(Duration::from_secs(30));
     let mut world = World::new(&[]);
     let mut task: Task<Toy<true, false>> = world.start_with(hurried);
-    let Step::Save { revision } = task.next_step(at(0), &mut world.shared) else {
+    let Step::Save { revision } = task.next_step(at(0), &world.shared) else {
         panic!("it is stored first");
     };
     task.saved(revision);
     assert!(matches!(
-        task.next_step(at(0), &mut world.shared),
+        task.next_step(at(0), &world.shared),
         Step::Send { .. }
     ));
     world.now = 30_000;

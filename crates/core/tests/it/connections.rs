@@ -16,7 +16,7 @@ fn hear(
     stream: ExchangeId,
     piece: &str,
     now: u64,
-    shared: &mut OriginBudget,
+    shared: &OriginBudget,
 ) -> Vec<String> {
     task.handle_chunk(stream, Bytes::from(piece.to_owned()), at(now));
     settle(task, now, shared)
@@ -24,10 +24,10 @@ fn hear(
 
 #[test]
 fn ten_events_in_a_row_that_cannot_be_read_are_too_many() {
-    let mut shared = OriginBudget::new();
-    let (mut task, stream) = listening(&mut shared);
+    let shared = OriginBudget::new();
+    let (mut task, stream) = listening(&shared);
     let nine = "data: what\n\n".repeat(9);
-    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
+    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &shared);
     assert_eq!(hear(&nine, 100), [""; 0]);
     assert_eq!(hear("data: 1 begin\n\n", 110), ["event Some(1) begin"]);
     assert_eq!(hear(&nine, 120), [""; 0]);
@@ -38,34 +38,34 @@ fn ten_events_in_a_row_that_cannot_be_read_are_too_many() {
         "{told:?}"
     );
     assert!(matches!(
-        task.next_step(at(130), &mut shared),
+        task.next_step(at(130), &shared),
         Step::Close { .. }
     ));
 }
 
 #[test]
 fn an_event_that_is_too_large_once_is_tried_once_more() {
-    let mut shared = OriginBudget::new();
-    let (mut task, mut stream) = listening(&mut shared);
+    let shared = OriginBudget::new();
+    let (mut task, mut stream) = listening(&shared);
     let huge = format!("data: {}", "x".repeat(taskward_core::sse::MAX_EVENT));
     let mut now = 100;
     for attempt in [1, 4] {
-        let told = hear(&mut task, stream, &huge, now, &mut shared);
+        let told = hear(&mut task, stream, &huge, now, &shared);
         assert_eq!(told.len(), 1, "{told:?}");
         // The second time it is polled as well, as after three failures.
         let expected = format!("retrying {attempt} a");
         assert!(told[0].starts_with(&expected), "{told:?}");
-        let Step::Close { id } = task.next_step(at(now), &mut shared) else {
+        let Step::Close { id } = task.next_step(at(now), &shared) else {
             panic!("it is let go");
         };
         task.closed(id);
         if attempt == 4 {
             break;
         }
-        let read = send(&mut task, now + 2000, &mut shared);
+        let read = send(&mut task, now + 2000, &shared);
         task.handle_response(read, reply("running."), at(now + 2000));
         now += 2000;
-        stream = send(&mut task, now, &mut shared);
+        stream = send(&mut task, now, &shared);
         let head = taskward_core::Head::new(http::StatusCode::OK);
         task.handle_head(stream, head, at(now));
     }
@@ -73,9 +73,9 @@ fn an_event_that_is_too_large_once_is_tried_once_more() {
 
 #[test]
 fn that_events_come_again_in_other_words_is_told_once_for_each_connection() {
-    let mut shared = OriginBudget::new();
-    let (mut task, stream) = listening(&mut shared);
-    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
+    let shared = OriginBudget::new();
+    let (mut task, stream) = listening(&shared);
+    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &shared);
     let told = hear("data: 1 begin\n\ndata: 2 step\n\n", 100);
     assert_eq!(told, ["event Some(1) begin", "event Some(2) step"]);
     assert_eq!(hear("data: 1 begin\n\ndata: 2 step\n\n", 110), [""; 0]);
@@ -86,9 +86,9 @@ fn that_events_come_again_in_other_words_is_told_once_for_each_connection() {
 /// Rows: E30.
 #[test]
 fn that_a_question_comes_again_in_other_words_is_told_whatever_came_so_before() {
-    let mut shared = OriginBudget::new();
-    let (mut task, stream) = listening(&mut shared);
-    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &mut shared);
+    let shared = OriginBudget::new();
+    let (mut task, stream) = listening(&shared);
+    let mut hear = |piece: &str, now| hear(&mut task, stream, piece, now, &shared);
     let told = hear("data: 1 begin\n\ndata: 2 wait for this\n\n", 100);
     assert_eq!(told, ["event Some(1) begin", "event Some(2) wait for this"]);
     let told = hear("data: 1 began\n\ndata: 2 wait for that\n\n", 110);
@@ -105,13 +105,13 @@ fn a_list_is_read_no_further_than_to_what_the_stream_has_brought_meanwhile() {
 
 /// The list has two events to a page; the stream begins with this one.
 fn read_up_to(first: u64) {
-    let mut shared = OriginBudget::new();
-    let (mut task, stream) = listening(&mut shared);
+    let shared = OriginBudget::new();
+    let (mut task, stream) = listening(&shared);
     // It has brought nothing for a second.
-    settle(&mut task, 1040, &mut shared);
+    settle(&mut task, 1040, &shared);
     let mut pages = 0;
     let mut told = Vec::new();
-    while let Step::Send { id, request, .. } = task.next_step(at(1040), &mut shared) {
+    while let Step::Send { id, request, .. } = task.next_step(at(1040), &shared) {
         let target = request.target().as_str();
         let from = match target.split_once("/events?cursor=") {
             Some((_, cursor)) => cursor.parse().expect("a place"),
@@ -120,15 +120,15 @@ fn read_up_to(first: u64) {
         task.sent(id);
         if pages == 0 {
             assert!(matches!(
-                task.next_step(at(1040), &mut shared),
+                task.next_step(at(1040), &shared),
                 Step::InFlight { stream: Some(open), .. } if open == stream
             ));
             let piece: String = (first..10)
                 .map(|seq| format!("data: {seq} step\n\n"))
                 .collect();
-            assert_eq!(hear(&mut task, stream, &piece, 1040, &mut shared), [""; 0]);
+            assert_eq!(hear(&mut task, stream, &piece, 1040, &shared), [""; 0]);
             assert!(matches!(
-                task.next_step(at(1040), &mut shared),
+                task.next_step(at(1040), &shared),
                 Step::InFlight { stream: None, .. }
             ));
         }
@@ -136,7 +136,7 @@ fn read_up_to(first: u64) {
         let (one, two) = (from + 1, from + 2);
         let page = format!("{one} step\n{two} step\nnext {two}.");
         task.handle_response(id, reply(&page), at(1040));
-        told.extend(settle(&mut task, 1040, &mut shared));
+        told.extend(settle(&mut task, 1040, &shared));
     }
     assert_eq!(pages, 4, "1 to 8; the stream has the rest");
     let all: Vec<String> = (1..=9)
@@ -195,8 +195,8 @@ fn once_a_task_was_read_to_be_over_its_stream_tells_nothing_more() {
 /// An end is kept once it was heard of: before, the event comes again.
 #[test]
 fn an_end_that_was_told_is_not_forgotten_by_the_next_process() {
-    let mut shared = OriginBudget::new();
-    let (mut task, stream) = listening(&mut shared);
+    let shared = OriginBudget::new();
+    let (mut task, stream) = listening(&shared);
     let ending = |task: &Streamed| {
         let saved = serde_json::to_value(task.snapshot()).expect("json");
         (
@@ -208,7 +208,7 @@ fn an_end_that_was_told_is_not_forgotten_by_the_next_process() {
     task.handle_chunk(stream, piece, at(100));
     let mut seen = Vec::new();
     loop {
-        match task.next_step(at(100), &mut shared) {
+        match task.next_step(at(100), &shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, .. } => {
                 seen.push(ending(&task));
@@ -272,60 +272,59 @@ fn an_unconfirmed_end_tells_what_the_task_was_last_read_to_be() {
 
 #[test]
 fn beside_an_exchange_a_stream_is_read_unless_there_is_enough_of_it_or_no_more() {
-    let mut shared = OriginBudget::new();
-    let beside = |task: &mut Streamed, now, shared: &mut OriginBudget| match task
-        .next_step(at(now), shared)
-    {
-        Step::InFlight { stream, .. } => stream,
-        other => panic!("{other:?}"),
-    };
-    let looking = |shared: &mut OriginBudget| {
+    let shared = OriginBudget::new();
+    let beside =
+        |task: &mut Streamed, now, shared: &OriginBudget| match task.next_step(at(now), shared) {
+            Step::InFlight { stream, .. } => stream,
+            other => panic!("{other:?}"),
+        };
+    let looking = |shared: &OriginBudget| {
         let (mut task, stream) = listening(shared);
         hear(&mut task, stream, "data: 1 begin\n\n", 50, shared);
         send(&mut task, 40_000, shared);
         (task, stream)
     };
-    let (mut task, stream) = looking(&mut shared);
-    assert_eq!(beside(&mut task, 40_000, &mut shared), Some(stream));
+    let (mut task, stream) = looking(&shared);
+    assert_eq!(beside(&mut task, 40_000, &shared), Some(stream));
     // What is not this stream's changes nothing.
     let other = ExchangeId(stream.0 + 9);
     task.handle_chunk(other, Bytes::from_static(b"data: 2 step\n\n"), at(40_010));
     task.handle_end(other, at(40_010));
-    assert_eq!(beside(&mut task, 40_010, &mut shared), Some(stream));
+    assert_eq!(beside(&mut task, 40_010, &shared), Some(stream));
     // It ends; then nothing of it counts any more.
     task.handle_end(stream, at(40_020));
     task.handle_chunk(stream, Bytes::from_static(b"data: 2 step\n\n"), at(40_030));
-    let told = settle(&mut task, 40_030, &mut shared);
+    let told = settle(&mut task, 40_030, &shared);
     assert_eq!(told, ["retrying 1 the server ended the stream"]);
-    let (mut task, stream) = looking(&mut shared);
-    let told = hear(&mut task, stream, "data: 2 end\n\n", 40_010, &mut shared);
+    let (mut task, stream) = looking(&shared);
+    let told = hear(&mut task, stream, "data: 2 end\n\n", 40_010, &shared);
     assert_eq!(told, ["event Some(2) end"]);
-    assert_eq!(beside(&mut task, 40_010, &mut shared), None, "it is over");
+    assert_eq!(beside(&mut task, 40_010, &shared), None, "it is over");
 }
 
 #[test]
 fn a_read_under_way_is_waited_for_before_an_end_that_no_other_confirmed_stands() {
-    let mut shared = OriginBudget::new();
-    let (mut task, stream) = listening(&mut shared);
+    let shared = OriginBudget::new();
+    let (mut task, stream) = listening(&shared);
     hear(
         &mut task,
         stream,
         "data: 1 begin\n\ndata: 2 end\n\n",
         100,
-        &mut shared,
+        &shared,
     );
-    let read = send(&mut task, 100, &mut shared);
+    let read = send(&mut task, 100, &shared);
     task.handle_response(read, reply("running."), at(100));
-    settle(&mut task, 100, &mut shared);
-    let read = send(&mut task, 30_000, &mut shared);
+    settle(&mut task, 100, &shared);
+    let read = send(&mut task, 30_000, &shared);
     assert!(matches!(
-        task.next_step(at(31_000), &mut shared),
+        task.next_step(at(31_000), &shared),
         Step::InFlight { id, .. } if id == read
     ));
     task.handle_response(read, reply("done."), at(31_000));
-    assert_eq!(settle(&mut task, 31_000, &mut shared), ["status done"]);
+    assert_eq!(settle(&mut task, 31_000, &shared), ["status done"]);
     assert!(matches!(
-        task.next_step(at(31_000), &mut shared),
+        task.next_step(at(31_000), &shared),
         Step::Send { request, .. } if request.target().as_str().ends_with("/result")
     ));
 }
@@ -335,13 +334,13 @@ fn a_read_under_way_is_waited_for_before_an_end_that_no_other_confirmed_stands()
 fn more_than_32_mib_that_nobody_has_read_yet_are_the_end_of_a_stream() {
     let piece = Bytes::from(format!(":{}\n", "x".repeat((1 << 20) - 2)));
     for (beyond, told) in [(0, 0), (1, 1)] {
-        let mut shared = OriginBudget::new();
-        let (mut task, stream) = listening(&mut shared);
+        let shared = OriginBudget::new();
+        let (mut task, stream) = listening(&shared);
         for _ in 0..32 {
             task.handle_chunk(stream, piece.clone(), at(50));
         }
         task.handle_chunk(stream, piece.slice(..beyond), at(50));
-        let lines = settle(&mut task, 50, &mut shared);
+        let lines = settle(&mut task, 50, &shared);
         assert_eq!(lines.len(), told, "{lines:?}");
     }
 }

@@ -33,8 +33,8 @@ fn said(event: &RawEvent) -> String {
 
 impl Listening {
     fn new() -> Self {
-        let mut shared = OriginBudget::new();
-        let (task, stream) = listening(&mut shared);
+        let shared = OriginBudget::new();
+        let (task, stream) = listening(&shared);
         let key = Credential::bearer(&SecretString::from(KEY)).expect("a key");
         Self {
             task: task.with_credential(&key),
@@ -69,9 +69,9 @@ impl Listening {
 
     fn next(&mut self, now: u64) -> Option<(EventNo, Event)> {
         loop {
-            match self.task.next_step(at(now), &mut self.shared) {
+            match self.task.next_step(at(now), &self.shared) {
                 Step::Save { revision } => self.task.saved(revision),
-                Step::Event { no, event, .. } => return Some((no, event.clone())),
+                Step::Event { no, event, .. } => return Some((no, event.as_ref().clone())),
                 _ => return None,
             }
         }
@@ -207,7 +207,7 @@ fn go_on(listening: &mut Listening, status: &str, chunk: &str) {
             }
             Step::Close { id } => task.closed(id),
             Step::Wait { until, .. } | Step::Receive { until, .. } => now = until.as_millis(),
-            Step::Done(_) => return,
+            Step::Done => return,
             step => panic!("{step:?}"),
         }
     }
@@ -267,11 +267,11 @@ fn a_process_that_ends_meanwhile_leaves_the_whole_text_to_the_next() {
     listening.take(60);
     let stored = listening.task.snapshot();
     let mut next = Task::resume(Toy::<true, true>, stored, at(100)).expect("a task");
-    let mut shared = OriginBudget::new();
-    settle(&mut next, 100, &mut shared);
+    let shared = OriginBudget::new();
+    settle(&mut next, 100, &shared);
     let mut opened = None;
     for _ in 0..4 {
-        match next.next_step(at(100), &mut shared) {
+        match next.next_step(at(100), &shared) {
             Step::Open { request, .. } => {
                 opened = Some(request.target().as_str().to_owned());
                 break;
@@ -279,7 +279,7 @@ fn a_process_that_ends_meanwhile_leaves_the_whole_text_to_the_next() {
             Step::Send { id, .. } => {
                 next.sent(id);
                 next.handle_response(id, reply("running."), at(100));
-                settle(&mut next, 100, &mut shared);
+                settle(&mut next, 100, &shared);
             }
             step => panic!("{step:?}"),
         }

@@ -267,8 +267,8 @@ fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_t
         (deadline, Some(end)),
         (end - 1, Some(end)),
     ] {
-        hand::settle(&mut task, now, &mut world.shared);
-        let step = task.next_step(at(now), &mut world.shared);
+        hand::settle(&mut task, now, &world.shared);
+        let step = task.next_step(at(now), &world.shared);
         assert!(matches!(step, Step::InFlight { .. }), "{step:?}");
         assert_eq!(task.cancel_deadline(), until.map(at));
     }

@@ -603,7 +603,7 @@ fn a_cancel_while_the_start_is_under_way_is_kept_until_the_id_is_known() {
     let mut world = World::new(&[Work(600_000)]);
     let mut task = world.start::<false, false>();
     let id = loop {
-        match task.next_step(at(0), &mut world.shared) {
+        match task.next_step(at(0), &world.shared) {
             taskward_core::Step::Save { revision } => task.saved(revision),
             taskward_core::Step::Send { id, .. } => break id,
             other => panic!("{other:?}"),
@@ -626,7 +626,7 @@ fn a_keyed_start_whose_reply_is_lost_is_repeated_to_be_cancelled() {
     let mut world = World::new(&[Work(600_000)]);
     let mut task = world.start::<true, false>();
     let id = loop {
-        match task.next_step(at(0), &mut world.shared) {
+        match task.next_step(at(0), &world.shared) {
             taskward_core::Step::Save { revision } => task.saved(revision),
             taskward_core::Step::Send { id, .. } => break id,
             other => panic!("{other:?}"),
@@ -745,7 +745,7 @@ fn a_message_to_a_task_that_is_over_is_refused() {
     let mut task = world.attach(policy());
     world.server = world.server.clone().begun(0);
     for _ in 0..20 {
-        match task.next_step(at(world.now), &mut world.shared) {
+        match task.next_step(at(world.now), &world.shared) {
             taskward_core::Step::Send { id, request, .. } => {
                 let path = request.target().to_string();
                 task.sent(id);
@@ -758,7 +758,7 @@ fn a_message_to_a_task_that_is_over_is_refused() {
             }
             taskward_core::Step::Event { no, .. } => task.taken(no),
             taskward_core::Step::Save { revision } => task.saved(revision),
-            taskward_core::Step::Done(_) => break,
+            taskward_core::Step::Done => break,
             other => panic!("{other:?}"),
         }
     }
@@ -806,7 +806,7 @@ fn a_foreign_report_changes_nothing_and_an_abandoned_one_is_a_failed_poll() {
     let mut world = World::new(&[Work(5000), Complete("42")]);
     let mut task = world.attach(policy());
     world.server = world.server.clone().begun(0);
-    let id = match task.next_step(Timestamp::from_millis(0), &mut world.shared) {
+    let id = match task.next_step(Timestamp::from_millis(0), &world.shared) {
         taskward_core::Step::Send { id, .. } => id,
         other => panic!("{other:?}"),
     };
@@ -817,7 +817,7 @@ fn a_foreign_report_changes_nothing_and_an_abandoned_one_is_a_failed_poll() {
     );
     task.sent(id);
     assert!(matches!(
-        task.next_step(at(0), &mut world.shared),
+        task.next_step(at(0), &world.shared),
         taskward_core::Step::InFlight { .. }
     ));
     assert_eq!(world.drive(task), outcome("succeeded 42"));

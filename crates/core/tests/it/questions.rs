@@ -269,11 +269,11 @@ fn a_question_whose_handler_died_is_told_again_and_was_not_answered() {
     let mut task: Task<Toy<false, false>> =
         Task::resume(Toy, saved, at(world.now)).expect("resume");
     loop {
-        match task.next_step(at(world.now), &mut world.shared) {
+        match task.next_step(at(world.now), &world.shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { event, .. } => {
                 assert!(
-                    matches!(event, taskward_core::Event::Question(question) if question.text == "which?"),
+                    matches!(&*event, taskward_core::Event::Question(question) if question.text == "which?"),
                     "{event:?}"
                 );
                 break;
@@ -339,7 +339,7 @@ fn an_answer_that_cannot_be_taken_says_which_of_four_reasons_it_is() {
     let saved = world.snapshots.last().expect("a step").1.clone();
     let mut task: Task<Toy<false, false>> =
         Task::resume(Toy, saved, at(world.now)).expect("resume");
-    hand::settle(&mut task, world.now, &mut world.shared);
+    hand::settle(&mut task, world.now, &world.shared);
     let (first, text) = (QuestionId::new("m1"), Answer::text("this"));
     let answer = |task: &mut Task<_>, id: &str, answer: Answer| {
         task.answer(&id.into(), answer, at(0)).map_err(Box::new)

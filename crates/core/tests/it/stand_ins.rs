@@ -237,7 +237,7 @@ fn asked(page: Option<usize>) -> (World, Streamed) {
 fn an_answer_to_what_the_events_show_to_be_over_is_not_sent_whatever_a_read_says() {
     for page in [None, Some(9)] {
         let (mut world, mut task) = asked(page);
-        let Step::Receive { id, .. } = task.next_step(at(5000), &mut world.shared) else {
+        let Step::Receive { id, .. } = task.next_step(at(5000), &world.shared) else {
             panic!("it listens");
         };
         world.server.stream.insert(2, (5000, 4, "step"));
@@ -341,17 +341,17 @@ fn while_an_answer_is_on_its_way_there_is_no_second_one_even_if_the_task_is_seen
     let open = task.questions().next().expect("a question");
     let id = open.id.clone();
     let answer = |task: &mut Streamed, now| task.answer(&id, Answer::text("x"), at(now));
-    let Step::Receive { id: stream, .. } = task.next_step(at(50_000), &mut world.shared) else {
+    let Step::Receive { id: stream, .. } = task.next_step(at(50_000), &world.shared) else {
         panic!("it listens");
     };
     answer(&mut task, 50_000).expect("it is open");
-    let Step::Send { id, .. } = task.next_step(at(50_000), &mut world.shared) else {
+    let Step::Send { id, .. } = task.next_step(at(50_000), &world.shared) else {
         panic!("it is looked at first");
     };
     task.sent(id);
     let piece = bytes::Bytes::from_static(b"data: 2 step\n\n");
     task.handle_chunk(stream, piece, at(50_010));
-    hand::settle(&mut task, 50_010, &mut world.shared);
+    hand::settle(&mut task, 50_010, &world.shared);
     let again = answer(&mut task, 50_010);
     assert!(
         matches!(again, Err(AnswerError::BeingAnswered(_))),
@@ -548,23 +548,20 @@ fn a_status_that_has_not_moved_for_a_minute_since_an_answer_asks_anew() {
 /// What asks may be followed at once by what shows the task at work.
 #[test]
 fn a_read_that_was_under_way_when_an_event_asked_does_not_tell_the_question() {
-    let mut shared = taskward_core::OriginBudget::new();
-    let (mut task, stream) = hand::listening(&mut shared);
+    let shared = taskward_core::OriginBudget::new();
+    let (mut task, stream) = hand::listening(&shared);
     let piece = |text: &'static str| bytes::Bytes::from_static(text.as_bytes());
     task.handle_chunk(stream, piece("data: 1 begin\n\n"), at(100));
-    hand::settle(&mut task, 100, &mut shared);
-    let read = hand::send(&mut task, 31_000, &mut shared);
+    hand::settle(&mut task, 100, &shared);
+    let read = hand::send(&mut task, 31_000, &shared);
     task.handle_chunk(stream, piece("data: 2 wait\n\n"), at(31_010));
-    hand::settle(&mut task, 31_010, &mut shared);
+    hand::settle(&mut task, 31_010, &shared);
     task.handle_response(read, hand::reply("waiting."), at(31_020));
-    assert_eq!(
-        hand::settle(&mut task, 31_020, &mut shared),
-        ["status waiting"]
-    );
-    let read = hand::send(&mut task, 32_100, &mut shared);
+    assert_eq!(hand::settle(&mut task, 31_020, &shared), ["status waiting"]);
+    let read = hand::send(&mut task, 32_100, &shared);
     task.handle_response(read, hand::reply("waiting."), at(32_110));
     assert_eq!(
-        hand::settle(&mut task, 32_110, &mut shared),
+        hand::settle(&mut task, 32_110, &shared),
         ["question q2 \"wait\""]
     );
 }

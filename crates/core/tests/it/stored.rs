@@ -240,11 +240,11 @@ fn what_may_have_arrived_is_told_by_its_words() {
 /// Drives a task to its first request.
 fn first_request(task: &mut Keyed) -> (Request, Limits) {
     loop {
-        match task.next_step(at(0), &mut OriginBudget::new()) {
+        match task.next_step(at(0), &OriginBudget::new()) {
             Step::Save { revision } => task.saved(revision),
             Step::Send {
                 request, limits, ..
-            } => return (request.clone(), limits),
+            } => return (request.as_ref().clone(), limits),
             other => panic!("{other:?}"),
         }
     }

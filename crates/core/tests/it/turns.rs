@@ -307,7 +307,7 @@ fn stored_turns_of_every_stage_are_read_back() {
 }
 
 /// A turn whose message is under way when the watch is interrupted at 1100 ms; and the message's exchange.
-fn interrupted(how: OnDetach, shared: &mut OriginBudget) -> (ToyTask, ExchangeId) {
+fn interrupted(how: OnDetach, shared: &OriginBudget) -> (ToyTask, ExchangeId) {
     let mut policy = policy();
     policy.on_interrupt = how;
     let mut task = turn(policy);
@@ -320,10 +320,10 @@ fn interrupted(how: OnDetach, shared: &mut OriginBudget) -> (ToyTask, ExchangeId
     (task, message)
 }
 
-fn end_of(task: &mut ToyTask, now: u64, shared: &mut OriginBudget) -> String {
+fn end_of(task: &mut ToyTask, now: u64, shared: &OriginBudget) -> String {
     settle(task, now, shared);
     match task.next_step(at(now), shared) {
-        Step::Done(outcome) => outcome_text(outcome),
+        Step::Done => outcome_text(task.outcome().expect("it is over")),
         step => panic!("{step:?}"),
     }
 }
@@ -332,43 +332,43 @@ const WITHIN: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_message_without_a_reply_does_not_stand_in_the_way_of_stopping_its_task() {
-    let mut shared = OriginBudget::new();
+    let shared = OriginBudget::new();
     let confirm = OnDetach::CancelAndConfirm { within: WITHIN };
-    let (mut task, message) = interrupted(confirm, &mut shared);
+    let (mut task, message) = interrupted(confirm, &shared);
     // Its reply is waited for a little.
     assert_eq!(task.cancel_deadline(), Some(at(3100)));
-    settle(&mut task, 3099, &mut shared);
-    assert!(step(&mut task, 3099, &mut shared).starts_with("InFlight"));
-    let cancel = send(&mut task, 3100, &mut shared);
+    settle(&mut task, 3099, &shared);
+    assert!(step(&mut task, 3099, &shared).starts_with("InFlight"));
+    let cancel = send(&mut task, 3100, &shared);
     assert_ne!(cancel, message);
     assert_eq!(task.request_purpose(), Some(RequestPurpose::Cancel));
     // What comes of it now is of an exchange that was let go of.
     task.handle_response(message, reply("ok."), at(3110));
     task.handle_response(cancel, reply("ok."), at(3120));
-    let read = send(&mut task, 3120, &mut shared);
+    let read = send(&mut task, 3120, &shared);
     // A state of before, and then the truth.
     task.handle_response(read, reply("waiting."), at(3140));
-    settle(&mut task, 3140, &mut shared);
+    settle(&mut task, 3140, &shared);
     let again = task.pause().expect("it looks again").0.as_millis();
-    let read = send(&mut task, again, &mut shared);
+    let read = send(&mut task, again, &shared);
     task.handle_response(read, reply("stopped."), at(again + 20));
     assert_eq!(
-        end_of(&mut task, again + 20, &mut shared),
+        end_of(&mut task, again + 20, &shared),
         "interrupted, the task was stopped (stopped)"
     );
 }
 
 #[test]
 fn a_message_whose_reply_comes_after_the_interrupt_is_told_delivered_before_its_task_is_stopped() {
-    let mut shared = OriginBudget::new();
-    let (mut task, message) = interrupted(OnDetach::Cancel { within: WITHIN }, &mut shared);
+    let shared = OriginBudget::new();
+    let (mut task, message) = interrupted(OnDetach::Cancel { within: WITHIN }, &shared);
     task.handle_response(message, reply("ok."), at(2500));
-    let told = settle(&mut task, 2500, &mut shared);
+    let told = settle(&mut task, 2500, &shared);
     assert_eq!(told, ["sent 1 Applied"]);
-    let cancel = send(&mut task, 2500, &mut shared);
+    let cancel = send(&mut task, 2500, &shared);
     assert_eq!(task.request_purpose(), Some(RequestPurpose::Cancel));
     task.handle_response(cancel, reply("ok."), at(2520));
-    let end = end_of(&mut task, 2520, &mut shared);
+    let end = end_of(&mut task, 2520, &shared);
     assert!(
         end.starts_with("interrupted, the task was asked to stop"),
         "{end}"
@@ -377,21 +377,20 @@ fn a_message_whose_reply_comes_after_the_interrupt_is_told_delivered_before_its_
 
 #[test]
 fn an_old_end_is_not_told_of_a_turn_that_was_to_be_stopped_and_whose_outcome_nobody_knows() {
-    let mut shared = OriginBudget::new();
+    let shared = OriginBudget::new();
     let confirm = OnDetach::CancelAndConfirm { within: WITHIN };
-    let (mut task, _) = interrupted(confirm, &mut shared);
-    let cancel = send(&mut task, 3100, &mut shared);
+    let (mut task, _) = interrupted(confirm, &shared);
+    let cancel = send(&mut task, 3100, &shared);
     task.handle_response(
         cancel,
         Response::new(StatusCode::CONFLICT, "it is over"),
         at(3120),
     );
-    let read = send(&mut task, 3120, &mut shared);
+    let read = send(&mut task, 3120, &shared);
     task.handle_response(read, reply("done."), at(3140));
-    let Step::Done(Outcome::Unknown { why, .. }) = ({
-        settle(&mut task, 3140, &mut shared);
-        task.next_step(at(3140), &mut shared)
-    }) else {
+    settle(&mut task, 3140, &shared);
+    assert!(matches!(task.next_step(at(3140), &shared), Step::Done));
+    let Some(Outcome::Unknown { why, .. }) = task.outcome() else {
         panic!("nobody knows whether the message arrived");
     };
     assert!(why.contains("it is over"), "{why}");
@@ -399,14 +398,14 @@ fn an_old_end_is_not_told_of_a_turn_that_was_to_be_stopped_and_whose_outcome_nob
 
 #[test]
 fn a_poll_without_a_reply_does_not_stand_in_the_way_of_stopping_its_task() {
-    let mut shared = OriginBudget::new();
+    let shared = OriginBudget::new();
     let mut policy = policy();
     policy.on_interrupt = OnDetach::Cancel { within: WITHIN };
     let mut task = ToyTask::attach(Toy, TaskId::new("t1"), None, policy, seed(), at(0));
-    send(&mut task, 0, &mut shared);
+    send(&mut task, 0, &shared);
     assert!(task.interrupt(at(500)));
     assert_eq!(task.cancel_deadline(), Some(at(2500)));
-    send(&mut task, 2500, &mut shared);
+    send(&mut task, 2500, &shared);
     assert_eq!(task.request_purpose(), Some(RequestPurpose::Cancel));
     // The cancel itself is waited for as long as there is time.
     assert_eq!(task.cancel_deadline(), Some(at(30_500)));

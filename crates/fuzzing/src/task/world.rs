@@ -25,9 +25,9 @@ const LAST_WAITS: u32 = 20;
 const LAST_STEPS: u32 = 2000;
 const BORN: u64 = 1_700_000_000_000;
 
-/// A step, without what it borrows.
+/// A step as far as two answers to the same question are compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Owned {
+enum StepSummary {
     Save(Revision),
     Send(ExchangeId),
     Open(ExchangeId),
@@ -36,11 +36,11 @@ enum Owned {
     InFlight(ExchangeId, Option<ExchangeId>),
     Wait(Timestamp),
     Event(EventNo),
-    Done(&'static str),
+    Done,
 }
 
-impl Owned {
-    fn of<O>(step: &Step<'_, O>) -> Self {
+impl StepSummary {
+    fn of(step: &Step) -> Self {
         match step {
             Step::Save { revision } => Self::Save(*revision),
             Step::Send { id, .. } => Self::Send(*id),
@@ -50,7 +50,7 @@ impl Owned {
             Step::InFlight { id, stream } => Self::InFlight(*id, *stream),
             Step::Wait { until, .. } => Self::Wait(*until),
             Step::Event { no, .. } => Self::Event(*no),
-            Step::Done(outcome) => Self::Done(outcome.code()),
+            Step::Done => Self::Done,
         }
     }
 }
@@ -140,7 +140,7 @@ impl<'a, P: Platform> World<'a, P> {
     pub(super) fn run(mut self) -> Vec<&'static str> {
         while !self.input.is_empty() {
             let next = self.poll();
-            if let Owned::Done(code) = next {
+            if let (StepSummary::Done, Some(code)) = (next, self.code()) {
                 self.is_over(code);
                 continue;
             }
@@ -163,6 +163,11 @@ impl<'a, P: Platform> World<'a, P> {
         self.ends
     }
 
+    /// How the task ended, once it has.
+    fn code(&self) -> Option<&'static str> {
+        self.task.outcome().map(taskward_core::Outcome::code)
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.now)
     }
@@ -170,17 +175,19 @@ impl<'a, P: Platform> World<'a, P> {
     // --- asking ------------------------------------------------------------------------------------------------
 
     /// The step, asked for three times.
-    fn poll(&mut self) -> Owned {
+    fn poll(&mut self) -> StepSummary {
         let now = self.now();
         let known = self.task.id().cloned();
-        let step = self.task.next_step(now, &mut self.shared);
-        let next = Owned::of(&step);
+        let step = self.task.next_step(now, &self.shared);
+        let next = StepSummary::of(&step);
         match step {
-            Step::Event {
-                event: Event::Provider(event),
-                ..
-            } => assert!(event.seq > self.checks.position, "{event:?}"),
-            Step::Done(outcome) => {
+            Step::Event { event, .. } => {
+                if let Event::Provider(event) = &*event {
+                    assert!(event.seq > self.checks.position, "{event:?}");
+                }
+            }
+            Step::Done => {
+                let outcome = self.task.outcome().expect("it is over");
                 let shortest = self.policy.work.min(self.policy.human);
                 let elapsed = Duration::from_millis(self.now - BORN);
                 let out_of_time = shortest.is_some_and(|shortest| elapsed >= shortest);
@@ -191,7 +198,7 @@ impl<'a, P: Platform> World<'a, P> {
             _ => {}
         }
         for earlier in [now, Timestamp::default()] {
-            let again = Owned::of(&self.task.next_step(earlier, &mut self.shared));
+            let again = StepSummary::of(&self.task.next_step(earlier, &self.shared));
             assert_eq!(again, next, "asking is harmless");
         }
         if let Some(known) = known {
@@ -204,94 +211,94 @@ impl<'a, P: Platform> World<'a, P> {
     /// Everything about the step.
     fn shown(&mut self) -> String {
         let now = self.now();
-        format!("{:?}", self.task.next_step(now, &mut self.shared))
+        format!("{:?}", self.task.next_step(now, &self.shared))
     }
 
-    fn assert_possible(&self, next: Owned) {
+    fn assert_possible(&self, next: StepSummary) {
         let held = self.held.map(|held| held.id);
         let either = self.stream.or(self.opening);
         let now = self.now();
         let longest = self.policy.work.max(self.policy.human).unwrap_or_default();
         match next {
-            Owned::Send(_) => assert_eq!(held, None, "one request at a time"),
-            Owned::Open(_) => assert_eq!((held, either), (None, None), "one stream at a time"),
-            Owned::InFlight(id, stream) => {
+            StepSummary::Send(_) => assert_eq!(held, None, "one request at a time"),
+            StepSummary::Open(_) => {
+                assert_eq!((held, either), (None, None), "one stream at a time")
+            }
+            StepSummary::InFlight(id, stream) => {
                 assert_eq!(held, Some(id));
                 assert!(stream.is_none() || stream == either);
             }
-            Owned::Receive(id, until) => {
+            StepSummary::Receive(id, until) => {
                 assert_eq!((held, either), (None, Some(id)));
                 assert!(until > now, "time does not go on");
             }
-            Owned::Close(id) => assert!([either, self.ended].contains(&Some(id))),
-            Owned::Wait(until) => {
+            StepSummary::Close(id) => assert!([either, self.ended].contains(&Some(id))),
+            StepSummary::Wait(until) => {
                 assert_eq!(held, None);
                 assert!(until > now, "time does not go on");
                 assert!(until.since(now) <= longest, "a wait outlives the deadline");
             }
-            Owned::Event(no) => assert_eq!(no.0, self.checks.taken.0 + 1, "no gaps"),
-            Owned::Done(_) => assert_eq!(either, None, "the stream is dropped first"),
-            Owned::Save(_) => {}
+            StepSummary::Event(no) => assert_eq!(no.0, self.checks.taken.0 + 1, "no gaps"),
+            StepSummary::Done => assert_eq!(either, None, "the stream is dropped first"),
+            StepSummary::Save(_) => {}
         }
     }
 
     // --- doing -------------------------------------------------------------------------------------------------
 
     /// What a good driver does, and a server that answers.
-    fn go_on(&mut self, next: Owned) {
+    fn go_on(&mut self, next: StepSummary) {
         match next {
-            Owned::InFlight(_, Some(_)) if self.input.chance(128) => self.receive(),
-            Owned::InFlight(..) => self.reply(),
-            Owned::Receive(_, until) => {
+            StepSummary::InFlight(_, Some(_)) if self.input.chance(128) => self.receive(),
+            StepSummary::InFlight(..) => self.reply(),
+            StepSummary::Receive(_, until) => {
                 if self.input.chance(64) {
                     self.now = until.as_millis();
                 } else {
                     self.receive();
                 }
             }
-            Owned::Wait(until) => self.now = until.as_millis(),
-            Owned::Save(_)
-            | Owned::Send(_)
-            | Owned::Open(_)
-            | Owned::Close(_)
-            | Owned::Event(_)
-            | Owned::Done(_) => self.acknowledge(next),
+            StepSummary::Wait(until) => self.now = until.as_millis(),
+            StepSummary::Save(_)
+            | StepSummary::Send(_)
+            | StepSummary::Open(_)
+            | StepSummary::Close(_)
+            | StepSummary::Event(_)
+            | StepSummary::Done => self.acknowledge(next),
         }
     }
 
-    fn acknowledge(&mut self, next: Owned) {
+    fn acknowledge(&mut self, next: StepSummary) {
         let now = self.now();
-        match (next, self.task.next_step(now, &mut self.shared)) {
-            (Owned::Save(revision), _) => {
+        match (next, self.task.next_step(now, &self.shared)) {
+            (StepSummary::Save(revision), _) => {
                 self.stored = Some(Stored {
                     snapshot: self.task.snapshot(),
                     taken: self.checks.taken,
                 });
                 self.task.saved(revision);
             }
-            (Owned::Send(id), Step::Send { request, .. }) => {
-                let request = request.clone();
+            (StepSummary::Send(id), Step::Send { request, .. }) => {
                 let request = outgoing(&self.provider, self.task.id(), &request);
                 self.checks.sends::<P>(&request, now);
                 self.task.sent(id);
                 let kind = request.kind;
                 self.held = Some(Held { id, kind });
             }
-            (Owned::Open(id), Step::Open { request, .. }) => {
-                let request = request.clone();
+            (StepSummary::Open(id), Step::Open { request, .. }) => {
                 let request = outgoing(&self.provider, self.task.id(), &request);
                 assert_eq!(request.kind, Kind::Stream);
                 self.checks.sends::<P>(&request, now);
                 self.task.sent(id);
                 self.opening = Some(id);
             }
-            (Owned::Close(id), _) => {
+            (StepSummary::Close(id), _) => {
                 self.opening = None;
                 self.stream = None;
                 self.task.closed(id);
             }
-            (Owned::Event(no), Step::Event { event, .. }) => {
-                match event {
+            (StepSummary::Event(no), Step::Event { event, .. }) => {
+                match &*event {
                     Event::Created { id, .. } => self.checks.told = Some(id.clone()),
                     Event::Provider(event) => self.checks.position = event.seq,
                     _ => {}
@@ -505,7 +512,7 @@ impl<'a, P: Platform> World<'a, P> {
         self.crash();
         if let (true, next) = (ended, self.poll()) {
             assert!(
-                matches!(next, Owned::Done(again) if again == code),
+                next == StepSummary::Done && self.code() == Some(code),
                 "{code} has become {next:?}"
             );
         }
@@ -517,8 +524,8 @@ impl<'a, P: Platform> World<'a, P> {
         for _ in 0..LAST_STEPS {
             let next = self.poll();
             match next {
-                Owned::Done(code) => return self.ends.push(code),
-                Owned::Wait(until) | Owned::Receive(_, until) => {
+                StepSummary::Done => return self.ends.extend(self.code()),
+                StepSummary::Wait(until) | StepSummary::Receive(_, until) => {
                     waits += 1;
                     let both = 2 * 7200 * 1000;
                     self.now = if waits < LAST_WAITS {
@@ -527,12 +534,12 @@ impl<'a, P: Platform> World<'a, P> {
                         self.now + both
                     };
                 }
-                Owned::InFlight(..) => self.report(Err(ExchangeFailure::abandoned())),
-                Owned::Save(_)
-                | Owned::Send(_)
-                | Owned::Open(_)
-                | Owned::Close(_)
-                | Owned::Event(_) => self.acknowledge(next),
+                StepSummary::InFlight(..) => self.report(Err(ExchangeFailure::abandoned())),
+                StepSummary::Save(_)
+                | StepSummary::Send(_)
+                | StepSummary::Open(_)
+                | StepSummary::Close(_)
+                | StepSummary::Event(_) => self.acknowledge(next),
             }
         }
         panic!("the watch does not end: {}", self.shown());

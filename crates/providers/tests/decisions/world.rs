@@ -150,21 +150,19 @@ impl<S: Platform> World<S> {
         for _ in 0..MAX_STEPS {
             self.action(&mut task);
             let now = self.time();
-            match task.next_step(now, &mut self.shared) {
+            match task.next_step(now, &self.shared) {
                 Step::Save { revision } => {
                     self.stored = Some(task.snapshot());
                     task.saved(revision);
                     self.say("saves", "the state");
                 }
                 Step::Event { no, event, .. } => {
-                    let event = event.clone();
                     task.taken(no);
                     if self.react(&task, &event) {
                         return false;
                     }
                 }
                 Step::Send { id, request, .. } => {
-                    let request = request.clone();
                     let purpose = task.request_purpose().expect("planned just now");
                     task.sent(id);
                     assert_eq!(
@@ -177,7 +175,6 @@ impl<S: Platform> World<S> {
                     }
                 }
                 Step::Open { id, request, .. } => {
-                    let request = request.clone();
                     let purpose = task.request_purpose().expect("planned just now");
                     task.sent(id);
                     assert_eq!(task.request_purpose(), None, "nothing waits for it");
@@ -208,7 +205,8 @@ impl<S: Platform> World<S> {
                 Step::InFlight { id, .. } => {
                     task.handle_failure(id, ExchangeFailure::abandoned(), now)
                 }
-                Step::Done(outcome) => {
+                Step::Done => {
+                    let outcome = task.outcome().expect("it is over");
                     let words = format!("{}: {outcome}", outcome.code());
                     self.say("ends", words);
                     return false;

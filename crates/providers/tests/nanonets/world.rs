@@ -130,7 +130,7 @@ impl World {
         for _ in 0..100_000 {
             self.grant(&mut task);
             let now = Timestamp::from_millis(self.now);
-            let name: String = format!("{:?}", task.next_step(now, &mut self.shared))
+            let name: String = format!("{:?}", task.next_step(now, &self.shared))
                 .chars()
                 .take_while(|c| c.is_alphanumeric())
                 .collect();
@@ -142,20 +142,18 @@ impl World {
                 Some((step, long)) if step == self.snapshots.len() => long,
                 _ => 0,
             };
-            match task.next_step(now, &mut self.shared) {
+            match task.next_step(now, &self.shared) {
                 Step::Save { revision } => {
                     self.saved.push(task.snapshot());
                     task.saved(revision);
                 }
                 Step::Event { no, event, .. } => {
-                    let event = event.clone();
                     task.taken(no);
                     if let Some(left) = self.react(&mut task, &event) {
                         return left;
                     }
                 }
                 Step::Send { id, request, .. } => {
-                    let request = request.clone();
                     task.sent(id);
                     self.exchange(&mut task, id, &request, asleep);
                 }
@@ -176,7 +174,9 @@ impl World {
                 Step::InFlight { id, .. } => {
                     task.handle_failure(id, ExchangeFailure::abandoned(), now)
                 }
-                Step::Done(outcome) => return Ended::Outcome(describe(outcome)),
+                Step::Done => {
+                    return Ended::Outcome(describe(task.outcome().expect("it is over")));
+                }
                 Step::Open { .. } | Step::Receive { .. } | Step::Close { .. } => {
                     panic!("there is no stream")
                 }

@@ -184,7 +184,7 @@ impl<S: Platform> World<'_, S> {
             assert!(self.now < START + MAX_TIME, "it hangs: {told:#?}");
             self.action(&mut task);
             let now = self.time();
-            let step = task.next_step(now, &mut self.shared);
+            let step = task.next_step(now, &self.shared);
             if let Some(owed) = self.owed.take() {
                 let again = match &step {
                     Step::Save { .. } => Kind::Save,
@@ -211,7 +211,6 @@ impl<S: Platform> World<'_, S> {
                     }
                 },
                 Step::Event { no, event, .. } => {
-                    let event = event.clone();
                     task.taken(no);
                     if let Some(left) = self.react(&task, &event) {
                         return Ended::Over(left);
@@ -227,7 +226,6 @@ impl<S: Platform> World<'_, S> {
                     request,
                     limits,
                 } => {
-                    let request = request.clone();
                     task.sent(id);
                     self.exchange(&mut task, id, &request, &limits);
                 }
@@ -244,7 +242,9 @@ impl<S: Platform> World<'_, S> {
                 Step::InFlight { id, .. } => {
                     task.handle_failure(id, ExchangeFailure::abandoned(), now)
                 }
-                Step::Done(outcome) => return Ended::Over(describe::<S>(outcome)),
+                Step::Done => {
+                    return Ended::Over(describe::<S>(task.outcome().expect("it is over")));
+                }
             }
         }
     }

@@ -1,11 +1,9 @@
 //! What a driver does with the steps of a task, and what may come between.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use taskward_core::{
-    CancelResult, Event, EventNo, ExchangeFailure, OnDetach, Outcome, Provider, Seed, Step, Task,
-    Timestamp,
-};
+use taskward_core::{CancelResult, ExchangeFailure, OnDetach, Outcome, Provider, Seed, Step, Task};
 
 use super::fault::FaultEvent;
 use super::machine::Machine;
@@ -39,69 +37,24 @@ pub(super) enum Life {
     OutOfTime,
 }
 
-/// A step, without what it borrows.
-pub(super) enum Owned {
-    Save(taskward_core::Revision),
-    Send(
-        taskward_core::ExchangeId,
-        Box<taskward_core::Request>,
-        taskward_core::Limits,
-    ),
-    Open(
-        taskward_core::ExchangeId,
-        Box<taskward_core::Request>,
-        taskward_core::Limits,
-    ),
-    Receive(Timestamp),
-    Close(taskward_core::ExchangeId),
-    InFlight(taskward_core::ExchangeId, bool),
-    Wait(Timestamp),
-    Event(EventNo, Box<Event>),
-    Done,
+fn name_of(step: &Step) -> &'static str {
+    match step {
+        Step::Save { .. } => "save",
+        Step::Send { .. } => "send",
+        Step::Open { .. } => "open",
+        Step::Receive { .. } => "receive",
+        Step::Close { .. } => "close",
+        Step::InFlight { .. } => "in flight",
+        Step::Wait { .. } => "wait",
+        Step::Event { .. } => "event",
+        Step::Done => "done",
+    }
 }
 
-impl Owned {
-    pub(super) fn of<O>(step: Step<'_, O>) -> Self {
-        match step {
-            Step::Save { revision } => Self::Save(revision),
-            Step::Send {
-                id,
-                request,
-                limits,
-            } => Self::Send(id, Box::new(request.clone()), limits),
-            Step::Open {
-                id,
-                request,
-                limits,
-            } => Self::Open(id, Box::new(request.clone()), limits),
-            Step::Receive { until, .. } => Self::Receive(until),
-            Step::Close { id } => Self::Close(id),
-            Step::InFlight { id, stream } => Self::InFlight(id, stream.is_some()),
-            Step::Wait { until, .. } => Self::Wait(until),
-            Step::Event { no, event, .. } => Self::Event(no, Box::new(event.clone())),
-            Step::Done(_) => Self::Done,
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Save(_) => "save",
-            Self::Send(..) => "send",
-            Self::Open(..) => "open",
-            Self::Receive(_) => "receive",
-            Self::Close(_) => "close",
-            Self::InFlight(..) => "in flight",
-            Self::Wait(_) => "wait",
-            Self::Event(..) => "event",
-            Self::Done => "done",
-        }
-    }
-
-    fn until(&self) -> Option<u64> {
-        match self {
-            Self::Receive(until) | Self::Wait(until) => Some(until.as_millis()),
-            _ => None,
-        }
+fn until_of(step: &Step) -> Option<u64> {
+    match step {
+        Step::Receive { until, .. } | Step::Wait { until, .. } => Some(until.as_millis()),
+        _ => None,
     }
 }
 
@@ -323,11 +276,11 @@ impl<P: Provider, M: Machine> World<P, M> {
                 self.learn(Observation::Said(shown))?;
             }
             let now = self.clock();
-            let next = Owned::of(task.next_step(now, &mut self.shared));
+            let next = task.next_step(now, &self.shared);
             let asked = Asked {
-                step: next.name(),
+                step: name_of(&next),
                 now: now.as_millis(),
-                until: next.until(),
+                until: until_of(&next),
                 id: task.id().map(ToString::to_string),
             };
             self.learn(Observation::Asked(asked))?;
@@ -338,9 +291,9 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     /// Does one step.
-    pub(super) fn act(&mut self, task: &mut Task<P>, next: Owned) -> Done<Option<Life>> {
+    pub(super) fn act(&mut self, task: &mut Task<P>, next: Step) -> Done<Option<Life>> {
         match next {
-            Owned::Save(revision) => {
+            Step::Save { revision } => {
                 let durable = self.keep(task);
                 self.tell(format_args!("save {revision}"));
                 if self.strikes(FaultEvent::Kill) {
@@ -362,8 +315,14 @@ impl<P: Provider, M: Machine> World<P, M> {
                 }
                 task.saved(revision);
             }
-            Owned::Event(no, event) => return self.event(task, no, *event),
-            Owned::Send(id, request, limits) => {
+            Step::Event { no, event, .. } => {
+                return self.event(task, no, Arc::unwrap_or_clone(event));
+            }
+            Step::Send {
+                id,
+                request,
+                limits,
+            } => {
                 // A task that is being left lets go of what stands in its way.
                 if self.flight.is_some() && task.cancel_deadline().is_none() {
                     let why = "a second request leaves while one is under way";
@@ -374,7 +333,11 @@ impl<P: Provider, M: Machine> World<P, M> {
                 };
                 self.flight = Some(flight);
             }
-            Owned::Open(id, request, limits) => {
+            Step::Open {
+                id,
+                request,
+                limits,
+            } => {
                 if self.stream.is_some() || self.opening.is_some() {
                     let why = "a second stream is opened while there is one";
                     return Err(self.broken(Violation::new(Invariant::I8, why)));
@@ -384,8 +347,8 @@ impl<P: Provider, M: Machine> World<P, M> {
                 };
                 self.opening = Some(opening);
             }
-            Owned::InFlight(id, readable) => self.await_report(task, id, readable)?,
-            Owned::Receive(until) => {
+            Step::InFlight { id, stream } => self.await_report(task, id, stream.is_some())?,
+            Step::Receive { until, .. } => {
                 self.doubt(task);
                 let until = self.when(until);
                 if self.opening.is_some() {
@@ -394,18 +357,18 @@ impl<P: Provider, M: Machine> World<P, M> {
                     self.tell(format_args!("listens"));
                 }
             }
-            Owned::Close(id) => {
+            Step::Close { id } => {
                 self.close_stream();
                 self.tell(format_args!("closes the stream"));
                 task.closed(id);
             }
-            Owned::Wait(until) => {
+            Step::Wait { until, .. } => {
                 self.doubt(task);
                 let until = self.when(until);
                 self.tell(format_args!("waits until {}", until - START.min(until)));
                 self.pass(until);
             }
-            Owned::Done => {
+            Step::Done => {
                 self.is_over(task)?;
                 return Ok(Some(Life::Over));
             }
@@ -474,16 +437,13 @@ impl<P: Provider, M: Machine> World<P, M> {
     /// The watch is over: nothing changes any more.
     fn is_over(&mut self, task: &mut Task<P>) -> Done {
         let now = self.clock();
-        let (mut end, id, shown) = match task.next_step(now, &mut self.shared) {
-            Step::Done(outcome) => {
-                let id = outcome.task().map(ToString::to_string);
-                (end_of(outcome), id, format!("{outcome:?}"))
-            }
-            other => {
-                let why = format!("after the end comes {other:?}");
-                return Err(self.broken(Violation::new(Invariant::I5, why)));
-            }
+        let step = task.next_step(now, &self.shared);
+        let (Step::Done, Some(outcome)) = (&step, task.outcome()) else {
+            let why = format!("after the end comes {step:?}");
+            return Err(self.broken(Violation::new(Invariant::I5, why)));
         };
+        let id = outcome.task().map(ToString::to_string);
+        let (mut end, shown) = (end_of(outcome), format!("{outcome:?}"));
         end.answer = self.inspect();
         self.tell(format_args!("end: {shown}"));
         end.stood = id.as_ref().map_or_else(Vec::new, |id| self.model.stood(id));
@@ -499,9 +459,9 @@ impl<P: Provider, M: Machine> World<P, M> {
             }
         }
         let later = now.after(Duration::from_secs(3600));
-        let again = match task.next_step(later, &mut self.shared) {
-            Step::Done(outcome) => Ok(outcome.code()),
-            other => Err(format!("{other:?}")),
+        let again = match (task.next_step(later, &self.shared), task.outcome()) {
+            (Step::Done, Some(outcome)) => Ok(outcome.code()),
+            (other, _) => Err(format!("{other:?}")),
         };
         if again != Ok(code) {
             let why = format!("after the end, {code}, comes {again:?}");

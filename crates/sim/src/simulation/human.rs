@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use taskward_core::{Answer, Answered, Event, EventNo, OnDetach, Provider, Question, Task};
+use taskward_core::{Answer, Answered, Event, EventNo, OnDetach, Provider, Question, Step, Task};
 
-use super::drive::{Done, Life, Owned};
+use super::drive::{Done, Life};
 use super::fault::FaultEvent;
 use super::machine::Machine;
 use super::observation::{Aim, Observation};
@@ -74,8 +74,8 @@ impl<P: Provider, M: Machine> World<P, M> {
     fn hand_over(&mut self, task: &mut Task<P>) -> Done<Life> {
         loop {
             let now = self.clock();
-            match Owned::of(task.next_step(now, &mut self.shared)) {
-                next @ Owned::Save(_) => {
+            match task.next_step(now, &self.shared) {
+                next @ Step::Save { .. } => {
                     if let Some(life) = self.act(task, next)? {
                         return Ok(life);
                     }

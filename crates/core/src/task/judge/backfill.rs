@@ -185,7 +185,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// A page of the list could not be read.
-    pub(super) fn page_failed(&mut self, error: &AttemptError, shared: &mut OriginBudget) {
+    pub(super) fn page_failed(&mut self, error: &AttemptError, budget: &OriginBudget) {
         if let Some(error) = access_lost(error) {
             let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
@@ -233,7 +233,7 @@ impl<P: Provider> Task<P> {
         }
         fill.due = due;
         let attempt = fill.tries;
-        shared.take(false);
+        budget.take(false);
         self.events.push(Event::Retrying {
             attempt,
             reason: RetryReason::of(error),

@@ -47,7 +47,7 @@ pub(super) type Report = Result<Response, ExchangeFailure>;
 
 impl<P: Provider> Task<P> {
     /// Takes the report that is in, if any, and moves the task accordingly.
-    pub(super) fn judge_report(&mut self, shared: &mut OriginBudget) {
+    pub(super) fn judge_report(&mut self, budget: &OriginBudget) {
         let Some(report) = self.reported.take() else {
             return;
         };
@@ -58,12 +58,12 @@ impl<P: Provider> Task<P> {
             return;
         }
         match exchange.purpose {
-            Purpose::Start => self.judge_start(report, shared),
-            Purpose::Read(read) => self.judge_poll(&read, report, shared),
-            Purpose::Check => self.judge_check(report, shared),
-            Purpose::Write => self.judge_write(report, shared),
-            Purpose::Reconcile => self.judge_reconcile(report, shared),
-            Purpose::Cancel => self.judge_cancel(report, shared),
+            Purpose::Start => self.judge_start(report, budget),
+            Purpose::Read(read) => self.judge_poll(&read, report, budget),
+            Purpose::Check => self.judge_check(report, budget),
+            Purpose::Write => self.judge_write(report, budget),
+            Purpose::Reconcile => self.judge_reconcile(report, budget),
+            Purpose::Cancel => self.judge_cancel(report, budget),
             // Under way it is the stream's.
             Purpose::OpenStream(_) => {}
         }
@@ -71,7 +71,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// Takes in that the stream was not opened, once nothing else is under way: it may end the watch.
-    pub(super) fn judge_opening(&mut self, shared: &mut OriginBudget) {
+    pub(super) fn judge_opening(&mut self, budget: &OriginBudget) {
         if self.exchange_is_underway() {
             return;
         }
@@ -79,7 +79,7 @@ impl<P: Provider> Task<P> {
             return;
         };
         if matches!(self.phase, Phase::Following(_)) {
-            self.judge_unopened(report, shared);
+            self.judge_unopened(report, budget);
             self.update_clock();
         } else {
             // The task is over: nobody needs a stream any more.
@@ -116,12 +116,12 @@ impl<P: Provider> Task<P> {
 
     // --- the start ---------------------------------------------------------------------------------------------
 
-    fn judge_start(&mut self, report: Report, shared: &mut OriginBudget) {
+    fn judge_start(&mut self, report: Report, budget: &OriginBudget) {
         let error = match sort(report) {
             // An id that cannot be asked for is as good as none.
             Ok(reply) => match self.provider.read_start(&reply).and_then(usable) {
                 Ok(started) => {
-                    shared.succeeded();
+                    budget.succeeded();
                     return self.begin(started);
                 }
                 Err(error) => AttemptError::Unreadable(error),
@@ -164,7 +164,7 @@ impl<P: Provider> Task<P> {
             until,
             maybe: starting.maybe_received,
         };
-        let decision = retry::decide(&error, &attempt, &self.policy.retry, shared);
+        let decision = retry::decide(&error, &attempt, &self.policy.retry, budget);
         let attempts = starting.attempts;
         let mut why = error.to_string();
         match decision {
@@ -248,7 +248,7 @@ impl<P: Provider> Task<P> {
 
     // --- looks -------------------------------------------------------------------------------------------------
 
-    fn judge_poll(&mut self, read: &ReadKind, report: Report, shared: &mut OriginBudget) {
+    fn judge_poll(&mut self, read: &ReadKind, report: Report, budget: &OriginBudget) {
         // What waited for the conversation; the newer reading stands.
         let moved = match P::CAPABILITIES.events {
             true => None,
@@ -264,18 +264,18 @@ impl<P: Provider> Task<P> {
                     Ok(reading) => (reading, reply),
                     Err(error) => {
                         let error = AttemptError::Unreadable(error);
-                        return self.poll_showed_nothing(read, moved, &error, shared);
+                        return self.poll_showed_nothing(read, moved, &error, budget);
                     }
                 }
             }
             _ => {
                 if let Err(error) = sort(report) {
-                    self.poll_showed_nothing(read, moved, &error, shared);
+                    self.poll_showed_nothing(read, moved, &error, budget);
                 }
                 return;
             }
         };
-        shared.succeeded();
+        budget.succeeded();
         self.failed_polls = 0;
         self.not_found = None;
         self.liveness.last_reply_at = Some(self.now);
@@ -324,9 +324,9 @@ impl<P: Provider> Task<P> {
     }
 
     /// A look that showed nothing: never the task's failure.
-    fn poll_failed(&mut self, read: &ReadKind, error: &AttemptError, shared: &mut OriginBudget) {
+    fn poll_failed(&mut self, read: &ReadKind, error: &AttemptError, budget: &OriginBudget) {
         if matches!(read, ReadKind::Events { .. }) {
-            return self.page_failed(error, shared);
+            return self.page_failed(error, budget);
         }
         if let Some(error) = access_lost(error) {
             let id = self.known_id().clone();
@@ -344,7 +344,7 @@ impl<P: Provider> Task<P> {
             }
             Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
         }
-        let Some((due, why)) = self.count_failed_poll(error, shared) else {
+        let Some((due, why)) = self.count_failed_poll(error, budget) else {
             return;
         };
         if let Some(ending) = &mut self.stream.end {
@@ -367,7 +367,7 @@ impl<P: Provider> Task<P> {
     pub(super) fn count_failed_poll(
         &mut self,
         error: &AttemptError,
-        shared: &mut OriginBudget,
+        budget: &OriginBudget,
     ) -> Option<(Timestamp, WaitReason)> {
         if let Some(error) = missing(
             error,
@@ -384,7 +384,7 @@ impl<P: Provider> Task<P> {
             draw,
             self.now,
         ));
-        if !shared.take(false) {
+        if !budget.take(false) {
             // The origin's budget is spent: a look is never refused for good, only put off.
             wait = wait.max(millis(retry::exhausted_budget_delay(
                 &self.policy.retry,
@@ -784,7 +784,7 @@ impl<P: Provider> Task<P> {
 
     // --- cancel --------------------------------------------------------------------------------------------------
 
-    fn judge_cancel(&mut self, report: Report, shared: &mut OriginBudget) {
+    fn judge_cancel(&mut self, report: Report, budget: &OriginBudget) {
         let Cancel::Requested { tries, .. } = self.cancel else {
             return;
         };
@@ -795,7 +795,7 @@ impl<P: Provider> Task<P> {
         let error = match reply {
             // An acknowledgement is no end: the task's own status says how it ended.
             Ok(()) => {
-                shared.succeeded();
+                budget.succeeded();
                 self.cancel = Cancel::Accepted;
                 self.events.push(Event::Cancelling);
                 self.poll_interval.restart();
@@ -821,7 +821,7 @@ impl<P: Provider> Task<P> {
                 draw,
                 self.now,
             ));
-            shared.take(false);
+            budget.take(false);
             self.cancel = Cancel::Requested { tries, due };
             self.cancel_failure = Some(CancelResult::Failed(why.clone()));
             self.events.push(Event::Retrying {

@@ -60,7 +60,7 @@ fn by_event(question: &Question) -> WithdrawReason {
 
 impl<P: Provider> Task<P> {
     /// Takes the next thing out of the stream; true when it changed anything.
-    pub(in crate::task) fn read_stream(&mut self, shared: &mut OriginBudget) -> bool {
+    pub(in crate::task) fn read_stream(&mut self, budget: &OriginBudget) -> bool {
         if !P::CAPABILITIES.stream || !matches!(self.phase, Phase::Following(_)) {
             return false;
         }
@@ -92,7 +92,7 @@ impl<P: Provider> Task<P> {
                 if self.stream.unreadable >= MAX_UNREADABLE {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                     let why = format!("{MAX_UNREADABLE} events in a row could not be read");
-                    self.cut(RetryReason::StreamUnusable, why, shared);
+                    self.cut(RetryReason::StreamUnusable, why, budget);
                 }
             }
             NextEvent::TooLarge(why) => {
@@ -100,10 +100,10 @@ impl<P: Provider> Task<P> {
                 if self.stream.failures > 0 {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                 }
-                self.cut(RetryReason::StreamUnusable, why, shared);
+                self.cut(RetryReason::StreamUnusable, why, budget);
             }
-            NextEvent::Ended(loss) => self.ended(loss, shared),
-            NextEvent::Nothing => return self.check_wait() || self.mind_silence(idle, shared),
+            NextEvent::Ended(loss) => self.ended(loss, budget),
+            NextEvent::Nothing => return self.check_wait() || self.mind_silence(idle, budget),
         }
         true
     }
@@ -182,14 +182,14 @@ impl<P: Provider> Task<P> {
     }
 
     /// Nothing is there to read: for how long now?
-    fn mind_silence(&mut self, idle: Duration, shared: &mut OriginBudget) -> bool {
+    fn mind_silence(&mut self, idle: Duration, budget: &OriginBudget) -> bool {
         let now = self.now;
         let Some(open) = self.stream.open() else {
             return false;
         };
         if open.silence(now) >= idle {
             let why = format!("nothing came for {} s", idle.as_secs());
-            self.cut(RetryReason::StreamSilent, why, shared);
+            self.cut(RetryReason::StreamSilent, why, budget);
             return true;
         }
         if !open.contiguous && now >= open.opened.after(QUIET) && self.has_list() {
@@ -565,26 +565,26 @@ impl<P: Provider> Task<P> {
     }
 
     /// The stream ended by itself.
-    fn ended(&mut self, loss: Loss, shared: &mut OriginBudget) {
-        let due = self.lost(loss, shared);
+    fn ended(&mut self, loss: Loss, budget: &OriginBudget) {
+        let due = self.lost(loss, budget);
         self.stream.enter(StreamState::Closed { due });
     }
 
     /// The stream is of no more use: the driver has to let go of it.
-    fn cut(&mut self, reason: RetryReason, why: String, shared: &mut OriginBudget) {
+    fn cut(&mut self, reason: RetryReason, why: String, budget: &OriginBudget) {
         let Some(id) = self.stream.open().map(|open| open.id) else {
             return;
         };
-        let due = self.lost(Loss { reason, why }, shared);
+        let due = self.lost(Loss { reason, why }, budget);
         self.stream.enter(StreamState::Closing { id, due });
     }
 
     /// The stream is gone, whatever way: the task is read, which judges, and the stream is reopened after a backoff.
-    fn lost(&mut self, loss: Loss, shared: &mut OriginBudget) -> Timestamp {
+    fn lost(&mut self, loss: Loss, budget: &OriginBudget) -> Timestamp {
         self.stream.failures = self.stream.failures.saturating_add(1);
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
         let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
-        let due = self.stream_backoff(asked, shared);
+        let due = self.stream_backoff(asked, budget);
         self.events.push(Event::Retrying {
             attempt: self.stream.failures,
             reason: loss.reason,
@@ -595,7 +595,7 @@ impl<P: Provider> Task<P> {
         due
     }
 
-    pub(in crate::task) fn judge_unopened(&mut self, report: Report, shared: &mut OriginBudget) {
+    pub(in crate::task) fn judge_unopened(&mut self, report: Report, budget: &OriginBudget) {
         let mut absent = false;
         let error = match report {
             Ok(reply) if reply.status().is_success() => {
@@ -634,7 +634,7 @@ impl<P: Provider> Task<P> {
         } else {
             let draw = self.rng.u16(..);
             let asked = retry::server_delay(&error, &self.policy.retry, draw, self.now);
-            self.stream_backoff(asked, shared)
+            self.stream_backoff(asked, budget)
         };
         self.stream.enter(StreamState::Closed { due });
         self.events.push(Event::Retrying {
@@ -647,10 +647,10 @@ impl<P: Provider> Task<P> {
     }
 
     /// When to reconnect: after our own backoff, or what was asked for when that is longer.
-    fn stream_backoff(&mut self, asked: Option<Duration>, shared: &mut OriginBudget) -> Timestamp {
+    fn stream_backoff(&mut self, asked: Option<Duration>, budget: &OriginBudget) -> Timestamp {
         let draw = self.rng.u16(..);
         let ceiling = self.policy.retry.ceiling(self.stream.failures);
-        let own = if shared.take(false) {
+        let own = if budget.take(false) {
             ceiling / 2 + ceiling / 2 * u64::from(draw) / u64::from(u16::MAX)
         } else {
             millis(retry::exhausted_budget_delay(&self.policy.retry, draw))

@@ -54,11 +54,11 @@ impl<P: Provider> Task<P> {
         read: &ReadKind,
         moved: Option<PollResult<P::Output>>,
         error: &AttemptError,
-        shared: &mut OriginBudget,
+        budget: &OriginBudget,
     ) {
         match moved {
             Some(moved) if access_lost(error).is_none() => self.apply_moved(moved),
-            _ => self.poll_failed(read, error, shared),
+            _ => self.poll_failed(read, error, budget),
         }
     }
 }

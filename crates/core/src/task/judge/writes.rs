@@ -25,7 +25,7 @@ impl<P: Provider> Task<P> {
         self.refused.as_ref()
     }
 
-    pub(in crate::task) fn judge_check(&mut self, report: Report, shared: &mut OriginBudget) {
+    pub(in crate::task) fn judge_check(&mut self, report: Report, budget: &OriginBudget) {
         let read = sort(report).and_then(|reply| {
             let mark = self
                 .provider
@@ -39,9 +39,9 @@ impl<P: Provider> Task<P> {
         });
         let (mark, reading) = match read {
             Ok(read) => read,
-            Err(error) => return self.confirmation_read_failed(&error, shared),
+            Err(error) => return self.confirmation_read_failed(&error, budget),
         };
-        shared.succeeded();
+        budget.succeeded();
         self.failed_polls = 0;
         self.not_found = None;
         if matches!(reading, PollResult::Unclear) {
@@ -307,12 +307,12 @@ impl<P: Provider> Task<P> {
         self.finish_write(how, why);
     }
 
-    fn confirmation_read_failed(&mut self, error: &AttemptError, shared: &mut OriginBudget) {
+    fn confirmation_read_failed(&mut self, error: &AttemptError, budget: &OriginBudget) {
         if let Some(error) = access_lost(error) {
             let id = self.known_id().clone();
             return self.end(Outcome::AccessLost { id, error });
         }
-        let Some((due, why)) = self.count_failed_poll(error, shared) else {
+        let Some((due, why)) = self.count_failed_poll(error, budget) else {
             return;
         };
         if let Some(delivery) = self.writes.front_mut() {
@@ -321,7 +321,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    pub(in crate::task) fn judge_write(&mut self, report: Report, shared: &mut OriginBudget) {
+    pub(in crate::task) fn judge_write(&mut self, report: Report, budget: &OriginBudget) {
         let error = match sort(report) {
             // A page comes from something in between: a login, a proxy.
             Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
@@ -330,7 +330,7 @@ impl<P: Provider> Task<P> {
             // Any other 2xx is an acceptance, whatever its body is, unless that is about another task.
             Ok(reply) => match self.provider.check_accepted(self.known_id(), &reply) {
                 Ok(()) => {
-                    shared.succeeded();
+                    budget.succeeded();
                     return self.finish_write(Answered::Applied, None);
                 }
                 Err(error) => AttemptError::Unreadable(error),
@@ -385,7 +385,7 @@ impl<P: Provider> Task<P> {
                 delivery.due = self.now.after(wait);
                 delivery.why = retry::wait_reason(&error, wait, &self.policy.retry, draw, self.now);
                 let (attempt, until) = (delivery.attempts, delivery.due);
-                shared.take(false);
+                budget.take(false);
                 self.events.push(Event::Retrying {
                     attempt,
                     reason: RetryReason::of(&error),
@@ -430,7 +430,7 @@ impl<P: Provider> Task<P> {
         self.end_undelivered(attempts, false);
     }
 
-    pub(in crate::task) fn judge_reconcile(&mut self, report: Report, shared: &mut OriginBudget) {
+    pub(in crate::task) fn judge_reconcile(&mut self, report: Report, budget: &OriginBudget) {
         let Some(delivery) = self.writes.front() else {
             return;
         };
@@ -438,7 +438,7 @@ impl<P: Provider> Task<P> {
             && P::CAPABILITIES.answer == Safety::Keyed
         {
             let question = question.clone();
-            return self.reconcile_keyed(&question, report, shared);
+            return self.reconcile_keyed(&question, report, budget);
         }
         let text = delivery.kind.text().to_owned();
         let mark = delivery.cursor.clone();
@@ -455,9 +455,9 @@ impl<P: Provider> Task<P> {
         });
         let (confirmation, reading) = match read {
             Ok(read) => read,
-            Err(error) => return self.confirmation_read_failed(&error, shared),
+            Err(error) => return self.confirmation_read_failed(&error, budget),
         };
-        shared.succeeded();
+        budget.succeeded();
         self.failed_polls = 0;
         self.not_found = None;
         match confirmation {
@@ -485,7 +485,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// A keyed answer of unknown fate: once the task asks no more, it has arrived.
-    fn reconcile_keyed(&mut self, question: &Question, report: Report, shared: &mut OriginBudget) {
+    fn reconcile_keyed(&mut self, question: &Question, report: Report, budget: &OriginBudget) {
         let reading = sort(report).and_then(|reply| {
             self.provider
                 .read(self.known_id(), &ReadKind::Questions, &reply)
@@ -493,9 +493,9 @@ impl<P: Provider> Task<P> {
         });
         let reading = match reading {
             Ok(reading) => reading,
-            Err(error) => return self.confirmation_read_failed(&error, shared),
+            Err(error) => return self.confirmation_read_failed(&error, budget),
         };
-        shared.succeeded();
+        budget.succeeded();
         self.failed_polls = 0;
         self.not_found = None;
         let shown = shows(&reading, question);

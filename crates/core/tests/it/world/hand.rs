@@ -12,14 +12,14 @@ pub(crate) fn reply(text: &str) -> Response {
 pub(crate) fn settle<const KEYED: bool, const STREAM: bool>(
     task: &mut Task<Toy<KEYED, STREAM>>,
     now: u64,
-    shared: &mut OriginBudget,
+    shared: &OriginBudget,
 ) -> Vec<String> {
     let mut told = Vec::new();
     loop {
         match task.next_step(at(now), shared) {
             Step::Save { revision } => task.saved(revision),
             Step::Event { no, event, .. } => {
-                told.push(show(event));
+                told.push(show(&event));
                 task.taken(no);
             }
             _ => return told,
@@ -31,7 +31,7 @@ pub(crate) fn settle<const KEYED: bool, const STREAM: bool>(
 pub(crate) fn step<const KEYED: bool, const STREAM: bool>(
     task: &mut Task<Toy<KEYED, STREAM>>,
     now: u64,
-    shared: &mut OriginBudget,
+    shared: &OriginBudget,
 ) -> String {
     format!("{:?}", task.next_step(at(now), shared))
 }
@@ -40,7 +40,7 @@ pub(crate) fn step<const KEYED: bool, const STREAM: bool>(
 pub(crate) fn send<const KEYED: bool, const STREAM: bool>(
     task: &mut Task<Toy<KEYED, STREAM>>,
     now: u64,
-    shared: &mut OriginBudget,
+    shared: &OriginBudget,
 ) -> ExchangeId {
     settle(task, now, shared);
     let (Step::Send { id, .. } | Step::Open { id, .. }) = task.next_step(at(now), shared) else {
@@ -51,7 +51,7 @@ pub(crate) fn send<const KEYED: bool, const STREAM: bool>(
 }
 
 /// A task with an open stream, at 40 ms.
-pub(crate) fn listening(shared: &mut OriginBudget) -> (Task<Toy<true, true>>, ExchangeId) {
+pub(crate) fn listening(shared: &OriginBudget) -> (Task<Toy<true, true>>, ExchangeId) {
     let mut task: Task<Toy<true, true>> = World::new(&[]).start();
     let start = send(&mut task, 0, shared);
     task.handle_response(start, reply("t1 running."), at(20));

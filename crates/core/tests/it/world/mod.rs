@@ -329,7 +329,7 @@ impl World {
                     UserAction::Interrupt if task.interrupt(at(self.now)) => {}
                     UserAction::Interrupt => {
                         while let Step::Save { revision } =
-                            task.next_step(at(self.now), &mut self.shared)
+                            task.next_step(at(self.now), &self.shared)
                         {
                             self.saved.push(task.snapshot());
                             task.saved(revision);
@@ -339,12 +339,12 @@ impl World {
                     UserAction::Stop => return Ended::Stopped,
                 }
             }
-            let first = format!("{:?}", task.next_step(at(self.now), &mut self.shared));
-            let again = format!("{:?}", task.next_step(at(self.now), &mut self.shared));
+            let first = format!("{:?}", task.next_step(at(self.now), &self.shared));
+            let again = format!("{:?}", task.next_step(at(self.now), &self.shared));
             assert_eq!(first, again, "asking twice gives the same step");
             let earlier = format!(
                 "{:?}",
-                task.next_step(at(self.now.saturating_sub(500)), &mut self.shared)
+                task.next_step(at(self.now.saturating_sub(500)), &self.shared)
             );
             assert_eq!(first, earlier, "time does not run back");
             let name: String = first.chars().take_while(|c| c.is_alphanumeric()).collect();
@@ -357,19 +357,18 @@ impl World {
                 Some((step, long)) if step == self.snapshots.len() => long,
                 _ => 0,
             };
-            match task.next_step(at(self.now), &mut self.shared) {
+            match task.next_step(at(self.now), &self.shared) {
                 Step::Save { revision } => {
                     self.now += asleep;
                     self.saved.push(task.snapshot());
                     task.saved(revision);
                 }
                 Step::Event { no, id, event } => {
-                    let event = event.clone();
                     self.ids.push((id, show(&event)));
                     self.now += asleep;
                     self.say(format!("event {}", show(&event)));
                     if let Event::Answered { how, detail, .. } | Event::Sent { how, detail, .. } =
-                        &event
+                        &*event
                     {
                         self.outcomes.push((*how, detail.clone()));
                     }
@@ -450,7 +449,8 @@ impl World {
                     self.sleep(until);
                     self.now += asleep;
                 }
-                Step::Done(outcome) => {
+                Step::Done => {
+                    let outcome = task.outcome().expect("it is over");
                     let text = outcome_text(outcome);
                     assert_eq!((task.pause(), task.request_purpose()), (None, None));
                     self.say(format!("done {text}"));
