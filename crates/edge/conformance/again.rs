@@ -49,7 +49,7 @@ fn on_nanonets() -> Result<(Sim, Client<Nanonets>, Memory)> {
     Ok((sim, client, memory))
 }
 
-/// Starts a task that sends a file, and gives what is kept of it.
+/// Starts a task that sends a file, and returns what is stored of it.
 fn started(client: &Client<Nanonets>, memory: &Memory, sim: &Sim, file: &Path) -> Result<Snapshot> {
     let job = Job::agent(sim.agent("invoice"))
         .query("Sum it up.")
@@ -109,7 +109,7 @@ fn a_file_is_sent_again_when_it_is_what_it_was_or_when_that_is_insisted_on() -> 
     };
     let sent = bodies(&sim);
     assert_eq!(sent[0], sent[1]);
-    // What is kept of the new one starts it once more.
+    // What is stored of the new one repeats the start once more.
     assert!(memory.last().start_again().is_ok());
 
     // As long as it was, and with another content.

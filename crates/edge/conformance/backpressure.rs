@@ -1,4 +1,4 @@
-//! Whoever follows a stream may be slow: the server waits for it, and the time it takes is no silence of the server's.
+//! A caller that follows a stream may be slow: the server waits for it, and that time does not count as silence.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

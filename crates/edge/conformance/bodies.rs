@@ -17,7 +17,7 @@ use crate::adapter::{Client, calls, follow};
 
 const TASK: &str = r#"{"id":"t","task_id":"t","status":"completed"}"#;
 
-/// A reply of this type, with whatever bytes.
+/// Builds a reply of this type, with whatever bytes.
 fn typed(content_type: &str, body: &[u8]) -> Vec<u8> {
     let mut reply = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
@@ -35,7 +35,7 @@ fn utf16(text: &str) -> Vec<u8> {
         .collect()
 }
 
-/// What reads of a task's status cannot make anything of: the reply, the kind of error, a word of it.
+/// Replies to a status read that cannot be read, each with the kind of its error and a word of it.
 fn unreadable() -> Vec<(Vec<u8>, ErrorKind, &'static str)> {
     let html = "<!doctype html><title>Log in</title>";
     vec![

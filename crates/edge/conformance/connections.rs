@@ -102,7 +102,7 @@ fn a_kept_connection_that_dies_under_a_request_makes_a_keyed_write_come_again_an
     );
 }
 
-/// What came of starts whose server closed the connection of the lookup before them.
+/// The outcomes of starts whose server closed the connection of the lookup before them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Starts {
     /// Requests to start that reached the server.
@@ -112,7 +112,7 @@ struct Starts {
     failed: usize,
 }
 
-/// Looks something up and starts a task, so many times, against a server that closes the connection so long after the
+/// Makes a lookup and starts a task, so many times, against a server that closes the connection so long after the
 /// reply to the lookup.
 fn starts(runs: usize, delay: Duration) -> Starts {
     let received = Arc::new(AtomicUsize::new(0));
@@ -181,7 +181,7 @@ fn starts_after_lookups_in_large() {
 /// Requests that somebody makes while a handler of the stream's task is busy.
 pub(crate) const BESIDE: usize = 200;
 
-/// A server whose streams end cleanly on connections that could be kept, and a client of it that tries nothing twice.
+/// A server whose streams end cleanly on connections that could be reused, and a client of it that retries nothing.
 pub(crate) struct CleanEnds {
     server: Server,
     /// Requests of others received.

@@ -1,4 +1,4 @@
-//! What was told before an orderly stop is not told again by whoever goes on. With `--nocapture` each test prints its
+//! Events that were reported before an orderly stop are not reported again after a resume. With `--nocapture` each test prints its
 //! numbers.
 
 use std::sync::{Arc, Mutex, mpsc};
@@ -13,10 +13,10 @@ use crate::adapter::{BoxError, Client, Recovery, block_on, follow, handler};
 
 type Log = Arc<Mutex<Vec<NumberedEvent>>>;
 
-/// Events told before the stop.
+/// Events reported before the stop.
 const SIXTEEN: usize = 16;
 
-/// The newest state, and what was told.
+/// The newest state, and the reported events.
 #[derive(Clone, Default)]
 struct Seen {
     saved: Arc<Mutex<Option<Snapshot>>>,
@@ -53,14 +53,14 @@ impl Seen {
     }
 }
 
-/// A run that says something each second, for a minute.
+/// A run with a message each second, for a minute.
 fn talker() -> Job {
     job("long-stream")
         .with_input("events", 60)
         .with_input("interval_ms", 1_000)
 }
 
-/// Goes on from what was stored, to the end; gives how many events were told twice.
+/// Resumes what was stored and follows it to the end; returns how many events were reported twice.
 fn told_twice(client: &Client<AgentHarness>, before: &Seen, how: &str) -> Result<usize> {
     let after = Seen::default();
     let recovered = block_on(client.recover(before.snapshot()))?;

@@ -1,5 +1,5 @@
 //! How connections come about in both adapters' `dial.rs`: addresses, lookups, and tunnels through a proxy. Included by
-//! their unit tests, which say in the adapter's own way what is `reached`, what becomes of an `unanswered` lookup, and
+//! their unit tests, which say in the adapter's own way what is `reached`, how an `unanswered` lookup ends, and
 //! what comes `through` a tunnel.
 
 use std::io::{Read as _, Write as _};
@@ -19,7 +19,7 @@ use super::{reached, through, unanswered};
 #[path = "blackhole.rs"]
 mod blackhole;
 
-/// Asks a proxy that answers this for a tunnel; gives what it was asked, and what came out.
+/// Asks a proxy that answers this for a tunnel; returns its request, and the outcome.
 fn ask(reply: &'static str) -> (String, Result<String, SocketFailure>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();

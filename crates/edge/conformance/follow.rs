@@ -1,4 +1,4 @@
-//! Tasks followed over the simulator: questions, hooks, handles, leaving and coming back.
+//! Tasks followed over the simulator: questions, hooks, handles, detaching and resuming.
 
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex};
@@ -66,7 +66,7 @@ fn without_a_handler_a_question_hands_control_back() -> Result {
         panic!("left for {:?}", left.reason);
     };
     assert!(question.text().contains("currency"));
-    // Another watch of it hands control back as well; a stored one goes on with a handler.
+    // Following it again hands control back as well; a stored one continues with a handler.
     let again = follow(client.attach(left.id.clone()))?;
     assert!(matches!(again, RunResult::Detached(_)));
     let end = follow(

@@ -22,7 +22,7 @@ fn client<P: Provider>(server: &Server, policy: Policy) -> Result<Client<P>> {
         .build()?)
 }
 
-/// Watches `ours` to its end; what was told besides.
+/// Follows `ours` to its end; returns the other reported events.
 fn watch<P: Provider>(server: &Server) -> Result<(Outcome<P::Output>, String)> {
     let told = Arc::new(Mutex::new(Vec::<Event>::new()));
     let log = told.clone();

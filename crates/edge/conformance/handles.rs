@@ -28,7 +28,7 @@ fn reason(error: &AnswerError) -> (&'static str, Option<&Answer>) {
     }
 }
 
-/// Goes on to the next question.
+/// Follows to the next question.
 fn asked<P: Provider>(running: &mut Running<P>) -> Result<QuestionId> {
     loop {
         if let Event::Question(question) = block_on(running.next())?.ok_or("it asks")?.event {
@@ -101,7 +101,7 @@ fn an_answer_that_cannot_be_taken_says_why_to_the_driver_and_through_a_handle() 
     Ok(())
 }
 
-/// What each command of a handle comes to.
+/// The result of each command of a handle.
 fn commands(handle: &Handle) -> [Option<ErrorKind>; 4] {
     [
         block_on(handle.answer("q", Answer::Approve)).err(),

@@ -1,4 +1,4 @@
-//! Runs of Agent Harness followed over the simulator, whatever becomes of their streams.
+//! Runs of Agent Harness followed over the simulator, whatever happens to their streams.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,7 +52,7 @@ fn status(code: u16) -> Fault {
     }
 }
 
-/// A run as it was told.
+/// A run as it was reported.
 struct Told {
     /// The positions of its events.
     events: Vec<u64>,

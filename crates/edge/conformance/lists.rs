@@ -13,7 +13,7 @@ use super::follow::Result;
 use super::support::{KEY, Server, impatient, key, ok};
 use crate::adapter::{Client, block_on, entries};
 
-/// A server with these replies for these targets; of several for one, each is given once, the last for ever.
+/// Starts a server with these replies for these targets; of several for one, each is sent once, the last repeatedly.
 pub(super) fn server(replies: &[(&str, &str)]) -> Server {
     let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (target, reply) in replies.iter().rev() {
@@ -44,7 +44,7 @@ fn failure(status: u16) -> String {
     format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// A page of agents with these ids, and what it says of the next.
+/// A page of agents with these ids and this next cursor.
 fn page(ids: &[&str], rest: &str) -> String {
     let data: Vec<String> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
     ok(&format!(r#"{{"data":[{}]{rest}}}"#, data.join(",")))
@@ -140,7 +140,7 @@ fn a_list_that_goes_in_circles_ends_in_an_error_after_its_entries() {
         Err(ErrorKind::Protocol),
     ];
     assert_eq!(ids(found, |version| version.id.to_string()), expected);
-    // It stays an error for whoever asks again, and nothing more is sent.
+    // It stays an error when asked again, and nothing more is sent.
     let error = block_on(list.next_page()).expect_err("a loop");
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert!(

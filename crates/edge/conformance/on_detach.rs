@@ -1,4 +1,4 @@
-//! What is done about a task whose watch ends before it: at the deadline, on an interrupt, on a drop.
+//! What happens to a task that is detached before it ends: at the deadline, on an interrupt, on a drop.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ const CONFIRM: OnDetach = OnDetach::CancelAndConfirm {
     within: Duration::from_secs(100),
 };
 
-/// What became of a slow task at its deadline.
+/// The outcome of a slow task at its deadline.
 fn late(client: &Client<Nanonets>, sim: &Sim, how: Option<OnDetach>) -> Result<CancelResult> {
     let run = client.run(job(sim, "slow")).deadline(DEADLINE);
     let end = follow(match how {
@@ -35,7 +35,7 @@ fn late(client: &Client<Nanonets>, sim: &Sim, how: Option<OnDetach>) -> Result<C
     }
 }
 
-/// The words of the statuses of all tasks.
+/// Returns the statuses of all tasks.
 fn statuses(sim: &Sim) -> Vec<String> {
     let tasks = sim.stats().per_task;
     tasks.into_values().map(|task| task.status).collect()
@@ -112,7 +112,7 @@ fn an_interrupt_stops_the_task_first_when_the_caller_says_so() -> Result {
     Ok(())
 }
 
-/// Keeps starts, and no id.
+/// Stores starts, and no id.
 struct FullDisk;
 
 impl Journal for FullDisk {
@@ -141,7 +141,7 @@ fn an_interrupt_in_mid_start_hands_over_no_id_that_could_not_be_kept() -> Result
         let error = block_on(running.wait()).expect_err("nothing was kept of it");
         assert_eq!(error.kind(), ErrorKind::Local, "{error}");
         assert!(error.task().is_some(), "{error:?}");
-        // It was heard, or the watch had ended before.
+        // It was taken, or following had ended before.
         let _ = other.join().expect("no panic");
     });
     Ok(())
@@ -196,8 +196,8 @@ fn a_watch_that_is_dropped_leaves_its_task_alone() -> Result {
     Ok(())
 }
 
-/// What a platform cannot do is refused before it costs anything; a policy that asks for it all the same, because it is
-/// made for several platforms, is told at the end that it could not be had.
+/// What a platform cannot do is refused before it costs anything; a policy that asks for it anyway, because it is made for
+/// several platforms, learns from the outcome that it could not be done.
 #[test]
 fn where_nothing_can_be_cancelled_a_run_that_wants_it_is_refused() -> Result {
     let sim = Sim::builder().speed(100.0).spawn()?;

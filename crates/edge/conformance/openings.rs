@@ -96,7 +96,7 @@ pub(crate) fn asked(server: &Server, opening: Opening) -> bool {
 /// Longer than anything here takes, unless it takes hours.
 pub(crate) const GUARD: Duration = Duration::from_secs(60);
 
-/// Follows the task with this deadline; gives its end and how long it took.
+/// Follows the task with this deadline; returns its outcome and how long it took.
 fn timed(opening: Opening, deadline: Duration) -> (Result<RunResult<Text>, Error>, Duration) {
     let (server, client) = unopened(opening);
     let (told, ended) = mpsc::channel();

@@ -21,7 +21,7 @@ enum Means {
     Fine,
     /// The wire failed: a read may be tried later, a write without a key may have been applied.
     Lost,
-    /// Something else answers than the server we know; a write may have been applied all the same.
+    /// Something other than the expected server answers; a write may have been applied anyway.
     Wrong,
     /// It was answered, and nothing was done.
     Refused,

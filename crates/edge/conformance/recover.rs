@@ -1,4 +1,4 @@
-//! What becomes of starts whose outcome nobody knows, over the simulator.
+//! Recovery of starts of unknown outcome, over the simulator.
 
 use std::sync::{Arc, Mutex};
 

@@ -9,7 +9,7 @@ use super::exchange::{call, client, get};
 use super::support::{self, Ended, Probe, Server, ended, impatient, ok};
 use crate::adapter::calls;
 
-/// Everything that a request can carry: key, idempotency key, a header of its own, a body, a file, a wish for events.
+/// Everything that a request can carry: key, idempotency key, a header of its own, a body, a file, a request for events.
 fn probes(file: &std::path::Path) -> [Probe; 5] {
     [
         Probe::get(),

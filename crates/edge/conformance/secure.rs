@@ -1,4 +1,4 @@
-//! TLS: what is trusted, what is refused, and that nothing of a request leaves before that is settled.
+//! TLS: what is trusted, what is refused, and that nothing of a request is sent before that is decided.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn server(certificate: &str) -> Server {
     replying(certificate, |number| ok(&number.to_string()))
 }
 
-/// The same with these replies; each connection has its number.
+/// Starts a TLS server with these replies; each connection has its number.
 fn replying(certificate: &str, reply: impl Fn(usize) -> String + Send + Sync + 'static) -> Server {
     let config = config(certificate);
     Server::new(move |conn, number| {
@@ -174,7 +174,7 @@ fn a_self_signed_certificate_is_trusted_as_a_ca_file_and_only_for_its_names() {
     }
 }
 
-/// Whoever cuts a connection cannot say so in the name of the server: the end of a reply that nothing else marks is one
+/// An attacker who cuts a connection cannot say so in the name of the server: the end of a reply that nothing else marks is one
 /// only when the server's key says it.
 ///
 /// Rows: B25.
@@ -249,7 +249,7 @@ fn the_same_port_without_tls_is_another_server() {
 fn https_and_http_ports_are_told_apart() {
     let plain = Server::says(ok("{}"));
     let url = format!("https://127.0.0.1:{}", plain.port());
-    // Nothing of the request has left: a handshake is not a request.
+    // Nothing of the request was sent: a handshake is not a request.
     let client = Client::<Nanonets>::builder()
         .key(key())
         .base_url(&url)

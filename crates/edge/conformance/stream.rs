@@ -1,4 +1,4 @@
-//! A provider with an event stream, driven over a real connection: told, answered while open, cut, reopened, closed.
+//! A provider with an event stream, driven over a real connection: reported, answered while open, cut, reopened, closed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -235,7 +235,7 @@ pub(crate) fn setup_with(
     (server, platform, client)
 }
 
-/// The words of the stream, in the order they were told.
+/// Returns the words of the stream, in the order in which they were reported.
 #[derive(Clone, Default)]
 struct Told(Arc<Mutex<Vec<String>>>);
 

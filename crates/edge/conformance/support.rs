@@ -86,7 +86,7 @@ impl Server {
     }
 
     /// Reads one request, says this, and then the same again and again for as long as anybody takes it. The other end
-    /// hears how many bytes were taken.
+    /// gets how many bytes were taken.
     pub(crate) fn floods(
         head: &'static str,
         more: impl Into<Vec<u8>>,
@@ -167,7 +167,7 @@ impl Conn {
         self.seen.lock().expect("log").push(Seen { head, body });
     }
 
-    /// Writes; whether the other side still listens is its own affair.
+    /// Writes, whether or not the other side still reads.
     pub(crate) fn say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.tcp.write_all(bytes.as_ref()).is_ok()
     }

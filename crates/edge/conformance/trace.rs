@@ -1,4 +1,4 @@
-//! What a run tells of its decisions through `tracing`.
+//! What a run reports of its decisions through `tracing`.
 
 use std::fmt::{Debug, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,7 +100,7 @@ fn a_run_tells_its_decisions_with_their_reasons_and_nothing_that_was_said() -> R
     has(&[" pause ", "next poll", "ms="]);
     has(&["event", "started"]);
     has(&["event", "ended", "succeeded"]);
-    // Every request tells how it was answered, and nothing tells what anybody said.
+    // Every request logs how it was answered, and no log has the words of anybody.
     let count = |what: &str| lines.iter().filter(|line| line.contains(what)).count();
     assert_eq!(count(" request "), count(" + status="));
     assert_eq!(count(" request "), count("exchange"));

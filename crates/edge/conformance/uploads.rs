@@ -1,4 +1,4 @@
-//! Files on their way: whole, refused in the middle, held up, changed.
+//! Files on their way: whole, refused in the middle, delayed, changed.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::time::{Duration, Instant};

@@ -6,8 +6,8 @@ use taskward_core::Timestamp;
 
 /// Wall clock time that moves with a clock that never runs back.
 ///
-/// On Linux and Android that clock goes on while the machine sleeps, so that deadlines count the sleep. Elsewhere it may
-/// stand still meanwhile.
+/// On Linux and Android that clock keeps running while the machine sleeps, so that deadlines count the sleep. Elsewhere it
+/// may stop meanwhile.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     anchor: Timestamp,
@@ -16,7 +16,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that runs `speed` times as fast as the world; 1 unless the server is a simulator that does the same.
+    /// Builds a clock that runs `speed` times as fast as the world; 1 unless the server is a simulator that does the same.
     #[must_use]
     pub fn new(speed: u32) -> Self {
         let wall = SystemTime::now()
@@ -29,7 +29,7 @@ impl Clock {
         }
     }
 
-    /// The present moment.
+    /// Returns the present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let passed = uptime()
@@ -40,14 +40,14 @@ impl Clock {
         Timestamp::from_millis(self.anchor.as_millis().saturating_add(millis))
     }
 
-    /// How long to sleep until `until`.
+    /// Returns how long to sleep until `until`.
     #[must_use]
     pub fn left(&self, until: Timestamp) -> Duration {
         until.since(self.now()) / self.speed
     }
 }
 
-/// Time since some moment in the past, sleep of the machine included.
+/// Returns the time since some moment in the past, sleep of the machine included.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn uptime() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -56,14 +56,14 @@ fn uptime() -> Duration {
     Duration::from_secs(seconds) + Duration::from_nanos(nanoseconds)
 }
 
-/// Time since some moment in the past.
+/// Returns the time since some moment in the past.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn uptime() -> Duration {
     static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     START.elapsed()
 }
 
-/// The moment `wait` after `from`; a wait beyond all measure ends in thirty years.
+/// Returns the moment `wait` after `from`; a wait too long for the clock ends in thirty years.
 #[must_use]
 pub fn later(from: Instant, wait: Duration) -> Instant {
     from.checked_add(wait)

@@ -1,4 +1,4 @@
-//! A task while it is driven, and what is wished of it from elsewhere.
+//! A task while it is driven, and the requests of its handles.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,56 +17,56 @@ use crate::reply::Report;
 use crate::run::{BoxError, unsupported};
 use crate::trace::{self, Pause};
 
-/// Tells whoever wished something what became of it.
+/// Returns the result of a request to the handle that made it.
 pub type Responder<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
 
-/// What a handle wishes of a task that is driven elsewhere.
+/// What a handle can request of a task that is driven elsewhere.
 pub enum HandleCommand {
-    /// To answer a question.
+    /// Answer a question.
     Answer(QuestionId, Answer, Responder<()>),
-    /// To send a message that nobody asked for.
+    /// Send a message without a question.
     Message(String, Responder<MessageNo>),
-    /// To stop the task.
+    /// Cancel the task.
     Cancel(Responder<()>),
-    /// To end the watch.
+    /// Hand control back.
     Interrupt(Responder<()>),
 }
 
 /// How long a handle waits for a task that nobody drives.
 pub const NOT_DRIVEN_AFTER: Duration = Duration::from_secs(30);
 
-/// Decides whose a request of a handle is: the driver's once it took it, its author's until then. Whoever claims it first
-/// has it for good, so that what was withdrawn is never applied.
+/// Decides between the driver that takes a handle's request and the handle that withdraws it: the first one to claim the
+/// request has it for good, so that a withdrawn request is never applied.
 #[derive(Clone, Debug, Default)]
 pub struct Claim(Arc<AtomicBool>);
 
 impl Claim {
-    /// Claims the request; `false` when the other side has it.
+    /// Claims the request; returns `false` when the other side has it.
     #[must_use]
     pub fn take(&self) -> bool {
         !self.0.swap(true, Ordering::AcqRel)
     }
 }
 
-/// Withdraws a request when whoever waits for it goes away.
+/// Withdraws a request when the future or call that waits for it is dropped.
 #[derive(Debug)]
 pub struct Withdraw(pub Claim);
 
 impl Drop for Withdraw {
     fn drop(&mut self) {
-        // The driver may have it: then it is applied, and its events tell.
+        // The driver may have claimed it: then it is applied, and its events report the outcome.
         let _ = self.0.take();
     }
 }
 
-/// What a handle asks of the driver of a task.
+/// A request of a handle to the driver of its task.
 pub struct HandleRequest {
     command: HandleCommand,
     claim: Claim,
 }
 
 impl HandleRequest {
-    /// A request that is its author's until the driver takes it.
+    /// Builds a request that can be withdrawn until the driver takes it.
     #[must_use]
     pub fn new(request: HandleCommand, claim: &Claim) -> Self {
         Self {
@@ -76,14 +76,14 @@ impl HandleRequest {
     }
 }
 
-/// The answer to a request that no driver will ever take.
+/// Returns the error of a request that no driver will ever take.
 #[must_use]
 pub fn gone() -> Error {
     let text = "nobody drives the task any more: it is over, or its `Running` was dropped";
     Error::new(ErrorKind::NotDriven, text)
 }
 
-/// The answer to a request that no driver took in time, and that was withdrawn.
+/// Returns the error of a request that no driver took in time, and that was withdrawn.
 #[must_use]
 pub fn not_driven(after: Duration) -> Error {
     let text = format!(
@@ -93,21 +93,21 @@ pub fn not_driven(after: Duration) -> Error {
     Error::new(ErrorKind::NotDriven, text)
 }
 
-/// A task with what every driver needs beside it.
+/// A task with what every driver needs: its journal, its clock and its spans.
 pub struct TaskDriver<P: Provider> {
-    /// The machine.
+    /// The state machine.
     pub task: Task<P>,
     span: Span,
     pause: Option<Pause>,
     clock: Clock,
     journal: Option<Arc<dyn Journal>>,
     interrupted: bool,
-    /// Whether something is done about the task before the watch ends.
+    /// Whether the task is being cancelled before control is handed back.
     is_detaching: bool,
 }
 
 impl<P: Provider> TaskDriver<P> {
-    /// A task that is about to be driven.
+    /// Prepares a task to be driven.
     #[must_use]
     pub fn new(task: Task<P>, clock: Clock, journal: Option<Arc<dyn Journal>>) -> Self {
         Self {
@@ -121,13 +121,13 @@ impl<P: Provider> TaskDriver<P> {
         }
     }
 
-    /// What this watch tells of itself stands in this span.
+    /// Returns the span of everything that this driver reports.
     #[must_use]
     pub fn span(&self) -> Span {
         self.span.clone()
     }
 
-    /// The span of a request that is about to be sent.
+    /// Opens the span of a request that is about to be sent.
     #[must_use]
     pub fn requests(&mut self, request: &Request) -> Span {
         self.pause = None;
@@ -138,7 +138,7 @@ impl<P: Provider> TaskDriver<P> {
         self.span.in_scope(|| trace::request(purpose, request))
     }
 
-    /// Tells that there is nothing to do until then.
+    /// Notes that there is nothing to do until then.
     pub fn waits(&mut self, until: Timestamp, why: WaitReason) {
         if !self.span.is_none() {
             let now = self.now();
@@ -146,7 +146,7 @@ impl<P: Provider> TaskDriver<P> {
         }
     }
 
-    /// Tells that a stream is listened to.
+    /// Notes that only the stream is read.
     pub fn listens(&mut self) {
         if !self.span.is_none()
             && let Some((_, why)) = self.task.pause()
@@ -156,7 +156,7 @@ impl<P: Provider> TaskDriver<P> {
         }
     }
 
-    /// Acknowledges an event that is about to be told, and gives it with its number.
+    /// Acknowledges an event that is about to be reported, and returns it with its number.
     pub fn takes(&mut self, no: EventNo, id: EventId, event: Arc<Event>) -> NumberedEvent {
         // Taken first: then the machine keeps at most its own copy, and this is the last of the others.
         self.task.taken(no);
@@ -167,29 +167,29 @@ impl<P: Provider> TaskDriver<P> {
         NumberedEvent::new(id, event)
     }
 
-    pub(crate) fn is_detach_reported(&self, why: &DetachReason) {
+    pub(crate) fn report_detach(&self, why: &DetachReason) {
         trace::detached(&self.span, why);
     }
 
-    /// The present moment.
+    /// Returns the present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Whether the watch is to end here: it was interrupted, the task's id is known, and nothing is to be done about the
-    /// task first, or whoever interrupts does not wait for it.
+    /// Returns whether to hand control back now: a handle interrupted, the task's id is known, and the task need not be
+    /// cancelled first, or a second interrupt does not wait for that.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.interrupted && self.task.id().is_some()
     }
 
-    /// Whether it was interrupted; told once.
+    /// Takes the interrupt: returns whether there was one since the last call.
     pub fn take_interrupt(&mut self) -> bool {
         std::mem::take(&mut self.interrupted)
     }
 
-    /// How the task ended, when it has.
+    /// Returns the outcome, when the task is over.
     #[must_use]
     pub fn into_outcome(self) -> Option<Outcome<P::Output>> {
         let outcome = self.task.into_outcome()?;
@@ -197,8 +197,8 @@ impl<P: Provider> TaskDriver<P> {
         Some(outcome)
     }
 
-    /// What is to be kept, and where; `None` when nobody wants it kept, or there is nothing but an id that may be a
-    /// mistake. How it went is told to [`kept`](Self::kept).
+    /// Returns what to store, and where; `None` without a journal, or when there is nothing but an id that may be mistyped.
+    /// Report the result to [`saved`](Self::saved).
     #[must_use]
     pub fn to_save(&self) -> Option<(Arc<dyn Journal>, Snapshot)> {
         let journal = self.journal.clone()?;
@@ -206,10 +206,10 @@ impl<P: Provider> TaskDriver<P> {
         (!snapshot.has_unconfirmed_end()).then_some((journal, snapshot))
     }
 
-    /// Takes in how it went.
+    /// Takes in whether the state was stored.
     ///
     /// # Errors
-    /// When it could not be kept: the task asks for it again.
+    /// When it could not be stored: the task asks for it again.
     pub fn saved(&mut self, revision: Revision, how: Result<(), BoxError>) -> Result<(), Error> {
         how.map_err(|e| {
             let text = "the task could not be stored, so nothing more was sent";
@@ -220,7 +220,7 @@ impl<P: Provider> TaskDriver<P> {
         Ok(())
     }
 
-    /// Reports how an exchange ended; gives the stream that it opened.
+    /// Reports how an exchange ended; returns the stream that it opened.
     pub fn report<S>(&mut self, id: ExchangeId, report: Report<S>) -> Option<Box<S>> {
         let now = self.now();
         match report {
@@ -234,15 +234,15 @@ impl<P: Provider> TaskDriver<P> {
         None
     }
 
-    /// Reports an exchange or a stream that the driver does not hold.
+    /// Reports an exchange or a stream that the driver does not have.
     pub fn abandoned(&mut self, id: ExchangeId) {
         let now = self.now();
         self.task
             .handle_failure(id, ExchangeFailure::abandoned(), now);
     }
 
-    /// Reports that more of a stream is there than was asked for. Silence is what the server does: time in which the
-    /// driver did not read is none.
+    /// Reports that more of a stream has arrived than the task asked for. Silence is the server's: the time in which the
+    /// driver did not read does not count.
     pub fn note_activity(&mut self, id: ExchangeId) {
         self.received(id, Some(Ok(Bytes::new())));
     }
@@ -264,28 +264,28 @@ impl<P: Provider> TaskDriver<P> {
         }
         let now = self.now();
         match request.command {
-            HandleCommand::Answer(question, answer, taken) => {
+            HandleCommand::Answer(question, answer, respond) => {
                 let result = self.task.answer(&question, answer, now);
-                taken(result.map_err(Error::from));
+                respond(result.map_err(Error::from));
             }
-            HandleCommand::Message(text, taken) => {
+            HandleCommand::Message(text, respond) => {
                 let result = self.task.send_message(text, now);
-                taken(result.map_err(|e| unsupported(&e)));
+                respond(result.map_err(|e| unsupported(&e)));
             }
-            HandleCommand::Cancel(taken) => {
-                taken(self.task.cancel(now).map_err(|e| unsupported(&e)))
+            HandleCommand::Cancel(respond) => {
+                respond(self.task.cancel(now).map_err(|e| unsupported(&e)))
             }
-            HandleCommand::Interrupt(taken) => {
+            HandleCommand::Interrupt(respond) => {
                 let again = self.is_detaching;
                 self.is_detaching = self.task.interrupt(now);
                 self.interrupted = again || !self.is_detaching;
-                taken(Ok(()));
+                respond(Ok(()));
             }
         }
     }
 }
 
-/// An error with the task it is about, when that is known.
+/// Adds the task that an error is about, when it is known.
 pub(crate) fn about(error: Error, task: Option<&TaskId>) -> Error {
     match task {
         Some(id) => error.with_task(id.clone()),

@@ -2,10 +2,10 @@
 
 use taskward_core::{Error, ErrorKind, Seed};
 
-/// Fresh entropy for one task or call.
+/// Returns fresh entropy for one task or call.
 ///
 /// # Errors
-/// When the system gives none.
+/// When the system has none.
 pub fn seed() -> Result<Seed, Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|e| {

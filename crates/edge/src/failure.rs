@@ -11,17 +11,17 @@ use taskward_core::{Cause, ExchangeFailure, ExchangeProgress, Head, TimeoutPhase
 
 use crate::tls::SelfSigned;
 
-/// What went wrong, before anything is said about the stage.
+/// What went wrong, without how far the exchange had come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SocketFailure {
     /// What it is.
     pub cause: Cause,
-    /// What the library said, and about which server.
+    /// The library's message, and the server that it is about.
     pub detail: String,
 }
 
 impl SocketFailure {
-    /// A fault in these words.
+    /// Builds a failure with this message.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
         Self {
             cause,
@@ -29,26 +29,26 @@ impl SocketFailure {
         }
     }
 
-    /// A limit of an exchange that was reached.
+    /// Builds the failure of an exchange that reached a limit.
     #[must_use]
     pub fn timeout(phase: TimeoutPhase) -> Self {
         Self::new(Cause::Timeout(phase), "")
     }
 
-    /// A connection that did not come about in time; `server` is host and port.
+    /// Builds the failure of a connection that was not established in time; `server` is host and port.
     #[must_use]
     pub fn too_late(server: &str) -> Self {
         let why = format!("{server} did not answer in time");
         Self::new(Cause::Timeout(TimeoutPhase::Connect), why)
     }
 
-    /// The failure of an exchange that had come so far.
+    /// Builds the failure of an exchange with this progress.
     #[must_use]
     pub fn at(self, stage: ExchangeProgress) -> ExchangeFailure {
         ExchangeFailure::new(stage, self.cause, self.detail)
     }
 
-    /// The failure of an exchange without a reply; `sent` is whether a byte of the request may have left.
+    /// Builds the failure of an exchange without a reply; `sent` is whether a byte of the request may have been sent.
     #[must_use]
     pub fn unanswered(self, sent: bool) -> ExchangeFailure {
         self.at(if sent {
@@ -58,7 +58,7 @@ impl SocketFailure {
         })
     }
 
-    /// The failure of an exchange that broke off after this head.
+    /// Builds the failure of an exchange that broke off after this head.
     #[must_use]
     pub fn after(self, head: &Head) -> ExchangeFailure {
         self.at(ExchangeProgress::Answered(Box::new(head.clone())))
@@ -73,7 +73,7 @@ impl std::fmt::Display for SocketFailure {
 
 impl StdError for SocketFailure {}
 
-/// A TCP connection that did not come about; `server` is host and port.
+/// Classifies a TCP connection that could not be established; `server` is host and port.
 #[must_use]
 pub fn of_connect(error: &io::Error, server: &str) -> SocketFailure {
     let cause = match error.kind() {
@@ -83,7 +83,7 @@ pub fn of_connect(error: &io::Error, server: &str) -> SocketFailure {
     SocketFailure::new(cause, format!("{server}: {error}"))
 }
 
-/// A handshake that failed.
+/// Classifies a failed handshake.
 #[must_use]
 pub fn of_handshake(error: &io::Error, server: &str) -> SocketFailure {
     match find::<rustls::Error>(error) {
@@ -143,7 +143,7 @@ fn certificate_words(why: &CertificateError) -> String {
     }
 }
 
-/// An error and all its causes, in one line.
+/// Returns an error and all its causes, in one line.
 #[must_use]
 pub fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
@@ -156,7 +156,7 @@ pub fn chain(error: &dyn StdError) -> String {
     text
 }
 
-/// The first error of type `E` in a chain; errors wrapped by [`io::Error`] are looked into.
+/// Returns the first error of type `E` in a chain, including errors wrapped by [`io::Error`].
 #[must_use]
 pub fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
     let mut next = Some(error);

@@ -1,4 +1,4 @@
-//! The course of a followed task: driven, or over; and what hands control back.
+//! A followed task, driven or over, and what hands control back.
 
 use taskward_core::{
     Answer, AnswerError, Answered, ApiError, DetachReason, Detached, Error, ErrorKind, Liveness,
@@ -9,16 +9,16 @@ use taskward_core::{
 use crate::driver::{TaskDriver, about};
 use crate::run::{BoxError, unsupported};
 
-/// What drives a watch: the adapter's part, with its exchanges.
+/// The adapter's part of following a task, with its exchanges.
 pub trait Driver {
-    /// Whose task it is.
+    /// The task's provider.
     type Provider: Provider;
 
-    /// What it drives.
+    /// Returns the task that it drives.
     fn watch(&self) -> &TaskDriver<Self::Provider>;
-    /// What it drives, to be told something.
+    /// Returns the task that it drives, to be changed.
     fn watch_mut(&mut self) -> &mut TaskDriver<Self::Provider>;
-    /// What it drove.
+    /// Returns the task that it drove.
     fn into_watch(self) -> TaskDriver<Self::Provider>;
 }
 
@@ -26,14 +26,14 @@ type OutputOf<D> = <<D as Driver>::Provider as Provider>::Output;
 
 /// A followed task.
 pub enum FollowedTask<D> {
-    /// It is driven.
+    /// The task is driven.
     Live(Box<D>),
-    /// It is over and its outcome was given.
+    /// The task is over and its outcome was returned.
     Ended(Box<Snapshot>),
 }
 
 impl<D: Driver> FollowedTask<D> {
-    /// The task's id, once it has one.
+    /// Returns the task's id, once it has one.
     pub fn id(&self) -> Option<&TaskId> {
         match self {
             Self::Live(driver) => driver.watch().task.id(),
@@ -41,7 +41,7 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// When the wire, the task's replies and the task itself last gave a sign, while it is driven.
+    /// Returns when the last byte, the last reply and the last change of the task were seen, while it is driven.
     pub fn liveness(&self) -> Option<Liveness> {
         match self {
             Self::Live(driver) => Some(driver.watch().task.liveness()),
@@ -49,7 +49,7 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// The server's words when it last refused a write, while the task is followed.
+    /// Returns the error with which the server last refused a write, while the task is followed.
     pub fn refusal(&self) -> Option<&ApiError> {
         match self {
             Self::Live(driver) => driver.watch().task.refusal(),
@@ -57,7 +57,7 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// The last status that was seen.
+    /// Returns the last status that was seen.
     pub fn status(&self) -> Option<&Status> {
         match self {
             Self::Live(driver) => driver.watch().task.status(),
@@ -65,7 +65,7 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// The questions an answer may go to now.
+    /// Returns the questions that can be answered now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
         let task = match self {
             Self::Live(driver) => Some(&driver.watch().task),
@@ -74,7 +74,7 @@ impl<D: Driver> FollowedTask<D> {
         task.into_iter().flat_map(Task::questions)
     }
 
-    /// The question that this id names, whatever became of it, while the task is followed.
+    /// Returns the question that this id names, in whatever state it is, while the task is followed.
     pub fn question(&self, id: &QuestionId) -> Option<&Question> {
         match self {
             Self::Live(driver) => driver.watch().task.question(id),
@@ -82,7 +82,7 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// An open question.
+    /// Returns an open question.
     pub fn open(&self, id: &QuestionId) -> Option<Question> {
         self.questions()
             .find(|question| question.id == *id)
@@ -92,7 +92,7 @@ impl<D: Driver> FollowedTask<D> {
     /// Answers an open question.
     ///
     /// # Errors
-    /// When no such question is open, it was answered, an answer is under way, or it wants another kind of answer.
+    /// When no such question is open, it was answered, an answer is being sent, or it takes another kind of answer.
     pub fn answer(&mut self, question: &QuestionId, answer: Answer) -> Result<(), AnswerError> {
         match self {
             Self::Live(driver) => {
@@ -104,10 +104,10 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// Sends a message that nobody asked for.
+    /// Sends a message without a question.
     ///
     /// # Errors
-    /// When the provider has no such thing, or the task is over.
+    /// When the provider does not support it, or the task is over.
     pub fn send_message(&mut self, text: String) -> Result<MessageNo, Error> {
         let watch = self.live()?;
         let now = watch.now();
@@ -117,10 +117,10 @@ impl<D: Driver> FollowedTask<D> {
             .map_err(|e| unsupported(&e))
     }
 
-    /// Asks for the task to be stopped.
+    /// Requests the task's cancellation.
     ///
     /// # Errors
-    /// When the provider has no such thing, or the task is over.
+    /// When the provider does not support it, or the task is over.
     pub fn cancel(&mut self) -> Result<(), Error> {
         let watch = self.live()?;
         let now = watch.now();
@@ -134,7 +134,7 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// What to store to come back to the task.
+    /// Returns what to store to resume the task.
     pub fn snapshot(&self) -> Snapshot {
         match self {
             Self::Live(driver) => driver.watch().task.snapshot(),
@@ -142,13 +142,13 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// Where the task stands, for leaving it; `None` while it has no id.
+    /// Returns what is needed to detach from the task; `None` while it has no id.
     pub fn detached(&self, why: DetachReason) -> Option<Detached> {
         let id = self.id()?.clone();
         Some(Detached::new(id, why, self.snapshot()))
     }
 
-    /// Whether what became of an answer hands control back.
+    /// Returns the reason to detach when the outcome of an answer hands control back.
     pub fn judge_answer(&self, question: &QuestionId, how: &Answered) -> Option<DetachReason> {
         let question = self.open(question)?;
         match how {
@@ -158,10 +158,10 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// Does what a handler decided; gives the reason to leave when it hands control back.
+    /// Does what a handler decided; returns the reason to detach when it hands control back.
     ///
     /// # Errors
-    /// When its answer does not fit, or the task cannot be stopped.
+    /// When its answer is of the wrong kind, or the task cannot be cancelled.
     pub fn reply(
         &mut self,
         question: Question,
@@ -171,7 +171,7 @@ impl<D: Driver> FollowedTask<D> {
             Reply::Answer(answer) => match self.answer(&question.id, answer) {
                 Ok(()) => Ok(None),
                 Err(unfit @ AnswerError::WrongKind { .. }) => Err(self.unanswered(Box::new(unfit))),
-                // Withdrawn, or answered elsewhere, while the handler thought.
+                // Withdrawn, or answered elsewhere, while the handler ran: the next event says so.
                 Err(_) => Ok(None),
             },
             Reply::Cancel => self.cancel().map(|()| None),
@@ -179,57 +179,51 @@ impl<D: Driver> FollowedTask<D> {
         }
     }
 
-    /// The error of a handler.
+    /// Wraps the error of a handler.
     pub fn unanswered(&self, error: BoxError) -> Error {
         let error =
             Error::new(ErrorKind::Local, "the question was not answered").with_source(error);
         about(error, self.id())
     }
 
-    /// The end of a watch that is handed back; what was done about the task is told with it.
+    /// Hands control back for this reason.
     pub fn leave(&self, why: DetachReason) -> RunResult<OutputOf<D>> {
         if let Self::Live(driver) = self {
-            driver.watch().is_detach_reported(&why);
+            driver.watch().report_detach(&why);
         }
-        let left = self.detached(why);
+        let detached = self.detached(why);
         RunResult::Detached(Box::new(
-            left.expect("a task that asks or is left has an id"),
+            detached.expect("a task with a question or a reason to detach has an id"),
         ))
     }
 
-    /// The end of a watch without a next event: an interrupt, or the outcome, which is given once.
+    /// Returns how following ended when there is no next event: an interrupt, or the outcome, which is returned once.
     ///
     /// # Errors
-    /// When it was given before.
+    /// When it was returned before.
     pub fn end(&mut self) -> Result<RunResult<OutputOf<D>>, Error> {
         if let Self::Live(driver) = self
             && driver.watch_mut().take_interrupt()
         {
-            let abandoned = driver.watch().task.cancel_result();
-            driver
-                .watch()
-                .is_detach_reported(&DetachReason::Interrupted);
-            let left = self.detached(DetachReason::Interrupted);
-            let left = left.expect("an interrupt waits for the id");
-            return Ok(RunResult::Detached(Box::new(left.with_cancel(abandoned))));
+            let cancel = driver.watch().task.cancel_result();
+            driver.watch().report_detach(&DetachReason::Interrupted);
+            let detached = self.detached(DetachReason::Interrupted);
+            let detached = detached.expect("an interrupt waits for the id");
+            return Ok(RunResult::Detached(Box::new(detached.with_cancel(cancel))));
         }
         let over = Self::Ended(Box::new(self.snapshot()));
         let outcome = match std::mem::replace(self, over) {
             Self::Live(driver) => driver.into_watch().into_outcome(),
             Self::Ended(_) => None,
         };
-        let end = outcome.map(|outcome| match outcome {
-            Outcome::Interrupted {
-                id,
-                cancel: abandoned,
-                ..
-            } => {
-                let left = Detached::new(id, DetachReason::Interrupted, self.snapshot());
-                RunResult::Detached(Box::new(left.with_cancel(abandoned)))
+        let result = outcome.map(|outcome| match outcome {
+            Outcome::Interrupted { id, cancel, .. } => {
+                let detached = Detached::new(id, DetachReason::Interrupted, self.snapshot());
+                RunResult::Detached(Box::new(detached.with_cancel(cancel)))
             }
             outcome => RunResult::Ended(outcome),
         });
-        end.ok_or_else(|| {
+        result.ok_or_else(|| {
             Error::new(
                 ErrorKind::Local,
                 "the task is over and its outcome was given before",

@@ -3,7 +3,7 @@ head or an io error means."]
 //!
 //! Internal to `taskward-hyper` and `taskward-ureq`: it changes with them, and its version promises nothing.
 //!
-//! And what they share on the way there: how a followed task begins, is wished of, and ends.
+//! And what they share of following a task: how it begins, takes requests of its handles, and ends.
 //!
 //! Nothing here waits and nothing here sends: that is what the adapters differ in. What both must do alike is tested
 //! by the suite in `conformance/`, which each of them runs.

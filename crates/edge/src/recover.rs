@@ -1,4 +1,4 @@
-//! What becomes of a start whose outcome nobody knows.
+//! What to do about a start of unknown outcome.
 
 use taskward_core::{
     Error, ErrorKind, Origin, Provider, Search, SearchResult, Snapshot, Task, TaskId, Timestamp,
@@ -8,10 +8,10 @@ use taskward_core::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Recovery<R> {
-    /// Its id is known, or its start can be repeated under its idempotency key: follow it.
+    /// Its id is known, or its start can be repeated under its idempotency key: follow the task.
     Follow(R),
-    /// Its start cannot be repeated. These are the tasks that it may have made: none, one or several. Which of them it is,
-    /// if any, is for a human to say: nothing is adopted. [`Snapshot::adopting`] is for whoever has decided.
+    /// Its start cannot be repeated. These are the tasks that it may have created: none, one or several. A human has to say
+    /// which of them it is, if any; none is adopted automatically. [`Snapshot::adopting`] applies that decision.
     Found(SearchResult),
 }
 
@@ -19,14 +19,14 @@ pub enum Recovery<R> {
 pub enum RecoveryPlan<P> {
     /// By following it.
     Follow(Box<Snapshot>),
-    /// By looking for it.
+    /// By searching for it.
     Search(Box<Search<P>>),
 }
 
-/// The way for this snapshot; the tasks of `others` are those of other starts.
+/// Chooses how to recover this snapshot; the tasks in `others` belong to other starts.
 ///
 /// # Errors
-/// When it was never started, or left nothing to know its task by.
+/// When it was never started, or has no criteria to find its task by.
 pub fn recovery_plan<P: Provider>(
     provider: P,
     origin: &Origin,
@@ -42,11 +42,11 @@ pub fn recovery_plan<P: Provider>(
         return Err(Error::new(ErrorKind::Input, text));
     }
     let task = Task::resume(provider.clone(), snapshot, now)?.bind_origin(origin)?;
-    let Some(sought) = task.unconfirmed_start() else {
+    let Some(start) = task.unconfirmed_start() else {
         let text =
             "the start left nothing to know its task by: look through the tasks of its agent";
         return Err(Error::new(ErrorKind::Input, text));
     };
-    let search = Search::new(provider, sought).except(others);
+    let search = Search::new(provider, start).except(others);
     Ok(RecoveryPlan::Search(Box::new(search)))
 }

@@ -1,4 +1,4 @@
-//! What a reply's head says about its body, how much of a body is kept, and what of both may be shown.
+//! What a reply's head says about its body, how much of a body is collected, and what of both may be shown.
 
 use std::time::Instant;
 
@@ -43,7 +43,7 @@ impl<S> Report<S> {
         }
     }
 
-    /// The same without the stream, and the stream.
+    /// Returns this report without its stream, and the stream.
     #[must_use]
     pub fn split(self) -> (Report<()>, Option<Box<S>>) {
         match self {
@@ -53,7 +53,7 @@ impl<S> Report<S> {
         }
     }
 
-    /// Tells a call how its exchange ended.
+    /// Reports to a call how its exchange ended.
     pub fn conclude<O: Operation>(self, call: &mut Call<O>, id: ExchangeId, now: Timestamp) {
         match self {
             Self::Reply(reply) => call.handle_response(id, reply, now),
@@ -76,7 +76,7 @@ impl<S> Report<S> {
     }
 }
 
-/// The beginning of a web page that came in place of an answer: of the proxy, or of the network's login. No other body
+/// Returns the beginning of a web page that came instead of an answer: a proxy's, or the network's login. No other body
 /// is shown, since answers are nobody else's business.
 fn page(reply: &Response) -> String {
     let start = reply.body.trim_ascii_start();
@@ -93,7 +93,7 @@ fn page(reply: &Response) -> String {
     shown.collect()
 }
 
-/// The head of a reply as it came, without the key.
+/// Returns the head of a reply as it came, without the key.
 #[must_use]
 pub fn head(credential: &Credential, status: StatusCode, headers: HeaderMap) -> Head {
     let mut head = Head { status, headers };
@@ -106,7 +106,7 @@ pub fn clean_failure(credential: &Credential, failure: &mut ExchangeFailure) {
     failure.detail = credential.redact(&failure.detail);
 }
 
-/// What becomes of a reply that is an event stream.
+/// How a reply that is an event stream is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamMode {
     /// It is handed over open, for a task that is followed.
@@ -127,7 +127,7 @@ pub enum BodyPlan {
 }
 
 impl BodyPlan {
-    /// Judges a head that is no redirect; `length` is what its body is said to measure.
+    /// Judges a head that is no redirect; `length` is the announced length of its body.
     ///
     /// # Errors
     /// When the body is compressed, or an answer announces more than its cap.
@@ -171,7 +171,7 @@ impl BodyPlan {
     }
 }
 
-/// Whether a head says in two ways where its body ends. The chunks are believed, but what follows them may be part of
+/// Returns whether a head says in two ways where its body ends. The chunks decide, but what follows them may be part of
 /// another reply (RFC 9112 section 6.3): the connection is not used again.
 #[must_use]
 pub fn is_framed_twice(head: &Head) -> bool {
@@ -179,7 +179,7 @@ pub fn is_framed_twice(head: &Head) -> bool {
         && head.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// Whether a head says that its body comes in chunks.
+/// Returns whether a head says that its body comes in chunks.
 #[must_use]
 pub fn is_chunked(head: &Head) -> bool {
     let values = head.headers.get_all(header::TRANSFER_ENCODING).iter();
@@ -189,7 +189,7 @@ pub fn is_chunked(head: &Head) -> bool {
         .any(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 
-/// The content encoding, when it is one: nobody asked for any, and nothing is inflated here.
+/// Returns the content encoding, when there is one: no request asks for any, and nothing is decompressed here.
 fn foreign_encoding(head: &Head) -> Option<String> {
     let mut values = head.headers.get_all(header::CONTENT_ENCODING).iter();
     let foreign = values.find(|value| {
@@ -208,7 +208,7 @@ pub struct BodyCollector {
 }
 
 impl BodyCollector {
-    /// Takes more in; `false` when no more is wanted, since it is enough of a refusal to tell what it says.
+    /// Collects more; returns `false` when that is enough of a refusal to show what it says.
     ///
     /// # Errors
     /// When an answer is longer than its cap.
@@ -225,8 +225,8 @@ impl BodyCollector {
         Ok(false)
     }
 
-    /// When it has to be whole; `end` is the end of the exchange. A refusal is cut short: it is only words, and an
-    /// exchange that may last for ever must not wait for ever for them.
+    /// Returns when the body has to be whole; `end` is the end of the exchange. A refusal is cut short: it is only a message,
+    /// and an exchange without an end must not wait for it forever.
     #[must_use]
     pub fn until(&self, limits: &Limits, end: Option<Instant>) -> Option<Instant> {
         if self.success {
@@ -236,7 +236,7 @@ impl BodyCollector {
         Some(end.map_or(due, |end| end.min(due)))
     }
 
-    /// What was taken in.
+    /// Returns what was collected.
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.whole.freeze()

@@ -10,9 +10,9 @@ use taskward_core::{Cause, ConfigError, Origin};
 
 use crate::failure::SocketFailure;
 
-/// Connections kept idle: as many as a service has requests under way at once.
+/// The most idle connections in the pool: as many as a service has requests in flight at once.
 pub const MAX_IDLE: usize = 256;
-/// How long one is kept; servers close theirs after a minute or more.
+/// How long a connection may be idle; servers close theirs after a minute or more.
 pub const IDLE_AGE: Duration = Duration::from_secs(50);
 /// Largest head of a proxy's answer.
 const MAX_PROXY_HEAD: usize = 8 * 1024;
@@ -26,12 +26,12 @@ pub struct Route {
     pub port: u16,
     /// How it is spoken to; in the clear without.
     pub tls: Option<Arc<ClientConfig>>,
-    /// What stands in between.
+    /// The proxy in between.
     pub proxy: Option<Proxy>,
 }
 
 impl Route {
-    /// The way to `origin`. `proxy` reads the proxy variables, once; this machine is never reached through one.
+    /// Returns the route to `origin`. `proxy` reads the proxy variables, once; this machine is never reached through one.
     ///
     /// # Errors
     /// When the proxy variables cannot be used.
@@ -53,13 +53,13 @@ impl Route {
         })
     }
 
-    /// Host and port, for messages.
+    /// Returns host and port, for messages.
     #[must_use]
     pub fn server(&self) -> String {
         join(&self.host, self.port)
     }
 
-    /// The name that the server's certificate has to bear.
+    /// Returns the name that the server's certificate must have.
     ///
     /// # Errors
     /// When the host can be none.
@@ -73,7 +73,7 @@ impl Route {
     }
 }
 
-/// Host and port in one word.
+/// Returns host and port in one word.
 #[must_use]
 pub fn join(host: &str, port: u16) -> String {
     if host.contains(':') {
@@ -83,12 +83,12 @@ pub fn join(host: &str, port: u16) -> String {
     }
 }
 
-/// A host without the brackets of an IPv6 address.
+/// Returns a host without the brackets of an IPv6 address.
 fn bare(host: &str) -> String {
     host.trim_matches(['[', ']']).to_owned()
 }
 
-/// The refusal of a proxy that is spoken to in another way than plain HTTP.
+/// Returns the error for a proxy that needs another scheme than plain HTTP.
 #[must_use]
 pub fn unusable_proxy() -> ConfigError {
     ConfigError::new(
@@ -96,7 +96,7 @@ pub fn unusable_proxy() -> ConfigError {
     )
 }
 
-/// The variable of the environment that names the proxy of TLS connections, and what it says.
+/// Returns the environment variable that names the proxy of TLS connections, and its value.
 #[must_use]
 pub fn proxy_variable() -> Option<(&'static str, String)> {
     ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
@@ -117,7 +117,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy as the URL in this variable of the environment names it.
+    /// Reads a proxy from the URL in this environment variable.
     #[must_use]
     pub fn new(
         variable: &'static str,
@@ -133,7 +133,7 @@ impl Proxy {
         }
     }
 
-    /// A failure that is the proxy's.
+    /// Builds a failure of the proxy.
     #[must_use]
     pub fn fault(&self, why: &str) -> SocketFailure {
         let proxy = join(&self.host, self.port);
@@ -141,7 +141,7 @@ impl Proxy {
         SocketFailure::new(Cause::Proxy, words)
     }
 
-    /// What asks for a tunnel to `server`.
+    /// Returns the request for a tunnel to `server`.
     #[must_use]
     pub fn request(&self, server: &str) -> Vec<u8> {
         let mut head = format!("CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n").into_bytes();
@@ -154,7 +154,7 @@ impl Proxy {
         head
     }
 
-    /// Whether an answer's head is complete. What follows it belongs to the server, so it is read byte by byte.
+    /// Returns whether a proxy's head is complete. What follows belongs to the server, so the head is read byte by byte.
     ///
     /// # Errors
     /// When it is longer than a proxy has reason for.
@@ -165,7 +165,7 @@ impl Proxy {
         }
     }
 
-    /// Whether the tunnel is there.
+    /// Checks whether the proxy opened the tunnel.
     ///
     /// # Errors
     /// When the proxy refused, or is none.

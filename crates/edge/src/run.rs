@@ -1,4 +1,4 @@
-//! What to do with a task, before anything is done, and whom to ask and tell on the way.
+//! What to do with a task, before anything is done, and the hooks to call on the way.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,14 +16,14 @@ use crate::source::{self, Fingerprints};
 #[doc(inline)]
 pub use taskward_core::BoxError;
 
-/// Is told every event.
+/// The hook for every event.
 pub type OnEvent = Box<dyn FnMut(&NumberedEvent) + Send>;
 
-/// A hook of the caller's as a journal.
+/// A journal that calls a hook of the caller's.
 pub struct SaveHook<F>(Mutex<F>);
 
 impl<F> SaveHook<F> {
-    /// The journal that gives every state to `hook`.
+    /// Builds the journal that passes every state to `hook`.
     pub fn new(hook: F) -> Self {
         Self(Mutex::new(hook))
     }
@@ -34,21 +34,21 @@ where
     F: FnMut(&Snapshot) -> Result<(), BoxError> + Send,
 {
     fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError> {
-        // What a hook that panicked has left behind is its own business.
+        // The state behind a hook that panicked is the hook's own affair.
         let mut hook = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         hook(snapshot)
     }
 }
 
-/// What the caller wants to be asked and told; `Q` is the adapter's handler of questions.
+/// The caller's hooks; `Q` is the adapter's handler of questions.
 pub struct Hooks<Q> {
-    /// Answers questions.
+    /// The handler of questions.
     pub question: Option<Q>,
-    /// Is told every event.
+    /// The hook for every event.
     pub event: Option<OnEvent>,
-    /// Keeps the task, in place of the client's journal.
+    /// Stores the task, instead of the client's journal.
     pub journal: Option<Arc<dyn Journal>>,
-    /// Whether to leave when the task pauses for a review.
+    /// Whether to detach when the task pauses for a review.
     pub leave_review: bool,
 }
 
@@ -65,48 +65,48 @@ impl<Q> Default for Hooks<Q> {
 
 /// Where a task comes from.
 pub enum RunSource<P: Provider> {
-    /// A new one.
+    /// A new task.
     Start(Box<P::Job>),
-    /// A new one, started as another one was.
+    /// A new task with the start request of a stored one.
     Again(Result<Box<StartAgain>, StartAgainError>),
-    /// One that is there, by its id.
+    /// An existing task, by its id.
     Attach(TaskId),
-    /// One that was stored.
+    /// A stored task.
     Resume(Box<Snapshot>),
-    /// One whose start may or may not have made it, repeated under its key.
+    /// A task whose start is unconfirmed, repeated under its key.
     Recover(Box<Snapshot>),
-    /// One that is over, gone on with by a message.
+    /// A task that is over, continued with a message.
     Continue(TaskId, String),
 }
 
-/// A task to follow, as it was asked for.
+/// A task to follow, as the caller described it.
 pub struct RunSpec<P: Provider> {
     /// Where it comes from.
     pub source: RunSource<P>,
-    /// How it is followed, when not as the client says.
+    /// The policy, when it is not the client's.
     pub policy: Option<Policy>,
     /// The caller's own idempotency key for a start.
     pub key: Option<IdempotencyKey>,
-    /// Whether a start is made again although a file has changed, or nobody knows whether it made a task before.
+    /// Whether a start is repeated although a file has changed, or the outcome of the first start is unknown.
     pub force_new: bool,
-    /// The position after which a task that is there tells its events.
+    /// The sequence number after which an existing task reports its events.
     pub after: Option<EventSeq>,
     /// How long the agent may work.
     pub work: Option<Duration>,
     /// How long a human may take.
     pub human: Option<Duration>,
-    /// What is done about the task at the deadline.
+    /// What happens to the task at the deadline.
     pub on_deadline: Option<OnDetach>,
-    /// What is done about the task on an interrupt.
+    /// What happens to the task on an interrupt.
     pub on_interrupt: Option<OnDetach>,
 }
 
 impl<P: Provider> RunSpec<P> {
-    /// A plan that leaves everything else to the client's policy.
+    /// Describes a task to follow by the client's policy.
     #[must_use]
-    pub fn new(goal: RunSource<P>) -> Self {
+    pub fn new(source: RunSource<P>) -> Self {
         Self {
-            source: goal,
+            source,
             policy: None,
             key: None,
             force_new: false,
@@ -118,7 +118,7 @@ impl<P: Provider> RunSpec<P> {
         }
     }
 
-    /// Whether there are files to look at before the task is made.
+    /// Returns whether there are files to inspect before the task is created.
     pub fn has_files(&mut self) -> bool {
         !self.sources().is_empty()
     }
@@ -135,10 +135,10 @@ impl<P: Provider> RunSpec<P> {
         }
     }
 
-    /// Looks at the files. `fingerprints` says whether somebody keeps the task.
+    /// Inspects the files. `fingerprints` says whether the task is stored.
     ///
     /// # Errors
-    /// When one cannot be sent, or is not what it was when the task was started that is started again.
+    /// When one cannot be sent, or has changed since the first start of a start that is repeated.
     pub fn inspect_files(&mut self, fingerprints: Fingerprints) -> Result<(), Error> {
         let force_new = self.force_new;
         match self.source {
@@ -147,7 +147,7 @@ impl<P: Provider> RunSpec<P> {
         }
     }
 
-    /// The task, of the server at `origin`; `policy` is the client's.
+    /// Builds the task, bound to the server at `origin`; `policy` is the client's.
     ///
     /// # Errors
     /// When the job, a snapshot or a setting cannot be used.
@@ -160,7 +160,7 @@ impl<P: Provider> RunSpec<P> {
     ) -> Result<Task<P>, Error> {
         let (on_deadline, on_interrupt) = (self.on_deadline, self.on_interrupt);
         let mut task = self.task(provider, policy, now)?;
-        // What cannot be done at the end is refused at the beginning, before it costs anything.
+        // A cancel that the platform cannot do is refused here, before the task costs anything.
         if let Some(how) = on_deadline {
             task = task.on_deadline(how).map_err(|e| unsupported(&e))?;
         }
@@ -223,7 +223,7 @@ impl<P: Provider> RunSpec<P> {
     }
 }
 
-/// A wish that the provider has no request for.
+/// Converts the error of a request that the provider does not support.
 #[must_use]
 pub fn unsupported(error: &impl fmt::Display) -> Error {
     Error::new(ErrorKind::Input, error.to_string())

@@ -34,7 +34,7 @@ pub struct Settings {
     pub agent: Option<String>,
     /// How many times as fast as the world the clock runs.
     pub speed: u32,
-    /// Keeps the tasks that are followed.
+    /// Where followed tasks are stored.
     pub journal: Option<Arc<dyn Journal>>,
 }
 
@@ -52,7 +52,7 @@ pub struct Checked {
     pub policy: Policy,
     /// The clock.
     pub clock: Clock,
-    /// Keeps the tasks that are followed.
+    /// Where followed tasks are stored.
     pub journal: Option<Arc<dyn Journal>>,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Debug for Checked {
 }
 
 impl Settings {
-    /// Nothing said yet.
+    /// Returns settings without key and server.
     #[must_use]
     pub fn new(account: ProviderDefaults) -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Settings {
         }
     }
 
-    /// Key and base URL from the provider's environment variables.
+    /// Reads key and base URL from the provider's environment variables.
     ///
     /// # Errors
     /// A configuration error that names the variable to set.
@@ -137,7 +137,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// A simulator's key with the server of real ones is a half of two settings: what was meant for the simulator would
+    /// A simulator's key with a real server is half of two settings: what was meant for the simulator would
     /// be sent to the platform, and billed.
     fn check_place(&self, key: &Credential, origin: &Origin) -> Result<(), ConfigError> {
         match self.account.simulated_key {
@@ -152,7 +152,7 @@ impl Settings {
     }
 }
 
-/// The value of an environment variable; an empty one is none.
+/// Returns the value of an environment variable; an empty one counts as none.
 fn variable(name: &str) -> Result<Option<String>, Error> {
     match std::env::var(name) {
         Ok(value) if value.trim().is_empty() => Ok(None),

@@ -1,4 +1,4 @@
-//! Files to send: looked at once when a job is built, opened for each attempt and compared.
+//! Files to send: inspected once when a job is built, opened for each attempt and compared.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -14,24 +14,24 @@ use crate::failure::SocketFailure;
 /// How much of a file is read at once for its fingerprint.
 const HASHED_PIECE: usize = 128 * 1024;
 
-/// Whether the content of a file is read before it is sent, for whoever sends it once more later.
+/// Whether the content of a file is read before it is sent, so that a later start can check that it is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fingerprints {
     /// It is.
     Taken,
-    /// It is not: nobody keeps the task.
+    /// It is not: the task is not stored.
     Left,
 }
 
 impl Fingerprints {
-    /// Taken where the task is kept.
+    /// It is, for a task that is stored.
     #[must_use]
     pub fn if_kept(kept: bool) -> Self {
         if kept { Self::Taken } else { Self::Left }
     }
 }
 
-/// Looks at every file: fills in its length and what tells it from a changed one.
+/// Inspects every file: fills in its length and what distinguishes it from a changed one.
 ///
 /// # Errors
 /// When one is no readable regular file.
@@ -56,10 +56,10 @@ pub fn resolve(sources: Vec<&mut Source>, fingerprints: Fingerprints) -> Result<
     Ok(())
 }
 
-/// Looks at every file of a start that is made again: each must be what it was, unless `changed` files may be sent.
+/// Inspects every file of a start that is repeated: none may have changed, unless `changed` files may be sent.
 ///
 /// # Errors
-/// When one is gone, or is not what it was.
+/// When one is gone or has changed.
 pub fn compare(
     sources: Vec<&mut Source>,
     fingerprints: Fingerprints,
@@ -68,7 +68,7 @@ pub fn compare(
     for source in sources {
         let then = source.clone();
         let path = then.as_path().map(Path::to_owned);
-        // Content is compared even where nobody keeps the new task: a file that was only touched is the same.
+        // Content is compared even where the new task is not stored: a file that was only touched is the same.
         let taken = match then.fingerprint {
             Some(_) => Fingerprints::Taken,
             None => fingerprints,
@@ -88,7 +88,7 @@ pub fn compare(
             let path = path.unwrap_or_default();
             return Err(StartAgainError::FileChanged(path).into());
         }
-        // Where it was compared, it stays: what is sent is held against it.
+        // A compared digest stays: the bytes that are sent are checked against it.
         if fingerprints == Fingerprints::Left && then.fingerprint.is_none() {
             source.fingerprint = None;
         }
@@ -96,13 +96,13 @@ pub fn compare(
     Ok(())
 }
 
-/// A digest as it is written down.
+/// Returns a digest as it is stored.
 fn hex(hash: Sha256) -> String {
     let digest = hash.finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A file's place, from wherever it is looked for, and its content.
+/// A file's absolute path and its content.
 fn fingerprint(path: &Path, file: &mut File) -> io::Result<Fingerprint> {
     let mut hash = Sha256::new();
     let mut piece = vec![0; HASHED_PIECE];
@@ -120,7 +120,7 @@ fn fingerprint(path: &Path, file: &mut File) -> io::Result<Fingerprint> {
     })
 }
 
-/// A readable regular file and its metadata, or a line that names it and says what is wrong.
+/// Opens a readable regular file with its metadata, or returns a line that names it and says what is wrong.
 fn inspect(path: &Path) -> Result<(File, Metadata), String> {
     let unreadable = |e: io::Error| format!("cannot read the file {}: {e}", path.display());
     // Before it is opened: opening a FIFO waits for its writer.
@@ -202,23 +202,23 @@ impl Opened {
         })
     }
 
-    /// How many bytes are still to be read.
+    /// Returns how many bytes are still to be read.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.left
     }
 
-    /// Whether the file is longer by now than it was described.
+    /// Returns whether the file is longer by now than it was described.
     fn has_grown(&self) -> bool {
         self.file.metadata().is_ok_and(|meta| meta.len() > self.len)
     }
 
     /// Fills `out` with the next bytes; 0 after exactly the described length, even when the file has grown. The last bytes
-    /// of a file whose content is known are given only where all of it is that content: time and length may be the same
+    /// of a file whose digest is known are returned only where all of it has that digest: time and length may be the same
     /// although it was written to since.
     ///
     /// # Errors
-    /// When it cannot be read, has shrunk, or is not what it was.
+    /// When it cannot be read, has shrunk, or has changed.
     pub fn read(&mut self, out: &mut [u8]) -> Result<usize, SocketFailure> {
         let want = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
         let mut done = 0;
@@ -280,7 +280,7 @@ mod tests {
     fn a_file_that_cannot_be_sent_is_refused_by_name() {
         let dir = tempfile::tempdir().expect("dir");
         let at = |name: &str| dir.path().join(name);
-        // Opened, the pipe would wait for a writer for ever.
+        // Opening the pipe would wait forever for a writer.
         let made = std::process::Command::new("mkfifo")
             .arg(at("pipe"))
             .status();
@@ -311,7 +311,7 @@ mod tests {
     fn a_file_that_cannot_be_read_on_is_told_by_name() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let mut opened = Opened {
-            // Reading fails as it does on a share that is gone.
+            // Reading fails as it does on a network share that is gone.
             file: File::options().write(true).open(file.path()).expect("open"),
             name: "share/a.csv".to_owned(),
             len: 5,

@@ -10,7 +10,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, 
 use rustls_platform_verifier::Verifier;
 use taskward_core::ConfigError;
 
-/// The settings of every handshake; `ca_files` are PEM files of roots to trust besides the platform's.
+/// Builds the settings of every handshake; `ca_files` are PEM files of roots to trust besides the platform's.
 ///
 /// # Errors
 /// When a file holds no root, or the platform's cannot be used.
@@ -47,7 +47,7 @@ pub fn config(ca_files: &[PathBuf]) -> Result<Arc<ClientConfig>, ConfigError> {
     Ok(Arc::new(config))
 }
 
-/// The platform's verifier, whose refusals say when a certificate vouches for itself. It accepts what that one accepts.
+/// The platform's verifier, whose refusals say when a certificate is self-signed. It accepts what that one accepts.
 #[derive(Debug)]
 struct Wording(Verifier);
 
@@ -64,7 +64,7 @@ impl std::fmt::Display for SelfSigned {
 impl std::error::Error for SelfSigned {}
 
 impl SelfSigned {
-    /// Why a certificate was refused, in other words when it is its own issuer.
+    /// Returns why a certificate was refused, with a message of its own when it is self-signed.
     fn or(why: rustls::Error, certificate: &CertificateDer<'_>) -> rustls::Error {
         let unknown = CertificateError::UnknownIssuer;
         let own = webpki::EndEntityCert::try_from(certificate)

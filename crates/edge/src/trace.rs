@@ -1,4 +1,4 @@
-//! What a run tells of its decisions through `tracing`, in the same words from both adapters: a span `watch` for the
+//! What a run reports of its decisions through `tracing`, in the same words from both adapters: a span `watch` for the
 //! whole, in it a span `request` for each exchange and a span `pause` for each wait, each with its reason. All of it at
 //! debug level under the target `taskward`; never a key, a body, a prompt or an answer.
 
@@ -8,10 +8,10 @@ use taskward_core::{DetachReason, Event, Outcome, Provider, Request, Task, Times
 use tracing::field::{Empty, display};
 use tracing::{Level, Span};
 
-/// The target of all spans and of what is told in them.
+/// The target of all spans and of the events in them.
 pub const TARGET: &str = "taskward";
 
-/// The span of a watch; the task's id is filled in once it is known.
+/// Opens the span of a followed task; the task's id is filled in once it is known.
 pub(crate) fn watch<P: Provider>(task: &Task<P>) -> Span {
     if !tracing::enabled!(target: TARGET, Level::DEBUG) {
         return Span::none();
@@ -32,7 +32,7 @@ pub(crate) fn watch<P: Provider>(task: &Task<P>) -> Span {
     span
 }
 
-/// The span of a request, in that of its watch; `errand` is what it is for.
+/// Opens the span of a request, inside that of its task.
 #[must_use]
 pub fn request(purpose: &'static str, request: &Request) -> Span {
     tracing::debug_span!(
@@ -52,7 +52,7 @@ pub fn replied(span: &Span, status: u16, took: Duration) {
     span.record("ms", millis(took));
 }
 
-/// Tells what was decided with an event.
+/// Logs the decision that an event reports.
 pub(crate) fn told(watch: &Span, event: &Event) {
     match event {
         Event::Created { id, .. } => {
@@ -72,7 +72,7 @@ pub(crate) fn told(watch: &Span, event: &Event) {
     }
 }
 
-/// Tells how a watch ended.
+/// Logs how following ended.
 pub(crate) fn ended<O>(watch: &Span, outcome: &Outcome<O>) {
     let abandoned = match outcome {
         Outcome::DeadlineExceeded {
@@ -87,7 +87,7 @@ pub(crate) fn ended<O>(watch: &Span, outcome: &Outcome<O>) {
     tracing::debug!(target: TARGET, parent: watch, end, abandoned, "ended");
 }
 
-/// Tells why a watch was left.
+/// Logs why control was handed back.
 pub(crate) fn detached(watch: &Span, why: &DetachReason) {
     tracing::debug!(target: TARGET, parent: watch, end = why.code(), "left");
 }
@@ -101,7 +101,7 @@ pub(crate) struct Pause {
 }
 
 impl Pause {
-    /// The pause that goes on, or this new one.
+    /// Continues the present pause, or begins this new one.
     pub(crate) fn enter(
         slot: &mut Option<Self>,
         watch: &Span,

@@ -38,7 +38,7 @@ fn interrupted(error: &tokio::task::JoinError) -> SocketFailure {
     SocketFailure::new(Cause::Source, format!("reading was interrupted: {error}"))
 }
 
-/// What is left to send.
+/// The rest of the body.
 #[derive(Debug)]
 enum Piece {
     Bytes(Bytes),

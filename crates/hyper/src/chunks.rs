@@ -1,4 +1,4 @@
-//! Files in chunks, whose buffers are used again.
+//! Files in chunks, whose buffers are reused.
 
 use std::collections::VecDeque;
 
@@ -28,7 +28,7 @@ impl Chunks {
         })
     }
 
-    /// The next bytes; `None` after exactly the described length.
+    /// Reads the next bytes; `None` after exactly the described length.
     pub(crate) fn read(&mut self) -> Result<Option<Bytes>, SocketFailure> {
         let want = usize::try_from(self.opened.left()).map_or(CHUNK, |left| left.min(CHUNK));
         if want == 0 {
@@ -41,7 +41,7 @@ impl Chunks {
         Ok(Some(chunk))
     }
 
-    /// A buffer that was sent meanwhile, or a new one while few are on their way.
+    /// Returns a buffer that was sent meanwhile, or a new one while few are in use.
     fn buffer(&mut self, want: usize) -> BytesMut {
         if let Some(oldest) = self.lent.pop_front() {
             match oldest.try_into_mut() {

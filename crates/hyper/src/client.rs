@@ -50,7 +50,7 @@ impl<P: Provider> fmt::Debug for Client<P> {
 }
 
 impl<P: Provider> Client<P> {
-    /// A client with key and base URL from the provider's environment variables ([`Provider::ACCOUNT`]).
+    /// Builds a client with key and base URL from the provider's environment variables ([`Provider::DEFAULTS`]).
     ///
     /// # Errors
     /// A configuration error that names the variable to set.
@@ -62,7 +62,7 @@ impl<P: Provider> Client<P> {
         .build()
     }
 
-    /// A client with settings of your own.
+    /// Returns a builder for a client with settings of your own.
     pub fn builder() -> Builder<P> {
         Builder {
             provider: P::default(),
@@ -72,42 +72,42 @@ impl<P: Provider> Client<P> {
 
     /// Starts a task and follows it to its end.
     ///
-    /// Not cancel-safe before the task's id is known: a future dropped then leaves a start of unknown fate.
+    /// Not cancel-safe before the task's id is known: the outcome of a start whose future is dropped then is unknown.
     pub fn run(&self, job: P::Job) -> Run<P> {
         Run::new(self.clone(), RunSource::Start(Box::new(job)))
     }
 
-    /// Starts the same as a task of the journal was started by, as a new task under a new key: it has nothing to do with
-    /// that one, and may be billed as it was. Give it an entry of the journal, or a [`Snapshot`].
+    /// Repeats the start request of a stored task, as a new task under a new key: the new task is independent of the first
+    /// and may be billed like it. Pass an entry of the journal, or a [`Snapshot`].
     ///
-    /// The start fails before anything is sent when its request was not kept, or a file has changed since
+    /// The start fails before anything is sent if its request was not stored, or a file has changed since
     /// ([`StartAgainError`](taskward_core::StartAgainError) is the error's source); see [`Run::force_new`].
     pub fn run_again(&self, entry: impl AsRef<Snapshot>) -> Run<P> {
         let again = entry.as_ref().start_again().map(Box::new);
         Run::new(self.clone(), RunSource::Again(again))
     }
 
-    /// Follows a task that exists.
+    /// Follows an existing task.
     pub fn attach(&self, id: impl Into<TaskId>) -> Run<P> {
         Run::new(self.clone(), RunSource::Attach(id.into()))
     }
 
-    /// Follows a task from where it was stored.
+    /// Follows a stored task from the position at which it was stored.
     pub fn resume(&self, snapshot: Snapshot) -> Run<P> {
         Run::new(self.clone(), RunSource::Resume(Box::new(snapshot)))
     }
 
-    /// Finds out what became of a stored task whose end nobody saw. One whose id is known, or whose start can be repeated
-    /// under its key, is there to be followed. For the task of any other start it looks on the server, twice where
-    /// nothing is found, and then at another time than the clock said; it adopts nothing.
+    /// Recovers a stored task whose end nobody saw. If its id is known, or its start can be repeated under its idempotency
+    /// key, the task is ready to be followed. For any other start this searches the server for the task, and once more with
+    /// a wider time window if the first search finds nothing; it never adopts a task by itself.
     ///
     /// # Errors
-    /// When the snapshot is of a start that made no task, or left nothing to know its task by; or the search fails.
+    /// When the snapshot is of a start that created no task, or has no criteria to find its task by; or the search fails.
     pub async fn recover(&self, snapshot: Snapshot) -> Result<Recovery<Run<P>>, Error> {
         recover::recover(self, snapshot, Vec::new()).await
     }
 
-    /// As [`recover`](Self::recover); these tasks are known to be those of other starts, and none of them is found.
+    /// Recovers like [`recover`](Self::recover), but leaves out these tasks, which are known to belong to other starts.
     ///
     /// # Errors
     /// As [`recover`](Self::recover).
@@ -126,10 +126,10 @@ impl<P: Provider> Client<P> {
 
     /// Starts a task and returns once its id is known.
     ///
-    /// Not cancel-safe: a future dropped before it is ready leaves a start of unknown fate.
+    /// Not cancel-safe: the outcome of a start whose future is dropped before it is ready is unknown.
     ///
     /// # Errors
-    /// When there is no task, or none is known: refused, not started, or of unknown outcome.
+    /// When no task is known to exist: the start was refused, was not sent, or its outcome is unknown.
     pub async fn start(&self, job: P::Job) -> Result<Started<P>, Error> {
         self.run(job).start().await?.started().await
     }
@@ -137,7 +137,7 @@ impl<P: Provider> Client<P> {
     /// Performs one operation, with retries.
     ///
     /// # Errors
-    /// When it is refused, fails until its budget is spent, or may or may not have been done.
+    /// When the operation is refused, fails until its budget is spent, or its outcome is unknown.
     pub async fn call<O>(&self, operation: O) -> Result<O::Output, Error>
     where
         O: Operation + Send + 'static,
@@ -146,7 +146,7 @@ impl<P: Provider> Client<P> {
         drive::call(self, self.policy().clone(), operation, |_| ()).await
     }
 
-    /// Performs one operation like [`call`](Self::call), and tells each failure that is retried, before the wait.
+    /// Performs one operation like [`call`](Self::call), and reports each failure that is retried, before the wait.
     ///
     /// # Errors
     /// As [`call`](Self::call).
@@ -203,13 +203,13 @@ impl<P: Provider> Client<P> {
         Entries::new(self.clone(), operation)
     }
 
-    /// The server this client talks to.
+    /// Returns the server that this client talks to.
     #[must_use]
     pub fn base_url(&self) -> String {
         self.0.transport.origin.to_string()
     }
 
-    /// The policy of tasks and calls that bring none of their own.
+    /// Returns the policy of tasks and calls that have none of their own.
     #[must_use]
     pub fn policy(&self) -> &Policy {
         &self.0.policy
@@ -242,37 +242,37 @@ impl<P: Provider> fmt::Debug for Builder<P> {
 }
 
 impl<P: Provider> Builder<P> {
-    /// The API key. Required.
+    /// Sets the API key, which is required.
     pub fn key(mut self, key: SecretString) -> Self {
         self.settings.key = Some(key);
         self
     }
 
-    /// The server; the provider's own by default.
+    /// Sets the server; the provider's own by default.
     pub fn base_url(mut self, base_url: &str) -> Self {
         base_url.clone_into(&mut self.settings.base_url);
         self
     }
 
-    /// Longest time to resolve, connect and shake hands.
+    /// Sets the longest time to resolve the name, connect and complete the TLS handshake.
     pub fn connect(mut self, connect: Duration) -> Self {
         self.settings.connect = Some(connect);
         self
     }
 
-    /// Longest silence in the middle of a reply, and longest standstill of an upload.
+    /// Sets the longest silence in the middle of a reply, and the longest standstill of an upload.
     pub fn idle(mut self, idle: Duration) -> Self {
         self.settings.idle = Some(idle);
         self
     }
 
-    /// How tasks and calls are followed unless a [`Run`] says otherwise.
+    /// Sets the policy by which tasks and calls are followed unless a [`Run`] has its own.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.settings.policy = policy;
         self
     }
 
-    /// A PEM file of certificate authorities to trust besides the platform's. May be given several times.
+    /// Trusts the certificate authorities of a PEM file besides the platform's. May be called several times.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.ca_files.push(path.into());
         self
@@ -284,21 +284,21 @@ impl<P: Provider> Builder<P> {
         self
     }
 
-    /// Keeps every task that is followed, so that no crash loses it: an intent before its start leaves, the id before
-    /// anybody is told. A [`Run`] may keep its own elsewhere.
+    /// Stores every followed task in `journal`, so that no crash loses it: the intent before the start request is sent, the
+    /// id before it is reported. A [`Run`] may store its task elsewhere.
     pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
         self.settings.journal = Some(Arc::new(journal));
         self
     }
 
-    /// For simulators: the clock runs `factor` times as fast, and waits are that much shorter. Limits of single
-    /// exchanges stay as they are.
+    /// Runs the clock `factor` times as fast, for simulators: waits are that much shorter. The limits of single exchanges
+    /// do not change.
     pub fn speed(mut self, factor: u32) -> Self {
         self.settings.speed = factor;
         self
     }
 
-    /// The client.
+    /// Builds the client.
     ///
     /// # Errors
     /// A configuration error when key, base URL, a CA file or the user agent cannot be used.

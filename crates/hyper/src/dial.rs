@@ -1,4 +1,4 @@
-//! How a connection comes about: name, address, proxy, handshake, all within one limit. And which are kept.
+//! Opens connections: name, address, proxy, handshake, all within one limit; and pools the idle ones.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// A dialer of `origin`.
+    /// Builds a dialer for `origin`.
     pub(crate) fn new(
         origin: &Origin,
         tls: Option<Arc<ClientConfig>>,
@@ -50,7 +50,7 @@ impl Dialer {
         self.route.tls.is_some()
     }
 
-    /// A connection kept from an earlier exchange that is still open.
+    /// Takes a pooled connection that is still open.
     pub(crate) async fn take_idle(&self) -> Option<Connection> {
         loop {
             let (since, mut connection) = self.idle().pop_back()?;
@@ -60,7 +60,7 @@ impl Dialer {
         }
     }
 
-    /// A new connection, ready for a request; nothing of one has left.
+    /// Opens a new connection, ready for a request; nothing of one was sent.
     pub(crate) async fn connect(&self, until: Instant) -> Result<Connection, SocketFailure> {
         let link = in_time(until, &self.server(), self.link(until)).await?;
         Connection::new(link)
@@ -68,7 +68,7 @@ impl Dialer {
             .map_err(|e| failure::of_head(&e, None, &self.server(), self.is_tls()))
     }
 
-    /// Keeps a connection whose exchange is complete.
+    /// Puts a connection whose exchange is complete into the pool.
     pub(crate) fn keep(&self, connection: Connection) {
         let mut idle = self.idle();
         let now = Instant::now();
@@ -107,7 +107,7 @@ impl Dialer {
     }
 }
 
-/// The proxy that the environment names for `origin`.
+/// Returns the proxy that the environment names for `origin`.
 fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
     let uri = origin
         .to_string()
@@ -201,20 +201,20 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
         .block_on(work)
 }
 
-/// The address of the connection that comes about.
+/// Returns the address of the connection that is opened.
 #[cfg(test)]
 fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, SocketFailure> {
     let tcp = block_on(reach(addresses, "h.example:443", until))?;
     Ok(tcp.peer_addr().expect("it is connected"))
 }
 
-/// What becomes of a lookup that never answers.
+/// Returns how a lookup that never answers ends.
 #[cfg(test)]
 fn unanswered(until: Instant) -> Result<(), SocketFailure> {
     block_on(async { in_time(until, "h.example:443", std::future::pending()).await })
 }
 
-/// What comes out of a tunnel.
+/// Returns the outcome of asking for a tunnel.
 #[cfg(test)]
 fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, SocketFailure> {
     block_on(async {

@@ -1,4 +1,4 @@
-//! Does what the machines of the core ask for. Its blocking twin is read beside it.
+//! Performs the steps of the core's state machines. Keep it in step with its blocking twin.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::handle::Handle;
 use crate::run::off_the_reactor;
 use crate::send::{EventStream, Report, exchange};
 
-/// Wishes kept before whoever sends them waits.
+/// How many requests of handles are queued before their senders wait.
 const MAX_REQUESTS: usize = 16;
 /// After this long without being polled, what came meanwhile may not have been noticed yet.
 const AWAY: Duration = Duration::from_millis(100);
@@ -40,7 +40,7 @@ pub(crate) struct Drive<P: Provider> {
     client: Client<P>,
     watch: TaskDriver<P>,
     exchange: Option<(ExchangeId, Exchange)>,
-    /// The state that is being kept.
+    /// The state that is being stored.
     saving: Option<(Revision, JoinHandle<Result<(), BoxError>>)>,
     stream: Option<StreamReader>,
     /// Bytes read of it since others had their turn.
@@ -90,7 +90,7 @@ impl Open {
         }
     }
 
-    /// Ready once there is something to read.
+    /// Resolves once there is something to read.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.ahead.is_none() {
             self.ahead = Some(ready!(self.stream.poll_next(cx)));
@@ -122,7 +122,7 @@ impl<P: Provider> Drive<P> {
         Handle::new(self.sender.clone())
     }
 
-    /// Goes on to the next event; `None` when the task is over, or its watch interrupted.
+    /// Drives the task to its next event; `None` once the task is over or was interrupted.
     pub(crate) fn poll_event(
         &mut self,
         cx: &mut Context<'_>,
@@ -136,7 +136,7 @@ impl<P: Provider> Drive<P> {
         event
     }
 
-    /// Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
+    /// Notes activity: the driver may not have been polled for hours, and the stream was not silent in that time.
     fn poll_back(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // The limits of an opening are its own.
         let Some((id, StreamLine::Open(open))) = self.stream.as_mut().map(StreamReader::parts)
@@ -146,7 +146,7 @@ impl<P: Provider> Drive<P> {
         if open.poll_ahead(cx).is_ready() {
             self.watch.note_activity(id);
         } else if self.polled.elapsed() > AWAY {
-            // A runtime that was held up, too, has to look at its sockets first.
+            // A runtime that was blocked, too, has to poll its sockets first.
             self.polled = Instant::now();
             return self.poll_turn(cx);
         }
@@ -163,7 +163,7 @@ impl<P: Provider> Drive<P> {
         Poll::Ready(())
     }
 
-    /// The head of the stream that is being opened, or the next of the open one.
+    /// Polls the head of the stream that is being opened, or the next chunk of the open one.
     fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.share > SHARE {
             self.share = 0;
@@ -188,7 +188,7 @@ impl<P: Provider> Drive<P> {
         Poll::Ready(())
     }
 
-    /// Stores what was told, before control is handed back.
+    /// Stores which events were taken, before control is handed back.
     pub(crate) fn poll_detach(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.watch.task.detach();
         loop {
@@ -211,7 +211,7 @@ impl<P: Provider> Drive<P> {
             let leaves = self.watch.is_interrupted();
             let step = self.watch.task.next_step(now, self.client.budget());
             match step {
-                // First: what whoever interrupted is told of has to be kept.
+                // First of all: the state that an interrupt hands back has to be stored.
                 Step::Save { revision } => ready!(self.poll_save(revision, cx))?,
                 _ if leaves => return Poll::Ready(Ok(None)),
                 Step::Send {
@@ -251,7 +251,7 @@ impl<P: Provider> Drive<P> {
                     {
                         continue;
                     }
-                    // The exchange was polled above, in this same turn; the stream goes on beside it.
+                    // The exchange was polled above, in this same turn; the stream moves beside it.
                     match &mut self.stream {
                         Some(reading) if stream == Some(reading.id) => ready!(self.poll_stream(cx)),
                         _ => return Poll::Pending,
@@ -286,13 +286,13 @@ impl<P: Provider> Drive<P> {
         }
     }
 
-    /// Takes no more requests: whoever waits for one learns at once that nobody drives any more.
+    /// Takes no more requests: senders learn at once that nobody drives the task any more.
     fn shut_down(&mut self) {
         self.inbox.close();
         while self.inbox.try_recv().is_ok() {}
     }
 
-    /// Keeps the task, off the runtime: what is durable may take its time.
+    /// Stores the task on a blocking thread: a durable write may take its time.
     fn poll_save(&mut self, revision: Revision, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.saving.is_none() {
             let Some((journal, snapshot)) = self.watch.to_save() else {
@@ -328,7 +328,7 @@ impl<P: Provider> Drive<P> {
         self.report(id, report);
     }
 
-    /// Reports an exchange that is over, and keeps the stream that it opened.
+    /// Reports an exchange that is over, and takes the stream that it opened.
     fn report(&mut self, id: ExchangeId, report: Report) {
         if let Some(stream) = self.watch.report(id, report) {
             let ahead = None;
@@ -379,7 +379,7 @@ impl<P: Provider> Client<P> {
     }
 }
 
-/// Sees one operation through.
+/// Performs one operation to its end, with its retries.
 pub(crate) async fn call<P, O>(
     client: &Client<P>,
     policy: Policy,

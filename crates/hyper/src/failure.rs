@@ -1,4 +1,4 @@
-//! From hyper's words to a [`SocketFailure`]: the only place that looks at its errors.
+//! Converts hyper's errors to a [`SocketFailure`]; the only place that reads them.
 //!
 //! The stage is never guessed from an error: it comes from the [`Marks`](crate::wire::Marks) of the exchange.
 
@@ -7,7 +7,7 @@ use std::io;
 use taskward_core::Cause;
 use taskward_edge::failure::{SocketFailure, chain, find};
 
-/// An exchange that failed before its reply's head was complete. `broken` is what a write ran into earlier.
+/// Classifies an exchange that failed before its reply's head was complete. `broken` is the error of an earlier write.
 pub(crate) fn of_head(
     error: &hyper::Error,
     broken: Option<String>,
@@ -41,7 +41,7 @@ pub(crate) fn of_head(
     }
 }
 
-/// A body that broke off after its head.
+/// Classifies a body that broke off after its head.
 pub(crate) fn of_body(error: &hyper::Error, server: &str) -> SocketFailure {
     let cause = match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Cause::Protocol,

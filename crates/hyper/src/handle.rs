@@ -1,4 +1,4 @@
-//! Wishes from elsewhere: answers, messages and cancels for a task that another future drives.
+//! Requests from elsewhere: answers, messages and cancels for a task that another future drives.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use taskward_edge::driver::{
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-/// Speaks to a task that is driven elsewhere. Cheap to clone.
+/// A handle to a task that is driven elsewhere. Cheap to clone.
 ///
 /// A command is taken when the [`Running`](crate::Running) is next polled, and its future resolves as soon as it was
-/// applied or refused; what became of it on the server is told as an event. The future never hangs: it fails with
+/// accepted or refused; an event reports its outcome on the server. The future never hangs: it fails with
 /// [`ErrorKind::NotDriven`](taskward_core::ErrorKind::NotDriven) at once when the task is over or its `Running` was dropped,
 /// and after a [timeout](Self::with_timeout) while nobody polls it.
 ///
@@ -42,7 +42,7 @@ impl Handle {
     /// Answers a question.
     ///
     /// # Errors
-    /// When no such question is open, an answer to it is under way, it does not fit, or nobody drives the task any more.
+    /// When no such question is open, an answer is being sent, it takes another kind of answer, or nobody drives the task.
     pub async fn answer(
         &self,
         question: impl Into<QuestionId>,
@@ -53,27 +53,27 @@ impl Handle {
             .await
     }
 
-    /// Sends a message that nobody asked for.
+    /// Sends a message without a question.
     ///
     /// # Errors
-    /// When the provider has no such thing, or nobody drives the task any more.
+    /// When the provider does not support it, or nobody drives the task any more.
     pub async fn send_message(&self, text: impl Into<String>) -> Result<MessageNo, Error> {
         let text = text.into();
         self.request(|taken| HandleCommand::Message(text, taken))
             .await
     }
 
-    /// Asks for the task to be stopped; its own end tells whether it was.
+    /// Requests the task's cancellation; its outcome says whether it was stopped.
     ///
     /// # Errors
-    /// When the provider has no such thing, or nobody drives the task any more.
+    /// When the provider does not support it, or nobody drives the task any more.
     pub async fn cancel(&self) -> Result<(), Error> {
         self.request(HandleCommand::Cancel).await
     }
 
-    /// Ends the watch: `wait` returns [`DetachReason::Interrupted`](taskward_core::DetachReason) as soon as the task's id is known.
-    /// The task goes on, unless [`Run::on_interrupt`](crate::Run::on_interrupt) says that it is stopped first; then a
-    /// second interrupt does not wait for that.
+    /// Interrupts the following: `wait` returns [`DetachReason::Interrupted`](taskward_core::DetachReason) as soon as the task's
+    /// id is known. The task keeps running, unless [`Run::on_interrupt`](crate::Run::on_interrupt) says that it is stopped
+    /// first; a second interrupt does not wait for that.
     ///
     /// # Errors
     /// When nobody drives the task any more.

@@ -19,16 +19,16 @@
 //! ```
 //!
 //! [`Client`] holds one account: server, key, connections, retry budget. [`Client::run`] and its siblings describe what
-//! to do ([`Run`]); awaiting one drives the task to its end, [`Run::start`] gives a [`Running`] that can be watched,
-//! answered and left. [`Client::call`] performs any single operation with retries, [`Client::list`] gives the entries of
-//! a list as a stream.
+//! to do ([`Run`]); awaiting one drives the task to its end, [`Run::start`] returns a [`Running`], which gives the events,
+//! takes answers and can be dropped. [`Client::call`] performs any single operation with retries, [`Client::list`] returns
+//! the entries of a list as a stream.
 //!
 //! Every future is `Send + 'static` and runs on a current-thread runtime as well; it needs tokio's I/O and time.
-//! Exchanges move only while they are polled: nothing is spawned but reads of files.
+//! Exchanges move only while they are polled: only reads of files are spawned.
 //!
 //! # What this crate does not do
-//! It decides nothing: retries, redirects, pace and ends are the core's. It never unpacks a compressed reply, keeps no
-//! cookies, speaks HTTP/1.1 only, and has no switch that turns verification of certificates off.
+//! It decides nothing: the core decides about retries, redirects, poll intervals and outcomes. It never decompresses a
+//! reply, stores no cookies, speaks HTTP/1.1 only, and has no switch that turns the verification of certificates off.
 
 mod body;
 mod chunks;

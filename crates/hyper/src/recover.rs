@@ -1,4 +1,4 @@
-//! Finds out what became of a start. Its blocking twin is read beside it.
+//! Recovers a start of unknown outcome. Keep it in step with its blocking twin.
 
 use taskward_core::{Error, Provider, Search, SearchResult, SearchStep, Snapshot, TaskId};
 use taskward_edge::recover::{Recovery, RecoveryPlan, recovery_plan};

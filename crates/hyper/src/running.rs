@@ -1,4 +1,4 @@
-//! A task that is being followed: told, answered, left.
+//! A followed task: its events, its questions, and the way to hand control back.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,14 +21,14 @@ use crate::drive::Drive;
 use crate::handle::Handle;
 use crate::run::{Asking, OnQuestion};
 
-/// A task that is being followed. It owns the machine and its exchanges: dropping the future of [`next`](Self::next) or
-/// [`wait`](Self::wait) loses nothing, dropping the `Running` itself ends the watch and leaves the task alone.
+/// A task that is being followed. It owns the state machine and its exchanges: dropping the future of [`next`](Self::next)
+/// or [`wait`](Self::wait) loses nothing; dropping the `Running` itself ends the following and does not touch the task.
 pub struct Running<P: Provider> {
     task: FollowedTask<Drive<P>>,
     on_event: Option<OnEvent>,
     handling: QuestionHandling,
     handle: Handle,
-    /// Why control is about to be handed back, once what was told is stored.
+    /// Why control is about to be handed back, once the position among the events is stored.
     detaching: Option<DetachReason>,
 }
 
@@ -36,9 +36,9 @@ pub struct Running<P: Provider> {
 struct QuestionHandling {
     handler: Option<OnQuestion>,
     leave_review: bool,
-    /// Told to the caller of `next`, who may still leave them to `wait`.
+    /// Already returned by `next`, whose caller may still call `wait` to have them answered.
     told: Vec<QuestionId>,
-    /// Given to the handler once, and never again.
+    /// Passed to the handler once, and never again.
     asked: Vec<QuestionId>,
     queue: VecDeque<Question>,
     asking: Option<(Question, Asking)>,
@@ -72,74 +72,74 @@ impl<P: Provider> Running<P> {
         }
     }
 
-    /// The task's id, once it has one.
+    /// Returns the task's id, once it has one.
     #[must_use]
     pub fn id(&self) -> Option<&TaskId> {
         self.task.id()
     }
 
-    /// The next event; `None` when the task is over, or its watch interrupted by a [`Handle`]. Questions are the caller's to [`answer`](Self::answer): the
-    /// handler works in [`wait`](Self::wait) only.
+    /// Returns the next event; `None` once the task is over, or a [`Handle`] interrupted. The caller has to
+    /// [`answer`](Self::answer) questions: the handler is called in [`wait`](Self::wait) only.
     ///
     /// # Errors
-    /// When the save hook failed: the write it was for did not leave.
+    /// When the save hook failed: the write that it was called for was not sent.
     pub async fn next(&mut self) -> Result<Option<NumberedEvent>, Error> {
         poll_fn(|cx| self.poll_told(cx)).await
     }
 
-    /// The events as a stream, the same as [`next`](Self::next).
+    /// Returns the events of [`next`](Self::next) as a stream.
     pub fn events(&mut self) -> Events<'_, P> {
         Events(self)
     }
 
-    /// Follows the task to its end, or until control is handed back: by a question without a handler, an answer of
-    /// unknown fate, a review that is not waited for, or an interrupt.
+    /// Follows the task until it ends or control is handed back: by a question without a handler, an answer of unknown
+    /// outcome, a review that is not waited for, or an interrupt.
     ///
     /// # Errors
-    /// When the handler or the save hook failed; the task is untouched. After the outcome has been given once.
+    /// When the handler or the save hook failed; the task is untouched. When the outcome was returned before.
     pub async fn wait(&mut self) -> Result<RunResult<P::Output>, Error> {
         poll_fn(|cx| self.poll_end(cx)).await
     }
 
-    /// A handle to answer, cancel or interrupt from elsewhere while this is driven.
+    /// Returns a handle to answer, cancel or interrupt from elsewhere while this is driven.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// When the wire, the task's replies and the task itself last gave a sign. A task that only the wire still gives
-    /// signs of may be stuck.
+    /// Returns when the last byte, the last reply and the last change of the task were seen. A task of which only bytes still
+    /// arrive may be stuck.
     pub fn liveness(&self) -> Liveness {
         self.task.liveness().unwrap_or_default()
     }
 
-    /// Returns the server's words when it last refused an answer, a message or a cancel: its events tell them as text.
-    /// `None` once the watch is over.
+    /// Returns the error with which the server last refused an answer, a message or a cancel; events carry it as text.
+    /// `None` once following has ended.
     pub fn refusal(&self) -> Option<&ApiError> {
         self.task.refusal()
     }
 
-    /// Returns the task's last status, as the events have told it; `None` before one was seen.
+    /// Returns the task's last status, as reported in its events; `None` before one was seen.
     pub fn status(&self) -> Option<&Status> {
         self.task.status()
     }
 
-    /// The questions an answer may go to now.
+    /// Returns the questions that can be answered now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
         self.task.questions()
     }
 
-    /// Returns the question that this id names, whatever became of it, while the task is followed: its own id, or one that
-    /// stood in for it, here or in another process.
+    /// Returns the question that this id names, in whatever state it is, while the task is followed: by its own id, or by one
+    /// that stood in for it, in this process or in another one.
     #[must_use]
     pub fn question(&self, id: &QuestionId) -> Option<&Question> {
         self.task.question(id)
     }
 
-    /// Answers an open question; it leaves as the task is driven on.
+    /// Answers an open question; the answer is sent while the task is driven.
     ///
     /// # Errors
-    /// When no such question is open, it was answered, an answer is under way, or it wants another kind of answer.
+    /// When no such question is open, it was answered, an answer is being sent, or it takes another kind of answer.
     pub fn answer(
         &mut self,
         question: &QuestionId,
@@ -148,23 +148,23 @@ impl<P: Provider> Running<P> {
         self.task.answer(question, answer.into())
     }
 
-    /// Sends a message that nobody asked for; it leaves as the task is driven on.
+    /// Sends a message without a question; it is sent while the task is driven.
     ///
     /// # Errors
-    /// When the provider has no such thing, or the task is over.
+    /// When the provider does not support it, or the task is over.
     pub fn send_message(&mut self, text: impl Into<String>) -> Result<MessageNo, Error> {
         self.task.send_message(text.into())
     }
 
-    /// Asks for the task to be stopped as it is driven on; its own end tells whether it was.
+    /// Requests the task's cancellation, which is sent while the task is driven; its outcome says whether it was stopped.
     ///
     /// # Errors
-    /// When the provider has no such thing, or the task is over.
+    /// When the provider does not support it, or the task is over.
     pub fn cancel(&mut self) -> Result<(), Error> {
         self.task.cancel()
     }
 
-    /// How long the present wait still lasts and what it is for; `None` while an exchange is under way.
+    /// Returns how long the present wait still lasts and its reason; `None` while an exchange is in flight.
     #[must_use]
     pub fn waiting(&self) -> Option<(Duration, WaitReason)> {
         let FollowedTask::Live(drive) = &self.task else {
@@ -174,13 +174,13 @@ impl<P: Provider> Running<P> {
         Some((until.since(drive.watch().now()), why))
     }
 
-    /// What to store to come back to the task, here or in another process.
+    /// Returns what to store to resume the task, in this process or in another one.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.task.snapshot()
     }
 
-    /// Where the task stands, for leaving it; `None` while it has no id.
+    /// Returns what is needed to detach from the task; `None` while it has no id.
     #[must_use]
     pub fn detached(&self) -> Option<Detached> {
         self.task.detached(DetachReason::Interrupted)
@@ -248,7 +248,7 @@ impl<P: Provider> Running<P> {
         }
     }
 
-    /// Whether an event hands control back.
+    /// Returns the reason to detach when an event hands control back.
     fn judge(&mut self, event: Event) -> Option<DetachReason> {
         match event {
             Event::Question(question) => self.handling.receive(question),
@@ -275,7 +275,7 @@ impl<P: Provider> Running<P> {
 }
 
 impl QuestionHandling {
-    /// Takes a question; gives the reason to leave when nobody here can answer it.
+    /// Takes a question; returns the reason to detach when nobody here can answer it.
     fn receive(&mut self, question: Question) -> Option<DetachReason> {
         if self.asked.contains(&question.id) {
             let waits = |held: &Question| held.id == question.id;
@@ -296,12 +296,12 @@ impl QuestionHandling {
         self.asking.take_if(|(question, _)| question.id == *id);
     }
 
-    /// Whether a question waits and nobody is asked yet.
+    /// Returns whether a question waits that was not passed to the handler yet.
     fn is_new(&self) -> bool {
         self.asking.is_none() && !self.queue.is_empty()
     }
 
-    /// What the handler decided, when it has; the next question is put to it when it is free.
+    /// Returns what the handler decided, once it has; asks it the next question when it is free.
     fn poll_reply(&mut self, cx: &mut Context<'_>) -> Option<Result<(Question, Reply), BoxError>> {
         if self.is_new()
             && let (Some(handler), Some(question)) = (&mut self.handler, self.queue.pop_front())
@@ -335,13 +335,13 @@ impl<P: Provider> futures_core::Stream for Events<'_, P> {
 pub struct Started<P: Provider>(Running<P>);
 
 impl<P: Provider> Started<P> {
-    /// The task's id: all that another process needs to [`attach`](Client::attach).
+    /// Returns the task's id: all that another process needs to [`attach`](Client::attach).
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.0.id().expect("a started task has an id").clone()
     }
 
-    /// The running task.
+    /// Returns the followed task.
     #[must_use]
     pub fn into_running(self) -> Running<P> {
         self.0

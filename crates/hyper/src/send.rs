@@ -170,7 +170,7 @@ async fn head(
     Ok((head, reply))
 }
 
-/// The failure of an exchange without a reply: the marks know the stage, and our own reason comes first.
+/// Classifies an exchange without a reply: its progress gives the stage, and our own reason comes first.
 fn judge(
     marks: &ExchangeWatch,
     of: impl FnOnce(Option<String>) -> SocketFailure,
@@ -183,7 +183,8 @@ fn judge(
     fault.unanswered(sent)
 }
 
-/// HTTP/1.1 to an origin server: the path alone, and the authority in `Host` (RFC 9112 section 3.2.1).
+/// Writes a request as HTTP/1.1 to an origin server has it: the path alone, and the authority in `Host` (RFC 9112
+/// section 3.2.1).
 fn origin_form(mut sealed: http::Request<()>) -> http::Request<()> {
     let uri = std::mem::take(sealed.uri_mut()).into_parts();
     if let Some(authority) = uri.authority
@@ -296,7 +297,7 @@ impl Reply {
         }
     }
 
-    /// Keeps the connection, when the exchange left it clean.
+    /// Returns the connection to the pool, when it can be reused.
     fn done(&mut self) {
         if let Some(connection) = self.connection.take()
             && self.keep
@@ -316,7 +317,7 @@ pub(crate) struct EventStream {
 }
 
 impl EventStream {
-    /// The next bytes without the key, none while a line is unfinished; `None` at its end.
+    /// Reads the next bytes without the key, none while a line is unfinished; `None` at the end.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -333,7 +334,7 @@ impl EventStream {
     }
 }
 
-/// Ready with the phase that took too long. The deadline moves on while bytes move, so it is asked for at each poll.
+/// Resolves to the phase that took too long. The deadline moves while bytes move, so each poll asks for it.
 fn poll_due(
     mut alarm: Pin<&mut Sleep>,
     cx: &mut Context<'_>,
@@ -348,7 +349,7 @@ fn poll_due(
         if at <= Instant::now() {
             return Poll::Ready(phase);
         }
-        // A later deadline leaves the timer alone until it fires.
+        // A later deadline does not touch the timer until it fires.
         if alarm.is_elapsed() || at < alarm.deadline().into_std() {
             alarm.as_mut().reset(at.into());
         }

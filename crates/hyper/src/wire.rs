@@ -21,19 +21,19 @@ use crate::body::Upload;
 /// Most fields in it.
 const MAX_FIELDS: usize = 100;
 
-/// How far one exchange has come. Written by the connection and the body, read by whoever judges a failure.
+/// How far one exchange has come. The connection and the body write it; the code that classifies a failure reads it.
 #[derive(Debug)]
 pub(crate) struct ExchangeWatch(Mutex<ExchangeState>);
 
 #[derive(Debug)]
 pub(crate) struct ExchangeState {
-    /// Whether a byte of the request may have left.
+    /// Returns whether a byte of the request may have been sent.
     pub(crate) sent: bool,
     /// Whether the whole body was handed to the connection.
     pub(crate) whole: bool,
     /// When a byte last moved.
     pub(crate) moved: Instant,
-    /// What a write ran into. The reply may still be there to be read.
+    /// The error of a write. The reply may still be there to be read.
     pub(crate) broken: Option<String>,
     /// Why our side gave up.
     pub(crate) fault: Option<SocketFailure>,
@@ -44,17 +44,17 @@ impl ExchangeWatch {
         Self(Mutex::new(ExchangeState::new()))
     }
 
-    /// Begins another exchange on the same connection.
+    /// Resets for another exchange on the same connection.
     pub(crate) fn restart(&self) {
         *self.lock() = ExchangeState::new();
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, ExchangeState> {
-        // Plain data: nothing is left half-written by a panic.
+        // Plain data: a panic leaves nothing half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When the exchange is given up, and for which reason, while the reply's head is awaited.
+    /// Returns when the exchange is given up, and for which reason, while the reply's head is awaited.
     pub(crate) fn head_deadline(&self, limits: &Limits) -> (Instant, TimeoutPhase) {
         let progress = self.lock();
         if progress.whole {
@@ -120,12 +120,12 @@ impl Connection {
         }
     }
 
-    /// Whether another request can be sent on it.
+    /// Returns whether another request can be sent on it.
     pub(crate) fn is_ready(&self) -> bool {
         !self.over && self.sender.is_ready()
     }
 
-    /// Looks whether the server has closed it meanwhile, or sent what nobody asked for.
+    /// Checks whether the server has closed the connection meanwhile, or sent bytes without a request.
     pub(crate) async fn is_usable(&mut self) -> bool {
         // A close that came while the runtime did not turn is seen only once it has.
         tokio::task::yield_now().await;
@@ -145,7 +145,7 @@ pub(crate) enum Link {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A link that writes down how far it has come.
+/// A connection that records how far its exchange has come.
 ///
 /// A write that fails is not the end: a server that refuses an upload answers and closes, and its reply may be waiting.
 /// So the failure is noted and reading goes on; it ends with the reply or with the failure.

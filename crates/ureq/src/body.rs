@@ -21,7 +21,7 @@ pub(crate) fn check(body: &Body) -> Result<(), SocketFailure> {
     Ok(())
 }
 
-/// What is left to send.
+/// The rest of the body.
 #[derive(Debug)]
 enum Piece {
     Bytes(Bytes),
@@ -81,7 +81,7 @@ impl Upload {
 impl Read for Upload {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let read = if self.marks.lock().is_over() {
-            // Nothing more leaves: the rest is counted so that ureq goes on to the reply.
+            // Nothing more is sent: the rest is only counted, so that ureq reads the reply.
             usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()))
         } else {
             self.chunk(out).map_err(|fault| {

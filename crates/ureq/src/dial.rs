@@ -25,7 +25,7 @@ use crate::wire::{ExchangeWatch, Link, Socket, Wire, is_timeout};
 pub(crate) struct Dialer(Arc<Route>);
 
 impl Dialer {
-    /// A dialer of `origin`.
+    /// Builds a dialer for `origin`.
     pub(crate) fn new(
         origin: &Origin,
         tls: Option<Arc<ClientConfig>>,
@@ -39,7 +39,7 @@ impl Dialer {
         self.0.server()
     }
 
-    /// A new connection, ready for a request; nothing of one has left.
+    /// Opens a new connection, ready for a request; nothing of one was sent.
     fn link(&self, until: Instant) -> Result<Link, SocketFailure> {
         let route = &self.0;
         let tcp = match &route.proxy {
@@ -153,7 +153,7 @@ fn resolve(host: &str, port: u16, until: Instant) -> Option<io::Result<Vec<Socke
     })
 }
 
-/// Looks a host up in a thread of its own, since nothing else can end a lookup that never answers.
+/// Resolves a host in a thread of its own, since nothing else can end a lookup that never answers.
 fn in_time<T: Send + 'static>(
     until: Instant,
     lookup: impl FnOnce() -> io::Result<T> + Send + 'static,
@@ -169,7 +169,7 @@ fn in_time<T: Send + 'static>(
     answers.recv_timeout(left(until)).ok()
 }
 
-/// The proxy that the environment names for `origin`.
+/// Returns the proxy that the environment names for `origin`.
 fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
     let Some((variable, value)) = proxy_variable() else {
         return Ok(None);
@@ -217,14 +217,14 @@ fn tunnel(
     Ok(socket.tcp)
 }
 
-/// The address of the connection that comes about.
+/// Returns the address of the connection that is opened.
 #[cfg(test)]
 fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, SocketFailure> {
     let tcp = reach(addresses, "h.example:443", until)?;
     Ok(tcp.peer_addr().expect("it is connected"))
 }
 
-/// What becomes of a lookup that never answers.
+/// Returns how a lookup that never answers ends.
 #[cfg(test)]
 fn unanswered(until: Instant) -> Result<(), SocketFailure> {
     let (_open, never) = mpsc::channel::<()>();
@@ -235,7 +235,7 @@ fn unanswered(until: Instant) -> Result<(), SocketFailure> {
     }
 }
 
-/// What comes out of a tunnel.
+/// Returns the outcome of asking for a tunnel.
 #[cfg(test)]
 fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, SocketFailure> {
     let tcp = dial(&proxy.host, proxy.port, until)?;

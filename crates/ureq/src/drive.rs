@@ -1,4 +1,4 @@
-//! Does what the machines of the core ask for. Its async twin is read beside it.
+//! Performs the steps of the core's state machines. Keep it in step with its async twin.
 
 use std::sync::Arc;
 
@@ -53,14 +53,14 @@ impl<P: Provider> Drive<P> {
         Handle::new(self.inbox.0.clone())
     }
 
-    /// Goes on to the next event; `None` when the task is over, or its watch interrupted.
+    /// Drives the task to its next event; `None` once the task is over or was interrupted.
     pub(crate) fn event(&mut self) -> Result<Option<NumberedEvent>, Error> {
         let _driving = self.inbox.0.driving();
         loop {
             while let Some(request) = self.inbox.take_request() {
                 self.watch.handle_request(request);
             }
-            // Whoever drives a task may have been elsewhere for hours: what the stream brought meanwhile was no silence.
+            // Notes activity: the driver may not have been polled for hours, and the stream was not silent in that time.
             if let Some(reading) = &self.stream
                 && self.inbox.has_chunk()
             {
@@ -70,7 +70,7 @@ impl<P: Provider> Drive<P> {
             let leaves = self.watch.is_interrupted();
             let step = self.watch.task.next_step(now, self.client.budget());
             match step {
-                // First: what whoever interrupted is told of has to be kept.
+                // First of all: the state that an interrupt hands back has to be stored.
                 Step::Save { revision } => self.save(revision)?,
                 _ if leaves => return Ok(None),
                 Step::Send {
@@ -120,7 +120,7 @@ impl<P: Provider> Drive<P> {
         }
     }
 
-    /// Stores what was told, before control is handed back.
+    /// Stores which events were taken, before control is handed back.
     pub(crate) fn detach(&mut self) -> Result<(), Error> {
         self.watch.task.detach();
         loop {
@@ -170,7 +170,7 @@ impl<P: Provider> Drive<P> {
         }
     }
 
-    /// Reports what became of the exchange that was to open the stream.
+    /// Reports the outcome of the exchange that was to open the stream.
     fn opened(&mut self, id: ExchangeId, report: taskward_edge::reply::Report<()>) {
         if self.watch.report(id, report).is_none() {
             self.drop_stream(id);
@@ -225,7 +225,7 @@ impl<P: Provider> Client<P> {
     }
 }
 
-/// Sees one operation through.
+/// Performs one operation to its end, with its retries.
 pub(crate) fn call<P, O>(
     client: &Client<P>,
     policy: Policy,

@@ -1,4 +1,4 @@
-//! From ureq's words to a [`SocketFailure`]: the only place that looks at its errors.
+//! Converts ureq's errors to a [`SocketFailure`]; the only place that reads them.
 //!
 //! The stage is never guessed from an error: it comes from the [`Marks`](crate::wire::Marks) of the exchange.
 
@@ -7,7 +7,7 @@ use std::io;
 use taskward_core::Cause;
 use taskward_edge::failure::{SocketFailure, chain, find};
 
-/// An exchange that failed before its reply's head was complete. `broken` is what a write ran into earlier.
+/// Classifies an exchange that failed before its reply's head was complete. `broken` is the error of an earlier write.
 pub(crate) fn of_head(
     error: &ureq::Error,
     broken: Option<String>,
@@ -45,7 +45,7 @@ fn of_head_io(error: &io::Error, broken: Option<String>, server: &str) -> Socket
     }
 }
 
-/// A body that broke off after its head.
+/// Classifies a body that broke off after its head.
 pub(crate) fn of_body(error: &io::Error, server: &str) -> SocketFailure {
     let cause = match find::<ureq::Error>(error) {
         Some(ureq::Error::Protocol(_)) => Cause::Protocol,

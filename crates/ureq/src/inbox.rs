@@ -1,5 +1,5 @@
 //! What comes in while the driver is busy or waits: requests of handles, and what the reader of the stream has read. Both are bounded:
-//! whoever is faster than the driver waits for it.
+//! a sender that is faster than the driver waits for it.
 
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -12,11 +12,11 @@ use taskward_edge::clock::later;
 use taskward_edge::driver::{HandleRequest, gone, not_driven};
 use taskward_edge::reply::Report;
 
-/// Requests of handles kept before whoever sends them waits.
+/// How many requests of handles are queued before their senders wait.
 const MAX_REQUESTS: usize = 16;
-/// While the task is driven, and whenever somebody's timeout is shorter: how long nobody looks whether it still is.
+/// How long a sender sleeps before it checks again whether the task is driven.
 const GLANCE: Duration = Duration::from_millis(50);
-/// Chunks of a stream kept before its reader waits, and with it the server.
+/// How many chunks of a stream are queued before its reader waits, and with it the server.
 const MAX_CHUNKS: usize = 16;
 
 /// What a stream brought; `None` is its end.
@@ -76,7 +76,7 @@ impl Idle {
         }
     }
 
-    /// What is left of the timeout; `None` while the task is driven.
+    /// Returns the rest of the timeout; `None` while the task is driven.
     fn left(&self, driven: Driven) -> Option<Duration> {
         let since = match driven {
             Driven::Now => return None,
@@ -122,22 +122,22 @@ impl std::fmt::Debug for Inbox {
 
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        // Plain data: nothing is left half-written by a panic.
+        // Plain data: a panic leaves nothing half-written.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says that the task is driven, as long as what this gives lives.
+    /// Marks the task as driven, as long as the returned guard lives.
     pub(crate) fn driving(self: &Arc<Self>) -> Driving {
         self.lock().driven = Driven::Now;
         Driving(self.clone())
     }
 
-    /// How long whoever waits may wait before they look again whether the task is driven.
+    /// Returns how long a sender may wait before it checks again whether the task is driven.
     pub(crate) fn patience(&self, idle: &Idle) -> Duration {
         idle.left(self.lock().driven).unwrap_or(GLANCE)
     }
 
-    /// Whether nobody has driven the task for so long.
+    /// Returns whether nobody has driven the task for this long.
     pub(crate) fn is_idle(&self, idle: &Idle) -> bool {
         idle.left(self.lock().driven)
             .is_some_and(|left| left.is_zero())
@@ -149,7 +149,7 @@ impl Inbox {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leaves a request.
+    /// Queues a request.
     pub(crate) fn ask(&self, request: HandleRequest, idle: &Idle) -> Result<(), Error> {
         let mut kept = self.lock();
         while !kept.over && kept.requests.len() >= MAX_REQUESTS {
@@ -170,14 +170,14 @@ impl Inbox {
         Ok(())
     }
 
-    /// From now on this stream is read.
+    /// Makes this the stream that is read.
     pub(crate) fn open(&self, id: ExchangeId) {
         let mut kept = self.lock();
         kept.stream = Some(id);
         kept.brought.clear();
     }
 
-    /// Leaves what a stream brought; `false` when nobody wants it any more.
+    /// Queues a chunk of a stream; `false` when nobody reads that stream any more.
     pub(crate) fn bring(&self, id: ExchangeId, brought: Brought) -> bool {
         let mut kept =
             self.wait_while(|kept| kept.stream == Some(id) && kept.brought.len() >= MAX_CHUNKS);
@@ -189,7 +189,7 @@ impl Inbox {
         true
     }
 
-    /// Drops what is left of a stream and lets its reader go.
+    /// Drops the rest of a stream and releases its reader.
     pub(crate) fn close(&self, id: ExchangeId) {
         let mut kept = self.lock();
         if kept.stream == Some(id) {
@@ -199,7 +199,7 @@ impl Inbox {
         }
     }
 
-    /// Nobody drives any more.
+    /// Closes the inbox: nobody drives the task any more.
     pub(crate) fn end(&self) {
         let requests = {
             let mut kept = self.lock();
@@ -209,18 +209,18 @@ impl Inbox {
             std::mem::take(&mut kept.requests)
         };
         self.changed.notify_all();
-        // Outside the lock: whoever waits for one learns that it is gone.
+        // Dropped outside the lock: each sender learns that its request is gone.
         drop(requests);
     }
 
-    /// A request, when there is one.
+    /// Takes a request, when there is one.
     pub(crate) fn take_request(&self) -> Option<HandleRequest> {
         let request = self.lock().requests.pop_front()?;
         self.changed.notify_all();
         Some(request)
     }
 
-    /// Whether the stream has brought something that was not taken yet.
+    /// Returns whether the stream has brought something that was not taken yet.
     pub(crate) fn has_chunk(&self) -> bool {
         !self.lock().brought.is_empty()
     }

@@ -19,9 +19,9 @@
 //! ```
 //!
 //! [`Client`] holds one account: server, key, connections, retry budget. [`Client::run`] and its siblings describe what
-//! to do ([`Run`]); [`Run::wait`] drives the task to its end, [`Run::start`] gives a [`Running`] that can be watched,
-//! answered and left. [`Client::call`] performs any single operation with retries, [`Client::list`] gives the entries of
-//! a list as an iterator.
+//! to do ([`Run`]); [`Run::wait`] drives the task to its end, [`Run::start`] returns a [`Running`], which gives the events,
+//! takes answers and can be dropped. [`Client::call`] performs any single operation with retries, [`Client::list`] returns
+//! the entries of a list as an iterator.
 //!
 //! Everything runs on the calling thread, but for one thread per open stream, and one per lookup of a host name.
 //!

@@ -1,4 +1,4 @@
-//! Lists, page by page. Its async twin is read beside it.
+//! Lists, page by page. Keep it in step with its async twin.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use crate::client::Client;
 
 /// The entries of a list as an iterator, one page ahead at most: a page is read when its first entry is wanted.
 ///
-/// An error is the last thing that the iterator gives, but not the end of the list: [`next_page`](Self::next_page) tries
-/// the same page again, and a list with the [`cursor`](Self::cursor) goes on there, in another process too.
+/// The iterator ends after an error, which is not the end of the list: [`next_page`](Self::next_page) tries the same page
+/// again, and a list with the [`cursor`](Self::cursor) continues there, in another process too.
 pub struct Entries<P: Provider, O: List> {
     client: Client<P>,
     pages: Pages<O>,
@@ -39,7 +39,7 @@ where
         }
     }
 
-    /// The next page, or what the iterator left of the last one; `None` after the last.
+    /// Returns the next page, or the entries of the last one that the iterator did not yield; `None` after the last page.
     ///
     /// # Errors
     /// As [`Client::call`]; and of the kind [`Protocol`](taskward_core::ErrorKind::Protocol) when the list goes in
@@ -52,15 +52,15 @@ where
         Ok(Some(std::mem::take(&mut self.page).collect()))
     }
 
-    /// Where the page begins that is read next; what is left of the last one stands before it. `None` at the beginning
-    /// and at the end.
+    /// Returns the cursor of the page that is read next; entries of the last page that were not yielded come before it. `None`
+    /// at the beginning and at the end.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.pages.cursor()
     }
 
-    /// Returns how many entries of the pages so far could not be read. They are passed over; a list with such proves no
-    /// absence.
+    /// Returns how many entries of the pages so far could not be read. They are skipped; a list with such entries does not
+    /// prove that something is absent.
     #[must_use]
     pub fn unreadable(&self) -> usize {
         self.pages.unreadable()

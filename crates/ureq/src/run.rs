@@ -19,7 +19,7 @@ pub use taskward_edge::run::BoxError;
 
 pub(crate) type OnQuestion = Box<dyn FnMut(Question) -> Result<Reply, BoxError> + Send>;
 
-/// A task to follow, described but not begun: [`wait`](Self::wait) for it, or [`start`](Self::start) it.
+/// A task to follow, described but not started: [`wait`](Self::wait) for it, or [`start`](Self::start) it.
 #[must_use = "nothing happens until it is waited for or started"]
 pub struct Run<P: Provider> {
     client: Client<P>,
@@ -44,22 +44,22 @@ impl<P: Provider> Run<P> {
         }
     }
 
-    /// How long the agent may work. When it is over, the watch ends and the task goes on. A resumed task keeps the
+    /// Sets how long the agent may work. At that deadline following ends, and the task keeps running. A resumed task has the
     /// deadlines and the policy that it was stored with.
     pub fn deadline(mut self, work: Duration) -> Self {
         self.plan.work = Some(work);
         self
     }
 
-    /// How long a human may take over a question or a review.
+    /// Sets how long a human may take over a question or a review.
     pub fn answer_deadline(mut self, human: Duration) -> Self {
         self.plan.human = Some(human);
         self
     }
 
-    /// What is done about the task at the deadline: by default nothing, and it goes on. The time given here comes on top
-    /// of the deadline. What was done, and whether it is certain, stands in
-    /// [`DeadlineExceeded`](taskward_core::Outcome::DeadlineExceeded); a task that completed meanwhile has succeeded.
+    /// Sets what happens to the task at the deadline: by default nothing, and the task keeps running. The time given here is
+    /// added to the deadline. [`DeadlineExceeded`](taskward_core::Outcome::DeadlineExceeded) says what was done and whether it
+    /// is certain; a task that completed meanwhile has succeeded.
     ///
     /// Where the platform cannot cancel, the run is refused before anything is sent.
     pub fn on_deadline(mut self, how: OnDetach) -> Self {
@@ -67,11 +67,11 @@ impl<P: Provider> Run<P> {
         self
     }
 
-    /// What is done about the task when a [`Handle`](crate::Handle) interrupts its watch: by default nothing, and it goes
-    /// on. What was done stands in [`Detached`](taskward_core::Detached). A second interrupt does not wait for it. Dropping a
+    /// Sets what happens to the task when a [`Handle`](crate::Handle) interrupts: by default nothing, and the task keeps
+    /// running. [`Detached`](taskward_core::Detached) says what was done. A second interrupt does not wait for it. Dropping a
     /// [`Running`] never stops its task: a drop can wait for nothing.
     ///
-    /// A request under way is waited for, within its own limits, even beyond the time for stopping the task.
+    /// A request in flight is waited for, within its own limits, even beyond the time for stopping the task.
     ///
     /// Where the platform cannot cancel, the run is refused before anything is sent.
     pub fn on_interrupt(mut self, how: OnDetach) -> Self {
@@ -79,36 +79,36 @@ impl<P: Provider> Run<P> {
         self
     }
 
-    /// Starts the task under a key of the caller's: a start repeated with it, by whatever process, gives the task that
-    /// it made the first time. Only where the platform takes keys; without this one is made.
+    /// Starts the task under the caller's idempotency key: a start repeated with the same key, in any process, returns the
+    /// task that the first one created. Only for platforms that take keys; by default a key is generated.
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.plan.key = Some(IdempotencyKey::new(key));
         self
     }
 
-    /// Of a start that is made again ([`run_again`](crate::Client::run_again)): starts it although a file has changed
-    /// since, as it is now, or although nobody knows whether that start made a task.
+    /// Repeats a start ([`run_again`](crate::Client::run_again)) even if a file has changed since, which is then sent as it is
+    /// now, or if the outcome of the first start is unknown.
     pub fn force_new(mut self, force: bool) -> Self {
         self.plan.force_new = force;
         self
     }
 
-    /// Tells only the events after this position, of a task that is attached to.
+    /// Reports only the events after this sequence number, for a task that is attached to.
     pub fn after(mut self, position: EventSeq) -> Self {
         self.plan.after = Some(position);
         self
     }
 
-    /// How the task is followed; the client's policy by default. Deadlines given here come on top.
+    /// Sets the policy by which the task is followed; the client's by default. Deadlines of this run replace those of the policy.
     pub fn policy(mut self, policy: Policy) -> Self {
         self.plan.policy = Some(policy);
         self
     }
 
-    /// Answers the agent's questions, one at a time and each once, on the thread that waits. An error ends the watch and
-    /// leaves the task alone; so does a panic, which goes on to the caller.
+    /// Sets the handler that answers the agent's questions, one at a time and each once, on the thread that waits. An error
+    /// of the handler ends the following and does not touch the task; so does a panic, which reaches the caller.
     ///
-    /// Without a handler a question ends the watch: [`DetachReason::Question`](taskward_core::DetachReason).
+    /// Without a handler a question hands control back: [`DetachReason::Question`](taskward_core::DetachReason).
     pub fn on_question<F, R>(mut self, mut handler: F) -> Self
     where
         F: FnMut(Question) -> Result<R, BoxError> + Send + 'static,
@@ -118,20 +118,20 @@ impl<P: Provider> Run<P> {
         self
     }
 
-    /// Is told every event.
+    /// Calls the hook with every event.
     pub fn on_event(mut self, hook: impl FnMut(&NumberedEvent) + Send + 'static) -> Self {
         self.hooks.event = Some(Box::new(hook));
         self
     }
 
-    /// Keeps this task in `journal`, in place of the client's.
+    /// Stores this task in `journal` instead of the client's.
     pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
         self.hooks.journal = Some(Arc::new(journal));
         self
     }
 
-    /// Gives every state that must survive to `hook`, in place of the client's journal: before any write leaves, and
-    /// before the task's id is told. An error ends the watch before that write.
+    /// Passes every state that must survive to `hook` instead of the client's journal: before any write is sent, and before
+    /// the task's id is reported. An error of the hook ends the following before that write.
     pub fn on_save(
         mut self,
         hook: impl FnMut(&Snapshot) -> Result<(), BoxError> + Send + 'static,
@@ -140,15 +140,15 @@ impl<P: Provider> Run<P> {
         self
     }
 
-    /// Whether to leave when the task pauses for a review that no answer resolves; it is waited out by default.
+    /// Sets whether to detach when the task pauses for a review that no answer resolves; by default the review is waited for.
     pub fn leave_review(mut self, leave: bool) -> Self {
         self.hooks.leave_review = leave;
         self
     }
 
-    /// Follows the task to its end, or until control is handed back.
+    /// Follows the task until it ends or control is handed back.
     ///
-    /// A process that ends before the task's id is known leaves a start of unknown fate.
+    /// If the process ends before the task's id is known, the outcome of its start is unknown.
     ///
     /// # Errors
     /// As [`start`](Self::start) and [`Running::wait`].
@@ -156,7 +156,7 @@ impl<P: Provider> Run<P> {
         self.start()?.wait()
     }
 
-    /// Looks at the files to send and sets the task up; nothing is sent before the handle is used.
+    /// Inspects the files to send and sets the task up; nothing is sent before the returned [`Running`] is used.
     ///
     /// # Errors
     /// When the job, a file, a snapshot or a setting cannot be used.

@@ -1,4 +1,4 @@
-//! A task that is being followed: told, answered, left.
+//! A followed task: its events, its questions, and the way to hand control back.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -15,14 +15,14 @@ use crate::drive::Drive;
 use crate::handle::Handle;
 use crate::run::OnQuestion;
 
-/// A task that is being followed. It owns the machine and its exchanges: dropping it ends the watch and leaves the task
-/// alone.
+/// A task that is being followed. It owns the state machine and its exchanges: dropping it ends the following and does not
+/// touch the task.
 pub struct Running<P: Provider> {
     task: FollowedTask<Drive<P>>,
     on_event: Option<OnEvent>,
     handling: QuestionHandling,
     handle: Handle,
-    /// Why control is about to be handed back, once what was told is stored.
+    /// Why control is about to be handed back, once the position among the events is stored.
     detaching: Option<DetachReason>,
 }
 
@@ -30,9 +30,9 @@ pub struct Running<P: Provider> {
 struct QuestionHandling {
     handler: Option<OnQuestion>,
     leave_review: bool,
-    /// Told to the caller of `next`, who may still leave them to `wait`.
+    /// Already returned by `next`, whose caller may still call `wait` to have them answered.
     told: Vec<QuestionId>,
-    /// Given to the handler once, and never again.
+    /// Passed to the handler once, and never again.
     asked: Vec<QuestionId>,
 }
 
@@ -62,17 +62,17 @@ impl<P: Provider> Running<P> {
         }
     }
 
-    /// The task's id, once it has one.
+    /// Returns the task's id, once it has one.
     #[must_use]
     pub fn id(&self) -> Option<&TaskId> {
         self.task.id()
     }
 
-    /// The next event; `None` when the task is over, or its watch interrupted by a [`Handle`]. Questions are the caller's to [`answer`](Self::answer): the
-    /// handler works in [`wait`](Self::wait) only.
+    /// Returns the next event; `None` once the task is over, or a [`Handle`] interrupted. The caller has to
+    /// [`answer`](Self::answer) questions: the handler is called in [`wait`](Self::wait) only.
     ///
     /// # Errors
-    /// When the save hook failed: the write it was for did not leave.
+    /// When the save hook failed: the write that it was called for was not sent.
     #[expect(
         clippy::should_implement_trait,
         reason = "the iterator is `events`; this is the async adapter's word"
@@ -85,16 +85,16 @@ impl<P: Provider> Running<P> {
         Ok(event)
     }
 
-    /// The events as an iterator, the same as [`next`](Self::next).
+    /// Returns the events of [`next`](Self::next) as an iterator.
     pub fn events(&mut self) -> Events<'_, P> {
         Events(self)
     }
 
-    /// Follows the task to its end, or until control is handed back: by a question without a handler, an answer of
-    /// unknown fate, a review that is not waited for, or an interrupt.
+    /// Follows the task until it ends or control is handed back: by a question without a handler, an answer of unknown
+    /// outcome, a review that is not waited for, or an interrupt.
     ///
     /// # Errors
-    /// When the handler or the save hook failed; the task is untouched. After the outcome has been given once.
+    /// When the handler or the save hook failed; the task is untouched. When the outcome was returned before.
     pub fn wait(&mut self) -> Result<RunResult<P::Output>, Error> {
         for id in std::mem::take(&mut self.handling.told) {
             if self.detaching.is_none()
@@ -119,45 +119,45 @@ impl<P: Provider> Running<P> {
         }
     }
 
-    /// A handle to answer, cancel or interrupt from another thread while this is driven.
+    /// Returns a handle to answer, cancel or interrupt from another thread while this is driven.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// When the wire, the task's replies and the task itself last gave a sign. A task that only the wire still gives
-    /// signs of may be stuck.
+    /// Returns when the last byte, the last reply and the last change of the task were seen. A task of which only bytes still
+    /// arrive may be stuck.
     pub fn liveness(&self) -> Liveness {
         self.task.liveness().unwrap_or_default()
     }
 
-    /// Returns the server's words when it last refused an answer, a message or a cancel: its events tell them as text.
-    /// `None` once the watch is over.
+    /// Returns the error with which the server last refused an answer, a message or a cancel; events carry it as text.
+    /// `None` once following has ended.
     pub fn refusal(&self) -> Option<&ApiError> {
         self.task.refusal()
     }
 
-    /// Returns the task's last status, as the events have told it; `None` before one was seen.
+    /// Returns the task's last status, as reported in its events; `None` before one was seen.
     pub fn status(&self) -> Option<&Status> {
         self.task.status()
     }
 
-    /// The questions an answer may go to now.
+    /// Returns the questions that can be answered now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
         self.task.questions()
     }
 
-    /// Returns the question that this id names, whatever became of it, while the task is followed: its own id, or one that
-    /// stood in for it, here or in another process.
+    /// Returns the question that this id names, in whatever state it is, while the task is followed: by its own id, or by one
+    /// that stood in for it, in this process or in another one.
     #[must_use]
     pub fn question(&self, id: &QuestionId) -> Option<&Question> {
         self.task.question(id)
     }
 
-    /// Answers an open question; it leaves as the task is driven on.
+    /// Answers an open question; the answer is sent while the task is driven.
     ///
     /// # Errors
-    /// When no such question is open, it was answered, an answer is under way, or it wants another kind of answer.
+    /// When no such question is open, it was answered, an answer is being sent, or it takes another kind of answer.
     pub fn answer(
         &mut self,
         question: &QuestionId,
@@ -166,29 +166,29 @@ impl<P: Provider> Running<P> {
         self.task.answer(question, answer.into())
     }
 
-    /// Sends a message that nobody asked for; it leaves as the task is driven on.
+    /// Sends a message without a question; it is sent while the task is driven.
     ///
     /// # Errors
-    /// When the provider has no such thing, or the task is over.
+    /// When the provider does not support it, or the task is over.
     pub fn send_message(&mut self, text: impl Into<String>) -> Result<MessageNo, Error> {
         self.task.send_message(text.into())
     }
 
-    /// Asks for the task to be stopped as it is driven on; its own end tells whether it was.
+    /// Requests the task's cancellation, which is sent while the task is driven; its outcome says whether it was stopped.
     ///
     /// # Errors
-    /// When the provider has no such thing, or the task is over.
+    /// When the provider does not support it, or the task is over.
     pub fn cancel(&mut self) -> Result<(), Error> {
         self.task.cancel()
     }
 
-    /// What to store to come back to the task, here or in another process.
+    /// Returns what to store to resume the task, in this process or in another one.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.task.snapshot()
     }
 
-    /// Where the task stands, for leaving it; `None` while it has no id.
+    /// Returns what is needed to detach from the task; `None` while it has no id.
     #[must_use]
     pub fn detached(&self) -> Option<Detached> {
         self.task.detached(DetachReason::Interrupted)
@@ -215,7 +215,7 @@ impl<P: Provider> Running<P> {
         Ok(event)
     }
 
-    /// Whether an event hands control back.
+    /// Returns the reason to detach when an event hands control back.
     fn judge(&mut self, event: Event) -> Result<Option<DetachReason>, Error> {
         match event {
             Event::Question(question) => self.ask(question),
@@ -227,7 +227,7 @@ impl<P: Provider> Running<P> {
         }
     }
 
-    /// Puts a question to the handler and does what it decides; gives the reason to leave when nobody here can answer.
+    /// Asks the handler a question and does what it decides; returns the reason to detach when nobody here can answer.
     fn ask(&mut self, question: Question) -> Result<Option<DetachReason>, Error> {
         let Some(handler) = &mut self.handling.handler else {
             return Ok(Some(DetachReason::Question(question)));
@@ -258,13 +258,13 @@ impl<P: Provider> Iterator for Events<'_, P> {
 pub struct Started<P: Provider>(Running<P>);
 
 impl<P: Provider> Started<P> {
-    /// The task's id: all that another process needs to [`attach`](Client::attach).
+    /// Returns the task's id: all that another process needs to [`attach`](Client::attach).
     #[must_use]
     pub fn id(&self) -> TaskId {
         self.0.id().expect("a started task has an id").clone()
     }
 
-    /// The running task.
+    /// Returns the followed task.
     #[must_use]
     pub fn into_running(self) -> Running<P> {
         self.0

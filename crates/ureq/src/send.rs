@@ -37,7 +37,7 @@ pub(crate) struct Transport {
     agent: HeaderValue,
     /// With idle connections.
     pooled: Agent,
-    /// Without: ureq has no other way to say that a request goes on a connection of its own.
+    /// Without a pool: ureq has no other way to send a request on a connection of its own.
     dedicated: Agent,
     server: String,
 }
@@ -182,7 +182,7 @@ fn head(
     Ok((head, reply))
 }
 
-/// The failure of an exchange without a reply: the marks know the stage, and our own reason comes first.
+/// Classifies an exchange without a reply: its progress gives the stage, and our own reason comes first.
 fn judge(
     marks: &ExchangeWatch,
     of: impl FnOnce(Option<String>) -> SocketFailure,
@@ -241,7 +241,7 @@ struct Reply {
 }
 
 impl Reply {
-    /// The next bytes; none at its end.
+    /// Reads the next bytes; none at the end.
     fn read<'a>(&mut self, chunk: &'a mut [u8]) -> Result<&'a [u8], SocketFailure> {
         match self.body.read(chunk) {
             Ok(read) => Ok(&chunk[..read]),
@@ -280,7 +280,7 @@ impl std::fmt::Debug for EventStream {
 }
 
 impl EventStream {
-    /// The next bytes without the key, none while a line is unfinished; `None` at its end.
+    /// Reads the next bytes without the key, none while a line is unfinished; `None` at the end.
     pub(crate) fn read(&mut self) -> Option<Result<Bytes, ExchangeFailure>> {
         match self.reply.read(&mut self.chunk) {
             Ok([]) => None,

@@ -1,9 +1,9 @@
 //! Size lines of chunked bodies (RFC 9112 section 7.1), made short enough for ureq: it refuses one of more than twenty
 //! bytes, be it zeros in front of the size or an extension behind it, and a good reply would be none.
 
-/// Bytes of extensions borne in one body; hyper bears as many.
+/// How many bytes of extensions one body may have, as in hyper.
 const MAX_EXTENSIONS: u32 = 16 * 1024;
-/// Stands in place of what no server may send, so that ureq refuses the line.
+/// Replaces what no server may send, so that ureq refuses the line.
 const WRONG: u8 = b'!';
 
 /// Follows one body, and takes out of its size lines what says nothing. All else passes as it is, and is ureq's to judge.
@@ -43,7 +43,7 @@ impl SizeLines {
         }
     }
 
-    /// Shortens the next bytes of a body in place; gives how many are left.
+    /// Shortens the next bytes of a body in place; returns how many remain.
     pub(crate) fn shorten(&mut self, bytes: &mut [u8]) -> usize {
         let (mut read, mut kept) = (0, 0);
         while read < bytes.len() {
@@ -74,14 +74,14 @@ impl SizeLines {
         kept
     }
 
-    /// Takes one byte of what surrounds the chunks; gives what is to stand in its place.
+    /// Takes one byte of the framing between chunks; returns what replaces it.
     fn step(&mut self, byte: u8) -> Option<u8> {
         let (state, kept) = match (self.state, byte) {
             (State::Start, _) => match digit(byte) {
                 Some(digit) => (State::Size(digit), Some(byte)),
                 None => (State::Rest, Some(byte)),
             },
-            // One zero was kept already.
+            // One zero was written already.
             (State::Size(0), b'0') => (State::Size(0), None),
             (State::Size(size) | State::Space(size), b' ' | b'\t') => (State::Space(size), None),
             (State::Size(size) | State::Space(size), b';') => (State::Extension(size), None),
@@ -123,7 +123,7 @@ fn digit(byte: u8) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// What is left of a body that comes in these pieces.
+    /// Returns what remains of a body that arrives in these pieces.
     fn shortened<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
         let mut lines = SizeLines::new();
         let mut whole = Vec::new();

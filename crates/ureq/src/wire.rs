@@ -1,4 +1,4 @@
-//! What passes over a connection, and how far an exchange has come. ureq keeps the idle ones.
+//! What passes over a connection, and how far an exchange has come. ureq pools the idle connections.
 
 use std::cell::RefCell;
 use std::io::{self, BufRead as _, Read, Write};
@@ -20,7 +20,7 @@ const OUTPUT: usize = 256 * 1024;
 /// Bytes read at a time; a whole head has to fit.
 const INPUT: usize = 128 * 1024;
 
-/// How far one exchange has come, and what it may cost. Shared by the connection, the body and whoever judges a failure.
+/// How far one exchange has come, and its limits. Shared by the connection, the body and the code that classifies a failure.
 #[derive(Debug)]
 pub(crate) struct ExchangeWatch(Mutex<ExchangeState>);
 
@@ -33,11 +33,11 @@ pub(crate) struct ExchangeState {
     pub(crate) reading: Reading,
     /// What the head says besides what ureq writes: the key, which ureq never sees.
     pub(crate) authorization: Option<HeaderValue>,
-    /// Whether a byte of the request may have left.
+    /// Returns whether a byte of the request may have been sent.
     pub(crate) sent: bool,
     /// When a byte last moved.
     pub(crate) moved: Instant,
-    /// What a write ran into. The reply may still be there to be read.
+    /// The error of a write. The reply may still be there to be read.
     pub(crate) broken: Option<String>,
     /// Whether the reply came before the request was whole.
     early: bool,
@@ -62,7 +62,7 @@ pub(crate) enum Reading {
 
 thread_local! {
     /// The exchange that this thread performs. ureq connects and sends on the calling thread, and this is how a
-    /// connection, kept or new, learns whose bytes it carries.
+    /// connection, pooled or new, learns whose bytes it carries.
     static CURRENT: RefCell<Option<Arc<ExchangeWatch>>> = const { RefCell::new(None) };
 }
 
@@ -89,7 +89,7 @@ impl ExchangeWatch {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, ExchangeState> {
-        // Plain data: nothing is left half-written by a panic.
+        // Plain data: a panic leaves nothing half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,12 +112,12 @@ impl ExchangeWatch {
 }
 
 impl ExchangeState {
-    /// Whether sending is over although the request is not whole.
+    /// Returns whether sending is over although the request is not whole.
     pub(crate) fn is_over(&self) -> bool {
         self.early || self.broken.is_some()
     }
 
-    /// The beginning of a request as it leaves: with the key behind its first line.
+    /// Returns the beginning of a request as it is sent: with the key after its first line.
     fn with_key(&mut self, head: &[u8]) -> Vec<u8> {
         let Some(key) = self.authorization.take() else {
             return head.to_owned();
@@ -152,7 +152,7 @@ impl ExchangeState {
     }
 }
 
-/// A socket whose every read and write ends at a moment.
+/// A socket whose every read and write ends at a deadline.
 #[derive(Debug)]
 pub(crate) struct Socket {
     pub(crate) tcp: Arc<TcpStream>,
@@ -191,7 +191,7 @@ impl Write for Socket {
     }
 }
 
-/// Whether an operation ended because its time was over; a socket's own timeout says it would have to wait.
+/// Returns whether an operation timed out; a socket's own timeout is reported as `WouldBlock`.
 pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -235,7 +235,7 @@ impl Link {
         }
     }
 
-    /// What there is to read now, without waiting and without taking it.
+    /// Peeks at what there is to read now, without waiting and without taking it.
     fn glance(&mut self) -> Peek {
         let tcp = self.socket().tcp.clone();
         if tcp.set_nonblocking(true).is_err() {
@@ -315,10 +315,10 @@ impl Peek {
     }
 }
 
-/// A connection as ureq uses it; it writes down how far each exchange has come and keeps to its limits.
+/// A connection as ureq uses it; it records how far each exchange has come and enforces its limits.
 ///
 /// A write that fails is not the end: a server that refuses an upload answers and closes, and its reply may be waiting.
-/// So the failure is noted, the rest of the body goes nowhere, and reading decides. The same when the reply is there
+/// So the failure is noted, the rest of the body is dropped, and reading decides. So it is when the reply is there
 /// before the body is whole.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -339,7 +339,7 @@ impl Wire {
         }
     }
 
-    /// Takes part in the exchange under way; tells whether this is its first write.
+    /// Joins the exchange in flight; returns whether this is its first write.
     fn adopt(&mut self) -> bool {
         if let Some(marks) = ExchangeWatch::current() {
             self.marks = marks;
@@ -460,7 +460,7 @@ impl Transport for Wire {
             if progress.reading != Reading::Head {
                 progress.moved = Instant::now();
             }
-            // Nothing read is the end of the body for ureq, and so would nothing kept be.
+            // An empty read is the end of the body for ureq, and so would be an empty rest.
             if read == 0 || kept > 0 {
                 return Ok(read > 0);
             }
@@ -492,11 +492,11 @@ struct Carried {
 
 impl SharedSocket {
     fn lock(&self) -> MutexGuard<'_, Carried> {
-        // Plain data: nothing is left half-written by a panic.
+        // Plain data: a panic leaves nothing half-written.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on the exchange goes over this socket.
+    /// Assigns this socket to the exchange.
     fn carry(&self, socket: Arc<TcpStream>) {
         let mut carried = self.lock();
         if carried.cut {
@@ -505,7 +505,7 @@ impl SharedSocket {
         carried.socket = Some(socket);
     }
 
-    /// The exchange is over: its socket is somebody else's.
+    /// Ends the exchange: its socket may serve another one.
     pub(crate) fn release(&self) {
         self.lock().socket = None;
     }

@@ -64,7 +64,7 @@ pub(crate) fn follow<P: Provider>(run: Run<P>) -> Result<RunResult<P::Output>, E
 
 type Asking<R> = Pin<Box<dyn Future<Output = Result<R, BoxError>> + Send>>;
 
-/// A handler of questions that does not answer at once.
+/// Returns a handler of questions that does not answer at once.
 pub(crate) fn handler<R: Send + 'static>(
     mut answer: impl FnMut(Question) -> Result<R, BoxError> + Send + 'static,
 ) -> impl FnMut(Question) -> Asking<R> + Send + 'static {

@@ -21,7 +21,7 @@ use crate::suite::openings::{OPENINGS, asked, unopened};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
 use crate::suite::support::Probe;
 
-/// Nothing here takes so long, unless it takes for ever.
+/// Nothing here takes so long, unless it never ends.
 const GUARD: Duration = Duration::from_secs(60);
 
 #[tokio::test]
@@ -263,7 +263,7 @@ async fn a_request_is_taken_while_a_stream_is_open_and_silent() -> Result {
         running.wait().await
     });
     heard.recv().await.ok_or("no event")?;
-    // On one thread: the watch goes on until nothing is left for it to do.
+    // On one thread: the driver runs until there is nothing to do for it.
     for _ in 0..64 {
         tokio::task::yield_now().await;
     }
@@ -273,7 +273,7 @@ async fn a_request_is_taken_while_a_stream_is_open_and_silent() -> Result {
     Ok(())
 }
 
-/// Whoever is never given a turn waits for ever: that is what the guard sees, not how long a turn takes.
+/// A future that never gets a turn waits forever: the guard detects that, not how long a turn takes.
 #[test]
 fn a_busy_stream_leaves_the_others_of_its_runtime_their_turns() {
     let (done, finished) = std::sync::mpsc::channel();
@@ -340,7 +340,7 @@ async fn a_poll_without_a_reply_is_dropped_when_its_task_is_to_be_stopped() -> R
         running.next().await?.as_deref(),
         Some(Event::Created { .. })
     ) {}
-    // No reply comes to the next look, for hours.
+    // No reply comes to the next poll, for hours.
     let hours = Span(36_000_000);
     sim.set_faults(vec![FaultRule::new(Fault::Latency(hours)).on("status")]);
     let handle = running.handle();

@@ -35,7 +35,7 @@ pub(crate) fn follow<P: Provider>(run: Run<P>) -> Result<RunResult<P::Output>, E
     run.wait()
 }
 
-/// A handler of questions.
+/// Returns a handler of questions.
 pub(crate) fn handler<R>(
     answer: impl FnMut(Question) -> Result<R, BoxError> + Send + 'static,
 ) -> impl FnMut(Question) -> Result<R, BoxError> + Send + 'static {
