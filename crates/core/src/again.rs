@@ -1,4 +1,4 @@
-//! Starting the same once more, as a new task: what is kept of a start request for that, and why it may not be possible.
+//! Starting the same again as a new task: what is kept of a start request for that, and why it may be impossible.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -11,29 +11,29 @@ use crate::origin::Credential;
 use crate::provider::MatchCriteria;
 use crate::request::{Request, Segment, Source};
 
-/// How much is kept of a start request, in bytes: what is sent inline, and the names and digests of its files.
+/// How much of a start request is kept, in bytes: its inline content, and the names and digests of its files.
 pub(crate) const MAX_KEPT: u64 = 64 * 1024;
 
-/// What a name and a digest of a file take besides the path.
+/// What the name and the digest of a file take up besides its path.
 const FILE_COST: u64 = 128;
 
 /// What is kept of a start request.
 #[derive(Clone, Debug)]
 pub(crate) enum KeptStart {
-    /// All of it but the idempotency key, which belongs to one start, and the contents of its files.
+    /// The request without the idempotency key, which belongs to one start, and without the contents of its files.
     Request(Box<Request>),
-    /// It is larger than [`MAX_KEPT`].
+    /// The request was larger than [`MAX_KEPT`].
     TooLarge(u64),
-    /// It sends a file from memory, whose content is not kept.
+    /// The request sent a file from memory, whose content is not kept.
     FileFromMemory,
-    /// It sends a file whose name is no text.
+    /// The request sent a file whose name is not text.
     UnnamedFile,
-    /// The API key stands in it.
+    /// The request contained the API key.
     HoldsKey,
 }
 
 impl KeptStart {
-    /// Drops a request in which the key stands: a prompt may have been pasted together with it.
+    /// Drops a request that contains the API key: the user may have pasted a prompt together with it.
     pub(crate) fn drop_key(&mut self, credential: &Credential) {
         let Self::Request(request) = self else { return };
         let holds = |bytes: &Bytes| {
@@ -70,68 +70,68 @@ impl KeptStart {
     }
 }
 
-/// A start request that was kept, to be started again as a new task: [`Snapshot::start_again`](crate::Snapshot) gives it.
+/// A stored start request that can start a new task; [`Snapshot::start_again`](crate::Snapshot) returns it.
 ///
-/// Its [`sources`](Self::sources) are as they were then: whoever drives it looks at the files and compares.
+/// Its [`sources`](Self::sources) are as they were then: the driver compares them with the files of today.
 #[derive(Clone, Debug)]
 pub struct StartAgain {
     pub(crate) provider: String,
     pub(crate) origin: Option<String>,
     pub(crate) request: Request,
     pub(crate) criteria: Option<MatchCriteria>,
-    /// The start it repeats, when nobody knows whether that made a task.
+    /// The start that this repeats, if nobody knows whether it created a task.
     pub(crate) unresolved: Option<IntentId>,
 }
 
 impl StartAgain {
-    /// Returns the files that it sends.
+    /// Returns the files that the request sends.
     pub fn sources(&mut self) -> Vec<&mut Source> {
         self.request.sources()
     }
 
-    /// Returns the start that it repeats, when nobody knows whether that made a task: both may be billed.
+    /// Returns the start that this repeats, if nobody knows whether it created a task: both may be billed.
     #[must_use]
     pub fn unresolved(&self) -> Option<&IntentId> {
         self.unresolved.as_ref()
     }
 }
 
-/// Why the same cannot be started again. Nothing was sent.
+/// Why the same task cannot be started again. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StartAgainError {
-    /// Nothing is kept of how it was started: the task was only followed, or was started by an older version.
+    /// Nothing is stored of the start: the task was only followed, or an older version started it.
     NothingKept,
-    /// The start request was too large to be kept.
+    /// The start request was too large to store.
     TooLarge {
         /// Its size in bytes, without the files.
         bytes: u64,
-        /// The largest that is kept.
+        /// The largest size that is stored.
         limit: u64,
     },
-    /// A file was sent from memory, and contents of files are not kept.
+    /// The start request sent a file from memory, and contents of files are not stored.
     FileFromMemory,
-    /// A file was sent whose name cannot be kept.
+    /// The start request sent a file whose name cannot be stored.
     UnnamedFile,
-    /// The start request held the API key, which is never kept.
+    /// The start request contained the API key, which is never stored.
     HoldsKey,
-    /// What is kept cannot be read.
+    /// The stored request cannot be read.
     Broken(String),
-    /// Nobody knows whether the start that would be repeated made a task.
+    /// Nobody knows whether the start that would be repeated created a task.
     OutcomeUnknown(IntentId),
-    /// A file is not what it was.
+    /// A file has changed since the start.
     FileChanged(PathBuf),
-    /// A file cannot be read any more.
+    /// A file can no longer be read.
     FileUnreadable {
         /// The file.
         path: PathBuf,
-        /// What is wrong, in words that name it.
+        /// What is wrong, in words that name the file.
         why: String,
     },
 }
 
 impl StartAgainError {
-    /// Returns whether the caller may insist on starting it all the same.
+    /// Returns whether the caller may insist on starting the task anyway.
     #[must_use]
     pub fn can_be_forced(&self) -> bool {
         matches!(self, Self::FileChanged(_) | Self::OutcomeUnknown(_))

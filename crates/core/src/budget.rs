@@ -2,28 +2,28 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The retry budget of one origin, plain data.
+/// The retry budget of one origin, as plain data.
 ///
-/// Each repetition takes tokens and each success gives some back, so that a server in trouble is not hit by every task
-/// at once. Whoever owns several tasks owns one budget and lends it to each
-/// [`next_step`](crate::Task::next_step); threads share it without a lock. One thread that drives tasks in the same order
-/// gets the same decisions each time.
+/// Each repeated request takes tokens and each success gives some back, so that the tasks of a failing server do not all
+/// hit it at once. The owner of several tasks owns one budget and lends it to each
+/// [`next_step`](crate::Task::next_step); threads share it without a lock. One thread that drives tasks in the same
+/// order gets the same decisions each time.
 #[derive(Debug)]
 pub struct OriginBudget {
     tokens: AtomicU32,
 }
 
-/// The bucket's size.
+/// The size of the bucket.
 const FULL: u32 = 500;
-/// Price of a repetition.
+/// The price of a repeated request.
 const RETRY: u32 = 5;
-/// Price of a repetition after a timeout, which costs the server more.
+/// The price of a repeated request after a timeout, which costs the server more.
 const RETRY_AFTER_TIMEOUT: u32 = 10;
-/// Given back by each success, so that a drained budget refills.
+/// What each success gives back, so that an empty budget refills.
 const SUCCESS: u32 = 5;
 
 impl OriginBudget {
-    /// A full budget.
+    /// Creates a full budget.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -31,13 +31,13 @@ impl OriginBudget {
         }
     }
 
-    /// Tokens left.
+    /// Returns how many tokens remain.
     #[must_use]
     pub fn tokens(&self) -> u32 {
         self.tokens.load(Ordering::Relaxed)
     }
 
-    /// Takes the price of a repetition; false, and nothing is taken, when too little is left.
+    /// Takes the price of a repeated request; takes nothing and returns false if too few tokens remain.
     pub(crate) fn take(&self, after_timeout: bool) -> bool {
         let price = if after_timeout {
             RETRY_AFTER_TIMEOUT

@@ -1,4 +1,4 @@
-//! One operation seen through: attempts, backoff, deadline.
+//! One operation from its first attempt to its result: attempts, backoff, deadline.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::retry::{self, Attempt, AttemptError, RetryDecision};
 use crate::seed::Seed;
 use crate::time::Timestamp;
 
-/// The machine of one [`Operation`].
+/// The state machine of one [`Operation`].
 ///
 /// # The driver's duty
-/// Poll; on [`CallStep::Send`] call [`sent`](Self::sent), perform the exchange and report it with
-/// [`handle_response`](Self::handle_response) or [`handle_failure`](Self::handle_failure); on [`CallStep::Wait`] wait;
-/// on [`CallStep::Done`] take the result with [`finish`](Self::finish).
+/// Call [`next_step`](Self::next_step); on [`CallStep::Send`] call [`sent`](Self::sent), perform the exchange and
+/// report it with [`handle_response`](Self::handle_response) or [`handle_failure`](Self::handle_failure); on
+/// [`CallStep::Wait`] wait; on [`CallStep::Done`] take the result with [`finish`](Self::finish).
 ///
 /// ```text
 ///          ┌──────── Wait ────────┐
@@ -37,10 +37,10 @@ pub struct Call<O: Operation> {
     until: Timestamp,
     now: Timestamp,
     seed: Seed,
-    /// Made at the first wait: most calls have none.
+    /// Created at the first wait: most calls have none.
     rng: Option<fastrand::Rng>,
     attempts: u32,
-    /// Whether any attempt so far may have been received.
+    /// Whether the server may have received any attempt so far.
     maybe: bool,
     state: State,
     result: Option<Result<O::Output, Error>>,
@@ -57,53 +57,53 @@ enum State {
     Done,
 }
 
-/// A request failed and is made again.
+/// A request failed and will be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retrying {
     /// Requests made so far.
     pub attempt: u32,
-    /// What went wrong with the last one.
+    /// Why the last request failed.
     pub reason: RetryReason,
-    /// The same in words.
+    /// The reason in words.
     pub why: String,
-    /// How long it is waited before the next.
+    /// How long the call waits before the next request.
     pub wait: Duration,
 }
 
-/// What a call asks of its driver.
+/// What a call asks its driver to do.
 #[derive(Debug)]
 pub enum CallStep<'a> {
     /// Perform this exchange and report it.
     Send {
         /// The attempt's number, from 1.
         id: ExchangeId,
-        /// What to send.
+        /// The request to send.
         request: &'a Arc<Request>,
-        /// What it may cost.
+        /// The limits of the exchange.
         limits: Limits,
     },
-    /// The exchange is under way.
+    /// An exchange is under way.
     InFlight {
         /// The attempt's number.
         id: ExchangeId,
     },
-    /// Poll again then.
+    /// Ask for the next step at this time.
     Wait {
-        /// When.
+        /// When to ask.
         until: Timestamp,
-        /// What is waited for.
+        /// What failed and will be repeated.
         retrying: &'a Retrying,
     },
-    /// Over: call [`Call::finish`].
+    /// The call is over: call [`Call::finish`].
     Done,
 }
 
 impl<O: Operation> Call<O> {
-    /// Freezes the request of `operation`; nothing leaves yet.
+    /// Freezes the request of `operation`; nothing is sent yet.
     ///
     /// # Errors
-    /// When the operation's parameters cannot be written into a request.
+    /// Returns an error if the operation's parameters cannot be encoded into a request.
     pub fn new(operation: O, policy: Policy, seed: &Seed, now: Timestamp) -> Result<Self, Error> {
         let request = Arc::new(operation.request()?.freeze(seed));
         let until = policy.work.map_or(Timestamp::MAX, |work| now.after(work));
@@ -125,7 +125,7 @@ impl<O: Operation> Call<O> {
         })
     }
 
-    /// What to do next. Asked twice with nothing in between, it gives the same step.
+    /// Returns what to do next. Called twice with nothing in between, it returns the same step.
     pub fn next_step(&mut self, now: Timestamp, budget: &OriginBudget) -> CallStep<'_> {
         self.now = self.now.max(now);
         if matches!(self.state, State::Reported(_))
@@ -216,7 +216,7 @@ impl<O: Operation> Call<O> {
             decided
             @ (RetryDecision::Exhausted | RetryDecision::Final | RetryDecision::Unknown) => {
                 let maybe = self.maybe || retry::may_have_happened(&error, &self.policy.retry);
-                // What may be repeated may have changed something all the same.
+                // A request that may be repeated may still have changed something on the server.
                 let changed = maybe && !self.request.method().is_safe();
                 let mut error = error_of(error, self.now, self.attempts);
                 if changed || decided == RetryDecision::Unknown {
@@ -232,7 +232,7 @@ impl<O: Operation> Call<O> {
         self.result = Some(result);
     }
 
-    /// Tells that the first byte of this attempt may leave now.
+    /// Acknowledges that the first byte of this attempt may leave now.
     pub fn sent(&mut self, id: ExchangeId) {
         if matches!(self.state, State::Ready { .. }) && id.0 == u64::from(self.attempts) + 1 {
             self.attempts += 1;
@@ -240,7 +240,7 @@ impl<O: Operation> Call<O> {
         }
     }
 
-    /// Records a whole reply.
+    /// Records a complete reply.
     pub fn handle_response(&mut self, id: ExchangeId, reply: Response, now: Timestamp) {
         self.report(id, Ok(reply), now);
     }
@@ -262,10 +262,10 @@ impl<O: Operation> Call<O> {
         }
     }
 
-    /// The result, once, after [`CallStep::Done`].
+    /// Returns the result, once, after [`CallStep::Done`].
     ///
     /// # Panics
-    /// When the call is not done, or the result was taken before.
+    /// Panics if the call is not done, or if the result was taken before.
     pub fn finish(&mut self) -> Result<O::Output, Error> {
         self.result
             .take()
@@ -273,7 +273,7 @@ impl<O: Operation> Call<O> {
     }
 }
 
-/// The error that this evidence makes.
+/// Converts a failed attempt into the error of the call.
 pub(crate) fn error_of(error: AttemptError, now: Timestamp, attempts: u32) -> Error {
     let asked = error.retry_after(now);
     let error = match error {
@@ -329,7 +329,7 @@ mod tests {
         run_of(Ping(safety), policy, script)
     }
 
-    /// Runs a call against scripted reports; gives the result, the number of requests and the virtual time it took.
+    /// Runs a call against scripted reports; returns the result, the number of requests and the virtual time it took.
     fn run_of(
         operation: impl Operation<Output = usize>,
         policy: Policy,

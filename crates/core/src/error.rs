@@ -1,5 +1,5 @@
-//! Errors, by whose fault they are: ours to fix ([`BuildError`]), theirs ([`ReadError`], [`ApiError`]) or the wire's
-//! ([`ExchangeFailure`](crate::ExchangeFailure)); [`Error`] is what a whole call can end in.
+//! Errors, by who has to act: the caller ([`BuildError`]), the server ([`ReadError`], [`ApiError`]) or the network
+//! ([`ExchangeFailure`](crate::ExchangeFailure)); [`Error`] is what a whole call can return.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::id::{IntentId, TaskId};
 use crate::question::AnswerError;
 use crate::response::{Head, Response};
 
-/// The error of a caller's own code: anything that `?` turns into a boxed one.
+/// An error from the caller's own code: anything that `?` converts into a boxed error.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Error text kept of a reply, in bytes.
+/// Bytes of a reply's error text that are kept.
 const MAX_TEXT: usize = 2048;
 
-/// A request cannot be built: the caller's parameters are at fault, nothing was sent.
+/// A request cannot be built because of the caller's parameters. Nothing was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError(String);
 
 impl BuildError {
-    /// An error with a message that names the parameter.
+    /// Creates an error with a message that names the parameter.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -37,7 +37,7 @@ impl fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
-/// A reply came and cannot be read.
+/// A reply arrived but cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadError {
     kind: ReadErrorKind,
@@ -49,22 +49,22 @@ pub struct ReadError {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReadErrorKind {
-    /// Nothing where JSON is needed.
+    /// The body is empty where JSON is needed.
     Empty,
-    /// JSON that ends too early: the connection was cut, not the server wrong.
+    /// The JSON ends too early: the connection was cut, and the server is not to blame.
     Truncated,
-    /// A page for people: a proxy, a login page, an outage page.
+    /// A web page: a proxy, a login page, an outage page.
     Html,
-    /// Not JSON.
+    /// The body is not JSON.
     NotJson,
-    /// JSON without what we need, or of another shape.
+    /// The JSON lacks a field that is needed, or has another shape.
     Shape,
-    /// It is about another task than the one that was asked about.
+    /// The reply is about another task than the requested one.
     Foreign,
 }
 
 impl ReadError {
-    /// An error of this kind; `detail` names the field.
+    /// Creates an error of this kind; `detail` names the field.
     pub fn new(kind: ReadErrorKind, detail: impl Into<String>) -> Self {
         Self {
             kind,
@@ -72,7 +72,7 @@ impl ReadError {
         }
     }
 
-    /// What is wrong.
+    /// Returns what is wrong with the reply.
     #[must_use]
     pub fn kind(&self) -> ReadErrorKind {
         self.kind
@@ -98,22 +98,23 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
-/// The server answered, and the answer is no.
+/// The server answered with an error status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ApiError {
-    /// The status code: what to branch on.
+    /// The status code, for programs to branch on.
     pub status: StatusCode,
-    /// The server's text for people; may change at any time.
+    /// The server's text for people; it may change at any time.
     pub message: String,
-    /// The server's own code for the error, when it sends one.
+    /// The server's own code for the error, if it sends one.
     pub code: Option<String>,
-    /// The server's name for the exchange.
+    /// The server's id for the exchange.
     pub request_id: Option<String>,
 }
 
 impl ApiError {
-    /// Reads an error reply, whatever its body is: `error`, `message` or `detail` of a JSON object, else the raw text.
+    /// Reads an error reply, whatever its body is: `error`, `message` or `detail` of a JSON object, or else the raw
+    /// text.
     #[must_use]
     pub fn read(reply: &Response) -> Self {
         let body = &reply.body[..reply.body.len().min(64 * 1024)];
@@ -140,7 +141,7 @@ impl ApiError {
         error
     }
 
-    /// The error for a reply whose body was lost.
+    /// Creates the error for a reply whose body was lost.
     #[must_use]
     pub fn without_body(head: &Head) -> Self {
         Self::of_head(head, String::new(), None)
@@ -196,21 +197,21 @@ impl fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// What a call, or a whole `run`, can end in when it does not end in an answer.
+/// The error of a call, or of a whole `run` that ends without an answer.
 ///
 /// ```text
-/// kind            whose fault           did the server act?     try again?
-/// Config, Input   the caller's          no                      after mending it
-/// Auth, Api       the server said no    no                      after mending it
-/// RateLimited     the server said wait  no                      later
-/// Transport       the wire's            no (a write), or a read later
-/// Protocol        the server's          no                      after mending it
-/// Decode          the server's          a read only             later
-/// OutcomeUnknown  the wire's            maybe                   look first
-/// Task            the agent's           yes                     as you like
-/// Pending         nobody's              yes, and it goes on     watch it
-/// NotDriven       this program's        no                      once the task is driven
-/// Local           this machine's        see the message         after mending it
+/// kind            who has to act        did the server act?     try again?
+/// Config, Input   the caller            no                      after fixing it
+/// Auth, Api       the caller            no                      after fixing it
+/// RateLimited     nobody: just wait     no                      later
+/// Transport       the network           no (for a write)        later
+/// Protocol        the server            no                      after fixing it
+/// Decode          the server            a read only             later
+/// OutcomeUnknown  the network           maybe                   check first
+/// Task            the agent             yes                     as you like
+/// Pending         nobody                yes, still running      follow it
+/// NotDriven       this program          no                      once the task is driven
+/// Local           this machine          see the message         after fixing it
 /// ```
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
@@ -234,38 +235,38 @@ struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// Key, base URL or setting missing or malformed; nothing was sent.
+    /// The key, the base URL or a setting is missing or malformed; nothing was sent.
     Config,
     /// The job, a file or a parameter cannot be used; nothing was sent.
     Input,
-    /// 401 or 403.
+    /// The server answered 401 or 403.
     Auth,
-    /// The server refused otherwise.
+    /// The server refused with another status.
     Api,
-    /// 429 until the budget was spent.
+    /// The server answered 429 until the retry budget was used up.
     RateLimited,
-    /// The network failed until the budget was spent; a write was not applied.
+    /// The network failed until the retry budget was used up; a write was not applied.
     Transport,
-    /// What answered is not the server we know: an untrusted certificate, a redirect elsewhere, not HTTP.
+    /// What answered is not the server that we know: an untrusted certificate, a redirect elsewhere, not HTTP.
     Protocol,
-    /// The reply to a read cannot be read.
+    /// The reply to a read cannot be parsed.
     Decode,
     /// A write may or may not have been applied.
     OutcomeUnknown,
-    /// The task ended badly: failed, stopped.
+    /// The task failed or was stopped.
     Task,
-    /// The task goes on: a question, a deadline, an interrupt.
+    /// The task is still running: a question, a deadline or an interrupt ended the call.
     Pending,
-    /// The task completed and its answer cannot be read yet.
+    /// The task completed, but its answer cannot be read yet.
     ResultUnavailable,
-    /// Nobody drives the task that a handle spoke to: its command was withdrawn and will not be applied later.
+    /// Nobody drives the task that a handle spoke to: its request was withdrawn and will not be applied later.
     NotDriven,
-    /// Something on this side failed: a handler, a save hook, a file.
+    /// Something on this side failed: a handler, a save hook or a file.
     Local,
 }
 
 impl Error {
-    /// An error of this kind with a message that says what happened.
+    /// Creates an error of this kind with a message that says what happened.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -282,16 +283,16 @@ impl Error {
         }))
     }
 
-    /// The error for a reply that says no.
+    /// Creates the error for a reply with an error status.
     #[must_use]
     pub fn api(api: ApiError) -> Self {
         let kind = match api.status.as_u16() {
             401 | 403 => ErrorKind::Auth,
             429 => ErrorKind::RateLimited,
-            // What the server cannot do it will not do later.
+            // The server does not support this, and retrying will not change that.
             501 | 505 | 511 => ErrorKind::Api,
             500..=599 => ErrorKind::Transport,
-            // No HTTP as we speak it.
+            // This is not HTTP as we speak it.
             600.. => ErrorKind::Protocol,
             _ => ErrorKind::Api,
         };
@@ -300,7 +301,7 @@ impl Error {
         error
     }
 
-    /// The error for an exchange that failed and left nothing behind.
+    /// Creates the error for an exchange that failed without any effect.
     #[must_use]
     pub fn failure(failure: ExchangeFailure) -> Self {
         let kind = match failure.cause {
@@ -324,7 +325,7 @@ impl Error {
         error
     }
 
-    /// The error for a reply that cannot be read.
+    /// Creates the error for a reply that cannot be read.
     #[must_use]
     pub fn read(read: ReadError) -> Self {
         let kind = match read.kind() {
@@ -339,7 +340,7 @@ impl Error {
         error
     }
 
-    /// The same evidence, as a write of unknown outcome.
+    /// Turns this error into one about a write with unknown outcome, with the same cause.
     #[must_use]
     pub fn into_unknown(mut self, intent: Option<IntentId>) -> Self {
         self.0.kind = ErrorKind::OutcomeUnknown;
@@ -347,28 +348,28 @@ impl Error {
         self
     }
 
-    /// The same error, about this task.
+    /// Adds the id of the task to this error.
     #[must_use]
     pub fn with_task(mut self, id: TaskId) -> Self {
         self.0.task = Some(id);
         self
     }
 
-    /// The same error, with what the server asked to wait.
+    /// Adds the wait that the server asked for.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Option<Duration>) -> Self {
         self.0.retry_after = wait;
         self
     }
 
-    /// The same error, after this many requests.
+    /// Sets how many requests were made.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.0.attempts = attempts;
         self
     }
 
-    /// The same error, with its cause.
+    /// Sets the cause of this error.
     #[must_use]
     pub fn with_source(
         mut self,
@@ -378,31 +379,31 @@ impl Error {
         self
     }
 
-    /// The kind.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Returns why an answer was refused before anything was sent, when that is what happened.
+    /// Returns why an answer was rejected before anything was sent, if that is what happened.
     #[must_use]
     pub fn answer_error(&self) -> Option<&AnswerError> {
         self.0.answer.as_ref()
     }
 
-    /// The server's refusal, when there was one.
+    /// Returns the server's error, if it sent one.
     #[must_use]
     pub fn api_error(&self) -> Option<&ApiError> {
         self.0.api.as_ref()
     }
 
-    /// The wire's failure, when there was one.
+    /// Returns the failure of the exchange, if it failed.
     #[must_use]
     pub fn wire_failure(&self) -> Option<&ExchangeFailure> {
         self.0.failure.as_ref()
     }
 
-    /// The status code of the last reply, when one came.
+    /// Returns the status code of the last reply, if one came.
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match (&self.0.api, &self.0.failure) {
@@ -418,37 +419,37 @@ impl Error {
         }
     }
 
-    /// The server's name for the last exchange, for its support to find it.
+    /// Returns the server's id for the last exchange, by which its support can find it.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.0.api.as_ref()?.request_id.as_deref()
     }
 
-    /// The task it is about; the task is not lost.
+    /// Returns the id of the task that the error is about; the task is not lost.
     #[must_use]
     pub fn task(&self) -> Option<&TaskId> {
         self.0.task.as_ref()
     }
 
-    /// The start or answer whose outcome is unknown.
+    /// Returns the start or answer whose outcome is unknown.
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {
         self.0.intent.as_ref()
     }
 
-    /// Requests made.
+    /// Returns how many requests were made.
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// How long the server asked to wait.
+    /// Returns how long the server asked to wait.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether the same call may succeed later without any change.
+    /// Returns whether the same call may succeed later without any change.
     ///
     /// # Troubleshooting
     /// A caller that loops on this should wait at least [`retry_after`](Self::retry_after) between tries.

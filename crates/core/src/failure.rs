@@ -1,4 +1,4 @@
-//! What the wire did: failures by stage and cause.
+//! How exchanges fail: by progress and by cause.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::response::Head;
 
-/// How far an exchange had come when it failed. The stage decides whether a write may be repeated.
+/// How far an exchange had come when it failed. This decides whether a write may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ExchangeProgress {
-    /// Not one byte of the request left: the server cannot have seen it.
+    /// Not one byte of the request was sent: the server cannot have seen it.
     NotSent,
-    /// Some of it may have left and no complete reply head came back.
+    /// Some of the request may have been sent, and no complete reply head came back.
     MaybeSent,
-    /// The reply's head is here; its body is lost or unusable.
+    /// The reply's head arrived; its body is lost or unusable.
     Answered(Box<Head>),
 }
 
@@ -25,7 +25,7 @@ pub enum ExchangeProgress {
 pub enum TimeoutPhase {
     /// Resolving, connecting or the TLS handshake.
     Connect,
-    /// Sending the body.
+    /// Sending the request's body.
     Send,
     /// Waiting for the reply's head.
     Head,
@@ -54,36 +54,36 @@ impl TimeoutPhase {
 pub enum Cause {
     /// The host name did not resolve.
     Resolve,
-    /// Nothing listens there, or the network is unreachable.
+    /// No server listens there, or the network is unreachable.
     Refused,
-    /// The TLS handshake failed before a certificate was judged.
+    /// The TLS handshake failed before the certificate was checked.
     Tls,
-    /// The server's certificate was judged and refused. Never retried.
+    /// The server's certificate was checked and rejected. Never retried.
     Certificate,
-    /// A proxy stood in the way.
+    /// A proxy refused the connection.
     Proxy,
-    /// A limit ran out.
+    /// A time limit ran out.
     Timeout(TimeoutPhase),
     /// The connection was reset or closed.
     Reset,
-    /// The reply ended before its promised end.
+    /// The reply ended before its announced end.
     Truncated,
-    /// What came back is not HTTP as we speak it.
+    /// What came back is not HTTP as this client speaks it.
     Protocol,
-    /// A redirect that we do not follow.
+    /// A redirect that this client does not follow.
     Redirect,
-    /// A reply larger than the named cap in bytes.
+    /// The reply is larger than the limit.
     TooLarge {
-        /// The cap.
+        /// The limit in bytes.
         cap: u64,
     },
-    /// The reply came encoded although nobody asked for that.
+    /// The reply has a content encoding that nobody requested.
     Encoding,
-    /// A file changed between being described and being sent.
+    /// A file changed after it was described and before it was sent.
     SourceChanged,
     /// A file could not be read.
     Source,
-    /// The driver let go of the exchange: a dropped future, a panic, an end of process.
+    /// The driver dropped the exchange: a dropped future, a panic, the end of the process.
     Abandoned,
 }
 
@@ -95,21 +95,21 @@ pub struct ExchangeFailure {
     pub progress: ExchangeProgress,
     /// Why it failed.
     pub cause: Cause,
-    /// The library's own words, with host and port, without secrets.
+    /// The library's own words, with host and port and without secrets.
     pub detail: String,
 }
 
 impl ExchangeFailure {
-    /// A failure with the adapter's words about it.
-    pub fn new(stage: ExchangeProgress, cause: Cause, detail: impl Into<String>) -> Self {
+    /// Creates a failure with the adapter's description of it.
+    pub fn new(progress: ExchangeProgress, cause: Cause, detail: impl Into<String>) -> Self {
         Self {
-            progress: stage,
+            progress,
             cause,
             detail: detail.into(),
         }
     }
 
-    /// The report for an exchange that the driver no longer holds.
+    /// Creates the report for an exchange that the driver no longer owns.
     #[must_use]
     pub fn abandoned() -> Self {
         Self::new(
@@ -119,7 +119,7 @@ impl ExchangeFailure {
         )
     }
 
-    /// The head of the reply, if one came.
+    /// Returns the head of the reply, if one came.
     #[must_use]
     pub fn head(&self) -> Option<&Head> {
         match &self.progress {
@@ -160,5 +160,5 @@ impl fmt::Display for ExchangeFailure {
 
 impl std::error::Error for ExchangeFailure {}
 
-/// Largest share of a server-given wait that is honoured.
+/// Longest wait that a server may ask for.
 pub(crate) const MAX_HINT: Duration = Duration::from_secs(300);

@@ -1,4 +1,4 @@
-//! Names for things: each kind of id is its own type.
+//! Identifiers: each kind of id is its own type.
 
 use std::fmt;
 
@@ -19,12 +19,12 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the text as it is; it is encoded wherever it enters a URL.
+            /// Creates the id from this text as it is; it is encoded wherever it enters a URL.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
-            /// The text of the id.
+            /// Returns the text of the id.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -52,15 +52,15 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// The id that a provider gave a task. Whatever the server sent is an id, even when it is not a UUID.
+    /// The id that a provider gave a task. Whatever the server sent is an id, even if it is no UUID.
     TaskId
 }
 impl TaskId {
-    /// Whether the id can name a task in a path: not empty, not `.` or `..`, not endless, without control characters
-    /// and without traces of a repair or of a key that was removed, which would make it another task's.
+    /// Checks whether the id can name a task in a path: not empty, not `.` or `..`, not too long, without control
+    /// characters, and without traces of repaired text or of a removed key, which would make it the id of another task.
     ///
     /// # Errors
-    /// Says which of these it is.
+    /// Returns an error that says which of these rules the id breaks.
     pub fn check(&self) -> Result<(), BuildError> {
         if self
             .0
@@ -75,28 +75,28 @@ impl TaskId {
 }
 
 text_id! {
-    /// A question's id, stable across processes and snapshots: of each question of each task another.
+    /// A question's id, stable across processes and snapshots and unique among the questions of all tasks.
     QuestionId
 }
 impl QuestionId {
-    /// What the ids of stand-ins begin with; those of questions that are known begin with `q_`.
+    /// How the ids of stand-ins begin; those of known questions begin with `q_`.
     const STAND_IN: &str = "s_";
 
-    /// Makes the id of a question out of everything that makes it this one: `q_` and 16 hexadecimal characters of the
-    /// SHA-256 over `parts`, each after its length as eight bytes, the most significant first.
+    /// Derives the id of a question from everything that identifies it: `q_` and 16 hexadecimal characters of the
+    /// SHA-256 over `parts`, each preceded by its length as eight bytes, the most significant first.
     #[must_use]
     pub fn of(parts: &[&[u8]]) -> Self {
         Self(format!("q_{}", Self::digest(parts)))
     }
 
-    /// Makes the id of something that `task` asks at this place, of which nothing else is known.
+    /// Derives the id of a question that `task` asks at this place and of which nothing else is known.
     #[must_use]
     pub fn stand_in(task: &TaskId, place: &str) -> Self {
         let digest = Self::digest(&[task.as_str().as_bytes(), place.as_bytes()]);
         Self(format!("{}{digest}", Self::STAND_IN))
     }
 
-    /// Returns whether the id is that of a stand-in: whoever names it has not seen what is asked.
+    /// Returns whether the id is a stand-in: whoever uses it has not seen what is asked.
     #[must_use]
     pub fn is_stand_in(&self) -> bool {
         self.0.starts_with(Self::STAND_IN)
@@ -112,26 +112,28 @@ impl QuestionId {
     }
 }
 text_id! {
-    /// Names one start that may or may not have reached the server: what to quote when its outcome is unknown.
+    /// The id of one start request that may or may not have reached the server: quote it when the outcome is unknown.
     IntentId
 }
 text_id! {
-    /// The place in a task's conversation before a write of ours; made and read by the provider, opaque to the machine.
+    /// The newest place in a task's conversation before a write of ours. The provider creates and reads it; the machine
+    /// does not look inside.
     Cursor
 }
 
-/// Key that lets a server recognise a repeated write. Minted once, before the first attempt, and frozen with the body.
+/// A key by which a server recognises a repeated write. It is created once, before the first attempt, and frozen with
+/// the body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Takes a key that the caller chose.
+    /// Creates a key from the caller's own text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Mints the key of one use: a version-4 UUID from `seed`, bound to what it protects.
+    /// Derives the key for one use: a version-4 UUID from `seed`, bound to what it protects.
     #[must_use]
     pub fn mint(seed: &Seed, label: &str, bound_to: &[u8]) -> Self {
         let bytes = seed.derive(label, bound_to);
@@ -142,8 +144,8 @@ impl IdempotencyKey {
         )
     }
 
-    /// The key of an answer to a question: the same for whoever answers it alike, so that the server takes the second
-    /// for the first.
+    /// Derives the key of an answer to a question: whoever gives the same answer has the same key, so that the server
+    /// recognises the second as a repetition of the first.
     #[must_use]
     pub fn of_answer(task: &str, question: &str, answer: &Answer) -> Self {
         let answer = serde_json::to_string(answer).unwrap_or_default();
@@ -151,25 +153,25 @@ impl IdempotencyKey {
         Self::mint(&Seed([0; 32]), "answer", bound_to.as_bytes())
     }
 
-    /// The text of the key, as it goes into the header.
+    /// Returns the text of the key, as it is sent in the header.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Number of an event that never changes: whichever process tells an event, and however often, it has the same one, and no
-/// other event of its task has it.
+/// The number of an event, which never changes: every process that reports the event, however often, gives it the same
+/// number, and no other event of its task has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventId {
-    /// An event of the platform's stream, by its place there.
+    /// An event of the platform's stream, by its sequence number.
     Stream(EventSeq),
-    /// An event of the machine's own, by its number among those. They rise; another process may leave some out.
+    /// An event of the machine's own, by its number among those. The numbers rise; another process may skip some.
     Own(u64),
 }
 
-/// `7` for an event of the machine's own, `s7` for one of the stream.
+/// Writes `7` for an event of the machine's own, `s7` for one of the stream.
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -199,19 +201,19 @@ number_id! {
     ExchangeId
 }
 number_id! {
-    /// Number of an event in the order of telling, from 1, without gaps: what a driver acknowledges. Another process may
-    /// give it to another event; an [`EventId`] is for good.
+    /// The number of an event in the order of delivery, from 1 and without gaps: a driver acknowledges it. Another
+    /// process may give it to another event; an [`EventId`] never changes.
     EventNo
 }
 number_id! {
-    /// Number of a state worth storing; grows with each.
+    /// The number of a state that must be stored; each new one is larger.
     Revision
 }
 number_id! {
-    /// Number of a message handed to [`Task::send_message`](crate::Task::send_message).
+    /// The number of a message passed to [`Task::send_message`](crate::Task::send_message).
     MessageNo
 }
 number_id! {
-    /// Place in a task's event stream; later events have larger positions.
+    /// The sequence number of an event in a task's stream; later events have larger ones.
     EventSeq
 }

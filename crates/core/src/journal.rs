@@ -1,16 +1,16 @@
-//! Where a task is kept so that no crash loses it.
+//! The journal that stores a task so that no crash loses it.
 
 use crate::error::BoxError;
 use crate::snapshot::Snapshot;
 
-/// Keeps tasks. Core does no I/O: where and how is the implementation's business.
+/// Stores tasks. The core does no I/O: how and where they are stored is up to the implementation.
 ///
-/// It is given every state that must survive: above all the intent of a start before its first byte leaves, and the
-/// task's id before anybody is told.
+/// It receives every state that must survive a crash: above all the intent of a start before its first byte is sent,
+/// and the task's id before anybody is told of it.
 pub trait Journal: Send + Sync {
-    /// Keeps this state of a task in the place of the states before it. It is durable when this returns.
+    /// Stores this state of a task in place of the earlier ones. The state is durable when this returns.
     ///
     /// # Errors
-    /// When it cannot be kept: the write that was to follow does not leave.
+    /// Returns an error if the state cannot be stored: the write that was to follow is not sent.
     fn record(&self, snapshot: &Snapshot) -> Result<(), BoxError>;
 }

@@ -1,16 +1,16 @@
-//! Lists of which some entries cannot be read.
+//! Lists in which some entries cannot be read.
 
 /// One entry of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListEntry<T> {
-    /// It could be read.
+    /// An entry that could be read.
     Readable(T),
-    /// It is null, or not what the list is made of. What it would have said is not known.
+    /// An entry that is null, or has another shape than the list's entries. What it would have said is not known.
     Unreadable,
 }
 
 impl<T> ListEntry<T> {
-    /// Returns the entry, when it could be read.
+    /// Returns the entry if it could be read.
     pub fn readable(self) -> Option<T> {
         match self {
             Self::Readable(entry) => Some(entry),
@@ -18,7 +18,7 @@ impl<T> ListEntry<T> {
         }
     }
 
-    /// Lends the entry.
+    /// Borrows the entry.
     pub fn as_ref(&self) -> ListEntry<&T> {
         match self {
             Self::Readable(entry) => ListEntry::Readable(entry),
@@ -27,11 +27,11 @@ impl<T> ListEntry<T> {
     }
 }
 
-/// The entries of a list, each in its place; those that cannot be read are kept as such.
+/// The entries of a list, each in its place, unreadable ones included.
 ///
-/// One bad entry spoils no list: what is shown are the [`readable`](Self::readable) entries, and how many
-/// [could not be read](Self::unreadable). It proves nothing either: that something is not in the list, or that nothing
-/// follows an entry, holds only as far as the entries in question [could be read](Self::is_whole).
+/// One bad entry spoils no list: a caller shows the [`readable`](Self::readable) entries and how many [could not be
+/// read](Self::unreadable). But the list no longer proves anything either: that something is missing from it, or that
+/// nothing follows an entry, holds only as far as the entries in question [could be read](Self::is_whole).
 ///
 /// ```
 /// # use taskward_core::{LenientList, ListEntry};
@@ -83,7 +83,7 @@ impl<T> LenientList<T> {
         self.0.is_empty()
     }
 
-    /// Makes a list of what each readable entry says in its place; `None` where it says too little to be read.
+    /// Converts each readable entry; `None` makes an entry unreadable, because it says too little.
     pub fn map<U>(self, mut read: impl FnMut(T) -> Option<U>) -> LenientList<U> {
         let read = |entry: ListEntry<T>| match entry.readable().and_then(&mut read) {
             Some(entry) => ListEntry::Readable(entry),
@@ -92,7 +92,7 @@ impl<T> LenientList<T> {
         LenientList(self.0.into_iter().map(read).collect())
     }
 
-    /// Drops the readable entries that are not wanted.
+    /// Keeps only the readable entries for which `wanted` returns true, and all unreadable ones.
     pub fn retain(&mut self, mut wanted: impl FnMut(&T) -> bool) {
         self.0.retain(|entry| match entry {
             ListEntry::Readable(entry) => wanted(entry),

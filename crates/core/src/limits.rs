@@ -1,4 +1,4 @@
-//! What an exchange may cost: times and sizes, enforced by the adapter.
+//! The limits of an exchange: times and sizes, which the adapter enforces.
 
 use std::time::Duration;
 
@@ -6,40 +6,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::Safety;
 
-/// Limits of one exchange; the adapter enforces them and reports a [`ExchangeFailure`](crate::ExchangeFailure) that names the one hit.
+/// The limits of one exchange. The adapter enforces them and reports an [`ExchangeFailure`](crate::ExchangeFailure)
+/// that names the limit it hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Resolving, connecting and the TLS handshake together.
+    /// For resolving, connecting and the TLS handshake together.
     pub connect: Duration,
-    /// From the last byte sent to the end of the reply's head, informational replies included.
+    /// From the last byte sent to the end of the reply's head, interim replies included.
     pub head: Duration,
-    /// Longest silence while a body is read, and longest standstill while one is sent.
+    /// Longest silence while a body is read, and longest stall while one is sent.
     pub idle: Duration,
-    /// The whole exchange, redirects included. On a stream that is handed over open: all that comes before it is, the
-    /// body of a refusal included; the open stream has no such limit.
+    /// For the whole exchange, redirects included. For a stream that is handed over open it covers everything before
+    /// that, including the body of a refusal; the open stream has no such limit.
     pub total: Option<Duration>,
     /// Largest reply body in bytes.
     pub max_body: u64,
-    /// On which connection it goes.
+    /// Which connection carries the exchange.
     pub connection: ConnectionUse,
 }
 
-/// On which connection an exchange goes. The core decides it for each exchange; adapters only obey.
+/// Which connection carries an exchange. The core decides it for each exchange; adapters only obey.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionUse {
-    /// An idle connection of the pool, or a new one that goes into the pool afterwards.
+    /// An idle connection from the pool, or a new one that goes into the pool afterwards.
     Pooled,
-    /// A connection that is opened for this exchange, redirects apart, and closed after it.
+    /// A connection that is opened for this exchange and its redirects, and closed after it.
     ///
-    /// For a write without a key: a server may close an idle connection at the very moment at which the request leaves
-    /// on it, and nobody can tell then whether it was received. And for a stream that is read while it is open: its end
-    /// is not the driver's to choose, so nothing else may ever go over its connection.
+    /// A write without a key needs one: a server may close an idle connection at the very moment at which the request
+    /// is sent on it, and then nobody can tell whether it was received. So does a stream that is read while it is open:
+    /// the driver does not choose its end, so its connection can carry nothing else.
     Dedicated,
 }
 
 impl ConnectionUse {
-    /// What a request of this safety goes on.
+    /// Returns the connection that a request of this safety needs.
     fn of(safety: Safety) -> Self {
         match safety {
             Safety::Repeatable | Safety::Keyed => Self::Pooled,
@@ -49,7 +50,7 @@ impl ConnectionUse {
 }
 
 impl Limits {
-    /// The same limits for an exchange that must be over `left` from now.
+    /// Shortens these limits for an exchange that must end within `left`.
     pub(crate) fn within(mut self, left: Option<Duration>) -> Self {
         self.total = match (self.total, left) {
             (Some(total), Some(left)) => Some(total.min(left)),
@@ -61,12 +62,12 @@ impl Limits {
 
 const STATUS_TOTAL: Duration = Duration::from_secs(30);
 
-/// The default is not stored: snapshots stay what they were before there was another.
+/// Returns whether this is the default, which is not stored.
 fn is_status_total(total: &Duration) -> bool {
     *total == STATUS_TOTAL
 }
 
-/// The defaults by kind of exchange, plain data in [`Policy`](crate::Policy).
+/// The default limits by kind of exchange, as plain data in [`Policy`](crate::Policy).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -77,19 +78,19 @@ pub struct LimitTable {
     /// Head of a status read.
     #[serde(with = "crate::time::stored")]
     pub status_head: Duration,
-    /// The whole of a status read: its reply is small, and while it is awaited nothing else is learned of the task.
+    /// For the whole of a status read: its reply is small, and nothing else is learned of the task meanwhile.
     #[serde(with = "crate::time::stored", skip_serializing_if = "is_status_total")]
     pub status_total: Duration,
     /// Head of every other reply without an upload.
     #[serde(with = "crate::time::stored")]
     pub head: Duration,
-    /// Head of a reply to an upload: servers check files before they answer.
+    /// Head of the reply to an upload: servers check files before they answer.
     #[serde(with = "crate::time::stored")]
     pub upload_head: Duration,
     /// Longest silence inside a body.
     #[serde(with = "crate::time::stored")]
     pub idle: Duration,
-    /// Longest silence on a stream before the task is looked at by a plain read.
+    /// Longest silence on a stream before the task is polled instead.
     #[serde(with = "crate::time::stored")]
     pub stream_idle: Duration,
     /// Largest reply body in bytes.
@@ -111,7 +112,7 @@ impl Default for LimitTable {
     }
 }
 
-/// The kind of an exchange, as far as limits go.
+/// The kind of an exchange, as far as its limits go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Status,
@@ -119,19 +120,19 @@ pub(crate) enum Kind {
     Upload,
     /// A stream that is read to its end like any other body.
     WholeStream,
-    /// A stream that is handed over open.
+    /// A stream that is handed over while it is open.
     OpenStream,
 }
 
 impl LimitTable {
-    /// The limits of one exchange of this safety that must be over `left` from now.
+    /// Returns the limits of one exchange of this safety that must end within `left`.
     pub(crate) fn of(&self, kind: Kind, safety: Safety, left: Option<Duration>) -> Limits {
         let head = match kind {
             Kind::Status => self.status_head,
             Kind::Plain | Kind::WholeStream | Kind::OpenStream => self.head,
             Kind::Upload => self.upload_head,
         };
-        // A body that dribbles below its idle limit must end too; an upload may take as long as it moves.
+        // A body that drips in below its idle limit must end, too; an upload may take as long as it makes progress.
         let total = match kind {
             Kind::Status => Some(self.status_total),
             Kind::Plain => Some(self.with_body(head, self.idle.saturating_mul(10))),

@@ -1,54 +1,54 @@
-//! Operations: one typed request and its reply, pure.
+//! Operations: one typed request and its reply, without I/O.
 
 use crate::error::{BuildError, ReadError};
 use crate::request::{Request, Source};
 use crate::response::Response;
 
-/// What makes a request safe to repeat after its fate is unknown.
+/// What makes a request safe to repeat after its outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Safety {
-    /// A read, or a write whose repetition changes nothing by contract.
+    /// A read, or a write that by contract changes nothing when repeated.
     Repeatable,
-    /// A write under an idempotency key: repeated with the same key and bytes only.
+    /// A write with an idempotency key: repeated only with the same key and bytes.
     Keyed,
-    /// A write without a key: never repeated once it may have been received.
+    /// A write without a key: never repeated once the server may have received it.
     Once,
 }
 
 /// One endpoint of a provider, with its parameters.
 ///
-/// Both methods are pure: the same operation always builds the same request, and a reply is judged by itself.
+/// Both methods are pure: the same operation always builds the same request, and a reply is judged on its own.
 pub trait Operation {
-    /// What the reply says.
+    /// The type of what the reply says.
     type Output;
 
     /// The operation's name in the provider's specification, for messages and logs.
     const NAME: &'static str;
 
-    /// What makes it safe to repeat.
+    /// Returns what makes the operation safe to repeat.
     fn safety(&self) -> Safety {
         Safety::Repeatable
     }
 
-    /// Returns whether it reads the status of a task, which is small and soon there: its exchange is cut as that of a
-    /// followed task is, however its body drips.
+    /// Returns whether the operation reads the status of a task. Such a reply is small and comes soon, so the exchange
+    /// has the same total limit as a status poll of a followed task.
     fn is_status_read(&self) -> bool {
         false
     }
 
-    /// The request.
+    /// Builds the request.
     ///
     /// # Errors
-    /// When the parameters cannot be written into one: nothing was sent.
+    /// Returns an error if the parameters cannot be encoded into a request: nothing was sent.
     fn request(&self) -> Result<Request, BuildError>;
 
     /// Reads a 2xx reply; every other status becomes an [`ApiError`](crate::ApiError) before it gets here.
     ///
     /// # Errors
-    /// When the reply cannot be read.
+    /// Returns an error if the reply cannot be read.
     fn read(&self, reply: &Response) -> Result<Self::Output, ReadError>;
 
-    /// The files it sends, for the adapter to look at before the request is built.
+    /// Returns the files that the operation sends, for the adapter to measure before the request is built.
     fn sources(&mut self) -> Vec<&mut Source> {
         Vec::new()
     }

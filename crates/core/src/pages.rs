@@ -1,4 +1,4 @@
-//! Lists that come in pages: where one ends, and that it does.
+//! Lists that come in pages: where a list ends, and the guarantee that it does.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,42 +9,43 @@ use crate::error::{Error, ErrorKind};
 use crate::lenient::LenientList;
 use crate::operation::Operation;
 
-/// Pages of one walk. A list of ever new cursors would have no end, and 65,536 digests take two megabytes; whoever has
-/// a longer list goes on from the cursor that the error names.
+/// Pages that one traversal follows. A list that keeps inventing cursors would never end, and 65,536 digests take two
+/// megabytes; a caller with a longer list can continue from the cursor that the error names.
 const MAX_PAGES: usize = 65_536;
 
-/// Bytes of a cursor shown in a message.
+/// Bytes of a cursor that a message shows.
 const MAX_SHOWN: usize = 80;
 
 /// An operation whose reply is one page of a list.
 pub trait List: Operation {
-    /// What the list is made of.
+    /// The type of the list's entries.
     type Item;
 
-    /// Takes a page in: its entries, and what it says of the next one. Entries that came before may be left out.
+    /// Converts a page: its entries, and what it says about the next page. Entries that appeared before may be left
+    /// out.
     fn take(&mut self, page: Self::Output) -> ListPage<Self::Item>;
 
-    /// Where its page begins; `None` on the first.
+    /// Returns the cursor of this operation's page; `None` for the first page.
     fn cursor(&self) -> Option<&str>;
 
-    /// Turns to the page that begins there, filters and all else unchanged.
+    /// Moves this operation to the page at `cursor`, without changing filters or anything else.
     fn turn(&mut self, cursor: String);
 }
 
-/// One page of a list, as the server told it.
+/// One page of a list, as the server sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListPage<T> {
-    /// Its entries, in the list's order.
+    /// The entries, in the list's order.
     pub items: LenientList<T>,
-    /// Whether the server says that more follow; `None` when it does not say.
+    /// Whether the server says that more pages follow; `None` if it does not say.
     pub has_more: Option<bool>,
-    /// Where the next page begins, as the server said it.
+    /// The cursor of the next page, as the server sent it.
     pub next: Option<String>,
 }
 
 impl<T> ListPage<T> {
-    /// A page of these entries.
+    /// Creates a page of these entries.
     #[must_use]
     pub fn new(
         items: impl Into<LenientList<T>>,
@@ -59,23 +60,23 @@ impl<T> ListPage<T> {
     }
 }
 
-/// The walk through the pages of a [`List`], without I/O.
+/// Reads the pages of a [`List`] one after the other, without I/O.
 ///
-/// Ask for the [`next`](Self::next) operation, perform it, give its output to [`take`](Self::take), until there is none.
-/// An operation that failed is still the next one: the walk goes on where it stood.
+/// Ask for the [`next`](Self::next) operation, perform it and give its output to [`take`](Self::take), until there is
+/// no next one. A failed operation stays the next one, so the caller can simply repeat it.
 ///
 /// # Where a list ends
-/// Where `has_more` is false, or the cursor is null, absent or empty, whatever the other one says. A cursor that comes a
-/// second time is an error of the kind [`Protocol`](ErrorKind::Protocol), told after the entries of the page that
-/// brought it: such a list has no end. So is a walk of more than 65,536 pages, and a cursor that is too long for a
+/// A list ends where `has_more` is false or the cursor is null, absent or empty, whatever the other one says. A cursor
+/// that the server repeats is an error of the kind [`Protocol`](ErrorKind::Protocol), returned after the entries of the
+/// page that brought it: such a list has no end. So are more than 65,536 pages, and a cursor that is too long for a
 /// request.
 #[derive(Clone, Debug)]
 pub struct Pages<O> {
     operation: O,
     state: State,
-    /// Digests of the cursors that were followed. No cursor is kept whole: they may be of any length.
+    /// Digests of the cursors that were followed. The cursors themselves may be of any length.
     seen: BTreeSet<[u8; 16]>,
-    /// Entries of the pages so far that could not be read.
+    /// Entries that could not be read, in all pages so far.
     unreadable: usize,
 }
 
@@ -85,12 +86,12 @@ enum State {
     End,
     /// The operation's cursor was followed before.
     Loop,
-    /// No request can carry the operation's cursor.
+    /// No request can carry this cursor.
     Unusable,
 }
 
 impl<O: List + Clone> Pages<O> {
-    /// The walk that begins with this operation, at its cursor if it has one.
+    /// Creates a traversal that begins with this operation, at its cursor if it has one.
     #[must_use]
     pub fn new(operation: O) -> Self {
         let seen = operation.cursor().map(digest).into_iter().collect();
@@ -102,10 +103,11 @@ impl<O: List + Clone> Pages<O> {
         }
     }
 
-    /// The operation that reads the next page; `None` after the last. Asked twice, it gives the same one.
+    /// Returns the operation that reads the next page; `None` after the last page. Called twice, it returns the same
+    /// one.
     ///
     /// # Errors
-    /// When the list goes in circles, or on for ever, or its cursor cannot be sent.
+    /// Returns an error if the list goes in circles or does not end, or if its cursor cannot be sent.
     pub fn next(&self) -> Result<Option<O>, Error> {
         let wrong = |what: fmt::Arguments<'_>| {
             let cursor = shown(self.operation.cursor().unwrap_or_default());
@@ -130,7 +132,7 @@ impl<O: List + Clone> Pages<O> {
         }
     }
 
-    /// Takes the page in that [`next`](Self::next) asked for, and gives its entries; those that cannot be read are
+    /// Processes the page that [`next`](Self::next) requested, and returns its readable entries; the others are
     /// [counted](Self::unreadable).
     pub fn take(&mut self, page: O::Output) -> Vec<O::Item> {
         let page = self.operation.take(page);
@@ -139,7 +141,7 @@ impl<O: List + Clone> Pages<O> {
             Some(cursor) if page.has_more != Some(false) => {
                 let is_new = self.seen.insert(digest(&cursor));
                 self.operation.turn(cursor);
-                // The cursor alone is the server's.
+                // Only the cursor comes from the server: if the request cannot be built now, the cursor is unusable.
                 match self.operation.request() {
                     Err(_) => State::Unusable,
                     Ok(_) if is_new => State::More,
@@ -152,14 +154,14 @@ impl<O: List + Clone> Pages<O> {
         page.items.into_readable().collect()
     }
 
-    /// Returns how many entries of the pages so far could not be read: a list with such is not whole.
+    /// Returns how many entries could not be read in all pages so far: a list with such entries is incomplete.
     #[must_use]
     pub fn unreadable(&self) -> usize {
         self.unreadable
     }
 
-    /// Where the page begins that comes next: with it, another walk goes on where this one stands. `None` at the
-    /// beginning and at the end.
+    /// Returns the cursor of the next page, with which another traversal can continue; `None` at the beginning and at
+    /// the end.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         match self.state {
@@ -176,7 +178,7 @@ fn digest(cursor: &str) -> [u8; 16] {
     half
 }
 
-/// The beginning of a cursor.
+/// Returns the beginning of a cursor, to be shown in a message.
 fn shown(cursor: &str) -> String {
     let end = cursor
         .char_indices()

@@ -1,4 +1,4 @@
-//! Policy: plain data with pure functions over it; nothing here knows what time it is.
+//! The policy: plain data with pure functions over it. Nothing here knows the time.
 
 use std::time::Duration;
 
@@ -6,38 +6,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::LimitTable;
 
-/// How a task is followed. All of it is data: it is stored in the snapshot and printed by `-v`.
+/// How a task is followed. All of it is data: the snapshot stores it and `-v` prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct Policy {
-    /// How long the agent may work; `None` waits for ever. Time in which a human is asked does not count.
+    /// How long the agent may work; `None` sets no limit. Time in which a human is asked does not count.
     #[serde(with = "crate::time::stored::optional")]
     pub work: Option<Duration>,
-    /// How long a human may take; `None` waits for ever. Runs only while a question or a review is open.
+    /// How long a human may take to answer; `None` sets no limit. This time runs only while a question or a review is
+    /// open.
     #[serde(with = "crate::time::stored::optional")]
     pub human: Option<Duration>,
-    /// How often the status is read.
+    /// How often the status is polled.
     pub poll_backoff: PollBackoff,
     /// How failed requests are repeated.
     pub retry: Retry,
-    /// Times and sizes of single exchanges.
+    /// Time and size limits of single exchanges.
     pub limits: LimitTable,
-    /// Whether the trail of a failed or stopped task is read.
+    /// Whether the steps of a failed or stopped task are read.
     pub read_steps: bool,
-    /// How long the answer of a completed task may stay unreadable before the watch gives it up.
+    /// How long the answer of a completed task may stay unreadable before the client gives it up.
     #[serde(with = "crate::time::stored")]
     pub result_patience: Duration,
-    /// How long a 404 right after the start is taken for a record that is not visible yet.
+    /// How long after the start a 404 means that the task's record is not visible yet.
     #[serde(with = "crate::time::stored")]
     pub not_found_grace: Duration,
-    /// Wait between the reads that confirm a 404 or 410 in the middle of a watch.
+    /// Wait between the reads that confirm a 404 or 410 of a task that was seen before.
     #[serde(with = "crate::time::stored")]
     pub not_found_wait: Duration,
-    /// What is done about the task at the deadline.
+    /// What to do about the task at the deadline.
     #[serde(skip_serializing_if = "OnDetach::is_detach")]
     pub on_deadline: OnDetach,
-    /// What is done about the task when its watch is interrupted.
+    /// What to do about the task when the application interrupts the following of it.
     #[serde(skip_serializing_if = "OnDetach::is_detach")]
     pub on_interrupt: OnDetach,
 }
@@ -60,21 +61,21 @@ impl Default for Policy {
     }
 }
 
-/// What is done about a task whose watch ends before it does.
+/// What to do about a task that the client stops following before it has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OnDetach {
-    /// Nothing: the task goes on.
+    /// Detach: the task keeps running.
     #[default]
     Detach,
-    /// The server is asked to stop it, and its word is taken.
+    /// Ask the server to cancel the task, and rely on its reply.
     Cancel {
-        /// For how long it is asked at most.
+        /// How long to try at most.
         #[serde(with = "crate::time::stored")]
         within: Duration,
     },
-    /// The server is asked to stop it, and it is looked at until it has.
+    /// Ask the server to cancel the task, and poll until it has stopped.
     CancelAndConfirm {
         /// How long both may take at most.
         #[serde(with = "crate::time::stored")]
@@ -88,21 +89,21 @@ impl OnDetach {
     }
 }
 
-/// The polling schedule: 1 s, then half as long again each time, up to 10 s. Jitter only lengthens.
+/// The polling schedule: 1 s, then half as long again each time, up to 10 s. Jitter only lengthens a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct PollBackoff {
-    /// Wait before the first read.
+    /// Wait before the first poll.
     #[serde(with = "crate::time::stored")]
     pub first: Duration,
-    /// Longest wait.
+    /// Longest wait between polls.
     #[serde(with = "crate::time::stored")]
     pub cap: Duration,
-    /// No two status reads are closer than this.
+    /// Shortest interval between two status reads.
     #[serde(with = "crate::time::stored")]
     pub floor: Duration,
-    /// Largest lengthening in percent.
+    /// The most by which jitter lengthens a wait, in percent.
     pub jitter_percent: u8,
 }
 
@@ -118,7 +119,7 @@ impl Default for PollBackoff {
 }
 
 impl PollBackoff {
-    /// Divides every wait by `factor`: for a simulator that runs faster than the world.
+    /// Divides every wait by `factor`, for a simulator that runs faster than real time.
     #[must_use]
     pub fn sped_up(self, factor: u32) -> Self {
         let factor = factor.max(1);
@@ -140,16 +141,16 @@ pub struct Retry {
     pub reads: u32,
     /// Requests made for one write, the first included.
     pub writes: u32,
-    /// Largest first backoff; doubles with each failure.
+    /// Largest first backoff; it doubles with each failure.
     #[serde(with = "crate::time::stored")]
     pub base: Duration,
-    /// Largest backoff of our own.
+    /// Largest backoff that the client chooses itself.
     #[serde(with = "crate::time::stored")]
     pub cap: Duration,
     /// Largest `Retry-After` that is honoured.
     #[serde(with = "crate::time::stored")]
     pub hint_cap: Duration,
-    /// Whether a 503 with `Retry-After` proves that a write without a key was not run.
+    /// Whether a 503 with `Retry-After` proves that a write without a key was not processed.
     pub unkeyed_503: bool,
 }
 
@@ -167,7 +168,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// One request, whatever happens.
+    /// Returns a policy that never repeats a request.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -177,12 +178,12 @@ impl Retry {
         }
     }
 
-    /// The upper end of the backoff after `failures` failures in a row, in milliseconds.
+    /// Returns the upper end of the backoff after `failures` failures in a row, in milliseconds.
     pub(crate) fn ceiling(self, failures: u32) -> u64 {
         let base = crate::time::millis(self.base);
         let cap = crate::time::millis(self.cap);
         let doublings = failures.saturating_sub(1);
-        // Compared before it is shifted: `base << doublings` may not fit.
+        // Compare before shifting: `base << doublings` may not fit into 64 bits.
         if doublings >= 63 || base > cap >> doublings {
             cap
         } else {

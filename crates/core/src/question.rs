@@ -1,4 +1,4 @@
-//! Questions an agent asks a human, and the answers.
+//! The questions that an agent asks a human, and the answers.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,50 +12,51 @@ use crate::id::{EventSeq, QuestionId};
 pub enum QuestionKind {
     /// A message in words.
     Text,
-    /// Yes or no to a step.
+    /// An approval or a rejection of a step.
     Approval,
     /// A JSON object.
     Data,
-    /// Something this version does not know; the raw payload tells.
+    /// A kind that this version does not know; the payload describes it.
     Other(String),
 }
 
-/// A question that the agent waits on.
+/// A question for whose answer the agent waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Question {
-    /// Its id, stable across processes: to answer it later, or to recognise it.
+    /// The question's id, stable across processes, to recognise the question or answer it later.
     pub id: QuestionId,
-    /// What kind of answer it wants.
+    /// What kind of answer the question wants.
     pub kind: QuestionKind,
-    /// The question itself: the newest thing the agent said. Empty when it said nothing.
+    /// The question's text: the newest thing the agent said. Empty if it said nothing.
     pub text: String,
-    /// Everything the agent said or did since it was last spoken to, oldest first, as the server sent it.
+    /// Everything the agent said or did since somebody last spoke to it, oldest first, as the server sent it.
     pub messages: Vec<Value>,
-    /// What the server sent to ask, whole, where the question is more than words.
+    /// The complete object that the server sent to ask, if the question is more than words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payload: Option<Value>,
-    /// The place in the task's events where it is asked, on a platform that asks by an event.
+    /// The sequence number of the event that asks the question, on a platform that asks by events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<EventSeq>,
-    /// How many messages of users stand before it, on a platform that asks in a conversation.
+    /// How many messages of users precede the question, on a platform that asks in a conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users_before: Option<u64>,
-    /// When it was asked, as the server wrote it; `None` where the server does not tell that of the question itself.
+    /// When the question was asked, as the server wrote it; `None` if the server does not say that of the question
+    /// itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// The first event after which whoever missed the one that asks would have told a stand-in for it; no earlier wait
-    /// stands between.
+    /// The first event after which a client that missed the asking event would have reported a stand-in for this
+    /// question; no earlier wait lies between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unseen_after: Option<EventSeq>,
-    /// Whether the id is a stand-in: the server shows that it waits, but not what for. Such a question is told only
-    /// after several reads agree.
+    /// Whether the id is a stand-in: the server shows that the task waits, but not for what. Such a question is
+    /// reported only after several reads agree.
     #[serde(default)]
     pub stand_in: bool,
 }
 
 impl Question {
-    /// A question in words.
+    /// Creates a question in words.
     pub fn new(id: impl Into<QuestionId>, kind: QuestionKind, text: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -71,49 +72,49 @@ impl Question {
         }
     }
 
-    /// The same question, asked by the event of this place.
+    /// Sets the event that asks this question.
     #[must_use]
     pub fn asked_at(mut self, seq: EventSeq) -> Self {
         self.seq = Some(seq);
         self
     }
 
-    /// The same question, asked behind so many messages of users.
+    /// Sets how many messages of users precede this question.
     #[must_use]
     pub fn asked_behind(mut self, users: u64) -> Self {
         self.users_before = Some(users);
         self
     }
 
-    /// The same question, asked at this moment of the server's clock.
+    /// Sets when this question was asked, by the server's clock.
     #[must_use]
     pub fn asked_since(mut self, at: Option<String>) -> Self {
         self.since = at;
         self
     }
 
-    /// The same question with what the agent said before it.
+    /// Sets what the agent said before this question.
     #[must_use]
     pub fn with_messages(mut self, messages: Vec<Value>) -> Self {
         self.messages = messages;
         self
     }
 
-    /// The same question with what the server sent to ask it; `null` is nothing, here and once it was stored.
+    /// Sets what the server sent to ask this question; `null` counts as nothing, as it does after it was stored.
     #[must_use]
     pub fn with_payload(mut self, payload: Value) -> Self {
         self.payload = Some(payload).filter(|payload| !payload.is_null());
         self
     }
 
-    /// The same question, known by a stand-in id only.
+    /// Marks the id of this question as a stand-in.
     #[must_use]
     pub fn as_stand_in(mut self) -> Self {
         self.stand_in = true;
         self
     }
 
-    /// The question's text.
+    /// Returns the question's text.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -127,11 +128,11 @@ impl Question {
 pub enum Answer {
     /// Words.
     Text(String),
-    /// Yes.
+    /// An approval.
     Approve,
-    /// No.
+    /// A rejection.
     Reject {
-        /// Why, for the record.
+        /// The reason, for the record.
         reason: Option<String>,
     },
     /// A JSON object.
@@ -139,7 +140,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// An answer in words.
+    /// Creates an answer in words.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
@@ -149,11 +150,11 @@ impl Answer {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Reply {
-    /// This is the answer.
+    /// Answers the question.
     Answer(Answer),
-    /// Not here, not now: hand control back; the task goes on waiting.
+    /// Answers neither here nor now: control returns to the caller, and the task keeps waiting.
     Leave,
-    /// Stop the task.
+    /// Cancels the task.
     Cancel,
 }
 
@@ -163,38 +164,38 @@ impl From<Answer> for Reply {
     }
 }
 
-/// Why a question is open no more although no answer of ours was applied to it, as far as anything shows.
+/// Why a question is no longer open although, as far as the server shows, no answer of ours was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum WithdrawReason {
-    /// Somebody else answered it: a user's message that is not ours follows it, or the task's events go on from the wait,
-    /// which only an answer makes them do.
+    /// Somebody else answered the question: a user's message that is not ours follows it, or the task's events continue
+    /// after the wait, which only an answer makes possible.
     AnsweredElsewhere,
-    /// The agent changed it or asks something else, and nobody has answered.
+    /// The agent changed the question or asks something else, and nobody answered.
     Superseded,
-    /// The task went on or ended, and nothing shows whether anybody answered.
+    /// The task moved on or ended, and nothing shows whether anybody answered.
     TaskMovedOn,
 }
 
-/// How the answer to a question ended.
+/// The outcome of an answer or a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", from = "StoredAnswered")]
 #[non_exhaustive]
 pub enum Answered {
-    /// The agent has it.
+    /// The agent received the answer.
     Applied,
-    /// The question was no longer open, for this reason. The answer was not taken.
+    /// The question was no longer open, for this reason. The answer was not applied.
     Gone(WithdrawReason),
-    /// The server refused it; the question may still be open.
+    /// The server refused the answer; the question may still be open.
     Refused,
-    /// It may have arrived. It is not sent again by itself.
+    /// The answer may have arrived. The client does not send it again by itself.
     Unknown,
-    /// The watch ended before it left. The question may still be open.
+    /// The client stopped following the task before it sent the answer. The question may still be open.
     NotSent,
 }
 
-/// What was stored of it: before there were reasons, the bare word.
+/// The stored form of [`Answered`]; before reasons were stored, `gone` was a bare word.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum StoredAnswered {
@@ -225,21 +226,21 @@ impl From<StoredAnswered> for Answered {
     }
 }
 
-/// Why an answer was refused before anything was sent. [`Error::answer_error`](crate::Error::answer_error) gives it where
-/// the answer went through a handle.
+/// Why an answer was rejected before anything was sent. [`Error::answer_error`](crate::Error::answer_error) returns it
+/// if the answer went through a handle.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnswerError {
-    /// No question of this id is open: it was never asked, it was withdrawn, or the task is over.
+    /// No question with this id is open: it was never asked, it was withdrawn, or the task is over.
     NoSuchQuestion(QuestionId),
-    /// The question has its answer.
+    /// The question was already answered.
     AlreadyAnswered {
         /// The question.
         id: QuestionId,
-        /// The answer, when it was given here and applied; `None` when somebody else answered, or may have.
+        /// The answer, if this client gave it and it was applied; `None` if somebody else answered, or may have.
         with: Option<Answer>,
     },
-    /// An answer to it is under way; an event tells what becomes of that one.
+    /// An answer to the question is under way; an event will report its outcome.
     BeingAnswered(QuestionId),
     /// The question wants another kind of answer.
     WrongKind {
@@ -247,13 +248,13 @@ pub enum AnswerError {
         id: QuestionId,
         /// What it wants.
         wants: QuestionKind,
-        /// What is wrong, in words.
+        /// What is wrong with the answer, in words.
         why: &'static str,
     },
 }
 
 impl AnswerError {
-    /// Returns the question that was to be answered.
+    /// Returns the id of the question that was to be answered.
     #[must_use]
     pub fn question(&self) -> &QuestionId {
         match self {
@@ -269,7 +270,7 @@ impl std::fmt::Display for AnswerError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoSuchQuestion(id) => write!(f, "no question {id} is open"),
-            // What was answered is for its author, not for a log.
+            // The answer is for its author to see and does not belong into a log.
             Self::AlreadyAnswered { id, .. } => write!(f, "question {id} was already answered"),
             Self::BeingAnswered(id) => {
                 write!(f, "an answer to question {id} is already under way")

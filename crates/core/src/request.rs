@@ -1,4 +1,4 @@
-//! Requests: origin-form, without credentials, with a body that can be sent again.
+//! Requests: in origin form, without credentials, with a body that can be sent again.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,8 @@ use crate::seed::{Seed, hex};
 /// The header field of an idempotency key.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// One HTTP request. It names no server and holds no credential: [`Origin::seal`](crate::Origin::seal) adds both as the
-/// adapter sends it.
+/// One HTTP request. It names no server and contains no credential: [`Origin::seal`](crate::Origin::seal) adds both
+/// when the adapter sends it.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: Method,
@@ -29,18 +29,18 @@ pub struct Request {
 /// The body of a request.
 #[derive(Clone, Debug, Default)]
 pub enum Body {
-    /// None.
+    /// No body.
     #[default]
     Empty,
     /// Bytes in memory.
     Bytes(Bytes),
     /// A form whose parts are bytes or files.
     Form(Form),
-    /// A body read back from a snapshot: the same bytes and files in the same order.
+    /// A body restored from a snapshot: the same bytes and files in the same order.
     Frozen(Vec<Frozen>),
 }
 
-/// A stretch of a frozen body.
+/// A segment of a frozen body.
 #[derive(Clone, Debug)]
 pub enum Frozen {
     /// Bytes in memory.
@@ -49,7 +49,7 @@ pub enum Frozen {
     Source(Source),
 }
 
-/// A stretch of a body, in sending order.
+/// A segment of a body, in sending order.
 #[derive(Clone, Debug)]
 pub enum Segment<'a> {
     /// Bytes in memory.
@@ -59,19 +59,19 @@ pub enum Segment<'a> {
 }
 
 impl Body {
-    /// The exact length in bytes, known before anything is read.
+    /// Returns the exact length in bytes, known before anything is read.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.segments().map(|segment| segment.len()).sum()
     }
 
-    /// Whether there is nothing to send.
+    /// Returns whether there is nothing to send.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What to send, in order.
+    /// Returns the segments to send, in order.
     pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> + '_ {
         let (bytes, form, frozen) = match self {
             Self::Empty => (None, None, None),
@@ -91,7 +91,7 @@ impl Body {
 }
 
 impl Segment<'_> {
-    /// Length in bytes.
+    /// Returns the length in bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         match self {
@@ -100,7 +100,7 @@ impl Segment<'_> {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether the segment is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -109,32 +109,32 @@ impl Segment<'_> {
 
 /// A file to send, as plain data: the core never opens it.
 ///
-/// A job names it by path; the adapter looks at it once (length and stamp) when the task starts, opens it for each
-/// attempt and compares the stamp, so that two attempts can never send different bytes unseen.
+/// A job names the file by path; the adapter measures it once (length and stamp) when the task starts, opens it for
+/// each attempt and compares the stamp, so that two attempts never send different bytes unnoticed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Where it is.
+    /// Where the file is.
     pub key: SourceKey,
-    /// Its length in bytes.
+    /// The file's length in bytes.
     pub len: u64,
-    /// What tells a changed file from the same one.
+    /// What tells a changed file from an unchanged one.
     pub stamp: Stamp,
-    /// What tells its content, for whoever sends it once more later; only where the task is kept.
+    /// What identifies the file's content if it is sent again later; present only where the task is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Fingerprint>,
 }
 
-/// A file's place and content, as they were when it was described.
+/// A file's path and content, as they were when the file was described.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// Where it was, from wherever it is looked for.
+    /// The file's absolute path.
     pub path: PathBuf,
-    /// SHA-256 of its content, in hexadecimal.
+    /// SHA-256 of the file's content, in hexadecimal.
     pub sha256: String,
 }
 
 impl Source {
-    /// The file at `path`, not yet looked at.
+    /// Creates a source for the file at `path`, not yet measured.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self {
             key: SourceKey::Path(path.into()),
@@ -144,7 +144,7 @@ impl Source {
         }
     }
 
-    /// Content that the caller's own driver knows under `key`.
+    /// Creates a source for content that the caller's own driver knows under `key`.
     pub fn key(key: impl Into<String>, len: u64) -> Self {
         Self {
             key: SourceKey::Key(key.into()),
@@ -154,7 +154,7 @@ impl Source {
         }
     }
 
-    /// The name under which it is kept; `None` when that is no text.
+    /// Returns the name under which the source is stored; `None` if it is not text.
     pub(crate) fn kept_name(&self) -> Option<&str> {
         match (&self.fingerprint, &self.key) {
             (Some(fingerprint), SourceKey::Path(_)) => fingerprint.path.to_str(),
@@ -175,7 +175,7 @@ impl Source {
         }
     }
 
-    /// The path, when it is a file.
+    /// Returns the path, if the source is a file.
     #[must_use]
     pub fn as_path(&self) -> Option<&Path> {
         match &self.key {
@@ -185,17 +185,17 @@ impl Source {
     }
 }
 
-/// Where a source's bytes come from.
+/// Where the bytes of a source come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceKey {
     /// A file.
     Path(PathBuf),
-    /// Whatever the caller's own driver knows under this name.
+    /// Content that the caller's own driver knows under this name.
     Key(String),
 }
 
-/// What a file looked like when it was described; zeros where the platform has no such thing.
+/// The metadata of a file when it was described; zeros where the platform has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Stamp {
@@ -203,27 +203,27 @@ pub struct Stamp {
     pub modified: u64,
     /// The file system's device number.
     pub device: u64,
-    /// The file's number on it.
+    /// The file's inode number.
     pub inode: u64,
 }
 
 impl Request {
-    /// A GET of `target` that accepts JSON.
+    /// Creates a GET of `target` that accepts JSON.
     #[must_use]
     pub fn get(target: PathAndQuery) -> Self {
         Self::new(Method::GET, target, Body::Empty)
     }
 
-    /// A request without a body.
+    /// Creates a request without a body.
     #[must_use]
     pub fn empty(method: Method, target: PathAndQuery) -> Self {
         Self::new(method, target, Body::Empty)
     }
 
-    /// A request that carries `value` as JSON.
+    /// Creates a request that carries `value` as JSON.
     ///
     /// # Errors
-    /// When the value does not serialise.
+    /// Returns an error if the value cannot be serialised.
     pub fn json(
         method: Method,
         target: PathAndQuery,
@@ -239,10 +239,10 @@ impl Request {
         Ok(request)
     }
 
-    /// A request that carries `parts` as `multipart/form-data`.
+    /// Creates a request that carries `parts` as `multipart/form-data`.
     ///
     /// # Errors
-    /// When a part's name or content type cannot be written.
+    /// Returns an error if a part's name or content type cannot be encoded.
     pub fn form(
         method: Method,
         target: PathAndQuery,
@@ -275,7 +275,7 @@ impl Request {
         self.body = Body::Form(form);
     }
 
-    /// Whether it sends a form. Of one that was stored, only its head tells.
+    /// Returns whether the request sends a form. A restored body no longer says so, only the header does.
     pub(crate) fn is_form(&self) -> bool {
         let form = b"multipart/form-data";
         let kind = self.headers.get(header::CONTENT_TYPE);
@@ -294,10 +294,10 @@ impl Request {
         self
     }
 
-    /// Adds a header. `Authorization`, `Host`, lengths and encodings belong to the sealing and are refused.
+    /// Adds a header. Sealing sets `Authorization`, `Host`, lengths and encodings itself, so these are rejected.
     ///
     /// # Errors
-    /// When the header is one of those.
+    /// Returns an error if the header is one of those.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Result<Self, BuildError> {
         const OURS: [HeaderName; 6] = [
             header::AUTHORIZATION,
@@ -319,7 +319,7 @@ impl Request {
     /// Adds the idempotency key.
     ///
     /// # Errors
-    /// When the caller's key cannot stand in a header.
+    /// Returns an error if the caller's key contains characters that a header cannot carry.
     pub fn keyed(mut self, key: &IdempotencyKey) -> Result<Self, BuildError> {
         let value = HeaderValue::from_str(key.as_str()).map_err(|_| {
             BuildError::new("the idempotency key has characters that a header cannot carry")
@@ -329,18 +329,18 @@ impl Request {
         Ok(self)
     }
 
-    /// The same without its idempotency key.
+    /// Removes the idempotency key from this request.
     pub(crate) fn without_key(mut self) -> Self {
         self.headers.remove(IDEMPOTENCY_KEY);
         self
     }
 
-    /// Whether the content of a file stands in it.
+    /// Returns whether the request contains the content of a file.
     pub(crate) fn holds_a_file(&self) -> bool {
         matches!(&self.body, Body::Form(form) if form.holds_a_file())
     }
 
-    /// The files of a body that was read back from a snapshot.
+    /// Returns the files of a body that was restored from a snapshot.
     pub(crate) fn sources(&mut self) -> Vec<&mut Source> {
         let Body::Frozen(frozen) = &mut self.body else {
             return Vec::new();
@@ -352,39 +352,39 @@ impl Request {
         sources.collect()
     }
 
-    /// Whether it asks for an event stream.
+    /// Returns whether the request asks for an event stream.
     pub(crate) fn is_streaming(&self) -> bool {
         self.headers
             .get(header::ACCEPT)
             .is_some_and(|accept| accept == "text/event-stream")
     }
 
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub fn method(&self) -> &Method {
         &self.method
     }
 
-    /// Path and query.
+    /// Returns the path and query.
     #[must_use]
     pub fn target(&self) -> &PathAndQuery {
         &self.target
     }
 
-    /// The headers, without credentials.
+    /// Returns the headers, without credentials.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
         &self.headers
     }
 
-    /// The body.
+    /// Returns the body.
     #[must_use]
     pub fn body(&self) -> &Body {
         &self.body
     }
 
-    /// SHA-256, in hexadecimal, over method, target and body: part heads, inline bytes, names, lengths and stamps of
-    /// files (not their contents). Two attempts of one write have the same digest.
+    /// Returns the SHA-256, in hexadecimal, over method, target and body: part heads, inline bytes, and the names,
+    /// lengths and stamps of files (not their contents). Two attempts of one write have the same digest.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hash = Sha256::new();
@@ -395,7 +395,7 @@ impl Request {
         match &self.body {
             Body::Empty => {}
             Body::Bytes(bytes) => hash.update(bytes),
-            // The boundary is random; what it separates is not.
+            // The boundary is random, so it stays out of the digest.
             Body::Form(form) => form.digest(&mut hash),
             Body::Frozen(frozen) => frozen.iter().for_each(|segment| match segment {
                 Frozen::Bytes(bytes) => hash.update(bytes),
@@ -405,7 +405,7 @@ impl Request {
         hex(&<[u8; 32]>::from(hash.finalize()))
     }
 
-    /// Fixes what is random about the body, so that every attempt sends the same bytes.
+    /// Fixes the random parts of the body, so that every attempt sends the same bytes.
     pub(crate) fn freeze(mut self, seed: &Seed) -> Self {
         match std::mem::take(&mut self.body) {
             Body::Form(form) => self.set_form(form.with_boundary(seed)),
@@ -414,7 +414,7 @@ impl Request {
         self
     }
 
-    /// A request read back from a snapshot.
+    /// Restores a request from a snapshot.
     pub(crate) fn restored(
         method: Method,
         target: PathAndQuery,
@@ -439,7 +439,7 @@ impl Request {
         }
     }
 
-    /// The same request for another target, after a redirect of the same origin.
+    /// Returns this request with another target, after a redirect within its origin.
     #[must_use]
     pub fn redirected(&self, target: PathAndQuery) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Looking for the task of a start whose reply was lost and that cannot be repeated.
+//! The search for the task of a start request whose reply was lost and that cannot be repeated.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,70 +14,72 @@ use crate::snapshot::Snapshot;
 use crate::task::UnconfirmedStart;
 use crate::time::Timestamp;
 
-/// How far the two ends of the time in question are moved apart: clocks tick in seconds, and replies take theirs.
+/// By how much the time window is extended at either end: clocks tick in seconds, and replies take time.
 const MARGIN: Duration = Duration::from_secs(120);
-/// The same, where the clock may have been set between the start and the search.
+/// The extension of the window if the clock may have been set between the start and the search.
 const WIDE_MARGIN: Duration = Duration::from_secs(86_400);
-/// Clocks that differ by less are the same.
+/// Clocks that differ by less than this count as equal.
 const SAME: Duration = Duration::from_secs(5);
-/// Between the first look that finds nothing and the second.
+/// The wait between a first pass that finds nothing and the second pass.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Pages of one look. Lists come newest first, and the task is among the oldest: 200 pages of 100 are what a busy agent
-/// makes in days, and a few megabytes.
+/// Pages that one pass reads. Lists come newest first, and the task is among the oldest: 200 pages of 100 tasks are
+/// what a busy agent creates in days, and a few megabytes.
 const MAX_PAGES: usize = 200;
-/// Conversations that are read at the time in question, and as many at another.
+/// Conversations that are read within the window, and as many again within the wide one.
 const MAX_COMPARED: usize = 200;
-/// Conversations in a row that cannot be read, after which no further one is tried.
+/// Conversations in a row that cannot be read before the search gives up.
 const MAX_MISSED: usize = 3;
-/// Characters of a server's words that are kept of each task.
+/// Characters of a server's text that are kept of each task.
 const MAX_WORDS: usize = 120;
 
-/// The search for the task that a start of unknown outcome may have made. No I/O: do its steps, give it what they bring.
+/// Searches for the task that a start with unknown outcome may have created. It does no I/O: perform its steps and give
+/// it the replies.
 ///
-/// It lists the tasks of the start's agent made about then, by the server's clock, and reads what was said first in each,
-/// those made closest to the start before the others. When nothing fits it looks once more, and then among the tasks of
-/// the day before and of all the time since: the clock by which the start began may have been wrong. It adopts nothing.
+/// It lists the tasks of the start's agent that were created about then by the server's clock, and reads the first
+/// message of each, beginning with those created closest to the start. If none matches it repeats the pass, and then
+/// searches the tasks of the day before and of all the time since: the clock that timed the start may have been wrong.
+/// It adopts nothing.
 #[derive(Debug)]
 pub struct Search<P> {
     provider: P,
     start: UnconfirmedStart,
-    /// By how many milliseconds the server's clock is ahead of ours, once it has said.
+    /// By how many milliseconds the server's clock is ahead of ours, once a reply has shown it.
     ahead: Option<i64>,
-    /// Whether our clock shows an earlier time than when the start began.
+    /// Whether our clock now shows an earlier time than when the start began.
     ran_back: bool,
     pass: Pass,
     window: Window,
     state: State,
-    /// Tasks of other starts.
+    /// The tasks that belong to other starts.
     others: BTreeSet<TaskId>,
     /// Every task that was listed.
     seen: BTreeSet<TaskId>,
-    /// How many of them are of other starts.
+    /// How many of the listed tasks belong to other starts.
     excepted: usize,
-    /// Those of them that may be the one.
+    /// The listed tasks that the start may have created.
     found: Vec<Candidate>,
-    /// How many more conversations are read.
+    /// How many more conversations may be read.
     budget: usize,
     /// Conversations in a row that could not be read.
     missed: usize,
-    /// Whether the list of this look went on.
+    /// Whether the list of this pass was longer than what was read.
     was_cut: bool,
-    /// Entries of this look's list that could not be read.
+    /// Entries in the list of this pass that could not be read.
     unreadable: usize,
-    /// Whether the list was read so soon after the start that its task may not have been in it yet.
+    /// Whether the list was read so soon after the start that its task may not have been listed yet.
     is_early: bool,
 }
 
-/// Which look it is.
+/// The passes over the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pass {
     First,
     Second,
-    /// At another time than the clock said.
+    /// The pass over the wide window, in case the clock was wrong.
     Wide,
 }
 
-/// The time in question, by the server's clock.
+/// The window of creation times, by the server's clock.
 #[derive(Clone, Copy, Debug)]
 struct Window {
     from: Timestamp,
@@ -87,52 +89,52 @@ struct Window {
 #[derive(Debug)]
 enum State {
     Listing {
-        /// Where each page but the first began, for lists may go in circles.
+        /// The cursors of all pages but the first: a list may go in circles.
         cursors: BTreeSet<String>,
         cursor: Option<String>,
-        /// How many were found before.
+        /// How many candidates were found before this pass.
         known: usize,
     },
-    /// Reads what was said first in the one at this place.
+    /// Reads the first message of the candidate at this index.
     Comparing(usize),
     Waiting(Timestamp),
     Done,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SearchResult {
-    /// The tasks that the start may have made, the likeliest first.
+    /// The tasks that the start may have created, the likeliest first.
     pub candidates: Vec<Candidate>,
-    /// Whether nothing was left out. If not, the task may be one that is not among the candidates, or there may be more
-    /// that were told the same: the list was too long, an entry or a conversation was not read, or nothing was found and the clock
-    /// cannot be trusted.
+    /// Whether the search saw everything. If not, the task may be missing from the candidates, or there may be more
+    /// with the same first message: the list was too long, an entry or a conversation could not be read, or nothing was
+    /// found and the clock cannot be trusted.
     pub complete: bool,
     /// How many tasks of the agent were listed.
     pub seen: usize,
-    /// How many of them were passed over as those of other starts.
+    /// How many of them were skipped because they belong to other starts.
     pub excepted: usize,
-    /// How many of the others, candidates or not, were not compared with what the start said.
+    /// How many of the others, candidates or not, were not compared with the first message of the start.
     pub uncompared: usize,
     /// How many entries of the list could not be read: each may be the task.
     pub unreadable: usize,
-    /// Since when they were made, by the server's clock.
+    /// The beginning of the window of creation times, by the server's clock.
     pub from: Timestamp,
-    /// Until when; `None` is until now.
+    /// The end of the window; `None` means now.
     pub until: Option<Timestamp>,
-    /// Whether the clock of this machine shows an earlier time than when the start began.
+    /// Whether this machine's clock shows an earlier time than when the start began.
     pub ran_back: bool,
 }
 
-/// What a search asks of its driver.
+/// What a search asks its driver to do.
 #[derive(Debug)]
 pub enum SearchStep<P> {
     /// Perform this operation, and give its output to [`Search::take`].
     Send(SearchRequest<P>),
-    /// Ask again then.
+    /// Ask for the next step at this time.
     Wait(Timestamp),
-    /// It is over: call [`Search::finish`].
+    /// The search is over: call [`Search::finish`].
     Done,
 }
 
@@ -153,7 +155,7 @@ enum What {
     FirstMessage(TaskId),
 }
 
-/// What a [`SearchRequest`] brought.
+/// The reply to a [`SearchRequest`].
 #[derive(Clone, Debug)]
 pub struct SearchReply {
     date: Option<Timestamp>,
@@ -199,16 +201,16 @@ impl<P: Provider> Operation for SearchRequest<P> {
 }
 
 impl<P: Provider> Search<P> {
-    /// A search that has not begun.
+    /// Creates a search that has not begun.
     #[must_use]
-    pub fn new(provider: P, sought: UnconfirmedStart) -> Self {
+    pub fn new(provider: P, start: UnconfirmedStart) -> Self {
         let mut search = Self {
             window: Window {
-                from: sought.begun_at,
+                from: start.begun_at,
                 until: None,
             },
             provider,
-            start: sought,
+            start,
             ahead: None,
             ran_back: false,
             pass: Pass::First,
@@ -228,14 +230,14 @@ impl<P: Provider> Search<P> {
         search
     }
 
-    /// The same; these tasks are known to be those of other starts.
+    /// Excludes tasks that are known to belong to other starts.
     #[must_use]
     pub fn except(mut self, others: impl IntoIterator<Item = TaskId>) -> Self {
         self.others.extend(others);
         self
     }
 
-    /// What to do next. Asked twice, it gives the same step.
+    /// Returns what to do next. Called twice with nothing in between, it returns the same step.
     pub fn next(&mut self, now: Timestamp) -> SearchStep<P> {
         if matches!(self.state, State::Waiting(until) if now >= until) {
             self.pass = Pass::Second;
@@ -257,7 +259,7 @@ impl<P: Provider> Search<P> {
         })
     }
 
-    /// Takes in what the operation brought that [`next`](Self::next) asked for.
+    /// Processes the output of the operation that [`next`](Self::next) returned.
     pub fn take(&mut self, reply: SearchReply, now: Timestamp) {
         self.ran_back |= self.start.begun_at > now.after(MARGIN);
         if self.ahead.is_none()
@@ -266,7 +268,7 @@ impl<P: Provider> Search<P> {
             let ahead = signed(date) - signed(now);
             self.ahead = Some(ahead);
             if ahead.unsigned_abs() > SAME.as_millis() as u64 {
-                // It was asked for another time than was meant.
+                // The list was requested for the window of a clock that turned out to be wrong: begin again.
                 self.seen.clear();
                 self.excepted = 0;
                 self.found.clear();
@@ -294,12 +296,13 @@ impl<P: Provider> Search<P> {
                     }
                 }
             }
-            // What was not asked for says nothing.
+            // A reply that nobody requested says nothing.
             (Seen::List(_) | Seen::FirstMessage(_), _) => {}
         }
     }
 
-    /// Passes over what a read of one conversation could not bring: the task stays one that may be it.
+    /// Skips the candidate whose conversation could not be read: it may still be the task. Returns false if no
+    /// conversation was being read.
     pub fn skip(&mut self, now: Timestamp) -> bool {
         if let State::Comparing(at) = self.state {
             self.missed += 1;
@@ -310,8 +313,8 @@ impl<P: Provider> Search<P> {
         false
     }
 
-    /// What was found. None is more than likely when there is none and the search is complete: a start that takes longer
-    /// than two looks may still make one.
+    /// Returns what was found. Even a complete search that found nothing does not prove that there is no task: a start
+    /// that takes longer than two passes may still create one.
     #[must_use]
     pub fn finish(mut self) -> SearchResult {
         let can_tell = self.can_tell();
@@ -319,7 +322,7 @@ impl<P: Provider> Search<P> {
         let uncompared = self.found.iter().filter(|one| unread(one)).count();
         self.found
             .retain(|one| !(one.outside_expected_time && unread(one)));
-        // In each kind, the order in which they were compared.
+        // The sort is stable: among equal similarities the order of comparison stays.
         self.found.sort_by_key(|one| one.similarity);
         let is_trusted = can_tell && !self.ran_back;
         let is_over = matches!(self.state, State::Done);
@@ -340,18 +343,18 @@ impl<P: Provider> Search<P> {
         }
     }
 
-    /// Begins a look.
+    /// Begins a pass.
     fn begin(&mut self, now: Timestamp) {
-        let sought = &self.start;
+        let start = &self.start;
         self.window = match self.pass {
             Pass::First | Pass::Second => Window {
-                from: self.by_server(sought.begun_at, -signed_span(MARGIN)),
-                until: sought
+                from: self.by_server(start.begun_at, -signed_span(MARGIN)),
+                until: start
                     .ended_at
                     .map(|at| self.by_server(at, signed_span(MARGIN))),
             },
             Pass::Wide => Window {
-                from: self.by_server(sought.begun_at.min(now), -signed_span(WIDE_MARGIN)),
+                from: self.by_server(start.begun_at.min(now), -signed_span(WIDE_MARGIN)),
                 until: None,
             },
         };
@@ -370,7 +373,7 @@ impl<P: Provider> Search<P> {
         };
     }
 
-    /// Takes a page of the list in, and goes on to the next one or to what it brought.
+    /// Processes a page of the list, and goes on to the next page or to comparing the candidates.
     fn turn(&mut self, page: ListPage<Candidate>, now: Timestamp) {
         let State::Listing {
             cursors,
@@ -399,7 +402,8 @@ impl<P: Provider> Search<P> {
         if let Some(next) = next.filter(|_| page.has_more != Some(false)) {
             let Window { from, until } = self.window;
             let criteria = &self.start.criteria;
-            // The cursor alone is the server's: one that no request can carry ends the list as one too many does.
+            // Only the cursor comes from the server: one that no request can carry cuts the list off, like one page too
+            // many.
             let is_usable = self
                 .provider
                 .search(criteria, from, until, Some(&next))
@@ -417,8 +421,8 @@ impl<P: Provider> Search<P> {
         self.compare(0, now);
     }
 
-    /// Puts those first that are likeliest: of such a title, made closest to when the start began. Lists come newest first,
-    /// and where nobody knows when a task was made, the oldest comes first.
+    /// Sorts the likeliest candidates first: those with a matching title, created closest to the start. Lists come
+    /// newest first; where no creation time is known, the oldest candidate comes first.
     fn arrange(&mut self, known: usize) {
         self.found[known..].reverse();
         let (criteria, begun) = (&self.start.criteria, self.by_server(self.start.begun_at, 0));
@@ -434,7 +438,7 @@ impl<P: Provider> Search<P> {
         });
     }
 
-    /// Goes on to the next one from this place on that was not compared, or to the end of the look.
+    /// Goes on to the next candidate from this index on that was not compared, or ends the pass.
     fn compare(&mut self, from: usize, now: Timestamp) {
         let mut left = self.found.iter().skip(from);
         let next = left.position(|one| one.similarity == Similarity::Unread);
@@ -447,11 +451,11 @@ impl<P: Provider> Search<P> {
         }
     }
 
-    /// The end of a look.
+    /// Ends a pass.
     fn conclude_pass(&mut self, now: Timestamp) {
         let is_it =
             |one: &Candidate| matches!(one.similarity, Similarity::Same | Similarity::Incomparable);
-        // One that is like it may be another's, while its own task is not listed yet.
+        // A candidate with the same first message may belong to another start while our task is not listed yet.
         let is_early = self.is_early && matches!(self.pass, Pass::First);
         let is_found = self.found.iter().any(is_it) && !is_early;
         if is_found || self.missed >= MAX_MISSED {
@@ -460,7 +464,7 @@ impl<P: Provider> Search<P> {
         }
         match self.pass {
             Pass::First => self.state = State::Waiting(now.after(AGAIN)),
-            // At another time, only what was said tells it from the others.
+            // In the wide window only the first message can tell the task from the others.
             Pass::Second if self.can_tell() => {
                 self.pass = Pass::Wide;
                 self.budget = MAX_COMPARED;
@@ -470,12 +474,12 @@ impl<P: Provider> Search<P> {
         }
     }
 
-    /// Whether there is something to compare with.
+    /// Returns whether the start has a first message to compare with.
     fn can_tell(&self) -> bool {
         self.start.criteria.digest.is_some()
     }
 
-    /// A moment of ours on the server's clock, moved by so many milliseconds.
+    /// Converts one of our times to the server's clock, and moves it by so many milliseconds.
     fn by_server(&self, at: Timestamp, moved: i64) -> Timestamp {
         let at = signed(at) + self.ahead.unwrap_or(0) + moved;
         Timestamp::from_millis(u64::try_from(at).unwrap_or(0))
@@ -483,8 +487,8 @@ impl<P: Provider> Search<P> {
 }
 
 impl Snapshot {
-    /// The same start, when it is known that this is its task: [`Task::resume`](crate::Task::resume) goes on with it, and
-    /// a journal keeps it in the place of the start.
+    /// Turns this stored start into its task, once that is known: [`Task::resume`](crate::Task::resume) follows the
+    /// task, and a journal keeps it in place of the start.
     #[must_use]
     pub fn adopting(mut self, task: TaskId) -> Self {
         self.0.intent = self.intent().cloned();
@@ -496,7 +500,7 @@ impl Snapshot {
     }
 }
 
-/// As much of a server's words as is kept.
+/// Shortens a server's text to what is kept of it.
 fn short(text: String) -> String {
     match text.char_indices().nth(MAX_WORDS) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -504,7 +508,8 @@ fn short(text: String) -> String {
     }
 }
 
-/// Milliseconds that can be compared both ways; the year 73 million is far enough.
+/// Returns the time in milliseconds as a signed number, so that differences can be negative; the year 73 million is far
+/// enough.
 fn signed(at: Timestamp) -> i64 {
     i64::try_from(at.as_millis())
         .unwrap_or(i64::MAX / 4)

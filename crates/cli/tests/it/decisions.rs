@@ -9,7 +9,7 @@ fn gist(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {
         ["*", .., "POST" | "GET", _path] => words[..words.len() - 1].join(" "),
-        ["*", "next", "look", "in", wait] => {
+        ["*", "next", "poll", "in", wait] => {
             assert!(wait.ends_with('s') && *wait != "0s", "{line}");
             "* next poll".to_owned()
         }
@@ -35,7 +35,7 @@ fn verbose_tells_each_request_with_its_purpose_each_pause_and_the_end_in_order()
     assert!(lines[0].starts_with("server "), "{lines:?}");
     assert!(lines[3].starts_with("task nanonets:"), "{lines:?}");
     let (pause, read) = ("* next poll", "* poll the status: GET");
-    // How often it is looked at is a matter of time; each look has its pause before it.
+    // How often the status is polled depends on timing; a pause precedes each poll.
     for pair in lines[4..].windows(2).filter(|pair| pair[0] == pause) {
         assert_eq!(pair[1], read, "{lines:?}");
     }
@@ -86,7 +86,9 @@ fn verbose_tells_why_something_is_tried_again_and_how_long_the_server_asked_to_w
     let told: Vec<&str> = ended
         .stderr
         .lines()
-        .filter(|line| line.contains("asked to wait") || line.contains("cannot be read yet"))
+        .filter(|line| {
+            line.contains("asked the client to wait") || line.contains("cannot be read yet")
+        })
         .collect();
     let [asked, later] = told.as_slice() else {
         panic!("{ended:?}");
@@ -96,7 +98,7 @@ fn verbose_tells_why_something_is_tried_again_and_how_long_the_server_asked_to_w
         "{asked}"
     );
     assert!(
-        later.starts_with("* the answer cannot be read yet: "),
+        later.starts_with("* the result cannot be read yet: "),
         "{later}"
     );
     let retries = ended.stderr.matches("retrying in ").count();
