@@ -1,15 +1,15 @@
-//! Leaving a task that is not over: at the deadline, or because the application interrupts.
+//! Detaching from a task that is not over: at the deadline, or because the application interrupts.
 //!
 //! ```text
-//! Detach ────────────────────────────────────────────────► LeftRunning
-//! Cancel, CancelAndConfirm ──refused, and a look shows it at work──► CancelFailed
-//!   │ accepted                └─ no reply in time ─────────► CancelFailed
-//!   ├─ Cancel ───────────────────────────────────────────► CancelAccepted
-//!   └─ CancelAndConfirm ──a look shows it stopped──► Confirmed
-//!                        └─ none does in time ───────────► CancelAccepted
+//! Detach ────────────────────────────────────────────────► NotRequested
+//! Cancel, CancelAndConfirm ──refused, and a poll shows it at work──► Failed
+//!   │ accepted                └─ no reply in time ─────────► Failed
+//!   ├─ Cancel ───────────────────────────────────────────► Accepted
+//!   └─ CancelAndConfirm ──a poll shows it stopped──► Confirmed
+//!                        └─ none does in time ───────────► Accepted
 //! ```
 //!
-//! Whatever a look shows on the way is the truth: a task that completed meanwhile has succeeded.
+//! Whatever a poll shows on the way counts: a task that completed meanwhile has succeeded.
 
 use std::time::Duration;
 
@@ -24,19 +24,19 @@ use crate::time::Timestamp;
 use super::phase::Phase;
 use super::{Cancel, Flight, Purpose, Task, TurnState, Unsupported, unsupported};
 
-/// How long the reply to what is under way is waited for once the task is to be stopped.
+/// How long to wait for the reply to an exchange that is under way when the task is to be cancelled.
 const LAST_REPLY: Duration = Duration::from_secs(2);
 
-/// A watch that ends.
+/// How the client detaches.
 #[derive(Debug, Clone)]
 pub(super) struct Detaching {
     cause: DetachCause,
     since: Timestamp,
-    /// Whether the task is looked at until it has stopped.
+    /// Whether to poll until the task has stopped.
     confirm: bool,
 }
 
-/// What ends it.
+/// Why the client detaches.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum DetachCause {
     Deadline(TimeLimit),
@@ -44,28 +44,28 @@ pub(super) enum DetachCause {
 }
 
 impl<P: Provider> Task<P> {
-    /// The same task with what is done about it at the deadline, whatever its policy says.
+    /// Sets what to do about the task at the deadline, whatever its policy says.
     ///
     /// # Errors
-    /// When it is to be cancelled and the provider has no such call.
+    /// Returns an error if the task is to be cancelled and the provider cannot do that.
     pub fn on_deadline(mut self, how: OnDetach) -> Result<Self, Unsupported> {
         self.policy.on_deadline = possible::<P>(how)?;
         Ok(self)
     }
 
-    /// The same task with what is done about it on [`interrupt`](Self::interrupt), whatever its policy says.
+    /// Sets what to do about the task on [`interrupt`](Self::interrupt), whatever its policy says.
     ///
     /// # Errors
-    /// When it is to be cancelled and the provider has no such call.
+    /// Returns an error if the task is to be cancelled and the provider cannot do that.
     pub fn on_interrupt(mut self, how: OnDetach) -> Result<Self, Unsupported> {
         self.policy.on_interrupt = possible::<P>(how)?;
         Ok(self)
     }
 
-    /// Ends the watch as the policy says. False when nothing is to be done about the task: leave it at once. True when it
-    /// is to be stopped first: drive it on to [`Step::Done`](crate::Step::Done), which is near. A task that has no id yet
-    /// gets the whole time once it has one. In both cases what was told is stored first:
-    /// [`Step::Save`](crate::Step::Save) is the next step, unless all of it is.
+    /// Begins to detach as the policy says. Returns false if nothing has to be done about the task: detach at once.
+    /// Returns true if it has to be cancelled first: keep driving it to [`Step::Done`](crate::Step::Done), which is
+    /// near. A task without an id gets the whole time once its id is known. In both cases delivered events are recorded
+    /// first: unless all of them are, [`Step::Save`](crate::Step::Save) is the next step.
     pub fn interrupt(&mut self, now: Timestamp) -> bool {
         self.now = self.now.max(now);
         self.detach();
@@ -73,8 +73,8 @@ impl<P: Provider> Task<P> {
         self.detaching.is_some() || self.detach_or_cancel(DetachCause::Interrupt, how)
     }
 
-    /// Until when a task that is being left is waited for. A driver that can lets go of the exchange under way then, and
-    /// asks for the next step.
+    /// Returns until when a task that is being cancelled is waited for. A driver that is able to should then drop the
+    /// exchange under way and ask for the next step.
     #[must_use]
     pub fn cancel_deadline(&self) -> Option<Timestamp> {
         let deadline = self.detaching.as_ref().map(|_| self.clocks.deadline())?;
@@ -82,8 +82,8 @@ impl<P: Provider> Task<P> {
         Some(deadline.min(cut))
     }
 
-    /// Until when the reply is waited for to a request that was under way when the task was to be stopped. A start is
-    /// waited for longer: without its reply there is nothing to stop.
+    /// Returns until when to wait for the reply to a request that was under way when the cancelling began. A start
+    /// request is given more time: without its reply there is nothing to cancel.
     fn last_reply(&self) -> Option<Timestamp> {
         let detaching = self.detaching.as_ref()?;
         let exchange = self.underway()?;
@@ -91,21 +91,21 @@ impl<P: Provider> Task<P> {
         (!waits && exchange.sent <= detaching.since).then(|| detaching.since.after(LAST_REPLY))
     }
 
-    /// Lets go of what stands in the way of stopping the task; true when something did.
+    /// Drops the exchange that blocks the cancel request; returns true if there was one.
     pub(super) fn drop_blocking_exchange(&mut self, budget: &OriginBudget) -> bool {
         if self.last_reply().is_none_or(|until| self.now < until) {
             return false;
         }
         match self.exchange.take().map(|exchange| exchange.purpose) {
-            // It may have been received.
+            // The server may have received it, so its outcome is judged as unknown.
             Some(Purpose::Write) => self.judge_write(Err(ExchangeFailure::abandoned()), budget),
-            // A look says nothing that is needed now.
+            // What a read would show is not needed now.
             _ => self.poll_now(),
         }
         true
     }
 
-    /// What is known of the fate of a task that is left now.
+    /// Returns what is known about cancelling the task, if the client detached now.
     #[must_use]
     pub fn cancel_result(&self) -> CancelResult {
         let underway = self.exchange.as_ref().is_some_and(|exchange| {
@@ -125,7 +125,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Begins to leave the task in this way; false when it is just left.
+    /// Begins to detach in this way; returns false if the task need not be cancelled.
     pub(super) fn detach_or_cancel(&mut self, cause: DetachCause, how: OnDetach) -> bool {
         let (confirm, within) = match how {
             OnDetach::Detach => return false,
@@ -142,7 +142,7 @@ impl<P: Provider> Task<P> {
         match self.phase {
             Phase::Starting(_) => {}
             Phase::Following(_) => self.clocks.close(self.now.after(within)),
-            // Its end is known; what is read still is only words.
+            // The end of the task is known; only its answer or its steps are still being read.
             Phase::Fetching(_) | Phase::Tracing(_) | Phase::Ended(_) => return false,
         }
         let since = self.now;
@@ -166,7 +166,7 @@ impl<P: Provider> Task<P> {
         true
     }
 
-    /// The id of a task that is left is known: now it can be stopped.
+    /// Starts the time for cancelling, now that the id of the task is known.
     pub(super) fn begin_cancelling(&mut self) {
         if self.detaching.is_some() {
             let within = match self.policy.on_interrupt {
@@ -177,7 +177,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Whether what runs there is of our making: a message that has not left yet made nothing.
+    /// Returns whether the running work was started by this client: a message that was not sent yet started nothing.
     fn is_ours_to_stop(&self) -> bool {
         match self.turn.as_ref().map(|turn| &turn.state) {
             Some(TurnState::Baseline | TurnState::Undelivered { .. }) => false,
@@ -193,7 +193,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The server took the request to cancel: is that enough?
+    /// Ends the cancelling if the server's acceptance is enough.
     pub(super) fn detach_once_accepted(&mut self) {
         if self
             .detaching
@@ -204,14 +204,14 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The server refused to cancel: perhaps because the task is over, which a look tells.
+    /// Polls after the server refused to cancel: the task may be over.
     pub(super) fn poll_once_refused(&mut self) {
         if self.detaching.is_some() {
             self.poll_now();
         }
     }
 
-    /// A look showed a task that was not stopped: is there anything left to wait for?
+    /// Ends the cancelling once a poll shows that the task stopped, or that there is nothing left to wait for.
     pub(super) fn detach_once_confirmed(&mut self) {
         let at_work = match &self.phase {
             Phase::Following(following) => {
@@ -224,7 +224,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The time is over, or there is nothing left to wait for.
+    /// Ends the cancelling: its time is up, or there is nothing left to wait for.
     pub(super) fn end_cancelling(&mut self) {
         let abandoned = self.cancel_result();
         let outcome = self.end_detached(self.last_status.clone(), abandoned);
@@ -242,7 +242,7 @@ impl<P: Provider> Task<P> {
                 };
             }
             (Some(DetachCause::Deadline(clock)), _) => clock,
-            // Its start never left, and then the deadline passed.
+            // The start was never sent before the deadline passed.
             (Some(DetachCause::Interrupt), None) | (None, _) => self.clocks.running(),
         };
         Outcome::DeadlineExceeded {
@@ -253,7 +253,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// How the watch of a task ends that is left: that it stopped, as we asked, is the confirmation and not the reason.
+    /// Converts the outcome of a task that was cancelled: that it stopped confirms the cancel, and is not the reason.
     pub(super) fn as_detached(&self, outcome: Outcome<P::Output>) -> Outcome<P::Output> {
         match outcome {
             Outcome::Stopped {

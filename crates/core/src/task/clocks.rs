@@ -5,18 +5,18 @@ use std::time::Duration;
 use crate::outcome::TimeLimit;
 use crate::time::Timestamp;
 
-/// When the running clock runs out, and what is left on the one that stands.
+/// When the running clock expires, and how much the paused one has left.
 #[derive(Debug, Clone)]
 pub(super) struct Deadlines {
     running: TimeLimit,
     deadline: Timestamp,
     paused_remaining: Option<Duration>,
-    /// When the running clock would have run out, once the watch ends: then neither clock counts any more.
+    /// When the running clock would have expired, once detaching has begun: from then on neither clock counts.
     closed: Option<Timestamp>,
 }
 
 impl Deadlines {
-    /// Both clocks, the agent's running from `now`.
+    /// Creates both clocks, with the agent's running from `now`.
     pub(super) fn new(work: Option<Duration>, human: Option<Duration>, now: Timestamp) -> Self {
         Self {
             running: TimeLimit::Working,
@@ -26,19 +26,19 @@ impl Deadlines {
         }
     }
 
-    /// Ends the watch at `until`, whatever the clocks have left.
+    /// Ends the task's following at `until`, whatever the clocks have left.
     pub(super) fn close(&mut self, until: Timestamp) {
         self.closed.get_or_insert(self.deadline);
         self.deadline = until;
     }
 
-    /// Lets the other clock run no more, now that the running one has run out: what becomes of the task at its deadline
-    /// is nobody's new time.
+    /// Keeps the other clock from starting after the running one has expired: what is done about the task at its
+    /// deadline gives nobody new time.
     pub(super) fn stop(&mut self) {
         self.close(self.deadline);
     }
 
-    /// Whether the running clock, or the time for leaving, has run out.
+    /// Returns whether the running clock, or the time for cancelling, has expired.
     pub(super) fn has_run_out(&self, now: Timestamp) -> bool {
         now >= self.deadline
     }
@@ -47,7 +47,7 @@ impl Deadlines {
         self.running
     }
 
-    /// Lets this clock run from `now` on, and the other one stand.
+    /// Runs this clock from `now` on, and pauses the other one.
     pub(super) fn run(&mut self, clock: TimeLimit, now: Timestamp) {
         if clock != self.running && self.closed.is_none() {
             let left = self.left(now);
@@ -57,7 +57,7 @@ impl Deadlines {
         }
     }
 
-    /// Time left on the work and the human clock.
+    /// Returns the time left on the work clock and on the human clock.
     pub(super) fn left_at(&self, now: Timestamp) -> (Option<Duration>, Option<Duration>) {
         let left = until(self.closed.unwrap_or(self.deadline), now);
         match self.running {
@@ -66,12 +66,12 @@ impl Deadlines {
         }
     }
 
-    /// When the running clock runs out, or the time for leaving.
+    /// Returns when the running clock, or the time for cancelling, expires.
     pub(super) fn deadline(&self) -> Timestamp {
         self.deadline
     }
 
-    /// Time left until then.
+    /// Returns the time left until the deadline.
     pub(super) fn left(&self, now: Timestamp) -> Option<Duration> {
         until(self.deadline, now)
     }

@@ -1,4 +1,5 @@
-//! Events wait here, numbered, until the driver has taken them; some until it is known that no key stands in them.
+//! The queue of numbered events: each stays until the driver acknowledges it, and some are held back until no part of
+//! the API key can be in them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,14 +20,14 @@ pub(super) struct EventQueue {
     hold_back: HoldBack,
 }
 
-/// An event that nobody has heard, as it is stored.
+/// An undelivered event in its stored form.
 pub(super) struct PendingEvent {
     pub(super) id: Option<EventId>,
     pub(super) event: Event,
 }
 
 impl EventQueue {
-    /// Goes on numbering after `taken` events with those that nobody has heard.
+    /// Restores the queue after `taken` acknowledged events, with those that were not delivered.
     pub(super) fn after(
         taken: u64,
         numbered: u64,
@@ -45,14 +46,14 @@ impl EventQueue {
         events
     }
 
-    /// What nobody has heard yet and no later read would bring again.
+    /// Returns the undelivered events that no later read would report again.
     pub(super) fn pending(&self) -> Vec<&(EventId, Arc<Event>)> {
         let mut asked: Vec<&QuestionId> = Vec::new();
         let mut pending = Vec::new();
         for numbered in &self.queue {
             match &*numbered.1 {
                 Event::Question(question) => asked.push(&question.id),
-                // Nobody will hear that it was asked.
+                // The question was not delivered either, so nobody needs to hear that it was withdrawn.
                 Event::Withdrawn { question, .. } if asked.contains(&question) => {}
                 event if event.comes_again() => {}
                 _ => pending.push(numbered),
@@ -61,12 +62,12 @@ impl EventQueue {
         pending
     }
 
-    /// Holds back what might be a piece of this key.
+    /// Holds back events that may contain a piece of this key.
     pub(super) fn hold_back(&mut self, credential: &Credential) {
         self.hold_back.search_for(credential);
     }
 
-    /// Tells what was held back: no text goes on.
+    /// Releases what was held back: no text continues.
     pub(super) fn release(&mut self) {
         let pieces = self.hold_back.release();
         self.mask(pieces);
@@ -77,7 +78,7 @@ impl EventQueue {
         let no = self.taken + self.queue.len() as u64 + 1;
         let pieces = match &mut event {
             Event::Provider(RawEvent { name, data, .. }) => self.hold_back.take(no, name, data),
-            // What is told of the connection, or of what a read says, is no word of the agent's.
+            // Events about the connection or about a read contain no text of the agent.
             Event::Retrying { .. }
             | Event::Gap { .. }
             | Event::Altered { .. }
@@ -107,13 +108,13 @@ impl EventQueue {
         }
     }
 
-    /// Tells an event once more.
+    /// Queues an event again under its number.
     pub(super) fn push_again(&mut self, id: EventId, event: Event) {
         self.release();
         self.queue.push_back((id, Arc::new(event)));
     }
 
-    /// Leaves out the numbers that the process before may have given without storing anything.
+    /// Skips the numbers that an earlier process may have used without storing them.
     pub(super) fn skip_unrecorded(&mut self) {
         self.numbered += MAX_UNRECORDED;
     }
@@ -131,14 +132,14 @@ impl EventQueue {
         }
     }
 
-    /// The event that is to be told next, unless it is held back.
+    /// Returns the event to deliver next, unless it is held back.
     pub(super) fn first(&self) -> Option<(EventNo, EventId, &Arc<Event>)> {
         let no = EventNo(self.taken + 1);
         let (id, event) = self.queue.front()?;
         (self.hold_back.first() != Some(no.0)).then_some((no, *id, event))
     }
 
-    /// Lets go of the first event if it is this one.
+    /// Removes the first event, if it has this number.
     pub(super) fn take(&mut self, no: EventNo) -> Option<Arc<Event>> {
         if no.0 != self.taken + 1 {
             return None;

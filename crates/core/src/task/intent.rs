@@ -1,5 +1,5 @@
-//! What is known of a start besides its phase: its name, when it began, what its task would be known by, and what is left
-//! of it when nobody knows what became of it.
+//! What is known of a start besides its phase: its id, when it began, how to recognise its task, and what is kept if
+//! its outcome stays unknown.
 
 use std::time::Duration;
 
@@ -14,15 +14,15 @@ use crate::time::Timestamp;
 use super::Task;
 use super::phase::{Phase, Starting};
 
-/// How old an idempotency key may be and still be repeated: servers forget them, and none says when.
+/// How old an idempotency key may be when it is sent again: servers forget keys, and none says when.
 const KEY_LIFETIME: Duration = Duration::from_secs(12 * 3600);
 
-/// Whether the key of a start that began then is too old to be sent again.
+/// Returns whether the key of a start that began at this time is too old to be sent again.
 pub(super) fn is_key_old(begun_at: Timestamp, now: Timestamp) -> bool {
     now > begun_at.after(KEY_LIFETIME)
 }
 
-/// Why a start is not sent again.
+/// Explains why a start is not sent again.
 pub(super) fn old_key() -> String {
     format!(
         "its idempotency key is older than {} hours, so the server may have forgotten it",
@@ -30,23 +30,23 @@ pub(super) fn old_key() -> String {
     )
 }
 
-/// Kept as long as the task is.
+/// What is kept of the start as long as the task.
 #[derive(Clone, Debug)]
 pub(super) struct Intent {
     pub(super) id: IntentId,
     pub(super) begun_at: Timestamp,
     pub(super) criteria: Option<MatchCriteria>,
-    /// What starts the same again; nothing of a start of an older version.
+    /// What starts the same again; absent for a start of an older version.
     pub(super) kept: Option<KeptStart>,
 }
 
-/// A start of unknown outcome.
+/// A start with unknown outcome.
 #[derive(Clone, Debug)]
 pub(super) struct UnresolvedStart {
     pub(super) digest: String,
-    /// What is sent again; without a key, nothing is.
+    /// The request to send again; a start without a key has none.
     pub(super) request: Option<Request>,
-    /// When it was given up; `None` when its process ended before.
+    /// When the client gave the start up; `None` if its process ended before.
     pub(super) ended_at: Option<Timestamp>,
 }
 
@@ -60,23 +60,23 @@ impl UnresolvedStart {
     }
 }
 
-/// A start that may or may not have made a task, for whoever looks for it.
+/// A start that may or may not have created a task, for a search for that task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UnconfirmedStart {
-    /// The start.
+    /// The id of the start.
     pub intent: IntentId,
-    /// What the task would be known by.
+    /// How to recognise the task.
     pub criteria: MatchCriteria,
     /// When the start began, by the clock of the machine that began it.
     pub begun_at: Timestamp,
-    /// When it was given up; `None` when its process ended before.
+    /// When the client gave the start up; `None` if its process ended before.
     pub ended_at: Option<Timestamp>,
 }
 
 impl<P: Provider> Task<P> {
-    /// What to look for when the start is of unknown outcome, cannot be repeated, and left something to know its task
-    /// by.
+    /// Returns what to search for, if the outcome of the start is unknown, the start cannot be repeated, and it left
+    /// something by which its task can be recognised.
     #[must_use]
     pub fn unconfirmed_start(&self) -> Option<UnconfirmedStart> {
         let unresolved = self.unresolved.as_ref()?;
@@ -89,14 +89,15 @@ impl<P: Provider> Task<P> {
         })
     }
 
-    /// Whether a start may have been received and its key is too old to be sent again, however long this process slept.
+    /// Returns whether the server may have received the start and its key is too old to be sent again, even if this
+    /// process slept meanwhile.
     pub(super) fn is_past_repeating(&self) -> bool {
         let begun_at = self.intent.as_ref().map(|intent| intent.begun_at);
         matches!(&self.phase, Phase::Starting(starting) if starting.maybe_received)
             && begun_at.is_some_and(|begun_at| is_key_old(begun_at, self.now))
     }
 
-    /// The start may or may not have made a task, and is not repeated.
+    /// Ends the start with unknown outcome: it may or may not have created a task, and is not repeated.
     pub(super) fn end_unknown(&mut self, why: String, likely: bool) {
         if let Phase::Starting(starting) = &self.phase {
             self.unresolved = Some(Box::new(UnresolvedStart::of(starting, Some(self.now))));

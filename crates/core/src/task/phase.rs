@@ -1,4 +1,4 @@
-//! The phase region: where a task is between its start and its end. Whatever changes the phase stands in this file.
+//! The phase region: where a task is between its start and its end. Only this file changes the phase.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::reason::WaitReason;
 use crate::request::Request;
 use crate::time::Timestamp;
 
-/// The phases and the steps between them, as drawn in ARCHITECTURE.md.
+/// The phases and the transitions between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Starting", "2xx with an id", "Following"),
     (
@@ -30,18 +30,18 @@ pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Tracing", "trail read, or given up", "Ended"),
 ];
 
-/// Where a task is.
+/// The phase of a task.
 #[derive(Debug)]
 pub(super) enum Phase<O> {
-    /// No id yet.
+    /// The id is not known yet.
     Starting(Box<Starting>),
-    /// The id is known; the task goes on.
+    /// The id is known, and the task is running.
     Following(Following),
-    /// It completed; the answer is being read.
+    /// The task completed, and its answer is being read.
     Fetching(Fetching),
-    /// It ended badly; the trail is being read.
+    /// The task failed or was stopped, and its steps are being read.
     Tracing(Tracing),
-    /// Over.
+    /// The task is over.
     Ended(Box<Outcome<O>>),
 }
 
@@ -51,16 +51,16 @@ pub(super) struct Starting {
     pub(super) safety: Safety,
     pub(super) attempts: u32,
     pub(super) due: Timestamp,
-    /// Why not before.
+    /// Why the start request is not sent earlier.
     pub(super) why: WaitReason,
-    /// Whether any attempt may have reached the server.
+    /// Whether the server may have received any attempt.
     pub(super) maybe_received: bool,
-    /// Refusals as a conflict since then.
+    /// How often the server has answered with a conflict since then.
     pub(super) conflicts: u32,
 }
 
 impl Starting {
-    /// Whether an attempt before this one left; `underway` tells whether this one has.
+    /// Returns whether an earlier attempt was sent; `underway` says whether the present one has been.
     pub(super) fn has_left_before(&self, underway: bool) -> bool {
         self.maybe_received || self.attempts > u32::from(underway)
     }
@@ -87,7 +87,7 @@ pub(super) struct Tracing {
     pub(super) tries: u32,
 }
 
-/// A bad end that is certain.
+/// A certain end other than success.
 #[derive(Debug, Clone)]
 pub(super) enum Terminal {
     Failed(TaskFailure),
@@ -95,7 +95,7 @@ pub(super) enum Terminal {
 }
 
 impl Terminal {
-    /// The same end with its fault changed.
+    /// Changes the failure of this end.
     pub(super) fn map(self, change: impl FnOnce(TaskFailure) -> TaskFailure) -> Self {
         match self {
             Self::Failed(fault) => Self::Failed(change(fault)),
@@ -108,7 +108,7 @@ impl Terminal {
         &fault.status
     }
 
-    /// The same end with what the trail tells; a trail of another end is not believed over the status.
+    /// Adds the steps that `read` contains; steps of a different end are ignored in favour of the status.
     pub(super) fn with_steps_of(self, read: Self) -> Self {
         match (self, read) {
             (Self::Failed(_), Self::Failed(fault)) => Self::Failed(fault),
@@ -151,17 +151,17 @@ impl<O> Phase<O> {
     }
 }
 
-/// What confirms that a task is gone.
+/// The reads that have to confirm that a task is gone.
 #[derive(Debug, Clone)]
 pub(super) struct NotFound {
     pub(super) reads: u32,
     pub(super) error: ApiError,
 }
 
-/// Reads in a row that must say 404 or 410.
+/// How many reads in a row must answer 404 or 410.
 pub(super) const NOT_FOUND_READS: u32 = 3;
 
-/// Reads of a trail before it is given up: it is best effort.
+/// How often the client tries to read the steps, which it does on a best-effort basis.
 pub(super) const STEPS_READS: u32 = 2;
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use super::stream::{CONFIRM, OPENING, QUIET, StreamState};
 use super::writes::{WriteKind, WriteState};
 use super::{Cancel, Exchange, Flight, Purpose, Task};
 
-/// The earliest of several things that are due.
+/// The earliest of several exchanges that are due.
 pub(super) struct NextExchange<T> {
     pub(super) due: Timestamp,
     why: WaitReason,
@@ -119,7 +119,7 @@ impl<P: Provider> Task<P> {
             if plan.due > self.now || plan.purpose.is_none() {
                 self.exchange = None;
                 if let Some(due) = self.record.due_when_idle(&self.events)
-                    // A stream may bring the next event at once, a wait brings none.
+                    // A stream may bring the next event at once; a plain wait brings none.
                     && (due <= self.now || readable.is_none())
                 {
                     self.save.need();
@@ -153,13 +153,13 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The request that the driver performs.
+    /// Returns the exchange that the driver performs.
     pub(super) fn underway(&self) -> Option<&Exchange> {
         let exchange = self.exchange.as_ref();
         exchange.filter(|exchange| matches!(exchange.flight, Flight::Underway))
     }
 
-    /// The stream that the driver is to read, and since when it is.
+    /// Returns the stream that the driver is to read, and notes since when it does.
     fn listen(&mut self) -> Option<ExchangeId> {
         let id = self.stream.readable()?;
         let now = self.now;
@@ -169,13 +169,13 @@ impl<P: Provider> Task<P> {
         Some(id)
     }
 
-    /// Whether a start was cancelled before any of it left.
+    /// Returns whether a start was cancelled before any of it was sent.
     fn is_cancelled_unsent(&self) -> bool {
         let unsent = matches!(&self.phase, Phase::Starting(starting) if starting.attempts == 0 && !starting.maybe_received);
         unsent && matches!(self.cancel, Cancel::Requested { .. })
     }
 
-    /// How long there is nothing to do, by this plan, and why.
+    /// Returns until when there is nothing to do by this plan, and why.
     pub(super) fn pause_of(&self, plan: &NextExchange<Purpose>) -> (Timestamp, WaitReason) {
         let deadline = self.clocks.deadline();
         let (until, why) = if deadline > plan.due {
@@ -185,12 +185,12 @@ impl<P: Provider> Task<P> {
         } else {
             (deadline, WaitReason::Deadline)
         };
-        // What was told is stored meanwhile; that is not what is waited for.
+        // Recording delivered events is only housekeeping: it is not what the task waits for.
         let record = self.record.due_when_idle(&self.events);
         (record.map_or(until, |due| until.min(due)), why)
     }
 
-    /// While a human is awaited, a wait is for them, whatever else would end it but trouble.
+    /// Replaces the reason of a wait while a human is asked: the task waits for them, unless an error delays it.
     fn reason(&self, why: WaitReason) -> WaitReason {
         match (self.clocks.running(), why) {
             (
@@ -211,7 +211,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// What comes next, and when. Writes first: they were asked for.
+    /// Returns the next exchange and when it is due. Writes come first, because somebody requested them.
     pub(super) fn plan(&self) -> NextExchange<Purpose> {
         let mut plan = NextExchange {
             due: Timestamp::MAX,
@@ -237,7 +237,7 @@ impl<P: Provider> Task<P> {
                 if let Cancel::Requested { due, .. } = self.cancel {
                     plan.offer(due, WaitReason::Backoff, Some(Purpose::Cancel));
                     if self.detaching.is_some() {
-                        // Nothing else matters any more.
+                        // Nothing else matters once the task is being cancelled.
                         return plan;
                     }
                 }
@@ -285,15 +285,15 @@ impl<P: Provider> Task<P> {
         plan
     }
 
-    /// Until when the task is not read, because the stream that is being opened may soon tell as much.
+    /// Returns until when this read is postponed, because the stream that is being opened may soon make it unnecessary.
     fn deferred_until(&self, read: &ReadKind) -> Option<Timestamp> {
         let since = self.stream.opening_since()?;
         let awaited = self.detaching.is_some() || self.stream.end.is_some();
         (*read == ReadKind::Status && !awaited).then(|| since.after(OPENING))
     }
 
-    /// Offers `purpose` unless something that is already due was offered before: the order of offers is the order of
-    /// importance among what is due.
+    /// Offers `purpose` unless an exchange that is already due was offered before: among those that are due, the first
+    /// offer wins.
     fn offer_due(
         &self,
         plan: &mut NextExchange<Purpose>,
@@ -349,7 +349,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Builds the exchange for `purpose`; false when that changed the plan instead.
+    /// Builds the exchange for `purpose`; returns false if that changed the plan instead.
     fn prepare(&mut self, purpose: Purpose) -> bool {
         if self
             .exchange
@@ -423,7 +423,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// A request that cannot be built will never be: what wanted it is given up, aloud.
+    /// Gives up what needed a request that cannot be built, now or later, and reports that.
     fn unbuildable(&mut self, purpose: &Purpose, why: String) {
         match purpose {
             Purpose::Check | Purpose::Write | Purpose::Reconcile => {
@@ -436,7 +436,7 @@ impl<P: Provider> Task<P> {
                 };
             }
             Purpose::Read(ReadKind::Steps) => self.end_traced(),
-            // Its cursor is the server's: no fault of the task.
+            // The cursor came from the server, so this is no failure of the task.
             Purpose::Read(ReadKind::Events { .. }) => self.list_unusable(),
             Purpose::Start | Purpose::Read(_) => {
                 let id = self
@@ -465,15 +465,15 @@ impl<P: Provider> Task<P> {
                 (Kind::Plain, kind.safety::<P>())
             }
             (Purpose::OpenStream(_), _) => (Kind::OpenStream, Safety::Repeatable),
-            // To cancel twice changes nothing more.
+            // Cancelling twice changes nothing more, so a cancel is safe to repeat.
             _ => (Kind::Plain, Safety::Repeatable),
         };
         self.policy.limits.of(kind, safety, left)
     }
 
-    /// The running clock has run out.
+    /// Ends the task's following because the running deadline has passed.
     fn expire(&mut self) {
-        // An answer that is let go of leaves its question open, and with that the human's clock would begin.
+        // Dropping an answer leaves its question open, and that would start the human's clock.
         self.clocks.stop();
         let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
         let deadline = DetachCause::Deadline(self.clocks.running());
@@ -496,11 +496,11 @@ impl<P: Provider> Task<P> {
         }
         self.drop_writes();
         if self.phase.is_ended() {
-            // It was the message of a turn, whose end is that nobody knows whether it was taken.
+            // This was the message of a turn: `drop_writes` has already ended the turn with an unknown outcome.
             return;
         }
         if let Some(reading) = self.deferred.take_if(|held| held.is_over()) {
-            // It was over in time; what its list still had is not told.
+            // The task ended in time; the rest of its list of events is not reported.
             self.stream.backfill = None;
             return self.apply(reading);
         }

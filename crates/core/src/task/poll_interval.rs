@@ -1,9 +1,9 @@
-//! The rhythm of looking: the policy's pace in whole milliseconds, and where in its schedule a task is.
+//! The polling schedule: the policy's backoff in whole milliseconds, and where in it a task is.
 
 use crate::policy::PollBackoff;
 use crate::time::millis;
 
-/// A schedule that grows by half with each look, up to its cap. Kept in milliseconds: it runs at every poll.
+/// A wait that grows by half with each poll, up to its cap. It is kept in milliseconds because it runs at every poll.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PollInterval {
     first: u64,
@@ -26,13 +26,13 @@ impl PollInterval {
         }
     }
 
-    /// Starts the schedule again: something changed.
+    /// Restarts the schedule, because something changed.
     pub(super) fn restart(&mut self) {
         self.interval = self.first;
     }
 
-    /// The next wait, never under the floor; `draw` lengthens it by its share of the jitter. Compares before it
-    /// multiplies, so nothing overflows.
+    /// Returns the next wait, never below the floor; `draw` lengthens it by its share of the jitter. It compares before
+    /// it multiplies, so nothing overflows.
     pub(super) fn next(&mut self, draw: u8) -> u64 {
         let wait = self.interval;
         self.interval = if wait >= self.cap / 3 * 2 {

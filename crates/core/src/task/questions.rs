@@ -1,8 +1,8 @@
-//! The questions region: what is asked, what was answered, and what may not be offered again.
+//! The questions region: which questions are open, which were answered, and which must not be offered again.
 //!
 //! ```text
-//! Open ─answer()─► Answering ─┬─► Settled (applied, gone)
-//!   │                         └─► Doubtful (unknown, refused, not sent) ─answer()─► Answering
+//! Open ─answer()─► Answering ─┬─► Resolved (applied, gone)
+//!   │                         └─► Unconfirmed (unknown, refused, not sent) ─answer()─► Answering
 //!   └── withdrawn ──► forgotten
 //! ```
 
@@ -16,19 +16,19 @@ use crate::question::{Answer, AnswerError, Answered, Question, QuestionKind, Wit
 
 use super::event_queue::EventQueue;
 
-/// Where a question stands.
+/// The state of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum QuestionState {
-    /// Told, nobody has answered.
+    /// The question was reported, and nobody has answered it.
     Open,
-    /// An answer is on its way.
+    /// An answer is being sent.
     Answering,
-    /// Answered; never offered again.
+    /// The question was answered; it is never offered again.
     Resolved,
-    /// Answered, and the task has worked since.
+    /// The question was answered, and the task has worked since.
     Superseded,
-    /// An answer went wrong; only the caller's explicit answer repeats it.
+    /// An answer did not succeed for certain; only an explicit answer of the caller repeats it.
     Unconfirmed,
 }
 
@@ -36,16 +36,16 @@ pub(crate) enum QuestionState {
 pub(crate) struct QuestionEntry {
     pub(crate) question: Question,
     pub(crate) state: QuestionState,
-    /// The server's own id, when the question was told under a stand-in and seen since.
+    /// The server's own id, if the question was reported as a stand-in and identified later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) known_as: Option<QuestionId>,
-    /// Whether an answer of ours may have been applied: whoever goes on with the task may go on with that.
+    /// Whether an answer of ours may have been applied: if the task goes on, that answer may be the reason.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) may_be_ours: bool,
-    /// Our own answer, once it was applied.
+    /// This client's answer, once it was applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answer: Option<Answer>,
-    /// The number of the event that asks it.
+    /// The number of the event that asks the question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) told_as: Option<EventId>,
 }
@@ -62,8 +62,8 @@ impl QuestionEntry {
         }
     }
 
-    /// Whether another process may have told it under this stand-in, which it would have done for nothing else: the
-    /// first wait after one of the events that stand between the wait before and this one.
+    /// Returns whether another process may have reported the question as this stand-in, and nothing else: it is the
+    /// first wait after one of the events between the previous wait and this one.
     pub(super) fn was_stood_in_for(&self, task: &TaskId, id: &QuestionId) -> bool {
         let (Some(from), Some(seq)) = (self.question.unseen_after, self.question.seq) else {
             return false;
@@ -73,8 +73,8 @@ impl QuestionEntry {
         id.is_stand_in() && first.any(|place| place.id(task) == *id)
     }
 
-    /// The reason why it is asked no more: what an answer of ours may have done, and what is known by its stand-in alone,
-    /// is nobody else's for sure.
+    /// Returns the reason why the question is no longer open. If an answer of ours may have been applied, or if only a
+    /// stand-in is known, nobody can say that somebody else answered.
     pub(super) fn elsewhere(&self, reason: WithdrawReason) -> WithdrawReason {
         let is_anybodys = self.may_be_ours || (self.question.stand_in && self.known_as.is_none());
         match reason {
@@ -83,7 +83,7 @@ impl QuestionEntry {
         }
     }
 
-    /// The id that the server knows it by.
+    /// Returns the id by which the server knows the question.
     pub(crate) fn server_id(&self) -> &QuestionId {
         self.known_as.as_ref().unwrap_or(&self.question.id)
     }
@@ -96,21 +96,21 @@ impl QuestionEntry {
 /// What is known of a question that an event asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KnownAs {
-    /// Nothing: it is to be told.
+    /// The question is new and must be reported.
     New,
-    /// It was told.
+    /// The question was reported.
     Told,
-    /// It seems to be one that was answered under a stand-in.
+    /// The question seems to be one that was answered as a stand-in.
     Resolved,
 }
 
-/// Events before a wait that a stand-in for it is looked for at.
+/// How many events before a wait may be the place of its stand-in.
 const MOST_PLACES: usize = 100_000;
 
-/// Reads in a row that must show a stand-in question before it is told.
+/// Reads in a row that must show a stand-in before it is reported.
 const STAND_IN_READS: u32 = 3;
 
-/// Where a stand-in was told that the events tell nothing of: the `nth` of those after the same event.
+/// The place of a stand-in about which the events say nothing: the `nth` after the same event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StandInPlace {
     pub(crate) after: u64,
@@ -118,28 +118,28 @@ pub(crate) struct StandInPlace {
 }
 
 impl StandInPlace {
-    /// The id of what is asked there.
+    /// Returns the id of the question asked at this place.
     pub(super) fn id(self, task: &TaskId) -> QuestionId {
         QuestionId::stand_in(task, &format!("{}.{}", self.after, self.nth))
     }
 }
 
-/// A stand-in that has not shown often enough to be told.
+/// A stand-in that too few reads have shown so far.
 #[derive(Debug)]
 struct StandIn {
     id: QuestionId,
     /// How many reads in a row have shown it.
     reads: u32,
-    /// Where it stands, when no read gave it its id.
+    /// The place of the stand-in, if the id did not come from a read.
     place: Option<StandInPlace>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     entries: BTreeMap<QuestionId, QuestionEntry>,
-    /// The stand-in that is to be told.
+    /// The stand-in that is to be reported.
     stand_in: Option<StandIn>,
-    /// Where the newest stand-in of this task stands: no later one has its id.
+    /// The place of the task's newest stand-in: no later stand-in has its id.
     place: Option<StandInPlace>,
 }
 
@@ -155,7 +155,7 @@ impl Questions {
         }
     }
 
-    /// Where the newest stand-in stands.
+    /// Returns the place of the newest stand-in.
     pub(super) fn place(&self) -> Option<StandInPlace> {
         self.place
     }
@@ -168,12 +168,12 @@ impl Questions {
         self.entries.values()
     }
 
-    /// Tells a question: a new one, or one once more in a process that may not have heard of it.
+    /// Reports a question: a new one, or one again in a process that may not have reported it.
     pub(super) fn offer_again(&mut self, question: Question, events: &mut EventQueue) {
         self.tell(QuestionEntry::open(question), events);
     }
 
-    /// Tells an open question, with all that is known of it.
+    /// Reports an open question with all that is known of it.
     pub(super) fn tell(&mut self, mut ask: QuestionEntry, events: &mut EventQueue) {
         let event = Event::Question(ask.question.clone());
         match ask.told_as {
@@ -183,7 +183,7 @@ impl Questions {
         self.entries.insert(ask.question.id.clone(), ask);
     }
 
-    /// Those that a human may answer now.
+    /// Returns the questions that a human may answer now.
     pub(super) fn open(&self) -> impl Iterator<Item = &Question> {
         self.entries
             .values()
@@ -199,7 +199,7 @@ impl Questions {
         })
     }
 
-    /// Whether a human is asked something that a conversation shows.
+    /// Returns whether a question is open that the conversation shows.
     pub(super) fn is_asking_in_words(&self) -> bool {
         self.entries.values().any(|ask| {
             let is_open = ask.state == QuestionState::Open;
@@ -207,7 +207,7 @@ impl Questions {
         })
     }
 
-    /// Whether an answer to this question has arrived, or can no more.
+    /// Returns whether an answer to this question has arrived, or no longer can.
     pub(super) fn is_resolved(&self, id: &QuestionId) -> bool {
         self.get(id).is_some_and(|ask| {
             matches!(
@@ -223,8 +223,8 @@ impl Questions {
         }
     }
 
-    /// Whether the question that an event asks was told before, perhaps under a stand-in: then it is the same, and not
-    /// told again. A settled stand-in counts while the status `lags`: its event may come late.
+    /// Compares the question that an event asks with those that were reported, perhaps as stand-ins, so that none is
+    /// reported twice. A resolved stand-in counts while the status `lags`: its event may come late.
     pub(super) fn identify(
         &mut self,
         seen: &Question,
@@ -262,7 +262,7 @@ impl Questions {
         }
     }
 
-    /// The task works: what was settled lies behind it, and no later event is about that.
+    /// Marks resolved questions as superseded, because the task works: no later event is about them.
     pub(super) fn supersede(&mut self) {
         for ask in self.entries.values_mut() {
             if ask.state == QuestionState::Resolved && ask.question.stand_in {
@@ -271,7 +271,7 @@ impl Questions {
         }
     }
 
-    /// The event of this id is about a question of its own, and not about the one it was taken for.
+    /// Separates the event with this id from the question it was taken for: it asks a question of its own.
     pub(super) fn unlink(&mut self, id: &QuestionId) {
         for ask in self.entries.values_mut() {
             if ask.known_as.as_ref() == Some(id) {
@@ -281,12 +281,13 @@ impl Questions {
         }
     }
 
-    /// A question whose answer was not taken may be told again.
+    /// Forgets a question whose answer was not applied, so that it may be reported again.
     pub(super) fn forget(&mut self, id: &QuestionId) {
         self.entries.remove(id);
     }
 
-    /// A read showed exactly these questions: new ones are told, vanished ones withdrawn for the reason that is given.
+    /// Compares the questions with those that a read shows: reports new ones, and withdraws vanished ones for the given
+    /// reason.
     pub(super) fn offer(
         &mut self,
         questions: Vec<Question>,
@@ -307,7 +308,8 @@ impl Questions {
         }
     }
 
-    /// A read showed that something is asked, and no event after this one tells what: told after so many reads that agree.
+    /// Records that a read shows a question about which no event says anything; it is reported after enough reads that
+    /// agree.
     pub(super) fn offer_stand_in(
         &mut self,
         task: &TaskId,
@@ -320,7 +322,7 @@ impl Questions {
             Some(place) if place.after == after => place.nth + 1,
             _ => 1,
         };
-        // Whatever was told since the first of these reads: it is the same.
+        // Whatever was reported since the first of these reads is the same question.
         let shown = self.stand_in.as_ref().and_then(|shown| shown.place);
         let place = shown.unwrap_or(StandInPlace { after, nth });
         let kind = QuestionKind::Other("unknown".to_owned());
@@ -332,7 +334,7 @@ impl Questions {
         }
     }
 
-    /// Whether a stand-in question has shown often enough.
+    /// Returns whether enough reads have shown the stand-in.
     fn believable(
         &mut self,
         question: &Question,
@@ -355,7 +357,7 @@ impl Questions {
         reads >= wanted
     }
 
-    /// Nothing that was told is asked any more, for the reason that is given.
+    /// Withdraws every open question for the given reason.
     pub(super) fn withdraw(
         &mut self,
         reason: impl Fn(&Question) -> WithdrawReason,
@@ -374,7 +376,8 @@ impl Questions {
         events: &mut EventQueue,
     ) {
         self.entries.retain(|id, ask| match ask.state {
-            // Settled ones stay known, or a stale read would offer them again; an answer under way is judged there.
+            // Resolved ones stay known, or a stale read would offer them again; `judge/writes.rs` judges an answer
+            // under way.
             QuestionState::Resolved | QuestionState::Superseded | QuestionState::Answering => true,
             QuestionState::Open | QuestionState::Unconfirmed => {
                 let shown = shown(id) || ask.known_as.as_ref().is_some_and(&shown);
@@ -384,7 +387,7 @@ impl Questions {
                         reason: ask.elsewhere(reason(&ask.question)),
                     });
                 }
-                // An answer to a doubtful one may have arrived: it is not asked again by itself.
+                // An answer to an unconfirmed one may have arrived: the question is not asked again by itself.
                 let unconfirmed = ask.state == QuestionState::Unconfirmed;
                 if !shown && unconfirmed {
                     ask.state = QuestionState::Resolved;
@@ -394,7 +397,7 @@ impl Questions {
         });
     }
 
-    /// What became of an answer is known.
+    /// Records the outcome of an answer.
     pub(super) fn resolve(&mut self, id: &QuestionId, answer: Answer, how: Answered) {
         let standing = match how {
             Answered::Applied | Answered::Gone(_) => QuestionState::Resolved,
@@ -408,7 +411,7 @@ impl Questions {
     }
 }
 
-/// The question that an answer may go to, among all that are known of a task.
+/// Returns the question that may be answered now, among all that are known of a task.
 pub(crate) fn answerable<'a>(
     asks: impl IntoIterator<Item = &'a QuestionEntry>,
     task: Option<&TaskId>,
@@ -427,7 +430,7 @@ pub(crate) fn answerable<'a>(
     }
 }
 
-/// The question that this id names: its own id, or one that stood in for it here or in another process.
+/// Finds the question with this id: its own id, or that of a stand-in used here or in another process.
 pub(super) fn named<'a>(
     asks: impl IntoIterator<Item = &'a QuestionEntry>,
     task: Option<&TaskId>,
@@ -440,7 +443,7 @@ pub(super) fn named<'a>(
     own.or_else(|| asks.iter().find(stood_in_for)).copied()
 }
 
-/// Whether the question wants such an answer.
+/// Checks whether the answer fits the kind of the question.
 pub(super) fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerError> {
     let unfit = |why| {
         Err(AnswerError::WrongKind {
@@ -454,8 +457,8 @@ pub(super) fn fits(question: &Question, answer: &Answer) -> Result<(), AnswerErr
         (QuestionKind::Text, Answer::Text(_)) | (QuestionKind::Other(_), _) => Ok(()),
         (QuestionKind::Approval, Answer::Approve | Answer::Reject { .. }) => Ok(()),
         (QuestionKind::Data, Answer::Input(_) | Answer::Reject { .. }) => Ok(()),
-        (QuestionKind::Text, _) => unfit("it wants words"),
-        (QuestionKind::Approval, _) => unfit("it wants an approval or a rejection"),
-        (QuestionKind::Data, _) => unfit("it wants a JSON object"),
+        (QuestionKind::Text, _) => unfit("it needs words"),
+        (QuestionKind::Approval, _) => unfit("it needs an approval or a rejection"),
+        (QuestionKind::Data, _) => unfit("it needs a JSON object"),
     }
 }

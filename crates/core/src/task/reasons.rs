@@ -1,4 +1,4 @@
-//! What a task says of what it does: computed when it is asked for, so that polling costs nothing more.
+//! What a task says about its own activity: computed only when asked for, so that polling costs nothing more.
 
 use crate::provider::{Provider, ReadKind};
 use crate::reason::{RequestPurpose, WaitReason};
@@ -9,8 +9,8 @@ use super::writes::WriteKind;
 use super::{Purpose, Task};
 
 impl<P: Provider> Task<P> {
-    /// What the request is for that [`poll`](Self::poll) gave last, while it is planned or under way; the one that opens a
-    /// stream, until it leaves.
+    /// Returns what the request is for that [`next_step`](Self::next_step) last returned, while it is planned or under
+    /// way; for the request that opens a stream, until it is sent.
     #[must_use]
     pub fn request_purpose(&self) -> Option<RequestPurpose> {
         Some(match &self.exchange.as_ref()?.purpose {
@@ -42,8 +42,8 @@ impl<P: Provider> Task<P> {
         })
     }
 
-    /// Why the task waits, and until when at most: what [`Step::Wait`](crate::Step::Wait) said, or what is behind
-    /// [`Step::Receive`](crate::Step::Receive); `None` while there is something to do and once the task is over.
+    /// Returns why the task waits, and until when at most: what [`Step::Wait`](crate::Step::Wait) said, or what is
+    /// behind [`Step::Receive`](crate::Step::Receive); `None` while there is something to do and once the task is over.
     #[must_use]
     pub fn pause(&self) -> Option<(Timestamp, WaitReason)> {
         if self.exchange_is_underway() || self.phase.is_ended() {

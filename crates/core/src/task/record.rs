@@ -1,9 +1,9 @@
-//! When what was told is recorded: so that no event is told twice after an orderly stop, few after a crash, and none under
-//! another number.
+//! When delivered events are recorded, so that no event is delivered twice after an orderly stop, only a few after a
+//! crash, and none under another number.
 //!
-//! - An event of our own that is told again, or whose number is kept, is stored before it is told.
-//! - What was told is stored before control is handed back, at the end of the watch, after so many events or so much time,
-//!   and whenever there is nothing else to do and the last time is so long ago.
+//! - An event of our own that would be repeated, or whose number is kept, is stored before it is delivered.
+//! - Delivered events are recorded before control is returned, at the end of the task, after a number of events or some
+//!   time, and whenever there is nothing else to do and the last record is old enough.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::time::Timestamp;
 use super::Task;
 use super::event_queue::EventQueue;
 
-/// Events told before they are recorded.
+/// Events that may be delivered before they are recorded.
 pub(super) const MAX_UNRECORDED: u64 = 32;
-/// How long an event is told and not recorded, while the machine is asked what to do.
+/// How long a delivered event may stay unrecorded while the machine is asked for steps.
 const RECORD_WITHIN: Duration = Duration::from_secs(5);
 
-/// How far events had come in a state.
+/// How far the events had come in a stored state.
 #[derive(Debug, Default, Clone, Copy)]
 struct EventCounts {
     taken: u64,
@@ -39,18 +39,18 @@ impl EventCounts {
 
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// In the state that is stored.
+    /// The events in the state that is stored.
     stored: EventCounts,
-    /// In the state that is about to be.
+    /// The events in the state that is being stored.
     storing: EventCounts,
-    /// When the first event was told that is not recorded.
+    /// When the first event was delivered that is not recorded.
     since: Option<Timestamp>,
     /// When a state was last stored.
     last: Option<Timestamp>,
 }
 
 impl Record {
-    /// Nothing was told since the state that a task is resumed from.
+    /// Creates the record of a resumed task: nothing was delivered since its stored state.
     pub(super) fn resumed(events: &EventQueue) -> Self {
         let mark = EventCounts::of(events);
         Self {
@@ -65,7 +65,7 @@ impl Record {
         self.since.get_or_insert(now);
     }
 
-    /// The state that is about to be stored is the present one.
+    /// Notes that the present state is being stored.
     pub(super) fn begin(&mut self, events: &EventQueue) {
         self.storing = EventCounts::of(events);
     }
@@ -76,12 +76,12 @@ impl Record {
         self.since = self.is_behind(events).then_some(now);
     }
 
-    /// Whether anything was told that is not recorded.
+    /// Returns whether a delivered event is not recorded.
     pub(super) fn is_behind(&self, events: &EventQueue) -> bool {
         self.stored.taken < events.taken()
     }
 
-    /// Whether it has to be recorded before anything else is told.
+    /// Returns whether delivered events must be recorded before the next one is delivered.
     pub(super) fn is_due(&self, events: &EventQueue, now: Timestamp) -> bool {
         let first = events.first();
         let is_unstored = |(_, id, event): (_, EventId, &Arc<Event>)| match id {
@@ -92,7 +92,7 @@ impl Record {
         let long = self
             .since
             .is_some_and(|since| now >= since.after(RECORD_WITHIN));
-        // At these control may be handed back.
+        // After one of these events, control may return to the caller.
         let stops = |(_, _, event): (_, _, &Arc<Event>)| {
             matches!(**event, Event::Question(_) | Event::Paused(_))
         };
@@ -100,7 +100,7 @@ impl Record {
         first.is_some_and(is_unstored) || (behind && (many || long || first.is_some_and(stops)))
     }
 
-    /// When it is to be recorded if nothing else is to be done until then.
+    /// Returns when to record if there is nothing else to do until then.
     pub(super) fn due_when_idle(&self, events: &EventQueue) -> Option<Timestamp> {
         let since = self.since.filter(|_| self.is_behind(events))?;
         let last = self.last.unwrap_or_default();
@@ -109,7 +109,7 @@ impl Record {
 }
 
 impl<P: Provider> Task<P> {
-    /// Says that control is handed back to the application: what was told is stored first. Poll on until no
+    /// Announces that control returns to the application: delivered events are recorded first. Ask for steps until no
     /// [`Step::Save`](crate::Step::Save) comes any more.
     pub fn detach(&mut self) {
         if self.record.is_behind(&self.events) && !self.save.is_due() {

@@ -1,5 +1,5 @@
-//! The stream region: an event stream, open or being opened, beside at most one other exchange, and the list of events that fills in
-//! what the stream did not carry.
+//! The stream region: an event stream, open or being opened, beside at most one other exchange, and the backfill from
+//! the list of events.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::response::Response;
 use crate::sse::Decoder;
 use crate::time::Timestamp;
 
-/// The states and the steps between them, as drawn in ARCHITECTURE.md.
+/// The states and the transitions between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Closed", "due", "Opening"),
     ("Opening", "2xx event stream", "Open"),
@@ -29,26 +29,26 @@ pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Closing", "closed", "Closed"),
 ];
 
-/// Where the stream stands.
+/// The state of the stream.
 #[derive(Debug)]
 pub(super) enum StreamState {
-    /// None is open; one is opened at `due`.
+    /// No stream is open; one will be opened at `due`.
     Closed { due: Timestamp },
-    /// The request is under way.
+    /// The request that opens the stream is under way.
     Opening(Box<Opening>),
-    /// Open.
+    /// The stream is open.
     Open(Box<Open>),
-    /// The driver is asked to drop it; another is opened at `due`.
+    /// The driver is asked to drop the stream; another will be opened at `due`.
     Closing { id: ExchangeId, due: Timestamp },
 }
 
-/// The request that opens the stream, which stops nothing else.
+/// The request that opens the stream. It runs beside every other request.
 #[derive(Debug)]
 pub(super) struct Opening {
     pub(super) id: ExchangeId,
-    /// When it left.
+    /// When the request was sent.
     pub(super) since: Timestamp,
-    /// What became of it, when that is no stream, until it is judged.
+    /// The report of the request if it brought no stream, until it is judged.
     pub(super) report: Option<Result<Response, ExchangeFailure>>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Opening {
 #[derive(Debug)]
 pub(super) struct Loss {
     pub(super) reason: RetryReason,
-    /// The same in words.
+    /// The reason in words.
     pub(super) why: String,
 }
 
@@ -76,70 +76,71 @@ pub(super) struct Open {
     pub(super) chunks: VecDeque<Bytes>,
     pub(super) opened: Timestamp,
     pub(super) last_byte_at: Timestamp,
-    /// Since when the driver is asked to read it and nothing is there. Time in which it did something else is no
-    /// silence.
+    /// Since when the driver has been reading the stream without receiving anything. Time in which it did something
+    /// else is no silence.
     pub(super) listening: Option<Timestamp>,
-    /// How it ended, once it has.
+    /// How the stream ended, once it has.
     pub(super) end: Option<Loss>,
     /// Whether this connection has brought an event, old or new: until then it may be one that never will.
     pub(super) has_events: bool,
-    /// Whether it is known to go on where the last connection ended: its first event said so, or the list was read.
+    /// Whether the stream is proven to continue where the last connection ended: by its first event, or by the list.
     pub(super) contiguous: bool,
-    /// Whether an event that it carried was told.
+    /// Whether an event from this connection was reported.
     pub(super) told: bool,
-    /// An event that came before that was known.
+    /// An event that arrived early and is deferred until the backfill has caught up.
     pub(super) deferred: Option<StreamEvent>,
-    /// Whether it was told that an event came again with other content.
+    /// Whether this connection was already reported to replay an event with other content.
     pub(super) replays_altered: bool,
 }
 
 impl Open {
-    /// Whether what happens is known from this connection alone.
+    /// Returns whether this connection alone shows what happens.
     pub(super) fn is_trusted(&self) -> bool {
         self.has_events && self.contiguous
     }
 
-    /// The driver was busy with something else for this long.
+    /// Excludes a time in which the driver was busy with something else from the silence.
     pub(super) fn not_listening_for(&mut self, busy: Duration) {
         self.listening = self.listening.map(|since| since.after(busy));
     }
 
-    /// How long nothing has come although the driver listened.
+    /// Returns for how long nothing has come although the driver was reading.
     pub(super) fn silence(&self, now: Timestamp) -> Duration {
         self.listening.map_or(Duration::ZERO, |since| {
             now.since(since.max(self.last_byte_at))
         })
     }
 
-    /// Whether bytes wait here that are not decoded yet.
+    /// Returns whether there are bytes that are not decoded yet.
     pub(super) fn has_unread(&self) -> bool {
         !self.chunks.is_empty()
     }
 }
 
-/// A reading of the list of events, page by page.
+/// A backfill: the list of events is read page by page.
 #[derive(Debug, Clone)]
 pub(super) struct Backfill {
     pub(super) cursor: Option<String>,
     pub(super) due: Timestamp,
     pub(super) tries: u32,
-    /// When it began, or last got a page.
+    /// When the backfill began, or last received a page.
     pub(super) since: Timestamp,
-    /// Whether it goes on from a cursor of an earlier reading, which the platform may have forgotten.
+    /// Whether it continues from a cursor of an earlier backfill, which the platform may have forgotten.
     pub(super) inherited: bool,
-    /// The newest position that a page of this reading had.
+    /// The largest event sequence in any page of this backfill.
     pub(super) reached: Option<EventSeq>,
-    /// The most events that a page of this reading had: a shorter one is the last there is.
+    /// The most events in any page of this backfill: a shorter page is the last one.
     pub(super) largest: usize,
-    /// Whether the stream was opened in the middle of it: what happened between the pages before and that is in neither.
+    /// Whether the stream was opened during the backfill: events between the earlier pages and that moment are in
+    /// neither.
     pub(super) overtaken: bool,
     /// Empty pages in a row.
     pub(super) empty: u32,
-    /// What the platform lists newest first, until all of it is here.
+    /// The events of a platform that lists newest first, until all of them are here.
     pub(super) reversed: Option<Vec<ListEntry<StreamEvent>>>,
-    /// How many entries behind the last event of this reading cannot be read: what they would have told is not known.
+    /// How many unreadable entries follow the last event of this backfill: what they would have reported is not known.
     pub(super) skipped: u64,
-    /// The newest question among events that were known before, unless a later one shows the task at work.
+    /// The newest question among events known before, unless a later event shows the task at work.
     pub(super) past: Option<Question>,
 }
 
@@ -162,15 +163,15 @@ impl Backfill {
     }
 }
 
-/// The wording of the newest events, to notice one that comes again with another.
+/// Digests of the newest events, to notice one that is replayed with other content.
 #[derive(Debug, Default)]
 pub(super) struct SeenDigests(VecDeque<(EventSeq, u64)>);
 
-/// Events whose wording is remembered: what comes again comes soon, or with all the others after a reconnect.
+/// How many events are remembered: a replay comes soon, or with all the others after a reconnect.
 const WORDED: usize = 64;
 
 impl SeenDigests {
-    /// Takes an event in; whether it came before, worded otherwise.
+    /// Records an event; returns whether it came before with other content.
     pub(super) fn differs(&mut self, position: EventSeq, wording: &str) -> bool {
         let digest = digest(wording);
         let newest = self.0.back().map(|(newest, _)| *newest);
@@ -186,7 +187,8 @@ impl SeenDigests {
     }
 }
 
-/// Tells wordings apart, eight bytes at a time: it is made of every event. Not against an adversary, who words them all.
+/// Digests a text eight bytes at a time, because this runs for every event. It need not resist an adversary: whoever
+/// sends the events also chooses all their texts.
 fn digest(text: &str) -> u64 {
     text.as_bytes()
         .chunks(8)
@@ -197,30 +199,30 @@ fn digest(text: &str) -> u64 {
         })
 }
 
-/// The newest event that asks, while nothing after it shows the task at work. It outlives the connection that brought
-/// it: the event is taken and comes no more.
+/// The newest event that asks, as long as no later one shows the task at work. It outlives its connection: the platform
+/// does not send an acknowledged event again.
 #[derive(Debug, Clone)]
 pub(super) struct AskedInStream {
     pub(super) question: Question,
     pub(super) since: Timestamp,
-    /// Whether the read that judges it was asked for.
+    /// Whether the read that judges it was requested.
     pub(super) checked: bool,
-    /// Whether it was told.
+    /// Whether it was reported.
     pub(super) told: bool,
     /// Whether it was taken for a stand-in that was answered before: it may be the next question instead.
     pub(super) unconfirmed: bool,
 }
 
-/// What followed a question: it tells whose answer was taken.
+/// What followed a question: it shows whose answer was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aftermath {
-    /// The task went on.
+    /// The task went on working.
     Worked,
-    /// The task asks again.
+    /// The task asked again.
     AskedAgain,
     /// The task failed.
     Failed,
-    /// The task was stopped, perhaps behind a while in which it went on without a word.
+    /// The task was stopped, perhaps after it had gone on working unnoticed.
     Stopped,
 }
 
@@ -236,90 +238,90 @@ impl AskedInStream {
     }
 }
 
-/// An event that says that the task is over, until a read of the task agrees.
+/// An event that says that the task is over, until a read of the task confirms it.
 #[derive(Debug, Clone)]
 pub(super) struct EndConfirmation {
     pub(super) end: UnconfirmedEnd,
     pub(super) event: RawEvent,
-    /// When a read first failed or did not agree.
+    /// When a read first failed or contradicted it.
     pub(super) contradicted_at: Option<Timestamp>,
     pub(super) tries: u32,
-    /// The newest read that did not agree.
+    /// The newest read that contradicted it.
     pub(super) reply: Option<Response>,
 }
 
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) state: StreamState,
-    /// Failures in a row; a new event or half a minute of uptime clears it.
+    /// Failures in a row; a new event or half a minute of uptime resets them.
     pub(super) failures: u32,
-    /// The platform said that there is no stream; it is asked again now and then.
+    /// Whether the platform said that there is no stream; the client asks again now and then.
     pub(super) missing: bool,
-    /// Events in a row that could not be read.
+    /// Unreadable events in a row.
     pub(super) unreadable: u32,
-    /// How the newest events of the stream were worded.
+    /// Digests of the newest events of the stream.
     pub(super) seen_digests: SeenDigests,
-    /// The position of the last event that was decoded: what is dropped after a reconnect.
+    /// The sequence of the last event that was decoded: after a reconnect, earlier events are dropped.
     pub(super) last_decoded: Option<EventSeq>,
-    /// The position of the last event that was taken: what is stored, and asked for.
+    /// The sequence of the last event that was acknowledged: it is stored, and sent when the stream is reopened.
     pub(super) last_taken: Option<EventSeq>,
-    /// Whether the next event is the first since a reconnect: only there is a gap told.
+    /// Whether the next event is the first since a reconnect: only there is a gap reported.
     pub(super) reopened: bool,
     pub(super) asked: Option<AskedInStream>,
-    /// Since this event no wait was missed, and none told.
+    /// The event since which no wait was missed and none was reported.
     pub(super) no_wait_since: EventSeq,
-    /// What followed the question before, as the events tell it.
+    /// What followed the previous question, according to the events.
     pub(super) aftermath: Option<(QuestionId, Aftermath)>,
     pub(super) end: Option<EndConfirmation>,
     pub(super) recent: RecentEvents,
-    /// The reading of the list under way.
+    /// The backfill that is under way.
     pub(super) backfill: Option<Backfill>,
-    /// Where the next reading of the list begins: the newest page that was read.
+    /// Where the next backfill begins: the newest page that was read.
     pub(super) cursor: Option<String>,
-    /// The task was read to wait, and no event tells for what.
+    /// Whether a read showed that the task waits while no event says for what.
     pub(super) waits_without_event: bool,
-    /// The list itself has holes in its numbers: they mean nothing here.
+    /// Whether the list itself has gaps in its sequence numbers: then gaps mean nothing.
     pub(super) gaps_are_normal: bool,
-    /// When the platform said that there is no list; it is asked again now and then.
+    /// When the platform said that there is no list; the client asks again now and then.
     pub(super) list_missing_since: Option<Timestamp>,
-    /// Whether the last reading of the list came to its end.
+    /// Whether the last backfill read the list to its end.
     pub(super) backfill_done: bool,
-    /// Whether the stream brought something behind the last event that could not be read.
+    /// Whether the stream brought something unreadable after the last event.
     pub(super) skipped: bool,
 }
 
-/// A stream that lived this long was worth opening.
+/// How long a stream must live for its failures to be forgotten.
 pub(super) const UPTIME: Duration = Duration::from_secs(30);
-/// A question in the stream is told when nothing followed it for this long; and an opened stream that brought nothing
-/// for this long is compared with the list.
+/// How long nothing may follow a question in the stream before the question is reported; and how long an opened stream
+/// may bring nothing before it is compared with the list.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
-/// While a stream is being opened the task is not read for this long; then it is, as one without a stream.
+/// How long polling is postponed while a stream is being opened.
 pub(super) const OPENING: Duration = Duration::from_secs(3);
-/// The task is read when its stream has told nothing for this long, then ever more seldom: a task may stall or wait
-/// without an event.
+/// How long the stream may be silent before the task is polled, which then happens ever more seldom: a task may stall
+/// or wait without an event.
 pub(super) const LULL: Duration = Duration::from_secs(30);
-/// The task is read at least this often beside an open stream, as a cross-check; and a stream that the platform said
-/// it does not have is asked for again.
+/// The longest interval between polls beside an open stream, as a cross-check; and the interval at which a stream that
+/// the platform does not have is requested again.
 pub(super) const CROSS_CHECK: Duration = Duration::from_secs(600);
-/// How long the event that ended a task waits for a read to agree, once one did not.
+/// How long an event that ended the task waits for a read to confirm it, once a read has contradicted it.
 pub(super) const CONFIRM: Duration = Duration::from_secs(30);
-/// How long a status may stay behind an answer of ours.
+/// How long a status may stay stale after an answer of ours.
 pub(super) const STALE: Duration = Duration::from_secs(60);
-/// Failures in a row after which the task is followed by polling, while the stream is still tried.
+/// Failures in a row after which the task is polled while the client still tries to open the stream.
 pub(super) const FALLBACK: u32 = 3;
-/// Events in a row that cannot be read before the stream is given up for a while.
+/// Unreadable events in a row after which the stream is given up for a while.
 pub(super) const MAX_UNREADABLE: u32 = 10;
-/// How long a page of the list is tried: until then nothing newer is told.
+/// How long a page of the list is tried: until then nothing newer is reported.
 pub(super) const FILL_PATIENCE: Duration = Duration::from_secs(60);
-/// The same, when the task was read to be over.
+/// The same limit when a read has shown that the task is over.
 pub(super) const FILL_PATIENCE_AT_END: Duration = Duration::from_secs(20);
-/// Empty pages in a row that are followed by another.
+/// Empty pages in a row that may be followed by another.
 pub(super) const EMPTY_PAGES: u32 = 3;
-/// Events of a list that comes newest first.
+/// Events that are kept of a list that comes newest first.
 pub(super) const MAX_REVERSED: usize = 100_000;
-/// Bytes a driver may hand over before they are decoded.
+/// Bytes that a driver may hand over before they are decoded.
 pub(super) const MAX_UNREAD: usize = 32 * 1024 * 1024;
-/// Shortest and longest wait before a reconnect that a stream's `retry` field can ask for.
+/// Shortest and longest wait before a reconnect that a stream's `retry` field can request.
 pub(super) const RETRY_RANGE: (Duration, Duration) =
     (Duration::from_millis(500), Duration::from_secs(60));
 
@@ -367,7 +369,7 @@ impl Stream {
         }
     }
 
-    /// Since when the stream is being opened.
+    /// Returns since when the stream has been opening.
     pub(super) fn opening_since(&self) -> Option<Timestamp> {
         match &self.state {
             StreamState::Opening(opening) => Some(opening.since),
@@ -375,7 +377,7 @@ impl Stream {
         }
     }
 
-    /// The opening of this id, while it has no report.
+    /// Returns the opening with this id while it has no report.
     pub(super) fn opening_of(&mut self, id: ExchangeId) -> Option<&mut Opening> {
         match &mut self.state {
             StreamState::Opening(opening) if opening.id == id && opening.report.is_none() => {
@@ -385,7 +387,7 @@ impl Stream {
         }
     }
 
-    /// What became of the opening.
+    /// Takes the report of the opening.
     pub(super) fn take_report(&mut self) -> Option<Result<Response, ExchangeFailure>> {
         match &mut self.state {
             StreamState::Opening(opening) => opening.report.take(),
@@ -393,7 +395,7 @@ impl Stream {
         }
     }
 
-    /// The stream that the driver holds, open or being opened.
+    /// Returns the stream that the driver owns, open or being opened.
     pub(super) fn held_exchange(&self) -> Option<ExchangeId> {
         match &self.state {
             StreamState::Opening(opening) => Some(opening.id),
@@ -402,13 +404,13 @@ impl Stream {
         }
     }
 
-    /// The open stream of this id.
+    /// Returns the open stream with this id.
     pub(super) fn of(&mut self, id: ExchangeId) -> Option<&mut Open> {
         self.open_mut()
             .filter(|open| open.id == id && open.end.is_none())
     }
 
-    /// The stream, when the driver may go on waiting for it or reading it beside an exchange.
+    /// Returns the stream, if the driver may wait for it or read it beside an exchange.
     pub(super) fn readable(&self) -> Option<ExchangeId> {
         let open = match &self.state {
             StreamState::Opening(opening) => {
@@ -417,30 +419,30 @@ impl Stream {
             StreamState::Open(open) => open,
             StreamState::Closed { .. } | StreamState::Closing { .. } => return None,
         };
-        // While the list is read the stream tells one event: how far the list has to be read.
+        // During a backfill the stream is read up to one event, which shows how far the list has to be read.
         let busy = self.backfill.is_some() && open.deferred.is_some();
         let busy = busy || self.end.is_some() || open.has_unread();
         (!busy && open.end.is_none()).then_some(open.id)
     }
 
-    /// Whether the open stream alone tells what happens.
+    /// Returns whether the open stream alone shows what happens.
     pub(super) fn is_trusted(&self) -> bool {
         self.open().is_some_and(Open::is_trusted)
     }
 
-    /// Whether the task is followed by polling, because the stream is not to be had.
+    /// Returns whether the task is polled because the stream is unavailable.
     pub(super) fn fell_back(&self) -> bool {
         self.missing || self.failures >= FALLBACK
     }
 
-    /// The newest question is asked no more.
-    pub(super) fn close_asked(&mut self, sequel: Aftermath) {
+    /// Forgets the newest question, and remembers what followed it.
+    pub(super) fn close_asked(&mut self, aftermath: Aftermath) {
         if let Some(wait) = self.asked.take() {
-            self.aftermath = Some((wait.question.id, sequel));
+            self.aftermath = Some((wait.question.id, aftermath));
         }
     }
 
-    /// Whether this position may follow the last event without another between them.
+    /// Returns whether this event may directly follow the last one.
     pub(super) fn is_next(&self, position: EventSeq) -> bool {
         position.0
             <= self
@@ -501,17 +503,17 @@ impl Stream {
     }
 }
 
-/// The newest events that were taken, for the human who is asked next.
+/// The newest events that were acknowledged, to show with the next question.
 #[derive(Debug, Default)]
 pub(super) struct RecentEvents {
     events: VecDeque<RawEvent>,
 }
 
 impl RecentEvents {
-    /// Events kept.
+    /// Events that are kept.
     const MAX: usize = 64;
 
-    /// Bytes of text in an event that is kept; larger ones are no step to show.
+    /// Bytes of text in an event that is kept; a larger event is no step to show.
     const MAX_TEXT: usize = 16 * 1024;
 
     pub(super) fn push(&mut self, event: RawEvent) {
@@ -533,7 +535,8 @@ impl RecentEvents {
     }
 }
 
-/// What is left of `room` after the text in `value`; `None` when it does not fit. Looks at no more than fits.
+/// Returns what is left of `room` after the text in `value`, or `None` if the text does not fit. It reads no further
+/// than that.
 fn text_beyond(value: &Value, room: usize) -> Option<usize> {
     let room = room.checked_sub(8)?;
     match value {

@@ -1,8 +1,8 @@
-//! A conversation that is gone on with.
+//! The turn region: continuing an existing conversation.
 
 use crate::id::{Cursor, MessageNo};
 
-/// One turn of a conversation that was there before: what the task showed before our message is not this turn's result.
+/// One turn of an existing conversation: what the task showed before our message is not this turn's result.
 #[derive(Debug, Clone)]
 pub(super) struct Turn {
     pub(super) text: String,
@@ -11,21 +11,21 @@ pub(super) struct Turn {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum TurnState {
-    /// The task is looked at once, to know what was there before.
+    /// The task is read once, to know its state before the message.
     Baseline,
-    /// The message is being delivered.
+    /// The message is being sent.
     Sending { no: MessageNo, working: bool },
-    /// Delivered; what the task shows may still be the state before it. `working`: it was at work when it was looked at
-    /// last before the message, and has perhaps ended since, or takes the message up on its way.
+    /// The message arrived; the task may still show the state before it. `working`: the task was at work in the last
+    /// read before the message, and may have ended since, or take the message up while it works.
     Unproven { cursor: Cursor, working: bool },
-    /// The task has moved since: what it shows now is this turn's.
+    /// The task has moved on since the message: what it shows now belongs to this turn.
     Proven,
-    /// It may or may not have arrived, and nobody looks any more.
+    /// The message may or may not have arrived, and nothing more is read.
     Lost {
         no: MessageNo,
         cursor: Cursor,
         working: bool,
     },
-    /// It was not delivered: nothing of what the task shows is this turn's.
+    /// The message did not arrive: nothing that the task shows belongs to this turn.
     Undelivered { why: String },
 }

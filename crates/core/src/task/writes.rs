@@ -1,4 +1,4 @@
-//! The delivery region: writes to a task that exists, each applied at most once.
+//! The writes region: writes to an existing task, each applied at most once.
 //!
 //! ```text
 //! Check ──still asked──► Write ──2xx──► Applied
@@ -6,12 +6,12 @@
 //!   └─► Gone              │ └─┘ └─── keyed, and still asked
 //!                         │ never sent     │
 //!                         ├─refused──► Refused
-//!                         └─fate unknown──► Reconcile ──shows, or asked no more──► Applied
-//!                                               └──three times not──► Unknown
+//!                         └─outcome unknown──► Reconcile ──shows, or no longer asked──► Applied
+//!                                                  └──three times not──► Unknown
 //! ```
 //!
-//! A keyed answer may be repeated, and is, but only while the task still asks: a server that forgot the key would take
-//! it for the answer to its next question.
+//! A keyed answer may be repeated, but only while the task still asks: a server that forgot the key would take it for
+//! the answer to its next question.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::question::{Answer, Question};
 use crate::reason::WaitReason;
 use crate::time::Timestamp;
 
-/// What is delivered.
+/// What is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WriteKind {
@@ -33,12 +33,12 @@ pub(crate) enum WriteKind {
         question: Box<Question>,
         answer: Answer,
     },
-    /// A message nobody asked for.
+    /// A message that answers no question.
     Message { no: MessageNo, text: String },
 }
 
 impl WriteKind {
-    /// What makes its write safe to repeat.
+    /// Returns what makes the write safe to repeat.
     pub(super) fn safety<P: Provider>(&self) -> Safety {
         match self {
             Self::Answer { .. } => P::CAPABILITIES.answer,
@@ -46,7 +46,7 @@ impl WriteKind {
         }
     }
 
-    /// What a conversation shows of it once it has arrived.
+    /// Returns the text that a conversation shows once the write has arrived.
     pub(crate) fn text(&self) -> &str {
         match self {
             Self::Answer {
@@ -59,15 +59,16 @@ impl WriteKind {
     }
 }
 
-/// How far a delivery is.
+/// The state of a pending write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WriteState {
-    /// One read before it leaves: is the question still open, and where does the conversation stand?
+    /// The task must be read before the write is sent: is the question still open, and what is the conversation's
+    /// cursor?
     Check,
-    /// Stored, and leaving.
+    /// The write is stored and may be sent.
     Write,
-    /// Its fate is unknown: reads tell.
+    /// The outcome is unknown: reads have to find the write.
     Reconcile,
 }
 
@@ -75,22 +76,22 @@ pub(crate) enum WriteState {
 pub(super) struct PendingWrite {
     pub(super) kind: WriteKind,
     pub(super) state: WriteState,
-    /// Attempts of the write.
+    /// How often the write was sent.
     pub(super) attempts: u32,
-    /// Reads that looked for it and did not tell.
+    /// How many reads have not found the write.
     pub(super) reads: u32,
     pub(super) due: Timestamp,
-    /// Why not before.
+    /// Why the write is not sent earlier.
     pub(super) why: WaitReason,
     pub(super) cursor: Cursor,
     pub(super) key: Option<IdempotencyKey>,
-    /// Whether an attempt of the write may have been received.
+    /// Whether the server may have received an attempt of the write.
     pub(super) maybe_applied: bool,
-    /// Whether the server then refused to take it again.
+    /// Whether the server then refused the repeated write.
     pub(super) refused: bool,
-    /// Its check waits for the list of events.
+    /// Whether its check waits for the list of events.
     pub(super) confirming: bool,
-    /// What went wrong with the write, for the report.
+    /// The last error of the write, for the report.
     pub(super) last_error: Option<String>,
 }
 
@@ -112,7 +113,7 @@ impl PendingWrite {
         }
     }
 
-    /// It is looked for again a little later.
+    /// Postpones the next read that has to find the write.
     pub(super) fn read_later(&mut self, now: Timestamp) {
         self.due = now.after(reconcile_wait(self.reads));
         self.why = WaitReason::Reconcile;
@@ -124,10 +125,10 @@ impl PendingWrite {
     }
 }
 
-/// Reads that look for a write of unknown fate before it is reported unknown.
+/// How many reads try to find a write with unknown outcome before it is reported as unknown.
 pub(super) const RECONCILE_READS: u32 = 3;
 
-/// Wait before the next of those reads: the log may lag behind the write.
+/// Returns the wait before the next of these reads: the conversation may show a write with a delay.
 fn reconcile_wait(reads: u32) -> Duration {
     Duration::from_secs(u64::from(reads.min(RECONCILE_READS)) * 2)
 }

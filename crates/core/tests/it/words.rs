@@ -236,9 +236,9 @@ fn an_answer_that_cannot_be_taken_says_which_and_why() {
             AnswerError::WrongKind {
                 id: q(),
                 wants: QuestionKind::Text,
-                why: "it wants words",
+                why: "it needs words",
             },
-            "the answer does not fit question q7: it wants words",
+            "the answer does not fit question q7: it needs words",
         ),
     ] {
         assert_eq!(error.to_string(), words);

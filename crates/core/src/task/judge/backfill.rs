@@ -1,4 +1,5 @@
-//! Reading the list of events: what the stream did not carry is told before anything else is judged.
+//! The backfill: events that the stream did not carry are read from the list and reported before anything else is
+//! judged.
 
 use crate::budget::OriginBudget;
 use crate::error::ReadErrorKind;
@@ -21,20 +22,20 @@ use super::access_lost;
 use super::stream::EventOrigin;
 
 impl<P: Provider> Task<P> {
-    /// Whether there is a list to read.
+    /// Returns whether there is a list to read.
     pub(in crate::task) fn has_list(&self) -> bool {
         let missing = |since: Timestamp| self.now < since.after(CROSS_CHECK);
         P::CAPABILITIES.events && !self.stream.list_missing_since.is_some_and(missing)
     }
 
-    /// Whether events may have happened that this reading rests on and that were not told.
+    /// Returns whether this poll result may rest on events that were not reported.
     pub(super) fn wants_list(&self, reading: &PollResult<P::Output>) -> bool {
         if !self.has_list() || self.stream.end.is_some() {
             return false;
         }
         let trusted = self.stream.is_trusted();
         match reading {
-            // The end is told after everything before it.
+            // The end is reported after everything before it.
             PollResult::Succeeded(..)
             | PollResult::Failed(_)
             | PollResult::Stopped(_)
@@ -53,14 +54,14 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Reads the list from the newest page that was read before.
+    /// Begins a backfill at the newest page that was read before.
     pub(super) fn begin_backfill(&mut self) {
         if self.stream.backfill.is_none() {
             self.stream.backfill = Some(Backfill::new(self.stream.cursor.clone(), self.now));
         }
     }
 
-    /// Takes a page of the list.
+    /// Processes a page of the list.
     pub(super) fn take_page(&mut self, page: Page) {
         let Page {
             events: items,
@@ -88,13 +89,13 @@ impl<P: Provider> Task<P> {
         let more = match &next {
             None => false,
             Some(next) if fill.cursor.as_ref() == Some(next) => false,
-            // Newest first: until what is known.
+            // Newest first: read until a known event.
             Some(_) if fill.reversed.is_some() => count > 0 && !known,
             Some(_) if count == 0 => {
                 fill.empty += 1;
                 fill.largest == 0 && fill.empty < EMPTY_PAGES
             }
-            // The stream goes on from here; or this is all there was when the page was made.
+            // Either the stream continues from here, or this was everything when the page was made.
             Some(_) => held.is_none_or(|held| fill.reached < Some(held)) && count >= fill.largest,
         };
         fill.largest = fill.largest.max(count);
@@ -129,15 +130,15 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Tells what is new of these, oldest first; of what is not, the last tells whether the task waits. What cannot be
-    /// read may have been anything: nothing before it tells what the task waits for.
+    /// Reports the new events among these, oldest first; the last of the known ones shows whether the task waits. An
+    /// unreadable entry may have been anything: no event before it shows what the task waits for.
     fn take_listed(&mut self, mut entries: Vec<ListEntry<StreamEvent>>, fill: &mut Backfill) {
         let position = |entry: &ListEntry<StreamEvent>| {
             let item = entry.as_ref().readable();
             item.map(|item| item.event.seq)
         };
         if !entries.iter().filter_map(position).is_sorted() {
-            // Nobody knows between which events the others belong: behind all of them.
+            // Nobody knows between which events those without a sequence belong, so they go to the end.
             entries.sort_by_key(|entry| (position(entry).is_none(), position(entry)));
         }
         let mut last = None;
@@ -156,7 +157,7 @@ impl<P: Provider> Task<P> {
             last = item.event.seq;
             self.take_item(item, EventOrigin::List, skipped);
         }
-        // Some of them may be events that are known already.
+        // Some of the unreadable entries may be events that are known already.
         if let (Some(last), Some(decoded)) = (last, self.stream.last_decoded) {
             let known = match self.stream.gaps_are_normal {
                 true => u64::from(last < decoded),
@@ -166,8 +167,8 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Behind the last event of the list stands what cannot be read: what the task waits for is not known any more. If it
-    /// is over, nothing comes that would show the gap.
+    /// Handles unreadable entries after the last event of the list: what the task waits for is no longer known. If the
+    /// task is over, no later event would reveal the gap.
     fn take_skipped(&mut self, skipped: u64) {
         self.lose_wait();
         let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
@@ -178,13 +179,13 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The list cannot be read on: it is asked for again later.
+    /// Gives up the list for now, because it cannot be read on; it is requested again later.
     pub(in crate::task) fn list_unusable(&mut self) {
         self.stream.list_missing_since = Some(self.now);
         self.end_backfill(false);
     }
 
-    /// A page of the list could not be read.
+    /// Handles a page of the list that could not be read.
     pub(super) fn page_failed(&mut self, error: &AttemptError, budget: &OriginBudget) {
         if let Some(error) = access_lost(error) {
             let id = self.known_id().clone();
@@ -204,19 +205,19 @@ impl<P: Provider> Task<P> {
             _ => status.is_client_error(),
         });
         if refused && fill.inherited {
-            // The cursor is of no more use; the list may be.
+            // The cursor is of no more use, but the list may be.
             *fill = Backfill::new(None, fill.since);
             self.stream.cursor = None;
             return;
         }
         let shapeless = matches!(error, AttemptError::Unreadable(error) if error.kind() == ReadErrorKind::Shape);
         if refused || (shapeless && fill.tries > 0) {
-            // One that refuses a cursor that it gave itself cannot be read to its end either.
+            // A server that refuses its own cursor does not let the list be read to its end either.
             return self.list_unusable();
         }
         fill.tries += 1;
         if fill.tries == 1 {
-            // Patience begins here: the first look alone may have taken as long.
+            // Patience begins at the first failure: the first read alone may have taken as long.
             fill.since = now;
         }
         let wait = retry::wait(error, fill.tries, &self.policy.retry, draw, now);
@@ -226,7 +227,7 @@ impl<P: Provider> Task<P> {
             FILL_PATIENCE
         };
         let due = now.after(wait);
-        // One wait that the server asked for is granted, however long.
+        // One wait that the server asked for is granted, however long it is.
         let asked = !over && fill.tries == 1 && error.retry_after(now).is_some();
         if due > fill.since.after(patience) && !asked {
             return self.end_backfill(false);
@@ -242,14 +243,14 @@ impl<P: Provider> Task<P> {
         });
     }
 
-    /// The list was read to its end, or given up: what waited for it goes on.
+    /// Ends the backfill, complete or given up, and lets what waited for it continue.
     fn end_backfill(&mut self, complete: bool) {
         if let Some(fill) = self
             .stream
             .backfill
             .take_if(|fill| complete && fill.overtaken)
         {
-            // Once more, from the newest page: now it goes up to where the connection begins.
+            // Read once more from the newest page: now the list reaches up to where the connection begins.
             let past = fill.past;
             let fill = Backfill::new(self.stream.cursor.clone(), self.now);
             self.stream.backfill = Some(Backfill { past, ..fill });
@@ -259,20 +260,20 @@ impl<P: Provider> Task<P> {
             Some(fill) => (fill.past, fill.reached, fill.skipped),
             None => (None, None, 0),
         };
-        // What the list has, the stream need not have brought.
+        // The list has it, so the stream need not have brought it.
         self.stream.skipped = skipped > 0 || (self.stream.skipped && !complete);
         self.stream.backfill_done = complete;
         let mut held = None;
         let mut unseen = false;
         if let Some(open) = self.stream.open_mut() {
-            // Of what came before the first event of a connection nothing is known but by the list, and one that does
-            // not have this event either does not tell.
+            // Only the list could say what came before the first event of a connection, and a list that lacks this
+            // event, too, does not say it.
             open.contiguous = true;
             held = open.deferred.take();
             if let Some(item) = &held {
                 let first = !std::mem::replace(&mut open.told, true);
                 unseen = first && (!complete || item.event.seq > reached);
-                // It was not read meanwhile.
+                // The driver did not read the stream during the backfill.
                 open.listening = None;
             }
         }
@@ -295,13 +296,13 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The newest event asks, and was known before this process: somebody else was told, or nobody.
+    /// Restores the newest question if it was known before this process: another process reported it, or none did.
     fn recall(&mut self, past: Option<Question>) {
         let Some(question) = past.filter(|_| self.stream.asked.is_none()) else {
             return;
         };
         let delivered = self.writes.front().map(|delivery| &delivery.kind);
-        // An answer to it may be under way since before its events could not be read.
+        // An answer to it may have been under way since before its events could not be read.
         let answered = matches!(delivered, Some(WriteKind::Answer { question: of, .. })
             if self.questions.get(&of.id).map_or(&of.id, |ask| ask.server_id()) == &question.id);
         let resolved = self.questions.is_resolved(&question.id) && !answered;
@@ -310,7 +311,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Why the list is read now.
+    /// Returns why the list is read now.
     pub(in crate::task) fn backfill_reason(&self) -> WaitReason {
         match &self.stream.backfill {
             Some(fill) if fill.tries > 0 => WaitReason::Backoff,

@@ -1,4 +1,4 @@
-//! One turn of a conversation that was there before: what the task showed before our message is not its result.
+//! One turn of an existing conversation: what the task showed before our message is not its result.
 
 use std::time::Duration;
 
@@ -11,16 +11,16 @@ use crate::seed::hex;
 use crate::task::phase::Phase;
 use crate::task::{StatusFreshness, Task, Turn, TurnState};
 
-/// For this long after a message arrived the task is looked at as often as may be: its turn may be a short one.
+/// How long after a message arrived the task is polled as often as allowed: its turn may be short.
 const SHORT_TURN: Duration = Duration::from_secs(60);
-/// A task that is over and shows nothing new for this long after a message arrived is not waited for any longer.
+/// How long a task that is over may show nothing new after a message arrived before the client gives up.
 const UNMOVED: Duration = Duration::from_secs(600);
-/// A task that was at work shortly before a message arrived may have taken it up on its way, and show nothing but its
-/// end. One that had ended by then begins anew within this time, and shows that.
+/// How long an end may be the task's only reaction: a task that was at work shortly before a message arrived may take
+/// it up while it works. A task that had ended before begins again within this time, and shows that.
 const STANDS: Duration = Duration::from_secs(30);
 
 impl<P: Provider> Task<P> {
-    /// The look before a message of ours: was the task at work, or had it paused or ended?
+    /// Evaluates the read before our message: was the task at work, or had it paused or ended?
     pub(super) fn baseline(&mut self, reading: &PollResult<P::Output>) {
         let working = matches!(reading, PollResult::Pending(_) | PollResult::Unknown(_));
         if let PollResult::Pending(status)
@@ -37,14 +37,14 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Whether the turn's message is being delivered.
+    /// Returns whether the turn's message is being sent.
     pub(in crate::task) fn is_sending_turn(&self) -> bool {
         let stage = self.turn.as_ref().map(|turn| &turn.state);
         matches!(stage, Some(TurnState::Sending { .. }))
     }
 
-    /// A reading after the task was asked to stop, while nobody knows whether the turn's message arrived: whatever else
-    /// it shows may be of before.
+    /// Evaluates a poll result after a cancel, while nobody knows whether the turn's message arrived: everything but
+    /// the stop may date from before.
     pub(super) fn see_stopped(&mut self, reading: PollResult<P::Output>) {
         match reading {
             PollResult::Stopped(_) => {
@@ -67,7 +67,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// A reading after our message: is it about this turn yet?
+    /// Evaluates a poll result after our message: is it about this turn yet?
     pub(super) fn prove(
         &mut self,
         read: &ReadKind,
@@ -90,7 +90,7 @@ impl<P: Provider> Task<P> {
                     Ok(Confirmation::PresentAndReplied | Confirmation::AbsentAndReplied)
                 )
             }
-            // It had not ended when the message was written.
+            // The task had not ended when the message was written.
             (_, PollResult::Failed(fault) | PollResult::Stopped(fault)) => self
                 .last_status
                 .as_ref()
@@ -105,7 +105,7 @@ impl<P: Provider> Task<P> {
             _ => false,
         };
         if unmoved <= SHORT_TURN {
-            // It must not slip through between two looks.
+            // A short turn must not slip through between two polls.
             self.poll_interval.restart();
         }
         if moved {
@@ -116,7 +116,7 @@ impl<P: Provider> Task<P> {
             return self.apply(reading);
         }
         match (read, reading) {
-            // The conversation, too: a machine may have slept since the look before.
+            // The conversation is read, too: the machine may have slept since the last poll.
             (ReadKind::Questions, _) if unmoved > UNMOVED => {
                 let id = self.known_id().clone();
                 self.end(Outcome::ResultUnavailable {
@@ -125,7 +125,7 @@ impl<P: Provider> Task<P> {
                 });
             }
             (ReadKind::Questions, _) => self.poll_again(ReadKind::Status, None),
-            // It paused or ended, before or after our message: the conversation tells which.
+            // The task paused or ended, before or after our message: the conversation shows which.
             (
                 _,
                 PollResult::ReadFirst(..)
@@ -150,7 +150,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The fate of a message is known, or known to be unknown: perhaps it is the turn's.
+    /// Records the outcome of a message, which may be the turn's.
     pub(super) fn turn_sent(
         &mut self,
         no: MessageNo,
@@ -164,7 +164,7 @@ impl<P: Provider> Task<P> {
             _ => return,
         };
         match how {
-            // At work a moment ago, it may have ended before the message came.
+            // The task was at work a moment ago and may have ended before the message arrived.
             Answered::Applied => {
                 turn.state = TurnState::Unproven {
                     cursor: mark,
@@ -182,7 +182,7 @@ impl<P: Provider> Task<P> {
                 let mut why =
                     detail.unwrap_or_else(|| "the reply to the message was lost".to_owned());
                 if self.detaching.is_some() {
-                    // That end would say it, and this one takes its place.
+                    // The outcome of a cancel would say this, and the present outcome takes its place.
                     why = format!("{why}; {}", self.cancel_result());
                 }
                 self.end(Outcome::Unknown {
@@ -198,7 +198,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The agent has spoken since the message: what the task shows from now on is this turn's.
+    /// Notes that the agent has replied to the message: from now on the task shows this turn.
     pub(super) fn turn_replied(&mut self) {
         if let Some(turn) = &mut self.turn
             && matches!(turn.state, TurnState::Unproven { .. })
@@ -207,20 +207,20 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The task has stopped, as it was asked to, whether the message arrived or not.
+    /// Notes that the task has stopped as requested, whether the message arrived or not.
     fn turn_stopped(&mut self) {
         if let Some(turn) = &mut self.turn {
             turn.state = TurnState::Proven;
         }
     }
 
-    /// Whether the turn's message is known not to have been delivered.
+    /// Returns whether the turn's message is known not to have arrived.
     pub(super) fn is_undelivered(&self) -> bool {
         let stage = self.turn.as_ref().map(|turn| &turn.state);
         matches!(stage, Some(TurnState::Undelivered { .. }))
     }
 
-    /// A turn whose message is known not to have been delivered is over: what the task shows is not its result.
+    /// Ends a turn whose message is known not to have arrived: what the task shows is not its result.
     pub(super) fn end_undelivered(&mut self, attempts: u32, temporary: bool) {
         if let Some(Turn {
             state: TurnState::Undelivered { why },

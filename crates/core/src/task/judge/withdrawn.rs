@@ -1,4 +1,4 @@
-//! Why a question is open no more: what the conversation tells of it.
+//! Why a question is no longer open, according to the conversation.
 
 use crate::budget::OriginBudget;
 use crate::provider::{PollResult, Provider, ReadKind};
@@ -9,11 +9,11 @@ use crate::task::{StatusFreshness, Task};
 use super::access_lost;
 
 impl<P: Provider> Task<P> {
-    /// Whether a reading says that the task does not wait any more for what a human was asked, and the conversation tells
-    /// why. It is read once before that is told.
+    /// Returns whether a poll result says that the task no longer waits for a human's answer while the conversation can
+    /// say why. The conversation is then read once before that is reported.
     pub(super) fn wants_conversation(&self, reading: &PollResult<P::Output>) -> bool {
         let has_moved = matches!(reading, PollResult::Pending(_)) || reading.is_over();
-        // Of what was said from here the conversation does not tell that it was said elsewhere.
+        // The conversation does not show whether a message that we sent was sent by us.
         let is_ours = self.freshness != StatusFreshness::Current || !self.writes.is_empty();
         !P::CAPABILITIES.events
             && has_moved
@@ -22,7 +22,7 @@ impl<P: Provider> Task<P> {
             && self.questions.is_asking_in_words()
     }
 
-    /// The conversation, read after the task was seen to wait no more: whether somebody else answered.
+    /// Reads from the conversation, after the task stopped waiting, whether somebody else answered.
     pub(super) fn tell_who_answered(&mut self, reading: &PollResult<P::Output>) {
         let (shown, newest) = match reading {
             PollResult::Asking(shown) => {
@@ -40,7 +40,7 @@ impl<P: Provider> Task<P> {
         self.questions.withdraw(reason, &mut self.events);
     }
 
-    /// A reading that waited for the conversation.
+    /// Applies a poll result that waited for the conversation.
     pub(super) fn apply_moved(&mut self, moved: PollResult<P::Output>) {
         self.apply(moved);
         if self.detaching.is_some() {
@@ -48,7 +48,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// A look failed. What waited for the conversation waits no longer.
+    /// Handles a failed read, and lets a poll result continue that waited for the conversation.
     pub(super) fn poll_showed_nothing(
         &mut self,
         read: &ReadKind,
@@ -63,8 +63,8 @@ impl<P: Provider> Task<P> {
     }
 }
 
-/// Why a conversation shows a question no more: what is asked instead is asked behind `users` of theirs; where nothing is
-/// asked, a user spoke last. That may have been `ours`.
+/// Returns why a conversation no longer shows a question: the next question follows `users` messages of users; where
+/// nothing is asked, a user spoke last. That may have been `ours`.
 pub(super) fn by_conversation(
     question: &Question,
     users: Option<u64>,
