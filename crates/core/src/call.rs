@@ -335,12 +335,12 @@ mod tests {
         policy: Policy,
         script: &[Report],
     ) -> (Result<usize, ErrorKind>, usize, u64) {
-        let mut budget = OriginBudget::new();
+        let budget = OriginBudget::new();
         let mut now = Timestamp::from_millis(0);
         let mut call = Call::new(operation, policy, &Seed([1; 32]), now).expect("call");
         let mut sent = 0;
         loop {
-            match call.next_step(now, &mut budget) {
+            match call.next_step(now, &budget) {
                 CallStep::Send { id, .. } => {
                     call.sent(id);
                     let report = script[sent.min(script.len() - 1)].clone();
@@ -495,13 +495,13 @@ mod tests {
 
     #[test]
     fn reports_for_other_attempts_change_nothing() {
-        let mut budget = OriginBudget::new();
+        let budget = OriginBudget::new();
         let now = Timestamp::from_millis(0);
         let mut call =
             Call::new(Ping(Safety::Once), Policy::default(), &Seed([1; 32]), now).expect("call");
         call.handle_response(ExchangeId(1), Response::new(StatusCode::OK, ""), now);
         assert!(matches!(
-            call.next_step(now, &mut budget),
+            call.next_step(now, &budget),
             CallStep::Send {
                 id: ExchangeId(1),
                 ..
@@ -510,26 +510,26 @@ mod tests {
         call.sent(ExchangeId(1));
         call.handle_response(ExchangeId(2), Response::new(StatusCode::OK, ""), now);
         assert!(matches!(
-            call.next_step(now, &mut budget),
+            call.next_step(now, &budget),
             CallStep::InFlight { id: ExchangeId(1) }
         ));
     }
 
     #[test]
     fn only_the_attempt_that_is_planned_is_taken_for_sent() {
-        let mut budget = OriginBudget::new();
+        let budget = OriginBudget::new();
         let now = Timestamp::from_millis(0);
         let mut call =
             Call::new(Ping(Safety::Once), Policy::default(), &Seed([1; 32]), now).expect("call");
         for other in [0, 2] {
             call.sent(ExchangeId(other));
-            let step = call.next_step(now, &mut budget);
+            let step = call.next_step(now, &budget);
             assert!(matches!(step, CallStep::Send { .. }), "{other}: {step:?}");
         }
         call.sent(ExchangeId(1));
         call.sent(ExchangeId(2));
         assert!(matches!(
-            call.next_step(now, &mut budget),
+            call.next_step(now, &budget),
             CallStep::InFlight { id: ExchangeId(1) }
         ));
     }
