@@ -46,7 +46,7 @@ pub struct Hooks<Q> {
     pub question: Option<Q>,
     /// The hook for every event.
     pub event: Option<OnEvent>,
-    /// Stores the task, instead of the client's journal.
+    /// Where the task is stored, instead of the client's journal.
     pub journal: Option<Arc<dyn Journal>>,
     /// Whether to detach when the task pauses for a review.
     pub leave_review: bool,

@@ -27,7 +27,7 @@ pub(crate) struct ExchangeWatch(Mutex<ExchangeState>);
 
 #[derive(Debug)]
 pub(crate) struct ExchangeState {
-    /// Returns whether a byte of the request may have been sent.
+    /// Whether a byte of the request may have been sent.
     pub(crate) sent: bool,
     /// Whether the whole body was handed to the connection.
     pub(crate) whole: bool,

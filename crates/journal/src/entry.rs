@@ -1,4 +1,4 @@
-//! What a journal keeps of one task.
+//! What a journal stores of one task.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use taskward_core::{Snapshot, TaskId, Timestamp};
 
-/// What the name of an entry begins with whose task was only followed.
+/// The prefix of the name of an entry whose task was only followed.
 const FOLLOWED: &str = "task-";
 
 /// Names an entry: the intent of a task that was started here, or a digest of the id of one that was only followed.
@@ -15,7 +15,7 @@ const FOLLOWED: &str = "task-";
 pub struct EntryId(String);
 
 impl EntryId {
-    /// The entry that a snapshot belongs to.
+    /// Returns the entry that a snapshot belongs to.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
         let name = snapshot.intent().map(|intent| intent.as_str());
@@ -30,7 +30,8 @@ impl EntryId {
         }
     }
 
-    /// The entry of a task that is only followed. Whoever says something to a task claims this one, whoever started it.
+    /// Returns the entry of a task that is only followed. A process that sends to a task claims this entry, whichever process
+    /// started the task.
     #[must_use]
     pub fn of_task(provider: &str, origin: &str, task: &TaskId) -> Self {
         Self::digest(["", provider, origin, task.as_str()])
@@ -47,7 +48,7 @@ impl EntryId {
         Self(format!("{FOLLOWED}{}", hex.collect::<String>()))
     }
 
-    /// Whether it can name a file, on every system.
+    /// Returns whether it can name a file, on every system.
     pub(crate) fn is_name(name: &str) -> bool {
         let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         (1..=64).contains(&name.len()) && name.bytes().all(is_plain)
@@ -57,7 +58,7 @@ impl EntryId {
         Self::is_name(name).then(|| Self(name.to_owned()))
     }
 
-    /// Whether it names a start; a task that was only followed has no start that could be lost.
+    /// Returns whether it names a start; a task that was only followed has no start that could be lost.
     #[must_use]
     pub fn is_start(&self) -> bool {
         !self.0.starts_with(FOLLOWED)
@@ -76,12 +77,12 @@ impl fmt::Display for EntryId {
     }
 }
 
-/// A task as it was last kept.
+/// A task as it was last stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Its name.
     pub id: EntryId,
-    /// When it was kept.
+    /// When it was stored.
     pub at: Timestamp,
     /// The task.
     pub snapshot: Snapshot,
@@ -94,17 +95,18 @@ impl AsRef<Snapshot> for Entry {
 }
 
 impl Entry {
-    /// Whether it is a start that may or may not have made a task: nobody knows its id.
+    /// Returns whether it is a start that may or may not have created a task: the task's id is not known.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.snapshot.task().is_none() && self.snapshot.is_unknown()
     }
 }
 
-/// Whether a state that is kept stays when this one of the same entry comes: that one is older, and came late.
+/// Returns whether the stored state stays when this one of the same entry arrives: the new one is older, and came late.
 ///
-/// Only states of one start can be told apart, by its intent: its task's id is never forgotten again, and whoever takes it
-/// up goes on counting its revisions. Each watch of a task that was started elsewhere counts anew.
+/// Only states of one start can be ordered, by its intent: its task's id is never forgotten, and a process that resumes it
+/// continues to count its revisions. A task that was started elsewhere is counted from the beginning each time it is
+/// followed.
 pub(crate) fn outlives(kept: &Snapshot, other: &Snapshot) -> bool {
     let is_of_one_start = kept.intent().is_some() && kept.intent() == other.intent();
     is_of_one_start
@@ -115,12 +117,12 @@ pub(crate) fn outlives(kept: &Snapshot, other: &Snapshot) -> bool {
         }
 }
 
-/// Whether somebody has yet to find out what became of something: a start, an answer or a message.
+/// Returns whether the outcome of a start, an answer or a message is still to be found out.
 pub(crate) fn is_unsettled(snapshot: &Snapshot) -> bool {
     snapshot.is_unknown() || snapshot.unconfirmed_write().is_some()
 }
 
-/// A part of a journal that could not be read. It is kept as it is.
+/// A part of a journal that could not be read. It stays as it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
     /// The file.
@@ -129,7 +131,7 @@ pub struct Damage {
     pub line: usize,
     /// What is wrong with it.
     pub why: String,
-    /// The entry that it hides: no other state of it can be read. It may be a start whose outcome nobody knows.
+    /// The entry that it hides: no other state of it can be read. It may be a start of unknown outcome.
     pub entry: Option<EntryId>,
 }
 
@@ -145,7 +147,7 @@ impl fmt::Display for Damage {
 /// Everything that a journal holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Listing {
-    /// The tasks, the one kept last first.
+    /// The tasks, the one stored last first.
     pub entries: Vec<Entry>,
     /// What could not be read.
     pub damage: Vec<Damage>,

@@ -17,7 +17,7 @@ pub enum JournalError {
         what: &'static str,
         /// On which file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The message of the error.
         source: io::Error,
     },
     /// Another process holds the journal, and has for long.
@@ -28,7 +28,7 @@ pub enum JournalError {
         /// How long it was waited for.
         wait: Duration,
     },
-    /// Another process starts this task, or finds out what became of its start.
+    /// Another process starts this task, or recovers its start.
     #[error("another process is at work on {0}")]
     Claimed(EntryId),
     /// No entry has this id or begins with it.

@@ -1,10 +1,10 @@
-//! Journals: where followed tasks are kept so that no crash loses them.
+//! Journals: where followed tasks are stored so that no crash loses them.
 //!
-//! [`FileJournal`] keeps each task in a file of its own, for programs and scripts. `SqliteJournal` (feature `sqlite`)
-//! keeps them in a database, for services that follow many.
+//! [`FileJournal`] stores each task in a file of its own, for programs and scripts. `SqliteJournal` (feature `sqlite`)
+//! stores them in a database, for services that follow many.
 //!
-//! A state that comes late takes the place of no newer one. What cannot be read is told as [`Damage`], is left as it is,
-//! and is never taken for nothing: it may be of a start whose outcome nobody knows.
+//! A late state never replaces a newer one. What cannot be read is reported as [`Damage`], stays as it is, and is never
+//! taken for nothing: it may belong to a start of unknown outcome.
 
 mod entry;
 mod error;

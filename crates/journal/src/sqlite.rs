@@ -27,7 +27,7 @@ const TABLES: &str = "CREATE TABLE IF NOT EXISTS tasks (
 CREATE INDEX IF NOT EXISTS tasks_by_time ON tasks (at DESC);
 PRAGMA user_version = 1;";
 
-/// Keeps each task in a row of a table, in a file of SQLite's.
+/// A journal that stores each task in a row of a table, in a file of SQLite's.
 ///
 /// A state is on disk when [`record`](Journal::record) returns (write-ahead log, synchronous in full), and takes the place
 /// of the state before. One that comes late takes the place of no newer one, as [`FileJournal`](crate::FileJournal) says.
@@ -37,7 +37,7 @@ PRAGMA user_version = 1;";
 pub struct SqliteJournal(Arc<Mutex<Connection>>);
 
 impl SqliteJournal {
-    /// The journal in this file, which is made when it is not there.
+    /// Opens the journal in this file, and creates the file when it does not exist.
     ///
     /// # Errors
     /// When it cannot be opened, or is of a newer version.
@@ -48,7 +48,7 @@ impl SqliteJournal {
         let begun = Instant::now();
         loop {
             match Self::connect(path) {
-                // Who makes the database, or turns its log on, keeps others out, and SQLite does not wait for that.
+                // A process that creates the database, or turns its log on, locks others out, and SQLite does not wait for that.
                 Err(JournalError::Database(error)) if is_busy(&error) && begun.elapsed() < BUSY => {
                     std::thread::sleep(PAUSE);
                 }
@@ -77,10 +77,10 @@ impl SqliteJournal {
         Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
-    /// All tasks, as they were last kept.
+    /// Returns all tasks, as they were last stored.
     ///
     /// # Errors
-    /// When the database cannot be read; a row that cannot is told as [`Damage`].
+    /// When the database cannot be read; a row that cannot be read is reported as [`Damage`].
     pub fn list(&self) -> Result<Listing, JournalError> {
         let connection = self.connection();
         let mut query =
@@ -96,7 +96,7 @@ impl SqliteJournal {
         Ok(listing)
     }
 
-    /// The entry of this id.
+    /// Returns the entry of this id.
     ///
     /// # Errors
     /// When there is none, or it cannot be read.
@@ -108,8 +108,8 @@ impl SqliteJournal {
         found.map_err(|damage| JournalError::Damaged(damage.of(&connection)))
     }
 
-    /// Removes the entries that nobody needs: those not kept for `age` whose task is known, over, or was never made. One
-    /// stays that is open or has an answer under way. Gives how many.
+    /// Removes the entries that nobody needs: those not stored for `age` whose task is known, over, or was never created. An
+    /// entry that is open or has an answer on its way stays. Returns how many were removed.
     ///
     /// # Errors
     /// When the database cannot be written.
@@ -147,7 +147,7 @@ impl SqliteJournal {
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
-        // Each use is one statement or transaction: nothing is left half-done by a panic.
+        // Each use is one statement or transaction: a panic leaves nothing half-done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -158,7 +158,7 @@ impl Journal for SqliteJournal {
     }
 }
 
-/// Whether another connection is in the way.
+/// Returns whether another connection has the lock.
 fn is_busy(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error_code();
     matches!(
@@ -184,7 +184,7 @@ impl Unreadable {
     }
 }
 
-/// A row as an entry, or what is wrong with it.
+/// Reads a row as an entry, or returns what is wrong with it.
 fn entry(row: &Row<'_>) -> rusqlite::Result<Result<Entry, Unreadable>> {
     let text = |column| Ok::<_, rusqlite::Error>(row.get_ref(column)?.as_bytes()?);
     let (name, snapshot) = (String::from_utf8_lossy(text(0)?), text(2)?);

@@ -1,4 +1,4 @@
-//! When something was kept.
+//! When something was stored.
 
 use std::time::{Duration, SystemTime};
 

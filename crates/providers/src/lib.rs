@@ -1,7 +1,7 @@
 //! Taskward's providers: what each agent platform's requests and replies mean.
 //!
 //! One module per provider, over wire types generated from its specification. Pure: a provider holds no state, reads no
-//! clock and does no I/O; it tells the machine of `taskward-core` which request does what and what a reply says.
+//! clock and does no I/O; it says to the machine of `taskward-core` which request does what and what a reply means.
 //!
 //! # What this crate does not do
 //! It sends nothing and waits for nothing: the adapters do. It never ends a task for a word it does not know.

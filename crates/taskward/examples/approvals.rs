@@ -1,4 +1,5 @@
-//! Starts a run, shows what the agent writes as it comes, and what it waits for, and asks on the terminal before it goes on.
+//! Starts a run, shows what the agent writes as it arrives, and what it waits for, and asks on the terminal before it
+//! continues.
 //!
 //! `cargo run --example approvals "Draft and send the weekly team update."`, with `AGENT_HARNESS_API_KEY` set;
 //! `taskward sim` runs a server to try it on and prints what to set.
@@ -15,7 +16,7 @@ async fn main() -> Result<(), BoxError> {
     run(&client, &goal, ask).await
 }
 
-/// Sees a run through to its good end; `decide` is asked whenever it waits, while its stream goes on.
+/// Follows a run until it succeeds; calls `decide` whenever it waits, while its stream is read on.
 pub(crate) async fn run<D, F>(
     client: &Client<AgentHarness>,
     goal: &str,
@@ -61,7 +62,7 @@ async fn ask(question: Question) -> Result<Answer, BoxError> {
     }
 }
 
-/// Describes what a person has to see before they decide: the steps that led to the question, and what the agent said.
+/// Describes what a person has to see before they decide: the steps that led to the question, and the agent's messages.
 /// The platform sends no other description. Nothing of it may steer the terminal.
 pub(crate) fn describe(question: &Question) -> String {
     let mut text = format!(

@@ -60,7 +60,7 @@ fn ask(question: Question) -> Result<Answer, BoxError> {
     }
 }
 
-/// Describes what a person has to see before they decide: the steps that led to the question, and what the agent said.
+/// Describes what a person has to see before they decide: the steps that led to the question, and the agent's messages.
 /// The platform sends no other description. Nothing of it may steer the terminal.
 pub(crate) fn describe(question: &Question) -> String {
     let mut text = format!(

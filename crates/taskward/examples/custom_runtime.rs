@@ -32,7 +32,7 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    /// The driver's whole duty: do each step, say so, report what happened.
+    /// Performs the driver's whole duty: do each step, acknowledge it, report what happened.
     pub(crate) fn run(&self, mut job: nanonets::Job) -> Result<nanonets::Answer> {
         for source in job.sources() {
             source.len = source.as_path().ok_or("no file")?.metadata()?.len();
@@ -66,7 +66,7 @@ impl Runtime {
         }
     }
 
-    /// One request on a connection of its own. How far it came decides what may be repeated.
+    /// Sends one request on a connection of its own. How far it came decides what may be repeated.
     fn exchange(&self, request: &Request) -> Result<Response, ExchangeFailure> {
         let stream = TcpStream::connect((self.origin.host(), self.origin.port())).map_err(|e| {
             ExchangeFailure::new(ExchangeProgress::NotSent, Cause::Refused, e.to_string())

@@ -9,7 +9,7 @@ use taskward::{Answer, BoxError, Client, Outcome, Question, RunResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-/// A question on somebody's desk.
+/// A question that waits for a person.
 pub(crate) struct Open {
     pub(crate) goal: String,
     pub(crate) question: Question,
@@ -36,7 +36,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Starts a run for each goal, follows them all, and tells how each ended.
+/// Starts a run for each goal, follows them all, and prints how each ended.
 pub(crate) async fn follow(
     client: &Client<AgentHarness>,
     goals: impl Iterator<Item = String>,

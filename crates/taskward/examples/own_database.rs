@@ -43,7 +43,7 @@ impl Shop {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is known of the task of an order.
+    /// Returns what is known of the task of an order.
     pub(crate) fn task(&self, order: i64) -> Result<Option<Snapshot>, BoxError> {
         let query = "SELECT task FROM orders WHERE id = ?1 AND task IS NOT NULL";
         let text: Option<String> = self
@@ -78,7 +78,7 @@ impl Journal for Order {
     }
 }
 
-/// Works on an order, from wherever it stands.
+/// Works on an order, from its present state.
 pub(crate) fn work(
     client: &Client<Nanonets>,
     shop: &Shop,
@@ -87,13 +87,13 @@ pub(crate) fn work(
     prompt: &str,
 ) -> Result<Answer, BoxError> {
     let known = shop.task(order)?;
-    // A start that is known to have made no task, as in an outage, is made anew.
+    // A start that is known to have created no task, as in an outage, is repeated.
     let known = known.filter(|known| known.task().is_some() || known.is_unknown());
     let run: Run<Nanonets> = match known {
         None => client.run(Job::agent(agent).query(prompt)),
         Some(known) => match client.recover(known)? {
             Recovery::Follow(run) => run,
-            // The start was lost. If it made a task, that is the one of this agent, about then, that was told this.
+            // The start's outcome is unknown. If it created a task, that is the one of this agent, from about then, with this message.
             Recovery::Found(found) => match &found.candidates[..] {
                 [task] if found.complete && !task.outside_expected_time => {
                     client.attach(task.id.clone())

@@ -1,4 +1,4 @@
-//! Starts a task here, goes on with it there: one process stores it in a file, another resumes it from that file.
+//! Starts a task here and continues it there: one process stores it in a file, another resumes it from that file.
 //!
 //! `cargo run --example resume_elsewhere start AGENT_ID task.json`, then, as often as it takes,
 //! `cargo run --example resume_elsewhere finish task.json "the answer"`.
@@ -25,7 +25,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Starts a task and leaves it as soon as its id is known.
+/// Starts a task and detaches as soon as its id is known.
 pub(crate) async fn start(
     client: &Client<Nanonets>,
     agent: &str,
@@ -38,14 +38,14 @@ pub(crate) async fn start(
         .await?;
     while running.id().is_none() {
         if running.next().await?.is_none() {
-            // Refused, never sent, or of unknown fate: the error says which.
+            // Refused, never sent, or of unknown outcome: the error says which.
             running.wait().await?.into_answer()?;
         }
     }
     Ok(running.id().ok_or("it has no id")?.clone())
 }
 
-/// Goes on where the file says, to the answer.
+/// Resumes the task in the file, until it has an answer.
 pub(crate) async fn finish(
     client: &Client<Nanonets>,
     file: PathBuf,
@@ -60,7 +60,7 @@ pub(crate) async fn finish(
     Ok(end.into_answer()?)
 }
 
-/// Stores a snapshot so that a crash leaves the old one or the new one, never half of it.
+/// Stores a snapshot so that after a crash the old one or the new one is there, never half of it.
 fn store(file: &Path, snapshot: &Snapshot) -> Result<(), BoxError> {
     let new = file.with_extension("new");
     fs::write(&new, serde_json::to_vec_pretty(snapshot)?)?;

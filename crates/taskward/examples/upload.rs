@@ -47,7 +47,7 @@ fn report(end: Result<RunResult<nanonets::Answer>, Error>) -> serde_json::Value 
     serde_json::json!({ "end": end, "status": status, "answer": answer, "peak_kib": peak_kib() })
 }
 
-/// The largest resident set so far, where the system tells (Linux).
+/// Returns the largest resident set so far, where the system reports it (Linux).
 fn peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

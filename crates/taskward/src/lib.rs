@@ -6,10 +6,10 @@
 //! - [`blocking::Client`] (feature `blocking`): its twin over ureq, without a runtime.
 //! - [`nanonets`]: the Nanonets Agents platform.
 //! - [`agent_harness`]: the Agent Harness platform.
-//! - [`journal`]: where tasks are kept so that no crash loses them.
+//! - [`journal`]: where tasks are stored so that no crash loses them.
 //! - [`core`]: the machine itself, to drive by hand in a runtime of your own.
 //!
-//! Every type that a signature of a client names stands here, whichever features are on.
+//! Every type that a signature of a client names is here, whichever features are on.
 //!
 //! # What this crate does not do
 //! It never repeats a start that may have been received, never takes a lost connection for a failed task, and has no

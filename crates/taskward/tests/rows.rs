@@ -235,7 +235,7 @@ fn a_deadline_of_all_the_time_there_is_is_none() {
     }
 }
 
-/// Keeps what was stored.
+/// Collects what was stored.
 #[derive(Clone, Default)]
 struct Store(Arc<Mutex<Vec<Snapshot>>>);
 
@@ -248,7 +248,7 @@ impl Store {
         }
     }
 
-    /// What was stored before the start left.
+    /// What was stored before the start was sent.
     fn first(&self) -> Snapshot {
         let first = self.0.lock().expect("a store").first().cloned();
         first.expect("stored before the start leaves")
@@ -381,7 +381,7 @@ fn ask(
     }
 }
 
-/// The task waits as before: nothing was said, and whoever comes next may answer.
+/// The task waits as before: nothing was sent, and the next process may answer.
 fn is_untouched(adapter: Adapter, sim: &Sim) {
     let stats = sim.stats();
     assert_eq!(stats.questions.len(), 1, "{adapter:?}");
@@ -463,7 +463,7 @@ fn a_question_that_nobody_answers_is_handed_back_or_waited_for_as_long_as_is_sai
         );
         is_untouched(adapter, &sim);
     }
-    // A person who never answers has as long as was said, and a blocking one is only asked.
+    // A person who never answers has the configured time, and a blocking handler is only asked.
     let sim = sim();
     let client = client!(taskward::Client<Nanonets>, Nanonets, &sim, SPEED);
     let run = client

@@ -33,7 +33,7 @@ pub(crate) struct ExchangeState {
     pub(crate) reading: Reading,
     /// What the head says besides what ureq writes: the key, which ureq never sees.
     pub(crate) authorization: Option<HeaderValue>,
-    /// Returns whether a byte of the request may have been sent.
+    /// Whether a byte of the request may have been sent.
     pub(crate) sent: bool,
     /// When a byte last moved.
     pub(crate) moved: Instant,

@@ -12,13 +12,13 @@ use crate::error::{JournalError, failed};
 /// What the names of the files end in.
 pub(super) const KIND: &str = "claim";
 
-/// What is written in the claim of whoever makes a start for the first time.
+/// What the claim of a process that makes a start for the first time contains.
 const MAKER: &[u8] = b"makes it";
 
-/// A start that nobody else may touch, until this is dropped.
+/// A start that no other process may touch, until this is dropped.
 ///
-/// It is a locked file. The lock ends with the process, however that ends. The file is removed by whoever holds the
-/// folder's lock and finds it free, so that nobody locks a file that is no longer there.
+/// It is a locked file. The lock ends with the process, however that ends. A process that has the folder's lock and finds
+/// the file unlocked removes it, so that nobody locks a file that no longer exists.
 #[derive(Debug)]
 pub struct Claim {
     folder: PathBuf,
@@ -27,13 +27,13 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Takes it under the folder's lock.
+    /// Takes the claim under the folder's lock.
     pub(super) fn take(_: &Lock, folder: &Path, id: &EntryId) -> Result<Self, JournalError> {
         let path = path(folder, id);
         let file = open_to_write(&path).map_err(|e| failed("open", &path, e))?;
         match file.try_lock() {
             Ok(()) => {
-                // Of whoever held it before and was killed.
+                // Written by an earlier holder that was killed.
                 file.set_len(0).map_err(|e| failed("write to", &path, e))?;
                 Ok(Self {
                     folder: folder.to_owned(),
@@ -46,25 +46,25 @@ impl Claim {
         }
     }
 
-    /// Says that whoever holds it makes the start for the first time.
+    /// Marks that the holder makes the start for the first time.
     pub(super) fn of_maker(mut self) -> Self {
         if let Some(file) = &mut self.file {
-            // Where that cannot be written, others ask once too often.
+            // Without the mark, another process only asks once too often.
             let _ = file.write_all(MAKER);
         }
         self
     }
 
-    /// Whether the claim that another process holds says so.
+    /// Returns whether the claim that another process has says so.
     pub(super) fn is_of_maker(folder: &Path, id: &EntryId) -> bool {
         match states::bytes(&path(folder, id)) {
             Ok(text) => text == MAKER,
-            // Some systems let nobody read what is locked; and one that is gone is held by nobody.
+            // Some systems let nobody read a locked file; and a file that is gone is locked by nobody.
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         }
     }
 
-    /// Gives it back under the folder's lock, which whoever calls holds.
+    /// Releases the claim under the folder's lock, which the caller has.
     pub(super) fn release(mut self, lock: &Lock) {
         self.end(Some(lock));
     }

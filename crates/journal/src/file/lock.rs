@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 
 use crate::error::{JournalError, failed};
 
-/// How long the folder's lock is waited for: whoever holds it writes one state, or reads them all.
+/// How long the folder's lock is waited for: its holder writes one state, or reads them all.
 pub(super) const WAIT: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile. The system's own waiting has no end.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// After how long whoever waits for it is told so.
+/// How long a wait lasts before it is reported.
 const LONG: Duration = Duration::from_secs(1);
 
 const NAME: &str = "lock";
 
-/// Hears that the lock of this path is waited for.
+/// A hook that is called with the path of a lock that is waited for.
 type Tell = dyn Fn(&Path) + Send + Sync;
 
-/// Who is told, once for each wait, that the lock is waited for.
+/// The hook that is called, once for each wait, when the lock is waited for.
 #[derive(Clone, Default)]
 pub(super) struct Waiting(pub(super) Option<Arc<Tell>>);
 
@@ -41,7 +41,7 @@ pub(super) struct Lock {
 }
 
 impl Lock {
-    /// To write.
+    /// Takes the lock to write.
     pub(super) fn exclusive(
         folder: &Path,
         wait: Duration,
@@ -56,14 +56,14 @@ impl Lock {
         }
     }
 
-    /// To write, when nobody holds it now.
+    /// Takes the lock to write, when it is free now.
     pub(super) fn at_once(folder: &Path) -> Option<Self> {
         Self::exclusive(folder, Duration::ZERO, &Waiting::default()).ok()
     }
 
-    /// To read. Where there is nothing to lock, or locks are unknown, it is read without one: a file is replaced as a
-    /// whole, and a line that is only half there has no checksum, so nothing wrong is read; a line that is being written
-    /// is told as damaged, at worst.
+    /// Takes the lock to read. Where there is nothing to lock, or locks are not supported, reading needs none: a file is
+    /// replaced as a whole, and a half-written line has no checksum, so nothing wrong is read; at worst, a line that is being
+    /// written is reported as damaged.
     pub(super) fn shared(
         folder: &Path,
         wait: Duration,
@@ -103,7 +103,7 @@ fn within(
     }
 }
 
-/// A file to be locked, made when it is not there.
+/// Opens a file to be locked, and creates it when it does not exist.
 pub(super) fn open_to_write(path: &Path) -> io::Result<File> {
     open(path, options().write(true).create(true).truncate(false))
 }

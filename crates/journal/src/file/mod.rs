@@ -21,33 +21,33 @@ use crate::entry::{Damage, Entry, EntryId, Listing, is_unsettled, outlives};
 use crate::error::{JournalError, failed};
 use crate::time::{millis, now};
 
-/// A file is written anew once it is larger.
+/// A file is rewritten once it is larger.
 const MAX_FILE: usize = 1024 * 1024;
 
 const RECORDS: &str = "jsonl";
 
-/// Keeps each task in a file of its own, in one folder.
+/// A journal that stores each task in a file of its own, in one folder.
 ///
-/// A file holds a line for each state, with a checksum: a line that was cut by a crash is passed over, and the one before
-/// it counts. A state is on disk (`fsync`) when [`record`](Journal::record) returns. What repeats a
-/// start under its key is written over as soon as the task's id is on disk; what starts the same as a new task stays
+/// A file holds a line for each state, with a checksum: a line that was cut by a crash is skipped, and the one before it
+/// counts. A state is on disk (`fsync`) when [`record`](Journal::record) returns. The request that repeats a start under
+/// its key is overwritten as soon as the task's id is on disk; what is needed to start the same as a new task stays
 /// ([`Snapshot::start_again`]: its text, and of files the path, size and digest). Folder and files are readable by their
 /// owner only.
 ///
-/// A state that comes late takes the place of no newer one: of two states of one start, that with the task's id counts,
-/// and then the one of the higher revision. The other one is passed over without an error. Go on with a start from the
-/// state that the journal holds, not from an older one of your own. A task that was started elsewhere has no start: each
-/// watch of it counts anew, and the state that was kept last counts.
+/// A late state never replaces a newer one: of two states of one start, that with the task's id counts, and then the one of
+/// the higher revision. The other one is ignored without an error. Resume a start from the state that the journal has, not
+/// from an older one of your own. A task that was started elsewhere has no start: its revisions begin again each time it is
+/// followed, and the state that was stored last counts.
 ///
-/// What cannot be read is told as [`Damage`] and left where it is: lines that were damaged or written by a newer version,
-/// files that are empty, are none, or hold another entry's states.
+/// What cannot be read is reported as [`Damage`] and stays where it is: lines that were damaged or written by a newer
+/// version, files that are empty, that are no files, or that hold another entry's states.
 ///
-/// A start whose outcome is unknown is claimed by the process that makes it, until it is known or the process ends, so
-/// that nobody else looks for it, or repeats it, at the same time. Clones share their claims.
+/// The process that makes a start claims it until its outcome is known or the process ends, so that no other process
+/// searches for its task, or repeats it, at the same time. Clones share their claims.
 ///
-/// Whoever writes waits for the folder's lock (the file `lock`), for ten seconds at most.
+/// A write waits for the folder's lock (the file `lock`), for ten seconds at most.
 ///
-/// Services that follow hundreds of tasks keep them in a database instead.
+/// Services that follow hundreds of tasks store them in a database instead.
 #[derive(Clone, Debug)]
 pub struct FileJournal(Arc<Inner>);
 
@@ -60,16 +60,16 @@ struct Inner {
 }
 
 impl FileJournal {
-    /// The journal in this folder, which is made when it is not there.
+    /// Opens the journal in this folder, and creates the folder when it does not exist.
     ///
     /// # Errors
-    /// When the folder cannot be made or written to.
+    /// When the folder cannot be created or written to.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, JournalError> {
         Self::opened(folder.into(), Waiting::default())
     }
 
-    /// The same, and `told` hears of each wait for the folder's lock that lasts longer than a second, with the lock's
-    /// path.
+    /// Opens the journal like [`open`](Self::open), and calls `told` with the lock's path for each wait for the folder's lock
+    /// that lasts longer than a second.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -82,20 +82,21 @@ impl FileJournal {
 
     fn opened(folder: PathBuf, waiting: Waiting) -> Result<Self, JournalError> {
         make_folder(&folder).map_err(|e| failed("make the folder", &folder, e))?;
-        // Whether it can be written to is found out now, not when the first id is to be kept.
+        // Checks now whether it can be written to, not when the first id is to be stored.
         drop(Lock::exclusive(&folder, WAIT, &waiting)?);
         Ok(Self::of(folder, waiting))
     }
 
-    /// The journal in this folder, to look into: it need not be possible to write there.
+    /// Opens the journal in this folder to read it; the folder need not be writable.
     ///
     /// # Errors
-    /// When the folder is not there, or cannot be read.
+    /// When the folder does not exist, or cannot be read.
     pub fn open_to_read(folder: impl Into<PathBuf>) -> Result<Self, JournalError> {
         Self::opened_to_read(folder.into(), Waiting::default())
     }
 
-    /// The same, and `told` hears of waits as [`open_telling`](Self::open_telling) says.
+    /// Opens the journal like [`open_to_read`](Self::open_to_read), and calls `told` like
+    /// [`open_telling`](Self::open_telling).
     ///
     /// # Errors
     /// As [`open_to_read`](Self::open_to_read).
@@ -120,23 +121,23 @@ impl FileJournal {
         }))
     }
 
-    /// The folder.
+    /// Returns the folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.0.folder
     }
 
-    /// All tasks, as they were last kept.
+    /// Returns all tasks, as they were last stored.
     ///
     /// # Errors
-    /// When the folder cannot be read, or another process keeps its lock; a file that cannot be read is told as
-    /// [`Damage`].
+    /// When the folder cannot be read, or another process does not release its lock; a file that cannot be read is reported
+    /// as [`Damage`].
     pub fn list(&self) -> Result<Listing, JournalError> {
         let _lock = Lock::shared(self.folder(), WAIT, &self.0.waiting)?;
         self.read()
     }
 
-    /// The one entry whose id is this or begins with it.
+    /// Returns the one entry whose id is this or begins with it.
     ///
     /// # Errors
     /// When there is none, several are, or nothing in it can be read.
@@ -148,7 +149,7 @@ impl FileJournal {
         }
         for damage in damage {
             if let Some(entry) = &damage.entry {
-                // The first line that is wrong stands for all.
+                // The first line that is wrong is reported for all.
                 found.entry(entry.to_string()).or_insert(Err(damage));
             }
         }
@@ -162,25 +163,25 @@ impl FileJournal {
             .map_err(JournalError::Damaged)
     }
 
-    /// Claims an entry: until the claim is dropped, no other process repeats its start or looks for it.
+    /// Claims an entry: until the claim is dropped, no other process repeats its start or searches for its task.
     ///
     /// # Errors
-    /// When another process holds it, or the folder cannot be written to.
+    /// When another process has claimed it, or the folder cannot be written to.
     pub fn claim(&self, id: &EntryId) -> Result<Claim, JournalError> {
         let lock = self.lock()?;
         Claim::take(&lock, self.folder(), id)
     }
 
-    /// Whether the process that has claimed an entry makes its start for the first time. Any other one finds out what
-    /// became of a start that was made before. Only of an entry that [`claim`](Self::claim) cannot have: of one that
-    /// nobody holds, the last holder is told.
+    /// Returns whether the process that has claimed an entry makes its start for the first time; any other one recovers a
+    /// start that was made before. Only for an entry that [`claim`](Self::claim) refuses: for one that is not claimed, this
+    /// is about its last holder.
     #[must_use]
     pub fn is_being_made(&self, id: &EntryId) -> bool {
         Claim::is_of_maker(self.folder(), id)
     }
 
-    /// Removes an entry, whatever it is, or what is in its place and cannot be read: nobody will be able to find out what
-    /// became of it.
+    /// Removes an entry, whatever it is, or an unreadable file in its place: nobody will be able to find out the outcome of
+    /// its start.
     ///
     /// # Errors
     /// When it cannot be removed, or another process is at work on it.
@@ -192,16 +193,16 @@ impl FileJournal {
         removed
     }
 
-    /// Removes the entries that nobody needs: those not kept for `age` whose task is known, over, or was never made,
-    /// beyond the `least` newest. One stays that is open, has an answer under way, cannot be read in every line, or is
-    /// being worked on by a process. What processes left behind that were killed goes, too. Gives how many entries.
+    /// Removes the entries that nobody needs: those not stored for `age` whose task is known, over, or was never created,
+    /// beyond the `least` newest. An entry stays if it is open, has an answer on its way, has a line that cannot be read, or is
+    /// claimed by a process. Files of killed processes are removed, too. Returns how many entries were removed.
     ///
     /// # Errors
     /// When the folder cannot be read, or a file cannot be removed.
     pub fn prune(&self, age: Duration, least: usize) -> Result<usize, JournalError> {
         let folder = self.folder();
         let lock = self.lock()?;
-        // Read under the lock that it is removed under: nothing is kept in between.
+        // Read under the lock under which it is removed: nothing is stored in between.
         let Listing { entries, damage } = self.read()?;
         let oldest = now().as_millis().saturating_sub(millis(age));
         let mut removed = 0;
@@ -225,12 +226,12 @@ impl FileJournal {
         Ok(removed)
     }
 
-    /// Removes what a process that was killed left behind: under the folder's lock nobody writes a file, and only a claim
-    /// that somebody holds is locked.
+    /// Removes the files of killed processes: under the folder's lock nobody writes a file, and only a claim of a living
+    /// process is locked.
     fn sweep(&self, lock: &Lock) -> Result<(), JournalError> {
         for path in self.paths()? {
             match path.extension().and_then(|kind| kind.to_str()) {
-                // It was not written to the end; one that stays is written over.
+                // It was not written to the end; one that cannot be removed is overwritten.
                 Some(states::FRESH) => drop(fs::remove_file(path)),
                 Some(claim::KIND) => {
                     if let Some(id) = id_of(&path)
@@ -249,7 +250,7 @@ impl FileJournal {
         Lock::exclusive(self.folder(), WAIT, &self.0.waiting)
     }
 
-    /// Everything in the folder.
+    /// Reads everything in the folder.
     fn read(&self) -> Result<Listing, JournalError> {
         let mut listing = Listing::default();
         for path in self.paths()? {
@@ -274,7 +275,7 @@ impl FileJournal {
         Ok(listing)
     }
 
-    /// The files of the folder, by name.
+    /// Lists the files of the folder, by name.
     fn paths(&self) -> Result<Vec<PathBuf>, JournalError> {
         let folder = self.folder();
         let wrong = |e| failed("read", folder, e);
@@ -301,7 +302,7 @@ impl FileJournal {
     }
 
     fn claims(&self) -> MutexGuard<'_, HashMap<EntryId, Claim>> {
-        // Plain data: nothing is left half-written by a panic.
+        // Plain data: a panic leaves nothing half-written.
         self.0.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -326,7 +327,7 @@ impl FileJournal {
                 Ok(())
             }
             Err(error) => {
-                // Nothing is sent of a start that is not kept.
+                // Nothing is sent of a start that is not stored.
                 if let Some(claim) = fresh {
                     claim.release(&lock);
                 }
@@ -335,7 +336,7 @@ impl FileJournal {
         }
     }
 
-    /// Writes a state down, unless a newer one is kept. Gives whether the start is under way by the one that counts.
+    /// Writes a state, unless a newer one is stored. Returns whether the start is in flight by the state that counts.
     fn write(&self, id: &EntryId, snapshot: &Snapshot) -> Result<bool, JournalError> {
         let line = record::write(snapshot, now())?;
         let (path, writer) = (self.path(id), &self.0.writer);
@@ -352,7 +353,7 @@ impl FileJournal {
         if let Some(last) = last.as_ref().filter(|last| outlives(last, snapshot)) {
             return Ok(is_under_way(last));
         }
-        // What a start was made of is not kept beyond it.
+        // The request of a start is not stored beyond the start.
         let is_resolved = !snapshot.is_unknown() && last.is_some_and(|last| last.is_unknown());
         if is_resolved || before.len() > MAX_FILE {
             let mut lines = Vec::new();
@@ -378,12 +379,12 @@ impl Journal for FileJournal {
     }
 }
 
-/// Whether a start may be made from this state on, so that nobody else may.
+/// Returns whether a start may be made from this state on, so that no other process may.
 fn is_under_way(snapshot: &Snapshot) -> bool {
     snapshot.is_unknown() && !snapshot.is_ended()
 }
 
-/// The entry that a file is named after.
+/// Returns the entry that a file is named after.
 fn id_of(path: &Path) -> Option<EntryId> {
     EntryId::from_name(path.file_stem()?.to_str()?)
 }

@@ -15,7 +15,7 @@ pub(super) struct Record {
     pub(super) snapshot: Snapshot,
 }
 
-/// The line, its end included.
+/// Returns the line, its end included.
 pub(super) fn write(snapshot: &Snapshot, at: Timestamp) -> serde_json::Result<String> {
     let record = Record {
         v: VERSION,
@@ -26,7 +26,7 @@ pub(super) fn write(snapshot: &Snapshot, at: Timestamp) -> serde_json::Result<St
     Ok(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())))
 }
 
-/// A line of this entry's file without its end, or what is wrong with it.
+/// Reads a line of this entry's file without its end, or returns what is wrong with it.
 pub(super) fn read(line: &[u8], id: &EntryId) -> Result<Record, String> {
     let damaged = || "it is damaged".to_owned();
     let (sum, json) = line.split_at_checked(9).ok_or_else(damaged)?;

@@ -10,7 +10,7 @@ use super::record::{self, Record};
 use crate::entry::{Damage, Entry, EntryId};
 use crate::error::{JournalError, failed};
 
-/// What a file holds. Only a file is read: a pipe has no end.
+/// Reads a file. Only a regular file is read: a pipe has no end.
 pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     open(path, OpenOptions::new().read(true))?.read_to_end(&mut text)?;
@@ -35,7 +35,7 @@ pub(super) fn unreadable<'a>(
     })
 }
 
-/// The entry in a file, and what in it could not be read.
+/// Returns the entry in a file, and what in it could not be read.
 pub(super) fn entry(path: &Path, id: EntryId, damage: &mut Vec<Damage>) -> Option<Entry> {
     let mut wrong = |line, why, hidden: Option<&EntryId>| {
         damage.push(Damage {
@@ -98,7 +98,7 @@ impl Writer {
             .write_all(text.as_bytes())
             .and_then(|()| file.sync_data());
         if let Err(error) = written {
-            // Where even this fails, the checksum tells.
+            // Where even this fails, the checksum shows it.
             let _ = u64::try_from(before.len()).map(|size| file.set_len(size));
             return Err(wrong(error));
         }

@@ -6,8 +6,7 @@ use taskward_core::{Output, RawEvent, TaskId};
 /// The end of a successful run: the run as the platform reads it.
 ///
 /// The platform documents no field for a run's result. [`text`](Output::text) and [`json`](Output::json) find one under
-/// the names that a result would have; what the agent said is put together by a
-/// [`Transcript`](super::Transcript) of the events.
+/// the names that a result would have; a [`Transcript`](super::Transcript) of the events joins the agent's messages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     raw: Value,
@@ -23,7 +22,7 @@ impl Answer {
         }
     }
 
-    /// The end that an event told, and that the run's own read did not confirm in time.
+    /// The end that an event reported, and that no read of the run confirmed in time.
     pub(super) fn unconfirmed(id: &TaskId, raw: Option<Value>, event: &RawEvent) -> Self {
         Self {
             raw: raw.unwrap_or_else(|| json!({ "id": id.as_str() })),
@@ -31,7 +30,7 @@ impl Answer {
         }
     }
 
-    /// Whether the run's own read says that it succeeded. If not, only its last event does.
+    /// Returns whether a read of the run says that it succeeded. If not, only its last event does.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.unconfirmed.is_none()

@@ -15,7 +15,7 @@ use super::types::{
 /// The SSE name of a run's events; frames of another name say nothing of the run.
 pub(super) const RUN_EVENT: &str = "run_event";
 
-/// An event as the machine takes it.
+/// Converts an event to the machine's form.
 pub(super) fn item_of(run: &TaskId, event: RunEvent) -> StreamEvent {
     let beat = beat_of(run, &event);
     let begun = begun(&event);
@@ -86,13 +86,13 @@ fn fault_of(event: &RunEvent, status: &'static str) -> TaskFailure {
     TaskFailure::new(Status::known(status)).with_reason(code, words_of(&event.payload.value))
 }
 
-/// What an event says beside its code: where the reason of whoever rejected a run stands.
+/// Returns an event's detail besides its code: the reason of the person who rejected a run.
 fn words_of(payload: &Value) -> Option<String> {
     let words = payload.get("reason")?.as_str()?;
     (!words.trim().is_empty()).then(|| words.to_owned())
 }
 
-/// The status for the machine; known words allocate nothing.
+/// Returns the status for the machine; known words allocate nothing.
 pub(super) fn status_of(status: &RunStatus) -> Status {
     match status {
         RunStatus::Queued => Status::known("queued"),
@@ -106,7 +106,8 @@ pub(super) fn status_of(status: &RunStatus) -> Status {
     }
 }
 
-/// A wait: it is known by its run and its place in the log. The platform gives it no other name.
+/// Builds the question of a wait, which is identified by its run and its place in the log; the platform gives it no other
+/// id.
 fn question_of(run: &TaskId, event: &RunEvent) -> Question {
     let payload = AwaitingInputPayload::deserialize(&event.payload.value).unwrap_or_default();
     let approval = payload.reason_code == Some(EventReasonCode::AwaitingApproval);
@@ -133,7 +134,7 @@ fn question_of(run: &TaskId, event: &RunEvent) -> Question {
     .with_payload(event.payload.value.clone())
 }
 
-/// The event as it came. The platform leaves the run's id out of it.
+/// Returns the event as it came. The platform leaves the run's id out of it.
 fn envelope(event: RunEvent) -> Value {
     let RunEvent {
         seq,

@@ -6,7 +6,7 @@ use taskward_core::{BuildError, IdempotencyKey, MatchCriteria, Request, Target};
 
 use super::types::CreateRunRequest;
 
-/// A run: a free-form input, and what is kept with it.
+/// A run: a free-form input, and the caller's data that is stored with it.
 ///
 /// ```
 /// # use taskward_providers::agent_harness::Job;
@@ -21,7 +21,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// A run of this input.
+    /// Describes a run of this input.
     #[must_use]
     pub fn input(input: Map<String, Value>) -> Self {
         let mut job = Self::default();
@@ -29,7 +29,7 @@ impl Job {
         job
     }
 
-    /// A run whose input is a goal in words: `{"goal": …}`.
+    /// Describes a run whose input is a goal in words: `{"goal": …}`.
     #[must_use]
     pub fn goal(goal: impl Into<String>) -> Self {
         Self::default().with_input("goal", goal.into())
@@ -43,21 +43,21 @@ impl Job {
         self
     }
 
-    /// The caller's own data, kept with the run.
+    /// Sets the caller's own data, which is stored with the run.
     #[must_use]
     pub fn metadata(mut self, metadata: Map<String, Value>) -> Self {
         self.body.metadata = Some(metadata);
         self
     }
 
-    /// The workspace that the run is accounted to: a label, which grants nothing.
+    /// Sets the workspace that the run is accounted to: a label, which grants nothing.
     #[must_use]
     pub fn workspace(mut self, id: impl Into<String>) -> Self {
         self.body.workspace_id = Some(id.into());
         self
     }
 
-    /// The person or system that the run is accounted to: a label, which grants nothing.
+    /// Sets the person or system that the run is accounted to: a label, which grants nothing.
     #[must_use]
     pub fn subject(mut self, id: impl Into<String>) -> Self {
         self.body.subject_id = Some(id.into());
@@ -71,7 +71,7 @@ impl Job {
         self
     }
 
-    /// How sensitive the input is.
+    /// Sets how sensitive the input is.
     #[must_use]
     pub fn sensitivity_tags(mut self, tags: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let tags = tags.into_iter().map(|tag| Value::String(tag.into()));
@@ -79,28 +79,28 @@ impl Job {
         self
     }
 
-    /// Whether the run is to stream; the platform says nothing of what that changes.
+    /// Sets whether the run is to stream; the platform does not document what that changes.
     #[must_use]
     pub fn streaming(mut self, streaming: bool) -> Self {
         self.body.streaming = Some(streaming);
         self
     }
 
-    /// A hint on where the run is to be worked on.
+    /// Sets a hint on where the run is to be executed.
     #[must_use]
     pub fn routing_hint(mut self, hint: impl Into<String>) -> Self {
         self.body.routing_hint = Some(hint.into());
         self
     }
 
-    /// A field that this version does not know.
+    /// Sets a field that this version does not know.
     #[must_use]
     pub fn extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.body.extra.insert(name.into(), value.into());
         self
     }
 
-    /// The whole job as one digest; its goal for people.
+    /// Describes the whole job as one digest, with its goal for people.
     pub(super) fn match_criteria(&self) -> Option<MatchCriteria> {
         let mut match_criteria =
             MatchCriteria::default().with_first_message(&serde_json::to_string(&self.body).ok()?);

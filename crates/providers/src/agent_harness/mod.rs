@@ -1,6 +1,6 @@
 //! Agent Harness: runs created under an idempotency key and followed by server-sent events.
 //!
-//! - [`Job`]: what to run. [`Answer`]: what came of it. [`Transcript`]: what the agent said on the way.
+//! - [`Job`]: what to run. [`Answer`]: its result. [`Transcript`]: the agent's messages on the way.
 //! - [`AgentHarness`]: the [`Provider`](taskward_core::Provider).
 //! - [`operations`]: every endpoint by itself.
 //!
@@ -10,8 +10,8 @@
 //! [`Answer::Reject`](taskward_core::Answer::Reject), which makes the run fail, or by
 //! [`Answer::Input`](taskward_core::Answer::Input).
 //!
-//! What is known of the platform's interface is told in `spec/agent-harness/SOURCE.md`: parts of it are guesses, and
-//! read tolerantly.
+//! `spec/agent-harness/SOURCE.md` says what is known of the platform's interface: parts of it are guesses, and read
+//! tolerantly.
 
 mod answer;
 mod events;

@@ -51,12 +51,12 @@ const PAYLOAD: Naming = Naming {
     )],
 };
 
-/// The run of this id, as reads of it name it.
+/// Returns how reads of this run name it.
 fn run(id: &str) -> Subject<'_> {
     Subject::new(id, &RUN)
 }
 
-/// The run of this id, as its events, and the replies to writes, name it.
+/// Returns how the run's events, and the replies to writes, name it.
 pub(super) fn run_of_events(id: &str) -> Subject<'_> {
     Subject::new(id, &EVENTS)
 }
@@ -73,12 +73,12 @@ pub(super) fn read_events<T: DeserializeOwned>(id: &str, body: &[u8]) -> Result<
     Ok(wire::decode(body)?)
 }
 
-/// The path of a run, or of something under it.
+/// Returns the path of a run, or of something under it.
 pub(super) fn run_target(id: &str, rest: &'static str) -> Result<Target, BuildError> {
     Ok(Target::new("/v1/runs").segment(id)?.path(rest))
 }
 
-/// The request of one page of a run's events. `parameter` names the cursor in the query.
+/// Builds the request of one page of a run's events. `parameter` names the cursor in the query.
 pub(super) fn events_request(
     id: &str,
     parameter: &str,
@@ -216,7 +216,7 @@ impl Provider for AgentHarness {
         Ok(Some(item_of(id, event)))
     }
 
-    /// The event carries no text: what the agent said before it is shown in its place.
+    /// The event carries no text: the agent's messages before it are shown instead.
     fn add_context(&self, mut question: Question, steps: &[RawEvent]) -> Question {
         let prompt = question.payload.as_ref().and_then(prompt_of);
         question.text = match prompt {

@@ -6,7 +6,7 @@ use taskward_core::{Answer, BuildError, IdempotencyKey, Request, Target};
 
 use super::types::{SignalAction, SignalRequest};
 
-/// The signal that carries an answer.
+/// Builds the signal that carries an answer.
 pub(super) fn signal_of(answer: &Answer) -> Result<SignalRequest, BuildError> {
     let (action, payload) = match answer {
         Answer::Approve => (SignalAction::Approve, None),
@@ -31,7 +31,8 @@ pub(super) fn signal_of(answer: &Answer) -> Result<SignalRequest, BuildError> {
     })
 }
 
-/// The request that sends a signal; the key stands in header and body, since it is not known which the platform reads.
+/// Builds the request that sends a signal; the key is in header and body, since it is not known which one the platform
+/// reads.
 pub(super) fn signal_request(
     run: &str,
     mut signal: SignalRequest,

@@ -1,4 +1,4 @@
-//! What the agent said, put together from the pieces that its events carry.
+//! The agent's messages, joined from the pieces that its events carry.
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -10,8 +10,8 @@ use super::types::{
 
 /// The text of a run, joined from its `content_delta` fragments in the order of the events.
 ///
-/// A step that ends in `retry_step` is made again, so what it had said is void and falls away. That the fragments add up
-/// to the final text is our reading: the platform's documentation names no field for it.
+/// A step that ends in `retry_step` is repeated, so the text of its first try is dropped. That the fragments add up to the
+/// final text is our inference: the platform's documentation names no field for it.
 ///
 /// ```
 /// use taskward_providers::agent_harness::Transcript;
@@ -38,16 +38,16 @@ pub struct Transcript {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Piece {
-    /// This is said.
+    /// Add this text.
     Said(String),
-    /// What the step in progress has said is void.
+    /// Drop the text of the step in progress.
     Void,
-    /// What the step in progress has said stands.
+    /// Complete the text of the step in progress.
     Kept,
 }
 
 impl Piece {
-    /// What this event does to the text; `None` for most events.
+    /// Returns what this event does to the text; `None` for most events.
     #[must_use]
     pub fn of(event: &RawEvent) -> Option<Self> {
         let value = event.data.get("payload")?.get("value")?;
@@ -84,13 +84,13 @@ impl Transcript {
         }
     }
 
-    /// What was said so far.
+    /// Returns the text so far.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The transcript of events in the form that a question keeps them in.
+    /// Builds the transcript of events in the form in which a question holds them.
     pub(super) fn of_steps(steps: &[RawEvent]) -> Self {
         let mut transcript = Self::default();
         for step in steps {
@@ -100,7 +100,7 @@ impl Transcript {
     }
 }
 
-/// Text that a payload holds under one of the names that platforms use for what they ask; none is documented here.
+/// Returns the text that a payload has under one of the names that platforms use for a question; none is documented here.
 pub(super) fn prompt_of(value: &Value) -> Option<&str> {
     ["prompt", "question", "message", "description"]
         .iter()

@@ -16,13 +16,13 @@ impl Answer {
         Self { raw }
     }
 
-    /// The final answer, free-form; `None` when the task left none.
+    /// The final answer, free-form; `None` when the task has none.
     #[must_use]
     pub fn result(&self) -> Option<&Value> {
         present(self.raw.get("result"))
     }
 
-    /// The structured data, wherever of its three places it stands: beside the result, in it, or in its
+    /// Returns the structured data from whichever of its three places has it: beside the result, in it, or in its
     /// `structuredContent`.
     #[must_use]
     pub fn extracted_data(&self) -> Option<&Value> {
@@ -38,7 +38,7 @@ fn present(value: Option<&Value>) -> Option<&Value> {
 }
 
 impl Output for Answer {
-    /// The answer in words: the result when it is text, else its `summary`, `text` or `content`.
+    /// Returns the answer as text: the result when it is text, else its `summary`, `text` or `content`.
     fn text(&self) -> Option<String> {
         let result = self.result()?;
         let summary = result
@@ -47,7 +47,7 @@ impl Output for Answer {
         summary.map(str::to_owned).or_else(|| text_of(result))
     }
 
-    /// The structured data; without any, a result that is not text.
+    /// Returns the structured data, or else a result that is not text.
     fn json(&self) -> Option<&Value> {
         self.extracted_data().or_else(|| match self.text() {
             Some(_) => None,

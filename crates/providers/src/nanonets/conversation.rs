@@ -41,8 +41,8 @@ fn has_spoken(message: &Message) -> bool {
     is(message, &MessageRole::Assistant) || is(message, &MessageRole::User)
 }
 
-/// Whether it cannot be told who spoke last: behind the newest message of user or assistant stands one that cannot be
-/// read, or whose speaker cannot. It may be anybody's.
+/// Returns whether it is unclear who spoke last: the newest message of user or assistant is followed by one that cannot be
+/// read, or whose speaker cannot be read. Anybody may have written it.
 fn is_unclear(messages: &LenientList<Message>) -> bool {
     let newest_first = messages.entries().iter().rev();
     for entry in newest_first {
@@ -56,7 +56,7 @@ fn is_unclear(messages: &LenientList<Message>) -> bool {
     false
 }
 
-/// What a task that waits asks: open only while the newest message of user and assistant is the assistant's.
+/// Returns the question of a task that waits: open only while the newest message of user and assistant is the assistant's.
 pub(super) fn asked(task: &TaskId, messages: &LenientList<Message>) -> PollResult<Answer> {
     if is_unclear(messages) {
         return PollResult::Unclear;
@@ -73,7 +73,7 @@ pub(super) fn asked(task: &TaskId, messages: &LenientList<Message>) -> PollResul
         {
             PollResult::NotAsking
         }
-        // It waits and has said nothing: told as a question without words once several reads agree.
+        // It waits without a message: reported as a question without text once several reads agree.
         _ => {
             let users = users_in(&messages);
             let id = QuestionId::stand_in(task, &users.to_string());
@@ -100,7 +100,7 @@ fn question(task: &TaskId, messages: &[&Message], newest: &Message) -> Question 
         .with_messages(contents)
 }
 
-/// Since when a message says what it says: one that was edited asks something else since.
+/// Returns since when a message has its present text: one that was edited has asked something else since.
 fn since_when(message: &Message) -> Option<String> {
     let edited = message.extra.get("updated_at").and_then(Value::as_str);
     let made = message.created_at.as_ref().map(|at| at.as_str());
@@ -114,7 +114,7 @@ fn users_in(messages: &[&Message]) -> u64 {
         .count() as u64
 }
 
-/// What makes a question this one: its message, and what the message says. One that is edited, or followed by another,
+/// Returns what identifies a question: its message, and the message's text. One that is edited, or followed by another,
 /// is another question. A message without an id is known by its time and by how often a user spoke before it.
 fn question_id(task: &TaskId, message: &Message, users: u64) -> QuestionId {
     let task = task.as_str().as_bytes();
@@ -129,7 +129,7 @@ fn question_id(task: &TaskId, message: &Message, users: u64) -> QuestionId {
     }
 }
 
-/// The same text for the same value, however the server orders or spaces it.
+/// Returns the same text for the same value, however the server orders or spaces it.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(object) => {
@@ -149,7 +149,7 @@ fn canonical(value: &Value) -> String {
     }
 }
 
-/// A message's id; without one, its place in the log and a digest of what it says.
+/// Returns a message's id; without one, its place in the log and a digest of its text.
 fn name(place: usize, message: &Message) -> String {
     match &message.id {
         Some(id) => id.as_str().to_owned(),
@@ -164,14 +164,15 @@ fn name(place: usize, message: &Message) -> String {
     }
 }
 
-/// FNV-1a: tells contents apart across processes and versions; not against an adversary, who owns the ids anyway.
+/// Hashes with FNV-1a: it distinguishes contents across processes and versions, but not against an adversary, who controls
+/// the ids anyway.
 fn fnv(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 
-/// The first thing that a user said; nothing where an entry before it cannot be read, for that may be the first.
+/// Returns the first message of a user; nothing where an entry before it cannot be read, for that may be the first.
 pub(super) fn opening(messages: &LenientList<Message>) -> Option<String> {
     let first = messages.entries().iter().find(|entry| match entry {
         ListEntry::Readable(message) => is(message, &MessageRole::User) || message.role.is_none(),
@@ -182,7 +183,7 @@ pub(super) fn opening(messages: &LenientList<Message>) -> Option<String> {
     first.content.as_ref().map(words)
 }
 
-/// Where the conversation stands: its length and its newest message, when that can be read.
+/// Returns the cursor of the conversation: its length and its newest message, when that can be read.
 pub(super) fn mark(messages: &LenientList<Message>) -> Cursor {
     let newest = match messages.entries() {
         [.., ListEntry::Readable(newest)] => name(messages.len() - 1, newest),
@@ -191,7 +192,8 @@ pub(super) fn mark(messages: &LenientList<Message>) -> Cursor {
     Cursor::new(format!("{}:{newest}", messages.len()))
 }
 
-/// Whether a message of ours, sent after `cursor`, shows. Where it cannot be told who spoke last, nothing does.
+/// Returns whether the conversation shows a message of ours, sent after `cursor`. It shows none where it is unclear who
+/// spoke last.
 pub(super) fn find_write(
     messages: &LenientList<Message>,
     mark: &Cursor,
@@ -228,7 +230,7 @@ pub(super) fn find_write(
     }
 }
 
-/// The words of a message's content, whatever shape it has; JSON when it has none.
+/// Returns the text of a message's content, whatever shape it has; JSON when it has no text.
 pub(super) fn words(content: &Value) -> String {
     text_of(content).unwrap_or_else(|| match content {
         Value::Null => String::new(),
@@ -236,7 +238,7 @@ pub(super) fn words(content: &Value) -> String {
     })
 }
 
-/// The text of a free-form value: a string, or an object's `summary`, `text` or `content`, or the texts of a list.
+/// Returns the text of a free-form value: a string, or an object's `summary`, `text` or `content`, or the texts of a list.
 pub(super) fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -343,7 +345,7 @@ mod tests {
         question.expect("a question").id.as_str().to_owned()
     }
 
-    /// The bytes are written out: whoever computes an id by the documentation gets the same.
+    /// The bytes are written out: an id computed from the documentation is the same.
     ///
     /// Rows: H20.
     #[test]
@@ -383,7 +385,7 @@ mod tests {
         };
         let at = "2026-05-12T10:15:00Z";
         let asked = id_of("t", &list(&["user"], at, "a?"));
-        // Whoever else spoke, it is the same.
+        // It is the same, whoever else spoke.
         for same in [&["system", "user"][..], &["user", "tool", "assistant"]] {
             assert_eq!(id_of("t", &list(same, at, "a?")), asked, "{same:?}");
         }
@@ -448,7 +450,7 @@ mod tests {
         );
     }
 
-    /// A conversation of these: user, assistant, tool, an entry that cannot be read, one without a speaker.
+    /// Builds a conversation of these: user, assistant, tool, an entry that cannot be read, one without a speaker.
     fn spoken(letters: &str) -> LenientList<Message> {
         let entry = |(place, letter)| {
             let role = match letter {

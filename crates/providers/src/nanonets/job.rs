@@ -37,7 +37,7 @@ pub struct File {
 }
 
 impl File {
-    /// The file at `path`; its content is read while it is sent.
+    /// Sends the file at `path`; its content is read while it is sent.
     pub fn path(path: impl Into<PathBuf>) -> Self {
         Self {
             content: Content::Source(Source::path(path)),
@@ -55,7 +55,7 @@ impl File {
         }
     }
 
-    /// Content that the caller's own driver provides.
+    /// Sends content that the caller's own driver provides.
     pub fn source(name: impl Into<String>, source: Source) -> Self {
         Self {
             content: Content::Source(source),
@@ -117,7 +117,7 @@ impl File {
 }
 
 impl Job {
-    /// A run of this agent version.
+    /// Describes a run of this agent version.
     pub fn agent(id: impl Into<String>) -> Self {
         Self {
             agent: id.into(),
@@ -127,7 +127,7 @@ impl Job {
         }
     }
 
-    /// The prompt.
+    /// Sets the prompt.
     #[must_use]
     pub fn query(mut self, text: impl Into<String>) -> Self {
         self.query = Some(text.into());
@@ -147,7 +147,7 @@ impl Job {
         self
     }
 
-    /// The wanted shape of the structured answer: JSON text or a description in words.
+    /// Sets the wanted shape of the structured answer: JSON text or a description in words.
     #[must_use]
     pub fn output_schema(mut self, schema: impl Into<String>) -> Self {
         self.output.output_schema = Some(schema.into());
@@ -161,12 +161,12 @@ impl Job {
         self
     }
 
-    /// Whom it is for and what is said to it first.
+    /// The agent that it is for, and the first message.
     pub(super) fn first_words(&self) -> (&str, Option<&str>) {
         (&self.agent, self.query.as_deref())
     }
 
-    /// The request of the run.
+    /// Builds the request of the run.
     ///
     /// # Errors
     /// When there is neither a prompt nor a file, or a name cannot be sent.

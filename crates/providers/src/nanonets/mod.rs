@@ -1,12 +1,12 @@
 //! Nanonets Agents: tasks started with text or files, followed by polling.
 //!
-//! - [`Job`]: what to run. [`Answer`]: what came of it.
+//! - [`Job`]: what to run. [`Answer`]: its result.
 //! - [`Nanonets`]: the [`Provider`](taskward_core::Provider).
 //! - [`operations`]: every endpoint by itself.
 //!
 //! A start takes no idempotency key, so one whose reply is lost ends in
-//! [`Outcome::Unknown`](taskward_core::Outcome::Unknown) and is never repeated by itself. An answer is a message: it is
-//! reconciled by reading the conversation.
+//! [`Outcome::Unknown`](taskward_core::Outcome::Unknown) and is never repeated automatically. An answer is a message: it
+//! is confirmed by reading the conversation.
 
 mod answer;
 mod conversation;

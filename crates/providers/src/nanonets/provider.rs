@@ -29,7 +29,7 @@ const ENTRY: Naming = Naming {
     inside: &[],
 };
 
-/// The task of this id, as replies name it.
+/// Returns how replies name this task.
 pub(super) fn subject(id: &str) -> Subject<'_> {
     Subject::new(id, &NAMING)
 }
@@ -132,7 +132,7 @@ impl Provider for Nanonets {
                     .map(TaskStatus::from);
                 match status {
                     Some(TaskStatus::Completed) => Ok(PollResult::Ready(Answer::new(raw))),
-                    // An answer is one only once the task itself says so: before, it is the newest thing said.
+                    // An answer is final only once the task has completed: before, it is the newest message.
                     Some(other) => Ok(PollResult::Pending(status_of(&other))),
                     None => Err(ReadError::new(
                         taskward_core::ReadErrorKind::Shape,
@@ -272,7 +272,8 @@ impl Provider for Nanonets {
     }
 }
 
-/// Whether this task may be one of the agent that is looked for: it names none, or that one, as version or as group.
+/// Returns whether this task may be one of the agent that is searched for: it names none, or that one, as version or as
+/// group.
 fn is_of_agent(task: &TaskListItem, criteria: &MatchCriteria) -> bool {
     let Some(wanted) = &criteria.agent else {
         return true;
@@ -288,13 +289,13 @@ fn is_of_agent(task: &TaskListItem, criteria: &MatchCriteria) -> bool {
     }
 }
 
-/// The moment that the API wrote.
+/// Reads a moment as the API writes it.
 fn made_at(at: &wire::DateTime) -> Option<Timestamp> {
     let millis = u64::try_from(at.unix_millis()?).ok()?;
     Some(Timestamp::from_millis(millis))
 }
 
-/// A moment as the API reads it.
+/// Writes a moment as the API reads it.
 fn written(at: Timestamp) -> Result<String, BuildError> {
     i64::try_from(at.as_millis())
         .ok()
@@ -303,7 +304,7 @@ fn written(at: Timestamp) -> Result<String, BuildError> {
         .ok_or_else(|| BuildError::new("the clock of this machine is beyond the year 9999"))
 }
 
-/// A line about a failure: the newest feed item that says something.
+/// Returns a line about a failure: the newest feed item with text.
 fn message_of(item: &Value) -> Option<String> {
     ["error", "content", "result", "message"]
         .iter()

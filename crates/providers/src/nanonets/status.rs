@@ -4,7 +4,7 @@ use taskward_core::Status;
 
 use super::types::TaskStatus;
 
-/// The status for the machine; known words allocate nothing.
+/// Returns the status for the machine; known words allocate nothing.
 pub(super) fn status_of(status: &TaskStatus) -> Status {
     use TaskStatus as T;
     match status {

@@ -7,7 +7,7 @@ use super::{
     text::Text,
 };
 
-/// A timestamp that should be RFC 3339 and keeps its text when it is not.
+/// A timestamp that should be RFC 3339, and its text when it is not.
 ///
 /// ```
 /// # use taskward_providers::wire::DateTime;
@@ -20,7 +20,7 @@ use super::{
 pub struct DateTime(Text);
 
 impl DateTime {
-    /// The text as it came.
+    /// Returns the text as it came.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

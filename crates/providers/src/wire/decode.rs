@@ -48,7 +48,7 @@ pub enum DecodeError {
         /// Which type misses which field, or holds what instead.
         message: String,
     },
-    /// JSON that names another task than the one that was asked about. Nothing of it is told.
+    /// JSON that names another task than the one that was asked about. Nothing of it is reported.
     #[error("it names another task than the one that was asked about")]
     Foreign,
 }
@@ -63,7 +63,7 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, DecodeError> {
     decode_with(body, PhantomData)
 }
 
-/// The same with a seed.
+/// Decodes with a seed.
 pub(super) fn decode_with<T, S>(body: &[u8], seed: S) -> Result<T, DecodeError>
 where
     S: for<'de> DeserializeSeed<'de, Value = T> + Copy,
@@ -126,7 +126,7 @@ fn classify(error: &serde_json::Error, text: &str) -> DecodeError {
     }
 }
 
-/// Where an object ended helps nobody who misses a field in it.
+/// The position of an object's end does not help to find a missing field.
 fn without_position(mut message: String) -> String {
     if let Some(at) = message.rfind(" at line ") {
         message.truncate(at);

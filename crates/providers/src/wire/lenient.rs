@@ -1,4 +1,4 @@
-//! One visitor that takes whatever JSON stands at a place: the wanted type, `null`, or something else, kept as it is.
+//! One visitor that takes whatever JSON is at a place: the wanted type, `null`, or something else, preserved as it is.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -9,7 +9,7 @@ use serde::{
 use serde_json::{Map, Value};
 use taskward_core::is_redacted;
 
-/// What stood where a `T` was looked for.
+/// What was found where a `T` was expected.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Taken<T> {
     /// Nothing, or `null`.
@@ -21,7 +21,7 @@ pub enum Taken<T> {
 }
 
 impl<T: FromWire> Taken<T> {
-    /// The value of a field that its owner needs.
+    /// Returns the value of a field that its owner needs.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl<T: FromWire> Taken<T> {
     }
 }
 
-/// A type that can be looked for in JSON without failing when something else is there.
+/// A type that can be read from JSON without failing when something else is there.
 ///
 /// An implementation overrides the kinds of JSON it can come from.
 pub trait FromWire: Sized {
@@ -55,7 +55,7 @@ pub trait FromWire: Sized {
         None
     }
 
-    /// Reads a string that may be kept, or gives it back.
+    /// Reads an owned string, or returns it unread.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ pub trait FromWire: Sized {
     }
 
     /// Reads a boolean or number, and an array or object unless [`from_seq`](Self::from_seq) or
-    /// [`from_map`](Self::from_map) do, or gives it back.
+    /// [`from_map`](Self::from_map) do, or returns it unread.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ pub fn optional<'de, A: MapAccess<'de>, T: FromWire>(
     Ok(())
 }
 
-/// Keeps a field that the specification does not name.
+/// Preserves a field that the specification does not name.
 ///
 /// # Errors
 ///
@@ -209,7 +209,7 @@ pub fn unknown<'de, A: MapAccess<'de>>(
 pub struct Key<'de>(Cow<'de, str>);
 
 impl Key<'_> {
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -325,7 +325,7 @@ fn taken<T: FromWire>(value: Value) -> Taken<T> {
     }
 }
 
-/// Reads a value that was kept whole, because what is needed inside it may turn out to be missing.
+/// Reads a value that was preserved whole, because a needed part of it may turn out to be missing.
 fn retaken<T: FromWire>(value: Value) -> Taken<T> {
     match Take::<T>::new().deserialize(&value) {
         Ok(Taken::Is(found)) => Taken::Is(found),

@@ -14,7 +14,7 @@ use super::{
     lenient::{FromWire, Optional, Take, Taken, kind, read},
 };
 
-/// A needed list: one odd item spoils it. An optional one keeps its good items and leaves the odd ones over.
+/// A needed list: one odd item spoils it. An optional one has its good items and preserves the odd ones apart.
 impl<T: FromWire> FromWire for Vec<T> {
     const EXPECTED: &'static str = "an array";
     const FALLIBLE: bool = true;
@@ -78,7 +78,7 @@ impl<T: FromWire> FromWire for Sorted<T> {
     }
 }
 
-/// No entry spoils it, null ones included: each keeps its place.
+/// No entry spoils it, not even a null one: each preserves its place.
 impl<T: FromWire> FromWire for LenientList<T> {
     const EXPECTED: &'static str = "an array";
 
@@ -104,7 +104,7 @@ pub fn decode_list<T: FromWire>(body: &[u8]) -> Result<LenientList<T>, DecodeErr
     decode(body).map(|List(list)| list)
 }
 
-/// Reads a list of which each entry keeps its place.
+/// Reads a list in which each entry preserves its place.
 ///
 /// # Errors
 ///
@@ -119,7 +119,7 @@ pub fn entries<'de, A: SeqAccess<'de>, T: FromWire>(
     Ok(entries.into_iter().collect())
 }
 
-/// The first of several lists that is there.
+/// Returns the first of several lists that is there.
 ///
 /// # Errors
 ///

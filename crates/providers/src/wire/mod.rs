@@ -1,7 +1,7 @@
-//! What generated wire types stand on: tolerant reading, ids and times that keep their text, and one door for bytes.
+//! What generated wire types are built on: tolerant reading, ids and times with their text, and one entry for bytes.
 //!
 //! A reply is read in one pass and by these rules: an absent field and `null` are the same, the last of several equal
-//! keys counts, an unknown field is kept, a field of the wrong type is kept as an unknown one unless the type needs it,
+//! keys counts, an unknown field is preserved, as is a field of the wrong type unless the type needs it,
 //! and only a missing or wrong *needed* field is an error. Damaged text, and a number that no Rust number holds, spoil
 //! nothing but themselves, and so does an entry of a list that cannot be read. Nothing here knows a provider.
 
@@ -33,7 +33,7 @@ pub use token::Token;
 pub use uuid::Uuid;
 pub use writer::ObjectWriter;
 
-/// Whether an optional JSON value would be sent as `null` or not at all; requests leave such a field out.
+/// Returns whether an optional JSON value would be sent as `null` or not at all; requests omit such a field.
 pub fn is_absent(value: &Option<serde_json::Value>) -> bool {
     matches!(value, None | Some(serde_json::Value::Null))
 }

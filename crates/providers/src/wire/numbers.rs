@@ -1,4 +1,4 @@
-//! Numbers that no JSON or no Rust number holds: kept as text rather than rounded or refused.
+//! Numbers that no JSON or no Rust number can represent: preserved as text rather than rounded or refused.
 
 use std::borrow::Cow;
 

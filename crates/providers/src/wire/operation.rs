@@ -23,7 +23,7 @@ impl OperationSpec {
         }
     }
 
-    /// Gives the request a body; generated code calls it.
+    /// Sets the request's body; generated code calls it.
     pub const fn with_body(mut self) -> Self {
         self.takes_body = true;
         self

@@ -11,7 +11,7 @@ use super::{
     value,
 };
 
-/// The `status` of the object in `body`, when nothing in it names another task, and nothing else: no field is copied,
+/// Reads the `status` of the object in `body`, when nothing in it names another task, and nothing else: no field is copied,
 /// none that is not needed can fail. Most replies need no repair, so they are read at once; what fails is read again by
 /// the tolerant rules, which also word the error.
 ///
@@ -77,7 +77,7 @@ impl<'de, S: FromWire> Visitor<'de> for Peek<'_, S> {
     }
 }
 
-/// A status of which nothing was lost: else it may be another word, and is not told as one.
+/// Returns a status of which nothing was lost: a damaged one may be another word, and is not reported as one.
 struct Whole<S>(S);
 
 impl<S: FromWire> FromWire for Whole<S> {

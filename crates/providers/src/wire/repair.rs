@@ -30,8 +30,8 @@ pub fn repair(body: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Whether something in this text was lost on its way, here or before: U+FFFD stands in its place, or what the API key
-/// was replaced with.
+/// Returns whether something in this text was lost on its way, here or before: U+FFFD replaces it, or the mask of the API
+/// key.
 pub fn is_damaged(text: &str) -> bool {
     text.contains(char::REPLACEMENT_CHARACTER) || is_redacted(text)
 }
@@ -42,7 +42,7 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The length of `\uXXXX`.
 const ESCAPE: usize = 6;
 
-/// The position of the next escaped surrogate that has no other half. A backslash occurs only inside JSON strings.
+/// Returns the position of the next escaped surrogate without its other half. A backslash occurs only inside JSON strings.
 fn next_lone(text: &str, from: usize) -> Option<usize> {
     let mut at = from;
     loop {
@@ -61,7 +61,7 @@ fn next_lone(text: &str, from: usize) -> Option<usize> {
     }
 }
 
-/// The UTF-16 unit that the escape at this position stands for.
+/// Returns the UTF-16 unit of the escape at this position.
 fn escaped_unit(text: &str, at: usize) -> Option<u16> {
     let digits = text.get(at..at + ESCAPE)?.strip_prefix("\\u")?;
     if digits.starts_with('+') {

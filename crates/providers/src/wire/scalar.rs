@@ -109,7 +109,7 @@ impl FromWire for Value {
     }
 }
 
-/// A float that is an integer, such as `12.0`, within the range in which floats hold every integer.
+/// Reads a float that is an integer, such as `12.0`, within the range in which floats represent every integer.
 fn whole(float: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
     (float.fract() == 0.0 && float.abs() <= EXACT).then_some(float as i64)

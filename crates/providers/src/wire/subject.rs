@@ -6,8 +6,8 @@ use super::{DecodeError, Key, decode::decode_with, repair};
 
 /// Where the objects of a platform's replies name the task that they are about.
 ///
-/// Only what the platform itself writes is looked at. What an agent wrote (the content of a message, a result) may
-/// speak of any task.
+/// Only what the platform itself writes is checked. What an agent wrote (the content of a message, a result) may mention
+/// any task.
 #[derive(Debug)]
 pub struct Naming {
     /// Members that hold the task's id.
@@ -24,7 +24,7 @@ pub struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// The task of this id.
+    /// Returns the subject for the task of this id.
     pub fn new(id: &'a str, naming: &'static Naming) -> Self {
         Self { id, naming }
     }
@@ -40,8 +40,8 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Whether this text, found where an id stands, names another task. An empty one names none; a UUID may be written
-    /// in capitals; a damaged id may be anybody's.
+    /// Returns whether this text, found in the place of an id, names another task. An empty one names none; a UUID may be
+    /// written in capitals; a damaged id may be that of any task.
     fn is_foreign(self, text: &str) -> bool {
         let uuid = |text: &str| uuid::Uuid::try_parse(text).ok();
         !text.is_empty()

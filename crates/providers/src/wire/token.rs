@@ -8,8 +8,8 @@ use super::{
     repair::is_damaged,
 };
 
-/// An opaque value that may come as a string or as an integer, kept as text; a cursor, say. One that lost a character
-/// on its way is none.
+/// An opaque value that may come as a string or as an integer, held as text; a cursor, say. One that lost a character on
+/// its way does not count.
 ///
 /// ```
 /// # use taskward_providers::wire::{Token, decode};
@@ -19,7 +19,7 @@ use super::{
 pub struct Token(String);
 
 impl Token {
-    /// The text as it came.
+    /// Returns the text as it came.
     pub fn as_str(&self) -> &str {
         &self.0
     }

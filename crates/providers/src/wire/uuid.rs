@@ -9,8 +9,8 @@ use super::{
     text::Text,
 };
 
-/// An id that should be a UUID and keeps its text when it is not: an odd id is still an id. One that lost a character
-/// on its way is none: it may be another's.
+/// An id that should be a UUID, and its text when it is not: an odd id is still an id. One that lost a character on its way
+/// does not count: it may be another's.
 ///
 /// Two ids are equal when their texts are.
 ///
@@ -25,12 +25,12 @@ use super::{
 pub struct Uuid(Text);
 
 impl Uuid {
-    /// The text as it came.
+    /// Returns the text as it came.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
-    /// The sixteen bytes, when the text is a UUID.
+    /// Returns the sixteen bytes, when the text is a UUID.
     pub fn parsed(&self) -> Option<[u8; 16]> {
         uuid::Uuid::try_parse(self.as_str())
             .ok()

@@ -365,7 +365,7 @@ impl Echo {
         Self { url, state }
     }
 
-    /// From now on the key stands there, and the task is at its beginning.
+    /// Puts the key in this place, with the task at its beginning.
     pub(crate) fn say(&self, places: &[Place], form: Form) {
         let mut state = lock(&self.state);
         let fails = places.iter().all(|place| place.reply() == "result");

@@ -36,13 +36,13 @@ impl Write for Log {
     }
 }
 
-/// What was logged since somebody last asked.
+/// Returns what was logged since the last call.
 fn logged() -> String {
     let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
     String::from_utf8_lossy(&std::mem::take(&mut *logged)).into_owned()
 }
 
-/// Follows a task whose server says the key there, with both adapters; tells what was heard.
+/// Follows a task whose server sends the key in this place, with both adapters; returns everything that came out.
 fn heard(echo: &Echo, place: &Place, form: Form) -> Said {
     let said = Said::default();
     let key = format!("{KEY_ID}:{SECRET}");

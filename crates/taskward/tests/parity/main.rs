@@ -1,5 +1,5 @@
 //! Both adapters see the same scenarios of the simulator, advanced by requests received and not by time, and must leave
-//! the same requests, events and outcome. Every exchange on the way is held against the specification; the faults are
+//! the same requests, events and outcome. Every exchange on the way is checked against the specification; the faults are
 //! the only deviations, each named in its case.
 #![allow(missing_docs)]
 
@@ -25,7 +25,7 @@ struct Case {
     what: fn(&Sim) -> What,
     answers: &'static [&'static str],
     key: Option<&'static str>,
-    /// What happens when an event of this name is told.
+    /// What happens when an event of this name is reported.
     on: Option<(&'static str, Then)>,
 }
 
@@ -261,7 +261,7 @@ fn describe(end: Result<RunResult<nanonets::Answer>, Error>) -> String {
     }
 }
 
-/// What the simulator saw, equal repeated looks collapsed; each exchange judged by the specification.
+/// What the simulator saw, equal repeated polls collapsed; each exchange judged by the specification.
 fn seen(sim: &Sim) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut polled = BTreeSet::new();
@@ -288,7 +288,7 @@ fn seen(sim: &Sim) -> Vec<String> {
             "{} {target} {} {:?} {fault}",
             request.method, request.body_sha256, request.status
         );
-        // How often the same is looked at in between depends on time; what is seen, and in which order, does not.
+        // How often the same is polled in between depends on time; what is seen, and in which order, does not.
         if !matches!(request.endpoint, "status" | "messages") {
             polled.clear();
             lines.push(line);

@@ -1,5 +1,5 @@
-//! Both adapters follow the same runs of Agent Harness through the same faults, and must tell the same story. Every
-//! exchange on the way is held against the specification.
+//! Both adapters follow the same runs of Agent Harness through the same faults, and must report the same. Every exchange on
+//! the way is checked against the specification.
 //!
 //! Server and clients run faster than the world, and how often a run is read beside its stream depends on the moment.
 //! So what is compared is what does not: the events of the run in their order, what was asked, what became of the
@@ -31,7 +31,7 @@ const IDLE: Duration = Duration::from_secs(50);
 struct Record {
     /// Events of the run: position and name.
     events: Vec<String>,
-    /// Questions and what became of the answers.
+    /// Questions and the outcomes of their answers.
     answers: Vec<String>,
     end: String,
     starts: u64,
@@ -46,7 +46,7 @@ impl Record {
     }
 }
 
-/// What is kept of the events that are told.
+/// What is recorded of the reported events.
 #[derive(Default)]
 struct Log {
     positions: Vec<u64>,

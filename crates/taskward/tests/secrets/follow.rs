@@ -1,4 +1,4 @@
-//! Follows a task with both adapters and hears everything that is told on the way.
+//! Follows a task with both adapters and collects everything that is reported on the way.
 
 use std::collections::BTreeMap;
 use std::error::Error as _;

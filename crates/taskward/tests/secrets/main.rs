@@ -1,4 +1,4 @@
-//! A key goes where it belongs and is found nowhere else: not in what is shown, told, stored, logged or traced, by
+//! A key goes where it belongs and is found nowhere else: not in what is shown, reported, stored, logged or traced, by
 //! either adapter, whatever goes wrong.
 #![cfg(all(feature = "async", feature = "blocking"))]
 #![allow(missing_docs)]
@@ -25,7 +25,7 @@ const CANARY: &str = "canary-4f1c2b7e9d";
 /// Another, for servers that say it back: what they send is logged as it comes by a library below the adapter.
 const ECHOED: &str = "echoed-4f1c2b7e9d";
 
-/// Everything of these channels was heard, and no secret in any.
+/// Everything of these channels was collected, and there is no secret in any.
 fn hides(said: &Said, secrets: &[&str], channels: &[&str]) {
     let said = said.0.lock().unwrap_or_else(PoisonError::into_inner);
     for channel in channels {
@@ -271,7 +271,7 @@ fn nothing_that_can_hold_the_key_shows_it() {
     );
 }
 
-/// A server that refuses everything and says the key back, in every place that it has.
+/// A server that refuses everything and sends the key back, in every place that it has.
 fn echoing() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -425,7 +425,7 @@ fn a_task_of_one_server_is_not_resumed_at_another() {
     );
     assert_eq!(other.requests(), []);
 
-    // At its own server it goes on, however that is written, and its snapshots still say where.
+    // At its own server it continues, however that is written, and its snapshots still say where.
     let (client, blocking) = clients!(Nanonets, one.nanonets());
     let resumed = blocking.resume(working.clone()).start().expect("resumed");
     assert_eq!(resumed.snapshot().origin(), working.origin());

@@ -13,7 +13,7 @@ use crate::wire;
 pub struct IssuedKey(OpenObject);
 
 impl IssuedKey {
-    /// The id of the key, under either of the names it may have.
+    /// Returns the id of the key, under either of the names it may have.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         ["key_id", "id"]
@@ -22,7 +22,7 @@ impl IssuedKey {
             .map(|id| id.split(':').next().unwrap_or_default())
     }
 
-    /// Everything that the platform sent, the secret among it.
+    /// Returns everything that the platform sent, including the secret.
     #[must_use]
     pub fn expose_secret(&self) -> &OpenObject {
         &self.0
@@ -37,7 +37,7 @@ impl fmt::Debug for IssuedKey {
     }
 }
 
-/// Issues a key. Not repeated when its fate is unknown.
+/// Issues a key. Not repeated when its outcome is unknown.
 #[derive(Clone, Debug, Default)]
 pub struct CreateApiKey {
     /// Fields of the request; the platform's documentation names none.
@@ -83,7 +83,7 @@ impl Operation for RevokeApiKey {
     }
 }
 
-/// Replaces a key, by its id. Not repeated when its fate is unknown: the first replacement would be lost.
+/// Replaces a key, by its id. Not repeated when its outcome is unknown: the first replacement would be lost.
 #[derive(Clone, Debug)]
 pub struct RotateApiKey(pub String);
 

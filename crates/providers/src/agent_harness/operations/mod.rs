@@ -35,10 +35,10 @@ fn accepted(run: &str, reply: &Response) -> Result<OpenObject, ReadError> {
     }
 }
 
-/// Creates a run and returns at once. To see it through, give the [`Job`] to a client's `run` instead.
+/// Creates a run and returns at once. To follow it to its end, pass the [`Job`] to a client's `run` instead.
 ///
-/// The same key with the same job gives the run made first, and says so in `replayed`; with another job it is refused
-/// with 409.
+/// The same key with the same job returns the run that was created first, and says so in `replayed`; with another job it
+/// is refused with 409.
 #[derive(Clone, Debug)]
 pub struct CreateRun {
     /// What to run.
@@ -69,7 +69,7 @@ impl Operation for CreateRun {
 pub struct GetRun(pub String);
 
 impl GetRun {
-    /// Of this run.
+    /// Reads this run.
     pub fn new(run: impl Into<String>) -> Self {
         Self(run.into())
     }
@@ -94,8 +94,8 @@ impl Operation for GetRun {
 
 /// Reads a page of a run's events, oldest first.
 ///
-/// As a list it tells each event once, also where a page begins with events of the one before, and ends where nothing
-/// new is on a page: the cursor of a run that goes on may be the place to look at later.
+/// As a list it yields each event once, even where a page begins with events of the one before, and ends where a page has
+/// nothing new: the cursor of a live run may be the place to read from later.
 #[derive(Clone, Debug)]
 pub struct ListRunEvents {
     /// The run.
@@ -109,7 +109,7 @@ pub struct ListRunEvents {
 }
 
 impl ListRunEvents {
-    /// The first page of this run's events.
+    /// Reads the first page of this run's events.
     pub fn new(run: impl Into<String>) -> Self {
         Self {
             run: run.into(),
@@ -119,7 +119,7 @@ impl ListRunEvents {
         }
     }
 
-    /// The page that begins there.
+    /// Reads the page that begins there.
     #[must_use]
     pub fn from(mut self, cursor: impl Into<String>) -> Self {
         self.cursor = Some(cursor.into());
@@ -166,8 +166,8 @@ impl List for ListRunEvents {
 
 /// Reads the event stream of a run to the end that the server gives it, and returns its events together.
 ///
-/// For a run that is over, or nearly so. To read a live run as it goes, follow it: `attach` keeps the connection open,
-/// reopens it and tells each event when it comes.
+/// For a run that is over, or nearly so. To read a live run as it goes, follow it: `attach` holds the connection open,
+/// reopens it and reports each event when it arrives.
 #[derive(Clone, Debug)]
 pub struct StreamRunEvents(pub String);
 
@@ -211,8 +211,8 @@ pub struct SignalRun {
 }
 
 impl SignalRun {
-    /// The signal that carries this answer, under a key that is the same for the same answer to the same wait: `wait` is
-    /// the `seq` of the event that asked.
+    /// Builds the signal that carries this answer, under a key that is the same for the same answer to the same wait: `wait`
+    /// is the `seq` of the event that asked.
     ///
     /// # Errors
     /// When no signal carries such an answer.
@@ -339,15 +339,15 @@ macro_rules! probe {
 }
 
 probe! {
-    /// Asks whether the service is alive. Gives the body as it came; the platform does not document it.
+    /// Asks whether the service is alive. Returns the body as it came; the platform does not document it.
     GetHealthLive, "getHealthLive", "/health/live"
 }
 probe! {
-    /// Asks whether the service is ready for work. Gives the body as it came.
+    /// Asks whether the service is ready for work. Returns the body as it came.
     GetHealthReady, "getHealthReady", "/health/ready"
 }
 probe! {
-    /// Asks whether what the service depends on can be reached. Gives the body as it came.
+    /// Asks whether the service can reach what it depends on. Returns the body as it came.
     GetHealthDeps, "getHealthDeps", "/health/deps"
 }
 
@@ -432,7 +432,7 @@ mod tests {
         let (one, two) = (events(1..=2), events(1..=4));
         let first = format!(r#"{{"events":[{one}],"next_cursor":2}}"#);
         for second in [
-            // The list begins anew with every page, and its cursor comes again, is a later place, or is none.
+            // The list begins again with every page, and its cursor is repeated, is a later place, or is none.
             format!(r#"{{"data":[{two}],"cursor":"2"}}"#),
             format!(r#"{{"data":[{two}],"cursor":""}}"#),
             format!("[{two}]"),

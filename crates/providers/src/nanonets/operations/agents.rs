@@ -9,7 +9,7 @@ use crate::nanonets::types::{
     CreateAgentRequest, UpdateAgentRequest,
 };
 
-/// The target of a call on one agent, `rest` below it.
+/// Returns the target of a call on one agent, `rest` below it.
 fn agent_target(id: &str, rest: &'static str) -> Result<Target, BuildError> {
     Ok(Target::new("/api/v1/agents").segment(id)?.path(rest))
 }
@@ -68,8 +68,8 @@ list_of!(ListAgents, AgentListItem);
 
 /// Creates an agent; it is published as version 1 and can be run at once.
 ///
-/// Not repeated when its fate is unknown: there is no idempotency key, and an agent without a name would be made twice.
-/// Look for its name with [`ListAgents`] then.
+/// Not repeated when its outcome is unknown: there is no idempotency key, and an agent without a name would be created
+/// twice. Search for its name with [`ListAgents`] then.
 #[derive(Clone, Debug, Default)]
 pub struct CreateAgent(pub CreateAgentRequest);
 
@@ -108,7 +108,7 @@ impl Operation for GetAgent {
     }
 }
 
-/// Changes an agent version in place; live from its next run. What is left out of the change stays as it is.
+/// Changes an agent version in place; live from its next run. Fields that the change omits stay as they are.
 ///
 /// A `config` replaces the whole configuration: read the agent first, and send all of it.
 #[derive(Clone, Debug)]
@@ -134,7 +134,7 @@ impl Operation for UpdateAgent {
     const NAME: &'static str = "updateAgent";
 
     // RFC 5789 promises nothing for PATCH in general. This one sets given values in place and makes no version: the
-    // second of two is no change, and one that comes late does no more than a single one that was held up.
+    // second of two is no change, and one that comes late does no more than a single one that was delayed.
     fn safety(&self) -> Safety {
         Safety::Repeatable
     }
@@ -169,7 +169,7 @@ pub struct ListAgentVersions {
 }
 
 impl ListAgentVersions {
-    /// All versions of the agent that this is one of.
+    /// Lists all versions of the agent that this is one of.
     pub fn new(agent: impl Into<String>) -> Self {
         Self {
             agent: agent.into(),
@@ -200,8 +200,8 @@ list_of!(ListAgentVersions, AgentVersion);
 /// Publishes an agent's current draft as a new version. Drafts are made in the platform's dashboard; without one it is
 /// refused with 409.
 ///
-/// Not repeated when its fate is unknown: a draft that somebody made meanwhile would be published, too. Look for the new
-/// version with [`ListAgentVersions`] then.
+/// Not repeated when its outcome is unknown: a draft that somebody made meanwhile would be published, too. Search for the
+/// new version with [`ListAgentVersions`] then.
 #[derive(Clone, Debug)]
 pub struct PublishAgentVersion(pub String);
 

@@ -27,7 +27,7 @@ fn paged(target: Target, cursor: Option<&str>, limit: Option<u32>) -> Target {
         .query_opt("limit", limit.map(|n| n.to_string()).as_deref())
 }
 
-/// The values of a filter that takes several; `None` for none.
+/// Joins the values of a filter that takes several; `None` for none.
 fn joined<'a>(words: impl Iterator<Item = &'a str>) -> Option<String> {
     let text = words.collect::<Vec<_>>().join(",");
     (!text.is_empty()).then_some(text)

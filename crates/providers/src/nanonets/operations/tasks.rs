@@ -46,7 +46,7 @@ macro_rules! on_task {
         pub struct $name(pub String);
 
         impl $name {
-            /// On this task.
+            /// Makes the call on this task.
             pub fn new(task: impl Into<String>) -> Self {
                 Self(task.into())
             }
@@ -76,7 +76,7 @@ on_task! {
     GetTaskStatus, "getTaskStatus", Task, ""
 }
 on_task! {
-    /// Reads a task with its final answer. Before the task has completed, the answer is the newest thing said.
+    /// Reads a task with its final answer. Before the task has completed, the answer is the newest message.
     GetTaskSummary, "getTaskSummary", TaskSummary, "/summary"
 }
 on_task! {
@@ -101,7 +101,7 @@ impl Operation for ListTaskMessages {
     }
 }
 
-/// Posts a message to a task. Not repeated when its fate is unknown: read the conversation then.
+/// Posts a message to a task. Not repeated when its outcome is unknown: read the conversation then.
 #[derive(Clone, Debug)]
 pub struct SendTaskMessage {
     /// The task.
