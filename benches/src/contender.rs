@@ -32,7 +32,7 @@ pub(crate) const fn at_most(instructions: u64, allocations: u64) -> Option<Targe
     })
 }
 
-/// All of them, peers beside ours.
+/// Returns all of them, peers beside ours.
 #[must_use]
 pub fn contenders() -> Vec<Contender> {
     let mut contenders = vec![
@@ -139,7 +139,7 @@ pub enum Bound {
     MegabytesPerSecond(f64),
 }
 
-/// All of them.
+/// Returns all of them.
 #[must_use]
 pub fn claims() -> Vec<Claim> {
     sse::claims()

@@ -18,12 +18,12 @@ pub const TASK_JSON: &str = concat!(
 /// The size that every figure of this bench is about.
 const _: () = assert!(TASK_JSON.len() == 203);
 
-/// The reply as an adapter hands it over.
+/// Returns the reply as an adapter hands it over.
 pub(crate) fn reply() -> Response {
     Response::new(StatusCode::OK, Bytes::from_static(TASK_JSON.as_bytes()))
 }
 
-/// The cheap read of every poll.
+/// Returns the cheap read of every poll.
 pub(crate) fn status() -> Box<dyn FnMut()> {
     let reply = reply();
     let id = TaskId::new("t");
@@ -33,7 +33,7 @@ pub(crate) fn status() -> Box<dyn FnMut()> {
     })
 }
 
-/// The whole reply, tolerantly, into the generated type.
+/// Returns the whole reply, tolerantly, into the generated type.
 pub(crate) fn task() -> Box<dyn FnMut()> {
     Box::new(|| {
         let task = wire::decode::<types::Task>(black_box(TASK_JSON.as_bytes()));
@@ -53,7 +53,7 @@ pub(crate) struct Plain {
     title: String,
 }
 
-/// A derived struct of strings.
+/// Returns a derived struct of strings.
 pub(crate) fn serde_derive() -> Box<dyn FnMut()> {
     Box::new(|| {
         let task = serde_json::from_slice::<Plain>(black_box(TASK_JSON.as_bytes()));
@@ -61,7 +61,7 @@ pub(crate) fn serde_derive() -> Box<dyn FnMut()> {
     })
 }
 
-/// An untyped tree.
+/// Returns an untyped tree.
 pub(crate) fn serde_value() -> Box<dyn FnMut()> {
     Box::new(|| {
         let task = serde_json::from_slice::<serde_json::Value>(black_box(TASK_JSON.as_bytes()));

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-/// The middle one.
+/// Returns the middle one.
 ///
 /// # Panics
 /// When there is none.
@@ -12,7 +12,7 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// Whether instructions can be counted here.
+/// Returns whether instructions can be counted here.
 #[must_use]
 pub fn has_valgrind() -> bool {
     Command::new("valgrind")
@@ -42,7 +42,7 @@ pub fn instructions(args: &[&str]) -> u64 {
     collected(&report).unwrap_or_else(|| panic!("callgrind said nothing of {args:?}"))
 }
 
-/// The figure of callgrind's last line, `==1== Collected : 123`.
+/// Returns the figure of callgrind's last line, `==1== Collected : 123`.
 fn collected(report: &str) -> Option<u64> {
     let (_, figure) = report.rsplit_once("Collected : ")?;
     figure.split_whitespace().next()?.parse().ok()

@@ -118,13 +118,13 @@ impl<P: Provider> Watch<P> {
     }
 }
 
-/// The decision alone.
+/// Returns the decision alone.
 pub(crate) fn decision() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Trivial);
     Box::new(move || watch.poll_once())
 }
 
-/// A question asked too early: nothing is in, nothing is due.
+/// Returns a question asked too early: nothing is in, nothing is due.
 pub(crate) fn waiting() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Trivial);
     let early = Timestamp::from_millis(watch.now.as_millis() - 1);
@@ -134,7 +134,7 @@ pub(crate) fn waiting() -> Box<dyn FnMut()> {
     })
 }
 
-/// The decision and the read of a 203-byte reply.
+/// Returns the decision and the read of a 203-byte reply.
 pub(crate) fn decision_and_decode() -> Box<dyn FnMut()> {
     let mut watch = Watch::new(Nanonets);
     Box::new(move || watch.poll_once())
@@ -149,7 +149,7 @@ fn schedule() -> ExponentialBuilder {
         .without_max_times()
 }
 
-/// A peer: the next wait, from an iterator. No deadline, no hint of the server, no state of the task.
+/// Returns a peer: the next wait, from an iterator. No deadline, no hint of the server, no state of the task.
 pub(crate) fn backon_next_wait() -> Box<dyn FnMut()> {
     let mut waits = schedule().build();
     Box::new(move || {
@@ -160,7 +160,7 @@ pub(crate) fn backon_next_wait() -> Box<dyn FnMut()> {
 /// Turns of one retry loop; what setting it up costs is spread over them.
 const TURNS: u32 = 1_000;
 
-/// A peer: one turn of its retry loop around an operation that is ready at once, with a sleep that is, too.
+/// Returns a peer: one turn of its retry loop around an operation that is ready at once, with a sleep that is, too.
 pub(crate) fn backon_retry() -> Box<dyn FnMut()> {
     let mut turn = 0;
     Box::new(move || {

@@ -150,7 +150,7 @@ fn eventsource_stream((circle, length): (Circle, usize)) -> Box<dyn FnMut()> {
     })
 }
 
-/// The next item of a stream that is always ready and never ends.
+/// Returns the next item of a stream that is always ready and never ends.
 fn next<S: Stream>(stream: Pin<&mut S>) -> S::Item {
     let mut stream = pin!(stream);
     match stream
@@ -162,7 +162,7 @@ fn next<S: Stream>(stream: Pin<&mut S>) -> S::Item {
     }
 }
 
-/// All decoders on all streams.
+/// Returns all decoders on all streams.
 pub(crate) fn contenders() -> Vec<Contender> {
     let small_event = |name, target, prepare| Contender {
         group: "sse",
@@ -212,7 +212,7 @@ pub(crate) fn contenders() -> Vec<Contender> {
     ]
 }
 
-/// What is claimed of them beside each other.
+/// Returns what is claimed of them beside each other.
 pub(crate) fn claims() -> Vec<Claim> {
     let claim = |what, bound| Claim {
         group: "sse",

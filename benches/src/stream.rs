@@ -25,7 +25,7 @@ fn frames() -> Vec<Bytes> {
     (FIRST..FIRST + EVENTS).map(frame).collect()
 }
 
-/// A task whose stream is open, at the place before the first frame.
+/// Returns a task whose stream is open, at the place before the first frame.
 fn opened(now: Timestamp, shared: &OriginBudget) -> (Task<AgentHarness>, taskward_core::ExchangeId) {
     let after = Some(EventSeq(FIRST - 1));
     let id = TaskId::new("run_1");
@@ -56,7 +56,7 @@ fn opened(now: Timestamp, shared: &OriginBudget) -> (Task<AgentHarness>, taskwar
     }
 }
 
-/// The machine: the chunk is handed over, decoded, judged and told.
+/// Returns the machine: the chunk is handed over, decoded, judged and told.
 pub(crate) fn told() -> Box<dyn FnMut()> {
     let now = Timestamp::from_millis(1_700_000_000_000);
     let shared = OriginBudget::new();
@@ -83,7 +83,7 @@ pub(crate) fn told() -> Box<dyn FnMut()> {
     })
 }
 
-/// A loop by hand: a peer's decoder and a value. No position, no duplicates dropped, nothing judged.
+/// Returns a loop by hand: a peer's decoder and a value. No position, no duplicates dropped, nothing judged.
 pub(crate) fn by_hand() -> Box<dyn FnMut()> {
     let frames = frames();
     let mut decoder = sse_core::SseDecoder::new();

@@ -59,7 +59,7 @@ pub(crate) fn run() -> Result<()> {
     })
 }
 
-/// The documentation has no warnings.
+/// Checks that the documentation has no warnings.
 fn docs() -> Result<()> {
     let args = [
         "doc",
@@ -75,7 +75,7 @@ fn docs() -> Result<()> {
     )
 }
 
-/// Every combination of the façade's features compiles, with the examples that it has.
+/// Returns every combination of the façade's features compiles, with the examples that it has.
 fn features() -> Result<()> {
     let hack = Command::new(env!("CARGO"))
         .args(["hack", "--version"])
@@ -103,7 +103,7 @@ fn features() -> Result<()> {
 /// The version of cargo-hack that .ci/run installs.
 const HACK: &str = "0.6.46";
 
-/// The command that the README gives for running the tests.
+/// Returns the command that the README gives for running the tests.
 fn test_command(readme: &str) -> Result<&str> {
     let mut lines = readme
         .lines()

@@ -51,7 +51,7 @@ struct Row {
 }
 
 impl Row {
-    /// Why it has no test.
+    /// Returns why it has no test.
     fn excuse(&self) -> Option<String> {
         let needs = self.needs.as_ref();
         let needs = needs.map(|part| format!("it needs {part}, which is not built yet"));
@@ -117,7 +117,7 @@ fn shown(path: &Path) -> String {
     repo::shown(path).replace('\\', "/")
 }
 
-/// The tests of a file that name rows.
+/// Returns the tests of a file that name rows.
 fn tests(text: &str) -> Result<Vec<Test>> {
     let mut tests = Vec::new();
     let mut lines = text.lines().enumerate();
@@ -150,7 +150,7 @@ fn tests(text: &str) -> Result<Vec<Test>> {
     Ok(tests)
 }
 
-/// What must not be so.
+/// Returns what must not be so.
 fn wrong(catalogue: &Catalogue, cover: &Cover) -> Vec<String> {
     let rows = || catalogue.group.iter().flat_map(|group| &group.row);
     let mut wrong = Vec::new();
@@ -257,7 +257,7 @@ fn held_by(row: &Row, cover: &Cover) -> String {
     links.collect::<Vec<_>>().join("<br>")
 }
 
-/// Text inside a cell of a table.
+/// Returns text inside a cell of a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|").replace('<', "&lt;")
 }

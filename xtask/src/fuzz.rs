@@ -57,7 +57,7 @@ fn folder() -> PathBuf {
     repo::root().join("fuzz")
 }
 
-/// The names of all targets.
+/// Returns the names of all targets.
 fn targets() -> Result<Vec<String>> {
     let files = repo::rust_files(&folder().join("fuzz_targets"))?;
     let names = files.iter().map(|path| {
@@ -154,7 +154,7 @@ fn fuzz(program: &Path, name: &str, seconds: u32) -> Result<u64> {
     );
 }
 
-/// The number of executions in libFuzzer's last words.
+/// Returns the number of executions in libFuzzer's last words.
 fn executions(log: &str) -> Option<u64> {
     let value = log
         .lines()
@@ -162,7 +162,7 @@ fn executions(log: &str) -> Option<u64> {
     value.trim().parse().ok()
 }
 
-/// The file that libFuzzer wrote the input to.
+/// Returns the file that libFuzzer wrote the input to.
 fn crash(log: &str) -> Option<&str> {
     log.lines()
         .find_map(|line| Some(line.split_once("Test unit written to ")?.1))

@@ -258,7 +258,7 @@ impl<'a> Worker<'a> {
         self.watch(&task)
     }
 
-    /// The task of the open start; `None` when it was never made.
+    /// Returns the task of the open start; `None` when it was never made.
     fn recover(&mut self) -> Result<Option<String>> {
         let mut last = String::new();
         for _ in 0..TRIES {
@@ -321,7 +321,7 @@ impl<'a> Worker<'a> {
         self.until_done(&all)
     }
 
-    /// A command that does no harm when it is given again.
+    /// Returns a command that does no harm when it is given again.
     fn until_done(&self, words: &[String]) -> Result<()> {
         let mut last = String::new();
         for _ in 0..TRIES {
@@ -335,7 +335,7 @@ impl<'a> Worker<'a> {
         bail!("{words:?} did not get through: {last}")
     }
 
-    /// What was written down last.
+    /// Returns what was written down last.
     fn newest(&self) -> Result<Option<Value>> {
         let list = ["ls", "--local", "--limit", "1", "--json"];
         let output = self.bare(&words(&list)).output()?;
@@ -401,7 +401,7 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// What every command meets.
+/// Returns what every command meets.
 fn faults() -> Value {
     json!([
         { "kind": "lost-reply-after-apply", "probability": 0.04 },

@@ -7,14 +7,14 @@ use std::{
 
 use anyhow::{Context, Result};
 
-/// The folder of the workspace's `Cargo.toml`.
+/// Returns the folder of the workspace's `Cargo.toml`.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("xtask is a folder of the repository")
 }
 
-/// A path as it is called in the repository, for messages.
+/// Returns a path as it is called in the repository, for messages.
 pub(crate) fn shown(path: &Path) -> String {
     path.strip_prefix(root())
         .unwrap_or(path)
@@ -36,7 +36,7 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>> {
     }
 }
 
-/// The entries of a folder in the order of their names; none when there is no such folder.
+/// Returns the entries of a folder in the order of their names; none when there is no such folder.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let listing = match fs::read_dir(folder) {
         Ok(listing) => listing,
@@ -50,7 +50,7 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(entries)
 }
 
-/// All Rust files in a folder and the folders inside it, without build output.
+/// Returns all Rust files in a folder and the folders inside it, without build output.
 pub(crate) fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in entries(folder)? {
@@ -65,7 +65,7 @@ pub(crate) fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The last part of a path, as text.
+/// Returns the last part of a path, as text.
 pub(crate) fn name(path: &Path) -> Result<&str> {
     path.file_name()
         .and_then(|name| name.to_str())

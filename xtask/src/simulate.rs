@@ -167,7 +167,7 @@ fn read_mutants() -> Result<Mutants> {
     toml::from_str(&repo::read(&path)?).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// A workspace of its own, with what the simulations are made of.
+/// Returns a workspace of its own, with what the simulations are made of.
 fn copy() -> Result<tempfile::TempDir> {
     let copy = tempfile::tempdir()?;
     let manifest = repo::read(&repo::root().join("Cargo.toml"))?;
@@ -215,7 +215,7 @@ fn build(root: &Path, target: &Path) -> Result<bool> {
     Ok(status.success())
 }
 
-/// The seed at which the build that stands there is caught, and by what.
+/// Returns the seed at which the build that stands there is caught, and by what.
 fn caught(target: &Path) -> Result<Option<(u64, String)>> {
     let output = Command::new(target.join("release").join(CRATE))
         .args(["--seeds", &MUTANT_SEEDS.to_string(), "--first", "--fresh"])

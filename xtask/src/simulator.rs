@@ -33,7 +33,7 @@ fn binary(name: &str) -> PathBuf {
     target().join("release").join(name)
 }
 
-/// A program that was built without optimisation.
+/// Returns a program that was built without optimisation.
 pub(crate) fn debug_binary(name: &str) -> PathBuf {
     target().join("debug").join(name)
 }
@@ -50,7 +50,7 @@ impl Simulator {
         Self::of(&binary("taskward"), speed, 0)
     }
 
-    /// The one in this program; its chances follow from a seed.
+    /// Returns the one in this program; its chances follow from a seed.
     pub(crate) fn of(program: &Path, speed: u32, seed: u64) -> Result<Self> {
         let mut process = Command::new(program)
             .args(["sim", "--json", "--speed", &speed.to_string()])
@@ -70,7 +70,7 @@ impl Simulator {
         Ok(Self { process, ready })
     }
 
-    /// How to reach a platform.
+    /// Returns how to reach a platform.
     pub(crate) fn account(&self, provider: &str) -> &Value {
         &self.ready["providers"][provider]
     }
@@ -108,13 +108,13 @@ impl Simulator {
         Ok(())
     }
 
-    /// What it has counted.
+    /// Returns what it has counted.
     pub(crate) fn stats(&self) -> Result<Value> {
         let reply = self.ask("GET", "/_sim/stats", "")?;
         serde_json::from_str(&reply).with_context(|| format!("no statistics: {reply:?}"))
     }
 
-    /// The body of its reply to a request about itself.
+    /// Returns the body of its reply to a request about itself.
     fn ask(&self, method: &str, path: &str, body: &str) -> Result<String> {
         let address = self.ready["listen"]
             .as_str()

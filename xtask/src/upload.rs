@@ -99,7 +99,7 @@ fn write_file(folder: &Path, mib: u64) -> Result<(PathBuf, String)> {
     Ok((path, digest))
 }
 
-/// The first value of this name anywhere inside.
+/// Returns the first value of this name anywhere inside.
 fn find<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     match value {
         Value::Object(object) => {

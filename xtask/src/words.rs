@@ -71,7 +71,7 @@ struct Entry<'a> {
     names: Vec<&'a Declared>,
 }
 
-/// All names that the workspace declares.
+/// Returns all names that the workspace declares.
 pub(crate) fn declared(workspace: &Workspace) -> BTreeSet<Declared> {
     let crates = workspace.crates.iter();
     crates.flat_map(declared::of).collect()
@@ -116,7 +116,7 @@ impl Name {
     }
 }
 
-/// How many names have a part that no name is to have.
+/// Returns how many names have a part that no name is to have.
 pub(crate) fn with_parts(declared: &BTreeSet<Declared>, list: &List) -> usize {
     let has = |name: &&Declared| {
         let mut parts = declared::parts(&name.name).into_iter();
@@ -125,7 +125,7 @@ pub(crate) fn with_parts(declared: &BTreeSet<Declared>, list: &List) -> usize {
     declared.iter().filter(has).count()
 }
 
-/// What is wrong: more names with a word than the list allows.
+/// Returns what is wrong: more names with a word than the list allows.
 pub(crate) fn faults(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
     let mut faults = Vec::new();
     for entry in entries(declared, list) {
@@ -149,7 +149,7 @@ fn place(name: &Declared) -> String {
     format!("{}:{} {}", name.path, name.line, name.name)
 }
 
-/// All names with a listed word.
+/// Returns all names with a listed word.
 pub(crate) fn shown(declared: &BTreeSet<Declared>, list: &List) -> String {
     let mut out = String::new();
     let mut all = BTreeSet::new();
@@ -171,7 +171,7 @@ pub(crate) fn shown(declared: &BTreeSet<Declared>, list: &List) -> String {
     out
 }
 
-/// The entries whose allowance is higher than what there is, as notes.
+/// Returns the entries whose allowance is higher than what there is, as notes.
 pub(crate) fn slack(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
     let entries = entries(declared, list).into_iter();
     entries
@@ -183,7 +183,7 @@ pub(crate) fn slack(declared: &BTreeSet<Declared>, list: &List) -> Vec<String> {
         .collect()
 }
 
-/// The list with every allowance that is too high lowered to what there is.
+/// Returns the list with every allowance that is too high lowered to what there is.
 pub(crate) fn lowered(text: &str, declared: &BTreeSet<Declared>, list: &List) -> Result<String> {
     let mut left: Vec<(usize, usize)> = entries(declared, list)
         .iter()

@@ -36,7 +36,7 @@ golden! {
     tolerant "golden/tolerant/expected.rs"
 }
 
-/// What the wire says when this is sent.
+/// Returns what the wire says when this is sent.
 fn sent(value: &impl Serialize) -> Value {
     serde_json::to_value(value).expect("wire types are JSON")
 }

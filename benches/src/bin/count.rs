@@ -100,7 +100,7 @@ fn table(group: Option<&str>) -> ExitCode {
     ExitCode::from(u8::from(missed))
 }
 
-/// What is claimed in words, what was measured, and whether it holds; `None` when instructions were not counted.
+/// Returns what is claimed in words, what was measured, and whether it holds; `None` when instructions were not counted.
 fn judge(
     claim: &Claim,
     counted: &HashMap<&'static str, Option<f64>>,
@@ -132,7 +132,7 @@ fn judge(
     })
 }
 
-/// The contender of a name that a claim is about.
+/// Returns the contender of a name that a claim is about.
 fn named(name: &str) -> Contender {
     contenders()
         .into_iter()
@@ -167,7 +167,7 @@ fn allocations(contender: &Contender) -> f64 {
     (alloc::count() - before) as f64 / burst as f64
 }
 
-/// The time of one iteration.
+/// Returns the time of one iteration.
 fn nanoseconds(name: &str) -> f64 {
     let [times] = bursts([name]);
     median(times)

@@ -115,7 +115,7 @@ impl Drop for Server {
 /// One figure of each run of each client.
 type Figures = HashMap<&'static str, Vec<f64>>;
 
-/// The medians of a client's runs, each divided by what `than` took in the same round.
+/// Returns the medians of a client's runs, each divided by what `than` took in the same round.
 fn ratio(figures: &Figures, name: &str, than: &str) -> f64 {
     let pairs = figures[name].iter().zip(&figures[than]);
     median(pairs.map(|(ours, theirs)| ours / theirs).collect())

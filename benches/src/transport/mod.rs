@@ -44,7 +44,7 @@ fn cpu_us() -> f64 {
     (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64
 }
 
-/// A line of the process's status; 0 where the system has none.
+/// Returns a line of the process's status; 0 where the system has none.
 fn memory_kib(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -107,7 +107,7 @@ fn at_once<S: Future<Output = Polling>>(
     })
 }
 
-/// A connection of hyper's, and nothing else.
+/// Returns a connection of hyper's, and nothing else.
 async fn by_hand<const DECODE: bool>(server: String, polls: u64, _number: u64) -> Polling {
     let stream = TcpStream::connect(&server).await.expect("the server");
     stream.set_nodelay(true).expect("a socket");

@@ -61,7 +61,7 @@ fn answer(stream: TcpStream, asked: &Asked) -> std::io::Result<()> {
     }
 }
 
-/// A task named `N-…` is over when it was asked for N times.
+/// Replies that a task named `N-…` is over once it was polled N times.
 fn body(path: &str, asked: &Asked) -> String {
     let done = || TASK_JSON.replace("running", "completed");
     if path.ends_with("/summary") {

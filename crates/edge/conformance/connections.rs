@@ -252,12 +252,12 @@ impl CleanEnds {
         }
     }
 
-    /// Whether somebody else's request is under way.
+    /// Returns whether somebody else's request is under way.
     pub(crate) fn is_held(&self) -> bool {
         self.beside.load(Ordering::SeqCst) >= BESIDE / 2
     }
 
-    /// How many requests for streams came, and how many of others.
+    /// Returns how many requests for streams came, and how many of others.
     pub(crate) fn seen(&self) -> (bool, usize) {
         let seen = self.server.seen();
         let streams = seen.iter().filter(|seen| seen.line().contains("/stream"));

@@ -53,7 +53,7 @@ impl Seen {
     }
 }
 
-/// A run with a message each second, for a minute.
+/// Returns a run with a message each second, for a minute.
 fn talker() -> Job {
     job("long-stream")
         .with_input("events", 60)

@@ -37,7 +37,7 @@ fn watch<P: Provider>(server: &Server) -> Result<(Outcome<P::Output>, String)> {
     Ok((outcome, told))
 }
 
-/// The error of a call.
+/// Returns the error of a call.
 fn refused<P, O>(server: &Server, operation: O) -> Result<Error>
 where
     P: Provider,

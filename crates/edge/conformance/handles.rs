@@ -14,7 +14,7 @@ use crate::adapter::{Handle, Running, block_on};
 /// Longer than any test: what takes so long hangs.
 const FOREVER: Duration = Duration::from_secs(86_400);
 
-/// The kind of an answer's error, and the answer that the question has.
+/// Returns the kind of an answer's error, and the answer that the question has.
 fn reason(error: &AnswerError) -> (&'static str, Option<&Answer>) {
     match error {
         AnswerError::NoSuchQuestion(_) => ("no such question", None),
@@ -101,7 +101,7 @@ fn an_answer_that_cannot_be_taken_says_why_to_the_driver_and_through_a_handle() 
     Ok(())
 }
 
-/// The result of each command of a handle.
+/// Returns the result of each command of a handle.
 fn commands(handle: &Handle) -> [Option<ErrorKind>; 4] {
     [
         block_on(handle.answer("q", Answer::Approve)).err(),

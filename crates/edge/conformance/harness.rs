@@ -19,7 +19,7 @@ const SPEED: u32 = 100;
 const SOON: Duration = Duration::from_secs(1);
 pub(super) const LATE: Duration = Duration::from_secs(60);
 
-/// A simulator of these faults, and a client that takes a stream for dead after `idle` of the world.
+/// Returns a simulator of these faults, and a client that takes a stream for dead after `idle` of the world.
 pub(super) fn setup(faults: Vec<FaultRule>, idle: Duration) -> Result<(Sim, Client<AgentHarness>)> {
     let sim = Sim::builder().speed(f64::from(SPEED)).spawn()?;
     sim.set_faults(faults);
@@ -85,7 +85,7 @@ fn follow_approving(client: &Client<AgentHarness>, job: Job) -> Result<Told> {
     })
 }
 
-/// The positions of all events of the only run, as the platform lists them.
+/// Returns the positions of all events of the only run, as the platform lists them.
 fn listed(sim: &Sim, client: &Client<AgentHarness>) -> Result<Vec<u64>> {
     let stats = sim.harness_stats();
     let run = stats.per_run.keys().next().ok_or("no run")?;
@@ -93,7 +93,7 @@ fn listed(sim: &Sim, client: &Client<AgentHarness>) -> Result<Vec<u64>> {
     Ok(page.events.readable().map(|event| event.seq).collect())
 }
 
-/// How often each wait was ended by a signal of ours.
+/// Returns how often each wait was ended by a signal of ours.
 fn signals(stats: &Stats) -> Vec<(u64, u64)> {
     let of = |wait: &taskward_sim::harness::WaitStats| (wait.applied, wait.refused);
     stats.waits.iter().map(of).collect()

@@ -44,7 +44,7 @@ fn failure(status: u16) -> String {
     format!("HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n")
 }
 
-/// A page of agents with these ids and this next cursor.
+/// Returns a page of agents with these ids and this next cursor.
 fn page(ids: &[&str], rest: &str) -> String {
     let data: Vec<String> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
     ok(&format!(r#"{{"data":[{}]{rest}}}"#, data.join(",")))
@@ -60,7 +60,7 @@ fn client(server: &Server, policy: Policy) -> Client<Nanonets> {
         .expect("settings")
 }
 
-/// The targets that were asked for.
+/// Returns the targets that were asked for.
 fn asked(server: &Server) -> Vec<String> {
     let target = |line: &str| line.split(' ').nth(1).unwrap_or_default().to_owned();
     server

@@ -22,7 +22,7 @@ const CONFIRM: OnDetach = OnDetach::CancelAndConfirm {
     within: Duration::from_secs(100),
 };
 
-/// The outcome of a slow task at its deadline.
+/// Returns the outcome of a slow task at its deadline.
 fn late(client: &Client<Nanonets>, sim: &Sim, how: Option<OnDetach>) -> Result<CancelResult> {
     let run = client.run(job(sim, "slow")).deadline(DEADLINE);
     let end = follow(match how {

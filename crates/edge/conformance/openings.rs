@@ -42,7 +42,7 @@ impl Opening {
         }
     }
 
-    /// The requests that this takes.
+    /// Returns the requests that this takes.
     fn targets(self) -> &'static [&'static str] {
         match self {
             Self::Withheld | Self::Dripping => &["/t/7/stream"],
@@ -56,7 +56,7 @@ fn hold(conn: &mut Conn) {
     while conn.head().is_some() {}
 }
 
-/// A task at work whose stream does not open, and a client that would wait for hours.
+/// Returns a task at work whose stream does not open, and a client that would wait for hours.
 pub(crate) fn unopened(opening: Opening) -> (Server, Client<Toy>) {
     let server = Server::new(move |conn, _| {
         while let Some(seen) = conn.request() {
@@ -81,7 +81,7 @@ pub(crate) fn unopened(opening: Opening) -> (Server, Client<Toy>) {
     (server, client)
 }
 
-/// The first requests for streams that came.
+/// Returns the first requests for streams that came.
 pub(crate) fn asked(server: &Server, opening: Opening) -> bool {
     let seen = server.seen();
     let targets = seen

@@ -31,7 +31,7 @@ fn config(certificate: &str) -> Arc<ServerConfig> {
     Arc::new(config)
 }
 
-/// A TLS server with this certificate that answers every request on one connection.
+/// Returns a TLS server with this certificate that answers every request on one connection.
 fn server(certificate: &str) -> Server {
     replying(certificate, |number| ok(&number.to_string()))
 }

@@ -217,7 +217,7 @@ fn setup(cuts: bool) -> (Server, Arc<Platform>, Client<Toy>) {
     setup_with(Policy::default(), stream)
 }
 
-/// A server whose streams do this, and a client twenty times as fast as the world.
+/// Returns a server whose streams do this, and a client twenty times as fast as the world.
 pub(crate) fn setup_with(
     policy: Policy,
     stream: impl Fn(&Platform, &mut Conn, &str) + Send + Sync + 'static,

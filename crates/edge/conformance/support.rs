@@ -245,7 +245,7 @@ impl Probe {
         }
     }
 
-    /// A write with an idempotency key, and another header that is nobody else's business.
+    /// Returns a write with an idempotency key, and another header that is nobody else's business.
     pub(crate) fn keyed(json: &'static str) -> Self {
         Self {
             safety: Safety::Keyed,

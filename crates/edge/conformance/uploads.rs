@@ -9,7 +9,7 @@ use super::exchange::{call, client, get};
 use super::support::{Conn, Ended, Probe, Server, ended, impatient, ok};
 use crate::adapter::calls;
 
-/// A file of `len` bytes that are not all alike.
+/// Returns a file of `len` bytes that are not all alike.
 fn file(len: usize) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();

@@ -137,7 +137,7 @@ impl Settings {
 }
 
 impl Settings {
-    /// A simulator's key with a real server is half of two settings: what was meant for the simulator would
+    /// Refuses a simulator's key with a real server, which is half of two settings: what was meant for the simulator would
     /// be sent to the platform, and billed.
     fn check_place(&self, key: &Credential, origin: &Origin) -> Result<(), ConfigError> {
         match self.account.simulated_key {

@@ -102,7 +102,7 @@ fn hex(hash: Sha256) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A file's absolute path and its content.
+/// Returns a file's absolute path and its content.
 fn fingerprint(path: &Path, file: &mut File) -> io::Result<Fingerprint> {
     let mut hash = Sha256::new();
     let mut piece = vec![0; HASHED_PIECE];

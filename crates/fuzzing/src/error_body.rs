@@ -1,10 +1,10 @@
-//! Bodies of refusals: whatever they are, the status is told.
+//! Bodies of refusals: whatever they are, the status is reported.
 
 use taskward_core::http::header::{CONTENT_TYPE, HeaderName};
 use taskward_core::http::{HeaderValue, StatusCode};
 use taskward_core::{ApiError, Error, ErrorKind, Response};
 
-/// Text of the server's that an error keeps, and the sign that there was more.
+/// How much of the server's text an error holds, with the sign that there was more.
 const MOST_TEXT: usize = 2048 + '…'.len_utf8();
 
 const TYPES: [&str; 4] = [

@@ -129,7 +129,7 @@ fn part((number, written): (usize, &Written)) -> Part {
     }
 }
 
-/// What a driver sends: the bytes as they are, and what it knows under each key.
+/// Returns what a driver sends: the bytes as they are, and what it knows under each key.
 fn body(request: &Request, parts: &[Written]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for segment in request.body().segments() {
@@ -174,7 +174,7 @@ impl Written {
         }
     }
 
-    /// Whether it is a file, read while it is sent, that holds this text.
+    /// Returns whether it is a file, read while it is sent, that holds this text.
     fn streams(&self, text: &str) -> bool {
         let Self::File {
             bytes,
@@ -228,13 +228,13 @@ impl Written {
     }
 }
 
-/// A field's name as it arrives: the line breaks of a form are CRLF.
+/// Returns a field's name as it arrives: the line breaks of a form are CRLF.
 fn field_name(name: &str) -> String {
     let lines = name.replace("\r\n", "\n").replace('\r', "\n");
     unescaped(&lines.replace('\n', "\r\n"))
 }
 
-/// What the writer leaves as it is and the reader takes for an escape: the form has no way to tell them apart.
+/// Returns what the writer leaves as it is and the reader takes for an escape: the form has no way to tell them apart.
 fn unescaped(text: &str) -> String {
     text.replace("%22", "\"")
         .replace("%0D", "\r")

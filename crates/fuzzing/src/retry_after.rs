@@ -133,7 +133,7 @@ impl Hint {
         }
     }
 
-    /// The moment that a date names, in seconds since the Unix epoch.
+    /// Returns the moment that a date names, in seconds since the Unix epoch.
     fn second(&self, now: u64) -> Option<u64> {
         let (second, form) = match self {
             Self::Date { second, form } => (*second, form),

@@ -7,7 +7,7 @@ use taskward_providers::nanonets::Nanonets;
 /// Steps that a resumed task is led through.
 const STEPS: usize = 40;
 
-/// The bytes are a file. It is refused in words, or it is a task that goes on and can be stored again.
+/// Checks a file of these bytes: it is refused with a message, or it is a task that can be driven and stored again.
 pub fn target(data: &[u8]) {
     let Ok(snapshot) = serde_json::from_slice::<Snapshot>(data) else {
         return;

@@ -57,7 +57,7 @@ fn tight_caps() -> Caps {
     caps
 }
 
-/// Where pieces of these lengths, over and over, end.
+/// Returns where pieces of these lengths, over and over, end.
 fn cuts(lengths: &[u8], len: usize) -> Vec<usize> {
     if lengths.iter().all(|length| *length == 0) {
         return Vec::new();

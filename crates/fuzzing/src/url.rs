@@ -70,7 +70,7 @@ pub fn target(data: &[u8]) {
     }
 }
 
-/// The server of a base URL, if it is one to talk to.
+/// Returns the server of a base URL, if it is one to talk to.
 fn origin(base: &Base) -> Option<Origin> {
     let text = match base {
         Base::Known(number) => BASES[usize::from(*number) % BASES.len()],
@@ -93,7 +93,7 @@ fn origin(base: &Base) -> Option<Origin> {
     Some(origin)
 }
 
-/// A request for the ids and parameters, each of which is found again where it was put.
+/// Returns a request for the ids and parameters, each of which is found again where it was put.
 fn request(input: &Input) -> Option<Request> {
     let mut target = Target::new("/v1/things");
     for text in &input.segments {

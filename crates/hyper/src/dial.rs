@@ -41,7 +41,7 @@ impl Dialer {
         })
     }
 
-    /// Host and port, for messages.
+    /// Returns host and port, for messages.
     pub(crate) fn server(&self) -> String {
         self.route.server()
     }

@@ -64,7 +64,7 @@ impl EntryId {
         !self.0.starts_with(FOLLOWED)
     }
 
-    /// Its text.
+    /// Returns its text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

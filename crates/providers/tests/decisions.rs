@@ -29,7 +29,7 @@ fn run(scenario: &str) -> agent_harness::Job {
     agent_harness::Job::goal("Write to the team.").with_input("scenario", scenario)
 }
 
-/// A run of so many events, one each second.
+/// Returns a run of so many events, one each second.
 fn stream(events: u32) -> agent_harness::Job {
     run("long-stream")
         .with_input("events", events)

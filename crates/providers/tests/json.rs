@@ -381,7 +381,7 @@ fn what_a_parser_may_choose_is_chosen_so() {
     }
 }
 
-/// The kind of error that a caller of a single operation gets.
+/// Returns the kind of error that a caller of a single operation gets.
 fn kind(error: DecodeError) -> ErrorKind {
     Error::read(ReadError::from(error)).kind()
 }

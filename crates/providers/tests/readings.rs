@@ -13,7 +13,7 @@ fn reply(body: Value) -> Response {
     Response::new(StatusCode::OK, body.to_string())
 }
 
-/// The one event of this type and payload, as a list tells it.
+/// Returns the one event of this type and payload, as a list tells it.
 fn event(kind: &str, payload: Value) -> StreamEvent {
     let event = json!({
         "seq": 7,

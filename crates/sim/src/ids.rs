@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// The UUID (version 8, "custom") of the `n`th thing of a kind under a seed.
+/// Returns the UUID (version 8, "custom") of the `n`th thing of a kind under a seed.
 pub(crate) fn uuid(seed: u64, kind: &str, n: u64) -> String {
     let mut bytes = [0u8; 16];
     bytes.copy_from_slice(&digest(seed, kind, n)[..16]);
@@ -19,7 +19,7 @@ pub(crate) fn uuid(seed: u64, kind: &str, n: u64) -> String {
     )
 }
 
-/// The only API key that a simulator with this seed takes.
+/// Returns the only API key that a simulator with this seed takes.
 pub(crate) fn api_key(seed: u64) -> String {
     format!("{KEY_PREFIX}{}", hex(&digest(seed, "key", 0)[..12]))
 }
@@ -27,7 +27,7 @@ pub(crate) fn api_key(seed: u64) -> String {
 /// What every fake key starts with; anything else might be a real one.
 pub(crate) const KEY_PREFIX: &str = "sim_key_";
 
-/// What is said to a key that does not look like a fake one.
+/// The reply to a key that does not look like a fake one.
 pub(crate) const REAL_KEY_WARNING: &str = "This is a simulator and takes only its own fake key. If you sent it a real \
      one: it was neither kept nor logged, but point your program at the right base URL.";
 
@@ -36,7 +36,7 @@ pub(crate) fn token(seed: u64, kind: &str, n: u64) -> String {
     hex(&digest(seed, kind, n)[..8])
 }
 
-/// A number below 1 that follows from the seed: the `n`th throw of the die `kind`.
+/// Returns a number below 1 that follows from the seed: the `n`th throw of the die `kind`.
 pub(crate) fn chance(seed: u64, kind: &str, n: u64) -> f64 {
     let mut bytes = [0u8; 8];
     bytes.copy_from_slice(&digest(seed, kind, n)[..8]);
@@ -44,7 +44,7 @@ pub(crate) fn chance(seed: u64, kind: &str, n: u64) -> f64 {
     (u64::from_be_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Whether a text is a UUID in the hyphenated form.
+/// Returns whether a text is a UUID in the hyphenated form.
 pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
@@ -53,7 +53,7 @@ pub(crate) fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// Lower-case hexadecimal digits.
+/// Returns lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -64,7 +64,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The id by which the client knows a question that these make what it is.
+/// Returns the id by which the client knows a question that these make what it is.
 pub(crate) fn question(parts: &[&str]) -> String {
     let mut bytes = Vec::new();
     for part in parts {

@@ -13,7 +13,7 @@ pub struct Request {
     pub body: SimBody,
 }
 
-/// Method, target and header fields of a request. Its `Debug` keeps the credential to itself: it might be a real one.
+/// Method, target and header fields of a request. Its `Debug` hides the credential: it might be a real one.
 #[derive(Clone)]
 pub struct Head {
     /// The method, in capitals.
@@ -135,7 +135,7 @@ pub struct Frame {
 }
 
 impl Answer {
-    /// The reply; of a stream the head.
+    /// Returns the reply; of a stream the head.
     #[must_use]
     pub fn into_reply(self) -> Reply {
         match self {
@@ -145,7 +145,7 @@ impl Answer {
 }
 
 impl Request {
-    /// A request without header fields or body.
+    /// Returns a request without header fields or body.
     #[must_use]
     pub fn new(method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -186,7 +186,7 @@ impl Request {
 }
 
 impl Head {
-    /// The first value of a header field, asked for in lower case.
+    /// Returns the first value of a header field, asked for in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
@@ -195,7 +195,7 @@ impl Head {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The media type of the body in lower case, without parameters.
+    /// Returns the media type of the body in lower case, without parameters.
     #[must_use]
     pub fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
@@ -207,14 +207,14 @@ impl Head {
             .to_ascii_lowercase()
     }
 
-    /// Why no simulated platform can model the request, whatever it asks for.
+    /// Returns why no simulated platform can model the request, whatever it asks for.
     pub(crate) fn unmodelled(&self) -> Option<&'static str> {
         let encoding = self.header("content-encoding")?;
         (!encoding.trim().eq_ignore_ascii_case("identity"))
             .then_some("the simulator takes no content encoding")
     }
 
-    /// The path's segments, percent-decoded.
+    /// Returns the path's segments, percent-decoded.
     pub(crate) fn segments(&self) -> Vec<String> {
         self.path
             .split('/')
@@ -223,7 +223,7 @@ impl Head {
             .collect()
     }
 
-    /// The query's pairs, decoded.
+    /// Returns the query's pairs, decoded.
     pub(crate) fn pairs(&self) -> Vec<(String, String)> {
         let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
         pairs
@@ -253,7 +253,7 @@ impl fmt::Debug for Head {
 }
 
 impl Reply {
-    /// A JSON reply.
+    /// Returns a JSON reply.
     #[must_use]
     pub fn json(status: u16, body: &Value) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
@@ -264,13 +264,13 @@ impl Reply {
         }
     }
 
-    /// The error envelope of the platform.
+    /// Returns the error envelope of the platform.
     #[must_use]
     pub fn error(status: u16, text: impl Into<String>) -> Self {
         Self::json(status, &serde_json::json!({ "error": text.into() }))
     }
 
-    /// A success with a field more in its object, and in each object of its lists.
+    /// Returns a success with a field more in its object, and in each object of its lists.
     pub(crate) fn extended(mut self) -> Self {
         let (200..300, Value::Object(mut body)) = (self.status, self.value()) else {
             return self;
@@ -286,7 +286,7 @@ impl Reply {
         self
     }
 
-    /// The body as JSON; `Null` when it is none.
+    /// Returns the body as JSON; `Null` when it is none.
     #[must_use]
     pub fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)

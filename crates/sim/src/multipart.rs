@@ -49,7 +49,7 @@ pub enum MultipartError {
     TooManyParts,
 }
 
-/// The boundary parameter of a `multipart/form-data` content type.
+/// Returns the boundary parameter of a `multipart/form-data` content type.
 #[must_use]
 pub fn boundary(content_type: &str) -> Option<String> {
     let (_, parameters) = content_type.split_once(';')?;
@@ -94,7 +94,7 @@ enum Progress {
 }
 
 impl Multipart {
-    /// A parser for one body with this boundary, which refuses files longer than `max_file`.
+    /// Returns a parser for one body with this boundary, which refuses files longer than `max_file`.
     #[must_use]
     pub fn new(boundary: &str, max_file: Option<u64>) -> Self {
         let delimiter = format!("\r\n--{boundary}");
@@ -122,7 +122,7 @@ impl Multipart {
         Ok(())
     }
 
-    /// The form, once the whole body was pushed.
+    /// Returns the form, once the whole body was pushed.
     ///
     /// # Errors
     /// When the closing delimiter is missing.

@@ -2,7 +2,7 @@
 
 use crate::{harness, nanonets};
 
-/// Whether an endpoint has this name, alone or behind its platform's; `unknown` is what no route is for.
+/// Returns whether an endpoint has this name, alone or behind its platform's; `unknown` is what no route is for.
 pub(crate) fn has_endpoint(name: &str) -> bool {
     let has = |platform: Platform, name: &str| {
         name == "unknown"
@@ -28,7 +28,7 @@ pub(crate) enum Platform {
 }
 
 impl Platform {
-    /// The platform that answers for a path. What no platform knows is refused by Nanonets.
+    /// Returns the platform that answers for a path. What no platform knows is refused by Nanonets.
     pub(crate) fn of(path: &str) -> Self {
         let is_harness = path == "/openapi.json"
             || ["/v1", "/health"].into_iter().any(|root| {

@@ -17,7 +17,7 @@ pub(crate) struct NoRoute {
     pub(crate) allow: Option<String>,
 }
 
-/// The route of a request and the id in its path (empty when the path has none).
+/// Returns the route of a request and the id in its path (empty when the path has none).
 pub(crate) fn resolve<E>(
     routes: &'static [Route<E>],
     head: &Head,

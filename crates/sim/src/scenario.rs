@@ -9,7 +9,7 @@ use crate::harness::{self, ScriptedRun};
 use crate::switches::Switches;
 use crate::time::Span;
 
-/// What a simulator is told besides its seed: switches, further agents and runs, faults.
+/// What a simulator takes besides its seed: switches, further agents and runs, faults.
 ///
 /// ```
 /// let scenario = taskward_sim::Scenario::parse(r#"
@@ -114,7 +114,7 @@ impl Scenario {
     }
 }
 
-/// Whether each switch that is the code of a reply is one that a reply can have.
+/// Returns whether each switch that is the code of a reply is one that a reply can have.
 fn check_codes(table: &str, switches: &impl Serialize) -> Result<(), ScenarioError> {
     let switches = serde_json::to_value(switches).map_err(|why| ScenarioError(why.to_string()))?;
     let codes = switches.as_object().into_iter().flatten();

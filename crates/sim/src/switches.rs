@@ -1,4 +1,4 @@
-//! Every assumption that the contract does not settle, as a switch.
+//! Every assumption that the contract leaves open, as a switch.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,18 +6,18 @@ use crate::time::rfc3339;
 
 /// How the simulated platform behaves where its contract is silent or contradicts itself.
 ///
-/// A scenario file sets them in its `[switches]` table; what it leaves out keeps the default.
+/// A scenario file sets them in its `[switches]` table; what it omits has its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Switches {
     /// How long a new task stays `pending` before a worker takes it (0: never seen).
     pub pending_ms: u64,
-    /// For how long a new task answers 404, as on a replica that lags behind.
+    /// For how long a new task answers 404, as on a stale replica.
     pub new_task_hidden_ms: u64,
-    /// How long after a message the status keeps its old value; the message is in the log at once.
+    /// How long after a message the status has its old value; the message is in the log at once.
     pub reply_delay_ms: u64,
-    /// How long after a cancel the status keeps its old value.
+    /// How long after a cancel the status has its old value.
     pub cancel_delay_ms: u64,
     /// How long after the end `/summary` still reads `running`.
     pub summary_delay_ms: u64,
@@ -39,7 +39,7 @@ pub struct Switches {
     pub name_clash_status_code: u16,
     /// Whether a field of a JSON request that is null counts as left out; otherwise it is of the wrong type.
     pub null_is_absent: bool,
-    /// Whether the reply to a run leaves `status` out, as the vendor's own sample does.
+    /// Whether the reply to a run omits `status`, as the vendor's own sample does.
     pub run_reply_omits_status: bool,
     /// Whether the replies to a message and to a cancel have no body.
     pub empty_write_replies: bool,
@@ -65,7 +65,7 @@ pub struct Switches {
     pub keep_query_in_log: bool,
     /// Whether user messages lose white space at both ends on their way into the log.
     pub trim_messages: bool,
-    /// Whether user messages stand in the feed of `/result`, too.
+    /// Whether user messages are in the feed of `/result`, too.
     pub user_messages_in_feed: bool,
     /// The name of the answer in `/summary`.
     pub answer_field: String,
@@ -75,7 +75,7 @@ pub struct Switches {
     pub bare_answers: bool,
     /// The code with which `/summary` and `/result` are refused before the end (absent: they are not).
     pub early_answer_code: Option<u16>,
-    /// Where `extracted_data` stands in the summary.
+    /// Where the summary has `extracted_data`.
     pub extracted_data: DataPlace,
     /// Whether `/summary` shows an answer before the task has ended.
     pub live_answers: bool,
@@ -162,7 +162,7 @@ pub enum Title {
     Absent,
 }
 
-/// The fate of a message that comes after the end.
+/// What happens to a message that comes after the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LateMessage {
@@ -184,7 +184,7 @@ pub enum ListEnd {
     Absent,
     /// `has_more` is false and `next_cursor` is an empty string.
     Empty,
-    /// `has_more` is false all the same when there is a `next_cursor`, behind which an empty page waits.
+    /// `has_more` is false even when there is a `next_cursor`, which leads to an empty page.
     CursorWithoutMore,
     /// `has_more` is true although `next_cursor` is null.
     MoreWithoutCursor,
@@ -257,7 +257,7 @@ impl Default for Switches {
 }
 
 impl Switches {
-    /// A timestamp as replies write it.
+    /// Returns a timestamp as replies write it.
     pub(crate) fn time(&self, ms: u64) -> String {
         let text = rfc3339(ms, self.fractional_seconds);
         match text.strip_suffix('Z') {

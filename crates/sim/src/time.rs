@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// RFC 3339 in UTC, with milliseconds when asked for.
+/// Returns RFC 3339 in UTC, with milliseconds when asked for.
 pub(crate) fn rfc3339(ms: u64, fraction: bool) -> String {
     let pattern = if fraction {
         "%Y-%m-%dT%H:%M:%S%.3fZ"
@@ -13,7 +13,7 @@ pub(crate) fn rfc3339(ms: u64, fraction: bool) -> String {
     timestamp(ms).strftime(pattern).to_string()
 }
 
-/// The form of the `Date` header (RFC 9110, section 5.6.7).
+/// Returns the form of the `Date` header (RFC 9110, section 5.6.7).
 pub(crate) fn http_date(ms: u64) -> String {
     timestamp(ms)
         .strftime("%a, %d %b %Y %H:%M:%S GMT")

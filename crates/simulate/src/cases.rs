@@ -1,4 +1,4 @@
-//! What a seed stands for.
+//! What a seed means.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use taskward_sim::{LateMessage, Request, Scenario, harness, nanonets as sim};
 use crate::{Summary, summary_of};
 
 /// From this seed on, a case is that of the seed so much lower, as it was before there were others in the account, turns,
-/// messages, interrupts, failing disks and forgotten keys: what such a seed once found, it still looks for.
+/// messages, interrupts, failing disks and forgotten keys: what such a seed once found, it still tests.
 const PLAIN: u64 = 1_000_000_000_000;
 /// The server is there before anything is simulated.
 const BEFORE: u64 = 3 * 3_600_000;
@@ -92,7 +92,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// What this seed stands for.
+    /// Returns what this seed stands for.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let is_plain = seed >= PLAIN;
@@ -121,7 +121,7 @@ impl Case {
         faults = faults.with(FaultEvent::Reword, if edits { 8 } else { 0 });
         let mut spoils = fastrand::Rng::with_seed(self.seed ^ 0x7370_6f69);
         for fault in [FaultEvent::Foreign, FaultEvent::BadEntry] {
-            // Not beside edits: a conversation that goes on and on holds more than is allowed for.
+            // Not beside edits: a conversation that never ends holds more than is allowed for.
             let spoils = spoils.u8(..4) == 0 && self.more.is_some() && !edits;
             faults = faults.with(fault, if spoils { 4 } else { 0 });
         }
@@ -143,7 +143,7 @@ impl Case {
             let name = self.pick(&AGENTS);
             self.is_crowded = self.more.is_some() && name == "hasty";
             if self.is_crowded {
-                // The next question stands before the answer to the one before has left.
+                // The next question is there before the answer to the one before was sent.
                 faults = faults.with(FaultEvent::SecondClient, 3);
                 scenario.switches.reply_delay_ms = 0;
             }
@@ -226,7 +226,7 @@ impl Case {
         self.more.is_some() && self.more_below(one_in) == 0
     }
 
-    /// A number below this; 0 in a plain case.
+    /// Returns a number below this; 0 in a plain case.
     fn more_below(&mut self, end: u64) -> u64 {
         self.more.as_mut().map_or(0, |rng| rng.u64(..end))
     }
@@ -236,7 +236,7 @@ impl Case {
         of[self.more_below(of.len() as u64) as usize]
     }
 
-    /// What others start in the same account: when, which agent, and what they say.
+    /// Returns what others start in the same account: when, which agent, and what they say.
     fn others(&mut self, server: &sim::Server, ours: &str) -> Vec<(u64, String, &'static str)> {
         let mut others = Vec::new();
         if !self.chance(2) {
@@ -259,7 +259,7 @@ impl Case {
         others
     }
 
-    /// A task that has had its first turn.
+    /// Returns a task that has had its first turn.
     fn earlier_task(&mut self, server: &mut sim::Server) -> TaskId {
         let name = self.one_of(&["echo", "asker"]);
         let agent = server.agent(name).expect("an agent");

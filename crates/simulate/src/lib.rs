@@ -1,4 +1,4 @@
-//! The simulations that Taskward is held to: each seed is a platform, a job, people, and what goes wrong.
+//! The simulations that Taskward has to pass: each seed is a platform, a job, people, and injected faults.
 //!
 //! It does *not* simulate anything by itself: that is [`taskward_sim::simulation`].
 
@@ -28,7 +28,7 @@ pub struct Broken {
     pub log: Vec<String>,
 }
 
-/// Runs what a seed stands for.
+/// Runs the case of a seed.
 ///
 /// # Errors
 /// When an invariant does not hold, or something panics.
@@ -60,7 +60,7 @@ pub fn run(seed: u64, with_log: bool) -> Result<(Summary, Vec<String>), Broken> 
     Ok((summary, log))
 }
 
-/// The seeds that once went wrong.
+/// Returns the seeds that once went wrong.
 pub fn regressions() -> impl Iterator<Item = u64> {
     REGRESSIONS.lines().filter_map(|line| {
         let number = line.split_whitespace().next()?;

@@ -8,7 +8,7 @@ use std::time::Instant;
 use clap::Parser;
 use taskward_simulate::{Broken, Summary, regressions, run};
 
-/// How many seeds that break something are told.
+/// How many failing seeds are printed.
 const TOLD: usize = 20;
 
 /// Runs simulations of Taskward's task machine, each of which follows from a seed
@@ -36,7 +36,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    // A panic is told with its seed.
+    // A panic is printed with its seed.
     std::panic::set_hook(Box::new(|_| {}));
     match args.seed {
         Some(seed) => replay(seed),

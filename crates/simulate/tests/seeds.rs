@@ -1,4 +1,4 @@
-//! Some seeds on each run of the tests, and for ever those that once went wrong.
+//! Some seeds on each run of the tests, and always those that once failed.
 
 use taskward_sim::simulation::{FaultEvent, Invariant};
 use taskward_simulate::{Summary, regressions, run};

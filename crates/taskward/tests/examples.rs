@@ -66,7 +66,7 @@ fn harness_client(sim: &Sim) -> taskward::Client<taskward::agent_harness::AgentH
         .expect("the simulator's key and address can be used")
 }
 
-/// What ended each wait, and how many signals came for it.
+/// Returns what ended each wait, and how many signals came for it.
 fn signals(sim: &Sim) -> Vec<(String, u64)> {
     let waits = sim.harness_stats().waits.into_iter();
     let of = |wait: taskward_sim::harness::WaitStats| (wait.action, wait.received);

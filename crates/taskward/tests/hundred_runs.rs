@@ -9,7 +9,7 @@ use taskward_sim::{Fault, FaultRule, Sim};
 const RUNS: usize = 100;
 const SPEED: u32 = 20;
 
-/// A simulator that cuts streams in many places, again and again.
+/// Returns a simulator that cuts streams in many places, again and again.
 fn sim() -> Sim {
     let on_streams = |fault| FaultRule::new(fault).on("agent-harness.stream");
     Sim::builder()
@@ -22,7 +22,7 @@ fn sim() -> Sim {
         .expect("loopback has a free port")
 }
 
-/// A time to think, up to twenty seconds of the simulated world, that has nothing to do with the order of the runs.
+/// Returns a time to think, up to twenty seconds of the simulated world, that has nothing to do with the order of the runs.
 fn late(run: usize) -> Duration {
     let scattered = (run as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
     Duration::from_millis(scattered)

@@ -37,7 +37,7 @@ fn source(path: &str) -> String {
         .to_owned()
 }
 
-/// The words of a text that are written like types.
+/// Returns the words of a text that are written like types.
 fn types(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
         .filter(|word| word.len() > 1 && word.starts_with(|c: char| c.is_uppercase()))
@@ -46,7 +46,7 @@ fn types(text: &str) -> impl Iterator<Item = String> {
         .into_iter()
 }
 
-/// What a crate's root exports by name.
+/// Returns what a crate's root exports by name.
 fn exported(root: &str) -> BTreeSet<String> {
     let text = source(root);
     let uses = text.split("pub use ").skip(1);
@@ -54,7 +54,7 @@ fn exported(root: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The types that the public functions of a file name.
+/// Returns the types that the public functions of a file name.
 fn named(path: &str) -> BTreeSet<String> {
     let text = source(path);
     let public = ["pub fn ", "pub async fn "];

@@ -67,7 +67,7 @@ macro_rules! through {
     };
 }
 
-/// Key and base URL.
+/// Returns key and base URL.
 fn access<P: Provider>(sim: &Sim) -> (String, String) {
     let (nanonets, harness) = (sim.nanonets(), sim.harness());
     match P::NAME {
@@ -248,7 +248,7 @@ impl Store {
         }
     }
 
-    /// What was stored before the start was sent.
+    /// Returns what was stored before the start was sent.
     fn first(&self) -> Snapshot {
         let first = self.0.lock().expect("a store").first().cloned();
         first.expect("stored before the start leaves")
@@ -321,7 +321,7 @@ fn a_future_that_is_dropped_during_the_start_leaves_the_task_and_its_intent() {
     found_again(Adapter::Async, &sim, &keyed.first());
 }
 
-/// A hook that keeps the first state and dies with its thread at the second.
+/// Returns a hook that keeps the first state and dies with its thread at the second.
 fn dying(store: &Store) -> impl FnMut(&Snapshot) -> Result<(), BoxError> + Send + 'static {
     let mut keep = store.keep();
     let mut saves = 0;

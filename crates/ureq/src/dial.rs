@@ -34,7 +34,7 @@ impl Dialer {
         Ok(Self(Arc::new(route)))
     }
 
-    /// Host and port, for messages.
+    /// Returns host and port, for messages.
     pub(crate) fn server(&self) -> String {
         self.0.server()
     }

@@ -21,7 +21,7 @@ pub(super) fn closed(name: &Ident, variants: &[Variant], docs: &TokenStream) -> 
             /// Every value that the specification lists, in its order.
             pub const ALL: &[Self] = &[#(Self::#idents),*];
 
-            /// The value as it is on the wire.
+            /// Returns the value as it is on the wire.
             pub fn as_str(self) -> &'static str {
                 match self {
                     #(Self::#idents => #wires,)*
@@ -48,7 +48,7 @@ pub(super) fn open(name: &Ident, variants: &[Variant], docs: &TokenStream) -> To
         }
 
         impl #name {
-            /// The value as it is on the wire.
+            /// Returns the value as it is on the wire.
             pub fn as_str(&self) -> &str {
                 match self {
                     #(Self::#idents => #wires,)*

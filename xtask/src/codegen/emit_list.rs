@@ -60,7 +60,7 @@ pub(super) fn item(def: &TypeDef, list: &List, docs: &TokenStream) -> TokenStrea
     }
 }
 
-/// The field that holds the items under one of their names.
+/// Returns the field that holds the items under one of their names.
 fn field(list: &List, name: &str, doc: String, presence: Presence) -> Field {
     Field {
         wire: name.to_owned(),

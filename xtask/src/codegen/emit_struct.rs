@@ -60,7 +60,7 @@ pub(super) fn item(
     }
 }
 
-/// A field in its struct, with what a derived `Serialize` needs to know. One bad entry spoils no lenient list.
+/// Returns a field in its struct, with what a derived `Serialize` needs to know. One bad entry spoils no lenient list.
 pub(super) fn member(field: &Field, derives_serialize: bool, is_lenient: bool) -> TokenStream {
     let name = names::ident(&field.rust);
     let docs = syntax::docs(&field.doc, String::new);
@@ -93,7 +93,7 @@ pub(super) fn member(field: &Field, derives_serialize: bool, is_lenient: bool) -
     quote!(#docs #attributes pub #name: #ty,)
 }
 
-/// What is sent of a struct with a map of other fields: a name that is in both is sent once.
+/// Returns what is sent of a struct with a map of other fields: a name that is in both is sent once.
 fn writing(def: &TypeDef, fields: &[Field]) -> TokenStream {
     let name = format_ident!("{}", def.name);
     let writes = fields.iter().map(|field| {
@@ -118,7 +118,7 @@ fn writing(def: &TypeDef, fields: &[Field]) -> TokenStream {
     }
 }
 
-/// The tolerant reader: one pass over the fields, judged at the end.
+/// Returns the tolerant reader: one pass over the fields, judged at the end.
 fn reading(def: &TypeDef, fields: &[Field]) -> TokenStream {
     let name = format_ident!("{}", def.name);
     let owner = &def.name;
@@ -175,12 +175,12 @@ pub(super) fn read_fields(fields: &[&Field]) -> TokenStream {
     }
 }
 
-/// The local that a field is read into. With a prefix, no field can hide another local.
+/// Returns the local that a field is read into. With a prefix, no field can hide another local.
 pub(super) fn slot(field: &Field) -> Ident {
     format_ident!("field_{}", field.rust)
 }
 
-/// The fields in a struct expression, from their slots.
+/// Returns the fields in a struct expression, from their slots.
 pub(super) fn inits(owner: &str, fields: &[Field]) -> TokenStream {
     let mut inits = quote!();
     for field in fields {

@@ -147,7 +147,7 @@ fn generate_text(document: &str, overlay: Option<&str>) -> Result<String> {
     emit::file(&read::model(&spec)?)
 }
 
-/// The specification is the one whose origin `SOURCE.md` tells.
+/// Checks that the specification is the one whose origin `SOURCE.md` gives.
 fn check_source(folder: &Path) -> Result<()> {
     let path = folder.join("SOURCE.md");
     let source = repo::read(&path)?;

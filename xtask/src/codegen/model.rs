@@ -102,7 +102,7 @@ pub(super) struct Operation {
 }
 
 impl Model {
-    /// Whether a type has an obvious empty value.
+    /// Returns whether a type has an obvious empty value.
     pub(super) fn has_default(&self, ty: &Type) -> bool {
         match ty {
             Type::Uuid | Type::DateTime | Type::Token => false,
@@ -123,7 +123,7 @@ impl Model {
         }
     }
 
-    /// Whether this is a list whose items are objects of a known form.
+    /// Returns whether this is a list whose items are objects of a known form.
     pub(super) fn is_list_of_objects(&self, ty: &Type) -> bool {
         let Type::List(item) = ty else { return false };
         let mut item = &**item;
@@ -140,7 +140,7 @@ impl Model {
         false
     }
 
-    /// Whether a struct of these fields has an obvious empty value.
+    /// Returns whether a struct of these fields has an obvious empty value.
     pub(super) fn fields_have_defaults(&self, fields: &[Field]) -> bool {
         fields
             .iter()

@@ -11,7 +11,7 @@ pub(super) fn pascal(wire: &str) -> String {
     start_with_letter(name, "N")
 }
 
-/// The name of a type: as [`pascal`], but none that generated code uses for something else.
+/// Returns the name of a type: as [`pascal`], but none that generated code uses for something else.
 pub(super) fn type_name(wire: &str) -> String {
     let name = pascal(wire);
     let is_taken = matches!(
@@ -41,7 +41,7 @@ pub(super) fn screaming(wire: &str) -> String {
     snake(wire).to_ascii_uppercase()
 }
 
-/// An identifier that may stand where a field's name does.
+/// Returns an identifier that may stand where a field's name does.
 pub(super) fn ident(name: &str) -> proc_macro2::Ident {
     let span = proc_macro2::Span::call_site();
     match syn::parse_str::<syn::Ident>(name) {
@@ -54,7 +54,7 @@ pub(super) fn ident(name: &str) -> proc_macro2::Ident {
     }
 }
 
-/// The words of a name in lower case. A capital after a small letter or a digit starts a word, as does the last of
+/// Returns the words of a name in lower case. A capital after a small letter or a digit starts a word, as does the last of
 /// several capitals before a small letter (`HTTPError`).
 fn words(wire: &str) -> Vec<String> {
     let letters: Vec<char> = wire.chars().collect();

@@ -189,7 +189,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The type of a schema; a struct or an enum that is written inline gets the name of its place.
+    /// Returns the type of a schema; a struct or an enum that is written inline gets the name of its place.
     fn ty(&mut self, schema: &Schema, place: &Place) -> Result<Found> {
         let schema = match view(schema)? {
             View::Anything => return Ok(Type::Json.into()),
@@ -377,7 +377,7 @@ impl Reader<'_> {
         bail!("a choice between several types is not supported")
     }
 
-    /// A list alone, or an object that holds such a list under one of the names of its lists.
+    /// Returns a list alone, or an object that holds such a list under one of the names of its lists.
     fn list(&mut self, alone: &ObjectSchema, object: &ObjectSchema, place: &Place) -> Result<Type> {
         ensure!(
             !place.usage.in_request,

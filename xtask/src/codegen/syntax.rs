@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 
 use super::model::Type;
 
-/// A type in Rust.
+/// Returns a type in Rust.
 pub(super) fn ty(ty: &Type) -> TokenStream {
     match ty {
         Type::Text => quote!(String),
@@ -30,7 +30,7 @@ pub(super) fn ty(ty: &Type) -> TokenStream {
     }
 }
 
-/// A doc comment.
+/// Returns a doc comment.
 pub(super) fn docs(text: &str, otherwise: impl FnOnce() -> String) -> TokenStream {
     let text = if text.is_empty() {
         otherwise()
@@ -41,7 +41,7 @@ pub(super) fn docs(text: &str, otherwise: impl FnOnce() -> String) -> TokenStrea
     quote!(#(#[doc = #lines])*)
 }
 
-/// Text in which rustdoc sees neither links nor tags.
+/// Returns text in which rustdoc sees neither links nor tags.
 pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     let mut is_code = false;

@@ -36,13 +36,13 @@ pub(super) fn view(schema: &Schema) -> Result<View<'_>> {
     })
 }
 
-/// The component that a reference means.
+/// Returns the component that a reference means.
 pub(super) fn component_name(reference: &str) -> Result<&str> {
     let name = reference.strip_prefix("#/components/schemas/");
     name.with_context(|| format!("reference {reference} is not supported"))
 }
 
-/// The description that stands with a schema or with its reference.
+/// Returns the description that stands with a schema or with its reference.
 pub(super) fn doc_of(schema: &Schema) -> String {
     let doc = match view(schema) {
         Ok(View::Inline(schema)) => schema.description.as_deref(),
@@ -52,7 +52,7 @@ pub(super) fn doc_of(schema: &Schema) -> String {
     doc.unwrap_or_default().trim().to_owned()
 }
 
-/// A member of `anyOf` that says only which fields must be there.
+/// Returns a member of `anyOf` that says only which fields must be there.
 pub(super) fn is_list_of_required(schema: &ObjectSchema) -> bool {
     let only = ObjectSchema {
         required: schema.required.clone(),
@@ -61,7 +61,7 @@ pub(super) fn is_list_of_required(schema: &ObjectSchema) -> bool {
     !schema.required.is_empty() && *schema == only
 }
 
-/// Whether a field of this schema that is absent means the same as its type's empty value. The keyword `default` would
+/// Returns whether a field of this schema that is absent means the same as its type's empty value. The keyword `default` would
 /// say so too, but not with `null`, and its other values are for the server to fill in.
 pub(super) fn is_or_default(schema: &ObjectSchema) -> bool {
     schema.extensions.get("or-default") == Some(&serde_json::Value::Bool(true))
@@ -76,7 +76,7 @@ pub(super) enum Kind {
     Several,
 }
 
-/// The one type of a schema beside `null`.
+/// Returns the one type of a schema beside `null`.
 pub(super) fn single_type(schema: &ObjectSchema) -> Kind {
     match &schema.schema_type {
         None => Kind::Any,

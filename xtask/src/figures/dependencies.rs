@@ -19,7 +19,7 @@ const SETS: &[(&str, &[&str])] = &[
 /// The machine that they are counted for, whichever counts them.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// How many crates of others each feature set of the façade brings (normal dependencies, each version once).
+/// Returns how many crates of others each feature set of the façade brings (normal dependencies, each version once).
 pub(crate) fn of(root: &Path) -> Result<Vec<(String, usize)>> {
     SETS.iter()
         .map(|(name, features)| Ok(((*name).to_owned(), count(root, features)?)))
@@ -43,7 +43,7 @@ fn count(root: &Path, features: &[&str]) -> Result<usize> {
     Ok(others(&String::from_utf8(output.stdout)?))
 }
 
-/// The crates of a tree that are not ours: ours have a path.
+/// Returns the crates of a tree that are not ours: ours have a path.
 fn others(tree: &str) -> usize {
     let lines: BTreeSet<&str> = tree
         .lines()

@@ -16,14 +16,14 @@ pub(crate) struct Shape {
     pub(crate) arguments: bool,
 }
 
-/// All shapes of a file, in their order.
+/// Returns all shapes of a file, in their order.
 pub(crate) fn of(file: &syn::File) -> Vec<Shape> {
     let mut finder = Finder(Vec::new());
     finder.visit_file(file);
     finder.0
 }
 
-/// The structs with the most fields: crate and name, file and line, number of fields.
+/// Returns the structs with the most fields: crate and name, file and line, number of fields.
 pub(crate) fn largest(workspace: &Workspace, count: usize) -> Vec<(String, String, usize)> {
     let mut structs: Vec<(String, String, usize)> = Vec::new();
     for known in workspace.published() {
@@ -44,7 +44,7 @@ pub(crate) fn largest(workspace: &Workspace, count: usize) -> Vec<(String, Strin
     structs
 }
 
-/// How many fields of these files have this type.
+/// Returns how many fields of these files have this type.
 pub(crate) fn count<'a>(files: impl IntoIterator<Item = &'a File>, wanted: &str) -> usize {
     files
         .into_iter()

@@ -129,7 +129,7 @@ impl Figures {
         }
     }
 
-    /// The table for people.
+    /// Returns the table for people.
     fn shown(&self) -> String {
         let mut out = String::new();
         for (name, value) in [self.of_task(), self.of_all()].concat() {
@@ -302,7 +302,7 @@ impl CrateFigures {
     }
 }
 
-/// The lines of a crate that are built and written by hand.
+/// Returns the lines of a crate that are built and written by hand.
 pub(crate) fn source_lines(known: &Crate) -> usize {
     known
         .sources()

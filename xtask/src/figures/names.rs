@@ -6,7 +6,7 @@ use syn::{ImplItem, Item, TraitItem, UseTree, Visibility};
 
 use crate::source::{self, Crate, Workspace};
 
-/// How many items and methods a crate makes public, generated ones apart. The compiler sees to it
+/// Returns how many items and methods a crate makes public, generated ones apart. The compiler sees to it
 /// (`unreachable_pub`) that what says `pub` can be reached.
 pub(crate) fn public(known: &Crate) -> usize {
     let counts = known.sources().map(|file| in_items(&file.built.items));
@@ -63,7 +63,7 @@ fn is_public(vis: &Visibility) -> bool {
     matches!(vis, Visibility::Public(_))
 }
 
-/// The names at a crate's root, also those that it gives on from crates of ours as a whole.
+/// Returns the names at a crate's root, including those that it re-exports from crates of ours as a whole.
 pub(crate) fn at_root(workspace: &Workspace, folder: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     if let Some(known) = workspace.find(folder) {

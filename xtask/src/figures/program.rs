@@ -50,7 +50,7 @@ impl<'a> Visit<'a> for Program {
     }
 }
 
-/// Whether `#[attr(.., word, ..)]` or `#[attr(.., word = .., ..)]` stands there.
+/// Returns whether `#[attr(.., word, ..)]` or `#[attr(.., word = .., ..)]` stands there.
 fn says(attrs: &[syn::Attribute], attr: &str, word: &str) -> bool {
     let lists = attrs.iter().filter_map(|found| match &found.meta {
         syn::Meta::List(list) if found.path().is_ident(attr) => Some(list),

@@ -7,7 +7,7 @@ use crate::source::{Crate, Workspace};
 /// A shorter line says too little to be a copy.
 const LONG: usize = 30;
 
-/// How many long lines of the first adapter stand in the second too, but for what only async code says.
+/// Returns how many long lines of the first adapter stand in the second too, but for what only async code says.
 pub(crate) fn lines(workspace: &Workspace) -> usize {
     let (Some(hyper), Some(ureq)) = (
         workspace.find("crates/hyper"),

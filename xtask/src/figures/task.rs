@@ -227,7 +227,7 @@ impl<'a> Visit<'a> for PollWrites<'_> {
     }
 }
 
-/// Whether an assignment's left side is the plan, or a field of it.
+/// Returns whether an assignment's left side is the plan, or a field of it.
 fn is_plan(left: &syn::Expr, inside: Option<&str>) -> bool {
     let syn::Expr::Field(left) = left else {
         return false;

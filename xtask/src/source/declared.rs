@@ -53,7 +53,7 @@ pub(crate) struct Declared {
     pub(crate) name: String,
 }
 
-/// All names that a crate declares: its own and those of its tests, but what is generated.
+/// Returns all names that a crate declares: its own and those of its tests, but what is generated.
 pub(crate) fn of(known: &Crate) -> BTreeSet<Declared> {
     let mut found = BTreeSet::new();
     for file in &known.files {
@@ -87,7 +87,7 @@ fn paths(folder: &str, file: &File, found: &mut BTreeSet<Declared>) {
     }
 }
 
-/// The parts of a name, in lower case: `HttpLook`, `http_look` and `HTTP_LOOK` have `http` and `look`.
+/// Returns the parts of a name, in lower case: `HttpLook`, `http_look` and `HTTP_LOOK` have `http` and `look`.
 pub(crate) fn parts(name: &str) -> Vec<String> {
     let letters: Vec<char> = name.trim_start_matches("r#").chars().collect();
     let mut parts = vec![String::new()];

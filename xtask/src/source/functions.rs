@@ -27,7 +27,7 @@ impl Function {
     }
 }
 
-/// All functions of a file, in their order.
+/// Returns all functions of a file, in their order.
 pub(crate) fn of(file: &syn::File) -> Vec<Function> {
     let mut finder = Finder {
         found: Vec::new(),
@@ -78,7 +78,7 @@ impl<'a> Visit<'a> for Finder {
     }
 }
 
-/// Whether a body is nothing but rows: a list, a struct, or a match whose arms are expressions without statements.
+/// Returns whether a body is nothing but rows: a list, a struct, or a match whose arms are expressions without statements.
 fn is_table(body: &Block) -> bool {
     let [Stmt::Expr(expr, _)] = body.stmts.as_slice() else {
         return matches!(body.stmts.as_slice(), [Stmt::Macro(_)]);
@@ -103,7 +103,7 @@ pub(crate) struct Commented {
     pub(crate) comments: usize,
 }
 
-/// The code and the comments inside the functions of a file.
+/// Returns the code and the comments inside the functions of a file.
 pub(crate) fn comments(text: &str, file: &syn::File) -> Commented {
     let tokens = tokens::of(file);
     let covered = covered(&tokens);
@@ -123,7 +123,7 @@ pub(crate) fn comments(text: &str, file: &syn::File) -> Commented {
     found
 }
 
-/// Where the last token ends on each line that has one; a line inside a token has no end.
+/// Returns where the last token ends on each line that has one; a line inside a token has no end.
 fn covered(tokens: &[Token]) -> BTreeMap<usize, usize> {
     let mut covered = BTreeMap::new();
     for token in tokens {

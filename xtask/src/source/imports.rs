@@ -26,13 +26,13 @@ struct Module {
     used: Vec<Path>,
 }
 
-/// The cycles among a crate's files: each with its files in order. A file may name the modules above it: what stands in
+/// Returns the cycles among a crate's files: each with its files in order. A file may name the modules above it: what stands in
 /// a module is a part of it.
 pub(crate) fn cycles(known: &Crate) -> Vec<Vec<String>> {
     strong(&edges(known))
 }
 
-/// The files that each file names, without those of the modules above it.
+/// Returns the files that each file names, without those of the modules above it.
 fn edges(known: &Crate) -> BTreeMap<String, BTreeSet<String>> {
     let mut modules = BTreeMap::new();
     for file in known.sources() {
@@ -141,7 +141,7 @@ fn leaf(ident: &syn::Ident, name: &syn::Ident, path: &Path, module: &mut Module)
     module.named.insert(name, target);
 }
 
-/// The paths with more than one part that code names.
+/// Returns the paths with more than one part that code names.
 fn paths(tokens: &[tokens::Token]) -> Vec<Path> {
     let mut paths = Vec::new();
     let colons = |at: usize| {
@@ -169,7 +169,7 @@ fn paths(tokens: &[tokens::Token]) -> Vec<Path> {
     paths
 }
 
-/// A path from the crate's root; none when it leads out of the crate.
+/// Returns a path from the crate's root; none when it leads out of the crate.
 fn absolute(modules: &BTreeMap<Path, Module>, from: &Path, path: &Path) -> Option<Path> {
     let mut from = from.clone();
     let mut rest = path.as_slice();
@@ -197,7 +197,7 @@ fn absolute(modules: &BTreeMap<Path, Module>, from: &Path, path: &Path) -> Optio
     Some(from)
 }
 
-/// The file in which that stands which a path from the root names.
+/// Returns the file in which that stands which a path from the root names.
 fn resolve(modules: &BTreeMap<Path, Module>, path: &Path, depth: usize) -> String {
     let mut at = Path::new();
     let file = |at: &Path| modules.get(at).map_or(String::new(), |at| at.file.clone());
@@ -240,7 +240,7 @@ fn resolve(modules: &BTreeMap<Path, Module>, path: &Path, depth: usize) -> Strin
     file(&at)
 }
 
-/// The groups of files that reach each other, each with more than one.
+/// Returns the groups of files that reach each other, each with more than one.
 fn strong(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
     let reach = |from: &String| {
         let mut reached = BTreeSet::new();

@@ -101,12 +101,12 @@ impl Workspace {
         Self::parse(texts).unwrap()
     }
 
-    /// The crate in this folder.
+    /// Returns the crate in this folder.
     pub(crate) fn find(&self, folder: &str) -> Option<&Crate> {
         self.crates.iter().find(|known| known.folder == folder)
     }
 
-    /// The crates that we publish, with the program and the simulator: those under `crates/`.
+    /// Returns the crates that we publish, with the program and the simulator: those under `crates/`.
     pub(crate) fn published(&self) -> impl Iterator<Item = &Crate> {
         self.crates
             .iter()
@@ -115,12 +115,12 @@ impl Workspace {
 }
 
 impl Crate {
-    /// Its name in tables: `core`.
+    /// Returns its name in tables: `core`.
     pub(crate) fn name(&self) -> &str {
         self.folder.strip_prefix("crates/").unwrap_or(&self.folder)
     }
 
-    /// The files that are built and written by hand.
+    /// Returns the files that are built and written by hand.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &File> {
         self.files.iter().filter(|file| file.kind == Kind::Source)
     }
@@ -174,12 +174,12 @@ impl File {
         })
     }
 
-    /// How many lines it has.
+    /// Returns how many lines it has.
     pub(crate) fn lines(&self) -> usize {
         self.text.lines().count()
     }
 
-    /// How many of them are tests.
+    /// Returns how many of them are tests.
     pub(crate) fn test_lines(&self) -> usize {
         match self.kind {
             Kind::Test => self.lines(),
@@ -193,7 +193,7 @@ impl File {
     }
 }
 
-/// The crate that a path belongs to.
+/// Returns the crate that a path belongs to.
 fn folder_of(path: &str) -> Option<&str> {
     for folder in FOLDERS {
         if let Some(rest) = path.strip_prefix(folder) {
@@ -212,7 +212,7 @@ fn is_generated(path: &str) -> bool {
         .any(|part| part == "generated" || part == "expected.rs")
 }
 
-/// The module that a file under `src` holds.
+/// Returns the module that a file under `src` holds.
 fn module_of(inside: &str) -> Vec<String> {
     let Some(inside) = inside
         .strip_prefix("src/")
@@ -230,7 +230,7 @@ fn module_of(inside: &str) -> Vec<String> {
     module
 }
 
-/// Whether something is built for tests only.
+/// Returns whether something is built for tests only.
 pub(crate) fn is_test(attrs: &[syn::Attribute]) -> bool {
     attrs.iter().any(|attr| match &attr.meta {
         syn::Meta::List(list) if attr.path().is_ident("cfg") => {
@@ -282,7 +282,7 @@ fn keep_built(items: &mut Vec<Item>, tests: &mut Vec<RangeInclusive<usize>>) {
     }
 }
 
-/// The attributes of an item.
+/// Returns the attributes of an item.
 pub(crate) fn attrs_of(item: &Item) -> &[syn::Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
@@ -300,7 +300,7 @@ pub(crate) fn attrs_of(item: &Item) -> &[syn::Attribute] {
     }
 }
 
-/// Whether an item derives one of these.
+/// Returns whether an item derives one of these.
 pub(crate) fn derives(attrs: &[syn::Attribute], wanted: &[&str]) -> bool {
     attrs.iter().any(|attr| match &attr.meta {
         syn::Meta::List(list) if attr.path().is_ident("derive") => {

@@ -13,12 +13,12 @@ pub(crate) struct Token {
     pub(crate) end: usize,
 }
 
-/// All tokens of something, with the brackets of its groups.
+/// Returns all tokens of something, with the brackets of its groups.
 pub(crate) fn of(code: &impl ToTokens) -> Vec<Token> {
     flat(code.to_token_stream())
 }
 
-/// All tokens of a stream, with the brackets of its groups.
+/// Returns all tokens of a stream, with the brackets of its groups.
 pub(crate) fn flat(stream: TokenStream) -> Vec<Token> {
     let mut tokens = Vec::new();
     add(stream, &mut tokens);
@@ -62,7 +62,7 @@ fn token(text: String, ident: bool, span: proc_macro2::Span) -> Token {
     }
 }
 
-/// How often these tokens follow each other.
+/// Returns how often these tokens follow each other.
 pub(crate) fn occurrences(tokens: &[Token], wanted: &[&str]) -> usize {
     tokens
         .windows(wanted.len())

@@ -22,7 +22,7 @@ const STEP: usize = 100;
 /// Figures by section and name.
 pub(super) type Budgets = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// What there is.
+/// Returns what there is.
 pub(super) fn present(workspace: &Workspace) -> Result<Budgets> {
     let mut found = of(workspace);
     let dependencies = dependencies::of(repo::root())?;
@@ -33,7 +33,7 @@ pub(super) fn present(workspace: &Workspace) -> Result<Budgets> {
     Ok(found)
 }
 
-/// What the sources alone tell.
+/// Returns what the sources alone tell.
 fn of(workspace: &Workspace) -> Budgets {
     let mut found = Budgets::new();
     let mut set = |section: &str, name: &str, figure: usize| {
@@ -52,7 +52,7 @@ fn of(workspace: &Workspace) -> Budgets {
     found
 }
 
-/// What is wrong: figures above their budgets, or without one, and budgets of nothing.
+/// Returns what is wrong: figures above their budgets, or without one, and budgets of nothing.
 pub(super) fn faults(present: &Budgets, budgets: &Budgets) -> Vec<String> {
     let mut faults = Vec::new();
     let budget = |section: &str, name: &str| {
@@ -89,7 +89,7 @@ pub(super) fn faults(present: &Budgets, budgets: &Budgets) -> Vec<String> {
     faults
 }
 
-/// The budgets that are more than a step above what there is, as notes.
+/// Returns the budgets that are more than a step above what there is, as notes.
 pub(super) fn slack(present: &Budgets, budgets: &Budgets) -> Vec<String> {
     let mut notes = Vec::new();
     for (section, figures) in present {
@@ -111,7 +111,7 @@ pub(super) fn read(text: &str) -> Result<Budgets> {
     toml::from_str(text).context(FILE)
 }
 
-/// The file in which each budget is what there is.
+/// Returns the file in which each budget is what there is.
 pub(super) fn written(present: &Budgets) -> String {
     let mut out = HEADER.to_owned();
     for (section, figures) in present {

@@ -40,7 +40,7 @@ pub(super) fn list() -> Result<List> {
     toml::from_str(&repo::read(&repo::root().join(LIST))?).context(LIST)
 }
 
-/// What is wrong: cycles that are not listed, and entries that are no cycles any more.
+/// Returns what is wrong: cycles that are not listed, and entries that are no cycles any more.
 pub(super) fn faults(workspace: &Workspace, list: &List) -> Vec<String> {
     let mut faults = Vec::new();
     let most = list.at_most.unwrap_or(MOST);
@@ -75,7 +75,7 @@ pub(super) fn faults(workspace: &Workspace, list: &List) -> Vec<String> {
 }
 
 impl Cycle {
-    /// A listed cycle may lose files, and not win any.
+    /// Returns whether a listed cycle covers these files: it may lose files, and not gain any.
     fn covers(&self, folder: &str, files: &[String]) -> bool {
         self.folder == folder && files.iter().all(|file| self.files.contains(file))
     }
@@ -91,7 +91,7 @@ fn found(workspace: &Workspace) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// The cycles of today, as the list writes them.
+/// Returns the cycles of today, as the list writes them.
 pub(super) fn shown(workspace: &Workspace) -> String {
     let mut out = String::new();
     for (folder, files) in found(workspace) {

@@ -85,7 +85,7 @@ fn wrong_names(text: &str, files: &[String], sources: &[&str]) -> Vec<String> {
     faults
 }
 
-/// The targets of a line's links into the repository.
+/// Returns the targets of a line's links into the repository.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     line.split("](")
         .skip(1)
@@ -93,7 +93,7 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
         .filter(|target| !target.is_empty() && !target.contains("://"))
 }
 
-/// Whether a name in backticks is written as a path: `src/` or `src/main.rs`, without a placeholder such as `NAME`.
+/// Returns whether a name in backticks is written as a path: `src/` or `src/main.rs`, without a placeholder such as `NAME`.
 fn is_path(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte);
     let placeholder = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_uppercase());
@@ -102,7 +102,7 @@ fn is_path(name: &str) -> bool {
         && !name.split('/').any(placeholder)
 }
 
-/// Whether a path, which may be given without the folders above it, means a file or a folder.
+/// Returns whether a path, which may be given without the folders above it, means a file or a folder.
 fn names_a_file(name: &str, files: &[String]) -> bool {
     let inner = format!("/{name}");
     files.iter().any(|file| match name.ends_with('/') {
@@ -111,7 +111,7 @@ fn names_a_file(name: &str, files: &[String]) -> bool {
     })
 }
 
-/// Whether a name is a sentence of snake case, as tests are named.
+/// Returns whether a name is a sentence of snake case, as tests are named.
 fn is_sentence(name: &str) -> bool {
     name.bytes()
         .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')

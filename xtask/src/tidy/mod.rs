@@ -113,7 +113,7 @@ fn show(args: &Args, workspace: &Workspace) -> Result<()> {
     Ok(())
 }
 
-/// The rules whose exceptions and limits are committed files.
+/// Returns the rules whose exceptions and limits are committed files.
 fn lists(args: &Args, workspace: &Workspace) -> Result<Vec<String>> {
     let root = repo::root();
     let declared = words::declared(workspace);
@@ -144,7 +144,7 @@ fn lists(args: &Args, workspace: &Workspace) -> Result<Vec<String>> {
     Ok(faults)
 }
 
-/// The arrows between our crates, from `cargo metadata`.
+/// Returns the arrows between our crates, from `cargo metadata`.
 fn layering() -> Result<Vec<String>> {
     let metadata = MetadataCommand::new()
         .manifest_path(repo::root().join("Cargo.toml"))
@@ -190,7 +190,7 @@ fn wrong_arrows(package: &Package) -> Vec<String> {
     faults
 }
 
-/// The crates that a crate of ours reaches by normal dependencies with all its features.
+/// Returns the crates that a crate of ours reaches by normal dependencies with all its features.
 ///
 /// `cargo metadata` would add the features that other members ask for, so this is `cargo tree`.
 fn reached(name: &str) -> Result<Vec<String>> {
@@ -275,7 +275,7 @@ fn length_fault(text: &str) -> Option<String> {
     (lines > MAX_LINES).then(|| format!("{lines} lines are more than {MAX_LINES}"))
 }
 
-/// Where a text names a provider, in any of the ways in which words are joined.
+/// Returns where a text names a provider, in any of the ways in which words are joined.
 fn named_providers(text: &str, names: &[String]) -> Vec<String> {
     let mut faults = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {

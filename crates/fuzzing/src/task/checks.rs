@@ -1,4 +1,4 @@
-//! What was sent, said and told so far, and what follows from it.
+//! What was sent, replied and reported so far, and what follows from it.
 
 use std::collections::BTreeSet;
 
@@ -35,9 +35,9 @@ pub(super) struct Outgoing {
 pub(super) struct Checks {
     /// The last event that was taken.
     pub(super) taken: EventNo,
-    /// The last place in the stream that was told in this process.
+    /// The last position in the stream that was reported in this process.
     pub(super) position: Option<EventSeq>,
-    /// The id that the application was told.
+    /// The id that was reported to the application.
     pub(super) told: Option<TaskId>,
     /// Answers and messages that were taken on.
     pub(super) accepted: u64,
@@ -57,7 +57,7 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    /// A request is about to leave.
+    /// Notes that a request is about to be sent.
     pub(super) fn sends<P: Platform>(&mut self, request: &Outgoing, now: Timestamp) {
         let can = P::CAPABILITIES;
         match request.kind {
@@ -81,7 +81,7 @@ impl Checks {
                     "an answer goes out under two keys"
                 );
             }
-            // Where there is a stream, the read before an answer leaves is the same request.
+            // Where there is a stream, the read before an answer is sent is the same request.
             Kind::Status if !can.stream => {
                 let floor = taskward_core::PollBackoff::default().floor;
                 let polled = self.polled.replace(now);
@@ -94,7 +94,7 @@ impl Checks {
         }
     }
 
-    /// What became of a request is told.
+    /// Notes the reported outcome of a request.
     pub(super) fn reported(&mut self, kind: Kind, report: &Result<Response, ExchangeFailure>) {
         let head = match report {
             Ok(reply) => Some(&reply.head),
@@ -116,7 +116,7 @@ impl Checks {
         }
     }
 
-    /// A request may have been received.
+    /// Notes that a request may have been received.
     pub(super) fn left(&mut self, kind: Kind) {
         match kind {
             Kind::Start => self.start_left = true,
@@ -125,7 +125,7 @@ impl Checks {
         }
     }
 
-    /// The server said this in a 2xx reply, or so far on a stream.
+    /// Notes what the server said in a 2xx reply, or so far on a stream.
     pub(super) fn said<P: Platform>(&mut self, bytes: &[u8]) {
         // What is escaped may be any word.
         let escaped = bytes.contains(&b'\\');
@@ -138,7 +138,7 @@ impl Checks {
         self.stopped |= says(P::STOPPED);
     }
 
-    /// Another process goes on from what was stored when `taken` and `position` were the last.
+    /// Notes that another process resumes from what was stored when `taken` and `position` were the last.
     pub(super) fn resumed(&mut self, taken: EventNo) {
         self.taken = taken;
         self.position = None;
@@ -150,10 +150,10 @@ impl Checks {
         assert!(was, "nobody said any of {with:?}");
     }
 
-    /// Whether this end may be told of a task of this id.
+    /// Returns whether this outcome may be reported of a task of this id.
     pub(super) fn ended<O>(&self, outcome: &Outcome<O>, id: Option<&TaskId>, out_of_time: bool) {
         let code = outcome.code();
-        // Of a turn whose message is refused, lost or never sent the end names no task, as that of a start.
+        // If the message of a turn is refused, lost or never sent, the outcome names no task, like that of a start.
         let of_message = matches!(
             outcome,
             Outcome::Refused(_) | Outcome::NotStarted { .. } | Outcome::Unknown { .. }
@@ -179,7 +179,7 @@ impl Checks {
     }
 }
 
-/// Whether a server that answers so may have run a write, by the rules of HTTP and one of ours.
+/// Returns whether a server that answers so may have run a write, by the rules of HTTP and one of ours.
 fn may_have_run(status: StatusCode, hint_proves: bool) -> bool {
     match status.as_u16() {
         408 | 425 => true,

@@ -106,7 +106,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// A head, mostly of 200.
+    /// Returns a head, mostly of 200.
     pub(super) fn head(&mut self) -> Head {
         let status = match self.byte() {
             0..=191 => 200,

@@ -1,4 +1,4 @@
-//! The machine of a task, led through whatever the bytes say: replies of every shape, failures at every stage, wishes of
+//! The machine of a task, driven by whatever the bytes say: replies of every shape, failures at every stage, requests of
 //! the application, crashes, and time in leaps.
 
 mod checks;
@@ -23,7 +23,7 @@ pub fn agent_harness(data: &[u8]) {
     ends(AgentHarness, data);
 }
 
-/// How the task of these bytes ends, each time that it does; `provider` is the provider's name.
+/// Returns how the task of these bytes ends, each time that it does; `provider` is the provider's name.
 #[must_use]
 pub fn ends_of(provider: &str, data: &[u8]) -> Vec<&'static str> {
     if provider == Nanonets::NAME {

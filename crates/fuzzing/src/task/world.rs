@@ -62,7 +62,7 @@ struct Held {
     kind: Kind,
 }
 
-/// What was stored, and how much was told by then.
+/// What was stored, and how much was reported by then.
 struct Stored {
     snapshot: Snapshot,
     taken: EventNo,
@@ -76,7 +76,7 @@ pub(super) struct World<'a, P: Platform> {
     now: u64,
     policy: Policy,
     held: Option<Held>,
-    /// The stream that is being opened, beside what is held.
+    /// The stream that is being opened, beside the exchange in flight.
     opening: Option<ExchangeId>,
     stream: Option<ExchangeId>,
     /// A stream whose end or failure was reported: it may still be asked to be closed.
@@ -163,7 +163,7 @@ impl<'a, P: Platform> World<'a, P> {
         self.ends
     }
 
-    /// How the task ended, once it has.
+    /// Returns how the task ended, once it has.
     fn code(&self) -> Option<&'static str> {
         self.task.outcome().map(taskward_core::Outcome::code)
     }
@@ -174,7 +174,7 @@ impl<'a, P: Platform> World<'a, P> {
 
     // --- asking ------------------------------------------------------------------------------------------------
 
-    /// The step, asked for three times.
+    /// Returns the step, which is asked for three times.
     fn poll(&mut self) -> StepSummary {
         let now = self.now();
         let known = self.task.id().cloned();
@@ -191,7 +191,7 @@ impl<'a, P: Platform> World<'a, P> {
                 let shortest = self.policy.work.min(self.policy.human);
                 let elapsed = Duration::from_millis(self.now - BORN);
                 let out_of_time = shortest.is_some_and(|shortest| elapsed >= shortest);
-                // A report may have told the id just now.
+                // A report may have brought the id just now.
                 let id = outcome.task().or(known.as_ref());
                 self.checks.ended(outcome, id, out_of_time);
             }
@@ -246,7 +246,7 @@ impl<'a, P: Platform> World<'a, P> {
 
     // --- doing -------------------------------------------------------------------------------------------------
 
-    /// What a good driver does, and a server that answers.
+    /// Acts as a good driver, with a server that answers.
     fn go_on(&mut self, next: StepSummary) {
         match next {
             StepSummary::InFlight(_, Some(_)) if self.input.chance(128) => self.receive(),
@@ -312,7 +312,7 @@ impl<'a, P: Platform> World<'a, P> {
         }
     }
 
-    /// The server answers what is under way.
+    /// Lets the server answer the exchange in flight.
     fn reply(&mut self) {
         if self.held.is_none() {
             return;
@@ -336,7 +336,7 @@ impl<'a, P: Platform> World<'a, P> {
         }
     }
 
-    /// The stream is opened, or is not.
+    /// Opens the stream, or fails to.
     fn open(&mut self) {
         let Some(id) = self.opening else {
             return;
@@ -365,7 +365,7 @@ impl<'a, P: Platform> World<'a, P> {
         }
     }
 
-    /// The open stream says something, or another is opened.
+    /// Brings something on the open stream, or opens another one.
     fn receive(&mut self) {
         if self.opening.is_some() {
             return self.open();
@@ -380,7 +380,7 @@ impl<'a, P: Platform> World<'a, P> {
         self.task.handle_chunk(id, Bytes::from(bytes), now);
     }
 
-    /// What is under way fails, or the stream ends.
+    /// Fails the exchange in flight, or ends the stream.
     fn break_off(&mut self) {
         let now = self.now();
         if self.opening.is_some() && (self.held.is_none() || self.input.chance(128)) {
@@ -432,7 +432,7 @@ impl<'a, P: Platform> World<'a, P> {
         }
     }
 
-    /// The process ends, and another goes on from what was stored, or from what this one left behind.
+    /// Ends the process, and resumes in another one from what was stored, or from this one's last state.
     fn crash(&mut self) {
         let stored = match self.stored.take() {
             Some(stored) if self.input.chance(128) => stored,
@@ -488,7 +488,7 @@ impl<'a, P: Platform> World<'a, P> {
         );
     }
 
-    /// After the end nothing changes; then another process looks at it.
+    /// Checks that nothing changes after the end; then another process reads it.
     fn is_over(&mut self, code: &'static str) {
         self.ends.push(code);
         let stored = self.task.snapshot();
@@ -518,7 +518,7 @@ impl<'a, P: Platform> World<'a, P> {
         }
     }
 
-    /// Nothing comes any more: the watch ends by its deadlines.
+    /// Lets nothing arrive any more: the deadlines end the following.
     fn run_out(&mut self) {
         let mut waits = 0;
         for _ in 0..LAST_STEPS {
@@ -546,7 +546,7 @@ impl<'a, P: Platform> World<'a, P> {
     }
 }
 
-/// What a request is, as its server sees it.
+/// Returns what a request is, as its server sees it.
 fn outgoing<P: Platform>(provider: &P, id: Option<&TaskId>, request: &Request) -> Outgoing {
     let headers = request.headers();
     let status = id.and_then(|id| provider.read_request(id, &ReadKind::Status).ok());

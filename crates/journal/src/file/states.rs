@@ -17,13 +17,13 @@ pub(super) fn bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The last state in it that can be read.
+/// Returns the last state in it that can be read.
 pub(super) fn last(text: &[u8], id: &EntryId) -> Option<Record> {
     let mut lines = text.split(|byte| *byte == b'\n').rev();
     lines.find_map(|line| record::read(line, id).ok())
 }
 
-/// The lines that cannot be read, each with its number and why.
+/// Returns the lines that cannot be read, each with its number and why.
 pub(super) fn unreadable<'a>(
     text: &'a [u8],
     id: &EntryId,

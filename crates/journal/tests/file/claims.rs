@@ -9,7 +9,7 @@ use taskward_journal::{EntryId, FileJournal, JournalError};
 
 use crate::{FOLLOWED, STARTED, STARTING, file, journal, keep, snapshot};
 
-/// The names of all files, the lock's apart.
+/// Returns the names of all files, the lock's apart.
 fn names(journal: &FileJournal) -> Vec<String> {
     let files = fs::read_dir(journal.folder()).expect("a folder");
     let names = files.map(|file| file.expect("a file").file_name());

@@ -5,7 +5,7 @@ use taskward_journal::FileJournal;
 
 use crate::{FOLLOWED, STARTED, STARTING, journal};
 
-/// A state of this revision.
+/// Returns a state of this revision.
 fn revised(text: &str, revision: u64) -> Snapshot {
     let mut value: serde_json::Value = serde_json::from_str(text).expect("a snapshot");
     value["revision"] = revision.into();

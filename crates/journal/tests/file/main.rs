@@ -48,7 +48,7 @@ fn keep(journal: &FileJournal, text: &str) -> EntryId {
     EntryId::of(&snapshot)
 }
 
-/// A line of a version that nobody has written yet.
+/// Returns a line of a version that nobody has written yet.
 fn newer() -> String {
     let newer = r#"{"v":99,"at":1,"what":"else"}"#;
     format!("{:08x} {newer}\n", crc32fast::hash(newer.as_bytes()))

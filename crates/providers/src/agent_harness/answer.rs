@@ -22,7 +22,7 @@ impl Answer {
         }
     }
 
-    /// The end that an event reported, and that no read of the run confirmed in time.
+    /// Returns the end that an event reported, and that no read of the run confirmed in time.
     pub(super) fn unconfirmed(id: &TaskId, raw: Option<Value>, event: &RawEvent) -> Self {
         Self {
             raw: raw.unwrap_or_else(|| json!({ "id": id.as_str() })),

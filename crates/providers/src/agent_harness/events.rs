@@ -28,7 +28,7 @@ pub(super) fn item_of(run: &TaskId, event: RunEvent) -> StreamEvent {
     }
 }
 
-/// The status that a run leaves when its worker begins, and the one it comes to. Every other change is followed by a read.
+/// Returns the status that a run leaves when its worker begins, and the one it comes to. Every other change is followed by a read.
 fn begun(event: &RunEvent) -> Option<(Status, Status)> {
     if event.r#type != RunEventType::RunWorkerStarted {
         return None;

@@ -216,7 +216,7 @@ impl Provider for AgentHarness {
         Ok(Some(item_of(id, event)))
     }
 
-    /// The event carries no text: the agent's messages before it are shown instead.
+    /// Adds the agent's messages before the event, which carries no text itself.
     fn add_context(&self, mut question: Question, steps: &[RawEvent]) -> Question {
         let prompt = question.payload.as_ref().and_then(prompt_of);
         question.text = match prompt {

@@ -16,7 +16,7 @@ impl Answer {
         Self { raw }
     }
 
-    /// The final answer, free-form; `None` when the task has none.
+    /// Returns the final answer, free-form; `None` when the task has none.
     #[must_use]
     pub fn result(&self) -> Option<&Value> {
         present(self.raw.get("result"))

@@ -161,7 +161,7 @@ impl Job {
         self
     }
 
-    /// The agent that it is for, and the first message.
+    /// Returns the agent that it is for, and the first message.
     pub(super) fn first_words(&self) -> (&str, Option<&str>) {
         (&self.agent, self.query.as_deref())
     }

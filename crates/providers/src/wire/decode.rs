@@ -126,7 +126,7 @@ fn classify(error: &serde_json::Error, text: &str) -> DecodeError {
     }
 }
 
-/// The position of an object's end does not help to find a missing field.
+/// Drops the position of an object's end, which does not help to find a missing field.
 fn without_position(mut message: String) -> String {
     if let Some(at) = message.rfind(" at line ") {
         message.truncate(at);

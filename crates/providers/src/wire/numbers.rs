@@ -46,7 +46,7 @@ fn is_of_token(c: char) -> bool {
     matches!(c, '0'..='9' | 'a'..='z' | 'A'..='Z' | '.' | '+' | '-')
 }
 
-/// Whether some run of digits is so long that it may be an integer beyond 64 bits. Looks at one byte in
+/// Returns whether some run of digits is so long that it may be an integer beyond 64 bits. Looks at one byte in
 /// [`WIDE_DIGITS`] of a text without long runs.
 pub(super) fn may_hold_wide_integer(text: &str) -> bool {
     let bytes = text.as_bytes();

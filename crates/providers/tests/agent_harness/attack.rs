@@ -17,7 +17,7 @@ fn world(scenario: &str) -> World {
     world
 }
 
-/// The event log of an undisturbed run.
+/// Returns the event log of an undisturbed run.
 fn whole(scenario: &str, run: &str) -> Vec<String> {
     let mut world = world(scenario).approves();
     assert_eq!(world.run(run), done());
@@ -286,7 +286,7 @@ fn the_wait_that_a_stream_asks_for_is_kept_within_its_bounds() {
     }
 }
 
-/// The events of a page or a frame with other numbers.
+/// Returns the events of a page or a frame with other numbers.
 fn renumber(text: &str, by: impl Fn(u64) -> u64) -> String {
     text.split_inclusive("\"seq\":")
         .enumerate()

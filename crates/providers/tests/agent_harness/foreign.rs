@@ -9,7 +9,7 @@ const THEIRS: &str = "run_of_another";
 /// What nobody must be told.
 const SAID: &str = "said elsewhere";
 
-/// What another run's reply would say at this endpoint.
+/// Returns what another run's reply would say at this endpoint.
 fn theirs(endpoint: &str) -> Value {
     match endpoint {
         "events" => json!({"events": [
@@ -19,7 +19,7 @@ fn theirs(endpoint: &str) -> Value {
     }
 }
 
-/// A run that is watched; replies of `at` are as `rewrite` has them, the stream as `streams` says.
+/// Returns a run that is watched; replies of `at` are as `rewrite` has them, the stream as `streams` says.
 fn watch(at: &'static str, streams: bool, rewrite: fn(&str, Value) -> Value) -> (World, Ended) {
     let mut world = World::new(crate::TWO).approves();
     world.faults = Box::new(move |endpoint, _, _| match endpoint {
@@ -60,7 +60,7 @@ fn watch(at: &'static str, streams: bool, rewrite: fn(&str, Value) -> Value) -> 
     (world, ended)
 }
 
-/// What was told of the run itself.
+/// Returns what was told of the run itself.
 fn story(world: &World) -> (Vec<String>, Vec<String>) {
     let said = |line: &&String| line.starts_with("question") || line.starts_with("answered");
     let told = world.told.iter().filter(said).cloned().collect();

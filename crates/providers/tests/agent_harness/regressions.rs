@@ -48,7 +48,7 @@ fn a_list_that_refuses_its_own_cursor_ends() {
     assert!(world.asked("events") < 200, "{}", world.asked("events"));
 }
 
-/// The first question is answered after `wait`; the later ones are left to the dashboard.
+/// Answers the first question after `wait`; the dashboard answers the later ones.
 fn first_only(scenario: &str, wait: u64) -> World {
     let mut world =
         World::new(scenario).action(900_000, UserAction::Dashboard(DashboardAction::Approve));
@@ -137,7 +137,7 @@ fn a_read_success_is_not_made_unconfirmed_by_a_failing_list() {
     assert_eq!(ended, done());
 }
 
-/// A short run without a stream, whose list puts everybody off.
+/// Returns a short run without a stream, whose list puts everybody off.
 fn over_soon_and_never_listed() -> (World, Job) {
     let world =
         World::new("[agent_harness]\nstream_missing = 404\n").faults(

@@ -9,19 +9,19 @@ fn done() -> Ended {
     outcome("succeeded succeeded")
 }
 
-/// The event log of an undisturbed run.
+/// Returns the event log of an undisturbed run.
 fn whole() -> Vec<String> {
     let mut world = World::new("").approves();
     assert_eq!(world.run("approve-email"), done());
     world.log
 }
 
-/// Whether `frame` is the event of this number.
+/// Returns whether `frame` is the event of this number.
 fn is(frame: &str, seq: u64) -> bool {
     frame.contains(&format!("\"seq\":{seq},"))
 }
 
-/// The requests from the first of this kind on.
+/// Returns the requests from the first of this kind on.
 fn since(world: &World, request: &str) -> Vec<String> {
     let from = world.requests.iter().position(|line| line == request);
     world.requests[from.expect("it was made")..].to_vec()

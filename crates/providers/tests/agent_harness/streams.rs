@@ -22,7 +22,7 @@ const SHORT: &str = r#"
     ]
 "#;
 
-/// The event log of an uncut run.
+/// Returns the event log of an uncut run.
 fn whole(scenario: &str) -> Vec<String> {
     let mut world = World::new(SHORT).approves();
     assert_eq!(world.run(scenario), done());

@@ -9,14 +9,14 @@ fn done() -> Ended {
     outcome("succeeded succeeded")
 }
 
-/// The event log of an undisturbed run.
+/// Returns the event log of an undisturbed run.
 fn whole() -> Vec<String> {
     let mut world = World::new("").approves();
     assert_eq!(world.run("approve-email"), done());
     world.log
 }
 
-/// A world in which the first `count` replies of one endpoint have another body, made of their own.
+/// Returns a world in which the first `count` replies of one endpoint have another body, made of their own.
 fn bodies(
     scenario: &str,
     endpoint: &'static str,

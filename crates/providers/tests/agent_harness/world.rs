@@ -736,7 +736,7 @@ fn disturb(task: &mut Task<AgentHarness>, now: Timestamp) {
     assert!(task.answer(&unknown, Answer::Approve, now).is_err());
 }
 
-/// What a step is, but for what an event has in it.
+/// Returns what a step is, but for what an event has in it.
 fn digest(step: &Step) -> String {
     match step {
         Step::Event { no, .. } => format!("event {no:?}"),

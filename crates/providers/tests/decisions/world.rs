@@ -216,7 +216,7 @@ impl<S: Platform> World<S> {
         panic!("it goes in circles: {:#?}", self.log);
     }
 
-    /// When to poll again: a human may want something earlier.
+    /// Returns when to poll again: a human may want something earlier.
     fn wake(&self, until: Timestamp) -> u64 {
         let answers = self.answers.iter().map(|(at, ..)| *at);
         let actions = answers.chain([self.cancel_at]).filter(|at| *at > self.now);
@@ -394,7 +394,7 @@ impl<S: Platform> World<S> {
     }
 }
 
-/// The time since the start.
+/// Returns the time since the start.
 fn clock(now: u64) -> String {
     let passed = now - START;
     format!("{:>4}.{:03} s", passed / 1000, passed % 1000)
@@ -413,7 +413,7 @@ fn anonymous(target: &str) -> String {
     target.split('/').map(named).collect::<Vec<_>>().join("/")
 }
 
-/// The request as the server takes it.
+/// Returns the request as the server takes it.
 fn translate(request: &Request, key: &str) -> taskward_sim::Request {
     let mut sim = taskward_sim::Request::new(request.method().as_str(), request.target().as_str())
         .header("authorization", &format!("Bearer {key}"));

@@ -12,7 +12,7 @@ pub(crate) struct Spec {
 }
 
 impl Spec {
-    /// The judge that all runs against this provider share: schemas are compiled once.
+    /// Returns the judge that all runs against this provider share: schemas are compiled once.
     pub(crate) fn judge(provider: &'static str) -> MutexGuard<'static, Self> {
         static JUDGE: OnceLock<Mutex<Spec>> = OnceLock::new();
         let judge = JUDGE.get_or_init(|| {

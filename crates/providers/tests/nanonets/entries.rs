@@ -9,7 +9,7 @@ use taskward_sim::{Fault, FaultRule};
 
 use crate::world::{World, outcome};
 
-/// Some replies of the list of messages have an entry more, last, that cannot be read; how many had.
+/// Returns some replies of the list of messages have an entry more, last, that cannot be read; how many had.
 fn spoiled(
     world: &mut World,
     entry: Value,

@@ -19,7 +19,7 @@ enum Named {
     Theirs,
 }
 
-/// What another task's reply would say at this endpoint.
+/// Returns what another task's reply would say at this endpoint.
 fn theirs(endpoint: &str) -> Value {
     let task = json!({"task_id": THEIRS, "status": "completed", "title": SAID, "result": SAID,
         "feed": [{"content": SAID}]});
@@ -46,7 +46,7 @@ fn nameless(body: &[u8]) -> Value {
     value
 }
 
-/// The first two replies of an endpoint are such; how often they were.
+/// Serves such bodies as the first two replies of an endpoint; returns how often it did.
 fn spoiled(world: &mut World, at: &'static str, named: Named) -> Rc<Cell<u32>> {
     let count = Rc::new(Cell::new(0));
     let counted = count.clone();

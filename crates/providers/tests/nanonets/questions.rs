@@ -146,7 +146,7 @@ fn an_answer_reaches_the_agent_as_it_was_given_and_its_controls_as_escapes() {
     assert!(sent["message"] == *long);
 }
 
-/// The question that a message with this content makes.
+/// Returns the question that a message with this content makes.
 fn asked_with(content: &Option<Value>) -> Ended {
     let content = content.clone();
     let mut world = World::new("");
@@ -259,14 +259,14 @@ fn of_two_questions_before_the_first_poll_only_the_newest_is_asked() {
     }
 }
 
-/// What is asked, and what became of the answers.
+/// Returns what is asked, and what became of the answers.
 fn told(world: &World) -> Vec<&str> {
     let told = world.events.iter().map(String::as_str);
     told.filter(|event| event.starts_with("question") || event.starts_with("answered"))
         .collect()
 }
 
-/// The words of the messages that were sent.
+/// Returns the words of the messages that were sent.
 fn sent(world: &World) -> Vec<String> {
     let messages = world.writes.iter();
     let messages = messages.filter(|(target, ..)| target.ends_with("/message"));

@@ -22,12 +22,12 @@ fn runs(world: &mut World, agent: &str, prompt: &str) {
     assert!(ended.contains("succeeded"), "{ended}");
 }
 
-/// A run whose reply is lost; gives what its snapshot says to look for.
+/// Starts a run whose reply is lost; returns what its snapshot says to search for.
 fn lost(world: &mut World, applied: bool) -> UnconfirmedStart {
     sought(lost_start(world, applied), world.now)
 }
 
-/// A run whose reply is lost; gives its snapshot.
+/// Starts a run whose reply is lost; returns its snapshot.
 fn lost_start(world: &mut World, applied: bool) -> Snapshot {
     let fault = if applied {
         Fault::LostReplyAfterApply(0)
@@ -124,7 +124,7 @@ fn search(
     }
 }
 
-/// How often a conversation was read.
+/// Returns how often a conversation was read.
 fn compared(requests: &[String]) -> usize {
     requests.iter().filter(|one| *one == "messages").count()
 }
@@ -348,7 +348,7 @@ fn the_run_of_another_start_is_not_found_and_does_not_end_the_search() {
     assert_eq!((requests.len(), compared(&requests)), (3, 0));
 }
 
-/// A page of a list that has these runs, newest first.
+/// Returns a page of a list that has these runs, newest first.
 fn page(runs: impl Iterator<Item = usize>, next: Option<usize>) -> Option<Response> {
     let data: Vec<_> = runs
         .map(|run| serde_json::json!({ "task_id": format!("t{run}"), "status": "completed" }))

@@ -5,7 +5,7 @@ use taskward_core::{Response, http::StatusCode};
 
 use crate::world::{Ended, START, World, outcome};
 
-/// A world in which every reply of one endpoint has this body, made of its own, for so many milliseconds.
+/// Returns a world in which every reply of one endpoint has this body, made of its own, for so many milliseconds.
 fn bodies(
     scenario: &str,
     endpoint: &'static str,

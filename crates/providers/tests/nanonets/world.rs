@@ -381,7 +381,7 @@ fn anonymous(target: &str) -> String {
         .join("/")
 }
 
-/// The request as the simulator takes it, its body as JSON where it is that, and as it is.
+/// Returns the request as the simulator takes it, its body as JSON where it is that, and as it is.
 fn translate(
     request: &Request,
     key: &str,
@@ -428,7 +428,7 @@ fn describe(outcome: &Outcome<nanonets::Answer>) -> String {
     }
 }
 
-/// A reply's body as a value; `{}` stands for none.
+/// Returns a reply's body as a value; `{}` stands for none.
 fn value_of(body: &[u8]) -> serde_json::Value {
     serde_json::from_slice(body).unwrap_or_else(|_| serde_json::json!({}))
 }

@@ -25,7 +25,7 @@ pub(crate) trait Platform: Sized {
     fn endpoint(head: &Head) -> &'static str;
     fn handle(&mut self, request: Request, now: u64) -> Answer;
     fn tally(&mut self, now: u64) -> Tally;
-    /// What the server says of a completed task.
+    /// Returns what the server says of a completed task.
     fn told(output: &<Self::Provider as Provider>::Output) -> String;
 
     fn pull(&mut self, _stream: StreamId, _now: u64) -> Pulled {
@@ -34,7 +34,7 @@ pub(crate) trait Platform: Sized {
 
     fn close(&mut self, _stream: StreamId) {}
 
-    /// When something is due.
+    /// Returns when something is due.
     fn next_change(&self) -> u64 {
         u64::MAX
     }

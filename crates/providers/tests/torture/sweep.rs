@@ -107,7 +107,7 @@ impl<S: Platform> Torture<S> {
         }
     }
 
-    /// A process that dies leaves what was stored last.
+    /// Returns a process that dies leaves what was stored last.
     fn verdict_of_save(&self, number: usize, fault: Fault) -> Verdict {
         let before = &self.whole.operations[..number];
         let stored = match fault {
@@ -127,7 +127,7 @@ impl<S: Platform> Torture<S> {
         }
     }
 
-    /// Whether the operation behind this one is of that endpoint.
+    /// Returns whether the operation behind this one is of that endpoint.
     fn next_is(&self, endpoint: &str, number: usize) -> bool {
         let next = self.whole.operations.get(number + 1);
         next.is_some_and(|next| next.endpoint == endpoint)
@@ -217,7 +217,7 @@ impl<S: Platform> Torture<S> {
 }
 
 impl Run {
-    /// How many requests of this endpoint left whole.
+    /// Returns how many requests of this endpoint left whole.
     fn sent(&self, endpoint: &str) -> usize {
         let of = |done: &&Operation| done.endpoint == endpoint && done.kind == Kind::Head;
         self.operations.iter().filter(of).count()

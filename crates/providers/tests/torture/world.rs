@@ -249,7 +249,7 @@ impl<S: Platform> World<'_, S> {
         }
     }
 
-    /// When to poll again: a human may want something earlier.
+    /// Returns when to poll again: a human may want something earlier.
     fn wake(&self, until: Timestamp) -> u64 {
         let action = Some(self.cancel_at).filter(|at| *at > self.now);
         until.as_millis().min(action.unwrap_or(u64::MAX))
@@ -491,13 +491,13 @@ enum Heard {
     Stream(Head, StreamId),
 }
 
-/// A stream that breaks off.
+/// Returns a stream that breaks off.
 fn broken(cause: Cause) -> ExchangeFailure {
     let head = Box::new(Head::new(StatusCode::OK));
     ExchangeFailure::new(ExchangeProgress::Answered(head), cause, "injected")
 }
 
-/// The request as the server takes it, and in how many pieces it leaves.
+/// Returns the request as the server takes it, and in how many pieces it leaves.
 fn translate(request: &Request, key: &str) -> (taskward_sim::Request, usize) {
     let mut sim = taskward_sim::Request::new(request.method().as_str(), request.target().as_str())
         .header("authorization", &format!("Bearer {key}"));

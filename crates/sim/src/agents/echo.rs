@@ -1,10 +1,10 @@
-//! `echo`: gives back what it was sent.
+//! `echo`: returns what it was sent.
 
 use serde_json::{Value, json};
 
 use super::{Answer, Shape, Step, Talk, describe};
 
-/// The newer version: query, replies, output config and the files' digests.
+/// Returns the newer version: query, replies, output config and the files' digests.
 pub(super) fn turn(talk: &Talk) -> Vec<Step> {
     let files: Vec<Value> = talk.files.iter().map(describe).collect();
     let data = json!({
@@ -16,7 +16,7 @@ pub(super) fn turn(talk: &Talk) -> Vec<Step> {
     finish(talk, Some(data))
 }
 
-/// The older version: the query alone.
+/// Returns the older version: the query alone.
 pub(super) fn old_turn(talk: &Talk) -> Vec<Step> {
     finish(talk, None)
 }

@@ -1,4 +1,4 @@
-//! `failing`: works for a while and fails, leaving a trail.
+//! `failing`: works for a while and fails, with a trail of steps.
 
 use serde_json::json;
 

@@ -25,11 +25,11 @@ pub(crate) enum Step {
     Work(u64),
     /// Shows a status of the script's own choice for so many milliseconds.
     Show(String, u64),
-    /// Leaves a passing entry that no reply ever shows.
+    /// Add a passing entry that no reply ever shows.
     Think(String),
     /// Calls a tool: an entry of the feed.
     Tool { name: &'static str, content: Value },
-    /// Says something and goes on.
+    /// Writes a message and continues.
     Say(String),
     /// Asks something and waits for a message. Nothing follows it in a turn.
     Ask(String),
@@ -43,7 +43,7 @@ pub(crate) enum Step {
     Fail(String),
 }
 
-/// What a completed task leaves behind.
+/// What a completed task has as its result.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
     pub(crate) shape: Shape,
@@ -57,7 +57,7 @@ pub(crate) enum Shape {
     Summary(String),
     /// A `task_complete` step with a free-form result.
     Object(Value),
-    /// No `task_complete` step: what was said last is the answer.
+    /// No `task_complete` step: the last message is the answer.
     LastContent,
 }
 
@@ -116,7 +116,7 @@ pub(crate) struct BuiltIn {
     pub(crate) agent: Arc<dyn Agent>,
 }
 
-/// The agents that every simulator has, oldest first.
+/// Returns the agents that every simulator has, oldest first.
 pub(crate) fn built_in() -> Vec<BuiltIn> {
     fn entry(name: &'static str, about: &'static str, turn: fn(&Talk) -> Vec<Step>) -> BuiltIn {
         let agent = Arc::new(Named { name, turn });
@@ -181,7 +181,7 @@ pub(crate) fn built_in() -> Vec<BuiltIn> {
     ]
 }
 
-/// What is told of a file: all that is known but its bytes.
+/// Describes a file: all that is known except its bytes.
 fn describe(file: &Upload) -> Value {
     json!({ "name": file.name, "type": file.content_type, "size": file.size, "sha256": file.sha256 })
 }

@@ -1,4 +1,4 @@
-//! `reviewer`: goes on only when a human approves in the dashboard.
+//! `reviewer`: continues only when a human approves in the dashboard.
 
 use serde_json::json;
 

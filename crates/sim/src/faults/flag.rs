@@ -51,7 +51,7 @@ impl FromStr for FaultRule {
     }
 }
 
-/// The first field, its value, and what follows the comma behind it.
+/// Returns the first field, its value, and what follows the comma behind it.
 fn next_field(text: &str) -> Result<(&str, &str, &str), String> {
     let (field, rest) = text
         .split_once('=')

@@ -3,7 +3,7 @@
 use crate::harness::Replay;
 use crate::time::Span;
 
-/// What goes wrong.
+/// Sets the injected faults.
 ///
 /// The platform sees a request that is applied, and knows nothing of the others.
 ///
@@ -221,7 +221,7 @@ impl Fault {
         "lost-reply-after-apply",
     ];
 
-    /// The name under which files write it.
+    /// Returns the name under which files write it.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -255,7 +255,7 @@ impl Fault {
         }
     }
 
-    /// What it can strike.
+    /// Returns what it can strike.
     pub(super) fn scope(&self) -> Scope {
         match self {
             Self::Replay(_)
@@ -303,7 +303,7 @@ pub(super) enum Scope {
 }
 
 impl Scope {
-    /// The narrow scope that an endpoint is in.
+    /// Returns the narrow scope that an endpoint is in.
     pub(super) fn of(endpoint: &str) -> Self {
         match endpoint {
             "stream" => Self::Streams,

@@ -37,7 +37,7 @@ pub struct FaultRule {
 }
 
 impl FaultRule {
-    /// A rule that strikes every request.
+    /// Returns a rule that strikes every request.
     #[must_use]
     pub fn new(fault: Fault) -> Self {
         Self {
@@ -127,13 +127,13 @@ impl Faults {
         Self { seed, rules }
     }
 
-    /// The rules, in order.
+    /// Returns the rules, in order.
     #[must_use]
     pub fn rules(&self) -> Vec<FaultRule> {
         self.rules.iter().map(|(rule, _)| rule.clone()).collect()
     }
 
-    /// The fault that strikes this request. Every rule that matches counts it.
+    /// Returns the fault that strikes this request. Every rule that matches counts it.
     ///
     /// The endpoint is what [`nanonets`](crate::nanonets::Server::endpoint) or
     /// [`harness`](crate::harness::Server::endpoint) says.

@@ -82,7 +82,7 @@ impl From<Replay> for Mode {
 }
 
 impl Raw {
-    /// The fault, and the fields besides the selecting ones that it has a use for.
+    /// Returns the fault, and the fields besides the selecting ones that it has a use for.
     fn fault(&self) -> Result<(Fault, &'static [&'static str]), String> {
         let kind = self.kind.as_str();
         let needs = |field: &str| format!("fault {kind:?} needs {field:?}");
@@ -194,7 +194,7 @@ impl Raw {
         })
     }
 
-    /// The fields that say what a fault does, and whether they are given.
+    /// Returns the fields that say what a fault does, and whether they are given.
     fn given(&self) -> [(&'static str, bool); 12] {
         [
             ("for", self.span.is_some()),

@@ -112,7 +112,7 @@ impl Machine for Server {
             Interference::AnswerInDashboard if waits_for_data => DashboardAction::Input(Map::new()),
             Interference::AnswerInDashboard | Interference::Approve => DashboardAction::Approve,
             Interference::Stop => DashboardAction::Stop,
-            // A wait is an event: what was told of it stays.
+            // A wait is an event: what was reported of it stays.
             Interference::Reword | Interference::AskMore => return false,
         };
         self.dashboard(task, action, now).is_ok()

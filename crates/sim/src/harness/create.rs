@@ -1,4 +1,4 @@
-//! Creating a run, and what is told of one.
+//! Creating a run, and what reads show of one.
 
 use std::collections::BTreeMap;
 
@@ -40,12 +40,12 @@ const FIELDS: [(&str, Check); 8] = [
     ("routing_hint", TEXT),
 ];
 
-/// The key of a write, if it has one.
+/// Returns the key of a write, if it has one.
 pub(super) fn idempotency_key(head: &Head) -> Option<&str> {
     head.header("idempotency-key").filter(|key| !key.is_empty())
 }
 
-/// A body that is a JSON object.
+/// Returns a body that is a JSON object.
 pub(super) fn read_object(body: &SimBody) -> Result<Map<String, Value>, Refusal> {
     let wrong = |error| Refusal::new(400, "invalid_request", error);
     let SimBody::Bytes(bytes) = body else {
@@ -103,7 +103,7 @@ impl Server {
         Ok(Reply::json(code, &Value::Object(self.view(number))))
     }
 
-    /// The reply to a creation whose key is known; `None` when it makes a run.
+    /// Returns the reply to a creation whose key is known; `None` when it makes a run.
     fn replay(&mut self, key: &str, body: &Value) -> Result<Option<Reply>, Refusal> {
         let switches = &self.switches;
         let is_known = |it: &&Creation| {
@@ -178,7 +178,7 @@ impl Server {
         Ok((name, steps.map_err(wrong)?))
     }
 
-    /// The names that `input.scenario` can have; the first is what a run is that names none.
+    /// Returns the names that `input.scenario` can have; the first is what a run is that names none.
     #[must_use]
     pub fn scenarios(&self) -> Vec<String> {
         let mut names: Vec<String> = BUILT_IN.map(str::to_owned).to_vec();
@@ -190,7 +190,7 @@ impl Server {
         names
     }
 
-    /// A run as a read shows it: what the client gave but for the data that is redacted in events, then our own facts.
+    /// Returns a run as a read shows it: what the client gave but for the data that is redacted in events, then our own facts.
     pub(super) fn view(&self, number: usize) -> Map<String, Value> {
         let run = &self.runs[number];
         let Value::Object(mut view) = without_client_data(&run.request) else {
@@ -211,12 +211,12 @@ impl Server {
     }
 }
 
-/// A scenario's name as it is compared: `-` and `_` are alike.
+/// Returns a scenario's name as it is compared: `-` and `_` are alike.
 fn dashed(name: &str) -> String {
     name.replace('_', "-")
 }
 
-/// The stored payload of `run.created`: what of the contract's fields was given, the redacted ones included.
+/// Returns the stored payload of `run.created`: what of the contract's fields was given, the redacted ones included.
 fn created_payload(run: &Run) -> Value {
     let echoed = FIELDS
         .iter()

@@ -137,7 +137,7 @@ impl Server {
         self.agenda.insert((times_out_at, number));
     }
 
-    /// Goes on behind a wait.
+    /// Continues after a wait.
     pub(super) fn go_on(&mut self, number: usize, action: &str, data: Map<String, Value>) {
         let now = self.now;
         self.clear_timers(number);
@@ -235,7 +235,7 @@ impl Server {
         self.change(number, kind, to, Some(reason), more);
     }
 
-    /// Changes the phase and tells so by an event of the transition shape.
+    /// Changes the phase and reports it by an event of the transition shape.
     fn change(
         &mut self,
         number: usize,

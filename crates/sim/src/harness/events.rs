@@ -62,7 +62,7 @@ impl Server {
         body.push(b']');
     }
 
-    /// A page of events with a cursor that leads back to the first page, as
+    /// Returns a page of events with a cursor that leads back to the first page, as
     /// [`Fault::LoopedCursor`](crate::Fault::LoopedCursor) has it; one without a cursor stays as it is.
     #[must_use]
     pub fn looped(&self, mut reply: Reply) -> Reply {
@@ -82,7 +82,7 @@ impl Server {
         }
     }
 
-    /// The cursor behind the event with this sequence number.
+    /// Returns the cursor behind the event with this sequence number.
     fn write_cursor(&self, seq: u64) -> Value {
         match self.switches.cursor_type {
             CursorType::Integer => Value::from(seq),
@@ -100,7 +100,7 @@ impl Server {
             .ok_or_else(|| Refusal::new(400, "invalid_cursor", "the cursor is none of ours"))
     }
 
-    /// An event that there is, as JSON on one line.
+    /// Returns an event that there is, as JSON on one line.
     pub(super) fn envelope(&self, number: usize, event: u64) -> Vec<u8> {
         let seq = self.switches.seq_of(event);
         let log = &self.runs[number].log;

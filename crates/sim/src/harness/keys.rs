@@ -25,7 +25,7 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The `n`th key under a seed.
+    /// Returns the `n`th key under a seed.
     pub(crate) fn new(seed: u64, n: u64, now: u64) -> Self {
         Self {
             id: format!("{KEY_PREFIX}{}", ids::token(seed, "harness key", n)),
@@ -36,7 +36,7 @@ impl Key {
         }
     }
 
-    /// Whether this is what a client of the key sends.
+    /// Returns whether this is what a client of the key sends.
     fn opens_with(&self, given: &str, now: u64) -> bool {
         let Some(secret) = given
             .strip_prefix(&self.id)

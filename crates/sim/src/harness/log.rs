@@ -1,4 +1,4 @@
-//! The events of a run, kept so that millions of them take no memory.
+//! The events of a run, stored so that millions of them take no memory.
 
 use std::borrow::Cow;
 
@@ -39,7 +39,7 @@ pub(crate) enum What {
 }
 
 impl Chunk {
-    /// How many of its events can be seen at a time.
+    /// Returns how many of its events can be seen at a time.
     pub(crate) fn visible(&self, now: u64) -> u64 {
         match now.checked_sub(self.first_at) {
             None => 0,
@@ -106,14 +106,14 @@ impl Log {
         (rest.0 > 0).then_some(rest)
     }
 
-    /// How many events there are, those of the future included.
+    /// Returns how many events there are, those of the future included.
     pub(crate) fn len(&self) -> u64 {
         self.chunks
             .last()
             .map_or(0, |chunk| chunk.first + chunk.count)
     }
 
-    /// How many events can be seen.
+    /// Returns how many events can be seen.
     pub(crate) fn visible(&self, now: u64) -> u64 {
         let begun = self.chunks.partition_point(|chunk| chunk.first_at <= now);
         match begun.checked_sub(1).map(|last| &self.chunks[last]) {
@@ -122,7 +122,7 @@ impl Log {
         }
     }
 
-    /// When the next event can be seen.
+    /// Returns when the next event can be seen.
     pub(crate) fn next_after(&self, now: u64) -> Option<u64> {
         let number = self.visible(now);
         self.chunk_of(number)
@@ -139,7 +139,7 @@ impl Log {
         (number - chunk.first < chunk.count).then_some(chunk)
     }
 
-    /// An event in its public envelope, as JSON on one line.
+    /// Returns an event in its public envelope, as JSON on one line.
     pub(crate) fn envelope(&self, number: u64, seq: u64, redact: bool) -> Option<Vec<u8>> {
         let chunk = self.chunk_of(number)?;
         let made_up;
@@ -160,12 +160,12 @@ impl Log {
     }
 }
 
-/// The payload of a fragment of text.
+/// Returns the payload of a fragment of text.
 pub(crate) fn delta(text: &str) -> Value {
     json!({ "kind": CONTENT_DELTA, "content_delta": text })
 }
 
-/// An object without what the client supplied.
+/// Returns an object without what the client supplied.
 pub(crate) fn without_client_data(map: &Map<String, Value>) -> Value {
     let kept = map
         .iter()

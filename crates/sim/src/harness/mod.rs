@@ -1,7 +1,7 @@
 //! The Agent Harness platform as a pure machine.
 //!
-//! [`Server::handle`] takes a request and the time and gives the reply, or the head of an event stream whose frames
-//! [`Server::pull`] gives; [`Server::advance`] lets time pass. The same seed and the same script give byte-identical
+//! [`Server::handle`] takes a request and the time and returns the reply, or the head of an event stream whose frames
+//! [`Server::pull`] returns; [`Server::advance`] lets time pass. The same seed and the same script give byte-identical
 //! replies.
 //!
 //! ```
@@ -42,11 +42,11 @@
 //!   `idempotency_in_progress`, `session_required`, `run_not_stalled`, `invalid_cursor`, `route_not_found`; in events `COMPLETED`,
 //!   `REJECTED`, `MAX_STEPS`, `AWAITING_INPUT`, `cancelled_in_dashboard`, `heartbeat_lost`. A wait for data has
 //!   `input_kind` `data`.
-//! * A field of the wrong type, null included, is refused; unknown fields are kept and shown by a read, unknown query
+//! * A field of the wrong type, null included, is refused; unknown fields are stored and shown by a read, unknown query
 //!   parameters are ignored.
 //! * A key belongs to the customer, not to the credential; a signal's key also to its run. Only signals that were taken
 //!   are remembered; a key that comes back with another signal answers 409.
-//! * After an approval or data, no event tells that the run is running again, unless the switch for undocumented
+//! * After an approval or data, no event reports that the run is running again, unless the switch for undocumented
 //!   events is on.
 //! * A rotated key keeps its id. A stream stays open when its key is revoked.
 //! * A cursor stands for the last event of its page; an empty one is the same as none.
@@ -110,7 +110,7 @@ pub struct Server {
     /// The newest creation under each idempotency key.
     creations: BTreeMap<String, Creation>,
     streams: BTreeMap<StreamId, Stream>,
-    /// The timers: when to look at which run.
+    /// The timers: when to check which run.
     agenda: BTreeSet<(u64, usize)>,
     waits: Vec<WaitStats>,
     requests: BTreeMap<String, u64>,
@@ -126,14 +126,14 @@ pub struct Server {
 /// What a human can do to a run in the vendor's dashboard.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DashboardAction {
-    /// Lets a waiting run go on.
+    /// Lets a waiting run continue.
     Approve,
     /// Makes a waiting run fail.
     Reject(
         /// The reason.
         String,
     ),
-    /// Lets a waiting run go on with data.
+    /// Lets a waiting run continue with data.
     Input(
         /// The data.
         Map<String, Value>,
@@ -145,7 +145,7 @@ pub enum DashboardAction {
 }
 
 impl Server {
-    /// A platform whose ids and key follow from the seed.
+    /// Returns a platform whose ids and key follow from the seed.
     #[must_use]
     pub fn new(seed: u64, scenario: &Scenario, now: u64) -> Self {
         let key = Key::new(seed, 0, now);
@@ -172,19 +172,19 @@ impl Server {
         }
     }
 
-    /// The key it begins with: `key_id:secret`.
+    /// Returns the key it begins with: `key_id:secret`.
     #[must_use]
     pub fn api_key(&self) -> &str {
         &self.api_key
     }
 
-    /// The id of a run of another customer.
+    /// Returns the id of a run of another customer.
     #[must_use]
     pub fn foreign_run(&self) -> String {
         format!("run_{}", ids::token(self.seed, "foreign run", 0))
     }
 
-    /// What was counted so far.
+    /// Returns what was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let per_run = self.runs.iter().map(|run| {
@@ -210,7 +210,7 @@ impl Server {
         }
     }
 
-    /// The name of the endpoint that a head is for, and the id of the run that it names; for logs and fault rules.
+    /// Returns the name of the endpoint that a head is for, and the id of the run that it names; for logs and fault rules.
     #[must_use]
     pub fn endpoint(head: &Head) -> (&'static str, Option<String>) {
         match routes::resolve(head) {
@@ -244,7 +244,7 @@ impl Server {
         };
         let answer =
             answer.unwrap_or_else(|refusal| Answer::Whole(refusal.reply(&self.request_id())));
-        // With a lag of zero something may be due at this very instant.
+        // With a delay of zero something may be due at this very instant.
         self.advance(now);
         match answer {
             Answer::Whole(reply) if self.switches.extra_fields => {
@@ -345,7 +345,7 @@ impl Server {
         number.ok_or_else(|| Refusal::new(code, "run_not_found", "run not found"))
     }
 
-    /// The correlation id of the call that is being answered.
+    /// Returns the correlation id of the call that is being answered.
     fn request_id(&self) -> String {
         self.id_of_call(self.calls)
     }

@@ -56,7 +56,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether the id in its path is a run's.
+    /// Returns whether the id in its path is a run's.
     pub(crate) fn is_of_a_run(self) -> bool {
         match self {
             Self::ReadRun | Self::Events | Self::Stream | Self::Signal | Self::Resume => true,
@@ -70,30 +70,30 @@ impl Endpoint {
         }
     }
 
-    /// Whether it answers without a key.
+    /// Returns whether it answers without a key.
     pub(crate) fn is_open(self) -> bool {
         matches!(self, Self::Health | Self::OpenApi)
     }
 
-    /// Whether it manages keys.
+    /// Returns whether it manages keys.
     pub(crate) fn is_of_keys(self) -> bool {
         matches!(self, Self::CreateKey | Self::RevokeKey | Self::RotateKey)
     }
 
-    /// Whether it takes nothing but a JSON body.
+    /// Returns whether it takes nothing but a JSON body.
     pub(crate) fn takes_json(self) -> bool {
         matches!(self, Self::CreateRun | Self::Signal)
     }
 }
 
-/// Whether an endpoint is counted under this name.
+/// Returns whether an endpoint is counted under this name.
 pub(crate) fn has_endpoint(name: &str) -> bool {
     ROUTES
         .iter()
         .any(|(_, _, endpoint)| endpoint.name() == name)
 }
 
-/// The endpoint of a request and the id in its path (empty when the path has none).
+/// Returns the endpoint of a request and the id in its path (empty when the path has none).
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), NoRoute> {
     routes::resolve(&ROUTES, head).map(|((_, _, endpoint), id)| (*endpoint, id))
 }

@@ -1,4 +1,4 @@
-//! A run of the platform: plain data, and what can be said of it without looking elsewhere.
+//! A run of the platform: plain data, and what follows from that data alone.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -8,7 +8,7 @@ use super::log::Log;
 use super::scripts::Step;
 use crate::message::Reply;
 
-/// Where a run stands.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Queued,
@@ -49,7 +49,7 @@ pub(crate) struct Run {
     pub(crate) phase: Phase,
     /// What a read shows in place of the phase, and until when.
     pub(crate) shown: Option<(Phase, u64)>,
-    /// What is left to do.
+    /// What remains to be done.
     pub(crate) steps: VecDeque<Step>,
     /// When the step under way (or the time in the queue) is over.
     pub(crate) step_ends_at: Option<u64>,
@@ -73,7 +73,7 @@ pub(crate) struct OpenWait {
 }
 
 impl Run {
-    /// The status that a read shows.
+    /// Returns the status that a read shows.
     pub(crate) fn shown(&self, now: u64) -> Phase {
         match self.shown {
             Some((phase, until)) if now < until => phase,

@@ -71,7 +71,7 @@ pub(crate) const BUILT_IN: [&str; 7] = [
 /// No event has more bytes of text than this: it is made in memory.
 pub(crate) const MAX_DELTA_BYTES: u64 = 64 << 20;
 
-/// The steps of a built-in run; `None` when there is none of this name.
+/// Returns the steps of a built-in run; `None` when there is none of this name.
 pub(crate) fn built_in(name: &str, input: &Value) -> Option<Result<Vec<Step>, String>> {
     Some(match name {
         "approve-email" => timeout(input).map(approve_email),
@@ -195,7 +195,7 @@ fn wait(kind: &str, reason: &str, timeout_ms: Option<u64>) -> Step {
     })
 }
 
-/// A text in fragments of some words each, as a model writes it.
+/// Returns a text in fragments of some words each, as a model writes it.
 fn type_out(text: &str) -> Vec<Step> {
     let words: Vec<&str> = text.split_inclusive(' ').collect();
     let fragments = words.chunks(4).map(<[&str]>::concat);

@@ -104,7 +104,7 @@ impl Server {
         Ok(reply)
     }
 
-    /// The earlier reply to a signal that is a repetition, `None` for one to be applied.
+    /// Returns the earlier reply to a signal that is a repetition, `None` for one to be applied.
     fn judge_signal(
         &self,
         number: usize,
@@ -166,7 +166,7 @@ impl Server {
         Ok(self.write_reply(number))
     }
 
-    /// The reply to a signal or a resume that was taken.
+    /// Returns the reply to a signal or a resume that was taken.
     fn write_reply(&self, number: usize) -> Reply {
         let code = self.switches.signal_status_code;
         if self.switches.empty_write_replies {

@@ -59,7 +59,7 @@ impl Server {
         Answer::Stream { head, id }
     }
 
-    /// What a stream has to send now, at most some 64 KiB at a time; a stream that is not open has ended.
+    /// Returns what a stream has to send now, at most some 64 KiB at a time; a stream that is not open has ended.
     pub fn pull(&mut self, stream: StreamId, now: u64) -> Pulled {
         self.advance(now);
         let Some(state) = self.streams.get(&stream) else {
@@ -92,7 +92,7 @@ impl Server {
         self.streams.remove(&stream);
     }
 
-    /// When something happens by itself next, on an open stream or to a run; always later than the last time passed
+    /// Returns when something happens by itself next, on an open stream or to a run; always later than the last time passed
     /// in. `None` when only a request can change anything.
     #[must_use]
     pub fn next_change(&self) -> Option<u64> {
@@ -157,7 +157,7 @@ impl Server {
         Frame { seq, bytes }
     }
 
-    /// Whether a stream that has nothing to send never will have.
+    /// Returns whether a stream that has nothing to send never will have.
     fn is_over(&self, number: usize, next: u64, sent: u64) -> bool {
         let run = &self.runs[number];
         let has_all = next >= run.log.len();

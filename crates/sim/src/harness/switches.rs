@@ -1,11 +1,11 @@
-//! Every assumption that the contract does not settle, as a switch.
+//! Every assumption that the contract leaves open, as a switch.
 
 use serde::{Deserialize, Serialize};
 
 /// How the simulated platform behaves where its contract is silent or contradicts itself.
 ///
-/// A scenario file sets them in its `[agent_harness]` table; what it leaves out keeps the default. A lag of
-/// 9223372036854775807 ms (the largest number of such a file) is one for ever.
+/// A scenario file sets them in its `[agent_harness]` table; what it omits has its default. A delay of
+/// 9223372036854775807 ms (the largest number of such a file) never ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -36,7 +36,7 @@ pub struct Switches {
     pub key_conflict_status_code: u16,
     /// For how long after a creation another one with its key answers 409.
     pub create_in_progress_ms: u64,
-    /// How long a creation's key is remembered (absent: for ever).
+    /// How long a creation's key is remembered (absent: forever).
     pub key_lifetime_ms: Option<u64>,
     /// Whether a creation without `input` is refused.
     pub input_required: bool,
@@ -148,7 +148,7 @@ pub enum LimitStatus {
     Failed,
     /// `cancelled`.
     Cancelled,
-    /// `running`, for ever: only the event tells.
+    /// `running`, forever: only the event says so.
     Running,
 }
 
@@ -273,14 +273,14 @@ impl Default for Switches {
 }
 
 impl Switches {
-    /// The sequence number of a run's event, whose own number begins at 0.
+    /// Returns the sequence number of a run's event, whose own number begins at 0.
     pub(crate) fn seq_of(&self, number: u64) -> u64 {
         number
             .saturating_mul(self.seq_step.max(1))
             .saturating_add(1)
     }
 
-    /// The number of the first event behind a sequence number.
+    /// Returns the number of the first event behind a sequence number.
     pub(crate) fn first_behind(&self, seq: u64) -> u64 {
         match seq.checked_sub(1) {
             Some(before) => before / self.seq_step.max(1) + 1,

@@ -41,7 +41,7 @@ impl Granularity {
         }
     }
 
-    /// The beginning of the bucket that a time falls in.
+    /// Returns the beginning of the bucket that a time falls in.
     fn begin(self, ms: u64) -> u64 {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
         let time = Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX);
@@ -115,7 +115,7 @@ impl Server {
     }
 }
 
-/// What a run has used: when, of what, how much.
+/// Returns what a run has used: when, of what, how much.
 fn meter(run: &Run, now: u64) -> Vec<(u64, &'static str, u64)> {
     let mut used = vec![(run.created_at, "run.created", 1)];
     for chunk in run.log.chunks() {

@@ -14,7 +14,7 @@ const CLOSING: [u8; 9] = [0x06, 0x0b, 0x01, 0x40, 0x36, 0x09, 0x04, 0x80, 0x40];
 #[cfg(test)]
 const INFLATED: u32 = 1 + 258 * (4 * (COPIES as u32) + 4);
 
-/// The body.
+/// Returns the body.
 pub(super) fn gzip_bomb() -> Vec<u8> {
     let mut body = OPENING.to_vec();
     body.resize(OPENING.len() + COPIES, 0);

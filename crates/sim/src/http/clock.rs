@@ -16,7 +16,7 @@ pub(super) enum SimClock {
         speed: f64,
         skipped: u64,
     },
-    /// Moves only when told to, and by a step as each look at a task comes in.
+    /// Moves only on request, and by a step with each poll of a task.
     Manual { now: u64, step: Span },
 }
 
@@ -66,7 +66,7 @@ impl SimClock {
         }
     }
 
-    /// Tells a manual clock that a task was looked at; whether it moved.
+    /// Moves a manual clock because a task was polled; returns whether it moved.
     pub(super) fn tick(&mut self) -> bool {
         match *self {
             Self::Manual { step, .. } if step > Span(0) => {
@@ -77,7 +77,7 @@ impl SimClock {
         }
     }
 
-    /// How long to sleep until then; `None` when no sleep brings it about.
+    /// Returns how long to sleep until then; `None` when no sleep brings it about.
     pub(super) fn until(&self, at: u64) -> Option<Duration> {
         match self {
             // A millisecond more than the rounding takes away, so that nobody wakes too early again and again.
@@ -100,7 +100,7 @@ impl SimClock {
         }
     }
 
-    /// How long a span takes in real time; for a manual clock as long as it says.
+    /// Returns how long a span takes in real time; for a manual clock as long as it says.
     pub(super) fn to_real(&self, span: Span) -> Duration {
         match self {
             Self::Running { speed, .. } => Duration::from_millis((span.0 as f64 / speed) as u64),

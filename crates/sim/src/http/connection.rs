@@ -34,7 +34,7 @@ pub(super) async fn serve(
     shared: Arc<SimHandle>,
     mut refusals: watch::Receiver<u64>,
 ) {
-    // A connection that breaks is the client's affair; there is nobody to tell.
+    // A connection that breaks is the client's affair; there is nobody to report it to.
     let mut connection = Connection {
         stream,
         unread: Vec::new(),
@@ -57,7 +57,7 @@ enum Outgoing {
 }
 
 impl Outgoing {
-    /// How many bytes leave at once.
+    /// Returns how many bytes leave at once.
     fn first_bytes(&self) -> usize {
         match self {
             Self::Whole(delivery) => delivery.bytes.len(),
@@ -117,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// Sends what is no stream; gives what is to become of the connection.
+    /// Sends a reply that is no stream; returns what to do with the connection.
     async fn send(&mut self, shared: &SimHandle, delivery: WireReply) -> io::Result<Then> {
         self.stream.write_all(&delivery.bytes).await?;
         match delivery.tail {
@@ -129,7 +129,7 @@ impl Connection {
                     self.stream.write_all(piece).await?;
                 }
             }
-            // Ends with the error that tells that the client has gone.
+            // Ends with the error that shows that the client has gone.
             Tail::Endless(block) => loop {
                 self.stream.write_all(&block).await?;
             },
@@ -137,7 +137,7 @@ impl Connection {
         Ok(delivery.then)
     }
 
-    /// The next head: `None` when the client has gone, an error when it is no head.
+    /// Returns the next head: `None` when the client has gone, an error when it is no head.
     async fn read_head(&mut self) -> io::Result<Option<Result<ParsedHead, BadHead>>> {
         loop {
             match parse_head(&self.unread) {
@@ -375,7 +375,7 @@ async fn answer_whole(
             }
             None => Outgoing::Whole(deliver(shown, fault, way)),
         };
-        // A status line that is cut short tells nothing.
+        // A truncated status line says nothing.
         let tells = outgoing.first_bytes() >= "HTTP/1.1 200 ".len();
         let sent = reply.map(|reply| reply.status).filter(|_| tells);
         state.record(&head, &opening, &digested, applied.as_ref(), sent);

@@ -1,4 +1,4 @@
-//! A reply as the bytes that leave, and what becomes of the connection: the pure half of every fault but for what is
+//! A reply as the bytes that are sent, and what happens to the connection: the pure half of every fault but for what is
 //! done to the frames of a stream.
 
 use super::bomb::gzip_bomb;
@@ -11,12 +11,12 @@ use crate::time::Span;
 #[derive(Debug, PartialEq)]
 pub(super) struct WireReply {
     pub(super) bytes: Vec<u8>,
-    /// What follows the bytes, slowly or for ever.
+    /// What follows the bytes, slowly or without end.
     pub(super) tail: Tail,
     pub(super) then: Then,
 }
 
-/// Bytes that do not leave all at once.
+/// Bytes that are not sent all at once.
 #[derive(Debug, PartialEq)]
 pub(super) enum Tail {
     Nothing,
@@ -42,12 +42,12 @@ pub(super) enum Then {
     Refuse(Span),
 }
 
-/// What becomes of the head of an event stream.
+/// How the head of an event stream is sent.
 #[derive(Debug, PartialEq)]
 pub(super) enum Opened {
     /// It is sent, and the frames follow.
     Stream(OpenedStream),
-    /// The fault leaves nothing of the frames.
+    /// The fault removes all frames.
     Instead(WireReply),
 }
 
@@ -71,7 +71,7 @@ enum Length {
     Open,
 }
 
-/// Whether a request that a fault strikes is applied all the same.
+/// Returns whether a request that a fault strikes is applied anyway.
 pub(super) fn is_applied(fault: Option<&Fault>) -> bool {
     match fault {
         None => true,
@@ -111,7 +111,7 @@ pub(super) fn is_applied(fault: Option<&Fault>) -> bool {
     }
 }
 
-/// The reply that a fault puts in place of the machine's. The endpoint would have answered with this media type.
+/// Returns the reply that a fault puts in place of the machine's. The endpoint would have answered with this media type.
 pub(super) fn replacement(fault: &Fault, media_type: &str) -> Option<Reply> {
     let ok = |fields: &[(&'static str, &str)], body: Vec<u8>| Reply {
         status: 200,
@@ -173,7 +173,7 @@ pub(super) fn replacement(fault: &Fault, media_type: &str) -> Option<Reply> {
     }
 }
 
-/// A whole reply as the fault lets it out.
+/// Returns a whole reply as the fault lets it out.
 pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> WireReply {
     let then = Then::of(way);
     // RFC 9110, section 9.3.2: HEAD gets the head that the body would have, and no body.
@@ -243,7 +243,7 @@ pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> WireRep
     }
 }
 
-/// The head of an event stream as the fault lets it out; what becomes of the frames is the
+/// Returns the head of an event stream as the fault lets it out; what becomes of the frames is the
 /// [`Shaper`](super::shape::Shaper)'s.
 pub(super) fn open(reply: &Reply, fault: Option<&Fault>, way: Way) -> Opened {
     let is_chunked = way.takes_chunks;
@@ -278,7 +278,7 @@ pub(super) fn open(reply: &Reply, fault: Option<&Fault>, way: Way) -> Opened {
     })
 }
 
-/// A piece of a body as a chunk (RFC 9112, section 7.1). An empty piece would be the last one: it gives nothing.
+/// Returns a piece of a body as a chunk (RFC 9112, section 7.1). An empty piece would be the last one, so it becomes nothing.
 pub(super) fn chunk(piece: &[u8]) -> Vec<u8> {
     if piece.is_empty() {
         return Vec::new();
@@ -295,10 +295,10 @@ pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// The media type of event streams.
 pub(super) const EVENT_STREAM: &str = "text/event-stream";
 
-/// An endless body leaves in blocks of about this size.
+/// An endless body is sent in blocks of about this size.
 const BLOCK: usize = 64 << 10;
 
-/// The reply's body and then the filling for ever.
+/// Returns the reply's body and then filling without end.
 fn endless(reply: &Reply, claimed: Option<u64>, filling: &[u8], way: Way) -> WireReply {
     let length = claimed.map_or_else(|| Length::unknown(way), Length::Known);
     let mut bytes = head(reply, length, Then::of(way));

@@ -113,13 +113,13 @@ impl Sim {
         }
     }
 
-    /// The address it listens at.
+    /// Returns the address it listens at.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL it listens at, without a slash at the end.
+    /// Returns the URL it listens at, without a slash at the end.
     #[must_use]
     pub fn url(&self) -> String {
         let mut address = self.address;
@@ -132,7 +132,7 @@ impl Sim {
         format!("http://{address}")
     }
 
-    /// How to reach the simulated Nanonets platform.
+    /// Returns how to reach the simulated Nanonets platform.
     #[must_use]
     pub fn nanonets(&self) -> NanonetsAccess {
         let state = self.shared.lock();
@@ -143,7 +143,7 @@ impl Sim {
         }
     }
 
-    /// How to reach the simulated Agent Harness platform.
+    /// Returns how to reach the simulated Agent Harness platform.
     #[must_use]
     pub fn harness(&self) -> HarnessAccess {
         let state = self.shared.lock();
@@ -154,7 +154,7 @@ impl Sim {
         }
     }
 
-    /// The id of the newest version of an agent, runnable or not.
+    /// Returns the id of the newest version of an agent, runnable or not.
     ///
     /// # Panics
     /// When there is no agent of that name: a typo in a test.
@@ -164,7 +164,7 @@ impl Sim {
         id.unwrap_or_else(|| panic!("the simulator has no agent {name:?}"))
     }
 
-    /// The ids of an agent and of a task of another workspace.
+    /// Returns the ids of an agent and of a task of another workspace.
     #[must_use]
     pub fn foreign_ids(&self) -> (String, String) {
         let state = self.shared.lock();
@@ -174,25 +174,25 @@ impl Sim {
         )
     }
 
-    /// What the Nanonets platform has counted.
+    /// Returns what the Nanonets platform has counted.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.lock().nanonets.stats()
     }
 
-    /// What the Agent Harness platform has counted.
+    /// Returns what the Agent Harness platform has counted.
     #[must_use]
     pub fn harness_stats(&self) -> harness::Stats {
         self.shared.lock().harness.stats()
     }
 
-    /// The log: every request but the service ones, oldest first.
+    /// Returns the log: every request but the service ones, oldest first.
     #[must_use]
     pub fn requests(&self) -> Vec<RequestRecord> {
         self.shared.lock().log.iter().cloned().collect()
     }
 
-    /// Puts these faults in place of those in force; their counts begin anew.
+    /// Replaces the present faults by these; their counts begin at zero.
     pub fn set_faults(&self, rules: Vec<FaultRule>) {
         self.shared.lock().set_faults(rules);
     }
@@ -243,19 +243,19 @@ impl Sim {
     }
 
     /// Forgets all tasks, runs, counts and logs, cuts open streams, and puts the scenario's faults in force again. Ids
-    /// begin anew, too.
+    /// begin again, too.
     pub fn reset(&self) {
         self.shared.lock().reset();
     }
 
-    /// The line that tells another program where everything is.
+    /// Returns the line that says to another program where everything is.
     #[must_use]
     pub fn ready_line(&self) -> Value {
         json!({ "v": 1, "type": "ready", "listen": self.url(),
             "providers": { "nanonets": self.nanonets(), "agent-harness": self.harness() } })
     }
 
-    /// The lines to paste into a shell.
+    /// Returns the lines to paste into a shell.
     #[must_use]
     pub fn export_lines(&self) -> String {
         let (nanonets, harness) = (self.nanonets(), self.harness());
@@ -285,7 +285,7 @@ impl Builder {
         self
     }
 
-    /// How many times faster than the wall clock simulated time runs.
+    /// Returns how many times faster than the wall clock simulated time runs.
     #[must_use]
     pub fn speed(mut self, times: f64) -> Self {
         self.speed = times;
@@ -313,10 +313,10 @@ impl Builder {
         self
     }
 
-    /// Takes simulated time off the wall clock: it starts at 2026-01-01 and moves by `per_look` as each look at a task
-    /// comes in, by what a fault says that lets time pass, and otherwise only by [`Sim::advance`].
+    /// Takes simulated time off the wall clock: it starts at 2026-01-01 and moves by `per_read` with each poll of a task
+    /// that comes in, by the time that a fault lets pass, and otherwise only by [`Sim::advance`].
     ///
-    /// A look at a task is a status request of Nanonets, and of Agent Harness a read of a run, of a page of its events
+    /// A poll of a task is a status request of Nanonets, and of Agent Harness a read of a run, of a page of its events
     /// or the opening of its stream. An open stream moves nothing: it sends what is due when something else does.
     #[must_use]
     pub fn manual_clock(mut self, per_read: Duration) -> Self {
@@ -326,7 +326,7 @@ impl Builder {
         self
     }
 
-    /// Keeps the JSON bodies of requests and replies in the log.
+    /// Records the JSON bodies of requests and replies in the log.
     #[must_use]
     pub fn record_bodies(mut self) -> Self {
         self.records_bodies = true;
@@ -389,7 +389,7 @@ struct SimHandle {
     refusals: mpsc::UnboundedSender<Refusal>,
 }
 
-/// A wish that nobody listens for a while, and whom to tell that it is so.
+/// A request not to listen for a while, and the sender to answer once that is so.
 #[derive(Debug)]
 struct Refusal {
     span: Duration,

@@ -56,7 +56,7 @@ struct DashboardReject {
     reason: String,
 }
 
-/// Whether a path is the simulator's own.
+/// Returns whether a path is the simulator's own.
 pub(super) fn is_service(path: &str) -> bool {
     path == "/_sim" || path.starts_with("/_sim/")
 }

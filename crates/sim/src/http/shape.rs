@@ -7,7 +7,7 @@ use crate::harness::Replay;
 use crate::message::Frame;
 use crate::time::Span;
 
-/// Frames in, bytes out. Nothing is kept but one frame at most.
+/// Frames in, bytes out. At most one frame is buffered.
 #[derive(Debug)]
 pub(super) struct Shaper {
     edit: Edit,
@@ -67,7 +67,7 @@ enum Edit {
 }
 
 impl Shaper {
-    /// The shaper of a stream behind so many bytes of head that a client opened with this `Last-Event-ID`.
+    /// Returns the shaper of a stream behind so many bytes of head that a client opened with this `Last-Event-ID`.
     pub(super) fn new(fault: Option<&Fault>, head: u64, last_event_id: Option<&str>) -> Self {
         let mut limit = None;
         let mut pace = None;
@@ -156,7 +156,7 @@ impl Shaper {
         self.pace
     }
 
-    /// The end, when it has come already.
+    /// Returns the end, when it has come already.
     pub(super) fn due(&self) -> Option<StreamEnd> {
         if let Edit::Eof { after } = self.edit
             && self.events >= after
@@ -182,13 +182,13 @@ impl Shaper {
         self.due()
     }
 
-    /// Hears that there is nothing more for now.
+    /// Notes that there is nothing more for now.
     pub(super) fn pending(&mut self) -> Option<StreamEnd> {
         self.is_live = true;
         (self.edit == Edit::Snapshot).then_some(StreamEnd::Finish)
     }
 
-    /// Hears that there is nothing more at all.
+    /// Notes that there is nothing more at all.
     pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> StreamEnd {
         if let Some(held) = self.held.take() {
             self.emit(&held, out);
@@ -246,7 +246,7 @@ fn in_range(index: u64, after: u64, events: u64) -> bool {
     index >= after && index - after < events
 }
 
-/// The frame with something wrong with its data.
+/// Returns the frame with something wrong with its data.
 fn corrupt(frame: &[u8], seq: u64, form: Corruption) -> Vec<u8> {
     let number = format!("\"seq\":{seq}");
     with_data(frame, |data| match form {
@@ -257,7 +257,7 @@ fn corrupt(frame: &[u8], seq: u64, form: Corruption) -> Vec<u8> {
     })
 }
 
-/// The frame with other data in the place of its first line of data.
+/// Returns the frame with other data in the place of its first line of data.
 fn with_data(frame: &[u8], edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Vec<u8> {
     let Some(range) = data_range(frame) else {
         return frame.to_vec();
@@ -266,7 +266,7 @@ fn with_data(frame: &[u8], edit: impl FnOnce(&[u8]) -> Vec<u8>) -> Vec<u8> {
     [&frame[..range.start], &data, &frame[range.end..]].concat()
 }
 
-/// Where the value of the first line of data stands.
+/// Returns where the value of the first line of data stands.
 fn data_range(frame: &[u8]) -> Option<Range<usize>> {
     let mut start = 0;
     loop {
@@ -280,7 +280,7 @@ fn data_range(frame: &[u8]) -> Option<Range<usize>> {
     }
 }
 
-/// The text with the first occurrence of `old` replaced.
+/// Returns the text with the first occurrence of `old` replaced.
 fn replaced(text: &[u8], old: &str, new: &str) -> Vec<u8> {
     match memchr::memmem::find(text, old.as_bytes()) {
         Some(at) => [&text[..at], new.as_bytes(), &text[at + old.len()..]].concat(),
@@ -306,7 +306,7 @@ mod tests {
         }
     }
 
-    /// What comes out of three events with a heartbeat in between, and how it ends.
+    /// Returns what comes out of three events with a heartbeat in between, and how it ends.
     fn shaped(fault: Option<Fault>, last_event_id: Option<&str>) -> (String, StreamEnd) {
         let mut shaper = Shaper::new(fault.as_ref(), 100, last_event_id);
         let mut out = Vec::new();
@@ -319,7 +319,7 @@ mod tests {
         (String::from_utf8(out).unwrap(), end)
     }
 
-    /// The numbers of the events in a text, in order; `h` for a heartbeat.
+    /// Returns the numbers of the events in a text, in order; `h` for a heartbeat.
     fn numbers(text: &str) -> String {
         let digits = text.split("\n\n").filter(|frame| !frame.is_empty());
         digits

@@ -21,7 +21,7 @@ use crate::time::{Span, rfc3339};
 
 /// The log keeps the newest so many requests.
 const MAX_LOG: usize = 100_000;
-/// A longer reply is not kept for a stale read.
+/// A longer reply is not stored for a stale read.
 const MAX_KEPT: usize = 1 << 20;
 
 /// One request in the log. It never holds a header field, so no key.
@@ -74,7 +74,7 @@ pub(super) struct State {
     pub(super) log: VecDeque<RequestRecord>,
     records_bodies: bool,
     faulted: BTreeMap<&'static str, u64>,
-    /// What each read of a task was told last, by its target.
+    /// The last reply to each read of a task, by its target.
     told: BTreeMap<String, Reply>,
     /// Moves on whenever a stream may have something to send for another reason than that time passed by itself.
     changes: watch::Sender<u64>,
@@ -109,7 +109,7 @@ pub(super) struct Opening {
 }
 
 impl Opening {
-    /// What the endpoint answers with when all is well.
+    /// Returns what the endpoint answers with when all is well.
     pub(super) fn media_type(&self) -> &'static str {
         if self.is_stream() {
             EVENT_STREAM
@@ -122,7 +122,7 @@ impl Opening {
         self.platform == Platform::AgentHarness && self.endpoint == "stream"
     }
 
-    /// Whether it looks at one task, which moves a manual clock.
+    /// Returns whether it polls one task, which moves a manual clock.
     fn is_a_read(&self) -> bool {
         match self.platform {
             Platform::Nanonets => self.endpoint == "status",
@@ -154,7 +154,7 @@ impl State {
         }
     }
 
-    /// Forgets everything that happened; ids begin anew, and open streams are cut.
+    /// Forgets everything that happened; ids begin again, and open streams are cut.
     pub(super) fn reset(&mut self) {
         let now = self.clock.now();
         self.nanonets = nanonets::Server::new(self.seed, &self.scenario, now);
@@ -176,7 +176,7 @@ impl State {
         &self.faulted
     }
 
-    /// Lets the platforms do what is due, and gives the time.
+    /// Lets the platforms do what is due, and returns the time.
     pub(super) fn catch_up(&mut self) -> u64 {
         let now = self.clock.now();
         self.nanonets.advance(now);
@@ -305,7 +305,7 @@ impl State {
         }
     }
 
-    /// The reply to a read, or the one before it when the read is to be stale.
+    /// Returns the reply to a read, or the one before it when the read is to be stale.
     fn told(&mut self, target: String, reply: Reply, fault: Option<&Fault>) -> Reply {
         if fault == Some(&Fault::StaleRead)
             && let Some(earlier) = self.told.get(&target)
@@ -318,7 +318,7 @@ impl State {
         reply
     }
 
-    /// What a stream has to send; after a reset nothing ever again, which is no end of it.
+    /// Returns what a stream has to send; after a reset nothing ever again, which is no end of it.
     pub(super) fn pull(&mut self, ticket: Ticket) -> Option<Pulled> {
         let now = self.clock.now();
         (ticket.epoch == self.epoch).then(|| self.harness.pull(ticket.stream, now))
@@ -331,12 +331,12 @@ impl State {
         }
     }
 
-    /// How long to sleep until something happens by itself; `None` when nothing does.
+    /// Returns how long to sleep until something happens by itself; `None` when nothing does.
     pub(super) fn until_next_change(&self) -> Option<Duration> {
         self.clock.until(self.harness.next_change()?)
     }
 
-    /// Hears of everything but the passing of time that may give a stream something to send.
+    /// Notifies of everything but the passing of time that may give a stream something to send.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -384,7 +384,7 @@ impl State {
     }
 }
 
-/// What the log keeps of a body.
+/// What the log records of a body.
 #[derive(Debug)]
 pub(super) struct Digested {
     sha256: String,

@@ -24,7 +24,7 @@ pub(super) struct Streaming {
     pub(super) shaper: Shaper,
 }
 
-/// The platform's end of a stream: told when the connection's end is gone, in whatever way it went.
+/// The platform's end of a stream: it learns when the connection's end is gone, in whatever way.
 pub(super) struct OpenStream {
     shared: Arc<SimHandle>,
     ticket: Ticket,
@@ -55,7 +55,7 @@ impl OpenStream {
         }
     }
 
-    /// Asks the platform once, and shapes what it gives.
+    /// Asks the platform once, and shapes what it returns.
     fn next(&mut self, shaper: &mut Shaper, out: &mut Vec<u8>) -> Pending {
         let mut state = self.shared.lock();
         // What changes from here on ends the wait that may follow.
@@ -82,7 +82,7 @@ impl Drop for OpenStream {
 }
 
 impl Connection {
-    /// Sends a stream to its end; gives what is to become of the connection.
+    /// Sends a stream to its end; returns what to do with the connection.
     pub(super) async fn send_stream(
         &mut self,
         streaming: Streaming,
@@ -182,7 +182,7 @@ mod tests {
     use crate::Sim;
     use crate::message::{Answer, Request};
 
-    /// How long until something happens by itself on the platform.
+    /// Returns how long until something happens by itself on the platform.
     fn next_change(sim: &Sim) -> Option<u64> {
         let state = sim.shared.lock();
         let at = state.harness.next_change();

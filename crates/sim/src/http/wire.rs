@@ -38,7 +38,7 @@ impl Way {
         is_head: false,
     };
 
-    /// The way back when so much of the request's body was read: behind the rest no other request is found.
+    /// Returns the way back when so much of the request's body was read: behind the rest no other request is found.
     pub(super) fn if_read(self, body: &Framing) -> Self {
         Self {
             keep_alive: self.keep_alive && body.is_done(),

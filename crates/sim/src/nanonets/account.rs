@@ -94,7 +94,7 @@ impl Machine for Server {
     }
 }
 
-/// What a task that completed said in the end.
+/// Returns what a task that completed said in the end.
 fn answer_of(task: &Task) -> Option<String> {
     if task.phase != Phase::Completed {
         return None;

@@ -1,4 +1,4 @@
-//! How tasks move by themselves: steps, slots, lags.
+//! How tasks move by themselves: steps, slots, delays.
 
 use super::Server;
 use super::stats::QuestionStats;
@@ -23,7 +23,7 @@ impl Server {
         self.now = self.now.max(now);
     }
 
-    /// When something happens by itself next; `None` when only a request can change anything.
+    /// Returns when something happens by itself next; `None` when only a request can change anything.
     #[must_use]
     pub fn next_due(&self) -> Option<u64> {
         self.agenda.first().map(|(at, _)| *at)
@@ -163,7 +163,7 @@ impl Server {
         self.ask(number);
     }
 
-    /// What the assistant said last is the question that is open now.
+    /// The assistant's last message is the question that is open now.
     fn ask(&mut self, number: usize) {
         let task = &mut self.tasks[number];
         if let Some(message) = task.last_assistant_message() {
@@ -176,7 +176,7 @@ impl Server {
             let content = content_of(message, &self.switches).to_string();
             let id = ids::question(&[&task.id, &message.id, &content]);
             if task.question.is_some_and(|open| self.asked[open].0 == id) {
-                // It says what it said.
+                // Its text is the same.
                 return;
             }
             self.asked.push((id, message.text.clone()));
@@ -185,7 +185,7 @@ impl Server {
         }
     }
 
-    /// Whether a task waits, and nobody has answered what it asks.
+    /// Returns whether a task waits, and nobody has answered what it asks.
     pub(super) fn is_unanswered(&self, number: usize) -> bool {
         let task = &self.tasks[number];
         let asked = task
@@ -194,7 +194,7 @@ impl Server {
         task.phase == Phase::Waiting && asked == Some(0)
     }
 
-    /// The open question says something else: it is another.
+    /// Changes the text of the open question: it is another question.
     pub(super) fn reword(&mut self, number: usize, text: String) {
         let task = &mut self.tasks[number];
         let mut newest = task.messages.iter_mut().rev();
@@ -205,7 +205,7 @@ impl Server {
         self.ask(number);
     }
 
-    /// The agent asks something else behind its open question.
+    /// Makes the agent ask something else after its open question.
     pub(super) fn ask_more(&mut self, number: usize, text: String) {
         self.say(number, text);
         self.ask(number);
@@ -257,7 +257,7 @@ impl Server {
         task.question = None;
     }
 
-    /// Goes on behind an approval.
+    /// Continues after an approval.
     pub(super) fn approve(&mut self, number: usize) {
         self.take_slot_or_queue(number);
     }
@@ -293,7 +293,7 @@ impl Server {
         task.updated_at = self.now;
     }
 
-    /// Adds a message to the conversation and gives its id.
+    /// Adds a message to the conversation and returns its id.
     pub(super) fn add_to_log(&mut self, number: usize, role: Role, text: String) -> String {
         let task = &mut self.tasks[number];
         let id = ids::uuid(

@@ -131,7 +131,7 @@ impl Params {
         Ok(params)
     }
 
-    /// Whether an entry passes the filters; `default` judges the status when none was asked for.
+    /// Returns whether an entry passes the filters; `default` judges the status when none was asked for.
     pub(crate) fn accepts(
         &self,
         status: &str,
@@ -180,7 +180,7 @@ impl Params {
     }
 }
 
-/// The page as one that others follow, of which the next is the first, as
+/// Returns the page as one that others follow, of which the next is the first, as
 /// [`Fault::LoopedCursor`](crate::Fault::LoopedCursor) has it.
 #[must_use]
 pub fn looped(mut reply: Reply) -> Reply {
@@ -195,7 +195,7 @@ pub fn looped(mut reply: Reply) -> Reply {
     reply
 }
 
-/// The filters of a request, in one order; nothing when a cursor is not bound to them.
+/// Returns the filters of a request, in one order; nothing when a cursor is not bound to them.
 fn filters(head: &Head, switches: &Switches) -> String {
     if !switches.cursor_binds_filters {
         return String::new();
@@ -210,7 +210,7 @@ fn write_cursor(number: usize, filters: &str) -> String {
     URL_SAFE_NO_PAD.encode(format!("below:{number}:{filters}"))
 }
 
-/// The place that a cursor stands for; `None` when it is none of ours or made with other filters. The one of a looped
+/// Returns the place that a cursor stands for; `None` when it is none of ours or made with other filters. The one of a looped
 /// page goes with all.
 fn read_cursor(text: &str, filters: &str) -> Option<usize> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;

@@ -41,7 +41,7 @@ impl AgentChange {
         Ok(request)
     }
 
-    /// The configuration that comes of it: the wished one, or else the one there is; with the wished prompt.
+    /// Returns the resulting configuration: the requested one, or else the present one; with the requested prompt.
     fn config_over(&self, present: &Map<String, Value>) -> Map<String, Value> {
         let mut config = self.config.as_ref().unwrap_or(present).clone();
         let has_own_prompt = self
@@ -138,7 +138,7 @@ impl Server {
         Ok(Reply::json(self.switches.publish_status_code, &reply))
     }
 
-    /// Does what a human does in the dashboard's editor: saves changes as the agent's draft, and gives the draft's id.
+    /// Does what a human does in the dashboard's editor: saves changes as the agent's draft, and returns the draft's id.
     /// They are over the draft that there is, or else over the newest version.
     ///
     /// # Errors
@@ -188,7 +188,7 @@ impl Server {
         Ok(id)
     }
 
-    /// What an agent does now.
+    /// Returns what an agent does now.
     pub(super) fn behaviour(&self, number: usize) -> Arc<dyn Agent> {
         let agent = &self.agents[number];
         let named = registry::named_behaviour(&self.behaviours, &agent.config);
@@ -237,7 +237,7 @@ impl Server {
         Ok(())
     }
 
-    /// Whether another agent than this one has the name.
+    /// Returns whether another agent than this one has the name.
     fn is_taken(&self, name: &str, group_id: &str) -> bool {
         self.agents.iter().any(|agent| {
             agent.name == name && agent.group_id != group_id && agent.status != "archived"
@@ -250,7 +250,7 @@ impl Server {
             .map_err(|why| bad(&why))
     }
 
-    /// The newest version of an agent that is in this state.
+    /// Returns the newest version of an agent that is in this state.
     pub(super) fn newest(&self, group_id: &str, status: &str) -> Option<usize> {
         self.agents
             .iter()

@@ -1,6 +1,6 @@
 //! The Nanonets Agents platform as a pure machine.
 //!
-//! [`Server::handle`] takes a request and the time and gives the reply; [`Server::advance`] lets time pass. The same
+//! [`Server::handle`] takes a request and the time and returns the reply; [`Server::advance`] lets time pass. The same
 //! seed and the same script give byte-identical replies.
 //!
 //! # What is modelled
@@ -15,12 +15,12 @@
 //!   `cursor`, `status` or `q` is the same as none.
 //! * A message to a task that is pending, queued, running or in review is taken up when the agent's turn ends; it
 //!   answers no question that comes later.
-//! * A task that goes on after a wait takes its place among the agent's running ones, or is `queued` again.
-//! * The agent's closing words stand in the message log, too.
+//! * A task that continues after a wait takes its place among the agent's running ones, or is `queued` again.
+//! * The agent's last message is in the message log, too.
 //! * An archived version can still be run, and any version be updated, by its id.
 //! * A creation and an update judge alike: a `system_prompt` beside a `config` that has one of its own is ignored.
 //! * A name is taken when another agent has a version under it that is not archived.
-//! * An update that says nothing changes nothing, and the tasks that an agent has go on as they began.
+//! * An update without a field changes nothing, and the tasks that an agent has continue as they began.
 //!
 //! # What a created agent does
 //! It acts like the agent of the simulator that its `config.acts_like` names, or else like the one whose name is its
@@ -74,7 +74,7 @@ pub struct Server {
     /// Oldest first; a task's number is its place.
     tasks: Vec<Task>,
     numbers: BTreeMap<String, usize>,
-    /// When to look at which task. Entries may be stale: the task's own timers are what counts.
+    /// When to check which task. Entries may be stale: the task's own timers are what counts.
     agenda: BTreeSet<(u64, usize)>,
     questions: Vec<QuestionStats>,
     /// The ids by which the client knows these questions, and what they say.
@@ -95,7 +95,7 @@ pub struct AgentRef {
 /// What a human can do to a task in the vendor's dashboard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DashboardAction {
-    /// Lets a task in review go on.
+    /// Lets a task in review continue.
     Approve,
     /// Refuses a task in review.
     Reject,
@@ -119,7 +119,7 @@ pub enum DashboardAction {
 }
 
 impl Server {
-    /// A platform whose ids and key follow from the seed.
+    /// Returns a platform whose ids and key follow from the seed.
     #[must_use]
     pub fn new(seed: u64, scenario: &Scenario, now: u64) -> Self {
         let agents = registry::records(seed, scenario, now);
@@ -146,13 +146,13 @@ impl Server {
         }
     }
 
-    /// The only key it takes.
+    /// Returns the only key it takes.
     #[must_use]
     pub fn api_key(&self) -> &str {
         &self.api_key
     }
 
-    /// The agents that can be run, one for each name, newest version first; without the fillers.
+    /// Returns the agents that can be run, one for each name, newest version first; without the fillers.
     #[must_use]
     pub fn agents(&self) -> Vec<AgentRef> {
         let runnable = |agent: &&Record| agent.status == "published" && agent.is_active;
@@ -171,7 +171,7 @@ impl Server {
         refs
     }
 
-    /// The id of the newest version of the agent with this name, runnable or not.
+    /// Returns the id of the newest version of the agent with this name, runnable or not.
     #[must_use]
     pub fn agent(&self, name: &str) -> Option<String> {
         self.agents
@@ -181,19 +181,19 @@ impl Server {
             .map(|agent| agent.id.clone())
     }
 
-    /// The id of an agent of another workspace.
+    /// Returns the id of an agent of another workspace.
     #[must_use]
     pub fn foreign_agent(&self) -> String {
         ids::uuid(self.seed, "foreign agent", 0)
     }
 
-    /// The id of a task of another workspace.
+    /// Returns the id of a task of another workspace.
     #[must_use]
     pub fn foreign_task(&self) -> String {
         ids::uuid(self.seed, "foreign task", 0)
     }
 
-    /// What was counted so far.
+    /// Returns what was counted so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let per_task = self.tasks.iter().map(|task| {
@@ -216,7 +216,7 @@ impl Server {
         }
     }
 
-    /// The name of the endpoint that a head is for, and the id of the task that it names; for logs and fault rules.
+    /// Returns the name of the endpoint that a head is for, and the id of the task that it names; for logs and fault rules.
     #[must_use]
     pub fn endpoint(head: &Head) -> (&'static str, Option<String>) {
         match routes::resolve(head) {
@@ -247,7 +247,7 @@ impl Server {
             }
             Err(refusal) => refusal,
         };
-        // With a lag of zero something may be due at this very instant.
+        // With a delay of zero something may be due at this very instant.
         self.advance(now);
         if self.switches.extra_fields {
             return self.date(reply.extended());
@@ -429,7 +429,7 @@ impl Server {
         Ok(Reply::json(self.switches.message_status_code, &body))
     }
 
-    /// Logs a user message and has it taken up; gives its id.
+    /// Logs a user message and has it taken up; returns its id.
     fn take_message(&mut self, number: usize, text: String) -> String {
         let text = if self.switches.trim_messages {
             text.trim().to_owned()

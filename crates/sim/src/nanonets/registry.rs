@@ -30,7 +30,7 @@ pub(crate) struct Record {
     pub(crate) queue: VecDeque<usize>,
 }
 
-/// All agents, oldest first.
+/// Returns all agents, oldest first.
 pub(crate) fn records(seed: u64, scenario: &Scenario, now: u64) -> Vec<Record> {
     let scripted = |name: &str| scenario.agents.iter().any(|agent| agent.name == name);
     let mut records: Vec<Record> = built_in()
@@ -98,7 +98,7 @@ impl Record {
         }
     }
 
-    /// The agent as lists have it.
+    /// Returns the agent as lists have it.
     pub(crate) fn item(&self, switches: &Switches) -> Value {
         json!({
             "id": self.id,
@@ -112,7 +112,7 @@ impl Record {
         })
     }
 
-    /// The agent with its configuration.
+    /// Returns the agent with its configuration.
     pub(crate) fn full(&self, switches: &Switches) -> Value {
         let mut value = self.item(switches);
         value["config"] = Value::Object(self.config.clone());
@@ -120,7 +120,7 @@ impl Record {
     }
 }
 
-/// The configuration of an agent for which nothing but its prompt was said.
+/// Returns the configuration of an agent for which nothing but its prompt was said.
 pub(crate) fn config_of(prompt: &str) -> Map<String, Value> {
     let mut config = Map::new();
     config.insert("system_prompt".to_owned(), json!(prompt));
@@ -129,7 +129,7 @@ pub(crate) fn config_of(prompt: &str) -> Map<String, Value> {
     config
 }
 
-/// The behaviour that a configuration names: the agent of its `acts_like`, or else the one whose name is the whole
+/// Returns the behaviour that a configuration names: the agent of its `acts_like`, or else the one whose name is the whole
 /// prompt.
 ///
 /// # Errors

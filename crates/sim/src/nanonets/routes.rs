@@ -74,12 +74,12 @@ impl Endpoint {
         }
     }
 
-    /// Whether it takes query parameters.
+    /// Returns whether it takes query parameters.
     pub(crate) fn is_a_list(self) -> bool {
         matches!(self, Self::Agents | Self::Versions | Self::Tasks)
     }
 
-    /// Whether the id in its path is a task's.
+    /// Returns whether the id in its path is a task's.
     pub(crate) fn is_of_a_task(self) -> bool {
         match self {
             Self::Status
@@ -100,14 +100,14 @@ impl Endpoint {
     }
 }
 
-/// Whether an endpoint is counted under this name.
+/// Returns whether an endpoint is counted under this name.
 pub(crate) fn has_endpoint(name: &str) -> bool {
     ROUTES
         .iter()
         .any(|(_, _, endpoint)| endpoint.name() == name)
 }
 
-/// The endpoint of a request and the id in its path (empty when the path has none), or the 404 or 405 that a client of
+/// Returns the endpoint of a request and the id in its path (empty when the path has none), or the 404 or 405 that a client of
 /// another contract gets.
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), Reply> {
     match routes::resolve(&ROUTES, head) {

@@ -106,7 +106,7 @@ fn read_json(bytes: &[u8], switches: &Switches) -> Result<Talk, Reply> {
     })
 }
 
-/// A JSON body that is an object. Fields that are null are there or not, as the switch says.
+/// Returns a JSON body that is an object. Fields that are null are there or not, as the switch says.
 pub(super) fn read_object(bytes: &[u8], switches: &Switches) -> Result<Map<String, Value>, Reply> {
     let body: Value =
         serde_json::from_slice(bytes).map_err(|_| bad("The body is not valid JSON"))?;

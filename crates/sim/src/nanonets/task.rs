@@ -1,4 +1,4 @@
-//! A task of the platform: plain data, and what can be said of it without looking elsewhere.
+//! A task of the platform: plain data, and what follows from that data alone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::agents::{Agent, Step, Talk};
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
     Pending,
@@ -59,7 +59,7 @@ pub(crate) struct Task {
     pub(crate) shown: Option<String>,
     pub(crate) title: Option<String>,
     pub(crate) talk: Talk,
-    /// What is left of the turn.
+    /// What remains of the turn.
     pub(crate) steps: VecDeque<Step>,
     /// When the step under way (or the `pending` time) is over.
     pub(crate) step_ends_at: Option<u64>,

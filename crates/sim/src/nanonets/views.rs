@@ -15,7 +15,7 @@ pub(crate) struct View<'a> {
 }
 
 impl View<'_> {
-    /// The status read, and the reply to a cancel.
+    /// Returns the status read, and the reply to a cancel.
     pub(crate) fn task(&self, task: &Task) -> Map<String, Value> {
         let mut map = Map::new();
         map.insert("task_id".into(), json!(task.id));
@@ -31,7 +31,7 @@ impl View<'_> {
         map
     }
 
-    /// The answer without the steps that led to it.
+    /// Returns the answer without the steps that led to it.
     pub(crate) fn summary(&self, task: &Task) -> Map<String, Value> {
         let mut map = self.head_of_answer(task);
         let (feed, is_over) = self.feed_seen(task, self.switches.summary_delay_ms, &mut map);
@@ -60,7 +60,7 @@ impl View<'_> {
         map
     }
 
-    /// The task with its feed.
+    /// Returns the task with its feed.
     pub(crate) fn result(&self, task: &Task) -> Map<String, Value> {
         let mut map = self.head_of_answer(task);
         let (feed, _) = self.feed_seen(task, self.switches.result_delay_ms, &mut map);
@@ -75,7 +75,7 @@ impl View<'_> {
         map
     }
 
-    /// What an answer has of the task's own fields.
+    /// Returns what an answer has of the task's own fields.
     fn head_of_answer(&self, task: &Task) -> Map<String, Value> {
         let mut map = self.task(task);
         if self.switches.bare_answers {
@@ -84,7 +84,7 @@ impl View<'_> {
         map
     }
 
-    /// The whole conversation.
+    /// Returns the whole conversation.
     pub(crate) fn messages(&self, task: &Task) -> Value {
         let mut parent = None;
         let mut list = Vec::new();
@@ -102,7 +102,7 @@ impl View<'_> {
         }
     }
 
-    /// The part of the feed that a read sees which lags behind, and whether it sees the end.
+    /// Returns the part of the feed that a stale read sees, and whether it sees the end.
     fn feed_seen<'a>(
         &self,
         task: &'a Task,
@@ -119,7 +119,7 @@ impl View<'_> {
         }
     }
 
-    /// The final answer by the reference's four rules.
+    /// Returns the final answer by the reference's four rules.
     fn final_result(&self, feed: &[FeedItem]) -> Option<Value> {
         let complete = feed.iter().rev().find_map(|item| match &item.entry {
             Entry::TaskComplete(result) => Some((item.at, result)),
@@ -182,7 +182,7 @@ impl View<'_> {
         Value::Object(map)
     }
 
-    /// What the system remarks on a message.
+    /// Returns what the system remarks on a message.
     fn system_message(&self, task: &Task, message: &Message) -> Value {
         let mut value = self.message(task, message, Some(&message.id));
         if let Some(id) = value.get_mut("id") {
@@ -234,7 +234,7 @@ impl Role {
     }
 }
 
-/// What a message says, in the shape that the switch has it.
+/// Returns what a message says, in the shape that the switch has it.
 pub(super) fn content_of(message: &Message, switches: &Switches) -> Value {
     let text = &message.text;
     match switches.content_shape {

@@ -16,7 +16,7 @@ use super::{Beginning, START};
 
 /// So many steps without time going on are a circle.
 const CIRCLE: u64 = 20_000;
-/// How often the size of a task is looked at, in steps.
+/// How often the size of a task is measured, in steps.
 const WEIGHED: u64 = 64;
 /// How long a driver waits before it stores again what the disk refused.
 const SAVE_AGAIN: u64 = 1_000;
@@ -29,9 +29,9 @@ pub(super) enum Life {
     Over,
     /// It was killed.
     Killed,
-    /// It was told to hand over what it has.
+    /// It was interrupted.
     Left,
-    /// The caller left the task as it is.
+    /// The caller detached from the task as it is.
     HandedOver(CancelResult),
     /// The time of the run is up.
     OutOfTime,
@@ -114,7 +114,7 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     // --- processes ---------------------------------------------------------------------------------------------
 
-    /// What the simulation is of, from its beginning.
+    /// Returns what the simulation is of, from its beginning.
     fn begin(&mut self) -> Done<Task<P>> {
         let seed = Seed(self.chance.bytes32());
         let (provider, policy) = (self.setup.provider.clone(), self.setup.policy.clone());
@@ -153,7 +153,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         };
     }
 
-    /// How long a task may take to be stopped at its deadline.
+    /// Returns how long a task may take to be stopped at its deadline.
     fn to_stop(&self) -> Duration {
         match self.setup.policy.on_deadline {
             OnDetach::Cancel { within } | OnDetach::CancelAndConfirm { within } => within,
@@ -192,7 +192,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             let jump = *self.chance.pick(&jumps);
             self.skew += jump;
             if jump < 0 {
-                // No time has passed by the new clock: what was left is left.
+                // No time has passed by the new clock: the remaining time is the same.
                 self.deadline = self.deadline.saturating_add(jump.unsigned_abs());
             } else {
                 self.put_ahead += jump.unsigned_abs();
@@ -204,7 +204,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             .map_or(u64::MAX, |after| self.now.max(START + millis(after)));
         self.catch_up()?;
         let Some(from) = from else {
-            // Nothing was stored, so nothing left: whoever started it starts it.
+            // Nothing was stored, so nothing was sent: the caller starts it again.
             return self.begin();
         };
         let saved = serde_json::from_str(&from.text).expect("a snapshot is JSON");
@@ -214,7 +214,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         Ok(task)
     }
 
-    /// The state of the task, as it is written down.
+    /// Returns the state of the task, as it is written down.
     fn keep(&self, task: &Task<P>) -> Durable {
         let snapshot = task.snapshot();
         let text = serde_json::to_string(&snapshot).expect("a snapshot is JSON");
@@ -323,7 +323,7 @@ impl<P: Provider, M: Machine> World<P, M> {
                 request,
                 limits,
             } => {
-                // A task that is being left lets go of what stands in its way.
+                // A task that is being cancelled drops an exchange that blocks the cancel.
                 if self.flight.is_some() && task.cancel_deadline().is_none() {
                     let why = "a second request leaves while one is under way";
                     return Err(self.broken(Violation::new(Invariant::I8, why)));
@@ -410,7 +410,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             return Ok(());
         }
         if due > self.now {
-            // Whoever waits for a reply may be disturbed by what they want meanwhile.
+            // A caller that waits for a reply may make another request meanwhile.
             self.pass(due);
             if self.now < due {
                 return Ok(());
@@ -434,7 +434,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         }
     }
 
-    /// The watch is over: nothing changes any more.
+    /// Checks that nothing changes once following has ended.
     fn is_over(&mut self, task: &mut Task<P>) -> Done {
         let now = self.clock();
         let step = task.next_step(now, &self.shared);
@@ -471,7 +471,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 }
 
-/// What an outcome says; what is true of it is filled in.
+/// Returns what an outcome says; what is true of it is filled in.
 fn end_of<O: taskward_core::Output>(outcome: &Outcome<O>) -> End {
     End {
         code: outcome.code(),

@@ -6,11 +6,11 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FaultEvent {
-    /// A request is lost before any of it leaves.
+    /// A request is lost before any of it is sent.
     DropBeforeSend,
-    /// A request leaves and never arrives.
+    /// A request is sent and never arrives.
     DropAfterSend,
-    /// A request leaves, its sender gives up, and it arrives all the same.
+    /// A request is sent, its sender gives up, and it arrives anyway.
     ArriveLate,
     /// A request is served and its reply lost.
     DropReply,
@@ -34,7 +34,7 @@ pub enum FaultEvent {
     EndStream,
     /// The machine sleeps, or its clock is set while no process runs.
     ClockJump,
-    /// The process is killed, and another goes on from what was durable.
+    /// The process is killed, and another resumes from what was durable.
     Kill,
     /// The process hands its task over as it is, durable or not.
     HandOver,
@@ -79,7 +79,7 @@ impl FaultEvent {
         Self::BadEntry,
     ];
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -108,7 +108,7 @@ impl FaultEvent {
         }
     }
 
-    /// How much rarer it is than a lost request: it may strike at each step rather than at each request.
+    /// Returns how much rarer it is than a lost request: it may strike at each step rather than at each request.
     fn rarity(self) -> u32 {
         match self {
             Self::SecondClient | Self::HandOver => 4,
@@ -132,17 +132,17 @@ impl fmt::Display for FaultEvent {
     }
 }
 
-/// Of so many kinds of mishaps, a seed takes two, four, or eight on average. It stays, since a seed stays what it is.
+/// Of so many kinds of faults, a seed takes two, four, or eight on average. This number stays, so that a seed stays what it is.
 const SPREAD: usize = 18;
 
-/// How often each mishap strikes: once in so many chances.
+/// How often each fault strikes: once in so many chances.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultPlan {
     one_in: [Option<u32>; FaultEvent::ALL.len()],
 }
 
 impl FaultPlan {
-    /// Nothing goes wrong.
+    /// Injects no fault.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -150,7 +150,7 @@ impl FaultPlan {
         }
     }
 
-    /// Some kinds of mishaps, often or rarely, as a seed has it: few at a time find more than all at once.
+    /// Injects some kinds of faults, often or rarely, as the seed has it: few at a time find more than all at once.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let mut chance = Chance::new(seed ^ 0x6d69_7368_6170_7321);
@@ -165,7 +165,7 @@ impl FaultPlan {
         faults
     }
 
-    /// The same, and this one strikes once in so many chances; 0 is never.
+    /// Sets this fault to strike once in so many chances; 0 is never.
     #[must_use]
     pub fn with(mut self, fault: FaultEvent, one_in: u32) -> Self {
         self.one_in[fault.place()] = (one_in > 0).then_some(one_in);
@@ -177,12 +177,12 @@ impl FaultPlan {
     }
 }
 
-/// How often each mishap struck.
+/// How often each fault struck.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Struck([u64; FaultEvent::ALL.len()]);
 
 impl Struck {
-    /// How often this one did.
+    /// Returns how often this one did.
     #[must_use]
     pub fn of(&self, fault: FaultEvent) -> u64 {
         self.0[fault.place()]
@@ -208,7 +208,7 @@ impl Chance {
         Self(fastrand::Rng::with_seed(seed))
     }
 
-    /// A number below `end`; 0 when there is none.
+    /// Returns a number below `end`; 0 when there is none.
     pub(super) fn below(&mut self, end: usize) -> usize {
         self.0.usize(..end.max(1))
     }

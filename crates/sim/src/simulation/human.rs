@@ -1,4 +1,4 @@
-//! What the caller and the human want, and what they are told.
+//! What the caller and the human want, and what is reported to them.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::world::{Want, World, millis};
 const AGAIN: Duration = Duration::from_secs(5);
 
 impl<P: Provider, M: Machine> World<P, M> {
-    /// What the caller and the human want by now.
+    /// Returns what the caller and the human want by now.
     pub(super) fn request(&mut self, task: &mut Task<P>) -> Done<Option<Life>> {
         let now = self.clock();
         if self.now >= self.cancel_at {
@@ -70,7 +70,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         Ok(None)
     }
 
-    /// The caller leaves the task as it is: what was told is stored first, and the caller waits for that.
+    /// Detaches from the task as it is: the position among the events is stored first, and the caller waits for that.
     fn hand_over(&mut self, task: &mut Task<P>) -> Done<Life> {
         loop {
             let now = self.clock();
@@ -95,7 +95,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         self.tell(format_args!("* {no} {shown}"));
         self.inspect();
         self.learn(Observation::Said(shown))?;
-        // Told is what is acknowledged: what a process did not live to acknowledge comes again.
+        // Only an acknowledged event counts as reported: one that a killed process did not acknowledge comes again.
         if self.strikes(FaultEvent::Kill) {
             return Ok(Some(Life::Killed));
         }
@@ -121,7 +121,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         Ok(None)
     }
 
-    /// Whoever goes on with a task asks it what is open: of an answer whose fate is unknown nothing is told again.
+    /// A caller that resumes a task asks it which questions are open: an answer of unknown outcome is not reported again.
     pub(super) fn doubt(&mut self, task: &Task<P>) {
         if !std::mem::take(&mut self.doubts) {
             return;
@@ -132,7 +132,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         }
     }
 
-    /// A human is asked.
+    /// Asks a human.
     fn ask(&mut self, question: &Question, later: Duration) {
         if self.wants.iter().any(|want| want.question == question.id) {
             // They think about it already.

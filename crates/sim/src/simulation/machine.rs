@@ -4,16 +4,16 @@ use crate::message::{Answer, Head, Pulled, Request, StreamId};
 
 /// A platform's server as a pure machine: what is asked of it, and what is true in it.
 pub trait Machine {
-    /// The key that it takes.
+    /// Returns the key that it takes.
     fn api_key(&self) -> &str;
 
-    /// What a request of this head would do.
+    /// Returns what a request of this head would do.
     fn effect(head: &Head) -> Effect;
 
     /// Answers a request.
     fn handle(&mut self, request: Request, now: u64) -> Answer;
 
-    /// What an open stream has to send.
+    /// Returns what an open stream has to send.
     fn pull(&mut self, _stream: StreamId, _now: u64) -> Pulled {
         Pulled::End
     }
@@ -21,13 +21,13 @@ pub trait Machine {
     /// Forgets a stream whose client went away.
     fn close(&mut self, _stream: StreamId) {}
 
-    /// When something happens by itself next.
+    /// Returns when something happens by itself next.
     fn next_change(&self) -> Option<u64>;
 
-    /// What is true now, whatever reads show.
+    /// Returns what is true now, whatever reads show.
     fn account(&mut self, now: u64) -> ServerState;
 
-    /// The places of all events of a task that can be seen now, oldest first; none where there are no events.
+    /// Returns the places of all events of a task that can be seen now, oldest first; none where there are no events.
     fn events(&self, _task: &str) -> Vec<u64> {
         Vec::new()
     }
@@ -54,7 +54,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether it changes something.
+    /// Returns whether it changes something.
     #[must_use]
     pub fn is_write(self) -> bool {
         match self {
@@ -89,7 +89,7 @@ pub struct ServerState {
 pub struct TaskAccount {
     /// Its id.
     pub id: String,
-    /// Where it stands.
+    /// Its state.
     pub standing: TaskStanding,
     /// Its answer in words, once it completed, where a read gives it in the same words.
     pub answer: Option<String>,
@@ -110,10 +110,10 @@ pub struct QuestionAccount {
     pub is_open: bool,
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TaskStanding {
-    /// It goes on.
+    /// It continues.
     Going,
     /// It waits for an answer.
     Waiting,

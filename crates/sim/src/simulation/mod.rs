@@ -3,8 +3,8 @@
 //!
 //! A [`Simulation`] does for a [`Task`](taskward_core::Task) what an adapter does, and plays everything around it: the
 //! wire, the clock, the human who is asked, the disk, and whoever else has a hand in the task. Everything random follows
-//! from one seed, so that the same seed gives the same run. At each step what happened is held against a reference
-//! model, which knows both what the client was told and what is true on the server.
+//! from one seed, so that the same seed gives the same run. At each step what happened is checked against a reference
+//! model, which knows both what was reported to the client and what is true on the server.
 //!
 //! ```
 //! use std::time::Duration;
@@ -39,13 +39,13 @@
 //! | | |
 //! |---|---|
 //! | I-1 | one run makes at most one task |
-//! | I-2 | an answer is applied at most once, to the question that it was written for, and what is told of it is true |
-//! | I-3 | what leaves is durable before, and the id before it is told; no restart loses either, and no search takes a foreign task for ours |
-//! | I-4 | events come in rising order, once, without a hole that is not told |
+//! | I-2 | an answer is applied at most once, to the question that it was written for, and what is reported of it is true |
+//! | I-3 | what is sent is durable before, and the id before it is reported; no restart loses either, and no search takes a foreign task for ours |
+//! | I-4 | events come in rising order, once, and every gap is reported |
 //! | I-5 | a watch has one end, and nothing after it |
-//! | I-6 | the end that is told is the one that is true on the server |
-//! | I-7 | the key is in nothing that is stored or told |
-//! | I-8 | attempts, pace and deadlines are kept |
+//! | I-6 | the reported outcome is the one that is true on the server |
+//! | I-7 | the key is in nothing that is stored or reported |
+//! | I-8 | the limits of attempts, poll intervals and deadlines hold |
 //! | I-9 | what a task holds does not grow with what has happened |
 //! | I-10 | once nothing goes wrong any more, the watch ends |
 //! | I-11 | the same seed gives the same run: [`Report::trace`] |
@@ -117,13 +117,13 @@ pub struct Simulation<P: Provider, M: Machine> {
 }
 
 impl<P: Provider, M: Machine> Simulation<P, M> {
-    /// A job on a server whose time begins at [`START`]. Nothing goes wrong, nobody answers, and no deadline passes.
+    /// Returns a job on a server whose time begins at [`START`]. Nothing goes wrong, nobody answers, and no deadline passes.
     pub fn new(provider: P, machine: M, job: P::Job) -> Self {
         Self::beginning(provider, machine, Beginning::Start(job))
     }
 
-    /// A turn of a task that is there: the message, and what the task makes of it. An agent that takes no time at all
-    /// over it looks like one that has not begun.
+    /// Returns a turn of a task that is there: the message, and what the task makes of it. An agent that takes no time at all
+    /// over it cannot be distinguished from one that has not begun.
     pub fn turn(provider: P, machine: M, task: TaskId, text: impl Into<String>) -> Self {
         let text = text.into();
         Self::beginning(provider, machine, Beginning::Turn { task, text })
@@ -148,7 +148,7 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
         }
     }
 
-    /// How the task is followed.
+    /// Sets how the task is followed.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
@@ -166,21 +166,21 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
         self
     }
 
-    /// The caller cancels the task after this time.
+    /// Makes the caller cancel the task after this time.
     #[must_use]
     pub fn cancel_after(mut self, after: Duration) -> Self {
         self.cancel_after = Some(after);
         self
     }
 
-    /// The caller leaves the task after this time, as the policy has it.
+    /// Makes the caller interrupt after this time; the policy says what happens to the task.
     #[must_use]
     pub fn interrupt_after(mut self, after: Duration) -> Self {
         self.interrupt_after = Some(after);
         self
     }
 
-    /// The caller says this after this time, which nobody asked for.
+    /// Makes the caller send this message after this time, without a question.
     #[must_use]
     pub fn message_after(mut self, after: Duration, text: impl Into<String>) -> Self {
         let at = START.saturating_add(world::millis(after));
@@ -196,7 +196,7 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
         self
     }
 
-    /// What goes wrong.
+    /// Sets the injected faults.
     #[must_use]
     pub fn faults(mut self, faults: FaultPlan) -> Self {
         self.faults = faults;
@@ -211,21 +211,21 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
         self
     }
 
-    /// How long the whole may take: when things heal, from then on, else in all. A week, unless it is said.
+    /// Returns how long the whole may take: when things heal, from then on, else in all. A week, unless it is said.
     #[must_use]
     pub fn longest(mut self, longest: Duration) -> Self {
         self.longest = longest;
         self
     }
 
-    /// Where everything random comes from.
+    /// Sets the seed of everything random.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Keeps the log of what happened, for [`Report::log`] and [`Violation::log`].
+    /// Records the log of what happened, for [`Report::log`] and [`Violation::log`].
     #[must_use]
     pub fn with_log(mut self) -> Self {
         self.is_told = true;

@@ -20,7 +20,7 @@ pub(super) enum Observation {
     Asked(Asked),
     /// The deadlines pass then at the latest: the machine slept, or the watch is to end sooner.
     Bounded(u64),
-    /// A request leaves: at least its sender says so.
+    /// A request is sent: at least its sender says so.
     Left(Sent),
     /// A request arrived at the server, and this is what it did there.
     Arrived {
@@ -36,7 +36,7 @@ pub(super) enum Observation {
     Another(Another),
     /// Somebody else answered a question.
     AnsweredByOther { question: String },
-    /// What became of a request is told to the task.
+    /// The outcome of a request is reported to the task.
     Reported {
         no: u64,
         effect: Effect,
@@ -50,16 +50,16 @@ pub(super) enum Observation {
     Requested { aim: Aim, answer: Option<Answer> },
     /// The caller interrupts the watch.
     Interrupted,
-    /// This was told, and acknowledged.
+    /// This was reported, and acknowledged.
     Told(Box<Event>),
     /// A watch is over.
     Done(End),
-    /// The caller left the task, and was told that this was done about it.
+    /// The caller detached from the task, with this report of its cancel.
     HandedOver(&'static str),
-    /// Somebody looked for the task of a start of unknown outcome.
+    /// Somebody searched for the task of a start of unknown outcome.
     Searched {
         found: Vec<Found>,
-        /// Whether nothing is said to be left out.
+        /// Whether the search claims to be complete.
         is_complete: bool,
         /// Whether the clock is the one that the start was made by.
         is_reliable: bool,
@@ -75,7 +75,7 @@ pub(super) enum Observation {
 pub(super) struct Birth {
     /// The task's id, as the task says.
     pub(super) id: Option<String>,
-    /// What it goes on from; `None` for a new start, or a task that is known by its id alone.
+    /// What it resumes from; `None` for a new start, or a task that is known by its id alone.
     pub(super) from: Option<Durable>,
     /// When its deadlines pass at the latest, by its own clock.
     pub(super) deadline: u64,
@@ -93,27 +93,27 @@ pub(super) struct Durable {
 }
 
 impl Durable {
-    /// Whether this message is to be delivered, or what became of it is to be told.
+    /// Returns whether this message is to be sent, or its outcome is to be reported.
     pub(super) fn knows(&self, message: u64) -> bool {
         let saved: Value = serde_json::from_str(&self.text).unwrap_or_default();
         let pending = saved["pending_events"].as_array().into_iter().flatten();
         let mut told_of = pending.filter_map(|event| event["sent"]["message"].as_u64());
         let mut kept = Kept::all(&self.text).into_iter();
-        // That of a turn is looked for again, also once it was told that nobody knows.
+        // The message of a turn is searched for again, even once its outcome was reported as unknown.
         let is_turns = saved["turn"]["state"]["lost"]["no"].as_u64() == Some(message);
         is_turns
             || kept.any(|kept| kept.aim == Aim::Message(message))
             || told_of.any(|no| no == message)
     }
 
-    /// The answers and messages that may have left by then.
+    /// Returns the answers and messages that may have been sent by then.
     pub(super) fn sent(&self) -> Vec<Aim> {
         let all = Kept::all(&self.text).into_iter();
         let outgoing = all.filter(|kept| kept.stage != "check");
         outgoing.map(|kept| kept.aim).collect()
     }
 
-    /// Whether the task is to be stopped.
+    /// Returns whether the task is to be stopped.
     pub(super) fn wants_stop(&self) -> bool {
         let saved: Value = serde_json::from_str(&self.text).unwrap_or_default();
         saved["cancel"]
@@ -148,7 +148,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Every one, in the order in which they leave.
+    /// Returns all of them, in the order in which they are sent.
     pub(super) fn all(text: &str) -> Vec<Self> {
         let saved: Value = serde_json::from_str(text).unwrap_or_default();
         let list = saved["writes"].as_array().cloned();
@@ -194,7 +194,7 @@ pub(super) struct Asked {
     pub(super) id: Option<String>,
 }
 
-/// A request that leaves.
+/// A request that is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Sent {
     pub(super) no: u64,
@@ -210,10 +210,10 @@ pub(super) struct Sent {
     pub(super) at: u64,
 }
 
-/// What a task is told of a request.
+/// What is reported to a task of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum DeliveryFact {
-    /// None of it left.
+    /// None of it was sent.
     NotSent,
     /// It may have arrived.
     MaybeSent,
@@ -227,7 +227,7 @@ pub(super) enum DeliveryFact {
 }
 
 impl DeliveryFact {
-    /// Whether the server may have done what was asked.
+    /// Returns whether the server may have done what was asked.
     pub(super) fn may_have_happened(self) -> bool {
         match self {
             Self::NotSent => false,
@@ -254,9 +254,9 @@ pub(super) struct End {
     pub(super) intent: Option<String>,
     /// What is said to have been done about the task.
     pub(super) abandoned: Option<&'static str>,
-    /// Whether the last request left after things had healed.
+    /// Whether the last request was sent after the faults had ended.
     pub(super) is_healed: bool,
-    /// The answer that is told, in words.
+    /// The reported answer, as text.
     pub(super) told: Option<String>,
     /// The answer that its task gave.
     pub(super) answer: Option<String>,

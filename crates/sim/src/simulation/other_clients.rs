@@ -39,7 +39,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         Ok(())
     }
 
-    /// What starts this job, of somebody who uses this key.
+    /// Returns what starts this job, of somebody who uses this key.
     fn start_of(&self, job: &P::Job, key: &str) -> Option<Request> {
         let keyed = P::CAPABILITIES.start == Safety::Keyed;
         let key = keyed.then(|| IdempotencyKey::new(key));

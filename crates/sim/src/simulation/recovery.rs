@@ -1,4 +1,4 @@
-//! What comes after a watch that ended without knowing what became of its start.
+//! What follows when following ended with a start of unknown outcome.
 
 use taskward_core::{
     Operation as _, Outcome, Provider, Search, SearchStep, Seed, Snapshot, Task, TaskId,
@@ -35,7 +35,7 @@ pub(super) enum After<P: Provider> {
 }
 
 impl<P: Provider, M: Machine> World<P, M> {
-    /// The next watch, or how the last one ended.
+    /// Returns the next watch, or how the last one ended.
     pub(super) fn conclude(&mut self, task: Task<P>) -> Done<After<P>> {
         let durable = self.durable.clone();
         let sought = task.unconfirmed_start();
@@ -81,7 +81,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         Ok(After::Watch(Box::new(task)))
     }
 
-    /// Some time, and where things heal, until they have.
+    /// Returns some time, and where things heal, until they have.
     fn wait_for_better(&mut self, most: u64) -> Done {
         let soon = self.now + self.chance.millis(1_000, most);
         let healed = self.setup.heal_after.map(|_| self.healed_at);
@@ -93,7 +93,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         Ok(())
     }
 
-    /// Looks for the task of a start: gives the one that its caller would take for it.
+    /// Searches for the task of a start: returns the one that its caller would take for it.
     fn search(&mut self, sought: UnconfirmedStart) -> Done<Option<TaskId>> {
         let is_reliable = self.skew == 0;
         let mut search = Search::new(self.setup.provider.clone(), sought);

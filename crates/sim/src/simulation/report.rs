@@ -1,4 +1,4 @@
-//! What a run leaves behind.
+//! The report of a run.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use super::model::Invariant;
 pub struct Report<O, M> {
     /// How the last watch ended; `None` when time was up before it did, or the caller left.
     pub outcome: Option<Outcome<O>>,
-    /// What was done about the task that the caller left at once.
+    /// What was done about the task from which the caller detached at once.
     pub handed_over: Option<CancelResult>,
     /// How long it took, in simulated time.
     pub elapsed: Duration,
-    /// The server as it was left.
+    /// The server's last state.
     pub machine: M,
-    /// Everything that was told, in order, by all processes.
+    /// Everything that was reported, in order, by all processes.
     pub told: Vec<Event>,
     /// How many steps were done.
     pub steps: u64,
@@ -37,7 +37,7 @@ pub struct Report<O, M> {
 }
 
 impl<O, M> Report<O, M> {
-    /// The name of the end, as machine-readable output has it; `None` when there was none.
+    /// Returns the name of the end, as machine-readable output has it; `None` when there was none.
     #[must_use]
     pub fn code(&self) -> Option<&'static str> {
         self.outcome.as_ref().map(Outcome::code)
@@ -49,13 +49,13 @@ impl<O, M> Report<O, M> {
 pub struct Checked([u64; Invariant::ALL.len()]);
 
 impl Checked {
-    /// How often this one was.
+    /// Returns how often this one was.
     #[must_use]
     pub fn of(&self, invariant: Invariant) -> u64 {
         self.0[invariant as usize]
     }
 
-    /// How often any was.
+    /// Returns how often any was.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
@@ -89,7 +89,7 @@ pub struct Violation {
 }
 
 impl Violation {
-    /// What did not hold, before it is known where.
+    /// Returns what did not hold, before it is known where.
     pub fn new(invariant: Invariant, why: impl Into<String>) -> Self {
         Self {
             invariant,
@@ -108,7 +108,7 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-/// Everything that happens, as lines of which at least a digest is kept.
+/// Everything that happens, as lines of which at least a digest is recorded.
 pub(super) struct Trace {
     digest: u64,
     log: Option<Vec<String>>,

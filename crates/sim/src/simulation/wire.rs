@@ -66,7 +66,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         self.learn(Observation::Left(outgoing))?;
         task.sent(id);
         if self.strikes(FaultEvent::Kill) {
-            // What was written before may arrive all the same.
+            // What was written before may arrive anyway.
             if self.chance.once_in(2) {
                 self.linger(no, sim);
             }
@@ -110,7 +110,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         self.late.push(Late { no, at, request });
     }
 
-    /// What becomes of a request, and after how long.
+    /// Decides what happens to a request, and after how long.
     fn exchange(
         &mut self,
         no: u64,
@@ -298,7 +298,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         None
     }
 
-    /// The task is told what became of its exchange.
+    /// Reports to the task the outcome of its exchange.
     pub(super) fn report(&mut self, task: &mut Task<P>, flight: Flight) -> Done {
         let Flight {
             no,
@@ -471,7 +471,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         }
     }
 
-    /// Nothing of a process is left but what is on the wire.
+    /// Drops everything of a process but what is on the wire.
     pub(super) fn die(&mut self) {
         self.close_stream();
         if let Some(flight) = self.flight.take() {
@@ -502,13 +502,13 @@ pub(super) fn response(reply: &Reply) -> Response {
     }
 }
 
-/// What the task's state says to be leaving: the first that it has to deliver.
+/// Returns the write that the task's state says to be in flight: the first one that it has to send.
 fn aim<P: Provider>(task: &Task<P>) -> Option<Aim> {
     let text = serde_json::to_string(&task.snapshot()).expect("a snapshot is JSON");
     Kept::all(&text).into_iter().next().map(|kept| kept.aim)
 }
 
-/// All that a request says but for its head: the same for two that do the same.
+/// Returns all that a request says but for its head: the same for two that do the same.
 pub(super) fn content(request: &Request) -> String {
     let (method, target) = (request.method().as_str(), request.target().as_str());
     let body = String::from_utf8_lossy(&body_of(request)).into_owned();
@@ -527,7 +527,7 @@ fn body_of(request: &Request) -> Vec<u8> {
     body
 }
 
-/// The request as the server takes it.
+/// Returns the request as the server takes it.
 pub(super) fn translate(request: &Request, key: &str) -> Sim {
     let mut sim = Sim::new(request.method().as_str(), request.target().as_str())
         .header("authorization", &format!("Bearer {key}"));

@@ -17,7 +17,7 @@ use super::report::{Trace, Violation};
 use super::{Beginning, START, Simulation};
 use crate::message::{Reply, Request, StreamId};
 
-/// How long a human in the dashboard looks at a task in review before it is approved.
+/// How long a human in the dashboard reviews a task before approving it.
 const REVIEW: u64 = 20_000;
 
 /// A request that its sender has given up, on its way.
@@ -104,15 +104,15 @@ pub(super) struct World<P: Provider, M: Machine> {
     pub(super) doubts: bool,
     pub(super) cancel_at: u64,
     pub(super) interrupt_at: u64,
-    /// How long a task that is left may take to be stopped, once its id is known.
+    /// How long a task may take to be cancelled before detaching, once its id is known.
     pub(super) to_stop: Option<Duration>,
     /// The task that is followed, or was made by our start.
     pub(super) subject: Option<String>,
-    /// When the last request left.
+    /// When the last request was sent.
     pub(super) last_left: u64,
     /// When the deadlines of the task pass at the latest, by the client's clock.
     pub(super) deadline: u64,
-    /// When a task that this process leaves is stopped, or given up, by that clock.
+    /// When a task that this process cancels is stopped, or given up, by that clock.
     pub(super) left_by: u64,
     /// When nothing goes wrong any more.
     pub(super) healed_at: u64,
@@ -180,7 +180,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             .map_err(|violation| self.broken(violation))
     }
 
-    /// The violation, with where it happened.
+    /// Returns the violation, with where it happened.
     pub(super) fn broken(&mut self, mut violation: Violation) -> Box<Violation> {
         violation.step = self.steps;
         self.tell(format_args!("{violation}"));
@@ -194,12 +194,12 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     // --- time --------------------------------------------------------------------------------------------------
 
-    /// What the client's clock shows.
+    /// Returns what the client's clock shows.
     pub(super) fn clock(&self) -> Timestamp {
         Timestamp::from_millis(self.now.saturating_add_signed(self.skew))
     }
 
-    /// When the client's clock will show this.
+    /// Returns when the client's clock will show this.
     pub(super) fn when(&self, clock: Timestamp) -> u64 {
         clock.as_millis().saturating_add_signed(-self.skew)
     }
@@ -208,7 +208,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         self.now >= self.healed_at
     }
 
-    /// When the run must be over.
+    /// Returns when the run must be over.
     pub(super) fn end(&self) -> u64 {
         let from = self.setup.heal_after.map_or(START, |_| self.healed_at);
         from.saturating_add(millis(self.setup.longest))
@@ -231,7 +231,7 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     // --- chance ------------------------------------------------------------------------------------------------
 
-    /// Whether this happens now.
+    /// Returns whether this happens now.
     pub(super) fn strikes(&mut self, fault: FaultEvent) -> bool {
         let Some(one_in) = self.setup.faults.one_in(fault) else {
             return false;
@@ -250,7 +250,7 @@ impl<P: Provider, M: Machine> World<P, M> {
 
     // --- the server --------------------------------------------------------------------------------------------
 
-    /// What is true on the server is seen as it is; gives the answer of the task.
+    /// Records what is true on the server; returns the answer of the task.
     pub(super) fn inspect(&mut self) -> Option<String> {
         let account = self.account();
         let subject = self.subject.as_ref()?;
@@ -262,7 +262,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         task?.answer
     }
 
-    /// What is true on the server now; nothing that happened meanwhile is missed.
+    /// Returns what is true on the server now; nothing that happened meanwhile is missed.
     fn account(&mut self) -> ServerState {
         while let Some(at) = self.setup.machine.next_change().filter(|at| *at < self.now) {
             let account = self.setup.machine.account(at);
@@ -278,7 +278,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         self.model.see(account, at, passed);
     }
 
-    /// A request of ours arrives.
+    /// Returns a request of ours arrives.
     pub(super) fn arrive(
         &mut self,
         no: u64,
@@ -330,7 +330,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         Ok(answer)
     }
 
-    /// What is due on the wire and elsewhere.
+    /// Returns what is due on the wire and elsewhere.
     pub(super) fn catch_up(&mut self) -> Result<(), Box<Violation>> {
         while let Some(at) = self.late.iter().position(|late| late.at <= self.now) {
             let late = self.late.remove(at);
@@ -344,7 +344,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         self.interfere()
     }
 
-    /// What others do to the task.
+    /// Returns what others do to the task.
     fn interfere(&mut self) -> Result<(), Box<Violation>> {
         let account = self.account();
         let subject = self.subject.as_ref();
@@ -393,7 +393,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 }
 
-/// The question that was answered between these two.
+/// Returns the question that was answered between these two.
 fn answered(before: &ServerState, after: &ServerState) -> Option<String> {
     let is_answered = |asked: &&super::QuestionAccount| {
         let earlier = before
@@ -409,12 +409,12 @@ fn answered(before: &ServerState, after: &ServerState) -> Option<String> {
         .map(|asked| asked.id.clone())
 }
 
-/// A time in whole milliseconds.
+/// Returns a time in whole milliseconds.
 pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Some bytes as a body.
+/// Returns some bytes as a body.
 pub(super) fn bytes(of: impl IntoIterator<Item = u8>) -> Bytes {
     of.into_iter().collect::<Vec<u8>>().into()
 }

@@ -129,7 +129,7 @@ pub(crate) fn file(field: &str, name: &str, content: &str) -> Part {
     })
 }
 
-/// The value of a reply's header field.
+/// Returns the value of a reply's header field.
 pub(crate) fn header<'a>(reply: &'a Reply, name: &str) -> Option<&'a str> {
     let mut fields = reply.headers.iter();
     let found = fields.find(|(field, _)| *field == name);

@@ -38,7 +38,7 @@ const MODELLED: [(&str, &str, &str); 14] = [
     ("POST", "/api/v1/tasks/{task_id}/cancel", "Task"),
 ];
 
-/// The operation that a request is for.
+/// Returns the operation that a request is for.
 fn operation(method: &str, path: &str) -> &'static (&'static str, &'static str, &'static str) {
     MODELLED
         .iter()
@@ -46,7 +46,7 @@ fn operation(method: &str, path: &str) -> &'static (&'static str, &'static str, 
         .unwrap()
 }
 
-/// A session that visits every endpoint in every state.
+/// Returns a session that visits every endpoint in every state.
 fn session(switches: &str) -> World {
     let mut world = World::new(switches);
     let mut tasks = Vec::new();

@@ -20,7 +20,7 @@ impl Contract {
         }
     }
 
-    /// The contract with our corrections, which is what the client's types are made of.
+    /// Returns the contract with our corrections, which is what the client's types are made of.
     pub(crate) fn corrected(platform: &str) -> Self {
         let mut contract = Self::read(platform);
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec");
@@ -49,7 +49,7 @@ impl Contract {
         contract
     }
 
-    /// Whether a value is one of a schema's.
+    /// Returns whether a value is one of a schema's.
     pub(crate) fn admits(&self, schema: &str, value: &Value) -> bool {
         let components = &self.spec["components"];
         let schema =
@@ -70,7 +70,7 @@ impl Contract {
         assert_eq!(errors, [""; 0], "{schema}: {value}");
     }
 
-    /// Whether an operation may answer with this status; `default` speaks of errors.
+    /// Returns whether an operation may answer with this status; `default` speaks of errors.
     pub(crate) fn documents(&self, method: &str, pattern: &str, status: u16) -> bool {
         let responses = &self.spec["paths"][pattern][method.to_lowercase()]["responses"];
         let is_there = |key: &str| responses.get(key).is_some();
@@ -107,7 +107,7 @@ fn merge(target: &mut Value, update: &Value) {
     }
 }
 
-/// Whether a path is one of a pattern's.
+/// Returns whether a path is one of a pattern's.
 pub(crate) fn fits(pattern: &str, path: &str) -> bool {
     let parts: Vec<&str> = pattern.split('/').collect();
     let segments: Vec<&str> = path.split('/').collect();

@@ -282,7 +282,7 @@ enum Platform {
 }
 
 impl Platform {
-    /// The endpoint that a case strikes: a list, a stream where there is one, or the read of a task.
+    /// Returns the endpoint that a case strikes: a list, a stream where there is one, or the read of a task.
     fn endpoint(self, of: For) -> &'static str {
         match (self, of) {
             (Self::Nanonets, For::Any | For::Streams) => "nanonets.status",
@@ -303,7 +303,7 @@ impl Platform {
         id
     }
 
-    /// A request to that endpoint.
+    /// Returns a request to that endpoint.
     fn request(self, sim: &Sim, of: For, task: &str) -> String {
         let fields = "Connection: close\r\n";
         match (self, of) {
@@ -327,7 +327,7 @@ impl Platform {
     }
 }
 
-/// A simulator with the rule in force, switched on in each of the three ways.
+/// Returns a simulator with the rule in force, switched on in each of the three ways.
 fn switched_on(case: &Case, on: &str) -> [(&'static str, Sim); 3] {
     let file = format!("[[fault]]\n{}\non = '{on}'\nprobability = 1.0", case.file);
     let scenario = Scenario::parse(&file).unwrap();

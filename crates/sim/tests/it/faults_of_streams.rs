@@ -13,7 +13,7 @@ use crate::streams::{
     create, finished, is_silent, open, read_until, seqs, stream_request, streamed,
 };
 
-/// A simulator with a run that has ended, and the text of its stream.
+/// Returns a simulator with a run that has ended, and the text of its stream.
 fn world() -> (Sim, String, String) {
     let sim = still().spawn().unwrap();
     let run = finished(&sim);
@@ -27,7 +27,7 @@ fn strike(sim: &Sim, fault: Fault) {
     sim.set_faults(vec![FaultRule::new(fault).on("agent-harness.stream")]);
 }
 
-/// An open connection that has asked for the stream.
+/// Returns an open connection that has asked for the stream.
 fn ask(sim: &Sim, run: &str) -> TcpStream {
     let mut stream = connect(sim);
     stream

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Builder, Sim};
 
-/// A simulator whose time only moves when told to.
+/// Returns a simulator whose time only moves when told to.
 pub(crate) fn still() -> Builder {
     Sim::builder().manual_clock(Duration::ZERO)
 }

@@ -6,7 +6,7 @@ use taskward_sim::Request;
 use crate::common::World;
 use crate::harness::world::World as Harness;
 
-/// What two readings of the contract answer to the same question.
+/// Returns what two readings of the contract answer to the same question.
 fn readings<T>(switch: &str, ask: impl Fn(&mut World) -> T) -> (T, T) {
     (ask(&mut World::new("")), ask(&mut World::new(switch)))
 }
@@ -153,7 +153,7 @@ fn where_no_query_is_documented_none_is_taken() {
     }
 }
 
-/// What two readings of the Agent Harness contract answer to the same question.
+/// Returns what two readings of the Agent Harness contract answer to the same question.
 fn harness_readings<T>(switch: &str, ask: impl Fn(&mut Harness) -> T) -> (T, T) {
     (ask(&mut Harness::new("")), ask(&mut Harness::new(switch)))
 }

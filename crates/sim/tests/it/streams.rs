@@ -10,7 +10,7 @@ use taskward_sim::{Scenario, Sim};
 
 use crate::http::{connect, exchange, get, head, json_request, raw, read_reply, start, still};
 
-/// A request to Agent Harness without a body.
+/// Returns a request to Agent Harness without a body.
 pub(crate) fn harness_head(sim: &Sim, method: &str, path: &str, fields: &str) -> String {
     let key = sim.harness().api_key;
     format!("{method} {path} HTTP/1.1\r\nHost: sim\r\nAuthorization: Bearer {key}\r\n{fields}\r\n")
@@ -38,7 +38,7 @@ pub(crate) fn create(sim: &Sim, input: &Value) -> String {
     body["id"].as_str().unwrap().to_owned()
 }
 
-/// A run that was approved and has succeeded.
+/// Returns a run that was approved and has succeeded.
 pub(crate) fn finished(sim: &Sim) -> String {
     let run = create(sim, &json!({ "goal": "x" }));
     sim.advance(Duration::from_secs(10));
@@ -67,7 +67,7 @@ pub(crate) fn streamed(
     (head, text, is_whole, error)
 }
 
-/// The text in chunks, as far as it goes, and whether the last chunk ends it.
+/// Returns the text in chunks, as far as it goes, and whether the last chunk ends it.
 fn dechunked(mut bytes: &[u8]) -> (String, bool) {
     let mut text = Vec::new();
     loop {
@@ -86,7 +86,7 @@ fn dechunked(mut bytes: &[u8]) -> (String, bool) {
     }
 }
 
-/// The sequence numbers of a text's events, in order.
+/// Returns the sequence numbers of a text's events, in order.
 pub(crate) fn seqs(text: &str) -> Vec<u64> {
     events(text)
         .iter()
@@ -100,7 +100,7 @@ fn events(text: &str) -> Vec<Value> {
         .collect()
 }
 
-/// An open stream whose head has been read.
+/// Returns an open stream whose head has been read.
 pub(crate) fn open(sim: &Sim, run: &str) -> TcpStream {
     let mut stream = connect(sim);
     stream
@@ -122,7 +122,7 @@ pub(crate) fn read_until(stream: &mut TcpStream, text: &str) -> String {
     String::from_utf8(seen).unwrap()
 }
 
-/// Whether nothing has come on a connection, once the simulator has answered somebody else.
+/// Returns whether nothing has come on a connection, once the simulator has answered somebody else.
 pub(crate) fn is_silent(sim: &Sim, stream: &mut TcpStream) -> bool {
     assert_eq!(get(sim, "/_sim").0, 200);
     stream.set_nonblocking(true).unwrap();

@@ -47,7 +47,7 @@ impl Form {
         Self::LineBreak,
     ];
 
-    /// The key as it stands in a text; `in_json` is one between quotes.
+    /// Returns the key as it stands in a text; `in_json` is one between quotes.
     fn spell(self, in_json: bool) -> String {
         let each = |spell: &dyn Fn(char) -> String| SECRET.chars().map(spell).collect::<String>();
         let (first, last) = SECRET.split_at(9);
@@ -88,7 +88,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// The reply that it is in.
+    /// Returns the reply that it is in.
     pub(crate) fn reply(&self) -> &'static str {
         match self {
             Self::Field(reply, _)
@@ -101,12 +101,12 @@ impl Place {
         }
     }
 
-    /// Whether the reply is one of Nanonets.
+    /// Returns whether the reply is one of Nanonets.
     pub(crate) fn is_of_nanonets(&self) -> bool {
         NANONETS.contains(&self.reply())
     }
 
-    /// Whether a key can be spelt so there.
+    /// Returns whether a key can be spelt so there.
     pub(crate) fn takes(&self, form: Form) -> bool {
         match self {
             // One line each, and as it is.
@@ -124,7 +124,7 @@ const NANONETS: [&str; 8] = [
 ];
 const HARNESS: [&str; 6] = ["create", "read", "events", "stream", "signal", "usage"];
 
-/// Every place that a followed task meets.
+/// Returns every place that a followed task meets.
 pub(crate) fn places() -> Vec<Place> {
     let mut all = Vec::new();
     let followed = NANONETS[..6].iter().chain(&HARNESS[..5]);
@@ -170,7 +170,7 @@ pub(crate) fn places() -> Vec<Place> {
     all
 }
 
-/// Every field of a reply.
+/// Returns every field of a reply.
 pub(crate) fn fields_of(reply: &'static str) -> Vec<Place> {
     let mut all = vec![Place::Field(reply, String::new())];
     fields(&Flow::LATER.reply(reply), String::new(), &mut |pointer| {
@@ -387,7 +387,7 @@ impl Echo {
         };
     }
 
-    /// How many replies said it.
+    /// Returns how many replies said it.
     pub(crate) fn said(&self) -> u32 {
         lock(&self.state).said
     }
@@ -439,7 +439,7 @@ fn answer(mut tcp: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     tcp.write_all(&reply)
 }
 
-/// The bytes of a reply, and the step that the task makes with it.
+/// Returns the bytes of a reply, and the step that the task makes with it.
 fn written(state: &mut State, name: &str) -> Vec<u8> {
     state.asked += 1;
     state.flow.heard |= name == "stream" || state.asked > ENOUGH / 2;
@@ -550,7 +550,7 @@ fn written(state: &mut State, name: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// The stream of all events so far.
+/// Returns the stream of all events so far.
 fn stream(flow: Flow) -> String {
     flow.events()
         .iter()
@@ -558,7 +558,7 @@ fn stream(flow: Flow) -> String {
         .collect()
 }
 
-/// Whether a text holds the key in any form, found in another way than the program does: decoded until nothing changes.
+/// Returns whether a text holds the key in any form, found in another way than the program does: decoded until nothing changes.
 pub(crate) fn holds_key(text: &str) -> bool {
     let mut text = text.to_owned();
     for _ in 0..4 {
@@ -570,7 +570,7 @@ pub(crate) fn holds_key(text: &str) -> bool {
     false
 }
 
-/// Whether six characters in a row of the secret stand in a text, of a server that says it in pieces.
+/// Returns whether six characters in a row of the secret stand in a text, of a server that says it in pieces.
 pub(crate) fn holds_piece(text: &str) -> bool {
     let pieces = SECRET.as_bytes().windows(6);
     let mut pieces = pieces.map(|piece| String::from_utf8_lossy(piece));

@@ -226,7 +226,7 @@ fn name_of(event: &Event) -> String {
         .collect()
 }
 
-/// An event without what differs by library and by clock: the words of a failure behind its cause, and times.
+/// Returns an event without what differs by library and by clock: the words of a failure behind its cause, and times.
 fn show(event: &Event) -> String {
     match event {
         Event::Retrying { attempt, why, .. } => {
@@ -261,7 +261,7 @@ fn describe(end: Result<RunResult<nanonets::Answer>, Error>) -> String {
     }
 }
 
-/// What the simulator saw, equal repeated polls collapsed; each exchange judged by the specification.
+/// Returns what the simulator saw, equal repeated polls collapsed; each exchange judged by the specification.
 fn seen(sim: &Sim) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut polled = BTreeSet::new();

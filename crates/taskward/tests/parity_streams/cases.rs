@@ -24,12 +24,12 @@ impl Case {
         }
     }
 
-    /// How long the run may take; one never ends.
+    /// Returns how long the run may take; one never ends.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(if self.scenario == "stall" { 40 } else { 600 })
     }
 
-    /// How far the position of an event is from that of the one before.
+    /// Returns how far the position of an event is from that of the one before.
     pub(crate) fn step(&self) -> u64 {
         if self.switches == "seq_step = 3" {
             3
@@ -38,13 +38,13 @@ impl Case {
         }
     }
 
-    /// Whether a connection leaves events out, which nothing has to fill in: positions need not be contiguous.
+    /// Returns whether a connection leaves events out, which nothing has to fill in: positions need not be contiguous.
     pub(crate) fn is_lossy(&self) -> bool {
         ["a gap", "out of order", "not JSON"].contains(&self.name.as_str())
     }
 }
 
-/// The cases of a scenario: those that wait see all of them, the others what concerns streams.
+/// Returns the cases of a scenario: those that wait see all of them, the others what concerns streams.
 pub(crate) fn of(scenario: &'static str) -> Vec<Case> {
     let case = |name: &str, switches: &str, faults: Vec<FaultRule>| Case {
         name: name.to_owned(),

@@ -39,7 +39,7 @@ struct Record {
 }
 
 impl Record {
-    /// The events without their positions.
+    /// Returns the events without their positions.
     fn names(&self) -> Vec<String> {
         let name = |event: &String| event.split(' ').nth(1).map(str::to_owned);
         self.events.iter().filter_map(name).collect()
@@ -130,7 +130,7 @@ impl Stage {
         }
     }
 
-    /// What the run left behind; every exchange is judged on the way.
+    /// Returns what the run left behind; every exchange is judged on the way.
     fn record(self, case: &Case, end: Result<RunResult<agent_harness::Answer>, Error>) -> Record {
         judge(&self.sim);
         let Log {
@@ -187,7 +187,7 @@ fn describe(end: Result<RunResult<agent_harness::Answer>, Error>) -> String {
     }
 }
 
-/// What the simulator saw, for a test that failed.
+/// Returns what the simulator saw, for a test that failed.
 fn story(sim: &Sim) -> Vec<String> {
     let line = |request: taskward_sim::RequestRecord| {
         format!(

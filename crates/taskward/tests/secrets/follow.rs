@@ -96,7 +96,7 @@ macro_rules! watched {
     }};
 }
 
-/// What each question is answered with.
+/// Returns what each question is answered with.
 fn reply(kind: &QuestionKind) -> Answer {
     match kind {
         QuestionKind::Approval => Answer::Approve,

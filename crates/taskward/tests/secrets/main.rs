@@ -211,7 +211,7 @@ fn no_channel_holds_the_key_whatever_goes_wrong() {
     );
 }
 
-/// What a service request of the simulator answers.
+/// Returns what a service request of the simulator answers.
 fn service(url: &str, path: &str) -> String {
     let host = url.strip_prefix("http://").expect("a URL");
     let mut tcp = TcpStream::connect(host).expect("it listens");
@@ -271,7 +271,7 @@ fn nothing_that_can_hold_the_key_shows_it() {
     );
 }
 
-/// A server that refuses everything and sends the key back, in every place that it has.
+/// Returns a server that refuses everything and sends the key back, in every place that it has.
 fn echoing() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
@@ -333,7 +333,7 @@ fn a_key_that_the_server_says_back_is_neither_told_nor_stored() {
     );
 }
 
-/// A run that is stored before it starts, and a task that is stored while it works.
+/// Returns a run that is stored before it starts, and a task that is stored while it works.
 fn stored(sim: &Sim) -> (Snapshot, Snapshot) {
     let (first, second) = (sim.nanonets(), sim.harness());
     let client = taskward::blocking::Client::<AgentHarness>::builder()

@@ -45,7 +45,7 @@ pub(crate) enum Part {
 }
 
 impl Operation {
-    /// The ways in which it can fail.
+    /// Returns the ways in which it can fail.
     pub(crate) fn faults(&self) -> &'static [Fault] {
         use Fault::{Refused, Reset, Short, Timeout};
         match self {
@@ -119,12 +119,12 @@ impl Proxy {
         }
     }
 
-    /// What passed so far.
+    /// Returns what passed so far.
     pub(crate) fn operations(&self) -> Vec<Operation> {
         self.inner.state().operations.clone()
     }
 
-    /// Whether the operation that was to fail was met.
+    /// Returns whether the operation that was to fail was met.
     pub(crate) fn has_struck(&self) -> bool {
         self.inner.state().struck
     }
@@ -141,14 +141,14 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of a new connection.
+    /// Returns the number of a new connection.
     fn connected(&self) -> usize {
         let mut state = self.state();
         state.connections += 1;
         state.connections - 1
     }
 
-    /// Whether nobody is to listen for this connection.
+    /// Returns whether nobody is to listen for this connection.
     fn refuses(&self, connection: usize) -> bool {
         let refused = (Operation::Connect(connection), Fault::Refused);
         let refuses = self.target.as_ref() == Some(&refused) && !self.state().struck;
@@ -307,13 +307,13 @@ impl Relay {
     }
 }
 
-/// The length of the first whole frame.
+/// Returns the length of the first whole frame.
 fn frame(bytes: &[u8]) -> Option<usize> {
     let end = bytes.windows(2).position(|pair| pair == b"\n\n")?;
     Some(end + 2)
 }
 
-/// A head, and what came behind it.
+/// Returns a head, and what came behind it.
 async fn read_head(from: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     loop {
@@ -328,7 +328,7 @@ async fn read_head(from: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     }
 }
 
-/// A whole request: its head and its body.
+/// Returns a whole request: its head and its body.
 async fn read_message(from: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     let (head, mut body) = read_head(from).await?;
     let length = head.lines().find_map(|line| {

@@ -43,7 +43,7 @@ impl Simulated for Nanonets {
     const SPEED: u32 = 400;
     const SILENCE: Duration = Duration::from_millis(1_000);
 
-    /// Its time moves with each look, so that every run makes the same requests.
+    /// Returns a simulator whose time moves with each poll, so that every run makes the same requests.
     fn sim(file: &str) -> Sim {
         let file = File::parse(file).expect("a scenario");
         let builder = Sim::builder().seed(7).scenario(file);

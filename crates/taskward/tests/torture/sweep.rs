@@ -78,7 +78,7 @@ struct Sweep<'a, P: Simulated> {
 }
 
 impl<P: Simulated> Sweep<'_, P> {
-    /// The operations that fail.
+    /// Returns the operations that fail.
     fn targets(&self) -> Vec<Operation> {
         let begins = |operation: &&Operation| match operation {
             Operation::Connect(_) => self.carried(operation) == Some((self.scenario.from, 0)),
@@ -138,7 +138,7 @@ impl<P: Simulated> Sweep<'_, P> {
         }
     }
 
-    /// What may come of it; more than one where it depends on which side was faster.
+    /// Returns what may come of it; more than one where it depends on which side was faster.
     fn verdicts(&self, operation: &Operation, fault: Fault) -> Vec<Verdict> {
         use Fault::Refused;
         use Verdict::{Left, Likely, Same, Unconfirmed, Unknown, Wordless};
@@ -169,7 +169,7 @@ impl<P: Simulated> Sweep<'_, P> {
         }
     }
 
-    /// The exchange that this connection carried when nothing failed: endpoint and number.
+    /// Returns the exchange that this connection carried when nothing failed: endpoint and number.
     fn carried(&self, connection: &Operation) -> Option<(&'static str, usize)> {
         let mut operations = self.whole.operations.iter();
         operations.find(|operation| *operation == connection)?;

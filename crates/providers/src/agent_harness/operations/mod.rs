@@ -230,7 +230,7 @@ impl SignalRun {
         })
     }
 
-    /// What it does.
+    /// Returns what it does.
     #[must_use]
     pub fn action(&self) -> SignalAction {
         self.signal.action

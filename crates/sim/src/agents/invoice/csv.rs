@@ -63,7 +63,7 @@ fn item(columns: &[Option<Column>], row: &[String]) -> Option<Item> {
     Some(item.with_sku(field(Column::Sku)))
 }
 
-/// The separator that stands most often outside quotes.
+/// Returns the separator that stands most often outside quotes.
 fn separator(text: &str) -> char {
     let mut quoted = false;
     let mut counts = [(',', 0), (';', 0), ('\t', 0), ('|', 0)];

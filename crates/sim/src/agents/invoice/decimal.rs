@@ -112,7 +112,7 @@ impl Decimal {
         )
     }
 
-    /// A JSON number; the nearest one there is when the decimal has more digits than numbers hold.
+    /// Returns a JSON number; the nearest one there is when the decimal has more digits than numbers hold.
     pub(super) fn to_json(self) -> Value {
         match i64::try_from(self.units) {
             Ok(whole) if self.scale == 0 => Value::from(whole),
@@ -143,7 +143,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// Where the decimal mark stands.
+/// Returns where the decimal mark stands.
 fn decimal_mark(text: &str) -> Option<usize> {
     let (comma, point) = (text.rfind(','), text.rfind('.'));
     match (comma, point) {

@@ -63,7 +63,7 @@ fn table_row(line: &str) -> Option<Item> {
         .or_else(|| row_of_two(&words))
 }
 
-/// A row whose last two cells alone are numbers of ours.
+/// Returns a row whose last two cells alone are numbers of ours.
 fn row_of_two(words: &[&str]) -> Option<Item> {
     let (description, numbers) = words.split_at(words.len() - 2);
     let description = description.join(" ");

@@ -28,7 +28,7 @@ struct Item {
 }
 
 impl Item {
-    /// An item from what a source says of it; `None` when neither price nor amount is there.
+    /// Returns an item from what a source says of it; `None` when neither price nor amount is there.
     fn new(
         description: &str,
         quantity: Option<Decimal>,
@@ -57,7 +57,7 @@ impl Item {
         self
     }
 
-    /// Whether the amount is quantity times price.
+    /// Returns whether the amount is quantity times price.
     fn is_consistent(&self) -> bool {
         self.unit_price.and_then(|price| self.quantity.times(price)) == Some(self.amount)
     }
@@ -143,7 +143,7 @@ fn complete(items: &[Item], total: Decimal, files: &[Value], schema: &str) -> St
     })
 }
 
-/// The line items of a file, or why there are none.
+/// Returns the line items of a file, or why there are none.
 fn read_file(file: &Upload) -> Result<Vec<Item>, String> {
     if file.size > file.head.len() as u64 {
         return Err(format!(
@@ -188,7 +188,7 @@ enum Column {
     Sku,
 }
 
-/// The column that a header or a key names.
+/// Returns the column that a header or a key names.
 fn column(name: &str) -> Option<Column> {
     let name: String = name
         .to_lowercase()
@@ -209,7 +209,7 @@ fn column(name: &str) -> Option<Column> {
     })
 }
 
-/// Whether a line's description says that it sums up others.
+/// Returns whether a line's description says that it sums up others.
 fn is_sum(description: &str) -> bool {
     let word = description.trim().trim_end_matches(':').to_lowercase();
     matches!(

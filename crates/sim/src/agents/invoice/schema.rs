@@ -32,7 +32,7 @@ enum Wanted<'a> {
     Anything,
 }
 
-/// The data in the shape of the schema; `None` when the schema names no shape.
+/// Returns the data in the shape of the schema; `None` when the schema names no shape.
 pub(super) fn shaped(schema: &str, invoice: &Invoice<'_>) -> Option<Value> {
     let schema: Value = serde_json::from_str(schema).ok()?;
     match wanted(&schema) {
@@ -66,7 +66,7 @@ fn fill(key: &str, schema: &Value, source: Source<'_>) -> Value {
 }
 
 impl Source<'_> {
-    /// What the source says under a name.
+    /// Returns what the source says under a name.
     fn find(self, key: &str) -> Value {
         match self {
             Self::Invoice(invoice) => match column(key) {
@@ -110,7 +110,7 @@ fn of_word(word: &str) -> Wanted<'static> {
     }
 }
 
-/// The type of an object that is a JSON Schema; `None` for an example, which has keys of its own.
+/// Returns the type of an object that is a JSON Schema; `None` for an example, which has keys of its own.
 fn type_of(object: &Map<String, Value>) -> Option<&str> {
     const KEYWORDS: [&str; 16] = [
         "$id",

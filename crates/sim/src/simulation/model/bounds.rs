@@ -1,4 +1,4 @@
-//! Secrets, attempts, pace, deadlines and sizes.
+//! Secrets, attempts, poll intervals, deadlines and sizes.
 
 use super::super::machine::Effect;
 use super::super::observation::{Asked, Observation};

@@ -1,4 +1,4 @@
-//! The end that is told is the one that is true on the server.
+//! The reported outcome is the one that is true on the server.
 
 use super::super::machine::{Effect, TaskStanding};
 use super::super::observation::{DeliveryFact, End, Observation, Sent};
@@ -65,7 +65,7 @@ impl Model {
         }
     }
 
-    /// Whether any deadline can have passed.
+    /// Returns whether any deadline can have passed.
     fn is_late(&self, end: &End) -> bool {
         let policy = &self.rules.policy;
         let shortest = policy.work.into_iter().chain(policy.human).min();
@@ -73,7 +73,7 @@ impl Model {
         u128::from(end.passed) >= shortest
     }
 
-    /// An answer that is there is given up only after a while, and not where nothing goes wrong any more.
+    /// Returns an answer that is there is given up only after a while, and not where nothing goes wrong any more.
     fn was_patient(&self, end: &End) -> CheckResult {
         // Whoever interrupts gives it a time of its own.
         let is_left = self
@@ -109,7 +109,7 @@ impl Model {
         })
     }
 
-    /// A start, or the message of a turn, is of unknown outcome only where it may have arrived, and a durable state leads
+    /// Checks that a start, or the message of a turn, is of unknown outcome only where it may have arrived, and a durable state leads
     /// back to it.
     fn is_unknown(&self, end: &End) -> CheckResult {
         let Some(durable) = self.durable() else {
@@ -144,7 +144,7 @@ impl Model {
         })
     }
 
-    /// Whether what is said to have been done about a task was done.
+    /// Returns whether what is said to have been done about a task was done.
     fn was_abandoned(&self, abandoned: &str, stood: &[(TaskStanding, u64)]) -> CheckResult {
         let sent = || {
             self.all_left()
@@ -180,7 +180,7 @@ impl Model {
         }
     }
 
-    /// Whether the message of the turn was taken.
+    /// Returns whether the message of the turn was taken.
     fn took_turn(&self) -> bool {
         self.past().any(|fact| {
             matches!(fact, Observation::Arrived { no, is_taken: true, .. }

@@ -21,20 +21,20 @@ use super::report::{Checked, Violation};
 pub enum Invariant {
     /// One run makes at most one task.
     I1,
-    /// An answer is applied at most once, and to the question that it was written for; what is told of it is true.
+    /// An answer is applied at most once, and to the question that it was written for; what is reported of it is true.
     I2,
-    /// What leaves is durable before, and the id before it is told; no restart loses either, and no search takes a
+    /// What is sent is durable before, and the id before it is reported; no restart loses either, and no search takes a
     /// foreign task for ours.
     I3,
-    /// Events come in rising order, once, without a hole that is not told.
+    /// Events come in rising order, once, and every gap is reported.
     I4,
     /// A watch has one end, and nothing after it.
     I5,
-    /// The end that is told is the one that is true on the server.
+    /// The reported outcome is the one that is true on the server.
     I6,
-    /// The key is in nothing that is stored or told.
+    /// The key is in nothing that is stored or reported.
     I7,
-    /// Attempts, pace and deadlines are kept.
+    /// The limits of attempts, poll intervals and deadlines hold.
     I8,
     /// What a task holds does not grow with what has happened.
     I9,
@@ -157,7 +157,7 @@ impl Model {
         self.events = events;
     }
 
-    /// Where a task has stood: in a turn, since its message came.
+    /// Returns where a task has stood: in a turn, since its message came.
     pub(super) fn stood(&self, task: &str) -> Vec<(TaskStanding, u64)> {
         let stood = self.stood.get(task).map_or(&[][..], Vec::as_slice);
         let before = match self.rules.turn.is_some() {
@@ -167,7 +167,7 @@ impl Model {
         stood[before.min(stood.len())..].to_vec()
     }
 
-    /// Whether this is the message of the turn: its number is another when the caller spoke before.
+    /// Returns whether this is the message of the turn: its number is another when the caller spoke before.
     fn is_of_turn(&self, outgoing: &Sent) -> bool {
         let is_message = matches!(outgoing.aim, Some(Aim::Message(_)));
         let text = self.rules.turn.as_deref();
@@ -209,7 +209,7 @@ impl Model {
         self.history.iter()
     }
 
-    /// What happened since the present process began, newest first.
+    /// Returns what happened since the present process began, newest first.
     fn of_this_process(&self) -> impl Iterator<Item = &Observation> {
         let born = |fact: &&Observation| !matches!(fact, Observation::Born(_));
         self.history.iter().rev().take_while(born)
@@ -241,7 +241,7 @@ impl Model {
         })
     }
 
-    /// The tasks that our starts made.
+    /// Returns the tasks that our starts made.
     fn made(&self) -> impl Iterator<Item = &String> {
         self.past().filter_map(|fact| match fact {
             Observation::Arrived { made, .. } => made.as_ref(),
@@ -249,7 +249,7 @@ impl Model {
         })
     }
 
-    /// The id that was told.
+    /// Returns the id that was reported.
     fn told_id(&self) -> Option<String> {
         self.past().find_map(|fact| match fact {
             Observation::Told(event) => match &**event {

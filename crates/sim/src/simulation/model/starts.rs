@@ -23,7 +23,7 @@ impl Model {
             }
             Observation::Left(outgoing) if outgoing.effect == Effect::Start => {
                 if self.rules.start == Safety::Once {
-                    // A request of which nothing was told may have arrived, too.
+                    // A request without a report may have arrived, too.
                     let lost = self.starts().find(|start| {
                         self.delivery(start.no)
                             .is_none_or(DeliveryFact::may_have_happened)
@@ -75,7 +75,7 @@ impl Model {
         }
     }
 
-    /// Whether this process was to store something and could not.
+    /// Returns whether this process was to store something and could not.
     fn is_unsaved(&self) -> bool {
         let newest = self.of_this_process().find_map(|fact| match fact {
             Observation::Stored(_) => Some(false),
@@ -85,7 +85,7 @@ impl Model {
         newest.unwrap_or(false)
     }
 
-    /// What leaves is stored as leaving.
+    /// Checks that what is sent is stored before as about to be sent.
     fn is_durable_before(&self, outgoing: &Sent) -> CheckResult {
         let what = outgoing.effect.name();
         if self.is_unsaved() {
@@ -134,7 +134,7 @@ impl Model {
         })
     }
 
-    /// A search finds nothing that our start cannot have made.
+    /// Checks that a search finds nothing that our start cannot have created.
     fn finds_nobody_elses(&self, found: &[Found], is_reliable: bool) -> CheckResult {
         let began = self.starts().next().map_or(0, |start| start.at);
         for Found { id, is_off_time } in found {
@@ -151,7 +151,7 @@ impl Model {
         Holds
     }
 
-    /// A search that says to have left nothing out finds what was started.
+    /// Checks that a search that claims to be complete finds what was started.
     fn finds_ours(&self, found: &[Found], is_complete: bool) -> CheckResult {
         if !is_complete {
             return Silent;
@@ -164,7 +164,7 @@ impl Model {
         })
     }
 
-    /// The task of this id, when somebody else started it.
+    /// Returns the task of this id, when somebody else started it.
     fn foreign(&self, id: &str) -> Option<&Another> {
         self.past().find_map(|fact| match fact {
             Observation::Another(another) if another.id == id => Some(another),

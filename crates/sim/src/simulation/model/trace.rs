@@ -1,4 +1,4 @@
-//! What is told: events in their order, and one end.
+//! What is reported: events in their order, and one outcome.
 
 use taskward_core::Event;
 
@@ -6,7 +6,7 @@ use super::super::observation::Observation;
 use super::CheckResult::{Broken, Silent};
 use super::{CheckResult, Model, hold};
 
-/// Events that are told before they are recorded.
+/// How many events may be reported before they are recorded.
 const MOST_UNRECORDED: usize = 32;
 
 impl Model {
@@ -14,7 +14,7 @@ impl Model {
     pub(super) fn tells_in_order(&self, fact: &Observation) -> CheckResult {
         let event = match fact {
             Observation::Told(event) => event,
-            // Whoever is told of an end comes back to a state that knows all that was told before it.
+            // Once an outcome is reported, a resume begins from a state that knows all events before it.
             Observation::Done(_) | Observation::HandedOver(_) => return self.recorded(0),
             _ => return Silent,
         };
@@ -34,7 +34,7 @@ impl Model {
                     return Broken(format!("event {position} is made up"));
                 }
                 // So it was with the one before, and the one before that. Whether there was one before the first that
-                // could be read, nobody can tell.
+                // could be read, is unknown.
                 let before = self.events.iter().filter(|seq| **seq < position).max();
                 let before = before.filter(|_| self.tells_events());
                 let missing = before.filter(|seq| !self.was_told(**seq));
@@ -55,7 +55,7 @@ impl Model {
         }
     }
 
-    /// Whether no more events than this were told since a state was last stored.
+    /// Returns whether no more events than this were reported since a state was last stored.
     fn recorded(&self, most: usize) -> CheckResult {
         let stored = |fact: &&Observation| !matches!(fact, Observation::Stored(_));
         let told = |fact: &&Observation| matches!(fact, Observation::Told(_));
@@ -66,7 +66,7 @@ impl Model {
         })
     }
 
-    /// The place behind which this process goes on.
+    /// Returns the position after which this process continues.
     pub(in super::super) fn position(&self) -> Option<u64> {
         for fact in self.past().rev() {
             match fact {
@@ -86,13 +86,13 @@ impl Model {
         None
     }
 
-    /// Whether any event of the platform was told.
+    /// Returns whether any event of the platform was reported.
     fn tells_events(&self) -> bool {
         self.past()
             .any(|fact| matches!(fact, Observation::Told(event) if matches!(**event, Event::Provider(_))))
     }
 
-    /// Whether an event was told by any process, or said to be missing.
+    /// Returns whether any process reported this event, or reported it as missing.
     fn was_told(&self, seq: u64) -> bool {
         self.past().rev().any(|fact| match fact {
             Observation::Told(event) => match &**event {

@@ -1,4 +1,4 @@
-//! Answers and messages: each is applied at most once, to the question that it was written for, and what is told of it is
+//! Answers and messages: each is applied at most once, to the question that it was written for, and what is reported of it is
 //! true on the server.
 
 use taskward_core::{Answer, Answered, Event, Question, QuestionId, Safety};
@@ -60,14 +60,14 @@ impl Model {
         hold(self.was_checked(aim), || format!("{aim} leaves unchecked"))
     }
 
-    /// Whether a read was made and understood after the answer was wished for, or last sent, or the process began.
+    /// Returns whether a read was made and understood after the answer was requested, or last sent, or the process began.
     fn was_checked(&self, aim: &Aim) -> bool {
         let mut read = Vec::new();
         for fact in self.past().rev() {
             match fact {
                 Observation::Read { no, .. } => read.push(*no),
                 Observation::Left(earlier) if read.contains(&earlier.no) => return true,
-                // A message answers nothing: what never left may leave without another look.
+                // A message answers nothing: if it was never sent, it may be sent without another poll.
                 Observation::Left(earlier)
                     if matches!(aim, Aim::Message(_))
                         && self
@@ -82,7 +82,7 @@ impl Model {
         false
     }
 
-    /// What was last wished to be answered, or said.
+    /// Returns the last requested answer or message.
     fn requested(&self, aim: &Aim) -> Option<&Answer> {
         match self.since_requested(aim).first()? {
             Observation::Requested { aim: of, answer } if of == aim => answer.as_ref(),
@@ -92,7 +92,7 @@ impl Model {
 
     // --- on the server -----------------------------------------------------------------------------------------
 
-    /// Nothing is taken of which it was told that it was not.
+    /// Checks that nothing was applied that was reported as not applied.
     fn may_be_taken(&self, no: u64, is_taken: bool) -> CheckResult {
         let aim = self.left(no).and_then(|outgoing| outgoing.aim.as_ref());
         let Some(aim) = aim.filter(|_| is_taken) else {
@@ -144,7 +144,7 @@ impl Model {
             return Silent;
         };
         if !self.opened.contains_key(meant) {
-            // A stand-in is not known on the server, and whoever answers it knows no more.
+            // The server does not know a stand-in, and neither does a human who answers it.
             let is_stand_in = QuestionId::new(meant.as_str()).is_stand_in();
             return hold(is_stand_in, || {
                 format!("an answer to {meant}, which nobody asked, is sent to {question}")
@@ -156,7 +156,7 @@ impl Model {
         })
     }
 
-    /// What a human is shown is what the server asks under this id: an answer to it is one to these words.
+    /// Checks that a human is shown what the server asks under this id: an answer to it answers this text.
     fn is_told_as_asked(&self, question: &Question) -> CheckResult {
         match self.asked.get(question.id.as_str()) {
             Some(text) => hold(*text == question.text, || {
@@ -169,7 +169,7 @@ impl Model {
         }
     }
 
-    /// How often an answer of ours that was meant for this question was applied to it.
+    /// Returns how often an answer of ours that was meant for this question was applied to it.
     fn applied(&self, question: &str) -> usize {
         let applied = self.past().filter(|fact| match fact {
             Observation::Arrived {
@@ -185,7 +185,7 @@ impl Model {
         applied.count()
     }
 
-    /// How often a human repeated an answer whose fate they were told is unknown.
+    /// Returns how often a human repeated an answer that was reported as of unknown outcome.
     fn repetitions(&self, question: &str) -> usize {
         let mut unknown = false;
         let mut repeated = 0;
@@ -212,7 +212,7 @@ impl Model {
         repeated
     }
 
-    /// When what was read last before a request left was true.
+    /// Returns when the last read before a request was sent was true.
     fn last_read_before(&self, no: u64) -> Option<u64> {
         let mut seen = None;
         for fact in self.past() {
@@ -225,9 +225,9 @@ impl Model {
         seen
     }
 
-    // --- what is told ------------------------------------------------------------------------------------------
+    // --- what is reported --------------------------------------------------------------------------------------
 
-    /// Whether what is told of an answer or a message is true on the server.
+    /// Returns whether what is reported of an answer or a message is true on the server.
     fn is_true(&self, aim: &Aim, how: Answered) -> CheckResult {
         let sent: Vec<&Sent> = self
             .since_requested(aim)
@@ -263,7 +263,7 @@ impl Model {
                     })
                 };
                 // A yes is the same from whomever it came. So is, as far as a client can see, data: where ours was lost and
-                // somebody else gave theirs, nothing that can be read says whose the task went on with.
+                // somebody else gave theirs, nothing that can be read says which one the task used.
                 let is_same = matches!(
                     self.requested(aim),
                     Some(Answer::Approve | Answer::Input(_))
@@ -280,7 +280,7 @@ impl Model {
         }
     }
 
-    /// Whether this is for the question that the server knows by this id: a stand-in may be for any.
+    /// Returns whether this is for the question that the server knows by this id: a stand-in may be for any.
     fn may_be(&self, aim: &Aim, question: &str) -> bool {
         let Aim::Question(id) = aim else {
             return false;
@@ -288,7 +288,7 @@ impl Model {
         id == question || !self.opened.contains_key(id)
     }
 
-    /// What happened since an answer or a message was last wished for.
+    /// Returns what happened since an answer or a message was last requested.
     fn since_requested(&self, aim: &Aim) -> &[Observation] {
         let begins = |fact: &Observation| match fact {
             Observation::Requested { aim: of, .. } => of == aim,

@@ -26,7 +26,7 @@ const OPERATIONS: [(&str, &str, Option<&str>); 14] = [
     ("GET", "/openapi.json", Some("OpenObject")),
 ];
 
-/// A session that visits every operation in every state; gives the events of its streams, too.
+/// Runs a session that visits every operation in every state; returns the events of its streams, too.
 fn session(switches: &str) -> (World, Vec<Value>) {
     let mut world = World::new(switches);
     let mut runs = Vec::new();

@@ -9,7 +9,7 @@ fn all(from: u64, to: u64) -> Vec<u64> {
     (from..=to).collect()
 }
 
-/// The bytes of everything that a stream has now.
+/// Returns the bytes of everything that a stream has now.
 fn bytes(world: &mut World, stream: StreamId) -> String {
     let frames = world.drain(stream).0;
     let bytes: Vec<u8> = frames.into_iter().flat_map(|frame| frame.bytes).collect();

@@ -112,7 +112,7 @@ impl World {
         }
     }
 
-    /// Every event by now, through pages with the default wrapper.
+    /// Returns every event by now, through pages with the default wrapper.
     pub(crate) fn events(&mut self, run: &str) -> Vec<Value> {
         let mut events = Vec::new();
         let mut target = format!("/v1/runs/{run}/events");
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    /// The frames that a stream has now, and whether the server closes it behind them.
+    /// Returns the frames that a stream has now, and whether the server closes it behind them.
     pub(crate) fn drain(&mut self, stream: StreamId) -> (Vec<Frame>, bool) {
         let mut all = Vec::new();
         loop {
@@ -156,14 +156,14 @@ impl World {
         }
     }
 
-    /// The sequence numbers that a stream has now.
+    /// Returns the sequence numbers that a stream has now.
     pub(crate) fn seqs(&mut self, stream: StreamId) -> Vec<u64> {
         let frames = self.drain(stream).0;
         frames.iter().filter_map(|frame| frame.seq).collect()
     }
 }
 
-/// An event in a line: seconds since the start, number, type, and what matters of the payload.
+/// Returns an event in a line: seconds since the start, number, type, and what matters of the payload.
 pub(crate) fn line(event: &Value) -> String {
     let time: jiff::Timestamp = event["timestamp"].as_str().unwrap().parse().unwrap();
     let ms = time.as_millisecond() as u64 - START;
@@ -189,7 +189,7 @@ pub(crate) fn line(event: &Value) -> String {
     line
 }
 
-/// The text of a run: its fragments joined.
+/// Returns the text of a run: its fragments joined.
 pub(crate) fn text(events: &[Value]) -> String {
     let fragments = events
         .iter()
@@ -197,13 +197,13 @@ pub(crate) fn text(events: &[Value]) -> String {
     fragments.collect()
 }
 
-/// The types of events, in order.
+/// Returns the types of events, in order.
 pub(crate) fn types(events: &[Value]) -> Vec<&str> {
     let types = events.iter().map(|event| event["type"].as_str().unwrap());
     types.collect()
 }
 
-/// The event of a frame.
+/// Returns the event of a frame.
 pub(crate) fn event(frame: &Frame) -> Value {
     let text = std::str::from_utf8(&frame.bytes).unwrap();
     let data = text.lines().find_map(|line| line.strip_prefix("data: "));
