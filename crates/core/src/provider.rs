@@ -580,10 +580,10 @@ pub struct StreamEvent {
 impl StreamEvent {
     /// Creates an event with its meaning.
     #[must_use]
-    pub fn new(event: RawEvent, beat: EventKind) -> Self {
+    pub fn new(event: RawEvent, kind: EventKind) -> Self {
         Self {
             event,
-            kind: beat,
+            kind,
             status_change: None,
         }
     }

@@ -1,4 +1,4 @@
-//! A stored task: a format of its own, versioned, without secrets.
+//! A stored task: a versioned format of its own, without secrets.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::request::Source;
 use crate::task::{DeliveryStage, QuestionEntry, StandInPlace, WriteKind, answerable};
 use crate::time::Timestamp;
 
-/// The version of the stored form that is written, and the only one that is read.
+/// The version that is written, and the only one that is read.
 const VERSION: u32 = 2;
 /// The last commit that reads and writes version 1. No version was released before 2, so nothing converts.
 const LAST_OF_VERSION_1: &str = "81b1c04";
 
-/// Everything that another process needs to go on with a task, and no secret.
+/// Everything that another process needs to continue with a task, and no secret.
 ///
-/// It serialises with serde, as one JSON object whose `v` is its version; files of every version are read for ever.
+/// It serialises with serde as one JSON object whose `v` is its version.
 ///
 /// ```
 /// # use taskward_core::Snapshot;
@@ -37,10 +37,10 @@ const LAST_OF_VERSION_1: &str = "81b1c04";
 pub struct Snapshot(pub(crate) Saved);
 
 impl Snapshot {
-    /// Checks the version of a stored form before the rest of it is read, which in another version may be of any shape.
+    /// Checks the version of a stored form before the rest is read, because another version may have any shape.
     ///
     /// # Errors
-    /// [`ResumeError::Version`] when this program does not read it; its words say which one does.
+    /// Returns [`ResumeError::Version`] if this program does not read the version; its message says which program does.
     pub const fn check_version(version: u32) -> Result<(), ResumeError> {
         if version == VERSION {
             Ok(())
@@ -49,42 +49,42 @@ impl Snapshot {
         }
     }
 
-    /// The provider's name.
+    /// Returns the provider's name.
     #[must_use]
     pub fn provider(&self) -> &str {
         &self.0.provider
     }
 
-    /// The server that the task was started or looked at on, as [`Origin::canonical`](crate::Origin::canonical) writes
-    /// it, when whoever drove the task said so.
+    /// Returns the server on which the task was started or read, as [`Origin::canonical`](crate::Origin::canonical)
+    /// writes it, if the driver named it.
     #[must_use]
     pub fn origin(&self) -> Option<&str> {
         self.0.origin.as_deref()
     }
 
-    /// The task's id, once it is known.
+    /// Returns the task's id, once it is known.
     #[must_use]
     pub fn task(&self) -> Option<&TaskId> {
         self.0.task.as_ref()
     }
 
-    /// Whether an answer or a message may have left whose fate is not known.
+    /// Returns whether an answer or a message may have been sent whose outcome is unknown.
     #[must_use]
     pub fn is_writing(&self) -> bool {
         let mut deliveries = self.0.writes.iter();
         deliveries.any(|delivery| delivery.state != DeliveryStage::Check)
     }
 
-    /// Whether an answer or a message leaves as soon as this is stored, and has no idempotency key: said by two at once, it
-    /// is said twice.
+    /// Returns whether an answer or a message without an idempotency key will be sent as soon as this is stored: if two
+    /// processes resume it, both send it.
     #[must_use]
     pub fn leaves_unkeyed(&self) -> bool {
         let mut deliveries = self.0.writes.iter();
         deliveries.any(|one| one.state == DeliveryStage::Write && one.key.is_none())
     }
 
-    /// The text of an answer or a message that may have arrived, and whose fate was not known when this was stored. It is
-    /// empty where an answer is no text.
+    /// Returns the text of an answer or a message that may have arrived and whose outcome was unknown when this was
+    /// stored. It is empty if the answer is not text.
     #[must_use]
     pub fn unconfirmed_write(&self) -> Option<&str> {
         let mut deliveries = self.0.writes.iter();
@@ -96,13 +96,13 @@ impl Snapshot {
         }
     }
 
-    /// Returns the last status that was seen.
+    /// Returns the last status seen.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
         self.0.status.as_ref()
     }
 
-    /// Returns why no answer can go to this question any more, of a task whose watch is over.
+    /// Returns why this question of a task that is over can no longer be answered.
     #[must_use]
     pub fn answer_error(&self, question: &QuestionId) -> AnswerError {
         match answerable(&self.0.questions, self.0.task.as_ref(), question) {
@@ -111,11 +111,11 @@ impl Snapshot {
         }
     }
 
-    /// The start it came from; `None` of a task that was only followed.
+    /// Returns the id of the start that created the task; `None` if the task was only followed.
     #[must_use]
     pub fn intent(&self) -> Option<&IntentId> {
         let ended = match &self.0.ended {
-            // That of a turn names nothing that was started.
+            // The intent of a turn names no start.
             Some(SavedEnd::Unknown { intent, .. }) if self.0.task.is_none() => Some(intent),
             _ => None,
         };
@@ -123,7 +123,7 @@ impl Snapshot {
         self.0.intent.as_ref().or(start).or(ended)
     }
 
-    /// Whether it is of a start that may or may not have made a task: no id is known.
+    /// Returns whether this is a start that may or may not have created a task: no id is known.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         let of_a_start = match &self.0.ended {
@@ -133,36 +133,36 @@ impl Snapshot {
         self.0.task.is_none() && of_a_start
     }
 
-    /// A digest of what a start of unknown outcome sent. Only where the platform takes idempotency keys, two runs of one
-    /// command have different ones.
+    /// Returns a digest of what a start with unknown outcome sent. Two runs of one command have different digests only
+    /// where the platform supports idempotency keys.
     #[must_use]
     pub fn digest(&self) -> Option<&str> {
         self.0.start.as_ref().map(|start| start.digest.as_str())
     }
 
-    /// What the task of a start of unknown outcome would be known by.
+    /// Returns what identifies the task of a start with unknown outcome.
     #[must_use]
     pub fn match_criteria(&self) -> Option<&MatchCriteria> {
         self.0.start.as_ref()?.criteria.as_ref()
     }
 
-    /// Whether a start of unknown outcome can be repeated: it has an idempotency key.
+    /// Returns whether a start with unknown outcome can be repeated: it has an idempotency key.
     #[must_use]
     pub fn is_repeatable(&self) -> bool {
         let start = self.0.start.as_ref();
         self.is_unknown() && start.is_some_and(|start| start.request.is_some())
     }
 
-    /// Returns what starts the same again as a new task, which has nothing to do with this one.
+    /// Returns what starts the same again as a new task, independent of this one.
     ///
     /// # Errors
-    /// When nothing is kept of the start, or not enough; the error says why.
+    /// Returns an error if nothing is stored of the start, or not enough; the error says why.
     pub fn start_again(&self) -> Result<StartAgain, StartAgainError> {
         crate::task::start_again(&self.0)
     }
 
-    /// Whether it holds nothing but an id that somebody named: nothing of the task was read, it was not started here, and
-    /// nothing is to be said to it. Such an id may be a mistake, and is not worth keeping.
+    /// Returns whether this contains nothing but an id that somebody entered: nothing of the task was read, it was not
+    /// started here, and no write is pending. Such an id may be a typing error and is not worth storing.
     #[must_use]
     pub fn has_unconfirmed_end(&self) -> bool {
         let saved = &self.0;
@@ -172,13 +172,13 @@ impl Snapshot {
         saved.task.is_some() && saved.intent.is_none() && !seen && !said
     }
 
-    /// Whether it is of a turn whose message is known not to have been delivered: there is nothing to take up again.
+    /// Returns whether this is a turn whose message is known not to have arrived: there is nothing to resume.
     pub(crate) fn is_undelivered(&self) -> bool {
         let turn = self.0.turn.as_ref();
         turn.is_some_and(|turn| matches!(turn.state, SavedTurnState::Undelivered { .. }))
     }
 
-    /// The same task, to be taken up again under these deadlines.
+    /// Reopens this task under the deadlines of `policy`.
     pub(crate) fn reopened(mut self, policy: Policy, now: Timestamp) -> Self {
         let saved = &mut self.0;
         if let Some(start) = &mut saved.start {
@@ -192,13 +192,13 @@ impl Snapshot {
         self
     }
 
-    /// Grows with each state that must be stored.
+    /// Returns the revision, which grows with each state that must be stored.
     #[must_use]
     pub fn revision(&self) -> Revision {
         self.0.revision
     }
 
-    /// Whether the watch was over when it was stored.
+    /// Returns whether the task's following was over when this was stored.
     #[must_use]
     pub fn is_ended(&self) -> bool {
         self.0.ended.is_some()
@@ -210,18 +210,18 @@ pub(crate) struct Saved {
     #[serde(deserialize_with = "version")]
     pub(crate) v: u32,
     pub(crate) provider: String,
-    /// The server it belongs to: another one knows nothing of it, and its job is none of that one's business.
+    /// The server that the task belongs to: another server does not know the task and must not see its job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) origin: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<TaskId>,
-    /// The start it came from, when it was started and not only followed.
+    /// The start that created the task, if this client sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) intent: Option<IntentId>,
-    /// That start, until it is known what became of it.
+    /// That start, until its outcome is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) start: Option<SavedStart>,
-    /// What starts the same again, as a new task.
+    /// What starts the same again as a new task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) again: Option<SavedAgain>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -244,12 +244,12 @@ pub(crate) struct Saved {
     pub(crate) human_is_asked: bool,
     #[serde(default)]
     pub(crate) paused: bool,
-    /// Whether something was delivered and the status has not moved since.
+    /// Whether a write arrived and the status has not changed since.
     #[serde(default)]
     pub(crate) stale: bool,
     #[serde(default)]
     pub(crate) policy: Policy,
-    /// The seed in hexadecimal: keys and boundaries come from it, no credential does.
+    /// The seed in hexadecimal: keys and boundaries are derived from it, credentials are not.
     #[serde(default)]
     pub(crate) seed: String,
     #[serde(default)]
@@ -258,7 +258,7 @@ pub(crate) struct Saved {
     pub(crate) revision: Revision,
     #[serde(default)]
     pub(crate) events_taken: u64,
-    /// Events that nobody has heard and nothing brings again.
+    /// Undelivered events that no later read reports again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pending_events: Vec<Event>,
     /// Their numbers.
@@ -278,14 +278,14 @@ pub(crate) struct Saved {
     /// The newest question that the events ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) asked_in_stream: Option<SavedAskedInStream>,
-    /// An event that says that the task is over, until a read of the task agrees.
+    /// An event that says that the task is over, until a read of the task confirms it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unconfirmed_end: Option<SavedUnconfirmedEnd>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) questions: Vec<QuestionEntry>,
-    /// Where the newest stand-in stands.
+    /// The place of the newest stand-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stand_in: Option<StandInPlace>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -296,13 +296,13 @@ pub(crate) struct Saved {
     pub(crate) cancel: SavedCancel,
 }
 
-/// A start without an id yet. A keyed one holds the request, to be sent again byte for byte; one without a key holds
-/// what reconciling needs, and is never sent again.
+/// A start whose task id is not known. A keyed start contains the request, to be sent again byte for byte; a start
+/// without a key contains what a search needs, and is never sent again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedStart {
     pub(crate) intent: IntentId,
     pub(crate) digest: String,
-    /// When it began; snapshots of before this was kept say when they were stored.
+    /// When the start began; older snapshots lack it and say when they were stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) begun_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -313,8 +313,8 @@ pub(crate) struct SavedStart {
     pub(crate) request: Option<SavedRequest>,
 }
 
-/// What is kept of a start for as long as the task is kept: its request without the idempotency key and without the
-/// contents of files, or why not.
+/// What is stored of a start as long as the task is: its request without the idempotency key and the contents of files,
+/// or why not.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SavedAgain {
@@ -361,11 +361,11 @@ pub(crate) struct SavedUnconfirmedEnd {
     pub(crate) event: RawEvent,
 }
 
-/// How a watch without an id ended; one with an id is looked at again.
+/// How a task without an id ended; a task with an id is polled again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SavedEnd {
-    /// The task tells its end itself.
+    /// The task itself shows its end.
     Task,
     Refused {
         status: u16,
@@ -435,7 +435,7 @@ pub(crate) enum SavedCancel {
     Refused,
 }
 
-/// Reads the version, which stands first: nothing of another version is read.
+/// Reads the version, which comes first, so that nothing of another version is read.
 fn version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     let version = u32::deserialize(deserializer)?;
     Snapshot::check_version(version).map_err(serde::de::Error::custom)?;
@@ -454,27 +454,27 @@ impl AsRef<Snapshot> for Snapshot {
     }
 }
 
-/// A snapshot that this task cannot go on from.
+/// Why a task cannot be resumed from a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResumeError {
-    /// It has this version, which this program does not read.
+    /// The snapshot has this version, which this program does not read.
     Version(u32),
-    /// It belongs to another provider.
+    /// The snapshot belongs to another provider.
     Provider {
-        /// The snapshot's.
+        /// The provider of the snapshot.
         found: String,
-        /// The one it was given to.
+        /// The provider that was asked to resume it.
         expected: &'static str,
     },
-    /// It belongs to another server.
+    /// The snapshot belongs to another server.
     Origin {
-        /// The snapshot's.
+        /// The server of the snapshot.
         found: String,
-        /// The one it was given to.
+        /// The server that was asked to resume it.
         expected: String,
     },
-    /// Something in it makes no sense.
+    /// The snapshot contradicts itself.
     Broken(String),
 }
 

@@ -226,19 +226,19 @@ impl<P: Provider> Task<P> {
 
     /// Ends the cancelling: its time is up, or there is nothing left to wait for.
     pub(super) fn end_cancelling(&mut self) {
-        let abandoned = self.cancel_result();
-        let outcome = self.end_detached(self.last_status.clone(), abandoned);
+        let cancel = self.cancel_result();
+        let outcome = self.end_detached(self.last_status.clone(), cancel);
         self.end(outcome);
     }
 
-    fn end_detached(&self, last: Option<Status>, abandoned: CancelResult) -> Outcome<P::Output> {
+    fn end_detached(&self, last: Option<Status>, cancel: CancelResult) -> Outcome<P::Output> {
         let cause = self.detaching.as_ref().map(|detaching| detaching.cause);
         let clock = match (cause, &self.id) {
             (Some(DetachCause::Interrupt), Some(id)) => {
                 return Outcome::Interrupted {
                     id: id.clone(),
                     last,
-                    cancel: abandoned,
+                    cancel,
                 };
             }
             (Some(DetachCause::Deadline(clock)), _) => clock,
@@ -249,7 +249,7 @@ impl<P: Provider> Task<P> {
             id: self.id.clone(),
             limit: clock,
             last,
-            cancel: abandoned,
+            cancel,
         }
     }
 
@@ -258,10 +258,10 @@ impl<P: Provider> Task<P> {
         match outcome {
             Outcome::Stopped {
                 by: StoppedBy::Us,
-                failure: fault,
+                failure,
                 ..
             } if self.detaching.is_some() => {
-                let status = fault.status;
+                let status = failure.status;
                 self.end_detached(Some(status.clone()), CancelResult::Confirmed(status))
             }
             outcome => outcome,

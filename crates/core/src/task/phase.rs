@@ -98,21 +98,21 @@ impl Terminal {
     /// Changes the failure of this end.
     pub(super) fn map(self, change: impl FnOnce(TaskFailure) -> TaskFailure) -> Self {
         match self {
-            Self::Failed(fault) => Self::Failed(change(fault)),
-            Self::Stopped(fault) => Self::Stopped(change(fault)),
+            Self::Failed(failure) => Self::Failed(change(failure)),
+            Self::Stopped(failure) => Self::Stopped(change(failure)),
         }
     }
 
     pub(super) fn status(&self) -> &Status {
-        let (Self::Failed(fault) | Self::Stopped(fault)) = self;
-        &fault.status
+        let (Self::Failed(failure) | Self::Stopped(failure)) = self;
+        &failure.status
     }
 
     /// Adds the steps that `read` contains; steps of a different end are ignored in favour of the status.
     pub(super) fn with_steps_of(self, read: Self) -> Self {
         match (self, read) {
-            (Self::Failed(_), Self::Failed(fault)) => Self::Failed(fault),
-            (Self::Stopped(_), Self::Stopped(fault)) => Self::Stopped(fault),
+            (Self::Failed(_), Self::Failed(failure)) => Self::Failed(failure),
+            (Self::Stopped(_), Self::Stopped(failure)) => Self::Stopped(failure),
             (known, _) => known,
         }
     }

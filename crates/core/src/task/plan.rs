@@ -250,15 +250,15 @@ impl<P: Provider> Task<P> {
                     plan.offer(fill.due, self.backfill_reason(), Some(Purpose::Read(read)));
                     return plan;
                 }
-                if let Some(delivery) = self.writes.front()
+                if let Some(write) = self.writes.front()
                     && self.detaching.is_none()
                 {
-                    let purpose = match delivery.state {
+                    let purpose = match write.state {
                         WriteState::Check => Purpose::Check,
                         WriteState::Write => Purpose::Write,
                         WriteState::Reconcile => Purpose::Reconcile,
                     };
-                    self.offer_due(&mut plan, delivery.due, delivery.why, purpose);
+                    self.offer_due(&mut plan, write.due, write.why, purpose);
                 }
                 if self.detaching.is_none() && self.is_sending_turn() {
                     return plan;
@@ -307,9 +307,9 @@ impl<P: Provider> Task<P> {
     }
 
     fn plan_stream(&self, plan: &mut NextExchange<Purpose>) {
-        if let Some(ending) = &self.stream.end {
-            if let Some(doubted) = ending.contradicted_at {
-                plan.offer(doubted.after(CONFIRM), WaitReason::Confirm, None);
+        if let Some(unconfirmed) = &self.stream.end {
+            if let Some(contradicted_at) = unconfirmed.contradicted_at {
+                plan.offer(contradicted_at.after(CONFIRM), WaitReason::Confirm, None);
             }
             return;
         }
@@ -389,17 +389,17 @@ impl<P: Provider> Task<P> {
                 .write_request(id, &WriteRequest::Cancel)
                 .map(Arc::new),
             (Purpose::Write, Some(id)) => {
-                let delivery = self.writes.front().expect("planned because there is one");
-                let act = match &delivery.kind {
+                let write = self.writes.front().expect("planned because there is one");
+                let request = match &write.kind {
                     WriteKind::Answer { question, answer } => WriteRequest::Answer {
                         question,
                         answer,
-                        key: delivery.key.as_ref(),
+                        key: write.key.as_ref(),
                     },
                     WriteKind::Message { text, .. } => WriteRequest::Message(text),
                 };
                 self.provider
-                    .write_request(id, &act)
+                    .write_request(id, &request)
                     .map(|request| Arc::new(request.freeze(&self.seed)))
             }
             (_, None) => unreachable!("only a start is planned before the id is known"),
@@ -460,8 +460,8 @@ impl<P: Provider> Task<P> {
             }
             (Purpose::Start, Phase::Starting(starting)) => (Kind::Plain, starting.safety),
             (Purpose::Write, _) => {
-                let delivery = self.writes.front();
-                let kind = &delivery.expect("a write is a delivery's").kind;
+                let write = self.writes.front();
+                let kind = &write.expect("a write is a write's").kind;
                 (Kind::Plain, kind.safety::<P>())
             }
             (Purpose::OpenStream(_), _) => (Kind::OpenStream, Safety::Repeatable),
@@ -499,10 +499,10 @@ impl<P: Provider> Task<P> {
             // This was the message of a turn: `drop_writes` has already ended the turn with an unknown outcome.
             return;
         }
-        if let Some(reading) = self.deferred.take_if(|held| held.is_over()) {
+        if let Some(result) = self.deferred.take_if(|held| held.is_over()) {
             // The task ended in time; the rest of its list of events is not reported.
             self.stream.backfill = None;
-            return self.apply(reading);
+            return self.apply(result);
         }
         let outcome = match (&self.phase, &self.id) {
             (Phase::Fetching(_), Some(id)) => Outcome::ResultUnavailable {

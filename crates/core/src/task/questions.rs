@@ -144,11 +144,11 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    pub(super) fn restore(asks: Vec<QuestionEntry>, place: Option<StandInPlace>) -> Self {
+    pub(super) fn restore(entries: Vec<QuestionEntry>, place: Option<StandInPlace>) -> Self {
         Self {
-            entries: asks
+            entries: entries
                 .into_iter()
-                .map(|ask| (ask.question.id.clone(), ask))
+                .map(|entry| (entry.question.id.clone(), entry))
                 .collect(),
             stand_in: None,
             place,
@@ -174,52 +174,57 @@ impl Questions {
     }
 
     /// Reports an open question with all that is known of it.
-    pub(super) fn tell(&mut self, mut ask: QuestionEntry, events: &mut EventQueue) {
-        let event = Event::Question(ask.question.clone());
-        match ask.told_as {
+    pub(super) fn tell(&mut self, mut entry: QuestionEntry, events: &mut EventQueue) {
+        let event = Event::Question(entry.question.clone());
+        match entry.told_as {
             Some(id) => events.push_again(id, event),
-            None => ask.told_as = Some(events.push(event)),
+            None => entry.told_as = Some(events.push(event)),
         }
-        self.entries.insert(ask.question.id.clone(), ask);
+        self.entries.insert(entry.question.id.clone(), entry);
     }
 
     /// Returns the questions that a human may answer now.
     pub(super) fn open(&self) -> impl Iterator<Item = &Question> {
         self.entries
             .values()
-            .filter(|ask| matches!(ask.state, QuestionState::Open | QuestionState::Unconfirmed))
-            .map(|ask| &ask.question)
+            .filter(|entry| {
+                matches!(
+                    entry.state,
+                    QuestionState::Open | QuestionState::Unconfirmed
+                )
+            })
+            .map(|entry| &entry.question)
     }
 
     pub(super) fn get(&self, id: &QuestionId) -> Option<&QuestionEntry> {
         self.entries.get(id).or_else(|| {
             self.entries
                 .values()
-                .find(|ask| ask.known_as.as_ref() == Some(id))
+                .find(|entry| entry.known_as.as_ref() == Some(id))
         })
     }
 
     /// Returns whether a question is open that the conversation shows.
     pub(super) fn is_asking_in_words(&self) -> bool {
-        self.entries.values().any(|ask| {
-            let is_open = ask.state == QuestionState::Open;
-            is_open && ask.question.users_before.is_some() && !ask.question.stand_in
+        self.entries.values().any(|entry| {
+            let is_open = entry.state == QuestionState::Open;
+            is_open && entry.question.users_before.is_some() && !entry.question.stand_in
         })
     }
 
     /// Returns whether an answer to this question has arrived, or no longer can.
     pub(super) fn is_resolved(&self, id: &QuestionId) -> bool {
-        self.get(id).is_some_and(|ask| {
+        self.get(id).is_some_and(|entry| {
             matches!(
-                ask.state,
+                entry.state,
                 QuestionState::Resolved | QuestionState::Superseded | QuestionState::Answering
             )
         })
     }
 
-    pub(super) fn set(&mut self, id: &QuestionId, standing: QuestionState) {
-        if let Some(ask) = self.entries.get_mut(id) {
-            ask.state = standing;
+    pub(super) fn set(&mut self, id: &QuestionId, state: QuestionState) {
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.state = state;
         }
     }
 
@@ -235,26 +240,26 @@ impl Questions {
         if self.get(&seen.id).is_some() {
             return KnownAs::Told;
         }
-        let unnamed = self.entries.values_mut().find(|ask| {
-            let alive = match ask.state {
+        let unnamed = self.entries.values_mut().find(|entry| {
+            let alive = match entry.state {
                 QuestionState::Open | QuestionState::Answering | QuestionState::Unconfirmed => true,
                 QuestionState::Resolved => is_stale,
                 QuestionState::Superseded => false,
             };
-            ask.question.stand_in && ask.known_as.is_none() && alive
+            entry.question.stand_in && entry.known_as.is_none() && alive
         });
-        let Some(ask) = unnamed else {
+        let Some(entry) = unnamed else {
             return KnownAs::New;
         };
-        ask.known_as = Some(seen.id.clone());
-        ask.question.kind = seen.kind.clone();
-        ask.question.text.clone_from(&seen.text);
-        ask.question.payload.clone_from(&seen.payload);
-        ask.question.seq = seen.seq;
-        ask.question.unseen_after = seen.unseen_after;
-        match ask.state {
+        entry.known_as = Some(seen.id.clone());
+        entry.question.kind = seen.kind.clone();
+        entry.question.text.clone_from(&seen.text);
+        entry.question.payload.clone_from(&seen.payload);
+        entry.question.seq = seen.seq;
+        entry.question.unseen_after = seen.unseen_after;
+        match entry.state {
             QuestionState::Open | QuestionState::Unconfirmed => {
-                events.push(Event::Identified(ask.question.clone()));
+                events.push(Event::Identified(entry.question.clone()));
                 KnownAs::Told
             }
             QuestionState::Answering => KnownAs::Told,
@@ -264,19 +269,19 @@ impl Questions {
 
     /// Marks resolved questions as superseded, because the task works: no later event is about them.
     pub(super) fn supersede(&mut self) {
-        for ask in self.entries.values_mut() {
-            if ask.state == QuestionState::Resolved && ask.question.stand_in {
-                ask.state = QuestionState::Superseded;
+        for entry in self.entries.values_mut() {
+            if entry.state == QuestionState::Resolved && entry.question.stand_in {
+                entry.state = QuestionState::Superseded;
             }
         }
     }
 
     /// Separates the event with this id from the question it was taken for: it asks a question of its own.
     pub(super) fn unlink(&mut self, id: &QuestionId) {
-        for ask in self.entries.values_mut() {
-            if ask.known_as.as_ref() == Some(id) {
-                ask.known_as = None;
-                ask.state = QuestionState::Superseded;
+        for entry in self.entries.values_mut() {
+            if entry.known_as.as_ref() == Some(id) {
+                entry.known_as = None;
+                entry.state = QuestionState::Superseded;
             }
         }
     }
@@ -375,22 +380,22 @@ impl Questions {
         reason: impl Fn(&Question) -> WithdrawReason,
         events: &mut EventQueue,
     ) {
-        self.entries.retain(|id, ask| match ask.state {
+        self.entries.retain(|id, entry| match entry.state {
             // Resolved ones stay known, or a stale read would offer them again; `judge/writes.rs` judges an answer
             // under way.
             QuestionState::Resolved | QuestionState::Superseded | QuestionState::Answering => true,
             QuestionState::Open | QuestionState::Unconfirmed => {
-                let shown = shown(id) || ask.known_as.as_ref().is_some_and(&shown);
+                let shown = shown(id) || entry.known_as.as_ref().is_some_and(&shown);
                 if !shown {
                     events.push(Event::Withdrawn {
                         question: id.clone(),
-                        reason: ask.elsewhere(reason(&ask.question)),
+                        reason: entry.elsewhere(reason(&entry.question)),
                     });
                 }
                 // An answer to an unconfirmed one may have arrived: the question is not asked again by itself.
-                let unconfirmed = ask.state == QuestionState::Unconfirmed;
+                let unconfirmed = entry.state == QuestionState::Unconfirmed;
                 if !shown && unconfirmed {
-                    ask.state = QuestionState::Resolved;
+                    entry.state = QuestionState::Resolved;
                 }
                 shown || unconfirmed
             }
@@ -399,48 +404,48 @@ impl Questions {
 
     /// Records the outcome of an answer.
     pub(super) fn resolve(&mut self, id: &QuestionId, answer: Answer, how: Answered) {
-        let standing = match how {
+        let state = match how {
             Answered::Applied | Answered::Gone(_) => QuestionState::Resolved,
             Answered::Refused | Answered::Unknown | Answered::NotSent => QuestionState::Unconfirmed,
         };
-        self.set(id, standing);
-        if let Some(ask) = self.entries.get_mut(id) {
-            ask.may_be_ours |= how == Answered::Unknown;
-            ask.answer = (how == Answered::Applied).then_some(answer);
+        self.set(id, state);
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.may_be_ours |= how == Answered::Unknown;
+            entry.answer = (how == Answered::Applied).then_some(answer);
         }
     }
 }
 
 /// Returns the question that may be answered now, among all that are known of a task.
 pub(crate) fn answerable<'a>(
-    asks: impl IntoIterator<Item = &'a QuestionEntry>,
+    entries: impl IntoIterator<Item = &'a QuestionEntry>,
     task: Option<&TaskId>,
     id: &QuestionId,
 ) -> Result<&'a QuestionEntry, AnswerError> {
-    let Some(ask) = named(asks, task, id) else {
+    let Some(entry) = named(entries, task, id) else {
         return Err(AnswerError::NoSuchQuestion(id.clone()));
     };
-    match ask.state {
-        QuestionState::Open | QuestionState::Unconfirmed => Ok(ask),
+    match entry.state {
+        QuestionState::Open | QuestionState::Unconfirmed => Ok(entry),
         QuestionState::Answering => Err(AnswerError::BeingAnswered(id.clone())),
         QuestionState::Resolved | QuestionState::Superseded => Err(AnswerError::AlreadyAnswered {
             id: id.clone(),
-            with: ask.answer.clone(),
+            with: entry.answer.clone(),
         }),
     }
 }
 
 /// Finds the question with this id: its own id, or that of a stand-in used here or in another process.
 pub(super) fn named<'a>(
-    asks: impl IntoIterator<Item = &'a QuestionEntry>,
+    entries: impl IntoIterator<Item = &'a QuestionEntry>,
     task: Option<&TaskId>,
     id: &QuestionId,
 ) -> Option<&'a QuestionEntry> {
-    let asks: Vec<&QuestionEntry> = asks.into_iter().collect();
-    let own = asks.iter().find(|ask| ask.is_called(id));
+    let entries: Vec<&QuestionEntry> = entries.into_iter().collect();
+    let own = entries.iter().find(|entry| entry.is_called(id));
     let stood_in_for =
-        |ask: &&&QuestionEntry| task.is_some_and(|task| ask.was_stood_in_for(task, id));
-    own.or_else(|| asks.iter().find(stood_in_for)).copied()
+        |entry: &&&QuestionEntry| task.is_some_and(|task| entry.was_stood_in_for(task, id));
+    own.or_else(|| entries.iter().find(stood_in_for)).copied()
 }
 
 /// Checks whether the answer fits the kind of the question.

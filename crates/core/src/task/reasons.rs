@@ -31,7 +31,7 @@ impl<P: Provider> Task<P> {
                 ReadKind::Result => RequestPurpose::Result,
             },
             Purpose::Check => RequestPurpose::Check,
-            Purpose::Write => match self.writes.front().map(|delivery| &delivery.kind) {
+            Purpose::Write => match self.writes.front().map(|write| &write.kind) {
                 Some(WriteKind::Message { .. }) => RequestPurpose::Message,
                 Some(WriteKind::Answer { .. }) | None => RequestPurpose::Answer,
             },

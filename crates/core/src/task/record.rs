@@ -52,10 +52,10 @@ pub(super) struct Record {
 impl Record {
     /// Creates the record of a resumed task: nothing was delivered since its stored state.
     pub(super) fn resumed(events: &EventQueue) -> Self {
-        let mark = EventCounts::of(events);
+        let counts = EventCounts::of(events);
         Self {
-            stored: mark,
-            storing: mark,
+            stored: counts,
+            storing: counts,
             since: None,
             last: None,
         }

@@ -1,4 +1,4 @@
-//! From the machine to its snapshot and back.
+//! The conversion from the machine to its snapshot and back.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -29,7 +29,7 @@ use super::stream::{AskedInStream, EndConfirmation};
 use super::writes::{PendingWrite, WriteKind, WriteState};
 use super::{Cancel, StatusFreshness, Task, Turn, TurnState};
 
-/// What a stored counter may have come to: each goes on from there, one by one, for ever.
+/// The largest value that a stored counter may have: each counts on from there one by one, and must never overflow.
 const MOST_COUNTED: u64 = u64::MAX / 2;
 
 pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
@@ -73,15 +73,15 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
             told: wait.told,
             unconfirmed: wait.unconfirmed,
         }),
-        // What was not taken comes again, this event among it.
+        // An event that was not acknowledged comes again, and with it the unconfirmed end.
         unconfirmed_end: task
             .stream
             .end
             .as_ref()
-            .filter(|ending| ending.event.seq <= task.stream.last_taken)
-            .map(|ending| SavedUnconfirmedEnd {
-                end: ending.end.clone(),
-                event: ending.event.clone(),
+            .filter(|unconfirmed| unconfirmed.event.seq <= task.stream.last_taken)
+            .map(|unconfirmed| SavedUnconfirmedEnd {
+                end: unconfirmed.end.clone(),
+                event: unconfirmed.event.clone(),
             }),
         status: task.last_status.clone(),
         questions: task.questions.all().cloned().collect(),
@@ -89,11 +89,11 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         writes: task
             .writes
             .iter()
-            .map(|delivery| SavedWrite {
-                kind: delivery.kind.clone(),
-                state: delivery.state,
-                cursor: delivery.cursor.clone(),
-                key: delivery.key.clone(),
+            .map(|write| SavedWrite {
+                kind: write.kind.clone(),
+                state: write.state,
+                cursor: write.cursor.clone(),
+                key: write.key.clone(),
             })
             .collect(),
         turn: task.turn.as_ref().map(|turn| SavedTurn {
@@ -104,21 +104,18 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
                     no: *no,
                     working: *working,
                 },
-                TurnState::Unproven {
-                    cursor: mark,
-                    working,
-                } => SavedTurnState::Unproven {
-                    cursor: mark.clone(),
+                TurnState::Unproven { cursor, working } => SavedTurnState::Unproven {
+                    cursor: cursor.clone(),
                     working: *working,
                 },
                 TurnState::Proven => SavedTurnState::Proven,
                 TurnState::Lost {
                     no,
-                    cursor: mark,
+                    cursor,
                     working,
                 } => SavedTurnState::Lost {
                     no: *no,
-                    cursor: mark.clone(),
+                    cursor: cursor.clone(),
                     working: *working,
                 },
                 TurnState::Undelivered { why } => SavedTurnState::Undelivered { why: why.clone() },
@@ -133,7 +130,7 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
     })
 }
 
-/// The start, until it is known what became of it.
+/// Converts the start while its outcome is not known.
 fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
     let intent = task.intent.as_ref()?;
     let unresolved = match &task.phase {
@@ -151,7 +148,7 @@ fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
     })
 }
 
-/// The start, for whoever wants the same again.
+/// Converts what starts the same again.
 fn save_again<P: Provider>(task: &Task<P>) -> Option<SavedAgain> {
     let intent = task.intent.as_ref()?;
     Some(match intent.kept.as_ref()? {
@@ -166,7 +163,7 @@ fn save_again<P: Provider>(task: &Task<P>) -> Option<SavedAgain> {
     })
 }
 
-/// The request with its files by the names that lead to them from anywhere.
+/// Converts the request, with its files by absolute paths.
 fn kept_request(request: &Request) -> SavedRequest {
     let mut saved = save_request(request);
     for segment in &mut saved.body {
@@ -189,7 +186,7 @@ fn load_again(saved: &SavedAgain) -> Result<KeptStart, ResumeError> {
     })
 }
 
-/// What starts the same again as a stored task was started.
+/// Restores what starts the same task again.
 pub(crate) fn start_again(saved: &Saved) -> Result<StartAgain, StartAgainError> {
     let again = saved.again.as_ref().ok_or(StartAgainError::NothingKept)?;
     let broken = |error: ResumeError| StartAgainError::Broken(error.to_string());
@@ -282,7 +279,7 @@ pub(super) fn resume<P: Provider>(
         let why = "it counts more than any task can have done";
         return Err(ResumeError::Broken(why.to_owned()));
     }
-    // If the clock went back since, no time has passed, and all that is to come is by the new one.
+    // If the clock was set back since, no time has passed, and everything planned follows the new clock.
     let saved_at = saved.saved_at.min(now);
     let seed = match saved.seed.as_str() {
         "" => Seed([0; 32]),
@@ -326,7 +323,7 @@ pub(super) fn resume<P: Provider>(
     task.save.revision = saved.revision;
     task.save.saved = saved.revision;
     if !task.phase.is_ended() {
-        // What was resumed is a state of its own, and the snapshot may never have been stored where it is now.
+        // A resumed task is a new state, and the snapshot may never have been stored where it is now.
         task.save.need();
     }
     task.last_status = saved.status;
@@ -340,23 +337,24 @@ pub(super) fn resume<P: Provider>(
     if saved.human_is_asked {
         task.clocks.run(TimeLimit::Waiting, saved_at);
     }
-    // Open questions are told again: nobody may have heard of them.
+    // Open questions are reported again: nobody may have heard of them.
     let (open, known): (Vec<_>, Vec<_>) = saved
         .questions
         .into_iter()
-        .partition(|ask| matches!(ask.state, super::QuestionState::Open));
+        .partition(|entry| matches!(entry.state, super::QuestionState::Open));
     task.questions = Questions::restore(known, saved.stand_in);
-    for ask in open {
-        task.questions.tell(ask, &mut task.events);
+    for entry in open {
+        task.questions.tell(entry, &mut task.events);
     }
     task.writes = saved
         .writes
         .into_iter()
-        .map(|delivery| {
-            let mut restored = PendingWrite::new(delivery.kind, delivery.key, now);
-            restored.cursor = delivery.cursor;
-            restored.state = match delivery.state {
-                // It may have left after this was stored: read before anything is done.
+        .map(|write| {
+            let mut restored = PendingWrite::new(write.kind, write.key, now);
+            restored.cursor = write.cursor;
+            restored.state = match write.state {
+                // The write may have been sent after this was stored: a read must show whether it arrived before
+                // anything else is sent.
                 WriteState::Write => WriteState::Reconcile,
                 stage => stage,
             };
@@ -373,9 +371,9 @@ pub(super) fn resume<P: Provider>(
         unconfirmed: wait.unconfirmed,
         ..AskedInStream::new(wait.question, now)
     });
-    task.stream.end = saved.unconfirmed_end.map(|ending| EndConfirmation {
-        end: ending.end,
-        event: ending.event,
+    task.stream.end = saved.unconfirmed_end.map(|unconfirmed| EndConfirmation {
+        end: unconfirmed.end,
+        event: unconfirmed.event,
         contradicted_at: None,
         tries: 0,
         reply: None,
@@ -387,7 +385,7 @@ pub(super) fn resume<P: Provider>(
         SavedCancel::Refused => Cancel::Refused,
     };
     if task.clocks.has_run_out(now) {
-        // The watch was over, or is: a question that is open since begins no time of its own.
+        // The task's following was over, or is now: a question that has been open since gets no time of its own.
         task.clocks.stop();
     } else {
         task.update_clock();
@@ -399,32 +397,26 @@ fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) 
     let stage = match saved.state {
         SavedTurnState::Baseline => TurnState::Baseline,
         SavedTurnState::Sending { no, working } => TurnState::Sending { no, working },
-        SavedTurnState::Unproven {
-            cursor: mark,
-            working,
-        } => TurnState::Unproven {
-            cursor: mark,
-            working,
-        },
+        SavedTurnState::Unproven { cursor, working } => TurnState::Unproven { cursor, working },
         SavedTurnState::Proven => TurnState::Proven,
         SavedTurnState::Lost {
             no,
-            cursor: mark,
+            cursor,
             working,
         } if task.phase.is_ended() => TurnState::Lost {
             no,
-            cursor: mark,
+            cursor,
             working,
         },
         SavedTurnState::Lost {
             no,
-            cursor: mark,
+            cursor,
             working,
         } => {
             let text = saved.text.clone();
             let mut lost = PendingWrite::new(WriteKind::Message { no, text }, None, now);
             lost.state = WriteState::Reconcile;
-            lost.cursor = mark;
+            lost.cursor = cursor;
             lost.maybe_applied = true;
             task.writes.push_front(lost);
             TurnState::Sending { no, working }
@@ -437,7 +429,7 @@ fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) 
     }
 }
 
-/// Why the message of a turn was not delivered, when that is known.
+/// Returns why the message of a turn is known not to have arrived, if it is.
 fn undelivered(saved: &Saved) -> Option<&str> {
     match saved.turn.as_ref().map(|turn| &turn.state) {
         Some(SavedTurnState::Undelivered { why }) => Some(why),

@@ -29,12 +29,12 @@ impl<P: Provider> Task<P> {
     }
 
     /// Returns whether this poll result may rest on events that were not reported.
-    pub(super) fn wants_list(&self, reading: &PollResult<P::Output>) -> bool {
+    pub(super) fn wants_list(&self, result: &PollResult<P::Output>) -> bool {
         if !self.has_list() || self.stream.end.is_some() {
             return false;
         }
         let trusted = self.stream.is_trusted();
-        match reading {
+        match result {
             // The end is reported after everything before it.
             PollResult::Succeeded(..)
             | PollResult::Failed(_)
@@ -63,18 +63,15 @@ impl<P: Provider> Task<P> {
 
     /// Processes a page of the list.
     pub(super) fn take_page(&mut self, page: Page) {
-        let Page {
-            events: items,
-            next,
-        } = page;
+        let Page { events, next } = page;
         let Some(mut fill) = self.stream.backfill.take() else {
             return;
         };
         let first = fill.reached.is_none();
-        let positions = || items.readable().filter_map(|item| item.event.seq);
+        let positions = || events.readable().filter_map(|event| event.event.seq);
         let (newest, oldest) = (positions().max(), positions().min());
-        let leading = items.readable().next().map(|item| item.event.seq);
-        if first && items.readable().nth(1).is_some() && leading == Some(newest) {
+        let leading = events.readable().next().map(|event| event.event.seq);
+        if first && events.readable().nth(1).is_some() && leading == Some(newest) {
             fill.reversed = Some(Vec::new());
             self.stream.cursor = None;
         }
@@ -82,10 +79,10 @@ impl<P: Provider> Task<P> {
         fill.since = self.now;
         fill.inherited = false;
         fill.reached = fill.reached.max(newest);
-        let count = items.len();
+        let count = events.len();
         let known = oldest <= self.stream.last_decoded;
-        let held = self.stream.open().and_then(|open| open.deferred.as_ref());
-        let held = held.and_then(|item| item.event.seq);
+        let deferred = self.stream.open().and_then(|open| open.deferred.as_ref());
+        let deferred = deferred.and_then(|event| event.event.seq);
         let more = match &next {
             None => false,
             Some(next) if fill.cursor.as_ref() == Some(next) => false,
@@ -96,12 +93,15 @@ impl<P: Provider> Task<P> {
                 fill.largest == 0 && fill.empty < EMPTY_PAGES
             }
             // Either the stream continues from here, or this was everything when the page was made.
-            Some(_) => held.is_none_or(|held| fill.reached < Some(held)) && count >= fill.largest,
+            Some(_) => {
+                deferred.is_none_or(|deferred| fill.reached < Some(deferred))
+                    && count >= fill.largest
+            }
         };
         fill.largest = fill.largest.max(count);
         match &mut fill.reversed {
             Some(collected) => {
-                collected.extend(items);
+                collected.extend(events);
                 let all = !more || collected.len() > MAX_REVERSED;
                 let collected = if all {
                     std::mem::take(collected)
@@ -119,7 +119,7 @@ impl<P: Provider> Task<P> {
                 if fill.skipped == 0 {
                     self.stream.cursor.clone_from(&fill.cursor);
                 }
-                self.take_listed(items.into_iter().collect(), &mut fill);
+                self.take_listed(events.into_iter().collect(), &mut fill);
             }
         }
         fill.cursor = next;
@@ -134,8 +134,8 @@ impl<P: Provider> Task<P> {
     /// unreadable entry may have been anything: no event before it shows what the task waits for.
     fn take_listed(&mut self, mut entries: Vec<ListEntry<StreamEvent>>, fill: &mut Backfill) {
         let position = |entry: &ListEntry<StreamEvent>| {
-            let item = entry.as_ref().readable();
-            item.map(|item| item.event.seq)
+            let event = entry.as_ref().readable();
+            event.map(|event| event.event.seq)
         };
         if !entries.iter().filter_map(position).is_sorted() {
             // Nobody knows between which events those without a sequence belong, so they go to the end.
@@ -143,19 +143,19 @@ impl<P: Provider> Task<P> {
         }
         let mut last = None;
         for entry in entries {
-            let ListEntry::Readable(item) = entry else {
+            let ListEntry::Readable(event) = entry else {
                 fill.skipped += 1;
                 fill.past = None;
                 continue;
             };
-            match &item.kind {
+            match &event.kind {
                 EventKind::Asking(question) => fill.past = Some(question.clone()),
                 EventKind::Working | EventKind::Ended(_) => fill.past = None,
                 EventKind::Neutral => {}
             }
             let skipped = std::mem::take(&mut fill.skipped) > 0;
-            last = item.event.seq;
-            self.take_item(item, EventOrigin::List, skipped);
+            last = event.event.seq;
+            self.take_event(event, EventOrigin::List, skipped);
         }
         // Some of the unreadable entries may be events that are known already.
         if let (Some(last), Some(decoded)) = (last, self.stream.last_decoded) {
@@ -263,16 +263,16 @@ impl<P: Provider> Task<P> {
         // The list has it, so the stream need not have brought it.
         self.stream.skipped = skipped > 0 || (self.stream.skipped && !complete);
         self.stream.backfill_done = complete;
-        let mut held = None;
+        let mut deferred = None;
         let mut unseen = false;
         if let Some(open) = self.stream.open_mut() {
             // Only the list could say what came before the first event of a connection, and a list that lacks this
             // event, too, does not say it.
             open.contiguous = true;
-            held = open.deferred.take();
-            if let Some(item) = &held {
+            deferred = open.deferred.take();
+            if let Some(event) = &deferred {
                 let first = !std::mem::replace(&mut open.told, true);
-                unseen = first && (!complete || item.event.seq > reached);
+                unseen = first && (!complete || event.event.seq > reached);
                 // The driver did not read the stream during the backfill.
                 open.listening = None;
             }
@@ -283,14 +283,14 @@ impl<P: Provider> Task<P> {
         if complete {
             self.recall(past);
         }
-        match held {
-            Some(item) => self.take_streamed_item(item),
+        match deferred {
+            Some(event) => self.take_contiguous(event),
             None if complete && skipped > 0 => self.take_skipped(skipped),
             None => {}
         }
         self.conclude_check(complete);
         match self.deferred.take() {
-            Some(reading) => self.apply(reading),
+            Some(result) => self.apply(result),
             None if self.stream.end.is_some() => {}
             None => self.poll_again(crate::ReadKind::Status, None),
         }
@@ -301,10 +301,10 @@ impl<P: Provider> Task<P> {
         let Some(question) = past.filter(|_| self.stream.asked.is_none()) else {
             return;
         };
-        let delivered = self.writes.front().map(|delivery| &delivery.kind);
+        let delivered = self.writes.front().map(|write| &write.kind);
         // An answer to it may have been under way since before its events could not be read.
         let answered = matches!(delivered, Some(WriteKind::Answer { question: of, .. })
-            if self.questions.get(&of.id).map_or(&of.id, |ask| ask.server_id()) == &question.id);
+            if self.questions.get(&of.id).map_or(&of.id, |entry| entry.server_id()) == &question.id);
         let resolved = self.questions.is_resolved(&question.id) && !answered;
         if self.stream.end.is_none() && !resolved {
             self.take_wait(question);

@@ -1,4 +1,4 @@
-//! Judgement: what a report means for the task.
+//! The judgement of reports: what a report means for the task.
 
 mod backfill;
 mod stream;
@@ -24,20 +24,20 @@ use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
 use super::{Cancel, Purpose, StatusFreshness, Task, TurnState};
 use withdrawn::by_conversation;
 
-/// Why a start that was cancelled in time was not made.
+/// Why a start that was cancelled early enough was not sent.
 pub(super) const CANCELLED: &str = "it was cancelled before it was sent";
 
-/// Why a read of the conversation tells nothing.
+/// Why a read of the conversation says nothing.
 const UNCLEAR: &str = "the newest entry of the conversation cannot be read";
 
-/// Refusals as a conflict that a keyed start bears after an attempt of its own may have been received.
+/// How many conflicts a keyed start tolerates after the server may have received one of its attempts.
 const CONFLICTS: u32 = 2;
-/// The wait after the first of them.
+/// The wait after the first conflict.
 const CONFLICT_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// What a bad end says to have followed a question.
-fn sequel_of(ending: &Terminal) -> Aftermath {
-    match ending {
+/// Returns what an end other than success shows to have followed a question.
+fn aftermath_of(terminal: &Terminal) -> Aftermath {
+    match terminal {
         Terminal::Failed(_) => Aftermath::Failed,
         Terminal::Stopped(_) => Aftermath::Stopped,
     }
@@ -46,7 +46,7 @@ fn sequel_of(ending: &Terminal) -> Aftermath {
 pub(super) type Report = Result<Response, ExchangeFailure>;
 
 impl<P: Provider> Task<P> {
-    /// Takes the report that is in, if any, and moves the task accordingly.
+    /// Judges the report that is in, if any, and moves the task accordingly.
     pub(super) fn judge_report(&mut self, budget: &OriginBudget) {
         let Some(report) = self.reported.take() else {
             return;
@@ -64,13 +64,14 @@ impl<P: Provider> Task<P> {
             Purpose::Write => self.judge_write(report, budget),
             Purpose::Reconcile => self.judge_reconcile(report, budget),
             Purpose::Cancel => self.judge_cancel(report, budget),
-            // Under way it is the stream's.
+            // Once it is under way, the stream's region owns it.
             Purpose::OpenStream(_) => {}
         }
         self.update_clock();
     }
 
-    /// Takes in that the stream was not opened, once nothing else is under way: it may end the watch.
+    /// Judges the reply to the request that was to open the stream, once nothing else is under way: it may end the
+    /// task's following.
     pub(super) fn judge_opening(&mut self, budget: &OriginBudget) {
         if self.exchange_is_underway() {
             return;
@@ -98,7 +99,7 @@ impl<P: Provider> Task<P> {
         if left {
             self.drop_writes();
             if self.phase.is_ended() {
-                // Nobody knows whether the message of a turn was taken: that is its end.
+                // The turn has ended: nobody knows whether its message was applied.
                 return;
             }
         }
@@ -118,7 +119,7 @@ impl<P: Provider> Task<P> {
 
     fn judge_start(&mut self, report: Report, budget: &OriginBudget) {
         let error = match sort(report) {
-            // An id that cannot be asked for is as good as none.
+            // An id that cannot be used in a request is as good as none.
             Ok(reply) => match self.provider.read_start(&reply).and_then(usable) {
                 Ok(started) => {
                     budget.succeeded();
@@ -140,7 +141,7 @@ impl<P: Provider> Task<P> {
                 .status()
                 .is_some_and(|s| matches!(s.as_u16(), 409 | 422));
         if conflict && starting.conflicts < CONFLICTS {
-            // It may mean that the attempt before is still being worked on.
+            // The server may still be processing the previous attempt.
             starting.conflicts += 1;
             starting.due = now.after(CONFLICT_WAIT * starting.conflicts);
             starting.why = WaitReason::Conflict;
@@ -246,10 +247,10 @@ impl<P: Provider> Task<P> {
         self.save.need();
     }
 
-    // --- looks -------------------------------------------------------------------------------------------------
+    // --- polls -------------------------------------------------------------------------------------------------
 
     fn judge_poll(&mut self, read: &ReadKind, report: Report, budget: &OriginBudget) {
-        // What waited for the conversation; the newer reading stands.
+        // A poll result that waited for the conversation; a newer one replaces it.
         let moved = match P::CAPABILITIES.events {
             true => None,
             false => self
@@ -257,11 +258,11 @@ impl<P: Provider> Task<P> {
                 .take()
                 .filter(|_| *read == ReadKind::Questions),
         };
-        // By reference: a reply is large, and this is the path of every poll.
-        let (reading, reply) = match &report {
+        // Borrowed, not cloned: a reply is large, and every poll comes through here.
+        let (result, reply) = match &report {
             Ok(reply) if reply.status().is_success() => {
                 match self.provider.read(self.known_id(), read, reply) {
-                    Ok(reading) => (reading, reply),
+                    Ok(result) => (result, reply),
                     Err(error) => {
                         let error = AttemptError::Unreadable(error);
                         return self.poll_showed_nothing(read, moved, &error, budget);
@@ -280,50 +281,49 @@ impl<P: Provider> Task<P> {
         self.not_found = None;
         self.liveness.last_reply_at = Some(self.now);
         match &self.phase {
-            Phase::Fetching(_) => return self.judge_answer(reading),
-            Phase::Tracing(_) => return self.judge_steps(reading),
+            Phase::Fetching(_) => return self.judge_answer(result),
+            Phase::Tracing(_) => return self.judge_steps(result),
             Phase::Starting(_) | Phase::Following(_) | Phase::Ended(_) => {}
         }
         if P::CAPABILITIES.stream
             && *read == ReadKind::Status
-            && let Some(ending) = &mut self.stream.end
+            && let Some(unconfirmed) = &mut self.stream.end
         {
-            ending.reply = Some(reply.clone());
+            unconfirmed.reply = Some(reply.clone());
         }
         if let Some(moved) = moved {
-            self.tell_who_answered(&reading);
+            self.tell_who_answered(&result);
             return self.apply_moved(moved);
         }
         match self.turn.as_ref().map(|turn| turn.state.clone()) {
-            Some(TurnState::Baseline) => self.baseline(&reading),
-            Some(TurnState::Unproven {
-                cursor: mark,
-                working,
-            }) => self.prove(read, reading, reply, &mark, working),
-            // Until it is known what became of the message, a task is looked at only to see it stop.
-            Some(TurnState::Sending { .. }) => self.see_stopped(reading),
+            Some(TurnState::Baseline) => self.baseline(&result),
+            Some(TurnState::Unproven { cursor, working }) => {
+                self.prove(read, result, reply, &cursor, working)
+            }
+            // Until the outcome of the message is known, a read only shows whether the task stopped.
+            Some(TurnState::Sending { .. }) => self.see_stopped(result),
             Some(TurnState::Proven | TurnState::Lost { .. } | TurnState::Undelivered { .. })
-            | None => self.defer_or_apply(reading),
+            | None => self.defer_or_apply(result),
         }
         if self.detaching.is_some() {
             self.detach_once_confirmed();
         }
     }
 
-    /// Judges a reading, once everything that happened before it is known.
-    pub(super) fn defer_or_apply(&mut self, reading: PollResult<P::Output>) {
-        if P::CAPABILITIES.events && self.wants_list(&reading) {
-            self.deferred = Some(reading);
+    /// Judges a poll result once everything that happened before it is known, and defers it until then.
+    pub(super) fn defer_or_apply(&mut self, result: PollResult<P::Output>) {
+        if P::CAPABILITIES.events && self.wants_list(&result) {
+            self.deferred = Some(result);
             self.begin_backfill();
-        } else if self.wants_conversation(&reading) {
-            self.deferred = Some(reading);
+        } else if self.wants_conversation(&result) {
+            self.deferred = Some(result);
             self.plan_poll(ReadKind::Questions, self.now, WaitReason::PollInterval);
         } else {
-            self.apply(reading);
+            self.apply(result);
         }
     }
 
-    /// A look that showed nothing: never the task's failure.
+    /// Handles a failed poll, which is never the task's failure.
     fn poll_failed(&mut self, read: &ReadKind, error: &AttemptError, budget: &OriginBudget) {
         if matches!(read, ReadKind::Events { .. }) {
             return self.page_failed(error, budget);
@@ -347,10 +347,10 @@ impl<P: Provider> Task<P> {
         let Some((due, why)) = self.count_failed_poll(error, budget) else {
             return;
         };
-        if let Some(ending) = &mut self.stream.end {
-            ending.contradicted_at.get_or_insert(self.now);
+        if let Some(unconfirmed) = &mut self.stream.end {
+            unconfirmed.contradicted_at.get_or_insert(self.now);
         }
-        // What a reply called for is called for again by the next status.
+        // The next status read requests again what this reply called for.
         let next = if matches!(read, ReadKind::Questions) {
             ReadKind::Questions
         } else {
@@ -363,7 +363,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Counts a failed read and says when to try again; `None` when it ended the task.
+    /// Counts a failed read and returns when to try again; `None` if it ended the task.
     pub(super) fn count_failed_poll(
         &mut self,
         error: &AttemptError,
@@ -385,7 +385,7 @@ impl<P: Provider> Task<P> {
             self.now,
         ));
         if !budget.take(false) {
-            // The origin's budget is spent: a look is never refused for good, only put off.
+            // The origin's budget is empty: a poll is only postponed, and never given up.
             wait = wait.max(millis(retry::exhausted_budget_delay(
                 &self.policy.retry,
                 draw,
@@ -414,13 +414,14 @@ impl<P: Provider> Task<P> {
         ))
     }
 
-    /// Whether this process started the task so recently that a 404 may mean a record that is not visible yet.
+    /// Returns whether this process started the task so recently that a 404 may mean a record that is not visible yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.created_at
             .is_some_and(|started| self.now < started.after(self.policy.not_found_grace))
     }
 
-    /// A 404 or 410: not visible yet soon after the start, else gone once several reads agree.
+    /// Handles a 404 or 410: soon after the start the task is not visible yet; later it is gone, once several reads
+    /// agree.
     fn confirm_gone(&mut self, error: ApiError) -> Option<(Timestamp, WaitReason)> {
         let now = self.now;
         let fresh = self.is_fresh();
@@ -457,12 +458,12 @@ impl<P: Provider> Task<P> {
         Some((due, WaitReason::ConfirmingGone))
     }
 
-    /// What a reading means once it is known to be about now.
-    pub(super) fn apply(&mut self, reading: PollResult<P::Output>) {
-        if self.contradicts_end(&reading) {
+    /// Applies a poll result that is known to describe the present.
+    pub(super) fn apply(&mut self, result: PollResult<P::Output>) {
+        if self.contradicts_end(&result) {
             return;
         }
-        match reading {
+        match result {
             PollResult::Pending(status) | PollResult::Unknown(status) => {
                 self.freshness = StatusFreshness::Current;
                 let hint = status.poll_hint;
@@ -491,7 +492,7 @@ impl<P: Provider> Task<P> {
                 }
                 self.poll_again(ReadKind::Status, None);
             }
-            // What was told before stands, until a read says more.
+            // What was reported before stays valid until a read says more.
             PollResult::Unclear => {
                 self.poll_again(ReadKind::Status, None);
                 self.tell_unclear();
@@ -533,7 +534,7 @@ impl<P: Provider> Task<P> {
                     following.why = WaitReason::PollInterval;
                 }
             }
-            // Only the read of the answer is an answer; before that it tells that there is one.
+            // Only a result read brings the answer; here it only shows that there is one.
             PollResult::Ready(_) => self.poll_again(ReadKind::Status, None),
             PollResult::Succeeded(status, output) => {
                 self.record_status(status);
@@ -542,12 +543,12 @@ impl<P: Provider> Task<P> {
                 self.end(Outcome::Succeeded { id, output });
             }
             PollResult::Events(page) => self.take_page(page),
-            PollResult::Failed(fault) => self.ended_badly(Terminal::Failed(fault)),
-            PollResult::Stopped(fault) => self.ended_badly(Terminal::Stopped(fault)),
+            PollResult::Failed(failure) => self.ended_badly(Terminal::Failed(failure)),
+            PollResult::Stopped(failure) => self.ended_badly(Terminal::Stopped(failure)),
         }
     }
 
-    /// What was said last could not be read: it is read again.
+    /// Reports that the newest message could not be read; it is read again.
     fn tell_unclear(&mut self) {
         if let Phase::Following(following) = &self.phase {
             let until = following.due;
@@ -560,74 +561,70 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The event that ended the task stands, although no read of the task agreed.
-    pub(super) fn accept_unconfirmed(&mut self, ending: Terminal, why: String) {
-        let ending = ending.map(|mut fault| {
-            fault.message = Some(match fault.message.take() {
+    /// Ends the task by an event that no read has confirmed.
+    pub(super) fn accept_unconfirmed(&mut self, terminal: Terminal, why: String) {
+        let terminal = terminal.map(|mut failure| {
+            failure.message = Some(match failure.message.take() {
                 Some(message) => format!("{message}; {why}"),
                 None => why,
             });
-            fault
+            failure
         });
-        self.detach_for(sequel_of(&ending));
-        let outcome = self.outcome_of(ending);
+        self.detach_for(aftermath_of(&terminal));
+        let outcome = self.outcome_of(terminal);
         self.end(outcome);
     }
 
-    fn ended_badly(&mut self, ending: Terminal) {
-        let ending = match self.stream.end.take().map(|told| told.end) {
+    fn ended_badly(&mut self, terminal: Terminal) {
+        let terminal = match self.stream.end.take().map(|told| told.end) {
             Some(UnconfirmedEnd::Failed(told) | UnconfirmedEnd::Stopped(told)) => {
-                ending.map(|fault| fault.completed_by(&told))
+                terminal.map(|failure| failure.completed_by(&told))
             }
-            Some(UnconfirmedEnd::Succeeded) | None => ending,
+            Some(UnconfirmedEnd::Succeeded) | None => terminal,
         };
-        self.record_status(ending.status().clone());
-        self.detach_for(sequel_of(&ending));
-        let ours = matches!(ending, Terminal::Stopped(_)) && self.cancel_was_tried();
+        self.record_status(terminal.status().clone());
+        self.detach_for(aftermath_of(&terminal));
+        let ours = matches!(terminal, Terminal::Stopped(_)) && self.cancel_was_tried();
         let wanted = self.detaching.is_none() || !ours;
         if P::CAPABILITIES.steps && self.policy.read_steps && wanted {
             self.phase.enter(Phase::Tracing(Tracing {
-                terminal: ending,
+                terminal,
                 due: self.now,
                 tries: 0,
             }));
         } else {
-            let outcome = self.outcome_of(ending);
+            let outcome = self.outcome_of(terminal);
             self.end(outcome);
         }
     }
 
-    /// The task is over: nothing is asked any more, and nothing is delivered.
-    fn detach_for(&mut self, sequel: Aftermath) {
+    /// Closes everything that depends on a running task: no question is open any more, and no write is sent.
+    fn detach_for(&mut self, aftermath: Aftermath) {
         self.paused = false;
         self.questions.withdraw(stream::moved_on, &mut self.events);
         while !self.writes.is_empty() {
-            self.asked_no_more(Some(sequel), None);
+            self.asked_no_more(Some(aftermath), None);
         }
     }
 
-    fn outcome_of(&self, ending: Terminal) -> Outcome<P::Output> {
+    fn outcome_of(&self, terminal: Terminal) -> Outcome<P::Output> {
         let id = self.known_id().clone();
-        match ending {
-            Terminal::Failed(fault) => Outcome::Failed { id, failure: fault },
-            Terminal::Stopped(fault) => {
-                let by = if fault.unanswered {
+        match terminal {
+            Terminal::Failed(failure) => Outcome::Failed { id, failure },
+            Terminal::Stopped(failure) => {
+                let by = if failure.unanswered {
                     StoppedBy::Unanswered
                 } else if self.cancel_was_tried() {
                     StoppedBy::Us
                 } else {
                     StoppedBy::Other
                 };
-                Outcome::Stopped {
-                    id,
-                    by,
-                    failure: fault,
-                }
+                Outcome::Stopped { id, by, failure }
             }
         }
     }
 
-    /// Whether a request to cancel was accepted, or failed and may have been received all the same.
+    /// Returns whether a cancel request was accepted, or failed although the server may have received it.
     fn cancel_was_tried(&self) -> bool {
         matches!(
             self.cancel,
@@ -635,7 +632,7 @@ impl<P: Provider> Task<P> {
         )
     }
 
-    /// Tells a change of status; a change starts the schedule again.
+    /// Reports a changed status; a change restarts the polling schedule.
     pub(super) fn record_status(&mut self, status: Status) {
         if self
             .last_status
@@ -650,7 +647,8 @@ impl<P: Provider> Task<P> {
         self.last_status = Some(status);
     }
 
-    /// Whether these are questions, or the agent's words that a stale status made look like one: see [`StatusFreshness`].
+    /// Returns whether these are questions, and not words of the agent that a stale status made look like one: see
+    /// [`StatusFreshness`].
     fn is_believed(&mut self, questions: &[crate::Question]) -> bool {
         let newest = questions
             .iter()
@@ -670,11 +668,11 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Plans the next look by the schedule.
+    /// Plans the next poll by the schedule.
     pub(super) fn poll_again(&mut self, read: ReadKind, hint: Option<std::time::Duration>) {
         if !P::CAPABILITIES.stream {
             let due = self.schedule(hint);
-            return self.plan_poll(read, due, paced(hint));
+            return self.plan_poll(read, due, poll_reason(hint));
         }
         if self.stream.end.is_some() {
             return self.read_again_after_end();
@@ -688,13 +686,13 @@ impl<P: Provider> Task<P> {
                 let due = self.now.after(lull.clamp(LULL, CROSS_CHECK));
                 (due, WaitReason::CrossCheck)
             }
-            // It has brought nothing yet: is it worth trusting? Asked ever more seldom.
+            // The stream has brought nothing yet, so it is cross-checked, ever more seldom.
             Some(open) if !pending => {
                 let so_far = self.now.since(open.opened);
                 let due = self.now.after(so_far.clamp(QUIET, CROSS_CHECK));
                 (due, WaitReason::CrossCheck)
             }
-            Some(_) | None => (self.schedule(hint), paced(hint)),
+            Some(_) | None => (self.schedule(hint), poll_reason(hint)),
         };
         self.plan_poll(read, due, why);
     }
@@ -707,23 +705,23 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The next time by the schedule, which grows: the largest of the server's hint, the floor and the schedule's wait
-    /// with jitter.
+    /// Returns the time of the next poll: the largest of the server's hint, the floor and the schedule's wait with
+    /// jitter.
     fn schedule(&mut self, hint: Option<std::time::Duration>) -> Timestamp {
         let wait = self.poll_interval.next(self.rng.u8(..));
         let hint = hint.map_or(0, |hint| millis(hint.min(crate::failure::MAX_HINT)));
         Timestamp::from_millis(self.now.as_millis().saturating_add(wait.max(hint)))
     }
 
-    // --- the answer and the trail --------------------------------------------------------------------------------
+    // --- the answer and the steps --------------------------------------------------------------------------------
 
-    fn judge_answer(&mut self, reading: PollResult<P::Output>) {
-        match reading {
+    fn judge_answer(&mut self, result: PollResult<P::Output>) {
+        match result {
             PollResult::Ready(output) | PollResult::Succeeded(_, output) => {
                 let id = self.known_id().clone();
                 self.end(Outcome::Succeeded { id, output });
             }
-            // Completion was seen and is final: a read that shows an earlier state is stale.
+            // The client saw the task completed, which is final: a read that shows an earlier state is stale.
             _ => self.answer_missing("the server still shows an earlier state", None),
         }
     }
@@ -737,7 +735,7 @@ impl<P: Provider> Task<P> {
         fetching.tries += 1;
         let attempt = fetching.tries;
         if attempt == 1 {
-            // Patience begins here: the first look alone may have taken as long.
+            // Patience begins at the first failure: the first read alone may have taken as long.
             fetching.since = self.now;
         }
         if due > fetching.since.after(self.policy.result_patience) {
@@ -756,10 +754,10 @@ impl<P: Provider> Task<P> {
         });
     }
 
-    fn judge_steps(&mut self, reading: PollResult<P::Output>) {
-        let read = match reading {
-            PollResult::Failed(fault) => Some(Terminal::Failed(fault)),
-            PollResult::Stopped(fault) => Some(Terminal::Stopped(fault)),
+    fn judge_steps(&mut self, result: PollResult<P::Output>) {
+        let read = match result {
+            PollResult::Failed(failure) => Some(Terminal::Failed(failure)),
+            PollResult::Stopped(failure) => Some(Terminal::Stopped(failure)),
             _ => None,
         };
         let Phase::Tracing(tracing) = &mut self.phase else {
@@ -793,7 +791,7 @@ impl<P: Provider> Task<P> {
             ours.map_err(AttemptError::Unreadable)
         });
         let error = match reply {
-            // An acknowledgement is no end: the task's own status says how it ended.
+            // The server's acceptance is no end: the task's own status shows how it ended.
             Ok(()) => {
                 budget.succeeded();
                 self.cancel = Cancel::Accepted;
@@ -844,8 +842,8 @@ impl<P: Provider> Task<P> {
     }
 }
 
-/// Why a look is planned by the schedule, or by what the server asked for.
-fn paced(hint: Option<std::time::Duration>) -> WaitReason {
+/// Returns why a poll is planned: by the schedule, or because the server asked for this wait.
+fn poll_reason(hint: Option<std::time::Duration>) -> WaitReason {
     match hint {
         Some(_) => WaitReason::ServerDelay,
         None => WaitReason::PollInterval,
@@ -872,7 +870,8 @@ pub(super) fn access_lost(error: &AttemptError) -> Option<ApiError> {
     refusal(error).filter(|error| matches!(error.status.as_u16(), 401 | 403))
 }
 
-/// A task that is not there; before anything was ever seen of it, a refusal of its very id counts too.
+/// Returns the error if the task does not exist; before anything was ever seen of it, a refusal of its very id counts,
+/// too.
 fn missing(error: &AttemptError, seen: bool) -> Option<ApiError> {
     refusal(error).filter(|error| match error.status.as_u16() {
         404 | 410 => true,

@@ -1,4 +1,4 @@
-//! What an event stream means for the task, and what its loss does not.
+//! What an event stream means for the task, and what the loss of the stream does not mean.
 
 use std::time::Duration;
 
@@ -24,19 +24,19 @@ use crate::time::{Timestamp, millis};
 
 use super::{Report, access_lost};
 
-/// Where an event came from.
+/// The origin of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventOrigin {
     Stream,
     List,
 }
 
-/// What the open stream has next.
+/// What the open stream brings next.
 enum NextEvent {
-    Item(Box<StreamEvent>),
-    /// Something that says nothing.
+    Event(Box<StreamEvent>),
+    /// Something that says nothing about the task.
     Skipped,
-    /// An event of this task, or of another.
+    /// An event that cannot be read, of this task or of another.
     Unreadable {
         ours: bool,
     },
@@ -45,12 +45,12 @@ enum NextEvent {
     Nothing,
 }
 
-/// Nothing shows whether anybody answered.
+/// Returns the reason if nothing shows whether anybody answered.
 pub(super) fn moved_on(_: &Question) -> WithdrawReason {
     WithdrawReason::TaskMovedOn
 }
 
-/// The events show the task at work behind the one that asks, which it does not do without an answer.
+/// Returns the reason if the events show the task at work after the one that asks, which only an answer makes possible.
 fn by_event(question: &Question) -> WithdrawReason {
     match question.seq {
         Some(_) => WithdrawReason::AnsweredElsewhere,
@@ -59,7 +59,7 @@ fn by_event(question: &Question) -> WithdrawReason {
 }
 
 impl<P: Provider> Task<P> {
-    /// Takes the next thing out of the stream; true when it changed anything.
+    /// Reads the next thing from the stream; returns true if that changed anything.
     pub(in crate::task) fn read_stream(&mut self, budget: &OriginBudget) -> bool {
         if !P::CAPABILITIES.stream || !matches!(self.phase, Phase::Following(_)) {
             return false;
@@ -82,7 +82,7 @@ impl<P: Provider> Task<P> {
             self.stream.failures = 0;
         }
         match self.next_of_stream() {
-            NextEvent::Item(item) => self.take_streamed(*item),
+            NextEvent::Event(event) => self.take_streamed(*event),
             NextEvent::Skipped => {}
             NextEvent::Unreadable { ours } => {
                 self.stream.unreadable += 1;
@@ -96,19 +96,19 @@ impl<P: Provider> Task<P> {
                 }
             }
             NextEvent::TooLarge(why) => {
-                // One more try: then what is too large once is taken to be so for good.
+                // Try once more: what is too large twice will always be.
                 if self.stream.failures > 0 {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                 }
                 self.cut(RetryReason::StreamUnusable, why, budget);
             }
             NextEvent::Ended(loss) => self.ended(loss, budget),
-            NextEvent::Nothing => return self.check_wait() || self.mind_silence(idle, budget),
+            NextEvent::Nothing => return self.check_wait() || self.handle_silence(idle, budget),
         }
         true
     }
 
-    /// The stream brought what cannot be read: the list may have it. Where there is none, nothing tells what followed.
+    /// Notes an unreadable event: the list may contain it. Without a list, nothing says what followed.
     fn skip_streamed(&mut self) {
         self.stream.skipped = true;
         if let Some(open) = self.stream.open_mut() {
@@ -119,17 +119,17 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// While the list is read: the stream's next event, which tells how far the list has to be.
+    /// During a backfill, reads the stream's next event: it shows how far the list has to be read.
     fn peek_stream(&mut self) -> bool {
         let idle = |open: &Open| open.deferred.is_none() && open.has_unread();
         if !self.stream.open().is_some_and(idle) {
             return false;
         }
-        if let NextEvent::Item(item) = self.next_of_stream()
+        if let NextEvent::Event(event) = self.next_of_stream()
             && let Some(open) = self.stream.open_mut()
         {
             open.has_events = true;
-            open.deferred = Some(*item);
+            open.deferred = Some(*event);
         }
         true
     }
@@ -137,7 +137,7 @@ impl<P: Provider> Task<P> {
     fn next_of_stream(&mut self) -> NextEvent {
         let id = self.id.as_ref();
         let id = id.expect("a stream is opened once the id is known");
-        let worded = &mut self.stream.seen_digests;
+        let seen_digests = &mut self.stream.seen_digests;
         let StreamState::Open(open) = &mut self.stream.state else {
             return NextEvent::Nothing;
         };
@@ -151,13 +151,13 @@ impl<P: Provider> Task<P> {
         let before = rest.len();
         let mut altered = None;
         let next = match open.decoder.next_event(&mut rest) {
-            Ok(Some(event)) => match self.provider.read_event(id, &event) {
-                Ok(Some(item)) => {
-                    let place = item.event.seq;
-                    let asks = matches!(item.kind, EventKind::Asking(_));
-                    let place = place.filter(|at| worded.differs(*at, event.data));
-                    altered = place.map(|place| (place, asks));
-                    NextEvent::Item(Box::new(item))
+            Ok(Some(sse)) => match self.provider.read_event(id, &sse) {
+                Ok(Some(event)) => {
+                    let place = event.event.seq;
+                    let is_asking = matches!(event.kind, EventKind::Asking(_));
+                    let place = place.filter(|at| seen_digests.differs(*at, sse.data));
+                    altered = place.map(|place| (place, is_asking));
+                    NextEvent::Event(Box::new(event))
                 }
                 Ok(None) => NextEvent::Skipped,
                 Err(error) => NextEvent::Unreadable {
@@ -172,17 +172,17 @@ impl<P: Provider> Task<P> {
         if chunk.is_empty() {
             open.chunks.pop_front();
         }
-        // Once for each connection, but for what somebody is asked.
-        if let Some((position, asks)) = altered
-            && (asks || !std::mem::replace(&mut open.replays_altered, true))
+        // Reported once per connection, except for an event that asks somebody a question.
+        if let Some((position, is_asking)) = altered
+            && (is_asking || !std::mem::replace(&mut open.replays_altered, true))
         {
             self.events.push(Event::Altered { position });
         }
         next
     }
 
-    /// Nothing is there to read: for how long now?
-    fn mind_silence(&mut self, idle: Duration, budget: &OriginBudget) -> bool {
+    /// Handles a stream with nothing to read, depending on how long it has been silent.
+    fn handle_silence(&mut self, idle: Duration, budget: &OriginBudget) -> bool {
         let now = self.now;
         let Some(open) = self.stream.open() else {
             return false;
@@ -193,19 +193,19 @@ impl<P: Provider> Task<P> {
             return true;
         }
         if !open.contiguous && now >= open.opened.after(QUIET) && self.has_list() {
-            // It may go on where the last one ended, and have nothing to tell; or it may not.
+            // The stream may continue where the last connection ended and have nothing to report; or it may not.
             self.begin_backfill();
             return true;
         }
         false
     }
 
-    /// An event of the open stream. The first of a connection tells whether the connection goes on where the last one
-    /// ended; if it does not, the list is read before it is told. So it is where later numbers have a hole, unless holes
-    /// are known to mean nothing.
-    fn take_streamed(&mut self, item: StreamEvent) {
+    /// Handles an event of the open stream. The first event of a connection shows whether the stream is contiguous with
+    /// the last connection; if not, the list is read before the event is reported. The same holds for a later gap in
+    /// the sequence, unless gaps are known to mean nothing.
+    fn take_streamed(&mut self, event: StreamEvent) {
         self.stream.unreadable = 0;
-        let position = item.event.seq;
+        let position = event.event.seq;
         let next = position.is_none_or(|position| self.stream.is_next(position));
         let has_list = self.has_list();
         let sparse = self.stream.gaps_are_normal;
@@ -214,7 +214,7 @@ impl<P: Provider> Task<P> {
         };
         let first = !std::mem::replace(&mut open.has_events, true);
         if !next && has_list && !(open.contiguous && sparse) {
-            open.deferred = Some(item);
+            open.deferred = Some(event);
             return self.begin_backfill();
         }
         if first && next {
@@ -225,21 +225,20 @@ impl<P: Provider> Task<P> {
             open.told = true;
         }
         if first {
-            // From now on reads are a cross-check.
+            // From now on status polls only cross-check the stream.
             self.poll_again(ReadKind::Status, None);
         }
-        self.take_streamed_item(item);
-        self.put_off_check();
+        self.take_contiguous(event);
+        self.postpone_check();
     }
 
-    /// An event of the stream, when all that is known to have happened before was told.
-    pub(super) fn take_streamed_item(&mut self, item: StreamEvent) {
+    /// Handles an event of the stream once everything known to have happened before it was reported.
+    pub(super) fn take_contiguous(&mut self, event: StreamEvent) {
         let skipped = std::mem::take(&mut self.stream.skipped);
-        self.take_item(item, EventOrigin::Stream, skipped);
+        self.take_event(event, EventOrigin::Stream, skipped);
     }
 
-    /// What may have been the task's next step could not be read: what it waits for is not known any more. That proves
-    /// nothing about an answer.
+    /// Forgets what the task waits for, because its next event could not be read. That proves nothing about an answer.
     pub(super) fn lose_wait(&mut self) {
         if self.stream.asked.take().is_some() {
             self.questions.withdraw(moved_on, &mut self.events);
@@ -247,8 +246,8 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// While events come the task need not be read, but for the cross-check.
-    fn put_off_check(&mut self) {
+    /// Postpones the cross-check: while events arrive, the task need not be polled otherwise.
+    fn postpone_check(&mut self) {
         let lull = self.now.after(LULL);
         let read = self.last_polled_at.or(self.created_at);
         let check = read.map_or(lull, |read| read.after(CROSS_CHECK));
@@ -260,9 +259,9 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// An event. Whether something before it was `skipped`, because it could not be read.
-    pub(super) fn take_item(&mut self, item: StreamEvent, from: EventOrigin, skipped: bool) {
-        let position = item.event.seq;
+    /// Handles an event. `skipped` says whether an event before it could not be read.
+    pub(super) fn take_event(&mut self, event: StreamEvent, from: EventOrigin, skipped: bool) {
+        let position = event.event.seq;
         match (position, self.stream.last_decoded) {
             (Some(position), Some(decoded)) if position <= decoded => return,
             (Some(before), decoded) if skipped && !self.stream.is_next(before) => {
@@ -281,12 +280,12 @@ impl<P: Provider> Task<P> {
                     self.events.push(Event::Gap { after, before });
                 }
             }
-            // Before the very first nothing was told that it could leave a gap to.
+            // Nothing was reported before the very first event, so no gap can precede it.
             (Some(_), None) => self.stream.reopened = false,
             (None, _) => {}
         }
         if self.stream.end.is_some() {
-            // The first end stands; what follows it is not told.
+            // The first end counts; later events are not reported.
             return;
         }
         if let Some(position) = position
@@ -294,7 +293,7 @@ impl<P: Provider> Task<P> {
             && !self.stream.gaps_are_normal
             && !self.stream.is_next(position)
         {
-            // What it left out may have asked.
+            // An event in the gap may have asked.
             self.stream.no_wait_since = position;
         }
         self.stream.last_decoded = self.stream.last_decoded.max(position);
@@ -303,7 +302,7 @@ impl<P: Provider> Task<P> {
         }
         self.liveness.last_reply_at = Some(self.now);
         self.liveness.last_change_at = Some(self.now);
-        if let Some((from, to)) = item.status_change
+        if let Some((from, to)) = event.status_change
             && self
                 .last_status
                 .as_ref()
@@ -311,7 +310,7 @@ impl<P: Provider> Task<P> {
         {
             self.record_status(to);
         }
-        match item.kind {
+        match event.kind {
             EventKind::Neutral => {}
             EventKind::Working => {
                 self.stream.close_asked(Aftermath::Worked);
@@ -331,7 +330,7 @@ impl<P: Provider> Task<P> {
                 });
                 self.stream.end = Some(EndConfirmation {
                     end: finish,
-                    event: item.event.clone(),
+                    event: event.event.clone(),
                     contradicted_at: None,
                     tries: 0,
                     reply: None,
@@ -340,13 +339,14 @@ impl<P: Provider> Task<P> {
                 self.poll_now();
             }
         }
-        self.events.push(Event::Provider(item.event));
+        self.events.push(Event::Provider(event.event));
         self.update_clock();
     }
 
     // --- a question in the stream --------------------------------------------------------------------------------
 
-    /// The newest event asks. It may be history, so it is told later; unless it is what a read has already shown.
+    /// Handles an event that asks. It may be history, so the question is reported later, unless a read has shown it
+    /// already.
     pub(super) fn take_wait(&mut self, question: Question) {
         if self
             .stream
@@ -371,7 +371,7 @@ impl<P: Provider> Task<P> {
         self.stream.asked = Some(wait);
     }
 
-    /// After a while without events the task is read, which judges whether the question is one.
+    /// Polls the task after a while without events: the read judges whether the newest question is open.
     fn check_wait(&mut self) -> bool {
         let Some(wait) = self.stream.asked.as_ref() else {
             return false;
@@ -387,7 +387,8 @@ impl<P: Provider> Task<P> {
         true
     }
 
-    /// Since when nothing has followed an event of this time: while the driver did not read, something may have.
+    /// Returns since when nothing is known to have followed an event of this time: while the driver did not read,
+    /// something may have.
     pub(in crate::task) fn quiet_from(&self, since: Timestamp) -> Timestamp {
         match self.stream.open() {
             Some(open) => since.max(open.listening.unwrap_or(self.now)),
@@ -395,14 +396,14 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The task says that it waits, and that its events tell for what.
+    /// Handles a read that says that the task waits for what its events name.
     pub(super) fn ask_as_events_tell(&mut self) {
         let now = self.now;
         self.stream.waits_without_event = false;
         let believed = self.freshness == StatusFreshness::Current || self.is_stale_too_long();
         match &mut self.stream.asked {
             Some(wait) if wait.told && wait.unconfirmed && now >= wait.since.after(STALE) => {
-                // Nothing has come of the answer that it was taken to have: it is a question of its own.
+                // The answer that it was taken to have has had no effect, so it is a question of its own.
                 self.questions.unlink(&wait.question.id);
                 wait.unconfirmed = false;
                 wait.told = false;
@@ -423,9 +424,9 @@ impl<P: Provider> Task<P> {
                     &mut self.events,
                 );
             }
-            // Told once nothing has followed it for a while.
+            // It is reported once nothing has followed it for a while.
             Some(_) => {}
-            // After an answer of ours a status may be stale for any time; before one, it means what it says.
+            // After an answer of ours the status may stay stale for any time; before one, it is reliable.
             None if believed => {
                 self.stream.waits_without_event = true;
                 let open = self.questions.open().any(|question| question.stand_in);
@@ -445,8 +446,9 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Whether a status that has not moved since our answer can no longer be stale: the task waits again, for something
-    /// that no event told. Where there are events, one has to show that the answer was taken.
+    /// Returns whether a status that has not changed since our answer is too old to be stale: then the task waits
+    /// again, for something that no event named. On a platform with events, one of them has to show that the answer was
+    /// applied.
     fn is_stale_too_long(&self) -> bool {
         let since = match self.freshness {
             StatusFreshness::StaleSince(since) => since,
@@ -457,7 +459,8 @@ impl<P: Provider> Task<P> {
         (!has_events || progressed > since) && self.now >= progressed.after(STALE)
     }
 
-    /// A read says that the task works: what it asked is asked no more, or its events are ahead of its status.
+    /// Handles a read that says that the task works: its question is no longer open, or its events are ahead of its
+    /// status.
     pub(super) fn withdraw_asked(&mut self) {
         self.questions.withdraw(moved_on, &mut self.events);
         if let Some(wait) = &mut self.stream.asked
@@ -469,12 +472,12 @@ impl<P: Provider> Task<P> {
 
     // --- an end in the stream ------------------------------------------------------------------------------------
 
-    /// Whether this reading contradicts the event that ended the task; then the task is read again.
-    pub(super) fn contradicts_end(&mut self, reading: &PollResult<P::Output>) -> bool {
+    /// Returns whether this poll result contradicts the event that ended the task; if so, plans another read.
+    pub(super) fn contradicts_end(&mut self, result: &PollResult<P::Output>) -> bool {
         if !P::CAPABILITIES.stream || self.stream.end.is_none() {
             return false;
         }
-        match reading {
+        match result {
             PollResult::Pending(status)
             | PollResult::Unknown(status)
             | PollResult::Paused(status)
@@ -492,12 +495,12 @@ impl<P: Provider> Task<P> {
     }
 
     pub(super) fn read_again_after_end(&mut self) {
-        let Some(ending) = &mut self.stream.end else {
+        let Some(unconfirmed) = &mut self.stream.end else {
             return;
         };
-        let wait = Duration::from_secs(1 << ending.tries.min(3));
-        ending.tries += 1;
-        ending.contradicted_at.get_or_insert(self.now);
+        let wait = Duration::from_secs(1 << unconfirmed.tries.min(3));
+        unconfirmed.tries += 1;
+        unconfirmed.contradicted_at.get_or_insert(self.now);
         let due = self.now.after(wait);
         if let Phase::Following(following) = &mut self.phase {
             following.next = ReadKind::Status;
@@ -506,49 +509,51 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The event stands when no read has agreed for long enough.
+    /// Ends the task by the event if no read has confirmed it for long enough.
     fn confirm_end(&mut self) -> bool {
-        let overdue = |doubted: Timestamp| self.now >= doubted.after(CONFIRM);
-        let doubted = self.stream.end.as_ref();
-        let doubted = doubted.and_then(|ending| ending.contradicted_at);
-        // What was read while the list was read is judged first.
+        let overdue = |contradicted_at: Timestamp| self.now >= contradicted_at.after(CONFIRM);
+        let contradicted_at = self.stream.end.as_ref();
+        let contradicted_at = contradicted_at.and_then(|unconfirmed| unconfirmed.contradicted_at);
+        // Poll results that the backfill deferred are judged first.
         let busy = self.exchange_is_underway()
             || self.stream.backfill.is_some()
             || self.deferred.is_some();
-        if busy || !doubted.is_some_and(overdue) {
+        if busy || !contradicted_at.is_some_and(overdue) {
             return false;
         }
-        let Some(ending) = self.stream.end.take() else {
+        let Some(unconfirmed) = self.stream.end.take() else {
             return false;
         };
-        // A status of before the event contradicts nothing.
-        let read = ending.reply.as_ref();
+        // A status from before the event contradicts nothing.
+        let read = unconfirmed.reply.as_ref();
         let status = read.and_then(|_| self.last_status.clone());
         let reads = match &status {
             Some(status) => format!("still says {status}"),
             None => "failed for".to_owned(),
         };
-        let (patience, name) = (CONFIRM.as_secs(), ending.event.name.clone());
+        let (patience, name) = (CONFIRM.as_secs(), unconfirmed.event.name.clone());
         let why = format!("its own read {reads} {patience} s after the event {name}");
         let event = name;
         self.events.push(Event::Unconfirmed { event, status });
         let id = self.known_id().clone();
-        match ending.end {
+        match unconfirmed.end {
             UnconfirmedEnd::Succeeded => {
-                let output =
-                    self.provider
-                        .unconfirmed_output(&id, ending.reply.as_ref(), &ending.event);
+                let output = self.provider.unconfirmed_output(
+                    &id,
+                    unconfirmed.reply.as_ref(),
+                    &unconfirmed.event,
+                );
                 self.detach_for(Aftermath::Worked);
                 self.end(match output {
                     Some(output) => Outcome::Succeeded { id, output },
                     None => Outcome::ResultUnavailable { id, why },
                 });
             }
-            UnconfirmedEnd::Failed(fault) => {
-                self.accept_unconfirmed(crate::task::phase::Terminal::Failed(fault), why)
+            UnconfirmedEnd::Failed(failure) => {
+                self.accept_unconfirmed(crate::task::phase::Terminal::Failed(failure), why)
             }
-            UnconfirmedEnd::Stopped(fault) => {
-                self.accept_unconfirmed(crate::task::phase::Terminal::Stopped(fault), why)
+            UnconfirmedEnd::Stopped(failure) => {
+                self.accept_unconfirmed(crate::task::phase::Terminal::Stopped(failure), why)
             }
         }
         true
@@ -564,13 +569,13 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The stream ended by itself.
+    /// Handles a stream that ended by itself.
     fn ended(&mut self, loss: Loss, budget: &OriginBudget) {
         let due = self.lost(loss, budget);
         self.stream.enter(StreamState::Closed { due });
     }
 
-    /// The stream is of no more use: the driver has to let go of it.
+    /// Gives up a stream that is of no more use: the driver has to drop it.
     fn cut(&mut self, reason: RetryReason, why: String, budget: &OriginBudget) {
         let Some(id) = self.stream.open().map(|open| open.id) else {
             return;
@@ -579,7 +584,8 @@ impl<P: Provider> Task<P> {
         self.stream.enter(StreamState::Closing { id, due });
     }
 
-    /// The stream is gone, whatever way: the task is read, which judges, and the stream is reopened after a backoff.
+    /// Handles the loss of the stream, whatever its cause: the task is polled, which decides, and the stream is
+    /// reopened after a backoff.
     fn lost(&mut self, loss: Loss, budget: &OriginBudget) -> Timestamp {
         self.stream.failures = self.stream.failures.saturating_add(1);
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
@@ -599,7 +605,7 @@ impl<P: Provider> Task<P> {
         let mut absent = false;
         let error = match report {
             Ok(reply) if reply.status().is_success() => {
-                // An empty reply is how a server says that it wants no more of this.
+                // An empty reply is how a server says that the client should stop reconnecting (WHATWG HTML, 9.2).
                 absent = reply.status().as_u16() == 204 || self.stream.failures > 0;
                 AttemptError::Unreadable(ReadError::new(
                     ReadErrorKind::Shape,
@@ -646,7 +652,7 @@ impl<P: Provider> Task<P> {
         self.poll_now();
     }
 
-    /// When to reconnect: after our own backoff, or what was asked for when that is longer.
+    /// Returns when to reconnect: after our own backoff, or after the wait that the server asked for if that is longer.
     fn stream_backoff(&mut self, asked: Option<Duration>, budget: &OriginBudget) -> Timestamp {
         let draw = self.rng.u16(..);
         let ceiling = self.policy.retry.ceiling(self.stream.failures);

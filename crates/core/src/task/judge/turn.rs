@@ -21,12 +21,12 @@ const STANDS: Duration = Duration::from_secs(30);
 
 impl<P: Provider> Task<P> {
     /// Evaluates the read before our message: was the task at work, or had it paused or ended?
-    pub(super) fn baseline(&mut self, reading: &PollResult<P::Output>) {
-        let working = matches!(reading, PollResult::Pending(_) | PollResult::Unknown(_));
+    pub(super) fn baseline(&mut self, result: &PollResult<P::Output>) {
+        let working = matches!(result, PollResult::Pending(_) | PollResult::Unknown(_));
         if let PollResult::Pending(status)
         | PollResult::Unknown(status)
         | PollResult::ReadFirst(_, status)
-        | PollResult::Paused(status) = reading
+        | PollResult::Paused(status) = result
         {
             self.record_status(status.clone());
         }
@@ -45,13 +45,13 @@ impl<P: Provider> Task<P> {
 
     /// Evaluates a poll result after a cancel, while nobody knows whether the turn's message arrived: everything but
     /// the stop may date from before.
-    pub(super) fn see_stopped(&mut self, reading: PollResult<P::Output>) {
-        match reading {
+    pub(super) fn see_stopped(&mut self, result: PollResult<P::Output>) {
+        match result {
             PollResult::Stopped(_) => {
                 self.turn_stopped();
-                self.defer_or_apply(reading);
+                self.defer_or_apply(result);
             }
-            PollResult::Pending(_) => self.defer_or_apply(reading),
+            PollResult::Pending(_) => self.defer_or_apply(result),
             PollResult::ReadFirst(ReadKind::Result, _)
             | PollResult::Succeeded(..)
             | PollResult::Failed(_)
@@ -71,30 +71,32 @@ impl<P: Provider> Task<P> {
     pub(super) fn prove(
         &mut self,
         read: &ReadKind,
-        reading: PollResult<P::Output>,
+        result: PollResult<P::Output>,
         reply: &Response,
-        mark: &Cursor,
+        cursor: &Cursor,
         working: bool,
     ) {
         let unmoved = match self.freshness {
             StatusFreshness::StaleSince(since) => self.now.since(since),
             StatusFreshness::Current | StatusFreshness::AwaitingConfirmation(_) => Duration::ZERO,
         };
-        let moved = match (read, &reading) {
+        let moved = match (read, &result) {
             (_, PollResult::Pending(_)) => true,
             (ReadKind::Questions, _) => {
                 let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
-                let confirmation = self.provider.find_write(self.known_id(), reply, mark, text);
+                let confirmation = self
+                    .provider
+                    .find_write(self.known_id(), reply, cursor, text);
                 matches!(
                     confirmation,
                     Ok(Confirmation::PresentAndReplied | Confirmation::AbsentAndReplied)
                 )
             }
             // The task had not ended when the message was written.
-            (_, PollResult::Failed(fault) | PollResult::Stopped(fault)) => self
+            (_, PollResult::Failed(failure) | PollResult::Stopped(failure)) => self
                 .last_status
                 .as_ref()
-                .is_some_and(|last| last.raw != fault.status.raw),
+                .is_some_and(|last| last.raw != failure.status.raw),
             (
                 _,
                 PollResult::ReadFirst(..)
@@ -113,9 +115,9 @@ impl<P: Provider> Task<P> {
                 turn.state = TurnState::Proven;
             }
             self.save.need();
-            return self.apply(reading);
+            return self.apply(result);
         }
-        match (read, reading) {
+        match (read, result) {
             // The conversation is read, too: the machine may have slept since the last poll.
             (ReadKind::Questions, _) if unmoved > UNMOVED => {
                 let id = self.known_id().clone();
@@ -141,8 +143,8 @@ impl<P: Provider> Task<P> {
                     following.due = self.now;
                 }
             }
-            (_, reading) => {
-                if let PollResult::Unknown(status) | PollResult::Paused(status) = reading {
+            (_, result) => {
+                if let PollResult::Unknown(status) | PollResult::Paused(status) = result {
                     self.record_status(status);
                 }
                 self.poll_again(ReadKind::Status, None);
@@ -155,7 +157,7 @@ impl<P: Provider> Task<P> {
         &mut self,
         no: MessageNo,
         how: Answered,
-        mark: Cursor,
+        cursor: Cursor,
         detail: Option<String>,
     ) {
         let Some(turn) = &mut self.turn else { return };
@@ -165,16 +167,11 @@ impl<P: Provider> Task<P> {
         };
         match how {
             // The task was at work a moment ago and may have ended before the message arrived.
-            Answered::Applied => {
-                turn.state = TurnState::Unproven {
-                    cursor: mark,
-                    working,
-                }
-            }
+            Answered::Applied => turn.state = TurnState::Unproven { cursor, working },
             Answered::Unknown => {
                 turn.state = TurnState::Lost {
                     no,
-                    cursor: mark,
+                    cursor,
                     working,
                 };
                 let intent =

@@ -11,8 +11,8 @@ use super::access_lost;
 impl<P: Provider> Task<P> {
     /// Returns whether a poll result says that the task no longer waits for a human's answer while the conversation can
     /// say why. The conversation is then read once before that is reported.
-    pub(super) fn wants_conversation(&self, reading: &PollResult<P::Output>) -> bool {
-        let has_moved = matches!(reading, PollResult::Pending(_)) || reading.is_over();
+    pub(super) fn wants_conversation(&self, result: &PollResult<P::Output>) -> bool {
+        let has_moved = matches!(result, PollResult::Pending(_)) || result.is_over();
         // The conversation does not show whether a message that we sent was sent by us.
         let is_ours = self.freshness != StatusFreshness::Current || !self.writes.is_empty();
         !P::CAPABILITIES.events
@@ -23,8 +23,8 @@ impl<P: Provider> Task<P> {
     }
 
     /// Reads from the conversation, after the task stopped waiting, whether somebody else answered.
-    pub(super) fn tell_who_answered(&mut self, reading: &PollResult<P::Output>) {
-        let (shown, newest) = match reading {
+    pub(super) fn tell_who_answered(&mut self, result: &PollResult<P::Output>) {
+        let (shown, newest) = match result {
             PollResult::Asking(shown) => {
                 let users = shown.iter().filter_map(|shown| shown.users_before);
                 (shown.as_slice(), users.max())

@@ -1,4 +1,4 @@
-//! What a reply means for an answer or a message on its way.
+//! What a reply means for a pending write: an answer or a message.
 
 use crate::budget::OriginBudget;
 use crate::error::{ApiError, ReadError, ReadErrorKind};
@@ -18,8 +18,8 @@ use crate::task::writes::{PendingWrite, RECONCILE_READS, WriteKind, WriteState};
 use crate::task::{Flight, Purpose, QuestionState, StatusFreshness, Task};
 
 impl<P: Provider> Task<P> {
-    /// The server's words when it last refused an answer, a message or a cancel in this process, which its events tell
-    /// as text.
+    /// Returns the server's error when it last refused an answer, a message or a cancel in this process; the events
+    /// report it as text.
     #[must_use]
     pub fn refusal(&self) -> Option<&ApiError> {
         self.refused.as_ref()
@@ -27,74 +27,75 @@ impl<P: Provider> Task<P> {
 
     pub(in crate::task) fn judge_check(&mut self, report: Report, budget: &OriginBudget) {
         let read = sort(report).and_then(|reply| {
-            let mark = self
+            let cursor = self
                 .provider
                 .cursor(self.known_id(), &reply)
                 .map_err(AttemptError::Unreadable)?;
-            let reading = self
+            let result = self
                 .provider
                 .read(self.known_id(), &ReadKind::Questions, &reply)
                 .map_err(AttemptError::Unreadable)?;
-            Ok((mark, reading))
+            Ok((cursor, result))
         });
-        let (mark, reading) = match read {
+        let (cursor, result) = match read {
             Ok(read) => read,
             Err(error) => return self.confirmation_read_failed(&error, budget),
         };
         budget.succeeded();
         self.failed_polls = 0;
         self.not_found = None;
-        if matches!(reading, PollResult::Unclear) {
+        if matches!(result, PollResult::Unclear) {
             return self.check_later();
         }
-        let Some(delivery) = self.writes.front() else {
+        let Some(write) = self.writes.front() else {
             return;
         };
-        let question = match &delivery.kind {
+        let question = match &write.kind {
             WriteKind::Answer { question, .. } => Some(question.clone()),
             WriteKind::Message { .. } => None,
         };
         if let Some(question) = &question {
-            let shown = shows(&reading, question);
+            let shown = shows(&result, question);
             if !shown {
-                let reason = self.reason_of(question, &reading);
-                self.asked_no_more(sequel_of(&reading), reason);
-                return self.defer_or_apply(reading);
+                let reason = self.reason_of(question, &result);
+                self.asked_no_more(aftermath_of(&result), reason);
+                return self.defer_or_apply(result);
             }
-            if matches!(&reading, PollResult::Waiting(_))
+            if matches!(&result, PollResult::Waiting(_))
                 && !self.has_list()
                 && !self.still_asks(&question.id, false)
             {
                 return self.asked_no_more(Some(Aftermath::Worked), None);
             }
-            if matches!(&reading, PollResult::Waiting(_)) && self.has_list() {
-                // The task waits; its events tell whether for this.
-                if let Some(delivery) = self.writes.front_mut() {
-                    delivery.confirming = true;
-                    delivery.cursor = mark;
+            if matches!(&result, PollResult::Waiting(_)) && self.has_list() {
+                // The task waits, and its events say whether for this question.
+                if let Some(write) = self.writes.front_mut() {
+                    write.confirming = true;
+                    write.cursor = cursor;
                 }
                 return self.begin_backfill();
             }
         }
         let now = self.now;
-        if let Some(delivery) = self.writes.front_mut() {
-            delivery.cursor = mark;
-            delivery.enter(WriteState::Write, now);
+        if let Some(write) = self.writes.front_mut() {
+            write.cursor = cursor;
+            write.enter(WriteState::Write, now);
             self.save.need();
         }
     }
 
-    /// Whether something is still asked cannot be told: nothing leaves, and it is looked at a few times more.
+    /// Handles a read that cannot show whether the question is still open: nothing is sent, and the read is repeated a
+    /// few times.
     fn check_later(&mut self) {
         let now = self.now;
-        let Some(delivery) = self.writes.front_mut() else {
+        let Some(write) = self.writes.front_mut() else {
             return;
         };
-        delivery.reads += 1;
-        if delivery.reads < RECONCILE_READS {
-            return delivery.read_later(now);
+        write.reads += 1;
+        if write.reads < RECONCILE_READS {
+            return write.read_later(now);
         }
-        let (attempts, maybe) = (delivery.attempts, delivery.maybe_applied);
+        let (attempts, maybe) = (write.attempts, write.maybe_applied);
         let how = if maybe {
             Answered::Unknown
         } else {
@@ -104,65 +105,66 @@ impl<P: Provider> Task<P> {
         self.end_undelivered(attempts, true);
     }
 
-    /// Whether what is known of the events allows that the task waits for an answer to this; `read` tells whether all of
-    /// them are known.
+    /// Returns whether the known events allow that the task still waits for an answer to this question; `read` says
+    /// whether all events are known.
     fn still_asks(&self, question: &QuestionId, read: bool) -> bool {
-        let ask = self.questions.get(question);
-        let server_id = ask.map_or(question, |ask| ask.server_id());
-        let stand_in = ask.is_some_and(|ask| ask.question.stand_in);
+        let entry = self.questions.get(question);
+        let server_id = entry.map_or(question, |entry| entry.server_id());
+        let stand_in = entry.is_some_and(|entry| entry.question.stand_in);
         let known = read || self.stream.is_trusted();
         match &self.stream.asked {
             Some(wait) => wait.question.id == *server_id,
-            // Of a stand-in the events tell nothing.
+            // The events say nothing about a stand-in.
             None => (stand_in || !known) && self.stream.end.is_none(),
         }
     }
 
-    /// The list of events was read after the task was seen to wait, or could not be: is it still this question?
+    /// Judges, after a backfill that was complete or given up, whether the task still waits for an answer to this
+    /// question.
     pub(super) fn conclude_check(&mut self, complete: bool) {
         let now = self.now;
-        let put_off = now.after(self.policy.retry.cap);
+        let postponed = now.after(self.policy.retry.cap);
         let unknown = !complete && self.has_list() && !self.stream.is_trusted();
-        let Some(delivery) = self.writes.front_mut() else {
+        let Some(write) = self.writes.front_mut() else {
             return;
         };
-        if !std::mem::take(&mut delivery.confirming) {
+        if !std::mem::take(&mut write.confirming) {
             return;
         }
         if unknown {
-            // Looked at again before anything is sent.
-            delivery.due = put_off;
-            delivery.why = WaitReason::Backoff;
+            // The task is read again before anything is sent.
+            write.due = postponed;
+            write.why = WaitReason::Backoff;
             return;
         }
-        let WriteKind::Answer { question, .. } = &delivery.kind else {
+        let WriteKind::Answer { question, .. } = &write.kind else {
             return;
         };
         let id = question.id.clone();
-        let stage = delivery.state;
+        let stage = write.state;
         if self.stream.skipped && self.stream.asked.is_none() && !question.stand_in {
             // What followed the question could not be read.
             return self.check_later();
         }
-        // What was read before the list, when it says that the task does not wait.
-        let read = self.deferred.as_ref().and_then(sequel_of);
+        // A poll result that the backfill deferred may say that the task does not wait.
+        let read = self.deferred.as_ref().and_then(aftermath_of);
         let told = self.still_asks(&id, complete);
-        if let Some(delivery) = self.writes.front_mut()
+        if let Some(write) = self.writes.front_mut()
             && read.is_some()
             && told
-            && delivery.maybe_applied
-            && delivery.reads < RECONCILE_READS
+            && write.maybe_applied
+            && write.reads < RECONCILE_READS
         {
-            // The task has moved, and its events are yet to say how.
-            delivery.reads += 1;
-            delivery.read_later(now);
+            // The task has moved on, and its events have yet to show how.
+            write.reads += 1;
+            write.read_later(now);
             return;
         }
         match (read.is_none() && told, stage) {
             (true, WriteState::Reconcile) => self.still_asked(),
             (true, _) => {
-                if let Some(delivery) = self.writes.front_mut() {
-                    delivery.enter(WriteState::Write, now);
+                if let Some(write) = self.writes.front_mut() {
+                    write.enter(WriteState::Write, now);
                 }
                 self.save.need();
             }
@@ -170,14 +172,15 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Why a read of the conversation does not show what is being answered; `None` when it is no conversation.
+    /// Returns why a read of the conversation does not show the question being answered; `None` if the platform has no
+    /// conversation.
     fn reason_of(
         &self,
         question: &Question,
-        reading: &PollResult<P::Output>,
+        result: &PollResult<P::Output>,
     ) -> Option<WithdrawReason> {
         let ours = self.freshness != StatusFreshness::Current;
-        let users = match reading {
+        let users = match result {
             PollResult::Asking(shown) => shown.iter().filter_map(|shown| shown.users_before).max(),
             PollResult::NotAsking => None,
             _ => return None,
@@ -185,10 +188,10 @@ impl<P: Provider> Task<P> {
         Some(by_conversation(question, users, ours))
     }
 
-    /// Why a question is open no more, by what the events tell to have followed it.
+    /// Returns why a question is no longer open, by the events that followed it.
     fn reason_told(&self, question: &QuestionId) -> WithdrawReason {
-        let ask = self.questions.get(question);
-        let server_id = ask.map_or(question, |ask| ask.server_id());
+        let entry = self.questions.get(question);
+        let server_id = entry.map_or(question, |entry| entry.server_id());
         let told = self.stream.aftermath.as_ref();
         match told.filter(|(id, _)| id == server_id) {
             Some((_, Aftermath::Worked)) => WithdrawReason::AnsweredElsewhere,
@@ -197,42 +200,42 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// The task asks no more: was our answer taken, or somebody else's? `read` is what a read of the task shows to have
-    /// followed, `reason` what the conversation does.
+    /// Handles a question that is no longer open: was our answer applied, or somebody else's? `read` is what a read of
+    /// the task shows to have followed, `reason` what the conversation shows.
     pub(super) fn asked_no_more(
         &mut self,
         read: Option<Aftermath>,
         reason: Option<WithdrawReason>,
     ) {
-        let Some(delivery) = self.writes.front() else {
+        let Some(write) = self.writes.front() else {
             return;
         };
-        let (question, answer) = match &delivery.kind {
+        let (question, answer) = match &write.kind {
             WriteKind::Answer { question, answer } => (question.id.clone(), answer),
-            // That the task is over tells nothing of a message that it did not ask for.
-            WriteKind::Message { .. } if delivery.maybe_applied => {
+            // A message answers no question, so the task's end says nothing about it.
+            WriteKind::Message { .. } if write.maybe_applied => {
                 return self.finish_write(Answered::Unknown, None);
             }
             WriteKind::Message { .. } => {
-                let attempts = delivery.attempts;
+                let attempts = write.attempts;
                 let how = Answered::Gone(WithdrawReason::TaskMovedOn);
                 self.finish_write(how, None);
                 return self.end_undelivered(attempts, false);
             }
         };
-        if delivery.maybe_applied {
+        if write.maybe_applied {
             let how = self.answer_result(answer, &question, read);
             let detail = "what followed is not what this answer asks for: somebody else answered";
             let detail = matches!(how, Answered::Gone(_)).then(|| detail.to_owned());
             self.finish_write(how, detail);
-            // Whatever became of the answer: nobody asks for another.
+            // Whatever the outcome of the answer: the question is resolved, and nobody is asked again.
             return self.questions.set(&question, QuestionState::Resolved);
         }
         let reason = reason.unwrap_or_else(|| self.reason_told(&question));
-        let ask = self.questions.get(&question);
-        let reason = ask.map_or(reason, |ask| ask.elsewhere(reason));
+        let entry = self.questions.get(&question);
+        let reason = entry.map_or(reason, |entry| entry.elsewhere(reason));
         self.finish_write(Answered::Gone(reason), None);
-        // Its events do not say so: a read may have been stale, and then it is asked again.
+        // The events do not say so: the read may have been stale, and then the question is reported again.
         if let Some(wait) = &mut self.stream.asked
             && wait.question.id == question
         {
@@ -242,22 +245,22 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// What became of an answer that may have arrived, by what followed the question. A rejection ends a task; every
-    /// other answer lets it go on.
+    /// Returns the outcome of an answer that may have arrived, by what followed the question. A rejection ends a task;
+    /// every other answer lets it continue.
     fn answer_result(
         &self,
         answer: &Answer,
         question: &QuestionId,
         read: Option<Aftermath>,
     ) -> Answered {
-        let ask = self.questions.get(question);
-        let server_id = ask.map_or(question, |ask| ask.server_id());
+        let entry = self.questions.get(question);
+        let server_id = entry.map_or(question, |entry| entry.server_id());
         let told = self.stream.aftermath.as_ref();
         let told = told
             .filter(|(id, _)| id == server_id)
-            .map(|(_, sequel)| *sequel);
+            .map(|(_, aftermath)| *aftermath);
         match (answer, told, read) {
-            // Words are looked for in the conversation. That the task is over says nothing of who spoke.
+            // A text answer is found in the conversation. The end of the task does not say who wrote.
             (Answer::Text(_), _, _) if P::CAPABILITIES.answer == Safety::Once => Answered::Unknown,
             (Answer::Text(_), _, _) => Answered::Applied,
             (Answer::Reject { .. }, Some(Aftermath::Failed | Aftermath::Stopped), _)
@@ -272,7 +275,7 @@ impl<P: Provider> Task<P> {
             (Answer::Approve | Answer::Input(_), Some(Aftermath::Failed), _) => {
                 Answered::Gone(WithdrawReason::AnsweredElsewhere)
             }
-            // It may have gone on for a while.
+            // The task may have continued for a while before it was stopped.
             (Answer::Approve | Answer::Input(_), Some(Aftermath::Stopped), _)
             | (
                 Answer::Approve | Answer::Input(_),
@@ -283,23 +286,23 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// A keyed answer of unknown fate, and the task still asks.
+    /// Handles a keyed answer with unknown outcome while the task still asks.
     fn still_asked(&mut self) {
         let now = self.now;
-        let Some(delivery) = self.writes.front_mut() else {
+        let Some(write) = self.writes.front_mut() else {
             return;
         };
-        delivery.reads += 1;
-        if !delivery.refused && delivery.attempts < self.policy.retry.writes {
-            delivery.enter(WriteState::Write, now);
+        write.reads += 1;
+        if !write.refused && write.attempts < self.policy.retry.writes {
+            write.enter(WriteState::Write, now);
             return self.save.need();
         }
-        if delivery.reads < RECONCILE_READS {
-            delivery.read_later(now);
+        if write.reads < RECONCILE_READS {
+            write.read_later(now);
             return;
         }
-        let why = delivery.last_error.clone();
-        let how = if delivery.maybe_applied {
+        let why = write.last_error.clone();
+        let how = if write.maybe_applied {
             Answered::Unknown
         } else {
             Answered::Refused
@@ -315,19 +318,19 @@ impl<P: Provider> Task<P> {
         let Some((due, why)) = self.count_failed_poll(error, budget) else {
             return;
         };
-        if let Some(delivery) = self.writes.front_mut() {
-            delivery.due = due;
-            delivery.why = why;
+        if let Some(write) = self.writes.front_mut() {
+            write.due = due;
+            write.why = why;
         }
     }
 
     pub(in crate::task) fn judge_write(&mut self, report: Report, budget: &OriginBudget) {
         let error = match sort(report) {
-            // A page comes from something in between: a login, a proxy.
+            // A web page comes from something in between: a login page, a proxy.
             Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
                 AttemptError::Unreadable(ReadError::new(ReadErrorKind::Html, "a web page"))
             }
-            // Any other 2xx is an acceptance, whatever its body is, unless that is about another task.
+            // Any other 2xx accepts the write, whatever its body is, unless the body is about another task.
             Ok(reply) => match self.provider.check_accepted(self.known_id(), &reply) {
                 Ok(()) => {
                     budget.succeeded();
@@ -337,54 +340,46 @@ impl<P: Provider> Task<P> {
             },
             Err(error) => error,
         };
-        let Some(delivery) = self.writes.front_mut() else {
+        let Some(write) = self.writes.front_mut() else {
             return;
         };
-        let safety = delivery.kind.safety::<P>();
-        delivery.attempts = delivery.attempts.saturating_add(1);
+        let safety = write.kind.safety::<P>();
+        write.attempts = write.attempts.saturating_add(1);
         let why = error.to_string();
         if error.status().is_some_and(|status| status.is_success()) {
-            // A 2xx was seen, its body was not: it was taken.
+            // The head was a 2xx and the body was lost: the server accepted the write.
             return self.finish_write(Answered::Applied, None);
         }
         let keyed = safety == Safety::Keyed;
         let maybe = retry::may_have_happened(&error, &self.policy.retry);
         let draw = self.rng.u16(..);
-        let wait = retry::wait(
-            &error,
-            delivery.attempts,
-            &self.policy.retry,
-            draw,
-            self.now,
-        );
+        let wait = retry::wait(&error, write.attempts, &self.policy.retry, draw, self.now);
         match retry::retryability(&error, safety, &self.policy.retry) {
             Retryability::Retryable
-                if !delivery.maybe_applied
-                    && !maybe
-                    && delivery.attempts >= self.policy.retry.writes =>
+                if !write.maybe_applied && !maybe && write.attempts >= self.policy.retry.writes =>
             {
-                let attempts = delivery.attempts;
+                let attempts = write.attempts;
                 self.finish_write(Answered::NotSent, Some(why));
                 self.end_undelivered(attempts, true);
             }
             Retryability::Retryable => {
-                // A keyed write may be repeated, but not before the task was seen to ask still.
-                delivery.maybe_applied |= maybe;
-                delivery.last_error = Some(why.clone());
-                if delivery.maybe_applied {
-                    delivery.enter(WriteState::Reconcile, self.now);
-                } else if matches!(delivery.kind, WriteKind::Answer { .. }) {
-                    // What it answers may be answered by somebody else meanwhile.
-                    delivery.enter(WriteState::Check, self.now);
+                // A keyed write may be repeated, but only after a read has shown that the task still asks.
+                write.maybe_applied |= maybe;
+                write.last_error = Some(why.clone());
+                if write.maybe_applied {
+                    write.enter(WriteState::Reconcile, self.now);
+                } else if matches!(write.kind, WriteKind::Answer { .. }) {
+                    // Somebody else may answer the question meanwhile, so it is checked again.
+                    write.enter(WriteState::Check, self.now);
                 }
                 self.save.need();
-                let delivery = self
+                let write = self
                     .writes
                     .front_mut()
                     .expect("it stands at the front until it is finished");
-                delivery.due = self.now.after(wait);
-                delivery.why = retry::wait_reason(&error, wait, &self.policy.retry, draw, self.now);
-                let (attempt, until) = (delivery.attempts, delivery.due);
+                write.due = self.now.after(wait);
+                write.why = retry::wait_reason(&error, wait, &self.policy.retry, draw, self.now);
+                let (attempt, until) = (write.attempts, write.due);
                 budget.take(false);
                 self.events.push(Event::Retrying {
                     attempt,
@@ -400,19 +395,19 @@ impl<P: Provider> Task<P> {
                         self.end(Outcome::AccessLost { id, error });
                     }
                 }
-                // The task may have moved, because of an attempt before or without us: it tells.
+                // The task may have moved on, because of an earlier attempt or of somebody else: a read shows it.
                 Some(status) if keyed && matches!(status.as_u16(), 409 | 422) => {
-                    delivery.refused = true;
-                    delivery.last_error = Some(why);
-                    delivery.enter(WriteState::Reconcile, self.now);
+                    write.refused = true;
+                    write.last_error = Some(why);
+                    write.enter(WriteState::Reconcile, self.now);
                     self.save.need();
                 }
                 _ => self.refused_write(&error, why),
             },
             Retryability::Unknown => {
-                delivery.maybe_applied = true;
-                delivery.last_error = Some(why);
-                delivery.enter(WriteState::Reconcile, self.now);
+                write.maybe_applied = true;
+                write.last_error = Some(why);
+                write.enter(WriteState::Reconcile, self.now);
                 self.save.need();
             }
         }
@@ -431,29 +426,29 @@ impl<P: Provider> Task<P> {
     }
 
     pub(in crate::task) fn judge_reconcile(&mut self, report: Report, budget: &OriginBudget) {
-        let Some(delivery) = self.writes.front() else {
+        let Some(write) = self.writes.front() else {
             return;
         };
-        if let WriteKind::Answer { question, .. } = &delivery.kind
+        if let WriteKind::Answer { question, .. } = &write.kind
             && P::CAPABILITIES.answer == Safety::Keyed
         {
             let question = question.clone();
             return self.reconcile_keyed(&question, report, budget);
         }
-        let text = delivery.kind.text().to_owned();
-        let mark = delivery.cursor.clone();
+        let text = write.kind.text().to_owned();
+        let cursor = write.cursor.clone();
         let read = sort(report).and_then(|reply| {
             let confirmation = self
                 .provider
-                .find_write(self.known_id(), &reply, &mark, &text)
+                .find_write(self.known_id(), &reply, &cursor, &text)
                 .map_err(AttemptError::Unreadable)?;
-            let reading = self
+            let result = self
                 .provider
                 .read(self.known_id(), &ReadKind::Questions, &reply)
                 .map_err(AttemptError::Unreadable)?;
-            Ok((confirmation, reading))
+            Ok((confirmation, result))
         });
-        let (confirmation, reading) = match read {
+        let (confirmation, result) = match read {
             Ok(read) => read,
             Err(error) => return self.confirmation_read_failed(&error, budget),
         };
@@ -467,50 +462,50 @@ impl<P: Provider> Task<P> {
                 self.turn_replied();
             }
             Confirmation::Absent | Confirmation::AbsentAndReplied => {
-                let Some(delivery) = self.writes.front_mut() else {
+                let Some(write) = self.writes.front_mut() else {
                     return;
                 };
-                delivery.reads += 1;
-                if delivery.reads < RECONCILE_READS {
-                    delivery.read_later(self.now);
+                write.reads += 1;
+                if write.reads < RECONCILE_READS {
+                    write.read_later(self.now);
                     return;
                 }
-                let why = delivery.last_error.clone();
+                let why = write.last_error.clone();
                 self.finish_write(Answered::Unknown, why);
                 if self.turn.is_none() {
-                    self.apply(reading);
+                    self.apply(result);
                 }
             }
         }
     }
 
-    /// A keyed answer of unknown fate: once the task asks no more, it has arrived.
+    /// Judges a read for a keyed answer with unknown outcome: once the task no longer asks, the answer has arrived.
     fn reconcile_keyed(&mut self, question: &Question, report: Report, budget: &OriginBudget) {
-        let reading = sort(report).and_then(|reply| {
+        let result = sort(report).and_then(|reply| {
             self.provider
                 .read(self.known_id(), &ReadKind::Questions, &reply)
                 .map_err(AttemptError::Unreadable)
         });
-        let reading = match reading {
-            Ok(reading) => reading,
+        let result = match result {
+            Ok(result) => result,
             Err(error) => return self.confirmation_read_failed(&error, budget),
         };
         budget.succeeded();
         self.failed_polls = 0;
         self.not_found = None;
-        let shown = shows(&reading, question);
+        let shown = shows(&result, question);
         if self.has_list() {
-            // The events tell what followed.
-            if let Some(delivery) = self.writes.front_mut() {
-                delivery.confirming = true;
+            // The events say what followed.
+            if let Some(write) = self.writes.front_mut() {
+                write.confirming = true;
             }
-            self.deferred = (!shown).then_some(reading);
+            self.deferred = (!shown).then_some(result);
             return self.begin_backfill();
         }
         if !shown {
-            let reason = self.reason_of(question, &reading);
-            self.asked_no_more(sequel_of(&reading), reason);
-            return self.defer_or_apply(reading);
+            let reason = self.reason_of(question, &result);
+            self.asked_no_more(aftermath_of(&result), reason);
+            return self.defer_or_apply(result);
         }
         if self.still_asks(&question.id, false) {
             self.still_asked();
@@ -520,7 +515,7 @@ impl<P: Provider> Task<P> {
     }
 
     pub(in crate::task) fn finish_write(&mut self, how: Answered, detail: Option<String>) {
-        let Some(delivery) = self.writes.pop_front() else {
+        let Some(write) = self.writes.pop_front() else {
             return;
         };
         if self
@@ -532,10 +527,10 @@ impl<P: Provider> Task<P> {
         }
         let PendingWrite {
             kind,
-            cursor: mark,
+            cursor,
             last_error: error,
             ..
-        } = delivery;
+        } = write;
         let detail = detail.or(error).filter(|_| how != Answered::Applied);
         match kind {
             WriteKind::Answer { question, answer } => {
@@ -552,7 +547,7 @@ impl<P: Provider> Task<P> {
                     how,
                     detail: detail.clone(),
                 });
-                self.turn_sent(no, how, mark, detail);
+                self.turn_sent(no, how, cursor, detail);
             }
         }
         if !matches!(how, Answered::Refused | Answered::NotSent) {
@@ -566,30 +561,30 @@ impl<P: Provider> Task<P> {
         self.update_clock();
     }
 
-    /// The watch ends: what is known of each delivery that is not done with.
+    /// Reports the outcome of each pending write when the task ends, as far as it is known.
     pub(in crate::task) fn drop_writes(&mut self) {
         let writing = self.exchange.as_ref().is_some_and(|exchange| {
             exchange.purpose == Purpose::Write && !matches!(exchange.flight, Flight::Planned)
         });
         let mut underway = writing;
         while !self.phase.is_ended()
-            && let Some(delivery) = self.writes.front()
+            && let Some(write) = self.writes.front()
         {
             if let Some(over) = self.deferred.as_ref().filter(|held| held.is_over())
-                && delivery.maybe_applied
-                && matches!(delivery.kind, WriteKind::Answer { .. })
+                && write.maybe_applied
+                && matches!(write.kind, WriteKind::Answer { .. })
             {
-                // It tells what followed, if not all of it.
-                let followed = sequel_of(over);
+                // The end shows what followed, if not all of it.
+                let followed = aftermath_of(over);
                 self.asked_no_more(followed, None);
                 continue;
             }
             let (how, why) = if std::mem::take(&mut underway) {
                 (Answered::Unknown, "the watch ended before the reply came")
-            } else if delivery.maybe_applied {
+            } else if write.maybe_applied {
                 let why = "the watch ended before the task showed whether it arrived";
                 (Answered::Unknown, why)
-            } else if delivery.refused {
+            } else if write.refused {
                 (
                     Answered::Refused,
                     "the watch ended before the task showed why",
@@ -597,7 +592,7 @@ impl<P: Provider> Task<P> {
             } else {
                 (Answered::NotSent, "the watch ended before it could be sent")
             };
-            let detail = match &delivery.last_error {
+            let detail = match &write.last_error {
                 Some(error) => format!("{error}; {why}"),
                 None => why.to_owned(),
             };
@@ -606,9 +601,9 @@ impl<P: Provider> Task<P> {
     }
 }
 
-/// What a reading shows to have followed a question; `None` when it may still be asked.
-fn sequel_of<O>(reading: &PollResult<O>) -> Option<Aftermath> {
-    match reading {
+/// Returns what a poll result shows to have followed a question; `None` if the question may still be open.
+fn aftermath_of<O>(result: &PollResult<O>) -> Option<Aftermath> {
+    match result {
         PollResult::Failed(_) => Some(Aftermath::Failed),
         PollResult::Stopped(_) => Some(Aftermath::Stopped),
         PollResult::Waiting(_) | PollResult::Unclear | PollResult::Events(_) => None,
@@ -623,9 +618,9 @@ fn sequel_of<O>(reading: &PollResult<O>) -> Option<Aftermath> {
     }
 }
 
-/// Whether a reading still shows the question, or may: a task that waits does not always say for what.
-fn shows<O>(reading: &PollResult<O>, question: &Question) -> bool {
-    match reading {
+/// Returns whether a poll result shows the question, or may: a task that waits does not always say for what.
+fn shows<O>(result: &PollResult<O>, question: &Question) -> bool {
+    match result {
         PollResult::Waiting(_) => true,
         PollResult::Asking(questions) => questions.iter().any(|shown| shown.id == question.id),
         _ => false,
