@@ -1,17 +1,18 @@
-//! The pure heart of Taskward: requests, replies, retries and the machine of a long-running agent task.
+//! The pure core of Taskward: requests, replies, retries and the state machine of a long-running agent task.
 //!
-//! Nothing here does I/O, reads a clock, draws randomness or looks at the environment: time, entropy and replies are
-//! arguments. A driver asks a [`Task`] what to do ([`Task::next_step`]), does it, and reports what happened. Two drivers are
-//! ready-made (`taskward-hyper`, `taskward-ureq`); the whole duty of one fits on the documentation page of [`Task`].
+//! Nothing here does I/O or reads a clock, a random generator or the environment: time, entropy and replies are
+//! arguments. A driver asks a [`Task`] what to do ([`Task::next_step`]), does it, and reports what happened. Two
+//! drivers exist (`taskward-hyper`, `taskward-ureq`); the documentation of [`Task`] describes all that a driver has to
+//! do.
 //!
 //! # Layers
 //! 1. [`Operation`]: one typed request and its reply.
-//! 2. [`Call`]: one operation seen through attempts, backoff and deadline.
+//! 2. [`Call`]: one operation with its attempts, backoff and deadline.
 //! 3. [`Task`]: one remote task from start to answer, over any [`Provider`].
 //!
 //! # What this crate does not do
-//! It opens no socket and no file, starts no thread, knows no runtime and no provider by name, and never ends a watch
-//! for what the wire did.
+//! It opens no socket and no file, starts no thread, knows no runtime and no provider by name, and never ends a task
+//! because of what happened on the wire.
 
 mod again;
 mod budget;

@@ -17,7 +17,7 @@ pub struct Part {
     content: Content,
 }
 
-/// What a part holds.
+/// The content of a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Bytes in memory.
@@ -27,7 +27,8 @@ pub enum Content {
 }
 
 impl Part {
-    /// A text part, sent byte for byte: a browser would turn its line breaks into CRLF, a prompt must stay as it is.
+    /// Creates a text part, sent byte for byte: a browser would turn its line breaks into CRLF, but a prompt must stay
+    /// as it is.
     pub fn text(name: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -37,7 +38,7 @@ impl Part {
         }
     }
 
-    /// A file part.
+    /// Creates a file part.
     pub fn file(
         name: impl Into<String>,
         filename: impl Into<String>,
@@ -76,7 +77,7 @@ impl Part {
     }
 }
 
-/// A field's name: every line break becomes an encoded CRLF, quotes are encoded, nothing else is touched.
+/// Escapes a field's name: every line break becomes an encoded CRLF, quotes are encoded, and the rest stays.
 fn escape_name(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut chars = name.chars().peekable();
@@ -94,7 +95,7 @@ fn escape_name(name: &str) -> String {
     out
 }
 
-/// A file's name: line breaks and quotes are encoded one by one, nothing else is touched.
+/// Escapes a file's name: line breaks and quotes are encoded one by one, and the rest stays.
 fn escape_filename(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     for c in name.chars() {
@@ -108,21 +109,21 @@ fn escape_filename(name: &str) -> String {
     out
 }
 
-/// A whole form, ready to be sent.
+/// A complete form, ready to be sent.
 #[derive(Clone, Debug)]
 pub struct Form {
     boundary: String,
     parts: Vec<Part>,
-    /// Framing before each part's content, then the end: one more than there are parts.
+    /// The framing before each part's content, and the end: one more than there are parts.
     frames: Vec<Bytes>,
 }
 
 impl Form {
-    /// A form of these parts. Its boundary is not yet random: a [`Call`](crate::Call) or [`Task`](crate::Task) sets it
-    /// from its seed before anything is sent.
+    /// Creates a form of these parts. Its boundary is not random yet: a [`Call`](crate::Call) or [`Task`](crate::Task)
+    /// derives it from its seed before anything is sent.
     ///
     /// # Errors
-    /// When a content type cannot be written.
+    /// Returns an error if a content type cannot be encoded.
     pub fn new(parts: Vec<Part>) -> Result<Self, BuildError> {
         let mut form = Self {
             boundary: String::new(),
@@ -136,7 +137,7 @@ impl Form {
         Ok(form)
     }
 
-    /// The same form under a boundary of 128 random bits that none of its inline contents holds.
+    /// Sets a boundary of 128 random bits that none of the inline contents contains.
     pub(crate) fn with_boundary(mut self, seed: &Seed) -> Self {
         let mut hash = Sha256::new();
         self.digest(&mut hash);
@@ -179,13 +180,13 @@ impl Form {
         self.boundary = boundary;
     }
 
-    /// The boundary between parts.
+    /// Returns the boundary between the parts.
     #[must_use]
     pub fn boundary(&self) -> &str {
         &self.boundary
     }
 
-    /// What to send, in order.
+    /// Returns the segments to send, in order.
     pub(crate) fn segments(&self) -> impl Iterator<Item = Segment<'_>> + '_ {
         let contents = self.parts.iter().map(|part| match &part.content {
             Content::Bytes(bytes) => Segment::Bytes(bytes),
@@ -198,14 +199,14 @@ impl Form {
             .flatten()
     }
 
-    /// Whether the content of a file stands in it.
+    /// Returns whether the form contains the content of a file.
     pub(crate) fn holds_a_file(&self) -> bool {
         self.parts
             .iter()
             .any(|part| part.filename.is_some() && matches!(part.content, Content::Bytes(_)))
     }
 
-    /// Feeds everything but the boundary and the files' contents.
+    /// Digests everything but the boundary and the files' contents.
     pub(crate) fn digest(&self, hash: &mut Sha256) {
         for part in &self.parts {
             hash.update(part.head().expect("checked when the form was made"));
@@ -236,10 +237,10 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
         .any(|window| window == needle)
 }
 
-/// The last component of a path written for any system, without what would make it special.
+/// Returns the last component of a path written for any operating system, without special characters.
 ///
 /// # Errors
-/// When it is over 255 bytes, which no file system takes.
+/// Returns an error if it is over 255 bytes, which no file system accepts.
 pub fn clean_filename(name: &str) -> Result<String, BuildError> {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     if last.len() > 255 {
@@ -254,7 +255,7 @@ pub fn clean_filename(name: &str) -> Result<String, BuildError> {
     })
 }
 
-/// The content type for a file name, by its extension as curl knows them; else `application/octet-stream`.
+/// Returns the content type for a file name, by the extensions that curl knows; otherwise `application/octet-stream`.
 #[must_use]
 pub fn content_type_of(filename: &str) -> &'static str {
     let extension = filename

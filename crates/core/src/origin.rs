@@ -1,4 +1,4 @@
-//! The edge where credentials live: the server's origin, the key, and the one function that joins them to a request.
+//! The place where credentials live: the server's origin, the key, and the one function that adds both to a request.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::redact::{SHORTEST, is_redacted};
 use crate::request::{Body, Request};
 use crate::response::Head;
 
-/// Redirects followed before an exchange fails.
+/// Redirects that are followed before an exchange fails.
 pub const MAX_REDIRECTS: u32 = 3;
 
 /// Longest path of a base URL, in bytes.
@@ -22,7 +22,7 @@ const MAX_BASE: usize = 16 * 1024;
 pub struct ConfigError(String);
 
 impl ConfigError {
-    /// An error with a message that names the setting; never the value of a key.
+    /// Creates an error with a message that names the setting, and never contains the value of a key.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -42,7 +42,7 @@ impl From<ConfigError> for crate::Error {
     }
 }
 
-/// Scheme, host, port and a path that precedes every target.
+/// A scheme, host, port and a path that precedes every target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     scheme: Scheme,
@@ -51,10 +51,12 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Reads a base URL. A trailing slash, and a trailing `api_prefix` that the targets bring themselves, are dropped.
+    /// Parses a base URL. A trailing slash is dropped, and so is a trailing `api_prefix`, which the targets contain
+    /// themselves.
     ///
     /// # Errors
-    /// When it is not an `https` URL (`http` is for loopback only), or has a user, a query or a fragment.
+    /// Returns an error if it is not an `https` URL (`http` is for loopback only), or if it has a user, a query or a
+    /// fragment.
     pub fn parse(base_url: &str, api_prefix: &str) -> Result<Self, ConfigError> {
         let err = |why: &str| {
             Err(ConfigError::new(format!(
@@ -81,7 +83,7 @@ impl Origin {
         if authority.host().is_empty() {
             return err("has no host");
         }
-        // The URL type lets a port through that is none, and would leave us with the default one: another server.
+        // The URL type accepts an invalid port, and would silently fall back to the default one: another server.
         let port = &authority.as_str()[authority.host().len()..];
         let digits = port
             .strip_prefix(':')
@@ -119,13 +121,13 @@ impl Origin {
         })
     }
 
-    /// Host name or address.
+    /// Returns the host name or address.
     #[must_use]
     pub fn host(&self) -> &str {
         self.authority.host()
     }
 
-    /// The port, given or implied.
+    /// Returns the port, given or implied.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.authority
@@ -137,31 +139,32 @@ impl Origin {
             })
     }
 
-    /// The server and the path in front of every target, written in one way however the base URL was: what is stored
-    /// with a task, to tell whose it is.
+    /// Returns the server and the path before every target in one canonical spelling, which is stored with a task to
+    /// identify its server.
     #[must_use]
     pub fn canonical(&self) -> String {
         let host = self.host().to_ascii_lowercase();
         format!("{}://{host}:{}{}", self.scheme, self.port(), self.base)
     }
 
-    /// Whether the server is this machine: then no proxy is used.
+    /// Returns whether the server is this machine: then no proxy is used.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         is_loopback(self.host())
     }
 
-    /// Whether exchanges are encrypted.
+    /// Returns whether exchanges are encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.scheme == Scheme::HTTPS
     }
 
-    /// Joins request, server and key: the head of what goes onto the wire. The key is marked sensitive, so that no
-    /// `Debug` prints it, and stands in `Authorization` only.
+    /// Combines request, server and key into the head that is sent. The key is marked as sensitive, so that no `Debug`
+    /// output contains it, and appears only in `Authorization`.
     ///
     /// # Panics
-    /// Never for a target of [`Target`](crate::Target) or of a stored task: every part was checked when it was made.
+    /// Never panics for a target from [`Target`](crate::Target) or from a stored task: every part was checked when it
+    /// was created.
     #[must_use]
     pub fn seal(
         &self,
@@ -194,13 +197,13 @@ impl Origin {
         sealed
     }
 
-    /// Judges a reply: `None` when it is no redirect, else the request to send instead.
+    /// Judges a reply: returns `None` if it is no redirect, and otherwise the request to send instead.
     ///
     /// Only 307 and 308, and 301, 302 and 303 of a read, are followed, and only to this origin: no header of ours
     /// reaches another one (RFC 9110 section 15.4; the key, and custom headers, would go along).
     ///
     /// # Errors
-    /// A refusal, at stage answered, that names the target's origin.
+    /// Returns a refusal with the progress `Answered` that names the target's origin.
     pub fn follow(
         &self,
         request: &Request,
@@ -278,7 +281,7 @@ impl Origin {
         if hops >= MAX_REDIRECTS {
             return Err(format!("more than {MAX_REDIRECTS} redirects"));
         }
-        // Targets stand below the base path, which sealing adds again.
+        // Targets are relative to the base path, which sealing adds again.
         match target.as_str().strip_prefix(self.base.as_str()) {
             Some(rest) if rest.starts_with('/') => rest
                 .parse()
@@ -317,16 +320,16 @@ fn redact_user(url: &str) -> String {
     }
 }
 
-/// An API key, ready for the wire. Neither `Debug` nor `Display` nor serde shows it.
+/// An API key, ready to be sent. Neither `Debug` nor `Display` nor serde shows it.
 #[derive(Clone)]
 pub struct Credential(HeaderValue);
 
 impl Credential {
-    /// A bearer key. One trailing line break, as `echo` and editors leave it, is dropped.
+    /// Creates a bearer key. One trailing line break, which `echo` and editors add, is dropped.
     ///
     /// # Errors
-    /// When it is empty, a placeholder, or has characters no key has; the message names the class of mistake and its
-    /// length, never a character.
+    /// Returns an error if the key is empty, a placeholder, or has characters that no key has; the message names the
+    /// kind of mistake and the length, but no character of the key.
     pub fn bearer(key: &SecretString) -> Result<Self, ConfigError> {
         let key = key.expose_secret();
         let key = key
@@ -388,20 +391,21 @@ impl Credential {
         value.strip_prefix("Bearer ").unwrap_or(value)
     }
 
-    /// Whether the key begins with `prefix`, as the keys of a simulator do.
+    /// Returns whether the key begins with `prefix`, as the keys of a simulator do.
     #[must_use]
     pub fn starts_with(&self, prefix: &str) -> bool {
         self.key().starts_with(prefix)
     }
 
-    /// The part of a `key_id:secret` that may be shown; `None` for a key that is all secret.
+    /// Returns the part of a `key_id:secret` that may be shown; `None` if the whole key is secret.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
         let (id, secret) = self.key().split_once(':')?;
         (!id.is_empty() && !secret.is_empty()).then_some(id)
     }
 
-    /// What of the key may never be shown, unless it is too short to be told from other text.
+    /// Returns the part of the key that must never be shown, unless it is too short to be distinguished from other
+    /// text.
     pub(crate) fn secret(&self) -> Option<&[u8]> {
         let key = self.key();
         let secret = match key.split_once(':') {
@@ -421,10 +425,10 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The default `User-Agent`; `extra` is appended for a program built on top.
+/// Builds the `User-Agent`; `extra` is appended for a program built on top.
 ///
 /// # Errors
-/// When `extra` cannot stand in a header.
+/// Returns an error if `extra` contains characters that a header cannot carry.
 pub fn user_agent(extra: Option<&str>) -> Result<HeaderValue, ConfigError> {
     let mut text = format!("taskward/{}", env!("CARGO_PKG_VERSION"));
     if let Some(extra) = extra {

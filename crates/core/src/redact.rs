@@ -12,10 +12,11 @@
 //! | the bytes of an event stream | [`StreamRedactor::push`] | `EventStream` of both adapters |
 //! | words about a failure | [`Credential::redact`] | `reply::clean_failure` of `taskward-edge` |
 //!
-//! What comes in pieces looks harmless piece by piece, so the events of a task pass a fifth once more when they are told:
-//! [`HoldBack`], which a task has from [`Task::with_credential`](crate::Task::with_credential).
+//! A key in pieces looks harmless piece by piece, so the events of a task also pass a fifth function before they are
+//! delivered: [`HoldBack`], which [`Task::with_credential`](crate::Task::with_credential) gives to a task.
 //!
-//! What the program prints passes [`Credential::redact`] once more, since it prints what others than the server say, too.
+//! What the program prints passes [`Credential::redact`] once more, since it also prints text that did not come from
+//! the server.
 //!
 //! # What is found
 //! The bytes are searched as they came, for every way in which each character of the key may be spelt: as itself, as a
@@ -24,12 +25,12 @@
 //! indentation or the `data:` of an event stream. A decoder undoes no more than that, so a text without such a spelling
 //! decodes to no text with the key; and because a spelling never crosses the quotes of a JSON string, JSON stays JSON.
 //!
-//! A key is also found where it is cut into pieces by the values of one name that follow each other, as in the deltas of a
-//! text: [`pieces`] says how, and how much of it may be told.
+//! A key is also found where it is cut into pieces by consecutive values of one name, as in the deltas of a text:
+//! [`pieces`] describes how, and how much of a key may be delivered.
 //!
-//! # What becomes of it
-//! [`REDACTED`] stands in its place. An id, a cursor or a status with that in it is none: the decoders refuse it as they
-//! refuse a damaged one, and the reply cannot be read.
+//! # What replaces it
+//! [`REDACTED`] replaces the key. An id, a cursor or a status that contains it is invalid: the decoders refuse it as
+//! they refuse a damaged one, and the reply cannot be read.
 //!
 //! # What this module does not do
 //! It looks for no key of fewer than [`SHORTEST`] characters, which any text may hold by accident, and of a
@@ -50,39 +51,39 @@ use crate::response::Head;
 
 pub(crate) use pieces::{HoldBack, MAX_BEHIND, Piece};
 
-/// What stands in the place of a key. No id, cursor or status may hold it.
+/// What replaces a key. No id, cursor or status may contain it.
 pub const REDACTED: &str = "[key]";
 
-/// Characters that a key has at least to be looked for.
+/// Characters that a key must have to be searched for.
 pub const SHORTEST: usize = 8;
 
-/// Bytes of an unfinished line of a stream that are held back. A longer line is let go piece by piece.
+/// Bytes of an unfinished line of a stream that are held back. A longer line is released piece by piece.
 const MAX_HELD: usize = 1024 * 1024;
 
 /// The most bytes that a character of the key is expected to take where only the end of a text is searched.
 const WIDEST: usize = 16;
 
-/// Returns whether the API key stood in this text, so that it is not what the server meant.
+/// Returns whether the API key was removed from this text, so that it is not what the server meant.
 #[must_use]
 pub fn is_redacted(text: &str) -> bool {
     text.contains(REDACTED)
 }
 
 impl Credential {
-    /// Removes the key from a text for people.
+    /// Removes the key from a text for people to read.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
         let redacted = self
             .secret()
             .and_then(|secret| without_key(secret, text.as_bytes()));
         match redacted {
-            // Spellings begin and end at ASCII characters.
+            // Spellings begin and end at ASCII characters, so these are character boundaries.
             Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             None => text.to_owned(),
         }
     }
 
-    /// Removes the key from a reply's headers. A header whose name holds it is dropped.
+    /// Removes the key from a reply's headers. A header whose name contains it is dropped.
     pub fn redact_head(&self, head: &mut Head) {
         let Some(secret) = self.secret() else { return };
         let names = head.headers.keys().filter(|name| {
@@ -100,7 +101,7 @@ impl Credential {
         }
     }
 
-    /// Removes the key from a whole body. One without it is given back as it is.
+    /// Removes the key from a whole body. A body without it is returned as it is.
     #[must_use]
     pub fn redact_body(&self, body: Bytes) -> Bytes {
         let Some(secret) = self.secret() else {
@@ -121,8 +122,8 @@ impl Credential {
 }
 
 /// Removes the key from an event stream, in whatever pieces its bytes come. An unfinished line is held back until it is
-/// whole; one that the stream's end leaves unfinished is part of no event. A key in pieces is kept back by the task that is
-/// handed the events.
+/// complete; a line that the end of the stream leaves unfinished belongs to no event. The task that receives the events
+/// handles a key in pieces.
 #[derive(Debug)]
 pub struct StreamRedactor {
     credential: Credential,
@@ -130,7 +131,7 @@ pub struct StreamRedactor {
 }
 
 impl StreamRedactor {
-    /// Takes the next bytes and returns what may be read; nothing as long as a line is unfinished.
+    /// Takes the next bytes and returns those that may be read; nothing while a line is unfinished.
     #[must_use]
     pub fn push(&mut self, mut bytes: Bytes) -> Bytes {
         let Some(secret) = self.credential.secret() else {
@@ -159,14 +160,14 @@ impl StreamRedactor {
 
 /// One character of a text, however it is spelt there.
 enum Unit {
-    /// This code point, up to here.
+    /// This code point; its spelling ends here.
     Is(u32, usize),
-    /// The text ends before it is whole.
+    /// The text ends before the character is complete.
     Cut,
 }
 
-/// Reads the character at a position. Of backslashes any number counts as one: each time that JSON is put into a JSON
-/// string their number doubles.
+/// Reads the character at a position. Any number of backslashes counts as one: their number doubles each time JSON is
+/// put into a JSON string.
 fn unit(text: &[u8], at: usize) -> Unit {
     let rest = text.get(at..).unwrap_or_default();
     match rest {
@@ -207,7 +208,7 @@ fn backslashes(text: &[u8]) -> usize {
     text.iter().take_while(|byte| **byte == b'\\').count()
 }
 
-/// So many hexadecimal digits; `Ok(None)` when they are none, an error when the text ends within them.
+/// Reads so many hexadecimal digits; returns `Ok(None)` if they are no digits, an error if the text ends within them.
 fn hex(text: &[u8], at: usize, count: usize) -> Result<Option<u32>, ()> {
     let mut code = 0;
     for place in at..at + count {
@@ -220,7 +221,8 @@ fn hex(text: &[u8], at: usize, count: usize) -> Result<Option<u32>, ()> {
     Ok(Some(code))
 }
 
-/// Where a text goes on after line breaks and other control characters, and what indents the next line.
+/// Returns where a text continues after line breaks and other control characters, and after the indentation of the next
+/// line.
 fn after_break(text: &[u8], mut at: usize) -> usize {
     let start = at;
     loop {
@@ -239,15 +241,15 @@ fn after_break(text: &[u8], mut at: usize) -> usize {
 
 /// How far a text spells a key.
 enum Reach {
-    /// To the key's end, which is here in the text.
+    /// The text spells the whole key, which ends here.
     Whole(usize),
-    /// To the text's end, so many characters of the key.
+    /// The text ends after so many characters of the key.
     Open(usize),
-    /// Not so far.
+    /// The text does not spell the key.
     No,
 }
 
-/// Judges whether `text` spells `key` from `at` on.
+/// Compares `text` from `at` on with `key`.
 fn spell(key: &[u8], text: &[u8], mut at: usize) -> Reach {
     for (done, expected) in key.iter().enumerate() {
         if done > 0 {
@@ -263,7 +265,7 @@ fn spell(key: &[u8], text: &[u8], mut at: usize) -> Reach {
         at = match (read, itself) {
             (Some(next), None) | (None, Some(next)) => next,
             (None, None) => return Reach::No,
-            // The key itself looks encoded here: it is tried both ways, the rest of it by this same function.
+            // The key itself looks encoded here: try both readings, with this same function for the rest.
             (Some(next), Some(other)) => {
                 let rest = &key[done + 1..];
                 if next != other && !rest.is_empty() {
@@ -280,8 +282,8 @@ fn spell(key: &[u8], text: &[u8], mut at: usize) -> Reach {
     Reach::Whole(at)
 }
 
-/// Where a text goes on after the key's next character, when that is one of the two that encodings begin with and stands
-/// for itself, however often it was encoded.
+/// Returns where a text continues after the key's next character, if that is one of the two with which encodings begin
+/// and it stands for itself, however often it was encoded.
 fn literal(key: &[u8], text: &[u8], at: usize) -> Option<usize> {
     let rest = text.get(at..)?;
     match (key, rest) {
@@ -292,23 +294,23 @@ fn literal(key: &[u8], text: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// How many bytes each encoding of a percent sign has added behind it.
+/// Returns how many bytes each encoding of a percent sign has added after it.
 fn digits(text: &[u8]) -> usize {
     2 * text.chunks(2).take_while(|two| two == b"25").count()
 }
 
-/// The next position where a key may begin to be spelt.
+/// Returns the next position where a spelling of the key may begin.
 fn next_start(key: &[u8], text: &[u8], from: usize) -> Option<usize> {
     let rest = text.get(from..)?;
     memchr3(*key.first()?, b'\\', b'%', rest).map(|at| from + at)
 }
 
-/// Where to look on after a position that begins no spelling.
+/// Returns where to continue after a position at which no spelling begins.
 fn after_start(text: &[u8], at: usize) -> usize {
     at + backslashes(&text[at..]).max(1)
 }
 
-/// The first spelling of the key from a position on.
+/// Returns the first spelling of the key from a position on.
 fn find(key: &[u8], text: &[u8], mut from: usize) -> Option<Range<usize>> {
     while let Some(at) = next_start(key, text, from) {
         if let Reach::Whole(end) = spell(key, text, at) {
@@ -319,7 +321,7 @@ fn find(key: &[u8], text: &[u8], mut from: usize) -> Option<Range<usize>> {
     None
 }
 
-/// Where the last characters of a text begin to spell the key, and how many characters of it they spell.
+/// Returns where the last characters of a text begin to spell the key, and how many characters of it they spell.
 fn open_end(key: &[u8], text: &[u8]) -> Option<(usize, usize)> {
     let mut from = text.len().saturating_sub(key.len() * WIDEST);
     while let Some(at) = next_start(key, text, from) {
@@ -331,12 +333,12 @@ fn open_end(key: &[u8], text: &[u8]) -> Option<(usize, usize)> {
     None
 }
 
-/// How much of an unfinished text may go: no key, and no escape, has begun before and ends later.
+/// Returns how much of an unfinished text may be released: no key and no escape begins before that and ends later.
 fn finished(key: &[u8], text: &[u8]) -> usize {
     open_end(key, text).map_or(text.len(), |(at, _)| at)
 }
 
-/// The text with every spelling of the key replaced; `None` when there is none.
+/// Returns the text with every spelling of the key replaced; `None` if there is none.
 fn without_key(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Masked::default();
     let mut from = 0;
@@ -347,11 +349,11 @@ fn without_key(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     out.end(text)
 }
 
-/// A text in the making, of which parts are replaced.
+/// A text under construction, in which parts are replaced.
 #[derive(Default)]
 struct Masked {
     out: Vec<u8>,
-    /// So much of the text was taken.
+    /// How much of the source was copied.
     taken: usize,
 }
 

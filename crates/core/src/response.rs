@@ -1,4 +1,4 @@
-//! Replies as the adapters hand them over.
+//! Replies as the adapters pass them on.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// A head with this status and no headers.
+    /// Creates a head with this status and no headers.
     #[must_use]
     pub fn new(status: StatusCode) -> Self {
         Self {
@@ -26,7 +26,7 @@ impl Head {
         }
     }
 
-    /// The media type, lower-cased, without parameters.
+    /// Returns the media type in lower case, without parameters.
     #[must_use]
     pub fn media_type(&self) -> Option<String> {
         let value = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
@@ -40,7 +40,7 @@ impl Head {
         )
     }
 
-    /// The server's own name for this exchange, for its support to find it.
+    /// Returns the server's own id for this exchange, by which its support can find it.
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         ["x-request-id", "request-id", "x-correlation-id"]
@@ -49,14 +49,14 @@ impl Head {
             .and_then(|value| value.to_str().ok())
     }
 
-    /// The server's clock, from `Date` (RFC 9110 section 6.6.1).
+    /// Returns the server's clock, from `Date` (RFC 9110 section 6.6.1).
     #[must_use]
     pub fn date(&self) -> Option<Timestamp> {
         date(self.headers.get(header::DATE)?.to_str().ok()?)
     }
 
-    /// How long the server asks to wait: the largest valid `Retry-After` (RFC 9110 section 10.2.3), in seconds or as a
-    /// date compared with `now`. Rubbish, negative values and dates in the past are no hint.
+    /// Returns how long the server asks to wait: the largest valid `Retry-After` (RFC 9110 section 10.2.3), in seconds
+    /// or as a date compared with `now`. Malformed or negative values and dates in the past are ignored.
     #[must_use]
     pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         self.headers
@@ -65,7 +65,7 @@ impl Head {
             .filter_map(|value| {
                 let text = value.to_str().ok()?.trim();
                 if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
-                    // More digits than a u64 holds is a very long wait, which the cap takes care of.
+                    // A number with more digits than a u64 holds is a very long wait, which the caller's cap limits.
                     return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX / 1000)));
                 }
                 let wait = date(text)?.since(now);
@@ -83,17 +83,17 @@ fn date(text: &str) -> Option<Timestamp> {
     ))
 }
 
-/// A whole reply.
+/// A complete reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// Status and headers.
     pub head: Head,
-    /// The body, complete.
+    /// The complete body.
     pub body: Bytes,
 }
 
 impl Response {
-    /// A reply of this status and body.
+    /// Creates a reply with this status and body.
     #[must_use]
     pub fn new(status: StatusCode, body: impl Into<Bytes>) -> Self {
         Self {
@@ -102,7 +102,7 @@ impl Response {
         }
     }
 
-    /// The status code.
+    /// Returns the status code.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         self.head.status

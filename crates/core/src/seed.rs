@@ -1,10 +1,10 @@
-//! Randomness as a value: everything random comes from one [`Seed`] that the adapter draws.
+//! Randomness as a value: everything random is derived from one [`Seed`] that the adapter draws.
 
 use sha2::{Digest as _, Sha256};
 
-/// 32 bytes of fresh entropy, drawn by the adapter at a task's or a call's birth.
+/// 32 bytes of fresh entropy, which the adapter draws when a task or a call is created.
 ///
-/// Idempotency keys, form boundaries and jitter come from it; the same seed gives the same bytes.
+/// Idempotency keys, form boundaries and jitter are derived from it; the same seed gives the same bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Seed(pub [u8; 32]);
 
@@ -15,7 +15,7 @@ impl std::fmt::Debug for Seed {
 }
 
 impl Seed {
-    /// Sixteen bytes for one use, told apart from other uses by `label` and by the data it is bound to.
+    /// Derives sixteen bytes for one use, separated from other uses by `label` and by the data they are bound to.
     pub(crate) fn derive(&self, label: &str, bound_to: &[u8]) -> [u8; 16] {
         let mut hash = Sha256::new();
         hash.update(self.0);
@@ -28,7 +28,7 @@ impl Seed {
         out
     }
 
-    /// The start state of the jitter generator.
+    /// Derives the start state of the jitter generator.
     pub(crate) fn jitter(&self) -> u64 {
         let bytes = self.derive("jitter", &[]);
         u64::from_le_bytes(bytes[..8].try_into().expect("eight of sixteen bytes"))

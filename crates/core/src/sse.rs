@@ -1,9 +1,9 @@
 //! Server-sent events: bytes in, events out, in whatever pieces the bytes come.
 //!
 //! The grammar is that of the [WHATWG][spec]: one byte order mark is skipped at the very start, lines end in CR, LF or
-//! CRLF, an id stays in force until another comes, and a block that no blank line ends is thrown away with its id.
-//! Invalid UTF-8 becomes U+FFFD. Events are lent from buffers that are used again, so a stream in its stride allocates
-//! nothing; each byte is looked at once, wherever the input is cut.
+//! CRLF, an id stays in force until another comes, and a block that no blank line ends is discarded with its id.
+//! Invalid UTF-8 becomes U+FFFD. Events are lent from buffers that are reused, so a steady stream allocates nothing;
+//! each byte is read once, wherever the input is cut.
 //!
 //! ```
 //! use taskward_core::sse::Decoder;
@@ -21,8 +21,8 @@
 //! ```
 //!
 //! # What this module does not do
-//! It opens no connection, waits for nothing and decides nothing: when to reconnect, and after what pause, is the
-//! caller's to say, for whom [`Decoder::retry`] and [`Decoder::last_event_id_header`] tell what the server asked for.
+//! It opens no connection, waits for nothing and decides nothing: the caller decides when to reconnect and after what
+//! pause, and [`Decoder::retry`] and [`Decoder::last_event_id_header`] say what the server asked for.
 //!
 //! [spec]: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 
@@ -42,57 +42,57 @@ use scan::{is_inside, line_end};
 pub use caps::{Caps, LINE_OVERHEAD, MAX_EVENT, MAX_LINE, MAX_LINES, RETAINED, TooLarge};
 pub use event::{Event, OwnedEvent};
 
-/// Longest id that is sent back: servers commonly take 8 KiB of headers, and the id is not the only one.
+/// Longest id that is sent back: servers commonly accept 8 KiB of headers, and the id is not the only one.
 pub const MAX_SENT_ID: usize = 1024;
 
 const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// So many bytes of a line tell what it is: `event:` and `retry:` are the longest names, and the value of `data: ` has
+/// How many bytes of a line show what it is: `event:` and `retry:` are the longest names, and the value of `data: ` has
 /// begun.
 const HEAD: usize = 6;
 
-/// Cuts a byte stream into events.
+/// Decodes a byte stream into events.
 ///
-/// Feed each chunk to [`next_event`](Self::next_event) until it answers `None`, which means that the chunk is used up.
-/// When the connection ends call [`reset`](Self::reset): it drops the unfinished block, and the decoder is ready for
-/// the next connection. After [`TooLarge`] every call answers the same until then.
+/// Feed each chunk to [`next_event`](Self::next_event) until it returns `None`, which means that the chunk is used up.
+/// When the connection ends call [`reset`](Self::reset): it discards the unfinished block, and the decoder is ready for
+/// the next connection. After [`TooLarge`] every call returns the same error until then.
 pub struct Decoder {
     front: Front,
-    /// An event is lent out; its block is cleared before anything else is read.
+    /// Whether an event is lent out; its block is cleared before anything else is read.
     lent: bool,
     part: Part,
     /// How long the line in progress may become.
     room: usize,
-    /// What is left of that, after all its bytes so far, however few of them are kept.
+    /// How much of that remains, after all bytes of the line so far, however few of them are kept.
     left: usize,
     /// What is kept of the line in progress.
     line: Vec<u8>,
     block: Block,
 }
 
-/// What the next byte may be other than the line's next.
+/// What the next byte may be, other than the next byte of the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Front {
     /// Nothing else.
     Line,
-    /// The stream's start: so many bytes of a byte order mark have come.
+    /// The stream has just begun: this many bytes of a byte order mark have come.
     Mark(usize),
     /// The LF of a CR that came last.
     AfterCr,
-    /// Of no interest: something was too large.
+    /// Nothing that matters: something was too large.
     Broken(TooLarge),
 }
 
-/// What the line in progress is, as far as it has come. Whole lines inside one chunk never get here.
+/// What kind of line is in progress. A line that is complete inside one chunk never gets here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// No line is in progress.
     None,
-    /// Fewer than [`HEAD`] bytes, all kept.
+    /// A line of fewer than [`HEAD`] bytes, all kept.
     Start,
-    /// A field whose value is read at the line's end; all of it is kept.
+    /// A field whose value is read at the end of the line; all of it is kept.
     Field,
-    /// A line of data; its value goes where the event's data is.
+    /// A line of data; its value is appended to the event's data.
     Data,
     /// A comment; nothing of it is kept.
     Comment,
@@ -101,13 +101,13 @@ enum Part {
 }
 
 impl Decoder {
-    /// A decoder with the default caps, at the start of a stream.
+    /// Creates a decoder with the default caps, at the start of a stream.
     #[must_use]
     pub fn new() -> Self {
         Self::with_caps(Caps::default())
     }
 
-    /// A decoder with these caps.
+    /// Creates a decoder with these caps.
     #[must_use]
     pub fn with_caps(caps: Caps) -> Self {
         Self {
@@ -121,17 +121,18 @@ impl Decoder {
         }
     }
 
-    /// The same decoder with an id already in force: one that was stored, say, by another process.
+    /// Sets the id in force, for example one that another process stored.
     #[must_use]
     pub fn with_last_event_id(mut self, id: impl Into<String>) -> Self {
         self.block.id = id.into();
         self
     }
 
-    /// The next event of `input`, from whose front everything read is taken; `None` when it is used up.
+    /// Returns the next event of `input` and advances `input` past everything read; `None` when it is used up.
     ///
     /// # Errors
-    /// When a cap is passed. The rest of the stream is of no use, and every further call answers the same.
+    /// Returns an error if a cap is exceeded. The rest of the stream is of no use, and every further call returns the
+    /// same error.
     pub fn next_event(&mut self, input: &mut &[u8]) -> Result<Option<Event<'_>>, TooLarge> {
         // Most small chunks are the middle of a line of data.
         if matches!(self.part, Part::Data) && input.len() <= self.left && is_inside(input) {
@@ -142,9 +143,9 @@ impl Decoder {
         self.next_whole(input)
     }
 
-    /// The connection has ended: throws the unfinished block away, its id included, and is ready for the next one.
+    /// Ends the connection: discards the unfinished block with its id, and prepares for the next connection.
     ///
-    /// What outlives a connection stays: the id in force and the reconnection time.
+    /// The id in force and the reconnection time outlive a connection.
     pub fn reset(&mut self) {
         self.front = Front::Mark(0);
         self.lent = false;
@@ -154,14 +155,14 @@ impl Decoder {
         self.block.discard();
     }
 
-    /// The id in force after the last block that ended, empty when there is none.
+    /// Returns the id in force after the last complete block; empty if there is none.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.block.id
     }
 
-    /// The value of `Last-Event-ID` for a reconnect; `None` for an id that is empty, over [`MAX_SENT_ID`] bytes or
-    /// holds what no header may.
+    /// Returns the value of `Last-Event-ID` for a reconnect; `None` for an id that is empty, over [`MAX_SENT_ID`] bytes
+    /// or contains characters that a header cannot carry.
     #[must_use]
     pub fn last_event_id_header(&self) -> Option<HeaderValue> {
         let id = self.last_event_id();
@@ -171,25 +172,27 @@ impl Decoder {
         HeaderValue::from_bytes(id.as_bytes()).ok()
     }
 
-    /// The pause before a reconnect that the server last asked for, as it stands: nothing or an age is possible too.
+    /// Returns the reconnection time that the server last asked for, unchecked: it may be zero or very long.
     #[must_use]
     pub fn retry(&self) -> Option<Duration> {
         self.block.retry
     }
 
-    /// How many comments there were: signs of life, nothing more.
+    /// Returns how many comments there were: they only show that the connection works.
     #[must_use]
     pub fn comments(&self) -> u64 {
         self.block.comments
     }
 
-    /// Bytes that its buffers hold on to. Between events that is a few [`RETAINED`] at most, beside a large id.
+    /// Returns how many bytes the buffers hold. Between events that is a few times [`RETAINED`] at most, besides a
+    /// large id.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.line.capacity() + self.block.capacity()
     }
 
-    /// As [`next_event`](Self::next_event) wherever the stream stands; apart, so that the short way stays short.
+    /// Continues [`next_event`](Self::next_event) in any state; a function of its own, so that the common path stays
+    /// short.
     #[inline(never)]
     fn next_whole(&mut self, input: &mut &[u8]) -> Result<Option<Event<'_>>, TooLarge> {
         match self.read(input) {
@@ -203,7 +206,7 @@ impl Decoder {
         }
     }
 
-    /// Reads until an event is whole (true) or the input is used up (false).
+    /// Reads until an event is complete (true) or the input is used up (false).
     #[inline]
     fn read(&mut self, input: &mut &[u8]) -> Result<bool, TooLarge> {
         if std::mem::take(&mut self.lent) {
@@ -263,7 +266,7 @@ impl Decoder {
                     .take_while(|(a, b)| a == b)
                     .count();
                 if same < missing.len() && same < input.len() {
-                    // It only looked like a mark, and begins the first line.
+                    // These bytes only looked like a byte order mark, and begin the first line.
                     self.take_part(&BOM[..seen])?;
                     return Ok(input);
                 }
@@ -275,7 +278,7 @@ impl Decoder {
         }
     }
 
-    /// More of a line whose end is not in sight.
+    /// Reads more of a line whose end is not in this chunk.
     fn take_part(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
         let [first, ..] = bytes else {
             return Ok(());
@@ -296,7 +299,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Finds out what the line is, as soon as enough of it is there.
+    /// Determines the kind of the line, as soon as enough of it is there.
     fn take_start(&mut self, bytes: &[u8]) {
         if self.line.is_empty() && bytes.len() >= HEAD {
             return self.begin(bytes);
@@ -310,7 +313,7 @@ impl Decoder {
         }
     }
 
-    /// The line begins with these bytes, at least [`HEAD`] of them.
+    /// Determines the kind of a line that begins with these bytes, at least [`HEAD`] of them.
     fn begin(&mut self, bytes: &[u8]) {
         self.part = match bytes {
             [b':', ..] => Part::Comment,
@@ -337,7 +340,7 @@ impl Decoder {
         }
     }
 
-    /// The line in progress has ended.
+    /// Ends the line in progress.
     #[inline(never)]
     fn end_part(&mut self) -> Result<(), TooLarge> {
         match std::mem::replace(&mut self.part, Part::None) {
@@ -363,7 +366,7 @@ impl Default for Decoder {
     }
 }
 
-/// Without the text of the stream, which is nobody's business in a log.
+/// Leaves out the text of the stream, which does not belong into a log.
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder")

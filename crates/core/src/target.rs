@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::BuildError;
 
-/// Everything but RFC 3986 unreserved characters is encoded, so that no text can leave its segment.
+/// Everything but the unreserved characters of RFC 3986 is encoded, so that no text can escape from its segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -17,10 +17,10 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 /// Longest id or query value that enters a URL; servers and proxies refuse longer lines anyway.
 const MAX_TEXT: usize = 2048;
 
-/// Longest target. What a base URL adds to it still makes a URL, whose type ends at 64 KiB.
+/// Longest target. With the path of a base URL it still fits into a URL, whose type is limited to 64 KiB.
 pub(crate) const MAX_TARGET: usize = 32 * 1024;
 
-/// Builds a path and query in which every inserted text stays where it was put.
+/// Builds a path and query in which no inserted text can leave its place.
 ///
 /// ```
 /// # use taskward_core::Target;
@@ -35,7 +35,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// Starts from a fixed path.
+    /// Begins with a fixed path.
     #[must_use]
     pub fn new(path: &'static str) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Target {
     /// Adds `text` as exactly one path segment.
     ///
     /// # Errors
-    /// When the text is empty, `.` or `..` (which no encoding can protect) or over 2,048 bytes.
+    /// Returns an error if the text is empty, `.` or `..` (which no encoding can protect) or over 2,048 bytes.
     pub fn segment(mut self, text: &str) -> Result<Self, BuildError> {
         if text.is_empty() || text == "." || text == ".." {
             return Err(BuildError::new(format!("{text:?} is not an id")));
@@ -86,7 +86,7 @@ impl Target {
         self
     }
 
-    /// Adds a query parameter when there is a value.
+    /// Adds a query parameter if there is a value.
     #[must_use]
     pub fn query_opt(self, name: &str, value: Option<&str>) -> Self {
         match value {
@@ -95,10 +95,10 @@ impl Target {
         }
     }
 
-    /// The finished target.
+    /// Returns the finished target.
     ///
     /// # Errors
-    /// When the whole is too long for a request line.
+    /// Returns an error if the target is too long for a request line.
     pub fn build(self) -> Result<PathAndQuery, BuildError> {
         if self.text.len() > MAX_TARGET {
             return Err(BuildError::new(format!(

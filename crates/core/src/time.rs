@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A moment in milliseconds since the Unix epoch; only the caller can make one.
+/// A moment in milliseconds since the Unix epoch; only the caller can create one.
 ///
-/// An adapter anchors it to the wall clock once and moves it by a monotonic clock, so that it can be stored, compared
-/// with an HTTP date and never runs back.
+/// An adapter reads the wall clock once and advances the time by a monotonic clock, so that it can be stored, compared
+/// with an HTTP date and never runs backwards.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -15,43 +15,43 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The latest moment there is; stands for "never".
+    /// The latest possible moment; stands for "never".
     pub const MAX: Self = Self(u64::MAX);
 
-    /// The moment `millis` milliseconds after the Unix epoch.
+    /// Creates the moment `millis` milliseconds after the Unix epoch.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since the Unix epoch.
+    /// Returns the milliseconds since the Unix epoch.
     #[must_use]
     pub const fn as_millis(self) -> u64 {
         self.0
     }
 
-    /// The moment `wait` later; saturates.
+    /// Returns the moment `wait` later; saturates.
     #[must_use]
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(millis(wait)))
     }
 
-    /// The time from `earlier` to `self`; zero when `earlier` is later.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// `wait` in whole milliseconds, rounded up so that a wait never ends early; saturates.
+/// Returns `wait` in whole milliseconds, rounded up so that a wait never ends early; saturates.
 pub(crate) const fn millis(wait: Duration) -> u64 {
-    // Not by way of `as_millis`: that divides 128-bit numbers, on the path of every poll.
+    // Not with `as_millis`, which divides 128-bit numbers: this runs in every poll.
     wait.as_secs()
         .saturating_mul(1000)
         .saturating_add(wait.subsec_nanos().div_ceil(1_000_000) as u64)
 }
 
-/// Durations are stored as whole milliseconds.
+/// Stores durations as whole milliseconds.
 pub(crate) mod stored {
     use super::{Duration, millis};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -69,7 +69,7 @@ pub(crate) mod stored {
         u64::deserialize(deserializer).map(Duration::from_millis)
     }
 
-    /// The same, for what may be absent.
+    /// Stores an optional duration.
     pub(crate) mod optional {
         use super::{Deserialize, Deserializer, Duration, Serialize, Serializer, millis};
 

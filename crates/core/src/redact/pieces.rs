@@ -1,23 +1,23 @@
-//! Finds the key where the values of one name make it together, as the deltas of a text do.
+//! Finds a key that the values of one name form together, as the deltas of a text do.
 //!
-//! A piece of a key looks like any other text until the rest of it comes. In a whole body the rest is there. In events it
-//! is not, so an event in which a text ends as the key begins is not told before it is known how the text goes on
-//! ([`HoldBack`]):
+//! A piece of a key looks like any other text until the rest of it comes. In a whole body the rest is present. In
+//! events it is not, so an event whose text ends as the key begins is not delivered until it is known how the text
+//! continues ([`HoldBack`]):
 //!
-//! - It goes on as the key does, to its end: all pieces are masked.
-//! - It goes on in another way: what only began like the key is told as it came, in order.
-//! - It does not go on: an event of another type follows, or something else is told of the task that ends or interrupts a
-//!   text, the task is over, or [`MAX_BEHIND`] events stand behind it. Then half of a key or more is masked, and less is
-//!   told.
+//! - It continues as the key does, to its end: all pieces are masked.
+//! - It continues otherwise: what only began like the key is delivered unchanged and in order.
+//! - It does not continue: an event of another type follows, or another report about the task ends or interrupts a
+//!   text,
+//!   the task is over, or [`MAX_BEHIND`] events wait behind it. Then half of a key or more is masked, and less is
+//!   delivered.
 //!
-//! The rest of a key is masked whenever it comes, and by itself when it is at least half of the key. What is held back has
-//! not been told: a process that ends before that stores nothing of it, and the next one reads it anew.
+//! The rest of a key is masked whenever it comes, and by itself if it is at least half of the key. A held-back event
+//! was not delivered: a process that ends before stores nothing of it, and the next one reads it again.
 //!
-//! # How much of a key is ever told
-//! While a text goes on, fewer than [`FEWEST`] characters in a row: texts often end with the character that the key begins
-//! with, which is no reason to tell them late, and so little of a key is of no use to anybody. Of a key whose pieces
-//! something else comes between, or another process, or the border of a page of a list that is read for itself, less
-//! than half.
+//! # How much of a key is ever delivered
+//! While a text continues, fewer than [`FEWEST`] characters in a row: texts often end with the character with which the
+//! key begins, which is no reason to delay them, and so little of a key is of no use to anybody. If something else,
+//! another process, or the end of a separately read page comes between the pieces of a key, less than half of it.
 
 use std::ops::Range;
 
@@ -28,10 +28,10 @@ use crate::origin::Credential;
 
 use super::{Masked, REDACTED, Reach, after_break, open_end, spell};
 
-/// Characters of a key that an event is held back for at least, where a text ends with them.
+/// How many characters of the key a text must end with for its event to be held back.
 pub(crate) const FEWEST: usize = 4;
 
-/// Events that wait behind one that is held back.
+/// Events that may wait behind one that is held back.
 pub(crate) const MAX_BEHIND: usize = 256;
 
 /// How many names are followed at once.
@@ -40,11 +40,11 @@ const NAMES: usize = 16;
 /// How the last value of a name ended.
 #[derive(Debug)]
 struct Tail<P> {
-    /// A digest of the name, which is compared and nothing else.
+    /// A digest of the name, only used to compare it.
     name: u64,
-    /// So many characters of the key, at its end.
+    /// How many characters of the key it ends with.
     spelt: usize,
-    /// Where they stand, as far as they may still be masked.
+    /// Where these characters are, as far as they may still be masked.
     parts: Vec<P>,
 }
 
@@ -54,7 +54,7 @@ impl<P> Tail<P> {
     }
 }
 
-/// How the values ended, name by name, where it was as the key begins.
+/// How the values of each name ended, if they ended as the key begins.
 #[derive(Debug)]
 struct Tails<P>(Vec<Tail<P>>);
 
@@ -74,7 +74,7 @@ impl<P> Tails<P> {
         self.0.push(tail);
     }
 
-    /// Lets go of what was not followed for the longest, when there are too many names.
+    /// Forgets the names that were not followed for the longest time, if there are too many.
     fn forget(&mut self) -> Option<Tail<P>> {
         (self.0.len() > NAMES).then(|| self.0.remove(0))
     }
@@ -83,11 +83,11 @@ impl<P> Tails<P> {
 /// What a value adds to a key.
 #[derive(Debug, PartialEq, Eq)]
 struct Added {
-    /// A key ends within it, here.
+    /// A key ends within the value, here.
     ends: Option<usize>,
-    /// From here on it may be the beginning of one, or the middle: so many characters of the key by now.
+    /// From here on it may be the beginning or the middle of a key: so many characters of it by now.
     open: Option<(usize, usize)>,
-    /// What is open began in a value before.
+    /// The open piece began in an earlier value.
     goes_on: bool,
 }
 
@@ -96,9 +96,9 @@ fn added(key: &[u8], value: &[u8], before: usize) -> Added {
     let (mut ends, mut begun) = (None, 0);
     let start = after_break(value, 0);
     for done in 1..key.len() {
-        // What ends with so many characters ends with fewer too, where the key repeats itself.
+        // A text that ends with so many characters of the key also ends with fewer, if the key repeats itself.
         let known = done <= before && key[..before].ends_with(&key[..done]);
-        // A large part of a key is known by itself, whoever told the other part.
+        // A large part of a key is recognised by itself, whoever delivered the other part.
         if !known && key.len() - done < half(key) {
             continue;
         }
@@ -108,7 +108,7 @@ fn added(key: &[u8], value: &[u8], before: usize) -> Added {
             Reach::Open(_) | Reach::No => {}
         }
     }
-    // The other part was masked already, where it was known by itself.
+    // The other part was already masked where it was recognised by itself.
     if before > 0 && value.starts_with(REDACTED.as_bytes()) {
         ends = ends.max(Some(0));
     }
@@ -130,7 +130,7 @@ fn half(key: &[u8]) -> usize {
     key.len().div_ceil(2)
 }
 
-/// Takes a value in. Gives what is to be masked of values before, and how far this one is, from its beginning.
+/// Processes a value. Returns what has to be masked in earlier values, and how much of this one, from its beginning.
 fn follow<P>(
     tails: &mut Tails<P>,
     key: &[u8],
@@ -161,8 +161,8 @@ fn follow<P>(
 
 // --- a whole body ------------------------------------------------------------------------------------------------------
 
-/// The text with the pieces of a key replaced that the JSON strings in it make when they are joined; `None` when there
-/// are none. What it ends with may go on elsewhere, and is masked from the half of the key on.
+/// Returns the text with those pieces of a key replaced that its JSON strings form when they are joined; `None` if
+/// there are none. What the text ends with may continue elsewhere, and is masked from half of the key on.
 pub(super) fn without_pieces(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     let mut tails: Tails<Range<usize>> = Tails::default();
     let mut places: Vec<Range<usize>> = Vec::new();
@@ -187,7 +187,7 @@ pub(super) fn without_pieces(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Masked::default();
     let mut end = 0;
     for place in places {
-        // What is masked already is not masked twice.
+        // What is already masked is not masked twice.
         if place.start >= end {
             end = place.end;
             out.mask(text, place);
@@ -196,13 +196,13 @@ pub(super) fn without_pieces(key: &[u8], text: &[u8]) -> Option<Vec<u8>> {
     out.end(text)
 }
 
-/// Where nothing tells how the text goes on: all places of what is too much of a key.
+/// Returns all places of what is too much of a key, where nothing shows how the text continues.
 fn open_places<P>(key: &[u8], tails: impl IntoIterator<Item = Tail<P>>) -> Vec<P> {
     let tails = tails.into_iter().filter(|tail| tail.is_half_of(key));
     tails.flat_map(|tail| tail.parts).collect()
 }
 
-/// What stands between the quotes of the next JSON string of a text. A string ends on its line.
+/// Returns what the next JSON string of a text contains between its quotes. A string ends on its line.
 fn next_string(text: &[u8], mut from: usize) -> Option<Range<usize>> {
     loop {
         let start = from + memchr(b'"', text.get(from..)?)? + 1;
@@ -219,13 +219,13 @@ fn next_string(text: &[u8], mut from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// Whether the string that ends here names what follows.
+/// Returns whether the string that ends here names what follows.
 fn is_name(text: &[u8], at: usize) -> bool {
     let rest = text.get(at..).unwrap_or_default();
     rest.trim_ascii_start().first() == Some(&b':')
 }
 
-/// FNV-1a.
+/// Digests bytes with FNV-1a.
 fn digest(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
@@ -234,7 +234,7 @@ fn digest(name: &[u8]) -> u64 {
 
 // --- events ------------------------------------------------------------------------------------------------------------
 
-/// What may be a piece of a key: in which event, in which of its texts, and from where on.
+/// A possible piece of a key: in which event, in which of its texts, and from where on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Piece {
     no: u64,
@@ -242,7 +242,7 @@ pub(crate) struct Piece {
     at: usize,
 }
 
-/// Holds events back in which a text ends as the key begins. What it gives back is to be masked in the events that wait.
+/// Holds back events whose text ends as the key begins. What it returns has to be masked in the waiting events.
 #[derive(Debug, Default)]
 pub(crate) struct HoldBack {
     credential: Option<Credential>,
@@ -257,13 +257,13 @@ impl HoldBack {
         self.credential = Some(credential.clone());
     }
 
-    /// The first event that is not to be told yet.
+    /// Returns the first event that must not be delivered yet.
     pub(crate) fn first(&self) -> Option<u64> {
         let held = self.tails.0.iter().filter(|tail| tail.spelt >= FEWEST);
         held.flat_map(|tail| &tail.parts).map(|part| part.no).min()
     }
 
-    /// Takes an event of this type in that is to be told as number `no`.
+    /// Processes an event of this type that will be delivered as number `no`.
     #[must_use]
     pub(crate) fn take(&mut self, no: u64, kind: &str, data: &mut Value) -> Vec<Piece> {
         let mut masks = Vec::new();
@@ -281,7 +281,7 @@ impl HoldBack {
             masks.extend(before);
             if let Some(tail) = tails.0.last_mut().filter(|tail| tail.name == name) {
                 begins = true;
-                // What was found behind a key stands elsewhere without it.
+                // The text behind a found key moves when the key is masked.
                 if let (Some(end), Some(part)) = (head, tail.parts.last_mut()) {
                     part.at = part.at.checked_sub(end).map_or(0, |at| at + REDACTED.len());
                 }
@@ -298,7 +298,7 @@ impl HoldBack {
         masks
     }
 
-    /// Nothing tells how the texts go on: what was held back is to be told, but for what is too much of a key.
+    /// Releases what was held back, except for what is too much of a key, because nothing shows how the texts continue.
     #[must_use]
     pub(crate) fn release(&mut self) -> Vec<Piece> {
         let Some(key) = self.credential.as_ref().and_then(Credential::secret) else {
@@ -314,7 +314,7 @@ impl HoldBack {
         masks
     }
 
-    /// This event was told: there is nothing to hold back of it any more.
+    /// Notes that this event was delivered: nothing of it can be held back any more.
     pub(crate) fn told(&mut self, no: u64) {
         for tail in &mut self.tails.0 {
             tail.parts.retain(|part| part.no > no);
@@ -323,12 +323,13 @@ impl HoldBack {
 }
 
 impl Piece {
-    /// The event that it stands in.
+    /// Returns the event that contains the piece.
     pub(crate) fn event(&self) -> u64 {
         self.no
     }
 
-    /// Masks it, in its event. Of several in one text the last one goes first.
+    /// Masks the piece in its event. Of several pieces in one text the last one goes first, so that the others do not
+    /// move.
     pub(crate) fn mask(&self, data: &mut Value) {
         let mut text = 0;
         each_text(data, "", &mut |_, value| {
@@ -340,7 +341,7 @@ impl Piece {
     }
 }
 
-/// Visits every text of a value with the name that it stands under.
+/// Visits every text of a value with the name it belongs to.
 fn each_text(value: &mut Value, name: &str, visit: &mut impl FnMut(&str, &mut String)) {
     match value {
         Value::String(text) => visit(name, text),

@@ -1,4 +1,4 @@
-//! The block in progress: what its lines add to the event that it becomes, and what they count.
+//! The block in progress: what its lines add to the event, and how much they count.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use super::event::Event;
 
 pub(super) struct Block {
     caps: Caps,
-    /// What the block may still take of [`Caps::event`].
+    /// How much of [`Caps::event`] the block may still use.
     left: usize,
     lines: usize,
-    /// The type that was named last, be it by an earlier block: most streams name the same again and again.
+    /// The type that was named last, perhaps by an earlier block: most streams repeat the same name.
     name: String,
     has_name: bool,
     data: Vec<u8>,
     has_data: bool,
-    /// The data in valid UTF-8, when `data` is not.
+    /// The data as valid UTF-8, if `data` is not.
     repaired: String,
     /// The id that the block sets when it ends.
     next_id: String,
@@ -45,7 +45,7 @@ impl Block {
         }
     }
 
-    /// Reads a whole line, not empty, for which there is room.
+    /// Reads a complete line that is not empty and for which there is room.
     #[inline(always)]
     pub(super) fn read_line(&mut self, line: &[u8]) -> Result<(), TooLarge> {
         match line.first() {
@@ -91,18 +91,18 @@ impl Block {
         self.data.extend_from_slice(value);
     }
 
-    /// Adds to the line of data that was begun.
+    /// Continues the line of data that was begun.
     #[inline]
     pub(super) fn more_data(&mut self, value: &[u8]) {
         self.data.extend_from_slice(value);
     }
 
-    /// A blank line: true when the block is an event. One without data sets the id all the same.
+    /// Ends the block at a blank line; returns true if the block is an event. A block without data still sets the id.
     #[inline]
     pub(super) fn end(&mut self) -> bool {
         if std::mem::take(&mut self.has_id) {
             std::mem::swap(&mut self.id, &mut self.next_id);
-            // The former id may have been a large one.
+            // The previous id may have been a large one.
             self.next_id.clear();
             trim_text(&mut self.next_id);
         }
@@ -113,7 +113,7 @@ impl Block {
         true
     }
 
-    /// The event that the block has become.
+    /// Returns the event that the block has become.
     #[inline]
     pub(super) fn event(&mut self) -> Event<'_> {
         let data = match std::str::from_utf8(&self.data) {
@@ -141,13 +141,13 @@ impl Block {
         }
     }
 
-    /// Begins the first block of another connection; only an id in force survives.
+    /// Begins the first block of another connection; only the id in force survives.
     pub(super) fn discard(&mut self) {
         self.has_id = false;
         self.clear();
     }
 
-    /// Gives back what a large event took.
+    /// Frees what a large event took.
     #[cold]
     fn trim(&mut self) {
         trim(&mut self.data);
@@ -169,7 +169,7 @@ impl Block {
         texts + self.data.capacity()
     }
 
-    /// How long a line that begins so may become. Comments are no part of an event.
+    /// Returns how long a line that begins like this may become. Comments are not part of an event.
     #[inline]
     pub(super) fn room_for(&self, first: u8) -> usize {
         match first {
@@ -178,7 +178,7 @@ impl Block {
         }
     }
 
-    /// The cap that left this much room.
+    /// Returns the cap that left this much room.
     #[cold]
     pub(super) fn too_long(&self, room: usize) -> TooLarge {
         if room == self.caps.line {
@@ -202,7 +202,7 @@ impl Block {
     }
 }
 
-/// The value, out of what follows a field's name; `None` when the name goes on.
+/// Returns the value after a field's name; `None` if the name continues.
 #[inline]
 fn value(rest: &[u8]) -> Option<&[u8]> {
     match rest {
@@ -212,7 +212,7 @@ fn value(rest: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Digits and nothing else, in decimal; `None` when there are none, or more than a number of milliseconds can hold.
+/// Parses decimal digits and nothing else; returns `None` if there are none, or if the number is too large.
 fn milliseconds(value: &[u8]) -> Option<Duration> {
     if value.is_empty() {
         return None;
@@ -235,7 +235,7 @@ fn write_text(into: &mut String, bytes: &[u8]) {
     }
 }
 
-/// With U+FFFD for whatever is not UTF-8.
+/// Replaces everything that is not UTF-8 with U+FFFD.
 #[cold]
 fn write_repaired(into: &mut String, bytes: &[u8]) {
     into.clear();
@@ -247,7 +247,7 @@ fn write_repaired(into: &mut String, bytes: &[u8]) {
     }
 }
 
-/// Gives back what a large line or event took.
+/// Frees what a large line or event took.
 pub(super) fn trim(buffer: &mut Vec<u8>) {
     if buffer.capacity() > RETAINED {
         buffer.shrink_to(RETAINED);

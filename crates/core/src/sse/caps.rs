@@ -1,8 +1,8 @@
-//! How much of a stream is held before an event is whole.
+//! How much of a stream is kept before an event is complete.
 
 use std::fmt;
 
-/// Default of [`Caps::line`], in bytes: servers do send events of 14 MB in one line.
+/// Default of [`Caps::line`] in bytes: servers do send events of 14 MB in one line.
 pub const MAX_LINE: usize = 16 * 1024 * 1024;
 
 /// Default of [`Caps::event`], in bytes.
@@ -11,22 +11,22 @@ pub const MAX_EVENT: usize = 16 * 1024 * 1024;
 /// Default of [`Caps::lines`].
 pub const MAX_LINES: usize = 1_000_000;
 
-/// What each line of an event counts beyond its own bytes, for its ending and its handling: without it, endless empty
-/// lines of data would pass any cap on bytes.
+/// What each line of an event counts besides its bytes, for its ending and its handling: otherwise endless empty lines
+/// of data would stay below any cap on bytes.
 pub const LINE_OVERHEAD: usize = 8;
 
-/// Buffer that is kept from one event to the next, in bytes; what a larger event took is given back after it.
+/// Bytes of a buffer that are kept from one event to the next; what a larger event took is freed after it.
 pub const RETAINED: usize = 256 * 1024;
 
-/// The most that a [`Decoder`](super::Decoder) takes before an event is whole.
+/// The most that a [`Decoder`](super::Decoder) keeps before an event is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Caps {
-    /// Longest line in bytes, comments included, line ending excluded.
+    /// Longest line in bytes, including comments and without the line ending.
     pub line: usize,
-    /// Largest event in bytes: all its lines but the comments, names included, each with [`LINE_OVERHEAD`] on top.
+    /// Largest event in bytes: all its lines except comments, including names, each with [`LINE_OVERHEAD`] on top.
     pub event: usize,
-    /// Most lines of one event, comments not counted.
+    /// Most lines of one event, without comments.
     pub lines: usize,
 }
 
@@ -40,21 +40,21 @@ impl Default for Caps {
     }
 }
 
-/// The stream holds something larger than its cap.
+/// The stream contains something larger than its cap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TooLarge {
-    /// A line.
+    /// A line is too long.
     Line {
         /// The cap, in bytes.
         cap: usize,
     },
-    /// An event, every line counted with its overhead.
+    /// An event is too large; every line counts with its overhead.
     Event {
         /// The cap, in bytes.
         cap: usize,
     },
-    /// The number of lines of one event.
+    /// An event has too many lines.
     Lines {
         /// The cap.
         cap: usize,

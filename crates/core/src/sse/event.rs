@@ -1,29 +1,29 @@
-//! What a stream is made of.
+//! The events of a stream.
 
-/// One event, lent until the decoder is used again.
+/// One event, borrowed until the decoder is used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// Its type: `message` when the server names none.
+    /// The event's type: `message` if the server names none.
     pub name: &'a str,
-    /// Its lines of data, joined by LF.
+    /// The event's lines of data, joined by LF.
     pub data: &'a str,
-    /// The id in force: its own, else that of the last event that had one, else empty.
+    /// The id in force: the event's own, or else that of the last event that had one, or else empty.
     pub id: &'a str,
 }
 
-/// One event, to keep.
+/// One event, owned.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OwnedEvent {
-    /// Its type: `message` when the server names none.
+    /// The event's type: `message` if the server names none.
     pub name: String,
-    /// Its lines of data, joined by LF.
+    /// The event's lines of data, joined by LF.
     pub data: String,
-    /// The id in force: its own, else that of the last event that had one, else empty.
+    /// The id in force: the event's own, or else that of the last event that had one, or else empty.
     pub id: String,
 }
 
 impl Event<'_> {
-    /// The same event, to keep.
+    /// Copies this event into an owned one.
     #[must_use]
     pub fn into_owned(self) -> OwnedEvent {
         OwnedEvent {

@@ -112,7 +112,7 @@ impl<P: Provider> Task<P> {
     pub(super) fn known_id(&self) -> &crate::id::TaskId {
         self.id
             .as_ref()
-            .expect("looks are made once the id is known")
+            .expect("a read is made once the id is known")
     }
 
     // --- the start ---------------------------------------------------------------------------------------------
