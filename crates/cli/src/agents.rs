@@ -6,6 +6,7 @@ use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::ListAgents;
 use taskward::nanonets::types::{AgentListItem, AgentStatus};
 
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -186,7 +187,7 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<CliError> {
 fn maybe_unreadable(wanted: &str, purpose: For) -> Box<CliError> {
     let what = format!("it is not known whether an agent is named {wanted:?}");
     let why = "The list of agents has entries that could not be read.";
-    let problem = CliError::new(Exit::Other, "decode", what).why(why);
+    let problem = CliError::new(Exit::Other, Code::Decode, what).why(why);
     match purpose.undone() {
         "" => problem.why("Name the agent by its id."),
         undone => problem.why(undone).why("Name the agent by its id."),

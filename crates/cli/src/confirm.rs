@@ -4,6 +4,7 @@ use std::io::{self, BufRead as _};
 
 use crate::answers::{drop_typed, is_attended};
 use crate::args::Global;
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
@@ -20,7 +21,7 @@ pub(crate) fn attended(global: &Global, danger: &str) -> Result<(), Box<CliError
     let words: Vec<String> = std::iter::once("taskward".to_owned())
         .chain(given)
         .collect();
-    Err(CliError::new(Exit::Usage, "usage", what)
+    Err(CliError::new(Exit::Usage, Code::Usage, what)
         .why("Nothing was sent.")
         .next("do it", format!("{} --yes", words.join(" ")), ""))
 }
@@ -46,5 +47,5 @@ pub(crate) fn typed(out: &Out, prompt: &str) -> Option<String> {
 
 /// The end of a command whose question was not answered with yes.
 pub(crate) fn declined(what: &str) -> Box<CliError> {
-    CliError::new(Exit::Usage, "declined", what).headed("kept")
+    CliError::new(Exit::Usage, Code::Declined, what).headed("kept")
 }

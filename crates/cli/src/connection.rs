@@ -11,6 +11,7 @@ use crate::again;
 use crate::answers::form;
 use crate::args::Global;
 use crate::clock::{ProgramClock, span};
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::exit_report;
@@ -122,7 +123,7 @@ impl<P: Platform> Connection<P> {
             .map_err(|e| {
                 CliError::new(
                     Exit::Other,
-                    "local",
+                    Code::Local,
                     format!("cannot start the simulator: {e}"),
                 )
             })?;
@@ -168,7 +169,7 @@ impl<P: Platform> Connection<P> {
             builder = builder.journal(memory.clone());
         }
         let client = builder.build().map_err(|error| {
-            CliError::new(Exit::Usage, "config", error.to_string()).why(format!(
+            CliError::new(Exit::Usage, Code::Config, error.to_string()).why(format!(
                 "The server comes from {} (default {}). Nothing was sent.",
                 P::DEFAULTS.base_url_variable,
                 P::DEFAULTS.base_url
@@ -237,7 +238,7 @@ impl<P: Platform> Connection<P> {
         match kept.origin() {
             Some(there) if self.origin().as_deref() != Some(there) => {
                 let what = format!("this task is on another server, {there}");
-                Err(CliError::new(Exit::Usage, "config", what)
+                Err(CliError::new(Exit::Usage, Code::Config, what)
                     .why(format!(
                         "The server is {} now; {} names another one. Nothing was sent.",
                         self.client.base_url(),
@@ -318,7 +319,7 @@ impl<P: Platform> Connection<P> {
             (_, Some(id)) => Ok(self.client.attach(id)),
             (_, None) => {
                 let what = "this version does not know how to follow it";
-                Err(CliError::new(Exit::Other, "internal", what))
+                Err(CliError::new(Exit::Other, Code::Internal, what))
             }
         }
     }
@@ -379,7 +380,7 @@ impl<P: Platform> Connection<P> {
         tokio::select! {
             done = work => Ok(done),
             exit = signals.recv() => {
-                Err(CliError::new(exit, "interrupted", "interrupted").headed("stopped"))
+                Err(CliError::new(exit, Code::Interrupted, "interrupted").headed("stopped"))
             }
         }
     }
@@ -499,20 +500,20 @@ fn single(speed: u32) -> Policy {
 }
 
 /// Exit code and name of an error.
-fn classify(error: &Error) -> (Exit, &'static str) {
+fn classify(error: &Error) -> (Exit, Code) {
     match error.kind() {
-        ErrorKind::Config => (Exit::Usage, "config"),
-        ErrorKind::Input => (Exit::Usage, "input"),
-        ErrorKind::Auth => (Exit::Auth, "auth"),
-        ErrorKind::Api => (Exit::Other, "api"),
-        ErrorKind::RateLimited => (Exit::TryLater, "rate_limited"),
-        ErrorKind::Transport => (Exit::TryLater, "transport"),
-        ErrorKind::Protocol => (Exit::Other, "protocol"),
-        ErrorKind::Decode => (Exit::Other, "decode"),
-        ErrorKind::OutcomeUnknown => (Exit::Unknown, "outcome_unknown"),
-        ErrorKind::Task => (Exit::TaskBad, "task_failed"),
-        ErrorKind::Pending => (Exit::Pending, "waiting"),
-        ErrorKind::ResultUnavailable => (Exit::TryLater, "result_unavailable"),
-        _ => (Exit::Other, "local"),
+        ErrorKind::Config => (Exit::Usage, Code::Config),
+        ErrorKind::Input => (Exit::Usage, Code::Input),
+        ErrorKind::Auth => (Exit::Auth, Code::Auth),
+        ErrorKind::Api => (Exit::Other, Code::Api),
+        ErrorKind::RateLimited => (Exit::TryLater, Code::RateLimited),
+        ErrorKind::Transport => (Exit::TryLater, Code::Transport),
+        ErrorKind::Protocol => (Exit::Other, Code::Protocol),
+        ErrorKind::Decode => (Exit::Other, Code::Decode),
+        ErrorKind::OutcomeUnknown => (Exit::Unknown, Code::OutcomeUnknown),
+        ErrorKind::Task => (Exit::TaskBad, Code::TaskFailed),
+        ErrorKind::Pending => (Exit::Pending, Code::Pending),
+        ErrorKind::ResultUnavailable => (Exit::TryLater, Code::ResultUnavailable),
+        _ => (Exit::Other, Code::Local),
     }
 }

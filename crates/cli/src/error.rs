@@ -4,23 +4,27 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use taskward::QuestionId;
+use taskward::{CancelResult, QuestionId};
 
+use crate::codes::Code;
 use crate::exit::Exit;
+use crate::lines::{LineType, line};
 use crate::sanitise::{clean, one_line};
 use crate::shown::Showing;
-use crate::task_ref::TaskRef;
+use crate::task_ref::{TaskRef, words_of};
 
 /// An end of the program that is not a plain success.
 #[derive(Clone, Debug)]
 pub(crate) struct CliError {
     head: &'static str,
-    code: &'static str,
+    code: Code,
     exit: Exit,
     what: String,
     why: Vec<String>,
     next: Vec<NextStep>,
     ids: Ids,
+    /// The questions that wait for an answer, as a program reads them.
+    questions: Vec<Value>,
     /// What counts as shown once this was read.
     shows: Option<Showing>,
 }
@@ -44,12 +48,12 @@ struct Ids {
     reason: Option<String>,
     attempts: Option<u32>,
     retry_after: Option<Duration>,
-    abandoned: Option<&'static str>,
+    cancel: Option<&'static str>,
 }
 
 impl CliError {
     /// An error: its exit code, its name for programs, and what happened.
-    pub(crate) fn new(exit: Exit, code: &'static str, what: impl Into<String>) -> Box<Self> {
+    pub(crate) fn new(exit: Exit, code: Code, what: impl Into<String>) -> Box<Self> {
         Box::new(Self {
             head: "error",
             code,
@@ -58,13 +62,14 @@ impl CliError {
             why: Vec::new(),
             next: Vec::new(),
             ids: Ids::default(),
+            questions: Vec::new(),
             shows: None,
         })
     }
 
     /// Something wrong with what was asked for; nothing was sent.
     pub(crate) fn input(what: impl Into<String>) -> Box<Self> {
-        Self::new(Exit::Usage, "input", what)
+        Self::new(Exit::Usage, Code::Input, what)
     }
 
     /// The same, under another first word: not every end is an error.
@@ -74,7 +79,7 @@ impl CliError {
     }
 
     /// The same under another name for programs.
-    pub(crate) fn named(mut self: Box<Self>, code: &'static str) -> Box<Self> {
+    pub(crate) fn named(mut self: Box<Self>, code: Code) -> Box<Self> {
         self.code = code;
         self
     }
@@ -95,7 +100,7 @@ impl CliError {
     /// A refusal by the server, whatever its status, in words that say what it means; its own words explain.
     pub(crate) fn refusal(mut self: Box<Self>, what: impl Into<String>) -> Box<Self> {
         self.why.clear();
-        self.code = "refused";
+        self.code = Code::Refused;
         self.meaning(what).ending(Exit::Other)
     }
 
@@ -163,6 +168,12 @@ impl CliError {
         self
     }
 
+    /// Adds a question that waits for an answer, as a program reads it.
+    pub(crate) fn waits_for(mut self: Box<Self>, question: Value) -> Box<Self> {
+        self.questions.push(question);
+        self
+    }
+
     /// Shows a question, which counts as shown once this was told.
     pub(crate) fn showing(mut self: Box<Self>, question: Option<Showing>) -> Box<Self> {
         self.shows = question;
@@ -209,9 +220,16 @@ impl CliError {
         self
     }
 
-    /// Tells what is known of the fate of a task that was left.
-    pub(crate) fn abandoned(mut self: Box<Self>, outcome: &'static str) -> Box<Self> {
-        self.ids.abandoned = Some(outcome);
+    /// Tells what became of the request to stop the task; nothing where nobody knows.
+    pub(crate) fn cancel(mut self: Box<Self>, result: Option<&CancelResult>) -> Box<Self> {
+        self.ids.cancel = Some(match result {
+            Some(CancelResult::NotRequested) => "not_requested",
+            Some(CancelResult::Accepted) => "accepted",
+            Some(CancelResult::Confirmed(_)) => "confirmed",
+            Some(CancelResult::Failed(_)) => "failed",
+            Some(CancelResult::Unsupported) => "unsupported",
+            _ => "unknown",
+        });
         self
     }
 
@@ -221,7 +239,7 @@ impl CliError {
     }
 
     /// Whether this is its name in machine-readable output.
-    pub(crate) fn is(&self, code: &str) -> bool {
+    pub(crate) fn is(&self, code: Code) -> bool {
         self.code == code
     }
 
@@ -312,8 +330,23 @@ impl CliError {
         one_line(&self.text(str::to_owned))
     }
 
-    /// For programs: the last line of the JSON modes.
+    /// Whether the task keeps running without this command, which only detaches from it.
+    fn detaches(&self) -> bool {
+        let goes_on = matches!(
+            self.exit,
+            Exit::Pending | Exit::Timeout | Exit::Interrupted | Exit::Terminated
+        );
+        goes_on && self.ids.task.is_some()
+    }
+
+    /// Makes the last line of the JSON modes.
     pub(crate) fn json(&self) -> Value {
+        debug_assert!(
+            self.code.exits().contains(&self.exit),
+            "{:?} does not come with {:?} in the table of codes",
+            self.code,
+            self.exit
+        );
         let why = self.why.join("\n");
         let message = if why.is_empty() {
             self.what.clone()
@@ -325,25 +358,29 @@ impl CliError {
         } else {
             "no"
         };
-        json!({
-            "v": 1,
-            "type": "error",
-            "code": self.code,
+        let next = self.next_steps().into_iter();
+        let mut fields = json!({
+            "code": self.code.as_str(),
             "exit": self.exit.code(),
             "message": message,
             "retry": retry,
             "retry_after": self.ids.retry_after.map(|wait| wait.as_secs()),
-            "task": self.ids.task.as_ref().map(ToString::to_string),
-            "task_id": self.ids.task.as_ref().map(|task| task.id().as_str()),
             "question_id": self.ids.question,
             "intent_id": self.ids.intent,
             "request_id": self.ids.request,
             "http_status": self.ids.status,
             "reason": self.ids.reason,
             "attempts": self.ids.attempts,
-            "abandoned": self.ids.abandoned,
-            "hint": self.next_steps().into_iter().map(|next| next.command).collect::<Vec<_>>(),
-        })
+            "cancel": self.ids.cancel,
+            "next": next.map(|next| words_of(&next.command)).collect::<Vec<_>>(),
+        });
+        let kind = if self.detaches() {
+            fields["questions"] = self.questions.clone().into();
+            LineType::TaskDetached
+        } else {
+            LineType::Error
+        };
+        line(kind, self.ids.task.as_ref(), fields)
     }
 }
 
@@ -355,12 +392,12 @@ mod tests {
     fn sample() -> Box<CliError> {
         CliError::new(
             Exit::Unknown,
-            "outcome_unknown",
+            Code::OutcomeUnknown,
             "the reply\nwas \u{1b}[31mlost",
         )
         .why("The task may exist.")
         .next("see", "taskward ls", "looks for it")
-        .next("or", "taskward run", "")
+        .next("or", "taskward run 'two words'", "")
         .intent(Some("7f3a".into()))
         .attempts(1)
     }
@@ -371,7 +408,7 @@ mod tests {
 error: the reply was lost
   The task may exist.
   see: taskward ls  (looks for it)
-  or:  taskward run
+  or:  taskward run 'two words'
   intent 7f3a  attempts 1  exit 5
 ";
         assert_eq!(sample().text(str::to_owned), expected);
@@ -379,13 +416,18 @@ error: the reply was lost
 
     #[test]
     fn there_always_is_something_to_go_on_with() {
-        let steps = |exit| CliError::new(exit, "x", "x").json()["hint"][0].clone();
-        assert_eq!(steps(Exit::Other), "taskward help recovery");
-        assert_eq!(steps(Exit::Auth), "taskward help environment");
-        assert_eq!(steps(Exit::Usage), "taskward --help");
+        let steps = |exit, code| CliError::new(exit, code, "x").json()["next"][0].clone();
+        let words = |text: &str| json!(text.split(' ').collect::<Vec<_>>());
+        let other = steps(Exit::Other, Code::Local);
+        assert_eq!(other, words("taskward help recovery"));
+        let auth = steps(Exit::Auth, Code::Auth);
+        assert_eq!(auth, words("taskward help environment"));
+        let usage = steps(Exit::Usage, Code::Usage);
+        assert_eq!(usage, words("taskward --help"));
         let usage = CliError::input("x").of_command("run").json();
-        assert_eq!(usage["hint"], json!(["taskward help run"]));
-        assert_eq!(sample().of_command("run").json()["hint"][0], "taskward ls");
+        assert_eq!(usage["next"], json!([["taskward", "help", "run"]]));
+        let named = sample().of_command("run").json();
+        assert_eq!(named["next"][0], json!(["taskward", "ls"]));
     }
 
     #[test]
@@ -395,14 +437,31 @@ error: the reply was lost
         assert_eq!(
             value,
             json!({
-                "v": 1, "type": "error", "code": "outcome_unknown", "exit": 5,
+                "v": 2, "type": "error", "code": "outcome_unknown", "exit": 5,
                 "message": "the reply\nwas \u{1b}[31mlost\nThe task may exist.",
                 "retry": "no", "retry_after": null, "task": "nanonets:a", "task_id": "a",
                 "question_id": null,
                 "intent_id": "7f3a", "request_id": null, "http_status": null, "reason": null, "attempts": 1,
-                "abandoned": null,
-                "hint": ["taskward ls", "taskward run"],
+                "cancel": null,
+                "next": [["taskward", "ls"], ["taskward", "run", "two words"]],
             })
         );
+    }
+
+    #[test]
+    fn a_task_that_keeps_running_is_detached_from_with_its_questions() {
+        let task = || Some(TaskRef::of::<Nanonets>("a".into()));
+        let waiting = || CliError::new(Exit::Pending, Code::Waiting, "it waits");
+        let asked = json!({ "id": "q", "text": "Which?" });
+        let line = waiting().task(task()).waits_for(asked.clone()).json();
+        assert_eq!(line["type"], "task.detached");
+        assert_eq!(line["questions"], json!([asked]));
+        let bare = waiting().json();
+        assert_eq!(
+            (&bare["type"], &bare["questions"]),
+            (&json!("error"), &Value::Null)
+        );
+        let lost = sample().task(task()).json();
+        assert_eq!(lost["type"], "error");
     }
 }

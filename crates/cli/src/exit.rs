@@ -1,5 +1,7 @@
 //! Exit codes, by meaning: what `taskward help exit-codes` prints.
 
+use crate::{codes, wrap};
+
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -31,28 +33,65 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The number.
+    /// Every exit code, in order.
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Ok,
+        Self::Other,
+        Self::Usage,
+        Self::TaskBad,
+        Self::Auth,
+        Self::Unknown,
+        Self::Pending,
+        Self::TryLater,
+        Self::Timeout,
+        Self::Interrupted,
+        Self::ReaderGone,
+        Self::Terminated,
+    ];
+
+    /// Says what it means, for the help page.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "the task ended well, or the command did what was asked",
+            Self::Other => {
+                "anything not listed here: the server rejected a request, a protocol error, a bug"
+            }
+            Self::Usage => "usage, configuration or input; nothing was sent",
+            Self::TaskBad => {
+                "the task ended badly: it failed, was stopped, rejected or cancelled, went over a limit, or nobody answered it in the platform's time (cancel: it had failed)"
+            }
+            Self::Auth => "authentication failed: API key missing, rejected or without permission",
+            Self::Unknown => {
+                "outcome unknown: a task or a reply may exist; the text says how to find out"
+            }
+            Self::Pending => {
+                "still pending: running, queued, stalled, waiting for an answer or a review"
+            }
+            Self::TryLater => {
+                "temporary: network, 429 or 5xx after the retries; nothing was changed, try later"
+            }
+            Self::Timeout => "--timeout or --answer-timeout reached; the task keeps running",
+            Self::Interrupted => "Ctrl-C; detached, the task keeps running",
+            Self::ReaderGone => "output pipe closed",
+            Self::Terminated => "SIGTERM or SIGHUP; detached, the task keeps running",
+        }
+    }
+
+    /// Returns the number.
     pub(crate) fn code(self) -> u8 {
         self as u8
     }
 }
 
-/// The topic page.
-pub(crate) const HELP: &str = "\
-Exit codes, by meaning:
-
-  0    the task ended well, or the command did what was asked
-  1    anything not listed here: a refusal by the server, a protocol error, a bug
-  2    usage, configuration or input; nothing was sent
-  3    the task ended badly: it failed, was stopped, rejected or cancelled, went over a limit, or nobody answered it in
-       the platform's time (cancel: it had failed)
-  4    the API key is missing, was refused, or is not allowed to
-  5    outcome unknown: a task or a reply may exist; the text says how to find out
-  8    still pending: running, queued, stalled, waiting for an answer or a review
-  75   temporary: network, 429 or 5xx after the retries; nothing was changed, try later
-  124  --timeout or --answer-timeout reached; the task goes on
-  130  Ctrl-C; detached, the task goes on (143: SIGTERM or SIGHUP)
-  141  the reader of the output went away
-
-With --json the last line repeats the number in \"exit\" and its name in \"code\".
-";
+/// Lays out the topic page.
+pub(crate) fn help() -> String {
+    let mut out = String::from("Exit codes, by meaning:\n\n");
+    for exit in Exit::ALL {
+        out += &wrap::entry(&exit.code().to_string(), 5, exit.meaning());
+    }
+    out +=
+        "\nWith --json the last line repeats the number in \"exit\" and says more in \"code\":\n\n";
+    out += &codes::by_exit();
+    out += "\ntaskward help json says what each code means.\n";
+    out
+}

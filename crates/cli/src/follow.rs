@@ -10,6 +10,7 @@ use taskward::{
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};
+use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -453,7 +454,7 @@ impl<P: Platform> Followed<'_, P> {
             out.tell(&format!(
                 "waiting up to {wait} s for the reply to the {what}; Ctrl-C again leaves without it"
             ));
-            let parting = unknown.clone().named("interrupted");
+            let parting = unknown.clone().named(Code::Interrupted);
             self.session
                 .signals
                 .at_second(move |exit| out.last_words(&parting.ending(exit)));
@@ -497,7 +498,7 @@ impl<P: Platform> Followed<'_, P> {
             Err(problem) => problem,
             Ok((task, _)) => {
                 let result = self.session.command(&format!("result {}", task.quoted()));
-                CliError::new(exit, "interrupted", what)
+                CliError::new(exit, Code::Interrupted, what)
                     .headed("completed")
                     .next("see", result, "its answer")
                     .task(Some(task))
@@ -513,7 +514,7 @@ impl<P: Platform> Followed<'_, P> {
             Some((_, unknown)) => unknown,
             None => self.detached(exit, false),
         };
-        let parting = left.clone().why(UNSTOPPED).named("interrupted");
+        let parting = left.clone().why(UNSTOPPED).named(Code::Interrupted);
         self.session
             .signals
             .at_second(move |exit| out.last_words(&parting.ending(exit)));

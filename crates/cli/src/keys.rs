@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use taskward::{Credential, SecretString};
 
 use crate::args::Global;
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::platform::Platform;
@@ -87,7 +88,7 @@ pub(crate) fn api_access<P: Platform>(global: &Global) -> Result<ApiAccess, Box<
     let was_trimmed = text.ends_with('\n');
     let key = SecretString::from(text);
     let credential = Credential::bearer(&key).map_err(|error| {
-        CliError::new(Exit::Usage, "config", error.to_string())
+        CliError::new(Exit::Usage, Code::Config, error.to_string())
             .why(format!("The key came from {source}. Nothing was sent."))
             .why(P::KEYS)
             .next("see", "taskward help environment", "where keys come from")
@@ -111,7 +112,7 @@ pub(crate) fn api_access<P: Platform>(global: &Global) -> Result<ApiAccess, Box<
 
 /// What is said where a key is missing.
 pub(crate) fn no_key<P: Platform>() -> Box<CliError> {
-    CliError::new(Exit::Auth, "no_key", "there is no API key")
+    CliError::new(Exit::Auth, Code::NoKey, "there is no API key")
         .why(format!(
             "Set the environment variable {}, or give --key-file PATH or --key-stdin. Nothing was sent.",
             P::DEFAULTS.key_variable
@@ -130,7 +131,7 @@ fn variable(name: &str) -> Result<Option<String>, Box<CliError>> {
         Err(std::env::VarError::NotPresent) => Ok(None),
         Err(std::env::VarError::NotUnicode(_)) => Err(CliError::new(
             Exit::Usage,
-            "config",
+            Code::Config,
             format!("the environment variable {name} is not UTF-8 text"),
         )),
     }
@@ -167,7 +168,7 @@ fn key_file(path: &Path) -> Result<String, Box<CliError>> {
     let unreadable = |e: std::io::Error| {
         CliError::new(
             Exit::Usage,
-            "config",
+            Code::Config,
             format!("cannot read the key file {name}: {e}"),
         )
     };
@@ -175,7 +176,7 @@ fn key_file(path: &Path) -> Result<String, Box<CliError>> {
     if meta.is_dir() {
         return Err(CliError::new(
             Exit::Usage,
-            "config",
+            Code::Config,
             format!("the key file {name} is a directory"),
         ));
     }
@@ -186,7 +187,7 @@ fn read_key(source: impl std::io::Read, name: &str) -> Result<String, Box<CliErr
     let wrong = |why: &str| {
         CliError::new(
             Exit::Usage,
-            "config",
+            Code::Config,
             format!("cannot read a key from {name}: {why}"),
         )
     };

@@ -5,6 +5,7 @@ mod agents;
 mod answers;
 mod args;
 mod clock;
+mod codes;
 mod command_line;
 mod commands;
 mod confirm;
@@ -19,6 +20,7 @@ mod follow;
 #[cfg(test)]
 mod golden;
 mod keys;
+mod lines;
 mod out;
 mod pages;
 mod platform;
@@ -30,6 +32,7 @@ mod signals;
 mod store;
 mod task_ref;
 mod text_arg;
+mod wrap;
 
 use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
@@ -43,6 +46,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use args::Cli;
+use codes::Code;
 use decisions::{Decisions, TARGET};
 use error::CliError;
 use exit::Exit;
@@ -90,7 +94,7 @@ fn perform(cli: Cli, name: &str) -> Exit {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            let problem = CliError::new(Exit::Other, "local", format!("cannot start: {error}"));
+            let problem = CliError::new(Exit::Other, Code::Local, format!("cannot start: {error}"));
             out.problem(&problem);
             return problem.exit();
         }
@@ -113,7 +117,9 @@ fn refuse(error: &clap::Error, wants_json: bool) -> Exit {
     if wants_json && error.use_stderr() {
         let text = error.render().to_string();
         let text = text.trim_start_matches("error: ").trim_end();
-        let line = out::json_line(&CliError::new(Exit::Usage, "usage", text).json());
+        let line = out::json_line(&lines::stamped(
+            CliError::new(Exit::Usage, Code::Usage, text).json(),
+        ));
         // Whoever reads nothing needs no reason.
         let _ = writeln!(std::io::stdout(), "{line}");
         return Exit::Usage;
@@ -128,7 +134,7 @@ fn refuse(error: &clap::Error, wants_json: bool) -> Exit {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::ReaderGone,
         Err(error) => {
             let what = format!("cannot write to stdout: {error}");
-            let problem = CliError::new(Exit::Other, "output", what);
+            let problem = CliError::new(Exit::Other, Code::Output, what);
             let _ = write!(std::io::stderr(), "{}", problem.text(str::to_owned));
             problem.exit()
         }
@@ -142,8 +148,12 @@ fn last_words(wants_json: bool) {
             .location()
             .map_or_else(String::new, |at| format!(" at {at}"));
         let task = report::newest();
-        let problem = CliError::new(Exit::Other, "internal", format!("a bug in taskward{place}"))
-            .why("Whatever was started goes on.");
+        let problem = CliError::new(
+            Exit::Other,
+            Code::Internal,
+            format!("a bug in taskward{place}"),
+        )
+        .why("Whatever was started goes on.");
         let problem = match &task {
             Some(task) => problem.next("back", format!("taskward watch {}", task.quoted()), ""),
             None => problem,
@@ -151,7 +161,11 @@ fn last_words(wants_json: bool) {
         let problem = problem.task(task);
         // Nobody is left to tell that the streams are closed.
         if wants_json {
-            let _ = writeln!(std::io::stdout(), "{}", out::json_line(&problem.json()));
+            let _ = writeln!(
+                std::io::stdout(),
+                "{}",
+                out::json_line(&lines::stamped(problem.json()))
+            );
         } else {
             let _ = writeln!(std::io::stderr(), "{}", problem.brief());
         }

@@ -12,8 +12,10 @@ use taskward::Credential;
 use tokio::sync::Notify;
 
 use crate::args::{ColorWhen, Global};
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::lines::{LineType, line, stamped};
 use crate::sanitise::{self, clean};
 use crate::shown::unkept;
 
@@ -163,8 +165,13 @@ impl Out {
         self.print(&pretty(value))
     }
 
-    /// Prints one line of the JSON modes.
-    pub(crate) fn line(&self, value: &Value) {
+    /// Prints one line of the JSON modes, with the time.
+    pub(crate) fn line(&self, line: Value) {
+        self.data(&stamped(line));
+    }
+
+    /// Prints a reply of the server as it is, on one line.
+    pub(crate) fn data(&self, value: &Value) {
         self.write(format!("{}\n", self.safe(&json_line(value))).as_bytes());
     }
 
@@ -203,12 +210,12 @@ impl Out {
             None => Ok(()),
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CliError::new(
                 Exit::ReaderGone,
-                "reader_gone",
-                "the reader of the output went away",
+                Code::OutputClosed,
+                "output pipe closed",
             )),
             Some(error) => Err(CliError::new(
                 Exit::Other,
-                "output",
+                Code::Output,
                 format!("cannot write to stdout: {error}"),
             )),
         }
@@ -238,10 +245,10 @@ impl Out {
             more => format!("{more} entries of the list could not be read and are not shown"),
         };
         if self.json {
-            let note = json!({
-                "v": 1, "type": "note", "note": "unreadable", "unreadable": entries, "message": what,
+            let fields = json!({
+                "code": Code::EntriesUnreadable.as_str(), "entries": entries, "message": what,
             });
-            self.line(&note);
+            self.line(line(LineType::Note, None, fields));
         }
         self.tell(&what);
     }
@@ -270,7 +277,7 @@ impl Out {
         }
         self.still();
         if self.json {
-            self.line(&problem.json());
+            self.line(problem.json());
         }
         if !self.json || self.verbose || self.broken.load(Ordering::Relaxed) {
             self.talk(&self.safe(&problem.text(|head| self.paint(head))));
@@ -287,7 +294,7 @@ impl Out {
     pub(crate) fn last_words(&self, problem: &CliError) {
         self.still();
         if self.json {
-            self.line(&problem.json());
+            self.line(problem.json());
         } else {
             self.talk(&self.safe(&problem.text(str::to_owned)));
         }
@@ -415,14 +422,15 @@ impl Drop for Hold<'_> {
     }
 }
 
-/// A JSON line as it is printed: its version and its type first, its strings free of control characters.
+/// A JSON line as it is printed: its version, its type, its time and its task first, its strings free of control characters.
 pub(crate) fn json_line(value: &Value) -> String {
     let text = match value {
         Value::Object(fields) if fields.contains_key("v") && fields.contains_key("type") => {
-            let first = ["v", "type"];
+            let first = ["v", "type", "at", "task"];
             let rest = fields.keys().map(String::as_str);
             let names = first
                 .into_iter()
+                .filter(|name| fields.contains_key(*name))
                 .chain(rest.filter(|name| !first.contains(name)));
             let fields: Vec<String> = names
                 .map(|name| format!("{}:{}", Value::from(name), value[name]))
@@ -474,7 +482,10 @@ mod tests {
     fn a_line_begins_with_its_version_and_its_type_and_loses_nothing() {
         let value = json!({"task": "a", "type": "x", "a\"b": {"v": 2}, "v": 1});
         let line = json_line(&value);
-        assert!(line.starts_with(r#"{"v":1,"type":"x","#), "{line}");
+        assert!(
+            line.starts_with(r#"{"v":1,"type":"x","task":"a","#),
+            "{line}"
+        );
         assert_eq!(serde_json::from_str::<Value>(&line).expect("JSON"), value);
         assert_eq!(json_line(&json!({"v": 1})), r#"{"v":1}"#);
     }

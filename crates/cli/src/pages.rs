@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use taskward::core::{List, Pages};
 
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -69,7 +70,7 @@ where
     O: List + Clone + Send + 'static,
     O::Output: Send,
 {
-    let endless = |what: String| Err(CliError::new(Exit::Other, "protocol", what));
+    let endless = |what: String| Err(CliError::new(Exit::Other, Code::Protocol, what));
     let mut left = extent.entries;
     let (mut read, mut stale) = (0, 0);
     let mut before = HashSet::new();

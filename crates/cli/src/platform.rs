@@ -189,7 +189,8 @@ impl Platform for Nanonets {
         object(json!({
             "data": answer.extracted_data(),
             "text": answer.text(),
-            "result": answer.result(),
+            "confirmed": true,
+            "platform_data": answer.result(),
         }))
     }
 }
@@ -305,8 +306,8 @@ impl Platform for AgentHarness {
         object(json!({
             "data": answer.json(),
             "text": answer.text().or_else(|| said.map(str::to_owned)),
-            "run": answer.raw(),
             "confirmed": answer.is_confirmed(),
+            "platform_data": answer.raw(),
         }))
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use taskward::Output as _;
 
 use crate::args::Print;
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -61,7 +62,7 @@ impl Destination {
         let text = P::part(answer, said, self.part).map_err(|what| {
             let what = format!("the task completed without {what}");
             again(
-                CliError::new(Exit::Other, "no_answer", what),
+                CliError::new(Exit::Other, Code::NoAnswer, what),
                 "what there is",
             )
         })?;
@@ -71,7 +72,7 @@ impl Destination {
                 .map_err(|e| {
                     CliError::new(
                         Exit::Other,
-                        "output",
+                        Code::Output,
                         format!("cannot write the answer to {}: {e}", path.display()),
                     )
                 })
@@ -86,7 +87,7 @@ impl Destination {
         if out.is_json() {
             let mut fields = P::fields(answer, said);
             fields.insert("damaged".to_owned(), is_damaged.into());
-            out.line(&result_line(task, P::DONE, fields));
+            out.line(result_line(task, P::DONE, fields));
             out.check()
                 .map_err(|problem| again(problem, "the answer again"))?;
         } else if text.is_empty() {

@@ -11,6 +11,7 @@ use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError
 use taskward::{BoxError, Error, Journal, QuestionId, Snapshot, TaskId};
 
 use crate::args::{Global, ProviderName};
+use crate::codes::Code;
 use crate::command_line;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -139,7 +140,7 @@ impl TaskStore {
     pub(crate) fn open(out: &Arc<Out>, global: &Global) -> Result<Self, Box<CliError>> {
         if global.no_journal {
             let what = "there is nothing to look up with --no-journal";
-            return Err(CliError::new(Exit::Usage, "usage", what).why("Nothing was sent."));
+            return Err(CliError::new(Exit::Usage, Code::Usage, what).why("Nothing was sent."));
         }
         // To read it, it need not be possible to write to it.
         let journal =
@@ -249,7 +250,7 @@ impl TaskStore {
                     },
                 ) => {
                     let what = format!("nothing of what was kept of {id} can be read");
-                    return CliError::new(Exit::Unknown, "outcome_unknown", what)
+                    return CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
                         .why(format!("{damage}."))
                         .why("It may have made a task. Nothing was sent.")
                         .next("forget", forget(id), NO_LONGER_OPEN)
@@ -524,13 +525,13 @@ fn claimed_or(error: &JournalError, or: fn(&str) -> Box<CliError>) -> Box<CliErr
         JournalError::Claimed(id) if !id.is_start() => {
             let what = "another process is answering this task";
             let note = "once that one has ended, if it is still meant";
-            CliError::new(Exit::Other, "claimed", what)
+            CliError::new(Exit::Other, Code::Claimed, what)
                 .why("Nothing was sent.")
                 .next("later", command_line::as_given(), note)
         }
         JournalError::Claimed(id) => {
             let what = format!("another process is at work on {id}");
-            CliError::new(Exit::Other, "claimed", what)
+            CliError::new(Exit::Other, Code::Claimed, what)
                 .why("It starts the task, or finds out what became of it. Nothing was sent.")
                 .next(
                     "later",
@@ -566,7 +567,7 @@ pub(crate) const NO_LONGER_OPEN: &str = "when it is settled; or move the file aw
 
 fn unwritten(why: &str) -> Box<CliError> {
     let what = "the start cannot be written down, and so it was not sent";
-    CliError::new(Exit::Other, "journal", what)
+    CliError::new(Exit::Other, Code::Journal, what)
         .why(why)
         .why("Were its reply lost, nobody would know of it.")
         .next(
@@ -577,7 +578,7 @@ fn unwritten(why: &str) -> Box<CliError> {
 }
 
 fn unread(why: &str) -> Box<CliError> {
-    CliError::new(Exit::Other, "journal", "the journal cannot be used").why(why)
+    CliError::new(Exit::Other, Code::Journal, "the journal cannot be used").why(why)
 }
 
 /// The folder of the journal, where there is a place for it.

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use taskward::{Answer, BoxError, Question, QuestionKind, Reply};
 
 use crate::args::{Follow, Global, OnApproval, ProviderName};
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
@@ -221,7 +222,7 @@ fn fits(follow: &Follow, provider: ProviderName) -> Result<(), Box<CliError>> {
 /// An option that another provider has.
 pub(crate) fn not_here(option: &str, provider: ProviderName) -> Box<CliError> {
     let what = format!("{option} is not for {}", provider.title());
-    CliError::new(Exit::Usage, "usage", what).why("Nothing was sent.")
+    CliError::new(Exit::Usage, Code::Usage, what).why("Nothing was sent.")
 }
 
 /// An answer or message that can be sent.

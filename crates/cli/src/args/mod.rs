@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use taskward::core::Capabilities;
 use taskward_sim::FaultRule;
 
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::task_ref::{TaskArg, TaskRef};
@@ -528,7 +529,7 @@ impl Global {
             (Some(named), Some(wanted)) if named != wanted => {
                 return Err(CliError::new(
                     Exit::Usage,
-                    "usage",
+                    Code::Usage,
                     format!("--provider {wanted} and a task of {named} do not go together"),
                 )
                 .why("Nothing was sent."));
@@ -579,7 +580,7 @@ fn from_environment<T>(
     let text = value.to_string_lossy();
     read(text.trim()).map(Some).map_err(|why| {
         let what = format!("the environment variable {name} is {text:?}: {why}");
-        CliError::new(Exit::Usage, "config", what).why("Nothing was sent.")
+        CliError::new(Exit::Usage, Code::Config, what).why("Nothing was sent.")
     })
 }
 
@@ -629,7 +630,7 @@ fn able(
         able.join(" and "),
         found.title()
     );
-    Err(CliError::new(Exit::Usage, "usage", what)
+    Err(CliError::new(Exit::Usage, Code::Usage, what)
         .why(instead)
         .why("Nothing was sent."))
 }

@@ -14,10 +14,12 @@ use taskward::nanonets::types::{
 use super::table::{self, Shown};
 use crate::agents::{self, For};
 use crate::args::{self, Agents, Global};
+use crate::codes::Code;
 use crate::confirm;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::lines::{self, LineType};
 use crate::out::Out;
 use crate::pages;
 use crate::sanitise::one_line;
@@ -85,11 +87,11 @@ async fn show(session: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<Cl
         .map_err(|problem| missing(session, problem, &id))?;
     let mut value = whole(agent);
     if session.out.is_json() {
-        session.out.line(&value);
+        session.out.line(value.clone());
         return Ok(());
     }
     if let Value::Object(fields) = &mut value {
-        fields.retain(|name, _| !["v", "type"].contains(&name.as_str()));
+        fields.retain(|name, _| !["v", "type", "task", "task_id"].contains(&name.as_str()));
     }
     session.out.print_json(&value)
 }
@@ -324,7 +326,7 @@ fn missing(session: &Connection<Nanonets>, problem: Box<CliError>, id: &str) -> 
     let what = format!("the workspace of this key has no agent {id:?}");
     let problem = match status {
         // A key that may not is a matter of the key, whatever it may not.
-        Some(403) => problem.refusal(what).named("auth").ending(Exit::Auth),
+        Some(403) => problem.refusal(what).named(Code::Auth).ending(Exit::Auth),
         _ => problem.refusal(what),
     };
     let list = session.command("agents list");
@@ -345,7 +347,7 @@ fn told(session: &Connection<Nanonets>, what: &str, agent: Agent) -> Result<(), 
 /// Prints an id for scripts, or all of it for programs.
 fn print(session: &Connection<Nanonets>, id: &str, value: &Value) -> Result<(), Box<CliError>> {
     if session.out.is_json() {
-        session.out.line(value);
+        session.out.line(value.clone());
         return Ok(());
     }
     session.out.print(&format!("{}\n", one_line(id)))
@@ -378,9 +380,7 @@ fn state(agent: &AgentListItem) -> String {
 
 /// An agent as a JSON line.
 fn line(agent: &AgentListItem) -> Value {
-    json!({
-        "v": 1,
-        "type": "agent",
+    let fields = json!({
         "id": agent.id.as_str(),
         "agent_group_id": agent.agent_group_id.as_ref().map(|id| id.as_str()),
         "version_number": agent.version_number,
@@ -389,7 +389,8 @@ fn line(agent: &AgentListItem) -> Value {
         "is_active": agent.is_active,
         "created_at": agent.created_at.as_ref().map(|at| at.as_str()),
         "updated_at": agent.updated_at.as_ref().map(|at| at.as_str()),
-    })
+    });
+    lines::line(LineType::Agent, None, fields)
 }
 
 /// An agent with its configuration as a JSON line.

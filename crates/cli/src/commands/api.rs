@@ -21,7 +21,7 @@ use crate::text_arg::text_or_file;
 pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<CliError>> {
     let body = on_platform!(global.provider(), P => call::<P>(out.clone(), global, &args).await)?;
     match serde_json::from_slice::<Value>(&body) {
-        Ok(value) if out.is_json() => out.line(&value),
+        Ok(value) if out.is_json() => out.data(&value),
         Ok(value) if out.is_for_people() => out.print(&pretty(&value))?,
         _ => {
             let text = String::from_utf8_lossy(&body);

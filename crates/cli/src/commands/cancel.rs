@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Map;
 use taskward::nanonets::Nanonets;
-use taskward::{ApiError, Event, Outcome, RunResult};
+use taskward::{ApiError, CancelResult, Event, Outcome, RunResult};
 
 use crate::args::{self, Cancel, Global};
+use crate::codes::Code;
 use crate::confirm;
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -29,7 +30,7 @@ pub(super) async fn cancel(
     let (provider, task) = global.task(&args.task)?;
     if !provider.capabilities().cancel {
         let what = format!("cancelling is not part of the API of {}", provider.title());
-        return Err(CliError::new(Exit::Usage, "unsupported", what)
+        return Err(CliError::new(Exit::Usage, Code::Unsupported, what)
             .why("Its documentation names no such call. Nothing was sent.")
             .next(
                 "if you know one",
@@ -72,7 +73,7 @@ pub(super) async fn cancel(
         match followed.event().await {
             Ok(Some(event)) => request.heard(event, followed.running.refusal())?,
             Ok(None) => break,
-            Err(problem) if problem.is("interrupted") => {
+            Err(problem) if problem.is(Code::Interrupted) => {
                 request.interrupted(&mut followed).await?;
                 break;
             }
@@ -105,7 +106,7 @@ pub(super) async fn cancel(
     if out.is_json() {
         let mut line = result_line(&task, status, Map::new());
         line["exit"] = exit.code().into();
-        out.line(&line);
+        out.line(line);
     } else {
         if status != "stopped" {
             out.say("the task had ended before it could be stopped");
@@ -135,7 +136,7 @@ impl Request<'_> {
             Event::CancelRefused(why) => {
                 return Err(CliError::new(
                     exit_report::exit_of_refusal(refusal),
-                    "refused",
+                    Code::Refused,
                     "the server did not cancel the task",
                 )
                 .why(why)
@@ -156,7 +157,7 @@ impl Request<'_> {
             "waiting up to {} s for the task to stop; Ctrl-C again leaves without it",
             LAST_CHANCE.as_secs()
         ));
-        let parting = self.unconfirmed().named("interrupted");
+        let parting = self.unconfirmed().named(Code::Interrupted);
         self.session
             .signals
             .at_second(move |exit| out.last_words(&parting.ending(exit)));
@@ -176,24 +177,21 @@ impl Request<'_> {
 
     /// Nobody knows whether the task stops.
     fn unconfirmed(&self) -> Box<CliError> {
-        let (why, outcome) = match self.is_taken {
+        let (why, result) = match self.is_taken {
             true => (
                 "The server took the request, and the task was not seen to have stopped.",
-                "cancel_accepted",
+                Some(CancelResult::Accepted),
             ),
-            false => (
-                "Interrupted before the server had answered.",
-                "cancel_unknown",
-            ),
+            false => ("Interrupted before the server had answered.", None),
         };
         let what = "a stop was requested, and is not confirmed";
         let status = self
             .session
             .command(&format!("status {}", self.task.quoted()));
-        CliError::new(Exit::Unknown, "outcome_unknown", what)
+        CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(why)
             .why("The same command again does no harm.")
-            .abandoned(outcome)
+            .cancel(result.as_ref())
             .next("see", status, "whether it goes on")
             .task(Some(self.task.clone()))
     }
@@ -214,7 +212,7 @@ impl Request<'_> {
         let status = self
             .session
             .command(&format!("status {}", self.task.quoted()));
-        CliError::new(Exit::TryLater, "not_cancelled", what)
+        CliError::new(Exit::TryLater, Code::NotCancelled, what)
             .why(format!("Last: {}", one_line(why)))
             .why("The same command again does no harm.")
             .next("see", status, note)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, json};
+use serde_json::Map;
 use taskward::Outcome;
 use taskward::agent_harness::AgentHarness;
 use taskward::core::{EventSeq, RawEvent, TimeLimit};
@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::exit_report::{self, StartKind};
 use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
-use crate::report::{Reporter, about, cells, result_line};
+use crate::report::{Reporter, cells, event_line, result_line};
 use crate::task_ref::TaskRef;
 
 /// What a task of Nanonets has instead.
@@ -52,8 +52,7 @@ pub(super) async fn events(
 
 fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> Result<(), Box<CliError>> {
     if out.is_json() {
-        let fields = json!({ "seq": event.seq, "event": event.data });
-        out.line(&about(task, "event", fields));
+        out.line(event_line(event, Some(task)));
         return out.check();
     }
     out.print(&format!("{}\n", cells(&event.data).join("\t")))
@@ -107,7 +106,7 @@ async fn follow(
     followed.answer(end).await?;
     if session.out.is_json() {
         let status = followed.reporter.status();
-        session.out.line(&result_line(task, &status, Map::new()));
+        session.out.line(result_line(task, &status, Map::new()));
     }
     Ok(Exit::Ok)
 }

@@ -3,16 +3,23 @@
 use clap::CommandFactory as _;
 
 use crate::args::Cli;
+use crate::codes;
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::{self, Exit};
+use crate::lines::LineType;
 use crate::out::Out;
+use crate::wrap;
 
-const TOPICS: [(&str, &str); 5] = [
-    ("environment", ENVIRONMENT),
-    ("exit-codes", exit::HELP),
-    ("json", JSON),
-    ("questions", QUESTIONS),
-    ("recovery", RECOVERY),
+/// A page that is no command's.
+type Topic = (&'static str, fn() -> String);
+
+const TOPICS: [Topic; 5] = [
+    ("environment", || ENVIRONMENT.to_owned()),
+    ("exit-codes", exit::help),
+    ("json", json),
+    ("questions", || QUESTIONS.to_owned()),
+    ("recovery", || RECOVERY.to_owned()),
 ];
 
 const ENVIRONMENT: &str = "\
@@ -34,32 +41,28 @@ The provider is Nanonets, unless --provider or the name of the task (agent-harne
 No option takes a key: it would show in ps and in the shell's history. Nothing is read from the project directory.
 ";
 
+/// What the page of the JSON modes says before the tables of the types and codes.
 const JSON: &str = "\
-With --json stdout is JSON lines and stderr is silent (unless -v). Every line has \"v\":1 and a \"type\"; lines about a
-task have \"task\" (PROVIDER:ID) and \"task_id\".
+With --json stdout is JSON lines and stderr is silent (unless -v). Every line has \"v\":2, a \"type\" and \"at\" (when it was
+printed: RFC 3339, UTC, milliseconds); \"task\" (PROVIDER:ID) and \"task_id\" are null where no task is known. The lines have
+the same fields on every platform; what only one platform has stands as it was sent in \"platform_data\".
 
-  task.created    the task exists; the first line of run: status, replayed (its idempotency key was used before)
-  task.status     its status changed: status, known, elapsed_ms
-  task.question   the agent asks: id, kind (text, approval, data, or another word), text, messages, payload
-  event           an event of the provider: seq, event (as the server sent it); or anything else that happened: name
-                  (answered, sent, withdrawn, identified, unconfirmed, review, cancelling, ...)
-  note            retrying (attempt, why, wait_ms), watching, on_question (text: a line of the command's stderr),
-                  starting_again (like: the task it is like)
-  gap             events that were missed: after, before
-  altered         an event came again with other content, and the first stands: seq
-  result          the last line of a success: exit 0 (3 when cancel finds the task failed), status, data, text, damaged
-                  (some text was lost on its way: U+FFFD stands where it was), and result (Nanonets) or run (Agent
-                  Harness: the run as it was read) and confirmed
-  error           the last line otherwise: code, exit, message, retry (no, later), task_id, question_id, intent_id, request_id,
-                  http_status, reason (the provider's code), attempts, retry_after (seconds), abandoned (what was done
-                  about a task that was left: left_running, cancel_confirmed, cancel_accepted, cancel_failed, or
-                  cancel_unknown where cancel was interrupted), hint (commands to go on with)
+The last line of run, watch and the other commands that follow a task is task.result, task.detached or error.
 
-One-shot commands print lines of type status, message, task, agent, feed, event or usage instead of a result; recover
-and ls --local print local (a start or a task that is known here: state known, unknown, not started or unreadable),
-candidate (a task that a start may have made: compared is same, unreadable, unread or incomparable) and search (how far
-it was looked for: from, until, seen, uncompared, complete, known_here).
 ";
+
+fn json() -> String {
+    let mut page = JSON.to_owned();
+    for kind in LineType::ALL {
+        page += &wrap::entry(kind.as_str(), 21, kind.fields());
+    }
+    page += "\nThe codes of error and task.detached:\n\n";
+    page += &codes::described(false);
+    page += "\nThe codes of note, and the fields of each:\n\n";
+    page += &codes::described(true);
+    page += "\n\"cancel\" is one of not_requested, accepted, confirmed, failed, unsupported and unknown.\n";
+    page
+}
 
 const QUESTIONS: &str = "\
 When the agent asks, the answer comes from the first of these that has one:
@@ -166,8 +169,8 @@ pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<CliError>> {
         out.print(&command.render_long_help().to_string())?;
         return Ok(Exit::Ok);
     };
-    if let Some((_, text)) = TOPICS.iter().find(|(topic, _)| topic == name) {
-        out.print(text)?;
+    if let Some((_, page)) = TOPICS.iter().find(|(topic, _)| topic == name) {
+        out.print(&page())?;
         return Ok(Exit::Ok);
     }
     let page = topic.iter().try_fold(&mut command, |command, name| {
@@ -179,7 +182,7 @@ pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<CliError>> {
             let topics: Vec<&str> = TOPICS.iter().map(|(topic, _)| *topic).collect();
             return Err(CliError::new(
                 Exit::Usage,
-                "usage",
+                Code::Usage,
                 format!("there is no command or topic {:?}", topic.join(" ")),
             )
             .why(format!("Topics: {}", topics.join(", ")))

@@ -12,6 +12,7 @@ use crate::args::Global;
 use crate::clock::ago;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::lines::{self, LineType};
 use crate::out::Out;
 use crate::store::{TaskStore, task_of};
 use crate::task_ref::TaskRef;
@@ -119,7 +120,7 @@ pub(super) fn print(
     if out.is_json() {
         let hidden = hidden.iter().map(hidden_line);
         let lines = entries.iter().map(line).chain(hidden);
-        lines.for_each(|line| out.line(&line));
+        lines.for_each(|line| out.line(line));
         return out.check();
     }
     if entries.is_empty() && hidden.is_empty() {
@@ -176,38 +177,33 @@ fn hidden_row((id, _): &Hidden) -> Vec<String> {
 }
 
 fn hidden_line((id, damage): &Hidden) -> Value {
-    json!({
-        "v": 1,
-        "type": "local",
-        "task": null,
-        "task_id": null,
+    let fields = json!({
         "intent_id": id.as_str(),
         "state": UNREADABLE,
         "provider": null,
         "server": null,
-        "kept_at": null,
+        "saved_at": null,
         "agent_id": null,
         "title": null,
         "why": damage.to_string(),
-    })
+    });
+    lines::line(LineType::Local, None, fields)
 }
 
 fn line(entry: &Entry) -> Value {
     let (task, kept) = (task_of(entry), &entry.snapshot);
     let criteria = kept.match_criteria();
-    json!({
-        "v": 1,
-        "type": "local",
-        "task": task.as_ref().map(ToString::to_string),
-        "task_id": task.as_ref().map(|task| task.id().as_str()),
+    let fields = json!({
         "intent_id": kept.intent().map(|intent| intent.as_str()),
         "state": state(entry),
         "provider": kept.provider(),
         "server": kept.origin(),
-        "kept_at": written(entry.at),
+        "saved_at": written(entry.at),
         "agent_id": criteria.and_then(|criteria| criteria.agent.as_ref()),
         "title": criteria.and_then(|criteria| criteria.title.as_ref()),
-    })
+        "why": null,
+    });
+    lines::line(LineType::Local, task.as_ref(), fields)
 }
 
 fn written(at: Timestamp) -> String {

@@ -15,6 +15,7 @@ use crate::args::{Global, Ls};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::lines::{self, LineType};
 use crate::out::Out;
 use crate::pages;
 use crate::task_ref::TaskRef;
@@ -70,7 +71,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
         },
         line: |task: &TaskListItem| {
             let mut line = line(task);
-            line["here"] = knows(task).into();
+            line["local"] = knows(task).into();
             line
         },
         none: "no tasks",
@@ -104,16 +105,13 @@ fn row(task: &TaskListItem, people: bool) -> Vec<String> {
 
 fn line(task: &TaskListItem) -> serde_json::Value {
     let name = reference(task);
-    json!({
-        "v": 1,
-        "type": "task",
-        "task": name.as_ref().map(ToString::to_string),
-        "task_id": name.as_ref().map(|task| task.id().as_str()),
+    let fields = json!({
         "status": task.status.as_str(),
         "title": task.title,
         "agent_id": task.agent_id.as_ref().map(|id| id.as_str()),
         "agent_name": task.agent_name,
         "created_at": task.created_at.as_ref().map(|at| at.as_str()),
         "updated_at": task.updated_at.as_ref().map(|at| at.as_str()),
-    })
+    });
+    lines::line(LineType::Task, name.as_ref(), fields)
 }

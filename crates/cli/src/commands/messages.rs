@@ -13,6 +13,7 @@ use crate::clock::age;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::lines::{self, LineType};
 use crate::out::Out;
 use crate::platform::Platform as _;
 use crate::report::{question_head, question_line, words};
@@ -33,7 +34,7 @@ pub(super) async fn messages(
         .await?;
     for message in messages.readable() {
         if out.is_json() {
-            out.line(&line(&task, message));
+            out.line(line(&task, message));
         } else {
             out.print(&text(message, out.is_for_people()))?;
         }
@@ -81,7 +82,7 @@ async fn question(
     };
     let out = session.out.clone();
     if out.is_json() {
-        out.line(&question_line(&open, Some(task)));
+        out.line(question_line(&open, Some(task)));
     } else {
         let age = age(&session.clock, &open, state.changed.as_ref());
         let head = question_head(&open, &age);
@@ -107,15 +108,12 @@ fn text(message: &Message, people: bool) -> String {
 }
 
 fn line(task: &TaskRef, message: &Message) -> serde_json::Value {
-    json!({
-        "v": 1,
-        "type": "message",
-        "task": task.to_string(),
-        "task_id": task.id().as_str(),
+    let fields = json!({
         "id": message.id.as_ref().map(|id| id.as_str()),
         "role": message.role.as_ref().map(|role| role.as_str()),
         "text": said(message),
-        "content": message.content,
         "created_at": message.created_at.as_ref().map(|at| at.as_str()),
-    })
+        "platform_data": message.content,
+    });
+    lines::line(LineType::Message, Some(task), fields)
 }

@@ -12,6 +12,7 @@ use taskward::{Event, Journal as _, Policy, Provider, Question, QuestionId, Task
 
 use super::read::{Read, each_event};
 use crate::args::Global;
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -36,7 +37,7 @@ pub(super) async fn open<P: Platform>(
             PollResult::Asking(questions) => Ok(questions.into_iter().next()),
             PollResult::Unclear => {
                 let what = "what was said last cannot be read: it cannot be told what is asked";
-                Err(CliError::new(Exit::Other, "decode", what).task(Some(task.clone())))
+                Err(CliError::new(Exit::Other, Code::Decode, what).task(Some(task.clone())))
             }
             _ => Ok(None),
         };

@@ -6,6 +6,7 @@ use taskward::core::{
 };
 use taskward::{Provider, TaskId};
 
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -62,7 +63,7 @@ pub(super) async fn each_event<P: Platform>(
         let read = ReadKind::Events { cursor };
         let PollResult::Events(page) = session.read(task, Read::<P>::new(task, read)).await? else {
             let what = "the list of events reads like no list of events";
-            return Err(CliError::new(Exit::Other, "decode", what));
+            return Err(CliError::new(Exit::Other, Code::Decode, what));
         };
         let read = page.events.len();
         unreadable += page.events.unreadable();
@@ -90,7 +91,7 @@ pub(super) async fn each_event<P: Platform>(
             let what = format!(
                 "the server's list of events goes on at a cursor of {bytes} bytes, which no request can carry"
             );
-            return Err(CliError::new(Exit::Other, "protocol", what));
+            return Err(CliError::new(Exit::Other, Code::Protocol, what));
         }
     }
 }

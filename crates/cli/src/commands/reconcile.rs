@@ -6,6 +6,7 @@ use taskward::{Answered, Event, Policy, QuestionId, Snapshot};
 
 use crate::answers::{self, is_attended};
 use crate::args::Global;
+use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -106,7 +107,7 @@ impl<P: Platform> EarlierWrite<'_, P> {
         let what =
             "something else that was sent from here before has arrived; nothing was sent now";
         let see = self.session.command(&P::conversation(self.task));
-        CliError::new(Exit::Other, "not_sent", what)
+        CliError::new(Exit::Other, Code::NotSent, what)
             .why(format!("It said: {}", one_line(said)))
             .next("see", see, "what the agent makes of it")
             .next("send", command_line::as_given(), "sends this, too")
@@ -133,7 +134,7 @@ impl<P: Platform> EarlierWrite<'_, P> {
             }
             _ => command_line::with(self.command, "--force-new"),
         };
-        Err(CliError::new(Exit::Unknown, "outcome_unknown", what)
+        Err(CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(format!("It said: {said}"))
             .why("Nothing was sent now.")
             .next("see", see, "whether it is there")

@@ -13,10 +13,12 @@ use taskward::{Outcome, Output as _, Status, StoppedBy, TaskFailure};
 use super::read::{Read, each_event};
 use super::status::{exit_of, exit_of_run};
 use crate::args::{Global, ProviderName, ResultOf};
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::exit_report::{self, StartKind};
+use crate::lines::{LineType, line};
 use crate::out::Out;
 use crate::platform::Platform;
 use crate::print::Destination;
@@ -64,7 +66,7 @@ async fn answer(
         _ => {
             return Err(CliError::new(
                 Exit::Other,
-                "decode",
+                Code::Decode,
                 "the summary reads like no summary",
             ));
         }
@@ -75,7 +77,7 @@ async fn answer(
     };
     match status.as_str() {
         "failed" => {
-            let problem = bad("the task failed", "task_failed");
+            let problem = bad("the task failed", Code::TaskFailed);
             return Err(match session.call(read(ReadKind::Steps)).await {
                 Ok(PollResult::Failed(TaskFailure {
                     message: Some(message),
@@ -85,7 +87,7 @@ async fn answer(
             });
         }
         // What was said last is not why it was stopped.
-        "stopped" => return Err(bad("the task was stopped", "task_stopped")),
+        "stopped" => return Err(bad("the task was stopped", Code::TaskStopped)),
         _ => {}
     }
     Err(pending(session, task, &status))
@@ -94,7 +96,7 @@ async fn answer(
 fn pending<P: Platform>(session: &Connection<P>, task: &TaskRef, status: &Status) -> Box<CliError> {
     CliError::new(
         Exit::Pending,
-        "waiting",
+        Code::Pending,
         format!("the task is not over: it is {}", one_line(status.as_str())),
     )
     .headed("pending")
@@ -170,7 +172,7 @@ async fn run(
         }
         _ => {
             let what = "the reply reads like no task";
-            Err(CliError::new(Exit::Other, "decode", what))
+            Err(CliError::new(Exit::Other, Code::Decode, what))
         }
     }
 }
@@ -226,15 +228,8 @@ fn print_feed<P: Platform>(
     feed: Value,
 ) -> Result<Exit, Box<CliError>> {
     if session.out.is_json() {
-        session.out.line(&json!({
-            "v": 1,
-            "type": "feed",
-            "exit": exit.code(),
-            "task": task.to_string(),
-            "task_id": task.id().as_str(),
-            "status": status,
-            "feed": feed,
-        }));
+        let fields = json!({ "exit": exit.code(), "status": status, "platform_data": feed });
+        session.out.line(line(LineType::Feed, Some(task), fields));
     } else {
         session.out.print_json(&feed)?;
     }

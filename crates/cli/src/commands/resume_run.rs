@@ -43,7 +43,7 @@ pub(super) async fn resume_run(
         return watch::all::<AgentHarness>(out, global, &[task], None, &args.follow).await;
     }
     if out.is_json() {
-        out.line(&result_line(&task, "resumed", Map::new()));
+        out.line(result_line(&task, "resumed", Map::new()));
     } else {
         let watch = session.command(&format!("watch {}", task.quoted()));
         out.say(&format!("follow: {watch}"));

@@ -13,6 +13,7 @@ use super::reconcile::EarlierWrite;
 use crate::answers::Asker;
 use crate::args::{Global, Send};
 use crate::clock::{age, span};
+use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -115,7 +116,7 @@ async fn takes_message(
             return Ok(());
         }
         let what = format!("the task is {status}: a message would start another turn of it");
-        return Err(CliError::new(Exit::Usage, "over", what)
+        return Err(CliError::new(Exit::Usage, Code::TaskEnded, what)
             .why("That may be paid for. Nothing was sent.")
             .next(
                 "do it",
@@ -132,7 +133,7 @@ async fn takes_message(
         .map_err(|problem| problem.why("Nothing was sent."))?;
     let Some(open) = open else { return Ok(()) };
     let what = "the agent waits for the answer to a question, and a message would be taken for it";
-    let problem = CliError::new(Exit::Pending, "waiting", what).headed("waiting");
+    let problem = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
     let age = age(&session.clock, &open, state.changed.as_ref());
     let problem = exit_report::quoted(problem, &open, &age).why("Nothing was sent.");
     Err(exit_report::answers(session, problem, task, &open).task(Some(task.clone())))
@@ -162,13 +163,13 @@ async fn confirm(
     let status = followed.reporter.status();
     if out.is_json() {
         let mut line = result_line(task, &status, Map::new());
-        line["landed"] = json!(!matches!(seen, Some(Seen::Nothing)));
+        line["effect_seen"] = json!(!matches!(seen, Some(Seen::Nothing)));
         line["earlier"] = json!(is_earlier);
         line["text"] = match &seen {
             Some(Seen::Spoke(text)) => json!(text),
             _ => json!(null),
         };
-        out.line(&line);
+        out.line(line);
         return Ok(Exit::Ok);
     }
     match seen {
@@ -208,7 +209,7 @@ async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<CliErro
                 let why = detail.unwrap_or_default();
                 let exit = exit_report::exit_of_refusal(followed.running.refusal());
                 return Err(
-                    CliError::new(exit, "refused", "the message was not delivered").why(why),
+                    CliError::new(exit, Code::Refused, "the message was not delivered").why(why),
                 );
             }
             _ => {}
@@ -231,7 +232,7 @@ async fn over(
         Err(problem) => problem.task(Some(task.clone())),
         Ok(_) => CliError::new(
             Exit::Other,
-            "refused",
+            Code::Refused,
             "the task ended before the message was sent",
         )
         .next(

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use taskward_sim::{Scenario, Sim};
 
 use crate::args::SimArgs;
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::lines::{LineType, line};
 use crate::out::Out;
 use crate::signals::Signals;
 
@@ -31,7 +33,7 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<CliErr
         .map_err(|e| {
             CliError::new(
                 Exit::Other,
-                "local",
+                Code::Local,
                 format!("the simulator cannot listen at {}: {e}", args.listen),
             )
             .next(
@@ -41,7 +43,7 @@ pub(super) async fn sim(out: Arc<Out>, args: SimArgs) -> Result<Exit, Box<CliErr
             )
         })?;
     if out.is_json() {
-        out.line(&sim.ready_line());
+        out.line(line(LineType::Ready, None, sim.ready_line()));
     } else {
         out.print(&sim.export_lines())?;
         let names: Vec<String> = sim

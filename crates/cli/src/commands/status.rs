@@ -18,9 +18,10 @@ use crate::clock::age;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::lines::{self, LineType};
 use crate::out::Out;
 use crate::platform::Platform;
-use crate::report::{block, question_line};
+use crate::report::{block, question_fields};
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
@@ -49,19 +50,16 @@ async fn nanonets(
     let waits = Nanonets::waits(&Status::unknown(task.status.as_str()));
     let asked = asked(&session, task_ref, waits).await;
     if out.is_json() {
-        out.line(&json!({
-            "v": 1,
-            "type": "status",
+        let fields = json!({
             "exit": exit.code(),
-            "task": name,
-            "task_id": task_ref.id().as_str(),
             "status": task.status.as_str(),
             "title": task.title,
-            "agent_id": task.agent_id.as_ref().map(|id| id.as_str()),
             "created_at": task.created_at.as_ref().map(|at| at.as_str()),
             "updated_at": task.updated_at.as_ref().map(|at| at.as_str()),
-            "question": asked.as_ref().map(|asked| question_line(asked, Some(task_ref))),
-        }));
+            "question": asked.as_ref().map(question_fields),
+            "platform_data": { "agent_id": task.agent_id.as_ref().map(|id| id.as_str()) },
+        });
+        out.line(lines::line(LineType::TaskStatus, Some(task_ref), fields));
         show(&mut session, global, task_ref, asked, None).await?;
         return Ok(exit);
     }
@@ -128,17 +126,18 @@ async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit,
     let exit = exit_of_run(&run.status);
     let waits = AgentHarness::waits(&Status::unknown(run.status.as_str()));
     let asked = asked(&session, task, waits).await;
+    let goal = run.extra.get("input").and_then(|input| input.get("goal"));
     if out.is_json() {
-        out.line(&json!({
-            "v": 1,
-            "type": "status",
+        let fields = json!({
             "exit": exit.code(),
-            "task": task.to_string(),
-            "task_id": task.id().as_str(),
             "status": run.status.as_str(),
-            "run": run.extra,
-            "question": asked.as_ref().map(|asked| question_line(asked, Some(task))),
-        }));
+            "title": goal,
+            "created_at": run.extra.get("created_at"),
+            "updated_at": run.extra.get("updated_at"),
+            "question": asked.as_ref().map(question_fields),
+            "platform_data": run.extra,
+        });
+        out.line(lines::line(LineType::TaskStatus, Some(task), fields));
         show(&mut session, global, task, asked, None).await?;
         return Ok(exit);
     }
@@ -149,7 +148,6 @@ async fn harness(out: Arc<Out>, global: &Global, task: &TaskRef) -> Result<Exit,
     };
     let changed = time("updated_at");
     let at = changed.clone().or_else(|| time("created_at"));
-    let goal = run.extra.get("input").and_then(|input| input.get("goal"));
     let fields = [
         task.to_string(),
         run.status.as_str().to_owned(),

@@ -46,7 +46,7 @@ where
         |item| (shown.line)(item).to_string(),
         |item| {
             if out.is_json() {
-                out.line(&(shown.line)(&item));
+                out.line((shown.line)(&item));
                 return out.check();
             }
             rows.push((shown.row)(&item, people));

@@ -13,6 +13,7 @@ use crate::args::{Global, Usage};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::lines::{LineType, line};
 use crate::out::Out;
 use crate::text_arg::moment;
 
@@ -50,7 +51,11 @@ pub(super) async fn usage(
         })
         .await?;
     if out.is_json() {
-        out.line(&json!({ "v": 1, "type": "usage", "usage": usage }));
+        out.line(line(
+            LineType::Usage,
+            None,
+            json!({ "platform_data": usage }),
+        ));
         return Ok(Exit::Ok);
     }
     // The platform does not document the reply: whatever list of objects it has is the table.

@@ -6,6 +6,7 @@ use taskward::Snapshot;
 
 use crate::answers::Asker;
 use crate::args::{Follow, Global, Watch};
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -29,7 +30,7 @@ pub(super) async fn watch(
     if args.follow.output.is_some() && args.tasks.len() > 1 {
         return Err(CliError::new(
             Exit::Usage,
-            "usage",
+            Code::Usage,
             "-o takes the answer of one task, and several are watched",
         ));
     }
@@ -43,7 +44,7 @@ pub(super) async fn watch(
         if !tasks.is_empty() && found != provider {
             return Err(CliError::new(
                 Exit::Usage,
-                "usage",
+                Code::Usage,
                 format!("tasks of {provider} and of {found} are watched by two commands"),
             )
             .why("They have different keys and servers."));
@@ -71,7 +72,7 @@ async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, B
     };
     let Some(task) = task_of(&newest) else {
         let what = "nobody knows what became of the start that was made last";
-        return Err(CliError::new(Exit::Unknown, "outcome_unknown", what)
+        return Err(CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why("It may have made a task. Nothing is watched or answered.")
             .next(
                 "recover",

@@ -6,6 +6,7 @@ use taskward::core::Safety;
 use taskward::{Answered, CancelResult, DetachReason, Detached, Question, QuestionKind};
 
 use super::{StartKind, asked, hint};
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
@@ -102,7 +103,7 @@ pub(crate) fn left<P: Platform>(
                 }
                 _ => "the agent asks, and nobody here can answer",
             };
-            let problem = CliError::new(Exit::Pending, "waiting", what).headed("waiting");
+            let problem = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
             let problem = match failure.or(refusal) {
                 Some(why) => problem.why(why),
                 None => problem,
@@ -114,7 +115,7 @@ pub(crate) fn left<P: Platform>(
         DetachReason::AnswerUnconfirmed(question) => {
             let problem = CliError::new(
                 Exit::Unknown,
-                "outcome_unknown",
+                Code::OutcomeUnknown,
                 "the answer may or may not have arrived; it was not sent again",
             );
             let problem = asked(problem, question).next(
@@ -131,7 +132,7 @@ pub(crate) fn left<P: Platform>(
         }
         DetachReason::Review(_) => {
             let what = "the task waits for a human's review in the platform's dashboard";
-            let problem = CliError::new(Exit::Pending, "waiting", what).headed("waiting");
+            let problem = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
             stays(session, reporter, problem, &known)
         }
         _ => {
@@ -150,7 +151,7 @@ pub(crate) fn undelivered<P: Platform>(
     kind: Undelivered,
 ) -> Box<CliError> {
     let what = format!("the {} may or may not have arrived", kind.as_str());
-    let problem = CliError::new(Exit::Unknown, "outcome_unknown", what)
+    let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
         .why("Interrupted before the server had answered. It was not sent again.");
     let problem = match over::<P>(reporter) {
         Some(over) => problem.why(over),
@@ -191,7 +192,7 @@ pub(crate) fn detached<P: Platform>(
 }
 
 fn parting(exit: Exit) -> Box<CliError> {
-    CliError::new(exit, "interrupted", "the watch ended").headed("detached")
+    CliError::new(exit, Code::Interrupted, "the watch ended").headed("detached")
 }
 
 /// Ctrl-C where the task was to be stopped.
@@ -209,7 +210,7 @@ pub(crate) fn abandoned<P: Platform>(
         _ => "detached",
     };
     let what = format!("the watch ended; {}", in_brief(abandoned));
-    let problem = CliError::new(exit, "interrupted", what).headed(head);
+    let problem = CliError::new(exit, Code::Interrupted, what).headed(head);
     let problem = with_detach_state(session, began, reporter, problem, task, abandoned);
     simulated(session, problem.task(task.clone()))
 }
@@ -232,7 +233,7 @@ pub(super) fn with_detach_state<P: Platform>(
     task: &Option<TaskRef>,
     abandoned: &CancelResult,
 ) -> Box<CliError> {
-    let problem = problem.abandoned(abandoned.code());
+    let problem = problem.cancel(Some(abandoned));
     let said = reporter.last_said(began);
     let problem = match said {
         Some((kind, how)) if how != Answered::Applied => problem.why(kind.write_result(how)),
@@ -265,7 +266,7 @@ pub(super) fn with_detach_state<P: Platform>(
                 session.command(&P::conversation(task)),
                 "whether it is there",
             )
-            .named("outcome_unknown")
+            .named(Code::OutcomeUnknown)
             .ending(Exit::Unknown),
         _ => problem,
     }

@@ -9,11 +9,12 @@ use taskward::{
 
 use crate::agents;
 use crate::clock::span;
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::platform::{Hint, Platform};
-use crate::report::{Reporter, asked_in_words, question_head};
+use crate::report::{Reporter, asked_in_words, question_fields, question_head};
 use crate::sanitise::one_line;
 use crate::task_ref::{TaskRef, quote};
 
@@ -64,7 +65,7 @@ pub(crate) fn outcome<P: Platform>(
         .task()
         .map(|id| session.task(id))
         .or_else(|| reporter.task());
-    let code = outcome.code();
+    let code = Code::of_outcome(&outcome);
     let of = |command: &str| match &task {
         Some(task) => session.command(&format!("{command} {}", task.quoted())),
         None => session.command(command),
@@ -237,7 +238,7 @@ pub(crate) fn unread<P: Platform>(
     why: &str,
 ) -> Box<CliError> {
     let what = format!("{what} could not be read; nothing was sent");
-    let problem = CliError::new(Exit::TryLater, "not_sent", what)
+    let problem = CliError::new(Exit::TryLater, Code::NotSent, what)
         .why(format!("Last: {}", one_line(why)))
         .why("Trying again later is safe.");
     let problem = match task {
@@ -263,7 +264,7 @@ pub(crate) fn unknown<P: Platform>(
         .filter(|_| session.store.is_some())
         .map(|intent| session.command(&format!("recover {intent}")));
     let problem = |what: &str| {
-        CliError::new(Exit::Unknown, "outcome_unknown", what)
+        CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(why.to_owned())
             // Nothing looks up what was not written down.
             .intent(intent.clone().filter(|_| session.store.is_some()))
@@ -321,7 +322,7 @@ pub(crate) fn unknown<P: Platform>(
 /// A task that the server does not know, whether that is found out by a watch or by a single read.
 fn gone<P: Platform>(session: &Connection<P>, error: &ApiError) -> Box<CliError> {
     let what = "the server does not know this task";
-    let problem = exchange(CliError::new(Exit::Other, "gone", what), error);
+    let problem = exchange(CliError::new(Exit::Other, Code::Gone, what), error);
     let problem = problem.why(error.to_string());
     if P::CAPABILITIES.list {
         problem.next("see", session.command("ls"), "")
@@ -356,7 +357,7 @@ pub(crate) fn exit_of_refusal(error: Option<&ApiError>) -> Exit {
 fn refused<P: Platform>(
     session: &Connection<P>,
     began: &StartKind,
-    code: &'static str,
+    code: Code,
     error: ApiError,
     attempts: u32,
 ) -> Box<CliError> {
@@ -430,7 +431,9 @@ pub(crate) fn quoted(problem: Box<CliError>, question: &Question, age: &str) -> 
 }
 
 fn asked(problem: Box<CliError>, question: &Question) -> Box<CliError> {
-    let problem = problem.question(&question.id);
+    let problem = problem
+        .question(&question.id)
+        .waits_for(question_fields(question));
     asked_in_words(question)
         .into_iter()
         .fold(problem, |problem, line| problem.why(line))

@@ -7,6 +7,7 @@ use taskward::{
 };
 
 use super::{TASK, Table, question, refusal};
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::exit_report::{self, StartKind, Undelivered};
@@ -244,7 +245,7 @@ impl<P: Platform> Table<P> {
         let full = || {
             CliError::new(
                 Exit::Other,
-                "output",
+                Code::Output,
                 "cannot write to stdout: no space left",
             )
         };
@@ -254,7 +255,7 @@ impl<P: Platform> Table<P> {
         );
         let gone = CliError::new(
             Exit::ReaderGone,
-            "reader_gone",
+            Code::OutputClosed,
             "the reader of the output went away",
         );
         self.row(

@@ -1,65 +1,60 @@
-//! Events as JSON lines: `"v":1`, a `type`, and the task wherever it is known.
+//! Events as lines of the JSON modes.
 
 use serde_json::{Map, Value, json};
+use taskward::core::RawEvent;
 use taskward::{Answered, Event, Question, QuestionId, QuestionKind, WithdrawReason};
 
 use crate::clock::ProgramClock;
+use crate::codes::Code;
 use crate::exit::Exit;
+use crate::lines::{LineType, line};
 use crate::task_ref::TaskRef;
 
-/// A line about a task.
-pub(crate) fn about(task: &TaskRef, kind: &str, fields: Value) -> Value {
-    line(kind, Some(task), fields)
+/// Makes a note: its code, and what the code says.
+fn note(task: Option<&TaskRef>, code: Code, mut fields: Value) -> Value {
+    fields["code"] = code.as_str().into();
+    line(LineType::Note, task, fields)
 }
 
-fn line(kind: &str, task: Option<&TaskRef>, fields: Value) -> Value {
-    let mut line = Map::new();
-    line.insert("v".into(), 1.into());
-    line.insert("type".into(), kind.into());
-    line.insert("task".into(), task.map(ToString::to_string).into());
-    line.insert("task_id".into(), task.map(|task| task.id().as_str()).into());
-    if let Value::Object(fields) = fields {
-        line.extend(fields);
-    }
-    Value::Object(line)
-}
-
-/// The first line about a task that existed before.
+/// Makes the first line about a task that existed before.
 pub(super) fn watching(task: &TaskRef) -> Value {
-    line("note", Some(task), json!({ "note": "watching" }))
+    note(Some(task), Code::Watching, json!({}))
 }
 
-/// A line of the stderr of the command that is to answer a question.
+/// Makes a line of the stderr of the command that is to answer a question.
 pub(super) fn of_command(task: Option<&TaskRef>, question: &QuestionId, text: &str) -> Value {
-    let fields = json!({ "note": "on_question", "question_id": question, "text": text });
-    line("note", task, fields)
+    let fields = json!({ "question_id": question, "text": text });
+    note(task, Code::OnQuestion, fields)
 }
 
-/// The line before a new task that is started like this one.
+/// Makes the line before a new task that is started like this one.
 pub(super) fn starting_like(task: &TaskRef) -> Value {
-    line(
-        "note",
+    note(
         None,
-        json!({ "note": "starting_again", "like": task.to_string() }),
+        Code::StartingAgain,
+        json!({ "like": task.to_string() }),
     )
 }
 
-/// The line for an event.
+/// Makes the line of an event of the platform.
+pub(crate) fn provider_event(raw: &RawEvent, task: Option<&TaskRef>) -> Value {
+    let fields = json!({ "seq": raw.seq, "platform_data": raw.data });
+    line(LineType::TaskEvent, task, fields)
+}
+
+/// Makes the line of an event.
 pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &ProgramClock) -> Value {
-    let told = |name: &str, mut fields: Value| {
-        fields["name"] = name.into();
-        line("event", task, fields)
-    };
+    let noted = |code, fields| note(task, code, fields);
     match event {
         Event::Created {
             status, replayed, ..
         } => line(
-            "task.created",
+            LineType::TaskCreated,
             task,
             json!({ "status": status.as_ref().map(|status| status.as_str()), "replayed": replayed }),
         ),
         Event::Status(status) => line(
-            "task.status",
+            LineType::TaskStatus,
             task,
             json!({
                 "status": status.as_str(),
@@ -68,66 +63,73 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &ProgramClock)
             }),
         ),
         Event::Question(asked) => question(asked, task),
-        Event::Withdrawn { question, reason } => told(
-            "withdrawn",
+        Event::Withdrawn { question, reason } => line(
+            LineType::QuestionWithdrawn,
+            task,
             json!({ "question_id": question.as_str(), "reason": reason }),
         ),
-        Event::Paused(status) => told("review", json!({ "status": status.as_str() })),
+        Event::Paused(status) => noted(Code::InReview, json!({ "status": status.as_str() })),
         Event::Answered {
             question,
             how,
             detail,
-        } => told(
-            "answered",
+        } => line(
+            LineType::QuestionAnswered,
+            task,
             json!({
                 "question_id": question.as_str(),
-                "how": write_result(*how),
+                "outcome": write_result(*how),
                 "reason": reason_of(*how),
                 "detail": detail,
             }),
         ),
-        Event::Sent { how, detail, .. } => told(
-            "sent",
-            json!({ "how": write_result(*how), "detail": detail }),
+        Event::Sent { how, detail, .. } => line(
+            LineType::MessageSent,
+            task,
+            json!({ "outcome": write_result(*how), "detail": detail }),
         ),
-        Event::Cancelling => told("cancelling", json!({})),
-        Event::CancelRefused(why) => told("cancel_refused", json!({ "detail": why })),
+        Event::Cancelling => noted(Code::Cancelling, json!({})),
+        Event::CancelRefused(why) => noted(Code::CancelRejected, json!({ "detail": why })),
         Event::Retrying {
             attempt,
             reason,
             why,
             until,
-        } => line(
-            "note",
-            task,
+        } => noted(
+            Code::Retrying,
             json!({
-                "note": "retrying",
                 "attempt": attempt,
                 "reason": reason.code(),
                 "why": why,
                 "wait_ms": millis(clock.left(*until)),
             }),
         ),
-        Event::Gap { after, before } => {
-            line("gap", task, json!({ "after": after, "before": before }))
-        }
-        Event::Altered { position } => line("altered", task, json!({ "seq": position })),
-        Event::Identified(asked) => told("identified", shown(asked)),
-        Event::Unconfirmed { event, status } => told(
-            "unconfirmed",
+        Event::Gap { after, before } => line(
+            LineType::TaskGap,
+            task,
+            json!({ "after": after, "before": before }),
+        ),
+        Event::Altered { position } => noted(Code::EventChanged, json!({ "seq": position })),
+        Event::Identified(asked) => noted(
+            Code::QuestionIdentified,
+            json!({ "question": question_fields(asked) }),
+        ),
+        Event::Unconfirmed { event, status } => noted(
+            Code::EndUnconfirmed,
             json!({ "event": event, "status": status.as_ref().map(|status| status.as_str()) }),
         ),
-        Event::Provider(raw) => line("event", task, json!({ "seq": raw.seq, "event": raw.data })),
-        _ => told("other", json!({})),
+        Event::Provider(raw) => provider_event(raw, task),
+        _ => noted(Code::Other, json!({})),
     }
 }
 
-/// A question, as its line and as `--on-question` gets it.
+/// Makes the line of a question, as `--on-question` gets it, too.
 pub(crate) fn question(question: &Question, task: Option<&TaskRef>) -> Value {
-    line("task.question", task, shown(question))
+    line(LineType::QuestionOpened, task, question_fields(question))
 }
 
-fn shown(question: &Question) -> Value {
+/// Lists what is known of a question, for programs; every key is there for every platform.
+pub(crate) fn question_fields(question: &Question) -> Value {
     let kind = match &question.kind {
         QuestionKind::Text => "text",
         QuestionKind::Approval => "approval",
@@ -135,32 +137,21 @@ fn shown(question: &Question) -> Value {
         QuestionKind::Other(kind) => kind,
         _ => "other",
     };
-    let mut shown = json!({
+    json!({
         "id": question.id.as_str(),
         "kind": kind,
         "text": question.text,
         "messages": question.messages,
-    });
-    if let Some(payload) = &question.payload {
-        shown["payload"] = payload.clone();
-    }
-    if let Some(since) = &question.since {
-        shown["asked_at"] = since.as_str().into();
-    }
-    shown
+        "payload": question.payload,
+        "asked_at": question.since,
+    })
 }
 
-/// The last line of a success, with what is special about it.
-pub(crate) fn result(task: &TaskRef, status: &str, fields: Map<String, Value>) -> Value {
-    let mut line = line(
-        "result",
-        Some(task),
-        json!({ "exit": Exit::Ok.code(), "status": status }),
-    );
-    if let Value::Object(line) = &mut line {
-        line.extend(fields);
-    }
-    line
+/// Makes the last line of a success, with what is special about it.
+pub(crate) fn result(task: &TaskRef, status: &str, mut fields: Map<String, Value>) -> Value {
+    fields.insert("exit".into(), Exit::Ok.code().into());
+    fields.insert("status".into(), status.into());
+    line(LineType::TaskResult, Some(task), Value::Object(fields))
 }
 
 fn write_result(how: Answered) -> Value {
@@ -215,16 +206,16 @@ mod tests {
         let types = [
             "task.created",
             "task.status",
-            "task.question",
-            "event",
+            "question.opened",
             "note",
-            "altered",
+            "note",
+            "note",
         ];
         for (event, kind) in events.iter().zip(types) {
             let line = super::event(event, Some(&task), &clock);
             assert_eq!(
                 (line["v"].as_u64(), line["type"].as_str()),
-                (Some(1), Some(kind))
+                (Some(2), Some(kind))
             );
             assert_eq!(
                 (line["task"].as_str(), line["task_id"].as_str()),

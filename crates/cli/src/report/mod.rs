@@ -244,7 +244,7 @@ impl Reporter {
     /// What the command that is to answer a question says beside its answer, for programs.
     pub(crate) fn note_of_command(&self, question: &QuestionId, line: &str) {
         let note = json::of_command(self.task().as_ref(), question, line);
-        self.out.line(&note);
+        self.out.line(note);
     }
 
     /// Why whoever was to answer this question did not.
@@ -389,7 +389,7 @@ impl Reporter {
         let Some(task) = self.task() else { return };
         remember(&task);
         if self.out.is_json() {
-            self.out.line(&json::watching(&task));
+            self.out.line(json::watching(&task));
         }
         self.say(&format!("task {task}"));
     }
@@ -397,7 +397,7 @@ impl Reporter {
     /// Tells that a new task is about to be started, the same as this one.
     pub(crate) fn starting_like(&self, task: &TaskRef) {
         if self.out.is_json() {
-            self.out.line(&json::starting_like(task));
+            self.out.line(json::starting_like(task));
         }
         self.say(&format!(
             "starting a new task, the same as {task}; it is billed like any other"
@@ -479,7 +479,7 @@ impl Reporter {
         }
         if self.out.is_json() {
             self.out
-                .line(&json::event(event, task.as_ref(), &self.clock));
+                .line(json::event(event, task.as_ref(), &self.clock));
             if let Event::Question(question) = event {
                 self.shown(question);
             }
@@ -710,7 +710,9 @@ pub(crate) fn newest() -> Option<TaskRef> {
         .clone()
 }
 
-pub(crate) use json::{about, question as question_line, result as result_line};
+pub(crate) use json::{
+    provider_event as event_line, question as question_line, question_fields, result as result_line,
+};
 pub(crate) use steps::cells;
 pub(crate) use text::{asked as asked_in_words, block, head as question_head, words};
 

@@ -94,10 +94,10 @@ fn entries_that_cannot_be_read_are_counted_beside_the_others() {
         assert_eq!(
             (
                 note["type"].as_str(),
-                note["note"].as_str(),
-                note["unreadable"].as_u64()
+                note["code"].as_str(),
+                note["entries"].as_u64()
             ),
-            (Some("note"), Some("unreadable"), Some(count)),
+            (Some("note"), Some("entries_unreadable"), Some(count)),
             "{args:?}: {note}"
         );
         assert!(ended.stderr.is_empty(), "{args:?}: {ended:?}");
@@ -124,8 +124,10 @@ fn a_start_is_not_said_to_be_missing_from_a_list_that_could_not_be_read_whole() 
     ]);
     let ended = run(&url, state.path(), &["recover", "--json"]);
     let lines = ended.lines();
-    let note = lines.iter().find(|line| line["note"] == "unreadable");
-    assert_eq!(note.expect("a note")["unreadable"], 1);
+    let note = lines
+        .iter()
+        .find(|line| line["code"] == "entries_unreadable");
+    assert_eq!(note.expect("a note")["entries"], 1);
     let search = lines.iter().find(|line| line["type"] == "search");
     let search = search.expect("a search");
     assert_eq!(

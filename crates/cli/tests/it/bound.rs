@@ -204,7 +204,7 @@ fn what_status_and_messages_show_may_be_answered_and_is_known_from_then_on() {
     let asked = messages.last().expect("lines");
     assert_eq!(
         (&asked["type"], &asked["id"]),
-        (&json!("task.question"), id)
+        (&json!("question.opened"), id)
     );
     assert_eq!(world.fast(&["reply", &task, "EUR"]).code, 0);
     let run = world.start_until("approve-email", "awaiting_input");

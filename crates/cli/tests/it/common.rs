@@ -276,7 +276,7 @@ impl Ended {
             .map(|line| serde_json::from_str(line).expect("a JSON line"))
             .collect();
         for line in &lines {
-            assert!(line["v"] == 1 && line["type"].is_string(), "{line}");
+            assert!(line["v"] == 2 && line["type"].is_string(), "{line}");
         }
         lines
     }
@@ -285,7 +285,9 @@ impl Ended {
     pub(crate) fn last(&self) -> Value {
         let last = self.lines().pop().expect("at least one line");
         assert!(
-            last["type"] == "result" || last["type"] == "error",
+            ["task.result", "task.detached", "error"]
+                .iter()
+                .any(|kind| last["type"] == *kind),
             "{last}"
         );
         assert_eq!(last["exit"], self.code, "{last}");
@@ -297,6 +299,16 @@ impl Ended {
         for word in words {
             assert!(self.stderr.contains(word), "{word:?} in {self:?}");
         }
+    }
+
+    /// The command to go on with of this number in the last line, as its words behind `taskward`.
+    pub(crate) fn next_command(&self, number: usize) -> Vec<String> {
+        let last = self.last();
+        let words = last["next"][number].as_array().expect("a command");
+        let words = words.iter().map(|word| word.as_str().expect("a word"));
+        let mut words = words.map(str::to_owned);
+        assert_eq!(words.next().as_deref(), Some("taskward"), "{last}");
+        words.collect()
     }
 
     /// The command printed behind a label.

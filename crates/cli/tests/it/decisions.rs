@@ -124,6 +124,6 @@ fn verbose_leaves_json_lines_alone_and_names_the_task_where_several_are_watched(
     ended.says(&["* poll the status: GET ", " exchange "]);
     for line in ended.stdout.lines() {
         let line: serde_json::Value = serde_json::from_str(line).expect("JSON");
-        assert_eq!(line["v"], json!(1), "{line}");
+        assert_eq!(line["v"], json!(2), "{line}");
     }
 }

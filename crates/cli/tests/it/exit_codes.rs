@@ -15,7 +15,11 @@ pub(crate) fn check(world: &World, args: &[&str], code: i32, name: &str) -> Ende
     let lines = world.run_elsewhere(&[args, &["--json"]].concat());
     assert_eq!(lines.code, code, "{args:?}: {lines:?}");
     let last = lines.last();
-    assert_eq!(last["code"].as_str().unwrap_or("result"), name, "{last}");
+    assert_eq!(
+        last["code"].as_str().unwrap_or("task.result"),
+        name,
+        "{last}"
+    );
     words
 }
 
@@ -24,7 +28,7 @@ fn a_task_that_ended_has_the_same_code_however_it_is_asked_for() {
     let world = World::new();
     let speed = SPEED.to_string();
     let fast = ["--speed", &speed];
-    for (agent, code, name) in [("echo", 0, "result"), ("failing", 3, "task_failed")] {
+    for (agent, code, name) in [("echo", 0, "task.result"), ("failing", 3, "task_failed")] {
         check(
             &world,
             &[&["run", "--agent", agent, "hi"], &fast[..]].concat(),
@@ -66,7 +70,7 @@ fn a_task_that_goes_on_is_pending_or_out_of_time() {
     let speed = SPEED.to_string();
     let slow = world.start("slow");
     assert_eq!(world.run(&["status", &slow]).code, 8);
-    check(&world, &["result", &slow], 8, "waiting").says(&["taskward watch nanonets:"]);
+    check(&world, &["result", &slow], 8, "pending").says(&["taskward watch nanonets:"]);
     let late = check(
         &world,
         &["watch", &slow, "--timeout", "5s", "--speed", &speed],

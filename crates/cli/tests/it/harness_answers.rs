@@ -142,7 +142,7 @@ fn a_run_that_does_not_wait_is_told_with_its_status_and_the_platforms_word() {
             &["reject", run, "--yes"],
             &["input", run, "a=b"],
         ] {
-            let ended = check(&world, answer, 1, "run_not_awaiting_input");
+            let ended = check(&world, answer, 1, "not_waiting");
             ended.says(&[&format!("it is {status}"), "reason run_not_awaiting_input"]);
         }
     }
@@ -176,7 +176,7 @@ fn a_signal_by_hand_gets_the_platforms_own_refusals() {
         ended.says(&[name, &format!("reason {name}")]);
     };
     signal(&path, "dance", 1, "invalid_signal_type");
-    signal(&path, "approve", 1, "run_not_awaiting_input");
+    signal(&path, "approve", 1, "not_waiting");
     signal("/runs/run_of_nobody/signal", "approve", 1, "run_not_found");
     let waits = world.start_until("approve-email", "awaiting_input");
     let path = format!(
@@ -331,10 +331,14 @@ fn what_a_wait_is_about_may_be_told_after_the_wait() {
     let ended = world.fast(&["watch", &run, "--on-approval", "approve", "--json"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     let lines = ended.lines();
-    let identified = lines.iter().find(|line| line["name"] == "identified");
+    let identified = lines
+        .iter()
+        .find(|line| line["code"] == "question_identified");
     let identified: &Value = identified.expect("told later");
-    assert_eq!(identified["kind"], "approval", "{identified}");
-    let asked = lines.iter().filter(|line| line["type"] == "task.question");
+    assert_eq!(identified["question"]["kind"], "approval", "{identified}");
+    let asked = lines
+        .iter()
+        .filter(|line| line["type"] == "question.opened");
     assert_eq!(asked.count(), 1);
     assert_eq!(applied(&world), [(1, Some("approve".to_owned()))]);
 }

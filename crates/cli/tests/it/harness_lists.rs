@@ -34,9 +34,13 @@ fn events_are_tabs_for_pipes_and_lines_for_programs() {
         (
             &lines[0]["type"],
             &lines[0]["seq"],
-            &lines[0]["event"]["type"]
+            &lines[0]["platform_data"]["type"]
         ),
-        (&json!("event"), &json!(34), &json!("run.worker.succeeded"))
+        (
+            &json!("task.event"),
+            &json!(34),
+            &json!("run.worker.succeeded")
+        )
     );
     let full = world.run(&["result", &run, "--full"]);
     let full: Value = serde_json::from_str(&full.stdout).expect("JSON");
@@ -137,7 +141,10 @@ fn usage_is_a_table_and_its_range_is_checked_first() {
     assert_eq!((none.code, none.stdout.as_str()), (0, ""), "{none:?}");
     let line = &world.run(&["usage", "--json"]).lines()[0];
     assert_eq!(
-        (&line["type"], &line["usage"]["totals"]["run.created"]),
+        (
+            &line["type"],
+            &line["platform_data"]["totals"]["run.created"]
+        ),
         (&json!("usage"), &json!(1))
     );
     let before = world.sim.requests().len();

@@ -60,7 +60,7 @@ fn every_end_of_a_run_has_its_code_in_words_and_as_json() {
         check(&world, &args, code, name)
     };
     let goal = || json!({ "goal": "x" });
-    run(goal(), &["--on-approval", "approve"], 0, "result");
+    run(goal(), &["--on-approval", "approve"], 0, "task.result");
     let reject = run(goal(), &["--on-approval", "reject"], 3, "task_failed");
     reject.says(&["reason REJECTED", "taskward events agent-harness:"]);
     run(json!({ "scenario": "limit" }), &[], 3, "task_failed")
@@ -84,7 +84,7 @@ fn a_run_that_ended_has_the_same_code_however_it_is_asked_for() {
     let world = World::new();
     let done = world.start_until("long-stream", "succeeded");
     let bad = world.start_until("limit", "failed");
-    for (run, code, name) in [(&done, 0, "result"), (&bad, 3, "task_failed")] {
+    for (run, code, name) in [(&done, 0, "task.result"), (&bad, 3, "task_failed")] {
         let watch = ["watch", run, "--speed", "20"];
         check(&world, &watch, code, name);
         check(&world, &["result", run], code, name);
@@ -100,7 +100,7 @@ fn a_run_that_ended_has_the_same_code_however_it_is_asked_for() {
         .says(&["exceeded a limit", "MAX_STEPS"]);
     let waits = world.start_until("approve-email", "awaiting_input");
     assert_eq!(world.run(&["status", &waits]).code, 8);
-    check(&world, &["result", &waits], 8, "waiting");
+    check(&world, &["result", &waits], 8, "pending");
 }
 
 /// Rows: I14.
@@ -184,9 +184,9 @@ fn a_wait_that_nobody_answers_in_time_is_named_and_started_anew_by_the_printed_c
         (watched.code, &last["reason"]),
         (3, &json!("signal_timeout"))
     );
-    assert_eq!(last["hint"][1], format!("taskward run --again {run}"));
+    assert_eq!(watched.next_command(1), ["run", "--again", &run]);
     let elsewhere = world.run_elsewhere(&["watch", &run, "--json"]);
-    let hints = elsewhere.last()["hint"].clone();
+    let hints = elsewhere.last()["next"].clone();
     assert_eq!(hints.as_array().map(Vec::len), Some(1), "{hints}");
     assert_eq!(world.run(&["result", &run]).code, 3);
 }
@@ -307,7 +307,7 @@ fn json_lines_tell_every_event_with_its_number() {
     assert!(lines.iter().all(|line| line["task"] == task), "{lines:?}");
     let events: Vec<&Value> = lines
         .iter()
-        .filter(|line| line["type"] == "event" && line.get("seq").is_some())
+        .filter(|line| line["type"] == "task.event")
         .collect();
     let numbers: Vec<u64> = events
         .iter()
@@ -321,17 +321,22 @@ fn json_lines_tell_every_event_with_its_number() {
     assert!(
         events
             .iter()
-            .all(|line| line["event"]["seq"] == line["seq"] && line["event"]["type"].is_string())
+            .all(|line| line["platform_data"]["seq"] == line["seq"]
+                && line["platform_data"]["type"].is_string())
     );
     let kinds: Vec<&Value> = lines
         .iter()
-        .filter(|line| line["type"] == "task.question")
+        .filter(|line| line["type"] == "question.opened")
         .map(|line| &line["kind"])
         .collect();
     assert_eq!(kinds, ["approval", "data"]);
     let last = ended.last();
     assert_eq!(
-        (&last["status"], &last["run"]["status"], &last["confirmed"]),
+        (
+            &last["status"],
+            &last["platform_data"]["status"],
+            &last["confirmed"]
+        ),
         (&json!("succeeded"), &json!("succeeded"), &json!(true))
     );
     assert!(

@@ -37,7 +37,7 @@ fn lines(command: &Command, interrupt_at: Option<&str>) -> (i32, Vec<Value>) {
         let line = line.expect("text");
         assert_hidden(&secrets, &[&line]);
         let value: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
-        assert!(value["v"] == 1 && value["type"].is_string(), "{line}");
+        assert!(value["v"] == 2 && value["type"].is_string(), "{line}");
         if value["type"].as_str() == interrupt_at {
             let id = child.id().to_string();
             let sent = Command::new("kill").args(["-INT", &id]).status();
@@ -66,13 +66,13 @@ fn check(command: &Command, interrupt_at: Option<&str>, code: i32, name: &str) {
         "{args:?}: {last}"
     );
     assert_eq!(
-        last["code"].as_str().unwrap_or("result"),
+        last["code"].as_str().unwrap_or("task.result"),
         name,
         "{args:?}: {last}"
     );
     if last["type"] == "error" {
         assert!(
-            !last["hint"].as_array().expect("hints").is_empty(),
+            !last["next"].as_array().expect("hints").is_empty(),
             "{last}"
         );
         assert!(
@@ -102,10 +102,10 @@ fn w3_every_line_of_json_mode_parses_with_stderr_merged_in() {
     let late = ["--timeout", "5s"];
 
     // Success and failure, a question, a deadline, Ctrl-C.
-    check(&nanonets("echo"), None, 0, "result");
+    check(&nanonets("echo"), None, 0, "task.result");
     check(&nanonets("failing"), None, 3, "task_failed");
     check(&nanonets("asker"), None, 8, "waiting");
-    check(&harness(goal(), &approve), None, 0, "result");
+    check(&harness(goal(), &approve), None, 0, "task.result");
     check(
         &harness(json!({ "scenario": "limit" }), &[]),
         None,
@@ -126,7 +126,7 @@ fn w3_every_line_of_json_mode_parses_with_stderr_merged_in() {
     );
 
     // Commands that look once, usage, and what cannot be sent.
-    check(&world.command(&["result", &task]), None, 8, "waiting");
+    check(&world.command(&["result", &task]), None, 8, "pending");
     check(&world.command(&["watch"]), None, 2, "usage");
     check(
         &world.command(&["run", "--agent", "echo", "-f", "/no/such"]),
@@ -171,8 +171,8 @@ fn w3_every_line_of_json_mode_parses_with_stderr_merged_in() {
         FaultRule::new(Fault::StreamEof { after_events: 2 }).count(2),
     ];
     world.sim.set_faults(rules);
-    check(&nanonets("echo"), None, 0, "result");
-    check(&harness(goal(), &approve), None, 0, "result");
+    check(&nanonets("echo"), None, 0, "task.result");
+    check(&harness(goal(), &approve), None, 0, "task.result");
     let lost = FaultRule::new(Fault::LostReplyAfterApply(40)).on("run");
     world.sim.set_faults(vec![lost]);
     check(&nanonets("echo"), None, 5, "outcome_unknown");

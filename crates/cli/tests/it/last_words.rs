@@ -55,12 +55,11 @@ fn a_printed_command_is_the_command_whatever_the_prompt_holds() {
         assert_eq!(answer["query"], prompt, "{again}");
         // The same for programs.
         let lost = world.lose(&[prompt, "--json", "--force-new"]);
-        let again = lost.last()["hint"][1]
-            .as_str()
-            .expect("a command")
-            .replace("--json ", "");
-        let ended = world.run_printed(&again);
-        assert!(ended.stdout.contains("\"query\""), "{again}: {ended:?}");
+        let again = lost.next_command(1);
+        let again: Vec<&str> = again.iter().map(String::as_str).collect();
+        let ended = world.run(&again);
+        let data = &ended.last()["data"];
+        assert_eq!(data["query"], prompt, "{again:?}: {ended:?}");
     }
     // The name of a file is any bytes.
     let folder = tempfile::tempdir().expect("a folder");

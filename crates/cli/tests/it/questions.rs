@@ -86,17 +86,17 @@ fn a_command_answers_from_the_question_it_is_given() {
         (
             lines.code,
             &last["code"],
-            last["hint"].as_array().expect("hints").len()
+            last["next"].as_array().expect("hints").len()
         ),
         (8, &json!("waiting"), 2),
         "{lines:?}"
     );
     let lines = lines.lines();
-    let notes = lines.iter().filter(|line| line["note"] == "on_question");
+    let notes = lines.iter().filter(|line| line["code"] == "on_question");
     let notes: Vec<_> = notes
         .map(|note| (&note["text"], &note["question_id"]))
         .collect();
-    let asked = lines.iter().find(|line| line["type"] == "task.question");
+    let asked = lines.iter().find(|line| line["type"] == "question.opened");
     let id = &asked.expect("asked")["id"];
     assert_eq!(notes, [(&json!("one"), id), (&json!("two"), id)]);
     assert_eq!(answers(&world), [1, 0, 0, 0]);
@@ -167,14 +167,21 @@ fn nobody_to_answer_is_told_to_programs_with_the_command_that_does() {
     let task = last["task"].as_str().expect("a task");
     assert_eq!((ended.code, &last["code"]), (8, &json!("waiting")));
     let question = last["question_id"].as_str().expect("an id");
-    assert_eq!(
-        last["hint"][0],
-        format!("taskward reply {task} 'YOUR ANSWER' --question {question} --watch")
-    );
+    let reply = [
+        "reply",
+        task,
+        "YOUR ANSWER",
+        "--question",
+        question,
+        "--watch",
+    ];
+    assert_eq!(ended.next_command(0), reply);
+    assert_eq!(last["type"], "task.detached");
+    assert_eq!(last["questions"][0]["id"], question);
     let lines = ended.lines();
     let question = lines
         .iter()
-        .find(|line| line["type"] == "task.question")
+        .find(|line| line["type"] == "question.opened")
         .expect("asked");
     assert!(
         question["text"]
@@ -207,7 +214,7 @@ fn a_reply_says_what_it_saw() {
         "from a pipe\n",
     );
     assert_eq!(lines.code, 0, "{lines:?}");
-    assert_eq!(lines.last()["landed"], true);
+    assert_eq!(lines.last()["effect_seen"], true);
     let said = world.run(&["messages", &task, "--json"]);
     let users: Vec<Value> = said
         .lines()

@@ -249,11 +249,11 @@ fn the_same_command_again_is_refused_while_nobody_knows() {
         let lines = world.fast(&[start.args, &["--json"]].concat());
         let last = lines.last();
         assert_eq!(
-            (&last["code"], &last["intent_id"], &last["hint"][0]),
+            (&last["code"], &last["intent_id"], lines.next_command(0)),
             (
                 &"outcome_unknown".into(),
                 &name.as_str().into(),
-                &format!("taskward recover {name}").into()
+                vec!["recover".to_owned(), name.clone()]
             )
         );
         assert_eq!(start.made(&world), made);
@@ -403,7 +403,7 @@ fn lists_tell_what_is_known_here() {
     assert!(remote.stdout.trim_end().ends_with("\there"), "{remote:?}");
     remote.says(&["nobody knows what became of a start made here: taskward recover"]);
     let elsewhere = world.run_elsewhere(&["ls", "--json"]);
-    assert_eq!(elsewhere.lines()[0]["here"], false);
+    assert_eq!(elsewhere.lines()[0]["local"], false);
 }
 
 #[test]

@@ -107,7 +107,7 @@ fn a_task_is_stopped_when_it_would_be_left_where_that_was_asked_for() {
     let id = task.strip_prefix("nanonets:").expect("a task's name");
     assert_eq!(world.sim.stats().per_task[id].status, "stopped");
     // By the deadline, and where the server does not take it.
-    for (fault, outcome) in [(false, "cancel_confirmed"), (true, "cancel_failed")] {
+    for (fault, outcome) in [(false, "confirmed"), (true, "failed")] {
         let refusal = Fault::Status {
             code: 422,
             retry_after: None,
@@ -119,7 +119,7 @@ fn a_task_is_stopped_when_it_would_be_left_where_that_was_asked_for() {
         let args = ["watch", &task, "--timeout", "5s", "--cancel-on-timeout"];
         let ended = world.fast(&[&args[..], &["--json"]].concat());
         assert_eq!(ended.code, 124, "{ended:?}");
-        assert_eq!(ended.last()["abandoned"], outcome, "{ended:?}");
+        assert_eq!(ended.last()["cancel"], outcome, "{ended:?}");
     }
     // What cannot be done is said before anything is sent.
     let input = ["run", "--provider", "agent-harness", "hi"];
@@ -546,7 +546,7 @@ fn the_simulator_serves_until_ctrl_c_and_tells_programs_where() {
     let mut child = spawn(bare(&["sim", "--json", "--seed", "7", "--speed", "50"]));
     let (ready, _rest) = until(child.stdout.take().expect("piped"), "ready");
     let ready: Value = serde_json::from_str(&ready).expect("JSON");
-    assert_eq!((&ready["v"], &ready["type"]), (&1.into(), &"ready".into()));
+    assert_eq!((&ready["v"], &ready["type"]), (&2.into(), &"ready".into()));
     let access = &ready["providers"]["nanonets"];
     let mut run = bare(&[
         "run", "--agent", "echo", "hi", "--print", "summary", "--speed", "50",

@@ -91,7 +91,7 @@ fn json_lines_begin_with_the_task_and_end_with_the_result() {
     let last = lines.last().expect("a line");
     assert_eq!(
         (&last["type"], &last["exit"], &last["status"]),
-        (&json!("result"), &json!(0), &json!("completed"))
+        (&json!("task.result"), &json!(0), &json!("completed"))
     );
     assert_eq!(last["data"]["total"], json!(9.5));
     assert!(last["text"].is_string(), "{last}");
@@ -149,7 +149,7 @@ fn text_of_the_agent_cannot_steer_a_terminal() {
     let question = lines
         .lines()
         .into_iter()
-        .find(|line| line["type"] == "task.question");
+        .find(|line| line["type"] == "question.opened");
     assert!(question.expect("asked")["text"].is_string());
 }
 

@@ -41,7 +41,7 @@ fn ends() -> Vec<End> {
     let goal = || json!({ "goal": "x" });
     let slow = json!({ "scenario": "long-stream", "interval_ms": 60_000 });
     vec![
-        end(agent("echo"), "completed", 0, "result"),
+        end(agent("echo"), "completed", 0, "task.result"),
         end(agent("failing"), "failed", 3, "task_failed"),
         stopped(agent("slow"), "stopped", |world, id| {
             let stop = nanonets::DashboardAction::Stop;
@@ -138,7 +138,7 @@ fn w2_every_terminal_state_has_its_code_however_it_is_asked_for() {
             assert_eq!(last["exit"], end.code, "{context}");
             if watched {
                 assert_eq!(
-                    last["code"].as_str().unwrap_or("result"),
+                    last["code"].as_str().unwrap_or("task.result"),
                     end.name,
                     "{context}"
                 );

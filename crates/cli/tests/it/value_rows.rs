@@ -418,7 +418,7 @@ fn a_status_that_fails_for_ever_is_told_with_its_request_when_the_time_is_up() {
     let lines = platform.task(&["--timeout", "30s", "--json"]).lines();
     let retries: Vec<&Value> = lines
         .iter()
-        .filter(|line| line["note"] == "retrying")
+        .filter(|line| line["code"] == "retrying")
         .collect();
     assert!(retries.len() > 3, "{lines:?}");
     for (number, line) in retries.into_iter().enumerate() {

@@ -11,6 +11,7 @@ use super::{AnswerRequest, Given, of_another};
 use crate::answers::{self, Asker, in_words, is_attended};
 use crate::args::Global;
 use crate::clock::span;
+use crate::codes::Code;
 use crate::command_line;
 use crate::commands::effect::{LANDING, Seen, effect};
 use crate::commands::reconcile::EarlierWrite;
@@ -248,7 +249,7 @@ impl<P: Platform> Answering<'_, P> {
                 Answered::Refused => {
                     let what = "the server refused the answer; the question is still open";
                     let exit = exit_report::exit_of_refusal(followed.running.refusal());
-                    let problem = CliError::new(exit, "refused", what);
+                    let problem = CliError::new(exit, Code::Refused, what);
                     let problem = problem.why(detail.unwrap_or_default());
                     exit_report::answers(self.session, problem, task, &question)
                         .question(&question.id)
@@ -411,7 +412,7 @@ impl<P: Platform> Answering<'_, P> {
             }
         };
         let command = command_line::naming(request.command.as_str(), &question.id, &[]);
-        let problem = CliError::new(Exit::Pending, "unseen", what).headed("waiting");
+        let problem = CliError::new(Exit::Pending, Code::QuestionNotShown, what).headed("waiting");
         let problem = exit_report::quoted(problem, question, age);
         problem
             .why("Nothing was sent.")
@@ -422,7 +423,7 @@ impl<P: Platform> Answering<'_, P> {
     /// A rejection that nobody here can be asked about.
     fn unmeant(&self, question: &Question, age: &str) -> Box<CliError> {
         let what = "rejecting makes the task fail, and there is no terminal to ask on";
-        let problem = CliError::new(Exit::Usage, "usage", what);
+        let problem = CliError::new(Exit::Usage, Code::Usage, what);
         exit_report::quoted(problem, question, age)
             .why("Nothing was sent.")
             .next(
@@ -454,14 +455,17 @@ impl<P: Platform> Answering<'_, P> {
             fields.insert("answer".to_owned(), said);
             fields.insert("already".to_owned(), json!(false));
             if let Some(seen) = &seen {
-                fields.insert("landed".to_owned(), json!(!matches!(seen, Seen::Nothing)));
+                fields.insert(
+                    "effect_seen".to_owned(),
+                    json!(!matches!(seen, Seen::Nothing)),
+                );
                 let text = match seen {
                     Seen::Spoke(text) => json!(text),
                     Seen::Moved | Seen::Nothing => Value::Null,
                 };
                 fields.insert("text".to_owned(), text);
             }
-            out.line(&result_line(task, &status, fields));
+            out.line(result_line(task, &status, fields));
             return Ok(Exit::Ok);
         }
         match seen {
@@ -516,7 +520,7 @@ impl<P: Platform> Answering<'_, P> {
             fields.insert("answer".to_owned(), said.clone());
             fields.insert("already".to_owned(), json!(true));
             let line = result_line(task, &reporter.status(), fields);
-            session.out.line(&line);
+            session.out.line(line);
         } else {
             self.follow_it();
         }

@@ -10,6 +10,7 @@ use taskward::{Answer, QuestionId};
 
 use crate::answers::{checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, ProviderName, Reject, Reply};
+use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
@@ -122,7 +123,7 @@ pub(super) async fn input(
         None => {
             return Err(CliError::new(
                 Exit::Usage,
-                "usage",
+                Code::Usage,
                 "there is nothing to send: give KEY=VALUE, a JSON object, @FILE or -",
             )
             .why("Nothing was sent.")
@@ -183,7 +184,7 @@ fn stdin_is_free(global: &Global, what: &str) -> Result<(), Box<CliError>> {
         return Ok(());
     }
     let what = format!("--key-stdin and the {what} - both read stdin, and it can be read once");
-    Err(CliError::new(Exit::Usage, "usage", what))
+    Err(CliError::new(Exit::Usage, Code::Usage, what))
 }
 
 /// A task that may wait for an approval or for data.

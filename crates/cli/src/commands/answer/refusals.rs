@@ -6,6 +6,7 @@ use taskward::{Question, QuestionId};
 use super::give::Answering;
 use super::of_another;
 use crate::answers::form;
+use crate::codes::Code;
 use crate::command_line;
 use crate::commands::question;
 use crate::error::CliError;
@@ -35,11 +36,12 @@ impl<P: Platform> Answering<'_, P> {
             Some(said) => {
                 let what = "this question was already answered from here, with another answer";
                 let said = one_line(&form::in_words(said));
-                CliError::new(Exit::Other, "already_answered", what).why(format!("It was: {said}"))
+                CliError::new(Exit::Other, Code::AlreadyAnswered, what)
+                    .why(format!("It was: {said}"))
             }
             None => CliError::new(
                 Exit::Other,
-                "answered_elsewhere",
+                Code::AnsweredElsewhere,
                 "this question was answered elsewhere",
             ),
         };
@@ -50,7 +52,7 @@ impl<P: Platform> Answering<'_, P> {
     pub(super) fn unconfirmed(&self, question: &QuestionId, said: &Value) -> Box<CliError> {
         let what = "an earlier answer to this question may or may not have arrived";
         let said = one_line(&form::in_words(said));
-        let problem = CliError::new(Exit::Unknown, "outcome_unknown", what)
+        let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(format!("It was: {said}"))
             .why("Nothing was sent now.")
             .next(
@@ -75,7 +77,7 @@ impl<P: Platform> Answering<'_, P> {
     /// The reply to the answer was lost.
     pub(super) fn lost(&self, question: &QuestionId, detail: Option<String>) -> Box<CliError> {
         let what = "the answer may or may not have arrived";
-        let problem = CliError::new(Exit::Unknown, "outcome_unknown", what);
+        let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
         let problem = problem.why("It was not sent again.");
         let problem = match detail {
             Some(detail) => problem.why(detail),
@@ -162,7 +164,7 @@ impl<P: Platform> Answering<'_, P> {
             return self.unconfirmed(named, said);
         }
         let what = "this question is not open: it was answered elsewhere, or the agent moved on";
-        let problem = CliError::new(Exit::Other, "answered_elsewhere", what);
+        let problem = CliError::new(Exit::Other, Code::AnsweredElsewhere, what);
         let problem = self
             .unseen(problem)
             .why("Nothing was sent. The task waits for the answer to another question:");
@@ -184,13 +186,13 @@ impl<P: Platform> Answering<'_, P> {
         let status = one_line(status);
         let (code, what) = match &self.request.question {
             Some(_) => (
-                "answered_elsewhere",
+                Code::AnsweredElsewhere,
                 format!(
                     "this question is not open: it was answered elsewhere, or the agent moved on; the task is {status}"
                 ),
             ),
             None => (
-                P::NOT_WAITING.unwrap_or("not_waiting"),
+                Code::NotWaiting,
                 format!("the task does not wait for an answer: it is {status}"),
             ),
         };

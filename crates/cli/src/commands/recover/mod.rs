@@ -12,12 +12,14 @@ use self::report::{SearchReport, about, candidate, told};
 use super::{local, run, table};
 use crate::answers::Asker;
 use crate::args::{Global, ProviderName, Recover};
+use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::exit_report::StartKind;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::keys::KeySource;
+use crate::lines::{LineType, line};
 use crate::out::Out;
 use crate::platform::{Platform, on_platform};
 use crate::print::Destination;
@@ -62,7 +64,7 @@ pub(super) async fn recover(
     };
     if let Some(named) = global.named_provider().filter(|named| *named != provider) {
         let what = format!("--provider {named} and a start of {provider} do not go together");
-        return Err(CliError::new(Exit::Usage, "usage", what).why("Nothing was sent."));
+        return Err(CliError::new(Exit::Usage, Code::Usage, what).why("Nothing was sent."));
     }
     takes(&args, provider, &entry.snapshot)?;
     if args.forget {
@@ -74,7 +76,7 @@ pub(super) async fn recover(
 /// Several starts: whoever asks says which.
 fn several(open: &[Entry], global: &Global) -> Box<CliError> {
     let what = format!("nobody knows what became of {} starts", open.len());
-    let problem = CliError::new(Exit::Unknown, "outcome_unknown", what)
+    let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
         .why("They are recovered one by one. Nothing was sent.");
     // As the session would write it: they may be of several providers.
     let flag = match &global.key_file {
@@ -114,7 +116,7 @@ fn unreadable(memory: &TaskStore) -> Result<(), Box<CliError>> {
         1 => "nobody knows what became of a start: nothing of it can be read".to_owned(),
         some => format!("nobody knows what became of {some} starts: nothing of them can be read"),
     };
-    let problem = CliError::new(Exit::Unknown, "outcome_unknown", what)
+    let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
         .why("What became of every other start made here is known. Nothing was sent.")
         .intent(match starts.as_slice() {
             [(id, _)] => Some(id.to_string()),
@@ -134,10 +136,8 @@ fn unreadable(memory: &TaskStore) -> Result<(), Box<CliError>> {
 fn forget(out: &Out, memory: &TaskStore, id: &EntryId) -> Result<Exit, Box<CliError>> {
     memory.forget(id)?;
     if out.is_json() {
-        out.line(&json!({
-            "v": 1, "type": "result", "exit": 0, "status": "forgotten",
-            "intent_id": id.as_str(), "task": null, "task_id": null,
-        }));
+        let fields = json!({ "exit": 0, "status": "forgotten", "intent_id": id.as_str() });
+        out.line(line(LineType::TaskResult, None, fields));
     } else {
         out.say(&format!("forgotten: {id}"));
     }
@@ -179,7 +179,7 @@ async fn one<P: Platform>(
     let id = plan.entry.id.clone();
     let claim = plan.memory.claim(&id);
     let claim = claim.map_err(|problem| {
-        if !problem.is("claimed") {
+        if !problem.is(Code::Claimed) {
             return problem;
         }
         let again = session.command(&format!("recover {id}"));
@@ -213,7 +213,7 @@ async fn one<P: Platform>(
             }
             _ => {
                 let what = "this version does not know how to recover it";
-                let problem = CliError::new(Exit::Other, "internal", what);
+                let problem = CliError::new(Exit::Other, Code::Internal, what);
                 return Err(problem.intent(Some(id.to_string())));
             }
         }
@@ -285,7 +285,7 @@ impl Plan {
             let run = session.client.recover(adopted).await;
             let Recovery::Follow(run) = run.map_err(|error| session.problem(&error))? else {
                 let what = "this version does not know how to follow it";
-                return Err(CliError::new(Exit::Other, "internal", what).task(Some(task)));
+                return Err(CliError::new(Exit::Other, Code::Internal, what).task(Some(task)));
             };
             let reporter = Arc::new(Reporter::new(session, Some(task), false).showing());
             reporter.watching();
@@ -303,8 +303,8 @@ impl Plan {
             let mut fields = about(found);
             fields.insert("intent_id".to_owned(), self.entry.id.as_str().into());
             fields.insert("adopted".to_owned(), adopts.into());
-            out.line(&search.line());
-            out.line(&result_line(&task, status, fields));
+            out.line(search.line());
+            out.line(result_line(&task, status, fields));
             return Ok(Exit::Ok);
         }
         let watch = session.command(&format!("watch {}", task.quoted()));
@@ -321,7 +321,7 @@ impl Plan {
 
     /// What is said when it is still not known which task it is, if any.
     fn unresolved(&self, search: &SearchReport, what: String) -> Box<CliError> {
-        let problem = CliError::new(Exit::Unknown, "outcome_unknown", what);
+        let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
         let extent = search.extent().into_iter();
         extent
             .fold(problem, |problem, line| problem.why(line))
@@ -340,7 +340,7 @@ impl Plan {
     /// Nothing was found.
     fn none<P: Platform>(&self, session: &Connection<P>, search: &SearchReport) -> Box<CliError> {
         if session.out.is_json() {
-            session.out.line(&search.line());
+            session.out.line(search.line());
         }
         let again = session.command(&format!("recover {}", self.entry.id));
         let problem = if search.is_whole() {
@@ -387,9 +387,9 @@ impl Plan {
         let mut more = 0;
         if out.is_json() {
             for found in search.candidates() {
-                out.line(&candidate(&name(found), found));
+                out.line(candidate(&name(found), found));
             }
-            out.line(&search.line());
+            out.line(search.line());
             out.check()?;
         } else {
             let (rows, left) = search.rows(name);

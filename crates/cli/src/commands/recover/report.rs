@@ -6,6 +6,7 @@ use taskward::journal::{Entry, EntryId};
 use taskward::{Candidate, SearchResult, Similarity, TaskId};
 
 use crate::error::CliError;
+use crate::lines::{self, LineType};
 use crate::sanitise::one_line;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
@@ -196,17 +197,16 @@ impl SearchReport {
     /// How far it looked, for programs.
     pub(super) fn line(&self) -> Value {
         let found = &self.found;
-        json!({
-            "v": 1,
-            "type": "search",
+        let fields = json!({
             "from": written(found.from),
             "until": found.until.map(written),
             "seen": found.seen,
             "uncompared": found.uncompared,
             "unreadable": found.unreadable,
             "complete": self.is_whole(),
-            "known_here": found.excepted,
-        })
+            "local": found.excepted,
+        });
+        lines::line(LineType::Search, None, fields)
     }
 }
 
@@ -256,7 +256,7 @@ pub(super) fn about(found: &Candidate) -> Map<String, Value> {
         "created_at": found.created_at,
         "title": found.title,
         "compared": compared,
-        "off_time": found.outside_expected_time,
+        "outside_expected_time": found.outside_expected_time,
     });
     match fields {
         Value::Object(fields) => fields,
@@ -266,17 +266,12 @@ pub(super) fn about(found: &Candidate) -> Map<String, Value> {
 
 /// A candidate as a line for programs.
 pub(super) fn candidate(task: &TaskRef, found: &Candidate) -> Value {
-    let mut line = json!({
-        "v": 1,
-        "type": "candidate",
-        "task": task.to_string(),
-        "task_id": task.id().as_str(),
-        "status": found.status.as_ref().map(|status| status.as_str()),
-    });
-    for (name, value) in about(found) {
-        line[name] = value;
-    }
-    line
+    let mut fields = about(found);
+    fields.insert(
+        "status".to_owned(),
+        found.status.as_ref().map(|status| status.as_str()).into(),
+    );
+    lines::line(LineType::Candidate, Some(task), Value::Object(fields))
 }
 
 fn written(at: Timestamp) -> String {

@@ -10,6 +10,7 @@ use taskward::{IdempotencyKey, Provider as _};
 use super::again::Kept;
 use super::{Plan, launch, open};
 use crate::args::{Global, Run};
+use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -87,14 +88,14 @@ fn job(args: &Run) -> Result<Job, Box<CliError>> {
         (None, None) => {
             return Err(CliError::new(
                 Exit::Usage,
-                "usage",
+                Code::Usage,
                 "there is nothing to run: give a goal, --input JSON or both",
             ));
         }
         (Some(_), Some(input)) if input.contains_key("goal") => {
             return Err(CliError::new(
                 Exit::Usage,
-                "usage",
+                Code::Usage,
                 "the goal is given twice: as the prompt and in --input",
             ));
         }
@@ -120,7 +121,7 @@ fn fresh_key() -> Result<IdempotencyKey, Box<CliError>> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| {
         let what = format!("the system gives no random numbers for a key: {error}");
-        CliError::new(Exit::Other, "local", what).why("Nothing was sent.")
+        CliError::new(Exit::Other, Code::Local, what).why("Nothing was sent.")
     })?;
     Ok(IdempotencyKey::mint(&Seed(seed), "start", &[]))
 }

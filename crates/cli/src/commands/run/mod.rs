@@ -11,6 +11,7 @@ use taskward::{Run as Start, Snapshot};
 use crate::answers::{Asker, is_attended, not_here};
 use crate::args::{Global, ProviderName, Run};
 use crate::clock::ago;
+use crate::codes::Code;
 use crate::command_line;
 use crate::confirm;
 use crate::connection::Connection;
@@ -53,7 +54,7 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
     if args.sim && args.detach {
         return Err(CliError::new(
             Exit::Usage,
-            "usage",
+            Code::Usage,
             "--sim and --detach do not go together",
         )
         .why("The simulator ends with this command, and the task with it.")
@@ -122,7 +123,7 @@ fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<CliError>> {
         [_] => Ok(true),
         _ => Err(CliError::new(
             Exit::Usage,
-            "usage",
+            Code::Usage,
             format!(
                 "{} all read stdin, and it can be read once",
                 taken.join(" and ")
@@ -197,7 +198,7 @@ pub(super) async fn name<P: Platform>(
     let told = if out.is_json() {
         let status = followed.reporter.seen();
         let status = status.map_or_else(|| unseen.to_owned(), |status| status.to_string());
-        out.line(&result_line(&task, &status, serde_json::Map::new()));
+        out.line(result_line(&task, &status, serde_json::Map::new()));
         out.check()
     } else {
         out.print(&format!("{task}\n"))
@@ -240,7 +241,7 @@ fn once<P: Platform>(
     if is_attended(global)? && confirm::sure(&session.out, &question) {
         return Ok(());
     }
-    let problem = CliError::new(Exit::Unknown, "outcome_unknown", what);
+    let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
     let problem = match why {
         Some(why) => problem
             .why(why)

@@ -9,6 +9,7 @@ use super::again::Kept;
 use super::{Plan, launch, open};
 use crate::agents::{self, For};
 use crate::args::{Global, Run};
+use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -37,7 +38,7 @@ pub(super) async fn run(
         None => {
             return Err(CliError::new(
                 Exit::Usage,
-                "usage",
+                Code::Usage,
                 "which agent? --agent takes an id or a name",
             )
             .next("see", session.command("agents list"), ""));
@@ -100,7 +101,7 @@ async fn within<T>(
     match tokio::time::timeout(session.clock.real(work), lookup).await {
         Ok(found) => found,
         Err(_) => Err(
-            CliError::new(Exit::Timeout, "deadline", "--timeout is over")
+            CliError::new(Exit::Timeout, Code::Deadline, "--timeout is over")
                 .headed("timeout")
                 .why("The agent was still looked for; nothing was started."),
         ),
@@ -126,7 +127,7 @@ impl Work {
         if prompt.is_none() && files.files.is_empty() {
             return Err(CliError::new(
                 Exit::Usage,
-                "usage",
+                Code::Usage,
                 "there is nothing to run: give a prompt, a file (-f PATH) or both",
             ));
         }
