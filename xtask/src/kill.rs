@@ -267,7 +267,7 @@ impl<'a> Worker<'a> {
                 Some(0) => {
                     let task = ended.stdout.trim().to_owned();
                     ensure!(!task.is_empty(), "recovered nothing: {}", ended.stderr);
-                    let found = ended.stderr.contains("found one task");
+                    let found = ended.stderr.contains("1 likely match: ");
                     if found {
                         self.settle("--adopt")?;
                     }

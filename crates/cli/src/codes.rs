@@ -112,8 +112,21 @@ impl Code {
     }
 }
 
+/// Lays out the page of the exit codes.
+pub(crate) fn exit_page() -> String {
+    let mut out = String::from("Exit codes, by meaning:\n\n");
+    for exit in Exit::ALL {
+        out += &crate::wrap::entry(&exit.code().to_string(), 5, exit.meaning());
+    }
+    out +=
+        "\nWith --json the last line repeats the number in \"exit\" and says more in \"code\":\n\n";
+    out += &by_exit();
+    out += "\ntaskward help json says what each code means.\n";
+    out
+}
+
 /// Lists the codes that a program ends with, under their exit codes.
-pub(crate) fn by_exit() -> String {
+fn by_exit() -> String {
     let mut out = String::new();
     for exit in Exit::ALL {
         let codes: Vec<&str> = Code::ALL

@@ -10,15 +10,15 @@ use taskward_sim::Sim;
 use crate::again;
 use crate::answers::form;
 use crate::args::Global;
-use crate::clock::{ProgramClock, span};
+use crate::clock::ProgramClock;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::exit_report;
+use crate::failure_text::retrying;
 use crate::keys::{self, KeySource};
 use crate::out::Out;
 use crate::platform::Platform;
-use crate::sanitise::one_line;
 use crate::shown::{Happened, Log};
 use crate::signals::Signals;
 use crate::store::{self, TaskStore};
@@ -211,7 +211,7 @@ impl<P: Platform> Connection<P> {
     pub(crate) fn banner(&self) {
         if self.sim.is_some() {
             self.out.say(&format!(
-                "simulator at {}, {}x; nothing leaves this machine",
+                "simulator at {}, {}x; nothing is sent beyond this machine",
                 self.client.base_url(),
                 self.speed()
             ));
@@ -360,10 +360,8 @@ impl<P: Platform> Connection<P> {
         O::Output: Send,
     {
         // Not as a JSON line: what a single call prints is its data alone.
-        let told = |retrying: &Retrying| {
-            let why = one_line(&retrying.why);
-            self.out
-                .say(&format!("retrying in {}: {why}", span(retrying.wait)));
+        let told = |failed: &Retrying| {
+            self.out.say(&retrying(&failed.why, failed.wait));
         };
         let patience = PATIENCE.saturating_mul(self.speed());
         let within = self.limit.map_or(patience, |limit| limit.min(patience));
@@ -424,7 +422,9 @@ impl<P: Platform> Connection<P> {
                 ("see", P::conversation(task), "whether it is there")
             }
             (ErrorKind::Task, Some(task)) => P::history(task),
-            (ErrorKind::Pending, Some(task)) => ("back", format!("watch {}", task.quoted()), ""),
+            (ErrorKind::Pending, Some(task)) => {
+                ("reattach", format!("watch {}", task.quoted()), "")
+            }
             (ErrorKind::ResultUnavailable, Some(task)) => {
                 ("later", format!("result {}", task.quoted()), "")
             }
@@ -469,7 +469,7 @@ impl<P: Platform> Connection<P> {
             }
             ErrorKind::Config | ErrorKind::Input => advice.push("Nothing was sent.".to_owned()),
             ErrorKind::Api => {
-                advice.push("The server decided; the same again would be refused again.".to_owned())
+                advice.push("The server rejected this request; retrying will not help.".to_owned())
             }
             ErrorKind::Protocol => advice.push(format!(
                 "What answered is not {} as it is known. The server is {}.",
@@ -478,8 +478,8 @@ impl<P: Platform> Connection<P> {
             )),
             ErrorKind::Decode => advice
                 .push("Nothing was changed. TASKWARD_DEBUG=http tells every exchange.".to_owned()),
-            ErrorKind::Task => advice.push("It does not go on.".to_owned()),
-            ErrorKind::Pending => advice.push("The task goes on.".to_owned()),
+            ErrorKind::Task => advice.push("It has ended.".to_owned()),
+            ErrorKind::Pending => advice.push("The task keeps running.".to_owned()),
             ErrorKind::ResultUnavailable => {
                 advice.push("It is kept by the platform; try again later.".to_owned());
             }

@@ -81,7 +81,10 @@ impl Fields {
     fn pause(&self) -> String {
         let why = self.get("why");
         match self.get("ms").parse().map(Duration::from_millis) {
-            Ok(wait) if why == "next poll" => format!("next poll in {}", length(wait)),
+            Ok(wait) if why == "next poll" => match length(wait).as_str() {
+                "0s" => "checking again now".to_owned(),
+                wait => format!("checking again in {wait}"),
+            },
             Ok(wait) => format!("{why}: {}", length(wait)),
             Err(_) => why.to_owned(),
         }
@@ -95,8 +98,8 @@ impl Fields {
             outcome => format!(" ({outcome})"),
         };
         match self.get("message") {
-            "ended" => Some(format!("the watch is over: {end}{abandoned}")),
-            "left" => Some(format!("the watch is left: {end}{abandoned}")),
+            "ended" => Some(format!("the task ended: {end}{abandoned}")),
+            "left" => Some(format!("detached: {end}{abandoned}")),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use taskward::{CancelResult, QuestionId};
 
 use crate::codes::Code;
 use crate::exit::Exit;
+use crate::failure_text::failure_in_words;
 use crate::lines::{LineType, line};
 use crate::sanitise::{clean, one_line};
 use crate::shown::Showing;
@@ -16,7 +17,8 @@ use crate::task_ref::{TaskRef, words_of};
 /// An end of the program that is not a plain success.
 #[derive(Clone, Debug)]
 pub(crate) struct CliError {
-    head: &'static str,
+    /// The first word; none where the sentence needs none.
+    head: Option<&'static str>,
     code: Code,
     exit: Exit,
     what: String,
@@ -55,10 +57,10 @@ impl CliError {
     /// An error: its exit code, its name for programs, and what happened.
     pub(crate) fn new(exit: Exit, code: Code, what: impl Into<String>) -> Box<Self> {
         Box::new(Self {
-            head: "error",
+            head: Some("error"),
             code,
             exit,
-            what: what.into(),
+            what: failure_in_words(&what.into()),
             why: Vec::new(),
             next: Vec::new(),
             ids: Ids::default(),
@@ -72,9 +74,15 @@ impl CliError {
         Self::new(Exit::Usage, Code::Input, what)
     }
 
-    /// The same, under another first word: not every end is an error.
+    /// Sets another first word: not every end is an error.
     pub(crate) fn headed(mut self: Box<Self>, head: &'static str) -> Box<Self> {
-        self.head = head;
+        self.head = Some(head);
+        self
+    }
+
+    /// Drops the first word: the sentence stands by itself.
+    pub(crate) fn plain(mut self: Box<Self>) -> Box<Self> {
+        self.head = None;
         self
     }
 
@@ -106,7 +114,7 @@ impl CliError {
 
     /// Adds a line that explains.
     pub(crate) fn why(mut self: Box<Self>, line: impl Into<String>) -> Box<Self> {
-        self.why.push(line.into());
+        self.why.push(failure_in_words(&line.into()));
         self
     }
 
@@ -265,11 +273,11 @@ impl CliError {
 
     /// For people: a few lines, the ids on the last. `head` is the first word as it is to be shown.
     pub(crate) fn text(&self, paint: impl Fn(&str) -> String) -> String {
-        let mut out = format!(
-            "{} {}\n",
-            paint(&format!("{}:", self.head)),
-            one_line(&self.what)
-        );
+        let mut out = match self.head {
+            Some(head) => format!("{} ", paint(&format!("{head}:"))),
+            None => String::new(),
+        };
+        let _ = writeln!(out, "{}", one_line(&self.what));
         for why in &self.why {
             // Whatever a server says, it cannot say it as this program does.
             for (at, line) in clean(why).lines().enumerate() {
@@ -396,7 +404,7 @@ mod tests {
             "the reply\nwas \u{1b}[31mlost",
         )
         .why("The task may exist.")
-        .next("see", "taskward ls", "looks for it")
+        .next("see", "taskward ls", "searches for it")
         .next("or", "taskward run 'two words'", "")
         .intent(Some("7f3a".into()))
         .attempts(1)
@@ -407,7 +415,7 @@ mod tests {
         let expected = "\
 error: the reply was lost
   The task may exist.
-  see: taskward ls  (looks for it)
+  see: taskward ls  (searches for it)
   or:  taskward run 'two words'
   intent 7f3a  attempts 1  exit 5
 ";

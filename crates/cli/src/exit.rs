@@ -1,7 +1,5 @@
 //! Exit codes, by meaning: what `taskward help exit-codes` prints.
 
-use crate::{codes, wrap};
-
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -81,17 +79,4 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         self as u8
     }
-}
-
-/// Lays out the topic page.
-pub(crate) fn help() -> String {
-    let mut out = String::from("Exit codes, by meaning:\n\n");
-    for exit in Exit::ALL {
-        out += &wrap::entry(&exit.code().to_string(), 5, exit.meaning());
-    }
-    out +=
-        "\nWith --json the last line repeats the number in \"exit\" and says more in \"code\":\n\n";
-    out += &codes::by_exit();
-    out += "\ntaskward help json says what each code means.\n";
-    out
 }

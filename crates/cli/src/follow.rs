@@ -281,15 +281,15 @@ impl<P: Platform> Followed<'_, P> {
                 likely,
                 why: match &self.began {
                     // What was done about the task is told there.
-                    StartKind::Message(_) => format!("--timeout is over: {why}"),
-                    _ => "--timeout is over, and the server had not answered".to_owned(),
+                    StartKind::Message(_) => format!("--timeout was reached: {why}"),
+                    _ => "--timeout was reached before the server answered.".to_owned(),
                 },
             },
             outcome => outcome,
         }
     }
 
-    /// Whether --timeout is over.
+    /// Whether --timeout was reached.
     fn is_late(&self) -> bool {
         let now = self.session.clock.elapsed();
         self.until.is_some_and(|until| now >= until)
@@ -452,7 +452,7 @@ impl<P: Platform> Followed<'_, P> {
             let wait = LAST_CHANCE.as_secs();
             let out = self.session.out.clone();
             out.tell(&format!(
-                "waiting up to {wait} s for the reply to the {what}; Ctrl-C again leaves without it"
+                "waiting up to {wait} s for the reply to the {what}; press Ctrl-C again to detach now"
             ));
             let parting = unknown.clone().named(Code::Interrupted);
             self.session
@@ -509,7 +509,7 @@ impl<P: Platform> Followed<'_, P> {
     /// The end that a signal makes where the task is to be stopped: it is, within a bound.
     async fn stopped(&mut self, exit: Exit) -> Box<CliError> {
         let out = self.session.out.clone();
-        out.tell("stopping the task; Ctrl-C again leaves it as it is");
+        out.tell("stopping the task; press Ctrl-C again to detach without stopping it");
         let left = match self.on_its_way() {
             Some((_, unknown)) => unknown,
             None => self.detached(exit, false),

@@ -15,6 +15,7 @@ mod error;
 mod exact;
 mod exit;
 mod exit_report;
+mod failure_text;
 mod files;
 mod follow;
 #[cfg(test)]
@@ -153,9 +154,9 @@ fn last_words(wants_json: bool) {
             Code::Internal,
             format!("a bug in taskward{place}"),
         )
-        .why("Whatever was started goes on.");
+        .why("Any task that was started keeps running.");
         let problem = match &task {
-            Some(task) => problem.next("back", format!("taskward watch {}", task.quoted()), ""),
+            Some(task) => problem.next("reattach", format!("taskward watch {}", task.quoted()), ""),
             None => problem,
         };
         let problem = problem.task(task);
@@ -239,7 +240,7 @@ mod tests {
             "{stderr}"
         );
         for words in [
-            "goes on",
+            "keeps running",
             "taskward watch nanonets:8c1e",
             "task nanonets:8c1e",
             "exit 1",

@@ -82,7 +82,7 @@ where
         }
         if stale == STALE {
             return endless(format!(
-                "the server's list goes on and on: {stale} pages in a row brought nothing new"
+                "the server's list does not end: {stale} pages in a row brought nothing new"
             ));
         }
         let items = pages.take(session.call(operation).await?);

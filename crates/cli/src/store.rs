@@ -139,7 +139,7 @@ impl TaskStore {
     /// For a command about what is remembered.
     pub(crate) fn open(out: &Arc<Out>, global: &Global) -> Result<Self, Box<CliError>> {
         if global.no_journal {
-            let what = "there is nothing to look up with --no-journal";
+            let what = "nothing can be found with --no-journal";
             return Err(CliError::new(Exit::Usage, Code::Usage, what).why("Nothing was sent."));
         }
         // To read it, it need not be possible to write to it.
@@ -224,7 +224,7 @@ impl TaskStore {
             };
             let out = &self.0.out;
             out.say(&format!(
-                "warning: a part of the journal cannot be read, and is left as it is: {first}{more}"
+                "warning: part of the journal cannot be read and is kept unchanged: {first}{more}"
             ));
         }
         Ok(listing)
@@ -240,7 +240,9 @@ impl TaskStore {
     pub(crate) fn find(&self, name: &str) -> Result<Entry, Box<CliError>> {
         self.0.journal.find(name).map_err(|error| {
             let what = match &error {
-                JournalError::NoEntry(_) => format!("no start of the name {name:?} is known here"),
+                JournalError::NoEntry(_) => {
+                    format!("no start named {name:?} is known on this machine")
+                }
                 JournalError::Ambiguous(_) => {
                     format!("several starts have names that begin with {name:?}")
                 }
@@ -249,10 +251,10 @@ impl TaskStore {
                         entry: Some(id), ..
                     },
                 ) => {
-                    let what = format!("nothing of what was kept of {id} can be read");
+                    let what = format!("the journal entry of {id} cannot be read");
                     return CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
                         .why(format!("{damage}."))
-                        .why("It may have made a task. Nothing was sent.")
+                        .why("It may have created a task. Nothing was sent.")
                         .next("forget", forget(id), NO_LONGER_OPEN)
                         .intent(Some(id.to_string()));
                 }
@@ -263,7 +265,11 @@ impl TaskStore {
                     "The journal is {}.",
                     self.0.journal.folder().display()
                 ))
-                .next("see", "taskward ls --local", "all that is known here")
+                .next(
+                    "see",
+                    "taskward ls --local",
+                    "every task known on this machine",
+                )
         })
     }
 
@@ -563,17 +569,17 @@ pub(crate) fn forget(id: &EntryId) -> String {
 }
 
 /// When that may be done to what cannot be read.
-pub(crate) const NO_LONGER_OPEN: &str = "when it is settled; or move the file away";
+pub(crate) const NO_LONGER_OPEN: &str = "once its outcome is known; or move the file away";
 
 fn unwritten(why: &str) -> Box<CliError> {
-    let what = "the start cannot be written down, and so it was not sent";
+    let what = "the start cannot be saved in the journal, so it was not sent";
     CliError::new(Exit::Other, Code::Journal, what)
         .why(why)
         .why("Were its reply lost, nobody would know of it.")
         .next(
             "or",
             command_line::with("run", "--no-journal"),
-            "starts it all the same",
+            "starts it anyway",
         )
 }
 

@@ -81,7 +81,7 @@ impl Drop for Begun {
 enum Choice {
     Approve,
     Reject,
-    Leave,
+    Skip,
     Nothing,
 }
 
@@ -90,7 +90,7 @@ impl Choice {
         match line.trim().to_lowercase().as_str() {
             "approve" | "a" => Self::Approve,
             "reject" | "r" => Self::Reject,
-            "leave" | "l" => Self::Leave,
+            "skip" | "s" | "leave" | "l" => Self::Skip,
             _ => Self::Nothing,
         }
     }
@@ -103,7 +103,7 @@ impl Terminal {
         match kind {
             QuestionKind::Approval => self.approval(out).await,
             QuestionKind::Data => {
-                out.tell("KEY=VALUE lines and then an empty one, or one JSON object; leave (or Ctrl-D) leaves it open");
+                out.tell("Type KEY=VALUE lines and an empty one, or one JSON object; type s or press Ctrl-D to answer later.");
                 self.data(out, "data> ").await.map(Answer::Input)
             }
             QuestionKind::Other(_) => self.anything(out).await,
@@ -129,22 +129,24 @@ impl Terminal {
             if !line.trim().is_empty() {
                 return Some(line);
             }
-            out.tell("an answer takes words; Ctrl-D leaves the question open");
+            out.tell("Type an answer, or press Ctrl-D to answer later.");
         }
     }
 
     async fn approval(&mut self, out: &Out) -> Option<Answer> {
         loop {
-            let line = self.line(out, "approve, reject or leave> ").await?;
+            let line = self
+                .line(out, "[a]pprove  [r]eject  [s]kip for now> ")
+                .await?;
             match Choice::read(&line) {
                 Choice::Approve => return Some(Answer::Approve),
                 Choice::Reject => match self.rejection(out).await? {
                     Some(answer) => return Some(answer),
                     None => continue,
                 },
-                Choice::Leave => return None,
+                Choice::Skip => return None,
                 Choice::Nothing => {
-                    out.tell("type approve, reject (the task fails) or leave (it goes on waiting)");
+                    out.tell("Type a to approve, r to reject (the task then fails) or s to skip (the question stays open).");
                 }
             }
         }
@@ -152,8 +154,8 @@ impl Terminal {
 
     /// A rejection with its reason; `Some(None)` when it was thought better of.
     async fn rejection(&mut self, out: &Out) -> Option<Option<Answer>> {
-        out.tell("rejecting makes the task fail; it does not go on without the step");
-        let prompt = "reason (empty for none, back to think again)> ";
+        out.tell("Rejecting makes the task fail; it does not continue without the step.");
+        let prompt = "reason (empty for none, back to choose again)> ";
         let reason = self.line(out, prompt).await?;
         let reason = reason.trim();
         if reason.eq_ignore_ascii_case("back") {
@@ -164,7 +166,7 @@ impl Terminal {
     }
 
     async fn anything(&mut self, out: &Out) -> Option<Answer> {
-        out.tell("approve, reject (the task fails), leave; or data, as KEY=VALUE lines or one JSON object");
+        out.tell("Type a to approve, r to reject (the task then fails) or s to skip; or data, as KEY=VALUE lines or one JSON object.");
         loop {
             let line = self.line(out, "answer> ").await?;
             match Choice::read(&line) {
@@ -174,7 +176,7 @@ impl Terminal {
                         return Some(answer);
                     }
                 }
-                Choice::Leave => return None,
+                Choice::Skip => return None,
                 Choice::Nothing if line.trim().is_empty() => {}
                 Choice::Nothing => match self.rest_of(out, line, "answer> ").await? {
                     Some(data) => return Some(Answer::Input(data)),
@@ -188,11 +190,11 @@ impl Terminal {
     pub(super) async fn data(&mut self, out: &Out, prompt: &str) -> Option<Map<String, Value>> {
         loop {
             let line = self.line(out, prompt).await?;
-            if let Choice::Leave = Choice::read(&line) {
+            if let Choice::Skip = Choice::read(&line) {
                 return None;
             }
             if line.trim().is_empty() {
-                out.tell("there is nothing to send yet; leave leaves it open");
+                out.tell("There is nothing to send yet; type s or press Ctrl-D to answer later.");
             } else if let Some(data) = self.rest_of(out, line, prompt).await? {
                 return Some(data);
             }
@@ -226,7 +228,7 @@ impl Terminal {
                 }
             }
             line = self.line(out, prompt).await?;
-            if let Choice::Leave = Choice::read(&line) {
+            if let Choice::Skip = Choice::read(&line) {
                 return None;
             }
         }

@@ -20,7 +20,7 @@ use crate::task_ref::{TaskArg, TaskRef};
 pub(crate) use lists::{Agents, CreateAgent, Ls, UpdateAgent};
 pub(crate) use runs::{Approve, Events, Input, Reject, ResumeRun, Usage};
 
-/// Sees long-running agent tasks through: start, follow, answer, fetch the result.
+/// Run long-running agent tasks reliably: start, follow, answer, fetch the result
 #[derive(Debug, Parser)]
 #[command(
     name = "taskward",
@@ -55,10 +55,10 @@ pub(crate) struct Global {
     /// Print JSON lines on stdout and nothing on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Tell no progress, only errors
+    /// Suppress progress; show only errors
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
-    /// Tell more, on stderr: every request and what it is for, every wait and why, every retry
+    /// Show more on stderr: each request and its purpose, each wait and its reason, each retry
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
     /// Colours
@@ -99,13 +99,13 @@ pub(crate) enum ColorWhen {
 pub(crate) enum Command {
     /// Start a task, follow it, print its answer
     Run(Box<Run>),
-    /// Follow tasks that exist to their end
+    /// Follow existing tasks until they finish
     Watch(Watch),
-    /// Find out what became of a start whose reply was lost
+    /// Find out whether a start whose reply was lost created a task
     Recover(Recover),
     /// Read a task's status once
     Status(OneTask),
-    /// Print the answer of a task that is over
+    /// Print the result of a finished task
     Result(ResultOf),
     /// Print a task's conversation
     Messages(OneTask),
@@ -113,7 +113,7 @@ pub(crate) enum Command {
     Reply(Reply),
     /// Send a message that nobody asked for
     Send(Send),
-    /// Let a task that waits for an approval go on
+    /// Approve what a task waits for: the task continues
     Approve(Approve),
     /// Refuse what a task waits for: the task fails
     Reject(Reject),
@@ -121,7 +121,7 @@ pub(crate) enum Command {
     Input(Input),
     /// List a task's events, oldest first
     Events(Events),
-    /// Bring a stalled task back to work
+    /// Resume a stalled task
     ResumeRun(ResumeRun),
     /// Stop a task
     Cancel(Cancel),
@@ -199,14 +199,14 @@ pub(crate) struct Run {
         ]
     )]
     pub(crate) again: Option<TaskArg>,
-    /// Print the task's name and leave; the task goes on
+    /// Print the task's name and exit; the task keeps running
     #[arg(long, conflicts_with_all = ["output", "print", "answers", "on_question", "on_approval"])]
     pub(crate) detach: bool,
-    /// Start it although the same start was made before and nobody knows what became of it; with --again also although a
+    /// Start it although the same start was made before and its outcome is unknown; with --again also although a
     /// file has changed
     #[arg(long)]
     pub(crate) force_new: bool,
-    /// Use a simulator inside this process: no account needed, nothing leaves this machine
+    /// Use a simulator inside this process: no account needed, nothing is sent beyond this machine
     #[arg(long)]
     pub(crate) sim: bool,
     #[command(flatten)]
@@ -216,10 +216,10 @@ pub(crate) struct Run {
 /// How a task is followed: of `run`, `watch` and every `--watch`.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Follow {
-    /// How long the agent may work, as in 90s, 10m or 2h; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
+    /// How long the agent may work, as in 90s, 10m or 2h; 0 means no limit [default: TASKWARD_TIMEOUT, or 10m]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,
-    /// How long a human may take over a question or a review; 0 waits for ever
+    /// How long a human may take over a question or a review; 0 means no limit
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = time)]
     pub(crate) answer_timeout: Duration,
     /// Answer the first question with this, the next with the next; Agent Harness takes JSON objects
@@ -231,13 +231,13 @@ pub(crate) struct Follow {
     /// What to do when a task waits for an approval; reject makes it fail (Agent Harness) [default: ask]
     #[arg(long, value_name = "approve|reject|ask", hide_possible_values = true)]
     pub(crate) on_approval: Option<OnApproval>,
-    /// Leave when the task waits for a review in the dashboard, instead of waiting it out (Nanonets)
+    /// Exit when the task waits for a review in the dashboard, instead of waiting for it (Nanonets)
     #[arg(long)]
     pub(crate) no_wait_review: bool,
-    /// Stop the task on Ctrl-C, and see it stop; a second Ctrl-C does not wait for that (Nanonets)
+    /// Stop the task on Ctrl-C, and wait until it has stopped; a second Ctrl-C does not wait (Nanonets)
     #[arg(long)]
     pub(crate) cancel_on_interrupt: bool,
-    /// Stop the task when --timeout or --answer-timeout is over, and see it stop (Nanonets)
+    /// Stop the task when --timeout or --answer-timeout is reached, and wait until it has stopped (Nanonets)
     #[arg(long)]
     pub(crate) cancel_on_timeout: bool,
     /// Write the answer to this file, too
@@ -299,7 +299,7 @@ pub(crate) struct Watch {
   taskward recover 7f3a --adopt=nanonets:01c5...
   taskward recover 7f3a --forget
 
-A start under a key is repeated with it, which makes no second run. Without one its task is looked for. Exits with 0
+A start under a key is repeated with it, which makes no second run. Without one its task is searched for. Exits with 0
 when the task is known, with 5 when it still is not.")]
 pub(crate) struct Recover {
     /// The start, as it was named when its reply was lost, or the beginning of that; the only one there is by default
@@ -308,7 +308,7 @@ pub(crate) struct Recover {
     /// Take the one task that was found for the task of this start; of several, this one
     #[arg(long, value_name = "TASK", num_args = 0..=1, require_equals = true)]
     pub(crate) adopt: Option<Option<TaskArg>>,
-    /// Forget the start: nothing is sent, and nobody is asked about it again
+    /// Forget the start: nothing is sent, and it is not asked about again
     #[arg(long, requires = "intent", conflicts_with_all = ["adopt", "watch"])]
     pub(crate) forget: bool,
     /// Follow the task to its end; the one that was found is adopted
@@ -370,10 +370,10 @@ pub(crate) struct Reply {
     /// The question, by the id that it is printed with; without it, only one that was shown here before
     #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) question: Option<String>,
-    /// Send it although an answer was sent before and nobody knows whether it has arrived
+    /// Send it although an answer was sent before and it is unknown whether it arrived
     #[arg(long)]
     pub(crate) force_new: bool,
-    /// Follow the task afterwards, to its next question or its end
+    /// Follow the task afterwards, until its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -387,8 +387,8 @@ pub(crate) struct Reply {
   taskward send $id 'And now in dollars.' --continue --watch
 
 Sends a message that nobody asked for. While a question is open nothing is sent (exit 8): reply answers it. Whether one
-is open is read right before the message leaves; the agent may ask something after that read, and then takes the message
-for the answer: that cannot be excluded. A message to a task that is over starts another turn of it, which may be paid
+is open is read right before the message is sent; the agent may ask something after that read, and then takes the message
+for the answer: that cannot be excluded. A message to a task that has ended starts another turn of it, which may be paid
 for: only with --continue (exit 2 without).")]
 pub(crate) struct Send {
     /// The task, as PROVIDER:ID or ID
@@ -397,13 +397,13 @@ pub(crate) struct Send {
     /// The message; - reads it from stdin
     #[arg(value_name = "TEXT or -", allow_hyphen_values = true)]
     pub(crate) text: String,
-    /// Start another turn of a task that is over
+    /// Start another turn of a task that has ended
     #[arg(long = "continue")]
     pub(crate) goes_on: bool,
-    /// Send it although something was sent before and nobody knows whether it has arrived
+    /// Send it although something was sent before and it is unknown whether it arrived
     #[arg(long)]
     pub(crate) force_new: bool,
-    /// Follow the task afterwards, to its next question or its end
+    /// Follow the task afterwards, until its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -424,7 +424,7 @@ pub(crate) struct Cancel {
     /// Do not ask first
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// How long to wait for the end; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
+    /// How long to wait for the end; 0 means no limit [default: TASKWARD_TIMEOUT, or 10m]
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) timeout: Option<Duration>,
     /// How many times as fast as the world clocks run: for simulators on this machine

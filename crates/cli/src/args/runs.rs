@@ -23,7 +23,7 @@ pub(crate) struct Approve {
     /// The question, by the id that it is printed with; without it, only one that was shown here before
     #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) question: Option<String>,
-    /// Follow the task afterwards, to its next question or its end
+    /// Follow the task afterwards, until its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -78,7 +78,7 @@ pub(crate) struct Input {
     /// The question, by the id that it is printed with; without it, only one that was shown here before
     #[arg(long, value_name = "ID", value_parser = label)]
     pub(crate) question: Option<String>,
-    /// Follow the task afterwards, to its next question or its end
+    /// Follow the task afterwards, until its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]
@@ -103,7 +103,7 @@ pub(crate) struct Events {
     /// Go on to the task's end, as events come; nothing is answered
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// How long the agent may work, with --follow; 0 waits for ever [default: TASKWARD_TIMEOUT, or 10m]
+    /// How long the agent may work, with --follow; 0 means no limit [default: TASKWARD_TIMEOUT, or 10m]
     #[arg(long, value_name = "TIME", value_parser = time, requires = "follow")]
     pub(crate) timeout: Option<Duration>,
     /// How many times as fast as the world clocks run: for simulators on this machine
@@ -120,7 +120,7 @@ pub(crate) struct ResumeRun {
     /// The task, as agent-harness:ID or ID
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskArg,
-    /// Follow the task afterwards, to its next question or its end
+    /// Follow the task afterwards, until its next question or its end
     #[arg(long)]
     pub(crate) watch: bool,
     #[command(flatten)]

@@ -45,7 +45,7 @@ pub(super) async fn cancel(
             .map_err(|problem| problem.task(Some(task.clone())))?;
         let question = format!("stop {task}? What it has done so far is lost");
         if !confirm::sure(&out, &question) {
-            let declined = confirm::declined("not cancelled; the task is left as it is");
+            let declined = confirm::declined("not cancelled; nothing was sent");
             return Err(declined.task(Some(task)));
         }
     }
@@ -154,7 +154,7 @@ impl Request<'_> {
     ) -> Result<(), Box<CliError>> {
         let out = self.session.out.clone();
         out.tell(&format!(
-            "waiting up to {} s for the task to stop; Ctrl-C again leaves without it",
+            "waiting up to {} s for the task to stop; press Ctrl-C again to detach now",
             LAST_CHANCE.as_secs()
         ));
         let parting = self.unconfirmed().named(Code::Interrupted);
@@ -192,7 +192,7 @@ impl Request<'_> {
             .why(why)
             .why("The same command again does no harm.")
             .cancel(result.as_ref())
-            .next("see", status, "whether it goes on")
+            .next("see", status, "whether it keeps running")
             .task(Some(self.task.clone()))
     }
 
@@ -206,7 +206,7 @@ impl Request<'_> {
         } else {
             (
                 "the server could not be asked to stop the task",
-                "whether it goes on",
+                "whether it keeps running",
             )
         };
         let status = self

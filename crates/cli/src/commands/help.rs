@@ -6,7 +6,7 @@ use crate::args::Cli;
 use crate::codes;
 use crate::codes::Code;
 use crate::error::CliError;
-use crate::exit::{self, Exit};
+use crate::exit::Exit;
 use crate::lines::LineType;
 use crate::out::Out;
 use crate::wrap;
@@ -16,7 +16,7 @@ type Topic = (&'static str, fn() -> String);
 
 const TOPICS: [Topic; 5] = [
     ("environment", || ENVIRONMENT.to_owned()),
-    ("exit-codes", exit::help),
+    ("exit-codes", codes::exit_page),
     ("json", json),
     ("questions", || QUESTIONS.to_owned()),
     ("recovery", || RECOVERY.to_owned()),
@@ -70,15 +70,15 @@ When the agent asks, the answer comes from the first of these that has one:
   --on-approval WHAT      approve or reject whatever a run wants approved; reject makes the run fail; ask is the default
   --answer TEXT|@FILE     in order, one for each question; for a run, JSON objects for its questions for data: it never
                           approves anything
-  --on-question CMD       gets the question as JSON on stdin, prints the answer on stdout; printing nothing leaves. An
-                          answer in words is printed as it is; to a run, one of
+  --on-question CMD       gets the question as JSON on stdin, prints the answer on stdout; printing nothing leaves the
+                          question open. An answer in words is printed as it is; to a run, one of
                           {\"approve\": true}   {\"reject\": \"WHY\"}   {\"input\": {\"key\": \"value\"}}
   the terminal            a prompt, when stdin and stderr are one and neither --json nor --no-input is given
 
-They answer only what is asked while the command runs that they are given to; the question that approve, reject, input or
-reply is for is never theirs. When CMD fails, the question stays open (exit 8); with --json its stderr comes as notes.
+These options answer only what is asked while their command runs; they never answer the question that approve, reject,
+input or reply is for. When CMD fails, the question stays open (exit 8); with --json its stderr comes as notes.
 
-When nobody answers, the command ends with 8 and prints the command that does:
+When there is no answer, the command exits with 8 and prints the command that gives one:
 
   taskward reply nanonets:ID 'YOUR ANSWER' --question Q --watch
   taskward approve agent-harness:ID --question Q --watch
@@ -93,73 +93,77 @@ with the id. That does not count as showing, so that a loop answers nothing that
 in the journal; with --no-journal nothing counts as shown. A question that the server does not tell yet (its id is a
 stand-in) always has to be named.
 
-A question is answered once: before an answer leaves, a read makes sure that the question is still open. The same answer
-to it again is \"already answered\" (exit 0), another one is not sent (exit 1), and while nobody knows whether the first
-has arrived it is 5. Answers to a run carry a key, so that one whose reply is lost is repeated and counts once.
+A question is answered once: before an answer is sent, a read makes sure that the question is still open. The same answer
+again is \"already answered\" (exit 0), and another one is not sent (exit 1); while it is unknown whether the first answer
+arrived, the exit code is 5. Answers to a run carry a key: one whose reply is lost is repeated and counts once.
 
-A message that nobody asked for is sent by taskward send. It is not sent while a question is open (exit 8), and starts
-another turn of a task that is over only with --continue (exit 2 without).
+taskward send sends a message that no question asked for. It is not sent while a question is open (exit 8), and starts
+another turn of a task that has ended only with --continue (exit 2 without).
 
 The events of a run carry no description of what is to be approved: the steps before it, and what the agent said, are
 shown in its place. A run that nobody answers in the platform's time is cancelled (signal_timeout, exit 3), and the
 command that starts the same as a new one is printed: taskward run --again TASK.
 
-A review can be resolved in the platform's dashboard only; --no-wait-review leaves instead of waiting it out.
+Only the platform's dashboard can resolve a review; with --no-wait-review the command exits instead of waiting for it.
 ";
 
 const RECOVERY: &str = "\
-The task goes on whatever happens here. Its name, PROVIDER:ID, is printed as soon as it exists:
+The task keeps running whatever happens on this machine. Its name, PROVIDER:ID, is printed as soon as it exists:
 
-  taskward watch nanonets:ID      follows it to its end, from any machine with the key
-  taskward result nanonets:ID     prints its answer once it is over
+  taskward watch nanonets:ID      follows it until it finishes, from any machine with the key
+  taskward result nanonets:ID     prints its result once it has finished
   taskward cancel nanonets:ID     stops it
-  taskward resume-run agent-harness:ID   brings a stalled run back to work; nothing else does
+  taskward resume-run agent-harness:ID   resumes a stalled run; nothing else does
 
-  taskward watch --last           follows the task that was last started or watched here
-  taskward ls --local             all that is known here
+  taskward watch --last           follows the task that was last started or followed on this machine
+  taskward ls --local             lists every task known on this machine
   taskward run --again nanonets:ID   starts the same as a new task, which is billed like any other
 
-With --cancel-on-interrupt and --cancel-on-timeout a task of Nanonets is stopped when it would be left, and the end says
-whether it was seen to stop.
+With --cancel-on-interrupt and --cancel-on-timeout the command stops a task of Nanonets before it detaches, and the last
+lines say whether the task was seen to stop.
 
-Exit 5 means that the reply to a write was lost: the task, or the message, may exist. It was not sent again. Look first:
+Exit 5 means that the reply to a write was lost: the task, or the message, may exist. It was not sent again. First find
+out:
 
-  taskward recover INTENT         what became of the start? INTENT was printed; without it, the only one there is
+  taskward recover INTENT         did the start create a task? INTENT was printed; without it, the only open start
   taskward messages nanonets:ID   is the message there?
 
-Before anything is sent, a start is written down: $XDG_STATE_HOME/taskward/journal (~/.local/state by default), readable
-by its owner only, without the key. So it is found again whatever ends this program. What it said stays there for
-run --again, up to 64 KiB: the prompt, and of files the path, size and digest, never the content. run --again sends no
-file that has changed since, unless --force-new is given. --no-journal writes nothing down. What recover does:
+Before a start is sent, it is saved in $XDG_STATE_HOME/taskward/journal (~/.local/state by default), readable by its owner
+only, without the key. So it can be recovered however this program ends. What it said is saved for run --again, up to
+64 KiB: the prompt, and of files the path, size and digest, never the content. run --again sends no file that has changed
+since, unless --force-new is given. --no-journal saves nothing. What recover does:
 
-  a run (it has a key)   it is sent again with the same key and bytes, which makes no second one; a key older than 12
-                         hours may be forgotten by the server, and is not used again
-  a task of Nanonets     it is looked for among the agent's tasks of that time, twice when nothing is found, and then
-                         among those of the day before and of all the time since, for a clock may be set. One that is
-                         found is told, and taken for the task of this start with --adopt or --watch only. Of several,
-                         or when not all could be compared, none is, and --adopt=TASK names one. Tasks that are known
-                         here as those of other starts are left out. When none is found it was probably never made, or
-                         it is said what was not looked at: --forget, and start it anew
+  a run (it has a key)   the start is sent again with the same key and bytes, which creates no second run; the server may
+                         have forgotten a key older than 12 hours, so such a key is not used again
+  a task of Nanonets     the task is searched for among the agent's tasks of that time, twice when nothing is found, then
+                         among those of the day before and of all the time since, because a clock may have been set. A
+                         match is printed, and taken for the task of this start only with --adopt or --watch. Of several
+                         matches, or when some could not be compared, none is taken; --adopt=TASK names one. Tasks known
+                         on this machine as those of other starts are left out. When nothing is found, the task was
+                         probably never created, or the command says what it could not search: --forget the start, and
+                         run it again
 
-It exits with 0 when the task is known, and prints its name; with 5 when it still is not: none, several, or several
-starts to choose from. The same command again, while nobody knows, is asked about on a terminal and exits with 5
-elsewhere; --force-new starts another one all the same. What cannot be written down is not started (exit 1), unless
---no-journal says that it need not be. What is done is forgotten after 30 days, beyond the newest 500.
+recover exits with 0 when the task is known, and prints its name; it exits with 5 while the task is not known: no match,
+several, or several starts to choose from. The same run command again, while the outcome is unknown, asks on a terminal
+and exits with 5 elsewhere; with --force-new it starts another task. A start that cannot be saved is not sent (exit 1),
+unless --no-journal is given. The journal forgets finished tasks after 30 days, beyond the newest 500.
 
-An answer in words, or a message, is looked for in the same way: after one whose fate nobody saw, the next reply or send
-to the task reads the conversation first. One that has arrived is not sent again; when another has, that is said and
-nothing is sent (exit 1); and when nobody knows, it is asked on a terminal, and is exit 5 elsewhere. --force-new sends it
-all the same. Of two replies at once the second sends nothing (exit 1).
+Entries that an earlier Taskward wrote are kept unchanged; the message names the commit that can finish them.
+
+An answer in words and a message are confirmed in the same way: after one whose outcome is unknown, the next reply or send
+to the task reads the conversation first. A message that has arrived is not sent again; when another one has, the command
+says so and sends nothing (exit 1); and when that is unknown, it asks on a terminal and exits with 5 elsewhere.
+--force-new sends the message anyway. Of two replies at the same time the second sends nothing (exit 1).
 
 Exit 75 means that nothing was changed: the same command again is safe, after the time that the server asked for, if it
 asked for one.
 
-After a refusal (exit 1 with an http status) the same again would be refused again: the server's words say what is wrong.
-When what answered is not the platform (a web page, a certificate, a redirect elsewhere), look at the server that is
-named and at the proxy; TASKWARD_DEBUG=http tells every exchange.
+After a rejection (exit 1 with an http status) retrying will not help: the server's words say what is wrong. When what
+answered is not the platform (a web page, a certificate, a redirect elsewhere), check the server that is named and the
+proxy; TASKWARD_DEBUG=http shows every exchange.
 
-A start of a run is repeated under its key by itself, and never makes two. When its fate stays unknown all the same,
-recover, or the printed command with --idempotency-key KEY, follows the run if it is there, and starts it if it is not.
+The start of a run is repeated under its key, and never creates two. When its outcome is still unknown, recover, or the
+printed command with --idempotency-key KEY, follows the run if it exists, and starts it if it does not.
 ";
 
 pub(super) fn help(out: &Out, topic: &[String]) -> Result<Exit, Box<CliError>> {

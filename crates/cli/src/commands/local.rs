@@ -56,9 +56,10 @@ impl Here {
     pub(super) fn tell_open(&self, out: &Out) {
         match self.open {
             0 => {}
-            1 => out.say("nobody knows what became of a start made here: taskward recover"),
+            1 => out
+                .say("the outcome of 1 start from this machine is unknown; run: taskward recover"),
             open => out.say(&format!(
-                "nobody knows what became of {open} starts made here: taskward recover"
+                "the outcome of {open} starts from this machine is unknown; run: taskward recover"
             )),
         }
     }
@@ -88,7 +89,7 @@ pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Bo
         out,
         &entries,
         &hidden,
-        "nothing was started or watched here",
+        "no task was started or followed on this machine",
     )?;
     if entries.len() < all {
         let shown = entries.len();
@@ -130,7 +131,7 @@ pub(super) fn print(
     let people = out.is_for_people();
     let rows = entries.iter().map(|entry| row(entry, people));
     let rows: Vec<Vec<String>> = rows.chain(hidden.iter().map(hidden_row)).collect();
-    let head = ["task or intent", "state", "kept", "server", "title"];
+    let head = ["task", "state", "saved", "server", "title"];
     out.print(&table::render(&head, &rows, people))
 }
 

@@ -63,10 +63,10 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
     let here = local::Here::read(&out, global);
     let knows = |task: &TaskListItem| reference(task).is_some_and(|task| here.knows(&task));
     let shown = Shown {
-        head: &["task", "status", "created", "agent", "title", "here"],
+        head: &["task", "status", "created", "agent", "title", "local"],
         row: |task: &TaskListItem, people| {
             let mut row = row(task, people);
-            row.push(if knows(task) { "here" } else { "" }.to_owned());
+            row.push(if knows(task) { "local" } else { "" }.to_owned());
             row
         },
         line: |task: &TaskListItem| {

@@ -89,7 +89,7 @@ pub(super) async fn each_event<P: Platform>(
         if Read::<P>::new(task, read).request().is_err() {
             let bytes = cursor.map_or(0, |cursor| cursor.len());
             let what = format!(
-                "the server's list of events goes on at a cursor of {bytes} bytes, which no request can carry"
+                "the server's list of events continues at a cursor of {bytes} bytes, which no request can carry"
             );
             return Err(CliError::new(Exit::Other, Code::Protocol, what));
         }

@@ -123,7 +123,7 @@ impl<P: Platform> EarlierWrite<'_, P> {
     ) -> Result<(), Box<CliError>> {
         let what = "something that was sent from here before may or may not have arrived";
         let said = one_line(said);
-        let question = format!("{what} ({said:?}); send this all the same?");
+        let question = format!("{what} ({said:?}); send this anyway?");
         if is_attended(global)? && answers::sure(&self.session.out, &question).await {
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl<P: Platform> EarlierWrite<'_, P> {
             .why(format!("It said: {said}"))
             .why("Nothing was sent now.")
             .next("see", see, "whether it is there")
-            .next("or", anyhow, "sends this all the same")
+            .next("or", anyhow, "sends this anyway")
             .task(Some(self.task.clone())))
     }
 }

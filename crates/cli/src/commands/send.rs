@@ -173,7 +173,7 @@ async fn confirm(
         return Ok(Exit::Ok);
     }
     match seen {
-        None => out.say(&format!("the task goes on: it is {status}")),
+        None => out.say(&format!("the task keeps running: it is {status}")),
         Some(Seen::Moved) => out.say(&format!("the task moved on: it is {status}")),
         Some(Seen::Spoke(text)) => {
             out.say("the agent replied:");

@@ -20,7 +20,7 @@ use crate::store::{TaskStore, task_of};
 use crate::task_ref::TaskRef;
 
 /// What is said where an answer is given to a question that may have been answered.
-const KEPT_BACK: &str = "something was sent to this task from here before, and may have arrived: it is looked for, and --answer is for what is asked afterwards";
+const KEPT_BACK: &str = "something was sent to this task from here before, and may have arrived: its outcome is checked first, and --answer is for later questions";
 
 pub(super) async fn watch(
     out: Arc<Out>,
@@ -58,7 +58,8 @@ pub(super) async fn watch(
 /// Follows the task that was last started or watched here.
 async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, Box<CliError>> {
     let wanted = global.named_provider();
-    let mut entries = TaskStore::open(&out, global)?.list()?;
+    let store = TaskStore::open(&out, global)?;
+    let mut entries = store.list()?;
     entries.retain(|entry| {
         let provider = entry.snapshot.provider();
         wanted.is_none_or(|wanted| wanted.as_str() == provider)
@@ -67,13 +68,22 @@ async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, B
         .into_iter()
         .find(|entry| entry.is_open() || task_of(entry).is_some());
     let Some(newest) = newest else {
-        let what = "no task was started or watched here that is still known";
+        // Any of the entries that cannot be read may be the one that is meant.
+        if let Some((_, damage)) = store.unreadable()?.into_iter().next() {
+            let what =
+                "the last task is unknown: the journal entries of this machine cannot be read";
+            return Err(CliError::new(Exit::Other, Code::Journal, what)
+                .why(format!("{damage}."))
+                .why("Nothing is followed or answered.")
+                .next("see", "taskward ls --local", "every entry"));
+        }
+        let what = "no task was started or followed on this machine";
         return Err(CliError::input(what).next("see", "taskward ls", "the tasks there are"));
     };
     let Some(task) = task_of(&newest) else {
-        let what = "nobody knows what became of the start that was made last";
+        let what = "the outcome of the last start is unknown";
         return Err(CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
-            .why("It may have made a task. Nothing is watched or answered.")
+            .why("It may have created a task. Nothing is followed or answered.")
             .next(
                 "recover",
                 format!("taskward recover {}", newest.id),

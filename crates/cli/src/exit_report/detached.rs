@@ -41,7 +41,7 @@ impl Undelivered {
             Answered::Gone(_) => {
                 format!("The question was no longer open, so the {what} was not sent.")
             }
-            Answered::Refused => format!("The server refused the {what}."),
+            Answered::Refused => format!("The server rejected the {what}."),
             Answered::NotSent => format!("The {what} was not sent."),
             _ => format!("The {what} may or may not have arrived."),
         }
@@ -93,17 +93,20 @@ pub(crate) fn left<P: Platform>(
             let failure = reporter.failure(&question.id);
             let what = match question.kind {
                 _ if failure.is_some() => {
-                    "whoever was to answer failed; the question is still open"
+                    "The --on-question command failed; the question is still open."
                 }
                 _ if refusal.is_some() => {
-                    "the server refused the answer, and the task still waits for one"
+                    "The server rejected the answer; the task is still waiting for one."
                 }
+                // Somebody who has a terminal left the question open, or asked not to be asked.
+                QuestionKind::Approval if has_terminal() => "The task is waiting for an approval.",
                 QuestionKind::Approval => {
-                    "the task waits for an approval, and nobody here gives it"
+                    "The task is waiting for an approval, and there is no terminal to ask on."
                 }
-                _ => "the agent asks, and nobody here can answer",
+                _ if has_terminal() => "The agent is waiting for an answer.",
+                _ => "The agent is waiting for an answer, and there is no terminal to ask on.",
             };
-            let problem = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
+            let problem = CliError::new(Exit::Pending, Code::Waiting, what).plain();
             let problem = match failure.or(refusal) {
                 Some(why) => problem.why(why),
                 None => problem,
@@ -131,12 +134,12 @@ pub(crate) fn left<P: Platform>(
             )
         }
         DetachReason::Review(_) => {
-            let what = "the task waits for a human's review in the platform's dashboard";
-            let problem = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
+            let what = "The task is waiting for a review in the platform's dashboard.";
+            let problem = CliError::new(Exit::Pending, Code::Waiting, what).plain();
             stays(session, reporter, problem, &known)
         }
         _ => {
-            let problem = parting(Exit::Interrupted);
+            let problem = parting(session, reporter, &known, Exit::Interrupted);
             stays(session, reporter, problem, &known)
         }
     };
@@ -177,8 +180,8 @@ pub(crate) fn detached<P: Platform>(
     exit: Exit,
 ) -> Box<CliError> {
     let problem = match said {
-        Some((kind, how)) => parting(exit).why(kind.write_result(how)),
-        None => parting(exit),
+        Some((kind, how)) => parting(session, reporter, task, exit).why(kind.write_result(how)),
+        None => parting(session, reporter, task, exit),
     };
     let problem = match (question, task) {
         (Some(question), Some(task)) => {
@@ -191,8 +194,31 @@ pub(crate) fn detached<P: Platform>(
     simulated(session, problem.task(task.clone()))
 }
 
-fn parting(exit: Exit) -> Box<CliError> {
-    CliError::new(exit, Code::Interrupted, "the watch ended").headed("detached")
+/// The words for a task that was heard from last and does not end with this command.
+pub(super) const STILL_RUNNING: &str = "the task is still running";
+
+/// The first line where the task was heard from last.
+const KEEPS_RUNNING: &str = "Detached. The task keeps running.";
+
+/// Whether the task goes on, by the last read of it: it could be read, it has not ended, and its server is not part of
+/// this process.
+pub(super) fn keeps_running<P: Platform>(session: &Connection<P>, reporter: &Reporter) -> bool {
+    let is_read = reporter.trouble().is_none() && reporter.seen().is_some_and(|s| !P::is_over(&s));
+    is_read && session.sim().is_none()
+}
+
+fn parting<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    task: &Option<TaskRef>,
+    exit: Exit,
+) -> Box<CliError> {
+    let what = match task {
+        Some(_) if keeps_running(session, reporter) => KEEPS_RUNNING,
+        Some(_) => "Detached.",
+        None => "Interrupted.",
+    };
+    CliError::new(exit, Code::Interrupted, what).plain()
 }
 
 /// Ctrl-C where the task was to be stopped.
@@ -204,13 +230,8 @@ pub(crate) fn abandoned<P: Platform>(
     abandoned: &CancelResult,
     exit: Exit,
 ) -> Box<CliError> {
-    let head = match abandoned {
-        CancelResult::Confirmed(_) => "stopped",
-        CancelResult::Accepted => "stopping",
-        _ => "detached",
-    };
-    let what = format!("the watch ended; {}", in_brief(abandoned));
-    let problem = CliError::new(exit, Code::Interrupted, what).headed(head);
+    let what = format!("Detached; {}.", in_brief(abandoned));
+    let problem = CliError::new(exit, Code::Interrupted, what).plain();
     let problem = with_detach_state(session, began, reporter, problem, task, abandoned);
     simulated(session, problem.task(task.clone()))
 }
@@ -284,6 +305,10 @@ pub(crate) fn answers<P: Platform>(
         .fold(problem, |problem, it| hint(session, problem, it))
 }
 
+fn has_terminal() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
 /// The command that stops the task, where there is one; without a terminal nobody is there to ask whether it is meant.
 fn cancel<P: Platform>(
     session: &Connection<P>,
@@ -306,7 +331,7 @@ fn cancel<P: Platform>(
 fn over<P: Platform>(reporter: &Reporter) -> Option<String> {
     let status = reporter.seen().filter(P::is_over)?;
     Some(format!(
-        "The task is over: it was last heard of as {}.",
+        "The task has ended: its last known status is {}.",
         one_line(status.as_str())
     ))
 }
@@ -325,13 +350,18 @@ fn stays<P: Platform>(
     }
     let watch = session.command(&format!("watch {}", task.quoted()));
     if let Some(over) = over::<P>(reporter) {
-        return problem.why(over).next("back", watch, "");
+        return problem.why(over).next("reattach", watch, "");
     }
-    let goes_on = match (reporter.seen(), reporter.trouble()) {
-        (Some(_), None) => "The task goes on.",
-        _ => "The task is left as it is.",
+    // The first line may have said it.
+    let is_said = [KEEPS_RUNNING, STILL_RUNNING]
+        .iter()
+        .any(|words| problem.what().ends_with(words));
+    let problem = match (reporter.seen(), reporter.trouble()) {
+        _ if is_said => problem,
+        (Some(_), None) => problem.why("The task keeps running."),
+        _ => problem.why("Nothing was done to the task."),
     };
-    let problem = problem.why(goes_on).next("back", watch, "");
+    let problem = problem.next("reattach", watch, "");
     cancel(session, problem, task)
 }
 

@@ -18,10 +18,10 @@ use crate::report::{Reporter, asked_in_words, question_fields, question_head};
 use crate::sanitise::one_line;
 use crate::task_ref::{TaskRef, quote};
 
+use detached::{STILL_RUNNING, in_brief, keeps_running, simulated, with_detach_state};
 pub(crate) use detached::{
     Undelivered, abandoned, answers, detached, left, unanswered, undelivered, unheard,
 };
-use detached::{in_brief, simulated, with_detach_state};
 
 /// What was sent first, for the words about an unknown outcome.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub(crate) enum StartKind {
         /// The agent.
         agent: String,
         /// The command line that starts another one.
-        anew: String,
+        command: String,
     },
     /// A start under a key.
     Keyed(Keyed),
@@ -51,7 +51,7 @@ pub(crate) struct Keyed {
     /// Whether this command made the key itself: nobody else can have used it.
     pub(crate) minted: bool,
     /// The same command line without a key: a new run.
-    pub(crate) anew: String,
+    pub(crate) command: String,
 }
 
 /// The answer of a task that completed; every other end as the problem it is.
@@ -140,13 +140,13 @@ pub(crate) fn outcome<P: Platform>(
             .attempts(reporter.attempts()),
         Outcome::AccessLost { error, .. } => {
             let what = match error.status.as_u16() {
-                403 => "the key is not allowed to see this task",
-                _ => "the key was refused; the task is left as it is",
+                403 => "the API key has no permission to see this task",
+                _ => "the API key was rejected; nothing was done to the task",
             };
             exchange(CliError::new(Exit::Auth, code, what), &error)
                 .why(error.to_string())
                 .why(format!("The key came from {}.", session.key_source()))
-                .next("back", of("watch"), "with a key that works")
+                .next("reattach", of("watch"), "with a key that works")
         }
         Outcome::Gone { error, .. } => gone(session, &error),
         Outcome::DeadlineExceeded {
@@ -157,16 +157,23 @@ pub(crate) fn outcome<P: Platform>(
         } => {
             let said = reporter.last_said(began);
             let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
+            let elapsed = span(session.clock.elapsed());
             let what = match clock {
-                TimeLimit::Waiting if unsent => "--answer-timeout is over",
-                TimeLimit::Waiting => "--answer-timeout is over: nobody answered",
-                _ => "--timeout is over",
+                TimeLimit::Waiting if unsent => {
+                    format!("timed out after {elapsed} (--answer-timeout)")
+                }
+                TimeLimit::Waiting => {
+                    format!("timed out after {elapsed} without an answer (--answer-timeout)")
+                }
+                _ => format!("timed out after {elapsed} (--timeout)"),
             };
+            let is_running = id.is_some() && keeps_running(session, reporter);
             let what = match &abandoned {
-                CancelResult::NotRequested => what.to_owned(),
+                CancelResult::NotRequested if is_running => format!("{what}; {STILL_RUNNING}"),
+                CancelResult::NotRequested => what,
                 abandoned => format!("{what}; {}", in_brief(abandoned)),
             };
-            let problem = CliError::new(Exit::Timeout, code, what).headed("timeout");
+            let problem = CliError::new(Exit::Timeout, code, what).plain();
             match id {
                 Some(_) => {
                     // Events tell a status before any read does.
@@ -192,7 +199,7 @@ pub(crate) fn outcome<P: Platform>(
         _ => CliError::new(
             Exit::Other,
             code,
-            "the watch ended in a way this version does not know",
+            "the task ended in a way this version does not know",
         ),
     };
     Err(simulated(session, problem.task(task)))
@@ -209,6 +216,12 @@ fn last_seen<P: Platform>(
     let is_fresh = *abandoned == CancelResult::NotRequested;
     Some(match (last, reporter.trouble()) {
         _ if matches!(abandoned, CancelResult::Confirmed(_)) => return None,
+        // The first line says it.
+        (Some(status), None)
+            if is_fresh && status.as_str() == "running" && keeps_running(session, reporter) =>
+        {
+            return None;
+        }
         (Some(status), None) if is_fresh => format!("{} after {elapsed}.", state(status)),
         (Some(status), Some(why)) if is_fresh => format!(
             "{} when it was last read; since then: {}",
@@ -285,10 +298,10 @@ pub(crate) fn unknown<P: Platform>(
             // No start is looked up by it.
             .intent(None)
             .task(Some(task.clone())),
-        StartKind::Agent { agent, anew } => {
+        StartKind::Agent { agent, command } => {
             let problem = problem(may).why("Nothing was sent again.");
             match recover {
-                Some(recover) => problem.next("see", recover, "looks for it on the server"),
+                Some(recover) => problem.next("see", recover, "searches the server for it"),
                 None => {
                     let list = format!("ls --agent {} --since 15m", quote(agent));
                     problem.next("see", session.command(&list), "whether it is there")
@@ -296,7 +309,7 @@ pub(crate) fn unknown<P: Platform>(
             }
             .next(
                 "or",
-                anew.clone(),
+                command.clone(),
                 "starts another one, which may be billed twice",
             )
         }
@@ -309,7 +322,7 @@ pub(crate) fn unknown<P: Platform>(
             .next("again", again(start), "never makes two")
         }
         StartKind::Again => {
-            let problem = problem(may).why("It was sent again under its key, which makes no second task, and nobody knows more than before.");
+            let problem = problem(may).why("It was sent again under its key, which starts no second task; its outcome is still unknown.");
             match recover {
                 Some(recover) => problem.next("later", recover, "never makes two"),
                 None => problem,
@@ -364,9 +377,9 @@ fn refused<P: Platform>(
     let status = error.status.as_u16();
     let exit = exit_of_refusal(Some(&error));
     let what = match began {
-        StartKind::Message(_) => "the server refused the message",
+        StartKind::Message(_) => "the server rejected the message",
         StartKind::Agent { .. } | StartKind::Keyed(_) | StartKind::Again | StartKind::Watch => {
-            "the server refused to start the task"
+            "the server rejected the start"
         }
     };
     let problem = exchange(CliError::new(exit, code, what), &error)
@@ -411,12 +424,12 @@ fn conflict(problem: Box<CliError>, start: &Keyed, repeated: bool) -> Box<CliErr
             one_line(&start.key)
         ))
         .next("again", again(start), "follows the task of this key, if it is the same job")
-        .next("anew", start.anew.clone(), "another task, under a new key")
+        .next("new", start.command.clone(), "another task, under a new key")
 }
 
 /// The same command line under the same key.
 fn again(start: &Keyed) -> String {
-    format!("{} --idempotency-key {}", start.anew, quote(&start.key))
+    format!("{} --idempotency-key {}", start.command, quote(&start.key))
 }
 
 fn exchange(problem: Box<CliError>, error: &ApiError) -> Box<CliError> {

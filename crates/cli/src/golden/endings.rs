@@ -253,11 +253,7 @@ impl<P: Platform> Table<P> {
             "output: a full disk",
             exit_report::unheard(&self.session, &work, full(), &known),
         );
-        let gone = CliError::new(
-            Exit::ReaderGone,
-            Code::OutputClosed,
-            "the reader of the output went away",
-        );
+        let gone = CliError::new(Exit::ReaderGone, Code::OutputClosed, "output pipe closed");
         self.row(
             "output: nobody reads",
             exit_report::unheard(&self.session, &work, gone, &known),

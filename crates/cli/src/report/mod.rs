@@ -656,7 +656,7 @@ impl Reporter {
         asked: bool,
     ) {
         let elapsed = span(self.clock.elapsed());
-        let status = self.state().status_or("no status");
+        let status = self.state().status_or("no status yet");
         let status: String = status.chars().take(40).collect();
         let stuck = if asked {
             None
@@ -664,11 +664,14 @@ impl Reporter {
             no_progress(&self.clock, signs)
         };
         let next = match (&stuck, waiting) {
-            (Some(stuck), _) => format!("  {stuck}"),
-            (None, Some((left, _))) => format!("  next look in {}", span(left)),
+            (Some(stuck), _) => format!(" · {stuck}"),
+            (None, Some((left, _))) => format!(" · {}", checking(left)),
             (None, None) => String::new(),
         };
-        if self.out.spin(&format!("{status}  {elapsed}{next}")) {
+        if self
+            .out
+            .spin(&format!("{} · {elapsed}{next}", capital(&status)))
+        {
             return;
         }
         if self.state().spoke.elapsed() >= HEARTBEAT {
@@ -676,6 +679,21 @@ impl Reporter {
             self.say(&format!("still {status} ({elapsed}){stuck}"));
         }
     }
+}
+
+/// When the status is read next: never "in 0s".
+fn checking(left: Duration) -> String {
+    match left.as_secs() {
+        0 => "checking again now".to_owned(),
+        _ => format!("checking again in {}", span(left)),
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut rest = word.chars();
+    rest.next()
+        .map(|first| first.to_uppercase().chain(rest).collect())
+        .unwrap_or_default()
 }
 
 /// How long nothing has moved, once that is long, and when the server was last heard.
@@ -730,7 +748,7 @@ mod tests {
         let read = || Some(Status::known("running"));
         for (task, status, word) in [
             (None, None, "starting"),
-            (task(), None, "no status"),
+            (task(), None, "no status yet"),
             (task(), read(), "running"),
             (None, read(), "running"),
         ] {
@@ -739,7 +757,7 @@ mod tests {
                 status,
                 ..State::new(None)
             };
-            assert_eq!(state.status_or("no status"), word);
+            assert_eq!(state.status_or("no status yet"), word);
         }
     }
 

@@ -4,6 +4,7 @@ use serde_json::Value;
 use taskward::{Answered, Event, Question, QuestionKind, WithdrawReason};
 
 use crate::clock::{ProgramClock, span};
+use crate::failure_text::retrying;
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 
@@ -33,25 +34,24 @@ pub(super) fn event(
         }
         Event::Status(status) if status.known => format!("{} ({elapsed})", status.as_str()),
         Event::Status(status) => format!(
-            "{:?} ({elapsed}): a status this version does not know; the watch goes on",
+            "{:?} ({elapsed}): a status this version does not know; still following",
             one_line(status.as_str())
         ),
         // Told by whoever answers it, or in the last words.
         Event::Question(_) => return None,
         Event::Withdrawn { reason, .. } => withdrawn(*reason).to_owned(),
         Event::Paused(_) => {
-            "waiting for a human's review in the platform's dashboard; nothing from here can resolve it"
-                .to_owned()
+            "waiting for a review in the platform's dashboard; no command can resolve it".to_owned()
         }
         Event::Answered { how, detail, .. } => delivered("answer", *how, detail.as_deref()),
         Event::Sent { how, detail, .. } => delivered("message", *how, detail.as_deref()),
         Event::Cancelling => "stopping; the current step finishes first".to_owned(),
-        Event::CancelRefused(why) => format!("the server refused to cancel: {}", one_line(why)),
+        Event::CancelRefused(why) => {
+            format!("the server rejected the request to stop: {}", one_line(why))
+        }
         // One line per incident; the later ones are the same one.
         Event::Retrying { attempt, .. } if *attempt > 1 && !verbose => return None,
-        Event::Retrying { why, until, .. } => {
-            format!("retrying in {}: {}", span(clock.left(*until)), one_line(why))
-        }
+        Event::Retrying { why, until, .. } => retrying(why, clock.left(*until)),
         Event::Gap { after, before } => {
             format!("events between {after} and {before} were missed")
         }
@@ -66,7 +66,9 @@ pub(super) fn event(
                 None => "could not be read".to_owned(),
             };
             let event = one_line(event);
-            format!("unconfirmed: {event} says that the task is over, and the task {read}; the event stands")
+            format!(
+                "unconfirmed: {event} says that the task has ended, and its status {read}; the event counts"
+            )
         }
         _ => return None,
     })
@@ -113,7 +115,7 @@ fn delivered(what: &str, how: Answered, detail: Option<&str>) -> String {
         Answered::Gone(reason) => {
             format!("{}, so the {what} was not sent{detail}", withdrawn(reason))
         }
-        Answered::Refused => format!("the server refused the {what}{detail}"),
+        Answered::Refused => format!("the server rejected the {what}{detail}"),
         Answered::NotSent => format!("the {what} was not sent{detail}"),
         _ => format!("the {what} may or may not have arrived{detail}"),
     }
@@ -273,7 +275,7 @@ mod tests {
         let line = |event: &Event, verbose| super::event(event, None, &clock, verbose);
         assert_eq!(
             line(&retrying(1), false).as_deref(),
-            Some("retrying in 0s: reset by peer")
+            Some("reset by peer; retrying")
         );
         assert_eq!(line(&retrying(2), false), None);
         assert!(line(&retrying(2), true).is_some());

@@ -119,7 +119,7 @@ fn a_start_is_not_said_to_be_missing_from_a_list_that_could_not_be_read_whole() 
     assert_eq!(ended.code, 5, "{ended:?}");
     ended.says(&[
         "1 entry of the list could not be read",
-        "no task of this start was found, but it may be one that was not looked at",
+        "no task of this start was found, but it may be one that was not searched",
         "it may be the task",
     ]);
     let ended = run(&url, state.path(), &["recover", "--json"]);

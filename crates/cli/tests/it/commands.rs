@@ -202,5 +202,5 @@ fn a_mistyped_task_has_the_same_words_however_it_is_asked_for_and_is_not_kept() 
     }
     let last = world.run(&["watch", "--last"]);
     assert_eq!(last.code, 2, "{last:?}");
-    last.says(&["no task was started or watched here"]);
+    last.says(&["no task was started or followed on this machine"]);
 }

@@ -100,7 +100,7 @@ fn a_start_that_cannot_be_read_any_more_may_have_been_the_same() {
         let again = world.fast(RUN);
         assert_eq!(again.code, 5, "{again:?}");
         again.says(&[
-            "it may have been the same",
+            "it may be of the same start",
             file,
             &forget,
             "--force-new",
@@ -110,7 +110,7 @@ fn a_start_that_cannot_be_read_any_more_may_have_been_the_same() {
             let recovered = world.fast(args);
             assert_eq!(recovered.code, 5, "{recovered:?}");
             recovered.says(&[file, &forget]);
-            assert!(!recovered.stderr.contains("nothing to recover"));
+            assert!(!recovered.stderr.contains("Nothing to recover"));
         }
         assert_eq!(world.sim.stats().starts, 1);
         let anew = world.fast(&[RUN, &["--force-new"]].concat());
@@ -118,7 +118,7 @@ fn a_start_that_cannot_be_read_any_more_may_have_been_the_same() {
         let forgotten = world.run(&["recover", name, "--forget"]);
         assert_eq!(forgotten.code, 0, "{forgotten:?}");
         assert!(!path.exists());
-        world.run(&["recover"]).says(&["nothing to recover"]);
+        world.run(&["recover"]).says(&["Nothing to recover"]);
         let more = world.fast(RUN);
         assert_eq!(more.code, 0, "{more:?}");
         assert_eq!(world.sim.stats().starts, 3);
@@ -138,7 +138,7 @@ fn what_cannot_be_read_of_a_task_that_is_known_is_told_and_stops_nothing() {
     for args in [&["ls", "--local"][..], &["recover"], RUN] {
         let ended = world.run(args);
         assert_eq!(ended.code, 0, "{ended:?}");
-        ended.says(&["warning: a part of the journal cannot be read"]);
+        ended.says(&["warning: part of the journal cannot be read"]);
     }
     assert_eq!(fs::read_to_string(&path).expect("a file"), text);
 }
@@ -153,7 +153,7 @@ fn a_journal_that_cannot_be_written_can_be_read_and_starts_nothing() {
     let listed = world.run(&["ls", "--local"]);
     assert_eq!(listed.code, 0, "{listed:?}");
     assert!(listed.stdout.contains(&task), "{listed:?}");
-    world.run(&["recover"]).says(&["nothing to recover"]);
+    world.run(&["recover"]).says(&["Nothing to recover"]);
     let refused = world.run(RUN);
     assert_eq!(refused.code, 1, "{refused:?}");
     refused.says(&["it was not sent", "journal/lock"]);

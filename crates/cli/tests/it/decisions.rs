@@ -9,9 +9,10 @@ fn gist(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     match words.as_slice() {
         ["*", .., "POST" | "GET", _path] => words[..words.len() - 1].join(" "),
-        ["*", "next", "poll", "in", wait] => {
+        ["*", "checking", "again", "now"] => "* checking again".to_owned(),
+        ["*", "checking", "again", "in", wait] => {
             assert!(wait.ends_with('s') && *wait != "0s", "{line}");
-            "* next poll".to_owned()
+            "* checking again".to_owned()
         }
         [head @ .., elapsed] if elapsed.starts_with('(') => head.join(" "),
         _ => line.to_owned(),
@@ -34,7 +35,7 @@ fn verbose_tells_each_request_with_its_purpose_each_pause_and_the_end_in_order()
     let lines: Vec<String> = ended.stderr.lines().map(gist).collect();
     assert!(lines[0].starts_with("server "), "{lines:?}");
     assert!(lines[3].starts_with("task nanonets:"), "{lines:?}");
-    let (pause, read) = ("* next poll", "* poll the status: GET");
+    let (pause, read) = ("* checking again", "* poll the status: GET");
     // How often the status is polled depends on timing; a pause precedes each poll.
     for pair in lines[4..].windows(2).filter(|pair| pair[0] == pause) {
         assert_eq!(pair[1], read, "{lines:?}");
@@ -60,7 +61,7 @@ fn verbose_tells_each_request_with_its_purpose_each_pause_and_the_end_in_order()
         "answer delivered",
         "completed",
         "* read the result: GET",
-        "* the watch is over: succeeded",
+        "* the task ended: succeeded",
     ];
     assert_eq!(timeless, expected, "{ended:?}");
     // No decision tells what anybody said.
@@ -115,7 +116,7 @@ fn verbose_leaves_json_lines_alone_and_names_the_task_where_several_are_watched(
     let ended = world.fast(&["watch", &a, &b, "-v"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     for task in [&a, &b] {
-        let over = format!("{task}  * the watch is over: succeeded\n");
+        let over = format!("{task}  * the task ended: succeeded\n");
         ended.says(&[&over, &format!("{task}  * poll the status: GET ")]);
     }
     let mut command = world.command(&["watch", &a, "-v", "--json", "--speed", "20"]);

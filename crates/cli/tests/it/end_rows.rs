@@ -256,7 +256,7 @@ fn a_deadline_during_a_poll_tells_the_last_status_and_the_task() {
     assert_eq!(ended.code, 124, "{ended:?}");
     ended.says(&[
         "The task was running",
-        "The task is left as it is.",
+        "Nothing was done to the task.",
         &format!("taskward watch {task}"),
         &format!("taskward cancel {task}"),
     ]);

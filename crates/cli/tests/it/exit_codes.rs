@@ -80,7 +80,7 @@ fn a_task_that_goes_on_is_pending_or_out_of_time() {
     late.says(&[
         "taskward watch nanonets:",
         "taskward cancel nanonets:",
-        "The task goes on",
+        "the task is still running",
     ]);
     let review = [
         "run",
@@ -176,7 +176,7 @@ fn a_refusal_by_the_server_tells_its_words_and_the_status() {
     check(&world, &["reply", &done, "too late"], 1, "not_waiting").says(&["it is failed"]);
     let late = world.fast(&["send", &done, "too late", "--continue"]);
     assert_eq!(late.code, 1, "{late:?}");
-    late.says(&["refused the message", "409"]);
+    late.says(&["rejected the message", "409"]);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn every_wait_of_a_single_call_is_told_and_a_deadline_ends_it() {
     world.sim.set_faults(vec![once]);
     let ended = world.fast(&["run", "--agent", "echo", "hi"]);
     assert_eq!(ended.code, 0, "{ended:?}");
-    ended.says(&["retrying in 1s: "]);
+    ended.says(&["; retrying in 1s"]);
     let world = World::with_fault("agents", Fault::Stall);
     let run = [
         "run",
@@ -251,7 +251,7 @@ fn a_deadline_without_any_status_says_what_went_wrong_last() {
     let run = ["run", "--agent", "slow", "hi", "--timeout", "20s"];
     let ended = world.fast(&run);
     assert_eq!(ended.code, 124, "{ended:?}");
-    ended.says(&["The task was", "The task is left as it is."]);
+    ended.says(&["The task was", "Nothing was done to the task."]);
     let task = world.start("slow");
     let ended = world.fast(&["watch", &task, "--timeout", "20s"]);
     ended.says(&["Its status could not be read; last: ", "503"]);

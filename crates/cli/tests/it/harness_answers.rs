@@ -176,7 +176,7 @@ fn a_signal_by_hand_gets_the_platforms_own_refusals() {
         ended.says(&[name, &format!("reason {name}")]);
     };
     signal(&path, "dance", 1, "invalid_signal_type");
-    signal(&path, "approve", 1, "not_waiting");
+    signal(&path, "approve", 1, "run_not_awaiting_input");
     signal("/runs/run_of_nobody/signal", "approve", 1, "run_not_found");
     let waits = world.start_until("approve-email", "awaiting_input");
     let path = format!(
@@ -356,11 +356,11 @@ fn an_answer_that_the_server_refuses_is_told_in_its_words() {
         .sim
         .set_faults(vec![FaultRule::new(refuse).on("signal")]);
     let watch = ["watch", &run, "--on-approval", "approve", "--speed", "20"];
-    check(&world, &watch, 8, "waiting").says(&["the server refused the answer", "400"]);
+    check(&world, &watch, 8, "waiting").says(&["the server rejected the answer", "400"]);
     let lines = world.run(&[&watch[..], &["--json"]].concat());
     let message = lines.last()["message"].to_string();
     assert!(
-        message.contains("refused the answer") && message.contains("400"),
+        message.contains("rejected the answer") && message.contains("400"),
         "{message}"
     );
 }

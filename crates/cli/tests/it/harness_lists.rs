@@ -290,5 +290,5 @@ fn following_events_ends_at_its_time_limit_also_while_the_run_waits_for_a_human(
     let run = world.start_until("approve-email", "awaiting_input");
     let ended = world.fast(&["events", &run, "--follow", "--timeout", "10s"]);
     assert_eq!(ended.code, 124, "{ended:?}");
-    ended.says(&["--timeout is over", &format!("taskward watch {run}")]);
+    ended.says(&["timed out after ", &format!("taskward watch {run}")]);
 }

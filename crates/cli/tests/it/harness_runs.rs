@@ -69,7 +69,10 @@ fn every_end_of_a_run_has_its_code_in_words_and_as_json() {
     run(goal(), &[], 8, "waiting").says(&["The task waits for an approval"]);
     let late = ["--timeout", "5s"];
     let slow = json!({ "scenario": "long-stream", "interval_ms": 1000 });
-    run(slow, &late, 124, "deadline").says(&["The task was running", "The task goes on."]);
+    run(slow, &late, 124, "deadline").says(&[
+        "timed out after ",
+        "(--timeout); the task is still running\n",
+    ]);
     check(
         &world,
         &["watch", "agent-harness:run_of_nobody", "--speed", &speed],
@@ -133,7 +136,7 @@ fn a_mistyped_run_has_the_same_words_however_it_is_asked_for_and_is_not_kept() {
     }
     let last = world.run(&["watch", "--last"]);
     assert_eq!(last.code, 2, "{last:?}");
-    last.says(&["no task was started or watched here"]);
+    last.says(&["no task was started or followed on this machine"]);
 }
 
 /// Rows: H14.
@@ -220,7 +223,7 @@ fn the_same_key_is_the_same_run_and_says_so() {
             .printed("again")
             .contains("--idempotency-key nightly-7")
     );
-    assert!(!refused.printed("anew").contains("--idempotency-key"));
+    assert!(!refused.printed("new").contains("--idempotency-key"));
     assert_eq!(world.sim.harness_stats().runs, 1);
 }
 

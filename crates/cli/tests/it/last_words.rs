@@ -104,7 +104,7 @@ fn a_timeout_before_the_reply_names_itself_and_what_could_not_be_done() {
     let run = ["run", "--agent", "echo", "hi", "--timeout", "10s"];
     let ended = world.fast(&run);
     assert_eq!(ended.code, 5, "{ended:?}");
-    let late = "  --timeout is over, and the server had not answered\n";
+    let late = "  --timeout was reached before the server answered.\n";
     ended.says(&["error: the task may have been started\n", late, "intent "]);
     assert!(!ended.stderr.contains("--cancel-on-timeout"), "{ended:?}");
     let stopping = ["--cancel-on-timeout", "--force-new"];
@@ -133,13 +133,13 @@ fn what_was_done_about_a_task_that_was_left_is_in_the_first_line() {
         ended
     };
     let ended = left(&world);
-    ended.says(&["timeout: --timeout is over; the task was stopped\n"]);
+    ended.says(&[" (--timeout); the task was stopped\n"]);
     world.set_faults(&["status:code=503,on=cancel"]);
     let ended = left(&world);
     ended.says(&[
-        "timeout: --timeout is over; the task was not stopped\n",
+        " (--timeout); the task was not stopped\n",
         "  The task was running when it was last read.\n",
-        "  The task is left as it is.\n",
+        "  Nothing was done to the task.\n",
     ]);
 }
 
@@ -161,7 +161,7 @@ fn a_message_that_a_timeout_overtakes_may_have_arrived_and_its_task_is_said_to_b
         let ended = world.fast(&[&reply[..], watch].concat());
         assert_eq!(ended.code, 124, "{ended:?}");
         ended.says(&[
-            "timeout: --timeout is over; the task was stopped\n",
+            " (--timeout); the task was stopped\n",
             "  The answer may or may not have arrived.\n",
         ]);
         assert!(!ended.stderr.contains("intent "), "{ended:?}");

@@ -21,6 +21,7 @@ mod harness_lists;
 mod harness_runs;
 mod json_mode;
 mod last_words;
+mod old_state;
 mod process;
 mod questions;
 mod readme;

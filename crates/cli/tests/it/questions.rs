@@ -69,7 +69,7 @@ fn a_command_answers_from_the_question_it_is_given() {
     ]);
     assert_eq!(broken.code, 8, "{broken:?}");
     broken.says(&[
-        "whoever was to answer failed; the question is still open",
+        "The --on-question command failed; the question is still open.",
         "\"echo lost >&2; exit 7\", ended with exit status: 7",
         "Which currency",
         "taskward cancel nanonets:",

@@ -147,7 +147,7 @@ fn a_killed_start_is_recovered_and_watched_to_its_end() {
         assert_eq!(start.made(&world), 1, "it was started once");
         let nothing = world.run(&["recover"]);
         assert_eq!(nothing.code, 0, "{nothing:?}");
-        nothing.says(&["nothing to recover"]);
+        nothing.says(&["Nothing to recover"]);
     }
 }
 
@@ -184,8 +184,8 @@ fn what_is_found_is_adopted_only_when_that_is_asked_for() {
         let found = world.fast(&["recover", &name[..4]]);
         let task = task(&found);
         found.says(&[
-            "found one task",
-            "it was told the same first",
+            "1 likely match: ",
+            "same first message",
             &format!("follow: taskward watch {task}\n"),
             &format!("recover {name} --adopt"),
         ]);
@@ -227,7 +227,7 @@ fn recover_follows_what_it_found() {
         assert_eq!(ended.code, 0, "{ended:?}");
         assert!(!ended.stdout.is_empty(), "{ended:?}");
         assert_eq!(start.made(&world), made);
-        world.run(&["recover"]).says(&["nothing to recover"]);
+        world.run(&["recover"]).says(&["Nothing to recover"]);
     }
 }
 
@@ -241,7 +241,7 @@ fn the_same_command_again_is_refused_while_nobody_knows() {
         let again = world.fast(start.args);
         assert_eq!(again.code, 5, "{again:?}");
         again.says(&[
-            "nobody knows whether that made a task",
+            "it is unknown whether that created a task",
             "Nothing was sent now.",
             &format!("taskward recover {name}"),
             "taskward run --force-new ",
@@ -303,7 +303,7 @@ fn a_start_that_cannot_be_written_down_is_not_sent() {
 fn refused(world: &World, start: &Start, ended: &Ended) {
     assert_eq!(ended.code, 1, "{ended:?}");
     ended.says(&[
-        "cannot be written down",
+        "cannot be saved in the journal",
         "journal",
         "taskward run --no-journal",
     ]);
@@ -400,8 +400,8 @@ fn lists_tell_what_is_known_here() {
         (&"unknown".into(), &serde_json::Value::Null)
     );
     let remote = world.run(&["ls"]);
-    assert!(remote.stdout.trim_end().ends_with("\there"), "{remote:?}");
-    remote.says(&["nobody knows what became of a start made here: taskward recover"]);
+    assert!(remote.stdout.trim_end().ends_with("\tlocal"), "{remote:?}");
+    remote.says(&["the outcome of 1 start from this machine is unknown; run: taskward recover"]);
     let elsewhere = world.run_elsewhere(&["ls", "--json"]);
     assert_eq!(elsewhere.lines()[0]["local"], false);
 }

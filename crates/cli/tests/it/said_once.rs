@@ -162,7 +162,7 @@ fn a_watch_says_whose_answer_was_delivered() {
     let ended = world.fast(&["watch", &task, "--answer", "USD"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     ended.says(&[
-        "--answer is for what is asked afterwards",
+        "--answer is for later questions",
         "the answer that was sent from here before (\"EUR\") was delivered",
     ]);
     assert!(ended.stdout.contains("EUR"), "{ended:?}");

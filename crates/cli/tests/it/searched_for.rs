@@ -29,7 +29,7 @@ fn of_several_tasks_the_one_that_is_named_is_adopted() {
     let named = world.fast(&["recover", &format!("--adopt={other}")]);
     assert_eq!(task(&named), other);
     named.says(&[&format!("adopted: {name} is {other}")]);
-    world.run(&["recover"]).says(&["nothing to recover"]);
+    world.run(&["recover"]).says(&["Nothing to recover"]);
     let last = world.fast(&["watch", "--last"]);
     assert_eq!(last.code, 0, "{last:?}");
     last.says(&[&format!("task {other}")]);
@@ -60,12 +60,12 @@ fn the_task_of_another_start_is_not_taken_for_the_one_that_is_searched_for() {
     assert_eq!(none.code, 5, "{none:?}");
     none.says(&[
         "it was probably never made",
-        "1 more is known here as the task of another start.",
+        "1 more is already known as the task of another start.",
     ]);
     let named = world.fast(&["recover", &name, &format!("--adopt={anew}")]);
     assert_eq!(named.code, 2, "{named:?}");
     named.says(&[&format!(
-        "{anew} is known here as the task of another start"
+        "{anew} is already known as the task of another start"
     )]);
     assert_eq!(world.sim.stats().starts, 1);
 }
@@ -89,9 +89,9 @@ fn of_two_lost_starts_of_the_same_each_gets_a_task_of_its_own() {
     assert_eq!(task(&adopted), one);
     // The only one that is left.
     let other = world.fast(&["recover", "--adopt"]);
-    other.says(&["1 more is known here as the task of another start."]);
+    other.says(&["1 more is already known as the task of another start."]);
     assert_ne!(task(&other), one);
-    world.run(&["recover"]).says(&["nothing to recover"]);
+    world.run(&["recover"]).says(&["Nothing to recover"]);
     assert_eq!(world.sim.stats().starts, 2);
 }
 
@@ -155,7 +155,7 @@ fn what_was_not_compared_is_not_adopted_before_it_is_named() {
     );
     let named = format!("--adopt={}", found["task"].as_str().expect("a task"));
     task(&world.fast(&["recover", &name, &named]));
-    world.run(&["recover"]).says(&["nothing to recover"]);
+    world.run(&["recover"]).says(&["Nothing to recover"]);
 }
 
 /// The journal as the program would have written it by a clock that was ahead by so much.
@@ -189,7 +189,7 @@ fn a_task_that_was_made_by_another_clock_is_found_and_told_as_that() {
         let words = adopt.split_once("  ").map_or(adopt.as_str(), |line| line.0);
         let words: Vec<&str> = words.split(' ').skip(1).collect();
         task(&world.fast(&words));
-        world.run(&["recover"]).says(&["nothing to recover"]);
+        world.run(&["recover"]).says(&["Nothing to recover"]);
     }
     // Nothing was made, and the clock ran back: nobody knows by how much it was wrong.
     let world = World::new();

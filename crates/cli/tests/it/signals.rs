@@ -53,11 +53,11 @@ fn ctrl_c_detaches_and_says_how_to_come_back() {
         assert_eq!(child.wait().expect("ends").code(), Some(code), "{said}");
         let task = line.split_whitespace().nth(1).expect("a task");
         assert!(
-            said.contains(&format!("back:   taskward watch {task}\n")),
+            said.contains(&format!("reattach: taskward watch {task}\n")),
             "{said}"
         );
         assert!(
-            said.contains(&format!("cancel: taskward cancel {task} --yes\n")),
+            said.contains(&format!("cancel:   taskward cancel {task} --yes\n")),
             "{said}"
         );
         assert_eq!(world.sim.stats().endpoints.get("cancel"), None);
@@ -361,7 +361,7 @@ fn a_task_that_was_seen_to_end_is_not_said_to_go_on() {
     assert_eq!(child.wait().expect("ends").code(), Some(5), "{said}");
     for words in [
         "error: the answer may or may not have arrived\n",
-        "  The task is over: it was last heard of as succeeded.\n",
+        "  The task has ended: its last known status is succeeded.\n",
     ] {
         assert!(said.contains(words), "{words:?} in {said}");
     }
@@ -389,7 +389,7 @@ fn a_message_on_its_way_is_told_apart_from_what_was_done_about_its_task() {
     // That it was stopped is known, whatever became of the message.
     assert_eq!(code, Some(130), "{said}");
     for words in [
-        "stopped: the watch ended; the task was stopped\n",
+        "Detached; the task was stopped.\n",
         "  The answer may or may not have arrived.\n",
     ] {
         assert!(said.contains(words), "{words:?} in {said}");

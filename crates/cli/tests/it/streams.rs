@@ -193,7 +193,10 @@ fn closed_and_full_streams_make_no_panic() {
     assert_eq!(output.status.code(), Some(141));
     // The task goes on, and nobody else knows its name.
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(text.contains("back:   taskward watch nanonets:"), "{text}");
+    assert!(
+        text.contains("reattach: taskward watch nanonets:"),
+        "{text}"
+    );
     let full = || std::fs::File::options().write(true).open("/dev/full");
     if let Ok(full) = full() {
         let help = bare(&["--help"]).stdout(full).output().expect("runs");

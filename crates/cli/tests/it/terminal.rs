@@ -145,7 +145,7 @@ fn a_person_is_shown_what_is_known_and_approves() {
     let world = World::new();
     let input = json!({ "goal": "x" }).to_string();
     let mut terminal = Terminal::open(&world, &run(&input, &[]));
-    let shown = terminal.until("approve, reject or leave> ");
+    let shown = terminal.until("[a]pprove  [r]eject  [s]kip for now> ");
     for words in [
         // The text flows, as it was written.
         "Subject: Weekly team update\r\n\r\nHi team,",
@@ -156,13 +156,13 @@ fn a_person_is_shown_what_is_known_and_approves() {
         assert!(shown.contains(words), "{words:?} in {shown}");
     }
     terminal.types("yes");
-    terminal.until("type approve, reject");
-    terminal.until("leave> ");
+    terminal.until("Type a to approve");
+    terminal.until("kip for now> ");
     terminal.types("reject");
     terminal.until("the task fail");
-    terminal.until("back to think again)> ");
+    terminal.until("back to choose again)> ");
     terminal.types("back");
-    terminal.until("leave> ");
+    terminal.until("kip for now> ");
     terminal.types("approve");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(0), "{shown}");
@@ -178,7 +178,7 @@ fn a_person_rejects_with_a_reason_or_leaves() {
     let world = World::new();
     let input = json!({ "goal": "x" }).to_string();
     let mut terminal = Terminal::open(&world, &run(&input, &[]));
-    terminal.until("leave> ");
+    terminal.until("kip for now> ");
     terminal.types("r");
     terminal.until("again)> ");
     terminal.types("Wrong recipients.");
@@ -186,8 +186,8 @@ fn a_person_rejects_with_a_reason_or_leaves() {
     assert_eq!(code, Some(3), "{shown}");
     assert!(shown.contains("reason: Wrong recipients."), "{shown}");
     let mut terminal = Terminal::open(&world, &run(&input, &[]));
-    terminal.until("leave> ");
-    terminal.types("leave");
+    terminal.until("kip for now> ");
+    terminal.types("skip");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(8), "{shown}");
     assert!(shown.contains("taskward approve agent-harness:"), "{shown}");
@@ -232,14 +232,14 @@ fn what_was_typed_before_a_question_was_shown_never_answers_it() {
     let mut terminal = Terminal::open(&world, &run(&input, &[]));
     terminal.until("agent-harness:");
     terminal.types("approve");
-    let shown = terminal.until("approve, reject or leave> ");
+    let shown = terminal.until("[a]pprove  [r]eject  [s]kip for now> ");
     assert!(shown.contains("was dropped"), "{shown}");
     assert_eq!(world.sim.harness_stats().waits[0].received, 0);
     // A second answer in one go is for a question that nobody has seen.
     terminal.types("approve\nto=you\n");
     let shown = terminal.until("data> ");
     assert!(shown.contains("was dropped"), "{shown}");
-    terminal.types("leave");
+    terminal.types("skip");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(8), "{shown}");
     let received: Vec<_> = world
@@ -257,7 +257,7 @@ fn a_prompt_is_withdrawn_when_nobody_answers_in_time_and_the_terminal_is_as_befo
     let world = World::new();
     let input = json!({ "goal": "x", "signal_timeout_ms": 20_000 }).to_string();
     let mut terminal = Terminal::open(&world, &run(&input, &[]));
-    terminal.until("leave> ");
+    terminal.until("kip for now> ");
     let (code, shown) = terminal.end();
     assert_eq!(code, Some(3), "{shown}");
     for words in [
@@ -277,7 +277,7 @@ fn a_prompt_is_withdrawn_when_somebody_else_answers() {
     let world = World::new();
     let waiting = world.start_until("approve-email", "awaiting_input");
     let mut terminal = Terminal::open(&world, &["watch", &waiting, "--speed", "20"]);
-    terminal.until("leave> ");
+    terminal.until("kip for now> ");
     let id = waiting.strip_prefix("agent-harness:").expect("a run");
     world
         .sim
@@ -300,7 +300,7 @@ fn what_was_half_typed_when_a_question_is_withdrawn_reaches_nobody() {
     let plain = [("TERM", "dumb")];
     let after = "read rest; echo \"the shell got <$rest>\"";
     let mut terminal = Terminal::followed_by(&world, &watch, "24x80", &plain, after);
-    terminal.until("leave> ");
+    terminal.until("kip for now> ");
     terminal.presses("rm -r");
     // It is echoed once the terminal has it.
     terminal.until("rm -r");
@@ -371,7 +371,7 @@ fn whoever_decides_to_send_beside_an_answer_of_unknown_outcome_has_decided() {
         let named = [&reply[..], &["--question", &question]].concat();
         let command = if is_named { &named[..] } else { &reply[..] };
         let mut terminal = Terminal::open(&world, command);
-        terminal.until("(\"EUR\"); send this all the same? [y/N] ");
+        terminal.until("(\"EUR\"); send this anyway? [y/N] ");
         terminal.types("y");
         if !is_named {
             // It was not shown since.
@@ -494,8 +494,8 @@ fn w5_ctrl_c_restores_the_terminal() {
         ("task agent-harness:", false),
         ("Subject", false),
         ("waits for an approval", false),
-        ("leave> ", false),
-        ("leave> ", true),
+        ("kip for now> ", false),
+        ("kip for now> ", true),
     ] {
         let mut terminal = Terminal::with(&world, &run(&input, &[]), "24x80", &animated);
         terminal.until(until);

@@ -51,7 +51,7 @@ fn ends() -> Vec<End> {
             input(goal(), &["--on-approval", "approve"]),
             "succeeded",
             0,
-            "result",
+            "task.result",
         ),
         end(
             input(goal(), &["--on-approval", "reject"]),

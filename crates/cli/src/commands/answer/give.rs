@@ -247,7 +247,7 @@ impl<P: Platform> Answering<'_, P> {
                     self.gone(&question.id, detail, unconfirmed).await
                 }
                 Answered::Refused => {
-                    let what = "the server refused the answer; the question is still open";
+                    let what = "the server rejected the answer; the question is still open";
                     let exit = exit_report::exit_of_refusal(followed.running.refusal());
                     let problem = CliError::new(exit, Code::Refused, what);
                     let problem = problem.why(detail.unwrap_or_default());

@@ -48,7 +48,7 @@ impl<P: Platform> Answering<'_, P> {
         self.about(self.see(problem.why("Nothing was sent.")), Some(question))
     }
 
-    /// An answer was given here before, and nobody knows whether it has arrived.
+    /// An answer was given here before, and it is unknown whether it arrived.
     pub(super) fn unconfirmed(&self, question: &QuestionId, said: &Value) -> Box<CliError> {
         let what = "an earlier answer to this question may or may not have arrived";
         let said = one_line(&form::in_words(said));
@@ -64,7 +64,7 @@ impl<P: Platform> Answering<'_, P> {
             AnsweringCommand::Reply => problem.next(
                 "or",
                 command_line::naming("reply", question, &["--force-new"]),
-                "sends this all the same",
+                "sends this anyway",
             ),
             // The same under the same key counts once, and is not held back.
             AnsweringCommand::Approve | AnsweringCommand::Reject | AnsweringCommand::Input => {
@@ -207,7 +207,7 @@ impl<P: Platform> Answering<'_, P> {
                 .why("It was answered already, or has yet to ask. Nothing was sent for a question that nobody has seen."),
             "stalled" => problem.why("It lost its worker before it could ask."),
             "awaiting_input" | "waiting_for_input" => {
-                problem.why("It waits again, for something else: look before answering.")
+                problem.why("It waits for something else now: read the question before you answer.")
             }
             _ => problem.why("It was answered already, or not in time. Nothing was sent."),
         };

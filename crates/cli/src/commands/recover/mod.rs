@@ -49,7 +49,9 @@ pub(super) async fn recover(
             }
             let Some(entry) = open.pop() else {
                 unreadable(&memory)?;
-                out.say("nothing to recover: what became of every start made here is known");
+                out.say(
+                    "Nothing to recover: every task started from this machine is accounted for.",
+                );
                 return Ok(Exit::Ok);
             };
             entry
@@ -75,7 +77,7 @@ pub(super) async fn recover(
 
 /// Several starts: whoever asks says which.
 fn several(open: &[Entry], global: &Global) -> Box<CliError> {
-    let what = format!("nobody knows what became of {} starts", open.len());
+    let what = format!("the outcome of {} starts is unknown", open.len());
     let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
         .why("They are recovered one by one. Nothing was sent.");
     // As the session would write it: they may be of several providers.
@@ -113,11 +115,13 @@ fn unreadable(memory: &TaskStore) -> Result<(), Box<CliError>> {
     let starts = memory.unreadable()?;
     let what = match starts.len() {
         0 => return Ok(()),
-        1 => "nobody knows what became of a start: nothing of it can be read".to_owned(),
-        some => format!("nobody knows what became of {some} starts: nothing of them can be read"),
+        1 => "the outcome of a start is unknown: its journal entry cannot be read".to_owned(),
+        some => {
+            format!("the outcome of {some} starts is unknown: their journal entries cannot be read")
+        }
     };
     let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
-        .why("What became of every other start made here is known. Nothing was sent.")
+        .why("Every other task started from this machine is accounted for. Nothing was sent.")
         .intent(match starts.as_slice() {
             [(id, _)] => Some(id.to_string()),
             _ => None,
@@ -267,10 +271,7 @@ impl Plan {
         let out = &session.out;
         let task = session.task(&found.id);
         let adopts = self.args.adopt.is_some() || self.args.watch;
-        out.say(&format!(
-            "found one task that this start may have made: {}",
-            told(found)
-        ));
+        out.say(&format!("1 likely match: {task} ({})", told(found)));
         if let Some(known) = search.known() {
             out.say(&known);
         }
@@ -334,7 +335,7 @@ impl Plan {
         problem: Box<CliError>,
     ) -> Box<CliError> {
         let forget = session.command(&format!("recover {} --forget", self.entry.id));
-        problem.next("forget", forget, "when it is settled")
+        problem.next("forget", forget, "once its outcome is known")
     }
 
     /// Nothing was found.
@@ -346,13 +347,13 @@ impl Plan {
         let problem = if search.is_whole() {
             let what = "no task of this start was found: it was probably never made";
             self.unresolved(search, what.to_owned())
-                .why("A start that is still on its way may yet make one. To start it anew, give its command with --force-new.")
-                .next("again", again, "looks once more")
+                .why("A start that is still under way may yet create one. To start it again, run its command with --force-new.")
+                .next("again", again, "searches once more")
         } else {
-            let what = "no task of this start was found, but it may be one that was not looked at";
+            let what = "no task of this start was found, but it may be one that was not searched";
             let problem = self.unresolved(search, what.to_owned());
             self.list(session, search, problem)
-                .next("again", again, "looks once more")
+                .next("again", again, "searches once more")
         };
         self.forget(session, problem)
     }

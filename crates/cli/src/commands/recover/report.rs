@@ -68,9 +68,9 @@ impl SearchReport {
             return Ok(one);
         }
         let what = if self.others.contains(task.id()) {
-            format!("{task} is known here as the task of another start")
+            format!("{task} is already known as the task of another start")
         } else {
-            format!("{task} is none of the tasks that this start may have made")
+            format!("{task} is none of the tasks that this start may have created")
         };
         Err(CliError::input(what).why("Nothing was adopted."))
     }
@@ -171,9 +171,9 @@ impl SearchReport {
     pub(super) fn known(&self) -> Option<String> {
         match self.found.excepted {
             0 => None,
-            1 => Some("1 more is known here as the task of another start.".to_owned()),
+            1 => Some("1 more is already known as the task of another start.".to_owned()),
             more => Some(format!(
-                "{more} more are known here as the tasks of other starts."
+                "{more} more are already known as the tasks of other starts."
             )),
         }
     }
@@ -230,18 +230,18 @@ fn sure(found: &Candidate) -> &'static str {
 /// A task that was found, in words.
 pub(super) fn told(found: &Candidate) -> String {
     let status = found.status.as_ref();
-    let status = status.map_or_else(|| "of unknown status".to_owned(), |s| one_line(s.as_str()));
+    let status = status.map_or_else(|| "status unknown".to_owned(), |s| one_line(s.as_str()));
     let created = match &found.created_at {
         Some(at) => format!(", created {}", one_line(at)),
         None => String::new(),
     };
     let sure = match found.similarity {
-        Similarity::Same => "it was told the same first",
-        Similarity::Unreadable => "what it was told first cannot be read",
-        Similarity::Unread => "what it was told first was not compared",
-        _ => "what it was told first cannot be compared",
+        Similarity::Same => "same first message",
+        Similarity::Unreadable => "first message unreadable",
+        Similarity::Unread => "first message not compared",
+        _ => "first message cannot be compared",
     };
-    format!("it is {status}{created}; {sure}")
+    format!("{status}{created}, {sure}")
 }
 
 /// What is known of a candidate, for programs.

@@ -50,7 +50,7 @@ pub(super) fn find(out: &Arc<Out>, global: &Global, task: &TaskArg) -> Result<Ke
         let what = format!("nothing is kept here of how {} was started", task.id());
         return Err(CliError::input(what)
             .why("A start is kept on the machine that made it, unless --no-journal was given. Nothing was sent.")
-            .next("see", "taskward ls --local", "all that is known here"));
+            .next("see", "taskward ls --local", "every task known on this machine"));
     };
     match entry.snapshot.start_again() {
         Ok(_) => Ok(Kept { entry, task }),

@@ -69,7 +69,7 @@ fn began(args: &Run, key: &IdempotencyKey) -> StartKind {
     StartKind::Keyed(Keyed {
         key: key.as_str().to_owned(),
         minted: args.idempotency_key.is_none(),
-        anew: command_line::without("--idempotency-key"),
+        command: command_line::without("--idempotency-key"),
     })
 }
 

@@ -225,16 +225,18 @@ fn once<P: Platform>(
         Twin::Open(open) => {
             let (intent, ago) = (open.id, ago(open.at));
             let question = format!(
-                "the same was started {ago} (intent {intent}), and nobody knows whether that made a task; start another one?"
+                "the same was started {ago} (intent {intent}), and it is unknown whether that created a task; start another one?"
             );
-            let what =
-                format!("the same was started {ago}, and nobody knows whether that made a task");
+            let what = format!(
+                "the same was started {ago}, and it is unknown whether that created a task"
+            );
             (intent, question, what, None)
         }
         Twin::Unreadable(intent, damage) => {
-            let what = "nothing of a start made here can be read, and it may have been the same"
-                .to_owned();
-            let question = format!("{what} ({damage}); start all the same?");
+            let what =
+                "a journal entry of this machine cannot be read, and it may be of the same start"
+                    .to_owned();
+            let question = format!("{what} ({damage}); start it anyway?");
             (intent, question, what, Some(format!("{damage}.")))
         }
     };

@@ -9,6 +9,7 @@ use super::again::Kept;
 use super::{Plan, launch, open};
 use crate::agents::{self, For};
 use crate::args::{Global, Run};
+use crate::clock::span;
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
@@ -56,7 +57,7 @@ pub(super) async fn run(
     let start = session.client.run(work.job(&agent));
     let began = StartKind::Agent {
         agent,
-        anew: command_line::with("run", "--force-new"),
+        command: command_line::with("run", "--force-new"),
     };
     launch(&session, global, start, began, args, plan).await
 }
@@ -76,7 +77,7 @@ pub(super) async fn again(
     let agent = agent.and_then(|criteria| criteria.agent.clone());
     let began = StartKind::Agent {
         agent: agent.unwrap_or_default(),
-        anew: command_line::with("run", "--force-new"),
+        command: command_line::with("run", "--force-new"),
     };
     launch(
         &session,
@@ -100,11 +101,16 @@ async fn within<T>(
     };
     match tokio::time::timeout(session.clock.real(work), lookup).await {
         Ok(found) => found,
-        Err(_) => Err(
-            CliError::new(Exit::Timeout, Code::Deadline, "--timeout is over")
-                .headed("timeout")
-                .why("The agent was still looked for; nothing was started."),
-        ),
+        Err(_) => Err(CliError::new(
+            Exit::Timeout,
+            Code::Deadline,
+            format!(
+                "timed out after {} (--timeout); nothing was started",
+                span(work)
+            ),
+        )
+        .plain()
+        .why("The agent was still being searched for.")),
     }
 }
 
