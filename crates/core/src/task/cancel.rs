@@ -21,8 +21,9 @@ use crate::policy::OnDetach;
 use crate::provider::{Provider, ReadKind};
 use crate::time::Timestamp;
 
+use super::link::Purpose;
 use super::phase::Phase;
-use super::{Cancel, Flight, Purpose, Task, TurnState, Unsupported, unsupported};
+use super::{Cancel, Task, TurnState, Unsupported, unsupported};
 
 /// How long to wait for the reply to an exchange that is under way when the task is to be cancelled.
 const LAST_REPLY: Duration = Duration::from_secs(2);
@@ -86,9 +87,9 @@ impl<P: Provider> Task<P> {
     /// request is given more time: without its reply there is nothing to cancel.
     fn last_reply(&self) -> Option<Timestamp> {
         let detaching = self.detaching.as_ref()?;
-        let exchange = self.underway()?;
+        let (exchange, sent) = self.link.in_flight()?;
         let waits = matches!(exchange.purpose, Purpose::Start | Purpose::Cancel);
-        (!waits && exchange.sent <= detaching.since).then(|| detaching.since.after(LAST_REPLY))
+        (!waits && sent <= detaching.since).then(|| detaching.since.after(LAST_REPLY))
     }
 
     /// Drops the exchange that blocks the cancel request; returns true if there was one.
@@ -96,7 +97,7 @@ impl<P: Provider> Task<P> {
         if self.last_reply().is_none_or(|until| self.now < until) {
             return false;
         }
-        match self.exchange.take().map(|exchange| exchange.purpose) {
+        match self.link.forget().map(|exchange| exchange.purpose) {
             // The server may have received it, so its outcome is judged as unknown.
             Some(Purpose::Write) => self.judge_write(Err(ExchangeFailure::abandoned()), budget),
             // What a read would show is not needed now.
@@ -108,9 +109,7 @@ impl<P: Provider> Task<P> {
     /// Returns what is known about cancelling the task, if the client detached now.
     #[must_use]
     pub fn cancel_result(&self) -> CancelResult {
-        let underway = self.exchange.as_ref().is_some_and(|exchange| {
-            exchange.purpose == Purpose::Cancel && !matches!(exchange.flight, Flight::Planned)
-        });
+        let underway = self.link.has_sent(&Purpose::Cancel);
         let failed = |why: &str| CancelResult::Failed(why.to_owned());
         match (&self.cancel, &self.cancel_failure) {
             (Cancel::Accepted, _) => CancelResult::Accepted,
@@ -182,10 +181,7 @@ impl<P: Provider> Task<P> {
         match self.turn.as_ref().map(|turn| &turn.state) {
             Some(TurnState::Baseline | TurnState::Undelivered { .. }) => false,
             Some(TurnState::Sending { .. }) => {
-                let is_writing = self.exchange.as_ref().is_some_and(|exchange| {
-                    exchange.purpose == Purpose::Write
-                        && !matches!(exchange.flight, Flight::Planned)
-                });
+                let is_writing = self.link.has_sent(&Purpose::Write);
                 is_writing || self.writes.front().is_some_and(|front| front.maybe_applied)
             }
             Some(TurnState::Unproven { .. } | TurnState::Proven | TurnState::Lost { .. })

@@ -5,6 +5,7 @@ mod clocks;
 mod event_queue;
 mod intent;
 mod judge;
+mod link;
 mod phase;
 mod plan;
 mod poll_interval;
@@ -52,6 +53,7 @@ use clocks::Deadlines;
 use event_queue::EventQueue;
 pub use intent::UnconfirmedStart;
 use intent::{Intent, UnresolvedStart};
+use link::{Link, Purpose, Report};
 use phase::{NotFound, Phase, Starting};
 use poll_interval::PollInterval;
 use questions::Questions;
@@ -114,9 +116,7 @@ pub struct Task<P: Provider> {
     /// When this process saw the task start: soon after, a 404 means that its record is not visible yet.
     created_at: Option<Timestamp>,
     phase: Phase<P::Output>,
-    exchange: Option<Exchange>,
-    /// The report of the exchange, until `next_step` judges it.
-    reported: Option<Result<Response, ExchangeFailure>>,
+    link: Link,
     exchanges: u64,
     stream: Stream,
     /// A poll result that is deferred until the list of events has been read.
@@ -150,43 +150,6 @@ pub struct Task<P: Provider> {
     /// Status polls that failed in a row.
     failed_polls: u32,
     not_found: Option<NotFound>,
-}
-
-/// The one exchange that may run beside the stream.
-#[derive(Debug)]
-struct Exchange {
-    id: ExchangeId,
-    purpose: Purpose,
-    request: Arc<Request>,
-    flight: Flight,
-    /// When the request was sent, once it was.
-    sent: Timestamp,
-}
-
-#[derive(Debug)]
-enum Flight {
-    /// The driver has seen the request and not sent it yet.
-    Planned,
-    /// The exchange is under way.
-    Underway,
-    /// The driver has reported the exchange.
-    Reported,
-}
-
-/// What an exchange is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Purpose {
-    Start,
-    Read(ReadKind),
-    /// The read that must precede a write.
-    Check,
-    /// The request of a pending write.
-    Write,
-    /// A read that finds out whether an unconfirmed write arrived.
-    Reconcile,
-    Cancel,
-    /// Opens the stream after this event; once it is under way, the stream's region owns the exchange.
-    OpenStream(Option<EventSeq>),
 }
 
 /// Whether the status may predate a write of ours.
@@ -481,8 +444,7 @@ impl<P: Provider> Task<P> {
             unresolved: None,
             created_at: None,
             phase,
-            exchange: None,
-            reported: None,
+            link: Link::Idle,
             exchanges: 0,
             stream: Stream::new(after, now),
             deferred: None,
@@ -536,27 +498,19 @@ impl<P: Provider> Task<P> {
     /// Acknowledges [`Step::Send`] or [`Step::Open`]: from now on the request may have reached the server.
     pub fn sent(&mut self, id: ExchangeId) {
         let now = self.now;
-        let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id) else {
+        let Some(purpose) = self.link.sent(id, now) else {
             return;
         };
-        if !matches!(exchange.flight, Flight::Planned) {
-            return;
-        }
-        exchange.flight = Flight::Underway;
-        exchange.sent = now;
         self.exchanges = id.0;
-        match &exchange.purpose {
+        match purpose {
             Purpose::Start => {
                 if let Phase::Starting(starting) = &mut self.phase {
                     starting.attempts += 1;
                 }
             }
             Purpose::Read(ReadKind::Status) => self.last_polled_at = Some(now),
-            Purpose::OpenStream(_) => {
-                // The stream's region owns this exchange from here on, so that another request can be sent beside it.
-                self.exchange = None;
-                self.stream.opening(id, now);
-            }
+            // The stream's region owns this exchange from here on, so that another request can be sent beside it.
+            Purpose::OpenStream(_) => self.stream.opening(id, now),
             Purpose::Read(_)
             | Purpose::Check
             | Purpose::Write
@@ -605,12 +559,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    fn report(
-        &mut self,
-        id: ExchangeId,
-        report: Result<Response, ExchangeFailure>,
-        now: Timestamp,
-    ) {
+    fn report(&mut self, id: ExchangeId, report: Report, now: Timestamp) {
         self.now = self.now.max(now);
         if let Some(opening) = self.stream.opening_of(id) {
             // Only a failure without a head brought no byte of the server.
@@ -620,18 +569,16 @@ impl<P: Provider> Task<P> {
             opening.report = Some(report);
             return;
         }
-        if let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.id == id)
-            && matches!(exchange.flight, Flight::Underway)
-        {
-            exchange.flight = Flight::Reported;
+        // Only a failure without a head brought no byte of the server.
+        let has_head = !matches!(&report, Err(failure) if failure.head().is_none());
+        if let Some(sent) = self.link.reported(id, report) {
             // A driver that waits for an exchange need not read the stream beside it: that time is no silence.
             if let Some(open) = self.stream.open_mut() {
-                open.not_listening_for(self.now.since(exchange.sent));
+                open.not_listening_for(self.now.since(sent));
             }
-            if !matches!(&report, Err(failure) if failure.head().is_none()) {
+            if has_head {
                 self.liveness.last_byte_at = Some(self.now);
             }
-            self.reported = Some(report);
         }
     }
 
@@ -828,12 +775,6 @@ impl<P: Provider> Task<P> {
             Phase::Ended(outcome) => Some(*outcome),
             _ => None,
         }
-    }
-
-    fn exchange_is_underway(&self) -> bool {
-        self.exchange
-            .as_ref()
-            .is_some_and(|exchange| !matches!(exchange.flight, Flight::Planned))
     }
 
     /// Runs the human's clock while a question or a review is open, and the agent's clock otherwise.

@@ -17,10 +17,11 @@ use crate::time::Timestamp;
 use super::cancel::DetachCause;
 use super::intent::old_key;
 use super::judge::CANCELLED;
+use super::link::{Exchange, Purpose};
 use super::phase::Phase;
 use super::stream::{CONFIRM, OPENING, QUIET, StreamState};
 use super::writes::{WriteKind, WriteState};
-use super::{Cancel, Exchange, Flight, Purpose, Task};
+use super::{Cancel, Task};
 
 /// The earliest of several exchanges that are due.
 pub(super) struct NextExchange<T> {
@@ -72,7 +73,7 @@ impl<P: Provider> Task<P> {
                     self.detach();
                     continue;
                 }
-                self.exchange = None;
+                self.link.forget();
                 match self.stream.held_exchange() {
                     Some(id) => self.stream.enter(StreamState::Closing {
                         id,
@@ -97,14 +98,14 @@ impl<P: Provider> Task<P> {
             if self.drop_blocking_exchange(budget) {
                 continue;
             }
-            if self.underway().is_none() && self.is_past_repeating() {
+            if self.link.in_flight().is_none() && self.is_past_repeating() {
                 self.end_unknown(old_key(), false);
                 continue;
             }
             if self.read_stream(budget) {
                 continue;
             }
-            if let Some(exchange) = self.underway() {
+            if let Some((exchange, _)) = self.link.in_flight() {
                 return Step::InFlight {
                     id: exchange.id,
                     stream: self.stream.readable(),
@@ -117,7 +118,7 @@ impl<P: Provider> Task<P> {
             };
             let plan = self.plan();
             if plan.due > self.now || plan.purpose.is_none() {
-                self.exchange = None;
+                self.link.take_back();
                 if let Some(due) = self.record.due_when_idle(&self.events)
                     // A stream may bring the next event at once; a plain wait brings none.
                     && (due <= self.now || readable.is_none())
@@ -133,7 +134,7 @@ impl<P: Provider> Task<P> {
             }
             let purpose = plan.purpose.expect("checked above");
             if self.prepare(purpose)
-                && let Some(exchange) = &self.exchange
+                && let Some(exchange) = self.link.planned()
             {
                 let (id, request) = (exchange.id, exchange.request.clone());
                 let limits = self.limits(&exchange.purpose);
@@ -151,12 +152,6 @@ impl<P: Provider> Task<P> {
                 };
             }
         }
-    }
-
-    /// Returns the exchange that the driver performs.
-    pub(super) fn underway(&self) -> Option<&Exchange> {
-        let exchange = self.exchange.as_ref();
-        exchange.filter(|exchange| matches!(exchange.flight, Flight::Underway))
     }
 
     /// Returns the stream that the driver is to read, and notes since when it does.
@@ -351,11 +346,8 @@ impl<P: Provider> Task<P> {
 
     /// Builds the exchange for `purpose`; returns false if that changed the plan instead.
     fn prepare(&mut self, purpose: Purpose) -> bool {
-        if self
-            .exchange
-            .as_ref()
-            .is_some_and(|exchange| exchange.purpose == purpose)
-        {
+        let planned = self.link.planned();
+        if planned.is_some_and(|exchange| exchange.purpose == purpose) {
             return true;
         }
         let built = match (&purpose, &self.id) {
@@ -407,12 +399,10 @@ impl<P: Provider> Task<P> {
         match built {
             Ok(request) => {
                 let id = ExchangeId(self.exchanges + 1);
-                self.exchange = Some(Exchange {
+                self.link.plan(Exchange {
                     id,
                     purpose,
                     request,
-                    flight: Flight::Planned,
-                    sent: self.now,
                 });
                 true
             }
@@ -483,13 +473,8 @@ impl<P: Provider> Task<P> {
         {
             return;
         }
-        let in_flight = |purpose: &Purpose| {
-            self.exchange
-                .as_ref()
-                .is_some_and(|e| e.purpose == *purpose && !matches!(e.flight, Flight::Planned))
-        };
         if let Phase::Starting(starting) = &self.phase
-            && (starting.maybe_received || in_flight(&Purpose::Start))
+            && (starting.maybe_received || self.link.has_sent(&Purpose::Start))
         {
             let why = "the deadline passed before the reply came".to_owned();
             return self.end_unknown(why, false);

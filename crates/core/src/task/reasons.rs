@@ -4,20 +4,19 @@ use crate::provider::{Provider, ReadKind};
 use crate::reason::{RequestPurpose, WaitReason};
 use crate::time::Timestamp;
 
+use super::Task;
+use super::link::Purpose;
 use super::phase::Phase;
 use super::writes::WriteKind;
-use super::{Purpose, Task};
 
 impl<P: Provider> Task<P> {
     /// Returns what the request is for that [`next_step`](Self::next_step) last returned, while it is planned or under
     /// way; for the request that opens a stream, until it is sent.
     #[must_use]
     pub fn request_purpose(&self) -> Option<RequestPurpose> {
-        Some(match &self.exchange.as_ref()?.purpose {
+        Some(match &self.link.exchange()?.purpose {
             Purpose::Start => match &self.phase {
-                Phase::Starting(starting)
-                    if starting.has_left_before(self.exchange_is_underway()) =>
-                {
+                Phase::Starting(starting) if starting.has_left_before(self.link.is_busy()) => {
                     RequestPurpose::StartAgain
                 }
                 _ => RequestPurpose::Start,
@@ -46,7 +45,7 @@ impl<P: Provider> Task<P> {
     /// behind [`Step::Receive`](crate::Step::Receive); `None` while there is something to do and once the task is over.
     #[must_use]
     pub fn pause(&self) -> Option<(Timestamp, WaitReason)> {
-        if self.exchange_is_underway() || self.phase.is_ended() {
+        if self.link.is_busy() || self.phase.is_ended() {
             return None;
         }
         let plan = self.plan();

@@ -19,9 +19,10 @@ use crate::response::Response;
 use crate::retry::{self, Attempt, AttemptError, RetryDecision, Retryability};
 use crate::time::{Timestamp, millis};
 
+use super::link::Purpose;
 use super::phase::{Fetching, NOT_FOUND_READS, NotFound, Phase, STEPS_READS, Terminal, Tracing};
 use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
-use super::{Cancel, Purpose, StatusFreshness, Task, TurnState};
+use super::{Cancel, StatusFreshness, Task, TurnState};
 use withdrawn::by_conversation;
 
 /// Why a start that was cancelled early enough was not sent.
@@ -43,15 +44,12 @@ fn aftermath_of(terminal: &Terminal) -> Aftermath {
     }
 }
 
-pub(super) type Report = Result<Response, ExchangeFailure>;
+pub(super) use super::link::Report;
 
 impl<P: Provider> Task<P> {
     /// Judges the report that is in, if any, and moves the task accordingly.
     pub(super) fn judge_report(&mut self, budget: &OriginBudget) {
-        let Some(report) = self.reported.take() else {
-            return;
-        };
-        let Some(exchange) = self.exchange.take() else {
+        let Some((exchange, report)) = self.link.take_reported() else {
             return;
         };
         if self.phase.is_ended() {
@@ -73,7 +71,7 @@ impl<P: Provider> Task<P> {
     /// Judges the reply to the request that was to open the stream, once nothing else is under way: it may end the
     /// task's following.
     pub(super) fn judge_opening(&mut self, budget: &OriginBudget) {
-        if self.exchange_is_underway() {
+        if self.link.is_busy() {
             return;
         }
         let Some(report) = self.stream.take_report() else {
@@ -103,8 +101,7 @@ impl<P: Provider> Task<P> {
                 return;
             }
         }
-        self.exchange = None;
-        self.reported = None;
+        self.link.forget();
         self.phase.enter(Phase::Ended(Box::new(outcome)));
         self.save.need();
     }

@@ -377,7 +377,7 @@ impl<P: Provider> Task<P> {
             return false;
         };
         let quiet = self.quiet_from(wait.since).after(QUIET);
-        if wait.told || wait.checked || self.now < quiet || self.exchange_is_underway() {
+        if wait.told || wait.checked || self.now < quiet || self.link.is_busy() {
             return false;
         }
         if let Some(wait) = self.stream.asked.as_mut() {
@@ -515,9 +515,7 @@ impl<P: Provider> Task<P> {
         let contradicted_at = self.stream.end.as_ref();
         let contradicted_at = contradicted_at.and_then(|unconfirmed| unconfirmed.contradicted_at);
         // Poll results that the backfill deferred are judged first.
-        let busy = self.exchange_is_underway()
-            || self.stream.backfill.is_some()
-            || self.deferred.is_some();
+        let busy = self.link.is_busy() || self.stream.backfill.is_some() || self.deferred.is_some();
         if busy || !contradicted_at.is_some_and(overdue) {
             return false;
         }

@@ -12,10 +12,11 @@ use crate::retry::{self, AttemptError, Retryability};
 
 use super::{Report, access_lost, by_conversation, refusal, sort};
 use crate::id::QuestionId;
+use crate::task::link::Purpose;
 use crate::task::phase::Phase;
 use crate::task::stream::{Aftermath, AskedInStream};
 use crate::task::writes::{PendingWrite, RECONCILE_READS, WriteKind, WriteState};
-use crate::task::{Flight, Purpose, QuestionState, StatusFreshness, Task};
+use crate::task::{QuestionState, StatusFreshness, Task};
 
 impl<P: Provider> Task<P> {
     /// Returns the server's error when it last refused an answer, a message or a cancel in this process; the events
@@ -518,13 +519,8 @@ impl<P: Provider> Task<P> {
         let Some(write) = self.writes.pop_front() else {
             return;
         };
-        if self
-            .exchange
-            .as_ref()
-            .is_some_and(|exchange| matches!(exchange.flight, Flight::Planned))
-        {
-            self.exchange = None;
-        }
+        // A planned request of this write must not be sent any more.
+        self.link.take_back();
         let PendingWrite {
             kind,
             cursor,
@@ -563,9 +559,7 @@ impl<P: Provider> Task<P> {
 
     /// Reports the outcome of each pending write when the task ends, as far as it is known.
     pub(in crate::task) fn drop_writes(&mut self) {
-        let writing = self.exchange.as_ref().is_some_and(|exchange| {
-            exchange.purpose == Purpose::Write && !matches!(exchange.flight, Flight::Planned)
-        });
+        let writing = self.link.has_sent(&Purpose::Write);
         let mut underway = writing;
         while !self.phase.is_ended()
             && let Some(write) = self.writes.front()

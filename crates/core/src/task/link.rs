@@ -1,0 +1,242 @@
+//! The one request that may run beside the stream: planned, in flight, or reported.
+//!
+//! ```text
+//! Idle ──► Planned ──► InFlight ──► Reported ──► Idle
+//!             └──────────► Idle (the plan changed)
+//! ```
+//! The request that opens a stream leaves by `Planned ──► Idle`: once it is sent, the stream's region owns it.
+
+use std::sync::Arc;
+
+use crate::failure::ExchangeFailure;
+use crate::id::{EventSeq, ExchangeId};
+use crate::provider::ReadKind;
+use crate::request::Request;
+use crate::response::Response;
+use crate::time::Timestamp;
+
+/// What an exchange brought: a whole reply, or how it failed.
+pub(super) type Report = Result<Response, ExchangeFailure>;
+
+/// The state of the one request beside the stream.
+#[derive(Debug, Default)]
+pub(super) enum Link {
+    /// There is no request.
+    #[default]
+    Idle,
+    /// The driver has been shown the request and has not sent it: it can be taken back.
+    Planned(Exchange),
+    /// The request may have reached the server; its report is the next input.
+    InFlight {
+        exchange: Exchange,
+        /// When the request was sent.
+        sent: Timestamp,
+    },
+    /// The driver has reported the exchange, and the next step judges the report.
+    Reported(Exchange, Report),
+}
+
+/// A request with its purpose.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) id: ExchangeId,
+    pub(super) purpose: Purpose,
+    pub(super) request: Arc<Request>,
+}
+
+/// What an exchange is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Start,
+    Read(ReadKind),
+    /// The read that must precede a write.
+    Check,
+    /// The request of a pending write.
+    Write,
+    /// A read that finds out whether an unconfirmed write arrived.
+    Reconcile,
+    Cancel,
+    /// Opens the stream after this event. Once it is sent it belongs to the stream's region.
+    OpenStream(Option<EventSeq>),
+}
+
+impl Link {
+    /// Returns the exchange, in whichever state.
+    pub(super) fn exchange(&self) -> Option<&Exchange> {
+        match self {
+            Self::Idle => None,
+            Self::Planned(exchange)
+            | Self::InFlight { exchange, .. }
+            | Self::Reported(exchange, _) => Some(exchange),
+        }
+    }
+
+    /// Returns the exchange that the driver has been shown and has not sent.
+    pub(super) fn planned(&self) -> Option<&Exchange> {
+        match self {
+            Self::Planned(exchange) => Some(exchange),
+            Self::Idle | Self::InFlight { .. } | Self::Reported(..) => None,
+        }
+    }
+
+    /// Returns the exchange that the driver performs, and when it was sent.
+    pub(super) fn in_flight(&self) -> Option<(&Exchange, Timestamp)> {
+        match self {
+            Self::InFlight { exchange, sent } => Some((exchange, *sent)),
+            Self::Idle | Self::Planned(_) | Self::Reported(..) => None,
+        }
+    }
+
+    /// Returns whether a request was sent whose report has not been judged.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::InFlight { .. } | Self::Reported(..))
+    }
+
+    /// Returns whether a request for this purpose was sent and its report has not been judged.
+    pub(super) fn has_sent(&self, purpose: &Purpose) -> bool {
+        self.is_busy()
+            && self
+                .exchange()
+                .is_some_and(|exchange| exchange.purpose == *purpose)
+    }
+
+    /// Plans an exchange in the place of one that was planned before.
+    pub(super) fn plan(&mut self, exchange: Exchange) {
+        debug_assert!(!self.is_busy(), "one request at a time");
+        *self = Self::Planned(exchange);
+    }
+
+    /// Takes back a request that was not sent; one that was sent stays.
+    pub(super) fn take_back(&mut self) {
+        if let Self::Planned(_) = self {
+            *self = Self::Idle;
+        }
+    }
+
+    /// Forgets the exchange, in whichever state: a later report for it changes nothing.
+    pub(super) fn forget(&mut self) -> Option<Exchange> {
+        match std::mem::take(self) {
+            Self::Idle => None,
+            Self::Planned(exchange)
+            | Self::InFlight { exchange, .. }
+            | Self::Reported(exchange, _) => Some(exchange),
+        }
+    }
+
+    /// Notes that the planned request of this id was sent; returns its purpose. The one that opens a stream is given
+    /// away.
+    pub(super) fn sent(&mut self, id: ExchangeId, now: Timestamp) -> Option<Purpose> {
+        match std::mem::take(self) {
+            Self::Planned(exchange) if exchange.id == id => {
+                let purpose = exchange.purpose.clone();
+                if !matches!(purpose, Purpose::OpenStream(_)) {
+                    *self = Self::InFlight {
+                        exchange,
+                        sent: now,
+                    };
+                }
+                Some(purpose)
+            }
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Notes the report for the exchange of this id; returns when it was sent, and `None` when it is not in flight.
+    pub(super) fn reported(&mut self, id: ExchangeId, report: Report) -> Option<Timestamp> {
+        match std::mem::take(self) {
+            Self::InFlight { exchange, sent } if exchange.id == id => {
+                *self = Self::Reported(exchange, report);
+                Some(sent)
+            }
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Returns the exchange that was reported, with its report, once.
+    pub(super) fn take_reported(&mut self) -> Option<(Exchange, Report)> {
+        match std::mem::take(self) {
+            Self::Reported(exchange, report) => Some((exchange, report)),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    fn exchange(id: u64, purpose: Purpose) -> Exchange {
+        let target = http::uri::PathAndQuery::from_static("/t");
+        let request = Arc::new(Request::get(target));
+        let id = ExchangeId(id);
+        Exchange {
+            id,
+            purpose,
+            request,
+        }
+    }
+
+    fn reply() -> Report {
+        Ok(Response::new(StatusCode::OK, "{}"))
+    }
+
+    const NOW: Timestamp = Timestamp::from_millis(7);
+
+    #[test]
+    fn an_exchange_goes_from_planned_to_judged_and_each_step_counts_once() {
+        let mut link = Link::default();
+        assert!(link.exchange().is_none() && !link.is_busy());
+        link.plan(exchange(1, Purpose::Check));
+        assert!(link.planned().is_some() && !link.has_sent(&Purpose::Check));
+        assert_eq!(link.reported(ExchangeId(1), reply()), None, "not sent yet");
+        assert_eq!(link.sent(ExchangeId(2), NOW), None, "another one");
+        assert_eq!(link.sent(ExchangeId(1), NOW), Some(Purpose::Check));
+        assert_eq!(link.sent(ExchangeId(1), NOW), None, "sent already");
+        assert!(link.has_sent(&Purpose::Check) && !link.has_sent(&Purpose::Write));
+        link.take_back();
+        assert!(
+            link.in_flight().is_some(),
+            "what was sent is not taken back"
+        );
+        assert!(link.take_reported().is_none());
+        assert_eq!(link.reported(ExchangeId(2), reply()), None, "another one");
+        assert_eq!(link.reported(ExchangeId(1), reply()), Some(NOW));
+        assert_eq!(
+            link.reported(ExchangeId(1), reply()),
+            None,
+            "reported already"
+        );
+        assert!(link.is_busy() && link.in_flight().is_none());
+        assert!(link.take_reported().is_some() && link.take_reported().is_none());
+        assert!(!link.is_busy());
+    }
+
+    #[test]
+    fn what_is_planned_is_replaced_taken_back_or_given_to_the_stream() {
+        let mut link = Link::default();
+        link.plan(exchange(1, Purpose::Check));
+        link.plan(exchange(1, Purpose::OpenStream(None)));
+        assert_eq!(
+            link.sent(ExchangeId(1), NOW),
+            Some(Purpose::OpenStream(None))
+        );
+        assert!(link.exchange().is_none(), "it is the stream's");
+        link.plan(exchange(2, Purpose::Cancel));
+        link.take_back();
+        assert!(link.exchange().is_none());
+        link.plan(exchange(3, Purpose::Cancel));
+        let forgotten = link.forget().map(|exchange| exchange.purpose);
+        assert_eq!(forgotten, Some(Purpose::Cancel));
+    }
+}
