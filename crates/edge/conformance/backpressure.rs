@@ -48,12 +48,12 @@ fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
         conn.say("data: 3 work\n\ndata: 4 end\n\n");
         conn.hold();
     });
-    let told = Arc::new(Mutex::new(Vec::new()));
-    let log = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::new()));
+    let log = reported.clone();
     let end = follow(
         client
             .run(Work)
-            .on_event(move |told| match &told.event {
+            .on_event(move |reported| match &reported.event {
                 Event::Provider(event) => {
                     log.lock().expect("log").push(event.name.clone());
                     if event.name == "work" && !back.swap(true, Ordering::SeqCst) {
@@ -70,8 +70,8 @@ fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
     );
     let answer = end.expect("an end").into_answer().expect("an answer");
     assert_eq!(answer.text().as_deref(), Some("EUR"));
-    let told = told.lock().expect("log").clone();
-    assert_eq!(told, ["work", "wait", "work", "end"]);
+    let reported = reported.lock().expect("log").clone();
+    assert_eq!(reported, ["work", "wait", "work", "end"]);
     assert_eq!(requests(&server, "/stream"), 1);
     assert_eq!(requests(&server, "/say"), 1);
 }
@@ -92,7 +92,7 @@ fn a_server_that_is_silent_is_asked_for_another_stream() {
         conn.say("data: 3 end\n\n");
         conn.hold();
     });
-    let begun = Instant::now();
+    let started = Instant::now();
     let run = client
         .run(Work)
         .on_question(handler(|_| Ok(Answer::text("EUR"))));
@@ -100,7 +100,7 @@ fn a_server_that_is_silent_is_asked_for_another_stream() {
         .expect("an end")
         .into_answer()
         .expect("an answer");
-    assert!(begun.elapsed() >= IDLE / 20);
+    assert!(started.elapsed() >= IDLE / 20);
     assert_eq!(requests(&server, "/stream"), 2);
 }
 

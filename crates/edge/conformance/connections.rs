@@ -146,10 +146,10 @@ fn starts(runs: usize, delay: Duration) -> Starts {
 /// The delays, in milliseconds, after which the server closes.
 const DELAYS: [u64; 5] = [0, 1, 2, 3, 5];
 
-fn check_starts(runs: usize, mut told: impl FnMut(u64, &Starts)) {
+fn check_starts(runs: usize, mut reported: impl FnMut(u64, &Starts)) {
     for delay in DELAYS {
         let starts = starts(runs, Duration::from_millis(delay));
-        told(delay, &starts);
+        reported(delay, &starts);
         let expected = Starts {
             received: runs,
             started: runs,

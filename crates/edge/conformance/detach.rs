@@ -20,7 +20,7 @@ const SIXTEEN: usize = 16;
 #[derive(Clone, Default)]
 struct Seen {
     saved: Arc<Mutex<Option<Snapshot>>>,
-    told: Log,
+    reported: Log,
 }
 
 impl Seen {
@@ -33,8 +33,8 @@ impl Seen {
     }
 
     fn hear(&self) -> impl FnMut(&NumberedEvent) + Send + 'static {
-        let told = self.told.clone();
-        move |event| told.lock().expect("told").push(event.clone())
+        let reported = self.reported.clone();
+        move |event| reported.lock().expect("reported").push(event.clone())
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -43,8 +43,8 @@ impl Seen {
     }
 
     fn ids(&self) -> Vec<EventId> {
-        let told = self.told.lock().expect("told");
-        told.iter().map(|told| told.id).collect()
+        let reported = self.reported.lock().expect("reported");
+        reported.iter().map(|reported| reported.id).collect()
     }
 
     fn streamed(&self) -> usize {
@@ -77,18 +77,18 @@ fn told_twice(client: &Client<AgentHarness>, before: &Seen, how: &str) -> Result
             })
         }));
     follow(run)?.into_answer()?;
-    let (told, again) = (before.ids(), after.ids());
-    let twice = again.iter().filter(|id| told.contains(id)).count();
+    let (reported, again) = (before.ids(), after.ids());
+    let twice = again.iter().filter(|id| reported.contains(id)).count();
     println!(
         "{}: {} events told, {} of the stream; then {}; told twice: {twice}",
         how,
-        told.len(),
+        reported.len(),
         before.streamed(),
         again.len(),
     );
-    for event in after.told.lock().expect("told").iter() {
-        let mut told = before.told.lock().expect("told");
-        let same = told.iter_mut().find(|one| one.id == event.id);
+    for event in after.reported.lock().expect("reported").iter() {
+        let mut reported = before.reported.lock().expect("reported");
+        let same = reported.iter_mut().find(|one| one.id == event.id);
         assert!(
             same.is_none_or(|same| same.event == event.event),
             "{event:?}"

@@ -51,12 +51,12 @@ fn a_plain_reply_comes_through_and_the_key_goes_into_one_header() {
 fn a_call_within_a_time_does_not_begin_a_wait_that_ends_after_it() {
     let server = Server::says(b"HTTP/1.1 429 Slow\r\nRetry-After: 90\r\nContent-Length: 0\r\n\r\n");
     let client = client(&server.url(), Policy::default());
-    let mut told = 0;
-    let call = client.call_within(Duration::from_secs(60), Probe::get(), |_| told += 1);
+    let mut reported = 0;
+    let call = client.call_within(Duration::from_secs(60), Probe::get(), |_| reported += 1);
     let error = block_on(call).expect_err("it is put off beyond its time");
     assert_eq!(error.kind(), ErrorKind::RateLimited);
     assert_eq!(error.retry_after(), Some(Duration::from_secs(90)));
-    assert_eq!((told, server.seen().len()), (0, 1));
+    assert_eq!((reported, server.seen().len()), (0, 1));
 }
 
 #[test]
@@ -134,9 +134,9 @@ fn silence_is_told_by_the_phase_it_falls_into() {
             conn.say(reply);
             conn.hold();
         });
-        let begun = Instant::now();
+        let started = Instant::now();
         assert_eq!(get(&server), expected, "{reply:?}");
-        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert!(started.elapsed() < Duration::from_secs(5));
     }
 }
 
@@ -232,7 +232,7 @@ fn a_kept_connection_with_unasked_bytes_is_not_used_again() {
 /// Rows: B25.
 #[test]
 fn a_reset_in_the_middle_of_a_body_is_a_reply_cut_short() {
-    for begun in [
+    for started in [
         "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1234",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n1234",
         // A reset is an error even where a close would be the end.
@@ -242,13 +242,13 @@ fn a_reset_in_the_middle_of_a_body_is_a_reply_cut_short() {
             conn.head();
             // The request's body is there and is not read, so that closing resets the connection.
             let _ = conn.tcp.peek(&mut [0]);
-            conn.say(begun);
+            conn.say(started);
         });
         let result = &calls(&client(&server.url(), impatient()), &[Probe::post("x")])[0];
         assert_eq!(
             ended(result),
             Ended::Answered(200, Cause::Truncated),
-            "{begun:?}"
+            "{started:?}"
         );
         let kind = result.as_ref().expect_err("cut short").kind();
         assert_eq!(kind, ErrorKind::OutcomeUnknown);

@@ -24,8 +24,8 @@ fn client<P: Provider>(server: &Server, policy: Policy) -> Result<Client<P>> {
 
 /// Follows `ours` to its end; returns the other reported events.
 fn watch<P: Provider>(server: &Server) -> Result<(Outcome<P::Output>, String)> {
-    let told = Arc::new(Mutex::new(Vec::<Event>::new()));
-    let log = told.clone();
+    let reported = Arc::new(Mutex::new(Vec::<Event>::new()));
+    let log = reported.clone();
     let run = client::<P>(server, Policy::default())?
         .attach(TaskId::new("ours"))
         .deadline(Duration::from_secs(3600))
@@ -33,8 +33,8 @@ fn watch<P: Provider>(server: &Server) -> Result<(Outcome<P::Output>, String)> {
     let RunResult::Ended(outcome) = follow(run)? else {
         panic!("it was left");
     };
-    let told = format!("{:?}", told.lock().expect("log"));
-    Ok((outcome, told))
+    let reported = format!("{:?}", reported.lock().expect("log"));
+    Ok((outcome, reported))
 }
 
 /// Returns the error of a call.
@@ -65,14 +65,14 @@ fn a_task_is_watched_past_the_replies_of_another() -> Result {
             &ok(r#"{"task_id":"ours","status":"completed","result":"ours"}"#),
         ),
     ]);
-    let (outcome, told) = watch::<Nanonets>(&server)?;
+    let (outcome, reported) = watch::<Nanonets>(&server)?;
     let answer = outcome.into_answer()?;
     assert_eq!(answer.text().as_deref(), Some("ours"));
     assert!(
-        !told.contains("elsewhere") && !told.contains("theirs"),
-        "{told}"
+        !reported.contains("elsewhere") && !reported.contains("theirs"),
+        "{reported}"
     );
-    assert_eq!(told.matches("Foreign").count(), 3, "{told}");
+    assert_eq!(reported.matches("Foreign").count(), 3, "{reported}");
     Ok(())
 }
 
@@ -107,12 +107,12 @@ fn a_run_is_watched_past_the_replies_and_events_of_another() -> Result {
             ),
         ),
     ]);
-    let (outcome, told) = watch::<AgentHarness>(&server)?;
+    let (outcome, reported) = watch::<AgentHarness>(&server)?;
     let answer = outcome.into_answer()?;
     assert_eq!(answer.text().as_deref(), Some("ours"));
     assert!(
-        !told.contains("elsewhere") && !told.contains("theirs"),
-        "{told}"
+        !reported.contains("elsewhere") && !reported.contains("theirs"),
+        "{reported}"
     );
     Ok(())
 }

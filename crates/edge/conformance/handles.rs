@@ -62,10 +62,10 @@ fn an_answer_that_cannot_be_taken_says_why_to_the_driver_and_through_a_handle() 
         }
     ) {}
     seen.push(running.answer(&id, text()).expect_err("it has its answer"));
-    let told: Vec<_> = seen.iter().map(reason).collect();
+    let reported: Vec<_> = seen.iter().map(reason).collect();
     let (approve, first) = (Answer::Approve, "already answered");
     assert_eq!(
-        told,
+        reported,
         [
             ("no such question", None),
             ("wrong kind", None),
@@ -174,19 +174,19 @@ fn the_status_of_a_run_follows_its_events() -> Result {
     let (_sim, client) = setup(Vec::new(), LATE)?;
     let mut running = block_on(client.run(job("two-waits")).start())?;
     assert_eq!(running.status(), None);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     while let Some(event) = block_on(running.next())? {
         match event.event {
-            Event::Status(status) => told.push(status.to_string()),
-            Event::Provider(event) => told.push(event.name),
+            Event::Status(status) => reported.push(status.to_string()),
+            Event::Provider(event) => reported.push(event.name),
             Event::Question(_) => break,
             _ => {}
         }
     }
-    let at = |name: &str| told.iter().position(|one| one == name);
+    let at = |name: &str| reported.iter().position(|one| one == name);
     assert!(
         matches!((at("run.worker.started"), at("running")), (Some(event), Some(status)) if event.abs_diff(status) == 1),
-        "{told:?}"
+        "{reported:?}"
     );
     assert_eq!(running.status().map(Status::as_str), Some("awaiting_input"));
     Ok(())

@@ -53,7 +53,7 @@ fn status(code: u16) -> Fault {
 }
 
 /// A run as it was reported.
-struct Told {
+struct Reported {
     /// The positions of its events.
     events: Vec<u64>,
     /// Its other events.
@@ -62,9 +62,9 @@ struct Told {
 }
 
 /// Follows a run to its end, approving what it asks.
-fn follow_approving(client: &Client<AgentHarness>, job: Job) -> Result<Told> {
-    let told = Arc::new(Mutex::new((Vec::new(), Vec::new())));
-    let log = told.clone();
+fn follow_approving(client: &Client<AgentHarness>, job: Job) -> Result<Reported> {
+    let reported = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+    let log = reported.clone();
     let run = client
         .run(job)
         .deadline(Duration::from_secs(3600))
@@ -77,8 +77,8 @@ fn follow_approving(client: &Client<AgentHarness>, job: Job) -> Result<Told> {
         })
         .on_question(handler(|_| Ok(Answer::Approve)));
     let end = follow(run)?;
-    let (events, others) = std::mem::take(&mut *told.lock().expect("log"));
-    Ok(Told {
+    let (events, others) = std::mem::take(&mut *reported.lock().expect("log"));
+    Ok(Reported {
         events,
         others,
         end,
@@ -102,12 +102,12 @@ fn signals(stats: &Stats) -> Vec<(u64, u64)> {
 #[test]
 fn a_run_is_followed_by_its_stream_and_its_wait_answered_once() -> Result {
     let (sim, client) = setup(Vec::new(), LATE)?;
-    let told = follow_approving(&client, job("approve-email"))?;
+    let reported = follow_approving(&client, job("approve-email"))?;
     assert!(matches!(
-        told.end,
+        reported.end,
         RunResult::Ended(Outcome::Succeeded { .. })
     ));
-    assert_eq!(told.events, listed(&sim, &client)?);
+    assert_eq!(reported.events, listed(&sim, &client)?);
     let stats = sim.harness_stats();
     assert_eq!(
         (stats.starts, stats.streams, signals(&stats)),
@@ -117,7 +117,7 @@ fn a_run_is_followed_by_its_stream_and_its_wait_answered_once() -> Result {
     let run = stats.per_run.keys().next().ok_or("no run")?.clone();
     let events = calls(&client, &[StreamRunEvents(run)]).remove(0)?;
     let seqs: Vec<u64> = events.readable().map(|event| event.seq).collect();
-    assert_eq!(seqs, told.events);
+    assert_eq!(seqs, reported.events);
     Ok(())
 }
 
@@ -147,14 +147,14 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
     ] {
         let name = format!("{faults:?}");
         let (sim, client) = setup(faults, SOON)?;
-        let told = follow_approving(&client, job("approve-email"))?;
+        let reported = follow_approving(&client, job("approve-email"))?;
         assert!(
-            matches!(told.end, RunResult::Ended(Outcome::Succeeded { .. })),
+            matches!(reported.end, RunResult::Ended(Outcome::Succeeded { .. })),
             "{name}: {:?}",
-            told.end
+            reported.end
         );
         let all = listed(&sim, &client)?;
-        assert_eq!(told.events, all, "{name}: {:?}", told.others);
+        assert_eq!(reported.events, all, "{name}: {:?}", reported.others);
         let stats = sim.harness_stats();
         assert_eq!((stats.starts, signals(&stats)), (1, vec![(1, 0)]), "{name}");
         let reads: u64 = stats.endpoints.values().sum();
@@ -167,19 +167,19 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
 fn events_of_many_megabytes_pass() -> Result {
     for bytes in [7_000_000, 14_000_000] {
         let (sim, client) = setup(Vec::new(), LATE)?;
-        let told = follow_approving(&client, job("big-event").with_input("bytes", bytes))?;
+        let reported = follow_approving(&client, job("big-event").with_input("bytes", bytes))?;
         assert!(
-            matches!(told.end, RunResult::Ended(Outcome::Succeeded { .. })),
+            matches!(reported.end, RunResult::Ended(Outcome::Succeeded { .. })),
             "{:?}",
-            told.end
+            reported.end
         );
-        let last = told.events.len() as u64;
-        assert!(last > 3 && told.events == (1..=last).collect::<Vec<_>>());
-        let retried = told
+        let last = reported.events.len() as u64;
+        assert!(last > 3 && reported.events == (1..=last).collect::<Vec<_>>());
+        let retried = reported
             .others
             .iter()
             .any(|event| matches!(event, Event::Retrying { .. }));
-        assert!(!retried, "{:?}", told.others);
+        assert!(!retried, "{:?}", reported.others);
         assert_eq!(sim.harness_stats().streams, 1);
     }
     Ok(())
@@ -194,13 +194,17 @@ fn a_key_revoked_in_mid_run_ends_the_watch_and_says_that_the_run_goes_on() -> Re
         ],
         LATE,
     )?;
-    let told = follow_approving(&client, job("approve-email"))?;
-    let RunResult::Ended(Outcome::AccessLost { id, error }) = told.end else {
-        panic!("{:?}", told.end);
+    let reported = follow_approving(&client, job("approve-email"))?;
+    let RunResult::Ended(Outcome::AccessLost { id, error }) = reported.end else {
+        panic!("{:?}", reported.end);
     };
     assert_eq!(error.status.as_u16(), 401);
     assert!(sim.harness_stats().per_run.contains_key(id.as_str()));
-    assert!(told.events.starts_with(&[1, 2]), "{:?}", told.events);
+    assert!(
+        reported.events.starts_with(&[1, 2]),
+        "{:?}",
+        reported.events
+    );
     Ok(())
 }
 

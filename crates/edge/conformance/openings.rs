@@ -99,12 +99,12 @@ pub(crate) const GUARD: Duration = Duration::from_secs(60);
 /// Follows the task with this deadline; returns its outcome and how long it took.
 fn timed(opening: Opening, deadline: Duration) -> (Result<RunResult<Text>, Error>, Duration) {
     let (server, client) = unopened(opening);
-    let (told, ended) = mpsc::channel();
+    let (reported, ended) = mpsc::channel();
     std::thread::spawn(move || {
-        let begun = Instant::now();
+        let started = Instant::now();
         let run = client.attach(TaskId::new("7")).deadline(deadline);
         // Nobody listens once it took too long.
-        let _ = told.send((follow(run), begun.elapsed()));
+        let _ = reported.send((follow(run), started.elapsed()));
     });
     let ended = ended.recv_timeout(GUARD);
     let ended = ended.unwrap_or_else(|_| panic!("{opening:?}: the deadline was not kept"));

@@ -237,35 +237,35 @@ pub(crate) fn setup_with(
 
 /// Returns the words of the stream, in the order in which they were reported.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
+struct Reported(Arc<Mutex<Vec<String>>>);
 
-impl Told {
+impl Reported {
     fn hook(&self) -> impl FnMut(&NumberedEvent) + Send + 'static {
-        let told = self.0.clone();
+        let reported = self.0.clone();
         move |event| {
             if let Event::Provider(event) = &event.event {
                 let place = event.seq.map_or(0, |p| p.0);
                 let line = format!("{place} {}", event.name);
-                told.lock().expect("told").push(line);
+                reported.lock().expect("reported").push(line);
             }
         }
     }
 
     fn all(&self) -> Vec<String> {
-        self.0.lock().expect("told").clone()
+        self.0.lock().expect("reported").clone()
     }
 }
 
-fn check(server: &Server, platform: &Platform, told: &Told, end: RunResult<Text>) {
+fn check(server: &Server, platform: &Platform, reported: &Reported, end: RunResult<Text>) {
     let answer = end.into_answer().expect("an answer");
     assert_eq!(answer.text().as_deref(), Some("EUR"));
-    let all = told.all();
+    let all = reported.all();
     assert_eq!(all[..2], ["1 work", "2 wait"]);
     assert_eq!(*platform.answers.lock().expect("answers"), ["\"EUR\""]);
-    let begun = Instant::now();
+    let started = Instant::now();
     while *platform.streams_over.lock().expect("streams") == 0 {
         assert!(
-            begun.elapsed() < Duration::from_secs(5),
+            started.elapsed() < Duration::from_secs(5),
             "a stream is left open"
         );
         std::thread::sleep(Duration::from_millis(5));
@@ -281,15 +281,15 @@ fn check(server: &Server, platform: &Platform, told: &Told, end: RunResult<Text>
 #[test]
 fn a_question_in_a_stream_is_answered_while_the_stream_is_open() {
     let (server, platform, client) = setup(false);
-    let told = Told::default();
+    let reported = Reported::default();
     let end = follow(
         client
             .run(Work)
-            .on_event(told.hook())
+            .on_event(reported.hook())
             .on_question(handler(|_| Ok(Answer::text("EUR")))),
     )
     .expect("an end");
-    check(&server, &platform, &told, end);
+    check(&server, &platform, &reported, end);
     let streams = server
         .seen()
         .iter()
@@ -301,15 +301,15 @@ fn a_question_in_a_stream_is_answered_while_the_stream_is_open() {
 #[test]
 fn a_stream_that_is_cut_is_reopened_where_it_was() {
     let (server, platform, client) = setup(true);
-    let told = Told::default();
+    let reported = Reported::default();
     let end = follow(
         client
             .run(Work)
-            .on_event(told.hook())
+            .on_event(reported.hook())
             .on_question(handler(|_| Ok(Answer::text("EUR")))),
     )
     .expect("an end");
-    check(&server, &platform, &told, end);
+    check(&server, &platform, &reported, end);
     assert!(
         server
             .seen()
@@ -334,10 +334,10 @@ fn detaching_closes_the_stream() {
     )
     .expect("an end");
     assert_eq!(end.into_answer().expect("an answer").0, "EUR");
-    let begun = Instant::now();
+    let started = Instant::now();
     while *platform.streams_over.lock().expect("streams") < 2 {
         assert!(
-            begun.elapsed() < Duration::from_secs(5),
+            started.elapsed() < Duration::from_secs(5),
             "a stream is left open"
         );
         std::thread::sleep(Duration::from_millis(5));
@@ -369,9 +369,9 @@ fn a_stream_whose_head_never_comes_stops_neither_a_poll_nor_an_answer_and_is_let
         .iter()
         .filter(|seen| seen.line().contains("/stream"));
     assert_eq!(streams.count(), 1);
-    let begun = Instant::now();
+    let started = Instant::now();
     while !closed.load(Ordering::SeqCst) {
-        let left_open = begun.elapsed() > Duration::from_secs(5);
+        let left_open = started.elapsed() > Duration::from_secs(5);
         assert!(!left_open, "a stream is left open");
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -91,7 +91,7 @@ impl Server {
         head: &'static str,
         more: impl Into<Vec<u8>>,
     ) -> (Self, mpsc::Receiver<u64>) {
-        let (taken, heard) = mpsc::channel();
+        let (taken, received) = mpsc::channel();
         let more = more.into();
         let server = Self::new(move |conn, _| {
             conn.request();
@@ -103,7 +103,7 @@ impl Server {
             // Nobody listens when the test does not count.
             let _ = taken.send(count);
         });
-        (server, heard)
+        (server, received)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -145,7 +145,7 @@ impl Conn {
     }
 
     /// Reads the rest of the request that begins with this head and this much of its body.
-    pub(crate) fn body(&mut self, head: String, begun: &[u8]) -> Option<Seen> {
+    pub(crate) fn body(&mut self, head: String, started: &[u8]) -> Option<Seen> {
         let mut seen = Seen {
             head,
             body: Vec::new(),
@@ -153,9 +153,9 @@ impl Conn {
         let length = seen
             .header("content-length")
             .map_or(0, |value| value.parse::<usize>().expect("a content length"));
-        seen.body = begun.to_vec();
+        seen.body = started.to_vec();
         seen.body.resize(length, 0);
-        self.tcp.read_exact(&mut seen.body[begun.len()..]).ok()?;
+        self.tcp.read_exact(&mut seen.body[started.len()..]).ok()?;
         self.seen.lock().expect("log").push(seen.clone());
         Some(seen)
     }

@@ -136,12 +136,12 @@ fn a_file_that_grows_under_the_upload_is_sent_as_long_as_it_was() {
     let server = Server::new(move |conn, _| {
         let head = conn.head().expect("a head");
         // Some of the file is here: it was opened and found to be the one that was described.
-        let mut begun = vec![0; 64 * 1024];
-        conn.tcp.read_exact(&mut begun).expect("a part");
+        let mut started = vec![0; 64 * 1024];
+        conn.tcp.read_exact(&mut started).expect("a part");
         let mut handle = handle.lock().expect("whole");
         handle.seek(SeekFrom::End(0)).expect("its end");
         handle.write_all(b"more and more").expect("room");
-        conn.body(head, &begun);
+        conn.body(head, &started);
         conn.say(ok("{}"));
     });
     let probe = Probe::upload(file.path());
@@ -279,10 +279,10 @@ fn a_refusal_that_dribbles_ends_even_where_an_exchange_has_no_end() {
         }
     });
     let file = file(10);
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!(
         call(&server.url(), Probe::upload(file.path())),
         Ended::Api(500)
     );
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(5));
 }

@@ -162,7 +162,7 @@ impl<P: Provider> TaskDriver<P> {
         self.task.taken(no);
         let event = Arc::unwrap_or_clone(event);
         if !self.span.is_none() {
-            trace::told(&self.span, &event);
+            trace::reported(&self.span, &event);
         }
         NumberedEvent::new(id, event)
     }

@@ -53,7 +53,7 @@ pub fn replied(span: &Span, status: u16, took: Duration) {
 }
 
 /// Logs the decision that an event reports.
-pub(crate) fn told(watch: &Span, event: &Event) {
+pub(crate) fn reported(watch: &Span, event: &Event) {
     match event {
         Event::Created { id, .. } => {
             watch.record("task", display(id));

@@ -171,8 +171,9 @@ fn event(body: &[u8]) {
     transcript.push(&item.event);
     assert!(transcript.text().len() <= data.len());
     if let EventKind::Asking(question) = item.kind {
-        let told = AgentHarness.add_context(question.clone(), std::slice::from_ref(&item.event));
-        assert_eq!((told.id, told.kind), (question.id, question.kind));
+        let reported =
+            AgentHarness.add_context(question.clone(), std::slice::from_ref(&item.event));
+        assert_eq!((reported.id, reported.kind), (question.id, question.kind));
     }
 }
 

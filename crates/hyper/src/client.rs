@@ -153,13 +153,13 @@ impl<P: Provider> Client<P> {
     pub async fn call_telling<O>(
         &self,
         operation: O,
-        told: impl FnMut(&Retrying) + Send,
+        reported: impl FnMut(&Retrying) + Send,
     ) -> Result<O::Output, Error>
     where
         O: Operation + Send + 'static,
         O::Output: Send,
     {
-        drive::call(self, self.policy().clone(), operation, told).await
+        drive::call(self, self.policy().clone(), operation, reported).await
     }
 
     /// Performs one operation like [`call_telling`](Self::call_telling), within this time instead of the policy's.
@@ -170,7 +170,7 @@ impl<P: Provider> Client<P> {
         &self,
         within: Duration,
         operation: O,
-        told: impl FnMut(&Retrying) + Send,
+        reported: impl FnMut(&Retrying) + Send,
     ) -> Result<O::Output, Error>
     where
         O: Operation + Send + 'static,
@@ -178,7 +178,7 @@ impl<P: Provider> Client<P> {
     {
         let mut policy = self.policy().clone();
         policy.work = Some(within);
-        drive::call(self, policy, operation, told).await
+        drive::call(self, policy, operation, reported).await
     }
 
     /// Reads a list to its end, page by page, each like a [`call`](Self::call): its entries as a stream.

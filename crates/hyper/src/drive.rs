@@ -384,7 +384,7 @@ pub(crate) async fn call<P, O>(
     client: &Client<P>,
     policy: Policy,
     mut operation: O,
-    mut told: impl FnMut(&Retrying) + Send,
+    mut reported: impl FnMut(&Retrying) + Send,
 ) -> Result<O::Output, Error>
 where
     P: Provider,
@@ -427,7 +427,7 @@ where
         };
         match act {
             Doing::Wait(until, retrying) => {
-                told(&retrying);
+                reported(&retrying);
                 tokio::time::sleep(inner.clock.left(until)).await;
             }
             Doing::Exchange(id, exchange) => {

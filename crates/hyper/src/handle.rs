@@ -85,9 +85,9 @@ impl Handle {
         &self,
         request: impl FnOnce(Responder<T>) -> HandleCommand,
     ) -> Result<T, Error> {
-        let (told, mut reply) = oneshot::channel();
+        let (reported, mut reply) = oneshot::channel();
         // Whoever asked may have gone away meanwhile.
-        let taken = Box::new(move |result| drop(told.send(result)));
+        let taken = Box::new(move |result| drop(reported.send(result)));
         let claim = Claim::default();
         let _withdraw = Withdraw(claim.clone());
         let request = HandleRequest::new(request(taken), &claim);

@@ -37,7 +37,7 @@ struct QuestionHandling {
     handler: Option<OnQuestion>,
     leave_review: bool,
     /// Already returned by `next`, whose caller may still call `wait` to have them answered.
-    told: Vec<QuestionId>,
+    reported: Vec<QuestionId>,
     /// Passed to the handler once, and never again.
     asked: Vec<QuestionId>,
     queue: VecDeque<Question>,
@@ -64,7 +64,7 @@ impl<P: Provider> Running<P> {
             handling: QuestionHandling {
                 handler: hooks.question,
                 leave_review: hooks.leave_review,
-                told: Vec::new(),
+                reported: Vec::new(),
                 asked: Vec::new(),
                 queue: VecDeque::new(),
                 asking: None,
@@ -199,7 +199,7 @@ impl<P: Provider> Running<P> {
     fn poll_told(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<NumberedEvent>, Error>> {
         let event = ready!(self.poll_event(cx))?;
         if let Some(Event::Question(question)) = event.as_deref() {
-            self.handling.told.push(question.id.clone());
+            self.handling.reported.push(question.id.clone());
         }
         Poll::Ready(Ok(event))
     }
@@ -216,7 +216,7 @@ impl<P: Provider> Running<P> {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<RunResult<P::Output>, Error>> {
-        for id in std::mem::take(&mut self.handling.told) {
+        for id in std::mem::take(&mut self.handling.reported) {
             if self.detaching.is_none()
                 && let Some(question) = self.task.open(&id)
             {

@@ -62,21 +62,21 @@ pub(crate) async fn exchange(
     streams: StreamMode,
     span: Span,
 ) -> Report {
-    let begun = Instant::now();
-    let mut report = attempt(&transport, &request, &limits, streams, begun)
+    let started = Instant::now();
+    let mut report = attempt(&transport, &request, &limits, streams, started)
         .instrument(span.clone())
         .await
         .unwrap_or_else(Report::Failed);
     report.clean(&transport.credential);
     let (status, detail) = report.summary();
-    trace::replied(&span, status, begun.elapsed());
+    trace::replied(&span, status, started.elapsed());
     tracing::debug!(
         parent: &span,
         method = %request.method(),
         target = %request.target(),
         status,
         detail,
-        ms = begun.elapsed().as_millis(),
+        ms = started.elapsed().as_millis(),
         "exchange"
     );
     report
@@ -87,12 +87,12 @@ async fn attempt(
     request: &Request,
     limits: &Limits,
     streams: StreamMode,
-    begun: Instant,
+    started: Instant,
 ) -> Result<Report, ExchangeFailure> {
     let mut moved: Option<Request> = None;
     for hops in 0.. {
         let request = moved.as_ref().unwrap_or(request);
-        let (head, reply) = head(transport, request, limits, begun).await?;
+        let (head, reply) = head(transport, request, limits, started).await?;
         match transport.origin.follow(request, &head, hops) {
             Some(next) => moved = Some(next?),
             None => return receive(request, head, reply, streams).await,
@@ -106,12 +106,12 @@ async fn head(
     transport: &Arc<Transport>,
     request: &Request,
     limits: &Limits,
-    begun: Instant,
+    started: Instant,
 ) -> Result<(Head, Reply), ExchangeFailure> {
     let not_sent = |fault: SocketFailure| fault.at(ExchangeProgress::NotSent);
     body::check(request.body()).await.map_err(not_sent)?;
     let dialer = &transport.dialer;
-    let end = limits.total.map(|total| later(begun, total));
+    let end = limits.total.map(|total| later(started, total));
     let pooled = limits.connection == ConnectionUse::Pooled;
     let take_idle = if pooled {
         dialer.take_idle().await

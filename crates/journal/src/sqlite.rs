@@ -45,11 +45,13 @@ impl SqliteJournal {
         let path = path.as_ref();
         // SQLite gives its files the mode of the first one: only the owner may read them.
         crate::file::touch(path)?;
-        let begun = Instant::now();
+        let started = Instant::now();
         loop {
             match Self::connect(path) {
                 // A process that creates the database, or turns its log on, locks others out, and SQLite does not wait for that.
-                Err(JournalError::Database(error)) if is_busy(&error) && begun.elapsed() < BUSY => {
+                Err(JournalError::Database(error))
+                    if is_busy(&error) && started.elapsed() < BUSY =>
+                {
                     std::thread::sleep(PAUSE);
                 }
                 connected => return connected,

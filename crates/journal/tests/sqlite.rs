@@ -92,7 +92,7 @@ fn an_older_state_of_a_start_that_comes_late_is_passed_over() {
         let kept = journal.find("5ec2e7").expect("it is there").snapshot;
         assert_eq!(Some(&kept), last.as_ref());
     }
-    // A watch of a task that was started elsewhere counts anew.
+    // The revisions of a task that was started elsewhere begin again each time it is followed.
     for revision in [40, 1] {
         let mut watched = serde_json::to_value(snapshot("t1")).expect("a value");
         watched["revision"] = revision.into();
@@ -133,7 +133,7 @@ fn a_row_that_cannot_be_read_is_told_and_never_taken_for_none() {
     journal.record(&starting()).expect("kept");
     let raw = rusqlite::Connection::open(&path).expect("a database");
     let of_another = serde_json::to_string(&snapshot("t1")).expect("text");
-    for (text, told) in [
+    for (text, reported) in [
         ("", "EOF"),
         ("no json", "expected"),
         (&of_another, "of another entry"),
@@ -144,7 +144,7 @@ fn a_row_that_cannot_be_read_is_told_and_never_taken_for_none() {
         let [damage] = listing.damage.as_slice() else {
             panic!("not told once: {:?}", listing.damage);
         };
-        assert!(damage.why.contains(told), "{damage}");
+        assert!(damage.why.contains(reported), "{damage}");
         assert_eq!(damage.entry.as_ref().map(|id| id.as_str()), Some("5ec2e7"));
         match journal.find("5ec2e7") {
             Err(JournalError::Damaged(found)) => assert_eq!(found, *damage),

@@ -108,10 +108,10 @@ fn every_event_of_a_run_says_what_it_means_for_the_run() {
     ] {
         assert_eq!(beat(kind, payload.clone()), meaning, "{kind} {payload}");
     }
-    let told = event("step.done", json!({"outcome": "succeeded"})).event;
-    assert_eq!(told.seq, Some(EventSeq(7)));
-    assert_eq!(told.name, "step.done");
-    assert_eq!(told.data["payload"]["value"]["outcome"], "succeeded");
+    let reported = event("step.done", json!({"outcome": "succeeded"})).event;
+    assert_eq!(reported.seq, Some(EventSeq(7)));
+    assert_eq!(reported.name, "step.done");
+    assert_eq!(reported.data["payload"]["value"]["outcome"], "succeeded");
 }
 
 #[test]

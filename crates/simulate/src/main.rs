@@ -59,7 +59,7 @@ fn replay(seed: u64) -> ExitCode {
 }
 
 fn sweep(args: &Args) -> ExitCode {
-    let begun = Instant::now();
+    let started = Instant::now();
     let old: Vec<u64> = regressions().filter(|_| !args.fresh).collect();
     let total = args.seeds + old.len() as u64;
     let seed_of = |nth: u64| match old.get(usize::try_from(nth).unwrap_or(usize::MAX)) {
@@ -99,7 +99,7 @@ fn sweep(args: &Args) -> ExitCode {
     println!(
         "{} regressions, {:.1} s",
         old.len(),
-        begun.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64()
     );
     if broken.is_empty() {
         return ExitCode::SUCCESS;

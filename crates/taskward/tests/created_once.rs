@@ -14,9 +14,9 @@ fn at_every_byte(mut start: impl FnMut(&str, SecretString) -> Event) {
     for bytes in 0.. {
         let lost = Fault::LostReplyAfterApply(bytes);
         sim.set_faults(vec![FaultRule::new(lost).on("create_run").count(1)]);
-        let told = start(&access.base_url, access.api_key.as_str().into());
-        let Event::Created { id, replayed, .. } = told else {
-            panic!("after {bytes} bytes: {told:?}");
+        let reported = start(&access.base_url, access.api_key.as_str().into());
+        let Event::Created { id, replayed, .. } = reported else {
+            panic!("after {bytes} bytes: {reported:?}");
         };
         let stats = sim.harness_stats();
         assert_eq!(stats.starts, bytes + 1, "after {bytes} bytes");

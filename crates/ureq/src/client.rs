@@ -149,9 +149,9 @@ impl<P: Provider> Client<P> {
     pub fn call_telling<O: Operation>(
         &self,
         operation: O,
-        told: impl FnMut(&Retrying),
+        reported: impl FnMut(&Retrying),
     ) -> Result<O::Output, Error> {
-        drive::call(self, self.policy().clone(), operation, told)
+        drive::call(self, self.policy().clone(), operation, reported)
     }
 
     /// Performs one operation like [`call_telling`](Self::call_telling), within this time instead of the policy's.
@@ -162,11 +162,11 @@ impl<P: Provider> Client<P> {
         &self,
         within: Duration,
         operation: O,
-        told: impl FnMut(&Retrying),
+        reported: impl FnMut(&Retrying),
     ) -> Result<O::Output, Error> {
         let mut policy = self.policy().clone();
         policy.work = Some(within);
-        drive::call(self, policy, operation, told)
+        drive::call(self, policy, operation, reported)
     }
 
     /// Reads a list to its end, page by page, each like a [`call`](Self::call): its entries as an iterator.

@@ -230,7 +230,7 @@ pub(crate) fn call<P, O>(
     client: &Client<P>,
     policy: Policy,
     mut operation: O,
-    mut told: impl FnMut(&Retrying),
+    mut reported: impl FnMut(&Retrying),
 ) -> Result<O::Output, Error>
 where
     P: Provider,
@@ -257,7 +257,7 @@ where
                 call.handle_failure(id, ExchangeFailure::abandoned(), inner.clock.now());
             }
             CallStep::Wait { until, retrying } => {
-                told(retrying);
+                reported(retrying);
                 std::thread::sleep(inner.clock.left(until));
             }
             CallStep::Done => return call.finish(),

@@ -84,9 +84,9 @@ impl Handle {
         &self,
         request: impl FnOnce(Responder<T>) -> HandleCommand,
     ) -> Result<T, Error> {
-        let (told, reply) = sync_channel(1);
+        let (reported, reply) = sync_channel(1);
         // Whoever asked may have gone away meanwhile.
-        let taken = Box::new(move |result| drop(told.send(result)));
+        let taken = Box::new(move |result| drop(reported.send(result)));
         let claim = Claim::default();
         let _withdraw = Withdraw(claim.clone());
         let idle = Idle::new(self.timeout);

@@ -262,8 +262,8 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(600);
 
-    fn cancel(told: impl FnOnce(Result<(), Error>) + Send + 'static) -> HandleRequest {
-        HandleRequest::new(HandleCommand::Cancel(Box::new(told)), &Claim::default())
+    fn cancel(reported: impl FnOnce(Result<(), Error>) + Send + 'static) -> HandleRequest {
+        HandleRequest::new(HandleCommand::Cancel(Box::new(reported)), &Claim::default())
     }
 
     const STREAM: ExchangeId = ExchangeId(3);
@@ -304,13 +304,13 @@ mod tests {
     #[test]
     fn an_end_is_told_to_whoever_waits() {
         let inbox = Arc::new(Inbox::default());
-        let (told, reply) = std::sync::mpsc::channel();
+        let (reported, reply) = std::sync::mpsc::channel();
         for _ in 0..MAX_REQUESTS {
-            let told = told.clone();
-            let request = cancel(move |result| drop(told.send(result)));
+            let reported = reported.clone();
+            let request = cancel(move |result| drop(reported.send(result)));
             inbox.ask(request, &Idle::new(LONG)).expect("room");
         }
-        drop(told);
+        drop(reported);
         let late = {
             let inbox = inbox.clone();
             std::thread::spawn(move || inbox.ask(cancel(|_| ()), &Idle::new(LONG)))

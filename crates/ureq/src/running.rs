@@ -31,7 +31,7 @@ struct QuestionHandling {
     handler: Option<OnQuestion>,
     leave_review: bool,
     /// Already returned by `next`, whose caller may still call `wait` to have them answered.
-    told: Vec<QuestionId>,
+    reported: Vec<QuestionId>,
     /// Passed to the handler once, and never again.
     asked: Vec<QuestionId>,
 }
@@ -56,7 +56,7 @@ impl<P: Provider> Running<P> {
             handling: QuestionHandling {
                 handler: hooks.question,
                 leave_review: hooks.leave_review,
-                told: Vec::new(),
+                reported: Vec::new(),
                 asked: Vec::new(),
             },
         }
@@ -80,7 +80,7 @@ impl<P: Provider> Running<P> {
     pub fn next(&mut self) -> Result<Option<NumberedEvent>, Error> {
         let event = self.event()?;
         if let Some(Event::Question(question)) = event.as_deref() {
-            self.handling.told.push(question.id.clone());
+            self.handling.reported.push(question.id.clone());
         }
         Ok(event)
     }
@@ -96,7 +96,7 @@ impl<P: Provider> Running<P> {
     /// # Errors
     /// When the handler or the save hook failed; the task is untouched. When the outcome was returned before.
     pub fn wait(&mut self) -> Result<RunResult<P::Output>, Error> {
-        for id in std::mem::take(&mut self.handling.told) {
+        for id in std::mem::take(&mut self.handling.reported) {
             if self.detaching.is_none()
                 && let Some(question) = self.task.open(&id)
             {

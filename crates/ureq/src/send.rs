@@ -88,23 +88,23 @@ pub(crate) fn exchange(
     line: Option<&Arc<SharedSocket>>,
     span: &Span,
 ) -> Report {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut report = span
-        .in_scope(|| attempt(transport, request, limits, line, begun))
+        .in_scope(|| attempt(transport, request, limits, line, started))
         .unwrap_or_else(Report::Failed);
     if let Some(line) = line.filter(|_| !matches!(report, Report::Stream(..))) {
         line.release();
     }
     report.clean(&transport.credential);
     let (status, detail) = report.summary();
-    trace::replied(span, status, begun.elapsed());
+    trace::replied(span, status, started.elapsed());
     tracing::debug!(
         parent: span,
         method = %request.method(),
         target = %request.target(),
         status,
         detail,
-        ms = begun.elapsed().as_millis(),
+        ms = started.elapsed().as_millis(),
         "exchange"
     );
     report
@@ -115,7 +115,7 @@ fn attempt(
     request: &Request,
     limits: &Limits,
     line: Option<&Arc<SharedSocket>>,
-    begun: Instant,
+    started: Instant,
 ) -> Result<Report, ExchangeFailure> {
     let streams = match line {
         Some(_) => StreamMode::Open,
@@ -124,7 +124,7 @@ fn attempt(
     let mut moved: Option<Request> = None;
     for hops in 0.. {
         let request = moved.as_ref().unwrap_or(request);
-        let (head, reply) = head(transport, request, limits, line, begun)?;
+        let (head, reply) = head(transport, request, limits, line, started)?;
         match transport.origin.follow(request, &head, hops) {
             Some(next) => moved = Some(next?),
             None => return receive(request, head, reply, limits, streams),
@@ -139,10 +139,10 @@ fn head(
     request: &Request,
     limits: &Limits,
     line: Option<&Arc<SharedSocket>>,
-    begun: Instant,
+    started: Instant,
 ) -> Result<(Head, Reply), ExchangeFailure> {
     body::check(request.body()).map_err(|fault| fault.at(ExchangeProgress::NotSent))?;
-    let end = limits.total.and_then(|total| begun.checked_add(total));
+    let end = limits.total.and_then(|total| started.checked_add(total));
     let marks = Arc::new(ExchangeWatch::new(limits, end, line.cloned()));
     let body = if request.body().is_empty() {
         SendBody::none()

@@ -363,10 +363,10 @@ impl Wire {
             return;
         }
         let mut lines = SizeLines::new();
-        let mut begun = self.buffers.input().to_vec();
-        self.buffers.input_consume(begun.len());
-        let kept = lines.shorten(&mut begun);
-        self.buffers.input_append_buf()[..kept].copy_from_slice(&begun[..kept]);
+        let mut started = self.buffers.input().to_vec();
+        self.buffers.input_consume(started.len());
+        let kept = lines.shorten(&mut started);
+        self.buffers.input_append_buf()[..kept].copy_from_slice(&started[..kept]);
         self.buffers.input_appended(kept);
         self.lines = Some(lines);
     }

@@ -82,7 +82,7 @@ pub(super) struct World<'a, P: Platform> {
     /// A stream whose end or failure was reported: it may still be asked to be closed.
     ended: Option<ExchangeId>,
     /// What the open stream has said so far.
-    heard: Vec<u8>,
+    received: Vec<u8>,
     stored: Option<Stored>,
     checks: Checks,
     ends: Vec<&'static str>,
@@ -129,7 +129,7 @@ impl<'a, P: Platform> World<'a, P> {
             opening: None,
             stream: None,
             ended: None,
-            heard: Vec::new(),
+            received: Vec::new(),
             stored: None,
             checks,
             ends: Vec::new(),
@@ -347,7 +347,7 @@ impl<'a, P: Platform> World<'a, P> {
         }
         self.opening = None;
         self.stream = Some(id);
-        self.heard.clear();
+        self.received.clear();
         let head = Head::new(StatusCode::OK);
         self.task.handle_head(id, head, self.now());
     }
@@ -374,8 +374,8 @@ impl<'a, P: Platform> World<'a, P> {
             return;
         };
         let bytes = self.input.text(P::FRAMES);
-        self.heard.extend_from_slice(&bytes);
-        self.checks.said::<P>(&self.heard);
+        self.received.extend_from_slice(&bytes);
+        self.checks.said::<P>(&self.received);
         let now = self.now();
         self.task.handle_chunk(id, Bytes::from(bytes), now);
     }

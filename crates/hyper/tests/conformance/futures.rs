@@ -122,7 +122,7 @@ async fn the_connection_of_a_stream_that_ended_is_never_anybody_elses() -> Resul
 async fn dropping_the_future_of_next_loses_nothing() -> Result {
     let (sim, client) = setup()?;
     let mut running = client.run(job(&sim, "asker")).start().await?;
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     loop {
         // Far shorter than an exchange takes, so that nearly every one is cut.
         let Ok(next) = tokio::time::timeout(Duration::from_micros(300), running.next()).await
@@ -133,15 +133,21 @@ async fn dropping_the_future_of_next_loses_nothing() -> Result {
         if let Event::Question(question) = &event.event {
             running.answer(&question.id, Answer::text("EUR"))?;
         }
-        told.push(name(&event));
+        reported.push(name(&event));
     }
     let answer = running.wait().await?.into_answer()?;
     assert_eq!(answer.text().as_deref(), Some("Done, in EUR."));
     assert_eq!(sim.stats().starts, 1);
     assert_eq!(answers(&sim), [1]);
-    assert_eq!(told[0], "started");
-    assert_eq!(told.iter().filter(|name| **name == "question").count(), 1);
-    assert_eq!(told.iter().filter(|name| **name == "answered").count(), 1);
+    assert_eq!(reported[0], "started");
+    assert_eq!(
+        reported.iter().filter(|name| **name == "question").count(),
+        1
+    );
+    assert_eq!(
+        reported.iter().filter(|name| **name == "answered").count(),
+        1
+    );
     Ok(())
 }
 
@@ -253,16 +259,16 @@ async fn a_request_is_taken_while_a_stream_is_open_and_silent() -> Result {
     });
     let mut running = client.run(Work).start().await?;
     let handle = running.handle();
-    let (told, mut heard) = tokio::sync::mpsc::channel(1);
+    let (reported, mut received) = tokio::sync::mpsc::channel(1);
     let watch = tokio::spawn(async move {
         while let Some(event) = running.next().await.expect("nothing is stored") {
             if let Event::Provider(_) = event.event {
-                told.send(()).await.expect("somebody listens");
+                reported.send(()).await.expect("somebody listens");
             }
         }
         running.wait().await
     });
-    heard.recv().await.ok_or("no event")?;
+    received.recv().await.ok_or("no event")?;
     // On one thread: the driver runs until there is nothing to do for it.
     for _ in 0..64 {
         tokio::task::yield_now().await;
@@ -351,8 +357,8 @@ async fn a_poll_without_a_reply_is_dropped_when_its_task_is_to_be_stopped() -> R
         handle.interrupt().await
     };
     let end = async { tokio::time::timeout(GUARD, running.wait()).await };
-    let (end, heard) = tokio::join!(end, polled);
-    heard?;
+    let (end, received) = tokio::join!(end, polled);
+    received?;
     let RunResult::Detached(left) = end.expect("it does not wait for the reply")? else {
         panic!("it was interrupted");
     };

@@ -28,8 +28,8 @@ pub(super) struct Waiting(pub(super) Option<Arc<Tell>>);
 
 impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = self.0.as_ref().map(|_| "told");
-        f.debug_tuple("Waiting").field(&told).finish()
+        let reported = self.0.as_ref().map(|_| "told");
+        f.debug_tuple("Waiting").field(&reported).finish()
     }
 }
 
@@ -45,11 +45,11 @@ impl Lock {
     pub(super) fn exclusive(
         folder: &Path,
         wait: Duration,
-        told: &Waiting,
+        reported: &Waiting,
     ) -> Result<Self, JournalError> {
         let path = folder.join(NAME);
         let file = open_to_write(&path).map_err(|e| failed("open", &path, e))?;
-        match within(wait, told, &path, || file.try_lock()) {
+        match within(wait, reported, &path, || file.try_lock()) {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path, wait }),
             Err(TryLockError::Error(e)) => Err(failed("lock", &path, e)),
@@ -67,13 +67,13 @@ impl Lock {
     pub(super) fn shared(
         folder: &Path,
         wait: Duration,
-        told: &Waiting,
+        reported: &Waiting,
     ) -> Result<Option<Self>, JournalError> {
         let path = folder.join(NAME);
         let Ok(file) = open(&path, OpenOptions::new().read(true)) else {
             return Ok(None);
         };
-        match within(wait, told, &path, || file.try_lock_shared()) {
+        match within(wait, reported, &path, || file.try_lock_shared()) {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path, wait }),
             Err(TryLockError::Error(_)) => Ok(None),
@@ -84,19 +84,19 @@ impl Lock {
 /// Tries until it is free, or the time is over.
 fn within(
     wait: Duration,
-    told: &Waiting,
+    reported: &Waiting,
     path: &Path,
     lock: impl Fn() -> Result<(), TryLockError>,
 ) -> Result<(), TryLockError> {
-    let begun = Instant::now();
-    let mut told = told.0.as_deref();
+    let started = Instant::now();
+    let mut reported = reported.0.as_deref();
     loop {
         match lock() {
-            Err(TryLockError::WouldBlock) if begun.elapsed() < wait => std::thread::sleep(PAUSE),
+            Err(TryLockError::WouldBlock) if started.elapsed() < wait => std::thread::sleep(PAUSE),
             tried => return tried,
         }
-        if begun.elapsed() >= LONG
-            && let Some(tell) = told.take()
+        if started.elapsed() >= LONG
+            && let Some(tell) = reported.take()
         {
             tell(path);
         }

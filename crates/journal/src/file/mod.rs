@@ -68,16 +68,16 @@ impl FileJournal {
         Self::opened(folder.into(), Waiting::default())
     }
 
-    /// Opens the journal like [`open`](Self::open), and calls `told` with the lock's path for each wait for the folder's lock
+    /// Opens the journal like [`open`](Self::open), and calls `reported` with the lock's path for each wait for the folder's lock
     /// that lasts longer than a second.
     ///
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_telling(
         folder: impl Into<PathBuf>,
-        told: impl Fn(&Path) + Send + Sync + 'static,
+        reported: impl Fn(&Path) + Send + Sync + 'static,
     ) -> Result<Self, JournalError> {
-        Self::opened(folder.into(), Waiting(Some(Arc::new(told))))
+        Self::opened(folder.into(), Waiting(Some(Arc::new(reported))))
     }
 
     fn opened(folder: PathBuf, waiting: Waiting) -> Result<Self, JournalError> {
@@ -95,16 +95,16 @@ impl FileJournal {
         Self::opened_to_read(folder.into(), Waiting::default())
     }
 
-    /// Opens the journal like [`open_to_read`](Self::open_to_read), and calls `told` like
+    /// Opens the journal like [`open_to_read`](Self::open_to_read), and calls `reported` like
     /// [`open_telling`](Self::open_telling).
     ///
     /// # Errors
     /// As [`open_to_read`](Self::open_to_read).
     pub fn open_to_read_telling(
         folder: impl Into<PathBuf>,
-        told: impl Fn(&Path) + Send + Sync + 'static,
+        reported: impl Fn(&Path) + Send + Sync + 'static,
     ) -> Result<Self, JournalError> {
-        Self::opened_to_read(folder.into(), Waiting(Some(Arc::new(told))))
+        Self::opened_to_read(folder.into(), Waiting(Some(Arc::new(reported))))
     }
 
     fn opened_to_read(folder: PathBuf, waiting: Waiting) -> Result<Self, JournalError> {

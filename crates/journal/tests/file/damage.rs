@@ -1,4 +1,4 @@
-//! What cannot be read is told, and left where it is.
+//! What cannot be read is reported, and stays where it is.
 
 use std::fs;
 use std::path::Path;
@@ -9,8 +9,8 @@ use taskward_journal::{EntryId, FileJournal, JournalError};
 
 use crate::{FOLLOWED, STARTED, STARTING, file, journal, keep, newer, snapshot};
 
-/// What becomes of a start's file, and what is told of it.
-fn check(spoil: impl Fn(&Path), told: &str) {
+/// Checks the outcome of a damaged file of a start, and the report of the damage.
+fn check(spoil: impl Fn(&Path), reported: &str) {
     let (_folder, journal) = journal();
     let id = keep(&journal, STARTING);
     let other = keep(&journal, FOLLOWED);
@@ -25,7 +25,7 @@ fn check(spoil: impl Fn(&Path), told: &str) {
         panic!("not told once: {:?}", listing.damage);
     };
     assert_eq!((&damage.path, &damage.entry), (&path, &Some(id.clone())));
-    assert!(damage.to_string().contains(told), "{damage}");
+    assert!(damage.to_string().contains(reported), "{damage}");
     for name in ["5ec2e7", "5ec"] {
         match reader.find(name) {
             Err(JournalError::Damaged(found)) => assert_eq!(found, *damage),
@@ -85,9 +85,9 @@ fn a_file_under_a_name_that_is_not_its_own_is_told() {
     let listing = journal.list().expect("a listing");
     assert_eq!(listing.entries, []);
     assert_eq!(listing.damage.len(), 1);
-    let told = listing.damage[0].to_string();
-    assert!(told.contains("0ther.jsonl, line 1"), "{told}");
-    assert!(told.contains("of another entry, 5ec2e7"), "{told}");
+    let reported = listing.damage[0].to_string();
+    assert!(reported.contains("0ther.jsonl, line 1"), "{reported}");
+    assert!(reported.contains("of another entry, 5ec2e7"), "{reported}");
 }
 
 #[test]
@@ -180,10 +180,11 @@ fn rubbish_and_newer_versions_are_told_and_left_where_they_are() {
     let listing = journal.list().expect("a listing");
     assert_eq!(listing.entries.len(), 1);
     assert_eq!(listing.entries[0].snapshot, snapshot(FOLLOWED));
-    let told: Vec<String> = listing.damage.iter().map(ToString::to_string).collect();
-    assert_eq!(told.len(), 5, "{told:#?}");
+    let reported: Vec<String> = listing.damage.iter().map(ToString::to_string).collect();
+    assert_eq!(reported.len(), 5, "{reported:#?}");
     assert!(
-        told.iter()
+        reported
+            .iter()
             .any(|line| line.contains("line 3") && line.contains("newer Taskward"))
     );
     assert_eq!(fs::read_to_string(&path).expect("a file"), all);

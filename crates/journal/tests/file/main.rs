@@ -181,7 +181,7 @@ fn what_is_kept_can_be_read_where_nothing_can_be_written() {
     assert!(!missing.exists());
 }
 
-/// A file that is larger than a megabyte is written anew.
+/// A file that is larger than a megabyte is rewritten.
 #[test]
 fn a_file_that_grew_large_keeps_its_last_state_and_what_cannot_be_read() {
     let (_folder, journal) = journal();

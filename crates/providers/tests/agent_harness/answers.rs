@@ -39,7 +39,7 @@ fn a_create_whose_reply_is_lost_at_any_byte_makes_one_run() {
             break;
         }
         assert_eq!(world.asked("create_run"), 2, "cut at {cut}");
-        assert_eq!(world.told[1], "started replayed true", "cut at {cut}");
+        assert_eq!(world.reported[1], "started replayed true", "cut at {cut}");
         cut += 1;
     }
 }
@@ -60,14 +60,19 @@ fn a_signal_whose_reply_is_lost_at_any_byte_is_one_signal() {
                     world.run("two-waits"),
                     done(),
                     "cut at {cut}: {:#?}",
-                    world.told
+                    world.reported
                 );
                 let waits = world.stats().waits;
                 assert_eq!(waits.len(), 2);
                 for wait in waits {
                     assert_eq!((wait.received, wait.applied), (1, 1), "cut at {cut}");
                 }
-                assert_eq!(world.count("Applied"), 2, "cut at {cut}: {:#?}", world.told);
+                assert_eq!(
+                    world.count("Applied"),
+                    2,
+                    "cut at {cut}: {:#?}",
+                    world.reported
+                );
             }
         }
     }
@@ -85,7 +90,7 @@ fn a_signal_that_never_arrived_is_sent_again_under_the_same_key() {
                     Fault::None
                 }
             });
-        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
         assert_eq!(world.asked("signal"), 3);
         assert_eq!(world.stats().waits[0].received, 1);
     }
@@ -104,7 +109,7 @@ fn a_signal_that_stays_unanswered_is_unknown_in_the_end() {
         world.run("approve-email"),
         Ended::Left("Unknown".into()),
         "{:#?}",
-        world.told
+        world.reported
     );
     assert_eq!(world.asked("signal"), 4);
 }
@@ -116,13 +121,13 @@ fn somebody_elses_answer_withdraws_the_question_and_ours_is_not_sent() {
         .answers(60_000, vec![Answer::Approve])
         .action(20_000, UserAction::Dashboard(DashboardAction::Approve));
     assert_eq!(world.run("approve-email"), done());
-    assert_eq!(world.count("Withdrawn"), 1, "{:#?}", world.told);
+    assert_eq!(world.count("Withdrawn"), 1, "{:#?}", world.reported);
     assert_eq!(world.count("reason: AnsweredElsewhere"), 1);
     assert_eq!(
         (world.count("late: "), world.asked("signal")),
         (0, 0),
         "{:#?}",
-        world.told
+        world.reported
     );
 }
 
@@ -137,13 +142,13 @@ fn an_answer_that_meets_somebody_elses_is_gone_and_no_error() {
                 ("signal", 0) => Fault::Overtaken,
                 _ => Fault::None,
             });
-    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
-    assert_eq!(world.count("answered 13 Gone"), 1, "{:#?}", world.told);
+    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
+    assert_eq!(world.count("answered 13 Gone"), 1, "{:#?}", world.reported);
     assert_eq!(
         world.count("run_not_awaiting_input"),
         1,
         "{:#?}",
-        world.told
+        world.reported
     );
     // One that comes too early is refused, and the question stays.
     let mut world = World::new("")
@@ -156,7 +161,7 @@ fn an_answer_that_meets_somebody_elses_is_gone_and_no_error() {
         world.run("approve-email"),
         Ended::Left("Refused".into()),
         "{:#?}",
-        world.told
+        world.reported
     );
 }
 
@@ -182,7 +187,7 @@ fn data_is_answered_with_data_and_an_approval_does_not_fit() {
         world.count("late: the answer does not fit"),
         1,
         "{:#?}",
-        world.told
+        world.reported
     );
     assert_eq!(world.asked("signal"), 0);
 }
@@ -270,10 +275,15 @@ fn a_question_is_told_with_what_led_to_it() {
             Seed([6; 32]),
             now,
         );
-        again.told.clear();
+        again.reported.clear();
         let mut again = again.approves();
         assert_eq!(again.drive(task), done(), "{replay}");
-        assert_eq!(again.count("question 13"), 1, "{replay}: {:#?}", again.told);
+        assert_eq!(
+            again.count("question 13"),
+            1,
+            "{replay}: {:#?}",
+            again.reported
+        );
     }
 }
 
@@ -313,7 +323,7 @@ fn a_conflict_after_an_attempt_of_our_own_is_waited_out() {
     let mut world = World::new(&scenario(3000))
         .approves()
         .faults(lost("create_run", 0));
-    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
     assert_eq!(world.stats().starts, 1);
     let mut world = World::new(&scenario(600_000))
         .approves()
@@ -353,7 +363,7 @@ fn a_run_resumed_at_any_step_reaches_the_same_end() {
                 world.drive(task),
                 done(),
                 "{replay}, killed at step {kill}: {:#?}",
-                world.told
+                world.reported
             );
             let stats = world.stats();
             assert_eq!(stats.starts, 1, "{replay}, killed at step {kill}");
@@ -416,7 +426,7 @@ fn an_answer_that_was_lost_is_not_taken_for_somebody_elses() {
                 world.count(how),
                 1,
                 "{missing} {answer:?} {ended:?}: {:#?}",
-                world.told
+                world.reported
             );
             assert_eq!(world.asked("signal"), 1);
         }

@@ -27,10 +27,10 @@ fn whole(scenario: &str, run: &str) -> Vec<String> {
 /// No question is told twice unless it was withdrawn in between.
 fn asked_once(world: &World) {
     let mut open: Vec<&str> = Vec::new();
-    for line in &world.told {
+    for line in &world.reported {
         if let Some(question) = line.strip_prefix("question ") {
             let id = question.split(' ').next().unwrap_or_default();
-            assert!(!open.contains(&id), "{id} twice: {:#?}", world.told);
+            assert!(!open.contains(&id), "{id} twice: {:#?}", world.reported);
             open.push(id);
         } else if line.starts_with("Withdrawn") {
             open.clear();
@@ -48,12 +48,12 @@ fn somebody_else_may_answer_at_any_moment() {
             let mut world = world(&scenario)
                 .answers(100, vec![Answer::Approve; 2])
                 .action(after, UserAction::Race(DashboardAction::Approve));
-            assert_eq!(world.run("two"), done(), "{after}: {:#?}", world.told);
+            assert_eq!(world.run("two"), done(), "{after}: {:#?}", world.reported);
             assert_eq!(world.log, log, "{after}");
             asked_once(&world);
             for wait in world.stats().waits {
-                assert_eq!(wait.applied, 1, "{after}: {:#?}", world.told);
-                assert!(wait.received <= 1, "{after}: {:#?}", world.told);
+                assert_eq!(wait.applied, 1, "{after}: {:#?}", world.reported);
+                assert!(wait.received <= 1, "{after}: {:#?}", world.reported);
             }
         }
     }
@@ -75,17 +75,17 @@ fn an_answer_goes_to_no_later_question_whenever_somebody_else_answers_the_first(
             };
             Some((wait, Answer::Approve))
         });
-        assert_eq!(world.run("two"), done(), "{after}: {:#?}", world.told);
+        assert_eq!(world.run("two"), done(), "{after}: {:#?}", world.reported);
         let waits = world.stats().waits;
         let ours = world
-            .told
+            .reported
             .iter()
             .filter(|line| line.starts_with("question 4 "))
             .count();
         assert!(
             waits[1].received == 0 || ours == 0,
             "{after}: {:#?}",
-            world.told
+            world.reported
         );
         asked_once(&world);
     }
@@ -148,7 +148,7 @@ fn only_the_humans_clock_runs_while_a_question_is_open() {
             assert_eq!(world.run_with("two", policy), outcome("deadline"));
             let took = world.now - START;
             assert!((7_200_000..7_211_000).contains(&took), "{took}");
-            assert_eq!(world.count("question 4"), 1, "{:#?}", world.told);
+            assert_eq!(world.count("question 4"), 1, "{:#?}", world.reported);
         }
     }
 }
@@ -163,7 +163,7 @@ fn a_key_may_be_revoked_at_any_moment() {
                 || ended == done()
                 || ended == outcome("succeeded unconfirmed ?"),
             "{after}: {ended:?} {:#?}",
-            world.told
+            world.reported
         );
         assert!(world.now < START + 700_000, "{after}: noticed too late");
     }
@@ -207,8 +207,8 @@ fn a_single_fault_anywhere_changes_neither_log_nor_outcome() {
                                 (at, n) if at == endpoint && n == number => fault.clone(),
                                 _ => Fault::None,
                             });
-                    assert_eq!(world.run("two"), done(), "{name}: {:#?}", world.told);
-                    assert_eq!(world.log, log, "{name}: {:#?}", world.told);
+                    assert_eq!(world.run("two"), done(), "{name}: {:#?}", world.reported);
+                    assert_eq!(world.log, log, "{name}: {:#?}", world.reported);
                     asked_once(&world);
                     let stats = world.stats();
                     assert_eq!(stats.starts, 1, "{name}");
@@ -245,8 +245,8 @@ fn a_stream_that_is_there_every_other_time_and_a_list_likewise_lose_nothing() {
                         }
                     });
                 let name = format!("{replay} {stream} {list} {phase}");
-                assert_eq!(world.run("two"), done(), "{name}: {:#?}", world.told);
-                assert_eq!(world.log, log, "{name}: {:#?}", world.told);
+                assert_eq!(world.run("two"), done(), "{name}: {:#?}", world.reported);
+                assert_eq!(world.log, log, "{name}: {:#?}", world.reported);
                 asked_once(&world);
             }
         }
@@ -280,7 +280,7 @@ fn the_wait_that_a_stream_asks_for_is_kept_within_its_bounds() {
             .filter(|(request, _)| request.starts_with("stream"))
             .map(|(_, at)| *at)
             .collect();
-        assert_eq!(opened.len(), 2, "{field}: {:#?}", world.told);
+        assert_eq!(opened.len(), 2, "{field}: {:#?}", world.reported);
         let wait = opened[1] - opened[0];
         assert!((least..=most).contains(&wait), "{field}: {wait}");
     }
@@ -339,7 +339,7 @@ fn events_may_be_numbered_from_nought_or_from_far_up() {
                         body: renumber(&text, shift).into_bytes().into(),
                     }
                 }));
-                assert_eq!(world.run("two"), done(), "{cut}: {:#?}", world.told);
+                assert_eq!(world.run("two"), done(), "{cut}: {:#?}", world.reported);
                 let expected: Vec<String> = log
                     .iter()
                     .map(|line| {
@@ -348,7 +348,7 @@ fn events_may_be_numbered_from_nought_or_from_far_up() {
                     })
                     .collect();
                 assert_eq!(world.log, expected, "{cut}");
-                assert_eq!(world.count("question"), 2, "{:#?}", world.told);
+                assert_eq!(world.count("question"), 2, "{:#?}", world.reported);
             }
         }
     }
@@ -363,7 +363,7 @@ fn a_run_may_be_attached_to_after_any_event_before_its_wait() {
             assert_eq!(world.run("two"), Ended::Left("4".into()));
             let run = world.stats().per_run.keys().next().expect("a run").clone();
             world.log.clear();
-            world.told.clear();
+            world.reported.clear();
             let mut world = world.approves();
             let task = Task::attach(
                 AgentHarness,
@@ -377,7 +377,7 @@ fn a_run_may_be_attached_to_after_any_event_before_its_wait() {
                 world.drive(task),
                 done(),
                 "{replay}, {after}: {:#?}",
-                world.told
+                world.reported
             );
             let skipped = usize::try_from(after).expect("small");
             assert_eq!(world.log, log[skipped..], "{replay}, {after}");
@@ -447,13 +447,13 @@ fn whatever_is_lost_and_however_often_the_process_dies_each_wait_is_answered_onc
             ended = world.drive(task.expect("resume"));
         }
         let fine = matches!(&ended, Ended::Outcome(text) if text.starts_with("succeeded"));
-        assert!(fine, "seed {seed}: {ended:?} {:#?}", world.told);
+        assert!(fine, "seed {seed}: {ended:?} {:#?}", world.reported);
         let stats = world.stats();
         assert_eq!(stats.starts, 1, "seed {seed}");
         for wait in stats.waits {
             assert_eq!(wait.applied, 1, "seed {seed}");
             let ours = wait.received - wait.replayed - wait.refused;
-            assert_eq!(ours, 1, "seed {seed}: {:#?}", world.told);
+            assert_eq!(ours, 1, "seed {seed}: {:#?}", world.reported);
         }
     }
 }

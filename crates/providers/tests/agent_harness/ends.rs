@@ -53,7 +53,7 @@ fn an_event_stands_when_the_run_never_agrees_and_the_outcome_says_so() {
         world.run("approve-email"),
         outcome("succeeded unconfirmed ?"),
         "{:#?}",
-        world.told
+        world.reported
     );
 }
 
@@ -67,7 +67,7 @@ fn nobody_answering_in_time_is_an_end_of_its_own() {
             world.run_job(&job, Policy::default()),
             outcome("stopped by Unanswered signal_timeout")
         );
-        assert_eq!(world.count("Withdrawn"), 1, "{:#?}", world.told);
+        assert_eq!(world.count("Withdrawn"), 1, "{:#?}", world.reported);
         assert_eq!(world.count("reason: TaskMovedOn"), 1);
     }
     let mut world = World::new("").action(500, UserAction::Dashboard(DashboardAction::Stop));
@@ -85,9 +85,9 @@ fn a_stalled_run_is_told_and_never_resumed_by_itself() {
         world.run("stall"),
         outcome("succeeded succeeded"),
         "{:#?}",
-        world.told
+        world.reported
     );
-    assert_eq!(world.count("status stalled"), 1, "{:#?}", world.told);
+    assert_eq!(world.count("status stalled"), 1, "{:#?}", world.reported);
     assert_eq!(world.asked("resume"), 0);
 }
 

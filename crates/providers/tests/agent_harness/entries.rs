@@ -32,7 +32,7 @@ fn polled() -> World {
 }
 
 fn gaps(world: &World) -> Vec<&str> {
-    let lines = world.told.iter().map(String::as_str);
+    let lines = world.reported.iter().map(String::as_str);
     lines.filter(|line| line.starts_with("Gap")).collect()
 }
 
@@ -50,19 +50,24 @@ fn an_event_of_the_list_that_cannot_be_read_is_told_as_a_gap_once_and_ends_nothi
             let mut world = polled();
             without(&mut world, number, entry.clone());
             let ended = world.run("two");
-            assert_eq!(ended, done(), "{number}: {:#?}", world.told);
+            assert_eq!(ended, done(), "{number}: {:#?}", world.reported);
             let mut log = plain.log.clone();
             log.remove(number as usize - 1);
             assert_eq!(world.log, log, "{number}");
             let (after, before) = (number - 1, number + 1);
             let gap = format!("Gap {{ after: EventSeq({after}), before: EventSeq({before}) }}");
-            assert_eq!(gaps(&world), [gap], "{number} {entry}: {:#?}", world.told);
+            assert_eq!(
+                gaps(&world),
+                [gap],
+                "{number} {entry}: {:#?}",
+                world.reported
+            );
             for wait in world.stats().waits {
                 assert_eq!(
                     (wait.received, wait.applied),
                     (1, 1),
                     "{number}: {:#?}",
-                    world.told
+                    world.reported
                 );
             }
         }
@@ -91,12 +96,12 @@ fn a_question_before_an_event_that_cannot_be_read_is_not_asked() {
         reply
     }));
     let Ended::Left(question) = world.run("two") else {
-        panic!("nobody answers: {:#?}", world.told);
+        panic!("nobody answers: {:#?}", world.reported);
     };
     assert!(
         question.starts_with("stand-in"),
         "{question}: {:#?}",
-        world.told
+        world.reported
     );
 }
 
@@ -123,7 +128,7 @@ fn an_event_of_the_stream_that_cannot_be_read_is_read_from_the_list_and_else_a_g
                 world.run("two"),
                 done(),
                 "{number} {listed}: {:#?}",
-                world.told
+                world.reported
             );
             let mut log = plain.log.clone();
             let mut expected = Vec::new();
@@ -134,18 +139,18 @@ fn an_event_of_the_stream_that_cannot_be_read_is_read_from_the_list_and_else_a_g
                     "Gap {{ after: EventSeq({after}), before: EventSeq({before}) }}"
                 ));
             }
-            assert_eq!(world.log, log, "{number} {listed}: {:#?}", world.told);
+            assert_eq!(world.log, log, "{number} {listed}: {:#?}", world.reported);
             assert_eq!(
                 gaps(&world),
                 expected,
                 "{number} {listed}: {:#?}",
-                world.told
+                world.reported
             );
             for wait in world.stats().waits {
                 assert!(
                     wait.received <= 1 && wait.applied == 1,
                     "{number} {listed}: {:#?}",
-                    world.told
+                    world.reported
                 );
             }
         }
@@ -179,13 +184,18 @@ fn what_could_not_be_read_once_is_read_again() {
                 }
                 reply
             }));
-            assert_eq!(world.run("two"), done(), "{number}: {:#?}", world.told);
+            assert_eq!(world.run("two"), done(), "{number}: {:#?}", world.reported);
             for wait in world.stats().waits {
                 let ended = (wait.received, wait.applied);
-                assert_eq!(ended, (1, 1), "{number} {spoiled}: {:#?}", world.told);
+                assert_eq!(ended, (1, 1), "{number} {spoiled}: {:#?}", world.reported);
             }
             let missing = plain.log.len() - world.log.len();
-            assert_eq!(missing, gaps(&world).len(), "{number}: {:#?}", world.told);
+            assert_eq!(
+                missing,
+                gaps(&world).len(),
+                "{number}: {:#?}",
+                world.reported
+            );
         }
     }
 }

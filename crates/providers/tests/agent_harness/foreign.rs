@@ -44,17 +44,17 @@ fn watch(at: &'static str, streams: bool, rewrite: fn(&str, Value) -> Value) -> 
             "{at}: {kept}"
         );
     }
-    let told = format!("{:?} {:?}", world.told, world.log);
+    let reported = format!("{:?} {:?}", world.reported, world.log);
     assert!(
-        !told.contains(SAID) && !told.contains(THEIRS),
-        "{at}: {told}"
+        !reported.contains(SAID) && !reported.contains(THEIRS),
+        "{at}: {reported}"
     );
     for wait in world.stats().waits {
         assert_eq!(
             (wait.received, wait.applied),
             (1, 1),
             "{at}: {:?}",
-            world.told
+            world.reported
         );
     }
     (world, ended)
@@ -63,8 +63,8 @@ fn watch(at: &'static str, streams: bool, rewrite: fn(&str, Value) -> Value) -> 
 /// Returns what was told of the run itself.
 fn story(world: &World) -> (Vec<String>, Vec<String>) {
     let said = |line: &&String| line.starts_with("question") || line.starts_with("answered");
-    let told = world.told.iter().filter(said).cloned().collect();
-    (world.log.clone(), told)
+    let reported = world.reported.iter().filter(said).cloned().collect();
+    (world.log.clone(), reported)
 }
 
 /// Rows: D22.
@@ -72,7 +72,7 @@ fn story(world: &World) -> (Vec<String>, Vec<String>) {
 fn every_read_of_a_run_bears_the_replies_of_another() {
     for streams in [true, false] {
         let (plain, ended) = watch("", streams, |_, ours| ours);
-        assert_eq!(ended, done(), "{:#?}", plain.told);
+        assert_eq!(ended, done(), "{:#?}", plain.reported);
         for at in ["read_run", "events", "signal"] {
             let (world, ended) = watch(at, streams, |_, mut ours| {
                 if let Some(reply) = ours.as_object_mut() {
@@ -81,11 +81,11 @@ fn every_read_of_a_run_bears_the_replies_of_another() {
                 }
                 ours
             });
-            assert_eq!(ended, done(), "{at} {streams}: {:#?}", world.told);
+            assert_eq!(ended, done(), "{at} {streams}: {:#?}", world.reported);
             assert_eq!(story(&world), story(&plain), "{at} {streams}, no id");
 
             let (world, ended) = watch(at, streams, |endpoint, _| theirs(endpoint));
-            assert_eq!(ended, done(), "{at} {streams}: {:#?}", world.told);
+            assert_eq!(ended, done(), "{at} {streams}: {:#?}", world.reported);
             assert_eq!(story(&world), story(&plain), "{at} {streams}, another's");
         }
     }
@@ -104,7 +104,7 @@ fn an_event_of_another_run_is_not_taken_from_the_stream() {
             "payload": {"value": {"text": SAID}}});
         Some(format!("event: run_event\ndata: {foreign}\n\n{frame}"))
     };
-    assert_eq!(world.run("two"), done(), "{:#?}", world.told);
+    assert_eq!(world.run("two"), done(), "{:#?}", world.reported);
     assert_eq!(story(&world), story(&plain));
     for saved in &world.saved {
         let kept = serde_json::to_string(saved).expect("JSON");

@@ -310,7 +310,10 @@ fn a_snapshot_of_any_moment_loses_no_event() {
             world.kill_after = None;
             world.judged = false;
             let saved = world.saved.last().cloned().expect("there is one");
-            let over = world.told.iter().any(|l| l.starts_with("status succeeded"));
+            let over = world
+                .reported
+                .iter()
+                .any(|l| l.starts_with("status succeeded"));
             world.now += 5_000;
             let mut world = world.approves();
             world.forget();
@@ -405,7 +408,7 @@ steps = [
         let ended = world.drive(task);
         assert!(matches!(ended, Ended::Outcome(_)), "{ended:?}");
         let second = world.stats().waits.get(1).map_or(0, |wait| wait.received);
-        assert_eq!(second, 0, "killed at step {kill}: {:#?}", world.told);
+        assert_eq!(second, 0, "killed at step {kill}: {:#?}", world.reported);
     }
 }
 
@@ -467,7 +470,7 @@ fn an_identified_question_is_known_by_its_name_after_a_resume() {
             continue;
         }
         if !world
-            .told
+            .reported
             .last()
             .is_some_and(|last| last.starts_with("Identified"))
         {
@@ -580,7 +583,7 @@ fn whoever_attaches_after_the_wait_is_asked_it_and_the_next() {
         .next()
         .expect("there is one")
         .to_string();
-    world.told.clear();
+    world.reported.clear();
     let mut world = world.approves();
     let now = Timestamp::from_millis(world.now);
     let task = Task::attach(

@@ -50,9 +50,9 @@ fn what_never_ends_is_tried_twice_and_the_run_is_followed_by_its_list() {
         let mut world = World::new("").approves();
         world.chunk = 1 << 20;
         world.frames = Some(Box::new(move |_| endless.clone()));
-        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
         assert_eq!(world.log, log);
-        assert!(world.count(why) >= 2, "{:#?}", world.told);
+        assert!(world.count(why) >= 2, "{:#?}", world.reported);
         let streams = world.requests.iter().enumerate();
         let streams: Vec<usize> = streams
             .filter(|(_, request)| request.starts_with("stream"))
@@ -71,7 +71,7 @@ fn comments_alone_keep_a_stream_alive_for_an_hour_and_the_run_is_read_now_and_th
     let mut world = World::new("").answers(3_600_000, vec![Answer::Approve]);
     assert_eq!(world.run("approve-email"), done());
     assert_eq!(world.asked("stream"), 1);
-    assert_eq!(world.count("retrying"), 0, "{:#?}", world.told);
+    assert_eq!(world.count("retrying"), 0, "{:#?}", world.reported);
     let reads = world.requests.iter().zip(&world.times);
     let reads: Vec<u64> = reads
         .filter(|(request, _)| *request == "read_run")
@@ -253,7 +253,7 @@ fn an_event_that_comes_again_is_told_once_and_another_content_is_noted() {
     }));
     assert_eq!(other.run("approve-email"), done());
     assert_eq!(other.log, log);
-    assert_eq!(other.count("Altered"), 1, "{:#?}", other.told);
+    assert_eq!(other.count("Altered"), 1, "{:#?}", other.reported);
     // Whatever it says: the end of the run is not among its second thoughts.
     let mut ends = World::new("").approves();
     ends.frames = Some(Box::new(|frame| {
@@ -298,7 +298,12 @@ fn an_event_out_of_order_is_read_from_the_list_or_dropped() {
         world.log, without,
         "without one it is dropped, and no error"
     );
-    assert_eq!(world.count("retrying the server"), 0, "{:#?}", world.told);
+    assert_eq!(
+        world.count("retrying the server"),
+        0,
+        "{:#?}",
+        world.reported
+    );
 }
 
 /// Rows: E15, E16.
@@ -383,7 +388,7 @@ fn a_lost_terminal_event_is_found_by_reading_the_run() {
                 frame
             }
         }));
-        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
         let ended = world
             .requests
             .iter()
@@ -415,7 +420,12 @@ fn frames_that_say_nothing_of_the_run_are_passed_over() {
         world.frames = Some(Box::new(move |frame| format!("{other}{frame}{other}")));
         assert_eq!(world.run("approve-email"), done(), "{other:?}");
         assert_eq!(world.log, log, "{other:?}");
-        assert_eq!(world.count("retrying"), 0, "{other:?}: {:#?}", world.told);
+        assert_eq!(
+            world.count("retrying"),
+            0,
+            "{other:?}: {:#?}",
+            world.reported
+        );
     }
 }
 
@@ -508,11 +518,11 @@ fn a_proxy_that_hands_everything_over_at_the_end_costs_time_and_nothing_else() {
             }
         }));
         assert_eq!(world.run_job(&job, Policy::default()), done());
-        assert_eq!(world.log, plain.log, "{:#?}", world.told);
+        assert_eq!(world.log, plain.log, "{:#?}", world.reported);
         assert!(
             world.count("nothing came for 300 s") >= 1,
             "{:#?}",
-            world.told
+            world.reported
         );
         assert!(world.asked("read_run") > 3);
     }

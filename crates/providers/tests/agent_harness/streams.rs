@@ -26,7 +26,7 @@ const SHORT: &str = r#"
 fn whole(scenario: &str) -> Vec<String> {
     let mut world = World::new(SHORT).approves();
     assert_eq!(world.run(scenario), done());
-    assert_eq!(world.count("retrying"), 0, "{:#?}", world.told);
+    assert_eq!(world.count("retrying"), 0, "{:#?}", world.reported);
     world.log
 }
 
@@ -48,7 +48,7 @@ fn a_run_is_followed_by_its_stream_and_judged_by_its_own_read() {
         ]
     );
     assert_eq!(
-        world.told,
+        world.reported,
         [
             "started replayed false",
             "status running",
@@ -83,7 +83,11 @@ fn a_stream_cut_at_any_byte_yields_the_uncut_log_and_outcome_in_every_way_of_rep
                     });
                 world.judged = step > 1;
                 assert_eq!(world.run(run), done(), "{replay}, cut at {cut}");
-                assert_eq!(world.log, log, "{replay}, cut at {cut}: {:#?}", world.told);
+                assert_eq!(
+                    world.log, log,
+                    "{replay}, cut at {cut}: {:#?}",
+                    world.reported
+                );
                 assert_eq!(world.count("Gap"), 0, "{replay}, cut at {cut}");
                 let stats = world.stats();
                 let once = (
@@ -121,7 +125,7 @@ fn every_connection_of_a_stream_may_be_cut() {
                 world.run("two-waits"),
                 done(),
                 "{replay}, {step}: {:#?}",
-                world.told
+                world.reported
             );
             assert_eq!(world.log, log, "{replay}, {step}");
             for wait in world.stats().waits {
@@ -159,7 +163,7 @@ fn numbers_with_holes_and_other_line_endings_are_no_loss() {
                 uncut.run("approve-email"),
                 done(),
                 "{switches} {:#?}",
-                uncut.told
+                uncut.reported
             );
             for cut in [0, 300, 901, 1500] {
                 let mut world =
@@ -201,7 +205,7 @@ fn a_run_without_a_stream_is_followed_by_its_list_of_events() {
                 world.run("approve-email"),
                 done(),
                 "{code} {pages}: {:#?}",
-                world.told
+                world.reported
             );
             assert_eq!(world.log, log, "{code} {pages}");
             // A 404 soon after the start may be a run that is not visible yet.
@@ -215,7 +219,7 @@ fn a_run_without_a_stream_is_followed_by_its_list_of_events() {
 fn a_page_without_a_list_of_events_is_no_empty_page() {
     let scenario = "[agent_harness]\nstream_missing = 404\nevents_wrapper = \"results\"\n";
     let mut world = World::new(scenario).approves();
-    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
     assert!(world.count("the list of events") > 0);
     assert!(world.log.is_empty());
 }
@@ -224,9 +228,9 @@ fn a_page_without_a_list_of_events_is_no_empty_page() {
 fn a_run_without_stream_and_list_is_followed_by_its_status_alone() {
     let scenario = "[agent_harness]\nstream_missing = 404\nevents_missing = 405\n";
     let mut world = World::new(scenario).approves();
-    assert_eq!(world.run("two-waits"), done(), "{:#?}", world.told);
+    assert_eq!(world.run("two-waits"), done(), "{:#?}", world.reported);
     assert_eq!(world.asked("events"), 1);
-    assert_eq!(world.count("question stand-in"), 2, "{:#?}", world.told);
+    assert_eq!(world.count("question stand-in"), 2, "{:#?}", world.reported);
     for wait in world.stats().waits {
         assert_eq!((wait.received, wait.applied), (1, 1));
     }
@@ -267,7 +271,7 @@ fn a_stream_that_opens_well_and_stays_empty_hides_nothing() {
     let mut world = World::new("[agent_harness]\nreplay = \"live_only\"\n").approves();
     world.faults = Box::new(|_, _, _| Fault::None);
     world.chunk = 0;
-    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
     assert_eq!(world.log, whole("approve-email"));
 }
 
@@ -278,8 +282,8 @@ fn a_run_that_is_not_visible_yet_is_waited_for() {
     for replay in REPLAYS {
         let scenario = format!("{}new_run_hidden_ms = 6000\n", replaying(replay));
         let mut world = World::new(&scenario).approves();
-        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
-        assert_eq!(world.log, log, "{replay}: {:#?}", world.told);
+        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
+        assert_eq!(world.log, log, "{replay}: {:#?}", world.reported);
     }
 }
 
@@ -295,7 +299,7 @@ fn a_stream_that_recovers_is_followed_again() {
         .with_input("interval_ms", 1000);
     assert_eq!(world.run_job(&job, Policy::default()), done());
     assert_eq!(world.log.len(), 7200 + 4);
-    assert_eq!(world.asked("stream"), 9, "{:#?}", world.told);
+    assert_eq!(world.asked("stream"), 9, "{:#?}", world.reported);
     // Two hours: reads while the stream was away, and a cross-check now and then.
     assert!(world.asked("read_run") < 45, "{}", world.asked("read_run"));
 }
@@ -312,7 +316,7 @@ fn what_a_stream_drops_in_the_middle_is_read_from_the_list() {
     for drop in drops {
         let mut world = World::new("").approves();
         world.mangle = drop;
-        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
         assert_eq!(world.log, log);
     }
     // Where numbers have holes anyway, the list is read for the first of them and not again.
@@ -330,7 +334,7 @@ fn events_that_cannot_be_read_are_skipped_and_ten_of_them_send_us_to_the_list() 
     // Over the stream every event comes broken; the list tells them whole.
     let mut world = World::new("").approves();
     world.mangle = |frame| Some(frame.replace("\"seq\":", "\"sequence\":"));
-    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
     assert_eq!(world.log, whole("approve-email"));
     assert!(world.count("10 events in a row could not be read") >= 1);
 }
@@ -339,9 +343,9 @@ fn events_that_cannot_be_read_are_skipped_and_ten_of_them_send_us_to_the_list() 
 fn a_question_that_only_the_run_shows_is_the_one_that_its_event_tells_later() {
     let scenario = "[agent_harness]\nwait_event_delay_ms = 1800000\n";
     let mut world = World::new(scenario).answers(1_800_000, vec![taskward_core::Answer::Approve]);
-    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
-    assert_eq!(world.count("question"), 1, "{:#?}", world.told);
-    assert_eq!(world.count("Identified"), 1, "{:#?}", world.told);
+    assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
+    assert_eq!(world.count("question"), 1, "{:#?}", world.reported);
+    assert_eq!(world.count("Identified"), 1, "{:#?}", world.reported);
     assert_eq!(world.stats().waits[0].received, 1);
 }
 
@@ -394,7 +398,7 @@ fn random_faults_on_everything_change_neither_log_nor_outcome() {
         let ended = world.run("two-waits");
         // A run that reads as before for long, and is read with difficulty, may not be confirmed in time.
         let succeeded = matches!(&ended, Ended::Outcome(text) if text.starts_with("succeeded"));
-        assert!(succeeded, "seed {seed}: {ended:?} {:#?}", world.told);
+        assert!(succeeded, "seed {seed}: {ended:?} {:#?}", world.reported);
         let stats = world.stats();
         assert_eq!(stats.starts, 1, "seed {seed}");
         for wait in &stats.waits {
@@ -405,6 +409,6 @@ fn random_faults_on_everything_change_neither_log_nor_outcome() {
                 "seed {seed}"
             );
         }
-        assert_eq!(world.log, log, "seed {seed}: {:#?}", world.told);
+        assert_eq!(world.log, log, "seed {seed}: {:#?}", world.reported);
     }
 }

@@ -36,7 +36,7 @@ fn a_machine_that_slept_at_any_step_of_a_run_goes_on_where_it_was() {
                     world.run("two-waits"),
                     done(),
                     "{context}: {:#?}",
-                    world.told
+                    world.reported
                 );
                 assert_eq!(world.log, whole.log, "{context}");
                 let stats = world.stats();
@@ -95,7 +95,7 @@ fn a_deadline_ends_a_watch_that_its_stream_keeps_silent() {
     let mut world = World::new("[agent_harness]\nheartbeat_ms = 0\n");
     assert_eq!(world.run_with("stall", policy), outcome("deadline"));
     assert_eq!(world.now, START + 90_000);
-    assert_eq!(world.count("status stalled"), 1, "{:#?}", world.told);
+    assert_eq!(world.count("status stalled"), 1, "{:#?}", world.reported);
 }
 
 /// Rows: J5.
@@ -117,7 +117,7 @@ fn a_deadline_of_all_the_time_there_is_is_none() {
     let run = |policy| {
         let mut world = World::new("").answers(7_200_000, vec![Answer::Approve]);
         assert_eq!(world.run_with("approve-email", policy), done());
-        (world.told, world.requests, world.times)
+        (world.reported, world.requests, world.times)
     };
     assert_eq!(run(policy), run(Policy::default()));
 }

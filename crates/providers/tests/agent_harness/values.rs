@@ -50,7 +50,7 @@ fn a_run_that_cannot_be_read_is_a_failed_poll_however_often() {
     ];
     for edit in edits {
         let mut world = bodies("", "read_run", 12, edit);
-        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.told);
+        assert_eq!(world.run("approve-email"), done(), "{:#?}", world.reported);
         assert_eq!(world.log, whole());
         assert!(world.asked("read_run") > 12, "{:?}", world.requests);
         assert_eq!(world.stats().waits[0].applied, 1);
@@ -70,7 +70,7 @@ fn a_start_whose_reply_names_no_run_is_repeated_under_its_key_and_then_of_unknow
     for (number, edit) in edits.into_iter().enumerate() {
         let mut world = bodies("", "create_run", 2, edit);
         let end = world.run("approve-email");
-        assert_eq!(end, done(), "edit {number}: {:#?}", world.told);
+        assert_eq!(end, done(), "edit {number}: {:#?}", world.reported);
         assert_eq!(world.count("started replayed true"), 1, "edit {number}");
         let keys: Vec<_> = world
             .writes
@@ -117,7 +117,12 @@ fn odd_numbers_nulls_unknown_fields_and_odd_times_change_nothing_that_is_told() 
         }));
         assert_eq!(world.run("approve-email"), done(), "edit {edit}");
         assert_eq!(world.log, log, "edit {edit}");
-        assert_eq!(world.count("retrying"), 0, "edit {edit}: {:#?}", world.told);
+        assert_eq!(
+            world.count("retrying"),
+            0,
+            "edit {edit}: {:#?}",
+            world.reported
+        );
         let mut world = bodies(LISTED, "events", usize::MAX, move |text| {
             let mut page: Value = serde_json::from_str(text).expect("JSON");
             let events = page["events"].as_array_mut().expect("a list");
@@ -157,14 +162,14 @@ fn damaged_text_and_odd_numbers_in_an_event_cost_neither_the_event_nor_the_run()
         }));
         assert_eq!(world.run("approve-email"), done(), "{odd}");
         assert_eq!(world.log, log, "{odd}");
-        assert_eq!(world.count("retrying"), 0, "{odd}: {:#?}", world.told);
+        assert_eq!(world.count("retrying"), 0, "{odd}: {:#?}", world.reported);
     }
 }
 
 /// Rows: D12, D13.
 #[test]
 fn a_status_that_the_contract_does_not_have_is_told_once_and_ends_nothing() {
-    for (odd, told) in [
+    for (odd, reported) in [
         (json!("paused"), "paused"),
         (json!(""), ""),
         (json!(7), "7"),
@@ -181,10 +186,14 @@ fn a_status_that_the_contract_does_not_have_is_told_once_and_ends_nothing() {
                 run.to_string().into()
             });
             let end = world.run("long-stream");
-            assert_eq!(end, done(), "{odd}: {:#?}", world.told);
-            let line = format!("status {told}");
-            let times = world.told.iter().filter(|told| **told == line).count();
-            assert!(times <= 1, "{odd}: {:#?}", world.told);
+            assert_eq!(end, done(), "{odd}: {:#?}", world.reported);
+            let line = format!("status {reported}");
+            let times = world
+                .reported
+                .iter()
+                .filter(|reported| **reported == line)
+                .count();
+            assert!(times <= 1, "{odd}: {:#?}", world.reported);
             assert_eq!(times, usize::from(world.asked("read_run") > 0), "{odd}");
         }
     }

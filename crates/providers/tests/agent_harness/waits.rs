@@ -10,11 +10,12 @@ use crate::world::{Ended, Fault, UserAction, World, data, outcome};
 use crate::{REPLAYS, TWO, done, replaying};
 
 fn questions(world: &World) -> Vec<&str> {
-    let told = world
-        .told
+    let reported = world
+        .reported
         .iter()
         .filter_map(|line| line.strip_prefix("question "));
-    told.map(|rest| rest.split(' ').next().unwrap_or_default())
+    reported
+        .map(|rest| rest.split(' ').next().unwrap_or_default())
         .collect()
 }
 
@@ -36,14 +37,24 @@ fn of_two_waits_that_are_seen_together_the_older_one_gets_no_signal() {
                 .expect("it waits");
             first.now += 60_000;
             first.server.advance(first.now);
-            first.told.clear();
+            first.reported.clear();
             let mut world = first.approves();
             let now = Timestamp::from_millis(world.now);
             let seed = Seed([6; 32]);
             let task = Task::attach(AgentHarness, id, None, Policy::default(), seed, now);
             let context = format!("{replay} {missing}");
-            assert_eq!(world.drive(task), done(), "{context}: {:#?}", world.told);
-            assert_eq!(questions(&world).len(), 1, "{context}: {:#?}", world.told);
+            assert_eq!(
+                world.drive(task),
+                done(),
+                "{context}: {:#?}",
+                world.reported
+            );
+            assert_eq!(
+                questions(&world).len(),
+                1,
+                "{context}: {:#?}",
+                world.reported
+            );
             let waits = world.stats().waits;
             assert_eq!(waits.len(), 2, "{context}");
             assert_eq!(waits[0].received, 0, "{context}: {waits:?}");
@@ -64,7 +75,7 @@ fn a_wait_that_passed_while_the_stream_was_away_gets_no_signal() {
             ("stream", 0) => Fault::Late(away),
             _ => Fault::None,
         });
-        assert_eq!(world.run("two"), done(), "{away}: {:#?}", world.told);
+        assert_eq!(world.run("two"), done(), "{away}: {:#?}", world.reported);
         let waits = world.stats().waits;
         for wait in &waits {
             assert_eq!(wait.applied, 1, "{away}: {waits:?}");
@@ -93,7 +104,7 @@ fn a_wait_of_which_no_event_tells_is_told_after_several_reads_and_answered() {
             world.run("approve-email"),
             done(),
             "{missing}: {:#?}",
-            world.told
+            world.reported
         );
         assert_eq!(questions(&world), [id.as_str()], "{missing}");
         assert_eq!(world.stats().waits[0].applied, 1, "{missing}");
@@ -119,7 +130,12 @@ fn what_a_wait_says_of_itself_is_told_whatever_shape_it_has() {
         let mut world = World::new(&scenario).approves();
         world.judged = false;
         assert_eq!(world.run("order"), done(), "{payload}");
-        assert_eq!(questions(&world).len(), 1, "{payload}: {:#?}", world.told);
+        assert_eq!(
+            questions(&world).len(),
+            1,
+            "{payload}: {:#?}",
+            world.reported
+        );
     }
 }
 
@@ -135,7 +151,7 @@ fn a_refusal_at_the_first_attempt_is_worded_by_what_the_run_shows() {
                 _ => Fault::None,
             });
     assert_eq!(world.run("approve-email"), done());
-    assert_eq!(world.count(" Gone"), 1, "{:#?}", world.told);
+    assert_eq!(world.count(" Gone"), 1, "{:#?}", world.reported);
     assert_eq!(world.asked("signal"), 1);
     // It waits all the same: refused, in the server's words, and asked once.
     let mut world = World::new("")
@@ -149,7 +165,7 @@ fn a_refusal_at_the_first_attempt_is_worded_by_what_the_run_shows() {
         world.count(" Refused the server answered 409"),
         1,
         "{:#?}",
-        world.told
+        world.reported
     );
     assert_eq!((world.asked("signal"), questions(&world).len()), (1, 1));
     // It was cancelled because nobody answered in time.
@@ -183,12 +199,12 @@ fn a_refusal_after_an_attempt_of_ours_is_no_success_before_the_run_says_so() {
             1 => done(),
             _ => Ended::Left("Unknown".into()),
         };
-        assert_eq!(ended, expected, "lag {delay}: {:#?}", world.told);
+        assert_eq!(ended, expected, "lag {delay}: {:#?}", world.reported);
         assert_eq!(
             world.count(" Applied"),
             applied,
             "lag {delay}: {:#?}",
-            world.told
+            world.reported
         );
         assert_eq!(world.stats().waits[0].applied, 1, "lag {delay}");
     }
@@ -202,7 +218,7 @@ fn a_refusal_after_an_attempt_of_ours_is_no_success_before_the_run_says_so() {
                 _ => Fault::None,
             });
     assert_eq!(world.run("approve-email"), Ended::Left("Unknown".into()));
-    assert_eq!(world.count(" Applied"), 0, "{:#?}", world.told);
+    assert_eq!(world.count(" Applied"), 0, "{:#?}", world.reported);
 }
 
 /// Rows: H14.
@@ -214,14 +230,14 @@ fn a_question_is_withdrawn_when_its_time_is_over_at_any_moment_of_an_answer() {
     for thought in (18_000..20_100).step_by(70) {
         let mut world = World::new("").answers(thought, vec![Answer::Approve]);
         let Ended::Outcome(end) = world.run_job(&job, Policy::default()) else {
-            panic!("{thought}: {:#?}", world.told);
+            panic!("{thought}: {:#?}", world.reported);
         };
         let wait = &world.stats().waits[0];
         let expected = match wait.applied {
             1 => "succeeded succeeded",
             _ => "stopped by Unanswered signal_timeout",
         };
-        assert_eq!(end, expected, "{thought}: {:#?}", world.told);
+        assert_eq!(end, expected, "{thought}: {:#?}", world.reported);
         ends.insert(end);
     }
     assert_eq!(ends.len(), 2, "{ends:?}");
@@ -258,7 +274,7 @@ fn a_reason_and_data_reach_the_run_as_they_were_given() {
         .answers(0, vec![Answer::text("")])
         .action(60_000, UserAction::Dashboard(DashboardAction::Stop));
     assert!(matches!(world.run("needs-input"), Ended::Outcome(_)));
-    assert_eq!(world.asked("signal"), 0, "{:#?}", world.told);
+    assert_eq!(world.asked("signal"), 0, "{:#?}", world.reported);
 }
 
 /// Rows: H13.
@@ -272,8 +288,8 @@ fn a_rejection_is_told_delivered_and_the_run_has_failed() {
     ] {
         let mut world = World::new("").answers(0, vec![answer.clone(), answer]);
         assert_eq!(world.run("two-waits"), outcome("failed REJECTED"));
-        assert_eq!(world.count(" Applied"), 1, "{:#?}", world.told);
-        assert_eq!(questions(&world).len(), 1, "{:#?}", world.told);
+        assert_eq!(world.count(" Applied"), 1, "{:#?}", world.reported);
+        assert_eq!(questions(&world).len(), 1, "{:#?}", world.reported);
     }
 }
 
@@ -306,7 +322,12 @@ fn data_that_somebody_else_gave_first_is_not_given_twice() {
             .approves()
             .action(after, UserAction::Race(DashboardAction::Input(theirs)));
         world.judged = false;
-        assert_eq!(world.run("two-waits"), done(), "{after}: {:#?}", world.told);
+        assert_eq!(
+            world.run("two-waits"),
+            done(),
+            "{after}: {:#?}",
+            world.reported
+        );
         for wait in world.stats().waits {
             assert_eq!(wait.applied, 1, "{after}: {wait:?}");
         }

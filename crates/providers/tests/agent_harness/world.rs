@@ -79,7 +79,7 @@ pub(crate) struct World {
     pub(crate) saved: Vec<Snapshot>,
     pub(crate) kill_after: Option<usize>,
     /// What was told, but for the run's own events.
-    pub(crate) told: Vec<String>,
+    pub(crate) reported: Vec<String>,
     /// The run's own events: `SEQ TYPE`.
     pub(crate) log: Vec<String>,
     pub(crate) requests: Vec<String>,
@@ -159,7 +159,7 @@ impl World {
             judged: true,
             saved: Vec::new(),
             kill_after: None,
-            told: Vec::new(),
+            reported: Vec::new(),
             log: Vec::new(),
             requests: Vec::new(),
             stream_bytes: 0,
@@ -226,7 +226,10 @@ impl World {
     }
 
     pub(crate) fn count(&self, what: &str) -> usize {
-        self.told.iter().filter(|line| line.contains(what)).count()
+        self.reported
+            .iter()
+            .filter(|line| line.contains(what))
+            .count()
     }
 
     pub(crate) fn asked(&self, endpoint: &str) -> usize {
@@ -303,7 +306,7 @@ impl World {
                     assert!(
                         until > self.now && until - START < 100 * 3_600_000,
                         "the watch does not end: {:#?}",
-                        self.told
+                        self.reported
                     );
                     self.now = until + asleep;
                 }
@@ -333,7 +336,7 @@ impl World {
                 }
             }
         }
-        panic!("too many steps: {:#?}", self.told);
+        panic!("too many steps: {:#?}", self.reported);
     }
 
     /// Asked twice, and with an earlier time, it gives the same step.
@@ -345,7 +348,7 @@ impl World {
         disturb(task, now);
         let earlier = Timestamp::from_millis(self.now.saturating_sub(5_000));
         let second = digest(&task.next_step(earlier, &self.shared));
-        assert_eq!(first, second, "asked twice: {:#?}", self.told);
+        assert_eq!(first, second, "asked twice: {:#?}", self.reported);
         assert_eq!(shared, self.shared, "asked twice, the budget is another");
         if let Some(saved) = saved {
             assert!(
@@ -370,7 +373,7 @@ impl World {
                 self.now >= before + 1000,
                 "reads at {before} and {}: {:#?}",
                 self.now,
-                self.told
+                self.reported
             );
         }
     }
@@ -431,7 +434,7 @@ impl World {
             // Withdrawn meanwhile: nobody answers it any more.
             match task.answer(&question, answer, Timestamp::from_millis(now)) {
                 Ok(()) => self.delivering += 1,
-                Err(why) => self.told.push(format!("late: {why}")),
+                Err(why) => self.reported.push(format!("late: {why}")),
             }
         }
     }
@@ -450,17 +453,17 @@ impl World {
                 self.log.push(format!("{seq} {}", event.name));
             }
             Event::Created { replayed, .. } => {
-                self.told.push(format!("started replayed {replayed}"))
+                self.reported.push(format!("started replayed {replayed}"))
             }
-            Event::Status(status) => self.told.push(format!("status {status}")),
-            Event::Retrying { why, .. } => self.told.push(format!("retrying {why}")),
+            Event::Status(status) => self.reported.push(format!("status {status}")),
+            Event::Retrying { why, .. } => self.reported.push(format!("retrying {why}")),
             Event::Question(question) => {
                 let name = match question.seq {
                     Some(seq) => seq.to_string(),
                     None => "stand-in".to_owned(),
                 };
                 self.named.insert(question.id.clone(), name.clone());
-                self.told
+                self.reported
                     .push(format!("question {name} {:?}", question.kind));
                 match (self.answerer)(question) {
                     Some((wait, answer)) => {
@@ -478,7 +481,7 @@ impl World {
                 self.delivering = self.delivering.saturating_sub(1);
                 let detail = detail.as_deref().unwrap_or_default();
                 let name = self.named.get(question).map_or("?", String::as_str);
-                self.told.push(
+                self.reported.push(
                     format!("answered {name} {how:?} {detail}")
                         .trim_end()
                         .to_owned(),
@@ -487,7 +490,7 @@ impl World {
                 let stuck = matches!(how, Answered::Unknown | Answered::Refused) && open;
                 return stuck.then(|| Ended::Left(format!("{how:?}")));
             }
-            other => self.told.push(format!("{other:?}")),
+            other => self.reported.push(format!("{other:?}")),
         }
         None
     }

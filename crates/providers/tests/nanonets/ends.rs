@@ -15,12 +15,12 @@ fn a_cancel_at_any_moment_tells_the_end_that_the_server_has() {
         let mut ends = Vec::new();
         for after in (0..6000).step_by(61) {
             let mut world = World::new("").action(after, UserAction::Cancel);
-            let Ended::Outcome(told) = world.run(agent, "x") else {
+            let Ended::Outcome(reported) = world.run(agent, "x") else {
                 panic!("it ends");
             };
             let stats = world.stats();
             let Some(task) = stats.per_task.values().next() else {
-                assert_eq!(told, "not_started", "{agent}, cancelled at {after}");
+                assert_eq!(reported, "not_started", "{agent}, cancelled at {after}");
                 continue;
             };
             let expected = match task.status.as_str() {
@@ -30,10 +30,10 @@ fn a_cancel_at_any_moment_tells_the_end_that_the_server_has() {
                 other => panic!("{other}"),
             };
             assert!(
-                told.starts_with(expected),
-                "{agent}, cancelled at {after}: {told} instead of {expected}"
+                reported.starts_with(expected),
+                "{agent}, cancelled at {after}: {reported} instead of {expected}"
             );
-            ends.push(told);
+            ends.push(reported);
         }
         ends.dedup();
         assert!(
@@ -65,15 +65,15 @@ fn a_cancel_whose_reply_is_lost_is_sent_again() {
             .iter()
             .filter(|line| line.ends_with("/cancel"));
         assert_eq!(sent.count(), 3, "{name}");
-        let told = world.events.iter().filter(|event| *event == "Cancelling");
-        assert_eq!(told.count(), 1, "{name}");
+        let reported = world.events.iter().filter(|event| *event == "Cancelling");
+        assert_eq!(reported.count(), 1, "{name}");
     }
 }
 
 /// Rows: I3.
 #[test]
 fn a_cancel_of_a_task_that_is_not_ours_is_refused_and_stops_nothing() {
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let foreign = World::new("").server.foreign_task();
     for id in [foreign.as_str(), "00000000-0000-4000-8000-000000000000"] {
         let mut world = World::new("");
@@ -93,14 +93,14 @@ fn a_cancel_of_a_task_that_is_not_ours_is_refused_and_stops_nothing() {
             .events
             .iter()
             .filter(|event| event.starts_with("CancelRefused"));
-        told.push(refused.count());
+        reported.push(refused.count());
         let sent = world
             .requests
             .iter()
             .filter(|line| line.ends_with("/cancel"));
         assert_eq!(sent.count(), 1, "{id}");
     }
-    assert_eq!(told, [1, 1], "both are told in the same way");
+    assert_eq!(reported, [1, 1], "both are told in the same way");
 }
 
 /// Rows: I4.
@@ -111,8 +111,8 @@ fn a_task_that_takes_a_minute_to_stop_is_watched_until_it_has() {
     assert_eq!(world.run("slow", "x"), outcome("stopped by Us"));
     assert!((65_000..80_000).contains(&(world.now - START)));
     assert_eq!(world.stats().endpoints["cancel"], 1);
-    let told: Vec<&str> = world.events.iter().map(String::as_str).collect();
-    assert_eq!(told, ["started running", "Cancelling", "stopped"]);
+    let reported: Vec<&str> = world.events.iter().map(String::as_str).collect();
+    assert_eq!(reported, ["started running", "Cancelling", "stopped"]);
 }
 
 /// Rows: I5.
@@ -153,10 +153,10 @@ fn a_replica_that_stays_behind_the_end_brings_nothing_back() {
             }
             reply
         });
-        let Ended::Outcome(told) = world.run(agent, "x") else {
+        let Ended::Outcome(reported) = world.run(agent, "x") else {
             panic!("it ends");
         };
-        assert!(told.starts_with(end), "{told}");
+        assert!(reported.starts_with(end), "{reported}");
         let statuses: Vec<&String> = world
             .events
             .iter()
@@ -170,7 +170,7 @@ fn a_replica_that_stays_behind_the_end_brings_nothing_back() {
     assert_eq!(world.run("echo", "x"), outcome("succeeded x"));
     let mut world = World::new(scenario);
     assert!(
-        matches!(world.run("failing", "x"), Ended::Outcome(told) if told.starts_with("failed"))
+        matches!(world.run("failing", "x"), Ended::Outcome(reported) if reported.starts_with("failed"))
     );
 }
 

@@ -32,8 +32,10 @@ fn answers(world: &mut World) -> Vec<u64> {
 }
 
 fn asked(world: &World) -> Vec<&str> {
-    let told = world.events.iter().map(String::as_str);
-    told.filter(|event| event.starts_with("question")).collect()
+    let reported = world.events.iter().map(String::as_str);
+    reported
+        .filter(|event| event.starts_with("question"))
+        .collect()
 }
 
 /// Rows: H2, H3.
@@ -260,9 +262,10 @@ fn of_two_questions_before_the_first_poll_only_the_newest_is_asked() {
 }
 
 /// Returns what is asked, and what became of the answers.
-fn told(world: &World) -> Vec<&str> {
-    let told = world.events.iter().map(String::as_str);
-    told.filter(|event| event.starts_with("question") || event.starts_with("answered"))
+fn reported(world: &World) -> Vec<&str> {
+    let reported = world.events.iter().map(String::as_str);
+    reported
+        .filter(|event| event.starts_with("question") || event.starts_with("answered"))
         .collect()
 }
 
@@ -326,7 +329,7 @@ fn an_answer_reaches_no_words_that_its_author_did_not_see() {
             assert_eq!(ended, outcome("succeeded Done, with again."));
             assert_eq!(sent(&world), [r#"{"message":"again"}"#]);
         }
-        assert_eq!(told(&world), expected);
+        assert_eq!(reported(&world), expected);
         assert_eq!(answers(&mut world), counts);
     }
 }
@@ -349,7 +352,7 @@ fn an_answer_that_was_put_off_is_compared_again_before_it_leaves() {
             .answers(&["ours", "again"]);
         let ended = world.run("one", "x");
         let answers = answers(&mut world);
-        let (sent, second) = (sent(&world), told(&world));
+        let (sent, second) = (sent(&world), reported(&world));
         let was_put_off = sent.first().is_some_and(|body| body.contains("ours"))
             && second.contains(&"answered Gone(Superseded)");
         if was_put_off {

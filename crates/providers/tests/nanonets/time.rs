@@ -75,7 +75,7 @@ fn a_deadline_is_kept_to_the_moment_wherever_it_falls() {
         policy.work = Some(Duration::from_millis(work));
         let mut world = World::new("");
         let job = Job::agent(world.agent("slow")).query("x");
-        let Ended::Outcome(told) = world.run_job(&job, policy) else {
+        let Ended::Outcome(reported) = world.run_job(&job, policy) else {
             panic!("it ends");
         };
         // Within the start nobody knows; what is under way at that moment is heard out, which takes two trips here.
@@ -84,7 +84,7 @@ fn a_deadline_is_kept_to_the_moment_wherever_it_falls() {
         } else {
             "deadline"
         };
-        assert_eq!(told, expected, "{work}");
+        assert_eq!(reported, expected, "{work}");
         assert!(
             world.now - START <= work + 20,
             "{work}: {}",

@@ -132,8 +132,8 @@ fn a_damaged_status_is_a_failed_poll() {
         [before.as_bytes(), b"\"status\":\"\xff", after.as_bytes()].concat()
     });
     assert_eq!(world.run("echo", "x"), outcome("succeeded x"));
-    let told: Vec<&str> = world.events.iter().map(String::as_str).collect();
-    assert_eq!(told, ["started running", "completed"]);
+    let reported: Vec<&str> = world.events.iter().map(String::as_str).collect();
+    assert_eq!(reported, ["started running", "completed"]);
 }
 
 /// Rows: D7.
@@ -200,7 +200,7 @@ fn nulls_unknown_fields_and_odd_times_are_read_over_in_every_reply() {
 /// Rows: D12, D13.
 #[test]
 fn a_status_that_the_contract_does_not_have_is_told_once_and_ends_nothing() {
-    for (odd, told) in [
+    for (odd, reported) in [
         (json!("paused"), "paused"),
         (json!(""), ""),
         (json!(7), "7"),
@@ -218,7 +218,7 @@ fn a_status_that_the_contract_does_not_have_is_told_once_and_ends_nothing() {
         assert_eq!(world.run("echo", "x"), outcome("succeeded x"), "{odd}");
         assert!(world.now >= START + FIVE_MINUTES, "{odd}");
         let events: Vec<&str> = world.events.iter().map(String::as_str).collect();
-        assert_eq!(events, ["started running", told, "completed"], "{odd}");
+        assert_eq!(events, ["started running", reported, "completed"], "{odd}");
         assert_eq!(asked(&world, "/summary"), 1, "{odd}");
     }
 }

@@ -26,7 +26,7 @@ pub(crate) trait Platform: Sized {
     fn handle(&mut self, request: Request, now: u64) -> Answer;
     fn tally(&mut self, now: u64) -> Tally;
     /// Returns what the server says of a completed task.
-    fn told(output: &<Self::Provider as Provider>::Output) -> String;
+    fn reported(output: &<Self::Provider as Provider>::Output) -> String;
 
     fn pull(&mut self, _stream: StreamId, _now: u64) -> Pulled {
         panic!("there are no streams here")
@@ -77,7 +77,7 @@ impl Platform for sim::Server {
         }
     }
 
-    fn told(output: &nanonets::Answer) -> String {
+    fn reported(output: &nanonets::Answer) -> String {
         words(output)
     }
 }
@@ -116,7 +116,7 @@ impl Platform for harness::Server {
         }
     }
 
-    fn told(output: &agent_harness::Answer) -> String {
+    fn reported(output: &agent_harness::Answer) -> String {
         format!("confirmed {} {}", output.is_confirmed(), words(output))
     }
 

@@ -143,7 +143,7 @@ impl<S: Platform> Torture<S> {
             }
             Verdict::Unknown { starts } => {
                 assert_eq!(run.end, "outcome_unknown", "{}", name());
-                assert!(run.told.is_empty(), "{}", name());
+                assert!(run.reported.is_empty(), "{}", name());
                 starts
             }
             Verdict::Likely => {
@@ -163,8 +163,8 @@ impl<S: Platform> Torture<S> {
 
     /// The same, but that it may not be confirmed by a read.
     fn check_confirmed(&self, run: &Run, name: &dyn Fn() -> String) {
-        let told = |line: &String| line.starts_with("Unconfirmed");
-        if !run.told.iter().any(told) {
+        let reported = |line: &String| line.starts_with("Unconfirmed");
+        if !run.reported.iter().any(reported) {
             return self.check_same(run, name);
         }
         let end = run.end.replace("confirmed false", "confirmed true");
@@ -188,17 +188,18 @@ impl<S: Platform> Torture<S> {
         assert_eq!(run.tally, whole.tally, "{}", name());
         if run.deaths == 0 {
             assert_eq!(run.log, whole.log, "{}", name());
-            assert_eq!(run.told, whole.told, "{}", name());
+            assert_eq!(run.reported, whole.reported, "{}", name());
         } else {
             // What was told and not stored is told again. That it started and was answered is what the next process
             // begins with, and is not told.
-            let told = |run: &Run| {
-                let mut told = unique(&run.told);
-                told.retain(|line| !line.starts_with("started") && !line.starts_with("answered"));
-                told
+            let reported = |run: &Run| {
+                let mut reported = unique(&run.reported);
+                reported
+                    .retain(|line| !line.starts_with("started") && !line.starts_with("answered"));
+                reported
             };
             assert_eq!(unique(&run.log), whole.log, "{}", name());
-            assert_eq!(told(run), told(whole), "{}", name());
+            assert_eq!(reported(run), reported(whole), "{}", name());
         }
     }
 

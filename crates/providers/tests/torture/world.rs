@@ -49,7 +49,7 @@ pub(crate) struct Run {
     /// The provider's own events: `SEQ TYPE`.
     pub(crate) log: Vec<String>,
     /// What else was told, but for statuses, retries and acknowledgements: which are seen depends on when one looks.
-    pub(crate) told: Vec<String>,
+    pub(crate) reported: Vec<String>,
     pub(crate) tally: Tally,
     pub(crate) operations: Vec<Operation>,
     /// How often the process died.
@@ -100,7 +100,7 @@ pub(crate) fn run<S: Platform>(scenario: &Scenario<S>, plan: &Plan) -> Run {
         run: Run {
             end: String::new(),
             log: Vec::new(),
-            told: Vec::new(),
+            reported: Vec::new(),
             tally: Tally {
                 starts: 0,
                 answers: Vec::new(),
@@ -179,9 +179,9 @@ impl<S: Platform> World<'_, S> {
     fn drive(&mut self, mut task: Task<S::Provider>) -> Ended {
         loop {
             self.steps += 1;
-            let told = (&self.run.told, &self.run.log);
-            assert!(self.steps < MAX_STEPS, "it goes in circles: {told:#?}");
-            assert!(self.now < START + MAX_TIME, "it hangs: {told:#?}");
+            let reported = (&self.run.reported, &self.run.log);
+            assert!(self.steps < MAX_STEPS, "it goes in circles: {reported:#?}");
+            assert!(self.now < START + MAX_TIME, "it hangs: {reported:#?}");
             self.action(&mut task);
             let now = self.time();
             let step = task.next_step(now, &self.shared);
@@ -284,7 +284,7 @@ impl<S: Platform> World<'_, S> {
             Event::Answered { question, how, .. } => format!("answered {question} {how:?}"),
             other => format!("{other:?}"),
         };
-        self.run.told.push(line);
+        self.run.reported.push(line);
         match event {
             // Whether to say it again is for a human to decide.
             Event::Answered {
@@ -524,7 +524,7 @@ fn translate(request: &Request, key: &str) -> (taskward_sim::Request, usize) {
 
 fn describe<S: Platform>(outcome: &Outcome<<S::Provider as Provider>::Output>) -> String {
     match outcome {
-        Outcome::Succeeded { output, .. } => format!("succeeded {}", S::told(output)),
+        Outcome::Succeeded { output, .. } => format!("succeeded {}", S::reported(output)),
         Outcome::Stopped {
             by, failure: fault, ..
         } => format!("stopped by {by:?} {:?}", fault.reason),

@@ -205,7 +205,7 @@ fn refusal() -> Value {
 struct Flow {
     fails: bool,
     /// Whether the stream was asked for, or for a while was not: the run asks nothing before.
-    heard: bool,
+    received: bool,
     answered: bool,
     /// The first delta comes in pieces of so many characters, which make the key.
     pieces: Option<usize>,
@@ -215,7 +215,7 @@ impl Flow {
     /// One in which all fields are there.
     const LATER: Self = Self {
         fails: false,
-        heard: true,
+        received: true,
         answered: false,
         pieces: None,
     };
@@ -227,7 +227,7 @@ impl Flow {
             (false, true) => "completed",
             (false, false) => "waiting_for_input",
         };
-        let state = match (self.answered, self.heard) {
+        let state = match (self.answered, self.received) {
             (true, _) => "succeeded",
             (false, true) => "awaiting_input",
             (false, false) => "running",
@@ -291,7 +291,7 @@ impl Flow {
                 json!({"input_kind": "approval", "reason_code": "awaiting_approval", "prompt": "Send it?"}),
             ),
         ];
-        if !self.heard {
+        if !self.received {
             all.truncate(1);
         } else if let Some(size) = self.pieces {
             let parts = SECRET.as_bytes().chunks(size).map(|part| {
@@ -378,7 +378,7 @@ impl Echo {
             form,
             flow: Flow {
                 fails: fails && !places.is_empty(),
-                heard: false,
+                received: false,
                 answered: false,
                 pieces,
             },
@@ -442,7 +442,7 @@ fn answer(mut tcp: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
 /// Returns the bytes of a reply, and the step that the task makes with it.
 fn written(state: &mut State, name: &str) -> Vec<u8> {
     state.asked += 1;
-    state.flow.heard |= name == "stream" || state.asked > ENOUGH / 2;
+    state.flow.received |= name == "stream" || state.asked > ENOUGH / 2;
     let (flow, form) = (state.flow, state.form);
     if state.asked > ENOUGH {
         // Nobody waits any longer for what cannot come.
@@ -533,7 +533,7 @@ fn written(state: &mut State, name: &str) -> Vec<u8> {
         }
     }
     // The list has what the stream has, and under load is read first.
-    said |= name == "events" && flow.heard && flow.pieces.is_some();
+    said |= name == "events" && flow.received && flow.pieces.is_some();
     state.said += u32::from(said);
     if (200..300).contains(&code) && (name == "message" || name == "signal") {
         state.flow.answered = true;

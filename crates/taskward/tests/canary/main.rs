@@ -43,7 +43,7 @@ fn logged() -> String {
 }
 
 /// Follows a task whose server sends the key in this place, with both adapters; returns everything that came out.
-fn heard(echo: &Echo, place: &Place, form: Form) -> Said {
+fn received(echo: &Echo, place: &Place, form: Form) -> Said {
     let said = Said::default();
     let key = format!("{KEY_ID}:{SECRET}");
     let say = || echo.say(std::slice::from_ref(place), form);
@@ -106,7 +106,7 @@ fn the_key_comes_out_nowhere_wherever_a_server_puts_it() {
 
 fn search((place, form): &(Place, Form)) -> usize {
     let echo = Echo::new();
-    let said = heard(&echo, place, *form);
+    let said = received(&echo, place, *form);
     assert!(
         echo.said() > 0,
         "the key was never said: {place:?} {form:?}"

@@ -115,8 +115,8 @@ impl Stage {
     fn answer(&self) -> impl FnMut(&Question) -> Reply + Send + 'static {
         let log = self.log.clone();
         move |question| {
-            let told = format!("{:?} {:?}", question.kind, question.text());
-            log.lock().expect("log").record.answers.push(told);
+            let reported = format!("{:?} {:?}", question.kind, question.text());
+            log.lock().expect("log").record.answers.push(reported);
             let input = || {
                 [("data".to_owned(), "the team".into())]
                     .into_iter()
@@ -137,18 +137,18 @@ impl Stage {
             positions,
             mut record,
         } = std::mem::take(&mut *self.log.lock().expect("log"));
-        let told = || format!("{}: {positions:?} {:?}", case.name, story(&self.sim));
+        let reported = || format!("{}: {positions:?} {:?}", case.name, story(&self.sim));
         if case.is_lossy() {
             // The list is read when the stream is late, which depends on the moment, and fills in what is missing.
-            assert!(positions.is_sorted_by(|a, b| a < b), "{}", told());
+            assert!(positions.is_sorted_by(|a, b| a < b), "{}", reported());
             record.events.clear();
-            record.answers.retain(|told| told == "Applied");
+            record.answers.retain(|reported| reported == "Applied");
         } else {
             let all = (0..).map(|number| 1 + number * case.step());
             assert!(
                 positions.iter().copied().eq(all.take(positions.len())),
                 "{}",
-                told()
+                reported()
             );
         }
         let stats = self.sim.harness_stats();

@@ -35,7 +35,7 @@ pub(crate) trait Simulated: Provider {
     fn key(sim: &Sim) -> String;
     fn endpoint(head: &Head) -> &'static str;
     fn tally(sim: &Sim) -> Tally;
-    fn told(output: &Self::Output) -> String;
+    fn reported(output: &Self::Output) -> String;
 }
 
 impl Simulated for Nanonets {
@@ -67,7 +67,7 @@ impl Simulated for Nanonets {
         }
     }
 
-    fn told(output: &nanonets::Answer) -> String {
+    fn reported(output: &nanonets::Answer) -> String {
         format!("{:?} {:?}", output.text(), output.json())
     }
 }
@@ -106,7 +106,7 @@ impl Simulated for AgentHarness {
         }
     }
 
-    fn told(output: &agent_harness::Answer) -> String {
+    fn reported(output: &agent_harness::Answer) -> String {
         format!("confirmed {}", output.is_confirmed())
     }
 }
@@ -137,7 +137,7 @@ pub(crate) struct Record {
     /// The provider's own events: `SEQ TYPE`.
     pub(crate) log: Vec<String>,
     /// What else was told, but for statuses, retries and acknowledgements: which are seen depends on when one looks.
-    pub(crate) told: Vec<String>,
+    pub(crate) reported: Vec<String>,
     pub(crate) tally: Tally,
 }
 
@@ -164,7 +164,7 @@ struct Stage<'a, P: Simulated> {
     proxy: Proxy,
     policy: Policy,
     log: Vec<String>,
-    told: Vec<String>,
+    reported: Vec<String>,
 }
 
 /// Runs a scenario through an adapter, failing what the target says.
@@ -189,7 +189,7 @@ pub(crate) fn run<P: Simulated>(
         sim,
         policy,
         log: Vec::new(),
-        told: Vec::new(),
+        reported: Vec::new(),
     };
     let end = match adapter {
         Adapter::Hyper => runtime.block_on(stage.through_hyper()),
@@ -198,7 +198,7 @@ pub(crate) fn run<P: Simulated>(
     let record = Record {
         end: end.map_or_else(|error| format!("error {error}"), describe::<P>),
         log: stage.log,
-        told: stage.told,
+        reported: stage.reported,
         tally: P::tally(&stage.sim),
     };
     Run {
@@ -277,11 +277,11 @@ impl<P: Simulated> Stage<'_, P> {
                 _ => ("not applied", Reaction::Nothing),
             },
             other => {
-                self.told.push(format!("{other:?}"));
+                self.reported.push(format!("{other:?}"));
                 return Reaction::Nothing;
             }
         };
-        self.told.push(line.to_owned());
+        self.reported.push(line.to_owned());
         reaction
     }
 }
@@ -291,7 +291,7 @@ fn describe<P: Simulated>(end: Option<RunResult<P::Output>>) -> String {
         None => "left answer unknown".to_owned(),
         Some(RunResult::Detached(left)) => format!("left {:?}", left.reason),
         Some(RunResult::Ended(outcome)) => match outcome {
-            Outcome::Succeeded { output, .. } => format!("succeeded {}", P::told(&output)),
+            Outcome::Succeeded { output, .. } => format!("succeeded {}", P::reported(&output)),
             Outcome::Stopped {
                 by, failure: fault, ..
             } => format!("stopped by {by:?} {:?}", fault.reason),

@@ -185,15 +185,15 @@ impl<P: Simulated> Sweep<'_, P> {
             Verdict::Same => return record == whole,
             Verdict::Wordless => {
                 return record.tally == whole.tally
-                    && record.told == whole.told
+                    && record.reported == whole.reported
                     && record.end == "failed None None";
             }
             Verdict::Unconfirmed => {
-                let told = |line: &String| line.starts_with("Unconfirmed");
+                let reported = |line: &String| line.starts_with("Unconfirmed");
                 let end = whole.end.replace("confirmed true", "confirmed false");
                 return record.tally == whole.tally
                     && record.log == whole.log
-                    && record.told.last().is_some_and(told)
+                    && record.reported.last().is_some_and(reported)
                     && record.end.starts_with(end.trim_end_matches(" None"));
             }
             Verdict::Unknown { starts } if record.end == "outcome_unknown" => starts,
@@ -205,6 +205,6 @@ impl<P: Simulated> Sweep<'_, P> {
             }
             Verdict::Unknown { .. } | Verdict::Likely => return false,
         };
-        record.tally.starts == starts && record.told.is_empty()
+        record.tally.starts == starts && record.reported.is_empty()
     }
 }

@@ -110,22 +110,22 @@ fn a_request_is_taken_while_a_stream_is_open_and_silent() -> Result {
     });
     let mut running = client.run(Work).start()?;
     let handle = running.handle();
-    let (told, heard) = std::sync::mpsc::channel();
+    let (reported, received) = std::sync::mpsc::channel();
     let watch = std::thread::spawn(move || {
         for event in running.events() {
             if let Event::Provider(_) = event.expect("nothing is stored").event {
-                told.send(()).expect("somebody listens");
+                reported.send(()).expect("somebody listens");
             }
         }
         running.wait()
     });
-    heard.recv()?;
+    received.recv()?;
     std::thread::sleep(Duration::from_millis(100));
-    let begun = Instant::now();
+    let started = Instant::now();
     handle.interrupt()?;
     let end = watch.join().expect("no panic")?;
     assert!(matches!(&end, RunResult::Detached(left) if left.reason == DetachReason::Interrupted));
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < Duration::from_secs(2));
     Ok(())
 }
 
@@ -167,10 +167,10 @@ fn an_interrupt_ends_the_wait_for_a_stream_to_open() -> Result {
         let (server, client) = unopened(opening);
         let mut running = client.attach(TaskId::new("7")).start()?;
         let handle = running.handle();
-        let (told, ended) = std::sync::mpsc::channel();
+        let (reported, ended) = std::sync::mpsc::channel();
         let watch = std::thread::spawn(move || {
             let end = running.wait();
-            told.send(end).expect("somebody listens");
+            reported.send(end).expect("somebody listens");
         });
         while !asked(&server, opening) {
             std::thread::sleep(Duration::from_millis(1));
