@@ -226,7 +226,7 @@ impl<'a> Worker<'a> {
         Ok(self.counts)
     }
 
-    /// One task that is wanted: started, killed, and seen to its end all the same.
+    /// One task that is wanted: started, killed, and followed to its end.
     fn once(&mut self, goal: &str, after: Duration) -> Result<()> {
         let before = self.newest()?;
         let mut child = self.command(&self.start(goal)).spawn()?;

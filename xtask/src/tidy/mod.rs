@@ -83,7 +83,7 @@ pub(crate) struct Args {
     write: bool,
 }
 
-/// Checks everything and tells all that is wrong.
+/// Checks everything and reports all that is wrong.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let workspace = Workspace::read(repo::root())?;
     if args.words || args.cycles {

@@ -25,11 +25,11 @@ use crate::time::Span;
 /// | `truncated-json` | yes | complete, but its JSON stops in the middle | the JSON of each event stops in the middle |
 /// | `wrong-content-type` (`content_type`) | yes | under that type, `text/plain` if none is given | the same |
 /// | `gzip-bomb` | no | a megabyte of gzip that inflates to a gigabyte of zeros | the same |
-/// | `endless-body` (`bytes`) | yes | its body, then blanks for ever; `bytes` is a `Content-Length` it claims | comment lines for ever, and no event |
-/// | `endless-line` | no | one line for ever | one `data:` line for ever |
-/// | `endless-data` | no | empty `data:` lines for ever | the same |
+/// | `endless-body` (`bytes`) | yes | its body, then blanks without end; `bytes` is a `Content-Length` it claims | comment lines without end, and no event |
+/// | `endless-line` | no | one line without end | one `data:` line without end |
+/// | `endless-data` | no | empty `data:` lines without end | the same |
 /// | `redirect` (`to`, `code`) | no | that code (307) to there; without `to`, no `Location` | the same |
-/// | `stale-read` | yes | what this endpoint told of the task before, if anything | what the log holds as it opens, then its end |
+/// | `stale-read` | yes | its last reply about the task before, if any | what the log holds as it opens, then its end |
 /// | `looped-cursor` | yes | a page of a list says that there is more, behind a cursor that leads to its first page | |
 /// | `replay` (`mode`) | yes | | begins `from-start`, behind the `last-event-id`, or is `live-only` |
 /// | `seq-gap` (`after_events`, `events`) | yes | | lacks so many events |
@@ -78,7 +78,7 @@ pub enum Fault {
     ),
     /// No reply ever.
     Stall,
-    /// Silence for ever inside the reply's body.
+    /// Endless silence inside the reply's body.
     StallAfter(
         /// After this many bytes of it.
         u64,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Switches {
     /// How long a new run stays `queued`.
     pub queued_ms: u64,
-    /// For how long a new run answers 404, as on a replica that lags behind.
+    /// For how long a new run answers 404, as on a stale replica.
     pub new_run_hidden_ms: u64,
     /// How long a wait lasts without a signal before the run is cancelled.
     pub signal_timeout_ms: u64,

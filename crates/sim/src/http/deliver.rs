@@ -243,7 +243,7 @@ pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> WireRep
     }
 }
 
-/// Returns the head of an event stream as the fault lets it out; what becomes of the frames is the
+/// Returns the head of an event stream as the fault sends it; what happens to the frames is the
 /// [`Shaper`](super::shape::Shaper)'s.
 pub(super) fn open(reply: &Reply, fault: Option<&Fault>, way: Way) -> Opened {
     let is_chunked = way.takes_chunks;

@@ -148,7 +148,7 @@ fn framing(head: &Head) -> Result<Framing, BadHead> {
     }
 }
 
-/// How a body's bytes are told from what follows.
+/// How the end of a body is found.
 #[derive(Debug)]
 pub(super) struct Framing {
     state: State,

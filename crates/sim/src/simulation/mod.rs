@@ -123,7 +123,7 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
     }
 
     /// Returns a turn of a task that is there: the message, and what the task makes of it. An agent that takes no time at all
-    /// over it cannot be distinguished from one that has not begun.
+    /// over it cannot be distinguished from one that has not started.
     pub fn turn(provider: P, machine: M, task: TaskId, text: impl Into<String>) -> Self {
         let text = text.into();
         Self::beginning(provider, machine, Beginning::Turn { task, text })
@@ -211,7 +211,7 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
         self
     }
 
-    /// Returns how long the whole may take: when things heal, from then on, else in all. A week, unless it is said.
+    /// Returns how long the whole may take: when things heal, from then on, else in all. A week by default.
     #[must_use]
     pub fn longest(mut self, longest: Duration) -> Self {
         self.longest = longest;

@@ -257,7 +257,7 @@ fn a_body_is_taken_if_and_only_if_the_corrected_specification_admits_it() {
             bodies.extend(values.iter().map(|value| with(field, value)));
         }
         for body in bodies {
-            // A name that another agent has is of the right form all the same.
+            // A name that another agent has is of the right form, too.
             let request = Request::new(method, &format!("/api/v1{path}")).json(&body);
             let status = world.send(request).status;
             let admitted = contract.admits(schema, &body);

@@ -491,7 +491,7 @@ fn written(state: &mut State, name: &str) -> Vec<u8> {
                 code = *status;
                 body = refusal();
                 *body.pointer_mut(pointer).expect("a field") = json!(format!("x{MARK}x"));
-                // Errors tell the server's name for the exchange.
+                // Errors name the server of the exchange.
                 let key = form.spell(false).replace('\n', "");
                 extra.push_str(&format!("X-Request-Id: x{key}x\r\n"));
                 text = Some(body.to_string());
@@ -521,7 +521,7 @@ fn written(state: &mut State, name: &str) -> Vec<u8> {
                 let line = match *what {
                     "comment" => format!(": {key}\n\n"),
                     "field" => format!("{key}: {key}\n\n"),
-                    // Told anew with every event, it is in force.
+                    // Repeated with every event, it is in force.
                     what => format!(
                         "{what}: {key}\ndata: {{\"a\":\"{}\"}}\n\n",
                         form.spell(true)

@@ -131,7 +131,7 @@ fn no_channel_holds_the_key_whatever_goes_wrong() {
     for name in ["approve-email", "needs-input", "limit"] {
         both(said, second, run(name));
     }
-    // Keys that are refused are keys all the same.
+    // Refused keys are keys, too.
     let (wrong, wrong_pair) = ("sim_key_canary-4f1c2b7e9d", "key_sim_x:canary-4f1c2b7e9d");
     both(said, (first.0, wrong), agent("echo"));
     both(said, (second.0, wrong_pair), run("limit"));

@@ -136,7 +136,7 @@ pub(crate) struct Record {
     pub(crate) end: String,
     /// The provider's own events: `SEQ TYPE`.
     pub(crate) log: Vec<String>,
-    /// What else was told, but for statuses, retries and acknowledgements: which are seen depends on when one looks.
+    /// What else was reported, except statuses, retries and acknowledgements: which are seen depends on when the task is polled.
     pub(crate) reported: Vec<String>,
     pub(crate) tally: Tally,
 }

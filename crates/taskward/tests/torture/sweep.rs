@@ -11,17 +11,17 @@ use crate::run::{Adapter, Record, Run, Scenario, Simulated, run};
 const WORKERS: usize = 3;
 const WAITERS: usize = 20;
 
-/// So many exchanges with each endpoint fail: one more look is the same to an adapter.
+/// So many exchanges with each endpoint fail: one more poll is the same to an adapter.
 const EXCHANGES: usize = 3;
 
-/// What comes of a fault.
+/// The outcome of a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     /// The same end, the same events, the same on the server.
     Same,
-    /// The same, but that nobody says why the task failed: the steps that tell are read twice, and not later.
+    /// The same, but that nobody says why the task failed: the steps that say so are read twice, and not later.
     Wordless,
-    /// The same, but told by an event alone: half a minute, which is little at this speed, went by without a read.
+    /// The same, but reported by an event alone: half a minute, which is little at this speed, went by without a read.
     Unconfirmed,
     /// Nobody knows whether the start was received; so many were.
     Unknown { starts: u64 },

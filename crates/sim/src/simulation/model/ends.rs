@@ -152,7 +152,7 @@ impl Model {
         };
         match abandoned {
             "cancel_confirmed" => {
-                // Of a turn, too, whose message never came: its task was stopped all the same.
+                // Of a turn, too, whose message never came: its task was stopped anyway.
                 let id = self.durable().and_then(|durable| durable.id.as_ref());
                 let ever = id
                     .and_then(|id| self.stood.get(id.as_str()))

@@ -1,4 +1,4 @@
-//! The reference model: slow and obvious. It keeps everything that happened, and looks through all of it to judge what
+//! The reference model: slow and obvious. It records everything that happened, and searches all of it to judge what
 //! happens next.
 
 mod bounds;

@@ -246,7 +246,7 @@ fn a_body_is_taken_if_and_only_if_the_corrected_specification_admits_it() {
             sent += 1;
             let key = format!("key of body {sent}");
             let request = Request::new("POST", path).header("idempotency-key", &key);
-            // A signal that comes too late has the right form all the same.
+            // A signal that comes too late has the right form, too.
             let status = world.send(request.json(&body)).status;
             let admitted = contract.admits(schema, &body);
             assert_eq!(status != 400, admitted, "{path} {body}: {status}");

@@ -145,7 +145,7 @@ fn silence_is_broken_by_comments_and_pings() {
         (60_000, ping),
     ];
     assert_eq!(heard, expected.map(|(at, text)| (at, text.to_owned())));
-    // A client that was away hears it once.
+    // A client that was away gets it once.
     assert_eq!(world.after(3_600_000).drain(stream).0.len(), 1);
     assert_eq!(world.after(15_000).drain(stream).0.len(), 1);
 
