@@ -15,7 +15,7 @@ const FIRST: usize = 24;
 /// What is under it is an end or a control character of another kind; few lines hold one of those.
 const FIRST_OTHER: u8 = b'\r' + 1;
 
-/// The place of the first CR or LF.
+/// Returns the place of the first CR or LF.
 #[inline]
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
     if let [b'\n', ..] = bytes {
@@ -31,14 +31,14 @@ pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
 const ONES: u64 = u64::from_ne_bytes([1; WORD]);
 const TOPS: u64 = ONES << 7;
 
-/// The top bit of each byte under `limit`, which is at most 128, and maybe of bytes above the first of them.
+/// Marks the top bit of each byte under `limit`, which is at most 128, and maybe of bytes above the first of them.
 #[inline]
 fn under(limit: u8, word: u64) -> u64 {
     word.wrapping_sub(ONES * u64::from(limit)) & !word
 }
 
-/// Whether a short piece is surely the inside of a line. That it holds no control character at all is cheaper to see
-/// than which it holds.
+/// Returns whether a short piece is surely the inside of a line. It is cheaper to see that it contains no control
+/// character at all than to see which one it contains.
 #[inline]
 pub(super) fn is_inside(bytes: &[u8]) -> bool {
     if bytes.len() > SHORT {
@@ -52,8 +52,8 @@ pub(super) fn is_inside(bytes: &[u8]) -> bool {
     vectors.iter().all(|vector| all_other(vector)) && all_other(last)
 }
 
-/// Whether no byte is a control character that may be an end. Without an early way out, so that many are compared at
-/// once.
+/// Returns whether no byte is a control character that may be an end. It has no early exit, so that many bytes are
+/// compared at once.
 #[inline]
 fn all_other(bytes: &[u8]) -> bool {
     bytes
@@ -76,7 +76,7 @@ fn short_end(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The place of the first end in a word; most words are done with one look for anything under [`FIRST_OTHER`].
+/// Returns the place of the first end in a word; most words need only one comparison with [`FIRST_OTHER`].
 #[inline]
 fn word_end(word: [u8; WORD]) -> Option<usize> {
     let word = u64::from_le_bytes(word);

@@ -89,7 +89,7 @@ fn what_is_done_at_the_end_of_a_watch_is_chosen_for_one_task() {
     assert_eq!(left.server.cancelled, None);
 }
 
-/// A policy is of no platform: one that asks for what there is not is told so at the end.
+/// A policy belongs to no platform: a policy that asks for an unsupported operation has that reported at the end.
 #[test]
 fn a_task_that_cannot_be_cancelled_is_detached_and_that_is_told() {
     for how in STOP {

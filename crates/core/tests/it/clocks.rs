@@ -12,7 +12,7 @@ use taskward_core::{
 const YEAR: u64 = 365 * 86_400_000;
 const TWO_HOURS: u64 = 7_200_000;
 
-/// Some of everything: work, a question, a review, failed looks.
+/// Some of everything: work, a question, a review, failed polls.
 const SCRIPT: [Act; 6] = [
     Work(12_000),
     Ask("which?"),

@@ -38,7 +38,7 @@ fn a_provider_without_conversations_and_searches_says_so() {
     assert_eq!(error.to_string(), "bare has no conversations");
     assert_eq!(Bare.read_first_message(&id, &reply).expect("none"), None);
     assert_eq!(Bare.match_criteria(&ToyJob("go".into())), None);
-    // Nothing shows in a conversation that is none: a write of unknown fate stays of unknown fate.
+    // A platform without conversations shows nothing there: the outcome of a write stays unknown.
     let mark = Bare.cursor(&id, &reply).expect("a mark");
     assert_eq!(mark, Cursor::new(""));
     assert_eq!(

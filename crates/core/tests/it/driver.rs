@@ -215,7 +215,7 @@ fn what_is_asked_for_goes_before_what_is_only_due() {
     let id = send(&mut task, 0, &shared);
     task.handle_response(id, reply("running."), at(20));
     settle(&mut task, 20, &shared);
-    // The driver comes late: the next look is long due, and already planned, when a message comes.
+    // The driver comes late: the next poll is long due, and already planned, when a message comes.
     let planned = |task: &mut Polled, shared: &OriginBudget| {
         assert!(matches!(
             task.next_step(at(9000), shared),

@@ -126,7 +126,7 @@ fn a_task_that_is_not_visible_yet_is_waited_for_half_a_minute() {
         let mut world = World::new(&[Work(60_000), Complete("42")]);
         world.server.invisible = invisible;
         assert_eq!(world.run(), outcome("succeeded 42"), "{invisible}");
-        // No reason to tell of trouble: it was just made.
+        // No error has to be reported: the task was created just now.
         assert_eq!(world.count("retrying"), 0, "{invisible}");
     }
     // For ever is too long: then the confirmations begin.

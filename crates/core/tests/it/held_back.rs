@@ -1,4 +1,4 @@
-//! An event in which a text ends as the key begins is told once more is known.
+//! An event whose text ends as the key begins is delivered once more is known.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,7 +11,7 @@ use crate::world::hand::{listening, reply, settle};
 use crate::world::{Toy, at};
 
 const KEY: &str = "canary-4f1c2b7e9d";
-/// No more than so much of it is told while a text goes on.
+/// The most that is delivered while a text continues.
 const TOLD: usize = 3;
 const HALF: usize = KEY.len().div_ceil(2);
 
@@ -21,7 +21,7 @@ struct Listening {
     shared: OriginBudget,
     stream: ExchangeId,
     seq: u64,
-    /// What was told: the events' pieces of text, or their names.
+    /// What was delivered: the events' pieces of text, or their names.
     told: Vec<(u64, String)>,
 }
 
@@ -45,7 +45,7 @@ impl Listening {
         }
     }
 
-    /// The stream brings an event; what may be told now is taken.
+    /// The stream brings an event; whatever may be delivered now is taken.
     fn hear(&mut self, text: &str) {
         self.seq += 1;
         let chunk = format!("data: {} {text}\n\n", self.seq);
@@ -62,7 +62,7 @@ impl Listening {
             }
             self.task.taken(no);
         }
-        // Nothing that is stored holds what nobody was told.
+        // No stored state contains what was not delivered.
         let stored = serde_json::to_string(&self.task.snapshot()).expect("JSON");
         assert_eq!(longest(&stored), 0, "{stored}");
     }
@@ -82,7 +82,7 @@ impl Listening {
         self.told.iter().map(|(_, said)| said.as_str()).collect()
     }
 
-    /// Whether all that came was told, in order.
+    /// Returns whether everything that arrived was delivered, in order.
     fn is_all(&self) -> bool {
         let places = self.told.iter().map(|(place, _)| *place);
         places.eq(1..=self.seq)
@@ -284,7 +284,7 @@ fn a_process_that_ends_meanwhile_leaves_the_whole_text_to_the_next() {
             step => panic!("{step:?}"),
         }
     }
-    // After the last event that was told, and not after what was held back.
+    // After the last event that was delivered, and not after the one that was held back.
     let opened = opened.expect("a stream");
     assert!(opened.ends_with('1'), "{opened}");
 }
@@ -296,14 +296,14 @@ fn no_more_than_so_many_events_wait_behind_one() {
     listening.hear("say canary-");
     let mut waited = 0;
     while listening.told.is_empty() {
-        // Of the same kind, with no text that goes on.
+        // An event of the same kind, with no text that continues.
         listening.hear("say ");
         waited += 1;
         assert!(waited <= 256, "{waited}");
     }
     assert_eq!(waited, 256);
     assert!(listening.is_all());
-    // What follows goes on as the key does: it is known all the same.
+    // What follows continues as the key does, so the key is recognised.
     listening.hear("say 4f1c2b7e9d.");
     assert_eq!(listening.text(), format!("canary-{REDACTED}."));
 }

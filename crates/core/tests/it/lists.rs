@@ -31,7 +31,7 @@ fn run(world: &mut World) {
     assert_eq!(ended, Ended::Outcome("succeeded 42".into()));
 }
 
-/// The cursors that the list was read with after each look at the task.
+/// The cursors that the list was read with after each poll of the task.
 fn readings(world: &World) -> Vec<Vec<String>> {
     let mut readings = Vec::new();
     for line in world.lines() {
@@ -47,7 +47,7 @@ fn readings(world: &World) -> Vec<Vec<String>> {
     readings
 }
 
-/// The numbers of the events that were told.
+/// The numbers of the events that were delivered.
 fn told(world: &World) -> Vec<String> {
     let events = world.trace.iter().filter_map(|line| {
         let (_, event) = line.split_once(" event event Some(")?;
@@ -56,7 +56,7 @@ fn told(world: &World) -> Vec<String> {
     events.collect()
 }
 
-/// What is special about some pages, the pages, the cursors of three readings of them, and the events told.
+/// What is special about some pages, the pages, the cursors of three backfills, and the delivered events.
 type Case = (
     &'static str,
     Pages,
@@ -199,7 +199,7 @@ fn what_a_silent_stream_keeps_back_is_told_by_the_list() {
     assert!(second < 90_000, "{second}: not first at the end");
     assert_eq!(world.count("open GET"), 1);
     let reads = world.count("GET /t/t1/events");
-    // The one after the first second is made without a look.
+    // The read after the first second is made without a poll.
     assert_eq!(reads, world.status_sent.len() + 1);
 }
 
@@ -231,7 +231,7 @@ fn asked(status: u16, attached: bool) -> (Ended, Vec<u64>, Vec<String>) {
     (ended, lists.collect(), told(&world))
 }
 
-/// Nothing is told of a list that the platform does not have, and nothing waits for it.
+/// Nothing is reported of a list that the platform does not have, and nothing waits for it.
 #[test]
 fn a_list_that_is_refused_is_asked_for_again_only_after_ten_minutes() {
     let whole = Ended::Outcome("succeeded 42".into());
@@ -264,7 +264,7 @@ fn a_list_that_is_refused_is_asked_for_again_only_after_ten_minutes() {
     }
 }
 
-/// A cursor of an earlier reading may be forgotten; what the list has is told once all the same.
+/// The platform may forget a cursor of an earlier backfill; the events of the list are still delivered once.
 #[test]
 fn a_cursor_that_is_refused_later_is_dropped_and_the_list_read_from_its_beginning() {
     let mut world = paged(&[("", "1 begin\n2 step\nnext a."), ("a", "3 step.")]);
@@ -323,14 +323,14 @@ fn a_list_that_fails_keeps_a_poll_waiting_for_a_minute_at_most() {
         let told = format!("event retrying {attempt} the list of events");
         assert!(world.count(&told) > 0, "{told}");
     }
-    // Then the look counts, and the next comes in its time.
+    // Then the poll counts, and the next one is made in its time.
     assert!(
         (1000..=2000).contains(&(reads[1] - last)),
         "{reads:?} {held:?}"
     );
 }
 
-/// One look that stalls before the list fails takes nothing of the list's patience.
+/// A poll that stalls before the list fails uses up nothing of the list's patience.
 #[test]
 fn the_patience_with_a_list_begins_with_its_first_failure() {
     let reads = |asleep| {

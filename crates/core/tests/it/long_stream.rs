@@ -1,4 +1,4 @@
-//! A stream that goes on for a working day.
+//! A stream that lasts for a working day.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn two_million_events_in_eight_hours_are_told_by_one_connection_and_nothing_pile
     assert_eq!((told, streams), (EVENTS, 1));
     assert!(now >= DAY, "{now}");
     assert!(reads <= 60, "{reads} reads beside the stream");
-    // What is kept of a task does not grow with what it told, but for the digits of its numbers.
+    // What is kept of a task does not grow with the events delivered, except for the digits of its numbers.
     let (least, most) = (sizes.iter().min(), sizes.iter().max());
     assert!(
         sizes.len() >= 4 && most <= least.map(|least| least + 64).as_ref(),

@@ -93,7 +93,7 @@ fn at_the_deadline_the_task_is_stopped_and_seen_to_have() {
 /// Rows: I1.
 #[test]
 fn a_task_that_completed_meanwhile_has_succeeded_whatever_was_asked() {
-    // It completes after the last look before the deadline.
+    // The task completes after the last poll before the deadline.
     let mut accepted = World::new(&[Work(4990), Complete("42")]);
     assert_eq!(run(&mut accepted, late(CONFIRM)), outcome("succeeded 42"));
     for how in [CANCEL, CONFIRM] {

@@ -271,7 +271,7 @@ fn the_agents_last_words_after_an_answer_are_not_taken_for_a_question() {
 /// Rows: H2.
 #[test]
 fn words_that_differ_from_read_to_read_are_not_taken_for_a_question() {
-    // Each look finds the status stale, and in the conversation what was said in the moment after it.
+    // Each poll finds the status stale, and in the conversation what was said in the moment after it.
     for delay in (880..960).step_by(10) {
         let script = [
             Ask("which?"),
@@ -322,7 +322,7 @@ fn a_lost_reply_to_an_answer_is_reconciled_by_reading() {
         lost(Fault::StatusAfter(502)),
         (outcome("succeeded 42"), 1, 1)
     );
-    // It never arrived: told, and not sent again by itself.
+    // The message never arrived: that is reported, and it is not sent again by itself.
     assert_eq!(
         lost(Fault::LostRequest),
         (Ended::Left("answer unknown".into()), 0, 1)
@@ -414,7 +414,7 @@ fn where_the_conversation_cannot_be_read_nobody_elses_answer_is_claimed() {
         Fault::LostReply,
         Fault::None,
     ] {
-        // Two looks show the question, the third is to tell whose answer it has.
+        // Two reads show the question; the third has to show whose answer it has.
         let mut reads = 0;
         let mut world = World::new(&script)
             .action(3000, UserAction::OtherClient("early"))

@@ -1,4 +1,4 @@
-//! Questions and answers whose fate is not known, in virtual time against a toy server.
+//! Questions and answers with unknown outcome, in virtual time against a toy server.
 
 use crate::world::Act::{Ask, Complete, Fail, Show, Work};
 use crate::world::{Ended, Fault, Toy, UserAction, World, at, hand, outcome, policy, seed};
@@ -248,7 +248,7 @@ fn somebody_else_may_answer_at_any_moment_and_nothing_is_said_twice() {
         world = world.answers(&["ours"]);
         assert_eq!(world.run(), outcome("succeeded 42"), "{after}");
         let said = &world.server.said;
-        // One that comes while ours is on its way cannot be told from one that comes first.
+        // An answer that arrives while ours is being sent cannot be distinguished from one that arrives first.
         assert!(
             said.iter().filter(|text| *text == "ours").count() <= 1,
             "{after}: {said:?}"
@@ -327,7 +327,7 @@ fn a_wait_without_words_that_changes_meanwhile_is_counted_anew() {
         assert_eq!(world.run(), Ended::Left(String::new()));
         world.count("/log")
     };
-    // The third look is the one that tells; something is said before it.
+    // The third read decides; something is said before it.
     assert_eq!((reads(None), reads(Some(2600))), (3, 5));
 }
 

@@ -60,7 +60,7 @@ fn a_poll_says_whether_the_schedule_or_trouble_or_the_server_sets_its_pace() {
         }
     });
     gives(asked, false, false, policy(), &["ServerDelay"]);
-    // A request to cancel is followed by a look at once, but for the floor.
+    // A poll follows a cancel request at once, apart from the shortest interval.
     let cancelled = World::new(&[Work(60_000)]).action(1200, UserAction::Cancel);
     gives(cancelled, false, false, policy(), &["Floor"]);
 }

@@ -1,4 +1,4 @@
-//! What was told is stored: an orderly stop tells nothing twice, and a number is for good.
+//! Delivered events are recorded: an orderly stop repeats none of them, and a number never changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use taskward_core::{EventId, EventSeq, Task};
 use crate::world::Act::{Ask, Complete, Work};
 use crate::world::{Ended, Toy, UserAction, World, at, outcome, policy, streamed};
 
-/// What a process told.
+/// What a process delivered.
 type Told = Vec<(EventId, String)>;
 
 /// Sixteen events in the first two seconds, and the end long after.
@@ -27,7 +27,7 @@ fn sixteen() -> World {
     streamed(&[Work(60_000), Complete("42")], &SIXTEEN)
 }
 
-/// Goes on from what is stored, and gives what both processes told.
+/// Resumes from what is stored, and returns what both processes delivered.
 fn goes_on(world: &mut World) -> (Told, Told) {
     let before = std::mem::take(&mut world.ids);
     world.hang_up();

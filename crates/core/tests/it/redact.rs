@@ -87,7 +87,7 @@ fn forms(key: &str) -> Vec<(String, String)> {
             "\n", "\r\n", "\r\n \t", "\n\n    ", "\u{2028}", "\\n", "\\r\\n  ", "\\u000a",
             "%0D%0A", "\0",
         ] {
-            // Beside a backslash a break looks like another escape.
+            // Next to a backslash a line break looks like another escape.
             if !first.ends_with('\\') && !last.starts_with('\\') {
                 all.push((
                     format!("{split:?} at {at}"),
@@ -217,7 +217,7 @@ fn what_holds_no_key_is_given_back_and_not_copied() {
     );
     let clean = credential(PLAIN).redact_body(body.clone());
     assert_eq!((clean.as_ptr(), clean.len()), (body.as_ptr(), body.len()));
-    // A key too short to be told from other text is not looked for.
+    // A key too short to be distinguished from other text is not searched for.
     let body = Bytes::from_static(b"a running canary");
     assert_eq!(credential("canary").redact_body(body.clone()), body);
 }

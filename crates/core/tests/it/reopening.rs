@@ -65,7 +65,7 @@ fn after_three_failures_a_task_is_polled_while_its_stream_is_tried() {
         assert_eq!(world.drive(task), Ended::Stopped);
         world.count("/events")
     };
-    // With no failure the list is read once, and with each look that the silent stream leaves.
+    // Without a failure the list is read once, and with each poll that the silent stream allows.
     let (none, many) = (reads(0), reads(99));
     assert!(none >= 3 && many >= none, "{none} {many}");
 }

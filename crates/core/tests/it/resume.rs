@@ -1,4 +1,4 @@
-//! A task goes on in another process: from the snapshot of any step, and from the last one that was stored.
+//! A task resumes in another process: from the snapshot of any step, and from the last one that was stored.
 
 use crate::world::check_golden;
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ fn scenarios() -> Vec<(&'static str, Make)> {
     ]
 }
 
-/// Runs a scenario up to its `n`-th step, kills it there and goes on from `pick` of what is known then.
+/// Runs a scenario up to its `n`-th step, kills it there and resumes from `pick` of what is known then.
 fn killed_at(make: Make, n: usize, keyed: bool, stored: bool) -> Option<(String, Ended, World)> {
     if keyed {
         kill::<true>(make, n, stored)
@@ -67,7 +67,7 @@ fn kill<const KEYED: bool>(make: Make, n: usize, stored: bool) -> Option<(String
     let snapshot: Snapshot = serde_json::from_str(&text).expect("json");
     world.now += 3000;
     if world.wanted_cancel {
-        // A wish that was not stored yet died with its process; whoever had it has it again.
+        // A request that was not stored died with its process; whoever made it makes it again.
         world.actions.push((world.now + 5000, UserAction::Cancel));
     }
     let task: Task<Toy<KEYED, false>> = Task::resume(Toy, snapshot, at(world.now)).expect("resume");
@@ -75,7 +75,7 @@ fn kill<const KEYED: bool>(make: Make, n: usize, stored: bool) -> Option<(String
     Some((step, ended, world))
 }
 
-/// What was told of this kind, without the time.
+/// Returns the delivered events of this kind, without the time.
 fn told<'a>(trace: &'a [String], kind: &str) -> BTreeSet<&'a str> {
     let lines = trace.iter().filter_map(|line| line.split_once(" event "));
     lines
@@ -335,7 +335,7 @@ fn a_stored_start_with_a_request_that_none_can_be_is_refused() {
     resumed(longest).expect("as long as a target may be");
 }
 
-/// Whoever looks for its task later knows as much as the process that gave it up.
+/// A later search for the task knows as much as the process that gave the start up.
 #[test]
 fn what_is_known_of_a_start_of_unknown_outcome_is_kept_from_process_to_process() {
     fn lost<const KEYED: bool>() -> (Task<Toy<KEYED, false>>, Snapshot) {
@@ -439,7 +439,7 @@ fn that_a_question_is_asked_no_more_is_told_by_the_next_process_if_nobody_had_he
     assert!(pending > 0);
 }
 
-/// It was of its moment: whoever goes on has trouble of their own, or none.
+/// The error concerned its moment: the resumed task has errors of its own, or none.
 #[test]
 fn a_repetition_that_nobody_had_heard_of_is_not_told_by_the_next_process() {
     let mut pending = 0;

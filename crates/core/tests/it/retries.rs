@@ -397,7 +397,7 @@ impl Fleet {
     }
 }
 
-/// What a test looks at of an end.
+/// What a test checks of an outcome.
 fn copy(outcome: &Outcome<Output>) -> Outcome<Output> {
     match outcome {
         Outcome::Succeeded { id, output } => Outcome::Succeeded {

@@ -216,11 +216,11 @@ fn a_question_brings_the_steps_since_the_last_one() {
     assert_eq!(*shown.borrow(), ["1 2 3", "4 5"]);
 }
 
-/// A task that asks by an event, up to the moment at which it has been told and nobody has answered.
+/// A task that asks by an event, up to the moment when the question was reported and nobody has answered.
 fn asked(page: Option<usize>) -> (World, Streamed) {
     let mut world = streamed(
         &[Work(900), Ask("which?"), Work(9000), Complete("42")],
-        // The first is not the task's first: the list is read before it is told.
+        // The first event is not the task's first: the list is read before it is delivered.
         &[(500, 2, "begin"), (1000, 3, "wait"), (60_000, 4, "end")],
     );
     world.stays = true;
@@ -368,7 +368,7 @@ fn while_a_told_question_is_open_the_task_is_read_as_seldom_as_at_work() {
     assert_eq!(world.status_sent.len(), before);
     until(&mut world, &mut task, 55_000);
     assert_eq!(world.status_sent.len(), before + 1);
-    // One whose event is missing is looked for by the schedule.
+    // A question without an event is polled for by the schedule.
     let mut world = streamed(&[Work(900), Ask("which?")], &[(500, 1, "begin")]);
     world.stays = true;
     let mut task: Streamed = world.start();

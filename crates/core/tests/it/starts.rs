@@ -1,4 +1,4 @@
-//! Was the task created? Starts whose fate is not known, in virtual time against a toy server.
+//! Was the task created? Starts with unknown outcome, in virtual time against a toy server.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ fn every_attempt_of_a_start_is_the_same_bytes_under_the_same_key() {
         "{:#?}",
         whole.writes
     );
-    // Nor is it built anew in another process, wherever the first one was ended.
+    // Nor is the request rebuilt in another process, wherever the first one ended.
     for step in 1..whole.snapshots.len() {
         let mut world = make();
         let task = world.start::<true, false>();
@@ -89,7 +89,7 @@ fn a_conflict_is_a_refusal_at_first_and_after_an_attempt_of_ours_it_is_waited_ou
     }
 }
 
-/// Without its body a refusal is one all the same; a redirection is an answer by nobody who knows of tasks.
+/// A refusal without a body is still a refusal; a redirect is the answer of somebody who knows nothing of tasks.
 #[test]
 fn a_refusal_whose_body_does_not_come_refuses_the_start() {
     for (status, end) in [(400, "refused"), (404, "refused"), (302, "not_started")] {

@@ -125,7 +125,7 @@ fn a_stored_refusal_with_a_status_that_none_can_be_is_refused() {
     }
 }
 
-/// The server tells the end of a task; what a process made of it once is not believed for ever.
+/// The server shows the end of a task; what a process once concluded from it is not trusted later.
 #[test]
 fn a_task_that_was_seen_to_end_is_read_again_by_the_next_process() {
     for script in [[Work(500), Complete("42")], [Work(500), Fail("boom")]] {
@@ -157,7 +157,7 @@ fn what_became_of_a_request_to_cancel_is_kept() {
         );
         let mut world = World::new(&[Work(5000), Complete("42")]);
         world.server = world.server.clone().begun(0);
-        // Who had asked for it is the one who is told of a stop.
+        // A stop is reported according to who had requested it.
         world.wanted_cancel = stored != "idle";
         world.drive(resumed(saved));
         let cancels = world
@@ -294,7 +294,7 @@ fn shown(segment: Segment<'_>) -> String {
     }
 }
 
-/// Nobody asked for anything: the watch goes on as it was.
+/// Nobody requested anything: the task is followed as before.
 #[test]
 fn a_snapshot_of_the_first_program_is_followed_to_its_end() {
     let mut world = World::new(&[Work(500), Complete("42")]).action(90_000, UserAction::Stop);

@@ -235,7 +235,7 @@ fn a_task_is_attached_after_a_position() {
     );
 }
 
-/// A platform that goes on with what happens next when a stream is reopened, and lists the rest.
+/// A platform that continues with the next event when a stream is reopened, and lists the rest.
 fn listed(script: &[crate::world::Act], stream: &[(u64, u64, &'static str)]) -> World {
     let mut world = streamed(script, stream);
     world.server.live = true;
@@ -300,7 +300,7 @@ fn an_end_that_no_read_confirms_stands_after_half_a_minute() {
         assert!(text.starts_with(result), "{text}");
         assert!((31_000..33_000).contains(&world.now), "{}", world.now);
         assert_eq!(world.count("Unconfirmed"), 1);
-        // The task's own read is asked again, ever more seldom; what follows the end is not told.
+        // The task is read again, ever more seldom; what follows the end is not delivered.
         assert_eq!(world.count("send GET /t/t1"), 6);
         assert_eq!(world.count("Some(3)"), 0);
     }

@@ -55,7 +55,7 @@ fn struck(fault: Fault, hit: fn(u32) -> bool) -> World {
 
 #[test]
 fn a_turn_of_unknown_outcome_is_recovered_by_searching_for_its_message() {
-    // Nobody could look when the reply was lost; whoever recovers can.
+    // No read was possible when the reply was lost; a recovery can make it.
     let mut lost = false;
     let mut blind = over().faults(move |_, _, path| {
         if path.ends_with("/say") {
@@ -99,7 +99,7 @@ fn a_turn_whose_message_never_arrived_stays_unknown_when_it_is_recovered() {
     assert_eq!(world.count("POST /t/t1/say"), sent, "it was not sent again");
 }
 
-/// It was at work when it was looked at, and its end came before the message: that end is not the turn's.
+/// The task was at work when it was read, and its end came before the message: that end is not the turn's.
 ///
 /// Rows: H30.
 #[test]

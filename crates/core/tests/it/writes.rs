@@ -1,4 +1,4 @@
-//! What becomes of answers and messages on their way, and what is told of it.
+//! The outcome of pending answers and messages, and what is reported of it.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn said(script: &[Act], faults: &'static [Fault]) -> World {
 
 const ASKS: [Act; 3] = [Ask("which?"), Work(500), Complete("42")];
 
-/// When what was sent last was looked for.
+/// Returns when the write that was sent last was searched for.
 fn reads_after(world: &World) -> Vec<u64> {
     let sent = world.sent.iter();
     let last = sent
@@ -61,7 +61,7 @@ fn a_keyed_answer_of_unknown_outcome_is_repeated_as_long_as_the_task_asks_and_wr
     for pair in lines.windows(2).filter(|pair| pair[1].contains("/say")) {
         assert_eq!(pair[0], "send GET /t/t1/log");
     }
-    // The reads before a repetition count among the three that look for the last.
+    // The reads before a repetition count among the three that search for the last attempt.
     assert_eq!(reads_after(&world).len(), 1);
     let (how, detail) = &world.outcomes[0];
     assert_eq!(*how, Answered::Unknown);
@@ -247,7 +247,7 @@ fn what_is_known_of_a_message_when_the_task_ends_is_told_and_no_more() {
             (Fault::LostRequest, Answered::Unknown),
             (Fault::LostReply, Answered::Applied),
         ] {
-            // It is looked at just after the message has been sent.
+            // The task is read just after the message was sent.
             let mut world = World::new(&[Work(2535), end])
                 .action(2500, UserAction::Message("more"))
                 .faults(move |_, _, path| match path.ends_with("/say") {

@@ -190,7 +190,7 @@ impl<P: Provider> Task<P> {
     }
 
     /// Returns why a question is no longer open, by the events that followed it.
-    fn reason_told(&self, question: &QuestionId) -> WithdrawReason {
+    fn reason_by_events(&self, question: &QuestionId) -> WithdrawReason {
         let entry = self.questions.get(question);
         let server_id = entry.map_or(question, |entry| entry.server_id());
         let told = self.stream.aftermath.as_ref();
@@ -232,7 +232,7 @@ impl<P: Provider> Task<P> {
             // Whatever the outcome of the answer: the question is resolved, and nobody is asked again.
             return self.questions.set(&question, QuestionState::Resolved);
         }
-        let reason = reason.unwrap_or_else(|| self.reason_told(&question));
+        let reason = reason.unwrap_or_else(|| self.reason_by_events(&question));
         let entry = self.questions.get(&question);
         let reason = entry.map_or(reason, |entry| entry.elsewhere(reason));
         self.finish_write(Answered::Gone(reason), None);

@@ -8,7 +8,7 @@ pub(crate) fn reply(text: &str) -> Response {
     Response::new(StatusCode::OK, text.to_owned())
 }
 
-/// Takes what is told and stored until something else is to be done, and gives what was told.
+/// Takes events and saves until something else has to be done, and returns the events.
 pub(crate) fn settle<const KEYED: bool, const STREAM: bool>(
     task: &mut Task<Toy<KEYED, STREAM>>,
     now: u64,

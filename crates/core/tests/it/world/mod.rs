@@ -32,7 +32,7 @@ pub(crate) enum Fault {
     Status(u16),
     /// A status after the server acted.
     StatusAfter(u16),
-    /// The reply's body is cut: it looks whole to the wire.
+    /// The reply's body is cut: to the connection it looks complete.
     CutBody,
     /// A page for people.
     Html,
@@ -75,7 +75,7 @@ pub(crate) struct World {
     /// The process ends after this many steps.
     pub kill_after: Option<usize>,
     pub rewrite: Rewrite,
-    /// What was told, under which number.
+    /// What was delivered, under which number.
     pub ids: Vec<(EventId, String)>,
     /// Why it was waited.
     pub whys: BTreeSet<String>,
@@ -89,7 +89,7 @@ pub(crate) struct World {
     pub sent: Vec<Sent>,
     /// Each write that left: path, key, and the digest of the request.
     pub writes: Vec<(String, Option<String>, String)>,
-    /// The ids of stand-ins, in the order in which they were told.
+    /// The ids of stand-ins, in the order in which they were reported.
     stand_ins: Vec<String>,
     /// How long a stream takes to be opened, beside whatever else is done; none, as long as any request, and nothing
     /// else is done meanwhile.
@@ -116,7 +116,7 @@ pub(crate) struct Sent {
     pub limits: Limits,
 }
 
-/// What the events have told of the task.
+/// What the events have shown of the task.
 #[derive(Default)]
 struct Told {
     id: Option<TaskId>,
@@ -426,7 +426,7 @@ impl World {
                 Step::Receive { .. } if asleep > 0 => self.now += asleep,
                 Step::Receive { id, until } => {
                     let (end, why) = task.pause().expect("it waits");
-                    // What was told may have to be stored before.
+                    // Delivered events may have to be recorded first.
                     assert!(until <= end, "{until:?} is behind {end:?}");
                     self.assert_told(task);
                     self.whys.insert(format!("{why:?}"));
@@ -531,7 +531,7 @@ impl World {
         self.now = until;
     }
 
-    /// What a task shows while it waits is what its events have told.
+    /// While the task waits, it shows what its events have shown.
     fn assert_told<P: Provider>(&self, task: &Task<P>) {
         if self.told.id.is_some() {
             assert_eq!(task.id(), self.told.id.as_ref());

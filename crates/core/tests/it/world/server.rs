@@ -8,9 +8,9 @@ pub(crate) enum Act {
     Work(u64),
     /// Shows this status for this long.
     Show(&'static str, u64),
-    /// Asks; goes on `lag` after the answer.
+    /// Asks; continues `lag` after the answer.
     Ask(&'static str),
-    /// Says something and goes on.
+    /// Says something and continues.
     Say(&'static str),
     /// Waits for the dashboard.
     Review,
@@ -115,7 +115,7 @@ impl Server {
                 }
                 Act::Review => self.resume_at.filter(|at| now >= *at),
                 Act::Complete(_) | Act::Fail(_) => match self.resume_at {
-                    // A message carries a finished conversation on, when the script goes on.
+                    // A message continues a finished conversation, if the script continues.
                     Some(at) if now >= at && self.at + 1 < self.script.len() => Some(at),
                     _ => None,
                 },

@@ -35,7 +35,7 @@ impl taskward_core::Output for Output {
     }
 }
 
-/// `file PATH` as an adapter has looked at it, `file memory TEXT` as bytes.
+/// `file PATH` as an adapter has measured it, `file memory TEXT` as bytes.
 fn with_file(job: &str) -> Vec<Part> {
     let file = job.trim_start_matches("file ");
     let content = match file.strip_prefix("memory ") {
