@@ -17,14 +17,14 @@ use crate::task_ref::quote;
 /// Pages that are read at most to find an agent by its name.
 const MOST_PAGES: u32 = 1000;
 
-/// What an agent is looked up for.
+/// What an agent is resolved for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum For {
     /// To run it: only a published and active one will do.
     Run,
     /// To change it.
     Care,
-    /// To look at it, or for what it made.
+    /// To show it, or to list its tasks.
     Show,
 }
 
@@ -183,7 +183,7 @@ fn not_runnable(wanted: &str, agents: &[&AgentListItem]) -> Box<CliError> {
     .why("Only a published and active agent runs. Nothing was started.")
 }
 
-/// One of the entries that cannot be read may be the agent that is looked for.
+/// One of the entries that cannot be read may be the agent that is searched for.
 fn maybe_unreadable(wanted: &str, purpose: For) -> Box<CliError> {
     let what = format!("it is not known whether an agent is named {wanted:?}");
     let why = "The list of agents has entries that could not be read.";

@@ -262,7 +262,7 @@ impl<P: Platform> Connection<P> {
         origin.ok().map(|origin| origin.canonical())
     }
 
-    /// A task to which something was said from here whose fate is not known.
+    /// A task that was sent something from here whose outcome is unknown.
     pub(crate) fn unconfirmed(&self, task: &TaskRef) -> Option<Snapshot> {
         let (memory, origin) = self.store.as_ref().zip(self.origin())?;
         memory.unconfirmed(task, &origin)
@@ -289,7 +289,7 @@ impl<P: Platform> Connection<P> {
             } = kept.answer_error(question)
                 && form::as_json(&with) == said
             {
-                // What cannot be written down stays in doubt.
+                // What cannot be saved stays unconfirmed.
                 let _ = log.write(&Happened::Answered(question.clone(), Answered::Applied));
             }
         }
@@ -391,7 +391,7 @@ impl<P: Platform> Connection<P> {
         let (exit, code) = classify(error);
         let mut problem = CliError::new(exit, code, error.to_string())
             .task(error.task().map(|id| self.task(id)))
-            // Nothing looks up what was not written down.
+            // Nothing can recover what was not saved.
             .intent(
                 error
                     .intent()

@@ -228,7 +228,7 @@ impl CliError {
         self
     }
 
-    /// Tells what became of the request to stop the task; nothing where nobody knows.
+    /// Tells what became of the request to stop the task; `unknown` where it is not known.
     pub(crate) fn cancel(mut self: Box<Self>, result: Option<&CancelResult>) -> Box<Self> {
         self.ids.cancel = Some(match result {
             Some(CancelResult::NotRequested) => "not_requested",

@@ -56,7 +56,7 @@ impl Exit {
             }
             Self::Usage => "usage, configuration or input; nothing was sent",
             Self::TaskBad => {
-                "the task ended badly: it failed, was stopped, rejected or cancelled, went over a limit, or nobody answered it in the platform's time (cancel: it had failed)"
+                "the task ended badly: it failed, was stopped, rejected or cancelled, went over a limit, or was not answered in the platform's time (cancel: it had failed)"
             }
             Self::Auth => "authentication failed: API key missing, rejected or without permission",
             Self::Unknown => {

@@ -10,7 +10,7 @@ use tempfile::TempPath;
 
 use crate::error::CliError;
 
-/// The files of one run, looked at.
+/// The files of one run, inspected.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// What the job sends.
@@ -25,7 +25,7 @@ pub(crate) struct Files {
     _spooled: Vec<TempPath>,
 }
 
-/// A file as it was when it was looked at.
+/// A file as it was when it was inspected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Seen {
     path: PathBuf,

@@ -42,7 +42,7 @@ pub(crate) struct FollowSetup<P: Platform> {
     policy: Policy,
 }
 
-/// How long both may take; zero is for ever.
+/// How long both may take; zero means no limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadlines {
     work: Duration,
@@ -71,7 +71,7 @@ impl Deadlines {
         (!self.work.is_zero()).then_some(self.work)
     }
 
-    /// What is left when `spent` of the agent's is over: never nothing, which would be for ever.
+    /// What is left when `spent` of the agent's is over: never zero, which would mean no limit.
     pub(crate) fn after(mut self, spent: Duration) -> Self {
         if let Some(work) = self.work() {
             self.work = work.saturating_sub(spent).max(Duration::from_millis(1));
@@ -556,7 +556,7 @@ impl<P: Platform> Followed<'_, P> {
         id.or_else(|| self.reporter.task())
     }
 
-    /// What has left and whose fate is not known yet, and the end that it would make.
+    /// What was sent and whose outcome is unknown, and the error that it would make.
     fn on_its_way(&self) -> Option<(&'static str, Box<CliError>)> {
         let Some(id) = self.running.id() else {
             return Some(("start", self.unknown()));

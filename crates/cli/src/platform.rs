@@ -39,7 +39,7 @@ pub(crate) trait Platform: Provider {
     const TITLE: &'static str;
     /// Where keys are made: for whoever has none.
     const KEYS: &'static str;
-    /// What a simulated first run looks like, after `taskward`.
+    /// A simulated first run, as typed after `taskward`.
     const SIMULATED: &'static str;
     /// The status of a task that ended well.
     const DONE: &'static str;
@@ -82,7 +82,7 @@ pub(crate) trait Platform: Provider {
         None
     }
 
-    /// The command that starts the same task anew, when the server tells all of what was started.
+    /// The command that starts the same task again, when the server tells all of what was started.
     async fn anew(_session: &Connection<Self>, _task: &TaskRef) -> Option<Hint> {
         None
     }

@@ -66,7 +66,7 @@ impl Destination {
                 "what there is",
             )
         })?;
-        // An answer that its file does not take is printed all the same.
+        // An answer that cannot be written to its file is still printed.
         let kept = match &self.file {
             Some(path) => write(path, text.as_bytes())
                 .map_err(|e| {

@@ -63,7 +63,7 @@ impl AnsweringCommand {
         }
     }
 
-    /// Whether it answers only the first question of a task that this machine answers. Approvals look alike: the same
+    /// Whether it answers only the first question of a task that this machine answers. Approvals resemble each other: the same
     /// words given to the next one would approve what nobody meant.
     fn is_for_the_first(self) -> bool {
         match self {
@@ -78,7 +78,7 @@ impl AnsweringCommand {
 pub(crate) enum Unnamed {
     /// It was shown, and nothing was answered since.
     Allowed,
-    /// It is known by a stand-in only: nobody knows what is asked.
+    /// It is known by a stand-in only: what it asks is unknown.
     StandIn,
     /// Another question of the task was answered from here before.
     Later,
@@ -276,7 +276,7 @@ impl Record {
     }
 }
 
-/// Whether an answer of this fate may have been taken.
+/// Whether an answer with this outcome may have been taken.
 fn counts(how: Answered) -> bool {
     !matches!(
         how,
@@ -352,7 +352,7 @@ impl Showing {
         Self { log, question }
     }
 
-    /// Writes down that it was shown. Whoever looks again and again makes no record that grows.
+    /// Saves that it was shown. Showing it again and again does not make the record grow.
     pub(crate) fn keep(&self) -> io::Result<()> {
         match self.log.read().has_shown(&self.question) {
             true => Ok(()),
@@ -674,7 +674,7 @@ mod tests {
                 ],
                 Known::Nothing,
             ),
-            // It was looked for, and found.
+            // It was searched for, and found.
             (
                 vec![
                     answering("a"),
@@ -692,7 +692,7 @@ mod tests {
                 ],
                 Known::Applied(eur.clone()),
             ),
-            // The one before may have arrived all the same.
+            // The one before may still have arrived.
             (
                 vec![
                     answering("a"),

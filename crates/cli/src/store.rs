@@ -32,7 +32,7 @@ static WAITED: AtomicBool = AtomicBool::new(false);
 /// Whether this process has told that a part of the journal cannot be read.
 static IS_TOLD: AtomicBool = AtomicBool::new(false);
 
-/// A start that was made before, and may have been of the same work: nobody knows what became of it.
+/// A start that was made before, and may have been of the same work: its outcome is unknown.
 pub(crate) enum Twin {
     /// It was.
     Open(Box<Entry>),
@@ -230,7 +230,7 @@ impl TaskStore {
         Ok(listing)
     }
 
-    /// The starts of which nothing can be read, each with why: nobody knows what became of them.
+    /// The starts of which nothing can be read, each with the reason: their outcome is unknown.
     pub(crate) fn unreadable(&self) -> Result<Vec<(EntryId, Damage)>, Box<CliError>> {
         let listing = self.0.journal.list().map_err(|e| unread(&e.to_string()))?;
         Ok(starts(listing.damage))
@@ -308,7 +308,7 @@ impl TaskStore {
         removed.map_err(|error| claimed_or(&error, unread))
     }
 
-    /// A start that may have been of the same work, whose outcome nobody knows, and that no process is making
+    /// A start that may have been of the same work, whose outcome is unknown, and that no process is making
     /// now for the first time.
     pub(crate) fn twin(&self, start: &Snapshot) -> Result<Option<Twin>, Box<CliError>> {
         let listing = self.listing().map_err(|e| unwritten(&e.to_string()))?;
@@ -348,8 +348,8 @@ impl TaskStore {
             && journal.is_being_made(&other.id)
     }
 
-    /// A task of this server to which something was said from here whose fate is not known: nobody may say something else
-    /// before it was looked for.
+    /// A task of this server that was sent something from here whose outcome is unknown: nothing else may be sent before
+    /// that was reconciled.
     pub(crate) fn unconfirmed(&self, task: &TaskRef, origin: &str) -> Option<Snapshot> {
         let newest = self.newest(task, origin)?;
         newest.unconfirmed_write().is_some().then_some(newest)
@@ -454,7 +454,7 @@ impl TaskStore {
         // Once it is claimed, nothing changes any more.
         let _claim = match journal.claim(&entry.id) {
             Ok(claim) => claim,
-            // Whoever looks for its task has not found it.
+            // The search for its task has not found it.
             Err(JournalError::Claimed(id)) => return Ok(!journal.is_being_made(&id)),
             Err(error) => return Err(unwritten(&error.to_string())),
         };
@@ -575,7 +575,7 @@ fn unwritten(why: &str) -> Box<CliError> {
     let what = "the start cannot be saved in the journal, so it was not sent";
     CliError::new(Exit::Other, Code::Journal, what)
         .why(why)
-        .why("Were its reply lost, nobody would know of it.")
+        .why("If its reply were lost, the task could not be recovered.")
         .next(
             "or",
             command_line::with("run", "--no-journal"),

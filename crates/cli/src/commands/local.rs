@@ -1,4 +1,4 @@
-//! What the journal of this machine has: tasks by name, and starts that nobody knows the end of.
+//! What the journal of this machine has: tasks by name, and starts whose outcome is unknown.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Here {
     }
 }
 
-/// Prints what is known, the one kept last first: at most so many tasks, and every start that nobody knows the end of.
+/// Prints what is known, the one kept last first: at most so many tasks, and every start whose outcome is unknown.
 pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Box<CliError>> {
     let memory = TaskStore::open(out, global)?;
     let mut entries = of_provider(memory.list()?, global);

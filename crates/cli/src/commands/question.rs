@@ -1,4 +1,4 @@
-//! The question that a task asks now, for whoever only looks.
+//! The question that a task asks now, for commands that only read.
 
 use std::time::Duration;
 
@@ -150,10 +150,10 @@ pub(super) async fn asked_by_another<P: Platform>(
     tokio::time::timeout(patience, search).await.ok().flatten()
 }
 
-/// The most other tasks that are looked at for a question.
+/// The most other tasks that are read to find a question.
 const MOST_OTHERS: u16 = 20;
 
-/// The most messages of a conversation that are looked through.
+/// The most messages of a conversation that are searched.
 const MOST_MESSAGES: usize = 500;
 
 /// A task's conversation as the server sends it.

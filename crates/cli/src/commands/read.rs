@@ -1,4 +1,4 @@
-//! One look at a task, as the provider reads it, and all of its events.
+//! One read of a task, as the provider understands it, and all of its events.
 
 use taskward::core::{
     BuildError, EventSeq, Operation, PollResult, ReadError, ReadKind, Request, Response,
@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::platform::Platform;
 use crate::task_ref::TaskRef;
 
-/// A look.
+/// A read of one task.
 #[derive(Clone, Debug)]
 pub(super) struct Read<P> {
     provider: P,
@@ -22,7 +22,7 @@ pub(super) struct Read<P> {
 }
 
 impl<P: Provider> Read<P> {
-    /// At this task.
+    /// Of this task.
     pub(super) fn new(task: &TaskRef, read: ReadKind) -> Self {
         Self {
             provider: P::default(),
@@ -69,7 +69,7 @@ pub(super) async fn each_event<P: Platform>(
         unreadable += page.events.unreadable();
         let mut news = 0;
         for item in page.events.readable() {
-            // A list may begin anew with every page.
+            // A list may begin again with every page.
             if item.event.seq.is_some() && item.event.seq <= last {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What became of something that was said to a task before, whose fate nobody saw: nothing else is said until then.
+//! Reconciles a message that was sent to a task before and whose outcome is unknown: nothing else is sent until then.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) struct EarlierWrite<'a, P: Platform> {
 
 /// What became of it.
 pub(super) struct Found {
-    /// Never unknown, unless a person has decided that something else is sent all the same.
+    /// Never unknown, unless a person has decided to send something else anyway.
     pub(super) how: Answered,
     /// What it said.
     pub(super) said: String,

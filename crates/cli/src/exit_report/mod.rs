@@ -279,7 +279,7 @@ pub(crate) fn unknown<P: Platform>(
     let problem = |what: &str| {
         CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(why.to_owned())
-            // Nothing looks up what was not written down.
+            // Nothing can recover what was not saved.
             .intent(intent.clone().filter(|_| session.store.is_some()))
     };
     let may = if likely {
@@ -295,7 +295,7 @@ pub(crate) fn unknown<P: Platform>(
                 session.command(&P::conversation(task)),
                 "whether it is there",
             )
-            // No start is looked up by it.
+            // No start is recovered by it.
             .intent(None)
             .task(Some(task.clone())),
         StartKind::Agent { agent, command } => {

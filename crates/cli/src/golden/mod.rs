@@ -1,5 +1,5 @@
 //! What the program says at every kind of error and every end of a task, for people and for programs, compared with
-//! `tests/golden`. `TASKWARD_REWRITE_GOLDEN=1 cargo test` writes the files anew.
+//! `tests/golden`. `TASKWARD_REWRITE_GOLDEN=1 cargo test` rewrites the files.
 
 mod endings;
 

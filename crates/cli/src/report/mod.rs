@@ -54,7 +54,7 @@ pub(crate) struct Reporter {
     shows: bool,
     /// Where reviews are decided, when that is a simulator's URL.
     dashboard: Option<String>,
-    /// The files of the start, as they were looked at.
+    /// The files of the start, as they were when they were read.
     files: Vec<Seen>,
     state: Mutex<State>,
     /// The question that was identified last, after it had been told.
@@ -79,7 +79,7 @@ struct State {
     spoke: Instant,
     /// Requests made in a row for one thing, the failed ones included.
     attempts: u32,
-    /// Whether an answer was given whose fate is not known yet.
+    /// Whether an answer was given whose outcome is not known yet.
     answering: bool,
     /// What became of the last answer.
     answered: Option<Answered>,
@@ -552,8 +552,8 @@ impl Reporter {
         }
     }
 
-    /// A stream tells a status before any read does. One that is told anew, from the start, tells old ones; an end is none
-    /// of them.
+    /// Takes a status from an event, which comes before any read. A stream that is replayed from the start has old ones;
+    /// a terminal status is never taken from it.
     fn moved(&self, event: &RawEvent) {
         let word = |name: &str| event.data["payload"]["value"][name].as_str();
         let (Some(from), Some(to)) = (word("from_status"), word("to_status")) else {

@@ -48,7 +48,7 @@ fn says(envelope: &Value) -> String {
 
 fn short(value: &Value) -> String {
     match value {
-        // Much more than fits is not even looked at.
+        // What is far too long to fit is not read at all.
         Value::String(text) => clipped(text, 2 * WIDTH),
         value => value.to_string(),
     }

@@ -31,7 +31,7 @@ use crate::store::TaskStore;
 /// What tells the question of a task that waits.
 const WAIT: &str = "the question that the task waits for";
 
-/// How long the question of a task that waits is looked for.
+/// How long the question of a waiting task is searched for.
 const READ_WITHIN: Duration = Duration::from_secs(180);
 
 pub(super) async fn answer<P: Platform>(
@@ -84,7 +84,7 @@ pub(super) async fn answer<P: Platform>(
         };
         let found = earlier.read(kept, global, reporter.clone()).await?;
         answering.record = answering.record.followed_by(read());
-        // Where nobody knows, whoever sits at the terminal has decided.
+        // Where the outcome is unknown, the person at the terminal has decided.
         answering.all_the_same = found.how == Answered::Unknown;
         if found.how == Answered::Applied && answering.is_meant(found.question.as_ref()) {
             let said = json!(found.said);

@@ -1,4 +1,4 @@
-//! The ends of a command whose answer was not taken now: answered before, elsewhere, or nobody knows.
+//! The ends of a command whose answer was not taken now: answered before, answered elsewhere, or of unknown outcome.
 
 use serde_json::Value;
 use taskward::{Question, QuestionId};

@@ -179,7 +179,7 @@ async fn one<P: Platform>(
     let session: Connection<P> = Connection::journaled(out, global, speed, Some(memory))?;
     session.owns(&plan.entry.snapshot)?;
     session.banner();
-    // Held while it is looked for; whoever repeats a start claims it as any start is.
+    // Held during the search; whoever repeats a start claims it as any start is.
     let id = plan.entry.id.clone();
     let claim = plan.memory.claim(&id);
     let claim = claim.map_err(|problem| {
@@ -358,7 +358,7 @@ impl Plan {
         self.forget(session, problem)
     }
 
-    /// The list of what was not looked at.
+    /// The list of what was not searched.
     fn list<P: Platform>(
         &self,
         session: &Connection<P>,

@@ -17,7 +17,7 @@ const MAX_ROWS: usize = 20;
 /// What was found, and what is known here of it.
 pub(super) struct SearchReport {
     found: SearchResult,
-    /// Tasks that are known here as those of other starts: none of them was looked for.
+    /// Tasks that are known here as those of other starts: the search leaves them out.
     others: Vec<TaskId>,
     /// A start that another process makes now, of the same words.
     rival: Option<EntryId>,
@@ -25,7 +25,7 @@ pub(super) struct SearchReport {
 
 impl SearchReport {
     /// The findings of a search that is over, by what is known now; nothing when one of them is the task of a start that
-    /// was made while it went on, and it has to be looked again.
+    /// was made while it went on, and the search has to be repeated.
     pub(super) fn of(
         found: SearchResult,
         memory: &TaskStore,
@@ -93,7 +93,7 @@ impl SearchReport {
         }
     }
 
-    /// What was looked at and what was not, as sentences.
+    /// What was searched and what was not, as sentences.
     pub(super) fn extent(&self) -> Vec<String> {
         let found = &self.found;
         let mut lines = vec![self.place()];
@@ -152,7 +152,7 @@ impl SearchReport {
         format!("The list had {tasks} of its agent made {time}, by the server's clock{more}.")
     }
 
-    /// Since when the tasks were made that were looked at.
+    /// Since when the tasks were created that were searched.
     pub(super) fn since(&self) -> String {
         written(self.found.from)
     }
@@ -194,7 +194,7 @@ impl SearchReport {
         (rows.collect(), all.len().saturating_sub(MAX_ROWS))
     }
 
-    /// How far it looked, for programs.
+    /// How far it searched, for programs.
     pub(super) fn line(&self) -> Value {
         let found = &self.found;
         let fields = json!({

@@ -209,7 +209,7 @@ pub(super) async fn name<P: Platform>(
     Ok(Exit::Ok)
 }
 
-/// Asks whether it is meant where the same was started before and nobody knows what became of that.
+/// Asks for confirmation where the same was started before and its outcome is unknown.
 fn once<P: Platform>(
     session: &Connection<P>,
     global: &Global,
