@@ -5,7 +5,7 @@ use std::hint::black_box;
 use serde::Deserialize;
 use taskward_core::bytes::Bytes;
 use taskward_core::http::StatusCode;
-use taskward_core::{ReadKind, Provider as _, PollResult, Response, TaskId};
+use taskward_core::{PollResult, Provider as _, ReadKind, Response, TaskId};
 use taskward_providers::nanonets::{Nanonets, types};
 use taskward_providers::wire;
 

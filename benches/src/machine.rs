@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
 use taskward_core::{
-    ProviderDefaults, WriteRequest, BuildError, Capabilities, IdempotencyKey, Job, ReadKind, Output, Policy, Provider,
-    ReadError, PollResult, Request, Response, Seed, OriginBudget, CreatedTask, Status, Step, Target, Task,
-    TaskId, Timestamp,
+    BuildError, Capabilities, CreatedTask, IdempotencyKey, Job, OriginBudget, Output, Policy,
+    PollResult, Provider, ProviderDefaults, ReadError, ReadKind, Request, Response, Seed, Status,
+    Step, Target, Task, TaskId, Timestamp, WriteRequest,
 };
 use taskward_providers::nanonets::Nanonets;
 

@@ -6,7 +6,9 @@ use std::hint::black_box;
 use serde_json::Value;
 use taskward_core::bytes::Bytes;
 use taskward_core::http::StatusCode;
-use taskward_core::{Event, Head, Policy, EventSeq, Seed, OriginBudget, Step, Task, TaskId, Timestamp};
+use taskward_core::{
+    Event, EventSeq, Head, OriginBudget, Policy, Seed, Step, Task, TaskId, Timestamp,
+};
 use taskward_providers::agent_harness::AgentHarness;
 
 /// One event as the platform sends it: about 190 bytes.
@@ -26,7 +28,10 @@ fn frames() -> Vec<Bytes> {
 }
 
 /// Returns a task whose stream is open, at the place before the first frame.
-fn opened(now: Timestamp, shared: &OriginBudget) -> (Task<AgentHarness>, taskward_core::ExchangeId) {
+fn opened(
+    now: Timestamp,
+    shared: &OriginBudget,
+) -> (Task<AgentHarness>, taskward_core::ExchangeId) {
     let after = Some(EventSeq(FIRST - 1));
     let id = TaskId::new("run_1");
     let mut task = Task::attach(

@@ -14,7 +14,7 @@ use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::GetTaskStatus;
 use taskward::nanonets::types::TaskStatus;
 use taskward_core::bytes::Bytes;
-use taskward_core::{RunResult, Outcome, SecretString};
+use taskward_core::{Outcome, RunResult, SecretString};
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
@@ -222,7 +222,10 @@ fn follow(server: &str, polls: u64) -> Taken {
                 .expect("a task");
             Box::pin(async move {
                 let end = client.attach(format!("{polls}-{number}")).await;
-                assert!(matches!(end, Ok(RunResult::Ended(Outcome::Succeeded { .. }))));
+                assert!(matches!(
+                    end,
+                    Ok(RunResult::Ended(Outcome::Succeeded { .. }))
+                ));
                 polls + 1
             }) as Polling
         }
@@ -274,7 +277,10 @@ fn blocking_follow(server: &str, polls: u64) -> Taken {
     client.call(GetTaskStatus::new("some")).expect("a task");
     measured(|| {
         let end = client.attach(format!("{polls}-0")).wait();
-        assert!(matches!(end, Ok(RunResult::Ended(Outcome::Succeeded { .. }))));
+        assert!(matches!(
+            end,
+            Ok(RunResult::Ended(Outcome::Succeeded { .. }))
+        ));
         polls + 1
     })
 }
