@@ -214,7 +214,7 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Queued => "queued",
@@ -457,7 +457,7 @@ pub enum RunEventType {
 }
 
 impl RunEventType {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::RunCreated => "run.created",
@@ -876,7 +876,7 @@ pub enum InputKind {
 }
 
 impl InputKind {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Approval => "approval",
@@ -946,7 +946,7 @@ pub enum EventReasonCode {
 }
 
 impl EventReasonCode {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::AwaitingApproval => "AWAITING_APPROVAL",
@@ -1016,7 +1016,7 @@ pub enum StepProgressPayloadKind {
 }
 
 impl StepProgressPayloadKind {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::ContentDelta => "content_delta",
@@ -1196,7 +1196,7 @@ pub enum StepOutcome {
 }
 
 impl StepOutcome {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Succeeded => "succeeded",
@@ -1272,7 +1272,7 @@ pub enum SignalAction {
 impl SignalAction {
     /// Every value that the specification lists, in its order.
     pub const ALL: &[Self] = &[Self::Approve, Self::Reject, Self::SubmitInput];
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Approve => "approve",
@@ -1339,7 +1339,7 @@ pub enum UsageGranularity {
 impl UsageGranularity {
     /// Every value that the specification lists, in its order.
     pub const ALL: &[Self] = &[Self::Hour, Self::Day, Self::Month];
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hour => "hour",
@@ -1378,7 +1378,7 @@ pub enum UsageEventType {
 }
 
 impl UsageEventType {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::RunCreated => "run.created",
@@ -1486,7 +1486,7 @@ pub enum ErrorReasonCode {
 }
 
 impl ErrorReasonCode {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::AuthError => "auth_error",

@@ -66,7 +66,7 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Pending => "pending",
@@ -152,7 +152,7 @@ pub enum AgentStatus {
 }
 
 impl AgentStatus {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Draft => "draft",
@@ -853,7 +853,7 @@ pub enum MessageRole {
 }
 
 impl MessageRole {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::User => "user",

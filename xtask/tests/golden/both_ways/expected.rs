@@ -127,7 +127,7 @@ pub enum Level {
 }
 
 impl Level {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Low => "low",

@@ -17,7 +17,7 @@ pub enum ReplyInnerKind {
 }
 
 impl ReplyInnerKind {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::AB => "a-b",

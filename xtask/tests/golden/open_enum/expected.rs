@@ -17,7 +17,7 @@ pub enum ReplyMood {
 }
 
 impl ReplyMood {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Good => "good",
@@ -147,7 +147,7 @@ pub enum Order {
 impl Order {
     /// Every value that the specification lists, in its order.
     pub const ALL: &[Self] = &[Self::NewestFirst, Self::Unknown];
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NewestFirst => "newest-first",
@@ -179,7 +179,7 @@ pub enum Topic {
 }
 
 impl Topic {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::News => "news",
@@ -251,7 +251,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Running => "running",

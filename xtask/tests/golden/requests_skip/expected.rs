@@ -15,7 +15,7 @@ pub enum RequestModesItem {
 impl RequestModesItem {
     /// Every value that the specification lists, in its order.
     pub const ALL: &[Self] = &[Self::Fast];
-    /// The value as it is on the wire.
+    /// Returns the value as it is on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Fast => "fast",
