@@ -87,8 +87,9 @@ use writes::PendingWrite;
 ///    - [`Step::Done`]: stop; [`into_outcome`](Self::into_outcome) returns the outcome.
 /// 3. At any time: [`answer`](Self::answer), [`send_message`](Self::send_message), [`cancel`](Self::cancel).
 ///
-/// Reports only record; `next_step` makes every decision. A report for an exchange that is not under way changes
-/// nothing. Time never runs backwards inside a task, and nothing changes after `Done`.
+/// Reports only record, and `next_step` makes every decision, but for one: [`handle_head`](Self::handle_head) plans the
+/// next cross-check, since from then on the stream reports what happens. A report for an exchange that is not under way
+/// changes nothing. Time never runs backwards inside a task, and nothing changes after `Done`.
 ///
 /// ```text
 /// Starting ──► Following ──► Fetching ──► Ended

@@ -1,4 +1,5 @@
-//! The phase region: where a task is between its start and its end. Only this file changes the phase.
+//! The phase region: where a task is between its start and its end. Every change of the phase goes through
+//! [`Phase::enter`], which knows the edges that are drawn.
 
 use std::sync::Arc;
 
