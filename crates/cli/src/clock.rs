@@ -65,7 +65,7 @@ impl ProgramClock {
 pub(crate) fn ago(at: Timestamp) -> String {
     let at = SystemTime::UNIX_EPOCH + Duration::from_millis(at.as_millis());
     match SystemTime::now().duration_since(at) {
-        Ok(ago) if ago < Duration::from_secs(48 * 3600) => format!("{} ago", span(ago)),
+        Ok(ago) if ago < Duration::from_secs(48 * 3600) => span_ago(ago),
         Ok(ago) => format!("{} days ago", ago.as_secs() / 86_400),
         // Clocks differ.
         Err(_) => "just now".to_owned(),
@@ -97,10 +97,18 @@ fn moment(at: &DateTime) -> Option<Timestamp> {
 fn when(clock: &ProgramClock, at: &DateTime) -> Option<String> {
     let moment = moment(at)?;
     Some(match clock.left(moment) <= CLOCKS_DIFFER {
-        true => format!("{} ago", span(clock.ago(moment))),
+        true => span_ago(clock.ago(moment)),
         // By this clock it is yet to come.
         false => format!("at {}", one_line(at.as_str())),
     })
+}
+
+/// Returns how long ago something was, for people: `7s ago`, and `just now` in place of no seconds at all.
+fn span_ago(ago: Duration) -> String {
+    match ago.as_secs() {
+        0 => "just now".to_owned(),
+        _ => format!("{} ago", span(ago)),
+    }
 }
 
 /// A span for people: `7s`, `2m 05s`, `1h 02m`.
@@ -131,6 +139,7 @@ mod tests {
             age(&clock, &question.asked_since(since), changed)
         };
         assert_eq!(of(Some(ago(125)), Some(&changed)), "asked 2m 05s ago");
+        assert_eq!(of(Some(ago(0)), Some(&changed)), "asked just now");
         assert_eq!(of(None, Some(&changed)), "the task last changed 7s ago");
         let unreadable = of(Some("soon".into()), Some(&changed));
         assert_eq!(unreadable, "the task last changed 7s ago");
