@@ -93,13 +93,13 @@ impl Fields {
     /// How a watch ended, or why it was left.
     fn end(&self) -> Option<String> {
         let end = self.get("end");
-        let abandoned = match self.get("abandoned") {
+        let cancel = match self.get("cancel") {
             "" => String::new(),
             outcome => format!(" ({outcome})"),
         };
         match self.get("message") {
-            "ended" => Some(format!("the task ended: {end}{abandoned}")),
-            "left" => Some(format!("detached: {end}{abandoned}")),
+            "ended" => Some(format!("the task ended: {end}{cancel}")),
+            "left" => Some(format!("detached: {end}{cancel}")),
             _ => None,
         }
     }

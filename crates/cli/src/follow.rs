@@ -203,7 +203,7 @@ impl<P: Platform> Followed<'_, P> {
     /// Follows the task to its end, or until it is left, and prints its answer.
     pub(crate) async fn finish(mut self, to: &Destination) -> Result<Exit, Box<CliError>> {
         let mut signals = self.session.signals.clone();
-        let mut ticks = tokio::time::interval(self.session.out.beat());
+        let mut ticks = tokio::time::interval(self.session.out.tick_interval());
         let end = loop {
             let woken = tokio::select! {
                 end = self.running.wait() => Woken::By(end),
@@ -261,7 +261,7 @@ impl<P: Platform> Followed<'_, P> {
         let end = exit_report::outcome(self.session, &self.began, &self.reporter, outcome);
         match end {
             Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
-            Err(problem) if unanswered => Err(self.anew(problem, task).await),
+            Err(problem) if unanswered => Err(self.with_restart_hint(problem, task).await),
             Err(problem) => Err(match unstopped {
                 Some(unstopped) => problem.why(unstopped),
                 None => problem,
@@ -323,7 +323,11 @@ impl<P: Platform> Followed<'_, P> {
 
     /// With the command that starts the same task once more: nobody can answer this one any longer. It is one that can be
     /// run as it stands, or none.
-    async fn anew(&self, problem: Box<CliError>, task: Option<TaskRef>) -> Box<CliError> {
+    async fn with_restart_hint(
+        &self,
+        problem: Box<CliError>,
+        task: Option<TaskRef>,
+    ) -> Box<CliError> {
         let Some(task) = task else { return problem };
         let note = "the same, as a new task";
         if self.is_kept(&task) {
@@ -334,7 +338,7 @@ impl<P: Platform> Followed<'_, P> {
             // The same command has a simulator of its own.
             return problem.next("again", command_line::as_given(), note);
         }
-        match P::anew(self.session, &task).await {
+        match P::restart_hint(self.session, &task).await {
             Some((label, command, note)) => {
                 problem.next(label, self.session.command(&command), note)
             }
@@ -378,7 +382,7 @@ impl<P: Platform> Followed<'_, P> {
     /// The next event, told; `None` when the watch is over.
     pub(crate) async fn event(&mut self) -> Result<Option<Event>, Box<CliError>> {
         let mut signals = self.session.signals.clone();
-        let mut ticks = tokio::time::interval(self.session.out.beat());
+        let mut ticks = tokio::time::interval(self.session.out.tick_interval());
         loop {
             let woken = tokio::select! {
                 event = self.running.next() => Woken::By(event),
@@ -540,7 +544,14 @@ impl<P: Platform> Followed<'_, P> {
             Ok(RunResult::Detached(left)) => {
                 let task = Some(self.session.task(&left.id));
                 let (began, how) = (&self.began, &left.cancel);
-                exit_report::abandoned(self.session, began, &self.reporter, &task, how, exit)
+                exit_report::detached_by_signal(
+                    self.session,
+                    began,
+                    &self.reporter,
+                    &task,
+                    how,
+                    exit,
+                )
             }
             Ok(end) => {
                 self.completed(end, exit, "the task completed before it could be stopped")

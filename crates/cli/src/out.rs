@@ -361,7 +361,7 @@ impl Out {
     // --- the spinner ---------------------------------------------------------------------------------------------
 
     /// How often the spinner turns, or a heartbeat is considered.
-    pub(crate) fn beat(&self) -> Duration {
+    pub(crate) fn tick_interval(&self) -> Duration {
         match self.spinner {
             Some(_) => Duration::from_millis(100),
             None => Duration::from_secs(1),

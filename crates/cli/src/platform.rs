@@ -83,7 +83,7 @@ pub(crate) trait Platform: Provider {
     }
 
     /// The command that starts the same task again, when the server tells all of what was started.
-    async fn anew(_session: &Connection<Self>, _task: &TaskRef) -> Option<Hint> {
+    async fn restart_hint(_session: &Connection<Self>, _task: &TaskRef) -> Option<Hint> {
         None
     }
 
@@ -265,7 +265,7 @@ impl Platform for AgentHarness {
         })
     }
 
-    async fn anew(session: &Connection<Self>, task: &TaskRef) -> Option<Hint> {
+    async fn restart_hint(session: &Connection<Self>, task: &TaskRef) -> Option<Hint> {
         let run = session.call(GetRun::new(task.id().as_str())).await.ok()?;
         let input = run.extra.get("input").filter(|input| input.is_object())?;
         let mut command = format!("run --provider {}", Self::NAME);

@@ -9,7 +9,7 @@ use crate::reason::WaitReason;
 use crate::request::Request;
 use crate::time::Timestamp;
 
-/// One thing to do. It is left behind only by its acknowledgement, a report, a wish of the application or later time.
+/// One thing to do. It is left behind only by its acknowledgement, a report, a request of the application or a later time.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Store [`Task::snapshot`](crate::Task::snapshot), then call [`Task::saved`](crate::Task::saved). No write is sent

@@ -24,7 +24,7 @@ fn impatient() -> Policy {
 }
 
 /// Says something without a meaning until `done`.
-fn beat(conn: &mut Conn, done: impl Fn() -> bool) {
+fn heartbeat(conn: &mut Conn, done: impl Fn() -> bool) {
     while !done() && conn.say(":\n\n") {
         sleep(Duration::from_millis(50));
     }
@@ -42,9 +42,9 @@ fn time_that_a_hook_or_a_handler_takes_is_no_silence() {
     let (server, _platform, client) = setup_with(impatient(), move |platform, conn, _| {
         conn.say(STREAM_HEAD);
         conn.say("data: 1 work\n\n");
-        beat(conn, || came_back.load(Ordering::SeqCst));
+        heartbeat(conn, || came_back.load(Ordering::SeqCst));
         conn.say("data: 2 wait\n\n");
-        beat(conn, || platform.answered());
+        heartbeat(conn, || platform.answered());
         conn.say("data: 3 work\n\ndata: 4 end\n\n");
         conn.hold();
     });
@@ -88,7 +88,7 @@ fn a_server_that_is_silent_is_asked_for_another_stream() {
             return conn.hold();
         }
         conn.say("data: 2 wait\n\n");
-        beat(conn, || platform.answered());
+        heartbeat(conn, || platform.answered());
         conn.say("data: 3 end\n\n");
         conn.hold();
     });
@@ -123,7 +123,7 @@ fn a_server_that_is_faster_than_its_reader_waits_for_it() {
             counted.fetch_add(event.len(), Ordering::SeqCst);
         }
         conn.say(format!("data: {} wait\n\n", EVENTS + 1));
-        beat(conn, || platform.answered());
+        heartbeat(conn, || platform.answered());
         conn.say(format!("data: {} end\n\n", EVENTS + 2));
         conn.hold();
     });

@@ -128,12 +128,12 @@ impl Provider for Toy {
         let seq = seq.parse();
         let seq = seq.map_err(|_| ReadError::new(ReadErrorKind::Shape, "no number"))?;
         let event = RawEvent::new(Some(EventSeq(seq)), word, serde_json::Value::Null);
-        let beat = match word {
+        let kind = match word {
             "wait" => EventKind::Asking(Question::new("q2", QuestionKind::Text, "Which?")),
             "end" => EventKind::Ended(UnconfirmedEnd::Succeeded),
             _ => EventKind::Working,
         };
-        Ok(Some(StreamEvent::new(event, beat)))
+        Ok(Some(StreamEvent::new(event, kind)))
     }
 }
 

@@ -352,7 +352,7 @@ mod tests {
         let path = dir.path().join("a.txt");
         let changes: [&dyn Fn(); 3] = [
             // Of the same length each.
-            &|| std::fs::write(&path, "HELLO").expect("written anew"),
+            &|| std::fs::write(&path, "HELLO").expect("written again"),
             &|| {
                 let touched = std::time::SystemTime::now() + std::time::Duration::from_secs(3);
                 let file = File::options().write(true).open(&path).expect("open");

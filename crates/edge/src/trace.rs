@@ -74,17 +74,14 @@ pub(crate) fn reported(watch: &Span, event: &Event) {
 
 /// Logs how following ended.
 pub(crate) fn ended<O>(watch: &Span, outcome: &Outcome<O>) {
-    let abandoned = match outcome {
-        Outcome::DeadlineExceeded {
-            cancel: abandoned, ..
+    let cancel = match outcome {
+        Outcome::DeadlineExceeded { cancel, .. } | Outcome::Interrupted { cancel, .. } => {
+            Some(cancel.code())
         }
-        | Outcome::Interrupted {
-            cancel: abandoned, ..
-        } => Some(abandoned.code()),
         _ => None,
     };
     let end = outcome.code();
-    tracing::debug!(target: TARGET, parent: watch, end, abandoned, "ended");
+    tracing::debug!(target: TARGET, parent: watch, end, cancel, "ended");
 }
 
 /// Logs why control was handed back.

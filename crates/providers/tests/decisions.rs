@@ -195,7 +195,7 @@ fn a_process_that_was_killed_goes_on_where_it_was() {
 /// Compares logs with their golden file.
 #[expect(
     clippy::disallowed_methods,
-    reason = "whoever wants the files written anew says so in the environment"
+    reason = "whoever wants the files written again says so in the environment"
 )]
 fn check(name: &str, logs: &[(&str, &Vec<String>)]) {
     let mut text = String::new();
@@ -215,6 +215,6 @@ fn check(name: &str, logs: &[(&str, &Vec<String>)]) {
     let golden = std::fs::read_to_string(&path).unwrap_or_default();
     assert_eq!(
         text, golden,
-        "{name}: TASKWARD_REWRITE_GOLDEN=1 writes it anew"
+        "{name}: TASKWARD_REWRITE_GOLDEN=1 writes it again"
     );
 }

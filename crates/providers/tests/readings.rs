@@ -32,7 +32,7 @@ fn event(kind: &str, payload: Value) -> StreamEvent {
     }
 }
 
-fn beat(kind: &str, payload: Value) -> String {
+fn kind_of(kind: &str, payload: Value) -> String {
     match event(kind, payload).kind {
         EventKind::Working => "working".to_owned(),
         EventKind::Neutral => "neutral".to_owned(),
@@ -106,7 +106,7 @@ fn every_event_of_a_run_says_what_it_means_for_the_run() {
         ("run.failed", json!({"to_status": "failed"}), "neutral"),
         ("run.resumed", json!({"to_status": "running"}), "working"),
     ] {
-        assert_eq!(beat(kind, payload.clone()), meaning, "{kind} {payload}");
+        assert_eq!(kind_of(kind, payload.clone()), meaning, "{kind} {payload}");
     }
     let reported = event("step.done", json!({"outcome": "succeeded"})).event;
     assert_eq!(reported.seq, Some(EventSeq(7)));

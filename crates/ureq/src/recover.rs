@@ -20,7 +20,7 @@ pub(crate) fn recover<P: Provider>(
             client.clone(),
             RunSource::Recover(snapshot),
         ))),
-        RecoveryPlan::Search(sought) => Ok(Recovery::Found(search(client, *sought)?)),
+        RecoveryPlan::Search(start) => Ok(Recovery::Found(search(client, *start)?)),
     }
 }
 

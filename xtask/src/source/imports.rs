@@ -287,7 +287,7 @@ mod tests {
                 "crates/a/src/c.rs",
                 "pub struct C; fn c() { let _ = crate::d::d(); }",
             ),
-            ("crates/a/src/d.rs", "pub fn d() -> crate::B { todo!() }"),
+            ("crates/a/src/d.rs", "pub fn d() -> crate::B { crate::B }"),
         ];
         assert_eq!(found(&texts), [["src/b.rs", "src/c.rs", "src/d.rs"]]);
         assert_eq!(found(&texts[..3]), [[""; 0]; 0]);

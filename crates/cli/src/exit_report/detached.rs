@@ -222,23 +222,23 @@ fn parting<P: Platform>(
 }
 
 /// Ctrl-C where the task was to be stopped.
-pub(crate) fn abandoned<P: Platform>(
+pub(crate) fn detached_by_signal<P: Platform>(
     session: &Connection<P>,
     began: &StartKind,
     reporter: &Reporter,
     task: &Option<TaskRef>,
-    abandoned: &CancelResult,
+    cancel: &CancelResult,
     exit: Exit,
 ) -> Box<CliError> {
-    let what = format!("Detached; {}.", in_brief(abandoned));
+    let what = format!("Detached; {}.", in_brief(cancel));
     let problem = CliError::new(exit, Code::Interrupted, what).plain();
-    let problem = with_detach_state(session, began, reporter, problem, task, abandoned);
+    let problem = with_detach_state(session, began, reporter, problem, task, cancel);
     simulated(session, problem.task(task.clone()))
 }
 
 /// What was done about a task that was to be stopped, in a few words.
-pub(super) fn in_brief(abandoned: &CancelResult) -> &'static str {
-    match abandoned {
+pub(super) fn in_brief(cancel: &CancelResult) -> &'static str {
+    match cancel {
         CancelResult::Confirmed(_) => "the task was stopped",
         CancelResult::Accepted => "a stop was requested, and is not confirmed",
         _ => "the task was not stopped",
@@ -252,16 +252,16 @@ pub(super) fn with_detach_state<P: Platform>(
     reporter: &Reporter,
     problem: Box<CliError>,
     task: &Option<TaskRef>,
-    abandoned: &CancelResult,
+    cancel: &CancelResult,
 ) -> Box<CliError> {
-    let problem = problem.cancel(Some(abandoned));
+    let problem = problem.cancel(Some(cancel));
     let said = reporter.last_said(began);
     let problem = match said {
         Some((kind, how)) if how != Answered::Applied => problem.why(kind.write_result(how)),
         _ => problem,
     };
     let is_lost = said.is_some_and(|(_, how)| how == Answered::Unknown);
-    let problem = match (abandoned, task) {
+    let problem = match (cancel, task) {
         (CancelResult::Confirmed(_), Some(task)) => {
             let problem = problem.why("The task was stopped, as asked.");
             return hint(session, problem, P::history(task));

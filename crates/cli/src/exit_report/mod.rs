@@ -20,7 +20,7 @@ use crate::task_ref::{TaskRef, quote};
 
 use detached::{STILL_RUNNING, in_brief, keeps_running, simulated, with_detach_state};
 pub(crate) use detached::{
-    Undelivered, abandoned, answers, detached, left, unanswered, undelivered, unheard,
+    Undelivered, answers, detached, detached_by_signal, left, unanswered, undelivered, unheard,
 };
 
 /// What was sent first, for the words about an unknown outcome.
@@ -153,7 +153,7 @@ pub(crate) fn outcome<P: Platform>(
             limit: clock,
             last,
             id,
-            cancel: abandoned,
+            cancel,
         } => {
             let said = reporter.last_said(began);
             let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
@@ -168,17 +168,17 @@ pub(crate) fn outcome<P: Platform>(
                 _ => format!("timed out after {elapsed} (--timeout)"),
             };
             let is_running = id.is_some() && keeps_running(session, reporter);
-            let what = match &abandoned {
+            let what = match &cancel {
                 CancelResult::NotRequested if is_running => format!("{what}; {STILL_RUNNING}"),
                 CancelResult::NotRequested => what,
-                abandoned => format!("{what}; {}", in_brief(abandoned)),
+                cancel => format!("{what}; {}", in_brief(cancel)),
             };
             let problem = CliError::new(Exit::Timeout, code, what).plain();
             match id {
                 Some(_) => {
                     // Events tell a status before any read does.
                     let last = reporter.seen().or(last);
-                    let problem = match last_seen(session, reporter, last.as_ref(), &abandoned) {
+                    let problem = match last_seen(session, reporter, last.as_ref(), &cancel) {
                         Some(seen) => problem.why(seen),
                         None => problem,
                     };
@@ -187,7 +187,7 @@ pub(crate) fn outcome<P: Platform>(
                         Some(way_out) => hint(session, problem, way_out),
                         None => problem,
                     };
-                    with_detach_state(session, began, reporter, problem, &task, &abandoned)
+                    with_detach_state(session, began, reporter, problem, &task, &cancel)
                 }
                 None => match reporter.trouble() {
                     Some(why) => problem.why(format!("Last: {}", one_line(&why))),
@@ -210,12 +210,12 @@ fn last_seen<P: Platform>(
     session: &Connection<P>,
     reporter: &Reporter,
     last: Option<&Status>,
-    abandoned: &CancelResult,
+    cancel: &CancelResult,
 ) -> Option<String> {
     let elapsed = span(session.clock.elapsed());
-    let is_fresh = *abandoned == CancelResult::NotRequested;
+    let is_fresh = *cancel == CancelResult::NotRequested;
     Some(match (last, reporter.trouble()) {
-        _ if matches!(abandoned, CancelResult::Confirmed(_)) => return None,
+        _ if matches!(cancel, CancelResult::Confirmed(_)) => return None,
         // The first line says it.
         (Some(status), None)
             if is_fresh && status.as_str() == "running" && keeps_running(session, reporter) =>

@@ -115,11 +115,8 @@ impl<P: Platform> Table<P> {
         ] {
             let name = format!("of the agent, {}", how.code());
             let mut late = late(Some(id()), TimeLimit::Working, Some("queued"));
-            if let Outcome::DeadlineExceeded {
-                cancel: abandoned, ..
-            } = &mut late
-            {
-                *abandoned = how;
+            if let Outcome::DeadlineExceeded { cancel, .. } = &mut late {
+                *cancel = how;
             }
             self.outcome(&name, late);
         }
@@ -224,14 +221,15 @@ impl<P: Platform> Table<P> {
         ] {
             let name = how.code();
             let (watch, session) = (StartKind::Watch, &self.session);
-            let problem = exit_report::abandoned(session, &watch, &work, &known, &how, exit);
+            let problem =
+                exit_report::detached_by_signal(session, &watch, &work, &known, &how, exit);
             let lost = self.at_work();
             lost.event(&Event::Sent {
                 message: MessageNo(0),
                 how: Answered::Unknown,
                 detail: None,
             });
-            let after = exit_report::abandoned(session, &began, &lost, &known, &how, exit);
+            let after = exit_report::detached_by_signal(session, &began, &lost, &known, &how, exit);
             self.row(format!("interrupted, to be stopped: {name}"), problem);
             self.row(
                 format!("interrupted, to be stopped: {name}, its message lost"),

@@ -113,8 +113,8 @@ fn a_start_that_cannot_be_read_any_more_may_have_been_the_same() {
             assert!(!recovered.stderr.contains("Nothing to recover"));
         }
         assert_eq!(world.sim.stats().starts, 1);
-        let anew = world.fast(&[RUN, &["--force-new"]].concat());
-        assert_eq!(anew.code, 0, "{anew:?}");
+        let fresh = world.fast(&[RUN, &["--force-new"]].concat());
+        assert_eq!(fresh.code, 0, "{fresh:?}");
         let forgotten = world.run(&["recover", name, "--forget"]);
         assert_eq!(forgotten.code, 0, "{forgotten:?}");
         assert!(!path.exists());

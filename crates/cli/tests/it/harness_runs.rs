@@ -164,10 +164,10 @@ fn a_wait_that_nobody_answers_in_time_is_named_and_started_anew_by_the_printed_c
         "reason signal_timeout",
         "the question was withdrawn",
     ]);
-    let anew = ended.printed("again");
+    let fresh = ended.printed("again");
     assert!(
-        anew.starts_with("taskward run --again agent-harness:run_"),
-        "{anew}"
+        fresh.starts_with("taskward run --again agent-harness:run_"),
+        "{fresh}"
     );
     let run = format!(
         "agent-harness:{}",

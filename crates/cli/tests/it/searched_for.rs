@@ -55,17 +55,17 @@ fn the_task_of_another_start_is_not_taken_for_the_one_that_is_searched_for() {
     assert_eq!(world.fast(NANONETS.args).code, 5);
     world.sim.set_faults(Vec::new());
     let name = intent(&world);
-    let anew = task(&world.fast(&[NANONETS.args, &["--force-new", "--detach"]].concat()));
+    let fresh = task(&world.fast(&[NANONETS.args, &["--force-new", "--detach"]].concat()));
     let none = world.fast(&["recover", &name, "--adopt"]);
     assert_eq!(none.code, 5, "{none:?}");
     none.says(&[
         "it was probably never made",
         "1 more is already known as the task of another start.",
     ]);
-    let named = world.fast(&["recover", &name, &format!("--adopt={anew}")]);
+    let named = world.fast(&["recover", &name, &format!("--adopt={fresh}")]);
     assert_eq!(named.code, 2, "{named:?}");
     named.says(&[&format!(
-        "{anew} is already known as the task of another start"
+        "{fresh} is already known as the task of another start"
     )]);
     assert_eq!(world.sim.stats().starts, 1);
 }

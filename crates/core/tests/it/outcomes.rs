@@ -35,12 +35,12 @@ fn stopped(by: StoppedBy) -> Ending {
     }
 }
 
-fn late(id: Option<TaskId>, clock: TimeLimit, abandoned: CancelResult) -> Ending {
+fn late(id: Option<TaskId>, clock: TimeLimit, cancel: CancelResult) -> Ending {
     Outcome::DeadlineExceeded {
         id,
         limit: clock,
         last: Some(Status::known("running")),
-        cancel: abandoned,
+        cancel,
     }
 }
 

@@ -350,34 +350,34 @@ fn what_is_known_of_a_start_of_unknown_outcome_is_kept_from_process_to_process()
     }
     fn same<const KEYED: bool>() -> UnconfirmedStart {
         let (task, saved) = lost::<KEYED>();
-        let sought = task.unconfirmed_start().expect("it is to be looked for");
+        let start = task.unconfirmed_start().expect("it is to be looked for");
         assert_eq!(
-            sought.criteria,
+            start.criteria,
             MatchCriteria::agent("toy").with_first_message("go")
         );
-        assert_eq!(sought.begun_at, at(1000));
-        assert!(sought.ended_at.is_some_and(|end| end > at(1000)));
-        assert_eq!(Some(&sought.intent), saved.intent());
+        assert_eq!(start.begun_at, at(1000));
+        assert!(start.ended_at.is_some_and(|end| end > at(1000)));
+        assert_eq!(Some(&start.intent), saved.intent());
         assert_eq!(saved.is_repeatable(), KEYED);
         let mut again = saved.clone();
         for _ in 0..2 {
             let task =
                 Task::<Toy<KEYED, false>>::resume(Toy, again, at(9_000_000)).expect("resume");
-            assert_eq!(task.unconfirmed_start().as_ref(), Some(&sought));
+            assert_eq!(task.unconfirmed_start().as_ref(), Some(&start));
             again = task.snapshot();
             assert_eq!(again.digest(), saved.digest());
             assert_eq!(again.match_criteria(), saved.match_criteria());
             assert_eq!(again.is_repeatable(), KEYED);
         }
-        sought
+        start
     }
     assert_eq!(same::<false>().begun_at, same::<true>().begun_at);
     // Of a start whose process was gone nobody knows when it was given up.
     let world = World::new(&[]);
     let saved = world.start::<false, false>().snapshot();
     let task = Task::<Toy<false, false>>::resume(Toy, saved, at(0)).expect("resume");
-    let sought = task.unconfirmed_start().expect("it may have left");
-    assert_eq!((sought.begun_at, sought.ended_at), (at(0), None));
+    let start = task.unconfirmed_start().expect("it may have left");
+    assert_eq!((start.begun_at, start.ended_at), (at(0), None));
 }
 
 #[test]

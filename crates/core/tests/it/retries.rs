@@ -417,12 +417,12 @@ fn copy(outcome: &Outcome<Output>) -> Outcome<Output> {
             id,
             limit: clock,
             last,
-            cancel: abandoned,
+            cancel,
         } => Outcome::DeadlineExceeded {
             id: id.clone(),
             limit: *clock,
             last: last.clone(),
-            cancel: abandoned.clone(),
+            cancel: cancel.clone(),
         },
         other => panic!("{other:?}"),
     }

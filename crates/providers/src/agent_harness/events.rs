@@ -17,14 +17,14 @@ pub(super) const RUN_EVENT: &str = "run_event";
 
 /// Converts an event to the machine's form.
 pub(super) fn item_of(run: &TaskId, event: RunEvent) -> StreamEvent {
-    let beat = beat_of(run, &event);
+    let kind = kind_of(run, &event);
     let begun = begun(&event);
     let position = EventSeq(event.seq);
     let name = event.r#type.as_str().to_owned();
-    let item = StreamEvent::new(RawEvent::new(Some(position), name, envelope(event)), beat);
+    let stream_event = StreamEvent::new(RawEvent::new(Some(position), name, envelope(event)), kind);
     match begun {
-        Some((from, to)) => item.with_status_change(from, to),
-        None => item,
+        Some((from, to)) => stream_event.with_status_change(from, to),
+        None => stream_event,
     }
 }
 
@@ -38,7 +38,7 @@ fn begun(event: &RunEvent) -> Option<(Status, Status)> {
     Some((status_of(&from), status_of(&RunStatus::Running)))
 }
 
-fn beat_of(run: &TaskId, event: &RunEvent) -> EventKind {
+fn kind_of(run: &TaskId, event: &RunEvent) -> EventKind {
     match &event.r#type {
         RunEventType::RunCreated
         | RunEventType::RunWorkerStarted

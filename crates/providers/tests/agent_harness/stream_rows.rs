@@ -493,8 +493,8 @@ fn a_stream_that_always_ends_at_once_is_opened_ever_more_seldom_until_it_brings_
         let within = ceiling / 2..=ceiling + 1_000;
         assert!(within.contains(wait), "{number}: {waits:?}");
     }
-    let anew = &waits[11..14];
-    assert!(anew.iter().all(|wait| *wait < 10_000), "{waits:?}");
+    let fresh = &waits[11..14];
+    assert!(fresh.iter().all(|wait| *wait < 10_000), "{waits:?}");
 }
 
 /// Rows: E24.

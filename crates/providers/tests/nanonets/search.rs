@@ -24,7 +24,7 @@ fn runs(world: &mut World, agent: &str, prompt: &str) {
 
 /// Starts a run whose reply is lost; returns what its snapshot says to search for.
 fn lost(world: &mut World, applied: bool) -> UnconfirmedStart {
-    sought(lost_start(world, applied), world.now)
+    unconfirmed(lost_start(world, applied), world.now)
 }
 
 /// Starts a run whose reply is lost; returns its snapshot.
@@ -45,16 +45,16 @@ fn lost_start(world: &mut World, applied: bool) -> Snapshot {
     saved
 }
 
-fn sought(saved: Snapshot, now: u64) -> UnconfirmedStart {
+fn unconfirmed(saved: Snapshot, now: u64) -> UnconfirmedStart {
     let task = Task::resume(Nanonets, saved, Timestamp::from_millis(now)).expect("resume");
     task.unconfirmed_start().expect("a clue")
 }
 
 /// The same of a process that was killed: nobody noted when the start was given up.
 fn killed(world: &mut World, applied: bool) -> UnconfirmedStart {
-    let mut sought = lost(world, applied);
-    sought.ended_at = None;
-    sought
+    let mut start = lost(world, applied);
+    start.ended_at = None;
+    start
 }
 
 /// Makes so many other runs of the agent, one each time that so much has passed.
@@ -72,8 +72,8 @@ fn others(world: &mut World, many: usize, every: u64) {
 }
 
 /// Looks for it; gives what was found, and the requests made.
-fn find(world: &mut World, sought: UnconfirmedStart, skew: i64) -> (SearchResult, Vec<String>) {
-    serve(Search::new(Nanonets, sought), world, skew)
+fn find(world: &mut World, start: UnconfirmedStart, skew: i64) -> (SearchResult, Vec<String>) {
+    serve(Search::new(Nanonets, start), world, skew)
 }
 
 /// Does the steps of a search on the platform, whose clock is ahead by so much.
@@ -144,8 +144,8 @@ fn a_run_that_was_made_is_found_by_its_agent_its_time_and_its_prompt() {
     runs(&mut world, "slow", PROMPT);
     world.now += 3_600_000;
     runs(&mut world, "echo", "Something else.");
-    let sought = lost(&mut world, true);
-    let (found, requests) = find(&mut world, sought, 0);
+    let start = lost(&mut world, true);
+    let (found, requests) = find(&mut world, start, 0);
     assert_eq!((same(&found).len(), found.candidates.len()), (1, 1));
     assert!(
         found.complete && !found.candidates[0].outside_expected_time,
@@ -163,9 +163,9 @@ fn a_run_that_was_never_made_is_searched_for_twice_and_then_at_another_time() {
     runs(&mut world, "echo", PROMPT);
     world.now += 3 * DAY;
     others(&mut world, 5, HOUR);
-    let sought = lost(&mut world, false);
-    let begun = sought.begun_at;
-    let (found, requests) = find(&mut world, sought, 0);
+    let start = lost(&mut world, false);
+    let begun = start.begun_at;
+    let (found, requests) = find(&mut world, start, 0);
     assert_eq!((found.candidates.len(), found.complete), (0, true));
     assert_eq!((found.seen, found.uncompared), (5, 0));
     assert_eq!(begun.since(found.from).as_secs(), DAY / 1_000);
@@ -180,10 +180,10 @@ fn a_run_that_was_never_made_is_searched_for_twice_and_then_at_another_time() {
 #[test]
 fn of_two_runs_that_may_be_it_both_are_told() {
     let mut world = World::new("");
-    let sought = lost(&mut world, true);
+    let start = lost(&mut world, true);
     // The impatient caller had started it by hand in the meantime.
     runs(&mut world, "echo", PROMPT);
-    let (found, _) = find(&mut world, sought, 0);
+    let (found, _) = find(&mut world, start, 0);
     // The second one began after the first was given up, but not by more than clocks may differ.
     assert_eq!((same(&found).len(), found.candidates.len()), (2, 2));
 }
@@ -196,12 +196,12 @@ fn the_servers_clock_says_what_time_is_meant() {
         let mut world = World::new("");
         // The platform's clock is ahead, or behind.
         world.now = (START as i64 + skew.max(0)) as u64;
-        let sought = lost(&mut world, true);
+        let start = lost(&mut world, true);
         let ours = |at: Timestamp| {
             Timestamp::from_millis(u64::try_from(at.as_millis() as i64 - skew).expect("a time"))
         };
-        let mut by_us = sought.clone();
-        (by_us.begun_at, by_us.ended_at) = (ours(sought.begun_at), sought.ended_at.map(ours));
+        let mut by_us = start.clone();
+        (by_us.begun_at, by_us.ended_at) = (ours(start.begun_at), start.ended_at.map(ours));
         world.now = (world.now as i64 - skew) as u64;
         let (found, requests) = find(&mut world, by_us, skew);
         assert_eq!(same(&found).len(), 1, "{hours} h: {requests:?}");
@@ -241,9 +241,9 @@ fn a_start_that_was_killed_long_ago_is_the_first_that_is_compared() {
         let mut world = World::new(&format!("[switches]\ntitle = \"{title}\"\n"));
         others(&mut world, 10, HOUR);
         world.now += HOUR;
-        let sought = killed(&mut world, true);
+        let start = killed(&mut world, true);
         others(&mut world, many, 36_000);
-        let (found, requests) = find(&mut world, sought, 0);
+        let (found, requests) = find(&mut world, start, 0);
         let [task] = same(&found)[..] else {
             panic!("{title}: not one of {}", found.seen);
         };
@@ -266,11 +266,11 @@ fn a_start_that_was_killed_long_ago_is_the_first_that_is_compared() {
 #[test]
 fn a_start_that_left_no_words_is_among_all_of_its_agent_since_the_closest_first() {
     let mut world = World::new("");
-    let mut sought = killed(&mut world, true);
-    sought.criteria.digest = None;
-    sought.criteria.title = None;
+    let mut start = killed(&mut world, true);
+    start.criteria.digest = None;
+    start.criteria.title = None;
     others(&mut world, 1_600, 36_000);
-    let (found, requests) = find(&mut world, sought, 0);
+    let (found, requests) = find(&mut world, start, 0);
     assert_eq!((found.candidates.len(), found.complete), (1_601, true));
     assert_eq!(found.candidates[0].title.as_deref(), Some(PROMPT));
     assert_eq!(found.candidates[0].similarity, Similarity::Incomparable);
@@ -280,9 +280,9 @@ fn a_start_that_left_no_words_is_among_all_of_its_agent_since_the_closest_first(
 #[test]
 fn of_a_busy_agent_none_is_never_certain() {
     let mut world = World::new("[switches]\ntitle = \"absent\"\n");
-    let sought = killed(&mut world, false);
+    let start = killed(&mut world, false);
     others(&mut world, 450, MINUTE);
-    let (found, requests) = find(&mut world, sought, 0);
+    let (found, requests) = find(&mut world, start, 0);
     // At its time and at another, and none of them twice.
     assert_eq!(compared(&requests), 400);
     assert_eq!((found.uncompared, found.complete), (50, false));
@@ -310,10 +310,10 @@ fn a_clock_that_was_set_since_the_start_does_not_hide_its_run() {
                 let at = u64::try_from(at.as_millis() as i64 + ahead);
                 Timestamp::from_millis(at.expect("a time"))
             };
-            let mut sought = true_one.clone();
-            sought.begun_at = wrong(true_one.begun_at);
-            sought.ended_at = true_one.ended_at.map(wrong);
-            let (found, _) = find(&mut world, sought, 0);
+            let mut start = true_one.clone();
+            start.begun_at = wrong(true_one.begun_at);
+            start.ended_at = true_one.ended_at.map(wrong);
+            let (found, _) = find(&mut world, start, 0);
             assert_eq!(found.ran_back, ahead > 0, "{ahead}");
             if applied {
                 let [task] = same(&found)[..] else {
@@ -336,12 +336,12 @@ fn a_clock_that_was_set_since_the_start_does_not_hide_its_run() {
 #[test]
 fn the_run_of_another_start_is_not_found_and_does_not_end_the_search() {
     let mut world = World::new("");
-    let sought = lost(&mut world, false);
+    let start = lost(&mut world, false);
     // The impatient caller started it again.
     runs(&mut world, "echo", PROMPT);
-    let (found, _) = find(&mut world, sought.clone(), 0);
+    let (found, _) = find(&mut world, start.clone(), 0);
     let other = same(&found)[0].id.clone();
-    let search = Search::new(Nanonets, sought).except([other]);
+    let search = Search::new(Nanonets, start).except([other]);
     let (found, requests) = serve(search, &mut world, 0);
     assert_eq!(found.candidates, []);
     assert_eq!((found.seen, found.excepted, found.complete), (1, 1, true));
@@ -375,22 +375,18 @@ fn cursor(target: &str) -> usize {
 #[test]
 fn where_nobody_says_when_runs_were_made_the_oldest_is_compared_first() {
     let mut world = World::new("");
-    let sought = killed(&mut world, false);
+    let start = killed(&mut world, false);
     let mut first = None;
     let total = 1_100;
-    let (found, _) = search(
-        Search::new(Nanonets, sought),
-        &mut world.now,
-        |target, _| {
-            if let Some(id) = target.strip_suffix("/messages") {
-                first.get_or_insert_with(|| id.to_owned());
-                return message(if id.ends_with("/t1") { PROMPT } else { "else" });
-            }
-            let at = cursor(target);
-            let end = (at + 100).min(total);
-            page((at..end).map(|n| total - n), (end < total).then_some(end))
-        },
-    );
+    let (found, _) = search(Search::new(Nanonets, start), &mut world.now, |target, _| {
+        if let Some(id) = target.strip_suffix("/messages") {
+            first.get_or_insert_with(|| id.to_owned());
+            return message(if id.ends_with("/t1") { PROMPT } else { "else" });
+        }
+        let at = cursor(target);
+        let end = (at + 100).min(total);
+        page((at..end).map(|n| total - n), (end < total).then_some(end))
+    });
     assert_eq!(first.as_deref(), Some("/api/v1/tasks/t1"));
     assert_eq!(same(&found).len(), 1);
 }
@@ -399,16 +395,13 @@ fn where_nobody_says_when_runs_were_made_the_oldest_is_compared_first() {
 fn a_list_that_does_not_end_is_left_and_that_is_told() {
     for circle in [7, usize::MAX] {
         let mut world = World::new("");
-        let mut sought = killed(&mut world, false);
-        sought.criteria.digest = None;
-        let (found, requests) = search(
-            Search::new(Nanonets, sought),
-            &mut world.now,
-            |target, _| {
+        let mut start = killed(&mut world, false);
+        start.criteria.digest = None;
+        let (found, requests) =
+            search(Search::new(Nanonets, start), &mut world.now, |target, _| {
                 let at = cursor(target);
                 page(at..at + 2, Some((at + 2) % circle))
-            },
-        );
+            });
         assert!(!found.complete, "{circle}");
         let pages = if circle == 7 { 8 } else { 200 };
         assert_eq!(requests.len(), pages, "{circle}");
@@ -422,19 +415,15 @@ fn a_list_that_does_not_end_is_left_and_that_is_told() {
 #[test]
 fn one_that_is_like_it_is_not_taken_for_it_before_its_own_can_be_listed() {
     let mut world = World::new("");
-    let sought = lost(&mut world, false);
+    let start = lost(&mut world, false);
     let mut lists = 0;
-    let (found, _) = search(
-        Search::new(Nanonets, sought),
-        &mut world.now,
-        |target, _| {
-            if target.ends_with("/messages") {
-                return message(PROMPT);
-            }
-            lists += 1;
-            page(0..lists, None)
-        },
-    );
+    let (found, _) = search(Search::new(Nanonets, start), &mut world.now, |target, _| {
+        if target.ends_with("/messages") {
+            return message(PROMPT);
+        }
+        lists += 1;
+        page(0..lists, None)
+    });
     assert_eq!((same(&found).len(), found.complete), (2, true), "{found:?}");
 }
 
@@ -443,11 +432,9 @@ fn what_cannot_be_read_may_be_it_and_after_some_of_it_no_more_is_tried() {
     // How many of the conversations cannot be read, and how many are tried.
     for (unread, tried) in [(1, 9), (8, 3)] {
         let mut world = World::new("");
-        let sought = lost(&mut world, false);
-        let (found, requests) = search(
-            Search::new(Nanonets, sought),
-            &mut world.now,
-            |target, _| {
+        let start = lost(&mut world, false);
+        let (found, requests) =
+            search(Search::new(Nanonets, start), &mut world.now, |target, _| {
                 let Some(id) = target.strip_suffix("/messages") else {
                     return page(0..8, None);
                 };
@@ -456,8 +443,7 @@ fn what_cannot_be_read_may_be_it_and_after_some_of_it_no_more_is_tried() {
                     return None;
                 }
                 message(if id.ends_with("t5") { PROMPT } else { "else" })
-            },
-        );
+            });
         assert!(!found.complete, "{found:?}");
         assert_eq!(compared(&requests), tried);
         assert_eq!(found.uncompared, unread);
@@ -473,8 +459,8 @@ fn a_start_whose_run_was_found_is_gone_on_with_under_its_own_name() {
     let mut world = World::new("");
     let saved = lost_start(&mut world, true);
     let (found, _) = {
-        let sought = sought(saved.clone(), world.now);
-        find(&mut world, sought, 0)
+        let start = unconfirmed(saved.clone(), world.now);
+        find(&mut world, start, 0)
     };
     let adopted = saved.clone().adopting(found.candidates[0].id.clone());
     assert_eq!(adopted.task(), Some(&found.candidates[0].id));
@@ -498,9 +484,9 @@ fn a_start_whose_run_was_found_is_gone_on_with_under_its_own_name() {
 #[test]
 fn a_run_in_which_nobody_has_spoken_yet_may_be_it() {
     let mut world = World::new("");
-    let sought = lost(&mut world, false);
+    let start = lost(&mut world, false);
     let (found, _) = search(
-        Search::new(Nanonets, sought),
+        Search::new(Nanonets, start),
         &mut world.now,
         |target, _| match target.strip_suffix("/messages") {
             None => page(0..2, None),
@@ -520,9 +506,9 @@ fn a_run_in_which_nobody_has_spoken_yet_may_be_it() {
 #[test]
 fn of_a_server_s_long_words_the_beginning_is_kept() {
     let mut world = World::new("");
-    let mut sought = lost(&mut world, false);
-    sought.criteria.digest = None;
-    let (found, _) = search(Search::new(Nanonets, sought), &mut world.now, |_, _| {
+    let mut start = lost(&mut world, false);
+    start.criteria.digest = None;
+    let (found, _) = search(Search::new(Nanonets, start), &mut world.now, |_, _| {
         let title = "é".repeat(5000);
         let run = serde_json::json!({"task_id": "t", "status": "queued", "title": title});
         let list = serde_json::json!({ "data": [run] });
@@ -536,9 +522,9 @@ fn of_a_server_s_long_words_the_beginning_is_kept() {
 #[test]
 fn what_was_not_asked_for_changes_nothing() {
     let mut world = World::new("");
-    let sought = lost(&mut world, false);
+    let start = lost(&mut world, false);
     let now = Timestamp::from_millis(world.now);
-    let mut search = Search::new(Nanonets, sought);
+    let mut search = Search::new(Nanonets, start);
     let step = |search: &mut Search<Nanonets>| match search.next(now) {
         SearchStep::Send(probe) => probe,
         SearchStep::Wait(_) | SearchStep::Done => panic!("it looks"),
@@ -571,10 +557,10 @@ fn a_search_with_an_entry_that_cannot_be_read_concludes_nothing() {
             r#"{"task_id":"t","status":"running","agent_id":"f1c2a3b4-0000-4000-8000-00000000000b"}"#,
         ] {
             let mut world = World::new("");
-            let sought = lost(&mut world, applied);
+            let start = lost(&mut world, applied);
             let bearer = format!("Bearer {}", world.server.api_key());
             let (server, now) = (&mut world.server, &mut world.now);
-            let (found, _) = search(Search::new(Nanonets, sought), now, |target, now| {
+            let (found, _) = search(Search::new(Nanonets, start), now, |target, now| {
                 let sim =
                     taskward_sim::Request::new("GET", target).header("authorization", &bearer);
                 let reply = server.handle(sim, now).body;
@@ -609,11 +595,11 @@ fn a_search_with_an_entry_that_cannot_be_read_concludes_nothing() {
 fn a_list_that_goes_on_at_a_cursor_no_request_can_carry_proves_nothing() {
     for (long, pages, complete) in [(0, 3, true), (1 << 20, 3, false)] {
         let mut world = World::new("");
-        let sought = lost(&mut world, false);
+        let start = lost(&mut world, false);
         let mut now = world.now;
         let cursor = "c".repeat(long);
         let body = format!(r#"{{"data":[],"has_more":true,"next_cursor":"{cursor}"}}"#);
-        let (findings, asked) = search(Search::new(Nanonets, sought), &mut now, |_, _| {
+        let (findings, asked) = search(Search::new(Nanonets, start), &mut now, |_, _| {
             Some(Response::new(http::StatusCode::OK, body.clone()))
         });
         assert_eq!((asked.len(), findings.complete), (pages, complete));

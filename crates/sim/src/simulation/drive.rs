@@ -74,9 +74,9 @@ impl<P: Provider, M: Machine> World<P, M> {
                     self.durable = Some(kept.clone());
                     task = self.go_on(Some(kept))?;
                 }
-                Life::HandedOver(abandoned) => {
-                    self.learn(Observation::HandedOver(abandoned.code()))?;
-                    return Ok(self.report_of(None, Some(abandoned)));
+                Life::HandedOver(cancel) => {
+                    self.learn(Observation::HandedOver(cancel.code()))?;
+                    return Ok(self.report_of(None, Some(cancel)));
                 }
                 Life::OutOfTime => {
                     if self.setup.heal_after.is_some() {
@@ -480,15 +480,13 @@ fn end_of<O: taskward_core::Output>(outcome: &Outcome<O>) -> End {
             Outcome::Unknown { intent, .. } => Some(intent.to_string()),
             _ => None,
         },
-        abandoned: match outcome {
+        cancel: match outcome {
             Outcome::DeadlineExceeded {
                 id: Some(_),
-                cancel: abandoned,
+                cancel,
                 ..
             }
-            | Outcome::Interrupted {
-                cancel: abandoned, ..
-            } => Some(abandoned.code()),
+            | Outcome::Interrupted { cancel, .. } => Some(cancel.code()),
             _ => None,
         },
         is_healed: false,

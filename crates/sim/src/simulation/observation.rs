@@ -253,7 +253,7 @@ pub(super) struct End {
     /// The start that is said to be of unknown outcome.
     pub(super) intent: Option<String>,
     /// What is said to have been done about the task.
-    pub(super) abandoned: Option<&'static str>,
+    pub(super) cancel: Option<&'static str>,
     /// Whether the last request was sent after the faults had ended.
     pub(super) is_healed: bool,
     /// The reported answer, as text.

@@ -38,7 +38,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     /// Returns the next watch, or how the last one ended.
     pub(super) fn conclude(&mut self, task: Task<P>) -> Done<After<P>> {
         let durable = self.durable.clone();
-        let sought = task.unconfirmed_start();
+        let start = task.unconfirmed_start();
         let outcome = task.into_outcome();
         let (Some(Outcome::Unknown { .. }), Some(durable)) = (&outcome, durable) else {
             return Ok(After::End(outcome));
@@ -63,11 +63,11 @@ impl<P: Provider, M: Machine> World<P, M> {
             self.born(&task, Some(durable))?;
             return Ok(After::Watch(Box::new(task)));
         }
-        let Some(sought) = sought else {
+        let Some(start) = start else {
             return Ok(After::End(outcome));
         };
         self.wait_for_better(10_000)?;
-        let Some(only) = self.search(sought)? else {
+        let Some(only) = self.search(start)? else {
             return Ok(After::End(outcome));
         };
         if !self.has_healed() && self.chance.once_in(3) {
@@ -94,9 +94,9 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 
     /// Searches for the task of a start: returns the one that its caller would take for it.
-    fn search(&mut self, sought: UnconfirmedStart) -> Done<Option<TaskId>> {
+    fn search(&mut self, start: UnconfirmedStart) -> Done<Option<TaskId>> {
         let is_reliable = self.skew == 0;
-        let mut search = Search::new(self.setup.provider.clone(), sought);
+        let mut search = Search::new(self.setup.provider.clone(), start);
         loop {
             self.steps += 1;
             match search.next(self.clock()) {

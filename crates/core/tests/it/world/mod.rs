@@ -778,19 +778,17 @@ pub(crate) fn outcome_text(outcome: &Outcome<toy::Output>) -> String {
         Outcome::DeadlineExceeded {
             limit: clock,
             last,
-            cancel: abandoned,
+            cancel,
             ..
         } => {
             let last = last.as_ref().map_or("-", |s| s.as_str());
-            let done = match abandoned {
+            let done = match cancel {
                 CancelResult::NotRequested => String::new(),
-                abandoned => format!(", {abandoned}"),
+                cancel => format!(", {cancel}"),
             };
             format!("deadline {clock:?} {last}{done}")
         }
-        Outcome::Interrupted {
-            cancel: abandoned, ..
-        } => format!("interrupted, {abandoned}"),
+        Outcome::Interrupted { cancel, .. } => format!("interrupted, {cancel}"),
         other => other.code().to_owned(),
     }
 }

@@ -315,7 +315,7 @@ pub(crate) fn item(seq: &str, text: &str) -> Result<StreamEvent, ReadError> {
         }
         _ => RawEvent::new(Some(EventSeq(seq)), text, json!(seq)),
     };
-    let beat = match text.split(' ').next().unwrap_or_default() {
+    let kind = match text.split(' ').next().unwrap_or_default() {
         "wait" => EventKind::Asking(asked(seq, QuestionKind::Text, text)),
         "approve" => EventKind::Asking(asked(seq, QuestionKind::Approval, text)),
         "end" => EventKind::Ended(UnconfirmedEnd::Succeeded),
@@ -328,7 +328,7 @@ pub(crate) fn item(seq: &str, text: &str) -> Result<StreamEvent, ReadError> {
         "note" => EventKind::Neutral,
         _ => EventKind::Working,
     };
-    Ok(StreamEvent::new(event, beat))
+    Ok(StreamEvent::new(event, kind))
 }
 
 /// The same platform with a start and reads alone.

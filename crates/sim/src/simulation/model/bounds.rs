@@ -36,10 +36,10 @@ impl Model {
                     }
                     _ => false,
                 };
-                let anew = |fact: &&Observation| !matches!(fact, Observation::Requested { aim, .. } if Some(aim) == outgoing.aim.as_ref());
+                let since_request = |fact: &&Observation| !matches!(fact, Observation::Requested { aim, .. } if Some(aim) == outgoing.aim.as_ref());
                 let earlier = self
                     .of_this_process()
-                    .take_while(anew)
+                    .take_while(since_request)
                     .filter(of_this)
                     .count();
                 let most = self.rules.policy.retry.writes as usize

@@ -11,12 +11,12 @@ impl Model {
         match fact {
             Observation::Done(end) => match self.is_reason_for(end) {
                 Broken(why) => Broken(why),
-                verdict @ (Silent | Holds) => match end.abandoned {
-                    Some(abandoned) => self.was_abandoned(abandoned, &end.stood),
+                verdict @ (Silent | Holds) => match end.cancel {
+                    Some(cancel) => self.is_said_truly(cancel, &end.stood),
                     None => verdict,
                 },
             },
-            Observation::HandedOver(abandoned) => self.was_abandoned(abandoned, &[]),
+            Observation::HandedOver(cancel) => self.is_said_truly(cancel, &[]),
             _ => Silent,
         }
     }
@@ -145,12 +145,12 @@ impl Model {
     }
 
     /// Returns whether what is said to have been done about a task was done.
-    fn was_abandoned(&self, abandoned: &str, stood: &[(TaskStanding, u64)]) -> CheckResult {
+    fn is_said_truly(&self, cancel: &str, stood: &[(TaskStanding, u64)]) -> CheckResult {
         let sent = || {
             self.all_left()
                 .any(|outgoing| outgoing.effect == Effect::Cancel)
         };
-        match abandoned {
+        match cancel {
             "cancel_confirmed" => {
                 // Of a turn, too, whose message never came: its task was stopped anyway.
                 let id = self.durable().and_then(|durable| durable.id.as_ref());

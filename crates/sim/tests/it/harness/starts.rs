@@ -151,9 +151,9 @@ fn a_key_may_be_forgotten() {
     let first = world.create_with("k", &body()).value();
     let again = world.after(59_999).create_with("k", &body()).value();
     assert_eq!(again["id"], first["id"]);
-    let anew = world.after(1).create_with("k", &json!({}));
-    assert_eq!(anew.status, 201);
-    assert_ne!(anew.value()["id"], first["id"]);
+    let fresh = world.after(1).create_with("k", &json!({}));
+    assert_eq!(fresh.status, 201);
+    assert_ne!(fresh.value()["id"], first["id"]);
     assert_eq!(world.server.stats().starts, 2);
 }
 

@@ -66,14 +66,14 @@ fn a_stream_begins_as_the_switch_says() {
         let run = world.scenario("approve-email");
         world.settle(&run);
         let again = world.open_behind(&run, Some("3"));
-        let anew = world.open(&run);
+        let fresh = world.open(&run);
         let odd = world.open_behind(&run, Some("x"));
         assert_eq!(world.seqs(again), behind_three, "{replay}");
-        assert_eq!(world.seqs(anew), without, "{replay}");
+        assert_eq!(world.seqs(fresh), without, "{replay}");
         assert_eq!(world.seqs(odd), without, "{replay}");
         world.after(3_000);
         assert_eq!(
-            [again, anew, odd].map(|stream| world.seqs(stream)),
+            [again, fresh, odd].map(|stream| world.seqs(stream)),
             [[13], [13], [13]]
         );
         world.signal(&run, &json!({ "action": "approve" }));
