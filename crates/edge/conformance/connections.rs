@@ -9,7 +9,7 @@ use taskward_providers::nanonets::Job;
 
 use super::exchange::client;
 use super::stream::Toy;
-use super::support::{self, Ended, Probe, Server, ended, impatient};
+use super::support::{self, Ended, Gate, Probe, Server, ended, impatient};
 use crate::adapter::{Client, block_on, calls};
 
 /// Answers every request with the number of its connection, and keeps that open.
@@ -187,8 +187,10 @@ pub(crate) struct CleanEnds {
     /// Requests of others received.
     beside: AtomicUsize,
     answered: AtomicBool,
-    /// Whether nobody follows the task any more.
-    pub(crate) over: AtomicBool,
+    /// Opens once somebody else's request is under way.
+    pub(crate) held: Gate,
+    /// Opens once nobody follows the task any more.
+    pub(crate) over: Gate,
 }
 
 impl CleanEnds {
@@ -206,7 +208,8 @@ impl CleanEnds {
                 server,
                 beside: AtomicUsize::new(0),
                 answered: AtomicBool::new(false),
-                over: AtomicBool::new(false),
+                held: Gate::default(),
+                over: Gate::default(),
             }
         });
         let mut policy = Policy::default();
@@ -243,18 +246,12 @@ impl CleanEnds {
             _ => {
                 // One in the middle is not answered before the stream was dropped.
                 if self.beside.fetch_add(1, Ordering::SeqCst) + 1 == BESIDE / 2 {
-                    while !self.over.load(Ordering::SeqCst) {
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
+                    self.held.open();
+                    self.over.wait();
                 }
                 support::ok("{}")
             }
         }
-    }
-
-    /// Returns whether somebody else's request is under way.
-    pub(crate) fn is_held(&self) -> bool {
-        self.beside.load(Ordering::SeqCst) >= BESIDE / 2
     }
 
     /// Returns how many requests for streams came, and how many of others.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use taskward_core::{Error, Outcome, Policy, RunResult, TaskId};
 
 use super::stream::{Text, Toy};
-use super::support::{self, Conn, Server};
+use super::support::{self, Conn, Seen, Server};
 use crate::adapter::{Client, follow};
 
 /// What a server does with the request for a stream.
@@ -81,9 +81,8 @@ pub(crate) fn unopened(opening: Opening) -> (Server, Client<Toy>) {
     (server, client)
 }
 
-/// Returns the first requests for streams that came.
-pub(crate) fn asked(server: &Server, opening: Opening) -> bool {
-    let seen = server.seen();
+/// Returns whether the first request for a stream came, and those that it was redirected to.
+fn was_asked(seen: &[Seen], opening: Opening) -> bool {
     let targets = seen
         .iter()
         .filter_map(|seen| seen.line().split(' ').nth(1))
@@ -91,6 +90,11 @@ pub(crate) fn asked(server: &Server, opening: Opening) -> bool {
     targets
         .take(opening.targets().len())
         .eq(opening.targets().iter().copied())
+}
+
+/// Blocks until the stream was asked for.
+pub(crate) fn wait_until_asked(server: &Server, opening: Opening) {
+    server.wait_until(|seen| was_asked(seen, opening));
 }
 
 /// Longer than anything here takes, unless it takes hours.
@@ -108,7 +112,8 @@ fn timed(opening: Opening, deadline: Duration) -> (Result<RunResult<Text>, Error
     });
     let ended = ended.recv_timeout(GUARD);
     let ended = ended.unwrap_or_else(|_| panic!("{opening:?}: the deadline was not kept"));
-    assert!(asked(&server, opening), "{opening:?}: {:?}", server.seen());
+    let seen = server.seen();
+    assert!(was_asked(&seen, opening), "{opening:?}: {seen:?}");
     ended
 }
 

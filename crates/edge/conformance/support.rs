@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use taskward_core::http::uri::PathAndQuery;
@@ -41,24 +41,59 @@ impl Seen {
     }
 }
 
+/// The requests that a server received, and who waits for more.
+#[derive(Default)]
+pub(crate) struct Log {
+    requests: Mutex<Vec<Seen>>,
+    grown: Condvar,
+}
+
+impl Log {
+    fn push(&self, seen: Seen) {
+        self.requests.lock().expect("log").push(seen);
+        self.grown.notify_all();
+    }
+}
+
+/// Something that happens once, for threads to wait for.
+#[derive(Default)]
+pub(crate) struct Gate {
+    is_open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub(crate) fn open(&self) {
+        *self.is_open.lock().expect("gate") = true;
+        self.opened.notify_all();
+    }
+
+    pub(crate) fn wait(&self) {
+        let is_open = self.is_open.lock().expect("gate");
+        let open = self.opened.wait_while(is_open, |is_open| !*is_open);
+        drop(open.expect("gate"));
+    }
+}
+
 /// A server on loopback; each connection is handled by the script, which gets its number from 0.
+#[derive(Clone)]
 pub(crate) struct Server {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Log>,
 }
 
 /// One accepted connection.
 pub(crate) struct Conn {
     pub(crate) tcp: TcpStream,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Log>,
 }
 
 impl Server {
     pub(crate) fn new(script: impl Fn(&mut Conn, usize) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let address = listener.local_addr().expect("an address");
-        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let seen: Arc<Log> = Arc::default();
         let connections: Arc<AtomicUsize> = Arc::default();
         let (log, count, script) = (seen.clone(), connections.clone(), Arc::new(script));
         std::thread::spawn(move || {
@@ -119,8 +154,15 @@ impl Server {
         self.connections.load(Ordering::SeqCst)
     }
 
+    /// Blocks until what this server received is as wanted.
+    pub(crate) fn wait_until(&self, is_wanted: impl Fn(&[Seen]) -> bool) {
+        let seen = self.seen.requests.lock().expect("log");
+        let wanted = self.seen.grown.wait_while(seen, |seen| !is_wanted(seen));
+        drop(wanted.expect("log"));
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().expect("log").clone()
+        self.seen.requests.lock().expect("log").clone()
     }
 }
 
@@ -156,7 +198,7 @@ impl Conn {
         seen.body = started.to_vec();
         seen.body.resize(length, 0);
         self.tcp.read_exact(&mut seen.body[started.len()..]).ok()?;
-        self.seen.lock().expect("log").push(seen.clone());
+        self.seen.push(seen.clone());
         Some(seen)
     }
 
@@ -164,7 +206,7 @@ impl Conn {
     pub(crate) fn note(&self, request: &[u8]) {
         let head = String::from_utf8_lossy(request).into_owned();
         let body = Vec::new();
-        self.seen.lock().expect("log").push(Seen { head, body });
+        self.seen.push(Seen { head, body });
     }
 
     /// Writes, whether or not the other side still reads.

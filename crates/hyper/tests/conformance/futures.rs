@@ -1,6 +1,5 @@
 //! What dropped futures and handlers that run beside the watch bring with them.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -17,7 +16,7 @@ use taskward_sim::{Fault, FaultRule, Span};
 
 use crate::suite::connections::{BESIDE, CleanEnds};
 use crate::suite::follow::{Result, answers, job, setup};
-use crate::suite::openings::{OPENINGS, asked, unopened};
+use crate::suite::openings::{OPENINGS, unopened, wait_until_asked};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
 use crate::suite::support::Probe;
 
@@ -70,9 +69,7 @@ async fn an_interrupt_ends_the_wait_for_a_stream_to_open() -> Result {
         let mut running = client.attach(TaskId::new("7")).start().await?;
         let handle = running.handle();
         let watch = tokio::spawn(async move { running.wait().await });
-        while !asked(&server, opening) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        tokio::task::spawn_blocking(move || wait_until_asked(&server, opening)).await?;
         handle.interrupt().await?;
         let end = tokio::time::timeout(GUARD, watch).await???;
         assert!(
@@ -103,15 +100,11 @@ async fn the_connection_of_a_stream_that_ended_is_never_anybody_elses() -> Resul
                 done.blocking_send(answered).expect("somebody listens");
             });
             // The sockets of the others move meanwhile.
-            tokio::task::block_in_place(|| {
-                while !server.is_held() {
-                    std::thread::sleep(Duration::from_millis(1));
-                }
-            });
+            tokio::task::block_in_place(|| server.held.wait());
         })
         .on_question(async |_| Ok(Answer::text("EUR")));
     let end = tokio::spawn(run.into_future()).await??;
-    ends.over.store(true, Ordering::SeqCst);
+    ends.over.open();
     assert_eq!(end.into_answer()?.text().as_deref(), Some("EUR"));
     assert_eq!(asked.recv().await, Some(BESIDE));
     assert_eq!(ends.seen(), (true, BESIDE));

@@ -1,7 +1,6 @@
 //! What threads and handlers on the calling thread bring with them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use taskward_core::{
@@ -13,7 +12,7 @@ use taskward_ureq::{BoxError, Client, Handle, Run, Running};
 
 use crate::suite::connections::{BESIDE, CleanEnds};
 use crate::suite::follow::{Result, answers, job, setup};
-use crate::suite::openings::{GUARD, OPENINGS, asked, unopened};
+use crate::suite::openings::{GUARD, OPENINGS, unopened, wait_until_asked};
 use crate::suite::stream::{STREAM_HEAD, Work, setup_with};
 use crate::suite::support::Probe;
 
@@ -147,13 +146,11 @@ fn the_connection_of_a_stream_that_ended_is_never_anybody_elses() -> Result {
                 let answered = (0..BESIDE).filter(|_| others.call(Probe::get()).is_ok());
                 done.send(answered.count()).expect("somebody listens");
             });
-            while !server.is_held() {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            server.held.wait();
         })
         .on_question(|_| Ok(Answer::text("EUR")))
         .wait()?;
-    ends.over.store(true, Ordering::SeqCst);
+    ends.over.open();
     assert_eq!(end.into_answer()?.text().as_deref(), Some("EUR"));
     assert_eq!(asked.recv()?, BESIDE);
     assert_eq!(ends.seen(), (true, BESIDE));
@@ -172,9 +169,7 @@ fn an_interrupt_ends_the_wait_for_a_stream_to_open() -> Result {
             let end = running.wait();
             reported.send(end).expect("somebody listens");
         });
-        while !asked(&server, opening) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        wait_until_asked(&server, opening);
         handle.interrupt()?;
         let end = ended.recv_timeout(GUARD)??;
         assert!(
