@@ -7,10 +7,10 @@
 //!
 //! | what enters | passes | called by |
 //! |---|---|---|
-//! | status line and headers, of redirects too | [`Credential::redact_head`] | `reply::head` of `taskward-edge`, in both adapters |
-//! | the body of any reply, whatever its status and type | [`Credential::redact_body`] | `Report::clean` of `taskward-edge` |
+//! | status line and headers, of redirects too | [`Credential::redact_head`] | `reply::head` of `taskward-client`, in both adapters |
+//! | the body of any reply, whatever its status and type | [`Credential::redact_body`] | `Report::clean` of `taskward-client` |
 //! | the bytes of an event stream | [`StreamRedactor::push`] | `EventStream` of both adapters |
-//! | words about a failure | [`Credential::redact`] | `reply::clean_failure` of `taskward-edge` |
+//! | words about a failure | [`Credential::redact`] | `reply::clean_failure` of `taskward-client` |
 //!
 //! A key in pieces looks harmless piece by piece, so the events of a task also pass a fifth function before they are
 //! delivered: [`HoldBack`], which [`Task::with_credential`](crate::Task::with_credential) gives to a task.

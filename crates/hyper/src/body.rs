@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use taskward_client::failure::SocketFailure;
+use taskward_client::source::Opened;
 use taskward_core::{Body, Cause, Segment, Source};
-use taskward_edge::failure::SocketFailure;
-use taskward_edge::source::Opened;
 use tokio::task::JoinHandle;
 
 use crate::chunks::Chunks;

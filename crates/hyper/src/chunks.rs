@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use taskward_client::failure::SocketFailure;
+use taskward_client::source::Opened;
 use taskward_core::Source;
-use taskward_edge::failure::SocketFailure;
-use taskward_edge::source::Opened;
 
 /// Bytes read from a file at a time.
 const CHUNK: usize = 256 * 1024;
@@ -65,8 +65,8 @@ mod tests {
     use std::io::Write as _;
     use std::path::Path;
 
+    use taskward_client::source::{Fingerprints, resolve};
     use taskward_core::Cause;
-    use taskward_edge::source::{Fingerprints, resolve};
 
     fn described(path: &Path) -> Source {
         let mut source = Source::path(path);

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::ClientConfig;
-use taskward_core::{Cause, ConfigError, Origin};
-use taskward_edge::failure::{SocketFailure, of_connect, of_handshake};
-use taskward_edge::route::{
+use taskward_client::failure::{SocketFailure, of_connect, of_handshake};
+use taskward_client::route::{
     IDLE_AGE, MAX_IDLE, Proxy, Route, join, proxy_variable, unusable_proxy,
 };
+use taskward_core::{Cause, ConfigError, Origin};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -227,5 +227,5 @@ fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, Socket
 }
 
 #[cfg(test)]
-#[path = "../../edge/conformance/dialing.rs"]
+#[path = "../../client/conformance/dialing.rs"]
 mod tests;

@@ -6,16 +6,16 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use taskward_client::driver::{HandleRequest, TaskDriver};
+use taskward_client::entropy::seed;
+use taskward_client::followed::Driver;
+use taskward_client::reply::StreamMode;
+use taskward_client::source::{self, Fingerprints};
+use taskward_client::trace;
 use taskward_core::{
     BoxError, Call, CallStep, Error, ExchangeFailure, ExchangeId, Journal, Limits, NumberedEvent,
     Operation, Policy, Provider, Request, Retrying, Revision, Step, Task, Timestamp, WaitReason,
 };
-use taskward_edge::driver::{HandleRequest, TaskDriver};
-use taskward_edge::entropy::seed;
-use taskward_edge::followed::Driver;
-use taskward_edge::reply::StreamMode;
-use taskward_edge::source::{self, Fingerprints};
-use taskward_edge::trace;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use taskward_core::{Answer, Error, MessageNo, QuestionId};
-use taskward_edge::driver::{
+use taskward_client::driver::{
     Claim, HandleCommand, HandleRequest, NOT_DRIVEN_AFTER, Responder, Withdraw, gone, not_driven,
 };
+use taskward_core::{Answer, Error, MessageNo, QuestionId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 

@@ -49,6 +49,6 @@ pub use handle::Handle;
 pub use list::Entries;
 pub use run::{BoxError, Run};
 pub use running::{Events, Running, Started};
-pub use taskward_core as core;
 #[doc(inline)]
-pub use taskward_edge::recover::Recovery;
+pub use taskward_client::recover::Recovery;
+pub use taskward_core as core;

@@ -1,8 +1,8 @@
 //! Recovers a start of unknown outcome. Keep it in step with its blocking twin.
 
+use taskward_client::recover::{Recovery, RecoveryPlan, recovery_plan};
+use taskward_client::run::RunSource;
 use taskward_core::{Error, Provider, Search, SearchResult, SearchStep, Snapshot, TaskId};
-use taskward_edge::recover::{Recovery, RecoveryPlan, recovery_plan};
-use taskward_edge::run::RunSource;
 
 use crate::client::Client;
 use crate::run::Run;

@@ -8,13 +8,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use taskward_client::followed::{Driver as _, FollowedTask};
+use taskward_client::run::{BoxError, Hooks, OnEvent};
 use taskward_core::{
     Answer, AnswerError, ApiError, DetachReason, Detached, Error, Event, Liveness, MessageNo,
     NumberedEvent, Provider, Question, QuestionId, Reply, RunResult, Snapshot, Status, Task,
     TaskId, WaitReason,
 };
-use taskward_edge::followed::{Driver as _, FollowedTask};
-use taskward_edge::run::{BoxError, Hooks, OnEvent};
 
 use crate::client::Client;
 use crate::drive::Drive;

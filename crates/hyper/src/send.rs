@@ -10,14 +10,14 @@ use bytes::Bytes;
 use http::{HeaderValue, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
+use taskward_client::clock::later;
+use taskward_client::failure::SocketFailure;
+use taskward_client::reply::{self, BodyPlan, StreamMode};
+use taskward_client::trace;
 use taskward_core::{
     ConnectionUse, Credential, ExchangeFailure, ExchangeProgress, Head, Limits, Origin, Request,
     Response, StreamRedactor, TimeoutPhase,
 };
-use taskward_edge::clock::later;
-use taskward_edge::failure::SocketFailure;
-use taskward_edge::reply::{self, BodyPlan, StreamMode};
-use taskward_edge::trace;
 use tokio::time::{Sleep, sleep_until};
 use tracing::{Instrument as _, Span};
 

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use taskward_client::clock::later;
+use taskward_client::failure::SocketFailure;
+use taskward_client::reply::MAX_HEAD;
 use taskward_core::{Limits, TimeoutPhase};
-use taskward_edge::clock::later;
-use taskward_edge::failure::SocketFailure;
-use taskward_edge::reply::MAX_HEAD;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;

@@ -485,7 +485,7 @@ fn a_question_that_nobody_answers_is_handed_back_or_waited_for_as_long_as_is_sai
 fn the_wall_clock_is_read_once_for_each_client_and_then_time_is_monotonic() {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut readers = Vec::new();
-    for name in ["core", "providers", "edge", "hyper", "ureq", "taskward"] {
+    for name in ["core", "providers", "client", "hyper", "ureq", "taskward"] {
         let mut folders = vec![crates.join(name).join("src")];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).expect("a folder") {
@@ -502,11 +502,11 @@ fn the_wall_clock_is_read_once_for_each_client_and_then_time_is_monotonic() {
         }
     }
     // The words about a certificate's dates name today's; nothing is decided by them.
-    readers.retain(|path| !path.ends_with("edge/src/failure.rs"));
+    readers.retain(|path| !path.ends_with("client/src/failure.rs"));
     let [reader] = &readers[..] else {
         panic!("one place reads the wall clock: {readers:?}");
     };
-    assert!(reader.ends_with("edge/src/clock.rs"), "{reader:?}");
+    assert!(reader.ends_with("client/src/clock.rs"), "{reader:?}");
     let text = std::fs::read_to_string(reader).expect("a source file");
     let (_, made) = text
         .split_once("pub fn new(")

@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
+use taskward_client::failure::SocketFailure;
+use taskward_client::source::Opened;
 use taskward_core::{Body, Segment, Source};
-use taskward_edge::failure::SocketFailure;
-use taskward_edge::source::Opened;
 
 use crate::wire::ExchangeWatch;
 

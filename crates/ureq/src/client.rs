@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskward_client::clock::Clock;
+use taskward_client::recover::Recovery;
+use taskward_client::run::RunSource;
+use taskward_client::settings::Settings;
 use taskward_core::{
     Error, Journal, List, Operation, OriginBudget, Policy, Provider, Retrying, SecretString,
     Snapshot, TaskId,
 };
-use taskward_edge::clock::Clock;
-use taskward_edge::recover::Recovery;
-use taskward_edge::run::RunSource;
-use taskward_edge::settings::Settings;
 
 use crate::dial::Dialer;
 use crate::drive;

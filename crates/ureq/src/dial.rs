@@ -10,9 +10,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use taskward_client::failure::{SocketFailure, of_connect, of_handshake};
+use taskward_client::route::{Proxy, Route, join, proxy_variable, unusable_proxy};
 use taskward_core::{Cause, ConfigError, Origin};
-use taskward_edge::failure::{SocketFailure, of_connect, of_handshake};
-use taskward_edge::route::{Proxy, Route, join, proxy_variable, unusable_proxy};
 use ureq::ProxyProtocol;
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -246,5 +246,5 @@ fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, Socket
 }
 
 #[cfg(test)]
-#[path = "../../edge/conformance/dialing.rs"]
+#[path = "../../client/conformance/dialing.rs"]
 mod tests;

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
+use taskward_client::driver::TaskDriver;
+use taskward_client::entropy::seed;
+use taskward_client::followed::Driver;
+use taskward_client::source::{self, Fingerprints};
+use taskward_client::trace;
 use taskward_core::{
     Call, CallStep, Error, ExchangeFailure, ExchangeId, Journal, Limits, NumberedEvent, Operation,
     Policy, Provider, Request, Retrying, Revision, Step, Task, Timestamp,
 };
-use taskward_edge::driver::TaskDriver;
-use taskward_edge::entropy::seed;
-use taskward_edge::followed::Driver;
-use taskward_edge::source::{self, Fingerprints};
-use taskward_edge::trace;
 use tracing::Span;
 
 use crate::client::Client;
@@ -171,7 +171,7 @@ impl<P: Provider> Drive<P> {
     }
 
     /// Reports the outcome of the exchange that was to open the stream.
-    fn opened(&mut self, id: ExchangeId, report: taskward_edge::reply::Report<()>) {
+    fn opened(&mut self, id: ExchangeId, report: taskward_client::reply::Report<()>) {
         if self.watch.report(id, report).is_none() {
             self.drop_stream(id);
         }

@@ -4,8 +4,8 @@
 
 use std::io;
 
+use taskward_client::failure::{SocketFailure, chain, find};
 use taskward_core::Cause;
-use taskward_edge::failure::{SocketFailure, chain, find};
 
 /// Classifies an exchange that failed before its reply's head was complete. `broken` is the error of an earlier write.
 pub(crate) fn of_head(

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use taskward_core::{Answer, Error, MessageNo, QuestionId};
-use taskward_edge::driver::{
+use taskward_client::driver::{
     Claim, HandleCommand, HandleRequest, NOT_DRIVEN_AFTER, Responder, Withdraw, gone, not_driven,
 };
+use taskward_core::{Answer, Error, MessageNo, QuestionId};
 
 use crate::inbox::{Idle, Inbox};
 

@@ -7,10 +7,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use taskward_client::clock::later;
+use taskward_client::driver::{HandleRequest, gone, not_driven};
+use taskward_client::reply::Report;
 use taskward_core::{Error, ExchangeFailure, ExchangeId};
-use taskward_edge::clock::later;
-use taskward_edge::driver::{HandleRequest, gone, not_driven};
-use taskward_edge::reply::Report;
 
 /// How many requests of handles are queued before their senders wait.
 const MAX_REQUESTS: usize = 16;
@@ -256,7 +256,7 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use taskward_edge::driver::{Claim, HandleCommand};
+    use taskward_client::driver::{Claim, HandleCommand};
 
     use super::*;
 

@@ -4,18 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskward_client::run::{Hooks, RunSource, RunSpec, SaveHook};
+use taskward_client::source::Fingerprints;
 use taskward_core::{
     Error, EventSeq, IdempotencyKey, Journal, NumberedEvent, OnDetach, Policy, Provider, Question,
     Reply, RunResult, Snapshot,
 };
-use taskward_edge::run::{Hooks, RunSource, RunSpec, SaveHook};
-use taskward_edge::source::Fingerprints;
 
 use crate::client::Client;
 use crate::running::Running;
 
 #[doc(inline)]
-pub use taskward_edge::run::BoxError;
+pub use taskward_client::run::BoxError;
 
 pub(crate) type OnQuestion = Box<dyn FnMut(Question) -> Result<Reply, BoxError> + Send>;
 

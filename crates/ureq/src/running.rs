@@ -3,12 +3,12 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
+use taskward_client::followed::FollowedTask;
+use taskward_client::run::{Hooks, OnEvent};
 use taskward_core::{
     Answer, AnswerError, ApiError, DetachReason, Detached, Error, Event, Liveness, MessageNo,
     NumberedEvent, Provider, Question, QuestionId, RunResult, Snapshot, Status, Task, TaskId,
 };
-use taskward_edge::followed::FollowedTask;
-use taskward_edge::run::{Hooks, OnEvent};
 
 use crate::client::Client;
 use crate::drive::Drive;

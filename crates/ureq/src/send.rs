@@ -7,14 +7,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Version};
+use taskward_client::failure::SocketFailure;
+use taskward_client::reply::{self, BodyPlan, MAX_HEAD, StreamMode};
+use taskward_client::route::{IDLE_AGE, MAX_IDLE};
+use taskward_client::trace;
 use taskward_core::{
     ConnectionUse, Credential, ExchangeFailure, ExchangeProgress, Head, Limits, Origin, Request,
     Response, StreamRedactor,
 };
-use taskward_edge::failure::SocketFailure;
-use taskward_edge::reply::{self, BodyPlan, MAX_HEAD, StreamMode};
-use taskward_edge::route::{IDLE_AGE, MAX_IDLE};
-use taskward_edge::trace;
 use tracing::Span;
 use ureq::config::AutoHeaderValue;
 use ureq::{Agent, BodyReader, SendBody};

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use http::HeaderValue;
 use rustls::{ClientConnection, StreamOwned};
+use taskward_client::clock::later;
+use taskward_client::failure::SocketFailure;
 use taskward_core::{Limits, TimeoutPhase};
-use taskward_edge::clock::later;
-use taskward_edge::failure::SocketFailure;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
 use crate::size_lines::SizeLines;

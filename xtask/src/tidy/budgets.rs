@@ -184,11 +184,11 @@ mod tests {
         assert_eq!(
             faults(
                 &budgets("[lines]\ncore = 1\n"),
-                &budgets("[lines]\nedge = 1\n")
+                &budgets("[lines]\nclient = 1\n")
             ),
             [
                 "budgets.toml: lines.core is 1, and has no budget",
-                "budgets.toml: there is no lines.edge"
+                "budgets.toml: there is no lines.client"
             ]
         );
     }

@@ -15,9 +15,9 @@ use crate::{codegen, repo, source::Workspace, words};
 const ARROWS: &[(&str, &[&str])] = &[
     ("taskward-core", &[]),
     ("taskward-providers", &["taskward-core"]),
-    ("taskward-edge", &["taskward-core"]),
-    ("taskward-hyper", &["taskward-core", "taskward-edge"]),
-    ("taskward-ureq", &["taskward-core", "taskward-edge"]),
+    ("taskward-client", &["taskward-core"]),
+    ("taskward-hyper", &["taskward-core", "taskward-client"]),
+    ("taskward-ureq", &["taskward-core", "taskward-client"]),
     ("taskward-sim", &["taskward-core"]),
     ("taskward-journal", &["taskward-core"]),
     (

@@ -2,5 +2,5 @@
 
 mod adapter;
 mod futures;
-#[path = "../../../edge/conformance/mod.rs"]
+#[path = "../../../client/conformance/mod.rs"]
 mod suite;

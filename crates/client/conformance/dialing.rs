@@ -6,9 +6,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use taskward_client::failure::SocketFailure;
+use taskward_client::route::Proxy;
 use taskward_core::{Cause, Error, ErrorKind, ExchangeProgress, TimeoutPhase};
-use taskward_edge::failure::SocketFailure;
-use taskward_edge::route::Proxy;
 
 #[cfg(target_os = "linux")]
 use blackhole::BlackHole;

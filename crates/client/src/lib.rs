@@ -1,4 +1,4 @@
-#![doc = "What both adapters share at the edge of the world: the clock, files, trust roots, settings, and what a reply's \
+#![doc = "What both adapters share: the clock, files, trust roots, settings, and what a reply's \
 head or an io error means."]
 //!
 //! Internal to `taskward-hyper` and `taskward-ureq`: it changes with them, and its version promises nothing.
