@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::repo;
 
-const CRATE: &str = "taskward-simulate";
+const CRATE: &str = "taskward-simulation";
 /// Within so many seeds a broken build must be caught.
 const MUTANT_SEEDS: u64 = 1_000;
 /// What a broken build is made of.
@@ -17,7 +17,7 @@ const COPIED: [&str; 4] = [
     "crates/core",
     "crates/providers",
     "crates/sim",
-    "crates/simulate",
+    "crates/simulation",
 ];
 
 /// What to run.

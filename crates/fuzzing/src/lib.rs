@@ -10,8 +10,9 @@ pub mod retry_after;
 pub mod sanitise;
 pub mod snapshot;
 pub mod sse;
-pub mod task;
 pub mod url;
+
+pub use taskward_simulation::fuzzed as task;
 
 /// One target.
 #[derive(Clone, Copy, Debug)]

@@ -20,21 +20,19 @@
 //! The pure part reads no clock, socket, file or random source: time is a number of milliseconds since the epoch that
 //! the caller passes, and everything random follows from the seed.
 //!
-//! [`simulation`] puts a task of the client's machine beside them, in virtual time and with faults.
-//!
 //! It does *not* talk to any platform, persist anything, or invent replies: what it cannot model it refuses with 501.
 
 mod agents;
 mod faults;
 pub mod harness;
 mod ids;
+pub mod machine;
 mod message;
 pub mod multipart;
 pub mod nanonets;
 mod platform;
 mod routes;
 mod scenario;
-pub mod simulation;
 mod switches;
 mod time;
 

@@ -18,10 +18,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("taskward-client", &["taskward-core"]),
     ("taskward-hyper", &["taskward-core", "taskward-client"]),
     ("taskward-ureq", &["taskward-core", "taskward-client"]),
-    ("taskward-sim", &["taskward-core"]),
+    ("taskward-sim", &[]),
     ("taskward-journal", &["taskward-core"]),
     (
-        "taskward-simulate",
+        "taskward-simulation",
         &["taskward-core", "taskward-providers", "taskward-sim"],
     ),
     (
@@ -37,7 +37,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("taskward-cli", &["taskward", "taskward-sim"]),
     (
         "taskward-fuzzing",
-        &["taskward-core", "taskward-providers", "taskward-sim"],
+        &[
+            "taskward-core",
+            "taskward-providers",
+            "taskward-sim",
+            "taskward-simulation",
+        ],
     ),
     ("xtask", &[]),
 ];

@@ -5,10 +5,10 @@ use serde_json::{Map, json};
 use super::run::Phase;
 use super::{DashboardAction, Server};
 use crate::ids;
-use crate::message::{Answer, Head, Pulled, Request, StreamId};
-use crate::simulation::{
+use crate::machine::{
     Effect, Interference, Machine, QuestionAccount, ServerState, TaskAccount, TaskStanding,
 };
+use crate::message::{Answer, Head, Pulled, Request, StreamId};
 
 impl Machine for Server {
     fn api_key(&self) -> &str {

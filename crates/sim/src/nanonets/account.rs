@@ -4,10 +4,10 @@ use serde_json::json;
 
 use super::task::{Entry, Phase, Task};
 use super::{DashboardAction, Server};
-use crate::message::{Answer, Head, Request};
-use crate::simulation::{
+use crate::machine::{
     Effect, Interference, Machine, QuestionAccount, ServerState, TaskAccount, TaskStanding,
 };
+use crate::message::{Answer, Head, Request};
 
 /// What others say.
 const OTHERS_WORDS: &str = "said by somebody else";

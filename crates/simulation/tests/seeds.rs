@@ -1,7 +1,7 @@
 //! Some seeds on each run of the tests, and always those that once failed.
 
-use taskward_sim::simulation::{FaultEvent, Invariant};
-use taskward_simulate::{Summary, regressions, run};
+use taskward_simulation::seeds::{Summary, regressions, run};
+use taskward_simulation::{FaultEvent, Invariant};
 
 fn passes(seed: u64) -> Summary {
     match run(seed, false) {

@@ -3,10 +3,10 @@
 
 use taskward_core::{Answer, Answered, Event, Question, QuestionId, Safety};
 
-use super::super::machine::Effect;
 use super::super::observation::{Aim, Observation, Sent};
 use super::CheckResult::{Broken, Holds, Silent};
 use super::{CheckResult, Model, hold};
+use taskward_sim::machine::Effect;
 
 impl Model {
     /// I-2.

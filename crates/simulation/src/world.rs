@@ -10,12 +10,14 @@ use taskward_core::{
 };
 
 use super::fault::{Chance, FaultEvent, Struck};
-use super::machine::{Effect, Interference, Machine, ServerState, TaskStanding};
 use super::model::{Model, Rules};
 use super::observation::{Durable, Observation};
 use super::report::{Trace, Violation};
 use super::{Beginning, START, Simulation};
-use crate::message::{Reply, Request, StreamId};
+use taskward_sim::machine::{
+    Effect, Interference, Machine, QuestionAccount, ServerState, TaskStanding,
+};
+use taskward_sim::{Reply, Request, StreamId};
 
 /// How long a human in the dashboard reviews a task before approving it.
 const REVIEW: u64 = 20_000;
@@ -283,7 +285,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         &mut self,
         no: u64,
         request: Request,
-    ) -> Result<crate::message::Answer, Box<Violation>> {
+    ) -> Result<taskward_sim::Answer, Box<Violation>> {
         self.inspect();
         let is_keyed = request.head.header("idempotency-key").is_some();
         let is_write = M::effect(&request.head).is_write();
@@ -301,8 +303,8 @@ impl<P: Provider, M: Machine> World<P, M> {
             .find(|id| is_new(id));
         let answered = answered(&before, &after);
         let status = match &answer {
-            crate::message::Answer::Whole(reply) => reply.status,
-            crate::message::Answer::Stream { head, .. } => head.status,
+            taskward_sim::Answer::Whole(reply) => reply.status,
+            taskward_sim::Answer::Stream { head, .. } => head.status,
         };
         let is_success = (200..300).contains(&status);
         let fact = Observation::Arrived {
@@ -336,7 +338,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             let late = self.late.remove(at);
             self.tell(format_args!("  request {} arrives late", late.no));
             let answer = self.arrive(late.no, late.request)?;
-            if let crate::message::Answer::Stream { id, .. } = answer {
+            if let taskward_sim::Answer::Stream { id, .. } = answer {
                 self.setup.machine.close(id);
             }
         }
@@ -395,7 +397,7 @@ impl<P: Provider, M: Machine> World<P, M> {
 
 /// Returns the question that was answered between these two.
 fn answered(before: &ServerState, after: &ServerState) -> Option<String> {
-    let is_answered = |asked: &&super::QuestionAccount| {
+    let is_answered = |asked: &&QuestionAccount| {
         let earlier = before
             .questions
             .iter()

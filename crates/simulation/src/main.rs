@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use taskward_simulate::{Broken, Summary, regressions, run};
+use taskward_simulation::seeds::{Broken, Summary, regressions, run};
 
 /// How many failing seeds are printed.
 const TOLD: usize = 20;
@@ -30,7 +30,7 @@ struct Args {
     #[arg(long)]
     fresh: bool,
     /// How a failing seed is run again
-    #[arg(long, hide = true, default_value = "taskward-simulate")]
+    #[arg(long, hide = true, default_value = "taskward-simulation")]
     name: String,
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 use taskward_core::{CancelResult, ExchangeFailure, OnDetach, Outcome, Provider, Seed, Step, Task};
 
 use super::fault::FaultEvent;
-use super::machine::Machine;
 use super::model::Invariant;
 use super::observation::{Asked, Birth, Durable, End, Observation};
 use super::recovery::After;
 use super::report::{Report, Violation};
 use super::world::{World, millis};
 use super::{Beginning, START};
+use taskward_sim::machine::Machine;
 
 /// So many steps without time going on are a circle.
 const CIRCLE: u64 = 20_000;

@@ -10,7 +10,7 @@
 //! use std::time::Duration;
 //! use taskward_core::Answer;
 //! use taskward_providers::agent_harness::{AgentHarness, Job};
-//! use taskward_sim::simulation::{FaultEvent, FaultPlan, START, Simulation};
+//! use taskward_simulation::{FaultEvent, FaultPlan, START, Simulation};
 //! use taskward_sim::{Scenario, harness::Server};
 //!
 //! // An order that waits for an approval, which takes its human two hours.
@@ -55,16 +55,21 @@
 //! # Two modes
 //! Without [`heal_after`](Simulation::heal_after) things go wrong until the run ends or its time is up: nothing wrong
 //! may happen, but nothing good has to. With it nothing goes wrong from then on, and the watch has to reach its end.
+//!
+//! [`seeds`] are the cases that Taskward itself has to pass, and [`fuzzed`] drives the machine as a fuzzer's bytes say.
+//!
+//! It does *not* open a socket or read a clock, and it is no part of the program.
 
 mod drive;
 mod fault;
+pub mod fuzzed;
 mod human;
-mod machine;
 mod model;
 mod observation;
 mod other_clients;
 mod recovery;
 mod report;
+pub mod seeds;
 mod spoil;
 mod wire;
 mod world;
@@ -72,11 +77,9 @@ mod world;
 use std::time::Duration;
 
 use taskward_core::{Answer, Policy, Provider, Question, TaskId};
+use taskward_sim::machine::Machine;
 
 pub use fault::{FaultEvent, FaultPlan, Struck};
-pub use machine::{
-    Effect, Interference, Machine, QuestionAccount, ServerState, TaskAccount, TaskStanding,
-};
 pub use model::Invariant;
 pub use report::{Checked, Report, Violation};
 

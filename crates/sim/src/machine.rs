@@ -1,4 +1,4 @@
-//! What the simulation needs of a platform's server.
+//! What a simulation needs of a platform's server.
 
 use crate::message::{Answer, Head, Pulled, Request, StreamId};
 
@@ -63,7 +63,9 @@ impl Effect {
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
             Self::Answer => "answer",

@@ -7,13 +7,13 @@ use taskward_core::{
 
 use super::START;
 use super::fault::FaultEvent;
-use super::machine::Machine;
 use super::model::Invariant;
 use super::observation::{Found, Observation};
 use super::report::Violation;
 use super::spoil;
 use super::wire::{response, translate};
 use super::world::World;
+use taskward_sim::machine::Machine;
 
 /// How often a start is recovered while things go wrong.
 const RECOVERIES: u32 = 3;

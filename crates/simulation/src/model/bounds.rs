@@ -1,9 +1,9 @@
 //! Secrets, attempts, poll intervals, deadlines and sizes.
 
-use super::super::machine::Effect;
 use super::super::observation::{Asked, Observation};
 use super::CheckResult::{Broken, Holds, Silent};
 use super::{CheckResult, Model, hold};
+use taskward_sim::machine::Effect;
 
 /// The most bytes that show what a task holds, and the most of what is stored of it.
 const MOST_HELD: usize = 512 << 10;

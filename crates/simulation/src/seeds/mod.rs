@@ -1,21 +1,19 @@
 //! The simulations that Taskward has to pass: each seed is a platform, a job, people, and injected faults.
-//!
-//! It does *not* simulate anything by itself: that is [`taskward_sim::simulation`].
 
 mod cases;
 mod summary;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::{Invariant, Report, Violation};
 pub use cases::Case;
 pub use summary::Summary;
-use taskward_sim::simulation::{Invariant, Report, Violation};
 
 /// Once in so many seeds, a run is done twice: it must be the same.
 const TWICE: u64 = 16;
 
 /// The seeds that once went wrong: a number at the beginning of each line, and what it was.
-const REGRESSIONS: &str = include_str!("../regressions.txt");
+const REGRESSIONS: &str = include_str!("../../regressions.txt");
 
 /// A seed that broke something.
 #[derive(Debug)]

@@ -12,9 +12,9 @@ use std::fmt;
 
 use taskward_core::{Event, Policy, Safety};
 
-use super::machine::{Effect, ServerState, TaskStanding};
 use super::observation::{Aim, DeliveryFact, Durable, Observation, Sent};
 use super::report::{Checked, Violation};
+use taskward_sim::machine::{Effect, ServerState, TaskStanding};
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,10 +4,10 @@ use taskward_core::{IdempotencyKey, Provider, Request, Safety};
 
 use super::Beginning;
 use super::drive::Done;
-use super::machine::Machine;
 use super::observation::{Another, Observation};
 use super::wire::{content, translate};
 use super::world::World;
+use taskward_sim::machine::Machine;
 
 impl<P: Provider, M: Machine> World<P, M> {
     /// Starts what others start by now.

@@ -8,13 +8,13 @@ use taskward_core::{
 };
 
 use super::fault::FaultEvent;
-use super::machine::{Effect, Machine};
 use super::observation::{Aim, DeliveryFact, Kept, Observation, Sent};
 use super::report::Violation;
 use super::spoil;
 use super::world::{Flight, Late, News, Open, World, bytes, millis};
-use crate::message::{Answer as Served, Pulled, Reply, Request as Sim, SimBody};
-use crate::multipart::{Multipart, boundary};
+use taskward_sim::machine::{Effect, Machine};
+use taskward_sim::multipart::{Multipart, boundary};
+use taskward_sim::{Answer as Served, Pulled, Reply, Request as Sim, SimBody};
 
 /// One way through the network.
 const TRIP: u64 = 10;

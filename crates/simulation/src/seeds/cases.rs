@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use crate::{FaultEvent, FaultPlan, START, Simulation, Violation};
 use taskward_core::{Answer, OnDetach, Policy, Provider, Question, QuestionKind, TaskId};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{self, Nanonets};
-use taskward_sim::simulation::{FaultEvent, FaultPlan, Machine, START, Simulation, Violation};
+use taskward_sim::machine::Machine;
 use taskward_sim::{LateMessage, Request, Scenario, harness, nanonets as sim};
 
-use crate::{Summary, summary_of};
+use super::{Summary, summary_of};
 
 /// From this seed on, a case is that of the seed so much lower, as it was before there were others in the account, turns,
 /// messages, interrupts, failing disks and forgotten keys: what such a seed once found, it still tests.

@@ -6,9 +6,9 @@ use taskward_core::{Answer, Answered, Event, EventNo, OnDetach, Provider, Questi
 
 use super::drive::{Done, Life};
 use super::fault::FaultEvent;
-use super::machine::Machine;
 use super::observation::{Aim, Observation};
 use super::world::{Want, World, millis};
+use taskward_sim::machine::Machine;
 
 /// How long a human waits before they say it again.
 const AGAIN: Duration = Duration::from_secs(5);

@@ -1,9 +1,9 @@
 //! The reported outcome is the one that is true on the server.
 
-use super::super::machine::{Effect, TaskStanding};
 use super::super::observation::{DeliveryFact, End, Observation, Sent};
 use super::CheckResult::{Broken, Holds, Silent};
 use super::{CheckResult, Model, hold};
+use taskward_sim::machine::{Effect, TaskStanding};
 
 impl Model {
     /// I-6.

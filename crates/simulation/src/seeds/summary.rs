@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use taskward_sim::simulation::{Checked, FaultEvent, Invariant, Struck};
+use crate::{Checked, FaultEvent, Invariant, Struck};
 
 /// The sum of some runs.
 #[derive(Clone, Debug, Default)]
