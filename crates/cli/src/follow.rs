@@ -149,7 +149,6 @@ impl<P: Platform> FollowSetup<P> {
         self,
         session: &Connection<P>,
     ) -> Result<Followed<'_, P>, Box<CliError>> {
-        let begun = session.clock.elapsed();
         if let Some(task) = self.reporter.task() {
             // Before anything else is kept of it.
             session.catch_up(&task);
@@ -172,7 +171,6 @@ impl<P: Platform> FollowSetup<P> {
             running,
             began: self.began,
             reporter: self.reporter,
-            until: self.policy.work.map(|work| begun + work),
             policy: self.policy,
         })
     }
@@ -187,8 +185,6 @@ pub(crate) struct Followed<'a, P: Platform> {
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
     policy: Policy,
-    /// When --timeout is over, on the client's clock.
-    until: Option<Duration>,
 }
 
 /// What ended a wait.
@@ -257,7 +253,6 @@ impl<P: Platform> Followed<'_, P> {
             }
         );
         let unstopped = self.unstopped(&outcome);
-        let outcome = self.in_our_words(outcome);
         let end = exit_report::outcome(self.session, &self.began, &self.reporter, outcome);
         match end {
             Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
@@ -269,39 +264,13 @@ impl<P: Platform> Followed<'_, P> {
         }
     }
 
-    /// An outcome that --timeout made: the client knows it as an exchange that took too long.
-    fn in_our_words(&self, outcome: Outcome<P::Output>) -> Outcome<P::Output> {
-        match outcome {
-            Outcome::Unknown {
-                intent,
-                likely,
-                why,
-            } if self.is_late() => Outcome::Unknown {
-                intent,
-                likely,
-                why: match &self.began {
-                    // What was done about the task is told there.
-                    StartKind::Message(_) => format!("--timeout was reached: {why}"),
-                    _ => "--timeout was reached before the server answered.".to_owned(),
-                },
-            },
-            outcome => outcome,
-        }
-    }
-
-    /// Whether --timeout was reached.
-    fn is_late(&self) -> bool {
-        let now = self.session.clock.elapsed();
-        self.until.is_some_and(|until| now >= until)
-    }
-
     /// That a task which was to be stopped when its time is over was not even asked to.
     fn unstopped(&self, outcome: &Outcome<P::Output>) -> Option<&'static str> {
         if self.policy.on_deadline == OnDetach::Detach {
             return None;
         }
         match (outcome, &self.began) {
-            (Outcome::Unknown { .. }, _) if !self.is_late() => None,
+            (Outcome::Unknown { reason, .. }, _) if !reason.is_deadline() => None,
             // What was done about the task is told with why.
             (Outcome::Unknown { .. }, StartKind::Message(_)) => None,
             (Outcome::Unknown { .. }, _) => {

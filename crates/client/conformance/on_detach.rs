@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use taskward_core::{
-    BoxError, CancelResult, DetachReason, ErrorKind, Event, Journal, OnDetach, Outcome, RunResult,
-    SecretString, Snapshot,
+    BoxError, CancelFailure, CancelResult, DetachReason, ErrorKind, Event, Journal, OnDetach,
+    Outcome, RetryReason, RunResult, SecretString, Snapshot,
 };
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::Nanonets;
@@ -77,10 +77,11 @@ fn a_cancel_that_cannot_be_had_at_the_deadline_is_told() -> Result {
         })
         .on("cancel"),
     ]);
-    let CancelResult::Failed(why) = late(&client, &sim, Some(CONFIRM))? else {
+    let CancelResult::Failed(CancelFailure::Attempt(failed)) = late(&client, &sim, Some(CONFIRM))?
+    else {
         panic!("it was refused");
     };
-    assert!(why.contains("403"), "{why}");
+    assert_eq!(failed.reason, RetryReason::Status(403));
     Ok(())
 }
 

@@ -67,8 +67,8 @@ pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use operation::{Operation, Safety};
 pub use origin::{ConfigError, Credential, MAX_REDIRECTS, Origin, user_agent};
 pub use outcome::{
-    CancelResult, DetachReason, Detached, Outcome, Output, RunResult, StoppedBy, TaskFailure,
-    TimeLimit,
+    CancelFailure, CancelResult, DetachReason, Detached, LostMessage, NotStartedReason, Outcome,
+    Output, RunResult, StoppedBy, TaskFailure, TimeLimit, UnavailableReason, UnknownReason,
 };
 pub use pages::{List, ListPage, Pages};
 pub use policy::{OnDetach, Policy, PollBackoff, Retry};
@@ -78,7 +78,7 @@ pub use provider::{
     WriteRequest,
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply, WithdrawReason};
-pub use reason::{RequestPurpose, RetryReason, WaitReason};
+pub use reason::{FailedAttempt, RequestPurpose, RetryReason, WaitReason};
 pub use redact::{REDACTED, SHORTEST, StreamRedactor, is_redacted};
 pub use request::{Body, Fingerprint, Frozen, Request, Segment, Source, SourceKey, Stamp};
 pub use response::{Head, Response};

@@ -1,5 +1,7 @@
 //! How the following of a task ends.
 
+mod reason;
+
 use std::fmt;
 
 use serde::de::DeserializeOwned;
@@ -11,6 +13,8 @@ use crate::event::Status;
 use crate::id::{IntentId, TaskId};
 use crate::question::Question;
 use crate::snapshot::Snapshot;
+
+pub use reason::{CancelFailure, LostMessage, NotStartedReason, UnavailableReason, UnknownReason};
 
 /// The answer of a completed task, with the same interface for every provider.
 pub trait Output {
@@ -168,7 +172,8 @@ pub enum TimeLimit {
 }
 
 /// What is known about cancelling a task that the client stopped following.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CancelResult {
     /// The client did not ask the server to cancel. The task, if there is one, keeps running.
@@ -178,7 +183,7 @@ pub enum CancelResult {
     /// The server was asked to cancel, and the client saw the task stopped in this status.
     Confirmed(Status),
     /// The task could not be cancelled, for this reason, and keeps running as far as the client knows.
-    Failed(String),
+    Failed(CancelFailure),
     /// The provider cannot cancel tasks. The task keeps running.
     Unsupported,
 }
@@ -203,8 +208,8 @@ impl fmt::Display for CancelResult {
             Self::NotRequested => f.write_str("the task goes on"),
             Self::Accepted => f.write_str("the task was asked to stop, and was not seen to have"),
             Self::Confirmed(status) => write!(f, "the task was stopped ({status})"),
-            Self::Failed(why) => {
-                write!(f, "the task was not stopped and goes on: {why}")
+            Self::Failed(failure) => {
+                write!(f, "the task was not stopped and goes on: {failure}")
             }
             Self::Unsupported => {
                 f.write_str("the task goes on, since it cannot be stopped from here")
@@ -228,8 +233,8 @@ pub enum Outcome<O> {
     ResultUnavailable {
         /// The task.
         id: TaskId,
-        /// The error of the last attempt.
-        why: String,
+        /// Why it cannot be read.
+        reason: UnavailableReason,
     },
     /// The agent failed.
     Failed {
@@ -252,7 +257,7 @@ pub enum Outcome<O> {
     /// The server never received the start request: no task exists, and starting again is safe.
     NotStarted {
         /// Why the client gave up.
-        why: String,
+        reason: NotStartedReason,
         /// How many requests were made.
         attempts: u32,
         /// Whether the same start may work later: the network failed, and nobody refused it.
@@ -263,7 +268,7 @@ pub enum Outcome<O> {
         /// The start request, for recovery.
         intent: IntentId,
         /// What happened to the start request.
-        why: String,
+        reason: UnknownReason,
         /// Whether a reply of the server suggests that a task was created.
         likely: bool,
     },
@@ -381,15 +386,15 @@ impl<O> fmt::Display for Outcome<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Succeeded { .. } => f.write_str("the task completed"),
-            Self::ResultUnavailable { why, .. } => write!(
+            Self::ResultUnavailable { reason, .. } => write!(
                 f,
-                "the task completed, but its answer cannot be read yet: {why}"
+                "the task completed, but its answer cannot be read yet: {reason}"
             ),
             Self::Failed { failure, .. } => f.write_str(&describe("the task failed", failure)),
             Self::Stopped { by, failure, .. } => f.write_str(&describe(by.as_str(), failure)),
             Self::Refused(error) => write!(f, "the start was refused: {error}"),
-            Self::NotStarted { why, .. } => write!(f, "the task was not started: {why}"),
-            Self::Unknown { why, .. } => write!(f, "the task may have started: {why}"),
+            Self::NotStarted { reason, .. } => write!(f, "the task was not started: {reason}"),
+            Self::Unknown { reason, .. } => write!(f, "the task may have started: {reason}"),
             Self::AccessLost { error, .. } => write!(f, "the key was refused: {error}"),
             Self::Gone { error, .. } => {
                 write!(f, "the server no longer knows the task: {error}")

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ReadErrorKind;
 use crate::failure::Cause;
-use crate::retry::AttemptError;
 
 /// Why a task waits. `-v` prints it, and every wait has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,13 +120,29 @@ impl RetryReason {
             Self::StreamUnusable => "stream_unusable",
         }
     }
+}
 
-    pub(crate) fn of(error: &AttemptError) -> Self {
-        match error {
-            AttemptError::Wire(failure) => Self::Wire(failure.cause.clone()),
-            AttemptError::Refused(reply) => Self::Status(reply.status().as_u16()),
-            AttemptError::Unreadable(error) => Self::Unreadable(error.kind()),
-        }
+/// An attempt that failed, without the reply that it may have brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct FailedAttempt {
+    /// What went wrong.
+    pub reason: RetryReason,
+    /// The words of the server, or of the library that made the exchange.
+    pub detail: String,
+}
+
+impl FailedAttempt {
+    /// Creates the record of an attempt that failed for this reason.
+    pub fn new(reason: RetryReason, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { reason, detail }
+    }
+}
+
+impl fmt::Display for FailedAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
     }
 }
 

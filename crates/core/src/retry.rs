@@ -9,7 +9,7 @@ use crate::error::{ApiError, ReadError};
 use crate::failure::{Cause, ExchangeFailure, ExchangeProgress};
 use crate::operation::Safety;
 use crate::policy::Retry;
-use crate::reason::WaitReason;
+use crate::reason::{FailedAttempt, RetryReason, WaitReason};
 use crate::response::{Head, Response};
 use crate::time::{Timestamp, millis};
 
@@ -48,6 +48,11 @@ impl AttemptError {
         asked.then(|| head.retry_after(now))?
     }
 
+    /// Returns what an outcome keeps of this attempt.
+    pub(crate) fn record(&self) -> FailedAttempt {
+        FailedAttempt::new(RetryReason::of(self), self.to_string())
+    }
+
     fn is_timeout(&self) -> bool {
         matches!(
             self,
@@ -72,6 +77,17 @@ impl std::fmt::Display for AttemptError {
                 }
             }
             Self::Unreadable(error) => error.fmt(f),
+        }
+    }
+}
+
+impl RetryReason {
+    /// Returns why an attempt that failed like this is repeated.
+    pub(crate) fn of(error: &AttemptError) -> Self {
+        match error {
+            AttemptError::Wire(failure) => Self::Wire(failure.cause.clone()),
+            AttemptError::Refused(reply) => Self::Status(reply.status().as_u16()),
+            AttemptError::Unreadable(error) => Self::Unreadable(error.kind()),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::event::{Event, RawEvent, Status};
 use crate::id::{
     Cursor, EventId, EventSeq, IdempotencyKey, IntentId, MessageNo, QuestionId, Revision, TaskId,
 };
+use crate::outcome::{NotStartedReason, UnknownReason};
 use crate::policy::Policy;
 use crate::provider::{MatchCriteria, UnconfirmedEnd};
 use crate::question::{AnswerError, Question};
@@ -374,13 +375,13 @@ pub(crate) enum SavedEnd {
         request_id: Option<String>,
     },
     NotStarted {
-        why: String,
+        reason: NotStartedReason,
         attempts: u32,
         temporary: bool,
     },
     Unknown {
         intent: IntentId,
-        why: String,
+        reason: UnknownReason,
         likely: bool,
     },
     Deadline,
@@ -421,7 +422,7 @@ pub(crate) enum SavedTurnState {
         working: bool,
     },
     Undelivered {
-        why: String,
+        detail: Option<String>,
     },
 }
 

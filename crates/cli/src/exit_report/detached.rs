@@ -273,8 +273,9 @@ pub(super) fn with_detach_state<P: Platform>(
                 session.command(&format!("status {}", task.quoted())),
                 "",
             ),
-        (CancelResult::Failed(why), _) => {
-            let why = format!("The task was not stopped: {}", one_line(why));
+        (CancelResult::Failed(failure), _) => {
+            let why = one_line(&failure.to_string());
+            let why = format!("The task was not stopped: {why}");
             stays(session, reporter, problem.why(why), task)
         }
         _ => stays(session, reporter, problem, task),

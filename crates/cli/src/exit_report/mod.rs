@@ -2,7 +2,7 @@
 
 mod detached;
 
-use taskward::core::TimeLimit;
+use taskward::core::{TimeLimit, UnknownReason};
 use taskward::{
     Answered, ApiError, CancelResult, Error, Outcome, Question, Status, StoppedBy, TaskFailure,
 };
@@ -84,12 +84,12 @@ pub(crate) fn outcome<P: Platform>(
     };
     let problem = match outcome {
         Outcome::Succeeded { output, .. } => return Ok(output),
-        Outcome::ResultUnavailable { why, .. } => CliError::new(
+        Outcome::ResultUnavailable { reason, .. } => CliError::new(
             Exit::TryLater,
             code,
             "the task completed, but its answer cannot be read yet",
         )
-        .why(why)
+        .why(reason.to_string())
         .next("later", of("result"), ""),
         Outcome::Failed { failure: fault, .. } => bad("the task failed", Some(&fault)),
         Outcome::Stopped {
@@ -112,7 +112,7 @@ pub(crate) fn outcome<P: Platform>(
         }
         Outcome::Refused(error) => refused(session, began, code, error, reporter.attempts()),
         Outcome::NotStarted {
-            why,
+            reason,
             attempts,
             temporary,
         } => {
@@ -128,16 +128,19 @@ pub(crate) fn outcome<P: Platform>(
                 )
             };
             CliError::new(exit, code, "the task was not started")
-                .why(why)
+                .why(reason.to_string())
                 .why(advice)
                 .attempts(attempts)
         }
         Outcome::Unknown {
             intent,
-            why,
+            reason,
             likely,
-        } => unknown(session, began, Some(intent.to_string()), &why, likely)
-            .attempts(reporter.attempts()),
+        } => {
+            let why = why_unknown(began, &reason);
+            unknown(session, began, Some(intent.to_string()), &why, likely)
+                .attempts(reporter.attempts())
+        }
         Outcome::AccessLost { error, .. } => {
             let what = match error.status.as_u16() {
                 403 => "the API key has no permission to see this task",
@@ -203,6 +206,16 @@ pub(crate) fn outcome<P: Platform>(
         ),
     };
     Err(simulated(session, problem.task(task)))
+}
+
+/// Why the outcome of a start or a message is unknown, by the name of the option that set the deadline.
+fn why_unknown(began: &StartKind, reason: &UnknownReason) -> String {
+    match began {
+        _ if !reason.is_deadline() => reason.to_string(),
+        // What was done about the task is told there.
+        StartKind::Message(_) => format!("--timeout was reached: {reason}"),
+        _ => "--timeout was reached before the server answered.".to_owned(),
+    }
 }
 
 /// What was last read of a task when its time was over; nothing where its end is told.

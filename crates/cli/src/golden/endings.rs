@@ -1,6 +1,9 @@
 //! The ends of a task, and those of a watch that is left.
 
-use taskward::core::{IntentId, MessageNo, TimeLimit, Timestamp};
+use taskward::core::{
+    CancelFailure, Cause, FailedAttempt, IntentId, MessageNo, NotStartedReason, TimeLimit,
+    Timestamp, UnavailableReason, UnknownReason,
+};
 use taskward::{
     Answered, CancelResult, DetachReason, Error, ErrorKind, Event, Outcome, QuestionKind,
     RetryReason, Status, StoppedBy, TaskFailure, TaskId, WithdrawReason,
@@ -13,6 +16,12 @@ use crate::exit::Exit;
 use crate::exit_report::{self, StartKind, Undelivered};
 use crate::keys;
 use crate::platform::Platform;
+
+/// The attempt to which the server answered 503.
+fn unavailable() -> FailedAttempt {
+    let detail = "the server answered 503 Service Unavailable";
+    FailedAttempt::new(RetryReason::Status(503), detail)
+}
 
 impl<P: Platform> Table<P> {
     pub(super) fn outcomes(&mut self) {
@@ -28,7 +37,7 @@ impl<P: Platform> Table<P> {
             "read later",
             Outcome::ResultUnavailable {
                 id: id(),
-                why: "the server answered 503 Service Unavailable".into(),
+                reason: UnavailableReason::Attempt(unavailable()),
             },
         );
         self.outcome(
@@ -71,11 +80,14 @@ impl<P: Platform> Table<P> {
         let hostile = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{202e}\r\nand a second line";
         self.outcome("hostile words", Outcome::Refused(refusal(400, hostile)));
         for (name, temporary) in [("for now", true), ("for good", false)] {
-            let why = "h.example:443: connection refused".into();
+            let refused = FailedAttempt::new(
+                RetryReason::Wire(Cause::Refused),
+                "h.example:443: connection refused",
+            );
             self.outcome(
                 name,
                 Outcome::NotStarted {
-                    why,
+                    reason: NotStartedReason::Attempt(refused),
                     attempts: 5,
                     temporary,
                 },
@@ -83,7 +95,10 @@ impl<P: Platform> Table<P> {
         }
         let unknown = |likely| Outcome::Unknown {
             intent: IntentId::new("7f3a"),
-            why: "the connection was reset after the request had been sent".into(),
+            reason: UnknownReason::Attempt(FailedAttempt::new(
+                RetryReason::Wire(Cause::Reset),
+                "the connection was reset after the request had been sent",
+            )),
             likely,
         };
         self.outcome("perhaps", unknown(false));
@@ -111,7 +126,7 @@ impl<P: Platform> Table<P> {
         for how in [
             CancelResult::Accepted,
             CancelResult::Confirmed(Status::known("stopped")),
-            CancelResult::Failed("the server answered 503 Service Unavailable".into()),
+            CancelResult::Failed(CancelFailure::Attempt(unavailable())),
         ] {
             let name = format!("of the agent, {}", how.code());
             let mut late = late(Some(id()), TimeLimit::Working, Some("queued"));
@@ -217,7 +232,7 @@ impl<P: Platform> Table<P> {
             CancelResult::NotRequested,
             CancelResult::Accepted,
             CancelResult::Confirmed(Status::known("stopped")),
-            CancelResult::Failed("the server answered 503 Service Unavailable".into()),
+            CancelResult::Failed(CancelFailure::Attempt(unavailable())),
         ] {
             let name = how.code();
             let (watch, session) = (StartKind::Watch, &self.session);

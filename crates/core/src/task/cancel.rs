@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::budget::OriginBudget;
 use crate::event::Status;
 use crate::failure::ExchangeFailure;
-use crate::outcome::{CancelResult, Outcome, StoppedBy, TimeLimit};
+use crate::outcome::{CancelFailure, CancelResult, Outcome, StoppedBy, TimeLimit};
 use crate::policy::OnDetach;
 use crate::provider::{Provider, ReadKind};
 use crate::time::Timestamp;
@@ -110,15 +110,14 @@ impl<P: Provider> Task<P> {
     #[must_use]
     pub fn cancel_result(&self) -> CancelResult {
         let underway = self.link.has_sent(&Purpose::Cancel);
-        let failed = |why: &str| CancelResult::Failed(why.to_owned());
         match (&self.cancel, &self.cancel_failure) {
             (Cancel::Accepted, _) => CancelResult::Accepted,
             (Cancel::Requested { .. }, _) if underway => {
-                failed("no reply to the cancel came in time")
+                CancelResult::Failed(CancelFailure::NoReply)
             }
-            (_, Some(why)) => why.clone(),
+            (_, Some(failure)) => failure.clone(),
             (Cancel::Requested { .. } | Cancel::Refused, None) => {
-                failed("the cancel could not be sent in time")
+                CancelResult::Failed(CancelFailure::NotSent)
             }
             (Cancel::Idle, None) => CancelResult::NotRequested,
         }
@@ -174,6 +173,16 @@ impl<P: Provider> Task<P> {
             };
             self.clocks.close(self.now.after(within));
         }
+    }
+
+    /// Returns whether the deadline for the agent's work has passed, although the client may still try to cancel.
+    pub(super) fn is_past_work_deadline(&self) -> bool {
+        let limit = match self.detaching.as_ref().map(|detaching| detaching.cause) {
+            Some(DetachCause::Deadline(limit)) => Some(limit),
+            Some(DetachCause::Interrupt) => None,
+            None => (self.clocks.has_run_out(self.now)).then(|| self.clocks.running()),
+        };
+        limit == Some(TimeLimit::Working)
     }
 
     /// Returns whether the running work was started by this client: a message that was not sent yet started nothing.

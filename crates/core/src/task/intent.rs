@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::again::KeptStart;
 use crate::id::IntentId;
 use crate::operation::Safety;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, UnknownReason};
 use crate::provider::{MatchCriteria, Provider};
 use crate::request::Request;
 use crate::time::Timestamp;
@@ -22,12 +22,11 @@ pub(super) fn is_key_old(begun_at: Timestamp, now: Timestamp) -> bool {
     now > begun_at.after(KEY_LIFETIME)
 }
 
-/// Explains why a start is not sent again.
-pub(super) fn old_key() -> String {
-    format!(
-        "its idempotency key is older than {} hours, so the server may have forgotten it",
-        KEY_LIFETIME.as_secs() / 3600
-    )
+/// Returns why a start with an old key is not sent again.
+pub(super) fn old_key() -> UnknownReason {
+    UnknownReason::KeyTooOld {
+        hours: KEY_LIFETIME.as_secs() / 3600,
+    }
 }
 
 /// What is kept of the start as long as the task.
@@ -98,14 +97,14 @@ impl<P: Provider> Task<P> {
     }
 
     /// Ends the start with unknown outcome: it may or may not have created a task, and is not repeated.
-    pub(super) fn end_unknown(&mut self, why: String, likely: bool) {
+    pub(super) fn end_unknown(&mut self, reason: UnknownReason, likely: bool) {
         if let Phase::Starting(starting) = &self.phase {
             self.unresolved = Some(Box::new(UnresolvedStart::of(starting, Some(self.now))));
         }
         let intent = self.intent.as_ref().map(|intent| intent.id.clone());
         self.end(Outcome::Unknown {
             intent: intent.unwrap_or_else(|| IntentId::new("")),
-            why,
+            reason,
             likely,
         });
     }

@@ -7,7 +7,9 @@ use crate::budget::OriginBudget;
 use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
 use crate::operation::Safety;
-use crate::outcome::{Outcome, TimeLimit};
+use crate::outcome::{
+    CancelFailure, NotStartedReason, Outcome, TimeLimit, UnavailableReason, UnknownReason,
+};
 use crate::provider::{PollResult, Provider, ReadKind, WriteRequest};
 use crate::question::Answered;
 use crate::reason::WaitReason;
@@ -16,7 +18,6 @@ use crate::time::Timestamp;
 
 use super::cancel::DetachCause;
 use super::intent::old_key;
-use super::judge::CANCELLED;
 use super::link::{Exchange, Purpose};
 use super::phase::Phase;
 use super::stream::{CONFIRM, OPENING, QUIET, StreamState};
@@ -85,7 +86,7 @@ impl<P: Provider> Task<P> {
             }
             if self.is_cancelled_unsent() {
                 self.end(Outcome::NotStarted {
-                    why: CANCELLED.to_owned(),
+                    reason: NotStartedReason::Cancelled,
                     attempts: 0,
                     temporary: false,
                 });
@@ -419,7 +420,7 @@ impl<P: Provider> Task<P> {
             Purpose::Check | Purpose::Write | Purpose::Reconcile => {
                 self.finish_write(Answered::Refused, Some(why))
             }
-            Purpose::Cancel => self.cancel_refused(why),
+            Purpose::Cancel => self.cancel_refused(CancelFailure::Unbuildable(why)),
             Purpose::OpenStream(_) => {
                 self.stream.state = StreamState::Closed {
                     due: Timestamp::MAX,
@@ -433,7 +434,8 @@ impl<P: Provider> Task<P> {
                     .id
                     .clone()
                     .expect("a start's request was built at birth");
-                self.end(Outcome::ResultUnavailable { id, why });
+                let reason = UnavailableReason::Unbuildable(why);
+                self.end(Outcome::ResultUnavailable { id, reason });
             }
         }
     }
@@ -476,8 +478,7 @@ impl<P: Provider> Task<P> {
         if let Phase::Starting(starting) = &self.phase
             && (starting.maybe_received || self.link.has_sent(&Purpose::Start))
         {
-            let why = "the deadline passed before the reply came".to_owned();
-            return self.end_unknown(why, false);
+            return self.end_unknown(UnknownReason::Deadline { last: None }, false);
         }
         self.drop_writes();
         if self.phase.is_ended() {
@@ -492,7 +493,7 @@ impl<P: Provider> Task<P> {
         let outcome = match (&self.phase, &self.id) {
             (Phase::Fetching(_), Some(id)) => Outcome::ResultUnavailable {
                 id: id.clone(),
-                why: "the deadline passed before it could be read".to_owned(),
+                reason: UnavailableReason::Deadline,
             },
             (Phase::Tracing(_), _) => return self.end_traced(),
             _ => return self.end_cancelling(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
 use crate::error::ApiError;
-use crate::outcome::{CancelResult, Outcome, TimeLimit};
+use crate::outcome::{CancelResult, NotStartedReason, Outcome, TimeLimit, UnknownReason};
 use crate::provider::{MatchCriteria, Provider, ReadKind};
 use crate::reason::WaitReason;
 use crate::request::{Request, Segment, SourceKey};
@@ -118,7 +118,9 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
                     cursor: cursor.clone(),
                     working: *working,
                 },
-                TurnState::Undelivered { why } => SavedTurnState::Undelivered { why: why.clone() },
+                TurnState::Undelivered { detail } => SavedTurnState::Undelivered {
+                    detail: detail.clone(),
+                },
             },
         }),
         cancel: match task.cancel {
@@ -227,21 +229,21 @@ fn save_end<O>(outcome: &Outcome<O>) -> SavedEnd {
             request_id: error.request_id.clone(),
         },
         Outcome::NotStarted {
-            why,
+            reason,
             attempts,
             temporary,
         } => SavedEnd::NotStarted {
-            why: why.clone(),
+            reason: reason.clone(),
             attempts: *attempts,
             temporary: *temporary,
         },
         Outcome::Unknown {
             intent,
-            why,
+            reason,
             likely,
         } => SavedEnd::Unknown {
             intent: intent.clone(),
-            why: why.clone(),
+            reason: reason.clone(),
             likely: *likely,
         },
         Outcome::DeadlineExceeded { id: None, .. } => SavedEnd::Deadline,
@@ -421,7 +423,7 @@ fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) 
             task.writes.push_front(lost);
             TurnState::Sending { no, working }
         }
-        SavedTurnState::Undelivered { why } => TurnState::Undelivered { why },
+        SavedTurnState::Undelivered { detail } => TurnState::Undelivered { detail },
     };
     Turn {
         text: saved.text,
@@ -429,10 +431,10 @@ fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) 
     }
 }
 
-/// Returns why the message of a turn is known not to have arrived, if it is.
-fn undelivered(saved: &Saved) -> Option<&str> {
+/// Returns what happened to the message of a turn that is known not to have arrived.
+fn undelivered(saved: &Saved) -> Option<&Option<String>> {
     match saved.turn.as_ref().map(|turn| &turn.state) {
-        Some(SavedTurnState::Undelivered { why }) => Some(why),
+        Some(SavedTurnState::Undelivered { detail }) => Some(detail),
         _ => None,
     }
 }
@@ -462,13 +464,13 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
         (
             _,
             Some(SavedEnd::NotStarted {
-                why,
+                reason,
                 attempts,
                 temporary,
             }),
             _,
         ) => over(Outcome::NotStarted {
-            why: why.clone(),
+            reason: reason.clone(),
             attempts: *attempts,
             temporary: *temporary,
         }),
@@ -476,13 +478,13 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
             _,
             Some(SavedEnd::Unknown {
                 intent,
-                why,
+                reason,
                 likely,
             }),
             _,
         ) => over(Outcome::Unknown {
             intent: intent.clone(),
-            why: why.clone(),
+            reason: reason.clone(),
             likely: *likely,
         }),
         (None, Some(SavedEnd::Deadline), _) => over(Outcome::DeadlineExceeded {
@@ -492,8 +494,10 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
             cancel: CancelResult::NotRequested,
         }),
         (Some(_), _, _) => match undelivered(saved) {
-            Some(why) => over(Outcome::NotStarted {
-                why: why.to_owned(),
+            Some(detail) => over(Outcome::NotStarted {
+                reason: NotStartedReason::Message {
+                    detail: detail.clone(),
+                },
                 attempts: 0,
                 temporary: true,
             }),
@@ -507,7 +511,7 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
             Some(_) if is_key_old(start.begun_at.unwrap_or(saved.saved_at), now) => {
                 over(Outcome::Unknown {
                     intent: start.intent.clone(),
-                    why: old_key(),
+                    reason: old_key(),
                     likely: false,
                 })
             }
@@ -522,7 +526,7 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
             }))),
             None => over(Outcome::Unknown {
                 intent: start.intent.clone(),
-                why: "the process ended before the reply to the start came".to_owned(),
+                reason: UnknownReason::ProcessEnded,
                 likely: false,
             }),
         },

@@ -27,5 +27,5 @@ pub(super) enum TurnState {
         working: bool,
     },
     /// The message did not arrive: nothing that the task shows belongs to this turn.
-    Undelivered { why: String },
+    Undelivered { detail: Option<String> },
 }

@@ -6,7 +6,8 @@ use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Act, Ended, Fault, Toy, UserAction, World, at, outcome, policy};
 use http::HeaderValue;
 use taskward_core::{
-    Cause, ExchangeFailure, ExchangeProgress, RequestPurpose, Response, Step, Task, TimeoutPhase,
+    Cause, ExchangeFailure, ExchangeProgress, Outcome, RequestPurpose, Response, RetryReason, Step,
+    Task, TimeoutPhase, UnavailableReason, UnknownReason,
 };
 
 const YEAR: u64 = 365 * 86_400_000;
@@ -341,15 +342,24 @@ fn a_deadline_that_passes_during_a_start_leaves_it_unknown() {
         let mut world = World::new(&[]).faults(|_, _, _| Fault::LostRequest);
         // The sleep stands for an upload that takes longer than there is time.
         world.asleep = Some((2, 31_000));
-        let ended = if keyed {
-            let task: Task<Toy<true, false>> = world.start_with(hurried);
-            world.drive(task)
+        let (ended, end) = if keyed {
+            let mut task: Task<Toy<true, false>> = world.start_with(hurried);
+            (world.drive_on(&mut task), task.into_outcome())
         } else {
-            let task: Task<Toy<false, false>> = world.start_with(hurried);
-            world.drive(task)
+            let mut task: Task<Toy<false, false>> = world.start_with(hurried);
+            (world.drive_on(&mut task), task.into_outcome())
         };
         assert_eq!(ended, outcome("unknown likely=false"), "keyed {keyed}");
         assert_eq!(world.requests, 1, "keyed {keyed}");
+        let Some(Outcome::Unknown { reason, .. }) = end else {
+            panic!("keyed {keyed}: it is unknown");
+        };
+        // The exchange failed when the deadline had passed: that is why it is not repeated, and is kept as it was.
+        let UnknownReason::Deadline { last: Some(last) } = &reason else {
+            panic!("keyed {keyed}: {reason:?}");
+        };
+        assert!(matches!(last.reason, RetryReason::Wire(_)), "{last:?}");
+        assert_eq!(reason.to_string(), last.detail, "keyed {keyed}");
     }
     // One that provably never left was not made.
     let mut hurried = policy();
@@ -443,10 +453,10 @@ fn a_deadline_that_passes_while_the_end_is_read_tells_the_end() {
     let mut task: Task<Toy<false, false>> = world.start_with(hurried());
     assert_eq!(world.drive_on(&mut task), outcome("result_unavailable"));
     assert_eq!(world.now, 10_000);
-    let Some(taskward_core::Outcome::ResultUnavailable { why, .. }) = task.into_outcome() else {
+    let Some(Outcome::ResultUnavailable { reason, .. }) = task.into_outcome() else {
         panic!("it cannot be read");
     };
-    assert_eq!(why, "the deadline passed before it could be read");
+    assert_eq!(reason, UnavailableReason::Deadline);
     let mut world = World::new(&[Work(7000), Fail("boom")]);
     world.hangs = Some(RequestPurpose::Steps);
     let mut task: Task<Toy<false, false>> = world.start_with(hurried());

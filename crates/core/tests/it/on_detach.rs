@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Ended, Fault, Toy, UserAction, World, at, hand, outcome, policy, seed};
-use taskward_core::{CancelResult, OnDetach, Policy, RequestPurpose, Snapshot, Step, Task, TaskId};
+use taskward_core::{
+    CancelFailure, CancelResult, OnDetach, Policy, RequestPurpose, Snapshot, Step, Task, TaskId,
+};
 
 const WITHIN: Duration = Duration::from_secs(10);
 const CANCEL: OnDetach = OnDetach::Cancel { within: WITHIN };
@@ -243,7 +245,6 @@ fn an_interrupt_leaves_at_once_or_stops_the_task_first() {
 
 #[test]
 fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_to_be_unsent() {
-    let failed = |why: &str| CancelResult::Failed(why.to_owned());
     let mut world = World::new(&[Work(600_000)]);
     world.hangs = Some(RequestPurpose::Status);
     let mut task: Task<Toy<false, false>> = world.start_with(late(CONFIRM));
@@ -252,13 +253,13 @@ fn a_request_to_stop_that_hangs_is_told_to_have_had_no_reply_and_a_planned_one_t
     task.cancel(at(world.now)).expect("cancel");
     assert_eq!(
         task.cancel_result(),
-        failed("the cancel could not be sent in time")
+        CancelResult::Failed(CancelFailure::NotSent)
     );
     world.hangs = Some(RequestPurpose::Cancel);
     assert_eq!(world.drive_on(&mut task), Ended::Stopped);
     assert_eq!(
         task.cancel_result(),
-        failed("no reply to the cancel came in time")
+        CancelResult::Failed(CancelFailure::NoReply)
     );
     // It is still waited for when the deadline comes, and then no longer than the bound.
     let (deadline, end) = (5000, 15_000);

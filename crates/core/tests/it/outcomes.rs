@@ -3,9 +3,10 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 use taskward_core::{
-    ApiError, CancelResult, DetachReason, Detached, Error, ErrorKind, IntentId, Outcome, Output,
-    Question, QuestionKind, ReadErrorKind, Response, RunResult, Snapshot, Status, StoppedBy,
-    TaskFailure, TaskId, TimeLimit,
+    ApiError, CancelFailure, CancelResult, Cause, DetachReason, Detached, Error, ErrorKind,
+    FailedAttempt, IntentId, NotStartedReason, Outcome, Output, Question, QuestionKind,
+    ReadErrorKind, Response, RetryReason, RunResult, Snapshot, Status, StoppedBy, TaskFailure,
+    TaskId, TimeLimit, UnavailableReason, UnknownReason,
 };
 
 type Ending = Outcome<&'static str>;
@@ -46,7 +47,10 @@ fn late(id: Option<TaskId>, clock: TimeLimit, cancel: CancelResult) -> Ending {
 
 fn not_started(temporary: bool) -> Ending {
     Outcome::NotStarted {
-        why: "could not connect".into(),
+        reason: NotStartedReason::Attempt(FailedAttempt::new(
+            RetryReason::Wire(Cause::Refused),
+            "could not connect",
+        )),
         attempts: 4,
         temporary,
     }
@@ -67,7 +71,10 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
         (
             Outcome::ResultUnavailable {
                 id: id(),
-                why: "cut short".into(),
+                reason: UnavailableReason::Attempt(FailedAttempt::new(
+                    RetryReason::Wire(Cause::Truncated),
+                    "cut short",
+                )),
             },
             "result_unavailable",
             true,
@@ -147,7 +154,10 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
         (
             Outcome::Unknown {
                 intent: IntentId::new("i-1"),
-                why: "the connection was lost".into(),
+                reason: UnknownReason::Attempt(FailedAttempt::new(
+                    RetryReason::Wire(Cause::Reset),
+                    "the connection was lost",
+                )),
                 likely: true,
             },
             "outcome_unknown",
@@ -222,7 +232,10 @@ fn ends() -> Vec<(Ending, &'static str, bool, ErrorKind, &'static str)> {
             Outcome::Interrupted {
                 id: id(),
                 last: Some(Status::known("running")),
-                cancel: CancelResult::Failed("409".into()),
+                cancel: CancelResult::Failed(CancelFailure::Attempt(FailedAttempt::new(
+                    RetryReason::Status(409),
+                    "409",
+                ))),
             },
             "interrupted",
             true,
@@ -333,7 +346,13 @@ fn every_cancel_result_has_its_name() {
         (CancelResult::NotRequested, "left_running"),
         (CancelResult::Accepted, "cancel_accepted"),
         (stopped, "cancel_confirmed"),
-        (CancelResult::Failed("409".into()), "cancel_failed"),
+        (
+            CancelResult::Failed(CancelFailure::Attempt(FailedAttempt::new(
+                RetryReason::Status(409),
+                "409",
+            ))),
+            "cancel_failed",
+        ),
         (CancelResult::Unsupported, "cancel_unsupported"),
     ] {
         assert_eq!(outcome.code(), code);

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Ended, Fault, Toy, UserAction, World, at, policy, seed};
 use serde_json::{Value, json};
-use taskward_core::{MatchCriteria, Outcome, Policy, Snapshot, Task, UnconfirmedStart};
+use taskward_core::{
+    MatchCriteria, Outcome, Policy, Snapshot, Task, UnconfirmedStart, UnknownReason,
+};
 
 type Make = fn() -> World;
 
@@ -268,10 +270,10 @@ fn a_keyed_start_is_not_repeated_once_its_key_is_old() {
     }
     let late = at(13 * 3_600_000);
     let task: Task<Toy<true, false>> = Task::resume(Toy, saved, late).expect("resume");
-    let Some(Outcome::Unknown { why, .. }) = task.into_outcome() else {
+    let Some(Outcome::Unknown { reason, .. }) = task.into_outcome() else {
         panic!("it is unknown");
     };
-    assert!(why.contains("older than 12 hours"), "{why}");
+    assert_eq!(reason, UnknownReason::KeyTooOld { hours: 12 });
 }
 
 /// The snapshot with this change to its text.

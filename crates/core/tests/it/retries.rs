@@ -9,8 +9,8 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use taskward_core::{
     BuildError, Call, CallStep, Cause, Error, ErrorKind, Event, ExchangeFailure, ExchangeProgress,
-    Operation, OriginBudget, Outcome, Policy, ReadError, Request, Response, Retry, Safety, Seed,
-    Step, Task, Timestamp,
+    NotStartedReason, Operation, OriginBudget, Outcome, Policy, ReadError, Request, Response,
+    Retry, RetryReason, Safety, Seed, Step, Task, Timestamp,
 };
 
 /// Sun, 06 Nov 1994 08:49:37 GMT: when a call is made.
@@ -405,11 +405,11 @@ fn copy(outcome: &Outcome<Output>) -> Outcome<Output> {
             output: output.clone(),
         },
         Outcome::NotStarted {
-            why,
+            reason,
             attempts,
             temporary,
         } => Outcome::NotStarted {
-            why: why.clone(),
+            reason: reason.clone(),
             attempts: *attempts,
             temporary: *temporary,
         },
@@ -478,7 +478,7 @@ fn a_start_that_is_put_off_beyond_its_deadline_says_for_how_long() {
     let mut fleet = Fleet::start(1, &hurried(60));
     fleet.drive(|_, _| reply(429, &["99999999"]));
     let Some(Outcome::NotStarted {
-        why,
+        reason,
         attempts,
         temporary,
     }) = &fleet.tasks[0].end
@@ -486,7 +486,15 @@ fn a_start_that_is_put_off_beyond_its_deadline_says_for_how_long() {
         panic!("{:?}", fleet.tasks[0].end);
     };
     assert_eq!((*attempts, *temporary, fleet.sent.len()), (1, true, 1));
-    assert!(why.ends_with("it asks to wait 99999999 s"), "{why}");
+    let NotStartedReason::Exhausted { last, retry_after } = reason else {
+        panic!("{reason:?}");
+    };
+    assert_eq!(last.reason, RetryReason::Status(429));
+    assert_eq!(*retry_after, Some(Duration::from_secs(99_999_999)));
+    assert_eq!(
+        reason.to_string(),
+        format!("{last}; it asks to wait 99999999 s")
+    );
 }
 
 /// The most requests in any one second of a span.

@@ -184,7 +184,7 @@ fn how_far_a_turn_had_come_is_kept() {
         assert_eq!(task.into_outcome().map(|end| end.code()), None, "{stage}");
     }
     // One that was not delivered is over: the next process has nothing to take up.
-    let stage = json!({"undelivered": {"why": "the task is over"}});
+    let stage = json!({"undelivered": {"detail": "the task is over"}});
     let task = resumed(with(json!({"turn": {"text": "more", "state": stage}})));
     let end = task.into_outcome().expect("it is over");
     assert_eq!(end.code(), "not_started");

@@ -8,8 +8,8 @@ use crate::world::hand::{reply, send, settle, step};
 use crate::world::{Ended, Fault, Toy, UserAction, World, at, outcome, outcome_text, policy, seed};
 use http::StatusCode;
 use taskward_core::{
-    ExchangeId, OnDetach, OriginBudget, Outcome, Policy, RequestPurpose, Response, Snapshot, Step,
-    Task, TaskId,
+    CancelFailure, CancelResult, ExchangeId, FailedAttempt, OnDetach, OriginBudget, Outcome,
+    Policy, RequestPurpose, Response, RetryReason, Snapshot, Step, Task, TaskId, UnknownReason,
 };
 
 type ToyTask = Task<Toy<false, false>>;
@@ -390,10 +390,19 @@ fn an_old_end_is_not_told_of_a_turn_that_was_to_be_stopped_and_whose_outcome_nob
     task.handle_response(read, reply("done."), at(3140));
     settle(&mut task, 3140, &shared);
     assert!(matches!(task.next_step(at(3140), &shared), Step::Done));
-    let Some(Outcome::Unknown { why, .. }) = task.outcome() else {
+    let Some(Outcome::Unknown { reason, .. }) = task.outcome() else {
         panic!("nobody knows whether the message arrived");
     };
-    assert!(why.contains("it is over"), "{why}");
+    let UnknownReason::Message(lost) = reason else {
+        panic!("{reason:?}");
+    };
+    let refused = FailedAttempt::new(
+        RetryReason::Status(409),
+        "the server answered 409 Conflict: it is over",
+    );
+    let refused = CancelResult::Failed(CancelFailure::Attempt(refused));
+    assert_eq!((lost.is_deadline, &lost.cancel), (false, &Some(refused)));
+    assert!(reason.to_string().ends_with("it is over"), "{reason}");
 }
 
 #[test]

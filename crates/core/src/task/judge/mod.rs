@@ -11,7 +11,10 @@ use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::{Event, Status};
 use crate::failure::ExchangeFailure;
 use crate::operation::Safety;
-use crate::outcome::{CancelResult, Outcome, StoppedBy, TaskFailure};
+use crate::outcome::{
+    CancelFailure, CancelResult, NotStartedReason, Outcome, StoppedBy, TaskFailure,
+    UnavailableReason, UnknownReason,
+};
 use crate::provider::{CreatedTask, PollResult, Provider, ReadKind, UnconfirmedEnd};
 use crate::question::Question;
 use crate::reason::{RetryReason, WaitReason};
@@ -24,9 +27,6 @@ use super::phase::{Fetching, NOT_FOUND_READS, NotFound, Phase, STEPS_READS, Term
 use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
 use super::{Cancel, StatusFreshness, Task, TurnState};
 use withdrawn::by_conversation;
-
-/// Why a start that was cancelled early enough was not sent.
-pub(super) const CANCELLED: &str = "it was cancelled before it was sent";
 
 /// Why a read of the conversation says nothing.
 const UNCLEAR: &str = "the newest entry of the conversation cannot be read";
@@ -164,7 +164,6 @@ impl<P: Provider> Task<P> {
         };
         let decision = retry::decide(&error, &attempt, &self.policy.retry, budget);
         let attempts = starting.attempts;
-        let mut why = error.to_string();
         match decision {
             RetryDecision::Again(due) if self.cancel == Cancel::Idle || starting.maybe_received => {
                 starting.due = due;
@@ -173,24 +172,32 @@ impl<P: Provider> Task<P> {
                 self.events.push(Event::Retrying {
                     attempt: attempts,
                     reason: RetryReason::of(&error),
-                    why,
+                    why: error.to_string(),
                     until: due,
                 });
             }
             RetryDecision::Again(_) => {
                 self.end(Outcome::NotStarted {
-                    why: CANCELLED.to_owned(),
+                    reason: NotStartedReason::Cancelled,
                     attempts,
                     temporary: false,
                 });
             }
-            RetryDecision::Unknown => self.end_unknown(why, likely),
+            RetryDecision::Unknown => {
+                let failed = error.record();
+                // A limit cut at the deadline runs out when the deadline passes.
+                let reason = match self.is_past_work_deadline() {
+                    true => UnknownReason::Deadline { last: Some(failed) },
+                    false => UnknownReason::Attempt(failed),
+                };
+                self.end_unknown(reason, likely);
+            }
             RetryDecision::Exhausted => {
-                if let Some(asked) = error.retry_after(now) {
-                    why.push_str(&format!("; it asks to wait {} s", asked.as_secs()));
-                }
                 self.end(Outcome::NotStarted {
-                    why,
+                    reason: NotStartedReason::Exhausted {
+                        last: error.record(),
+                        retry_after: error.retry_after(now),
+                    },
                     attempts,
                     temporary: true,
                 });
@@ -205,7 +212,7 @@ impl<P: Provider> Task<P> {
                 }
                 AttemptError::Wire(_) | AttemptError::Unreadable(_) => {
                     self.end(Outcome::NotStarted {
-                        why,
+                        reason: NotStartedReason::Attempt(error.record()),
                         attempts,
                         temporary: false,
                     });
@@ -330,7 +337,7 @@ impl<P: Provider> Task<P> {
             return self.end(Outcome::AccessLost { id, error });
         }
         match &mut self.phase {
-            Phase::Fetching(_) => return self.answer_missing(&error.to_string(), Some(error)),
+            Phase::Fetching(_) => return self.answer_missing(Some(error)),
             Phase::Tracing(tracing) => {
                 tracing.tries += 1;
                 tracing.due = self.now.after(self.policy.poll_backoff.first);
@@ -719,11 +726,15 @@ impl<P: Provider> Task<P> {
                 self.end(Outcome::Succeeded { id, output });
             }
             // The client saw the task completed, which is final: a read that shows an earlier state is stale.
-            _ => self.answer_missing("the server still shows an earlier state", None),
+            _ => self.answer_missing(None),
         }
     }
 
-    fn answer_missing(&mut self, why: &str, error: Option<&AttemptError>) {
+    fn answer_missing(&mut self, error: Option<&AttemptError>) {
+        let reason = match error {
+            Some(error) => UnavailableReason::Attempt(error.record()),
+            None => UnavailableReason::StillEarlier,
+        };
         let asked = error.and_then(|error| error.retry_after(self.now));
         let due = self.schedule(asked);
         let Phase::Fetching(fetching) = &mut self.phase else {
@@ -737,16 +748,13 @@ impl<P: Provider> Task<P> {
         }
         if due > fetching.since.after(self.policy.result_patience) {
             let id = self.known_id().clone();
-            return self.end(Outcome::ResultUnavailable {
-                id,
-                why: why.to_owned(),
-            });
+            return self.end(Outcome::ResultUnavailable { id, reason });
         }
         fetching.due = due;
         self.events.push(Event::Retrying {
             attempt,
             reason: error.map_or(RetryReason::NotReady, RetryReason::of),
-            why: why.to_owned(),
+            why: reason.to_string(),
             until: due,
         });
     }
@@ -803,7 +811,7 @@ impl<P: Provider> Task<P> {
             }
             Err(error) => error,
         };
-        let why = error.to_string();
+        let failure = CancelFailure::Attempt(error.record());
         if retry::retryability(&error, Safety::Repeatable, &self.policy.retry)
             == Retryability::Retryable
         {
@@ -818,23 +826,23 @@ impl<P: Provider> Task<P> {
             ));
             budget.take(false);
             self.cancel = Cancel::Requested { tries, due };
-            self.cancel_failure = Some(CancelResult::Failed(why.clone()));
+            self.cancel_failure = Some(CancelResult::Failed(failure));
             self.events.push(Event::Retrying {
                 attempt: tries,
                 reason: RetryReason::of(&error),
-                why,
+                why: error.to_string(),
                 until: due,
             });
         } else {
             self.refused = refusal(&error);
-            self.cancel_refused(why);
+            self.cancel_refused(failure);
         }
     }
 
-    pub(super) fn cancel_refused(&mut self, why: String) {
+    pub(super) fn cancel_refused(&mut self, failure: CancelFailure) {
         self.cancel = Cancel::Refused;
-        self.cancel_failure = Some(CancelResult::Failed(why.clone()));
-        self.events.push(Event::CancelRefused(why));
+        self.events.push(Event::CancelRefused(failure.to_string()));
+        self.cancel_failure = Some(CancelResult::Failed(failure));
         self.poll_once_refused();
     }
 }

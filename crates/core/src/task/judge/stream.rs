@@ -8,7 +8,7 @@ use crate::budget::OriginBudget;
 use crate::error::{ReadError, ReadErrorKind};
 use crate::event::Event;
 use crate::id::EventSeq;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, UnavailableReason};
 use crate::provider::{EventKind, PollResult, Provider, ReadKind, StreamEvent, UnconfirmedEnd};
 use crate::question::{Question, WithdrawReason};
 use crate::reason::{RetryReason, WaitReason};
@@ -525,13 +525,12 @@ impl<P: Provider> Task<P> {
         // A status from before the event contradicts nothing.
         let read = unconfirmed.reply.as_ref();
         let status = read.and_then(|_| self.last_status.clone());
-        let reads = match &status {
-            Some(status) => format!("still says {status}"),
-            None => "failed for".to_owned(),
+        let event = unconfirmed.event.name.clone();
+        let reason = UnavailableReason::Unconfirmed {
+            event: event.clone(),
+            status: status.clone(),
+            patience: CONFIRM,
         };
-        let (patience, name) = (CONFIRM.as_secs(), unconfirmed.event.name.clone());
-        let why = format!("its own read {reads} {patience} s after the event {name}");
-        let event = name;
         self.events.push(Event::Unconfirmed { event, status });
         let id = self.known_id().clone();
         match unconfirmed.end {
@@ -544,15 +543,17 @@ impl<P: Provider> Task<P> {
                 self.detach_for(Aftermath::Worked);
                 self.end(match output {
                     Some(output) => Outcome::Succeeded { id, output },
-                    None => Outcome::ResultUnavailable { id, why },
+                    None => Outcome::ResultUnavailable { id, reason },
                 });
             }
-            UnconfirmedEnd::Failed(failure) => {
-                self.accept_unconfirmed(crate::task::phase::Terminal::Failed(failure), why)
-            }
-            UnconfirmedEnd::Stopped(failure) => {
-                self.accept_unconfirmed(crate::task::phase::Terminal::Stopped(failure), why)
-            }
+            UnconfirmedEnd::Failed(failure) => self.accept_unconfirmed(
+                crate::task::phase::Terminal::Failed(failure),
+                reason.to_string(),
+            ),
+            UnconfirmedEnd::Stopped(failure) => self.accept_unconfirmed(
+                crate::task::phase::Terminal::Stopped(failure),
+                reason.to_string(),
+            ),
         }
         true
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::id::{Cursor, IntentId, MessageNo};
-use crate::outcome::Outcome;
+use crate::outcome::{LostMessage, NotStartedReason, Outcome, UnavailableReason, UnknownReason};
 use crate::provider::{Confirmation, PollResult, Provider, ReadKind};
 use crate::question::Answered;
 use crate::response::Response;
@@ -123,7 +123,7 @@ impl<P: Provider> Task<P> {
                 let id = self.known_id().clone();
                 self.end(Outcome::ResultUnavailable {
                     id,
-                    why: "the message arrived, and the task has shown nothing new since".to_owned(),
+                    reason: UnavailableReason::NothingNew,
                 });
             }
             (ReadKind::Questions, _) => self.poll_again(ReadKind::Status, None),
@@ -176,21 +176,20 @@ impl<P: Provider> Task<P> {
                 };
                 let intent =
                     IntentId::new(hex(&self.seed.derive("intent", turn.text.as_bytes())[..6]));
-                let mut why =
-                    detail.unwrap_or_else(|| "the reply to the message was lost".to_owned());
-                if self.detaching.is_some() {
+                let reason = UnknownReason::Message(LostMessage {
+                    detail,
+                    is_deadline: self.is_past_work_deadline(),
                     // The outcome of a cancel would say this, and the present outcome takes its place.
-                    why = format!("{why}; {}", self.cancel_result());
-                }
+                    cancel: self.detaching.is_some().then(|| self.cancel_result()),
+                });
                 self.end(Outcome::Unknown {
                     intent,
-                    why,
+                    reason,
                     likely: false,
                 });
             }
             Answered::Refused | Answered::Gone(_) | Answered::NotSent => {
-                let why = detail.unwrap_or_else(|| "the task takes no message any more".to_owned());
-                turn.state = TurnState::Undelivered { why };
+                turn.state = TurnState::Undelivered { detail };
             }
         }
     }
@@ -220,14 +219,14 @@ impl<P: Provider> Task<P> {
     /// Ends a turn whose message is known not to have arrived: what the task shows is not its result.
     pub(super) fn end_undelivered(&mut self, attempts: u32, temporary: bool) {
         if let Some(Turn {
-            state: TurnState::Undelivered { why },
+            state: TurnState::Undelivered { detail },
             ..
         }) = &self.turn
             && !self.phase.is_ended()
         {
-            let why = why.clone();
+            let detail = detail.clone();
             self.end(Outcome::NotStarted {
-                why,
+                reason: NotStartedReason::Message { detail },
                 attempts,
                 temporary,
             });
