@@ -44,6 +44,8 @@ pub mod sse;
 mod step;
 mod target;
 mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 
 pub use bytes;

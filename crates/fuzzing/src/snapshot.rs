@@ -1,6 +1,7 @@
 //! Files that say they are a stored task.
 
-use taskward_core::{OriginBudget, Provider, Snapshot, Step, Task, Timestamp};
+use taskward_core::testing::settle;
+use taskward_core::{ExchangeFailure, OriginBudget, Provider, Snapshot, Step, Task, Timestamp};
 use taskward_providers::agent_harness::AgentHarness;
 use taskward_providers::nanonets::Nanonets;
 
@@ -34,38 +35,15 @@ fn goes_on<P: Provider>(provider: P, snapshot: &Snapshot) {
     assert_eq!(task.id(), snapshot.task());
     let shared = OriginBudget::new();
     for _ in 0..STEPS {
-        enum Do {
-            Save(taskward_core::Revision),
-            Send(taskward_core::ExchangeId),
-            Close(taskward_core::ExchangeId),
-            Take(taskward_core::EventNo),
-        }
-        let next = match task.next_step(now, &shared) {
+        match settle(&mut task, now, &shared).1 {
             Step::Done => break,
-            Step::Save { revision } => Do::Save(revision),
-            Step::Send { id, .. } | Step::Open { id, .. } => Do::Send(id),
-            Step::Close { id } => Do::Close(id),
-            Step::Event { no, .. } => Do::Take(no),
-            Step::Wait { until, .. } => {
-                now = until;
-                continue;
-            }
-            step @ (Step::Receive { .. } | Step::InFlight { .. }) => {
-                panic!("nothing is under way: {step:?}")
-            }
-        };
-        match next {
-            Do::Save(revision) => {
-                let stored = task.snapshot();
-                assert_eq!((stored.task(), stored.revision()), (task.id(), revision));
-                task.saved(revision);
-            }
-            Do::Send(id) => {
+            Step::Send { id, .. } | Step::Open { id, .. } => {
                 task.sent(id);
-                task.handle_failure(id, taskward_core::ExchangeFailure::abandoned(), now);
+                task.handle_failure(id, ExchangeFailure::abandoned(), now);
             }
-            Do::Close(id) => task.closed(id),
-            Do::Take(no) => task.taken(no),
+            Step::Close { id } => task.closed(id),
+            Step::Wait { until, .. } => now = until,
+            other => panic!("nothing is under way: {other:?}"),
         }
     }
 }

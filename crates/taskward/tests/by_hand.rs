@@ -1,6 +1,7 @@
 //! The machine driven by hand, without server and clock: what holds between its steps.
 
 use taskward::core::http::StatusCode;
+use taskward::core::testing::{past_saves, settle};
 use taskward::core::{
     Answer, Cause, EventNo, ExchangeFailure, ExchangeId, ExchangeProgress, Head, OriginBudget,
     Policy, Response, Revision, Seed, Step, Task, TaskId, Timestamp,
@@ -28,14 +29,6 @@ fn exchange(task: &mut Task<Nanonets>, now: Timestamp, body: &str) -> ExchangeId
     task.sent(id);
     task.handle_response(id, reply(body), now);
     id
-}
-
-/// Asks for the next step, and stores whatever is to be stored before it.
-fn past_saves(task: &mut Task<Nanonets>, now: Timestamp, shared: &OriginBudget) -> Step {
-    while let Step::Save { revision } = task.next_step(now, shared) {
-        task.saved(revision);
-    }
-    task.next_step(now, shared)
 }
 
 #[test]
@@ -66,16 +59,9 @@ fn after_the_end_nothing_changes() {
     let mut task = attached();
     let shared = OriginBudget::new();
     let read = exchange(&mut task, at(0), r#"{"status":"completed"}"#);
-    let end = loop {
-        match task.next_step(at(0), &shared) {
-            Step::Send { .. } => {
-                exchange(&mut task, at(0), r#"{"status":"completed","result":"yes"}"#);
-            }
-            Step::Save { revision } => task.saved(revision),
-            Step::Event { no, .. } => task.taken(no),
-            step => break format!("{step:?}"),
-        }
-    };
+    settle(&mut task, at(0), &shared);
+    exchange(&mut task, at(0), r#"{"status":"completed","result":"yes"}"#);
+    let end = format!("{:?}", settle(&mut task, at(0), &shared).1);
     assert_eq!(end, "Done");
     let outcome = format!("{:?}", task.outcome());
     assert!(outcome.starts_with("Some(Succeeded"), "{outcome}");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::world::Act::{Ask, Complete, Fail, Review, Work};
 use crate::world::{Act, Ended, Fault, Toy, UserAction, World, at, outcome, policy};
 use http::HeaderValue;
+use taskward_core::testing::settle;
 use taskward_core::{
     Cause, ExchangeFailure, ExchangeProgress, Outcome, RequestPurpose, Response, RetryReason, Step,
     Task, TimeoutPhase, UnavailableReason, UnknownReason,
@@ -78,13 +79,9 @@ fn a_clock_that_steps_back_a_year_stands_still_for_a_task() {
     let back = at(55 * YEAR);
     let running = taskward_core::Response::new(http::StatusCode::OK, "running.");
     task.handle_response(id, running, back);
-    let until = loop {
-        match task.next_step(back, &world.shared) {
-            Step::Wait { until, .. } => break until,
-            Step::Event { no, .. } => task.taken(no),
-            Step::Save { revision } => task.saved(revision),
-            other => panic!("{other:?}"),
-        }
+    let until = match settle(&mut task, back, &world.shared) {
+        (_, Step::Wait { until, .. }) => until,
+        other => panic!("{other:?}"),
     };
     assert_eq!(until, now.after(Duration::from_secs(1)));
 }
@@ -238,9 +235,7 @@ fn a_deadline_that_passes_while_a_poll_is_under_way_cuts_it_and_tells_the_last_s
     let mut now = 0;
     let mut reads = 0;
     loop {
-        match task.next_step(at(now), &world.shared) {
-            Step::Save { revision } => task.saved(revision),
-            Step::Event { no, .. } => task.taken(no),
+        match settle(&mut task, at(now), &world.shared).1 {
             Step::Wait { until, .. } => now = until.as_millis(),
             Step::Send {
                 id,
@@ -295,9 +290,7 @@ fn a_stream_that_does_not_open_is_waited_for_no_longer_than_the_deadline() {
         let mut task: Task<Toy<true, true>> = world.start_with(hurried);
         let (mut now, mut asked) = (0, Vec::new());
         let end = loop {
-            match task.next_step(at(now), &world.shared) {
-                Step::Save { revision } => task.saved(revision),
-                Step::Event { no, .. } => task.taken(no),
+            match settle(&mut task, at(now), &world.shared).1 {
                 Step::Wait { until, .. } => now = until.as_millis(),
                 Step::Send { id, request, .. } => {
                     assert_eq!(request.target().as_str(), "/start");

@@ -6,6 +6,7 @@ use crate::world::{
     Ended, Fault, Toy, UserAction, at, outcome, policy, run_streamed, seed, streamed,
 };
 use bytes::Bytes;
+use taskward_core::testing::past_saves;
 use taskward_core::{EventSeq, ExchangeId, OriginBudget, Step, Task, TaskId};
 
 type Streamed = Task<Toy<true, true>>;
@@ -207,15 +208,9 @@ fn an_end_that_was_told_is_not_forgotten_by_the_next_process() {
     let piece = Bytes::from_static(b"data: 1 begin\n\ndata: 2 end\n\n");
     task.handle_chunk(stream, piece, at(100));
     let mut seen = Vec::new();
-    loop {
-        match task.next_step(at(100), &shared) {
-            Step::Save { revision } => task.saved(revision),
-            Step::Event { no, .. } => {
-                seen.push(ending(&task));
-                task.taken(no);
-            }
-            _ => break,
-        }
+    while let Step::Event { no, .. } = past_saves(&mut task, at(100), &shared) {
+        seen.push(ending(&task));
+        task.taken(no);
     }
     seen.push(ending(&task));
     assert_eq!(seen, [(None, false), (Some(1), false), (Some(2), true)]);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use taskward_core::{
     Cause, ExchangeFailure, ExchangeId, ExchangeProgress, Head, IdempotencyKey, Origin,
-    OriginBudget, RequestPurpose, ResumeError, Snapshot, Step, Task, TaskId,
+    OriginBudget, RequestPurpose, ResumeError, Snapshot, Step, Task, TaskId, testing,
 };
 
 type Polled = Task<Toy<false, false>>;
@@ -121,13 +121,9 @@ fn only_the_stream_that_is_to_be_closed_is_taken_for_closed() {
         Step::Receive { .. }
     ));
     let late = 40 + policy().limits.stream_idle.as_millis() as u64;
-    let closes = |task: &mut Streamed, shared: &OriginBudget| loop {
-        match task.next_step(at(late), shared) {
-            Step::Close { id } => break id == stream,
-            Step::Save { revision } => task.saved(revision),
-            Step::Event { no, .. } => task.taken(no),
-            _ => break false,
-        }
+    let closes = |task: &mut Streamed, shared: &OriginBudget| {
+        let (_, next) = testing::settle(task, at(late), shared);
+        matches!(next, Step::Close { id } if id == stream)
     };
     assert!(closes(&mut task, &shared), "nothing came for so long");
     task.closed(ExchangeId(stream.0 + 7));

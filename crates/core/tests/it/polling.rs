@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::world::Act::{Ask, Complete, Fail, Review, Say, Show, Work};
-use crate::world::{Ended, Fault, Toy, UserAction, World, at, outcome, policy, seed};
+use crate::world::{Ended, Fault, Toy, UserAction, World, at, hand, outcome, policy, seed};
 use taskward_core::{Outcome, Task, TaskId, Timestamp};
 
 #[test]
@@ -602,14 +602,7 @@ fn a_cancel_is_judged_by_what_the_task_says() {
 fn a_cancel_while_the_start_is_under_way_is_kept_until_the_id_is_known() {
     let mut world = World::new(&[Work(600_000)]);
     let mut task = world.start::<false, false>();
-    let id = loop {
-        match task.next_step(at(0), &world.shared) {
-            taskward_core::Step::Save { revision } => task.saved(revision),
-            taskward_core::Step::Send { id, .. } => break id,
-            other => panic!("{other:?}"),
-        }
-    };
-    task.sent(id);
+    let id = hand::send(&mut task, 0, &world.shared);
     task.cancel(at(5)).expect("cancel");
     let (_, body) = world.server.handle("POST", "/start", "", None, 10);
     task.handle_response(
@@ -625,14 +618,7 @@ fn a_cancel_while_the_start_is_under_way_is_kept_until_the_id_is_known() {
 fn a_keyed_start_whose_reply_is_lost_is_repeated_to_be_cancelled() {
     let mut world = World::new(&[Work(600_000)]);
     let mut task = world.start::<true, false>();
-    let id = loop {
-        match task.next_step(at(0), &world.shared) {
-            taskward_core::Step::Save { revision } => task.saved(revision),
-            taskward_core::Step::Send { id, .. } => break id,
-            other => panic!("{other:?}"),
-        }
-    };
-    task.sent(id);
+    let id = hand::send(&mut task, 0, &world.shared);
     task.cancel(at(5)).expect("cancel");
     let lost = taskward_core::ExchangeFailure::new(
         taskward_core::ExchangeProgress::MaybeSent,
@@ -744,24 +730,7 @@ fn a_message_to_a_task_that_is_over_is_refused() {
     let mut world = World::new(&[Complete("42")]);
     let mut task = world.attach(policy());
     world.server = world.server.clone().begun(0);
-    for _ in 0..20 {
-        match task.next_step(at(world.now), &world.shared) {
-            taskward_core::Step::Send { id, request, .. } => {
-                let path = request.target().to_string();
-                task.sent(id);
-                let (_, body) = world.server.handle("GET", &path, "", None, world.now);
-                task.handle_response(
-                    id,
-                    taskward_core::Response::new(http::StatusCode::OK, body),
-                    at(world.now),
-                );
-            }
-            taskward_core::Step::Event { no, .. } => task.taken(no),
-            taskward_core::Step::Save { revision } => task.saved(revision),
-            taskward_core::Step::Done => break,
-            other => panic!("{other:?}"),
-        }
-    }
+    assert_eq!(world.drive_on(&mut task), outcome("succeeded 42"));
     assert!(task.send_message("more".into(), at(world.now)).is_err());
     assert!(
         task.answer(

@@ -2,6 +2,7 @@
 
 use crate::world::Act::{Ask, Complete, Fail, Show, Work};
 use crate::world::{Ended, Fault, Toy, UserAction, World, at, hand, outcome, policy, seed};
+use taskward_core::testing::past_saves;
 use taskward_core::{Answer, AnswerError, QuestionId, QuestionKind, Step, Task};
 
 /// Rows: H1.
@@ -268,18 +269,12 @@ fn a_question_whose_handler_died_is_told_again_and_was_not_answered() {
     assert!(world.server.said.is_empty());
     let mut task: Task<Toy<false, false>> =
         Task::resume(Toy, saved, at(world.now)).expect("resume");
-    loop {
-        match task.next_step(at(world.now), &world.shared) {
-            Step::Save { revision } => task.saved(revision),
-            Step::Event { event, .. } => {
-                assert!(
-                    matches!(&*event, taskward_core::Event::Question(question) if question.text == "which?"),
-                    "{event:?}"
-                );
-                break;
-            }
-            other => panic!("{other:?}"),
-        }
+    match past_saves(&mut task, at(world.now), &world.shared) {
+        Step::Event { event, .. } => assert!(
+            matches!(&*event, taskward_core::Event::Question(question) if question.text == "which?"),
+            "{event:?}"
+        ),
+        other => panic!("{other:?}"),
     }
 }
 

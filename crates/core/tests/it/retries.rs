@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use taskward_core::{
     BuildError, Call, CallStep, Cause, Error, ErrorKind, Event, ExchangeFailure, ExchangeProgress,
     NotStartedReason, Operation, OriginBudget, Outcome, Policy, ReadError, Request, Response,
-    Retry, RetryReason, Safety, Seed, Step, Task, Timestamp,
+    Retry, RetryReason, Safety, Seed, Step, Task, Timestamp, testing,
 };
 
 /// Sun, 06 Nov 1994 08:49:37 GMT: when a call is made.
@@ -361,12 +361,10 @@ impl Fleet {
         while let Some(at) = next(&self.tasks) {
             let one = &mut self.tasks[at];
             let now = Timestamp::from_millis(one.due);
-            match one.task.next_step(now, &self.shared) {
-                Step::Save { revision } => one.task.saved(revision),
-                Step::Event { no, event, .. } => {
-                    one.told.push(event.as_ref().clone());
-                    one.task.taken(no);
-                }
+            let (events, next) = testing::settle(&mut one.task, now, &self.shared);
+            one.told
+                .extend(events.iter().map(|event| Event::clone(event)));
+            match next {
                 Step::Send { id, request, .. } => {
                     let path = request.target().as_str().to_owned();
                     one.task.sent(id);

@@ -2,6 +2,7 @@
 
 use http::Method;
 use serde_json::{Value, json};
+use taskward_core::testing::past_saves;
 use taskward_core::{
     Answered, Event, Limits, OriginBudget, Outcome, QuestionId, Request, RequestPurpose, Segment,
     Snapshot, Step, Task, WithdrawReason,
@@ -239,14 +240,11 @@ fn what_may_have_arrived_is_told_by_its_words() {
 
 /// Drives a task to its first request.
 fn first_request(task: &mut Keyed) -> (Request, Limits) {
-    loop {
-        match task.next_step(at(0), &OriginBudget::new()) {
-            Step::Save { revision } => task.saved(revision),
-            Step::Send {
-                request, limits, ..
-            } => return (request.as_ref().clone(), limits),
-            other => panic!("{other:?}"),
-        }
+    match past_saves(task, at(0), &OriginBudget::new()) {
+        Step::Send {
+            request, limits, ..
+        } => (request.as_ref().clone(), limits),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Toy, World, at, show};
 use http::StatusCode;
-use taskward_core::{ExchangeId, Head, OriginBudget, Response, Step, Task};
+use taskward_core::{ExchangeId, Head, OriginBudget, Response, Step, Task, testing};
 
 pub(crate) fn reply(text: &str) -> Response {
     Response::new(StatusCode::OK, text.to_owned())
@@ -14,17 +14,8 @@ pub(crate) fn settle<const KEYED: bool, const STREAM: bool>(
     now: u64,
     shared: &OriginBudget,
 ) -> Vec<String> {
-    let mut told = Vec::new();
-    loop {
-        match task.next_step(at(now), shared) {
-            Step::Save { revision } => task.saved(revision),
-            Step::Event { no, event, .. } => {
-                told.push(show(&event));
-                task.taken(no);
-            }
-            _ => return told,
-        }
-    }
+    let (events, _) = testing::settle(task, at(now), shared);
+    events.iter().map(|event| show(event)).collect()
 }
 
 /// What is to be done now.

@@ -9,10 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::StatusCode;
+use taskward_core::testing::{self, Outgoing, TestWorld};
 use taskward_core::{
     Answer, Answered, CancelResult, Cause, Event, EventId, ExchangeFailure, ExchangeId,
     ExchangeProgress, Head, Limits, OriginBudget, Outcome, Policy, Provider, Question, QuestionId,
-    RequestPurpose, Response, Seed, Snapshot, Status, Step, Task, TaskId, Timestamp,
+    RequestPurpose, Response, Revision, Seed, Snapshot, Status, Step, Task, TaskId, Timestamp,
+    WaitReason,
 };
 
 pub(crate) use server::{Act, Server};
@@ -98,6 +100,11 @@ pub(crate) struct World {
     stream: Option<ExchangeId>,
     answered: BTreeMap<String, u32>,
     told: Told,
+    /// When the run has to be over, and how many steps it has done.
+    deadline: u64,
+    steps: usize,
+    /// How much the clock moves on at this step.
+    asleep_now: u64,
 }
 
 /// A stream that is being opened.
@@ -208,6 +215,9 @@ impl World {
             stream: None,
             answered: BTreeMap::new(),
             told: Told::default(),
+            deadline: 0,
+            steps: 0,
+            asleep_now: 0,
         }
     }
 
@@ -289,179 +299,44 @@ impl World {
         &mut self,
         task: &mut Task<P>,
     ) -> Ended {
-        let deadline = self.now + 100 * 3_600_000;
+        self.deadline = self.now + 100 * 3_600_000;
+        self.steps = 0;
         self.told = Told::default();
-        for _ in 0..60_000 {
-            assert!(
-                self.now < deadline,
-                "the watch does not end:\n{}",
-                self.trace.join("\n")
-            );
-            let due: Vec<UserAction> = {
-                let now = self.now;
-                let split = self
-                    .actions
-                    .iter()
-                    .position(|(at, _)| *at > now)
-                    .unwrap_or(self.actions.len());
-                self.actions
-                    .drain(..split)
-                    .map(|(_, action)| action)
-                    .collect()
-            };
-            for action in due {
-                match action {
-                    UserAction::Cancel => {
-                        self.wanted_cancel = true;
-                        task.cancel(at(self.now)).expect("cancel");
-                    }
-                    UserAction::Message(text) => drop(
-                        task.send_message(text.to_owned(), at(self.now))
-                            .expect("message"),
-                    ),
-                    UserAction::Dashboard(what) => self.server.dashboard(what, self.now),
-                    UserAction::OtherClient(text) => self.server.other_client(text, self.now),
-                    UserAction::CutStream => {
-                        if let Some(id) = self.stream.take() {
-                            task.handle_end(id, at(self.now));
-                        }
-                    }
-                    UserAction::Interrupt if task.interrupt(at(self.now)) => {}
-                    UserAction::Interrupt => {
-                        while let Step::Save { revision } =
-                            task.next_step(at(self.now), &self.shared)
-                        {
-                            self.saved.push(task.snapshot());
-                            task.saved(revision);
-                        }
-                        return Ended::Left(format!("{:?}", task.cancel_result()));
-                    }
-                    UserAction::Stop => return Ended::Stopped,
+        testing::drive(task, self)
+    }
+
+    /// Does what the application and others want by now.
+    fn act<P: Provider<Output = toy::Output>>(
+        &mut self,
+        task: &mut Task<P>,
+        action: UserAction,
+    ) -> Result<(), Ended> {
+        let now = at(self.now);
+        match action {
+            UserAction::Cancel => {
+                self.wanted_cancel = true;
+                task.cancel(now).expect("cancel");
+            }
+            UserAction::Message(text) => {
+                let sent = task.send_message(text.to_owned(), now);
+                sent.expect("message");
+            }
+            UserAction::Dashboard(what) => self.server.dashboard(what, self.now),
+            UserAction::OtherClient(text) => self.server.other_client(text, self.now),
+            UserAction::CutStream => {
+                if let Some(id) = self.stream.take() {
+                    task.handle_end(id, now);
                 }
             }
-            let first = format!("{:?}", task.next_step(at(self.now), &self.shared));
-            let again = format!("{:?}", task.next_step(at(self.now), &self.shared));
-            assert_eq!(first, again, "asking twice gives the same step");
-            let earlier = format!(
-                "{:?}",
-                task.next_step(at(self.now.saturating_sub(500)), &self.shared)
-            );
-            assert_eq!(first, earlier, "time does not run back");
-            let name: String = first.chars().take_while(|c| c.is_alphanumeric()).collect();
-            self.snapshots
-                .push((format!("{name} at {}", self.now), task.snapshot()));
-            if self.kill_after == Some(self.snapshots.len()) {
-                return Ended::Stopped;
+            UserAction::Interrupt if task.interrupt(now) => {}
+            UserAction::Interrupt => {
+                self.asleep_now = 0;
+                testing::save_pending(task, self)?;
+                return Err(Ended::Left(format!("{:?}", task.cancel_result())));
             }
-            let asleep = match self.asleep {
-                Some((step, long)) if step == self.snapshots.len() => long,
-                _ => 0,
-            };
-            match task.next_step(at(self.now), &self.shared) {
-                Step::Save { revision } => {
-                    self.now += asleep;
-                    self.saved.push(task.snapshot());
-                    task.saved(revision);
-                }
-                Step::Event { no, id, event } => {
-                    self.ids.push((id, show(&event)));
-                    self.now += asleep;
-                    self.say(format!("event {}", show(&event)));
-                    if let Event::Answered { how, detail, .. } | Event::Sent { how, detail, .. } =
-                        &*event
-                    {
-                        self.outcomes.push((*how, detail.clone()));
-                    }
-                    task.taken(no);
-                    if let Some(left) = self.react(task, &event) {
-                        return left;
-                    }
-                }
-                Step::Send {
-                    id,
-                    request,
-                    limits,
-                } => {
-                    let request = request.clone();
-                    let purpose = task.request_purpose().expect("it is planned");
-                    assert_eq!(task.pause(), None, "{purpose:?}");
-                    task.sent(id);
-                    assert_eq!(task.request_purpose(), Some(purpose));
-                    assert_eq!(task.pause(), None, "{purpose:?}");
-                    let path = request.target().as_str();
-                    self.sent.push(Sent {
-                        at: self.now,
-                        purpose,
-                        path: path.to_owned(),
-                        limits,
-                    });
-                    if self.hangs == Some(purpose) {
-                        self.say(format!("hangs {path}"));
-                        return Ended::Stopped;
-                    }
-                    self.exchange(task, id, &request, asleep);
-                }
-                Step::Open {
-                    id,
-                    request,
-                    limits,
-                } => {
-                    let request = request.clone();
-                    let purpose = task.request_purpose().expect("it is planned");
-                    assert_eq!(task.pause(), None, "{purpose:?}");
-                    task.sent(id);
-                    assert_eq!(task.request_purpose(), None, "nothing waits for it");
-                    let path = request.target().as_str();
-                    self.sent.push(Sent {
-                        at: self.now,
-                        purpose,
-                        path: path.to_owned(),
-                        limits,
-                    });
-                    match self.opens_for {
-                        Some(long) => self.begin_opening(id, path, long),
-                        None => self.exchange(task, id, &request, asleep),
-                    }
-                }
-                Step::Receive { .. } if asleep > 0 => self.now += asleep,
-                Step::Receive { id, until } => {
-                    let (end, why) = task.pause().expect("it waits");
-                    // Delivered events may have to be recorded first.
-                    assert!(until <= end, "{until:?} is behind {end:?}");
-                    self.assert_told(task);
-                    self.whys.insert(format!("{why:?}"));
-                    self.receive(task, id, until);
-                }
-                Step::Close { id } => {
-                    self.now += asleep;
-                    self.say("close".into());
-                    self.stream = None;
-                    self.opening = None;
-                    task.closed(id);
-                }
-                Step::InFlight { id, .. } => {
-                    task.handle_failure(id, ExchangeFailure::abandoned(), at(self.now))
-                }
-                Step::Wait { until, why } => {
-                    assert_eq!(task.pause(), Some((until, why)));
-                    self.assert_told(task);
-                    self.whys.insert(format!("{why:?}"));
-                    self.sleep(until);
-                    self.now += asleep;
-                }
-                Step::Done => {
-                    let outcome = task.outcome().expect("it is over");
-                    let text = outcome_text(outcome);
-                    assert_eq!((task.pause(), task.request_purpose()), (None, None));
-                    self.say(format!("done {text}"));
-                    return Ended::Outcome(text);
-                }
-            }
+            UserAction::Stop => return Err(Ended::Stopped),
         }
-        panic!(
-            "too many steps:\n{}",
-            self.trace[self.trace.len() - 60..].join("\n")
-        );
+        Ok(())
     }
 
     /// The process that held the stream is gone.
@@ -539,43 +414,6 @@ impl World {
         if let Some(status) = &self.told.status {
             assert_eq!(task.status().map(Status::as_str), Some(&**status));
             assert_eq!(task.is_paused(), self.told.paused, "{status}");
-        }
-    }
-
-    fn react<P: Provider>(&mut self, task: &mut Task<P>, event: &Event) -> Option<Ended> {
-        match event {
-            Event::Created { id, status, .. } => {
-                self.told.id = Some(id.clone());
-                self.told.status = status.as_ref().map(|status| status.as_str().to_owned());
-                None
-            }
-            Event::Status(status) => {
-                self.told.status = Some(status.as_str().to_owned());
-                self.told.paused = false;
-                None
-            }
-            Event::Paused(_) => {
-                self.told.paused = true;
-                None
-            }
-            Event::Question(question) => match (self.answerer)(question) {
-                Some(answer) => {
-                    *self.answered.entry(question.id.to_string()).or_default() += 1;
-                    task.answer(&question.id, answer, at(self.now))
-                        .expect("an open question");
-                    None
-                }
-                None => (!self.stays).then(|| Ended::Left(question.text.clone())),
-            },
-            Event::Answered {
-                how: Answered::Unknown | Answered::Refused,
-                question,
-                ..
-            } => {
-                let open = task.questions().any(|open| open.id == *question);
-                open.then(|| Ended::Left("answer unknown".into()))
-            }
-            _ => None,
         }
     }
 
@@ -695,7 +533,7 @@ impl World {
         task.handle_response(id, reply, now);
     }
 
-    fn receive<P: Provider>(&mut self, task: &mut Task<P>, id: ExchangeId, until: Timestamp) {
+    fn read_stream<P: Provider>(&mut self, task: &mut Task<P>, id: ExchangeId, until: Timestamp) {
         if let Some(opening) = self.opening.take_if(|opening| opening.id == id) {
             let action = self.actions.first().map_or(u64::MAX, |(at, _)| *at);
             return self.await_head(task, opening, until.as_millis().min(action));
@@ -724,6 +562,160 @@ impl World {
 
     pub(crate) fn count(&self, what: &str) -> usize {
         self.trace.iter().filter(|line| line.contains(what)).count()
+    }
+}
+
+impl<P: Provider<Output = toy::Output>> TestWorld<P> for World {
+    type Stop = Ended;
+
+    fn now(&self) -> Timestamp {
+        at(self.now)
+    }
+
+    fn budget(&self) -> &OriginBudget {
+        &self.shared
+    }
+
+    fn before_step(&mut self, task: &mut Task<P>) -> Result<(), Ended> {
+        self.steps += 1;
+        assert!(
+            self.steps <= 60_000,
+            "too many steps:\n{}",
+            self.trace[self.trace.len() - 60..].join("\n")
+        );
+        assert!(
+            self.now < self.deadline,
+            "the watch does not end:\n{}",
+            self.trace.join("\n")
+        );
+        let due = |(at, _): &(u64, UserAction)| *at <= self.now;
+        let due = self.actions.iter().take_while(|action| due(action)).count();
+        for (_, action) in self.actions.drain(..due).collect::<Vec<_>>() {
+            self.act(task, action)?;
+        }
+        Ok(())
+    }
+
+    fn planned(&mut self, task: &mut Task<P>, step: &Step) -> Result<bool, Ended> {
+        let name: String = format!("{step:?}")
+            .chars()
+            .take_while(|c| c.is_alphanumeric())
+            .collect();
+        self.snapshots
+            .push((format!("{name} at {}", self.now), task.snapshot()));
+        if self.kill_after == Some(self.snapshots.len()) {
+            return Err(Ended::Stopped);
+        }
+        self.asleep_now = match self.asleep {
+            Some((step, long)) if step == self.snapshots.len() => long,
+            _ => 0,
+        };
+        Ok(true)
+    }
+
+    fn save(&mut self, task: &Task<P>, _revision: Revision) -> Result<bool, Ended> {
+        self.now += self.asleep_now;
+        self.saved.push(task.snapshot());
+        Ok(true)
+    }
+
+    fn send(&mut self, task: &mut Task<P>, exchange: Outgoing<'_>) -> Result<(), Ended> {
+        let path = exchange.request.target().as_str();
+        self.sent.push(Sent {
+            at: self.now,
+            purpose: exchange.purpose,
+            path: path.to_owned(),
+            limits: exchange.limits,
+        });
+        if self.hangs == Some(exchange.purpose) && !exchange.opens_stream {
+            self.say(format!("hangs {path}"));
+            return Err(Ended::Stopped);
+        }
+        match self.opens_for.filter(|_| exchange.opens_stream) {
+            Some(long) => self.begin_opening(exchange.id, path, long),
+            None => self.exchange(task, exchange.id, exchange.request, self.asleep_now),
+        }
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        task: &mut Task<P>,
+        id: ExchangeId,
+        until: Timestamp,
+        why: WaitReason,
+    ) -> Result<(), Ended> {
+        if self.asleep_now > 0 {
+            self.now += self.asleep_now;
+            return Ok(());
+        }
+        self.assert_told(task);
+        self.whys.insert(format!("{why:?}"));
+        self.read_stream(task, id, until);
+        Ok(())
+    }
+
+    fn close(&mut self, _task: &mut Task<P>, _id: ExchangeId) -> Result<bool, Ended> {
+        self.now += self.asleep_now;
+        self.say("close".into());
+        self.hang_up();
+        Ok(true)
+    }
+
+    fn wait(&mut self, task: &mut Task<P>, until: Timestamp, why: WaitReason) -> Result<(), Ended> {
+        self.assert_told(task);
+        self.whys.insert(format!("{why:?}"));
+        self.sleep(until);
+        self.now += self.asleep_now;
+        Ok(())
+    }
+
+    fn deliver(&mut self, id: EventId, event: &Event) -> Result<(), Ended> {
+        self.ids.push((id, show(event)));
+        self.now += self.asleep_now;
+        self.say(format!("event {}", show(event)));
+        if let Event::Answered { how, detail, .. } | Event::Sent { how, detail, .. } = event {
+            self.outcomes.push((*how, detail.clone()));
+        }
+        Ok(())
+    }
+
+    fn react(&mut self, task: &mut Task<P>, event: &Event) -> Result<(), Ended> {
+        match event {
+            Event::Created { id, status, .. } => {
+                self.told.id = Some(id.clone());
+                self.told.status = status.as_ref().map(|status| status.as_str().to_owned());
+            }
+            Event::Status(status) => {
+                self.told.status = Some(status.as_str().to_owned());
+                self.told.paused = false;
+            }
+            Event::Paused(_) => self.told.paused = true,
+            Event::Question(question) => match (self.answerer)(question) {
+                Some(answer) => {
+                    *self.answered.entry(question.id.to_string()).or_default() += 1;
+                    task.answer(&question.id, answer, at(self.now))
+                        .expect("an open question");
+                }
+                None if self.stays => {}
+                None => return Err(Ended::Left(question.text.clone())),
+            },
+            Event::Answered {
+                how: Answered::Unknown | Answered::Refused,
+                question,
+                ..
+            } if task.questions().any(|open| open.id == *question) => {
+                return Err(Ended::Left("answer unknown".into()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn done(&mut self, task: &mut Task<P>) -> Ended {
+        let text = outcome_text(task.outcome().expect("it is over"));
+        self.say(format!("done {text}"));
+        Ended::Outcome(text)
     }
 }
 
