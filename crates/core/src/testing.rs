@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::budget::OriginBudget;
 use crate::event::Event;
 use crate::failure::ExchangeFailure;
-use crate::id::{EventId, ExchangeId, Revision};
+use crate::id::{EventId, ExchangeId};
 use crate::limits::Limits;
 use crate::provider::Provider;
 use crate::reason::{RequestPurpose, WaitReason};
@@ -53,7 +53,7 @@ pub trait TestWorld<P: Provider> {
     ///
     /// # Errors
     /// To stop before the task learns of it.
-    fn save(&mut self, task: &Task<P>, revision: Revision) -> Result<bool, Self::Stop>;
+    fn save(&mut self, task: &Task<P>) -> Result<bool, Self::Stop>;
 
     /// Begins an exchange, of which the task was told already, and reports it now or later.
     ///
@@ -75,34 +75,19 @@ pub trait TestWorld<P: Provider> {
         Ok(())
     }
 
-    /// Waits for what the stream says, until this time at most, and reports it.
-    ///
-    /// # Errors
-    /// To stop.
-    fn receive(
-        &mut self,
-        task: &mut Task<P>,
-        id: ExchangeId,
-        until: Timestamp,
-        why: WaitReason,
-    ) -> Result<(), Self::Stop>;
-
     /// Drops the stream; returns whether it is dropped.
     ///
     /// # Errors
     /// To stop.
-    fn close(&mut self, task: &mut Task<P>, id: ExchangeId) -> Result<bool, Self::Stop>;
+    fn close(&mut self, _task: &mut Task<P>, _id: ExchangeId) -> Result<bool, Self::Stop> {
+        Ok(true)
+    }
 
-    /// Lets time pass.
+    /// Lets time pass, or reports what the stream says before.
     ///
     /// # Errors
     /// To stop.
-    fn wait(
-        &mut self,
-        task: &mut Task<P>,
-        until: Timestamp,
-        why: WaitReason,
-    ) -> Result<(), Self::Stop>;
+    fn pause(&mut self, task: &mut Task<P>, pause: Pause) -> Result<(), Self::Stop>;
 
     /// Takes an event.
     ///
@@ -135,6 +120,17 @@ pub struct Outgoing<'a> {
     pub limits: Limits,
     /// Whether it opens the stream.
     pub opens_stream: bool,
+}
+
+/// A wait, at most until this time.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause {
+    /// When to ask for the next step again.
+    pub until: Timestamp,
+    /// What the task waits for.
+    pub why: WaitReason,
+    /// The stream, open or being opened, that is received meanwhile.
+    pub stream: Option<ExchangeId>,
 }
 
 /// Drives a task until its world stops it.
@@ -227,7 +223,7 @@ fn perform<P: Provider, W: TestWorld<P>>(
     let opens_stream = matches!(step, Step::Open { .. });
     match step {
         Step::Save { revision } => {
-            if world.save(task, revision)? {
+            if world.save(task)? {
                 task.saved(revision);
             }
         }
@@ -272,7 +268,8 @@ fn perform<P: Provider, W: TestWorld<P>>(
                 until <= end,
                 "{until:?} is after the end of the wait, {end:?}"
             );
-            world.receive(task, id, until, why)?;
+            let stream = Some(id);
+            world.pause(task, Pause { until, why, stream })?;
         }
         Step::Close { id } => {
             if world.close(task, id)? {
@@ -281,7 +278,8 @@ fn perform<P: Provider, W: TestWorld<P>>(
         }
         Step::Wait { until, why } => {
             assert_eq!(task.pause(), Some((until, why)), "the wait has its reason");
-            world.wait(task, until, why)?;
+            let stream = None;
+            world.pause(task, Pause { until, why, stream })?;
         }
         Step::Event { no, id, event } => {
             world.deliver(id, &event)?;

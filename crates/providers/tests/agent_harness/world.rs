@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use http::StatusCode;
+use taskward_core::testing::{self, Outgoing, Pause, TestWorld};
 use taskward_core::{
-    Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Head,
+    Answer, Answered, Cause, Event, EventId, ExchangeFailure, ExchangeId, ExchangeProgress, Head,
     OriginBudget, Outcome, Output as _, Policy, Question, QuestionId, QuestionKind, Request,
     Response, Seed, Segment, Snapshot, Step, Task, Timestamp,
 };
@@ -118,6 +119,10 @@ pub(crate) struct World {
     named: std::collections::BTreeMap<QuestionId, String>,
     shared: OriginBudget,
     stream: Option<Stream>,
+    /// How many steps may still be done.
+    left: usize,
+    /// How much the clock moves on at this step.
+    asleep_now: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -184,6 +189,8 @@ impl World {
             named: std::collections::BTreeMap::new(),
             shared: OriginBudget::new(),
             stream: None,
+            left: 0,
+            asleep_now: 0,
         }
     }
 
@@ -256,99 +263,22 @@ impl World {
 
     pub(crate) fn drive(&mut self, mut task: Task<AgentHarness>) -> Ended {
         (self.told_no, self.exchange_no, self.read_at) = (0, 0, None);
-        for _ in 0..200_000 {
-            self.grant(&mut task);
-            let now = Timestamp::from_millis(self.now);
-            self.steps += 1;
-            if self.kill_after == Some(self.steps) {
-                if self.keeps_last {
-                    task.next_step(now, &self.shared);
-                    self.saved.push(task.snapshot());
-                }
-                self.hang_up();
-                return Ended::Killed;
-            }
-            if self.strict {
-                self.ask_twice(&mut task, now);
-            }
-            let asleep = match self.asleep {
-                Some((step, long)) if step == self.steps => long,
-                _ => 0,
-            };
-            let name = digest(&task.next_step(now, &self.shared));
-            self.path.push((name, self.now));
-            match task.next_step(now, &self.shared) {
-                Step::Save { revision } => {
-                    self.saved.push(task.snapshot());
-                    task.saved(revision);
-                }
-                Step::Event { no, event, .. } => {
-                    assert!(no.0 > self.told_no, "event {no:?} after {}", self.told_no);
-                    self.told_no = no.0;
-                    if matches!(*event, Event::Provider(_)) {
-                        self.now += self.busy;
-                    }
-                    task.taken(no);
-                    if let Some(left) = self.react(&task, &event) {
-                        self.hang_up();
-                        return left;
-                    }
-                }
-                Step::Send { id, request, .. } | Step::Open { id, request, .. } => {
-                    assert!(id.0 > self.exchange_no, "exchange {id:?} again");
-                    self.exchange_no = id.0;
-                    self.mind_floor(&request);
-                    task.sent(id);
-                    self.exchange(&mut task, id, &request, asleep);
-                }
-                Step::Wait { until, .. } => {
-                    let until = until.as_millis().min(self.next_action());
-                    assert!(
-                        until > self.now && until - START < 100 * 3_600_000,
-                        "the watch does not end: {:#?}",
-                        self.reported
-                    );
-                    self.now = until + asleep;
-                }
-                Step::Receive { .. } if asleep > 0 => {
-                    self.now += asleep;
-                    self.server.advance(self.now);
-                }
-                Step::Receive { until, .. } => {
-                    let until = until.as_millis().min(self.next_action());
-                    assert!(until - START < 100 * 3_600_000, "the watch does not end");
-                    self.receive(&mut task, until);
-                }
-                Step::Close { id } => {
-                    self.hang_up();
-                    task.closed(id);
-                }
-                Step::InFlight { id, .. } => {
-                    task.handle_failure(id, ExchangeFailure::abandoned(), now)
-                }
-                Step::Done => {
-                    let outcome = task.outcome().expect("it is over");
-                    let end = describe(outcome);
-                    if self.strict {
-                        self.ask_twice(&mut task, now);
-                    }
-                    return Ended::Outcome(end);
-                }
-            }
-        }
-        panic!("too many steps: {:#?}", self.reported);
+        self.left = 200_000;
+        let ended = testing::drive(&mut task, self);
+        self.hang_up();
+        ended
     }
 
-    /// Asked twice, and with an earlier time, it gives the same step.
-    fn ask_twice(&mut self, task: &mut Task<AgentHarness>, now: Timestamp) {
-        let first = digest(&task.next_step(now, &self.shared));
+    /// What changes nothing changes neither the step nor the state.
+    fn disturbed(&mut self, task: &mut Task<AgentHarness>, step: &Step) {
         let shared = self.shared.clone();
         // A snapshot costs more than a step.
         let saved = self.steps.is_multiple_of(5).then(|| task.snapshot());
+        let now = Timestamp::from_millis(self.now);
         disturb(task, now);
-        let earlier = Timestamp::from_millis(self.now.saturating_sub(5_000));
-        let second = digest(&task.next_step(earlier, &self.shared));
-        assert_eq!(first, second, "asked twice: {:#?}", self.reported);
+        let again = task.next_step(now, &self.shared);
+        let reported = &self.reported;
+        assert_eq!(digest(step), digest(&again), "asked twice: {reported:#?}");
         assert_eq!(shared, self.shared, "asked twice, the budget is another");
         if let Some(saved) = saved {
             assert!(
@@ -446,7 +376,7 @@ impl World {
         assert!(reply.status < 300, "{method} {path}: {}", reply.status);
     }
 
-    fn react(&mut self, task: &Task<AgentHarness>, event: &Event) -> Option<Ended> {
+    fn hear(&mut self, task: &Task<AgentHarness>, event: &Event) -> Option<Ended> {
         match event {
             Event::Provider(event) => {
                 let seq = event.seq.expect("a position").0;
@@ -666,7 +596,7 @@ impl World {
         )
     }
 
-    fn receive(&mut self, task: &mut Task<AgentHarness>, until: u64) {
+    fn read_stream(&mut self, task: &mut Task<AgentHarness>, until: u64) {
         let Some(stream) = &mut self.stream else {
             panic!("a stream that nobody holds");
         };
@@ -718,6 +648,110 @@ impl World {
         self.stream_bytes += take;
         let bytes: Vec<u8> = stream.ready.drain(..take).collect();
         task.handle_chunk(id, Bytes::from(bytes), at);
+    }
+}
+
+impl TestWorld<AgentHarness> for World {
+    type Stop = Ended;
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now)
+    }
+
+    fn budget(&self) -> &OriginBudget {
+        &self.shared
+    }
+
+    fn before_step(&mut self, task: &mut Task<AgentHarness>) -> Result<(), Ended> {
+        self.left -= 1;
+        assert!(self.left > 0, "too many steps: {:#?}", self.reported);
+        self.grant(task);
+        self.steps += 1;
+        if self.kill_after == Some(self.steps) {
+            if self.keeps_last {
+                task.next_step(Timestamp::from_millis(self.now), &self.shared);
+                self.saved.push(task.snapshot());
+            }
+            return Err(Ended::Killed);
+        }
+        Ok(())
+    }
+
+    fn planned(&mut self, task: &mut Task<AgentHarness>, step: &Step) -> Result<bool, Ended> {
+        if self.strict {
+            self.disturbed(task, step);
+        }
+        if let Step::Event { no, .. } = step {
+            assert!(no.0 > self.told_no, "event {no:?} after {}", self.told_no);
+            self.told_no = no.0;
+        }
+        self.asleep_now = match self.asleep {
+            Some((step, long)) if step == self.steps => long,
+            _ => 0,
+        };
+        self.path.push((digest(step), self.now));
+        Ok(true)
+    }
+
+    fn save(&mut self, task: &Task<AgentHarness>) -> Result<bool, Ended> {
+        self.saved.push(task.snapshot());
+        Ok(true)
+    }
+
+    fn send(
+        &mut self,
+        task: &mut Task<AgentHarness>,
+        Outgoing { id, request, .. }: Outgoing<'_>,
+    ) -> Result<(), Ended> {
+        assert!(id.0 > self.exchange_no, "exchange {id:?} again");
+        self.exchange_no = id.0;
+        self.mind_floor(request);
+        self.exchange(task, id, request, self.asleep_now);
+        Ok(())
+    }
+
+    fn close(&mut self, _: &mut Task<AgentHarness>, _: ExchangeId) -> Result<bool, Ended> {
+        self.hang_up();
+        Ok(true)
+    }
+
+    fn pause(&mut self, task: &mut Task<AgentHarness>, pause: Pause) -> Result<(), Ended> {
+        if pause.stream.is_some() && self.asleep_now > 0 {
+            self.now += self.asleep_now;
+            self.server.advance(self.now);
+            return Ok(());
+        }
+        let until = pause.until.as_millis().min(self.next_action());
+        assert!(
+            until - START < 100 * 3_600_000,
+            "the watch does not end: {:#?}",
+            self.reported
+        );
+        if pause.stream.is_some() {
+            self.read_stream(task, until);
+        } else {
+            assert!(until > self.now, "a wait that is over");
+            self.now = until + self.asleep_now;
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, _id: EventId, event: &Event) -> Result<(), Ended> {
+        if matches!(event, Event::Provider(_)) {
+            self.now += self.busy;
+        }
+        Ok(())
+    }
+
+    fn react(&mut self, task: &mut Task<AgentHarness>, event: &Event) -> Result<(), Ended> {
+        self.hear(task, event).map_or(Ok(()), Err)
+    }
+
+    fn done(&mut self, task: &mut Task<AgentHarness>) -> Ended {
+        if self.strict {
+            self.disturbed(task, &Step::Done);
+        }
+        Ended::Outcome(describe(task.outcome().expect("it is over")))
     }
 }
 

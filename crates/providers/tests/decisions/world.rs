@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 use http::StatusCode;
+use taskward_core::testing::{self, Outgoing, Pause, TestWorld};
 use taskward_core::{
     Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Head,
     OriginBudget, Policy, Provider, Question, QuestionId, Request, RequestPurpose, Response, Seed,
-    Segment, Snapshot, Step, Task, Timestamp, WaitReason,
+    Segment, Snapshot, Task, Timestamp, WaitReason,
 };
 use taskward_sim::multipart::{Multipart, boundary};
 use taskward_sim::{Answer as Reply, Pulled, Scenario, StreamId};
@@ -66,6 +67,7 @@ pub(crate) struct World<S: Platform> {
     stream: Option<Stream>,
     /// Why the stream is listened to, since something else was last done.
     listens: Option<WaitReason>,
+    steps: usize,
 }
 
 impl<S: Platform> World<S> {
@@ -85,6 +87,7 @@ impl<S: Platform> World<S> {
             stored: None,
             stream: None,
             listens: None,
+            steps: 0,
         }
     }
 
@@ -115,7 +118,7 @@ impl<S: Platform> World<S> {
         let provider = S::Provider::default();
         let mut task =
             Task::start(provider, &job, policy, Seed([5; 32]), self.time()).expect("a task");
-        while self.drive(task) {
+        while testing::drive(&mut task, self) == Stop::Died {
             self.say("dies", "the process is killed");
             self.now += 3_000;
             self.hang_up();
@@ -145,77 +148,6 @@ impl<S: Platform> World<S> {
         }
     }
 
-    /// Drives the task to its end; true when the process dies first.
-    fn drive(&mut self, mut task: Task<S::Provider>) -> bool {
-        for _ in 0..MAX_STEPS {
-            self.action(&mut task);
-            let now = self.time();
-            match task.next_step(now, &self.shared) {
-                Step::Save { revision } => {
-                    self.stored = Some(task.snapshot());
-                    task.saved(revision);
-                    self.say("saves", "the state");
-                }
-                Step::Event { no, event, .. } => {
-                    task.taken(no);
-                    if self.react(&task, &event) {
-                        return false;
-                    }
-                }
-                Step::Send { id, request, .. } => {
-                    let purpose = task.request_purpose().expect("planned just now");
-                    task.sent(id);
-                    assert_eq!(
-                        task.request_purpose(),
-                        Some(purpose),
-                        "sent is not another purpose"
-                    );
-                    if self.exchange(&mut task, id, purpose, &request) {
-                        return true;
-                    }
-                }
-                Step::Open { id, request, .. } => {
-                    let purpose = task.request_purpose().expect("planned just now");
-                    task.sent(id);
-                    assert_eq!(task.request_purpose(), None, "nothing waits for it");
-                    if self.exchange(&mut task, id, purpose, &request) {
-                        return true;
-                    }
-                }
-                Step::Wait { until, why } => {
-                    assert_eq!(task.pause(), Some((until, why)));
-                    self.say("waits", format!("until {}: {why}", at(until)));
-                    self.now = self.wake(until);
-                }
-                Step::Receive { id, until } => {
-                    let (end, why) = task.pause().expect("it waits for the stream");
-                    assert_eq!(end, until);
-                    if self.listens != Some(why) {
-                        self.say("listens", why.as_str());
-                        self.listens = Some(why);
-                    }
-                    let until = self.wake(until);
-                    self.receive(&mut task, id, until);
-                }
-                Step::Close { id } => {
-                    self.say("closes", "the stream");
-                    self.hang_up();
-                    task.closed(id);
-                }
-                Step::InFlight { id, .. } => {
-                    task.handle_failure(id, ExchangeFailure::abandoned(), now)
-                }
-                Step::Done => {
-                    let outcome = task.outcome().expect("it is over");
-                    let words = format!("{}: {outcome}", outcome.code());
-                    self.say("ends", words);
-                    return false;
-                }
-            }
-        }
-        panic!("it goes in circles: {:#?}", self.log);
-    }
-
     /// Returns when to poll again: a human may want something earlier.
     fn wake(&self, until: Timestamp) -> u64 {
         let answers = self.answers.iter().map(|(at, ..)| *at);
@@ -239,7 +171,7 @@ impl<S: Platform> World<S> {
     }
 
     /// Tells an event; true when it hands control back.
-    fn react(&mut self, task: &Task<S::Provider>, event: &Event) -> bool {
+    fn hear(&mut self, task: &Task<S::Provider>, event: &Event) -> bool {
         match event {
             Event::Created { .. } => self.say("told", "the task exists"),
             Event::Status(status) => self.say("told", format!("status {status}")),
@@ -352,7 +284,7 @@ impl<S: Platform> World<S> {
         false
     }
 
-    fn receive(&mut self, task: &mut Task<S::Provider>, id: ExchangeId, until: u64) {
+    fn read_stream(&mut self, task: &mut Task<S::Provider>, id: ExchangeId, until: u64) {
         let at = self.time();
         let stream = self.stream.as_mut().filter(|held| held.exchange == id);
         let stream = stream.expect("the stream that is open");
@@ -391,6 +323,88 @@ impl<S: Platform> World<S> {
             // What the server says is lost on its way.
             self.now = until.max(self.now + 1);
         }
+    }
+}
+
+/// Why a task is driven no further.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Stop {
+    /// The process died.
+    Died,
+    /// The task is over, or was handed back.
+    Over,
+}
+
+impl<S: Platform> TestWorld<S::Provider> for World<S> {
+    type Stop = Stop;
+
+    fn now(&self) -> Timestamp {
+        self.time()
+    }
+
+    fn budget(&self) -> &OriginBudget {
+        &self.shared
+    }
+
+    fn before_step(&mut self, task: &mut Task<S::Provider>) -> Result<(), Stop> {
+        self.steps += 1;
+        assert!(
+            self.steps <= MAX_STEPS,
+            "it goes in circles: {:#?}",
+            self.log
+        );
+        self.action(task);
+        Ok(())
+    }
+
+    fn save(&mut self, task: &Task<S::Provider>) -> Result<bool, Stop> {
+        self.stored = Some(task.snapshot());
+        self.say("saves", "the state");
+        Ok(true)
+    }
+
+    fn send(&mut self, task: &mut Task<S::Provider>, exchange: Outgoing<'_>) -> Result<(), Stop> {
+        match self.exchange(task, exchange.id, exchange.purpose, exchange.request) {
+            true => Err(Stop::Died),
+            false => Ok(()),
+        }
+    }
+
+    fn close(&mut self, _task: &mut Task<S::Provider>, _id: ExchangeId) -> Result<bool, Stop> {
+        self.say("closes", "the stream");
+        self.hang_up();
+        Ok(true)
+    }
+
+    fn pause(&mut self, task: &mut Task<S::Provider>, pause: Pause) -> Result<(), Stop> {
+        let Pause { until, why, stream } = pause;
+        assert_eq!(task.pause(), Some((until, why)));
+        if let Some(id) = stream {
+            if self.listens != Some(why) {
+                self.say("listens", why.as_str());
+                self.listens = Some(why);
+            }
+            let until = self.wake(until);
+            self.read_stream(task, id, until);
+        } else {
+            self.say("waits", format!("until {}: {why}", at(until)));
+            self.now = self.wake(until);
+        }
+        Ok(())
+    }
+
+    fn react(&mut self, task: &mut Task<S::Provider>, event: &Event) -> Result<(), Stop> {
+        match self.hear(task, event) {
+            true => Err(Stop::Over),
+            false => Ok(()),
+        }
+    }
+
+    fn done(&mut self, task: &mut Task<S::Provider>) -> Stop {
+        let outcome = task.outcome().expect("it is over");
+        let words = format!("{}: {outcome}", outcome.code());
+        self.say("ends", words);
+        Stop::Over
     }
 }
 

@@ -1,6 +1,7 @@
 //! The real provider against the simulated platform, in virtual time: hours pass in milliseconds.
 
 use http::StatusCode;
+use taskward_core::testing::{self, Outgoing, Pause, TestWorld};
 use taskward_core::{
     Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Head,
     OriginBudget, Outcome, Policy, Question, Request, Response, Seed, Segment, Snapshot, Step,
@@ -44,6 +45,10 @@ pub(crate) struct World {
     /// When each request left, beside `requests`.
     pub(crate) times: Vec<u64>,
     shared: OriginBudget,
+    /// How many steps may still be done.
+    left: usize,
+    /// How much the clock moves on at this step.
+    asleep_now: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +91,8 @@ impl World {
             writes: Vec::new(),
             times: Vec::new(),
             shared: OriginBudget::new(),
+            left: 0,
+            asleep_now: 0,
         }
     }
 
@@ -127,62 +134,8 @@ impl World {
     }
 
     pub(crate) fn drive(&mut self, mut task: Task<Nanonets>) -> Ended {
-        for _ in 0..100_000 {
-            self.grant(&mut task);
-            let now = Timestamp::from_millis(self.now);
-            let name: String = format!("{:?}", task.next_step(now, &self.shared))
-                .chars()
-                .take_while(|c| c.is_alphanumeric())
-                .collect();
-            self.snapshots.push((name, task.snapshot()));
-            if self.kill_after == Some(self.snapshots.len()) {
-                return Ended::Killed;
-            }
-            let asleep = match self.asleep {
-                Some((step, long)) if step == self.snapshots.len() => long,
-                _ => 0,
-            };
-            match task.next_step(now, &self.shared) {
-                Step::Save { revision } => {
-                    self.saved.push(task.snapshot());
-                    task.saved(revision);
-                }
-                Step::Event { no, event, .. } => {
-                    task.taken(no);
-                    if let Some(left) = self.react(&mut task, &event) {
-                        return left;
-                    }
-                }
-                Step::Send { id, request, .. } => {
-                    task.sent(id);
-                    self.exchange(&mut task, id, &request, asleep);
-                }
-                Step::Wait { until, .. } => {
-                    let action = self
-                        .actions
-                        .iter()
-                        .map(|(at, _)| *at)
-                        .min()
-                        .unwrap_or(u64::MAX);
-                    let until = until.as_millis().min(action);
-                    assert!(
-                        until > self.now && until - START < 100 * 3_600_000,
-                        "the watch does not end"
-                    );
-                    self.now = until + asleep;
-                }
-                Step::InFlight { id, .. } => {
-                    task.handle_failure(id, ExchangeFailure::abandoned(), now)
-                }
-                Step::Done => {
-                    return Ended::Outcome(describe(task.outcome().expect("it is over")));
-                }
-                Step::Open { .. } | Step::Receive { .. } | Step::Close { .. } => {
-                    panic!("there is no stream")
-                }
-            }
-        }
-        panic!("too many steps");
+        self.left = 100_000;
+        testing::drive(&mut task, self)
     }
 
     fn grant(&mut self, task: &mut Task<Nanonets>) {
@@ -210,7 +163,7 @@ impl World {
         }
     }
 
-    fn react(&mut self, task: &mut Task<Nanonets>, event: &Event) -> Option<Ended> {
+    fn hear(&mut self, task: &mut Task<Nanonets>, event: &Event) -> Option<Ended> {
         match event {
             Event::Created { status, .. } => {
                 self.events.push(format!(
@@ -326,6 +279,72 @@ impl World {
             }
         }
         task.handle_response(id, response, at(0));
+    }
+}
+
+impl TestWorld<Nanonets> for World {
+    type Stop = Ended;
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.now)
+    }
+
+    fn budget(&self) -> &OriginBudget {
+        &self.shared
+    }
+
+    fn before_step(&mut self, task: &mut Task<Nanonets>) -> Result<(), Ended> {
+        self.left -= 1;
+        assert!(self.left > 0, "too many steps");
+        self.grant(task);
+        Ok(())
+    }
+
+    fn planned(&mut self, task: &mut Task<Nanonets>, step: &Step) -> Result<bool, Ended> {
+        let name: String = format!("{step:?}")
+            .chars()
+            .take_while(|c| c.is_alphanumeric())
+            .collect();
+        self.snapshots.push((name, task.snapshot()));
+        if self.kill_after == Some(self.snapshots.len()) {
+            return Err(Ended::Killed);
+        }
+        self.asleep_now = match self.asleep {
+            Some((step, long)) if step == self.snapshots.len() => long,
+            _ => 0,
+        };
+        Ok(true)
+    }
+
+    fn save(&mut self, task: &Task<Nanonets>) -> Result<bool, Ended> {
+        self.saved.push(task.snapshot());
+        Ok(true)
+    }
+
+    fn send(&mut self, task: &mut Task<Nanonets>, exchange: Outgoing<'_>) -> Result<(), Ended> {
+        assert!(!exchange.opens_stream, "there is no stream");
+        self.exchange(task, exchange.id, exchange.request, self.asleep_now);
+        Ok(())
+    }
+
+    fn pause(&mut self, _: &mut Task<Nanonets>, pause: Pause) -> Result<(), Ended> {
+        assert_eq!(pause.stream, None, "there is no stream");
+        let action = self.actions.iter().map(|(at, _)| *at).min();
+        let until = pause.until.as_millis().min(action.unwrap_or(u64::MAX));
+        assert!(
+            until > self.now && until - START < 100 * 3_600_000,
+            "the watch does not end"
+        );
+        self.now = until + self.asleep_now;
+        Ok(())
+    }
+
+    fn react(&mut self, task: &mut Task<Nanonets>, event: &Event) -> Result<(), Ended> {
+        self.hear(task, event).map_or(Ok(()), Err)
+    }
+
+    fn done(&mut self, task: &mut Task<Nanonets>) -> Ended {
+        Ended::Outcome(describe(task.outcome().expect("it is over")))
     }
 }
 

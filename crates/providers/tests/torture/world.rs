@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
+use taskward_core::testing::{self, Outgoing, Pause, TestWorld};
 use taskward_core::{
     Answer, Answered, Cause, Event, ExchangeFailure, ExchangeId, ExchangeProgress, Head, Limits,
     OriginBudget, Outcome, Policy, Provider, Question, QuestionId, Request, Response, Seed,
@@ -126,7 +127,7 @@ pub(crate) fn run<S: Platform>(scenario: &Scenario<S>, plan: &Plan) -> Run {
     )
     .expect("a task");
     loop {
-        match world.drive(task) {
+        match testing::drive(&mut task, &mut world) {
             Ended::Over(end) => {
                 world.run.end = end;
                 break;
@@ -176,79 +177,6 @@ impl<S: Platform> World<'_, S> {
         }
     }
 
-    fn drive(&mut self, mut task: Task<S::Provider>) -> Ended {
-        loop {
-            self.steps += 1;
-            let reported = (&self.run.reported, &self.run.log);
-            assert!(self.steps < MAX_STEPS, "it goes in circles: {reported:#?}");
-            assert!(self.now < START + MAX_TIME, "it hangs: {reported:#?}");
-            self.action(&mut task);
-            let now = self.time();
-            let step = task.next_step(now, &self.shared);
-            if let Some(owed) = self.owed.take() {
-                let again = match &step {
-                    Step::Save { .. } => Kind::Save,
-                    Step::Close { .. } => Kind::Close,
-                    other => panic!("{owed:?} is passed over for {other:?}"),
-                };
-                assert_eq!(again, owed);
-            }
-            match step {
-                Step::Save { revision } => match self.operation(Kind::Save, "") {
-                    Some(Fault::Refused) => {
-                        self.owed = Some(Kind::Save);
-                        self.now += 1_000;
-                    }
-                    Some(Fault::Reset) => return Ended::Died,
-                    Some(Fault::Short) => {
-                        self.stored = Some(task.snapshot());
-                        return Ended::Died;
-                    }
-                    fault => {
-                        self.now += fault.map_or(0, |_| SLOW);
-                        self.stored = Some(task.snapshot());
-                        task.saved(revision);
-                    }
-                },
-                Step::Event { no, event, .. } => {
-                    task.taken(no);
-                    if let Some(left) = self.react(&task, &event) {
-                        return Ended::Over(left);
-                    }
-                }
-                Step::Send {
-                    id,
-                    request,
-                    limits,
-                }
-                | Step::Open {
-                    id,
-                    request,
-                    limits,
-                } => {
-                    task.sent(id);
-                    self.exchange(&mut task, id, &request, &limits);
-                }
-                Step::Wait { until, .. } => {
-                    let until = self.wake(until);
-                    assert!(until > self.now, "a wait that is over");
-                    self.now = until;
-                }
-                Step::Receive { id, until } => {
-                    let until = self.wake(until);
-                    self.receive(&mut task, id, until);
-                }
-                Step::Close { id } => self.close(&mut task, id),
-                Step::InFlight { id, .. } => {
-                    task.handle_failure(id, ExchangeFailure::abandoned(), now)
-                }
-                Step::Done => {
-                    return Ended::Over(describe::<S>(task.outcome().expect("it is over")));
-                }
-            }
-        }
-    }
-
     /// Returns when to poll again: a human may want something earlier.
     fn wake(&self, until: Timestamp) -> u64 {
         let action = Some(self.cancel_at).filter(|at| *at > self.now);
@@ -267,7 +195,7 @@ impl<S: Platform> World<'_, S> {
         }
     }
 
-    fn react(&mut self, task: &Task<S::Provider>, event: &Event) -> Option<String> {
+    fn hear(&mut self, task: &Task<S::Provider>, event: &Event) -> Option<String> {
         let line = match event {
             Event::Provider(event) => {
                 let seq = event.seq.expect("a position").0;
@@ -420,7 +348,7 @@ impl<S: Platform> World<'_, S> {
         Ok(Heard::Whole(Response { head, body }))
     }
 
-    fn receive(&mut self, task: &mut Task<S::Provider>, id: ExchangeId, until: u64) {
+    fn read_stream(&mut self, task: &mut Task<S::Provider>, id: ExchangeId, until: u64) {
         let fault = self.operation(Kind::Receive, "stream");
         let now = self.time();
         let Some(stream) = self.stream.as_mut().filter(|held| held.exchange == id) else {
@@ -468,13 +396,70 @@ impl<S: Platform> World<'_, S> {
         };
         task.handle_failure(id, broken(cause), now);
     }
+}
 
-    fn close(&mut self, task: &mut Task<S::Provider>, id: ExchangeId) {
+impl<S: Platform> TestWorld<S::Provider> for World<'_, S> {
+    type Stop = Ended;
+
+    fn now(&self) -> Timestamp {
+        self.time()
+    }
+
+    fn budget(&self) -> &OriginBudget {
+        &self.shared
+    }
+
+    fn before_step(&mut self, task: &mut Task<S::Provider>) -> Result<(), Ended> {
+        self.steps += 1;
+        let reported = (&self.run.reported, &self.run.log);
+        assert!(self.steps < MAX_STEPS, "it goes in circles: {reported:#?}");
+        assert!(self.now < START + MAX_TIME, "it hangs: {reported:#?}");
+        self.action(task);
+        Ok(())
+    }
+
+    fn planned(&mut self, _task: &mut Task<S::Provider>, step: &Step) -> Result<bool, Ended> {
+        if let Some(owed) = self.owed.take() {
+            let again = match step {
+                Step::Save { .. } => Kind::Save,
+                Step::Close { .. } => Kind::Close,
+                other => panic!("{owed:?} is passed over for {other:?}"),
+            };
+            assert_eq!(again, owed);
+        }
+        Ok(true)
+    }
+
+    fn save(&mut self, task: &Task<S::Provider>) -> Result<bool, Ended> {
+        let fault = self.operation(Kind::Save, "");
+        match fault {
+            Some(Fault::Refused) => {
+                self.owed = Some(Kind::Save);
+                self.now += 1_000;
+                return Ok(false);
+            }
+            Some(Fault::Reset) => return Err(Ended::Died),
+            Some(Fault::Timeout) => self.now += SLOW,
+            Some(Fault::Short) | None => {}
+        }
+        self.stored = Some(task.snapshot());
+        match fault {
+            Some(Fault::Short) => Err(Ended::Died),
+            _ => Ok(true),
+        }
+    }
+
+    fn send(&mut self, task: &mut Task<S::Provider>, exchange: Outgoing<'_>) -> Result<(), Ended> {
+        self.exchange(task, exchange.id, exchange.request, &exchange.limits);
+        Ok(())
+    }
+
+    fn close(&mut self, task: &mut Task<S::Provider>, id: ExchangeId) -> Result<bool, Ended> {
         let now = self.time();
         match self.operation(Kind::Close, "stream") {
             Some(Fault::Refused) => {
                 self.owed = Some(Kind::Close);
-                return;
+                return Ok(false);
             }
             Some(Fault::Reset) => task.handle_failure(id, broken(Cause::Truncated), now),
             Some(Fault::Timeout) => self.now += SLOW,
@@ -482,7 +467,28 @@ impl<S: Platform> World<'_, S> {
             None => {}
         }
         self.hang_up();
-        task.closed(id);
+        Ok(true)
+    }
+
+    fn pause(&mut self, task: &mut Task<S::Provider>, pause: Pause) -> Result<(), Ended> {
+        let until = self.wake(pause.until);
+        match pause.stream {
+            Some(id) => self.read_stream(task, id, until),
+            None => {
+                assert!(until > self.now, "a wait that is over");
+                self.now = until;
+            }
+        }
+        Ok(())
+    }
+
+    fn react(&mut self, task: &mut Task<S::Provider>, event: &Event) -> Result<(), Ended> {
+        self.hear(task, event)
+            .map_or(Ok(()), |left| Err(Ended::Over(left)))
+    }
+
+    fn done(&mut self, task: &mut Task<S::Provider>) -> Ended {
+        Ended::Over(describe::<S>(task.outcome().expect("it is over")))
     }
 }
 

@@ -9,12 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use http::StatusCode;
-use taskward_core::testing::{self, Outgoing, TestWorld};
+use taskward_core::testing::{self, Outgoing, Pause, TestWorld};
 use taskward_core::{
     Answer, Answered, CancelResult, Cause, Event, EventId, ExchangeFailure, ExchangeId,
     ExchangeProgress, Head, Limits, OriginBudget, Outcome, Policy, Provider, Question, QuestionId,
-    RequestPurpose, Response, Revision, Seed, Snapshot, Status, Step, Task, TaskId, Timestamp,
-    WaitReason,
+    RequestPurpose, Response, Seed, Snapshot, Status, Step, Task, TaskId, Timestamp,
 };
 
 pub(crate) use server::{Act, Server};
@@ -613,7 +612,7 @@ impl<P: Provider<Output = toy::Output>> TestWorld<P> for World {
         Ok(true)
     }
 
-    fn save(&mut self, task: &Task<P>, _revision: Revision) -> Result<bool, Ended> {
+    fn save(&mut self, task: &Task<P>) -> Result<bool, Ended> {
         self.now += self.asleep_now;
         self.saved.push(task.snapshot());
         Ok(true)
@@ -638,23 +637,6 @@ impl<P: Provider<Output = toy::Output>> TestWorld<P> for World {
         Ok(())
     }
 
-    fn receive(
-        &mut self,
-        task: &mut Task<P>,
-        id: ExchangeId,
-        until: Timestamp,
-        why: WaitReason,
-    ) -> Result<(), Ended> {
-        if self.asleep_now > 0 {
-            self.now += self.asleep_now;
-            return Ok(());
-        }
-        self.assert_told(task);
-        self.whys.insert(format!("{why:?}"));
-        self.read_stream(task, id, until);
-        Ok(())
-    }
-
     fn close(&mut self, _task: &mut Task<P>, _id: ExchangeId) -> Result<bool, Ended> {
         self.now += self.asleep_now;
         self.say("close".into());
@@ -662,11 +644,20 @@ impl<P: Provider<Output = toy::Output>> TestWorld<P> for World {
         Ok(true)
     }
 
-    fn wait(&mut self, task: &mut Task<P>, until: Timestamp, why: WaitReason) -> Result<(), Ended> {
+    fn pause(&mut self, task: &mut Task<P>, pause: Pause) -> Result<(), Ended> {
+        if pause.stream.is_some() && self.asleep_now > 0 {
+            self.now += self.asleep_now;
+            return Ok(());
+        }
         self.assert_told(task);
-        self.whys.insert(format!("{why:?}"));
-        self.sleep(until);
-        self.now += self.asleep_now;
+        self.whys.insert(format!("{:?}", pause.why));
+        match pause.stream {
+            Some(id) => self.read_stream(task, id, pause.until),
+            None => {
+                self.sleep(pause.until);
+                self.now += self.asleep_now;
+            }
+        }
         Ok(())
     }
 
