@@ -14,7 +14,6 @@ use crate::clock::ProgramClock;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report;
 use crate::failure_text::retrying;
 use crate::keys::{self, KeySource};
 use crate::out::Out;
@@ -339,22 +338,10 @@ impl<P: Platform> Connection<P> {
             .map_err(|error| self.problem(&error))
     }
 
-    /// The same for a read of this task, which the server may not know.
-    pub(crate) async fn read<O>(
+    pub(crate) async fn perform<O>(
         &self,
-        task: &TaskRef,
         operation: O,
-    ) -> Result<O::Output, Box<CliError>>
-    where
-        O: Operation + Clone + Send + 'static,
-        O::Output: Send,
-    {
-        self.perform(operation)
-            .await?
-            .map_err(|error| exit_report::unreadable(self, task, &error))
-    }
-
-    async fn perform<O>(&self, operation: O) -> Result<Result<O::Output, Error>, Box<CliError>>
+    ) -> Result<Result<O::Output, Error>, Box<CliError>>
     where
         O: Operation + Clone + Send + 'static,
         O::Output: Send,

@@ -12,9 +12,9 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use crate::args::ProviderName;
 use crate::clock::span;
 use crate::out::Out;
+use crate::registry::ProviderName;
 use crate::sanitise::one_line;
 use crate::task_ref::TaskRef;
 

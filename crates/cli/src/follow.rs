@@ -10,15 +10,16 @@ use taskward::{
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};
+use crate::calls::Calls;
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::{self, StartKind, Undelivered};
-use crate::platform::Platform;
+use crate::exit_report;
 use crate::print::Destination;
 use crate::report::Reporter;
+use crate::sent::{StartKind, Undelivered};
 use crate::task_ref::TaskRef;
 
 /// How long a signal waits for the reply to what was sent.
@@ -31,7 +32,7 @@ const STOPPING: Duration = Duration::from_secs(30);
 const UNSTOPPED: &str = "The task was not seen to stop.";
 
 /// A task about to be followed.
-pub(crate) struct FollowSetup<P: Platform> {
+pub(crate) struct FollowSetup<P: Calls> {
     /// What is done with it.
     pub(crate) run: Run<P>,
     /// What was sent first.
@@ -98,7 +99,7 @@ impl Deadlines {
     }
 }
 
-impl<P: Platform> FollowSetup<P> {
+impl<P: Calls> FollowSetup<P> {
     /// With its events told, and this policy alone: the client's own is for single calls.
     pub(crate) fn new(
         run: Run<P>,
@@ -177,7 +178,7 @@ impl<P: Platform> FollowSetup<P> {
 }
 
 /// A task that is being followed.
-pub(crate) struct Followed<'a, P: Platform> {
+pub(crate) struct Followed<'a, P: Calls> {
     session: &'a Connection<P>,
     /// The task.
     pub(crate) running: Running<P>,
@@ -195,7 +196,7 @@ enum Woken<T> {
     Tick,
 }
 
-impl<P: Platform> Followed<'_, P> {
+impl<P: Calls> Followed<'_, P> {
     /// Follows the task to its end, or until it is left, and prints its answer.
     pub(crate) async fn finish(mut self, to: &Destination) -> Result<Exit, Box<CliError>> {
         let mut signals = self.session.signals.clone();

@@ -16,7 +16,7 @@ use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::lines::{LineType, line, stamped};
-use crate::sanitise::{self, clean};
+use crate::sanitise::{self, clean, pretty};
 use crate::shown::unkept;
 
 /// How long an open line of text waits for more of it before the spinner may have the next.
@@ -440,12 +440,6 @@ pub(crate) fn json_line(value: &Value) -> String {
         value => value.to_string(),
     };
     sanitise::json(text)
-}
-
-/// JSON as it is printed: indented, its strings free of control characters.
-pub(crate) fn pretty(value: &Value) -> String {
-    let text = serde_json::to_string_pretty(value).expect("a JSON value serialises");
-    format!("{}\n", sanitise::json(text))
 }
 
 /// Whether a stream takes everything and shows it to nobody. One that was closed at the start is such a stream, too.

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use taskward::Output as _;
 
-use crate::args::Print;
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::platform::Platform;
+use crate::platform::Print;
 use crate::report::result_line;
 use crate::task_ref::TaskRef;
 

@@ -10,12 +10,13 @@ use std::time::Duration;
 use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError, Listing};
 use taskward::{BoxError, Error, Journal, QuestionId, Snapshot, TaskId};
 
-use crate::args::{Global, ProviderName};
+use crate::args::Global;
 use crate::codes::Code;
 use crate::command_line;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::registry::ProviderName;
 use crate::shown::{self, Log};
 use crate::task_ref::TaskRef;
 

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use taskward::TaskId;
 
-use crate::args::ProviderName;
-use crate::platform::Platform;
+use crate::registry::ProviderName;
+use crate::registry::Registered;
 use crate::sanitise::is_unsafe;
 
 /// The longest id that is taken: more than a URL's path has room for makes no sense.
@@ -48,7 +48,7 @@ pub(crate) struct TaskRef {
 
 impl TaskRef {
     /// The task of this id.
-    pub(crate) fn of<P: Platform>(id: TaskId) -> Self {
+    pub(crate) fn of<P: Registered>(id: TaskId) -> Self {
         Self {
             provider: P::ID,
             id,

@@ -13,11 +13,12 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use taskward::{Answer, BoxError, Question, QuestionKind, Reply};
 
-use crate::args::{Follow, Global, OnApproval, ProviderName};
+use crate::args::{Follow, Global, OnApproval};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
+use crate::registry::ProviderName;
 use crate::report::Reporter;
 use crate::text_arg::text_or_file;
 use terminal::Terminal;

@@ -15,6 +15,8 @@ use taskward_sim::FaultRule;
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
+use crate::platform::Print;
+use crate::registry::ProviderName;
 use crate::task_ref::{TaskArg, TaskRef};
 
 pub(crate) use lists::{Agents, CreateAgent, Ls, UpdateAgent};
@@ -76,13 +78,6 @@ pub(crate) struct Global {
     /// Write nothing down: a start whose reply is lost cannot be recovered
     #[arg(long, global = true)]
     pub(crate) no_journal: bool,
-}
-
-/// The providers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProviderName {
-    Nanonets,
-    AgentHarness,
 }
 
 /// When to colour.
@@ -259,17 +254,6 @@ pub(crate) enum OnApproval {
     Reject,
     // A person at the terminal; without one it is left.
     Ask,
-}
-
-/// Parts of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Print {
-    // The structured data, as JSON.
-    Data,
-    // The answer in words.
-    Summary,
-    // The final answer, or the run, as the server sent it, as JSON.
-    Result,
 }
 
 /// `watch`.

@@ -10,12 +10,14 @@ use taskward::core::{BuildError, Operation, ReadError, Request, Response, Safety
 use taskward::{IdempotencyKey, Provider as _};
 
 use crate::args::{Api, Global};
+use crate::calls::Calls;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exact;
 use crate::exit::Exit;
-use crate::out::{Out, pretty};
-use crate::platform::{Platform, on_platform};
+use crate::out::Out;
+use crate::registry::on_platform;
+use crate::sanitise::pretty;
 use crate::text_arg::text_or_file;
 
 pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<CliError>> {
@@ -36,7 +38,7 @@ pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exi
     Ok(Exit::Ok)
 }
 
-async fn call<P: Platform>(
+async fn call<P: Calls>(
     out: Arc<Out>,
     global: &Global,
     args: &Api,

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use serde_json::Map;
-use taskward::nanonets::Nanonets;
 use taskward::{ApiError, CancelResult, Event, Outcome, RunResult};
 
 use crate::args::{self, Cancel, Global};
+use crate::calls::Calls;
 use crate::codes::Code;
 use crate::confirm;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::{self, StartKind};
+use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed, LAST_CHANCE};
 use crate::out::Out;
+use crate::registry::{ProviderName, on_platform};
 use crate::report::{Reporter, result_line};
 use crate::sanitise::one_line;
+use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 
 /// Failures in a row after which a server that is down is left alone.
@@ -29,15 +31,7 @@ pub(super) async fn cancel(
 ) -> Result<Exit, Box<CliError>> {
     let (provider, task) = global.task(&args.task)?;
     if !provider.capabilities().cancel {
-        let what = format!("cancelling is not part of the API of {}", provider.title());
-        return Err(CliError::new(Exit::Usage, Code::Unsupported, what)
-            .why("Its documentation names no such call. Nothing was sent.")
-            .next(
-                "if you know one",
-                format!("taskward api METHOD PATH --provider {provider}"),
-                "makes any call",
-            )
-            .task(Some(task)));
+        return Err(unsupported(provider).task(Some(task)));
     }
     let deadlines = Deadlines::both(args::timeout(args.timeout)?);
     if !args.yes {
@@ -49,9 +43,32 @@ pub(super) async fn cancel(
             return Err(declined.task(Some(task)));
         }
     }
-    let session: Connection<Nanonets> = Connection::open(out.clone(), global, args.speed)?;
+    on_platform!(provider, P => {
+        let session: Connection<P> = Connection::open(out, global, args.speed)?;
+        stop(&session, &task, deadlines).await
+    })
+}
+
+/// The error of a platform whose API cannot cancel.
+fn unsupported(provider: ProviderName) -> Box<CliError> {
+    let what = format!("cancelling is not part of the API of {}", provider.title());
+    CliError::new(Exit::Usage, Code::Unsupported, what)
+        .why("Its documentation names no such call. Nothing was sent.")
+        .next(
+            "if you know one",
+            format!("taskward api METHOD PATH --provider {provider}"),
+            "makes any call",
+        )
+}
+
+/// Asks the server to stop the task, and prints how it ended.
+async fn stop<P: Calls>(
+    session: &Connection<P>,
+    task: &TaskRef,
+    deadlines: Deadlines,
+) -> Result<Exit, Box<CliError>> {
     session.banner();
-    let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
+    let reporter = Arc::new(Reporter::new(session, Some(task.clone()), false));
     reporter.watching();
     // Only the end counts: neither the steps of a stopped task nor the answer of a completed one are waited for.
     let mut policy = deadlines.policy();
@@ -59,14 +76,14 @@ pub(super) async fn cancel(
     policy.result_patience = std::time::Duration::ZERO;
     let run = session.client.attach(task.id().clone());
     let watched = FollowSetup::new(run, StartKind::Watch, reporter, policy);
-    let mut followed = watched.begin(&session).await?;
+    let mut followed = watched.begin(session).await?;
     followed
         .running
         .cancel()
         .map_err(|error| session.problem(&error))?;
     let mut request = Request {
-        session: &session,
-        task: &task,
+        session,
+        task,
         is_taken: false,
     };
     loop {
@@ -80,31 +97,39 @@ pub(super) async fn cancel(
             Err(problem) => return Err(problem),
         }
     }
-    out.still();
+    session.out.still();
     let end = followed
         .running
         .wait()
         .await
         .map_err(|error| session.problem(&error))?;
+    told(session, task, &followed.reporter, end)
+}
+
+/// Prints how a task ended that was to be stopped.
+fn told<P: Calls>(
+    session: &Connection<P>,
+    task: &TaskRef,
+    reporter: &Reporter,
+    end: RunResult<P::Output>,
+) -> Result<Exit, Box<CliError>> {
+    let out = &session.out;
     let outcome = match end {
         RunResult::Ended(outcome) => outcome,
-        RunResult::Detached(left) => {
-            return Err(exit_report::left(&session, &followed.reporter, &left));
-        }
+        RunResult::Detached(left) => return Err(exit_report::left(session, reporter, &left)),
     };
     let (status, exit) = match &outcome {
         Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => ("completed", Exit::Ok),
         Outcome::Failed { .. } => ("failed", Exit::TaskBad),
         Outcome::Stopped { .. } => ("stopped", Exit::Ok),
         _ => {
-            let problem =
-                exit_report::outcome(&session, &StartKind::Watch, &followed.reporter, outcome)
-                    .expect_err("every success is named above");
-            return Err(problem.task(Some(task)));
+            let problem = exit_report::outcome(session, &StartKind::Watch, reporter, outcome);
+            let problem = problem.err().expect("every success is named above");
+            return Err(problem.task(Some(task.clone())));
         }
     };
     if out.is_json() {
-        let mut line = result_line(&task, status, Map::new());
+        let mut line = result_line(task, status, Map::new());
         line["exit"] = exit.code().into();
         out.line(line);
     } else {
@@ -117,14 +142,14 @@ pub(super) async fn cancel(
 }
 
 /// The request to stop a task.
-struct Request<'a> {
-    session: &'a Connection<Nanonets>,
+struct Request<'a, P: Calls> {
+    session: &'a Connection<P>,
     task: &'a TaskRef,
     /// Whether the server is known to have taken it.
     is_taken: bool,
 }
 
-impl Request<'_> {
+impl<P: Calls> Request<'_, P> {
     /// Takes an event, unless it is the end.
     fn heard(&mut self, event: Event, refusal: Option<&ApiError>) -> Result<(), Box<CliError>> {
         match event {
@@ -148,10 +173,7 @@ impl Request<'_> {
     }
 
     /// A signal takes no request back that may have left: its effect is waited for a little.
-    async fn interrupted(
-        &mut self,
-        followed: &mut Followed<'_, Nanonets>,
-    ) -> Result<(), Box<CliError>> {
+    async fn interrupted(&mut self, followed: &mut Followed<'_, P>) -> Result<(), Box<CliError>> {
         let out = self.session.out.clone();
         out.tell(&format!(
             "waiting up to {} s for the task to stop; press Ctrl-C again to detach now",

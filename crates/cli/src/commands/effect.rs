@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use taskward::Event;
 
+use crate::calls::Calls;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::follow::Followed;
-use crate::platform::Platform;
 use crate::report::words;
 
 /// How long an effect is waited for.
@@ -24,7 +24,7 @@ pub(super) enum Seen {
 }
 
 /// Waits for what was delivered to show an effect.
-pub(super) async fn effect<P: Platform>(
+pub(super) async fn effect<P: Calls>(
     session: &Connection<P>,
     followed: &mut Followed<'_, P>,
 ) -> Result<Seen, Box<CliError>> {

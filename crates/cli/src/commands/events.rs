@@ -12,10 +12,11 @@ use crate::args::{Events, Global};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::{self, StartKind};
+use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
 use crate::report::{Reporter, cells, event_line, result_line};
+use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 
 /// What a task of Nanonets has instead.

@@ -9,6 +9,7 @@ use taskward::nanonets::types::{Message, MessageRole};
 
 use super::{question, table};
 use crate::args::{Global, OneTask};
+use crate::calls::Calls as _;
 use crate::clock::age;
 use crate::connection::Connection;
 use crate::error::CliError;

@@ -1,4 +1,5 @@
-//! The commands, one file each.
+//! The commands, one file each. What a platform does of `run`, `status` and `result` is a trait there, and stands in its
+//! folder of `platforms`.
 
 mod agents;
 mod answer;
@@ -11,15 +12,15 @@ mod local;
 mod ls;
 mod messages;
 mod question;
-mod read;
+pub(crate) mod read;
 mod reconcile;
 mod recover;
-mod result;
+pub(crate) mod result;
 mod resume_run;
-mod run;
+pub(crate) mod run;
 mod send;
 mod sim;
-mod status;
+pub(crate) mod status;
 mod table;
 mod usage;
 mod watch;

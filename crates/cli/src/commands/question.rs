@@ -12,11 +12,11 @@ use taskward::{Event, Journal as _, Policy, Provider, Question, QuestionId, Task
 
 use super::read::{Read, each_event};
 use crate::args::Global;
+use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::platform::Platform;
 use crate::report::Reporter;
 use crate::store::TaskStore;
 use crate::task_ref::TaskRef;
@@ -25,7 +25,7 @@ use crate::task_ref::TaskRef;
 const READ_WITHIN: Duration = Duration::from_secs(15);
 
 /// Reads what a task asks that is known to wait; `None` when no question is to be seen.
-pub(super) async fn open<P: Platform>(
+pub(super) async fn open<P: Calls>(
     session: &Connection<P>,
     task: &TaskRef,
 ) -> Result<Option<Question>, Box<CliError>> {
@@ -73,7 +73,7 @@ pub(super) async fn open<P: Platform>(
 
 /// Reads whether a task has ever asked the question of this id; `None` where that cannot be told: a message may have been
 /// edited since, and an event is for good.
-pub(super) async fn has_asked<P: Platform>(
+pub(super) async fn has_asked<P: Calls>(
     session: &Connection<P>,
     task: &TaskRef,
     question: &QuestionId,
@@ -127,7 +127,7 @@ fn is_id(question: &QuestionId) -> bool {
 }
 
 /// Reads which other task asks this question now, as far as the server lists the tasks that wait.
-pub(super) async fn asked_by_another<P: Platform>(
+pub(super) async fn asked_by_another<P: Calls>(
     session: &Connection<P>,
     task: &TaskRef,
     question: &QuestionId,
@@ -176,7 +176,7 @@ impl<P: Provider> Operation for Conversation<P> {
 
 /// Keeps that a question was shown just now, where whoever was to read it did; a task that nothing was known of is known
 /// from then on. Where that cannot be written down it counts as not shown.
-pub(super) async fn keep_shown<P: Platform>(
+pub(super) async fn keep_shown<P: Calls>(
     session: &mut Connection<P>,
     global: &Global,
     task: &TaskRef,
@@ -206,11 +206,7 @@ pub(super) async fn keep_shown<P: Platform>(
 }
 
 /// Tells how a question is answered.
-pub(super) fn tell_answers<P: Platform>(
-    session: &Connection<P>,
-    task: &TaskRef,
-    question: &Question,
-) {
+pub(super) fn tell_answers<P: Calls>(session: &Connection<P>, task: &TaskRef, question: &Question) {
     for (label, command, note) in P::answers(task, question) {
         let command = session.command(&command);
         let note = match note {

@@ -6,16 +6,16 @@ use taskward::core::{
 };
 use taskward::{Provider, TaskId};
 
+use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::platform::Platform;
 use crate::task_ref::TaskRef;
 
 /// A read of one task.
 #[derive(Clone, Debug)]
-pub(super) struct Read<P> {
+pub(crate) struct Read<P> {
     provider: P,
     id: TaskId,
     read: ReadKind,
@@ -23,7 +23,7 @@ pub(super) struct Read<P> {
 
 impl<P: Provider> Read<P> {
     /// Of this task.
-    pub(super) fn new(task: &TaskRef, read: ReadKind) -> Self {
+    pub(crate) fn new(task: &TaskRef, read: ReadKind) -> Self {
         Self {
             provider: P::default(),
             id: task.id().clone(),
@@ -34,7 +34,7 @@ impl<P: Provider> Read<P> {
 
 impl<P: Provider> Operation for Read<P> {
     type Output = PollResult<P::Output>;
-    const NAME: &'static str = "look";
+    const NAME: &'static str = "read";
 
     fn request(&self) -> Result<Request, BuildError> {
         self.provider.read_request(&self.id, &self.read)
@@ -50,7 +50,7 @@ impl<P: Provider> Operation for Read<P> {
 }
 
 /// Gives each event after a position, oldest first. How many entries of the list could not be read.
-pub(super) async fn each_event<P: Platform>(
+pub(crate) async fn each_event<P: Calls>(
     session: &Connection<P>,
     task: &TaskRef,
     after: Option<EventSeq>,

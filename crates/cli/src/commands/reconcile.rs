@@ -6,20 +6,21 @@ use taskward::{Answered, Event, Policy, QuestionId, Snapshot};
 
 use crate::answers::{self, is_attended};
 use crate::args::Global;
+use crate::calls::Calls;
 use crate::codes::Code;
 use crate::command_line;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::{self, StartKind};
+use crate::exit_report;
 use crate::follow::FollowSetup;
-use crate::platform::Platform;
 use crate::report::Reporter;
 use crate::sanitise::one_line;
+use crate::sent::StartKind;
 use crate::task_ref::TaskRef;
 
 /// That something was said to a task before, and may have arrived.
-pub(super) struct EarlierWrite<'a, P: Platform> {
+pub(super) struct EarlierWrite<'a, P: Calls> {
     pub(super) session: &'a Connection<P>,
     pub(super) task: &'a TaskRef,
     /// The command that is to say something now.
@@ -41,7 +42,7 @@ pub(super) struct Found {
     pub(super) snapshot: Snapshot,
 }
 
-impl<P: Platform> EarlierWrite<'_, P> {
+impl<P: Calls> EarlierWrite<'_, P> {
     /// Looks for what was said before.
     pub(super) async fn read(
         &self,

@@ -4,11 +4,11 @@ use serde_json::Value;
 use taskward::core::{List, Timestamp};
 use taskward::wire::DateTime;
 
+use crate::calls::Calls;
 use crate::clock::ago;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::pages::{self, Extent};
-use crate::platform::Platform;
 use crate::sanitise::one_line;
 
 /// How the entries of a list are printed.
@@ -23,7 +23,7 @@ pub(super) struct Shown<R, L> {
 }
 
 /// Prints a list, at most so many entries. What came before an error is printed.
-pub(super) async fn list<P: Platform, O, R, L>(
+pub(super) async fn list<P: Calls, O, R, L>(
     session: &Connection<P>,
     operation: O,
     most: u32,

@@ -6,16 +6,17 @@ use taskward::Snapshot;
 
 use crate::answers::Asker;
 use crate::args::{Follow, Global, Watch};
+use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::StartKind;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::out::Out;
-use crate::platform::{Platform, on_platform};
 use crate::print::Destination;
+use crate::registry::on_platform;
 use crate::report::Reporter;
+use crate::sent::StartKind;
 use crate::store::{TaskStore, task_of};
 use crate::task_ref::TaskRef;
 
@@ -97,7 +98,7 @@ async fn last(out: Arc<Out>, global: &Global, follow: &Follow) -> Result<Exit, B
 }
 
 /// Follows these tasks; `kept` is what is remembered of the one.
-pub(super) async fn all<P: Platform>(
+pub(super) async fn all<P: Calls>(
     out: Arc<Out>,
     global: &Global,
     tasks: &[TaskRef],

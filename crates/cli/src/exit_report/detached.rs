@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use taskward::core::Safety;
 use taskward::{Answered, CancelResult, DetachReason, Detached, Question, QuestionKind};
 
-use super::{StartKind, asked, hint};
+use super::{asked, hint};
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
@@ -13,40 +13,8 @@ use crate::exit::Exit;
 use crate::platform::Platform;
 use crate::report::Reporter;
 use crate::sanitise::one_line;
+use crate::sent::{StartKind, Undelivered};
 use crate::task_ref::TaskRef;
-
-/// Something said to a task that exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Undelivered {
-    /// What nobody asked for.
-    Message,
-    /// To a question.
-    Answer,
-}
-
-impl Undelivered {
-    /// A word for it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Message => "message",
-            Self::Answer => "answer",
-        }
-    }
-
-    /// What became of it, as a sentence.
-    pub(super) fn write_result(self, how: Answered) -> String {
-        let what = self.as_str();
-        match how {
-            Answered::Applied => format!("The {what} was delivered."),
-            Answered::Gone(_) => {
-                format!("The question was no longer open, so the {what} was not sent.")
-            }
-            Answered::Refused => format!("The server rejected the {what}."),
-            Answered::NotSent => format!("The {what} was not sent."),
-            _ => format!("The {what} may or may not have arrived."),
-        }
-    }
-}
 
 /// Whoever was to answer failed: the task is left, and so is its question.
 pub(crate) fn unanswered<P: Platform>(

@@ -4,7 +4,7 @@ mod detached;
 
 use taskward::core::{TimeLimit, UnknownReason};
 use taskward::{
-    Answered, ApiError, CancelResult, Error, Outcome, Question, Status, StoppedBy, TaskFailure,
+    Answered, ApiError, CancelResult, Outcome, Question, Status, StoppedBy, TaskFailure,
 };
 
 use crate::agents;
@@ -16,43 +16,14 @@ use crate::exit::Exit;
 use crate::platform::{Hint, Platform};
 use crate::report::{Reporter, asked_in_words, question_fields, question_head};
 use crate::sanitise::one_line;
+use crate::sent::{Keyed, StartKind};
+use crate::single_read::{exchange, gone};
 use crate::task_ref::{TaskRef, quote};
 
 use detached::{STILL_RUNNING, in_brief, keeps_running, simulated, with_detach_state};
 pub(crate) use detached::{
-    Undelivered, answers, detached, detached_by_signal, left, unanswered, undelivered, unheard,
+    answers, detached, detached_by_signal, left, unanswered, undelivered, unheard,
 };
-
-/// What was sent first, for the words about an unknown outcome.
-#[derive(Clone, Debug)]
-pub(crate) enum StartKind {
-    /// A start of an agent.
-    Agent {
-        /// The agent.
-        agent: String,
-        /// The command line that starts another one.
-        command: String,
-    },
-    /// A start under a key.
-    Keyed(Keyed),
-    /// A message to a task.
-    Message(TaskRef),
-    /// A start that was made before, repeated under its key.
-    Again,
-    /// Nothing: the task was only watched.
-    Watch,
-}
-
-/// A start that can be repeated.
-#[derive(Clone, Debug)]
-pub(crate) struct Keyed {
-    /// Its idempotency key.
-    pub(crate) key: String,
-    /// Whether this command made the key itself: nobody else can have used it.
-    pub(crate) minted: bool,
-    /// The same command line without a key: a new run.
-    pub(crate) command: String,
-}
 
 /// The answer of a task that completed; every other end as the problem it is.
 pub(crate) fn outcome<P: Platform>(
@@ -345,33 +316,6 @@ pub(crate) fn unknown<P: Platform>(
     }
 }
 
-/// A task that the server does not know, whether that is found out by a watch or by a single read.
-fn gone<P: Platform>(session: &Connection<P>, error: &ApiError) -> Box<CliError> {
-    let what = "the server does not know this task";
-    let problem = exchange(CliError::new(Exit::Other, Code::Gone, what), error);
-    let problem = problem.why(error.to_string());
-    if P::CAPABILITIES.list {
-        problem.next("see", session.command("ls"), "")
-    } else {
-        problem
-    }
-}
-
-/// The end of a single read of a task that went wrong.
-pub(crate) fn unreadable<P: Platform>(
-    session: &Connection<P>,
-    task: &TaskRef,
-    error: &Error,
-) -> Box<CliError> {
-    // As in a watch that has seen nothing of it: a refusal of the very id is one, too.
-    let is_unknown = |api: &&ApiError| matches!(api.status.as_u16(), 400 | 404 | 410 | 422);
-    let problem = match error.api_error().filter(is_unknown) {
-        Some(api) => gone(session, api).attempts(error.attempts()),
-        None => session.problem(error),
-    };
-    problem.task(Some(task.clone()))
-}
-
 /// The exit code of what the server refused to do: whoever may not is told so everywhere.
 pub(crate) fn exit_of_refusal(error: Option<&ApiError>) -> Exit {
     match error.map(|error| error.status.as_u16()) {
@@ -443,12 +387,6 @@ fn conflict(problem: Box<CliError>, start: &Keyed, repeated: bool) -> Box<CliErr
 /// The same command line under the same key.
 fn again(start: &Keyed) -> String {
     format!("{} --idempotency-key {}", start.command, quote(&start.key))
-}
-
-fn exchange(problem: Box<CliError>, error: &ApiError) -> Box<CliError> {
-    problem
-        .exchange(error.request_id.clone(), Some(error.status.as_u16()))
-        .reason(error.code.clone())
 }
 
 /// With a question, its age, and what led to it.

@@ -13,9 +13,10 @@ use super::{TASK, Table, question, refusal};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::{self, StartKind, Undelivered};
+use crate::exit_report;
 use crate::keys;
 use crate::platform::Platform;
+use crate::sent::{StartKind, Undelivered};
 
 /// The attempt to which the server answered 503.
 fn unavailable() -> FailedAttempt {

@@ -24,10 +24,11 @@ use taskward::{
 use crate::args::Cli;
 use crate::connection::Connection;
 use crate::error::CliError;
-use crate::exit_report::{self, Keyed, StartKind};
+use crate::exit_report;
 use crate::out::{Out, json_line};
 use crate::platform::Platform;
 use crate::report::Reporter;
+use crate::sent::{Keyed, StartKind};
 
 /// An id that tells nothing.
 const TASK: &str = "t-1";

@@ -10,6 +10,7 @@ use taskward::{Answer, Answered, Event, Question, QuestionId, WithdrawReason};
 use super::{AnswerRequest, Given, of_another};
 use crate::answers::{self, Asker, in_words, is_attended};
 use crate::args::Global;
+use crate::calls::{Calls, State};
 use crate::clock::span;
 use crate::codes::Code;
 use crate::command_line;
@@ -19,12 +20,12 @@ use crate::confirm;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::{self, StartKind};
+use crate::exit_report;
 use crate::follow::{Deadlines, FollowSetup, Followed};
 use crate::out::Out;
-use crate::platform::{Platform, State};
 use crate::print::Destination;
 use crate::report::{Reporter, result_line};
+use crate::sent::StartKind;
 use crate::shown::{AnsweringCommand, Known, Record, Unnamed};
 use crate::store::TaskStore;
 
@@ -34,7 +35,7 @@ const WAIT: &str = "the question that the task waits for";
 /// How long the question of a waiting task is searched for.
 const READ_WITHIN: Duration = Duration::from_secs(180);
 
-pub(super) async fn answer<P: Platform>(
+pub(super) async fn answer<P: Calls>(
     out: Arc<Out>,
     global: &Global,
     request: AnswerRequest,
@@ -143,7 +144,7 @@ pub(super) async fn answer<P: Platform>(
 }
 
 /// An answer on its way to a question of a task.
-pub(super) struct Answering<'a, P: Platform> {
+pub(super) struct Answering<'a, P: Calls> {
     pub(super) session: &'a Connection<P>,
     pub(super) request: &'a AnswerRequest,
     /// What was shown and answered here.
@@ -154,7 +155,7 @@ pub(super) struct Answering<'a, P: Platform> {
     all_the_same: bool,
 }
 
-impl<P: Platform> Answering<'_, P> {
+impl<P: Calls> Answering<'_, P> {
     /// Whether an earlier answer was to the question that is meant now.
     fn is_meant(&self, earlier: Option<&QuestionId>) -> bool {
         match (&self.request.question, earlier) {
@@ -529,7 +530,7 @@ impl<P: Platform> Answering<'_, P> {
 }
 
 /// What a person decides while the task is followed; `None` when the question was withdrawn meanwhile.
-async fn meanwhile<P: Platform, T>(
+async fn meanwhile<P: Calls, T>(
     followed: &mut Followed<'_, P>,
     deciding: impl Future<Output = T>,
 ) -> Result<Option<T>, Box<CliError>> {

@@ -9,12 +9,13 @@ use serde_json::{Map, Value};
 use taskward::{Answer, QuestionId};
 
 use crate::answers::{checked, form, is_attended};
-use crate::args::{Approve, Follow, Global, Input, ProviderName, Reject, Reply};
+use crate::args::{Approve, Follow, Global, Input, Reject, Reply};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::out::Out;
-use crate::platform::on_platform;
+use crate::registry::ProviderName;
+use crate::registry::on_platform;
 use crate::shown::AnsweringCommand;
 use crate::task_ref::{TaskArg, TaskRef};
 use crate::text_arg::{json_object, stdin_text, text_or_file};

@@ -6,17 +6,17 @@ use taskward::{Question, QuestionId};
 use super::give::Answering;
 use super::of_another;
 use crate::answers::form;
+use crate::calls::{Calls, State};
 use crate::codes::Code;
 use crate::command_line;
 use crate::commands::question;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::exit_report;
-use crate::platform::{Platform, State};
 use crate::sanitise::one_line;
 use crate::shown::AnsweringCommand;
 
-impl<P: Platform> Answering<'_, P> {
+impl<P: Calls> Answering<'_, P> {
     fn about(&self, problem: Box<CliError>, question: Option<&QuestionId>) -> Box<CliError> {
         let problem = match question.or(self.request.question.as_ref()) {
             Some(question) => problem.question(question),

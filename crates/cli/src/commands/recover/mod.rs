@@ -11,19 +11,21 @@ use taskward::{Candidate, Recovery, Run, Snapshot};
 use self::report::{SearchReport, about, candidate, told};
 use super::{local, run, table};
 use crate::answers::Asker;
-use crate::args::{Global, ProviderName, Recover};
+use crate::args::{Global, Recover};
+use crate::calls::Calls;
 use crate::codes::Code;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::StartKind;
 use crate::follow::{Deadlines, FollowSetup};
 use crate::keys::KeySource;
 use crate::lines::{LineType, line};
 use crate::out::Out;
-use crate::platform::{Platform, on_platform};
 use crate::print::Destination;
+use crate::registry::ProviderName;
+use crate::registry::on_platform;
 use crate::report::{Reporter, result_line};
+use crate::sent::StartKind;
 use crate::store::{self, TaskStore};
 use crate::task_ref::quote;
 
@@ -158,7 +160,7 @@ struct Plan {
     entry: Entry,
 }
 
-async fn one<P: Platform>(
+async fn one<P: Calls>(
     out: Arc<Out>,
     global: &Global,
     args: Recover,
@@ -236,7 +238,7 @@ async fn one<P: Platform>(
 
 impl Plan {
     /// Follows a task, or waits until its name is known and prints it.
-    async fn go_on<P: Platform>(
+    async fn go_on<P: Calls>(
         self,
         session: &Connection<P>,
         run: Run<P>,
@@ -261,7 +263,7 @@ impl Plan {
     }
 
     /// Tells the task that was found; it is adopted only when that was asked for.
-    async fn found<P: Platform>(
+    async fn found<P: Calls>(
         self,
         session: &Connection<P>,
         search: &SearchReport,
@@ -329,17 +331,13 @@ impl Plan {
             .intent(Some(self.entry.id.to_string()))
     }
 
-    fn forget<P: Platform>(
-        &self,
-        session: &Connection<P>,
-        problem: Box<CliError>,
-    ) -> Box<CliError> {
+    fn forget<P: Calls>(&self, session: &Connection<P>, problem: Box<CliError>) -> Box<CliError> {
         let forget = session.command(&format!("recover {} --forget", self.entry.id));
         problem.next("forget", forget, "once its outcome is known")
     }
 
     /// Nothing was found.
-    fn none<P: Platform>(&self, session: &Connection<P>, search: &SearchReport) -> Box<CliError> {
+    fn none<P: Calls>(&self, session: &Connection<P>, search: &SearchReport) -> Box<CliError> {
         if session.out.is_json() {
             session.out.line(search.line());
         }
@@ -359,7 +357,7 @@ impl Plan {
     }
 
     /// The list of what was not searched.
-    fn list<P: Platform>(
+    fn list<P: Calls>(
         &self,
         session: &Connection<P>,
         search: &SearchReport,
@@ -378,7 +376,7 @@ impl Plan {
     }
 
     /// Several may be it, or it is not sure that it is this one: a human decides.
-    fn tell_several<P: Platform>(
+    fn tell_several<P: Calls>(
         &self,
         session: &Connection<P>,
         search: &SearchReport,

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use taskward::journal::Entry;
 
 use crate::again;
-use crate::args::{Global, ProviderName};
+use crate::args::Global;
+use crate::calls::Calls;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::out::Out;
-use crate::platform::Platform;
+use crate::registry::ProviderName;
 use crate::store::TaskStore;
 use crate::task_ref::{TaskArg, TaskRef};
 
 /// A start that is kept here, and the task it made.
-pub(super) struct Kept {
-    pub(super) entry: Entry,
+pub(crate) struct Kept {
+    pub(crate) entry: Entry,
     task: TaskRef,
 }
 
@@ -29,7 +30,7 @@ impl Kept {
     }
 
     /// Refuses what is of another server.
-    pub(super) fn check<P: Platform>(&self, session: &Connection<P>) -> Result<(), Box<CliError>> {
+    pub(crate) fn check<P: Calls>(&self, session: &Connection<P>) -> Result<(), Box<CliError>> {
         session.owns(&self.entry.snapshot)?;
         session.banner();
         Ok(())

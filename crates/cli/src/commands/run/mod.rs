@@ -1,15 +1,14 @@
 //! `taskward run`: starts a task, follows it, prints its answer.
 
 mod again;
-mod harness;
-mod nanonets;
 
 use std::sync::Arc;
 
 use taskward::{Run as Start, Snapshot};
 
 use crate::answers::{Asker, is_attended, not_here};
-use crate::args::{Global, ProviderName, Run};
+use crate::args::{Global, Run};
+use crate::calls::Calls;
 use crate::clock::ago;
 use crate::codes::Code;
 use crate::command_line;
@@ -17,16 +16,17 @@ use crate::confirm;
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::{self, StartKind};
+use crate::exit_report;
 use crate::files::Seen;
 use crate::follow::{Deadlines, FollowSetup, Followed};
 use crate::out::Out;
-use crate::platform::Platform;
 use crate::print::Destination;
+use crate::registry::{ProviderName, on_platform};
 use crate::report::{Reporter, result_line};
+use crate::sent::StartKind;
 use crate::store::{self, TaskStore, Twin};
 use crate::task_ref::TaskRef;
-use again::Kept;
+pub(crate) use again::Kept;
 
 pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exit, Box<CliError>> {
     // What is to be started again says whose it is.
@@ -64,41 +64,53 @@ pub(super) async fn run(out: Arc<Out>, global: &Global, args: Run) -> Result<Exi
             "a simulator that stays, for another shell",
         ));
     }
-    match (provider, kept) {
-        (ProviderName::Nanonets, None) => nanonets::run(out, global, &args, plan).await,
-        (ProviderName::AgentHarness, None) => harness::run(out, global, &args, plan).await,
-        (ProviderName::Nanonets, Some(kept)) => {
-            nanonets::again(out, global, &args, plan, &kept).await
-        }
-        (ProviderName::AgentHarness, Some(kept)) => {
-            harness::again(out, global, &args, plan, &kept).await
-        }
-    }
+    on_platform!(provider, P => match kept {
+        None => P::run(out, global, &args, plan).await,
+        Some(kept) => P::again(out, global, &args, plan, &kept).await,
+    })
+}
+
+/// A platform on which tasks are started.
+pub(crate) trait Starts: Calls {
+    /// Which of the options that not every platform has it takes.
+    const OPTIONS: &[&str];
+
+    /// Starts a task, and follows it.
+    async fn run(
+        out: Arc<Out>,
+        global: &Global,
+        args: &Run,
+        plan: Plan,
+    ) -> Result<Exit, Box<CliError>>;
+
+    /// Starts the same as a task that was started here, and follows it.
+    async fn again(
+        out: Arc<Out>,
+        global: &Global,
+        args: &Run,
+        plan: Plan,
+        kept: &Kept,
+    ) -> Result<Exit, Box<CliError>>;
 }
 
 /// The first option that this provider does not have.
 fn alien(args: &Run, provider: ProviderName) -> Option<&'static str> {
-    let nanonets = [
+    let options = on_platform!(provider, P => P::OPTIONS);
+    let given = [
         (args.agent.is_some(), "--agent"),
         (!args.files.is_empty(), "-f"),
         (args.output_schema.is_some(), "--output-schema"),
         (args.instructions.is_some(), "--instructions"),
-    ];
-    let harness = [
         (args.input.is_some(), "--input"),
         (args.metadata.is_some(), "--metadata"),
         (args.workspace.is_some(), "--workspace"),
         (args.subject.is_some(), "--subject"),
         (args.idempotency_key.is_some(), "--idempotency-key"),
     ];
-    let alien = match provider {
-        ProviderName::Nanonets => harness.as_slice(),
-        ProviderName::AgentHarness => nanonets.as_slice(),
-    };
-    alien
-        .iter()
-        .find(|(given, _)| *given)
-        .map(|(_, option)| *option)
+    let given = given.into_iter().filter(|(given, _)| *given);
+    given
+        .map(|(_, option)| option)
+        .find(|option| !options.contains(option))
 }
 
 /// Whether something reads stdin, and no two things do.
@@ -133,16 +145,17 @@ fn takes_stdin(global: &Global, args: &Run) -> Result<bool, Box<CliError>> {
 }
 
 /// How the task is followed, checked before anything is sent.
-struct Plan {
-    deadlines: Deadlines,
+pub(crate) struct Plan {
+    pub(crate) deadlines: Deadlines,
     to: Destination,
     asker: Asker,
-    files: Vec<Seen>,
+    pub(crate) files: Vec<Seen>,
     /// The task that was started like this before, when there is one.
     like: Option<TaskRef>,
 }
 
-fn open<P: Platform>(
+/// Opens a connection that a task can be started over.
+pub(crate) fn open<P: Calls>(
     out: Arc<Out>,
     global: &Global,
     args: &Run,
@@ -156,7 +169,7 @@ fn open<P: Platform>(
 }
 
 /// Starts it, and follows it unless it is to be left.
-async fn launch<P: Platform>(
+pub(crate) async fn launch<P: Calls>(
     session: &Connection<P>,
     global: &Global,
     start: Start<P>,
@@ -188,7 +201,7 @@ async fn launch<P: Platform>(
 }
 
 /// Waits until the task exists, and prints its name.
-pub(super) async fn name<P: Platform>(
+pub(super) async fn name<P: Calls>(
     session: &Connection<P>,
     mut followed: Followed<'_, P>,
     unseen: &str,
@@ -210,7 +223,7 @@ pub(super) async fn name<P: Platform>(
 }
 
 /// Asks for confirmation where the same was started before and its outcome is unknown.
-fn once<P: Platform>(
+fn once<P: Calls>(
     session: &Connection<P>,
     global: &Global,
     start: &Snapshot,

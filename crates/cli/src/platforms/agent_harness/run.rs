@@ -7,52 +7,61 @@ use taskward::agent_harness::{AgentHarness, Job};
 use taskward::core::Seed;
 use taskward::{IdempotencyKey, Provider as _};
 
-use super::again::Kept;
-use super::{Plan, launch, open};
 use crate::args::{Global, Run};
 use crate::codes::Code;
 use crate::command_line;
+use crate::commands::run::{Kept, Plan, Starts, launch, open};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::{Keyed, StartKind};
 use crate::out::Out;
+use crate::sent::{Keyed, StartKind};
 use crate::text_arg::{json_object, stdin_text};
 
-pub(super) async fn run(
-    out: Arc<Out>,
-    global: &Global,
-    args: &Run,
-    plan: Plan,
-) -> Result<Exit, Box<CliError>> {
-    let job = job(args)?;
-    let key = key(args)?;
-    // Whether all of it can be written into a request is known without a server.
-    AgentHarness
-        .start(&job, Some(&key))
-        .map_err(|error| CliError::input(error.to_string()).why("Nothing was sent."))?;
-    let session: Connection<AgentHarness> = open(out, global, args)?;
-    session.banner();
-    let start = session.client.run(job).idempotency_key(key.as_str());
-    launch(&session, global, start, began(args, &key), args, plan).await
-}
+impl Starts for AgentHarness {
+    const OPTIONS: &[&str] = &[
+        "--input",
+        "--metadata",
+        "--workspace",
+        "--subject",
+        "--idempotency-key",
+    ];
 
-/// Starts the same as a run that was started here.
-pub(super) async fn again(
-    out: Arc<Out>,
-    global: &Global,
-    args: &Run,
-    plan: Plan,
-    kept: &Kept,
-) -> Result<Exit, Box<CliError>> {
-    let key = key(args)?;
-    let session: Connection<AgentHarness> = open(out, global, args)?;
-    kept.check(&session)?;
-    let start = session.client.run_again(&kept.entry);
-    let start = start
-        .idempotency_key(key.as_str())
-        .force_new(args.force_new);
-    launch(&session, global, start, began(args, &key), args, plan).await
+    async fn run(
+        out: Arc<Out>,
+        global: &Global,
+        args: &Run,
+        plan: Plan,
+    ) -> Result<Exit, Box<CliError>> {
+        let job = job(args)?;
+        let key = key(args)?;
+        // Whether all of it can be written into a request is known without a server.
+        AgentHarness
+            .start(&job, Some(&key))
+            .map_err(|error| CliError::input(error.to_string()).why("Nothing was sent."))?;
+        let session: Connection<Self> = open(out, global, args)?;
+        session.banner();
+        let start = session.client.run(job).idempotency_key(key.as_str());
+        launch(&session, global, start, began(args, &key), args, plan).await
+    }
+
+    /// Starts the same as a run that was started here.
+    async fn again(
+        out: Arc<Out>,
+        global: &Global,
+        args: &Run,
+        plan: Plan,
+        kept: &Kept,
+    ) -> Result<Exit, Box<CliError>> {
+        let key = key(args)?;
+        let session: Connection<Self> = open(out, global, args)?;
+        kept.check(&session)?;
+        let start = session.client.run_again(&kept.entry);
+        let start = start
+            .idempotency_key(key.as_str())
+            .force_new(args.force_new);
+        launch(&session, global, start, began(args, &key), args, plan).await
+    }
 }
 
 fn key(args: &Run) -> Result<IdempotencyKey, Box<CliError>> {

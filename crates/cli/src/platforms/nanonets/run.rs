@@ -5,89 +5,92 @@ use std::sync::Arc;
 use taskward::Provider as _;
 use taskward::nanonets::{Job, Nanonets};
 
-use super::again::Kept;
-use super::{Plan, launch, open};
 use crate::agents::{self, For};
 use crate::args::{Global, Run};
 use crate::clock::span;
 use crate::codes::Code;
 use crate::command_line;
+use crate::commands::run::{Kept, Plan, Starts, launch, open};
 use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::exit_report::StartKind;
 use crate::files::{self, Files};
 use crate::follow::Deadlines;
 use crate::out::Out;
+use crate::sent::StartKind;
 use crate::text_arg::{stdin_text, text_or_file};
 
-pub(super) async fn run(
-    out: Arc<Out>,
-    global: &Global,
-    args: &Run,
-    mut plan: Plan,
-) -> Result<Exit, Box<CliError>> {
-    // Whatever is wrong with the work itself is said before anything is sent.
-    let work = Work::read(args)?;
-    let mut session: Connection<Nanonets> = open(out.clone(), global, args)?;
-    // A wait that the deadline would cut short is not begun.
-    session.limit = plan.deadlines.work();
-    let wanted = match &args.agent {
-        Some(agent) => agent.as_str(),
-        None if args.sim && work.files.files.is_empty() => "echo",
-        None if args.sim => "invoice",
-        None => {
-            return Err(CliError::new(
-                Exit::Usage,
-                Code::Usage,
-                "which agent? --agent takes an id or a name",
-            )
-            .next("see", session.command("agents list"), ""));
-        }
-    };
-    session.banner();
-    let agent = within(
-        &session,
-        plan.deadlines,
-        agents::resolve(&session, wanted, For::Run),
-    )
-    .await?;
-    work.announce(&out);
-    plan.files.clone_from(&work.files.seen);
-    let start = session.client.run(work.job(&agent));
-    let began = StartKind::Agent {
-        agent,
-        command: command_line::with("run", "--force-new"),
-    };
-    launch(&session, global, start, began, args, plan).await
-}
+impl Starts for Nanonets {
+    const OPTIONS: &[&str] = &["--agent", "-f", "--output-schema", "--instructions"];
 
-/// Starts the same as a task that was started here.
-pub(super) async fn again(
-    out: Arc<Out>,
-    global: &Global,
-    args: &Run,
-    plan: Plan,
-    kept: &Kept,
-) -> Result<Exit, Box<CliError>> {
-    let session: Connection<Nanonets> = open(out, global, args)?;
-    kept.check(&session)?;
-    let start = session.client.run_again(&kept.entry);
-    let agent = kept.entry.snapshot.match_criteria();
-    let agent = agent.and_then(|criteria| criteria.agent.clone());
-    let began = StartKind::Agent {
-        agent: agent.unwrap_or_default(),
-        command: command_line::with("run", "--force-new"),
-    };
-    launch(
-        &session,
-        global,
-        start.force_new(args.force_new),
-        began,
-        args,
-        plan,
-    )
-    .await
+    async fn run(
+        out: Arc<Out>,
+        global: &Global,
+        args: &Run,
+        mut plan: Plan,
+    ) -> Result<Exit, Box<CliError>> {
+        // Whatever is wrong with the work itself is said before anything is sent.
+        let work = Work::read(args)?;
+        let mut session: Connection<Self> = open(out.clone(), global, args)?;
+        // A wait that the deadline would cut short is not begun.
+        session.limit = plan.deadlines.work();
+        let wanted = match &args.agent {
+            Some(agent) => agent.as_str(),
+            None if args.sim && work.files.files.is_empty() => "echo",
+            None if args.sim => "invoice",
+            None => {
+                return Err(CliError::new(
+                    Exit::Usage,
+                    Code::Usage,
+                    "which agent? --agent takes an id or a name",
+                )
+                .next("see", session.command("agents list"), ""));
+            }
+        };
+        session.banner();
+        let agent = within(
+            &session,
+            plan.deadlines,
+            agents::resolve(&session, wanted, For::Run),
+        )
+        .await?;
+        work.announce(&out);
+        plan.files.clone_from(&work.files.seen);
+        let start = session.client.run(work.job(&agent));
+        let began = StartKind::Agent {
+            agent,
+            command: command_line::with("run", "--force-new"),
+        };
+        launch(&session, global, start, began, args, plan).await
+    }
+
+    /// Starts the same as a task that was started here.
+    async fn again(
+        out: Arc<Out>,
+        global: &Global,
+        args: &Run,
+        plan: Plan,
+        kept: &Kept,
+    ) -> Result<Exit, Box<CliError>> {
+        let session: Connection<Self> = open(out, global, args)?;
+        kept.check(&session)?;
+        let start = session.client.run_again(&kept.entry);
+        let agent = kept.entry.snapshot.match_criteria();
+        let agent = agent.and_then(|criteria| criteria.agent.clone());
+        let began = StartKind::Agent {
+            agent: agent.unwrap_or_default(),
+            command: command_line::with("run", "--force-new"),
+        };
+        launch(
+            &session,
+            global,
+            start.force_new(args.force_new),
+            began,
+            args,
+            plan,
+        )
+        .await
+    }
 }
 
 /// `lookup`, as long as the agent may work.

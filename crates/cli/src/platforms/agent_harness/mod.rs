@@ -1,0 +1,137 @@
+//! Agent Harness: runs of a free-form input, told by events.
+
+mod result;
+mod run;
+mod status;
+
+use serde_json::{Map, Value, json};
+use taskward::agent_harness::operations::GetRun;
+use taskward::agent_harness::types::RunStatus;
+use taskward::agent_harness::{self, AgentHarness};
+use taskward::wire::DateTime;
+use taskward::{Output as _, Provider as _, Question, QuestionKind, Status};
+use taskward_sim::Sim;
+
+use crate::calls::{Calls, State};
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::platform::{Hint, Platform, Print, ended, object};
+use crate::sanitise::pretty;
+use crate::task_ref::{TaskRef, quote};
+
+impl Platform for AgentHarness {
+    const KEYS: &'static str =
+        "A key is KEY_ID:SECRET, as the platform issued it; both parts and the colon are needed.";
+    const SIMULATED: &'static str = "run --sim --provider agent-harness 'Write to the team.'";
+    const DONE: &'static str = "succeeded";
+    const UNATTENDED: &'static str = "run --sim --provider agent-harness --on-approval approve ...";
+    const NOT_WAITING: Option<&'static str> = Some("run_not_awaiting_input");
+
+    fn simulated(sim: &Sim) -> (String, String) {
+        let access = sim.harness();
+        (access.base_url, access.api_key)
+    }
+
+    fn history(task: &TaskRef) -> Hint {
+        let command = format!("events {}", task.quoted());
+        ("see", command, "every event")
+    }
+
+    fn conversation(task: &TaskRef) -> String {
+        format!("events {}", task.quoted())
+    }
+
+    fn answers(task: &TaskRef, question: &Question) -> Vec<Hint> {
+        let task = task.quoted();
+        let of = format!("--question {} --watch", quote(question.id.as_str()));
+        let approve: Hint = ("approve", format!("approve {task} {of}"), "");
+        let input: Hint = ("input", format!("input {task} KEY=VALUE {of}"), "");
+        let reject: Hint = (
+            "reject",
+            format!("reject {task} --reason 'WHY' {of}"),
+            "the task fails",
+        );
+        match question.kind {
+            QuestionKind::Approval => vec![approve, reject],
+            QuestionKind::Data => vec![input, reject],
+            _ => vec![approve, input, reject],
+        }
+    }
+
+    fn is_over(status: &Status) -> bool {
+        matches!(status.as_str(), "succeeded" | "failed" | "cancelled")
+    }
+
+    fn waits(status: &Status) -> bool {
+        status.as_str() == RunStatus::AwaitingInput.as_str()
+    }
+
+    /// A stalled run has lost its worker.
+    fn stuck(task: &TaskRef, status: &Status) -> Option<Hint> {
+        (status.as_str() == "stalled").then(|| {
+            (
+                "resume",
+                format!("resume-run {} --watch", task.quoted()),
+                "brings it back to work",
+            )
+        })
+    }
+
+    /// The platform documents no result: what the agent said stands in for it.
+    fn part(
+        answer: &agent_harness::Answer,
+        said: Option<&str>,
+        part: Option<Print>,
+    ) -> Result<String, &'static str> {
+        let words = || answer.text().or_else(|| said.map(str::to_owned)).map(ended);
+        let data = || answer.json().map(pretty);
+        match part {
+            None => Ok(answer
+                .text()
+                .map(ended)
+                .or_else(data)
+                .or_else(words)
+                .unwrap_or_default()),
+            Some(Print::Data) => data().ok_or("structured data"),
+            Some(Print::Summary) => words().ok_or("an answer in words"),
+            Some(Print::Result) => Ok(pretty(answer.raw())),
+        }
+    }
+
+    fn fields(answer: &agent_harness::Answer, said: Option<&str>) -> Map<String, Value> {
+        object(json!({
+            "data": answer.json(),
+            "text": answer.text().or_else(|| said.map(str::to_owned)),
+            "confirmed": answer.is_confirmed(),
+            "platform_data": answer.raw(),
+        }))
+    }
+}
+
+impl Calls for AgentHarness {
+    async fn state(session: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
+        let found = session.call(GetRun::new(task.id().as_str())).await;
+        let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
+        let changed = found.extra.get("updated_at").and_then(Value::as_str);
+        Ok(State {
+            status: Status::unknown(found.status.as_str()),
+            changed: changed.map(DateTime::from),
+        })
+    }
+
+    async fn restart_hint(session: &Connection<Self>, task: &TaskRef) -> Option<Hint> {
+        let run = session.call(GetRun::new(task.id().as_str())).await.ok()?;
+        let input = run.extra.get("input").filter(|input| input.is_object())?;
+        let mut command = format!("run --provider {}", Self::NAME);
+        command += &format!(" --input {}", quote(&input.to_string()));
+        if let Some(metadata @ Value::Object(_)) = run.extra.get("metadata") {
+            command += &format!(" --metadata {}", quote(&metadata.to_string()));
+        }
+        for (name, option) in [("workspace_id", "workspace"), ("subject_id", "subject")] {
+            if let Some(Value::String(label)) = run.extra.get(name) {
+                command += &format!(" --{option} {}", quote(label));
+            }
+        }
+        Some(("again", command, "the same, as a new task"))
+    }
+}

@@ -1,0 +1,68 @@
+//! What `result` reads: the answer, or the feed of its steps.
+
+use taskward::core::{PollResult, ReadKind};
+use taskward::nanonets::Nanonets;
+use taskward::nanonets::operations::GetTaskResult;
+use taskward::{Status, TaskFailure};
+
+use super::status::exit_of;
+use crate::codes::Code;
+use crate::commands::read::Read;
+use crate::commands::result::{Feed, ReadsResult, pending};
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::print::Destination;
+use crate::task_ref::TaskRef;
+
+impl ReadsResult for Nanonets {
+    async fn answer(
+        session: &Connection<Self>,
+        task: &TaskRef,
+        to: &Destination,
+    ) -> Result<Exit, Box<CliError>> {
+        let read = |read| Read::<Nanonets>::new(task, read);
+        let status = match session.read(task, read(ReadKind::Result)).await? {
+            PollResult::Ready(answer) => return to.deliver(session, task, &answer, None),
+            PollResult::Pending(status) => status,
+            _ => {
+                return Err(CliError::new(
+                    Exit::Other,
+                    Code::Decode,
+                    "the summary reads like no summary",
+                ));
+            }
+        };
+        let trail = session.command(&format!("result {} --full", task.quoted()));
+        let bad = |what: &str, code| {
+            CliError::new(Exit::TaskBad, code, what).next("see", trail.clone(), "every step")
+        };
+        match status.as_str() {
+            "failed" => {
+                let problem = bad("the task failed", Code::TaskFailed);
+                return Err(match session.call(read(ReadKind::Steps)).await {
+                    Ok(PollResult::Failed(TaskFailure {
+                        message: Some(message),
+                        ..
+                    })) => problem.why(message),
+                    _ => problem,
+                });
+            }
+            // What was said last is not why it was stopped.
+            "stopped" => return Err(bad("the task was stopped", Code::TaskStopped)),
+            _ => {}
+        }
+        Err(pending(session, task, &status))
+    }
+
+    async fn feed(session: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>> {
+        let result = session
+            .read(task, GetTaskResult::new(task.id().as_str()))
+            .await?;
+        Ok(Feed {
+            status: Status::unknown(result.status.as_str()),
+            exit: exit_of(&result.status),
+            events: result.feed.unwrap_or_default(),
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! The platforms that the program knows: the only place that names them all. A new one is an entry here and a folder in
+//! `platforms`.
+
+use std::fmt;
+
+use clap::ValueEnum;
+use taskward::Provider;
+use taskward::core::Capabilities;
+
+/// A provider that stands in this registry.
+pub(crate) trait Registered: Provider {
+    /// Its name in options and in front of ids.
+    const ID: ProviderName;
+    /// Its name for people.
+    const TITLE: &'static str;
+}
+
+/// The providers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProviderName {
+    Nanonets,
+    AgentHarness,
+}
+
+impl Registered for taskward::nanonets::Nanonets {
+    const ID: ProviderName = ProviderName::Nanonets;
+    const TITLE: &'static str = "Nanonets";
+}
+
+impl Registered for taskward::agent_harness::AgentHarness {
+    const ID: ProviderName = ProviderName::AgentHarness;
+    const TITLE: &'static str = "Agent Harness";
+}
+
+/// Does what is the same on every platform with the type of the one that is named: the only place where a name becomes
+/// a type. What a platform can do is never told by its name, but by its capabilities.
+macro_rules! on_platform {
+    ($provider:expr, $platform:ident => $work:expr) => {
+        match $provider {
+            $crate::registry::ProviderName::Nanonets => {
+                type $platform = taskward::nanonets::Nanonets;
+                $work
+            }
+            $crate::registry::ProviderName::AgentHarness => {
+                type $platform = taskward::agent_harness::AgentHarness;
+                $work
+            }
+        }
+    };
+}
+pub(crate) use on_platform;
+
+impl ProviderName {
+    /// The one that is meant where none is named.
+    pub(crate) const DEFAULT: Self = Self::Nanonets;
+
+    /// All of them.
+    pub(crate) const ALL: [Self; 2] = [Self::Nanonets, Self::AgentHarness];
+
+    /// The provider of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == name)
+    }
+
+    /// Its name in options and in front of ids.
+    pub(crate) fn as_str(self) -> &'static str {
+        on_platform!(self, P => P::NAME)
+    }
+
+    /// What it can do.
+    pub(crate) fn capabilities(self) -> Capabilities {
+        on_platform!(self, P => P::CAPABILITIES)
+    }
+
+    /// Its name for people.
+    pub(crate) fn title(self) -> &'static str {
+        on_platform!(self, P => P::TITLE)
+    }
+}
+
+impl fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn names_a_platform(folder: &Path, found: &mut Vec<String>) {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                names_a_platform(&path, found);
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("text");
+            let names = ProviderName::ALL.map(|name| format!("ProviderName::{name:?}"));
+            if names.iter().any(|name| text.contains(name)) {
+                let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+                let path = path.strip_prefix(root).expect("below it");
+                found.push(path.to_string_lossy().replace('\\', "/"));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_platform_can_do_is_decided_by_its_capabilities_and_never_by_its_name() {
+        let mut found = Vec::new();
+        names_a_platform(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+            &mut found,
+        );
+        assert_eq!(found, ["registry.rs"]);
+    }
+}

@@ -1,0 +1,62 @@
+//! One read of one task, which the server may not know.
+
+use taskward::core::Operation;
+use taskward::{ApiError, Error};
+
+use crate::codes::Code;
+use crate::connection::Connection;
+use crate::error::CliError;
+use crate::exit::Exit;
+use crate::platform::Platform;
+use crate::task_ref::TaskRef;
+
+impl<P: Platform> Connection<P> {
+    /// Makes one call that reads this task, which the server may not know.
+    pub(crate) async fn read<O>(
+        &self,
+        task: &TaskRef,
+        operation: O,
+    ) -> Result<O::Output, Box<CliError>>
+    where
+        O: Operation + Clone + Send + 'static,
+        O::Output: Send,
+    {
+        self.perform(operation)
+            .await?
+            .map_err(|error| unreadable(self, task, &error))
+    }
+}
+
+/// A task that the server does not know, whether that is found out by a watch or by a single read.
+pub(crate) fn gone<P: Platform>(session: &Connection<P>, error: &ApiError) -> Box<CliError> {
+    let what = "the server does not know this task";
+    let problem = exchange(CliError::new(Exit::Other, Code::Gone, what), error);
+    let problem = problem.why(error.to_string());
+    if P::CAPABILITIES.list {
+        problem.next("see", session.command("ls"), "")
+    } else {
+        problem
+    }
+}
+
+/// The end of a single read of a task that went wrong.
+fn unreadable<P: Platform>(
+    session: &Connection<P>,
+    task: &TaskRef,
+    error: &Error,
+) -> Box<CliError> {
+    // As in a watch that has seen nothing of it: a refusal of the very id is one, too.
+    let is_unknown = |api: &&ApiError| matches!(api.status.as_u16(), 400 | 404 | 410 | 422);
+    let problem = match error.api_error().filter(is_unknown) {
+        Some(api) => gone(session, api).attempts(error.attempts()),
+        None => session.problem(error),
+    };
+    problem.task(Some(task.clone()))
+}
+
+/// Adds the reply's status, its id and the server's own code.
+pub(crate) fn exchange(problem: Box<CliError>, error: &ApiError) -> Box<CliError> {
+    problem
+        .exchange(error.request_id.clone(), Some(error.status.as_u16()))
+        .reason(error.code.clone())
+}
