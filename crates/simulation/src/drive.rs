@@ -1,9 +1,12 @@
 //! What a driver does with the steps of a task, and what may come between.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use taskward_core::{CancelResult, ExchangeFailure, OnDetach, Outcome, Provider, Seed, Step, Task};
+use taskward_core::testing::{self, Outgoing, Pause, TestWorld};
+use taskward_core::{
+    CancelResult, Event, EventId, ExchangeFailure, ExchangeId, OnDetach, OriginBudget, Outcome,
+    Provider, Seed, Step, Task, Timestamp,
+};
 
 use super::fault::FaultEvent;
 use super::model::Invariant;
@@ -35,6 +38,14 @@ pub(super) enum Life {
     HandedOver(CancelResult),
     /// The time of the run is up.
     OutOfTime,
+    /// An invariant does not hold.
+    Broken(Box<Violation>),
+}
+
+impl From<Box<Violation>> for Life {
+    fn from(violation: Box<Violation>) -> Self {
+        Self::Broken(violation)
+    }
 }
 
 fn name_of(step: &Step) -> &'static str {
@@ -62,7 +73,8 @@ impl<P: Provider, M: Machine> World<P, M> {
     pub(super) fn run(mut self) -> Done<Report<P::Output, M>> {
         let mut task = self.begin()?;
         loop {
-            match self.live(&mut task)? {
+            match self.live(&mut task) {
+                Life::Broken(violation) => return Err(violation),
                 Life::Over => match self.conclude(task)? {
                     After::Watch(next) => task = *next,
                     After::End(outcome) => return Ok(self.report_of(outcome, None)),
@@ -222,166 +234,35 @@ impl<P: Provider, M: Machine> World<P, M> {
             id: snapshot.task().map(ToString::to_string),
             intent: snapshot.intent().map(ToString::to_string),
             position: self.model.position(),
+            revision: snapshot.revision(),
             text,
         }
     }
 
     // --- one process -------------------------------------------------------------------------------------------
 
-    fn live(&mut self, task: &mut Task<P>) -> Done<Life> {
-        let (mut still_since, mut still) = (self.now, 0);
-        loop {
-            self.steps += 1;
-            if still_since == self.now {
-                still += 1;
-            } else {
-                (still_since, still) = (self.now, 0);
-            }
-            if still > CIRCLE {
-                let why = "it goes in circles, and time stands still";
-                return Err(self.broken(Violation::new(Invariant::I10, why)));
-            }
-            if self.now > self.end() {
-                return Ok(Life::OutOfTime);
-            }
-            self.catch_up()?;
-            if let Some(life) = self.request(task)? {
-                return Ok(life);
-            }
-            self.echo(task);
-            if self.strikes(FaultEvent::Kill) {
-                return Ok(Life::Killed);
-            }
-            if self.strikes(FaultEvent::HandOver) {
-                return Ok(Life::Left);
-            }
-            if self.strikes(FaultEvent::ClockJump) {
-                // The machine sleeps.
-                let asleep = [1_000, 60_000, 3_600_000, 12 * 3_600_000];
-                let asleep = *self.chance.pick(&asleep);
-                self.now += asleep;
-                // A deadline that passed meanwhile may be found out late, and the other clock run from then on.
-                self.deadline = self.deadline.saturating_add(asleep);
-                self.left_by = self.left_by.saturating_add(asleep);
-                self.learn(Observation::Bounded(self.deadline.min(self.left_by)))?;
-                if self.has_healed() {
-                    // Nothing could be done before.
-                    self.healed_at = self.now;
-                }
-                self.catch_up()?;
-            }
-            if self.steps.is_multiple_of(WEIGHED) {
-                let shown = format!("{task:?}");
-                self.learn(Observation::Holds(shown.len()))?;
-                self.learn(Observation::Said(shown))?;
-            }
-            let now = self.clock();
-            let next = task.next_step(now, &self.shared);
-            let asked = Asked {
-                step: name_of(&next),
-                now: now.as_millis(),
-                until: until_of(&next),
-                id: task.id().map(ToString::to_string),
-            };
-            self.learn(Observation::Asked(asked))?;
-            if let Some(life) = self.act(task, next)? {
-                return Ok(life);
-            }
-        }
+    fn live(&mut self, task: &mut Task<P>) -> Life {
+        (self.still_since, self.still) = (self.now, 0);
+        testing::drive(task, self)
     }
 
-    /// Does one step.
-    pub(super) fn act(&mut self, task: &mut Task<P>, next: Step) -> Done<Option<Life>> {
-        match next {
-            Step::Save { revision } => {
-                let durable = self.keep(task);
-                self.tell(format_args!("save {revision}"));
-                if self.strikes(FaultEvent::Kill) {
-                    return Ok(Some(Life::Killed));
-                }
-                if self.strikes(FaultEvent::FailedSave) {
-                    self.learn(Observation::Unsaved)?;
-                    // Some give up then, others try again.
-                    if self.chance.once_in(3) {
-                        return Ok(Some(Life::Killed));
-                    }
-                    self.pass(self.now + SAVE_AGAIN);
-                    return Ok(None);
-                }
-                self.learn(Observation::Stored(durable.clone()))?;
-                self.durable = Some(durable);
-                if self.strikes(FaultEvent::Kill) {
-                    return Ok(Some(Life::Killed));
-                }
-                task.saved(revision);
-            }
-            Step::Event { no, event, .. } => {
-                return self.event(task, no, Arc::unwrap_or_clone(event));
-            }
-            Step::Send {
-                id,
-                request,
-                limits,
-            } => {
-                // A task that is being cancelled drops an exchange that blocks the cancel.
-                if self.flight.is_some() && task.cancel_deadline().is_none() {
-                    let why = "a second request leaves while one is under way";
-                    return Err(self.broken(Violation::new(Invariant::I8, why)));
-                }
-                let Some(flight) = self.send(task, id, &request, &limits)? else {
-                    return Ok(Some(Life::Killed));
-                };
-                self.flight = Some(flight);
-            }
-            Step::Open {
-                id,
-                request,
-                limits,
-            } => {
-                if self.stream.is_some() || self.opening.is_some() {
-                    let why = "a second stream is opened while there is one";
-                    return Err(self.broken(Violation::new(Invariant::I8, why)));
-                }
-                let Some(opening) = self.send(task, id, &request, &limits)? else {
-                    return Ok(Some(Life::Killed));
-                };
-                self.opening = Some(opening);
-            }
-            Step::InFlight { id, stream } => self.await_report(task, id, stream.is_some())?,
-            Step::Receive { until, .. } => {
-                self.doubt(task);
-                let until = self.when(until);
-                if self.opening.is_some() {
-                    self.await_head(task, until)?;
-                } else if !self.listen(task, until)? && self.stream.is_some() {
-                    self.tell(format_args!("listens"));
-                }
-            }
-            Step::Close { id } => {
-                self.close_stream();
-                self.tell(format_args!("closes the stream"));
-                task.closed(id);
-            }
-            Step::Wait { until, .. } => {
-                self.doubt(task);
-                let until = self.when(until);
-                self.tell(format_args!("waits until {}", until - START.min(until)));
-                self.pass(until);
-            }
-            Step::Done => {
-                self.is_over(task)?;
-                return Ok(Some(Life::Over));
-            }
+    /// The machine sleeps.
+    fn sleep(&mut self) -> Done {
+        let asleep = [1_000, 60_000, 3_600_000, 12 * 3_600_000];
+        let asleep = *self.chance.pick(&asleep);
+        self.now += asleep;
+        // A deadline that passed meanwhile may be found out late, and the other clock run from then on.
+        self.deadline = self.deadline.saturating_add(asleep);
+        self.left_by = self.left_by.saturating_add(asleep);
+        self.learn(Observation::Bounded(self.deadline.min(self.left_by)))?;
+        if self.has_healed() {
+            // Nothing could be done before.
+            self.healed_at = self.now;
         }
-        Ok(None)
+        self.catch_up()
     }
 
-    fn await_report(
-        &mut self,
-        task: &mut Task<P>,
-        id: taskward_core::ExchangeId,
-        readable: bool,
-    ) -> Done {
+    fn await_report(&mut self, task: &mut Task<P>, id: ExchangeId, readable: bool) -> Done {
         let Some(flight) = self.flight.as_mut().filter(|flight| flight.id == id) else {
             task.handle_failure(id, ExchangeFailure::abandoned(), self.clock());
             return Ok(());
@@ -468,6 +349,164 @@ impl<P: Provider, M: Machine> World<P, M> {
             return Err(self.broken(Violation::new(Invariant::I5, why)));
         }
         Ok(())
+    }
+}
+
+impl<P: Provider, M: Machine> TestWorld<P> for World<P, M> {
+    type Stop = Life;
+
+    fn now(&self) -> Timestamp {
+        self.clock()
+    }
+
+    fn budget(&self) -> &OriginBudget {
+        &self.shared
+    }
+
+    fn before_step(&mut self, task: &mut Task<P>) -> Result<(), Life> {
+        self.steps += 1;
+        if self.still_since == self.now {
+            self.still += 1;
+        } else {
+            (self.still_since, self.still) = (self.now, 0);
+        }
+        if self.still > CIRCLE {
+            let why = "it goes in circles, and time stands still";
+            return Err(self.broken(Violation::new(Invariant::I10, why)).into());
+        }
+        if self.now > self.end() {
+            return Err(Life::OutOfTime);
+        }
+        self.catch_up()?;
+        self.request(task)?;
+        self.echo(task);
+        if self.strikes(FaultEvent::Kill) {
+            return Err(Life::Killed);
+        }
+        if self.strikes(FaultEvent::HandOver) {
+            return Err(Life::Left);
+        }
+        if self.strikes(FaultEvent::ClockJump) {
+            self.sleep()?;
+        }
+        if self.steps.is_multiple_of(WEIGHED) {
+            let shown = format!("{task:?}");
+            self.learn(Observation::Holds(shown.len()))?;
+            self.learn(Observation::Said(shown))?;
+        }
+        Ok(())
+    }
+
+    fn planned(&mut self, task: &mut Task<P>, step: &Step) -> Result<bool, Life> {
+        let asked = Asked {
+            step: name_of(step),
+            now: self.clock().as_millis(),
+            until: until_of(step),
+            id: task.id().map(ToString::to_string),
+        };
+        self.learn(Observation::Asked(asked))?;
+        if let Step::Event { no, event, .. } = step {
+            let shown = format!("{event:?}");
+            self.tell(format_args!("* {no} {shown}"));
+            self.inspect();
+            self.learn(Observation::Said(shown))?;
+        }
+        Ok(true)
+    }
+
+    fn save(&mut self, task: &Task<P>) -> Result<bool, Life> {
+        let durable = self.keep(task);
+        self.tell(format_args!("save {}", durable.revision));
+        if self.strikes(FaultEvent::Kill) {
+            return Err(Life::Killed);
+        }
+        if self.strikes(FaultEvent::FailedSave) {
+            self.learn(Observation::Unsaved)?;
+            // Some give up then, others try again.
+            if self.chance.once_in(3) {
+                return Err(Life::Killed);
+            }
+            self.pass(self.now + SAVE_AGAIN);
+            return Ok(false);
+        }
+        self.learn(Observation::Stored(durable.clone()))?;
+        self.durable = Some(durable);
+        if self.strikes(FaultEvent::Kill) {
+            return Err(Life::Killed);
+        }
+        Ok(true)
+    }
+
+    fn send(&mut self, task: &mut Task<P>, exchange: Outgoing<'_>) -> Result<(), Life> {
+        // A task that is being cancelled drops an exchange that blocks the cancel.
+        let why = if exchange.opens_stream {
+            (self.stream.is_some() || self.opening.is_some())
+                .then_some("a second stream is opened while there is one")
+        } else {
+            (self.flight.is_some() && task.cancel_deadline().is_none())
+                .then_some("a second request leaves while one is under way")
+        };
+        if let Some(why) = why {
+            return Err(self.broken(Violation::new(Invariant::I8, why)).into());
+        }
+        let flight = self.begin_exchange(task, exchange)?.ok_or(Life::Killed)?;
+        if exchange.opens_stream {
+            self.opening = Some(flight);
+        } else {
+            self.flight = Some(flight);
+        }
+        Ok(())
+    }
+
+    fn in_flight(
+        &mut self,
+        task: &mut Task<P>,
+        id: ExchangeId,
+        stream: Option<ExchangeId>,
+    ) -> Result<(), Life> {
+        Ok(self.await_report(task, id, stream.is_some())?)
+    }
+
+    fn pause(&mut self, task: &mut Task<P>, pause: Pause) -> Result<(), Life> {
+        self.doubt(task);
+        let until = self.when(pause.until);
+        if pause.stream.is_none() {
+            self.tell(format_args!("waits until {}", until - START.min(until)));
+            self.pass(until);
+        } else if self.opening.is_some() {
+            self.await_head(task, until)?;
+        } else if !self.listen(task, until)? && self.stream.is_some() {
+            self.tell(format_args!("listens"));
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, _task: &mut Task<P>, _id: ExchangeId) -> Result<bool, Life> {
+        self.close_stream();
+        self.tell(format_args!("closes the stream"));
+        Ok(true)
+    }
+
+    fn deliver(&mut self, _id: EventId, _event: &Event) -> Result<(), Life> {
+        // Only an acknowledged event counts as reported: one that a killed process did not acknowledge comes again.
+        if self.strikes(FaultEvent::Kill) {
+            return Err(Life::Killed);
+        }
+        if self.strikes(FaultEvent::HandOver) {
+            return Err(Life::Left);
+        }
+        Ok(())
+    }
+
+    fn react(&mut self, task: &mut Task<P>, event: &Event) -> Result<(), Life> {
+        Ok(self.event(task, event)?)
+    }
+
+    fn done(&mut self, task: &mut Task<P>) -> Life {
+        match self.is_over(task) {
+            Ok(()) => Life::Over,
+            Err(violation) => violation.into(),
+        }
     }
 }
 

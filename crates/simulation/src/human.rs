@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use taskward_core::{Answer, Answered, Event, EventNo, OnDetach, Provider, Question, Step, Task};
+use taskward_core::{Answer, Answered, Event, OnDetach, Provider, Question, Task, testing};
 
 use super::drive::{Done, Life};
-use super::fault::FaultEvent;
 use super::observation::{Aim, Observation};
 use super::world::{Want, World, millis};
 use taskward_sim::machine::Machine;
@@ -15,7 +14,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 impl<P: Provider, M: Machine> World<P, M> {
     /// Returns what the caller and the human want by now.
-    pub(super) fn request(&mut self, task: &mut Task<P>) -> Done<Option<Life>> {
+    pub(super) fn request(&mut self, task: &mut Task<P>) -> Result<(), Life> {
         let now = self.clock();
         if self.now >= self.cancel_at {
             self.cancel_at = u64::MAX;
@@ -54,7 +53,9 @@ impl<P: Provider, M: Machine> World<P, M> {
             let has_to_be_stopped = task.interrupt(now);
             self.tell(format_args!("  the caller leaves: {has_to_be_stopped}"));
             if !has_to_be_stopped {
-                return self.hand_over(task).map(Some);
+                // The position among the events is stored first, and the caller waits for that.
+                testing::save_pending(task, self)?;
+                return Err(Life::HandedOver(task.cancel_result()));
             }
             self.learn(Observation::Interrupted)?;
             self.to_stop = match self.setup.policy.on_interrupt {
@@ -67,58 +68,27 @@ impl<P: Provider, M: Machine> World<P, M> {
             self.left_by = now.after(within).as_millis();
             self.learn(Observation::Bounded(self.deadline.min(self.left_by)))?;
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// Detaches from the task as it is: the position among the events is stored first, and the caller waits for that.
-    fn hand_over(&mut self, task: &mut Task<P>) -> Done<Life> {
-        loop {
-            let now = self.clock();
-            match task.next_step(now, &self.shared) {
-                next @ Step::Save { .. } => {
-                    if let Some(life) = self.act(task, next)? {
-                        return Ok(life);
-                    }
-                }
-                _ => return Ok(Life::HandedOver(task.cancel_result())),
-            }
-        }
-    }
-
-    pub(super) fn event(
-        &mut self,
-        task: &mut Task<P>,
-        no: EventNo,
-        event: Event,
-    ) -> Done<Option<Life>> {
-        let shown = format!("{event:?}");
-        self.tell(format_args!("* {no} {shown}"));
-        self.inspect();
-        self.learn(Observation::Said(shown))?;
-        // Only an acknowledged event counts as reported: one that a killed process did not acknowledge comes again.
-        if self.strikes(FaultEvent::Kill) {
-            return Ok(Some(Life::Killed));
-        }
-        if self.strikes(FaultEvent::HandOver) {
-            return Ok(Some(Life::Left));
-        }
-        task.taken(no);
+    /// Takes note of an event that was taken.
+    pub(super) fn event(&mut self, task: &Task<P>, event: &Event) -> Done {
         self.told.push(event.clone());
         self.learn(Observation::Told(Box::new(event.clone())))?;
         match event {
-            Event::Question(question) => self.ask(&question, Duration::ZERO),
+            Event::Question(question) => self.ask(question, Duration::ZERO),
             Event::Withdrawn { question, .. } => {
-                self.wants.retain(|want| want.question != question);
+                self.wants.retain(|want| want.question != *question);
             }
-            Event::Answered { question, how, .. } if how != Answered::Applied => {
-                let open = task.questions().find(|open| open.id == question).cloned();
+            Event::Answered { question, how, .. } if *how != Answered::Applied => {
+                let open = task.questions().find(|open| open.id == *question).cloned();
                 if let Some(open) = open {
                     self.ask(&open, AGAIN);
                 }
             }
             _ => {}
         }
-        Ok(None)
+        Ok(())
     }
 
     /// A caller that resumes a task asks it which questions are open: an answer of unknown outcome is not reported again.

@@ -90,6 +90,7 @@ pub(super) struct Durable {
     /// The last place in the stream that was taken by then.
     pub(super) position: Option<u64>,
     pub(super) text: String,
+    pub(super) revision: taskward_core::Revision,
 }
 
 impl Durable {

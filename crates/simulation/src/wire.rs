@@ -2,9 +2,10 @@
 
 use taskward_core::http::header::{HeaderName, HeaderValue};
 use taskward_core::http::{Method, StatusCode};
+use taskward_core::testing::Outgoing;
 use taskward_core::{
-    Cause, ExchangeFailure, ExchangeId, ExchangeProgress, Head, Limits, Provider, Request,
-    Response, Segment, Task, TimeoutPhase,
+    Cause, ExchangeFailure, ExchangeProgress, Head, Limits, Provider, Request, Response, Segment,
+    Task, TimeoutPhase,
 };
 
 use super::fault::FaultEvent;
@@ -32,12 +33,15 @@ type Done<T = ()> = Result<T, Box<Violation>>;
 
 impl<P: Provider, M: Machine> World<P, M> {
     /// Sends a request and finds out what will be reported of it, and when. `Ok(None)` when the process died over it.
-    pub(super) fn send(
+    pub(super) fn begin_exchange(
         &mut self,
-        task: &mut Task<P>,
-        id: ExchangeId,
-        request: &Request,
-        limits: &Limits,
+        task: &Task<P>,
+        Outgoing {
+            id,
+            request,
+            limits,
+            ..
+        }: Outgoing<'_>,
     ) -> Done<Option<Flight>> {
         self.requests += 1;
         let no = self.requests;
@@ -64,7 +68,6 @@ impl<P: Provider, M: Machine> World<P, M> {
         ));
         self.last_left = self.now;
         self.learn(Observation::Left(outgoing))?;
-        task.sent(id);
         if self.strikes(FaultEvent::Kill) {
             // What was written before may arrive anyway.
             if self.chance.once_in(2) {
@@ -73,7 +76,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             return Ok(None);
         }
         let begun = self.now;
-        let (news, after) = self.exchange(no, sim, effect, limits)?;
+        let (news, after) = self.exchange(no, sim, effect, &limits)?;
         let mut due = begun + after;
         let mut news = news;
         if let Some(total) = limits.total

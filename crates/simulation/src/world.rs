@@ -79,6 +79,9 @@ pub(super) struct World<P: Provider, M: Machine> {
     pub(super) struck: Struck,
     pub(super) told: Vec<Event>,
     pub(super) steps: u64,
+    /// Since when time stands still, and for how many steps.
+    pub(super) still_since: u64,
+    pub(super) still: u64,
     pub(super) processes: u32,
     /// The time as it is.
     pub(super) now: u64,
@@ -146,6 +149,8 @@ impl<P: Provider, M: Machine> World<P, M> {
             struck: Struck::default(),
             told: Vec::new(),
             steps: 0,
+            still_since: START,
+            still: 0,
             processes: 0,
             now: START,
             skew: 0,

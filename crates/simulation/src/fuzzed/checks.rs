@@ -23,7 +23,7 @@ pub(super) enum Kind {
 
 /// What a request that is to leave looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Outgoing {
+pub(super) struct SentRequest {
     pub(super) kind: Kind,
     pub(super) key: Option<String>,
     /// Of a start, whose every attempt is the same.
@@ -43,7 +43,7 @@ pub(super) struct Checks {
     pub(super) accepted: u64,
     /// Whether 503 with a hint proves that a write without a key was not run.
     pub(super) unkeyed_503: bool,
-    start: Option<Outgoing>,
+    start: Option<SentRequest>,
     /// Whether a start without a key may have been received.
     start_left: bool,
     /// Writes without a key that may have been received.
@@ -58,7 +58,7 @@ pub(super) struct Checks {
 
 impl Checks {
     /// Notes that a request is about to be sent.
-    pub(super) fn sends<P: Platform>(&mut self, request: &Outgoing, now: Timestamp) {
+    pub(super) fn sends<P: Platform>(&mut self, request: &SentRequest, now: Timestamp) {
         let can = P::CAPABILITIES;
         match request.kind {
             Kind::Start => {

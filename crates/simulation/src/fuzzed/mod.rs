@@ -34,5 +34,5 @@ pub fn ends_of(provider: &str, data: &[u8]) -> Vec<&'static str> {
 }
 
 fn ends<P: Platform>(provider: P, data: &[u8]) -> Vec<&'static str> {
-    World::new(provider, data).map_or_else(Vec::new, World::run)
+    World::new(provider, data).map_or_else(Vec::new, |(task, world)| world.run(task))
 }
