@@ -144,8 +144,8 @@ impl TaskStore {
             return Err(CliError::new(Exit::Usage, Code::Usage, what).why("Nothing was sent."));
         }
         // To read it, it need not be possible to write to it.
-        let journal =
-            state_folder().map(|folder| FileJournal::open_to_read_telling(folder, waiting(out)));
+        let journal = state_folder()
+            .map(|folder| FileJournal::open_to_read_reporting_waits(folder, waiting(out)));
         match journal {
             Some(Ok(journal)) => Ok(Self::new(journal, out)),
             _ => Self::open_or_temporary(out).map_err(|why| unread(&why)),
@@ -158,7 +158,7 @@ impl TaskStore {
         if global.no_journal || !folder.is_dir() {
             return None;
         }
-        match FileJournal::open_to_read_telling(folder, waiting(out)) {
+        match FileJournal::open_to_read_reporting_waits(folder, waiting(out)) {
             Ok(journal) => Some(Self::new(journal, out)),
             Err(error) => {
                 out.say(&format!(
@@ -188,7 +188,7 @@ impl TaskStore {
     fn open_or_temporary(out: &Arc<Out>) -> Result<Self, String> {
         let why = match state_folder() {
             None => "there is no home folder".to_owned(),
-            Some(folder) => match FileJournal::open_telling(&folder, waiting(out)) {
+            Some(folder) => match FileJournal::open_reporting_waits(&folder, waiting(out)) {
                 Ok(journal) => return Ok(Self::new(journal, out)),
                 // It may hold starts that must not be made again.
                 Err(error) if fs::symlink_metadata(&folder).is_ok() => {
@@ -202,7 +202,7 @@ impl TaskStore {
             "warning: {why}: tasks are kept in {} for now; XDG_STATE_HOME names a better place",
             folder.display()
         ));
-        let journal = FileJournal::open_telling(folder, waiting(out));
+        let journal = FileJournal::open_reporting_waits(folder, waiting(out));
         let journal = journal.map_err(|error| error.to_string())?;
         Ok(Self::new(journal, out))
     }

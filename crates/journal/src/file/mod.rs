@@ -73,7 +73,7 @@ impl FileJournal {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_telling(
+    pub fn open_reporting_waits(
         folder: impl Into<PathBuf>,
         reported: impl Fn(&Path) + Send + Sync + 'static,
     ) -> Result<Self, JournalError> {
@@ -96,11 +96,11 @@ impl FileJournal {
     }
 
     /// Opens the journal like [`open_to_read`](Self::open_to_read), and calls `reported` like
-    /// [`open_telling`](Self::open_telling).
+    /// [`open_reporting_waits`](Self::open_reporting_waits).
     ///
     /// # Errors
     /// As [`open_to_read`](Self::open_to_read).
-    pub fn open_to_read_telling(
+    pub fn open_to_read_reporting_waits(
         folder: impl Into<PathBuf>,
         reported: impl Fn(&Path) + Send + Sync + 'static,
     ) -> Result<Self, JournalError> {
