@@ -179,7 +179,7 @@ fn reqwest(server: &str, polls: u64) -> Taken {
 
 pub(super) fn client(server: &str) -> taskward::Client<Nanonets> {
     taskward::Client::builder()
-        .key(SecretString::from(KEY))
+        .api_key(SecretString::from(KEY))
         .base_url(&format!("http://{server}"))
         .speed(SPEED)
         .build()
@@ -252,7 +252,7 @@ fn ureq<const DECODE: bool>(server: &str, polls: u64) -> Taken {
 
 pub(super) fn blocking(server: &str) -> taskward::blocking::Client<Nanonets> {
     taskward::blocking::Client::builder()
-        .key(SecretString::from(KEY))
+        .api_key(SecretString::from(KEY))
         .base_url(&format!("http://{server}"))
         .speed(SPEED)
         .build()

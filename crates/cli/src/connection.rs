@@ -159,7 +159,7 @@ impl<P: Platform> Connection<P> {
         memory: Option<TaskStore>,
     ) -> Result<Self, Box<CliError>> {
         let mut builder = Client::<P>::builder()
-            .key(key)
+            .api_key(key)
             .base_url(base_url)
             .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
             .speed(speed)

@@ -185,7 +185,7 @@ fn log(out: &Arc<Out>) {
         tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_ansi(false)
-            .with_filter(EnvFilter::new("taskward_hyper=debug"))
+            .with_filter(EnvFilter::new("taskward_client=debug"))
     });
     let decisions = out.is_verbose().then(|| {
         Decisions::new(out.clone()).with_filter(filter_fn(|about| about.target() == TARGET))

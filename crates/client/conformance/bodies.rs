@@ -157,7 +157,7 @@ fn a_poll_that_cannot_be_read_is_a_failed_one() -> Result {
         };
     });
     let client = Client::<Nanonets>::builder()
-        .key(key())
+        .api_key(key())
         .base_url(&server.url())
         .policy(Policy::default())
         .speed(1000)

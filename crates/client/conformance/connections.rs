@@ -215,7 +215,7 @@ impl CleanEnds {
         let mut policy = Policy::default();
         policy.retry = Retry::none();
         let client = Client::builder()
-            .key(support::key())
+            .api_key(support::key())
             .base_url(&ends.server.url())
             .policy(policy)
             .speed(20)

@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use taskward_client::failure::SocketFailure;
+use taskward_client::failure::TransportFailure;
 use taskward_client::route::Proxy;
 use taskward_core::{Cause, Error, ErrorKind, ExchangeProgress, TimeoutPhase};
 
@@ -20,7 +20,7 @@ use super::{reached, through, unanswered};
 mod blackhole;
 
 /// Asks a proxy that answers this for a tunnel; returns its request, and the outcome.
-fn ask(reply: &'static str) -> (String, Result<String, SocketFailure>) {
+fn ask(reply: &'static str) -> (String, Result<String, TransportFailure>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let authorization = http::HeaderValue::from_static("Basic eDp5");
@@ -97,6 +97,6 @@ fn an_address_that_refuses_is_followed_by_the_next() {
 #[test]
 fn a_lookup_without_an_answer_ends_with_the_time_to_connect() {
     let fault = unanswered(Instant::now() + Duration::from_millis(20)).expect_err("no answer");
-    assert_eq!(fault, SocketFailure::too_late("h.example:443"));
+    assert_eq!(fault, TransportFailure::too_late("h.example:443"));
     assert_eq!(fault.cause, Cause::Timeout(TimeoutPhase::Connect));
 }

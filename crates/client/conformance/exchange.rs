@@ -10,7 +10,7 @@ use crate::adapter::{Client, block_on, calls};
 
 pub(super) fn client(base_url: &str, policy: Policy) -> Client<Nanonets> {
     Client::builder()
-        .key(key())
+        .api_key(key())
         .base_url(base_url)
         .policy(policy)
         .build()

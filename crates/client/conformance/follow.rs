@@ -23,7 +23,7 @@ pub(crate) fn setup() -> Result<(Sim, Client<Nanonets>)> {
     let sim = Sim::builder().speed(f64::from(SPEED)).spawn()?;
     let access = sim.nanonets();
     let client = Client::builder()
-        .key(SecretString::from(access.api_key))
+        .api_key(SecretString::from(access.api_key))
         .base_url(&access.base_url)
         .speed(SPEED)
         .build()?;
@@ -235,7 +235,7 @@ fn a_start_whose_reply_is_lost_is_never_made_again() -> Result {
 fn a_refused_start_says_why() -> Result {
     let (sim, _) = setup()?;
     let client = Client::<Nanonets>::builder()
-        .key(SecretString::from("not-the-right-key"))
+        .api_key(SecretString::from("not-the-right-key"))
         .base_url(&sim.nanonets().base_url)
         .build()?;
     let error = block_on(client.start(job(&sim, "echo"))).expect_err("refused");

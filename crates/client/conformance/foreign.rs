@@ -15,7 +15,7 @@ use crate::adapter::{Client, calls, follow};
 
 fn client<P: Provider>(server: &Server, policy: Policy) -> Result<Client<P>> {
     Ok(Client::builder()
-        .key(key())
+        .api_key(key())
         .base_url(&server.url())
         .policy(policy)
         .speed(1000)

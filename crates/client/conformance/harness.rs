@@ -27,7 +27,7 @@ pub(super) fn setup(faults: Vec<FaultRule>, idle: Duration) -> Result<(Sim, Clie
     let mut policy = taskward_core::Policy::default();
     policy.limits.stream_idle = idle * SPEED;
     let client = Client::builder()
-        .key(SecretString::from(access.api_key))
+        .api_key(SecretString::from(access.api_key))
         .base_url(&access.base_url)
         .policy(policy)
         .speed(SPEED)
@@ -237,7 +237,7 @@ fn a_stream_is_redirected_within_its_own_server_only() {
         }
     });
     let client = Client::<AgentHarness>::builder()
-        .key(key())
+        .api_key(key())
         .base_url(&server.url())
         .speed(SPEED)
         .build()

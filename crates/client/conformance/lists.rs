@@ -52,7 +52,7 @@ fn page(ids: &[&str], rest: &str) -> String {
 
 fn client(server: &Server, policy: Policy) -> Client<Nanonets> {
     Client::builder()
-        .key(key())
+        .api_key(key())
         .base_url(&server.url())
         .policy(policy)
         .speed(1000)
@@ -227,7 +227,7 @@ fn the_simulators_lists_are_read_whole() -> Result {
     let sim = Sim::builder().scenario(scenario).spawn()?;
     let access = sim.nanonets();
     let client: Client<Nanonets> = Client::builder()
-        .key(taskward_core::SecretString::from(access.api_key))
+        .api_key(taskward_core::SecretString::from(access.api_key))
         .base_url(&access.base_url)
         .build()?;
     let fillers = ListAgents {

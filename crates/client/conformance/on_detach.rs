@@ -205,7 +205,7 @@ fn where_nothing_can_be_cancelled_a_run_that_wants_it_is_refused() -> Result {
     let access = sim.harness();
     let client = |policy| {
         Client::<AgentHarness>::builder()
-            .key(SecretString::from(access.api_key.clone()))
+            .api_key(SecretString::from(access.api_key.clone()))
             .base_url(&access.base_url)
             .policy(policy)
             .speed(100)

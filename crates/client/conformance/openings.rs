@@ -73,7 +73,7 @@ pub(crate) fn unopened(opening: Opening) -> (Server, Client<Toy>) {
     policy.limits.head = hours;
     policy.limits.idle = hours;
     let client = Client::builder()
-        .key(support::key())
+        .api_key(support::key())
         .base_url(&server.url())
         .policy(policy)
         .build()

@@ -35,7 +35,7 @@ impl Memory {
 
 fn client<P: Provider>(key: String, base_url: &str, memory: &Memory) -> Result<Client<P>> {
     Ok(Client::builder()
-        .key(SecretString::from(key))
+        .api_key(SecretString::from(key))
         .base_url(base_url)
         .journal(memory.clone())
         .speed(SPEED)

@@ -65,7 +65,7 @@ fn replying(certificate: &str, reply: impl Fn(usize) -> String + Send + Sync + '
 
 fn call(url: &str, ca: Option<&str>, probes: &[Probe]) -> Vec<Result<Response, Error>> {
     let mut builder = Client::<Nanonets>::builder()
-        .key(key())
+        .api_key(key())
         .base_url(url)
         .policy(impatient());
     if let Some(ca) = ca {
@@ -134,7 +134,7 @@ fn a_certificate_that_proves_nothing_is_refused_before_anything_is_sent() {
         let server = server(certificate);
         let url = format!("https://localhost:{}", server.port());
         // As often as the policy allows: once, since nothing would change.
-        let mut builder = Client::<Nanonets>::builder().key(key()).base_url(&url);
+        let mut builder = Client::<Nanonets>::builder().api_key(key()).base_url(&url);
         if let Some(ca) = ca {
             builder = builder.ca_file(cert(ca));
         }
@@ -251,10 +251,10 @@ fn https_and_http_ports_are_told_apart() {
     let url = format!("https://127.0.0.1:{}", plain.port());
     // Nothing of the request was sent: a handshake is not a request.
     let client = Client::<Nanonets>::builder()
-        .key(key())
+        .api_key(key())
         .base_url(&url)
         .policy(impatient())
-        .connect(Duration::from_millis(200))
+        .connect_timeout(Duration::from_millis(200))
         .ca_file(cert("ca.pem"))
         .build()
         .expect("settings");

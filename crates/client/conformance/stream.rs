@@ -226,7 +226,7 @@ pub(crate) fn setup_with(
     let serving = platform.clone();
     let server = Server::new(move |conn, _| serving.serve(conn, &stream));
     let client = Client::builder()
-        .key(key())
+        .api_key(key())
         .base_url(&server.url())
         .policy(policy)
         .speed(20)
@@ -392,7 +392,7 @@ fn a_missing_key_names_the_variable_to_set() {
         );
     }
     let insecure = Client::<Toy>::builder()
-        .key(key())
+        .api_key(key())
         .base_url("http://toy.invalid");
     assert_eq!(
         insecure.build().expect_err("refused").kind(),
@@ -401,7 +401,7 @@ fn a_missing_key_names_the_variable_to_set() {
     let shown = format!(
         "{:?}",
         Client::<Toy>::builder()
-            .key(key())
+            .api_key(key())
             .base_url("http://[::1]:1")
             .build()
     );

@@ -1,208 +1,325 @@
-//! A task while it is driven, and the requests of its handles.
+//! A followed task with all that drives it, without I/O: the state machine, its journal, the questions on their way to the
+//! handler, the requests of its handles, and when control is handed back. A drive only performs its effects.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use taskward_core::{
-    Answer, DetachReason, Error, ErrorKind, Event, EventId, EventNo, ExchangeFailure, ExchangeId,
-    Journal, MessageNo, NumberedEvent, Outcome, Provider, QuestionId, Request, RequestPurpose,
-    Revision, Snapshot, Task, TaskId, Timestamp, WaitReason,
+    Answer, AnswerError, Answered, ApiError, BoxError, DetachReason, Detached, Error, ErrorKind,
+    Event, ExchangeFailure, ExchangeId, Journal, Limits, Liveness, MessageNo, NumberedEvent,
+    OriginBudget, Outcome, Provider, Question, QuestionId, Reply, Request, RequestPurpose,
+    Revision, RunResult, Snapshot, Status, Step, Task, TaskId, Timestamp, WaitReason,
 };
 use tracing::Span;
 
-use crate::clock::Clock;
 use crate::reply::Report;
-use crate::run::{BoxError, unsupported};
+use crate::requests::{HandleCommand, HandleRequest};
 use crate::trace::{self, Pause};
 
-/// Returns the result of a request to the handle that made it.
-pub type Responder<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
-
-/// What a handle can request of a task that is driven elsewhere.
-pub enum HandleCommand {
-    /// Answer a question.
-    Answer(QuestionId, Answer, Responder<()>),
-    /// Send a message without a question.
-    Message(String, Responder<MessageNo>),
-    /// Cancel the task.
-    Cancel(Responder<()>),
-    /// Hand control back.
-    Interrupt(Responder<()>),
-}
-
-/// How long a handle waits for a task that nobody drives.
-pub const NOT_DRIVEN_AFTER: Duration = Duration::from_secs(30);
-
-/// Decides between the driver that takes a handle's request and the handle that withdraws it: the first one to claim the
-/// request has it for good, so that a withdrawn request is never applied.
-#[derive(Clone, Debug, Default)]
-pub struct Claim(Arc<AtomicBool>);
-
-impl Claim {
-    /// Claims the request; returns `false` when the other side has it.
-    #[must_use]
-    pub fn take(&self) -> bool {
-        !self.0.swap(true, Ordering::AcqRel)
-    }
-}
-
-/// Withdraws a request when the future or call that waits for it is dropped.
-#[derive(Debug)]
-pub struct Withdraw(pub Claim);
-
-impl Drop for Withdraw {
-    fn drop(&mut self) {
-        // The driver may have claimed it: then it is applied, and its events report the outcome.
-        let _ = self.0.take();
-    }
-}
-
-/// A request of a handle to the driver of its task.
-pub struct HandleRequest {
-    command: HandleCommand,
-    claim: Claim,
-}
-
-impl HandleRequest {
-    /// Builds a request that can be withdrawn until the driver takes it.
-    #[must_use]
-    pub fn new(request: HandleCommand, claim: &Claim) -> Self {
-        Self {
-            command: request,
-            claim: claim.clone(),
-        }
-    }
-}
-
-/// Returns the error of a request that no driver will ever take.
-#[must_use]
-pub fn gone() -> Error {
-    let text = "nobody drives the task any more: it is over, or its `Running` was dropped";
-    Error::new(ErrorKind::NotDriven, text)
-}
-
-/// Returns the error of a request that no driver took in time, and that was withdrawn.
-#[must_use]
-pub fn not_driven(after: Duration) -> Error {
-    let text = format!(
-        "nobody drove the task for {after:?}: the command was withdrawn and will not be applied; call `next` or `wait` of \
-         its `Running` meanwhile"
-    );
-    Error::new(ErrorKind::NotDriven, text)
-}
-
-/// A task with what every driver needs: its journal, its clock and its spans.
-pub struct TaskDriver<P: Provider> {
-    /// The state machine.
-    pub task: Task<P>,
+/// A followed task.
+pub(crate) struct TaskDriver<P: Provider> {
+    state: State<P>,
     span: Span,
     pause: Option<Pause>,
-    clock: Clock,
     journal: Option<Arc<dyn Journal>>,
     interrupted: bool,
     /// Whether the task is being cancelled before control is handed back.
     is_detaching: bool,
+    /// Whether to detach when the task pauses for a review.
+    leave_review: bool,
+    /// Questions returned as events, whose caller may still have them answered by the handler.
+    reported: Vec<QuestionId>,
+    /// Questions passed to the handler once, and never again.
+    asked: Vec<QuestionId>,
+}
+
+enum State<P: Provider> {
+    Live(Box<Task<P>>),
+    /// The task is over and its outcome was returned.
+    Ended(Box<Snapshot>),
+}
+
+/// What to do next about a followed task.
+pub(crate) enum Effect {
+    /// Store the state, before anything else happens.
+    Save(Revision),
+    /// Send this request, as an exchange that is waited for, or as one that opens the stream.
+    Send {
+        id: ExchangeId,
+        request: Arc<Request>,
+        limits: Limits,
+        span: Span,
+        opens_stream: bool,
+    },
+    /// Wait for this exchange, and for the stream beside it; for a cancel that is due no longer than until then.
+    AwaitExchange {
+        id: ExchangeId,
+        stream: Option<ExchangeId>,
+        until: Option<Timestamp>,
+    },
+    /// Wait for the stream.
+    Receive { id: ExchangeId, until: Timestamp },
+    /// Drop the stream.
+    Close(ExchangeId),
+    /// Wait until then.
+    Wait(Timestamp, WaitReason),
+    /// Hand out this event.
+    Event(NumberedEvent),
+    /// Hand control back: a handle interrupted.
+    Interrupted,
+    /// Stop: the task is over.
+    Done,
+}
+
+/// What an event asks of whoever waits for the end.
+pub(crate) enum Reaction {
+    /// Nothing.
+    None,
+    /// A handler answers this question.
+    Ask(Question),
+    /// A handler need not answer this question any more.
+    Forget(QuestionId),
+    /// Control is handed back.
+    Detach(DetachReason),
 }
 
 impl<P: Provider> TaskDriver<P> {
-    /// Prepares a task to be driven.
-    #[must_use]
-    pub fn new(task: Task<P>, clock: Clock, journal: Option<Arc<dyn Journal>>) -> Self {
+    pub(crate) fn new(
+        task: Task<P>,
+        journal: Option<Arc<dyn Journal>>,
+        leave_review: bool,
+    ) -> Self {
         Self {
             span: trace::watch(&task),
             pause: None,
-            task,
-            clock,
+            state: State::Live(Box::new(task)),
             journal,
             interrupted: false,
             is_detaching: false,
+            leave_review,
+            reported: Vec::new(),
+            asked: Vec::new(),
         }
     }
 
-    /// Returns the span of everything that this driver reports.
-    #[must_use]
-    pub fn span(&self) -> Span {
-        self.span.clone()
+    fn live(&self) -> Option<&Task<P>> {
+        match &self.state {
+            State::Live(task) => Some(task),
+            State::Ended(_) => None,
+        }
     }
 
-    /// Opens the span of a request that is about to be sent.
-    #[must_use]
-    pub fn requests(&mut self, request: &Request) -> Span {
+    fn live_mut(&mut self) -> Option<&mut Task<P>> {
+        match &mut self.state {
+            State::Live(task) => Some(task),
+            State::Ended(_) => None,
+        }
+    }
+
+    // What a followed task is.
+
+    pub(crate) fn id(&self) -> Option<&TaskId> {
+        match &self.state {
+            State::Live(task) => task.id(),
+            State::Ended(snapshot) => snapshot.task(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Option<&Status> {
+        match &self.state {
+            State::Live(task) => task.status(),
+            State::Ended(snapshot) => snapshot.status(),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        match &self.state {
+            State::Live(task) => task.snapshot(),
+            State::Ended(snapshot) => Snapshot::clone(snapshot),
+        }
+    }
+
+    pub(crate) fn liveness(&self) -> Option<Liveness> {
+        self.live().map(Task::liveness)
+    }
+
+    pub(crate) fn refusal(&self) -> Option<&ApiError> {
+        self.live()?.refusal()
+    }
+
+    pub(crate) fn questions(&self) -> impl Iterator<Item = &Question> {
+        self.live().into_iter().flat_map(Task::questions)
+    }
+
+    pub(crate) fn question(&self, id: &QuestionId) -> Option<&Question> {
+        self.live()?.question(id)
+    }
+
+    fn open_question(&self, id: &QuestionId) -> Option<Question> {
+        self.questions()
+            .find(|question| question.id == *id)
+            .cloned()
+    }
+
+    pub(crate) fn detached(&self, why: DetachReason) -> Option<Detached> {
+        let id = self.id()?.clone();
+        Some(Detached::new(id, why, self.snapshot()))
+    }
+
+    // What is requested of it.
+
+    pub(crate) fn answer(
+        &mut self,
+        question: &QuestionId,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<(), AnswerError> {
+        match &mut self.state {
+            State::Live(task) => task.answer(question, answer, now),
+            State::Ended(snapshot) => Err(snapshot.answer_error(question)),
+        }
+    }
+
+    pub(crate) fn send_message(
+        &mut self,
+        text: String,
+        now: Timestamp,
+    ) -> Result<MessageNo, Error> {
+        let task = self.live_mut().ok_or_else(over)?;
+        task.send_message(text, now).map_err(|e| unsupported(&e))
+    }
+
+    pub(crate) fn cancel(&mut self, now: Timestamp) -> Result<(), Error> {
+        let task = self.live_mut().ok_or_else(over)?;
+        task.cancel(now).map_err(|e| unsupported(&e))
+    }
+
+    /// Takes the request of a handle, unless it was withdrawn. Each is answered at once; its outcome is told by events.
+    pub(crate) fn handle_request(&mut self, request: HandleRequest, now: Timestamp) {
+        match request.take() {
+            None => {}
+            Some(HandleCommand::Answer(question, answer, respond)) => {
+                respond(self.answer(&question, answer, now).map_err(Error::from));
+            }
+            Some(HandleCommand::Message(text, respond)) => respond(self.send_message(text, now)),
+            Some(HandleCommand::Cancel(respond)) => respond(self.cancel(now)),
+            Some(HandleCommand::Interrupt(respond)) => {
+                let again = self.is_detaching;
+                self.is_detaching = self.live_mut().is_some_and(|task| task.interrupt(now));
+                self.interrupted = again || !self.is_detaching;
+                respond(Ok(()));
+            }
+        }
+    }
+
+    // What it does next.
+
+    /// Decides what to do next. A task that is over stays so.
+    pub(crate) fn next_effect(&mut self, now: Timestamp, budget: &OriginBudget) -> Effect {
+        let State::Live(task) = &mut self.state else {
+            return Effect::Done;
+        };
+        // Only with an id: nobody could find the task of a start that was handed back without one.
+        let is_interrupted = self.interrupted && task.id().is_some();
+        let step = task.next_step(now, budget);
+        if let Step::Save { revision } = step {
+            // First of all: the state that an interrupt hands back has to be stored.
+            return Effect::Save(revision);
+        }
+        if is_interrupted {
+            return Effect::Interrupted;
+        }
+        match step {
+            Step::Save { revision } => Effect::Save(revision),
+            Step::Send {
+                id,
+                request,
+                limits,
+            } => self.send(id, request, limits, false),
+            Step::Open {
+                id,
+                request,
+                limits,
+            } => self.send(id, request, limits, true),
+            Step::InFlight { id, stream } => Effect::AwaitExchange {
+                id,
+                stream,
+                until: task.cancel_deadline(),
+            },
+            Step::Receive { id, until } => {
+                if let Some((_, why)) = task.pause() {
+                    self.enter_pause(why, None, now);
+                }
+                Effect::Receive { id, until }
+            }
+            Step::Close { id } => {
+                task.closed(id);
+                Effect::Close(id)
+            }
+            Step::Wait { until, why } => {
+                self.enter_pause(why, Some(until), now);
+                Effect::Wait(until, why)
+            }
+            Step::Event { no, id, event } => {
+                // Taken first: then the machine keeps at most its own copy, and this is the last of the others.
+                task.taken(no);
+                let event = Arc::unwrap_or_clone(event);
+                if !self.span.is_none() {
+                    trace::reported(&self.span, &event);
+                }
+                Effect::Event(NumberedEvent::new(id, event))
+            }
+            Step::Done => Effect::Done,
+        }
+    }
+
+    fn send(
+        &mut self,
+        id: ExchangeId,
+        request: Arc<Request>,
+        limits: Limits,
+        opens_stream: bool,
+    ) -> Effect {
         self.pause = None;
         let purpose = self
-            .task
-            .request_purpose()
+            .live()
+            .and_then(Task::request_purpose)
             .map_or("", RequestPurpose::as_str);
-        self.span.in_scope(|| trace::request(purpose, request))
+        let span = self.span.in_scope(|| trace::request(purpose, &request));
+        if let Some(task) = self.live_mut() {
+            task.sent(id);
+        }
+        Effect::Send {
+            id,
+            request,
+            limits,
+            span,
+            opens_stream,
+        }
     }
 
-    /// Notes that there is nothing to do until then.
-    pub fn waits(&mut self, until: Timestamp, why: WaitReason) {
+    /// Notes that there is nothing to do until then; a stream is listened to without an end.
+    fn enter_pause(&mut self, why: WaitReason, until: Option<Timestamp>, now: Timestamp) {
         if !self.span.is_none() {
-            let now = self.now();
-            Pause::enter(&mut self.pause, &self.span, why, Some(until), now);
+            Pause::enter(&mut self.pause, &self.span, why, until, now);
         }
     }
 
-    /// Notes that only the stream is read.
-    pub fn listens(&mut self) {
-        if !self.span.is_none()
-            && let Some((_, why)) = self.task.pause()
-        {
-            let now = self.now();
-            Pause::enter(&mut self.pause, &self.span, why, None, now);
+    /// Stores the events that were taken, before control is handed back: returns the state to store, as long as there is one.
+    pub(crate) fn next_save(&mut self, now: Timestamp, budget: &OriginBudget) -> Option<Revision> {
+        let task = self.live_mut()?;
+        task.detach();
+        match task.next_step(now, budget) {
+            Step::Save { revision } => Some(revision),
+            _ => None,
         }
-    }
-
-    /// Acknowledges an event that is about to be reported, and returns it with its number.
-    pub fn takes(&mut self, no: EventNo, id: EventId, event: Arc<Event>) -> NumberedEvent {
-        // Taken first: then the machine keeps at most its own copy, and this is the last of the others.
-        self.task.taken(no);
-        let event = Arc::unwrap_or_clone(event);
-        if !self.span.is_none() {
-            trace::reported(&self.span, &event);
-        }
-        NumberedEvent::new(id, event)
-    }
-
-    pub(crate) fn report_detach(&self, why: &DetachReason) {
-        trace::detached(&self.span, why);
-    }
-
-    /// Returns the present moment.
-    #[must_use]
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
-    }
-
-    /// Returns whether to hand control back now: a handle interrupted, the task's id is known, and the task need not be
-    /// cancelled first, or a second interrupt does not wait for that.
-    #[must_use]
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupted && self.task.id().is_some()
-    }
-
-    /// Takes the interrupt: returns whether there was one since the last call.
-    pub fn take_interrupt(&mut self) -> bool {
-        std::mem::take(&mut self.interrupted)
-    }
-
-    /// Returns the outcome, when the task is over.
-    #[must_use]
-    pub fn into_outcome(self) -> Option<Outcome<P::Output>> {
-        let outcome = self.task.into_outcome()?;
-        trace::ended(&self.span, &outcome);
-        Some(outcome)
     }
 
     /// Returns what to store, and where; `None` without a journal, or when there is nothing but an id that may be mistyped.
     /// Report the result to [`saved`](Self::saved).
-    #[must_use]
-    pub fn to_save(&self) -> Option<(Arc<dyn Journal>, Snapshot)> {
+    pub(crate) fn to_save(&self) -> Option<(Arc<dyn Journal>, Snapshot)> {
         let journal = self.journal.clone()?;
-        let snapshot = self.task.snapshot();
+        let snapshot = self.snapshot();
         (!snapshot.has_unconfirmed_end()).then_some((journal, snapshot))
     }
 
@@ -210,24 +327,41 @@ impl<P: Provider> TaskDriver<P> {
     ///
     /// # Errors
     /// When it could not be stored: the task asks for it again.
-    pub fn saved(&mut self, revision: Revision, how: Result<(), BoxError>) -> Result<(), Error> {
-        how.map_err(|e| {
+    pub(crate) fn saved(
+        &mut self,
+        revision: Revision,
+        how: Result<(), BoxError>,
+    ) -> Result<(), Error> {
+        if let Err(error) = how {
             let text = "the task could not be stored, so nothing more was sent";
-            let error = Error::new(ErrorKind::Local, text).with_source(e);
-            about(error, self.task.id())
-        })?;
-        self.task.saved(revision);
+            return Err(self.about(Error::new(ErrorKind::Local, text).with_source(error)));
+        }
+        if let Some(task) = self.live_mut() {
+            task.saved(revision);
+        }
         Ok(())
     }
 
+    /// Returns the span of everything that this driver reports.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    // What happened.
+
     /// Reports how an exchange ended; returns the stream that it opened.
-    pub fn report<S>(&mut self, id: ExchangeId, report: Report<S>) -> Option<Box<S>> {
-        let now = self.now();
+    pub(crate) fn report<S>(
+        &mut self,
+        id: ExchangeId,
+        report: Report<S>,
+        now: Timestamp,
+    ) -> Option<Box<S>> {
+        let task = self.live_mut()?;
         match report {
-            Report::Reply(reply) => self.task.handle_response(id, reply, now),
-            Report::Failed(failure) => self.task.handle_failure(id, failure, now),
+            Report::Reply(reply) => task.handle_response(id, reply, now),
+            Report::Failed(failure) => task.handle_failure(id, failure, now),
             Report::Stream(head, stream) => {
-                self.task.handle_head(id, head, now);
+                task.handle_head(id, head, now);
                 return Some(stream);
             }
         }
@@ -235,60 +369,176 @@ impl<P: Provider> TaskDriver<P> {
     }
 
     /// Reports an exchange or a stream that the driver does not have.
-    pub fn abandoned(&mut self, id: ExchangeId) {
-        let now = self.now();
-        self.task
-            .handle_failure(id, ExchangeFailure::abandoned(), now);
+    pub(crate) fn abandoned(&mut self, id: ExchangeId, now: Timestamp) {
+        self.report(id, Report::<()>::Failed(ExchangeFailure::abandoned()), now);
     }
 
     /// Reports that more of a stream has arrived than the task asked for. Silence is the server's: the time in which the
     /// driver did not read does not count.
-    pub fn note_activity(&mut self, id: ExchangeId) {
-        self.received(id, Some(Ok(Bytes::new())));
+    pub(crate) fn note_activity(&mut self, id: ExchangeId, now: Timestamp) {
+        self.received(id, Some(Ok(Bytes::new())), now);
     }
 
     /// Reports what a stream brought; `None` is its end.
-    pub fn received(&mut self, id: ExchangeId, next: Option<Result<Bytes, ExchangeFailure>>) {
-        let now = self.now();
+    pub(crate) fn received(
+        &mut self,
+        id: ExchangeId,
+        next: Option<Result<Bytes, ExchangeFailure>>,
+        now: Timestamp,
+    ) {
+        let Some(task) = self.live_mut() else { return };
         match next {
-            Some(Ok(bytes)) => self.task.handle_chunk(id, bytes, now),
-            Some(Err(failure)) => self.task.handle_failure(id, failure, now),
-            None => self.task.handle_end(id, now),
+            Some(Ok(bytes)) => task.handle_chunk(id, bytes, now),
+            Some(Err(failure)) => task.handle_failure(id, failure, now),
+            None => task.handle_end(id, now),
         }
     }
 
-    /// Takes a request, unless it was withdrawn.
-    pub fn handle_request(&mut self, request: HandleRequest) {
-        if !request.claim.take() {
-            return;
+    // Who answers, and when control is handed back.
+
+    /// Notes an event that was returned to the caller, who may still have its question answered by the handler.
+    pub(crate) fn note_reported(&mut self, event: Option<&NumberedEvent>) {
+        if let Some(Event::Question(question)) = event.map(|event| &event.event) {
+            self.reported.push(question.id.clone());
         }
-        let now = self.now();
-        match request.command {
-            HandleCommand::Answer(question, answer, respond) => {
-                let result = self.task.answer(&question, answer, now);
-                respond(result.map_err(Error::from));
+    }
+
+    /// Returns the questions that were returned as events, and are open.
+    pub(crate) fn take_reported(&mut self) -> Vec<Question> {
+        let reported = std::mem::take(&mut self.reported);
+        reported
+            .iter()
+            .filter_map(|id| self.open_question(id))
+            .collect()
+    }
+
+    /// Judges an event for whoever waits for the end.
+    pub(crate) fn judge(&self, event: Event) -> Reaction {
+        match event {
+            Event::Question(question) => Reaction::Ask(question),
+            Event::Withdrawn { question, .. } => Reaction::Forget(question),
+            Event::Paused(status) if self.leave_review => {
+                Reaction::Detach(DetachReason::Review(status))
             }
-            HandleCommand::Message(text, respond) => {
-                let result = self.task.send_message(text, now);
-                respond(result.map_err(|e| unsupported(&e)));
+            Event::Answered { question, how, .. } => self.judge_answer(&question, &how),
+            _ => Reaction::None,
+        }
+    }
+
+    fn judge_answer(&self, question: &QuestionId, how: &Answered) -> Reaction {
+        match (how, self.open_question(question)) {
+            (Answered::Unknown, Some(question)) => {
+                Reaction::Detach(DetachReason::AnswerUnconfirmed(question))
             }
-            HandleCommand::Cancel(respond) => {
-                respond(self.task.cancel(now).map_err(|e| unsupported(&e)))
+            (Answered::Refused, Some(question)) => {
+                Reaction::Detach(DetachReason::Question(question))
             }
-            HandleCommand::Interrupt(respond) => {
-                let again = self.is_detaching;
-                self.is_detaching = self.task.interrupt(now);
-                self.interrupted = again || !self.is_detaching;
-                respond(Ok(()));
+            _ => Reaction::None,
+        }
+    }
+
+    /// Decides whether the handler is asked this question, which it is once. Without one, nobody here can answer.
+    pub(crate) fn ask(&mut self, question: Question, has_handler: bool) -> Reaction {
+        if !has_handler || self.asked.contains(&question.id) {
+            return Reaction::Detach(DetachReason::Question(question));
+        }
+        self.asked.push(question.id.clone());
+        Reaction::Ask(question)
+    }
+
+    /// Does what a handler decided; returns the reason to detach when it hands control back.
+    ///
+    /// # Errors
+    /// When its answer is of the wrong kind, or the task cannot be cancelled.
+    pub(crate) fn reply(
+        &mut self,
+        question: Question,
+        reply: Reply,
+        now: Timestamp,
+    ) -> Result<Option<DetachReason>, Error> {
+        match reply {
+            Reply::Answer(answer) => match self.answer(&question.id, answer, now) {
+                Ok(()) => Ok(None),
+                Err(unfit @ AnswerError::WrongKind { .. }) => Err(self.unanswered(Box::new(unfit))),
+                // Withdrawn, or answered elsewhere, while the handler ran: the next event says so.
+                Err(_) => Ok(None),
+            },
+            Reply::Cancel => self.cancel(now).map(|()| None),
+            _ => Ok(Some(DetachReason::Question(question))),
+        }
+    }
+
+    /// Wraps the error of a handler.
+    pub(crate) fn unanswered(&self, error: BoxError) -> Error {
+        let text = "the question was not answered";
+        self.about(Error::new(ErrorKind::Local, text).with_source(error))
+    }
+
+    /// Hands control back for this reason.
+    pub(crate) fn leave<R>(&self, why: DetachReason) -> RunResult<R> {
+        trace::detached(&self.span, &why);
+        let detached = self.detached(why);
+        RunResult::Detached(Box::new(
+            detached.expect("a task with a question or a reason to detach has an id"),
+        ))
+    }
+
+    /// Returns whether the outcome was returned.
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.state, State::Ended(_))
+    }
+
+    /// Returns how following ended when there is no next event: an interrupt, or the outcome, which is returned once.
+    ///
+    /// # Errors
+    /// When it was returned before.
+    pub(crate) fn end(&mut self) -> Result<RunResult<P::Output>, Error> {
+        if std::mem::take(&mut self.interrupted)
+            && let State::Live(task) = &self.state
+        {
+            let cancel = task.cancel_result();
+            trace::detached(&self.span, &DetachReason::Interrupted);
+            let detached = self.detached(DetachReason::Interrupted);
+            let detached = detached.expect("an interrupt waits for the id");
+            return Ok(RunResult::Detached(Box::new(detached.with_cancel(cancel))));
+        }
+        let ended = State::Ended(Box::new(self.snapshot()));
+        let outcome = match std::mem::replace(&mut self.state, ended) {
+            State::Live(task) => task.into_outcome(),
+            State::Ended(_) => None,
+        };
+        if let Some(outcome) = &outcome {
+            trace::ended(&self.span, outcome);
+        }
+        let result = outcome.map(|outcome| match outcome {
+            Outcome::Interrupted { id, cancel, .. } => {
+                let detached = Detached::new(id, DetachReason::Interrupted, self.snapshot());
+                RunResult::Detached(Box::new(detached.with_cancel(cancel)))
             }
+            outcome => RunResult::Ended(outcome),
+        });
+        result.ok_or_else(|| {
+            Error::new(
+                ErrorKind::Local,
+                "the task is over and its outcome was given before",
+            )
+        })
+    }
+
+    /// Adds the task that an error is about, when it is known.
+    fn about(&self, error: Error) -> Error {
+        match self.id() {
+            Some(id) => error.with_task(id.clone()),
+            None => error,
         }
     }
 }
 
-/// Adds the task that an error is about, when it is known.
-pub(crate) fn about(error: Error, task: Option<&TaskId>) -> Error {
-    match task {
-        Some(id) => error.with_task(id.clone()),
-        None => error,
-    }
+fn over() -> Error {
+    Error::new(ErrorKind::Input, "the task is over")
+}
+
+/// Converts the error of a request that the provider does not support.
+pub(crate) fn unsupported(error: &impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Input, error.to_string())
 }

@@ -13,14 +13,14 @@ use crate::tls::SelfSigned;
 
 /// What went wrong, without how far the exchange had come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SocketFailure {
+pub struct TransportFailure {
     /// What it is.
     pub cause: Cause,
     /// The library's message, and the server that it is about.
     pub detail: String,
 }
 
-impl SocketFailure {
+impl TransportFailure {
     /// Builds a failure with this message.
     pub fn new(cause: Cause, detail: impl Into<String>) -> Self {
         Self {
@@ -65,38 +65,38 @@ impl SocketFailure {
     }
 }
 
-impl std::fmt::Display for SocketFailure {
+impl std::fmt::Display for TransportFailure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.detail)
     }
 }
 
-impl StdError for SocketFailure {}
+impl StdError for TransportFailure {}
 
 /// Classifies a TCP connection that could not be established; `server` is host and port.
 #[must_use]
-pub fn of_connect(error: &io::Error, server: &str) -> SocketFailure {
+pub fn of_connect(error: &io::Error, server: &str) -> TransportFailure {
     let cause = match error.kind() {
         io::ErrorKind::TimedOut => Cause::Timeout(TimeoutPhase::Connect),
         _ => Cause::Refused,
     };
-    SocketFailure::new(cause, format!("{server}: {error}"))
+    TransportFailure::new(cause, format!("{server}: {error}"))
 }
 
 /// Classifies a failed handshake.
 #[must_use]
-pub fn of_handshake(error: &io::Error, server: &str) -> SocketFailure {
+pub fn of_handshake(error: &io::Error, server: &str) -> TransportFailure {
     match find::<rustls::Error>(error) {
-        Some(rustls::Error::InvalidCertificate(why)) => SocketFailure::new(
+        Some(rustls::Error::InvalidCertificate(why)) => TransportFailure::new(
             Cause::Certificate,
             format!("{server}: {}", certificate_words(why)),
         ),
-        Some(rustls::Error::InvalidMessage(_)) => SocketFailure::new(
+        Some(rustls::Error::InvalidMessage(_)) => TransportFailure::new(
             Cause::Protocol,
             format!("{server} does not speak TLS (is this a plain HTTP port?)"),
         ),
-        Some(error) => SocketFailure::new(Cause::Tls, format!("{server}: {error}")),
-        None => SocketFailure::new(
+        Some(error) => TransportFailure::new(Cause::Tls, format!("{server}: {error}")),
+        None => TransportFailure::new(
             Cause::Tls,
             format!("{server}: the connection was lost in the handshake: {error}"),
         ),
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use rustls::pki_types::{ServerName, UnixTime};
 
-    fn handshake(error: rustls::Error) -> SocketFailure {
+    fn handshake(error: rustls::Error) -> TransportFailure {
         of_handshake(
             &io::Error::new(io::ErrorKind::InvalidData, error),
             "h.example:443",

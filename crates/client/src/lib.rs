@@ -1,23 +1,52 @@
-#![doc = "What both adapters share: the clock, files, trust roots, settings, and what a reply's \
-head or an io error means."]
+//! Taskward's client: starts, follows and recovers tasks over any transport, as futures or with threads.
 //!
-//! Internal to `taskward-hyper` and `taskward-ureq`: it changes with them, and its version promises nothing.
+//! - [`AsyncClient`] (feature `async`) is driven by an [`AsyncTransport`](transport::AsyncTransport);
+//!   `taskward-hyper` brings one.
+//! - [`BlockingClient`] (feature `blocking`) is driven by a [`BlockingTransport`](transport::BlockingTransport);
+//!   `taskward-ureq` brings one.
 //!
-//! And what they share of following a task: how it begins, takes requests of its handles, and ends.
+//! What both flavours share stands once: the builder, [`Run`], [`Running`], lists, recovery, and the driver of a followed
+//! task. Only what waits is written twice, in the folders `asynchronous` and `blocking`. [`transport`] says what a client
+//! needs of the world.
 //!
-//! Nothing here waits and nothing here sends: that is what the adapters differ in. What both must do alike is tested
-//! by the suite in `conformance/`, which each of them runs.
+//! The modules that are not re-exported here are for the adapters: they change with them.
+//!
+//! # What this crate does not do
+//! It opens no socket, and decides neither about retries nor about outcomes: the transport does the one, the core the other.
 
+// One flavour alone needs less of what they share.
+#![cfg_attr(not(all(feature = "async", feature = "blocking")), allow(dead_code))]
+
+#[cfg(feature = "async")]
+mod asynchronous;
+#[cfg(feature = "blocking")]
+mod blocking;
+mod client;
 pub mod clock;
-pub mod driver;
+pub mod connection;
+mod driver;
 pub mod entropy;
+mod exchange;
 pub mod failure;
-pub mod followed;
-pub mod recover;
+mod list;
+mod recover;
 pub mod reply;
+mod requests;
 pub mod route;
-pub mod run;
-pub mod settings;
+mod run;
+mod running;
+mod settings;
 pub mod source;
 pub mod tls;
 pub mod trace;
+pub mod transport;
+
+#[cfg(feature = "async")]
+pub use asynchronous::{AsyncClient, AsyncHandle};
+#[cfg(feature = "blocking")]
+pub use blocking::{BlockingClient, BlockingHandle};
+pub use client::{Async, Blocking, Builder, Client, Flavour};
+pub use list::Entries;
+pub use recover::Recovery;
+pub use run::{BoxError, Run};
+pub use running::{Events, Running, Started};

@@ -10,7 +10,7 @@ use taskward_core::{
 };
 
 use crate::clock::later;
-use crate::failure::SocketFailure;
+use crate::failure::TransportFailure;
 
 /// Largest head of a reply, all of its fields together.
 pub const MAX_HEAD: usize = 64 * 1024;
@@ -139,7 +139,7 @@ impl BodyPlan {
         streams: StreamMode,
     ) -> Result<Self, ExchangeFailure> {
         if let Some(encoding) = foreign_encoding(head) {
-            return Err(SocketFailure::new(Cause::Encoding, encoding).after(head));
+            return Err(TransportFailure::new(Cause::Encoding, encoding).after(head));
         }
         let success = head.status.is_success();
         let wants_stream = streams == StreamMode::Open
@@ -159,7 +159,7 @@ impl BodyPlan {
             MAX_ERROR_BODY
         };
         if success && length.is_some_and(|length| length > cap) {
-            let fault = SocketFailure::new(Cause::TooLarge { cap }, "by its Content-Length");
+            let fault = TransportFailure::new(Cause::TooLarge { cap }, "by its Content-Length");
             return Err(fault.after(head));
         }
         let room = usize::try_from(length.unwrap_or(0).min(cap)).unwrap_or(0);
@@ -174,15 +174,14 @@ impl BodyPlan {
 /// Returns whether a head says in two ways where its body ends. The chunks decide, but what follows them may be part of
 /// another reply (RFC 9112 section 6.3): the connection is not used again.
 #[must_use]
-pub fn is_framed_twice(head: &Head) -> bool {
-    head.headers.contains_key(header::CONTENT_LENGTH)
-        && head.headers.contains_key(header::TRANSFER_ENCODING)
+pub fn is_framed_twice(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::CONTENT_LENGTH) && headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// Returns whether a head says that its body comes in chunks.
 #[must_use]
-pub fn is_chunked(head: &Head) -> bool {
-    let values = head.headers.get_all(header::TRANSFER_ENCODING).iter();
+pub fn is_chunked(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::TRANSFER_ENCODING).iter();
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -212,13 +211,13 @@ impl BodyCollector {
     ///
     /// # Errors
     /// When an answer is longer than its cap.
-    pub fn take(&mut self, bytes: &[u8]) -> Result<bool, SocketFailure> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<bool, TransportFailure> {
         if self.whole.len() as u64 + bytes.len() as u64 <= self.cap {
             self.whole.extend_from_slice(bytes);
             return Ok(true);
         }
         if self.success {
-            return Err(SocketFailure::new(Cause::TooLarge { cap: self.cap }, ""));
+            return Err(TransportFailure::new(Cause::TooLarge { cap: self.cap }, ""));
         }
         let room = usize::try_from(self.cap).unwrap_or(usize::MAX) - self.whole.len();
         self.whole.extend_from_slice(&bytes[..room]);
@@ -236,10 +235,9 @@ impl BodyCollector {
         Some(end.map_or(due, |end| end.min(due)))
     }
 
-    /// Returns what was collected.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.whole.freeze()
+    /// Takes what was collected.
+    pub(crate) fn take_bytes(&mut self) -> Bytes {
+        std::mem::take(&mut self.whole).freeze()
     }
 }
 

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderValue;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderValue, Uri};
+use percent_encoding::percent_decode_str;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use taskward_core::{Cause, ConfigError, Origin};
+use secrecy::ExposeSecret as _;
+use taskward_core::{Cause, ConfigError, Origin, SecretString};
 
-use crate::failure::SocketFailure;
+use crate::failure::TransportFailure;
 
 /// The most idle connections in the pool: as many as a service has requests in flight at once.
 pub const MAX_IDLE: usize = 256;
@@ -63,9 +67,9 @@ impl Route {
     ///
     /// # Errors
     /// When the host can be none.
-    pub fn server_name(&self) -> Result<ServerName<'static>, SocketFailure> {
+    pub fn server_name(&self) -> Result<ServerName<'static>, TransportFailure> {
         ServerName::try_from(self.host.clone()).map_err(|_| {
-            SocketFailure::new(
+            TransportFailure::new(
                 Cause::Tls,
                 format!("{:?} is no name for a server", self.host),
             )
@@ -113,32 +117,66 @@ pub struct Proxy {
     /// Its port.
     pub port: u16,
     authorization: Option<HeaderValue>,
-    variable: &'static str,
+    /// The setting that names it, for messages.
+    setting: &'static str,
 }
 
 impl Proxy {
-    /// Reads a proxy from the URL in this environment variable.
+    /// Describes a proxy that this environment variable, or another setting, names.
     #[must_use]
     pub fn new(
-        variable: &'static str,
+        setting: &'static str,
         host: &str,
         port: u16,
-        authorization: Option<HeaderValue>,
+        mut authorization: Option<HeaderValue>,
     ) -> Self {
+        if let Some(authorization) = &mut authorization {
+            authorization.set_sensitive(true);
+        }
         Self {
             host: bare(host),
             port,
             authorization,
-            variable,
+            setting,
         }
+    }
+
+    /// Reads a proxy from the URL that the caller gave.
+    pub(crate) fn parse(url: &SecretString) -> Result<Self, ConfigError> {
+        // The URL may hold a password: it is never shown.
+        let unusable = || {
+            ConfigError::new(
+                "the setting `proxy` is not an http:// URL with a host; only those are used",
+            )
+        };
+        let uri: Uri = url.expose_secret().parse().map_err(|_| unusable())?;
+        let host = uri.host().filter(|host| !host.is_empty());
+        let (Some("http"), Some(host)) = (uri.scheme_str(), host) else {
+            return Err(unusable());
+        };
+        let user = uri.authority().and_then(|authority| {
+            let (user, _) = authority.as_str().rsplit_once('@')?;
+            Some(percent_decode_str(user).collect::<Vec<u8>>())
+        });
+        let authorization = user
+            .map(|mut user| {
+                if !user.contains(&b':') {
+                    user.push(b':');
+                }
+                HeaderValue::try_from(format!("Basic {}", BASE64_STANDARD.encode(user)))
+            })
+            .transpose()
+            .map_err(|_| unusable())?;
+        let port = uri.port_u16().unwrap_or(80);
+        Ok(Self::new("the setting `proxy`", host, port, authorization))
     }
 
     /// Builds a failure of the proxy.
     #[must_use]
-    pub fn fault(&self, why: &str) -> SocketFailure {
+    pub fn fault(&self, why: &str) -> TransportFailure {
         let proxy = join(&self.host, self.port);
-        let words = format!("the proxy {proxy} (from {}): {why}", self.variable);
-        SocketFailure::new(Cause::Proxy, words)
+        let words = format!("the proxy {proxy} (from {}): {why}", self.setting);
+        TransportFailure::new(Cause::Proxy, words)
     }
 
     /// Returns the request for a tunnel to `server`.
@@ -158,7 +196,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When it is longer than a proxy has reason for.
-    pub fn is_whole(&self, answer: &[u8]) -> Result<bool, SocketFailure> {
+    pub fn is_whole(&self, answer: &[u8]) -> Result<bool, TransportFailure> {
         match answer.ends_with(b"\r\n\r\n") {
             false if answer.len() == MAX_PROXY_HEAD => Err(self.fault("its answer has no end")),
             whole => Ok(whole),
@@ -169,7 +207,7 @@ impl Proxy {
     ///
     /// # Errors
     /// When the proxy refused, or is none.
-    pub fn judge(&self, answer: &[u8]) -> Result<(), SocketFailure> {
+    pub fn judge(&self, answer: &[u8]) -> Result<(), TransportFailure> {
         let line = String::from_utf8_lossy(answer);
         let line = line.lines().next().unwrap_or_default();
         match line.split(' ').nth(1) {

@@ -7,24 +7,22 @@ use std::time::Duration;
 use taskward_core::{
     Error, ErrorKind, EventSeq, IdempotencyKey, Job as _, Journal, NumberedEvent, OnDetach, Origin,
     Policy, Provider, Safety, Snapshot, Source, StartAgain, StartAgainError, Task, TaskId,
-    Timestamp,
 };
 
-use crate::entropy::seed;
+use crate::client::{Client, Flavour};
+use crate::driver::{TaskDriver, unsupported};
+use crate::running::{OnEvent, Running};
 use crate::source::{self, Fingerprints};
+use crate::transport::Transport;
 
 #[doc(inline)]
 pub use taskward_core::BoxError;
 
-/// The hook for every event.
-pub type OnEvent = Box<dyn FnMut(&NumberedEvent) + Send>;
-
 /// A journal that calls a hook of the caller's.
-pub struct SaveHook<F>(Mutex<F>);
+pub(crate) struct SaveHook<F>(Mutex<F>);
 
 impl<F> SaveHook<F> {
-    /// Builds the journal that passes every state to `hook`.
-    pub fn new(hook: F) -> Self {
+    fn new(hook: F) -> Self {
         Self(Mutex::new(hook))
     }
 }
@@ -40,31 +38,189 @@ where
     }
 }
 
-/// The caller's hooks; `Q` is the adapter's handler of questions.
-pub struct Hooks<Q> {
-    /// The handler of questions.
-    pub question: Option<Q>,
-    /// The hook for every event.
-    pub event: Option<OnEvent>,
-    /// Where the task is stored, instead of the client's journal.
-    pub journal: Option<Arc<dyn Journal>>,
-    /// Whether to detach when the task pauses for a review.
-    pub leave_review: bool,
+impl<P: Provider, T: Transport, F: Flavour<T>> Client<P, T, F> {
+    /// Starts a task and follows it to its end.
+    ///
+    /// If the process ends, or the future is dropped, before the task's id is known, the outcome of the start is unknown.
+    pub fn run(&self, job: P::Job) -> Run<P, T, F> {
+        Run::new(self.clone(), RunSource::Start(Box::new(job)))
+    }
+
+    /// Repeats the start request of a stored task, as a new task under a new key: the new task is independent of the first
+    /// and may be billed like it. Pass an entry of the journal, or a [`Snapshot`].
+    ///
+    /// The start fails before anything is sent if its request was not stored, or a file has changed since
+    /// ([`StartAgainError`](taskward_core::StartAgainError) is the error's source); see [`Run::force_new`].
+    pub fn run_again(&self, entry: impl AsRef<Snapshot>) -> Run<P, T, F> {
+        let again = entry.as_ref().start_again().map(Box::new);
+        Run::new(self.clone(), RunSource::Again(again))
+    }
+
+    /// Follows an existing task.
+    pub fn attach(&self, id: impl Into<TaskId>) -> Run<P, T, F> {
+        Run::new(self.clone(), RunSource::Attach(id.into()))
+    }
+
+    /// Follows a stored task from the position at which it was stored.
+    pub fn resume(&self, snapshot: Snapshot) -> Run<P, T, F> {
+        Run::new(self.clone(), RunSource::Resume(Box::new(snapshot)))
+    }
+
+    /// Sends a message to a task that exists, whatever its state, and follows it to the next pause or end.
+    pub fn continue_with(&self, id: impl Into<TaskId>, text: impl Into<String>) -> Run<P, T, F> {
+        Run::new(self.clone(), RunSource::Continue(id.into(), text.into()))
+    }
 }
 
-impl<Q> Default for Hooks<Q> {
-    fn default() -> Self {
+/// A task to follow, described but not started: await it or wait for it, or start it to follow its events.
+#[must_use = "nothing happens until it is awaited, waited for or started"]
+pub struct Run<P: Provider, T: Transport, F: Flavour<T>> {
+    pub(crate) client: Client<P, T, F>,
+    pub(crate) spec: RunSpec<P>,
+    pub(crate) on_question: Option<F::OnQuestion>,
+    on_event: Option<OnEvent>,
+    journal: Option<Arc<dyn Journal>>,
+    leave_review: bool,
+}
+
+impl<P: Provider, T: Transport, F: Flavour<T>> fmt::Debug for Run<P, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("client", &self.client)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<P: Provider, T: Transport, F: Flavour<T>> Run<P, T, F> {
+    pub(crate) fn new(client: Client<P, T, F>, source: RunSource<P>) -> Self {
         Self {
-            question: None,
-            event: None,
+            client,
+            spec: RunSpec::new(source),
+            on_question: None,
+            on_event: None,
             journal: None,
             leave_review: false,
         }
     }
+
+    /// Sets how long the agent may work. At that deadline following ends, and the task keeps running. A resumed task has the
+    /// deadlines and the policy that it was stored with.
+    pub fn deadline(mut self, work: Duration) -> Self {
+        self.spec.work = Some(work);
+        self
+    }
+
+    /// Sets how long a human may take over a question or a review.
+    pub fn answer_deadline(mut self, human: Duration) -> Self {
+        self.spec.human = Some(human);
+        self
+    }
+
+    /// Sets what happens to the task at the deadline: by default nothing, and the task keeps running. The time given here is
+    /// added to the deadline. [`DeadlineExceeded`](taskward_core::Outcome::DeadlineExceeded) says what was done and whether it
+    /// is certain; a task that completed meanwhile has succeeded.
+    ///
+    /// Where the platform cannot cancel, the run is refused before anything is sent.
+    pub fn on_deadline(mut self, how: OnDetach) -> Self {
+        self.spec.on_deadline = Some(how);
+        self
+    }
+
+    /// Sets what happens to the task when a handle interrupts: by default nothing, and the task keeps
+    /// running. [`Detached`](taskward_core::Detached) says what was done. A second interrupt does not wait for it. Dropping a
+    /// [`Running`] never stops its task: a drop can wait for nothing.
+    ///
+    /// A blocking client waits for a request in flight, within its own limits, even beyond the time for stopping the task.
+    ///
+    /// Where the platform cannot cancel, the run is refused before anything is sent.
+    pub fn on_interrupt(mut self, how: OnDetach) -> Self {
+        self.spec.on_interrupt = Some(how);
+        self
+    }
+
+    /// Starts the task under the caller's idempotency key: a start repeated with the same key, in any process, returns the
+    /// task that the first one created. Only for platforms that take keys; by default a key is generated.
+    pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
+        self.spec.key = Some(IdempotencyKey::new(key));
+        self
+    }
+
+    /// Repeats a start ([`run_again`](crate::Client::run_again)) even if a file has changed since, which is then sent as it is
+    /// now, or if the outcome of the first start is unknown.
+    pub fn force_new(mut self, force: bool) -> Self {
+        self.spec.force_new = force;
+        self
+    }
+
+    /// Reports only the events after this sequence number, for a task that is attached to.
+    pub fn after(mut self, position: EventSeq) -> Self {
+        self.spec.after = Some(position);
+        self
+    }
+
+    /// Sets the policy by which the task is followed; the client's by default. Deadlines of this run replace those of the policy.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.spec.policy = Some(policy);
+        self
+    }
+
+    /// Calls the hook with every event.
+    pub fn on_event(mut self, hook: impl FnMut(&NumberedEvent) + Send + 'static) -> Self {
+        self.on_event = Some(Box::new(hook));
+        self
+    }
+
+    /// Stores this task in `journal` instead of the client's.
+    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// Passes every state that must survive to `hook` instead of the client's journal: before any write is sent, and before
+    /// the task's id is reported. An error of the hook ends the following before that write.
+    pub fn on_save(
+        mut self,
+        hook: impl FnMut(&Snapshot) -> Result<(), BoxError> + Send + 'static,
+    ) -> Self {
+        self.journal = Some(Arc::new(SaveHook::new(hook)));
+        self
+    }
+
+    /// Sets whether to detach when the task pauses for a review that no answer resolves; by default the review is waited for.
+    pub fn leave_review(mut self, leave: bool) -> Self {
+        self.leave_review = leave;
+        self
+    }
+
+    /// Returns whether the content of files is digested before it is sent, for a start that is repeated later.
+    pub(crate) fn fingerprints(&self) -> Fingerprints {
+        Fingerprints::if_kept(self.journal.is_some() || self.client.inner().journal.is_some())
+    }
+
+    /// Sets the task up, once its files were inspected.
+    pub(crate) fn into_running(self, io: F::Io) -> Result<Running<P, T, F>, Error> {
+        let client = self.client;
+        let inner = client.inner();
+        let endpoint = &inner.endpoint;
+        let (origin, transport) = (&endpoint.origin, &endpoint.transport);
+        let task = self
+            .spec
+            .into_task(inner.provider.clone(), origin, &inner.policy, transport)?
+            .with_credential(&endpoint.credential);
+        let journal = self.journal.or_else(|| inner.journal.clone());
+        Ok(Running {
+            driver: TaskDriver::new(task, journal, self.leave_review),
+            client,
+            io,
+            on_event: self.on_event,
+            on_question: self.on_question,
+            detaching: None,
+        })
+    }
 }
 
 /// Where a task comes from.
-pub enum RunSource<P: Provider> {
+pub(crate) enum RunSource<P: Provider> {
     /// A new task.
     Start(Box<P::Job>),
     /// A new task with the start request of a stored one.
@@ -80,31 +236,30 @@ pub enum RunSource<P: Provider> {
 }
 
 /// A task to follow, as the caller described it.
-pub struct RunSpec<P: Provider> {
+pub(crate) struct RunSpec<P: Provider> {
     /// Where it comes from.
-    pub source: RunSource<P>,
+    pub(crate) source: RunSource<P>,
     /// The policy, when it is not the client's.
-    pub policy: Option<Policy>,
+    pub(crate) policy: Option<Policy>,
     /// The caller's own idempotency key for a start.
-    pub key: Option<IdempotencyKey>,
+    pub(crate) key: Option<IdempotencyKey>,
     /// Whether a start is repeated although a file has changed, or the outcome of the first start is unknown.
-    pub force_new: bool,
+    pub(crate) force_new: bool,
     /// The sequence number after which an existing task reports its events.
-    pub after: Option<EventSeq>,
+    pub(crate) after: Option<EventSeq>,
     /// How long the agent may work.
-    pub work: Option<Duration>,
+    pub(crate) work: Option<Duration>,
     /// How long a human may take.
-    pub human: Option<Duration>,
+    pub(crate) human: Option<Duration>,
     /// What happens to the task at the deadline.
-    pub on_deadline: Option<OnDetach>,
+    pub(crate) on_deadline: Option<OnDetach>,
     /// What happens to the task on an interrupt.
-    pub on_interrupt: Option<OnDetach>,
+    pub(crate) on_interrupt: Option<OnDetach>,
 }
 
 impl<P: Provider> RunSpec<P> {
     /// Describes a task to follow by the client's policy.
-    #[must_use]
-    pub fn new(source: RunSource<P>) -> Self {
+    pub(crate) fn new(source: RunSource<P>) -> Self {
         Self {
             source,
             policy: None,
@@ -119,7 +274,7 @@ impl<P: Provider> RunSpec<P> {
     }
 
     /// Returns whether there are files to inspect before the task is created.
-    pub fn has_files(&mut self) -> bool {
+    pub(crate) fn has_files(&mut self) -> bool {
         !self.sources().is_empty()
     }
 
@@ -139,7 +294,7 @@ impl<P: Provider> RunSpec<P> {
     ///
     /// # Errors
     /// When one cannot be sent, or has changed since the first start of a start that is repeated.
-    pub fn inspect_files(&mut self, fingerprints: Fingerprints) -> Result<(), Error> {
+    pub(crate) fn inspect_files(&mut self, fingerprints: Fingerprints) -> Result<(), Error> {
         let force_new = self.force_new;
         match self.source {
             RunSource::Again(_) => source::compare(self.sources(), fingerprints, force_new),
@@ -151,15 +306,15 @@ impl<P: Provider> RunSpec<P> {
     ///
     /// # Errors
     /// When the job, a snapshot or a setting cannot be used.
-    pub fn into_task(
+    pub(crate) fn into_task(
         self,
         provider: P,
         origin: &Origin,
         policy: &Policy,
-        now: Timestamp,
+        transport: &impl Transport,
     ) -> Result<Task<P>, Error> {
         let (on_deadline, on_interrupt) = (self.on_deadline, self.on_interrupt);
-        let mut task = self.task(provider, policy, now)?;
+        let mut task = self.task(provider, policy, transport)?;
         // A cancel that the platform cannot do is refused here, before the task costs anything.
         if let Some(how) = on_deadline {
             task = task.on_deadline(how).map_err(|e| unsupported(&e))?;
@@ -171,7 +326,14 @@ impl<P: Provider> RunSpec<P> {
             .map_err(|e| Error::new(ErrorKind::Config, e.to_string()))
     }
 
-    fn task(self, provider: P, policy: &Policy, now: Timestamp) -> Result<Task<P>, Error> {
+    fn task(
+        self,
+        provider: P,
+        policy: &Policy,
+        transport: &impl Transport,
+    ) -> Result<Task<P>, Error> {
+        let now = transport.now();
+        let seed = || transport.seed();
         let own = self.policy.is_some() || self.work.is_some() || self.human.is_some();
         let mut policy = self.policy.unwrap_or_else(|| policy.clone());
         policy.work = self.work.or(policy.work);
@@ -221,10 +383,4 @@ impl<P: Provider> RunSpec<P> {
                 .map_err(|e| Error::new(ErrorKind::Input, e.to_string())),
         }
     }
-}
-
-/// Converts the error of a request that the provider does not support.
-#[must_use]
-pub fn unsupported(error: &impl fmt::Display) -> Error {
-    Error::new(ErrorKind::Input, error.to_string())
 }

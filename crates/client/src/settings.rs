@@ -1,59 +1,46 @@
 //! The settings of a client: from the caller or the environment, checked before anything is sent.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
-use rustls::ClientConfig;
 use taskward_core::{
     ConfigError, Credential, Error, ErrorKind, Journal, Origin, Policy, ProviderDefaults,
     SecretString, user_agent,
 };
 
-use crate::clock::Clock;
-use crate::tls;
-
 /// What a caller may say about a client.
-pub struct Settings {
+pub(crate) struct Settings {
     account: ProviderDefaults,
     /// The API key. Required.
-    pub key: Option<SecretString>,
+    pub(crate) key: Option<SecretString>,
     /// The server; the provider's own by default.
-    pub base_url: String,
+    pub(crate) base_url: String,
     /// How tasks and calls are followed.
-    pub policy: Policy,
+    pub(crate) policy: Policy,
     /// Longest time to resolve, connect and shake hands, when it is not the policy's.
-    pub connect: Option<Duration>,
+    pub(crate) connect: Option<Duration>,
     /// Longest silence in the middle of a reply, when it is not the policy's.
-    pub idle: Option<Duration>,
-    /// PEM files of authorities to trust besides the platform's.
-    pub ca_files: Vec<PathBuf>,
+    pub(crate) idle: Option<Duration>,
     /// The program built on top, for `User-Agent`.
-    pub agent: Option<String>,
-    /// How many times as fast as the world the clock runs.
-    pub speed: u32,
+    pub(crate) agent: Option<String>,
     /// Where followed tasks are stored.
-    pub journal: Option<Arc<dyn Journal>>,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
 }
 
 /// Settings that can be used.
-pub struct Checked {
+pub(crate) struct Checked {
     /// The server.
-    pub origin: Origin,
+    pub(crate) origin: Origin,
     /// The key.
-    pub credential: Credential,
-    /// The settings of handshakes, when the server is spoken to over TLS.
-    pub tls: Option<Arc<ClientConfig>>,
+    pub(crate) credential: Credential,
     /// What `User-Agent` says.
-    pub agent: HeaderValue,
+    pub(crate) agent: HeaderValue,
     /// The policy, with the limits that were given besides it.
-    pub policy: Policy,
-    /// The clock.
-    pub clock: Clock,
+    pub(crate) policy: Policy,
     /// Where followed tasks are stored.
-    pub journal: Option<Arc<dyn Journal>>,
+    pub(crate) journal: Option<Arc<dyn Journal>>,
 }
 
 impl fmt::Debug for Checked {
@@ -67,7 +54,7 @@ impl fmt::Debug for Checked {
 impl Settings {
     /// Returns settings without key and server.
     #[must_use]
-    pub fn new(account: ProviderDefaults) -> Self {
+    pub(crate) fn new(account: ProviderDefaults) -> Self {
         Self {
             key: None,
             base_url: account.base_url.to_owned(),
@@ -75,9 +62,7 @@ impl Settings {
             policy: Policy::default(),
             connect: None,
             idle: None,
-            ca_files: Vec::new(),
             agent: None,
-            speed: 1,
             journal: None,
         }
     }
@@ -86,7 +71,7 @@ impl Settings {
     ///
     /// # Errors
     /// A configuration error that names the variable to set.
-    pub fn from_env(account: ProviderDefaults) -> Result<Self, Error> {
+    pub(crate) fn from_env(account: ProviderDefaults) -> Result<Self, Error> {
         let Some(key) = variable(account.key_variable)? else {
             return Err(Error::new(
                 ErrorKind::Config,
@@ -106,8 +91,8 @@ impl Settings {
     /// Reads what has to be read and refuses what cannot be used.
     ///
     /// # Errors
-    /// When key, base URL, a CA file or the user agent cannot be used.
-    pub fn check(self) -> Result<Checked, ConfigError> {
+    /// When key, base URL or the user agent cannot be used.
+    pub(crate) fn check(self) -> Result<Checked, ConfigError> {
         let Some(key) = &self.key else {
             return Err(ConfigError::new(format!(
                 "no API key: pass one, or set the environment variable {}",
@@ -117,20 +102,14 @@ impl Settings {
         let credential = Credential::bearer(key)?;
         let origin = Origin::parse(&self.base_url, self.account.api_prefix)?;
         self.check_place(&credential, &origin)?;
-        let tls = (origin.is_tls() || !self.ca_files.is_empty())
-            .then(|| tls::config(&self.ca_files))
-            .transpose()?
-            .filter(|_| origin.is_tls());
         let mut policy = self.policy;
         policy.limits.connect = self.connect.unwrap_or(policy.limits.connect);
         policy.limits.idle = self.idle.unwrap_or(policy.limits.idle);
         Ok(Checked {
             origin,
             credential,
-            tls,
             agent: user_agent(self.agent.as_deref())?,
             policy,
-            clock: Clock::new(self.speed),
             journal: self.journal,
         })
     }

@@ -9,7 +9,7 @@ use taskward_core::{
     Cause, Error, ErrorKind, Fingerprint, Source, SourceKey, Stamp, StartAgainError,
 };
 
-use crate::failure::SocketFailure;
+use crate::failure::TransportFailure;
 
 /// How much of a file is read at once for its fingerprint.
 const HASHED_PIECE: usize = 128 * 1024;
@@ -175,17 +175,17 @@ impl Opened {
     ///
     /// # Errors
     /// When it cannot be read or is another one now.
-    pub fn new(source: &Source) -> Result<Self, SocketFailure> {
+    pub fn new(source: &Source) -> Result<Self, TransportFailure> {
         let path = source.as_path().ok_or_else(|| {
-            SocketFailure::new(Cause::Source, "this adapter sends files by path only")
+            TransportFailure::new(Cause::Source, "this adapter sends files by path only")
         })?;
         let name = path.display().to_string();
         let unreadable =
-            |e: io::Error| SocketFailure::new(Cause::Source, format!("cannot read {name}: {e}"));
+            |e: io::Error| TransportFailure::new(Cause::Source, format!("cannot read {name}: {e}"));
         let file = File::open(path).map_err(unreadable)?;
         let meta = file.metadata().map_err(unreadable)?;
         if meta.len() != source.len || stamp(&meta) != source.stamp {
-            return Err(SocketFailure::new(
+            return Err(TransportFailure::new(
                 Cause::SourceChanged,
                 format!("{name} is no longer the file it was"),
             ));
@@ -219,13 +219,13 @@ impl Opened {
     ///
     /// # Errors
     /// When it cannot be read, has shrunk, or has changed.
-    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, SocketFailure> {
+    pub fn read(&mut self, out: &mut [u8]) -> Result<usize, TransportFailure> {
         let want = usize::try_from(self.left).map_or(out.len(), |left| left.min(out.len()));
         let mut done = 0;
         while done < want {
             match self.file.read(&mut out[done..want]) {
                 Ok(0) => {
-                    return Err(SocketFailure::new(
+                    return Err(TransportFailure::new(
                         Cause::SourceChanged,
                         format!("{} shrank while it was sent", self.name),
                     ));
@@ -234,7 +234,7 @@ impl Opened {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     let why = format!("cannot read {}: {e}", self.name);
-                    return Err(SocketFailure::new(Cause::Source, why));
+                    return Err(TransportFailure::new(Cause::Source, why));
                 }
             }
         }
@@ -247,7 +247,7 @@ impl Opened {
             && self.len > 0
             && hex(hash) != then
         {
-            return Err(SocketFailure::new(
+            return Err(TransportFailure::new(
                 Cause::SourceChanged,
                 format!("{} was written to while it was sent", self.name),
             ));

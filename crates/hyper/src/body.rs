@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use taskward_client::failure::SocketFailure;
+use taskward_client::failure::TransportFailure;
 use taskward_client::source::Opened;
 use taskward_core::{Body, Cause, Segment, Source};
 use tokio::task::JoinHandle;
@@ -16,7 +16,7 @@ use crate::chunks::Chunks;
 use crate::wire::ExchangeWatch;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.
-pub(crate) async fn check(body: &Body) -> Result<(), SocketFailure> {
+pub(crate) async fn check(body: &Body) -> Result<(), TransportFailure> {
     for segment in body.segments() {
         if let Segment::Source(source) = segment {
             let source = source.clone();
@@ -27,15 +27,15 @@ pub(crate) async fn check(body: &Body) -> Result<(), SocketFailure> {
 }
 
 async fn off_the_reactor<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SocketFailure> + Send + 'static,
-) -> Result<T, SocketFailure> {
+    work: impl FnOnce() -> Result<T, TransportFailure> + Send + 'static,
+) -> Result<T, TransportFailure> {
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|e| Err(interrupted(&e)))
 }
 
-fn interrupted(error: &tokio::task::JoinError) -> SocketFailure {
-    SocketFailure::new(Cause::Source, format!("reading was interrupted: {error}"))
+fn interrupted(error: &tokio::task::JoinError) -> TransportFailure {
+    TransportFailure::new(Cause::Source, format!("reading was interrupted: {error}"))
 }
 
 /// The rest of the body.
@@ -47,7 +47,7 @@ enum Piece {
 }
 
 /// A file with what was read of it, `None` at its end.
-type Read = Result<(Chunks, Option<Bytes>), SocketFailure>;
+type Read = Result<(Chunks, Option<Bytes>), TransportFailure>;
 
 /// The body of one attempt, as hyper pulls it.
 #[derive(Debug)]
@@ -78,7 +78,10 @@ impl Upload {
         }
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, SocketFailure>> {
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, TransportFailure>> {
         loop {
             if let Some(reading) = &mut self.reading {
                 let read = ready!(Pin::new(reading).poll(cx));
@@ -112,12 +115,12 @@ impl Upload {
 
 impl http_body::Body for Upload {
     type Data = Bytes;
-    type Error = SocketFailure;
+    type Error = TransportFailure;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, SocketFailure>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportFailure>>> {
         match ready!(self.poll_chunk(cx)) {
             Ok(Some(chunk)) => {
                 self.left = self.left.saturating_sub(chunk.len() as u64);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
-use taskward_client::failure::SocketFailure;
+use taskward_client::failure::TransportFailure;
 use taskward_client::source::Opened;
 use taskward_core::Source;
 
@@ -21,7 +21,7 @@ pub(crate) struct Chunks {
 
 impl Chunks {
     /// Opens `source` and compares it with its description.
-    pub(crate) fn new(source: &Source) -> Result<Self, SocketFailure> {
+    pub(crate) fn new(source: &Source) -> Result<Self, TransportFailure> {
         Ok(Self {
             opened: Opened::new(source)?,
             lent: VecDeque::new(),
@@ -29,7 +29,7 @@ impl Chunks {
     }
 
     /// Reads the next bytes; `None` after exactly the described length.
-    pub(crate) fn read(&mut self) -> Result<Option<Bytes>, SocketFailure> {
+    pub(crate) fn read(&mut self) -> Result<Option<Bytes>, TransportFailure> {
         let want = usize::try_from(self.opened.left()).map_or(CHUNK, |left| left.min(CHUNK));
         if want == 0 {
             return Ok(None);

@@ -2,12 +2,11 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use hyper_util::client::proxy::matcher::Matcher;
-use rustls::ClientConfig;
-use taskward_client::failure::{SocketFailure, of_connect, of_handshake};
+use taskward_client::failure::{TransportFailure, of_connect, of_handshake};
 use taskward_client::route::{
     IDLE_AGE, MAX_IDLE, Proxy, Route, join, proxy_variable, unusable_proxy,
 };
@@ -30,15 +29,12 @@ pub(crate) struct Dialer {
 }
 
 impl Dialer {
-    /// Builds a dialer for `origin`.
-    pub(crate) fn new(
-        origin: &Origin,
-        tls: Option<Arc<ClientConfig>>,
-    ) -> Result<Self, ConfigError> {
-        Ok(Self {
-            route: Route::new(origin, tls, proxy_from_env)?,
+    /// Builds a dialer along this route.
+    pub(crate) fn new(route: Route) -> Self {
+        Self {
+            route,
             idle: Mutex::default(),
-        })
+        }
     }
 
     /// Returns host and port, for messages.
@@ -61,7 +57,7 @@ impl Dialer {
     }
 
     /// Opens a new connection, ready for a request; nothing of one was sent.
-    pub(crate) async fn connect(&self, until: Instant) -> Result<Connection, SocketFailure> {
+    pub(crate) async fn connect(&self, until: Instant) -> Result<Connection, TransportFailure> {
         let link = in_time(until, &self.server(), self.link(until)).await?;
         Connection::new(link)
             .await
@@ -85,7 +81,7 @@ impl Dialer {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn link(&self, until: Instant) -> Result<Link, SocketFailure> {
+    async fn link(&self, until: Instant) -> Result<Link, TransportFailure> {
         let route = &self.route;
         let tcp = match &route.proxy {
             None => dial(&route.host, route.port, until).await?,
@@ -108,7 +104,7 @@ impl Dialer {
 }
 
 /// Returns the proxy that the environment names for `origin`.
-fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
+pub(crate) fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
     let uri = origin
         .to_string()
         .parse()
@@ -134,15 +130,15 @@ fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
 async fn in_time<T>(
     until: Instant,
     server: &str,
-    connecting: impl Future<Output = Result<T, SocketFailure>>,
-) -> Result<T, SocketFailure> {
+    connecting: impl Future<Output = Result<T, TransportFailure>>,
+) -> Result<T, TransportFailure> {
     tokio::time::timeout_at(until.into(), connecting)
         .await
-        .unwrap_or_else(|_| Err(SocketFailure::too_late(server)))
+        .unwrap_or_else(|_| Err(TransportFailure::too_late(server)))
 }
 
-async fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, SocketFailure> {
-    let unknown = |why: String| SocketFailure::new(Cause::Resolve, format!("{host}: {why}"));
+async fn dial(host: &str, port: u16, until: Instant) -> Result<TcpStream, TransportFailure> {
+    let unknown = |why: String| TransportFailure::new(Cause::Resolve, format!("{host}: {why}"));
     let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port))
         .await
         .map_err(|e| unknown(e.to_string()))?
@@ -158,8 +154,8 @@ async fn reach(
     addresses: &[SocketAddr],
     server: &str,
     until: Instant,
-) -> Result<TcpStream, SocketFailure> {
-    let mut last = SocketFailure::too_late(server);
+) -> Result<TcpStream, TransportFailure> {
+    let mut last = TransportFailure::too_late(server);
     for (at, address) in addresses.iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
         let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
@@ -170,7 +166,7 @@ async fn reach(
                 return Ok(tcp);
             }
             Ok(Err(e)) => last = of_connect(&e, server),
-            Err(_) => last = SocketFailure::too_late(server),
+            Err(_) => last = TransportFailure::too_late(server),
         }
     }
     Err(last)
@@ -181,7 +177,7 @@ async fn tunnel(
     mut tcp: TcpStream,
     proxy: &Proxy,
     server: &str,
-) -> Result<TcpStream, SocketFailure> {
+) -> Result<TcpStream, TransportFailure> {
     let lost = |e: std::io::Error| proxy.fault(&e.to_string());
     tcp.write_all(&proxy.request(server)).await.map_err(lost)?;
     let mut answer = Vec::new();
@@ -203,20 +199,20 @@ fn block_on<T>(work: impl Future<Output = T>) -> T {
 
 /// Returns the address of the connection that is opened.
 #[cfg(test)]
-fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, SocketFailure> {
+fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, TransportFailure> {
     let tcp = block_on(reach(addresses, "h.example:443", until))?;
     Ok(tcp.peer_addr().expect("it is connected"))
 }
 
 /// Returns how a lookup that never answers ends.
 #[cfg(test)]
-fn unanswered(until: Instant) -> Result<(), SocketFailure> {
+fn unanswered(until: Instant) -> Result<(), TransportFailure> {
     block_on(async { in_time(until, "h.example:443", std::future::pending()).await })
 }
 
 /// Returns the outcome of asking for a tunnel.
 #[cfg(test)]
-fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, SocketFailure> {
+fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, TransportFailure> {
     block_on(async {
         let tcp = dial(&proxy.host, proxy.port, until).await?;
         let mut tcp = tunnel(tcp, proxy, server).await?;

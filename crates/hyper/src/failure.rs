@@ -1,10 +1,10 @@
-//! Converts hyper's errors to a [`SocketFailure`]; the only place that reads them.
+//! Converts hyper's errors to a [`TransportFailure`]; the only place that reads them.
 //!
 //! The stage is never guessed from an error: it comes from the [`Marks`](crate::wire::Marks) of the exchange.
 
 use std::io;
 
-use taskward_client::failure::{SocketFailure, chain, find};
+use taskward_client::failure::{TransportFailure, chain, find};
 use taskward_core::Cause;
 
 /// Classifies an exchange that failed before its reply's head was complete. `broken` is the error of an earlier write.
@@ -13,7 +13,7 @@ pub(crate) fn of_head(
     broken: Option<String>,
     server: &str,
     tls: bool,
-) -> SocketFailure {
+) -> TransportFailure {
     if error.is_parse() {
         let text = error.to_string();
         // hyper has no predicate for it on the client's side.
@@ -22,31 +22,31 @@ pub(crate) fn of_head(
         } else {
             " (is this an HTTPS port, or no HTTP server at all?)"
         };
-        return SocketFailure::new(Cause::Protocol, format!("{server}: {text}{hint}"));
+        return TransportFailure::new(Cause::Protocol, format!("{server}: {text}{hint}"));
     }
     if let Some(why) = broken {
-        return SocketFailure::new(Cause::Reset, format!("{server}: {why}"));
+        return TransportFailure::new(Cause::Reset, format!("{server}: {why}"));
     }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
-        return SocketFailure::new(
+        return TransportFailure::new(
             Cause::Reset,
             format!("{server} closed the connection before it answered"),
         );
     }
     match find::<io::Error>(error) {
         Some(io) if io.kind() == io::ErrorKind::InvalidData => {
-            SocketFailure::new(Cause::Tls, format!("{server}: {io}"))
+            TransportFailure::new(Cause::Tls, format!("{server}: {io}"))
         }
-        _ => SocketFailure::new(Cause::Reset, format!("{server}: {}", chain(error))),
+        _ => TransportFailure::new(Cause::Reset, format!("{server}: {}", chain(error))),
     }
 }
 
 /// Classifies a body that broke off after its head.
-pub(crate) fn of_body(error: &hyper::Error, server: &str) -> SocketFailure {
+pub(crate) fn of_body(error: &hyper::Error, server: &str) -> TransportFailure {
     let cause = match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput) => Cause::Protocol,
         _ if error.is_parse() => Cause::Protocol,
         _ => Cause::Truncated,
     };
-    SocketFailure::new(cause, format!("{server}: {}", chain(error)))
+    TransportFailure::new(cause, format!("{server}: {}", chain(error)))
 }

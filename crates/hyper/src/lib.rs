@@ -32,23 +32,32 @@
 
 mod body;
 mod chunks;
-mod client;
 mod dial;
-mod drive;
 mod failure;
-mod handle;
-mod list;
-mod recover;
-mod run;
-mod running;
 mod send;
+mod transport;
 mod wire;
 
-pub use client::{Builder, Client};
-pub use handle::Handle;
-pub use list::Entries;
-pub use run::{BoxError, Run};
-pub use running::{Events, Running, Started};
+use taskward_client::Async;
+
 #[doc(inline)]
-pub use taskward_client::recover::Recovery;
+pub use taskward_client::{BoxError, Recovery};
 pub use taskward_core as core;
+pub use transport::Hyper;
+
+/// One account of a provider, over hyper.
+pub type Client<P> = taskward_client::AsyncClient<P, Hyper>;
+/// Settings of a [`Client`].
+pub type Builder<P> = taskward_client::Builder<P, Hyper, Async>;
+/// A task to follow, described but not started.
+pub type Run<P> = taskward_client::Run<P, Hyper, Async>;
+/// A task that is being followed.
+pub type Running<P> = taskward_client::Running<P, Hyper, Async>;
+/// A [`Running`] whose task is known to exist.
+pub type Started<P> = taskward_client::Started<P, Hyper, Async>;
+/// The events of a [`Running`] as a stream.
+pub type Events<'a, P> = taskward_client::Events<'a, P, Hyper, Async>;
+/// The entries of a list as a stream.
+pub type Entries<P, O> = taskward_client::Entries<P, Hyper, Async, O>;
+/// A handle to a task that is driven elsewhere.
+pub type Handle = taskward_client::AsyncHandle<Hyper>;

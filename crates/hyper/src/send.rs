@@ -1,4 +1,4 @@
-//! One exchange, from a request of the core to exactly one report.
+//! One exchange over a connection, up to the head of its reply, and the body behind it.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -11,107 +11,32 @@ use http::{HeaderValue, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use taskward_client::clock::later;
-use taskward_client::failure::SocketFailure;
-use taskward_client::reply::{self, BodyPlan, StreamMode};
-use taskward_client::trace;
-use taskward_core::{
-    ConnectionUse, Credential, ExchangeFailure, ExchangeProgress, Head, Limits, Origin, Request,
-    Response, StreamRedactor, TimeoutPhase,
+use taskward_client::reply;
+use taskward_client::transport::{
+    AsyncBody, BodyReading, ProgressCell, TransportFailure, TransportRequest,
 };
+use taskward_core::{ConnectionUse, Limits, TimeoutPhase};
 use tokio::time::{Sleep, sleep_until};
-use tracing::{Instrument as _, Span};
 
 use crate::body::{self, Upload};
 use crate::dial::Dialer;
 use crate::failure;
 use crate::wire::{Connection, ExchangeWatch};
 
-/// What all exchanges of one client share.
-#[derive(Debug)]
-pub(crate) struct Transport {
-    pub(crate) origin: Origin,
-    pub(crate) credential: Credential,
-    agent: HeaderValue,
-    pub(crate) dialer: Dialer,
-}
-
-impl Transport {
-    pub(crate) fn new(
-        origin: Origin,
-        credential: Credential,
-        agent: HeaderValue,
-        dialer: Dialer,
-    ) -> Self {
-        Self {
-            origin,
-            credential,
-            agent,
-            dialer,
-        }
-    }
-}
-
-/// How one exchange ended.
-pub(crate) type Report = reply::Report<EventStream>;
-
-/// Performs one exchange, redirects of the same origin included.
-pub(crate) async fn exchange(
-    transport: Arc<Transport>,
-    request: Arc<Request>,
-    limits: Limits,
-    streams: StreamMode,
-    span: Span,
-) -> Report {
-    let started = Instant::now();
-    let mut report = attempt(&transport, &request, &limits, streams, started)
-        .instrument(span.clone())
-        .await
-        .unwrap_or_else(Report::Failed);
-    report.clean(&transport.credential);
-    let (status, detail) = report.summary();
-    trace::replied(&span, status, started.elapsed());
-    tracing::debug!(
-        parent: &span,
-        method = %request.method(),
-        target = %request.target(),
-        status,
-        detail,
-        ms = started.elapsed().as_millis(),
-        "exchange"
-    );
-    report
-}
-
-async fn attempt(
-    transport: &Arc<Transport>,
-    request: &Request,
-    limits: &Limits,
-    streams: StreamMode,
-    started: Instant,
-) -> Result<Report, ExchangeFailure> {
-    let mut moved: Option<Request> = None;
-    for hops in 0.. {
-        let request = moved.as_ref().unwrap_or(request);
-        let (head, reply) = head(transport, request, limits, started).await?;
-        match transport.origin.follow(request, &head, hops) {
-            Some(next) => moved = Some(next?),
-            None => return receive(request, head, reply, streams).await,
-        }
-    }
-    unreachable!("the core refuses the redirect after the last")
-}
-
 /// Sends a request and waits for the head of its reply.
-async fn head(
-    transport: &Arc<Transport>,
-    request: &Request,
-    limits: &Limits,
-    started: Instant,
-) -> Result<(Head, Reply), ExchangeFailure> {
-    let not_sent = |fault: SocketFailure| fault.at(ExchangeProgress::NotSent);
-    body::check(request.body()).await.map_err(not_sent)?;
-    let dialer = &transport.dialer;
-    let end = limits.total.map(|total| later(started, total));
+pub(crate) async fn exchange(
+    dialer: Arc<Dialer>,
+    request: TransportRequest,
+    progress: Arc<ProgressCell>,
+) -> Result<http::Response<ReplyBody>, TransportFailure> {
+    let TransportRequest {
+        head,
+        body,
+        limits,
+        until: end,
+        ..
+    } = request;
+    body::check(&body).await?;
     let pooled = limits.connection == ConnectionUse::Pooled;
     let take_idle = if pooled {
         dialer.take_idle().await
@@ -123,27 +48,24 @@ async fn head(
         None => {
             let until = later(Instant::now(), limits.connect);
             let until = end.map_or(until, |end| end.min(until));
-            dialer.connect(until).await.map_err(not_sent)?
+            dialer.connect(until).await?
         }
     };
-    connection.marks.restart();
+    connection.marks.restart(progress);
     let marks = connection.marks.clone();
-    let upload = Upload::new(request.body(), marks.clone());
-    let sealed = origin_form(transport.origin.seal(
-        request,
-        &transport.credential,
-        &transport.agent,
-    ));
+    let upload = Upload::new(&body, marks.clone());
     let outcome = {
-        let sending = connection.sender.send_request(sealed.map(|()| upload));
+        let sending = connection
+            .sender
+            .send_request(origin_form(head).map(|()| upload));
         let mut sending = pin!(sending);
-        let mut alarm = pin!(sleep_until(marks.head_deadline(limits).0.into()));
+        let mut alarm = pin!(sleep_until(marks.head_deadline(&limits).0.into()));
         poll_fn(|cx| {
             connection.poll_drive(cx);
             if let Poll::Ready(result) = sending.as_mut().poll(cx) {
                 return Poll::Ready(Ok(result));
             }
-            poll_due(alarm.as_mut(), cx, end, || marks.head_deadline(limits)).map(Err)
+            poll_due(alarm.as_mut(), cx, end, || marks.head_deadline(&limits)).map(Err)
         })
         .await
     };
@@ -154,33 +76,31 @@ async fn head(
                 failure::of_head(&error, broken, &dialer.server(), dialer.is_tls())
             }));
         }
-        Err(phase) => return Err(judge(&marks, |_| SocketFailure::timeout(phase))),
+        Err(phase) => return Err(judge(&marks, |_| TransportFailure::timeout(phase))),
     };
     marks.lock().moved = Instant::now();
-    let (parts, incoming) = response.into_parts();
-    let head = reply::head(&transport.credential, parts.status, parts.headers);
-    let reply = Reply {
-        transport: transport.clone(),
+    let keep = pooled && !reply::is_framed_twice(response.headers());
+    Ok(response.map(|incoming| ReplyBody {
+        dialer,
         connection: Some(connection),
-        keep: pooled && !reply::is_framed_twice(&head),
+        keep,
         incoming,
-        limits: *limits,
-        end,
-    };
-    Ok((head, reply))
+        limits,
+        reading: BodyReading::Whole { until: end },
+        alarm: None,
+    }))
 }
 
-/// Classifies an exchange without a reply: its progress gives the stage, and our own reason comes first.
+/// Classifies an exchange without a reply: our own reason comes first.
 fn judge(
     marks: &ExchangeWatch,
-    of: impl FnOnce(Option<String>) -> SocketFailure,
-) -> ExchangeFailure {
-    let (sent, fault, broken) = {
+    of: impl FnOnce(Option<String>) -> TransportFailure,
+) -> TransportFailure {
+    let (fault, broken) = {
         let mut progress = marks.lock();
-        (progress.sent, progress.fault.take(), progress.broken.take())
+        (progress.fault.take(), progress.broken.take())
     };
-    let fault = fault.unwrap_or_else(|| of(broken));
-    fault.unanswered(sent)
+    fault.unwrap_or_else(|| of(broken))
 }
 
 /// Writes a request as HTTP/1.1 to an origin server has it: the path alone, and the authority in `Host` (RFC 9112
@@ -198,69 +118,59 @@ fn origin_form(mut sealed: http::Request<()>) -> http::Request<()> {
     sealed
 }
 
-/// Takes in what follows a head: a whole body, or the beginning of a stream.
-async fn receive(
-    request: &Request,
-    head: Head,
-    mut reply: Reply,
-    streams: StreamMode,
-) -> Result<Report, ExchangeFailure> {
-    let length = reply.incoming.size_hint().exact();
-    let mut body = match BodyPlan::of(request, &head, length, &reply.limits, streams)? {
-        BodyPlan::Body(body) => body,
-        BodyPlan::Stream => {
-            let stream = EventStream {
-                redactor: reply.transport.credential.redact_stream(),
-                head: head.clone(),
-                reply,
-            };
-            return Ok(Report::Stream(head, Box::new(stream)));
-        }
-        BodyPlan::Other => {
-            let body = Bytes::new();
-            return Ok(Report::Reply(Response { head, body }));
-        }
-    };
-    reply.end = body.until(&reply.limits, reply.end);
-    let mut alarm = pin!(sleep_until(later(reply.moved(), reply.limits.idle).into()));
-    loop {
-        let next = poll_fn(|cx| {
-            if let Poll::Ready(next) = reply.poll_bytes(cx) {
-                return Poll::Ready(next.transpose());
-            }
-            let due = later(reply.moved(), reply.limits.idle);
-            poll_due(alarm.as_mut(), cx, reply.end, || (due, TimeoutPhase::Body))
-                .map(|phase| Err(SocketFailure::timeout(phase)))
-        })
-        .await;
-        let more = next.and_then(|bytes| bytes.map(|bytes| body.take(&bytes)).transpose());
-        match more.map_err(|fault| fault.after(&head))? {
-            Some(true) => {}
-            Some(false) => break,
-            None => {
-                reply.done();
-                break;
-            }
-        }
-    }
-    let body = body.into_bytes();
-    Ok(Report::Reply(Response { head, body }))
-}
-
-/// A reply whose body is still to come. The connection moves only while this is polled.
+/// The body of a reply that is still to come. The connection moves only while this is polled.
 #[derive(Debug)]
-struct Reply {
-    transport: Arc<Transport>,
+pub struct ReplyBody {
+    dialer: Arc<Dialer>,
     connection: Option<Connection>,
     /// Whether the connection may be used again.
     keep: bool,
     incoming: Incoming,
     limits: Limits,
-    end: Option<Instant>,
+    reading: BodyReading,
+    /// When its silence was last too long.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
-impl Reply {
-    fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, SocketFailure>>> {
+impl AsyncBody for ReplyBody {
+    fn length(&self) -> Option<u64> {
+        self.incoming.size_hint().exact()
+    }
+
+    fn read_as(&mut self, reading: BodyReading) {
+        self.reading = reading;
+    }
+
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, TransportFailure>>> {
+        if let Poll::Ready(next) = self.poll_bytes(cx) {
+            if next.is_none() && self.reading != BodyReading::Stream {
+                self.done();
+            }
+            return Poll::Ready(next);
+        }
+        let BodyReading::Whole { until } = self.reading else {
+            return Poll::Pending;
+        };
+        let due = later(self.moved(), self.limits.idle);
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(sleep_until(due.into())));
+        let phase = ready!(poll_due(alarm.as_mut(), cx, until, || (
+            due,
+            TimeoutPhase::Body
+        )));
+        Poll::Ready(Some(Err(TransportFailure::timeout(phase))))
+    }
+}
+
+impl ReplyBody {
+    fn poll_bytes(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, TransportFailure>>> {
         loop {
             if let Some(connection) = &mut self.connection {
                 connection.poll_drive(cx);
@@ -283,7 +193,7 @@ impl Reply {
                 // Trailers say nothing to us.
                 Some(Ok(Err(_))) => {}
                 Some(Err(error)) => {
-                    let server = self.transport.dialer.server();
+                    let server = self.dialer.server();
                     return Poll::Ready(Some(Err(failure::of_body(&error, &server))));
                 }
             }
@@ -303,34 +213,8 @@ impl Reply {
             && self.keep
             && connection.is_ready()
         {
-            self.transport.dialer.keep(connection);
+            self.dialer.keep(connection);
         }
-    }
-}
-
-/// An open stream of events. Its silence is judged by the core; dropping it closes it.
-#[derive(Debug)]
-pub(crate) struct EventStream {
-    head: Head,
-    reply: Reply,
-    redactor: StreamRedactor,
-}
-
-impl EventStream {
-    /// Reads the next bytes without the key, none while a line is unfinished; `None` at the end.
-    pub(crate) fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, ExchangeFailure>>> {
-        let next = ready!(self.reply.poll_bytes(cx));
-        Poll::Ready(next.map(|next| match next {
-            Ok(bytes) => Ok(self.redactor.push(bytes)),
-            Err(fault) => {
-                let mut failure = fault.after(&self.head);
-                reply::clean_failure(&self.reply.transport.credential, &mut failure);
-                Err(failure)
-            }
-        }))
     }
 }
 

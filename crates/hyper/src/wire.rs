@@ -9,8 +9,8 @@ use std::time::Instant;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use taskward_client::clock::later;
-use taskward_client::failure::SocketFailure;
 use taskward_client::reply::MAX_HEAD;
+use taskward_client::transport::{ProgressCell, TransportFailure};
 use taskward_core::{Limits, TimeoutPhase};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -27,8 +27,8 @@ pub(crate) struct ExchangeWatch(Mutex<ExchangeState>);
 
 #[derive(Debug)]
 pub(crate) struct ExchangeState {
-    /// Whether a byte of the request may have been sent.
-    pub(crate) sent: bool,
+    /// How far the request has come: moved before its first byte may leave.
+    progress: Arc<ProgressCell>,
     /// Whether the whole body was handed to the connection.
     pub(crate) whole: bool,
     /// When a byte last moved.
@@ -36,17 +36,17 @@ pub(crate) struct ExchangeState {
     /// The error of a write. The reply may still be there to be read.
     pub(crate) broken: Option<String>,
     /// Why our side gave up.
-    pub(crate) fault: Option<SocketFailure>,
+    pub(crate) fault: Option<TransportFailure>,
 }
 
 impl ExchangeWatch {
     fn new() -> Self {
-        Self(Mutex::new(ExchangeState::new()))
+        Self(Mutex::new(ExchangeState::new(Arc::default())))
     }
 
     /// Resets for another exchange on the same connection.
-    pub(crate) fn restart(&self) {
-        *self.lock() = ExchangeState::new();
+    pub(crate) fn restart(&self, progress: Arc<ProgressCell>) {
+        *self.lock() = ExchangeState::new(progress);
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, ExchangeState> {
@@ -66,9 +66,9 @@ impl ExchangeWatch {
 }
 
 impl ExchangeState {
-    fn new() -> Self {
+    fn new(progress: Arc<ProgressCell>) -> Self {
         Self {
-            sent: false,
+            progress,
             whole: false,
             moved: Instant::now(),
             broken: None,
@@ -175,11 +175,11 @@ impl ProgressIo {
         write: impl FnOnce(&mut Link, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
         {
-            let mut progress = self.marks.lock();
+            let progress = self.marks.lock();
             if progress.broken.is_some() {
                 return Poll::Pending;
             }
-            progress.sent = true;
+            progress.progress.maybe_sent();
         }
         let result = std::task::ready!(write(&mut self.link, cx));
         let mut progress = self.marks.lock();

@@ -41,7 +41,7 @@ fn a_lost_reply_at_every_byte_creates_one_run_in_async() {
         .unwrap();
     at_every_byte(|base_url, key| {
         let client = taskward::Client::<AgentHarness>::builder()
-            .key(key)
+            .api_key(key)
             .base_url(base_url)
             .speed(SPEED);
         let client = client.build().unwrap();
@@ -63,7 +63,7 @@ fn a_lost_reply_at_every_byte_creates_one_run_in_async() {
 fn a_lost_reply_at_every_byte_creates_one_run_in_blocking() {
     at_every_byte(|base_url, key| {
         let client = taskward::blocking::Client::<AgentHarness>::builder()
-            .key(key)
+            .api_key(key)
             .base_url(base_url)
             .speed(SPEED);
         let client = client.build().unwrap();

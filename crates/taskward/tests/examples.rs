@@ -49,7 +49,7 @@ fn sim() -> Sim {
 #[cfg(feature = "async")]
 fn client(sim: &Sim) -> taskward::Client<taskward::nanonets::Nanonets> {
     taskward::Client::builder()
-        .key(sim.nanonets().api_key.into())
+        .api_key(sim.nanonets().api_key.into())
         .base_url(&sim.url())
         .speed(SPEED)
         .build()
@@ -59,7 +59,7 @@ fn client(sim: &Sim) -> taskward::Client<taskward::nanonets::Nanonets> {
 #[cfg(feature = "async")]
 fn harness_client(sim: &Sim) -> taskward::Client<taskward::agent_harness::AgentHarness> {
     taskward::Client::builder()
-        .key(sim.harness().api_key.into())
+        .api_key(sim.harness().api_key.into())
         .base_url(&sim.url())
         .speed(SPEED)
         .build()
@@ -141,7 +141,7 @@ async fn the_quickstart_reads_the_line_items() {
 fn the_blocking_quickstart_reads_the_line_items() {
     let sim = sim();
     let client = taskward::blocking::Client::builder()
-        .key(sim.nanonets().api_key.into())
+        .api_key(sim.nanonets().api_key.into())
         .base_url(&sim.url())
         .speed(SPEED)
         .build()
@@ -222,7 +222,7 @@ async fn a_run_goes_on_once_it_was_approved_and_fails_once_it_was_not() {
 fn a_run_goes_on_once_it_was_approved_without_a_runtime() {
     let sim = sim();
     let client = taskward::blocking::Client::builder()
-        .key(sim.harness().api_key.into())
+        .api_key(sim.harness().api_key.into())
         .base_url(&sim.url())
         .speed(SPEED)
         .build()
@@ -271,7 +271,7 @@ fn an_order_whose_start_was_lost_is_worked_on_by_the_task_that_it_made() {
     let lost = FaultRule::new(Fault::LostReplyAfterApply(0));
     sim.set_faults(vec![lost.on("run").count(1)]);
     let client = taskward::blocking::Client::builder()
-        .key(sim.nanonets().api_key.into())
+        .api_key(sim.nanonets().api_key.into())
         .base_url(&sim.url())
         .speed(SPEED)
         .build()
@@ -300,7 +300,7 @@ fn an_order_whose_start_never_arrived_is_started_when_the_server_is_back() {
     let sim = sim();
     let client = |url: &str| {
         let client = taskward::blocking::Client::builder()
-            .key(sim.nanonets().api_key.into())
+            .api_key(sim.nanonets().api_key.into())
             .base_url(url)
             .speed(SPEED)
             .build();

@@ -76,7 +76,7 @@ fn check(sim: &Sim, ends: Vec<RunResult<Ran>>) {
 async fn a_hundred_runs_are_answered_once_each_in_async() {
     let sim = sim();
     let client = taskward::Client::<AgentHarness>::builder()
-        .key(sim.harness().api_key.into())
+        .api_key(sim.harness().api_key.into())
         .base_url(&sim.url())
         .speed(SPEED)
         .build()
@@ -99,7 +99,7 @@ async fn a_hundred_runs_are_answered_once_each_in_async() {
 fn a_hundred_runs_are_answered_once_each_in_blocking() {
     let sim = sim();
     let client = taskward::blocking::Client::<AgentHarness>::builder()
-        .key(sim.harness().api_key.into())
+        .api_key(sim.harness().api_key.into())
         .base_url(&sim.url())
         .speed(SPEED)
         .build()

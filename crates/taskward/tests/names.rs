@@ -3,9 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// What every program has, and the parameters of the signatures themselves.
-const OTHERS: [&str; 21] = [
+/// What every program has, and the parameters of the signatures themselves. The adapters name the flavours, the handles and
+/// the settings of their transports in aliases of their own.
+const OTHERS: [&str; 27] = [
     "AsRef",
+    "Async",
+    "AsyncHandle",
+    "Blocking",
+    "BlockingHandle",
     "Box",
     "Clone",
     "Duration",
@@ -24,7 +29,9 @@ const OTHERS: [&str; 21] = [
     "Result",
     "Self",
     "Send",
+    "Settings",
     "String",
+    "Transport",
     "Vec",
 ];
 
@@ -50,7 +57,10 @@ fn types(text: &str) -> impl Iterator<Item = String> {
 fn exported(root: &str) -> BTreeSet<String> {
     let text = source(root);
     let uses = text.split("pub use ").skip(1);
-    uses.flat_map(|one| types(one.split(';').next().unwrap_or_default()))
+    let aliases = text.split("pub type ").skip(1);
+    uses.map(|one| one.split(';').next().unwrap_or_default())
+        .chain(aliases.map(|one| one.split(['<', ' ']).next().unwrap_or_default()))
+        .flat_map(types)
         .collect()
 }
 
@@ -69,13 +79,15 @@ fn named(path: &str) -> BTreeSet<String> {
 #[test]
 fn every_type_that_a_signature_names_stands_at_the_root() {
     let root = exported("taskward/src/lib.rs");
-    for adapter in ["hyper", "ureq"] {
+    for (adapter, flavour) in [("hyper", "asynchronous"), ("ureq", "blocking")] {
         let mut known = exported(&format!("{adapter}/src/lib.rs"));
         known.extend(root.iter().cloned());
         known.extend(OTHERS.map(str::to_owned));
         let mut seen = 0;
-        for file in ["client", "handle", "list", "run", "running"] {
-            let path = format!("{adapter}/src/{file}.rs");
+        let own = ["mod", "handle", "list", "running"].map(|file| format!("{flavour}/{file}"));
+        let shared = ["client", "list", "recover", "run", "running"].map(str::to_owned);
+        for file in own.into_iter().chain(shared) {
+            let path = format!("client/src/{file}.rs");
             let named = named(&path);
             seen += named.len();
             let missing: Vec<_> = named.difference(&known).collect();

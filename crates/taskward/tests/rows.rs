@@ -38,7 +38,7 @@ macro_rules! client {
     ($client:ty, $provider:ty, $sim:expr, $speed:expr) => {{
         let (key, base_url) = access::<$provider>($sim);
         <$client>::builder()
-            .key(key.into())
+            .api_key(key.into())
             .base_url(&base_url)
             .speed($speed)
             .build()

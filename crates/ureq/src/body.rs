@@ -5,14 +5,14 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
-use taskward_client::failure::SocketFailure;
+use taskward_client::failure::TransportFailure;
 use taskward_client::source::Opened;
 use taskward_core::{Body, Segment, Source};
 
 use crate::wire::ExchangeWatch;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.
-pub(crate) fn check(body: &Body) -> Result<(), SocketFailure> {
+pub(crate) fn check(body: &Body) -> Result<(), TransportFailure> {
     for segment in body.segments() {
         if let Segment::Source(source) = segment {
             Opened::new(source)?;
@@ -54,7 +54,7 @@ impl Upload {
         }
     }
 
-    fn chunk(&mut self, out: &mut [u8]) -> Result<usize, SocketFailure> {
+    fn chunk(&mut self, out: &mut [u8]) -> Result<usize, TransportFailure> {
         loop {
             let mut opened = match self.pieces.pop_front() {
                 None => return Ok(0),

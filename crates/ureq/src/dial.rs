@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::HeaderValue;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use taskward_client::failure::{SocketFailure, of_connect, of_handshake};
+use rustls::{ClientConnection, StreamOwned};
+use taskward_client::failure::{TransportFailure, of_connect, of_handshake};
 use taskward_client::route::{Proxy, Route, join, proxy_variable, unusable_proxy};
 use taskward_core::{Cause, ConfigError, Origin};
 use ureq::ProxyProtocol;
@@ -25,13 +25,13 @@ use crate::wire::{ExchangeWatch, Link, Socket, Wire, is_timeout};
 pub(crate) struct Dialer(Arc<Route>);
 
 impl Dialer {
-    /// Builds a dialer for `origin`.
-    pub(crate) fn new(
-        origin: &Origin,
-        tls: Option<Arc<ClientConfig>>,
-    ) -> Result<Self, ConfigError> {
-        let route = Route::new(origin, tls, proxy_from_env)?;
-        Ok(Self(Arc::new(route)))
+    /// Builds a dialer along this route.
+    pub(crate) fn new(route: Route) -> Self {
+        Self(Arc::new(route))
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.0.tls.is_some()
     }
 
     /// Returns host and port, for messages.
@@ -40,7 +40,7 @@ impl Dialer {
     }
 
     /// Opens a new connection, ready for a request; nothing of one was sent.
-    fn link(&self, until: Instant) -> Result<Link, SocketFailure> {
+    fn link(&self, until: Instant) -> Result<Link, TransportFailure> {
         let route = &self.0;
         let tcp = match &route.proxy {
             None => dial(&route.host, route.port, until)?,
@@ -55,7 +55,7 @@ impl Dialer {
             return Ok(Link::Plain(socket));
         };
         let fault = |e: &io::Error| match is_timeout(e) {
-            true => SocketFailure::too_late(&self.server()),
+            true => TransportFailure::too_late(&self.server()),
             false => of_handshake(e, &self.server()),
         };
         let name = route.server_name()?;
@@ -107,11 +107,11 @@ fn left(until: Instant) -> Duration {
     until.saturating_duration_since(Instant::now())
 }
 
-fn dial(host: &str, port: u16, until: Instant) -> Result<Arc<TcpStream>, SocketFailure> {
+fn dial(host: &str, port: u16, until: Instant) -> Result<Arc<TcpStream>, TransportFailure> {
     let server = join(host, port);
-    let unknown = |why: String| SocketFailure::new(Cause::Resolve, format!("{host}: {why}"));
+    let unknown = |why: String| TransportFailure::new(Cause::Resolve, format!("{host}: {why}"));
     let addresses = resolve(host, port, until)
-        .ok_or_else(|| SocketFailure::too_late(&server))?
+        .ok_or_else(|| TransportFailure::too_late(&server))?
         .map_err(|e| unknown(e.to_string()))?;
     if addresses.is_empty() {
         return Err(unknown("it has no address".to_owned()));
@@ -124,8 +124,8 @@ fn reach(
     addresses: &[SocketAddr],
     server: &str,
     until: Instant,
-) -> Result<Arc<TcpStream>, SocketFailure> {
-    let mut last = SocketFailure::too_late(server);
+) -> Result<Arc<TcpStream>, TransportFailure> {
+    let mut last = TransportFailure::too_late(server);
     for (at, address) in addresses.iter().enumerate() {
         let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let share = (left(until) / rest).max(Duration::from_millis(1));
@@ -135,7 +135,7 @@ fn reach(
                 let _ = tcp.set_nodelay(true);
                 return Ok(Arc::new(tcp));
             }
-            Err(e) if is_timeout(&e) => last = SocketFailure::too_late(server),
+            Err(e) if is_timeout(&e) => last = TransportFailure::too_late(server),
             Err(e) => last = of_connect(&e, server),
         }
     }
@@ -170,7 +170,7 @@ fn in_time<T: Send + 'static>(
 }
 
 /// Returns the proxy that the environment names for `origin`.
-fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
+pub(crate) fn proxy_from_env(origin: &Origin) -> Result<Option<Proxy>, ConfigError> {
     let Some((variable, value)) = proxy_variable() else {
         return Ok(None);
     };
@@ -204,7 +204,7 @@ fn tunnel(
     mut socket: Socket,
     proxy: &Proxy,
     server: &str,
-) -> Result<Arc<TcpStream>, SocketFailure> {
+) -> Result<Arc<TcpStream>, TransportFailure> {
     let lost = |e: io::Error| proxy.fault(&e.to_string());
     socket.write_all(&proxy.request(server)).map_err(lost)?;
     let mut answer = Vec::new();
@@ -219,25 +219,25 @@ fn tunnel(
 
 /// Returns the address of the connection that is opened.
 #[cfg(test)]
-fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, SocketFailure> {
+fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, TransportFailure> {
     let tcp = reach(addresses, "h.example:443", until)?;
     Ok(tcp.peer_addr().expect("it is connected"))
 }
 
 /// Returns how a lookup that never answers ends.
 #[cfg(test)]
-fn unanswered(until: Instant) -> Result<(), SocketFailure> {
+fn unanswered(until: Instant) -> Result<(), TransportFailure> {
     let (_open, never) = mpsc::channel::<()>();
     let lookup = move || never.recv().map_err(io::Error::other);
     match in_time(until, lookup) {
-        None => Err(SocketFailure::too_late("h.example:443")),
+        None => Err(TransportFailure::too_late("h.example:443")),
         Some(answer) => panic!("{answer:?}"),
     }
 }
 
 /// Returns the outcome of asking for a tunnel.
 #[cfg(test)]
-fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, SocketFailure> {
+fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, TransportFailure> {
     let tcp = dial(&proxy.host, proxy.port, until)?;
     let tcp = tunnel(Socket::new(tcp, until), proxy, server)?;
     let mut rest = String::new();

@@ -1,10 +1,10 @@
-//! Converts ureq's errors to a [`SocketFailure`]; the only place that reads them.
+//! Converts ureq's errors to a [`TransportFailure`]; the only place that reads them.
 //!
 //! The stage is never guessed from an error: it comes from the [`Marks`](crate::wire::Marks) of the exchange.
 
 use std::io;
 
-use taskward_client::failure::{SocketFailure, chain, find};
+use taskward_client::failure::{TransportFailure, chain, find};
 use taskward_core::Cause;
 
 /// Classifies an exchange that failed before its reply's head was complete. `broken` is the error of an earlier write.
@@ -13,9 +13,9 @@ pub(crate) fn of_head(
     broken: Option<String>,
     server: &str,
     tls: bool,
-) -> SocketFailure {
+) -> TransportFailure {
     match error {
-        ureq::Error::LargeResponseHeader(..) => SocketFailure::new(
+        ureq::Error::LargeResponseHeader(..) => TransportFailure::new(
             Cause::Protocol,
             format!("{server}: the reply's head is too large"),
         ),
@@ -26,30 +26,32 @@ pub(crate) fn of_head(
             } else {
                 " (is this an HTTPS port, or no HTTP server at all?)"
             };
-            SocketFailure::new(Cause::Protocol, format!("{server}: {}{hint}", chain(error)))
+            TransportFailure::new(Cause::Protocol, format!("{server}: {}{hint}", chain(error)))
         }
     }
 }
 
-fn of_head_io(error: &io::Error, broken: Option<String>, server: &str) -> SocketFailure {
+fn of_head_io(error: &io::Error, broken: Option<String>, server: &str) -> TransportFailure {
     if let Some(why) = broken {
-        return SocketFailure::new(Cause::Reset, format!("{server}: {why}"));
+        return TransportFailure::new(Cause::Reset, format!("{server}: {why}"));
     }
     match error.kind() {
-        io::ErrorKind::UnexpectedEof => SocketFailure::new(
+        io::ErrorKind::UnexpectedEof => TransportFailure::new(
             Cause::Reset,
             format!("{server} closed the connection before it answered"),
         ),
-        io::ErrorKind::InvalidData => SocketFailure::new(Cause::Tls, format!("{server}: {error}")),
-        _ => SocketFailure::new(Cause::Reset, format!("{server}: {error}")),
+        io::ErrorKind::InvalidData => {
+            TransportFailure::new(Cause::Tls, format!("{server}: {error}"))
+        }
+        _ => TransportFailure::new(Cause::Reset, format!("{server}: {error}")),
     }
 }
 
 /// Classifies a body that broke off after its head.
-pub(crate) fn of_body(error: &io::Error, server: &str) -> SocketFailure {
+pub(crate) fn of_body(error: &io::Error, server: &str) -> TransportFailure {
     let cause = match find::<ureq::Error>(error) {
         Some(ureq::Error::Protocol(_)) => Cause::Protocol,
         _ => Cause::Truncated,
     };
-    SocketFailure::new(cause, format!("{server}: {}", chain(error)))
+    TransportFailure::new(cause, format!("{server}: {}", chain(error)))
 }

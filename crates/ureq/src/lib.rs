@@ -30,25 +30,33 @@
 //! cookies, and has no switch that turns verification of certificates off.
 
 mod body;
-mod client;
 mod dial;
-mod drive;
 mod failure;
-mod handle;
-mod inbox;
-mod list;
-mod recover;
-mod run;
-mod running;
 mod send;
 mod size_lines;
+mod transport;
 mod wire;
 
-pub use client::{Builder, Client};
-pub use handle::Handle;
-pub use list::Entries;
-pub use run::{BoxError, Run};
-pub use running::{Events, Running, Started};
+use taskward_client::Blocking;
+
 #[doc(inline)]
-pub use taskward_client::recover::Recovery;
+pub use taskward_client::{BoxError, Recovery};
 pub use taskward_core as core;
+pub use transport::Ureq;
+
+/// One account of a provider, over ureq.
+pub type Client<P> = taskward_client::BlockingClient<P, Ureq>;
+/// Settings of a [`Client`].
+pub type Builder<P> = taskward_client::Builder<P, Ureq, Blocking>;
+/// A task to follow, described but not started.
+pub type Run<P> = taskward_client::Run<P, Ureq, Blocking>;
+/// A task that is being followed.
+pub type Running<P> = taskward_client::Running<P, Ureq, Blocking>;
+/// A [`Running`] whose task is known to exist.
+pub type Started<P> = taskward_client::Started<P, Ureq, Blocking>;
+/// The events of a [`Running`] as an iterator.
+pub type Events<'a, P> = taskward_client::Events<'a, P, Ureq, Blocking>;
+/// The entries of a list as an iterator.
+pub type Entries<P, O> = taskward_client::Entries<P, Ureq, Blocking, O>;
+/// A handle to a task that another thread drives.
+pub type Handle = taskward_client::BlockingHandle;

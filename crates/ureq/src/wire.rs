@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::HeaderValue;
 use rustls::{ClientConnection, StreamOwned};
 use taskward_client::clock::later;
-use taskward_client::failure::SocketFailure;
+use taskward_client::transport::{ProgressCell, StreamCloser, TransportFailure};
 use taskward_core::{Limits, TimeoutPhase};
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
@@ -33,8 +33,8 @@ pub(crate) struct ExchangeState {
     pub(crate) reading: Reading,
     /// What the head says besides what ureq writes: the key, which ureq never sees.
     pub(crate) authorization: Option<HeaderValue>,
-    /// Whether a byte of the request may have been sent.
-    pub(crate) sent: bool,
+    /// How far the request has come: moved before its first byte may leave.
+    progress: Arc<ProgressCell>,
     /// When a byte last moved.
     pub(crate) moved: Instant,
     /// The error of a write. The reply may still be there to be read.
@@ -42,13 +42,13 @@ pub(crate) struct ExchangeState {
     /// Whether the reply came before the request was whole.
     early: bool,
     /// Why our side gave up.
-    pub(crate) fault: Option<SocketFailure>,
+    pub(crate) fault: Option<TransportFailure>,
     /// Whether the connection may be used again.
     pub(crate) keep: bool,
     /// Whether the body that is read comes in chunks.
     pub(crate) chunked: bool,
-    /// Where it can be cut off from another thread.
-    line: Option<Arc<SharedSocket>>,
+    /// What closes it from another thread.
+    closer: Option<Arc<StreamCloser>>,
 }
 
 /// What is read of a reply.
@@ -70,21 +70,22 @@ impl ExchangeWatch {
     pub(crate) fn new(
         limits: &Limits,
         end: Option<Instant>,
-        line: Option<Arc<SharedSocket>>,
+        closer: Option<Arc<StreamCloser>>,
+        progress: Arc<ProgressCell>,
     ) -> Self {
         Self(Mutex::new(ExchangeState {
             limits: *limits,
             end,
             reading: Reading::Head,
             authorization: None,
-            sent: false,
+            progress,
             moved: Instant::now(),
             broken: None,
             early: false,
             fault: None,
             keep: true,
             chunked: false,
-            line,
+            closer,
         }))
     }
 
@@ -345,13 +346,14 @@ impl Wire {
             self.marks = marks;
         }
         let mut progress = self.marks.lock();
-        let first = !progress.sent;
+        let first = !progress.progress.is_maybe_sent();
         if first {
             self.lines = None;
-            progress.sent = true;
+            progress.progress.maybe_sent();
             progress.moved = Instant::now();
-            if let Some(line) = &progress.line {
-                line.carry(self.link.socket().tcp.clone());
+            if let Some(closer) = &progress.closer {
+                let socket = self.link.socket().tcp.clone();
+                closer.on_close(move || shutdown(&socket));
             }
         }
         first
@@ -372,7 +374,7 @@ impl Wire {
     }
 
     fn timed_out(&self, phase: TimeoutPhase) -> ureq::Error {
-        self.marks.lock().fault = Some(SocketFailure::timeout(phase));
+        self.marks.lock().fault = Some(TransportFailure::timeout(phase));
         ureq::Error::Io(io::ErrorKind::TimedOut.into())
     }
 
@@ -477,46 +479,6 @@ impl Transport for Wire {
 
     fn is_tls(&self) -> bool {
         matches!(self.link, Link::Tls(_))
-    }
-}
-
-/// What an exchange goes along that may be cut off from another thread: one that opens a stream, and the stream.
-#[derive(Debug, Default)]
-pub(crate) struct SharedSocket(Mutex<Carried>);
-
-#[derive(Debug, Default)]
-struct Carried {
-    cut: bool,
-    socket: Option<Arc<TcpStream>>,
-}
-
-impl SharedSocket {
-    fn lock(&self) -> MutexGuard<'_, Carried> {
-        // Plain data: a panic leaves nothing half-written.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Assigns this socket to the exchange.
-    fn carry(&self, socket: Arc<TcpStream>) {
-        let mut carried = self.lock();
-        if carried.cut {
-            shutdown(&socket);
-        }
-        carried.socket = Some(socket);
-    }
-
-    /// Ends the exchange: its socket may serve another one.
-    pub(crate) fn release(&self) {
-        self.lock().socket = None;
-    }
-
-    /// Cuts off what goes along it, and what would.
-    pub(crate) fn cut(&self) {
-        let mut carried = self.lock();
-        carried.cut = true;
-        if let Some(socket) = carried.socket.take() {
-            shutdown(&socket);
-        }
     }
 }
 

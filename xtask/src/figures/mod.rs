@@ -40,6 +40,7 @@ struct Figures {
     task: task::Machine,
     largest_structs: Vec<(String, String, usize)>,
     shared_lines: usize,
+    flavour_lines: usize,
     crates: Vec<CrateFigures>,
     long_functions: Vec<String>,
     long_tables: Vec<String>,
@@ -82,6 +83,7 @@ impl Figures {
             task: task::of(workspace),
             largest_structs: fields::largest(workspace, 5),
             shared_lines: shared::lines(workspace),
+            flavour_lines: shared::flavours(workspace),
             crates: workspace.crates.iter().map(CrateFigures::of).collect(),
             long_functions: Vec::new(),
             long_tables: Vec::new(),
@@ -208,6 +210,10 @@ impl Figures {
             (
                 "long lines that hyper and ureq share".to_owned(),
                 self.shared_lines,
+            ),
+            (
+                "long lines that the client's two flavours share".to_owned(),
+                self.flavour_lines,
             ),
             (
                 format!("functions over {LONG_FUNCTION} lines (without generated, tables, tests)"),

@@ -1,30 +1,37 @@
-//! What the two adapters write twice.
+//! What the two adapters write twice, and the two flavours of the client.
 
 use std::collections::BTreeMap;
 
-use crate::source::{Crate, Workspace};
+use crate::source::{File, Workspace};
 
 /// A shorter line says too little to be a copy.
 const LONG: usize = 30;
 
 /// Returns how many long lines of the first adapter stand in the second too, but for what only async code says.
 pub(crate) fn lines(workspace: &Workspace) -> usize {
-    let (Some(hyper), Some(ureq)) = (
-        workspace.find("crates/hyper"),
-        workspace.find("crates/ureq"),
-    ) else {
-        return 0;
+    in_both(workspace, "crates/hyper/src/", "crates/ureq/src/")
+}
+
+/// Returns the same of the two flavours of the client.
+pub(crate) fn flavours(workspace: &Workspace) -> usize {
+    let of = |flavour: &str| format!("crates/client/src/{flavour}/");
+    in_both(workspace, &of("asynchronous"), &of("blocking"))
+}
+
+fn in_both(workspace: &Workspace, one: &str, other: &str) -> usize {
+    let of = |folder: &str| {
+        let files = workspace.crates.iter().flat_map(|known| known.sources());
+        long_lines(files.filter(|file| file.path.starts_with(folder)))
     };
-    let there = long_lines(ureq);
-    let here = long_lines(hyper);
+    let (here, there) = (of(one), of(other));
     here.iter()
         .map(|(line, times)| times.min(there.get(line).unwrap_or(&0)))
         .sum()
 }
 
-fn long_lines(known: &Crate) -> BTreeMap<String, usize> {
+fn long_lines<'a>(files: impl Iterator<Item = &'a File>) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
-    for line in known.sources().flat_map(|file| file.text.lines()) {
+    for line in files.flat_map(|file| file.text.lines()) {
         let line = line.replace("async ", "").replace(".await", "");
         let line = line.trim();
         let said =
@@ -53,5 +60,6 @@ mod tests {
             ),
         ]);
         assert_eq!(lines(&workspace), 1);
+        assert_eq!(flavours(&workspace), 0);
     }
 }

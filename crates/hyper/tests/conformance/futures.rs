@@ -150,7 +150,7 @@ async fn dropping_the_future_of_a_page_loses_nothing() -> Result {
     let sim = taskward_sim::Sim::builder().scenario(scenario).spawn()?;
     let access = sim.nanonets();
     let client: Client<Nanonets> = Client::builder()
-        .key(taskward_core::SecretString::from(access.api_key))
+        .api_key(taskward_core::SecretString::from(access.api_key))
         .base_url(&access.base_url)
         .build()?;
     let mut list = client.list(ListAgents {

@@ -386,7 +386,7 @@ async fn through_hyper(case: &Case) -> Record {
         answers,
     } = Stage::of(case);
     let client = taskward::Client::<Nanonets>::builder()
-        .key(key)
+        .api_key(key)
         .base_url(&base_url)
         .speed(SPEED);
     let client = client.build().expect("a client");
@@ -417,7 +417,7 @@ fn through_ureq(case: &Case) -> Record {
         answers,
     } = Stage::of(case);
     let client = taskward::blocking::Client::<Nanonets>::builder()
-        .key(key)
+        .api_key(key)
         .base_url(&base_url)
         .speed(SPEED);
     let client = client.build().expect("a client");

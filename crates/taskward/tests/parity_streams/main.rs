@@ -220,7 +220,7 @@ fn judge(sim: &Sim) {
 async fn through_hyper(case: &Case) -> Record {
     let stage = Stage::of(case);
     let client = taskward::Client::<AgentHarness>::builder()
-        .key(stage.key.clone())
+        .api_key(stage.key.clone())
         .base_url(&stage.base_url)
         .policy(stage.policy.clone())
         .speed(SPEED);
@@ -237,7 +237,7 @@ async fn through_hyper(case: &Case) -> Record {
 fn through_ureq(case: &Case) -> Record {
     let stage = Stage::of(case);
     let client = taskward::blocking::Client::<AgentHarness>::builder()
-        .key(stage.key.clone())
+        .api_key(stage.key.clone())
         .base_url(&stage.base_url)
         .policy(stage.policy.clone())
         .speed(SPEED);

@@ -56,7 +56,7 @@ macro_rules! watched {
     ($said:ident, $builder:expr, $account:expr, $goal:expr, $handler:expr, |$run:ident| $wait:expr) => {{
         let (url, key): (&str, &str) = $account;
         let builder = $builder
-            .key(SecretString::from(key))
+            .api_key(SecretString::from(key))
             .base_url(url)
             .speed(SPEED);
         $said.show("builder", &builder);

@@ -182,7 +182,7 @@ fn no_channel_holds_the_key_whatever_goes_wrong() {
         panics.say("panic", &panic.to_string())
     }));
     let client = taskward::Client::<Nanonets>::builder()
-        .key(first.1.into())
+        .api_key(first.1.into())
         .base_url(first.0);
     let client = client.build().expect("settings");
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| panic!("{client:?}")));
@@ -252,9 +252,9 @@ fn nothing_that_can_hold_the_key_shows_it() {
         let error = Credential::bearer(&wrong.into()).expect_err("refused");
         said.show("refusal", &error);
         said.say("refusal", &error.to_string());
-        let client = taskward::Client::<Nanonets>::builder().key(wrong.into());
+        let client = taskward::Client::<Nanonets>::builder().api_key(wrong.into());
         said.error(&client.build().expect_err("refused"));
-        let client = taskward::blocking::Client::<AgentHarness>::builder().key(wrong.into());
+        let client = taskward::blocking::Client::<AgentHarness>::builder().api_key(wrong.into());
         said.error(&client.build().expect_err("refused"));
     }
     hides(
@@ -337,7 +337,7 @@ fn a_key_that_the_server_says_back_is_neither_told_nor_stored() {
 fn stored(sim: &Sim) -> (Snapshot, Snapshot) {
     let (first, second) = (sim.nanonets(), sim.harness());
     let client = taskward::blocking::Client::<AgentHarness>::builder()
-        .key(second.api_key.into())
+        .api_key(second.api_key.into())
         .base_url(&second.base_url)
         .speed(SPEED);
     let run = client
@@ -346,7 +346,7 @@ fn stored(sim: &Sim) -> (Snapshot, Snapshot) {
         .run(agent_harness::Job::goal("Write."));
     let unsent = run.start().expect("a run").snapshot();
     let client = taskward::blocking::Client::<Nanonets>::builder()
-        .key(first.api_key.into())
+        .api_key(first.api_key.into())
         .base_url(&first.base_url)
         .speed(SPEED);
     let job = nanonets::Job::agent(sim.agent("slow")).query("hi");
@@ -383,11 +383,11 @@ fn a_task_of_one_server_is_not_resumed_at_another() {
             let access = $access;
             let builder = taskward::Client::<$provider>::builder();
             let client = builder
-                .key(access.api_key.as_str().into())
+                .api_key(access.api_key.as_str().into())
                 .base_url(&access.base_url);
             let builder = taskward::blocking::Client::<$provider>::builder();
             let blocking = builder
-                .key(access.api_key.as_str().into())
+                .api_key(access.api_key.as_str().into())
                 .base_url(&access.base_url);
             (
                 client.build().expect("settings"),
@@ -435,7 +435,7 @@ fn a_task_of_one_server_is_not_resumed_at_another() {
     let access = one.nanonets();
     let builder = taskward::blocking::Client::<Nanonets>::builder();
     let client = builder
-        .key(access.api_key.into())
+        .api_key(access.api_key.into())
         .base_url(&(access.base_url + "//api/v1/"));
     client
         .build()
@@ -461,12 +461,13 @@ fn a_simulators_key_is_not_sent_to_the_platform() {
                 .expect("keys can be told apart");
             assert!(key.starts_with(prefix), "{prefix}");
             // The server is the platform's own unless something else is said.
-            let client = taskward::Client::<$provider>::builder().key(key.as_str().into());
+            let client = taskward::Client::<$provider>::builder().api_key(key.as_str().into());
             refused(client.build().expect_err("refused"));
             let client =
-                taskward::blocking::Client::<$provider>::builder().key(key.as_str().into());
+                taskward::blocking::Client::<$provider>::builder().api_key(key.as_str().into());
             refused(client.build().expect_err("refused"));
-            let real = taskward::Client::<$provider>::builder().key("id:live-4f1c2b7e9d".into());
+            let real =
+                taskward::Client::<$provider>::builder().api_key("id:live-4f1c2b7e9d".into());
             real.build().expect("a platform's key at the platform");
         }};
     }

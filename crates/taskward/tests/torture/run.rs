@@ -211,7 +211,7 @@ pub(crate) fn run<P: Simulated>(
 impl<P: Simulated> Stage<'_, P> {
     async fn through_hyper(&mut self) -> Result<Option<RunResult<P::Output>>, Error> {
         let client = taskward::Client::<P>::builder()
-            .key(P::key(&self.sim).into())
+            .api_key(P::key(&self.sim).into())
             .base_url(&self.proxy.url())
             .policy(self.policy.clone())
             .speed(P::SPEED)
@@ -233,7 +233,7 @@ impl<P: Simulated> Stage<'_, P> {
 
     fn through_ureq(&mut self) -> Result<Option<RunResult<P::Output>>, Error> {
         let client = taskward::blocking::Client::<P>::builder()
-            .key(P::key(&self.sim).into())
+            .api_key(P::key(&self.sim).into())
             .base_url(&self.proxy.url())
             .policy(self.policy.clone())
             .speed(P::SPEED)

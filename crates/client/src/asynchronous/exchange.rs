@@ -1,0 +1,136 @@
+//! One exchange, from a request of the core to exactly one report.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use taskward_core::{ExchangeFailure, Head, Limits, Request};
+use tracing::Span;
+
+use crate::exchange::{self, AfterHead, Endpoint, ExchangeSteps, whole};
+use crate::reply::{self, BodyCollector, StreamMode};
+use crate::transport::{AsyncBody as _, AsyncTransport, BodyReading, ProgressCell, Transport};
+
+/// An open stream of events.
+pub(super) type EventStream<T> = exchange::EventStream<T, <T as Transport>::Body>;
+
+/// How one exchange ended.
+pub(super) type Report<T> = reply::Report<EventStream<T>>;
+
+/// An exchange under way. It moves only while it is polled.
+pub(super) struct Exchange<T: AsyncTransport> {
+    steps: ExchangeSteps<T>,
+    /// How far the request has come that is being sent.
+    progress: Arc<ProgressCell>,
+    state: State<T>,
+}
+
+enum State<T: AsyncTransport> {
+    /// Nothing was sent yet.
+    New,
+    Sending(T::Exchange),
+    Receiving(Head, T::Body, BodyCollector),
+}
+
+impl<T: AsyncTransport> Exchange<T> {
+    pub(super) fn new(
+        endpoint: Arc<Endpoint<T>>,
+        request: Arc<Request>,
+        limits: Limits,
+        streams: StreamMode,
+        span: Span,
+    ) -> Self {
+        Self {
+            steps: ExchangeSteps::new(endpoint, request, limits, streams, None, span),
+            progress: Arc::default(),
+            state: State::New,
+        }
+    }
+
+    /// Returns what is known of this exchange when it is dropped now: its progress says whether it may have been received.
+    pub(super) fn dropped(&self) -> ExchangeFailure {
+        if self.progress.is_maybe_sent() {
+            return ExchangeFailure::abandoned();
+        }
+        let mut failure = ExchangeFailure::abandoned();
+        failure.progress = taskward_core::ExchangeProgress::NotSent;
+        failure
+    }
+
+    /// Moves the exchange; ready once, with its report.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Report<T>> {
+        let span = self.steps.span.clone();
+        let result = ready!(span.in_scope(|| self.poll_result(cx)));
+        Poll::Ready(self.steps.conclude(result))
+    }
+
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<Report<T>, ExchangeFailure>> {
+        loop {
+            match &mut self.state {
+                State::New => {
+                    self.progress = Arc::default();
+                    let transport = &self.steps.endpoint.transport;
+                    let outgoing = self.steps.outgoing();
+                    self.state =
+                        State::Sending(transport.exchange(outgoing, self.progress.clone()));
+                }
+                State::Sending(sending) => {
+                    let reply = ready!(Pin::new(sending).poll(cx));
+                    match self.handle_head(reply)? {
+                        Some(report) => return Poll::Ready(Ok(report)),
+                        None => continue,
+                    }
+                }
+                State::Receiving(head, body, collector) => {
+                    let next = ready!(body.poll_chunk(cx)).transpose();
+                    let more = next.and_then(|next| next.map(|b| collector.take(&b)).transpose());
+                    match more.map_err(|failure| failure.after(head))? {
+                        Some(true) => {}
+                        Some(false) | None => {
+                            let body = collector.take_bytes();
+                            return Poll::Ready(Ok(whole(head.clone(), body)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes in the head of a reply; returns the report when nothing more is read.
+    fn handle_head(
+        &mut self,
+        reply: Result<http::Response<T::Body>, crate::transport::TransportFailure>,
+    ) -> Result<Option<Report<T>>, ExchangeFailure> {
+        let reply = reply.map_err(|f| ExchangeSteps::<T>::unanswered(&self.progress, f))?;
+        self.progress.answered();
+        let (parts, mut body) = reply.into_parts();
+        match self.steps.head(parts, body.length())? {
+            AfterHead::Again => self.state = State::New,
+            AfterHead::Body(head, collector, reading) => {
+                body.read_as(reading);
+                self.state = State::Receiving(head, body, collector);
+            }
+            AfterHead::Stream(head) => {
+                body.read_as(BodyReading::Stream);
+                return Ok(Some(self.steps.stream(head, body)));
+            }
+            AfterHead::Nothing(head) => return Ok(Some(whole(head, Bytes::new()))),
+        }
+        Ok(None)
+    }
+}
+
+impl<T: AsyncTransport> EventStream<T> {
+    /// Reads the next bytes without the key, none while a line is unfinished; `None` at the end.
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, ExchangeFailure>>> {
+        let next = ready!(self.body.poll_chunk(cx));
+        Poll::Ready(next.map(|next| match next {
+            Ok(bytes) => Ok(self.clean(bytes)),
+            Err(failure) => Err(self.broken(failure)),
+        }))
+    }
+}

@@ -1,0 +1,181 @@
+//! One exchange of the core over a transport: seals its request, follows its redirects, bounds and cleans its reply, and
+//! ends in exactly one report. What waits between these steps is written once per flavour.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderValue;
+use taskward_core::{
+    Credential, ExchangeFailure, Head, Limits, Origin, Request, Response, StreamRedactor,
+};
+use tracing::Span;
+
+use crate::clock::later;
+use crate::reply::{self, BodyCollector, BodyPlan, Report, StreamMode};
+use crate::trace;
+use crate::transport::{
+    BodyReading, ProgressCell, StreamCloser, TransportFailure, TransportRequest,
+};
+
+/// A server, the key that goes there and nowhere else, and the way there.
+#[derive(Debug)]
+pub(crate) struct Endpoint<T> {
+    pub(crate) transport: T,
+    pub(crate) origin: Origin,
+    pub(crate) credential: Credential,
+    pub(crate) agent: HeaderValue,
+}
+
+/// One exchange, redirects of the same origin included, without its waits.
+pub(crate) struct ExchangeSteps<T> {
+    pub(crate) endpoint: Arc<Endpoint<T>>,
+    asked: Arc<Request>,
+    /// That request, or the one that its last redirect asked for.
+    request: Arc<Request>,
+    hops: u32,
+    limits: Limits,
+    streams: StreamMode,
+    closer: Option<Arc<StreamCloser>>,
+    started: Instant,
+    pub(crate) span: Span,
+}
+
+/// What to do after a head.
+pub(crate) enum AfterHead {
+    /// Send another request: a redirect within the origin.
+    Again,
+    /// Read the body whole.
+    Body(Head, BodyCollector, BodyReading),
+    /// Hand over the stream.
+    Stream(Head),
+    /// Read nothing more.
+    Nothing(Head),
+}
+
+impl<T> ExchangeSteps<T> {
+    pub(crate) fn new(
+        endpoint: Arc<Endpoint<T>>,
+        request: Arc<Request>,
+        limits: Limits,
+        streams: StreamMode,
+        closer: Option<Arc<StreamCloser>>,
+        span: Span,
+    ) -> Self {
+        Self {
+            endpoint,
+            asked: request.clone(),
+            request,
+            hops: 0,
+            limits,
+            streams,
+            closer,
+            started: Instant::now(),
+            span,
+        }
+    }
+
+    fn until(&self) -> Option<Instant> {
+        self.limits.total.map(|total| later(self.started, total))
+    }
+
+    /// Returns the request to send now. Its key goes to the one origin that it is sealed for.
+    pub(crate) fn outgoing(&self) -> TransportRequest {
+        let endpoint = &self.endpoint;
+        TransportRequest {
+            head: endpoint
+                .origin
+                .seal(&self.request, &endpoint.credential, &endpoint.agent),
+            body: self.request.body().clone(),
+            limits: self.limits,
+            until: self.until(),
+            closer: self.closer.clone(),
+        }
+    }
+
+    /// Returns the failure of a request that got no reply: how far it came is what its progress says.
+    pub(crate) fn unanswered(
+        progress: &ProgressCell,
+        failure: TransportFailure,
+    ) -> ExchangeFailure {
+        failure.unanswered(progress.is_maybe_sent())
+    }
+
+    /// Judges the head of a reply whose body has this length.
+    pub(crate) fn head(
+        &mut self,
+        parts: http::response::Parts,
+        length: Option<u64>,
+    ) -> Result<AfterHead, ExchangeFailure> {
+        let head = reply::head(&self.endpoint.credential, parts.status, parts.headers);
+        if let Some(next) = self.endpoint.origin.follow(&self.request, &head, self.hops) {
+            self.request = Arc::new(next?);
+            self.hops += 1;
+            return Ok(AfterHead::Again);
+        }
+        let plan = BodyPlan::of(&self.request, &head, length, &self.limits, self.streams)?;
+        Ok(match plan {
+            BodyPlan::Body(body) => {
+                let until = body.until(&self.limits, self.until());
+                AfterHead::Body(head, body, BodyReading::Whole { until })
+            }
+            BodyPlan::Stream => AfterHead::Stream(head),
+            BodyPlan::Other => AfterHead::Nothing(head),
+        })
+    }
+
+    /// Ends the exchange: removes the key from its report, and logs it.
+    pub(crate) fn conclude<S>(&self, result: Result<Report<S>, ExchangeFailure>) -> Report<S> {
+        let mut report = result.unwrap_or_else(Report::Failed);
+        report.clean(&self.endpoint.credential);
+        let (status, detail) = report.summary();
+        trace::replied(&self.span, status, self.started.elapsed());
+        tracing::debug!(
+            parent: &self.span,
+            method = %self.asked.method(),
+            target = %self.asked.target(),
+            status,
+            detail,
+            ms = self.started.elapsed().as_millis(),
+            "exchange"
+        );
+        report
+    }
+
+    pub(crate) fn stream<B>(&self, head: Head, body: B) -> Report<EventStream<T, B>> {
+        let stream = EventStream {
+            redactor: self.endpoint.credential.redact_stream(),
+            head: head.clone(),
+            body,
+            endpoint: self.endpoint.clone(),
+        };
+        Report::Stream(head, Box::new(stream))
+    }
+}
+
+/// Returns the report of a whole reply.
+pub(crate) fn whole<S>(head: Head, body: Bytes) -> Report<S> {
+    Report::Reply(Response { head, body })
+}
+
+/// An open stream of events. Its silence is judged by the core; dropping it closes it.
+pub(crate) struct EventStream<T, B> {
+    head: Head,
+    pub(crate) body: B,
+    redactor: StreamRedactor,
+    endpoint: Arc<Endpoint<T>>,
+}
+
+impl<T, B> EventStream<T, B> {
+    /// Returns bytes that arrived without the key; none while a line is unfinished.
+    pub(crate) fn clean(&mut self, bytes: Bytes) -> Bytes {
+        self.redactor.push(bytes)
+    }
+
+    /// Returns the failure with which the stream broke off.
+    pub(crate) fn broken(&self, failure: TransportFailure) -> ExchangeFailure {
+        let mut failure = failure.after(&self.head);
+        reply::clean_failure(&self.endpoint.credential, &mut failure);
+        failure
+    }
+}
