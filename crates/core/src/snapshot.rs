@@ -4,17 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::again::{StartAgain, StartAgainError};
 use crate::event::{Event, RawEvent, Status};
-use crate::id::{
-    Cursor, EventId, EventSeq, IdempotencyKey, IntentId, MessageNo, QuestionId, Revision, TaskId,
-};
+use crate::id::{Cursor, EventId, EventSeq, IdempotencyKey, IntentId, MessageNo, Revision, TaskId};
 use crate::outcome::{NotStartedReason, UnknownReason};
 use crate::policy::Policy;
 use crate::provider::{MatchCriteria, UnconfirmedEnd};
-use crate::question::{AnswerError, Question};
+use crate::question::Question;
 use crate::request::Source;
-use crate::task::{DeliveryStage, QuestionEntry, StandInPlace, WriteKind, answerable};
+use crate::task::{QuestionEntry, StandInPlace, WriteKind, WriteState};
 use crate::time::Timestamp;
 
 /// The version that is written, and the only one that is read.
@@ -73,7 +70,7 @@ impl Snapshot {
     #[must_use]
     pub fn is_writing(&self) -> bool {
         let mut deliveries = self.0.writes.iter();
-        deliveries.any(|delivery| delivery.state != DeliveryStage::Check)
+        deliveries.any(|delivery| delivery.state != WriteState::Check)
     }
 
     /// Returns whether an answer or a message without an idempotency key will be sent as soon as this is stored: if two
@@ -81,7 +78,7 @@ impl Snapshot {
     #[must_use]
     pub fn leaves_unkeyed(&self) -> bool {
         let mut deliveries = self.0.writes.iter();
-        deliveries.any(|one| one.state == DeliveryStage::Write && one.key.is_none())
+        deliveries.any(|one| one.state == WriteState::Write && one.key.is_none())
     }
 
     /// Returns the text of an answer or a message that may have arrived and whose outcome was unknown when this was
@@ -89,7 +86,7 @@ impl Snapshot {
     #[must_use]
     pub fn unconfirmed_write(&self) -> Option<&str> {
         let mut deliveries = self.0.writes.iter();
-        let delivery = deliveries.find(|delivery| delivery.state != DeliveryStage::Check);
+        let delivery = deliveries.find(|delivery| delivery.state != WriteState::Check);
         let lost = |turn: &&SavedTurn| matches!(turn.state, SavedTurnState::Lost { .. });
         match delivery {
             Some(delivery) => Some(delivery.kind.text()),
@@ -101,15 +98,6 @@ impl Snapshot {
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
         self.0.status.as_ref()
-    }
-
-    /// Returns why this question of a task that is over can no longer be answered.
-    #[must_use]
-    pub fn answer_error(&self, question: &QuestionId) -> AnswerError {
-        match answerable(&self.0.questions, self.0.task.as_ref(), question) {
-            Ok(_) => AnswerError::NoSuchQuestion(question.clone()),
-            Err(why) => why,
-        }
     }
 
     /// Returns the id of the start that created the task; `None` if the task was only followed.
@@ -152,14 +140,6 @@ impl Snapshot {
     pub fn is_repeatable(&self) -> bool {
         let start = self.0.start.as_ref();
         self.is_unknown() && start.is_some_and(|start| start.request.is_some())
-    }
-
-    /// Returns what starts the same again as a new task, independent of this one.
-    ///
-    /// # Errors
-    /// Returns an error if nothing is stored of the start, or not enough; the error says why.
-    pub fn start_again(&self) -> Result<StartAgain, StartAgainError> {
-        crate::task::start_again(&self.0)
     }
 
     /// Returns whether this contains nothing but an id that somebody entered: nothing of the task was read, it was not
@@ -206,7 +186,7 @@ impl Snapshot {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
     #[serde(deserialize_with = "version")]
     pub(crate) v: u32,
@@ -390,7 +370,7 @@ pub(crate) enum SavedEnd {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedWrite {
     pub(crate) kind: WriteKind,
-    pub(crate) state: DeliveryStage,
+    pub(crate) state: WriteState,
     pub(crate) cursor: Cursor,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<IdempotencyKey>,

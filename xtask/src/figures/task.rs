@@ -16,30 +16,17 @@ const FOLDER: &str = "crates/core/src/task/";
 /// those that it is to have.
 const REGIONS: &[(&str, &[&str])] = &[
     ("stream", &["stream", "judge/stream"]),
-    ("questions", &["asks", "question"]),
-    (
-        "writes",
-        &["deliver", "write", "judge/delivery", "judge/write"],
-    ),
+    ("questions", &["question"]),
+    ("writes", &["write", "judge/write"]),
 ];
 
 /// What holds the plan of the next poll: the type, the names by which code calls a value of it, and its fields. Inside
 /// the type it is `self`.
 const POLL_PLAN: &[(&str, &[&str], &[&str])] = &[
+    // Where it was before the poller was a region.
     ("Following", &["following"], &["next", "due", "why"]),
-    (
-        "Poller",
-        &["poller"],
-        &[
-            "next",
-            "due",
-            "why",
-            "plan",
-            "planned",
-            "next_poll",
-            "next_poll_at",
-        ],
-    ),
+    ("Poller", &["poller"], &["next"]),
+    ("NextPoll", &["next", "planned"], &["read", "due", "why"]),
 ];
 
 /// The counts of the task machine.

@@ -9,7 +9,8 @@ use crate::id::{EventId, EventNo, QuestionId};
 use crate::origin::Credential;
 use crate::redact::{HoldBack, MAX_BEHIND, Piece};
 
-use super::record::MAX_UNRECORDED;
+/// Events that may be delivered before they are recorded.
+pub(super) const MAX_UNRECORDED: u64 = 32;
 
 #[derive(Debug, Default)]
 pub(super) struct EventQueue {

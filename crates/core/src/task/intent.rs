@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use crate::again::KeptStart;
 use crate::id::IntentId;
-use crate::operation::Safety;
-use crate::outcome::{Outcome, UnknownReason};
-use crate::provider::{MatchCriteria, Provider};
+use crate::outcome::UnknownReason;
+use crate::provider::MatchCriteria;
 use crate::request::Request;
 use crate::time::Timestamp;
-
-use super::Task;
-use super::phase::{Phase, Starting};
 
 /// How old an idempotency key may be when it is sent again: servers forget keys, and none says when.
 const KEY_LIFETIME: Duration = Duration::from_secs(12 * 3600);
@@ -49,16 +45,6 @@ pub(super) struct UnresolvedStart {
     pub(super) ended_at: Option<Timestamp>,
 }
 
-impl UnresolvedStart {
-    pub(super) fn of(starting: &Starting, ended_at: Option<Timestamp>) -> Self {
-        Self {
-            digest: starting.request.digest(),
-            request: (starting.safety != Safety::Once).then(|| starting.request.as_ref().clone()),
-            ended_at,
-        }
-    }
-}
-
 /// A start that may or may not have created a task, for a search for that task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -71,41 +57,4 @@ pub struct UnconfirmedStart {
     pub begun_at: Timestamp,
     /// When the client gave the start up; `None` if its process ended before.
     pub ended_at: Option<Timestamp>,
-}
-
-impl<P: Provider> Task<P> {
-    /// Returns what to search for, if the outcome of the start is unknown, the start cannot be repeated, and it left
-    /// something by which its task can be recognised.
-    #[must_use]
-    pub fn unconfirmed_start(&self) -> Option<UnconfirmedStart> {
-        let unresolved = self.unresolved.as_ref()?;
-        let intent = self.intent.as_ref()?;
-        Some(UnconfirmedStart {
-            intent: intent.id.clone(),
-            criteria: intent.criteria.clone()?,
-            begun_at: intent.begun_at,
-            ended_at: unresolved.ended_at,
-        })
-    }
-
-    /// Returns whether the server may have received the start and its key is too old to be sent again, even if this
-    /// process slept meanwhile.
-    pub(super) fn is_past_repeating(&self) -> bool {
-        let begun_at = self.intent.as_ref().map(|intent| intent.begun_at);
-        matches!(&self.phase, Phase::Starting(starting) if starting.maybe_received)
-            && begun_at.is_some_and(|begun_at| is_key_old(begun_at, self.now))
-    }
-
-    /// Ends the start with unknown outcome: it may or may not have created a task, and is not repeated.
-    pub(super) fn end_unknown(&mut self, reason: UnknownReason, likely: bool) {
-        if let Phase::Starting(starting) = &self.phase {
-            self.unresolved = Some(Box::new(UnresolvedStart::of(starting, Some(self.now))));
-        }
-        let intent = self.intent.as_ref().map(|intent| intent.id.clone());
-        self.end(Outcome::Unknown {
-            intent: intent.unwrap_or_else(|| IntentId::new("")),
-            reason,
-            likely,
-        });
-    }
 }

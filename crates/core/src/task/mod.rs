@@ -2,13 +2,18 @@
 
 mod cancel;
 mod clocks;
+mod detach;
+mod env;
 mod event_queue;
+mod follow;
 mod intent;
 mod judge;
 mod link;
+mod outbox;
 mod phase;
 mod plan;
 mod poll_interval;
+mod poller;
 mod questions;
 mod reasons;
 mod record;
@@ -17,30 +22,26 @@ mod stream;
 mod turn;
 mod writes;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use bytes::Bytes;
 
-pub(crate) use questions::{QuestionEntry, QuestionState, StandInPlace, answerable};
-pub(crate) use writes::{WriteKind, WriteState as DeliveryStage};
+pub(crate) use questions::{QuestionEntry, StandInPlace};
+pub(crate) use writes::{WriteKind, WriteState};
 
 use crate::again::{KeptStart, StartAgain};
 use crate::budget::OriginBudget;
 use crate::error::{ApiError, Error, ErrorKind};
-use crate::event::{Event, Status};
+use crate::event::Status;
 use crate::failure::ExchangeFailure;
 use crate::id::{
     EventNo, EventSeq, ExchangeId, IdempotencyKey, IntentId, MessageNo, QuestionId, Revision,
     TaskId,
 };
-use crate::limits::{Kind, Limits};
 use crate::origin::{Credential, Origin};
-use crate::outcome::{CancelResult, Outcome, TimeLimit};
+use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::provider::{MatchCriteria, PollResult, Provider, ReadKind};
+use crate::provider::{MatchCriteria, Provider, ReadKind};
 use crate::question::{Answer, AnswerError, Question};
-use crate::reason::{RetryReason, WaitReason};
+use crate::reason::RetryReason;
 use crate::request::Request;
 use crate::response::{Head, Response};
 use crate::seed::{Seed, hex};
@@ -48,20 +49,17 @@ use crate::snapshot::{ResumeError, Snapshot};
 use crate::step::Step;
 use crate::time::Timestamp;
 
-use cancel::Detaching;
+use cancel::Cancel;
 use clocks::Deadlines;
-use event_queue::EventQueue;
+use env::Env;
+use follow::{Cx, Follow};
+use intent::Intent;
 pub use intent::UnconfirmedStart;
-use intent::{Intent, UnresolvedStart};
 use link::{Link, Purpose, Report};
-use phase::{NotFound, Phase, Starting};
-use poll_interval::PollInterval;
-use questions::Questions;
-use record::Record;
-pub(crate) use store::start_again;
+use outbox::Outbox;
+use phase::{Move, Phase, Starting};
 use stream::{Loss, MAX_UNREAD, Stream};
 use turn::{Turn, TurnState};
-use writes::PendingWrite;
 
 /// One remote task, from start to answer, as a state machine without I/O.
 ///
@@ -102,70 +100,12 @@ use writes::PendingWrite;
 /// 404 or 410, or a lasting failure to read the answer of a completed task does.
 #[derive(Debug)]
 pub struct Task<P: Provider> {
-    provider: P,
-    /// The server that the task belongs to, if the driver named it.
-    origin: Option<String>,
-    policy: Policy,
-    seed: Seed,
-    rng: fastrand::Rng,
-    now: Timestamp,
-    id: Option<TaskId>,
-    /// The start request that created the task, if this client sent it.
-    intent: Option<Intent>,
-    /// That start request while its outcome is unknown.
-    unresolved: Option<Box<UnresolvedStart>>,
-    /// When this process saw the task start: soon after, a 404 means that its record is not visible yet.
-    created_at: Option<Timestamp>,
-    phase: Phase<P::Output>,
+    env: Env<P>,
     link: Link,
-    exchanges: u64,
-    stream: Stream,
-    /// A poll result that is deferred until the list of events has been read.
-    deferred: Option<PollResult<P::Output>>,
-    liveness: Liveness,
-    questions: Questions,
-    writes: VecDeque<PendingWrite>,
-    messages: u64,
-    turn: Option<Turn>,
-    cancel: Cancel,
-    /// Why the server did not accept the last cancel request.
-    cancel_failure: Option<CancelResult>,
-    /// The error of the last write that the server refused.
-    refused: Option<ApiError>,
-    /// How the client stops following the task, once it has begun to.
-    detaching: Option<Detaching>,
+    out: Outbox,
     clocks: Deadlines,
-    events: EventQueue,
-    record: Record,
-    save: Revisions,
-    /// The status request, built once.
-    status_request: Option<Arc<Request>>,
-    last_status: Option<Status>,
-    paused: bool,
-    freshness: StatusFreshness,
-    poll_interval: PollInterval,
-    /// The limits of a status read, before a deadline shortens them.
-    status_limits: Limits,
-    /// When the last status request was sent: the shortest polling interval counts from here.
-    last_polled_at: Option<Timestamp>,
-    /// Status polls that failed in a row.
-    failed_polls: u32,
-    not_found: Option<NotFound>,
-}
-
-/// Whether the status may predate a write of ours.
-///
-/// A status read after a write may still say "waiting" while the conversation, read a moment later, already shows what
-/// the agent has said since: perhaps its last words, and not a question. So what the agent says counts as a question
-/// only once a status that was read *after* it still says that the task waits.
-#[derive(Debug, Clone, PartialEq)]
-enum StatusFreshness {
-    /// The status has changed since the last write, or nothing was written.
-    Current,
-    /// A write arrived at this time and the status has not changed since.
-    StaleSince(Timestamp),
-    /// The agent said this after our write; the next status shows whether it is a question.
-    AwaitingConfirmation(QuestionId),
+    cancel: Cancel,
+    phase: Phase<P>,
 }
 
 /// When the client last saw a sign of a task from three sources: the connection, the server's replies and the task
@@ -179,33 +119,6 @@ pub struct Liveness {
     pub last_reply_at: Option<Timestamp>,
     /// When the status last changed or something new happened.
     pub last_change_at: Option<Timestamp>,
-}
-
-/// The state of the cancel region.
-#[derive(Debug, Clone, PartialEq)]
-enum Cancel {
-    Idle,
-    Requested { tries: u32, due: Timestamp },
-    Accepted,
-    Refused,
-}
-
-/// Which revisions of the state exist and which of them are stored.
-#[derive(Debug, Clone, Copy, Default)]
-struct Revisions {
-    revision: Revision,
-    saved: Revision,
-}
-
-impl Revisions {
-    /// Requires the present state to be stored before another write leaves.
-    fn need(&mut self) {
-        self.revision.0 += 1;
-    }
-
-    fn is_due(self) -> bool {
-        self.saved < self.revision
-    }
 }
 
 /// The provider does not support this operation, or not in the task's present state.
@@ -295,7 +208,7 @@ impl<P: Provider> Task<P> {
         }
         let mut task = Self::starting(provider, request, again.criteria, policy, seed, now);
         // A start request belongs to the server that it was for: another server does not know its agents.
-        task.origin = again.origin;
+        task.env.origin = again.origin;
         Ok(task)
     }
 
@@ -314,18 +227,12 @@ impl<P: Provider> Task<P> {
             criteria,
             kept: Some(KeptStart::of(&request)),
         };
-        let phase = Phase::Starting(Box::new(Starting {
-            request: Arc::new(request),
-            safety: P::CAPABILITIES.start,
-            attempts: 0,
-            due: now,
-            why: WaitReason::Backoff,
-            maybe_received: false,
-            conflicts: 0,
-        }));
-        let mut task = Self::new(provider, None, phase, None, policy, seed, now);
-        task.intent = Some(intent);
-        task.save.need();
+        let starting = Starting::new(request, P::CAPABILITIES.start, now);
+        let phase = Phase::Starting(Box::new(starting));
+        let mut env = Env::new(provider, policy, seed, now);
+        env.intent = Some(intent);
+        let mut task = Self::new(env, phase);
+        task.out.save.need();
         task
     }
 
@@ -338,8 +245,9 @@ impl<P: Provider> Task<P> {
         seed: Seed,
         now: Timestamp,
     ) -> Self {
-        let phase = Phase::follow(ReadKind::Status, now, WaitReason::PollInterval);
-        Self::new(provider, Some(id), phase, after, policy, seed, now)
+        let follow = Follow::new(id, after, &policy, now);
+        let env = Env::new(provider, policy, seed, now);
+        Self::new(env, Phase::Following(Box::new(follow)))
     }
 
     /// Begins a new turn of an existing task: posts `text` and follows the task to its next pause or end. What the task
@@ -359,10 +267,12 @@ impl<P: Provider> Task<P> {
             return Err(unsupported::<P>("sending a message"));
         }
         let mut task = Self::attach(provider, id, None, policy, seed, now);
-        task.turn = Some(Turn {
-            text,
-            state: TurnState::Baseline,
-        });
+        if let Phase::Following(follow) = &mut task.phase {
+            follow.turn = Some(Turn {
+                text,
+                state: TurnState::Baseline,
+            });
+        }
         Ok(task)
     }
 
@@ -381,10 +291,10 @@ impl<P: Provider> Task<P> {
     /// Returns an error if the snapshot belongs to a task on another server.
     pub fn bind_origin(mut self, origin: &Origin) -> Result<Self, ResumeError> {
         let expected = origin.canonical();
-        match self.origin.take() {
+        match self.env.origin.take() {
             Some(found) if found != expected => Err(ResumeError::Origin { found, expected }),
             _ => {
-                self.origin = Some(expected);
+                self.env.origin = Some(expected);
                 Ok(self)
             }
         }
@@ -395,11 +305,15 @@ impl<P: Provider> Task<P> {
     /// key.
     #[must_use]
     pub fn with_credential(mut self, credential: &Credential) -> Self {
-        let kept = self.intent.as_mut().and_then(|intent| intent.kept.as_mut());
+        let kept = self
+            .env
+            .intent
+            .as_mut()
+            .and_then(|intent| intent.kept.as_mut());
         if let Some(kept) = kept {
             kept.drop_key(credential);
         }
-        self.events.hold_back(credential);
+        self.out.events.hold_back(credential);
         self
     }
 
@@ -425,56 +339,28 @@ impl<P: Provider> Task<P> {
         store::resume(provider, saved, now)
     }
 
-    fn new(
-        provider: P,
-        id: Option<TaskId>,
-        phase: Phase<P::Output>,
-        after: Option<EventSeq>,
-        policy: Policy,
-        seed: Seed,
-        now: Timestamp,
-    ) -> Self {
+    fn new(env: Env<P>, phase: Phase<P>) -> Self {
+        let policy = &env.policy;
         Self {
-            provider,
-            origin: None,
-            rng: fastrand::Rng::with_seed(seed.jitter()),
-            seed,
-            now,
-            id,
-            intent: None,
-            unresolved: None,
-            created_at: None,
-            phase,
+            clocks: Deadlines::new(policy.work, policy.human, env.now),
+            env,
             link: Link::Idle,
-            exchanges: 0,
-            stream: Stream::new(after, now),
-            deferred: None,
-            liveness: Liveness::default(),
-            questions: Questions::default(),
-            writes: VecDeque::new(),
-            messages: 0,
-            turn: None,
-            cancel: Cancel::Idle,
-            cancel_failure: None,
-            refused: None,
-            detaching: None,
-            clocks: Deadlines::new(policy.work, policy.human, now),
-            events: EventQueue::default(),
-            record: Record::default(),
-            save: Revisions::default(),
-            status_request: None,
-            last_status: None,
-            paused: false,
-            freshness: StatusFreshness::Current,
-            poll_interval: PollInterval::new(policy.poll_backoff),
-            status_limits: policy
-                .limits
-                .of(Kind::Status, crate::Safety::Repeatable, None),
-            last_polled_at: None,
-            failed_polls: 0,
-            not_found: None,
-            policy,
+            out: Outbox::default(),
+            cancel: Cancel::default(),
+            phase,
         }
+    }
+
+    /// Splits the task into its phase and what the regions of the phase share with it.
+    fn parts(&mut self) -> (&mut Phase<P>, Cx<'_, P>) {
+        let cx = Cx {
+            env: &mut self.env,
+            link: &mut self.link,
+            out: &mut self.out,
+            clocks: &mut self.clocks,
+            cancel: &mut self.cancel,
+        };
+        (&mut self.phase, cx)
     }
 
     /// Returns what to do next.
@@ -482,36 +368,39 @@ impl<P: Provider> Task<P> {
     /// This is a question, not an action: called twice with nothing in between, it returns the same step. A `now`
     /// earlier than one seen before counts as that one.
     pub fn next_step(&mut self, now: Timestamp, budget: &OriginBudget) -> Step {
-        self.now = self.now.max(now);
+        self.env.advance(now);
         self.decide(budget)
     }
 
     /// Acknowledges [`Step::Save`].
     pub fn saved(&mut self, revision: Revision) {
-        let was_due = self.save.is_due();
-        self.save.saved = self.save.saved.max(revision.min(self.save.revision));
-        // An acknowledgement that comes twice stored nothing more, and must not postpone the next record.
-        if was_due && !self.save.is_due() {
-            self.record.stored(&self.events, self.now);
-        }
+        self.out.saved(revision, self.env.now);
     }
 
     /// Acknowledges [`Step::Send`] or [`Step::Open`]: from now on the request may have reached the server.
     pub fn sent(&mut self, id: ExchangeId) {
-        let now = self.now;
+        let now = self.env.now;
         let Some(purpose) = self.link.sent(id, now) else {
             return;
         };
-        self.exchanges = id.0;
+        self.env.exchanges = id.0;
         match purpose {
             Purpose::Start => {
                 if let Phase::Starting(starting) = &mut self.phase {
                     starting.attempts += 1;
                 }
             }
-            Purpose::Read(ReadKind::Status) => self.last_polled_at = Some(now),
+            Purpose::Read(ReadKind::Status) => {
+                if let Phase::Following(follow) = &mut self.phase {
+                    follow.poller.last_polled_at = Some(now);
+                }
+            }
             // The stream's region owns this exchange from here on, so that another request can be sent beside it.
-            Purpose::OpenStream(_) => self.stream.opening(id, now),
+            Purpose::OpenStream(_) => {
+                if let Some(stream) = self.stream_mut() {
+                    stream.opening(id, now);
+                }
+            }
             Purpose::Read(_)
             | Purpose::Check
             | Purpose::Write
@@ -522,27 +411,19 @@ impl<P: Provider> Task<P> {
 
     /// Acknowledges [`Step::Close`].
     pub fn closed(&mut self, id: ExchangeId) {
-        match self.stream.state {
-            stream::StreamState::Closing { id: closing, due } if closing == id => {
-                self.stream.enter(stream::StreamState::Closed { due });
-            }
-            _ => {}
+        if let Some(stream) = self.stream_mut() {
+            stream.closed(id);
         }
     }
 
     /// Acknowledges [`Step::Event`], and moves the stored event sequence if the event came from the stream.
     pub fn taken(&mut self, no: EventNo) {
-        let Some(event) = self.events.take(no) else {
+        let Some(event) = self.out.events.take(no) else {
             return;
         };
-        self.record.told(self.now);
-        if let Some(open) = self.stream.open_mut() {
-            // The driver was not reading the stream meanwhile: its silence until now proves nothing.
-            open.listening = None;
-        }
-        if let Event::Provider(event) = Arc::unwrap_or_clone(event) {
-            self.stream.last_taken = self.stream.last_taken.max(event.seq);
-            self.stream.recent.push(event);
+        self.out.record.told(self.env.now);
+        if let Some(stream) = self.stream_mut() {
+            stream.taken(event);
         }
     }
 
@@ -553,45 +434,51 @@ impl<P: Provider> Task<P> {
 
     /// Records a failed exchange or a broken stream.
     pub fn handle_failure(&mut self, id: ExchangeId, failure: ExchangeFailure, now: Timestamp) {
-        self.now = self.now.max(now);
-        match self.stream.of(id) {
+        self.env.advance(now);
+        match self.stream_mut().and_then(|stream| stream.of(id)) {
             Some(open) => open.end = Some(Loss::failed(&failure)),
             None => self.report(id, Err(failure), now),
         }
     }
 
     fn report(&mut self, id: ExchangeId, report: Report, now: Timestamp) {
-        self.now = self.now.max(now);
-        if let Some(opening) = self.stream.opening_of(id) {
-            // Only a failure without a head brought no byte of the server.
-            if !matches!(&report, Err(failure) if failure.head().is_none()) {
-                self.liveness.last_byte_at = Some(self.now);
-            }
-            opening.report = Some(report);
-            return;
-        }
+        let now = self.env.advance(now);
         // Only a failure without a head brought no byte of the server.
         let has_head = !matches!(&report, Err(failure) if failure.head().is_none());
-        if let Some(sent) = self.link.reported(id, report) {
+        let (phase, cx) = self.parts();
+        let mut stream = phase.task_mut().map(|follow| &mut follow.stream);
+        if let Some(opening) = stream.as_mut().and_then(|stream| stream.opening_of(id)) {
+            opening.report = Some(report);
+        } else if let Some(sent) = cx.link.reported(id, report) {
             // A driver that waits for an exchange need not read the stream beside it: that time is no silence.
-            if let Some(open) = self.stream.open_mut() {
-                open.not_listening_for(self.now.since(sent));
+            if let Some(open) = stream.and_then(Stream::open_mut) {
+                open.not_listening_for(now.since(sent));
             }
-            if has_head {
-                self.liveness.last_byte_at = Some(self.now);
-            }
+        } else {
+            return;
         }
+        if has_head {
+            cx.env.liveness.last_byte_at = Some(now);
+        }
+    }
+
+    fn stream_mut(&mut self) -> Option<&mut Stream> {
+        self.phase.task_mut().map(|follow| &mut follow.stream)
     }
 
     /// Records the head of a stream: a 2xx `text/event-stream` only.
     pub fn handle_head(&mut self, id: ExchangeId, _head: Head, now: Timestamp) {
-        self.now = self.now.max(now);
-        if self.stream.opening_of(id).is_some() {
-            self.liveness.last_byte_at = Some(self.now);
-            self.stream.opened(id, self.now);
-            if self.stream.end.is_none() {
+        let now = self.env.advance(now);
+        let (phase, mut cx) = self.parts();
+        let Some(follow) = phase.task_mut() else {
+            return;
+        };
+        if follow.stream.opening_of(id).is_some() {
+            cx.env.liveness.last_byte_at = Some(now);
+            follow.stream.opened(id, now);
+            if follow.stream.end.is_none() {
                 // The stream now reports what happens; status polls only cross-check it.
-                self.poll_again(ReadKind::Status, None);
+                follow.poll_again(&mut cx, ReadKind::Status, None);
             }
         }
     }
@@ -599,11 +486,12 @@ impl<P: Provider> Task<P> {
     /// Records a chunk of a stream. It is decoded lazily, one event per step. An empty chunk says that the driver has
     /// more bytes than it has read: the stream is not silent.
     pub fn handle_chunk(&mut self, id: ExchangeId, bytes: Bytes, now: Timestamp) {
-        self.now = self.now.max(now);
-        let now = self.now;
-        if let Some(open) = self.stream.of(id) {
+        let now = self.env.advance(now);
+        let (phase, cx) = self.parts();
+        let stream = phase.task_mut().map(|follow| &mut follow.stream);
+        if let Some(open) = stream.and_then(|stream| stream.of(id)) {
             open.last_byte_at = now;
-            self.liveness.last_byte_at = Some(now);
+            cx.env.liveness.last_byte_at = Some(now);
             if bytes.is_empty() {
                 return;
             }
@@ -620,8 +508,8 @@ impl<P: Provider> Task<P> {
     /// Records the clean end of a stream. It ends nothing but the stream: only a read can confirm that the task has
     /// ended.
     pub fn handle_end(&mut self, id: ExchangeId, now: Timestamp) {
-        self.now = self.now.max(now);
-        if let Some(open) = self.stream.of(id) {
+        self.env.advance(now);
+        if let Some(open) = self.stream_mut().and_then(|stream| stream.of(id)) {
             open.end = Some(Loss {
                 reason: RetryReason::StreamEnded,
                 why: "the server ended the stream".to_owned(),
@@ -632,39 +520,52 @@ impl<P: Provider> Task<P> {
     /// Returns the task's id, once it is known.
     #[must_use]
     pub fn id(&self) -> Option<&TaskId> {
-        self.id.as_ref()
+        self.phase.id()
     }
 
     /// Returns the last status seen.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
-        self.last_status.as_ref()
+        self.phase.task()?.status.as_ref()
     }
 
     /// Returns the questions that can be answered now.
     pub fn questions(&self) -> impl Iterator<Item = &Question> {
-        self.questions.open()
+        self.phase
+            .task()
+            .into_iter()
+            .flat_map(|follow| follow.questions.open())
     }
 
     /// Returns the question with this id, whatever its state: by its own id, or by the id of a stand-in for it, used
     /// here or in another process.
     #[must_use]
     pub fn question(&self, id: &QuestionId) -> Option<&Question> {
-        let entry = questions::named(self.questions.all(), self.id.as_ref(), id);
+        let follow = self.phase.task()?;
+        let entry = questions::named(follow.questions.all(), Some(&follow.id), id);
         entry.map(|entry| &entry.question)
+    }
+
+    /// Returns the server's error when it last refused an answer, a message or a cancel in this process; the events
+    /// report it as text.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&ApiError> {
+        self.phase.task()?.refused.as_ref()
     }
 
     /// Returns when the client last saw a sign of the connection, of the server's replies and of the task itself. These
     /// three times never stand in for one another.
     #[must_use]
     pub fn liveness(&self) -> Liveness {
-        self.liveness
+        self.env.liveness
     }
 
     /// Returns whether a review is open that no answer of ours resolves.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.paused
+        self.phase
+            .task()
+            .is_some_and(|follow| follow.questions.paused)
     }
 
     /// Answers an open question. The answer is sent at most once, after one more read that still shows the question as
@@ -679,31 +580,18 @@ impl<P: Provider> Task<P> {
         answer: Answer,
         now: Timestamp,
     ) -> Result<(), AnswerError> {
-        self.now = self.now.max(now);
-        let entry = questions::answerable(self.questions.all(), self.id.as_ref(), question)?;
-        if !matches!(self.phase, Phase::Following(_)) {
-            return Err(AnswerError::NoSuchQuestion(question.clone()));
+        self.env.advance(now);
+        let unknown = || AnswerError::NoSuchQuestion(question.clone());
+        let now = self.env.now;
+        let (phase, mut cx) = self.parts();
+        if let Some(follow) = phase.task() {
+            questions::answerable(follow.questions.all(), Some(&follow.id), question)?;
         }
-        questions::fits(&entry.question, &answer)?;
-        let question = entry.question.clone();
-        let key = (P::CAPABILITIES.answer == crate::Safety::Keyed).then(|| {
-            let task = self.id.as_ref().map_or("", TaskId::as_str);
-            // The key is made of the bare event sequence or the server's id, as in every version, so that the same
-            // answer given by another version has the same key.
-            let place = match question.seq {
-                Some(seq) => seq.to_string(),
-                None => entry.server_id().to_string(),
-            };
-            IdempotencyKey::of_answer(task, &place, &answer)
-        });
-        self.questions.set(&question.id, QuestionState::Answering);
-        let kind = WriteKind::Answer {
-            question: Box::new(question),
-            answer,
+        let Phase::Following(follow) = phase else {
+            return Err(unknown());
         };
-        self.writes
-            .push_back(PendingWrite::new(kind, key, self.now));
-        self.update_clock();
+        follow.answer(question, answer, now)?;
+        follow.update_clock(&mut cx);
         Ok(())
     }
 
@@ -713,25 +601,18 @@ impl<P: Provider> Task<P> {
     /// Returns an error if the provider does not accept messages, or if the task is over: then begin a new turn
     /// ([`continue_with`](Self::continue_with)).
     pub fn send_message(&mut self, text: String, now: Timestamp) -> Result<MessageNo, Unsupported> {
-        self.now = self.now.max(now);
+        self.env.advance(now);
         if !P::CAPABILITIES.message {
             return Err(unsupported::<P>("sending a message"));
         }
-        if !matches!(self.phase, Phase::Starting(_) | Phase::Following(_)) {
-            return Err(unsupported::<P>("sending a message to a task that is over"));
-        }
-        Ok(self.queue_message(text))
-    }
-
-    fn queue_message(&mut self, text: String) -> MessageNo {
-        self.messages += 1;
-        let no = MessageNo(self.messages);
-        self.writes.push_back(PendingWrite::new(
-            WriteKind::Message { no, text },
-            None,
-            self.now,
-        ));
-        no
+        let writes = match &mut self.phase {
+            Phase::Starting(starting) => &mut starting.writes,
+            Phase::Following(follow) => &mut follow.writes,
+            Phase::Finishing(_) | Phase::Ended(_) => {
+                return Err(unsupported::<P>("sending a message to a task that is over"));
+            }
+        };
+        Ok(writes.push_message(text, self.env.now))
     }
 
     /// Asks the server to stop the task; the request is kept until the id is known. The task's own status shows how it
@@ -740,16 +621,12 @@ impl<P: Provider> Task<P> {
     /// # Errors
     /// Returns an error if the provider cannot cancel tasks.
     pub fn cancel(&mut self, now: Timestamp) -> Result<(), Unsupported> {
-        self.now = self.now.max(now);
+        self.env.advance(now);
         if !P::CAPABILITIES.cancel {
             return Err(unsupported::<P>("cancelling a task"));
         }
-        if matches!(self.cancel, Cancel::Idle | Cancel::Refused) && !self.phase.is_ended() {
-            self.cancel = Cancel::Requested {
-                tries: 0,
-                due: self.now,
-            };
-            self.save.need();
+        if !self.phase.is_ended() {
+            self.cancel.request(self.env.now, &mut self.out);
         }
         Ok(())
     }
@@ -764,7 +641,7 @@ impl<P: Provider> Task<P> {
     #[must_use]
     pub fn outcome(&self) -> Option<&Outcome<P::Output>> {
         match &self.phase {
-            Phase::Ended(outcome) => Some(outcome),
+            Phase::Ended(ended) => Some(&ended.outcome),
             _ => None,
         }
     }
@@ -773,23 +650,61 @@ impl<P: Provider> Task<P> {
     #[must_use]
     pub fn into_outcome(self) -> Option<Outcome<P::Output>> {
         match self.phase {
-            Phase::Ended(outcome) => Some(*outcome),
+            Phase::Ended(ended) => Some(ended.outcome),
             _ => None,
         }
     }
 
-    /// Runs the human's clock while a question or a review is open, and the agent's clock otherwise.
+    /// Makes a move.
+    fn go(&mut self, next: Move<P::Output>) {
+        match next {
+            Move::Stay => {}
+            Move::Follow(created) => self.begin(created),
+            Move::End(outcome) => self.end(outcome),
+            Move::Fetch | Move::Trace(_) => self.step(next),
+        }
+    }
+
+    fn step(&mut self, next: Move<P::Output>) {
+        let phase = std::mem::replace(&mut self.phase, Phase::moving());
+        self.phase = phase.step(next, &self.env.policy, self.env.now);
+    }
+
+    /// Ends the task's following. Whoever detaches first reports what became of each pending write.
+    fn end(&mut self, outcome: Outcome<P::Output>) {
+        let mut outcome = self.as_detached(outcome);
+        if matches!(
+            outcome,
+            Outcome::DeadlineExceeded { .. } | Outcome::Interrupted { .. }
+        ) && let Move::End(turn) = self.drop_writes()
+        {
+            // The turn has ended: nobody knows whether its message was applied.
+            outcome = turn;
+        }
+        self.link.forget();
+        self.step(Move::End(outcome));
+        self.out.save.need();
+    }
+
+    /// Reports what became of each pending write; this may end a turn.
+    fn drop_writes(&mut self) -> Move<P::Output> {
+        let (phase, mut cx) = self.parts();
+        match phase {
+            Phase::Starting(starting) => {
+                starting.drop_writes(&mut cx);
+                Move::Stay
+            }
+            Phase::Following(follow) => follow.drop_writes(&mut cx),
+            Phase::Finishing(_) | Phase::Ended(_) => Move::Stay,
+        }
+    }
+
+    /// Runs the clock of whoever the task waits for.
     fn update_clock(&mut self) {
-        let human =
-            self.paused || (!self.questions.is_empty() && self.questions.open().next().is_some());
-        self.clocks.run(
-            if human {
-                TimeLimit::Waiting
-            } else {
-                TimeLimit::Working
-            },
-            self.now,
-        );
+        let (phase, mut cx) = self.parts();
+        if let Some(follow) = phase.task() {
+            follow.update_clock(&mut cx);
+        }
     }
 }
 

@@ -1,16 +1,21 @@
 //! The phase region: where a task is between its start and its end. Every change of the phase goes through
-//! [`Phase::enter`], which knows the edges that are drawn.
+//! [`Phase::step`], whose moves are the edges that are drawn.
 
 use std::sync::Arc;
 
-use crate::error::ApiError;
 use crate::event::Status;
+use crate::id::TaskId;
 use crate::operation::Safety;
-use crate::outcome::{Outcome, TaskFailure};
-use crate::provider::ReadKind;
+use crate::outcome::{NotStartedReason, Outcome, TaskFailure};
+use crate::policy::Policy;
+use crate::provider::{CreatedTask, Provider};
 use crate::reason::WaitReason;
 use crate::request::Request;
 use crate::time::Timestamp;
+
+use super::follow::Follow;
+use super::intent::UnresolvedStart;
+use super::writes::Writes;
 
 /// The phases and the transitions between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
@@ -31,21 +36,20 @@ pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Tracing", "trail read, or given up", "Ended"),
 ];
 
-/// The phase of a task.
+/// The phase of a task. What can exist in one phase only lives in that phase's variant.
 #[derive(Debug)]
-pub(super) enum Phase<O> {
+pub(super) enum Phase<P: Provider> {
     /// The id is not known yet.
     Starting(Box<Starting>),
     /// The id is known, and the task is running.
-    Following(Following),
-    /// The task completed, and its answer is being read.
-    Fetching(Fetching),
-    /// The task failed or was stopped, and its steps are being read.
-    Tracing(Tracing),
+    Following(Box<Follow<P>>),
+    /// The task is over, and its last words are being read.
+    Finishing(Box<Finishing<P>>),
     /// The task is over.
-    Ended(Box<Outcome<O>>),
+    Ended(Box<Ended<P>>),
 }
 
+/// A start request whose outcome is not known.
 #[derive(Debug)]
 pub(super) struct Starting {
     pub(super) request: Arc<Request>,
@@ -58,20 +62,103 @@ pub(super) struct Starting {
     pub(super) maybe_received: bool,
     /// How often the server has answered with a conflict since then.
     pub(super) conflicts: u32,
+    /// Messages that are to be sent once the id is known.
+    pub(super) writes: Writes,
 }
 
 impl Starting {
+    /// Creates a start that is sent now.
+    pub(super) fn new(request: Request, safety: Safety, now: Timestamp) -> Self {
+        Self {
+            request: Arc::new(request),
+            safety,
+            attempts: 0,
+            due: now,
+            why: WaitReason::Backoff,
+            maybe_received: false,
+            conflicts: 0,
+            writes: Writes::default(),
+        }
+    }
+
+    /// Returns what is kept of this start once nobody waits for its reply any more, since `ended_at`.
+    pub(super) fn unresolved(&self, ended_at: Option<Timestamp>) -> UnresolvedStart {
+        UnresolvedStart {
+            digest: self.request.digest(),
+            request: (self.safety != Safety::Once).then(|| self.request.as_ref().clone()),
+            ended_at,
+        }
+    }
+
     /// Returns whether an earlier attempt was sent; `underway` says whether the present one has been.
     pub(super) fn has_left_before(&self, underway: bool) -> bool {
         self.maybe_received || self.attempts > u32::from(underway)
     }
 }
 
+/// A task that is over, whose last words are being read.
 #[derive(Debug)]
-pub(super) struct Following {
-    pub(super) next: ReadKind,
-    pub(super) due: Timestamp,
-    pub(super) why: WaitReason,
+pub(super) struct Finishing<P: Provider> {
+    pub(super) follow: Box<Follow<P>>,
+    pub(super) read: LastRead,
+}
+
+/// What is read of a task that is over.
+#[derive(Debug)]
+pub(super) enum LastRead {
+    /// The task completed, and its answer is being read.
+    Fetching(Fetching),
+    /// The task failed or was stopped, and its steps are being read.
+    Tracing(Tracing),
+}
+
+/// A task that is over, or whose following is.
+#[derive(Debug)]
+pub(super) struct Ended<P: Provider> {
+    pub(super) outcome: Outcome<P::Output>,
+    pub(super) last: Last<P>,
+}
+
+/// What was known at the end; it is stored, so that the task can be taken up again.
+#[derive(Debug)]
+pub(super) enum Last<P: Provider> {
+    /// The id never became known.
+    Start {
+        /// The start request, if its outcome is unknown.
+        unresolved: Option<Box<UnresolvedStart>>,
+        writes: Writes,
+    },
+    Task(Box<Follow<P>>),
+}
+
+/// What moves a task to another phase, or does not.
+#[must_use]
+#[derive(Debug)]
+pub(super) enum Move<O> {
+    /// The task stays in its phase.
+    Stay,
+    /// The server created the task.
+    Follow(CreatedTask),
+    /// The task completed: its answer is read.
+    Fetch,
+    /// The task failed or was stopped: its steps are read.
+    Trace(Terminal),
+    /// The task's following is over.
+    End(Outcome<O>),
+}
+
+impl<O> Move<O> {
+    /// Returns this move, or the next one if this one stays.
+    pub(super) fn or_else(self, next: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Stay => next(),
+            moved => moved,
+        }
+    }
+
+    pub(super) fn is_stay(&self) -> bool {
+        matches!(self, Self::Stay)
+    }
 }
 
 #[derive(Debug)]
@@ -119,48 +206,134 @@ impl Terminal {
     }
 }
 
-impl<O> Phase<O> {
+impl<P: Provider> Phase<P> {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Starting(_) => "Starting",
             Self::Following(_) => "Following",
-            Self::Fetching(_) => "Fetching",
-            Self::Tracing(_) => "Tracing",
+            Self::Finishing(finish) => match finish.read {
+                LastRead::Fetching(_) => "Fetching",
+                LastRead::Tracing(_) => "Tracing",
+            },
             Self::Ended(_) => "Ended",
         }
     }
 
-    /// Moves to `next`.
-    pub(super) fn enter(&mut self, next: Self) {
+    /// Makes a move, at `now`. Every change of the phase goes through here; a move that no edge allows changes nothing.
+    pub(super) fn step(self, next: Move<P::Output>, policy: &Policy, now: Timestamp) -> Self {
+        let (from, stays) = (self.name(), next.is_stay());
+        let finishing = |follow, read| Self::Finishing(Box::new(Finishing { follow, read }));
+        let ended = |outcome, last| Self::Ended(Box::new(Ended { outcome, last }));
+        let to = match (self, next) {
+            (Self::Starting(starting), Move::Follow(created)) => {
+                let mut follow = Follow::new(created.id, None, policy, now);
+                follow.created_at = Some(now);
+                follow.status = created.status;
+                follow.writes = starting.writes;
+                Self::Following(Box::new(follow))
+            }
+            (Self::Starting(starting), Move::End(outcome)) => {
+                // Only an unknown outcome leaves a task to be searched for, or a start to be sent again.
+                let unresolved = matches!(outcome, Outcome::Unknown { .. })
+                    .then(|| Box::new(starting.unresolved(Some(now))));
+                let writes = starting.writes;
+                ended(outcome, Last::Start { unresolved, writes })
+            }
+            (Self::Following(follow), Move::Fetch) => {
+                let fetching = Fetching {
+                    since: now,
+                    due: now,
+                    tries: 0,
+                };
+                finishing(follow, LastRead::Fetching(fetching))
+            }
+            (Self::Following(follow), Move::Trace(terminal)) => {
+                let tracing = Tracing {
+                    terminal,
+                    due: now,
+                    tries: 0,
+                };
+                finishing(follow, LastRead::Tracing(tracing))
+            }
+            (Self::Following(follow), Move::End(outcome)) => ended(outcome, Last::Task(follow)),
+            (Self::Finishing(finish), Move::End(outcome)) => {
+                ended(outcome, Last::Task(finish.follow))
+            }
+            (phase, _) => phase,
+        };
         debug_assert!(
-            EDGES
-                .iter()
-                .any(|(from, _, to)| *from == self.name() && *to == next.name()),
-            "{} to {} is not drawn",
-            self.name(),
-            next.name()
+            stays
+                || EDGES
+                    .iter()
+                    .any(|edge| (edge.0, edge.2) == (from, to.name())),
+            "{from} to {} is not drawn",
+            to.name()
         );
-        *self = next;
+        to
     }
 
-    pub(super) fn follow(next: ReadKind, due: Timestamp, why: WaitReason) -> Self {
-        Self::Following(Following { next, due, why })
+    /// Returns what stands in the place of the phase while it moves; nobody else sees it.
+    pub(super) fn moving() -> Self {
+        let outcome = Outcome::NotStarted {
+            reason: NotStartedReason::Cancelled,
+            attempts: 0,
+            temporary: false,
+        };
+        let writes = Writes::default();
+        let last = Last::Start {
+            unresolved: None,
+            writes,
+        };
+        Self::Ended(Box::new(Ended { outcome, last }))
     }
 
     pub(super) fn is_ended(&self) -> bool {
         matches!(self, Self::Ended(_))
     }
-}
 
-/// The reads that have to confirm that a task is gone.
-#[derive(Debug, Clone)]
-pub(super) struct NotFound {
-    pub(super) reads: u32,
-    pub(super) error: ApiError,
-}
+    /// Returns what is known of the task, once it has an id.
+    pub(super) fn task(&self) -> Option<&Follow<P>> {
+        match self {
+            Self::Following(follow) => Some(follow),
+            Self::Finishing(finish) => Some(&finish.follow),
+            Self::Ended(ended) => match &ended.last {
+                Last::Task(follow) => Some(follow),
+                Last::Start { .. } => None,
+            },
+            Self::Starting(_) => None,
+        }
+    }
 
-/// How many reads in a row must answer 404 or 410.
-pub(super) const NOT_FOUND_READS: u32 = 3;
+    /// Returns what is known of the task, once it has an id.
+    pub(super) fn task_mut(&mut self) -> Option<&mut Follow<P>> {
+        match self {
+            Self::Following(follow) => Some(follow),
+            Self::Finishing(finish) => Some(&mut finish.follow),
+            Self::Ended(ended) => match &mut ended.last {
+                Last::Task(follow) => Some(follow),
+                Last::Start { .. } => None,
+            },
+            Self::Starting(_) => None,
+        }
+    }
+
+    pub(super) fn id(&self) -> Option<&TaskId> {
+        self.task().map(|follow| &follow.id)
+    }
+
+    /// Returns the writes that are pending.
+    pub(super) fn writes(&self) -> &Writes {
+        match self {
+            Self::Starting(starting) => &starting.writes,
+            Self::Following(follow) => &follow.writes,
+            Self::Finishing(finish) => &finish.follow.writes,
+            Self::Ended(ended) => match &ended.last {
+                Last::Start { writes, .. } => writes,
+                Last::Task(follow) => &follow.writes,
+            },
+        }
+    }
+}
 
 /// How often the client tries to read the steps, which it does on a best-effort basis.
 pub(super) const STEPS_READS: u32 = 2;

@@ -4,25 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::budget::OriginBudget;
-use crate::id::ExchangeId;
+use crate::error::BuildError;
 use crate::limits::{Kind, Limits};
 use crate::operation::Safety;
 use crate::outcome::{
     CancelFailure, NotStartedReason, Outcome, TimeLimit, UnavailableReason, UnknownReason,
 };
-use crate::provider::{PollResult, Provider, ReadKind, WriteRequest};
+use crate::provider::{Provider, ReadKind, WriteRequest};
 use crate::question::Answered;
 use crate::reason::WaitReason;
+use crate::request::Request;
 use crate::step::Step;
 use crate::time::Timestamp;
 
-use super::cancel::DetachCause;
+use super::Task;
+use super::cancel::{Cancel, DetachCause};
+use super::env::Env;
+use super::follow::{Cx, Follow};
 use super::intent::old_key;
 use super::link::{Exchange, Purpose};
-use super::phase::Phase;
-use super::stream::{CONFIRM, OPENING, QUIET, StreamState};
+use super::phase::{Finishing, LastRead, Move, Phase};
+use super::stream::{CONFIRM, OPENING, QUIET, Stream, StreamState};
 use super::writes::{WriteKind, WriteState};
-use super::{Cancel, Task};
 
 /// The earliest of several exchanges that are due.
 pub(super) struct NextExchange<T> {
@@ -41,6 +44,22 @@ impl<T> NextExchange<T> {
             };
         }
     }
+
+    /// Offers `purpose` unless an exchange that is already due was offered before: among those that are due, the first
+    /// offer wins.
+    fn offer_due(&mut self, now: Timestamp, due: Timestamp, why: WaitReason, purpose: T) {
+        if self.due > now || self.purpose.is_none() {
+            self.offer(due, why, Some(purpose));
+        }
+    }
+
+    /// Returns what is to be sent now, if anything is.
+    pub(super) fn due_purpose(self, now: Timestamp) -> Result<T, (Timestamp, WaitReason)> {
+        match self.purpose {
+            Some(purpose) if self.due <= now => Ok(purpose),
+            _ => Err((self.due, self.why)),
+        }
+    }
 }
 
 impl<P: Provider> Task<P> {
@@ -48,141 +67,124 @@ impl<P: Provider> Task<P> {
         self.judge_report(budget);
         self.judge_opening(budget);
         loop {
-            if self.record.is_due(&self.events, self.now) && !self.save.is_due() {
-                self.save.need();
-            }
-            if self.save.is_due() {
-                self.record.begin(&self.events);
-                return Step::Save {
-                    revision: self.save.revision,
-                };
+            if let Some(revision) = self.out.due_revision(self.env.now) {
+                return Step::Save { revision };
             }
             if self.phase.is_ended() {
-                self.events.release();
+                self.out.events.release();
             }
-            if let Some((no, id, event)) = self.events.first() {
+            if let Some((no, id, event)) = self.out.events.first() {
                 let event = event.clone();
                 return Step::Event { no, id, event };
             }
-            if P::CAPABILITIES.stream
-                && let StreamState::Closing { id, .. } = self.stream.state
-            {
+            if let Some(id) = self.stream().and_then(Stream::to_close) {
                 return Step::Close { id };
             }
             if self.phase.is_ended() {
-                if self.record.is_behind(&self.events) {
-                    self.detach();
+                if self.out.is_behind() {
+                    self.out.flush();
                     continue;
                 }
                 self.link.forget();
-                match self.stream.held_exchange() {
-                    Some(id) => self.stream.enter(StreamState::Closing {
-                        id,
-                        due: Timestamp::MAX,
-                    }),
+                match self.stream_mut().and_then(Stream::drop_held) {
+                    Some(id) => return Step::Close { id },
                     None => return Step::Done,
                 }
+            }
+            if self.give_up(budget) || self.read_stream(budget) {
                 continue;
             }
-            if self.is_cancelled_unsent() {
-                self.end(Outcome::NotStarted {
-                    reason: NotStartedReason::Cancelled,
-                    attempts: 0,
-                    temporary: false,
-                });
-                continue;
-            }
-            if self.clocks.has_run_out(self.now) {
-                self.expire();
-                continue;
-            }
-            if self.drop_blocking_exchange(budget) {
-                continue;
-            }
-            if self.link.in_flight().is_none() && self.is_past_repeating() {
-                self.end_unknown(old_key(), false);
-                continue;
-            }
-            if self.read_stream(budget) {
-                continue;
-            }
+            let readable = self.stream().and_then(Stream::readable);
             if let Some((exchange, _)) = self.link.in_flight() {
                 return Step::InFlight {
                     id: exchange.id,
-                    stream: self.stream.readable(),
+                    stream: readable,
                 };
             }
-            let readable = if P::CAPABILITIES.stream {
-                self.listen()
-            } else {
-                None
-            };
+            let now = self.env.now;
+            if let (Some(_), Some(stream)) = (readable, self.stream_mut()) {
+                stream.listen(now);
+            }
             let plan = self.plan();
-            if plan.due > self.now || plan.purpose.is_none() {
-                self.link.take_back();
-                if let Some(due) = self.record.due_when_idle(&self.events)
-                    // A stream may bring the next event at once; a plain wait brings none.
-                    && (due <= self.now || readable.is_none())
-                {
-                    self.save.need();
-                    continue;
+            match plan.due_purpose(now) {
+                Ok(purpose) => {
+                    if let Some(step) = self.prepare(purpose) {
+                        return step;
+                    }
                 }
-                let (until, why) = self.pause_of(&plan);
-                return match readable {
-                    Some(id) => Step::Receive { id, until },
-                    None => Step::Wait { until, why },
-                };
-            }
-            let purpose = plan.purpose.expect("checked above");
-            if self.prepare(purpose)
-                && let Some(exchange) = self.link.planned()
-            {
-                let (id, request) = (exchange.id, exchange.request.clone());
-                let limits = self.limits(&exchange.purpose);
-                return match exchange.purpose {
-                    Purpose::OpenStream(_) => Step::Open {
-                        id,
-                        request,
-                        limits,
-                    },
-                    _ => Step::Send {
-                        id,
-                        request,
-                        limits,
-                    },
-                };
+                Err(later) => {
+                    self.link.take_back();
+                    if let Some(due) = self.out.record_due_when_idle()
+                        // A stream may bring the next event at once; a plain wait brings none.
+                        && (due <= now || readable.is_none())
+                    {
+                        self.out.save.need();
+                        continue;
+                    }
+                    let (until, why) = self.pause_until(later);
+                    return match readable {
+                        Some(id) => Step::Receive { id, until },
+                        None => Step::Wait { until, why },
+                    };
+                }
             }
         }
     }
 
-    /// Returns the stream that the driver is to read, and notes since when it does.
-    fn listen(&mut self) -> Option<ExchangeId> {
-        let id = self.stream.readable()?;
-        let now = self.now;
-        if let Some(open) = self.stream.open_mut() {
-            open.listening.get_or_insert(now);
+    /// Ends what need not or must not go on: a start that was cancelled before it was sent, a task whose deadline has
+    /// passed, an exchange that blocks a cancel, a start whose key is too old. Returns true if that changed anything.
+    fn give_up(&mut self, budget: &OriginBudget) -> bool {
+        if self.is_cancelled_unsent() {
+            self.end(Outcome::NotStarted {
+                reason: NotStartedReason::Cancelled,
+                attempts: 0,
+                temporary: false,
+            });
+        } else if self.clocks.has_run_out(self.env.now) {
+            self.expire();
+        } else if self.link.in_flight().is_none() && self.is_past_repeating() {
+            let outcome = self.env.unknown_start(old_key(), false);
+            self.end(outcome);
+        } else {
+            return self.drop_blocking_exchange(budget);
         }
-        Some(id)
+        true
+    }
+
+    /// Returns the stream, if the platform has streams.
+    fn stream(&self) -> Option<&Stream> {
+        self.phase.task().map(|follow| &follow.stream)
+    }
+
+    /// Reads the next thing from the stream; returns true if that changed anything.
+    fn read_stream(&mut self, budget: &OriginBudget) -> bool {
+        let (phase, mut cx) = self.parts();
+        let Phase::Following(follow) = phase else {
+            return false;
+        };
+        let (changed, next) = follow.read_stream(&mut cx, budget);
+        self.go(next);
+        changed
     }
 
     /// Returns whether a start was cancelled before any of it was sent.
     fn is_cancelled_unsent(&self) -> bool {
         let unsent = matches!(&self.phase, Phase::Starting(starting) if starting.attempts == 0 && !starting.maybe_received);
-        unsent && matches!(self.cancel, Cancel::Requested { .. })
+        unsent && self.cancel.due().is_some()
     }
 
-    /// Returns until when there is nothing to do by this plan, and why.
-    pub(super) fn pause_of(&self, plan: &NextExchange<Purpose>) -> (Timestamp, WaitReason) {
+    /// Returns until when there is nothing to do, and why, if the next exchange is due `later`.
+    pub(super) fn pause_until(&self, later: (Timestamp, WaitReason)) -> (Timestamp, WaitReason) {
         let deadline = self.clocks.deadline();
-        let (until, why) = if deadline > plan.due {
-            (plan.due, self.reason(plan.why))
-        } else if self.detaching.is_some() {
+        let (until, why) = if deadline > later.0 {
+            (later.0, self.reason(later.1))
+        } else if self.cancel.detaching.is_some() {
             (deadline, WaitReason::Cancelling)
         } else {
             (deadline, WaitReason::Deadline)
         };
         // Recording delivered events is only housekeeping: it is not what the task waits for.
-        let record = self.record.due_when_idle(&self.events);
+        let record = self.out.record_due_when_idle();
         (record.map_or(until, |due| until.min(due)), why)
     }
 
@@ -197,7 +199,7 @@ impl<P: Provider> Task<P> {
                 | WaitReason::Silence
                 | WaitReason::Opening,
             ) => {
-                if self.paused {
+                if self.is_paused() {
                     WaitReason::Review
                 } else {
                     WaitReason::Question
@@ -207,7 +209,7 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Returns the next exchange and when it is due. Writes come first, because somebody requested them.
+    /// Returns the next exchange and when it is due.
     pub(super) fn plan(&self) -> NextExchange<Purpose> {
         let mut plan = NextExchange {
             due: Timestamp::MAX,
@@ -216,93 +218,205 @@ impl<P: Provider> Task<P> {
         };
         match &self.phase {
             Phase::Starting(starting) => {
-                plan.offer(starting.due, starting.why, Some(Purpose::Start))
+                plan.offer(starting.due, starting.why, Some(Purpose::Start));
             }
-            Phase::Fetching(fetching) => plan.offer(
-                fetching.due,
-                WaitReason::Result,
-                Some(Purpose::Read(ReadKind::Result)),
-            ),
-            Phase::Tracing(tracing) => plan.offer(
-                tracing.due,
-                WaitReason::Backoff,
-                Some(Purpose::Read(ReadKind::Steps)),
-            ),
+            Phase::Following(follow) => follow.plan(&self.env, &self.cancel, &mut plan),
+            Phase::Finishing(finish) => match &finish.read {
+                LastRead::Fetching(fetching) => {
+                    let read = Purpose::Read(ReadKind::Result);
+                    plan.offer(fetching.due, WaitReason::Result, Some(read));
+                }
+                LastRead::Tracing(tracing) => {
+                    let read = Purpose::Read(ReadKind::Steps);
+                    plan.offer(tracing.due, WaitReason::Backoff, Some(read));
+                }
+            },
             Phase::Ended(_) => {}
-            Phase::Following(following) => {
-                if let Cancel::Requested { due, .. } = self.cancel {
-                    plan.offer(due, WaitReason::Backoff, Some(Purpose::Cancel));
-                    if self.detaching.is_some() {
-                        // Nothing else matters once the task is being cancelled.
-                        return plan;
-                    }
-                }
-                if P::CAPABILITIES.events
-                    && let Some(fill) = &self.stream.backfill
-                {
-                    let read = ReadKind::Events {
-                        cursor: fill.cursor.clone(),
-                    };
-                    plan.offer(fill.due, self.backfill_reason(), Some(Purpose::Read(read)));
-                    return plan;
-                }
-                if let Some(write) = self.writes.front()
-                    && self.detaching.is_none()
-                {
-                    let purpose = match write.state {
-                        WriteState::Check => Purpose::Check,
-                        WriteState::Write => Purpose::Write,
-                        WriteState::Reconcile => Purpose::Reconcile,
-                    };
-                    self.offer_due(&mut plan, write.due, write.why, purpose);
-                }
-                if self.detaching.is_none() && self.is_sending_turn() {
-                    return plan;
-                }
-                let mut due = (following.due, following.why);
-                if let (ReadKind::Status, Some(polled)) = (&following.next, self.last_polled_at) {
-                    let floor = polled.as_millis().saturating_add(self.poll_interval.floor);
-                    if due.0.as_millis() < floor {
-                        due = (Timestamp::from_millis(floor), WaitReason::Floor);
-                    }
-                }
-                if let Some(until) = self.deferred_until(&following.next)
-                    && due.0 < until
-                {
-                    due = (until, WaitReason::Opening);
-                }
-                let read = Purpose::Read(following.next.clone());
-                self.offer_due(&mut plan, due.0, due.1, read);
-                if P::CAPABILITIES.stream {
-                    self.plan_stream(&mut plan);
-                }
-            }
         }
         plan
     }
 
-    /// Returns until when this read is postponed, because the stream that is being opened may soon make it unnecessary.
-    fn deferred_until(&self, read: &ReadKind) -> Option<Timestamp> {
-        let since = self.stream.opening_since()?;
-        let awaited = self.detaching.is_some() || self.stream.end.is_some();
-        (*read == ReadKind::Status && !awaited).then(|| since.after(OPENING))
+    /// Plans the exchange for `purpose` and returns the step that sends it; `None` if it cannot be built, which changes
+    /// what is to be done.
+    fn prepare(&mut self, purpose: Purpose) -> Option<Step> {
+        if self
+            .link
+            .planned()
+            .is_none_or(|planned| planned.purpose != purpose)
+        {
+            match self.build(&purpose) {
+                Ok(request) => self.link.plan(Exchange {
+                    id: self.env.next_exchange(),
+                    purpose,
+                    request,
+                }),
+                Err(error) => {
+                    self.unbuildable(&purpose, error.to_string());
+                    return None;
+                }
+            }
+        }
+        let exchange = self.link.planned()?;
+        let (id, request) = (exchange.id, exchange.request.clone());
+        let limits = self.limits(&exchange.purpose);
+        Some(match exchange.purpose {
+            Purpose::OpenStream(_) => Step::Open {
+                id,
+                request,
+                limits,
+            },
+            _ => Step::Send {
+                id,
+                request,
+                limits,
+            },
+        })
     }
 
-    /// Offers `purpose` unless an exchange that is already due was offered before: among those that are due, the first
-    /// offer wins.
-    fn offer_due(
-        &self,
-        plan: &mut NextExchange<Purpose>,
-        due: Timestamp,
-        why: WaitReason,
-        purpose: Purpose,
-    ) {
-        if plan.due > self.now || plan.purpose.is_none() {
-            plan.offer(due, why, Some(purpose));
+    fn build(&mut self, purpose: &Purpose) -> Result<Arc<Request>, BuildError> {
+        match &mut self.phase {
+            Phase::Starting(starting) => Ok(starting.request.clone()),
+            Phase::Following(follow) => follow.build(&self.env, purpose),
+            Phase::Finishing(finish) => finish.follow.build(&self.env, purpose),
+            Phase::Ended(_) => Err(BuildError::new("the task is over")),
         }
     }
 
-    fn plan_stream(&self, plan: &mut NextExchange<Purpose>) {
+    /// Gives up what needed a request that cannot be built, now or later, and reports that.
+    fn unbuildable(&mut self, purpose: &Purpose, why: String) {
+        let (phase, mut cx) = self.parts();
+        let next = match phase {
+            Phase::Following(follow) => follow.unbuildable(&mut cx, purpose, why),
+            Phase::Finishing(finish) => finish.unbuildable(&cx, why),
+            // A start's request was built at birth.
+            Phase::Starting(_) | Phase::Ended(_) => Move::Stay,
+        };
+        self.go(next);
+    }
+
+    fn limits(&self, purpose: &Purpose) -> Limits {
+        let left = self
+            .clocks
+            .left(self.env.now)
+            .map(|left| left.max(Duration::from_millis(1)));
+        let (kind, safety) = match (purpose, &self.phase) {
+            (Purpose::Read(ReadKind::Status), Phase::Following(follow)) => {
+                return follow.poller.status_limits().within(left);
+            }
+            (Purpose::Start, Phase::Starting(starting)) if starting.request.is_form() => {
+                (Kind::Upload, starting.safety)
+            }
+            (Purpose::Start, Phase::Starting(starting)) => (Kind::Plain, starting.safety),
+            (Purpose::Write, Phase::Following(follow)) => {
+                let write = follow.writes.front().map(|write| write.kind.safety::<P>());
+                (Kind::Plain, write.unwrap_or(Safety::Once))
+            }
+            (Purpose::OpenStream(_), _) => (Kind::OpenStream, Safety::Repeatable),
+            // Cancelling twice changes nothing more, so a cancel is safe to repeat.
+            _ => (Kind::Plain, Safety::Repeatable),
+        };
+        self.env.policy.limits.of(kind, safety, left)
+    }
+
+    /// Ends the task's following because the running deadline has passed.
+    fn expire(&mut self) {
+        // Dropping an answer leaves its question open, and that would start the human's clock.
+        self.clocks.stop();
+        let over = matches!(&self.phase, Phase::Following(follow) if follow.has_deferred_end());
+        let deadline = DetachCause::Deadline(self.clocks.running());
+        if self.cancel.detaching.is_none()
+            && !over
+            && self.detach_or_cancel(deadline, self.env.policy.on_deadline)
+        {
+            return;
+        }
+        let start_sent = self.link.has_sent(&Purpose::Start);
+        let detached = self.detached();
+        let (phase, mut cx) = self.parts();
+        let next = match phase {
+            Phase::Starting(starting) if starting.maybe_received || start_sent => Move::End(
+                cx.env
+                    .unknown_start(UnknownReason::Deadline { last: None }, false),
+            ),
+            Phase::Starting(_) | Phase::Ended(_) => Move::End(detached),
+            Phase::Following(follow) => {
+                let dropped = follow.drop_writes(&mut cx);
+                if dropped.is_stay()
+                    && let Some(result) = follow.deferred.take_if(|held| held.is_over())
+                {
+                    // The task ended in time; the rest of its list of events is not reported.
+                    follow.stream.backfill = None;
+                    follow.apply(&mut cx, result)
+                } else {
+                    dropped.or_else(|| Move::End(detached))
+                }
+            }
+            Phase::Finishing(finish) => match &finish.read {
+                LastRead::Fetching(_) => Move::End(Outcome::ResultUnavailable {
+                    id: finish.follow.id.clone(),
+                    reason: UnavailableReason::Deadline,
+                }),
+                LastRead::Tracing(_) => finish.end_traced(&cx),
+            },
+        };
+        self.go(next);
+    }
+}
+
+impl<P: Provider> Follow<P> {
+    /// Offers what may be sent next. Writes come first, because somebody requested them.
+    fn plan(&self, env: &Env<P>, cancel: &Cancel, plan: &mut NextExchange<Purpose>) {
+        let now = env.now;
+        let detaching = cancel.detaching.is_some();
+        if let Some(due) = cancel.due() {
+            plan.offer(due, WaitReason::Backoff, Some(Purpose::Cancel));
+            if detaching {
+                // Nothing else matters once the task is being cancelled.
+                return;
+            }
+        }
+        if P::CAPABILITIES.events
+            && let Some(fill) = &self.stream.backfill
+        {
+            let read = ReadKind::Events {
+                cursor: fill.cursor.clone(),
+            };
+            return plan.offer(fill.due, fill.reason(), Some(Purpose::Read(read)));
+        }
+        if let Some(write) = self.writes.front()
+            && !detaching
+        {
+            let purpose = match write.state {
+                WriteState::Check => Purpose::Check,
+                WriteState::Write => Purpose::Write,
+                WriteState::Reconcile => Purpose::Reconcile,
+            };
+            plan.offer_due(now, write.due, write.why, purpose);
+        }
+        if !detaching && self.is_sending_turn() {
+            return;
+        }
+        let (mut due, mut why) = self.poller.due();
+        let read = &self.poller.planned().read;
+        if let Some(until) = self.deferred_until(read, detaching)
+            && due < until
+        {
+            (due, why) = (until, WaitReason::Opening);
+        }
+        plan.offer_due(now, due, why, Purpose::Read(read.clone()));
+        if P::CAPABILITIES.stream {
+            self.plan_stream(env, plan);
+        }
+    }
+
+    /// Returns until when this read is postponed, because the stream that is being opened may soon make it unnecessary.
+    fn deferred_until(&self, read: &ReadKind, detaching: bool) -> Option<Timestamp> {
+        let since = self.stream.opening_since()?;
+        let awaited = detaching || self.stream.end.is_some();
+        (*read == ReadKind::Status && !awaited).then(|| since.after(OPENING))
+    }
+
+    fn plan_stream(&self, env: &Env<P>, plan: &mut NextExchange<Purpose>) {
         if let Some(unconfirmed) = &self.stream.end {
             if let Some(contradicted_at) = unconfirmed.contradicted_at {
                 plan.offer(contradicted_at.after(CONFIRM), WaitReason::Confirm, None);
@@ -316,28 +430,24 @@ impl<P: Provider> Task<P> {
             .filter(|wait| !wait.checked && !wait.told)
         {
             plan.offer(
-                self.quiet_from(wait.since).after(QUIET),
+                self.stream.quiet_from(wait.since, env.now).after(QUIET),
                 WaitReason::Quiet,
                 None,
             );
         }
         match &self.stream.state {
             StreamState::Closed { due } => {
-                self.offer_due(
-                    plan,
-                    *due,
-                    WaitReason::Reopen,
-                    Purpose::OpenStream(self.stream.last_taken),
-                );
+                let open = Purpose::OpenStream(self.stream.last_taken);
+                plan.offer_due(env.now, *due, WaitReason::Reopen, open);
             }
             StreamState::Open(open) => {
-                let since = open.listening.unwrap_or(self.now).max(open.last_byte_at);
+                let since = open.listening.unwrap_or(env.now).max(open.last_byte_at);
                 plan.offer(
-                    since.after(self.policy.limits.stream_idle),
+                    since.after(env.policy.limits.stream_idle),
                     WaitReason::Silence,
                     None,
                 );
-                if !open.contiguous && self.has_list() {
+                if !open.contiguous && self.has_list(env.now) {
                     plan.offer(open.opened.after(QUIET), WaitReason::Quiet, None);
                 }
             }
@@ -345,44 +455,27 @@ impl<P: Provider> Task<P> {
         }
     }
 
-    /// Builds the exchange for `purpose`; returns false if that changed the plan instead.
-    fn prepare(&mut self, purpose: Purpose) -> bool {
-        let planned = self.link.planned();
-        if planned.is_some_and(|exchange| exchange.purpose == purpose) {
-            return true;
-        }
-        let built = match (&purpose, &self.id) {
-            (Purpose::Start, _) => match &self.phase {
-                Phase::Starting(starting) => Ok(starting.request.clone()),
-                _ => unreachable!("only a task that has not started plans its start"),
-            },
-            (Purpose::Read(ReadKind::Status), Some(id)) => match &self.status_request {
-                // Built once: it is sent more often than any other.
-                Some(request) => Ok(request.clone()),
-                None => self
-                    .provider
-                    .read_request(id, &ReadKind::Status)
-                    .map(|request| {
-                        let request = Arc::new(request);
-                        self.status_request = Some(request.clone());
-                        request
-                    }),
-            },
-            (Purpose::Read(read), Some(id)) => self.provider.read_request(id, read).map(Arc::new),
-            (Purpose::Check | Purpose::Reconcile, Some(id)) => self
-                .provider
+    fn build(&mut self, env: &Env<P>, purpose: &Purpose) -> Result<Arc<Request>, BuildError> {
+        let (provider, id) = (&env.provider, &self.id);
+        match purpose {
+            Purpose::Start => Err(BuildError::new("the task has started")),
+            Purpose::Read(ReadKind::Status) => {
+                let build = || provider.read_request(id, &ReadKind::Status);
+                self.poller.status_request(build)
+            }
+            Purpose::Read(read) => provider.read_request(id, read).map(Arc::new),
+            Purpose::Check | Purpose::Reconcile => provider
                 .read_request(id, &ReadKind::Questions)
                 .map(Arc::new),
-            (Purpose::OpenStream(after), Some(id)) => self
-                .provider
+            Purpose::OpenStream(after) => provider
                 .read_request(id, &ReadKind::Stream { after: *after })
                 .map(|request| Arc::new(request.streaming())),
-            (Purpose::Cancel, Some(id)) => self
-                .provider
+            Purpose::Cancel => provider
                 .write_request(id, &WriteRequest::Cancel)
                 .map(Arc::new),
-            (Purpose::Write, Some(id)) => {
-                let write = self.writes.front().expect("planned because there is one");
+            Purpose::Write => {
+                let write = self.writes.front();
+                let write = write.ok_or_else(|| BuildError::new("there is nothing to write"))?;
                 let request = match &write.kind {
                     WriteKind::Answer { question, answer } => WriteRequest::Answer {
                         question,
@@ -391,113 +484,53 @@ impl<P: Provider> Task<P> {
                     },
                     WriteKind::Message { text, .. } => WriteRequest::Message(text),
                 };
-                self.provider
-                    .write_request(id, &request)
-                    .map(|request| Arc::new(request.freeze(&self.seed)))
-            }
-            (_, None) => unreachable!("only a start is planned before the id is known"),
-        };
-        match built {
-            Ok(request) => {
-                let id = ExchangeId(self.exchanges + 1);
-                self.link.plan(Exchange {
-                    id,
-                    purpose,
-                    request,
-                });
-                true
-            }
-            Err(error) => {
-                self.unbuildable(&purpose, error.to_string());
-                false
+                let request = provider.write_request(id, &request)?;
+                Ok(Arc::new(request.freeze(&env.seed)))
             }
         }
     }
 
-    /// Gives up what needed a request that cannot be built, now or later, and reports that.
-    fn unbuildable(&mut self, purpose: &Purpose, why: String) {
+    fn unbuildable(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        purpose: &Purpose,
+        why: String,
+    ) -> Move<P::Output> {
         match purpose {
             Purpose::Check | Purpose::Write | Purpose::Reconcile => {
-                self.finish_write(Answered::Refused, Some(why))
+                self.finish_write(cx, Answered::Refused, Some(why))
             }
-            Purpose::Cancel => self.cancel_refused(CancelFailure::Unbuildable(why)),
+            Purpose::Cancel => {
+                cx.cancel.refuse(CancelFailure::Unbuildable(why), cx.out);
+                self.poll_once_refused(cx);
+                Move::Stay
+            }
             Purpose::OpenStream(_) => {
                 self.stream.state = StreamState::Closed {
                     due: Timestamp::MAX,
                 };
+                Move::Stay
             }
-            Purpose::Read(ReadKind::Steps) => self.end_traced(),
             // The cursor came from the server, so this is no failure of the task.
-            Purpose::Read(ReadKind::Events { .. }) => self.list_unusable(),
+            Purpose::Read(ReadKind::Events { .. }) => self.list_unusable(cx),
             Purpose::Start | Purpose::Read(_) => {
-                let id = self
-                    .id
-                    .clone()
-                    .expect("a start's request was built at birth");
+                let id = self.id.clone();
                 let reason = UnavailableReason::Unbuildable(why);
-                self.end(Outcome::ResultUnavailable { id, reason });
+                Move::End(Outcome::ResultUnavailable { id, reason })
             }
         }
     }
+}
 
-    fn limits(&self, purpose: &Purpose) -> Limits {
-        let left = self
-            .clocks
-            .left(self.now)
-            .map(|left| left.max(Duration::from_millis(1)));
-        let (kind, safety) = match (purpose, &self.phase) {
-            (Purpose::Read(ReadKind::Status), _) => return self.status_limits.within(left),
-            (Purpose::Start, Phase::Starting(starting)) if starting.request.is_form() => {
-                (Kind::Upload, starting.safety)
+impl<P: Provider> Finishing<P> {
+    fn unbuildable(&self, cx: &Cx<'_, P>, why: String) -> Move<P::Output> {
+        match &self.read {
+            LastRead::Fetching(_) => {
+                let id = self.follow.id.clone();
+                let reason = UnavailableReason::Unbuildable(why);
+                Move::End(Outcome::ResultUnavailable { id, reason })
             }
-            (Purpose::Start, Phase::Starting(starting)) => (Kind::Plain, starting.safety),
-            (Purpose::Write, _) => {
-                let write = self.writes.front();
-                let kind = &write.expect("a write is a write's").kind;
-                (Kind::Plain, kind.safety::<P>())
-            }
-            (Purpose::OpenStream(_), _) => (Kind::OpenStream, Safety::Repeatable),
-            // Cancelling twice changes nothing more, so a cancel is safe to repeat.
-            _ => (Kind::Plain, Safety::Repeatable),
-        };
-        self.policy.limits.of(kind, safety, left)
-    }
-
-    /// Ends the task's following because the running deadline has passed.
-    fn expire(&mut self) {
-        // Dropping an answer leaves its question open, and that would start the human's clock.
-        self.clocks.stop();
-        let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
-        let deadline = DetachCause::Deadline(self.clocks.running());
-        if self.detaching.is_none()
-            && !over
-            && self.detach_or_cancel(deadline, self.policy.on_deadline)
-        {
-            return;
+            LastRead::Tracing(_) => self.end_traced(cx),
         }
-        if let Phase::Starting(starting) = &self.phase
-            && (starting.maybe_received || self.link.has_sent(&Purpose::Start))
-        {
-            return self.end_unknown(UnknownReason::Deadline { last: None }, false);
-        }
-        self.drop_writes();
-        if self.phase.is_ended() {
-            // This was the message of a turn: `drop_writes` has already ended the turn with an unknown outcome.
-            return;
-        }
-        if let Some(result) = self.deferred.take_if(|held| held.is_over()) {
-            // The task ended in time; the rest of its list of events is not reported.
-            self.stream.backfill = None;
-            return self.apply(result);
-        }
-        let outcome = match (&self.phase, &self.id) {
-            (Phase::Fetching(_), Some(id)) => Outcome::ResultUnavailable {
-                id: id.clone(),
-                reason: UnavailableReason::Deadline,
-            },
-            (Phase::Tracing(_), _) => return self.end_traced(),
-            _ => return self.end_cancelling(),
-        };
-        self.end(outcome);
     }
 }

@@ -141,6 +141,8 @@ pub(super) struct Questions {
     stand_in: Option<StandIn>,
     /// The place of the task's newest stand-in: no later stand-in has its id.
     place: Option<StandInPlace>,
+    /// Whether a review is open that no answer of ours resolves.
+    pub(super) paused: bool,
 }
 
 impl Questions {
@@ -152,6 +154,7 @@ impl Questions {
                 .collect(),
             stand_in: None,
             place,
+            paused: false,
         }
     }
 
@@ -160,8 +163,9 @@ impl Questions {
         self.place
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// Returns whether the task waits for a human, by a question or by a review.
+    pub(super) fn wait_for_a_human(&self) -> bool {
+        self.paused || (!self.entries.is_empty() && self.open().next().is_some())
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &QuestionEntry> {

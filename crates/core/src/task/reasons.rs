@@ -5,8 +5,9 @@ use crate::reason::{RequestPurpose, WaitReason};
 use crate::time::Timestamp;
 
 use super::Task;
+use super::intent::{UnconfirmedStart, is_key_old};
 use super::link::Purpose;
-use super::phase::Phase;
+use super::phase::{Last, Phase};
 use super::writes::WriteKind;
 
 impl<P: Provider> Task<P> {
@@ -30,7 +31,7 @@ impl<P: Provider> Task<P> {
                 ReadKind::Result => RequestPurpose::Result,
             },
             Purpose::Check => RequestPurpose::Check,
-            Purpose::Write => match self.writes.front().map(|write| &write.kind) {
+            Purpose::Write => match self.phase.writes().front().map(|write| &write.kind) {
                 Some(WriteKind::Message { .. }) => RequestPurpose::Message,
                 Some(WriteKind::Answer { .. }) | None => RequestPurpose::Answer,
             },
@@ -48,8 +49,40 @@ impl<P: Provider> Task<P> {
         if self.link.is_busy() || self.phase.is_ended() {
             return None;
         }
-        let plan = self.plan();
-        let waits = plan.due > self.now || plan.purpose.is_none();
-        waits.then(|| self.pause_of(&plan))
+        let later = self.plan().due_purpose(self.env.now).err()?;
+        Some(self.pause_until(later))
+    }
+}
+
+impl<P: Provider> Task<P> {
+    /// Returns what to search for, if the outcome of the start is unknown, the start cannot be repeated, and it left
+    /// something by which its task can be recognised.
+    #[must_use]
+    pub fn unconfirmed_start(&self) -> Option<UnconfirmedStart> {
+        let Phase::Ended(ended) = &self.phase else {
+            return None;
+        };
+        let Last::Start {
+            unresolved: Some(unresolved),
+            ..
+        } = &ended.last
+        else {
+            return None;
+        };
+        let intent = self.env.intent.as_ref()?;
+        Some(UnconfirmedStart {
+            intent: intent.id.clone(),
+            criteria: intent.criteria.clone()?,
+            begun_at: intent.begun_at,
+            ended_at: unresolved.ended_at,
+        })
+    }
+
+    /// Returns whether the server may have received the start and its key is too old to be sent again, even if this
+    /// process slept meanwhile.
+    pub(super) fn is_past_repeating(&self) -> bool {
+        let begun_at = self.env.intent.as_ref().map(|intent| intent.begun_at);
+        matches!(&self.phase, Phase::Starting(starting) if starting.maybe_received)
+            && begun_at.is_some_and(|begun_at| is_key_old(begun_at, self.env.now))
     }
 }

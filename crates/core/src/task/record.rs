@@ -14,10 +14,8 @@ use crate::provider::Provider;
 use crate::time::Timestamp;
 
 use super::Task;
-use super::event_queue::EventQueue;
+use super::event_queue::{EventQueue, MAX_UNRECORDED};
 
-/// Events that may be delivered before they are recorded.
-pub(super) const MAX_UNRECORDED: u64 = 32;
 /// How long a delivered event may stay unrecorded while the machine is asked for steps.
 const RECORD_WITHIN: Duration = Duration::from_secs(5);
 
@@ -112,8 +110,6 @@ impl<P: Provider> Task<P> {
     /// Announces that control returns to the application: delivered events are recorded first. Ask for steps until no
     /// [`Step::Save`](crate::Step::Save) comes any more.
     pub fn detach(&mut self) {
-        if self.record.is_behind(&self.events) && !self.save.is_due() {
-            self.save.need();
-        }
+        self.out.flush();
     }
 }

@@ -3,13 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
-use std::sync::Arc;
 
 use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
 use crate::error::ApiError;
+use crate::id::{QuestionId, TaskId};
 use crate::outcome::{CancelResult, NotStartedReason, Outcome, TimeLimit, UnknownReason};
-use crate::provider::{MatchCriteria, Provider, ReadKind};
-use crate::reason::WaitReason;
+use crate::provider::{MatchCriteria, Provider};
+use crate::question::AnswerError;
 use crate::request::{Request, Segment, SourceKey};
 use crate::seed::{Seed, hex, unhex32};
 use crate::snapshot::{
@@ -19,126 +19,215 @@ use crate::snapshot::{
 use crate::target::MAX_TARGET;
 use crate::time::Timestamp;
 
+use super::Task;
+use super::cancel::{Cancel, CancelState};
 use super::clocks::Deadlines;
+use super::env::Env;
 use super::event_queue::{EventQueue, PendingEvent};
+use super::follow::{Follow, StatusFreshness};
 use super::intent::{Intent, UnresolvedStart, is_key_old, old_key};
-use super::phase::{Phase, Starting};
-use super::questions::Questions;
+use super::link::Link;
+use super::outbox::Outbox;
+use super::phase::{Ended, Last, Phase, Starting};
+use super::questions::{QuestionEntry, QuestionState, Questions, answerable};
 use super::record::Record;
 use super::stream::{AskedInStream, EndConfirmation};
-use super::writes::{PendingWrite, WriteKind, WriteState};
-use super::{Cancel, StatusFreshness, Task, Turn, TurnState};
+use super::turn::{Turn, TurnState};
+use super::writes::{PendingWrite, WriteKind, WriteState, Writes};
 
 /// The largest value that a stored counter may have: each counts on from there one by one, and must never overflow.
 const MOST_COUNTED: u64 = u64::MAX / 2;
 
+impl Snapshot {
+    /// Returns why this question of a task that is over can no longer be answered.
+    #[must_use]
+    pub fn answer_error(&self, question: &QuestionId) -> AnswerError {
+        match answerable(&self.0.questions, self.0.task.as_ref(), question) {
+            Ok(_) => AnswerError::NoSuchQuestion(question.clone()),
+            Err(why) => why,
+        }
+    }
+
+    /// Returns what starts the same again as a new task, independent of this one.
+    ///
+    /// # Errors
+    /// Returns an error if nothing is stored of the start, or not enough; the error says why.
+    pub fn start_again(&self) -> Result<StartAgain, StartAgainError> {
+        start_again(&self.0)
+    }
+}
+
+/// Converts a task to its stored form. Every value is taken apart whole, so that a new field does not compile until it
+/// is stored here or named as one that is not.
 pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
-    let (work_left, human_left) = task.clocks.left_at(task.now);
-    let pending = task.events.pending();
-    Snapshot(Saved {
+    let Task {
+        env,
+        // An exchange that is under way counts as abandoned after a resume.
+        link: _,
+        out,
+        clocks,
+        cancel,
+        phase,
+    } = task;
+    let (working_left, waiting_left) = clocks.left_at(env.now);
+    let pending = out.events.pending();
+    let mut saved = Saved {
         v: Saved::version(),
         provider: P::NAME.to_owned(),
-        origin: task.origin.clone(),
-        task: task.id.clone(),
-        intent: task.intent.as_ref().map(|intent| intent.id.clone()),
+        origin: env.origin.clone(),
+        intent: env.intent.as_ref().map(|intent| intent.id.clone()),
         start: save_start(task),
         again: save_again(task),
-        ended: match &task.phase {
-            Phase::Ended(outcome) => Some(save_end(outcome)),
-            _ => None,
-        },
-        saved_at: task.now,
-        working_left: work_left,
-        waiting_left: human_left,
-        human_is_asked: task.clocks.running() == TimeLimit::Waiting,
-        paused: task.paused,
-        stale: task.freshness != StatusFreshness::Current,
-        policy: task.policy.clone(),
-        seed: hex(&task.seed.0),
-        jitter: task.rng.get_seed(),
-        revision: task.save.revision,
-        events_taken: task.events.taken(),
-        events_numbered: task.events.numbered(),
+        saved_at: env.now,
+        working_left,
+        waiting_left,
+        human_is_asked: clocks.running() == TimeLimit::Waiting,
+        policy: env.policy.clone(),
+        seed: hex(&env.seed.0),
+        jitter: env.rng.get_seed(),
+        revision: out.save.revision,
+        events_taken: out.events.taken(),
+        events_numbered: out.events.numbered(),
         pending_events: pending
             .iter()
             .map(|(_, event)| event.as_ref().clone())
             .collect(),
         pending_event_ids: pending.iter().map(|(id, _)| *id).collect(),
-        exchanges: task.exchanges,
-        messages: task.messages,
-        created_at: task.created_at,
-        event_seq: task.stream.last_taken,
-        asked_in_stream: task.stream.asked.as_ref().map(|wait| SavedAskedInStream {
-            question: wait.question.clone(),
-            told: wait.told,
-            unconfirmed: wait.unconfirmed,
-        }),
-        // An event that was not acknowledged comes again, and with it the unconfirmed end.
-        unconfirmed_end: task
-            .stream
-            .end
-            .as_ref()
-            .filter(|unconfirmed| unconfirmed.event.seq <= task.stream.last_taken)
-            .map(|unconfirmed| SavedUnconfirmedEnd {
-                end: unconfirmed.end.clone(),
-                event: unconfirmed.event.clone(),
-            }),
-        status: task.last_status.clone(),
-        questions: task.questions.all().cloned().collect(),
-        stand_in: task.questions.place(),
-        writes: task
-            .writes
-            .iter()
-            .map(|write| SavedWrite {
-                kind: write.kind.clone(),
-                state: write.state,
-                cursor: write.cursor.clone(),
-                key: write.key.clone(),
-            })
-            .collect(),
-        turn: task.turn.as_ref().map(|turn| SavedTurn {
-            text: turn.text.clone(),
-            state: match &turn.state {
-                TurnState::Baseline => SavedTurnState::Baseline,
-                TurnState::Sending { no, working } => SavedTurnState::Sending {
-                    no: *no,
-                    working: *working,
-                },
-                TurnState::Unproven { cursor, working } => SavedTurnState::Unproven {
-                    cursor: cursor.clone(),
-                    working: *working,
-                },
-                TurnState::Proven => SavedTurnState::Proven,
-                TurnState::Lost {
-                    no,
-                    cursor,
-                    working,
-                } => SavedTurnState::Lost {
-                    no: *no,
-                    cursor: cursor.clone(),
-                    working: *working,
-                },
-                TurnState::Undelivered { detail } => SavedTurnState::Undelivered {
-                    detail: detail.clone(),
-                },
+        exchanges: env.exchanges,
+        messages: phase.writes().messages,
+        writes: phase.writes().iter().map(PendingWrite::stored).collect(),
+        cancel: cancel.state.stored(),
+        ..Saved::default()
+    };
+    if let Phase::Ended(ended) = phase {
+        saved.ended = Some(save_end(&ended.outcome));
+    }
+    if let Some(follow) = phase.task() {
+        save_follow(follow, &mut saved);
+    }
+    Snapshot(saved)
+}
+
+fn save_follow<P: Provider>(follow: &Follow<P>, saved: &mut Saved) {
+    let Follow {
+        id,
+        created_at,
+        status,
+        freshness,
+        // The task is polled at once.
+        poller: _,
+        stream,
+        // The list is read again.
+        deferred: _,
+        questions,
+        // They are stored in every phase.
+        writes: _,
+        turn,
+        // It explains an event that was delivered.
+        refused: _,
+    } = follow;
+    saved.task = Some(id.clone());
+    saved.created_at = *created_at;
+    saved.status.clone_from(status);
+    saved.stale = *freshness != StatusFreshness::Current;
+    saved.event_seq = stream.last_taken;
+    saved.asked_in_stream = stream.asked.as_ref().map(|wait| SavedAskedInStream {
+        question: wait.question.clone(),
+        told: wait.told,
+        unconfirmed: wait.unconfirmed,
+    });
+    // An event that was not acknowledged comes again, and with it the unconfirmed end.
+    let end = stream.end.as_ref();
+    saved.unconfirmed_end = end
+        .filter(|unconfirmed| unconfirmed.event.seq <= stream.last_taken)
+        .map(|unconfirmed| SavedUnconfirmedEnd {
+            end: unconfirmed.end.clone(),
+            event: unconfirmed.event.clone(),
+        });
+    saved.paused = questions.paused;
+    saved.questions = questions.all().cloned().collect();
+    saved.stand_in = questions.place();
+    saved.turn = turn.as_ref().map(Turn::stored);
+}
+
+impl PendingWrite {
+    fn stored(&self) -> SavedWrite {
+        SavedWrite {
+            kind: self.kind.clone(),
+            state: self.state,
+            cursor: self.cursor.clone(),
+            key: self.key.clone(),
+        }
+    }
+}
+
+impl CancelState {
+    fn stored(&self) -> SavedCancel {
+        match self {
+            Self::NotRequested | Self::Unsupported => SavedCancel::Idle,
+            Self::Requested { .. } => SavedCancel::Requested,
+            Self::Accepted => SavedCancel::Accepted,
+            Self::Refused(_) => SavedCancel::Refused,
+        }
+    }
+
+    fn restore(saved: SavedCancel, now: Timestamp) -> Self {
+        match saved {
+            SavedCancel::Idle => Self::NotRequested,
+            SavedCancel::Requested => Self::Requested {
+                tries: 0,
+                due: now,
+                last: None,
             },
-        }),
-        cancel: match task.cancel {
-            Cancel::Idle => SavedCancel::Idle,
-            Cancel::Requested { .. } => SavedCancel::Requested,
-            Cancel::Accepted => SavedCancel::Accepted,
-            Cancel::Refused => SavedCancel::Refused,
-        },
-    })
+            SavedCancel::Accepted => Self::Accepted,
+            SavedCancel::Refused => Self::Refused(None),
+        }
+    }
+}
+
+impl Turn {
+    fn stored(&self) -> SavedTurn {
+        let state = match &self.state {
+            TurnState::Baseline => SavedTurnState::Baseline,
+            TurnState::Sending { no, working } => SavedTurnState::Sending {
+                no: *no,
+                working: *working,
+            },
+            TurnState::Unproven { cursor, working } => SavedTurnState::Unproven {
+                cursor: cursor.clone(),
+                working: *working,
+            },
+            TurnState::Proven => SavedTurnState::Proven,
+            TurnState::Lost {
+                no,
+                cursor,
+                working,
+            } => SavedTurnState::Lost {
+                no: *no,
+                cursor: cursor.clone(),
+                working: *working,
+            },
+            TurnState::Undelivered { detail } => SavedTurnState::Undelivered {
+                detail: detail.clone(),
+            },
+        };
+        SavedTurn {
+            text: self.text.clone(),
+            state,
+        }
+    }
 }
 
 /// Converts the start while its outcome is not known.
 fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
-    let intent = task.intent.as_ref()?;
+    let intent = task.env.intent.as_ref()?;
     let unresolved = match &task.phase {
-        Phase::Starting(starting) => UnresolvedStart::of(starting, None),
-        Phase::Ended(_) => task.unresolved.as_deref()?.clone(),
-        Phase::Following(_) | Phase::Fetching(_) | Phase::Tracing(_) => return None,
+        Phase::Starting(starting) => starting.unresolved(None),
+        Phase::Ended(ended) => match &ended.last {
+            Last::Start { unresolved, .. } => unresolved.as_deref()?.clone(),
+            Last::Task(_) => return None,
+        },
+        Phase::Following(_) | Phase::Finishing(_) => return None,
     };
     Some(SavedStart {
         intent: intent.id.clone(),
@@ -152,7 +241,7 @@ fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
 
 /// Converts what starts the same again.
 fn save_again<P: Provider>(task: &Task<P>) -> Option<SavedAgain> {
-    let intent = task.intent.as_ref()?;
+    let intent = task.env.intent.as_ref()?;
     Some(match intent.kept.as_ref()? {
         KeptStart::Request(request) => SavedAgain::Request {
             criteria: intent.criteria.clone(),
@@ -189,7 +278,7 @@ fn load_again(saved: &SavedAgain) -> Result<KeptStart, ResumeError> {
 }
 
 /// Restores what starts the same task again.
-pub(crate) fn start_again(saved: &Saved) -> Result<StartAgain, StartAgainError> {
+fn start_again(saved: &Saved) -> Result<StartAgain, StartAgainError> {
     let again = saved.again.as_ref().ok_or(StartAgainError::NothingKept)?;
     let broken = |error: ResumeError| StartAgainError::Broken(error.to_string());
     let request = match load_again(again).map_err(broken)? {
@@ -290,102 +379,44 @@ pub(super) fn resume<P: Provider>(
                 .ok_or_else(|| ResumeError::Broken("the seed is not 32 bytes".to_owned()))?,
         ),
     };
-    let phase = phase_of::<P>(&saved, now)?;
-    let intent = intent_of(&saved)?;
-    let unresolved = match &phase {
-        Phase::Ended(_) => unresolved_of(&saved)?,
-        _ => None,
-    };
-    let mut task = Task::new(
-        provider,
-        saved.task,
-        phase,
-        saved.event_seq,
-        saved.policy,
-        seed,
-        now,
-    );
-    task.origin = saved.origin;
-    task.intent = intent;
-    task.unresolved = unresolved;
-    task.rng = fastrand::Rng::with_seed(saved.jitter);
-    task.created_at = saved.created_at.map(|started| started.min(now));
-    task.exchanges = saved.exchanges;
-    task.messages = saved.messages;
-    let mut ids = saved.pending_event_ids.into_iter();
-    let pending = saved.pending_events.into_iter().map(|event| PendingEvent {
-        id: ids.next(),
-        event,
-    });
-    task.events = EventQueue::after(saved.events_taken, saved.events_numbered, pending);
-    if !task.phase.is_ended() {
-        task.events.skip_unrecorded();
+    let mut env = Env::new(provider, saved.policy.clone(), seed, now);
+    env.origin.clone_from(&saved.origin);
+    env.intent = intent_of(&saved)?;
+    env.rng = fastrand::Rng::with_seed(saved.jitter);
+    env.exchanges = saved.exchanges;
+    let mut out = Outbox::default();
+    let mut ids = saved.pending_event_ids.iter().copied();
+    let pending = saved
+        .pending_events
+        .iter()
+        .cloned()
+        .map(|event| PendingEvent {
+            id: ids.next(),
+            event,
+        });
+    out.events = EventQueue::after(saved.events_taken, saved.events_numbered, pending);
+    out.save.revision = saved.revision;
+    out.save.saved = saved.revision;
+    let phase = phase_of(&saved, &env, &mut out, now)?;
+    let mut clocks = Deadlines::new(saved.working_left, saved.waiting_left, saved_at);
+    if saved.human_is_asked {
+        clocks.run(TimeLimit::Waiting, saved_at);
     }
-    task.record = Record::resumed(&task.events);
-    task.save.revision = saved.revision;
-    task.save.saved = saved.revision;
+    let mut task = Task {
+        env,
+        link: Link::Idle,
+        out,
+        clocks,
+        cancel: Cancel {
+            state: CancelState::restore(saved.cancel, now),
+            detaching: None,
+        },
+        phase,
+    };
     if !task.phase.is_ended() {
         // A resumed task is a new state, and the snapshot may never have been stored where it is now.
-        task.save.need();
+        task.out.save.need();
     }
-    task.last_status = saved.status;
-    task.paused = saved.paused;
-    task.freshness = if saved.stale {
-        StatusFreshness::StaleSince(now)
-    } else {
-        StatusFreshness::Current
-    };
-    task.clocks = Deadlines::new(saved.working_left, saved.waiting_left, saved_at);
-    if saved.human_is_asked {
-        task.clocks.run(TimeLimit::Waiting, saved_at);
-    }
-    // Open questions are reported again: nobody may have heard of them.
-    let (open, known): (Vec<_>, Vec<_>) = saved
-        .questions
-        .into_iter()
-        .partition(|entry| matches!(entry.state, super::QuestionState::Open));
-    task.questions = Questions::restore(known, saved.stand_in);
-    for entry in open {
-        task.questions.tell(entry, &mut task.events);
-    }
-    task.writes = saved
-        .writes
-        .into_iter()
-        .map(|write| {
-            let mut restored = PendingWrite::new(write.kind, write.key, now);
-            restored.cursor = write.cursor;
-            restored.state = match write.state {
-                // The write may have been sent after this was stored: a read must show whether it arrived before
-                // anything else is sent.
-                WriteState::Write => WriteState::Reconcile,
-                stage => stage,
-            };
-            if restored.state == WriteState::Reconcile {
-                restored.maybe_applied = true;
-                restored.last_error = Some("the process ended before the reply came".to_owned());
-            }
-            restored
-        })
-        .collect();
-    task.turn = saved.turn.map(|turn| load_turn(turn, &mut task, now));
-    task.stream.asked = saved.asked_in_stream.map(|wait| AskedInStream {
-        told: wait.told,
-        unconfirmed: wait.unconfirmed,
-        ..AskedInStream::new(wait.question, now)
-    });
-    task.stream.end = saved.unconfirmed_end.map(|unconfirmed| EndConfirmation {
-        end: unconfirmed.end,
-        event: unconfirmed.event,
-        contradicted_at: None,
-        tries: 0,
-        reply: None,
-    });
-    task.cancel = match saved.cancel {
-        SavedCancel::Idle => Cancel::Idle,
-        SavedCancel::Requested => Cancel::Requested { tries: 0, due: now },
-        SavedCancel::Accepted => Cancel::Accepted,
-        SavedCancel::Refused => Cancel::Refused,
-    };
     if task.clocks.has_run_out(now) {
         // The task's following was over, or is now: a question that has been open since gets no time of its own.
         task.clocks.stop();
@@ -395,8 +426,74 @@ pub(super) fn resume<P: Provider>(
     Ok(task)
 }
 
-fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) -> Turn {
-    let stage = match saved.state {
+/// Restores what is known of a task with this id. Whether its following is over decides what became of a write that was
+/// lost.
+fn load_follow<P: Provider>(
+    id: TaskId,
+    saved: &Saved,
+    is_over: bool,
+    out: &mut Outbox,
+    now: Timestamp,
+) -> Follow<P> {
+    let mut follow = Follow::new(id, saved.event_seq, &saved.policy, now);
+    follow.created_at = saved.created_at.map(|started| started.min(now));
+    follow.status.clone_from(&saved.status);
+    follow.freshness = if saved.stale {
+        StatusFreshness::StaleSince(now)
+    } else {
+        StatusFreshness::Current
+    };
+    // Open questions are reported again: nobody may have heard of them.
+    let is_open = |entry: &QuestionEntry| matches!(entry.state, QuestionState::Open);
+    let (open, known): (Vec<_>, Vec<_>) = saved.questions.iter().cloned().partition(is_open);
+    follow.questions = Questions::restore(known, saved.stand_in);
+    for entry in open {
+        follow.questions.tell(entry, &mut out.events);
+    }
+    follow.questions.paused = saved.paused;
+    follow.writes = load_writes(saved, now);
+    follow.turn = saved
+        .turn
+        .as_ref()
+        .map(|turn| load_turn(turn, is_over, &mut follow.writes, now));
+    follow.stream.asked = saved.asked_in_stream.as_ref().map(|wait| AskedInStream {
+        told: wait.told,
+        unconfirmed: wait.unconfirmed,
+        ..AskedInStream::new(wait.question.clone(), now)
+    });
+    let end = saved.unconfirmed_end.as_ref();
+    follow.stream.end = end.map(|unconfirmed| EndConfirmation {
+        end: unconfirmed.end.clone(),
+        event: unconfirmed.event.clone(),
+        contradicted_at: None,
+        tries: 0,
+        reply: None,
+    });
+    follow
+}
+
+fn load_writes(saved: &Saved, now: Timestamp) -> Writes {
+    let load = |write: &SavedWrite| {
+        let mut restored = PendingWrite::new(write.kind.clone(), write.key.clone(), now);
+        restored.cursor = write.cursor.clone();
+        restored.state = match write.state {
+            // The write may have been sent after this was stored: a read must show whether it arrived before anything
+            // else is sent.
+            WriteState::Write => WriteState::Reconcile,
+            stage => stage,
+        };
+        if restored.state == WriteState::Reconcile {
+            restored.maybe_applied = true;
+            restored.last_error = Some("the process ended before the reply came".to_owned());
+        }
+        restored
+    };
+    Writes::restore(saved.writes.iter().map(load).collect(), saved.messages)
+}
+
+fn load_turn(saved: &SavedTurn, is_over: bool, writes: &mut Writes, now: Timestamp) -> Turn {
+    let text = saved.text.clone();
+    let state = match saved.state.clone() {
         SavedTurnState::Baseline => TurnState::Baseline,
         SavedTurnState::Sending { no, working } => TurnState::Sending { no, working },
         SavedTurnState::Unproven { cursor, working } => TurnState::Unproven { cursor, working },
@@ -405,7 +502,7 @@ fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) 
             no,
             cursor,
             working,
-        } if task.phase.is_ended() => TurnState::Lost {
+        } if is_over => TurnState::Lost {
             no,
             cursor,
             working,
@@ -415,20 +512,17 @@ fn load_turn<P: Provider>(saved: SavedTurn, task: &mut Task<P>, now: Timestamp) 
             cursor,
             working,
         } => {
-            let text = saved.text.clone();
+            let text = text.clone();
             let mut lost = PendingWrite::new(WriteKind::Message { no, text }, None, now);
             lost.state = WriteState::Reconcile;
             lost.cursor = cursor;
             lost.maybe_applied = true;
-            task.writes.push_front(lost);
+            writes.push_front(lost);
             TurnState::Sending { no, working }
         }
         SavedTurnState::Undelivered { detail } => TurnState::Undelivered { detail },
     };
-    Turn {
-        text: saved.text,
-        state: stage,
-    }
+    Turn { text, state }
 }
 
 /// Returns what happened to the message of a turn that is known not to have arrived.
@@ -439,9 +533,61 @@ fn undelivered(saved: &Saved) -> Option<&Option<String>> {
     }
 }
 
-fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Output>, ResumeError> {
-    let over = |outcome| Ok(Phase::Ended(Box::new(outcome)));
-    match (&saved.task, &saved.ended, &saved.start) {
+/// Restores the phase. A followed task is polled again even if its following was over.
+fn phase_of<P: Provider>(
+    saved: &Saved,
+    env: &Env<P>,
+    out: &mut Outbox,
+    now: Timestamp,
+) -> Result<Phase<P>, ResumeError> {
+    let ended = load_end(saved, env, now)?;
+    if ended.is_none() {
+        out.events.skip_unrecorded();
+    }
+    // What is reported again from here on counts as not stored.
+    out.record = Record::resumed(&out.events);
+    let is_over = ended.is_some();
+    let task = saved.task.clone();
+    let follow = task.map(|id| Box::new(load_follow(id, saved, is_over, out, now)));
+    Ok(match (ended, follow, &saved.start) {
+        (Some(outcome), follow, _) => {
+            let last = match follow {
+                Some(follow) => Last::Task(follow),
+                None => Last::Start {
+                    unresolved: unresolved_of(saved)?.map(Box::new),
+                    writes: load_writes(saved, now),
+                },
+            };
+            Phase::Ended(Box::new(Ended { outcome, last }))
+        }
+        (None, Some(follow), _) => Phase::Following(follow),
+        (
+            None,
+            None,
+            Some(SavedStart {
+                request: Some(request),
+                ..
+            }),
+        ) => {
+            let mut starting = Starting::new(load_request(request)?, P::CAPABILITIES.start, now);
+            starting.maybe_received = true;
+            starting.writes = load_writes(saved, now);
+            Phase::Starting(Box::new(starting))
+        }
+        (None, None, _) => {
+            let why = "it has neither a task nor a start";
+            return Err(ResumeError::Broken(why.to_owned()));
+        }
+    })
+}
+
+/// Returns how the task ended, if it need not or cannot be continued.
+fn load_end<P: Provider>(
+    saved: &Saved,
+    env: &Env<P>,
+    now: Timestamp,
+) -> Result<Option<Outcome<P::Output>>, ResumeError> {
+    Ok(Some(match (&saved.task, &saved.ended, &saved.start) {
         (
             _,
             Some(SavedEnd::Refused {
@@ -454,12 +600,12 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
         ) => {
             let status = StatusCode::from_u16(*status)
                 .map_err(|_| ResumeError::Broken(format!("{status} is no status code")))?;
-            over(Outcome::Refused(ApiError {
+            Outcome::Refused(ApiError {
                 status,
                 message: message.clone(),
                 code: code.clone(),
                 request_id: request_id.clone(),
-            }))
+            })
         }
         (
             _,
@@ -469,11 +615,11 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 temporary,
             }),
             _,
-        ) => over(Outcome::NotStarted {
+        ) => Outcome::NotStarted {
             reason: reason.clone(),
             attempts: *attempts,
             temporary: *temporary,
-        }),
+        },
         (
             _,
             Some(SavedEnd::Unknown {
@@ -482,58 +628,36 @@ fn phase_of<P: Provider>(saved: &Saved, now: Timestamp) -> Result<Phase<P::Outpu
                 likely,
             }),
             _,
-        ) => over(Outcome::Unknown {
+        ) => Outcome::Unknown {
             intent: intent.clone(),
             reason: reason.clone(),
             likely: *likely,
-        }),
-        (None, Some(SavedEnd::Deadline), _) => over(Outcome::DeadlineExceeded {
+        },
+        (None, Some(SavedEnd::Deadline), _) => Outcome::DeadlineExceeded {
             id: None,
             limit: TimeLimit::Working,
             last: None,
             cancel: CancelResult::NotRequested,
-        }),
+        },
         (Some(_), _, _) => match undelivered(saved) {
-            Some(detail) => over(Outcome::NotStarted {
+            Some(detail) => Outcome::NotStarted {
                 reason: NotStartedReason::Message {
                     detail: detail.clone(),
                 },
                 attempts: 0,
                 temporary: true,
-            }),
-            None => Ok(Phase::follow(
-                ReadKind::Status,
-                now,
-                WaitReason::PollInterval,
-            )),
+            },
+            None => return Ok(None),
         },
         (None, _, Some(start)) => match &start.request {
             Some(_) if is_key_old(start.begun_at.unwrap_or(saved.saved_at), now) => {
-                over(Outcome::Unknown {
-                    intent: start.intent.clone(),
-                    reason: old_key(),
-                    likely: false,
-                })
+                env.unknown_start(old_key(), false)
             }
-            Some(request) => Ok(Phase::Starting(Box::new(Starting {
-                request: Arc::new(load_request(request)?),
-                safety: P::CAPABILITIES.start,
-                attempts: 0,
-                due: now,
-                why: WaitReason::Backoff,
-                maybe_received: true,
-                conflicts: 0,
-            }))),
-            None => over(Outcome::Unknown {
-                intent: start.intent.clone(),
-                reason: UnknownReason::ProcessEnded,
-                likely: false,
-            }),
+            Some(_) => return Ok(None),
+            None => env.unknown_start(UnknownReason::ProcessEnded, false),
         },
-        (None, _, None) => Err(ResumeError::Broken(
-            "it has neither a task nor a start".to_owned(),
-        )),
-    }
+        (None, _, None) => return Ok(None),
+    }))
 }
 
 fn intent_of(saved: &Saved) -> Result<Option<Intent>, ResumeError> {
@@ -552,15 +676,15 @@ fn intent_of(saved: &Saved) -> Result<Option<Intent>, ResumeError> {
     }))
 }
 
-fn unresolved_of(saved: &Saved) -> Result<Option<Box<UnresolvedStart>>, ResumeError> {
+fn unresolved_of(saved: &Saved) -> Result<Option<UnresolvedStart>, ResumeError> {
     let Some(start) = saved.start.as_ref().filter(|_| saved.task.is_none()) else {
         return Ok(None);
     };
-    Ok(Some(Box::new(UnresolvedStart {
+    Ok(Some(UnresolvedStart {
         digest: start.digest.clone(),
         request: start.request.as_ref().map(load_request).transpose()?,
         ended_at: start.ended_at,
-    })))
+    }))
 }
 
 fn save_request(request: &Request) -> SavedRequest {

@@ -2,18 +2,19 @@
 //! the list of events.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::event::RawEvent;
+use crate::event::{Event, RawEvent};
 use crate::failure::ExchangeFailure;
 use crate::id::{EventSeq, ExchangeId, QuestionId};
 use crate::lenient::ListEntry;
 use crate::provider::{StreamEvent, UnconfirmedEnd};
 use crate::question::Question;
-use crate::reason::RetryReason;
+use crate::reason::{RetryReason, WaitReason};
 use crate::response::Response;
 use crate::sse::Decoder;
 use crate::time::Timestamp;
@@ -145,6 +146,15 @@ pub(super) struct Backfill {
 }
 
 impl Backfill {
+    /// Returns why the list is read now.
+    pub(super) fn reason(&self) -> WaitReason {
+        if self.tries > 0 {
+            WaitReason::Backoff
+        } else {
+            WaitReason::PollInterval
+        }
+    }
+
     pub(super) fn new(cursor: Option<String>, now: Timestamp) -> Self {
         Self {
             inherited: cursor.is_some(),
@@ -425,6 +435,38 @@ impl Stream {
         (!busy && open.end.is_none()).then_some(open.id)
     }
 
+    /// Returns the stream that the driver is to drop.
+    pub(super) fn to_close(&self) -> Option<ExchangeId> {
+        match self.state {
+            StreamState::Closing { id, .. } => Some(id),
+            StreamState::Closed { .. } | StreamState::Opening(_) | StreamState::Open(_) => None,
+        }
+    }
+
+    /// Drops the stream that the driver owns, if it owns one, because the task is over.
+    pub(super) fn drop_held(&mut self) -> Option<ExchangeId> {
+        let id = self.held_exchange()?;
+        let due = Timestamp::MAX;
+        self.enter(StreamState::Closing { id, due });
+        Some(id)
+    }
+
+    /// Notes that the driver reads the stream from now on.
+    pub(super) fn listen(&mut self, now: Timestamp) {
+        if let Some(open) = self.open_mut() {
+            open.listening.get_or_insert(now);
+        }
+    }
+
+    /// Returns since when nothing is known to have followed an event of this time: while the driver did not read,
+    /// something may have.
+    pub(super) fn quiet_from(&self, since: Timestamp, now: Timestamp) -> Timestamp {
+        match self.open() {
+            Some(open) => since.max(open.listening.unwrap_or(now)),
+            None => since,
+        }
+    }
+
     /// Returns whether the open stream alone shows what happens.
     pub(super) fn is_trusted(&self) -> bool {
         self.open().is_some_and(Open::is_trusted)
@@ -448,6 +490,28 @@ impl Stream {
             <= self
                 .last_decoded
                 .map_or(1, |decoded| decoded.0.saturating_add(1))
+    }
+
+    /// Notes that the driver has dropped the stream with this id.
+    pub(super) fn closed(&mut self, id: ExchangeId) {
+        match self.state {
+            StreamState::Closing { id: closing, due } if closing == id => {
+                self.enter(StreamState::Closed { due });
+            }
+            _ => {}
+        }
+    }
+
+    /// Notes that the driver has taken an event: it is stored from now on, and shown with the next question.
+    pub(super) fn taken(&mut self, event: Arc<Event>) {
+        if let Some(open) = self.open_mut() {
+            // The driver was not reading the stream meanwhile: its silence until now proves nothing.
+            open.listening = None;
+        }
+        if let Event::Provider(event) = Arc::unwrap_or_clone(event) {
+            self.last_taken = self.last_taken.max(event.seq);
+            self.recent.push(event);
+        }
     }
 
     fn name(state: &StreamState) -> &'static str {

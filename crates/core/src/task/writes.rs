@@ -13,6 +13,7 @@
 //! A keyed answer may be repeated, but only while the task still asks: a server that forgot the key would take it for
 //! the answer to its next question.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -131,4 +132,55 @@ pub(super) const RECONCILE_READS: u32 = 3;
 /// Returns the wait before the next of these reads: the conversation may show a write with a delay.
 fn reconcile_wait(reads: u32) -> Duration {
     Duration::from_secs(u64::from(reads.min(RECONCILE_READS)) * 2)
+}
+
+/// The writes that are pending, in order; only the first one is under way.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    queue: VecDeque<PendingWrite>,
+    /// How many messages were queued.
+    pub(super) messages: u64,
+}
+
+impl Writes {
+    pub(super) fn push(&mut self, kind: WriteKind, key: Option<IdempotencyKey>, now: Timestamp) {
+        self.queue.push_back(PendingWrite::new(kind, key, now));
+    }
+
+    /// Queues a message.
+    pub(super) fn push_message(&mut self, text: String, now: Timestamp) -> MessageNo {
+        self.messages += 1;
+        let no = MessageNo(self.messages);
+        self.push(WriteKind::Message { no, text }, None, now);
+        no
+    }
+
+    /// Restores the pending writes of a stored task.
+    pub(super) fn restore(queue: VecDeque<PendingWrite>, messages: u64) -> Self {
+        Self { queue, messages }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &PendingWrite> {
+        self.queue.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn front(&self) -> Option<&PendingWrite> {
+        self.queue.front()
+    }
+
+    pub(super) fn front_mut(&mut self) -> Option<&mut PendingWrite> {
+        self.queue.front_mut()
+    }
+
+    pub(super) fn push_front(&mut self, write: PendingWrite) {
+        self.queue.push_front(write);
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<PendingWrite> {
+        self.queue.pop_front()
+    }
 }

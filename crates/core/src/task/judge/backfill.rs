@@ -9,9 +9,10 @@ use crate::lenient::ListEntry;
 use crate::outcome::Outcome;
 use crate::provider::{EventKind, Page, PollResult, Provider, StreamEvent};
 use crate::question::Question;
-use crate::reason::{RetryReason, WaitReason};
+use crate::reason::RetryReason;
 use crate::retry::{self, AttemptError};
-use crate::task::Task;
+use crate::task::follow::{Cx, Follow};
+use crate::task::phase::Move;
 use crate::task::stream::{
     Backfill, CROSS_CHECK, EMPTY_PAGES, FILL_PATIENCE, FILL_PATIENCE_AT_END, MAX_REVERSED,
 };
@@ -21,16 +22,16 @@ use crate::time::Timestamp;
 use super::access_lost;
 use super::stream::EventOrigin;
 
-impl<P: Provider> Task<P> {
+impl<P: Provider> Follow<P> {
     /// Returns whether there is a list to read.
-    pub(in crate::task) fn has_list(&self) -> bool {
-        let missing = |since: Timestamp| self.now < since.after(CROSS_CHECK);
+    pub(in crate::task) fn has_list(&self, now: Timestamp) -> bool {
+        let missing = |since: Timestamp| now < since.after(CROSS_CHECK);
         P::CAPABILITIES.events && !self.stream.list_missing_since.is_some_and(missing)
     }
 
     /// Returns whether this poll result may rest on events that were not reported.
-    pub(super) fn wants_list(&self, result: &PollResult<P::Output>) -> bool {
-        if !self.has_list() || self.stream.end.is_some() {
+    pub(super) fn wants_list(&self, cx: &Cx<'_, P>, result: &PollResult<P::Output>) -> bool {
+        if !self.has_list(cx.env.now) || self.stream.end.is_some() {
             return false;
         }
         let trusted = self.stream.is_trusted();
@@ -55,17 +56,17 @@ impl<P: Provider> Task<P> {
     }
 
     /// Begins a backfill at the newest page that was read before.
-    pub(super) fn begin_backfill(&mut self) {
+    pub(super) fn begin_backfill(&mut self, cx: &mut Cx<'_, P>) {
         if self.stream.backfill.is_none() {
-            self.stream.backfill = Some(Backfill::new(self.stream.cursor.clone(), self.now));
+            self.stream.backfill = Some(Backfill::new(self.stream.cursor.clone(), cx.env.now));
         }
     }
 
     /// Processes a page of the list.
-    pub(super) fn take_page(&mut self, page: Page) {
+    pub(super) fn take_page(&mut self, cx: &mut Cx<'_, P>, page: Page) -> Move<P::Output> {
         let Page { events, next } = page;
         let Some(mut fill) = self.stream.backfill.take() else {
-            return;
+            return Move::Stay;
         };
         let first = fill.reached.is_none();
         let positions = || events.readable().filter_map(|event| event.event.seq);
@@ -76,7 +77,7 @@ impl<P: Provider> Task<P> {
             self.stream.cursor = None;
         }
         fill.tries = 0;
-        fill.since = self.now;
+        fill.since = cx.env.now;
         fill.inherited = false;
         fill.reached = fill.reached.max(newest);
         let count = events.len();
@@ -109,30 +110,36 @@ impl<P: Provider> Task<P> {
                     Vec::new()
                 };
                 let oldest_first = collected.into_iter().rev().collect();
-                self.take_listed(oldest_first, &mut fill);
+                self.take_listed(cx, oldest_first, &mut fill);
                 if all {
                     self.stream.backfill = Some(fill);
-                    return self.end_backfill(true);
+                    return self.end_backfill(cx, true);
                 }
             }
             None => {
                 if fill.skipped == 0 {
                     self.stream.cursor.clone_from(&fill.cursor);
                 }
-                self.take_listed(events.into_iter().collect(), &mut fill);
+                self.take_listed(cx, events.into_iter().collect(), &mut fill);
             }
         }
         fill.cursor = next;
-        fill.due = self.now;
+        fill.due = cx.env.now;
         self.stream.backfill = Some(fill);
         if !more {
-            self.end_backfill(true);
+            return self.end_backfill(cx, true);
         }
+        Move::Stay
     }
 
     /// Reports the new events among these, oldest first; the last of the known ones shows whether the task waits. An
     /// unreadable entry may have been anything: no event before it shows what the task waits for.
-    fn take_listed(&mut self, mut entries: Vec<ListEntry<StreamEvent>>, fill: &mut Backfill) {
+    fn take_listed(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        mut entries: Vec<ListEntry<StreamEvent>>,
+        fill: &mut Backfill,
+    ) {
         let position = |entry: &ListEntry<StreamEvent>| {
             let event = entry.as_ref().readable();
             event.map(|event| event.event.seq)
@@ -155,7 +162,7 @@ impl<P: Provider> Task<P> {
             }
             let skipped = std::mem::take(&mut fill.skipped) > 0;
             last = event.event.seq;
-            self.take_event(event, EventOrigin::List, skipped);
+            self.take_event(cx, event, EventOrigin::List, skipped);
         }
         // Some of the unreadable entries may be events that are known already.
         if let (Some(last), Some(decoded)) = (last, self.stream.last_decoded) {
@@ -169,34 +176,39 @@ impl<P: Provider> Task<P> {
 
     /// Handles unreadable entries after the last event of the list: what the task waits for is no longer known. If the
     /// task is over, no later event would reveal the gap.
-    fn take_skipped(&mut self, skipped: u64) {
-        self.lose_wait();
+    fn take_skipped(&mut self, cx: &mut Cx<'_, P>, skipped: u64) {
+        self.lose_wait(cx);
         let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
         if over && self.stream.end.is_none() {
             let after = self.stream.last_decoded.unwrap_or(EventSeq(0));
             let before = EventSeq(after.0.saturating_add(skipped).saturating_add(1));
-            self.events.push(Event::Gap { after, before });
+            cx.out.events.push(Event::Gap { after, before });
         }
     }
 
     /// Gives up the list for now, because it cannot be read on; it is requested again later.
-    pub(in crate::task) fn list_unusable(&mut self) {
-        self.stream.list_missing_since = Some(self.now);
-        self.end_backfill(false);
+    pub(in crate::task) fn list_unusable(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+        self.stream.list_missing_since = Some(cx.env.now);
+        self.end_backfill(cx, false)
     }
 
     /// Handles a page of the list that could not be read.
-    pub(super) fn page_failed(&mut self, error: &AttemptError, budget: &OriginBudget) {
+    pub(super) fn page_failed(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        error: &AttemptError,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
         if let Some(error) = access_lost(error) {
-            let id = self.known_id().clone();
-            return self.end(Outcome::AccessLost { id, error });
+            let id = self.id.clone();
+            return Move::End(Outcome::AccessLost { id, error });
         }
-        let now = self.now;
-        let fresh = self.is_fresh();
-        let draw = self.rng.u16(..);
+        let now = cx.env.now;
+        let fresh = self.is_fresh(cx);
+        let draw = cx.env.rng.u16(..);
         let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
         let Some(fill) = &mut self.stream.backfill else {
-            return;
+            return Move::Stay;
         };
         let refused = error.status().is_some_and(|status| match status.as_u16() {
             408 | 425 | 429 => false,
@@ -208,19 +220,19 @@ impl<P: Provider> Task<P> {
             // The cursor is of no more use, but the list may be.
             *fill = Backfill::new(None, fill.since);
             self.stream.cursor = None;
-            return;
+            return Move::Stay;
         }
         let shapeless = matches!(error, AttemptError::Unreadable(error) if error.kind() == ReadErrorKind::Shape);
         if refused || (shapeless && fill.tries > 0) {
             // A server that refuses its own cursor does not let the list be read to its end either.
-            return self.list_unusable();
+            return self.list_unusable(cx);
         }
         fill.tries += 1;
         if fill.tries == 1 {
             // Patience begins at the first failure: the first read alone may have taken as long.
             fill.since = now;
         }
-        let wait = retry::wait(error, fill.tries, &self.policy.retry, draw, now);
+        let wait = retry::wait(error, fill.tries, &cx.env.policy.retry, draw, now);
         let patience = if over {
             FILL_PATIENCE_AT_END
         } else {
@@ -230,21 +242,22 @@ impl<P: Provider> Task<P> {
         // One wait that the server asked for is granted, however long it is.
         let asked = !over && fill.tries == 1 && error.retry_after(now).is_some();
         if due > fill.since.after(patience) && !asked {
-            return self.end_backfill(false);
+            return self.end_backfill(cx, false);
         }
         fill.due = due;
         let attempt = fill.tries;
         budget.take(false);
-        self.events.push(Event::Retrying {
+        cx.out.events.push(Event::Retrying {
             attempt,
             reason: RetryReason::of(error),
             why: format!("the list of events: {error}"),
             until: due,
         });
+        Move::Stay
     }
 
     /// Ends the backfill, complete or given up, and lets what waited for it continue.
-    fn end_backfill(&mut self, complete: bool) {
+    fn end_backfill(&mut self, cx: &mut Cx<'_, P>, complete: bool) -> Move<P::Output> {
         if let Some(fill) = self
             .stream
             .backfill
@@ -252,9 +265,9 @@ impl<P: Provider> Task<P> {
         {
             // Read once more from the newest page: now the list reaches up to where the connection begins.
             let past = fill.past;
-            let fill = Backfill::new(self.stream.cursor.clone(), self.now);
+            let fill = Backfill::new(self.stream.cursor.clone(), cx.env.now);
             self.stream.backfill = Some(Backfill { past, ..fill });
-            return;
+            return Move::Stay;
         }
         let (past, reached, skipped) = match self.stream.backfill.take() {
             Some(fill) => (fill.past, fill.reached, fill.skipped),
@@ -281,23 +294,26 @@ impl<P: Provider> Task<P> {
             self.stream.reopened = unseen && !self.stream.gaps_are_normal;
         }
         if complete {
-            self.recall(past);
+            self.recall(cx, past);
         }
         match deferred {
-            Some(event) => self.take_contiguous(event),
-            None if complete && skipped > 0 => self.take_skipped(skipped),
+            Some(event) => self.take_contiguous(cx, event),
+            None if complete && skipped > 0 => self.take_skipped(cx, skipped),
             None => {}
         }
-        self.conclude_check(complete);
-        match self.deferred.take() {
-            Some(result) => self.apply(result),
-            None if self.stream.end.is_some() => {}
-            None => self.poll_again(crate::ReadKind::Status, None),
-        }
+        let concluded = self.conclude_check(cx, complete);
+        concluded.or_else(|| {
+            match self.deferred.take() {
+                Some(result) => return self.apply(cx, result),
+                None if self.stream.end.is_some() => {}
+                None => self.poll_again(cx, crate::ReadKind::Status, None),
+            }
+            Move::Stay
+        })
     }
 
     /// Restores the newest question if it was known before this process: another process reported it, or none did.
-    fn recall(&mut self, past: Option<Question>) {
+    fn recall(&mut self, cx: &mut Cx<'_, P>, past: Option<Question>) {
         let Some(question) = past.filter(|_| self.stream.asked.is_none()) else {
             return;
         };
@@ -307,15 +323,7 @@ impl<P: Provider> Task<P> {
             if self.questions.get(&of.id).map_or(&of.id, |entry| entry.server_id()) == &question.id);
         let resolved = self.questions.is_resolved(&question.id) && !answered;
         if self.stream.end.is_none() && !resolved {
-            self.take_wait(question);
-        }
-    }
-
-    /// Returns why the list is read now.
-    pub(in crate::task) fn backfill_reason(&self) -> WaitReason {
-        match &self.stream.backfill {
-            Some(fill) if fill.tries > 0 => WaitReason::Backoff,
-            _ => WaitReason::PollInterval,
+            self.take_wait(cx, question);
         }
     }
 }

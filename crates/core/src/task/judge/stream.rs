@@ -13,13 +13,13 @@ use crate::provider::{EventKind, PollResult, Provider, ReadKind, StreamEvent, Un
 use crate::question::{Question, WithdrawReason};
 use crate::reason::{RetryReason, WaitReason};
 use crate::retry::{self, AttemptError};
-use crate::task::phase::Phase;
+use crate::task::follow::{Cx, Follow, StatusFreshness};
+use crate::task::phase::{Move, Terminal};
 use crate::task::questions::KnownAs;
 use crate::task::stream::{
     Aftermath, AskedInStream, CONFIRM, CROSS_CHECK, EndConfirmation, FALLBACK, LULL, Loss,
     MAX_UNREADABLE, Open, QUIET, RETRY_RANGE, STALE, StreamState, UPTIME,
 };
-use crate::task::{StatusFreshness, Task};
 use crate::time::{Timestamp, millis};
 
 use super::{Report, access_lost};
@@ -58,41 +58,50 @@ fn by_event(question: &Question) -> WithdrawReason {
     }
 }
 
-impl<P: Provider> Task<P> {
-    /// Reads the next thing from the stream; returns true if that changed anything.
-    pub(in crate::task) fn read_stream(&mut self, budget: &OriginBudget) -> bool {
-        if !P::CAPABILITIES.stream || !matches!(self.phase, Phase::Following(_)) {
-            return false;
+impl<P: Provider> Follow<P> {
+    /// Reads the next thing from the stream; returns whether that changed anything, and how it moves the task.
+    pub(in crate::task) fn read_stream(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        budget: &OriginBudget,
+    ) -> (bool, Move<P::Output>) {
+        if !P::CAPABILITIES.stream {
+            return (false, Move::Stay);
         }
-        if self.confirm_end() {
-            return true;
+        let next = self.confirm_end(cx);
+        if !next.is_stay() {
+            return (true, next);
         }
+        (self.take_from_stream(cx, budget), Move::Stay)
+    }
+
+    fn take_from_stream(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> bool {
         if self.stream.end.is_some() {
             return false;
         }
         if self.stream.backfill.is_some() {
-            return self.peek_stream();
+            return self.peek_stream(cx);
         }
-        let now = self.now;
-        let idle = self.policy.limits.stream_idle;
+        let now = cx.env.now;
+        let idle = cx.env.policy.limits.stream_idle;
         let Some(open) = self.stream.open() else {
-            return self.check_wait();
+            return self.check_wait(cx);
         };
         if now >= open.opened.after(UPTIME) {
             self.stream.failures = 0;
         }
-        match self.next_of_stream() {
-            NextEvent::Event(event) => self.take_streamed(*event),
+        match self.next_of_stream(cx) {
+            NextEvent::Event(event) => self.take_streamed(cx, *event),
             NextEvent::Skipped => {}
             NextEvent::Unreadable { ours } => {
                 self.stream.unreadable += 1;
                 if ours {
-                    self.skip_streamed();
+                    self.skip_streamed(cx);
                 }
                 if self.stream.unreadable >= MAX_UNREADABLE {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                     let why = format!("{MAX_UNREADABLE} events in a row could not be read");
-                    self.cut(RetryReason::StreamUnusable, why, budget);
+                    self.cut(cx, RetryReason::StreamUnusable, why, budget);
                 }
             }
             NextEvent::TooLarge(why) => {
@@ -100,32 +109,34 @@ impl<P: Provider> Task<P> {
                 if self.stream.failures > 0 {
                     self.stream.failures = self.stream.failures.max(FALLBACK);
                 }
-                self.cut(RetryReason::StreamUnusable, why, budget);
+                self.cut(cx, RetryReason::StreamUnusable, why, budget);
             }
-            NextEvent::Ended(loss) => self.ended(loss, budget),
-            NextEvent::Nothing => return self.check_wait() || self.handle_silence(idle, budget),
+            NextEvent::Ended(loss) => self.ended(cx, loss, budget),
+            NextEvent::Nothing => {
+                return self.check_wait(cx) || self.handle_silence(cx, idle, budget);
+            }
         }
         true
     }
 
     /// Notes an unreadable event: the list may contain it. Without a list, nothing says what followed.
-    fn skip_streamed(&mut self) {
+    fn skip_streamed(&mut self, cx: &mut Cx<'_, P>) {
         self.stream.skipped = true;
         if let Some(open) = self.stream.open_mut() {
             open.contiguous = false;
         }
-        if !self.has_list() {
-            self.lose_wait();
+        if !self.has_list(cx.env.now) {
+            self.lose_wait(cx);
         }
     }
 
     /// During a backfill, reads the stream's next event: it shows how far the list has to be read.
-    fn peek_stream(&mut self) -> bool {
+    fn peek_stream(&mut self, cx: &mut Cx<'_, P>) -> bool {
         let idle = |open: &Open| open.deferred.is_none() && open.has_unread();
         if !self.stream.open().is_some_and(idle) {
             return false;
         }
-        if let NextEvent::Event(event) = self.next_of_stream()
+        if let NextEvent::Event(event) = self.next_of_stream(cx)
             && let Some(open) = self.stream.open_mut()
         {
             open.has_events = true;
@@ -134,9 +145,8 @@ impl<P: Provider> Task<P> {
         true
     }
 
-    fn next_of_stream(&mut self) -> NextEvent {
-        let id = self.id.as_ref();
-        let id = id.expect("a stream is opened once the id is known");
+    fn next_of_stream(&mut self, cx: &mut Cx<'_, P>) -> NextEvent {
+        let id = &self.id;
         let seen_digests = &mut self.stream.seen_digests;
         let StreamState::Open(open) = &mut self.stream.state else {
             return NextEvent::Nothing;
@@ -151,7 +161,7 @@ impl<P: Provider> Task<P> {
         let before = rest.len();
         let mut altered = None;
         let next = match open.decoder.next_event(&mut rest) {
-            Ok(Some(sse)) => match self.provider.read_event(id, &sse) {
+            Ok(Some(sse)) => match cx.env.provider.read_event(id, &sse) {
                 Ok(Some(event)) => {
                     let place = event.event.seq;
                     let is_asking = matches!(event.kind, EventKind::Asking(_));
@@ -176,25 +186,30 @@ impl<P: Provider> Task<P> {
         if let Some((position, is_asking)) = altered
             && (is_asking || !std::mem::replace(&mut open.replays_altered, true))
         {
-            self.events.push(Event::Altered { position });
+            cx.out.events.push(Event::Altered { position });
         }
         next
     }
 
     /// Handles a stream with nothing to read, depending on how long it has been silent.
-    fn handle_silence(&mut self, idle: Duration, budget: &OriginBudget) -> bool {
-        let now = self.now;
+    fn handle_silence(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        idle: Duration,
+        budget: &OriginBudget,
+    ) -> bool {
+        let now = cx.env.now;
         let Some(open) = self.stream.open() else {
             return false;
         };
         if open.silence(now) >= idle {
             let why = format!("nothing came for {} s", idle.as_secs());
-            self.cut(RetryReason::StreamSilent, why, budget);
+            self.cut(cx, RetryReason::StreamSilent, why, budget);
             return true;
         }
-        if !open.contiguous && now >= open.opened.after(QUIET) && self.has_list() {
+        if !open.contiguous && now >= open.opened.after(QUIET) && self.has_list(cx.env.now) {
             // The stream may continue where the last connection ended and have nothing to report; or it may not.
-            self.begin_backfill();
+            self.begin_backfill(cx);
             return true;
         }
         false
@@ -203,11 +218,11 @@ impl<P: Provider> Task<P> {
     /// Handles an event of the open stream. The first event of a connection shows whether the stream is contiguous with
     /// the last connection; if not, the list is read before the event is reported. The same holds for a later gap in
     /// the sequence, unless gaps are known to mean nothing.
-    fn take_streamed(&mut self, event: StreamEvent) {
+    fn take_streamed(&mut self, cx: &mut Cx<'_, P>, event: StreamEvent) {
         self.stream.unreadable = 0;
         let position = event.event.seq;
         let next = position.is_none_or(|position| self.stream.is_next(position));
-        let has_list = self.has_list();
+        let has_list = self.has_list(cx.env.now);
         let sparse = self.stream.gaps_are_normal;
         let Some(open) = self.stream.open_mut() else {
             return;
@@ -215,7 +230,7 @@ impl<P: Provider> Task<P> {
         let first = !std::mem::replace(&mut open.has_events, true);
         if !next && has_list && !(open.contiguous && sparse) {
             open.deferred = Some(event);
-            return self.begin_backfill();
+            return self.begin_backfill(cx);
         }
         if first && next {
             self.stream.reopened = false;
@@ -226,49 +241,53 @@ impl<P: Provider> Task<P> {
         }
         if first {
             // From now on status polls only cross-check the stream.
-            self.poll_again(ReadKind::Status, None);
+            self.poll_again(cx, ReadKind::Status, None);
         }
-        self.take_contiguous(event);
-        self.postpone_check();
+        self.take_contiguous(cx, event);
+        self.postpone_check(cx);
     }
 
     /// Handles an event of the stream once everything known to have happened before it was reported.
-    pub(super) fn take_contiguous(&mut self, event: StreamEvent) {
+    pub(super) fn take_contiguous(&mut self, cx: &mut Cx<'_, P>, event: StreamEvent) {
         let skipped = std::mem::take(&mut self.stream.skipped);
-        self.take_event(event, EventOrigin::Stream, skipped);
+        self.take_event(cx, event, EventOrigin::Stream, skipped);
     }
 
     /// Forgets what the task waits for, because its next event could not be read. That proves nothing about an answer.
-    pub(super) fn lose_wait(&mut self) {
+    pub(super) fn lose_wait(&mut self, cx: &mut Cx<'_, P>) {
         if self.stream.asked.take().is_some() {
-            self.questions.withdraw(moved_on, &mut self.events);
-            self.update_clock();
+            self.questions.withdraw(moved_on, &mut cx.out.events);
+            self.update_clock(cx);
         }
     }
 
     /// Postpones the cross-check: while events arrive, the task need not be polled otherwise.
-    fn postpone_check(&mut self) {
-        let lull = self.now.after(LULL);
-        let read = self.last_polled_at.or(self.created_at);
+    fn postpone_check(&mut self, cx: &mut Cx<'_, P>) {
+        let lull = cx.env.now.after(LULL);
+        let read = self.poller.last_polled_at.or(self.created_at);
         let check = read.map_or(lull, |read| read.after(CROSS_CHECK));
-        if let Phase::Following(following) = &mut self.phase
-            && following.due > self.now
-        {
-            following.due = lull.min(check).max(self.now);
-            following.why = WaitReason::CrossCheck;
+        if self.poller.planned().due > cx.env.now {
+            let due = lull.min(check).max(cx.env.now);
+            self.poller.postpone(due, WaitReason::CrossCheck);
         }
     }
 
     /// Handles an event. `skipped` says whether an event before it could not be read.
-    pub(super) fn take_event(&mut self, event: StreamEvent, from: EventOrigin, skipped: bool) {
+    pub(super) fn take_event(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        event: StreamEvent,
+        from: EventOrigin,
+        skipped: bool,
+    ) {
         let position = event.event.seq;
         match (position, self.stream.last_decoded) {
             (Some(position), Some(decoded)) if position <= decoded => return,
             (Some(before), decoded) if skipped && !self.stream.is_next(before) => {
                 self.stream.reopened = false;
                 let after = decoded.unwrap_or(EventSeq(0));
-                self.lose_wait();
-                self.events.push(Event::Gap { after, before });
+                self.lose_wait(cx);
+                cx.out.events.push(Event::Gap { after, before });
             }
             (Some(position), Some(_)) if from == EventOrigin::List => {
                 self.stream.gaps_are_normal |= !self.stream.is_next(position);
@@ -277,7 +296,7 @@ impl<P: Provider> Task<P> {
                 let reopened = std::mem::take(&mut self.stream.reopened);
                 if reopened && !self.stream.is_next(position) {
                     let before = position;
-                    self.events.push(Event::Gap { after, before });
+                    cx.out.events.push(Event::Gap { after, before });
                 }
             }
             // Nothing was reported before the very first event, so no gap can precede it.
@@ -300,27 +319,27 @@ impl<P: Provider> Task<P> {
         if from == EventOrigin::Stream {
             self.stream.failures = 0;
         }
-        self.liveness.last_reply_at = Some(self.now);
-        self.liveness.last_change_at = Some(self.now);
+        cx.env.liveness.last_reply_at = Some(cx.env.now);
+        cx.env.liveness.last_change_at = Some(cx.env.now);
         if let Some((from, to)) = event.status_change
             && self
-                .last_status
+                .status
                 .as_ref()
                 .is_some_and(|last| last.raw == from.raw)
         {
-            self.record_status(to);
+            self.record_status(cx, to);
         }
         match event.kind {
             EventKind::Neutral => {}
             EventKind::Working => {
                 self.stream.close_asked(Aftermath::Worked);
-                self.questions.withdraw(by_event, &mut self.events);
+                self.questions.withdraw(by_event, &mut cx.out.events);
                 self.questions.supersede();
             }
             EventKind::Asking(mut question) => {
                 question.unseen_after = Some(self.stream.no_wait_since);
                 self.stream.no_wait_since = question.seq.unwrap_or_default();
-                self.take_wait(question);
+                self.take_wait(cx, question);
             }
             EventKind::Ended(finish) => {
                 self.stream.close_asked(match finish {
@@ -335,19 +354,19 @@ impl<P: Provider> Task<P> {
                     tries: 0,
                     reply: None,
                 });
-                self.questions.withdraw(moved_on, &mut self.events);
-                self.poll_now();
+                self.questions.withdraw(moved_on, &mut cx.out.events);
+                self.poller.poll_now(cx.env.now);
             }
         }
-        self.events.push(Event::Provider(event.event));
-        self.update_clock();
+        cx.out.events.push(Event::Provider(event.event));
+        self.update_clock(cx);
     }
 
     // --- a question in the stream --------------------------------------------------------------------------------
 
     /// Handles an event that asks. It may be history, so the question is reported later, unless a read has shown it
     /// already.
-    pub(super) fn take_wait(&mut self, question: Question) {
+    pub(super) fn take_wait(&mut self, cx: &mut Cx<'_, P>, question: Question) {
         if self
             .stream
             .asked
@@ -356,72 +375,64 @@ impl<P: Provider> Task<P> {
         {
             self.stream.close_asked(Aftermath::AskedAgain);
         }
-        let mut wait = AskedInStream::new(question, self.now);
+        let mut wait = AskedInStream::new(question, cx.env.now);
         let known = self.questions.identify(
             &wait.question,
             self.freshness != StatusFreshness::Current,
-            &mut self.events,
+            &mut cx.out.events,
         );
         wait.told = known != KnownAs::New;
         wait.unconfirmed = known == KnownAs::Resolved;
         if !wait.told {
             self.questions
-                .withdraw(|_| WithdrawReason::Superseded, &mut self.events);
+                .withdraw(|_| WithdrawReason::Superseded, &mut cx.out.events);
         }
         self.stream.asked = Some(wait);
     }
 
     /// Polls the task after a while without events: the read judges whether the newest question is open.
-    fn check_wait(&mut self) -> bool {
+    fn check_wait(&mut self, cx: &mut Cx<'_, P>) -> bool {
         let Some(wait) = self.stream.asked.as_ref() else {
             return false;
         };
-        let quiet = self.quiet_from(wait.since).after(QUIET);
-        if wait.told || wait.checked || self.now < quiet || self.link.is_busy() {
+        let quiet = self.stream.quiet_from(wait.since, cx.env.now).after(QUIET);
+        if wait.told || wait.checked || cx.env.now < quiet || cx.link.is_busy() {
             return false;
         }
         if let Some(wait) = self.stream.asked.as_mut() {
             wait.checked = true;
         }
-        self.poll_now();
+        self.poller.poll_now(cx.env.now);
         true
     }
 
-    /// Returns since when nothing is known to have followed an event of this time: while the driver did not read,
-    /// something may have.
-    pub(in crate::task) fn quiet_from(&self, since: Timestamp) -> Timestamp {
-        match self.stream.open() {
-            Some(open) => since.max(open.listening.unwrap_or(self.now)),
-            None => since,
-        }
-    }
-
     /// Handles a read that says that the task waits for what its events name.
-    pub(super) fn ask_as_events_tell(&mut self) {
-        let now = self.now;
+    pub(super) fn ask_as_events_tell(&mut self, cx: &mut Cx<'_, P>) {
+        let now = cx.env.now;
         self.stream.waits_without_event = false;
-        let believed = self.freshness == StatusFreshness::Current || self.is_stale_too_long();
+        let believed = self.freshness == StatusFreshness::Current || self.is_stale_too_long(cx);
         match &mut self.stream.asked {
             Some(wait) if wait.told && wait.unconfirmed && now >= wait.since.after(STALE) => {
                 // The answer that it was taken to have has had no effect, so it is a question of its own.
                 self.questions.unlink(&wait.question.id);
                 wait.unconfirmed = false;
                 wait.told = false;
-                self.ask_as_events_tell();
+                self.ask_as_events_tell(cx);
             }
             Some(wait) if wait.told => {}
             // Nothing had followed it for a while when this read was made.
             Some(wait) if wait.checked => {
                 wait.told = true;
                 let question = wait.question.clone();
-                let question = self
+                let question = cx
+                    .env
                     .provider
                     .add_context(question, self.stream.recent.as_slice());
                 self.stream.recent.clear();
                 self.questions.offer(
                     vec![question],
                     |_| WithdrawReason::Superseded,
-                    &mut self.events,
+                    &mut cx.out.events,
                 );
             }
             // It is reported once nothing has followed it for a while.
@@ -431,15 +442,15 @@ impl<P: Provider> Task<P> {
                 self.stream.waits_without_event = true;
                 let open = self.questions.open().any(|question| question.stand_in);
                 if !open {
-                    let reads = if self.has_list() && self.stream.backfill_done {
+                    let reads = if self.has_list(cx.env.now) && self.stream.backfill_done {
                         6
                     } else {
                         3
                     };
-                    let task = self.id.as_ref().expect("a task that is read has an id");
+                    let task = &self.id;
                     let after = self.stream.last_decoded;
                     self.questions
-                        .offer_stand_in(task, after, reads, &mut self.events);
+                        .offer_stand_in(task, after, reads, &mut cx.out.events);
                 }
             }
             None => {}
@@ -449,20 +460,20 @@ impl<P: Provider> Task<P> {
     /// Returns whether a status that has not changed since our answer is too old to be stale: then the task waits
     /// again, for something that no event named. On a platform with events, one of them has to show that the answer was
     /// applied.
-    fn is_stale_too_long(&self) -> bool {
+    fn is_stale_too_long(&self, cx: &Cx<'_, P>) -> bool {
         let since = match self.freshness {
             StatusFreshness::StaleSince(since) => since,
             StatusFreshness::Current | StatusFreshness::AwaitingConfirmation(_) => return false,
         };
-        let has_events = self.has_list() || self.stream.open().is_some();
-        let progressed = self.liveness.last_change_at.unwrap_or(since).max(since);
-        (!has_events || progressed > since) && self.now >= progressed.after(STALE)
+        let has_events = self.has_list(cx.env.now) || self.stream.open().is_some();
+        let progressed = cx.env.liveness.last_change_at.unwrap_or(since).max(since);
+        (!has_events || progressed > since) && cx.env.now >= progressed.after(STALE)
     }
 
     /// Handles a read that says that the task works: its question is no longer open, or its events are ahead of its
     /// status.
-    pub(super) fn withdraw_asked(&mut self) {
-        self.questions.withdraw(moved_on, &mut self.events);
+    pub(super) fn withdraw_asked(&mut self, cx: &mut Cx<'_, P>) {
+        self.questions.withdraw(moved_on, &mut cx.out.events);
         if let Some(wait) = &mut self.stream.asked
             && !self.questions.is_resolved(&wait.question.id)
         {
@@ -473,7 +484,11 @@ impl<P: Provider> Task<P> {
     // --- an end in the stream ------------------------------------------------------------------------------------
 
     /// Returns whether this poll result contradicts the event that ended the task; if so, plans another read.
-    pub(super) fn contradicts_end(&mut self, result: &PollResult<P::Output>) -> bool {
+    pub(super) fn contradicts_end(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        result: &PollResult<P::Output>,
+    ) -> bool {
         if !P::CAPABILITIES.stream || self.stream.end.is_none() {
             return false;
         }
@@ -481,7 +496,7 @@ impl<P: Provider> Task<P> {
             PollResult::Pending(status)
             | PollResult::Unknown(status)
             | PollResult::Paused(status)
-            | PollResult::Waiting(status) => self.record_status(status.clone()),
+            | PollResult::Waiting(status) => self.record_status(cx, status.clone()),
             PollResult::Asking(_) | PollResult::Unclear | PollResult::NotAsking => {}
             PollResult::Ready(_)
             | PollResult::Succeeded(..)
@@ -490,117 +505,109 @@ impl<P: Provider> Task<P> {
             | PollResult::ReadFirst(..)
             | PollResult::Events(_) => return false,
         }
-        self.read_again_after_end();
+        self.read_again_after_end(cx);
         true
     }
 
-    pub(super) fn read_again_after_end(&mut self) {
+    pub(super) fn read_again_after_end(&mut self, cx: &mut Cx<'_, P>) {
         let Some(unconfirmed) = &mut self.stream.end else {
             return;
         };
         let wait = Duration::from_secs(1 << unconfirmed.tries.min(3));
         unconfirmed.tries += 1;
-        unconfirmed.contradicted_at.get_or_insert(self.now);
-        let due = self.now.after(wait);
-        if let Phase::Following(following) = &mut self.phase {
-            following.next = ReadKind::Status;
-            following.due = due;
-            following.why = WaitReason::Confirm;
-        }
+        unconfirmed.contradicted_at.get_or_insert(cx.env.now);
+        let due = cx.env.now.after(wait);
+        self.poller.plan(ReadKind::Status, due, WaitReason::Confirm);
     }
 
     /// Ends the task by the event if no read has confirmed it for long enough.
-    fn confirm_end(&mut self) -> bool {
-        let overdue = |contradicted_at: Timestamp| self.now >= contradicted_at.after(CONFIRM);
+    fn confirm_end(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+        let overdue = |contradicted_at: Timestamp| cx.env.now >= contradicted_at.after(CONFIRM);
         let contradicted_at = self.stream.end.as_ref();
         let contradicted_at = contradicted_at.and_then(|unconfirmed| unconfirmed.contradicted_at);
         // Poll results that the backfill deferred are judged first.
-        let busy = self.link.is_busy() || self.stream.backfill.is_some() || self.deferred.is_some();
+        let busy = cx.link.is_busy() || self.stream.backfill.is_some() || self.deferred.is_some();
         if busy || !contradicted_at.is_some_and(overdue) {
-            return false;
+            return Move::Stay;
         }
         let Some(unconfirmed) = self.stream.end.take() else {
-            return false;
+            return Move::Stay;
         };
         // A status from before the event contradicts nothing.
         let read = unconfirmed.reply.as_ref();
-        let status = read.and_then(|_| self.last_status.clone());
+        let status = read.and_then(|_| self.status.clone());
         let event = unconfirmed.event.name.clone();
         let reason = UnavailableReason::Unconfirmed {
             event: event.clone(),
             status: status.clone(),
             patience: CONFIRM,
         };
-        self.events.push(Event::Unconfirmed { event, status });
-        let id = self.known_id().clone();
+        cx.out.events.push(Event::Unconfirmed { event, status });
+        let id = self.id.clone();
         match unconfirmed.end {
             UnconfirmedEnd::Succeeded => {
-                let output = self.provider.unconfirmed_output(
+                let output = cx.env.provider.unconfirmed_output(
                     &id,
                     unconfirmed.reply.as_ref(),
                     &unconfirmed.event,
                 );
-                self.detach_for(Aftermath::Worked);
-                self.end(match output {
-                    Some(output) => Outcome::Succeeded { id, output },
-                    None => Outcome::ResultUnavailable { id, reason },
-                });
+                let detached = self.detach_for(cx, Aftermath::Worked);
+                detached.or_else(|| {
+                    Move::End(match output {
+                        Some(output) => Outcome::Succeeded { id, output },
+                        None => Outcome::ResultUnavailable { id, reason },
+                    })
+                })
             }
-            UnconfirmedEnd::Failed(failure) => self.accept_unconfirmed(
-                crate::task::phase::Terminal::Failed(failure),
-                reason.to_string(),
-            ),
-            UnconfirmedEnd::Stopped(failure) => self.accept_unconfirmed(
-                crate::task::phase::Terminal::Stopped(failure),
-                reason.to_string(),
-            ),
+            UnconfirmedEnd::Failed(failure) => {
+                self.accept_unconfirmed(cx, Terminal::Failed(failure), reason.to_string())
+            }
+            UnconfirmedEnd::Stopped(failure) => {
+                self.accept_unconfirmed(cx, Terminal::Stopped(failure), reason.to_string())
+            }
         }
-        true
     }
 
     // --- the connection ------------------------------------------------------------------------------------------
 
-    pub(in crate::task) fn poll_now(&mut self) {
-        if let Phase::Following(following) = &mut self.phase {
-            following.next = ReadKind::Status;
-            following.due = self.now;
-            following.why = WaitReason::PollInterval;
-        }
-    }
-
     /// Handles a stream that ended by itself.
-    fn ended(&mut self, loss: Loss, budget: &OriginBudget) {
-        let due = self.lost(loss, budget);
+    fn ended(&mut self, cx: &mut Cx<'_, P>, loss: Loss, budget: &OriginBudget) {
+        let due = self.lost(cx, loss, budget);
         self.stream.enter(StreamState::Closed { due });
     }
 
     /// Gives up a stream that is of no more use: the driver has to drop it.
-    fn cut(&mut self, reason: RetryReason, why: String, budget: &OriginBudget) {
+    fn cut(&mut self, cx: &mut Cx<'_, P>, reason: RetryReason, why: String, budget: &OriginBudget) {
         let Some(id) = self.stream.open().map(|open| open.id) else {
             return;
         };
-        let due = self.lost(Loss { reason, why }, budget);
+        let due = self.lost(cx, Loss { reason, why }, budget);
         self.stream.enter(StreamState::Closing { id, due });
     }
 
     /// Handles the loss of the stream, whatever its cause: the task is polled, which decides, and the stream is
     /// reopened after a backoff.
-    fn lost(&mut self, loss: Loss, budget: &OriginBudget) -> Timestamp {
+    fn lost(&mut self, cx: &mut Cx<'_, P>, loss: Loss, budget: &OriginBudget) -> Timestamp {
         self.stream.failures = self.stream.failures.saturating_add(1);
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
         let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
-        let due = self.stream_backoff(asked, budget);
-        self.events.push(Event::Retrying {
+        let due = self.stream_backoff(cx, asked, budget);
+        cx.out.events.push(Event::Retrying {
             attempt: self.stream.failures,
             reason: loss.reason,
             why: loss.why,
             until: due,
         });
-        self.poll_now();
+        self.poller.poll_now(cx.env.now);
         due
     }
 
-    pub(in crate::task) fn judge_unopened(&mut self, report: Report, budget: &OriginBudget) {
+    pub(in crate::task) fn judge_unopened(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
         let mut absent = false;
         let error = match report {
             Ok(reply) if reply.status().is_success() => {
@@ -621,46 +628,52 @@ impl<P: Provider> Task<P> {
             Err(failure) => AttemptError::Wire(failure),
         };
         if let Some(error) = access_lost(&error) {
-            let id = self.known_id().clone();
+            let id = self.id.clone();
             self.stream.enter(StreamState::Closed {
                 due: Timestamp::MAX,
             });
-            return self.end(Outcome::AccessLost { id, error });
+            return Move::End(Outcome::AccessLost { id, error });
         }
         absent |= error.status().is_some_and(|status| match status.as_u16() {
-            404 => !self.is_fresh(),
+            404 => !self.is_fresh(cx),
             405 | 406 | 410 | 501 => true,
             _ => false,
         });
         self.stream.failures = self.stream.failures.saturating_add(1);
         let due = if absent {
             self.stream.missing = true;
-            self.now.after(CROSS_CHECK)
+            cx.env.now.after(CROSS_CHECK)
         } else {
-            let draw = self.rng.u16(..);
-            let asked = retry::server_delay(&error, &self.policy.retry, draw, self.now);
-            self.stream_backoff(asked, budget)
+            let draw = cx.env.rng.u16(..);
+            let asked = retry::server_delay(&error, &cx.env.policy.retry, draw, cx.env.now);
+            self.stream_backoff(cx, asked, budget)
         };
         self.stream.enter(StreamState::Closed { due });
-        self.events.push(Event::Retrying {
+        cx.out.events.push(Event::Retrying {
             attempt: self.stream.failures,
             reason: RetryReason::of(&error),
             why: error.to_string(),
             until: due,
         });
-        self.poll_now();
+        self.poller.poll_now(cx.env.now);
+        Move::Stay
     }
 
     /// Returns when to reconnect: after our own backoff, or after the wait that the server asked for if that is longer.
-    fn stream_backoff(&mut self, asked: Option<Duration>, budget: &OriginBudget) -> Timestamp {
-        let draw = self.rng.u16(..);
-        let ceiling = self.policy.retry.ceiling(self.stream.failures);
+    fn stream_backoff(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        asked: Option<Duration>,
+        budget: &OriginBudget,
+    ) -> Timestamp {
+        let draw = cx.env.rng.u16(..);
+        let ceiling = cx.env.policy.retry.ceiling(self.stream.failures);
         let own = if budget.take(false) {
             ceiling / 2 + ceiling / 2 * u64::from(draw) / u64::from(u16::MAX)
         } else {
-            millis(retry::exhausted_budget_delay(&self.policy.retry, draw))
+            millis(retry::exhausted_budget_delay(&cx.env.policy.retry, draw))
         };
         let wait = own.max(asked.map_or(0, millis));
-        self.now.after(Duration::from_millis(wait))
+        cx.env.now.after(Duration::from_millis(wait))
     }
 }

@@ -8,8 +8,10 @@ use crate::provider::{Confirmation, PollResult, Provider, ReadKind};
 use crate::question::Answered;
 use crate::response::Response;
 use crate::seed::hex;
-use crate::task::phase::Phase;
-use crate::task::{StatusFreshness, Task, Turn, TurnState};
+use crate::task::follow::{Cx, Follow, StatusFreshness};
+use crate::task::link::{Link, Purpose};
+use crate::task::phase::Move;
+use crate::task::{Turn, TurnState};
 
 /// How long after a message arrived the task is polled as often as allowed: its turn may be short.
 const SHORT_TURN: Duration = Duration::from_secs(60);
@@ -19,19 +21,21 @@ const UNMOVED: Duration = Duration::from_secs(600);
 /// it up while it works. A task that had ended before begins again within this time, and shows that.
 const STANDS: Duration = Duration::from_secs(30);
 
-impl<P: Provider> Task<P> {
+impl<P: Provider> Follow<P> {
     /// Evaluates the read before our message: was the task at work, or had it paused or ended?
-    pub(super) fn baseline(&mut self, result: &PollResult<P::Output>) {
+    pub(super) fn baseline(&mut self, cx: &mut Cx<'_, P>, result: &PollResult<P::Output>) {
         let working = matches!(result, PollResult::Pending(_) | PollResult::Unknown(_));
         if let PollResult::Pending(status)
         | PollResult::Unknown(status)
         | PollResult::ReadFirst(_, status)
         | PollResult::Paused(status) = result
         {
-            self.record_status(status.clone());
+            self.record_status(cx, status.clone());
         }
         let text = self.turn.as_ref().map(|turn| turn.text.clone());
-        let no = self.queue_message(text.unwrap_or_default());
+        let no = self
+            .writes
+            .push_message(text.unwrap_or_default(), cx.env.now);
         if let Some(turn) = &mut self.turn {
             turn.state = TurnState::Sending { no, working };
         }
@@ -45,17 +49,21 @@ impl<P: Provider> Task<P> {
 
     /// Evaluates a poll result after a cancel, while nobody knows whether the turn's message arrived: everything but
     /// the stop may date from before.
-    pub(super) fn see_stopped(&mut self, result: PollResult<P::Output>) {
+    pub(super) fn see_stopped(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        result: PollResult<P::Output>,
+    ) -> Move<P::Output> {
         match result {
             PollResult::Stopped(_) => {
                 self.turn_stopped();
-                self.defer_or_apply(result);
+                self.defer_or_apply(cx, result)
             }
-            PollResult::Pending(_) => self.defer_or_apply(result),
+            PollResult::Pending(_) => self.defer_or_apply(cx, result),
             PollResult::ReadFirst(ReadKind::Result, _)
             | PollResult::Succeeded(..)
             | PollResult::Failed(_)
-            | PollResult::Ready(_) => self.end_cancelling(),
+            | PollResult::Ready(_) => Move::End(self.detached(cx)),
             PollResult::ReadFirst(..)
             | PollResult::Asking(_)
             | PollResult::Unclear
@@ -63,30 +71,32 @@ impl<P: Provider> Task<P> {
             | PollResult::NotAsking
             | PollResult::Paused(_)
             | PollResult::Unknown(_)
-            | PollResult::Events(_) => self.poll_again(ReadKind::Status, None),
+            | PollResult::Events(_) => {
+                self.poll_again(cx, ReadKind::Status, None);
+                Move::Stay
+            }
         }
     }
 
     /// Evaluates a poll result after our message: is it about this turn yet?
     pub(super) fn prove(
         &mut self,
+        cx: &mut Cx<'_, P>,
         read: &ReadKind,
         result: PollResult<P::Output>,
         reply: &Response,
         cursor: &Cursor,
         working: bool,
-    ) {
+    ) -> Move<P::Output> {
         let unmoved = match self.freshness {
-            StatusFreshness::StaleSince(since) => self.now.since(since),
+            StatusFreshness::StaleSince(since) => cx.env.now.since(since),
             StatusFreshness::Current | StatusFreshness::AwaitingConfirmation(_) => Duration::ZERO,
         };
         let moved = match (read, &result) {
             (_, PollResult::Pending(_)) => true,
             (ReadKind::Questions, _) => {
                 let text = self.turn.as_ref().map_or("", |turn| turn.text.as_str());
-                let confirmation = self
-                    .provider
-                    .find_write(self.known_id(), reply, cursor, text);
+                let confirmation = cx.env.provider.find_write(&self.id, reply, cursor, text);
                 matches!(
                     confirmation,
                     Ok(Confirmation::PresentAndReplied | Confirmation::AbsentAndReplied)
@@ -94,7 +104,7 @@ impl<P: Provider> Task<P> {
             }
             // The task had not ended when the message was written.
             (_, PollResult::Failed(failure) | PollResult::Stopped(failure)) => self
-                .last_status
+                .status
                 .as_ref()
                 .is_some_and(|last| last.raw != failure.status.raw),
             (
@@ -108,25 +118,25 @@ impl<P: Provider> Task<P> {
         };
         if unmoved <= SHORT_TURN {
             // A short turn must not slip through between two polls.
-            self.poll_interval.restart();
+            self.poller.restart();
         }
         if moved {
             if let Some(turn) = &mut self.turn {
                 turn.state = TurnState::Proven;
             }
-            self.save.need();
-            return self.apply(result);
+            cx.out.save.need();
+            return self.apply(cx, result);
         }
         match (read, result) {
             // The conversation is read, too: the machine may have slept since the last poll.
             (ReadKind::Questions, _) if unmoved > UNMOVED => {
-                let id = self.known_id().clone();
-                self.end(Outcome::ResultUnavailable {
+                let id = self.id.clone();
+                return Move::End(Outcome::ResultUnavailable {
                     id,
                     reason: UnavailableReason::NothingNew,
                 });
             }
-            (ReadKind::Questions, _) => self.poll_again(ReadKind::Status, None),
+            (ReadKind::Questions, _) => self.poll_again(cx, ReadKind::Status, None),
             // The task paused or ended, before or after our message: the conversation shows which.
             (
                 _,
@@ -138,32 +148,33 @@ impl<P: Provider> Task<P> {
                 | PollResult::Ready(_)
                 | PollResult::Succeeded(..),
             ) => {
-                if let Phase::Following(following) = &mut self.phase {
-                    following.next = ReadKind::Questions;
-                    following.due = self.now;
-                }
+                self.poller.read_now(ReadKind::Questions, cx.env.now);
             }
             (_, result) => {
                 if let PollResult::Unknown(status) | PollResult::Paused(status) = result {
-                    self.record_status(status);
+                    self.record_status(cx, status);
                 }
-                self.poll_again(ReadKind::Status, None);
+                self.poll_again(cx, ReadKind::Status, None);
             }
         }
+        Move::Stay
     }
 
     /// Records the outcome of a message, which may be the turn's.
     pub(super) fn turn_sent(
         &mut self,
+        cx: &mut Cx<'_, P>,
         no: MessageNo,
         how: Answered,
         cursor: Cursor,
         detail: Option<String>,
-    ) {
-        let Some(turn) = &mut self.turn else { return };
+    ) -> Move<P::Output> {
+        let Some(turn) = &mut self.turn else {
+            return Move::Stay;
+        };
         let working = match turn.state {
             TurnState::Sending { no: its, working } if its == no => working,
-            _ => return,
+            _ => return Move::Stay,
         };
         match how {
             // The task was at work a moment ago and may have ended before the message arrived.
@@ -175,14 +186,15 @@ impl<P: Provider> Task<P> {
                     working,
                 };
                 let intent =
-                    IntentId::new(hex(&self.seed.derive("intent", turn.text.as_bytes())[..6]));
+                    IntentId::new(hex(&cx.env.seed.derive("intent", turn.text.as_bytes())[..6]));
+                let detaching = cx.cancel.detaching.is_some();
                 let reason = UnknownReason::Message(LostMessage {
                     detail,
-                    is_deadline: self.is_past_work_deadline(),
+                    is_deadline: cx.is_past_work_deadline(),
                     // The outcome of a cancel would say this, and the present outcome takes its place.
-                    cancel: self.detaching.is_some().then(|| self.cancel_result()),
+                    cancel: detaching.then(|| cx.cancel.result(cx.link)),
                 });
-                self.end(Outcome::Unknown {
+                return Move::End(Outcome::Unknown {
                     intent,
                     reason,
                     likely: false,
@@ -192,6 +204,7 @@ impl<P: Provider> Task<P> {
                 turn.state = TurnState::Undelivered { detail };
             }
         }
+        Move::Stay
     }
 
     /// Notes that the agent has replied to the message: from now on the task shows this turn.
@@ -217,19 +230,32 @@ impl<P: Provider> Task<P> {
     }
 
     /// Ends a turn whose message is known not to have arrived: what the task shows is not its result.
-    pub(super) fn end_undelivered(&mut self, attempts: u32, temporary: bool) {
+    pub(super) fn end_undelivered(&mut self, attempts: u32, temporary: bool) -> Move<P::Output> {
         if let Some(Turn {
             state: TurnState::Undelivered { detail },
             ..
         }) = &self.turn
-            && !self.phase.is_ended()
         {
             let detail = detail.clone();
-            self.end(Outcome::NotStarted {
+            return Move::End(Outcome::NotStarted {
                 reason: NotStartedReason::Message { detail },
                 attempts,
                 temporary,
             });
+        }
+        Move::Stay
+    }
+
+    /// Returns whether the running work was started by this client: a message that was not sent yet started nothing.
+    pub(in crate::task) fn is_ours_to_stop(&self, link: &Link) -> bool {
+        match self.turn.as_ref().map(|turn| &turn.state) {
+            Some(TurnState::Baseline | TurnState::Undelivered { .. }) => false,
+            Some(TurnState::Sending { .. }) => {
+                let is_writing = link.has_sent(&Purpose::Write);
+                is_writing || self.writes.front().is_some_and(|front| front.maybe_applied)
+            }
+            Some(TurnState::Unproven { .. } | TurnState::Proven | TurnState::Lost { .. })
+            | None => true,
         }
     }
 }

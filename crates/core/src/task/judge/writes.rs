@@ -1,5 +1,7 @@
 //! What a reply means for a pending write: an answer or a message.
 
+use std::ops::ControlFlow;
+
 use crate::budget::OriginBudget;
 use crate::error::{ApiError, ReadError, ReadErrorKind};
 use crate::event::Event;
@@ -12,44 +14,62 @@ use crate::retry::{self, AttemptError, Retryability};
 
 use super::{Report, access_lost, by_conversation, refusal, sort};
 use crate::id::QuestionId;
+use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::link::Purpose;
-use crate::task::phase::Phase;
+use crate::task::phase::{Move, Starting};
+use crate::task::questions::QuestionState;
 use crate::task::stream::{Aftermath, AskedInStream};
 use crate::task::writes::{PendingWrite, RECONCILE_READS, WriteKind, WriteState};
-use crate::task::{QuestionState, StatusFreshness, Task};
 
-impl<P: Provider> Task<P> {
-    /// Returns the server's error when it last refused an answer, a message or a cancel in this process; the events
-    /// report it as text.
-    #[must_use]
-    pub fn refusal(&self) -> Option<&ApiError> {
-        self.refused.as_ref()
+const NOT_SENT: &str = "the watch ended before it could be sent";
+
+impl Starting {
+    /// Reports that the messages were not sent.
+    pub(in crate::task) fn drop_writes<P: Provider>(&mut self, cx: &mut Cx<'_, P>) {
+        while let Some(write) = self.writes.pop_front() {
+            if let WriteKind::Message { no, .. } = write.kind {
+                cx.out.events.push(Event::Sent {
+                    message: no,
+                    how: Answered::NotSent,
+                    detail: Some(NOT_SENT.to_owned()),
+                });
+                cx.out.save.need();
+            }
+        }
     }
+}
 
-    pub(in crate::task) fn judge_check(&mut self, report: Report, budget: &OriginBudget) {
+impl<P: Provider> Follow<P> {
+    pub(in crate::task) fn judge_check(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
         let read = sort(report).and_then(|reply| {
-            let cursor = self
+            let cursor = cx
+                .env
                 .provider
-                .cursor(self.known_id(), &reply)
+                .cursor(&self.id, &reply)
                 .map_err(AttemptError::Unreadable)?;
-            let result = self
+            let result = cx
+                .env
                 .provider
-                .read(self.known_id(), &ReadKind::Questions, &reply)
+                .read(&self.id, &ReadKind::Questions, &reply)
                 .map_err(AttemptError::Unreadable)?;
             Ok((cursor, result))
         });
         let (cursor, result) = match read {
             Ok(read) => read,
-            Err(error) => return self.confirmation_read_failed(&error, budget),
+            Err(error) => return self.confirmation_read_failed(cx, &error, budget),
         };
         budget.succeeded();
-        self.failed_polls = 0;
-        self.not_found = None;
+        self.poller.succeeded();
         if matches!(result, PollResult::Unclear) {
-            return self.check_later();
+            return self.check_later(cx);
         }
         let Some(write) = self.writes.front() else {
-            return;
+            return Move::Stay;
         };
         let question = match &write.kind {
             WriteKind::Answer { question, .. } => Some(question.clone()),
@@ -59,42 +79,45 @@ impl<P: Provider> Task<P> {
             let shown = shows(&result, question);
             if !shown {
                 let reason = self.reason_of(question, &result);
-                self.asked_no_more(aftermath_of(&result), reason);
-                return self.defer_or_apply(result);
+                let next = self.asked_no_more(cx, aftermath_of(&result), reason);
+                return next.or_else(|| self.defer_or_apply(cx, result));
             }
             if matches!(&result, PollResult::Waiting(_))
-                && !self.has_list()
+                && !self.has_list(cx.env.now)
                 && !self.still_asks(&question.id, false)
             {
-                return self.asked_no_more(Some(Aftermath::Worked), None);
+                return self.asked_no_more(cx, Some(Aftermath::Worked), None);
             }
-            if matches!(&result, PollResult::Waiting(_)) && self.has_list() {
+            if matches!(&result, PollResult::Waiting(_)) && self.has_list(cx.env.now) {
                 // The task waits, and its events say whether for this question.
                 if let Some(write) = self.writes.front_mut() {
                     write.confirming = true;
                     write.cursor = cursor;
                 }
-                return self.begin_backfill();
+                self.begin_backfill(cx);
+                return Move::Stay;
             }
         }
-        let now = self.now;
+        let now = cx.env.now;
         if let Some(write) = self.writes.front_mut() {
             write.cursor = cursor;
             write.enter(WriteState::Write, now);
-            self.save.need();
+            cx.out.save.need();
         }
+        Move::Stay
     }
 
     /// Handles a read that cannot show whether the question is still open: nothing is sent, and the read is repeated a
     /// few times.
-    fn check_later(&mut self) {
-        let now = self.now;
+    fn check_later(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+        let now = cx.env.now;
         let Some(write) = self.writes.front_mut() else {
-            return;
+            return Move::Stay;
         };
         write.reads += 1;
         if write.reads < RECONCILE_READS {
-            return write.read_later(now);
+            write.read_later(now);
+            return Move::Stay;
         }
         let (attempts, maybe) = (write.attempts, write.maybe_applied);
         let how = if maybe {
@@ -102,8 +125,8 @@ impl<P: Provider> Task<P> {
         } else {
             Answered::NotSent
         };
-        self.finish_write(how, Some(super::UNCLEAR.to_owned()));
-        self.end_undelivered(attempts, true);
+        let next = self.finish_write(cx, how, Some(super::UNCLEAR.to_owned()));
+        next.or_else(|| self.end_undelivered(attempts, true))
     }
 
     /// Returns whether the known events allow that the task still waits for an answer to this question; `read` says
@@ -122,30 +145,30 @@ impl<P: Provider> Task<P> {
 
     /// Judges, after a backfill that was complete or given up, whether the task still waits for an answer to this
     /// question.
-    pub(super) fn conclude_check(&mut self, complete: bool) {
-        let now = self.now;
-        let postponed = now.after(self.policy.retry.cap);
-        let unknown = !complete && self.has_list() && !self.stream.is_trusted();
+    pub(super) fn conclude_check(&mut self, cx: &mut Cx<'_, P>, complete: bool) -> Move<P::Output> {
+        let now = cx.env.now;
+        let postponed = now.after(cx.env.policy.retry.cap);
+        let unknown = !complete && self.has_list(cx.env.now) && !self.stream.is_trusted();
         let Some(write) = self.writes.front_mut() else {
-            return;
+            return Move::Stay;
         };
         if !std::mem::take(&mut write.confirming) {
-            return;
+            return Move::Stay;
         }
         if unknown {
             // The task is read again before anything is sent.
             write.due = postponed;
             write.why = WaitReason::Backoff;
-            return;
+            return Move::Stay;
         }
         let WriteKind::Answer { question, .. } = &write.kind else {
-            return;
+            return Move::Stay;
         };
         let id = question.id.clone();
         let stage = write.state;
         if self.stream.skipped && self.stream.asked.is_none() && !question.stand_in {
             // What followed the question could not be read.
-            return self.check_later();
+            return self.check_later(cx);
         }
         // A poll result that the backfill deferred may say that the task does not wait.
         let read = self.deferred.as_ref().and_then(aftermath_of);
@@ -159,17 +182,18 @@ impl<P: Provider> Task<P> {
             // The task has moved on, and its events have yet to show how.
             write.reads += 1;
             write.read_later(now);
-            return;
+            return Move::Stay;
         }
         match (read.is_none() && told, stage) {
-            (true, WriteState::Reconcile) => self.still_asked(),
+            (true, WriteState::Reconcile) => self.still_asked(cx),
             (true, _) => {
                 if let Some(write) = self.writes.front_mut() {
                     write.enter(WriteState::Write, now);
                 }
-                self.save.need();
+                cx.out.save.need();
+                Move::Stay
             }
-            (false, _) => self.asked_no_more(read.or(Some(Aftermath::Worked)), None),
+            (false, _) => self.asked_no_more(cx, read.or(Some(Aftermath::Worked)), None),
         }
     }
 
@@ -205,45 +229,48 @@ impl<P: Provider> Task<P> {
     /// the task shows to have followed, `reason` what the conversation shows.
     pub(super) fn asked_no_more(
         &mut self,
+        cx: &mut Cx<'_, P>,
         read: Option<Aftermath>,
         reason: Option<WithdrawReason>,
-    ) {
+    ) -> Move<P::Output> {
         let Some(write) = self.writes.front() else {
-            return;
+            return Move::Stay;
         };
         let (question, answer) = match &write.kind {
             WriteKind::Answer { question, answer } => (question.id.clone(), answer),
             // A message answers no question, so the task's end says nothing about it.
             WriteKind::Message { .. } if write.maybe_applied => {
-                return self.finish_write(Answered::Unknown, None);
+                return self.finish_write(cx, Answered::Unknown, None);
             }
             WriteKind::Message { .. } => {
                 let attempts = write.attempts;
                 let how = Answered::Gone(WithdrawReason::TaskMovedOn);
-                self.finish_write(how, None);
-                return self.end_undelivered(attempts, false);
+                let next = self.finish_write(cx, how, None);
+                return next.or_else(|| self.end_undelivered(attempts, false));
             }
         };
         if write.maybe_applied {
             let how = self.answer_result(answer, &question, read);
             let detail = "what followed is not what this answer asks for: somebody else answered";
             let detail = matches!(how, Answered::Gone(_)).then(|| detail.to_owned());
-            self.finish_write(how, detail);
+            let next = self.finish_write(cx, how, detail);
             // Whatever the outcome of the answer: the question is resolved, and nobody is asked again.
-            return self.questions.set(&question, QuestionState::Resolved);
+            self.questions.set(&question, QuestionState::Resolved);
+            return next;
         }
         let reason = reason.unwrap_or_else(|| self.reason_by_events(&question));
         let entry = self.questions.get(&question);
         let reason = entry.map_or(reason, |entry| entry.elsewhere(reason));
-        self.finish_write(Answered::Gone(reason), None);
+        let next = self.finish_write(cx, Answered::Gone(reason), None);
         // The events do not say so: the read may have been stale, and then the question is reported again.
         if let Some(wait) = &mut self.stream.asked
             && wait.question.id == question
         {
-            *wait = AskedInStream::new(wait.question.clone(), self.now);
+            *wait = AskedInStream::new(wait.question.clone(), cx.env.now);
             self.questions.forget(&question);
-            self.update_clock();
+            self.update_clock(cx);
         }
+        next
     }
 
     /// Returns the outcome of an answer that may have arrived, by what followed the question. A rejection ends a task;
@@ -288,19 +315,20 @@ impl<P: Provider> Task<P> {
     }
 
     /// Handles a keyed answer with unknown outcome while the task still asks.
-    fn still_asked(&mut self) {
-        let now = self.now;
+    fn still_asked(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+        let now = cx.env.now;
         let Some(write) = self.writes.front_mut() else {
-            return;
+            return Move::Stay;
         };
         write.reads += 1;
-        if !write.refused && write.attempts < self.policy.retry.writes {
+        if !write.refused && write.attempts < cx.env.policy.retry.writes {
             write.enter(WriteState::Write, now);
-            return self.save.need();
+            cx.out.save.need();
+            return Move::Stay;
         }
         if write.reads < RECONCILE_READS {
             write.read_later(now);
-            return;
+            return Move::Stay;
         }
         let why = write.last_error.clone();
         let how = if write.maybe_applied {
@@ -308,81 +336,94 @@ impl<P: Provider> Task<P> {
         } else {
             Answered::Refused
         };
-        self.finish_write(how, why);
+        self.finish_write(cx, how, why)
     }
 
-    fn confirmation_read_failed(&mut self, error: &AttemptError, budget: &OriginBudget) {
-        if let Some(error) = access_lost(error) {
-            let id = self.known_id().clone();
-            return self.end(Outcome::AccessLost { id, error });
-        }
-        let Some((due, why)) = self.count_failed_poll(error, budget) else {
-            return;
+    fn confirmation_read_failed(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        error: &AttemptError,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
+        let (due, why) = match self.count_failed_poll(cx, error, budget) {
+            ControlFlow::Continue(later) => later,
+            ControlFlow::Break(outcome) => return Move::End(outcome),
         };
         if let Some(write) = self.writes.front_mut() {
             write.due = due;
             write.why = why;
         }
+        Move::Stay
     }
 
-    pub(in crate::task) fn judge_write(&mut self, report: Report, budget: &OriginBudget) {
+    pub(in crate::task) fn judge_write(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
         let error = match sort(report) {
             // A web page comes from something in between: a login page, a proxy.
             Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
                 AttemptError::Unreadable(ReadError::new(ReadErrorKind::Html, "a web page"))
             }
             // Any other 2xx accepts the write, whatever its body is, unless the body is about another task.
-            Ok(reply) => match self.provider.check_accepted(self.known_id(), &reply) {
+            Ok(reply) => match cx.env.provider.check_accepted(&self.id, &reply) {
                 Ok(()) => {
                     budget.succeeded();
-                    return self.finish_write(Answered::Applied, None);
+                    return self.finish_write(cx, Answered::Applied, None);
                 }
                 Err(error) => AttemptError::Unreadable(error),
             },
             Err(error) => error,
         };
         let Some(write) = self.writes.front_mut() else {
-            return;
+            return Move::Stay;
         };
         let safety = write.kind.safety::<P>();
         write.attempts = write.attempts.saturating_add(1);
         let why = error.to_string();
         if error.status().is_some_and(|status| status.is_success()) {
             // The head was a 2xx and the body was lost: the server accepted the write.
-            return self.finish_write(Answered::Applied, None);
+            return self.finish_write(cx, Answered::Applied, None);
         }
         let keyed = safety == Safety::Keyed;
-        let maybe = retry::may_have_happened(&error, &self.policy.retry);
-        let draw = self.rng.u16(..);
-        let wait = retry::wait(&error, write.attempts, &self.policy.retry, draw, self.now);
-        match retry::retryability(&error, safety, &self.policy.retry) {
+        let maybe = retry::may_have_happened(&error, &cx.env.policy.retry);
+        let draw = cx.env.rng.u16(..);
+        let wait = retry::wait(
+            &error,
+            write.attempts,
+            &cx.env.policy.retry,
+            draw,
+            cx.env.now,
+        );
+        match retry::retryability(&error, safety, &cx.env.policy.retry) {
             Retryability::Retryable
-                if !write.maybe_applied && !maybe && write.attempts >= self.policy.retry.writes =>
+                if !write.maybe_applied
+                    && !maybe
+                    && write.attempts >= cx.env.policy.retry.writes =>
             {
                 let attempts = write.attempts;
-                self.finish_write(Answered::NotSent, Some(why));
-                self.end_undelivered(attempts, true);
+                let next = self.finish_write(cx, Answered::NotSent, Some(why));
+                return next.or_else(|| self.end_undelivered(attempts, true));
             }
             Retryability::Retryable => {
                 // A keyed write may be repeated, but only after a read has shown that the task still asks.
                 write.maybe_applied |= maybe;
                 write.last_error = Some(why.clone());
                 if write.maybe_applied {
-                    write.enter(WriteState::Reconcile, self.now);
+                    write.enter(WriteState::Reconcile, cx.env.now);
                 } else if matches!(write.kind, WriteKind::Answer { .. }) {
                     // Somebody else may answer the question meanwhile, so it is checked again.
-                    write.enter(WriteState::Check, self.now);
+                    write.enter(WriteState::Check, cx.env.now);
                 }
-                self.save.need();
-                let write = self
-                    .writes
-                    .front_mut()
-                    .expect("it stands at the front until it is finished");
-                write.due = self.now.after(wait);
-                write.why = retry::wait_reason(&error, wait, &self.policy.retry, draw, self.now);
+                cx.out.save.need();
+                write.due = cx.env.now.after(wait);
+                write.why =
+                    retry::wait_reason(&error, wait, &cx.env.policy.retry, draw, cx.env.now);
                 let (attempt, until) = (write.attempts, write.due);
                 budget.take(false);
-                self.events.push(Event::Retrying {
+                cx.out.events.push(Event::Retrying {
                     attempt,
                     reason: RetryReason::of(&error),
                     why,
@@ -391,136 +432,162 @@ impl<P: Provider> Task<P> {
             }
             Retryability::Final => match error.status() {
                 Some(status) if status.as_u16() == 401 => {
-                    let id = self.known_id().clone();
+                    let id = self.id.clone();
                     if let Some(error) = access_lost(&error) {
-                        self.end(Outcome::AccessLost { id, error });
+                        return Move::End(Outcome::AccessLost { id, error });
                     }
                 }
                 // The task may have moved on, because of an earlier attempt or of somebody else: a read shows it.
                 Some(status) if keyed && matches!(status.as_u16(), 409 | 422) => {
                     write.refused = true;
                     write.last_error = Some(why);
-                    write.enter(WriteState::Reconcile, self.now);
-                    self.save.need();
+                    write.enter(WriteState::Reconcile, cx.env.now);
+                    cx.out.save.need();
                 }
-                _ => self.refused_write(&error, why),
+                _ => return self.refused_write(cx, &error, why),
             },
             Retryability::Unknown => {
                 write.maybe_applied = true;
                 write.last_error = Some(why);
-                write.enter(WriteState::Reconcile, self.now);
-                self.save.need();
+                write.enter(WriteState::Reconcile, cx.env.now);
+                cx.out.save.need();
             }
         }
+        Move::Stay
     }
 
-    fn refused_write(&mut self, error: &AttemptError, why: String) {
+    fn refused_write(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        error: &AttemptError,
+        why: String,
+    ) -> Move<P::Output> {
         let attempts = self.writes.front().map_or(0, |front| front.attempts);
         self.refused = refusal(error);
-        self.finish_write(Answered::Refused, Some(why));
+        let next = self.finish_write(cx, Answered::Refused, Some(why));
         if self.is_undelivered()
             && let AttemptError::Refused(reply) = error
         {
-            return self.end(Outcome::Refused(ApiError::read(reply)));
+            return Move::End(Outcome::Refused(ApiError::read(reply)));
         }
-        self.end_undelivered(attempts, false);
+        next.or_else(|| self.end_undelivered(attempts, false))
     }
 
-    pub(in crate::task) fn judge_reconcile(&mut self, report: Report, budget: &OriginBudget) {
+    pub(in crate::task) fn judge_reconcile(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
         let Some(write) = self.writes.front() else {
-            return;
+            return Move::Stay;
         };
         if let WriteKind::Answer { question, .. } = &write.kind
             && P::CAPABILITIES.answer == Safety::Keyed
         {
             let question = question.clone();
-            return self.reconcile_keyed(&question, report, budget);
+            return self.reconcile_keyed(cx, &question, report, budget);
         }
         let text = write.kind.text().to_owned();
         let cursor = write.cursor.clone();
         let read = sort(report).and_then(|reply| {
-            let confirmation = self
+            let confirmation = cx
+                .env
                 .provider
-                .find_write(self.known_id(), &reply, &cursor, &text)
+                .find_write(&self.id, &reply, &cursor, &text)
                 .map_err(AttemptError::Unreadable)?;
-            let result = self
+            let result = cx
+                .env
                 .provider
-                .read(self.known_id(), &ReadKind::Questions, &reply)
+                .read(&self.id, &ReadKind::Questions, &reply)
                 .map_err(AttemptError::Unreadable)?;
             Ok((confirmation, result))
         });
         let (confirmation, result) = match read {
             Ok(read) => read,
-            Err(error) => return self.confirmation_read_failed(&error, budget),
+            Err(error) => return self.confirmation_read_failed(cx, &error, budget),
         };
         budget.succeeded();
-        self.failed_polls = 0;
-        self.not_found = None;
+        self.poller.succeeded();
         match confirmation {
-            Confirmation::Present => self.finish_write(Answered::Applied, None),
+            Confirmation::Present => self.finish_write(cx, Answered::Applied, None),
             Confirmation::PresentAndReplied => {
-                self.finish_write(Answered::Applied, None);
+                let next = self.finish_write(cx, Answered::Applied, None);
                 self.turn_replied();
+                next
             }
             Confirmation::Absent | Confirmation::AbsentAndReplied => {
                 let Some(write) = self.writes.front_mut() else {
-                    return;
+                    return Move::Stay;
                 };
                 write.reads += 1;
                 if write.reads < RECONCILE_READS {
-                    write.read_later(self.now);
-                    return;
+                    write.read_later(cx.env.now);
+                    return Move::Stay;
                 }
                 let why = write.last_error.clone();
-                self.finish_write(Answered::Unknown, why);
-                if self.turn.is_none() {
-                    self.apply(result);
-                }
+                let next = self.finish_write(cx, Answered::Unknown, why);
+                next.or_else(|| match self.turn {
+                    None => self.apply(cx, result),
+                    Some(_) => Move::Stay,
+                })
             }
         }
     }
 
     /// Judges a read for a keyed answer with unknown outcome: once the task no longer asks, the answer has arrived.
-    fn reconcile_keyed(&mut self, question: &Question, report: Report, budget: &OriginBudget) {
+    fn reconcile_keyed(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        question: &Question,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
         let result = sort(report).and_then(|reply| {
-            self.provider
-                .read(self.known_id(), &ReadKind::Questions, &reply)
+            cx.env
+                .provider
+                .read(&self.id, &ReadKind::Questions, &reply)
                 .map_err(AttemptError::Unreadable)
         });
         let result = match result {
             Ok(result) => result,
-            Err(error) => return self.confirmation_read_failed(&error, budget),
+            Err(error) => return self.confirmation_read_failed(cx, &error, budget),
         };
         budget.succeeded();
-        self.failed_polls = 0;
-        self.not_found = None;
+        self.poller.succeeded();
         let shown = shows(&result, question);
-        if self.has_list() {
+        if self.has_list(cx.env.now) {
             // The events say what followed.
             if let Some(write) = self.writes.front_mut() {
                 write.confirming = true;
             }
             self.deferred = (!shown).then_some(result);
-            return self.begin_backfill();
+            self.begin_backfill(cx);
+            return Move::Stay;
         }
         if !shown {
             let reason = self.reason_of(question, &result);
-            self.asked_no_more(aftermath_of(&result), reason);
-            return self.defer_or_apply(result);
+            let next = self.asked_no_more(cx, aftermath_of(&result), reason);
+            return next.or_else(|| self.defer_or_apply(cx, result));
         }
         if self.still_asks(&question.id, false) {
-            self.still_asked();
+            self.still_asked(cx)
         } else {
-            self.asked_no_more(Some(Aftermath::Worked), None);
+            self.asked_no_more(cx, Some(Aftermath::Worked), None)
         }
     }
 
-    pub(in crate::task) fn finish_write(&mut self, how: Answered, detail: Option<String>) {
+    pub(in crate::task) fn finish_write(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        how: Answered,
+        detail: Option<String>,
+    ) -> Move<P::Output> {
         let Some(write) = self.writes.pop_front() else {
-            return;
+            return Move::Stay;
         };
         // A planned request of this write must not be sent any more.
-        self.link.take_back();
+        cx.link.take_back();
         let PendingWrite {
             kind,
             cursor,
@@ -528,40 +595,43 @@ impl<P: Provider> Task<P> {
             ..
         } = write;
         let detail = detail.or(error).filter(|_| how != Answered::Applied);
-        match kind {
+        let next = match kind {
             WriteKind::Answer { question, answer } => {
                 self.questions.resolve(&question.id, answer, how);
-                self.events.push(Event::Answered {
+                cx.out.events.push(Event::Answered {
                     question: question.id,
                     how,
                     detail,
                 });
+                Move::Stay
             }
             WriteKind::Message { no, .. } => {
-                self.events.push(Event::Sent {
+                cx.out.events.push(Event::Sent {
                     message: no,
                     how,
                     detail: detail.clone(),
                 });
-                self.turn_sent(no, how, cursor, detail);
+                self.turn_sent(cx, no, how, cursor, detail)
             }
-        }
+        };
         if !matches!(how, Answered::Refused | Answered::NotSent) {
-            self.freshness = StatusFreshness::StaleSince(self.now);
+            self.freshness = StatusFreshness::StaleSince(cx.env.now);
         }
-        self.poll_interval.restart();
-        if matches!(self.phase, Phase::Following(_)) {
-            self.poll_again(ReadKind::Status, None);
+        self.poller.restart();
+        if next.is_stay() {
+            self.poll_again(cx, ReadKind::Status, None);
         }
-        self.save.need();
-        self.update_clock();
+        cx.out.save.need();
+        self.update_clock(cx);
+        next
     }
 
     /// Reports the outcome of each pending write when the task ends, as far as it is known.
-    pub(in crate::task) fn drop_writes(&mut self) {
-        let writing = self.link.has_sent(&Purpose::Write);
+    pub(in crate::task) fn drop_writes(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+        let writing = cx.link.has_sent(&Purpose::Write);
         let mut underway = writing;
-        while !self.phase.is_ended()
+        let mut next = Move::Stay;
+        while next.is_stay()
             && let Some(write) = self.writes.front()
         {
             if let Some(over) = self.deferred.as_ref().filter(|held| held.is_over())
@@ -570,7 +640,7 @@ impl<P: Provider> Task<P> {
             {
                 // The end shows what followed, if not all of it.
                 let followed = aftermath_of(over);
-                self.asked_no_more(followed, None);
+                next = self.asked_no_more(cx, followed, None);
                 continue;
             }
             let (how, why) = if std::mem::take(&mut underway) {
@@ -584,14 +654,15 @@ impl<P: Provider> Task<P> {
                     "the watch ended before the task showed why",
                 )
             } else {
-                (Answered::NotSent, "the watch ended before it could be sent")
+                (Answered::NotSent, NOT_SENT)
             };
             let detail = match &write.last_error {
                 Some(error) => format!("{error}; {why}"),
                 None => why.to_owned(),
             };
-            self.finish_write(how, Some(detail));
+            next = self.finish_write(cx, how, Some(detail));
         }
+        next
     }
 }
 

@@ -1,0 +1,164 @@
+//! What the reply to a start request means.
+
+use crate::budget::OriginBudget;
+use crate::error::{ApiError, ReadError, ReadErrorKind};
+use crate::event::Event;
+use crate::failure::ExchangeFailure;
+use crate::operation::Safety;
+use crate::outcome::{NotStartedReason, Outcome, UnknownReason};
+use crate::provider::{CreatedTask, Provider};
+use crate::reason::{RetryReason, WaitReason};
+use crate::retry::{self, Attempt, AttemptError, RetryDecision};
+use crate::task::Task;
+use crate::task::follow::Cx;
+use crate::task::phase::{Move, Phase, Starting};
+use crate::time::Timestamp;
+
+use super::{Report, sort};
+
+/// How many conflicts a keyed start tolerates after the server may have received one of its attempts.
+const CONFLICTS: u32 = 2;
+/// The wait after the first conflict.
+const CONFLICT_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
+
+impl Starting {
+    pub(super) fn judge<P: Provider>(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
+        let error = match sort(report) {
+            // An id that cannot be used in a request is as good as none.
+            Ok(reply) => match cx.env.provider.read_start(&reply).and_then(usable) {
+                Ok(created) => {
+                    budget.succeeded();
+                    return Move::Follow(created);
+                }
+                Err(error) => AttemptError::Unreadable(error),
+            },
+            Err(error) => error,
+        };
+        let until = cx.clocks.deadline();
+        let draw = cx.env.rng.u16(..);
+        let now = cx.env.now;
+        if self.is_conflict(&error) && self.conflicts < CONFLICTS {
+            // The server may still be processing the previous attempt.
+            self.conflicts += 1;
+            let due = now.after(CONFLICT_WAIT * self.conflicts);
+            self.retry(cx, due, WaitReason::Conflict, &error);
+            return Move::Stay;
+        }
+        let rules = &cx.env.policy.retry;
+        self.maybe_received |= retry::may_have_happened(&error, rules);
+        let attempt = Attempt {
+            safety: self.safety,
+            number: self.attempts,
+            draw,
+            now,
+            until,
+            maybe: self.maybe_received,
+        };
+        let attempts = self.attempts;
+        let not_started = |reason, temporary| {
+            Move::End(Outcome::NotStarted {
+                reason,
+                attempts,
+                temporary,
+            })
+        };
+        match retry::decide(&error, &attempt, rules, budget) {
+            RetryDecision::Again(due) if cx.cancel.is_idle() || self.maybe_received => {
+                let wait = due.since(now);
+                let reason = retry::wait_reason(&error, wait, rules, draw, now);
+                self.retry(cx, due, reason, &error);
+                Move::Stay
+            }
+            RetryDecision::Again(_) => not_started(NotStartedReason::Cancelled, false),
+            RetryDecision::Unknown => {
+                let likely = matches!(error, AttemptError::Unreadable(_))
+                    || error.status().is_some_and(|status| status.is_success());
+                let last = error.record();
+                // A limit cut at the deadline runs out when the deadline passes.
+                let reason = match cx.is_past_work_deadline() {
+                    true => UnknownReason::Deadline { last: Some(last) },
+                    false => UnknownReason::Attempt(last),
+                };
+                Move::End(cx.env.unknown_start(reason, likely))
+            }
+            RetryDecision::Exhausted => {
+                let reason = NotStartedReason::Exhausted {
+                    last: error.record(),
+                    retry_after: error.retry_after(now),
+                };
+                not_started(reason, true)
+            }
+            RetryDecision::Final => match error {
+                AttemptError::Refused(reply) => Move::End(Outcome::Refused(ApiError::read(&reply))),
+                AttemptError::Wire(ExchangeFailure {
+                    progress: crate::ExchangeProgress::Answered(head),
+                    ..
+                }) if !head.status.is_redirection() => {
+                    Move::End(Outcome::Refused(ApiError::without_body(&head)))
+                }
+                AttemptError::Wire(_) | AttemptError::Unreadable(_) => {
+                    not_started(NotStartedReason::Attempt(error.record()), false)
+                }
+            },
+        }
+    }
+
+    /// Returns whether the server may be processing an earlier attempt with the same key.
+    fn is_conflict(&self, error: &AttemptError) -> bool {
+        let status = error.status().map(|status| status.as_u16());
+        self.safety == Safety::Keyed && self.maybe_received && matches!(status, Some(409 | 422))
+    }
+
+    fn retry<P: Provider>(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        due: Timestamp,
+        reason: WaitReason,
+        error: &AttemptError,
+    ) {
+        self.due = due;
+        self.why = reason;
+        cx.out.events.push(Event::Retrying {
+            attempt: self.attempts,
+            reason: RetryReason::of(error),
+            why: error.to_string(),
+            until: due,
+        });
+    }
+}
+
+impl<P: Provider> Task<P> {
+    /// Begins to follow the task that the start created.
+    pub(in crate::task) fn begin(&mut self, created: CreatedTask) {
+        let now = self.env.now;
+        self.env.liveness.last_reply_at = Some(now);
+        self.env.liveness.last_change_at = Some(now);
+        self.out.events.push(Event::Created {
+            id: created.id.clone(),
+            status: created.status.clone(),
+            replayed: created.replayed,
+        });
+        self.step(Move::Follow(created));
+        if let Phase::Following(follow) = &mut self.phase {
+            let due = follow.poller.schedule(&mut self.env, None);
+            follow.poller.postpone(due, WaitReason::PollInterval);
+        }
+        self.begin_cancelling();
+        self.out.save.need();
+    }
+}
+
+fn usable(started: CreatedTask) -> Result<CreatedTask, ReadError> {
+    match started.id.check() {
+        Ok(()) => Ok(started),
+        Err(error) => Err(ReadError::new(
+            ReadErrorKind::Shape,
+            format!("the task id cannot be used: {error}"),
+        )),
+    }
+}

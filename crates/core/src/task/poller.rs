@@ -1,0 +1,151 @@
+//! The poller region: which read of the task is made next, when, and why then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::ApiError;
+use crate::limits::{Kind, Limits};
+use crate::operation::Safety;
+use crate::policy::Policy;
+use crate::provider::{Provider, ReadKind};
+use crate::reason::WaitReason;
+use crate::request::Request;
+use crate::time::{Timestamp, millis};
+
+use super::env::Env;
+use super::poll_interval::PollInterval;
+
+/// The next poll, and what earlier polls have shown about polling.
+#[derive(Debug)]
+pub(super) struct Poller {
+    next: NextPoll,
+    interval: PollInterval,
+    /// The limits of a status read, before a deadline shortens them.
+    status_limits: Limits,
+    /// The status request, built once: it is sent more often than any other.
+    status_request: Option<Arc<Request>>,
+    /// When the last status request was sent: the shortest polling interval counts from here.
+    pub(super) last_polled_at: Option<Timestamp>,
+    /// Polls that failed in a row.
+    pub(super) failed: u32,
+    /// The reads that have to confirm that the task is gone.
+    pub(super) not_found: Option<NotFound>,
+}
+
+/// A planned read of the task.
+#[derive(Debug, Clone)]
+pub(super) struct NextPoll {
+    pub(super) read: ReadKind,
+    pub(super) due: Timestamp,
+    pub(super) why: WaitReason,
+}
+
+/// The reads that have to confirm that a task is gone.
+#[derive(Debug, Clone)]
+pub(super) struct NotFound {
+    pub(super) reads: u32,
+    pub(super) error: ApiError,
+}
+
+/// How many reads in a row must answer 404 or 410.
+pub(super) const NOT_FOUND_READS: u32 = 3;
+
+impl Poller {
+    /// Creates the poller of a task that is polled at once.
+    pub(super) fn new(policy: &Policy, now: Timestamp) -> Self {
+        Self {
+            next: NextPoll {
+                read: ReadKind::Status,
+                due: now,
+                why: WaitReason::PollInterval,
+            },
+            interval: PollInterval::new(policy.poll_backoff),
+            status_limits: policy.limits.of(Kind::Status, Safety::Repeatable, None),
+            status_request: None,
+            last_polled_at: None,
+            failed: 0,
+            not_found: None,
+        }
+    }
+
+    /// Returns the planned poll.
+    pub(super) fn planned(&self) -> &NextPoll {
+        &self.next
+    }
+
+    /// Plans the next poll. This is the only place that does.
+    pub(super) fn plan(&mut self, read: ReadKind, due: Timestamp, why: WaitReason) {
+        self.next = NextPoll { read, due, why };
+    }
+
+    /// Plans a status poll for now.
+    pub(super) fn poll_now(&mut self, now: Timestamp) {
+        self.plan(ReadKind::Status, now, WaitReason::PollInterval);
+    }
+
+    /// Plans this read for now, because a status poll or an event asks for it.
+    pub(super) fn read_now(&mut self, read: ReadKind, now: Timestamp) {
+        self.plan(read, now, WaitReason::PollInterval);
+    }
+
+    /// Moves the planned poll to another time.
+    pub(super) fn postpone(&mut self, due: Timestamp, why: WaitReason) {
+        let read = std::mem::replace(&mut self.next.read, ReadKind::Status);
+        self.plan(read, due, why);
+    }
+
+    /// Returns the time of the next poll: the largest of the server's hint, the floor and the schedule's wait with
+    /// jitter.
+    pub(super) fn schedule<P: Provider>(
+        &mut self,
+        env: &mut Env<P>,
+        hint: Option<Duration>,
+    ) -> Timestamp {
+        let wait = self.interval.next(env.rng.u8(..));
+        let hint = hint.map_or(0, |hint| millis(hint.min(crate::failure::MAX_HINT)));
+        Timestamp::from_millis(env.now.as_millis().saturating_add(wait.max(hint)))
+    }
+
+    /// Restarts the schedule, because something changed.
+    pub(super) fn restart(&mut self) {
+        self.interval.restart();
+    }
+
+    /// Notes that a read succeeded: the task exists, and its server replies.
+    pub(super) fn succeeded(&mut self) {
+        self.failed = 0;
+        self.not_found = None;
+    }
+
+    /// Returns when the planned poll may be made at the earliest, and why not before: a status poll keeps the shortest
+    /// interval from the last one.
+    pub(super) fn due(&self) -> (Timestamp, WaitReason) {
+        let next = &self.next;
+        if let (ReadKind::Status, Some(polled)) = (&next.read, self.last_polled_at) {
+            let floor = polled.as_millis().saturating_add(self.interval.floor);
+            if next.due.as_millis() < floor {
+                return (Timestamp::from_millis(floor), WaitReason::Floor);
+            }
+        }
+        (next.due, next.why)
+    }
+
+    pub(super) fn status_limits(&self) -> &Limits {
+        &self.status_limits
+    }
+
+    /// Returns the status request; `build` builds it the first time.
+    pub(super) fn status_request<E>(
+        &mut self,
+        build: impl FnOnce() -> Result<Request, E>,
+    ) -> Result<Arc<Request>, E> {
+        match &self.status_request {
+            Some(request) => Ok(request.clone()),
+            None => {
+                let request = Arc::new(build()?);
+                self.status_request = Some(request.clone());
+                Ok(request)
+            }
+        }
+    }
+}
