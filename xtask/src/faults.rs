@@ -221,7 +221,7 @@ fn table(catalogue: &Catalogue, cover: &Cover) -> String {
          # What may go wrong, and what comes of it\n\n\
          Bad inputs and faults, the outcome that each must have, and the tests that hold it. Rows marked * are \
          safety-critical. *Exit* is the code of one-shot commands and of a start, where it is not what ends a watch; \
-         once a task's id is known, nothing on the wire ends a watch. Tests in `crates/client/conformance` are run by \
+         once a task's id is known, nothing on the wire ends a watch. Tests in `crates/client/tests/suite` are run by \
          both adapters.\n\n",
     );
     text.push_str(&summary(catalogue, cover));

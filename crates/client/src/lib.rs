@@ -37,6 +37,8 @@ mod run;
 mod running;
 mod settings;
 pub mod source;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tls;
 pub mod trace;
 pub mod transport;

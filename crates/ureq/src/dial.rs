@@ -217,34 +217,66 @@ fn tunnel(
     Ok(socket.tcp)
 }
 
-/// Returns the address of the connection that is opened.
 #[cfg(test)]
-fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, TransportFailure> {
-    let tcp = reach(addresses, "h.example:443", until)?;
-    Ok(tcp.peer_addr().expect("it is connected"))
-}
+mod tests {
+    use taskward_client::testing as check;
 
-/// Returns how a lookup that never answers ends.
-#[cfg(test)]
-fn unanswered(until: Instant) -> Result<(), TransportFailure> {
-    let (_open, never) = mpsc::channel::<()>();
-    let lookup = move || never.recv().map_err(io::Error::other);
-    match in_time(until, lookup) {
-        None => Err(TransportFailure::too_late("h.example:443")),
-        Some(answer) => panic!("{answer:?}"),
+    use super::*;
+
+    #[test]
+    fn a_tunnel_begins_right_after_the_proxys_head() {
+        check::a_tunnel_begins_right_after_the_proxys_head(through);
+    }
+
+    /// Rows: A11.
+    #[test]
+    fn a_proxy_that_refuses_is_told_with_its_variable() {
+        check::a_proxy_that_refuses_is_told_with_its_variable(through);
+    }
+
+    /// Rows: A4, A5.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+        check::an_address_that_does_not_answer_leaves_time_for_the_next(reached);
+    }
+
+    /// Rows: A5.
+    #[test]
+    fn an_address_that_refuses_is_followed_by_the_next() {
+        check::an_address_that_refuses_is_followed_by_the_next(reached);
+    }
+
+    /// Rows: A2.
+    #[test]
+    fn a_lookup_without_an_answer_ends_with_the_time_to_connect() {
+        let until = Instant::now() + Duration::from_millis(20);
+        let fault = unanswered(until).expect_err("no answer");
+        check::a_lookup_without_an_answer_ends_with_the_time_to_connect(fault);
+    }
+
+    /// Returns the address of the connection that is opened.
+    fn reached(addresses: &[SocketAddr], until: Instant) -> Result<SocketAddr, TransportFailure> {
+        let tcp = reach(addresses, "h.example:443", until)?;
+        Ok(tcp.peer_addr().expect("it is connected"))
+    }
+
+    /// Returns how a lookup that never answers ends.
+    fn unanswered(until: Instant) -> Result<(), TransportFailure> {
+        let (_open, never) = mpsc::channel::<()>();
+        let lookup = move || never.recv().map_err(io::Error::other);
+        match in_time(until, lookup) {
+            None => Err(TransportFailure::too_late("h.example:443")),
+            Some(answer) => panic!("{answer:?}"),
+        }
+    }
+
+    /// Returns the outcome of asking for a tunnel.
+    fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, TransportFailure> {
+        let tcp = dial(&proxy.host, proxy.port, until)?;
+        let tcp = tunnel(Socket::new(tcp, until), proxy, server)?;
+        let mut rest = String::new();
+        (&*tcp).read_to_string(&mut rest).expect("the rest");
+        Ok(rest)
     }
 }
-
-/// Returns the outcome of asking for a tunnel.
-#[cfg(test)]
-fn through(proxy: &Proxy, server: &str, until: Instant) -> Result<String, TransportFailure> {
-    let tcp = dial(&proxy.host, proxy.port, until)?;
-    let tcp = tunnel(Socket::new(tcp, until), proxy, server)?;
-    let mut rest = String::new();
-    (&*tcp).read_to_string(&mut rest).expect("the rest");
-    Ok(rest)
-}
-
-#[cfg(test)]
-#[path = "../../client/conformance/dialing.rs"]
-mod tests;

@@ -284,7 +284,7 @@ fn a_server_that_is_not_there_is_later_and_named() {
 
 fn certificate(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../client/conformance/certs")
+        .join("../client/tests/suite/certs")
         .join(name)
 }
 

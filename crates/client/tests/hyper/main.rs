@@ -2,5 +2,5 @@
 
 mod adapter;
 mod futures;
-#[path = "../../../client/conformance/mod.rs"]
+#[path = "../suite/mod.rs"]
 mod suite;

@@ -1,10 +1,8 @@
-//! What every adapter must do, whichever way it waits. Each runs these tests in its own `tests/conformance`, where a
-//! module `adapter` says how its calls are waited for.
+//! What every transport must do, whichever way it waits. Each runs these tests in a binary of its own, where a module
+//! `adapter` says how its calls are waited for.
 
 mod again;
 mod backpressure;
-#[cfg(target_os = "linux")]
-mod blackhole;
 mod bodies;
 pub(crate) mod connections;
 mod detach;

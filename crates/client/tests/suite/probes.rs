@@ -448,7 +448,7 @@ fn what_never_left_is_told_as_not_sent() {
 #[test]
 fn a_server_that_never_answers_is_given_up_within_the_time_to_connect() {
     // Both alone: no limit at all.
-    let blackhole = super::blackhole::BlackHole::new();
+    let blackhole = taskward_client::testing::BlackHole::new();
     let mut policy = impatient();
     policy.limits.connect = Duration::from_millis(50);
     let client = client(&format!("http://{}", blackhole.address), policy);

@@ -1,6 +1,6 @@
 //! The suite of all adapters, run with the blocking one, and what only this one has to show.
 
 mod adapter;
-#[path = "../../../client/conformance/mod.rs"]
+#[path = "../suite/mod.rs"]
 mod suite;
 mod threads;

@@ -1,26 +1,48 @@
-//! How connections come about in both adapters' `dial.rs`: addresses, lookups, and tunnels through a proxy. Included by
-//! their unit tests, which say in the adapter's own way what is `reached`, how an `unanswered` lookup ends, and
-//! what comes `through` a tunnel.
+//! How connections come about in the transports of both adapters, checked by their unit tests, which pass in the adapter's
+//! own way to reach an address, to wait for a lookup, and to ask a proxy for a tunnel; and an address where nothing answers.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use taskward_client::failure::TransportFailure;
-use taskward_client::route::Proxy;
 use taskward_core::{Cause, Error, ErrorKind, ExchangeProgress, TimeoutPhase};
 
-#[cfg(target_os = "linux")]
-use blackhole::BlackHole;
+use crate::failure::TransportFailure;
+use crate::route::Proxy;
 
-use super::{reached, through, unanswered};
+/// Connects to the first of these addresses that answers, and returns it.
+pub type Reach = fn(&[SocketAddr], Instant) -> Result<SocketAddr, TransportFailure>;
+/// Asks a proxy for a tunnel to a server, and returns what comes through it.
+pub type Tunnel = fn(&Proxy, &str, Instant) -> Result<String, TransportFailure>;
 
-#[cfg(target_os = "linux")]
-#[path = "blackhole.rs"]
-mod blackhole;
+/// A listener that takes no more connections: a further one waits for an answer that never comes.
+#[derive(Debug)]
+pub struct BlackHole {
+    /// Where it is.
+    pub address: SocketAddr,
+    _listener: TcpListener,
+    _waiting: Vec<TcpStream>,
+}
+
+impl BlackHole {
+    /// Fills the queue of a new listener.
+    #[expect(clippy::new_without_default, reason = "it opens thousands of sockets")]
+    #[must_use]
+    pub fn new() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let wait = Duration::from_millis(30);
+        let waiting = std::iter::from_fn(|| TcpStream::connect_timeout(&address, wait).ok());
+        Self {
+            address,
+            _waiting: waiting.take(10_000).collect(),
+            _listener: listener,
+        }
+    }
+}
 
 /// Asks a proxy that answers this for a tunnel; returns its request, and the outcome.
-fn ask(reply: &'static str) -> (String, Result<String, TransportFailure>) {
+fn ask(through: Tunnel, reply: &'static str) -> (String, Result<String, TransportFailure>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let authorization = http::HeaderValue::from_static("Basic eDp5");
@@ -37,23 +59,31 @@ fn ask(reply: &'static str) -> (String, Result<String, TransportFailure>) {
     (server.join().expect("no panic"), result)
 }
 
-#[test]
-fn a_tunnel_begins_right_after_the_proxys_head() {
-    let (asked, result) = ask("HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nafter");
+/// Checks that nothing of what follows the proxy's head is lost.
+///
+/// # Panics
+/// When it is not so.
+pub fn a_tunnel_begins_right_after_the_proxys_head(through: Tunnel) {
+    let (asked, result) = ask(
+        through,
+        "HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nafter",
+    );
     assert_eq!(result.as_deref(), Ok("after"));
     assert!(asked.starts_with("CONNECT h.example:443 HTTP/1.1\r\nHost: h.example:443\r\n"));
     assert!(asked.contains("Proxy-Authorization: Basic eDp5\r\n"));
 }
 
-/// Rows: A11.
-#[test]
-fn a_proxy_that_refuses_is_told_with_its_variable() {
+/// Checks that the failure of a proxy names it and its setting.
+///
+/// # Panics
+/// When it is not so.
+pub fn a_proxy_that_refuses_is_told_with_its_variable(through: Tunnel) {
     for (reply, words) in [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
         ("<html>log in</html>\r\n\r\n", "log in"),
         ("HTTP/1.1 200", ""),
     ] {
-        let fault = ask(reply).1.expect_err("no tunnel");
+        let fault = ask(through, reply).1.expect_err("no tunnel");
         assert_eq!(fault.cause, Cause::Proxy, "{reply:?}");
         assert!(fault.detail.contains("(from HTTPS_PROXY)"), "{fault}");
         assert!(fault.detail.contains(words), "{fault}");
@@ -63,10 +93,11 @@ fn a_proxy_that_refuses_is_told_with_its_variable() {
     }
 }
 
-/// Rows: A4, A5.
-#[cfg(target_os = "linux")]
-#[test]
-fn an_address_that_does_not_answer_leaves_time_for_the_next() {
+/// Checks that each address gets its share of the time.
+///
+/// # Panics
+/// When it is not so.
+pub fn an_address_that_does_not_answer_leaves_time_for_the_next(reached: Reach) {
     let blackhole = BlackHole::new();
     let dead = blackhole.address;
     let until = |millis| Instant::now() + Duration::from_millis(millis);
@@ -79,9 +110,11 @@ fn an_address_that_does_not_answer_leaves_time_for_the_next() {
     assert_eq!(reached(&[dead, alive], until(400)), Ok(alive));
 }
 
-/// Rows: A5.
-#[test]
-fn an_address_that_refuses_is_followed_by_the_next() {
+/// Checks that all addresses are tried.
+///
+/// # Panics
+/// When it is not so.
+pub fn an_address_that_refuses_is_followed_by_the_next(reached: Reach) {
     let refused = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let dead = refused.local_addr().expect("an address");
     drop(refused);
@@ -93,10 +126,11 @@ fn an_address_that_refuses_is_followed_by_the_next() {
     assert_eq!(fault.cause, Cause::Refused);
 }
 
-/// Rows: A2.
-#[test]
-fn a_lookup_without_an_answer_ends_with_the_time_to_connect() {
-    let fault = unanswered(Instant::now() + Duration::from_millis(20)).expect_err("no answer");
+/// Checks how a lookup ended that never answered.
+///
+/// # Panics
+/// When it is not so.
+pub fn a_lookup_without_an_answer_ends_with_the_time_to_connect(fault: TransportFailure) {
     assert_eq!(fault, TransportFailure::too_late("h.example:443"));
     assert_eq!(fault.cause, Cause::Timeout(TimeoutPhase::Connect));
 }

@@ -16,7 +16,7 @@ use crate::adapter::{Client, calls};
 
 fn cert(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../client/conformance/certs")
+        .join("tests/suite/certs")
         .join(name)
 }
 
