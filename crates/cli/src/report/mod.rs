@@ -1,6 +1,7 @@
 //! What happens to a task, told as it happens: to people on stderr, to programs as JSON lines on stdout.
 
 mod json;
+mod known;
 mod progress;
 mod steps;
 mod text;
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use taskward::core::{EventSeq, Liveness, RawEvent};
+use taskward::core::{Liveness, RawEvent};
 use taskward::{
     Answer, Answered, Event, Journal as _, Question, QuestionId, Snapshot, Status, TaskId,
     WaitReason,
@@ -26,6 +27,7 @@ use crate::sent::{StartKind, Undelivered};
 use crate::shown::{Happened, Showing, unkept};
 use crate::store::TaskStore;
 use crate::task_ref::{TaskRef, quote};
+use known::Known;
 use progress::{Progress, ProgressLine};
 
 /// Silence after which a line says that the watch goes on, where no spinner turns.
@@ -72,27 +74,12 @@ struct Kind {
 #[derive(Debug)]
 struct State {
     task: Option<TaskRef>,
-    /// The last status that the server told.
-    status: Option<Status>,
-    /// What failed last, until something works.
-    trouble: Option<String>,
+    known: Known,
     spoke: Instant,
-    /// Requests made in a row for one thing, the failed ones included.
-    attempts: u32,
-    /// Whether an answer was given whose outcome is not known yet.
-    answering: bool,
-    /// What became of the last answer.
-    answered: Option<Answered>,
-    /// What became of the last message.
-    sent: Option<Answered>,
     /// What was said before this command began, until it is known what became of it.
     earlier: Option<String>,
-    /// The question whose answer the server refused last, and in which words.
-    refused: Option<(QuestionId, String)>,
     /// The questions that were shown since the last answer.
     shown: Vec<QuestionId>,
-    /// The event that asked last.
-    asked_at: Option<EventSeq>,
     /// The names of the question that this command was given the answer to: no option answers it.
     named: Vec<QuestionId>,
     /// Whether it was told that what was shown cannot be kept.
@@ -108,17 +95,10 @@ impl State {
     fn new(task: Option<TaskRef>) -> Self {
         Self {
             task,
-            status: None,
-            trouble: None,
+            known: Known::default(),
             spoke: Instant::now(),
-            attempts: 1,
-            answering: false,
-            answered: None,
-            sent: None,
             earlier: None,
-            refused: None,
             shown: Vec::new(),
-            asked_at: None,
             named: Vec::new(),
             is_unkept: false,
             failed: None,
@@ -129,7 +109,7 @@ impl State {
 
     /// The last status seen, as a word; `unread` of a task that exists and was not read yet.
     fn status_or(&self, unread: &str) -> String {
-        match (&self.status, &self.task) {
+        match (&self.known.status, &self.task) {
             (Some(status), _) => status.to_string(),
             (None, Some(_)) => unread.to_owned(),
             (None, None) => "starting".to_owned(),
@@ -199,12 +179,12 @@ impl Reporter {
 
     /// The last status seen.
     pub(crate) fn seen(&self) -> Option<Status> {
-        self.state().status.clone()
+        self.state().known.status.clone()
     }
 
     /// What failed last, when nothing has worked since.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.state().trouble.clone()
+        self.state().known.failure.clone()
     }
 
     /// What is told of questions counts as shown.
@@ -217,7 +197,7 @@ impl Reporter {
     pub(crate) fn answering(&self, question: &QuestionId, answer: &Answer) {
         {
             let mut state = self.state();
-            state.answering = true;
+            state.known.answering();
             state.shown.clear();
         }
         self.keep(&Happened::Answering(
@@ -316,22 +296,7 @@ impl Reporter {
     /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is
     /// known of never left; neither did an answer that nobody took any further.
     pub(crate) fn last_said(&self, began: &StartKind) -> Option<(Undelivered, Answered)> {
-        let state = self.state();
-        let sent = match began {
-            StartKind::Message(_) => state.sent.or(Some(Answered::NotSent)),
-            _ => state.sent,
-        };
-        let answered = match state.answering {
-            true => Some(Answered::NotSent),
-            false => state.answered,
-        };
-        let message = sent.map(|how| (Undelivered::Message, how));
-        let answer = answered.map(|how| (Undelivered::Answer, how));
-        match message {
-            // Whoever wanted to send one wants to know first.
-            Some((_, how)) if how != Answered::Applied => message,
-            _ => answer.or(message),
-        }
+        self.state().known.last_said(began)
     }
 
     /// The next that becomes known of something said is of this, which was said before this command began.
@@ -341,14 +306,12 @@ impl Reporter {
 
     /// What the server said when it refused the answer to this question.
     pub(crate) fn refusal(&self, question: &QuestionId) -> Option<String> {
-        let state = self.state();
-        let (_, why) = state.refused.as_ref().filter(|(id, _)| id == question)?;
-        Some(why.clone())
+        self.state().known.refusal(question)
     }
 
     /// Requests made for the write that was under way last.
     pub(crate) fn attempts(&self) -> u32 {
-        self.state().attempts
+        self.state().known.attempts
     }
 
     /// From now on the provider's own events are not told, or told again.
@@ -419,58 +382,7 @@ impl Reporter {
 
     /// Tells an event.
     pub(crate) fn event(&self, event: &Event) {
-        if matches!(
-            event,
-            Event::Status(_) | Event::Paused(_) | Event::Question(_) | Event::Provider(_)
-        ) {
-            self.seen_to_exist();
-        }
-        {
-            let mut state = self.state();
-            match event {
-                Event::Created { id, status, .. } => {
-                    let task = (self.kind.task)(id.clone());
-                    remember(&task);
-                    state.task = Some(task);
-                    if status.is_some() {
-                        state.status.clone_from(status);
-                    }
-                    state.attempts = 1;
-                    state.trouble = None;
-                }
-                Event::Status(status) => {
-                    state.status = Some(status.clone());
-                    state.trouble = None;
-                }
-                Event::Retrying { attempt, why, .. } => {
-                    state.attempts = attempt + 1;
-                    state.trouble = Some(why.clone());
-                }
-                Event::Question(question) => {
-                    state.answering = false;
-                    state.asked_at = question.seq.or(state.asked_at);
-                }
-                Event::Answered {
-                    question,
-                    how,
-                    detail,
-                } => {
-                    state.answering = false;
-                    state.answered = Some(*how);
-                    let refused = *how == Answered::Refused;
-                    state.refused =
-                        refused.then(|| (question.clone(), detail.clone().unwrap_or_default()));
-                }
-                Event::Sent { how, .. } => state.sent = Some(*how),
-                _ => {}
-            }
-        }
-        if let Event::Answered { question, how, .. } = event {
-            self.keep(&Happened::Answered(question.clone(), *how));
-        }
-        if let Event::Identified(question) = event {
-            self.identified.send_replace(Some(question.clone()));
-        }
+        self.record(event);
         let task = self.task();
         if let (Event::Provider(raw), true) = (event, self.hushed.load(Ordering::Relaxed)) {
             // As if it flowed: nothing is held back for later.
@@ -484,32 +396,66 @@ impl Reporter {
                 self.shown(question);
             }
         }
-        if let Event::Provider(raw) = event {
-            return self.step(raw);
+        match event {
+            Event::Provider(raw) => self.step(raw),
+            event => {
+                if let Some(line) = self.words(event, task.as_ref()) {
+                    self.tell(event, &line);
+                }
+            }
         }
+    }
+
+    /// Takes in what an event makes known, and keeps what outlasts this process.
+    fn record(&self, event: &Event) {
+        if matches!(
+            event,
+            Event::Status(_) | Event::Paused(_) | Event::Question(_) | Event::Provider(_)
+        ) {
+            self.seen_to_exist();
+        }
+        self.state().known.apply(event);
+        match event {
+            Event::Created { id, .. } => {
+                let task = (self.kind.task)(id.clone());
+                remember(&task);
+                self.state().task = Some(task);
+            }
+            Event::Answered { question, how, .. } => {
+                self.keep(&Happened::Answered(question.clone(), *how));
+            }
+            Event::Identified(question) => {
+                self.identified.send_replace(Some(question.clone()));
+            }
+            _ => {}
+        }
+    }
+
+    /// The line that an event is for people.
+    fn words(&self, event: &Event, task: Option<&TaskRef>) -> Option<String> {
         let earlier = match event {
             Event::Answered { .. } | Event::Sent { .. } => self.state().earlier.take(),
             _ => None,
         };
-        let line = match earlier {
-            Some(said) => text::of_earlier(event, &said),
-            None => {
-                // What somebody was asked is not changed without a word.
-                let asked = self.state().asked_at;
-                let is_asked =
-                    matches!(event, Event::Altered { position } if asked == Some(*position));
-                let verbose = self.out.is_verbose() || is_asked;
-                text::event(event, task.as_ref(), &self.clock, verbose)
-            }
-        };
-        let Some(line) = line else { return };
+        if let Some(said) = earlier {
+            return text::of_earlier(event, &said);
+        }
+        // What somebody was asked is not changed without a word.
+        let asked = self.state().known.asked_at;
+        let is_asked = matches!(event, Event::Altered { position } if asked == Some(*position));
+        let verbose = self.out.is_verbose() || is_asked;
+        text::event(event, task, &self.clock, verbose)
+    }
+
+    /// Tells the line of an event, and what belongs to it.
+    fn tell(&self, event: &Event, line: &str) {
         match event {
             Event::Withdrawn { .. } if self.out.is_held() => {
                 self.say(&format!("{line}; nothing that was typed was sent"));
             }
             // The id is the product: it is told whatever else is not.
             Event::Created { replayed, .. } => {
-                self.out.tell(&line);
+                self.out.tell(line);
                 for warning in self.files.iter().filter_map(Seen::warning) {
                     self.say(&format!("warning: {warning}"));
                 }
@@ -518,20 +464,20 @@ impl Reporter {
                 }
             }
             Event::Paused(_) => {
-                self.say(&line);
+                self.say(line);
                 self.review();
             }
             Event::Status(status) => {
-                self.say(&line);
+                self.say(line);
                 self.way_out(status);
             }
-            _ => self.say(&line),
+            _ => self.say(line),
         }
     }
 
     /// Tells an event of the provider's own.
     fn step(&self, event: &RawEvent) {
-        self.moved(event);
+        self.state().known.apply_raw(event, self.kind.is_over);
         if self.listing {
             if !self.out.is_json() {
                 // That stdout takes no more is noticed by whoever waits.
@@ -549,23 +495,6 @@ impl Reporter {
                 self.out.flow(&text);
             }
             Progress::Lines(lines) => lines.iter().for_each(|line| self.say(line)),
-        }
-    }
-
-    /// Takes a status from an event, which comes before any read. A stream that is replayed from the start has old ones;
-    /// a terminal status is never taken from it.
-    fn moved(&self, event: &RawEvent) {
-        let word = |name: &str| event.data["payload"]["value"][name].as_str();
-        let (Some(from), Some(to)) = (word("from_status"), word("to_status")) else {
-            return;
-        };
-        let mut state = self.state();
-        let mut told = Status::unknown(to);
-        if let Some(status) = &mut state.status
-            && (status.as_str() == from || (self.kind.is_over)(&told))
-        {
-            told.known = status.known;
-            *status = told;
         }
     }
 
@@ -752,11 +681,8 @@ mod tests {
             (task(), read(), "running"),
             (None, read(), "running"),
         ] {
-            let state = State {
-                task,
-                status,
-                ..State::new(None)
-            };
+            let mut state = State::new(task);
+            state.known.status = status;
             assert_eq!(state.status_or("no status yet"), word);
         }
     }
