@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 
+use crate::sanitise;
 use crate::task_ref::TaskRef;
 
 /// The version of the lines; a line that loses or renames a field gets the next one.
@@ -104,6 +105,12 @@ pub(crate) fn stamped(mut line: Value) -> Value {
         fields.insert("at".into(), now.into());
     }
     line
+}
+
+/// JSON as it is printed: indented, its strings free of control characters.
+pub(crate) fn pretty(value: &Value) -> String {
+    let text = serde_json::to_string_pretty(value).expect("a JSON value serialises");
+    format!("{}\n", sanitise::json(text))
 }
 
 #[cfg(test)]

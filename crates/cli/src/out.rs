@@ -15,8 +15,8 @@ use crate::args::{ColorWhen, Global};
 use crate::codes::Code;
 use crate::error::CliError;
 use crate::exit::Exit;
-use crate::lines::{LineType, line, stamped};
-use crate::sanitise::{self, clean, pretty};
+use crate::lines::{LineType, line, pretty, stamped};
+use crate::sanitise::{self, clean};
 use crate::shown::unkept;
 
 /// How long an open line of text waits for more of it before the spinner may have the next.

@@ -84,12 +84,6 @@ pub(crate) fn json(text: String) -> String {
         })
 }
 
-/// JSON as it is printed: indented, its strings free of control characters.
-pub(crate) fn pretty(value: &serde_json::Value) -> String {
-    let text = serde_json::to_string_pretty(value).expect("a JSON value serialises");
-    format!("{}\n", json(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

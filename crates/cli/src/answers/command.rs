@@ -1,11 +1,11 @@
 //! The command of `--on-question`.
 
 use std::io::{self, IsTerminal as _};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::MAX_ANSWER;
 
@@ -25,69 +25,16 @@ pub(super) async fn run(
     question: String,
     hear: Option<impl Fn(&str)>,
 ) -> Result<Option<String>, String> {
-    let (shell, flag) = if cfg!(windows) {
-        ("cmd", "/C")
-    } else {
-        ("sh", "-c")
-    };
-    let stderr = match &hear {
-        Some(_) => Stdio::piped(),
-        None => Stdio::inherit(),
-    };
     let failed = |why: String| format!("the command of --on-question, {command:?}, {why}");
-    let mut process = Command::new(shell);
-    process
-        .args([flag, command])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(stderr)
-        .kill_on_drop(true);
-    // At a terminal it stays in our group: a group of its own could not ask the person there, and Ctrl-C reaches
-    // all of ours.
-    let alone = cfg!(unix) && !io::stdin().is_terminal();
-    #[cfg(unix)]
-    if alone {
-        process.process_group(0);
-    }
-    let mut child = process
-        .spawn()
-        .map_err(|e| failed(format!("cannot be run: {e}")))?;
-    let mut group = Group(child.id().filter(|_| alone));
-    let stdin = child.stdin.take();
-    let stdout = child.stdout.take();
+    let (mut child, mut group) =
+        spawn(command, hear.is_some()).map_err(|e| failed(format!("cannot be run: {e}")))?;
     let stderr = child.stderr.take();
-    let feed = async move {
-        if let Some(mut stdin) = stdin {
-            // A command that does not read its stdin need not.
-            let _ = stdin.write_all(question.as_bytes()).await;
-            let _ = stdin.write_all(b"\n").await;
-        }
-    };
-    let read = async {
-        let mut bytes = Vec::new();
-        if let Some(stdout) = stdout {
-            let mut stdout = stdout.take(MAX_ANSWER as u64 + 1);
-            stdout.read_to_end(&mut bytes).await?;
-        }
-        if bytes.len() <= MAX_ANSWER {
-            let status = child.wait().await?;
-            return Ok((bytes, Some(status)));
-        }
-        Ok((bytes, None))
-    };
-    let fed_and_read = async {
-        tokio::pin!(read, feed);
-        // A command that has said enough need not hear the rest.
-        tokio::select! {
-            read = &mut read => read,
-            () = &mut feed => read.await,
-        }
-    };
     let heard = async {
         if let (Some(stderr), Some(hear)) = (stderr, hear) {
             lines(stderr, hear).await;
         }
     };
+    let fed_and_read = feed_and_read(&mut child, question);
     tokio::pin!(fed_and_read, heard);
     let mut is_heard = false;
     let read = loop {
@@ -113,6 +60,70 @@ pub(super) async fn run(
     let text = text.strip_suffix('\n').unwrap_or(&text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     Ok((!text.trim().is_empty()).then(|| text.to_owned()))
+}
+
+/// Starts the command in a shell, with its stderr as ours unless it is `heard`.
+fn spawn(command: &str, heard: bool) -> io::Result<(Child, Group)> {
+    let (shell, flag) = if cfg!(windows) {
+        ("cmd", "/C")
+    } else {
+        ("sh", "-c")
+    };
+    let stderr = match heard {
+        true => Stdio::piped(),
+        false => Stdio::inherit(),
+    };
+    let mut process = Command::new(shell);
+    process
+        .args([flag, command])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(stderr)
+        .kill_on_drop(true);
+    // At a terminal it stays in our group: a group of its own could not ask the person there, and Ctrl-C reaches
+    // all of ours.
+    let alone = cfg!(unix) && !io::stdin().is_terminal();
+    #[cfg(unix)]
+    if alone {
+        process.process_group(0);
+    }
+    let child = process.spawn()?;
+    let group = Group(child.id().filter(|_| alone));
+    Ok((child, group))
+}
+
+/// Gives the question to the command and reads what it prints, with how it ended unless that is too much.
+async fn feed_and_read(
+    child: &mut Child,
+    question: String,
+) -> io::Result<(Vec<u8>, Option<ExitStatus>)> {
+    let stdin = child.stdin.take();
+    let stdout = child.stdout.take();
+    let feed = async move {
+        if let Some(mut stdin) = stdin {
+            // A command that does not read its stdin need not.
+            let _ = stdin.write_all(question.as_bytes()).await;
+            let _ = stdin.write_all(b"\n").await;
+        }
+    };
+    let read = async {
+        let mut bytes = Vec::new();
+        if let Some(stdout) = stdout {
+            let mut stdout = stdout.take(MAX_ANSWER as u64 + 1);
+            stdout.read_to_end(&mut bytes).await?;
+        }
+        if bytes.len() <= MAX_ANSWER {
+            let status = child.wait().await?;
+            return Ok((bytes, Some(status)));
+        }
+        Ok((bytes, None))
+    };
+    tokio::pin!(read, feed);
+    // A command that has said enough need not hear the rest.
+    tokio::select! {
+        read = &mut read => read,
+        () = &mut feed => read.await,
+    }
 }
 
 /// Passes on each line, a part of it where it is too long, until the end.

@@ -15,9 +15,9 @@ use crate::connection::Connection;
 use crate::error::CliError;
 use crate::exact;
 use crate::exit::Exit;
+use crate::lines::pretty;
 use crate::out::Out;
 use crate::registry::on_platform;
-use crate::sanitise::pretty;
 use crate::text_arg::text_or_file;
 
 pub(super) async fn api(out: Arc<Out>, global: &Global, args: Api) -> Result<Exit, Box<CliError>> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 use taskward::nanonets::Nanonets;
-use taskward::{Answered, Event};
+use taskward::{Answered, Event, Snapshot};
 
 use super::answer;
 use super::effect::{LANDING, Seen, effect};
@@ -51,26 +51,19 @@ pub(super) async fn send(
     reporter.watching();
     // Held until the command ends, or the message was delivered and the task is watched.
     session.speak(&task)?;
-    let mut earlier = None;
-    if let Some(kept) = session.unconfirmed(&task)
-        && !args.force_new
-    {
-        let earlier_write = EarlierWrite {
-            session: &session,
-            task: &task,
-            command: "send",
-            answers: false,
-            policy: deadlines.policy(),
-        };
-        let found = earlier_write.read(kept, global, reporter.clone()).await?;
-        if found.how == Answered::Applied && found.said != text {
-            return Err(earlier_write.other(&found.said));
+    let earlier = match session.unconfirmed(&task).filter(|_| !args.force_new) {
+        Some(kept) => {
+            let earlier_write = EarlierWrite {
+                session: &session,
+                task: &task,
+                command: "send",
+                answers: false,
+                policy: deadlines.policy(),
+            };
+            arrived(&earlier_write, kept, global, &reporter, &text).await?
         }
-        if found.how == Answered::Applied {
-            out.say("the same was to be sent now: nothing was sent again");
-            earlier = Some(found.snapshot);
-        }
-    }
+        None => None,
+    };
     let is_earlier = earlier.is_some();
     if !is_earlier {
         takes_message(&session, &task, args.goes_on, &reporter).await?;
@@ -89,13 +82,32 @@ pub(super) async fn send(
         return confirm(&session, followed, &task, is_earlier).await;
     }
     let mut followed = watched.answered_by(Arc::new(asker)).begin(&session).await?;
-    // Why a message was not sent is told by the end of the watch.
-    let mut is_said = is_earlier;
-    while !is_said {
-        is_said = matches!(followed.event().await?, Some(Event::Sent { .. }) | None);
+    if !is_earlier {
+        // Why a message was not sent is told by the end of the watch.
+        while !matches!(followed.event().await?, Some(Event::Sent { .. }) | None) {}
     }
     session.spoken(&task);
     followed.finish(&to).await
+}
+
+/// The state of the task if this very message was sent before and has arrived; an error if another one has.
+async fn arrived(
+    earlier: &EarlierWrite<'_, Nanonets>,
+    kept: Snapshot,
+    global: &Global,
+    reporter: &Arc<Reporter>,
+    text: &str,
+) -> Result<Option<Snapshot>, Box<CliError>> {
+    let found = earlier.read(kept, global, reporter.clone()).await?;
+    if found.how != Answered::Applied {
+        return Ok(None);
+    }
+    if found.said != text {
+        return Err(earlier.other(&found.said));
+    }
+    let out = &earlier.session.out;
+    out.say("the same was to be sent now: nothing was sent again");
+    Ok(Some(found.snapshot))
 }
 
 /// Whether a message that nobody asked for may go to this task now: nothing is asked, and it is not over, unless another

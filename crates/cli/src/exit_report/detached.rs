@@ -56,33 +56,7 @@ pub(crate) fn left<P: Platform>(
     let task = session.task(&left.id);
     let known = Some(task.clone());
     let problem = match &left.reason {
-        DetachReason::Question(question) => {
-            let refusal = reporter.refusal(&question.id);
-            let failure = reporter.failure(&question.id);
-            let what = match question.kind {
-                _ if failure.is_some() => {
-                    "The --on-question command failed; the question is still open."
-                }
-                _ if refusal.is_some() => {
-                    "The server rejected the answer; the task is still waiting for one."
-                }
-                // Somebody who has a terminal left the question open, or asked not to be asked.
-                QuestionKind::Approval if has_terminal() => "The task is waiting for an approval.",
-                QuestionKind::Approval => {
-                    "The task is waiting for an approval, and there is no terminal to ask on."
-                }
-                _ if has_terminal() => "The agent is waiting for an answer.",
-                _ => "The agent is waiting for an answer, and there is no terminal to ask on.",
-            };
-            let problem = CliError::new(Exit::Pending, Code::Waiting, what).plain();
-            let problem = match failure.or(refusal) {
-                Some(why) => problem.why(why),
-                None => problem,
-            };
-            let problem = asked(problem, question).showing(reporter.showing_of(question));
-            let problem = answers(session, problem, &task, question);
-            cancel(session, problem, &task)
-        }
+        DetachReason::Question(question) => waiting(session, reporter, &task, question),
         DetachReason::AnswerUnconfirmed(question) => {
             let problem = CliError::new(
                 Exit::Unknown,
@@ -112,6 +86,38 @@ pub(crate) fn left<P: Platform>(
         }
     };
     simulated(session, problem.task(known))
+}
+
+/// The task waits for an answer that nobody here gives.
+fn waiting<P: Platform>(
+    session: &Connection<P>,
+    reporter: &Reporter,
+    task: &TaskRef,
+    question: &Question,
+) -> Box<CliError> {
+    let refusal = reporter.refusal(&question.id);
+    let failure = reporter.failure(&question.id);
+    let what = match question.kind {
+        _ if failure.is_some() => "The --on-question command failed; the question is still open.",
+        _ if refusal.is_some() => {
+            "The server rejected the answer; the task is still waiting for one."
+        }
+        // Somebody who has a terminal left the question open, or asked not to be asked.
+        QuestionKind::Approval if has_terminal() => "The task is waiting for an approval.",
+        QuestionKind::Approval => {
+            "The task is waiting for an approval, and there is no terminal to ask on."
+        }
+        _ if has_terminal() => "The agent is waiting for an answer.",
+        _ => "The agent is waiting for an answer, and there is no terminal to ask on.",
+    };
+    let problem = CliError::new(Exit::Pending, Code::Waiting, what).plain();
+    let problem = match failure.or(refusal) {
+        Some(why) => problem.why(why),
+        None => problem,
+    };
+    let problem = asked(problem, question).showing(reporter.showing_of(question));
+    let problem = answers(session, problem, task, question);
+    cancel(session, problem, task)
 }
 
 /// A signal while something said to the task is on its way.

@@ -2,7 +2,7 @@
 
 mod detached;
 
-use taskward::core::{TimeLimit, UnknownReason};
+use taskward::core::{NotStartedReason, TimeLimit, UnknownReason};
 use taskward::{
     Answered, ApiError, CancelResult, Outcome, Question, Status, StoppedBy, TaskFailure,
 };
@@ -36,73 +36,30 @@ pub(crate) fn outcome<P: Platform>(
         .task()
         .map(|id| session.task(id))
         .or_else(|| reporter.task());
-    let code = Code::of_outcome(&outcome);
-    let of = |command: &str| match &task {
-        Some(task) => session.command(&format!("{command} {}", task.quoted())),
-        None => session.command(command),
-    };
-    let bad = |what: &str, fault: Option<&TaskFailure>| {
-        let problem = CliError::new(Exit::TaskBad, code, what)
-            .reason(fault.and_then(|fault| fault.reason.clone()));
-        let problem = match fault.and_then(|fault| fault.message.as_ref()) {
-            Some(message) => problem.why(message.clone()),
-            None => problem.why("The platform says no more about it."),
-        };
-        match &task {
-            Some(task) => hint(session, problem, P::history(task)),
-            None => problem,
-        }
+    let end = End {
+        session,
+        began,
+        reporter,
+        code: Code::of_outcome(&outcome),
+        task: task.clone(),
     };
     let problem = match outcome {
         Outcome::Succeeded { output, .. } => return Ok(output),
-        Outcome::ResultUnavailable { reason, .. } => CliError::new(
-            Exit::TryLater,
-            code,
-            "the task completed, but its answer cannot be read yet",
-        )
-        .why(reason.to_string())
-        .next("later", of("result"), ""),
-        Outcome::Failed { failure: fault, .. } => bad("the task failed", Some(&fault)),
-        Outcome::Stopped {
-            by: StoppedBy::Unanswered,
-            failure: fault,
-            ..
-        } => bad(
-            "the task was cancelled: nobody answered its question in time",
-            Some(&fault),
-        ),
-        // What was said last is not why it was stopped.
-        Outcome::Stopped {
-            by: StoppedBy::Us, ..
-        } => bad("the task was stopped, as asked", None),
-        Outcome::Stopped {
-            failure: mut fault, ..
-        } => {
-            fault.message = None;
-            bad("the task was stopped, not by this command", Some(&fault))
-        }
-        Outcome::Refused(error) => refused(session, began, code, error, reporter.attempts()),
+        Outcome::ResultUnavailable { reason, .. } => end
+            .error(
+                Exit::TryLater,
+                "the task completed, but its answer cannot be read yet",
+            )
+            .why(reason.to_string())
+            .next("later", end.command("result"), ""),
+        Outcome::Failed { failure, .. } => end.bad("the task failed", Some(&failure)),
+        Outcome::Stopped { by, failure, .. } => end.stopped(by, failure),
+        Outcome::Refused(error) => refused(session, began, end.code, error, reporter.attempts()),
         Outcome::NotStarted {
             reason,
             attempts,
             temporary,
-        } => {
-            let (exit, advice) = if temporary {
-                (
-                    Exit::TryLater,
-                    "Nothing was started; trying again later is safe.",
-                )
-            } else {
-                (
-                    Exit::Other,
-                    "Nothing was started; trying again would not help.",
-                )
-            };
-            CliError::new(exit, code, "the task was not started")
-                .why(reason.to_string())
-                .why(advice)
-                .attempts(attempts)
-        }
+        } => end.not_started(&reason, attempts, temporary),
         Outcome::Unknown {
             intent,
             reason,
@@ -112,71 +69,178 @@ pub(crate) fn outcome<P: Platform>(
             unknown(session, began, Some(intent.to_string()), &why, likely)
                 .attempts(reporter.attempts())
         }
-        Outcome::AccessLost { error, .. } => {
-            let what = match error.status.as_u16() {
-                403 => "the API key has no permission to see this task",
-                _ => "the API key was rejected; nothing was done to the task",
-            };
-            exchange(CliError::new(Exit::Auth, code, what), &error)
-                .why(error.to_string())
-                .why(format!("The key came from {}.", session.key_source()))
-                .next("reattach", of("watch"), "with a key that works")
-        }
+        Outcome::AccessLost { error, .. } => end.access_lost(&error),
         Outcome::Gone { error, .. } => gone(session, &error),
         Outcome::DeadlineExceeded {
-            limit: clock,
+            limit,
             last,
             id,
             cancel,
-        } => {
-            let said = reporter.last_said(began);
-            let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
-            let elapsed = span(session.clock.elapsed());
-            let what = match clock {
-                TimeLimit::Waiting if unsent => {
-                    format!("timed out after {elapsed} (--answer-timeout)")
-                }
-                TimeLimit::Waiting => {
-                    format!("timed out after {elapsed} without an answer (--answer-timeout)")
-                }
-                _ => format!("timed out after {elapsed} (--timeout)"),
-            };
-            let is_running = id.is_some() && keeps_running(session, reporter);
-            let what = match &cancel {
-                CancelResult::NotRequested if is_running => format!("{what}; {STILL_RUNNING}"),
-                CancelResult::NotRequested => what,
-                cancel => format!("{what}; {}", in_brief(cancel)),
-            };
-            let problem = CliError::new(Exit::Timeout, code, what).plain();
-            match id {
-                Some(_) => {
-                    // Events tell a status before any read does.
-                    let last = reporter.seen().or(last);
-                    let problem = match last_seen(session, reporter, last.as_ref(), &cancel) {
-                        Some(seen) => problem.why(seen),
-                        None => problem,
-                    };
-                    let stuck = last.zip(task.as_ref());
-                    let problem = match stuck.and_then(|(s, task)| P::stuck(task, &s)) {
-                        Some(way_out) => hint(session, problem, way_out),
-                        None => problem,
-                    };
-                    with_detach_state(session, began, reporter, problem, &task, &cancel)
-                }
-                None => match reporter.trouble() {
-                    Some(why) => problem.why(format!("Last: {}", one_line(&why))),
-                    None => problem,
-                }
-                .why("The task was not started."),
-            }
-        }
-        _ => CliError::new(
+        } => end.deadline(limit, last, id.is_some(), &cancel),
+        _ => end.error(
             Exit::Other,
-            code,
             "the task ended in a way this version does not know",
         ),
     };
     Err(simulated(session, problem.task(task)))
+}
+
+/// How the following of a task ended, for the words about it.
+struct End<'a, P: Platform> {
+    session: &'a Connection<P>,
+    began: &'a StartKind,
+    reporter: &'a Reporter,
+    code: Code,
+    task: Option<TaskRef>,
+}
+
+impl<P: Platform> End<'_, P> {
+    fn error(&self, exit: Exit, what: impl Into<String>) -> Box<CliError> {
+        CliError::new(exit, self.code, what)
+    }
+
+    /// A command about the task, where it is known.
+    fn command(&self, command: &str) -> String {
+        match &self.task {
+            Some(task) => self
+                .session
+                .command(&format!("{command} {}", task.quoted())),
+            None => self.session.command(command),
+        }
+    }
+
+    /// A task that ended without an answer.
+    fn bad(&self, what: &str, failure: Option<&TaskFailure>) -> Box<CliError> {
+        let problem = self
+            .error(Exit::TaskBad, what)
+            .reason(failure.and_then(|failure| failure.reason.clone()));
+        let problem = match failure.and_then(|failure| failure.message.as_ref()) {
+            Some(message) => problem.why(message.clone()),
+            None => problem.why("The platform says no more about it."),
+        };
+        match &self.task {
+            Some(task) => hint(self.session, problem, P::history(task)),
+            None => problem,
+        }
+    }
+
+    fn stopped(&self, by: StoppedBy, mut failure: TaskFailure) -> Box<CliError> {
+        match by {
+            StoppedBy::Unanswered => self.bad(
+                "the task was cancelled: nobody answered its question in time",
+                Some(&failure),
+            ),
+            // What was said last is not why it was stopped.
+            StoppedBy::Us => self.bad("the task was stopped, as asked", None),
+            _ => {
+                failure.message = None;
+                self.bad("the task was stopped, not by this command", Some(&failure))
+            }
+        }
+    }
+
+    /// That a deadline passed; `exists` tells whether the task was started.
+    fn deadline(
+        &self,
+        limit: TimeLimit,
+        last: Option<Status>,
+        exists: bool,
+        cancel: &CancelResult,
+    ) -> Box<CliError> {
+        let problem = self.timed_out(limit, exists, cancel);
+        match exists {
+            true => self.late(problem, last, cancel),
+            false => self.unstarted(problem),
+        }
+    }
+
+    fn not_started(
+        &self,
+        reason: &NotStartedReason,
+        attempts: u32,
+        temporary: bool,
+    ) -> Box<CliError> {
+        let (exit, advice) = if temporary {
+            (
+                Exit::TryLater,
+                "Nothing was started; trying again later is safe.",
+            )
+        } else {
+            (
+                Exit::Other,
+                "Nothing was started; trying again would not help.",
+            )
+        };
+        self.error(exit, "the task was not started")
+            .why(reason.to_string())
+            .why(advice)
+            .attempts(attempts)
+    }
+
+    fn access_lost(&self, error: &ApiError) -> Box<CliError> {
+        let what = match error.status.as_u16() {
+            403 => "the API key has no permission to see this task",
+            _ => "the API key was rejected; nothing was done to the task",
+        };
+        exchange(self.error(Exit::Auth, what), error)
+            .why(error.to_string())
+            .why(format!("The key came from {}.", self.session.key_source()))
+            .next("reattach", self.command("watch"), "with a key that works")
+    }
+
+    /// That a deadline passed, by the name of its option, and what that means for the task.
+    fn timed_out(&self, limit: TimeLimit, exists: bool, cancel: &CancelResult) -> Box<CliError> {
+        let said = self.reporter.last_said(self.began);
+        let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
+        let elapsed = span(self.session.clock.elapsed());
+        let what = match limit {
+            TimeLimit::Waiting if unsent => {
+                format!("timed out after {elapsed} (--answer-timeout)")
+            }
+            TimeLimit::Waiting => {
+                format!("timed out after {elapsed} without an answer (--answer-timeout)")
+            }
+            _ => format!("timed out after {elapsed} (--timeout)"),
+        };
+        let is_running = exists && keeps_running(self.session, self.reporter);
+        let what = match cancel {
+            CancelResult::NotRequested if is_running => format!("{what}; {STILL_RUNNING}"),
+            CancelResult::NotRequested => what,
+            cancel => format!("{what}; {}", in_brief(cancel)),
+        };
+        self.error(Exit::Timeout, what).plain()
+    }
+
+    /// A deadline of a task that exists: what was read of it last, and how to go on.
+    fn late(
+        &self,
+        problem: Box<CliError>,
+        last: Option<Status>,
+        cancel: &CancelResult,
+    ) -> Box<CliError> {
+        let (session, reporter) = (self.session, self.reporter);
+        // Events tell a status before any read does.
+        let last = reporter.seen().or(last);
+        let problem = match last_seen(session, reporter, last.as_ref(), cancel) {
+            Some(seen) => problem.why(seen),
+            None => problem,
+        };
+        let stuck = last.zip(self.task.as_ref());
+        let problem = match stuck.and_then(|(status, task)| P::stuck(task, &status)) {
+            Some(way_out) => hint(session, problem, way_out),
+            None => problem,
+        };
+        with_detach_state(session, self.began, reporter, problem, &self.task, cancel)
+    }
+
+    /// A deadline that passed before the task was started.
+    fn unstarted(&self, problem: Box<CliError>) -> Box<CliError> {
+        match self.reporter.trouble() {
+            Some(why) => problem.why(format!("Last: {}", one_line(&why))),
+            None => problem,
+        }
+        .why("The task was not started.")
+    }
 }
 
 /// Why the outcome of a start or a message is unknown, by the name of the option that set the deadline.
@@ -283,36 +347,41 @@ pub(crate) fn unknown<P: Platform>(
             .intent(None)
             .task(Some(task.clone())),
         StartKind::Agent { agent, command } => {
-            let problem = problem(may).why("Nothing was sent again.");
-            match recover {
-                Some(recover) => problem.next("see", recover, "searches the server for it"),
-                None => {
-                    let list = format!("ls --agent {} --since 15m", quote(agent));
-                    problem.next("see", session.command(&list), "whether it is there")
-                }
-            }
-            .next(
-                "or",
-                command.clone(),
-                "starts another one, which may be billed twice",
-            )
+            let list = format!("ls --agent {} --since 15m", quote(agent));
+            let (see, note) = match recover {
+                Some(recover) => (recover, "searches the server for it"),
+                None => (session.command(&list), "whether it is there"),
+            };
+            problem(may)
+                .why("Nothing was sent again.")
+                .next("see", see, note)
+                .next(
+                    "or",
+                    command.clone(),
+                    "starts another one, which may be billed twice",
+                )
         }
         StartKind::Keyed(start) => {
             let problem = problem(may).why("The same command with the same key follows the task if it is there, and starts it if it is not.");
-            match recover {
-                Some(recover) => problem.next("see", recover, "never makes two"),
-                None => problem,
-            }
-            .next("again", again(start), "never makes two")
+            recoverable(problem, "see", recover).next("again", again(start), "never makes two")
         }
         StartKind::Again => {
             let problem = problem(may).why("It was sent again under its key, which starts no second task; its outcome is still unknown.");
-            match recover {
-                Some(recover) => problem.next("later", recover, "never makes two"),
-                None => problem,
-            }
+            recoverable(problem, "later", recover)
         }
         StartKind::Watch => problem("it is not known whether the task exists"),
+    }
+}
+
+/// With the command that recovers a start under a key, where the start is kept.
+fn recoverable(
+    problem: Box<CliError>,
+    label: &'static str,
+    recover: Option<String>,
+) -> Box<CliError> {
+    match recover {
+        Some(recover) => problem.next(label, recover, "never makes two"),
+        None => problem,
     }
 }
 

@@ -44,7 +44,6 @@ pub(crate) fn provider_event(raw: &RawEvent, task: Option<&TaskRef>) -> Value {
 
 /// Makes the line of an event.
 pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &ProgramClock) -> Value {
-    let noted = |code, fields| note(task, code, fields);
     match event {
         Event::Created {
             status, replayed, ..
@@ -68,7 +67,6 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &ProgramClock)
             task,
             json!({ "question_id": question.as_str(), "reason": reason }),
         ),
-        Event::Paused(status) => noted(Code::InReview, json!({ "status": status.as_str() })),
         Event::Answered {
             question,
             how,
@@ -88,14 +86,31 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &ProgramClock)
             task,
             json!({ "outcome": write_result(*how), "detail": detail }),
         ),
-        Event::Cancelling => noted(Code::Cancelling, json!({})),
-        Event::CancelRefused(why) => noted(Code::CancelRejected, json!({ "detail": why })),
+        Event::Gap { after, before } => line(
+            LineType::TaskGap,
+            task,
+            json!({ "after": after, "before": before }),
+        ),
+        Event::Provider(raw) => provider_event(raw, task),
+        event => {
+            let (code, fields) = remark(event, clock);
+            note(task, code, fields)
+        }
+    }
+}
+
+/// What an event without a line type of its own is noted as.
+fn remark(event: &Event, clock: &ProgramClock) -> (Code, Value) {
+    match event {
+        Event::Paused(status) => (Code::InReview, json!({ "status": status.as_str() })),
+        Event::Cancelling => (Code::Cancelling, json!({})),
+        Event::CancelRefused(why) => (Code::CancelRejected, json!({ "detail": why })),
         Event::Retrying {
             attempt,
             reason,
             why,
             until,
-        } => noted(
+        } => (
             Code::Retrying,
             json!({
                 "attempt": attempt,
@@ -104,22 +119,16 @@ pub(super) fn event(event: &Event, task: Option<&TaskRef>, clock: &ProgramClock)
                 "wait_ms": millis(clock.left(*until)),
             }),
         ),
-        Event::Gap { after, before } => line(
-            LineType::TaskGap,
-            task,
-            json!({ "after": after, "before": before }),
-        ),
-        Event::Altered { position } => noted(Code::EventChanged, json!({ "seq": position })),
-        Event::Identified(asked) => noted(
+        Event::Altered { position } => (Code::EventChanged, json!({ "seq": position })),
+        Event::Identified(asked) => (
             Code::QuestionIdentified,
             json!({ "question": question_fields(asked) }),
         ),
-        Event::Unconfirmed { event, status } => noted(
+        Event::Unconfirmed { event, status } => (
             Code::EndUnconfirmed,
             json!({ "event": event, "status": status.as_ref().map(|status| status.as_str()) }),
         ),
-        Event::Provider(raw) => provider_event(raw, task),
-        _ => noted(Code::Other, json!({})),
+        _ => (Code::Other, json!({})),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use taskward::core::{AnswerError, Safety};
-use taskward::{Answer, Answered, Event, Question, QuestionId, WithdrawReason};
+use taskward::{Answer, Answered, Event, Policy, Question, QuestionId, Snapshot, WithdrawReason};
 
 use super::{AnswerRequest, Given, of_another};
 use crate::answers::{self, Asker, in_words, is_attended};
@@ -72,75 +72,27 @@ pub(super) async fn answer<P: Calls>(
         attended,
         all_the_same: request.force_new,
     };
-    if P::CAPABILITIES.answer == Safety::Once
-        && !request.force_new
-        && let Some(kept) = session.unconfirmed(task)
-    {
-        let earlier = EarlierWrite {
-            session: &session,
-            task,
-            command: request.command.as_str(),
-            answers: true,
-            policy: deadlines.policy(),
-        };
-        let found = earlier.read(kept, global, reporter.clone()).await?;
-        answering.record = answering.record.followed_by(read());
-        // Where the outcome is unknown, the person at the terminal has decided.
-        answering.all_the_same = found.how == Answered::Unknown;
-        if found.how == Answered::Applied && answering.is_meant(found.question.as_ref()) {
-            let said = json!(found.said);
-            let Some(id) = &found.question else {
-                return Err(earlier.other(&found.said));
-            };
-            if request.given.answer().as_ref() != Some(&said) {
-                return Err(answering.answered(id, Some(&said)));
-            }
+    let kept = match request.force_new || P::CAPABILITIES.answer != Safety::Once {
+        true => None,
+        false => session.unconfirmed(task),
+    };
+    let policy = deadlines.policy();
+    let recorded = answering
+        .recorded(kept, global, policy.clone(), &reporter)
+        .await?;
+    let unconfirmed = match recorded {
+        Recorded::Arrived(id, said) => {
             return answering
-                .already(Some(id), &said, asker, reporter, deadlines, &to)
+                .already(Some(&id), &said, asker, reporter, deadlines, &to)
                 .await;
         }
-    }
-    let mut unconfirmed = None;
-    if let Some(id) = &request.question {
-        for name in answering.record.names(id) {
-            reporter.name(name);
-        }
-        match answering.record.known(id, P::CAPABILITIES.answer) {
-            Known::Applied(said) if request.given.answer().as_ref() == Some(&said) => {
-                return answering
-                    .already(Some(id), &said, asker, reporter, deadlines, &to)
-                    .await;
-            }
-            Known::Applied(said) => return Err(answering.answered(id, Some(&said))),
-            Known::Unconfirmed(said) if answering.is_repeatable(&said) => unconfirmed = Some(said),
-            Known::Unconfirmed(said) => return Err(answering.unconfirmed(id, &said)),
-            Known::Nothing => {}
-        }
-    }
-    // A question that comes up only now is not the one that is being answered.
-    let state = P::state(&session, task)
+        Recorded::Unconfirmed(said) => Some(said),
+        Recorded::Nothing => None,
+    };
+    let state = answering.waits(unconfirmed.as_ref()).await?;
+    answering
+        .follow(state, unconfirmed.as_ref(), asker, reporter, policy, &to)
         .await
-        .map_err(|problem| problem.why("Nothing was sent."))?;
-    if !P::waits(&state.status) {
-        if let Some(foreign) = answering.foreign().await {
-            return Err(foreign);
-        }
-        return Err(answering.not_asked(state.status.as_str(), None, unconfirmed.as_ref()));
-    }
-    let run = session.client.attach(task.id().clone());
-    let watched = FollowSetup::new(run, StartKind::Watch, reporter, deadlines.policy())
-        .detaching_at_reviews(request.follow.no_wait_review);
-    let watched = watched.answered_by(Arc::new(asker));
-    let mut followed = watched.begin(&session).await?;
-    let (question, said) = answering
-        .give(&mut followed, &state, unconfirmed.as_ref())
-        .await?;
-    session.spoken(task);
-    followed.reporter.hush(false);
-    if request.watch {
-        return followed.finish(&to).await;
-    }
-    answering.taken(followed, &question, said).await
 }
 
 /// An answer on its way to a question of a task.
@@ -155,7 +107,126 @@ pub(super) struct Answering<'a, P: Calls> {
     all_the_same: bool,
 }
 
+/// What the record of questions says of the answer that is given now.
+enum Recorded {
+    Nothing,
+    /// It may have arrived before, and may be sent again.
+    Unconfirmed(Value),
+    /// It has arrived before.
+    Arrived(QuestionId, Value),
+}
+
 impl<P: Calls> Answering<'_, P> {
+    /// The question and the answer, if an earlier write turned out to be this answer and has arrived; an error if it was
+    /// another one.
+    async fn earlier(
+        &mut self,
+        kept: Snapshot,
+        global: &Global,
+        policy: Policy,
+        reporter: &Arc<Reporter>,
+    ) -> Result<Option<(QuestionId, Value)>, Box<CliError>> {
+        let earlier = EarlierWrite {
+            session: self.session,
+            task: &self.request.task,
+            command: self.request.command.as_str(),
+            answers: true,
+            policy,
+        };
+        let found = earlier.read(kept, global, reporter.clone()).await?;
+        if let Some(log) = self.session.log(&self.request.task) {
+            self.record = std::mem::take(&mut self.record).followed_by(log.read());
+        }
+        // Where the outcome is unknown, the person at the terminal has decided.
+        self.all_the_same = found.how == Answered::Unknown;
+        if found.how != Answered::Applied || !self.is_meant(found.question.as_ref()) {
+            return Ok(None);
+        }
+        let said = json!(found.said);
+        let Some(id) = found.question else {
+            return Err(earlier.other(&found.said));
+        };
+        if self.request.given.answer().as_ref() != Some(&said) {
+            return Err(self.answered(&id, Some(&said)));
+        }
+        Ok(Some((id, said)))
+    }
+
+    /// The task's state, if it waits for an answer: a question that comes up only now is not the one that is being
+    /// answered.
+    async fn waits(&self, unconfirmed: Option<&Value>) -> Result<State, Box<CliError>> {
+        let state = P::state(self.session, &self.request.task)
+            .await
+            .map_err(|problem| problem.why("Nothing was sent."))?;
+        if P::waits(&state.status) {
+            return Ok(state);
+        }
+        Err(match self.foreign().await {
+            Some(foreign) => foreign,
+            None => self.not_asked(state.status.as_str(), None, unconfirmed),
+        })
+    }
+
+    /// What is kept here of answers to the question that was named, or of an unconfirmed write that was `kept`; an error if
+    /// this answer must not be sent.
+    async fn recorded(
+        &mut self,
+        kept: Option<Snapshot>,
+        global: &Global,
+        policy: Policy,
+        reporter: &Arc<Reporter>,
+    ) -> Result<Recorded, Box<CliError>> {
+        if let Some(kept) = kept
+            && let Some((id, said)) = self.earlier(kept, global, policy, reporter).await?
+        {
+            return Ok(Recorded::Arrived(id, said));
+        }
+        let Some(id) = &self.request.question else {
+            return Ok(Recorded::Nothing);
+        };
+        for name in self.record.names(id) {
+            reporter.name(name);
+        }
+        match self.record.known(id, P::CAPABILITIES.answer) {
+            Known::Applied(said) if self.request.given.answer().as_ref() == Some(&said) => {
+                Ok(Recorded::Arrived(id.clone(), said))
+            }
+            Known::Applied(said) => Err(self.answered(id, Some(&said))),
+            Known::Unconfirmed(said) if self.is_repeatable(&said) => {
+                Ok(Recorded::Unconfirmed(said))
+            }
+            Known::Unconfirmed(said) => Err(self.unconfirmed(id, &said)),
+            Known::Nothing => Ok(Recorded::Nothing),
+        }
+    }
+}
+
+impl<P: Calls> Answering<'_, P> {
+    /// Follows the task to give the answer, and to its end if that was asked for.
+    async fn follow(
+        self,
+        state: State,
+        unconfirmed: Option<&Value>,
+        asker: Asker,
+        reporter: Arc<Reporter>,
+        policy: Policy,
+        to: &Destination,
+    ) -> Result<Exit, Box<CliError>> {
+        let request = self.request;
+        let run = self.session.client.attach(request.task.id().clone());
+        let watched = FollowSetup::new(run, StartKind::Watch, reporter, policy)
+            .detaching_at_reviews(request.follow.no_wait_review)
+            .answered_by(Arc::new(asker));
+        let mut followed = watched.begin(self.session).await?;
+        let (question, said) = self.give(&mut followed, &state, unconfirmed).await?;
+        self.session.spoken(&request.task);
+        followed.reporter.hush(false);
+        if request.watch {
+            return followed.finish(to).await;
+        }
+        self.taken(followed, &question, said).await
+    }
+
     /// Whether an earlier answer was to the question that is meant now.
     fn is_meant(&self, earlier: Option<&QuestionId>) -> bool {
         match (&self.request.question, earlier) {
@@ -184,20 +255,8 @@ impl<P: Calls> Answering<'_, P> {
             return Err(self.moved(None, unconfirmed).await);
         };
         followed.reporter.name(&question.id);
-        if let Some(named) = &self.request.question
-            && !self.record.is(named, &question.id)
-        {
-            let found = followed.running.question(named);
-            if found.is_none_or(|found| found.id != question.id) {
-                self.session.out.still();
-                if let Some(foreign) = self.foreign().await {
-                    return Err(foreign);
-                }
-                return Err(self.asks_another(named, &question, state, unconfirmed));
-            }
-            // It stood in for this one.
-            followed.reporter.identified_as(named, &question.id);
-        }
+        self.check_named(followed, &question, state, unconfirmed)
+            .await?;
         let Some(answer) = self.decide(followed, &question, state).await? else {
             return Err(self.moved(Some(&question), unconfirmed).await);
         };
@@ -221,49 +280,87 @@ impl<P: Calls> Answering<'_, P> {
             let Event::Answered { how, detail, .. } = event else {
                 continue;
             };
-            return Err(match how {
+            match how {
                 Answered::Applied => return Ok((question.id, said)),
                 // More is told by the end of the watch.
                 Answered::NotSent | Answered::Unknown if followed.running.snapshot().is_ended() => {
                     is_lost = how == Answered::Unknown;
-                    continue;
                 }
-                Answered::NotSent => {
-                    let why = detail.unwrap_or_default();
-                    exit_report::unread(
-                        self.session,
-                        &Some(task.clone()),
-                        "the reply to the answer",
-                        &why,
-                    )
-                    .question(&question.id)
+                how => {
+                    let failed = self.failed(followed, &question, how, detail, unconfirmed);
+                    return Err(failed.await);
                 }
-                Answered::Gone(reason) => {
-                    let known = match reason {
-                        WithdrawReason::AnsweredElsewhere => Some("Somebody else answered it."),
-                        WithdrawReason::Superseded => Some("The agent changed its question."),
-                        _ => None,
-                    };
-                    let detail = known.map(str::to_owned).or(detail);
-                    self.gone(&question.id, detail, unconfirmed).await
-                }
-                Answered::Refused => {
-                    let what = "the server rejected the answer; the question is still open";
-                    let exit = exit_report::exit_of_refusal(followed.running.refusal());
-                    let problem = CliError::new(exit, Code::Refused, what);
-                    let problem = problem.why(detail.unwrap_or_default());
-                    exit_report::answers(self.session, problem, task, &question)
-                        .question(&question.id)
-                        .task(Some(task.clone()))
-                }
-                _ => self.lost(&question.id, detail),
-            });
+            }
         }
         followed.cut_short().await?;
         Err(match is_lost {
             true => self.lost(&question.id, None),
             false => self.moved(Some(&question), unconfirmed).await,
         })
+    }
+
+    /// Refuses to answer another question than the one that was named, unless that one stood in for this one.
+    async fn check_named(
+        &self,
+        followed: &Followed<'_, P>,
+        question: &Question,
+        state: &State,
+        unconfirmed: Option<&Value>,
+    ) -> Result<(), Box<CliError>> {
+        let Some(named) = &self.request.question else {
+            return Ok(());
+        };
+        if self.record.is(named, &question.id) {
+            return Ok(());
+        }
+        let found = followed.running.question(named);
+        if found.is_none_or(|found| found.id != question.id) {
+            self.session.out.still();
+            if let Some(foreign) = self.foreign().await {
+                return Err(foreign);
+            }
+            return Err(self.asks_another(named, question, state, unconfirmed));
+        }
+        followed.reporter.identified_as(named, &question.id);
+        Ok(())
+    }
+
+    /// The error of an answer that was not applied, as far as is known.
+    async fn failed(
+        &self,
+        followed: &Followed<'_, P>,
+        question: &Question,
+        how: Answered,
+        detail: Option<String>,
+        unconfirmed: Option<&Value>,
+    ) -> Box<CliError> {
+        let task = Some(self.request.task.clone());
+        match how {
+            Answered::NotSent => {
+                let why = detail.unwrap_or_default();
+                exit_report::unread(self.session, &task, "the reply to the answer", &why)
+                    .question(&question.id)
+            }
+            Answered::Gone(reason) => {
+                let known = match reason {
+                    WithdrawReason::AnsweredElsewhere => Some("Somebody else answered it."),
+                    WithdrawReason::Superseded => Some("The agent changed its question."),
+                    _ => None,
+                };
+                let detail = known.map(str::to_owned).or(detail);
+                self.gone(&question.id, detail, unconfirmed).await
+            }
+            Answered::Refused => {
+                let what = "the server rejected the answer; the question is still open";
+                let exit = exit_report::exit_of_refusal(followed.running.refusal());
+                let problem = CliError::new(exit, Code::Refused, what);
+                let problem = problem.why(detail.unwrap_or_default());
+                exit_report::answers(self.session, problem, &self.request.task, question)
+                    .question(&question.id)
+                    .task(task)
+            }
+            _ => self.lost(&question.id, detail),
+        }
     }
 
     /// The open question; `None` when the task went on or ended before it was found.
@@ -350,15 +447,39 @@ impl<P: Calls> Answering<'_, P> {
         };
         out.still();
         reporter.ask_block(question, &age);
-        let given = match asks {
+        match self.ask_person(followed, asks).await? {
+            // The question was withdrawn.
+            None => Ok(None),
+            Some(None) => {
+                let declined = confirm::declined("nothing was sent; the question is still open");
+                Err(declined
+                    .question(&question.id)
+                    .task(Some(self.request.task.clone())))
+            }
+            Some(Some(answer)) => {
+                reporter.confirmed(question);
+                Ok(Some(answer))
+            }
+        }
+    }
+
+    /// The answer of the person at the terminal, and `None` in it if that person declines; `None` when the question was
+    /// withdrawn meanwhile.
+    async fn ask_person(
+        &self,
+        followed: &mut Followed<'_, P>,
+        given: &Given,
+    ) -> Result<Option<Option<Answer>>, Box<CliError>> {
+        let out = &self.session.out;
+        match given {
             Given::Ready(answer) => {
                 let sure = format!("answer it with {:?}?", in_words(answer));
                 let is_sure = meanwhile(followed, answers::sure(out, &sure)).await?;
-                is_sure.map(|is_sure| is_sure.then(|| answer.clone()))
+                Ok(is_sure.map(|is_sure| is_sure.then(|| answer.clone())))
             }
             Given::TypedData => {
                 let data = meanwhile(followed, answers::typed_data(out)).await?;
-                data.map(|data| data.map(Answer::Input))
+                Ok(data.map(|data| data.map(Answer::Input)))
             }
             Given::Rejection { reason } => {
                 let asked = async {
@@ -374,21 +495,7 @@ impl<P: Calls> Answering<'_, P> {
                     let reason = reason.filter(|reason| !reason.is_empty());
                     Some(Answer::Reject { reason })
                 };
-                meanwhile(followed, asked).await?
-            }
-        };
-        match given {
-            // The question was withdrawn.
-            None => Ok(None),
-            Some(None) => {
-                let declined = confirm::declined("nothing was sent; the question is still open");
-                Err(declined
-                    .question(&question.id)
-                    .task(Some(self.request.task.clone())))
-            }
-            Some(Some(answer)) => {
-                reporter.confirmed(question);
-                Ok(Some(answer))
+                meanwhile(followed, asked).await
             }
         }
     }

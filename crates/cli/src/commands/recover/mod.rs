@@ -182,47 +182,20 @@ async fn one<P: Calls>(
     session.owns(&plan.entry.snapshot)?;
     session.banner();
     // Held during the search; whoever repeats a start claims it as any start is.
-    let id = plan.entry.id.clone();
-    let claim = plan.memory.claim(&id);
-    let claim = claim.map_err(|problem| {
-        if !problem.is(Code::Claimed) {
-            return problem;
-        }
-        let again = session.command(&format!("recover {id}"));
-        problem
-            .without_next()
-            .next("later", again, "once that one has ended")
-    })?;
+    let claim = plan.claim(&session)?;
     // Another process may have found out in the meantime.
-    plan.entry = plan.memory.find(id.as_str())?;
+    plan.entry = plan.memory.find(plan.entry.id.as_str())?;
     let start = &plan.entry.snapshot;
     if start.task().is_none() && !start.is_repeatable() {
         let line = "looking for the task of this start among those of its agent";
         session.out.say(line);
     }
-    let search = loop {
-        let others = report::tasks(&plan.memory.others(&plan.entry)?);
-        let found = session
-            .client
-            .recover_except(plan.entry.snapshot.clone(), others);
-        let found = session.unless_interrupted(found).await?;
-        let found = found.map_err(|error| session.problem(&error).intent(Some(id.to_string())))?;
-        match found {
-            Recovery::Follow(run) => {
-                drop(claim);
-                return plan.go_on(&session, run, StartKind::Again).await;
-            }
-            Recovery::Found(found) => {
-                if let Some(search) = SearchReport::of(found, &plan.memory, &plan.entry)? {
-                    break search;
-                }
-            }
-            _ => {
-                let what = "this version does not know how to recover it";
-                let problem = CliError::new(Exit::Other, Code::Internal, what);
-                return Err(problem.intent(Some(id.to_string())));
-            }
+    let search = match plan.search(&session).await? {
+        Searched::Follow(run) => {
+            drop(claim);
+            return plan.go_on(&session, run, StartKind::Again).await;
         }
+        Searched::Report(search) => search,
     };
     session.out.passed_over(search.unreadable());
     let task = match &plan.args.adopt {
@@ -236,7 +209,57 @@ async fn one<P: Calls>(
     }
 }
 
+/// What came of recovering a start.
+enum Searched<P: Calls> {
+    /// Its task is followed.
+    Follow(Run<P>),
+    /// It was searched for.
+    Report(SearchReport),
+}
+
 impl Plan {
+    /// Claims the start, so that no other process recovers it meanwhile.
+    fn claim<P: Calls>(&self, session: &Connection<P>) -> Result<Claim, Box<CliError>> {
+        let id = &self.entry.id;
+        self.memory.claim(id).map_err(|problem| {
+            if !problem.is(Code::Claimed) {
+                return problem;
+            }
+            let again = session.command(&format!("recover {id}"));
+            problem
+                .without_next()
+                .next("later", again, "once that one has ended")
+        })
+    }
+
+    /// Finds out what became of the start.
+    async fn search<P: Calls>(
+        &self,
+        session: &Connection<P>,
+    ) -> Result<Searched<P>, Box<CliError>> {
+        let intent = || Some(self.entry.id.to_string());
+        loop {
+            let others = report::tasks(&self.memory.others(&self.entry)?);
+            let found = session
+                .client
+                .recover_except(self.entry.snapshot.clone(), others);
+            let found = session.unless_interrupted(found).await?;
+            match found.map_err(|error| session.problem(&error).intent(intent()))? {
+                Recovery::Follow(run) => return Ok(Searched::Follow(run)),
+                Recovery::Found(found) => {
+                    if let Some(search) = SearchReport::of(found, &self.memory, &self.entry)? {
+                        return Ok(Searched::Report(search));
+                    }
+                }
+                _ => {
+                    let what = "this version does not know how to recover it";
+                    let problem = CliError::new(Exit::Other, Code::Internal, what);
+                    return Err(problem.intent(intent()));
+                }
+            }
+        }
+    }
+
     /// Follows a task, or waits until its name is known and prints it.
     async fn go_on<P: Calls>(
         self,

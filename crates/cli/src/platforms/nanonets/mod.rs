@@ -14,8 +14,8 @@ use taskward_sim::Sim;
 use crate::calls::{Calls, State};
 use crate::connection::Connection;
 use crate::error::CliError;
+use crate::lines::pretty;
 use crate::platform::{Hint, Platform, Print, ended, object};
-use crate::sanitise::pretty;
 use crate::task_ref::{TaskRef, quote};
 
 impl Platform for Nanonets {
