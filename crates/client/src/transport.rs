@@ -2,7 +2,8 @@
 //!
 //! A transport carries exchanges to one server, and tells the time. It decides nothing: the client builds each request with
 //! its key, follows redirects, bounds and cleans what arrives, and the core decides what is repeated. Implement
-//! [`AsyncTransport`] or [`BlockingTransport`] to send requests through another library, or to wrap one of ours.
+//! [`AsyncTransport`] or [`BlockingTransport`] to send requests through another library, or to wrap one of ours, as the
+//! example `count_requests` does.
 //!
 //! # What a dropped exchange means
 //! The client cannot see a socket. It hands every exchange a [`ProgressCell`], and the transport moves it to *maybe sent*

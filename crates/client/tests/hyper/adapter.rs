@@ -5,16 +5,16 @@ use std::pin::Pin;
 
 use futures_core::Stream;
 use taskward_core::{Error, List, Operation, Provider, Question, RunResult};
-pub(crate) use taskward_hyper::{BoxError, Client, Handle, Recovery, Running};
+pub(crate) use taskward_hyper::{BoxError, Builder, Client, Handle, Recovery, Running};
 use taskward_hyper::{Entries, Run};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{self, Runtime};
 
 thread_local! {
     static RUNTIME: Runtime = runtime();
 }
 
 fn runtime() -> Runtime {
-    Builder::new_current_thread()
+    runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime")

@@ -18,6 +18,7 @@ mod probes;
 mod recover;
 mod redirects;
 mod secure;
+mod settings;
 pub(crate) mod stream;
 pub(crate) mod support;
 mod trace;

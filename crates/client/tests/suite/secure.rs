@@ -14,7 +14,7 @@ use taskward_providers::nanonets::Nanonets;
 use super::support::{Ended, Probe, Server, ended, impatient, key, ok};
 use crate::adapter::{Client, calls};
 
-fn cert(name: &str) -> PathBuf {
+pub(super) fn cert(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/suite/certs")
         .join(name)

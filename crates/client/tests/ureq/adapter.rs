@@ -1,7 +1,7 @@
 //! How the suite uses this adapter: a call that returns has been waited for.
 
 use taskward_core::{Error, List, Operation, Provider, Question, RunResult};
-pub(crate) use taskward_ureq::{BoxError, Client, Handle, Recovery, Running};
+pub(crate) use taskward_ureq::{BoxError, Builder, Client, Handle, Recovery, Running};
 use taskward_ureq::{Entries, Run};
 
 /// Waits for a call: it did.
