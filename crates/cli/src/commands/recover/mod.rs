@@ -5,8 +5,9 @@ mod report;
 use std::sync::Arc;
 
 use serde_json::json;
+use taskward::core::Candidate;
 use taskward::journal::{Claim, Entry, EntryId};
-use taskward::{Candidate, Recovery, Run, Snapshot};
+use taskward::{Recovery, Run, Snapshot};
 
 use self::report::{SearchReport, about, candidate, told};
 use super::{local, run, table};
@@ -193,7 +194,7 @@ async fn one<P: Calls>(
     let search = match plan.search(&session).await? {
         Searched::Follow(run) => {
             drop(claim);
-            return plan.go_on(&session, run, StartKind::Again).await;
+            return plan.go_on(&session, *run, StartKind::Again).await;
         }
         Searched::Report(search) => search,
     };
@@ -212,7 +213,7 @@ async fn one<P: Calls>(
 /// What came of recovering a start.
 enum Searched<P: Calls> {
     /// Its task is followed.
-    Follow(Run<P>),
+    Follow(Box<Run<P>>),
     /// It was searched for.
     Report(SearchReport),
 }
@@ -245,7 +246,7 @@ impl Plan {
                 .recover_except(self.entry.snapshot.clone(), others);
             let found = session.unless_interrupted(found).await?;
             match found.map_err(|error| session.problem(&error).intent(intent()))? {
-                Recovery::Follow(run) => return Ok(Searched::Follow(run)),
+                Recovery::Follow(run) => return Ok(Searched::Follow(Box::new(run))),
                 Recovery::Found(found) => {
                     if let Some(search) = SearchReport::of(found, &self.memory, &self.entry)? {
                         return Ok(Searched::Report(search));
