@@ -2,7 +2,8 @@
 
 use std::error::Error as _;
 
-use taskward::{Error, StartAgainError};
+use taskward::Error;
+use taskward::error::StartAgainError;
 
 use crate::command_line;
 use crate::error::CliError;

@@ -1,6 +1,6 @@
 //! What the program asks a platform's server in that platform's own way.
 
-use taskward::Status;
+use taskward::event::Status;
 use taskward::wire::DateTime;
 
 use crate::connection::Connection;

@@ -135,7 +135,7 @@ mod tests {
         };
         let changed = DateTime::from(ago(7).as_str());
         let of = |since: Option<String>, changed| {
-            let question = Question::new("q", taskward::QuestionKind::Text, "Which?");
+            let question = Question::new("q", taskward::question::QuestionKind::Text, "Which?");
             age(&clock, &question.asked_since(since), changed)
         };
         assert_eq!(of(Some(ago(125)), Some(&changed)), "asked 2m 05s ago");

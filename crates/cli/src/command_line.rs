@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use taskward::QuestionId;
+use taskward::question::QuestionId;
 
 use crate::task_ref::{quote, quote_bytes};
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskward::core::SecretString;
 use taskward::core::{AnswerError, Cause, Operation, Origin, Policy, Retrying};
-use taskward::{Answered, Client, Error, ErrorKind, Recovery, Run, SecretString, Snapshot, TaskId};
+use taskward::question::Answered;
+use taskward::{Client, Error, ErrorKind, Recovery, Run, Snapshot, TaskId};
 use taskward_sim::Sim;
 
 use crate::again;

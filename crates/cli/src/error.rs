@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use taskward::{CancelResult, QuestionId};
+use taskward::outcome::CancelResult;
+use taskward::question::QuestionId;
 
 use crate::codes::Code;
 use crate::exit::Exit;

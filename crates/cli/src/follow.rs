@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskward::{
-    Answered, CancelResult, ErrorKind, Event, Journal as _, OnDetach, Outcome, Policy, Reply, Run,
-    RunResult, Running, StoppedBy,
-};
+use taskward::core::Journal as _;
+use taskward::outcome::{CancelResult, StoppedBy};
+use taskward::policy::OnDetach;
+use taskward::question::Answered;
+use taskward::{ErrorKind, Event, Outcome, Policy, Reply, Run, RunResult, Running};
 
 use crate::answers::Asker;
 use crate::args::{self, Follow};

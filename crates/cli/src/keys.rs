@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use taskward::{Credential, SecretString};
+use taskward::core::{Credential, SecretString};
 
 use crate::args::Global;
 use crate::codes::Code;

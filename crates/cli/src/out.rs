@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
-use taskward::Credential;
+use taskward::core::Credential;
 use tokio::sync::Notify;
 
 use crate::args::{ColorWhen, Global};

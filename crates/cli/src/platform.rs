@@ -3,7 +3,8 @@
 
 use clap::ValueEnum;
 use serde_json::{Map, Value};
-use taskward::{Question, Status};
+use taskward::Question;
+use taskward::event::Status;
 use taskward_sim::Sim;
 
 use crate::registry::Registered;

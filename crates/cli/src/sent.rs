@@ -1,6 +1,6 @@
 //! What a command sends first, and what it says to a task that exists.
 
-use taskward::Answered;
+use taskward::question::Answered;
 
 use crate::task_ref::TaskRef;
 

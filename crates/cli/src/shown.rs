@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use taskward::Question;
 use taskward::core::Safety;
 use taskward::journal::EntryId;
-use taskward::{Answered, Question, QuestionId};
+use taskward::question::{Answered, QuestionId};
 
 use crate::task_ref::TaskRef;
 
@@ -504,7 +505,7 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use taskward::nanonets::Nanonets;
-    use taskward::{QuestionKind, WithdrawReason};
+    use taskward::question::{QuestionKind, WithdrawReason};
 
     use super::*;
 

@@ -1,7 +1,8 @@
 //! One read of one task, which the server may not know.
 
+use taskward::Error;
 use taskward::core::Operation;
-use taskward::{ApiError, Error};
+use taskward::error::ApiError;
 
 use crate::codes::Code;
 use crate::connection::Connection;

@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use taskward::core::Journal;
+use taskward::error::BoxError;
 use taskward::journal::{Claim, Damage, Entry, EntryId, FileJournal, JournalError, Listing};
-use taskward::{BoxError, Error, Journal, QuestionId, Snapshot, TaskId};
+use taskward::question::QuestionId;
+use taskward::{Error, Snapshot, TaskId};
 
 use crate::args::Global;
 use crate::codes::Code;

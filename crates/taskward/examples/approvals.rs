@@ -7,7 +7,9 @@
 use std::io;
 
 use taskward::agent_harness::{AgentHarness, Job, Piece};
-use taskward::{Answer, BoxError, Client, Event, Question, QuestionKind};
+use taskward::error::BoxError;
+use taskward::question::QuestionKind;
+use taskward::{Answer, Client, Event, Question};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

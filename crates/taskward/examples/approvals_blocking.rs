@@ -8,7 +8,8 @@ use std::io;
 
 use taskward::agent_harness::{AgentHarness, Job, Piece};
 use taskward::blocking::{BoxError, Client};
-use taskward::{Answer, Event, Question, QuestionKind};
+use taskward::question::QuestionKind;
+use taskward::{Answer, Event, Question};
 
 fn main() -> Result<(), BoxError> {
     let goal = std::env::args().nth(1);

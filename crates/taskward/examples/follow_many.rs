@@ -5,7 +5,8 @@
 //! prints what to set.
 
 use taskward::agent_harness::{AgentHarness, Job};
-use taskward::{Answer, BoxError, Client, Outcome, Question, RunResult};
+use taskward::error::BoxError;
+use taskward::{Answer, Client, Outcome, Question, RunResult};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 

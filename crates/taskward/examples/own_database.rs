@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use taskward::blocking::{Client, Recovery, Run};
+use taskward::core::Journal;
+use taskward::error::BoxError;
 use taskward::nanonets::{Answer, Job, Nanonets};
-use taskward::{BoxError, Journal, Output as _, Snapshot};
+use taskward::{Output as _, Snapshot};
 
 fn main() -> Result<(), BoxError> {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -7,8 +7,9 @@ use std::io;
 use std::time::Duration;
 
 use serde::Deserialize;
+use taskward::error::BoxError;
 use taskward::nanonets::{Job, Nanonets};
-use taskward::{Answer, BoxError, Client, Output as _};
+use taskward::{Answer, Client, Output as _};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Invoice {

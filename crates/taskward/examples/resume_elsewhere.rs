@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use taskward::error::BoxError;
 use taskward::nanonets::{self, Job, Nanonets};
-use taskward::{Answer, BoxError, Client, Snapshot, TaskId};
+use taskward::{Answer, Client, Snapshot, TaskId};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use taskward::agent_harness::{AgentHarness, Job};
-use taskward::{Event, NumberedEvent, RunResult};
+use taskward::event::NumberedEvent;
+use taskward::{Event, RunResult};
 
 /// How many events came, and whether each was the one after the last.
 #[derive(Clone, Copy, Default)]

@@ -9,7 +9,8 @@
 //! - [`journal`]: where tasks are stored so that no crash loses them.
 //! - [`core`]: the machine itself, to drive by hand in a runtime of your own.
 //!
-//! Every type that a signature of a client names is here, whichever features are on.
+//! The main names stand at the root, the others in modules by subject: [`event`], [`outcome`], [`question`], [`policy`] and
+//! [`error`]; everything of the machine is in [`core`], whichever features are on.
 //!
 //! # What this crate does not do
 //! It never repeats a start that may have been received, never takes a lost connection for a failed task, and has no
@@ -17,22 +18,59 @@
 
 pub use taskward_core as core;
 pub use taskward_core::{
-    Answer, AnswerError, Answered, ApiError, BoxError, BuildError, CancelResult, Candidate,
-    Capabilities, Cause, Credential, DetachReason, Detached, Error, ErrorKind, Event, EventId,
-    EventSeq, ExchangeFailure, Head, IdempotencyKey, IntentId, Journal, LimitTable, List, ListPage,
-    Liveness, MessageNo, NumberedEvent, OnDetach, Operation, Outcome, Output, Policy, PollBackoff,
-    Provider, Question, QuestionId, QuestionKind, RawEvent, ReadError, ReadErrorKind, Reply,
-    RequestPurpose, Response, Retry, RetryReason, Retrying, RunResult, Safety, SearchResult,
-    SecretString, Similarity, Snapshot, StartAgainError, Status, StoppedBy, TaskFailure, TaskId,
-    TimeLimit, Timestamp, WaitReason, WithdrawReason, http,
+    Answer, Error, ErrorKind, Event, Outcome, Output, Policy, Provider, Question, Reply, RunResult,
+    Snapshot, TaskId,
 };
 pub use taskward_providers::{agent_harness, nanonets, wire};
 
 #[cfg(feature = "async")]
-pub use taskward_hyper::*;
+pub use client::{Client, Handle, Recovery, Run, Running};
+
+/// All of the async client, over hyper and tokio; its main types stand at the root, too.
+#[cfg(feature = "async")]
+pub mod client {
+    pub use taskward_hyper::*;
+}
+
+/// What happens to a task while it is followed, and why it waits.
+pub mod event {
+    pub use taskward_core::{
+        Event, EventId, EventSeq, Liveness, MessageNo, NumberedEvent, RawEvent, RequestPurpose,
+        RetryReason, Status, WaitReason,
+    };
+}
+
+/// How the following of a task ends, and why.
+pub mod outcome {
+    pub use taskward_core::{
+        CancelFailure, CancelResult, DetachReason, Detached, FailedAttempt, LostMessage,
+        NotStartedReason, Outcome, Output, RunResult, StoppedBy, TaskFailure, TimeLimit,
+        UnavailableReason, UnknownReason,
+    };
+}
+
+/// What an agent asks, and what is answered.
+pub mod question {
+    pub use taskward_core::{
+        Answer, AnswerError, Answered, Question, QuestionId, QuestionKind, Reply, WithdrawReason,
+    };
+}
+
+/// How a task is followed: deadlines, polls, retries and limits.
+pub mod policy {
+    pub use taskward_core::{LimitTable, OnDetach, Policy, PollBackoff, Retry};
+}
+
+/// What goes wrong, and who has to act on it.
+pub mod error {
+    pub use taskward_core::{
+        ApiError, BoxError, BuildError, Cause, Error, ErrorKind, ExchangeFailure, ReadError,
+        ReadErrorKind, StartAgainError,
+    };
+}
 
 /// Where followed tasks are kept so that no crash loses them: [`FileJournal`](journal::FileJournal), or a
-/// [`Journal`] of your own.
+/// [`Journal`](core::Journal) of your own.
 #[cfg(feature = "journal")]
 pub use taskward_journal as journal;
 

@@ -1,7 +1,8 @@
 //! A start is keyed on Agent Harness: whatever part of its reply is lost, there is one run.
 
+use taskward::Event;
 use taskward::agent_harness::{AgentHarness, Job};
-use taskward::{Event, SecretString};
+use taskward::core::SecretString;
 use taskward_sim::{Fault, FaultRule, Sim};
 
 const SPEED: u32 = 1000;

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::TimeLimit;
+use taskward::error::BoxError;
 use taskward::nanonets::{self, File, Nanonets};
+use taskward::outcome::DetachReason;
 use taskward::{
-    Answer, BoxError, DetachReason, Error, ErrorKind, Outcome, Output as _, Policy, Provider,
-    Question, Reply, RunResult, Snapshot,
+    Answer, Error, ErrorKind, Outcome, Output as _, Policy, Provider, Question, Reply, RunResult,
+    Snapshot,
 };
 use taskward_sim::{Fault, FaultRule, Sim, Span};
 

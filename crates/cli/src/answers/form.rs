@@ -2,7 +2,8 @@
 //! prints.
 
 use serde_json::{Map, Value, json};
-use taskward::{Answer, QuestionKind};
+use taskward::Answer;
+use taskward::question::QuestionKind;
 
 use crate::exact;
 

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use taskward::{Answer, BoxError, Question, QuestionKind, Reply};
+use taskward::error::BoxError;
+use taskward::question::QuestionKind;
+use taskward::{Answer, Question, Reply};
 
 use crate::args::{Follow, Global, OnApproval};
 use crate::codes::Code;

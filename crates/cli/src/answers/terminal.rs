@@ -4,7 +4,8 @@
 use std::io::{self, BufRead as _};
 
 use serde_json::{Map, Value};
-use taskward::{Answer, QuestionKind};
+use taskward::Answer;
+use taskward::question::QuestionKind;
 use tokio::sync::mpsc;
 
 use super::form;

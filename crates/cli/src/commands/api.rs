@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use taskward::Provider as _;
 use taskward::agent_harness::AgentHarness;
+use taskward::core::IdempotencyKey;
 use taskward::core::bytes::Bytes;
 use taskward::core::http::{Method, uri::PathAndQuery};
 use taskward::core::{BuildError, Operation, ReadError, Request, Response, Safety};
-use taskward::{IdempotencyKey, Provider as _};
 
 use crate::args::{Api, Global};
 use crate::calls::Calls;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::Map;
-use taskward::{ApiError, CancelResult, Event, Outcome, RunResult};
+use taskward::error::ApiError;
+use taskward::outcome::CancelResult;
+use taskward::{Event, Outcome, RunResult};
 
 use crate::args::{self, Cancel, Global};
 use crate::calls::Calls;

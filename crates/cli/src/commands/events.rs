@@ -90,7 +90,7 @@ async fn follow(
                     limit: TimeLimit::Working,
                     last: None,
                     id: Some(task.id().clone()),
-                    cancel: taskward::CancelResult::NotRequested,
+                    cancel: taskward::outcome::CancelResult::NotRequested,
                 };
                 let began = StartKind::Watch;
                 return match exit_report::outcome(session, &began, &followed.reporter, over) {

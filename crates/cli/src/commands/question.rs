@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use taskward::core::Journal as _;
 use taskward::core::http::StatusCode;
 use taskward::core::{
     BuildError, EventKind, Operation, PollResult, ReadError, ReadErrorKind, ReadKind, Request,
     Response,
 };
-use taskward::{Event, Journal as _, Policy, Provider, Question, QuestionId, TaskId};
+use taskward::question::QuestionId;
+use taskward::{Event, Policy, Provider, Question, TaskId};
 
 use super::read::{Read, each_event};
 use crate::args::Global;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use taskward::{Answered, Event, Policy, QuestionId, Snapshot};
+use taskward::question::{Answered, QuestionId};
+use taskward::{Event, Policy, Snapshot};
 
 use crate::answers::{self, is_attended};
 use crate::args::Global;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use taskward::Status;
+use taskward::event::Status;
 
 use crate::args::{Global, ResultOf};
 use crate::calls::Calls;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, json};
 use taskward::nanonets::Nanonets;
-use taskward::{Answered, Event, Snapshot};
+use taskward::question::Answered;
+use taskward::{Event, Snapshot};
 
 use super::answer;
 use super::effect::{LANDING, Seen, effect};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use taskward::Question;
+use taskward::event::Status;
 use taskward::wire::DateTime;
-use taskward::{Question, Status};
 
 use super::{question, table};
 use crate::args::{Global, OneTask};

@@ -2,8 +2,10 @@
 
 use std::io::IsTerminal as _;
 
+use taskward::Question;
 use taskward::core::Safety;
-use taskward::{Answered, CancelResult, DetachReason, Detached, Question, QuestionKind};
+use taskward::outcome::{CancelResult, DetachReason, Detached};
+use taskward::question::{Answered, QuestionKind};
 
 use super::{asked, hint};
 use crate::codes::Code;

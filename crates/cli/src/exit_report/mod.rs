@@ -3,9 +3,11 @@
 mod detached;
 
 use taskward::core::{NotStartedReason, TimeLimit, UnknownReason};
-use taskward::{
-    Answered, ApiError, CancelResult, Outcome, Question, Status, StoppedBy, TaskFailure,
-};
+use taskward::error::ApiError;
+use taskward::event::Status;
+use taskward::outcome::{CancelResult, StoppedBy, TaskFailure};
+use taskward::question::Answered;
+use taskward::{Outcome, Question};
 
 use crate::agents;
 use crate::clock::span;

@@ -4,10 +4,10 @@ use taskward::core::{
     CancelFailure, Cause, FailedAttempt, IntentId, MessageNo, NotStartedReason, TimeLimit,
     Timestamp, UnavailableReason, UnknownReason,
 };
-use taskward::{
-    Answered, CancelResult, DetachReason, Error, ErrorKind, Event, Outcome, QuestionKind,
-    RetryReason, Status, StoppedBy, TaskFailure, TaskId, WithdrawReason,
-};
+use taskward::event::{RetryReason, Status};
+use taskward::outcome::{CancelResult, DetachReason, StoppedBy, TaskFailure};
+use taskward::question::{Answered, QuestionKind, WithdrawReason};
+use taskward::{Error, ErrorKind, Event, Outcome, TaskId};
 
 use super::{TASK, Table, question, refusal};
 use crate::codes::Code;

@@ -15,11 +15,12 @@ use taskward::core::{
     Cause, ExchangeFailure, ExchangeProgress, Head, IntentId, Policy, ReadError, ReadErrorKind,
     Response, Seed, Task, TimeoutPhase, Timestamp,
 };
+use taskward::error::ApiError;
+use taskward::event::Status;
 use taskward::nanonets::Nanonets;
-use taskward::{
-    ApiError, DetachReason, Detached, Error, ErrorKind, Event, Outcome, Question, QuestionKind,
-    Status, TaskId,
-};
+use taskward::outcome::{DetachReason, Detached};
+use taskward::question::QuestionKind;
+use taskward::{Error, ErrorKind, Event, Outcome, Question, TaskId};
 
 use crate::args::Cli;
 use crate::connection::Connection;

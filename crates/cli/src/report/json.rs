@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use taskward::core::RawEvent;
-use taskward::{Answered, Event, Question, QuestionId, QuestionKind, WithdrawReason};
+use taskward::question::{Answered, QuestionId, QuestionKind, WithdrawReason};
+use taskward::{Event, Question};
 
 use crate::clock::ProgramClock;
 use crate::codes::Code;
@@ -186,8 +187,8 @@ fn millis(span: std::time::Duration) -> u64 {
 mod tests {
     use super::*;
     use taskward::core::Cause;
+    use taskward::event::{RetryReason, Status};
     use taskward::nanonets::Nanonets;
-    use taskward::{RetryReason, Status};
 
     #[test]
     fn every_line_has_a_version_a_type_and_its_task() {

@@ -1,8 +1,10 @@
 //! What the events of a task have told so far: its status, what failed last, and what came of what was said to it. A fold
 //! over events, which decides nothing and prints nothing.
 
+use taskward::Event;
 use taskward::core::{EventSeq, RawEvent};
-use taskward::{Answered, Event, QuestionId, Status};
+use taskward::event::Status;
+use taskward::question::{Answered, QuestionId};
 
 use crate::sent::{StartKind, Undelivered};
 
@@ -146,7 +148,9 @@ impl Known {
 mod tests {
     use super::*;
     use taskward::core::MessageNo;
-    use taskward::{Question, QuestionKind, RetryReason, TaskId};
+    use taskward::event::RetryReason;
+    use taskward::question::QuestionKind;
+    use taskward::{Question, TaskId};
 
     #[test]
     fn what_was_said_last_is_what_somebody_waits_to_hear_of() {

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use taskward::core::Journal as _;
 use taskward::core::{Liveness, RawEvent};
-use taskward::{
-    Answer, Answered, Event, Journal as _, Question, QuestionId, Snapshot, Status, TaskId,
-    WaitReason,
-};
+use taskward::event::{Status, WaitReason};
+use taskward::question::{Answered, QuestionId};
+use taskward::{Answer, Event, Question, Snapshot, TaskId};
 use tokio::sync::watch;
 
 use crate::answers::form;

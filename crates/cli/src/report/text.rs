@@ -1,7 +1,8 @@
 //! Events in words: one line each.
 
 use serde_json::Value;
-use taskward::{Answered, Event, Question, QuestionKind, WithdrawReason};
+use taskward::question::{Answered, QuestionKind, WithdrawReason};
+use taskward::{Event, Question};
 
 use crate::clock::{ProgramClock, span};
 use crate::failure_text::retrying;
@@ -261,7 +262,8 @@ mod tests {
     use super::*;
     use serde_json::json;
     use taskward::core::Cause;
-    use taskward::{QuestionKind, RetryReason, Status};
+    use taskward::event::{RetryReason, Status};
+    use taskward::question::QuestionKind;
 
     #[test]
     fn an_event_is_one_line_and_an_incident_is_told_once() {

@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
+use taskward::Snapshot;
+use taskward::core::Journal as _;
 use taskward::journal::FileJournal;
-use taskward::{Journal as _, Snapshot};
 use taskward_sim::{Fault, FaultRule, Span};
 
 use crate::common::World;

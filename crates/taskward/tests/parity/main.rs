@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use spec::Spec;
 use taskward::core::{DetachReason, Output as _, SecretString};
+use taskward::event::NumberedEvent;
 use taskward::nanonets::{self, File, Job, Nanonets};
-use taskward::{Answer, Error, Event, NumberedEvent, Outcome, Reply, RunResult};
+use taskward::{Answer, Error, Event, Outcome, Reply, RunResult};
 use taskward_sim::nanonets::DashboardAction;
 use taskward_sim::{Fault, FaultRule, Scenario, Sim};
 

@@ -17,7 +17,8 @@ use cases::Case;
 use spec::Spec;
 use taskward::agent_harness::{self, AgentHarness, Job};
 use taskward::core::{DetachReason, Question, QuestionKind, SecretString};
-use taskward::{Answer, Error, Event, NumberedEvent, Outcome, Policy, Reply, RunResult};
+use taskward::event::NumberedEvent;
+use taskward::{Answer, Error, Event, Outcome, Policy, Reply, RunResult};
 use taskward_sim::harness::Stats;
 use taskward_sim::{Scenario, Sim};
 

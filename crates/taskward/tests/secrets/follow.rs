@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use taskward::agent_harness::Piece;
-use taskward::{Answer, Error, Provider, QuestionKind, SecretString};
+use taskward::core::SecretString;
+use taskward::question::QuestionKind;
+use taskward::{Answer, Error, Provider};
 
 pub(crate) const SPEED: u32 = 1000;
 

@@ -12,9 +12,10 @@ use std::sync::{OnceLock, PoisonError};
 use serde_json::json;
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::http::{HeaderValue, Method, uri::PathAndQuery};
+use taskward::core::{Credential, SecretString};
 use taskward::core::{Origin, Request};
 use taskward::nanonets::{self, Nanonets};
-use taskward::{Credential, Error, ErrorKind, Provider, SecretString, Snapshot};
+use taskward::{Error, ErrorKind, Provider, Snapshot};
 use taskward_sim::{Fault, FaultRule, Sim};
 
 use follow::{Goal, SPEED, Said, both};

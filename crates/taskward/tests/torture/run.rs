@@ -5,7 +5,8 @@ use std::time::Duration;
 use taskward::agent_harness::{self, AgentHarness};
 use taskward::core::{Answered, Output, Provider, Question};
 use taskward::nanonets::{self, Nanonets};
-use taskward::{Answer, Error, Event, Outcome, Policy, QuestionId, RunResult};
+use taskward::question::QuestionId;
+use taskward::{Answer, Error, Event, Outcome, Policy, RunResult};
 use taskward_sim::{Head, Scenario as File, Sim, harness};
 use tokio::runtime::Runtime;
 

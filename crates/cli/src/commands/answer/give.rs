@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use taskward::core::{AnswerError, Safety};
-use taskward::{Answer, Answered, Event, Policy, Question, QuestionId, Snapshot, WithdrawReason};
+use taskward::question::{Answered, QuestionId, WithdrawReason};
+use taskward::{Answer, Event, Policy, Question, Snapshot};
 
 use super::{AnswerRequest, Given, of_another};
 use crate::answers::{self, Asker, in_words, is_attended};

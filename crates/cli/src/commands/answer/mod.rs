@@ -6,7 +6,8 @@ mod refusals;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use taskward::{Answer, QuestionId};
+use taskward::Answer;
+use taskward::question::QuestionId;
 
 use crate::answers::{checked, form, is_attended};
 use crate::args::{Approve, Follow, Global, Input, Reject, Reply};

@@ -1,7 +1,8 @@
 //! The ends of a command whose answer was not taken now: answered before, answered elsewhere, or of unknown outcome.
 
 use serde_json::Value;
-use taskward::{Question, QuestionId};
+use taskward::Question;
+use taskward::question::QuestionId;
 
 use super::give::Answering;
 use super::of_another;

@@ -1,9 +1,10 @@
 //! What a search for the task of a start brought, without what is known better here, and in words.
 
 use serde_json::{Map, Value, json};
+use taskward::TaskId;
 use taskward::core::Timestamp;
+use taskward::core::{Candidate, SearchResult, Similarity};
 use taskward::journal::{Entry, EntryId};
-use taskward::{Candidate, SearchResult, Similarity, TaskId};
 
 use crate::error::CliError;
 use crate::lines::{self, LineType};

@@ -8,8 +8,10 @@ use serde_json::{Map, Value, json};
 use taskward::agent_harness::operations::GetRun;
 use taskward::agent_harness::types::RunStatus;
 use taskward::agent_harness::{self, AgentHarness};
+use taskward::event::Status;
+use taskward::question::QuestionKind;
 use taskward::wire::DateTime;
-use taskward::{Output as _, Provider as _, Question, QuestionKind, Status};
+use taskward::{Output as _, Provider as _, Question};
 use taskward_sim::Sim;
 
 use crate::calls::{Calls, State};

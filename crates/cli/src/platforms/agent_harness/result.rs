@@ -3,7 +3,9 @@
 use taskward::agent_harness::operations::GetRun;
 use taskward::agent_harness::{AgentHarness, Answer, Transcript};
 use taskward::core::{EventKind, PollResult, ReadKind, UnconfirmedEnd};
-use taskward::{Outcome, Output as _, Status, StoppedBy, TaskFailure};
+use taskward::event::Status;
+use taskward::outcome::{StoppedBy, TaskFailure};
+use taskward::{Outcome, Output as _};
 
 use super::status::exit_of;
 use crate::codes::Code;

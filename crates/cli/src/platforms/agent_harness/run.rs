@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use serde_json::Map;
+use taskward::Provider as _;
 use taskward::agent_harness::{AgentHarness, Job};
+use taskward::core::IdempotencyKey;
 use taskward::core::Seed;
-use taskward::{IdempotencyKey, Provider as _};
 
 use crate::args::{Global, Run};
 use crate::codes::Code;

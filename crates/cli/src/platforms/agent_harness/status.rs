@@ -1,9 +1,9 @@
 //! What `status` reads.
 
-use taskward::Status;
 use taskward::agent_harness::AgentHarness;
 use taskward::agent_harness::operations::GetRun;
 use taskward::agent_harness::types::RunStatus;
+use taskward::event::Status;
 
 use crate::commands::status::{ReadsStatus, Summary};
 use crate::connection::Connection;

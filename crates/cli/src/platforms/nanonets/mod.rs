@@ -5,10 +5,11 @@ mod run;
 mod status;
 
 use serde_json::{Map, Value, json};
+use taskward::event::Status;
 use taskward::nanonets::operations::{GetTaskStatus, ListTasks};
 use taskward::nanonets::types::TaskStatus;
 use taskward::nanonets::{self, Nanonets};
-use taskward::{Output as _, Question, Status};
+use taskward::{Output as _, Question};
 use taskward_sim::Sim;
 
 use crate::calls::{Calls, State};

@@ -1,9 +1,10 @@
 //! What `result` reads: the answer, or the feed of its steps.
 
 use taskward::core::{PollResult, ReadKind};
+use taskward::event::Status;
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::GetTaskResult;
-use taskward::{Status, TaskFailure};
+use taskward::outcome::TaskFailure;
 
 use super::status::exit_of;
 use crate::codes::Code;

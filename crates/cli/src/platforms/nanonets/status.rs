@@ -1,7 +1,7 @@
 //! What `status` reads.
 
 use serde_json::{Value, json};
-use taskward::Status;
+use taskward::event::Status;
 use taskward::nanonets::Nanonets;
 use taskward::nanonets::operations::GetTaskStatus;
 use taskward::nanonets::types::TaskStatus;
