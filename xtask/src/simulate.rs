@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Run this seed alone and show what happens
     #[arg(long, conflicts_with_all = ["seeds", "from", "mutants"])]
     seed: Option<u64>,
+    /// Hold each run, without faults, against one of this shape: resume-at-waits
+    #[arg(long, conflicts_with = "mutants")]
+    shape: Option<String>,
     /// Break the machine in each way of xtask/mutants.toml, and see that it is caught
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     mutants: bool,
@@ -61,6 +64,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             &args.from.to_string(),
         ]),
     };
+    if let Some(shape) = &args.shape {
+        command.args(["--shape", shape]);
+        ensure!(command.status()?.success(), "the runs of the shape differ");
+        return Ok(());
+    }
     ensure!(command.status()?.success(), "an invariant does not hold");
     Ok(())
 }

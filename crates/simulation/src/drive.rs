@@ -14,7 +14,7 @@ use super::observation::{Asked, Birth, Durable, End, Observation};
 use super::recovery::After;
 use super::report::{Report, Violation};
 use super::world::{World, millis};
-use super::{Beginning, START};
+use super::{Beginning, START, Shape};
 use taskward_sim::machine::Machine;
 
 /// So many steps without time going on are a circle.
@@ -115,6 +115,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             elapsed: Duration::from_millis(self.now - START),
             machine: self.setup.machine,
             told: self.told,
+            reads: self.reads,
             steps: self.steps,
             processes: self.processes,
             struck: self.struck,
@@ -219,6 +220,11 @@ impl<P: Provider, M: Machine> World<P, M> {
             // Nothing was stored, so nothing was sent: the caller starts it again.
             return self.begin();
         };
+        self.resumed(from)
+    }
+
+    /// Returns the task that was stored.
+    fn resumed(&mut self, from: Durable) -> Done<Task<P>> {
         let saved = serde_json::from_str(&from.text).expect("a snapshot is JSON");
         let task = Task::resume(self.setup.provider.clone(), saved, self.clock())
             .expect("what was stored can be gone on with");
@@ -244,6 +250,18 @@ impl<P: Provider, M: Machine> World<P, M> {
     fn live(&mut self, task: &mut Task<P>) -> Life {
         (self.still_since, self.still) = (self.now, 0);
         testing::drive(task, self)
+    }
+
+    /// The process ends over a wait, and the next one resumes the task. Whoever was asked still knows what.
+    fn resume_after(&mut self, task: &mut Task<P>, until: u64) -> Done {
+        let kept = self.keep(task);
+        self.learn(Observation::Stored(kept.clone()))?;
+        self.durable = Some(kept.clone());
+        self.die();
+        self.pass(until);
+        *task = self.resumed(kept)?;
+        self.doubts = false;
+        Ok(())
     }
 
     /// The machine sleeps.
@@ -472,7 +490,10 @@ impl<P: Provider, M: Machine> TestWorld<P> for World<P, M> {
         let until = self.when(pause.until);
         if pause.stream.is_none() {
             self.tell(format_args!("waits until {}", until - START.min(until)));
-            self.pass(until);
+            match self.setup.shape {
+                Shape::Stays => self.pass(until),
+                Shape::ResumeAtWaits => self.resume_after(task, until)?,
+            }
         } else if self.opening.is_some() {
             self.await_head(task, until)?;
         } else if !self.listen(task, until)? && self.stream.is_some() {

@@ -81,7 +81,7 @@ use taskward_sim::machine::Machine;
 
 pub use fault::{FaultEvent, FaultPlan, Struck};
 pub use model::Invariant;
-pub use report::{Checked, Report, Violation};
+pub use report::{Checked, Reads, Report, Violation};
 
 use world::World;
 
@@ -99,6 +99,16 @@ enum Beginning<J> {
     Turn { task: TaskId, text: String },
 }
 
+/// What becomes of the process whenever its task waits for nothing but time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// It waits.
+    #[default]
+    Stays,
+    /// It stores the task and ends, and another resumes it when the wait is over: a program that a timer starts.
+    ResumeAtWaits,
+}
+
 /// A task to be simulated, and all that may happen to it.
 pub struct Simulation<P: Provider, M: Machine> {
     provider: P,
@@ -113,6 +123,7 @@ pub struct Simulation<P: Provider, M: Machine> {
     /// What others start, and when.
     others: Vec<(u64, P::Job)>,
     faults: FaultPlan,
+    shape: Shape,
     heal_after: Option<Duration>,
     longest: Duration,
     seed: u64,
@@ -144,6 +155,7 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
             messages: Vec::new(),
             others: Vec::new(),
             faults: FaultPlan::none(),
+            shape: Shape::Stays,
             heal_after: None,
             longest: Duration::from_secs(7 * 86_400),
             seed: 0,
@@ -203,6 +215,13 @@ impl<P: Provider, M: Machine> Simulation<P, M> {
     #[must_use]
     pub fn faults(mut self, faults: FaultPlan) -> Self {
         self.faults = faults;
+        self
+    }
+
+    /// Sets what becomes of the process at each wait.
+    #[must_use]
+    pub fn shape(mut self, shape: Shape) -> Self {
+        self.shape = shape;
         self
     }
 

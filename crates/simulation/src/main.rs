@@ -1,12 +1,14 @@
 //! Runs seeds, on all cores, and says what they came to.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use clap::Parser;
-use taskward_simulation::seeds::{Broken, Summary, regressions, run};
+use clap::{Parser, ValueEnum};
+use taskward_simulation::seeds::{Broken, Comparison, Summary, compare, regressions, run};
+use taskward_simulation::{Reads, Shape};
 
 /// How many failing seeds are printed.
 const TOLD: usize = 20;
@@ -29,18 +31,38 @@ struct Args {
     /// Leave out those that once went wrong
     #[arg(long)]
     fresh: bool,
+    /// Hold each run, without faults, against one in which the process ends at each wait
+    #[arg(long, conflicts_with_all = ["first", "fresh"])]
+    shape: Option<ShapeName>,
     /// How a failing seed is run again
     #[arg(long, hide = true, default_value = "taskward-simulation")]
     name: String,
+}
+
+/// What becomes of the process at each wait.
+#[derive(Clone, Copy, ValueEnum)]
+enum ShapeName {
+    /// It stores its task, and another resumes it
+    ResumeAtWaits,
+}
+
+impl From<ShapeName> for Shape {
+    fn from(name: ShapeName) -> Self {
+        match name {
+            ShapeName::ResumeAtWaits => Self::ResumeAtWaits,
+        }
+    }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     // A panic is printed with its seed.
     std::panic::set_hook(Box::new(|_| {}));
-    match args.seed {
-        Some(seed) => replay(seed),
-        None => sweep(&args),
+    match (args.seed, args.shape) {
+        (None, None) => sweep(&args),
+        (Some(seed), None) => replay(seed),
+        (Some(seed), Some(shape)) => compare_all(seed, 1, shape.into()),
+        (None, Some(shape)) => compare_all(args.from, args.seeds, shape.into()),
     }
 }
 
@@ -66,33 +88,15 @@ fn sweep(args: &Args) -> ExitCode {
         Some(seed) => *seed,
         None => args.from + (nth - old.len() as u64),
     };
-    let next = AtomicU64::new(0);
     let sum = Mutex::new((Summary::default(), Vec::<Broken>::new()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                let mut mine = (Summary::default(), Vec::new());
-                loop {
-                    let nth = next.fetch_add(1, Ordering::Relaxed);
-                    if nth >= total {
-                        break;
-                    }
-                    match run(seed_of(nth), false) {
-                        Ok((summary, _)) => mine.0.add(&summary),
-                        Err(broken) => {
-                            mine.1.push(broken);
-                            if args.first {
-                                next.store(total, Ordering::Relaxed);
-                            }
-                        }
-                    }
-                }
-                let mut sum = sum.lock().expect("no thread panics while it adds");
-                sum.0.add(&mine.0);
-                sum.1.extend(mine.1);
-            });
+    on_all_cores(total, |nth| {
+        let ran = run(seed_of(nth), false);
+        let mut sum = sum.lock().expect("no thread panics while it adds");
+        match ran {
+            Ok((summary, _)) => sum.0.add(&summary),
+            Err(broken) => sum.1.push(broken),
         }
+        sum.1.is_empty() || !args.first
     });
     let (summary, mut broken) = sum.into_inner().expect("no thread panics while it adds");
     print!("{summary}");
@@ -114,4 +118,99 @@ fn sweep(args: &Args) -> ExitCode {
     }
     println!("{} seeds broke something", broken.len());
     ExitCode::FAILURE
+}
+
+/// Does this with each number below `total`, on all cores, until it returns false.
+fn on_all_cores(total: u64, each: impl Fn(u64) -> bool + Sync) {
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let nth = next.fetch_add(1, Ordering::Relaxed);
+                    if nth >= total {
+                        break;
+                    }
+                    if !each(nth) {
+                        next.store(total, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Holds the runs of these seeds against the same in another shape.
+fn compare_all(from: u64, seeds: u64, shape: Shape) -> ExitCode {
+    let compared = Mutex::new(Vec::<(u64, Result<Comparison, Broken>)>::new());
+    on_all_cores(seeds, |nth| {
+        let seed = from + nth;
+        let comparison = compare(seed, shape);
+        let mut compared = compared.lock().expect("no thread panics while it adds");
+        compared.push((seed, comparison));
+        true
+    });
+    let mut compared = compared.into_inner().expect("no thread panics");
+    compared.sort_by_key(|(seed, _)| *seed);
+    let (mut stays, mut shaped, mut events) = (Reads::default(), Reads::default(), (0, 0));
+    let mut kinds = BTreeMap::<&str, (u64, u64)>::new();
+    let (mut differing, mut broken) = (0, 0);
+    for (seed, comparison) in &compared {
+        let comparison = match comparison {
+            Ok(comparison) => comparison,
+            Err(what) => {
+                broken += 1;
+                println!("BROKEN seed {seed} in one process: {}", what.what);
+                continue;
+            }
+        };
+        stays.add(comparison.reads);
+        shaped.add(comparison.shaped_reads);
+        events = (
+            events.0 + comparison.events.0,
+            events.1 + comparison.events.1,
+        );
+        if comparison.differences.is_empty() {
+            continue;
+        }
+        differing += 1;
+        let mut seen = BTreeSet::new();
+        for difference in &comparison.differences {
+            let count = kinds.entry(difference.kind()).or_default();
+            count.0 += 1;
+            count.1 += u64::from(seen.insert(difference.kind()));
+        }
+        if differing <= TOLD || seeds == 1 {
+            println!("seed {seed}:");
+            let most = if seeds == 1 { usize::MAX } else { 4 };
+            for difference in comparison.differences.iter().take(most) {
+                let what: String = difference.to_string().chars().take(300).collect();
+                println!("  {what}");
+            }
+        }
+    }
+    println!("{} seeds, {differing} differ", compared.len());
+    for (kind, (count, seeds)) in kinds {
+        println!("  {count:>9} {kind}, in {seeds} seeds");
+    }
+    println!(
+        "events: {} in one process, {} in the other shape",
+        events.0, events.1
+    );
+    for (name, stays, shaped) in [
+        ("status reads", stays.status, shaped.status),
+        ("other reads", stays.other, shaped.other),
+        ("streams", stays.streams, shaped.streams),
+        ("all", stays.total(), shaped.total()),
+    ] {
+        let more = 100.0 * (shaped as f64 / stays.max(1) as f64 - 1.0);
+        println!("{name}: {stays} in one process, {shaped} in the other shape ({more:+.1} %)");
+    }
+    // At most a tenth more.
+    let is_frugal = 10 * shaped.total() <= 11 * stays.total();
+    match differing + broken {
+        0 if is_frugal => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
 }

@@ -7,6 +7,7 @@ use taskward_core::{CancelResult, Event, Outcome};
 
 use super::fault::Struck;
 use super::model::Invariant;
+use taskward_sim::machine::Effect;
 
 /// A run that broke no invariant.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Report<O, M> {
     pub machine: M,
     /// Everything that was reported, in order, by all processes.
     pub told: Vec<Event>,
+    /// What was read.
+    pub reads: Reads,
     /// How many steps were done.
     pub steps: u64,
     /// How many processes there were.
@@ -34,6 +37,41 @@ pub struct Report<O, M> {
     pub trace: u64,
     /// What happened, line by line, when it was asked for.
     pub log: Vec<String>,
+}
+
+/// How many requests only read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Reads of the status.
+    pub status: u64,
+    /// Other reads.
+    pub other: u64,
+    /// Streams that were opened.
+    pub streams: u64,
+}
+
+impl Reads {
+    pub(super) fn count(&mut self, effect: Effect) {
+        match effect {
+            Effect::Status => self.status += 1,
+            Effect::Read => self.other += 1,
+            Effect::Stream => self.streams += 1,
+            Effect::Start | Effect::Answer | Effect::Cancel => {}
+        }
+    }
+
+    /// Adds those of another run.
+    pub fn add(&mut self, other: Self) {
+        self.status += other.status;
+        self.other += other.other;
+        self.streams += other.streams;
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub fn total(self) -> u64 {
+        self.status + self.other + self.streams
+    }
 }
 
 impl<O, M> Report<O, M> {

@@ -47,6 +47,7 @@ impl<P: Provider, M: Machine> World<P, M> {
         let no = self.requests;
         let sim = translate(request, self.setup.machine.api_key());
         let effect = M::effect(&sim.head);
+        self.reads.count(effect);
         let outgoing = Sent {
             no,
             effect,

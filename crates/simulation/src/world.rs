@@ -12,7 +12,7 @@ use taskward_core::{
 use super::fault::{Chance, FaultEvent, Struck};
 use super::model::{Model, Rules};
 use super::observation::{Durable, Observation};
-use super::report::{Trace, Violation};
+use super::report::{Reads, Trace, Violation};
 use super::{Beginning, START, Simulation};
 use taskward_sim::machine::{
     Effect, Interference, Machine, QuestionAccount, ServerState, TaskStanding,
@@ -93,6 +93,7 @@ pub(super) struct World<P: Provider, M: Machine> {
     /// What is on the disk.
     pub(super) durable: Option<Durable>,
     pub(super) requests: u64,
+    pub(super) reads: Reads,
     pub(super) flight: Option<Flight>,
     /// The exchange that opens the stream, beside the other.
     pub(super) opening: Option<Flight>,
@@ -158,6 +159,7 @@ impl<P: Provider, M: Machine> World<P, M> {
             shared: OriginBudget::new(),
             durable: None,
             requests: 0,
+            reads: Reads::default(),
             flight: None,
             opening: None,
             stream: None,

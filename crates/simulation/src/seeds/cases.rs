@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::{FaultEvent, FaultPlan, START, Simulation, Violation};
+use crate::{FaultEvent, FaultPlan, START, Shape, Simulation, Violation};
 use taskward_core::{Answer, OnDetach, Policy, Provider, Question, QuestionKind, TaskId};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{self, Nanonets};
 use taskward_sim::machine::Machine;
 use taskward_sim::{LateMessage, Request, Scenario, harness, nanonets as sim};
 
-use super::{Summary, summary_of};
+use super::RunRecord;
 
 /// From this seed on, a case is that of the seed so much lower, as it was before there were others in the account, turns,
 /// messages, interrupts, failing disks and forgotten keys: what such a seed once found, it still tests.
@@ -90,6 +90,8 @@ pub struct Case {
     more: Option<fastrand::Rng>,
     /// Whether others answer, too, as fast as we do; never in a plain one.
     is_crowded: bool,
+    /// Compared with another shape: then nothing goes wrong.
+    compared: Option<Shape>,
 }
 
 impl Case {
@@ -103,14 +105,22 @@ impl Case {
             rng: fastrand::Rng::with_seed(seed),
             more: (!is_plain).then(|| fastrand::Rng::with_seed(seed ^ 0x6d6f_7265)),
             is_crowded: false,
+            compared: None,
         }
+    }
+
+    /// Lets nothing go wrong, so that the run can be compared with one of another shape.
+    #[must_use]
+    pub fn compared(mut self, shape: Shape) -> Self {
+        self.compared = Some(shape);
+        self
     }
 
     /// Runs it.
     ///
     /// # Errors
     /// When an invariant does not hold.
-    pub fn run(mut self, with_log: bool) -> Result<(Summary, Vec<String>), Box<Violation>> {
+    pub fn run(mut self, with_log: bool) -> Result<RunRecord, Box<Violation>> {
         let mut scenario = Scenario::parse(SCENARIO).expect("the scenario is right");
         let mut faults = FaultPlan::seeded(self.seed).with(FaultEvent::FailedSave, 0);
         if self.chance(4) {
@@ -318,7 +328,7 @@ impl Case {
         mut policy: Policy,
         faults: FaultPlan,
         with_log: bool,
-    ) -> Result<(Summary, Vec<String>), Box<Violation>> {
+    ) -> Result<RunRecord, Box<Violation>> {
         let must_finish = self.rng.bool();
         let mut delay = self.pick(&[1_000, 20_000, 300_000]);
         let mut deaf = false;
@@ -349,14 +359,15 @@ impl Case {
         let simulation = simulation
             .policy(policy)
             .human(human)
-            .faults(faults)
+            .faults(self.compared.map_or(faults, |_| FaultPlan::none()))
+            .shape(self.compared.unwrap_or_default())
             .seed(self.seed);
         let simulation = if with_log {
             simulation.with_log()
         } else {
             simulation
         };
-        simulation.run().map(summary_of)
+        simulation.run().map(RunRecord::of)
     }
 }
 

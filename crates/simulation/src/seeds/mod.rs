@@ -1,13 +1,16 @@
 //! The simulations that Taskward has to pass: each seed is a platform, a job, people, and injected faults.
 
 mod cases;
+mod shapes;
 mod summary;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::{Invariant, Report, Violation};
+use crate::{Invariant, Reads, Report, Violation};
 pub use cases::Case;
+pub use shapes::{Comparison, Difference, compare};
 pub use summary::Summary;
+use taskward_core::{Event, Output};
 
 /// Once in so many seeds, a run is done twice: it must be the same.
 const TWICE: u64 = 16;
@@ -31,21 +34,11 @@ pub struct Broken {
 /// # Errors
 /// When an invariant does not hold, or something panics.
 pub fn run(seed: u64, with_log: bool) -> Result<(Summary, Vec<String>), Broken> {
-    let once = |with_log| {
-        let run = AssertUnwindSafe(|| Case::new(seed).run(with_log));
-        match catch_unwind(run) {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(violation)) => Err(Broken::by(seed, &violation)),
-            Err(panic) => Err(Broken {
-                seed,
-                what: format!("a panic: {}", words_of(&*panic)),
-                log: Vec::new(),
-            }),
-        }
-    };
-    let (mut summary, log) = once(with_log)?;
+    let RunRecord {
+        mut summary, log, ..
+    } = attempt(seed, Case::new(seed), with_log)?;
     if seed.is_multiple_of(TWICE) {
-        let (again, _) = once(false)?;
+        let again = attempt(seed, Case::new(seed), false)?.summary;
         if again.trace != summary.trace {
             return Err(Broken {
                 seed,
@@ -56,6 +49,20 @@ pub fn run(seed: u64, with_log: bool) -> Result<(Summary, Vec<String>), Broken> 
         summary.checked.count(Invariant::I11);
     }
     Ok((summary, log))
+}
+
+/// Runs a case; a panic is a broken seed, too.
+fn attempt(seed: u64, case: Case, with_log: bool) -> Result<RunRecord, Broken> {
+    let run = AssertUnwindSafe(|| case.run(with_log));
+    match catch_unwind(run) {
+        Ok(Ok(record)) => Ok(record),
+        Ok(Err(violation)) => Err(Broken::by(seed, &violation)),
+        Err(panic) => Err(Broken {
+            seed,
+            what: format!("a panic: {}", words_of(&*panic)),
+            log: Vec::new(),
+        }),
+    }
 }
 
 /// Returns the seeds that once went wrong.
@@ -76,18 +83,41 @@ impl Broken {
     }
 }
 
-fn summary_of<O, M>(report: Report<O, M>) -> (Summary, Vec<String>) {
-    let summary = Summary {
-        seeds: 1,
-        steps: report.steps,
-        processes: u64::from(report.processes),
-        simulated: report.elapsed,
-        trace: report.trace,
-        ends: [(end_of(&report), 1)].into_iter().collect(),
-        struck: report.struck,
-        checked: report.checked,
-    };
-    (summary, report.log)
+/// What a run came to.
+#[derive(Debug)]
+pub struct RunRecord {
+    /// What is summed up of it.
+    pub summary: Summary,
+    /// What happened, line by line, when it was asked for.
+    pub log: Vec<String>,
+    /// Everything that was told, in order.
+    pub events: Vec<Event>,
+    /// The outcome in full.
+    pub outcome: String,
+    /// What was read.
+    pub reads: Reads,
+}
+
+impl RunRecord {
+    fn of<O: Output + std::fmt::Debug, M>(report: Report<O, M>) -> Self {
+        let end = end_of(&report);
+        Self {
+            outcome: format!("{:?} {:?}", report.outcome, report.handed_over),
+            reads: report.reads,
+            events: report.told,
+            log: report.log,
+            summary: Summary {
+                seeds: 1,
+                steps: report.steps,
+                processes: u64::from(report.processes),
+                simulated: report.elapsed,
+                trace: report.trace,
+                ends: [(end, 1)].into_iter().collect(),
+                struck: report.struck,
+                checked: report.checked,
+            },
+        }
+    }
 }
 
 fn end_of<O, M>(report: &Report<O, M>) -> &'static str {
