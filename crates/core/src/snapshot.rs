@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, RawEvent, Status};
-use crate::id::{Cursor, EventId, EventSeq, IdempotencyKey, IntentId, MessageNo, Revision, TaskId};
+use crate::id::{
+    Cursor, EventId, EventSeq, IdempotencyKey, IntentId, MessageNo, QuestionId, Revision, TaskId,
+};
 use crate::outcome::{NotStartedReason, UnknownReason};
 use crate::policy::Policy;
 use crate::provider::{MatchCriteria, UnconfirmedEnd};
-use crate::question::Question;
+use crate::question::{Answer, Question};
 use crate::request::Source;
-use crate::task::{QuestionEntry, StandInPlace, WriteKind, WriteState};
 use crate::time::Timestamp;
 
 /// The version that is written, and the only one that is read.
@@ -69,27 +70,36 @@ impl Snapshot {
     /// Returns whether an answer or a message may have been sent whose outcome is unknown.
     #[must_use]
     pub fn is_writing(&self) -> bool {
-        let mut deliveries = self.0.writes.iter();
-        deliveries.any(|delivery| delivery.state != WriteState::Check)
+        self.0
+            .writes
+            .iter()
+            .any(|write| write.state.is_unconfirmed())
     }
 
     /// Returns whether an answer or a message without an idempotency key will be sent as soon as this is stored: if two
     /// processes resume it, both send it.
     #[must_use]
     pub fn leaves_unkeyed(&self) -> bool {
-        let mut deliveries = self.0.writes.iter();
-        deliveries.any(|one| one.state == WriteState::Write && one.key.is_none())
+        let leaves = |state| matches!(state, SavedWriteState::Write | SavedWriteState::Postponed);
+        let mut writes = self.0.writes.iter();
+        writes.any(|write| leaves(write.state) && write.key.is_none())
     }
 
     /// Returns the text of an answer or a message that may have arrived and whose outcome was unknown when this was
     /// stored. It is empty if the answer is not text.
     #[must_use]
     pub fn unconfirmed_write(&self) -> Option<&str> {
-        let mut deliveries = self.0.writes.iter();
-        let delivery = deliveries.find(|delivery| delivery.state != WriteState::Check);
+        let mut writes = self.0.writes.iter();
         let lost = |turn: &&SavedTurn| matches!(turn.state, SavedTurnState::Lost { .. });
-        match delivery {
-            Some(delivery) => Some(delivery.kind.text()),
+        match writes.find(|write| write.state.is_unconfirmed()) {
+            Some(write) => Some(match &write.kind {
+                SavedWriteKind::Answer {
+                    answer: Answer::Text(text),
+                    ..
+                }
+                | SavedWriteKind::Message { text, .. } => text,
+                SavedWriteKind::Answer { .. } => "",
+            }),
             None => Some(self.0.turn.as_ref().filter(lost)?.text.as_str()),
         }
     }
@@ -265,10 +275,13 @@ pub(crate) struct Saved {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) questions: Vec<QuestionEntry>,
+    pub(crate) questions: Vec<SavedQuestion>,
     /// The place of the newest stand-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) stand_in: Option<StandInPlace>,
+    pub(crate) stand_in: Option<SavedStandIn>,
+    /// A stand-in that too few reads have shown so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stand_in_shown: Option<SavedShownStandIn>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) writes: Vec<SavedWrite>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -337,6 +350,51 @@ pub(crate) struct SavedAskedInStream {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedQuestion {
+    pub(crate) question: Question,
+    pub(crate) state: SavedQuestionState,
+    /// The server's own id, if the question was reported as a stand-in and identified later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) known_as: Option<QuestionId>,
+    /// Whether an answer of ours may have been applied.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) may_be_ours: bool,
+    /// This client's answer, once it was applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answer: Option<Answer>,
+    /// The number of the event that asks the question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) told_as: Option<EventId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedQuestionState {
+    Open,
+    Answering,
+    Resolved,
+    Superseded,
+    Unconfirmed,
+}
+
+/// The place of a stand-in about which the events say nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedStandIn {
+    pub(crate) after: u64,
+    pub(crate) nth: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedShownStandIn {
+    pub(crate) id: QuestionId,
+    /// How many reads in a row have shown it.
+    pub(crate) reads: u32,
+    /// Its place, if the id did not come from a read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<SavedStandIn>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedUnconfirmedEnd {
     pub(crate) end: UnconfirmedEnd,
     pub(crate) event: RawEvent,
@@ -369,11 +427,64 @@ pub(crate) enum SavedEnd {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SavedWrite {
-    pub(crate) kind: WriteKind,
-    pub(crate) state: WriteState,
+    pub(crate) kind: SavedWriteKind,
+    pub(crate) state: SavedWriteState,
     pub(crate) cursor: Cursor,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) key: Option<IdempotencyKey>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) attempts: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) reads: u32,
+    /// When the write, or the read that has to find it, is due; at once if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_error: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedWriteKind {
+    Answer {
+        question: Box<Question>,
+        answer: Answer,
+    },
+    Message {
+        no: MessageNo,
+        text: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedWriteState {
+    /// The server has received nothing, and the task is read before the write is sent.
+    Check,
+    /// The server has received nothing, and the write is sent when it is due.
+    Postponed,
+    /// The write may have been sent since this was stored.
+    Write,
+    /// A read has to find the write.
+    Reconcile,
+    /// The server refused the keyed write, and nothing may have arrived before.
+    Refused,
+    /// The same, and an earlier attempt may have arrived.
+    LostThenRefused,
+}
+
+impl SavedWriteState {
+    /// Returns whether the write may have been sent.
+    const fn is_unconfirmed(self) -> bool {
+        match self {
+            Self::Check | Self::Postponed => false,
+            Self::Write | Self::Reconcile | Self::Refused | Self::LostThenRefused => true,
+        }
+    }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

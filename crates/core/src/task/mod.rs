@@ -24,9 +24,6 @@ mod writes;
 
 use bytes::Bytes;
 
-pub(crate) use questions::{QuestionEntry, StandInPlace};
-pub(crate) use writes::{WriteKind, WriteState};
-
 use crate::again::{KeptStart, StartAgain};
 use crate::budget::OriginBudget;
 use crate::error::{ApiError, Error, ErrorKind};
@@ -401,11 +398,12 @@ impl<P: Provider> Task<P> {
                     stream.opening(id, now);
                 }
             }
-            Purpose::Read(_)
-            | Purpose::Check
-            | Purpose::Write
-            | Purpose::Reconcile
-            | Purpose::Cancel => {}
+            Purpose::Write => {
+                if let Phase::Following(follow) = &mut self.phase {
+                    follow.writes.sent();
+                }
+            }
+            Purpose::Read(_) | Purpose::Check | Purpose::Reconcile | Purpose::Cancel => {}
         }
     }
 

@@ -25,7 +25,6 @@ use super::intent::old_key;
 use super::link::{Exchange, Purpose};
 use super::phase::{Finishing, LastRead, Move, Phase};
 use super::stream::{CONFIRM, OPENING, QUIET, Stream, StreamState};
-use super::writes::{WriteKind, WriteState};
 
 /// The earliest of several exchanges that are due.
 pub(super) struct NextExchange<T> {
@@ -67,6 +66,11 @@ impl<P: Provider> Task<P> {
         self.judge_report(budget);
         self.judge_opening(budget);
         loop {
+            if let Phase::Following(follow) = &mut self.phase
+                && self.cancel.detaching.is_none()
+            {
+                follow.writes.due_again(self.env.now, &mut self.out);
+            }
             if let Some(revision) = self.out.due_revision(self.env.now) {
                 return Step::Save { revision };
             }
@@ -386,12 +390,7 @@ impl<P: Provider> Follow<P> {
         if let Some(write) = self.writes.front()
             && !detaching
         {
-            let purpose = match write.state {
-                WriteState::Check => Purpose::Check,
-                WriteState::Write => Purpose::Write,
-                WriteState::Reconcile => Purpose::Reconcile,
-            };
-            plan.offer_due(now, write.due, write.why, purpose);
+            plan.offer_due(now, write.due, write.why, write.purpose());
         }
         if !detaching && self.is_sending_turn() {
             return;
@@ -476,16 +475,7 @@ impl<P: Provider> Follow<P> {
             Purpose::Write => {
                 let write = self.writes.front();
                 let write = write.ok_or_else(|| BuildError::new("there is nothing to write"))?;
-                let request = match &write.kind {
-                    WriteKind::Answer { question, answer } => WriteRequest::Answer {
-                        question,
-                        answer,
-                        key: write.key.as_ref(),
-                    },
-                    WriteKind::Message { text, .. } => WriteRequest::Message(text),
-                };
-                let request = provider.write_request(id, &request)?;
-                Ok(Arc::new(request.freeze(&env.seed)))
+                write.request(env, id).map(Arc::new)
             }
         }
     }

@@ -8,18 +8,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::event::Event;
 use crate::id::{EventId, EventSeq, QuestionId, TaskId};
 use crate::question::{Answer, AnswerError, Answered, Question, QuestionKind, WithdrawReason};
 
+use crate::snapshot::{Saved, SavedQuestion, SavedQuestionState, SavedShownStandIn, SavedStandIn};
+
 use super::event_queue::EventQueue;
 
 /// The state of a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum QuestionState {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QuestionState {
     /// The question was reported, and nobody has answered it.
     Open,
     /// An answer is being sent.
@@ -32,22 +31,18 @@ pub(crate) enum QuestionState {
     Unconfirmed,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct QuestionEntry {
-    pub(crate) question: Question,
-    pub(crate) state: QuestionState,
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct QuestionEntry {
+    pub(super) question: Question,
+    pub(super) state: QuestionState,
     /// The server's own id, if the question was reported as a stand-in and identified later.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) known_as: Option<QuestionId>,
+    pub(super) known_as: Option<QuestionId>,
     /// Whether an answer of ours may have been applied: if the task goes on, that answer may be the reason.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) may_be_ours: bool,
+    pub(super) may_be_ours: bool,
     /// This client's answer, once it was applied.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) answer: Option<Answer>,
+    pub(super) answer: Option<Answer>,
     /// The number of the event that asks the question.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) told_as: Option<EventId>,
+    pub(super) told_as: Option<EventId>,
 }
 
 impl QuestionEntry {
@@ -84,12 +79,65 @@ impl QuestionEntry {
     }
 
     /// Returns the id by which the server knows the question.
-    pub(crate) fn server_id(&self) -> &QuestionId {
+    pub(super) fn server_id(&self) -> &QuestionId {
         self.known_as.as_ref().unwrap_or(&self.question.id)
     }
 
     fn is_called(&self, id: &QuestionId) -> bool {
         self.question.id == *id || self.known_as.as_ref() == Some(id)
+    }
+}
+
+/// The stored form.
+impl QuestionEntry {
+    fn stored(&self) -> SavedQuestion {
+        let Self {
+            question,
+            state,
+            known_as,
+            may_be_ours,
+            answer,
+            told_as,
+        } = self.clone();
+        SavedQuestion {
+            question,
+            state: match state {
+                QuestionState::Open => SavedQuestionState::Open,
+                QuestionState::Answering => SavedQuestionState::Answering,
+                QuestionState::Resolved => SavedQuestionState::Resolved,
+                QuestionState::Superseded => SavedQuestionState::Superseded,
+                QuestionState::Unconfirmed => SavedQuestionState::Unconfirmed,
+            },
+            known_as,
+            may_be_ours,
+            answer,
+            told_as,
+        }
+    }
+
+    pub(super) fn restore(saved: SavedQuestion) -> Self {
+        let SavedQuestion {
+            question,
+            state,
+            known_as,
+            may_be_ours,
+            answer,
+            told_as,
+        } = saved;
+        Self {
+            question,
+            state: match state {
+                SavedQuestionState::Open => QuestionState::Open,
+                SavedQuestionState::Answering => QuestionState::Answering,
+                SavedQuestionState::Resolved => QuestionState::Resolved,
+                SavedQuestionState::Superseded => QuestionState::Superseded,
+                SavedQuestionState::Unconfirmed => QuestionState::Unconfirmed,
+            },
+            known_as,
+            may_be_ours,
+            answer,
+            told_as,
+        }
     }
 }
 
@@ -111,10 +159,10 @@ const MOST_PLACES: usize = 100_000;
 const STAND_IN_READS: u32 = 3;
 
 /// The place of a stand-in about which the events say nothing: the `nth` after the same event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StandInPlace {
-    pub(crate) after: u64,
-    pub(crate) nth: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StandInPlace {
+    pub(super) after: u64,
+    pub(super) nth: u32,
 }
 
 impl StandInPlace {
@@ -146,21 +194,53 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    pub(super) fn restore(entries: Vec<QuestionEntry>, place: Option<StandInPlace>) -> Self {
-        Self {
-            entries: entries
-                .into_iter()
-                .map(|entry| (entry.question.id.clone(), entry))
-                .collect(),
-            stand_in: None,
+    /// Adds the questions to the stored form of their task.
+    pub(super) fn store(&self, saved: &mut Saved) {
+        let Self {
+            entries,
+            stand_in,
             place,
-            paused: false,
-        }
+            paused,
+        } = self;
+        saved.questions = entries.values().map(QuestionEntry::stored).collect();
+        let kept = |place: &StandInPlace| SavedStandIn {
+            after: place.after,
+            nth: place.nth,
+        };
+        saved.stand_in = place.as_ref().map(kept);
+        saved.stand_in_shown = stand_in.as_ref().map(|shown| SavedShownStandIn {
+            id: shown.id.clone(),
+            reads: shown.reads,
+            place: shown.place.as_ref().map(kept),
+        });
+        saved.paused = *paused;
     }
 
-    /// Returns the place of the newest stand-in.
-    pub(super) fn place(&self) -> Option<StandInPlace> {
-        self.place
+    /// Restores the questions of a stored task. Open ones are reported again under their numbers, unless the task was
+    /// only parked: nobody may have heard of them.
+    pub(super) fn restore(saved: &Saved, parked: bool, events: &mut EventQueue) -> Self {
+        let kept = |place: SavedStandIn| StandInPlace {
+            after: place.after,
+            nth: place.nth,
+        };
+        let mut questions = Self {
+            entries: BTreeMap::new(),
+            stand_in: saved.stand_in_shown.clone().map(|shown| StandIn {
+                id: shown.id,
+                reads: shown.reads,
+                place: shown.place.map(kept),
+            }),
+            place: saved.stand_in.map(kept),
+            paused: saved.paused,
+        };
+        for entry in saved.questions.iter().cloned().map(QuestionEntry::restore) {
+            if entry.state == QuestionState::Open && !parked {
+                questions.tell(entry, events);
+            } else {
+                questions.entries.insert(entry.question.id.clone(), entry);
+            }
+        }
+        questions
     }
 
     /// Returns whether the task waits for a human, by a question or by a review.
@@ -421,7 +501,7 @@ impl Questions {
 }
 
 /// Returns the question that may be answered now, among all that are known of a task.
-pub(crate) fn answerable<'a>(
+pub(super) fn answerable<'a>(
     entries: impl IntoIterator<Item = &'a QuestionEntry>,
     task: Option<&TaskId>,
     id: &QuestionId,

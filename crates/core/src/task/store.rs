@@ -29,11 +29,11 @@ use super::intent::{Intent, UnresolvedStart, is_key_old, old_key};
 use super::link::Link;
 use super::outbox::Outbox;
 use super::phase::{Ended, Last, Phase, Starting};
-use super::questions::{QuestionEntry, QuestionState, Questions, answerable};
+use super::questions::{QuestionEntry, Questions, answerable};
 use super::record::Record;
 use super::stream::{AskedInStream, EndConfirmation};
 use super::turn::{Turn, TurnState};
-use super::writes::{PendingWrite, WriteKind, WriteState, Writes};
+use super::writes::{Cause, PendingWrite, WriteKind, Writes};
 
 /// The largest value that a stored counter may have: each counts on from there one by one, and must never overflow.
 const MOST_COUNTED: u64 = u64::MAX / 2;
@@ -42,7 +42,9 @@ impl Snapshot {
     /// Returns why this question of a task that is over can no longer be answered.
     #[must_use]
     pub fn answer_error(&self, question: &QuestionId) -> AnswerError {
-        match answerable(&self.0.questions, self.0.task.as_ref(), question) {
+        let entries = self.0.questions.iter().cloned();
+        let entries: Vec<QuestionEntry> = entries.map(QuestionEntry::restore).collect();
+        match answerable(&entries, self.0.task.as_ref(), question) {
             Ok(_) => AnswerError::NoSuchQuestion(question.clone()),
             Err(why) => why,
         }
@@ -95,7 +97,11 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
         pending_event_ids: pending.iter().map(|(id, _)| *id).collect(),
         exchanges: env.exchanges,
         messages: phase.writes().messages,
-        writes: phase.writes().iter().map(PendingWrite::stored).collect(),
+        writes: phase
+            .writes()
+            .iter()
+            .map(|write| write.stored(env.now))
+            .collect(),
         cancel: cancel.state.stored(),
         ..Saved::default()
     };
@@ -144,21 +150,8 @@ fn save_follow<P: Provider>(follow: &Follow<P>, saved: &mut Saved) {
             end: unconfirmed.end.clone(),
             event: unconfirmed.event.clone(),
         });
-    saved.paused = questions.paused;
-    saved.questions = questions.all().cloned().collect();
-    saved.stand_in = questions.place();
+    questions.store(saved);
     saved.turn = turn.as_ref().map(Turn::stored);
-}
-
-impl PendingWrite {
-    fn stored(&self) -> SavedWrite {
-        SavedWrite {
-            kind: self.kind.clone(),
-            state: self.state,
-            cursor: self.cursor.clone(),
-            key: self.key.clone(),
-        }
-    }
 }
 
 impl CancelState {
@@ -443,14 +436,7 @@ fn load_follow<P: Provider>(
     } else {
         StatusFreshness::Current
     };
-    // Open questions are reported again: nobody may have heard of them.
-    let is_open = |entry: &QuestionEntry| matches!(entry.state, QuestionState::Open);
-    let (open, known): (Vec<_>, Vec<_>) = saved.questions.iter().cloned().partition(is_open);
-    follow.questions = Questions::restore(known, saved.stand_in);
-    for entry in open {
-        follow.questions.tell(entry, &mut out.events);
-    }
-    follow.questions.paused = saved.paused;
+    follow.questions = Questions::restore(saved, false, &mut out.events);
     follow.writes = load_writes(saved, now);
     follow.turn = saved
         .turn
@@ -473,21 +459,7 @@ fn load_follow<P: Provider>(
 }
 
 fn load_writes(saved: &Saved, now: Timestamp) -> Writes {
-    let load = |write: &SavedWrite| {
-        let mut restored = PendingWrite::new(write.kind.clone(), write.key.clone(), now);
-        restored.cursor = write.cursor.clone();
-        restored.state = match write.state {
-            // The write may have been sent after this was stored: a read must show whether it arrived before anything
-            // else is sent.
-            WriteState::Write => WriteState::Reconcile,
-            stage => stage,
-        };
-        if restored.state == WriteState::Reconcile {
-            restored.maybe_applied = true;
-            restored.last_error = Some("the process ended before the reply came".to_owned());
-        }
-        restored
-    };
+    let load = |write: &SavedWrite| PendingWrite::restore(write.clone(), now);
     Writes::restore(saved.writes.iter().map(load).collect(), saved.messages)
 }
 
@@ -513,10 +485,9 @@ fn load_turn(saved: &SavedTurn, is_over: bool, writes: &mut Writes, now: Timesta
             working,
         } => {
             let text = text.clone();
-            let mut lost = PendingWrite::new(WriteKind::Message { no, text }, None, now);
-            lost.state = WriteState::Reconcile;
+            let kind = WriteKind::Message { no, text };
+            let mut lost = PendingWrite::unconfirmed(kind, None, Cause::Lost, now);
             lost.cursor = cursor;
-            lost.maybe_applied = true;
             writes.push_front(lost);
             TurnState::Sending { no, working }
         }

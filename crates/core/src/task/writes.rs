@@ -1,34 +1,42 @@
 //! The writes region: writes to an existing task, each applied at most once.
 //!
 //! ```text
-//! Check ──still asked──► Write ──2xx──► Applied
-//!   │                     │ ▲ │ ▲
-//!   └─► Gone              │ └─┘ └─── keyed, and still asked
-//!                         │ never sent     │
-//!                         ├─refused──► Refused
-//!                         └─outcome unknown──► Reconcile ──shows, or no longer asked──► Applied
-//!                                                  └──three times not──► Unknown
+//! Checking ──still asked──► Ready ──sent──► InFlight ──2xx──► Applied
+//!    │  ▲                    ▲ ▲               │ │ └─refused──► Refused
+//!    │  └──an answer that───────────never──────┘ │
+//!    └─► Gone                │ └─Postponed◄─sent─┤ a message
+//!                            │                   └─outcome unknown──► Unconfirmed ──shows, or no longer asked──► Applied
+//!                            └──── keyed, and still asked ───────────────┘ └──three times not──► Unknown
 //! ```
 //!
 //! A keyed answer may be repeated, but only while the task still asks: a server that forgot the key would take it for
 //! the answer to its next question.
+//!
+//! **A write without a key is never repeated.** Only a [`Sendable`] gives a request, and sending consumes it. One is made
+//! in three places, all in this file: [`PendingWrite::allow`] from `Checking`, which no write enters of which the server
+//! may have received anything; [`PendingWrite::due_again`] from `Postponed`, likewise; and [`PendingWrite::repeat`] from
+//! `Unconfirmed`, which asks for the key.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use crate::id::{Cursor, IdempotencyKey, MessageNo};
+use crate::error::BuildError;
+use crate::id::{Cursor, IdempotencyKey, MessageNo, TaskId};
 use crate::operation::Safety;
-use crate::provider::Provider;
+use crate::provider::{Provider, WriteRequest};
 use crate::question::{Answer, Question};
 use crate::reason::WaitReason;
+use crate::request::Request;
+use crate::snapshot::{SavedWrite, SavedWriteKind, SavedWriteState};
 use crate::time::Timestamp;
 
+use super::env::Env;
+use super::link::Purpose;
+use super::outbox::Outbox;
+
 /// What is written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum WriteKind {
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum WriteKind {
     /// The answer to a question.
     Answer {
         question: Box<Question>,
@@ -48,7 +56,7 @@ impl WriteKind {
     }
 
     /// Returns the text that a conversation shows once the write has arrived.
-    pub(crate) fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         match self {
             Self::Answer {
                 answer: Answer::Text(text),
@@ -61,22 +69,56 @@ impl WriteKind {
 }
 
 /// The state of a pending write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum WriteState {
+#[derive(Debug, PartialEq)]
+pub(super) enum WriteState {
     /// The task must be read before the write is sent: is the question still open, and what is the conversation's
-    /// cursor?
-    Check,
-    /// The write is stored and may be sent.
-    Write,
+    /// cursor? The server has received nothing.
+    Checking,
+    /// The server has received nothing, and the write is sent later.
+    Postponed,
+    /// The write is stored as leaving and may be sent.
+    Ready(Sendable),
+    /// The write was sent, and its reply is not judged.
+    InFlight(Earlier),
     /// The outcome is unknown: reads have to find the write.
-    Reconcile,
+    Unconfirmed(Cause),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+/// The permission to send a write once. Its field is private to this file: nobody else makes one.
+#[derive(Debug, PartialEq)]
+pub(super) struct Sendable(Earlier);
+
+/// Whether the server may have received an earlier attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Earlier {
+    Nothing,
+    MaybeReceived,
+}
+
+/// Why nobody knows whether a write was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The server may have received an attempt whose reply is lost.
+    Lost,
+    /// The server refused a keyed write: perhaps because of an earlier attempt, perhaps because somebody else wrote.
+    Refused,
+    /// The server may have received an attempt, and refused the next one.
+    LostThenRefused,
+}
+
+/// What a read that precedes or confirms a write rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// The reply itself.
+    Reply,
+    /// The list of events, which is being read.
+    Events,
+}
+
+#[derive(Debug, PartialEq)]
 pub(super) struct PendingWrite {
     pub(super) kind: WriteKind,
-    pub(super) state: WriteState,
+    state: WriteState,
     /// How often the write was sent.
     pub(super) attempts: u32,
     /// How many reads have not found the write.
@@ -84,14 +126,10 @@ pub(super) struct PendingWrite {
     pub(super) due: Timestamp,
     /// Why the write is not sent earlier.
     pub(super) why: WaitReason,
+    /// The place in the conversation before the write.
     pub(super) cursor: Cursor,
-    pub(super) key: Option<IdempotencyKey>,
-    /// Whether the server may have received an attempt of the write.
-    pub(super) maybe_applied: bool,
-    /// Whether the server then refused the repeated write.
-    pub(super) refused: bool,
-    /// Whether its check waits for the list of events.
-    pub(super) confirming: bool,
+    key: Option<IdempotencyKey>,
+    pub(super) evidence: Evidence,
     /// The last error of the write, for the report.
     pub(super) last_error: Option<String>,
 }
@@ -100,18 +138,154 @@ impl PendingWrite {
     pub(super) fn new(kind: WriteKind, key: Option<IdempotencyKey>, now: Timestamp) -> Self {
         Self {
             kind,
-            state: WriteState::Check,
+            state: WriteState::Checking,
             attempts: 0,
             reads: 0,
             due: now,
             why: WaitReason::Backoff,
             cursor: Cursor::new(""),
             key,
-            maybe_applied: false,
-            refused: false,
-            confirming: false,
+            evidence: Evidence::Reply,
             last_error: None,
         }
+    }
+
+    /// Creates a write that may have been sent: reads have to find it.
+    pub(super) fn unconfirmed(
+        kind: WriteKind,
+        key: Option<IdempotencyKey>,
+        cause: Cause,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            state: WriteState::Unconfirmed(cause),
+            ..Self::new(kind, key, now)
+        }
+    }
+
+    pub(super) fn state(&self) -> &WriteState {
+        &self.state
+    }
+
+    /// Returns whether the server may have received an attempt.
+    pub(super) fn maybe_applied(&self) -> bool {
+        match &self.state {
+            WriteState::Checking | WriteState::Postponed => false,
+            WriteState::Ready(Sendable(earlier)) | WriteState::InFlight(earlier) => {
+                *earlier == Earlier::MaybeReceived
+            }
+            WriteState::Unconfirmed(Cause::Lost | Cause::LostThenRefused) => true,
+            WriteState::Unconfirmed(Cause::Refused) => false,
+        }
+    }
+
+    /// Returns whether the server refused the write in a way that leaves open what became of it.
+    pub(super) fn was_refused(&self) -> bool {
+        matches!(
+            self.state,
+            WriteState::Unconfirmed(Cause::Refused | Cause::LostThenRefused)
+        )
+    }
+
+    /// Returns what the driver is asked to do next for this write.
+    pub(super) fn purpose(&self) -> Purpose {
+        match self.state {
+            WriteState::Checking => Purpose::Check,
+            WriteState::Postponed | WriteState::Ready(_) | WriteState::InFlight(_) => {
+                Purpose::Write
+            }
+            WriteState::Unconfirmed(_) => Purpose::Reconcile,
+        }
+    }
+
+    /// Builds the request, if the write may be sent.
+    pub(super) fn request<P: Provider>(
+        &self,
+        env: &Env<P>,
+        task: &TaskId,
+    ) -> Result<Request, BuildError> {
+        let WriteState::Ready(_) = self.state else {
+            return Err(BuildError::new("the write must not be sent now"));
+        };
+        let write = match &self.kind {
+            WriteKind::Answer { question, answer } => WriteRequest::Answer {
+                question,
+                answer,
+                key: self.key.as_ref(),
+            },
+            WriteKind::Message { text, .. } => WriteRequest::Message(text),
+        };
+        let request = env.provider.write_request(task, &write)?;
+        Ok(request.freeze(&env.seed))
+    }
+
+    /// Lets a write be sent whose check has shown that it may be, and notes where the conversation stands. A write whose
+    /// outcome is unknown stays as it is.
+    pub(super) fn allow(&mut self, now: Timestamp, out: &mut Outbox) {
+        if let WriteState::Checking = self.state {
+            self.leave(Earlier::Nothing, now, out);
+        }
+    }
+
+    /// Lets a postponed write be sent once it is due. It is stored as leaving first.
+    pub(super) fn due_again(&mut self, now: Timestamp, out: &mut Outbox) {
+        if matches!(self.state, WriteState::Postponed) && self.due <= now {
+            self.leave(Earlier::Nothing, self.due, out);
+        }
+    }
+
+    /// Lets a write with unknown outcome be sent again under its key; returns false if it has none, or was refused.
+    pub(super) fn repeat(&mut self, now: Timestamp, out: &mut Outbox) -> bool {
+        let may = self.key.is_some() && matches!(self.state, WriteState::Unconfirmed(Cause::Lost));
+        if may {
+            self.leave(Earlier::MaybeReceived, now, out);
+        }
+        may
+    }
+
+    fn leave(&mut self, earlier: Earlier, due: Timestamp, out: &mut Outbox) {
+        self.state = WriteState::Ready(Sendable(earlier));
+        self.due = due;
+        out.save.need();
+    }
+
+    /// Notes that the write was sent. Its permission is used up.
+    pub(super) fn sent(&mut self) {
+        if let WriteState::Ready(Sendable(earlier)) = self.state {
+            self.state = WriteState::InFlight(earlier);
+            self.attempts = self.attempts.saturating_add(1);
+        }
+    }
+
+    /// Notes that the attempt failed and the server has not received it. An answer is checked again, because somebody
+    /// else may answer meanwhile; a message waits until it is due.
+    pub(super) fn not_received(&mut self, due: Timestamp, why: WaitReason) {
+        self.state = match (&self.state, &self.kind) {
+            (WriteState::InFlight(Earlier::MaybeReceived), _) => {
+                WriteState::Unconfirmed(Cause::Lost)
+            }
+            (_, WriteKind::Answer { .. }) => WriteState::Checking,
+            (_, WriteKind::Message { .. }) => WriteState::Postponed,
+        };
+        self.due = due;
+        self.why = why;
+    }
+
+    /// Notes that the server may have received the attempt: reads have to find the write.
+    pub(super) fn lost(&mut self, due: Timestamp, why: WaitReason) {
+        self.state = WriteState::Unconfirmed(Cause::Lost);
+        self.due = due;
+        self.why = why;
+    }
+
+    /// Notes that the server refused the keyed write, perhaps because of an earlier attempt or of somebody else.
+    pub(super) fn refused(&mut self, now: Timestamp) {
+        self.state = WriteState::Unconfirmed(if self.maybe_applied() {
+            Cause::LostThenRefused
+        } else {
+            Cause::Refused
+        });
+        self.due = now;
     }
 
     /// Postpones the next read that has to find the write.
@@ -120,9 +294,98 @@ impl PendingWrite {
         self.why = WaitReason::Reconcile;
     }
 
-    pub(super) fn enter(&mut self, stage: WriteState, now: Timestamp) {
-        self.state = stage;
-        self.due = now;
+    /// Returns what was written, and where the conversation stood before.
+    pub(super) fn into_parts(self) -> (WriteKind, Cursor, Option<String>) {
+        (self.kind, self.cursor, self.last_error)
+    }
+}
+
+/// The stored form.
+impl PendingWrite {
+    /// Converts the write to its stored form.
+    pub(super) fn stored(&self, now: Timestamp) -> SavedWrite {
+        let Self {
+            kind,
+            state,
+            attempts,
+            reads,
+            due,
+            // It is told again when the write is next put off.
+            why: _,
+            cursor,
+            key,
+            // The list of events is read again.
+            evidence: _,
+            last_error,
+        } = self;
+        SavedWrite {
+            kind: match kind.clone() {
+                WriteKind::Answer { question, answer } => {
+                    SavedWriteKind::Answer { question, answer }
+                }
+                WriteKind::Message { no, text } => SavedWriteKind::Message { no, text },
+            },
+            state: match state {
+                WriteState::Checking => SavedWriteState::Check,
+                WriteState::Postponed => SavedWriteState::Postponed,
+                WriteState::Ready(_) | WriteState::InFlight(_) => SavedWriteState::Write,
+                WriteState::Unconfirmed(Cause::Lost) => SavedWriteState::Reconcile,
+                WriteState::Unconfirmed(Cause::Refused) => SavedWriteState::Refused,
+                WriteState::Unconfirmed(Cause::LostThenRefused) => SavedWriteState::LostThenRefused,
+            },
+            cursor: cursor.clone(),
+            key: key.clone(),
+            attempts: *attempts,
+            reads: *reads,
+            due: Some(*due).filter(|due| *due > now),
+            last_error: last_error.clone(),
+        }
+    }
+
+    /// Restores a stored write. One that may have been sent since it was stored must be found before anything else is
+    /// sent.
+    pub(super) fn restore(saved: SavedWrite, now: Timestamp) -> Self {
+        let SavedWrite {
+            kind,
+            state,
+            cursor,
+            key,
+            attempts,
+            reads,
+            due,
+            last_error,
+        } = saved;
+        let unsent = || "the process ended before the reply came".to_owned();
+        let (state, last_error) = match state {
+            SavedWriteState::Check => (WriteState::Checking, last_error),
+            SavedWriteState::Postponed => (WriteState::Postponed, last_error),
+            SavedWriteState::Write => (WriteState::Unconfirmed(Cause::Lost), Some(unsent())),
+            SavedWriteState::Reconcile => (
+                WriteState::Unconfirmed(Cause::Lost),
+                Some(last_error.unwrap_or_else(unsent)),
+            ),
+            SavedWriteState::Refused => (WriteState::Unconfirmed(Cause::Refused), last_error),
+            SavedWriteState::LostThenRefused => {
+                (WriteState::Unconfirmed(Cause::LostThenRefused), last_error)
+            }
+        };
+        Self {
+            kind: match kind {
+                SavedWriteKind::Answer { question, answer } => {
+                    WriteKind::Answer { question, answer }
+                }
+                SavedWriteKind::Message { no, text } => WriteKind::Message { no, text },
+            },
+            state,
+            attempts,
+            reads,
+            due: due.unwrap_or(now),
+            why: WaitReason::Backoff,
+            cursor,
+            key,
+            evidence: Evidence::Reply,
+            last_error,
+        }
     }
 }
 
@@ -155,6 +418,20 @@ impl Writes {
         no
     }
 
+    /// Lets the first write be sent that was postponed until now.
+    pub(super) fn due_again(&mut self, now: Timestamp, out: &mut Outbox) {
+        if let Some(write) = self.queue.front_mut() {
+            write.due_again(now, out);
+        }
+    }
+
+    /// Notes that the first write was sent.
+    pub(super) fn sent(&mut self) {
+        if let Some(write) = self.queue.front_mut() {
+            write.sent();
+        }
+    }
+
     /// Restores the pending writes of a stored task.
     pub(super) fn restore(queue: VecDeque<PendingWrite>, messages: u64) -> Self {
         Self { queue, messages }
@@ -182,5 +459,110 @@ impl Writes {
 
     pub(super) fn pop_front(&mut self) -> Option<PendingWrite> {
         self.queue.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(7);
+
+    fn message() -> WriteKind {
+        let text = "hello".to_owned();
+        WriteKind::Message {
+            no: MessageNo(1),
+            text,
+        }
+    }
+
+    fn answer() -> WriteKind {
+        let kind = crate::question::QuestionKind::Approval;
+        let question = Question::new(crate::id::QuestionId::new("q"), kind, "");
+        WriteKind::Answer {
+            question: Box::new(question),
+            answer: Answer::Approve,
+        }
+    }
+
+    fn sent(kind: WriteKind, key: Option<IdempotencyKey>, out: &mut Outbox) -> PendingWrite {
+        let mut write = PendingWrite::new(kind, key, NOW);
+        write.allow(NOW, out);
+        write.sent();
+        write
+    }
+
+    #[test]
+    fn a_write_without_a_key_is_not_sent_again_once_it_may_have_arrived() {
+        let mut out = Outbox::default();
+        for kind in [message(), answer()] {
+            let mut write = sent(kind, None, &mut out);
+            write.lost(NOW, WaitReason::Reconcile);
+            assert!(!write.repeat(NOW, &mut out));
+            // Nothing that allows a first attempt allows this one.
+            write.allow(NOW, &mut out);
+            write.due_again(NOW, &mut out);
+            write.sent();
+            assert_eq!(write.state(), &WriteState::Unconfirmed(Cause::Lost));
+            assert_eq!(write.attempts, 1);
+        }
+    }
+
+    #[test]
+    fn a_keyed_write_is_repeated_until_it_is_refused_and_stays_unconfirmed() {
+        let mut out = Outbox::default();
+        let key = IdempotencyKey::of_answer("t", "1", &Answer::Approve);
+        let mut write = sent(answer(), Some(key), &mut out);
+        write.lost(NOW, WaitReason::Reconcile);
+        assert!(write.repeat(NOW, &mut out) && write.maybe_applied());
+        write.sent();
+        // The second attempt did not arrive, and the first one may still have.
+        write.not_received(NOW, WaitReason::Backoff);
+        assert_eq!(write.state(), &WriteState::Unconfirmed(Cause::Lost));
+        assert!(write.repeat(NOW, &mut out));
+        write.sent();
+        write.refused(NOW);
+        assert_eq!(
+            write.state(),
+            &WriteState::Unconfirmed(Cause::LostThenRefused)
+        );
+        assert!(!write.repeat(NOW, &mut out));
+    }
+
+    #[test]
+    fn a_write_that_did_not_arrive_is_checked_again_or_waits_and_each_sending_is_stored() {
+        let mut out = Outbox::default();
+        let mut write = sent(answer(), None, &mut out);
+        assert_eq!(out.save.revision.0, 1);
+        write.not_received(NOW, WaitReason::Backoff);
+        assert_eq!(write.state(), &WriteState::Checking);
+        let mut write = sent(message(), None, &mut out);
+        let later = NOW.after(Duration::from_secs(2));
+        write.not_received(later, WaitReason::ServerDelay);
+        write.due_again(NOW, &mut out);
+        assert_eq!(
+            (write.state(), out.save.revision.0),
+            (&WriteState::Postponed, 2)
+        );
+        write.due_again(later, &mut out);
+        assert_eq!((write.maybe_applied(), out.save.revision.0), (false, 3));
+        assert!(matches!(write.state(), WriteState::Ready(_)));
+    }
+
+    #[test]
+    fn a_stored_write_that_may_have_left_must_be_found_first() {
+        let mut out = Outbox::default();
+        let mut ready = PendingWrite::new(message(), None, NOW);
+        ready.allow(NOW, &mut out);
+        for write in [ready, sent(message(), None, &mut out)] {
+            let restored = PendingWrite::restore(write.stored(NOW), NOW);
+            assert_eq!(restored.state(), &WriteState::Unconfirmed(Cause::Lost));
+        }
+        let mut postponed = sent(message(), None, &mut out);
+        let later = NOW.after(Duration::from_secs(2));
+        postponed.not_received(later, WaitReason::Backoff);
+        postponed.last_error = Some("503".to_owned());
+        let restored = PendingWrite::restore(postponed.stored(NOW), NOW);
+        assert_eq!(restored, postponed, "it has not left");
     }
 }

@@ -252,7 +252,11 @@ impl<P: Provider> Follow<P> {
             Some(TurnState::Baseline | TurnState::Undelivered { .. }) => false,
             Some(TurnState::Sending { .. }) => {
                 let is_writing = link.has_sent(&Purpose::Write);
-                is_writing || self.writes.front().is_some_and(|front| front.maybe_applied)
+                is_writing
+                    || self
+                        .writes
+                        .front()
+                        .is_some_and(|front| front.maybe_applied())
             }
             Some(TurnState::Unproven { .. } | TurnState::Proven | TurnState::Lost { .. })
             | None => true,

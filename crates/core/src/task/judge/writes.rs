@@ -19,7 +19,7 @@ use crate::task::link::Purpose;
 use crate::task::phase::{Move, Starting};
 use crate::task::questions::QuestionState;
 use crate::task::stream::{Aftermath, AskedInStream};
-use crate::task::writes::{PendingWrite, RECONCILE_READS, WriteKind, WriteState};
+use crate::task::writes::{Evidence, RECONCILE_READS, WriteKind, WriteState};
 
 const NOT_SENT: &str = "the watch ended before it could be sent";
 
@@ -91,18 +91,16 @@ impl<P: Provider> Follow<P> {
             if matches!(&result, PollResult::Waiting(_)) && self.has_list(cx.env.now) {
                 // The task waits, and its events say whether for this question.
                 if let Some(write) = self.writes.front_mut() {
-                    write.confirming = true;
+                    write.evidence = Evidence::Events;
                     write.cursor = cursor;
                 }
                 self.begin_backfill(cx);
                 return Move::Stay;
             }
         }
-        let now = cx.env.now;
         if let Some(write) = self.writes.front_mut() {
             write.cursor = cursor;
-            write.enter(WriteState::Write, now);
-            cx.out.save.need();
+            write.allow(cx.env.now, cx.out);
         }
         Move::Stay
     }
@@ -119,7 +117,7 @@ impl<P: Provider> Follow<P> {
             write.read_later(now);
             return Move::Stay;
         }
-        let (attempts, maybe) = (write.attempts, write.maybe_applied);
+        let (attempts, maybe) = (write.attempts, write.maybe_applied());
         let how = if maybe {
             Answered::Unknown
         } else {
@@ -152,7 +150,7 @@ impl<P: Provider> Follow<P> {
         let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
         };
-        if !std::mem::take(&mut write.confirming) {
+        if std::mem::replace(&mut write.evidence, Evidence::Reply) != Evidence::Events {
             return Move::Stay;
         }
         if unknown {
@@ -165,7 +163,7 @@ impl<P: Provider> Follow<P> {
             return Move::Stay;
         };
         let id = question.id.clone();
-        let stage = write.state;
+        let is_sent = matches!(write.state(), WriteState::Unconfirmed(_));
         if self.stream.skipped && self.stream.asked.is_none() && !question.stand_in {
             // What followed the question could not be read.
             return self.check_later(cx);
@@ -176,7 +174,7 @@ impl<P: Provider> Follow<P> {
         if let Some(write) = self.writes.front_mut()
             && read.is_some()
             && told
-            && write.maybe_applied
+            && write.maybe_applied()
             && write.reads < RECONCILE_READS
         {
             // The task has moved on, and its events have yet to show how.
@@ -184,17 +182,16 @@ impl<P: Provider> Follow<P> {
             write.read_later(now);
             return Move::Stay;
         }
-        match (read.is_none() && told, stage) {
-            (true, WriteState::Reconcile) => self.still_asked(cx),
-            (true, _) => {
-                if let Some(write) = self.writes.front_mut() {
-                    write.enter(WriteState::Write, now);
-                }
-                cx.out.save.need();
-                Move::Stay
-            }
-            (false, _) => self.asked_no_more(cx, read.or(Some(Aftermath::Worked)), None),
+        if read.is_some() || !told {
+            return self.asked_no_more(cx, read.or(Some(Aftermath::Worked)), None);
         }
+        if is_sent {
+            return self.still_asked(cx);
+        }
+        if let Some(write) = self.writes.front_mut() {
+            write.allow(now, cx.out);
+        }
+        Move::Stay
     }
 
     /// Returns why a read of the conversation does not show the question being answered; `None` if the platform has no
@@ -239,7 +236,7 @@ impl<P: Provider> Follow<P> {
         let (question, answer) = match &write.kind {
             WriteKind::Answer { question, answer } => (question.id.clone(), answer),
             // A message answers no question, so the task's end says nothing about it.
-            WriteKind::Message { .. } if write.maybe_applied => {
+            WriteKind::Message { .. } if write.maybe_applied() => {
                 return self.finish_write(cx, Answered::Unknown, None);
             }
             WriteKind::Message { .. } => {
@@ -249,7 +246,7 @@ impl<P: Provider> Follow<P> {
                 return next.or_else(|| self.end_undelivered(attempts, false));
             }
         };
-        if write.maybe_applied {
+        if write.maybe_applied() {
             let how = self.answer_result(answer, &question, read);
             let detail = "what followed is not what this answer asks for: somebody else answered";
             let detail = matches!(how, Answered::Gone(_)).then(|| detail.to_owned());
@@ -321,9 +318,7 @@ impl<P: Provider> Follow<P> {
             return Move::Stay;
         };
         write.reads += 1;
-        if !write.refused && write.attempts < cx.env.policy.retry.writes {
-            write.enter(WriteState::Write, now);
-            cx.out.save.need();
+        if write.attempts < cx.env.policy.retry.writes && write.repeat(now, cx.out) {
             return Move::Stay;
         }
         if write.reads < RECONCILE_READS {
@@ -331,7 +326,7 @@ impl<P: Provider> Follow<P> {
             return Move::Stay;
         }
         let why = write.last_error.clone();
-        let how = if write.maybe_applied {
+        let how = if write.maybe_applied() {
             Answered::Unknown
         } else {
             Answered::Refused
@@ -381,7 +376,6 @@ impl<P: Provider> Follow<P> {
             return Move::Stay;
         };
         let safety = write.kind.safety::<P>();
-        write.attempts = write.attempts.saturating_add(1);
         let why = error.to_string();
         if error.status().is_some_and(|status| status.is_success()) {
             // The head was a 2xx and the body was lost: the server accepted the write.
@@ -399,7 +393,7 @@ impl<P: Provider> Follow<P> {
         );
         match retry::retryability(&error, safety, &cx.env.policy.retry) {
             Retryability::Retryable
-                if !write.maybe_applied
+                if !write.maybe_applied()
                     && !maybe
                     && write.attempts >= cx.env.policy.retry.writes =>
             {
@@ -409,19 +403,16 @@ impl<P: Provider> Follow<P> {
             }
             Retryability::Retryable => {
                 // A keyed write may be repeated, but only after a read has shown that the task still asks.
-                write.maybe_applied |= maybe;
-                write.last_error = Some(why.clone());
-                if write.maybe_applied {
-                    write.enter(WriteState::Reconcile, cx.env.now);
-                } else if matches!(write.kind, WriteKind::Answer { .. }) {
-                    // Somebody else may answer the question meanwhile, so it is checked again.
-                    write.enter(WriteState::Check, cx.env.now);
+                let (now, rules) = (cx.env.now, &cx.env.policy.retry);
+                let (attempt, until) = (write.attempts, now.after(wait));
+                let reason = retry::wait_reason(&error, wait, rules, draw, now);
+                if maybe {
+                    write.lost(until, reason);
+                } else {
+                    write.not_received(until, reason);
                 }
+                write.last_error = Some(why.clone());
                 cx.out.save.need();
-                write.due = cx.env.now.after(wait);
-                write.why =
-                    retry::wait_reason(&error, wait, &cx.env.policy.retry, draw, cx.env.now);
-                let (attempt, until) = (write.attempts, write.due);
                 budget.take(false);
                 cx.out.events.push(Event::Retrying {
                     attempt,
@@ -439,17 +430,15 @@ impl<P: Provider> Follow<P> {
                 }
                 // The task may have moved on, because of an earlier attempt or of somebody else: a read shows it.
                 Some(status) if keyed && matches!(status.as_u16(), 409 | 422) => {
-                    write.refused = true;
                     write.last_error = Some(why);
-                    write.enter(WriteState::Reconcile, cx.env.now);
+                    write.refused(cx.env.now);
                     cx.out.save.need();
                 }
                 _ => return self.refused_write(cx, &error, why),
             },
             Retryability::Unknown => {
-                write.maybe_applied = true;
                 write.last_error = Some(why);
-                write.enter(WriteState::Reconcile, cx.env.now);
+                write.lost(cx.env.now, WaitReason::Reconcile);
                 cx.out.save.need();
             }
         }
@@ -559,7 +548,7 @@ impl<P: Provider> Follow<P> {
         if self.has_list(cx.env.now) {
             // The events say what followed.
             if let Some(write) = self.writes.front_mut() {
-                write.confirming = true;
+                write.evidence = Evidence::Events;
             }
             self.deferred = (!shown).then_some(result);
             self.begin_backfill(cx);
@@ -588,12 +577,7 @@ impl<P: Provider> Follow<P> {
         };
         // A planned request of this write must not be sent any more.
         cx.link.take_back();
-        let PendingWrite {
-            kind,
-            cursor,
-            last_error: error,
-            ..
-        } = write;
+        let (kind, cursor, error) = write.into_parts();
         let detail = detail.or(error).filter(|_| how != Answered::Applied);
         let next = match kind {
             WriteKind::Answer { question, answer } => {
@@ -635,7 +619,7 @@ impl<P: Provider> Follow<P> {
             && let Some(write) = self.writes.front()
         {
             if let Some(over) = self.deferred.as_ref().filter(|held| held.is_over())
-                && write.maybe_applied
+                && write.maybe_applied()
                 && matches!(write.kind, WriteKind::Answer { .. })
             {
                 // The end shows what followed, if not all of it.
@@ -645,10 +629,10 @@ impl<P: Provider> Follow<P> {
             }
             let (how, why) = if std::mem::take(&mut underway) {
                 (Answered::Unknown, "the watch ended before the reply came")
-            } else if write.maybe_applied {
+            } else if write.maybe_applied() {
                 let why = "the watch ended before the task showed whether it arrived";
                 (Answered::Unknown, why)
-            } else if write.refused {
+            } else if write.was_refused() {
                 (
                     Answered::Refused,
                     "the watch ended before the task showed why",
