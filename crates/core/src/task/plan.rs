@@ -24,6 +24,7 @@ use super::follow::{Cx, Follow};
 use super::intent::old_key;
 use super::link::{Exchange, Purpose};
 use super::phase::{Finishing, LastRead, Move, Phase};
+use super::stream::asked::AskedState;
 use super::stream::{CONFIRM, OPENING, QUIET, Stream, StreamState};
 
 /// The earliest of several exchanges that are due.
@@ -426,10 +427,10 @@ impl<P: Provider> Follow<P> {
             .stream
             .asked
             .as_ref()
-            .filter(|wait| !wait.checked && !wait.told)
+            .filter(|wait| wait.state() == AskedState::Quiet)
         {
             plan.offer(
-                self.stream.quiet_from(wait.since, env.now).after(QUIET),
+                self.stream.quiet_from(wait.since(), env.now).after(QUIET),
                 WaitReason::Quiet,
                 None,
             );

@@ -29,9 +29,10 @@ use super::intent::{Intent, UnresolvedStart, is_key_old, old_key};
 use super::link::Link;
 use super::outbox::Outbox;
 use super::phase::{Ended, Last, Phase, Starting};
-use super::questions::{QuestionEntry, Questions, answerable};
+use super::questions::{KnownAs, QuestionEntry, Questions, answerable};
 use super::record::Record;
-use super::stream::{AskedInStream, EndConfirmation};
+use super::stream::EndConfirmation;
+use super::stream::asked::AskedInStream;
 use super::turn::{Turn, TurnState};
 use super::writes::{Cause, PendingWrite, WriteKind, Writes};
 
@@ -139,8 +140,8 @@ fn save_follow<P: Provider>(follow: &Follow<P>, saved: &mut Saved) {
     saved.event_seq = stream.last_taken;
     saved.asked_in_stream = stream.asked.as_ref().map(|wait| SavedAskedInStream {
         question: wait.question.clone(),
-        told: wait.told,
-        unconfirmed: wait.unconfirmed,
+        told: wait.known() != KnownAs::New,
+        unconfirmed: wait.known() == KnownAs::Resolved,
     });
     // An event that was not acknowledged comes again, and with it the unconfirmed end.
     let end = stream.end.as_ref();
@@ -442,10 +443,13 @@ fn load_follow<P: Provider>(
         .turn
         .as_ref()
         .map(|turn| load_turn(turn, is_over, &mut follow.writes, now));
-    follow.stream.asked = saved.asked_in_stream.as_ref().map(|wait| AskedInStream {
-        told: wait.told,
-        unconfirmed: wait.unconfirmed,
-        ..AskedInStream::new(wait.question.clone(), now)
+    follow.stream.asked = saved.asked_in_stream.as_ref().map(|wait| {
+        let known = match (wait.told, wait.unconfirmed) {
+            (false, _) => KnownAs::New,
+            (true, false) => KnownAs::Told,
+            (true, true) => KnownAs::Resolved,
+        };
+        AskedInStream::new(wait.question.clone(), known, now)
     });
     let end = saved.unconfirmed_end.as_ref();
     follow.stream.end = end.map(|unconfirmed| EndConfirmation {

@@ -19,6 +19,10 @@ use crate::response::Response;
 use crate::sse::Decoder;
 use crate::time::Timestamp;
 
+use asked::AskedInStream;
+
+pub(super) mod asked;
+
 /// The states and the transitions between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
     ("Closed", "due", "Opening"),
@@ -209,20 +213,6 @@ fn digest(text: &str) -> u64 {
         })
 }
 
-/// The newest event that asks, as long as no later one shows the task at work. It outlives its connection: the platform
-/// does not send an acknowledged event again.
-#[derive(Debug, Clone)]
-pub(super) struct AskedInStream {
-    pub(super) question: Question,
-    pub(super) since: Timestamp,
-    /// Whether the read that judges it was requested.
-    pub(super) checked: bool,
-    /// Whether it was reported.
-    pub(super) told: bool,
-    /// Whether it was taken for a stand-in that was answered before: it may be the next question instead.
-    pub(super) unconfirmed: bool,
-}
-
 /// What followed a question: it shows whose answer was applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Aftermath {
@@ -234,18 +224,6 @@ pub(super) enum Aftermath {
     Failed,
     /// The task was stopped, perhaps after it had gone on working unnoticed.
     Stopped,
-}
-
-impl AskedInStream {
-    pub(super) fn new(question: Question, since: Timestamp) -> Self {
-        Self {
-            question,
-            since,
-            checked: false,
-            told: false,
-            unconfirmed: false,
-        }
-    }
 }
 
 /// An event that says that the task is over, until a read of the task confirms it.

@@ -525,7 +525,11 @@ impl<P: Provider> Follow<P> {
         if self.stream.end.is_some() {
             return self.read_again_after_end(cx);
         }
-        let pending = self.stream.asked.as_ref().is_some_and(|wait| !wait.told)
+        let pending = self
+            .stream
+            .asked
+            .as_ref()
+            .is_some_and(|wait| !wait.is_told())
             || (self.stream.waits_without_event && self.questions.open().next().is_none());
         let (due, why) = match self.stream.open() {
             Some(open) if open.has_events && !pending => {

@@ -16,9 +16,10 @@ use crate::retry::{self, AttemptError};
 use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::phase::{Move, Terminal};
 use crate::task::questions::KnownAs;
+use crate::task::stream::asked::{AskedChange, AskedInStream, AskedState};
 use crate::task::stream::{
-    Aftermath, AskedInStream, CONFIRM, CROSS_CHECK, EndConfirmation, FALLBACK, LULL, Loss,
-    MAX_UNREADABLE, Open, QUIET, RETRY_RANGE, STALE, StreamState, UPTIME,
+    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, FALLBACK, LULL, Loss, MAX_UNREADABLE, Open,
+    QUIET, RETRY_RANGE, STALE, StreamState, UPTIME,
 };
 use crate::time::{Timestamp, millis};
 
@@ -375,19 +376,16 @@ impl<P: Provider> Follow<P> {
         {
             self.stream.close_asked(Aftermath::AskedAgain);
         }
-        let mut wait = AskedInStream::new(question, cx.env.now);
         let known = self.questions.identify(
-            &wait.question,
+            &question,
             self.freshness != StatusFreshness::Current,
             &mut cx.out.events,
         );
-        wait.told = known != KnownAs::New;
-        wait.unconfirmed = known == KnownAs::Resolved;
-        if !wait.told {
+        if known == KnownAs::New {
             self.questions
                 .withdraw(|_| WithdrawReason::Superseded, &mut cx.out.events);
         }
-        self.stream.asked = Some(wait);
+        self.stream.asked = Some(AskedInStream::new(question, known, cx.env.now));
     }
 
     /// Polls the task after a while without events: the read judges whether the newest question is open.
@@ -395,12 +393,15 @@ impl<P: Provider> Follow<P> {
         let Some(wait) = self.stream.asked.as_ref() else {
             return false;
         };
-        let quiet = self.stream.quiet_from(wait.since, cx.env.now).after(QUIET);
-        if wait.told || wait.checked || cx.env.now < quiet || cx.link.is_busy() {
+        let quiet = self
+            .stream
+            .quiet_from(wait.since(), cx.env.now)
+            .after(QUIET);
+        if wait.state() != AskedState::Quiet || cx.env.now < quiet || cx.link.is_busy() {
             return false;
         }
         if let Some(wait) = self.stream.asked.as_mut() {
-            wait.checked = true;
+            wait.change(AskedChange::NothingFollowed);
         }
         self.poller.poll_now(cx.env.now);
         true
@@ -410,19 +411,18 @@ impl<P: Provider> Follow<P> {
     pub(super) fn ask_as_events_tell(&mut self, cx: &mut Cx<'_, P>) {
         let now = cx.env.now;
         self.stream.waits_without_event = false;
-        let believed = self.freshness == StatusFreshness::Current || self.is_stale_too_long(cx);
-        match &mut self.stream.asked {
-            Some(wait) if wait.told && wait.unconfirmed && now >= wait.since.after(STALE) => {
-                // The answer that it was taken to have has had no effect, so it is a question of its own.
+        let Some(wait) = &mut self.stream.asked else {
+            return self.ask_without_event(cx);
+        };
+        match wait.state() {
+            // The answer that it was taken to have has had no effect, so it is a question of its own.
+            AskedState::ToldAsStandIn if now >= wait.since().after(STALE) => {
+                wait.change(AskedChange::AnswerWithoutEffect);
                 self.questions.unlink(&wait.question.id);
-                wait.unconfirmed = false;
-                wait.told = false;
-                self.ask_as_events_tell(cx);
             }
-            Some(wait) if wait.told => {}
             // Nothing had followed it for a while when this read was made.
-            Some(wait) if wait.checked => {
-                wait.told = true;
+            AskedState::Confirming => {
+                wait.change(AskedChange::SeenWaiting);
                 let question = wait.question.clone();
                 let question = cx
                     .env
@@ -435,26 +435,29 @@ impl<P: Provider> Follow<P> {
                     &mut cx.out.events,
                 );
             }
-            // It is reported once nothing has followed it for a while.
-            Some(_) => {}
-            // After an answer of ours the status may stay stale for any time; before one, it is reliable.
-            None if believed => {
-                self.stream.waits_without_event = true;
-                let open = self.questions.open().any(|question| question.stand_in);
-                if !open {
-                    let reads = if self.has_list(cx.env.now) && self.stream.backfill_done {
-                        6
-                    } else {
-                        3
-                    };
-                    let task = &self.id;
-                    let after = self.stream.last_decoded;
-                    self.questions
-                        .offer_stand_in(task, after, reads, &mut cx.out.events);
-                }
-            }
-            None => {}
+            // It is reported once nothing has followed it for a while, or was.
+            AskedState::Quiet
+            | AskedState::Told
+            | AskedState::ToldBefore
+            | AskedState::ToldAsStandIn => {}
         }
+    }
+
+    /// Handles a read that says that the task waits although no event names what for: a stand-in is asked.
+    fn ask_without_event(&mut self, cx: &mut Cx<'_, P>) {
+        // After an answer of ours the status may stay stale for any time; before one, it is reliable.
+        if self.freshness != StatusFreshness::Current && !self.is_stale_too_long(cx) {
+            return;
+        }
+        self.stream.waits_without_event = true;
+        if self.questions.open().any(|question| question.stand_in) {
+            return;
+        }
+        let is_complete = self.has_list(cx.env.now) && self.stream.backfill_done;
+        let reads = if is_complete { 6 } else { 3 };
+        let after = self.stream.last_decoded;
+        self.questions
+            .offer_stand_in(&self.id, after, reads, &mut cx.out.events);
     }
 
     /// Returns whether a status that has not changed since our answer is too old to be stale: then the task waits
@@ -477,7 +480,7 @@ impl<P: Provider> Follow<P> {
         if let Some(wait) = &mut self.stream.asked
             && !self.questions.is_resolved(&wait.question.id)
         {
-            wait.told = false;
+            wait.change(AskedChange::SeenWorking);
         }
     }
 

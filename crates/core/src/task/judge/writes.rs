@@ -18,7 +18,7 @@ use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::link::Purpose;
 use crate::task::phase::{Move, Starting};
 use crate::task::questions::QuestionState;
-use crate::task::stream::{Aftermath, AskedInStream};
+use crate::task::stream::Aftermath;
 use crate::task::writes::{Evidence, RECONCILE_READS, WriteKind, WriteState};
 
 const NOT_SENT: &str = "the watch ended before it could be sent";
@@ -263,7 +263,7 @@ impl<P: Provider> Follow<P> {
         if let Some(wait) = &mut self.stream.asked
             && wait.question.id == question
         {
-            *wait = AskedInStream::new(wait.question.clone(), cx.env.now);
+            wait.restart(cx.env.now);
             self.questions.forget(&question);
             self.update_clock(cx);
         }
