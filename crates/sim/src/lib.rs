@@ -23,14 +23,14 @@
 //! It does *not* talk to any platform, persist anything, or invent replies: what it cannot model it refuses with 501.
 
 mod agents;
+mod dashboard;
 mod faults;
 pub mod harness;
 mod ids;
-pub mod machine;
 mod message;
 pub mod multipart;
 pub mod nanonets;
-mod platform;
+pub mod platform;
 mod routes;
 mod scenario;
 mod switches;
@@ -40,9 +40,11 @@ mod time;
 mod http;
 
 pub use faults::{Corruption, Fault, FaultError, FaultRule, Faults};
+pub use harness::HarnessAccess;
 pub use message::{
     Answer, Form, Frame, Head, KEPT_BYTES, Part, Pulled, Reply, Request, SimBody, StreamId, Upload,
 };
+pub use nanonets::NanonetsAccess;
 pub use scenario::{Scenario, ScenarioError};
 pub use switches::{
     ContentShape, DataPlace, Envelope, LateMessage, ListEnd, RejectEnds, Switches, Title,
@@ -50,4 +52,4 @@ pub use switches::{
 pub use time::Span;
 
 #[cfg(feature = "http")]
-pub use http::{Builder, HarnessAccess, NanonetsAccess, RequestRecord, Sim};
+pub use http::{Builder, RequestRecord, Sim};

@@ -1,53 +1,233 @@
-//! Which of the simulated platforms a path belongs to.
+//! What a simulated platform is, and which there are.
 
+use std::any::Any;
+use std::fmt::Debug;
+
+use serde_json::Value;
+
+use crate::message::{Answer, Head, Pulled, Reply, Request, StreamId};
+use crate::scenario::Scenario;
 use crate::{harness, nanonets};
+
+/// A platform's server as a pure machine: what is asked of it, and what is true in it.
+///
+/// A platform implements this in a folder of its own and stands in [`PLATFORMS`]; nothing else asks which one it is.
+pub trait SimPlatform: Any + Debug + Send {
+    /// Returns the key that it takes.
+    fn api_key(&self) -> &str;
+
+    /// Returns what a request of this head would do.
+    fn effect(head: &Head) -> Effect
+    where
+        Self: Sized;
+
+    /// Refuses what the head alone condemns, so that no body needs to be read.
+    ///
+    /// # Errors
+    /// With the reply that refuses.
+    fn admit(&self, head: &Head) -> Result<(), Reply>;
+
+    /// Answers a request.
+    fn handle(&mut self, request: Request, now: u64) -> Answer;
+
+    /// Returns what an open stream has to send.
+    fn pull(&mut self, _stream: StreamId, _now: u64) -> Pulled {
+        Pulled::End
+    }
+
+    /// Forgets a stream whose client went away.
+    fn close(&mut self, _stream: StreamId) {}
+
+    /// Does what is due.
+    fn advance(&mut self, now: u64);
+
+    /// Returns when something happens by itself next.
+    fn next_change(&self) -> Option<u64>;
+
+    /// Returns what is true now, whatever reads show.
+    fn account(&mut self, now: u64) -> ServerState;
+
+    /// Returns the places of all events of a task that can be seen now, oldest first; none where there are no events.
+    fn events(&self, _task: &str) -> Vec<u64> {
+        Vec::new()
+    }
+
+    /// Somebody else does this; whether it could be done.
+    fn interfere(&mut self, task: &str, meddling: &Interference, now: u64) -> bool;
+
+    /// Does what a human does in the platform's own pages, asked for under `/_sim/dashboard`; `None` when no action has
+    /// this path.
+    fn operate(&mut self, path: &[&str], body: &[u8], now: u64) -> Option<Result<Reply, Reply>>;
+
+    /// Returns whether this endpoint polls one task, which moves a manual clock.
+    fn is_poll(&self, endpoint: &str) -> bool;
+
+    /// Returns the field of a reply of this endpoint that names the task it made.
+    fn id_field(&self, endpoint: &str) -> Option<&'static str>;
+
+    /// Returns a page of a list as one that leads back to the first.
+    fn looped(&self, reply: Reply) -> Reply;
+
+    /// Returns the longest file that it takes.
+    fn max_file_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// Adds what it has counted to the statistics.
+    fn add_stats(&self, stats: &mut Value);
+
+    /// Returns how to reach it at this URL.
+    fn access(&self, url: &str) -> Value;
+}
+
+/// What is known of a platform before there is a server.
+#[derive(Debug)]
+pub struct Registered {
+    /// Its name, as a fault's `on` has it.
+    pub name: &'static str,
+    /// What the names of its environment variables begin with.
+    pub prefix: &'static str,
+    /// Whether it answers for a path.
+    pub owns: fn(&str) -> bool,
+    /// Whether it has an endpoint of this name.
+    pub has_endpoint: fn(&str) -> bool,
+    /// The endpoint of a request, and the task that its path names.
+    pub endpoint: fn(&Head) -> (&'static str, Option<String>),
+    /// What `/_sim/dashboard` can do there.
+    pub routes: &'static [&'static str],
+    /// Makes a server, from a seed and a scenario, at this time.
+    pub server: fn(u64, &Scenario, u64) -> Box<dyn SimPlatform>,
+}
+
+/// Every platform. What no platform owns is refused by the first.
+pub static PLATFORMS: [Registered; 2] = [nanonets::REGISTERED, harness::REGISTERED];
+
+/// Returns the place in [`PLATFORMS`] of the one that answers for a path.
+#[must_use]
+pub fn place_of(path: &str) -> usize {
+    let owner = PLATFORMS.iter().position(|platform| (platform.owns)(path));
+    owner.unwrap_or(0)
+}
 
 /// Returns whether an endpoint has this name, alone or behind its platform's; `unknown` is what no route is for.
 pub(crate) fn has_endpoint(name: &str) -> bool {
-    let has = |platform: Platform, name: &str| {
-        name == "unknown"
-            || match platform {
-                Platform::Nanonets => nanonets::has_endpoint(name),
-                Platform::AgentHarness => harness::has_endpoint(name),
-            }
-    };
-    let of_some = |name: &str| has(Platform::Nanonets, name) || has(Platform::AgentHarness, name);
-    of_some(name)
-        || name.split_once('.').is_some_and(|(of, name)| {
-            [Platform::Nanonets, Platform::AgentHarness]
-                .into_iter()
-                .any(|platform| of == platform.name() && has(platform, name))
-        })
+    let has =
+        |platform: &Registered, name: &str| name == "unknown" || (platform.has_endpoint)(name);
+    PLATFORMS.iter().any(|platform| {
+        let of_it = name.strip_prefix(platform.name);
+        let behind = of_it.and_then(|rest| rest.strip_prefix('.'));
+        has(platform, name) || behind.is_some_and(|name| has(platform, name))
+    })
 }
 
-/// A platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Platform {
-    Nanonets,
-    AgentHarness,
+/// What a request does to its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// It makes a task.
+    Start,
+    /// It answers a question or sends a message.
+    Answer,
+    /// It stops a task.
+    Cancel,
+    /// It reads the status of a task, and nothing else.
+    Status,
+    /// It reads something else.
+    Read,
+    /// It opens a stream.
+    Stream,
 }
 
-impl Platform {
-    /// Returns the platform that answers for a path. What no platform knows is refused by Nanonets.
-    pub(crate) fn of(path: &str) -> Self {
-        let is_harness = path == "/openapi.json"
-            || ["/v1", "/health"].into_iter().any(|root| {
-                path.strip_prefix(root)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            });
-        if is_harness {
-            Self::AgentHarness
-        } else {
-            Self::Nanonets
-        }
-    }
-
-    pub(crate) fn name(self) -> &'static str {
+impl Effect {
+    /// Returns whether it changes something.
+    #[must_use]
+    pub fn is_write(self) -> bool {
         match self {
-            Self::Nanonets => "nanonets",
-            Self::AgentHarness => "agent-harness",
+            Self::Start | Self::Answer | Self::Cancel => true,
+            Self::Status | Self::Read | Self::Stream => false,
         }
     }
+
+    /// Returns its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Answer => "answer",
+            Self::Cancel => "cancel",
+            Self::Status => "status",
+            Self::Read => "read",
+            Self::Stream => "stream",
+        }
+    }
+}
+
+/// What is true on a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerState {
+    /// Every task, oldest first.
+    pub tasks: Vec<TaskAccount>,
+    /// Every question there ever was, oldest first.
+    pub questions: Vec<QuestionAccount>,
+}
+
+/// A task on its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskAccount {
+    /// Its id.
+    pub id: String,
+    /// Its state.
+    pub standing: TaskStanding,
+    /// Its answer in words, once it completed, where a read gives it in the same words.
+    pub answer: Option<String>,
+}
+
+/// A question on its server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuestionAccount {
+    /// The task that asks.
+    pub task: String,
+    /// Its id, as the client knows it.
+    pub id: String,
+    /// What it says, on a platform whose questions are words.
+    pub text: Option<String>,
+    /// How many answers were applied to it.
+    pub answers: u64,
+    /// Whether it waits for one.
+    pub is_open: bool,
+}
+
+/// The state of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TaskStanding {
+    /// It continues.
+    Going,
+    /// It waits for an answer.
+    Waiting,
+    /// It waits for somebody in the platform's own pages.
+    Review,
+    /// It completed.
+    Completed,
+    /// It failed.
+    Failed,
+    /// It was stopped.
+    Stopped,
+}
+
+/// What somebody else does to a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interference {
+    /// Another client of the same account answers its question.
+    AnswerByClient,
+    /// A human answers its question in the dashboard.
+    AnswerInDashboard,
+    /// A human approves it in the dashboard.
+    Approve,
+    /// A human stops it in the dashboard.
+    Stop,
+    /// The agent, or whoever edits what it said, puts its question otherwise.
+    Reword,
+    /// The agent asks something else behind its question.
+    AskMore,
 }
 
 #[cfg(test)]
@@ -56,11 +236,34 @@ mod tests {
 
     #[test]
     fn a_path_tells_its_platform() {
+        let name_of = |path: &str| PLATFORMS[place_of(path)].name;
         for path in ["/v1", "/v1/runs", "/health/live", "/openapi.json"] {
-            assert_eq!(Platform::of(path), Platform::AgentHarness, "{path}");
+            assert_eq!(name_of(path), "agent-harness", "{path}");
         }
         for path in ["/api/v1/tasks", "/v10", "/", "/openapi.json5", "/healthy"] {
-            assert_eq!(Platform::of(path), Platform::Nanonets, "{path}");
+            assert_eq!(name_of(path), "nanonets", "{path}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_known_alone_and_behind_its_own_platform() {
+        for name in [
+            "status",
+            "nanonets.status",
+            "stream",
+            "agent-harness.stream",
+            "unknown",
+        ] {
+            assert!(has_endpoint(name), "{name}");
+        }
+        for name in [
+            "agent-harness.status",
+            "nanonets.stream",
+            "other.status",
+            "nanonets",
+            "",
+        ] {
+            assert!(!has_endpoint(name), "{name}");
         }
     }
 }

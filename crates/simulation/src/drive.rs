@@ -15,7 +15,7 @@ use super::recovery::After;
 use super::report::{Report, Violation};
 use super::world::{World, millis};
 use super::{Beginning, START, Shape};
-use taskward_sim::machine::Machine;
+use taskward_sim::platform::SimPlatform;
 
 /// So many steps without time going on are a circle.
 const CIRCLE: u64 = 20_000;
@@ -69,7 +69,7 @@ fn until_of(step: &Step) -> Option<u64> {
     }
 }
 
-impl<P: Provider, M: Machine> World<P, M> {
+impl<P: Provider, M: SimPlatform> World<P, M> {
     pub(super) fn run(mut self) -> Done<Report<P::Output, M>> {
         let mut task = self.begin()?;
         loop {
@@ -370,7 +370,7 @@ impl<P: Provider, M: Machine> World<P, M> {
     }
 }
 
-impl<P: Provider, M: Machine> TestWorld<P> for World<P, M> {
+impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
     type Stop = Life;
 
     fn now(&self) -> Timestamp {

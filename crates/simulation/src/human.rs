@@ -7,12 +7,12 @@ use taskward_core::{Answer, Answered, Event, OnDetach, Provider, Question, Task,
 use super::drive::{Done, Life};
 use super::observation::{Aim, Observation};
 use super::world::{Want, World, millis};
-use taskward_sim::machine::Machine;
+use taskward_sim::platform::SimPlatform;
 
 /// How long a human waits before they say it again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-impl<P: Provider, M: Machine> World<P, M> {
+impl<P: Provider, M: SimPlatform> World<P, M> {
     /// Returns what the caller and the human want by now.
     pub(super) fn request(&mut self, task: &mut Task<P>) -> Result<(), Life> {
         let now = self.clock();

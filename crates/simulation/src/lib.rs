@@ -77,7 +77,7 @@ mod world;
 use std::time::Duration;
 
 use taskward_core::{Answer, Policy, Provider, Question, TaskId};
-use taskward_sim::machine::Machine;
+use taskward_sim::platform::SimPlatform;
 
 pub use fault::{FaultEvent, FaultPlan, Struck};
 pub use model::Invariant;
@@ -110,7 +110,7 @@ pub enum Shape {
 }
 
 /// A task to be simulated, and all that may happen to it.
-pub struct Simulation<P: Provider, M: Machine> {
+pub struct Simulation<P: Provider, M: SimPlatform> {
     provider: P,
     machine: M,
     beginning: Beginning<P::Job>,
@@ -130,7 +130,7 @@ pub struct Simulation<P: Provider, M: Machine> {
     is_told: bool,
 }
 
-impl<P: Provider, M: Machine> Simulation<P, M> {
+impl<P: Provider, M: SimPlatform> Simulation<P, M> {
     /// Returns a job on a server whose time begins at [`START`]. Nothing goes wrong, nobody answers, and no deadline passes.
     pub fn new(provider: P, machine: M, job: P::Job) -> Self {
         Self::beginning(provider, machine, Beginning::Start(job))

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use taskward_core::{Answer, Event};
 
-use taskward_sim::machine::{Effect, TaskStanding};
+use taskward_sim::platform::{Effect, TaskStanding};
 
 /// One thing that happened.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@ use super::drive::Done;
 use super::observation::{Another, Observation};
 use super::wire::{content, translate};
 use super::world::World;
-use taskward_sim::machine::Machine;
+use taskward_sim::platform::SimPlatform;
 
-impl<P: Provider, M: Machine> World<P, M> {
+impl<P: Provider, M: SimPlatform> World<P, M> {
     /// Starts what others start by now.
     pub(super) fn start_others(&mut self) -> Done {
         while let Some(nth) = self.setup.others.iter().position(|(at, _)| *at <= self.now) {

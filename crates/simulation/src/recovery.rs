@@ -13,7 +13,7 @@ use super::report::Violation;
 use super::spoil;
 use super::wire::{response, translate};
 use super::world::World;
-use taskward_sim::machine::Machine;
+use taskward_sim::platform::SimPlatform;
 
 /// How often a start is recovered while things go wrong.
 const RECOVERIES: u32 = 3;
@@ -34,7 +34,7 @@ pub(super) enum After<P: Provider> {
     End(Option<Outcome<P::Output>>),
 }
 
-impl<P: Provider, M: Machine> World<P, M> {
+impl<P: Provider, M: SimPlatform> World<P, M> {
     /// Returns the next watch, or how the last one ended.
     pub(super) fn conclude(&mut self, task: Task<P>) -> Done<After<P>> {
         let durable = self.durable.clone();

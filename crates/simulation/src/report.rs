@@ -7,7 +7,7 @@ use taskward_core::{CancelResult, Event, Outcome};
 
 use super::fault::Struck;
 use super::model::Invariant;
-use taskward_sim::machine::Effect;
+use taskward_sim::platform::Effect;
 
 /// A run that broke no invariant.
 #[derive(Debug)]

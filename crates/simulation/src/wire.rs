@@ -13,8 +13,8 @@ use super::observation::{Aim, DeliveryFact, Kept, Observation, Sent};
 use super::report::Violation;
 use super::spoil;
 use super::world::{Flight, Late, News, Open, World, bytes, millis};
-use taskward_sim::machine::{Effect, Machine};
 use taskward_sim::multipart::{Multipart, boundary};
+use taskward_sim::platform::{Effect, SimPlatform};
 use taskward_sim::{Answer as Served, Pulled, Reply, Request as Sim, SimBody};
 
 /// One way through the network.
@@ -31,7 +31,7 @@ const HONEST: [u16; 2] = [429, 503];
 
 type Done<T = ()> = Result<T, Box<Violation>>;
 
-impl<P: Provider, M: Machine> World<P, M> {
+impl<P: Provider, M: SimPlatform> World<P, M> {
     /// Sends a request and finds out what will be reported of it, and when. `Ok(None)` when the process died over it.
     pub(super) fn begin_exchange(
         &mut self,

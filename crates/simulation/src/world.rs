@@ -14,8 +14,8 @@ use super::model::{Model, Rules};
 use super::observation::{Durable, Observation};
 use super::report::{Reads, Trace, Violation};
 use super::{Beginning, START, Simulation};
-use taskward_sim::machine::{
-    Effect, Interference, Machine, QuestionAccount, ServerState, TaskStanding,
+use taskward_sim::platform::{
+    Effect, Interference, QuestionAccount, ServerState, SimPlatform, TaskStanding,
 };
 use taskward_sim::{Reply, Request, StreamId};
 
@@ -71,7 +71,7 @@ pub(super) struct Want {
     pub(super) answer: Answer,
 }
 
-pub(super) struct World<P: Provider, M: Machine> {
+pub(super) struct World<P: Provider, M: SimPlatform> {
     pub(super) setup: Simulation<P, M>,
     pub(super) chance: Chance,
     pub(super) model: Model,
@@ -128,7 +128,7 @@ pub(super) struct World<P: Provider, M: Machine> {
     reviewed_since: Option<u64>,
 }
 
-impl<P: Provider, M: Machine> World<P, M> {
+impl<P: Provider, M: SimPlatform> World<P, M> {
     pub(super) fn new(setup: Simulation<P, M>) -> Self {
         let rules = Rules {
             start: P::CAPABILITIES.start,

@@ -18,7 +18,7 @@ pub use kind::{Corruption, Fault};
 use serde::{Deserialize, Serialize};
 
 use crate::ids;
-use crate::platform::Platform;
+use crate::platform::{PLATFORMS, place_of};
 use kind::Scope;
 use written::Raw;
 
@@ -138,7 +138,7 @@ impl Faults {
     /// The endpoint is what [`nanonets`](crate::nanonets::Server::endpoint) or
     /// [`harness`](crate::harness::Server::endpoint) says.
     pub fn decide(&mut self, endpoint: &str, method: &str, path: &str) -> Option<Fault> {
-        let platform = Platform::of(path).name();
+        let platform = PLATFORMS[place_of(path)].name;
         let is_meant = |on: &str| {
             on == endpoint
                 || on

@@ -52,12 +52,12 @@
 //! * A cursor stands for the last event of its page; an empty one is the same as none.
 //! * An empty idempotency key is refused, in the header and in the body of a signal.
 
-mod account;
 mod create;
 mod engine;
 mod events;
 mod keys;
 mod log;
+mod platform;
 mod refusal;
 mod routes;
 mod run;
@@ -68,6 +68,9 @@ mod stats;
 mod stream;
 mod switches;
 mod usage;
+
+pub use platform::HarnessAccess;
+pub(crate) use platform::REGISTERED;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,7 +90,6 @@ use create::Creation;
 use keys::Key;
 use refusal::Refusal;
 use routes::Endpoint;
-pub(crate) use routes::has_endpoint;
 use run::Run;
 use stream::Stream;
 

@@ -19,7 +19,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -28,8 +27,9 @@ use tokio::time::sleep;
 pub use state::RequestRecord;
 
 use crate::faults::FaultRule;
-use crate::harness;
-use crate::nanonets::{AgentRef, DashboardAction, Stats};
+use crate::harness::{self, HarnessAccess};
+use crate::nanonets::{self, DashboardAction, NanonetsAccess, Stats};
+use crate::platform::PLATFORMS;
 use crate::scenario::Scenario;
 use crate::time::Span;
 use clock::SimClock;
@@ -54,30 +54,6 @@ pub struct Sim {
     /// Dropped, it stops the thread.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// How to reach the simulated Nanonets platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct NanonetsAccess {
-    /// The URL in front of `/api/v1`.
-    pub base_url: String,
-    /// The only key it takes; a fake one.
-    pub api_key: String,
-    /// The agents that can be run, each name once.
-    pub agents: Vec<AgentRef>,
-}
-
-/// How to reach the simulated Agent Harness platform.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct HarnessAccess {
-    /// The URL in front of `/v1`.
-    pub base_url: String,
-    /// The key it begins with, `key_id:secret`; a fake one.
-    pub api_key: String,
-    /// What a run's `input.scenario` may name; the first is the default.
-    pub scenarios: Vec<String>,
 }
 
 /// A simulator about to be spawned.
@@ -136,22 +112,14 @@ impl Sim {
     #[must_use]
     pub fn nanonets(&self) -> NanonetsAccess {
         let state = self.shared.lock();
-        NanonetsAccess {
-            base_url: self.url(),
-            api_key: state.nanonets.api_key().to_owned(),
-            agents: state.nanonets.agents(),
-        }
+        state.server::<nanonets::Server>().access(&self.url())
     }
 
     /// Returns how to reach the simulated Agent Harness platform.
     #[must_use]
     pub fn harness(&self) -> HarnessAccess {
         let state = self.shared.lock();
-        HarnessAccess {
-            base_url: self.url(),
-            api_key: state.harness.api_key().to_owned(),
-            scenarios: state.harness.scenarios(),
-        }
+        state.server::<harness::Server>().access(&self.url())
     }
 
     /// Returns the id of the newest version of an agent, runnable or not.
@@ -160,7 +128,7 @@ impl Sim {
     /// When there is no agent of that name: a typo in a test.
     #[must_use]
     pub fn agent(&self, name: &str) -> String {
-        let id = self.shared.lock().nanonets.agent(name);
+        let id = self.shared.lock().server::<nanonets::Server>().agent(name);
         id.unwrap_or_else(|| panic!("the simulator has no agent {name:?}"))
     }
 
@@ -168,22 +136,20 @@ impl Sim {
     #[must_use]
     pub fn foreign_ids(&self) -> (String, String) {
         let state = self.shared.lock();
-        (
-            state.nanonets.foreign_agent(),
-            state.nanonets.foreign_task(),
-        )
+        let server = state.server::<nanonets::Server>();
+        (server.foreign_agent(), server.foreign_task())
     }
 
     /// Returns what the Nanonets platform has counted.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.shared.lock().nanonets.stats()
+        self.shared.lock().server::<nanonets::Server>().stats()
     }
 
     /// Returns what the Agent Harness platform has counted.
     #[must_use]
     pub fn harness_stats(&self) -> harness::Stats {
-        self.shared.lock().harness.stats()
+        self.shared.lock().server::<harness::Server>().stats()
     }
 
     /// Returns the log: every request but the service ones, oldest first.
@@ -214,7 +180,8 @@ impl Sim {
     /// # Errors
     /// With the reason when there is no such task or it is not in the state for it.
     pub fn dashboard(&self, task_id: &str, action: DashboardAction) -> Result<(), String> {
-        self.shared.lock().nanonets_dashboard(task_id, action)
+        let mut state = self.shared.lock();
+        state.with(|server: &mut nanonets::Server, now| server.dashboard(task_id, action, now))
     }
 
     /// Does what a human does in the editor of Nanonets' dashboard: saves changes (`name`, `system_prompt`, `config`,
@@ -223,7 +190,9 @@ impl Sim {
     /// # Errors
     /// With the reason when there is no such agent or the changes are none.
     pub fn draft_agent(&self, agent_id: &str, changes: &Value) -> Result<String, String> {
-        let drafted = self.shared.lock().draft_agent(agent_id, changes);
+        let mut state = self.shared.lock();
+        let drafted = state
+            .with(|server: &mut nanonets::Server, now| server.draft_agent(agent_id, changes, now));
         drafted.map_err(|refusal| {
             let body = refusal.value();
             body["error"].as_str().unwrap_or_default().to_owned()
@@ -239,7 +208,8 @@ impl Sim {
         run: &str,
         action: harness::DashboardAction,
     ) -> Result<(), String> {
-        self.shared.lock().harness_dashboard(run, action)
+        let mut state = self.shared.lock();
+        state.with(|server: &mut harness::Server, now| server.dashboard(run, action, now))
     }
 
     /// Forgets all tasks, runs, counts and logs, cuts open streams, and puts the scenario's faults in force again. Ids
@@ -251,19 +221,27 @@ impl Sim {
     /// Returns the line that says to another program where everything is.
     #[must_use]
     pub fn ready_line(&self) -> Value {
-        json!({ "v": 1, "type": "ready", "listen": self.url(),
-            "providers": { "nanonets": self.nanonets(), "agent-harness": self.harness() } })
+        let (url, state) = (self.url(), self.shared.lock());
+        let access = PLATFORMS
+            .iter()
+            .zip(state.platforms())
+            .map(|(known, platform)| (known.name.to_owned(), platform.access(&url)));
+        let providers: serde_json::Map<_, _> = access.collect();
+        json!({ "v": 2, "type": "ready", "listen": url, "providers": providers })
     }
 
     /// Returns the lines to paste into a shell.
     #[must_use]
     pub fn export_lines(&self) -> String {
-        let (nanonets, harness) = (self.nanonets(), self.harness());
-        format!(
-            "export NANONETS_API_KEY={}\nexport NANONETS_BASE_URL={}\n\
-             export AGENT_HARNESS_API_KEY={}\nexport AGENT_HARNESS_BASE_URL={}\n",
-            nanonets.api_key, nanonets.base_url, harness.api_key, harness.base_url
-        )
+        let (url, state) = (self.url(), self.shared.lock());
+        let lines = PLATFORMS
+            .iter()
+            .zip(state.platforms())
+            .map(|(known, platform)| {
+                let (prefix, key) = (known.prefix, platform.api_key());
+                format!("export {prefix}_API_KEY={key}\nexport {prefix}_BASE_URL={url}\n")
+            });
+        lines.collect()
     }
 }
 

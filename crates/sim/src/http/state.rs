@@ -1,5 +1,6 @@
 //! What all connections share: the platform, the faults, the clock, the log.
 
+use std::any::Any;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -11,11 +12,10 @@ use tokio::sync::watch;
 use super::clock::SimClock;
 use super::deliver::EVENT_STREAM;
 use crate::faults::{Fault, FaultRule, Faults};
-use crate::harness::{self, Replay};
+use crate::harness::Replay;
 use crate::ids::hex;
 use crate::message::{Answer, Form, Head, Part, Pulled, Reply, Request, SimBody, StreamId};
-use crate::nanonets;
-use crate::platform::Platform;
+use crate::platform::{PLATFORMS, Registered, SimPlatform, place_of};
 use crate::scenario::Scenario;
 use crate::time::{Span, rfc3339};
 
@@ -67,8 +67,8 @@ fn as_time<S: Serializer>(ms: &u64, serializer: S) -> Result<S::Ok, S::Error> {
 pub(super) struct State {
     seed: u64,
     scenario: Scenario,
-    pub(super) nanonets: nanonets::Server,
-    pub(super) harness: harness::Server,
+    /// A server of each platform, in the order of [`PLATFORMS`].
+    platforms: Vec<Box<dyn SimPlatform>>,
     pub(super) faults: Faults,
     pub(super) clock: SimClock,
     pub(super) log: VecDeque<RequestRecord>,
@@ -85,6 +85,7 @@ pub(super) struct State {
 /// An open stream, among those since the last reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
+    platform: usize,
     stream: StreamId,
     epoch: u64,
 }
@@ -99,7 +100,7 @@ pub(super) struct Applied {
 /// What the head of a request has decided.
 #[derive(Debug)]
 pub(super) struct Opening {
-    platform: Platform,
+    platform: usize,
     pub(super) endpoint: &'static str,
     pub(super) task: Option<String>,
     pub(super) fault: Option<Fault>,
@@ -111,24 +112,18 @@ pub(super) struct Opening {
 impl Opening {
     /// Returns what the endpoint answers with when all is well.
     pub(super) fn media_type(&self) -> &'static str {
-        if self.is_stream() {
+        if self.endpoint == "stream" {
             EVENT_STREAM
         } else {
             "application/json"
         }
     }
+}
 
-    fn is_stream(&self) -> bool {
-        self.platform == Platform::AgentHarness && self.endpoint == "stream"
-    }
-
-    /// Returns whether it polls one task, which moves a manual clock.
-    fn is_a_read(&self) -> bool {
-        match self.platform {
-            Platform::Nanonets => self.endpoint == "status",
-            Platform::AgentHarness => matches!(self.endpoint, "read_run" | "events" | "stream"),
-        }
-    }
+/// Returns a server of each platform.
+fn servers(seed: u64, scenario: &Scenario, now: u64) -> Vec<Box<dyn SimPlatform>> {
+    let server = |platform: &Registered| (platform.server)(seed, scenario, now);
+    PLATFORMS.iter().map(server).collect()
 }
 
 impl State {
@@ -139,8 +134,7 @@ impl State {
         records_bodies: bool,
     ) -> Self {
         Self {
-            nanonets: nanonets::Server::new(seed, &scenario, clock.now()),
-            harness: harness::Server::new(seed, &scenario, clock.now()),
+            platforms: servers(seed, &scenario, clock.now()),
             faults: Faults::new(seed, scenario.faults.clone()),
             log: VecDeque::new(),
             faulted: BTreeMap::new(),
@@ -156,9 +150,7 @@ impl State {
 
     /// Forgets everything that happened; ids begin again, and open streams are cut.
     pub(super) fn reset(&mut self) {
-        let now = self.clock.now();
-        self.nanonets = nanonets::Server::new(self.seed, &self.scenario, now);
-        self.harness = harness::Server::new(self.seed, &self.scenario, now);
+        self.platforms = servers(self.seed, &self.scenario, self.clock.now());
         self.faults = Faults::new(self.seed, self.scenario.faults.clone());
         self.log.clear();
         self.faulted.clear();
@@ -179,8 +171,9 @@ impl State {
     /// Lets the platforms do what is due, and returns the time.
     pub(super) fn catch_up(&mut self) -> u64 {
         let now = self.clock.now();
-        self.nanonets.advance(now);
-        self.harness.advance(now);
+        for platform in &mut self.platforms {
+            platform.advance(now);
+        }
         now
     }
 
@@ -200,59 +193,56 @@ impl State {
         sleep
     }
 
-    /// Does what a human does in the dashboard of Nanonets.
-    pub(super) fn nanonets_dashboard(
-        &mut self,
-        task: &str,
-        action: nanonets::DashboardAction,
-    ) -> Result<(), String> {
-        let now = self.clock.now();
-        self.nanonets.dashboard(task, action, now)
+    /// All servers, in the order of [`PLATFORMS`].
+    pub(super) fn platforms(&self) -> impl Iterator<Item = &dyn SimPlatform> {
+        self.platforms.iter().map(|platform| &**platform)
     }
 
-    /// Saves a draft in the dashboard of Nanonets.
-    pub(super) fn draft_agent(&mut self, agent: &str, changes: &Value) -> Result<String, Reply> {
-        let now = self.clock.now();
-        self.nanonets.draft_agent(agent, changes, now)
+    /// Returns the server of one platform.
+    pub(super) fn server<S: SimPlatform>(&self) -> &S {
+        let mut servers = self.platforms.iter();
+        let server = servers.find_map(|server| (&**server as &dyn Any).downcast_ref());
+        server.expect("every platform is registered")
     }
 
-    /// Does what a human does in the dashboard of Agent Harness.
-    pub(super) fn harness_dashboard(
-        &mut self,
-        run: &str,
-        action: harness::DashboardAction,
-    ) -> Result<(), String> {
+    /// Does something with the server of one platform.
+    pub(super) fn with<S: SimPlatform, T>(&mut self, act: impl FnOnce(&mut S, u64) -> T) -> T {
         let now = self.clock.now();
-        let done = self.harness.dashboard(run, action, now);
+        let mut servers = self.platforms.iter_mut();
+        let server = servers.find_map(|server| (&mut **server as &mut dyn Any).downcast_mut());
+        let done = act(server.expect("every platform is registered"), now);
+        self.announce();
+        done
+    }
+
+    /// Does what a human does in a platform's own pages; `None` when no platform has such an action.
+    pub(super) fn operate(&mut self, path: &[&str], body: &[u8]) -> Option<Result<Reply, Reply>> {
+        let now = self.clock.now();
+        let mut servers = self.platforms.iter_mut();
+        let done = servers.find_map(|server| server.operate(path, body, now));
         self.announce();
         done
     }
 
     /// Judges a head.
     pub(super) fn open(&mut self, head: &Head) -> Opening {
-        let platform = Platform::of(&head.path);
-        let (endpoint, task) = match platform {
-            Platform::Nanonets => nanonets::Server::endpoint(head),
-            Platform::AgentHarness => harness::Server::endpoint(head),
-        };
+        let platform = place_of(&head.path);
+        let (endpoint, task) = (PLATFORMS[platform].endpoint)(head);
         let mut opening = Opening {
             platform,
             endpoint,
             task,
             fault: None,
             refusal: None,
-            max_file: self.scenario.switches.max_file_bytes,
+            max_file: self.platforms[platform].max_file_bytes(),
         };
-        if opening.is_a_read() && self.clock.tick() {
+        if self.platforms[platform].is_poll(endpoint) && self.clock.tick() {
             self.announce();
         }
         self.catch_up();
         opening.fault = self.faults.decide(endpoint, &head.method, &head.path);
         if opening.fault.is_none() {
-            opening.refusal = match platform {
-                Platform::Nanonets => self.nanonets.admit(head).err(),
-                Platform::AgentHarness => self.harness.admit(head).err(),
-            };
+            opening.refusal = self.platforms[platform].admit(head).err();
         }
         opening
     }
@@ -266,19 +256,14 @@ impl State {
         let now = self.clock.now();
         let is_read = request.head.method == "GET";
         let target = format!("{}?{}", request.head.path, request.head.query);
-        let answer = match opening.platform {
-            Platform::Nanonets => Answer::Whole(self.nanonets.handle(request, now)),
-            Platform::AgentHarness => {
-                let answer = self.harness.handle(request, now);
-                if !is_read {
-                    self.announce();
-                }
-                answer
-            }
-        };
+        let answer = self.platforms[opening.platform].handle(request, now);
+        if !is_read {
+            self.announce();
+        }
         match answer {
             Answer::Stream { head, id } => {
                 let ticket = Ticket {
+                    platform: opening.platform,
                     stream: id,
                     epoch: self.epoch,
                 };
@@ -288,10 +273,7 @@ impl State {
                 }
             }
             Answer::Whole(reply) if opening.fault == Some(Fault::LoopedCursor) => Applied {
-                reply: match opening.platform {
-                    Platform::Nanonets => nanonets::looped(reply),
-                    Platform::AgentHarness => self.harness.looped(reply),
-                },
+                reply: self.platforms[opening.platform].looped(reply),
                 ticket: None,
             },
             Answer::Whole(reply) if is_read && opening.task.is_some() => Applied {
@@ -321,19 +303,21 @@ impl State {
     /// Returns what a stream has to send; after a reset nothing ever again, which is no end of it.
     pub(super) fn pull(&mut self, ticket: Ticket) -> Option<Pulled> {
         let now = self.clock.now();
-        (ticket.epoch == self.epoch).then(|| self.harness.pull(ticket.stream, now))
+        (ticket.epoch == self.epoch)
+            .then(|| self.platforms[ticket.platform].pull(ticket.stream, now))
     }
 
     /// Forgets a stream.
     pub(super) fn close(&mut self, ticket: Ticket) {
         if ticket.epoch == self.epoch {
-            self.harness.close(ticket.stream);
+            self.platforms[ticket.platform].close(ticket.stream);
         }
     }
 
-    /// Returns how long to sleep until something happens by itself; `None` when nothing does.
-    pub(super) fn until_next_change(&self) -> Option<Duration> {
-        self.clock.until(self.harness.next_change()?)
+    /// Returns how long to sleep until something happens by itself on a stream's platform; `None` when nothing does.
+    pub(super) fn until_next_change(&self, ticket: Ticket) -> Option<Duration> {
+        let next = self.platforms[ticket.platform].next_change();
+        self.clock.until(next?)
     }
 
     /// Notifies of everything but the passing of time that may give a stream something to send.
@@ -354,12 +338,8 @@ impl State {
         reply: Option<&Reply>,
         sent: Option<u16>,
     ) {
-        let field = match (opening.platform, opening.endpoint) {
-            (Platform::Nanonets, _) => "task_id",
-            (Platform::AgentHarness, "create_run") => "id",
-            (Platform::AgentHarness, _) => "",
-        };
-        let made = || reply.and_then(|reply| reply.value()[field].as_str().map(str::to_owned));
+        let field = self.platforms[opening.platform].id_field(opening.endpoint);
+        let made = || Some(reply?.value()[field?].as_str()?.to_owned());
         let task = opening.task.clone().or_else(made);
         if reply.is_none() {
             *self.faulted.entry(opening.endpoint).or_default() += 1;

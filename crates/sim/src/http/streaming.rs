@@ -67,7 +67,7 @@ impl OpenStream {
             }
             Some(Pulled::Pending) => match shaper.pending() {
                 Some(end) => Pending::End(end),
-                None => Pending::Wait(state.until_next_change()),
+                None => Pending::Wait(state.until_next_change(self.ticket)),
             },
             Some(Pulled::End) => Pending::End(shaper.finish(out)),
             None => Pending::End(StreamEnd::Cut),
@@ -180,12 +180,13 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use crate::Sim;
+    use crate::harness::Server;
     use crate::message::{Answer, Request};
 
     /// Returns how long until something happens by itself on the platform.
     fn next_change(sim: &Sim) -> Option<u64> {
         let state = sim.shared.lock();
-        let at = state.harness.next_change();
+        let at = state.server::<Server>().next_change();
         at.map(|at| at - state.clock.now())
     }
 
@@ -204,8 +205,7 @@ mod tests {
                 .json(&serde_json::json!({ "input": input }));
             let reply = {
                 let mut state = sim.shared.lock();
-                let now = state.clock.now();
-                state.harness.handle(create, now)
+                state.with(|server: &mut Server, now| server.handle(create, now))
             };
             let Answer::Whole(reply) = reply else {
                 unreachable!("{reply:?}")

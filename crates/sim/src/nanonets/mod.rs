@@ -27,16 +27,19 @@
 //! whole system prompt (`asker`, `slow`, ...); any other echoes. An `acts_like` without such an agent is a 400. An update
 //! may give any agent another behaviour in the same way.
 
-mod account;
 mod engine;
 mod list;
 mod manage;
+mod platform;
 mod registry;
 mod routes;
 mod run;
 mod stats;
 mod task;
 mod views;
+
+pub use platform::NanonetsAccess;
+pub(crate) use platform::REGISTERED;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -55,7 +58,6 @@ pub use list::looped;
 use list::{Kind, Params};
 use registry::Record;
 use routes::Endpoint;
-pub(crate) use routes::has_endpoint;
 use task::{Entry, Phase, Role, Task};
 use views::View;
 

@@ -264,7 +264,7 @@ fn the_ready_line_says_how_to_reach_it() {
     let line = sim.ready_line();
     assert_eq!(
         (&line["v"], &line["type"], &line["listen"]),
-        (&json!(1), &json!("ready"), &json!(sim.url()))
+        (&json!(2), &json!("ready"), &json!(sim.url()))
     );
     let nanonets = &line["providers"]["nanonets"];
     assert!(

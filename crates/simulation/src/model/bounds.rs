@@ -3,7 +3,7 @@
 use super::super::observation::{Asked, Observation};
 use super::CheckResult::{Broken, Holds, Silent};
 use super::{CheckResult, Model, hold};
-use taskward_sim::machine::Effect;
+use taskward_sim::platform::Effect;
 
 /// The most bytes that show what a task holds, and the most of what is stored of it.
 const MOST_HELD: usize = 512 << 10;

@@ -3,7 +3,7 @@
 use super::super::observation::{DeliveryFact, End, Observation, Sent};
 use super::CheckResult::{Broken, Holds, Silent};
 use super::{CheckResult, Model, hold};
-use taskward_sim::machine::{Effect, TaskStanding};
+use taskward_sim::platform::{Effect, TaskStanding};
 
 impl Model {
     /// I-6.

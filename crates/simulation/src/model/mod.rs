@@ -14,7 +14,7 @@ use taskward_core::{Event, Policy, Safety};
 
 use super::observation::{Aim, DeliveryFact, Durable, Observation, Sent};
 use super::report::{Checked, Violation};
-use taskward_sim::machine::{Effect, ServerState, TaskStanding};
+use taskward_sim::platform::{Effect, ServerState, TaskStanding};
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

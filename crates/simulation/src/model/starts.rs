@@ -5,7 +5,7 @@ use taskward_core::{Event, Safety};
 use super::super::observation::{Another, Birth, DeliveryFact, Found, Observation, Sent};
 use super::CheckResult::{Broken, Holds, Silent};
 use super::{CheckResult, Model, hold};
-use taskward_sim::machine::Effect;
+use taskward_sim::platform::Effect;
 
 /// No platform forgets an idempotency key sooner, as far as is known.
 const KEY_KEPT: u64 = 24 * 3_600_000;

@@ -6,7 +6,7 @@ use taskward_core::{Answer, Answered, Event, Question, QuestionId, Safety};
 use super::super::observation::{Aim, Observation, Sent};
 use super::CheckResult::{Broken, Holds, Silent};
 use super::{CheckResult, Model, hold};
-use taskward_sim::machine::Effect;
+use taskward_sim::platform::Effect;
 
 impl Model {
     /// I-2.

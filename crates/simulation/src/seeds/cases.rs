@@ -6,7 +6,7 @@ use crate::{FaultEvent, FaultPlan, START, Shape, Simulation, Violation};
 use taskward_core::{Answer, OnDetach, Policy, Provider, Question, QuestionKind, TaskId};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{self, Nanonets};
-use taskward_sim::machine::Machine;
+use taskward_sim::platform::SimPlatform;
 use taskward_sim::{LateMessage, Request, Scenario, harness, nanonets as sim};
 
 use super::RunRecord;
@@ -322,7 +322,7 @@ impl Case {
         }
     }
 
-    fn finish<P: Provider, M: Machine>(
+    fn finish<P: Provider, M: SimPlatform>(
         mut self,
         mut simulation: Simulation<P, M>,
         mut policy: Policy,

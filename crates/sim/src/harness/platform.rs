@@ -1,16 +1,74 @@
-//! This platform in a simulation.
+//! This platform as one among others.
 
-use serde_json::{Map, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use super::run::Phase;
-use super::{DashboardAction, Server};
+use super::{DashboardAction, Server, routes};
+use crate::dashboard::{acted, read, read_or_default};
 use crate::ids;
-use crate::machine::{
-    Effect, Interference, Machine, QuestionAccount, ServerState, TaskAccount, TaskStanding,
-};
+use crate::message::Reply;
 use crate::message::{Answer, Head, Pulled, Request, StreamId};
+use crate::platform::{
+    Effect, Interference, QuestionAccount, Registered, ServerState, SimPlatform, TaskAccount,
+    TaskStanding,
+};
 
-impl Machine for Server {
+/// What is known of this platform before there is a server.
+pub(crate) const REGISTERED: Registered = Registered {
+    name: "agent-harness",
+    prefix: "AGENT_HARNESS",
+    owns: |path| {
+        path == "/openapi.json"
+            || ["/v1", "/health"].into_iter().any(|root| {
+                path.strip_prefix(root)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+    },
+    has_endpoint: routes::has_endpoint,
+    endpoint: Server::endpoint,
+    routes: &[
+        "POST /_sim/dashboard/runs/{id}/approve",
+        "POST /_sim/dashboard/runs/{id}/reject",
+        "POST /_sim/dashboard/runs/{id}/input",
+        "POST /_sim/dashboard/runs/{id}/cancel",
+        "POST /_sim/dashboard/runs/{id}/stall",
+    ],
+    server: |seed, scenario, now| Box::new(Server::new(seed, scenario, now)),
+};
+
+/// How to reach the simulated Agent Harness platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct HarnessAccess {
+    /// The URL in front of `/v1`.
+    pub base_url: String,
+    /// The key it begins with, `key_id:secret`; a fake one.
+    pub api_key: String,
+    /// What a run's `input.scenario` may name; the first is the default.
+    pub scenarios: Vec<String>,
+}
+
+impl Server {
+    /// Returns how to reach it at this URL.
+    #[must_use]
+    pub fn access(&self, url: &str) -> HarnessAccess {
+        HarnessAccess {
+            base_url: url.to_owned(),
+            api_key: self.api_key().to_owned(),
+            scenarios: self.scenarios(),
+        }
+    }
+}
+
+/// Why a wait is rejected.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Rejected {
+    reason: String,
+}
+
+impl SimPlatform for Server {
     fn api_key(&self) -> &str {
         self.api_key()
     }
@@ -87,6 +145,47 @@ impl Machine for Server {
         };
         let seen = 0..run.log.visible(self.now);
         seen.map(|number| self.switches.seq_of(number)).collect()
+    }
+
+    fn admit(&self, head: &Head) -> Result<(), Reply> {
+        self.admit(head)
+    }
+
+    fn advance(&mut self, now: u64) {
+        self.advance(now);
+    }
+
+    fn operate(&mut self, path: &[&str], body: &[u8], now: u64) -> Option<Result<Reply, Reply>> {
+        let rejected = || read_or_default::<Rejected>(body).map(|rejected| rejected.reason);
+        let action = match path {
+            ["runs", _, "approve"] => Ok(DashboardAction::Approve),
+            ["runs", _, "reject"] => rejected().map(DashboardAction::Reject),
+            ["runs", _, "input"] => read(body).map(DashboardAction::Input),
+            ["runs", _, "cancel"] => Ok(DashboardAction::Stop),
+            ["runs", _, "stall"] => Ok(DashboardAction::Stall),
+            _ => return None,
+        };
+        Some(action.and_then(|action| acted(self.dashboard(path[1], action, now))))
+    }
+
+    fn is_poll(&self, endpoint: &str) -> bool {
+        matches!(endpoint, "read_run" | "events" | "stream")
+    }
+
+    fn id_field(&self, endpoint: &str) -> Option<&'static str> {
+        (endpoint == "create_run").then_some("id")
+    }
+
+    fn looped(&self, reply: Reply) -> Reply {
+        self.looped(reply)
+    }
+
+    fn add_stats(&self, stats: &mut Value) {
+        stats[REGISTERED.name] = json!(self.stats());
+    }
+
+    fn access(&self, url: &str) -> Value {
+        json!(self.access(url))
     }
 
     fn interfere(&mut self, task: &str, meddling: &Interference, now: u64) -> bool {

@@ -1,18 +1,63 @@
-//! This platform in a simulation.
+//! This platform as one among others.
 
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::task::{Entry, Phase, Task};
-use super::{DashboardAction, Server};
-use crate::machine::{
-    Effect, Interference, Machine, QuestionAccount, ServerState, TaskAccount, TaskStanding,
-};
+use super::{AgentRef, DashboardAction, Server, looped, routes};
+use crate::dashboard::{Said, acted, read};
+use crate::message::Reply;
 use crate::message::{Answer, Head, Request};
+use crate::platform::{
+    Effect, Interference, QuestionAccount, Registered, ServerState, SimPlatform, TaskAccount,
+    TaskStanding,
+};
 
 /// What others say.
 const OTHERS_WORDS: &str = "said by somebody else";
 
-impl Machine for Server {
+/// What is known of this platform before there is a server.
+pub(crate) const REGISTERED: Registered = Registered {
+    name: "nanonets",
+    prefix: "NANONETS",
+    owns: |path| path.starts_with("/api/v1/"),
+    has_endpoint: routes::has_endpoint,
+    endpoint: Server::endpoint,
+    routes: &[
+        "POST /_sim/dashboard/tasks/{id}/approve",
+        "POST /_sim/dashboard/tasks/{id}/reject",
+        "POST /_sim/dashboard/tasks/{id}/answer",
+        "POST /_sim/dashboard/tasks/{id}/stop",
+        "POST /_sim/dashboard/agents/{id}/draft",
+    ],
+    server: |seed, scenario, now| Box::new(Server::new(seed, scenario, now)),
+};
+
+/// How to reach the simulated Nanonets platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct NanonetsAccess {
+    /// The URL in front of `/api/v1`.
+    pub base_url: String,
+    /// The only key it takes; a fake one.
+    pub api_key: String,
+    /// The agents that can be run, each name once.
+    pub agents: Vec<AgentRef>,
+}
+
+impl Server {
+    /// Returns how to reach it at this URL.
+    #[must_use]
+    pub fn access(&self, url: &str) -> NanonetsAccess {
+        NanonetsAccess {
+            base_url: url.to_owned(),
+            api_key: self.api_key().to_owned(),
+            agents: self.agents(),
+        }
+    }
+}
+
+impl SimPlatform for Server {
     fn api_key(&self) -> &str {
         self.api_key()
     }
@@ -73,6 +118,59 @@ impl Machine for Server {
                 })
                 .collect(),
         }
+    }
+
+    fn admit(&self, head: &Head) -> Result<(), Reply> {
+        self.admit(head)
+    }
+
+    fn advance(&mut self, now: u64) {
+        self.advance(now);
+    }
+
+    fn operate(&mut self, path: &[&str], body: &[u8], now: u64) -> Option<Result<Reply, Reply>> {
+        let said = || read::<Said>(body).map(|said| said.message);
+        let action = match path {
+            ["agents", id, "draft"] => {
+                let drafted = read(body).and_then(|changes| self.draft_agent(id, &changes, now));
+                return Some(drafted.map(|id| Reply::json(200, &json!({ "ok": true, "id": id }))));
+            }
+            ["tasks", _, "approve"] => Ok(DashboardAction::Approve),
+            ["tasks", _, "reject"] => Ok(DashboardAction::Reject),
+            ["tasks", _, "answer"] => said().map(DashboardAction::Answer),
+            ["tasks", _, "reword"] => said().map(DashboardAction::Reword),
+            ["tasks", _, "ask-more"] => said().map(DashboardAction::AskMore),
+            ["tasks", _, "stop"] => Ok(DashboardAction::Stop),
+            _ => return None,
+        };
+        Some(action.and_then(|action| acted(self.dashboard(path[1], action, now))))
+    }
+
+    fn is_poll(&self, endpoint: &str) -> bool {
+        endpoint == "status"
+    }
+
+    fn id_field(&self, _endpoint: &str) -> Option<&'static str> {
+        Some("task_id")
+    }
+
+    fn looped(&self, reply: Reply) -> Reply {
+        looped(reply)
+    }
+
+    fn max_file_bytes(&self) -> Option<u64> {
+        self.switches.max_file_bytes
+    }
+
+    fn add_stats(&self, stats: &mut Value) {
+        // The first platform: its counts have no name before them.
+        if let (Value::Object(all), Value::Object(counts)) = (stats, json!(self.stats())) {
+            all.extend(counts);
+        }
+    }
+
+    fn access(&self, url: &str) -> Value {
+        json!(self.access(url))
     }
 
     fn interfere(&mut self, task: &str, meddling: &Interference, now: u64) -> bool {
