@@ -128,13 +128,11 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Running<P, T, F> {
 }
 
 /// The events of a [`Running`]: a stream in the async client, an iterator in the blocking one.
-#[derive(Debug)]
 pub struct Events<'a, P: Provider, T: Transport, F: Flavour<T>>(
     pub(crate) &'a mut Running<P, T, F>,
 );
 
 /// A [`Running`] whose task is known to exist.
-#[derive(Debug)]
 pub struct Started<P: Provider, T: Transport, F: Flavour<T>>(pub(crate) Running<P, T, F>);
 
 impl<P: Provider, T: Transport, F: Flavour<T>> Started<P, T, F> {
@@ -162,5 +160,17 @@ impl<P: Provider, T: Transport, F: Flavour<T>> Deref for Started<P, T, F> {
 impl<P: Provider, T: Transport, F: Flavour<T>> DerefMut for Started<P, T, F> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.0
+    }
+}
+
+impl<P: Provider, T: Transport, F: Flavour<T>> fmt::Debug for Started<P, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Started").field(&self.0).finish()
+    }
+}
+
+impl<P: Provider, T: Transport, F: Flavour<T>> fmt::Debug for Events<'_, P, T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Events").field(&self.0).finish()
     }
 }

@@ -72,7 +72,8 @@ pub trait AsyncTransport: Transport<Body: AsyncBody> {
     /// Waits that long.
     fn sleep(&self, time: Duration) -> Self::Wait;
 
-    /// Lets the runtime turn once: others run, and sockets are polled.
+    /// Lets the runtime turn once: others run, and sockets are polled. It is pending at least once; one that is ready at
+    /// once, as a timer of no time may be, lets a fast stream starve all others.
     fn yield_now(&self) -> Self::Wait;
 
     /// Does this work where it may block: a journal is written, a file is read. The client waits for its end beside.

@@ -21,6 +21,26 @@ fn numbering() -> Server {
     })
 }
 
+#[test]
+fn connections_are_kept_while_they_are_clean() {
+    let server = Server::new(|conn, number| {
+        while conn.request().is_some() {
+            conn.say(format!(
+                "HTTP/1.1 200 OK\r\nConn: {number}\r\nContent-Length: 2\r\n\r\n{{}}"
+            ));
+        }
+    });
+    let client = client(&server.url(), impatient());
+    for result in calls(&client, &[Probe::get(), Probe::keyed("x"), Probe::get()]) {
+        let reply = result.expect("a reply");
+        assert_eq!(
+            reply.head.headers.get("conn").map(|v| v.as_bytes()),
+            Some(&b"0"[..])
+        );
+    }
+    assert_eq!(server.seen().len(), 3);
+}
+
 /// Rows: B27.
 #[test]
 fn a_write_without_a_key_leaves_on_a_connection_of_its_own_and_all_else_shares_one() {

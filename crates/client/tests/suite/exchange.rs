@@ -176,26 +176,6 @@ fn a_write_whose_reply_is_lost_may_have_been_received() {
 }
 
 #[test]
-fn connections_are_kept_while_they_are_clean() {
-    let server = Server::new(|conn, number| {
-        while conn.request().is_some() {
-            conn.say(format!(
-                "HTTP/1.1 200 OK\r\nConn: {number}\r\nContent-Length: 2\r\n\r\n{{}}"
-            ));
-        }
-    });
-    let client = client(&server.url(), impatient());
-    for result in calls(&client, &[Probe::get(), Probe::keyed("x"), Probe::get()]) {
-        let reply = result.expect("a reply");
-        assert_eq!(
-            reply.head.headers.get("conn").map(|v| v.as_bytes()),
-            Some(&b"0"[..])
-        );
-    }
-    assert_eq!(server.seen().len(), 3);
-}
-
-#[test]
 fn a_kept_connection_that_has_died_costs_nothing() {
     // Closes after each reply without saying so beforehand.
     let server = Server::says(ok("{}"));

@@ -1,0 +1,350 @@
+//! A transport over smol, as anybody could write one: sockets and timers of smol, HTTP by hyper without tokio, one connection
+//! for each exchange. It speaks in the clear only and knows no pool; it proves that the trait asks for no runtime.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1;
+use hyper::rt::ReadBufCursor;
+use smol::io::{AsyncRead, AsyncWrite};
+use smol::net::TcpStream;
+use taskward_client::clock::later;
+use taskward_client::connection::{ConnectionSettings, Connections};
+use taskward_client::reply::MAX_HEAD;
+use taskward_client::source::Opened;
+use taskward_client::transport::{
+    AsyncBody, AsyncTransport, BodyReading, ProgressCell, Transport, TransportFailure,
+    TransportRequest,
+};
+use taskward_core::{Body, Cause, ConfigError, Limits, Origin, Segment, TimeoutPhase, Timestamp};
+
+/// Sends requests over smol. Clones share nothing but the address.
+#[derive(Clone)]
+pub(crate) struct Smol(Arc<Shared>);
+
+struct Shared {
+    connections: Connections,
+    host: String,
+    port: u16,
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+impl Transport for Smol {
+    type Settings = ConnectionSettings;
+    type Body = SmolBody;
+
+    fn open(settings: ConnectionSettings, origin: &Origin) -> Result<Self, ConfigError> {
+        let (connections, route) = settings.check(origin, |_| Ok(None))?;
+        if route.tls.is_some() || route.proxy.is_some() {
+            let text = "this transport knows neither TLS nor a proxy";
+            return Err(ConfigError::new(text));
+        }
+        Ok(Self(Arc::new(Shared {
+            connections,
+            host: route.host,
+            port: route.port,
+        })))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.connections.clock.now()
+    }
+
+    fn time_until(&self, moment: Timestamp) -> Duration {
+        self.0.connections.clock.left(moment)
+    }
+}
+
+impl AsyncTransport for Smol {
+    type Exchange = Boxed<Result<http::Response<SmolBody>, TransportFailure>>;
+    type Wait = Boxed<()>;
+
+    fn exchange(
+        &self,
+        mut request: TransportRequest,
+        progress: Arc<ProgressCell>,
+    ) -> Self::Exchange {
+        self.0.connections.add_headers(request.head.headers_mut());
+        let shared = self.0.clone();
+        Box::pin(async move { shared.exchange(request, progress).await })
+    }
+
+    fn sleep(&self, time: Duration) -> Self::Wait {
+        Box::pin(async move {
+            smol::Timer::after(time).await;
+        })
+    }
+
+    fn yield_now(&self) -> Self::Wait {
+        // A timer of no time would be over at once, and nothing would turn.
+        Box::pin(smol::future::yield_now())
+    }
+
+    fn run_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        smol::unblock(work).detach();
+    }
+}
+
+impl Shared {
+    async fn exchange(
+        &self,
+        request: TransportRequest,
+        progress: Arc<ProgressCell>,
+    ) -> Result<http::Response<SmolBody>, TransportFailure> {
+        let (limits, until) = (request.limits, request.until);
+        let body = read(request.body).await?;
+        let server = taskward_client::route::join(&self.host, self.port);
+        let tcp = {
+            let due = capped(later(Instant::now(), limits.connect), until);
+            let connecting = async {
+                let connected = TcpStream::connect((self.host.as_str(), self.port)).await;
+                connected.map_err(|e| taskward_client::failure::of_connect(&e, &server))
+            };
+            smol::future::or(connecting, async {
+                smol::Timer::at(due).await;
+                Err(TransportFailure::too_late(&server))
+            })
+            .await?
+        };
+        let moved = Arc::new(Mutex::new(Instant::now()));
+        let io = Socket {
+            tcp,
+            progress,
+            moved: moved.clone(),
+        };
+        let (mut sender, connection) = http1::Builder::new()
+            .max_header_size(MAX_HEAD)
+            .max_headers(100)
+            .handshake(io)
+            .await
+            .map_err(|e| lost(&e, &server))?;
+        let mut connection = Connection(Some(Box::pin(async move { drop(connection.await) })));
+        let mut sending = Box::pin(sender.send_request(origin_form(request.head).map(|()| body)));
+        let mut timer = smol::Timer::after(limits.head);
+        let response = std::future::poll_fn(|cx| {
+            connection.poll(cx);
+            if let Poll::Ready(response) = sending.as_mut().poll(cx) {
+                return Poll::Ready(response.map_err(|e| lost(&e, &server)));
+            }
+            let due = later(at(&moved), limits.head);
+            poll_due(&mut timer, cx, due, until, TimeoutPhase::Head).map(Err)
+        })
+        .await?;
+        drop(sending);
+        *moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        Ok(response.map(|incoming| SmolBody {
+            connection,
+            _sender: sender,
+            incoming,
+            server,
+            moved,
+            limits,
+            reading: BodyReading::Whole { until },
+            timer,
+        }))
+    }
+}
+
+fn at(moved: &Mutex<Instant>) -> Instant {
+    *moved.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn capped(due: Instant, until: Option<Instant>) -> Instant {
+    until.map_or(due, |until| until.min(due))
+}
+
+/// Resolves to the failure of a limit that is over.
+fn poll_due(
+    timer: &mut smol::Timer,
+    cx: &mut Context<'_>,
+    due: Instant,
+    until: Option<Instant>,
+    phase: TimeoutPhase,
+) -> Poll<TransportFailure> {
+    let at = capped(due, until);
+    timer.set_at(at);
+    ready!(Pin::new(timer).poll(cx));
+    let phase = if at < due { TimeoutPhase::Total } else { phase };
+    Poll::Ready(TransportFailure::timeout(phase))
+}
+
+/// Reads the files of a body before it is sent: enough for tests.
+async fn read(body: Body) -> Result<Whole, TransportFailure> {
+    smol::unblock(move || {
+        let mut whole = Vec::new();
+        for segment in body.segments() {
+            match segment {
+                Segment::Bytes(bytes) => whole.extend_from_slice(bytes),
+                Segment::Source(source) => {
+                    let mut opened = Opened::new(source)?;
+                    let mut piece = vec![0; 64 * 1024];
+                    while let read @ 1.. = opened.read(&mut piece)? {
+                        whole.extend_from_slice(&piece[..read]);
+                    }
+                }
+            }
+        }
+        Ok(Whole(Bytes::from(whole)))
+    })
+    .await
+}
+
+/// Writes the path alone, and the authority in `Host`.
+fn origin_form(mut head: http::Request<()>) -> http::Request<()> {
+    let uri = std::mem::take(head.uri_mut()).into_parts();
+    let host = uri
+        .authority
+        .and_then(|authority| authority.as_str().parse().ok());
+    if let Some(host) = host {
+        head.headers_mut().insert(http::header::HOST, host);
+    }
+    if let Some(path) = uri.path_and_query {
+        *head.uri_mut() = path.into();
+    }
+    head
+}
+
+/// Classifies an exchange without a head.
+fn lost(error: &hyper::Error, server: &str) -> TransportFailure {
+    let cause = if error.is_parse() {
+        Cause::Protocol
+    } else {
+        Cause::Reset
+    };
+    TransportFailure::new(cause, format!("{server}: {error}"))
+}
+
+/// A body in one piece.
+struct Whole(Bytes);
+
+impl http_body::Body for Whole {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let bytes = std::mem::take(&mut self.0);
+        Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0.len() as u64)
+    }
+}
+
+/// What moves the bytes of an exchange, while that is polled; its errors reach the sender and the body.
+struct Connection(Option<Boxed<()>>);
+
+impl Connection {
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        self.0.take_if(|moving| moving.as_mut().poll(cx).is_ready());
+    }
+}
+
+/// The body of a reply, with the connection that it comes over.
+pub(crate) struct SmolBody {
+    connection: Connection,
+    _sender: http1::SendRequest<Whole>,
+    incoming: Incoming,
+    server: String,
+    moved: Arc<Mutex<Instant>>,
+    limits: Limits,
+    reading: BodyReading,
+    timer: smol::Timer,
+}
+
+impl AsyncBody for SmolBody {
+    fn length(&self) -> Option<u64> {
+        http_body::Body::size_hint(&self.incoming).exact()
+    }
+
+    fn read_as(&mut self, reading: BodyReading) {
+        self.reading = reading;
+    }
+
+    fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, TransportFailure>>> {
+        loop {
+            self.connection.poll(cx);
+            let frame = http_body::Body::poll_frame(Pin::new(&mut self.incoming), cx);
+            match frame {
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Ready(Some(Ok(frame))) => {
+                    *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                    // Trailers say nothing to us.
+                    if let Ok(bytes) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(bytes)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let text = format!("{}: {error}", self.server);
+                    let failure = TransportFailure::new(Cause::Truncated, text);
+                    return Poll::Ready(Some(Err(failure)));
+                }
+                Poll::Pending => {
+                    let BodyReading::Whole { until } = self.reading else {
+                        return Poll::Pending;
+                    };
+                    let due = later(at(&self.moved), self.limits.idle);
+                    return poll_due(&mut self.timer, cx, due, until, TimeoutPhase::Body)
+                        .map(|failure| Some(Err(failure)));
+                }
+            }
+        }
+    }
+}
+
+/// A socket that moves the progress of its exchange before it writes.
+struct Socket {
+    tcp: TcpStream,
+    progress: Arc<ProgressCell>,
+    moved: Arc<Mutex<Instant>>,
+}
+
+impl hyper::rt::Read for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buf: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut piece = [0; 8 * 1024];
+        let room = buf.remaining().min(piece.len());
+        let read = ready!(Pin::new(&mut self.tcp).poll_read(cx, &mut piece[..room]))?;
+        buf.put_slice(&piece[..read]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.progress.maybe_sent();
+        let written = ready!(Pin::new(&mut self.tcp).poll_write(cx, bytes))?;
+        *self.moved.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_close(cx)
+    }
+}
