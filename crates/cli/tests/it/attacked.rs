@@ -100,7 +100,7 @@ fn an_answer_and_a_message_that_never_left_are_told_not_sent_at_the_deadline() {
         .sim
         .set_faults(vec![rule("messages", Fault::Reset).after(1)]);
     let run = ["run", "--agent", "asker", "hi", "--answer", "EUR"];
-    let ended = world.fast(&[&run[..], &["--answer-timeout", "20s"]].concat());
+    let ended = world.fast(&[&run[..], &["--answer-timeout", "20s", "--timeout", "60s"]].concat());
     assert_eq!(ended.code, 124, "{ended:?}");
     ended.says(&["The answer was not sent."]);
     assert!(!ended.stderr.contains("nobody answered"), "{ended:?}");

@@ -50,7 +50,7 @@ fn run(url: &str, state: &std::path::Path, args: &[&str]) -> Ended {
     let mut command = bare(args);
     command
         .env("XDG_STATE_HOME", state)
-        .env("NANONETS_API_KEY", "live-canary-key")
+        .env("NANONETS_API_KEY", "sim_key_live-canary-key")
         .env("NANONETS_BASE_URL", url)
         .env("AGENT_HARNESS_API_KEY", "id:live-canary-key")
         .env("AGENT_HARNESS_BASE_URL", url);
@@ -112,17 +112,19 @@ fn a_start_is_not_said_to_be_missing_from_a_list_that_could_not_be_read_whole() 
         list.then(|| r#"{"data":[null]}"#.to_owned())
     });
     let state = tempfile::tempdir().expect("a folder");
-    let started = ["run", "--agent", AGENT, "Extract.", "--detach"];
+    let started = [
+        "run", "--agent", AGENT, "Extract.", "--detach", "--speed", "20",
+    ];
     let lost = run(&url, state.path(), &started);
     assert_eq!(lost.code, 5, "{lost:?}");
-    let ended = run(&url, state.path(), &["recover"]);
+    let ended = run(&url, state.path(), &["recover", "--speed", "20"]);
     assert_eq!(ended.code, 5, "{ended:?}");
     ended.says(&[
         "1 entry of the list could not be read",
         "no task of this start was found, but it may be one that was not searched",
         "it may be the task",
     ]);
-    let ended = run(&url, state.path(), &["recover", "--json"]);
+    let ended = run(&url, state.path(), &["recover", "--json", "--speed", "20"]);
     let lines = ended.lines();
     let note = lines
         .iter()
@@ -149,7 +151,7 @@ fn nothing_is_shown_of_a_task_that_was_not_asked_about() {
         &["status", "nanonets:t"][..],
         &["result", "nanonets:t"],
         &["messages", "nanonets:t"],
-        &["cancel", "nanonets:t", "--yes"],
+        &["cancel", "nanonets:t", "--yes", "--speed", "60"],
         &["status", "agent-harness:r"],
         &["result", "agent-harness:r"],
         &["events", "agent-harness:r"],

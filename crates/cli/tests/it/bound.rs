@@ -279,12 +279,12 @@ fn what_was_written_where_nobody_reads_counts_as_not_shown() {
     let world = world();
     let run = world.start_until("approve-email", "awaiting_input");
     let unread = [
-        "watch RUN -q 2>/dev/full",
-        "watch RUN 2>/dev/full",
-        "watch RUN -q 2>&-",
-        "watch RUN -q 2>/dev/null",
-        "watch RUN --json >/dev/full",
-        "watch RUN --json >/dev/null",
+        "watch RUN --speed 20 -q 2>/dev/full",
+        "watch RUN --speed 20 2>/dev/full",
+        "watch RUN --speed 20 -q 2>&-",
+        "watch RUN --speed 20 -q 2>/dev/null",
+        "watch RUN --speed 20 --json >/dev/full",
+        "watch RUN --speed 20 --json >/dev/null",
         "status RUN 2>/dev/full",
         "status RUN 2>/dev/null",
         "status RUN --json >/dev/null",

@@ -217,59 +217,67 @@ fn interrupted_write(
 /// Rows: H1.
 #[test]
 fn a_signal_while_an_answer_is_on_its_way_does_not_know_whether_it_arrived() {
+    // Each signal waits two seconds of real time for the reply, so the two kinds of answers wait side by side.
+    std::thread::scope(|scope| {
+        for endpoint in ["signal", "message"] {
+            scope.spawn(move || answers_interrupted(endpoint));
+        }
+    });
+}
+
+/// Interrupts the commands that answer over this endpoint.
+fn answers_interrupted(endpoint: &str) {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
     let asker = world.start_asker();
     let [run_question, question] = [&run, &asker].map(|task| world.question(task));
-    for endpoint in ["signal", "message"] {
-        let stall = FaultRule::new(Fault::Stall).on(endpoint);
-        world.sim.set_faults(vec![stall]);
-        let commands: [(&[&str], &str, String); 2] = match endpoint {
-            "signal" => [
-                (
-                    &["watch", &run, "--on-approval", "approve"],
-                    "answer",
-                    format!("taskward watch {run}"),
-                ),
-                (
-                    &["approve", &run, "--question", &run_question],
-                    "answer",
-                    format!("taskward watch {run}"),
-                ),
-            ],
-            _ => [
-                (
-                    &["reply", &asker, "EUR", "--question", &question],
-                    "answer",
-                    format!("taskward messages {asker}"),
-                ),
-                (
-                    &[
-                        "reply",
-                        &asker,
-                        "EUR",
-                        "--question",
-                        &question,
-                        "--watch",
-                        "--force-new",
-                    ],
-                    "answer",
-                    format!("taskward messages {asker}"),
-                ),
-            ],
-        };
-        for ((args, what, see), name) in commands.iter().zip(["-INT", "-TERM"]) {
-            let (code, said) = interrupted_write(&world, endpoint, name, args);
-            assert_eq!(code, Some(5), "{args:?}: {said}");
-            for words in [
-                &format!("waiting up to 2 s for the reply to the {what}"),
-                &format!("the {what} may or may not have arrived"),
-                see,
-            ] {
-                assert!(said.contains(words.as_str()), "{words:?} in {said}");
-            }
-            assert!(!said.contains("goes on"), "{said}");
+    let stall = FaultRule::new(Fault::Stall).on(endpoint);
+    world.sim.set_faults(vec![stall]);
+    let commands: [(&[&str], &str, String); 2] = match endpoint {
+        "signal" => [
+            (
+                &["watch", &run, "--on-approval", "approve"],
+                "answer",
+                format!("taskward watch {run}"),
+            ),
+            (
+                &["approve", &run, "--question", &run_question],
+                "answer",
+                format!("taskward watch {run}"),
+            ),
+        ],
+        _ => [
+            (
+                &["reply", &asker, "EUR", "--question", &question],
+                "answer",
+                format!("taskward messages {asker}"),
+            ),
+            (
+                &[
+                    "reply",
+                    &asker,
+                    "EUR",
+                    "--question",
+                    &question,
+                    "--watch",
+                    "--force-new",
+                ],
+                "answer",
+                format!("taskward messages {asker}"),
+            ),
+        ],
+    };
+    for ((args, what, see), name) in commands.iter().zip(["-INT", "-TERM"]) {
+        let (code, said) = interrupted_write(&world, endpoint, name, args);
+        assert_eq!(code, Some(5), "{args:?}: {said}");
+        for words in [
+            &format!("waiting up to 2 s for the reply to the {what}"),
+            &format!("the {what} may or may not have arrived"),
+            see,
+        ] {
+            assert!(said.contains(words.as_str()), "{words:?} in {said}");
         }
+        assert!(!said.contains("goes on"), "{said}");
     }
 }
 

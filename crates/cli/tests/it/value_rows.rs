@@ -155,18 +155,23 @@ fn an_answer_with_odd_values_in_it_is_an_answer() {
             "x",
         ),
     ];
-    for (fields, text) in odd {
-        let platform = Platform::summing(format!(r#"{{"status":"completed",{fields}}}"#));
-        let ended = platform.task(&[]);
-        assert_eq!(ended.code, 0, "{fields}: {ended:?}");
-        assert_eq!(ended.stdout.trim_end(), text, "{fields}");
-        let is_damaged = text.contains('\u{fffd}');
-        let told = "some text was damaged on its way: U+FFFD stands where it was\n";
-        assert_eq!(ended.stderr.contains(told), is_damaged, "{ended:?}");
-        let last = platform.run(&["result", TASK, "--json"]).last();
-        assert_eq!(last["text"], json!(text), "{fields}: {last}");
-        assert_eq!(last["damaged"], is_damaged, "{fields}: {last}");
-    }
+    // Each has a platform of its own, so they need not wait for one another.
+    std::thread::scope(|scope| {
+        for (fields, text) in odd {
+            scope.spawn(move || {
+                let platform = Platform::summing(format!(r#"{{"status":"completed",{fields}}}"#));
+                let ended = platform.task(&[]);
+                assert_eq!(ended.code, 0, "{fields}: {ended:?}");
+                assert_eq!(ended.stdout.trim_end(), text, "{fields}");
+                let is_damaged = text.contains('\u{fffd}');
+                let told = "some text was damaged on its way: U+FFFD stands where it was\n";
+                assert_eq!(ended.stderr.contains(told), is_damaged, "{ended:?}");
+                let last = platform.run(&["result", TASK, "--json"]).last();
+                assert_eq!(last["text"], json!(text), "{fields}: {last}");
+                assert_eq!(last["damaged"], is_damaged, "{fields}: {last}");
+            });
+        }
+    });
     let broken = [
         &br#"{"status":"completed","result":"cut "#[..],
         b"\xff",
