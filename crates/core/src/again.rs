@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 
+use crate::credential::Credential;
 use crate::error::{Error, ErrorKind};
 use crate::id::IntentId;
-use crate::origin::Credential;
 use crate::provider::MatchCriteria;
-use crate::request::{Request, Segment, Source};
+use crate::request::Request;
+use crate::source::{Segment, Source};
 
 /// How much of a start request is kept, in bytes: its inline content, and the names and digests of its files.
 pub(crate) const MAX_KEPT: u64 = 64 * 1024;

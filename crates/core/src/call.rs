@@ -292,7 +292,8 @@ pub(crate) fn error_of(error: AttemptError, now: Timestamp, attempts: u32) -> Er
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{BuildError, ErrorKind, ReadError};
+    use crate::build_error::BuildError;
+    use crate::error::{ErrorKind, ReadError};
     use crate::failure::{Cause, ExchangeProgress};
     use crate::operation::Safety;
     use http::uri::PathAndQuery;

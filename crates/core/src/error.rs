@@ -7,6 +7,8 @@ use std::time::Duration;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::build_error::BuildError;
+use crate::credential::ConfigError;
 use crate::failure::{Cause, ExchangeFailure, ExchangeProgress};
 use crate::id::{IntentId, TaskId};
 use crate::question::AnswerError;
@@ -17,25 +19,6 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Bytes of a reply's error text that are kept.
 const MAX_TEXT: usize = 2048;
-
-/// A request cannot be built because of the caller's parameters. Nothing was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildError(String);
-
-impl BuildError {
-    /// Creates an error with a message that names the parameter.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BuildError {}
 
 /// A reply arrived but cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -478,6 +461,12 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|e| e as _)
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ErrorKind::Config, error.to_string())
     }
 }
 

@@ -16,12 +16,15 @@
 
 mod again;
 mod budget;
+mod build_error;
 mod call;
+mod credential;
 mod error;
 mod event;
 mod failure;
 mod id;
 mod journal;
+mod key;
 mod lenient;
 mod limits;
 mod multipart;
@@ -37,9 +40,11 @@ mod redact;
 mod request;
 mod response;
 mod retry;
+mod run_result;
 mod search;
 mod seed;
 mod snapshot;
+mod source;
 pub mod sse;
 mod step;
 mod target;
@@ -54,23 +59,26 @@ pub use secrecy::SecretString;
 
 pub use again::{StartAgain, StartAgainError};
 pub use budget::OriginBudget;
+pub use build_error::BuildError;
 pub use call::{Call, CallStep, Retrying};
-pub use error::{ApiError, BoxError, BuildError, Error, ErrorKind, ReadError, ReadErrorKind};
+pub use credential::{ConfigError, Credential, REDACTED, SHORTEST, is_redacted};
+pub use error::{ApiError, BoxError, Error, ErrorKind, ReadError, ReadErrorKind};
 pub use event::{Event, NumberedEvent, RawEvent, Status};
 pub use failure::{Cause, ExchangeFailure, ExchangeProgress, TimeoutPhase};
 pub use id::{
-    Cursor, EventId, EventNo, EventSeq, ExchangeId, IdempotencyKey, IntentId, MessageNo,
-    QuestionId, Revision, TaskId,
+    Cursor, EventId, EventNo, EventSeq, ExchangeId, IntentId, MessageNo, QuestionId, Revision,
+    TaskId,
 };
 pub use journal::Journal;
+pub use key::IdempotencyKey;
 pub use lenient::{LenientList, ListEntry};
 pub use limits::{ConnectionUse, LimitTable, Limits};
 pub use multipart::{Content, Form, Part, clean_filename, content_type_of};
 pub use operation::{Operation, Safety};
-pub use origin::{ConfigError, Credential, MAX_REDIRECTS, Origin, user_agent};
+pub use origin::{MAX_REDIRECTS, Origin, user_agent};
 pub use outcome::{
-    CancelFailure, CancelResult, DetachReason, Detached, LostMessage, NotStartedReason, Outcome,
-    Output, RunResult, StoppedBy, TaskFailure, TimeLimit, UnavailableReason, UnknownReason,
+    CancelFailure, CancelResult, DetachReason, LostMessage, NotStartedReason, Outcome, Output,
+    StoppedBy, TaskFailure, TimeLimit, UnavailableReason, UnknownReason,
 };
 pub use pages::{List, ListPage, Pages};
 pub use policy::{OnDetach, Policy, PollBackoff, Retry};
@@ -81,12 +89,14 @@ pub use provider::{
 };
 pub use question::{Answer, AnswerError, Answered, Question, QuestionKind, Reply, WithdrawReason};
 pub use reason::{FailedAttempt, RequestPurpose, RetryReason, WaitReason};
-pub use redact::{REDACTED, SHORTEST, StreamRedactor, is_redacted};
-pub use request::{Body, Fingerprint, Frozen, Request, Segment, Source, SourceKey, Stamp};
+pub use redact::StreamRedactor;
+pub use request::{Body, Frozen, Request};
 pub use response::{Head, Response};
+pub use run_result::{Detached, RunResult};
 pub use search::{Search, SearchReply, SearchRequest, SearchResult, SearchStep};
 pub use seed::Seed;
 pub use snapshot::{ResumeError, Snapshot};
+pub use source::{Fingerprint, Segment, Source, SourceKey, Stamp};
 pub use step::Step;
 pub use target::Target;
 pub use task::{Liveness, Task, UnconfirmedStart, Unsupported};

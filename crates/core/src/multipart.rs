@@ -4,9 +4,9 @@
 use bytes::{Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::BuildError;
-use crate::request::{Segment, Source};
+use crate::build_error::BuildError;
 use crate::seed::{Seed, hex};
+use crate::source::{Segment, Source};
 
 /// One part of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -579,7 +579,7 @@ mod tests {
             bytes("a", "b.txt", "text/html", "xxx"),
             bytes("a", "b.txt", "text/plain", "xx"),
             file(|_| {}),
-            file(|source| source.key = crate::request::SourceKey::Key("l".into())),
+            file(|source| source.key = crate::source::SourceKey::Key("l".into())),
             file(|source| source.len = 4),
             file(|source| source.stamp.modified = 1),
             file(|source| source.stamp.device = 1),

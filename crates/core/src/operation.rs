@@ -1,8 +1,10 @@
 //! Operations: one typed request and its reply, without I/O.
 
-use crate::error::{BuildError, ReadError};
-use crate::request::{Request, Source};
+use crate::build_error::BuildError;
+use crate::error::ReadError;
+use crate::request::Request;
 use crate::response::Response;
+use crate::source::Source;
 
 /// What makes a request safe to repeat after its outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

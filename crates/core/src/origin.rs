@@ -1,13 +1,12 @@
-//! The place where credentials live: the server's origin, the key, and the one function that adds both to a request.
+//! The server's origin, and the one function that adds it and the key to a request.
 
 use std::fmt;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri, header};
-use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::credential::{ConfigError, Credential, is_redacted};
 use crate::failure::{Cause, ExchangeFailure, ExchangeProgress};
-use crate::redact::{SHORTEST, is_redacted};
 use crate::request::{Body, Request};
 use crate::response::Head;
 
@@ -16,31 +15,6 @@ pub const MAX_REDIRECTS: u32 = 3;
 
 /// Longest path of a base URL, in bytes.
 const MAX_BASE: usize = 16 * 1024;
-
-/// A setting that cannot be used; nothing was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigError(String);
-
-impl ConfigError {
-    /// Creates an error with a message that names the setting, and never contains the value of a key.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl From<ConfigError> for crate::Error {
-    fn from(error: ConfigError) -> Self {
-        Self::new(crate::ErrorKind::Config, error.to_string())
-    }
-}
 
 /// A scheme, host, port and a path that precedes every target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,7 +163,7 @@ impl Origin {
         *sealed.uri_mut() = uri;
         *sealed.headers_mut() = request.headers().clone();
         let headers = sealed.headers_mut();
-        headers.insert(header::AUTHORIZATION, credential.0.clone());
+        headers.insert(header::AUTHORIZATION, credential.header().clone());
         headers.insert(header::USER_AGENT, agent.clone());
         if !matches!(request.body(), Body::Empty) || request.method() == http::Method::POST {
             headers.insert(header::CONTENT_LENGTH, request.body().len().into());
@@ -320,111 +294,6 @@ fn redact_user(url: &str) -> String {
     }
 }
 
-/// An API key, ready to be sent. Neither `Debug` nor `Display` nor serde shows it.
-#[derive(Clone)]
-pub struct Credential(HeaderValue);
-
-impl Credential {
-    /// Creates a bearer key. One trailing line break, which `echo` and editors add, is dropped.
-    ///
-    /// # Errors
-    /// Returns an error if the key is empty, a placeholder, or has characters that no key has; the message names the
-    /// kind of mistake and the length, but no character of the key.
-    pub fn bearer(key: &SecretString) -> Result<Self, ConfigError> {
-        let key = key.expose_secret();
-        let key = key
-            .strip_suffix('\n')
-            .map_or(key, |key| key.strip_suffix('\r').unwrap_or(key));
-        let refuse = |why: &str| {
-            Err(ConfigError::new(format!(
-                "the API key {why} ({} characters)",
-                key.chars().count()
-            )))
-        };
-        if key.is_empty() {
-            return Err(ConfigError::new(
-                "the API key is empty; the platform's dashboard makes new ones",
-            ));
-        }
-        if key.starts_with('\u{feff}') {
-            return refuse("starts with a byte order mark: save it as plain UTF-8");
-        }
-        if key.contains(['\n', '\r']) {
-            return refuse("has a line break inside");
-        }
-        if key.contains(['"', '\'', '“', '”', '‘', '’']) {
-            return refuse("has quotes around or inside it");
-        }
-        if key.to_ascii_lowercase().starts_with("bearer ") {
-            return refuse("starts with \"Bearer \": give the key alone");
-        }
-        if key.contains(char::is_whitespace) {
-            return refuse("has white space in it");
-        }
-        if !key.bytes().all(|b| b.is_ascii_graphic()) {
-            return refuse("has characters that no key has");
-        }
-        let shout = key.to_ascii_uppercase();
-        if [
-            "YOUR_API_KEY",
-            "YOUR-API-KEY",
-            "<API_KEY>",
-            "API_KEY",
-            "CHANGEME",
-        ]
-        .contains(&shout.as_str())
-            || key.ends_with("...")
-            || key.ends_with('…')
-        {
-            return Err(ConfigError::new(
-                "the API key is a placeholder: put the real one there",
-            ));
-        }
-        let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-            .expect("visible ASCII is a header value");
-        value.set_sensitive(true);
-        Ok(Self(value))
-    }
-
-    fn key(&self) -> &str {
-        let value = self.0.to_str().expect("made from ASCII");
-        value.strip_prefix("Bearer ").unwrap_or(value)
-    }
-
-    /// Returns whether the key begins with `prefix`, as the keys of a simulator do.
-    #[must_use]
-    pub fn starts_with(&self, prefix: &str) -> bool {
-        self.key().starts_with(prefix)
-    }
-
-    /// Returns the part of a `key_id:secret` that may be shown; `None` if the whole key is secret.
-    #[must_use]
-    pub fn key_id(&self) -> Option<&str> {
-        let (id, secret) = self.key().split_once(':')?;
-        (!id.is_empty() && !secret.is_empty()).then_some(id)
-    }
-
-    /// Returns the part of the key that must never be shown, unless it is too short to be distinguished from other
-    /// text.
-    pub(crate) fn secret(&self) -> Option<&[u8]> {
-        let key = self.key();
-        let secret = match key.split_once(':') {
-            Some((id, secret)) if !id.is_empty() && secret.len() >= SHORTEST => secret,
-            _ => key,
-        };
-        (secret.len() >= SHORTEST).then_some(secret.as_bytes())
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key_id() {
-            Some(id) => write!(f, "Credential({id}:..)"),
-            None => f.write_str("Credential(..)"),
-        }
-    }
-}
-
 /// Builds the `User-Agent`; `extra` is appended for a program built on top.
 ///
 /// # Errors
@@ -441,6 +310,8 @@ pub fn user_agent(extra: Option<&str>) -> Result<HeaderValue, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
     use crate::target::MAX_TARGET;
     use http::{Method, StatusCode};

@@ -193,7 +193,8 @@ fn shown(cursor: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{BuildError, ReadError};
+    use crate::build_error::BuildError;
+    use crate::error::ReadError;
     use crate::request::Request;
     use crate::response::Response;
     use crate::target::Target;

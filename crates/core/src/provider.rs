@@ -6,17 +6,20 @@ use std::fmt::Debug;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{BuildError, ReadError, ReadErrorKind};
+use crate::build_error::BuildError;
+use crate::error::{ReadError, ReadErrorKind};
 use crate::event::{RawEvent, Status};
-use crate::id::{Cursor, EventSeq, IdempotencyKey, TaskId};
+use crate::id::{Cursor, EventSeq, TaskId};
+use crate::key::IdempotencyKey;
 use crate::lenient::LenientList;
 use crate::operation::Safety;
 use crate::outcome::{Output, TaskFailure};
 use crate::pages::ListPage;
 use crate::question::{Answer, Question};
-use crate::request::{Request, Source};
+use crate::request::Request;
 use crate::response::Response;
 use crate::seed::hex;
+use crate::source::Source;
 use crate::sse;
 use crate::time::Timestamp;
 

@@ -46,28 +46,16 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue};
 use memchr::{memchr3, memrchr2};
 
-use crate::origin::Credential;
+use crate::credential::{Credential, REDACTED};
 use crate::response::Head;
 
 pub(crate) use pieces::{HoldBack, MAX_BEHIND, Piece};
-
-/// What replaces a key. No id, cursor or status may contain it.
-pub const REDACTED: &str = "[key]";
-
-/// Characters that a key must have to be searched for.
-pub const SHORTEST: usize = 8;
 
 /// Bytes of an unfinished line of a stream that are held back. A longer line is released piece by piece.
 const MAX_HELD: usize = 1024 * 1024;
 
 /// The most bytes that a character of the key is expected to take where only the end of a text is searched.
 const WIDEST: usize = 16;
-
-/// Returns whether the API key was removed from this text, so that it is not what the server meant.
-#[must_use]
-pub fn is_redacted(text: &str) -> bool {
-    text.contains(REDACTED)
-}
 
 impl Credential {
     /// Removes the key from a text for people to read.

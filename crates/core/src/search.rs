@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::error::{BuildError, ReadError};
+use crate::build_error::BuildError;
+use crate::error::ReadError;
 use crate::id::{Revision, TaskId};
 use crate::operation::Operation;
 use crate::pages::ListPage;

@@ -5,14 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, RawEvent, Status};
-use crate::id::{
-    Cursor, EventId, EventSeq, IdempotencyKey, IntentId, MessageNo, QuestionId, Revision, TaskId,
-};
+use crate::id::{Cursor, EventId, EventSeq, IntentId, MessageNo, QuestionId, Revision, TaskId};
+use crate::key::IdempotencyKey;
 use crate::outcome::{NotStartedReason, UnknownReason};
 use crate::policy::Policy;
 use crate::provider::{MatchCriteria, UnconfirmedEnd};
 use crate::question::{Answer, Question};
-use crate::request::Source;
+use crate::source::Source;
 use crate::time::Timestamp;
 
 /// The version that is written, and the only one that is read.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use http::uri::PathAndQuery;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::error::BuildError;
+use crate::build_error::BuildError;
 
 /// Everything but the unreserved characters of RFC 3986 is encoded, so that no text can escape from its segment.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC

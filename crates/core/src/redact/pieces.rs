@@ -24,7 +24,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr3};
 use serde_json::Value;
 
-use crate::origin::Credential;
+use crate::credential::Credential;
 
 use super::{Masked, REDACTED, Reach, after_break, open_end, spell};
 

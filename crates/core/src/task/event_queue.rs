@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::credential::Credential;
 use crate::event::{Event, RawEvent};
 use crate::id::{EventId, EventNo, QuestionId};
-use crate::origin::Credential;
 use crate::redact::{HoldBack, MAX_BEHIND, Piece};
 
 /// Events that may be delivered before they are recorded.

@@ -2,7 +2,8 @@
 
 use crate::error::ApiError;
 use crate::event::Status;
-use crate::id::{EventSeq, IdempotencyKey, QuestionId, TaskId};
+use crate::id::{EventSeq, QuestionId, TaskId};
+use crate::key::IdempotencyKey;
 use crate::operation::Safety;
 use crate::outcome::TimeLimit;
 use crate::policy::Policy;

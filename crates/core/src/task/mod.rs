@@ -26,14 +26,13 @@ use bytes::Bytes;
 
 use crate::again::{KeptStart, StartAgain};
 use crate::budget::OriginBudget;
+use crate::credential::Credential;
 use crate::error::{ApiError, Error, ErrorKind};
 use crate::event::Status;
 use crate::failure::ExchangeFailure;
-use crate::id::{
-    EventNo, EventSeq, ExchangeId, IdempotencyKey, IntentId, MessageNo, QuestionId, Revision,
-    TaskId,
-};
-use crate::origin::{Credential, Origin};
+use crate::id::{EventNo, EventSeq, ExchangeId, IntentId, MessageNo, QuestionId, Revision, TaskId};
+use crate::key::IdempotencyKey;
+use crate::origin::Origin;
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::provider::{MatchCriteria, Provider, ReadKind};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::budget::OriginBudget;
-use crate::error::BuildError;
+use crate::build_error::BuildError;
 use crate::limits::{Kind, Limits};
 use crate::operation::Safety;
 use crate::outcome::{

@@ -10,12 +10,13 @@ use crate::id::{QuestionId, TaskId};
 use crate::outcome::{CancelResult, NotStartedReason, Outcome, TimeLimit, UnknownReason};
 use crate::provider::{MatchCriteria, Provider};
 use crate::question::AnswerError;
-use crate::request::{Request, Segment, SourceKey};
+use crate::request::Request;
 use crate::seed::{Seed, hex, unhex32};
 use crate::snapshot::{
     ResumeError, Saved, SavedAgain, SavedAskedInStream, SavedCancel, SavedEnd, SavedRequest,
     SavedSegment, SavedStart, SavedTurn, SavedTurnState, SavedUnconfirmedEnd, SavedWrite, Snapshot,
 };
+use crate::source::{Segment, SourceKey};
 use crate::target::MAX_TARGET;
 use crate::time::Timestamp;
 

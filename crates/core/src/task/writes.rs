@@ -20,8 +20,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::error::BuildError;
-use crate::id::{Cursor, IdempotencyKey, MessageNo, TaskId};
+use crate::build_error::BuildError;
+use crate::id::{Cursor, MessageNo, TaskId};
+use crate::key::IdempotencyKey;
 use crate::operation::Safety;
 use crate::provider::{Provider, WriteRequest};
 use crate::question::{Answer, Question};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use taskward_core::Output;
 
-use super::conversation::text_of;
+use super::text::text_of;
 
 /// The answer of a completed task: its summary, as the server sent it.
 #[derive(Clone, Debug, PartialEq)]

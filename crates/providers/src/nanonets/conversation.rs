@@ -7,7 +7,8 @@ use taskward_core::{
 };
 
 use super::answer::Answer;
-use super::provider::subject;
+use super::requests::subject;
+use super::text::text_of;
 use super::types::{Message, MessageList, MessageRole};
 use crate::wire;
 
@@ -236,23 +237,6 @@ pub(super) fn words(content: &Value) -> String {
         Value::Null => String::new(),
         other => serde_json::to_string_pretty(other).unwrap_or_default(),
     })
-}
-
-/// Returns the text of a free-form value: a string, or an object's `summary`, `text` or `content`, or the texts of a list.
-pub(super) fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Object(object) => ["summary", "text", "content"]
-            .iter()
-            .find_map(|name| text_of(object.get(*name)?)),
-        Value::Array(items) => {
-            let texts: Option<Vec<String>> = items.iter().map(text_of).collect();
-            texts
-                .filter(|texts| !texts.is_empty())
-                .map(|texts| texts.join("\n"))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,9 @@ mod conversation;
 mod job;
 pub mod operations;
 mod provider;
+mod requests;
 mod status;
+mod text;
 
 pub use crate::generated::nanonets as types;
 pub use answer::Answer;

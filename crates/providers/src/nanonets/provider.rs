@@ -1,66 +1,25 @@
 //! The provider: which request does what, and what a reply says.
 
-use http::Method;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use taskward_core::{
     BuildError, Candidate, Capabilities, Confirmation, CreatedTask, Cursor, IdempotencyKey,
     ListPage, MatchCriteria, Operation as _, PollResult, Provider, ProviderDefaults, ReadError,
-    ReadKind, Request, Response, Safety, Target, TaskFailure, TaskId, Timestamp, WriteRequest,
+    ReadKind, Request, Response, Safety, TaskFailure, TaskId, Timestamp, WriteRequest,
 };
 
 use super::answer::Answer;
 use super::conversation;
 use super::job::Job;
 use super::operations::ListTasks;
+use super::requests::{cancel_request, message_request, read_about, subject, task_target};
 use super::status::status_of;
-use super::types::{
-    RunAgentResponse, SendMessageRequest, TaskList, TaskListItem, TaskResult, TaskStatus,
-};
-use crate::wire::{self, Naming, Subject};
-
-/// Where a reply names its task: itself, and each message or step in it.
-const NAMING: Naming = Naming {
-    ids: &["task_id"],
-    inside: &[("data", &ENTRY), ("messages", &ENTRY), ("feed", &ENTRY)],
-};
-const ENTRY: Naming = Naming {
-    ids: &["task_id"],
-    inside: &[],
-};
-
-/// Returns how replies name this task.
-pub(super) fn subject(id: &str) -> Subject<'_> {
-    Subject::new(id, &NAMING)
-}
-
-/// Reads a reply about this task.
-pub(super) fn read_about<T: DeserializeOwned>(id: &str, reply: &Response) -> Result<T, ReadError> {
-    subject(id).check(&reply.body)?;
-    Ok(wire::decode(&reply.body)?)
-}
+use super::text::text_of;
+use super::types::{RunAgentResponse, TaskList, TaskListItem, TaskResult, TaskStatus};
+use crate::wire;
 
 /// The Nanonets Agents platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nanonets;
-
-pub(super) fn task_target(
-    id: &str,
-    rest: &'static str,
-) -> Result<http::uri::PathAndQuery, BuildError> {
-    Target::new("/api/v1/tasks").segment(id)?.path(rest).build()
-}
-
-pub(super) fn message_request(id: &str, text: &str) -> Result<Request, BuildError> {
-    let body = SendMessageRequest {
-        message: text.to_owned(),
-    };
-    Request::json(Method::POST, task_target(id, "/message")?, &body)
-}
-
-pub(super) fn cancel_request(id: &str) -> Result<Request, BuildError> {
-    Ok(Request::empty(Method::POST, task_target(id, "/cancel")?))
-}
 
 impl Provider for Nanonets {
     type Job = Job;
@@ -308,7 +267,7 @@ fn written(at: Timestamp) -> Result<String, BuildError> {
 fn message_of(item: &Value) -> Option<String> {
     ["error", "content", "result", "message"]
         .iter()
-        .find_map(|name| conversation::text_of(item.get(*name)?))
+        .find_map(|name| text_of(item.get(*name)?))
         .filter(|text| !text.is_empty())
 }
 

@@ -7,7 +7,7 @@ use taskward_core::{
 use super::{joined, json, list_of, paged};
 use crate::nanonets::conversation;
 use crate::nanonets::job::Job;
-use crate::nanonets::provider::{cancel_request, message_request, read_about, task_target};
+use crate::nanonets::requests::{cancel_request, message_request, read_about, task_target};
 use crate::nanonets::types::{
     Message, RunAgentResponse, SendMessageResponse, Task, TaskList, TaskListItem, TaskResult,
     TaskStatus, TaskSummary,
