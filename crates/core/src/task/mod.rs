@@ -54,7 +54,8 @@ pub use intent::UnconfirmedStart;
 use link::{Link, Purpose, Report};
 use outbox::Outbox;
 use phase::{Move, Phase, Starting};
-use stream::{Loss, MAX_UNREAD, Stream};
+use stream::open::Loss;
+use stream::{MAX_UNREAD, Stream};
 use turn::{Turn, TurnState};
 
 /// One remote task, from start to answer, as a state machine without I/O.

@@ -25,6 +25,7 @@ use super::intent::old_key;
 use super::link::{Exchange, Purpose};
 use super::phase::{Finishing, LastRead, Move, Phase};
 use super::stream::asked::AskedState;
+use super::stream::open::Continuity;
 use super::stream::{CONFIRM, OPENING, QUIET, Stream, StreamState};
 
 /// The earliest of several exchanges that are due.
@@ -447,7 +448,7 @@ impl<P: Provider> Follow<P> {
                     WaitReason::Silence,
                     None,
                 );
-                if !open.contiguous && self.has_list(env.now) {
+                if open.continuity == Continuity::Unproven && self.has_list(env.now) {
                     plan.offer(open.opened.after(QUIET), WaitReason::Quiet, None);
                 }
             }

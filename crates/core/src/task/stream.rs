@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use crate::event::{Event, RawEvent};
@@ -14,14 +13,15 @@ use crate::id::{EventSeq, ExchangeId, QuestionId};
 use crate::lenient::ListEntry;
 use crate::provider::{StreamEvent, UnconfirmedEnd};
 use crate::question::Question;
-use crate::reason::{RetryReason, WaitReason};
+use crate::reason::WaitReason;
 use crate::response::Response;
-use crate::sse::Decoder;
 use crate::time::Timestamp;
 
 use asked::AskedInStream;
+use open::Open;
 
 pub(super) mod asked;
+pub(super) mod open;
 
 /// The states and the transitions between them, as drawn in ARCHITECTURE.md.
 pub(super) const EDGES: &[(&str, &str, &str)] = &[
@@ -55,71 +55,6 @@ pub(super) struct Opening {
     pub(super) since: Timestamp,
     /// The report of the request if it brought no stream, until it is judged.
     pub(super) report: Option<Result<Response, ExchangeFailure>>,
-}
-
-/// Why a stream is of no more use.
-#[derive(Debug)]
-pub(super) struct Loss {
-    pub(super) reason: RetryReason,
-    /// The reason in words.
-    pub(super) why: String,
-}
-
-impl Loss {
-    pub(super) fn failed(failure: &ExchangeFailure) -> Self {
-        Self {
-            reason: RetryReason::Wire(failure.cause.clone()),
-            why: failure.to_string(),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) id: ExchangeId,
-    pub(super) decoder: Decoder,
-    pub(super) chunks: VecDeque<Bytes>,
-    pub(super) opened: Timestamp,
-    pub(super) last_byte_at: Timestamp,
-    /// Since when the driver has been reading the stream without receiving anything. Time in which it did something
-    /// else is no silence.
-    pub(super) listening: Option<Timestamp>,
-    /// How the stream ended, once it has.
-    pub(super) end: Option<Loss>,
-    /// Whether this connection has brought an event, old or new: until then it may be one that never will.
-    pub(super) has_events: bool,
-    /// Whether the stream is proven to continue where the last connection ended: by its first event, or by the list.
-    pub(super) contiguous: bool,
-    /// Whether an event from this connection was reported.
-    pub(super) told: bool,
-    /// An event that arrived early and is deferred until the backfill has caught up.
-    pub(super) deferred: Option<StreamEvent>,
-    /// Whether this connection was already reported to replay an event with other content.
-    pub(super) replays_altered: bool,
-}
-
-impl Open {
-    /// Returns whether this connection alone shows what happens.
-    pub(super) fn is_trusted(&self) -> bool {
-        self.has_events && self.contiguous
-    }
-
-    /// Excludes a time in which the driver was busy with something else from the silence.
-    pub(super) fn not_listening_for(&mut self, busy: Duration) {
-        self.listening = self.listening.map(|since| since.after(busy));
-    }
-
-    /// Returns for how long nothing has come although the driver was reading.
-    pub(super) fn silence(&self, now: Timestamp) -> Duration {
-        self.listening.map_or(Duration::ZERO, |since| {
-            now.since(since.max(self.last_byte_at))
-        })
-    }
-
-    /// Returns whether there are bytes that are not decoded yet.
-    pub(super) fn has_unread(&self) -> bool {
-        !self.chunks.is_empty()
-    }
 }
 
 /// A backfill: the list of events is read page by page.
@@ -408,7 +343,7 @@ impl Stream {
             StreamState::Closed { .. } | StreamState::Closing { .. } => return None,
         };
         // During a backfill the stream is read up to one event, which shows how far the list has to be read.
-        let busy = self.backfill.is_some() && open.deferred.is_some();
+        let busy = self.backfill.is_some() && open.deferred().is_some();
         let busy = busy || self.end.is_some() || open.has_unread();
         (!busy && open.end.is_none()).then_some(open.id)
     }
@@ -528,20 +463,7 @@ impl Stream {
         if let Some(fill) = &mut self.backfill {
             fill.overtaken = true;
         }
-        self.enter(StreamState::Open(Box::new(Open {
-            id,
-            decoder: Decoder::new(),
-            chunks: VecDeque::new(),
-            opened: now,
-            last_byte_at: now,
-            listening: None,
-            end: None,
-            has_events: false,
-            contiguous: false,
-            told: false,
-            deferred: None,
-            replays_altered: false,
-        })));
+        self.enter(StreamState::Open(Box::new(Open::new(id, now))));
     }
 }
 

@@ -13,6 +13,7 @@ use crate::reason::RetryReason;
 use crate::retry::{self, AttemptError};
 use crate::task::follow::{Cx, Follow};
 use crate::task::phase::Move;
+use crate::task::stream::open::{Deferred, Open};
 use crate::task::stream::{
     Backfill, CROSS_CHECK, EMPTY_PAGES, FILL_PATIENCE, FILL_PATIENCE_AT_END, MAX_REVERSED,
 };
@@ -43,7 +44,7 @@ impl<P: Provider> Follow<P> {
             | PollResult::ReadFirst(..) => true,
             PollResult::Waiting(_) => !trusted || self.stream.asked.is_none(),
             PollResult::Pending(_) | PollResult::Paused(_) | PollResult::Unknown(_) => {
-                let silent = self.stream.open().is_some_and(|open| !open.has_events);
+                let silent = self.stream.open().is_some_and(|open| !open.has_events());
                 let opening = self.stream.opening_since().is_some();
                 silent || opening || self.stream.fell_back()
             }
@@ -82,7 +83,7 @@ impl<P: Provider> Follow<P> {
         fill.reached = fill.reached.max(newest);
         let count = events.len();
         let known = oldest <= self.stream.last_decoded;
-        let deferred = self.stream.open().and_then(|open| open.deferred.as_ref());
+        let deferred = self.stream.open().and_then(Open::deferred);
         let deferred = deferred.and_then(|event| event.event.seq);
         let more = match &next {
             None => false,
@@ -276,20 +277,15 @@ impl<P: Provider> Follow<P> {
         // The list has it, so the stream need not have brought it.
         self.stream.skipped = skipped > 0 || (self.stream.skipped && !complete);
         self.stream.backfill_done = complete;
-        let mut deferred = None;
-        let mut unseen = false;
-        if let Some(open) = self.stream.open_mut() {
-            // Only the list could say what came before the first event of a connection, and a list that lacks this
-            // event, too, does not say it.
-            open.contiguous = true;
-            deferred = open.deferred.take();
-            if let Some(event) = &deferred {
-                let first = !std::mem::replace(&mut open.told, true);
-                unseen = first && (!complete || event.event.seq > reached);
-                // The driver did not read the stream during the backfill.
-                open.listening = None;
+        // Whether the list does not reach up to the first event of the connection: there may be a gap before it.
+        let (deferred, unseen) = match self.stream.open_mut().and_then(Open::caught_up) {
+            Some(Deferred::First(event)) => {
+                let unseen = !complete || event.event.seq > reached;
+                (Some(event), unseen)
             }
-        }
+            Some(Deferred::Later(event)) => (Some(event), false),
+            None => (None, false),
+        };
         if complete || unseen {
             self.stream.reopened = unseen && !self.stream.gaps_are_normal;
         }
@@ -297,7 +293,7 @@ impl<P: Provider> Follow<P> {
             self.recall(cx, past);
         }
         match deferred {
-            Some(event) => self.take_contiguous(cx, event),
+            Some(event) => self.take_contiguous(cx, *event),
             None if complete && skipped > 0 => self.take_skipped(cx, skipped),
             None => {}
         }

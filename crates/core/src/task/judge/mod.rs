@@ -532,7 +532,7 @@ impl<P: Provider> Follow<P> {
             .is_some_and(|wait| !wait.is_told())
             || (self.stream.waits_without_event && self.questions.open().next().is_none());
         let (due, why) = match self.stream.open() {
-            Some(open) if open.has_events && !pending => {
+            Some(open) if open.has_events() && !pending => {
                 let progressed = cx.env.liveness.last_change_at.unwrap_or(open.opened);
                 let lull = cx.env.now.since(progressed);
                 let due = cx.env.now.after(lull.clamp(LULL, CROSS_CHECK));

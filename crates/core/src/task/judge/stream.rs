@@ -17,9 +17,10 @@ use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::phase::{Move, Terminal};
 use crate::task::questions::KnownAs;
 use crate::task::stream::asked::{AskedChange, AskedInStream, AskedState};
+use crate::task::stream::open::{Continuity, Loss, Open};
 use crate::task::stream::{
-    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, FALLBACK, LULL, Loss, MAX_UNREADABLE, Open,
-    QUIET, RETRY_RANGE, STALE, StreamState, UPTIME,
+    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, FALLBACK, LULL, MAX_UNREADABLE, QUIET,
+    RETRY_RANGE, STALE, StreamState, UPTIME,
 };
 use crate::time::{Timestamp, millis};
 
@@ -38,9 +39,7 @@ enum NextEvent {
     /// Something that says nothing about the task.
     Skipped,
     /// An event that cannot be read, of this task or of another.
-    Unreadable {
-        ours: bool,
-    },
+    Unreadable(ReadErrorKind),
     TooLarge(String),
     Ended(Loss),
     Nothing,
@@ -92,11 +91,11 @@ impl<P: Provider> Follow<P> {
             self.stream.failures = 0;
         }
         match self.next_of_stream(cx) {
-            NextEvent::Event(event) => self.take_streamed(cx, *event),
+            NextEvent::Event(event) => self.take_streamed(cx, event),
             NextEvent::Skipped => {}
-            NextEvent::Unreadable { ours } => {
+            NextEvent::Unreadable(kind) => {
                 self.stream.unreadable += 1;
-                if ours {
+                if kind != ReadErrorKind::Foreign {
                     self.skip_streamed(cx);
                 }
                 if self.stream.unreadable >= MAX_UNREADABLE {
@@ -124,7 +123,7 @@ impl<P: Provider> Follow<P> {
     fn skip_streamed(&mut self, cx: &mut Cx<'_, P>) {
         self.stream.skipped = true;
         if let Some(open) = self.stream.open_mut() {
-            open.contiguous = false;
+            open.continuity = Continuity::Unproven;
         }
         if !self.has_list(cx.env.now) {
             self.lose_wait(cx);
@@ -133,15 +132,14 @@ impl<P: Provider> Follow<P> {
 
     /// During a backfill, reads the stream's next event: it shows how far the list has to be read.
     fn peek_stream(&mut self, cx: &mut Cx<'_, P>) -> bool {
-        let idle = |open: &Open| open.deferred.is_none() && open.has_unread();
+        let idle = |open: &Open| open.deferred().is_none() && open.has_unread();
         if !self.stream.open().is_some_and(idle) {
             return false;
         }
         if let NextEvent::Event(event) = self.next_of_stream(cx)
             && let Some(open) = self.stream.open_mut()
         {
-            open.has_events = true;
-            open.deferred = Some(*event);
+            open.defer(event);
         }
         true
     }
@@ -171,9 +169,7 @@ impl<P: Provider> Follow<P> {
                     NextEvent::Event(Box::new(event))
                 }
                 Ok(None) => NextEvent::Skipped,
-                Err(error) => NextEvent::Unreadable {
-                    ours: error.kind() != ReadErrorKind::Foreign,
-                },
+                Err(error) => NextEvent::Unreadable(error.kind()),
             },
             Ok(None) => NextEvent::Skipped,
             Err(too_large) => NextEvent::TooLarge(too_large.to_string()),
@@ -185,7 +181,7 @@ impl<P: Provider> Follow<P> {
         }
         // Reported once per connection, except for an event that asks somebody a question.
         if let Some((position, is_asking)) = altered
-            && (is_asking || !std::mem::replace(&mut open.replays_altered, true))
+            && (is_asking || open.replays_altered())
         {
             cx.out.events.push(Event::Altered { position });
         }
@@ -208,7 +204,10 @@ impl<P: Provider> Follow<P> {
             self.cut(cx, RetryReason::StreamSilent, why, budget);
             return true;
         }
-        if !open.contiguous && now >= open.opened.after(QUIET) && self.has_list(cx.env.now) {
+        if open.continuity == Continuity::Unproven
+            && now >= open.opened.after(QUIET)
+            && self.has_list(cx.env.now)
+        {
             // The stream may continue where the last connection ended and have nothing to report; or it may not.
             self.begin_backfill(cx);
             return true;
@@ -219,7 +218,7 @@ impl<P: Provider> Follow<P> {
     /// Handles an event of the open stream. The first event of a connection shows whether the stream is contiguous with
     /// the last connection; if not, the list is read before the event is reported. The same holds for a later gap in
     /// the sequence, unless gaps are known to mean nothing.
-    fn take_streamed(&mut self, cx: &mut Cx<'_, P>, event: StreamEvent) {
+    fn take_streamed(&mut self, cx: &mut Cx<'_, P>, event: Box<StreamEvent>) {
         self.stream.unreadable = 0;
         let position = event.event.seq;
         let next = position.is_none_or(|position| self.stream.is_next(position));
@@ -228,23 +227,21 @@ impl<P: Provider> Follow<P> {
         let Some(open) = self.stream.open_mut() else {
             return;
         };
-        let first = !std::mem::replace(&mut open.has_events, true);
-        if !next && has_list && !(open.contiguous && sparse) {
-            open.deferred = Some(event);
+        let first = !open.has_events();
+        let proven = open.continuity == Continuity::Proven;
+        if !next && has_list && !(proven && sparse) {
+            open.defer(event);
             return self.begin_backfill(cx);
         }
+        open.report();
         if first && next {
             self.stream.reopened = false;
-        }
-        if let Some(open) = self.stream.open_mut() {
-            open.contiguous = true;
-            open.told = true;
         }
         if first {
             // From now on status polls only cross-check the stream.
             self.poll_again(cx, ReadKind::Status, None);
         }
-        self.take_contiguous(cx, event);
+        self.take_contiguous(cx, *event);
         self.postpone_check(cx);
     }
 
