@@ -438,7 +438,7 @@ impl<P: Provider> Follow<P> {
         }
         match &self.stream.state {
             StreamState::Closed { due } => {
-                let open = Purpose::OpenStream(self.stream.last_taken);
+                let open = Purpose::OpenStream(self.stream.sequence.last_taken);
                 plan.offer_due(env.now, *due, WaitReason::Reopen, open);
             }
             StreamState::Open(open) => {

@@ -138,7 +138,7 @@ fn save_follow<P: Provider>(follow: &Follow<P>, saved: &mut Saved) {
     saved.created_at = *created_at;
     saved.status.clone_from(status);
     saved.stale = *freshness != StatusFreshness::Current;
-    saved.event_seq = stream.last_taken;
+    saved.event_seq = stream.sequence.last_taken;
     saved.asked_in_stream = stream.asked.as_ref().map(|wait| SavedAskedInStream {
         question: wait.question.clone(),
         told: wait.known() != KnownAs::New,
@@ -147,7 +147,7 @@ fn save_follow<P: Provider>(follow: &Follow<P>, saved: &mut Saved) {
     // An event that was not acknowledged comes again, and with it the unconfirmed end.
     let end = stream.end.as_ref();
     saved.unconfirmed_end = end
-        .filter(|unconfirmed| unconfirmed.event.seq <= stream.last_taken)
+        .filter(|unconfirmed| unconfirmed.event.seq <= stream.sequence.last_taken)
         .map(|unconfirmed| SavedUnconfirmedEnd {
             end: unconfirmed.end.clone(),
             event: unconfirmed.event.clone(),

@@ -13,21 +13,23 @@ use crate::reason::RetryReason;
 use crate::retry::{self, AttemptError};
 use crate::task::follow::{Cx, Follow};
 use crate::task::phase::Move;
-use crate::task::stream::open::{Deferred, Open};
-use crate::task::stream::{
-    Backfill, CROSS_CHECK, EMPTY_PAGES, FILL_PATIENCE, FILL_PATIENCE_AT_END, MAX_REVERSED,
+use crate::task::stream::CROSS_CHECK;
+use crate::task::stream::list::{
+    Backfill, Coverage, CursorOrigin, FILL_PATIENCE, FILL_PATIENCE_AT_END, LastBackfill,
+    MAX_REVERSED,
 };
+use crate::task::stream::open::{Deferred, Open};
+use crate::task::stream::sequence::{EventOrigin, Gaps, Joint, SinceLast};
 use crate::task::writes::WriteKind;
 use crate::time::Timestamp;
 
 use super::access_lost;
-use super::stream::EventOrigin;
 
 impl<P: Provider> Follow<P> {
     /// Returns whether there is a list to read.
     pub(in crate::task) fn has_list(&self, now: Timestamp) -> bool {
         let missing = |since: Timestamp| now < since.after(CROSS_CHECK);
-        P::CAPABILITIES.events && !self.stream.list_missing_since.is_some_and(missing)
+        P::CAPABILITIES.events && !self.stream.list.missing_since.is_some_and(missing)
     }
 
     /// Returns whether this poll result may rest on events that were not reported.
@@ -46,7 +48,7 @@ impl<P: Provider> Follow<P> {
             PollResult::Pending(_) | PollResult::Paused(_) | PollResult::Unknown(_) => {
                 let silent = self.stream.open().is_some_and(|open| !open.has_events());
                 let opening = self.stream.opening_since().is_some();
-                silent || opening || self.stream.fell_back()
+                silent || opening || self.stream.health.fell_back()
             }
             PollResult::Ready(_)
             | PollResult::Asking(_)
@@ -59,50 +61,24 @@ impl<P: Provider> Follow<P> {
     /// Begins a backfill at the newest page that was read before.
     pub(super) fn begin_backfill(&mut self, cx: &mut Cx<'_, P>) {
         if self.stream.backfill.is_none() {
-            self.stream.backfill = Some(Backfill::new(self.stream.cursor.clone(), cx.env.now));
+            let cursor = self.stream.list.cursor.clone();
+            self.stream.backfill = Some(Backfill::new(cursor, cx.env.now));
         }
     }
 
     /// Processes a page of the list.
     pub(super) fn take_page(&mut self, cx: &mut Cx<'_, P>, page: Page) -> Move<P::Output> {
-        let Page { events, next } = page;
         let Some(mut fill) = self.stream.backfill.take() else {
             return Move::Stay;
         };
-        let first = fill.reached.is_none();
-        let positions = || events.readable().filter_map(|event| event.event.seq);
-        let (newest, oldest) = (positions().max(), positions().min());
-        let leading = events.readable().next().map(|event| event.event.seq);
-        if first && events.readable().nth(1).is_some() && leading == Some(newest) {
-            fill.reversed = Some(Vec::new());
-            self.stream.cursor = None;
-        }
-        fill.tries = 0;
-        fill.since = cx.env.now;
-        fill.inherited = false;
-        fill.reached = fill.reached.max(newest);
-        let count = events.len();
-        let known = oldest <= self.stream.last_decoded;
         let deferred = self.stream.open().and_then(Open::deferred);
         let deferred = deferred.and_then(|event| event.event.seq);
-        let more = match &next {
-            None => false,
-            Some(next) if fill.cursor.as_ref() == Some(next) => false,
-            // Newest first: read until a known event.
-            Some(_) if fill.reversed.is_some() => count > 0 && !known,
-            Some(_) if count == 0 => {
-                fill.empty += 1;
-                fill.largest == 0 && fill.empty < EMPTY_PAGES
-            }
-            // Either the stream continues from here, or this was everything when the page was made.
-            Some(_) => {
-                deferred.is_none_or(|deferred| fill.reached < Some(deferred))
-                    && count >= fill.largest
-            }
-        };
-        fill.largest = fill.largest.max(count);
+        let known = self.stream.sequence.last_decoded;
+        let more = fill.receive(&page, known, deferred, cx.env.now);
+        let Page { events, next } = page;
         match &mut fill.reversed {
             Some(collected) => {
+                self.stream.list.cursor = None;
                 collected.extend(events);
                 let all = !more || collected.len() > MAX_REVERSED;
                 let collected = if all {
@@ -119,7 +95,7 @@ impl<P: Provider> Follow<P> {
             }
             None => {
                 if fill.skipped == 0 {
-                    self.stream.cursor.clone_from(&fill.cursor);
+                    self.stream.list.cursor.clone_from(&fill.cursor);
                 }
                 self.take_listed(cx, events.into_iter().collect(), &mut fill);
             }
@@ -161,15 +137,18 @@ impl<P: Provider> Follow<P> {
                 EventKind::Working | EventKind::Ended(_) => fill.past = None,
                 EventKind::Neutral => {}
             }
-            let skipped = std::mem::take(&mut fill.skipped) > 0;
+            let before = match std::mem::take(&mut fill.skipped) {
+                0 => SinceLast::Readable,
+                _ => SinceLast::Unreadable,
+            };
             last = event.event.seq;
-            self.take_event(cx, event, EventOrigin::List, skipped);
+            self.take_event(cx, event, EventOrigin::List, before);
         }
         // Some of the unreadable entries may be events that are known already.
-        if let (Some(last), Some(decoded)) = (last, self.stream.last_decoded) {
-            let known = match self.stream.gaps_are_normal {
-                true => u64::from(last < decoded),
-                false => decoded.0.saturating_sub(last.0),
+        if let (Some(last), Some(decoded)) = (last, self.stream.sequence.last_decoded) {
+            let known = match self.stream.sequence.gaps {
+                Gaps::Normal => u64::from(last < decoded),
+                Gaps::Hide => decoded.0.saturating_sub(last.0),
             };
             fill.skipped = fill.skipped.saturating_sub(known);
         }
@@ -181,7 +160,7 @@ impl<P: Provider> Follow<P> {
         self.lose_wait(cx);
         let over = self.deferred.as_ref().is_some_and(PollResult::is_over);
         if over && self.stream.end.is_none() {
-            let after = self.stream.last_decoded.unwrap_or(EventSeq(0));
+            let after = self.stream.sequence.last_decoded.unwrap_or(EventSeq(0));
             let before = EventSeq(after.0.saturating_add(skipped).saturating_add(1));
             cx.out.events.push(Event::Gap { after, before });
         }
@@ -189,7 +168,7 @@ impl<P: Provider> Follow<P> {
 
     /// Gives up the list for now, because it cannot be read on; it is requested again later.
     pub(in crate::task) fn list_unusable(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
-        self.stream.list_missing_since = Some(cx.env.now);
+        self.stream.list.missing_since = Some(cx.env.now);
         self.end_backfill(cx, false)
     }
 
@@ -217,10 +196,10 @@ impl<P: Provider> Follow<P> {
             501 => true,
             _ => status.is_client_error(),
         });
-        if refused && fill.inherited {
+        if refused && fill.cursor_of == CursorOrigin::EarlierBackfill {
             // The cursor is of no more use, but the list may be.
             *fill = Backfill::new(None, fill.since);
-            self.stream.cursor = None;
+            self.stream.list.cursor = None;
             return Move::Stay;
         }
         let shapeless = matches!(error, AttemptError::Unreadable(error) if error.kind() == ReadErrorKind::Shape);
@@ -262,11 +241,11 @@ impl<P: Provider> Follow<P> {
         if let Some(fill) = self
             .stream
             .backfill
-            .take_if(|fill| complete && fill.overtaken)
+            .take_if(|fill| complete && fill.coverage == Coverage::Overtaken)
         {
             // Read once more from the newest page: now the list reaches up to where the connection begins.
             let past = fill.past;
-            let fill = Backfill::new(self.stream.cursor.clone(), cx.env.now);
+            let fill = Backfill::new(self.stream.list.cursor.clone(), cx.env.now);
             self.stream.backfill = Some(Backfill { past, ..fill });
             return Move::Stay;
         }
@@ -275,8 +254,16 @@ impl<P: Provider> Follow<P> {
             None => (None, None, 0),
         };
         // The list has it, so the stream need not have brought it.
-        self.stream.skipped = skipped > 0 || (self.stream.skipped && !complete);
-        self.stream.backfill_done = complete;
+        let sequence = &mut self.stream.sequence;
+        if skipped > 0 {
+            sequence.since_last = SinceLast::Unreadable;
+        } else if complete {
+            sequence.since_last = SinceLast::Readable;
+        }
+        self.stream.list.last_backfill = match complete {
+            true => LastBackfill::Complete,
+            false => LastBackfill::Incomplete,
+        };
         // Whether the list does not reach up to the first event of the connection: there may be a gap before it.
         let (deferred, unseen) = match self.stream.open_mut().and_then(Open::caught_up) {
             Some(Deferred::First(event)) => {
@@ -287,7 +274,11 @@ impl<P: Provider> Follow<P> {
             None => (None, false),
         };
         if complete || unseen {
-            self.stream.reopened = unseen && !self.stream.gaps_are_normal;
+            let sequence = &mut self.stream.sequence;
+            sequence.joint = match unseen && sequence.gaps == Gaps::Hide {
+                true => Joint::Reconnect,
+                false => Joint::Same,
+            };
         }
         if complete {
             self.recall(cx, past);

@@ -26,6 +26,7 @@ use super::follow::{Cx, Follow, StatusFreshness};
 use super::link::Purpose;
 use super::phase::{Move, Phase, Terminal};
 use super::poller::{NOT_FOUND_READS, NotFound};
+use super::stream::asked::LastWait;
 use super::stream::{Aftermath, CROSS_CHECK, LULL, QUIET, StreamState};
 use super::{Task, TurnState};
 use withdrawn::by_conversation;
@@ -530,7 +531,8 @@ impl<P: Provider> Follow<P> {
             .asked
             .as_ref()
             .is_some_and(|wait| !wait.is_told())
-            || (self.stream.waits_without_event && self.questions.open().next().is_none());
+            || (self.stream.last_wait == LastWait::Unnamed
+                && self.questions.open().next().is_none());
         let (due, why) = match self.stream.open() {
             Some(open) if open.has_events() && !pending => {
                 let progressed = cx.env.liveness.last_change_at.unwrap_or(open.opened);

@@ -6,8 +6,7 @@ use bytes::Buf as _;
 
 use crate::budget::OriginBudget;
 use crate::error::{ReadError, ReadErrorKind};
-use crate::event::Event;
-use crate::id::EventSeq;
+use crate::event::{Event, RawEvent};
 use crate::outcome::{Outcome, UnavailableReason};
 use crate::provider::{EventKind, PollResult, Provider, ReadKind, StreamEvent, UnconfirmedEnd};
 use crate::question::{Question, WithdrawReason};
@@ -16,22 +15,17 @@ use crate::retry::{self, AttemptError};
 use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::phase::{Move, Terminal};
 use crate::task::questions::KnownAs;
-use crate::task::stream::asked::{AskedChange, AskedInStream, AskedState};
+use crate::task::stream::asked::{AskedChange, AskedInStream, AskedState, LastWait};
+use crate::task::stream::health::{Availability, MAX_UNREADABLE, UPTIME};
+use crate::task::stream::list::LastBackfill;
 use crate::task::stream::open::{Continuity, Loss, Open};
+use crate::task::stream::sequence::{Arrival, EventOrigin, Gaps, Joint, SinceLast};
 use crate::task::stream::{
-    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, FALLBACK, LULL, MAX_UNREADABLE, QUIET,
-    RETRY_RANGE, STALE, StreamState, UPTIME,
+    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, LULL, QUIET, RETRY_RANGE, STALE, StreamState,
 };
 use crate::time::{Timestamp, millis};
 
 use super::{Report, access_lost};
-
-/// The origin of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EventOrigin {
-    Stream,
-    List,
-}
 
 /// What the open stream brings next.
 enum NextEvent {
@@ -88,26 +82,26 @@ impl<P: Provider> Follow<P> {
             return self.check_wait(cx);
         };
         if now >= open.opened.after(UPTIME) {
-            self.stream.failures = 0;
+            self.stream.health.failures = 0;
         }
         match self.next_of_stream(cx) {
             NextEvent::Event(event) => self.take_streamed(cx, event),
             NextEvent::Skipped => {}
             NextEvent::Unreadable(kind) => {
-                self.stream.unreadable += 1;
+                self.stream.health.unreadable += 1;
                 if kind != ReadErrorKind::Foreign {
                     self.skip_streamed(cx);
                 }
-                if self.stream.unreadable >= MAX_UNREADABLE {
-                    self.stream.failures = self.stream.failures.max(FALLBACK);
+                if self.stream.health.unreadable >= MAX_UNREADABLE {
+                    self.stream.health.fall_back();
                     let why = format!("{MAX_UNREADABLE} events in a row could not be read");
                     self.cut(cx, RetryReason::StreamUnusable, why, budget);
                 }
             }
             NextEvent::TooLarge(why) => {
                 // Try once more: what is too large twice will always be.
-                if self.stream.failures > 0 {
-                    self.stream.failures = self.stream.failures.max(FALLBACK);
+                if self.stream.health.failures > 0 {
+                    self.stream.health.fall_back();
                 }
                 self.cut(cx, RetryReason::StreamUnusable, why, budget);
             }
@@ -121,7 +115,7 @@ impl<P: Provider> Follow<P> {
 
     /// Notes an unreadable event: the list may contain it. Without a list, nothing says what followed.
     fn skip_streamed(&mut self, cx: &mut Cx<'_, P>) {
-        self.stream.skipped = true;
+        self.stream.sequence.since_last = SinceLast::Unreadable;
         if let Some(open) = self.stream.open_mut() {
             open.continuity = Continuity::Unproven;
         }
@@ -146,7 +140,7 @@ impl<P: Provider> Follow<P> {
 
     fn next_of_stream(&mut self, cx: &mut Cx<'_, P>) -> NextEvent {
         let id = &self.id;
-        let seen_digests = &mut self.stream.seen_digests;
+        let seen_digests = &mut self.stream.sequence.seen_digests;
         let StreamState::Open(open) = &mut self.stream.state else {
             return NextEvent::Nothing;
         };
@@ -219,11 +213,11 @@ impl<P: Provider> Follow<P> {
     /// the last connection; if not, the list is read before the event is reported. The same holds for a later gap in
     /// the sequence, unless gaps are known to mean nothing.
     fn take_streamed(&mut self, cx: &mut Cx<'_, P>, event: Box<StreamEvent>) {
-        self.stream.unreadable = 0;
-        let position = event.event.seq;
-        let next = position.is_none_or(|position| self.stream.is_next(position));
+        self.stream.health.unreadable = 0;
+        let sequence = &self.stream.sequence;
+        let next = event.event.seq.is_none_or(|seq| sequence.is_next(seq));
+        let sparse = sequence.gaps == Gaps::Normal;
         let has_list = self.has_list(cx.env.now);
-        let sparse = self.stream.gaps_are_normal;
         let Some(open) = self.stream.open_mut() else {
             return;
         };
@@ -235,7 +229,7 @@ impl<P: Provider> Follow<P> {
         }
         open.report();
         if first && next {
-            self.stream.reopened = false;
+            self.stream.sequence.joint = Joint::Same;
         }
         if first {
             // From now on status polls only cross-check the stream.
@@ -247,8 +241,9 @@ impl<P: Provider> Follow<P> {
 
     /// Handles an event of the stream once everything known to have happened before it was reported.
     pub(super) fn take_contiguous(&mut self, cx: &mut Cx<'_, P>, event: StreamEvent) {
-        let skipped = std::mem::take(&mut self.stream.skipped);
-        self.take_event(cx, event, EventOrigin::Stream, skipped);
+        let since_last = &mut self.stream.sequence.since_last;
+        let before = std::mem::replace(since_last, SinceLast::Readable);
+        self.take_event(cx, event, EventOrigin::Stream, before);
     }
 
     /// Forgets what the task waits for, because its next event could not be read. That proves nothing about an answer.
@@ -270,52 +265,41 @@ impl<P: Provider> Follow<P> {
         }
     }
 
-    /// Handles an event. `skipped` says whether an event before it could not be read.
+    /// Handles an event. `before` says what came between it and the last one.
     pub(super) fn take_event(
         &mut self,
         cx: &mut Cx<'_, P>,
         event: StreamEvent,
         from: EventOrigin,
-        skipped: bool,
+        before: SinceLast,
     ) {
-        let position = event.event.seq;
-        match (position, self.stream.last_decoded) {
-            (Some(position), Some(decoded)) if position <= decoded => return,
-            (Some(before), decoded) if skipped && !self.stream.is_next(before) => {
-                self.stream.reopened = false;
-                let after = decoded.unwrap_or(EventSeq(0));
+        let seq = event.event.seq;
+        match self.stream.sequence.arrive(seq, from, before) {
+            Arrival::Known => return,
+            Arrival::InOrder => {}
+            Arrival::AfterGap { after, before } => {
+                cx.out.events.push(Event::Gap { after, before });
+            }
+            Arrival::AfterUnreadable { after, before } => {
                 self.lose_wait(cx);
                 cx.out.events.push(Event::Gap { after, before });
             }
-            (Some(position), Some(_)) if from == EventOrigin::List => {
-                self.stream.gaps_are_normal |= !self.stream.is_next(position);
-            }
-            (Some(position), Some(after)) => {
-                let reopened = std::mem::take(&mut self.stream.reopened);
-                if reopened && !self.stream.is_next(position) {
-                    let before = position;
-                    cx.out.events.push(Event::Gap { after, before });
-                }
-            }
-            // Nothing was reported before the very first event, so no gap can precede it.
-            (Some(_), None) => self.stream.reopened = false,
-            (None, _) => {}
         }
         if self.stream.end.is_some() {
             // The first end counts; later events are not reported.
             return;
         }
-        if let Some(position) = position
+        let sequence = &mut self.stream.sequence;
+        if let Some(seq) = seq
             && from == EventOrigin::Stream
-            && !self.stream.gaps_are_normal
-            && !self.stream.is_next(position)
+            && sequence.may_hide(seq)
         {
             // An event in the gap may have asked.
-            self.stream.no_wait_since = position;
+            self.stream.no_wait_since = seq;
         }
-        self.stream.last_decoded = self.stream.last_decoded.max(position);
+        sequence.last_decoded = sequence.last_decoded.max(seq);
         if from == EventOrigin::Stream {
-            self.stream.failures = 0;
+            self.stream.health.failures = 0;
         }
         cx.env.liveness.last_reply_at = Some(cx.env.now);
         cx.env.liveness.last_change_at = Some(cx.env.now);
@@ -327,7 +311,14 @@ impl<P: Provider> Follow<P> {
         {
             self.record_status(cx, to);
         }
-        match event.kind {
+        self.judge_event(cx, event.kind, &event.event);
+        cx.out.events.push(Event::Provider(event.event));
+        self.update_clock(cx);
+    }
+
+    /// Judges what an event says about the task.
+    fn judge_event(&mut self, cx: &mut Cx<'_, P>, kind: EventKind, event: &RawEvent) {
+        match kind {
             EventKind::Neutral => {}
             EventKind::Working => {
                 self.stream.close_asked(Aftermath::Worked);
@@ -339,15 +330,15 @@ impl<P: Provider> Follow<P> {
                 self.stream.no_wait_since = question.seq.unwrap_or_default();
                 self.take_wait(cx, question);
             }
-            EventKind::Ended(finish) => {
-                self.stream.close_asked(match finish {
+            EventKind::Ended(end) => {
+                self.stream.close_asked(match end {
                     UnconfirmedEnd::Succeeded => Aftermath::Worked,
                     UnconfirmedEnd::Failed(_) => Aftermath::Failed,
                     UnconfirmedEnd::Stopped(_) => Aftermath::Stopped,
                 });
                 self.stream.end = Some(EndConfirmation {
-                    end: finish,
-                    event: event.event.clone(),
+                    end,
+                    event: event.clone(),
                     contradicted_at: None,
                     tries: 0,
                     reply: None,
@@ -356,8 +347,6 @@ impl<P: Provider> Follow<P> {
                 self.poller.poll_now(cx.env.now);
             }
         }
-        cx.out.events.push(Event::Provider(event.event));
-        self.update_clock(cx);
     }
 
     // --- a question in the stream --------------------------------------------------------------------------------
@@ -407,7 +396,7 @@ impl<P: Provider> Follow<P> {
     /// Handles a read that says that the task waits for what its events name.
     pub(super) fn ask_as_events_tell(&mut self, cx: &mut Cx<'_, P>) {
         let now = cx.env.now;
-        self.stream.waits_without_event = false;
+        self.stream.last_wait = LastWait::Named;
         let Some(wait) = &mut self.stream.asked else {
             return self.ask_without_event(cx);
         };
@@ -446,13 +435,14 @@ impl<P: Provider> Follow<P> {
         if self.freshness != StatusFreshness::Current && !self.is_stale_too_long(cx) {
             return;
         }
-        self.stream.waits_without_event = true;
+        self.stream.last_wait = LastWait::Unnamed;
         if self.questions.open().any(|question| question.stand_in) {
             return;
         }
-        let is_complete = self.has_list(cx.env.now) && self.stream.backfill_done;
+        let is_complete =
+            self.has_list(cx.env.now) && self.stream.list.last_backfill == LastBackfill::Complete;
         let reads = if is_complete { 6 } else { 3 };
-        let after = self.stream.last_decoded;
+        let after = self.stream.sequence.last_decoded;
         self.questions
             .offer_stand_in(&self.id, after, reads, &mut cx.out.events);
     }
@@ -588,12 +578,12 @@ impl<P: Provider> Follow<P> {
     /// Handles the loss of the stream, whatever its cause: the task is polled, which decides, and the stream is
     /// reopened after a backoff.
     fn lost(&mut self, cx: &mut Cx<'_, P>, loss: Loss, budget: &OriginBudget) -> Timestamp {
-        self.stream.failures = self.stream.failures.saturating_add(1);
+        let attempt = self.stream.health.fail();
         let asked = self.stream.open().and_then(|open| open.decoder.retry());
         let asked = asked.map(|asked| asked.clamp(RETRY_RANGE.0, RETRY_RANGE.1));
         let due = self.stream_backoff(cx, asked, budget);
         cx.out.events.push(Event::Retrying {
-            attempt: self.stream.failures,
+            attempt,
             reason: loss.reason,
             why: loss.why,
             until: due,
@@ -612,7 +602,7 @@ impl<P: Provider> Follow<P> {
         let error = match report {
             Ok(reply) if reply.status().is_success() => {
                 // An empty reply is how a server says that the client should stop reconnecting (WHATWG HTML, 9.2).
-                absent = reply.status().as_u16() == 204 || self.stream.failures > 0;
+                absent = reply.status().as_u16() == 204 || self.stream.health.failures > 0;
                 AttemptError::Unreadable(ReadError::new(
                     ReadErrorKind::Shape,
                     format!(
@@ -639,9 +629,9 @@ impl<P: Provider> Follow<P> {
             405 | 406 | 410 | 501 => true,
             _ => false,
         });
-        self.stream.failures = self.stream.failures.saturating_add(1);
+        let attempt = self.stream.health.fail();
         let due = if absent {
-            self.stream.missing = true;
+            self.stream.health.availability = Availability::Missing;
             cx.env.now.after(CROSS_CHECK)
         } else {
             let draw = cx.env.rng.u16(..);
@@ -650,7 +640,7 @@ impl<P: Provider> Follow<P> {
         };
         self.stream.enter(StreamState::Closed { due });
         cx.out.events.push(Event::Retrying {
-            attempt: self.stream.failures,
+            attempt,
             reason: RetryReason::of(&error),
             why: error.to_string(),
             until: due,
@@ -667,7 +657,7 @@ impl<P: Provider> Follow<P> {
         budget: &OriginBudget,
     ) -> Timestamp {
         let draw = cx.env.rng.u16(..);
-        let ceiling = cx.env.policy.retry.ceiling(self.stream.failures);
+        let ceiling = cx.env.policy.retry.ceiling(self.stream.health.failures);
         let own = if budget.take(false) {
             ceiling / 2 + ceiling / 2 * u64::from(draw) / u64::from(u16::MAX)
         } else {

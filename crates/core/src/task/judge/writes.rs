@@ -19,6 +19,7 @@ use crate::task::link::Purpose;
 use crate::task::phase::{Move, Starting};
 use crate::task::questions::QuestionState;
 use crate::task::stream::Aftermath;
+use crate::task::stream::sequence::SinceLast;
 use crate::task::writes::{Evidence, RECONCILE_READS, WriteKind, WriteState};
 
 const NOT_SENT: &str = "the watch ended before it could be sent";
@@ -164,7 +165,10 @@ impl<P: Provider> Follow<P> {
         };
         let id = question.id.clone();
         let is_sent = matches!(write.state(), WriteState::Unconfirmed(_));
-        if self.stream.skipped && self.stream.asked.is_none() && !question.stand_in {
+        if self.stream.sequence.since_last == SinceLast::Unreadable
+            && self.stream.asked.is_none()
+            && !question.stand_in
+        {
             // What followed the question could not be read.
             return self.check_later(cx);
         }

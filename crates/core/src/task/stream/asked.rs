@@ -47,6 +47,15 @@ pub(in crate::task) enum AskedState {
     ToldAsStandIn,
 }
 
+/// What the last read that showed the task waiting found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::task) enum LastWait {
+    /// An event that names what for, or no read has shown the task waiting.
+    Named,
+    /// No event that does.
+    Unnamed,
+}
+
 /// What changes the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::task) enum AskedChange {
