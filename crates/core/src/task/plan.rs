@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::budget::OriginBudget;
 use crate::build_error::BuildError;
+use crate::id::ExchangeId;
 use crate::limits::{Kind, Limits};
 use crate::operation::Safety;
 use crate::outcome::{
@@ -24,9 +25,7 @@ use super::follow::{Cx, Follow};
 use super::intent::old_key;
 use super::link::{Exchange, Purpose};
 use super::phase::{Finishing, LastRead, Move, Phase};
-use super::stream::asked::AskedState;
-use super::stream::open::Continuity;
-use super::stream::{CONFIRM, OPENING, QUIET, Stream, StreamState};
+use super::stream::{OPENING, Stream, StreamState};
 
 /// The earliest of several exchanges that are due.
 pub(super) struct NextExchange<T> {
@@ -112,29 +111,35 @@ impl<P: Provider> Task<P> {
                 stream.listen(now);
             }
             let plan = self.plan();
-            match plan.due_purpose(now) {
-                Ok(purpose) => {
-                    if let Some(step) = self.prepare(purpose) {
-                        return step;
-                    }
-                }
-                Err(later) => {
-                    self.link.take_back();
-                    if let Some(due) = self.out.record_due_when_idle()
-                        // A stream may bring the next event at once; a plain wait brings none.
-                        && (due <= now || readable.is_none())
-                    {
-                        self.out.save.need();
-                        continue;
-                    }
-                    let (until, why) = self.pause_until(later);
-                    return match readable {
-                        Some(id) => Step::Receive { id, until },
-                        None => Step::Wait { until, why },
-                    };
-                }
+            let step = match plan.due_purpose(now) {
+                Ok(purpose) => self.prepare(purpose),
+                Err(later) => self.rest(later, readable),
+            };
+            if let Some(step) = step {
+                return step;
             }
         }
+    }
+
+    /// Returns the step that waits until the next exchange is due `later`; `None` if a state is to be saved first.
+    fn rest(
+        &mut self,
+        later: (Timestamp, WaitReason),
+        readable: Option<ExchangeId>,
+    ) -> Option<Step> {
+        self.link.take_back();
+        if let Some(due) = self.out.record_due_when_idle()
+            // A stream may bring the next event at once; a plain wait brings none.
+            && (due <= self.env.now || readable.is_none())
+        {
+            self.out.save.need();
+            return None;
+        }
+        let (until, why) = self.pause_until(later);
+        Some(match readable {
+            Some(id) => Step::Receive { id, until },
+            None => Step::Wait { until, why },
+        })
     }
 
     /// Ends what need not or must not go on: a start that was cancelled before it was sent, a task whose deadline has
@@ -418,41 +423,14 @@ impl<P: Provider> Follow<P> {
     }
 
     fn plan_stream(&self, env: &Env<P>, plan: &mut NextExchange<Purpose>) {
-        if let Some(unconfirmed) = &self.stream.end {
-            if let Some(contradicted_at) = unconfirmed.contradicted_at {
-                plan.offer(contradicted_at.after(CONFIRM), WaitReason::Confirm, None);
-            }
-            return;
+        for timer in self.stream_timers(env) {
+            plan.offer(timer.at, timer.why, None);
         }
-        if let Some(wait) = self
-            .stream
-            .asked
-            .as_ref()
-            .filter(|wait| wait.state() == AskedState::Quiet)
+        if let StreamState::Closed { due } = &self.stream.state
+            && self.stream.end.is_none()
         {
-            plan.offer(
-                self.stream.quiet_from(wait.since(), env.now).after(QUIET),
-                WaitReason::Quiet,
-                None,
-            );
-        }
-        match &self.stream.state {
-            StreamState::Closed { due } => {
-                let open = Purpose::OpenStream(self.stream.sequence.last_taken);
-                plan.offer_due(env.now, *due, WaitReason::Reopen, open);
-            }
-            StreamState::Open(open) => {
-                let since = open.listening.unwrap_or(env.now).max(open.last_byte_at);
-                plan.offer(
-                    since.after(env.policy.limits.stream_idle),
-                    WaitReason::Silence,
-                    None,
-                );
-                if open.continuity == Continuity::Unproven && self.has_list(env.now) {
-                    plan.offer(open.opened.after(QUIET), WaitReason::Quiet, None);
-                }
-            }
-            StreamState::Opening(_) | StreamState::Closing { .. } => {}
+            let open = Purpose::OpenStream(self.stream.sequence.last_taken);
+            plan.offer_due(env.now, *due, WaitReason::Reopen, open);
         }
     }
 

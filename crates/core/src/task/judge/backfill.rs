@@ -19,11 +19,22 @@ use crate::task::stream::list::{
     MAX_REVERSED,
 };
 use crate::task::stream::open::{Deferred, Open};
-use crate::task::stream::sequence::{EventOrigin, Gaps, Joint, SinceLast};
+use crate::task::stream::sequence::{EventOrigin, Gaps, SinceLast};
 use crate::task::writes::WriteKind;
 use crate::time::Timestamp;
 
 use super::access_lost;
+
+/// Returns whether the server refuses the page, so that the same request would be refused again. A task that has just
+/// started may not be visible yet.
+fn is_refused(error: &AttemptError, is_fresh: bool) -> bool {
+    error.status().is_some_and(|status| match status.as_u16() {
+        408 | 425 | 429 => false,
+        404 => !is_fresh,
+        501 => true,
+        _ => status.is_client_error(),
+    })
+}
 
 impl<P: Provider> Follow<P> {
     /// Returns whether there is a list to read.
@@ -190,12 +201,7 @@ impl<P: Provider> Follow<P> {
         let Some(fill) = &mut self.stream.backfill else {
             return Move::Stay;
         };
-        let refused = error.status().is_some_and(|status| match status.as_u16() {
-            408 | 425 | 429 => false,
-            404 => !fresh,
-            501 => true,
-            _ => status.is_client_error(),
-        });
+        let refused = is_refused(error, fresh);
         if refused && fill.cursor_of == CursorOrigin::EarlierBackfill {
             // The cursor is of no more use, but the list may be.
             *fill = Backfill::new(None, fill.since);
@@ -253,12 +259,11 @@ impl<P: Provider> Follow<P> {
             Some(fill) => (fill.past, fill.reached, fill.skipped),
             None => (None, None, 0),
         };
-        // The list has it, so the stream need not have brought it.
-        let sequence = &mut self.stream.sequence;
         if skipped > 0 {
-            sequence.since_last = SinceLast::Unreadable;
+            self.stream.sequence.since_last = SinceLast::Unreadable;
         } else if complete {
-            sequence.since_last = SinceLast::Readable;
+            // The list has it, so the stream need not have brought it.
+            self.stream.sequence.since_last = SinceLast::Readable;
         }
         self.stream.list.last_backfill = match complete {
             true => LastBackfill::Complete,
@@ -274,11 +279,7 @@ impl<P: Provider> Follow<P> {
             None => (None, false),
         };
         if complete || unseen {
-            let sequence = &mut self.stream.sequence;
-            sequence.joint = match unseen && sequence.gaps == Gaps::Hide {
-                true => Joint::Reconnect,
-                false => Joint::Same,
-            };
+            self.stream.sequence.caught_up(unseen);
         }
         if complete {
             self.recall(cx, past);

@@ -20,8 +20,9 @@ use crate::task::stream::health::{Availability, MAX_UNREADABLE, UPTIME};
 use crate::task::stream::list::LastBackfill;
 use crate::task::stream::open::{Continuity, Loss, Open};
 use crate::task::stream::sequence::{Arrival, EventOrigin, Gaps, Joint, SinceLast};
+use crate::task::stream::timers::{StreamTimer, Timer};
 use crate::task::stream::{
-    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, LULL, QUIET, RETRY_RANGE, STALE, StreamState,
+    Aftermath, CONFIRM, CROSS_CHECK, EndConfirmation, LULL, RETRY_RANGE, STALE, StreamState,
 };
 use crate::time::{Timestamp, millis};
 
@@ -62,26 +63,50 @@ impl<P: Provider> Follow<P> {
         if !P::CAPABILITIES.stream {
             return (false, Move::Stay);
         }
-        let next = self.confirm_end(cx);
-        if !next.is_stay() {
-            return (true, next);
+        if self.stream.end.is_none() {
+            if self.stream.backfill.is_some() {
+                return (self.peek_stream(cx), Move::Stay);
+            }
+            if self.take_from_stream(cx, budget) {
+                return (true, Move::Stay);
+            }
         }
-        (self.take_from_stream(cx, budget), Move::Stay)
+        self.fire(cx, budget)
     }
 
-    fn take_from_stream(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> bool {
-        if self.stream.end.is_some() {
-            return false;
-        }
-        if self.stream.backfill.is_some() {
-            return self.peek_stream(cx);
-        }
+    /// Does what the stream region does by itself now; returns whether that changed anything, and how it moves the
+    /// task.
+    fn fire(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> (bool, Move<P::Output>) {
         let now = cx.env.now;
-        let idle = cx.env.policy.limits.stream_idle;
-        let Some(open) = self.stream.open() else {
-            return self.check_wait(cx);
+        let is_busy = cx.link.is_busy();
+        let is_due = |timer: &Timer| timer.at <= now && !(is_busy && timer.act.waits_for_reply());
+        let Some(timer) = self.stream_timers(cx.env).find(is_due) else {
+            return (false, Move::Stay);
         };
-        if now >= open.opened.after(UPTIME) {
+        match timer.act {
+            StreamTimer::ConfirmQuestion => {
+                if let Some(asked) = &mut self.stream.asked {
+                    asked.change(AskedChange::NothingFollowed);
+                }
+                self.poller.poll_now(now);
+            }
+            StreamTimer::DropSilent => {
+                let idle = cx.env.policy.limits.stream_idle;
+                let why = format!("nothing came for {} s", idle.as_secs());
+                self.cut(cx, RetryReason::StreamSilent, why, budget);
+            }
+            StreamTimer::CompareWithList => self.begin_backfill(cx),
+            StreamTimer::AcceptEnd => return (true, self.accept_end(cx)),
+        }
+        (true, Move::Stay)
+    }
+
+    /// Reads the next thing from the open stream; returns whether there was any.
+    fn take_from_stream(&mut self, cx: &mut Cx<'_, P>, budget: &OriginBudget) -> bool {
+        let Some(open) = self.stream.open() else {
+            return false;
+        };
+        if cx.env.now >= open.opened.after(UPTIME) {
             self.stream.health.failures = 0;
         }
         match self.next_of_stream(cx) {
@@ -106,9 +131,7 @@ impl<P: Provider> Follow<P> {
                 self.cut(cx, RetryReason::StreamUnusable, why, budget);
             }
             NextEvent::Ended(loss) => self.ended(cx, loss, budget),
-            NextEvent::Nothing => {
-                return self.check_wait(cx) || self.handle_silence(cx, idle, budget);
-            }
+            NextEvent::Nothing => return false,
         }
         true
     }
@@ -180,33 +203,6 @@ impl<P: Provider> Follow<P> {
             cx.out.events.push(Event::Altered { position });
         }
         next
-    }
-
-    /// Handles a stream with nothing to read, depending on how long it has been silent.
-    fn handle_silence(
-        &mut self,
-        cx: &mut Cx<'_, P>,
-        idle: Duration,
-        budget: &OriginBudget,
-    ) -> bool {
-        let now = cx.env.now;
-        let Some(open) = self.stream.open() else {
-            return false;
-        };
-        if open.silence(now) >= idle {
-            let why = format!("nothing came for {} s", idle.as_secs());
-            self.cut(cx, RetryReason::StreamSilent, why, budget);
-            return true;
-        }
-        if open.continuity == Continuity::Unproven
-            && now >= open.opened.after(QUIET)
-            && self.has_list(cx.env.now)
-        {
-            // The stream may continue where the last connection ended and have nothing to report; or it may not.
-            self.begin_backfill(cx);
-            return true;
-        }
-        false
     }
 
     /// Handles an event of the open stream. The first event of a connection shows whether the stream is contiguous with
@@ -374,25 +370,6 @@ impl<P: Provider> Follow<P> {
         self.stream.asked = Some(AskedInStream::new(question, known, cx.env.now));
     }
 
-    /// Polls the task after a while without events: the read judges whether the newest question is open.
-    fn check_wait(&mut self, cx: &mut Cx<'_, P>) -> bool {
-        let Some(wait) = self.stream.asked.as_ref() else {
-            return false;
-        };
-        let quiet = self
-            .stream
-            .quiet_from(wait.since(), cx.env.now)
-            .after(QUIET);
-        if wait.state() != AskedState::Quiet || cx.env.now < quiet || cx.link.is_busy() {
-            return false;
-        }
-        if let Some(wait) = self.stream.asked.as_mut() {
-            wait.change(AskedChange::NothingFollowed);
-        }
-        self.poller.poll_now(cx.env.now);
-        true
-    }
-
     /// Handles a read that says that the task waits for what its events name.
     pub(super) fn ask_as_events_tell(&mut self, cx: &mut Cx<'_, P>) {
         let now = cx.env.now;
@@ -510,16 +487,8 @@ impl<P: Provider> Follow<P> {
         self.poller.plan(ReadKind::Status, due, WaitReason::Confirm);
     }
 
-    /// Ends the task by the event if no read has confirmed it for long enough.
-    fn confirm_end(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
-        let overdue = |contradicted_at: Timestamp| cx.env.now >= contradicted_at.after(CONFIRM);
-        let contradicted_at = self.stream.end.as_ref();
-        let contradicted_at = contradicted_at.and_then(|unconfirmed| unconfirmed.contradicted_at);
-        // Poll results that the backfill deferred are judged first.
-        let busy = cx.link.is_busy() || self.stream.backfill.is_some() || self.deferred.is_some();
-        if busy || !contradicted_at.is_some_and(overdue) {
-            return Move::Stay;
-        }
+    /// Ends the task by the event that no read has confirmed for long enough.
+    fn accept_end(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
         let Some(unconfirmed) = self.stream.end.take() else {
             return Move::Stay;
         };

@@ -162,11 +162,10 @@ impl Open {
         self.listening = self.listening.map(|since| since.after(busy));
     }
 
-    /// Returns for how long nothing has come although the driver was reading.
-    pub(in crate::task) fn silence(&self, now: Timestamp) -> Duration {
-        self.listening.map_or(Duration::ZERO, |since| {
-            now.since(since.max(self.last_byte_at))
-        })
+    /// Returns since when nothing has come although the driver was reading: not before `now` while it does something
+    /// else.
+    pub(in crate::task) fn silent_since(&self, now: Timestamp) -> Timestamp {
+        self.listening.unwrap_or(now).max(self.last_byte_at)
     }
 
     /// Returns whether there are bytes that are not decoded yet.

@@ -99,6 +99,15 @@ impl Sequence {
         };
     }
 
+    /// Notes that a backfill caught up with the connection; `unseen` says whether the list does not reach up to the next
+    /// event.
+    pub(in crate::task) fn caught_up(&mut self, unseen: bool) {
+        self.joint = match self.gaps {
+            Gaps::Hide if unseen => Joint::Reconnect,
+            Gaps::Hide | Gaps::Normal => Joint::Same,
+        };
+    }
+
     /// Notes that an event comes, and returns how it follows the last one. `before` says what came between the two.
     pub(in crate::task) fn arrive(
         &mut self,
