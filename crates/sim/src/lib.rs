@@ -24,6 +24,7 @@
 
 mod agents;
 mod dashboard;
+pub mod endpoints;
 mod faults;
 pub mod harness;
 mod ids;
@@ -31,7 +32,8 @@ mod message;
 pub mod multipart;
 pub mod nanonets;
 pub mod platform;
-mod routes;
+pub mod platforms;
+pub mod routes;
 mod scenario;
 mod switches;
 mod time;

@@ -1,4 +1,4 @@
-//! What a simulated platform is, and which there are.
+//! What a simulated platform is.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -6,12 +6,12 @@ use std::fmt::Debug;
 use serde_json::Value;
 
 use crate::message::{Answer, Head, Pulled, Reply, Request, StreamId};
+use crate::routes::Endpoints;
 use crate::scenario::Scenario;
-use crate::{harness, nanonets};
 
 /// A platform's server as a pure machine: what is asked of it, and what is true in it.
 ///
-/// A platform implements this in a folder of its own and stands in [`PLATFORMS`]; nothing else asks which one it is.
+/// A platform implements this in a folder of its own and stands in [`PLATFORMS`](crate::platforms::PLATFORMS); nothing else asks which one it is.
 pub trait SimPlatform: Any + Debug + Send {
     /// Returns the key that it takes.
     fn api_key(&self) -> &str;
@@ -83,41 +83,16 @@ pub trait SimPlatform: Any + Debug + Send {
 /// What is known of a platform before there is a server.
 #[derive(Debug)]
 pub struct Registered {
-    /// Its name, as a fault's `on` has it.
-    pub name: &'static str,
+    /// Its name, and those of its endpoints.
+    pub endpoints: Endpoints,
     /// What the names of its environment variables begin with.
     pub prefix: &'static str,
-    /// Whether it answers for a path.
-    pub owns: fn(&str) -> bool,
-    /// Whether it has an endpoint of this name.
-    pub has_endpoint: fn(&str) -> bool,
     /// The endpoint of a request, and the task that its path names.
     pub endpoint: fn(&Head) -> (&'static str, Option<String>),
     /// What `/_sim/dashboard` can do there.
     pub routes: &'static [&'static str],
     /// Makes a server, from a seed and a scenario, at this time.
     pub server: fn(u64, &Scenario, u64) -> Box<dyn SimPlatform>,
-}
-
-/// Every platform. What no platform owns is refused by the first.
-pub static PLATFORMS: [Registered; 2] = [nanonets::REGISTERED, harness::REGISTERED];
-
-/// Returns the place in [`PLATFORMS`] of the one that answers for a path.
-#[must_use]
-pub fn place_of(path: &str) -> usize {
-    let owner = PLATFORMS.iter().position(|platform| (platform.owns)(path));
-    owner.unwrap_or(0)
-}
-
-/// Returns whether an endpoint has this name, alone or behind its platform's; `unknown` is what no route is for.
-pub(crate) fn has_endpoint(name: &str) -> bool {
-    let has =
-        |platform: &Registered, name: &str| name == "unknown" || (platform.has_endpoint)(name);
-    PLATFORMS.iter().any(|platform| {
-        let of_it = name.strip_prefix(platform.name);
-        let behind = of_it.and_then(|rest| rest.strip_prefix('.'));
-        has(platform, name) || behind.is_some_and(|name| has(platform, name))
-    })
 }
 
 /// What a request does to its server.
@@ -228,42 +203,4 @@ pub enum Interference {
     Reword,
     /// The agent asks something else behind its question.
     AskMore,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_tells_its_platform() {
-        let name_of = |path: &str| PLATFORMS[place_of(path)].name;
-        for path in ["/v1", "/v1/runs", "/health/live", "/openapi.json"] {
-            assert_eq!(name_of(path), "agent-harness", "{path}");
-        }
-        for path in ["/api/v1/tasks", "/v10", "/", "/openapi.json5", "/healthy"] {
-            assert_eq!(name_of(path), "nanonets", "{path}");
-        }
-    }
-
-    #[test]
-    fn an_endpoint_is_known_alone_and_behind_its_own_platform() {
-        for name in [
-            "status",
-            "nanonets.status",
-            "stream",
-            "agent-harness.stream",
-            "unknown",
-        ] {
-            assert!(has_endpoint(name), "{name}");
-        }
-        for name in [
-            "agent-harness.status",
-            "nanonets.stream",
-            "other.status",
-            "nanonets",
-            "",
-        ] {
-            assert!(!has_endpoint(name), "{name}");
-        }
-    }
 }

@@ -2,6 +2,17 @@
 
 use crate::message::Head;
 
+/// What a platform answers.
+#[derive(Debug)]
+pub struct Endpoints {
+    /// The platform's name, as a fault's `on` has it.
+    pub platform: &'static str,
+    /// Whether it answers for a path.
+    pub owns: fn(&str) -> bool,
+    /// Whether it has an endpoint of this name.
+    pub has: fn(&str) -> bool,
+}
+
 /// Method, path pattern and endpoint of an operation.
 pub(crate) type Route<E> = (&'static str, &'static str, E);
 

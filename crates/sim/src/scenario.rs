@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::agents::{Answer, Script, Shape, Step};
 use crate::faults::FaultRule;
-use crate::harness::{self, ScriptedRun};
+use crate::harness::scripted::ScriptedRun;
+use crate::harness::switches::Switches as HarnessSwitches;
 use crate::switches::Switches;
 use crate::time::Span;
 
@@ -54,7 +55,7 @@ pub struct Scenario {
     /// How Nanonets behaves where its contract is silent: `[switches]`.
     pub switches: Switches,
     /// How Agent Harness behaves where its contract is silent: `[agent_harness]`.
-    pub agent_harness: harness::Switches,
+    pub agent_harness: HarnessSwitches,
     /// The faults in force from the beginning.
     pub faults: Vec<FaultRule>,
     pub(crate) agents: Vec<ScriptedAgent>,
@@ -136,7 +137,7 @@ struct RawScenario {
     #[serde(default)]
     switches: Switches,
     #[serde(default)]
-    agent_harness: harness::Switches,
+    agent_harness: HarnessSwitches,
     #[serde(default)]
     agent: Vec<RawAgent>,
     #[serde(default)]
@@ -281,7 +282,7 @@ mod tests {
     fn an_empty_file_is_the_default() {
         let scenario = Scenario::parse("").unwrap();
         assert_eq!(scenario.switches, Switches::default());
-        assert_eq!(scenario.agent_harness, harness::Switches::default());
+        assert_eq!(scenario.agent_harness, HarnessSwitches::default());
         assert!(scenario.agents.is_empty() && scenario.faults.is_empty());
     }
 

@@ -9,7 +9,7 @@ use taskward_core::{
 };
 
 use super::fault::FaultEvent;
-use super::model::Invariant;
+use super::invariant::Invariant;
 use super::observation::{Asked, Birth, Durable, End, Observation};
 use super::recovery::After;
 use super::report::{Report, Violation};

@@ -64,6 +64,7 @@ mod drive;
 mod fault;
 pub mod fuzzed;
 mod human;
+mod invariant;
 mod model;
 mod observation;
 mod other_clients;
@@ -80,7 +81,7 @@ use taskward_core::{Answer, Policy, Provider, Question, TaskId};
 use taskward_sim::platform::SimPlatform;
 
 pub use fault::{FaultEvent, FaultPlan, Struck};
-pub use model::Invariant;
+pub use invariant::Invariant;
 pub use report::{Checked, Reads, Report, Violation};
 
 use world::World;

@@ -110,8 +110,14 @@ impl Durable {
     /// Returns the answers and messages that may have been sent by then.
     pub(super) fn sent(&self) -> Vec<Aim> {
         let all = Kept::all(&self.text).into_iter();
-        let outgoing = all.filter(|kept| kept.stage != "check");
+        let outgoing = all.filter(|kept| !["check", "postponed"].contains(&kept.stage.as_str()));
         outgoing.map(|kept| kept.aim).collect()
+    }
+
+    /// Returns whether this one was put off by then: it was checked, and the server has received nothing.
+    pub(super) fn put_off(&self, aim: &Aim) -> bool {
+        let mut kept = Kept::all(&self.text).into_iter();
+        kept.any(|kept| kept.aim == *aim && kept.stage == "postponed")
     }
 
     /// Returns whether the task is to be stopped.

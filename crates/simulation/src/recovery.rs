@@ -7,7 +7,7 @@ use taskward_core::{
 
 use super::START;
 use super::fault::FaultEvent;
-use super::model::Invariant;
+use super::invariant::Invariant;
 use super::observation::{Found, Observation};
 use super::report::Violation;
 use super::spoil;

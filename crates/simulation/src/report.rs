@@ -6,7 +6,7 @@ use std::time::Duration;
 use taskward_core::{CancelResult, Event, Outcome};
 
 use super::fault::Struck;
-use super::model::Invariant;
+use super::invariant::Invariant;
 use taskward_sim::platform::Effect;
 
 /// A run that broke no invariant.

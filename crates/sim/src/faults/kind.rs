@@ -1,6 +1,6 @@
 //! The kinds of faults.
 
-use crate::harness::Replay;
+use crate::harness::switches::Replay;
 use crate::time::Span;
 
 /// Sets the injected faults.

@@ -17,8 +17,8 @@ pub use kind::{Corruption, Fault};
 
 use serde::{Deserialize, Serialize};
 
+use crate::endpoints::{ENDPOINTS, place_of};
 use crate::ids;
-use crate::platform::{PLATFORMS, place_of};
 use kind::Scope;
 use written::Raw;
 
@@ -138,7 +138,7 @@ impl Faults {
     /// The endpoint is what [`nanonets`](crate::nanonets::Server::endpoint) or
     /// [`harness`](crate::harness::Server::endpoint) says.
     pub fn decide(&mut self, endpoint: &str, method: &str, path: &str) -> Option<Fault> {
-        let platform = PLATFORMS[place_of(path)].name;
+        let platform = ENDPOINTS[place_of(path)].platform;
         let is_meant = |on: &str| {
             on == endpoint
                 || on

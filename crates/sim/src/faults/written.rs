@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::FaultRule;
 use super::kind::{Corruption, Fault};
-use crate::harness::Replay;
-use crate::platform;
+use crate::endpoints::has_endpoint;
+use crate::harness::switches::Replay;
 use crate::time::Span;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -240,7 +240,7 @@ impl TryFrom<Raw> for FaultRule {
                 return Err(format!("{field:?} has a control character"));
             }
         }
-        if let Some(on) = raw.on.as_deref().filter(|on| !platform::has_endpoint(on)) {
+        if let Some(on) = raw.on.as_deref().filter(|on| !has_endpoint(on)) {
             return Err(format!("there is no endpoint {on:?}"));
         }
         if raw

@@ -59,14 +59,14 @@ mod keys;
 mod log;
 mod platform;
 mod refusal;
-mod routes;
+pub(crate) mod routes;
 mod run;
-mod scripted;
+pub(crate) mod scripted;
 mod scripts;
 mod signal;
 mod stats;
 mod stream;
-mod switches;
+pub(crate) mod switches;
 mod usage;
 
 pub use platform::HarnessAccess;

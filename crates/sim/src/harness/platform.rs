@@ -16,16 +16,8 @@ use crate::platform::{
 
 /// What is known of this platform before there is a server.
 pub(crate) const REGISTERED: Registered = Registered {
-    name: "agent-harness",
+    endpoints: routes::ENDPOINTS,
     prefix: "AGENT_HARNESS",
-    owns: |path| {
-        path == "/openapi.json"
-            || ["/v1", "/health"].into_iter().any(|root| {
-                path.strip_prefix(root)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-    },
-    has_endpoint: routes::has_endpoint,
     endpoint: Server::endpoint,
     routes: &[
         "POST /_sim/dashboard/runs/{id}/approve",
@@ -181,7 +173,7 @@ impl SimPlatform for Server {
     }
 
     fn add_stats(&self, stats: &mut Value) {
-        stats[REGISTERED.name] = json!(self.stats());
+        stats[routes::ENDPOINTS.platform] = json!(self.stats());
     }
 
     fn access(&self, url: &str) -> Value {

@@ -1,6 +1,7 @@
 //! The platform's routes.
 
 use crate::message::Head;
+use crate::routes::Endpoints;
 use crate::routes::{self, NoRoute, Route};
 
 /// An endpoint, by what it is counted under.
@@ -86,12 +87,22 @@ impl Endpoint {
     }
 }
 
-/// Returns whether an endpoint is counted under this name.
-pub(crate) fn has_endpoint(name: &str) -> bool {
-    ROUTES
-        .iter()
-        .any(|(_, _, endpoint)| endpoint.name() == name)
-}
+/// The endpoints of this platform, by name and by path.
+pub(crate) const ENDPOINTS: Endpoints = Endpoints {
+    platform: "agent-harness",
+    owns: |path| {
+        path == "/openapi.json"
+            || ["/v1", "/health"].into_iter().any(|root| {
+                path.strip_prefix(root)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+    },
+    has: |name| {
+        ROUTES
+            .iter()
+            .any(|(_, _, endpoint)| endpoint.name() == name)
+    },
+};
 
 /// Returns the endpoint of a request and the id in its path (empty when the path has none).
 pub(crate) fn resolve(head: &Head) -> Result<(Endpoint, String), NoRoute> {

@@ -13,6 +13,7 @@ use super::SimHandle;
 use super::deliver::{Opened, Tail, Then, WireReply, deliver, is_applied, open, replacement};
 use super::service;
 use super::shape::Shaper;
+use super::socket::Connection;
 use super::state::{Digested, Opening};
 use super::streaming::{OpenStream, Streaming};
 use super::wire::{BadHead, Framing, ParsedHead, Way, parse_head};
@@ -20,8 +21,6 @@ use crate::faults::Fault;
 use crate::message::{Head, Reply, Request, SimBody};
 use crate::multipart::{Multipart, boundary};
 
-/// So much is read at a time.
-const PIECE: usize = 256 << 10;
 /// A body that is no form may not be longer.
 const MAX_BODY: usize = 16 << 20;
 /// A client that still sends when its reply is out is listened to for so long, lest a reset eat the reply.
@@ -35,19 +34,8 @@ pub(super) async fn serve(
     mut refusals: watch::Receiver<u64>,
 ) {
     // A connection that breaks is the client's affair; there is nobody to report it to.
-    let mut connection = Connection {
-        stream,
-        unread: Vec::new(),
-        piece: vec![0; PIECE],
-    };
+    let mut connection = Connection::new(stream);
     let _ = connection.run(&shared, &mut refusals).await;
-}
-
-pub(super) struct Connection {
-    pub(super) stream: TcpStream,
-    /// What came behind the last thing that was read.
-    pub(super) unread: Vec<u8>,
-    pub(super) piece: Vec<u8>,
 }
 
 /// What is sent for a request.

@@ -9,6 +9,7 @@ mod connection;
 mod deliver;
 mod service;
 mod shape;
+mod socket;
 mod state;
 mod streaming;
 mod wire;
@@ -29,7 +30,7 @@ pub use state::RequestRecord;
 use crate::faults::FaultRule;
 use crate::harness::{self, HarnessAccess};
 use crate::nanonets::{self, DashboardAction, NanonetsAccess, Stats};
-use crate::platform::PLATFORMS;
+use crate::platforms::PLATFORMS;
 use crate::scenario::Scenario;
 use crate::time::Span;
 use clock::SimClock;
@@ -225,7 +226,7 @@ impl Sim {
         let access = PLATFORMS
             .iter()
             .zip(state.platforms())
-            .map(|(known, platform)| (known.name.to_owned(), platform.access(&url)));
+            .map(|(known, platform)| (known.endpoints.platform.to_owned(), platform.access(&url)));
         let providers: serde_json::Map<_, _> = access.collect();
         json!({ "v": 2, "type": "ready", "listen": url, "providers": providers })
     }

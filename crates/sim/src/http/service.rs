@@ -7,7 +7,7 @@ use super::state::State;
 use crate::dashboard::read;
 use crate::faults::FaultRule;
 use crate::message::{Head, Reply};
-use crate::platform::PLATFORMS;
+use crate::platforms::PLATFORMS;
 use crate::time::{Span, http_date};
 
 /// Returns all routes: what is the same for all platforms, and what their dashboards can do.

@@ -11,11 +11,13 @@ use tokio::sync::watch;
 
 use super::clock::SimClock;
 use super::deliver::EVENT_STREAM;
+use crate::endpoints::place_of;
 use crate::faults::{Fault, FaultRule, Faults};
 use crate::harness::Replay;
 use crate::ids::hex;
 use crate::message::{Answer, Form, Head, Part, Pulled, Reply, Request, SimBody, StreamId};
-use crate::platform::{PLATFORMS, Registered, SimPlatform, place_of};
+use crate::platform::{Registered, SimPlatform};
+use crate::platforms::PLATFORMS;
 use crate::scenario::Scenario;
 use crate::time::{Span, rfc3339};
 

@@ -10,9 +10,9 @@ use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::SimHandle;
-use super::connection::Connection;
 use super::deliver::{LAST_CHUNK, OpenedStream, Then, chunk};
 use super::shape::{Shaper, StreamEnd};
+use super::socket::Connection;
 use super::state::{State, Ticket};
 use super::wire::MAX_HEAD;
 use crate::message::Pulled;

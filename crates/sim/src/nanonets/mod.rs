@@ -32,7 +32,7 @@ mod list;
 mod manage;
 mod platform;
 mod registry;
-mod routes;
+pub(crate) mod routes;
 mod run;
 mod stats;
 mod task;

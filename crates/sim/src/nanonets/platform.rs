@@ -18,10 +18,8 @@ const OTHERS_WORDS: &str = "said by somebody else";
 
 /// What is known of this platform before there is a server.
 pub(crate) const REGISTERED: Registered = Registered {
-    name: "nanonets",
+    endpoints: routes::ENDPOINTS,
     prefix: "NANONETS",
-    owns: |path| path.starts_with("/api/v1/"),
-    has_endpoint: routes::has_endpoint,
     endpoint: Server::endpoint,
     routes: &[
         "POST /_sim/dashboard/tasks/{id}/approve",

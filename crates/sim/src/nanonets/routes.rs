@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::message::{Head, Reply};
+use crate::routes::Endpoints;
 use crate::routes::{self, Route};
 
 /// An endpoint, by what it is counted under.
@@ -100,12 +101,16 @@ impl Endpoint {
     }
 }
 
-/// Returns whether an endpoint is counted under this name.
-pub(crate) fn has_endpoint(name: &str) -> bool {
-    ROUTES
-        .iter()
-        .any(|(_, _, endpoint)| endpoint.name() == name)
-}
+/// The endpoints of this platform, by name and by path.
+pub(crate) const ENDPOINTS: Endpoints = Endpoints {
+    platform: "nanonets",
+    owns: |path| path.starts_with("/api/v1/"),
+    has: |name| {
+        ROUTES
+            .iter()
+            .any(|(_, _, endpoint)| endpoint.name() == name)
+    },
+};
 
 /// Returns the endpoint of a request and the id in its path (empty when the path has none), or the 404 or 405 that a client of
 /// another contract gets.

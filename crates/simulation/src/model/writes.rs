@@ -75,6 +75,10 @@ impl Model {
                             .is_some_and(|delivery| !delivery.may_have_happened()) => {}
                 Observation::Left(earlier) if earlier.effect == Effect::Answer => return false,
                 Observation::Requested { aim: wished, .. } if wished == aim => return false,
+                // Nor is one that another process put off: what that one read is stored with it.
+                Observation::Born(birth)
+                    if matches!(aim, Aim::Message(_))
+                        && birth.from.as_ref().is_some_and(|from| from.put_off(aim)) => {}
                 Observation::Born(_) => return false,
                 _ => {}
             }
