@@ -42,6 +42,12 @@ impl TransportFailure {
         Self::new(Cause::Timeout(TimeoutPhase::Connect), why)
     }
 
+    /// Builds the failure of a lookup that found no address of this host.
+    #[must_use]
+    pub fn unresolved(host: &str, why: &str) -> Self {
+        Self::new(Cause::Resolve, format!("{host}: {why}"))
+    }
+
     /// Builds the failure of an exchange with this progress.
     #[must_use]
     pub fn at(self, stage: ExchangeProgress) -> ExchangeFailure {

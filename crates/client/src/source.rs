@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use taskward_core::{
-    Cause, Error, ErrorKind, Fingerprint, Source, SourceKey, Stamp, StartAgainError,
+    Body, Cause, Error, ErrorKind, Fingerprint, Segment, Source, SourceKey, Stamp, StartAgainError,
 };
 
 use crate::failure::TransportFailure;
@@ -157,6 +157,14 @@ fn stamp(meta: &Metadata) -> Stamp {
         device,
         inode,
     }
+}
+
+/// Returns the files of a body.
+pub fn files(body: &Body) -> impl Iterator<Item = &Source> {
+    body.segments().filter_map(|segment| match segment {
+        Segment::Source(source) => Some(source),
+        Segment::Bytes(_) => None,
+    })
 }
 
 /// A file opened for one attempt, the same one that was described.

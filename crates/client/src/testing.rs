@@ -15,6 +15,25 @@ pub type Reach = fn(&[SocketAddr], Instant) -> Result<SocketAddr, TransportFailu
 /// Asks a proxy for a tunnel to a server, and returns what comes through it.
 pub type Tunnel = fn(&Proxy, &str, Instant) -> Result<String, TransportFailure>;
 
+/// Waits until then for a lookup that never answers, and returns how that ended.
+pub type Lookup = fn(Instant) -> Result<(), TransportFailure>;
+
+/// Checks how a transport opens connections: each address gets its share of the time and is followed by the next, a lookup
+/// without an answer ends with the time to connect, and a tunnel through a proxy begins right after the proxy's head or
+/// fails by the name of the proxy and its setting.
+///
+/// # Panics
+/// When it is not so.
+pub fn check_dialing(reached: Reach, unanswered: Lookup, through: Tunnel) {
+    an_address_that_refuses_is_followed_by_the_next(reached);
+    if cfg!(target_os = "linux") {
+        an_address_that_does_not_answer_leaves_time_for_the_next(reached);
+    }
+    a_lookup_without_an_answer_ends_with_the_time_to_connect(unanswered);
+    a_tunnel_begins_right_after_the_proxys_head(through);
+    a_proxy_that_refuses_is_told_with_its_variable(through);
+}
+
 /// A listener that takes no more connections: a further one waits for an answer that never comes.
 #[derive(Debug)]
 pub struct BlackHole {
@@ -60,10 +79,7 @@ fn ask(through: Tunnel, reply: &'static str) -> (String, Result<String, Transpor
 }
 
 /// Checks that nothing of what follows the proxy's head is lost.
-///
-/// # Panics
-/// When it is not so.
-pub fn a_tunnel_begins_right_after_the_proxys_head(through: Tunnel) {
+fn a_tunnel_begins_right_after_the_proxys_head(through: Tunnel) {
     let (asked, result) = ask(
         through,
         "HTTP/1.1 200 Connection established\r\nVia: x\r\n\r\nafter",
@@ -74,10 +90,7 @@ pub fn a_tunnel_begins_right_after_the_proxys_head(through: Tunnel) {
 }
 
 /// Checks that the failure of a proxy names it and its setting.
-///
-/// # Panics
-/// When it is not so.
-pub fn a_proxy_that_refuses_is_told_with_its_variable(through: Tunnel) {
+fn a_proxy_that_refuses_is_told_with_its_variable(through: Tunnel) {
     for (reply, words) in [
         ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
         ("<html>log in</html>\r\n\r\n", "log in"),
@@ -94,10 +107,7 @@ pub fn a_proxy_that_refuses_is_told_with_its_variable(through: Tunnel) {
 }
 
 /// Checks that each address gets its share of the time.
-///
-/// # Panics
-/// When it is not so.
-pub fn an_address_that_does_not_answer_leaves_time_for_the_next(reached: Reach) {
+fn an_address_that_does_not_answer_leaves_time_for_the_next(reached: Reach) {
     let blackhole = BlackHole::new();
     let dead = blackhole.address;
     let until = |millis| Instant::now() + Duration::from_millis(millis);
@@ -111,10 +121,7 @@ pub fn an_address_that_does_not_answer_leaves_time_for_the_next(reached: Reach) 
 }
 
 /// Checks that all addresses are tried.
-///
-/// # Panics
-/// When it is not so.
-pub fn an_address_that_refuses_is_followed_by_the_next(reached: Reach) {
+fn an_address_that_refuses_is_followed_by_the_next(reached: Reach) {
     let refused = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let dead = refused.local_addr().expect("an address");
     drop(refused);
@@ -126,11 +133,8 @@ pub fn an_address_that_refuses_is_followed_by_the_next(reached: Reach) {
     assert_eq!(fault.cause, Cause::Refused);
 }
 
-/// Checks how a lookup ended that never answered.
-///
-/// # Panics
-/// When it is not so.
-pub fn a_lookup_without_an_answer_ends_with_the_time_to_connect(fault: TransportFailure) {
+fn a_lookup_without_an_answer_ends_with_the_time_to_connect(unanswered: Lookup) {
+    let fault = unanswered(Instant::now() + Duration::from_millis(20)).expect_err("no answer");
     assert_eq!(fault, TransportFailure::too_late("h.example:443"));
     assert_eq!(fault.cause, Cause::Timeout(TimeoutPhase::Connect));
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use taskward_client::failure::TransportFailure;
-use taskward_client::source::Opened;
+use taskward_client::source::{self, Opened};
 use taskward_core::{Body, Cause, Segment, Source};
 use tokio::task::JoinHandle;
 
@@ -17,11 +17,9 @@ use crate::wire::ExchangeWatch;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.
 pub(crate) async fn check(body: &Body) -> Result<(), TransportFailure> {
-    for segment in body.segments() {
-        if let Segment::Source(source) = segment {
-            let source = source.clone();
-            off_the_reactor(move || Opened::new(&source)).await?;
-        }
+    for source in source::files(body) {
+        let source = source.clone();
+        off_the_reactor(move || Opened::new(&source)).await?;
     }
     Ok(())
 }

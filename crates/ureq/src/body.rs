@@ -6,17 +6,15 @@ use std::sync::Arc;
 
 use bytes::{Buf as _, Bytes};
 use taskward_client::failure::TransportFailure;
-use taskward_client::source::Opened;
+use taskward_client::source::{self, Opened};
 use taskward_core::{Body, Segment, Source};
 
 use crate::wire::ExchangeWatch;
 
 /// Compares every file with its description, before anything is sent. One file is open at a time.
 pub(crate) fn check(body: &Body) -> Result<(), TransportFailure> {
-    for segment in body.segments() {
-        if let Segment::Source(source) = segment {
-            Opened::new(source)?;
-        }
+    for source in source::files(body) {
+        Opened::new(source)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use http::HeaderValue;
 use rustls::{ClientConnection, StreamOwned};
 use taskward_client::failure::{TransportFailure, of_connect, of_handshake};
 use taskward_client::route::{Proxy, Route, join, proxy_variable, unusable_proxy};
-use taskward_core::{Cause, ConfigError, Origin};
+use taskward_core::{ConfigError, Origin};
 use ureq::ProxyProtocol;
 use ureq::config::Config;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -109,12 +109,11 @@ fn left(until: Instant) -> Duration {
 
 fn dial(host: &str, port: u16, until: Instant) -> Result<Arc<TcpStream>, TransportFailure> {
     let server = join(host, port);
-    let unknown = |why: String| TransportFailure::new(Cause::Resolve, format!("{host}: {why}"));
     let addresses = resolve(host, port, until)
         .ok_or_else(|| TransportFailure::too_late(&server))?
-        .map_err(|e| unknown(e.to_string()))?;
+        .map_err(|e| TransportFailure::unresolved(host, &e.to_string()))?;
     if addresses.is_empty() {
-        return Err(unknown("it has no address".to_owned()));
+        return Err(TransportFailure::unresolved(host, "it has no address"));
     }
     reach(&addresses, &server, until)
 }
@@ -219,40 +218,12 @@ fn tunnel(
 
 #[cfg(test)]
 mod tests {
-    use taskward_client::testing as check;
-
     use super::*;
 
+    /// Rows: A2, A4, A5, A11.
     #[test]
-    fn a_tunnel_begins_right_after_the_proxys_head() {
-        check::a_tunnel_begins_right_after_the_proxys_head(through);
-    }
-
-    /// Rows: A11.
-    #[test]
-    fn a_proxy_that_refuses_is_told_with_its_variable() {
-        check::a_proxy_that_refuses_is_told_with_its_variable(through);
-    }
-
-    /// Rows: A4, A5.
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn an_address_that_does_not_answer_leaves_time_for_the_next() {
-        check::an_address_that_does_not_answer_leaves_time_for_the_next(reached);
-    }
-
-    /// Rows: A5.
-    #[test]
-    fn an_address_that_refuses_is_followed_by_the_next() {
-        check::an_address_that_refuses_is_followed_by_the_next(reached);
-    }
-
-    /// Rows: A2.
-    #[test]
-    fn a_lookup_without_an_answer_ends_with_the_time_to_connect() {
-        let until = Instant::now() + Duration::from_millis(20);
-        let fault = unanswered(until).expect_err("no answer");
-        check::a_lookup_without_an_answer_ends_with_the_time_to_connect(fault);
+    fn connections_are_opened_in_time_to_the_first_address_that_answers_or_through_a_proxy() {
+        taskward_client::testing::check_dialing(reached, unanswered, through);
     }
 
     /// Returns the address of the connection that is opened.
