@@ -49,7 +49,7 @@ pub(crate) fn unreachable(agent: &str) -> String {
 
 /// All agents whose name contains `name`, any state but archived, newest first; and how many entries could not be read.
 async fn all(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     name: Option<&str>,
 ) -> Result<(Vec<AgentListItem>, usize), Box<CliError>> {
     let operation = ListAgents {
@@ -63,7 +63,7 @@ async fn all(
         pages: MOST_PAGES,
     };
     let name = |agent: &AgentListItem| agent.id.to_string();
-    let read = pages::each(session, operation, extent, name, |agent| {
+    let read = pages::each(connection, operation, extent, name, |agent| {
         agents.push(agent);
         Ok(())
     });
@@ -77,7 +77,7 @@ async fn all(
 /// The id of the agent that `wanted` names: an id as it is, or the newest version of an agent of exactly this name, a
 /// published one before any other.
 pub(crate) async fn resolve(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     wanted: &str,
     purpose: For,
 ) -> Result<String, Box<CliError>> {
@@ -87,18 +87,18 @@ pub(crate) async fn resolve(
     if is_uuid(wanted) {
         return Ok(wanted.to_owned());
     }
-    let (found, _) = all(session, Some(wanted)).await?;
+    let (found, _) = all(connection, Some(wanted)).await?;
     match pick(wanted, &found, purpose) {
         Pick::One(id) => Ok(id),
-        Pick::Several(agents) => Err(several(session, wanted, &agents, purpose)),
+        Pick::Several(agents) => Err(several(connection, wanted, &agents, purpose)),
         Pick::NotRunnable(agents) => Err(not_runnable(wanted, &agents)),
         Pick::None => {
-            let (all, unreadable) = all(session, None).await?;
+            let (all, unreadable) = all(connection, None).await?;
             // An id need not be a UUID.
             match all.iter().find(|agent| agent.id.as_str() == wanted) {
                 Some(agent) => Ok(agent.id.to_string()),
                 None if unreadable > 0 => Err(maybe_unreadable(wanted, purpose)),
-                None => Err(none(session, wanted, &all, purpose)),
+                None => Err(none(connection, wanted, &all, purpose)),
             }
         }
     }
@@ -147,7 +147,7 @@ fn is_published(agent: &AgentListItem) -> bool {
 }
 
 fn several(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     wanted: &str,
     agents: &[&AgentListItem],
     purpose: For,
@@ -163,7 +163,7 @@ fn several(
                 _ => "active",
             };
             let command = format!("agents show {}", quote(agent.id.as_str()));
-            problem.next("see", session.command(&command), note)
+            problem.next("see", connection.command(&command), note)
         })
 }
 
@@ -195,7 +195,7 @@ fn maybe_unreadable(wanted: &str, purpose: For) -> Box<CliError> {
 }
 
 fn none(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     wanted: &str,
     all: &[AgentListItem],
     purpose: For,
@@ -225,7 +225,7 @@ fn none(
         "" => problem,
         undone => problem.why(undone),
     };
-    problem.next("see", session.command("agents list"), "")
+    problem.next("see", connection.command("agents list"), "")
 }
 
 /// The name that was probably meant: the same but for its case, or a typing error or two away.

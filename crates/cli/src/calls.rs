@@ -19,7 +19,7 @@ pub(crate) struct State {
 /// A platform whose server can be asked.
 pub(crate) trait Calls: Platform {
     /// Reads the status of a task once.
-    async fn state(session: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>>;
+    async fn state(connection: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>>;
 
     /// Reads the tasks that wait for an answer, the newest ones, where they are listed.
     async fn waiting(

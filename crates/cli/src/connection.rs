@@ -47,12 +47,12 @@ pub(crate) struct Connection<P: Platform> {
     pub(crate) limit: Option<Duration>,
     /// Where the key came from.
     source: KeySource,
-    /// The simulator in this process; it ends with the session.
+    /// The simulator in this process; it ends with the connection.
     sim: Option<Sim>,
 }
 
 impl<P: Platform> Connection<P> {
-    /// A session with the account of options and environment.
+    /// A connection with the account of options and environment.
     pub(crate) fn open(
         out: Arc<Out>,
         global: &Global,
@@ -66,7 +66,7 @@ impl<P: Platform> Connection<P> {
         out: Arc<Out>,
         global: &Global,
         speed: Option<u32>,
-        memory: Option<TaskStore>,
+        store: Option<TaskStore>,
     ) -> Result<Self, Box<CliError>> {
         let account = keys::api_access::<P>(global)?;
         out.redact(account.redactor);
@@ -100,22 +100,22 @@ impl<P: Platform> Connection<P> {
                 account.source
             ));
         }
-        let session = Self::build(
+        let connection = Self::build(
             out,
             account.key,
             &account.base_url,
             account.source,
             speed.unwrap_or(1),
             None,
-            memory,
+            store,
         )?;
         if !loopback {
-            session.name_server();
+            connection.name_server();
         }
-        Ok(session)
+        Ok(connection)
     }
 
-    /// A session with a simulator of its own.
+    /// A connection with a simulator of its own.
     pub(crate) fn simulated(out: Arc<Out>, speed: Option<u32>) -> Result<Self, Box<CliError>> {
         let speed = speed.unwrap_or(SIM_SPEED);
         let sim = Sim::builder()
@@ -140,15 +140,15 @@ impl<P: Platform> Connection<P> {
         )
     }
 
-    /// A session with the platform's own server, for tests that send nothing.
+    /// A connection with the platform's own server, for tests that send nothing.
     #[cfg(test)]
     pub(crate) fn offline(out: Arc<Out>) -> Result<Self, Box<CliError>> {
         let (key, source) = ("id:live-canary-4f1c2b7e9d", P::DEFAULTS.key_variable);
         let source = KeySource::Variable(source);
         let folder = tempfile::tempdir().expect("a folder");
-        let memory = TaskStore::at(folder.path(), &out);
+        let store = TaskStore::at(folder.path(), &out);
         let (key, server) = (key.into(), P::DEFAULTS.base_url);
-        Self::build(out, key, server, source, 1, None, Some(memory))
+        Self::build(out, key, server, source, 1, None, Some(store))
     }
 
     fn build(
@@ -158,7 +158,7 @@ impl<P: Platform> Connection<P> {
         source: KeySource,
         speed: u32,
         sim: Option<Sim>,
-        memory: Option<TaskStore>,
+        store: Option<TaskStore>,
     ) -> Result<Self, Box<CliError>> {
         let mut builder = Client::<P>::builder()
             .api_key(key)
@@ -166,8 +166,8 @@ impl<P: Platform> Connection<P> {
             .user_agent(concat!("taskward-cli/", env!("CARGO_PKG_VERSION")))
             .speed(speed)
             .policy(single(speed));
-        if let Some(memory) = &memory {
-            builder = builder.journal(memory.clone());
+        if let Some(store) = &store {
+            builder = builder.journal(store.clone());
         }
         let client = builder.build().map_err(|error| {
             CliError::new(Exit::Usage, Code::Config, error.to_string()).why(format!(
@@ -181,7 +181,7 @@ impl<P: Platform> Connection<P> {
             client,
             clock: ProgramClock::new(speed),
             signals: Signals::listen(),
-            store: memory,
+            store,
             limit: None,
             source,
             sim,
@@ -253,8 +253,8 @@ impl<P: Platform> Connection<P> {
 
     /// The record of which questions of a task were shown and answered here, where tasks are kept.
     pub(crate) fn log(&self, task: &TaskRef) -> Option<Log> {
-        let (memory, origin) = self.store.as_ref().zip(self.origin())?;
-        Some(memory.log(task, &origin))
+        let (store, origin) = self.store.as_ref().zip(self.origin())?;
+        Some(store.log(task, &origin))
     }
 
     /// The server, as it is written down.
@@ -265,23 +265,23 @@ impl<P: Platform> Connection<P> {
 
     /// A task that was sent something from here whose outcome is unknown.
     pub(crate) fn unconfirmed(&self, task: &TaskRef) -> Option<Snapshot> {
-        let (memory, origin) = self.store.as_ref().zip(self.origin())?;
-        memory.unconfirmed(task, &origin)
+        let (store, origin) = self.store.as_ref().zip(self.origin())?;
+        store.unconfirmed(task, &origin)
     }
 
     /// Writes down of the answers from here what the journal tells of them: a process that was killed once the task had
     /// kept that its answer was applied had no time to say so in the record of questions.
     pub(crate) fn catch_up(&self, task: &TaskRef) {
-        let Some((memory, origin)) = self.store.as_ref().zip(self.origin()) else {
+        let Some((store, origin)) = self.store.as_ref().zip(self.origin()) else {
             return;
         };
-        let log = memory.log(task, &origin);
+        let log = store.log(task, &origin);
         let record = log.read();
         let mut unconfirmed = record.unconfirmed(P::CAPABILITIES.answer).peekable();
         if unconfirmed.peek().is_none() {
             return;
         }
-        let Some(kept) = memory.newest(task, &origin) else {
+        let Some(kept) = store.newest(task, &origin) else {
             return;
         };
         for (question, said) in unconfirmed {
@@ -299,15 +299,15 @@ impl<P: Platform> Connection<P> {
     /// Lets nobody else say something to a task until [`spoken`](Self::spoken), where tasks are kept.
     pub(crate) fn speak(&self, task: &TaskRef) -> Result<(), Box<CliError>> {
         match self.store.as_ref().zip(self.origin()) {
-            Some((memory, origin)) => memory.speak(task, &origin),
+            Some((store, origin)) => store.speak(task, &origin),
             None => Ok(()),
         }
     }
 
     /// What was to be said to a task was said.
     pub(crate) fn spoken(&self, task: &TaskRef) {
-        if let Some((memory, origin)) = self.store.as_ref().zip(self.origin()) {
-            memory.spoken(task, &origin);
+        if let Some((store, origin)) = self.store.as_ref().zip(self.origin()) {
+            store.spoken(task, &origin);
         }
     }
 

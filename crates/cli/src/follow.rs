@@ -37,7 +37,7 @@ pub(crate) struct FollowSetup<P: Calls> {
     /// What is done with it.
     pub(crate) run: Run<P>,
     /// What was sent first.
-    pub(crate) began: StartKind,
+    pub(crate) start_kind: StartKind,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
     /// How it is followed.
@@ -104,7 +104,7 @@ impl<P: Calls> FollowSetup<P> {
     /// With its events told, and this policy alone: the client's own is for single calls.
     pub(crate) fn new(
         run: Run<P>,
-        began: StartKind,
+        start_kind: StartKind,
         reporter: Arc<Reporter>,
         policy: Policy,
     ) -> Self {
@@ -113,7 +113,7 @@ impl<P: Calls> FollowSetup<P> {
             run: run
                 .policy(policy.clone())
                 .on_event(move |event| teller.event(event)),
-            began,
+            start_kind,
             reporter,
             policy,
         }
@@ -149,29 +149,29 @@ impl<P: Calls> FollowSetup<P> {
     /// Sets the task up; nothing is sent yet.
     pub(crate) async fn begin(
         self,
-        session: &Connection<P>,
+        connection: &Connection<P>,
     ) -> Result<Followed<'_, P>, Box<CliError>> {
         if let Some(task) = self.reporter.task() {
             // Before anything else is kept of it.
-            session.catch_up(&task);
+            connection.catch_up(&task);
         }
-        let running = session
+        let running = connection
             .unless_interrupted(self.run.start())
             .await?
-            .map_err(|error| session.problem(&error))?;
-        if let (Some(memory), Some(_)) = (&session.store, running.id()) {
+            .map_err(|error| connection.problem(&error))?;
+        if let (Some(store), Some(_)) = (&connection.store, running.id()) {
             let snapshot = running.snapshot();
             if snapshot.has_unconfirmed_end() {
                 self.reporter.keep_once_seen(snapshot);
             } else {
                 // A task that exists is not lost when it cannot be kept; that is told.
-                let _ = memory.record(&snapshot);
+                let _ = store.record(&snapshot);
             }
         }
         Ok(Followed {
-            session,
+            connection,
             running,
-            began: self.began,
+            start_kind: self.start_kind,
             reporter: self.reporter,
             policy: self.policy,
         })
@@ -180,10 +180,10 @@ impl<P: Calls> FollowSetup<P> {
 
 /// A task that is being followed.
 pub(crate) struct Followed<'a, P: Calls> {
-    session: &'a Connection<P>,
+    connection: &'a Connection<P>,
     /// The task.
     pub(crate) running: Running<P>,
-    began: StartKind,
+    start_kind: StartKind,
     /// Who tells its events.
     pub(crate) reporter: Arc<Reporter>,
     policy: Policy,
@@ -200,13 +200,13 @@ enum Woken<T> {
 impl<P: Calls> Followed<'_, P> {
     /// Follows the task to its end, or until it is left, and prints its answer.
     pub(crate) async fn finish(mut self, to: &Destination) -> Result<Exit, Box<CliError>> {
-        let mut signals = self.session.signals.clone();
-        let mut ticks = tokio::time::interval(self.session.out.tick_interval());
+        let mut signals = self.connection.signals.clone();
+        let mut ticks = tokio::time::interval(self.connection.out.tick_interval());
         let end = loop {
             let woken = tokio::select! {
                 end = self.running.wait() => Woken::By(end),
                 exit = signals.recv() => Woken::Signal(exit),
-                () = self.session.out.failed() => Woken::Output,
+                () = self.connection.out.failed() => Woken::Output,
                 _ = ticks.tick() => Woken::Tick,
             };
             match woken {
@@ -216,23 +216,29 @@ impl<P: Calls> Followed<'_, P> {
                 Woken::Tick => self.tick(),
             }
         };
-        self.session.out.still();
+        self.connection.out.still();
         self.reporter.finish();
         let end = end.map_err(|error| {
-            let problem = self.session.problem(&error);
+            let problem = self.connection.problem(&error);
             match error.kind() {
                 // Whoever was to answer failed.
                 ErrorKind::Local => {
                     let question = self.running.questions().next();
                     let task = self.task();
-                    exit_report::unanswered(self.session, &self.reporter, problem, &task, question)
+                    exit_report::unanswered(
+                        self.connection,
+                        &self.reporter,
+                        problem,
+                        &task,
+                        question,
+                    )
                 }
                 _ => problem,
             }
         })?;
         let (task, answer) = self.answer(end).await?;
         let said = self.reporter.said();
-        to.deliver(self.session, &task, &answer, said.as_deref())
+        to.deliver(self.connection, &task, &answer, said.as_deref())
     }
 
     /// The answer of a watch that is over, or why there is none.
@@ -243,10 +249,10 @@ impl<P: Calls> Followed<'_, P> {
         let outcome = match end {
             RunResult::Ended(outcome) => outcome,
             RunResult::Detached(left) => {
-                return Err(exit_report::left(self.session, &self.reporter, &left));
+                return Err(exit_report::left(self.connection, &self.reporter, &left));
             }
         };
-        let task = outcome.task().map(|id| self.session.task(id));
+        let task = outcome.task().map(|id| self.connection.task(id));
         let unanswered = matches!(
             outcome,
             Outcome::Stopped {
@@ -255,7 +261,7 @@ impl<P: Calls> Followed<'_, P> {
             }
         );
         let unstopped = self.unstopped(&outcome);
-        let end = exit_report::outcome(self.session, &self.began, &self.reporter, outcome);
+        let end = exit_report::outcome(self.connection, &self.start_kind, &self.reporter, outcome);
         match end {
             Ok(answer) => Ok((task.expect("a task with an answer has an id"), answer)),
             Err(problem) if unanswered => Err(self.with_restart_hint(problem, task).await),
@@ -271,7 +277,7 @@ impl<P: Calls> Followed<'_, P> {
         if self.policy.on_deadline == OnDetach::Detach {
             return None;
         }
-        match (outcome, &self.began) {
+        match (outcome, &self.start_kind) {
             (Outcome::Unknown { reason, .. }, _) if !reason.is_deadline() => None,
             // What was done about the task is told with why.
             (Outcome::Unknown { .. }, StartKind::Message(_)) => None,
@@ -303,15 +309,15 @@ impl<P: Calls> Followed<'_, P> {
         let note = "the same, as a new task";
         if self.is_kept(&task) {
             let command = format!("run --again {}", task.quoted());
-            return problem.next("again", self.session.command(&command), note);
+            return problem.next("again", self.connection.command(&command), note);
         }
-        if self.session.sim().is_some() {
+        if self.connection.sim().is_some() {
             // The same command has a simulator of its own.
             return problem.next("again", command_line::as_given(), note);
         }
-        match P::restart_hint(self.session, &task).await {
+        match P::restart_hint(self.connection, &task).await {
             Some((label, command, note)) => {
-                problem.next(label, self.session.command(&command), note)
+                problem.next(label, self.connection.command(&command), note)
             }
             None => problem.why(
                 "How it was started is not kept here: start it with the command that it was first started with.",
@@ -321,13 +327,13 @@ impl<P: Calls> Followed<'_, P> {
 
     /// Whether enough is kept here of how this task was started.
     fn is_kept(&self, task: &TaskRef) -> bool {
-        let Some(memory) = &self.session.store else {
+        let Some(store) = &self.connection.store else {
             return false;
         };
-        let started = memory.started(task.id()).unwrap_or_default();
+        let started = store.started(task.id()).unwrap_or_default();
         started.iter().any(|(found, entry)| {
             found == task
-                && self.session.owns(&entry.snapshot).is_ok()
+                && self.connection.owns(&entry.snapshot).is_ok()
                 && entry.snapshot.start_again().is_ok()
         })
     }
@@ -342,7 +348,7 @@ impl<P: Calls> Followed<'_, P> {
     pub(crate) async fn until_known(&mut self) -> Result<TaskRef, Box<CliError>> {
         loop {
             if let Some(id) = self.running.id() {
-                return Ok(self.session.task(id));
+                return Ok(self.connection.task(id));
             }
             if self.event().await?.is_none() {
                 return Err(self.ended(Exit::Other).await);
@@ -350,20 +356,20 @@ impl<P: Calls> Followed<'_, P> {
         }
     }
 
-    /// The next event, told; `None` when the watch is over.
+    /// The next event, told; `None` once the task is no longer followed.
     pub(crate) async fn event(&mut self) -> Result<Option<Event>, Box<CliError>> {
-        let mut signals = self.session.signals.clone();
-        let mut ticks = tokio::time::interval(self.session.out.tick_interval());
+        let mut signals = self.connection.signals.clone();
+        let mut ticks = tokio::time::interval(self.connection.out.tick_interval());
         loop {
             let woken = tokio::select! {
                 event = self.running.next() => Woken::By(event),
                 exit = signals.recv() => Woken::Signal(exit),
-                () = self.session.out.failed() => Woken::Output,
+                () = self.connection.out.failed() => Woken::Output,
                 _ = ticks.tick() => Woken::Tick,
             };
             match woken {
                 Woken::By(event) => {
-                    let event = event.map_err(|error| self.session.problem(&error))?;
+                    let event = event.map_err(|error| self.connection.problem(&error))?;
                     return Ok(event.map(|told| told.event));
                 }
                 Woken::Signal(exit) => return Err(self.interrupted(exit).await),
@@ -385,8 +391,13 @@ impl<P: Calls> Followed<'_, P> {
             && *attempt >= Policy::default().retry.reads
             && !self.running.snapshot().is_writing()
         {
-            self.session.out.still();
-            return Err(exit_report::unread(self.session, &self.task(), what, why));
+            self.connection.out.still();
+            return Err(exit_report::unread(
+                self.connection,
+                &self.task(),
+                what,
+                why,
+            ));
         }
         Ok(event)
     }
@@ -394,7 +405,7 @@ impl<P: Calls> Followed<'_, P> {
     /// The end of a watch that was there to send something, when it says more than that the task is over.
     pub(crate) async fn cut_short(&mut self) -> Result<(), Box<CliError>> {
         let end = self.running.wait().await;
-        let end = end.map_err(|error| self.session.problem(&error))?;
+        let end = end.map_err(|error| self.connection.problem(&error))?;
         match self.answer(end).await {
             Err(problem) => match problem.exit() {
                 Exit::Auth | Exit::Timeout | Exit::Unknown => Err(problem),
@@ -407,7 +418,7 @@ impl<P: Calls> Followed<'_, P> {
     /// How a watch ended that was to go on.
     async fn ended(&mut self, exit: Exit) -> Box<CliError> {
         match self.running.wait().await {
-            Err(error) => self.session.problem(&error),
+            Err(error) => self.connection.problem(&error),
             Ok(end) => {
                 let what = "the task completed before its watch ended";
                 self.completed(end, exit, what).await
@@ -418,21 +429,21 @@ impl<P: Calls> Followed<'_, P> {
     /// The end that a signal makes: at once, unless a start, a message or an answer is on its way, whose reply is waited
     /// for a little.
     async fn interrupted(&mut self, exit: Exit) -> Box<CliError> {
-        self.session.out.still();
+        self.connection.out.still();
         if self.policy.on_interrupt != OnDetach::Detach {
             return self.stopped(exit).await;
         }
         let waits = self.on_its_way();
         if let Some((what, unknown)) = &waits {
             let wait = LAST_CHANCE.as_secs();
-            let out = self.session.out.clone();
+            let out = self.connection.out.clone();
             out.tell(&format!(
                 "waiting up to {wait} s for the reply to the {what}; press Ctrl-C again to detach now"
             ));
-            let parting = unknown.clone().named(Code::Interrupted);
-            self.session
+            let detach_error = unknown.clone().named(Code::Interrupted);
+            self.connection
                 .signals
-                .at_second(move |exit| out.last_words(&parting.ending(exit)));
+                .at_second(move |exit| out.last_words(&detach_error.ending(exit)));
         }
         let limit = tokio::time::sleep(LAST_CHANCE);
         tokio::pin!(limit);
@@ -444,7 +455,7 @@ impl<P: Calls> Followed<'_, P> {
             match event {
                 Ok(Some(_)) => {}
                 Ok(None) => return self.ended(exit).await,
-                Err(error) => return self.session.problem(&error),
+                Err(error) => return self.connection.problem(&error),
             }
         }
         self.detached(exit, waits.is_some())
@@ -453,18 +464,18 @@ impl<P: Calls> Followed<'_, P> {
     /// The end of a watch that nothing is on its way in; whether something was `waited` for until now.
     fn detached(&self, exit: Exit, waited: bool) -> Box<CliError> {
         let task = self.task();
-        let said = self.reporter.last_said(&self.began);
+        let said = self.reporter.last_said(&self.start_kind);
         let said = said.filter(|(kind, how)| {
             // What was delivered long ago is no news, unless it is what the command is for.
             let has_purpose =
-                *kind == Undelivered::Message && matches!(self.began, StartKind::Message(_));
+                *kind == Undelivered::Message && matches!(self.start_kind, StartKind::Message(_));
             waited || has_purpose || *how == Answered::NotSent
         });
         if let (Some((kind, Answered::Unknown)), Some(task)) = (said, &task) {
-            return exit_report::undelivered(self.session, &self.reporter, task, kind);
+            return exit_report::undelivered(self.connection, &self.reporter, task, kind);
         }
         let question = self.running.questions().next();
-        exit_report::detached(self.session, &self.reporter, &task, question, said, exit)
+        exit_report::detached(self.connection, &self.reporter, &task, question, said, exit)
     }
 
     /// How the task ended whose watch was about to be left.
@@ -472,7 +483,9 @@ impl<P: Calls> Followed<'_, P> {
         match self.answer(end).await {
             Err(problem) => problem,
             Ok((task, _)) => {
-                let result = self.session.command(&format!("result {}", task.quoted()));
+                let result = self
+                    .connection
+                    .command(&format!("result {}", task.quoted()));
                 CliError::new(exit, Code::Interrupted, what)
                     .headed("completed")
                     .next("see", result, "its answer")
@@ -483,23 +496,23 @@ impl<P: Calls> Followed<'_, P> {
 
     /// The end that a signal makes where the task is to be stopped: it is, within a bound.
     async fn stopped(&mut self, exit: Exit) -> Box<CliError> {
-        let out = self.session.out.clone();
+        let out = self.connection.out.clone();
         out.tell("stopping the task; press Ctrl-C again to detach without stopping it");
         let left = match self.on_its_way() {
             Some((_, unknown)) => unknown,
             None => self.detached(exit, false),
         };
-        let parting = left.clone().why(UNSTOPPED).named(Code::Interrupted);
-        self.session
+        let detach_error = left.clone().why(UNSTOPPED).named(Code::Interrupted);
+        self.connection
             .signals
-            .at_second(move |exit| out.last_words(&parting.ending(exit)));
+            .at_second(move |exit| out.last_words(&detach_error.ending(exit)));
         let handle = self.running.handle();
         let over = async {
             while let Some(_event) = self.running.next().await? {}
             Ok(())
         };
         // A start whose reply does not come has no task that could be stopped.
-        let limit = self.session.clock.real(STOPPING) + LAST_CHANCE;
+        let limit = self.connection.clock.real(STOPPING) + LAST_CHANCE;
         let ended = tokio::time::timeout(limit, async { tokio::join!(handle.interrupt(), over).1 });
         match ended.await {
             Err(_) => {
@@ -508,16 +521,16 @@ impl<P: Calls> Followed<'_, P> {
                     Some(_) => UNSTOPPED,
                 });
             }
-            Ok(Err(error)) => return self.session.problem(&error),
+            Ok(Err(error)) => return self.connection.problem(&error),
             Ok(Ok(())) => {}
         }
         match self.running.wait().await {
             Ok(RunResult::Detached(left)) => {
-                let task = Some(self.session.task(&left.id));
-                let (began, how) = (&self.began, &left.cancel);
+                let task = Some(self.connection.task(&left.id));
+                let (start_kind, how) = (&self.start_kind, &left.cancel);
                 exit_report::detached_by_signal(
-                    self.session,
-                    began,
+                    self.connection,
+                    start_kind,
                     &self.reporter,
                     &task,
                     how,
@@ -528,13 +541,13 @@ impl<P: Calls> Followed<'_, P> {
                 self.completed(end, exit, "the task completed before it could be stopped")
                     .await
             }
-            Err(error) => self.session.problem(&error),
+            Err(error) => self.connection.problem(&error),
         }
     }
 
     /// The task, as soon as its id is known: before anybody is told, it is kept.
     fn task(&self) -> Option<TaskRef> {
-        let id = self.running.id().map(|id| self.session.task(id));
+        let id = self.running.id().map(|id| self.connection.task(id));
         id.or_else(|| self.reporter.task())
     }
 
@@ -547,14 +560,14 @@ impl<P: Calls> Followed<'_, P> {
             return None;
         }
         // A message that the command is for comes before every answer.
-        let kind = match (&self.began, self.reporter.last_said(&self.began)) {
+        let kind = match (&self.start_kind, self.reporter.last_said(&self.start_kind)) {
             (StartKind::Message(_), Some((Undelivered::Message, Answered::NotSent))) => {
                 Undelivered::Message
             }
             _ => Undelivered::Answer,
         };
-        let task = self.session.task(id);
-        let unknown = exit_report::undelivered(self.session, &self.reporter, &task, kind);
+        let task = self.connection.task(id);
+        let unknown = exit_report::undelivered(self.connection, &self.reporter, &task, kind);
         Some((kind.as_str(), unknown))
     }
 
@@ -563,16 +576,15 @@ impl<P: Calls> Followed<'_, P> {
         let why = "interrupted before the server had answered";
         let snapshot = self.running.snapshot();
         let intent = snapshot.intent().map(ToString::to_string);
-        exit_report::unknown(self.session, &self.began, intent, why, false)
+        exit_report::unknown(self.connection, &self.start_kind, intent, why, false)
             .attempts(self.reporter.attempts())
     }
 
     /// Whether stdout still takes what is printed; the task goes on when it does not.
     fn check(&self) -> Result<(), Box<CliError>> {
         let task = self.task();
-        self.session
-            .out
-            .check()
-            .map_err(|problem| exit_report::unheard(self.session, &self.reporter, problem, &task))
+        self.connection.out.check().map_err(|problem| {
+            exit_report::unheard(self.connection, &self.reporter, problem, &task)
+        })
     }
 }

@@ -19,8 +19,6 @@ mod exit_report;
 mod failure_text;
 mod files;
 mod follow;
-#[cfg(test)]
-mod golden;
 mod keys;
 mod lines;
 mod out;
@@ -36,6 +34,9 @@ mod shown;
 mod signals;
 mod single_read;
 mod store;
+#[cfg(test)]
+#[path = "../tests/table/mod.rs"]
+mod table;
 mod task_ref;
 mod text_arg;
 mod wrap;

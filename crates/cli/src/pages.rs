@@ -43,7 +43,7 @@ impl Extent {
 /// Gives each entry of a list, as far as it is to be read; `name` tells entries apart. What came before an error was
 /// given; entries that cannot be read are passed over, and returned is how many: a list with such proves no absence.
 pub(crate) async fn each<P: Platform, O>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     operation: O,
     extent: Extent,
     name: impl Fn(&O::Item) -> String,
@@ -54,13 +54,13 @@ where
     O::Output: Send,
 {
     let mut pages = Pages::new(operation);
-    let read = walk(session, &mut pages, extent, name, &mut take).await;
-    session.out.passed_over(pages.unreadable());
+    let read = walk(connection, &mut pages, extent, name, &mut take).await;
+    connection.out.passed_over(pages.unreadable());
     read.map(|()| pages.unreadable())
 }
 
 async fn walk<P: Platform, O>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     pages: &mut Pages<O>,
     extent: Extent,
     name: impl Fn(&O::Item) -> String,
@@ -75,7 +75,7 @@ where
     let (mut read, mut stale) = (0, 0);
     let mut before = HashSet::new();
     while left > 0
-        && let Some(operation) = pages.next().map_err(|error| session.problem(&error))?
+        && let Some(operation) = pages.next().map_err(|error| connection.problem(&error))?
     {
         if read == extent.pages {
             return endless(format!("the server's list did not end within {read} pages"));
@@ -85,7 +85,7 @@ where
                 "the server's list does not end: {stale} pages in a row brought nothing new"
             ));
         }
-        let items = pages.take(session.call(operation).await?);
+        let items = pages.take(connection.call(operation).await?);
         read += 1;
         let names: HashSet<String> = items.iter().map(&name).collect();
         stale = if names.is_subset(&before) {

@@ -44,16 +44,16 @@ impl Destination {
     /// Prints the answer of a task that ended well; `said` is what the agent was seen to say.
     pub(crate) fn deliver<P: Platform>(
         &self,
-        session: &Connection<P>,
+        connection: &Connection<P>,
         task: &TaskRef,
         answer: &P::Output,
         said: Option<&str>,
     ) -> Result<Exit, Box<CliError>> {
-        let out = &session.out;
+        let out = &connection.out;
         out.still();
         let again = |problem: Box<CliError>, note| {
-            let command = session.command(&format!("result {}", task.quoted()));
-            match session.sim() {
+            let command = connection.command(&format!("result {}", task.quoted()));
+            match connection.sim() {
                 None => problem.next("see", command, note),
                 Some(_) => problem,
             }

@@ -13,15 +13,15 @@ type SecondSignal = Arc<Mutex<Option<Box<dyn FnOnce(Exit) + Send>>>>;
 #[derive(Clone)]
 pub(crate) struct Signals {
     first: watch::Receiver<Option<Exit>>,
-    parting: SecondSignal,
+    detach_error: SecondSignal,
 }
 
 impl Signals {
     /// Listens from now on; needs a runtime.
     pub(crate) fn listen() -> Self {
         let (heard, first) = watch::channel(None);
-        let parting = SecondSignal::default();
-        let last = parting.clone();
+        let detach_error = SecondSignal::default();
+        let last = detach_error.clone();
         tokio::spawn(async move {
             let Ok(mut source) = Source::new() else {
                 // Without handlers the system's own apply: the process ends at the first.
@@ -35,13 +35,19 @@ impl Signals {
             }
             std::process::exit(exit.code().into());
         });
-        Self { first, parting }
+        Self {
+            first,
+            detach_error,
+        }
     }
 
     /// At the second signal this is done before the process ends.
     pub(crate) fn at_second(&self, words: impl FnOnce(Exit) + Send + 'static) {
-        let mut parting = self.parting.lock().unwrap_or_else(PoisonError::into_inner);
-        *parting = Some(Box::new(words));
+        let mut detach_error = self
+            .detach_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *detach_error = Some(Box::new(words));
     }
 
     /// The first signal, also when it came before.

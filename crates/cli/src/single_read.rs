@@ -29,12 +29,12 @@ impl<P: Platform> Connection<P> {
 }
 
 /// A task that the server does not know, whether that is found out by a watch or by a single read.
-pub(crate) fn gone<P: Platform>(session: &Connection<P>, error: &ApiError) -> Box<CliError> {
+pub(crate) fn gone<P: Platform>(connection: &Connection<P>, error: &ApiError) -> Box<CliError> {
     let what = "the server does not know this task";
     let problem = exchange(CliError::new(Exit::Other, Code::Gone, what), error);
     let problem = problem.why(error.to_string());
     if P::CAPABILITIES.list {
-        problem.next("see", session.command("ls"), "")
+        problem.next("see", connection.command("ls"), "")
     } else {
         problem
     }
@@ -42,15 +42,15 @@ pub(crate) fn gone<P: Platform>(session: &Connection<P>, error: &ApiError) -> Bo
 
 /// The end of a single read of a task that went wrong.
 fn unreadable<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
     error: &Error,
 ) -> Box<CliError> {
     // As in a watch that has seen nothing of it: a refusal of the very id is one, too.
     let is_unknown = |api: &&ApiError| matches!(api.status.as_u16(), 400 | 404 | 410 | 422);
     let problem = match error.api_error().filter(is_unknown) {
-        Some(api) => gone(session, api).attempts(error.attempts()),
-        None => session.problem(error),
+        Some(api) => gone(connection, api).attempts(error.attempts()),
+        None => connection.problem(error),
     };
     problem.task(Some(task.clone()))
 }

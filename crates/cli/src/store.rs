@@ -93,11 +93,11 @@ impl TaskStore {
             out.say("--no-journal: if the reply to the start is lost, recover knows nothing of it, and the same command again may start a second task");
             return Ok(None);
         }
-        let memory = Self::open_or_temporary(out).map_err(|why| unwritten(&why))?;
+        let store = Self::open_or_temporary(out).map_err(|why| unwritten(&why))?;
         // What cannot be pruned is there for longer.
-        let _ = memory.0.journal.prune(KEEP.0, KEEP.1);
-        shown::prune(memory.0.journal.folder(), KEEP.0);
-        Ok(Some(memory))
+        let _ = store.0.journal.prune(KEEP.0, KEEP.1);
+        shown::prune(store.0.journal.folder(), KEEP.0);
+        Ok(Some(store))
     }
 
     /// For a command that only follows: it goes on without.
@@ -107,7 +107,7 @@ impl TaskStore {
             return None;
         }
         match Self::open_or_temporary(out) {
-            Ok(memory) => Some(memory),
+            Ok(store) => Some(store),
             Err(why) => {
                 out.say(&format!(
                     "warning: {why}: watch --last will not know this task"
@@ -122,7 +122,7 @@ impl TaskStore {
         let why = match global.no_journal {
             true => "--no-journal".to_owned(),
             false => match Self::open_or_temporary(out) {
-                Ok(memory) => return Some(memory),
+                Ok(store) => return Some(store),
                 Err(why) => format!("warning: {why}"),
             },
         };
@@ -436,10 +436,10 @@ impl TaskStore {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
-        let memory = self.clone();
+        let store = self.clone();
         runtime.spawn(async move {
             tokio::time::sleep(SETTLE_TIME).await;
-            let mut speaking = memory.speaking();
+            let mut speaking = store.speaking();
             if speaking.get(&id).is_some_and(|one| one.is_over) {
                 speaking.remove(&id);
             }

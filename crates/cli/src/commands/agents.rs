@@ -55,7 +55,7 @@ pub(super) async fn agents(
 }
 
 async fn list(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     name: Option<String>,
     status: &[String],
     most: u32,
@@ -76,24 +76,24 @@ async fn list(
         line,
         none: "no agents",
     };
-    table::list(session, operation, most, shown).await
+    table::list(connection, operation, most, shown).await
 }
 
-async fn show(session: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
-    let id = agents::resolve(session, wanted, For::Show).await?;
-    let agent = session
+async fn show(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
+    let id = agents::resolve(connection, wanted, For::Show).await?;
+    let agent = connection
         .call(GetAgent(id.clone()))
         .await
-        .map_err(|problem| missing(session, problem, &id))?;
+        .map_err(|problem| missing(connection, problem, &id))?;
     let mut value = whole(agent);
-    if session.out.is_json() {
-        session.out.line(value.clone());
+    if connection.out.is_json() {
+        connection.out.line(value.clone());
         return Ok(());
     }
     if let Value::Object(fields) = &mut value {
         fields.retain(|name, _| !["v", "type", "task", "task_id"].contains(&name.as_str()));
     }
-    session.out.print_json(&value)
+    connection.out.print_json(&value)
 }
 
 /// The name that was given; one without a letter is none.
@@ -125,20 +125,20 @@ fn creation(args: &args::CreateAgent) -> Result<CreateAgentRequest, Box<CliError
 }
 
 async fn create(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     request: CreateAgentRequest,
 ) -> Result<(), Box<CliError>> {
     let name = request.name.clone();
-    let agent = session
+    let agent = connection
         .call(CreateAgent(request))
         .await
-        .map_err(|problem| uncreated(session, problem, name.as_deref()))?;
-    told(session, "created", agent)
+        .map_err(|problem| uncreated(connection, problem, name.as_deref()))?;
+    told(connection, "created", agent)
 }
 
 /// Why an agent was not created, or may have been.
 fn uncreated(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     problem: Box<CliError>,
     name: Option<&str>,
 ) -> Box<CliError> {
@@ -146,7 +146,7 @@ fn uncreated(
         Some(name) => format!("agents list --name {}", quote(name)),
         None => "agents list --limit 5".to_owned(),
     };
-    let list = session.command(&list);
+    let list = connection.command(&list);
     if problem.exit() == Exit::Unknown {
         let again = match name {
             Some(_) => "The same command again is refused if it was: a name is used once.",
@@ -193,26 +193,26 @@ async fn update(
     if replaces.is_some() {
         confirm::attended(global, "--config replaces the agent's whole configuration")?;
     }
-    let session: Connection<Nanonets> = Connection::open(out, global, None)?;
-    let id = agents::resolve(&session, &args.agent, For::Care).await?;
+    let connection: Connection<Nanonets> = Connection::open(out, global, None)?;
+    let id = agents::resolve(&connection, &args.agent, For::Care).await?;
     if let Some(config) = replaces {
-        let present = session
+        let present = connection
             .call(GetAgent(id.clone()))
             .await
-            .map_err(|problem| missing(&session, problem, &id))?;
+            .map_err(|problem| missing(&connection, problem, &id))?;
         if !confirm::sure(
-            &session.out,
+            &connection.out,
             &replacement(&args.agent, present.config, config),
         ) {
             return Err(confirm::declined("not changed; the agent is as it was"));
         }
     }
     let name = change.name.clone();
-    let agent = session
+    let agent = connection
         .call(UpdateAgent::new(id.clone(), change))
         .await
-        .map_err(|problem| unchanged(&session, problem, &id, name.as_deref()))?;
-    told(&session, "changed", agent)
+        .map_err(|problem| unchanged(&connection, problem, &id, name.as_deref()))?;
+    told(&connection, "changed", agent)
 }
 
 /// The question before a configuration is replaced: what the new one does not have is named.
@@ -232,13 +232,13 @@ fn replacement(agent: &str, present: Option<AgentConfig>, new: &AgentConfig) -> 
 
 /// Why an agent was not changed, or may have been.
 fn unchanged(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     problem: Box<CliError>,
     id: &str,
     name: Option<&str>,
 ) -> Box<CliError> {
     if problem.exit() == Exit::Unknown {
-        let show = session.command(&format!("agents show {}", quote(id)));
+        let show = connection.command(&format!("agents show {}", quote(id)));
         return problem
             .meaning("it is not known whether the agent was changed")
             .why("The same command again does no harm: it sets the same values.")
@@ -249,21 +249,21 @@ fn unchanged(
     match (problem.http_status(), name) {
         (Some(409), Some(name)) => {
             let list = format!("agents list --name {}", quote(name));
-            refusal(problem, taken(name)).next("see", session.command(&list), "")
+            refusal(problem, taken(name)).next("see", connection.command(&list), "")
         }
         (Some(400 | 409 | 422), _) => {
             refusal(problem, "the server refused to change the agent".to_owned())
         }
-        _ => missing(session, problem, id),
+        _ => missing(connection, problem, id),
     }
 }
 
 async fn versions(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     wanted: &str,
     most: u32,
 ) -> Result<(), Box<CliError>> {
-    let id = agents::resolve(session, wanted, For::Show).await?;
+    let id = agents::resolve(connection, wanted, For::Show).await?;
     let operation = ListAgentVersions {
         limit: pages::size(most),
         ..ListAgentVersions::new(id.clone())
@@ -279,29 +279,29 @@ async fn versions(
         line,
         none: "no versions",
     };
-    table::list(session, operation, most, shown)
+    table::list(connection, operation, most, shown)
         .await
-        .map_err(|problem| missing(session, problem, &id))
+        .map_err(|problem| missing(connection, problem, &id))
 }
 
-async fn publish(session: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
-    let id = agents::resolve(session, wanted, For::Care).await?;
-    let published = session
+async fn publish(connection: &Connection<Nanonets>, wanted: &str) -> Result<(), Box<CliError>> {
+    let id = agents::resolve(connection, wanted, For::Care).await?;
+    let published = connection
         .call(PublishAgentVersion(id.clone()))
         .await
-        .map_err(|problem| unpublished(session, problem, wanted, &id))?;
-    announce(session, "published", &published);
-    print(session, published.id.as_str(), &line(&published))
+        .map_err(|problem| unpublished(connection, problem, wanted, &id))?;
+    announce(connection, "published", &published);
+    print(connection, published.id.as_str(), &line(&published))
 }
 
 /// Why a draft was not published, or may have been.
 fn unpublished(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     problem: Box<CliError>,
     wanted: &str,
     id: &str,
 ) -> Box<CliError> {
-    let versions = session.command(&format!("agents versions {}", quote(id)));
+    let versions = connection.command(&format!("agents versions {}", quote(id)));
     if problem.exit() == Exit::Unknown {
         return problem
             .meaning("it is not known whether the draft was published")
@@ -313,12 +313,12 @@ fn unpublished(
             .why("Drafts are made in the platform's dashboard; what agents update changes is live at once.")
             .next("see", versions, "the versions there are"),
         Some(400 | 422) => problem.refusal("the server refused to publish the draft"),
-        _ => missing(session, problem, id),
+        _ => missing(connection, problem, id),
     }
 }
 
 /// A refusal of an agent's id. For one of another workspace the platform's documentation has both 403 and 404.
-fn missing(session: &Connection<Nanonets>, problem: Box<CliError>, id: &str) -> Box<CliError> {
+fn missing(connection: &Connection<Nanonets>, problem: Box<CliError>, id: &str) -> Box<CliError> {
     let status = problem.http_status();
     if !matches!(status, Some(403 | 404)) || problem.exit() == Exit::Unknown {
         return problem;
@@ -329,7 +329,7 @@ fn missing(session: &Connection<Nanonets>, problem: Box<CliError>, id: &str) -> 
         Some(403) => problem.refusal(what).named(Code::Auth).ending(Exit::Auth),
         _ => problem.refusal(what),
     };
-    let list = session.command("agents list");
+    let list = connection.command("agents list");
     problem.next("see", list, "the agents there are")
 }
 
@@ -338,22 +338,22 @@ fn taken(name: &str) -> String {
 }
 
 /// Tells what became of an agent, and prints its id.
-fn told(session: &Connection<Nanonets>, what: &str, agent: Agent) -> Result<(), Box<CliError>> {
-    announce(session, what, &agent.clone().into());
+fn told(connection: &Connection<Nanonets>, what: &str, agent: Agent) -> Result<(), Box<CliError>> {
+    announce(connection, what, &agent.clone().into());
     let id = agent.id.to_string();
-    print(session, &id, &whole(agent))
+    print(connection, &id, &whole(agent))
 }
 
 /// Prints an id for scripts, or all of it for programs.
-fn print(session: &Connection<Nanonets>, id: &str, value: &Value) -> Result<(), Box<CliError>> {
-    if session.out.is_json() {
-        session.out.line(value.clone());
+fn print(connection: &Connection<Nanonets>, id: &str, value: &Value) -> Result<(), Box<CliError>> {
+    if connection.out.is_json() {
+        connection.out.line(value.clone());
         return Ok(());
     }
-    session.out.print(&format!("{}\n", one_line(id)))
+    connection.out.print(&format!("{}\n", one_line(id)))
 }
 
-fn announce(session: &Connection<Nanonets>, what: &str, agent: &AgentListItem) {
+fn announce(connection: &Connection<Nanonets>, what: &str, agent: &AgentListItem) {
     let name = agent.name.clone().unwrap_or_else(|| agent.id.to_string());
     let mut words = vec![format!("{what}: {}", one_line(&name))];
     words.extend(
@@ -362,7 +362,7 @@ fn announce(session: &Connection<Nanonets>, what: &str, agent: &AgentListItem) {
             .map(|number| format!("version {number}")),
     );
     words.extend(Some(one_line(&state(agent))).filter(|state| !state.is_empty()));
-    session.out.say(&words.join(", "));
+    connection.out.say(&words.join(", "));
 }
 
 fn version(agent: &AgentListItem) -> String {

@@ -45,8 +45,8 @@ async fn call<P: Calls>(
     args: &Api,
 ) -> Result<Bytes, Box<CliError>> {
     let call = Raw::new(P::DEFAULTS.api_prefix, args)?;
-    let session: Connection<P> = Connection::open(out, global, None)?;
-    session.call(call).await
+    let connection: Connection<P> = Connection::open(out, global, None)?;
+    connection.call(call).await
 }
 
 #[derive(Clone)]

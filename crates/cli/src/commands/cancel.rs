@@ -46,8 +46,8 @@ pub(super) async fn cancel(
         }
     }
     on_platform!(provider, P => {
-        let session: Connection<P> = Connection::open(out, global, args.speed)?;
-        stop(&session, &task, deadlines).await
+        let connection: Connection<P> = Connection::open(out, global, args.speed)?;
+        stop(&connection, &task, deadlines).await
     })
 }
 
@@ -65,26 +65,26 @@ fn unsupported(provider: ProviderName) -> Box<CliError> {
 
 /// Asks the server to stop the task, and prints how it ended.
 async fn stop<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
     deadlines: Deadlines,
 ) -> Result<Exit, Box<CliError>> {
-    session.banner();
-    let reporter = Arc::new(Reporter::new(session, Some(task.clone()), false));
+    connection.banner();
+    let reporter = Arc::new(Reporter::new(connection, Some(task.clone()), false));
     reporter.watching();
     // Only the end counts: neither the steps of a stopped task nor the answer of a completed one are waited for.
     let mut policy = deadlines.policy();
     policy.read_steps = false;
     policy.result_patience = std::time::Duration::ZERO;
-    let run = session.client.attach(task.id().clone());
+    let run = connection.client.attach(task.id().clone());
     let watched = FollowSetup::new(run, StartKind::Watch, reporter, policy);
-    let mut followed = watched.begin(session).await?;
+    let mut followed = watched.begin(connection).await?;
     followed
         .running
         .cancel()
-        .map_err(|error| session.problem(&error))?;
+        .map_err(|error| connection.problem(&error))?;
     let mut request = Request {
-        session,
+        connection,
         task,
         is_taken: false,
     };
@@ -99,33 +99,33 @@ async fn stop<P: Calls>(
             Err(problem) => return Err(problem),
         }
     }
-    session.out.still();
+    connection.out.still();
     let end = followed
         .running
         .wait()
         .await
-        .map_err(|error| session.problem(&error))?;
-    told(session, task, &followed.reporter, end)
+        .map_err(|error| connection.problem(&error))?;
+    told(connection, task, &followed.reporter, end)
 }
 
 /// Prints how a task ended that was to be stopped.
 fn told<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
     reporter: &Reporter,
     end: RunResult<P::Output>,
 ) -> Result<Exit, Box<CliError>> {
-    let out = &session.out;
+    let out = &connection.out;
     let outcome = match end {
         RunResult::Ended(outcome) => outcome,
-        RunResult::Detached(left) => return Err(exit_report::left(session, reporter, &left)),
+        RunResult::Detached(left) => return Err(exit_report::left(connection, reporter, &left)),
     };
     let (status, exit) = match &outcome {
         Outcome::Succeeded { .. } | Outcome::ResultUnavailable { .. } => ("completed", Exit::Ok),
         Outcome::Failed { .. } => ("failed", Exit::TaskBad),
         Outcome::Stopped { .. } => ("stopped", Exit::Ok),
         _ => {
-            let problem = exit_report::outcome(session, &StartKind::Watch, reporter, outcome);
+            let problem = exit_report::outcome(connection, &StartKind::Watch, reporter, outcome);
             let problem = problem.err().expect("every success is named above");
             return Err(problem.task(Some(task.clone())));
         }
@@ -145,7 +145,7 @@ fn told<P: Calls>(
 
 /// The request to stop a task.
 struct Request<'a, P: Calls> {
-    session: &'a Connection<P>,
+    connection: &'a Connection<P>,
     task: &'a TaskRef,
     /// Whether the server is known to have taken it.
     is_taken: bool,
@@ -157,7 +157,7 @@ impl<P: Calls> Request<'_, P> {
         match event {
             Event::Cancelling => self.is_taken = true,
             Event::Retrying { attempt, why, .. } if attempt >= GIVEN_UP => {
-                self.session.out.still();
+                self.connection.out.still();
                 return Err(self.unheard(&why));
             }
             Event::CancelRefused(why) => {
@@ -176,15 +176,15 @@ impl<P: Calls> Request<'_, P> {
 
     /// A signal takes no request back that may have left: its effect is waited for a little.
     async fn interrupted(&mut self, followed: &mut Followed<'_, P>) -> Result<(), Box<CliError>> {
-        let out = self.session.out.clone();
+        let out = self.connection.out.clone();
         out.tell(&format!(
             "waiting up to {} s for the task to stop; press Ctrl-C again to detach now",
             LAST_CHANCE.as_secs()
         ));
-        let parting = self.unconfirmed().named(Code::Interrupted);
-        self.session
+        let detach_error = self.unconfirmed().named(Code::Interrupted);
+        self.connection
             .signals
-            .at_second(move |exit| out.last_words(&parting.ending(exit)));
+            .at_second(move |exit| out.last_words(&detach_error.ending(exit)));
         let limit = tokio::time::sleep(LAST_CHANCE);
         tokio::pin!(limit);
         loop {
@@ -192,7 +192,7 @@ impl<P: Calls> Request<'_, P> {
                 event = followed.running.next() => event,
                 () = &mut limit => return Err(self.unconfirmed()),
             };
-            match event.map_err(|error| self.session.problem(&error))? {
+            match event.map_err(|error| self.connection.problem(&error))? {
                 Some(told) => self.heard(told.event, followed.running.refusal())?,
                 None => return Ok(()),
             }
@@ -210,7 +210,7 @@ impl<P: Calls> Request<'_, P> {
         };
         let what = "a stop was requested, and is not confirmed";
         let status = self
-            .session
+            .connection
             .command(&format!("status {}", self.task.quoted()));
         CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(why)
@@ -234,7 +234,7 @@ impl<P: Calls> Request<'_, P> {
             )
         };
         let status = self
-            .session
+            .connection
             .command(&format!("status {}", self.task.quoted()));
         CliError::new(Exit::TryLater, Code::NotCancelled, what)
             .why(format!("Last: {}", one_line(why)))

@@ -25,10 +25,10 @@ pub(super) enum Seen {
 
 /// Waits for what was delivered to show an effect.
 pub(super) async fn effect<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     followed: &mut Followed<'_, P>,
 ) -> Result<Seen, Box<CliError>> {
-    let patience = tokio::time::sleep(session.clock.real(LANDING));
+    let patience = tokio::time::sleep(connection.clock.real(LANDING));
     tokio::pin!(patience);
     loop {
         let event = tokio::select! {

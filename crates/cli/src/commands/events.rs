@@ -28,15 +28,15 @@ pub(super) async fn events(
     args: Events,
 ) -> Result<Exit, Box<CliError>> {
     let (_, task) = global.task_able(&args.task, |can| can.events, "events", INSTEAD)?;
-    let session: Connection<AgentHarness> = Connection::open(out, global, args.speed)?;
+    let connection: Connection<AgentHarness> = Connection::open(out, global, args.speed)?;
     let after = args.after.map(EventSeq);
     if args.follow {
-        return follow(&session, &task, after, args.timeout).await;
+        return follow(&connection, &task, after, args.timeout).await;
     }
     let mut count = 0;
-    let unreadable = each_event(&session, &task, after, |item| {
+    let unreadable = each_event(&connection, &task, after, |item| {
         count += 1;
-        print(&session.out, &task, &item.event)
+        print(&connection.out, &task, &item.event)
     })
     .await
     .map_err(|problem| match problem.exit() {
@@ -44,9 +44,9 @@ pub(super) async fn events(
         Exit::ReaderGone => problem,
         _ => problem.task(Some(task.clone())),
     })?;
-    session.out.passed_over(unreadable);
+    connection.out.passed_over(unreadable);
     if count == 0 && unreadable == 0 {
-        session.out.say("no events");
+        connection.out.say("no events");
     }
     Ok(Exit::Ok)
 }
@@ -61,7 +61,7 @@ fn print(out: &Out, task: &TaskRef, event: &RawEvent) -> Result<(), Box<CliError
 
 /// Prints events as they come, to the end of the run.
 async fn follow(
-    session: &Connection<AgentHarness>,
+    connection: &Connection<AgentHarness>,
     task: &TaskRef,
     after: Option<EventSeq>,
     timeout: Option<std::time::Duration>,
@@ -69,31 +69,32 @@ async fn follow(
     let mut policy = Deadlines::both(crate::args::timeout(timeout)?).policy();
     // Whoever only reads along waits for the human as long as the platform does.
     policy.human = None;
-    let reporter = Reporter::new(session, Some(task.clone()), false).listing();
-    let mut run = session.client.attach(task.id().clone());
+    let reporter = Reporter::new(connection, Some(task.clone()), false).listing();
+    let mut run = connection.client.attach(task.id().clone());
     if let Some(after) = after {
         run = run.after(after);
     }
     let watched = FollowSetup::new(run, StartKind::Watch, Arc::new(reporter), policy);
-    let mut followed = watched.begin(session).await?;
+    let mut followed = watched.begin(connection).await?;
     let told = async {
         while followed.event().await?.is_some() {}
         Ok::<_, Box<CliError>>(())
     };
     // The run's own clock stands still while a human is asked; a time limit that was given does not.
     match timeout.filter(|limit| !limit.is_zero()) {
-        Some(limit) => match tokio::time::timeout(session.clock.real(limit), told).await {
+        Some(limit) => match tokio::time::timeout(connection.clock.real(limit), told).await {
             Ok(told) => told?,
             Err(_) => {
-                session.out.still();
+                connection.out.still();
                 let over = Outcome::DeadlineExceeded {
                     limit: TimeLimit::Working,
                     last: None,
                     id: Some(task.id().clone()),
                     cancel: taskward::outcome::CancelResult::NotRequested,
                 };
-                let began = StartKind::Watch;
-                return match exit_report::outcome(session, &began, &followed.reporter, over) {
+                let start_kind = StartKind::Watch;
+                return match exit_report::outcome(connection, &start_kind, &followed.reporter, over)
+                {
                     Err(problem) => Err(problem),
                     Ok(_) => Ok(Exit::Timeout),
                 };
@@ -101,13 +102,13 @@ async fn follow(
         },
         None => told.await?,
     }
-    session.out.still();
+    connection.out.still();
     let end = followed.running.wait().await;
-    let end = end.map_err(|error| session.problem(&error))?;
+    let end = end.map_err(|error| connection.problem(&error))?;
     followed.answer(end).await?;
-    if session.out.is_json() {
+    if connection.out.is_json() {
         let status = followed.reporter.status();
-        session.out.line(result_line(task, &status, Map::new()));
+        connection.out.line(result_line(task, &status, Map::new()));
     }
     Ok(Exit::Ok)
 }

@@ -27,8 +27,8 @@ pub(super) struct Here {
 impl Here {
     /// Looks; that the journal cannot be read is told, and ends nothing.
     pub(super) fn read(out: &Arc<Out>, global: &Global) -> Self {
-        let memory = TaskStore::existing(out, global);
-        let entries = memory.map(|memory| memory.list()).transpose();
+        let store = TaskStore::existing(out, global);
+        let entries = store.map(|store| store.list()).transpose();
         let entries = entries.unwrap_or_else(|problem| {
             out.say(&format!(
                 "warning: {}: starts made here may be missing: {}",
@@ -67,10 +67,10 @@ impl Here {
 
 /// Prints what is known, the one kept last first: at most so many tasks, and every start whose outcome is unknown.
 pub(super) fn all(out: &Arc<Out>, global: &Global, most: u32) -> Result<Exit, Box<CliError>> {
-    let memory = TaskStore::open(out, global)?;
-    let mut entries = of_provider(memory.list()?, global);
+    let store = TaskStore::open(out, global)?;
+    let mut entries = of_provider(store.list()?, global);
     // Whose they are nobody can read.
-    let hidden = memory.unreadable()?;
+    let hidden = store.unreadable()?;
     // One that was started and then watched is there twice.
     let mut seen = HashSet::new();
     entries.retain(|entry| {

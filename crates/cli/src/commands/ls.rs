@@ -45,9 +45,9 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
             let local = format!("taskward ls --local --provider {}", global.provider());
             problem.next("see", local, "the ones known here")
         })?;
-    let session: Connection<Nanonets> = Connection::open(out.clone(), global, None)?;
+    let connection: Connection<Nanonets> = Connection::open(out.clone(), global, None)?;
     let agent = match &args.agent {
-        Some(agent) => Some(agents::resolve(&session, agent, For::Show).await?),
+        Some(agent) => Some(agents::resolve(&connection, agent, For::Show).await?),
         None => None,
     };
     let statuses = args.status.iter().map(String::as_str);
@@ -76,7 +76,7 @@ pub(super) async fn ls(out: Arc<Out>, global: &Global, args: Ls) -> Result<Exit,
         },
         none: "no tasks",
     };
-    table::list(&session, operation, args.limit, shown).await?;
+    table::list(&connection, operation, args.limit, shown).await?;
     here.tell_open(&out);
     Ok(Exit::Ok)
 }

@@ -29,8 +29,8 @@ pub(super) async fn messages(
     let instead =
         "A task of Agent Harness has no conversation; taskward events lists what happened to it.";
     let (_, task) = global.task_able(&args.task, |can| can.message, "messages", instead)?;
-    let mut session: Connection<Nanonets> = Connection::open(out.clone(), global, None)?;
-    let messages = session
+    let mut connection: Connection<Nanonets> = Connection::open(out.clone(), global, None)?;
+    let messages = connection
         .read(&task, ListTaskMessages(task.id().to_string()))
         .await?;
     for message in messages.readable() {
@@ -49,21 +49,21 @@ pub(super) async fn messages(
         .rfind(|message| !said(message).is_empty());
     let is_agent = |message: &&Message| message.role == Some(MessageRole::Assistant);
     if let Some(newest) = spoke.filter(is_agent) {
-        question(&mut session, global, &task, &said(newest)).await?;
+        question(&mut connection, global, &task, &said(newest)).await?;
     }
     Ok(Exit::Ok)
 }
 
 /// Tells that the last that was said is an open question, when it is one.
 async fn question(
-    session: &mut Connection<Nanonets>,
+    connection: &mut Connection<Nanonets>,
     global: &Global,
     task: &TaskRef,
     newest: &str,
 ) -> Result<(), Box<CliError>> {
     // The conversation is what was asked for, and it was printed.
-    let Ok(state) = Nanonets::state(session, task).await else {
-        session
+    let Ok(state) = Nanonets::state(connection, task).await else {
+        connection
             .out
             .say("whether it waits for an answer cannot be read now");
         return Ok(());
@@ -71,8 +71,8 @@ async fn question(
     if !Nanonets::waits(&state.status) {
         return Ok(());
     }
-    let Ok(open) = question::open(session, task).await else {
-        session
+    let Ok(open) = question::open(connection, task).await else {
+        connection
             .out
             .say("the question that it waits for cannot be read now");
         return Ok(());
@@ -81,18 +81,18 @@ async fn question(
     let Some(open) = open.filter(|open| open.text == newest) else {
         return Ok(());
     };
-    let out = session.out.clone();
+    let out = connection.out.clone();
     if out.is_json() {
         out.line(question_line(&open, Some(task)));
     } else {
-        let age = age(&session.clock, &open, state.changed.as_ref());
+        let age = age(&connection.clock, &open, state.changed.as_ref());
         let head = question_head(&open, &age);
         out.say(&format!("open: {}", head.trim_end_matches(':')));
-        question::tell_answers(session, task, &open);
+        question::tell_answers(connection, task, &open);
     }
     // Its words stand in the conversation.
-    let was_read = session.out.is_printed();
-    question::keep_shown(session, global, task, &open, was_read).await
+    let was_read = connection.out.is_printed();
+    question::keep_shown(connection, global, task, &open, was_read).await
 }
 
 fn said(message: &Message) -> String {

@@ -28,11 +28,11 @@ const READ_WITHIN: Duration = Duration::from_secs(15);
 
 /// Reads what a task asks that is known to wait; `None` when no question is to be seen.
 pub(super) async fn open<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
 ) -> Result<Option<Question>, Box<CliError>> {
     if !P::CAPABILITIES.events {
-        let read = session
+        let read = connection
             .call(Read::<P>::new(task, ReadKind::Questions))
             .await;
         return match read.map_err(|problem| problem.task(Some(task.clone())))? {
@@ -45,14 +45,14 @@ pub(super) async fn open<P: Calls>(
         };
     }
     // Only the machine knows what an event means beside the others.
-    let run = session
+    let run = connection
         .client
         .attach(task.id().clone())
         .policy(Policy::default());
-    let mut running = session
+    let mut running = connection
         .unless_interrupted(run.start())
         .await?
-        .map_err(|error| session.problem(&error))?;
+        .map_err(|error| connection.problem(&error))?;
     let read = async {
         while let Some(event) = running.next().await? {
             match event.event {
@@ -63,12 +63,12 @@ pub(super) async fn open<P: Calls>(
         }
         Ok(None)
     };
-    let patience = session.clock.real(READ_WITHIN);
-    match session
+    let patience = connection.clock.real(READ_WITHIN);
+    match connection
         .unless_interrupted(tokio::time::timeout(patience, read))
         .await?
     {
-        Ok(found) => found.map_err(|error| session.problem(&error)),
+        Ok(found) => found.map_err(|error| connection.problem(&error)),
         Err(_) => Ok(None),
     }
 }
@@ -76,7 +76,7 @@ pub(super) async fn open<P: Calls>(
 /// Reads whether a task has ever asked the question of this id; `None` where that cannot be told: a message may have been
 /// edited since, and an event is for good.
 pub(super) async fn has_asked<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
     question: &QuestionId,
 ) -> Option<bool> {
@@ -89,7 +89,7 @@ pub(super) async fn has_asked<P: Calls>(
     let is_it = |asked: &Question| asked.id == *question;
     if P::CAPABILITIES.events {
         let mut found = false;
-        each_event(session, task, None, |item| {
+        each_event(connection, task, None, |item| {
             found |= matches!(&item.kind, EventKind::Asking(asked) if is_it(asked));
             Ok(())
         })
@@ -97,7 +97,7 @@ pub(super) async fn has_asked<P: Calls>(
         .ok()?;
         return Some(found);
     }
-    let conversation = session.call(Conversation::<P>(P::default(), task.id().clone()));
+    let conversation = connection.call(Conversation::<P>(P::default(), task.id().clone()));
     let conversation = conversation.await.ok()?;
     let said = [
         &conversation["data"],
@@ -130,7 +130,7 @@ fn is_id(question: &QuestionId) -> bool {
 
 /// Reads which other task asks this question now, as far as the server lists the tasks that wait.
 pub(super) async fn asked_by_another<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
     question: &QuestionId,
 ) -> Option<TaskRef> {
@@ -138,17 +138,17 @@ pub(super) async fn asked_by_another<P: Calls>(
         return None;
     }
     let search = async {
-        let waiting = P::waiting(session, MOST_OTHERS).await.ok()?;
+        let waiting = P::waiting(connection, MOST_OTHERS).await.ok()?;
         for other in waiting.into_iter().filter(|other| other != task) {
             // Whatever one of them is, another may be the one.
-            let asked = open(session, &other).await.ok().flatten();
+            let asked = open(connection, &other).await.ok().flatten();
             if asked.is_some_and(|asked| asked.id == *question) {
                 return Some(other);
             }
         }
         None
     };
-    let patience = session.clock.real(READ_WITHIN);
+    let patience = connection.clock.real(READ_WITHIN);
     tokio::time::timeout(patience, search).await.ok().flatten()
 }
 
@@ -179,7 +179,7 @@ impl<P: Provider> Operation for Conversation<P> {
 /// Keeps that a question was shown just now, where whoever was to read it did; a task that nothing was known of is known
 /// from then on. Where that cannot be written down it counts as not shown.
 pub(super) async fn keep_shown<P: Calls>(
-    session: &mut Connection<P>,
+    connection: &mut Connection<P>,
     global: &Global,
     task: &TaskRef,
     question: &Question,
@@ -188,33 +188,40 @@ pub(super) async fn keep_shown<P: Calls>(
     if !was_read {
         return Ok(());
     }
-    let Some(memory) = TaskStore::for_showing(&session.out, global) else {
+    let Some(store) = TaskStore::for_showing(&connection.out, global) else {
         return Ok(());
     };
-    if session
+    if connection
         .origin()
-        .is_some_and(|origin| !memory.knows(task, &origin))
+        .is_some_and(|origin| !store.knows(task, &origin))
     {
         // Nothing is sent by it.
-        let run = session.client.attach(task.id().clone());
-        let running = run.start().await.map_err(|error| session.problem(&error))?;
+        let run = connection.client.attach(task.id().clone());
+        let running = run
+            .start()
+            .await
+            .map_err(|error| connection.problem(&error))?;
         // What cannot be kept was told.
-        let _ = memory.record(&running.snapshot());
+        let _ = store.record(&running.snapshot());
     }
-    session.store = Some(memory);
-    let reporter = Reporter::new(session, Some(task.clone()), false).showing();
+    connection.store = Some(store);
+    let reporter = Reporter::new(connection, Some(task.clone()), false).showing();
     reporter.keep_shown(question);
     Ok(())
 }
 
 /// Tells how a question is answered.
-pub(super) fn tell_answers<P: Calls>(session: &Connection<P>, task: &TaskRef, question: &Question) {
+pub(super) fn tell_answers<P: Calls>(
+    connection: &Connection<P>,
+    task: &TaskRef,
+    question: &Question,
+) {
     for (label, command, note) in P::answers(task, question) {
-        let command = session.command(&command);
+        let command = connection.command(&command);
         let note = match note {
             "" => String::new(),
             note => format!("  ({note})"),
         };
-        session.out.say(&format!("{label}: {command}{note}"));
+        connection.out.say(&format!("{label}: {command}{note}"));
     }
 }

@@ -51,7 +51,7 @@ impl<P: Provider> Operation for Read<P> {
 
 /// Gives each event after a position, oldest first. How many entries of the list could not be read.
 pub(crate) async fn each_event<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
     after: Option<EventSeq>,
     mut take: impl FnMut(&StreamEvent) -> Result<(), Box<CliError>>,
@@ -61,7 +61,8 @@ pub(crate) async fn each_event<P: Calls>(
     let mut cursor = None;
     loop {
         let read = ReadKind::Events { cursor };
-        let PollResult::Events(page) = session.read(task, Read::<P>::new(task, read)).await? else {
+        let PollResult::Events(page) = connection.read(task, Read::<P>::new(task, read)).await?
+        else {
             let what = "the list of events reads like no list of events";
             return Err(CliError::new(Exit::Other, Code::Decode, what));
         };

@@ -22,7 +22,7 @@ use crate::task_ref::TaskRef;
 
 /// That something was said to a task before, and may have arrived.
 pub(super) struct EarlierWrite<'a, P: Calls> {
-    pub(super) session: &'a Connection<P>,
+    pub(super) connection: &'a Connection<P>,
     pub(super) task: &'a TaskRef,
     /// The command that is to say something now.
     pub(super) command: &'static str,
@@ -51,16 +51,16 @@ impl<P: Calls> EarlierWrite<'_, P> {
         global: &Global,
         reporter: Arc<Reporter>,
     ) -> Result<Found, Box<CliError>> {
-        let session = self.session;
+        let connection = self.connection;
         let said = kept.unconfirmed_write().unwrap_or_default().to_owned();
-        session
+        connection
             .out
             .say("something was sent to this task from here before, and may have arrived: looking for it");
         reporter.looking_for(&said);
-        let run = session.take_up(kept).await?;
-        let began = StartKind::Message(self.task.clone());
-        let watched = FollowSetup::new(run, began, reporter, self.policy.clone());
-        let mut followed = watched.begin(session).await?;
+        let run = connection.take_up(kept).await?;
+        let start_kind = StartKind::Message(self.task.clone());
+        let watched = FollowSetup::new(run, start_kind, reporter, self.policy.clone());
+        let mut followed = watched.begin(connection).await?;
         let (how, question) = loop {
             match followed.event().await? {
                 Some(Event::Answered { how, question, .. }) => break (how, Some(question)),
@@ -68,10 +68,10 @@ impl<P: Calls> EarlierWrite<'_, P> {
                 Some(Event::Retrying { attempt, why, .. })
                     if attempt >= Policy::default().retry.reads =>
                 {
-                    session.out.still();
+                    connection.out.still();
                     let task = Some(self.task.clone());
                     return Err(exit_report::unread(
-                        session,
+                        connection,
                         &task,
                         "the conversation",
                         &why,
@@ -84,11 +84,11 @@ impl<P: Calls> EarlierWrite<'_, P> {
                 }
             }
         };
-        session.out.still();
+        connection.out.still();
         let snapshot = followed.running.snapshot();
-        if let Some(memory) = &session.store {
+        if let Some(store) = &connection.store {
             // From now on it is known here what became of it.
-            memory.keep(&snapshot)?;
+            store.keep(&snapshot)?;
         }
         if !matches!(
             how,
@@ -108,7 +108,7 @@ impl<P: Calls> EarlierWrite<'_, P> {
     pub(super) fn other(&self, said: &str) -> Box<CliError> {
         let what =
             "something else that was sent from here before has arrived; nothing was sent now";
-        let see = self.session.command(&P::conversation(self.task));
+        let see = self.connection.command(&P::conversation(self.task));
         CliError::new(Exit::Other, Code::NotSent, what)
             .why(format!("It said: {}", one_line(said)))
             .next("see", see, "what the agent makes of it")
@@ -126,10 +126,10 @@ impl<P: Calls> EarlierWrite<'_, P> {
         let what = "something that was sent from here before may or may not have arrived";
         let said = one_line(said);
         let question = format!("{what} ({said:?}); send this anyway?");
-        if is_attended(global)? && answers::sure(&self.session.out, &question).await {
+        if is_attended(global)? && answers::sure(&self.connection.out, &question).await {
             return Ok(());
         }
-        let see = self.session.command(&P::conversation(self.task));
+        let see = self.connection.command(&P::conversation(self.task));
         let anyhow = match answered {
             Some(question) if self.answers => {
                 command_line::naming(self.command, question, &["--force-new"])

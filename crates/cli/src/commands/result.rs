@@ -29,13 +29,13 @@ pub(crate) struct Feed {
 pub(crate) trait ReadsResult: Calls {
     /// Reads the answer of a task that is over, and prints it.
     async fn answer(
-        session: &Connection<Self>,
+        connection: &Connection<Self>,
         task: &TaskRef,
         to: &Destination,
     ) -> Result<Exit, Box<CliError>>;
 
     /// Reads everything that is told of a task, whatever its state.
-    async fn feed(session: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>>;
+    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>>;
 }
 
 pub(super) async fn result(
@@ -46,38 +46,40 @@ pub(super) async fn result(
     let to = Destination::new(args.output, args.print)?;
     let (provider, task) = global.task(&args.task)?;
     let done = on_platform!(provider, P => {
-        let session: Connection<P> = Connection::open(out, global, None)?;
+        let connection: Connection<P> = Connection::open(out, global, None)?;
         match args.full {
-            true => feed(&session, &task).await,
-            false => P::answer(&session, &task, &to).await,
+            true => feed(&connection, &task).await,
+            false => P::answer(&connection, &task, &to).await,
         }
     });
     done.map_err(|problem| problem.task(Some(task)))
 }
 
 async fn feed<P: ReadsResult>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
 ) -> Result<Exit, Box<CliError>> {
     let Feed {
         status,
         exit,
         events,
-    } = P::feed(session, task).await?;
+    } = P::feed(connection, task).await?;
     let feed = Value::Array(events);
-    if session.out.is_json() {
+    if connection.out.is_json() {
         let status = status.as_str();
         let fields = json!({ "exit": exit.code(), "status": status, "platform_data": feed });
-        session.out.line(line(LineType::Feed, Some(task), fields));
+        connection
+            .out
+            .line(line(LineType::Feed, Some(task), fields));
     } else {
-        session.out.print_json(&feed)?;
+        connection.out.print_json(&feed)?;
     }
     Ok(exit)
 }
 
 /// The error of a task that is not over.
 pub(crate) fn pending<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &TaskRef,
     status: &Status,
 ) -> Box<CliError> {
@@ -89,7 +91,7 @@ pub(crate) fn pending<P: Calls>(
     .headed("pending")
     .next(
         "follow",
-        session.command(&format!("watch {}", task.quoted())),
+        connection.command(&format!("watch {}", task.quoted())),
         "",
     )
 }

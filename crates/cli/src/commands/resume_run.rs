@@ -24,16 +24,16 @@ pub(super) async fn resume_run(
     args: ResumeRun,
 ) -> Result<Exit, Box<CliError>> {
     let (_, task) = global.task_able(&args.task, |can| can.resume, "resume-run", INSTEAD)?;
-    let session: Connection<AgentHarness> =
+    let connection: Connection<AgentHarness> =
         Connection::open(out.clone(), global, args.follow.speed)?;
-    session
+    connection
         .call(Resume(task.id().to_string()))
         .await
         .map_err(|problem| {
             problem
                 .next(
                     "see",
-                    session.command(&format!("status {}", task.quoted())),
+                    connection.command(&format!("status {}", task.quoted())),
                     "only a stalled task can be resumed",
                 )
                 .task(Some(task.clone()))
@@ -45,7 +45,7 @@ pub(super) async fn resume_run(
     if out.is_json() {
         out.line(result_line(&task, "resumed", Map::new()));
     } else {
-        let watch = session.command(&format!("watch {}", task.quoted()));
+        let watch = connection.command(&format!("watch {}", task.quoted()));
         out.say(&format!("follow: {watch}"));
     }
     Ok(Exit::Ok)

@@ -44,18 +44,18 @@ pub(super) async fn send(
     let to = Destination::new(args.follow.output.clone(), args.follow.print)?;
     let taken = from_stdin || global.key_stdin;
     let asker = Asker::new(out.clone(), global, &args.follow, provider, taken)?;
-    let memory = TaskStore::for_watch(&out, global);
-    let session: Connection<Nanonets> =
-        Connection::journaled(out.clone(), global, args.follow.speed, memory)?;
-    session.banner();
-    let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
+    let store = TaskStore::for_watch(&out, global);
+    let connection: Connection<Nanonets> =
+        Connection::journaled(out.clone(), global, args.follow.speed, store)?;
+    connection.banner();
+    let reporter = Arc::new(Reporter::new(&connection, Some(task.clone()), false));
     reporter.watching();
     // Held until the command ends, or the message was delivered and the task is watched.
-    session.speak(&task)?;
-    let earlier = match session.unconfirmed(&task).filter(|_| !args.force_new) {
+    connection.speak(&task)?;
+    let earlier = match connection.unconfirmed(&task).filter(|_| !args.force_new) {
         Some(kept) => {
             let earlier_write = EarlierWrite {
-                session: &session,
+                connection: &connection,
                 task: &task,
                 command: "send",
                 answers: false,
@@ -67,27 +67,30 @@ pub(super) async fn send(
     };
     let is_earlier = earlier.is_some();
     if !is_earlier {
-        takes_message(&session, &task, args.goes_on, &reporter).await?;
+        takes_message(&connection, &task, args.goes_on, &reporter).await?;
     }
     let run = match earlier {
-        Some(kept) => session.take_up(kept).await?,
-        None => session
+        Some(kept) => connection.take_up(kept).await?,
+        None => connection
             .client
             .continue_with(task.id().clone(), text.clone()),
     };
-    let began = StartKind::Message(task.clone());
-    let watched = FollowSetup::new(run, began, reporter, deadlines.policy())
+    let start_kind = StartKind::Message(task.clone());
+    let watched = FollowSetup::new(run, start_kind, reporter, deadlines.policy())
         .detaching_at_reviews(args.follow.no_wait_review);
     if !args.watch {
-        let followed = watched.begin(&session).await?;
-        return confirm(&session, followed, &task, is_earlier).await;
+        let followed = watched.begin(&connection).await?;
+        return confirm(&connection, followed, &task, is_earlier).await;
     }
-    let mut followed = watched.answered_by(Arc::new(asker)).begin(&session).await?;
+    let mut followed = watched
+        .answered_by(Arc::new(asker))
+        .begin(&connection)
+        .await?;
     if !is_earlier {
         // Why a message was not sent is told by the end of the watch.
         while !matches!(followed.event().await?, Some(Event::Sent { .. }) | None) {}
     }
-    session.spoken(&task);
+    connection.spoken(&task);
     followed.finish(&to).await
 }
 
@@ -106,7 +109,7 @@ async fn arrived(
     if found.said != text {
         return Err(earlier.other(&found.said));
     }
-    let out = &earlier.session.out;
+    let out = &earlier.connection.out;
     out.say("the same was to be sent now: nothing was sent again");
     Ok(Some(found.snapshot))
 }
@@ -114,12 +117,12 @@ async fn arrived(
 /// Whether a message that nobody asked for may go to this task now: nothing is asked, and it is not over, unless another
 /// turn of it is wanted.
 async fn takes_message(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     task: &TaskRef,
     goes_on: bool,
     reporter: &Reporter,
 ) -> Result<(), Box<CliError>> {
-    let state = Nanonets::state(session, task)
+    let state = Nanonets::state(connection, task)
         .await
         .map_err(|problem| problem.why("Nothing was sent."))?;
     if Nanonets::is_over(&state.status) {
@@ -143,36 +146,36 @@ async fn takes_message(
     if !Nanonets::waits(&state.status) {
         return Ok(());
     }
-    let open = question::open(session, task)
+    let open = question::open(connection, task)
         .await
         .map_err(|problem| problem.why("Nothing was sent."))?;
     let Some(open) = open else { return Ok(()) };
     let what = "the agent waits for the answer to a question, and a message would be taken for it";
     let problem = CliError::new(Exit::Pending, Code::Waiting, what).headed("waiting");
-    let age = age(&session.clock, &open, state.changed.as_ref());
+    let age = age(&connection.clock, &open, state.changed.as_ref());
     let problem = exit_report::quoted(problem, &open, &age).why("Nothing was sent.");
-    Err(exit_report::answers(session, problem, task, &open).task(Some(task.clone())))
+    Err(exit_report::answers(connection, problem, task, &open).task(Some(task.clone())))
 }
 
 async fn confirm(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     mut followed: Followed<'_, Nanonets>,
     task: &TaskRef,
     is_earlier: bool,
 ) -> Result<Exit, Box<CliError>> {
-    let out = &session.out;
+    let out = &connection.out;
     let is_sent = is_earlier
         || sent(&mut followed)
             .await
             .map_err(|problem| problem.task(Some(task.clone())))?;
     if !is_sent {
-        return Err(over(session, &mut followed, task).await);
+        return Err(over(connection, &mut followed, task).await);
     }
     let status = followed.reporter.status();
     let seen = match status.as_str() {
         // It was at work all along: nothing has to move for the message to count.
         "pending" | "queued" | "running" => None,
-        _ => Some(effect(session, &mut followed).await?),
+        _ => Some(effect(connection, &mut followed).await?),
     };
     out.still();
     let status = followed.reporter.status();
@@ -199,7 +202,7 @@ async fn confirm(
             span(LANDING)
         )),
     }
-    let watch = session.command(&format!("watch {}", task.quoted()));
+    let watch = connection.command(&format!("watch {}", task.quoted()));
     out.say(&format!("follow: {watch}"));
     Ok(Exit::Ok)
 }
@@ -235,13 +238,13 @@ async fn sent(followed: &mut Followed<'_, Nanonets>) -> Result<bool, Box<CliErro
 
 /// The end of a task whose watch ended before the message was known to be sent.
 async fn over(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     followed: &mut Followed<'_, Nanonets>,
     task: &TaskRef,
 ) -> Box<CliError> {
     let end = match followed.running.wait().await {
         Ok(end) => end,
-        Err(error) => return session.problem(&error),
+        Err(error) => return connection.problem(&error),
     };
     match followed.answer(end).await {
         Err(problem) => problem.task(Some(task.clone())),
@@ -252,7 +255,7 @@ async fn over(
         )
         .next(
             "see",
-            session.command(&format!("result {}", task.quoted())),
+            connection.command(&format!("result {}", task.quoted())),
             "",
         )
         .task(Some(task.clone())),

@@ -35,7 +35,10 @@ pub(crate) struct Summary {
 /// A platform whose tasks can be summed up by one read.
 pub(crate) trait ReadsStatus: Calls {
     /// Reads the task once.
-    async fn summary(session: &Connection<Self>, task: &TaskRef) -> Result<Summary, Box<CliError>>;
+    async fn summary(
+        connection: &Connection<Self>,
+        task: &TaskRef,
+    ) -> Result<Summary, Box<CliError>>;
 }
 
 pub(super) async fn status(
@@ -52,9 +55,9 @@ async fn tell<P: ReadsStatus>(
     global: &Global,
     task: &TaskRef,
 ) -> Result<Exit, Box<CliError>> {
-    let mut session: Connection<P> = Connection::open(out.clone(), global, None)?;
-    let found = P::summary(&session, task).await?;
-    let asked = asked(&session, task, P::waits(&found.status)).await;
+    let mut connection: Connection<P> = Connection::open(out.clone(), global, None)?;
+    let found = P::summary(&connection, task).await?;
+    let asked = asked(&connection, task, P::waits(&found.status)).await;
     if out.is_json() {
         let fields = json!({
             "exit": found.exit.code(),
@@ -66,7 +69,7 @@ async fn tell<P: ReadsStatus>(
             "platform_data": found.platform_data,
         });
         out.line(lines::line(LineType::TaskStatus, Some(task), fields));
-        show(&mut session, global, task, asked, None).await?;
+        show(&mut connection, global, task, asked, None).await?;
         return Ok(found.exit);
     }
     let time = |at: &Option<Value>| at.as_ref().and_then(Value::as_str).map(DateTime::from);
@@ -81,24 +84,28 @@ async fn tell<P: ReadsStatus>(
     ];
     line(&out, fields)?;
     if let Some((label, command, note)) = P::stuck(task, &found.status) {
-        let command = session.command(&command);
+        let command = connection.command(&command);
         out.say(&format!("{label}: {command}  ({note})"));
     }
-    show(&mut session, global, task, asked, changed.as_ref()).await?;
+    show(&mut connection, global, task, asked, changed.as_ref()).await?;
     Ok(found.exit)
 }
 
 /// What a task asks that waits. That it cannot be read is told, and is no reason not to tell the status.
-async fn asked<P: Calls>(session: &Connection<P>, task: &TaskRef, waits: bool) -> Option<Question> {
+async fn asked<P: Calls>(
+    connection: &Connection<P>,
+    task: &TaskRef,
+    waits: bool,
+) -> Option<Question> {
     if !waits {
         return None;
     }
-    match question::open(session, task).await {
+    match question::open(connection, task).await {
         Ok(asked) => asked,
         Err(problem) => {
             let why = problem.what();
             let what = format!("what it waits for cannot be read now: {why}");
-            session.out.say(&what);
+            connection.out.say(&what);
             None
         }
     }
@@ -106,23 +113,23 @@ async fn asked<P: Calls>(session: &Connection<P>, task: &TaskRef, waits: bool) -
 
 /// Shows what a task asks, to people below its status.
 async fn show<P: Calls>(
-    session: &mut Connection<P>,
+    connection: &mut Connection<P>,
     global: &Global,
     task: &TaskRef,
     asked: Option<Question>,
     changed: Option<&DateTime>,
 ) -> Result<(), Box<CliError>> {
     let Some(asked) = asked else { return Ok(()) };
-    if !session.out.is_json() {
-        if session.out.is_quiet() {
+    if !connection.out.is_json() {
+        if connection.out.is_quiet() {
             return Ok(());
         }
-        let age = age(&session.clock, &asked, changed);
-        session.out.say(&block(&asked, &age));
-        question::tell_answers(session, task, &asked);
+        let age = age(&connection.clock, &asked, changed);
+        connection.out.say(&block(&asked, &age));
+        question::tell_answers(connection, task, &asked);
     }
-    let was_read = session.out.is_heard();
-    question::keep_shown(session, global, task, &asked, was_read).await
+    let was_read = connection.out.is_heard();
+    question::keep_shown(connection, global, task, &asked, was_read).await
 }
 
 fn line(out: &Out, fields: [String; 4]) -> Result<(), Box<CliError>> {

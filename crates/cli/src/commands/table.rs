@@ -24,7 +24,7 @@ pub(super) struct Shown<R, L> {
 
 /// Prints a list, at most so many entries. What came before an error is printed.
 pub(super) async fn list<P: Calls, O, R, L>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     operation: O,
     most: u32,
     shown: Shown<R, L>,
@@ -35,12 +35,12 @@ where
     R: Fn(&O::Item, bool) -> Vec<String>,
     L: Fn(&O::Item) -> Value,
 {
-    let out = &session.out;
+    let out = &connection.out;
     let people = out.is_for_people();
     let mut rows = Vec::new();
     let extent = Extent::of(most);
     let read = pages::each(
-        session,
+        connection,
         operation,
         extent,
         |item| (shown.line)(item).to_string(),

@@ -35,8 +35,8 @@ pub(super) async fn usage(
         let what = format!("--start {start} is not before --end {end}");
         return Err(CliError::input(what).why("Nothing was sent."));
     }
-    let session: Connection<AgentHarness> = Connection::open(out.clone(), global, None)?;
-    let usage = session
+    let connection: Connection<AgentHarness> = Connection::open(out.clone(), global, None)?;
+    let usage = connection
         .call(GetUsage {
             workspace: args.workspace,
             subject: args.subject,

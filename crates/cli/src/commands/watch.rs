@@ -110,33 +110,34 @@ pub(super) async fn all<P: Calls>(
     let stdin_is_taken = global.key_stdin;
     let asker = Asker::new(out.clone(), global, follow, P::ID, stdin_is_taken)?;
     let asker = Arc::new(asker);
-    let memory = TaskStore::for_watch(&out, global);
-    let session: Connection<P> = Connection::journaled(out.clone(), global, follow.speed, memory)?;
+    let store = TaskStore::for_watch(&out, global);
+    let connection: Connection<P> =
+        Connection::journaled(out.clone(), global, follow.speed, store)?;
     if let Some(kept) = kept {
-        session.owns(kept)?;
+        connection.owns(kept)?;
     }
-    session.banner();
+    connection.banner();
     let several = tasks.len() > 1;
     if several {
         out.tell_several();
     }
     let one = async |task: &TaskRef| {
-        let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), several).showing());
+        let reporter = Arc::new(Reporter::new(&connection, Some(task.clone()), several).showing());
         reporter.watching();
-        let run = match session.unconfirmed(task) {
+        let run = match connection.unconfirmed(task) {
             Some(kept) => {
                 reporter.looking_for(kept.unconfirmed_write().unwrap_or_default());
                 if !follow.answers.is_empty() {
                     reporter.say(KEPT_BACK);
                 }
-                session.take_up(kept).await?
+                connection.take_up(kept).await?
             }
-            None => session.client.attach(task.id().clone()),
+            None => connection.client.attach(task.id().clone()),
         };
         let watched = FollowSetup::new(run, StartKind::Watch, reporter, deadlines.policy())
             .answered_by(asker.clone())
             .detaching_at_reviews(follow.no_wait_review);
-        watched.begin(&session).await?.finish(&to).await
+        watched.begin(&connection).await?.finish(&to).await
     };
     if let [task] = tasks {
         return one(task).await;

@@ -20,7 +20,7 @@ use crate::task_ref::TaskRef;
 
 /// Whoever was to answer failed: the task is left, and so is its question.
 pub(crate) fn unanswered<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     reporter: &Reporter,
     problem: Box<CliError>,
     task: &Option<TaskRef>,
@@ -30,35 +30,35 @@ pub(crate) fn unanswered<P: Platform>(
         (Some(question), Some(task)) => {
             let problem = asked(problem.why("The question is still open:"), question)
                 .showing(reporter.showing_of(question));
-            answers(session, problem, task, question)
+            answers(connection, problem, task, question)
         }
         _ => problem,
     };
-    let problem = stays(session, reporter, problem, task);
-    simulated(session, problem.task(task.clone()))
+    let problem = stays(connection, reporter, problem, task);
+    simulated(connection, problem.task(task.clone()))
 }
 
 /// stdout takes no more while a task is watched.
 pub(crate) fn unheard<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     reporter: &Reporter,
     problem: Box<CliError>,
     task: &Option<TaskRef>,
 ) -> Box<CliError> {
-    let problem = stays(session, reporter, problem, task);
-    simulated(session, problem.task(task.clone()))
+    let problem = stays(connection, reporter, problem, task);
+    simulated(connection, problem.task(task.clone()))
 }
 
 /// Control handed back.
 pub(crate) fn left<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     reporter: &Reporter,
     left: &Detached,
 ) -> Box<CliError> {
-    let task = session.task(&left.id);
+    let task = connection.task(&left.id);
     let known = Some(task.clone());
     let problem = match &left.reason {
-        DetachReason::Question(question) => waiting(session, reporter, &task, question),
+        DetachReason::Question(question) => waiting(connection, reporter, &task, question),
         DetachReason::AnswerUnconfirmed(question) => {
             let problem = CliError::new(
                 Exit::Unknown,
@@ -67,32 +67,32 @@ pub(crate) fn left<P: Platform>(
             );
             let problem = asked(problem, question).next(
                 "see",
-                session.command(&P::conversation(&task)),
+                connection.command(&P::conversation(&task)),
                 "whether it is there",
             );
             P::answers(&task, question).into_iter().take(1).fold(
                 problem,
                 |problem, (_, command, _)| {
-                    problem.next("again", session.command(&command), "if it is not")
+                    problem.next("again", connection.command(&command), "if it is not")
                 },
             )
         }
         DetachReason::Review(_) => {
             let what = "The task is waiting for a review in the platform's dashboard.";
             let problem = CliError::new(Exit::Pending, Code::Waiting, what).plain();
-            stays(session, reporter, problem, &known)
+            stays(connection, reporter, problem, &known)
         }
         _ => {
-            let problem = parting(session, reporter, &known, Exit::Interrupted);
-            stays(session, reporter, problem, &known)
+            let problem = detach_error(connection, reporter, &known, Exit::Interrupted);
+            stays(connection, reporter, problem, &known)
         }
     };
-    simulated(session, problem.task(known))
+    simulated(connection, problem.task(known))
 }
 
 /// The task waits for an answer that nobody here gives.
 fn waiting<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     reporter: &Reporter,
     task: &TaskRef,
     question: &Question,
@@ -118,13 +118,13 @@ fn waiting<P: Platform>(
         None => problem,
     };
     let problem = asked(problem, question).showing(reporter.showing_of(question));
-    let problem = answers(session, problem, task, question);
-    cancel(session, problem, task)
+    let problem = answers(connection, problem, task, question);
+    cancel(connection, problem, task)
 }
 
 /// A signal while something said to the task is on its way.
 pub(crate) fn undelivered<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     reporter: &Reporter,
     task: &TaskRef,
     kind: Undelivered,
@@ -142,13 +142,13 @@ pub(crate) fn undelivered<P: Platform>(
         Undelivered::Answer if P::CAPABILITIES.answer == Safety::Once => P::conversation(task),
         Undelivered::Answer => format!("watch {}", task.quoted()),
     };
-    let problem = problem.next("see", session.command(&see), "whether it is there");
-    simulated(session, problem.task(Some(task.clone())))
+    let problem = problem.next("see", connection.command(&see), "whether it is there");
+    simulated(connection, problem.task(Some(task.clone())))
 }
 
 /// Ctrl-C while a task is watched; what was said to it last is over and done with.
 pub(crate) fn detached<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     reporter: &Reporter,
     task: &Option<TaskRef>,
     question: Option<&Question>,
@@ -156,18 +156,20 @@ pub(crate) fn detached<P: Platform>(
     exit: Exit,
 ) -> Box<CliError> {
     let problem = match said {
-        Some((kind, how)) => parting(session, reporter, task, exit).why(kind.write_result(how)),
-        None => parting(session, reporter, task, exit),
+        Some((kind, how)) => {
+            detach_error(connection, reporter, task, exit).why(kind.write_result(how))
+        }
+        None => detach_error(connection, reporter, task, exit),
     };
     let problem = match (question, task) {
         (Some(question), Some(task)) => {
             let problem = asked(problem, question).showing(reporter.showing_of(question));
-            answers(session, problem, task, question)
+            answers(connection, problem, task, question)
         }
         _ => problem,
     };
-    let problem = stays(session, reporter, problem, task);
-    simulated(session, problem.task(task.clone()))
+    let problem = stays(connection, reporter, problem, task);
+    simulated(connection, problem.task(task.clone()))
 }
 
 /// The words for a task that was heard from last and does not end with this command.
@@ -178,19 +180,19 @@ const KEEPS_RUNNING: &str = "Detached. The task keeps running.";
 
 /// Whether the task goes on, by the last read of it: it could be read, it has not ended, and its server is not part of
 /// this process.
-pub(super) fn keeps_running<P: Platform>(session: &Connection<P>, reporter: &Reporter) -> bool {
+pub(super) fn keeps_running<P: Platform>(connection: &Connection<P>, reporter: &Reporter) -> bool {
     let is_read = reporter.trouble().is_none() && reporter.seen().is_some_and(|s| !P::is_over(&s));
-    is_read && session.sim().is_none()
+    is_read && connection.sim().is_none()
 }
 
-fn parting<P: Platform>(
-    session: &Connection<P>,
+fn detach_error<P: Platform>(
+    connection: &Connection<P>,
     reporter: &Reporter,
     task: &Option<TaskRef>,
     exit: Exit,
 ) -> Box<CliError> {
     let what = match task {
-        Some(_) if keeps_running(session, reporter) => KEEPS_RUNNING,
+        Some(_) if keeps_running(connection, reporter) => KEEPS_RUNNING,
         Some(_) => "Detached.",
         None => "Interrupted.",
     };
@@ -199,8 +201,8 @@ fn parting<P: Platform>(
 
 /// Ctrl-C where the task was to be stopped.
 pub(crate) fn detached_by_signal<P: Platform>(
-    session: &Connection<P>,
-    began: &StartKind,
+    connection: &Connection<P>,
+    start_kind: &StartKind,
     reporter: &Reporter,
     task: &Option<TaskRef>,
     cancel: &CancelResult,
@@ -208,8 +210,8 @@ pub(crate) fn detached_by_signal<P: Platform>(
 ) -> Box<CliError> {
     let what = format!("Detached; {}.", in_brief(cancel));
     let problem = CliError::new(exit, Code::Interrupted, what).plain();
-    let problem = with_detach_state(session, began, reporter, problem, task, cancel);
-    simulated(session, problem.task(task.clone()))
+    let problem = with_detach_state(connection, start_kind, reporter, problem, task, cancel);
+    simulated(connection, problem.task(task.clone()))
 }
 
 /// What was done about a task that was to be stopped, in a few words.
@@ -223,15 +225,15 @@ pub(super) fn in_brief(cancel: &CancelResult) -> &'static str {
 
 /// What is known of a task that is left, and of what was said to it last.
 pub(super) fn with_detach_state<P: Platform>(
-    session: &Connection<P>,
-    began: &StartKind,
+    connection: &Connection<P>,
+    start_kind: &StartKind,
     reporter: &Reporter,
     problem: Box<CliError>,
     task: &Option<TaskRef>,
     cancel: &CancelResult,
 ) -> Box<CliError> {
     let problem = problem.cancel(Some(cancel));
-    let said = reporter.last_said(began);
+    let said = reporter.last_said(start_kind);
     let problem = match said {
         Some((kind, how)) if how != Answered::Applied => problem.why(kind.write_result(how)),
         _ => problem,
@@ -240,28 +242,28 @@ pub(super) fn with_detach_state<P: Platform>(
     let problem = match (cancel, task) {
         (CancelResult::Confirmed(_), Some(task)) => {
             let problem = problem.why("The task was stopped, as asked.");
-            return hint(session, problem, P::history(task));
+            return hint(connection, problem, P::history(task));
         }
         (CancelResult::Accepted, Some(task)) => problem
             .why("The task was asked to stop, and was not seen to have.")
             .next(
                 "see",
-                session.command(&format!("status {}", task.quoted())),
+                connection.command(&format!("status {}", task.quoted())),
                 "",
             ),
         (CancelResult::Failed(failure), _) => {
             let why = one_line(&failure.to_string());
             let why = format!("The task was not stopped: {why}");
-            stays(session, reporter, problem.why(why), task)
+            stays(connection, reporter, problem.why(why), task)
         }
-        _ => stays(session, reporter, problem, task),
+        _ => stays(connection, reporter, problem, task),
     };
     match task {
         // Whether what was said is there decides what the task does now.
         Some(task) if is_lost => problem
             .next(
                 "see",
-                session.command(&P::conversation(task)),
+                connection.command(&P::conversation(task)),
                 "whether it is there",
             )
             .named(Code::OutcomeUnknown)
@@ -272,14 +274,14 @@ pub(super) fn with_detach_state<P: Platform>(
 
 /// The commands that answer a question.
 pub(crate) fn answers<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     problem: Box<CliError>,
     task: &TaskRef,
     question: &Question,
 ) -> Box<CliError> {
     P::answers(task, question)
         .into_iter()
-        .fold(problem, |problem, it| hint(session, problem, it))
+        .fold(problem, |problem, it| hint(connection, problem, it))
 }
 
 fn has_terminal() -> bool {
@@ -288,7 +290,7 @@ fn has_terminal() -> bool {
 
 /// The command that stops the task, where there is one; without a terminal nobody is there to ask whether it is meant.
 fn cancel<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     problem: Box<CliError>,
     task: &TaskRef,
 ) -> Box<CliError> {
@@ -300,7 +302,7 @@ fn cancel<P: Platform>(
     } else {
         " --yes"
     };
-    let command = session.command(&format!("cancel {}{yes}", task.quoted()));
+    let command = connection.command(&format!("cancel {}{yes}", task.quoted()));
     problem.next("cancel", command, "")
 }
 
@@ -315,17 +317,17 @@ fn over<P: Platform>(reporter: &Reporter) -> Option<String> {
 
 /// A task that nothing was done about: what it does now, as far as that is known, and how to come back to it.
 fn stays<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     reporter: &Reporter,
     problem: Box<CliError>,
     task: &Option<TaskRef>,
 ) -> Box<CliError> {
     let Some(task) = task else { return problem };
     // In this process the simulator's end is told instead.
-    if session.sim().is_some() {
+    if connection.sim().is_some() {
         return problem;
     }
-    let watch = session.command(&format!("watch {}", task.quoted()));
+    let watch = connection.command(&format!("watch {}", task.quoted()));
     if let Some(over) = over::<P>(reporter) {
         return problem.why(over).next("reattach", watch, "");
     }
@@ -339,15 +341,15 @@ fn stays<P: Platform>(
         _ => problem.why("Nothing was done to the task."),
     };
     let problem = problem.next("reattach", watch, "");
-    cancel(session, problem, task)
+    cancel(connection, problem, task)
 }
 
 /// What is different when the server was in this process: it is gone, and no command reaches its tasks.
 pub(super) fn simulated<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     problem: Box<CliError>,
 ) -> Box<CliError> {
-    if session.sim().is_none() {
+    if connection.sim().is_none() {
         return problem;
     }
     let waits = problem.exit() == Exit::Pending;

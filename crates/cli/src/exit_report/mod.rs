@@ -29,18 +29,18 @@ pub(crate) use detached::{
 
 /// The answer of a task that completed; every other end as the problem it is.
 pub(crate) fn outcome<P: Platform>(
-    session: &Connection<P>,
-    began: &StartKind,
+    connection: &Connection<P>,
+    start_kind: &StartKind,
     reporter: &Reporter,
     outcome: Outcome<P::Output>,
 ) -> Result<P::Output, Box<CliError>> {
     let task = outcome
         .task()
-        .map(|id| session.task(id))
+        .map(|id| connection.task(id))
         .or_else(|| reporter.task());
     let end = End {
-        session,
-        began,
+        connection,
+        start_kind,
         reporter,
         code: Code::of_outcome(&outcome),
         task: task.clone(),
@@ -56,7 +56,9 @@ pub(crate) fn outcome<P: Platform>(
             .next("later", end.command("result"), ""),
         Outcome::Failed { failure, .. } => end.bad("the task failed", Some(&failure)),
         Outcome::Stopped { by, failure, .. } => end.stopped(by, failure),
-        Outcome::Refused(error) => refused(session, began, end.code, error, reporter.attempts()),
+        Outcome::Refused(error) => {
+            refused(connection, start_kind, end.code, error, reporter.attempts())
+        }
         Outcome::NotStarted {
             reason,
             attempts,
@@ -67,12 +69,18 @@ pub(crate) fn outcome<P: Platform>(
             reason,
             likely,
         } => {
-            let why = why_unknown(began, &reason);
-            unknown(session, began, Some(intent.to_string()), &why, likely)
-                .attempts(reporter.attempts())
+            let why = why_unknown(start_kind, &reason);
+            unknown(
+                connection,
+                start_kind,
+                Some(intent.to_string()),
+                &why,
+                likely,
+            )
+            .attempts(reporter.attempts())
         }
         Outcome::AccessLost { error, .. } => end.access_lost(&error),
-        Outcome::Gone { error, .. } => gone(session, &error),
+        Outcome::Gone { error, .. } => gone(connection, &error),
         Outcome::DeadlineExceeded {
             limit,
             last,
@@ -84,13 +92,13 @@ pub(crate) fn outcome<P: Platform>(
             "the task ended in a way this version does not know",
         ),
     };
-    Err(simulated(session, problem.task(task)))
+    Err(simulated(connection, problem.task(task)))
 }
 
 /// How the following of a task ended, for the words about it.
 struct End<'a, P: Platform> {
-    session: &'a Connection<P>,
-    began: &'a StartKind,
+    connection: &'a Connection<P>,
+    start_kind: &'a StartKind,
     reporter: &'a Reporter,
     code: Code,
     task: Option<TaskRef>,
@@ -105,9 +113,9 @@ impl<P: Platform> End<'_, P> {
     fn command(&self, command: &str) -> String {
         match &self.task {
             Some(task) => self
-                .session
+                .connection
                 .command(&format!("{command} {}", task.quoted())),
-            None => self.session.command(command),
+            None => self.connection.command(command),
         }
     }
 
@@ -121,7 +129,7 @@ impl<P: Platform> End<'_, P> {
             None => problem.why("The platform says no more about it."),
         };
         match &self.task {
-            Some(task) => hint(self.session, problem, P::history(task)),
+            Some(task) => hint(self.connection, problem, P::history(task)),
             None => problem,
         }
     }
@@ -186,15 +194,18 @@ impl<P: Platform> End<'_, P> {
         };
         exchange(self.error(Exit::Auth, what), error)
             .why(error.to_string())
-            .why(format!("The key came from {}.", self.session.key_source()))
+            .why(format!(
+                "The key came from {}.",
+                self.connection.key_source()
+            ))
             .next("reattach", self.command("watch"), "with a key that works")
     }
 
     /// That a deadline passed, by the name of its option, and what that means for the task.
     fn timed_out(&self, limit: TimeLimit, exists: bool, cancel: &CancelResult) -> Box<CliError> {
-        let said = self.reporter.last_said(self.began);
+        let said = self.reporter.last_said(self.start_kind);
         let unsent = said.is_some_and(|(_, how)| how == Answered::NotSent);
-        let elapsed = span(self.session.clock.elapsed());
+        let elapsed = span(self.connection.clock.elapsed());
         let what = match limit {
             TimeLimit::Waiting if unsent => {
                 format!("timed out after {elapsed} (--answer-timeout)")
@@ -204,7 +215,7 @@ impl<P: Platform> End<'_, P> {
             }
             _ => format!("timed out after {elapsed} (--timeout)"),
         };
-        let is_running = exists && keeps_running(self.session, self.reporter);
+        let is_running = exists && keeps_running(self.connection, self.reporter);
         let what = match cancel {
             CancelResult::NotRequested if is_running => format!("{what}; {STILL_RUNNING}"),
             CancelResult::NotRequested => what,
@@ -220,19 +231,26 @@ impl<P: Platform> End<'_, P> {
         last: Option<Status>,
         cancel: &CancelResult,
     ) -> Box<CliError> {
-        let (session, reporter) = (self.session, self.reporter);
+        let (connection, reporter) = (self.connection, self.reporter);
         // Events tell a status before any read does.
         let last = reporter.seen().or(last);
-        let problem = match last_seen(session, reporter, last.as_ref(), cancel) {
+        let problem = match last_seen(connection, reporter, last.as_ref(), cancel) {
             Some(seen) => problem.why(seen),
             None => problem,
         };
         let stuck = last.zip(self.task.as_ref());
         let problem = match stuck.and_then(|(status, task)| P::stuck(task, &status)) {
-            Some(way_out) => hint(session, problem, way_out),
+            Some(way_out) => hint(connection, problem, way_out),
             None => problem,
         };
-        with_detach_state(session, self.began, reporter, problem, &self.task, cancel)
+        with_detach_state(
+            connection,
+            self.start_kind,
+            reporter,
+            problem,
+            &self.task,
+            cancel,
+        )
     }
 
     /// A deadline that passed before the task was started.
@@ -246,8 +264,8 @@ impl<P: Platform> End<'_, P> {
 }
 
 /// Why the outcome of a start or a message is unknown, by the name of the option that set the deadline.
-fn why_unknown(began: &StartKind, reason: &UnknownReason) -> String {
-    match began {
+fn why_unknown(start_kind: &StartKind, reason: &UnknownReason) -> String {
+    match start_kind {
         _ if !reason.is_deadline() => reason.to_string(),
         // What was done about the task is told there.
         StartKind::Message(_) => format!("--timeout was reached: {reason}"),
@@ -257,18 +275,18 @@ fn why_unknown(began: &StartKind, reason: &UnknownReason) -> String {
 
 /// What was last read of a task when its time was over; nothing where its end is told.
 fn last_seen<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     reporter: &Reporter,
     last: Option<&Status>,
     cancel: &CancelResult,
 ) -> Option<String> {
-    let elapsed = span(session.clock.elapsed());
+    let elapsed = span(connection.clock.elapsed());
     let is_fresh = *cancel == CancelResult::NotRequested;
     Some(match (last, reporter.trouble()) {
         _ if matches!(cancel, CancelResult::Confirmed(_)) => return None,
         // The first line says it.
         (Some(status), None)
-            if is_fresh && status.as_str() == "running" && keeps_running(session, reporter) =>
+            if is_fresh && status.as_str() == "running" && keeps_running(connection, reporter) =>
         {
             return None;
         }
@@ -295,7 +313,7 @@ fn state(status: &Status) -> String {
 
 /// What something was to be sent to could not be read.
 pub(crate) fn unread<P: Platform>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     task: &Option<TaskRef>,
     what: &str,
     why: &str,
@@ -307,7 +325,7 @@ pub(crate) fn unread<P: Platform>(
     let problem = match task {
         Some(task) => {
             let status = format!("status {}", task.quoted());
-            problem.next("see", session.command(&status), "")
+            problem.next("see", connection.command(&status), "")
         }
         None => problem,
     };
@@ -316,33 +334,33 @@ pub(crate) fn unread<P: Platform>(
 
 /// A signal, or a lost reply, while a start or a message is on its way.
 pub(crate) fn unknown<P: Platform>(
-    session: &Connection<P>,
-    began: &StartKind,
+    connection: &Connection<P>,
+    start_kind: &StartKind,
     intent: Option<String>,
     why: &str,
     likely: bool,
 ) -> Box<CliError> {
     let recover = intent
         .as_ref()
-        .filter(|_| session.store.is_some())
-        .map(|intent| session.command(&format!("recover {intent}")));
+        .filter(|_| connection.store.is_some())
+        .map(|intent| connection.command(&format!("recover {intent}")));
     let problem = |what: &str| {
         CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
             .why(why.to_owned())
             // Nothing can recover what was not saved.
-            .intent(intent.clone().filter(|_| session.store.is_some()))
+            .intent(intent.clone().filter(|_| connection.store.is_some()))
     };
     let may = if likely {
         "the task was probably started, and its id is lost"
     } else {
         "the task may have been started"
     };
-    match began {
+    match start_kind {
         StartKind::Message(task) => problem("the message may or may not have arrived")
             .why("It was not sent again.")
             .next(
                 "see",
-                session.command(&P::conversation(task)),
+                connection.command(&P::conversation(task)),
                 "whether it is there",
             )
             // No start is recovered by it.
@@ -352,7 +370,7 @@ pub(crate) fn unknown<P: Platform>(
             let list = format!("ls --agent {} --since 15m", quote(agent));
             let (see, note) = match recover {
                 Some(recover) => (recover, "searches the server for it"),
-                None => (session.command(&list), "whether it is there"),
+                None => (connection.command(&list), "whether it is there"),
             };
             problem(may)
                 .why("Nothing was sent again.")
@@ -396,15 +414,15 @@ pub(crate) fn exit_of_refusal(error: Option<&ApiError>) -> Exit {
 }
 
 fn refused<P: Platform>(
-    session: &Connection<P>,
-    began: &StartKind,
+    connection: &Connection<P>,
+    start_kind: &StartKind,
     code: Code,
     error: ApiError,
     attempts: u32,
 ) -> Box<CliError> {
     let status = error.status.as_u16();
     let exit = exit_of_refusal(Some(&error));
-    let what = match began {
+    let what = match start_kind {
         StartKind::Message(_) => "the server rejected the message",
         StartKind::Agent { .. } | StartKind::Keyed(_) | StartKind::Again | StartKind::Watch => {
             "the server rejected the start"
@@ -413,25 +431,25 @@ fn refused<P: Platform>(
     let problem = exchange(CliError::new(exit, code, what), &error)
         .why(one_line(&error.to_string()))
         .attempts(attempts);
-    let problem = match began {
+    let problem = match start_kind {
         StartKind::Message(task) => problem.task(Some(task.clone())),
         StartKind::Agent { .. } | StartKind::Keyed(_) | StartKind::Again | StartKind::Watch => {
             problem
         }
     };
-    match (status, began) {
-        (401, _) => problem.why(format!("The key came from {}.", session.key_source())),
+    match (status, start_kind) {
+        (401, _) => problem.why(format!("The key came from {}.", connection.key_source())),
         (403 | 404, StartKind::Agent { agent, .. }) => {
             problem.why(agents::unreachable(agent)).next(
                 "see",
-                session.command("agents list"),
+                connection.command("agents list"),
                 "the agents there are",
             )
         }
         (409, StartKind::Keyed(start)) => conflict(problem, start, attempts > 1),
         (409, StartKind::Message(task)) => problem.next(
             "see",
-            session.command(&format!("status {}", task.quoted())),
+            connection.command(&format!("status {}", task.quoted())),
             "",
         ),
         _ => problem,
@@ -474,7 +492,11 @@ fn asked(problem: Box<CliError>, question: &Question) -> Box<CliError> {
         .fold(problem, |problem, line| problem.why(line))
 }
 
-fn hint<P: Platform>(session: &Connection<P>, problem: Box<CliError>, hint: Hint) -> Box<CliError> {
+fn hint<P: Platform>(
+    connection: &Connection<P>,
+    problem: Box<CliError>,
+    hint: Hint,
+) -> Box<CliError> {
     let (label, command, note) = hint;
-    problem.next(label, session.command(&command), note)
+    problem.next(label, connection.command(&command), note)
 }

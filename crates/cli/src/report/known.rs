@@ -124,8 +124,8 @@ impl Known {
 
     /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is
     /// known of never left; neither did an answer that nobody took any further.
-    pub(super) fn last_said(&self, began: &StartKind) -> Option<(Undelivered, Answered)> {
-        let sent = match began {
+    pub(super) fn last_said(&self, start_kind: &StartKind) -> Option<(Undelivered, Answered)> {
+        let sent = match start_kind {
             StartKind::Message(_) => self.message.or(Some(Answered::NotSent)),
             _ => self.message,
         };

@@ -120,13 +120,13 @@ impl State {
 impl Reporter {
     /// Of a task that is named or about to be started; `named` when it is one of several.
     pub(crate) fn new<P: Platform>(
-        session: &Connection<P>,
+        connection: &Connection<P>,
         task: Option<TaskRef>,
         named: bool,
     ) -> Self {
         Self {
-            out: session.out.clone(),
-            clock: session.clock,
+            out: connection.out.clone(),
+            clock: connection.clock,
             kind: Kind {
                 task: TaskRef::of::<P>,
                 stuck: P::stuck,
@@ -135,8 +135,8 @@ impl Reporter {
             named,
             listing: false,
             hushed: AtomicBool::new(false),
-            flags: session.key_source().flag(),
-            records: session.store.clone().zip(session.origin()),
+            flags: connection.key_source().flag(),
+            records: connection.store.clone().zip(connection.origin()),
             shows: false,
             dashboard: None,
             files: Vec::new(),
@@ -255,8 +255,8 @@ impl Reporter {
         if !self.shows || self.state().shown.contains(&question.id) {
             return None;
         }
-        let ((memory, origin), task) = self.records.as_ref().zip(self.task())?;
-        let log = memory.log(&task, origin);
+        let ((store, origin), task) = self.records.as_ref().zip(self.task())?;
+        let log = store.log(&task, origin);
         Some(Showing::new(log, question.id.clone()))
     }
 
@@ -278,10 +278,10 @@ impl Reporter {
 
     /// Keeps what happened to a question, and tells whether it is kept. Where that is not possible it counts as not shown.
     fn keep(&self, happened: &Happened) -> bool {
-        let Some(((memory, origin), task)) = self.records.as_ref().zip(self.task()) else {
+        let Some(((store, origin), task)) = self.records.as_ref().zip(self.task()) else {
             return false;
         };
-        self.kept(&memory.log(&task, origin).write(happened))
+        self.kept(&store.log(&task, origin).write(happened))
     }
 
     fn kept(&self, kept: &std::io::Result<()>) -> bool {
@@ -295,8 +295,8 @@ impl Reporter {
 
     /// What was last said to the task and what became of it, when that is over and done with. A message that nothing is
     /// known of never left; neither did an answer that nobody took any further.
-    pub(crate) fn last_said(&self, began: &StartKind) -> Option<(Undelivered, Answered)> {
-        self.state().known.last_said(began)
+    pub(crate) fn last_said(&self, start_kind: &StartKind) -> Option<(Undelivered, Answered)> {
+        self.state().known.last_said(start_kind)
     }
 
     /// The next that becomes known of something said is of this, which was said before this command began.
@@ -374,9 +374,9 @@ impl Reporter {
 
     fn seen_to_exist(&self) {
         let unseen = self.state().unseen.take();
-        if let (Some(snapshot), Some((memory, _))) = (unseen, &self.records) {
+        if let (Some(snapshot), Some((store, _))) = (unseen, &self.records) {
             // A task that exists is not lost when it cannot be kept; that is told.
-            let _ = memory.record(&snapshot);
+            let _ = store.record(&snapshot);
         }
     }
 

@@ -46,28 +46,28 @@ pub(super) async fn answer<P: Calls>(
     let taken = request.stdin_is_taken || global.key_stdin;
     let asker = Asker::new(out.clone(), global, &request.follow, P::ID, taken)?;
     let attended = is_attended(global)? && !taken;
-    let memory = TaskStore::for_watch(&out, global);
-    let session: Connection<P> =
-        Connection::journaled(out.clone(), global, request.follow.speed, memory)?;
-    session.banner();
+    let store = TaskStore::for_watch(&out, global);
+    let connection: Connection<P> =
+        Connection::journaled(out.clone(), global, request.follow.speed, store)?;
+    connection.banner();
     let task = &request.task;
-    let log = session.log(task);
+    let log = connection.log(task);
     let read = || log.as_ref().map_or_else(Record::default, |log| log.read());
     let before = read();
-    if let (Some(memory), Some(question)) = (&session.store, &request.question)
-        && let Some(other) = memory.other_task(task, question)
+    if let (Some(store), Some(question)) = (&connection.store, &request.question)
+        && let Some(other) = store.other_task(task, question)
     {
         return Err(of_another(task, question, &other));
     }
-    let reporter = Arc::new(Reporter::new(&session, Some(task.clone()), false));
+    let reporter = Arc::new(Reporter::new(&connection, Some(task.clone()), false));
     reporter.watching();
     // What led to the question is shown with it.
     reporter.hush(true);
     // Held until the command ends, or the answer was delivered and the task is watched.
-    session.speak(task)?;
-    session.catch_up(task);
+    connection.speak(task)?;
+    connection.catch_up(task);
     let mut answering = Answering {
-        session: &session,
+        connection: &connection,
         record: before.followed_by(read()),
         request: &request,
         attended,
@@ -75,7 +75,7 @@ pub(super) async fn answer<P: Calls>(
     };
     let kept = match request.force_new || P::CAPABILITIES.answer != Safety::Once {
         true => None,
-        false => session.unconfirmed(task),
+        false => connection.unconfirmed(task),
     };
     let policy = deadlines.policy();
     let recorded = answering
@@ -98,7 +98,7 @@ pub(super) async fn answer<P: Calls>(
 
 /// An answer on its way to a question of a task.
 pub(super) struct Answering<'a, P: Calls> {
-    pub(super) session: &'a Connection<P>,
+    pub(super) connection: &'a Connection<P>,
     pub(super) request: &'a AnswerRequest,
     /// What was shown and answered here.
     pub(super) record: Record,
@@ -128,14 +128,14 @@ impl<P: Calls> Answering<'_, P> {
         reporter: &Arc<Reporter>,
     ) -> Result<Option<(QuestionId, Value)>, Box<CliError>> {
         let earlier = EarlierWrite {
-            session: self.session,
+            connection: self.connection,
             task: &self.request.task,
             command: self.request.command.as_str(),
             answers: true,
             policy,
         };
         let found = earlier.read(kept, global, reporter.clone()).await?;
-        if let Some(log) = self.session.log(&self.request.task) {
+        if let Some(log) = self.connection.log(&self.request.task) {
             self.record = std::mem::take(&mut self.record).followed_by(log.read());
         }
         // Where the outcome is unknown, the person at the terminal has decided.
@@ -156,7 +156,7 @@ impl<P: Calls> Answering<'_, P> {
     /// The task's state, if it waits for an answer: a question that comes up only now is not the one that is being
     /// answered.
     async fn waits(&self, unconfirmed: Option<&Value>) -> Result<State, Box<CliError>> {
-        let state = P::state(self.session, &self.request.task)
+        let state = P::state(self.connection, &self.request.task)
             .await
             .map_err(|problem| problem.why("Nothing was sent."))?;
         if P::waits(&state.status) {
@@ -214,13 +214,13 @@ impl<P: Calls> Answering<'_, P> {
         to: &Destination,
     ) -> Result<Exit, Box<CliError>> {
         let request = self.request;
-        let run = self.session.client.attach(request.task.id().clone());
+        let run = self.connection.client.attach(request.task.id().clone());
         let watched = FollowSetup::new(run, StartKind::Watch, reporter, policy)
             .detaching_at_reviews(request.follow.no_wait_review)
             .answered_by(Arc::new(asker));
-        let mut followed = watched.begin(self.session).await?;
+        let mut followed = watched.begin(self.connection).await?;
         let (question, said) = self.give(&mut followed, &state, unconfirmed).await?;
-        self.session.spoken(&request.task);
+        self.connection.spoken(&request.task);
         followed.reporter.hush(false);
         if request.watch {
             return followed.finish(to).await;
@@ -271,7 +271,7 @@ impl<P: Calls> Answering<'_, P> {
             Err(AnswerError::WrongKind { why, .. }) => {
                 let what = format!("the answer does not fit what the task waits for: {why}");
                 let problem = CliError::input(what).why("Nothing was sent.");
-                let problem = exit_report::answers(self.session, problem, task, &question);
+                let problem = exit_report::answers(self.connection, problem, task, &question);
                 return Err(problem.question(&question.id).task(Some(task.clone())));
             }
             Err(_) => return Err(self.moved(Some(&question), unconfirmed).await),
@@ -316,7 +316,7 @@ impl<P: Calls> Answering<'_, P> {
         }
         let found = followed.running.question(named);
         if found.is_none_or(|found| found.id != question.id) {
-            self.session.out.still();
+            self.connection.out.still();
             if let Some(foreign) = self.foreign().await {
                 return Err(foreign);
             }
@@ -339,7 +339,7 @@ impl<P: Calls> Answering<'_, P> {
         match how {
             Answered::NotSent => {
                 let why = detail.unwrap_or_default();
-                exit_report::unread(self.session, &task, "the reply to the answer", &why)
+                exit_report::unread(self.connection, &task, "the reply to the answer", &why)
                     .question(&question.id)
             }
             Answered::Gone(reason) => {
@@ -356,7 +356,7 @@ impl<P: Calls> Answering<'_, P> {
                 let exit = exit_report::exit_of_refusal(followed.running.refusal());
                 let problem = CliError::new(exit, Code::Refused, what);
                 let problem = problem.why(detail.unwrap_or_default());
-                exit_report::answers(self.session, problem, &self.request.task, question)
+                exit_report::answers(self.connection, problem, &self.request.task, question)
                     .question(&question.id)
                     .task(task)
             }
@@ -369,7 +369,7 @@ impl<P: Calls> Answering<'_, P> {
         &self,
         followed: &mut Followed<'_, P>,
     ) -> Result<Option<Question>, Box<CliError>> {
-        let session = self.session;
+        let connection = self.connection;
         let read = async {
             while let Some(event) = followed.event_before_sending(WAIT).await? {
                 match event {
@@ -383,19 +383,19 @@ impl<P: Calls> Answering<'_, P> {
                 let trouble = followed.reporter.trouble();
                 match trouble.filter(|_| problem.exit() == Exit::Timeout) {
                     Some(why) => {
-                        exit_report::unread(session, &followed.reporter.task(), WAIT, &why)
+                        exit_report::unread(connection, &followed.reporter.task(), WAIT, &why)
                     }
                     None => problem,
                 }
             })?;
             Ok(None)
         };
-        match tokio::time::timeout(session.clock.real(READ_WITHIN), read).await {
+        match tokio::time::timeout(connection.clock.real(READ_WITHIN), read).await {
             Ok(found) => found,
             Err(_) => {
                 let why = "the task waits, and shows no open question";
                 Err(exit_report::unread(
-                    session,
+                    connection,
                     &Some(self.request.task.clone()),
                     WAIT,
                     why,
@@ -411,7 +411,7 @@ impl<P: Calls> Answering<'_, P> {
         question: &Question,
         state: &State,
     ) -> Result<Option<Answer>, Box<CliError>> {
-        let out = &self.session.out;
+        let out = &self.connection.out;
         let reporter = followed.reporter.clone();
         let verdict = match self.request.question {
             Some(_) => Unnamed::Allowed,
@@ -471,7 +471,7 @@ impl<P: Calls> Answering<'_, P> {
         followed: &mut Followed<'_, P>,
         given: &Given,
     ) -> Result<Option<Option<Answer>>, Box<CliError>> {
-        let out = &self.session.out;
+        let out = &self.connection.out;
         match given {
             Given::Ready(answer) => {
                 let sure = format!("answer it with {:?}?", in_words(answer));
@@ -503,7 +503,7 @@ impl<P: Calls> Answering<'_, P> {
 
     /// How old a question is, in words; nothing where the server does not tell.
     pub(super) fn age(&self, question: &Question, state: &State) -> String {
-        crate::clock::age(&self.session.clock, question, state.changed.as_ref())
+        crate::clock::age(&self.connection.clock, question, state.changed.as_ref())
     }
 
     /// A question that may not be answered without its name: it is shown now, and that does not count as showing.
@@ -550,10 +550,10 @@ impl<P: Calls> Answering<'_, P> {
         question: &QuestionId,
         said: Value,
     ) -> Result<Exit, Box<CliError>> {
-        let out = &self.session.out;
+        let out = &self.connection.out;
         let task = &self.request.task;
         let seen = match self.request.command {
-            AnsweringCommand::Reply => Some(effect(self.session, &mut followed).await?),
+            AnsweringCommand::Reply => Some(effect(self.connection, &mut followed).await?),
             AnsweringCommand::Approve | AnsweringCommand::Reject | AnsweringCommand::Input => None,
         };
         out.still();
@@ -595,8 +595,8 @@ impl<P: Calls> Answering<'_, P> {
 
     fn follow_it(&self) {
         let watch = format!("watch {}", self.request.task.quoted());
-        let watch = self.session.command(&watch);
-        self.session.out.say(&format!("follow: {watch}"));
+        let watch = self.connection.command(&watch);
+        self.connection.out.say(&format!("follow: {watch}"));
     }
 
     /// The same answer was given before, and was applied: nothing is sent again.
@@ -609,27 +609,27 @@ impl<P: Calls> Answering<'_, P> {
         deadlines: Deadlines,
         to: &Destination,
     ) -> Result<Exit, Box<CliError>> {
-        let (session, task) = (self.session, &self.request.task);
+        let (connection, task) = (self.connection, &self.request.task);
         let words = answers::form::in_words(said);
         reporter.say(&format!(
             "already answered: {words}; nothing was sent again"
         ));
-        session.spoken(task);
+        connection.spoken(task);
         if self.request.watch {
             reporter.hush(false);
-            let run = session.client.attach(task.id().clone());
+            let run = connection.client.attach(task.id().clone());
             let watched = FollowSetup::new(run, StartKind::Watch, reporter, deadlines.policy())
                 .detaching_at_reviews(self.request.follow.no_wait_review)
                 .answered_by(Arc::new(asker));
-            return watched.begin(session).await?.finish(to).await;
+            return watched.begin(connection).await?.finish(to).await;
         }
-        if session.out.is_json() {
+        if connection.out.is_json() {
             let mut fields = Map::new();
             fields.insert("question_id".to_owned(), json!(question));
             fields.insert("answer".to_owned(), said.clone());
             fields.insert("already".to_owned(), json!(true));
             let line = result_line(task, &reporter.status(), fields);
-            session.out.line(line);
+            connection.out.line(line);
         } else {
             self.follow_it();
         }

@@ -28,7 +28,7 @@ impl<P: Calls> Answering<'_, P> {
 
     fn see(&self, problem: Box<CliError>) -> Box<CliError> {
         let watch = format!("watch {}", self.request.task.quoted());
-        problem.next("see", self.session.command(&watch), "")
+        problem.next("see", self.connection.command(&watch), "")
     }
 
     /// The question has another answer; `said` is which, where it was given here.
@@ -58,7 +58,8 @@ impl<P: Calls> Answering<'_, P> {
             .why("Nothing was sent now.")
             .next(
                 "see",
-                self.session.command(&P::conversation(&self.request.task)),
+                self.connection
+                    .command(&P::conversation(&self.request.task)),
                 "whether it is there",
             );
         let problem = match self.request.command {
@@ -84,7 +85,9 @@ impl<P: Calls> Answering<'_, P> {
             Some(detail) => problem.why(detail),
             None => problem,
         };
-        let see = self.session.command(&P::conversation(&self.request.task));
+        let see = self
+            .connection
+            .command(&P::conversation(&self.request.task));
         let problem = problem.next("see", see, "whether it is there");
         self.about(problem, Some(question))
     }
@@ -96,11 +99,11 @@ impl<P: Calls> Answering<'_, P> {
             return None;
         }
         let task = &self.request.task;
-        match question::has_asked(self.session, task, named).await {
+        match question::has_asked(self.connection, task, named).await {
             Some(true) => return None,
             Some(false) => {}
             None => {
-                let other = question::asked_by_another(self.session, task, named).await?;
+                let other = question::asked_by_another(self.connection, task, named).await?;
                 return Some(of_another(task, named, &other.to_string()));
             }
         }
@@ -129,8 +132,8 @@ impl<P: Calls> Answering<'_, P> {
         match question.map(|question| &question.id) {
             Some(id) => self.gone(id, None, unconfirmed).await,
             None => {
-                self.session.out.still();
-                match P::state(self.session, &self.request.task).await {
+                self.connection.out.still();
+                match P::state(self.connection, &self.request.task).await {
                     Ok(state) => self.not_asked(state.status.as_str(), None, unconfirmed),
                     Err(problem) => problem.why("The answer was not taken."),
                 }
@@ -145,8 +148,8 @@ impl<P: Calls> Answering<'_, P> {
         detail: Option<String>,
         unconfirmed: Option<&Value>,
     ) -> Box<CliError> {
-        self.session.out.still();
-        let problem = match P::state(self.session, &self.request.task).await {
+        self.connection.out.still();
+        let problem = match P::state(self.connection, &self.request.task).await {
             Ok(state) => self.not_asked(state.status.as_str(), detail, unconfirmed),
             Err(problem) => problem.why("The answer was not taken."),
         };
@@ -170,7 +173,7 @@ impl<P: Calls> Answering<'_, P> {
             .unseen(problem)
             .why("Nothing was sent. The task waits for the answer to another question:");
         let problem = exit_report::quoted(problem, open, &self.age(open, state));
-        let problem = exit_report::answers(self.session, problem, &self.request.task, open);
+        let problem = exit_report::answers(self.connection, problem, &self.request.task, open);
         self.about(problem, Some(named))
     }
 

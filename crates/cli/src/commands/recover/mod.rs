@@ -35,23 +35,23 @@ pub(super) async fn recover(
     global: &Global,
     args: Recover,
 ) -> Result<Exit, Box<CliError>> {
-    let memory = TaskStore::open(&out, global)?;
+    let store = TaskStore::open(&out, global)?;
     if args.forget
-        && let Some(id) = args.intent.as_ref().and_then(|name| memory.damaged(name))
+        && let Some(id) = args.intent.as_ref().and_then(|name| store.damaged(name))
     {
-        return forget(&out, &memory, &id);
+        return forget(&out, &store, &id);
     }
     let entry = match &args.intent {
-        Some(intent) => memory.find(intent)?,
+        Some(intent) => store.find(intent)?,
         None => {
-            let mut open = local::of_provider(memory.list()?, global);
+            let mut open = local::of_provider(store.list()?, global);
             open.retain(Entry::is_open);
             if open.len() > 1 {
                 local::print(&out, &open, &[], "")?;
                 return Err(several(&open, global));
             }
             let Some(entry) = open.pop() else {
-                unreadable(&memory)?;
+                unreadable(&store)?;
                 out.say(
                     "Nothing to recover: every task started from this machine is accounted for.",
                 );
@@ -73,9 +73,9 @@ pub(super) async fn recover(
     }
     takes(&args, provider, &entry.snapshot)?;
     if args.forget {
-        return forget(&out, &memory, &entry.id);
+        return forget(&out, &store, &entry.id);
     }
-    on_platform!(provider, P => one::<P>(out, global, args, memory, entry).await)
+    on_platform!(provider, P => one::<P>(out, global, args, store, entry).await)
 }
 
 /// Several starts: whoever asks says which.
@@ -83,7 +83,7 @@ fn several(open: &[Entry], global: &Global) -> Box<CliError> {
     let what = format!("the outcome of {} starts is unknown", open.len());
     let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what)
         .why("They are recovered one by one. Nothing was sent.");
-    // As the session would write it: they may be of several providers.
+    // As the connection would write it: they may be of several providers.
     let flag = match &global.key_file {
         Some(path) => KeySource::File(path.clone()).flag(),
         None if global.key_stdin => KeySource::Stdin.flag(),
@@ -114,8 +114,8 @@ fn takes(args: &Recover, provider: ProviderName, start: &Snapshot) -> Result<(),
 }
 
 /// Nobody knows what became of starts of which nothing can be read.
-fn unreadable(memory: &TaskStore) -> Result<(), Box<CliError>> {
-    let starts = memory.unreadable()?;
+fn unreadable(store: &TaskStore) -> Result<(), Box<CliError>> {
+    let starts = store.unreadable()?;
     let what = match starts.len() {
         0 => return Ok(()),
         1 => "the outcome of a start is unknown: its journal entry cannot be read".to_owned(),
@@ -140,8 +140,8 @@ fn unreadable(memory: &TaskStore) -> Result<(), Box<CliError>> {
     Err(told)
 }
 
-fn forget(out: &Out, memory: &TaskStore, id: &EntryId) -> Result<Exit, Box<CliError>> {
-    memory.forget(id)?;
+fn forget(out: &Out, store: &TaskStore, id: &EntryId) -> Result<Exit, Box<CliError>> {
+    store.forget(id)?;
     if out.is_json() {
         let fields = json!({ "exit": 0, "status": "forgotten", "intent_id": id.as_str() });
         out.line(line(LineType::TaskResult, None, fields));
@@ -157,7 +157,7 @@ struct Plan {
     to: Destination,
     asker: Arc<Asker>,
     args: Recover,
-    memory: TaskStore,
+    store: TaskStore,
     entry: Entry,
 }
 
@@ -165,7 +165,7 @@ async fn one<P: Calls>(
     out: Arc<Out>,
     global: &Global,
     args: Recover,
-    memory: TaskStore,
+    store: TaskStore,
     entry: Entry,
 ) -> Result<Exit, Box<CliError>> {
     let follow = &args.follow;
@@ -174,39 +174,39 @@ async fn one<P: Calls>(
         deadlines: Deadlines::of(follow)?,
         to: Destination::new(follow.output.clone(), follow.print)?,
         asker: Arc::new(asker),
-        memory: memory.clone(),
+        store: store.clone(),
         entry,
         args,
     };
     let speed = plan.args.follow.speed;
-    let session: Connection<P> = Connection::journaled(out, global, speed, Some(memory))?;
-    session.owns(&plan.entry.snapshot)?;
-    session.banner();
+    let connection: Connection<P> = Connection::journaled(out, global, speed, Some(store))?;
+    connection.owns(&plan.entry.snapshot)?;
+    connection.banner();
     // Held during the search; whoever repeats a start claims it as any start is.
-    let claim = plan.claim(&session)?;
+    let claim = plan.claim(&connection)?;
     // Another process may have found out in the meantime.
-    plan.entry = plan.memory.find(plan.entry.id.as_str())?;
+    plan.entry = plan.store.find(plan.entry.id.as_str())?;
     let start = &plan.entry.snapshot;
     if start.task().is_none() && !start.is_repeatable() {
         let line = "looking for the task of this start among those of its agent";
-        session.out.say(line);
+        connection.out.say(line);
     }
-    let search = match plan.search(&session).await? {
+    let search = match plan.search(&connection).await? {
         Searched::Follow(run) => {
             drop(claim);
-            return plan.go_on(&session, *run, StartKind::Again).await;
+            return plan.go_on(&connection, *run, StartKind::Again).await;
         }
         Searched::Report(search) => search,
     };
-    session.out.passed_over(search.unreadable());
+    connection.out.passed_over(search.unreadable());
     let task = match &plan.args.adopt {
         Some(Some(named)) => Some(search.named(&named.of(P::ID))?),
         _ => search.only(),
     };
     match task {
-        Some(task) => plan.found(&session, &search, task, claim).await,
-        None if search.candidates().is_empty() => Err(plan.none(&session, &search)),
-        None => Err(plan.tell_several(&session, &search)?),
+        Some(task) => plan.found(&connection, &search, task, claim).await,
+        None if search.candidates().is_empty() => Err(plan.none(&connection, &search)),
+        None => Err(plan.tell_several(&connection, &search)?),
     }
 }
 
@@ -220,13 +220,13 @@ enum Searched<P: Calls> {
 
 impl Plan {
     /// Claims the start, so that no other process recovers it meanwhile.
-    fn claim<P: Calls>(&self, session: &Connection<P>) -> Result<Claim, Box<CliError>> {
+    fn claim<P: Calls>(&self, connection: &Connection<P>) -> Result<Claim, Box<CliError>> {
         let id = &self.entry.id;
-        self.memory.claim(id).map_err(|problem| {
+        self.store.claim(id).map_err(|problem| {
             if !problem.is(Code::Claimed) {
                 return problem;
             }
-            let again = session.command(&format!("recover {id}"));
+            let again = connection.command(&format!("recover {id}"));
             problem
                 .without_next()
                 .next("later", again, "once that one has ended")
@@ -236,19 +236,19 @@ impl Plan {
     /// Finds out what became of the start.
     async fn search<P: Calls>(
         &self,
-        session: &Connection<P>,
+        connection: &Connection<P>,
     ) -> Result<Searched<P>, Box<CliError>> {
         let intent = || Some(self.entry.id.to_string());
         loop {
-            let others = report::tasks(&self.memory.others(&self.entry)?);
-            let found = session
+            let others = report::tasks(&self.store.others(&self.entry)?);
+            let found = connection
                 .client
                 .recover_except(self.entry.snapshot.clone(), others);
-            let found = session.unless_interrupted(found).await?;
-            match found.map_err(|error| session.problem(&error).intent(intent()))? {
+            let found = connection.unless_interrupted(found).await?;
+            match found.map_err(|error| connection.problem(&error).intent(intent()))? {
                 Recovery::Follow(run) => return Ok(Searched::Follow(Box::new(run))),
                 Recovery::Found(found) => {
-                    if let Some(search) = SearchReport::of(found, &self.memory, &self.entry)? {
+                    if let Some(search) = SearchReport::of(found, &self.store, &self.entry)? {
                         return Ok(Searched::Report(search));
                     }
                 }
@@ -264,38 +264,38 @@ impl Plan {
     /// Follows a task, or waits until its name is known and prints it.
     async fn go_on<P: Calls>(
         self,
-        session: &Connection<P>,
+        connection: &Connection<P>,
         run: Run<P>,
-        began: StartKind,
+        start_kind: StartKind,
     ) -> Result<Exit, Box<CliError>> {
-        let known = self.entry.snapshot.task().map(|id| session.task(id));
-        let reporter = Arc::new(Reporter::new(session, known, false).showing());
+        let known = self.entry.snapshot.task().map(|id| connection.task(id));
+        let reporter = Arc::new(Reporter::new(connection, known, false).showing());
         if self.args.watch {
             reporter.watching();
         }
-        let watched = FollowSetup::new(run, began, reporter, self.deadlines.policy())
+        let watched = FollowSetup::new(run, start_kind, reporter, self.deadlines.policy())
             .answered_by(self.asker)
             .detaching_at_reviews(self.args.follow.no_wait_review);
-        let mut followed = watched.begin(session).await?;
+        let mut followed = watched.begin(connection).await?;
         if self.args.watch {
             return followed.finish(&self.to).await;
         }
         let task = followed.until_known().await?;
-        let watch = session.command(&format!("watch {}", task.quoted()));
-        session.out.say(&format!("follow: {watch}"));
-        run::name(session, followed, "unknown").await
+        let watch = connection.command(&format!("watch {}", task.quoted()));
+        connection.out.say(&format!("follow: {watch}"));
+        run::name(connection, followed, "unknown").await
     }
 
     /// Tells the task that was found; it is adopted only when that was asked for.
     async fn found<P: Calls>(
         self,
-        session: &Connection<P>,
+        connection: &Connection<P>,
         search: &SearchReport,
         found: &Candidate,
         claim: Claim,
     ) -> Result<Exit, Box<CliError>> {
-        let out = &session.out;
-        let task = session.task(&found.id);
+        let out = &connection.out;
+        let task = connection.task(&found.id);
         let adopts = self.args.adopt.is_some() || self.args.watch;
         out.say(&format!("1 likely match: {task} ({})", told(found)));
         if let Some(known) = search.known() {
@@ -304,23 +304,23 @@ impl Plan {
         let adopted = self.entry.snapshot.clone().adopting(found.id.clone());
         if adopts {
             // In the place of the start: from now on it is known here whose task this is.
-            self.memory.keep(&adopted)?;
+            self.store.keep(&adopted)?;
             out.say(&format!("adopted: {} is {task}", self.entry.id));
         }
         drop(claim);
         if self.args.watch {
-            let run = session.client.recover(adopted).await;
-            let Recovery::Follow(run) = run.map_err(|error| session.problem(&error))? else {
+            let run = connection.client.recover(adopted).await;
+            let Recovery::Follow(run) = run.map_err(|error| connection.problem(&error))? else {
                 let what = "this version does not know how to follow it";
                 return Err(CliError::new(Exit::Other, Code::Internal, what).task(Some(task)));
             };
-            let reporter = Arc::new(Reporter::new(session, Some(task), false).showing());
+            let reporter = Arc::new(Reporter::new(connection, Some(task), false).showing());
             reporter.watching();
             let watched =
                 FollowSetup::new(run, StartKind::Watch, reporter, self.deadlines.policy())
                     .answered_by(self.asker)
                     .detaching_at_reviews(self.args.follow.no_wait_review);
-            return watched.begin(session).await?.finish(&self.to).await;
+            return watched.begin(connection).await?.finish(&self.to).await;
         }
         if out.is_json() {
             let status = found
@@ -334,10 +334,10 @@ impl Plan {
             out.line(result_line(&task, status, fields));
             return Ok(Exit::Ok);
         }
-        let watch = session.command(&format!("watch {}", task.quoted()));
+        let watch = connection.command(&format!("watch {}", task.quoted()));
         out.say(&format!("follow: {watch}"));
         if !adopts {
-            let adopt = session.command(&format!("recover {} --adopt", self.entry.id));
+            let adopt = connection.command(&format!("recover {} --adopt", self.entry.id));
             out.say(&format!(
                 "adopt:  {adopt}  (so that it is not asked about again)"
             ));
@@ -355,17 +355,21 @@ impl Plan {
             .intent(Some(self.entry.id.to_string()))
     }
 
-    fn forget<P: Calls>(&self, session: &Connection<P>, problem: Box<CliError>) -> Box<CliError> {
-        let forget = session.command(&format!("recover {} --forget", self.entry.id));
+    fn forget<P: Calls>(
+        &self,
+        connection: &Connection<P>,
+        problem: Box<CliError>,
+    ) -> Box<CliError> {
+        let forget = connection.command(&format!("recover {} --forget", self.entry.id));
         problem.next("forget", forget, "once its outcome is known")
     }
 
     /// Nothing was found.
-    fn none<P: Calls>(&self, session: &Connection<P>, search: &SearchReport) -> Box<CliError> {
-        if session.out.is_json() {
-            session.out.line(search.line());
+    fn none<P: Calls>(&self, connection: &Connection<P>, search: &SearchReport) -> Box<CliError> {
+        if connection.out.is_json() {
+            connection.out.line(search.line());
         }
-        let again = session.command(&format!("recover {}", self.entry.id));
+        let again = connection.command(&format!("recover {}", self.entry.id));
         let problem = if search.is_whole() {
             let what = "no task of this start was found: it was probably never made";
             self.unresolved(search, what.to_owned())
@@ -374,16 +378,16 @@ impl Plan {
         } else {
             let what = "no task of this start was found, but it may be one that was not searched";
             let problem = self.unresolved(search, what.to_owned());
-            self.list(session, search, problem)
+            self.list(connection, search, problem)
                 .next("again", again, "searches once more")
         };
-        self.forget(session, problem)
+        self.forget(connection, problem)
     }
 
     /// The list of what was not searched.
     fn list<P: Calls>(
         &self,
-        session: &Connection<P>,
+        connection: &Connection<P>,
         search: &SearchReport,
         problem: Box<CliError>,
     ) -> Box<CliError> {
@@ -396,17 +400,17 @@ impl Plan {
             "ls --agent {agent} --since {since} --limit {}",
             search.seen().max(1)
         );
-        problem.next("see", session.command(&list), "")
+        problem.next("see", connection.command(&list), "")
     }
 
     /// Several may be it, or it is not sure that it is this one: a human decides.
     fn tell_several<P: Calls>(
         &self,
-        session: &Connection<P>,
+        connection: &Connection<P>,
         search: &SearchReport,
     ) -> Result<Box<CliError>, Box<CliError>> {
-        let out = &session.out;
-        let name = |found: &Candidate| session.task(&found.id);
+        let out = &connection.out;
+        let name = |found: &Candidate| connection.task(&found.id);
         let mut more = 0;
         if out.is_json() {
             for found in search.candidates() {
@@ -428,8 +432,8 @@ impl Plan {
         let adopt = format!("recover {} --adopt={}", self.entry.id, first.quoted());
         let problem = problem
             .why("Look at what was said in each of them, and adopt the one that it is.")
-            .next("see", session.command(&P::conversation(&first)), "")
-            .next("adopt", session.command(&adopt), "if it is that one");
-        Ok(self.forget(session, problem))
+            .next("see", connection.command(&P::conversation(&first)), "")
+            .next("adopt", connection.command(&adopt), "if it is that one");
+        Ok(self.forget(connection, problem))
     }
 }

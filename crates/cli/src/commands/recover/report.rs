@@ -29,15 +29,15 @@ impl SearchReport {
     /// was made while it went on, and the search has to be repeated.
     pub(super) fn of(
         found: SearchResult,
-        memory: &TaskStore,
+        store: &TaskStore,
         start: &Entry,
     ) -> Result<Option<Self>, Box<CliError>> {
-        let known = memory.others(start)?;
+        let known = store.others(start)?;
         let others = tasks(&known);
         if found.candidates.iter().any(|one| others.contains(&one.id)) {
             return Ok(None);
         }
-        let rival = known.iter().find(|other| memory.is_rival(other, start));
+        let rival = known.iter().find(|other| store.is_rival(other, start));
         Ok(Some(Self {
             rival: rival.map(|rival| rival.id.clone()),
             found,

@@ -30,9 +30,9 @@ impl Kept {
     }
 
     /// Refuses what is of another server.
-    pub(crate) fn check<P: Calls>(&self, session: &Connection<P>) -> Result<(), Box<CliError>> {
-        session.owns(&self.entry.snapshot)?;
-        session.banner();
+    pub(crate) fn check<P: Calls>(&self, connection: &Connection<P>) -> Result<(), Box<CliError>> {
+        connection.owns(&self.entry.snapshot)?;
+        connection.banner();
         Ok(())
     }
 }

@@ -163,38 +163,38 @@ pub(crate) fn open<P: Calls>(
     if args.sim {
         Connection::simulated(out, args.follow.speed)
     } else {
-        let memory = TaskStore::for_start(&out, global)?;
-        Connection::journaled(out, global, args.follow.speed, memory)
+        let store = TaskStore::for_start(&out, global)?;
+        Connection::journaled(out, global, args.follow.speed, store)
     }
 }
 
 /// Starts it, and follows it unless it is to be left.
 pub(crate) async fn launch<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     global: &Global,
     start: Start<P>,
-    began: StartKind,
+    start_kind: StartKind,
     args: &Run,
     plan: Plan,
 ) -> Result<Exit, Box<CliError>> {
-    let reporter = Reporter::new(session, None, false)
+    let reporter = Reporter::new(connection, None, false)
         .showing()
-        .with_dashboard(session.sim().map(|sim| sim.url()))
+        .with_dashboard(connection.sim().map(|sim| sim.url()))
         .with_files(plan.files);
-    let deadlines = plan.deadlines.after(session.clock.elapsed());
-    let watched = FollowSetup::new(start, began, Arc::new(reporter), deadlines.policy())
+    let deadlines = plan.deadlines.after(connection.clock.elapsed());
+    let watched = FollowSetup::new(start, start_kind, Arc::new(reporter), deadlines.policy())
         .answered_by(Arc::new(plan.asker))
         .detaching_at_reviews(args.follow.no_wait_review);
-    let followed = watched.begin(session).await?;
+    let followed = watched.begin(connection).await?;
     // Under a key of the caller's own a start is made once, however often it is sent.
     if !args.force_new && args.idempotency_key.is_none() {
-        once(session, global, &followed.running.snapshot())?;
+        once(connection, global, &followed.running.snapshot())?;
     }
     if let Some(like) = &plan.like {
         followed.reporter.starting_like(like);
     }
     if args.detach {
-        name(session, followed, "starting").await
+        name(connection, followed, "starting").await
     } else {
         followed.finish(&plan.to).await
     }
@@ -202,11 +202,11 @@ pub(crate) async fn launch<P: Calls>(
 
 /// Waits until the task exists, and prints its name.
 pub(super) async fn name<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     mut followed: Followed<'_, P>,
     unseen: &str,
 ) -> Result<Exit, Box<CliError>> {
-    let out = &session.out;
+    let out = &connection.out;
     let task = followed.until_known().await?;
     let told = if out.is_json() {
         let status = followed.reporter.seen();
@@ -217,21 +217,21 @@ pub(super) async fn name<P: Calls>(
         out.print(&format!("{task}\n"))
     };
     told.map_err(|problem| {
-        exit_report::unheard(session, &followed.reporter, problem, &Some(task))
+        exit_report::unheard(connection, &followed.reporter, problem, &Some(task))
     })?;
     Ok(Exit::Ok)
 }
 
 /// Asks for confirmation where the same was started before and its outcome is unknown.
 fn once<P: Calls>(
-    session: &Connection<P>,
+    connection: &Connection<P>,
     global: &Global,
     start: &Snapshot,
 ) -> Result<(), Box<CliError>> {
-    let Some(memory) = &session.store else {
+    let Some(store) = &connection.store else {
         return Ok(());
     };
-    let Some(twin) = memory.twin(start)? else {
+    let Some(twin) = store.twin(start)? else {
         return Ok(());
     };
     let (intent, question, what, why) = match twin {
@@ -253,7 +253,7 @@ fn once<P: Calls>(
             (intent, question, what, Some(format!("{damage}.")))
         }
     };
-    if is_attended(global)? && confirm::sure(&session.out, &question) {
+    if is_attended(global)? && confirm::sure(&connection.out, &question) {
         return Ok(());
     }
     let problem = CliError::new(Exit::Unknown, Code::OutcomeUnknown, what);
@@ -263,7 +263,7 @@ fn once<P: Calls>(
             .next("forget", store::forget(&intent), store::NO_LONGER_OPEN),
         None => problem.next(
             "see",
-            session.command(&format!("recover {intent}")),
+            connection.command(&format!("recover {intent}")),
             "finds out",
         ),
     };

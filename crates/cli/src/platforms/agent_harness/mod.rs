@@ -111,8 +111,8 @@ impl Platform for AgentHarness {
 }
 
 impl Calls for AgentHarness {
-    async fn state(session: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
-        let found = session.call(GetRun::new(task.id().as_str())).await;
+    async fn state(connection: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
+        let found = connection.call(GetRun::new(task.id().as_str())).await;
         let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
         let changed = found.extra.get("updated_at").and_then(Value::as_str);
         Ok(State {
@@ -121,8 +121,11 @@ impl Calls for AgentHarness {
         })
     }
 
-    async fn restart_hint(session: &Connection<Self>, task: &TaskRef) -> Option<Hint> {
-        let run = session.call(GetRun::new(task.id().as_str())).await.ok()?;
+    async fn restart_hint(connection: &Connection<Self>, task: &TaskRef) -> Option<Hint> {
+        let run = connection
+            .call(GetRun::new(task.id().as_str()))
+            .await
+            .ok()?;
         let input = run.extra.get("input").filter(|input| input.is_object())?;
         let mut command = format!("run --provider {}", Self::NAME);
         command += &format!(" --input {}", quote(&input.to_string()));

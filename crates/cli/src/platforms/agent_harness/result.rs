@@ -24,26 +24,27 @@ use crate::task_ref::TaskRef;
 impl ReadsResult for AgentHarness {
     /// What came of a run; what it said and why it failed stands in its events.
     async fn answer(
-        session: &Connection<Self>,
+        connection: &Connection<Self>,
         task: &TaskRef,
         to: &Destination,
     ) -> Result<Exit, Box<CliError>> {
         let read = Read::<Self>::new(task, ReadKind::Result);
         let id = task.id().clone();
         let ended = |outcome| {
-            let reporter = Reporter::new(session, Some(task.clone()), false);
-            exit_report::outcome(session, &StartKind::Watch, &reporter, outcome).map(|_| Exit::Ok)
+            let reporter = Reporter::new(connection, Some(task.clone()), false);
+            exit_report::outcome(connection, &StartKind::Watch, &reporter, outcome)
+                .map(|_| Exit::Ok)
         };
-        match session.read(task, read).await? {
+        match connection.read(task, read).await? {
             PollResult::Ready(answer) | PollResult::Succeeded(_, answer) => {
-                deliver(session, task, to, &answer).await
+                deliver(connection, task, to, &answer).await
             }
             PollResult::Failed(failure) => {
-                let failure = told(session, task, failure).await;
+                let failure = told(connection, task, failure).await;
                 ended(Outcome::Failed { id, failure })
             }
             PollResult::Stopped(failure) => {
-                let failure = told(session, task, failure).await;
+                let failure = told(connection, task, failure).await;
                 let by = match failure.unanswered {
                     true => StoppedBy::Unanswered,
                     false => StoppedBy::Other,
@@ -52,7 +53,7 @@ impl ReadsResult for AgentHarness {
             }
             PollResult::Pending(status)
             | PollResult::Waiting(status)
-            | PollResult::Unknown(status) => Err(pending(session, task, &status)),
+            | PollResult::Unknown(status) => Err(pending(connection, task, &status)),
             _ => {
                 let what = "the reply reads like no task";
                 Err(CliError::new(Exit::Other, Code::Decode, what))
@@ -61,15 +62,17 @@ impl ReadsResult for AgentHarness {
     }
 
     /// All events of a run.
-    async fn feed(session: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>> {
-        let run = session.read(task, GetRun::new(task.id().as_str())).await?;
+    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>> {
+        let run = connection
+            .read(task, GetRun::new(task.id().as_str()))
+            .await?;
         let mut events = Vec::new();
-        let unreadable = each_event(session, task, None, |item| {
+        let unreadable = each_event(connection, task, None, |item| {
             events.push(item.event.data.clone());
             Ok(())
         })
         .await?;
-        session.out.passed_over(unreadable);
+        connection.out.passed_over(unreadable);
         Ok(Feed {
             status: Status::unknown(run.status.as_str()),
             exit: exit_of(&run.status),
@@ -80,19 +83,19 @@ impl ReadsResult for AgentHarness {
 
 /// Prints the answer, with what the run said where its own read does not tell that.
 async fn deliver(
-    session: &Connection<AgentHarness>,
+    connection: &Connection<AgentHarness>,
     task: &TaskRef,
     to: &Destination,
     answer: &Answer,
 ) -> Result<Exit, Box<CliError>> {
     let mut said = Transcript::default();
     if answer.text().is_none() {
-        let read = each_event(session, task, None, |item| {
+        let read = each_event(connection, task, None, |item| {
             said.push(&item.event);
             Ok(())
         });
         match read.await {
-            Ok(unreadable) => session.out.passed_over(unreadable),
+            Ok(unreadable) => connection.out.passed_over(unreadable),
             Err(problem) => {
                 let signal = matches!(problem.exit(), Exit::Interrupted | Exit::Terminated);
                 // Words that were asked for stand in the events alone; else the run's own read is the result.
@@ -100,7 +103,7 @@ async fn deliver(
                     return Err(problem);
                 }
                 said = Transcript::default();
-                session.out.say(&format!(
+                connection.out.say(&format!(
                     "the events could not be read, and so the text: {}",
                     one_line(problem.what())
                 ));
@@ -108,18 +111,18 @@ async fn deliver(
         }
     }
     let said = Some(said.text()).filter(|said| !said.trim().is_empty());
-    to.deliver(session, task, answer, said)
+    to.deliver(connection, task, answer, said)
 }
 
 /// The fault as the run's last event tells it; the run's own read knows its status alone.
 async fn told(
-    session: &Connection<AgentHarness>,
+    connection: &Connection<AgentHarness>,
     task: &TaskRef,
     read: TaskFailure,
 ) -> TaskFailure {
     let mut fault = read;
     // A list that cannot be read leaves what is known.
-    let _ = each_event(session, task, None, |item| {
+    let _ = each_event(connection, task, None, |item| {
         if let EventKind::Ended(UnconfirmedEnd::Failed(told) | UnconfirmedEnd::Stopped(told)) =
             &item.kind
         {

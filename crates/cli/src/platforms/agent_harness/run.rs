@@ -40,10 +40,18 @@ impl Starts for AgentHarness {
         AgentHarness
             .start(&job, Some(&key))
             .map_err(|error| CliError::input(error.to_string()).why("Nothing was sent."))?;
-        let session: Connection<Self> = open(out, global, args)?;
-        session.banner();
-        let start = session.client.run(job).idempotency_key(key.as_str());
-        launch(&session, global, start, began(args, &key), args, plan).await
+        let connection: Connection<Self> = open(out, global, args)?;
+        connection.banner();
+        let start = connection.client.run(job).idempotency_key(key.as_str());
+        launch(
+            &connection,
+            global,
+            start,
+            start_kind(args, &key),
+            args,
+            plan,
+        )
+        .await
     }
 
     /// Starts the same as a run that was started here.
@@ -55,13 +63,21 @@ impl Starts for AgentHarness {
         kept: &Kept,
     ) -> Result<Exit, Box<CliError>> {
         let key = key(args)?;
-        let session: Connection<Self> = open(out, global, args)?;
-        kept.check(&session)?;
-        let start = session.client.run_again(&kept.entry);
+        let connection: Connection<Self> = open(out, global, args)?;
+        kept.check(&connection)?;
+        let start = connection.client.run_again(&kept.entry);
         let start = start
             .idempotency_key(key.as_str())
             .force_new(args.force_new);
-        launch(&session, global, start, began(args, &key), args, plan).await
+        launch(
+            &connection,
+            global,
+            start,
+            start_kind(args, &key),
+            args,
+            plan,
+        )
+        .await
     }
 }
 
@@ -75,7 +91,7 @@ fn key(args: &Run) -> Result<IdempotencyKey, Box<CliError>> {
     }
 }
 
-fn began(args: &Run, key: &IdempotencyKey) -> StartKind {
+fn start_kind(args: &Run, key: &IdempotencyKey) -> StartKind {
     StartKind::Keyed(Keyed {
         key: key.as_str().to_owned(),
         minted: args.idempotency_key.is_none(),

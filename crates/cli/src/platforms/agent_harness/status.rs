@@ -12,8 +12,13 @@ use crate::exit::Exit;
 use crate::task_ref::TaskRef;
 
 impl ReadsStatus for AgentHarness {
-    async fn summary(session: &Connection<Self>, task: &TaskRef) -> Result<Summary, Box<CliError>> {
-        let run = session.read(task, GetRun::new(task.id().as_str())).await?;
+    async fn summary(
+        connection: &Connection<Self>,
+        task: &TaskRef,
+    ) -> Result<Summary, Box<CliError>> {
+        let run = connection
+            .read(task, GetRun::new(task.id().as_str()))
+            .await?;
         let input = run.extra.get("input");
         Ok(Summary {
             status: Status::unknown(run.status.as_str()),

@@ -87,8 +87,10 @@ impl Platform for Nanonets {
 }
 
 impl Calls for Nanonets {
-    async fn state(session: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
-        let found = session.call(GetTaskStatus::new(task.id().as_str())).await;
+    async fn state(connection: &Connection<Self>, task: &TaskRef) -> Result<State, Box<CliError>> {
+        let found = connection
+            .call(GetTaskStatus::new(task.id().as_str()))
+            .await;
         let found = found.map_err(|problem| problem.task(Some(task.clone())))?;
         Ok(State {
             status: Status::unknown(found.status.as_str()),
@@ -97,7 +99,7 @@ impl Calls for Nanonets {
     }
 
     async fn waiting(
-        session: &Connection<Self>,
+        connection: &Connection<Self>,
         limit: u16,
     ) -> Result<Vec<TaskRef>, Box<CliError>> {
         let operation = ListTasks {
@@ -105,7 +107,7 @@ impl Calls for Nanonets {
             status: vec![TaskStatus::WaitingForInput],
             ..ListTasks::default()
         };
-        let page = session.call(operation).await?;
+        let page = connection.call(operation).await?;
         let tasks = page
             .data
             .readable()

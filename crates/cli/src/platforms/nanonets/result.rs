@@ -18,13 +18,13 @@ use crate::task_ref::TaskRef;
 
 impl ReadsResult for Nanonets {
     async fn answer(
-        session: &Connection<Self>,
+        connection: &Connection<Self>,
         task: &TaskRef,
         to: &Destination,
     ) -> Result<Exit, Box<CliError>> {
         let read = |read| Read::<Nanonets>::new(task, read);
-        let status = match session.read(task, read(ReadKind::Result)).await? {
-            PollResult::Ready(answer) => return to.deliver(session, task, &answer, None),
+        let status = match connection.read(task, read(ReadKind::Result)).await? {
+            PollResult::Ready(answer) => return to.deliver(connection, task, &answer, None),
             PollResult::Pending(status) => status,
             _ => {
                 return Err(CliError::new(
@@ -34,14 +34,14 @@ impl ReadsResult for Nanonets {
                 ));
             }
         };
-        let trail = session.command(&format!("result {} --full", task.quoted()));
+        let trail = connection.command(&format!("result {} --full", task.quoted()));
         let bad = |what: &str, code| {
             CliError::new(Exit::TaskBad, code, what).next("see", trail.clone(), "every step")
         };
         match status.as_str() {
             "failed" => {
                 let problem = bad("the task failed", Code::TaskFailed);
-                return Err(match session.call(read(ReadKind::Steps)).await {
+                return Err(match connection.call(read(ReadKind::Steps)).await {
                     Ok(PollResult::Failed(TaskFailure {
                         message: Some(message),
                         ..
@@ -53,11 +53,11 @@ impl ReadsResult for Nanonets {
             "stopped" => return Err(bad("the task was stopped", Code::TaskStopped)),
             _ => {}
         }
-        Err(pending(session, task, &status))
+        Err(pending(connection, task, &status))
     }
 
-    async fn feed(session: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>> {
-        let result = session
+    async fn feed(connection: &Connection<Self>, task: &TaskRef) -> Result<Feed, Box<CliError>> {
+        let result = connection
             .read(task, GetTaskResult::new(task.id().as_str()))
             .await?;
         Ok(Feed {

@@ -31,9 +31,9 @@ impl Starts for Nanonets {
     ) -> Result<Exit, Box<CliError>> {
         // Whatever is wrong with the work itself is said before anything is sent.
         let work = Work::read(args)?;
-        let mut session: Connection<Self> = open(out.clone(), global, args)?;
+        let mut connection: Connection<Self> = open(out.clone(), global, args)?;
         // A wait that the deadline would cut short is not begun.
-        session.limit = plan.deadlines.work();
+        connection.limit = plan.deadlines.work();
         let wanted = match &args.agent {
             Some(agent) => agent.as_str(),
             None if args.sim && work.files.files.is_empty() => "echo",
@@ -44,24 +44,24 @@ impl Starts for Nanonets {
                     Code::Usage,
                     "which agent? --agent takes an id or a name",
                 )
-                .next("see", session.command("agents list"), ""));
+                .next("see", connection.command("agents list"), ""));
             }
         };
-        session.banner();
+        connection.banner();
         let agent = within(
-            &session,
+            &connection,
             plan.deadlines,
-            agents::resolve(&session, wanted, For::Run),
+            agents::resolve(&connection, wanted, For::Run),
         )
         .await?;
         work.announce(&out);
         plan.files.clone_from(&work.files.seen);
-        let start = session.client.run(work.job(&agent));
-        let began = StartKind::Agent {
+        let start = connection.client.run(work.job(&agent));
+        let start_kind = StartKind::Agent {
             agent,
             command: command_line::with("run", "--force-new"),
         };
-        launch(&session, global, start, began, args, plan).await
+        launch(&connection, global, start, start_kind, args, plan).await
     }
 
     /// Starts the same as a task that was started here.
@@ -72,20 +72,20 @@ impl Starts for Nanonets {
         plan: Plan,
         kept: &Kept,
     ) -> Result<Exit, Box<CliError>> {
-        let session: Connection<Self> = open(out, global, args)?;
-        kept.check(&session)?;
-        let start = session.client.run_again(&kept.entry);
+        let connection: Connection<Self> = open(out, global, args)?;
+        kept.check(&connection)?;
+        let start = connection.client.run_again(&kept.entry);
         let agent = kept.entry.snapshot.match_criteria();
         let agent = agent.and_then(|criteria| criteria.agent.clone());
-        let began = StartKind::Agent {
+        let start_kind = StartKind::Agent {
             agent: agent.unwrap_or_default(),
             command: command_line::with("run", "--force-new"),
         };
         launch(
-            &session,
+            &connection,
             global,
             start.force_new(args.force_new),
-            began,
+            start_kind,
             args,
             plan,
         )
@@ -95,14 +95,14 @@ impl Starts for Nanonets {
 
 /// `lookup`, as long as the agent may work.
 async fn within<T>(
-    session: &Connection<Nanonets>,
+    connection: &Connection<Nanonets>,
     deadlines: Deadlines,
     lookup: impl Future<Output = Result<T, Box<CliError>>>,
 ) -> Result<T, Box<CliError>> {
     let Some(work) = deadlines.work() else {
         return lookup.await;
     };
-    match tokio::time::timeout(session.clock.real(work), lookup).await {
+    match tokio::time::timeout(connection.clock.real(work), lookup).await {
         Ok(found) => found,
         Err(_) => Err(CliError::new(
             Exit::Timeout,

@@ -14,8 +14,11 @@ use crate::exit::Exit;
 use crate::task_ref::TaskRef;
 
 impl ReadsStatus for Nanonets {
-    async fn summary(session: &Connection<Self>, task: &TaskRef) -> Result<Summary, Box<CliError>> {
-        let found = session
+    async fn summary(
+        connection: &Connection<Self>,
+        task: &TaskRef,
+    ) -> Result<Summary, Box<CliError>> {
+        let found = connection
             .read(task, GetTaskStatus::new(task.id().as_str()))
             .await?;
         let time = |at: &Option<DateTime>| at.as_ref().map(|at| Value::from(at.as_str()));

@@ -36,8 +36,8 @@ const TASK: &str = "t-1";
 
 /// What the table is made from.
 struct Table<P: Platform> {
-    session: Connection<P>,
-    began: StartKind,
+    connection: Connection<P>,
+    start_kind: StartKind,
     rows: Vec<(String, Box<CliError>)>,
 }
 
@@ -56,19 +56,19 @@ fn question(kind: QuestionKind) -> Question {
 }
 
 impl<P: Platform> Table<P> {
-    fn new(began: StartKind) -> Self {
+    fn new(start_kind: StartKind) -> Self {
         let cli = Cli::try_parse_from(["taskward", "ls", "--quiet", "--color", "never"]);
         let out = Out::new(&cli.expect("a command line").global);
-        let session = Connection::offline(Arc::new(out)).expect("settings");
+        let connection = Connection::offline(Arc::new(out)).expect("settings");
         Self {
-            session,
-            began,
+            connection,
+            start_kind,
             rows: Vec::new(),
         }
     }
 
     fn reporter(&self) -> Reporter {
-        Reporter::new(&self.session, None, false)
+        Reporter::new(&self.connection, None, false)
     }
 
     /// Of a task that was seen at work.
@@ -83,12 +83,12 @@ impl<P: Platform> Table<P> {
     }
 
     fn error(&mut self, name: &str, error: Error) {
-        let problem = self.session.problem(&error);
+        let problem = self.connection.problem(&error);
         self.row(format!("error {:?}: {name}", error.kind()), problem);
     }
 
     fn outcome(&mut self, name: &str, outcome: Outcome<P::Output>) {
-        let began = self.began.clone();
+        let start_kind = self.start_kind.clone();
         let reporter = self.reporter();
         if let Outcome::DeadlineExceeded {
             last: Some(last), ..
@@ -96,18 +96,18 @@ impl<P: Platform> Table<P> {
         {
             reporter.event(&Event::Status(last.clone()));
         }
-        self.outcome_of(name, &began, reporter, outcome);
+        self.outcome_of(name, &start_kind, reporter, outcome);
     }
 
     fn outcome_of(
         &mut self,
         name: &str,
-        began: &StartKind,
+        start_kind: &StartKind,
         reporter: Reporter,
         outcome: Outcome<P::Output>,
     ) {
         let name = format!("outcome {}: {name}", outcome.code());
-        match exit_report::outcome(&self.session, began, &reporter, outcome) {
+        match exit_report::outcome(&self.connection, start_kind, &reporter, outcome) {
             Ok(_) => panic!("{name} is a success"),
             Err(problem) => self.row(name, problem),
         }
@@ -118,7 +118,7 @@ impl<P: Platform> Table<P> {
         let (policy, seed) = (Policy::default(), Seed([0; 32]));
         let task = Task::attach(P::default(), TASK.into(), None, policy, seed, now);
         let left = Detached::new(TASK.into(), why, task.snapshot());
-        let problem = exit_report::left(&self.session, &self.reporter(), &left);
+        let problem = exit_report::left(&self.connection, &self.reporter(), &left);
         self.row(format!("left: {name}"), problem);
     }
 

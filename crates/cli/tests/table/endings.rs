@@ -75,7 +75,7 @@ impl<P: Platform> Table<P> {
                 Outcome::Refused(refusal(status, "the server's own words")),
             );
         }
-        let message = StartKind::Message(self.session.task(&id()));
+        let message = StartKind::Message(self.connection.task(&id()));
         let refused = Outcome::Refused(refusal(409, "it is over"));
         self.outcome_of("409 of a message", &message, self.reporter(), refused);
         let hostile = "\u{1b}[31mred\u{1b}]0;title\u{7}\u{202e}\r\nand a second line";
@@ -160,10 +160,10 @@ impl<P: Platform> Table<P> {
             why: "the server answered 503 Service Unavailable".into(),
             until: Timestamp::from_millis(0),
         });
-        let began = self.began.clone();
+        let start_kind = self.start_kind.clone();
         self.outcome_of(
             "with trouble",
-            &began,
+            &start_kind,
             reporter,
             late(Some(id()), TimeLimit::Working, None),
         );
@@ -190,23 +190,25 @@ impl<P: Platform> Table<P> {
             DetachReason::Review(Status::known("awaiting_review")),
         );
         self.left("interrupted", DetachReason::Interrupted);
-        let task = self.session.task(&TASK.into());
+        let task = self.connection.task(&TASK.into());
         let known = Some(task.clone());
         for (name, exit) in [("Ctrl-C", Exit::Interrupted), ("SIGTERM", Exit::Terminated)] {
             let reporter = self.at_work();
-            let problem = exit_report::detached(&self.session, &reporter, &known, None, None, exit);
+            let problem =
+                exit_report::detached(&self.connection, &reporter, &known, None, None, exit);
             self.row(format!("interrupted: {name}"), problem);
         }
         let open = question(QuestionKind::Text);
         let (work, exit) = (self.at_work(), Exit::Interrupted);
-        let problem = exit_report::detached(&self.session, &work, &known, Some(&open), None, exit);
+        let problem =
+            exit_report::detached(&self.connection, &work, &known, Some(&open), None, exit);
         self.row("interrupted: with an open question", problem);
         let problem =
-            exit_report::detached(&self.session, &self.reporter(), &known, None, None, exit);
+            exit_report::detached(&self.connection, &self.reporter(), &known, None, None, exit);
         self.row("interrupted: before any status", problem);
         for how in [Answered::Applied, Answered::NotSent, Answered::Refused] {
             let said = Some((Undelivered::Message, how));
-            let problem = exit_report::detached(&self.session, &work, &known, None, said, exit);
+            let problem = exit_report::detached(&self.connection, &work, &known, None, said, exit);
             self.row(format!("interrupted: a message was {how:?}"), problem);
         }
         let gone = Some((
@@ -215,20 +217,20 @@ impl<P: Platform> Table<P> {
         ));
         let over = self.reporter();
         over.event(&Event::Status(Status::known(P::DONE)));
-        let problem = exit_report::detached(&self.session, &over, &known, None, gone, exit);
+        let problem = exit_report::detached(&self.connection, &over, &known, None, gone, exit);
         self.row(
             "interrupted: an answer was not needed any more, and the task is over",
             problem,
         );
         for kind in [Undelivered::Answer, Undelivered::Message] {
             let what = kind.as_str();
-            let problem = exit_report::undelivered(&self.session, &work, &task, kind);
+            let problem = exit_report::undelivered(&self.connection, &work, &task, kind);
             self.row(format!("interrupted: its {what} is on its way"), problem);
-            let problem = exit_report::undelivered(&self.session, &over, &task, kind);
+            let problem = exit_report::undelivered(&self.connection, &over, &task, kind);
             let name = format!("interrupted: its {what} is on its way, and the task is over");
             self.row(name, problem);
         }
-        let began = StartKind::Message(task.clone());
+        let start_kind = StartKind::Message(task.clone());
         for how in [
             CancelResult::NotRequested,
             CancelResult::Accepted,
@@ -236,16 +238,17 @@ impl<P: Platform> Table<P> {
             CancelResult::Failed(CancelFailure::Attempt(unavailable())),
         ] {
             let name = how.code();
-            let (watch, session) = (StartKind::Watch, &self.session);
+            let (watch, connection) = (StartKind::Watch, &self.connection);
             let problem =
-                exit_report::detached_by_signal(session, &watch, &work, &known, &how, exit);
+                exit_report::detached_by_signal(connection, &watch, &work, &known, &how, exit);
             let lost = self.at_work();
             lost.event(&Event::Sent {
                 message: MessageNo(0),
                 how: Answered::Unknown,
                 detail: None,
             });
-            let after = exit_report::detached_by_signal(session, &began, &lost, &known, &how, exit);
+            let after =
+                exit_report::detached_by_signal(connection, &start_kind, &lost, &known, &how, exit);
             self.row(format!("interrupted, to be stopped: {name}"), problem);
             self.row(
                 format!("interrupted, to be stopped: {name}, its message lost"),
@@ -254,7 +257,7 @@ impl<P: Platform> Table<P> {
         }
         let why = "interrupted before the server had answered";
         let intent = Some("7f3a".to_owned());
-        let problem = exit_report::unknown(&self.session, &self.began, intent, why, false);
+        let problem = exit_report::unknown(&self.connection, &self.start_kind, intent, why, false);
         self.row("interrupted: while a start is on its way", problem);
         let full = || {
             CliError::new(
@@ -265,16 +268,16 @@ impl<P: Platform> Table<P> {
         };
         self.row(
             "output: a full disk",
-            exit_report::unheard(&self.session, &work, full(), &known),
+            exit_report::unheard(&self.connection, &work, full(), &known),
         );
         let gone = CliError::new(Exit::ReaderGone, Code::OutputClosed, "output pipe closed");
         self.row(
             "output: nobody reads",
-            exit_report::unheard(&self.session, &work, gone, &known),
+            exit_report::unheard(&self.connection, &work, gone, &known),
         );
         let failed = Error::new(ErrorKind::Local, "the question was not answered: it broke");
-        let failed = self.session.problem(&failed.with_task(TASK.into()));
-        let problem = exit_report::unanswered(&self.session, &work, failed, &known, Some(&open));
+        let failed = self.connection.problem(&failed.with_task(TASK.into()));
+        let problem = exit_report::unanswered(&self.connection, &work, failed, &known, Some(&open));
         self.row("answers: the command of --on-question broke", problem);
         self.row("key: there is none", keys::no_key::<P>());
     }
