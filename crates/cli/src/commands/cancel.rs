@@ -126,7 +126,7 @@ fn told<P: Calls>(
         Outcome::Stopped { .. } => ("stopped", Exit::Ok),
         _ => {
             let problem = exit_report::outcome(connection, &StartKind::Watch, reporter, outcome);
-            let problem = problem.err().expect("every success is named above");
+            let problem = problem.expect_err("every success is named above");
             return Err(problem.task(Some(task.clone())));
         }
     };

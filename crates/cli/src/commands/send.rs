@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, json};
 use taskward::nanonets::Nanonets;
 use taskward::question::Answered;
-use taskward::{Event, Snapshot};
+use taskward::{Event, Policy, Snapshot};
 
 use super::answer;
 use super::effect::{LANDING, Seen, effect};
@@ -54,14 +54,8 @@ pub(super) async fn send(
     connection.speak(&task)?;
     let earlier = match connection.unconfirmed(&task).filter(|_| !args.force_new) {
         Some(kept) => {
-            let earlier_write = EarlierWrite {
-                connection: &connection,
-                task: &task,
-                command: "send",
-                answers: false,
-                policy: deadlines.policy(),
-            };
-            arrived(&earlier_write, kept, global, &reporter, &text).await?
+            let policy = deadlines.policy();
+            arrived(&connection, &task, policy, kept, global, &reporter, &text).await?
         }
         None => None,
     };
@@ -96,12 +90,21 @@ pub(super) async fn send(
 
 /// The state of the task if this very message was sent before and has arrived; an error if another one has.
 async fn arrived(
-    earlier: &EarlierWrite<'_, Nanonets>,
+    connection: &Connection<Nanonets>,
+    task: &TaskRef,
+    policy: Policy,
     kept: Snapshot,
     global: &Global,
     reporter: &Arc<Reporter>,
     text: &str,
 ) -> Result<Option<Snapshot>, Box<CliError>> {
+    let earlier = EarlierWrite {
+        connection,
+        task,
+        command: "send",
+        answers: false,
+        policy,
+    };
     let found = earlier.read(kept, global, reporter.clone()).await?;
     if found.how != Answered::Applied {
         return Ok(None);
@@ -109,8 +112,9 @@ async fn arrived(
     if found.said != text {
         return Err(earlier.other(&found.said));
     }
-    let out = &earlier.connection.out;
-    out.say("the same was to be sent now: nothing was sent again");
+    connection
+        .out
+        .say("the same was to be sent now: nothing was sent again");
     Ok(Some(found.snapshot))
 }
 

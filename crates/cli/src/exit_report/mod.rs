@@ -2,7 +2,7 @@
 
 mod detached;
 
-use taskward::core::{NotStartedReason, TimeLimit, UnknownReason};
+use taskward::core::{NotStartedReason, TimeLimit, UnavailableReason, UnknownReason};
 use taskward::error::ApiError;
 use taskward::event::Status;
 use taskward::outcome::{CancelResult, StoppedBy, TaskFailure};
@@ -47,13 +47,7 @@ pub(crate) fn outcome<P: Platform>(
     };
     let problem = match outcome {
         Outcome::Succeeded { output, .. } => return Ok(output),
-        Outcome::ResultUnavailable { reason, .. } => end
-            .error(
-                Exit::TryLater,
-                "the task completed, but its answer cannot be read yet",
-            )
-            .why(reason.to_string())
-            .next("later", end.command("result"), ""),
+        Outcome::ResultUnavailable { reason, .. } => end.unavailable(&reason),
         Outcome::Failed { failure, .. } => end.bad("the task failed", Some(&failure)),
         Outcome::Stopped { by, failure, .. } => end.stopped(by, failure),
         Outcome::Refused(error) => {
@@ -132,6 +126,15 @@ impl<P: Platform> End<'_, P> {
             Some(task) => hint(self.connection, problem, P::history(task)),
             None => problem,
         }
+    }
+
+    fn unavailable(&self, reason: &UnavailableReason) -> Box<CliError> {
+        self.error(
+            Exit::TryLater,
+            "the task completed, but its answer cannot be read yet",
+        )
+        .why(reason.to_string())
+        .next("later", self.command("result"), "")
     }
 
     fn stopped(&self, by: StoppedBy, mut failure: TaskFailure) -> Box<CliError> {
