@@ -99,5 +99,5 @@ pub use snapshot::{ResumeError, Snapshot};
 pub use source::{Fingerprint, Segment, Source, SourceKey, Stamp};
 pub use step::Step;
 pub use target::Target;
-pub use task::{Liveness, Task, UnconfirmedStart, Unsupported};
+pub use task::{Liveness, Parked, Task, UnconfirmedStart, Unsupported};
 pub use time::Timestamp;

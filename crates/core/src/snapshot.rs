@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
+use crate::error::ApiError;
 use crate::event::{Event, RawEvent, Status};
 use crate::id::{Cursor, EventId, EventSeq, IntentId, MessageNo, QuestionId, Revision, TaskId};
 use crate::key::IdempotencyKey;
+use crate::outcome::{CancelFailure, TaskFailure};
 use crate::outcome::{NotStartedReason, UnknownReason};
 use crate::policy::Policy;
 use crate::provider::{MatchCriteria, UnconfirmedEnd};
@@ -176,6 +179,11 @@ impl Snapshot {
         }
         saved.ended = None;
         saved.saved_at = now;
+        // Somebody takes the task up: nothing that was put off waits any longer.
+        if let Some(start) = &mut saved.start {
+            (start.attempts, start.conflicts, start.due) = (0, 0, None);
+        }
+        saved.poll = None;
         saved.working_left = policy.work;
         saved.waiting_left = policy.human;
         saved.policy = policy;
@@ -230,14 +238,22 @@ pub(crate) struct Saved {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) waiting_left: Option<Duration>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) human_is_asked: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) paused: bool,
-    /// Whether a write arrived and the status has not changed since.
-    #[serde(default)]
-    pub(crate) stale: bool,
-    #[serde(default)]
+    /// Since when the status has not changed although a write arrived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stale_since: Option<Timestamp>,
+    /// What the agent said since, until a status shows whether it is a question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) awaiting: Option<QuestionId>,
+    /// The policy, as far as it is not the default.
+    #[serde(
+        default,
+        serialize_with = "changed",
+        skip_serializing_if = "is_default"
+    )]
     pub(crate) policy: Policy,
     /// The seed in hexadecimal: keys and boundaries are derived from it, credentials are not.
     #[serde(default)]
@@ -246,7 +262,7 @@ pub(crate) struct Saved {
     pub(crate) jitter: u64,
     #[serde(default)]
     pub(crate) revision: Revision,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) events_taken: u64,
     /// Undelivered events that no later read reports again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -255,22 +271,25 @@ pub(crate) struct Saved {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) pending_event_ids: Vec<EventId>,
     /// The last number that was given to an event of our own.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) events_numbered: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) exchanges: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) messages: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) liveness: SavedLiveness,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) poll: Option<SavedPoll>,
+    /// What is read of a task that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) finishing: Option<SavedFinishing>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) created_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) event_seq: Option<EventSeq>,
-    /// The newest question that the events ask.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) asked_in_stream: Option<SavedAskedInStream>,
-    /// An event that says that the task is over, until a read of the task confirms it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) unconfirmed_end: Option<SavedUnconfirmedEnd>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) stream: SavedStream,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<Status>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -285,7 +304,7 @@ pub(crate) struct Saved {
     pub(crate) writes: Vec<SavedWrite>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) turn: Option<SavedTurn>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) cancel: SavedCancel,
 }
 
@@ -304,6 +323,15 @@ pub(crate) struct SavedStart {
     pub(crate) criteria: Option<MatchCriteria>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<SavedRequest>,
+    /// How often the request was sent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) attempts: u32,
+    /// How often the server answered with a conflict.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) conflicts: u32,
+    /// When the request is sent again; at once if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<Timestamp>,
 }
 
 /// What is stored of a start as long as the task is: its request without the idempotency key and the contents of files,
@@ -339,13 +367,75 @@ pub(crate) enum SavedSegment {
     Source(Source),
 }
 
+/// What the event stream and the list of events have shown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedStream {
+    /// When the stream is opened again; at once if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) failures: u32,
+    /// Whether the platform said that there is no stream.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) missing: bool,
+    /// The newest question that the events ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<SavedAsked>,
+    /// The event since which no wait was missed and none was reported.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) no_wait_since: EventSeq,
+    /// What followed the previous question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) aftermath: Option<(QuestionId, SavedAftermath)>,
+    /// An event that says that the task is over, until a read of the task confirms it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<SavedUnconfirmedEnd>,
+    /// The newest events, to show with the next question.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) recent: Vec<RawEvent>,
+    /// Where the next backfill begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cursor: Option<String>,
+    /// Whether a read showed that the task waits while no event says for what.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) waits_without_event: bool,
+    /// Whether the list itself has gaps in its sequence numbers.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) gaps_are_normal: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) list_missing_since: Option<Timestamp>,
+    /// Whether the last backfill read the list to its end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) backfill_done: bool,
+    /// Whether the stream brought something unreadable after the last event.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) skipped: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SavedAskedInStream {
+pub(crate) struct SavedAsked {
     pub(crate) question: Question,
-    #[serde(default)]
-    pub(crate) told: bool,
-    #[serde(default)]
-    pub(crate) unconfirmed: bool,
+    pub(crate) since: Timestamp,
+    pub(crate) state: SavedAskedState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedAskedState {
+    Quiet,
+    Confirming,
+    Told,
+    ToldBefore,
+    ToldAsStandIn,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedAftermath {
+    Worked,
+    AskedAgain,
+    Failed,
+    Stopped,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -397,6 +487,11 @@ pub(crate) struct SavedShownStandIn {
 pub(crate) struct SavedUnconfirmedEnd {
     pub(crate) end: UnconfirmedEnd,
     pub(crate) event: RawEvent,
+    /// When a read first failed or contradicted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) contradicted_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) tries: u32,
 }
 
 /// How a task without an id ended; a task with an id is polled again.
@@ -405,12 +500,7 @@ pub(crate) struct SavedUnconfirmedEnd {
 pub(crate) enum SavedEnd {
     /// The task itself shows its end.
     Task,
-    Refused {
-        status: u16,
-        message: String,
-        code: Option<String>,
-        request_id: Option<String>,
-    },
+    Refused(SavedApiError),
     NotStarted {
         reason: NotStartedReason,
         attempts: u32,
@@ -516,14 +606,177 @@ pub(crate) enum SavedTurnState {
     },
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SavedCancel {
     #[default]
     Idle,
-    Requested,
+    Requested {
+        #[serde(default, skip_serializing_if = "is_default")]
+        tries: u32,
+        /// When the request is sent again; at once if it is absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        due: Option<Timestamp>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<CancelFailure>,
+    },
     Accepted,
-    Refused,
+    Refused(Option<CancelFailure>),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SavedLiveness {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) byte: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reply: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) change: Option<Timestamp>,
+}
+
+/// The next poll, and what earlier polls have shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedPoll {
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) read: SavedRead,
+    pub(crate) due: Timestamp,
+    /// The next wait of the schedule, in milliseconds.
+    pub(crate) interval: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub(crate) failed: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_found: Option<SavedNotFound>,
+}
+
+/// Which read is made next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedRead {
+    #[default]
+    Status,
+    Questions,
+}
+
+/// Reads that did not find the task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedNotFound {
+    pub(crate) reads: u32,
+    pub(crate) error: SavedApiError,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SavedApiError {
+    pub(crate) status: u16,
+    pub(crate) message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request_id: Option<String>,
+}
+
+/// What is read of a task that is over.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedFinishing {
+    Fetching {
+        /// Since when the answer could not be read.
+        since: Timestamp,
+        due: Timestamp,
+        #[serde(default, skip_serializing_if = "is_default")]
+        tries: u32,
+    },
+    Tracing {
+        terminal: SavedTerminal,
+        due: Timestamp,
+        #[serde(default, skip_serializing_if = "is_default")]
+        tries: u32,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SavedTerminal {
+    Failed(TaskFailure),
+    Stopped(TaskFailure),
+}
+
+impl SavedApiError {
+    pub(crate) fn of(error: &ApiError) -> Self {
+        Self {
+            status: error.status.as_u16(),
+            message: error.message.clone(),
+            code: error.code.clone(),
+            request_id: error.request_id.clone(),
+        }
+    }
+
+    pub(crate) fn load(self) -> Result<ApiError, ResumeError> {
+        let status = self.status;
+        let status = StatusCode::from_u16(status)
+            .map_err(|_| ResumeError::Broken(format!("{status} is no status code")))?;
+        Ok(ApiError {
+            status,
+            message: self.message,
+            code: self.code,
+            request_id: self.request_id,
+        })
+    }
+}
+
+/// Who takes a stored task up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TakenUp {
+    /// Another process: nobody there may have heard of an open question, and numbers that the earlier one used without
+    /// storing them are skipped.
+    Resumed,
+    /// Whoever parked it: nothing was lost.
+    Unparked,
+}
+
+/// The time at which a task was stored, and the present. If the clock was set back since, no time has passed, and
+/// everything that is planned follows the new clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since {
+    saved_at: Timestamp,
+    now: Timestamp,
+}
+
+impl Since {
+    pub(crate) const fn new(saved_at: Timestamp, now: Timestamp) -> Self {
+        Self { saved_at, now }
+    }
+
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Returns when something is due that was planned for `at`: never before now.
+    pub(crate) fn due(&self, at: Timestamp) -> Timestamp {
+        if self.saved_at > self.now {
+            self.now.after(at.since(self.saved_at))
+        } else {
+            at.max(self.now)
+        }
+    }
+
+    /// Returns when something happened that was stored with the time `at`: never after now.
+    pub(crate) fn past(&self, at: Timestamp) -> Timestamp {
+        at.min(self.now)
+    }
+}
+
+/// Writes those fields of a policy that are not the default.
+fn changed<S: serde::Serializer>(policy: &Policy, serializer: S) -> Result<S::Ok, S::Error> {
+    let value = |policy: &Policy| {
+        serde_json::to_value(policy).map_err(<S::Error as serde::ser::Error>::custom)
+    };
+    let (mut changed, default) = (value(policy)?, value(&Policy::default())?);
+    if let Some(fields) = changed.as_object_mut() {
+        fields.retain(|name, value| default.get(name) != Some(value));
+    }
+    changed.serialize(serializer)
 }
 
 /// Reads the version, which comes first, so that nothing of another version is read.

@@ -115,6 +115,7 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             elapsed: Duration::from_millis(self.now - START),
             machine: self.setup.machine,
             told: self.told,
+            parked: self.parked,
             reads: self.reads,
             steps: self.steps,
             processes: self.processes,
@@ -262,6 +263,17 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
         *task = self.resumed(kept)?;
         self.doubts = false;
         Ok(())
+    }
+
+    /// The task is parked over a wait, if it is quiet, and nothing else is kept of it.
+    fn park_until(&mut self, task: &mut Task<P>, until: u64) {
+        let Some(parked) = task.park() else {
+            return self.pass(until);
+        };
+        self.pass(until);
+        let provider = self.setup.provider.clone();
+        *task = Task::unpark(provider, &parked, self.clock()).expect("what was parked goes on");
+        self.parked += 1;
     }
 
     /// The machine sleeps.
@@ -493,6 +505,7 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
             match self.setup.shape {
                 Shape::Stays => self.pass(until),
                 Shape::ResumeAtWaits => self.resume_after(task, until)?,
+                Shape::ParkAtWaits => self.park_until(task, until),
             }
         } else if self.opening.is_some() {
             self.await_head(task, until)?;
@@ -508,7 +521,7 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
         Ok(true)
     }
 
-    fn deliver(&mut self, _id: EventId, _event: &Event) -> Result<(), Life> {
+    fn deliver(&mut self, id: EventId, _event: &Event) -> Result<(), Life> {
         // Only an acknowledged event counts as reported: one that a killed process did not acknowledge comes again.
         if self.strikes(FaultEvent::Kill) {
             return Err(Life::Killed);
@@ -516,6 +529,7 @@ impl<P: Provider, M: SimPlatform> TestWorld<P> for World<P, M> {
         if self.strikes(FaultEvent::HandOver) {
             return Err(Life::Left);
         }
+        self.is_again = !self.told_ids.insert(id);
         Ok(())
     }
 

@@ -73,7 +73,9 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
 
     /// Takes note of an event that was taken.
     pub(super) fn event(&mut self, task: &Task<P>, event: &Event) -> Done {
-        self.told.push(event.clone());
+        if !self.is_again {
+            self.told.push(event.clone());
+        }
         self.learn(Observation::Told(Box::new(event.clone())))?;
         match event {
             Event::Question(question) => self.ask(question, Duration::ZERO),

@@ -108,6 +108,8 @@ pub enum Shape {
     Stays,
     /// It stores the task and ends, and another resumes it when the wait is over: a program that a timer starts.
     ResumeAtWaits,
+    /// It parks the task whenever that is quiet, keeps nothing else of it, and unparks it when the wait is over.
+    ParkAtWaits,
 }
 
 /// A task to be simulated, and all that may happen to it.

@@ -44,12 +44,15 @@ struct Args {
 enum ShapeName {
     /// It stores its task, and another resumes it
     ResumeAtWaits,
+    /// It parks its task and unparks it
+    ParkAtWaits,
 }
 
 impl From<ShapeName> for Shape {
     fn from(name: ShapeName) -> Self {
         match name {
             ShapeName::ResumeAtWaits => Self::ResumeAtWaits,
+            ShapeName::ParkAtWaits => Self::ParkAtWaits,
         }
     }
 }

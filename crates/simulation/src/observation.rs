@@ -123,9 +123,8 @@ impl Durable {
     /// Returns whether the task is to be stopped.
     pub(super) fn wants_stop(&self) -> bool {
         let saved: Value = serde_json::from_str(&self.text).unwrap_or_default();
-        saved["cancel"]
-            .as_str()
-            .is_some_and(|stage| stage != "idle")
+        // The default, that nobody asked for it, is left out.
+        !saved["cancel"].is_null()
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Report<O, M> {
     pub machine: M,
     /// Everything that was reported, in order, by all processes.
     pub told: Vec<Event>,
+    /// How often the task was parked.
+    pub parked: u64,
     /// What was read.
     pub reads: Reads,
     /// How many steps were done.

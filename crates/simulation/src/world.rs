@@ -1,12 +1,12 @@
 //! Everything around the task: time, the server, the disk, the people.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use taskward_core::bytes::Bytes;
 use taskward_core::{
-    Answer, Event, ExchangeFailure, ExchangeId, OriginBudget, Provider, QuestionId, Response,
-    Timestamp,
+    Answer, Event, EventId, ExchangeFailure, ExchangeId, OriginBudget, Provider, QuestionId,
+    Response, Timestamp,
 };
 
 use super::fault::{Chance, FaultEvent, Struck};
@@ -78,6 +78,12 @@ pub(super) struct World<P: Provider, M: SimPlatform> {
     pub(super) trace: Trace,
     pub(super) struck: Struck,
     pub(super) told: Vec<Event>,
+    /// The numbers of the events that were told: an event that comes again has its number.
+    pub(super) told_ids: BTreeSet<EventId>,
+    /// Whether the event that is being delivered was told before.
+    pub(super) is_again: bool,
+    /// How often the task was parked.
+    pub(super) parked: u64,
     pub(super) steps: u64,
     /// Since when time stands still, and for how many steps.
     pub(super) still_since: u64,
@@ -149,6 +155,9 @@ impl<P: Provider, M: SimPlatform> World<P, M> {
             trace: Trace::new(setup.is_told),
             struck: Struck::default(),
             told: Vec::new(),
+            told_ids: BTreeSet::new(),
+            is_again: false,
+            parked: 0,
             steps: 0,
             still_since: START,
             still: 0,

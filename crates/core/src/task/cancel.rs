@@ -16,6 +16,7 @@ use crate::policy::Retry;
 use crate::provider::Provider;
 use crate::reason::RetryReason;
 use crate::retry::{self, AttemptError, Retryability};
+use crate::snapshot::{SavedCancel, Since};
 use crate::time::Timestamp;
 
 use super::clocks::Deadlines;
@@ -74,6 +75,42 @@ pub(super) enum CancelReply {
     /// The request is sent again later.
     Again,
     Refused,
+}
+
+/// The stored form.
+impl Cancel {
+    pub(super) fn stored(&self) -> SavedCancel {
+        let Self {
+            state,
+            // Whoever takes the task up follows it.
+            detaching: _,
+        } = self;
+        match state.clone() {
+            CancelState::NotRequested | CancelState::Unsupported => SavedCancel::Idle,
+            CancelState::Requested { tries, due, last } => SavedCancel::Requested {
+                tries,
+                due: Some(due),
+                last,
+            },
+            CancelState::Accepted => SavedCancel::Accepted,
+            CancelState::Refused(failure) => SavedCancel::Refused(failure),
+        }
+    }
+}
+
+impl CancelState {
+    pub(super) fn restore(saved: SavedCancel, time: &Since) -> Self {
+        match saved {
+            SavedCancel::Idle => Self::NotRequested,
+            SavedCancel::Requested { tries, due, last } => Self::Requested {
+                tries,
+                due: due.map_or(time.now(), |due| time.due(due)),
+                last,
+            },
+            SavedCancel::Accepted => Self::Accepted,
+            SavedCancel::Refused(failure) => Self::Refused(failure),
+        }
+    }
 }
 
 impl Cancel {

@@ -151,6 +151,10 @@ impl EventQueue {
         Some(event)
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     pub(super) fn taken(&self) -> u64 {
         self.taken
     }

@@ -10,6 +10,7 @@ mod intent;
 mod judge;
 mod link;
 mod outbox;
+mod park;
 mod phase;
 mod plan;
 mod poll_interval;
@@ -41,7 +42,7 @@ use crate::reason::RetryReason;
 use crate::request::Request;
 use crate::response::{Head, Response};
 use crate::seed::{Seed, hex};
-use crate::snapshot::{ResumeError, Snapshot};
+use crate::snapshot::{ResumeError, Snapshot, TakenUp};
 use crate::step::Step;
 use crate::time::Timestamp;
 
@@ -53,6 +54,7 @@ use intent::Intent;
 pub use intent::UnconfirmedStart;
 use link::{Link, Purpose, Report};
 use outbox::Outbox;
+pub use park::Parked;
 use phase::{Move, Phase, Starting};
 use stream::open::Loss;
 use stream::{MAX_UNREAD, Stream};
@@ -279,7 +281,7 @@ impl<P: Provider> Task<P> {
     /// # Errors
     /// Returns an error if the snapshot belongs to another provider or has another version.
     pub fn resume(provider: P, saved: Snapshot, now: Timestamp) -> Result<Self, ResumeError> {
-        store::resume(provider, saved, now)
+        store::resume(provider, saved, TakenUp::Resumed, now)
     }
 
     /// Binds this task to its server, which its snapshots then name.
@@ -333,7 +335,7 @@ impl<P: Provider> Task<P> {
         } else {
             saved
         };
-        store::resume(provider, saved, now)
+        store::resume(provider, saved, TakenUp::Resumed, now)
     }
 
     fn new(env: Env<P>, phase: Phase<P>) -> Self {

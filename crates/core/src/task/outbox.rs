@@ -33,6 +33,11 @@ impl Outbox {
         })
     }
 
+    /// Returns whether nothing waits to be delivered or stored.
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty() && !self.save.is_due() && !self.is_behind()
+    }
+
     /// Notes that this revision is stored.
     pub(super) fn saved(&mut self, revision: Revision, now: Timestamp) {
         let was_due = self.save.is_due();

@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::provider::{CreatedTask, Provider};
 use crate::reason::WaitReason;
 use crate::request::Request;
+use crate::snapshot::{SavedFinishing, SavedTerminal, Since};
 use crate::time::Timestamp;
 
 use super::follow::Follow;
@@ -110,6 +111,53 @@ pub(super) enum LastRead {
     Fetching(Fetching),
     /// The task failed or was stopped, and its steps are being read.
     Tracing(Tracing),
+}
+
+/// The stored form.
+impl LastRead {
+    pub(super) fn stored(&self) -> SavedFinishing {
+        match self {
+            Self::Fetching(Fetching { since, due, tries }) => SavedFinishing::Fetching {
+                since: *since,
+                due: *due,
+                tries: *tries,
+            },
+            Self::Tracing(Tracing {
+                terminal,
+                due,
+                tries,
+            }) => SavedFinishing::Tracing {
+                terminal: match terminal.clone() {
+                    Terminal::Failed(failure) => SavedTerminal::Failed(failure),
+                    Terminal::Stopped(failure) => SavedTerminal::Stopped(failure),
+                },
+                due: *due,
+                tries: *tries,
+            },
+        }
+    }
+
+    pub(super) fn restore(saved: SavedFinishing, time: &Since) -> Self {
+        match saved {
+            SavedFinishing::Fetching { since, due, tries } => Self::Fetching(Fetching {
+                since: time.past(since),
+                due: time.due(due),
+                tries,
+            }),
+            SavedFinishing::Tracing {
+                terminal,
+                due,
+                tries,
+            } => Self::Tracing(Tracing {
+                terminal: match terminal {
+                    SavedTerminal::Failed(failure) => Terminal::Failed(failure),
+                    SavedTerminal::Stopped(failure) => Terminal::Stopped(failure),
+                },
+                due: time.due(due),
+                tries,
+            }),
+        }
+    }
 }
 
 /// A task that is over, or whose following is.

@@ -31,6 +31,16 @@ impl PollInterval {
         self.interval = self.first;
     }
 
+    /// Returns the next wait before jitter, in milliseconds, for the stored form.
+    pub(super) fn interval(&self) -> u64 {
+        self.interval
+    }
+
+    /// Continues the schedule at this wait.
+    pub(super) fn resume(&mut self, interval: u64) {
+        self.interval = interval.clamp(self.first.min(self.cap), self.cap.max(self.first));
+    }
+
     /// Returns the next wait, never below the floor; `draw` lengthens it by its share of the jitter. It compares before
     /// it multiplies, so nothing overflows.
     pub(super) fn next(&mut self, draw: u8) -> u64 {

@@ -10,6 +10,7 @@ use crate::policy::Policy;
 use crate::provider::{Provider, ReadKind};
 use crate::reason::WaitReason;
 use crate::request::Request;
+use crate::snapshot::{ResumeError, SavedApiError, SavedNotFound, SavedPoll, SavedRead, Since};
 use crate::time::{Timestamp, millis};
 
 use super::env::Env;
@@ -128,6 +129,63 @@ impl Poller {
             }
         }
         (next.due, next.why)
+    }
+
+    /// Converts the poller to its stored form.
+    pub(super) fn stored(&self) -> SavedPoll {
+        let Self {
+            next: NextPoll { read, due, why: _ },
+            interval,
+            // They follow from the policy and the id.
+            status_limits: _,
+            status_request: _,
+            last_polled_at,
+            failed,
+            not_found,
+        } = self;
+        SavedPoll {
+            read: match read {
+                ReadKind::Questions => SavedRead::Questions,
+                // A status poll asks again for every other read.
+                _ => SavedRead::Status,
+            },
+            due: *due,
+            interval: interval.interval(),
+            last: *last_polled_at,
+            failed: *failed,
+            not_found: not_found.as_ref().map(|seen| SavedNotFound {
+                reads: seen.reads,
+                error: SavedApiError::of(&seen.error),
+            }),
+        }
+    }
+
+    /// Takes up the stored polls.
+    pub(super) fn restore(&mut self, saved: SavedPoll, time: &Since) -> Result<(), ResumeError> {
+        let SavedPoll {
+            read,
+            due,
+            interval,
+            last,
+            failed,
+            not_found,
+        } = saved;
+        let read = match read {
+            SavedRead::Status => ReadKind::Status,
+            SavedRead::Questions => ReadKind::Questions,
+        };
+        self.plan(read, time.due(due), WaitReason::PollInterval);
+        self.interval.resume(interval);
+        self.last_polled_at = last.map(|last| time.past(last));
+        self.failed = failed;
+        self.not_found = match not_found {
+            Some(seen) => Some(NotFound {
+                reads: seen.reads,
+                error: seen.error.load()?,
+            }),
+            None => None,
+        };
+        Ok(())
     }
 
     pub(super) fn status_limits(&self) -> &Limits {

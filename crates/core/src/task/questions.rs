@@ -12,7 +12,9 @@ use crate::event::Event;
 use crate::id::{EventId, EventSeq, QuestionId, TaskId};
 use crate::question::{Answer, AnswerError, Answered, Question, QuestionKind, WithdrawReason};
 
-use crate::snapshot::{Saved, SavedQuestion, SavedQuestionState, SavedShownStandIn, SavedStandIn};
+use crate::snapshot::{
+    Saved, SavedQuestion, SavedQuestionState, SavedShownStandIn, SavedStandIn, TakenUp,
+};
 
 use super::event_queue::EventQueue;
 
@@ -218,7 +220,7 @@ impl Questions {
 
     /// Restores the questions of a stored task. Open ones are reported again under their numbers, unless the task was
     /// only parked: nobody may have heard of them.
-    pub(super) fn restore(saved: &Saved, parked: bool, events: &mut EventQueue) -> Self {
+    pub(super) fn restore(saved: &Saved, how: TakenUp, events: &mut EventQueue) -> Self {
         let kept = |place: SavedStandIn| StandInPlace {
             after: place.after,
             nth: place.nth,
@@ -234,7 +236,7 @@ impl Questions {
             paused: saved.paused,
         };
         for entry in saved.questions.iter().cloned().map(QuestionEntry::restore) {
-            if entry.state == QuestionState::Open && !parked {
+            if entry.state == QuestionState::Open && how == TakenUp::Resumed {
                 questions.tell(entry, events);
             } else {
                 questions.entries.insert(entry.question.id.clone(), entry);

@@ -2,10 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::StatusCode;
 
 use crate::again::{KeptStart, MAX_KEPT, StartAgain, StartAgainError};
-use crate::error::ApiError;
 use crate::id::{QuestionId, TaskId};
 use crate::outcome::{CancelResult, NotStartedReason, Outcome, TimeLimit, UnknownReason};
 use crate::provider::{MatchCriteria, Provider};
@@ -13,14 +11,13 @@ use crate::question::AnswerError;
 use crate::request::Request;
 use crate::seed::{Seed, hex, unhex32};
 use crate::snapshot::{
-    ResumeError, Saved, SavedAgain, SavedAskedInStream, SavedCancel, SavedEnd, SavedRequest,
-    SavedSegment, SavedStart, SavedTurn, SavedTurnState, SavedUnconfirmedEnd, SavedWrite, Snapshot,
+    ResumeError, Saved, SavedAgain, SavedApiError, SavedEnd, SavedLiveness, SavedRequest,
+    SavedSegment, SavedStart, SavedTurn, SavedTurnState, Since, Snapshot, TakenUp,
 };
 use crate::source::{Segment, SourceKey};
 use crate::target::MAX_TARGET;
 use crate::time::Timestamp;
 
-use super::Task;
 use super::cancel::{Cancel, CancelState};
 use super::clocks::Deadlines;
 use super::env::Env;
@@ -29,13 +26,12 @@ use super::follow::{Follow, StatusFreshness};
 use super::intent::{Intent, UnresolvedStart, is_key_old, old_key};
 use super::link::Link;
 use super::outbox::Outbox;
-use super::phase::{Ended, Last, Phase, Starting};
-use super::questions::{KnownAs, QuestionEntry, Questions, answerable};
+use super::phase::{Ended, Finishing, Last, LastRead, Phase, Starting};
+use super::questions::{QuestionEntry, Questions, answerable};
 use super::record::Record;
-use super::stream::EndConfirmation;
-use super::stream::asked::AskedInStream;
 use super::turn::{Turn, TurnState};
 use super::writes::{Cause, PendingWrite, WriteKind, Writes};
+use super::{Liveness, Task};
 
 /// The largest value that a stored counter may have: each counts on from there one by one, and must never overflow.
 const MOST_COUNTED: u64 = u64::MAX / 2;
@@ -104,26 +100,32 @@ pub(super) fn snapshot<P: Provider>(task: &Task<P>) -> Snapshot {
             .iter()
             .map(|write| write.stored(env.now))
             .collect(),
-        cancel: cancel.state.stored(),
+        cancel: cancel.stored(),
+        liveness: SavedLiveness {
+            byte: env.liveness.last_byte_at,
+            reply: env.liveness.last_reply_at,
+            change: env.liveness.last_change_at,
+        },
         ..Saved::default()
     };
-    if let Phase::Ended(ended) = phase {
-        saved.ended = Some(save_end(&ended.outcome));
+    match phase {
+        Phase::Ended(ended) => saved.ended = Some(save_end(&ended.outcome)),
+        Phase::Finishing(finishing) => saved.finishing = Some(finishing.read.stored()),
+        Phase::Starting(_) | Phase::Following(_) => {}
     }
     if let Some(follow) = phase.task() {
-        save_follow(follow, &mut saved);
+        save_follow(follow, phase.is_ended(), &mut saved);
     }
     Snapshot(saved)
 }
 
-fn save_follow<P: Provider>(follow: &Follow<P>, saved: &mut Saved) {
+fn save_follow<P: Provider>(follow: &Follow<P>, is_over: bool, saved: &mut Saved) {
     let Follow {
         id,
         created_at,
         status,
         freshness,
-        // The task is polled at once.
-        poller: _,
+        poller,
         stream,
         // The list is read again.
         deferred: _,
@@ -137,47 +139,19 @@ fn save_follow<P: Provider>(follow: &Follow<P>, saved: &mut Saved) {
     saved.task = Some(id.clone());
     saved.created_at = *created_at;
     saved.status.clone_from(status);
-    saved.stale = *freshness != StatusFreshness::Current;
-    saved.event_seq = stream.sequence.last_taken;
-    saved.asked_in_stream = stream.asked.as_ref().map(|wait| SavedAskedInStream {
-        question: wait.question.clone(),
-        told: wait.known() != KnownAs::New,
-        unconfirmed: wait.known() == KnownAs::Resolved,
-    });
-    // An event that was not acknowledged comes again, and with it the unconfirmed end.
-    let end = stream.end.as_ref();
-    saved.unconfirmed_end = end
-        .filter(|unconfirmed| unconfirmed.event.seq <= stream.sequence.last_taken)
-        .map(|unconfirmed| SavedUnconfirmedEnd {
-            end: unconfirmed.end.clone(),
-            event: unconfirmed.event.clone(),
-        });
+    // A task whose following is over is polled at once by whoever takes it up.
+    saved.poll = (!is_over).then(|| poller.stored());
+    match freshness {
+        StatusFreshness::Current => {}
+        StatusFreshness::StaleSince(since) => saved.stale_since = Some(*since),
+        StatusFreshness::AwaitingConfirmation(said) => saved.awaiting = Some(said.clone()),
+    }
+    stream.store(saved);
+    let saved_at = saved.saved_at;
+    let due = &mut saved.stream.due;
+    *due = due.filter(|due| !is_over && *due > saved_at);
     questions.store(saved);
     saved.turn = turn.as_ref().map(Turn::stored);
-}
-
-impl CancelState {
-    fn stored(&self) -> SavedCancel {
-        match self {
-            Self::NotRequested | Self::Unsupported => SavedCancel::Idle,
-            Self::Requested { .. } => SavedCancel::Requested,
-            Self::Accepted => SavedCancel::Accepted,
-            Self::Refused(_) => SavedCancel::Refused,
-        }
-    }
-
-    fn restore(saved: SavedCancel, now: Timestamp) -> Self {
-        match saved {
-            SavedCancel::Idle => Self::NotRequested,
-            SavedCancel::Requested => Self::Requested {
-                tries: 0,
-                due: now,
-                last: None,
-            },
-            SavedCancel::Accepted => Self::Accepted,
-            SavedCancel::Refused => Self::Refused(None),
-        }
-    }
 }
 
 impl Turn {
@@ -216,8 +190,13 @@ impl Turn {
 /// Converts the start while its outcome is not known.
 fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
     let intent = task.env.intent.as_ref()?;
+    let (mut attempts, mut conflicts, mut due) = (0, 0, None);
     let unresolved = match &task.phase {
-        Phase::Starting(starting) => starting.unresolved(None),
+        Phase::Starting(starting) => {
+            (attempts, conflicts) = (starting.attempts, starting.conflicts);
+            due = Some(starting.due).filter(|due| *due > task.env.now);
+            starting.unresolved(None)
+        }
         Phase::Ended(ended) => match &ended.last {
             Last::Start { unresolved, .. } => unresolved.as_deref()?.clone(),
             Last::Task(_) => return None,
@@ -231,6 +210,9 @@ fn save_start<P: Provider>(task: &Task<P>) -> Option<SavedStart> {
         ended_at: unresolved.ended_at,
         criteria: intent.criteria.clone(),
         request: unresolved.request.as_ref().map(save_request),
+        attempts,
+        conflicts,
+        due,
     })
 }
 
@@ -306,12 +288,7 @@ fn criteria_of(saved: &Saved) -> Option<MatchCriteria> {
 
 fn save_end<O>(outcome: &Outcome<O>) -> SavedEnd {
     match outcome {
-        Outcome::Refused(error) => SavedEnd::Refused {
-            status: error.status.as_u16(),
-            message: error.message.clone(),
-            code: error.code.clone(),
-            request_id: error.request_id.clone(),
-        },
+        Outcome::Refused(error) => SavedEnd::Refused(SavedApiError::of(error)),
         Outcome::NotStarted {
             reason,
             attempts,
@@ -345,6 +322,7 @@ fn save_end<O>(outcome: &Outcome<O>) -> SavedEnd {
 pub(super) fn resume<P: Provider>(
     provider: P,
     saved: Snapshot,
+    how: TakenUp,
     now: Timestamp,
 ) -> Result<Task<P>, ResumeError> {
     let Snapshot(saved) = saved;
@@ -365,8 +343,8 @@ pub(super) fn resume<P: Provider>(
         let why = "it counts more than any task can have done";
         return Err(ResumeError::Broken(why.to_owned()));
     }
-    // If the clock was set back since, no time has passed, and everything planned follows the new clock.
-    let saved_at = saved.saved_at.min(now);
+    let time = Since::new(saved.saved_at, now);
+    let saved_at = time.past(saved.saved_at);
     let seed = match saved.seed.as_str() {
         "" => Seed([0; 32]),
         text => Seed(
@@ -379,6 +357,11 @@ pub(super) fn resume<P: Provider>(
     env.intent = intent_of(&saved)?;
     env.rng = fastrand::Rng::with_seed(saved.jitter);
     env.exchanges = saved.exchanges;
+    env.liveness = Liveness {
+        last_byte_at: saved.liveness.byte.map(|at| time.past(at)),
+        last_reply_at: saved.liveness.reply.map(|at| time.past(at)),
+        last_change_at: saved.liveness.change.map(|at| time.past(at)),
+    };
     let mut out = Outbox::default();
     let mut ids = saved.pending_event_ids.iter().copied();
     let pending = saved
@@ -392,7 +375,7 @@ pub(super) fn resume<P: Provider>(
     out.events = EventQueue::after(saved.events_taken, saved.events_numbered, pending);
     out.save.revision = saved.revision;
     out.save.saved = saved.revision;
-    let phase = phase_of(&saved, &env, &mut out, now)?;
+    let phase = phase_of(&saved, &env, &mut out, how, &time)?;
     let mut clocks = Deadlines::new(saved.working_left, saved.waiting_left, saved_at);
     if saved.human_is_asked {
         clocks.run(TimeLimit::Waiting, saved_at);
@@ -403,12 +386,13 @@ pub(super) fn resume<P: Provider>(
         out,
         clocks,
         cancel: Cancel {
-            state: CancelState::restore(saved.cancel, now),
+            state: CancelState::restore(saved.cancel, &time),
+            // Whoever takes the task up follows it.
             detaching: None,
         },
         phase,
     };
-    if !task.phase.is_ended() {
+    if !task.phase.is_ended() && how == TakenUp::Resumed {
         // A resumed task is a new state, and the snapshot may never have been stored where it is now.
         task.out.save.need();
     }
@@ -428,44 +412,39 @@ fn load_follow<P: Provider>(
     saved: &Saved,
     is_over: bool,
     out: &mut Outbox,
-    now: Timestamp,
-) -> Follow<P> {
+    how: TakenUp,
+    time: &Since,
+) -> Result<Follow<P>, ResumeError> {
+    let now = time.now();
     let mut follow = Follow::new(id, saved.event_seq, &saved.policy, now);
-    follow.created_at = saved.created_at.map(|started| started.min(now));
+    follow.created_at = saved.created_at.map(|created| time.past(created));
     follow.status.clone_from(&saved.status);
-    follow.freshness = if saved.stale {
-        StatusFreshness::StaleSince(now)
-    } else {
-        StatusFreshness::Current
+    follow.freshness = match (&saved.awaiting, saved.stale_since) {
+        (Some(said), _) => StatusFreshness::AwaitingConfirmation(said.clone()),
+        (None, Some(since)) => StatusFreshness::StaleSince(time.past(since)),
+        (None, None) => StatusFreshness::Current,
     };
-    follow.questions = Questions::restore(saved, false, &mut out.events);
-    follow.writes = load_writes(saved, now);
+    if let Some(poll) = saved
+        .poll
+        .clone()
+        .filter(|_| !is_over && saved.ended.is_none())
+    {
+        follow.poller.restore(poll, time)?;
+    }
+    follow.questions = Questions::restore(saved, how, &mut out.events);
+    follow.writes = load_writes(saved, how, time);
     follow.turn = saved
         .turn
         .as_ref()
         .map(|turn| load_turn(turn, is_over, &mut follow.writes, now));
-    follow.stream.asked = saved.asked_in_stream.as_ref().map(|wait| {
-        let known = match (wait.told, wait.unconfirmed) {
-            (false, _) => KnownAs::New,
-            (true, false) => KnownAs::Told,
-            (true, true) => KnownAs::Resolved,
-        };
-        AskedInStream::new(wait.question.clone(), known, now)
-    });
-    let end = saved.unconfirmed_end.as_ref();
-    follow.stream.end = end.map(|unconfirmed| EndConfirmation {
-        end: unconfirmed.end.clone(),
-        event: unconfirmed.event.clone(),
-        contradicted_at: None,
-        tries: 0,
-        reply: None,
-    });
-    follow
+    follow.stream.restore(saved, time);
+    Ok(follow)
 }
 
-fn load_writes(saved: &Saved, now: Timestamp) -> Writes {
-    let load = |write: &SavedWrite| PendingWrite::restore(write.clone(), now);
-    Writes::restore(saved.writes.iter().map(load).collect(), saved.messages)
+fn load_writes(saved: &Saved, how: TakenUp, time: &Since) -> Writes {
+    let writes = saved.writes.iter().cloned();
+    let writes = writes.map(|write| PendingWrite::restore(write, how, time));
+    Writes::restore(writes.collect(), saved.messages)
 }
 
 fn load_turn(saved: &SavedTurn, is_over: bool, writes: &mut Writes, now: Timestamp) -> Turn {
@@ -514,40 +493,55 @@ fn phase_of<P: Provider>(
     saved: &Saved,
     env: &Env<P>,
     out: &mut Outbox,
-    now: Timestamp,
+    how: TakenUp,
+    time: &Since,
 ) -> Result<Phase<P>, ResumeError> {
+    let now = time.now();
     let ended = load_end(saved, env, now)?;
-    if ended.is_none() {
+    if ended.is_none() && how == TakenUp::Resumed {
         out.events.skip_unrecorded();
     }
     // What is reported again from here on counts as not stored.
     out.record = Record::resumed(&out.events);
     let is_over = ended.is_some();
     let task = saved.task.clone();
-    let follow = task.map(|id| Box::new(load_follow(id, saved, is_over, out, now)));
+    let follow = task.map(|id| load_follow(id, saved, is_over, out, how, time));
+    let follow = follow.transpose()?.map(Box::new);
     Ok(match (ended, follow, &saved.start) {
         (Some(outcome), follow, _) => {
             let last = match follow {
                 Some(follow) => Last::Task(follow),
                 None => Last::Start {
                     unresolved: unresolved_of(saved)?.map(Box::new),
-                    writes: load_writes(saved, now),
+                    writes: load_writes(saved, how, time),
                 },
             };
             Phase::Ended(Box::new(Ended { outcome, last }))
         }
-        (None, Some(follow), _) => Phase::Following(follow),
+        (None, Some(follow), _) => match &saved.finishing {
+            Some(read) => {
+                let read = LastRead::restore(read.clone(), time);
+                Phase::Finishing(Box::new(Finishing { follow, read }))
+            }
+            None => Phase::Following(follow),
+        },
         (
             None,
             None,
             Some(SavedStart {
                 request: Some(request),
+                attempts,
+                conflicts,
+                due,
                 ..
             }),
         ) => {
-            let mut starting = Starting::new(load_request(request)?, P::CAPABILITIES.start, now);
+            let request = load_request(request)?;
+            let mut starting = Starting::new(request, P::CAPABILITIES.start, now);
+            (starting.attempts, starting.conflicts) = (*attempts, *conflicts);
+            starting.due = due.map_or(now, |due| time.due(due));
             starting.maybe_received = true;
-            starting.writes = load_writes(saved, now);
+            starting.writes = load_writes(saved, how, time);
             Phase::Starting(Box::new(starting))
         }
         (None, None, _) => {
@@ -564,25 +558,7 @@ fn load_end<P: Provider>(
     now: Timestamp,
 ) -> Result<Option<Outcome<P::Output>>, ResumeError> {
     Ok(Some(match (&saved.task, &saved.ended, &saved.start) {
-        (
-            _,
-            Some(SavedEnd::Refused {
-                status,
-                message,
-                code,
-                request_id,
-            }),
-            _,
-        ) => {
-            let status = StatusCode::from_u16(*status)
-                .map_err(|_| ResumeError::Broken(format!("{status} is no status code")))?;
-            Outcome::Refused(ApiError {
-                status,
-                message: message.clone(),
-                code: code.clone(),
-                request_id: request_id.clone(),
-            })
-        }
+        (_, Some(SavedEnd::Refused(error)), _) => Outcome::Refused(error.clone().load()?),
         (
             _,
             Some(SavedEnd::NotStarted {

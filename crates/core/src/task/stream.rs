@@ -24,6 +24,7 @@ pub(super) mod list;
 pub(super) mod open;
 mod recent;
 pub(super) mod sequence;
+mod stored;
 pub(super) mod timers;
 
 /// The states and the transitions between them, as drawn in ARCHITECTURE.md.

@@ -28,7 +28,7 @@ use crate::provider::{Provider, WriteRequest};
 use crate::question::{Answer, Question};
 use crate::reason::WaitReason;
 use crate::request::Request;
-use crate::snapshot::{SavedWrite, SavedWriteKind, SavedWriteState};
+use crate::snapshot::{SavedWrite, SavedWriteKind, SavedWriteState, Since, TakenUp};
 use crate::time::Timestamp;
 
 use super::env::Env;
@@ -345,7 +345,7 @@ impl PendingWrite {
 
     /// Restores a stored write. One that may have been sent since it was stored must be found before anything else is
     /// sent.
-    pub(super) fn restore(saved: SavedWrite, now: Timestamp) -> Self {
+    pub(super) fn restore(saved: SavedWrite, how: TakenUp, time: &Since) -> Self {
         let SavedWrite {
             kind,
             state,
@@ -359,7 +359,11 @@ impl PendingWrite {
         let unsent = || "the process ended before the reply came".to_owned();
         let (state, last_error) = match state {
             SavedWriteState::Check => (WriteState::Checking, last_error),
-            SavedWriteState::Postponed => (WriteState::Postponed, last_error),
+            SavedWriteState::Postponed if how == TakenUp::Unparked => {
+                (WriteState::Postponed, last_error)
+            }
+            // Another process reads the conversation first: it may have gone on since.
+            SavedWriteState::Postponed => (WriteState::Checking, last_error),
             SavedWriteState::Write => (WriteState::Unconfirmed(Cause::Lost), Some(unsent())),
             SavedWriteState::Reconcile => (
                 WriteState::Unconfirmed(Cause::Lost),
@@ -380,7 +384,7 @@ impl PendingWrite {
             state,
             attempts,
             reads,
-            due: due.unwrap_or(now),
+            due: due.map_or(time.now(), |due| time.due(due)),
             why: WaitReason::Backoff,
             cursor,
             key,
@@ -550,20 +554,26 @@ mod tests {
         assert!(matches!(write.state(), WriteState::Ready(_)));
     }
 
+    fn restored(write: &PendingWrite, how: TakenUp) -> PendingWrite {
+        PendingWrite::restore(write.stored(NOW), how, &Since::new(NOW, NOW))
+    }
+
     #[test]
     fn a_stored_write_that_may_have_left_must_be_found_first() {
         let mut out = Outbox::default();
         let mut ready = PendingWrite::new(message(), None, NOW);
         ready.allow(NOW, &mut out);
         for write in [ready, sent(message(), None, &mut out)] {
-            let restored = PendingWrite::restore(write.stored(NOW), NOW);
+            let restored = restored(&write, TakenUp::Unparked);
             assert_eq!(restored.state(), &WriteState::Unconfirmed(Cause::Lost));
         }
         let mut postponed = sent(message(), None, &mut out);
         let later = NOW.after(Duration::from_secs(2));
         postponed.not_received(later, WaitReason::Backoff);
         postponed.last_error = Some("503".to_owned());
-        let restored = PendingWrite::restore(postponed.stored(NOW), NOW);
+        let restored = restored(&postponed, TakenUp::Unparked);
         assert_eq!(restored, postponed, "it has not left");
+        let restored = self::restored(&postponed, TakenUp::Resumed);
+        assert_eq!(restored.state(), &WriteState::Checking);
     }
 }

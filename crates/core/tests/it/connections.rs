@@ -202,7 +202,7 @@ fn an_end_that_was_told_is_not_forgotten_by_the_next_process() {
         let saved = serde_json::to_value(task.snapshot()).expect("json");
         (
             saved["event_seq"].as_u64(),
-            saved["unconfirmed_end"].is_object(),
+            saved["stream"]["end"].is_object(),
         )
     };
     let piece = Bytes::from_static(b"data: 1 begin\n\ndata: 2 end\n\n");

@@ -19,6 +19,7 @@
 //! An event that shows the task at work, or asks again, ends any of them.
 
 use crate::question::Question;
+use crate::snapshot::{SavedAsked, SavedAskedState, Since};
 use crate::task::questions::KnownAs;
 use crate::time::Timestamp;
 
@@ -128,12 +129,37 @@ impl AskedInStream {
         }
     }
 
-    /// Returns what the reported questions are to say of the event when the task is resumed.
-    pub(in crate::task) fn known(&self) -> KnownAs {
-        match self.state {
-            AskedState::Quiet | AskedState::Confirming => KnownAs::New,
-            AskedState::Told | AskedState::ToldBefore => KnownAs::Told,
-            AskedState::ToldAsStandIn => KnownAs::Resolved,
+    /// Converts the question to its stored form.
+    pub(in crate::task) fn stored(&self) -> SavedAsked {
+        let Self {
+            question,
+            since,
+            state,
+        } = self;
+        SavedAsked {
+            question: question.clone(),
+            since: *since,
+            state: match state {
+                AskedState::Quiet => SavedAskedState::Quiet,
+                AskedState::Confirming => SavedAskedState::Confirming,
+                AskedState::Told => SavedAskedState::Told,
+                AskedState::ToldBefore => SavedAskedState::ToldBefore,
+                AskedState::ToldAsStandIn => SavedAskedState::ToldAsStandIn,
+            },
+        }
+    }
+
+    pub(in crate::task) fn restore(saved: SavedAsked, time: &Since) -> Self {
+        Self {
+            question: saved.question,
+            since: time.past(saved.since),
+            state: match saved.state {
+                SavedAskedState::Quiet => AskedState::Quiet,
+                SavedAskedState::Confirming => AskedState::Confirming,
+                SavedAskedState::Told => AskedState::Told,
+                SavedAskedState::ToldBefore => AskedState::ToldBefore,
+                SavedAskedState::ToldAsStandIn => AskedState::ToldAsStandIn,
+            },
         }
     }
 }

@@ -33,6 +33,17 @@ impl RecentEvents {
         self.events.clear();
     }
 
+    /// Returns the newest events whose texts together have this many bytes, oldest first.
+    pub(in crate::task) fn newest(&self, bytes: usize) -> impl Iterator<Item = &RawEvent> {
+        let mut room = Some(bytes);
+        let fits = |event: &&RawEvent| {
+            room = room.and_then(|room| text_beyond(&event.data, room));
+            room.is_some()
+        };
+        let count = self.events.iter().rev().take_while(fits).count();
+        self.events.iter().skip(self.events.len() - count)
+    }
+
     pub(in crate::task) fn as_slice(&mut self) -> &[RawEvent] {
         self.events.make_contiguous()
     }
