@@ -81,6 +81,7 @@ pub(crate) fn told() -> Box<dyn FnMut()> {
                     assert!(matches!(*black_box(event), Event::Provider(_)));
                     task.taken(no);
                 }
+                Step::Save { revision } => task.saved(revision),
                 Step::Receive { .. } => return,
                 step => unreachable!("an event comes alone: {step:?}"),
             }

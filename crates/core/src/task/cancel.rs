@@ -12,7 +12,7 @@ use crate::event::{Event, Status};
 use crate::id::TaskId;
 use crate::operation::Safety;
 use crate::outcome::{CancelFailure, CancelResult, Outcome, TimeLimit};
-use crate::policy::Retry;
+use crate::policy::{OnDetach, Retry};
 use crate::provider::Provider;
 use crate::reason::RetryReason;
 use crate::retry::{self, AttemptError, Retryability};
@@ -129,10 +129,18 @@ impl Cancel {
         out.save.need();
     }
 
-    /// Makes a request that waits due now.
-    pub(super) fn hurry(&mut self, now: Timestamp) {
+    /// Starts the time for cancelling, now that the id of the task is known.
+    pub(super) fn begin(&mut self, clocks: &mut Deadlines, how: OnDetach, now: Timestamp) {
         if let CancelState::Requested { due, .. } = &mut self.state {
             *due = now;
+        }
+        if self.detaching.is_some() {
+            match how {
+                OnDetach::Detach => {}
+                OnDetach::Cancel { within } | OnDetach::CancelAndConfirm { within } => {
+                    clocks.close(now.after(within));
+                }
+            }
         }
     }
 

@@ -169,18 +169,6 @@ impl<P: Provider> Task<P> {
         true
     }
 
-    /// Starts the time for cancelling, now that the id of the task is known.
-    pub(super) fn begin_cancelling(&mut self) {
-        self.cancel.hurry(self.env.now);
-        if self.cancel.detaching.is_some() {
-            let within = match self.env.policy.on_interrupt {
-                OnDetach::Detach => return,
-                OnDetach::Cancel { within } | OnDetach::CancelAndConfirm { within } => within,
-            };
-            self.clocks.close(self.env.now.after(within));
-        }
-    }
-
     /// Returns the outcome if the client detached now: the time is up, or there is nothing left to wait for.
     pub(super) fn detached(&self) -> Outcome<P::Output> {
         let last = self.status().cloned();

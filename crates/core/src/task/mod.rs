@@ -396,7 +396,7 @@ impl<P: Provider> Task<P> {
             }
             // The stream's region owns this exchange from here on, so that another request can be sent beside it.
             Purpose::OpenStream(_) => {
-                if let Some(stream) = self.stream_mut() {
+                if let Some(stream) = self.phase.stream_mut() {
                     stream.opening(id, now);
                 }
             }
@@ -411,7 +411,7 @@ impl<P: Provider> Task<P> {
 
     /// Acknowledges [`Step::Close`].
     pub fn closed(&mut self, id: ExchangeId) {
-        if let Some(stream) = self.stream_mut() {
+        if let Some(stream) = self.phase.stream_mut() {
             stream.closed(id);
         }
     }
@@ -422,7 +422,7 @@ impl<P: Provider> Task<P> {
             return;
         };
         self.out.record.told(self.env.now);
-        if let Some(stream) = self.stream_mut() {
+        if let Some(stream) = self.phase.stream_mut() {
             stream.taken(event);
         }
     }
@@ -435,7 +435,7 @@ impl<P: Provider> Task<P> {
     /// Records a failed exchange or a broken stream.
     pub fn handle_failure(&mut self, id: ExchangeId, failure: ExchangeFailure, now: Timestamp) {
         self.env.advance(now);
-        match self.stream_mut().and_then(|stream| stream.of(id)) {
+        match self.phase.stream_mut().and_then(|stream| stream.of(id)) {
             Some(open) => open.end = Some(Loss::failed(&failure)),
             None => self.report(id, Err(failure), now),
         }
@@ -460,10 +460,6 @@ impl<P: Provider> Task<P> {
         if has_head {
             cx.env.liveness.last_byte_at = Some(now);
         }
-    }
-
-    fn stream_mut(&mut self) -> Option<&mut Stream> {
-        self.phase.task_mut().map(|follow| &mut follow.stream)
     }
 
     /// Records the head of a stream: a 2xx `text/event-stream` only.
@@ -509,7 +505,7 @@ impl<P: Provider> Task<P> {
     /// ended.
     pub fn handle_end(&mut self, id: ExchangeId, now: Timestamp) {
         self.env.advance(now);
-        if let Some(open) = self.stream_mut().and_then(|stream| stream.of(id)) {
+        if let Some(open) = self.phase.stream_mut().and_then(|stream| stream.of(id)) {
             open.end = Some(Loss {
                 reason: RetryReason::StreamEnded,
                 why: "the server ended the stream".to_owned(),
@@ -676,35 +672,16 @@ impl<P: Provider> Task<P> {
         if matches!(
             outcome,
             Outcome::DeadlineExceeded { .. } | Outcome::Interrupted { .. }
-        ) && let Move::End(turn) = self.drop_writes()
-        {
-            // The turn has ended: nobody knows whether its message was applied.
-            outcome = turn;
+        ) {
+            let (phase, mut cx) = self.parts();
+            if let Move::End(turn) = phase.drop_writes(&mut cx) {
+                // The turn has ended: nobody knows whether its message was applied.
+                outcome = turn;
+            }
         }
         self.link.forget();
         self.step(Move::End(outcome));
         self.out.save.need();
-    }
-
-    /// Reports what became of each pending write; this may end a turn.
-    fn drop_writes(&mut self) -> Move<P::Output> {
-        let (phase, mut cx) = self.parts();
-        match phase {
-            Phase::Starting(starting) => {
-                starting.drop_writes(&mut cx);
-                Move::Stay
-            }
-            Phase::Following(follow) => follow.drop_writes(&mut cx),
-            Phase::Finishing(_) | Phase::Ended(_) => Move::Stay,
-        }
-    }
-
-    /// Runs the clock of whoever the task waits for.
-    fn update_clock(&mut self) {
-        let (phase, mut cx) = self.parts();
-        if let Some(follow) = phase.task() {
-            follow.update_clock(&mut cx);
-        }
     }
 }
 

@@ -36,8 +36,8 @@ impl Parked {
 }
 
 impl<P: Provider> Task<P> {
-    /// Returns the task in its parked form, if it is quiet: [`Step::Wait`](crate::Step::Wait) was its last step,
-    /// everything that it reported is taken and stored, no exchange or stream is open, and nothing waits for the list of
+    /// Returns the task in its parked form, if it is quiet: its id is known, [`Step::Wait`](crate::Step::Wait) was its
+    /// last step, everything that it reported is taken and stored, no exchange or stream is open, and nothing waits for the list of
     /// events, for an end to be confirmed, or for the client to detach. Otherwise drive it on.
     #[must_use]
     pub fn park(&self) -> Option<Parked> {
@@ -67,27 +67,25 @@ impl<P: Provider> Task<P> {
 
     fn is_quiet(&self) -> bool {
         let follow = match &self.phase {
-            Phase::Starting(_) => None,
-            Phase::Following(follow) => Some(follow),
-            Phase::Finishing(finishing) => Some(&finishing.follow),
-            Phase::Ended(_) => return false,
+            Phase::Following(follow) => follow,
+            Phase::Finishing(finishing) => &finishing.follow,
+            // The request of a start without a key is not stored, lest it be repeated.
+            Phase::Starting(_) | Phase::Ended(_) => return false,
         };
+        let stream = &follow.stream;
+        let is_writing = follow.writes.front().is_some_and(|write| {
+            matches!(
+                write.state(),
+                WriteState::Ready(_) | WriteState::InFlight(_)
+            )
+        });
         self.out.is_empty()
             && self.cancel.detaching.is_none()
-            && follow.is_none_or(|follow| {
-                let stream = &follow.stream;
-                let writing = follow.writes.front().is_some_and(|write| {
-                    matches!(
-                        write.state(),
-                        WriteState::Ready(_) | WriteState::InFlight(_)
-                    )
-                });
-                stream.held_exchange().is_none()
-                    && stream.to_close().is_none()
-                    && stream.end.is_none()
-                    && stream.backfill.is_none()
-                    && follow.deferred.is_none()
-                    && !writing
-            })
+            && stream.held_exchange().is_none()
+            && stream.to_close().is_none()
+            && stream.end.is_none()
+            && stream.backfill.is_none()
+            && follow.deferred.is_none()
+            && !is_writing
     }
 }

@@ -14,8 +14,9 @@ use crate::request::Request;
 use crate::snapshot::{SavedFinishing, SavedTerminal, Since};
 use crate::time::Timestamp;
 
-use super::follow::Follow;
+use super::follow::{Cx, Follow};
 use super::intent::UnresolvedStart;
+use super::stream::Stream;
 use super::writes::Writes;
 
 /// The phases and the transitions between them, as drawn in ARCHITECTURE.md.
@@ -362,6 +363,35 @@ impl<P: Provider> Phase<P> {
                 Last::Start { .. } => None,
             },
             Self::Starting(_) => None,
+        }
+    }
+
+    /// Returns the stream of a task with an id.
+    pub(super) fn stream(&self) -> Option<&Stream> {
+        self.task().map(|follow| &follow.stream)
+    }
+
+    /// Returns the stream of a task with an id.
+    pub(super) fn stream_mut(&mut self) -> Option<&mut Stream> {
+        self.task_mut().map(|follow| &mut follow.stream)
+    }
+
+    /// Reports what became of each pending write; this may end a turn.
+    pub(super) fn drop_writes(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+        match self {
+            Self::Starting(starting) => {
+                starting.drop_writes(cx);
+                Move::Stay
+            }
+            Self::Following(follow) => follow.drop_writes(cx),
+            Self::Finishing(_) | Self::Ended(_) => Move::Stay,
+        }
+    }
+
+    /// Runs the clock of whoever the task waits for.
+    pub(super) fn update_clock(&self, cx: &mut Cx<'_, P>) {
+        if let Some(follow) = self.task() {
+            follow.update_clock(cx);
         }
     }
 

@@ -82,7 +82,7 @@ impl<P: Provider> Task<P> {
                 let event = event.clone();
                 return Step::Event { no, id, event };
             }
-            if let Some(id) = self.stream().and_then(Stream::to_close) {
+            if let Some(id) = self.phase.stream().and_then(Stream::to_close) {
                 return Step::Close { id };
             }
             if self.phase.is_ended() {
@@ -91,15 +91,23 @@ impl<P: Provider> Task<P> {
                     continue;
                 }
                 self.link.forget();
-                match self.stream_mut().and_then(Stream::drop_held) {
+                match self.phase.stream_mut().and_then(Stream::drop_held) {
                     Some(id) => return Step::Close { id },
                     None => return Step::Done,
                 }
             }
-            if self.give_up(budget) || self.read_stream(budget) {
+            if self.give_up(budget) {
                 continue;
             }
-            let readable = self.stream().and_then(Stream::readable);
+            let (phase, mut cx) = self.parts();
+            if let Phase::Following(follow) = phase {
+                let (changed, next) = follow.read_stream(&mut cx, budget);
+                self.go(next);
+                if changed {
+                    continue;
+                }
+            }
+            let readable = self.phase.stream().and_then(Stream::readable);
             if let Some((exchange, _)) = self.link.in_flight() {
                 return Step::InFlight {
                     id: exchange.id,
@@ -107,7 +115,7 @@ impl<P: Provider> Task<P> {
                 };
             }
             let now = self.env.now;
-            if let (Some(_), Some(stream)) = (readable, self.stream_mut()) {
+            if let (Some(_), Some(stream)) = (readable, self.phase.stream_mut()) {
                 stream.listen(now);
             }
             let plan = self.plan();
@@ -160,22 +168,6 @@ impl<P: Provider> Task<P> {
             return self.drop_blocking_exchange(budget);
         }
         true
-    }
-
-    /// Returns the stream, if the platform has streams.
-    fn stream(&self) -> Option<&Stream> {
-        self.phase.task().map(|follow| &follow.stream)
-    }
-
-    /// Reads the next thing from the stream; returns true if that changed anything.
-    fn read_stream(&mut self, budget: &OriginBudget) -> bool {
-        let (phase, mut cx) = self.parts();
-        let Phase::Following(follow) = phase else {
-            return false;
-        };
-        let (changed, next) = follow.read_stream(&mut cx, budget);
-        self.go(next);
-        changed
     }
 
     /// Returns whether a start was cancelled before any of it was sent.
@@ -255,14 +247,16 @@ impl<P: Provider> Task<P> {
             .planned()
             .is_none_or(|planned| planned.purpose != purpose)
         {
-            match self.build(&purpose) {
+            match self.phase.build(&self.env, &purpose) {
                 Ok(request) => self.link.plan(Exchange {
                     id: self.env.next_exchange(),
                     purpose,
                     request,
                 }),
                 Err(error) => {
-                    self.unbuildable(&purpose, error.to_string());
+                    let (phase, mut cx) = self.parts();
+                    let next = phase.unbuildable(&mut cx, &purpose, error.to_string());
+                    self.go(next);
                     return None;
                 }
             }
@@ -282,27 +276,6 @@ impl<P: Provider> Task<P> {
                 limits,
             },
         })
-    }
-
-    fn build(&mut self, purpose: &Purpose) -> Result<Arc<Request>, BuildError> {
-        match &mut self.phase {
-            Phase::Starting(starting) => Ok(starting.request.clone()),
-            Phase::Following(follow) => follow.build(&self.env, purpose),
-            Phase::Finishing(finish) => finish.follow.build(&self.env, purpose),
-            Phase::Ended(_) => Err(BuildError::new("the task is over")),
-        }
-    }
-
-    /// Gives up what needed a request that cannot be built, now or later, and reports that.
-    fn unbuildable(&mut self, purpose: &Purpose, why: String) {
-        let (phase, mut cx) = self.parts();
-        let next = match phase {
-            Phase::Following(follow) => follow.unbuildable(&mut cx, purpose, why),
-            Phase::Finishing(finish) => finish.unbuildable(&cx, why),
-            // A start's request was built at birth.
-            Phase::Starting(_) | Phase::Ended(_) => Move::Stay,
-        };
-        self.go(next);
     }
 
     fn limits(&self, purpose: &Purpose) -> Limits {
@@ -371,6 +344,32 @@ impl<P: Provider> Task<P> {
             },
         };
         self.go(next);
+    }
+}
+
+impl<P: Provider> Phase<P> {
+    fn build(&mut self, env: &Env<P>, purpose: &Purpose) -> Result<Arc<Request>, BuildError> {
+        match self {
+            Self::Starting(starting) => Ok(starting.request.clone()),
+            Self::Following(follow) => follow.build(env, purpose),
+            Self::Finishing(finishing) => finishing.follow.build(env, purpose),
+            Self::Ended(_) => Err(BuildError::new("the task is over")),
+        }
+    }
+
+    /// Gives up what needed a request that cannot be built, now or later, and reports that.
+    fn unbuildable(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        purpose: &Purpose,
+        why: String,
+    ) -> Move<P::Output> {
+        match self {
+            Self::Following(follow) => follow.unbuildable(cx, purpose, why),
+            Self::Finishing(finishing) => finishing.unbuildable(cx, why),
+            // A start's request was built at birth.
+            Self::Starting(_) | Self::Ended(_) => Move::Stay,
+        }
     }
 }
 

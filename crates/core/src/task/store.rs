@@ -400,7 +400,8 @@ pub(super) fn resume<P: Provider>(
         // The task's following was over, or is now: a question that has been open since gets no time of its own.
         task.clocks.stop();
     } else {
-        task.update_clock();
+        let (phase, mut cx) = task.parts();
+        phase.update_clock(&mut cx);
     }
     Ok(task)
 }

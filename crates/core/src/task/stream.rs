@@ -74,6 +74,17 @@ pub(super) enum Aftermath {
     Stopped,
 }
 
+impl Aftermath {
+    /// Returns what an end that an event claims shows to have followed a question.
+    pub(super) fn of_end(end: &UnconfirmedEnd) -> Self {
+        match end {
+            UnconfirmedEnd::Succeeded => Self::Worked,
+            UnconfirmedEnd::Failed(_) => Self::Failed,
+            UnconfirmedEnd::Stopped(_) => Self::Stopped,
+        }
+    }
+}
+
 /// An event that says that the task is over, until a read of the task confirms it.
 #[derive(Debug, Clone)]
 pub(super) struct EndConfirmation {

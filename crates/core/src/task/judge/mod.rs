@@ -70,7 +70,8 @@ impl<P: Provider> Task<P> {
             (Phase::Starting(_) | Phase::Finishing(_) | Phase::Ended(_), _) => Move::Stay,
         };
         self.go(next);
-        self.update_clock();
+        let (phase, mut cx) = self.parts();
+        phase.update_clock(&mut cx);
     }
 
     /// Judges the reply to the request that was to open the stream, once nothing else is under way: it may end the
@@ -89,8 +90,9 @@ impl<P: Provider> Task<P> {
         if let Phase::Following(follow) = phase {
             let next = follow.judge_unopened(&mut cx, report, budget);
             self.go(next);
-            self.update_clock();
-        } else if let Some(stream) = self.stream_mut() {
+            let (phase, mut cx) = self.parts();
+            phase.update_clock(&mut cx);
+        } else if let Some(stream) = phase.stream_mut() {
             // The task is over: nobody needs a stream any more.
             stream.enter(StreamState::Closed {
                 due: Timestamp::MAX,

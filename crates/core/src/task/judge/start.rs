@@ -148,7 +148,8 @@ impl<P: Provider> Task<P> {
             let due = follow.poller.schedule(&mut self.env, None);
             follow.poller.postpone(due, WaitReason::PollInterval);
         }
-        self.begin_cancelling();
+        let how = self.env.policy.on_interrupt;
+        self.cancel.begin(&mut self.clocks, how, now);
         self.out.save.need();
     }
 }

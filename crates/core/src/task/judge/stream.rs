@@ -327,11 +327,7 @@ impl<P: Provider> Follow<P> {
                 self.take_wait(cx, question);
             }
             EventKind::Ended(end) => {
-                self.stream.close_asked(match end {
-                    UnconfirmedEnd::Succeeded => Aftermath::Worked,
-                    UnconfirmedEnd::Failed(_) => Aftermath::Failed,
-                    UnconfirmedEnd::Stopped(_) => Aftermath::Stopped,
-                });
+                self.stream.close_asked(Aftermath::of_end(&end));
                 self.stream.end = Some(EndConfirmation {
                     end,
                     event: event.clone(),

@@ -187,7 +187,10 @@ impl<P: Provider> Follow<P> {
             return Move::Stay;
         }
         if read.is_some() || !told {
-            return self.asked_no_more(cx, read.or(Some(Aftermath::Worked)), None);
+            // An end that an event claims followed, too, even if the event that asks was lost.
+            let end = self.stream.end.as_ref();
+            let claimed = end.map_or(Aftermath::Worked, |end| Aftermath::of_end(&end.end));
+            return self.asked_no_more(cx, read.or(Some(claimed)), None);
         }
         if is_sent {
             return self.still_asked(cx);

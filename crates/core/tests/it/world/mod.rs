@@ -75,6 +75,9 @@ pub(crate) struct World {
     pub wanted_cancel: bool,
     /// The process ends after this many steps.
     pub kill_after: Option<usize>,
+    /// Whether the task is parked over each quiet wait, and how often it was.
+    pub parks: bool,
+    pub parked: usize,
     pub rewrite: Rewrite,
     /// What was delivered, under which number.
     pub ids: Vec<(EventId, String)>,
@@ -200,6 +203,8 @@ impl World {
             stays: false,
             wanted_cancel: false,
             kill_after: None,
+            parks: true,
+            parked: 0,
             rewrite: Box::new(|_, _, _| {}),
             ids: Vec::new(),
             whys: BTreeSet::new(),
@@ -654,8 +659,14 @@ impl<P: Provider<Output = toy::Output>> TestWorld<P> for World {
         match pause.stream {
             Some(id) => self.read_stream(task, id, pause.until),
             None => {
+                // Whatever a test asserts holds for a task that is parked over each quiet wait, too.
+                let parked = task.park().filter(|_| self.parks);
                 self.sleep(pause.until);
                 self.now += self.asleep_now;
+                if let Some(parked) = parked {
+                    self.parked += 1;
+                    *task = Task::unpark(P::default(), &parked, at(self.now)).expect("unpark");
+                }
             }
         }
         Ok(())
