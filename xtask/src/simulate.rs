@@ -32,7 +32,7 @@ pub(crate) struct Args {
     /// Run this seed alone and show what happens
     #[arg(long, conflicts_with_all = ["seeds", "from", "mutants"])]
     seed: Option<u64>,
-    /// Hold each run, without faults, against one of this shape: resume-at-waits
+    /// Hold each run, without faults, against one of this shape: resume-at-waits, park-at-waits
     #[arg(long, conflicts_with = "mutants")]
     shape: Option<String>,
     /// Break the machine in each way of xtask/mutants.toml, and see that it is caught
