@@ -28,6 +28,7 @@ mod sse_world;
 mod stand_ins;
 mod starts;
 mod stored;
+mod stored_states;
 mod streaming;
 mod turns;
 mod words;
