@@ -591,7 +591,7 @@ impl<P: Provider> Task<P> {
         Ok(())
     }
 
-    /// Sends a message that answers no question; [`Event::Sent`] reports its outcome.
+    /// Sends a message that answers no question; [`Event::Sent`](crate::Event::Sent) reports its outcome.
     ///
     /// # Errors
     /// Returns an error if the provider does not accept messages, or if the task is over: then begin a new turn

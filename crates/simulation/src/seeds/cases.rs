@@ -1,9 +1,12 @@
 //! What a seed means.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::{FaultEvent, FaultPlan, START, Shape, Simulation, Violation};
-use taskward_core::{Answer, OnDetach, Policy, Provider, Question, QuestionKind, TaskId};
+use taskward_core::{
+    Answer, OnDetach, Policy, Provider, Question, QuestionId, QuestionKind, TaskId,
+};
 use taskward_providers::agent_harness::{self, AgentHarness};
 use taskward_providers::nanonets::{self, Nanonets};
 use taskward_sim::platform::SimPlatform;
@@ -348,13 +351,21 @@ impl Case {
         }
         let mut rng = fastrand::Rng::with_seed(self.seed ^ 1);
         let mut said = 0;
+        // Held against another run, a human who is asked the same again thinks and answers the same.
+        let is_compared = self.compared.is_some();
+        let mut thought: BTreeMap<QuestionId, (Duration, Answer)> = BTreeMap::new();
         let human = move |question: &Question| {
             if deaf {
                 return None;
             }
+            if let Some(known) = thought.get(&question.id).filter(|_| is_compared) {
+                return Some(known.clone());
+            }
             said += 1;
             let after = Duration::from_millis(rng.u64(..=delay));
-            Some((after, answer(question, said, &mut rng)))
+            let given = (after, answer(question, said, &mut rng));
+            thought.insert(question.id.clone(), given.clone());
+            Some(given)
         };
         let simulation = simulation
             .policy(policy)
