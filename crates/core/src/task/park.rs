@@ -14,7 +14,9 @@ use super::{Task, writes::WriteState};
 ///
 /// It is for a program that holds many tasks, or that a timer starts for each step. Unlike a [`Snapshot`], from which
 /// another process takes the task up for people who have heard nothing, a parked task goes on as if nothing had
-/// happened: nothing is reported again, and nothing is stored or read that would not have been.
+/// happened: nothing is reported again, and nothing is read that would not have been. So it is good for one time only:
+/// whatever the task stores after it was unparked takes its place, and a message that was put off is sent by both if
+/// both are gone on with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
     until: Timestamp,
@@ -55,7 +57,9 @@ impl<P: Provider> Task<P> {
     /// Returns a parked task to where it was. Tell it its credential again, as before
     /// ([`with_credential`](Self::with_credential)).
     ///
-    /// What explains the past is not kept: the last [`refusal`](Self::refusal), and why the next poll is made when it is.
+    /// What explains the past is not kept: the last [`refusal`](Self::refusal), why the next poll is made when it is, and
+    /// digests of events that would show that one comes again in other words. Of the newest events, which are shown with
+    /// the next question, 8 KiB of text are.
     ///
     /// # Errors
     /// Returns an error if the parked task belongs to another provider or was parked by another version.
@@ -69,7 +73,7 @@ impl<P: Provider> Task<P> {
         let follow = match &self.phase {
             Phase::Following(follow) => follow,
             Phase::Finishing(finishing) => &finishing.follow,
-            // The request of a start without a key is not stored, lest it be repeated.
+            // The request of a start without a key is not stored as one to send, lest it be repeated.
             Phase::Starting(_) | Phase::Ended(_) => return false,
         };
         let stream = &follow.stream;
