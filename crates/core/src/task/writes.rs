@@ -9,6 +9,8 @@
 //!                            └──── keyed, and still asked ───────────────┘ └──three times not──► Unknown
 //! ```
 //!
+//! An event that comes while an answer is `Ready` sends it back to its check.
+//!
 //! A keyed answer may be repeated, but only while the task still asks: a server that forgot the key would take it for
 //! the answer to its next question.
 //!
@@ -244,6 +246,22 @@ impl PendingWrite {
         may
     }
 
+    /// Takes back the permission to send an answer, because an event has shown since the check that the task may not ask
+    /// its question any more: it is checked again. Returns whether there was one.
+    pub(super) fn recheck(&mut self, now: Timestamp) -> bool {
+        let (WriteState::Ready(Sendable(earlier)), WriteKind::Answer { .. }) =
+            (&self.state, &self.kind)
+        else {
+            return false;
+        };
+        self.state = match earlier {
+            Earlier::Nothing => WriteState::Checking,
+            Earlier::MaybeReceived => WriteState::Unconfirmed(Cause::Lost),
+        };
+        self.due = now;
+        true
+    }
+
     fn leave(&mut self, earlier: Earlier, due: Timestamp, out: &mut Outbox) {
         self.state = WriteState::Ready(Sendable(earlier));
         self.due = due;
@@ -430,6 +448,12 @@ impl Writes {
         }
     }
 
+    /// Has the first write checked again if it is an answer that may be sent; returns whether it is.
+    pub(super) fn recheck(&mut self, now: Timestamp) -> bool {
+        let write = self.queue.front_mut();
+        write.is_some_and(|write| write.recheck(now))
+    }
+
     /// Notes that the first write was sent.
     pub(super) fn sent(&mut self) {
         if let Some(write) = self.queue.front_mut() {
@@ -556,6 +580,20 @@ mod tests {
 
     fn restored(write: &PendingWrite, how: TakenUp) -> PendingWrite {
         PendingWrite::restore(write.stored(NOW), how, &Since::new(NOW, NOW))
+    }
+
+    #[test]
+    fn an_answer_that_may_be_sent_is_checked_again_and_one_that_was_sent_is_not() {
+        let mut out = Outbox::default();
+        let mut ready = PendingWrite::new(answer(), None, NOW);
+        ready.allow(NOW, &mut out);
+        assert!(ready.recheck(NOW));
+        assert_eq!(ready.state(), &WriteState::Checking);
+        assert!(!ready.recheck(NOW));
+        assert!(!sent(answer(), None, &mut out).recheck(NOW));
+        let mut message = PendingWrite::new(message(), None, NOW);
+        message.allow(NOW, &mut out);
+        assert!(!message.recheck(NOW), "it answers nothing");
     }
 
     #[test]

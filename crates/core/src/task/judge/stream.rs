@@ -314,6 +314,10 @@ impl<P: Provider> Follow<P> {
 
     /// Judges what an event says about the task.
     fn judge_event(&mut self, cx: &mut Cx<'_, P>, kind: EventKind, event: &RawEvent) {
+        // An answer may have been checked a moment ago and not have left: whatever the task does now, it is checked again.
+        if !matches!(kind, EventKind::Neutral) && self.writes.recheck(cx.env.now) {
+            cx.link.take_back();
+        }
         match kind {
             EventKind::Neutral => {}
             EventKind::Working => {
