@@ -79,7 +79,7 @@ pub(super) enum WriteState {
     Checking,
     /// The server has received nothing, and the write is sent later.
     Postponed,
-    /// The write is stored as leaving and may be sent.
+    /// The write is stored as one that may have been sent, and may be.
     Ready(Sendable),
     /// The write was sent, and its reply is not judged.
     InFlight(Earlier),
@@ -230,7 +230,7 @@ impl PendingWrite {
         }
     }
 
-    /// Lets a postponed write be sent once it is due. It is stored as leaving first.
+    /// Lets a postponed write be sent once it is due. It is stored as one that may have been sent first.
     pub(super) fn due_again(&mut self, now: Timestamp, out: &mut Outbox) {
         if matches!(self.state, WriteState::Postponed) && self.due <= now {
             self.leave(Earlier::Nothing, self.due, out);
