@@ -461,6 +461,7 @@ pub(crate) struct SavedQuestion {
 pub(crate) enum SavedQuestionState {
     Open,
     Answering,
+    Overtaken,
     Resolved,
     Superseded,
     Unconfirmed,

@@ -17,7 +17,7 @@ use super::env::Env;
 use super::link::Link;
 use super::outbox::Outbox;
 use super::poller::Poller;
-use super::questions::{QuestionState, Questions, answerable, fits};
+use super::questions::{QuestionChange, Questions, answerable, fits};
 use super::stream::Stream;
 use super::turn::Turn;
 use super::writes::{WriteKind, Writes};
@@ -118,7 +118,8 @@ impl<P: Provider> Follow<P> {
             };
             IdempotencyKey::of_answer(self.id.as_str(), &place, &answer)
         });
-        self.questions.set(&question.id, QuestionState::Answering);
+        self.questions
+            .change(&question.id, QuestionChange::Answered);
         let kind = WriteKind::Answer {
             question: Box::new(question),
             answer,

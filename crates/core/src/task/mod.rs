@@ -1,4 +1,4 @@
-//! //! The state machine of one remote task.
+//! The state machine of one remote task.
 
 mod cancel;
 mod clocks;
@@ -18,6 +18,7 @@ mod poller;
 mod questions;
 mod reasons;
 mod record;
+mod still_asked;
 mod store;
 mod stream;
 mod turn;

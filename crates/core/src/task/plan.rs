@@ -26,6 +26,7 @@ use super::intent::old_key;
 use super::link::{Exchange, Purpose};
 use super::phase::{Finishing, LastRead, Move, Phase};
 use super::stream::{OPENING, Stream, StreamState};
+use super::writes::PendingWrite;
 
 /// The earliest of several exchanges that are due.
 pub(super) struct NextExchange<T> {
@@ -467,7 +468,12 @@ impl<P: Provider> Follow<P> {
     ) -> Move<P::Output> {
         match purpose {
             Purpose::Check | Purpose::Write | Purpose::Reconcile => {
-                self.finish_write(cx, Answered::Refused, Some(why))
+                let write = self.writes.front();
+                let how = match write.is_some_and(PendingWrite::maybe_applied) {
+                    true => Answered::Unknown,
+                    false => Answered::Refused,
+                };
+                self.finish_write(cx, how, Some(why))
             }
             Purpose::Cancel => {
                 cx.cancel.refuse(CancelFailure::Unbuildable(why), cx.out);
@@ -475,9 +481,7 @@ impl<P: Provider> Follow<P> {
                 Move::Stay
             }
             Purpose::OpenStream(_) => {
-                self.stream.state = StreamState::Closed {
-                    due: Timestamp::MAX,
-                };
+                self.stream.never_open();
                 Move::Stay
             }
             // The cursor came from the server, so this is no failure of the task.

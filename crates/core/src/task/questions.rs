@@ -1,10 +1,5 @@
 //! The questions region: which questions are open, which were answered, and which must not be offered again.
-//!
-//! ```text
-//! Open ─answer()─► Answering ─┬─► Resolved (applied, gone)
-//!   │                         └─► Unconfirmed (unknown, refused, not sent) ─answer()─► Answering
-//!   └── withdrawn ──► forgotten
-//! ```
+//! ARCHITECTURE.md draws their states.
 
 use std::collections::BTreeMap;
 
@@ -25,12 +20,56 @@ pub(super) enum QuestionState {
     Open,
     /// An answer is being sent.
     Answering,
+    /// An answer to a stand-in is being sent, and the task has worked since: no later event is about this question.
+    Overtaken,
     /// The question was answered; it is never offered again.
     Resolved,
     /// The question was answered, and the task has worked since.
     Superseded,
     /// An answer did not succeed for certain; only an explicit answer of the caller repeats it.
     Unconfirmed,
+}
+
+/// What changes the state of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QuestionChange {
+    /// The caller answers.
+    Answered,
+    /// The answer was applied, or comes too late.
+    Applied,
+    /// The answer was refused or not sent, or nobody knows whether it was applied.
+    Failed,
+    /// The task no longer asks.
+    Withdrawn,
+    /// An event shows the task at work. This is about stand-ins only: the events name every other question.
+    Worked,
+    /// The event that was taken for this question asks another one.
+    Unlinked,
+}
+
+impl QuestionState {
+    /// Returns the next state, or `None` if the question is forgotten: the one place that says so.
+    fn after(self, change: QuestionChange) -> Option<Self> {
+        Some(match (self, change) {
+            (Self::Open | Self::Unconfirmed, QuestionChange::Answered) => Self::Answering,
+            (Self::Answering, QuestionChange::Applied) => Self::Resolved,
+            (Self::Answering, QuestionChange::Failed) => Self::Unconfirmed,
+            (Self::Answering, QuestionChange::Worked) => Self::Overtaken,
+            (Self::Overtaken, QuestionChange::Applied | QuestionChange::Failed)
+            | (Self::Resolved, QuestionChange::Worked | QuestionChange::Unlinked) => {
+                Self::Superseded
+            }
+            (Self::Open, QuestionChange::Withdrawn) => return None,
+            // An answer may have arrived: the question is not asked again by itself.
+            (Self::Unconfirmed, QuestionChange::Withdrawn) => Self::Resolved,
+            (state, _) => state,
+        })
+    }
+
+    /// Returns whether a human may answer the question now.
+    fn is_answerable(self) -> bool {
+        matches!(self, Self::Open | Self::Unconfirmed)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +112,7 @@ impl QuestionEntry {
     /// Returns the reason why the question is no longer open. If an answer of ours may have been applied, or if only a
     /// stand-in is known, nobody can say that somebody else answered.
     pub(super) fn elsewhere(&self, reason: WithdrawReason) -> WithdrawReason {
-        let is_anybodys = self.may_be_ours || (self.question.stand_in && self.known_as.is_none());
+        let is_anybodys = self.may_be_ours || self.is_unnamed();
         match reason {
             WithdrawReason::AnsweredElsewhere if is_anybodys => WithdrawReason::TaskMovedOn,
             reason => reason,
@@ -83,6 +122,11 @@ impl QuestionEntry {
     /// Returns the id by which the server knows the question.
     pub(super) fn server_id(&self) -> &QuestionId {
         self.known_as.as_ref().unwrap_or(&self.question.id)
+    }
+
+    /// Returns whether no event has named the question yet.
+    pub(super) fn is_unnamed(&self) -> bool {
+        self.question.stand_in && self.known_as.is_none()
     }
 
     fn is_called(&self, id: &QuestionId) -> bool {
@@ -106,6 +150,7 @@ impl QuestionEntry {
             state: match state {
                 QuestionState::Open => SavedQuestionState::Open,
                 QuestionState::Answering => SavedQuestionState::Answering,
+                QuestionState::Overtaken => SavedQuestionState::Overtaken,
                 QuestionState::Resolved => SavedQuestionState::Resolved,
                 QuestionState::Superseded => SavedQuestionState::Superseded,
                 QuestionState::Unconfirmed => SavedQuestionState::Unconfirmed,
@@ -131,6 +176,7 @@ impl QuestionEntry {
             state: match state {
                 SavedQuestionState::Open => QuestionState::Open,
                 SavedQuestionState::Answering => QuestionState::Answering,
+                SavedQuestionState::Overtaken => QuestionState::Overtaken,
                 SavedQuestionState::Resolved => QuestionState::Resolved,
                 SavedQuestionState::Superseded => QuestionState::Superseded,
                 SavedQuestionState::Unconfirmed => QuestionState::Unconfirmed,
@@ -273,12 +319,7 @@ impl Questions {
     pub(super) fn open(&self) -> impl Iterator<Item = &Question> {
         self.entries
             .values()
-            .filter(|entry| {
-                matches!(
-                    entry.state,
-                    QuestionState::Open | QuestionState::Unconfirmed
-                )
-            })
+            .filter(|entry| entry.state.is_answerable())
             .map(|entry| &entry.question)
     }
 
@@ -300,17 +341,16 @@ impl Questions {
 
     /// Returns whether an answer to this question has arrived, or no longer can.
     pub(super) fn is_resolved(&self, id: &QuestionId) -> bool {
-        self.get(id).is_some_and(|entry| {
-            matches!(
-                entry.state,
-                QuestionState::Resolved | QuestionState::Superseded | QuestionState::Answering
-            )
-        })
+        self.get(id)
+            .is_some_and(|entry| !entry.state.is_answerable())
     }
 
-    pub(super) fn set(&mut self, id: &QuestionId, state: QuestionState) {
+    pub(super) fn change(&mut self, id: &QuestionId, change: QuestionChange) {
         if let Some(entry) = self.entries.get_mut(id) {
-            entry.state = state;
+            match entry.state.after(change) {
+                Some(state) => entry.state = state,
+                None => self.forget(id),
+            }
         }
     }
 
@@ -330,9 +370,9 @@ impl Questions {
             let alive = match entry.state {
                 QuestionState::Open | QuestionState::Answering | QuestionState::Unconfirmed => true,
                 QuestionState::Resolved => is_stale,
-                QuestionState::Superseded => false,
+                QuestionState::Overtaken | QuestionState::Superseded => false,
             };
-            entry.question.stand_in && entry.known_as.is_none() && alive
+            alive && entry.is_unnamed()
         });
         let Some(entry) = unnamed else {
             return KnownAs::New;
@@ -349,15 +389,19 @@ impl Questions {
                 KnownAs::Told
             }
             QuestionState::Answering => KnownAs::Told,
-            QuestionState::Resolved | QuestionState::Superseded => KnownAs::Resolved,
+            QuestionState::Resolved | QuestionState::Overtaken | QuestionState::Superseded => {
+                KnownAs::Resolved
+            }
         }
     }
 
-    /// Marks resolved questions as superseded, because the task works: no later event is about them.
-    pub(super) fn supersede(&mut self) {
+    /// Notes that an event shows the task at work: no later event is about a stand-in that was answered.
+    pub(super) fn worked(&mut self) {
         for entry in self.entries.values_mut() {
-            if entry.state == QuestionState::Resolved && entry.question.stand_in {
-                entry.state = QuestionState::Superseded;
+            if entry.question.stand_in
+                && let Some(state) = entry.state.after(QuestionChange::Worked)
+            {
+                entry.state = state;
             }
         }
     }
@@ -365,9 +409,11 @@ impl Questions {
     /// Separates the event with this id from the question it was taken for: it asks a question of its own.
     pub(super) fn unlink(&mut self, id: &QuestionId) {
         for entry in self.entries.values_mut() {
-            if entry.known_as.as_ref() == Some(id) {
+            if entry.known_as.as_ref() == Some(id)
+                && let Some(state) = entry.state.after(QuestionChange::Unlinked)
+            {
                 entry.known_as = None;
-                entry.state = QuestionState::Superseded;
+                entry.state = state;
             }
         }
     }
@@ -466,39 +512,43 @@ impl Questions {
         reason: impl Fn(&Question) -> WithdrawReason,
         events: &mut EventQueue,
     ) {
-        self.entries.retain(|id, entry| match entry.state {
+        self.entries.retain(|id, entry| {
             // Resolved ones stay known, or a stale read would offer them again; `judge/writes.rs` judges an answer
             // under way.
-            QuestionState::Resolved | QuestionState::Superseded | QuestionState::Answering => true,
-            QuestionState::Open | QuestionState::Unconfirmed => {
-                let shown = shown(id) || entry.known_as.as_ref().is_some_and(&shown);
-                if !shown {
-                    events.push(Event::Withdrawn {
-                        question: id.clone(),
-                        reason: entry.elsewhere(reason(&entry.question)),
-                    });
+            let is_shown = shown(id) || entry.known_as.as_ref().is_some_and(&shown);
+            if !entry.state.is_answerable() || is_shown {
+                return true;
+            }
+            events.push(Event::Withdrawn {
+                question: id.clone(),
+                reason: entry.elsewhere(reason(&entry.question)),
+            });
+            match entry.state.after(QuestionChange::Withdrawn) {
+                Some(state) => {
+                    entry.state = state;
+                    true
                 }
-                // An answer to an unconfirmed one may have arrived: the question is not asked again by itself.
-                let unconfirmed = entry.state == QuestionState::Unconfirmed;
-                if !shown && unconfirmed {
-                    entry.state = QuestionState::Resolved;
-                }
-                shown || unconfirmed
+                None => false,
             }
         });
     }
 
-    /// Records the outcome of an answer.
-    pub(super) fn resolve(&mut self, id: &QuestionId, answer: Answer, how: Answered) {
-        let state = match how {
-            Answered::Applied | Answered::Gone(_) => QuestionState::Resolved,
-            Answered::Refused | Answered::Unknown | Answered::NotSent => QuestionState::Unconfirmed,
-        };
-        self.set(id, state);
+    /// Records the outcome of an answer; returns whether the question is over although the answer failed.
+    pub(super) fn resolve(&mut self, id: &QuestionId, answer: Answer, how: Answered) -> bool {
+        self.change(
+            id,
+            match how {
+                Answered::Applied | Answered::Gone(_) => QuestionChange::Applied,
+                Answered::Refused | Answered::Unknown | Answered::NotSent => QuestionChange::Failed,
+            },
+        );
         if let Some(entry) = self.entries.get_mut(id) {
             entry.may_be_ours |= how == Answered::Unknown;
             entry.answer = (how == Answered::Applied).then_some(answer);
         }
+        let state = self.entries.get(id).map(|entry| entry.state);
+        let has_failed = !matches!(how, Answered::Applied | Answered::Gone(_));
+        has_failed && state == Some(QuestionState::Superseded)
     }
 }
 
@@ -513,7 +563,9 @@ pub(super) fn answerable<'a>(
     };
     match entry.state {
         QuestionState::Open | QuestionState::Unconfirmed => Ok(entry),
-        QuestionState::Answering => Err(AnswerError::BeingAnswered(id.clone())),
+        QuestionState::Answering | QuestionState::Overtaken => {
+            Err(AnswerError::BeingAnswered(id.clone()))
+        }
         QuestionState::Resolved | QuestionState::Superseded => Err(AnswerError::AlreadyAnswered {
             id: id.clone(),
             with: entry.answer.clone(),

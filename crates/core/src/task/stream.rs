@@ -316,6 +316,13 @@ impl Stream {
         self.state = next;
     }
 
+    /// Gives up a closed stream for good, because no request can open it.
+    pub(super) fn never_open(&mut self) {
+        if let StreamState::Closed { due } = &mut self.state {
+            *due = Timestamp::MAX;
+        }
+    }
+
     pub(super) fn opening(&mut self, id: ExchangeId, now: Timestamp) {
         self.enter(StreamState::Opening(Box::new(Opening {
             id,

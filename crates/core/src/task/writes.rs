@@ -1,23 +1,11 @@
-//! The writes region: writes to an existing task, each applied at most once.
-//!
-//! ```text
-//! Checking ──still asked──► Ready ──sent──► InFlight ──2xx──► Applied
-//!    │  ▲                    ▲ ▲               │ │ └─refused──► Refused
-//!    │  └──an answer that───────────never──────┘ │
-//!    └─► Gone                │ └─Postponed◄─sent─┤ a message
-//!                            │                   └─outcome unknown──► Unconfirmed ──shows, or no longer asked──► Applied
-//!                            └──── keyed, and still asked ───────────────┘ └──three times not──► Unknown
-//! ```
-//!
-//! An event that comes while an answer is `Ready` sends it back to its check.
+//! The writes region: writes to an existing task, each applied at most once. ARCHITECTURE.md draws their states.
 //!
 //! A keyed answer may be repeated, but only while the task still asks: a server that forgot the key would take it for
 //! the answer to its next question.
 //!
-//! **A write without a key is never repeated.** Only a [`Sendable`] gives a request, and sending consumes it. One is made
-//! in three places, all in this file: [`PendingWrite::allow`] from `Checking`, which no write enters of which the server
-//! may have received anything; [`PendingWrite::due_again`] from `Postponed`, likewise; and [`PendingWrite::repeat`] from
-//! `Unconfirmed`, which asks for the key.
+//! **A write without a key is never repeated.** Only a [`Sendable`] gives a request, and sending consumes it. Only
+//! [`WriteState::after`] makes one: from `Checking` and `Postponed`, which no write enters of which the server may have
+//! received anything, and from `Unconfirmed` for whoever shows the key.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -36,6 +24,7 @@ use crate::time::Timestamp;
 use super::env::Env;
 use super::link::Purpose;
 use super::outbox::Outbox;
+use super::still_asked::StillAsked;
 
 /// What is written.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +80,10 @@ pub(super) enum WriteState {
 #[derive(Debug, PartialEq)]
 pub(super) struct Sendable(Earlier);
 
+/// The proof that a write has an idempotency key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keyed(());
+
 /// Whether the server may have received an earlier attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Earlier {
@@ -107,6 +100,61 @@ pub(super) enum Cause {
     Refused,
     /// The server may have received an attempt, and refused the next one.
     LostThenRefused,
+}
+
+/// What changes the state of a write.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum WriteChange {
+    /// A read shows that the task waits for this answer.
+    StillAsked(StillAsked),
+    /// A read shows where the conversation stands before this message.
+    Placed,
+    /// The time has come for which the message was postponed.
+    Due,
+    /// The write has a key, and a read shows that the task still waits for it.
+    Repeated(StillAsked, Keyed),
+    /// An event has come since the check: the task may not ask the question any more.
+    Overtaken,
+    Sent,
+    /// The attempt failed, and the server has not received this answer. Somebody else may answer meanwhile.
+    AnswerNotReceived,
+    /// The attempt failed, and the server has not received this message.
+    MessageNotReceived,
+    /// The server may have received the attempt.
+    Lost,
+    /// The server refused the keyed write, perhaps because of an earlier attempt or of somebody else.
+    Refused,
+}
+
+impl WriteState {
+    /// Returns the next state: the one place that says so, and the only one that lets a write be sent.
+    fn after(self, change: WriteChange) -> Self {
+        match (self, change) {
+            (Self::Checking, WriteChange::StillAsked(_) | WriteChange::Placed)
+            | (Self::Postponed, WriteChange::Due) => Self::Ready(Sendable(Earlier::Nothing)),
+            (Self::Unconfirmed(Cause::Lost), WriteChange::Repeated(_, _)) => {
+                Self::Ready(Sendable(Earlier::MaybeReceived))
+            }
+            (Self::Ready(Sendable(Earlier::Nothing)), WriteChange::Overtaken)
+            | (Self::InFlight(Earlier::Nothing), WriteChange::AnswerNotReceived) => Self::Checking,
+            (Self::InFlight(Earlier::Nothing), WriteChange::MessageNotReceived) => Self::Postponed,
+            (Self::Ready(Sendable(earlier)), WriteChange::Sent) => Self::InFlight(earlier),
+            // The last attempt did not arrive; an earlier one may have.
+            (Self::Ready(Sendable(Earlier::MaybeReceived)), WriteChange::Overtaken)
+            | (
+                Self::InFlight(Earlier::MaybeReceived),
+                WriteChange::AnswerNotReceived | WriteChange::MessageNotReceived,
+            )
+            | (Self::InFlight(_), WriteChange::Lost) => Self::Unconfirmed(Cause::Lost),
+            (Self::InFlight(Earlier::Nothing), WriteChange::Refused) => {
+                Self::Unconfirmed(Cause::Refused)
+            }
+            (Self::InFlight(Earlier::MaybeReceived), WriteChange::Refused) => {
+                Self::Unconfirmed(Cause::LostThenRefused)
+            }
+            (state, _) => state,
+        }
+    }
 }
 
 /// What a read that precedes or confirms a write rests on.
@@ -222,88 +270,92 @@ impl PendingWrite {
         Ok(request.freeze(&env.seed))
     }
 
-    /// Lets a write be sent whose check has shown that it may be, and notes where the conversation stands. A write whose
-    /// outcome is unknown stays as it is.
-    pub(super) fn allow(&mut self, now: Timestamp, out: &mut Outbox) {
-        if let WriteState::Checking = self.state {
-            self.leave(Earlier::Nothing, now, out);
+    /// Changes the state; returns whether that made a difference.
+    fn change(&mut self, change: WriteChange) -> bool {
+        let before = std::mem::discriminant(&self.state);
+        let state = std::mem::replace(&mut self.state, WriteState::Checking);
+        self.state = state.after(change);
+        before != std::mem::discriminant(&self.state)
+    }
+
+    /// Lets an answer be sent whose question a check has shown to be open. A write whose outcome is unknown stays as it
+    /// is, and so does a message.
+    pub(super) fn allow_answer(&mut self, still: StillAsked, now: Timestamp, out: &mut Outbox) {
+        if let WriteKind::Answer { .. } = self.kind {
+            self.release(WriteChange::StillAsked(still), now, out);
         }
     }
 
-    /// Lets a postponed write be sent once it is due. It is stored as one that may have been sent first.
+    /// Lets a message be sent once a check has shown where the conversation stands.
+    pub(super) fn allow_message(&mut self, now: Timestamp, out: &mut Outbox) {
+        if let WriteKind::Message { .. } = self.kind {
+            self.release(WriteChange::Placed, now, out);
+        }
+    }
+
+    /// Lets a postponed write be sent once it is due.
     pub(super) fn due_again(&mut self, now: Timestamp, out: &mut Outbox) {
-        if matches!(self.state, WriteState::Postponed) && self.due <= now {
-            self.leave(Earlier::Nothing, self.due, out);
+        if self.due <= now {
+            self.release(WriteChange::Due, self.due, out);
         }
     }
 
     /// Lets a write with unknown outcome be sent again under its key; returns false if it has none, or was refused.
-    pub(super) fn repeat(&mut self, now: Timestamp, out: &mut Outbox) -> bool {
-        let may = self.key.is_some() && matches!(self.state, WriteState::Unconfirmed(Cause::Lost));
-        if may {
-            self.leave(Earlier::MaybeReceived, now, out);
+    pub(super) fn repeat(&mut self, still: StillAsked, now: Timestamp, out: &mut Outbox) -> bool {
+        let Some(keyed) = self.key.as_ref().map(|_| Keyed(())) else {
+            return false;
+        };
+        self.release(WriteChange::Repeated(still, keyed), now, out)
+    }
+
+    /// Lets the write be sent, if this change does; it is stored first as one that may have been sent.
+    fn release(&mut self, change: WriteChange, due: Timestamp, out: &mut Outbox) -> bool {
+        let is_released = self.change(change);
+        if is_released {
+            self.due = due;
+            out.save.need();
         }
-        may
+        is_released
     }
 
     /// Takes back the permission to send an answer, because an event has shown since the check that the task may not ask
     /// its question any more: it is checked again. Returns whether there was one.
     pub(super) fn recheck(&mut self, now: Timestamp) -> bool {
-        let (WriteState::Ready(Sendable(earlier)), WriteKind::Answer { .. }) =
-            (&self.state, &self.kind)
-        else {
-            return false;
-        };
-        self.state = match earlier {
-            Earlier::Nothing => WriteState::Checking,
-            Earlier::MaybeReceived => WriteState::Unconfirmed(Cause::Lost),
-        };
-        self.due = now;
-        true
-    }
-
-    fn leave(&mut self, earlier: Earlier, due: Timestamp, out: &mut Outbox) {
-        self.state = WriteState::Ready(Sendable(earlier));
-        self.due = due;
-        out.save.need();
+        let is_answer = matches!(self.kind, WriteKind::Answer { .. });
+        let is_taken_back = is_answer && self.change(WriteChange::Overtaken);
+        if is_taken_back {
+            self.due = now;
+        }
+        is_taken_back
     }
 
     /// Notes that the write was sent. Its permission is used up.
     pub(super) fn sent(&mut self) {
-        if let WriteState::Ready(Sendable(earlier)) = self.state {
-            self.state = WriteState::InFlight(earlier);
+        if self.change(WriteChange::Sent) {
             self.attempts = self.attempts.saturating_add(1);
         }
     }
 
-    /// Notes that the attempt failed and the server has not received it. An answer is checked again, because somebody
-    /// else may answer meanwhile; a message waits until it is due.
+    /// Notes that the attempt failed and the server has not received it.
     pub(super) fn not_received(&mut self, due: Timestamp, why: WaitReason) {
-        self.state = match (&self.state, &self.kind) {
-            (WriteState::InFlight(Earlier::MaybeReceived), _) => {
-                WriteState::Unconfirmed(Cause::Lost)
-            }
-            (_, WriteKind::Answer { .. }) => WriteState::Checking,
-            (_, WriteKind::Message { .. }) => WriteState::Postponed,
-        };
+        self.change(match self.kind {
+            WriteKind::Answer { .. } => WriteChange::AnswerNotReceived,
+            WriteKind::Message { .. } => WriteChange::MessageNotReceived,
+        });
         self.due = due;
         self.why = why;
     }
 
     /// Notes that the server may have received the attempt: reads have to find the write.
     pub(super) fn lost(&mut self, due: Timestamp, why: WaitReason) {
-        self.state = WriteState::Unconfirmed(Cause::Lost);
+        self.change(WriteChange::Lost);
         self.due = due;
         self.why = why;
     }
 
     /// Notes that the server refused the keyed write, perhaps because of an earlier attempt or of somebody else.
     pub(super) fn refused(&mut self, now: Timestamp) {
-        self.state = WriteState::Unconfirmed(if self.maybe_applied() {
-            Cause::LostThenRefused
-        } else {
-            Cause::Refused
-        });
+        self.change(WriteChange::Refused);
         self.due = now;
     }
 
@@ -514,9 +566,16 @@ mod tests {
         }
     }
 
+    const STILL: StillAsked = StillAsked::in_a_test();
+
+    fn allow(write: &mut PendingWrite, out: &mut Outbox) {
+        write.allow_answer(STILL, NOW, out);
+        write.allow_message(NOW, out);
+    }
+
     fn sent(kind: WriteKind, key: Option<IdempotencyKey>, out: &mut Outbox) -> PendingWrite {
         let mut write = PendingWrite::new(kind, key, NOW);
-        write.allow(NOW, out);
+        allow(&mut write, out);
         write.sent();
         write
     }
@@ -527,9 +586,9 @@ mod tests {
         for kind in [message(), answer()] {
             let mut write = sent(kind, None, &mut out);
             write.lost(NOW, WaitReason::Reconcile);
-            assert!(!write.repeat(NOW, &mut out));
+            assert!(!write.repeat(STILL, NOW, &mut out));
             // Nothing that allows a first attempt allows this one.
-            write.allow(NOW, &mut out);
+            allow(&mut write, &mut out);
             write.due_again(NOW, &mut out);
             write.sent();
             assert_eq!(write.state(), &WriteState::Unconfirmed(Cause::Lost));
@@ -543,19 +602,19 @@ mod tests {
         let key = IdempotencyKey::of_answer("t", "1", &Answer::Approve);
         let mut write = sent(answer(), Some(key), &mut out);
         write.lost(NOW, WaitReason::Reconcile);
-        assert!(write.repeat(NOW, &mut out) && write.maybe_applied());
+        assert!(write.repeat(STILL, NOW, &mut out) && write.maybe_applied());
         write.sent();
         // The second attempt did not arrive, and the first one may still have.
         write.not_received(NOW, WaitReason::Backoff);
         assert_eq!(write.state(), &WriteState::Unconfirmed(Cause::Lost));
-        assert!(write.repeat(NOW, &mut out));
+        assert!(write.repeat(STILL, NOW, &mut out));
         write.sent();
         write.refused(NOW);
         assert_eq!(
             write.state(),
             &WriteState::Unconfirmed(Cause::LostThenRefused)
         );
-        assert!(!write.repeat(NOW, &mut out));
+        assert!(!write.repeat(STILL, NOW, &mut out));
     }
 
     #[test]
@@ -586,13 +645,13 @@ mod tests {
     fn an_answer_that_may_be_sent_is_checked_again_and_one_that_was_sent_is_not() {
         let mut out = Outbox::default();
         let mut ready = PendingWrite::new(answer(), None, NOW);
-        ready.allow(NOW, &mut out);
+        allow(&mut ready, &mut out);
         assert!(ready.recheck(NOW));
         assert_eq!(ready.state(), &WriteState::Checking);
         assert!(!ready.recheck(NOW));
         assert!(!sent(answer(), None, &mut out).recheck(NOW));
         let mut message = PendingWrite::new(message(), None, NOW);
-        message.allow(NOW, &mut out);
+        allow(&mut message, &mut out);
         assert!(!message.recheck(NOW), "it answers nothing");
     }
 
@@ -600,7 +659,7 @@ mod tests {
     fn a_stored_write_that_may_have_left_must_be_found_first() {
         let mut out = Outbox::default();
         let mut ready = PendingWrite::new(message(), None, NOW);
-        ready.allow(NOW, &mut out);
+        allow(&mut ready, &mut out);
         for write in [ready, sent(message(), None, &mut out)] {
             let restored = restored(&write, TakenUp::Unparked);
             assert_eq!(restored.state(), &WriteState::Unconfirmed(Cause::Lost));

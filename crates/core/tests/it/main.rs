@@ -27,6 +27,7 @@ mod sse_memory;
 mod sse_world;
 mod stand_ins;
 mod starts;
+mod still_asked;
 mod stored;
 mod stored_states;
 mod streaming;

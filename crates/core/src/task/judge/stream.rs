@@ -322,8 +322,12 @@ impl<P: Provider> Follow<P> {
             EventKind::Neutral => {}
             EventKind::Working => {
                 self.stream.close_asked(Aftermath::Worked);
+                if let Some(seq) = event.seq {
+                    // A stand-in from before it is no question from after it.
+                    self.stream.no_wait_since = self.stream.no_wait_since.max(seq);
+                }
                 self.questions.withdraw(by_event, &mut cx.out.events);
-                self.questions.supersede();
+                self.questions.worked();
             }
             EventKind::Asking(mut question) => {
                 question.unseen_after = Some(self.stream.no_wait_since);

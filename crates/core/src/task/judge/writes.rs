@@ -14,15 +14,23 @@ use crate::retry::{self, AttemptError, Retryability};
 
 use super::{Report, access_lost, by_conversation, refusal, sort};
 use crate::id::QuestionId;
+use crate::response::Response;
 use crate::task::follow::{Cx, Follow, StatusFreshness};
 use crate::task::link::Purpose;
 use crate::task::phase::{Move, Starting};
-use crate::task::questions::QuestionState;
+use crate::task::questions::QuestionChange;
+use crate::task::still_asked::{Asked, KnownEvents, StillAsked};
 use crate::task::stream::Aftermath;
 use crate::task::stream::sequence::SinceLast;
-use crate::task::writes::{Evidence, RECONCILE_READS, WriteKind, WriteState};
+use crate::task::writes::{Evidence, PendingWrite, RECONCILE_READS, WriteKind, WriteState};
+use crate::time::Timestamp;
 
 const NOT_SENT: &str = "the watch ended before it could be sent";
+/// Why an answer is given up that neither the stream nor the list allows.
+const UNKNOWN: &str =
+    "the task waits, and neither its stream nor its list of events can be read to see for what";
+/// How long to wait for a stream that is being reopened before the task is read again for an answer.
+const REOPENING: std::time::Duration = std::time::Duration::from_secs(2);
 
 impl Starting {
     /// Reports that the messages were not sent.
@@ -41,6 +49,7 @@ impl Starting {
 }
 
 impl<P: Provider> Follow<P> {
+    /// Judges the read before a write is sent: is the question still open, and where does the conversation stand?
     pub(in crate::task) fn judge_check(
         &mut self,
         cx: &mut Cx<'_, P>,
@@ -48,17 +57,9 @@ impl<P: Provider> Follow<P> {
         budget: &OriginBudget,
     ) -> Move<P::Output> {
         let read = sort(report).and_then(|reply| {
-            let cursor = cx
-                .env
-                .provider
-                .cursor(&self.id, &reply)
-                .map_err(AttemptError::Unreadable)?;
-            let result = cx
-                .env
-                .provider
-                .read(&self.id, &ReadKind::Questions, &reply)
-                .map_err(AttemptError::Unreadable)?;
-            Ok((cursor, result))
+            let cursor = cx.env.provider.cursor(&self.id, &reply);
+            let cursor = cursor.map_err(AttemptError::Unreadable)?;
+            Ok((cursor, self.read_questions(cx, &reply)?))
         });
         let (cursor, result) = match read {
             Ok(read) => read,
@@ -67,48 +68,105 @@ impl<P: Provider> Follow<P> {
         budget.succeeded();
         self.poller.succeeded();
         if matches!(result, PollResult::Unclear) {
-            return self.check_later(cx);
+            return self.check_later(cx, super::UNCLEAR);
         }
-        let Some(write) = self.writes.front() else {
+        let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
         };
-        let question = match &write.kind {
-            WriteKind::Answer { question, .. } => Some(question.clone()),
-            WriteKind::Message { .. } => None,
-        };
-        if let Some(question) = &question {
-            let shown = shows(&result, question);
-            if !shown {
-                let reason = self.reason_of(question, &result);
-                let next = self.asked_no_more(cx, aftermath_of(&result), reason);
-                return next.or_else(|| self.defer_or_apply(cx, result));
+        write.cursor = cursor;
+        match &write.kind {
+            WriteKind::Message { .. } => {
+                write.allow_message(cx.env.now, cx.out);
+                Move::Stay
             }
-            if matches!(&result, PollResult::Waiting(_))
-                && !self.has_list(cx.env.now)
-                && !self.still_asks(&question.id, false)
-            {
-                return self.asked_no_more(cx, Some(Aftermath::Worked), None);
-            }
-            if matches!(&result, PollResult::Waiting(_)) && self.has_list(cx.env.now) {
-                // The task waits, and its events say whether for this question.
-                if let Some(write) = self.writes.front_mut() {
-                    write.evidence = Evidence::Events;
-                    write.cursor = cursor;
-                }
-                self.begin_backfill(cx);
-                return Move::Stay;
+            WriteKind::Answer { question, .. } => {
+                let question = question.clone();
+                self.check_answer(cx, &question, result)
             }
         }
+    }
+
+    /// Judges whether the question of an answer is still open, after this read of the task.
+    fn check_answer(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        question: &Question,
+        result: PollResult<P::Output>,
+    ) -> Move<P::Output> {
+        match Asked::by_read(question, &result, &self.known_events(cx.env.now)) {
+            Asked::Still(still) => {
+                if let Some(write) = self.writes.front_mut() {
+                    write.allow_answer(still, cx.env.now, cx.out);
+                }
+                Move::Stay
+            }
+            Asked::SeeList => {
+                self.check_by_list(cx);
+                Move::Stay
+            }
+            Asked::Unknown => self.check_when_known(cx),
+            Asked::NoLonger => self.answered_or_over(cx, question, result),
+        }
+    }
+
+    /// Handles a read that shows the task without this question.
+    fn answered_or_over(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        question: &Question,
+        result: PollResult<P::Output>,
+    ) -> Move<P::Output> {
+        if matches!(result, PollResult::Waiting(_)) {
+            // It waits for something else by now.
+            return self.asked_no_more(cx, Some(Aftermath::Worked), None);
+        }
+        let reason = self.reason_of(question, &result);
+        let next = self.asked_no_more(cx, aftermath_of(&result), reason);
+        next.or_else(|| self.defer_or_apply(cx, result))
+    }
+
+    /// Has the list of events read: it says what the task waits for.
+    fn check_by_list(&mut self, cx: &mut Cx<'_, P>) {
         if let Some(write) = self.writes.front_mut() {
-            write.cursor = cursor;
-            write.allow(cx.env.now, cx.out);
+            write.evidence = Evidence::Events;
+        }
+        self.begin_backfill(cx);
+    }
+
+    /// Puts an answer off until the stream or the list says what the task waits for, or gives it up if neither will.
+    fn check_when_known(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+        if !self.known_events(cx.env.now).may_come() {
+            return self.check_later(cx, UNKNOWN);
+        }
+        if let Some(write) = self.writes.front_mut() {
+            write.due = cx.env.now.after(REOPENING);
+            write.why = WaitReason::Backoff;
         }
         Move::Stay
     }
 
+    fn known_events(&self, now: Timestamp) -> KnownEvents<'_> {
+        KnownEvents {
+            questions: &self.questions,
+            stream: &self.stream,
+            has_list: self.has_list(now),
+            now,
+        }
+    }
+
+    /// Reads the conversation or the status from a reply.
+    fn read_questions(
+        &self,
+        cx: &Cx<'_, P>,
+        reply: &Response,
+    ) -> Result<PollResult<P::Output>, AttemptError> {
+        let read = cx.env.provider.read(&self.id, &ReadKind::Questions, reply);
+        read.map_err(AttemptError::Unreadable)
+    }
+
     /// Handles a read that cannot show whether the question is still open: nothing is sent, and the read is repeated a
     /// few times.
-    fn check_later(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+    fn check_later(&mut self, cx: &mut Cx<'_, P>, why: &str) -> Move<P::Output> {
         let now = cx.env.now;
         let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
@@ -118,87 +176,68 @@ impl<P: Provider> Follow<P> {
             write.read_later(now);
             return Move::Stay;
         }
-        let (attempts, maybe) = (write.attempts, write.maybe_applied());
-        let how = if maybe {
-            Answered::Unknown
-        } else {
-            Answered::NotSent
+        let how = match write.maybe_applied() {
+            true => Answered::Unknown,
+            false => Answered::NotSent,
         };
-        let next = self.finish_write(cx, how, Some(super::UNCLEAR.to_owned()));
-        next.or_else(|| self.end_undelivered(attempts, true))
-    }
-
-    /// Returns whether the known events allow that the task still waits for an answer to this question; `read` says
-    /// whether all events are known.
-    fn still_asks(&self, question: &QuestionId, read: bool) -> bool {
-        let entry = self.questions.get(question);
-        let server_id = entry.map_or(question, |entry| entry.server_id());
-        let stand_in = entry.is_some_and(|entry| entry.question.stand_in);
-        let known = read || self.stream.is_trusted();
-        match &self.stream.asked {
-            Some(wait) => wait.question.id == *server_id,
-            // The events say nothing about a stand-in.
-            None => (stand_in || !known) && self.stream.end.is_none(),
-        }
+        self.finish_write(cx, how, Some(why.to_owned()))
     }
 
     /// Judges, after a backfill that was complete or given up, whether the task still waits for an answer to this
     /// question.
     pub(super) fn conclude_check(&mut self, cx: &mut Cx<'_, P>, complete: bool) -> Move<P::Output> {
         let now = cx.env.now;
-        let postponed = now.after(cx.env.policy.retry.cap);
-        let unknown = !complete && self.has_list(cx.env.now) && !self.stream.is_trusted();
+        let is_given_up = !complete && self.has_list(now) && !self.stream.is_trusted();
         let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
         };
         if std::mem::replace(&mut write.evidence, Evidence::Reply) != Evidence::Events {
             return Move::Stay;
         }
-        if unknown {
+        if is_given_up {
             // The task is read again before anything is sent.
-            write.due = postponed;
+            write.due = now.after(cx.env.policy.retry.cap);
             write.why = WaitReason::Backoff;
             return Move::Stay;
         }
         let WriteKind::Answer { question, .. } = &write.kind else {
             return Move::Stay;
         };
-        let id = question.id.clone();
-        let is_sent = matches!(write.state(), WriteState::Unconfirmed(_));
-        if self.stream.sequence.since_last == SinceLast::Unreadable
-            && self.stream.asked.is_none()
-            && !question.stand_in
-        {
-            // What followed the question could not be read.
-            return self.check_later(cx);
+        let question = question.clone();
+        let is_unreadable = self.stream.sequence.since_last == SinceLast::Unreadable;
+        if is_unreadable && self.stream.asked.is_none() && !question.stand_in {
+            return self.check_later(cx, "what followed the question could not be read");
         }
+        let asked = Asked::by_events(&question, &self.known_events(now), complete);
         // A poll result that the backfill deferred may say that the task does not wait.
         let read = self.deferred.as_ref().and_then(aftermath_of);
-        let told = self.still_asks(&id, complete);
-        if let Some(write) = self.writes.front_mut()
-            && read.is_some()
-            && told
-            && write.maybe_applied()
-            && write.reads < RECONCILE_READS
-        {
-            // The task has moved on, and its events have yet to show how.
-            write.reads += 1;
-            write.read_later(now);
+        let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
+        };
+        match (asked, read) {
+            (Asked::Still(_), Some(_))
+                if write.maybe_applied() && write.reads < RECONCILE_READS =>
+            {
+                // The task has moved on, and its events have yet to show how.
+                write.reads += 1;
+                write.read_later(now);
+                Move::Stay
+            }
+            (Asked::Unknown | Asked::SeeList, None) => self.check_when_known(cx),
+            (Asked::Still(still), None) => match write.state() {
+                WriteState::Unconfirmed(_) => self.still_asked(cx, still),
+                _ => {
+                    write.allow_answer(still, now, cx.out);
+                    Move::Stay
+                }
+            },
+            (Asked::NoLonger, _) | (_, Some(_)) => {
+                // An end that an event claims followed, too, even if the event that asks was lost.
+                let end = self.stream.end.as_ref();
+                let claimed = end.map_or(Aftermath::Worked, |end| Aftermath::of_end(&end.end));
+                self.asked_no_more(cx, read.or(Some(claimed)), None)
+            }
         }
-        if read.is_some() || !told {
-            // An end that an event claims followed, too, even if the event that asks was lost.
-            let end = self.stream.end.as_ref();
-            let claimed = end.map_or(Aftermath::Worked, |end| Aftermath::of_end(&end.end));
-            return self.asked_no_more(cx, read.or(Some(claimed)), None);
-        }
-        if is_sent {
-            return self.still_asked(cx);
-        }
-        if let Some(write) = self.writes.front_mut() {
-            write.allow(now, cx.out);
-        }
-        Move::Stay
     }
 
     /// Returns why a read of the conversation does not show the question being answered; `None` if the platform has no
@@ -247,10 +286,8 @@ impl<P: Provider> Follow<P> {
                 return self.finish_write(cx, Answered::Unknown, None);
             }
             WriteKind::Message { .. } => {
-                let attempts = write.attempts;
                 let how = Answered::Gone(WithdrawReason::TaskMovedOn);
-                let next = self.finish_write(cx, how, None);
-                return next.or_else(|| self.end_undelivered(attempts, false));
+                return self.finish_write(cx, how, None);
             }
         };
         if write.maybe_applied() {
@@ -259,7 +296,7 @@ impl<P: Provider> Follow<P> {
             let detail = matches!(how, Answered::Gone(_)).then(|| detail.to_owned());
             let next = self.finish_write(cx, how, detail);
             // Whatever the outcome of the answer: the question is resolved, and nobody is asked again.
-            self.questions.set(&question, QuestionState::Resolved);
+            self.questions.change(&question, QuestionChange::Withdrawn);
             return next;
         }
         let reason = reason.unwrap_or_else(|| self.reason_by_events(&question));
@@ -319,13 +356,13 @@ impl<P: Provider> Follow<P> {
     }
 
     /// Handles a keyed answer with unknown outcome while the task still asks.
-    fn still_asked(&mut self, cx: &mut Cx<'_, P>) -> Move<P::Output> {
+    fn still_asked(&mut self, cx: &mut Cx<'_, P>, still: StillAsked) -> Move<P::Output> {
         let now = cx.env.now;
         let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
         };
         write.reads += 1;
-        if write.attempts < cx.env.policy.retry.writes && write.repeat(now, cx.out) {
+        if write.attempts < cx.env.policy.retry.writes && write.repeat(still, now, cx.out) {
             return Move::Stay;
         }
         if write.reads < RECONCILE_READS {
@@ -364,70 +401,17 @@ impl<P: Provider> Follow<P> {
         report: Report,
         budget: &OriginBudget,
     ) -> Move<P::Output> {
-        let error = match sort(report) {
-            // A web page comes from something in between: a login page, a proxy.
-            Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
-                AttemptError::Unreadable(ReadError::new(ReadErrorKind::Html, "a web page"))
-            }
-            // Any other 2xx accepts the write, whatever its body is, unless the body is about another task.
-            Ok(reply) => match cx.env.provider.check_accepted(&self.id, &reply) {
-                Ok(()) => {
-                    budget.succeeded();
-                    return self.finish_write(cx, Answered::Applied, None);
-                }
-                Err(error) => AttemptError::Unreadable(error),
-            },
-            Err(error) => error,
+        let Err(error) = self.accepted(cx, report, budget) else {
+            return self.finish_write(cx, Answered::Applied, None);
         };
         let Some(write) = self.writes.front_mut() else {
             return Move::Stay;
         };
         let safety = write.kind.safety::<P>();
         let why = error.to_string();
-        if error.status().is_some_and(|status| status.is_success()) {
-            // The head was a 2xx and the body was lost: the server accepted the write.
-            return self.finish_write(cx, Answered::Applied, None);
-        }
-        let keyed = safety == Safety::Keyed;
-        let maybe = retry::may_have_happened(&error, &cx.env.policy.retry);
         let draw = cx.env.rng.u16(..);
-        let wait = retry::wait(
-            &error,
-            write.attempts,
-            &cx.env.policy.retry,
-            draw,
-            cx.env.now,
-        );
         match retry::retryability(&error, safety, &cx.env.policy.retry) {
-            Retryability::Retryable
-                if !write.maybe_applied()
-                    && !maybe
-                    && write.attempts >= cx.env.policy.retry.writes =>
-            {
-                let attempts = write.attempts;
-                let next = self.finish_write(cx, Answered::NotSent, Some(why));
-                return next.or_else(|| self.end_undelivered(attempts, true));
-            }
-            Retryability::Retryable => {
-                // A keyed write may be repeated, but only after a read has shown that the task still asks.
-                let (now, rules) = (cx.env.now, &cx.env.policy.retry);
-                let (attempt, until) = (write.attempts, now.after(wait));
-                let reason = retry::wait_reason(&error, wait, rules, draw, now);
-                if maybe {
-                    write.lost(until, reason);
-                } else {
-                    write.not_received(until, reason);
-                }
-                write.last_error = Some(why.clone());
-                cx.out.save.need();
-                budget.take(false);
-                cx.out.events.push(Event::Retrying {
-                    attempt,
-                    reason: RetryReason::of(&error),
-                    why,
-                    until,
-                });
-            }
+            Retryability::Retryable => return self.write_later(cx, &error, draw, budget),
             Retryability::Final => match error.status() {
                 Some(status) if status.as_u16() == 401 => {
                     let id = self.id.clone();
@@ -436,7 +420,7 @@ impl<P: Provider> Follow<P> {
                     }
                 }
                 // The task may have moved on, because of an earlier attempt or of somebody else: a read shows it.
-                Some(status) if keyed && matches!(status.as_u16(), 409 | 422) => {
+                Some(status) if safety == Safety::Keyed && matches!(status.as_u16(), 409 | 422) => {
                     write.last_error = Some(why);
                     write.refused(cx.env.now);
                     cx.out.save.need();
@@ -452,23 +436,87 @@ impl<P: Provider> Follow<P> {
         Move::Stay
     }
 
+    /// Returns why the server did not accept a write, or may not have.
+    fn accepted(
+        &self,
+        cx: &Cx<'_, P>,
+        report: Report,
+        budget: &OriginBudget,
+    ) -> Result<(), AttemptError> {
+        match sort(report) {
+            // A web page comes from something in between: a login page, a proxy.
+            Ok(reply) if reply.head.media_type().as_deref() == Some("text/html") => {
+                let error = ReadError::new(ReadErrorKind::Html, "a web page");
+                Err(AttemptError::Unreadable(error))
+            }
+            // Any other 2xx accepts the write, whatever its body is, unless the body is about another task.
+            Ok(reply) => {
+                let ours = cx.env.provider.check_accepted(&self.id, &reply);
+                ours.map_err(AttemptError::Unreadable)?;
+                budget.succeeded();
+                Ok(())
+            }
+            // The head was a 2xx and the body was lost.
+            Err(error) if error.status().is_some_and(|status| status.is_success()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Handles a failed attempt that may be repeated: at once if the server has not received it, and otherwise only
+    /// after a read has shown that the task still asks.
+    fn write_later(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        error: &AttemptError,
+        draw: u16,
+        budget: &OriginBudget,
+    ) -> Move<P::Output> {
+        let Some(write) = self.writes.front_mut() else {
+            return Move::Stay;
+        };
+        let (now, rules) = (cx.env.now, &cx.env.policy.retry);
+        let (attempt, why) = (write.attempts, error.to_string());
+        let maybe = retry::may_have_happened(error, rules);
+        if !maybe && !write.maybe_applied() && attempt >= rules.writes {
+            return self.finish_write(cx, Answered::NotSent, Some(why));
+        }
+        let wait = retry::wait(error, attempt, rules, draw, now);
+        let until = now.after(wait);
+        let reason = retry::wait_reason(error, wait, rules, draw, now);
+        if maybe {
+            write.lost(until, reason);
+        } else {
+            write.not_received(until, reason);
+        }
+        write.last_error = Some(why.clone());
+        cx.out.save.need();
+        budget.take(false);
+        cx.out.events.push(Event::Retrying {
+            attempt,
+            reason: RetryReason::of(error),
+            why,
+            until,
+        });
+        Move::Stay
+    }
+
     fn refused_write(
         &mut self,
         cx: &mut Cx<'_, P>,
         error: &AttemptError,
         why: String,
     ) -> Move<P::Output> {
-        let attempts = self.writes.front().map_or(0, |front| front.attempts);
         self.refused = refusal(error);
         let next = self.finish_write(cx, Answered::Refused, Some(why));
-        if self.is_undelivered()
-            && let AttemptError::Refused(reply) = error
-        {
-            return Move::End(Outcome::Refused(ApiError::read(reply)));
+        match error {
+            AttemptError::Refused(reply) if self.is_undelivered() => {
+                Move::End(Outcome::Refused(ApiError::read(reply)))
+            }
+            _ => next,
         }
-        next.or_else(|| self.end_undelivered(attempts, false))
     }
 
+    /// Judges a read that has to find a write with unknown outcome.
     pub(in crate::task) fn judge_reconcile(
         &mut self,
         cx: &mut Cx<'_, P>,
@@ -478,26 +526,18 @@ impl<P: Provider> Follow<P> {
         let Some(write) = self.writes.front() else {
             return Move::Stay;
         };
-        if let WriteKind::Answer { question, .. } = &write.kind
-            && P::CAPABILITIES.answer == Safety::Keyed
-        {
-            let question = question.clone();
-            return self.reconcile_keyed(cx, &question, report, budget);
-        }
-        let text = write.kind.text().to_owned();
-        let cursor = write.cursor.clone();
+        let keyed = match &write.kind {
+            WriteKind::Answer { question, .. } if P::CAPABILITIES.answer == Safety::Keyed => {
+                Some(question.clone())
+            }
+            _ => None,
+        };
         let read = sort(report).and_then(|reply| {
-            let confirmation = cx
-                .env
-                .provider
-                .find_write(&self.id, &reply, &cursor, &text)
-                .map_err(AttemptError::Unreadable)?;
-            let result = cx
-                .env
-                .provider
-                .read(&self.id, &ReadKind::Questions, &reply)
-                .map_err(AttemptError::Unreadable)?;
-            Ok((confirmation, result))
+            let confirmation = match keyed {
+                Some(_) => Confirmation::Absent,
+                None => self.find_write(cx, write, &reply)?,
+            };
+            Ok((confirmation, self.read_questions(cx, &reply)?))
         });
         let (confirmation, result) = match read {
             Ok(read) => read,
@@ -505,6 +545,31 @@ impl<P: Provider> Follow<P> {
         };
         budget.succeeded();
         self.poller.succeeded();
+        match keyed {
+            Some(question) => self.reconcile_keyed(cx, &question, result),
+            None => self.reconcile_words(cx, confirmation, result),
+        }
+    }
+
+    /// Finds a write in the conversation.
+    fn find_write(
+        &self,
+        cx: &Cx<'_, P>,
+        write: &PendingWrite,
+        reply: &Response,
+    ) -> Result<Confirmation, AttemptError> {
+        let (cursor, text) = (&write.cursor, write.kind.text());
+        let found = cx.env.provider.find_write(&self.id, reply, cursor, text);
+        found.map_err(AttemptError::Unreadable)
+    }
+
+    /// Judges what the conversation shows of a write without a key.
+    fn reconcile_words(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        confirmation: Confirmation,
+        result: PollResult<P::Output>,
+    ) -> Move<P::Output> {
         match confirmation {
             Confirmation::Present => self.finish_write(cx, Answered::Applied, None),
             Confirmation::PresentAndReplied => {
@@ -536,44 +601,37 @@ impl<P: Provider> Follow<P> {
         &mut self,
         cx: &mut Cx<'_, P>,
         question: &Question,
-        report: Report,
-        budget: &OriginBudget,
+        result: PollResult<P::Output>,
     ) -> Move<P::Output> {
-        let result = sort(report).and_then(|reply| {
-            cx.env
-                .provider
-                .read(&self.id, &ReadKind::Questions, &reply)
-                .map_err(AttemptError::Unreadable)
-        });
-        let result = match result {
-            Ok(result) => result,
-            Err(error) => return self.confirmation_read_failed(cx, &error, budget),
-        };
-        budget.succeeded();
-        self.poller.succeeded();
-        let shown = shows(&result, question);
+        let asked = Asked::by_read(question, &result, &self.known_events(cx.env.now));
         if self.has_list(cx.env.now) {
             // The events say what followed.
-            if let Some(write) = self.writes.front_mut() {
-                write.evidence = Evidence::Events;
-            }
-            self.deferred = (!shown).then_some(result);
-            self.begin_backfill(cx);
+            let is_shown = matches!(asked, Asked::Still(_) | Asked::SeeList);
+            self.deferred = (!is_shown).then_some(result);
+            self.check_by_list(cx);
             return Move::Stay;
         }
-        if !shown {
-            let reason = self.reason_of(question, &result);
-            let next = self.asked_no_more(cx, aftermath_of(&result), reason);
-            return next.or_else(|| self.defer_or_apply(cx, result));
-        }
-        if self.still_asks(&question.id, false) {
-            self.still_asked(cx)
-        } else {
-            self.asked_no_more(cx, Some(Aftermath::Worked), None)
+        match asked {
+            Asked::Still(still) => self.still_asked(cx, still),
+            Asked::Unknown | Asked::SeeList => self.check_when_known(cx),
+            Asked::NoLonger => self.answered_or_over(cx, question, result),
         }
     }
 
+    /// Reports the outcome of the first write. A turn ends whose message is known not to have arrived.
     pub(in crate::task) fn finish_write(
+        &mut self,
+        cx: &mut Cx<'_, P>,
+        how: Answered,
+        detail: Option<String>,
+    ) -> Move<P::Output> {
+        let attempts = self.writes.front().map_or(0, |write| write.attempts);
+        let next = self.report_write(cx, how, detail);
+        next.or_else(|| self.end_undelivered(attempts, how == Answered::NotSent))
+    }
+
+    /// Reports the outcome of the first write.
+    fn report_write(
         &mut self,
         cx: &mut Cx<'_, P>,
         how: Answered,
@@ -588,12 +646,17 @@ impl<P: Provider> Follow<P> {
         let detail = detail.or(error).filter(|_| how != Answered::Applied);
         let next = match kind {
             WriteKind::Answer { question, answer } => {
-                self.questions.resolve(&question.id, answer, how);
+                let is_over = self.questions.resolve(&question.id, answer, how);
+                let question = question.id;
                 cx.out.events.push(Event::Answered {
-                    question: question.id,
+                    question: question.clone(),
                     how,
                     detail,
                 });
+                if is_over {
+                    let reason = WithdrawReason::TaskMovedOn;
+                    cx.out.events.push(Event::Withdrawn { question, reason });
+                }
                 Move::Stay
             }
             WriteKind::Message { no, .. } => {
@@ -651,7 +714,7 @@ impl<P: Provider> Follow<P> {
                 Some(error) => format!("{error}; {why}"),
                 None => why.to_owned(),
             };
-            next = self.finish_write(cx, how, Some(detail));
+            next = self.report_write(cx, how, Some(detail));
         }
         next
     }
@@ -671,14 +734,5 @@ fn aftermath_of<O>(result: &PollResult<O>) -> Option<Aftermath> {
         | PollResult::Ready(_)
         | PollResult::Succeeded(..)
         | PollResult::Unknown(_) => Some(Aftermath::Worked),
-    }
-}
-
-/// Returns whether a poll result shows the question, or may: a task that waits does not always say for what.
-fn shows<O>(result: &PollResult<O>, question: &Question) -> bool {
-    match result {
-        PollResult::Waiting(_) => true,
-        PollResult::Asking(questions) => questions.iter().any(|shown| shown.id == question.id),
-        _ => false,
     }
 }
