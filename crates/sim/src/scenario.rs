@@ -305,7 +305,7 @@ mod tests {
             "\"retry_after\" has a control character",
         );
         check("[[agent]]\nname = \"a\"", "steps");
-        check("[[fault]]\nkind = \"status\"", "needs \"code\"");
+        check("[[fault]]\nkind = \"status\"", "missing field `code`");
         check(&agent("{ran = \"5s\"}"), "ran");
         check(&agent("{run = \"5\"}"), "no length of time");
         check(&agent("{}"), "agent \"a\", step 1: is empty");

@@ -12,7 +12,9 @@ use taskward_sim::{Fault, FaultRule, Sim};
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
 pub(crate) fn main() -> Result<()> {
-    let lost = FaultRule::new(Fault::Reset).on("status").every(3);
+    let lost = FaultRule::new(Fault::Reset { after_bytes: None })
+        .on("status")
+        .every(3);
     let sim = Sim::builder().speed(20.0).fault(lost).spawn()?;
     let runtime = Runtime {
         origin: Origin::parse(&sim.url(), Nanonets::DEFAULTS.api_prefix)?,

@@ -13,7 +13,7 @@ fn at_every_byte(mut start: impl FnMut(&str, SecretString) -> Event) {
     let sim = sim.expect("loopback has a free port");
     let access = sim.harness();
     for bytes in 0.. {
-        let lost = Fault::LostReplyAfterApply(bytes);
+        let lost = Fault::LostReplyAfterApply { after_bytes: bytes };
         sim.set_faults(vec![FaultRule::new(lost).on("create_run").count(1)]);
         let reported = start(&access.base_url, access.api_key.as_str().into());
         let Event::Created { id, replayed, .. } = reported else {

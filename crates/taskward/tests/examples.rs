@@ -99,7 +99,11 @@ fn a_runtime_of_ones_own_asks_uploads_and_survives_lost_replies() {
     let sim = Sim::builder()
         .speed(f64::from(SPEED))
         .fault(FaultRule::new(busy).on("status").count(1))
-        .fault(FaultRule::new(Fault::CutBody(9)).on("summary").count(1))
+        .fault(
+            FaultRule::new(Fault::CutBody { bytes: 9 })
+                .on("summary")
+                .count(1),
+        )
         .spawn()
         .unwrap();
     let runtime = custom_runtime::Runtime {
@@ -110,7 +114,7 @@ fn a_runtime_of_ones_own_asks_uploads_and_survives_lost_replies() {
     assert_eq!(answer.unwrap().text().as_deref(), Some("Done, in EUR."));
     let answers: Vec<u64> = sim.stats().questions.iter().map(|q| q.answers).collect();
     assert_eq!(answers, [1]);
-    let struck: Vec<&str> = sim.requests().iter().filter_map(|r| r.fault).collect();
+    let struck: Vec<String> = sim.requests().into_iter().filter_map(|r| r.fault).collect();
     assert_eq!(struck, ["status", "cut-body"]);
 
     let answer = runtime.run(Job::agent(sim.agent("invoice")).file(INVOICE));
@@ -268,7 +272,7 @@ async fn each_of_many_runs_gets_its_own_answer() {
 #[test]
 fn an_order_whose_start_was_lost_is_worked_on_by_the_task_that_it_made() {
     let sim = sim();
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(0));
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 });
     sim.set_faults(vec![lost.on("run").count(1)]);
     let client = taskward::blocking::Client::builder()
         .api_key(sim.nanonets().api_key.into())

@@ -14,10 +14,15 @@ fn sim() -> Sim {
     let on_streams = |fault| FaultRule::new(fault).on("agent-harness.stream");
     Sim::builder()
         .speed(f64::from(SPEED))
-        .fault(on_streams(Fault::CutBody(700)).every(3))
-        .fault(on_streams(Fault::ResetAfter(1900)).every(2))
+        .fault(on_streams(Fault::CutBody { bytes: 700 }).every(3))
+        .fault(
+            on_streams(Fault::Reset {
+                after_bytes: Some(1900),
+            })
+            .every(2),
+        )
         .fault(on_streams(Fault::StreamEof { after_events: 9 }).probability(0.3))
-        .fault(on_streams(Fault::Reset).probability(0.2))
+        .fault(on_streams(Fault::Reset { after_bytes: None }).probability(0.2))
         .spawn()
         .expect("loopback has a free port")
 }

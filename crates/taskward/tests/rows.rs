@@ -115,7 +115,9 @@ fn sent(sim: &Sim, endpoint: &str) -> usize {
 fn an_upload_whose_reply_does_not_come_in_time_is_unknown_and_sent_once() {
     for adapter in BOTH {
         let sim = sim();
-        sim.set_faults(vec![FaultRule::new(Fault::Stall).on("run")]);
+        sim.set_faults(vec![
+            FaultRule::new(Fault::Stall { after_bytes: None }).on("run"),
+        ]);
         let mut impatient = Policy::default();
         impatient.limits.upload_head = Duration::from_millis(300);
         let policy = || impatient.clone();
@@ -139,7 +141,9 @@ fn an_upload_whose_reply_does_not_come_in_time_is_unknown_and_sent_once() {
 fn a_deadline_that_passes_during_an_upload_leaves_it_unknown() {
     for adapter in BOTH {
         let sim = sim();
-        sim.set_faults(vec![FaultRule::new(Fault::Stall).on("run")]);
+        sim.set_faults(vec![
+            FaultRule::new(Fault::Stall { after_bytes: None }).on("run"),
+        ]);
         let end = through!(adapter, Nanonets, &sim, 1, |client| client
             .run(upload(&sim))
             .deadline(Duration::from_millis(1500)));
@@ -157,7 +161,9 @@ fn a_deadline_that_passes_during_an_upload_leaves_it_unknown() {
 fn a_deadline_that_passes_during_a_poll_ends_it_with_the_last_status() {
     for adapter in BOTH {
         let sim = sim();
-        sim.set_faults(vec![FaultRule::new(Fault::Stall).on("status")]);
+        sim.set_faults(vec![
+            FaultRule::new(Fault::Stall { after_bytes: None }).on("status"),
+        ]);
         let mut eager = Policy::default();
         eager.poll_backoff.first = Duration::from_millis(50);
         eager.poll_backoff.floor = Duration::from_millis(50);
@@ -302,7 +308,9 @@ fn a_future_that_is_dropped_during_the_start_leaves_the_task_and_its_intent() {
     let sim = sim();
     // The server has made it, and its reply is on its way.
     let late = |endpoint| {
-        let ten_minutes = Fault::Latency(Span(600_000));
+        let ten_minutes = Fault::Latency {
+            span: Span(600_000),
+        };
         FaultRule::new(ten_minutes).on(endpoint).count(1)
     };
     sim.set_faults(vec![late("run"), late("create_run")]);

@@ -294,7 +294,7 @@ fn what_may_have_been_done_to_an_agent_is_read_and_not_done_again() {
 }
 
 fn lost() -> Fault {
-    Fault::LostReplyAfterApply(0)
+    Fault::LostReplyAfterApply { after_bytes: 0 }
 }
 
 #[test]

@@ -32,21 +32,24 @@ fn asking() -> (World, String) {
 fn cut_off(fault: Fault) -> Vec<FaultRule> {
     vec![
         rule("message", fault),
-        rule("status", Fault::Reset).after(2),
-        rule("messages", Fault::Reset).after(2),
+        rule("status", Fault::Reset { after_bytes: None }).after(2),
+        rule("messages", Fault::Reset { after_bytes: None }).after(2),
     ]
 }
 
 /// Rows: H1.
 #[test]
 fn a_reply_that_may_have_arrived_is_of_unknown_outcome_however_late_it_is() {
-    for fault in [Fault::LostReplyAfterApply(0), Fault::Reset] {
+    for fault in [
+        Fault::LostReplyAfterApply { after_bytes: 0 },
+        Fault::Reset { after_bytes: None },
+    ] {
         let (world, task) = asking();
         world.sim.set_faults(vec![
             rule("message", fault.clone()),
-            rule("status", Fault::Reset).after(2),
+            rule("status", Fault::Reset { after_bytes: None }).after(2),
             // The question, and that it is still open.
-            rule("messages", Fault::Reset).after(2),
+            rule("messages", Fault::Reset { after_bytes: None }).after(2),
         ]);
         let speed = SPEED.to_string();
         let reply = ["reply", &task, "EUR", "--timeout", "20s", "--speed", &speed];
@@ -73,7 +76,10 @@ fn a_reply_that_may_have_arrived_is_of_unknown_outcome_however_late_it_is() {
 /// Rows: H1.
 #[test]
 fn an_answer_that_may_have_arrived_is_of_unknown_outcome_however_late_it_is() {
-    for fault in [Fault::LostReplyAfterApply(0), Fault::Reset] {
+    for fault in [
+        Fault::LostReplyAfterApply { after_bytes: 0 },
+        Fault::Reset { after_bytes: None },
+    ] {
         for json in [false, true] {
             let world = World::new();
             world.sim.set_faults(cut_off(fault.clone()));
@@ -96,9 +102,9 @@ fn an_answer_that_may_have_arrived_is_of_unknown_outcome_however_late_it_is() {
 #[test]
 fn an_answer_and_a_message_that_never_left_are_told_not_sent_at_the_deadline() {
     let world = World::new();
-    world
-        .sim
-        .set_faults(vec![rule("messages", Fault::Reset).after(1)]);
+    world.sim.set_faults(vec![
+        rule("messages", Fault::Reset { after_bytes: None }).after(1),
+    ]);
     let run = ["run", "--agent", "asker", "hi", "--answer", "EUR"];
     let ended = world.fast(&[&run[..], &["--answer-timeout", "20s", "--timeout", "60s"]].concat());
     assert_eq!(ended.code, 124, "{ended:?}");
@@ -111,10 +117,13 @@ fn an_approval_whose_question_cannot_be_read_is_for_later_and_invents_no_reason(
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
     for faults in [
-        vec![rule("events", Fault::Reset), rule("stream", Fault::Reset)],
+        vec![
+            rule("events", Fault::Reset { after_bytes: None }),
+            rule("stream", Fault::Reset { after_bytes: None }),
+        ],
         vec![
             rule("events", status(500, None)),
-            rule("stream", Fault::Stall),
+            rule("stream", Fault::Stall { after_bytes: None }),
         ],
     ] {
         world.sim.set_faults(faults);

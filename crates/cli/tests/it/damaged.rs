@@ -26,7 +26,7 @@ fn entries(world: &World) -> Vec<PathBuf> {
 
 /// Makes a task whose start's reply is lost, and gives the file that knows of it.
 fn lose(world: &World) -> PathBuf {
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on("run");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on("run");
     world.sim.set_faults(vec![lost]);
     let ended = world.fast(RUN);
     world.sim.set_faults(Vec::new());

@@ -32,7 +32,7 @@ fn sent(world: &World, endpoint: &str) -> usize {
 #[test]
 fn a_run_whose_first_reply_is_lost_is_followed_to_its_end() {
     let world = World::new();
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(10)).on("create_run");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 10 }).on("create_run");
     world.sim.set_faults(vec![lost.count(1)]);
     let ended = world.harness(&json!({ "scenario": "long-stream", "events": 5 }), &[]);
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -44,7 +44,7 @@ fn a_run_whose_first_reply_is_lost_is_followed_to_its_end() {
 #[test]
 fn a_key_whose_first_use_is_never_done_with_is_of_unknown_outcome() {
     let world = scripted("[agent_harness]\ncreate_in_progress_ms = 600000\n");
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on("create_run");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on("create_run");
     world.sim.set_faults(vec![lost.count(1)]);
     let ended = world.harness(&json!({ "goal": "x" }), &["--detach"]);
     assert_eq!(ended.code, 5, "{ended:?}");
@@ -56,7 +56,7 @@ fn a_key_whose_first_use_is_never_done_with_is_of_unknown_outcome() {
 /// Rows: G13, J4.
 #[test]
 fn a_deadline_during_an_upload_does_not_hide_that_the_task_may_be_there() {
-    let world = World::with_fault("run", Fault::Stall);
+    let world = World::with_fault("run", Fault::Stall { after_bytes: None });
     let dir = tempfile::tempdir().expect("dir");
     let path = dir.path().join("a.bin");
     std::fs::write(&path, vec![7; 100_000]).expect("write");
@@ -250,7 +250,9 @@ fn a_completed_task_whose_answer_cannot_be_read_is_for_later() {
 fn a_deadline_during_a_poll_tells_the_last_status_and_the_task() {
     let world = World::new();
     let task = world.start("slow");
-    let rule = FaultRule::new(Fault::Stall).on("status").after(1);
+    let rule = FaultRule::new(Fault::Stall { after_bytes: None })
+        .on("status")
+        .after(1);
     world.sim.set_faults(vec![rule]);
     let ended = world.run(&["watch", &task, "--timeout", "3s"]);
     assert_eq!(ended.code, 124, "{ended:?}");

@@ -107,7 +107,7 @@ fn a_task_that_goes_on_is_pending_or_out_of_time() {
 /// Rows: G1.
 #[test]
 fn a_lost_reply_to_the_start_is_unknown_and_nothing_is_sent_again() {
-    let world = World::with_fault("run", Fault::LostReplyAfterApply(40));
+    let world = World::with_fault("run", Fault::LostReplyAfterApply { after_bytes: 40 });
     let ended = check(
         &world,
         &["run", "--agent", "echo", "hi"],
@@ -138,7 +138,7 @@ fn a_lost_reply_to_a_message_is_searched_for_and_not_sent_again() {
     let world = World::new();
     let task = world.start("asker");
     assert_eq!(world.fast(&["watch", &task]).code, 8);
-    let lost = taskward_sim::FaultRule::new(Fault::LostReplyAfterApply(20));
+    let lost = taskward_sim::FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 20 });
     world.sim.set_faults(vec![lost.on("message")]);
     let ended = world.fast(&["reply", &task, "EUR"]);
     assert_eq!(ended.code, 0, "{ended:?}");
@@ -230,7 +230,7 @@ fn every_wait_of_a_single_call_is_told_and_a_deadline_ends_it() {
     let ended = world.fast(&["run", "--agent", "echo", "hi"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     ended.says(&["; retrying in 1s"]);
-    let world = World::with_fault("agents", Fault::Stall);
+    let world = World::with_fault("agents", Fault::Stall { after_bytes: None });
     let run = [
         "run",
         "--agent",
@@ -283,7 +283,7 @@ fn w1_a_third_of_failed_polls_ends_nothing_and_each_is_told_once() {
     let failing = || {
         [
             down(None),
-            Fault::Reset,
+            Fault::Reset { after_bytes: None },
             Fault::CloseBeforeHead,
             Fault::Html200,
             Fault::TruncatedJson,

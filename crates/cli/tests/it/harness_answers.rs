@@ -205,7 +205,7 @@ fn a_lost_reply_to_a_signal_is_repeated_under_its_key_and_counts_once() {
     let world = World::new();
     let run = world.start_until("approve-email", "awaiting_input");
     world.show(&run);
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(10)).on("signal");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 10 }).on("signal");
     world.sim.set_faults(vec![lost.count(1)]);
     let ended = world.fast(&["approve", &run]);
     assert_eq!(ended.code, 0, "{ended:?}");

@@ -229,7 +229,7 @@ fn the_same_key_is_the_same_run_and_says_so() {
 
 #[test]
 fn a_start_of_unknown_outcome_is_found_by_the_printed_command() {
-    let world = World::with_fault("create_run", Fault::LostReplyAfterApply(10));
+    let world = World::with_fault("create_run", Fault::LostReplyAfterApply { after_bytes: 10 });
     let input = json!({ "goal": "x" }).to_string();
     let args = [
         &HARNESS[..],
@@ -258,7 +258,7 @@ fn a_start_of_unknown_outcome_is_found_by_the_printed_command() {
 #[test]
 fn one_lost_reply_is_repeated_under_its_key_and_makes_one_run() {
     let world = World::new();
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(10)).on("create_run");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 10 }).on("create_run");
     world.sim.set_faults(vec![lost.count(1)]);
     let ended = world.harness(&json!({ "scenario": "limit" }), &[]);
     assert_eq!(ended.code, 3, "{ended:?}");
@@ -379,7 +379,9 @@ fn a_part_of_the_answer_can_be_chosen_and_kept_in_a_file() {
 #[test]
 fn a_stream_that_is_cut_again_and_again_changes_nothing_that_is_told() {
     let world = World::new();
-    let cut = FaultRule::new(Fault::CutBody(900)).on("stream").count(6);
+    let cut = FaultRule::new(Fault::CutBody { bytes: 900 })
+        .on("stream")
+        .count(6);
     world.sim.set_faults(vec![cut]);
     let ended = world.harness(
         &json!({ "goal": "x" }),

@@ -167,13 +167,15 @@ fn w3_every_line_of_json_mode_parses_with_stderr_merged_in() {
     // Faults on the way.
     let rules = vec![
         FaultRule::new(Fault::Html200).on("status").every(3),
-        FaultRule::new(Fault::Reset).on("summary").count(1),
+        FaultRule::new(Fault::Reset { after_bytes: None })
+            .on("summary")
+            .count(1),
         FaultRule::new(Fault::StreamEof { after_events: 2 }).count(2),
     ];
     world.sim.set_faults(rules);
     check(&nanonets("echo"), None, 0, "task.result");
     check(&harness(goal(), &approve), None, 0, "task.result");
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(40)).on("run");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 40 }).on("run");
     world.sim.set_faults(vec![lost]);
     check(&nanonets("echo"), None, 5, "outcome_unknown");
 }

@@ -17,7 +17,7 @@ impl World {
 
     /// Loses the reply to a start.
     fn lose(&self, args: &[&str]) -> Ended {
-        let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on("run");
+        let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on("run");
         self.sim.set_faults(vec![lost]);
         let ended = self.fast(&[&["run", "--agent", "echo"], args].concat());
         self.sim.set_faults(Vec::new());
@@ -100,7 +100,7 @@ fn a_list_of_what_is_known_here_shows_every_open_start_and_says_what_it_leaves_o
 
 #[test]
 fn a_timeout_before_the_reply_names_itself_and_what_could_not_be_done() {
-    let world = World::with_fault("run", Fault::Stall);
+    let world = World::with_fault("run", Fault::Stall { after_bytes: None });
     let run = ["run", "--agent", "echo", "hi", "--timeout", "10s"];
     let ended = world.fast(&run);
     assert_eq!(ended.code, 5, "{ended:?}");

@@ -49,7 +49,7 @@ impl Start {
 
     /// Starts it, and loses the reply after the task was made.
     pub(crate) fn lose(&self, world: &World) -> Ended {
-        let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on(self.endpoint);
+        let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on(self.endpoint);
         world.sim.set_faults(vec![lost]);
         let ended = world.fast(self.args);
         world.sim.set_faults(Vec::new());
@@ -133,7 +133,12 @@ fn a_killed_start_is_recovered_and_watched_to_its_end() {
     for (start, how) in [(NANONETS, &["--adopt"][..]), (HARNESS, &[])] {
         let world = World::new();
         // The task is made, and the reply takes its time.
-        start.kill(&world, Fault::Latency(Span(3_600_000)));
+        start.kill(
+            &world,
+            Fault::Latency {
+                span: Span(3_600_000),
+            },
+        );
         assert_eq!(start.made(&world), 1);
         let found = task(&world.fast(&[&["recover"], how].concat()));
         assert!(found.starts_with(start.provider), "{found}");
@@ -156,7 +161,7 @@ fn a_killed_start_is_recovered_and_watched_to_its_end() {
 fn a_start_that_was_killed_before_it_arrived_is_treated_as_one_that_may_have() {
     for start in [NANONETS, HARNESS] {
         let world = World::new();
-        start.kill(&world, Fault::Stall);
+        start.kill(&world, Fault::Stall { after_bytes: None });
         assert_eq!(start.made(&world), 0);
         let ended = world.fast(&["recover"]);
         if start.provider == "nanonets" {
@@ -330,9 +335,9 @@ fn a_watch_goes_on_where_nothing_can_be_kept() {
 fn a_start_that_another_process_works_on_is_not_recovered() {
     for start in [NANONETS, HARNESS] {
         let world = World::new();
-        world
-            .sim
-            .set_faults(vec![FaultRule::new(Fault::Stall).on(start.endpoint)]);
+        world.sim.set_faults(vec![
+            FaultRule::new(Fault::Stall { after_bytes: None }).on(start.endpoint),
+        ]);
         let mut child = spawn(world.command(start.args));
         seen(&world, start.endpoint);
         let name = intent(&world);
@@ -462,7 +467,10 @@ fn a_start_is_recovered_on_its_own_server_only() {
 fn an_answer_that_was_under_way_when_its_process_was_killed_is_searched_for_and_not_sent_again() {
     let scenario = Scenario::parse("[switches]\nreply_delay_ms = 3600000\n").expect("a scenario");
     let world = World::of(Sim::builder().scenario(scenario), 100);
-    let slow = FaultRule::new(Fault::Latency(Span(3_600_000))).on("message");
+    let slow = FaultRule::new(Fault::Latency {
+        span: Span(3_600_000),
+    })
+    .on("message");
     world.sim.set_faults(vec![slow]);
     let args = ["run", "--agent", "asker", "hi", "--answer", "EUR"];
     let mut child = spawn(world.command(&[&args[..], &["--speed", "100"]].concat()));

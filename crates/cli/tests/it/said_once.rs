@@ -9,7 +9,9 @@ use crate::common::World;
 use crate::recover::{spawn, until_seen};
 
 /// A reply that takes longer than any test.
-const SLOW: Fault = Fault::Latency(Span(3_600_000));
+const SLOW: Fault = Fault::Latency {
+    span: Span(3_600_000),
+};
 
 impl World {
     fn messages(&self) -> usize {
@@ -63,7 +65,7 @@ fn of_two_replies_at_once_the_second_sends_nothing() {
 fn whoever_watches_says_nothing_without_a_key_while_another_process_does() {
     let world = World::new();
     let task = world.start_asker();
-    let stall = FaultRule::new(Fault::Stall).on("message");
+    let stall = FaultRule::new(Fault::Stall { after_bytes: None }).on("message");
     world.sim.set_faults(vec![stall]);
     let mut first = spawn(world.command(&["watch", &task, "--answer", "EUR"]));
     until_seen(&world, "message", 0);
@@ -125,7 +127,7 @@ fn an_answer_of_unknown_outcome_is_sent_again_only_when_that_is_said() {
     let task = world.start_asker();
     world.show(&task);
     let question = world.question(&task);
-    world.killed_reply(&task, "EUR", Fault::Stall);
+    world.killed_reply(&task, "EUR", Fault::Stall { after_bytes: None });
     for named in [&[][..], &[], &["--question", &question]] {
         let again = world.fast(&[&["reply", &task, "EUR"], named].concat());
         assert_eq!(again.code, 5, "{again:?}");

@@ -76,7 +76,7 @@ fn of_two_lost_starts_of_the_same_each_gets_a_task_of_its_own() {
     let world = World::new();
     NANONETS.lose(&world);
     let first = intent(&world);
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on("run");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on("run");
     world.sim.set_faults(vec![lost]);
     let second = world.fast(&[NANONETS.args, &["--force-new"]].concat());
     assert_eq!(second.code, 5, "{second:?}");
@@ -99,9 +99,12 @@ fn of_two_lost_starts_of_the_same_each_gets_a_task_of_its_own() {
 #[test]
 fn a_task_that_another_process_may_be_making_now_is_not_taken() {
     let world = World::new();
-    NANONETS.kill(&world, Fault::Stall);
+    NANONETS.kill(&world, Fault::Stall { after_bytes: None });
     let name = intent(&world);
-    let slow = FaultRule::new(Fault::Latency(Span(3_600_000))).on("run");
+    let slow = FaultRule::new(Fault::Latency {
+        span: Span(3_600_000),
+    })
+    .on("run");
     world.sim.set_faults(vec![slow]);
     let mut child = spawn(world.command(&[NANONETS.args, &["--force-new"]].concat()));
     let end = Instant::now() + GUARD;

@@ -159,7 +159,7 @@ fn interrupted_start(world: &World, again: bool) -> (Option<i32>, String) {
 /// Rows: M3.
 #[test]
 fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
-    let world = World::with_fault("run", Fault::Stall);
+    let world = World::with_fault("run", Fault::Stall { after_bytes: None });
     let (code, said) = interrupted_start(&world, false);
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains("taskward recover "), "{said}");
@@ -172,7 +172,7 @@ fn ctrl_c_before_the_task_is_known_waits_a_moment_and_then_does_not_know() {
 /// Rows: M2.
 #[test]
 fn the_second_ctrl_c_does_not_wait_and_says_what_is_left() {
-    let world = World::with_fault("run", Fault::Stall);
+    let world = World::with_fault("run", Fault::Stall { after_bytes: None });
     let (code, said) = interrupted_start(&world, true);
     assert_eq!(code, Some(130), "{said}");
     let lines: Vec<&str> = said.lines().collect();
@@ -231,7 +231,7 @@ fn answers_interrupted(endpoint: &str) {
     let run = world.start_until("approve-email", "awaiting_input");
     let asker = world.start_asker();
     let [run_question, question] = [&run, &asker].map(|task| world.question(task));
-    let stall = FaultRule::new(Fault::Stall).on(endpoint);
+    let stall = FaultRule::new(Fault::Stall { after_bytes: None }).on(endpoint);
     world.sim.set_faults(vec![stall]);
     let commands: [(&[&str], &str, String); 2] = match endpoint {
         "signal" => [
@@ -313,7 +313,7 @@ fn a_signal_while_a_task_is_being_stopped_does_not_say_that_it_is_left_as_it_is(
 /// Rows: M2.
 #[test]
 fn the_code_of_the_second_ctrl_c_is_that_of_an_interrupt() {
-    let world = World::with_fault("run", Fault::Stall);
+    let world = World::with_fault("run", Fault::Stall { after_bytes: None });
     let run = ["run", "--agent", "slow", "hi", "--json", "--verbose"];
     let mut child = spawn(world.command(&run));
     let started = || {
@@ -381,9 +381,9 @@ fn a_message_on_its_way_is_told_apart_from_what_was_done_about_its_task() {
     let world = World::new();
     let asker = world.start_asker();
     world.show(&asker);
-    world
-        .sim
-        .set_faults(vec![FaultRule::new(Fault::Stall).on("message")]);
+    world.sim.set_faults(vec![
+        FaultRule::new(Fault::Stall { after_bytes: None }).on("message"),
+    ]);
     let reply = [
         "reply",
         &asker,

@@ -366,7 +366,7 @@ fn whoever_decides_to_send_beside_an_answer_of_unknown_outcome_has_decided() {
         let task = world.start_asker();
         world.show(&task);
         let question = world.question(&task);
-        world.killed_reply(&task, "EUR", Fault::Stall);
+        world.killed_reply(&task, "EUR", Fault::Stall { after_bytes: None });
         let reply = ["reply", &task, "USD", "--speed", "20"];
         let named = [&reply[..], &["--question", &question]].concat();
         let command = if is_named { &named[..] } else { &reply[..] };
@@ -409,7 +409,7 @@ fn rejecting_by_command_asks_first() {
 /// Rows: G12.
 #[test]
 fn a_start_that_nobody_knows_the_end_of_is_made_again_by_whoever_means_it() {
-    let world = World::with_fault("run", Fault::LostReplyAfterApply(0));
+    let world = World::with_fault("run", Fault::LostReplyAfterApply { after_bytes: 0 });
     let run = ["run", "--agent", "echo", "hi", "--speed", "20"];
     assert_eq!(world.run(&run).code, 5);
     world.sim.set_faults(Vec::new());

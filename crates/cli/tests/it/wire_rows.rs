@@ -169,9 +169,11 @@ fn a_reply_that_is_lost_is_later_for_a_read_and_unknown_for_a_start() {
 fn a_reply_that_is_lost_once_costs_a_read_nothing() {
     for fault in [
         Fault::CloseBeforeHead,
-        Fault::CutHead(20),
-        Fault::CutBody(20),
-        Fault::ResetAfter(20),
+        Fault::CutHead { bytes: 20 },
+        Fault::CutBody { bytes: 20 },
+        Fault::Reset {
+            after_bytes: Some(20),
+        },
         Fault::TruncatedJson,
         Fault::Html200,
     ] {

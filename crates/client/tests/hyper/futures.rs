@@ -341,7 +341,9 @@ async fn a_poll_without_a_reply_is_dropped_when_its_task_is_to_be_stopped() -> R
     ) {}
     // No reply comes to the next poll, for hours.
     let hours = Span(36_000_000);
-    sim.set_faults(vec![FaultRule::new(Fault::Latency(hours)).on("status")]);
+    sim.set_faults(vec![
+        FaultRule::new(Fault::Latency { span: hours }).on("status"),
+    ]);
     let handle = running.handle();
     let polled = async {
         while !sim.requests().iter().any(|one| one.endpoint == "status") {

@@ -217,7 +217,7 @@ fn a_review_is_waited_out_unless_the_caller_leaves_it() -> Result {
 fn a_start_whose_reply_is_lost_is_never_made_again() -> Result {
     let (sim, client) = setup()?;
     sim.set_faults(vec![
-        FaultRule::new(Fault::LostReplyAfterApply(0)).on("run"),
+        FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on("run"),
     ]);
     let end = follow(client.run(job(&sim, "echo")))?;
     assert!(

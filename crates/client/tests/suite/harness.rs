@@ -127,14 +127,18 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
     for faults in [
         endless(Fault::EndlessLine),
         endless(Fault::EndlessData),
-        endless(Fault::EndlessBody(None)),
+        endless(Fault::EndlessBody { bytes: None }),
         endless(Fault::GzipBomb),
         endless(Fault::Html200),
-        endless(Fault::WrongContentType("text/plain".to_owned())),
+        endless(Fault::WrongContentType {
+            content_type: "text/plain".to_owned(),
+        }),
         endless(Fault::StreamEof { after_events: 0 }),
-        endless(Fault::StallAfter(0)),
-        endless(Fault::CutBody(700)),
-        endless(Fault::Reset),
+        endless(Fault::Stall {
+            after_bytes: Some(0),
+        }),
+        endless(Fault::CutBody { bytes: 700 }),
+        endless(Fault::Reset { after_bytes: None }),
         endless(Fault::Redirect {
             to: Some("http://elsewhere.example/".to_owned()),
             code: 307,
@@ -142,7 +146,12 @@ fn whatever_becomes_of_its_streams_a_run_is_told_whole_and_ends_as_it_ended() ->
         endless(status(404)),
         endless(status(503)),
         vec![on_streams(Fault::DuplicateReply)],
-        vec![on_streams(Fault::ResetAfter(900)).count(2)],
+        vec![
+            on_streams(Fault::Reset {
+                after_bytes: Some(900),
+            })
+            .count(2),
+        ],
         vec![on_streams(Fault::TruncatedJson).count(1)],
     ] {
         let name = format!("{faults:?}");

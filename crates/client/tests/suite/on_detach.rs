@@ -128,7 +128,9 @@ impl Journal for FullDisk {
 #[test]
 fn an_interrupt_in_mid_start_hands_over_no_id_that_could_not_be_kept() -> Result {
     let (sim, client) = setup()?;
-    sim.set_faults(vec![FaultRule::new(Fault::Latency(Span(30_000))).on("run")]);
+    sim.set_faults(vec![
+        FaultRule::new(Fault::Latency { span: Span(30_000) }).on("run"),
+    ]);
     let run = client.run(job(&sim, "slow")).journal(FullDisk);
     let mut running = block_on(run.start())?;
     let handle = running.handle();

@@ -78,7 +78,7 @@ fn the_journal_knows_of_a_start_before_the_server_does_and_of_its_task_before_th
 
 #[test]
 fn a_lost_start_without_a_key_is_searched_for_and_nothing_is_adopted() -> Result {
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(0))
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 })
         .on("run")
         .count(1);
     let (sim, client, memory) = on_nanonets(vec![lost])?;
@@ -122,7 +122,7 @@ fn a_start_that_never_arrived_is_not_found() -> Result {
 
 #[test]
 fn a_lost_start_under_a_key_is_repeated_and_followed() -> Result {
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on("create_run");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on("create_run");
     let sim = Sim::builder().speed(f64::from(SPEED)).spawn()?;
     sim.set_faults(vec![lost]);
     let (access, memory) = (sim.harness(), Memory::default());

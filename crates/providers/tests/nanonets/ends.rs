@@ -47,8 +47,8 @@ fn a_cancel_at_any_moment_tells_the_end_that_the_server_has() {
 #[test]
 fn a_cancel_whose_reply_is_lost_is_sent_again() {
     for fault in [
-        Fault::LostReplyAfterApply(0),
-        Fault::Reset,
+        Fault::LostReplyAfterApply { after_bytes: 0 },
+        Fault::Reset { after_bytes: None },
         status(500),
         status(503),
         status(429),
@@ -226,7 +226,7 @@ fn a_completed_task_without_a_readable_answer_has_not_failed() {
         status(500),
         Fault::Html200,
         Fault::TruncatedJson,
-        Fault::Reset,
+        Fault::Reset { after_bytes: None },
     ] {
         let name = format!("{fault:?}");
         let rule = FaultRule::new(fault.clone()).on("summary").count(4);

@@ -98,7 +98,7 @@ fn an_answer_does_not_leave_while_it_cannot_be_told_what_is_asked() {
 /// Rows: D23.
 #[test]
 fn an_entry_that_cannot_be_read_proves_no_delivery() {
-    let fault = FaultRule::new(Fault::LostReplyAfterApply(0))
+    let fault = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 })
         .on("message")
         .count(1);
     for entry in [Value::Null, serde_json::json!({"content": "EUR"})] {

@@ -53,8 +53,8 @@ fn thirty_percent_of_faulted_status_replies_for_ten_minutes_end_in_the_answer() 
             status(502),
             status(503),
             status(429),
-            Fault::Reset,
-            Fault::LostReplyAfterApply(9),
+            Fault::Reset { after_bytes: None },
+            Fault::LostReplyAfterApply { after_bytes: 9 },
             Fault::Html200,
             Fault::TruncatedJson,
         ]
@@ -161,7 +161,7 @@ fn a_question_is_answered_once_whatever_the_delay_and_whatever_the_log_resembles
 /// Rows: H1.
 #[test]
 fn a_lost_reply_to_an_answer_is_found_in_the_conversation() {
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(0))
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 })
         .on("message")
         .count(1);
     let mut world = World::new("").faults(1, vec![lost]).answers(&["EUR"]);
@@ -171,7 +171,9 @@ fn a_lost_reply_to_an_answer_is_found_in_the_conversation() {
         "{ended:?}"
     );
     assert_eq!(world.stats().endpoints["message"], 1);
-    let swallowed = FaultRule::new(Fault::Reset).on("message").count(1);
+    let swallowed = FaultRule::new(Fault::Reset { after_bytes: None })
+        .on("message")
+        .count(1);
     let mut world = World::new("").faults(1, vec![swallowed]).answers(&["EUR"]);
     assert_eq!(
         world.run("asker", "convert"),

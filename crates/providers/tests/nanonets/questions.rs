@@ -231,7 +231,9 @@ fn a_task_that_waits_without_a_word_is_told_after_three_reads_its_messages() {
 fn of_two_questions_before_the_first_poll_only_the_newest_is_asked() {
     let first = || UserAction::Dashboard(DashboardAction::Answer("by hand".to_owned()));
     // The dashboard answers the first one while nobody here looks: the reads fail meanwhile.
-    let blind = FaultRule::new(Fault::Reset).on("status").count(4);
+    let blind = FaultRule::new(Fault::Reset { after_bytes: None })
+        .on("status")
+        .count(4);
     let mut world = World::new(TWO)
         .faults(1, vec![blind])
         .action(1100, first())

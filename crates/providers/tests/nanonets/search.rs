@@ -30,7 +30,7 @@ fn lost(world: &mut World, applied: bool) -> UnconfirmedStart {
 /// Starts a run whose reply is lost; returns its snapshot.
 fn lost_start(world: &mut World, applied: bool) -> Snapshot {
     let fault = if applied {
-        Fault::LostReplyAfterApply(0)
+        Fault::LostReplyAfterApply { after_bytes: 0 }
     } else {
         Fault::CloseBeforeHead
     };

@@ -19,7 +19,7 @@ fn upload(world: &World) -> Job {
 /// Rows: G6.
 #[test]
 fn every_attempt_of_a_run_sends_the_same_bytes() {
-    let refused = || Fault::Refuse(Span(0));
+    let refused = || Fault::Refuse { span: Span(0) };
     for fault in [status(429), refused()] {
         let rule = FaultRule::new(fault).on("run").count(3);
         let mut world = World::new("").faults(1, vec![rule]);
@@ -50,7 +50,7 @@ fn every_attempt_of_a_run_sends_the_same_bytes() {
 /// Rows: G1, G13.
 #[test]
 fn an_upload_whose_reply_does_not_come_is_unknown_and_sent_once() {
-    let lost = FaultRule::new(Fault::LostReplyAfterApply(0)).on("run");
+    let lost = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on("run");
     let mut world = World::new("").faults(1, vec![lost]);
     let job = upload(&world);
     assert_eq!(

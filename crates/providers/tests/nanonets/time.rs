@@ -99,7 +99,7 @@ fn a_deadline_is_kept_to_the_moment_wherever_it_falls() {
 fn a_deadline_that_passes_during_an_upload_leaves_it_unknown() {
     let mut policy = steady();
     policy.work = Some(Duration::from_secs(60));
-    let reset = FaultRule::new(Fault::LostReplyAfterApply(0)).on("run");
+    let reset = FaultRule::new(Fault::LostReplyAfterApply { after_bytes: 0 }).on("run");
     let mut world = World::new("").faults(1, vec![reset]);
     world.asleep = Some((2, 61_000));
     let job = Job::agent(world.agent("invoice")).attach(File::bytes("a.bin", vec![7; 100_000]));

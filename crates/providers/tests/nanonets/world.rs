@@ -223,14 +223,14 @@ impl World {
         let now = self.now;
         let at = |trips: u64| Timestamp::from_millis(now + trips * TRIP);
         match &fault {
-            Some(Fault::Refuse(_)) => {
+            Some(Fault::Refuse { .. }) => {
                 return task.handle_failure(
                     id,
                     ExchangeFailure::new(ExchangeProgress::NotSent, Cause::Refused, "injected"),
                     at(0),
                 );
             }
-            Some(Fault::Reset | Fault::CloseBeforeHead) => {
+            Some(Fault::Reset { after_bytes: None } | Fault::CloseBeforeHead) => {
                 return task.handle_failure(id, failed(Cause::Reset), at(1));
             }
             Some(Fault::Status {
@@ -265,7 +265,7 @@ impl World {
         let mut response = (self.rewrite)(endpoint, self.now, response);
         let body = response.body.clone();
         match fault {
-            Some(Fault::LostReplyAfterApply(_)) => {
+            Some(Fault::LostReplyAfterApply { .. }) => {
                 return task.handle_failure(id, failed(Cause::Reset), at(0));
             }
             Some(Fault::Html200) => response.body = "<!doctype html>".into(),

@@ -29,7 +29,7 @@ const WHOLE: [&str; 8] = [
 /// use taskward_sim::{Fault, FaultRule, Span};
 ///
 /// let rule: FaultRule = "latency:for=2s,on=status,probability=0.3".parse()?;
-/// assert_eq!(rule, FaultRule::new(Fault::Latency(Span(2_000))).on("status").probability(0.3));
+/// assert_eq!(rule, FaultRule::new(Fault::Latency { span: Span(2_000) }).on("status").probability(0.3));
 /// # Ok::<(), taskward_sim::FaultError>(())
 /// ```
 impl FromStr for FaultRule {
@@ -96,18 +96,20 @@ mod tests {
     #[test]
     fn a_flag_is_a_kind_and_its_fields() {
         let check = |text: &str, rule: FaultRule| assert_eq!(read(text), Ok(rule), "{text}");
-        check("reset", FaultRule::new(Fault::Reset));
-        check("reset:", FaultRule::new(Fault::Reset));
+        check("reset", FaultRule::new(Fault::Reset { after_bytes: None }));
+        check("reset:", FaultRule::new(Fault::Reset { after_bytes: None }));
         check(
             "reset:after_bytes=3,on=nanonets.run,method=POST,path=/run,after=1,every=2,count=3,probability=1",
-            FaultRule::new(Fault::ResetAfter(3))
-                .on("nanonets.run")
-                .method("POST")
-                .path_ends_with("/run")
-                .after(1)
-                .every(2)
-                .count(3)
-                .probability(1.0),
+            FaultRule::new(Fault::Reset {
+                after_bytes: Some(3),
+            })
+            .on("nanonets.run")
+            .method("POST")
+            .path_ends_with("/run")
+            .after(1)
+            .every(2)
+            .count(3)
+            .probability(1.0),
         );
         let status = |retry_after: &str, after_bytes| {
             FaultRule::new(Fault::Status {
@@ -141,10 +143,13 @@ mod tests {
             let error = read(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         };
-        check("", "unknown fault \"\"");
-        check("flood", "unknown fault \"flood\"");
+        check("", "fault \"\": unknown variant");
+        check(
+            "flood",
+            "fault \"flood\": unknown variant `flood`, expected one of",
+        );
         check("reset:often", "\"often\" is no FIELD=VALUE");
-        check("reset:often=3", "unknown field `often`");
+        check("reset:often=3", "no use for \"often\"");
         check("reset:kind=stall", "\"kind\" is there twice");
         check("status:code=503,code=500", "\"code\" is there twice");
         check("status:code=many", "\"code\" cannot be \"many\"");

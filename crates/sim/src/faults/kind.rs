@@ -1,5 +1,8 @@
 //! The kinds of faults.
 
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
 use crate::harness::switches::Replay;
 use crate::time::Span;
 
@@ -44,45 +47,44 @@ use crate::time::Span;
 /// Bytes of a body are those of its text: the framing of chunks is not counted, so a stream can be cut at
 /// every byte. A replay goes back no further than the switch `replay` lets it: where that is `live_only`, no fault brings
 /// events back. Events are counted from the first that the connection carries; heartbeats are no events.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Fault {
     /// The reply comes late.
-    Latency(
+    Latency {
         /// By how much simulated time.
-        Span,
-    ),
+        #[serde(rename = "for")]
+        span: Span,
+    },
     /// The connection is reset and the port is closed; open streams are reset, too.
-    Refuse(
+    Refuse {
         /// For how long, in simulated time.
-        Span,
-    ),
-    /// The connection is reset before the first byte of the reply.
-    Reset,
-    /// The connection is reset inside the reply's body.
-    ResetAfter(
-        /// After this many bytes of it.
-        u64,
-    ),
+        #[serde(rename = "for")]
+        span: Span,
+    },
+    /// The connection is reset.
+    Reset {
+        /// After this many bytes of the reply's body; without it, before the first byte of the reply.
+        after_bytes: Option<u64>,
+    },
     /// The connection ends before the first byte of the reply.
     CloseBeforeHead,
     /// The connection ends inside the reply's head.
-    CutHead(
+    CutHead {
         /// After this many bytes of it.
-        u64,
-    ),
+        bytes: u64,
+    },
     /// The connection ends inside the reply's body.
-    CutBody(
+    CutBody {
         /// After this many bytes of it.
-        u64,
-    ),
-    /// No reply ever.
-    Stall,
-    /// Endless silence inside the reply's body.
-    StallAfter(
-        /// After this many bytes of it.
-        u64,
-    ),
+        bytes: u64,
+    },
+    /// Endless silence.
+    Stall {
+        /// After this many bytes of the reply's body; without it, before the first byte of the reply.
+        after_bytes: Option<u64>,
+    },
     /// The body comes in small pieces.
     Dribble {
         /// So many bytes each.
@@ -102,21 +104,23 @@ pub enum Fault {
         after_bytes: Option<u64>,
     },
     /// A web page, as a captive portal sends it.
+    #[serde(rename = "html-200")]
     Html200,
     /// JSON that stops in the middle.
     TruncatedJson,
     /// The right body under another content type.
-    WrongContentType(
+    WrongContentType {
         /// The value of `Content-Type`.
-        String,
-    ),
+        #[serde(default = "text_plain")]
+        content_type: String,
+    },
     /// A small body in gzip that grows to a gigabyte.
     GzipBomb,
     /// The reply's body, and then blanks without end.
-    EndlessBody(
+    EndlessBody {
         /// The length that the head claims; without it, the body comes in chunks.
-        Option<u64>,
-    ),
+        bytes: Option<u64>,
+    },
     /// A body of one line without end.
     EndlessLine,
     /// A body of empty `data:` lines without end.
@@ -126,6 +130,7 @@ pub enum Fault {
         /// The value of `Location`; without it, there is no such field.
         to: Option<String>,
         /// The code.
+        #[serde(default = "temporary_redirect")]
         code: u16,
     },
     /// The reply that this endpoint gave earlier for the same task.
@@ -133,53 +138,85 @@ pub enum Fault {
     /// The cursor of a page leads back to the first page.
     LoopedCursor,
     /// The stream begins elsewhere than the switches say.
-    Replay(
+    Replay {
         /// Where.
-        Replay,
-    ),
+        #[serde(with = "ReplayMode")]
+        mode: Replay,
+    },
     /// Events are missing from the stream.
     SeqGap {
         /// So many come first.
+        #[serde(default)]
         after_events: u64,
         /// So many are missing.
+        #[serde(default = "one")]
         events: u64,
     },
     /// Two neighbouring events of the stream are swapped.
     Reorder {
         /// So many come first.
+        #[serde(default)]
         after_events: u64,
     },
     /// An event of the stream comes twice.
     DuplicateEvent {
         /// So many come first.
+        #[serde(default)]
         after_events: u64,
     },
     /// The stream ends well, but early.
     StreamEof {
         /// After so many events.
+        #[serde(default)]
         after_events: u64,
     },
     /// Events of the stream cannot be read.
     CorruptEvent {
         /// So many good ones come first.
+        #[serde(default)]
         after_events: u64,
         /// So many are bad.
+        #[serde(default = "one")]
         events: u64,
         /// What is wrong with them.
+        #[serde(default)]
         form: Corruption,
     },
     /// The request is applied and its reply lost.
-    LostReplyAfterApply(
+    LostReplyAfterApply {
         /// This many bytes of the reply, head included, still arrive.
-        u64,
-    ),
+        #[serde(default)]
+        after_bytes: u64,
+    },
+}
+
+fn text_plain() -> String {
+    "text/plain".to_owned()
+}
+
+fn temporary_redirect() -> u16 {
+    307
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// A replay in the spelling of faults, which is not that of the switches.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Replay", rename_all = "kebab-case")]
+enum ReplayMode {
+    FromStart,
+    LastEventId,
+    LiveOnly,
 }
 
 /// What is wrong with an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Corruption {
     /// Its data is no JSON.
+    #[default]
     NotJson,
     /// It has no `seq`.
     NoSeq,
@@ -190,125 +227,80 @@ pub enum Corruption {
 }
 
 impl Fault {
-    /// The names of all kinds.
-    pub const KINDS: [&str; 27] = [
-        "latency",
-        "refuse",
-        "reset",
-        "close-before-head",
-        "cut-head",
-        "cut-body",
-        "stall",
-        "dribble",
-        "duplicate-reply",
-        "status",
-        "html-200",
-        "truncated-json",
-        "wrong-content-type",
-        "gzip-bomb",
-        "endless-body",
-        "endless-line",
-        "endless-data",
-        "redirect",
-        "stale-read",
-        "looped-cursor",
-        "replay",
-        "seq-gap",
-        "reorder",
-        "duplicate-event",
-        "stream-eof",
-        "corrupt-event",
-        "lost-reply-after-apply",
-    ];
-
     /// Returns the name under which files write it.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Latency(_) => "latency",
-            Self::Refuse(_) => "refuse",
-            Self::Reset | Self::ResetAfter(_) => "reset",
-            Self::CloseBeforeHead => "close-before-head",
-            Self::CutHead(_) => "cut-head",
-            Self::CutBody(_) => "cut-body",
-            Self::Stall | Self::StallAfter(_) => "stall",
-            Self::Dribble { .. } => "dribble",
-            Self::DuplicateReply => "duplicate-reply",
-            Self::Status { .. } => "status",
-            Self::Html200 => "html-200",
-            Self::TruncatedJson => "truncated-json",
-            Self::WrongContentType(_) => "wrong-content-type",
-            Self::GzipBomb => "gzip-bomb",
-            Self::EndlessBody(_) => "endless-body",
-            Self::EndlessLine => "endless-line",
-            Self::EndlessData => "endless-data",
-            Self::Redirect { .. } => "redirect",
-            Self::StaleRead => "stale-read",
-            Self::LoopedCursor => "looped-cursor",
-            Self::Replay(_) => "replay",
-            Self::SeqGap { .. } => "seq-gap",
-            Self::Reorder { .. } => "reorder",
-            Self::DuplicateEvent { .. } => "duplicate-event",
-            Self::StreamEof { .. } => "stream-eof",
-            Self::CorruptEvent { .. } => "corrupt-event",
-            Self::LostReplyAfterApply(_) => "lost-reply-after-apply",
-        }
+    pub fn name(&self) -> String {
+        let written = json!(self);
+        let kind = written["kind"].as_str();
+        kind.expect("a fault is written with its kind").to_owned()
     }
 
-    /// Returns what it can strike.
-    pub(super) fn scope(&self) -> Scope {
+    /// Returns what it acts on. The code that carries faults out passes over those that act on something else.
+    pub(crate) fn acts_on(&self) -> Target {
         match self {
-            Self::Replay(_)
+            Self::Refuse { .. }
+            | Self::Reset { after_bytes: None }
+            | Self::CloseBeforeHead
+            | Self::Stall { after_bytes: None } => Target::Connection,
+            Self::Status { .. }
+            | Self::Html200
+            | Self::GzipBomb
+            | Self::EndlessLine
+            | Self::EndlessData
+            | Self::Redirect { .. } => Target::Substitute,
+            Self::Latency { .. }
+            | Self::Reset { .. }
+            | Self::CutHead { .. }
+            | Self::CutBody { .. }
+            | Self::Stall { .. }
+            | Self::Dribble { .. }
+            | Self::DuplicateReply
+            | Self::TruncatedJson
+            | Self::WrongContentType { .. }
+            | Self::EndlessBody { .. }
+            | Self::StaleRead
+            | Self::LostReplyAfterApply { .. } => Target::Reply,
+            Self::LoopedCursor => Target::Page,
+            Self::Replay { .. }
             | Self::SeqGap { .. }
             | Self::Reorder { .. }
             | Self::DuplicateEvent { .. }
             | Self::StreamEof { .. }
-            | Self::CorruptEvent { .. } => Scope::Streams,
-            Self::LoopedCursor => Scope::Lists,
-            Self::Latency(_)
-            | Self::Refuse(_)
-            | Self::Reset
-            | Self::ResetAfter(_)
-            | Self::CloseBeforeHead
-            | Self::CutHead(_)
-            | Self::CutBody(_)
-            | Self::Stall
-            | Self::StallAfter(_)
-            | Self::Dribble { .. }
-            | Self::DuplicateReply
-            | Self::Status { .. }
-            | Self::Html200
-            | Self::TruncatedJson
-            | Self::WrongContentType(_)
-            | Self::GzipBomb
-            | Self::EndlessBody(_)
-            | Self::EndlessLine
-            | Self::EndlessData
-            | Self::Redirect { .. }
-            | Self::StaleRead
-            | Self::LostReplyAfterApply(_) => Scope::Any,
+            | Self::CorruptEvent { .. } => Target::Events,
         }
     }
 }
 
-/// What a fault can strike.
+/// What a fault acts on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Every request.
-    Any,
-    /// What opens an event stream.
-    Streams,
-    /// What reads a page of a list.
-    Lists,
+pub(crate) enum Target {
+    /// The connection, before there is a reply.
+    Connection,
+    /// A reply of its own in the place of the platform's.
+    Substitute,
+    /// The platform's reply.
+    Reply,
+    /// A page of a list.
+    Page,
+    /// The events of a stream.
+    Events,
 }
 
-impl Scope {
-    /// Returns the narrow scope that an endpoint is in.
-    pub(super) fn of(endpoint: &str) -> Self {
-        match endpoint {
-            "stream" => Self::Streams,
-            "agents" | "versions" | "tasks" | "events" => Self::Lists,
-            _ => Self::Any,
+impl Target {
+    /// Returns whether the platform sees the request that is struck.
+    pub(crate) fn is_applied(self) -> bool {
+        match self {
+            Self::Connection | Self::Substitute => false,
+            Self::Reply | Self::Page | Self::Events => true,
+        }
+    }
+
+    /// Returns whether a request of this endpoint can be struck.
+    pub(super) fn is_at(self, endpoint: &str) -> bool {
+        match self {
+            Self::Connection | Self::Substitute | Self::Reply => true,
+            Self::Page => ["agents", "versions", "tasks", "events"].contains(&endpoint),
+            Self::Events => endpoint == "stream",
         }
     }
 }

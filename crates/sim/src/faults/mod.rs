@@ -19,19 +19,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::endpoints::{ENDPOINTS, place_of};
 use crate::ids;
-use kind::Scope;
-use written::Raw;
 
 /// A fault and the requests it strikes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "Raw", into = "Raw")]
+#[serde(remote = "Self")]
 pub struct FaultRule {
+    #[serde(flatten)]
     fault: Fault,
     on: Option<String>,
     method: Option<String>,
     path: Option<String>,
-    after: u64,
-    every: u64,
+    after: Option<u64>,
+    every: Option<u64>,
     count: Option<u64>,
     probability: Option<f64>,
 }
@@ -45,8 +44,8 @@ impl FaultRule {
             on: None,
             method: None,
             path: None,
-            after: 0,
-            every: 1,
+            after: None,
+            every: None,
             count: None,
             probability: None,
         }
@@ -77,14 +76,14 @@ impl FaultRule {
     /// Spares the first so many of the requests that match.
     #[must_use]
     pub fn after(mut self, requests: u64) -> Self {
-        self.after = requests;
+        self.after = Some(requests);
         self
     }
 
     /// Strikes every `n`th of the requests that match, the first of them included.
     #[must_use]
     pub fn every(mut self, n: u64) -> Self {
-        self.every = n.max(1);
+        self.every = Some(n.max(1));
         self
     }
 
@@ -145,26 +144,21 @@ impl Faults {
                     .split_once('.')
                     .is_some_and(|(of, name)| of == platform && name == endpoint)
         };
-        let scope = Scope::of(endpoint);
         let mut decided = None;
         for (number, (rule, seen)) in self.rules.iter_mut().enumerate() {
+            let is_method = |wanted: &str| wanted.eq_ignore_ascii_case(method);
             let matches = rule.on.as_deref().is_none_or(is_meant)
-                && (rule.fault.scope() == Scope::Any || rule.fault.scope() == scope)
-                && rule
-                    .method
-                    .as_deref()
-                    .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
-                && rule
-                    .path
-                    .as_deref()
-                    .is_none_or(|suffix| path.ends_with(suffix));
+                && rule.fault.acts_on().is_at(endpoint)
+                && rule.method.as_deref().is_none_or(is_method)
+                && rule.path.as_deref().is_none_or(|end| path.ends_with(end));
             if !matches {
                 continue;
             }
             let index = seen.matched;
             seen.matched += 1;
-            let due = index >= rule.after
-                && (index - rule.after).is_multiple_of(rule.every)
+            let after = rule.after.unwrap_or(0);
+            let due = index >= after
+                && (index - after).is_multiple_of(rule.every.unwrap_or(1))
                 && rule.count.is_none_or(|count| seen.struck < count)
                 && rule.probability.is_none_or(|chance| {
                     ids::chance(self.seed, &format!("fault {number}"), index) < chance
@@ -191,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_rule_counts_only_the_requests_it_means() {
-        let reset = || FaultRule::new(Fault::Reset);
+        let reset = || FaultRule::new(Fault::Reset { after_bytes: None });
         assert_eq!(strikes(reset(), 3), [0, 1, 2]);
         assert_eq!(strikes(reset().after(1).every(2).count(2), 9), [1, 3]);
         assert_eq!(strikes(reset().on("run"), 3), [0; 0]);
@@ -205,7 +199,10 @@ mod tests {
     #[test]
     fn an_endpoint_may_be_named_with_its_platform() {
         let decide = |on: &str, endpoint: &str, path: &str| {
-            let mut faults = Faults::new(1, vec![FaultRule::new(Fault::Reset).on(on)]);
+            let mut faults = Faults::new(
+                1,
+                vec![FaultRule::new(Fault::Reset { after_bytes: None }).on(on)],
+            );
             faults.decide(endpoint, "GET", path).is_some()
         };
         assert!(decide(
@@ -246,7 +243,7 @@ mod tests {
 
     #[test]
     fn chances_are_the_seeds_and_come_true() {
-        let rule = || FaultRule::new(Fault::Stall).probability(0.3);
+        let rule = || FaultRule::new(Fault::Stall { after_bytes: None }).probability(0.3);
         let first = strikes(rule(), 1_000);
         assert_eq!(first, strikes(rule(), 1_000));
         assert!((250..350).contains(&first.len()), "{} of 1000", first.len());
@@ -255,14 +252,17 @@ mod tests {
     #[test]
     fn the_first_rule_that_strikes_wins() {
         let rules = vec![
-            FaultRule::new(Fault::Reset).count(1),
-            FaultRule::new(Fault::Stall),
+            FaultRule::new(Fault::Reset { after_bytes: None }).count(1),
+            FaultRule::new(Fault::Stall { after_bytes: None }),
         ];
         let mut faults = Faults::new(1, rules);
         let mut decide = || faults.decide("status", "GET", "/");
         assert_eq!(
             (decide(), decide()),
-            (Some(Fault::Reset), Some(Fault::Stall))
+            (
+                Some(Fault::Reset { after_bytes: None }),
+                Some(Fault::Stall { after_bytes: None })
+            )
         );
     }
 }

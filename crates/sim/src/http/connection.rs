@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::SimHandle;
-use super::deliver::{Opened, Tail, Then, WireReply, deliver, is_applied, open, replacement};
+use super::deliver::{Opened, Tail, Then, WireReply, deliver, open, replacement};
 use super::service;
 use super::shape::Shaper;
 use super::socket::Connection;
@@ -337,7 +337,8 @@ async fn answer_whole(
     let digested = Digested::new(&body);
     let (outgoing, wait) = {
         let mut state = shared.lock();
-        let applied = is_applied(fault).then(|| {
+        let is_applied = fault.is_none_or(|fault| fault.acts_on().is_applied());
+        let applied = is_applied.then(|| {
             let head = head.clone();
             state.apply(Request { head, body }, &opening)
         });
@@ -367,7 +368,7 @@ async fn answer_whole(
         let tells = outgoing.first_bytes() >= "HTTP/1.1 200 ".len();
         let sent = reply.map(|reply| reply.status).filter(|_| tells);
         state.record(&head, &opening, &digested, applied.as_ref(), sent);
-        let wait = if let Some(Fault::Latency(span)) = fault {
+        let wait = if let Some(Fault::Latency { span }) = fault {
             state.let_pass(*span)
         } else {
             Duration::ZERO

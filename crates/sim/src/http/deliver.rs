@@ -71,46 +71,6 @@ enum Length {
     Open,
 }
 
-/// Returns whether a request that a fault strikes is applied anyway.
-pub(super) fn is_applied(fault: Option<&Fault>) -> bool {
-    match fault {
-        None => true,
-        Some(
-            Fault::Latency(_)
-            | Fault::ResetAfter(_)
-            | Fault::CutHead(_)
-            | Fault::CutBody(_)
-            | Fault::StallAfter(_)
-            | Fault::Dribble { .. }
-            | Fault::DuplicateReply
-            | Fault::TruncatedJson
-            | Fault::WrongContentType(_)
-            | Fault::EndlessBody(_)
-            | Fault::StaleRead
-            | Fault::LoopedCursor
-            | Fault::Replay(_)
-            | Fault::SeqGap { .. }
-            | Fault::Reorder { .. }
-            | Fault::DuplicateEvent { .. }
-            | Fault::StreamEof { .. }
-            | Fault::CorruptEvent { .. }
-            | Fault::LostReplyAfterApply(_),
-        ) => true,
-        Some(
-            Fault::Refuse(_)
-            | Fault::Reset
-            | Fault::CloseBeforeHead
-            | Fault::Stall
-            | Fault::Status { .. }
-            | Fault::Html200
-            | Fault::GzipBomb
-            | Fault::EndlessLine
-            | Fault::EndlessData
-            | Fault::Redirect { .. },
-        ) => false,
-    }
-}
-
 /// Returns the reply that a fault puts in place of the machine's. The endpoint would have answered with this media type.
 pub(super) fn replacement(fault: &Fault, media_type: &str) -> Option<Reply> {
     let ok = |fields: &[(&'static str, &str)], body: Vec<u8>| Reply {
@@ -147,99 +107,71 @@ pub(super) fn replacement(fault: &Fault, media_type: &str) -> Option<Reply> {
         Fault::EndlessLine if media_type == EVENT_STREAM => Some(ok(&[typed], b"data: ".to_vec())),
         Fault::EndlessLine => Some(ok(&[typed], b"\"".to_vec())),
         Fault::EndlessData => Some(ok(&[typed], Vec::new())),
-        Fault::Latency(_)
-        | Fault::Refuse(_)
-        | Fault::Reset
-        | Fault::ResetAfter(_)
-        | Fault::CloseBeforeHead
-        | Fault::CutHead(_)
-        | Fault::CutBody(_)
-        | Fault::Stall
-        | Fault::StallAfter(_)
-        | Fault::Dribble { .. }
-        | Fault::DuplicateReply
-        | Fault::TruncatedJson
-        | Fault::WrongContentType(_)
-        | Fault::EndlessBody(_)
-        | Fault::StaleRead
-        | Fault::LoopedCursor
-        | Fault::Replay(_)
-        | Fault::SeqGap { .. }
-        | Fault::Reorder { .. }
-        | Fault::DuplicateEvent { .. }
-        | Fault::StreamEof { .. }
-        | Fault::CorruptEvent { .. }
-        | Fault::LostReplyAfterApply(_) => None,
+        _ => None,
     }
 }
 
-/// Returns a whole reply as the fault lets it out.
+/// Returns a whole reply as the fault lets it out. A fault that acts on something else lets it out whole.
 pub(super) fn deliver(reply: &Reply, fault: Option<&Fault>, way: Way) -> WireReply {
+    if let Some(then) = fault.and_then(without_reply) {
+        return WireReply::of(Vec::new(), then);
+    }
     let then = Then::of(way);
+    let head = head(reply, Length::of(&reply.body), then);
     // RFC 9110, section 9.3.2: HEAD gets the head that the body would have, and no body.
     let body: &[u8] = if way.is_head { &[] } else { &reply.body };
-    let whole = || {
-        let mut bytes = head(reply, Length::of(&reply.body), then);
-        bytes.extend_from_slice(body);
-        bytes
-    };
-    let cut_body = |length: u64, end: Then| {
-        let mut bytes = head(reply, Length::of(&reply.body), then);
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        bytes.extend_from_slice(&body[..length.min(body.len())]);
-        WireReply::of(bytes, end)
+    let cut_body = |bytes: u64, end: Then| {
+        let kept = cut(body, bytes);
+        WireReply::of([&head, kept].concat(), end)
     };
     match fault {
-        Some(Fault::CloseBeforeHead) => WireReply::of(Vec::new(), Then::Close),
-        Some(Fault::Reset) => WireReply::of(Vec::new(), Then::Reset),
-        Some(Fault::Stall) => WireReply::of(Vec::new(), Then::Hold),
-        Some(Fault::Refuse(span)) => WireReply::of(Vec::new(), Then::Refuse(*span)),
-        Some(Fault::CutHead(length)) => {
-            let head = head(reply, Length::of(&reply.body), then);
-            WireReply::of(cut(head, *length), Then::Close)
-        }
-        Some(Fault::CutBody(length)) => cut_body(*length, Then::Close),
-        Some(Fault::ResetAfter(length)) => cut_body(*length, Then::Reset),
-        Some(Fault::StallAfter(length)) => cut_body(*length, Then::Hold),
-        Some(Fault::LostReplyAfterApply(length)) => {
-            WireReply::of(cut(whole(), *length), Then::Close)
+        Some(&Fault::CutHead { bytes }) => WireReply::of(cut(&head, bytes).to_vec(), Then::Close),
+        Some(&Fault::CutBody { bytes }) => cut_body(bytes, Then::Close),
+        Some(&Fault::Reset {
+            after_bytes: Some(bytes),
+        }) => cut_body(bytes, Then::Reset),
+        Some(&Fault::Stall {
+            after_bytes: Some(bytes),
+        }) => cut_body(bytes, Then::Hold),
+        Some(&Fault::LostReplyAfterApply { after_bytes }) => {
+            let whole = [&head, body].concat();
+            WireReply::of(cut(&whole, after_bytes).to_vec(), Then::Close)
         }
         Some(Fault::TruncatedJson) => {
-            let half = &body[..body.len() / 2];
-            let mut bytes = head(reply, Length::of(half), then);
-            bytes.extend_from_slice(half);
-            WireReply::of(bytes, then)
+            let half = Reply {
+                body: body[..body.len() / 2].to_vec(),
+                ..reply.clone()
+            };
+            deliver(&half, None, way)
         }
-        Some(Fault::DuplicateReply) => WireReply::of(whole().repeat(2), then),
-        Some(Fault::WrongContentType(value)) => deliver(&retyped(reply, value), None, way),
-        Some(Fault::Dribble { bytes, pause }) => WireReply {
-            bytes: head(reply, Length::of(&reply.body), then),
+        Some(Fault::DuplicateReply) => WireReply::of([&head, body].concat().repeat(2), then),
+        Some(Fault::WrongContentType { content_type }) => {
+            deliver(&retyped(reply, content_type), None, way)
+        }
+        Some(&Fault::Dribble { bytes, pause }) => WireReply {
+            bytes: head,
             tail: Tail::Pieces {
                 bytes: body.to_vec(),
-                size: usize::try_from(*bytes).unwrap_or(usize::MAX),
-                pause: *pause,
+                size: usize::try_from(bytes).unwrap_or(usize::MAX),
+                pause,
             },
             then,
         },
-        Some(Fault::EndlessBody(claimed)) => endless(reply, *claimed, b" ", way),
+        Some(&Fault::EndlessBody { bytes }) => endless(reply, bytes, b" ", way),
         Some(Fault::EndlessLine) => endless(reply, None, b"x", way),
         Some(Fault::EndlessData) => endless(reply, None, b"data:\n", way),
-        None
-        | Some(
-            Fault::Latency(_)
-            | Fault::Status { .. }
-            | Fault::Html200
-            | Fault::GzipBomb
-            | Fault::Redirect { .. }
-            | Fault::StaleRead
-            | Fault::LoopedCursor
-            | Fault::Replay(_)
-            | Fault::SeqGap { .. }
-            | Fault::Reorder { .. }
-            | Fault::DuplicateEvent { .. }
-            | Fault::StreamEof { .. }
-            | Fault::CorruptEvent { .. },
-        ) => WireReply::of(whole(), then),
+        _ => WireReply::of([&head, body].concat(), then),
+    }
+}
+
+/// Returns what a fault of the connection does to it in place of a reply.
+fn without_reply(fault: &Fault) -> Option<Then> {
+    match fault {
+        Fault::CloseBeforeHead => Some(Then::Close),
+        Fault::Reset { after_bytes: None } => Some(Then::Reset),
+        Fault::Stall { after_bytes: None } => Some(Then::Hold),
+        Fault::Refuse { span } => Some(Then::Refuse(*span)),
+        _ => None,
     }
 }
 
@@ -255,18 +187,22 @@ pub(super) fn open(reply: &Reply, fault: Option<&Fault>, way: Way) -> Opened {
     };
     let plain = head(reply, length, then);
     let (head, coda) = match fault {
-        Some(Fault::CutHead(count)) => {
-            return Opened::Instead(WireReply::of(cut(plain, *count), Then::Close));
+        Some(&Fault::CutHead { bytes }) => {
+            return Opened::Instead(WireReply::of(cut(&plain, bytes).to_vec(), Then::Close));
         }
-        Some(Fault::LostReplyAfterApply(count)) if *count < plain.len() as u64 => {
-            return Opened::Instead(WireReply::of(cut(plain, *count), Then::Close));
+        Some(&Fault::LostReplyAfterApply { after_bytes }) if after_bytes < plain.len() as u64 => {
+            return Opened::Instead(WireReply::of(
+                cut(&plain, after_bytes).to_vec(),
+                Then::Close,
+            ));
         }
-        Some(Fault::EndlessBody(claimed)) => {
-            return Opened::Instead(endless(reply, *claimed, b":\n", way));
+        Some(&Fault::EndlessBody { bytes }) => {
+            return Opened::Instead(endless(reply, bytes, b":\n", way));
         }
-        Some(Fault::WrongContentType(value)) => {
-            (head(&retyped(reply, value), length, then), Vec::new())
-        }
+        Some(Fault::WrongContentType { content_type }) => (
+            head(&retyped(reply, content_type), length, then),
+            Vec::new(),
+        ),
         Some(Fault::DuplicateReply) => (plain, head(reply, Length::Known(0), then)),
         _ => (plain, Vec::new()),
     };
@@ -320,9 +256,10 @@ fn endless(reply: &Reply, claimed: Option<u64>, filling: &[u8], way: Way) -> Wir
     }
 }
 
-fn cut(mut bytes: Vec<u8>, length: u64) -> Vec<u8> {
-    bytes.truncate(usize::try_from(length).unwrap_or(usize::MAX));
-    bytes
+/// Returns at most so many of the bytes.
+fn cut(bytes: &[u8], length: u64) -> &[u8] {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    &bytes[..length.min(bytes.len())]
 }
 
 fn retyped(reply: &Reply, content_type: &str) -> Reply {
@@ -443,21 +380,55 @@ mod tests {
             assert_eq!(delivery.tail, Tail::Nothing);
         };
         check(None, whole, Then::KeepAlive);
-        check(Some(Fault::Latency(Span(9))), whole, Then::KeepAlive);
-        check(Some(Fault::StaleRead), whole, Then::KeepAlive);
-        check(Some(Fault::CutHead(12)), "HTTP/1.1 201", Then::Close);
-        check(Some(Fault::CutHead(u64::MAX)), &whole[..head], Then::Close);
-        check(Some(Fault::CutBody(3)), &whole[..head + 3], Then::Close);
-        check(Some(Fault::ResetAfter(0)), &whole[..head], Then::Reset);
-        check(Some(Fault::StallAfter(6)), &whole[..head + 6], Then::Hold);
-        check(Some(Fault::LostReplyAfterApply(0)), "", Then::Close);
         check(
-            Some(Fault::LostReplyAfterApply(12)),
+            Some(Fault::Latency { span: Span(9) }),
+            whole,
+            Then::KeepAlive,
+        );
+        check(Some(Fault::StaleRead), whole, Then::KeepAlive);
+        check(
+            Some(Fault::CutHead { bytes: 12 }),
             "HTTP/1.1 201",
             Then::Close,
         );
         check(
-            Some(Fault::LostReplyAfterApply(u64::MAX)),
+            Some(Fault::CutHead { bytes: u64::MAX }),
+            &whole[..head],
+            Then::Close,
+        );
+        check(
+            Some(Fault::CutBody { bytes: 3 }),
+            &whole[..head + 3],
+            Then::Close,
+        );
+        check(
+            Some(Fault::Reset {
+                after_bytes: Some(0),
+            }),
+            &whole[..head],
+            Then::Reset,
+        );
+        check(
+            Some(Fault::Stall {
+                after_bytes: Some(6),
+            }),
+            &whole[..head + 6],
+            Then::Hold,
+        );
+        check(
+            Some(Fault::LostReplyAfterApply { after_bytes: 0 }),
+            "",
+            Then::Close,
+        );
+        check(
+            Some(Fault::LostReplyAfterApply { after_bytes: 12 }),
+            "HTTP/1.1 201",
+            Then::Close,
+        );
+        check(
+            Some(Fault::LostReplyAfterApply {
+                after_bytes: u64::MAX,
+            }),
             whole,
             Then::Close,
         );
@@ -467,13 +438,19 @@ mod tests {
         check(Some(Fault::TruncatedJson), &half, Then::KeepAlive);
         let twice = whole.repeat(2);
         check(Some(Fault::DuplicateReply), &twice, Then::KeepAlive);
-        let retyped = Fault::WrongContentType("text/x-bogus".into());
+        let retyped = Fault::WrongContentType {
+            content_type: "text/x-bogus".into(),
+        };
         let expected = whole.replace("a/b", "text/x-bogus");
         check(Some(retyped), &expected, Then::KeepAlive);
         check(Some(Fault::CloseBeforeHead), "", Then::Close);
-        check(Some(Fault::Reset), "", Then::Reset);
-        check(Some(Fault::Stall), "", Then::Hold);
-        check(Some(Fault::Refuse(Span(5))), "", Then::Refuse(Span(5)));
+        check(Some(Fault::Reset { after_bytes: None }), "", Then::Reset);
+        check(Some(Fault::Stall { after_bytes: None }), "", Then::Hold);
+        check(
+            Some(Fault::Refuse { span: Span(5) }),
+            "",
+            Then::Refuse(Span(5)),
+        );
     }
 
     #[test]
@@ -498,7 +475,7 @@ mod tests {
     #[test]
     fn an_endless_body_comes_in_chunks_or_under_a_claim_or_until_the_end() {
         let check = |claimed: Option<u64>, way: Way, field: &str, first: &[u8], block: &[u8]| {
-            let delivery = deliver(&reply(), Some(&Fault::EndlessBody(claimed)), way);
+            let delivery = deliver(&reply(), Some(&Fault::EndlessBody { bytes: claimed }), way);
             let text = String::from_utf8(delivery.bytes.clone()).unwrap();
             assert!(text.contains(field), "{text}");
             assert!(delivery.bytes.ends_with(first), "{text}");
@@ -526,7 +503,7 @@ mod tests {
             assert_eq!(reply.status, status, "{fault:?}");
             let field = (field.0, field.1.to_owned());
             assert!(reply.headers.contains(&field), "{:?}", reply.headers);
-            assert!(!is_applied(Some(&fault)));
+            assert!(!fault.acts_on().is_applied());
             reply.body
         };
         let json = "application/json";
@@ -584,11 +561,17 @@ mod tests {
         assert_eq!((old.is_chunked, old.then), (false, Then::Close));
         let twice = opened(Some(Fault::DuplicateReply), WAY);
         assert!(text(&twice.coda).ends_with("content-length: 0\r\n\r\n"));
-        let cut = open(&head, Some(&Fault::CutHead(4)), WAY);
+        let cut = open(&head, Some(&Fault::CutHead { bytes: 4 }), WAY);
         let expected = WireReply::of(b"HTTP".to_vec(), Then::Close);
         assert_eq!(cut, Opened::Instead(expected));
         let length = plain.head.len() as u64;
-        let lost = |bytes| open(&head, Some(&Fault::LostReplyAfterApply(bytes)), WAY);
+        let lost = |bytes| {
+            open(
+                &head,
+                Some(&Fault::LostReplyAfterApply { after_bytes: bytes }),
+                WAY,
+            )
+        };
         assert!(matches!(lost(length - 1), Opened::Instead(_)));
         assert!(matches!(lost(length), Opened::Stream(_)));
     }

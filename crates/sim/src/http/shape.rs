@@ -69,80 +69,15 @@ enum Edit {
 impl Shaper {
     /// Returns the shaper of a stream behind so many bytes of head that a client opened with this `Last-Event-ID`.
     pub(super) fn new(fault: Option<&Fault>, head: u64, last_event_id: Option<&str>) -> Self {
-        let mut limit = None;
-        let mut pace = None;
-        let mut edit = Edit::Nothing;
-        match fault {
-            Some(Fault::CutBody(bytes)) => limit = Some((*bytes, StreamEnd::Cut)),
-            Some(Fault::LostReplyAfterApply(bytes)) => {
-                limit = Some((bytes.saturating_sub(head), StreamEnd::Cut));
+        let pace = match fault {
+            Some(&Fault::Dribble { bytes, pause }) => {
+                Some((usize::try_from(bytes).unwrap_or(usize::MAX), pause))
             }
-            Some(Fault::ResetAfter(bytes)) => limit = Some((*bytes, StreamEnd::Reset)),
-            Some(Fault::StallAfter(bytes)) => limit = Some((*bytes, StreamEnd::Hold)),
-            Some(Fault::Dribble { bytes, pause }) => {
-                pace = Some((usize::try_from(*bytes).unwrap_or(usize::MAX), *pause));
-            }
-            Some(Fault::TruncatedJson) => edit = Edit::Truncate,
-            Some(Fault::StaleRead) => edit = Edit::Snapshot,
-            Some(Fault::Replay(Replay::LiveOnly)) => edit = Edit::LiveOnly,
-            Some(Fault::Replay(Replay::LastEventId)) => {
-                let seen = last_event_id.and_then(|id| id.trim().parse().ok());
-                edit = seen.map_or(Edit::Nothing, Edit::Behind);
-            }
-            Some(Fault::SeqGap {
-                after_events: after,
-                events,
-            }) => {
-                edit = Edit::Gap {
-                    after: *after,
-                    events: *events,
-                };
-            }
-            Some(Fault::Reorder {
-                after_events: after,
-            }) => edit = Edit::Swap { after: *after },
-            Some(Fault::DuplicateEvent {
-                after_events: after,
-            }) => edit = Edit::Double { after: *after },
-            Some(Fault::StreamEof {
-                after_events: after,
-            }) => edit = Edit::Eof { after: *after },
-            Some(Fault::CorruptEvent {
-                after_events: after,
-                events,
-                form,
-            }) => {
-                edit = Edit::Corrupt {
-                    after: *after,
-                    events: *events,
-                    form: *form,
-                };
-            }
-            // The rest is done before the first frame, or not to the body.
-            Some(
-                Fault::Latency(_)
-                | Fault::Refuse(_)
-                | Fault::Reset
-                | Fault::CloseBeforeHead
-                | Fault::CutHead(_)
-                | Fault::Stall
-                | Fault::DuplicateReply
-                | Fault::Status { .. }
-                | Fault::Html200
-                | Fault::WrongContentType(_)
-                | Fault::GzipBomb
-                | Fault::EndlessBody(_)
-                | Fault::EndlessLine
-                | Fault::EndlessData
-                | Fault::LoopedCursor
-                | Fault::Redirect { .. }
-                | Fault::Replay(Replay::FromStart),
-            )
-            | None => {}
-        }
+            _ => None,
+        };
         Self {
-            edit,
-            limit,
+            edit: fault.map_or(Edit::Nothing, |fault| Edit::of(fault, last_event_id)),
+            limit: fault.and_then(|fault| limit(fault, head)),
             pace,
             bytes: 0,
             events: 0,
@@ -242,6 +177,62 @@ impl Shaper {
     }
 }
 
+impl Edit {
+    /// Returns what the fault does to the events of a stream that was opened with this `Last-Event-ID`. What is done
+    /// before the first frame, or not to the body, is no edit.
+    fn of(fault: &Fault, last_event_id: Option<&str>) -> Self {
+        match *fault {
+            Fault::TruncatedJson => Self::Truncate,
+            Fault::StaleRead => Self::Snapshot,
+            Fault::Replay {
+                mode: Replay::LiveOnly,
+            } => Self::LiveOnly,
+            Fault::Replay {
+                mode: Replay::LastEventId,
+            } => {
+                let seen = last_event_id.and_then(|id| id.trim().parse().ok());
+                seen.map_or(Self::Nothing, Self::Behind)
+            }
+            Fault::SeqGap {
+                after_events: after,
+                events,
+            } => Self::Gap { after, events },
+            Fault::Reorder {
+                after_events: after,
+            } => Self::Swap { after },
+            Fault::DuplicateEvent {
+                after_events: after,
+            } => Self::Double { after },
+            Fault::StreamEof {
+                after_events: after,
+            } => Self::Eof { after },
+            Fault::CorruptEvent {
+                after_events: after,
+                events,
+                form,
+            } => Self::Corrupt {
+                after,
+                events,
+                form,
+            },
+            _ => Self::Nothing,
+        }
+    }
+}
+
+/// Returns behind how many bytes of its body the fault ends a stream, and how; the head has so many bytes.
+fn limit(fault: &Fault, head: u64) -> Option<(u64, StreamEnd)> {
+    match *fault {
+        Fault::CutBody { bytes } => Some((bytes, StreamEnd::Cut)),
+        Fault::LostReplyAfterApply { after_bytes } => {
+            Some((after_bytes.saturating_sub(head), StreamEnd::Cut))
+        }
+        Fault::Reset { after_bytes } => Some((after_bytes?, StreamEnd::Reset)),
+        Fault::Stall { after_bytes } => Some((after_bytes?, StreamEnd::Hold)),
+        _ => None,
+    }
+}
+
 fn in_range(index: u64, after: u64, events: u64) -> bool {
     index >= after && index - after < events
 }
@@ -336,19 +327,38 @@ mod tests {
         assert_eq!((numbers(&whole).as_str(), end), ("1h23", StreamEnd::Finish));
         for length in 0..=whole.len() {
             for (fault, expected) in [
-                (Fault::CutBody(length as u64), StreamEnd::Cut),
                 (
-                    Fault::LostReplyAfterApply(100 + length as u64),
+                    Fault::CutBody {
+                        bytes: length as u64,
+                    },
                     StreamEnd::Cut,
                 ),
-                (Fault::ResetAfter(length as u64), StreamEnd::Reset),
-                (Fault::StallAfter(length as u64), StreamEnd::Hold),
+                (
+                    Fault::LostReplyAfterApply {
+                        after_bytes: 100 + length as u64,
+                    },
+                    StreamEnd::Cut,
+                ),
+                (
+                    Fault::Reset {
+                        after_bytes: Some(length as u64),
+                    },
+                    StreamEnd::Reset,
+                ),
+                (
+                    Fault::Stall {
+                        after_bytes: Some(length as u64),
+                    },
+                    StreamEnd::Hold,
+                ),
             ] {
                 let (text, end) = shaped(Some(fault), None);
                 assert_eq!((text.as_str(), end), (&whole[..length], expected));
             }
         }
-        let beyond = Fault::CutBody(whole.len() as u64 + 1);
+        let beyond = Fault::CutBody {
+            bytes: whole.len() as u64 + 1,
+        };
         assert_eq!(shaped(Some(beyond), None), (whole, StreamEnd::Finish));
     }
 
@@ -376,10 +386,30 @@ mod tests {
         check(Fault::StreamEof { after_events: 0 }, "");
         check(Fault::StreamEof { after_events: 2 }, "1h2");
         check(Fault::StaleRead, "1h");
-        check(Fault::Replay(Replay::LiveOnly), "h23");
-        check(Fault::Replay(Replay::LastEventId), "1h23");
-        check(Fault::Replay(Replay::FromStart), "1h23");
-        let (text, _) = shaped(Some(Fault::Replay(Replay::LastEventId)), Some("2"));
+        check(
+            Fault::Replay {
+                mode: Replay::LiveOnly,
+            },
+            "h23",
+        );
+        check(
+            Fault::Replay {
+                mode: Replay::LastEventId,
+            },
+            "1h23",
+        );
+        check(
+            Fault::Replay {
+                mode: Replay::FromStart,
+            },
+            "1h23",
+        );
+        let (text, _) = shaped(
+            Some(Fault::Replay {
+                mode: Replay::LastEventId,
+            }),
+            Some("2"),
+        );
         assert_eq!(numbers(&text), "h3");
     }
 

@@ -50,7 +50,7 @@ pub struct RequestRecord {
     pub body_sha256: String,
     /// The fault that struck it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fault: Option<&'static str>,
+    pub fault: Option<String>,
     /// Whether the platform saw it; a refusal counts as seen.
     pub applied: bool,
     /// The body as JSON, when bodies are recorded and it was JSON.
@@ -251,7 +251,11 @@ impl State {
 
     /// Has the platform answer.
     pub(super) fn apply(&mut self, mut request: Request, opening: &Opening) -> Applied {
-        if opening.fault == Some(Fault::Replay(Replay::FromStart)) {
+        if opening.fault
+            == Some(Fault::Replay {
+                mode: Replay::FromStart,
+            })
+        {
             let fields = &mut request.head.headers;
             fields.retain(|(name, _)| name != "last-event-id");
         }

@@ -29,7 +29,11 @@ fn faults_are_set_read_and_cleared_at_run_time() {
     assert_eq!(get(&sim, "/_sim/stats").1["faulted"], json!({ "tasks": 1 }));
     let (status, error) = put(&json!({ "faults": [{ "kind": "flood" }] }));
     assert!(
-        status == 400 && error["error"].as_str().unwrap().contains("unknown fault"),
+        status == 400
+            && error["error"]
+                .as_str()
+                .unwrap()
+                .contains("expected one of `latency`"),
         "{error}"
     );
     exchange(&sim, &head(&sim, "DELETE", "/_sim/faults", ""));
@@ -48,7 +52,10 @@ fn a_lost_reply_is_applied_once_at_every_byte() {
     for length in 0..=whole + 1 {
         sim.reset();
         sim.set_faults(vec![
-            FaultRule::new(Fault::LostReplyAfterApply(length as u64)).on("run"),
+            FaultRule::new(Fault::LostReplyAfterApply {
+                after_bytes: length as u64,
+            })
+            .on("run"),
         ]);
         let (bytes, error) = raw(&sim, &run_request(&sim, "echo", "x"));
         assert_eq!((bytes.len(), error), (length.min(whole), None));
@@ -57,7 +64,7 @@ fn a_lost_reply_is_applied_once_at_every_byte() {
         assert!(
             record.applied
                 && record.task.is_some()
-                && record.fault == Some("lost-reply-after-apply")
+                && record.fault.as_deref() == Some("lost-reply-after-apply")
         );
         assert_eq!(record.status.is_some(), length >= 13, "{length} bytes");
     }
@@ -76,14 +83,14 @@ fn each_fault_ends_the_exchange_in_its_way() {
         );
         (String::from_utf8(bytes).unwrap(), error, sim.stats().starts)
     };
-    let (text, error, starts) = strike(Fault::Reset);
+    let (text, error, starts) = strike(Fault::Reset { after_bytes: None });
     assert_eq!(
         (text.as_str(), error, starts),
         ("", Some(ErrorKind::ConnectionReset), 0)
     );
     let (text, error, starts) = strike(Fault::CloseBeforeHead);
     assert_eq!((text.as_str(), error, starts), ("", None, 0));
-    let (text, _, starts) = strike(Fault::CutBody(5));
+    let (text, _, starts) = strike(Fault::CutBody { bytes: 5 });
     assert!(
         text.starts_with("HTTP/1.1 201")
             && text.split("\r\n\r\n").nth(1).unwrap().len() == 5
@@ -105,7 +112,7 @@ fn each_fault_ends_the_exchange_in_its_way() {
     });
     assert!(text.starts_with("HTTP/1.1 503 ") && starts == 0);
     let before = sim.now();
-    let (text, _, starts) = strike(Fault::Latency(Span(9_000)));
+    let (text, _, starts) = strike(Fault::Latency { span: Span(9_000) });
     assert!(text.starts_with("HTTP/1.1 201 ") && starts == 1);
     assert_eq!(
         sim.now(),
@@ -116,7 +123,7 @@ fn each_fault_ends_the_exchange_in_its_way() {
 
 #[test]
 fn a_stalled_request_hears_nothing() {
-    let stall = FaultRule::new(Fault::Stall).on("tasks");
+    let stall = FaultRule::new(Fault::Stall { after_bytes: None }).on("tasks");
     let sim = still().fault(stall).spawn().unwrap();
     let mut stream = connect(&sim);
     stream
@@ -140,7 +147,7 @@ fn a_refusing_simulator_closes_its_port_for_a_while() {
         .unwrap();
     assert_eq!(read_reply(&mut idle).0, 200);
     sim.set_faults(vec![
-        FaultRule::new(Fault::Refuse(Span(400)))
+        FaultRule::new(Fault::Refuse { span: Span(400) })
             .on("tasks")
             .count(1),
     ]);
@@ -175,15 +182,17 @@ fn a_reply_may_be_right_but_for_its_type_or_come_twice_or_in_pieces() {
         ask()
     };
     assert_eq!(strike(Fault::DuplicateReply), whole.repeat(2));
-    let typed = strike(Fault::WrongContentType("text/plain".into()));
+    let typed = strike(Fault::WrongContentType {
+        content_type: "text/plain".into(),
+    });
     assert!(typed.contains("content-type: text/plain\r\n") && !typed.contains("application/json"));
     assert_eq!(
         typed.split("\r\n\r\n").nth(1),
         whole.split("\r\n\r\n").nth(1)
     );
     let head = whole.find("\r\n\r\n").unwrap() + 4;
-    assert_eq!(strike(Fault::CutHead(30)), whole[..30]);
-    assert_eq!(strike(Fault::CutHead(u64::MAX)), whole[..head]);
+    assert_eq!(strike(Fault::CutHead { bytes: 30 }), whole[..30]);
+    assert_eq!(strike(Fault::CutHead { bytes: u64::MAX }), whole[..head]);
     let before = sim.now();
     let dribbled = strike(Fault::Dribble {
         bytes: 100,
@@ -200,9 +209,11 @@ fn a_reply_may_be_right_but_for_its_type_or_come_twice_or_in_pieces() {
 fn a_body_without_end_goes_on_until_the_client_leaves() {
     let sim = still().spawn().unwrap();
     for (fault, field, first, filling) in [
-        (Fault::EndlessBody(None), "chunked", "{", " "),
+        (Fault::EndlessBody { bytes: None }, "chunked", "{", " "),
         (
-            Fault::EndlessBody(Some(10 << 30)),
+            Fault::EndlessBody {
+                bytes: Some(10 << 30),
+            },
             "content-length: 10737418240",
             "{",
             " ",

@@ -42,7 +42,12 @@ fn a_stream_is_cut_after_any_number_of_bytes() {
     let opened = sim.harness_stats().streams;
     let lengths: Vec<usize> = (0..whole.len()).step_by(41).collect();
     for length in lengths.iter().copied().chain([whole.len()]) {
-        strike(&sim, Fault::CutBody(length as u64));
+        strike(
+            &sim,
+            Fault::CutBody {
+                bytes: length as u64,
+            },
+        );
         let (head, text, is_whole, error) = streamed(&sim, &run, "");
         assert!(head.starts_with("HTTP/1.1 200 "));
         assert_eq!(
@@ -54,7 +59,12 @@ fn a_stream_is_cut_after_any_number_of_bytes() {
         sim.harness_stats().streams,
         opened + lengths.len() as u64 + 1
     );
-    strike(&sim, Fault::CutBody(whole.len() as u64 + 1));
+    strike(
+        &sim,
+        Fault::CutBody {
+            bytes: whole.len() as u64 + 1,
+        },
+    );
     let (_, text, is_whole, _) = streamed(&sim, &run, "");
     assert!(is_whole && text == whole, "what is longer than it is whole");
 }
@@ -64,7 +74,12 @@ fn a_lost_reply_is_counted_from_the_first_byte_of_the_head() {
     let (sim, run, whole) = world();
     let head = streamed(&sim, &run, "").0;
     for length in [0, 20, head.len() - 1, head.len(), head.len() + 30] {
-        strike(&sim, Fault::LostReplyAfterApply(length as u64));
+        strike(
+            &sim,
+            Fault::LostReplyAfterApply {
+                after_bytes: length as u64,
+            },
+        );
         let (seen, text, is_whole, error) = streamed(&sim, &run, "");
         let expected = &whole[..length.saturating_sub(head.len())];
         assert_eq!(seen, head[..length.min(head.len())]);
@@ -78,7 +93,12 @@ fn a_head_is_cut() {
     let (sim, run, _) = world();
     let head = streamed(&sim, &run, "").0;
     for length in [0, 13, head.len() - 1, head.len()] {
-        strike(&sim, Fault::CutHead(length as u64));
+        strike(
+            &sim,
+            Fault::CutHead {
+                bytes: length as u64,
+            },
+        );
         let (seen, text, is_whole, _) = streamed(&sim, &run, "");
         assert_eq!(seen, head[..length]);
         assert!(text.is_empty() && !is_whole);
@@ -89,12 +109,17 @@ fn a_head_is_cut() {
 fn a_stream_is_reset_after_any_number_of_bytes() {
     let (sim, run, whole) = world();
     for length in [0, 1, 100, whole.len() - 1] {
-        strike(&sim, Fault::ResetAfter(length as u64));
+        strike(
+            &sim,
+            Fault::Reset {
+                after_bytes: Some(length as u64),
+            },
+        );
         let (_, text, is_whole, error) = streamed(&sim, &run, "");
         assert_eq!(error, Some(ErrorKind::ConnectionReset));
         assert!(whole.starts_with(&text) && text.len() <= length && !is_whole);
     }
-    strike(&sim, Fault::Reset);
+    strike(&sim, Fault::Reset { after_bytes: None });
     let (head, _, _, error) = streamed(&sim, &run, "");
     assert_eq!(
         (head.as_str(), error),
@@ -109,7 +134,12 @@ fn a_stream_is_reset_after_any_number_of_bytes() {
 fn a_stalled_stream_sends_not_even_heartbeats() {
     let (sim, run, whole) = world();
     for length in [0, 100] {
-        strike(&sim, Fault::StallAfter(length as u64));
+        strike(
+            &sim,
+            Fault::Stall {
+                after_bytes: Some(length as u64),
+            },
+        );
         let mut stream = open(&sim, &run);
         if length > 0 {
             read_until(&mut stream, &format!("{}\r\n", &whole[..length]));
@@ -117,7 +147,7 @@ fn a_stalled_stream_sends_not_even_heartbeats() {
         sim.advance(Duration::from_secs(3_600));
         assert!(is_silent(&sim, &mut stream));
     }
-    strike(&sim, Fault::Stall);
+    strike(&sim, Fault::Stall { after_bytes: None });
     let opened = sim.harness_stats().streams;
     let mut stream = ask(&sim, &run);
     assert!(is_silent(&sim, &mut stream));
@@ -142,7 +172,7 @@ fn a_stream_in_small_pieces_is_the_same_stream() {
 #[test]
 fn a_stream_opens_late() {
     let (sim, run, whole) = world();
-    strike(&sim, Fault::Latency(Span(7_000)));
+    strike(&sim, Fault::Latency { span: Span(7_000) });
     let before = sim.now();
     assert_eq!(streamed(&sim, &run, "").1, whole);
     assert_eq!(sim.now() - before, 7_000);
@@ -190,7 +220,12 @@ fn a_stream_that_does_not_open_says_why() {
 #[test]
 fn a_stream_under_another_type_is_otherwise_right() {
     let (sim, run, whole) = world();
-    strike(&sim, Fault::WrongContentType("text/x-bogus".into()));
+    strike(
+        &sim,
+        Fault::WrongContentType {
+            content_type: "text/x-bogus".into(),
+        },
+    );
     let (head, text, is_whole, _) = streamed(&sim, &run, "");
     assert!(head.contains("content-type: text/x-bogus\r\n"), "{head}");
     assert!(!head.contains("event-stream") && is_whole && text == whole);
@@ -200,7 +235,7 @@ fn a_stream_under_another_type_is_otherwise_right() {
 fn what_has_no_end_goes_on_until_the_client_leaves() {
     let (sim, run, _) = world();
     for (fault, first, filling) in [
-        (Fault::EndlessBody(None), ":\n:\n", ":\n"),
+        (Fault::EndlessBody { bytes: None }, ":\n:\n", ":\n"),
         (Fault::EndlessLine, "data: ", "x"),
         (Fault::EndlessData, "data:\ndata:\n", "data:\n"),
     ] {
@@ -332,7 +367,7 @@ fn a_connection_replays_as_its_fault_says() {
             (Replay::LastEventId, &all[3..]),
             (Replay::LiveOnly, &[]),
         ] {
-            strike(&sim, Fault::Replay(replay));
+            strike(&sim, Fault::Replay { mode: replay });
             let (_, text, is_whole, _) = streamed(&sim, &run, &seen);
             assert_eq!(seqs(&text), expected, "{replay:?} over {switch}");
             assert!(is_whole);
@@ -345,7 +380,7 @@ fn a_refusing_simulator_resets_the_streams_it_has() {
     let sim = still().spawn().unwrap();
     let run = create(&sim, &json!({}));
     let mut stream = open(&sim, &run);
-    let rule = FaultRule::new(Fault::Refuse(Span(300))).on("stream");
+    let rule = FaultRule::new(Fault::Refuse { span: Span(300) }).on("stream");
     sim.set_faults(vec![rule.count(1)]);
     let (head, _, _, error) = streamed(&sim, &run, "");
     assert_eq!(

@@ -171,17 +171,25 @@ fn cases() -> Vec<Case> {
         case("a second turn", |sim| {
             What::Continue(Job::agent(sim.agent("echo")).query("first"), "second")
         }),
-        case("start: reply lost", echo).fault(Fault::LostReplyAfterApply(0), "run", 1),
-        case("start: reply cut in its head", echo).fault(Fault::LostReplyAfterApply(30), "run", 1),
-        case("start: reply cut in its body", echo).fault(Fault::CutBody(20), "run", 1),
+        case("start: reply lost", echo).fault(
+            Fault::LostReplyAfterApply { after_bytes: 0 },
+            "run",
+            1,
+        ),
+        case("start: reply cut in its head", echo).fault(
+            Fault::LostReplyAfterApply { after_bytes: 30 },
+            "run",
+            1,
+        ),
+        case("start: reply cut in its body", echo).fault(Fault::CutBody { bytes: 20 }, "run", 1),
         case("start: closed before the head", echo).fault(Fault::CloseBeforeHead, "run", 1),
-        case("start: reset", echo).fault(Fault::Reset, "run", 1),
+        case("start: reset", echo).fault(Fault::Reset { after_bytes: None }, "run", 1),
         case("start: 502", echo).fault(status(502, None), "run", 1),
         case("start: 429 twice", echo).fault(status(429, Some("1")), "run", 2),
         case("start: 503 with a hint", echo).fault(status(503, Some("1")), "run", 1),
         case("start: a page", echo).fault(Fault::Html200, "run", 1),
         case("answer: reply lost", asker).answers(&["EUR"]).fault(
-            Fault::LostReplyAfterApply(0),
+            Fault::LostReplyAfterApply { after_bytes: 0 },
             "message",
             1,
         ),
@@ -203,10 +211,13 @@ fn cases() -> Vec<Case> {
     for (name, fault) in [
         ("status: 500", status(500, None)),
         ("status: 429 with a hint", status(429, Some("2"))),
-        ("status: reset", Fault::Reset),
+        ("status: reset", Fault::Reset { after_bytes: None }),
         ("status: closed before the head", Fault::CloseBeforeHead),
-        ("status: cut head", Fault::LostReplyAfterApply(25)),
-        ("status: cut body", Fault::CutBody(10)),
+        (
+            "status: cut head",
+            Fault::LostReplyAfterApply { after_bytes: 25 },
+        ),
+        ("status: cut body", Fault::CutBody { bytes: 10 }),
         ("status: a page", Fault::Html200),
         ("status: truncated", Fault::TruncatedJson),
         ("status: key revoked", status(401, None)),
@@ -284,7 +295,7 @@ fn seen(sim: &Sim) -> Vec<String> {
                 reply,
             );
         }
-        let fault = request.fault.unwrap_or("-");
+        let fault = request.fault.as_deref().unwrap_or("-");
         let line = format!(
             "{} {target} {} {:?} {fault}",
             request.method, request.body_sha256, request.status

@@ -61,7 +61,7 @@ pub(crate) fn of(scenario: &'static str) -> Vec<Case> {
     for replay in ["from_start", "last_event_id", "live_only"] {
         for bytes in [70, 900, 2300] {
             let switches = format!("replay = \"{replay}\"");
-            let cut = on_streams(Fault::CutBody(bytes)).count(2);
+            let cut = on_streams(Fault::CutBody { bytes }).count(2);
             all.push(case(
                 &format!("{replay}, cut at {bytes}"),
                 &switches,
@@ -117,12 +117,27 @@ fn streams() -> Vec<(&'static str, Vec<FaultRule>)> {
     };
     let once = |fault: Fault| vec![on_streams(fault).count(1)];
     vec![
-        ("reset", once(Fault::Reset)),
-        ("reset in the middle", once(Fault::ResetAfter(800))),
+        ("reset", once(Fault::Reset { after_bytes: None })),
+        (
+            "reset in the middle",
+            once(Fault::Reset {
+                after_bytes: Some(800),
+            }),
+        ),
         ("closed before the head", once(Fault::CloseBeforeHead)),
-        ("head cut", once(Fault::CutHead(40))),
-        ("stalled before the head", once(Fault::StallAfter(0))),
-        ("stalled in the middle", once(Fault::StallAfter(700))),
+        ("head cut", once(Fault::CutHead { bytes: 40 })),
+        (
+            "stalled before the head",
+            once(Fault::Stall {
+                after_bytes: Some(0),
+            }),
+        ),
+        (
+            "stalled in the middle",
+            once(Fault::Stall {
+                after_bytes: Some(700),
+            }),
+        ),
         (
             "ends for ever",
             vec![on_streams(Fault::StreamEof { after_events: 0 })],
@@ -136,7 +151,9 @@ fn streams() -> Vec<(&'static str, Vec<FaultRule>)> {
         ("a page", once(Fault::Html200)),
         (
             "another type",
-            once(Fault::WrongContentType("text/plain".to_owned())),
+            once(Fault::WrongContentType {
+                content_type: "text/plain".to_owned(),
+            }),
         ),
         ("compressed", once(Fault::GzipBomb)),
         (
@@ -160,7 +177,12 @@ fn streams() -> Vec<(&'static str, Vec<FaultRule>)> {
         ),
         ("not JSON", once(corrupt(Corruption::NotJson))),
         ("a stale one", once(Fault::StaleRead)),
-        ("live only", once(Fault::Replay(Replay::LiveOnly))),
+        (
+            "live only",
+            once(Fault::Replay {
+                mode: Replay::LiveOnly,
+            }),
+        ),
         ("twice", once(Fault::DuplicateReply)),
         (
             "small pieces",
@@ -171,7 +193,10 @@ fn streams() -> Vec<(&'static str, Vec<FaultRule>)> {
         ),
         (
             "cut again and again",
-            vec![on_streams(Fault::CutBody(500)), on_streams(Fault::Reset)],
+            vec![
+                on_streams(Fault::CutBody { bytes: 500 }),
+                on_streams(Fault::Reset { after_bytes: None }),
+            ],
         ),
     ]
 }
@@ -181,27 +206,36 @@ fn writes() -> Vec<(&'static str, Vec<FaultRule>)> {
     vec![
         (
             "create: reply lost",
-            on(Fault::LostReplyAfterApply(0), "create_run"),
+            on(Fault::LostReplyAfterApply { after_bytes: 0 }, "create_run"),
         ),
         (
             "create: reply cut",
-            on(Fault::LostReplyAfterApply(150), "create_run"),
+            on(
+                Fault::LostReplyAfterApply { after_bytes: 150 },
+                "create_run",
+            ),
         ),
         ("create: 502", on(status(502, None), "create_run")),
         ("create: 429", on(status(429, Some("1")), "create_run")),
         ("create: a page", on(Fault::Html200, "create_run")),
         (
             "signal: reply lost",
-            on(Fault::LostReplyAfterApply(0), "signal"),
+            on(Fault::LostReplyAfterApply { after_bytes: 0 }, "signal"),
         ),
         (
             "signal: never arrived",
             on(Fault::CloseBeforeHead, "signal"),
         ),
         ("signal: 503", on(status(503, None), "signal")),
-        ("signal: reply cut", on(Fault::CutBody(5), "signal")),
+        (
+            "signal: reply cut",
+            on(Fault::CutBody { bytes: 5 }, "signal"),
+        ),
         ("read: 500", on(status(500, None), "read_run")),
         ("read: truncated", on(Fault::TruncatedJson, "read_run")),
-        ("list: reset", on(Fault::Reset, "events")),
+        (
+            "list: reset",
+            on(Fault::Reset { after_bytes: None }, "events"),
+        ),
     ]
 }

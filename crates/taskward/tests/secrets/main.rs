@@ -141,17 +141,17 @@ fn no_channel_holds_the_key_whatever_goes_wrong() {
     });
 
     for fault in [
-        Fault::Reset,
+        Fault::Reset { after_bytes: None },
         Fault::CloseBeforeHead,
-        Fault::CutHead(20),
-        Fault::CutBody(20),
+        Fault::CutHead { bytes: 20 },
+        Fault::CutBody { bytes: 20 },
         Fault::TruncatedJson,
         Fault::Html200,
         Fault::Redirect {
             to: Some("https://elsewhere.example/x".into()),
             code: 307,
         },
-        Fault::LostReplyAfterApply(30),
+        Fault::LostReplyAfterApply { after_bytes: 30 },
         status(500),
         status(403),
         status(429),
