@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use crate::simulator::{Simulator, debug_binary};
+use crate::{cargo, simulator::Simulator};
 
 /// The simulator and its clients run this many times faster than the world.
 const SPEED: u32 = 20;
@@ -56,11 +56,9 @@ const PLATFORMS: [Platform; 2] = [
 
 /// Builds the program, kills it, and prints what came of it.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--locked", "-p", "taskward-cli"])
-        .status()?;
-    ensure!(status.success(), "cannot build the program");
-    let program = debug_binary("taskward");
+    let build = ["build", "--quiet", "--locked", "-p", "taskward-cli"];
+    cargo::run(&mut cargo::cargo(&build))?;
+    let program = cargo::target().join("debug/taskward");
     let simulator = Simulator::of(&program, SPEED, args.seed)?;
     let begun = Instant::now();
     let each = args.kills / 2;

@@ -1,5 +1,6 @@
 //! Repository tasks. `cargo xtask --help` lists them; each is a file of its own.
 
+mod cargo;
 mod ci;
 mod codegen;
 mod faults;

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 
-use crate::repo;
+use crate::{cargo, repo};
 
 const CRATE: &str = "taskward-simulation";
 /// Within so many seeds a broken build must be caught.
@@ -48,12 +48,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.mutants {
         return mutants(args.only.as_deref().unwrap_or_default());
     }
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--locked", "-p", CRATE])
-        .current_dir(repo::root())
-        .status()?;
-    ensure!(status.success(), "cannot build {CRATE}");
-    let mut command = Command::new(target().join("release").join(CRATE));
+    let build = ["build", "--release", "--quiet", "--locked", "-p", CRATE];
+    cargo::run(&mut cargo::cargo(&build))?;
+    let mut command = Command::new(cargo::target().join("release").join(CRATE));
     command.args(["--name", "cargo xtask simulate"]);
     match args.seed {
         Some(seed) => command.args(["--seed", &seed.to_string()]),
@@ -71,10 +68,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     ensure!(command.status()?.success(), "an invariant does not hold");
     Ok(())
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repo::root().join("target"), PathBuf::from)
 }
 
 // --- broken builds ---------------------------------------------------------------------------------------------
@@ -132,7 +125,7 @@ fn mutants(only: &str) -> Result<()> {
     mutants.retain(|mutant| mutant.name.contains(only));
     ensure!(!mutants.is_empty(), "no mutant is called {only:?}");
     let copy = copy()?;
-    let target = target().join("mutants");
+    let target = cargo::target().join("mutants");
     let sound = build(copy.path(), &target)?
         .then(|| caught(&target))
         .transpose()?;
@@ -209,8 +202,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 
 /// Builds the copy, less optimised and more quickly; whether it compiles.
 fn build(root: &Path, target: &Path) -> Result<bool> {
-    let status = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--quiet", "--offline", "-p", CRATE])
+    let status = cargo::cargo(&["build", "--release", "--quiet", "--offline", "-p", CRATE])
         .current_dir(root)
         .env("CARGO_TARGET_DIR", target)
         .env("CARGO_INCREMENTAL", "1")

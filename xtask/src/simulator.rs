@@ -8,34 +8,17 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::repo;
+use crate::cargo;
 
 /// Builds the simulator and the client that an example of the façade is, in release mode.
 pub(crate) fn build(example: &str) -> Result<()> {
-    for what in [
-        &["-p", "taskward-cli"][..],
-        &["-p", "taskward", "--example", example],
-    ] {
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--release", "--quiet", "--locked"])
-            .args(what)
-            .status()?;
-        ensure!(status.success(), "cannot build {what:?}");
-    }
-    Ok(())
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repo::root().join("target"), PathBuf::from)
+    let build = ["build", "--release", "--quiet", "--locked", "-p"];
+    cargo::run(cargo::cargo(&build).arg("taskward-cli"))?;
+    cargo::run(cargo::cargo(&build).args(["taskward", "--example", example]))
 }
 
 fn binary(name: &str) -> PathBuf {
-    target().join("release").join(name)
-}
-
-/// Returns a program that was built without optimisation.
-pub(crate) fn debug_binary(name: &str) -> PathBuf {
-    target().join("debug").join(name)
+    cargo::target().join("release").join(name)
 }
 
 /// A running simulator; it ends with this value.

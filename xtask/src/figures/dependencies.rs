@@ -1,8 +1,10 @@
 //! What the façade makes a user build.
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
+
+use crate::cargo;
 
 /// The façade's feature sets that are counted.
 const SETS: &[(&str, &[&str])] = &[
@@ -21,26 +23,12 @@ const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Returns how many crates of others each feature set of the façade brings (normal dependencies, each version once).
 pub(crate) fn of(root: &Path) -> Result<Vec<(String, usize)>> {
-    SETS.iter()
-        .map(|(name, features)| Ok(((*name).to_owned(), count(root, features)?)))
-        .collect()
-}
-
-fn count(root: &Path, features: &[&str]) -> Result<usize> {
-    let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--package", "taskward"])
-        .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
-        .args(["--target", TARGET])
-        .args(features)
-        .current_dir(root)
-        .output()
-        .context("cannot run cargo tree")?;
-    ensure!(
-        output.status.success(),
-        "cargo tree failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(others(&String::from_utf8(output.stdout)?))
+    let count = |(name, features): &(&str, &[&str])| {
+        let args = [features, &["--target", TARGET][..]].concat();
+        let tree = cargo::tree(root, "taskward", "normal", &args)?;
+        Ok(((*name).to_owned(), others(&tree)))
+    };
+    SETS.iter().map(count).collect()
 }
 
 /// Returns the crates of a tree that are not ours: ours have a path.

@@ -4,12 +4,12 @@ mod budgets;
 mod cycles;
 mod documents;
 
-use std::{fs, path::Path, process::Command};
+use std::{fs, path::Path};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
-use crate::{codegen, repo, source::Workspace, words};
+use crate::{cargo, codegen, repo, source::Workspace, words};
 
 /// Which of our crates each may depend on (normal dependencies). The arrows run strictly downward.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -200,31 +200,14 @@ fn wrong_arrows(package: &Package) -> Vec<String> {
 ///
 /// `cargo metadata` would add the features that other members ask for, so this is `cargo tree`.
 fn reached(name: &str) -> Result<Vec<String>> {
-    let output = Command::new(env!("CARGO"))
-        .args([
-            "tree",
-            "--locked",
-            "--all-features",
-            "--edges",
-            "normal,no-proc-macro",
-            "--prefix",
-            "none",
-        ])
-        .args(["--package", name, "--format", "{p}"])
-        .current_dir(repo::root())
-        .output()
-        .context("cannot run cargo tree")?;
-    ensure!(
-        output.status.success(),
-        "cargo tree failed: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let tree = String::from_utf8(output.stdout)?;
-    Ok(tree
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .map(str::to_owned)
-        .collect())
+    let tree = cargo::tree(
+        repo::root(),
+        name,
+        "normal,no-proc-macro",
+        &["--all-features"],
+    )?;
+    let names = tree.lines().filter_map(|line| line.split(' ').next());
+    Ok(names.map(str::to_owned).collect())
 }
 
 fn impurities(name: &str, reached: &[String], banned: &[&str]) -> Vec<String> {
